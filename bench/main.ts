@@ -55,7 +55,8 @@ const USAGE = `Usage: npm run bench -- <name> [options]
   sink-table   1,000,000 rows through sqlTable, by INSERTs and by LOAD DATA, beside mysql2 alone [--runs 1000000]
   resources    10,000 runs over two pools of 10 named in opposite order, with failures, timeouts, cancels and a stop
   offload      calls into worker threads, beside piscina
-  offload-stream  a 1 GB NDJSON and a gzip CSV parsed in a thread, counted and stored [--mb 1000]
+  offload-stream  a 1 GB NDJSON and a gzip CSV parsed in a thread into sinks, beside a bare worker [--size 1000 (MB)]
+               [--targets count,lists,jsonl,sqlite,mysql] [--systems bare,piko] [--formats ndjson,csv]
   queries      statements, rows and locks of 1,000 runs, by the server's own count
   growth       ten times the runs, history, nodes, jobs
   backfill     two years of minute windows: CPU and memory of planning them [--runs 1051200]

@@ -8,35 +8,58 @@ import { fileURLToPath } from 'node:url'
 import { createGzip } from 'node:zlib'
 import { parseArgs, promisify } from 'node:util'
 import { build } from 'esbuild'
+import { Servers } from './harness/servers.ts'
 
 const SCRIPTS = ['offload-stream-system', 'bare-stream-worker', 'parse-rows']
+const TARGETS = ['count', 'lists', 'jsonl', 'sqlite', 'mysql'] as const
 const COMPILED = new URL('../dist/bench/', import.meta.url)
 
+type Target = (typeof TARGETS)[number]
+
+interface File {
+  readonly format: 'ndjson' | 'csv'
+  readonly path: string
+}
+
 /**
- * Large files parsed in a thread, as a stream of rows: `offload` beside a bare worker thread with messages written by hand, and a run that
- * writes the rows into a table. Each measurement is a process of its own. The files are generated and removed.
+ * Large files parsed in a thread, as a stream of rows, through `offload` and through a bare worker thread with messages written by hand. The
+ * rows are counted one by one or in the lists in which they come, or go one by one through a sink: to a file of JSON lines, a table of the
+ * process's SQLite file, a table of MariaDB. At last, `piko runs cancel` ends a run. Each measurement is a process of its own. The files
+ * are generated and removed.
  */
 export async function offloadStream(argv: readonly string[]): Promise<void> {
   if (!existsSync(new URL('../dist/index.js', import.meta.url))) throw new Error('run npm run build first')
   await compile()
   const { values } = parseArgs({
     args: [...argv],
-    options: { mb: { type: 'string', default: '1000' }, repeat: { type: 'string', default: '1' } },
+    options: {
+      size: { type: 'string', default: '1000' },
+      repeat: { type: 'string', default: '1' },
+      targets: { type: 'string', default: TARGETS.join() },
+      systems: { type: 'string', default: 'bare,piko' },
+      formats: { type: 'string', default: 'ndjson,csv' },
+    },
   })
+  const targets = TARGETS.filter((target) => values.targets.split(',').includes(target))
   const folder = mkdtempSync(join(tmpdir(), 'piko-bench-stream-'))
+  await using servers = new Servers()
   try {
-    const ndjson = join(folder, 'orders.ndjson')
-    const csv = join(folder, 'orders.csv.gz')
-    await generate(ndjson, 'ndjson', Number(values.mb) * 1e6)
-    await generate(csv, 'csv', Number(values.mb) * 1e6)
-    for (let round = 0; round < Number(values.repeat); round++)
-      for (const [path, format] of [
-        [ndjson, 'ndjson'],
-        [csv, 'csv'],
-      ] as const) {
-        console.log(JSON.stringify({ file: format, bytes: statSync(path).size }))
-        for (const system of ['bare', 'counted', 'batched', 'stored']) await measure(system, path, format)
+    const files: File[] = [
+      { format: 'ndjson', path: join(folder, 'orders.ndjson') } as const,
+      { format: 'csv', path: join(folder, 'orders.csv.gz') } as const,
+    ].filter(({ format }) => values.formats.split(',').includes(format))
+    for (const { path, format } of files) {
+      await generate(path, format, Number(values.size) * 1e6)
+      console.log(JSON.stringify({ format, bytes: statSync(path).size }))
+    }
+    for (let round = 0; round < Number(values.repeat); round++) {
+      for (const target of targets) {
+        for (const file of files)
+          for (const system of values.systems.split(',')) await measure(system, target, file, folder, servers)
+        if (target !== 'count' && target !== 'lists' && files[0])
+          await measure('piko', target, files[0], folder, servers, 'cancel')
       }
+    }
   } finally {
     rmSync(folder, { recursive: true })
   }
@@ -52,13 +75,25 @@ async function compile(): Promise<void> {
   })
 }
 
-async function measure(system: string, path: string, format: string): Promise<void> {
+async function measure(
+  system: string,
+  target: Target,
+  { path, format }: File,
+  folder: string,
+  servers: Servers,
+  ...cancel: readonly string[]
+): Promise<void> {
   const script = fileURLToPath(new URL('offload-stream-system.mjs', COMPILED))
+  const own = mkdtempSync(join(folder, 'store-'))
+  const store = target === 'mysql' ? await (await servers.get('mysql')).dsn() : own
   const flags = ['--disable-warning=ExperimentalWarning']
-  const { stdout } = await promisify(execFile)(process.execPath, [...flags, script, system, path, format], {
-    env: { PATH: process.env['PATH'] },
-  })
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [...flags, script, system, target, path, format, store, ...cancel],
+    { env: { PATH: process.env['PATH'] } },
+  )
   process.stdout.write(stdout)
+  rmSync(own, { recursive: true })
 }
 
 /** Writes rows until the file has this many bytes, before compression. */

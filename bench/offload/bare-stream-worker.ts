@@ -3,6 +3,9 @@ import { createReadStream } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { createGunzip } from 'node:zlib'
 import { type Format, type OrderRow, splitter } from './parse-rows.ts'
+import type { BareMessage } from './bare-rows.ts'
+
+const PROGRESS_MS = 100
 
 const { path, format } = workerData as { readonly path: string; readonly format: Format }
 const file = createReadStream(path)
@@ -15,11 +18,15 @@ parentPort?.on('message', () => {
   wake()
 })
 let batch: OrderRow[] = []
+let read = 0
+let saidAt = 0
+
+const tell = (message: BareMessage): void => parentPort?.postMessage(message)
 
 async function send(): Promise<void> {
   while (room === 0) await new Promise<void>((resolve) => (wake = resolve))
   room--
-  parentPort?.postMessage(batch)
+  tell({ rows: batch })
   batch = []
 }
 
@@ -28,7 +35,12 @@ for await (const bytes of source) {
     batch.push(parse(line))
     if (batch.length === 1_000) await send()
   }
+  read += bytes.length
+  if (performance.now() - saidAt < PROGRESS_MS) continue
+  saidAt = performance.now()
+  tell({ read })
 }
 await send()
-parentPort?.postMessage(undefined)
+tell({ read })
+tell('end')
 parentPort?.close()

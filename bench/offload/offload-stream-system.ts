@@ -1,121 +1,116 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { statSync } from 'node:fs'
-import { Worker } from 'node:worker_threads'
-import { z } from 'zod'
+import { closeOffload, defineJob, offload, Piko, file } from 'piko'
+import { bareLists, bareRows } from './bare-rows.ts'
+import { cancelByCli } from './cancel-by-cli.ts'
+import { ordersSink, storeOf, type Target } from './order-targets.ts'
 import type { Format, OrderRow } from './parse-rows.ts'
-import { closeOffload, defineJob, defineSink, file, offload, offloadPool, Piko, sqlTable } from 'piko'
 
 /** One measurement, in a process of its own. Prints its figures as JSON. */
 
+interface Measured {
+  readonly rows: number
+  readonly cancelled?: { readonly 'cancel ms': number; readonly 'with the CLI ms': number }
+}
+
+type System = 'piko' | 'bare'
+
 const RESOLUTION_MS = 1
-const MEMORY = '48MB'
 
-const [system = '', path = '', format = 'ndjson'] = process.argv.slice(2) as [string?, string?, Format?]
+const [system, target, path, format, store, isCancelled] = process.argv.slice(2) as [
+  System,
+  Target | 'count' | 'lists',
+  string,
+  Format,
+  string,
+  string?,
+]
 const size = statSync(path).size
+/** Compressed bytes of a file say nothing about its rows. */
+const total = format === 'csv' ? undefined : size
 
-async function bare(): Promise<number> {
-  const worker = new Worker(new URL('bare-stream-worker.mjs', import.meta.url), {
-    workerData: { path, format },
-    resourceLimits: { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 12 },
-  })
+// The pool of the process, with all its defaults.
+const parsing = offload<typeof import('./parse-rows.ts')>(new URL('parse-rows.mjs', import.meta.url))
+
+const rowsOf = (onProgress: (read: number) => void): AsyncIterable<OrderRow> =>
+  system === 'bare' ? bareRows(path, format, onProgress) : parsing.rows(file(path), format, total)
+
+const listsOf = (): AsyncIterable<readonly OrderRow[]> =>
+  system === 'bare' ? bareLists(path, format, () => {}) : parsing.batches(file(path), format, total)
+
+async function count(): Promise<Measured> {
   let rows = 0
-  for await (const batch of messages(worker)) {
-    for (const row of batch) if (row.id >= 0) rows++
-    worker.postMessage('more')
-  }
-  return rows
+  for await (const row of rowsOf(() => {})) if (row.id >= 0) rows++
+  return { rows }
 }
 
-async function* messages(worker: Worker): AsyncGenerator<readonly OrderRow[], void, undefined> {
-  const queue: (readonly OrderRow[] | undefined)[] = []
-  let wake = (): void => {}
-  worker.on('message', (batch: readonly OrderRow[] | undefined) => {
-    queue.push(batch)
-    wake()
-  })
-  for (;;) {
-    while (queue.length === 0) await new Promise<void>((resolve) => (wake = resolve))
-    const batch = queue.shift()
-    if (batch === undefined) return
-    yield batch
-  }
+async function lists(): Promise<Measured> {
+  let rows = 0
+  for await (const list of listsOf()) for (const row of list) if (row.id >= 0) rows++
+  return { rows }
 }
 
-const pool = offloadPool({ name: 'rows', size: 1, memory: MEMORY })
-const parsing = offload<typeof import('./parse-rows.ts')>(new URL('parse-rows.mjs', import.meta.url), { pool })
-
-async function counted(): Promise<number> {
+/** A run whose rows go through a sink, one by one. */
+async function stored(into: Target): Promise<Measured> {
   let rows = 0
-  for await (const row of parsing.rows(file(path), format, size)) if (row.id >= 0) rows++
-  return rows
-}
-
-async function batched(): Promise<number> {
-  let rows = 0
-  for await (const batch of parsing.batches(file(path), format, size)) for (const row of batch) if (row.id >= 0) rows++
-  return rows
-}
-
-const Order = z.object({
-  id: z.number(),
-  shop: z.string(),
-  at: z.string(),
-  product: z.string(),
-  amount: z.number(),
-  note: z.string(),
-})
-type Order = z.infer<typeof Order>
-
-/** A run whose rows go through a sink into a table of the embedded database. */
-async function stored(): Promise<number> {
-  let rows = 0
-  let reports = 0
-  const columns = ['id', 'shop', 'at', 'product', 'amount', 'note'] as const
-  const table = sqlTable<Order>({ name: 'orders', columns, windowColumn: null })
-  const Orders = defineSink({
-    name: 'orders',
-    open: ({ sql }) =>
-      sql.exec(
-        `CREATE TABLE orders (id BIGINT PRIMARY KEY, shop VARCHAR(20), at VARCHAR(30), product VARCHAR(40), amount REAL,
-          note VARCHAR(200))`,
-      ),
-    on: [[Order, (orders, batch) => table.upsert(batch, orders, ['id'])]],
-  })
+  const { Orders, Order } = ordersSink(into, store)
   const load = defineJob({ id: 'load', sinks: { orders: Orders } }, async (ctx) => {
-    for await (const batch of parsing.batches(file(path), format, size)) {
-      await ctx.sinks.orders.write(Order, batch)
-      rows += batch.length
+    for await (const row of rowsOf((read) => ctx.progress(read, total))) {
+      await ctx.sinks.orders.write(Order, row)
+      rows++
     }
   })
-  const app = new Piko({ jobs: [load], settings: { sqlite: { path: `${path}.db` }, piko: { log_level: 'error' } } })
-  app.events.on('run.progress', () => reports++)
+  const settings = storeOf(into, store)
+  const app = new Piko({ jobs: [load], settings: { ...settings, piko: { log_level: 'error' } } })
+  const seen: number[] = []
+  app.events.on('run.progress', ({ done }) => seen.push(done))
   await app.start()
-  await app.run('load', { wait: true })
+  begin()
+  const cancelled = isCancelled === undefined ? undefined : await cancelByCli(app, settings)
+  if (!cancelled) await app.run('load', { wait: true })
+  const measured = { rows, ...(cancelled && { cancelled }) }
+  end()
   await app.stop()
-  if (reports < 2) throw new Error(`the run reported its progress ${reports} times`)
-  return rows
+  const isMoving = seen.length > 2 && seen.every((done, index) => index === 0 || done > (seen[index - 1] ?? 0))
+  if (!isMoving) throw new Error(`the progress did not move: ${seen.join(', ')}`)
+  return measured
 }
 
 const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
-const began = performance.now()
-let peak = 0
-const look = setInterval(() => (peak = Math.max(peak, process.memoryUsage.rss())), 50)
-delay.enable()
-const rows = await { bare, counted, batched, stored }[system]!()
-delay.disable()
-clearInterval(look)
-const seconds = (performance.now() - began) / 1_000
+let began = 0
+let seconds = 0
+let peakBytes = 0
+
+function begin(): void {
+  began = performance.now()
+  delay.enable()
+}
+
+function end(): void {
+  delay.disable()
+  seconds = (performance.now() - began) / 1_000
+  peakBytes = process.resourceUsage().maxRSS * 1_024
+}
+
+async function measured(): Promise<Measured> {
+  if (target !== 'count' && target !== 'lists') return stored(target)
+  begin()
+  const result = await { count, lists }[target]()
+  end()
+  return result
+}
+
+const { rows, cancelled } = await measured()
 await closeOffload()
 const beyond = (ns: number): number => Math.round(Math.max(0, ns / 1e6 - RESOLUTION_MS) * 10) / 10
 console.log(
   JSON.stringify({
-    system,
-    format,
-    rows,
+    ...{ format, target, system, rows },
     seconds: Math.round(seconds * 10) / 10,
     'rows/s': Math.round(rows / seconds),
-    'RSS MB': Math.round(peak / 2 ** 20),
+    'RSS MB': Math.round(peakBytes / 2 ** 20),
     'loop p99 ms': beyond(delay.percentile(99)),
     'loop max ms': beyond(delay.max),
+    ...cancelled,
   }),
 )

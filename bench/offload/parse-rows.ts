@@ -40,7 +40,7 @@ export function splitter(format: Format): {
 export async function* rows(
   source: AsyncIterable<Uint8Array>,
   format: Format,
-  size: number,
+  size: number | undefined,
 ): AsyncGenerator<OrderRow, void, undefined> {
   const { parse, lines } = splitter(format)
   let read = 0
@@ -54,7 +54,7 @@ export async function* rows(
 export async function* batches(
   source: AsyncIterable<Uint8Array>,
   format: Format,
-  size: number,
+  size: number | undefined,
 ): AsyncGenerator<OrderRow[], void, undefined> {
   const { parse, lines } = splitter(format)
   let read = 0

@@ -3,6 +3,7 @@ import { PikoError } from '../errors.ts'
 import { anAbortSignal, expecting, isList, type OptionChecks, problemsText, readOptions } from '../options.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { ChunkReader } from './streams/chunk-reader.ts'
+import { StreamHandle } from './streams/stream-handle.ts'
 import { mapCalls, type MapNames, mapReduceCalls, type MapTarget } from './map/map-calls.ts'
 import type { OffloadMapOptions } from './map/map-run.ts'
 import { moduleFile, moduleUrl } from './module-file.ts'
@@ -153,7 +154,8 @@ export function offload<M>(module: URL | string, options: { readonly pool?: Offl
               { transfer, run: currentRun(), priority, timeoutMs },
               callSignal(given.signal),
             )
-            return await call.result
+            const result = await call.result
+            return result instanceof ChunkReader ? new StreamHandle(result) : result
           } catch (error) {
             throw withSite(error, file ?? url.href, site)
           }
@@ -176,12 +178,12 @@ function streamable(result: Promise<unknown>, name: string): Promise<unknown> {
   return Object.assign(result, {
     [Symbol.asyncIterator](): AsyncIterator<unknown> {
       const reader = result.then((value) => {
-        if (value instanceof ChunkReader) return value
+        if (value instanceof StreamHandle) return value
         throw new PikoError('OFFLOAD_FAILED', `${name}() returned no stream; await its result instead of iterating it`)
       })
       // Whoever iterates gets the error from `next`.
       reader.catch(() => {})
-      let open: ChunkReader | undefined
+      let open: StreamHandle | undefined
       return {
         next: () => open?.next() ?? reader.then((opened) => (open = opened).next()),
         return: () => reader.then((opened) => opened.return()),

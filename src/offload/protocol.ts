@@ -1,5 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { TransferredError } from './error-transfer.ts'
+import type { PackedRows } from './streams/packed-rows.ts'
+import type { SharedRoom } from './streams/room.ts'
 
 /** One call, as sent to its thread. */
 export interface OffloadTask {
@@ -17,7 +19,7 @@ export interface OffloadTask {
 }
 
 export type SourceArgument = { readonly index: number } & (
-  { readonly kind: 'stream'; readonly port: MessagePort } | ({ readonly kind: 'file' } & FileToOpen)
+  ({ readonly kind: 'stream' } & StreamEnd) | ({ readonly kind: 'file' } & FileToOpen)
 )
 
 export interface FileToOpen {
@@ -57,16 +59,29 @@ export type Progress = readonly [done: number, total: number | undefined, messag
 /** A message of a thread apart from its replies. */
 export type ThreadMessage =
   /** The result of a call is a stream, which arrives through the port. */
-  | { readonly piko: 'stream'; readonly id: number; readonly port: MessagePort }
+  | ({ readonly piko: 'stream'; readonly id: number } & StreamEnd)
   | { readonly piko: 'progress'; readonly id: number; readonly progress: Progress }
   /** The reply can't be copied. The thread can't answer any more. */
   | { readonly piko: 'unsendable'; readonly id: number; readonly error: TransferredError }
   /** The work that earlier calls left behind has ended. */
   | { readonly piko: 'clean' }
 
-/** From the reader of a stream to its writer: it exists; it has room for one more chunk; it wants no more. */
-export type ReaderMessage = 'open' | 'more' | 'end'
+export function isThreadMessage(message: unknown): message is ThreadMessage {
+  return typeof message === 'object' && message !== null && 'piko' in message
+}
+
+/** What either side of a stream has of it. */
+export interface StreamEnd {
+  readonly port: MessagePort
+  readonly room: SharedRoom
+}
+
+/** From the reader of a stream to its writer: it exists; it has room again, for which the writer waits; it has read everything; it wants no more. */
+export type ReaderMessage = 'open' | 'more' | 'hungry' | 'end'
 
 /** From the writer of a stream to its reader. */
 export type WriterMessage =
-  { readonly items: readonly unknown[]; readonly isLast: boolean } | { readonly error: TransferredError }
+  | { readonly items: readonly unknown[] }
+  | { readonly packed: PackedRows }
+  | { readonly isLast: true }
+  | { readonly error: TransferredError }

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { propertyOf } from '../errors-read.ts'
 import type { Progress } from './protocol.ts'
 
 /** What an offloaded call takes from the run that makes it. */
@@ -24,6 +25,32 @@ export function wantRunSignals(): void {
 
 const scopes = new AsyncLocalStorage<Scope>()
 
+/** What the end of a run's handler ends, and the runs whose handlers have ended. */
+const endings = new WeakMap<AmbientRun, Set<() => void>>()
+const ended = new WeakSet<AmbientRun>()
+
+/**
+ * Calls `end` once the handler of the run has ended, in whatever way.
+ *
+ * @returns a function that prevents it
+ */
+export function atEndOf(run: AmbientRun, end: () => void): () => void {
+  if (ended.has(run)) {
+    end()
+    return () => {}
+  }
+  const ends = endings.get(run) ?? new Set()
+  endings.set(run, ends.add(end))
+  return () => ends.delete(end)
+}
+
+function endOf(run: AmbientRun): void {
+  ended.add(run)
+  const ends = endings.get(run) ?? []
+  endings.delete(run)
+  for (const end of ends) end()
+}
+
 /**
  * Calls `fn` with the run's signal as the ambient one: its abort ends every offloaded call made inside, however deep. The engine wraps each
  * handler, so a run's timeout or cancel reaches its threads. The signal is read only when first needed. A scope inside a run, with a signal
@@ -31,8 +58,13 @@ const scopes = new AsyncLocalStorage<Scope>()
  */
 export function withRunSignal<T>(run: AmbientRun, fn: () => T): T {
   if (!isWanted) return fn()
-  const owner = run.jobId === undefined ? (scopes.getStore()?.owner ?? run) : run
-  return scopes.run({ run, owner }, fn)
+  if (run.jobId === undefined) return scopes.run({ run, owner: scopes.getStore()?.owner ?? run }, fn)
+  const result = scopes.run({ run, owner: run }, fn)
+  const over = (): void => endOf(run)
+  if (result instanceof Promise) result.then(over, over)
+  // To ask another thenable would start its work a second time.
+  else if (!isThenable(result)) over()
+  return result
 }
 
 /** The run that the current work belongs to. */
@@ -45,4 +77,8 @@ export function callSignal(own: AbortSignal | undefined): AbortSignal | undefine
   const ambient = scopes.getStore()?.run.signal
   if (ambient === undefined || own === undefined) return own ?? ambient
   return AbortSignal.any([ambient, own])
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof propertyOf(value, 'then') === 'function'
 }

@@ -91,6 +91,25 @@ describe('a call that does harm', () => {
     },
   )
 
+  test('in the turn after its return is its own failure, and later, before another begins, that of no other', async () => {
+    const { pool } = items({ memory: '64MB' })
+    const hostile = offload<Hostile>(new URL('./modules/hostile.ts', import.meta.url), { pool })
+    expect(await hostile.postNothing()).toBe('answered')
+    await expect(hostile.$with({ timeout: '500ms' }).loopNextTick()).rejects.toMatchObject({ code: 'OFFLOAD_TIMEOUT' })
+    const gate = new Int32Array(new SharedArrayBuffer(4))
+    expect(await hostile.loopSoon(gate)).toBe('answered')
+    await expect.poll(() => gate[0], { timeout: PATIENCE_MS, interval: 5 }).toBe(1)
+    expect(await hostile.$with({ timeout: '500ms' }).length(new Uint8Array(3))).toBe(3)
+    expect(await hostile.loopSoon(gate)).toBe('answered')
+    await expect.poll(() => gate[0], { timeout: PATIENCE_MS, interval: 5 }).toBe(2)
+    const moving = new Uint8Array(4)
+    await expect(hostile.$with({ timeout: '500ms', transfer: [moving] }).length(moving)).rejects.toMatchObject({
+      code: 'OFFLOAD_CRASHED',
+      message: expect.stringMatching(/^length\(\) of hostile.ts did not begin, because loopSoon\(\)/) as string,
+    })
+    expect(await hostile.length(new Uint8Array(5))).toBe(5)
+  })
+
   test('by one huge list, or without end, fails within its limits while others go on', async () => {
     const { pool, functions } = items({ size: 2, memory: '64MB', timeout: '2m' })
     const looping = functions.$map('text', [1])
@@ -127,7 +146,8 @@ describe('a pool', () => {
     await expect.poll(() => pool.stats.running, { timeout: PATIENCE_MS, interval: 5 }).toBe(2)
     expect(pool.stats.waiting).toBe(2)
     await Promise.all(calls)
-    expect(order.indexOf('b')).toBeLessThan(2)
+    // Its thread may take long to start.
+    expect(order.indexOf('b')).toBeLessThan(3)
     const one = items()
     const first = one.functions.innocent(20)
     const done: number[] = []

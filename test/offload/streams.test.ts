@@ -2,13 +2,18 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { MessageChannel } from 'node:worker_threads'
 import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, test } from 'vitest'
 import { file } from '../../src/offload/file.ts'
 import { offload } from '../../src/offload/offload.ts'
 import { OffloadPool } from '../../src/offload/offload-pool.ts'
 import type { OffloadOptions } from '../../src/offload/pool/pool-options.ts'
+import { ChunkReader } from '../../src/offload/streams/chunk-reader.ts'
+import { newRoom } from '../../src/offload/streams/room.ts'
 import { withRunSignal } from '../../src/offload/signal.ts'
 import { PATIENCE_MS } from '../support/patience.ts'
 
@@ -129,6 +134,71 @@ describe('a generator in a thread', () => {
     await expect(all(wrong.sum(Readable.from([1])))).rejects.toThrow('sum() returned no stream; await its result')
   })
 
+  test('gives its reader every row before one that can not be copied, and names its place in the stream', async () => {
+    const { streams: functions } = streams()
+    const rows: unknown[] = []
+    const reading = async (): Promise<void> => {
+      for await (const row of functions.badAt(1_234)) rows.push(row)
+    }
+    await expect(reading()).rejects.toMatchObject({
+      code: 'OFFLOAD_COPY',
+      message: expect.stringContaining('rows[1234].id is a function') as string,
+    })
+    expect(rows.at(-1)).toEqual({ id: 1_233 })
+    expect(rows).toHaveLength(1_234)
+  })
+
+  test('yields rows of any kind as structured clone has them, each as it was at its yield', async () => {
+    const { streams: functions } = streams()
+    const rows = await all(functions.variety())
+    const some = (id: number) => ({
+      id,
+      at: new Date(id),
+      none: undefined,
+      tags: ['a', { deep: [id] }],
+      shared: { n: 1 },
+    })
+    expect(rows.slice(0, 6)).toStrictEqual([
+      some(0),
+      some(1),
+      some(2),
+      { id: 3, more: true },
+      { x: 1 },
+      { 7: 'seven', a: 1 },
+    ])
+    expect(Object.entries(rows[6] as object)).toEqual([
+      ['__proto__', 1],
+      ['b', 2],
+    ])
+    expect((rows[7] as { self: unknown }).self).toBe(rows[7])
+    expect(rows.slice(8)).toEqual([
+      null,
+      5,
+      'text',
+      [1, 2],
+      new Map([[1, 2]]),
+      { value: 1, bytes: new Uint8Array([1]) },
+    ])
+    expect((await all(functions.reused(3_000))).map((row) => (row as { id: number }).id).at(-1)).toBe(2_999)
+    expect(await all(functions.promises())).toEqual([0, 1, 2])
+  })
+
+  test('ends with the handler of its run, and when nobody can read it any more', async () => {
+    const { pool, streams: functions } = streams()
+    const made = counters()
+    const signal = new AbortController().signal
+    await withRunSignal({ signal, jobId: 'job' }, async () => {
+      const iterator = functions.rows(100_000, made)[Symbol.asyncIterator]()
+      await iterator.next()
+    })
+    await expect.poll(() => made[1], soon).toBe(1)
+    await (async () => void (await functions.rows(100_000, made)[Symbol.asyncIterator]().next()))()
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    await expect.poll(() => (collect(), made[1]), soon).toBe(2)
+    await expect.poll(() => pool.stats.running, soon).toBe(0)
+  })
+
   test('lets its reader call the same pool of one thread, and feed one call into another', async () => {
     const { streams: functions } = streams()
     let total = 0
@@ -189,6 +259,39 @@ describe('a stream as an argument', () => {
     await expect(call).rejects.toThrow('enough')
     await expect.poll(() => waiting.destroyed, soon).toBe(true)
   })
+})
+
+test('a source that waits does not use up the time of its call, nor does its end hold the call', async () => {
+  const { streams: functions } = streams()
+  async function* slow() {
+    for (let value = 1; value <= 3; value++) {
+      yield value
+      await sleep(400)
+    }
+  }
+  await functions.sum(Readable.from([1]))
+  expect(await functions.$with({ timeout: '300ms' }).sum(slow())).toBe(6)
+  async function* stuck() {
+    yield 7
+    await new Promise(() => {})
+  }
+  expect(await functions.first(stuck())).toBe(7)
+  await expect(all(functions.doubled(Readable.from([1, () => {}])))).rejects.toMatchObject({
+    message: expect.stringContaining('items[1] is a function') as string,
+  })
+})
+
+test('a reader that fails now never takes the rows that it had for all of them', async () => {
+  const { port1, port2 } = new MessageChannel()
+  const room = newRoom()
+  const reader = new ChunkReader({ port: port2, room })
+  port1.postMessage({ items: [1, 2] })
+  port1.postMessage({ isLast: true })
+  expect(await reader.next()).toEqual({ done: false, value: 1 })
+  await expect.poll(() => reader.isOver, soon).toBe(true)
+  reader.fail(new Error('cancelled'), true)
+  await expect(reader.next()).rejects.toThrow('cancelled')
+  port1.close()
 })
 
 test('progress of a thread reaches the run, the last one always', async () => {

@@ -5,7 +5,8 @@ import { reviveError } from '../error-transfer.ts'
 import { isOffloadFile } from '../file.ts'
 import { isStream, type ItemSource, itemSource } from '../streams/item-source.ts'
 import type { FailureReason } from './pool-figures.ts'
-import type { BatchTask, OffloadReply, OffloadTask, Progress, SourceArgument } from '../protocol.ts'
+import type { BatchTask, OffloadReply, OffloadTask, Progress, SourceArgument, StreamEnd } from '../protocol.ts'
+import { newRoom } from '../streams/room.ts'
 import type { AmbientRun } from '../signal.ts'
 import { callTitle } from './thread-error.ts'
 import { unsendable } from '../unsendable.ts'
@@ -32,6 +33,9 @@ export interface CallEvents {
   readonly stopped: (call: OffloadCall) => void
 }
 
+/** How long a call waits at most for the end of a source that it does not read to its end. */
+const MAX_SOURCE_END_MS = 1_000
+
 let lastId = 0
 
 /** One call in a pool, from its queue to its end. */
@@ -40,6 +44,8 @@ export class OffloadCall {
   readonly wanted: WantedCall
   readonly options: CallOptions
   readonly madeAt = performance.now()
+  /** Whether it can be sent to a second thread: it hands over nothing to the first. */
+  readonly isRepeatable: boolean
   /** The result, or the {@link ChunkReader} of a stream. */
   readonly result: Promise<unknown>
   /** Resolves when no thread works for the call any more. */
@@ -63,6 +69,7 @@ export class OffloadCall {
     this.result = new Promise((resolve, reject) => (this.#settle = { resolve, reject }))
     this.over = new Promise((resolve) => (this.#markOver = resolve))
     this.#sources = wanted.batch ? [] : sourcesOf(wanted.args)
+    this.isRepeatable = options.transfer.length === 0 && this.#sources.length === 0
   }
 
   get priority(): number {
@@ -100,8 +107,8 @@ export class OffloadCall {
     return { task: { ...plain, args: copied, sources }, transfer: [...this.options.transfer, ...ports] }
   }
 
-  openStream(port: MessagePort): void {
-    const reader = new ChunkReader(port, {
+  openStream(end: StreamEnd): void {
+    const reader = new ChunkReader(end, {
       onFull: (isFull) => this.#wait(isFull),
       onEnd: () => this.#events?.stopped(this),
     })
@@ -146,14 +153,20 @@ export class OffloadCall {
 
   #send(source: ItemSource, index: number): SourceArgument & { readonly port: MessagePort } {
     const { port1: ours, port2: port } = new MessageChannel()
-    const writer = new ChunkWriter(source, ours, {
-      unsendable: (items, cause) =>
-        unsendable(`an item of args[${index}] of ${callTitle(this.wanted)}`, 'items', items, cause),
-      onStarved: (isStarved) => this.#wait(isStarved),
-    })
+    const room = newRoom()
+    const writer = new ChunkWriter(
+      source,
+      { port: ours, room },
+      {
+        unsendable: (item, place, cause) =>
+          unsendable(`an item of args[${index}] of ${callTitle(this.wanted)}`, `items[${place}]`, item, cause),
+        maxEndMs: MAX_SOURCE_END_MS,
+        onStarved: (isStarved) => this.#wait(isStarved),
+      },
+    )
     this.#writers = [...this.#writers, writer]
     void writer.write().finally(() => ours.close())
-    return { kind: 'stream', index, port }
+    return { kind: 'stream', index, port, room }
   }
 
   #wait(isWaiting: boolean): void {

@@ -25,6 +25,12 @@ export function threadError(called: Called, cause: unknown): PikoError {
   return callError(/^worker exited with code/.test(reason) ? 'OFFLOAD_EXIT' : 'OFFLOAD_CRASHED', called, ended, cause)
 }
 
+/** The error of a call whose buffers or streams were lost with a thread that never began with it. */
+export function neverBegan(called: Called, previous: string, cause: unknown): PikoError {
+  const message = `${callTitle(called)} did not begin, because ${previous} had left something behind that ended or held the thread; call it again`
+  return callError('OFFLOAD_CRASHED', called, message, cause)
+}
+
 function describeCause(cause: unknown): { code: string | undefined; reason: string } {
   if (!isError(cause)) return { code: undefined, reason: typeof cause === 'string' ? cause : describe(cause) }
   const { code, name, message, stack }: NodeJS.ErrnoException = cause

@@ -8,34 +8,22 @@ import { reviveError } from '../error-transfer.ts'
 import { type CallOptions, OffloadCall, type WantedCall } from './offload-call.ts'
 import type { FailureReason, PoolFigures } from './pool-figures.ts'
 import type { PoolOptions } from './pool-options.ts'
-import type { OffloadReply, Progress, ThreadMessage } from '../protocol.ts'
+import { isThreadMessage, type OffloadReply, type Progress, type StreamEnd } from '../protocol.ts'
+import { atEndOf } from '../signal.ts'
 import { loadThreads, Thread, threadsAreLoaded } from './thread.ts'
-import { callError, callTitle, failureOf, megabytes, threadError, warn } from './thread-error.ts'
+import { MemoryWatch } from './memory-watch.ts'
+import { callError, callTitle, failureOf, neverBegan, threadError, warn } from './thread-error.ts'
 import { unsendable } from '../unsendable.ts'
 import { WaitingCalls } from './waiting-calls.ts'
+import { free, isHeldUp, isInnocent, type Work } from './work.ts'
 
 /** How long a generator has for its `finally` once nobody reads its stream any more. */
 const MAX_ENDING_MS = 1_000
 /** How long a call may leave work behind before its thread is ended. Until then the thread takes no other call. */
 const MAX_LEFTOVER_MS = 250
-/** How often the memory of threads is looked at. */
-const LOOK_EVERY_MS = 100
+const TIMERS = ['Timeout', 'Immediate']
 /** Threads whose calls wait for this side don't count as running. This many of them may exist besides, for each that may run. */
 const MAX_WAITING_PER_THREAD = 4
-
-/** What a thread may use beyond its memory until its garbage is collected: this part of it, and some buffers. */
-const MAX_GARBAGE = 0.5
-const MAX_GARBAGE_BYTES = 64 * 2 ** 20
-
-/** A call with its thread. */
-interface Work {
-  readonly call: OffloadCall
-  readonly thread: Thread
-  readonly timer: CallTimer
-  readyAt: number | undefined
-  /** Ends the thread if the call does not end by itself. */
-  ending: NodeJS.Timeout | undefined
-}
 
 /**
  * Threads with a queue.
@@ -54,12 +42,17 @@ export class ThreadPool {
   readonly #unclean = new Map<Thread, NodeJS.Timeout>()
   readonly #runningOf = new Map<string, number>()
   #closing = false
-  #watch: NodeJS.Timeout | undefined
   #loading: Promise<void> | undefined
+  readonly #memory: MemoryWatch
 
   constructor(options: PoolOptions, figures: PoolFigures) {
     this.#options = options
     this.figures = figures
+    this.#memory = new MemoryWatch(
+      options.memoryBytes,
+      () => [...this.#working.values()],
+      (work, error) => (isHeldUp(work) ? free(work) : this.#end(work.call, error, 'memory')),
+    )
   }
 
   get running(): number {
@@ -105,7 +98,7 @@ export class ThreadPool {
     if (signal?.aborted) endAll()
     await Promise.all(calls.map((call) => call.over))
     forget?.()
-    clearInterval(this.#watch)
+    this.#memory.stop()
     for (const timer of this.#unclean.values()) clearTimeout(timer)
     await Promise.all([...this.#idle.splice(0), ...this.#unclean.keys()].map((thread) => thread.end()))
     this.#unclean.clear()
@@ -160,10 +153,10 @@ export class ThreadPool {
 
   async #run(call: OffloadCall, thread: Thread): Promise<void> {
     const timer = new CallTimer(this.#limitOf(call), () => this.#timedOut(call))
-    const work: Work = { call, thread, timer, readyAt: undefined, ending: undefined }
+    const work: Work = { call, thread, timer, readyAt: undefined, isFreed: false, ending: undefined }
     this.#working.set(call, work)
     this.#count(call, 1)
-    this.#watchMemory()
+    this.#memory.start()
     try {
       const { task, transfer } = call.begin({
         waiting: () => this.#waitsOrNot(work),
@@ -172,9 +165,20 @@ export class ThreadPool {
       const reply = await thread.run(task, transfer, () => this.#begun(work))
       this.#replied(work, reply)
     } catch (error) {
+      if (isInnocent(work) && call.isRepeatable) return this.#repeat(work)
       this.#failed(work, error)
     }
     this.#over(work)
+  }
+
+  /** Runs a call that has not begun in a new thread. */
+  #repeat(work: Work): void {
+    const { call, thread } = work
+    warn(
+      `${thread.previous} left something behind that ended or held its thread; ${callTitle(call.wanted)} runs in another`,
+    )
+    this.#leave(work)
+    void this.#run(call, this.#newThread())
   }
 
   /** The limit of a batch is one for each of its items, which its caller watches. */
@@ -195,6 +199,7 @@ export class ThreadPool {
   }
 
   #replied({ call, thread }: Work, reply: OffloadReply): void {
+    thread.previous = callTitle(call.wanted)
     if (reply.progress) this.#report(call, reply.progress)
     if (!reply.ok && call.endedBy === undefined) this.figures.failed('error')
     call.complete(reply)
@@ -206,9 +211,13 @@ export class ThreadPool {
     else this.#idle.push(thread)
   }
 
-  #failed({ call, thread }: Work, error: unknown): void {
+  #failed(work: Work, error: unknown): void {
+    const { call, thread } = work
     if (call.endedBy !== undefined) return
-    if (thread.isAlive) {
+    if (isInnocent(work)) {
+      this.figures.failed('crashed')
+      call.fail(neverBegan(call.wanted, thread.previous ?? '', error))
+    } else if (thread.isAlive) {
       this.figures.failed('copy')
       call.fail(unsendable(`an argument of ${callTitle(call.wanted)}`, 'args', call.wanted.args, error))
       this.#idle.push(thread)
@@ -220,14 +229,17 @@ export class ThreadPool {
   }
 
   #over(work: Work): void {
-    const { call, timer, readyAt, ending } = work
+    this.#leave(work)
+    if (work.readyAt !== undefined) this.figures.runs.add(performance.now() - work.readyAt)
+    work.call.markOver()
+    this.#dispatch()
+  }
+
+  #leave({ call, timer, ending }: Work): void {
     this.#working.delete(call)
     this.#count(call, -1)
     timer.halt()
     clearTimeout(ending)
-    if (readyAt !== undefined) this.figures.runs.add(performance.now() - readyAt)
-    call.markOver()
-    this.#dispatch()
   }
 
   #count({ job }: OffloadCall, change: number): void {
@@ -260,19 +272,32 @@ export class ThreadPool {
   }
 
   #timedOut(call: OffloadCall): void {
+    const work = this.#working.get(call)
+    if (work && isHeldUp(work)) return free(work)
     const { wanted } = call
     const limit = formatMs(this.#limitOf(call) ?? 0)
     const message = `${callTitle(wanted)} ran longer than its timeout of ${limit}, so its thread was ended`
     this.#end(call, callError('OFFLOAD_TIMEOUT', wanted, message), 'timeout')
   }
 
-  #heard(thread: Thread, message: ThreadMessage): void {
+  /** @param message of Piko's part of the thread, or one that the user's module has sent */
+  #heard(thread: Thread, message: unknown): void {
+    if (!isThreadMessage(message)) return
     if (message.piko === 'clean') return this.#clean(thread)
     const work = [...this.#working.values()].find(({ call }) => call.id === message.id)
     if (work === undefined) return
-    if (message.piko === 'stream') work.call.openStream(message.port)
+    if (message.piko === 'stream') this.#openStream(work.call, message)
     else if (message.piko === 'progress') this.#report(work.call, message.progress)
     else this.#end(work.call, reviveError(message.error), 'copy')
+  }
+
+  #openStream(call: OffloadCall, end: StreamEnd): void {
+    call.openStream(end)
+    const { run } = call.options
+    if (run === undefined) return
+    const reason = (): PikoError =>
+      new PikoError('STOPPED', `the run that opened the stream of ${callTitle(call.wanted)} has ended`)
+    void call.over.then(atEndOf(run, () => this.#end(call, reason(), 'cancelled')))
   }
 
   #report(call: OffloadCall, progress: Progress): void {
@@ -288,6 +313,8 @@ export class ThreadPool {
   /** What a call leaves behind may throw, loop or exit later. That must not hit another call. */
   #keepOut(thread: Thread, { wanted }: OffloadCall, left: readonly string[]): void {
     const timer = setTimeout(() => {
+      // A loader may still write its cache, and a module its log.
+      if (!left.some((type) => TIMERS.includes(type))) return this.#clean(thread)
       this.#unclean.delete(thread)
       void thread.end()
       warn(
@@ -317,28 +344,5 @@ export class ThreadPool {
     if (index !== -1) this.#idle.splice(index, 1)
     if (error !== undefined) warn(`an idle offload thread ended: ${headline(error)}`)
     this.#dispatch()
-  }
-
-  #watchMemory(): void {
-    if (this.#options.memoryBytes === undefined) return
-    this.#watch ??= setInterval(
-      () => void this.#lookAtMemory(this.#options.memoryBytes ?? Infinity),
-      LOOK_EVERY_MS,
-    ).unref()
-  }
-
-  /** The engine can't be trusted with the limit; see `HEADROOM_MB`. It also ignores buffers. */
-  async #lookAtMemory(memoryBytes: number): Promise<void> {
-    if (this.#working.size === 0) {
-      clearInterval(this.#watch)
-      this.#watch = undefined
-    }
-    for (const { call, thread } of [...this.#working.values()]) {
-      const used = await thread.usedBytes()
-      if (used <= memoryBytes * (1 + MAX_GARBAGE) + MAX_GARBAGE_BYTES || !this.#working.has(call)) continue
-      const message = `the thread that ran ${callTitle(call.wanted)} ended: it used ${megabytes(used)} of memory`
-      const hint = `its pool allows ${megabytes(memoryBytes)}; raise the pool's memory or offload smaller pieces`
-      this.#end(call, callError('OFFLOAD_MEMORY', call.wanted, `${message}; ${hint}`), 'memory')
-    }
   }
 }

@@ -1,7 +1,7 @@
 import type { ResourceLimits, Transferable } from 'node:worker_threads'
 import type { Piscina } from 'piscina'
 import { threadLoader, threadModule } from '../../thread-module.ts'
-import type { OffloadReply, OffloadTask, ThreadMessage } from '../protocol.ts'
+import type { OffloadReply, OffloadTask } from '../protocol.ts'
 
 export interface ThreadOptions {
   readonly idleTimeoutMs: number
@@ -9,7 +9,7 @@ export interface ThreadOptions {
 }
 
 export interface ThreadEvents {
-  readonly message: (thread: Thread, message: ThreadMessage) => void
+  readonly message: (thread: Thread, message: unknown) => void
   /** The thread has ended without a call, after its idle time or by an error. */
   readonly gone: (thread: Thread, error: unknown) => void
 }
@@ -32,6 +32,10 @@ export function threadsAreLoaded(): boolean {
 export class Thread {
   /** Calls that have ended. */
   calls = 0
+  /** The call that ran before, for messages. */
+  previous: string | undefined
+  /** Shared with the thread: 1 once it works for the call. */
+  readonly #begun = new Int32Array(new SharedArrayBuffer(4))
   readonly #piscina: Piscina
   #isReady = false
   #isEnding = false
@@ -49,18 +53,26 @@ export class Thread {
       // A thread that blocks between calls would stop a module's background work: sockets, timers.
       atomics: 'disabled',
       recordTiming: false,
+      workerData: this.#begun,
       ...(resourceLimits !== undefined && { resourceLimits }),
       // Set only if a loader is needed. Otherwise the thread inherits the process's options (`--conditions`, `--import`), including those
       // that Node refuses in `execArgv`.
       ...(threadLoader.length > 0 && { execArgv: [...process.execArgv, ...threadLoader] }),
     })
-    this.#piscina.on('message', (message: ThreadMessage) => events.message(this, message))
+    this.#piscina.on('message', (message: unknown) => events.message(this, message))
     this.#piscina.on('workerCreate', () => this.#started())
     this.#piscina.on('error', (error) => {
       this.#lastError = error
       this.#fail?.(error)
     })
     this.#piscina.on('workerDestroy', () => setImmediate(() => this.#ended(events)))
+  }
+
+  /**
+   * Whether it works for its call. Otherwise it is busy with what the call before has left behind, or has died of it; or it is new.
+   */
+  get hasBegun(): boolean {
+    return Atomics.load(this.#begun, 0) === 1
   }
 
   /** Whether it is started, or will be. */
@@ -75,6 +87,7 @@ export class Thread {
    * @throws whatever ended the thread, or the error of copying the arguments
    */
   run(task: OffloadTask, transfer: readonly Transferable[], onReady: () => void): Promise<OffloadReply> {
+    Atomics.store(this.#begun, 0, 0)
     if (this.#isReady) onReady()
     else this.#ready = onReady
     return new Promise((resolve, reject) => {

@@ -1,13 +1,17 @@
 import type { MessagePort } from 'node:worker_threads'
 import { MAX_CHUNKS_AHEAD } from './chunk-size.ts'
 import { reviveError } from '../error-transfer.ts'
-import type { ReaderMessage, WriterMessage } from '../protocol.ts'
+import type { ReaderMessage, StreamEnd, WriterMessage } from '../protocol.ts'
+import { type Chunk, ListChunk, PackedChunk } from './packed-rows.ts'
+import { giveRoom, type SharedRoom } from './room.ts'
 
 export interface ReaderOptions {
   /** The reader has as many chunks as it may have, so the writer waits for it. */
   readonly onFull?: (isFull: boolean) => void
   /** Called at an early end; resolves at the latest when the writer must have ended. */
   readonly onEnd?: () => void
+  /** The writer wants to know when the reader has nothing to read. */
+  readonly tellsHunger?: boolean
 }
 
 const DONE: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined })
@@ -15,20 +19,23 @@ const DONE: IteratorReturnResult<undefined> = Object.freeze({ done: true, value:
 /** Reads the items that a {@link ChunkWriter} sends through the other end of the port. */
 export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefined> {
   readonly #port: MessagePort
+  readonly #room: SharedRoom
   readonly #options: ReaderOptions
-  #chunk: readonly T[] = []
+  #chunk: Chunk<T> = new ListChunk<T>([])
   #index = 0
-  #chunks: (readonly T[])[] = []
+  #chunks: Chunk<T>[] = []
   /** The writer has ended, or no more is wanted. */
   #isOver = false
   #isReturned = false
+  #returned: Promise<IteratorReturnResult<undefined>> | undefined
   #failure: { readonly error: unknown } | undefined
   #wake: (() => void) | undefined
   /** Reads that were made while another one waited. */
   #reads: Promise<unknown> | undefined
 
-  constructor(port: MessagePort, options: ReaderOptions = {}) {
+  constructor({ port, room }: StreamEnd, options: ReaderOptions = {}) {
     this.#port = port
+    this.#room = room
     this.#options = options
     port.on('message', (message: WriterMessage) => this.#receive(message))
     this.#tell('open')
@@ -41,15 +48,18 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
   next(): Promise<IteratorResult<T, undefined>> {
     // The usual reader asks for one item after another, and mostly the item is here.
     if (this.#reads === undefined && this.#index < this.#chunk.length)
-      return Promise.resolve({ done: false, value: this.#chunk[this.#index++] as T })
+      return Promise.resolve({ done: false, value: this.#chunk.at(this.#index++) })
     return this.#queued(this.#reads === undefined ? this.#take() : this.#reads.then(() => this.#take()))
   }
 
   /** Ends the writer's source, and resolves when it has ended; rejects with the error of its end. */
-  async return(): Promise<IteratorReturnResult<undefined>> {
+  return(): Promise<IteratorReturnResult<undefined>> {
+    return (this.#returned ??= this.#return())
+  }
+
+  async #return(): Promise<IteratorReturnResult<undefined>> {
     this.#isReturned = true
-    this.#chunk = []
-    this.#chunks = []
+    this.#drop()
     this.#setFull(false)
     if (!this.#isOver) {
       this.#tell('end')
@@ -63,12 +73,10 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
 
   /** The writer can't go on. What it has sent before can be read unless `isNow`. */
   fail(error: unknown, isNow: boolean): void {
-    if (isNow) {
-      this.#chunk = []
-      this.#chunks = []
-    }
-    if (this.#isOver) return
-    this.#failure = { error }
+    // A reader must not take the items that it has for all of them.
+    const isCut = isNow && this.#drop() && !this.#isReturned
+    if (this.#isOver && !isCut) return
+    this.#failure ??= { error }
     this.#close()
   }
 
@@ -79,6 +87,15 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
 
   get isOver(): boolean {
     return this.#isOver
+  }
+
+  /** @returns whether there was anything to drop */
+  #drop(): boolean {
+    const isAny = this.#index < this.#chunk.length || this.#chunks.length > 0
+    this.#chunk = new ListChunk<T>([])
+    this.#index = 0
+    this.#chunks = []
+    return isAny
   }
 
   #queued<R>(read: Promise<R>): Promise<R> {
@@ -95,17 +112,20 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
 
   async #take(): Promise<IteratorResult<T, undefined>> {
     while (!this.#isReturned) {
-      if (this.#index < this.#chunk.length) return { done: false, value: this.#chunk[this.#index++] as T }
+      if (this.#index < this.#chunk.length) return { done: false, value: this.#chunk.at(this.#index++) }
       const chunk = this.#chunks.shift()
       if (chunk !== undefined) {
         this.#chunk = chunk
         this.#index = 0
-        this.#tell('more')
+        if (giveRoom(this.#room)) this.#tell('more')
         this.#setFull(false)
       } else if (this.#isOver) {
         this.#throwFailure()
         return DONE
-      } else await new Promise<void>((resolve) => (this.#wake = resolve))
+      } else {
+        if (this.#options.tellsHunger) this.#tell('hungry')
+        await new Promise<void>((resolve) => (this.#wake = resolve))
+      }
     }
     return DONE
   }
@@ -119,10 +139,12 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
 
   #receive(message: WriterMessage): void {
     if ('error' in message) this.fail(reviveError(message.error), false)
-    else {
-      if (!this.#isReturned && message.items.length > 0) this.#chunks.push(message.items as readonly T[])
-      if (message.isLast) this.#close()
-      else if (this.#chunks.length >= MAX_CHUNKS_AHEAD) this.#setFull(true)
+    else if ('isLast' in message) this.#close()
+    else if (!this.#isReturned) {
+      const chunk =
+        'packed' in message ? new PackedChunk<T>(message.packed) : new ListChunk(message.items as readonly T[])
+      this.#chunks.push(chunk)
+      if (this.#chunks.length >= MAX_CHUNKS_AHEAD) this.#setFull(true)
     }
     this.#wake?.()
   }

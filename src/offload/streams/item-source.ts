@@ -19,13 +19,32 @@ export function isStream(value: unknown): value is AnyIterable {
 
 export function itemSource(stream: AnyIterable): ItemSource {
   if (stream instanceof ReadableStream) return readerSource(stream)
-  const iterator =
-    Symbol.asyncIterator in stream ? stream[Symbol.asyncIterator]() : (stream as Iterable<unknown>)[Symbol.iterator]()
+  if (Symbol.asyncIterator in stream) return asyncSource(stream)
+  const iterator = stream[Symbol.iterator]()
+  return { next: () => awaited(iterator.next()), end: () => iterator.return?.() }
+}
+
+function asyncSource(stream: AsyncIterable<unknown>): ItemSource {
+  const iterator = stream[Symbol.asyncIterator]()
   return {
-    next: () => iterator.next(),
+    // `for await` takes results without a promise, and promises of other libraries.
+    next: () => {
+      const next: unknown = iterator.next()
+      return next instanceof Promise ? (next as Promise<IteratorResult<unknown>>) : resolved(next)
+    },
     // A Node stream that waits for data would keep its iterator from returning.
     end: () => (stream instanceof Readable ? void stream.destroy() : iterator.return?.()),
   }
+}
+
+async function resolved(next: unknown): Promise<IteratorResult<unknown>> {
+  return (await next) as IteratorResult<unknown>
+}
+
+/** A generator that is not async may yield promises, as in `for await`. */
+function awaited(result: IteratorResult<unknown>): Promise<IteratorResult<unknown>> | IteratorResult<unknown> {
+  if (!(result.value instanceof Promise)) return result
+  return result.value.then((value: unknown) => ({ done: result.done ?? false, value }))
 }
 
 function readerSource(stream: ReadableStream<unknown>): ItemSource {

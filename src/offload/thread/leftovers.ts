@@ -1,20 +1,21 @@
 /**
- * Resources that are unfinished work of a call. Sockets and ports are not: a module may keep them between calls. Nor are file operations:
- * a loader still writes its cache when the first call ends.
+ * Resources that are unfinished work of a call: timers, and single operations on files, the network and in the thread pool of the process.
+ * Sockets and ports are not, because a module may keep them between calls.
  */
-const WORK = new Set(['Timeout', 'Immediate'])
+const WORK = /^(Timeout|Immediate)$|Req|ConnectWrap$|^FileHandleClose/
 
 const LOOK_EVERY_MS = 5
 
 function count(): Map<string, number> {
   const counts = new Map<string, number>()
-  for (const type of process.getActiveResourcesInfo()) if (WORK.has(type)) counts.set(type, (counts.get(type) ?? 0) + 1)
+  for (const type of process.getActiveResourcesInfo())
+    if (WORK.test(type)) counts.set(type, (counts.get(type) ?? 0) + 1)
   return counts
 }
 
 /**
- * Notices the work that a call leaves behind in its thread: timers. What a module starts while it loads, and what
- * does not keep a process alive (`unref`), is not of a call.
+ * Notices the work that a call leaves behind in its thread. What a module starts while it loads, and what does not keep a process alive
+ * (`unref`), is not of a call.
  */
 export class Leftovers {
   #before = new Map<string, number>()

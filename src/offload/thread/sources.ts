@@ -11,5 +11,5 @@ export function openSources({ args, sources = [] }: OffloadTask): readonly unkno
 }
 
 function open(source: SourceArgument): AsyncIterable<unknown> {
-  return source.kind === 'file' ? openFile(source) : new ChunkReader(source.port)
+  return source.kind === 'file' ? openFile(source) : new ChunkReader(source, { tellsHunger: true })
 }

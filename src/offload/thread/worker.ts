@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { MessageChannel } from 'node:worker_threads'
+import { MessageChannel, workerData } from 'node:worker_threads'
 import { setImmediate as turn } from 'node:timers/promises'
 import { getHeapStatistics } from 'node:v8'
 import { messageOf } from '../../errors-read.ts'
@@ -7,6 +7,7 @@ import { PikoError } from '../../errors.ts'
 import { ChunkWriter } from '../streams/chunk-writer.ts'
 import { serialiseError } from '../error-transfer.ts'
 import { isStream, itemSource } from '../streams/item-source.ts'
+import { newRoom } from '../streams/room.ts'
 import { isMoved } from '../move.ts'
 import type { CallResult, OffloadReply, OffloadTask, ThreadState } from '../protocol.ts'
 import { unsendable } from '../unsendable.ts'
@@ -22,16 +23,21 @@ type Wanted = Pick<OffloadTask, 'module' | 'name'>
 /** Caches by module and name: importing a module again takes longer than many calls. */
 const functions = new Map<string, Callable>()
 const leftovers = new Leftovers()
+/** Tells the pool that a call has begun. */
+const begun = workerData instanceof Int32Array ? workerData : undefined
 const calls = threadCalls()
 let isGuarded = false
 
 /** The thread's entry: calls one exported function of one module. */
 export default async function perform(task: OffloadTask): Promise<unknown> {
+  if (begun) Atomics.store(begun, 0, 1)
   if (!isGuarded) guardThread()
   isGuarded = true
   const call = new ThreadCall(task)
   const { result, transfer } = await calls.run(call, () => answer(task, call))
   call.isOver = true
+  // What the call has left to the next turn belongs to it. If it loops, the call has not ended.
+  await turn()
   const reply: OffloadReply = { ...result, ...stateAfter(call) }
   aboutToReply(call, 'value' in reply ? reply.value : undefined)
   return transfer === undefined ? reply : handOver(reply, transfer)
@@ -63,16 +69,19 @@ async function sendStream(stream: AsyncIterable<unknown> | Iterable<unknown>, ca
     call.controller.abort(new PikoError('STOPPED', `the reader of ${call.title} has stopped`))
     return source.end()
   }
-  const writer = new ChunkWriter({ next: () => source.next(), end }, ours, {
-    unsendable: (items, cause) => unsendable(`a row of ${call.title}`, 'rows', items, cause),
-  })
+  const room = newRoom()
+  const writer = new ChunkWriter(
+    { next: () => source.next(), end },
+    { port: ours, room },
+    {
+      unsendable: (row, index, cause) => unsendable(`a row of ${call.title}`, `rows[${index}]`, row, cause),
+    },
+  )
   const opened = new Promise<void>((resolve) => ours.once('message', resolve).once('close', resolve))
-  tell({ piko: 'stream', id: call.id, port }, [port])
+  tell({ piko: 'stream', id: call.id, port, room }, [port])
   await writer.write()
   // The reply goes another way than the stream, and must not arrive before it.
   await opened
-  // The writer's own turn of the event loop is no work that the call leaves behind.
-  await turn()
   return { ok: true, value: undefined }
 }
 

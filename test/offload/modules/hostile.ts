@@ -1,3 +1,4 @@
+import { parentPort } from 'node:worker_threads'
 import { move } from '../../../src/offload/move.ts'
 import { PikoError } from '../../../src/errors.ts'
 
@@ -132,4 +133,27 @@ export function returnHostile(): object {
 
 export function failByThousands(): never {
   throw new AggregateError(Array.from({ length: 100_000 }, (_, index) => new Error(`part ${index}`)))
+}
+
+/** Sends what no part of Piko sends. */
+export async function postNothing(): Promise<string> {
+  for (const message of [null, undefined, 'text', { piko: 'stream' }]) parentPort?.postMessage(message)
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  return 'answered'
+}
+
+export function loopNextTick(): string {
+  process.nextTick(() => {
+    for (;;);
+  })
+  return 'answered'
+}
+
+/** A timer that keeps nothing alive is no work that a call leaves behind. */
+export function loopSoon(gate: Int32Array): string {
+  setTimeout(() => {
+    Atomics.add(gate, 0, 1)
+    for (;;);
+  }, 20).unref()
+  return 'answered'
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { move } from '../../../src/offload/move.ts'
 import { progress, threadSignal } from '../../../src/offload/thread/current-call.ts'
 
 export interface Row {
@@ -85,4 +86,43 @@ export async function* linesOf(
     for (const line of lines) yield JSON.parse(line) as unknown
     progress((read += bytes.length), size)
   }
+}
+
+class Point {
+  readonly x = 1
+}
+
+/** Rows whose properties differ in every way that a row can. */
+export function* variety(): Generator<unknown, void, undefined> {
+  const shared = { n: 1 }
+  for (let id = 0; id < 3; id++) yield { id, at: new Date(id), none: undefined, tags: ['a', { deep: [id] }], shared }
+  yield { id: 3, more: true }
+  yield new Point()
+  yield { 7: 'seven', a: 1 }
+  yield JSON.parse('{ "__proto__": 1, "b": 2 }')
+  const circle: Record<string, unknown> = {}
+  circle['self'] = circle
+  yield circle
+  yield* [null, 5, 'text', [1, 2], new Map([[1, 2]])]
+  yield move({ value: 1, bytes: new Uint8Array([1]) }, [])
+}
+
+/** The same object again and again, as a parser may reuse its row. */
+export function* reused(count: number): Generator<unknown, void, undefined> {
+  const row = { id: 0 }
+  for (; row.id < count; row.id++) yield row
+}
+
+export async function* badAt(index: number): AsyncGenerator<unknown, void, undefined> {
+  for (let id = 0; id < index; id++) yield { id }
+  yield { id: () => {} }
+}
+
+export function* promises(): Generator<Promise<number>, void, undefined> {
+  for (let value = 0; value < 3; value++) yield Promise.resolve(value)
+}
+
+export async function first<T>(values: AsyncIterable<T>): Promise<T | undefined> {
+  for await (const value of values) return value
+  return undefined
 }

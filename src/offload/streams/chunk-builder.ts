@@ -1,0 +1,149 @@
+import type { Transferable } from 'node:worker_threads'
+import { isMoved, type Moved } from '../move.ts'
+import { MAX_CHUNK_BYTES, MAX_CHUNK_ROWS, sizeOf } from './chunk-size.ts'
+import { PackedChunk, type PackedRows, RowPacker } from './packed-rows.ts'
+
+/** An item waits at most this long for others of its chunk. */
+export const MAX_LINGER_MS = 5
+/** After so many chunks that could not be packed, beyond those that could, no more is tried. */
+const MAX_PACKS = 8
+
+/** The items of a chunk, ready to be sent. */
+export interface BuiltChunk {
+  readonly length: number
+  readonly message: { readonly packed: PackedRows } | { readonly items: readonly unknown[] }
+  readonly transfer: readonly Transferable[]
+  /** The items one by one. */
+  readonly items: () => readonly { readonly item: unknown; readonly transfer: readonly Transferable[] }[]
+}
+
+type MovedItems = ReadonlyMap<number, readonly Transferable[]>
+
+/** Collects items until they are enough for a message: by number, by bytes, and by the time that the first of them has waited. */
+export class ChunkBuilder {
+  #count = 0
+  #bytes = 0
+  #since = 0
+  #isOverdue = false
+  readonly #packer = new RowPacker()
+  /** All items so far are in the packer, none in the list. */
+  #isPacked = true
+  /** Chunks that could be packed, less those that could not. */
+  #packs = 0
+  #items: unknown[] = []
+  /** Items that are moved, by their place. */
+  #moved: Map<number, readonly Transferable[]> | undefined
+  #lastSize = 0
+
+  get isEmpty(): boolean {
+    return this.#count === 0
+  }
+
+  /** How long the oldest item may still wait. */
+  get leftMs(): number {
+    return MAX_LINGER_MS - (performance.now() - this.#since)
+  }
+
+  get isOverdue(): boolean {
+    return this.#isOverdue
+  }
+
+  markOverdue(): void {
+    this.#isOverdue = true
+  }
+
+  /** @returns whether the chunk is full */
+  add(item: unknown): boolean {
+    const count = this.#count++
+    if (count === 0) this.#since = performance.now()
+    // Items that come fast are many: the clock is read for the first few, and for every sixteenth.
+    else if ((count & 15) === 0 || count < 16) this.#isOverdue ||= this.leftMs < 0
+    const bytes = this.#isPacked ? this.#pack(item) : undefined
+    if (bytes === undefined) this.#list(item, count)
+    else this.#bytes += bytes
+    return count >= MAX_CHUNK_ROWS - 1 || this.#bytes >= MAX_CHUNK_BYTES || this.#isOverdue
+  }
+
+  take(): BuiltChunk {
+    const chunk = this.#isPacked ? this.#packedChunk() : this.#listedChunk()
+    this.#packs = Math.min(MAX_PACKS, this.#packs + (this.#isPacked ? 1 : -1))
+    this.#isPacked = this.#packs > -MAX_PACKS
+    this.clear()
+    return chunk
+  }
+
+  clear(): void {
+    this.#packer.clear()
+    this.#items = []
+    this.#moved = undefined
+    this.#count = 0
+    this.#bytes = 0
+    this.#isOverdue = false
+  }
+
+  #pack(item: unknown): number | undefined {
+    try {
+      return this.#packer.add(item)
+    } catch {
+      // Reading the item failed. So will sending it, with an error that names the place.
+      return undefined
+    }
+  }
+
+  /** The items before one that does not fit. */
+  #unpack(): void {
+    this.#isPacked = false
+    const rows = this.#packer.rows()
+    for (let index = 0; index < rows.length; index++) this.#items.push(rows.at(index))
+    this.#packer.clear()
+  }
+
+  #list(item: unknown, count: number): void {
+    if (this.#isPacked) this.#unpack()
+    if (isMovedItem(item)) {
+      this.#items.push(item.value)
+      this.#moved ??= new Map()
+      this.#moved.set(count, item.transfer)
+    } else this.#items.push(item)
+    this.#bytes += this.#sizeOf(item, count)
+  }
+
+  /** Measuring a row costs as much as parsing a part of it. So of many objects every fourth is measured, and stands for those after it. */
+  #sizeOf(item: unknown, count: number): number {
+    if (typeof item === 'object' && !Array.isArray(item) && count >= 8 && (count & 3) !== 0) return this.#lastSize
+    try {
+      return (this.#lastSize = sizeOf(item))
+    } catch {
+      return (this.#lastSize = 0)
+    }
+  }
+
+  #packedChunk(): BuiltChunk {
+    const packed = this.#packer.take()
+    const items = () => {
+      const rows = new PackedChunk(packed)
+      return Array.from({ length: rows.length }, (_, index) => ({ item: rows.at(index), transfer: [] }))
+    }
+    return { length: this.#count, message: { packed }, transfer: [], items }
+  }
+
+  #listedChunk(): BuiltChunk {
+    const items = this.#items
+    const moved: MovedItems = this.#moved ?? new Map()
+    return {
+      length: this.#count,
+      message: { items },
+      transfer: [...moved.values()].flat(),
+      items: () => items.map((item, index) => ({ item, transfer: moved.get(index) ?? [] })),
+    }
+  }
+}
+
+/** A proxy may throw. */
+function isMovedItem(item: unknown): item is Moved<unknown> {
+  try {
+    return isMoved(item)
+  } catch {
+    return false
+  }
+}

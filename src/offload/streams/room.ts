@@ -1,0 +1,48 @@
+import { MAX_CHUNKS_AHEAD } from './chunk-size.ts'
+
+const TAKEN = 0
+const IS_WAITING = 1
+
+/** What the two ends of a stream share: how many chunks the reader has taken, and whether the writer waits for that. */
+export type SharedRoom = Int32Array
+
+export function newRoom(): SharedRoom {
+  return new Int32Array(new SharedArrayBuffer(8))
+}
+
+/** The chunks that a writer may send now. It needs a message only when it has to wait. */
+export class WriterRoom {
+  readonly #shared: SharedRoom
+  #sent = 0
+
+  constructor(shared: SharedRoom) {
+    this.#shared = shared
+  }
+
+  /** Whether the reader has taken every chunk. */
+  get isAll(): boolean {
+    return Atomics.load(this.#shared, TAKEN) === this.#sent
+  }
+
+  /** Whether one more chunk may be sent. If not, the reader sends a message as soon as it may. */
+  get isAny(): boolean {
+    if (this.#isFree) return true
+    Atomics.store(this.#shared, IS_WAITING, 1)
+    // The reader may have taken a chunk in between, and not have seen that the writer waits.
+    return this.#isFree
+  }
+
+  take(): void {
+    this.#sent = (this.#sent + 1) | 0
+  }
+
+  get #isFree(): boolean {
+    return ((this.#sent - Atomics.load(this.#shared, TAKEN)) | 0) < MAX_CHUNKS_AHEAD
+  }
+}
+
+/** @returns whether the writer waits for this */
+export function giveRoom(shared: SharedRoom): boolean {
+  Atomics.add(shared, TAKEN, 1)
+  return Atomics.exchange(shared, IS_WAITING, 0) === 1
+}
