@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { exitCodeOf } from '../src/cli/process/exit-code.ts'
+import { cleanEnv, SOURCE_FLAGS } from './support/source-process.ts'
 import { nodeTooOld, OLDEST_NODE } from '../src/node-version.ts'
 
 it.each(['22.19.0', '22.19.1', '22.20.0', '23.0.0', '24.21.0', '25.0.0-nightly20251001'])(
@@ -25,4 +27,16 @@ it('expects what package.json promises', () => {
   const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
   const { engines } = JSON.parse(manifest) as { engines: { node: string } }
   expect(`${engines.node}.0`).toBe(`>=${OLDEST_NODE}`)
+})
+
+it('an app says so on an older Node, which lacks functions that Piko uses', () => {
+  const code = `
+    const versions = { ...process.versions, node: '20.20.2' }
+    Object.defineProperty(process, 'versions', { value: versions })
+    for (const name of ['withResolvers', 'try']) delete Promise[name]
+    const { Piko, defineJob } = await import('piko')
+    try { new Piko({ jobs: defineJob({ id: 'a' }, () => 1) }) } catch (error) { console.log(error.code) }`
+  const flags = [...SOURCE_FLAGS, '--input-type=module', '--eval', code]
+  const { stdout, stderr } = spawnSync(process.execPath, flags, { env: cleanEnv(), encoding: 'utf8' })
+  expect([stdout.trim(), stderr]).toEqual(['NODE_TOO_OLD', ''])
 })

@@ -93,12 +93,14 @@ export class Piko {
   #isReady = false
   #isStartGivenUp = false
   /** Rejects when a stop abandons the start. */
-  readonly #startGivenUp = Promise.withResolvers<never>()
+  readonly #startGivenUp: PromiseWithResolvers<never>
 
   /** @throws PikoError `USAGE` naming every wrong option, `SETTINGS_INVALID`, `NODE_TOO_OLD` */
   constructor(given: PikoOptions = {}) {
     const tooOld = nodeTooOld(process.versions.node)
     if (tooOld) throw tooOld
+    // Here and not in its declaration: an older Node has no such function, and must get the error above.
+    this.#startGivenUp = Promise.withResolvers()
     const { options, settings } = checkedOptions(given)
     const { clock = systemClock, graceMs = DEFAULT_GRACE_MS } = options
     this.settings = settings

@@ -87,10 +87,13 @@ export class FailureGroups {
   }
 }
 
+/** The number of tries of an HTTP request, which says nothing about the error. */
+const TRIES = / \(attempt #\)/
+
 /** Only the first line, because the rest differs from run to run. */
 function patternOf(text: string): string {
   const [line = ''] = text.slice(0, 10 * MAX_PATTERN).split('\n', 1)
-  return line.replaceAll(UNIQUE_WORD, '#').slice(0, MAX_PATTERN)
+  return line.replaceAll(UNIQUE_WORD, '#').replace(TRIES, '').slice(0, MAX_PATTERN)
 }
 
 /** How long runs took, in milliseconds, from the begin of the last attempt to its end. */

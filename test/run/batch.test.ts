@@ -14,7 +14,7 @@ it('failures with the same words are one group, however many numbers differ', ()
   const add = (id: number, message: string, code?: string): void =>
     groups.add({ id, item: id - 1, error: { name: 'Error', message, ...(code !== undefined && { code }) } })
   for (let id = 1; id <= 1_500; id++)
-    add(id, `HTTP 500 for order ${id} at 10.0.0.${id % 200}:8080\nbody ${id}`, 'E_HTTP')
+    add(id, `HTTP 500 for order ${id} at 10.0.0.${id % 200}:8080${id % 3 ? '' : ' (attempt 2)'}\nbody ${id}`, 'E_HTTP')
   add(1_501, 'no such shop')
   groups.add({ id: 1_502, item: 1_501, error: undefined })
   const [http, ...others] = groups.list
