@@ -1,4 +1,5 @@
 import { describe, PikoError } from '../errors.ts'
+import { safely } from '../errors-read.ts'
 import { changing } from '../engine/refused-changes.ts'
 import { nearestName, problemsText } from '../options.ts'
 import { type LiveConfig, readLive } from '../settings/live.ts'
@@ -122,7 +123,9 @@ export class Nodes {
 /** @throws PikoError `USAGE` naming everything that is wrong with the changes */
 function merged(before: object | undefined, changes: NodeSettingsChange): object {
   const isTable = typeof changes === 'object' && changes !== null
-  const set = Object.entries({ ...before, ...changes }).filter(([, value]) => value !== null && value !== undefined)
+  const given = safely(() => ({ ...changes }), undefined)
+  if (!given) throw new PikoError('USAGE', `app.nodes.set got ${describe(changes)}, which can't be read`)
+  const set = Object.entries({ ...before, ...given }).filter(([, value]) => value !== null && value !== undefined)
   const after = Object.fromEntries(set)
   const read = readLive(isTable ? after : changes)
   if (!('problems' in read)) return after

@@ -126,6 +126,8 @@ describeEachStore((store) => {
         expect(await rejected(ask())).toMatchObject({ code: 'RUN_UNKNOWN' })
       for (const ask of [() => app.backfills.show(id), () => app.backfills.pause(id), () => app.backfills.wait(id)])
         expect(await rejected(ask())).toMatchObject({ code: 'BACKFILL_UNKNOWN' })
+      for (const ask of [() => app.batches.show(id), () => app.batches.cancel(id), () => app.batches.replay(id)])
+        expect(await rejected(ask())).toMatchObject({ code: 'BATCH_UNKNOWN' })
       for (const ids of [id, [id]] as unknown as number[][]) {
         if (ids === undefined || (Array.isArray(ids) && ids.every((one) => Number.isSafeInteger(one)))) continue
         // Null would mean all runs.
@@ -133,6 +135,7 @@ describeEachStore((store) => {
         expect(await rejected(app.runs.replay({ ids }))).toMatchObject({ code: 'USAGE' })
       }
     }
+    expect(await rejected(app.nodes.set(HOSTILE as never))).toMatchObject({ code: 'USAGE' })
     const range = { from: HOSTILE, to: '2025-01-02T00:00:00Z' }
     expect(await rejected(app.backfills.create('windows', range as never))).toMatchObject({ code: 'USAGE' })
     expect(await rejected(app.run('windows', { window: HOSTILE } as never))).toMatchObject({ code: 'WINDOW_UNKNOWN' })

@@ -265,8 +265,7 @@ export class Batches {
 }
 
 async function rowOf({ batches }: Pick<Store, 'batches'>, id: number): Promise<BatchRow> {
-  // MySQL would take NaN and Infinity for names of columns.
-  const row = Number.isFinite(Number(id)) ? await batches.find(id) : undefined
+  const row = await batches.find(id)
   if (row) return row
   throw new PikoError('BATCH_UNKNOWN', `there is no batch ${describe(id)}; piko batches list shows them`, {
     details: { batchId: id },

@@ -63,6 +63,7 @@ export class BatchStore {
 
   /** @throws BrokenRow if its row can't be read */
   async find(id: number): Promise<BatchRow | undefined> {
+    if (!Number.isSafeInteger(id)) return undefined
     const { db, dialect } = this.#database
     const row = await db.selectFrom('piko_batch').selectAll().where('id', '=', id).executeTakeFirst()
     return row && batchOf(row, dialect)
