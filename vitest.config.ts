@@ -31,7 +31,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['piko-source', 'module', 'node', 'development|production'] } },
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/fixtures/**', 'test/cluster/**'],
+    exclude: ['test/fixtures/**', 'test/cluster/**', 'test/browser/**'],
     globalSetup: ['test/support/mysql-global-setup.ts'],
     pool: 'forks',
     // Two more than the processors of the smallest machine: many tests wait for leases and processes.

@@ -8,6 +8,7 @@ const readme = new Snippets('README.md')
 const async = new Snippets('docs/async.md')
 const batches = new Snippets('docs/batches.md')
 const data = new Snippets('docs/data.md')
+const downloads = new Snippets('docs/crawl-downloads.md')
 const jobs = new Snippets('docs/jobs.md')
 const offload = new Snippets('docs/offload.md')
 const steps = new Snippets('docs/steps.md')
@@ -25,6 +26,7 @@ afterAll(() => {
     async,
     batches,
     data,
+    downloads,
     jobs,
     offload,
     resources,
@@ -46,6 +48,7 @@ describe('the README and the pages of docs', () => {
       async,
       batches,
       data,
+      downloads,
       jobs,
       offload,
       resources,
@@ -70,6 +73,7 @@ describe('the README and the pages of docs', () => {
           async,
           batches,
           data,
+          downloads,
           jobs,
           offload,
           resources,
@@ -106,6 +110,17 @@ describe('docs/data.md', () => {
   it('shows programs that take from limits of the fleet, and call functions in threads', async () => {
     expect((await data.run('limits.ts')).trim()).toBe('[ true, false ]')
     expect((await data.run('shouting.ts')).trim()).toBe('HELLO')
+  })
+})
+
+describe('docs/crawl-downloads.md', () => {
+  const page = readFileSync(new URL('../docs/crawl-downloads.md', import.meta.url), 'utf8')
+  const printedAfter = (title: string): string | undefined =>
+    /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('It prints', page.indexOf(title))))?.[1]
+
+  it('shows a sitemap whose old pages are left out, and a script in a sandbox, and what they print', async () => {
+    expect(await downloads.run('sitemaps.ts')).toBe(printedAfter('## Sitemaps'))
+    expect(await downloads.run('signature.ts')).toBe(printedAfter('## JavaScript of a page'))
   })
 })
 

@@ -1,3 +1,5 @@
+export { browser } from './browser/browser.ts'
+export type { BrowserOptions, ResourceKind } from './browser/browser-options.ts'
 export { CrawlError, type CrawlErrorParts, FAILURE_CLASSES, type FailureClass } from './crawl-error.ts'
 export type {
   Answer,

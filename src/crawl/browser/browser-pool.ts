@@ -1,0 +1,103 @@
+import type { Browser } from 'playwright-core'
+import { GuardProxy } from '../../http-client/guard-proxy.ts'
+import { publicLookup } from '../../http-client/public-address.ts'
+import { Semaphore } from '../../resource/semaphore.ts'
+import type { BrowserOptions } from './browser-options.ts'
+import { startChromium } from './chromium.ts'
+
+const DEFAULT_SIZE = 4
+const DEFAULT_RECYCLE = 200
+
+interface Running {
+  readonly browser: Promise<Browser>
+  readonly isPrivate: boolean
+  uses: number
+  open: number
+  isRetired: boolean
+}
+
+/** Browsers whose pages are lent, at most so many at the same time. One that has shown enough pages, or has crashed, is replaced. */
+export class BrowserPool {
+  readonly #options: Partial<BrowserOptions>
+  readonly #places: Semaphore
+  #running: Running | undefined
+  readonly #retired = new Set<Running>()
+  #guard: Promise<GuardProxy> | undefined
+
+  constructor(options: Partial<BrowserOptions>) {
+    this.#options = options
+    this.#places = new Semaphore(options.size ?? DEFAULT_SIZE)
+  }
+
+  /**
+   * Calls `work` with a browser that has a place for a page.
+   *
+   * @param isPrivate whether private addresses may be asked
+   * @throws the reason of the signal, PikoError `PACKAGE_MISSING`, `RESOURCE_FAILED`, any error of `work`
+   */
+  async with<T>(isPrivate: boolean, signal: AbortSignal, work: (browser: Browser) => Promise<T>): Promise<T> {
+    await this.#places.acquire(signal)
+    const running = this.#take(isPrivate)
+    try {
+      return await work(await running.browser)
+    } finally {
+      running.open -= 1
+      this.#places.release()
+      await this.#endIfUnused(running)
+    }
+  }
+
+  #take(isPrivate: boolean): Running {
+    const current = this.#running
+    const isFresh = current && current.uses < (this.#options.recycle ?? DEFAULT_RECYCLE)
+    const running = isFresh && current.isPrivate === isPrivate ? current : this.#start(isPrivate)
+    running.uses += 1
+    running.open += 1
+    return running
+  }
+
+  #start(isPrivate: boolean): Running {
+    if (this.#running) this.#retire(this.#running)
+    const running: Running = { browser: this.#launch(isPrivate), isPrivate, uses: 0, open: 0, isRetired: false }
+    this.#running = running
+    running.browser.then(
+      (browser) => browser.once('disconnected', () => this.#retire(running)),
+      () => this.#retire(running),
+    )
+    return running
+  }
+
+  async #launch(isPrivate: boolean): Promise<Browser> {
+    if (isPrivate) return startChromium(this.#options, undefined)
+    this.#guard ??= GuardProxy.open(publicLookup())
+    return startChromium(this.#options, (await this.#guard).url)
+  }
+
+  #retire(running: Running): void {
+    if (this.#running === running) this.#running = undefined
+    running.isRetired = true
+    this.#retired.add(running)
+    void this.#endIfUnused(running)
+  }
+
+  async #endIfUnused(running: Running): Promise<void> {
+    if (!running.isRetired || running.open > 0) return
+    this.#retired.delete(running)
+    await ended(running)
+  }
+
+  /** Closes all browsers, also those that still show pages. */
+  async close(): Promise<void> {
+    const all = [...this.#retired, ...(this.#running ? [this.#running] : [])]
+    this.#retired.clear()
+    this.#running = undefined
+    await Promise.all(all.map(ended))
+    const [guard] = await Promise.allSettled([this.#guard])
+    if (guard.status === 'fulfilled') guard.value?.close()
+  }
+}
+
+async function ended({ browser }: Running): Promise<void> {
+  // One that never started, or has crashed, needs no end.
+  await browser.then((started) => started.close()).catch(() => {})
+}

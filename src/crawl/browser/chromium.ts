@@ -1,0 +1,52 @@
+import { access, constants } from 'node:fs/promises'
+import type { Browser } from 'playwright-core'
+import { PikoError } from '../../errors.ts'
+import { headline } from '../../errors-read.ts'
+import { optionalPackage } from '../../optional-package.ts'
+import { redactText } from '../../run/redact.ts'
+import { durationMs } from '../../time/duration.ts'
+import type { BrowserOptions } from './browser-options.ts'
+
+/** Where Debian and others install Chromium. */
+const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+
+/**
+ * Starts a browser.
+ *
+ * @param proxy a proxy of this machine, through which all connections go
+ * @throws PikoError `PACKAGE_MISSING`, `RESOURCE_FAILED`
+ */
+export async function startChromium(options: Partial<BrowserOptions>, proxy: string | undefined): Promise<Browser> {
+  const { chromium } = await optionalPackage('playwright-core', 'browser()', () => import('playwright-core'))
+  const { args = [], headless = true, startTimeout = '30s' } = options
+  const executablePath = options.executablePath ?? (await installed())
+  // Chromium's sandbox refuses to run for root.
+  const rootArgs = process.getuid?.() === 0 ? ['--no-sandbox'] : []
+  try {
+    return await chromium.launch({
+      headless,
+      args: [...rootArgs, '--disable-dev-shm-usage', ...args],
+      timeout: durationMs(startTimeout),
+      ...(executablePath !== undefined && { executablePath }),
+      // Chromium would not use a proxy for addresses of this machine.
+      ...(proxy !== undefined && { proxy: { server: proxy, bypass: '<-loopback>' } }),
+    })
+  } catch (cause) {
+    throw new PikoError(
+      'RESOURCE_FAILED',
+      `browser() could not start Chromium: ${redactText(headline(cause))}; install it (Debian: apt install chromium), or name it by executablePath`,
+      { cause },
+    )
+  }
+}
+
+async function installed(): Promise<string | undefined> {
+  for (const place of PLACES) {
+    const isThere = await access(place, constants.X_OK).then(
+      () => true,
+      () => false,
+    )
+    if (isThere) return place
+  }
+  return undefined
+}

@@ -1,0 +1,85 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
+import { type AddressInfo, connect, type LookupFunction, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { addressOf, isPublicAddress } from './public-address.ts'
+
+/**
+ * A proxy on loopback that connects to public addresses alone, for a client that resolves names itself, such as a browser. The address that
+ * it checks is the one that it connects to.
+ */
+export class GuardProxy {
+  readonly url: string
+  readonly #server: Server
+  readonly #lookup: LookupFunction
+  readonly #sockets = new Set<Duplex>()
+
+  private constructor(server: Server, lookup: LookupFunction) {
+    this.#server = server
+    this.#lookup = lookup
+    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    server.on('connect', (wanted, socket, head) => this.#tunnel(wanted, socket, head))
+    server.on('request', (wanted, answer) => this.#forward(wanted, answer))
+    server.on('connection', (socket) => this.#follow(socket))
+  }
+
+  /** @param lookup gives public addresses alone */
+  static async open(lookup: LookupFunction): Promise<GuardProxy> {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    server.unref()
+    return new GuardProxy(server, lookup)
+  }
+
+  #tunnel({ url = '' }: IncomingMessage, client: Duplex, head: Buffer): void {
+    client.on('error', () => client.destroy())
+    const target = URL.parse(`http://${url}`)
+    if (!target || !isAllowed(target)) return void client.end('HTTP/1.1 403 Forbidden\r\n\r\n')
+    const port = Number(target.port || 80)
+    const socket: Socket = connect({ host: hostOf(target), port, lookup: this.#lookup })
+    this.#follow(socket)
+    socket.once('connect', () => {
+      client.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+      if (head.byteLength > 0) socket.write(head)
+      client.pipe(socket).pipe(client)
+    })
+    socket.on('error', () => client.destroy())
+    client.once('close', () => socket.destroy())
+  }
+
+  #forward(wanted: IncomingMessage, answer: ServerResponse): void {
+    const target = URL.parse(wanted.url ?? '')
+    if (target?.protocol !== 'http:' || !isAllowed(target)) return void answer.writeHead(403).end()
+    const { 'proxy-connection': _own, ...headers } = wanted.headers
+    const { method } = wanted
+    const onward = request(target, { ...(method !== undefined && { method }), headers, lookup: this.#lookup })
+    onward.on('response', (reply) => {
+      answer.writeHead(reply.statusCode ?? 502, reply.rawHeaders)
+      reply.pipe(answer)
+    })
+    onward.on('error', () => answer.destroy())
+    answer.once('close', () => onward.destroy())
+    wanted.pipe(onward)
+  }
+
+  #follow(socket: Duplex): void {
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
+  }
+
+  /** Ends all connections. */
+  close(): void {
+    this.#server.close()
+    for (const socket of this.#sockets) socket.destroy()
+  }
+}
+
+/** A name is checked by the lookup, which is not asked about an address. */
+function isAllowed(target: URL): boolean {
+  const address = addressOf(target)
+  return address === undefined || isPublicAddress(address)
+}
+
+function hostOf({ hostname }: URL): string {
+  return hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
+}
