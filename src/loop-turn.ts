@@ -20,13 +20,18 @@ class LoopTurn {
 
   /** Whether a statement should wait for the next turn before it starts. */
   isDue(inTransaction: boolean): boolean {
+    return this.hasHeld(inTransaction ? MAX_IN_TRANSACTION_MS : MAX_WITHOUT_TURN_MS)
+  }
+
+  /** Whether the event loop has had no turn for this long. Needs to be called regularly: the first call in a turn starts the clock. */
+  hasHeld(ms: number): boolean {
     const now = performance.now()
     if (this.#since === undefined) {
       this.#since = now
       setImmediate(() => (this.#since = undefined))
       return false
     }
-    return now - this.#since >= (inTransaction ? MAX_IN_TRANSACTION_MS : MAX_WITHOUT_TURN_MS)
+    return now - this.#since >= ms
   }
 
   /** Resolves in the next turn. All callers share one promise. */

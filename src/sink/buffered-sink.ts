@@ -15,6 +15,8 @@ import { WatchedWrite } from './watched-write.ts'
 const MAX_ROWS_A_TURN = 1_000
 /** Rows of such a write that are checked before the clock is looked at. */
 const SLICE = 100
+/** While a delivery is under way, writes give it its turns this often: its target must not wait for rows of the next batch. */
+const TURN_EVERY_MS = 2
 
 /** The rows of one route in this attempt. */
 interface RouteState {
@@ -82,7 +84,7 @@ export class BufferedSink implements SinkWriter {
     try {
       const list: readonly unknown[] = Array.isArray(rows) ? rows : [rows]
       if (list.length > MAX_ROWS_A_TURN) return this.#watched(this.#acceptMany(to, list))
-      return this.#accept(to, list) ?? Promise.resolve()
+      return this.#accept(to, list) ?? (this.#isHolding() ? loopTurn.next() : Promise.resolve())
     } catch (error) {
       const refusal = toError(error)
       this.#unseen.add(refusal)
@@ -139,7 +141,7 @@ export class BufferedSink implements SinkWriter {
     return this.#inTurn(async () => {
       const all: Accepted = { rows: [], sizes: [], lanes: [] }
       for (let from = 0; from < rows.length; from += SLICE) {
-        if (loopTurn.isDue(false)) await loopTurn.next()
+        if (loopTurn.isDue(false) || this.#isHolding()) await loopTurn.next()
         this.#assertUsable()
         const slice = this.#checked(state.route, rows.slice(from, from + SLICE), from)
         for (const row of slice.rows) all.rows.push(row)
@@ -148,6 +150,11 @@ export class BufferedSink implements SinkWriter {
       }
       await this.#add(state, all)
     })
+  }
+
+  /** Whether a delivery that is under way waits for a turn of the event loop. */
+  #isHolding(): boolean {
+    return !this.#lanes.isIdle && loopTurn.hasHeld(TURN_EVERY_MS)
   }
 
   /** @param from the index of the first row in its write */

@@ -5,6 +5,28 @@ const MAX_VALUES = 100_000
 
 /** About how many bytes of memory a row holds: its texts and its binary data. A value that can't be read adds nothing. */
 export function rowBytes(row: unknown): number {
+  return flatBytes(row) ?? deepBytes(row)
+}
+
+/** Undefined unless it is a plain object without parts that have parts themselves, as most rows are. */
+function flatBytes(row: unknown): number | undefined {
+  if (typeof row !== 'object' || row === null) return undefined
+  let bytes = VALUE_BYTES
+  try {
+    if (Object.getPrototypeOf(row) !== Object.prototype) return undefined
+    for (const key of Object.keys(row)) {
+      const value = (row as Record<string, unknown>)[key]
+      if (typeof value === 'string') bytes += value.length
+      else if (typeof value !== 'object' || value === null || value instanceof Date) bytes += VALUE_BYTES
+      else return undefined
+    }
+  } catch {
+    return undefined
+  }
+  return bytes
+}
+
+function deepBytes(row: unknown): number {
   let bytes = 0
   const waiting: unknown[] = [row]
   for (let values = 0; waiting.length > 0 && values < MAX_VALUES; values++) {
