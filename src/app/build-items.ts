@@ -6,8 +6,10 @@ import { ItemCompleter } from '../engine/items/item-completer.ts'
 import { ItemDispatcher } from '../engine/items/item-dispatcher.ts'
 import { ItemRunner } from '../engine/items/item-runner.ts'
 import { ItemSweeper } from '../engine/items/item-sweeper.ts'
+import { ItemScores } from '../engine/items/item-scores.ts'
 import { KeptBytes } from '../engine/items/kept-bytes.ts'
 import { LaneIds } from '../engine/items/lane-ids.ts'
+import { LaneNotes } from '../engine/items/lane-notes.ts'
 import { LaneWaker } from '../engine/items/lane-waker.ts'
 import { RootItems } from '../engine/items/root-items.ts'
 import { rootOutcome } from '../engine/items/root-end.ts'
@@ -44,7 +46,11 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
     concurrency: settings.items.concurrency,
     shutdownTimeoutMs: settings.piko.shutdownTimeoutMs,
     kept: new KeptBytes(store.items, settings.items.bodies),
-    actions: new ItemCalls({ commits }),
+    actions: new ItemCalls({
+      ...{ commits, store: store.items, clock },
+      notes: new LaneNotes({ store: store.items, locks, clock }),
+      scores: new ItemScores({ store: store.items, clock, loops }),
+    }),
     onFree: () => dispatcher.wake(),
     onEnded: ({ fence, laneId, isLimited }) => {
       if (isLimited) waker.wake([laneId])

@@ -16,6 +16,7 @@ import { type MetricSources, Metrics } from '../telemetry/metrics.ts'
 import { AppStop } from './app-stop.ts'
 import { Backfills } from '../operations/backfills/backfills.ts'
 import { type Batch, Batches } from '../operations/batches/batches.ts'
+import { Items } from '../operations/items/items.ts'
 import type { BatchItem, BatchItemOf, BatchOptions } from '../operations/batches/batch-request.ts'
 import { optionsOf } from '../operations/call-options.ts'
 import { Configs } from '../operations/configs.ts'
@@ -73,6 +74,7 @@ export class Piko {
   readonly windows: Windows
   readonly backfills: Backfills
   readonly batches: Batches
+  readonly items: Items
   readonly configs: Configs
   readonly limits: Limits
   readonly locks: NamedLocks
@@ -128,6 +130,7 @@ export class Piko {
     this.windows = new Windows(reach('windows'))
     this.backfills = new Backfills(reach('backfills'))
     this.batches = new Batches(reach('batches'))
+    this.items = new Items(reach('items'))
     this.configs = new Configs(reach('configs'))
     this.limits = new Limits(reach('limits'))
     this.locks = new NamedLocks(reach('locks'))

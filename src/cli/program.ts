@@ -5,6 +5,7 @@ import { addBackfill } from './backfills/backfill.ts'
 import { addBatches } from './batches/batches.ts'
 import { addConfig } from './configs/config.ts'
 import { addGraph } from './jobs/graph.ts'
+import { addItems } from './items/items.ts'
 import { addJobs } from './jobs/jobs-list.ts'
 import { addLimits } from './limits/limits.ts'
 import { addLocks } from './locks/locks.ts'
@@ -62,6 +63,7 @@ export function createProgram({ json }: { json: boolean }): Command {
     addWindows,
     addBackfill,
     addBatches,
+    addItems,
     addNodes,
     addResources,
     addLimits,

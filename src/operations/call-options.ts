@@ -1,6 +1,9 @@
 import { checkedCall } from '../call-options.ts'
 import { RUN_LOG_LEVELS } from '../run/run-log.ts'
 import { BACKFILL_STATES } from '../ledger/backfill.ts'
+import { ITEM_STATES } from '../item/item.ts'
+import type { ItemFilter, LaneFilter } from '../store/items/list-items.ts'
+import type { ItemReplay, LanePause } from './items/items.ts'
 import { BATCH_STATES } from '../run/batch.ts'
 import { ENDED_STATES, RUN_STATES } from '../run/run.ts'
 import {
@@ -129,6 +132,27 @@ const CALLS = {
   'backfills.list': { jobId: aText, state: oneOf(...BACKFILL_STATES), limit } satisfies OptionChecks<BackfillFilter>,
   'backfills.wait': { signal: anAbortSignal, onProgress: aFunction } satisfies OptionChecks<BackfillWait>,
   'batches.create': { key: anything, onDone: anything, priority: anything } satisfies OptionChecks<BatchOptions>,
+  'items.list': {
+    state: oneOf(...ITEM_STATES),
+    kind: aText,
+    lane: aText,
+    limit,
+    after: wholeNumber(0),
+  } satisfies OptionChecks<ItemFilter>,
+  'items.replay': {
+    state: oneOf('dead', 'skipped', 'cancelled'),
+    kind: aText,
+    lane: aText,
+    ids: listOf('the numbers of items', wholeNumber(1)),
+  } satisfies OptionChecks<ItemReplay>,
+  'items.lanes': {
+    scope: aText,
+    runId: wholeNumber(1),
+    limit,
+    after: wholeNumber(0),
+  } satisfies OptionChecks<LaneFilter>,
+  'items.pause': { scope: aText } satisfies OptionChecks<LanePause>,
+  'items.resume': { scope: aText } satisfies OptionChecks<LanePause>,
   'batches.list': { jobId: aText, state: oneOf(...BATCH_STATES), limit } satisfies OptionChecks<BatchFilter>,
   'batches.wait': { signal: anAbortSignal, onProgress: aFunction } satisfies OptionChecks<BatchWait>,
   'batches.replay': { state: oneOf('failed', 'cancelled'), dryRun: flag } satisfies OptionChecks<BatchReplay>,

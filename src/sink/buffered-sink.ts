@@ -106,6 +106,16 @@ export class BufferedSink implements SinkWriter {
     return (this.#flushed ??= this.#inTurn(() => this.#flush()))
   }
 
+  /** Delivers the rows written so far, and goes on. @throws as {@link flush} does */
+  deliver(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#assertUsable()
+      for (const buffer of this.#buffers()) if (buffer.rows.length > 0) await this.#startDelivery(buffer)
+      await this.#lanes.idle()
+      this.#assertUsable()
+    })
+  }
+
   /** Drops the undelivered rows and waits for the running deliveries; ignores their errors. */
   async discard(): Promise<void> {
     this.#state = 'discarded'

@@ -24,6 +24,8 @@ export interface RunSinks {
    * @throws PikoError `SINK_FAILED`; the sinks after the failed one are not flushed: call `discard`
    */
   readonly flush: () => Promise<void>
+  /** Delivers the rows written so far. More may be written after it. @throws PikoError `SINK_FAILED` */
+  readonly deliver: () => Promise<void>
   /** Call it after a failure: drops the undelivered rows and waits for the running deliveries. Never rejects. */
   readonly discard: () => Promise<void>
 }
@@ -113,6 +115,9 @@ export class SinkPool {
         for (const buffer of buffers.values()) spilled += await buffer.flush()
         if (spilled > 0) await this.#parts.durable?.journal.flushed()
         for (const owned of buffers.keys()) await finish(owned, scope)
+      },
+      deliver: async () => {
+        for (const buffer of buffers.values()) await buffer.deliver()
       },
       discard: async () => {
         await Promise.all([...buffers.values()].map((buffer) => buffer.discard()))

@@ -11,6 +11,7 @@ const NOUNS = [
   'windows',
   'backfills',
   'batches',
+  'items',
   'configs',
   'limits',
   'locks',

@@ -9,6 +9,9 @@ export const parseBackfillId = (text: string): number => parseId(text, 'a backfi
 /** @throws InvalidArgumentError unless the text is the number of a batch */
 export const parseBatchId = (text: string): number => parseId(text, 'a batch')
 
+/** @throws InvalidArgumentError unless the text is the number of an item */
+export const parseItemId = (text: string): number => parseId(text, 'an item')
+
 function parseId(text: string, what: string): number {
   if (/^[1-9]\d{0,14}$/.test(text)) return Number(text)
   throw new InvalidArgumentError(`expected the number of ${what}`)

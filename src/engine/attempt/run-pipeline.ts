@@ -66,7 +66,7 @@ export interface RootParts {
 const NOTHING: Readonly<Record<string, unknown>> = Object.freeze({})
 const NO_RESOURCES: ResourceMap = {}
 const NOTHING_BORROWED: Borrowed = { values: NOTHING, release: async () => {} }
-const NO_SINKS: RunSinks = { writers: {}, flush: async () => {}, discard: async () => {} }
+const NO_SINKS: RunSinks = { writers: {}, flush: async () => {}, deliver: async () => {}, discard: async () => {} }
 
 /**
  * The steps from a claim to its outcome: config → resources → sinks → handler → flush of the sinks → return of the resources.

@@ -1,11 +1,44 @@
+import { randomUUID } from 'node:crypto'
+import { describe, propertyOf } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
+import { fromJson, toJson } from '../../json/json.ts'
+import type { LaneNote, LeasedState, LeaseOptions } from '../../job/items/item-context.ts'
+import { isText } from '../../job/items/read-items.ts'
+import { aFunction, type OptionChecks, readOptions, wholeNumber } from '../../options.ts'
 import type { SqlExecutor } from '../../sql/sql.ts'
-import type { ItemAttempt } from './item-attempt.ts'
+import type { ItemStore } from '../../store/items/item-store.ts'
+import type { StateRequest } from '../../store/items/leased-states.ts'
+import { durationMs, MAX_STORED_MS, readDuration } from '../../time/duration.ts'
+import type { Clock } from '../../clock.ts'
+import type { HeldState, ItemAttempt } from './item-attempt.ts'
 import type { ItemCommits } from './item-commits.ts'
 import type { ItemActions } from './item-context.ts'
+import type { ItemScores } from './item-scores.ts'
+import type { LaneNotes } from './lane-notes.ts'
 
 export interface ItemCallsParts {
   readonly commits: ItemCommits
+  readonly notes: LaneNotes
+  readonly scores: ItemScores
+  readonly store: Pick<ItemStore, 'leaseState' | 'createdState'>
+  readonly clock: Clock
+}
+
+const MAX_NAME = 64
+const MAX_STATE_NAME = 128
+const MAX_STATE_BYTES = 1_000_000
+const FIRST_PAUSE_MS = 20
+const MAX_PAUSE_MS = 250
+const MAX_STATES = 10_000
+
+const LEASE: OptionChecks<LeaseOptions<unknown>> = {
+  size: wholeNumber(1, MAX_STATES),
+  create: aFunction,
+  name: (value) => (isText(value, MAX_STATE_NAME) ? undefined : `is ${describe(value)}; expected a text`),
+  wait: (value) => {
+    const reading = readDuration(value, MAX_STORED_MS)
+    return 'ms' in reading ? undefined : `is ${describe(value)}; expected ${reading.expected}`
+  },
 }
 
 /** The calls of an item's function that need the store. */
@@ -21,25 +54,139 @@ export class ItemCalls implements ItemActions {
     position: string,
     fn: ((trx: SqlExecutor) => Promise<unknown>) | undefined,
   ): Promise<void> {
-    if (!attempt.live) return
-    await this.#parts.commits.checkpoint(attempt, position, fn, attempt.live.signal)
+    const { live } = attempt
+    if (!live) return
+    // Rows that were written before belong to the position.
+    await live.sinks?.deliver()
+    await this.#parts.commits.checkpoint(attempt, position, fn, live.signal)
   }
 
   lane(attempt: ItemAttempt): ReturnType<ItemActions['lane']> {
-    return { name: attempt.item.lane.name, note: () => Promise.reject(missing('lane.note')) }
+    const { id, name } = attempt.item.lane
+    return {
+      name,
+      note: async (noteName: string, load: (signal: AbortSignal) => Promise<LaneNote>) => {
+        if (!isText(noteName, MAX_NAME))
+          throw usage(`lane.note got the name ${describe(noteName)}; expected 1 to ${MAX_NAME} characters`)
+        if (typeof load !== 'function') throw usage(`lane.note got ${describe(load)}; expected a function`)
+        return this.#parts.notes.get(id, noteName, load, signalOf(attempt))
+      },
+    }
   }
 
-  state(): ReturnType<ItemActions['state']> {
-    return Promise.reject(missing('state'))
+  async state(attempt: ItemAttempt, pool: string, given: unknown): ReturnType<ItemActions['state']> {
+    attempt.assertOpen('state')
+    const { options, problems } = readOptions<LeaseOptions<unknown>>(
+      given,
+      LEASE,
+      '{ size: 2, create: async () => ({}) }',
+      ['size', 'create'],
+    )
+    if (!isText(pool, MAX_NAME))
+      throw usage(`state got the pool ${describe(pool)}; expected 1 to ${MAX_NAME} characters`)
+    if (problems.length > 0) throw usage(`state("${pool}"): ${problems.join('; ')}`)
+    const { size = 1, create, name, wait = '30s' } = options
+    const known = attempt.states.find((state) => state.pool === pool && (name === undefined || state.name === name))
+    if (known) throw usage(`state("${pool}") was called twice in one item, which holds state "${known.name}" already`)
+    const request: StateRequest = {
+      ...{ jobId: attempt.job.id, pool, itemId: attempt.item.id, claims: attempt.item.claims },
+      ...{ size, name, newName: randomUUID() },
+    }
+    const row = await this.#lease(request, durationMs(wait, 'wait'), signalOf(attempt))
+    const held: HeldState = { pool, name: row.name, value: undefined, errors: 0, isRetired: false }
+    attempt.states.push(held)
+    const value = row.value ?? (await this.#create(attempt, request, held, create))
+    return leased(held, { ...row, value })
   }
 
-  score(): void {}
+  async #lease(request: StateRequest, waitMs: number, signal: AbortSignal) {
+    const { store, clock } = this.#parts
+    const deadline = clock.monotonic() + waitMs
+    let asked = request
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(MAX_PAUSE_MS, pauseMs * 2)) {
+      const row = await store.leaseState(asked)
+      // A retired state has no successor by name: any other one serves.
+      if (row === 'retired') asked = { ...asked, name: undefined }
+      else if (row) return row
+      else {
+        if (clock.monotonic() >= deadline) throw busy(request, waitMs)
+        await clock.sleep(pauseMs, signal)
+        signal.throwIfAborted()
+      }
+    }
+  }
 
-  scores(): ReturnType<ItemActions['scores']> {
-    return Promise.resolve(new Map())
+  /** Creates a state, once in the fleet: only its holder does. If that fails, the next item tries again. */
+  async #create(
+    attempt: ItemAttempt,
+    request: StateRequest,
+    held: HeldState,
+    create: LeaseOptions<unknown>['create'] | undefined,
+  ): Promise<string> {
+    const { store } = this.#parts
+    try {
+      const value =
+        toJson((await create?.(held.name, signalOf(attempt))) ?? null, 'the state', MAX_STATE_BYTES) ?? 'null'
+      await store.createdState(request, held.name, value)
+      return value
+    } catch (error) {
+      attempt.states.splice(attempt.states.indexOf(held), 1)
+      await store.createdState(request, held.name, undefined)
+      throw error
+    }
+  }
+
+  score(attempt: ItemAttempt, group: string, name: string, outcome: unknown): void {
+    if (!isText(group, MAX_NAME) || !isText(name, MAX_STATE_NAME)) {
+      throw usage(
+        `score got the group ${describe(group)} and the name ${describe(name)}; expected texts of at most ${MAX_NAME} and ${MAX_STATE_NAME} characters`,
+      )
+    }
+    const [ok, ms] = [propertyOf(outcome, 'ok'), propertyOf(outcome, 'ms')]
+    if (typeof ok !== 'boolean') throw usage(`score got ${describe(outcome)}; expected { ok: true, ms: 12 }`)
+    this.#parts.scores.add(attempt.job.id, group, name, { ok, ms: typeof ms === 'number' && ms >= 0 ? ms : undefined })
+  }
+
+  async scores(attempt: ItemAttempt, group: string): ReturnType<ItemActions['scores']> {
+    return this.#parts.scores.of(attempt.job.id, group)
   }
 }
 
-function missing(call: string): PikoError {
-  return new PikoError('USAGE', `ctx.${call} is not available yet`)
+function leased(
+  held: HeldState,
+  row: { readonly value: string; readonly uses: number; readonly errors: number },
+): LeasedState<unknown> {
+  return {
+    name: held.name,
+    value: fromJson(row.value),
+    ...{ uses: row.uses, errors: row.errors },
+    save: (value) => {
+      held.value = toJson(value ?? null, 'the state', MAX_STATE_BYTES) ?? 'null'
+    },
+    failed: () => {
+      held.errors += 1
+    },
+    retire: () => {
+      held.isRetired = true
+    },
+  }
+}
+
+function signalOf({ live, item }: ItemAttempt): AbortSignal {
+  if (live) return live.signal
+  throw usage(`item ${item.id} has not begun`)
+}
+
+function busy({ jobId, pool, itemId }: StateRequest, waitMs: number): PikoError {
+  return new PikoError(
+    'LOCK_BUSY',
+    `item ${itemId} of job "${jobId}" got no state of the pool "${pool}" within ${waitMs} ms: all are held by other items`,
+    {
+      details: { jobId, pool, itemId },
+    },
+  )
+}
+
+function usage(problem: string): PikoError {
+  return new PikoError('USAGE', `ctx.${problem}`)
 }

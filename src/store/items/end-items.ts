@@ -3,6 +3,7 @@ import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 import { CountChanges, countedReason } from './item-counts.ts'
+import { withinLimits } from './item-limit.ts'
 import { type LaneOutcome, settleLanes } from './settle-lanes.ts'
 import { type StateEnd, endStates } from './leased-states.ts'
 import { insertItems, type NewItem } from './new-item.ts'
@@ -92,7 +93,11 @@ export async function storeAdded(
   counts: CountChanges,
 ): Promise<{ readonly added: number; readonly duplicates: number }> {
   let sum = { added: 0, duplicates: 0 }
-  for (const { fence, kind, added: stored, duplicates } of await insertItems(trx, dialect, added)) {
+  for (const { fence, kind, added: stored, duplicates } of await insertItems(
+    trx,
+    dialect,
+    await withinLimits(trx, dialect, added, counts),
+  )) {
     counts.add(fence, kind, 'stored', stored)
     counts.add(fence, kind, 'duplicate', duplicates)
     sum = { added: sum.added + stored, duplicates: sum.duplicates + duplicates }

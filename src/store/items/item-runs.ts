@@ -129,6 +129,16 @@ export async function itemRunInfos(database: Database, fences: readonly number[]
   }))
 }
 
+export async function runningItems({ db }: Database, fence: number): Promise<number> {
+  const row = await db
+    .selectFrom('piko_item')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .where('fence', '=', fence)
+    .where('state', '=', 'running')
+    .executeTakeFirstOrThrow()
+  return Number(row.count)
+}
+
 /** Sums of the counts of a generation, by kind and what is counted. */
 export async function itemCounts(
   { db }: Database,

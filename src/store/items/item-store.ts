@@ -9,14 +9,30 @@ import {
   endSeeds,
   idleItems,
   itemCounts,
+  runningItems,
   type ItemRunInfo,
   itemRunInfos,
   type OpenItems,
   openItemsOf,
   type Seeds,
 } from './item-runs.ts'
+import { addScores, itemScores, type ScoreChange, type StoredScore } from './item-scores.ts'
+import { laneNote, saveLaneNote, type StoredNote } from './lane-notes.ts'
+import { createdState, leaseState, type StateRequest } from './leased-states.ts'
 import { storedBytes } from './kept-bytes.ts'
 import { ensureLanes, type LaneRef, wakeLanes } from './lane-rows.ts'
+import {
+  type ItemFilter,
+  type LaneFilter,
+  type LaneStatus,
+  listItems,
+  listLanes,
+  newestFence,
+  pauseLanes,
+  showItem,
+  type StoredItem,
+} from './list-items.ts'
+import { type ItemReplayFilter, replayItems } from './replay-items.ts'
 import { sweepItems, type Swept, type SweepRequest } from './sweep-items.ts'
 
 /** Items, their lanes, and what belongs to them. */
@@ -69,6 +85,62 @@ export class ItemStore {
         if (!(await checkpointIn(trx, dialect, nodeId, checkpoint))) throw new ItemLost()
       }),
     )
+  }
+
+  note(laneId: number, name: string): Promise<StoredNote | undefined> {
+    return laneNote(this.#database, laneId, name)
+  }
+
+  saveNote(laneId: number, name: string, note: Parameters<typeof saveLaneNote>[3]): Promise<void> {
+    return this.#database.retry(() => saveLaneNote(this.#database, laneId, name, note))
+  }
+
+  /** See `leaseState`. */
+  leaseState(request: StateRequest): ReturnType<typeof leaseState> {
+    return leaseState(this.#database, request)
+  }
+
+  createdState(request: StateRequest, name: string, value: string | undefined): Promise<void> {
+    return this.#database.retry(() => createdState(this.#database, request, name, value))
+  }
+
+  addScores(changes: readonly ScoreChange[]): Promise<void> {
+    return addScores(this.#database, changes)
+  }
+
+  scores(jobId: string, group: string): Promise<StoredScore[]> {
+    return itemScores(this.#database, jobId, group)
+  }
+
+  list(runId: number, filter: ItemFilter): Promise<StoredItem[]> {
+    return listItems(this.#database, runId, filter)
+  }
+
+  show(id: number): ReturnType<typeof showItem> {
+    return showItem(this.#database, id)
+  }
+
+  newestFence(runId: number): ReturnType<typeof newestFence> {
+    return newestFence(this.#database, runId)
+  }
+
+  lanes(filter: LaneFilter): Promise<LaneStatus[]> {
+    return listLanes(this.#database, filter)
+  }
+
+  /** See `pauseLanes`. */
+  pauseLanes(request: Parameters<typeof pauseLanes>[1]): Promise<number> {
+    return pauseLanes(this.#database, request)
+  }
+
+  /** See `replayItems`. */
+  replay(nodeId: string, filter: ItemReplayFilter): Promise<number> {
+    return replayItems(this.#database, nodeId, filter)
+  }
+
+  /** How many items of a generation run now. */
+  running(fence: number): Promise<number> {
+    return runningItems(this.#database, fence)
   }
 
   ensureLanes(lanes: readonly LaneRef[]): Promise<Map<string, number>> {

@@ -1,4 +1,5 @@
 import { sql, type Transaction } from 'kysely'
+import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 
@@ -39,4 +40,102 @@ export async function endStates(trx: Transaction<Tables>, dialect: Dialect, ends
 
 function textOf({ jobId, pool, name }: StateEnd): string {
   return `${jobId}\0${pool}\0${name}`
+}
+
+/** What an item asks for. */
+export interface StateRequest {
+  readonly jobId: string
+  readonly pool: string
+  readonly itemId: number
+  readonly claims: number
+  readonly size: number
+  /** Only this state. */
+  readonly name: string | undefined
+  /** The name of a state to create. */
+  readonly newName: string
+}
+
+/** A leased state. `value` null: it must be created. */
+export interface LeasedRow {
+  readonly name: string
+  readonly value: string | null
+  readonly uses: number
+  readonly errors: number
+}
+
+/**
+ * Leases the state that has rested longest, or adds one while the pool is not full.
+ *
+ * @returns undefined if all are held; `retired` if the one asked for is retired or unknown
+ */
+export function leaseState(database: Database, request: StateRequest): Promise<LeasedRow | undefined | 'retired'> {
+  const { dialect } = database
+  const { jobId, pool, name, size, newName, itemId, claims } = request
+  return database.transaction(async (trx) => {
+    await lockPool(trx, dialect, jobId, pool)
+    const live = trx
+      .selectFrom('piko_item_state')
+      .select(['name', 'state', 'uses', 'errors', 'item_id'])
+      .where('job_id', '=', jobId)
+      .where('pool', '=', pool)
+      .where('retired_at', 'is', null)
+      .orderBy('used_at')
+      .orderBy('name')
+    const rows = await live.modifyEnd(dialect.forUpdate).execute()
+    if (name !== undefined && !rows.some((row) => row.name === name)) return 'retired'
+    const free = rows.find((row) => row.item_id === null && (name === undefined || row.name === name))
+    if (free) {
+      await trx
+        .updateTable('piko_item_state')
+        .set({ item_id: itemId, claims })
+        .where('job_id', '=', jobId)
+        .where('pool', '=', pool)
+        .where('name', '=', free.name)
+        .execute()
+      return { name: free.name, value: free.state, uses: free.uses, errors: free.errors }
+    }
+    if (name !== undefined || rows.length >= size) return undefined
+    await trx
+      .insertInto('piko_item_state')
+      .values({ job_id: jobId, pool, name: newName, state: null, item_id: itemId, claims, used_at: dialect.now() })
+      .execute()
+    return { name: newName, value: null, uses: 0, errors: 0 }
+  })
+}
+
+/** Locks a row that stands for the pool, so that two nodes do not add a state at the same moment. */
+async function lockPool(trx: Transaction<Tables>, dialect: Dialect, jobId: string, pool: string): Promise<void> {
+  const key = { job_id: jobId, pool, name: '' }
+  const find = () =>
+    trx
+      .selectFrom('piko_item_state')
+      .select('name')
+      .where((eb) => eb.and(key))
+      .modifyEnd(dialect.forUpdate)
+      .executeTakeFirst()
+  if (await find()) return
+  const row = { ...key, state: null, used_at: dialect.now(), retired_at: dialect.now() }
+  await dialect.insertIgnore(trx.insertInto('piko_item_state').values(row)).execute()
+  await find()
+}
+
+/** Stores a created state, or removes one whose creation failed. */
+export async function createdState(
+  { db }: Database,
+  { jobId, pool, itemId, claims }: StateRequest,
+  name: string,
+  value: string | undefined,
+): Promise<void> {
+  const own = { job_id: jobId, pool, name, item_id: itemId, claims }
+  if (value === undefined)
+    await db
+      .deleteFrom('piko_item_state')
+      .where((eb) => eb.and(own))
+      .execute()
+  else
+    await db
+      .updateTable('piko_item_state')
+      .set({ state: value })
+      .where((eb) => eb.and(own))
+      .execute()
 }

@@ -125,6 +125,11 @@ export class ReplayStore {
     return query
   }
 
+  /** Queues an ended run again within a transaction. @returns whether it did */
+  async requeueIn(trx: Transaction<Tables>, runId: number): Promise<boolean> {
+    return (await this.#requeue(trx, [runId], ['failed', 'cancelled'], undefined)).count === 1
+  }
+
   async #requeue(
     trx: Transaction<Tables>,
     ids: readonly number[],

@@ -1,0 +1,130 @@
+import { describe, isWhole } from '../../errors-read.ts'
+import { PikoError } from '../../errors.ts'
+import { changing } from '../../engine/refused-changes.ts'
+import { ENDED_STATES, type Run } from '../../run/run.ts'
+import type { ItemFilter, LaneFilter, LaneStatus, StoredItem } from '../../store/items/list-items.ts'
+import type { ItemReplayFilter } from '../../store/items/replay-items.ts'
+import type { Store } from '../../store/store.ts'
+import { optionsOf } from '../call-options.ts'
+import type { Reach } from '../reach.ts'
+import { type ItemsStatus, summed } from './item-status.ts'
+
+/** A page of items. `next` is the `after` of the next page; undefined on the last one. */
+export interface ItemPage {
+  readonly items: readonly StoredItem[]
+  readonly next: number | undefined
+}
+
+export type ItemReplay = Omit<ItemReplayFilter, 'runId'>
+
+export interface LanePause {
+  /** A job's id, or the `laneScope` of its kinds. Default: all lanes with this name. */
+  readonly scope?: string
+}
+
+/** The items of runs, and their lanes: `app.items`. */
+export class Items {
+  readonly #reach: () => Pick<Reach, 'store' | 'resources' | 'changed'>
+
+  constructor(reach: () => Pick<Reach, 'store' | 'resources' | 'changed'>) {
+    this.#reach = reach
+  }
+
+  /** Counts, speed and lanes of a run's items. @throws PikoError `RUN_UNKNOWN`, `ITEM_UNKNOWN` if it has none */
+  async status(runId: number): Promise<ItemsStatus> {
+    const { store } = this.#reach()
+    const run = await runOf(store, runId)
+    const newest = await store.items.newestFence(runId)
+    if (!newest)
+      throw new PikoError('ITEM_UNKNOWN', `run ${runId} of job "${run.jobId}" has no items`, { details: { runId } })
+    const [counts, running, lanes] = await Promise.all([
+      store.items.counts(newest.fence),
+      store.items.running(newest.fence),
+      store.items.lanes({ runId, limit: 50 }),
+    ])
+    const { all, kinds, reasons } = summed(counts, running)
+    const ended = all.done + all.dead + all.skipped + all.cancelled
+    const began = run.startedAt ?? run.createdAt
+    const until = run.finishedAt ?? new Date()
+    const seconds = Math.max(0.001, (until.getTime() - began.getTime()) / 1_000)
+    const left = all.queued + all.running
+    const isOver = (ENDED_STATES as readonly string[]).includes(run.state)
+    return {
+      ...{ runId, jobId: run.jobId, state: run.state, isSeeded: newest.isSeeded },
+      ...all,
+      ...{ kinds, reasons, lanes, perSecond: ended / seconds },
+      etaMs: ended === 0 || left === 0 || isOver ? undefined : Math.round((left / ended) * seconds * 1_000),
+    }
+  }
+
+  /** Items of a run, in the order in which they were added. @throws PikoError `USAGE` */
+  async list(runId: number, filter: ItemFilter = {}): Promise<ItemPage> {
+    const { store } = this.#reach()
+    const { limit = 100, ...rest } = optionsOf('items.list', filter)
+    const items = await store.items.list(idOf(runId, 'run'), { ...rest, limit: limit + 1 })
+    return { items: items.slice(0, limit), next: items.length > limit ? items[limit - 1]?.id : undefined }
+  }
+
+  /** One item with its data. @throws PikoError `ITEM_UNKNOWN` */
+  async show(id: number): Promise<StoredItem & { readonly data: unknown }> {
+    const { store } = this.#reach()
+    const item = await store.items.show(idOf(id, 'item'))
+    if (item) return item
+    throw new PikoError('ITEM_UNKNOWN', `no item has the id ${id}; old ones are deleted with their runs`, {
+      details: { id },
+    })
+  }
+
+  /**
+   * Queues dead (or skipped, or cancelled) items of a run again, with the bytes they kept. A failed run is open again, and its window succeeds
+   * when its items do.
+   *
+   * @returns the number of items
+   * @throws PikoError `RUN_UNKNOWN`, `USAGE` if the run has succeeded
+   */
+  async replay(runId: number, filter: ItemReplay = {}): Promise<{ readonly items: number }> {
+    const { store, resources, changed } = this.#reach()
+    const options = optionsOf('items.replay', filter)
+    await runOf(store, runId)
+    const items = await changing(`items of run ${runId}`, 'piko_item', () =>
+      store.items.replay(resources.nodeId(), { ...options, runId }),
+    )
+    if (items > 0) changed.runsQueued(1)
+    return { items }
+  }
+
+  /** Lanes with their items, by id. */
+  async lanes(filter: LaneFilter = {}): Promise<LaneStatus[]> {
+    return this.#reach().store.items.lanes(optionsOf('items.lanes', filter))
+  }
+
+  /** Begins no item of a lane on any node until it is resumed. @returns the number of lanes @throws PikoError `ITEM_UNKNOWN` */
+  async pause(lane: string, options: LanePause = {}): Promise<{ readonly lanes: number }> {
+    return this.#pause(lane, optionsOf('items.pause', options), true)
+  }
+
+  /** Lets a lane continue. @returns the number of lanes @throws PikoError `ITEM_UNKNOWN` */
+  async resume(lane: string, options: LanePause = {}): Promise<{ readonly lanes: number }> {
+    return this.#pause(lane, optionsOf('items.resume', options), false)
+  }
+
+  async #pause(name: string, { scope }: LanePause, isPaused: boolean): Promise<{ readonly lanes: number }> {
+    const { store } = this.#reach()
+    const lanes = await store.items.pauseLanes({ name: String(name), scope, isPaused })
+    if (lanes > 0) return { lanes }
+    throw new PikoError('ITEM_UNKNOWN', `no lane is named ${describe(name)}; piko items lanes lists them`, {
+      details: { lane: name },
+    })
+  }
+}
+
+function idOf(id: unknown, of: string): number {
+  if (isWhole(id) && id > 0) return id
+  throw new PikoError('USAGE', `the id of the ${of} is ${describe(id)}; expected a whole number from 1`)
+}
+
+async function runOf({ runs }: Store, runId: number): Promise<Run> {
+  const run = await runs.find(idOf(runId, 'run'))
+  if (run) return run
+  throw new PikoError('RUN_UNKNOWN', `no run has the id ${runId}; old runs are deleted`, { details: { runId } })
+}
