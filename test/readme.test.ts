@@ -9,6 +9,7 @@ const async = new Snippets('docs/async.md')
 const batches = new Snippets('docs/batches.md')
 const data = new Snippets('docs/data.md')
 const downloads = new Snippets('docs/crawl-downloads.md')
+const items = new Snippets('docs/items.md')
 const jobs = new Snippets('docs/jobs.md')
 const offload = new Snippets('docs/offload.md')
 const steps = new Snippets('docs/steps.md')
@@ -27,6 +28,7 @@ afterAll(() => {
     batches,
     data,
     downloads,
+    items,
     jobs,
     offload,
     resources,
@@ -49,6 +51,7 @@ describe('the README and the pages of docs', () => {
       batches,
       data,
       downloads,
+      items,
       jobs,
       offload,
       resources,
@@ -74,6 +77,7 @@ describe('the README and the pages of docs', () => {
           batches,
           data,
           downloads,
+          items,
           jobs,
           offload,
           resources,
@@ -199,6 +203,14 @@ describe('docs/resources.md', () => {
     expect(await resources.run('check.ts')).toBe(printed)
     const [, line] = /It prints `(.*)`: within an attempt/.exec(page) ?? []
     expect(await resources.run('needs.ts')).toBe(`${line}\n`)
+  })
+})
+
+describe('docs/items.md', () => {
+  it('shows an example that prints what the page says', async () => {
+    const page = readFileSync(new URL('../docs/items.md', import.meta.url), 'utf8')
+    const [, printed] = /\n\n```\n([\s\S]*?)^```$/m.exec(page) ?? []
+    expect(await items.run('items.ts')).toBe(printed)
   })
 })
 

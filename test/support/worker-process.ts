@@ -7,10 +7,15 @@ import type { WriterOrder } from '../fixtures/sinks/writer-order.ts'
 import type { SyncOrder } from '../fixtures/sync/node-order.ts'
 import type { StepOrder } from '../fixtures/engine/step-order.ts'
 import type { WorkerOrder } from '../fixtures/engine/worker-order.ts'
+import type { SettingsOverrides } from '../../src/settings/settings.ts'
 import { eventually } from './app.ts'
 import { cleanEnv, SOURCE_FLAGS } from './source-process.ts'
 
 const scriptOf = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}.ts`, import.meta.url))
+
+interface ItemsOrder {
+  readonly settings: SettingsOverrides
+}
 
 /** An app in its own process, which a test can kill. */
 export class WorkerProcess {
@@ -23,7 +28,8 @@ export class WorkerProcess {
   constructor(order: StepOrder, script: 'engine/steps')
   constructor(order: WriterOrder, script: 'sinks/writer')
   constructor(order: SyncOrder, script: 'sync/node')
-  constructor(order: WorkerOrder | StepOrder | WriterOrder | SyncOrder, script = 'engine/worker') {
+  constructor(order: ItemsOrder, script: 'engine/items')
+  constructor(order: WorkerOrder | StepOrder | WriterOrder | SyncOrder | ItemsOrder, script = 'engine/worker') {
     this.#child = spawn(process.execPath, [...SOURCE_FLAGS, scriptOf(script), JSON.stringify(order)], {
       env: cleanEnv(),
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -57,7 +57,7 @@ function addStatus(items: Command): void {
 function addItemList(items: Command): void {
   items
     .command('list')
-    .description('Lists items of a run, in the order in which they were added. Changes nothing.')
+    .description('Lists items of a run by number. Changes nothing.')
     .argument('<run>', 'number of the run', parseRunId)
     .addOption(new Option('--state <state>', 'only those in this state').choices(ITEM_STATES))
     .option('--kind <name>', 'only those of this kind')

@@ -57,7 +57,7 @@ export class Items {
     }
   }
 
-  /** Items of a run, in the order in which they were added. @throws PikoError `USAGE` */
+  /** Items of a run by id, in pages. Items that were added together have ids in any order. @throws PikoError `USAGE` */
   async list(runId: number, filter: ItemFilter = {}): Promise<ItemPage> {
     const { store } = this.#reach()
     const { limit = 100, ...rest } = optionsOf('items.list', filter)

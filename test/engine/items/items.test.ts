@@ -1,36 +1,274 @@
-import { expect, it } from 'vitest'
-import { defineJob } from '../../../src/job/define-job.ts'
+import { beforeEach, expect, it } from 'vitest'
+import type { Piko } from '../../../src/app/piko.ts'
+import { ItemError, type ItemErrorOptions } from '../../../src/item/item-error.ts'
 import type { Item } from '../../../src/item/item.ts'
-import { startApp } from '../../support/app.ts'
+import { defineJob } from '../../../src/job/define-job.ts'
+import type { Database } from '../../../src/store/connection/database.ts'
+import { storeOn } from '../../../src/store/store.ts'
+import { NODES, walkJob } from '../../fixtures/engine/items-job.ts'
+import { eventually, Gate, Headcount, startApp, testSettings } from '../../support/app.ts'
 import { describeEachStore } from '../../support/databases.ts'
+import { rejected } from '../../support/thrown.ts'
+import { WorkerProcess } from '../../support/worker-process.ts'
 
-describeEachStore((store) => {
-  it('ends a run when its items and what they added have ended, once each', async () => {
-    const seen: string[] = []
+describeEachStore((fixture) => {
+  let database: Database
+
+  beforeEach(async () => {
+    database ??= await fixture.open()
+    await fixture.empty()
+  })
+
+  const ended = (app: Piko, runId: number): Promise<unknown> =>
+    eventually(async () => expect((await app.runs.show(runId)).state).not.toMatch(/queued|running/))
+
+  it('ends a run when its items and what they added have ended, each once, after its node was killed', async () => {
+    await database.sql.exec('DROP TABLE IF EXISTS walked')
+    await database.sql.exec('CREATE TABLE walked (n INTEGER NOT NULL)')
+    const settings = testSettings(fixture.options, { piko: { lease: '2s' } })
+    const [runId = 0] = await storeOn(database).runs.enqueue([{ jobId: 'walk', kind: 'manual', priority: 0 }])
+    const child = new WorkerProcess({ settings }, 'engine/items')
+    await child.told('walked', 100)
+    await child.kill()
+
+    const app = await startApp(fixture.options, [walkJob()], { settings: { piko: { lease: '2s' } } })
+    await ended(app, runId)
+
+    const run = await app.runs.show(runId)
+    expect(run).toMatchObject({ state: 'succeeded', output: { added: 1, duplicates: 0 } })
+    const rows = await database.sql.query<{ n: number }>('SELECT n FROM walked ORDER BY n')
+    expect(rows.map(({ n }) => Number(n))).toEqual(Array.from({ length: NODES }, (_, n) => n))
+    const status = await app.items.status(runId)
+    expect(status).toMatchObject({ total: NODES, done: NODES, dead: 0, queued: 0, running: 0, isSeeded: true })
+    expect(status.kinds).toMatchObject({ node: { total: NODES, done: NODES, open: 0 } })
+  })
+
+  it('charges each class its own budget, keeps bytes of dead items, and replays them into a succeeded run', async () => {
+    let isFixed = false
+    const tries: string[] = []
     const job = defineJob(
       {
-        id: 'walk',
+        id: 'pages',
         items: {
-          node: {
-            run: async (item: Item<number>, ctx) => {
-              seen.push(`${item.lane}:${item.data}`)
-              const next = [item.data * 2 + 1, item.data * 2 + 2, Math.floor(item.data / 2)].filter((n) => n < 1_000)
-              await ctx.items.add('node', next)
+          page: {
+            run: async (item: Item<string>, ctx) => {
+              tries.push(`${item.data}#${item.attempt}`)
+              if (item.data === 'gone') ctx.skip('robots: not allowed')
+              if (item.data === 'later' && item.position === undefined) {
+                await ctx.checkpoint('once')
+                ctx.retryLater('1ms')
+              }
+              if (isFixed || item.data === 'fine' || item.data === 'later') return
+              const kept = item.kept && Buffer.from(item.kept).toString()
+              ctx.keep(Buffer.from(`body of ${item.data}`))
+              throw failing(item.data, kept)
             },
-            lane: (n: number) => (n % 2 === 0 ? 'even' : 'odd'),
-            lanes: { odd: { parallel: 8 }, even: { rate: '100000/s' } },
+            retry: { network: { limit: 2, base: '1ms' }, parse: { limit: 1, base: '1ms' }, '*': 0 },
+          },
+        },
+        tolerate: { dead: 0 },
+      },
+      async (ctx) => ctx.items.add('page', ['fine', 'fine', 'network', 'parse', 'plain', 'gone', 'later']),
+    )
+    const app = await startApp(fixture.options, [job])
+    const id = await app.enqueue('pages')
+    await ended(app, id)
+
+    const failed = await app.runs.show(id)
+    expect(failed).toMatchObject({ state: 'failed', error: { code: 'ITEMS_DEAD' }, attempt: 1 })
+    expect(tries.filter((text) => text.startsWith('network'))).toHaveLength(3)
+    expect(tries.filter((text) => text.startsWith('parse'))).toHaveLength(2)
+    expect(tries.filter((text) => text.startsWith('plain'))).toHaveLength(1)
+    expect(tries.filter((text) => text.startsWith('later'))).toEqual(['later#1', 'later#1'])
+    expect(await app.items.status(id)).toMatchObject({
+      ...{ total: 6, done: 2, dead: 3, skipped: 1, duplicates: 1 },
+      reasons: { robots: 1 },
+    })
+    const { items, next } = await app.items.list(id, { state: 'dead', limit: 2 })
+    expect([items.length, next]).toEqual([2, items[1]?.id])
+    expect((await app.items.list(id, { state: 'dead', after: next ?? 0 })).items).toHaveLength(1)
+    const dead = (await app.items.list(id, { state: 'dead' })).items
+    const network = dead.find(({ key }) => key === 'network')
+    expect(network).toMatchObject({ reason: 'network', tries: { network: 3 }, hasKept: true })
+    expect(network?.error?.message).toBe('network failed with body of network')
+    expect(await app.items.show(network?.id ?? 0)).toMatchObject({ data: 'network' })
+
+    isFixed = true
+    tries.length = 0
+    expect(await app.items.replay(id)).toEqual({ items: 3 })
+    await ended(app, id)
+
+    expect((await app.runs.show(id)).state).toBe('succeeded')
+    expect(tries.toSorted()).toEqual(['network#1', 'parse#1', 'plain#1'])
+    expect(await app.items.status(id)).toMatchObject({ total: 6, done: 5, dead: 0, skipped: 1 })
+    expect(await rejected(app.items.replay(id, { state: 'skipped' }))).toMatchObject({ code: 'USAGE' })
+  })
+
+  it('keeps the limits of a lane, and opens its breaker for all items', async () => {
+    const heads = new Headcount()
+    let isDown = true
+    let calls = 0
+    const job = defineJob(
+      {
+        id: 'lanes',
+        items: {
+          call: {
+            run: async (item: Item<string>) => {
+              if (item.lane === 'down') {
+                calls += 1
+                if (isDown) throw new ItemError('down', { class: 'server' })
+                return
+              }
+              heads.enter()
+              await new Promise((resolve) => setTimeout(resolve, 5))
+              heads.leave()
+            },
+            lane: (name: string) => name.slice(0, 4),
+            lanes: { some: { parallel: 3 }, down: { parallel: 2 } },
+            retry: { server: { limit: 20, base: '1ms', max: '1ms', breaker: true } },
+          },
+        },
+        limits: { items: 60 },
+      },
+      async (ctx) => {
+        await ctx.items.add(
+          'call',
+          Array.from({ length: 30 }, (_, index) => `down${index}`),
+        )
+        return ctx.items.add(
+          'call',
+          Array.from({ length: 90 }, (_, index) => `some${index}`),
+        )
+      },
+    )
+    const app = await startApp(fixture.options, [job])
+    const id = await app.enqueue('lanes')
+    await eventually(async () =>
+      expect(await app.items.lanes({ scope: 'lanes' })).toMatchObject([{ state: 'broken' }, {}]),
+    )
+    await eventually(async () => expect(await app.items.status(id)).toMatchObject({ done: 30, left: 60 }))
+
+    expect(heads.most).toBeLessThanOrEqual(3)
+    expect(calls).toBeGreaterThanOrEqual(10)
+    expect(calls).toBeLessThanOrEqual(12)
+    expect((await app.runs.show(id)).state).toBe('running')
+
+    isDown = false
+    calls = 0
+    const now = database.dialect.now()
+    await database.db
+      .updateTable('piko_lane')
+      .set({ open_until: now, next_at: now })
+      .where('name', '=', 'down')
+      .execute()
+    await ended(app, id)
+    expect((await app.runs.show(id)).state).toBe('succeeded')
+    expect(calls).toBe(30)
+  })
+
+  it('cancels the queued items of a cancelled run, and ends those under way', async () => {
+    const reasons: unknown[] = []
+    const began = new Gate()
+    const job = defineJob(
+      {
+        id: 'long',
+        items: {
+          wait: {
+            run: async (_item: Item<number>, ctx) => {
+              began.open()
+              await new Promise((resolve) => ctx.signal.addEventListener('abort', resolve, { once: true }))
+              reasons.push((ctx.signal.reason as { code?: unknown }).code)
+            },
+            lanes: { '*': { parallel: 2 } },
           },
         },
       },
-      async (ctx) => ctx.items.add('node', [0]),
+      async (ctx) =>
+        ctx.items.add(
+          'wait',
+          Array.from({ length: 20 }, (_, index) => index),
+        ),
     )
-    const app = await startApp(store.options, [job])
+    const app = await startApp(fixture.options, [job])
+    const id = await app.enqueue('long')
+    await began.pass()
+    await app.runs.cancel(id)
 
-    const run = await app.run('walk', { wait: true })
+    await eventually(async () =>
+      expect(await app.items.status(id)).toMatchObject({ state: 'cancelled', cancelled: 20 }),
+    )
+    expect(reasons.length).toBeGreaterThan(0)
+    expect(new Set(reasons)).toEqual(new Set(['RUN_CANCELLED']))
+  })
 
-    expect(run.state).toBe('succeeded')
-    expect(run.output).toEqual({ added: 1, duplicates: 0 })
-    expect(seen).toHaveLength(1_000)
-    expect(new Set(seen).size).toBe(1_000)
+  it('shares notes, states and scores between items', async () => {
+    let loads = 0
+    let logins = 0
+    const heads = new Headcount()
+    const holders = new Map<string, number>()
+    const job = defineJob(
+      {
+        id: 'shared',
+        items: {
+          call: {
+            run: async (item: Item<number>, ctx) => {
+              expect(await ctx.lane.note('robots', async () => ({ text: `load ${(loads += 1)}`, ttl: '1h' }))).toBe(
+                'load 1',
+              )
+              const session = await ctx.state<{ visits: number }>('session', {
+                size: 2,
+                create: async () => {
+                  logins += 1
+                  return { visits: 0 }
+                },
+              })
+              heads.enter()
+              holders.set(session.name, session.value.visits + 1)
+              session.save({ visits: session.value.visits + 1 })
+              ctx.score('proxy', 'a', { ok: item.data % 4 !== 0, ms: 10 })
+              await new Promise((resolve) => setTimeout(resolve, 2))
+              heads.leave()
+            },
+          },
+        },
+      },
+      async (ctx) =>
+        ctx.items.add(
+          'call',
+          Array.from({ length: 24 }, (_, index) => index),
+        ),
+    )
+    const app = await startApp(fixture.options, [job])
+    const run = await app.run('shared', { wait: true })
+
+    expect([run.state, loads, logins]).toEqual(['succeeded', 1, 2])
+    expect(heads.most).toBeLessThanOrEqual(2)
+    expect([...holders.values()].reduce((sum, visits) => sum + visits, 0)).toBe(24)
+    const scores = () => storeOn(database).items.scores('shared', 'proxy')
+    await eventually(async () => expect(await scores()).toMatchObject([{ name: 'a', ok: 18, failed: 6, ms: 10 }]))
+  })
+
+  it('refuses values that can not be items, and calls of jobs without items', async () => {
+    const job = defineJob(
+      { id: 'wrong', items: { page: { run: async () => {}, lane: (page: { host: string }) => page.host } } },
+      async (ctx) => ctx.items.add('page', [{ host: 'a' }, { host: '' }]),
+    )
+    const none = defineJob({ id: 'none' }, async (ctx) => {
+      await ctx.items.add('page' as never, [])
+    })
+    const app = await startApp(fixture.options, [job, none])
+    const wrong = (await rejected(app.run('wrong', { wait: true }))) as { run?: { error?: unknown } }
+    expect(wrong.run?.error).toMatchObject({
+      code: 'ITEM_INVALID',
+      message: 'item 1 of kind "page" of job "wrong": its lane is ""; expected a text of 1 to 200 characters',
+    })
+    const without = (await rejected(app.run('none', { wait: true }))) as { run?: { error?: unknown } }
+    expect(without.run?.error).toMatchObject({ code: 'USAGE' })
   })
 })
+
+function failing(data: string, kept: string | undefined): Error {
+  if (data === 'plain') return new Error('plain')
+  const options: ItemErrorOptions = { class: data }
+  return new ItemError(`${data} failed with ${kept}`, options)
+}
