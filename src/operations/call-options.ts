@@ -3,7 +3,7 @@ import { RUN_LOG_LEVELS } from '../run/run-log.ts'
 import { BACKFILL_STATES } from '../ledger/backfill.ts'
 import { ITEM_STATES } from '../item/item.ts'
 import type { ItemFilter, LaneFilter } from '../store/items/list-items.ts'
-import type { ItemReplay, LanePause } from './items/items.ts'
+import type { ItemReplay, LanePause } from './items/item-options.ts'
 import { BATCH_STATES } from '../run/batch.ts'
 import { ENDED_STATES, RUN_STATES } from '../run/run.ts'
 import {

@@ -3,23 +3,16 @@ import { PikoError } from '../../errors.ts'
 import { changing } from '../../engine/refused-changes.ts'
 import { ENDED_STATES, type Run } from '../../run/run.ts'
 import type { ItemFilter, LaneFilter, LaneStatus, StoredItem } from '../../store/items/list-items.ts'
-import type { ItemReplayFilter } from '../../store/items/replay-items.ts'
 import type { Store } from '../../store/store.ts'
 import { optionsOf } from '../call-options.ts'
 import type { Reach } from '../reach.ts'
+import type { ItemReplay, LanePause } from './item-options.ts'
 import { type ItemsStatus, summed } from './item-status.ts'
 
 /** A page of items. `next` is the `after` of the next page; undefined on the last one. */
 export interface ItemPage {
   readonly items: readonly StoredItem[]
   readonly next: number | undefined
-}
-
-export type ItemReplay = Omit<ItemReplayFilter, 'runId'>
-
-export interface LanePause {
-  /** A job's id, or the `laneScope` of its kinds. Default: all lanes with this name. */
-  readonly scope?: string
 }
 
 /** The items of runs, and their lanes: `app.items`. */
