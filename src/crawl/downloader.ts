@@ -1,3 +1,4 @@
+import type { ResponseStore } from '../http-client/http-cache.ts'
 import type { Logger } from '../logger.ts'
 import type { ReadyRequest } from './request/request.ts'
 
@@ -58,6 +59,8 @@ export interface DownloadScope {
   readonly log: Logger
   /** 1 for the first try. */
   readonly attempt: number
+  /** Where answers are kept as HTTP allows. */
+  readonly cache?: ResponseStore | undefined
   /** Asked about each URL that a redirect leads to. @throws CrawlError of class `robots` */
   readonly admit?: ((url: string) => Promise<void>) | undefined
 }

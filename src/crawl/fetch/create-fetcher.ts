@@ -1,3 +1,5 @@
+import { Answers } from '../cache/answers.ts'
+import type { CacheSpec } from '../cache/cache-spec.ts'
 import { CrawlError, type FailureClass } from '../crawl-error.ts'
 import type { Answer, Downloader, DownloadLimits, DownloadScope, StreamDownloader } from '../downloader.ts'
 import type { CrawlDownloaders, Fetched, Fetcher, FetchFleet, FetchScope, Streamed } from '../fetcher.ts'
@@ -15,6 +17,7 @@ export interface FetchOptions extends FetchSpec {
   readonly crawl: string
   readonly downloaders?: CrawlDownloaders
   readonly limits?: Partial<DownloadLimits>
+  readonly cache?: CacheSpec
 }
 
 /** Opens what a crawl loads with in this process. @param options checked ones */
@@ -40,6 +43,7 @@ class CrawlFetcher implements Fetcher {
   readonly #robots: Robots | undefined
   readonly #proxies: Proxies | undefined
   readonly #sessions: Sessions | undefined
+  readonly #answers: Answers
 
   constructor(options: FetchOptions) {
     this.#options = options
@@ -47,6 +51,7 @@ class CrawlFetcher implements Fetcher {
     const { crawl, userAgent = DEFAULT_USER_AGENT, session: spec, proxies } = options
     this.#limits = limits
     this.#userAgent = userAgent
+    this.#answers = new Answers(options.cache ?? { mode: 'off' })
     if (options.robots !== false) this.#robots = new Robots({ userAgent, loader: this.#loader, limits })
     if (proxies) this.#proxies = new Proxies(proxies)
     if (spec)
@@ -66,7 +71,10 @@ class CrawlFetcher implements Fetcher {
   async fetch(request: ReadyRequest, scope: FetchScope): Promise<Fetched> {
     const downloader = this.#downloaderOf(request)
     if ('stream' in downloader) throw new CrawlError(`${downloader.name} sends many messages`, { class: 'client' })
-    const held = await this.#hold(request, scope)
+    const mode = this.#answers.modeOf(request)
+    const kept = mode === 'force' ? await this.#answers.get(request) : undefined
+    if (kept) return { answer: kept, session: request.session ?? undefined, release: async () => {} }
+    const held = await this.#hold(request, scope, mode === 'http')
     const since = performance.now()
     let answer: Answer
     try {
@@ -75,6 +83,7 @@ class CrawlFetcher implements Fetcher {
       held.end(outcomeOf(thrown), performance.now() - since)
       throw thrown
     }
+    if (mode === 'force') await this.#answers.set(request, answer)
     return {
       answer,
       session: held.session?.session.name,
@@ -95,7 +104,11 @@ class CrawlFetcher implements Fetcher {
   }
 
   /** Asks robots.txt, and takes a session and a proxy. */
-  async #hold(request: ReadyRequest, { fleet, signal, log, attempt, failures }: FetchScope): Promise<Held> {
+  async #hold(
+    request: ReadyRequest,
+    { fleet, signal, log, attempt, failures }: FetchScope,
+    isCaching = false,
+  ): Promise<Held> {
     const { host } = hostOf(request)
     const admit = await this.#admitted(request, fleet, signal)
     const wasBlocked = (failures.blocked ?? 0) > 0
@@ -115,6 +128,8 @@ class CrawlFetcher implements Fetcher {
         session: session?.session,
         proxy: proxy?.proxy,
         admit,
+        // What a session sees is not for others.
+        cache: isCaching && !session ? this.#answers.store : undefined,
       },
       end: (outcome, ms) => {
         session?.end(outcome)

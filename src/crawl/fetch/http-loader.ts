@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { decoded } from '../../http-client/decoded.ts'
+import { HttpCache } from '../../http-client/http-cache.ts'
 import { exchange, type Reply } from '../../http-client/exchange.ts'
 import { readAll } from '../../http-client/read-all.ts'
 import { isRedirectStatus } from '../../http-client/redirected.ts'
@@ -18,7 +19,7 @@ const MAX_FAILED_BYTES = 1_048_576
 
 /** An answer whose body was not read yet. */
 interface Opened {
-  readonly reply: Reply
+  readonly reply: Reply & { readonly isCached: boolean }
   readonly url: string
   readonly headers: HttpHeaders
   readonly failing: Failing
@@ -103,14 +104,19 @@ export class HttpLoader {
     }
   }
 
-  async #exchange(sent: Sent, failing: Failing, scope: LoadScope, leftMs: number): Promise<Reply> {
+  async #exchange(sent: Sent, failing: Failing, scope: LoadScope, leftMs: number): Promise<Opened['reply']> {
     try {
       refusePrivate(sent, scope)
-      return await exchange(withCookies(sent, scope), {
-        open: () => this.#agents.for(scope),
+      const cache = scope.cache && new HttpCache(scope.cache, scope.limits.bytes)
+      const reply = await exchange(withCookies(sent, scope), {
+        open: async () => {
+          const agent = await this.#agents.for(scope)
+          return cache ? cache.before(agent) : agent
+        },
         limits: { timeoutMs: Math.max(1, leftMs), idleMs: scope.limits.idleMs },
         signals: [scope.signal],
       })
+      return { ...reply, isCached: cache?.isHit ?? false }
     } catch (thrown) {
       scope.signal.throwIfAborted()
       throw failureOf(thrown, failing)
@@ -149,7 +155,7 @@ async function readInto(
     headers,
     bytes,
     ms: performance.now() - since,
-    isCached: false,
+    isCached: reply.isCached,
   })
   const isWanted = isAccepted(opened)
   let bytes: Uint8Array

@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto'
+import { Writable } from 'node:stream'
+import type { Dispatcher, interceptors } from 'undici'
+import { systemClock } from '../clock.ts'
+import { decodeEntry, encodeEntry } from './cache-entry.ts'
+
+/** Where responses are kept: a cache of `piko/cache` for bytes, or anything like it. */
+export interface ResponseStore {
+  get(key: string): Promise<Uint8Array | undefined>
+  /** May refuse a value, for example because it is too large. */
+  set(key: string, value: Uint8Array, options: { readonly ttl: `${number}ms` }): Promise<unknown>
+  delete(key: string): Promise<unknown>
+}
+
+type CacheStore = NonNullable<NonNullable<Parameters<typeof interceptors.cache>[0]>['store']>
+type CacheKey = Parameters<CacheStore['get']>[0]
+type CacheValue = Parameters<CacheStore['createWriteStream']>[1]
+type GetResult = NonNullable<Awaited<ReturnType<CacheStore['get']>>>
+
+/**
+ * Answers from a store as HTTP allows (RFC 9111), and fills it. For one request.
+ *
+ * @param maxBytes larger bodies are not kept
+ */
+export class HttpCache {
+  readonly #store: ResponseStore
+  readonly #maxBytes: number
+  #isHit = false
+
+  constructor(store: ResponseStore, maxBytes: number) {
+    this.#store = store
+    this.#maxBytes = maxBytes
+  }
+
+  /** Whether the answer came from the store. */
+  get isHit(): boolean {
+    return this.#isHit
+  }
+
+  /** The same connections behind this cache. */
+  async before(dispatcher: Dispatcher): Promise<Dispatcher> {
+    const undici = await import('undici')
+    return dispatcher.compose(undici.interceptors.cache({ store: this.#asUndici(), methods: ['GET', 'HEAD'] }))
+  }
+
+  #asUndici(): CacheStore {
+    return {
+      get: (key) => this.#get(key),
+      createWriteStream: (key, value) => this.#write(key, value),
+      delete: async (key) => void (await this.#store.delete(nameOf(key))),
+    }
+  }
+
+  async #get(key: CacheKey): Promise<GetResult | undefined> {
+    const bytes = await this.#store.get(nameOf(key)).catch(() => undefined)
+    const entry = bytes && decodeEntry<CacheValue>(bytes)
+    if (!entry || entry.head.deleteAt < systemClock.now() || !isSameVariant(entry.head, key)) return undefined
+    this.#isHit = true
+    return {
+      ...entry.head,
+      cacheControlDirectives: entry.head.cacheControlDirectives ?? {},
+      body: Buffer.from(entry.body),
+    }
+  }
+
+  #write(key: CacheKey, value: CacheValue): Writable {
+    this.#isHit = false
+    const pieces: Buffer[] = []
+    let bytes = 0
+    const keep = async (): Promise<void> => {
+      const ttl = `${Math.max(1, Math.ceil(value.deleteAt - systemClock.now()))}ms` as const
+      if (bytes <= this.#maxBytes)
+        await this.#store.set(nameOf(key), encodeEntry(value, Buffer.concat(pieces)), { ttl })
+    }
+    return new Writable({
+      write: (piece: Buffer, _encoding, done) => {
+        bytes += piece.byteLength
+        if (bytes <= this.#maxBytes) pieces.push(piece)
+        done()
+      },
+      // A store that is away, or refuses the value, costs only the next request.
+      final: (done) =>
+        void keep().then(
+          () => done(),
+          () => done(),
+        ),
+    })
+  }
+}
+
+function nameOf({ origin, method, path }: Pick<CacheKey, 'origin' | 'method' | 'path'>): string {
+  return createHash('sha256').update(`http ${method} ${origin}${path}`).digest('hex')
+}
+
+function isSameVariant({ vary }: CacheValue, { headers = {} }: CacheKey): boolean {
+  return Object.entries(vary ?? {}).every(([name, value]) => String(headers[name] ?? '') === String(value ?? ''))
+}
