@@ -1,6 +1,7 @@
 import { messageOf, propertyOf, prototypeOf } from '../errors-read.ts'
 import { describe, isPikoError, PikoError, toError } from '../errors.ts'
 import { checkSeen, ownValue, seenOn, specsOn } from './decorator.ts'
+import { type ClassJob, classJobsOn } from './class-jobs.ts'
 import { defineJob } from './define-job.ts'
 import { Faults } from './faults.ts'
 import type { AnyJobSpec, JobDefinition } from './spec.ts'
@@ -16,6 +17,8 @@ export interface DecoratedJob {
   readonly spec: AnyJobSpec
   /** The method that runs: the most derived one of this name. */
   readonly method: unknown
+  /** Makes the job of a decorated class, whose method is the class itself. */
+  readonly define?: ClassJob['define']
 }
 
 /**
@@ -41,7 +44,7 @@ export function jobsOf(source: object): JobDefinition[] {
 export function decoratedJobs(source: object): DecoratedJob[] {
   const owner = classOf(source)
   for (const home of chain(owner)) if (isClass(home)) checkSeen(home)
-  const jobs = [...findJobs(owner, homeOf(source), false), ...findJobs(owner, owner, true)]
+  const jobs = [...ofClass(owner), ...findJobs(owner, homeOf(source), false), ...findJobs(owner, owner, true)]
   if (jobs.length > 0) return jobs
   throw new PikoError('JOB_INVALID', `class ${nameOf(owner)} has no method with @job`, {
     details: { class: nameOf(owner) },
@@ -50,9 +53,9 @@ export function decoratedJobs(source: object): DecoratedJob[] {
 
 /** True for a class or an instance with a `@job` method, even if the job itself got lost. Runs no code of the value. */
 export function carriesJobs(value: unknown): value is object {
-  if (!isClass(value)) return typeof value === 'object' && value !== null && chain(homeOf(value)).some(holdsJob)
+  if (!isClass(value)) return typeof value === 'object' && value !== null && chain(homeOf(value)).some(holdsAny)
   return [...chain(value.prototype as object), ...chain(value)].some(
-    (home) => holdsJob(home) || seenOn(home).length > 0,
+    (home) => holdsJob(home) || seenOn(home).length > 0 || classJobsOn(home).length > 0,
   )
 }
 
@@ -87,6 +90,7 @@ export function construct(owner: JobClass): object {
 
 /** The definition of a decorated job whose method is called on `receiver`. */
 export function bindJob(job: DecoratedJob, receiver: object): JobDefinition {
+  if (job.define) return job.define(receiver)
   if (typeof job.method !== 'function') {
     throw new PikoError(
       'JOB_INVALID',
@@ -140,6 +144,26 @@ function findJobs(owner: JobClass, start: object | null, isStatic: boolean): Dec
 
 function holdsJob(home: object): boolean {
   return Reflect.ownKeys(home).some((name) => specsOn(ownValue(home, name)).length > 0)
+}
+
+/** Whether an object, or the class whose prototype it is, has a job. */
+function holdsAny(home: object): boolean {
+  return holdsJob(home) || classJobsOn(ownValue(home, 'constructor')).length > 0
+}
+
+/** The jobs of the most derived class that is decorated as a whole. */
+function ofClass(owner: JobClass): DecoratedJob[] {
+  const decorated = chain(owner)
+    .map((home) => classJobsOn(home))
+    .find((jobs) => jobs.length > 0)
+  return (decorated ?? []).map(({ name, spec, define }) => ({
+    class: owner,
+    isStatic: false,
+    name,
+    spec,
+    method: owner,
+    define,
+  }))
 }
 
 /** An object and its prototypes, without those that every class or object has. */

@@ -52,6 +52,9 @@ const OPTIONS: Readonly<Record<keyof JobSpec, OptionCheck>> = {
   limits: whatever,
 }
 
+/** The names of all options of a job. */
+export const JOB_OPTIONS: readonly string[] = Object.keys(OPTIONS)
+
 const WINDOWS: Readonly<Record<keyof WindowsSpec, true>> = {
   start: true,
   end: true,

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import type { CrawlNodeOrder } from '../fixtures/crawl/node.ts'
 import type { WriterOrder } from '../fixtures/sinks/writer-order.ts'
 import type { SyncOrder } from '../fixtures/sync/node-order.ts'
 import type { StepOrder } from '../fixtures/engine/step-order.ts'
@@ -29,7 +30,11 @@ export class WorkerProcess {
   constructor(order: WriterOrder, script: 'sinks/writer')
   constructor(order: SyncOrder, script: 'sync/node')
   constructor(order: ItemsOrder, script: 'engine/items')
-  constructor(order: WorkerOrder | StepOrder | WriterOrder | SyncOrder | ItemsOrder, script = 'engine/worker') {
+  constructor(order: CrawlNodeOrder, script: 'crawl/node')
+  constructor(
+    order: WorkerOrder | StepOrder | WriterOrder | SyncOrder | ItemsOrder | CrawlNodeOrder,
+    script = 'engine/worker',
+  ) {
     this.#child = spawn(process.execPath, [...SOURCE_FLAGS, scriptOf(script), JSON.stringify(order)], {
       env: cleanEnv(),
       stdio: ['ignore', 'pipe', 'pipe'],

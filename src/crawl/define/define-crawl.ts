@@ -1,0 +1,151 @@
+import type { z } from 'zod'
+import { Faults } from '../../job/faults.ts'
+import { defineJob } from '../../job/define-job.ts'
+import { orGathered } from '../../job/gathering.ts'
+import type { AnyItemKinds, ItemLimits } from '../../job/items/item-kind.ts'
+import type { SpecTypes } from '../../job/job-types.ts'
+import type { CheckedLiterals } from '../../job/spec-literals.ts'
+import type { AnyJobSpec, JobDefinition, WindowsSpec } from '../../job/spec.ts'
+import type { ResourceMap } from '../../resource/resource.ts'
+import type { SinkMap } from '../../sink/sink.ts'
+import { durationMs } from '../../time/duration.ts'
+import { budgetsOf, seedsRetryOf } from '../run/failure-policy.ts'
+import type { CrawlDownloaders, Fetcher } from '../fetcher.ts'
+import type { CrawlPlan } from '../run/crawl-plan.ts'
+import { type ItemPayload, laneOf } from '../run/item-payload.ts'
+import type { SeedContext } from '../run/seeding.ts'
+import type { CrawlItemContext } from '../run/page-context.ts'
+import { bytesOf } from './crawl-checks.ts'
+import type { AnyCrawlSpec, CrawlLimits, CrawlSpec } from './crawl-spec.ts'
+import { dedupOf, hostsOf, type ReadCrawl, readCrawl, throwProblems } from './read-crawl.ts'
+
+/** Crawls share the lanes of their hosts. */
+const LANE_SCOPE = 'crawl'
+const MAX_BYTES = 10_000_000
+
+/** Loaded with the first page, because most processes that know a crawl only list or start it. */
+const runtime = () => import('../run/runtime.ts')
+
+/**
+ * A crawl: a job whose runs own pages. A run begins with `seeds`, and each page is an item that is loaded, parsed by its step, and stored
+ * with what it leads to, on any node. The run ends when all its pages have.
+ *
+ * @throws PikoError `JOB_INVALID`, `SCHEDULE_INVALID`, `DURATION_INVALID`: one error that names every problem
+ * @example
+ * export const shop = defineCrawl({
+ *   id: 'shop',
+ *   seeds: ['https://shop.test/'],
+ *   steps: { page: (page, ctx) => void ctx.follow(page.links().map((url) => ({ url }))) },
+ * })
+ */
+export function defineCrawl<
+  Step extends string,
+  const R extends ResourceMap = Record<never, never>,
+  C extends z.ZodType = z.ZodType<Record<string, unknown>>,
+  const S extends SinkMap = Record<never, never>,
+  const W extends WindowsSpec | undefined = undefined,
+  const Zone extends string = string,
+  const Cron extends string = string,
+>(
+  spec: CrawlSpec<Step, R, C, S, W> & CheckedLiterals<Zone, Cron>,
+): JobDefinition<SpecTypes<C, W, z.ZodType, undefined>> {
+  return crawlOf(spec as unknown as AnyCrawlSpec)
+}
+
+/** The crawl of a spec of any shape. */
+export function crawlOf(spec: AnyCrawlSpec): JobDefinition<never> {
+  const read = readCrawl(spec)
+  const plan = planOf(read, opener(read))
+  const definition = orGathered(
+    () => defined(read, plan),
+    () => defineJob({ id: 'wrong' }, () => {}),
+  )
+  return definition as JobDefinition<never>
+}
+
+/** @throws PikoError that names the problems of the crawl and of the job that it becomes */
+function defined(read: ReadCrawl, plan: CrawlPlan): JobDefinition {
+  const faults = new Faults()
+  faults.gather(() => throwProblems(read.id, read.problems), undefined)
+  const definition = faults.gather(
+    () => defineJob(jobSpecOf(read, plan), async (ctx: SeedContext) => (await runtime()).seed(plan, ctx)),
+    undefined,
+  )
+  faults.throwIfAny()
+  return definition as JobDefinition
+}
+
+function planOf(read: ReadCrawl, fetcher: () => Promise<Fetcher>): CrawlPlan {
+  const { dedup, use, rows, isBlocked, keep, limits } = read.options
+  return {
+    id: read.id,
+    seeds: read.seeds,
+    steps: read.steps,
+    rules: { crawl: read.id, steps: read.steps, ignore: dedup?.ignore ?? [] },
+    use: use ?? [],
+    rows: rows ?? [],
+    isBlocked,
+    keepsBodies: keep?.dead !== 'nothing',
+    timeLimitMs: limits?.time === undefined ? undefined : durationMs(limits.time),
+    fetcher,
+  }
+}
+
+/** Opens what downloads with the crawl's first page. A failed opening is tried again with the next page. */
+function opener({ id, options, steps }: ReadCrawl): () => Promise<Fetcher> {
+  let opening: Promise<Fetcher> | undefined
+  return () => {
+    opening ??= open().catch((error: unknown) => {
+      opening = undefined
+      throw error
+    })
+    return opening
+  }
+
+  async function open(): Promise<Fetcher> {
+    const { createFetcher } = await import('../fetch/create-fetcher.ts')
+    const { limits } = options
+    return createFetcher({
+      ...options,
+      crawl: id,
+      downloaders: { byName: { ...options.downloaders, ...ownDownloaders(steps) }, default: 'http' },
+      limits: { bytes: bytesOf(limits?.bytes) ?? MAX_BYTES, private: limits?.private ?? false },
+    })
+  }
+}
+
+function ownDownloaders(steps: ReadCrawl['steps']): CrawlDownloaders['byName'] {
+  const own: Record<string, CrawlDownloaders['byName'][string]> = {}
+  for (const step of steps.values()) if (step.own && step.downloader !== undefined) own[step.downloader] = step.own
+  return own
+}
+
+function jobSpecOf(read: ReadCrawl, plan: CrawlPlan): AnyJobSpec {
+  const { options, steps, job } = read
+  const { limits, tolerate, retry = {} } = options
+  const kinds = [...steps.values()].map((step) => [
+    step.name,
+    {
+      run: async (_: unknown, ctx: CrawlItemContext) => (await runtime()).runPage(plan, step, ctx),
+      lane: ({ request }: ItemPayload) => laneOf(request.url),
+      lanes: hostsOf(options),
+      laneScope: LANE_SCOPE,
+      retry: budgetsOf(retry),
+      priority: step.priority,
+      timeout: step.timeout,
+      dedup: dedupOf(options),
+    },
+  ])
+  const isWhole = kinds.length > 0
+  return {
+    ...job,
+    retry: seedsRetryOf(retry),
+    ...(isWhole && { items: Object.fromEntries(kinds) as AnyItemKinds }),
+    ...(isWhole && tolerate !== undefined && { tolerate }),
+    ...(isWhole && limits && { limits: itemLimitsOf(limits) }),
+  } as AnyJobSpec
+}
+
+function itemLimitsOf({ items, depth }: CrawlLimits): ItemLimits {
+  return { ...(items !== undefined && { items }), ...(depth !== undefined && { depth }) }
+}

@@ -1,0 +1,52 @@
+import { expecting, isList, oneOf, type OptionChecks } from '../../options.ts'
+import { parsedUrl } from '../request/canonical-url.ts'
+import { urlMatcher, type UrlPattern } from './url-glob.ts'
+
+/** Which requests `ctx.follow` takes. The others are counted and left out. Seeds are never filtered. */
+export interface FollowSpec {
+  /**
+   * `'host'`: the host of the seed that the page descends from. `'domain'`: that host without `www.`, and its subdomains. `'any'`: every
+   * host. Default `'any'`.
+   */
+  readonly within?: 'host' | 'domain' | 'any'
+  /** Only URLs that fit one of these. Globs match the whole URL: `https://shop.test/products/**`. */
+  readonly include?: readonly UrlPattern[]
+  /** No URL that fits one of these. */
+  readonly exclude?: readonly UrlPattern[]
+}
+
+const patterns = expecting(
+  'a list of globs such as "https://shop.test/**", or regular expressions',
+  (value) => isList(value) && value.every((one) => typeof one === 'string' || one instanceof RegExp),
+)
+
+export const FOLLOW_CHECKS: OptionChecks<FollowSpec> = {
+  within: oneOf('host', 'domain', 'any'),
+  include: patterns,
+  exclude: patterns,
+}
+
+/** Why a URL is left out; undefined: it is followed. */
+export type LinkRefusal = 'host' | 'pattern'
+
+/** @param root the host of the seed that the page descends from */
+export type LinkFilter = (url: string, root: string) => LinkRefusal | undefined
+
+/** The filter of a crawl or a step. */
+export function linkFilter({ within = 'any', include, exclude }: FollowSpec): LinkFilter {
+  const isIncluded = include ? urlMatcher(include) : () => true
+  const isExcluded = exclude ? urlMatcher(exclude) : () => false
+  return (url, root) => {
+    if (!isWithin(within, url, root)) return 'host'
+    return isIncluded(url) && !isExcluded(url) ? undefined : 'pattern'
+  }
+}
+
+function isWithin(within: 'host' | 'domain' | 'any', url: string, root: string): boolean {
+  if (within === 'any') return true
+  const host = parsedUrl(url)?.host
+  if (host === undefined) return false
+  if (within === 'host') return host === root
+  const domain = root.replace(/^www\./, '')
+  return host === domain || host.endsWith(`.${domain}`)
+}

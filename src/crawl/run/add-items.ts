@@ -1,0 +1,33 @@
+import type { ItemAdder, ItemData } from '../../job/items/adding.ts'
+import type { NewItem } from '../request/ready-request.ts'
+import { hostOf, laneOf, type ItemPayload } from './item-payload.ts'
+
+/** What items inherit: the host of their seed, and when the run's time is over. */
+export type Heritage = Pick<ItemPayload, 'until'> & { readonly root?: string }
+
+/** Adds requests to the run, those of each step together. */
+export async function addItems(adder: ItemAdder<ItemData>, items: readonly NewItem[], from: Heritage): Promise<void> {
+  for (const [step, group] of Map.groupBy(items, ({ request }) => request.step)) {
+    const at = (index: number): NewItem => group[index] as NewItem
+    await adder.add(
+      step,
+      group.map((item) => payloadOf(item, from)),
+      {
+        key: (_, index) => at(index).key,
+        lane: (_, index) => laneOf(at(index).request.url),
+        priority: (_, index) => at(index).priority,
+        due: (_, index) => at(index).due,
+        dedup: (_, index) => (at(index).isFiltered ? undefined : false),
+      },
+    )
+  }
+}
+
+function payloadOf({ request, data }: NewItem, { root, until }: Heritage): ItemPayload {
+  return {
+    request,
+    ...(data !== undefined && { data }),
+    root: root ?? hostOf(request.url),
+    ...(until !== undefined && { until }),
+  }
+}

@@ -1,0 +1,50 @@
+import type { ItemRetrySpec } from '../../item/budget.ts'
+import type { RetrySpec } from '../../run/retry.ts'
+import { FAILURE_CLASSES, type FailureClass } from '../crawl-error.ts'
+
+/** A class of failure, and `timeout`: the step's own time limit. */
+export type RetriedClass = FailureClass | 'timeout'
+
+/** How often a request is tried again after failures of each class, apart from the other classes. A number is the limit. */
+export type CrawlRetry = { readonly [K in RetriedClass]?: number | ItemRetrySpec } & {
+  /** Retries of the seeds' function, as a job's `retry`. Default `{ limit: 3, base: '10s' }`. */
+  readonly seeds?: number | RetrySpec
+}
+
+export const RETRIED_CLASSES: readonly RetriedClass[] = [...FAILURE_CLASSES, 'timeout']
+
+const SEEDS_RETRY: RetrySpec = { limit: 3, base: '10s' }
+
+const BUDGETS: Readonly<Record<RetriedClass, ItemRetrySpec>> = {
+  network: { limit: 5, base: '1s', max: '60s', breaker: true },
+  timeout: { limit: 5, base: '1s', max: '60s', breaker: true },
+  throttled: { limit: 20, base: '1s', max: '1h' },
+  server: { limit: 5, base: '2s', max: '5m', breaker: true },
+  blocked: { limit: 3, base: '1s', max: '60s' },
+  client: { limit: 0 },
+  size: { limit: 0 },
+  redirect: { limit: 0 },
+  address: { limit: 0 },
+  robots: { limit: 0 },
+  parse: { limit: 1 },
+  sink: { limit: 5, base: '1s', max: '60s' },
+}
+
+/** The longest wait that a server can ask for. */
+export const MAX_RETRY_AFTER_MS = 3_600_000
+
+/** The budgets of a crawl: what it says of a class goes over the defaults of that class. */
+export function budgetsOf(retry: CrawlRetry): Record<RetriedClass, ItemRetrySpec> {
+  const own = (name: RetriedClass): Partial<ItemRetrySpec> => {
+    const given = retry[name]
+    return typeof given === 'number' ? { limit: given } : (given ?? {})
+  }
+  return Object.fromEntries(RETRIED_CLASSES.map((name) => [name, { ...BUDGETS[name], ...own(name) }])) as Record<
+    RetriedClass,
+    ItemRetrySpec
+  >
+}
+
+export function seedsRetryOf({ seeds }: CrawlRetry): RetrySpec {
+  return typeof seeds === 'number' ? { ...SEEDS_RETRY, limit: seeds } : (seeds ?? SEEDS_RETRY)
+}

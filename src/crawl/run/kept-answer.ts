@@ -1,0 +1,47 @@
+import { isObject, propertyOf } from '../../errors-read.ts'
+import { fromJson } from '../../json/json.ts'
+import type { Answer } from '../downloader.ts'
+
+/** Why an answer is kept: a step parses it again, or people look at it and the request is sent again. */
+export type KeptFor = 'parse' | 'look'
+
+/** An answer that an earlier try kept. */
+export interface KeptAnswer {
+  readonly keptFor: KeptFor
+  readonly answer: Answer
+  /** The session that loaded it. */
+  readonly session?: string | undefined
+}
+
+const LINE_END = 10
+
+/** One line of JSON, then the body. */
+export function keptBytes({ keptFor, answer, session }: KeptAnswer): Uint8Array {
+  const { bytes, url, status, headers } = answer
+  const head = JSON.stringify({ keptFor, url, status, headers, session })
+  return Buffer.concat([Buffer.from(`${head}\n`), bytes])
+}
+
+/** Undefined if the bytes are not what {@link keptBytes} wrote. */
+export function keptAnswer(kept: Uint8Array | undefined): KeptAnswer | undefined {
+  const end = kept?.indexOf(LINE_END) ?? -1
+  if (!kept || end === -1) return undefined
+  const head = fromJson(Buffer.from(kept.subarray(0, end)).toString())
+  const url = propertyOf(head, 'url')
+  const status = propertyOf(head, 'status')
+  const headers = propertyOf(head, 'headers')
+  const session = propertyOf(head, 'session')
+  if (typeof url !== 'string' || typeof status !== 'number' || !isObject(headers)) return undefined
+  return {
+    keptFor: propertyOf(head, 'keptFor') === 'parse' ? 'parse' : 'look',
+    answer: {
+      url,
+      status,
+      headers: headers as Answer['headers'],
+      bytes: kept.subarray(end + 1),
+      ms: 0,
+      isCached: false,
+    },
+    session: typeof session === 'string' ? session : undefined,
+  }
+}

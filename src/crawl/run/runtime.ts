@@ -1,0 +1,12 @@
+import type { CrawlPlan, StepPlan } from './crawl-plan.ts'
+import type { ItemPayload } from './item-payload.ts'
+import type { CrawlItemContext } from './page-context.ts'
+import { PageRun } from './page-run.ts'
+
+export { seed } from './seeding.ts'
+
+/** One try of an item of a crawl. */
+export async function runPage(plan: CrawlPlan, step: StepPlan, ctx: CrawlItemContext): Promise<void> {
+  const fetcher = await plan.fetcher()
+  await new PageRun(plan, step, ctx, ctx.item.data as ItemPayload, fetcher).run()
+}

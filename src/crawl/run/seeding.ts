@@ -1,0 +1,52 @@
+import { systemClock } from '../../clock.ts'
+import { describe, isObject, propertyOf } from '../../errors-read.ts'
+import { PikoError } from '../../errors.ts'
+import type { JobContext } from '../../job/context.ts'
+import type { ItemData } from '../../job/items/adding.ts'
+import { isList } from '../../options.ts'
+import type { ResourceMap } from '../../resource/resource.ts'
+import type { SinkMap } from '../../sink/sink.ts'
+import type { Window } from '../../time/window.ts'
+import { newItem, type NewItem } from '../request/ready-request.ts'
+import { addItems } from './add-items.ts'
+import type { CrawlPlan } from './crawl-plan.ts'
+
+const MAX_BATCH = 1_000
+
+/** The context of a crawl's seeds, of any shape. */
+export type SeedContext = JobContext<ResourceMap, unknown, SinkMap, Window, unknown, ItemData>
+
+/** The handler of a crawl's job: stores the seeds. The run ends when all pages have. */
+export async function seed(plan: CrawlPlan, ctx: SeedContext): Promise<void> {
+  const until = plan.timeLimitMs === undefined ? undefined : systemClock.now() + plan.timeLimitMs
+  let batch: NewItem[] = []
+  const store = async (): Promise<void> => {
+    const items = batch
+    batch = []
+    await addItems(ctx.items, items, until === undefined ? {} : { until })
+  }
+  for await (const given of await seedsOf(plan, ctx)) {
+    const request = typeof given === 'string' || given instanceof URL ? { url: given } : given
+    batch.push(newItem(request, plan.rules, undefined))
+    if (batch.length >= MAX_BATCH) await store()
+  }
+  if (batch.length > 0) await store()
+}
+
+async function seedsOf(plan: CrawlPlan, ctx: SeedContext): Promise<Iterable<unknown> | AsyncIterable<unknown>> {
+  const given: unknown = await plan.seeds(ctx)
+  if (isIterable(given)) return given
+  throw new PikoError(
+    'USAGE',
+    `the seeds of crawl "${plan.id}" are ${describe(given)}; expected a list of requests, or a generator: async function* (ctx) { yield { url } }`,
+  )
+}
+
+function isIterable(value: unknown): value is Iterable<unknown> | AsyncIterable<unknown> {
+  return (
+    isList(value) ||
+    (isObject(value) &&
+      (typeof propertyOf(value, Symbol.asyncIterator) === 'function' ||
+        typeof propertyOf(value, Symbol.iterator) === 'function'))
+  )
+}
