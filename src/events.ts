@@ -38,6 +38,10 @@ export interface EventMap {
   'shared.refused': { topic: string; version: number; inForce: number; error: Error }
   /** This process became the leader of an elector, or ceased to be it. `epoch` grows with each leader. */
   'elector.changed': { elector: string; isLeader: boolean; epoch: number | undefined }
+  /** The level of a cache that all nodes share does not answer, so this process loads without it. Once per outage. */
+  'cache.degraded': { cache: string; error: Error }
+  /** The shared level of a cache answers again. */
+  'cache.recovered': { cache: string; outageMs: number }
   'tick.skipped': { jobId: string; tick: Date; reason: string }
   'runs.planned': { jobId: string; count: number }
   /** Catch-up skips windows; the ledger records each as skipped. */

@@ -227,6 +227,9 @@ describe('docs/sync-and-cache.md', () => {
     const page = readFileSync(new URL('../docs/sync-and-cache.md', import.meta.url), 'utf8')
     const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('It prints:'))) ?? []
     expect(await sync.run('shared.ts')).toBe(printed)
+    const cached = page.slice(page.indexOf('`cache.ts`'))
+    const [, answers] = /^```\n([\s\S]*?)^```$/m.exec(cached.slice(cached.indexOf('It prints:'))) ?? []
+    expect(await sync.run('cache.ts')).toBe(answers)
     expect(await sync.run('elector.ts')).toBe('leads 1 true false\nfalse\n')
   })
 })

@@ -7,6 +7,7 @@ import { Dispatcher } from '../engine/claiming/dispatcher.ts'
 import { Executor } from '../engine/execution/executor.ts'
 import { ConfigWatcher } from '../engine/node/config-watcher.ts'
 import { Doorbell } from '../engine/node/doorbell.ts'
+import { Caches } from '../engine/node/caches.ts'
 import { Electors } from '../engine/node/electors.ts'
 import { LiveSettings } from '../engine/node/live-settings.ts'
 import { LeaseMemory } from '../engine/node/lease-memory.ts'
@@ -30,6 +31,7 @@ export interface Execution {
   readonly locks: Locks
   readonly shared: SharedValues
   readonly electors: Electors
+  readonly caches: Caches
   readonly runLogs: RunLogs
   readonly progress: RunProgress
   readonly cancellation: Cancellation
@@ -71,10 +73,30 @@ export function buildExecution(parts: NodeParts): Execution {
     tell: (topic, version) => doorbell.tell(topic, version),
   })
   const electors = new Electors({ locks, clock, events, loops })
+  const caches = new Caches({ store: store.caches, clock, events })
   const runLogs = new RunLogs({ store: store.runLogs, history: settings.history, clock, loops })
   const progress = new RunProgress({ store: store.progress, events, clock, loops })
-  const items = parts.buildItems?.(parts, { nodeId, holdsLease: () => memory.isHeld, prepare, locks, shared, runLogs })
-  const executor = buildExecutor(parts, { nodeId, memory, live, prepare, locks, shared, runLogs, progress, items })
+  const items = parts.buildItems?.(parts, {
+    nodeId,
+    holdsLease: () => memory.isHeld,
+    prepare,
+    locks,
+    shared,
+    caches,
+    runLogs,
+  })
+  const executor = buildExecutor(parts, {
+    nodeId,
+    memory,
+    live,
+    prepare,
+    locks,
+    shared,
+    caches,
+    runLogs,
+    progress,
+    items,
+  })
   const dispatcher = new Dispatcher(
     live.polled({
       ...{ runs: store.runs, registry, executor, clock, loops, nodeId },
@@ -114,14 +136,14 @@ export function buildExecution(parts: NodeParts): Execution {
   const freeSlots = (): number => (role.execute ? executor.freeSlots : 0)
   const signal = new WorkSignal({ dispatcher, doorbell, freeSlots, clock })
   return {
-    ...{ doorbell, lease, recovery, live, configs, prepare, locks, shared, electors },
+    ...{ doorbell, lease, recovery, live, configs, prepare, locks, shared, electors, caches },
     ...{ runLogs, progress, cancellation, resourceReport, executor, dispatcher, signal, items },
   }
 }
 
 function buildExecutor(
   parts: NodeParts,
-  own: Pick<Execution, 'prepare' | 'locks' | 'shared' | 'runLogs' | 'progress' | 'items'> & {
+  own: Pick<Execution, 'prepare' | 'locks' | 'shared' | 'caches' | 'runLogs' | 'progress' | 'items'> & {
     nodeId: () => string
     memory: LeaseMemory
     live: LiveSettings
@@ -129,12 +151,12 @@ function buildExecutor(
 ): Executor {
   const { registry, resources, sinks, events, clock, loops, settings, graceMs } = parts
   const { store } = parts.store
-  const { nodeId, memory, live, prepare, locks, shared, runLogs, progress } = own
+  const { nodeId, memory, live, prepare, locks, shared, caches, runLogs, progress } = own
   return new Executor({
     // A manual clock stands still while time passes in the thread.
     onDeadline: parts.testClock ? () => {} : (ms) => memory.setDeadline(ms),
     holdsLease: () => memory.isHeld,
-    ...{ registry, store, resources, sinks, locks, shared, prepare, progress, events },
+    ...{ registry, store, resources, sinks, locks, shared, caches, prepare, progress, events },
     ...{ clock, loops, nodeId, graceMs },
     items: own.items?.root,
     get concurrency() {

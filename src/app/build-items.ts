@@ -20,7 +20,7 @@ import type { NodeParts } from './node-parts.ts'
 export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
   const { registry, resources, sinks, events, clock, loops, settings, graceMs } = parts
   const { store } = parts.store
-  const { nodeId, holdsLease, prepare, locks, shared, runLogs } = own
+  const { nodeId, holdsLease, prepare, locks, shared, caches, runLogs } = own
   const policies = [...registry].flatMap((job) => (job.policy.items ? [{ job, items: job.policy.items }] : []))
   const lanes = new LaneIds(store.items)
   const waker = new LaneWaker({ store: store.items, loops, onWoken: () => dispatcher.wake() })
@@ -29,7 +29,7 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
   const commits = new ItemCommits({ store: store.items, lanes, waker, monotonic: () => clock.monotonic() })
   const abandoned = new AbortController()
   const pipeline = new RunPipeline({
-    ...{ resources, sinks, locks, shared, clock, events, prepare },
+    ...{ resources, sinks, locks, shared, caches, clock, events, prepare },
     store: {
       commit: (owner, claim, fn, rules) => commits.commit(owner, claim, fn, rules),
       ...{ steps: store.steps, rates: store.rates, database: store.database },

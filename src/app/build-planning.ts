@@ -59,6 +59,7 @@ export function buildPlanning(
     ).dependsOn(leader),
     new Retention({
       ...{ store: store.retention, rows: store.rowCheck, batches: store.batches, history: settings.history },
+      caches: store.caches,
       sinkRows: { keepMs: settings.sinks.keepDeadMs, stores: [store.deadRows, store.spills] },
       ...{ leader, clock, events, loops },
     }).dependsOn(leader),

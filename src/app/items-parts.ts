@@ -3,6 +3,7 @@ import type { RootParts } from '../engine/attempt/run-pipeline.ts'
 import type { RunLogs } from '../engine/attempt/run-logs.ts'
 import type { ItemDispatcher } from '../engine/items/item-dispatcher.ts'
 import type { ItemRunner } from '../engine/items/item-runner.ts'
+import type { Caches } from '../engine/node/caches.ts'
 import type { SharedValues } from '../engine/node/shared-values.ts'
 import type { PrepareRun } from '../engine/prepare-run.ts'
 import type { Service } from '../service/service.ts'
@@ -22,5 +23,6 @@ export interface ItemsOwn {
   readonly prepare: PrepareRun
   readonly locks: Locks
   readonly shared: SharedValues
+  readonly caches: Caches
   readonly runLogs: RunLogs
 }

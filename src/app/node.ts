@@ -13,7 +13,7 @@ import type { NodeParts } from './node-parts.ts'
 /**
  * This process's share of the work, as services in start order:
  *
- * doorbell → heartbeat → recovery → config-watcher → waiter → locks → shared-values → electors → enqueue → run-logs → run-progress → cancellation → executor → registration →
+ * doorbell → heartbeat → recovery → config-watcher → waiter → locks → shared-values → electors → caches → enqueue → run-logs → run-progress → cancellation → executor → registration →
  * leader → planner → retention → backfills →
  * batches → dependencies → dispatcher
  *
@@ -37,7 +37,7 @@ export class Node {
       events.emit('row.broken', { table, key, columns, error })
     }
     const execution = buildExecution(parts)
-    const { configs, prepare, locks, shared, electors, runLogs, progress } = execution
+    const { configs, prepare, locks, shared, electors, caches, runLogs, progress } = execution
     const { executor, dispatcher, signal } = execution
     const planning = buildPlanning(parts, execution)
     const waiter = new RunWaiter(execution.live.polled({ runs: store.runs, clock, loops }))
@@ -51,7 +51,7 @@ export class Node {
       slots: role.execute ? dispatcher : undefined,
     })
     this.reach = execution.live.polled({
-      ...{ store, registry, configs, locks, shared, runLogs, progress, prepare },
+      ...{ store, registry, configs, locks, shared, caches, runLogs, progress, prepare },
       sinks: parts.sinkReach,
       resources: { nodeId: () => this.id, stats: () => parts.resources.stats() },
       changed: changedOf(parts, execution, planning),
@@ -66,6 +66,7 @@ export class Node {
       locks,
       shared,
       electors.dependsOn(locks),
+      caches,
       this.enqueue.dependsOn(waiter),
       // Starts before the executor, so a run can be cancelled until the last one has ended.
       ...(role.execute

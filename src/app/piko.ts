@@ -19,6 +19,7 @@ import { type Batch, Batches } from '../operations/batches/batches.ts'
 import { Items } from '../operations/items/items.ts'
 import type { BatchItem, BatchItemOf, BatchOptions } from '../operations/batches/batch-request.ts'
 import { optionsOf } from '../operations/call-options.ts'
+import { type CacheCall, Caches } from '../operations/caches.ts'
 import { Configs } from '../operations/configs.ts'
 import { Jobs } from '../operations/jobs.ts'
 import { Limits } from '../operations/limits.ts'
@@ -82,6 +83,7 @@ export class Piko {
   readonly resources: Resources
   readonly sinks: Sinks
   readonly shared: Shared & SharedCall
+  readonly cache: Caches & CacheCall
   readonly events = new Events()
   readonly settings: Settings
   readonly log: AppLogger
@@ -139,6 +141,7 @@ export class Piko {
     this.sinks = new Sinks(reach('sinks'))
     // A handle reads memory, also inside a transaction.
     this.shared = new Shared(() => this.#ready().node.reach) as Shared & SharedCall
+    this.cache = new Caches(() => this.#ready().node.reach) as Caches & CacheCall
   }
 
   #resourceObserver(): ResourceObserver {

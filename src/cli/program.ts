@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { addGlobalOptions, examples } from './global-options.ts'
 import { addBackfill } from './backfills/backfill.ts'
 import { addBatches } from './batches/batches.ts'
+import { addCache } from './cache/cache.ts'
 import { addConfig } from './configs/config.ts'
 import { addGraph } from './jobs/graph.ts'
 import { addItems } from './items/items.ts'
@@ -69,6 +70,7 @@ export function createProgram({ json }: { json: boolean }): Command {
     addLimits,
     addLocks,
     addShared,
+    addCache,
     addSinks,
     addWhy,
     addMigrate,

@@ -7,6 +7,7 @@ import type { SqlExecutor } from '../sql/sql.ts'
 import type { Duration } from '../time/duration.ts'
 import type { Window } from '../time/window.ts'
 import type { Logger } from '../logger.ts'
+import type { Cache, CacheDefinition } from './cached-value.ts'
 import type { SharedDefinition, SharedHandle } from './shared-value.ts'
 import type { ItemAdder, ItemData } from './items/adding.ts'
 import type { Steps } from './steps.ts'
@@ -102,6 +103,12 @@ export interface JobContext<
    * @example const { rate } = ctx.shared(Rates).value
    */
   shared<T, I>(definition: SharedDefinition<T, I>): SharedHandle<T, I>
+  /**
+   * The cache of a definition, which all runs of this process share; its waits end with the run.
+   *
+   * @example const rate = await ctx.cache(rates).fetch('EUR', (signal) => load('EUR', signal))
+   */
+  cache<V>(definition: CacheDefinition<V>): Cache<V>
   /**
    * Reports the progress of the run. Emits `run.progress` and logs a line at debug level. The last report is stored within about a second;
    * `app.runs.show` and `piko runs show` show it with rate and ETA. Costs nothing to call often. Never throws: a report whose `done` or

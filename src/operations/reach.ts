@@ -1,4 +1,5 @@
 import type { Locks } from '../engine/attempt/locks.ts'
+import type { Caches } from '../engine/node/caches.ts'
 import type { SharedValues } from '../engine/node/shared-values.ts'
 import type { RunLogs } from '../engine/attempt/run-logs.ts'
 import type { RunProgress } from '../engine/attempt/run-progress.ts'
@@ -22,6 +23,7 @@ export interface Reach {
   readonly prepare: PrepareRun
   readonly locks: Pick<Locks, 'acquire'>
   readonly shared: Pick<SharedValues, 'handle'>
+  readonly caches: Pick<Caches, 'get' | 'opened'>
   readonly runLogs: Pick<RunLogs, 'list'>
   readonly progress: Pick<RunProgress, 'stored'>
   readonly sinks: SinkReach

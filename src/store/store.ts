@@ -26,6 +26,7 @@ import { RetentionStore } from './history/retention-store.ts'
 import { RowCheck } from './values/row-check.ts'
 import { RunLogStore } from './history/run-log-store.ts'
 import { RunStore } from './runs/run-store.ts'
+import { CacheStore } from './cache/cache-store.ts'
 import { SharedStore } from './shared/shared-store.ts'
 import { DeadRowStore } from './sinks/dead-row-store.ts'
 import { SpillStore } from './sinks/spill-store.ts'
@@ -58,6 +59,7 @@ export interface Store {
   readonly deadRows: DeadRowStore
   readonly spills: SpillStore
   readonly shared: SharedStore
+  readonly caches: CacheStore
   readonly proofs: ProofStore
   readonly retention: RetentionStore
   readonly rowCheck: RowCheck
@@ -101,6 +103,7 @@ export function storeOn(database: Database): Store {
     deadRows: new DeadRowStore(database),
     spills: new SpillStore(database),
     shared: new SharedStore(database),
+    caches: new CacheStore(database),
     proofs: new ProofStore(database),
     retention: new RetentionStore(database),
     rowCheck: new RowCheck(database),

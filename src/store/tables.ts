@@ -359,6 +359,22 @@ export interface SharedTable {
   created_at: Instant
 }
 
+/** An entry of a cache. Without a value, the key was deleted, or a node loads its value. */
+export interface CacheTable {
+  space: string
+  /** SHA-256 of the key. */
+  print: Buffer
+  cache_key: string
+  value: Buffer | null
+  /** A random number for each write. */
+  version: number
+  stale_at: Instant
+  expires_at: Instant
+  /** Who loads the value, and until when that is believed. */
+  loader: string | null
+  loading_until: NullableInstant
+}
+
 export interface Tables extends ProofTables, ItemTables {
   piko_job: JobTable
   piko_generation: GenerationTable
@@ -381,4 +397,5 @@ export interface Tables extends ProofTables, ItemTables {
   piko_dead_row: DeadRowTable
   piko_spill: SpillTable
   piko_shared: SharedTable
+  piko_cache: CacheTable
 }

@@ -154,6 +154,14 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       const words = `this process ${isLeader ? 'is now' : 'is no longer'} the leader of elector ${elector}`
       log.info({ piko_event: 'elector.changed', elector, epoch }, words)
     }),
+    events.on('cache.degraded', ({ cache, error }) => {
+      const words = `the shared level of cache ${cache} does not answer; values are loaded without it`
+      log.error({ piko_event: 'cache.degraded', cache, err: error }, words)
+    }),
+    events.on('cache.recovered', ({ cache, outageMs }) => {
+      const words = `the shared level of cache ${cache} answers again after ${formatMs(outageMs)}`
+      log.info({ piko_event: 'cache.recovered', cache, outage_ms: Math.round(outageMs) }, words)
+    }),
     events.on('tick.skipped', ({ jobId, tick, reason }) => {
       log.info({ piko_event: 'tick.skipped', job_id: jobId, tick: tick.toISOString(), reason }, 'tick skipped')
     }),

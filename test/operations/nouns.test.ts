@@ -19,6 +19,7 @@ const NOUNS = [
   'resources',
   'sinks',
   'shared',
+  'cache',
 ] as const
 /** Commands without a counterpart on an app. */
 const OWN_COMMANDS = [
@@ -68,7 +69,9 @@ it('docs/operations.md lists every command that makes a request, and no other', 
 })
 
 it('a call of a noun rejects while the app is not running', async () => {
-  const { runs, jobs, windows, backfills, batches, configs, locks, nodes, sinks, shared } = new Piko({ jobs: [] })
+  const { runs, jobs, windows, backfills, batches, configs, locks, nodes, sinks, shared, cache } = new Piko({
+    jobs: [],
+  })
   const calls = [
     runs.list(),
     runs.show(1),
@@ -82,6 +85,7 @@ it('a call of a noun rejects while the app is not running', async () => {
     nodes.list(),
     sinks.list(),
     shared.list(),
+    cache.list(),
   ]
   for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'STOPPED' })
 })

@@ -23,6 +23,11 @@ export function executorOf(given: Given): Executor {
         throw new Error('no shared value is asked for')
       },
     },
+    caches: {
+      forRun: () => {
+        throw new Error('no cache is asked for')
+      },
+    },
     progress: { report: () => {} },
     onDeadline: () => {},
     runLog: () => log,

@@ -188,6 +188,8 @@ const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
   'shared.changed': { topic: 'rates', version: 2 },
   'shared.refused': { topic: 'rates', version: 3, inForce: 2, error: new Error('no rate') },
   'elector.changed': { elector: 'exports', isLeader: true, epoch: 3 },
+  'cache.degraded': { cache: 'rates', error: new Error('gone') },
+  'cache.recovered': { cache: 'rates', outageMs: 1_500 },
   'runs.deleted': { count: 3 },
   'backfill.changed': { backfillId: 4, jobId: 'sync', state: 'succeeded' },
   'schedule.changed': { jobId: 'sync', schedule: '0 * * * *' },

@@ -1,6 +1,7 @@
 import type { RunCalls } from '../../calls/run-calls.ts'
 import type { FleetLimit } from '../../run/fleet-limit.ts'
 import type { HeldLock, JobContext, RunLockOptions } from '../../job/context.ts'
+import type { Cache, CacheDefinition } from '../../job/cached-value.ts'
 import type { SharedDefinition, SharedHandle } from '../../job/shared-value.ts'
 import type { StepMapOptions, StepScope } from '../../job/steps.ts'
 import type { ResourceMap } from '../../resource/resource.ts'
@@ -16,6 +17,7 @@ export interface RunActions {
   commit<T>(attempt: LiveAttempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
   lock(attempt: LiveAttempt, name: string, options: RunLockOptions | undefined): Promise<HeldLock>
   limit(attempt: LiveAttempt): FleetLimit
+  cache<V>(attempt: LiveAttempt, definition: CacheDefinition<V>): Cache<V>
   shared<T, I>(attempt: LiveAttempt, definition: SharedDefinition<T, I>): SharedHandle<T, I>
   progress(attempt: LiveAttempt, done: number, total: number | undefined, message: string | undefined): void
   steps(attempt: LiveAttempt): RunSteps
@@ -109,6 +111,10 @@ export class RunContext implements Context {
 
   get shared(): Context['shared'] {
     return (definition) => this.#actions.shared(this.#attempt, definition)
+  }
+
+  get cache(): Context['cache'] {
+    return (definition) => this.#actions.cache(this.#attempt, definition)
   }
 
   get progress(): Context['progress'] {

@@ -22,7 +22,9 @@ import type { Store } from '../../store/store.ts'
 import type { Events } from '../../events.ts'
 import type { AttemptItems, LiveAttempt } from './live-attempt.ts'
 import { listenToConfig } from './config-listener.ts'
+import type { Cache, CacheDefinition } from '../../job/cached-value.ts'
 import type { SharedDefinition, SharedHandle } from '../../job/shared-value.ts'
+import type { Caches } from '../node/caches.ts'
 import type { SharedValues } from '../node/shared-values.ts'
 import type { Locks } from './locks.ts'
 import type { RateGate } from '../claiming/rate-gate.ts'
@@ -43,6 +45,7 @@ export interface PipelineParts {
   }
   readonly locks: Pick<Locks, 'acquire'>
   readonly shared: Pick<SharedValues, 'handle'>
+  readonly caches: Pick<Caches, 'forRun'>
   readonly clock: Clock
   readonly events: Events
   readonly prepare: PrepareRun
@@ -286,6 +289,10 @@ export class RunPipeline implements RunActions {
 
   shared<T, I>(attempt: LiveAttempt, definition: SharedDefinition<T, I>): SharedHandle<T, I> {
     return this.#parts.shared.handle(definition, attempt.signal)
+  }
+
+  cache<V>(attempt: LiveAttempt, definition: CacheDefinition<V>): Cache<V> {
+    return this.#parts.caches.forRun(definition, attempt.signal)
   }
 
   limit(attempt: LiveAttempt): FleetLimit {

@@ -65,6 +65,7 @@ export function itemContext(base: RunContext, attempt: ItemAttempt, item: Item, 
       return actions.lane(attempt)
     },
     shared: (definition) => base.shared(definition),
+    cache: (definition) => base.cache(definition),
     lock: (name, options) => base.lock(name, options),
     map: (values, fn, options) => base.map(values, fn, options),
     progress: () => {},

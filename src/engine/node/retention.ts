@@ -18,6 +18,8 @@ export interface RetentionParts extends LoopServiceParts {
     readonly stores: readonly { prune(olderThanMs: number): Promise<boolean> }[]
   }
   readonly rows: Pick<RowCheck, 'step'>
+  /** Expired entries of caches. */
+  readonly caches?: { prune(): Promise<boolean> }
   readonly leader: Pick<Leader, 'isLeader' | 'onLead'>
   readonly history: Pick<Settings['history'], 'keepSucceededMs' | 'keepFailedMs' | 'keepRuns'>
   readonly events: Events
@@ -33,6 +35,8 @@ const NEVER = { newest: 0, looked: 0, at: -Infinity }
 const STEP_MS = 50
 /** Steps of a pass that delete rows of sinks. */
 const MAX_SINK_STEPS = 20
+/** The same for expired entries of caches: the others wait for the next pass. */
+const MAX_CACHE_STEPS = 600
 /**
  * The pause between two steps that look for unreadable rows. A pass has about fifteen such steps, and the first pass runs during the busy
  * start.
@@ -45,6 +49,7 @@ export class Retention extends LoopService {
   // The state of the running pass.
   #deleted = 0
   #isRefusalTold = false
+  #isExpiring = false
   #beyond: BeyondWalk | undefined
   /** The last walk over all runs: the newest run at that time, how many runs it looked at, and when it began. */
   #lastWalk = NEVER
@@ -112,7 +117,7 @@ export class Retention extends LoopService {
   }
 
   get #pauseMs(): number {
-    return this.#deleted > 0 ? PASS_MS : IDLE_PASS_MS
+    return this.#deleted > 0 || this.#isExpiring ? PASS_MS : IDLE_PASS_MS
   }
 
   async #beginPass(): Promise<number> {
@@ -121,6 +126,7 @@ export class Retention extends LoopService {
     this.#isRefusalTold = false
     await this.#parts.store.forgetRates()
     await this.#forgetSinkRows()
+    this.#isExpiring = await this.#forgetCached()
     if (keepSucceededMs > 0 && keepFailedMs > 0)
       await this.#parts.batches.forget(Math.max(keepSucceededMs, keepFailedMs))
     if (keepRuns > 0 && (await this.#isWalkWorthIt())) await this.#goBeyond()
@@ -128,6 +134,16 @@ export class Retention extends LoopService {
       this.#walks.push({ states: ['succeeded', 'skipped'], olderThanMs: keepSucceededMs, after: 0 })
     if (keepFailedMs > 0) this.#walks.push({ states: ['failed', 'cancelled'], olderThanMs: keepFailedMs, after: 0 })
     return this.#nextMs
+  }
+
+  /** @returns whether some had expired, so that the next pass comes soon */
+  async #forgetCached(): Promise<boolean> {
+    const { caches, leader, clock } = this.#parts
+    for (let steps = 0; steps < MAX_CACHE_STEPS; steps++) {
+      if (!leader.isLeader || !(await caches?.prune())) return steps > 0
+      await clock.sleep(STEP_MS)
+    }
+    return true
   }
 
   async #forgetSinkRows(): Promise<void> {

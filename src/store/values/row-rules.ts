@@ -212,6 +212,10 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
     key: ['topic', 'version'],
     columns: { version: count(Number.MAX_SAFE_INTEGER), created_at: INSTANT },
   },
+  piko_cache: {
+    key: ['space', 'print'],
+    columns: { stale_at: INSTANT, expires_at: INSTANT, loading_until: MAYBE_INSTANT },
+  },
   piko_spill: { key: ['run_id', 'sink', 'host'], columns: { spilled_at: INSTANT, changed_at: INSTANT } },
 }
 

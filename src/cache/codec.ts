@@ -1,0 +1,58 @@
+import type { z } from 'zod'
+import { describe } from '../errors.ts'
+import { jsonCopy, pathText } from '../json/json-copy.ts'
+import { deepFreeze } from '../json/deep-freeze.ts'
+import { checkedBy } from '../job/schemas/schema-check.ts'
+
+/** How a cache stores its values. */
+export interface CacheCodec<V> {
+  /** @throws if it can't be stored */
+  encode(value: V): Uint8Array
+  /** @throws if the bytes are no such value; the cache then loads it again */
+  decode(bytes: Uint8Array): V
+}
+
+/**
+ * Values as JSON. With a schema, a stored value that it refuses is loaded again, so code may change its type.
+ *
+ * Objects and lists are frozen, because all readers in a process share them.
+ *
+ * @param schema a zod schema, synchronous
+ * @example codec: json(z.object({ rate: z.number() }))
+ */
+export function json<V = unknown>(): CacheCodec<V>
+export function json<S extends z.ZodType>(schema: S): CacheCodec<z.output<S>>
+export function json(schema?: z.ZodType): CacheCodec<unknown> {
+  return {
+    encode(value) {
+      const copy = jsonCopy(value)
+      const problems = copy.problems.map(({ path, text }) => `${pathText('value', path)} ${text}`)
+      if (problems.length > 0) throw new TypeError(problems.join('; '))
+      if (copy.value === undefined) throw new TypeError(`value is ${describe(value)}; expected JSON, such as null`)
+      if (schema) parsed(schema, copy.value)
+      return Buffer.from(JSON.stringify(copy.value))
+    },
+    decode(bytes) {
+      const value: unknown = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString())
+      return deepFreeze(schema ? parsed(schema, value) : value)
+    },
+  }
+}
+
+/** Values as bytes, such as the body of a response. Readers share them, so nobody may write into them. */
+export function bytes(): CacheCodec<Uint8Array> {
+  return {
+    encode(value: unknown) {
+      if (value instanceof Uint8Array) return value
+      throw new TypeError(`value is ${describe(value)}; expected a Uint8Array`)
+    },
+    decode: (value) => value,
+  }
+}
+
+function parsed(schema: z.ZodType, value: unknown): unknown {
+  const answer = checkedBy(schema, value)
+  if (!answer.issues) return answer.data
+  const texts = answer.issues.map(({ path, message }) => `${path.map(String).join('.') || 'value'}: ${message}`)
+  throw new TypeError(texts.join('; '))
+}

@@ -1,0 +1,29 @@
+/** Notices that a key was written or deleted while a reader of the key waited. */
+export interface Guard {
+  readonly isOvertaken: boolean
+}
+
+/** The readers under way, by key. A reader that was overtaken keeps nothing of what it has read. */
+export class Guards {
+  readonly #guards = new Map<string, Set<{ isOvertaken: boolean }>>()
+
+  begin(key: string): Guard {
+    const guard = { isOvertaken: false }
+    const guards = this.#guards.get(key) ?? new Set()
+    this.#guards.set(key, guards.add(guard))
+    return guard
+  }
+
+  end(key: string, guard: Guard): void {
+    const guards = this.#guards.get(key)
+    if (guards?.delete(guard) && guards.size === 0) this.#guards.delete(key)
+  }
+
+  overtake(key: string): void {
+    for (const guard of this.#guards.get(key) ?? []) guard.isOvertaken = true
+  }
+
+  overtakeAll(prefix: string): void {
+    for (const key of this.#guards.keys()) if (key.startsWith(prefix)) this.overtake(key)
+  }
+}

@@ -1,0 +1,44 @@
+import { wrongCall } from '../call-options.ts'
+import { describe } from '../errors.ts'
+import { isObject, propertyOf, safely } from '../errors-read.ts'
+import type { CacheLevel, CacheReach } from '../job/cached-value.ts'
+import { RedisLevel } from './redis/redis-level.ts'
+
+/** Opens the shared level of a cache. */
+export type LevelSource = (reach: CacheReach | undefined) => CacheLevel | undefined
+
+const sources = new WeakSet<LevelSource>()
+
+/** Whether `store()` or `redis()` made it. */
+export function isLevelSource(value: unknown): value is LevelSource {
+  return typeof value === 'function' && sources.has(value as LevelSource)
+}
+
+/** The shared level of a cache in the app's own database, in the table `piko_cache`. */
+export function store(): LevelSource {
+  return known((reach) => reach?.store)
+}
+
+/**
+ * The shared level of a cache in a Redis server. Needs the package `@redis/client`.
+ *
+ * @param source a URL such as `redis://user:password@host:6379`, or the options of `createClient`
+ * @throws PikoError `USAGE`
+ */
+export function redis(source: string | Readonly<Record<string, unknown>>): LevelSource {
+  const url = typeof source === 'string' ? safely(() => new URL(source), undefined) : undefined
+  const isClient = typeof propertyOf(source, 'sendCommand') === 'function'
+  if (url ? !/^rediss?:$/.test(url.protocol) : !isObject(source) || isClient) {
+    // The text may be a password with a forgotten quote.
+    const what = typeof source === 'string' ? 'the URL is no Redis URL' : `the server is ${describe(source)}`
+    throw wrongCall('redis', [
+      `${what}; expected redis://user:password@host:6379, rediss://…, or options of createClient`,
+    ])
+  }
+  return known(() => new RedisLevel(source))
+}
+
+function known(source: LevelSource): LevelSource {
+  sources.add(source)
+  return source
+}

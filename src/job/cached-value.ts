@@ -1,0 +1,148 @@
+import type { Clock } from '../clock.ts'
+import type { Duration } from '../time/duration.ts'
+
+/** @param signal aborts when nobody waits for the value any more, and when the app stops */
+export type CacheLoader<V> = (signal: AbortSignal) => V | Promise<V>
+
+export interface CacheFetch {
+  /** How long the loaded value is fresh. Default: the `ttl` of the cache. */
+  readonly ttl?: Duration
+  /** Ends this caller's wait. In a handler the run's own signal ends it too. */
+  readonly signal?: AbortSignal
+}
+
+export interface CacheSet {
+  /** How long the value is fresh. Default: the `ttl` of the cache. */
+  readonly ttl?: Duration
+  /** Only if the key has no value. */
+  readonly ifAbsent?: boolean
+  /** Only if the value has this version. */
+  readonly ifVersion?: number
+}
+
+export interface CacheIncrement {
+  /** How long a new value is fresh; an existing one keeps its time. Default: the `ttl` of the cache. */
+  readonly ttl?: Duration
+}
+
+export interface CacheClear {
+  /** Only keys that begin with this text. Default: all. */
+  readonly prefix?: string
+}
+
+/** A value with what the cache knows of it. */
+export interface CacheEntry<V> {
+  readonly value: V
+  /** Changes with each write. */
+  readonly version: number
+  readonly isStale: boolean
+  /** How many milliseconds it is still kept. */
+  readonly leftMs: number
+}
+
+/** What a cache has done in this process since it was opened. */
+export interface CacheStats {
+  readonly name: string
+  /** Answers from this process, from the shared level, and answers that were stale. */
+  readonly l1Hits: number
+  readonly l2Hits: number
+  readonly stale: number
+  /** Requests that found no value. */
+  readonly misses: number
+  readonly loads: number
+  /** Loads that failed. */
+  readonly failures: number
+  /** Values that were too large to keep, or that the codec refused to read. */
+  readonly refused: number
+  /** Values and bytes in this process. */
+  readonly l1Size: number
+  readonly l1Bytes: number
+  /** Whether the shared level does not answer. */
+  readonly isDegraded: boolean
+}
+
+/**
+ * A cache in one app: values by key, in this process and perhaps in a level that all nodes share.
+ *
+ * Keys have 1 to 512 characters; values have up to 1 MB, encoded. All calls reject with `CACHE_INVALID` for other keys and values, and with
+ * `USAGE` for wrong options.
+ */
+export interface Cache<V> {
+  readonly name: string
+  /**
+   * The value of a key, which `load` makes if it is not known. Concurrent calls share one load. A stale value is returned immediately, while
+   * one load refreshes it.
+   *
+   * @throws the error of `load`, which is not kept unless the cache has `negative`; the reason of the signal
+   */
+  fetch(key: string, load: CacheLoader<V>, options?: CacheFetch): Promise<V>
+  /** The value, fresh or stale; undefined if there is none. */
+  get(key: string): Promise<V | undefined>
+  /** The value with its version. */
+  entry(key: string): Promise<CacheEntry<V> | undefined>
+  /** The known values of many keys, in the order of the keys. */
+  getMany(keys: readonly string[]): Promise<Map<string, V>>
+  /**
+   * @returns the new version; undefined if the condition did not hold
+   * @throws PikoError `CACHE_UNAVAILABLE` if the shared level does not answer
+   */
+  set(key: string, value: V, options?: CacheSet): Promise<number | undefined>
+  /** @returns whether there was a value @throws PikoError `CACHE_UNAVAILABLE` */
+  delete(key: string): Promise<boolean>
+  /** Adds to a number, without losing a concurrent addition. A key without a value begins at 0. @throws PikoError `CACHE_UNAVAILABLE` */
+  increment(key: string, by?: number, options?: CacheIncrement): Promise<number>
+  /** Gives a value another time to live, from now. @returns false if there is none @throws PikoError `CACHE_UNAVAILABLE` */
+  expire(key: string, ttl: Duration): Promise<boolean>
+  /** @returns how many values were deleted @throws PikoError `CACHE_UNAVAILABLE` */
+  clear(options?: CacheClear): Promise<number>
+  stats(): CacheStats
+  /** Ends loads and connections. An app closes its caches when it stops. */
+  close(): Promise<void>
+}
+
+/** An entry of a shared level. Times are what was left at the read, by the clock of the level. */
+export interface LevelEntry {
+  /** Undefined: the key was deleted, or a node loads its value. */
+  readonly bytes: Uint8Array | undefined
+  readonly version: number
+  /** 0 or less: stale. */
+  readonly freshMs: number
+  /** 0 or less: gone. */
+  readonly leftMs: number
+}
+
+/** The version that a write replaces: `'none'` if the level had no entry. */
+export type SeenVersion = number | 'none'
+
+/** A level of a cache that all nodes share. Its entries are in a space of the cache's name. */
+export interface CacheLevel {
+  read(space: string, keys: readonly string[]): Promise<ReadonlyMap<string, LevelEntry>>
+  /** The versions alone. */
+  versions(space: string, keys: readonly string[]): Promise<ReadonlyMap<string, number>>
+  /** Writes an entry, and ends a claim on its key. @param seen undefined: whatever is there @returns whether it was written */
+  write(space: string, key: string, entry: LevelEntry, seen?: SeenVersion): Promise<boolean>
+  /** Changes the times of a version. @returns false if it has another version */
+  touch(space: string, key: string, entry: Omit<LevelEntry, 'bytes'>): Promise<boolean>
+  /** Claims the load of a key for some time, or extends the own claim. @returns false if another owner has it */
+  claim(space: string, key: string, owner: string, forMs: number): Promise<boolean>
+  release(space: string, key: string, owner: string): Promise<void>
+  /** Deletes entries whose keys begin with `prefix`, in steps. @returns how many */
+  clear(space: string, prefix: string): Promise<number>
+  close(): Promise<void>
+}
+
+/** What a cache needs of the app that it is used in. */
+export interface CacheReach {
+  readonly clock: Clock
+  /** The level in the app's database. */
+  readonly store: CacheLevel
+  degraded(cache: string, error: Error): void
+  recovered(cache: string, outageMs: number): void
+}
+
+/** The definition of a cache; see `defineCache` of `piko/cache`. */
+export interface CacheDefinition<V> {
+  readonly name: string
+  /** Opens it without an app, for a test or a script; then `l2: store()` has no effect. An app opens it with its own parts. */
+  open(reach?: CacheReach): Cache<V>
+}

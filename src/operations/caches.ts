@@ -1,0 +1,80 @@
+import { readCall } from '../calls/call-checks.ts'
+import { describe, PikoError } from '../errors.ts'
+import { isObject, propertyOf } from '../errors-read.ts'
+import type { Cache, CacheClear, CacheDefinition, CacheStats } from '../job/cached-value.ts'
+import { aText, expecting, wholeNumber } from '../options.ts'
+import type { CacheFigures } from '../store/cache/cache-store.ts'
+import { Callable } from './callable.ts'
+import type { Reach } from './reach.ts'
+
+export interface CacheFilter {
+  /** Default 100. */
+  readonly limit?: number
+}
+
+/** The figures of a cache. */
+export interface CacheStatus {
+  /** Its entries in the database. */
+  readonly stored: CacheFigures
+  /** What it has done in this process; undefined if it was not opened here. */
+  readonly here: CacheStats | undefined
+}
+
+/** Returns the cache of a definition; see {@link Caches}. */
+export type CacheCall = <V>(definition: CacheDefinition<V>) => Cache<V>
+
+type Reached = () => Pick<Reach, 'store' | 'caches'>
+
+const aName = expecting('the name of a cache', (value) => typeof value === 'string' && /^[\w.:/-]{1,64}$/.test(value))
+
+/**
+ * Caches: `app.cache`. Called with a definition of `defineCache`, it returns the cache. Its verbs work on the entries in the database, also of
+ * caches that this process does not define.
+ */
+export class Caches extends Callable {
+  readonly #reach: Reached
+
+  constructor(reach: Reached) {
+    super(<V>(definition: CacheDefinition<V>) => reach().caches.get(asDefinition(definition)))
+    this.#reach = reach
+  }
+
+  /** The caches with entries in the database, by name. */
+  async list(filter: CacheFilter = {}): Promise<CacheFigures[]> {
+    const form = { call: 'app.cache.list', checks: { limit: wholeNumber(0) }, example: '{ limit: 10 }' }
+    const { limit = 100 } = readCall<CacheFilter>(form, {}, filter)
+    const { store } = this.#reach()
+    const found: CacheFigures[] = []
+    for (const name of await store.caches.spaces(limit)) found.push(await store.caches.figures(name))
+    return found
+  }
+
+  /** The figures of one cache. */
+  async stats(name: string): Promise<CacheStatus> {
+    readCall({ call: 'app.cache.stats', checks: {}, example: '{}' }, { name: [name, aName] }, {})
+    const { store, caches } = this.#reach()
+    const here = caches.opened.find((cache) => cache.name === name)?.stats()
+    return { stored: await store.caches.figures(name), here }
+  }
+
+  /**
+   * Deletes the entries of a cache in the database, and those of this process. Other processes may return theirs until the `ttl` of their
+   * `l1` is over.
+   *
+   * @returns how many were deleted
+   */
+  async clear(name: string, options: CacheClear = {}): Promise<number> {
+    const form = { call: 'app.cache.clear', checks: { prefix: aText }, example: "{ prefix: 'eu:' }" }
+    const { prefix = '' } = readCall<CacheClear>(form, { name: [name, aName] }, options)
+    const { store, caches } = this.#reach()
+    const opened = caches.opened.filter((cache) => cache.name === name)
+    const counts = await Promise.all(opened.map((cache) => cache.clear(prefix === '' ? {} : { prefix })))
+    return Math.max(0, ...counts) + (await store.caches.clear(name, prefix))
+  }
+}
+
+/** @throws PikoError `USAGE` */
+function asDefinition<V>(definition: CacheDefinition<V>): CacheDefinition<V> {
+  if (isObject(definition) && typeof propertyOf(definition, 'open') === 'function') return definition
+  throw new PikoError('USAGE', `the cache is ${describe(definition)}; expected a definition of defineCache`)
+}
