@@ -87,10 +87,7 @@ const DEFAULT_L1: Required<CacheL1> = { max: 10_000, maxBytes: 64_000_000, ttl: 
  * const rate = await app.cache(rates).fetch('EUR', (signal) => load('EUR', signal))
  */
 export function defineCache<V = unknown>(spec: CacheSpec<V>): CacheDefinition<V> {
-  const { options, problems } = readOptions<CacheSpec<V>>(spec, CHECKS as OptionChecks<CacheSpec<V>>, EXAMPLE, [
-    'name',
-    'ttl',
-  ])
+  const { options, problems } = readOptions<CacheSpec<V>>(spec, CHECKS, EXAMPLE, ['name', 'ttl'])
   const all = [...problems, ...contradictions(options)]
   if (all.length > 0)
     throw new PikoError('CACHE_INVALID', problemsText('defineCache', all), { details: { problems: all } })

@@ -1,8 +1,9 @@
 import { LRUCache } from 'lru-cache'
+import { toError } from '../errors.ts'
 
 /** Errors of loads that are returned for some time without another load. */
 export class Negatives {
-  readonly #errors: LRUCache<string, { readonly error: unknown; readonly until: number }> | undefined
+  readonly #errors: LRUCache<string, { readonly error: Error; readonly until: number }> | undefined
   readonly #keepMs: number
 
   /** @param keepMs 0 keeps nothing */
@@ -11,13 +12,13 @@ export class Negatives {
     this.#errors = keepMs === 0 ? undefined : new LRUCache({ max })
   }
 
-  get(key: string, now: number): unknown {
+  get(key: string, now: number): Error | undefined {
     const known = this.#errors?.get(key)
     return known && known.until > now ? known.error : undefined
   }
 
-  add(key: string, error: unknown, now: number): void {
-    this.#errors?.set(key, { error, until: now + this.#keepMs })
+  add(key: string, thrown: unknown, now: number): void {
+    this.#errors?.set(key, { error: toError(thrown), until: now + this.#keepMs })
   }
 
   delete(key: string): void {

@@ -23,7 +23,7 @@ export class Caches extends Service {
 
   /** The cache of a definition, which is opened at its first use. */
   get<V>(definition: CacheDefinition<V>): Cache<V> {
-    const known = this.#opened.get(definition as CacheDefinition<unknown>)
+    const known = this.#opened.get(definition)
     if (known) return known as Cache<V>
     const { store, clock, events } = this.#parts
     const cache = definition.open({
@@ -31,7 +31,7 @@ export class Caches extends Service {
       degraded: (name, error) => events.emit('cache.degraded', { cache: name, error }),
       recovered: (name, outageMs) => events.emit('cache.recovered', { cache: name, outageMs }),
     })
-    this.#opened.set(definition as CacheDefinition<unknown>, cache as Cache<unknown>)
+    this.#opened.set(definition, cache)
     return cache
   }
 
