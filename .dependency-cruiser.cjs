@@ -83,7 +83,6 @@ module.exports = {
     onlyIn('robots-parser', 'crawl/robots/'),
     onlyIn('tough-cookie', 'crawl/sessions/'),
     onlyIn('@redis/client', '(data|cache)/redis/'),
-    onlyIn('lru-cache', 'cache/'),
     onlyIn('hyparquet-writer', 'data/sinks/'),
     onlyIn('commander', 'cli/'),
     onlyIn('cli-progress', 'cli/'),
