@@ -99,6 +99,10 @@ export class PageContext implements Context {
     return this.#ctx.map
   }
 
+  get cache(): Context['cache'] {
+    return this.#ctx.cache
+  }
+
   get shared(): Context['shared'] {
     return this.#ctx.shared
   }
