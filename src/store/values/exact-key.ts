@@ -9,8 +9,9 @@ export function exactKey(key: string): string {
   return key.endsWith(' ') || key.endsWith(MARK) ? key + MARK : key
 }
 
-/** The key that is stored like this. */
-export function keyOf(stored: string): string {
+/** The key that is stored like this. SQLite accepts other values than text from a person. */
+export function keyOf(stored: unknown): string {
+  if (typeof stored !== 'string') return String(stored)
   return stored.endsWith(MARK) ? stored.slice(0, -MARK.length) : stored
 }
 

@@ -5,6 +5,7 @@ import { dirname } from 'node:path'
 // A separate `import type`: with inline types the import would remain and load the module, which prints its warning.
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import type { SqliteDatabase, SqliteStatement } from 'kysely'
+import { propertyOf } from '../../../errors-read.ts'
 import { describe, PikoError } from '../../../errors.ts'
 import { UnstorableValue } from '../../../sql/database-faults.ts'
 import { exactInteger, wantsExactIntegers } from '../../statements/exact-integers.ts'
@@ -78,6 +79,8 @@ function wholly(statement: StatementSync, text: string): StatementSync {
   )
 }
 
+const READ = /^\s*select\b/i
+
 function exactRow(row: unknown): unknown {
   const object = row as Record<string, unknown>
   for (const [name, value] of Object.entries(object)) if (typeof value === 'bigint') object[name] = exactInteger(value)
@@ -98,9 +101,21 @@ class BoundStatement implements SqliteStatement {
   }
 
   all(parameters: readonly unknown[]): unknown[] {
+    const values = parameters.map(bound)
     const isExact = wantsExactIntegers(parameters)
+    try {
+      return this.#rows(values, isExact)
+    } catch (thrown) {
+      // A person has written an integer that no number can hold. As text, the check of its row finds it. Only a read is repeated.
+      if (isExact || propertyOf(thrown, 'code') !== 'ERR_OUT_OF_RANGE' || !READ.test(this.#statement.sourceSQL))
+        throw thrown
+      return this.#rows(values, true)
+    }
+  }
+
+  #rows(values: readonly SQLInputValue[], isExact: boolean): unknown[] {
     this.#statement.setReadBigInts(isExact)
-    const rows: unknown[] = this.#statement.all(...parameters.map(bound))
+    const rows: unknown[] = this.#statement.all(...values)
     const objects = this.#answersArrays && rows.length > 0 ? rows.map(this.#toObject()) : rows
     return isExact ? objects.map(exactRow) : objects
   }
