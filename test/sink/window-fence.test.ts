@@ -1,16 +1,20 @@
 import fc from 'fast-check'
 import { beforeAll, expect, it } from 'vitest'
+import { z } from 'zod'
+import { BufferedSink } from '../../src/sink/buffered-sink.ts'
+import { defineSink } from '../../src/sink/define-sink.ts'
 import type { SinkBatch } from '../../src/sink/sink.ts'
 import { sqlTable } from '../../src/sink/sql/sql-table.ts'
 import type { SqlDatabase } from '../../src/sql/sql.ts'
 import { describeEachStore } from '../support/databases.ts'
-import { hourOf, sinkScope } from './sink-scope.ts'
+import { hourOf, sinkScope, targetOf } from './sink-scope.ts'
 
 interface Row {
   readonly id: number
   readonly total: number
 }
 
+const Numbered = z.object({ id: z.int(), total: z.int() })
 const FENCES = [10, 20, 30]
 /** What an attempt delivers: its batches of rows, the first of which may be refused as a whole. No batch: it clears the window. */
 const attempt = fc.record({
@@ -142,6 +146,26 @@ describeEachStore((store) => {
     await deliver()
     await deliver()
     expect(await idsOf('fence', 4)).toEqual([1, 2])
+    // A method may pass copies on.
+    const Numbers = defineSink({
+      name: 'numbers',
+      on: [
+        [
+          Numbered,
+          async (rows, batch) => {
+            await table.insert({ ...batch }, rows)
+            await table.insert(
+              { ...batch },
+              rows.map(({ id, total }) => ({ id: id + 1, total })),
+            )
+          },
+        ],
+      ],
+    })
+    const sink = new BufferedSink(targetOf(Numbers), sinkScope({ sql, fence: 20, window: hourOf(4) }))
+    await sink.write(Numbered, { id: 5, total: 1 })
+    await sink.flush()
+    expect(await idsOf('fence', 4)).toEqual([1, 2, 5, 6])
   })
 
   it('keeps the rows that an older version of the program has written', async () => {

@@ -1,6 +1,7 @@
 import type { Route } from '../routes.ts'
 import type { SinkBatch, SinkScope } from '../sink.ts'
 import type { SinkTarget } from '../sink-target.ts'
+import { called } from '../call-mark.ts'
 import { inTime } from './in-time.ts'
 
 type Method = (rows: readonly unknown[], batch: SinkBatch) => unknown
@@ -19,8 +20,7 @@ export async function callSink(
 ): Promise<void> {
   const since = performance.now()
   await inTime(name, policy.timeoutMs, batch.signal, async (signal) =>
-    // An object of its own for each call: a table knows several calls with the same one.
-    (sink as unknown as Record<string | symbol, Method>)[method]?.(rows, { ...batch, signal, sink: name }),
+    (sink as unknown as Record<string | symbol, Method>)[method]?.(rows, called({ ...batch, signal, sink: name })),
   )
   counts.delivered(rows.length, bytes, performance.now() - since)
 }
