@@ -7,6 +7,7 @@ import { sqlTable } from '../../src/sink/sql/sql-table.ts'
 import { describeEachStore } from '../support/databases.ts'
 import { hourOf, sinkScope, targetOf } from './sink-scope.ts'
 import { lockWait } from '../support/lock-wait.ts'
+import { sqliteStatementsDuring } from '../support/sqlite-statements.ts'
 
 class Order {
   readonly id: number
@@ -61,7 +62,9 @@ describeEachStore((store) => {
 
   it('inserts all rows, in the number of statements that the limits require', async () => {
     const orders = Array.from({ length: 2_345 }, (_, index) => new Order(index, index * 2))
-    await plain.insert(batchOf(undefined), orders)
+    const sent = await sqliteStatementsDuring(() => plain.insert(batchOf(undefined), orders))
+    // Each holds the event loop until SQLite has answered.
+    if (sql.dialect === 'sqlite') expect(Math.max(...sent.map(({ rows }) => rows))).toBe(250)
     expect(await sql.query('SELECT COUNT(*) AS n, SUM(total) AS total FROM test_order')).toEqual([
       { n: 2_345, total: expect.toSatisfy((total) => Number(total) === 2_345 * 2_344) as unknown },
     ])

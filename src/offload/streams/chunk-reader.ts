@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads'
+import { loopTurn } from '../../loop-turn.ts'
 import { MAX_CHUNKS_AHEAD } from './chunk-size.ts'
 import { reviveError } from '../error-transfer.ts'
 import type { ReaderMessage, StreamEnd, WriterMessage } from '../protocol.ts'
@@ -113,6 +114,9 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
   async #take(): Promise<IteratorResult<T, undefined>> {
     while (!this.#isReturned) {
       if (this.#index < this.#chunk.length) return { done: false, value: this.#chunk.at(this.#index++) }
+      // A loop over items that are all here would let no timer, socket or signal through.
+      if (loopTurn.isDue(false)) await loopTurn.next()
+      if (this.#isReturned) break
       const chunk = this.#chunks.shift()
       if (chunk !== undefined) {
         this.#chunk = chunk

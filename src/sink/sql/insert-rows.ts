@@ -5,6 +5,8 @@ import { MAX_BATCH_BYTES, sentBytes } from '../../sql/statement-size.ts'
 
 /** SQLite accepts 32,766 parameters per statement, MySQL 65,535. */
 const MAX_PARAMETERS = 30_000
+/** SQLite answers synchronously. More rows in a statement would hold the event loop for longer, and are no faster. */
+const MAX_SQLITE_ROWS = 250
 
 /** Rows for a table. Their objects must not change until they are written. */
 export interface TableRows {
@@ -34,7 +36,8 @@ export async function insertRows(
   const begin = `INSERT INTO ${quotedTable(trx.dialect, table)} (${names}) VALUES `
   const mostBytes = (trx.maxStatementBytes ?? Infinity) - Buffer.byteLength(begin + clause) - 1
   const maxBytes = Math.min(MAX_BATCH_BYTES, mostBytes)
-  const maxRows = Math.max(1, Math.min(chunkSize, Math.floor(MAX_PARAMETERS / columns.length)))
+  const mostRows = trx.dialect === 'sqlite' ? Math.min(chunkSize, MAX_SQLITE_ROWS) : chunkSize
+  const maxRows = Math.max(1, Math.min(mostRows, Math.floor(MAX_PARAMETERS / columns.length)))
   const frameBytes = filled.reduce<number>((sum, value) => sum + sentBytes(value), group.length + 2)
   const send = (values: readonly SqlValue[], count: number): Promise<unknown> =>
     trx.exec(`${begin}${Array.from({ length: count }, () => group).join(', ')}${clause}`, values)
