@@ -7,6 +7,7 @@ import { Snippets } from './support/snippets.ts'
 const readme = new Snippets('README.md')
 const async = new Snippets('docs/async.md')
 const batches = new Snippets('docs/batches.md')
+const crawl = new Snippets('docs/crawl.md')
 const data = new Snippets('docs/data.md')
 const downloads = new Snippets('docs/crawl-downloads.md')
 const items = new Snippets('docs/items.md')
@@ -26,6 +27,7 @@ afterAll(() => {
     readme,
     async,
     batches,
+    crawl,
     data,
     downloads,
     items,
@@ -49,6 +51,7 @@ describe('the README and the pages of docs', () => {
     for (const { names } of [
       async,
       batches,
+      crawl,
       data,
       downloads,
       items,
@@ -75,6 +78,7 @@ describe('the README and the pages of docs', () => {
           readme,
           async,
           batches,
+          crawl,
           data,
           downloads,
           items,
@@ -103,6 +107,24 @@ describe('docs/async.md', () => {
     ['guards.ts', ["[ 'a', 'b' ]", 'true', '[ 1, 2, 3 ] free']],
   ])('shows a program that ends by itself: %s', async (file, lines) => {
     expect((await async.run(file)).trimEnd().split('\n')).toEqual(lines)
+  })
+})
+
+describe('docs/crawl.md', () => {
+  it('shows a crawl of a shop, whose rows are stored once', async () => {
+    expect((await crawl.run('shop.ts')).trimEnd().split('\n')).toEqual([
+      'succeeded 5 pages',
+      "{ name: 'Cup', price: 4.5 }",
+      "{ name: 'Jug', price: 12 }",
+      "{ name: 'Tray', price: 20 }",
+    ])
+  })
+
+  it('shows a crawl as a class that runs against given pages', async () => {
+    const stdout = await crawl.run('class.ts')
+    expect(stdout).toContain('succeeded')
+    expect(stdout).toContain('GET https://shop.test/about')
+    expect(stdout).toContain('2 requests')
   })
 })
 

@@ -8,4 +8,7 @@ export type {
   FixtureRequest,
   FixtureSiteOptions,
 } from './site/fixture-types.ts'
+export type { GivenAnswer, GivenPage } from './given-pages.ts'
+export type { RecordedRows } from './recorded-sinks.ts'
 export { startTestApp, type TestAppOptions } from './test-app.ts'
+export { testCrawl, type TestCrawlOptions, type TestedCrawl, type TestedItem } from './test-crawl.ts'

@@ -52,14 +52,27 @@ export function defineCrawl<
   return crawlOf(spec as unknown as AnyCrawlSpec)
 }
 
-/** The crawl of a spec of any shape. */
-export function crawlOf(spec: AnyCrawlSpec): JobDefinition<never> {
+/** The specs of the crawls of this process, from which tests make crawls of given pages. */
+const specs = new WeakMap<object, AnyCrawlSpec>()
+
+/** The spec that a crawl was defined by; undefined for any other job. */
+export function crawlSpecOf(definition: object): AnyCrawlSpec | undefined {
+  return specs.get(definition)
+}
+
+/**
+ * The crawl of a spec of any shape.
+ *
+ * @param open replaces what downloads, for tests
+ */
+export function crawlOf(spec: AnyCrawlSpec, open?: () => Promise<Fetcher>): JobDefinition<never> {
   const read = readCrawl(spec)
-  const plan = planOf(read, opener(read))
+  const plan = planOf(read, open ?? opener(read))
   const definition = orGathered(
     () => defined(read, plan),
     () => defineJob({ id: 'wrong' }, () => {}),
   )
+  specs.set(definition, spec)
   return definition as JobDefinition<never>
 }
 

@@ -1,0 +1,103 @@
+import { crawlOf, crawlSpecOf } from '../crawl/define/define-crawl.ts'
+import type { ReadyRequest } from '../crawl/request/request.ts'
+import { describe, PikoError } from '../errors.ts'
+import { isObject } from '../errors-read.ts'
+import type { PikoOptions } from '../app/piko-options.ts'
+import type { ItemState } from '../item/item.ts'
+import { isJobDefinition } from '../job/define-job.ts'
+import { jobsOf } from '../job/jobs-of.ts'
+import type { AnyCrawlSpec } from '../crawl/define/crawl-spec.ts'
+import type { WindowsSpec } from '../job/spec.ts'
+import { type GivenPage, GivenPages } from './given-pages.ts'
+import { recordedSinks, type RecordedRows } from './recorded-sinks.ts'
+import { startTestApp } from './test-app.ts'
+
+export interface TestCrawlOptions {
+  /** The answers by URL. Any other URL answers 404. */
+  readonly pages: Readonly<Record<string, GivenPage>>
+  /** The run's own config. */
+  readonly config?: Readonly<Record<string, unknown>>
+  /** The start of the window to crawl, for a crawl with windows. It must be over. */
+  readonly window?: Date | string
+  readonly settings?: PikoOptions['settings']
+}
+
+/** A page of a test, as it ended. */
+export interface TestedItem {
+  readonly step: string
+  /** Its method and its canonical URL. */
+  readonly request: string
+  readonly state: ItemState
+  readonly depth: number
+  readonly error: string | undefined
+}
+
+export interface TestedCrawl {
+  /** `succeeded` or `failed`. */
+  readonly state: string
+  /** In the order in which they were stored. */
+  readonly items: readonly TestedItem[]
+  /** The rows of each sink, as its models accepted them. None reached the sink. */
+  readonly rows: Readonly<RecordedRows>
+  /** The requests that would have been sent, in their order. */
+  readonly requests: readonly ReadyRequest[]
+}
+
+/**
+ * Runs a crawl against given pages, on an embedded store of its own: no request is sent, and no sink is written.
+ *
+ * @param crawl a crawl of `defineCrawl`, or a class with `@crawl`
+ * @throws PikoError `USAGE` if it is no crawl; the errors of the seeds
+ * @example
+ * const { rows } = await testCrawl(shop, { pages: { 'https://shop.test/': '<a href="/p/1">…' } })
+ */
+export async function testCrawl(
+  crawl: object,
+  { pages, config, window, settings }: TestCrawlOptions,
+): Promise<TestedCrawl> {
+  const spec = specOf(crawl)
+  const given = new GivenPages(pages)
+  const rows: RecordedRows = {}
+  const changed: Readonly<Record<string, unknown>> = {
+    ...(window === undefined && { cron: undefined, every: undefined, at: undefined }),
+    sinks: recordedSinks(spec.sinks, rows),
+    ...(spec.windows !== undefined && { windows: withoutCatchUp(spec.windows as WindowsSpec) }),
+  }
+  const tested = crawlOf({ ...spec, ...changed } as AnyCrawlSpec, () => Promise.resolve(given))
+  await using app = await startTestApp({ jobs: tested, ...(settings && { settings }) })
+  const run = await app.run(tested.id, {
+    ...(config && { config }),
+    ...(window !== undefined && { window }),
+    wait: true,
+  })
+  const items: TestedItem[] = []
+  for (let after: number | undefined; ;) {
+    const page = await app.items.list(run.id, { limit: 1_000, ...(after !== undefined && { after }) })
+    items.push(
+      ...page.items.map(({ kind, key, state, depth, error }) => ({
+        step: kind,
+        request: key,
+        state,
+        depth,
+        error: error?.message,
+      })),
+    )
+    if (page.next === undefined) break
+    after = page.next
+  }
+  return { state: run.state, items, rows, requests: given.requests }
+}
+
+function withoutCatchUp(windows: WindowsSpec): WindowsSpec {
+  return { ...windows, catchUp: 'none' }
+}
+
+function specOf(crawl: object): AnyCrawlSpec {
+  const definition = isJobDefinition(crawl) ? crawl : isObject(crawl) ? jobsOf(crawl)[0] : undefined
+  const spec = definition && crawlSpecOf(definition)
+  if (spec) return spec
+  throw new PikoError(
+    'USAGE',
+    `testCrawl got ${describe(crawl)}; expected a crawl of defineCrawl, or a class with @crawl`,
+  )
+}
