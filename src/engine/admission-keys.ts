@@ -11,8 +11,8 @@ const LONGEST_KEY = 128
  * Adds the keys of the job's limits to a run that is about to be stored.
  *
  * @param saved the job's config in force
- * @throws PikoError `CONFIG_INVALID`; `JOB_INVALID` if a key function throws or does not return a text; `USAGE` if the text is longer than
- * 128 characters
+ * @throws PikoError `CONFIG_INVALID`; `JOB_INVALID` if a key function throws or does not return a string; `USAGE` if the string is longer
+ * than 128 characters
  */
 export function withKeys<R extends NewRun>(job: JobDefinition, run: R, saved: unknown): R {
   const { concurrencyKey, rateKey } = job.policy
@@ -40,7 +40,7 @@ function keyOf(
   const text = answerOf(asked, () => key(run))
   if (text === undefined) return undefined
   if (isKey(text, LONGEST_KEY)) return exactKey(text)
-  // A USAGE error, because the function derived the text from the caller's request.
+  // A USAGE error, because the function derived the string from the caller's request.
   throw new PikoError('USAGE', `${option} of job "${id}" returned ${describe(text)}; expected ${EXPECTED}`, {
     details: { jobId: id, option },
   })

@@ -33,7 +33,7 @@ export class PrepareRun {
   }
 
   /**
-   * The form in which a run's own config is stored, after the job has accepted it.
+   * A run's own config in the form in which it is stored, after the job has accepted it.
    *
    * @throws PikoError `CONFIG_INVALID`
    */

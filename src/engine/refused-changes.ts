@@ -10,7 +10,7 @@ export const HISTORY_TABLES = 'piko_run, piko_attempt, piko_run_log, piko_step, 
 const MAX_NAMED = 10
 
 /**
- * Makes a change that a person requested, and explains a refusal.
+ * Makes a change that a person requested. If the database refuses it, the error explains why.
  *
  * @param what the subject of the message, such as `a config of job "sync"`
  * @throws PikoError `CHANGE_REFUSED` if the database refuses the change; passes on any other error
@@ -24,7 +24,7 @@ export async function changing<T>(what: string, tables: string, change: () => Pr
   }
 }
 
-/** The error that says why some of many runs stay unchanged. Undefined if none does. */
+/** The error that says why some of many runs are unchanged. Undefined if all were changed. */
 export function refusedChange(done: string, refused: readonly Refused[], tables: string): PikoError | undefined {
   const [first] = refused
   if (!first) return undefined
@@ -34,7 +34,7 @@ export function refusedChange(done: string, refused: readonly Refused[], tables:
   return changeRefused(`${what}, but all others are`, tables, first.refusal, { runIds: ids })
 }
 
-/** @param what a sentence of what does not happen */
+/** @param what a sentence that says what does not happen */
 export function changeRefused(
   what: string,
   tables: string,

@@ -16,7 +16,7 @@ export async function clearly<T>(jobId: string, count: number, store: () => Prom
 /** How many runs a message names. */
 const MAX_NAMED = 10
 
-/** The error that says why runs of dead nodes stay unchanged; undefined if there are none. */
+/** The error that says why runs of dead nodes can't return to the queue; undefined if there are none. */
 export function notGivenBack(refused: readonly NotGivenBack[]): PikoError | undefined {
   const [first] = refused
   if (!first) return undefined
@@ -65,7 +65,7 @@ export function refusedBatch(id: number, jobId: string, refusal: unknown): Error
   )
 }
 
-/** The error that says why new runs of a job were not stored. Keeps any other error, and one that is already clear. */
+/** The error that says why new runs of a job were not stored. Returns any other error, and one that is already clear, unchanged. */
 export function refusedRuns(jobId: string, count: number, thrown: unknown): Error {
   if (isPikoError(thrown) || !isRefusedValue(thrown)) return toError(thrown)
   const what = count === 1 ? 'the run' : `none of the ${count} runs`

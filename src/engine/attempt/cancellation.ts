@@ -4,7 +4,7 @@ import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 
 /** The poll interval, so that a cancel by any node reaches the handler within two seconds. */
 const POLL_MS = 1_000
-/** The number of polls after which it asks even if the counter has not changed, because marks set by hand do not change it. */
+/** After this many polls, it queries even if the counter is unchanged: a request that a person writes into a row does not change it. */
 const ASK_ANYWAY = 10
 
 export interface CancellationParts extends LoopServiceParts {
@@ -14,8 +14,7 @@ export interface CancellationParts extends LoopServiceParts {
 }
 
 /**
- * Ends the runs of this node that have a cancel request. It sends one short query a second, however many runs there are, and none without
- * runs.
+ * Ends the runs of this node that have a cancel request. Sends one short query a second for all runs, and none if the node has no runs.
  */
 export class Cancellation extends LoopService {
   readonly #parts: CancellationParts
@@ -36,7 +35,7 @@ export class Cancellation extends LoopService {
     const isNew = mark !== this.#known
     if (!isNew && !this.#asksAgain && ++this.#polls < ASK_ANYWAY) return POLL_MS
     this.#polls = 0
-    // The request may be for a run whose claim had not reached this node yet.
+    // The request may be for a run whose claim has not reached this node yet.
     this.#asksAgain = isNew
     const runIds = this.#parts.executor.cancellable
     if (runIds.length > 0) this.#parts.executor.cancel(await this.#parts.cancels.requested(runIds))

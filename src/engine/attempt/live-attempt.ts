@@ -12,13 +12,13 @@ import type { Logger } from '../../logger.ts'
 
 const NO_TABLES: readonly TableRows[] = []
 
-/** The items of an attempt, as its engine sees them. */
+/** The items of an attempt: the part that the engine uses. */
 export interface AttemptItems extends ItemAdder<ItemData> {
   /** The generation of the items. */
   readonly fence: number
-  /** Whether the run has items, so that its end waits for them. */
+  /** Whether the run has items. If so, it ends only after them. */
   readonly hasItems: boolean
-  /** What the handler returned when an earlier attempt had added all items; undefined: the handler must be called. */
+  /** What the handler returned, if an earlier attempt has added all items. Undefined: the handler must be called. */
   readonly seeded: { readonly output: string | null } | undefined
   /** Records that the handler has added all items. */
   end(output: unknown): Promise<void>
@@ -42,15 +42,15 @@ export class LiveAttempt {
   readonly nodeId: string
   readonly job: JobDefinition
   readonly startedAt: number
-  /** The handler continued after the grace time and was left alone. */
+  /** The run ended without its handler, which still ran after the grace time. */
   isGivenUp = false
   /** The handler has returned or thrown. It begins no further step. */
   isHandled = false
   /** The outcome is known, and anything later has no effect. */
   isOver = false
   /**
-   * `'sent'`: nothing can stop the commit any more, and only its answer tells how the run ended. `'done'`: the handler has ended the run
-   * with `ctx.commit`, and nothing changes that later.
+   * `'sent'`: nothing can stop the commit any more, and only the database's answer shows how the run ended. `'done'`: the handler has ended
+   * the run with `ctx.commit`, and nothing changes that later.
    */
   commit: 'none' | 'begun' | 'sent' | 'done' = 'none'
   committing: Promise<unknown> | undefined
@@ -60,7 +60,7 @@ export class LiveAttempt {
   steps: RunSteps | undefined
   /** The items that the handler adds, for a job with items. */
   items: AttemptItems | undefined
-  /** Set while the run waits for its items, without a slot. Ends the wait. */
+  /** Ends the wait for the run's items. Set while the run waits for them; the run has no slot then. */
   endWait: (() => void) | undefined
   /** The version of the job's config that the handler uses; undefined if none was in force. */
   configVersion: number | undefined
@@ -68,18 +68,18 @@ export class LiveAttempt {
   stopListening: (() => void) | undefined
   /** What the handler has reported with `ctx.progress`, if anything. */
   progress: ReportedProgress | undefined
-  /** A step is not ready: the run returns after this time. */
+  /** If a step is not ready: the run is due again after this time. */
   waitMs: number | undefined
   /** The item whose function runs. Undefined for the handler of a run. */
   itemId: number | undefined
   sinks: RunSinks | undefined
   /** The rows that its sinks have written to fenced tables for its window. */
   written: WrittenRows | undefined
-  /** These rows at the end of a successful handler. */
+  /** The value of `written` when the handler succeeded. */
   tables: readonly TableRows[] = NO_TABLES
   /** The value of `ctx.input`. */
   input: unknown
-  /** The attempt's place in its job's rate. */
+  /** When the job's rate limit lets the attempt begin. */
   place: RatePlace | undefined
   /** Removes the attempt's timeout. */
   cancelTimeout: (() => void) | undefined

@@ -24,7 +24,7 @@ export class Lock implements HeldLock {
     this.#isHeld = isHeld
   }
 
-  /** Whether it is held by the clock now, even if its loss has not been noticed yet. */
+  /** Whether its lease still lasts by the clock. May be false before the loss is reported. */
   get isHeld(): boolean {
     return !this.lost.aborted && this.#isHeld(this)
   }
@@ -37,7 +37,7 @@ export class Lock implements HeldLock {
     return this.release()
   }
 
-  /** Another owner may hold it from now on. */
+  /** Records that the lock is lost: from now on another owner may hold it. */
   lose(why: string): void {
     this.#lost.abort(
       new PikoError(

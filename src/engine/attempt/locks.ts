@@ -16,14 +16,14 @@ const LOCK_TABLE = 'piko_lock'
 const NAME = /^[\w.:/-]{1,120}$/
 const SHORTEST_TTL_MS = 1_000
 /**
- * A lease that ends later than any lease can is shortened to this, in milliseconds. Its owner may have asked for an hour, and can renew it
- * meanwhile.
+ * A lease that ends later than is possible is shortened to this, in milliseconds. Its owner may have asked for an hour, and has time to
+ * renew it.
  */
 const MIN_SHORTENED_MS = 20 * 60_000
 const FIRST_PAUSE_MS = 20
 const LONGEST_PAUSE_MS = 500
 const RETRY_MS = 200
-/** Renewals report their failures under this name, because the steps of the loop may succeed meanwhile. */
+/** Renewals report failures under a name of their own, because the loop's steps may succeed while renewals fail. */
 const RENEWALS = 'lock renewals'
 /** The holder trusts only this share of its lease, so that it notices the end before another lease begins. */
 const TRUSTED_SHARE = 0.8
@@ -45,7 +45,7 @@ export interface LocksParts extends LoopServiceParts {
 }
 
 /**
- * The locks that this process holds for its users. It renews them together, and ends them by the clock if the database does not answer.
+ * The locks that this process holds for its users. Renews them together, and ends them by the clock if the database does not answer.
  * Callers of this process that want the same lock queue here, and only the first one asks the database.
  */
 export class Locks extends LoopService {
@@ -85,7 +85,7 @@ export class Locks extends LoopService {
   }
 
   /**
-   * Takes a lock of Piko's own, whose name has its prefix. Does not wait for another owner.
+   * Takes one of Piko's own locks. The name must include its prefix. Does not wait for another owner.
    *
    * @returns undefined if another owner holds it
    */
@@ -222,7 +222,7 @@ export class Locks extends LoopService {
   }
 
   #lose(holding: Holding, why: string): void {
-    // The lock was released meanwhile, so nobody needs to know of the loss.
+    // The lock has been released, so there is no loss to report.
     if (!this.#held.delete(holding.lock)) return
     holding.lock.lose(why)
     holding.leave()

@@ -6,6 +6,6 @@ export interface ReportedProgress {
   total: number | undefined
   message: string | undefined
   pace: Pace | undefined
-  /** A wrong report was logged: once is enough. */
+  /** Whether a wrong report was logged. One line per attempt is enough. */
   isFaultLogged: boolean
 }

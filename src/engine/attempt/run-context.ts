@@ -12,7 +12,7 @@ import type { LiveAttempt } from './live-attempt.ts'
 import type { RunSteps } from './steps/run-steps.ts'
 import type { Logger } from '../../logger.ts'
 
-/** The actions of a handler, apart from the values that it reads. */
+/** What a handler can do through its context. */
 export interface RunActions {
   commit<T>(attempt: LiveAttempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
   lock(attempt: LiveAttempt, name: string, options: RunLockOptions | undefined): Promise<HeldLock>
@@ -75,7 +75,7 @@ export class RunContext implements Context {
     return this.#attempt.log
   }
 
-  // Each is a separate function: handlers destructure their context.
+  // Returns a function without `this`, because handlers destructure their context.
   get commit(): Context['commit'] {
     return (fn) => this.#actions.commit(this.#attempt, fn)
   }

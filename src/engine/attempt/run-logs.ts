@@ -16,7 +16,7 @@ export interface RunLogsParts extends LoopServiceParts {
 }
 
 const FLUSH_MS = 1_000
-/** The maximum number of lines that wait for a database that does not answer. Later lines are left out. */
+/** The maximum number of lines kept while the database does not answer. Later lines are left out. */
 const MAX_WAITING_LINES = 20_000
 const MAX_WAITING_CHARACTERS = 50_000_000
 const LONGEST_MESSAGE = 4_000
@@ -76,7 +76,7 @@ export class RunLogs extends LoopService {
     if (why === 'stop') await this.#flush().catch((thrown: unknown) => this.#reportLost(thrown))
   }
 
-  /** Reports lines that are lost because the node stops and nothing is retried any more. */
+  /** Reports lines that are lost because the node stops and no longer retries. */
   #reportLost(thrown: unknown): void {
     const left = [...this.#leftOut.values()]
     const lines = left.reduce((sum, one) => sum + one.lines, this.#waiting.length)
@@ -174,7 +174,7 @@ function write(logger: Logger, name: RunLogLevel, fields: object | string, messa
   }
 }
 
-/** The message as text. The type says text, but at run time the value may be anything. */
+/** The message as a string. The type says string, but at run time the value may be anything. */
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : describe(value)
 }

@@ -1,4 +1,4 @@
-// Long because it has each step from a claim to its outcome, and the actions of a handler between them.
+// Long because it contains each step from a claim to its outcome, and what a handler can do between them.
 import { isObject } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
 import type { HeldLock, RunLockOptions } from '../../job/context.ts'
@@ -72,7 +72,7 @@ const NOTHING_BORROWED: Borrowed = { values: NOTHING, release: async () => {} }
 const NO_SINKS: RunSinks = { writers: {}, flush: async () => {}, deliver: async () => {}, discard: async () => {} }
 
 /**
- * The steps from a claim to its outcome: config → resources → sinks → handler → flush of the sinks → return of the resources.
+ * The steps from a claim to its outcome: config → resources → sinks → handler → flush the sinks → return the resources.
  *
  * For a job without resources and sinks it creates no promises other than the handler's own.
  */
@@ -130,13 +130,13 @@ export class RunPipeline implements RunActions {
       if (outcome.kind === 'success') await attempt.items.end(outcome.output)
       return outcome
     } catch (thrown) {
-      // The run returns to the queue, and its handler is not blamed.
+      // The run returns to the queue, and the attempt does not count.
       if (databaseFault(thrown) === 'outage') return { kind: 'interrupted' }
       return outcomeOf(attempt, toError(thrown))
     }
   }
 
-  /** Whether the run may begin now within its rate. Checked last, right before the handler is called. */
+  /** Whether the job's rate limit lets the run begin now. Checked last, right before the handler is called. */
   #isInTime({ claim: { place } }: LiveAttempt): boolean {
     return place === undefined || this.#parts.rateGate.isOpen(place)
   }
@@ -250,7 +250,7 @@ export class RunPipeline implements RunActions {
     }
   }
 
-  /** Does the steps from the handler to the outcome. */
+  /** Runs the steps from the handler to the outcome. */
   async #end(attempt: LiveAttempt, handled: () => unknown, borrowed: Borrowed, sinks: RunSinks): Promise<Outcome> {
     try {
       try {
@@ -258,7 +258,7 @@ export class RunPipeline implements RunActions {
         // The handler may not have waited for its commit.
         if (attempt.commit !== 'none') await attempt.committing
         attempt.throwIfAborted()
-        // Checks the output before anything of it is written, so that an output that can't be stored fails only this run.
+        // Checks the output before it is written, so an output that can't be stored fails only this run.
         const output = storableOutput(returned, attempt.job.id, this.#parts.store.database.maxValueBytes)
         // After a commit, the output is the commit's result, which has already been checked.
         if (attempt.commit === 'none') assertOutput(attempt.job, output)
@@ -343,7 +343,7 @@ export class RunPipeline implements RunActions {
     return committing
   }
 
-  /** Checks the output inside the transaction, so that an output that does not fit rolls everything back. */
+  /** Checks the output inside the transaction, so an output that can't be stored rolls everything back. */
   async #checked<T>(job: JobDefinition, result: Promise<T>): Promise<T> {
     const value = await result
     assertOutput(job, storableOutput(value, job.id, this.#parts.store.database.maxValueBytes))
@@ -376,7 +376,7 @@ export class RunPipeline implements RunActions {
   }
 }
 
-/** The handler's result, once the steps have ended that it did not wait for. */
+/** Resolves with the handler's result after all its steps have ended, even those that it did not await. */
 async function withSteps(attempt: LiveAttempt, handled: () => unknown): Promise<unknown> {
   try {
     return await handled()
@@ -386,12 +386,12 @@ async function withSteps(attempt: LiveAttempt, handled: () => unknown): Promise<
   }
 }
 
-/** The outcome of a run whose handler was not called. The run keeps its time, so it is the first of its job again. */
+/** The outcome of a run whose handler was not called. The run keeps its due time, so it comes first in its job again. */
 function withoutTurn({ claim }: LiveAttempt): Outcome {
   return { kind: 'interrupted', at: claim.runAt }
 }
 
-/** The outcome of a failed attempt. After an abort, the abort's reason decides, whatever the handler threw. */
+/** The outcome of a failed attempt. After an abort, the abort's reason decides, not the handler's error. */
 export function outcomeOf({ abortReason, waitMs }: LiveAttempt, error: Error): Outcome {
   if (!abortReason) return { kind: 'failure', error }
   switch (abortReason instanceof PikoError ? abortReason.code : undefined) {
@@ -411,7 +411,7 @@ function isPlain({ spec }: JobDefinition): boolean {
   return spec.resources === undefined && spec.sinks === undefined
 }
 
-/** Returns the resources of a failed run. An error in doing so goes to the log and does not change the run's failure. */
+/** Returns the resources of a failed run. If that fails, the error is logged and the run's own error stays. */
 async function returnAfter(attempt: LiveAttempt, borrowed: Borrowed, error: Error): Promise<void> {
   try {
     await borrowed.release({ ok: false, error })

@@ -21,8 +21,8 @@ const MAX_MESSAGE = 500
 const MAX_SEARCHED = 10_000
 
 /**
- * Keeps the progress that handlers report. At most once a second it writes the last report of every run that has a new one, all together.
- * It does nothing while no run reports.
+ * Stores the progress that handlers report. At most once a second, it writes the latest report of every run that has a new one, in one
+ * batch.
  */
 export class RunProgress extends LoopService {
   readonly #parts: RunProgressParts
@@ -36,7 +36,7 @@ export class RunProgress extends LoopService {
     this.#parts = parts
   }
 
-  /** Takes a report of a handler. Never throws: a wrong one is left out, with a warning in the run's log. */
+  /** Records a handler's report. Never throws: ignores a wrong report and writes a warning to the run's log. */
   report(attempt: LiveAttempt, done: number, total: number | undefined, message: string | undefined): void {
     if (attempt.isOver) return
     const kept = (attempt.progress ??= newProgress())
@@ -58,7 +58,7 @@ export class RunProgress extends LoopService {
     events.emit('run.progress', { runId, jobId, done, total: kept.total, message: kept.message })
   }
 
-  /** Stores what these runs have reported on this node and is not stored yet. */
+  /** Stores now what these runs have reported on this node. */
   async stored(runIds: readonly number[]): Promise<void> {
     if (this.#waiting.size === 0) return
     const ids = new Set(runIds)

@@ -26,10 +26,10 @@ type DispatcherExecutor = Pick<
   'room' | 'freeSlots' | 'roomForEarly' | 'isBeginning' | 'waitingForRates' | 'take' | 'takeEarly'
 >
 
-/** What a step does: wait for a slot, wait a moment, check whether any run is due, or claim. */
+/** What a step does: wait for a slot, wait a moment, query whether any run is due, or claim. */
 type Mode = 'full' | 'wait' | 'look' | 'claim'
 
-/** The room for further claims. */
+/** How many more runs may be claimed, and how. */
 interface Room {
   readonly free: number
   /** No slot is free, so claimed runs wait for one. */
@@ -43,13 +43,13 @@ export interface DispatcherParts extends LoopServiceParts {
   readonly nodeId: () => string
   readonly holdsLease: () => boolean
   readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
-  /** Claims only the jobs of the registry, instead of learning which jobs are unknown. For a node that is made for one job. */
+  /** Claims only jobs of the registry, instead of finding out which jobs are unknown. For a node that executes a single job. */
   readonly onlyRegistered: boolean
 }
 
 /**
- * Claims due runs for the free slots of this node and hands them over. It looks again immediately after a full claim or when a slot becomes
- * free, and shortly before a planned run is due. Otherwise it pauses, each time twice as long, up to the poll interval.
+ * Claims due runs for the free slots of this node and passes them to the executor. Queries again immediately after a full claim or when a
+ * slot becomes free, and shortly before a planned run is due. Otherwise it pauses, each time twice as long, up to the poll interval.
  */
 export class Dispatcher extends LoopService {
   readonly #parts: DispatcherParts
@@ -59,7 +59,7 @@ export class Dispatcher extends LoopService {
   readonly #due = new DueTimes(EARLY_MS)
   readonly #reservations = new Reservations()
   readonly #source: ClaimSource = {
-    // With an empty queue, a free slot is no reason to look.
+    // If the queue is empty, a free slot is no reason to query.
     onFree: () => {
       if (!this.#isQueueEmpty) super.wake()
     },
@@ -68,7 +68,7 @@ export class Dispatcher extends LoopService {
     },
     onGivenBack: ({ runAt }) => this.expect([runAt]),
   }
-  /** Whether the last look found nothing and no signal of due work has come since. */
+  /** Whether the last query found nothing and no signal of due work has come since. */
   #isQueueEmpty = false
   /** The number of signals of due work so far. */
   #heard = 0
@@ -83,7 +83,7 @@ export class Dispatcher extends LoopService {
     this.#limited = [...this.#limits.keys()].map((jobId) => ({ jobId }))
   }
 
-  /** Looks for work immediately, because there is new work. */
+  /** Queries the queue immediately, because there is new work. */
   override wake(): void {
     this.#idleMs = FIRST_IDLE_MS
     this.#isQueueEmpty = false
@@ -93,7 +93,7 @@ export class Dispatcher extends LoopService {
 
   /**
    * Reserves a slot for a run that is about to be stored, so that it is stored as claimed by this node. Returns undefined if the run has to
-   * queue: other runs already wait, all nodes share its job's limits, or no slot is free.
+   * queue: other runs already wait, its job has limits, which all nodes share, or no slot is free.
    *
    * @returns the node's id; the caller must then call `begin` or `release`
    */
@@ -119,7 +119,7 @@ export class Dispatcher extends LoopService {
     this.#parts.executor.take(firstClaimOf(runId, run, new Date(this.#parts.clock.now())), nodeId, this.#source)
   }
 
-  /** Remembers that runs will be due at these times, and looks then. */
+  /** Remembers that runs will be due at these times, and queries then. */
   expect(times: readonly Date[]): void {
     const now = this.#parts.clock.now()
     let isDue = false
@@ -133,7 +133,7 @@ export class Dispatcher extends LoopService {
     else if (isSooner) super.wake()
   }
 
-  /** Lets runs that are being stored as claimed begin before the executor stops. */
+  /** Waits until runs that are being stored as claimed have begun, because the executor stops next. */
   protected override async onStop(why: StopReason): Promise<void> {
     await super.onStop()
     if (why === 'stop') await this.#reservations.none()
@@ -143,7 +143,7 @@ export class Dispatcher extends LoopService {
     const room = this.#room()
     switch (this.#mode(room)) {
       case 'full':
-        // The state of the queue is unknown, so the next free slot is a reason to look, whatever the last look found.
+        // The state of the queue is unknown, so the next free slot is a reason to query, whatever the last query found.
         this.#isQueueEmpty = false
         return this.#parts.pollIntervalMs
       case 'wait':
@@ -166,14 +166,14 @@ export class Dispatcher extends LoopService {
     if (free <= 0) return 'full'
     // Runs that begin now may end in a moment, and one claim for all their slots costs no more than one for a few.
     if (free < MAX_RUNS && this.#parts.executor.isBeginning) return 'wait'
-    // Another node would immediately take the claims away.
+    // Another node would immediately return these claims to the queue.
     if (!this.#parts.holdsLease()) return 'wait'
     return this.#isQueueEmpty ? 'look' : 'claim'
   }
 
   /**
-   * Checks with one statement whether a claim is worth its transaction. Slots may be reserved meanwhile, so the next step counts them
-   * again.
+   * Checks with one statement whether a claim is worth its transaction. Slots may be reserved during the query, so the next step counts
+   * them again.
    */
   async #look(): Promise<number> {
     const heard = this.#heard
@@ -203,7 +203,7 @@ export class Dispatcher extends LoopService {
       limits: this.#limits,
       monotonic: () => this.#parts.clock.monotonic(),
     })
-    // Measured from the answer, so that the next look does not come before the place is free.
+    // Measured from the answer, so that the next query does not come before the limit lets another run begin.
     const answeredAt = this.#parts.clock.now()
     for (const one of blocked) this.#leftOut.add(one, answeredAt)
     for (const rate of refused ?? []) this.#reportRefused(rate)
@@ -212,7 +212,7 @@ export class Dispatcher extends LoopService {
     if (broken.length > 0) return 0
     if (claims.length + blocked.length > 0) {
       this.#idleMs = FIRST_IDLE_MS
-      // More runs may be due after those left in the queue, and probably after a full claim.
+      // More runs may be due behind those left in the queue. After a full claim, this is probable.
       return claims.length === limit || blocked.length > 0 ? 0 : FIRST_IDLE_MS
     }
     // The runs that this claim left out may still be due.
@@ -231,7 +231,7 @@ export class Dispatcher extends LoopService {
     return this.#leftOut.at(now)
   }
 
-  /** Hands the claims to the executor. A run whose rate lets it begin only in a moment needs no slot until then. */
+  /** Passes the claims to the executor. If a run's rate limit makes it wait a moment, it needs no slot until then. */
   #handOver(claims: readonly Claim[], nodeId: string): void {
     const now = this.#parts.clock.monotonic()
     const early = new Map<number, Claim[]>()
@@ -246,7 +246,7 @@ export class Dispatcher extends LoopService {
       this.#parts.executor.takeEarly(group, Math.ceil(opensAt - now), nodeId, this.#source)
   }
 
-  /** Returns the pause after a look that found nothing. The queue is empty unless a signal came meanwhile. */
+  /** Returns the pause after a query that found nothing. The queue is empty unless a signal of due work came during the query. */
   #rest(heard: number): number {
     this.#isQueueEmpty = heard === this.#heard
     this.#idleMs = Math.min(this.#parts.pollIntervalMs, this.#idleMs * 2)
@@ -295,7 +295,7 @@ export class Dispatcher extends LoopService {
       maxPriority ??= leftPriority
       // A claim that is not full proves nothing, because other nodes may hold some of the rows.
       if (claims.length > 0 || leftPriority !== undefined) continue
-      // All runs of these times are claimed, so there is no need to look when they are due.
+      // All runs of these times are claimed, so no query is needed when they are due.
       const isAll = maxPriority === undefined && except.length + blocked.length === 0
       if (isAll) this.#due.done(soon, now.getTime())
       return
@@ -314,7 +314,7 @@ export class Dispatcher extends LoopService {
     this.#parts.loops.failed({ loop: this.name, thrown, retryInMs: REFUSED_RATE_MS, failures: 1 })
   }
 
-  /** Leaves out jobs that this node does not know. The executor returns their runs, and this node must not claim them again. */
+  /** Leaves out jobs that this node does not know. The executor returns their runs to the queue; this node must not claim them again. */
   #leaveOutUnknown(claims: readonly Claim[]): void {
     for (const { jobId } of claims) if (!this.#parts.registry.find(jobId)) this.#leftOut.addForGood(jobId)
   }

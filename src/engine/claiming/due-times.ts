@@ -24,7 +24,7 @@ export class DueTimes {
     return soonest
   }
 
-  /** When the next look is useful. An overdue time waits for the next look that finds nothing due, for at most `idleMs`. */
+  /** When the next query is useful. A time that can already be claimed early waits until a query finds nothing due, at most `idleMs`. */
   soonestLook(now: number, idleMs: number): number {
     let soonest = Infinity
     for (const [time, state] of this.#times)
@@ -48,7 +48,7 @@ export class DueTimes {
     return soon
   }
 
-  /** Forgets these times, because all their runs are claimed, unless a time was added again meanwhile. @param now the database's time */
+  /** Forgets these times, because all their runs are claimed. Keeps a time that was added again. @param now the database's time */
   done(times: readonly number[], now: number): void {
     for (const time of times)
       if (time <= now + this.#earlyMs && this.#times.get(time) === 'claimed') this.#times.delete(time)

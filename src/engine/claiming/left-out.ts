@@ -3,17 +3,17 @@ import type { Blocked } from '../../store/admission/blocked.ts'
 
 /** How long, in milliseconds, claims leave out a job or key that has reached its limit, unless one of its runs ends here first. */
 const SATURATED_MS = 250
-/** The maximum number of entries that are remembered. For other jobs and keys, claims simply ask again. */
+/** The maximum number of entries that are remembered. For other jobs and keys, claims query again. */
 const MAX_ENTRIES = 10_000
 
 interface Entry {
   readonly blocked: Blocked
   readonly until: number
-  /** Whether the entry waits for the end of a run rather than for a time. */
+  /** Whether the entry waits until a run has ended rather than for a time. */
   readonly isConcurrency: boolean
 }
 
-/** Jobs, or runs of a job with one key, that claims leave out for now because their limit is reached. */
+/** Jobs, or runs of a job with the same key, that claims leave out for now because their limit is reached. */
 export class LeftOut {
   readonly #entries = new Map<string, Entry>()
 
@@ -32,7 +32,7 @@ export class LeftOut {
     this.#entries.set(nameOf({ jobId }), { blocked: { jobId }, until: Infinity, isConcurrency: false })
   }
 
-  /** Frees the place of a run that has ended. Returns false if nothing was left out because of it. */
+  /** Removes the entry that waits for this run, which has ended. Returns false if there is none. */
   release({ jobId, concurrencyKey, backfillId }: Pick<Claim, 'jobId' | 'concurrencyKey' | 'backfillId'>): boolean {
     if (this.#entries.size === 0) return false
     let isFreed = false

@@ -9,8 +9,8 @@ import type { Clock } from '../../clock.ts'
 import type { Blocked } from '../../store/admission/blocked.ts'
 
 /**
- * A run that may not begin within this time, in milliseconds, returns to the queue: while it waits, it holds a slot and resources that
- * others need.
+ * A run that can't begin within this time, in milliseconds, returns to the queue. A waiting run holds a slot and resources that others
+ * need.
  */
 const PATIENCE_MS = 1_000
 const OUTAGE_MS = 200
@@ -25,8 +25,8 @@ export interface RateGateParts {
 }
 
 /**
- * Runs that are too late for their place in their job's rate wait here. They were claimed in time, but their resources or the event loop
- * delayed them. All late runs of one turn of the event loop exchange their places in one transaction.
+ * Each claim of a job with a rate limit has a place: a short time in which it may begin. Runs that missed theirs wait here, since their
+ * resources or the event loop delayed them. All late runs of one turn of the event loop get new places in one transaction.
  */
 export class RateGate {
   readonly #parts: RateGateParts
@@ -38,7 +38,7 @@ export class RateGate {
     this.#batcher = new Batcher((requests) => this.#exchange(requests), { largest: MAX_REQUESTS })
   }
 
-  /** The rates of the late runs. Claims leave them out, since they would take the places that the late runs need. */
+  /** The rate limits of the late runs. Claims leave them out, since they would take the places that the late runs need. */
   get waiting(): readonly Blocked[] {
     return [...this.#waiting]
   }
@@ -50,7 +50,7 @@ export class RateGate {
   }
 
   /**
-   * Calls `begin` once the run has an open place, in the same turn of the event loop.
+   * Calls `begin` once the run's place is open, in the same turn of the event loop.
    *
    * @param leave called instead if the run must return to the queue
    * @throws the reason of the attempt's abort
@@ -87,7 +87,7 @@ export class RateGate {
     return await leave()
   }
 
-  /** Called after the first synchronous part of the handler. If that took longer than the place covers, moves the place to a later time. */
+  /** Called after the first synchronous part of the handler. If that part took longer than the place lasts, moves the place later. */
   begun(attempt: LiveAttempt): void {
     const { place: used } = attempt
     if (!used || this.#parts.clock.monotonic() <= used.overAt) return

@@ -17,8 +17,8 @@ interface Item extends Finish {
 }
 
 /**
- * `unstorable`: the database refused the end, so the run is stored as failed with this error. `cancelled`: the run should have been queued
- * again but had a cancel request. `lost`: the claim was no longer valid, so nothing was written.
+ * `unstorable`: the database refused the outcome, so the run is stored as failed with this error. `cancelled`: the run should have been
+ * queued again but had a cancel request. `lost`: the claim was no longer valid, so nothing was written.
  */
 export type Stored = 'stored' | 'cancelled' | 'lost' | { readonly unstorable: PikoError }
 
@@ -28,13 +28,13 @@ export interface CompleterParts {
   readonly runs: Pick<RunStore, 'finish'>
   readonly clock: Clock
   readonly loops: LoopHealth
-  /** Whether runs will begin, and may end, in the next turn of the event loop, so that their ends are written together. */
+  /** Whether runs will begin, and may end, in the next turn of the event loop, so that their outcomes are written together. */
   readonly isMoreComing?: () => boolean
 }
 
 /**
- * Writes the outcomes of runs, many per statement, guarded by their fences. Keeps trying while the database does not answer. If the node's
- * lease ends meanwhile, another node runs the work again, and the database refuses the late write.
+ * Writes the outcomes of runs, many per statement, guarded by their fences. Retries while the database does not answer. If the node's lease
+ * ends before the write, another node executes the run again, and the database refuses the late write.
  */
 export class Completer {
   readonly #parts: CompleterParts
@@ -89,7 +89,7 @@ export class Completer {
     return items.map((item) => others.get(item.claim) ?? 'stored')
   }
 
-  /** Stores the run as failed, so that it does not stay `running`. Retries an end that still can't be stored from time to time. */
+  /** Stores the run as failed, so that it does not stay `running`. If that is refused too, retries from time to time. */
   async #persistReduced(
     nodeId: string,
     { claim, transition }: Finish,

@@ -2,13 +2,13 @@ import { PikoError } from '../../errors.ts'
 import type { Claim } from '../../run/run.ts'
 import type { EventMap } from '../../events.ts'
 
-/** The maximum number of runs that a message names. For the others it only gives the number. */
+/** The maximum number of runs that a message names. Of the others it gives only the number. */
 const MAX_NAMED = 20
 
 /** The results of the runs that were running when the node's stop began. */
 export type Drained = EventMap['node.drained']
 
-/** Counts the results of runs during a drain. */
+/** Counts how runs end during a drain. */
 export class DrainReport {
   #ended = 0
   #givenBack = 0

@@ -27,7 +27,7 @@ export function leaving(): PikoError {
 /** A drain: waits for runs until the deadline, then returns the rest to the queue without counting their attempts. */
 export class Drain {
   readonly report = new DrainReport()
-  /** Resolves when every run has ended or is left behind. */
+  /** Resolves when the outcome of every run is stored or given up. */
   readonly done: Promise<void>
   readonly #parts: DrainParts
   readonly #noMore = Promise.withResolvers<void>()
@@ -49,7 +49,7 @@ export class Drain {
     this.#noMore.resolve()
   }
 
-  /** Called when the end of the last claim is stored. */
+  /** Called when the outcome of the last claim is stored. */
   idle(): void {
     this.#onIdle?.()
   }

@@ -11,7 +11,7 @@ import type { Clock } from '../../clock.ts'
 import type { Completer, Stored } from './completer.ts'
 import type { Taken } from './taken.ts'
 
-/** A stored end of an attempt. */
+/** How an attempt ended, as it was stored. */
 export type SettledRun = EventMap['run.settled']
 
 export interface EndingParts {
@@ -22,13 +22,13 @@ export interface EndingParts {
   readonly holdsLease: () => boolean
   /** Returns a number in [0, 1), for the retry's jitter. */
   readonly random: () => number
-  /** Called after the end is stored. */
+  /** Called after the outcome is stored. */
   readonly onSettled: (run: SettledRun) => void
-  /** Called after the end is stored or refused. */
+  /** Called after the outcome is stored or refused. */
   readonly onEnded: (taken: Taken) => void
 }
 
-/** Ends attempts: decides the transition, stores it and reports it. */
+/** Ends attempts: decides the run's transition, stores it and reports it. */
 export class Ending {
   readonly #parts: EndingParts
 
@@ -45,7 +45,7 @@ export class Ending {
         .then(() => this.#settle(taken, attempt, outcome))
   }
 
-  /** The run no longer belongs to this node, so nothing is written. */
+  /** Ends an attempt whose run no longer belongs to this node. Writes nothing. */
   lost(taken: Taken): void {
     const { runId, jobId, fence } = taken.claim
     this.#parts.events.emit('run.lost', { runId, jobId, fence })

@@ -1,4 +1,4 @@
-// Long because it is one state machine: what happens to a claim until its end is stored.
+// Long because it is one state machine: what happens to a claim until its outcome is stored.
 import { type PikoError, toError } from '../../errors.ts'
 import { runCancelled, runTimedOut } from '../../run/attempt.ts'
 import type { JobRegistry } from '../../job/registry.ts'
@@ -35,8 +35,8 @@ export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGa
   readonly loops: LoopHealth
   readonly nodeId: () => string
   /**
-   * Receives the milliseconds until the first run would be past its timeout and the grace time if the event loop stayed blocked. Undefined:
-   * no run would be.
+   * Receives the milliseconds until the first timeout of a run, plus the grace time, would pass if the event loop stayed blocked.
+   * Undefined: no run has such a deadline.
    */
   readonly onDeadline: (ms: number | undefined) => void
   /** Whether this node is sure that it still holds its lease. */
@@ -45,7 +45,7 @@ export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGa
   readonly shutdownTimeoutMs: Settings['piko']['shutdownTimeoutMs']
   /** Returns a number in [0, 1), for the retry's jitter. */
   readonly random: () => number
-  /** A handler has this many milliseconds to end after its signal aborted. Then its run ends without it and its slot is free. */
+  /** How many milliseconds a handler has to end after its signal aborts. Then its run ends without it and its slot is free. */
   readonly graceMs: number
 }
 
@@ -54,7 +54,7 @@ export interface RunUnderWay {
   readonly jobId: string
 }
 
-/** A loop that is merely busy turns within this time. */
+/** An event loop that is merely busy begins its next turn within this time. */
 const BLOCKED_MARGIN_MS = 500
 
 /** Executes claims, each from its definition to the stored outcome. A stop drains it. */
@@ -104,13 +104,14 @@ export class Executor extends Service {
     )
   }
 
-  /** Calls `listener` after the end of each attempt is stored. */
+  /** Calls `listener` after the outcome of each attempt is stored. */
   onSettled(listener: (run: SettledRun) => void): void {
     this.#onSettled.push(listener)
   }
 
   /**
-   * Ends every running attempt early and prevents waiting claims from beginning. Handlers receive `reason`, which also decides the outcome.
+   * Ends every running attempt early and prevents waiting claims from beginning. `reason` aborts the handlers' signals and decides the
+   * outcome.
    */
   abortAll(reason: PikoError): void {
     for (const taken of this.#taken.values()) abortTaken(taken, reason)
@@ -124,7 +125,7 @@ export class Executor extends Service {
     }
   }
 
-  /** The ids of taken runs that have not ended and have no reason to end. */
+  /** The ids of taken runs that have not ended and are not being ended. */
   get cancellable(): number[] {
     return [...this.#taken.values()].flatMap(({ claim, attempt, reason }) =>
       (reason ?? attempt?.abortReason ?? attempt?.isOver) ? [] : claim.runId,
@@ -138,7 +139,7 @@ export class Executor extends Service {
     )
   }
 
-  /** The number of slots has changed. */
+  /** Called when the number of slots has changed. */
   resized(): void {
     if (!this.#drain) this.#slots.fill()
   }
@@ -163,7 +164,7 @@ export class Executor extends Service {
     return this.#slots.isBeginning
   }
 
-  /** Rates whose next places belong to runs that are already taken. */
+  /** Rate limits whose next places are needed by runs that this node has already taken. */
   get waitingForRates(): readonly Blocked[] {
     return this.#rateGate.waiting
   }
@@ -216,7 +217,7 @@ export class Executor extends Service {
     const { claim, nodeId } = taken
     const transition = { to: 'queued', delayMs: 0, at: claim.runAt, counted: false } as const
     this.#completer.finish(nodeId, { claim, transition }, (stored) => {
-      // The run of an overtaken claim belongs to another claim, so it is not counted here.
+      // If the claim is lost, the run belongs to another claim, so it is not counted here.
       if (stored !== 'lost') this.#drain?.report.givenBack()
       this.#end(taken)
       taken.source.onGivenBack(claim)
@@ -234,14 +235,14 @@ export class Executor extends Service {
     const { registry, clock, events, holdsLease } = this.#parts
     const { runId, jobId } = claim
     if (nodeId !== this.#parts.nodeId()) {
-      // The node lost its lease while the claim was on its way or waited.
+      // The node lost its lease after the run was claimed and before it began.
       events.emit('run.lost', { runId, jobId, fence: claim.fence })
       this.#free(taken)
       this.#end(taken)
       return
     }
     const job = registry.find(jobId)
-    // Without a certain lease, another node may begin the run too. If the run still belongs to this node, it returns to the queue.
+    // If the lease is uncertain, another node may begin the run too. If the run still belongs to this node, it returns to the queue.
     if (!job || !holdsLease()) {
       this.#free(taken)
       this.#giveBack(taken)
@@ -337,7 +338,7 @@ export class Executor extends Service {
     if (this.#taken.size === 0) this.#drain?.idle()
   }
 
-  /** Begins the time that runs have during a stop of the whole app. Services that stop before this one may take their own time, or hang. */
+  /** Begins the time that runs have during a stop of the whole app. Called first, since services that stop earlier may be slow or hang. */
   beginStop(): void {
     if (this.state !== 'init' && this.state !== 'stopped') this.#drain ??= this.#beginDrain()
   }

@@ -8,7 +8,7 @@ import type { Taken } from './taken.ts'
 /** The maximum number of early claims that wait until they are due. */
 const MAX_EARLY = 10_000
 
-/** The maximum number of claims that a node keeps per slot: those that wait, run, or have an outcome that is not stored yet. */
+/** The maximum number of claims per slot that wait, run, or have an outcome that is not stored yet. */
 const MAX_KEPT_PER_SLOT = 3
 
 export interface SlotParts {
@@ -49,7 +49,7 @@ export class Slots {
   /** How many claims the node would take now. Fewer while a slow database has not stored the outcomes of others. */
   get room(): number {
     const { concurrency, kept } = this.#parts
-    // As many claims may wait as the node has slots.
+    // The maximum number of waiting claims is the number of slots.
     const wanted = concurrency * (this.#waiting.isWorthWhile ? 2 : 1) - this.#used - this.#waiting.size
     return Math.min(wanted, MAX_KEPT_PER_SLOT * concurrency - (kept() - this.#early.size))
   }

@@ -1,10 +1,10 @@
 /** Time after `shutdown_timeout` to close the resources and sinks of the runs. */
 export const CLOSING_MS = 4_000
-/** If parts of a stop still hang this long after its deadline, the stop settles without them. */
+/** If services still hang this long after the deadline of a stop, the stop ends without them. */
 export const STOP_MARGIN_MS = 5_000
 /** Time after `shutdown_timeout` for the last writes. */
 const DATABASE_GRACE_MS = 2_000
-/** After this time, operations that wait for the database are cut off, so that the rest can close. */
+/** After this additional time, the connection is cut off, so that services waiting for the database can close. */
 const CUT_MS = 500
 const ABORT_SHARE = 0.8
 const SIGNAL_SHARE = 0.1
@@ -15,14 +15,14 @@ export interface StopPlan {
   readonly abortAtMs: number
   /** When runs that have not ended return to the queue, without waiting for their handlers. */
   readonly giveUpAtMs: number
-  /** When ends that could not be written are left for recovery. */
+  /** When outcomes that could not be written are left for recovery. */
   readonly abandonAtMs: number
   /** When the connection to the database is cut off. */
   readonly cutAtMs: number
 }
 
 /**
- * Divides `shutdown_timeout`: 80 % for runs to end, 10 % for handlers to end after their signal, 10 % and two seconds to store their ends.
+ * Divides `shutdown_timeout`: 80 % for runs to end, 10 % for handlers after their signal, 10 % and two seconds to store outcomes.
  *
  * @param graceMs the longest time that handlers have after their signal
  */

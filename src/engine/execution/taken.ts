@@ -6,13 +6,13 @@ import type { LiveAttempt } from '../attempt/live-attempt.ts'
 export interface ClaimSource {
   /** Called when a handler has ended, so there may be room for more claims. The outcome of its run is not stored yet. */
   onFree(): void
-  /** Called when the end of the attempt is stored or refused. */
+  /** Called when the outcome of the attempt is stored or refused. */
   onEnded(claim: Claim): void
   /** Called when the claim has returned to the queue without an attempt. */
   onGivenBack(claim: Claim): void
 }
 
-/** A claim that waits for its turn, is running, or whose end is being stored. */
+/** A claim that waits for its turn, is running, or whose outcome is being stored. */
 export interface Taken {
   readonly claim: Claim
   readonly nodeId: string

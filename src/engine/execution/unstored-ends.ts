@@ -4,7 +4,7 @@ import type { Finish } from '../../store/runs/finish.ts'
 
 /** The interval of retries. */
 export const REPEAT_MS = 60_000
-/** The maximum number of ends that are kept. The claims of further ends are left to recovery. */
+/** The maximum number of outcomes that are kept. Further ones are dropped, and recovery returns their claims. */
 const MAX_UNSTORED = 10_000
 
 interface Unstored {
@@ -13,8 +13,8 @@ interface Unstored {
 }
 
 /**
- * Ends that the database refuses even as plain failures. Their runs stay claimed by this node, because in the queue they would run again
- * and again. A person may remove the obstacle, so each end is retried separately from time to time.
+ * Outcomes that the database refuses even as plain failures. Their runs stay claimed by this node, because in the queue they would run
+ * again and again. A person may fix the cause, so each outcome is retried separately from time to time.
  */
 export class UnstoredEnds {
   readonly #runs: Pick<RunStore, 'finish'>
@@ -56,7 +56,7 @@ export class UnstoredEnds {
     this.#repeating = undefined
   }
 
-  /** Tries to store an end. Also returns true if the claim no longer belongs to this node. Reports only the first refusal. */
+  /** Tries to store an outcome. Also returns true if the claim no longer belongs to this node. Reports only the first refusal. */
   async #isStored({ nodeId, finish }: Unstored): Promise<boolean> {
     return this.#runs.finish(nodeId, [finish]).then(
       () => true,

@@ -2,8 +2,8 @@ import type { Clock } from '../../clock.ts'
 import { Deadlines } from './deadlines.ts'
 
 /**
- * Claims are taken before a slot is free if handlers take at most this long on average. For such handlers, waiting for the database would
- * take a large part of the time.
+ * If handlers take at most this long on average, runs are claimed before a slot is free. Otherwise slots would spend much of their time
+ * waiting for the database.
  */
 const SHORT_MS = 100
 /** A claim that waits longer than this returns to the queue, because another node may have a slot for it. */
@@ -20,7 +20,7 @@ interface Entry<T> {
 /** Claims that wait for a slot, in order. Also decides whether it is worthwhile to let claims wait. */
 export class WaitingLine<T> {
   readonly #clock: Clock
-  /** Separate from the deadlines of runs, because a blocked event loop gives up the lease at those. */
+  /** Separate from the deadlines of runs: past those, a blocked event loop makes the node give up its lease. */
   readonly #deadlines: Deadlines
   readonly #giveBack: (item: T) => void
   readonly #entries: Entry<T>[] = []
@@ -44,8 +44,8 @@ export class WaitingLine<T> {
   }
 
   /**
-   * How many claims these slots finish in 100 ms on average; at least one per slot. `Infinity` until the first handler has ended: claims
-   * that wait in vain return to the queue once, half a second later.
+   * How many claims these slots finish in 100 ms on average; at least one per slot. `Infinity` until the first handler has ended: then
+   * claims that wait for nothing return to the queue once, after half a second.
    */
   soonOver(slots: number): number {
     return this.#averageMs === undefined ? Infinity : Math.floor(slots * Math.max(1, SHORT_MS / this.#averageMs))
@@ -79,7 +79,7 @@ export class WaitingLine<T> {
       if (!first) return
       const leftMs = first.since + PATIENCE_MS - this.#clock.monotonic()
       if (leftMs > 0) this.#time(leftMs)
-      // The later claims have waited for a shorter time, but would have to wait just as long.
+      // The later claims would have to wait just as long as the first.
       else this.giveBackAll()
     })
   }

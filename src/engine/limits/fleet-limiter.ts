@@ -16,16 +16,16 @@ export interface FleetLimiterParts {
 
 const MAX_REQUESTS = 1_000
 const OUTAGE_MS = 200
-/** After this many microtasks a caller, or one that wraps it, has begun. */
+/** After this many microtasks, a caller has continued, even through a few layers of promises. */
 const HOPS = 12
-/** After this number of uses in time, the next places get less slack again. */
+/** After this number of uses without a late one, the next places get less slack again. */
 const CALM_USES = 20
 const MAX_LATE_TRIES = 5
 
 /**
- * The callers of one limit in this process, first in, first out. It takes places for all waiting callers in one transaction, and, for
- * callers that follow each other quickly, some more that it may keep for a moment. Each place is valid for a short time by the monotonic
- * clock. A place whose time has passed, because the event loop was blocked, is returned, and another one taken.
+ * Lets the callers of one limit in this process continue, first in, first out. In one transaction it reserves places for all waiting
+ * callers. If callers come quickly, it also reserves some places ahead, which it may keep for a moment. Each place is valid for a short
+ * time by the monotonic clock. If the event loop was blocked for longer, the place is returned and another one reserved.
  */
 export class FleetLimiter {
   readonly #name: string
@@ -41,13 +41,13 @@ export class FleetLimiter {
   #lateTries = 0
   /** The last place of the reservation that was late. */
   #lateAt = 0
-  /** Uses since a place was late. */
+  /** Uses since the last late one. */
   #inTime = 0
-  /** Waiting callers that want more than one. */
+  /** The number of waiting callers whose count is more than one. */
   #large = 0
   #isServing = false
   #sleep: AbortController | undefined
-  /** Takes since the last transaction, and when that was. */
+  /** The count taken since the last transaction, and when that transaction began. */
   #taken = 0
   #since = 0
 
@@ -95,7 +95,7 @@ export class FleetLimiter {
     this.#isServing = true
     try {
       for (let count = this.#turns.first; count !== undefined; count = this.#turns.first) await this.#next(count)
-      // A late use must be known before the places that follow it are free again.
+      // A late use must be stored before the limit gives out the places that follow it.
       while (this.#late.length > 0 && this.#turns.size === 0) await this.#reserve([])
     } catch (error) {
       this.#turns.refuseAll(error)
@@ -126,12 +126,12 @@ export class FleetLimiter {
     if (this.#inTime % CALM_USES === 0) this.#lateTries = Math.max(0, this.#lateTries - 1)
     this.#use(place)
     this.#turns.give()
-    // The next place is checked when its caller can begin: code of this one may block the event loop first.
+    // Checks the next place only when its caller can begin, because this caller's code may block the event loop first.
     for (let hop = 0; hop < HOPS; hop++) await Promise.resolve()
     if (this.#parts.clock.monotonic() > place.overAt) this.#late.push(place)
   }
 
-  /** The next place for a caller. Places for others, who have left, are returned. */
+  /** The next place for a caller. Gives up places for callers that have left. */
   #placeFor(count: number): LimitPlace | undefined {
     for (let place = this.#held.shift(); place; place = this.#held.shift()) {
       if (place.count === count) return place
@@ -140,7 +140,7 @@ export class FleetLimiter {
     return count === 1 ? this.#nextOf(this.#more) : undefined
   }
 
-  /** The first place that is still valid. */
+  /** The first place that is still valid. Gives up those before it. */
   #nextOf(places: LimitPlace[]): LimitPlace | undefined {
     const now = this.#parts.clock.monotonic()
     for (let place = places.shift(); place; place = places.shift()) {
@@ -167,7 +167,7 @@ export class FleetLimiter {
     if (retryInMs !== undefined && places.length === 0) await this.#sleepFor(Math.ceil(retryInMs))
   }
 
-  /** How many more callers are likely to come within a hold. */
+  /** How many more callers are likely to come while places can be held. */
   #likely(counts: readonly number[]): number {
     if (counts.length === 0 || this.#large > 0) return 0
     const elapsedMs = Math.max(1, this.#parts.clock.monotonic() - this.#since)
@@ -195,7 +195,7 @@ export class FleetLimiter {
     try {
       return await rates.reserve(request, () => clock.monotonic())
     } catch (error) {
-      // The unused places may be returned already, so they are not named again. Late ones may be counted twice.
+      // The unused places may have been returned already, so they are not sent again. Late ones are sent again, and may count twice.
       this.#late.push(...late)
       const fault = databaseFault(error)
       if (fault === 'data' || fault === 'programming') throw error
@@ -205,7 +205,7 @@ export class FleetLimiter {
     }
   }
 
-  /** Ends early if a caller leaves: it may have been the first. */
+  /** Ends early if a caller leaves, because it may have been the first. */
   async #sleepFor(ms: number): Promise<void> {
     this.#sleep = new AbortController()
     await this.#parts.clock.sleep(ms, this.#sleep.signal)

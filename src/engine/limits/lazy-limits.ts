@@ -14,7 +14,7 @@ interface LimitParts {
   readonly events: Events
 }
 
-/** The limits of a node for its runs, loaded when the first run takes from one. */
+/** The limits for the runs of a node. Loads their code when a run first uses one. */
 export function lazyLimits({ store, clock, events }: LimitParts): (run: AbortSignal) => FleetLimit {
   const open = async () => {
     const { FleetLimits } = await import('./fleet-limits.ts')

@@ -5,8 +5,8 @@ interface Entry<T, R> {
 }
 
 /**
- * Group commit. Items that arrive in the same turn of the event loop are sent together. Items that arrive while all lanes are busy are sent
- * together when a batch ends. So batches grow with the load.
+ * Sends items in batches. Items that arrive in the same turn of the event loop are sent together. Items that arrive while all lanes are
+ * busy are sent when a batch ends. So batches grow with the load.
  */
 export class Batcher<T, R> {
   readonly #flush: (items: readonly T[]) => Promise<readonly R[]>

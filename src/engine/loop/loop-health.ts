@@ -17,9 +17,9 @@ export interface LoopFailure {
 }
 
 /**
- * The loops of a node report here that they failed, and that they work again. From these reports it knows whether the store is unavailable.
- * The first failure begins an outage. It ends when every failed loop has worked again, so a server that reads but does not write still
- * counts as unavailable.
+ * The loops of a node report here that they failed, and that they work again. The reports show whether the store is unavailable. The first
+ * failure begins an outage, which ends when every failed loop has worked again. So a server that can be read but not written is
+ * unavailable.
  */
 export class LoopHealth {
   readonly #parts: { readonly events: Events; readonly clock: Clock }
@@ -40,14 +40,14 @@ export class LoopHealth {
     return `unavailable for ${seconds} s: ${this.#error?.message ?? ''}`
   }
 
-  /** A loop failed and will try again. */
+  /** Records that a loop failed and will try again. */
   failed({ loop, thrown, retryInMs, failures, fault = databaseFault(thrown) }: LoopFailure): void {
     const error = toError(thrown)
     if (fault === 'outage') this.#outageOf(loop, error, retryInMs)
     this.#parts.events.emit('loop.failed', { loop, error, retryInMs, fault, failures })
   }
 
-  /** A loop works again after this many failures in a row. */
+  /** Records that a loop works again after this many failures in a row. */
   recovered(loop: string, failures: number): void {
     this.#worked(loop)
     this.#parts.events.emit('loop.recovered', { loop, failures })

@@ -78,7 +78,7 @@ export class Loop {
       return delayMs
     } catch (thrown) {
       const whole = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures)
-      // The wait is random, because nodes that collided would otherwise collide again.
+      // The pause is random, because transactions that were in conflict would otherwise conflict again.
       const retryInMs = databaseFault(thrown) === 'contention' ? whole / 2 + (whole / 2) * Math.random() : whole
       this.#failures += 1
       this.#isWoken = false

@@ -24,7 +24,7 @@ const EDITS_MS = 10_000
 
 export interface ConfigWatcherParts extends LoopServiceParts {
   readonly configs: Pick<ConfigStore, 'state' | 'inForce'>
-  /** Where this node says which versions it uses. Undefined for a process that executes nothing. */
+  /** Stores which versions this node uses. Undefined for a process that executes nothing. */
   readonly acks: Pick<ConfigAckStore, 'save'> | undefined
   readonly nodeId: () => string
   readonly host: string
@@ -44,9 +44,9 @@ interface Refused {
  * Knows the config in force for every job. Each poll sends one short query for all of them. The last known config stays in force while the
  * database is unavailable or this service restarts.
  *
- * A version that the job's schema refuses is not used as long as there is a good one: the one that this node uses, or for a version that
- * a person has written into the database, the last one before it. If newer code refuses what older code has saved, no version is good, and
- * the runs fail with its number.
+ * If the job's schema refuses a version, the one that this node uses stays in force. If a person wrote the refused version into the
+ * database, the last good one before it is used. If newer code refuses what older code has saved, no version is good. Then the runs fail,
+ * and the error names the version.
  */
 export class ConfigWatcher extends LoopService {
   readonly #parts: ConfigWatcherParts

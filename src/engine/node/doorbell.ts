@@ -27,19 +27,19 @@ export interface DoorbellParts {
 const LOOPBACK = '127.0.0.1'
 /** The number of nodes to notify, because one of them may have no free slot. */
 const RUNG = 2
-/** How long, in milliseconds, a notifying node uses its list of live nodes. */
+/** How long, in milliseconds, a node keeps its list of live nodes to notify. */
 const KNOWN_MS = 5_000
 const GREETING = 'piko '
-/** Between the id of the receiving node and the version and topic of a shared value. */
+/** The separator between the id of the receiving node and the version and topic of a shared value. */
 const SHARED = ' shared '
 const MAX_TOPICS = 1_000
 
 /**
  * Notifies other nodes immediately of work in the queue. It sends one UDP datagram to each of two nodes, whose addresses are in their rows.
- * The datagram contains only the id of the receiving node, which then looks for work a little before its next poll. In the same way it
- * notifies all nodes of a new version of a shared value, with its topic and number, but without the value.
+ * The datagram contains only the id of the receiving node, which then queries the queue without waiting for its next poll. In the same way
+ * it notifies all nodes of a new version of a shared value: the datagram has the topic and the number, but not the value.
  *
- * So nothing relies on it: a lost datagram, or a network that blocks them, costs up to `[piko] poll_interval`.
+ * Nothing relies on datagrams: if one is lost, or the network blocks them, work starts up to `[piko] poll_interval` later.
  */
 export class Doorbell extends Service {
   readonly #parts: DoorbellParts
@@ -128,7 +128,7 @@ export class Doorbell extends Service {
   #open(): Socket {
     const socket = createSocket('udp4')
     socket.unref()
-    // An unreachable address has the same effect as a lost datagram.
+    // Ignored: an unreachable address is like a lost datagram.
     socket.on('error', () => {})
     this.#socket = socket
     return socket

@@ -12,15 +12,15 @@ import type { Locks } from '../attempt/locks.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 
 export interface ElectorOptions {
-  /** How long a leader that has died still blocks the others; a living one renews. Default `'10s'`, at least one second. */
+  /** How long a dead leader still blocks the others. A live leader renews its lease in time. Default `'10s'`, at least one second. */
   readonly ttl?: Duration
 }
 
 /**
- * What a leader does in its term.
+ * A function that the leader runs in its term.
  *
  * @param signal aborts when the term ends: the lease was lost, or the elector stops
- * @param epoch grows with each term, across all nodes: refuse a write with a smaller one
+ * @param epoch grows with each term, across all nodes; targets should refuse writes with a smaller epoch than the last
  */
 export type LeaderWork = (signal: AbortSignal, epoch: number) => unknown
 
@@ -34,7 +34,7 @@ const PREFIX = 'elector:'
 const CHECKS: OptionChecks<ElectorOptions> = { ttl: aDuration(1_000, MAX_STORED_MS) }
 /** A follower tries again after at most this time. */
 const MAX_RETRY_MS = 1_000
-/** How long a stop waits for the leader's functions. After that it does not release the lease, which then expires. */
+/** How long a stop waits for the leader's functions. If they still run after that, it does not release the lease, which then expires. */
 const MAX_WORK_MS = 4_000
 
 /** One term of leadership on this process. */
@@ -46,7 +46,8 @@ interface Term {
 /**
  * Elects one leader among all processes that use the same name on one database. Created by `app.elector`, which also starts it.
  *
- * The leader steps down by its own monotonic clock at 80 % of its lease, so a process that was frozen never leads together with its successor.
+ * The leader steps down at 80 % of its lease, by its own monotonic clock. So a process that was suspended never leads at the same time as
+ * its successor.
  */
 export class Elector extends LoopService {
   readonly #parts: ElectorParts
@@ -79,7 +80,7 @@ export class Elector extends LoopService {
     return this.#term?.lock.isHeld ?? false
   }
 
-  /** The number of the term in which this process leads; undefined if it does not lead. It grows with each term, over all processes. */
+  /** The number of the term in which this process leads; undefined if it does not lead. It grows with each term, across all processes. */
   get epoch(): number | undefined {
     return this.isLeader ? this.#term?.lock.fence : undefined
   }
@@ -96,9 +97,9 @@ export class Elector extends LoopService {
 
   /**
    * Calls `work` once in each term of this process, beginning with the current one. If it fails, this process steps down and lets others
-   * lead for a while. A term's work begins only after that of this process's earlier term has ended.
+   * lead for a while. Calls `work` again only after its call of an earlier term has ended.
    *
-   * @returns a function that removes it; work under way continues
+   * @returns a function that removes it; a call in progress continues
    */
   lead(work: LeaderWork): () => void {
     const problem = aFunction(work)
@@ -169,7 +170,7 @@ export class Elector extends LoopService {
     })
   }
 
-  /** A function of the leader has failed, so another process should try. */
+  /** Steps down after a function of the leader has failed, so that another process can try. */
   async #failed(term: Term, error: Error): Promise<void> {
     // After the end of its term, a failure changes nothing.
     if (this.#term !== term) {

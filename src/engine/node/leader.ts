@@ -16,8 +16,8 @@ export interface LeaderParts extends LoopServiceParts {
 }
 
 /**
- * The leader lease, whose holder plans ticks. The holder trusts the lease only until shortly before its end, by the monotonic clock and
- * from before the renewal was sent. So it steps down by itself if the database does not answer.
+ * The leader lease, whose holder plans ticks. The holder trusts the lease only until shortly before its end, by the monotonic clock,
+ * counted from before the renewal was sent. So it steps down without the database's answer.
  */
 export class Leader extends LoopService {
   readonly #parts: LeaderParts
@@ -99,7 +99,7 @@ export class Leader extends LoopService {
     }
     this.#epoch ??= await this.#parts.locks.acquire(LOCK, this.#parts.nodeId, this.#parts.leaseMs)
     if (this.#epoch === undefined) return
-    // The trust ended before this answer came: whoever looked meanwhile saw no leader, and must be woken again.
+    // If the trust ended before this answer came, callers have seen no leader, and must be notified again.
     this.#report()
     this.#trustedUntil = sentAt + this.#parts.leaseMs * 0.8
   }

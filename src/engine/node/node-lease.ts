@@ -18,14 +18,14 @@ export interface NodeLeaseParts {
   readonly nodes: NodeStore
   /** The options for the lease's own connection to the database. */
   readonly options: OpenOptions
-  /** The files of the database as the store opened them. */
+  /** The files of the database that the store has open. */
   readonly files: () => readonly OpenedFile[]
   readonly memory: LeaseMemory
   /** What happens to this process when its event loop is blocked. */
   readonly block: BlockPolicy
   /** The address for notifications of new work. */
   readonly doorbell: () => string | undefined
-  /** Called before the node takes its new id, perhaps more than once. */
+  /** Called before the node takes its new id; may be called more than once. */
   readonly onLost: (reason: PikoError) => void
   readonly leaseMs: Settings['piko']['leaseMs']
   readonly events: Events
@@ -36,7 +36,7 @@ const REGISTER_AGAIN_MS = 200
 
 /**
  * This process's row and its lease, which a separate thread renews. A node that has lost its lease gives up its claims and continues as a
- * new node. The old id never returns, so no claim under it can finish any more.
+ * new node. The old id is never used again, so no claim under it can finish any more.
  */
 export class NodeLease extends Service {
   // The ids of the nodes of all apps in this process.
@@ -137,7 +137,7 @@ export class NodeLease extends Service {
     onLost(reason)
     const id = crypto.randomUUID()
     if (!(await this.#registerUntilStopped(id))) return
-    // Runs that were claimed meanwhile also belong to the old row.
+    // Runs that were claimed since the first call also belong to the old row.
     onLost(reason)
     NodeLease.#ownIds.delete(lost)
     this.#id = id

@@ -32,15 +32,17 @@ export interface RecoveryParts extends LoopServiceParts {
 }
 
 /**
- * Returns runs that no node executes to the queue. Any node does this for nodes whose lease has ended. Each node also does it for its own
- * claims that it does not know, because the answer of the claim was lost. The fence ensures that only such claims return.
+ * Returns runs that no node executes to the queue. Any node does this for nodes whose lease has ended. Each node also does it for claims
+ * under its id that it does not know, because the database's answer was lost. The fence ensures that no other claim returns.
  */
 export class Recovery extends LoopService {
   readonly #parts: RecoveryParts
   readonly #intervalMs: number
-  /** Runs that could not be returned, and the time until which they are skipped. */
+  /** Runs that could not be returned, and until when they are skipped. */
   readonly #refused = new Map<number, number>()
-  /** Orphans up to this id have been looked at. Each call reads a limited number, so runs that stay must not come first every time. */
+  /**
+   * Orphans up to this id have been read. Each call reads a limited number, so runs that can't be returned must not come first every time.
+   */
   #after = 0
 
   constructor(parts: RecoveryParts) {
@@ -57,8 +59,8 @@ export class Recovery extends LoopService {
   }
 
   /**
-   * For the embedded store, whose nodes all run on this machine. Removes the row of a process that no longer exists, without waiting for
-   * the end of its lease, and ends its lead. So the runs of a killed process continue immediately.
+   * For the embedded store, whose nodes all run on this machine. Removes the row of a process that no longer exists before its lease ends,
+   * and ends its leadership. So the runs of a killed process continue immediately.
    */
   async #removeDeadLocalNodes(): Promise<void> {
     const dead = (await this.#parts.nodes.list()).filter((node) => node.host === hostname() && !isAlive(node))
@@ -78,7 +80,7 @@ export class Recovery extends LoopService {
     return this.#after > 0 ? 0 : this.#intervalMs
   }
 
-  /** Runs whose return the database refused recently: retrying each of them every time would delay the others. */
+  /** Runs whose return the database refused recently. Retrying them every time would delay the others. */
   #aside(): ReadonlySet<number> {
     const now = this.#parts.clock.monotonic()
     for (const [runId, until] of this.#refused) if (until <= now) this.#refused.delete(runId)

@@ -12,7 +12,7 @@ import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 export interface RetentionParts extends LoopServiceParts {
   readonly store: RetentionStore
   readonly batches: Pick<BatchStore, 'forget'>
-  /** Rows that sinks could not deliver. Undefined: they stay. */
+  /** Deletes rows that sinks could not deliver. Undefined: they stay. */
   readonly sinkRows?: {
     readonly keepMs: number
     readonly stores: readonly { prune(olderThanMs: number): Promise<boolean> }[]
@@ -28,18 +28,18 @@ export interface RetentionParts extends LoopServiceParts {
 /** The pause between two passes, after one that deleted runs and after one that deleted none. */
 const PASS_MS = 60_000
 const IDLE_PASS_MS = 15 * 60_000
-/** A full walk is repeated before the idle pause ends if the number of new runs exceeds this share of the runs in the last walk. */
+/** If more than this share of the runs in the last walk is new since then, the next walk begins before the idle pause ends. */
 const MIN_GROWTH = 0.1
 const NEVER = { newest: 0, looked: 0, at: -Infinity }
 /** The pause between two steps of a pass, because others need the database too. */
 const STEP_MS = 50
-/** Steps of a pass that delete rows of sinks. */
+/** The maximum number of steps in a pass that delete rows of sinks. */
 const MAX_SINK_STEPS = 20
 /** The same for expired entries of caches: the others wait for the next pass. */
 const MAX_CACHE_STEPS = 600
 /**
- * The pause between two steps that look for unreadable rows. A pass has about fifteen such steps, and the first pass runs during the busy
- * start.
+ * The pause between two steps that search for unreadable rows. A pass has about 15 such steps, and the first pass runs while the app is
+ * still busy starting.
  */
 const CHECK_STEP_MS = 250
 
@@ -51,7 +51,7 @@ export class Retention extends LoopService {
   #isRefusalTold = false
   #isExpiring = false
   #beyond: BeyondWalk | undefined
-  /** The last walk over all runs: the newest run at that time, how many runs it looked at, and when it began. */
+  /** The last walk over all runs: the newest run at that time, how many runs it read, and when it began. */
   #lastWalk = NEVER
   #checkAt = 0
   #passAt = 0

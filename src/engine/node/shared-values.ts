@@ -32,15 +32,15 @@ const PRUNE_EVERY = 10
 const FIRST_VERSION = 1
 
 /**
- * The shared values of this process. One query for each poll finds the new versions of all topics that the process has defined; without any,
- * there is no query. A notification of another node only makes the poll come earlier, so a lost one costs nothing else.
+ * The shared values of this process. Each poll finds the new versions of all topics that the process has defined, with one query; it sends
+ * none without topics. A notification of another node only makes the poll come earlier, so a lost one costs only time.
  */
 export class SharedValues extends LoopService {
   readonly #parts: SharedValuesParts
   /** The newest stored version of each topic. */
   readonly #stored = new Map<string, SharedText>()
   readonly #opened = new Map<SharedDefinition<unknown, never>, SharedTopic<unknown, never>>()
-  /** The topics with old versions, and the newest version to delete. */
+  /** The topics with old versions, each with the newest version to delete. */
   readonly #old = new Map<string, number>()
   readonly #stopped = new AbortController()
 
@@ -63,7 +63,7 @@ export class SharedValues extends LoopService {
     return refused.length === 0 ? undefined : refused.join('; ')
   }
 
-  /** Another node has published a version. */
+  /** Called when another node has published a version. */
   told(topic: string, version: number): void {
     if (version > this.#versionOf(topic)) this.wake()
   }
@@ -124,7 +124,7 @@ export class SharedValues extends LoopService {
     for (const [topic, version] of await store.versions(topics)) {
       if (version <= this.#versionOf(topic)) continue
       const text = await store.find(topic, version)
-      // A version that was deleted meanwhile is followed by newer ones, which the next poll finds.
+      // If the version has been deleted, there is a newer one, which the next poll finds.
       if (text !== undefined) this.#take(topic, { version, text })
     }
   }

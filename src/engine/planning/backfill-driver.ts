@@ -15,9 +15,9 @@ import type { NewRun } from '../../store/runs/new-run.ts'
 
 /** The number of steps of one backfill before the others get their turn. */
 const STEPS = 3
-/** The pause between two turns, because others need the locks of job and backfill, and the event loop. */
+/** The pause between two turns, because other work needs the event loop and the locks on job and backfill. */
 const BREATH_MS = 10
-/** The first pause of a backfill while enough of its windows wait for their runs. It doubles each time they still wait. */
+/** The first pause of a backfill while enough of its windows wait for their runs. It doubles each time. */
 const SHORTEST_REST_MS = 20
 const LONGEST_REST_MS = 200
 /** The pause of a backfill if a function of its job fails or a row can't be read. */

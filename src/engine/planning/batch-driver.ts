@@ -12,13 +12,13 @@ import type { DriverParts } from './driver-parts.ts'
 const BREATH_MS = 10
 /** The shortest pause without work. */
 const MIN_REST_MS = 500
-/** The pause of a batch whose row can't be read or whose end the database refuses. */
+/** The pause of a batch if its row can't be read or the database refuses to end it. */
 const PAUSE_MS = 10_000
 
-/** Ends batches whose runs have ended, and continues interrupted cancels, on the leader. */
+/** Ends batches whose runs have ended, and continues interrupted cancellations, on the leader. */
 export class BatchDriver extends LoopService {
   readonly #parts: DriverParts<Store>
-  /** Batches that rest after a failure, until this time of the monotonic clock. */
+  /** Batches that are paused after a failure, until this time of the monotonic clock. */
   readonly #resting = new Map<number, number>()
   /** The turn continues after this batch. */
   #after = 0
@@ -56,7 +56,7 @@ export class BatchDriver extends LoopService {
     return isMore
   }
 
-  /** A failing batch must not delay the others. */
+  /** Pauses a failing batch, because it must not delay the others. */
   #failed(id: number, jobId: string, thrown: unknown): void {
     const { store, clock } = this.#parts
     if (!(thrown instanceof BrokenRow) && databaseFault(thrown) === 'outage') throw thrown
@@ -72,7 +72,7 @@ export class BatchDriver extends LoopService {
   }
 }
 
-/** Requests the end of all runs of a batch that is being cancelled. A later call continues after an interruption. */
+/** Requests that all runs of a batch that is being cancelled end. After an interruption, a later call continues. */
 export async function cancelRuns(
   { batches, cancels }: Pick<Store, 'batches' | 'cancels'>,
   id: number,

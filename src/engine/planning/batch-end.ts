@@ -17,8 +17,8 @@ export interface BatchDone extends Pick<BatchCounts, 'succeeded' | 'failed' | 'c
 }
 
 /**
- * Makes the run of a batch's `onDone` job. A node whose code does not know the job stores its run too, since a batch may have no other
- * chance; limits with keys do not apply to it then.
+ * Creates the run of a batch's `onDone` job. Also does so if this node's code does not know the job, since no other node may end the batch.
+ * Then limits with keys do not apply to the run.
  */
 export function doneRunBy(registry: Pick<JobRegistry, 'find'>, prepare: Pick<PrepareRun, 'keyed'>): DoneRun {
   return (batch, { succeeded, failed, cancelled }, state) => {
@@ -31,7 +31,7 @@ export function doneRunBy(registry: Pick<JobRegistry, 'find'>, prepare: Pick<Pre
   }
 }
 
-/** The user's functions were called with a similar input when the batch was created. If they fail now, the run is stored without keys. */
+/** Adds the keys of limits; none if the user's functions fail. With a similar input they succeeded when the batch was created. */
 function keyed(prepare: Pick<PrepareRun, 'keyed'>, job: JobDefinition, run: NewRun): NewRun {
   try {
     return prepare.keyed(job, run)

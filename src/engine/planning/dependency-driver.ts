@@ -14,18 +14,18 @@ const PAUSE_MS = 10_000
 const MAX_ASIDE = 1_000
 
 /**
- * Creates the runs of windows that wait for windows of other jobs. The leader checks repeatedly. Every node also checks when a window that
- * others wait for has succeeded on it, so that they need not wait for the leader. Two nodes that check at the same time take turns, because
- * each locks the windows.
+ * Creates the runs of windows that wait for windows of other jobs. The leader checks repeatedly. Every node also checks when a window on
+ * which others depend has succeeded on it, so that they need not wait for the leader. If two nodes check at the same time, they take turns,
+ * because each locks the windows.
  */
 export class DependencyDriver extends LoopService {
   readonly #parts: DriverParts<DependencyStore>
   /** The jobs that depend on others. */
   readonly #dependents: readonly string[]
   readonly #upstreams: ReadonlySet<string>
-  /** Windows with an unreadable row, and the time until which they are skipped. */
+  /** Windows with an unreadable row, and until when they are skipped. */
   readonly #windowsAside = new Map<number, number>()
-  /** Jobs whose functions failed, and the time until which their windows are skipped. */
+  /** Jobs whose functions failed, and until when their windows are skipped. */
   readonly #setAside = new Map<string, number>()
   /** Whether a window that others may wait for has succeeded on this node. */
   #hasSucceeded = false
@@ -39,7 +39,7 @@ export class DependencyDriver extends LoopService {
     parts.leader.onLead(() => this.wake())
   }
 
-  /** Called when a run of this node has ended, since windows may wait for its window. */
+  /** Called when a run of this node has ended, since other windows may depend on its window. */
   settled({ jobId, state }: Pick<SettledRun, 'jobId' | 'state'>): void {
     if (state !== 'succeeded' || !this.#upstreams.has(jobId)) return
     this.#hasSucceeded = true
@@ -83,7 +83,7 @@ export class DependencyDriver extends LoopService {
     this.#parts.loops.failed({ loop: this.name, thrown, retryInMs, failures: 1 })
   }
 
-  /** Undefined if a function of the job fails, so that the other windows need not wait for it. */
+  /** The run of a window. Undefined if a function of the job fails, so that it does not block the other windows. */
   #tryRunOf(waiting: WaitingWindow): NewRun | undefined {
     const { jobId } = waiting
     if ((this.#setAside.get(jobId) ?? -Infinity) > this.#parts.clock.monotonic()) return undefined
@@ -112,7 +112,7 @@ export class DependencyDriver extends LoopService {
   }
 }
 
-/** Windows of a grid may share a tick, and a tick belongs to one run only. */
+/** Undefined for a window of a grid: several may share a tick, and a tick belongs to one run only. */
 function tickOf({ policy: { windows } }: JobDefinition, { end }: Window): Date | undefined {
   return windows?.grid ? undefined : new Date(end.getTime() + (windows?.delayMs ?? 0))
 }

@@ -7,8 +7,8 @@ interface Own {
 }
 
 /**
- * The jobs that this node plans while another node leads: those that it registered as new, and those that it planned last. The leader's
- * code may not know them. A job is dropped when another node has planned it.
+ * The jobs that this node plans while another node leads, since the leader's code may not know them. These are jobs that it registered as
+ * new, and jobs that it planned last. A job is removed when another node has planned it.
  */
 export class OwnPlans {
   readonly #jobs = new Map<string, Own>()
@@ -41,7 +41,7 @@ export class OwnPlans {
   /**
    * Updates the jobs that seemed due, after they were planned or not.
    *
-   * @param retryAt when to look again at a job that was not planned
+   * @param retryAt when to try a job again that was not planned
    */
   settle(jobIds: readonly string[], written: readonly PlanDecision[], retryAt: Date): void {
     const planned = new Set(written.map(({ jobId }) => jobId))

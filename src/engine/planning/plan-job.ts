@@ -14,7 +14,7 @@ import type { JobRegistration } from '../../store/jobs/job-row.ts'
 
 /** The maximum number of ticks or windows of one job in one pass. The next pass continues from there. */
 const LARGEST_STEP = 500
-/** The maximum number of waiting windows of one job. More are planned as these are settled. */
+/** The maximum number of waiting windows of one job. More are planned as these end. */
 const MAX_PENDING = 1_000
 const FULL_QUEUE_PAUSE_MS = 250
 
@@ -77,8 +77,8 @@ export function zoneOfDefinition({ policy: { windows, schedule } }: JobDefinitio
 }
 
 /**
- * Whether this code and the code that last registered the job agree on whether it has windows. During a deploy they may differ; then the
- * nodes with the other code plan the job. Planning windows as ticks, or ticks as windows, would be wrong. Pure.
+ * Whether this code and the code that last registered the job agree on whether it has windows. If they differ, as during a deploy, the
+ * nodes with the other code plan the job: planning windows as ticks, or ticks as windows, would be wrong. Pure.
  */
 export function isPlannedHere(job: JobDefinition, { hasWindows }: DueJob): boolean {
   return hasWindows === undefined || hasWindows === (job.policy.windows !== undefined)
@@ -128,7 +128,7 @@ export function scheduleInForce(job: JobDefinition, stored: string | null | unde
   return storedSchedule(stored, { ...defaultsOf(schedule), ...ofWindows }, job.id)
 }
 
-/** The windows of a job, each according to the schedule in force at its time. */
+/** The windows of a job, each computed with the schedule in force at its time. */
 export function timelineOf(
   job: JobDefinition,
   windows: WindowPolicy,
@@ -248,8 +248,8 @@ function planWindows(
 const NONE_BEYOND: StoredWindows = { windows: [], until: undefined }
 
 /**
- * Where planning continues. The declared start may have moved past an earlier cursor, and a cursor that a person has set back may lie
- * inside a window. Never skips known windows of the ledger.
+ * Where planning continues. The code may declare a start later than the cursor. A cursor that a person has moved back may lie inside a
+ * window. Never skips known windows of the ledger.
  */
 function cursorOf({ windowCursor, beyond }: DueJob, { start }: WindowPolicy, stored: readonly Window[]): Date {
   const wanted = windowCursor && windowCursor > start ? windowCursor : start

@@ -14,22 +14,22 @@ import { PAUSE_MS, ScheduleEdits, unplannable } from './schedule-edits.ts'
 import type { Agenda, DueJob, PlanDecision, PlanResult, PlanScope } from '../../store/jobs/plan.ts'
 
 const JOBS_PER_PASS = 2_000
-/** The approximate number of runs in one transaction. The remaining jobs come next. */
+/** The approximate number of runs in one transaction. The next pass plans the remaining jobs. */
 const RUNS_PER_PASS = 10_000
 
 /**
- * The number of looks per poll interval. The planner plans one interval ahead, so an edit or a pause takes effect for every tick at least
- * one interval away. A look that is late by a third of the interval makes no tick late.
+ * The number of passes per poll interval. The planner plans one interval ahead, so an edit or a pause takes effect for every tick at least
+ * one interval away. A pass that is late by a third of the interval makes no tick late.
  */
 const LOOKS = 1.5
 
 /**
- * The maximum number of looks per poll interval. If the next tick is known, the planner looks as soon as it may plan that tick: thousands
- * of jobs may share the tick, and planning them takes a part of the interval.
+ * The maximum number of passes per poll interval. If the next tick is known, a pass begins as soon as the tick may be planned: thousands of
+ * jobs may share the tick, and planning them takes a part of the interval.
  */
 const MAX_LOOKS = 4
 
-/** The number of poll intervals after which a follower looks if it plans nothing and sees nothing due. */
+/** The number of poll intervals between two passes of a follower that plans nothing and sees nothing due. */
 const MAX_FOLLOWER_PAUSE = 2
 
 export interface PlannerParts extends LoopServiceParts {
@@ -50,15 +50,15 @@ export interface PlannerParts extends LoopServiceParts {
  * Turns due ticks into runs, many jobs per transaction.
  *
  * The leader plans ahead. During a deploy its code may not know all jobs. So each other node plans its own jobs (see `OwnPlans`), also
- * ahead, but after the leader had its turn. It also plans jobs, and applies edits, that the leader has left undone. A tick is unique, so
- * planning in parallel to the leader does no harm.
+ * ahead, but after the leader had its turn. It also plans overdue jobs and applies old edits that the leader's code may not know. A tick is
+ * stored only once, so planning at the same time as the leader does no harm.
  */
 export class Planner extends LoopService {
   readonly #parts: PlannerParts
   // Jobs of other nodes. This node's code does not know them, so it does not touch them.
   readonly #unknown = new Set<string>()
-  // Known jobs to which another node has given windows, or whose windows it has removed. They are left to that node until this time, in
-  // epoch milliseconds.
+  // Known jobs to which another node's code has added windows, or whose windows it has removed. Other nodes plan them until this time,
+  // // in epoch milliseconds.
   readonly #otherForm = new Map<string, number>()
   readonly #edits: ScheduleEdits
   readonly #setAside: RefusedPlans
@@ -105,7 +105,7 @@ export class Planner extends LoopService {
 
   async #follow(): Promise<number> {
     const { now, nextPlanAt, hasEdits } = await this.#look()
-    // The leader looks more often than this, so it has already seen the jobs due until then.
+    // The leader's passes are more frequent than this, so it has already seen the jobs due until then.
     const turnMs = this.#parts.pollIntervalMs / MAX_LOOKS
     await this.#edits.applyLeft(hasEdits ? await this.#parts.plans.edited() : [], now)
     await this.#planOwn(now, new Date(now.getTime() + turnMs))
@@ -127,7 +127,7 @@ export class Planner extends LoopService {
     this.#parts.own.settle(only, written, due)
   }
 
-  /** The jobs to plan as the shorter of two lists, without jobs that were refused a moment ago. */
+  /** The jobs to plan, as a list of jobs to include or to exclude, whichever is shorter. Leaves out jobs that were refused recently. */
   get #scope(): PlanScope {
     const aside = new Set([...this.#setAside.current, ...this.#otherForm.keys()])
     return this.#unknown.size > this.#parts.registry.size
@@ -173,8 +173,8 @@ export class Planner extends LoopService {
   }
 
   /**
-   * Cancels the previous runs of jobs with `cancelOther`, before it plans their ticks. A process that dies in between has cancelled only
-   * runs that the next leader would cancel at this tick, and has lost no tick.
+   * Cancels the previous runs of jobs with `cancelOther`, before their ticks are planned. If the process dies in between, no tick is lost,
+   * and only runs are cancelled that the next leader would cancel at this tick.
    */
   async #cancelOthers(now: Date, scope: PlanScope): Promise<void> {
     const jobIds = 'only' in scope ? this.#cancelling.filter((id) => scope.only.includes(id)) : this.#cancelling

@@ -17,12 +17,12 @@ export interface RegistrationParts extends LoopServiceParts {
   readonly jobs: JobStore
   readonly registry: JobRegistry
   readonly agenda: () => Promise<Agenda>
-  /** Gets the jobs that a leader with older code does not plan. */
+  /** Receives the jobs that a leader with older code does not plan. */
   readonly own: OwnPlans
 }
 
 /**
- * Writes the jobs' declarations from code to the database. Only a planning node does this, because from then on the jobs' ticks must run.
+ * Writes the jobs' declarations from code to the database. Only a node that plans does this: from then on the jobs must run on time.
  *
  * A user's calendar function may decide where planning begins. If the function of a job fails, or a row can't be read, the job is set aside
  * and retried. Until then its earlier data stays in the database, and all other jobs continue.

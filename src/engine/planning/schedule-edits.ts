@@ -51,9 +51,9 @@ export class ScheduleEdits {
   readonly #parts: ScheduleEditsParts
   /** Edited schedules that can't be read. */
   readonly #refused = new Map<string, string | null>()
-  /** Jobs whose function failed, and until when their edits wait. */
+  /** Jobs whose function failed, and until when their edits are skipped. */
   readonly #paused = new Map<string, number>()
-  /** Edits that the leader had not applied when this node looked last. */
+  /** Edits that the leader had not applied when this node last read them. */
   #left: ReadonlyMap<string, LeftEdit> = new Map()
 
   constructor(parts: ScheduleEditsParts) {
@@ -74,7 +74,7 @@ export class ScheduleEdits {
     }
   }
 
-  /** Applies the edits that the leader leaves. */
+  /** Applies the edits that the leader does not apply. */
   async applyLeft(edits: readonly Edit[], now: Date): Promise<void> {
     const before = this.#left
     const nowMs = now.getTime()
@@ -99,14 +99,14 @@ export class ScheduleEdits {
   ): Promise<void> {
     const { plans, own, events, loops, loop, pollIntervalMs } = this.#parts
     try {
-      // With a grid, the schedule decides when windows run, not their bounds.
+      // With a grid, the schedule decides only when windows run, not where they begin and end.
       const bounds = spec && windows ? boundsOf(windows, spec) : spec
       const isReplanned = await plans.replan(id, schedule, bounds && scheduleJson(bounds), nextTick)
       this.#refused.delete(id)
       if (isReplanned) own.keep(id, nextTick)
       if (isReplanned) events.emit('schedule.changed', { jobId: id, schedule })
     } catch (thrown) {
-      // A readable schedule that can't be stored must not keep the other jobs from being planned.
+      // If a readable schedule can't be stored, the other jobs must still be planned.
       if (databaseFault(thrown) === 'outage') throw thrown
       if (thrown instanceof BrokenRow) {
         this.#paused.set(id, now.getTime() + PAUSE_MS)

@@ -14,7 +14,8 @@ export function isOverridden(row: JobRow): boolean {
 }
 
 /**
- * The schedule of a job in the database. If an edited schedule can't be read, returns the one that stays in force, and the problem.
+ * The schedule of a job in the database. If an edited schedule can't be read, also returns the problem, and the schedule that stays in
+ * force.
  *
  * @param code the parts that only the code knows
  */
@@ -49,7 +50,11 @@ export function zoneOfSchedule(spec: ScheduleSpec | undefined): string {
   return isZone(zone) ? zone : 'UTC'
 }
 
-/** When the windows of a job in the database are due; undefined if it has no windows or no schedule. @throws PikoError `SCHEDULE_INVALID` */
+/**
+ * When the windows of a job in the database are due; undefined if it has no windows or no schedule.
+ *
+ * @throws PikoError `SCHEDULE_INVALID`
+ */
 export function storedDue(row: JobRow): DueWindows | undefined {
   const { schedule } = storedJob(row)
   return row.windows !== null && schedule ? new DueWindows(windowsOption(row), schedule, row.id) : undefined
@@ -64,7 +69,7 @@ function codeSpec(row: JobRow): ScheduleSpec | undefined {
 }
 
 /**
- * The windows of a job in the database, without its code: a calendar's function has no effect. Undefined without windows.
+ * The windows of a job in the database, without its code, so without its calendar function. Undefined if it has no windows.
  *
  * @throws PikoError `SCHEDULE_INVALID`
  */

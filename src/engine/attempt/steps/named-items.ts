@@ -6,7 +6,7 @@ interface NamedItem<T> {
 }
 
 /**
- * The items with the names of their steps. Checks a list before its first step begins, and any other source while it is read.
+ * The items with the names of their steps. Checks a list before its first step begins, and any other source as it is read.
  *
  * @throws PikoError `USAGE` for an invalid key, and the error of `duplicate` for a name that two items share
  */

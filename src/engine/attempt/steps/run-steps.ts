@@ -39,7 +39,7 @@ type Options = StepOptions & { readonly transaction?: boolean }
 const RETRY_MS = 200
 const NONE: ReadonlyMap<string, StoredStep> = new Map()
 
-/** The steps of one attempt: those that its run remembers, and those that it adds. */
+/** The steps of one attempt: those stored by earlier attempts, and those that it adds. */
 export class RunSteps {
   readonly #attempt: StepAttempt
   readonly #parts: StepParts
@@ -97,7 +97,7 @@ export class RunSteps {
     while (this.#open.size > 0) await Promise.allSettled([...this.#open])
   }
 
-  /** Refuses a call after the handler has ended: it would run beside the next attempt. A `stepMap` that has begun does all of its items. */
+  /** Refuses a call after the handler has ended: it could overlap with the next attempt. A `stepMap` that has begun runs all its items. */
   async #begun<T>(call: StepCall, begin: () => Promise<T>): Promise<T> {
     if (!this.#attempt.isHandled) return this.#tracked(begin)
     this.#attempt.throwIfAborted()
@@ -107,7 +107,7 @@ export class RunSteps {
   #tracked<T>(begin: () => Promise<T>): Promise<T> {
     const work = begin()
     this.#open.add(work)
-    // The caller gets a separate promise, so an error that nobody awaits stays unhandled.
+    // The caller gets a separate promise, so a rejection that the user never awaits is still reported as unhandled.
     return work.finally(() => this.#open.delete(work))
   }
 
@@ -148,7 +148,7 @@ export class RunSteps {
     return new PikoError('USAGE', `run ${runId} of job "${jobId}" called ${call} ${problem}`)
   }
 
-  /** Reads the stored steps once per attempt, large results later. The first claim of a run has none and needs no query. */
+  /** Reads the stored steps once per attempt, but large results only when needed. The first claim has none and needs no query. */
   #allStored(): Promise<ReadonlyMap<string, StoredStep>> {
     const { runId, fence } = this.#attempt.claim
     if (fence === fenceOf(runId, 1)) return Promise.resolve(NONE)
@@ -229,7 +229,7 @@ export class RunSteps {
     if (afterMs === undefined)
       throw stepTimedOut(attempt, name, `it is not ready after ${tries} looks in ${policy.forMs} ms`)
     if (claimsIn(attempt.claim) > MAX_CLAIMS_OF_WAITS) throw outOfLooks(attempt, name, tries)
-    // Another wait may already be ending the attempt. This one is stored all the same, so that its time begins.
+    // Another wait may already be ending the attempt. This wait is stored anyway, so that its time begins now.
     if (!isPikoError(attempt.abortReason, 'STEP_WAITING')) attempt.throwIfAborted()
     attempt.waitMs = Math.min(attempt.waitMs ?? Infinity, Math.max(1, Math.round(afterMs)))
     const ms = Math.round(waitedMs)
@@ -245,7 +245,7 @@ export class RunSteps {
   }
 
   async #add(name: string, fields: StepFields): Promise<void> {
-    // An abort ends the handler's wait. The end of the attempt still waits for the row.
+    // An abort ends the handler's wait. The attempt still ends only after the row is stored.
     const adding = this.#tracked(() => this.#parts.writer.add(this.#attempt, this.#newStep(name, fields)))
     try {
       await untilAborted(adding, this.#attempt.signal)
@@ -297,7 +297,7 @@ function scopeOf({ attempt, signal }: StepScope): StepScope {
   return { attempt, signal }
 }
 
-/** Another attempt can't help: the run has no claims left for it. */
+/** Not retried, because the run has too few claims left. */
 function outOfLooks(attempt: StepAttempt, name: string, tries: number): PikoError {
   const why = `it is not ready after ${tries} looks, and the run has been claimed more than ${MAX_CLAIMS_OF_WAITS} times; look less often with a larger every`
   return stepTimedOut(attempt, name, why, new NoRetryError('a run can be claimed only 65535 times'))

@@ -9,16 +9,16 @@ import { stepRetryMs } from '../../../run/step.ts'
 import type { StepAttempt } from './step-attempt.ts'
 import type { StepPolicy } from './step-options.ts'
 
-/** One call of a step's function. */
+/** One try to call a step's function. */
 export interface StepTry extends StepScope {
-  /** Runs the user's part, at most until the timeout. */
+  /** Runs the user's function, at most until the timeout. */
   readonly run: <T>(part: () => Promise<T> | T) => Promise<T>
 }
 
-/** Errors for which another call of the function can't help. */
+/** Errors that another call of the function can't fix. */
 const FINAL = ['LEASE_LOST', 'STEP_RESULT', 'STEP_DUPLICATE', 'STEP_WAITING', 'USAGE'] as const
 
-/** Repeats a call while the policy allows it. Keeps the attempt's slot meanwhile. */
+/** Repeats a call while the policy allows it. The attempt keeps its slot. */
 export async function triedCall<T>(
   attempt: StepAttempt,
   name: string,
@@ -44,7 +44,7 @@ export async function triedCall<T>(
   }
 }
 
-/** Sleeps until the signal aborts. A sleep of each of many steps would itself listen to the run's signal. */
+/** Sleeps for `ms`, or until the signal aborts. */
 async function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
   const linked = new LinkedSignal(signal)
   try {

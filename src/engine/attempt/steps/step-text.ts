@@ -11,10 +11,10 @@ export interface StepText {
 }
 
 /**
- * Converts a step's result to JSON. The handler continues with the result in this attempt and in later ones, so both must get the same. So
- * a `Date` is refused, because a later attempt would get a text.
+ * Converts a step's result to JSON. This attempt and later ones must get the same result. So a `Date` is refused, because a later attempt
+ * would get a string.
  *
- * @throws PikoError `STEP_RESULT` that names every place that JSON would lose or change, or says that the result is too large
+ * @throws PikoError `STEP_RESULT` that lists every value that JSON would lose or change, or says that the result is too large
  */
 export function stepText(
   result: unknown,

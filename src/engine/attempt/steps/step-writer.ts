@@ -22,7 +22,7 @@ export class StepWriter {
   readonly #batcher: Batcher<Item, StepStored>
   readonly #abandoned: AbortSignal
 
-  /** @param abandoned aborts when a stop can't wait any longer for the database */
+  /** @param abandoned aborts when a stop no longer waits for the database */
   constructor(store: Pick<StepStore, 'add'>, abandoned: AbortSignal) {
     this.#store = store
     this.#abandoned = abandoned
