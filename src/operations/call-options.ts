@@ -83,8 +83,8 @@ const backfill: OptionChecks<BackfillRequest> = {
 }
 
 /**
- * The options of every call of an app. A misspelt one would silently mean no limit, no filter, or all runs. Options that are checked
- * elsewhere (instants, durations, configs, keys) are `anything` here.
+ * The options of every call of an app. Without this check, a misspelt option would silently mean no limit, no filter, or all runs. Options
+ * that are checked elsewhere (instants, durations, configs, keys) are `anything` here.
  */
 const CALLS = {
   start: { under: expecting('a Service', (value) => value instanceof Service) },

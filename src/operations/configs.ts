@@ -17,7 +17,7 @@ export interface ConfigStatus extends ConfigVersion {
 
 /** A version that was saved. */
 export interface SavedConfig extends ConfigVersion {
-  /** Keys that the schema does not know and leaves out, each as a sentence. */
+  /** A sentence for each key that the schema does not know and leaves out. */
   readonly warnings: readonly string[]
 }
 
@@ -30,7 +30,7 @@ export class Configs {
   }
 
   /**
-   * The version in force on this node, with the version that each live node uses; undefined when only the schema's defaults apply.
+   * The version in force on this node, with the version that each live node uses; undefined if only the schema's defaults apply.
    *
    * @throws PikoError `JOB_UNKNOWN`
    */
@@ -53,8 +53,8 @@ export class Configs {
   }
 
   /**
-   * Adds a version of a job's config after the job's schema has accepted it. The schema sees the form that the database will return: a
-   * `Date` is text then. A run's own overrides take precedence over the version, and the version over the schema's defaults.
+   * Adds a version of a job's config after the job's schema has accepted it. The schema sees the value as the database will return it, so a
+   * `Date` is a string. A run's own overrides take precedence over the version, and the version over the schema's defaults.
    *
    * @param options.effectiveFrom when the version takes effect, on the database's clock; default: now
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`

@@ -16,7 +16,7 @@ export function jobGraph(registry: JobRegistry): JobGraph {
   }
 }
 
-/** Graphviz text. Edges go from a job to its dependents; jobs with windows are boxes, the others ovals. */
+/** Graphviz text. Edges lead from a job to the jobs that depend on it. Jobs with windows are boxes, the others ovals. */
 export function jobsToDot({ nodes, edges }: JobGraph): string {
   return [
     'digraph jobs {',

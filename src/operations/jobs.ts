@@ -29,7 +29,7 @@ export class Jobs {
   }
 
   /**
-   * Pauses the schedule of a job on all nodes, within one poll and until {@link resume}, also through deploys. Queued and running runs
+   * Pauses the schedule of a job on all nodes, within one poll and until {@link resume}, even across deploys. Queued and running runs
    * continue, and the job can still be run by hand.
    *
    * @throws PikoError `JOB_UNKNOWN`
@@ -39,8 +39,8 @@ export class Jobs {
   }
 
   /**
-   * Continues the schedule of a paused job. Piko treats what was missed as after an outage: by `misfireGraceTime` and `misfire`, or
-   * `windows.catchUp`.
+   * Continues the schedule of a paused job. Piko treats missed ticks and windows as it does after an outage: according to
+   * `misfireGraceTime` and `misfire`, or `windows.catchUp`.
    *
    * @throws PikoError `JOB_UNKNOWN`
    */
@@ -49,9 +49,9 @@ export class Jobs {
   }
 
   /**
-   * Explains why a job did or did not run at an instant of its schedule; without one, at the last planned tick. For a job with windows,
-   * the instant is the start of a window if one starts then, otherwise the tick at which one is due, otherwise an instant within one. The
-   * answer says which. `'2025-06-15'` means the beginning of that day in the job's zone.
+   * Explains why a job did or did not run at an instant of its schedule; without one, at the last planned tick. For a job with windows, the
+   * instant selects the window that starts then, otherwise the one that is due then, otherwise the one around it. The answer says which.
+   * `'2025-06-15'` means the beginning of that day in the job's zone.
    *
    * @throws PikoError `JOB_UNKNOWN`, `USAGE`
    */

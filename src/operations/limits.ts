@@ -5,7 +5,7 @@ import { optionsOf } from './call-options.ts'
 import type { LimitFilter } from './operation-options.ts'
 import type { Reach } from './reach.ts'
 
-/** The rates that all nodes keep together, by `ctx.limit` and `limiter` of `piko/data`: `app.limits`. */
+/** The rate limits that all nodes share, from `ctx.limit` and from `limiter` of `piko/data`: `app.limits`. */
 export class Limits {
   readonly #reach: () => Pick<Reach, 'store'>
 
@@ -13,15 +13,15 @@ export class Limits {
     this.#reach = reach
   }
 
-  /** The limits that have counted something which may still matter, by name. @param filter.limit default 100 */
+  /** The limits with counts that may still have an effect, by name. @param filter.limit default 100 */
   async list(filter: LimitFilter = {}): Promise<LimitStatus[]> {
     const { limit = 100 } = optionsOf('limits.list', filter)
     return this.#reach().store.rates.limits(limit)
   }
 
   /**
-   * Forgets what a limit has counted, so its whole rate is free at once. Use it after a wrong rate, or when the called server has
-   * forgotten too: for one span, that server may see up to twice the rate.
+   * Forgets what a limit has counted, so its whole rate is free immediately. Use it after a wrong rate, or if the called server has reset
+   * its own count: for one span, that server may see up to twice the rate.
    *
    * @returns whether anything was counted
    * @throws PikoError `USAGE`, `CHANGE_REFUSED`

@@ -14,7 +14,7 @@ export interface HeldNamedLock {
   readonly expiresAt: Date
 }
 
-/** Locks across all nodes, for work outside jobs: `app.locks`. A handler has `ctx.lock`. */
+/** Locks across all nodes, for work outside jobs: `app.locks`. In a handler, use `ctx.lock`. */
 export class NamedLocks {
   readonly #reach: () => Pick<Reach, 'store' | 'locks'>
 
@@ -25,9 +25,9 @@ export class NamedLocks {
   /**
    * Takes a lock that only one owner on this database can hold at a time.
    *
-   * @param options.ttl how long the lock stands without renewal, which this app does automatically; default `'30s'`, at least one second
+   * @param options.ttl how long the lock lasts if it is not renewed; this app renews it automatically; default `'30s'`, at least one second
    * @param options.wait how long to wait for the lock; default `'30s'`
-   * @throws PikoError `LOCK_BUSY` when it is still held after `wait`, `USAGE`, `DURATION_INVALID`, `CHANGE_REFUSED`, `STOPPED`
+   * @throws PikoError `LOCK_BUSY` if it is still held after `wait`, `USAGE`, `DURATION_INVALID`, `CHANGE_REFUSED`, `STOPPED`
    * @throws the reason of `signal`
    * @example
    * await using lock = await app.locks.acquire('ledger-export', { ttl: '1m' })

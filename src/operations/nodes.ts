@@ -11,9 +11,9 @@ import type { Reach } from './reach.ts'
 
 /** A node as listed. */
 export interface ListedNode extends NodeStatus {
-  /** The version of the live settings of all nodes that it uses; undefined if it uses none. */
+  /** The version that it uses of the live settings for all nodes; undefined if it uses none. */
   readonly settingsVersion: number | undefined
-  /** The version of its own live settings, or of those of its host, that it uses; undefined if it uses none. */
+  /** The version that it uses of its own live settings, or of those of its host; undefined if it uses none. */
   readonly ownSettingsVersion: number | undefined
 }
 
@@ -25,7 +25,7 @@ export interface NodeSettings {
   readonly effectiveFrom: Date | undefined
 }
 
-/** Changes of live settings. Null: each node uses the value of its own settings again. */
+/** Changes to live settings. Null: each node uses the value of its own settings again. */
 export type NodeSettingsChange = { readonly [K in keyof LiveConfig]?: LiveConfig[K] | null }
 
 /** Which nodes live settings are for. */
@@ -63,7 +63,8 @@ export class Nodes {
   }
 
   /**
-   * The live settings that all nodes share, over the settings of each. With `on`, those of one host or node, which take precedence.
+   * The live settings that all nodes share; they take precedence over each node's own settings. With `on`, the live settings of one host or
+   * node, which take precedence over the shared ones.
    *
    * @throws PikoError `USAGE`
    */
@@ -76,9 +77,9 @@ export class Nodes {
   }
 
   /**
-   * Changes the log level, the number of slots or the poll interval of all nodes, or with `on` of one host or node, without a restart.
-   * Takes effect within two polls. The settings of all nodes and of a host survive restarts; those of one node end with its process. A
-   * setting that is left out stays as it is.
+   * Changes the log level, the number of slots or the poll interval without a restart, on all nodes or, with `on`, on one host or node.
+   * Takes effect within two polls. Settings for all nodes or for a host survive restarts; those of one node end with its process. A setting
+   * that is left out stays as it is.
    *
    * @throws PikoError `USAGE` naming everything that is wrong
    * @example
@@ -93,7 +94,7 @@ export class Nodes {
     const { store, configs } = this.#reach()
     const { effectiveFrom: from, on } = optionsOf('nodes.set', options)
     const at = from === undefined ? undefined : instantOf('effectiveFrom', from)
-    merged({}, changes) // Refuses wrong changes before anything is asked.
+    merged({}, changes) // Refuses wrong changes before the first query.
     const subject = await this.#subject('nodes.set', on)
     const change = (newest: readonly unknown[]): object =>
       merged(newest.find((one) => !('problems' in readLive(one))) as object | undefined, changes)
@@ -104,7 +105,7 @@ export class Nodes {
     return { version, settings: config as LiveConfig, effectiveFrom }
   }
 
-  /** @throws PikoError `USAGE` if there is no such node, and no settings of it */
+  /** @throws PikoError `USAGE` if there is neither such a node or host, nor stored settings for it */
   async #subject(call: string, on: string | undefined): Promise<string> {
     if (on === undefined) return NODE_SETTINGS
     const { store, configs } = this.#reach()

@@ -8,13 +8,13 @@ import type { DeadRowFilter } from '../store/sinks/dead-row-store.ts'
 
 /** Which runs to cancel. */
 export interface CancelOptions extends CancelFilter {
-  /** Only count them. Default false. */
+  /** Only counts the runs. Default false. */
   readonly dryRun?: boolean
 }
 
 /** Which runs to replay. */
 export interface ReplayOptions extends ReplayFilter {
-  /** Forget the step of this name, and what finished after it. Default: all steps are kept. */
+  /** Forgets the step with this name, and all steps that finished after it. Default: keeps all steps. */
   readonly from?: string
   /** Only count the runs. Default false. */
   readonly dryRun?: boolean
@@ -33,7 +33,7 @@ export interface PruneOptions {
 
 /** Which ticks of a schedule to show. */
 export interface PreviewOptions {
-  /** The first tick at or after this instant, or this day of the job's zone (`'2025-06-15'`). Default: now, on this process's clock. */
+  /** Shows ticks from this instant on, or from this day in the job's zone on (`'2025-06-15'`). Default: now, on this process's clock. */
   readonly from?: WindowInput
   /** Maximum number of ticks. Default 10. */
   readonly count?: number
@@ -53,7 +53,7 @@ export interface LockFilter {
   readonly limit?: number
 }
 
-/** Which limits of the fleet to list. */
+/** Which shared rate limits to list. */
 export interface LimitFilter {
   /** Maximum number of limits. Default 100. */
   readonly limit?: number

@@ -15,7 +15,7 @@ import type { SpillFiles } from '../sink/spill/spill-files.ts'
 import type { DeadRow } from '../store/sinks/dead-row-store.ts'
 import type { Store } from '../store/store.ts'
 
-/** The parts that operations work with, while the app is started. */
+/** The parts that operations use while the app is running. */
 export interface Reach {
   readonly store: Store
   readonly registry: JobRegistry
@@ -37,7 +37,7 @@ export interface Reach {
 export interface SinkReach {
   /** @param names known sinks */
   files(names: readonly string[]): Promise<ReadonlyMap<string, SpillFiles>>
-  /** Delivers a dead row through its sink. @returns false if its route is gone @throws the error of the sink */
+  /** Delivers a dead row through its sink. @returns false if its route no longer exists @throws the error of the sink */
   redeliver(sinkClass: SinkClass, row: DeadRow, signal: AbortSignal): Promise<boolean>
   /** Whether an error says that the target is down. */
   isOutage(sinkClass: SinkClass, error: Error): boolean

@@ -8,9 +8,9 @@ import type { Reach } from './reach.ts'
 /** What a replay did with dead rows. */
 export interface ReplayedDead {
   readonly delivered: number
-  /** The target refused them again. */
+  /** How many rows the target refused again. */
   readonly refused: number
-  /** They are incomplete, or no registered job has their sink or route. */
+  /** How many rows stayed: they are incomplete, or no registered job has their sink or route. */
   readonly left: number
 }
 
@@ -20,7 +20,7 @@ export interface ReplayParts extends Pick<Reach, 'store' | 'locks' | 'sinks'> {
 
 const PAGE = 100
 
-/** Delivers dead rows again. One replay of a sink at a time, across all nodes: two would deliver rows twice. */
+/** Delivers dead rows again. Allows one replay per sink at a time, across all nodes, because two would deliver rows twice. */
 export async function replayDead(parts: ReplayParts, filter: DeadRowFilter): Promise<ReplayedDead> {
   const { store } = parts
   const names = filter.sink === undefined ? (await store.deadRows.counts()).map(({ sink }) => sink) : [filter.sink]

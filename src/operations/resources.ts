@@ -11,8 +11,8 @@ export class Resources {
   }
 
   /**
-   * The resources of every live node, each with its size, the slots that runs hold and the runs that wait. Figures of this node are those of
-   * this moment; others are at most some seconds old.
+   * The resources of every live node, each with its size, the slots that runs hold and the runs that wait. Figures of this node are
+   * current; those of other nodes are a few seconds old at most.
    */
   async list(): Promise<ResourceStatus[]> {
     const { store, resources } = this.#reach()

@@ -18,7 +18,7 @@ import type { Reach } from './reach.ts'
 
 const DEFAULT_COUNT = 10
 
-/** Schedules set at run time, in place of those in code: `app.schedules`. */
+/** Schedules set at run time, instead of those in code: `app.schedules`. */
 export class Schedules {
   readonly #reach: () => Pick<Reach, 'store' | 'registry'>
 
@@ -27,7 +27,7 @@ export class Schedules {
   }
 
   /**
-   * Overrides the schedule declared in code, or removes it (null). Takes effect on all nodes within one poll and survives deploys until
+   * Overrides the schedule declared in code, or disables it (null). Takes effect on all nodes within one poll, and survives deploys until
    * {@link clear}. New windows continue where the old ones end.
    *
    * @param schedule with null, the job runs only on request
@@ -48,7 +48,7 @@ export class Schedules {
     await override(store, jobId, schedule && scheduleJson(schedule))
   }
 
-  /** Removes the override; the schedule of the code is in force again. @throws PikoError `JOB_UNKNOWN` */
+  /** Removes the override, so the schedule in code takes effect again. @throws PikoError `JOB_UNKNOWN` */
   async clear<const J extends AnyJob>(asked: KnownJob<J>): Promise<void> {
     const jobId = jobIdOf('app.schedules.clear', asked)
     const { store } = this.#reach()
@@ -56,7 +56,8 @@ export class Schedules {
   }
 
   /**
-   * The next ticks of a job by the schedule in force, with local times in its zone and the windows that are due at them. Changes nothing.
+   * The next ticks of a job with the schedule in force, each with its local time in the job's zone and the windows due then. Changes
+   * nothing.
    *
    * @throws PikoError `JOB_UNKNOWN` for a job that neither this app nor the database knows, `SCHEDULE_INVALID`, `USAGE`
    * @example

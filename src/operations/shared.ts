@@ -22,7 +22,7 @@ export interface SharedFilter {
   readonly limit?: number
 }
 
-/** Returns the value of a definition as this app knows it; see {@link Shared}. */
+/** Returns a handle on the value of a definition; see {@link Shared}. */
 export type SharedCall = <T, I>(definition: SharedDefinition<T, I>) => SharedHandle<T, I>
 
 type Reached = () => Pick<Reach, 'store' | 'shared'>
@@ -32,8 +32,8 @@ const aTopic = expecting('a definition of defineShared, or its topic', (value) =
 const REASON: OptionChecks<SharedReason> = { reason: aText }
 
 /**
- * Values that all nodes share: `app.shared`. Called with a definition of `defineShared`, it returns a handle on the value. Its verbs work on
- * stored versions, also of topics that this process does not define.
+ * Values that all nodes share: `app.shared`. Called with a definition of `defineShared`, it returns a handle on the value. Its methods work
+ * on stored versions, even of topics that this process does not define.
  */
 export class Shared extends Callable {
   readonly #reach: Reached

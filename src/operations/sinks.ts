@@ -14,18 +14,18 @@ export interface SinkStatus {
   /** Rows that its target refused. */
   readonly deadRows: number
   readonly oldestDead: Date | undefined
-  /** Rows that all hosts keep on disk, not yet at the target. */
+  /** Rows that hosts keep on disk because the target does not have them yet. */
   readonly spilledRows: number
   readonly oldestSpilled: Date | undefined
   /** The hosts that have them. */
   readonly hosts: readonly string[]
-  /** What is in the spill folder of this host. */
+  /** The contents of the spill folder on this host. */
   readonly files: { readonly segments: number; readonly bytes: number; readonly damaged: readonly string[] }
 }
 
 export type { DeadFilter, DeadRow, DeadRowFilter, ReplayedDead }
 
-/** Rows of sinks that are not at their target: `app.sinks`. */
+/** Rows of sinks that have not reached their target: `app.sinks`. */
 export class Sinks {
   readonly #reach: () => Pick<Reach, 'store' | 'registry' | 'locks' | 'sinks'>
 
@@ -70,10 +70,9 @@ export class Sinks {
   /**
    * Delivers dead rows again through their sinks, one by one, and deletes those that the target accepts. A row that it refuses stays, with
    * the new reason. An outage ends the replay.
-   *
-   * @returns how many rows were delivered, refused, and kept because they are incomplete or their sink or route is gone
-   * @throws PikoError `USAGE` for a filter that names no rows or a sink of no registered job, `SINK_FAILED` if the target is down,
-   * `LOCK_BUSY` if another replay of the sink is under way
+   * @returns how many rows were delivered, refused, and kept because they are incomplete or their sink or route no longer exists
+   * @throws PikoError `USAGE` for an empty filter or a sink that no registered job has, `SINK_FAILED` if the target is down,
+   * `LOCK_BUSY` if another replay of the sink is in progress
    */
   async replay(filter: DeadRowFilter): Promise<ReplayedDead> {
     const { store, registry, locks, sinks } = this.#reach()
@@ -83,7 +82,7 @@ export class Sinks {
     return replayDead({ store, locks, sinks, classes }, chosen)
   }
 
-  /** Deletes dead rows. @returns how many @throws PikoError `USAGE` for a filter that names no rows */
+  /** Deletes dead rows. @returns how many @throws PikoError `USAGE` for an empty filter */
   async drop(filter: DeadRowFilter): Promise<number> {
     const { store } = this.#reach()
     const chosen = chosenBy('sinks.drop', filter)
@@ -91,7 +90,7 @@ export class Sinks {
   }
 }
 
-/** Refuses an empty filter, which is a mistake. */
+/** Refuses an empty filter, because it is probably a mistake. */
 function chosenBy(call: 'sinks.replay' | 'sinks.drop', filter: DeadRowFilter): DeadRowFilter {
   const { sink, jobId, runId, ids } = optionsOf(call, filter)
   if (sink === undefined && jobId === undefined && runId === undefined && ids === undefined) {

@@ -7,9 +7,9 @@ import { formatMs } from '../time/duration.ts'
 import { Schedule, type ScheduleSpec } from '../time/schedule.ts'
 import type { Window } from '../time/window.ts'
 
-/** A window that the ledger does not have. */
+/** A window that is not in the ledger. */
 export interface UnrunWindow extends Window {
-  /** Whether planning has passed it: `catchUp` left it out, or planning began later. */
+  /** Whether it will not be planned any more: `catchUp` left it out, or planning began later. */
   readonly isLeftOut: boolean
 }
 
@@ -19,17 +19,17 @@ export interface WhyFacts {
   readonly now: Date
   /** The schedule in the database. */
   readonly schedule: ScheduleSpec | undefined
-  /** Why the edited schedule can't be read; undefined when nothing is wrong. */
+  /** Why the edited schedule can't be read; undefined if it can. */
   readonly unread: string | undefined
   readonly isPaused: boolean
   readonly nextTick: Date | undefined
-  /** The requested tick; without a request the last tick that has a row. */
+  /** The requested tick; if none was requested, the last tick that has a row. */
   readonly tick: Date | undefined
   /** The run of the tick, or of its window. */
   readonly run: Run | undefined
-  /** The window that the instant names. */
+  /** The window that the instant selects. */
   readonly window: LedgerWindow | undefined
-  /** The window around the instant, if the ledger does not have it. */
+  /** The window around the instant, if it is not in the ledger. */
   readonly unrun: UnrunWindow | undefined
   readonly takenAs: 'start' | 'tick' | 'inside' | undefined
   /** The zone whose dates name the job's windows. */

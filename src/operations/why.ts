@@ -7,7 +7,7 @@ import type { Store } from '../store/store.ts'
 import type { LedgerWindow } from '../store/windows/window-store.ts'
 import { type UnrunWindow, whySentence } from './why-sentence.ts'
 
-/** How the instant of a question names a window. */
+/** How the instant of a question relates to the window that it selects. */
 export type TakenAs = 'start' | 'tick' | 'inside'
 
 /** Why a job did or did not run. */
@@ -17,7 +17,7 @@ export interface Why {
   /** The tick that the sentence explains. */
   readonly tick: Date | undefined
   readonly runId: number | undefined
-  /** For a job with windows: the instant is the start of the explained window, the tick at which it is due, or inside it. */
+  /** For a job with windows: whether the instant is the start of the explained window, the tick at which it is due, or inside it. */
   readonly takenAs: TakenAs | undefined
 }
 
@@ -50,7 +50,7 @@ export async function whyOf(store: Store, jobId: string, given: WindowInput | un
     jobId,
     now,
     schedule: schedule ?? undefined,
-    // The sentence names the job already.
+    // Removes the job's name, since the sentence already has it.
     unread: problem?.replace(`job "${jobId}": `, ''),
     isPaused: job.isPaused,
     nextTick: job.nextTick,
@@ -68,7 +68,7 @@ export async function whyOf(store: Store, jobId: string, given: WindowInput | un
   return { sentence, tick, runId: run?.id, takenAs }
 }
 
-/** The window around an instant that the ledger does not have: it is not planned yet, or planning began later. */
+/** The window around an instant, if it is not in the ledger: it is not planned yet, or planning began later. */
 async function unrunAt({ jobs, windows }: Store, job: JobRow, instant: Date): Promise<UnrunWindow | undefined> {
   const timeline = storedTimeline(job, await jobs.generations(job.id))
   const { windows: stored } = await windows.stored(job.id, instant, 'after')

@@ -1,16 +1,15 @@
 import type { Timeline, Window } from '../time/window.ts'
 import { dateOfWindow, momentText } from '../time/local-dates.ts'
 
-/** The windows beside an instant: the last one that starts before it, and the first one that starts after it. */
+/** The windows next to an instant: the last one that starts before it, and the first one that starts after it. */
 export interface NearWindows {
   readonly before: Window | undefined
   readonly after: Window | undefined
 }
 
 /**
- * The windows beside an instant. Pure.
- *
- * @param lastEnd only windows that end by then can be asked for
+ * The windows next to an instant. Pure.
+ * @param lastEnd only windows that end by then can be requested
  */
 export function windowsNear(timeline: Timeline, instant: Date, lastEnd: Date): NearWindows {
   const around = timeline.containing(instant)
@@ -38,7 +37,7 @@ export function nearestRangeText({ before, after }: NearWindows, timezone: strin
   return `the nearest ${found.length === 1 ? 'is' : 'are'} ${names.join(' and ')}; type for example ${range}`
 }
 
-/** The nearest windows and what to write to get them; undefined without windows. */
+/** The nearest windows and how to write them in a request; undefined without windows. */
 export function nearestText({ before, after }: NearWindows, timezone: string): string | undefined {
   const found = [before && ([before, 'before'] as const), after && ([after, 'after'] as const)].filter((one) => !!one)
   if (found.length === 0) return undefined

@@ -25,7 +25,7 @@ export class Windows {
   }
 
   /**
-   * A job's ledger, oldest first, as spans of neighbouring windows in the same state and the holes between them.
+   * A job's ledger, oldest first, as spans of adjacent windows in the same state and the gaps between them.
    *
    * @param filter.limit default 100
    * @example
@@ -43,8 +43,8 @@ export class Windows {
   }
 
   /**
-   * Proves a job's ledger. Its windows tile without gap or overlap. Each succeeded window was ended by one claim, and the rows of its
-   * fenced tables are those that this claim has written. Changes nothing.
+   * Proves that a job's windows have no gap or overlap, and that each succeeded window was ended by one claim. Also proves that the rows in
+   * its fenced tables are those that this claim has written. Changes nothing.
    *
    * @throws PikoError `JOB_UNKNOWN`, `WINDOW_UNKNOWN` for a job without windows, `USAGE`
    * @example
@@ -56,7 +56,7 @@ export class Windows {
     const given = optionsOf('windows.prove', range)
     const job = await store.jobs.find(jobId)
     if (!job) throw unknownJob(jobId)
-    // Loaded on first use: most processes never prove anything.
+    // Loaded on first use, because most processes never prove a ledger.
     const { prove } = await import('./proof/prove.ts')
     return prove(store, job, given)
   }

@@ -7,9 +7,9 @@ export type AttemptOutcome = 'failed' | 'timeout' | 'cancelled' | 'interrupted' 
 
 export const ATTEMPT_OUTCOMES: readonly AttemptOutcome[] = ['failed', 'timeout', 'cancelled', 'interrupted', 'lost']
 
-/** One try of a run. */
+/** One attempt to execute a run. */
 export interface Attempt {
-  /** 1 for the first attempt, also after a replay. An attempt that a stop or a lost node ended shares its number with the next one. */
+  /** 1 for the first attempt, also after a replay. If a stop or a lost node ended an attempt, the next one has the same number. */
   readonly attempt: number
   /** Increases from one attempt to the next. */
   readonly fence: number
@@ -44,7 +44,7 @@ export function runCancelled(runId?: number): PikoError {
   })
 }
 
-/** The error to store. It has no stack: the caller's stack explains nothing. */
+/** The error to store. It has no stack, because the stack of the caller would not explain the cancellation. */
 export function cancelledError(): RunError {
   return withoutStack(runCancelled())
 }

@@ -1,8 +1,8 @@
 import type { RunError } from './run-error.ts'
 
 /**
- * `creating`: not all runs are stored yet. `cancelling`: its runs are being ended. The other three are ends; a replay of some of its runs
- * makes an ended batch `running` again.
+ * `creating`: not all runs are stored yet. `cancelling`: its runs are being ended. A `BatchEnd` is final, unless a replay of some of its
+ * runs makes the batch `running` again.
  */
 export type BatchState = 'creating' | 'running' | 'cancelling' | BatchEnd
 
@@ -19,11 +19,11 @@ export interface BatchCounts {
   readonly succeeded: number
   readonly failed: number
   readonly cancelled: number
-  /** Runs whose rows were deleted since; they had ended. */
+  /** The number of runs that had ended and whose rows were deleted. */
   readonly deleted: number
 }
 
-/** How a batch ends whose runs have all ended. Pure. */
+/** The final state of a batch whose runs have all ended. Pure. */
 export function batchEnd(
   isCancelling: boolean,
   { failed, cancelled }: Pick<BatchCounts, 'failed' | 'cancelled'>,
@@ -32,10 +32,10 @@ export function batchEnd(
   return failed > 0 ? 'failed' : cancelled > 0 ? 'cancelled' : 'succeeded'
 }
 
-/** A run of a batch, as far as its report needs it. */
+/** What the report of a batch needs of each run. */
 export interface BatchRun {
   readonly id: number
-  /** The place of its item, from 0. */
+  /** The index of its item, from 0. */
   readonly item: number
   readonly error: RunError | undefined
 }
@@ -96,7 +96,7 @@ function patternOf(text: string): string {
   return line.replaceAll(UNIQUE_WORD, '#').replace(TRIES, '').slice(0, MAX_PATTERN)
 }
 
-/** How long runs took, in milliseconds, from the begin of the last attempt to its end. */
+/** How long runs took, in milliseconds, from the start of the last attempt to its end. */
 export interface BatchDurations {
   readonly count: number
   readonly minMs: number
@@ -106,7 +106,7 @@ export interface BatchDurations {
   readonly maxMs: number
 }
 
-/** Undefined without any. Pure. */
+/** Undefined if there are no durations. Pure. */
 export function durationsOf(durations: Iterable<number>): BatchDurations | undefined {
   const sorted = Float64Array.from(durations).sort()
   const at = (share: number): number => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0

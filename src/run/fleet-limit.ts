@@ -3,8 +3,8 @@ import type { Rate } from './limits.ts'
 /** The options of a rate limit that all nodes share. */
 export interface FleetLimitOptions {
   /**
-   * How many may be taken at the same moment. Default: the count of the rate. A smaller burst spreads the takes evenly. A larger one lets a
-   * limit that was idle catch up.
+   * How many can be taken at the same moment. Default: the count of the rate. A smaller burst spreads the calls evenly. A larger one lets
+   * callers catch up after an idle time.
    */
   readonly burst?: number
 }
@@ -20,8 +20,8 @@ export interface FleetTakeOptions {
  */
 export interface FleetLimiter {
   /**
-   * Takes `count` together, as soon as the rate allows it. Callers of this process are served in the order of their calls. Begin the limited
-   * call right after it: a pause counts as a later take.
+   * Takes `count` together, as soon as the rate allows it. Callers in this process are served in the order of their calls. Begin the
+   * limited call right after this one: after a pause, the take is counted later.
    *
    * @param count default 1
    * @throws the signal's reason if it aborts first: nothing is taken
@@ -37,7 +37,7 @@ export interface FleetLimiter {
 }
 
 /**
- * The limit with a name. All its users should name the same rate; where they differ, the latest one applies in its process.
+ * Returns the limit with this name. All its users should give the same rate. If they differ, the latest one applies in its process.
  *
  * @param name at most 128 characters
  */

@@ -11,7 +11,7 @@ export interface Admissible<C = Record<string, unknown>, W extends Window | unde
 }
 
 /**
- * Returns the key of a limit: a text of at most 128 characters. Runs with the same key share the limit. A run without a key (`undefined`)
+ * Returns the key of a limit: a string of at most 128 characters. Runs with the same key share the limit. A run without a key (`undefined`)
  * is not limited.
  */
 export type KeyOf<C, W extends Window | undefined> = (run: Admissible<C, W>) => string | undefined
@@ -35,7 +35,7 @@ export interface KeyedRate<C = Record<string, unknown>, W extends Window | undef
 export interface AdmissionLimits {
   /** The limit of the whole job: `concurrency`, or 1 if its runs must not overlap. */
   readonly concurrency?: number | undefined
-  /** The limit of the job's runs without those of backfills: `windows.parallel`. */
+  /** The limit of the job's runs, not counting those of backfills: `windows.parallel`. */
   readonly parallel?: number | undefined
   /** The limit of runs with the same concurrency key. */
   readonly perKey?: number | undefined

@@ -8,7 +8,7 @@ export interface Progress {
   readonly total: number | undefined
   /** At most 500 characters, without secrets. */
   readonly message: string | undefined
-  /** How much is done per second, smoothed over about 20 seconds; undefined before the second report, and when reports stay away. */
+  /** How much is done per second, smoothed over about 20 seconds; undefined before the second report, and if the last report is too old. */
   readonly ratePerSecond: number | undefined
   /** Milliseconds until `total` at that rate; undefined unless the run is running and both are known. */
   readonly etaMs: number | undefined
@@ -26,13 +26,13 @@ export interface StoredProgress {
   readonly message: string | undefined
   readonly rate: number | undefined
   readonly updatedAt: Date
-  /** The time since `updatedAt` at the read, in milliseconds. */
+  /** The time from `updatedAt` until the row was read, in milliseconds. */
   readonly ageMs: number
 }
 
 /** The speed of one attempt, from its reports. */
 export interface Pace {
-  /** The report from which the next speed is measured, in milliseconds of a monotonic clock. */
+  /** The report from which the next speed is measured; `atMs` is on a monotonic clock. */
   readonly done: number
   readonly atMs: number
   /** The weighted sum of all speeds per second, and the sum of their weights. */
@@ -40,11 +40,11 @@ export interface Pace {
   readonly weight: number
 }
 
-/** Reports weigh less the older they are: after this time, about a third. */
+/** Older reports weigh less: after this time, about a third. */
 const SMOOTHING_MS = 20_000
-/** Reports within this time are measured together: the speed between two calls in one turn means nothing. */
+/** Reports within this time are measured together, because the speed between two calls in the same turn is meaningless. */
 const MIN_SPAN_MS = 200
-/** Without a report for this long, or for three times the usual pause, the last speed no longer holds. */
+/** Without a report for this long, or for three times the usual pause, the last speed is outdated. */
 const MIN_STALE_MS = 30_000
 const STALE_PAUSES = 3
 
@@ -111,7 +111,7 @@ export function progressText({
   return parts.join(', ')
 }
 
-/** A share above 100 % would look like a fault of the display: totals are often estimates. */
+/** Limits the share to 100 %. Totals are often estimates, and a larger share would look like a bug. */
 function percent(done: number, total: number): string {
   return total > 0 ? ` (${Math.min(100, Math.floor((done / total) * 100))} %)` : ''
 }

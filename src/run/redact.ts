@@ -6,7 +6,7 @@ export const HIDDEN = '[redacted]'
 // Quantifiers are bounded and the scheme is not matched, so that a long line without spaces does not take quadratic time. `host:3306/path`
 // is not a credential, so a port that ends the authority is kept. So is `user:password@host`, the placeholder of help texts.
 const URL_PASSWORD = /(:\/\/[^\s/:@"]{0,128}:)(?!\d{1,5}(?:[/?#]|$)|password@[^\s"@]{0,256}(?:[\s"]|$))[^\s"]{1,256}@/g
-/** A token in place of user and password. Only for the web: elsewhere a name alone is that of a user. */
+/** A token instead of user and password. Only in web URLs: in others, a single name is a user. */
 const URL_TOKEN = /((?:https?|wss?):\/\/)(?!user(?:name)?:?@)[^\s/?#:@"'`\\[\]]{1,256}(:?@)(?=[\w[])/gi
 const PEM = /-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^]*?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|$)/g
 const AWS_KEY = /\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g
@@ -21,9 +21,9 @@ const DSN_KEY = /dsn(?:\\{0,15}["'`]\s{0,4}:\s{0,4}|=)/gi
 /** The last word of a name whose value may also be harmless: `DB_PASS`, `smtpPass`, `auth`, `signature`. */
 const DOUBTFUL_KEY =
   /(?:pass|Pass|PASS|auth|Auth|AUTH|signature|Signature|SIGNATURE)(?:[-_]?\d{1,4})?(?<quotes>\\{0,15}["'`]|)[ \t]{0,4}(?:=>|[:=])[ \t]{0,4}/g
-/** An option of a command line, with its value after a blank. */
+/** An option of a command line, followed by a space and its value. */
 const FLAG = /-([a-z][\w-]{0,63})[ \t]{1,4}(?=[^\s-])/gi
-/** An item of a list that announces a secret in the next one: `["--password", "…"]`, `["x-api-key", "…"]`. */
+/** An item of a list that is followed by a secret: `["--password", "…"]`, `["x-api-key", "…"]`. */
 const ANNOUNCED =
   /(["'`])(-{1,2}[a-z][\w-]{0,63}|(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]{1,40})\\{0,15}\1\s{0,4},\s{0,8}(?=\\{0,15}["'`])/gi
 /** `{ name: "password", value: "…" }`, and with the value first. */
@@ -119,7 +119,7 @@ function isProse({ text, match, value, isQuoted }: Found): boolean {
 const PLAIN_WORD = /^[A-Za-z][A-Za-z'-]{0,19}[.:]?$/
 const WORD_BEFORE = /[A-Za-z0-9)][ \t]$/
 const WORD_AFTER = /[ \t][A-Za-z]/y
-/** The name of which the found key is the end. */
+/** The whole name that ends with the found key. */
 const NAME_BEFORE = /[\w-]{0,64}$/
 
 /**
@@ -142,7 +142,9 @@ function isDoubtfulProse({ text, match, end, value, isQuoted }: Found): boolean 
 const USAGE =
   /^(?:is|are|was|were|to|or|and|must|has|have|not|no|cannot|can|for|with|without|in|on|of|if|when|as|from|requires?|required|needs?|expects?|options?|flags?|arguments?|parameters?|values?|should|may|will|does|only|instead|by|twice|also|both|missing|given|sets?|the|an?|at|but|it|that|which|than|before|after|takes|accepts|reads|into|via|using)$/i
 
-/** Whether it is another option, a word of a sentence, or the placeholder of a help text: `--password <password>`, `--token is required`. */
+/**
+ * Whether it is another option, a word of a sentence, or the placeholder of a help text: `--password <password>`, `--token is required`.
+ */
 function isUsage({ text, match, value, isQuoted }: Found): boolean {
   const before = text.slice(Math.max(0, match.index - 2), match.index)
   if (!isSecretFlag(match[1] ?? '') || !/(?:^|[^\w-])-?$/.test(before)) return true
@@ -155,10 +157,10 @@ const LINE = /[^\r\n"'`\\]*/y
 const LITERAL = /(?:null|undefined|true|false|\{)(?![\w])/y
 const LIST = /\[\s{0,8}(?=\\{0,15}["'`])/y
 const NEXT_ITEM = /\\{0,15}["'`]\s{0,4},\s{0,8}(?=\\{0,15}["'`])/y
-/** The most items of a list that are hidden. */
+/** The maximum number of items in a list that are hidden. */
 const MAX_ITEMS = 1_000
 
-/** The positions where the value begins and ends, without its quotes; for a list, those of each text in it. */
+/** Where the value begins and ends, without its quotes; for a list, where each text in it does. */
 function valuesAt(text: string, start: number, isWholeLine: boolean): [number, number][] {
   const list = at(LIST, text, start)
   if (!list) return [valueOf(text, start, isWholeLine)]

@@ -3,7 +3,7 @@ import { MAX_STORED_MS } from '../time/duration.ts'
 import { aDuration } from '../time/duration-check.ts'
 import type { RetrySpec } from './retry.ts'
 
-/** The checks of a `retry` option, whatever is tried again. */
+/** The checks of every `retry` option. */
 export const RETRY_CHECKS: OptionChecks<RetrySpec> = {
   limit: wholeNumber(0),
   backoff: oneOf('fixed', 'exponential'),
@@ -13,7 +13,7 @@ export const RETRY_CHECKS: OptionChecks<RetrySpec> = {
   retryIf: aFunction,
 }
 
-/** Checks an option `retry`, with these checks of what it has. */
+/** Checks an option `retry`, with these checks of its own options. */
 export function aRetryOf<T extends RetrySpec>(checks: OptionChecks<T>): OptionCheck {
   return (value) => {
     const { problems } = readOptions(value, checks, '{ limit: 3 }', ['limit'])

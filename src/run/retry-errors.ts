@@ -8,7 +8,7 @@ const NO_RETRY = Symbol.for('piko.noRetry')
 const RETRY_AT = Symbol.for('piko.retryAt')
 
 /**
- * Thrown from a handler to fail the run immediately, whatever the job's `retry` says, because another attempt can't help.
+ * Thrown from a handler to fail the run immediately, because another attempt can't help. The job's `retry` has no effect then.
  *
  * @example
  * if (response.status === 404) throw new NoRetryError(`order ${id} does not exist`)
@@ -77,7 +77,8 @@ export function retryTimingOf(error: unknown): RetryTiming | undefined {
   return undefined
 }
 
-/** Reads the time of a mark, if the database can store it. Another version of this package, or code without it, may have set the mark. */
+/** Reads the time that is attached to an error, if the database can store it. Another version of this package may have attached it, or code
+ * that does not use the package. */
 function timingIn(mark: unknown): RetryTiming | undefined {
   const afterMs = propertyOf(mark, 'afterMs')
   if (typeof afterMs === 'number' && afterMs >= 0) return { afterMs: Math.min(MAX_STORED_MS, Math.round(afterMs)) }

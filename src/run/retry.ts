@@ -1,6 +1,6 @@
 import { type Duration, durationMs } from '../time/duration.ts'
 
-/** When and how a failed attempt is tried again. */
+/** When a failed attempt is retried, and how often. */
 export interface RetrySpec {
   /** Retries after the first attempt. Default 0. */
   readonly limit: number
@@ -10,10 +10,10 @@ export interface RetrySpec {
   readonly base?: Duration
   /** Longest delay. Default `'5m'`. */
   readonly max?: Duration
-  /** Draw the delay evenly from [half, whole]. Default true. */
+  /** Makes the delay random, evenly between half and all of it. Default true. */
   readonly jitter?: boolean
   /**
-   * Whether another attempt may help after this error, including that of a timeout (`PikoError` `RUN_TIMEOUT` for a run, `TIMEOUT` for a
+   * Whether another attempt may help after this error. Also called for a timeout (`PikoError` `RUN_TIMEOUT` for a run, `TIMEOUT` for a
    * call). Default: always. If it throws, there is no further attempt.
    */
   readonly retryIf?: (error: Error) => boolean

@@ -19,7 +19,7 @@ export const RUN_STATES: readonly RunState[] = ['queued', 'running', ...ENDED_ST
 
 export const TERMINAL_STATES: ReadonlySet<RunState> = new Set(ENDED_STATES)
 
-/** One execution request of a job, as stored. @typeParam Out its output */
+/** One stored request to execute a job. @typeParam Out its output */
 export interface Run<Out = unknown> {
   readonly id: number
   readonly jobId: string
@@ -48,24 +48,24 @@ export interface Run<Out = unknown> {
   readonly createdAt: Date
   readonly startedAt: Date | undefined
   readonly finishedAt: Date | undefined
-  /** When cancellation was requested. Also set if the run reached another end first. */
+  /** When cancellation was requested. Also set if the run ended in another way first. */
   readonly cancelRequestedAt: Date | undefined
 }
 
 /**
- * A place in the rate of a job: the right to one start. The handler may begin only between `opensAt` and `closesAt`. All times are in
- * milliseconds.
+ * A place in a job's rate limit: the right to begin one attempt. The handler may begin only between `opensAt` and `closesAt`. All times are
+ * in milliseconds.
  */
 export interface RatePlace {
   /** Empty if the rate applies to the whole job. */
   readonly key: string
-  /** The time at which the rate counts it, on the database's clock. */
+  /** The time at which the rate limit counts it, on the database's clock. */
   readonly at: number
   /** The handler may not begin before this, on the node's monotonic clock. */
   readonly opensAt: number
   /** The handler may not begin after this, on the same clock. */
   readonly closesAt: number
-  /** The rate counts a handler later if its first synchronous part still runs at this time. */
+  /** If the first synchronous part of the handler still runs at this time, the rate limit counts the attempt later. */
   readonly overAt: number
 }
 
@@ -104,7 +104,7 @@ export type Outcome =
     }
   | { readonly kind: 'cancelled'; readonly error: Error }
   /**
-   * The process shut down, or the run got no turn, so the handler did not fail. `at`: the handler was not called, and the run keeps this
+   * The handler did not fail: the process shut down, or the handler was never called. `at`: it was never called, and the run keeps this due
    * time.
    */
   | { readonly kind: 'interrupted'; readonly at?: Date | undefined }
@@ -113,7 +113,7 @@ export type Outcome =
 
 /** The change that Piko stores for an outcome. */
 export type Transition =
-  /** `tables`: the rows that the attempt has in fenced tables. */
+  /** `tables`: the rows that the attempt wrote to fenced tables. */
   | { readonly to: 'succeeded'; readonly output?: unknown; readonly tables?: readonly TableRows[] }
   | { readonly to: 'failed' | 'cancelled'; readonly error: RunError }
   /** `counted: false`: the attempt does not count. `at` takes precedence over `delayMs`. `isWaiting`: the history omits the attempt. */

@@ -42,7 +42,7 @@ export function isSecretFlag(name: string): boolean {
 const HEADER = /^(?:(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]*(?:key|token|secret))$/i
 const FLAG = /^-{1,2}([a-z][\w-]{0,63})$/i
 
-/** Whether a list has a secret after this item, as raw headers and the arguments of a command have. */
+/** Whether the next item of a list is a secret, as in raw headers and the arguments of a command. */
 export function announcesSecret(item: unknown): boolean {
   if (typeof item !== 'string') return false
   const flag = FLAG.exec(item)?.[1]

@@ -5,7 +5,8 @@ import { runError, withAdviceError } from './run-error.ts'
 /**
  * The only place that decides which transition follows the outcome of an attempt: end, retry, or back to the queue. Pure.
  *
- * A run also goes back without an outcome: `giveBack` of the executor (never begun), `give-back.ts` of the store (lost node), a replay.
+ * A run also returns to the queue without an outcome: `giveBack` of the executor (never begun), `give-back.ts` of the store (lost node), a
+ * replay.
  *
  * @param run    the attempt that ended
  * @param random a number in [0, 1), for the jitter

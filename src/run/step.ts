@@ -1,7 +1,7 @@
 import { forbidsRetry, retryTimingOf } from './retry-errors.ts'
 import { retryDelayMs, type RetryPolicy } from './retry.ts'
 
-/** A step as users see it: a part of a handler whose result its run remembers. */
+/** A step as users see it: a part of a handler whose result is stored with the run. */
 export interface StepRecord {
   readonly name: string
   /** The attempt that stored the step. */
@@ -36,7 +36,7 @@ export function stepRetryMs(
   return 'at' in timing ? Math.max(0, timing.at.getTime() - now) : timing.afterMs
 }
 
-/** When `ctx.until` looks. */
+/** When `ctx.until` calls its function. */
 export interface WaitPolicy {
   readonly everyMs: number
   /** The longest wait in milliseconds. Undefined: no limit. */
@@ -44,7 +44,7 @@ export interface WaitPolicy {
 }
 
 /**
- * Milliseconds until `ctx.until` calls its function again. Undefined if its time is over. The last call is at the very end of that time.
+ * Milliseconds until `ctx.until` calls its function again. Undefined if the longest wait is over. The last call is exactly at its end.
  * Pure.
  *
  * @param waitedMs the time since the first call, in milliseconds

@@ -1,17 +1,17 @@
-/** A table whose rows carry the start of their window and the fence of the claim that wrote them. */
+/** A table whose rows contain the start of their window and the fence of the claim that wrote them. */
 export interface FencedTable {
   readonly name: string
   readonly windowColumn: string
   readonly fenceColumn: string
   /** The columns that hold the row's properties. */
   readonly columns: readonly string[]
-  /** Those that identify a row within its window. Empty if unknown. */
+  /** The columns that identify a row within its window. Empty if unknown. */
   readonly key: readonly string[]
-  /** Whether the contents of its rows are recorded too. */
+  /** Whether a checksum of its rows is recorded too. */
   readonly checksum?: boolean
   /** Whether it is in the database that Piko itself runs on. */
   readonly isOwn: boolean
-  /** The write that keeps a proof from comparing its rows with windows. Undefined: they can be compared. */
+  /** The kind of write that prevents a proof from comparing its rows with windows. Undefined: they can be compared. */
   readonly unproved?: 'merge' | 'upsert'
 }
 

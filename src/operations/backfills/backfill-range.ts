@@ -11,7 +11,7 @@ import type { Timeline, Window } from '../../time/window.ts'
 import { type NearWindows, nearestRangeText, windowsNear } from '../windows-near.ts'
 import type { BackfillRequest } from './backfill-request.ts'
 
-/** Number of windows to process before other work gets a turn; small enough to become garbage soon. */
+/** The number of windows processed before other work gets a turn. Small, so that the garbage collector can free each slice early. */
 const SLICE = 100
 
 /** The windows of a job within a range that are due, whether or not they have run. */
@@ -26,7 +26,7 @@ export class BackfillRange {
   readonly #zone: string
   readonly #lastEnd: Date
 
-  /** @throws PikoError `USAGE` for bounds that form no range */
+  /** @throws PikoError `USAGE` if the bounds are not a range */
   static async of(
     store: Store,
     job: JobDefinition,
@@ -73,8 +73,8 @@ export class BackfillRange {
   }
 
   /**
-   * Its windows in slices, so a million of them never exist together. Windows of the ledger keep their bounds; the others fill the space
-   * around them.
+   * The windows of the range in slices, so a million of them are never in memory together. Windows of the ledger keep their bounds; the
+   * others fill the time between them.
    */
   async *slices(order: BackfillOrder): AsyncGenerator<Window[]> {
     const isOldest = order === 'oldest'
@@ -130,7 +130,7 @@ export class BackfillRange {
 
   async #near(): Promise<NearWindows> {
     const { windows } = this.#store
-    // A window that starts with the range and is longer than it is the nearest one.
+    // If a window starts with the range but is longer, it is the nearest one.
     const from = new Date(this.#from.getTime() + 1)
     const around = async (side: 'before' | 'after'): Promise<NearWindows> => {
       const { windows: stored } = await windows.stored(this.#job.id, from, side)

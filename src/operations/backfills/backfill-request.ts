@@ -5,18 +5,18 @@ import type { WindowInput } from '../../time/local-dates.ts'
 /** Which windows of a job to run, and how. */
 export interface BackfillRequest {
   /**
-   * Start of the range: windows that lie wholly within `[from, to)` and are due. Instants with their zone, or dates of the job's zone
-   * (`'2025-01-01'`), which mean the beginning of the day.
+   * Start of the range. The backfill runs windows that lie completely within `[from, to)` and are due. Both are instants with their zone,
+   * or dates in the job's zone (`'2025-01-01'`), which mean the beginning of the day.
    */
   readonly from: WindowInput
   readonly to: WindowInput
-  /** How many windows may be under way at the same time, across all nodes. Default: `windows.parallel` of the job. */
+  /** How many windows may be in progress at the same time, across all nodes. Default: `windows.parallel` of the job. */
   readonly parallel?: number
   /** Which window runs first. Default `'oldest'`. */
   readonly order?: BackfillOrder
   /**
    * `'missing'`: windows that never ran, were skipped or cancelled, or are stale. `'failed'`: windows that failed. `'all'`: every window;
-   * those that succeeded run again. A window with a run under way is left to that run. Default `'missing'`.
+   * those that succeeded run again. A window with a run in progress is not run again. Default `'missing'`.
    */
   readonly only?: BackfillOnly
   /** Overrides of the job's config. */

@@ -3,11 +3,11 @@ import type { BackfillRow } from '../../store/backfills/backfill-row.ts'
 
 /** A backfill with its progress. */
 export interface BackfillStatus extends Omit<BackfillRow, 'cursor' | 'activeMs'>, BackfillCounts {
-  /** Windows that need no more work: those that have ended and those that were left unchanged. */
+  /** How many windows need no more work: they have ended, or the backfill left them unchanged. */
   readonly done: number
-  /** Windows that ended per second while the backfill was under way, without pauses; undefined before the first. */
+  /** Windows that ended per second while the backfill was running, without pauses; undefined before the first. */
   readonly ratePerSecond: number | undefined
-  /** Milliseconds until it is done at that rate; undefined where no rate is known. */
+  /** Milliseconds until the backfill ends at that rate; undefined if no rate is known. */
   readonly etaMs: number | undefined
 }
 

@@ -22,11 +22,11 @@ import type { Reach } from '../reach.ts'
 
 /** A window that a backfill would run, as a preview shows it. */
 export interface BackfillWindow extends Window {
-  /** Its state in the ledger; undefined when the ledger does not have it. */
+  /** Its state in the ledger; undefined if it is not in the ledger. */
   readonly state: LedgerWindow['state'] | undefined
 }
 
-/** A created backfill; `app.backfills` has the same calls by its id. */
+/** A created backfill. `app.backfills` has the same calls, with its id. */
 export interface Backfill {
   readonly id: number
   readonly jobId: string
@@ -37,7 +37,7 @@ export interface Backfill {
   wait(options?: BackfillWait): Promise<BackfillStatus>
 }
 
-/** The wait spends at most one part in this many of its time counting. */
+/** The pause between two counts is at least this many times as long as the last count took. */
 const COUNTING = 20
 const BEHIND_LIVE_WORK = 10_000
 const LAST_PRIORITY = 32_767
@@ -46,7 +46,7 @@ const ENDS: ReadonlySet<BackfillState> = new Set(['succeeded', 'failed', 'cancel
 
 type BackfillReach = Pick<Reach, 'store' | 'registry' | 'configs' | 'pollIntervalMs' | 'changed'>
 
-/** Ranges of windows that run in the background, on all nodes and through restarts: `app.backfills`. */
+/** Runs ranges of windows in the background, on all nodes and across restarts: `app.backfills`. */
 export class Backfills {
   readonly #reach: () => BackfillReach
 
@@ -55,8 +55,8 @@ export class Backfills {
   }
 
   /**
-   * Runs the windows of a range: those that are missing, those that failed, or all. It works in the background, on all nodes and through
-   * restarts, after live work.
+   * Runs the windows of a range: those that are missing, those that failed, or all. Works in the background, after ordinary runs, on all
+   * nodes and across restarts.
    *
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job or a range without windows
    * @example
@@ -89,7 +89,7 @@ export class Backfills {
   }
 
   /**
-   * The exact windows that `create` would run now, in its order, one by one even if there are millions. Changes nothing.
+   * The exact windows that `create` would run now, in the same order. Yields them one by one, even if there are millions. Changes nothing.
    *
    * @throws PikoError as {@link create} does
    */
@@ -117,27 +117,24 @@ export class Backfills {
   }
 
   /**
-   * Starts no further run, on any node; runs under way continue until they end. Does nothing to a paused backfill.
-   *
-   * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` for one that has ended
+   * Starts no further run, on any node. Runs in progress continue until they end. Does nothing to a paused backfill.
+   * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` if it has ended
    */
   async pause(id: number): Promise<BackfillStatus> {
     return this.#change(id, 'pause', ['running'], 'paused')
   }
 
   /**
-   * Continues a paused backfill where it stopped. Does nothing to one that runs.
-   *
-   * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` for one that has ended
+   * Continues a paused backfill where it stopped. Does nothing to a running one.
+   * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` if it has ended
    */
   async resume(id: number): Promise<BackfillStatus> {
     return this.#change(id, 'resume', ['paused'], 'running')
   }
 
   /**
-   * Cancels its queued runs, asks those under way to stop, and creates no more. Does nothing to a cancelled backfill.
-   *
-   * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` for one that has ended otherwise
+   * Cancels its queued runs, asks running ones to stop, and creates no more. Does nothing to a cancelled backfill.
+   * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` if it has ended in another state
    */
   async cancel(id: number): Promise<BackfillStatus> {
     const status = await this.#change(id, 'cancel', ['running', 'paused'], 'cancelling')
@@ -147,7 +144,7 @@ export class Backfills {
   }
 
   /**
-   * Resolves when a backfill has ended, whatever its end.
+   * Resolves when a backfill has ended, whether it succeeded or not.
    *
    * @throws PikoError `BACKFILL_UNKNOWN`
    * @throws the reason of `signal`

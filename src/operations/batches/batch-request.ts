@@ -22,11 +22,11 @@ type WindowsNeedBackfill = 'a job with windows: use app.backfills.create'
 /** Options of `app.batch`. */
 export interface BatchOptions {
   /**
-   * Names the batch among those of its job: 1 to 255 characters. A call with the same key, items and options returns the same batch, and
-   * finishes creating it if an earlier call died. Default: every call creates another batch.
+   * Identifies the batch within its job: 1 to 255 characters. A call with the same key, items and options returns the same batch, and
+   * finishes creating it if the process of an earlier call died. Default: every call creates another batch.
    */
   readonly key?: string
-  /** A job that runs once when all runs have ended, whatever their ends. Its input is a `BatchDone`. */
+  /** A job that runs once when all runs have ended, whether they succeeded or not. Its input is a `BatchDone`. */
   readonly onDone?: JobRef
   /** Smaller runs first; an item may have its own. Default: the job's priority. */
   readonly priority?: number
@@ -44,7 +44,7 @@ export interface BatchWait {
 export interface BatchReplay {
   /** Default `failed`. */
   readonly state?: 'failed' | 'cancelled'
-  /** Only count the runs. Default false. */
+  /** Only counts the runs. Default false. */
   readonly dryRun?: boolean
 }
 
@@ -69,7 +69,7 @@ export function assertBatch(items: unknown, { key }: BatchOptions): void {
     throw new PikoError('USAGE', `app.batches.create: ${problems.join('; ')}`, { details: { problems } })
 }
 
-/** SHA-256 of what a batch was requested with, so that a second request with its key can be compared. */
+/** SHA-256 of the items and options of a batch, to compare a second request with the same key. */
 export async function digestOf(
   runs: readonly NewRun[],
   given: readonly BatchItem[],

@@ -8,13 +8,13 @@ export interface BatchStatus extends BatchRow, BatchCounts {
   readonly done: number
   /** Runs that ended per second since the batch was created; undefined before the first. */
   readonly ratePerSecond: number | undefined
-  /** Milliseconds until all have ended at that rate; undefined where no rate is known. */
+  /** Milliseconds until all have ended at that rate; undefined if no rate is known. */
   readonly etaMs: number | undefined
 }
 
-/** A batch with its progress and what its runs came to. */
+/** A batch with its progress and the results of its runs. */
 export interface BatchReport extends BatchStatus {
-  /** How long its succeeded and failed runs took; undefined without any. */
+  /** How long its succeeded and failed runs took; undefined if there are none. */
   readonly durations: BatchDurations | undefined
   /** The failed runs by error, the most frequent first. */
   readonly failures: readonly BatchFailure[]

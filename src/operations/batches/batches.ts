@@ -32,7 +32,7 @@ import {
 } from './batch-request.ts'
 import { type BatchReport, type BatchStatus, batchStatus } from './batch-status.ts'
 
-/** A created batch; `app.batches` has the same calls by its id. */
+/** A created batch. `app.batches` has the same calls, with its id. */
 export interface Batch {
   readonly id: number
   readonly jobId: string
@@ -45,7 +45,7 @@ export interface Batch {
 
 type BatchReach = Pick<Reach, 'store' | 'registry' | 'prepare' | 'pollIntervalMs' | 'changed'>
 
-/** The wait spends at most one part in this many of its time counting. */
+/** The pause between two counts is at least this many times as long as the last count took. */
 const COUNTING = 20
 const MAX_PAUSE_MS = 5_000
 
@@ -111,7 +111,7 @@ export class Batches {
     })
   }
 
-  /** Checks the `onDone` job with an input such as it will get, so that a wrong one is refused now and not at the end. */
+  /** Checks the `onDone` job with an input like the one that it will get, so that it is refused now rather than at the end. */
   async #assertDone(onDone: string, about: Pick<BatchDone, 'jobId' | 'key' | 'total'>): Promise<void> {
     const { registry, prepare, store } = this.#reach()
     const job = registry.get(onDone)
@@ -149,8 +149,8 @@ export class Batches {
   }
 
   /**
-   * One batch with its progress and its report: durations, and failures by error with their runs. Reads all its runs, a few hundred at a
-   * time.
+   * One batch with its progress and its report: durations, and failures with their runs, grouped by error. Reads all its runs, a few
+   * hundred at a time.
    *
    * @throws PikoError `BATCH_UNKNOWN`
    */
@@ -169,9 +169,8 @@ export class Batches {
   }
 
   /**
-   * Cancels its queued runs, asks those under way to stop, and stores no more. Does nothing to a batch that has ended.
-   *
-   * @throws PikoError `BATCH_UNKNOWN`; `CHANGE_REFUSED` when the database refuses to cancel some runs
+   * Cancels its queued runs, asks running ones to stop, and stores no more. Does nothing to a batch that has ended.
+   * @throws PikoError `BATCH_UNKNOWN`; `CHANGE_REFUSED` if the database refuses to cancel some runs
    */
   async cancel(id: number): Promise<BatchStatus> {
     const { store, changed } = this.#reach()
@@ -193,8 +192,8 @@ export class Batches {
    * Returns its failed (or cancelled) runs to the queue as new. The batch is `running` again until they have ended. `onDone` does not run
    * a second time.
    *
-   * @returns how many runs it queued; with `dryRun` how many it would
-   * @throws PikoError `BATCH_UNKNOWN`; `CHANGE_REFUSED` when the database refuses the change
+   * @returns how many runs it queued; with `dryRun` how many it would queue
+   * @throws PikoError `BATCH_UNKNOWN`; `CHANGE_REFUSED` if the database refuses the change
    */
   async replay(id: number, options: BatchReplay = {}): Promise<ReplayResult> {
     const { store, changed } = this.#reach()
@@ -218,7 +217,7 @@ export class Batches {
   }
 
   /**
-   * Resolves when a batch has ended, whatever its end.
+   * Resolves when a batch has ended, whether it succeeded or not.
    *
    * @throws PikoError `BATCH_UNKNOWN`
    * @throws the reason of `signal`

@@ -39,7 +39,7 @@ export interface EnqueueParts {
   readonly slots: RunSlots | undefined
 }
 
-/** Requests runs: checks the request, stores it, and waits for the end on request. */
+/** Requests runs: checks each request, stores it, and optionally waits until the run has ended. */
 export class Enqueue extends Service {
   readonly #registry: JobRegistry
   readonly #runs: RunStore
@@ -112,8 +112,8 @@ export class Enqueue extends Service {
   }
 
   /**
-   * Stores many runs of a job, all or none, and returns their ids in order. An item gets the id of an existing run when that run has the
-   * same idempotency key; this also holds for an earlier item of the same call.
+   * Stores many runs of a job, all or none, and returns their ids in order. If a run with the same idempotency key exists, the item gets
+   * the id of that run; the same is true for an earlier item of the same call.
    *
    * @throws PikoError as {@link enqueue} does, before anything is stored
    */
@@ -137,7 +137,7 @@ export class Enqueue extends Service {
     })
   }
 
-  /** Resolves with the run once it has settled, whatever its end. */
+  /** Resolves with the run once it has ended, whether it succeeded or not. */
   async waitFor(runId: number, signal?: AbortSignal): Promise<Run> {
     signal?.throwIfAborted()
     const run = await this.#find(runId)
@@ -153,7 +153,7 @@ export class Enqueue extends Service {
     })
   }
 
-  /** Waits until requests under way are stored, before the store closes. */
+  /** Waits until requests in progress are stored, before the store closes. */
   protected override onStop(): Promise<void> {
     return this.#batcher.idle()
   }
@@ -193,7 +193,7 @@ export class Enqueue extends Service {
     return id
   }
 
-  /** Stores one request per key at a time: calls of one process would only deadlock each other in the database. */
+  /** Stores one request per key at a time, because calls of one process could deadlock each other in the database. */
   async #inTurn<T>(key: string, store: () => Promise<T>): Promise<T> {
     const before = this.#turns.get(key)
     const stored = (async () => {
@@ -218,7 +218,7 @@ export class Enqueue extends Service {
     return stored.flat()
   }
 
-  /** Stores runs as already claimed when this node has free slots for them; they begin once stored. */
+  /** Stores runs as claimed by this node if it has free slots for them; these begin once stored. */
   async #enqueue(runs: readonly NewRun[]): Promise<number[]> {
     const claimed: { readonly run: NewRun; readonly index: number; readonly by: string }[] = []
     let ids: number[]

@@ -13,13 +13,13 @@ import type { WindowInput } from '../../time/local-dates.ts'
 
 /** Options of `app.run`. */
 export interface RunOptions {
-  /** Overrides of the job's config. Checked here in the form that the database will return, and again when the run starts. */
+  /** Overrides of the job's config. Piko checks them now, as the database will return them, and again when the run starts. */
   readonly config?: unknown
-  /** Any JSON value; the handler receives it as `ctx.input`. Values that JSON would lose or replace (a `Map`, `NaN`) are refused. */
+  /** Any JSON value; the handler receives it as `ctx.input`. Piko refuses values that JSON would lose or replace (a `Map`, `NaN`). */
   readonly input?: unknown
   /**
-   * Run this window again: its start as an instant with its zone, or as a date of the job's zone (`'2025-06-15'`) if a day begins with it.
-   * Required for a job with windows.
+   * The window to run (again): its start as an instant with its zone, or as a date in the job's zone (`'2025-06-15'`) if it starts with a
+   * day. Required for a job with windows.
    */
   readonly window?: WindowInput
   /** Earliest start. Default: now. */
@@ -27,17 +27,18 @@ export interface RunOptions {
   /** Smaller runs first. Default: the job's priority. */
   readonly priority?: number
   /**
-   * Request only once: while a run of the job with this key is queued, running or succeeded, that run is returned. `period` limits this to
-   * runs requested within that time, `states` to runs in one of these states. Not for windows: each has one run at a time anyway.
+   * Requests the run only once: if a run of the job with this key is queued, running or succeeded, the call returns that run. `period`
+   * limits this to runs requested within that time, `states` to runs in one of these states. Not for windows: each has one run at a time
+   * anyway.
    */
   readonly idempotencyKey?: string | IdempotencyKey
-  /** Resolve only when the run has settled. Default false. */
+  /** Resolves only when the run has ended. Default false. */
   readonly wait?: boolean
   /** Stops the wait, not the run. */
   readonly signal?: AbortSignal
 }
 
-/** The id of a run that knows the job's output; at run time a number. */
+/** The id of a run, whose type also knows the job's output. At run time it is a number. */
 export type RunId<Out = unknown> = number & { readonly [OUTPUT]?: Out }
 declare const OUTPUT: unique symbol
 
@@ -45,9 +46,9 @@ declare const OUTPUT: unique symbol
 export interface IdempotencyKey {
   /** 1 to 255 characters. */
   readonly key: string
-  /** How long the key protects. Default: as long as the run is kept. */
+  /** How long the key prevents another run. Default: as long as the run is kept. */
   readonly period?: Duration
-  /** States of an existing run that is returned instead. Default `['queued', 'running', 'succeeded']`. */
+  /** An existing run in one of these states is returned instead. Default `['queued', 'running', 'succeeded']`. */
   readonly states?: readonly RunState[]
 }
 
@@ -57,7 +58,7 @@ export type RunOptionsOf<T extends JobTypes> = Omit<RunOptions, 'config' | 'inpu
   InputOption<T> &
   WindowOption<T>
 
-/** A run of a job with windows needs one; a run of another job has none. */
+/** Required for a job with windows, not allowed for any other job. */
 type WindowOption<T extends JobTypes> = [T['windowed']] extends [true]
   ? { readonly window: WindowInput }
   : [T['windowed']] extends [false]
@@ -89,13 +90,13 @@ export type EnqueueItem = Omit<RunOptions, 'wait' | 'signal' | 'window'>
 /** Options of `app.enqueue`. */
 export interface EnqueueOptions extends EnqueueItem {
   /**
-   * Store the run inside this transaction, so it exists if and only if the transaction commits. Takes the `trx` of `app.sql.transaction` or
-   * `ctx.commit`, a Kysely transaction, or a connection of `mysql2/promise`, on the database of Piko.
+   * Stores the run inside this transaction, so it exists if and only if the transaction commits. Accepts the `trx` of `app.sql.transaction`
+   * or `ctx.commit`, a Kysely transaction, or a connection of `mysql2/promise`, on Piko's database.
    */
   readonly trx?: EnqueueTransaction
 }
 
-/** Checks what the database would refuse. Requests are stored in batches, and a refused one must not take the others with it. */
+/** Refuses what the database would refuse. Requests are stored in batches, and a refused one must not make the others fail. */
 export function assertStorable({ priority }: RunOptions): void {
   if (priority !== undefined && !isPriority(priority)) {
     throw new PikoError('USAGE', `priority is ${describe(priority)}; expected a whole number from -32768 to 32767`)

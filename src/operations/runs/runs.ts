@@ -24,7 +24,7 @@ import type { Reach } from '../reach.ts'
 
 /** A run in a list. */
 export interface ListedRun extends Run {
-  /** What its handler last reported with `ctx.progress`; undefined if nothing since its last claim. */
+  /** What its handler last reported with `ctx.progress`; undefined if it reported nothing since its last claim. */
   readonly progress: Progress | undefined
 }
 
@@ -34,9 +34,9 @@ export interface RunDetails extends ListedRun {
   readonly batchId: number | undefined
   /** Oldest first, including those before a replay. */
   readonly attempts: readonly Attempt[]
-  /** What its handler remembers, in the order in which it finished. */
+  /** The steps of its handler with stored results, in the order in which they finished. */
   readonly steps: readonly StepRecord[]
-  /** Rows that hosts stored on their disks while a target was down, by sink and host. */
+  /** How many rows each host stored on its disk while a target was down, by sink and host. */
   readonly spilled: readonly SpilledRows[]
   /** How many rows targets refused. */
   readonly deadRows: number
@@ -84,8 +84,8 @@ export class Runs {
   }
 
   /**
-   * Log lines of a run's handler, oldest first. `[history] run_logs` sets the lowest level that is kept, and `run_log_lines` the number of
-   * lines per attempt. Lines are stored within two seconds.
+   * Log lines of a run's handler, oldest first. `[history] run_logs` sets the lowest stored level, and `run_log_lines` the maximum number
+   * of lines per attempt. Lines are stored within two seconds.
    *
    * @param filter.limit default 1,000
    * @throws PikoError `RUN_UNKNOWN`
@@ -106,8 +106,8 @@ export class Runs {
   /**
    * Cancels all matching runs that have not ended.
    *
-   * @returns how many queued runs it ended, and how many running ones it asked to stop; with `dryRun` how many it would
-   * @throws PikoError `USAGE` for a filter that names no runs
+   * @returns how many queued runs it ended, and how many running ones it asked to stop; with `dryRun` how many it would end or ask
+   * @throws PikoError `USAGE` for an empty filter
    * @example
    * await app.runs.cancel({ jobId: 'sync_orders', state: 'queued' })
    */
@@ -129,18 +129,17 @@ export class Runs {
   }
 
   /**
-   * Returns one failed or cancelled run to the queue as new, and its window to pending. Any other run stays unchanged, as does one whose
+   * Returns one failed or cancelled run to the queue as new, and makes its window pending. Leaves any other run unchanged, and one whose
    * window has run again since.
    *
    * @throws PikoError `RUN_UNKNOWN`, `CHANGE_REFUSED`
    */
   replay(runId: number): Promise<Run>
   /**
-   * Returns failed (or cancelled) runs to the queue as new, and their windows to pending. A run stays unchanged if its window has run again
-   * since.
-   *
-   * @returns how many runs it queued and how many it left unchanged; with `dryRun` how many it would
-   * @throws PikoError `USAGE` for a filter that names no runs, `CHANGE_REFUSED` when the database refuses the change
+   * Returns failed (or cancelled) runs to the queue as new, and makes their windows pending. Leaves a run unchanged if its window has run
+   * again since.
+   * @returns how many runs it queued and how many it left unchanged; with `dryRun` how many it would queue or leave
+   * @throws PikoError `USAGE` for an empty filter, `CHANGE_REFUSED` if the database refuses the change
    * @example
    * const { count } = await app.runs.replay({ jobId: 'sync_orders', since: '2026-01-01T00:00:00Z', dryRun: true })
    */
@@ -165,7 +164,7 @@ export class Runs {
    * Deletes ended runs with their attempts and log lines, in small steps. `[history]` does the same automatically. The ledger of windows
    * stays.
    *
-   * @returns how many runs it deleted; with `dryRun` how many it would
+   * @returns how many runs it deleted; with `dryRun` how many it would delete
    * @throws PikoError `DURATION_INVALID`
    * @example
    * await app.runs.prune({ olderThan: '7d', states: ['succeeded'] })
@@ -200,7 +199,7 @@ async function runOf({ runs, database }: Store, runId: number): Promise<Run> {
   })
 }
 
-/** A misspelt name would forget nothing, and nobody would notice. */
+/** Refuses a name that no run has, since a misspelt name would silently forget nothing. */
 async function assertStep({ steps }: Store, ids: readonly number[], name: string): Promise<void> {
   const [first] = ids
   if (first === undefined || (await steps.isKnown(ids, name))) return
@@ -214,7 +213,7 @@ async function assertStep({ steps }: Store, ids: readonly number[], name: string
   })
 }
 
-/** Refuses an empty filter: it is a mistake, since nobody wants to change every run. */
+/** Refuses an empty filter, because it would change every run, which is probably a mistake. */
 function assertChosen(filter: CancelFilter | ReplayFilter, call: string): void {
   const { ids, jobId, state } = filter
   if (ids === undefined && jobId === undefined && state === undefined) {
