@@ -8,10 +8,10 @@ export interface StopParts {
   readonly graceMs: number
 }
 
-/** A stop waits this long for a start under way, and then abandons it. */
+/** A stop waits this long for a start in progress, and then abandons it. */
 const MAX_START_GRACE_MS = 5_000
 
-/** The deadlines of one app's stop. All are measured from the moment the stop begins, whoever begins it. */
+/** The deadlines of an app's stop. All are measured from the moment at which the stop begins. */
 export class AppStop {
   readonly #parts: StopParts
 
@@ -40,7 +40,7 @@ export class AppStop {
     })
   }
 
-  /** Waits for the end of a start, whatever its result. @returns false when it takes too long */
+  /** Waits until the start has succeeded or failed. @returns false if it takes too long */
   async startEnded(start: Promise<void>): Promise<boolean> {
     const ended = start.then(
       () => true,
@@ -50,9 +50,8 @@ export class AppStop {
   }
 
   /**
-   * Settles when the stop does, or when all deadlines have passed.
-   *
-   * @throws PikoError `STOP_INCOMPLETE` naming what still hangs
+   * Settles with the stop, or when all deadlines have passed.
+   * @throws PikoError `STOP_INCOMPLETE` that names the services that still hang
    */
   async within(stop: Promise<void>, root: () => Service | undefined): Promise<void> {
     const limitMs = this.#parts.shutdownTimeoutMs + STOP_MARGIN_MS
@@ -65,7 +64,7 @@ export class AppStop {
   }
 }
 
-/** Throws one error that names everything left behind, if there is anything. */
+/** Throws one error that names everything that could not be stopped or stored. Rethrows any other error. */
 function throwSummary(thrown: unknown): never {
   const parts = new Set(partsOf(toError(thrown)))
   if (parts.size === 1 || ![...parts].some((error) => isPikoError(error, 'STOP_INCOMPLETE'))) throw thrown

@@ -1,13 +1,13 @@
 import type { Settings } from '../settings/settings.ts'
 import { settingsError } from '../settings/problem.ts'
 
-/** Also with parameters: without a scheme, SQLite creates a file of that name. */
+/** Also matches a path with parameters, for which SQLite would create a file with that name. */
 const IN_MEMORY = /^\s*:memory:/i
 
 /**
  * Refuses a database in memory. A node renews its lease from a thread with its own connection, which would open a second, empty database.
  *
- * @throws PikoError `SETTINGS_INVALID` for a database in memory
+ * @throws PikoError `SETTINGS_INVALID`
  */
 export function assertFile({ mysql, sqlite }: Settings): void {
   if (mysql.dsn !== '' || !IN_MEMORY.test(sqlite.path)) return

@@ -153,7 +153,7 @@ function buildExecutor(
   const { store } = parts.store
   const { nodeId, memory, live, prepare, locks, shared, caches, runLogs, progress } = own
   return new Executor({
-    // A manual clock stands still while time passes in the thread.
+    // A test's manual clock stands still while real time passes in the thread.
     onDeadline: parts.testClock ? () => {} : (ms) => memory.setDeadline(ms),
     holdsLease: () => memory.isHeld,
     ...{ registry, store, resources, sinks, locks, shared, caches, prepare, progress, events },

@@ -41,10 +41,10 @@ export interface AppParts {
   readonly resources: ResourcesService
   readonly stopping: AppStop
   readonly graceMs: number
-  /** The user's services: those that start before everything else, and those that start together with the services of the options. */
+  /** The user's services: `first` start before everything else, `others` start together with the services of the options. */
   readonly added: { readonly first: readonly Service[]; readonly others: readonly Service[] }
   readonly isReady: () => boolean
-  /** Called when the database is gone for good. */
+  /** Called when the database no longer exists. */
   readonly onGone: () => void
 }
 
@@ -98,7 +98,7 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   root.observe(serviceEvents(events, parts.isReady))
   root.observe({
     stateChanged: (service, _from, to, reason) => {
-      // A request after this point must not look successful. A caller of `stop()` gets the result of this stop.
+      // A request after this point must not seem to succeed. A caller of `stop()` gets the result of this stop.
       if (service === root && to === 'crashed' && isPikoError(reason, 'DATABASE_GONE')) parts.onGone()
     },
   })

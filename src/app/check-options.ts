@@ -54,7 +54,7 @@ const EXAMPLE = 'new Piko({ jobs: [OrderJobs] })'
 /**
  * The checked options of `new Piko` with the resulting settings. Reads each option once.
  *
- * @throws PikoError `USAGE` naming every wrong option and every problem of the settings; `SETTINGS_INVALID` when only settings are wrong
+ * @throws PikoError `USAGE` naming every wrong option and every problem of the settings; `SETTINGS_INVALID` if only settings are wrong
  */
 export function checkedOptions(given: unknown): { readonly options: PikoOptions; readonly settings: Settings } {
   const { options, problems } = readOptions(given, CHECKS, EXAMPLE)
@@ -67,7 +67,7 @@ export function checkedOptions(given: unknown): { readonly options: PikoOptions;
   return { options, settings: loaded }
 }
 
-/** The settings, or what is wrong with them. A text means that reading them threw. */
+/** The settings, or what is wrong with them. A string means that reading the option threw an error. */
 function settingsOf({ settings }: PikoOptions): Settings | PikoError | string {
   try {
     return loadSettings(settings ? { overrides: settings } : {}).settings
@@ -90,7 +90,7 @@ function isServiceSource(value: unknown): boolean {
 
 const MAX_DEPTH = 20
 
-/** Checks only the kind of each source. The app checks the contents at its start, because that may construct a class. */
+/** Checks only the type of each source. The app checks the contents when it starts, because that may construct a class. */
 function jobSources(value: unknown, depth = 0): string | undefined {
   if (typeof value === 'string') {
     return `is ${describe(value)}; expected job classes or definitions. To name files, use settings: { piko: { jobs: [${describe(value)}] } }`

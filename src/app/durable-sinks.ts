@@ -38,15 +38,15 @@ export function durableSinks({ store, events, settings, log }: Parts): DurablePa
   }
 }
 
-/** The folder of an app: two databases, and two installations by name, never share one. */
+/** The folder of an app. Apps with different databases or names never share one. */
 export function spillApp(name: string, identity: string): string {
   return `${name.replaceAll(/[^\w-]/g, '_').slice(0, 40)}-${identity}`
 }
 
-/** How long changes gather before they are stored. */
+/** How long changes are collected before they are stored, in milliseconds. */
 const GATHER_MS = 500
 
-/** Stores how many rows of each run are on this host's disk, many changes together. A failure delays them, and fails nothing. */
+/** Stores how many rows of each run are on this host's disk, many changes together. If that fails, it only retries later. */
 class SpillNotes implements SpillJournal {
   readonly #store: SpillStore
   readonly #log: Logger

@@ -7,13 +7,13 @@ import { treeChecks } from './tree-checks.ts'
 export interface Health {
   readonly started: boolean
   readonly stopping: boolean
-  /** By name, such as `database` or a service's. */
+  /** By name: `database`, or the name of a service. */
   readonly checks: Readonly<Record<string, Check>>
 }
 
 export interface Check {
   readonly ok: boolean
-  /** Why not. */
+  /** Why the check failed. */
   readonly message?: string
 }
 

@@ -20,7 +20,7 @@ export interface NodeParts {
   readonly sinkReach: SinkReach
   readonly events: Events
   readonly clock: Clock
-  /** The clock to plan by. Default: the database's. */
+  /** The clock for planning. Default: the database's. */
   readonly testClock: Clock | undefined
   readonly runLog: (claim: Claim) => Logger
   readonly settings: Settings
@@ -34,7 +34,7 @@ export interface NodeParts {
   readonly graceMs: number
 }
 
-/** Which work a node takes part in. */
+/** Which kinds of work a node does. */
 export interface NodeRole {
   readonly plan: boolean
   readonly execute: boolean

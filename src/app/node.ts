@@ -13,12 +13,11 @@ import type { NodeParts } from './node-parts.ts'
 /**
  * This process's share of the work, as services in start order:
  *
- * doorbell → heartbeat → recovery → config-watcher → waiter → locks → shared-values → electors → caches → enqueue → run-logs → run-progress → cancellation → executor → registration →
- * leader → planner → retention → backfills →
- * batches → dependencies → dispatcher
+ * doorbell → heartbeat → recovery → config-watcher → waiter → locks → shared-values → electors → caches → enqueue → run-logs →
+ * run-progress → cancellation → executor → registration → leader → planner → retention → backfills → batches → dependencies → dispatcher
  *
- * They stop in reverse order. First the node claims nothing more, and another node may lead. Then its runs end while their handlers can
- * still request other runs. Only then it gives up its lease.
+ * They stop in reverse order. First the node stops claiming, and another node may lead. Then its runs end, while their handlers can still
+ * request other runs. Only then does the node give up its lease.
  */
 export class Node {
   readonly services: readonly Service[]
@@ -89,7 +88,7 @@ export class Node {
     })
   }
 
-  /** Begins the stop: from now on the time limit of runs under way is measured. */
+  /** Begins the stop: the time limit of running runs is measured from now on. */
   beginStop(): void {
     this.#execution.executor.beginStop()
   }
@@ -103,7 +102,7 @@ export class Node {
     return this.#execution.executor.underWay
   }
 
-  /** How many runs are under way. */
+  /** The number of handlers that are running. */
   get active(): number {
     return this.#execution.executor.running
   }
@@ -113,7 +112,7 @@ export class Node {
   }
 }
 
-/** Whether a failed attempt is tried again, so that the retry may begin on this node. */
+/** Whether an attempt that ended is followed by another one, which may begin on this node. */
 function retriesHere({ state, outcome }: EventMap['run.settled']): boolean {
   return state === 'queued' && (outcome === 'failure' || outcome === 'timeout')
 }

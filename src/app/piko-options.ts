@@ -15,7 +15,7 @@ export interface PikoOptions {
   /** Default: a pino logger that follows the settings. */
   readonly logger?: AppLogger
   /**
-   * Your own services. They start before any run and stop after the last one. Piko supervises them like its own. A run borrows one when the
+   * Your own services. They start before any run and stop after the last one. Piko supervises them like its own. A run borrows one if the
    * job names its class among its resources.
    */
   readonly services?: readonly ServiceSource[]
@@ -23,7 +23,7 @@ export interface PikoOptions {
   readonly plan?: boolean
   /** Whether this node executes runs. With false, the app only sends requests and reads. Default true. */
   readonly execute?: boolean
-  /** Execute only runs of these jobs. Default: all registered jobs. */
+  /** Executes only runs of these jobs. Default: all registered jobs. */
   readonly only?: readonly string[]
   /** For tests. Default: the system's clock. */
   readonly clock?: Clock

@@ -1,4 +1,4 @@
-// Long because it is the face of the product: short methods with their documentation and types.
+// Long because it is the main class of the public API: short methods with their documentation and types.
 import { hostname } from 'node:os'
 import { isPikoError, PikoError } from '../errors.ts'
 import type { JobRegistry } from '../job/registry.ts'
@@ -63,9 +63,8 @@ const DEFAULT_GRACE_MS = 5_000
 /**
  * The application: settings, store, jobs and the node that executes them.
  *
- * new → `start()` → running → `stop()` → stopped. A stopped app can't start again; make a new one.
- *
- * Each noun has the verbs of the command line: `app.runs.cancel(id)` does the same as `piko runs cancel`. These calls reject with `STOPPED`
+ * new → `start()` → running → `stop()` → stopped. A stopped app can't start again; create a new one.
+ * Calls and commands have the same names: `app.runs.cancel(id)` does the same as `piko runs cancel`. These calls reject with `STOPPED`
  * while the app is not running.
  */
 export class Piko {
@@ -91,7 +90,7 @@ export class Piko {
   #started: Promise<void> | undefined
   #stopped: Promise<void> | undefined
   #running: Running | undefined
-  /** What a stop must undo. */
+  /** Undoes what the start has done. */
   #cleanup: ExitStack | undefined
   readonly #added: { readonly first: Service[]; readonly others: Service[] } = { first: [], others: [] }
   #isReady = false
@@ -139,7 +138,7 @@ export class Piko {
     this.nodes = new Nodes(reach('nodes'))
     this.resources = new Resources(reach('resources'))
     this.sinks = new Sinks(reach('sinks'))
-    // A handle reads memory, also inside a transaction.
+    // Allowed inside a transaction, because a handle only reads memory.
     this.shared = new Shared(() => this.#ready().node.reach) as Shared & SharedCall
     this.cache = new Caches(() => this.#ready().node.reach) as Caches & CacheCall
   }
@@ -163,8 +162,8 @@ export class Piko {
   }
 
   /**
-   * Opens the store (and migrates it if `[piko] auto_migrate` is on), registers the jobs, and begins to plan and execute. On an error it
-   * closes everything it has opened, and then rejects.
+   * Opens the store (and migrates it if `[piko] auto_migrate` is on), registers the jobs, and begins to plan and execute. After an error,
+   * it closes everything that it has opened, and then rejects.
    *
    * @param options.under the service that becomes the parent of the app's services, such as a `Worker`
    * @throws PikoError `JOB_*`, `JOBS_NOT_FOUND`, `DATABASE_*`, `SCHEMA_NEWER`, `MIGRATION_FAILED`, `STOPPED`
@@ -215,11 +214,11 @@ export class Piko {
    * Stops claiming and waits for runs until the deadline (`[piko] shutdown_timeout`). The remaining runs return to the queue; their
    * attempts do not count. Then everything closes in reverse order. The app accepts requests until the last run has ended.
    *
-   * Also resolves after a failed start. A start under way gets up to 5 s; after that it rejects with `STOPPED`.
+   * Also resolves after a failed start. Waits up to 5 s for a start in progress; after that, `start()` rejects with `STOPPED`.
    *
-   * Settles at the latest 5 s after the deadline, whatever hangs.
+   * Settles at most 5 s after the deadline, even if a service hangs.
    *
-   * @throws PikoError `STOP_INCOMPLETE` naming what hangs and is left behind, or the runs whose outcomes could not be stored; the errors of
+   * @throws PikoError `STOP_INCOMPLETE` naming the services that still hang, or the runs whose outcomes could not be stored; the errors of
    * everything that failed to close
    */
   stop(): Promise<void> {
@@ -234,7 +233,7 @@ export class Piko {
     try {
       await this.#started
     } catch {
-      return // The failed start has closed what it opened, and its caller has the error.
+      return // The failed start has closed what it opened, and its caller receives the error.
     }
     const cleanup = this.#cleanup
     if (!this.#running || !cleanup) return
@@ -259,7 +258,7 @@ export class Piko {
       throw new PikoError('STOP_INCOMPLETE', 'the start of the app is left behind: a job module never finishes loading')
   }
 
-  /** The root of the tree of services: the app's own and those of `services`. The app starts and stops it. */
+  /** The root of the tree of services: Piko's own and the user's. The app starts and stops it. */
   get services(): PikoService {
     const { root } = this.#running ?? {}
     if (root) return root
@@ -273,7 +272,7 @@ export class Piko {
   /**
    * Adds your own service, as the option `services` does.
    *
-   * @param options.first start it before everything else, and stop it last. Default false
+   * @param options.first starts it before everything else, and stops it last. Default false
    * @throws PikoError `SERVICE_INVALID` after the app was started
    */
   addService<S extends Service>(service: S, options: { readonly first?: boolean } = {}): S {
@@ -305,7 +304,7 @@ export class Piko {
 
   /** Runs plain SQL on Piko's own database. */
   get sql(): SqlDatabase {
-    // A transaction in a handler ends with its run.
+    // A handler's transaction ends when its run is aborted.
     wantRunSignals()
     return this.#ready().store.database.sql
   }
@@ -318,7 +317,7 @@ export class Piko {
   /**
    * Requests one run of a job.
    *
-   * @param job its definition or spec, which types input, config, window and output; or its id
+   * @param job its definition or spec, which gives the types of input, config, window and output; or its id
    * @returns the queued run; with `wait: true` the succeeded run
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `INPUT_INVALID`, `WINDOW_UNKNOWN`, `WINDOW_BUSY`; with `wait` also `RUN_FAILED`
    * @example
@@ -335,7 +334,7 @@ export class Piko {
 
   /**
    * Stores one run and returns its id. With `trx` the run becomes part of the caller's own transaction: it exists if and only if that
-   * transaction commits. The next poll finds it, after `[piko] poll_interval` at most.
+   * transaction commits. Then a node finds it within `[piko] poll_interval`.
    *
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `INPUT_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows
    * @example
@@ -389,7 +388,7 @@ export class Piko {
   }
 
   /**
-   * Resolves with a run once it has settled, whatever its end. The output is typed by the id that `enqueue` returned, or by the job.
+   * Resolves with a run once it has ended, whether it succeeded or not. The output has the type of the id from `enqueue`, or of the job.
    *
    * @throws PikoError `RUN_UNKNOWN`; `USAGE` if a job is given and the run is one of another job
    */
@@ -403,8 +402,8 @@ export class Piko {
   }
 
   /**
-   * Whether this node leads, its epoch (a number that grows with each change of leader), and `changed()`, which resolves at the next change
-   * of either. A node stops leading before its lease ends.
+   * Whether this node leads, and its epoch, a number that grows with each change of leader. `changed()` resolves when either changes. A
+   * node stops leading before its lease ends.
    */
   get leader(): Pick<Leader, 'isLeader' | 'epoch' | 'changed'> {
     return this.#ready().node.leader
@@ -414,7 +413,7 @@ export class Piko {
    * Takes part in the election of one leader among all processes that use the same name on this database. The elector starts in the
    * background and stops with the app. Each call with the same name returns the same elector, until it is stopped.
    *
-   * @param options.ttl how long a leader that has died still blocks the others. Default `'10s'`, at least one second
+   * @param options.ttl how long a dead leader still blocks the others. Default `'10s'`, at least one second
    * @throws PikoError `USAGE`, `STOPPED` while the app is not running
    * @example
    * app.elector('exports').lead(async (signal, epoch) => exportUntil(signal, epoch))
@@ -440,7 +439,7 @@ export class Piko {
   }
 
   /**
-   * @param call a call that may not be made inside a transaction of SQLite, for which it would wait
+   * @param call the name of a call that is refused inside a transaction of SQLite, because it would wait for that transaction forever
    * @throws PikoError `STOPPED`, `DATABASE_GONE`, `USAGE`
    */
   #ready(call?: string): Running {

@@ -10,11 +10,11 @@ export interface Demand {
   readonly slots: number
 }
 
-/** More waiting runs than this for each running one deserve a line. */
+/** Advises if more runs than this may wait for each running one. */
 const MAX_WAITING_SHARE = 3
 
 /**
- * A sentence for each resource that far more runs may want at the same time than can have it. Those that wait hold slots of the node, which
+ * A sentence for each resource that far more runs may need at the same time than can borrow it. Waiting runs hold slots of the node that
  * runs of other jobs could use. Pure.
  *
  * @param concurrency how many runs the node can run at the same time

@@ -8,7 +8,7 @@ export interface SignalParts {
   readonly clock: Clock
 }
 
-/** Announces work to this node's dispatcher, and to other nodes when there are more runs than free slots here. */
+/** Announces work to this node's dispatcher, and to other nodes if there are more runs than free slots here. */
 export class WorkSignal {
   readonly #parts: SignalParts
 
@@ -16,7 +16,7 @@ export class WorkSignal {
     this.#parts = parts
   }
 
-  /** Announces stored runs by their due times. */
+  /** Announces that runs with these due times are stored. */
   dueAt(runAts: readonly Date[]): void {
     const { dispatcher, clock } = this.#parts
     dispatcher.expect(runAts)

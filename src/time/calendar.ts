@@ -25,7 +25,7 @@ export interface Calendar {
   /** `'2026-12-25'` */
   readonly dates?: readonly string[]
   readonly weekdays?: readonly Weekday[]
-  /** A function, which can't be stored. The database has only a mark that one exists; see {@link scheduleJson}. */
+  /** A function, which can't be stored. The database only marks that it exists; see {@link scheduleJson}. */
   readonly when?: CalendarFunction
 }
 
@@ -33,12 +33,11 @@ export interface Calendar {
 export const FUNCTION_MARKER = '(function)'
 
 /**
- * The longest gap of a calendar, in skipped ticks and in time. A longer gap ends the schedule, since it would keep the planner busy
- * forever.
+ * The longest gap of a calendar, in skipped ticks and in time. A longer gap ends the schedule, because the planner might search forever.
  */
 const MAX_EXCLUDED = 100_000
 const DAY_MS = 86_400_000
-/** After at most 40 years, dates fall on the same weekdays again. */
+/** Long enough: after at most 40 years, dates fall on the same weekdays again. */
 const LONGEST_EXCLUDED_MS = 100 * 366 * DAY_MS
 
 /** The ticks that a calendar does not skip. */
@@ -119,7 +118,7 @@ export class CalendarTicks implements Ticks {
   }
 }
 
-/** The fault of a user's calendar; undefined if it has none. */
+/** What is wrong with a user's calendar; undefined if it is valid. */
 export function calendarFault(calendar: unknown): ScheduleFault | undefined {
   const fault = (value: unknown, expected: string, hint: string): ScheduleFault => ({
     option: 'exclude',

@@ -4,15 +4,15 @@ import type { Ticks } from './ticks.ts'
 import { Zone } from './zone.ts'
 
 // croner stops at the year 3000 in one direction only, and throws or loops forever at the limits of a Date. Between these bounds, next and
-// previous agree. The bounds lie a few days outside those of ZonedTicks, because offsets reach beyond them.
+// // previous agree. The bounds are a few days outside those of ZonedTicks, to leave room for offsets.
 const FIRST_MS = Date.UTC(999, 11, 25)
 const LAST_MS = Date.UTC(2999, 0, 7)
 
 const DAY_MS = 86_400_000
 
 /**
- * The times of day of each expression; null if there are too many. croner takes about 10 to 40 µs and 5 kB for one time. To plan years of a
- * schedule by the minute takes a million of them.
+ * The times of day of each expression; null if there are too many. croner needs about 10 to 40 µs and 5 kB for each time, and planning
+ * years of a schedule that fires every minute needs a million times.
  */
 const tables = new Map<string, Int32Array | null>()
 const MAX_TABLES = 1_000
@@ -20,7 +20,7 @@ const LARGEST_TABLE = 1_440
 /** After this many single queries within a day, a table of its times is made. */
 const WORTH_A_TABLE = 8
 
-/** The wall-clock times of a cron expression, on whole seconds, as if they were UTC. */
+/** The wall-clock times of a cron expression, in whole seconds, as if they were UTC. */
 export class CronTicks implements Ticks {
   /** Whether the hour is a wildcard: `*`, with or without a step. */
   readonly isHourWild: boolean
@@ -67,7 +67,7 @@ export class CronTicks implements Ticks {
   #ask(afterMs: number): number | undefined {
     if (afterMs >= LAST_MS) return undefined
     const tick = this.#nextRun(afterMs)
-    // Only queries within a day count. One before its first tick does not show that more will follow.
+    // Counts only queries within a day. A query before the day's first tick does not show that more will follow.
     this.#day = tick === undefined ? NaN : Math.floor(tick / DAY_MS)
     return tick
   }
@@ -121,7 +121,7 @@ function parse(expression: unknown, zone: CronOptions, jobId: string | undefined
   }
   const fields = 'five fields (minute, hour, day of month, month, weekday), or six with the second first'
   if (typeof expression !== 'string') return refuse(fields, 'write it as text, such as "0 * * * *"')
-  // croner reads any text with a colon as a date that fires once, so "0 12:30 * * *" would pass.
+  // croner reads any text with a colon as a date that fires once, so it would accept "0 12:30 * * *".
   if (expression.includes(':'))
     return refuse(`${fields}, without ":"`, 'write 12:30 as "30 12 * * *", or one instant with the option at')
   try {

@@ -4,7 +4,7 @@ import type { ScheduleFault } from './schedule-invalid.ts'
 /**
  * What a cron schedule does when clocks change.
  *
- * `gap` applies to times that do not exist because clocks are set forward. `'skip'` skips them. With `'after'` all of them together fire
+ * `gap` applies to times that do not exist because clocks are set forward. `'skip'` skips them. With `'after'`, all of them together fire
  * once, at the first instant after the gap.
  * `overlap` applies to times that exist twice because clocks are set back. They fire the `'first'` time, the `'second'` time, or `'both'`
  * times.
@@ -20,13 +20,13 @@ export interface DstRule {
  */
 export type DstPolicy = 'auto' | Partial<DstRule>
 
-/** The rule that a policy gives for a cron expression. Missing options are as with `'auto'`. */
+/** The rule of a policy for a cron expression. Missing options are as with `'auto'`. */
 export function dstRule(policy: DstPolicy | undefined, isHourWild: boolean): DstRule {
   const auto: DstRule = isHourWild ? { gap: 'skip', overlap: 'both' } : { gap: 'after', overlap: 'first' }
   return policy === undefined || policy === 'auto' ? auto : { ...auto, ...policy }
 }
 
-/** The fault of a user's policy; undefined if it has none. */
+/** What is wrong with a user's policy; undefined if it is valid. */
 export function dstFault(policy: unknown): ScheduleFault | undefined {
   if (policy === undefined || policy === 'auto') return undefined
   const expected = `'auto' or { gap: 'skip' | 'after', overlap: 'first' | 'second' | 'both' }`

@@ -1,17 +1,17 @@
 import { FIRST_INSTANT_MS, isInstantMs } from './instant.ts'
 import { Schedule, scheduleJson, type ScheduleSpec } from './schedule.ts'
 
-/** What decides when a job's windows are due. */
+/** The options that decide when a job's windows are due. */
 export interface DueParts {
   /** The schedule that bounds the windows, if it is not the job's own. */
   readonly grid?: ScheduleSpec | undefined
-  /** Time between the end of a window and its run. Default 0. Without effect on a job with a grid and a schedule of its own. */
+  /** Time between the end of a window and its run. Default 0. Has no effect on a job with both a grid and a schedule. */
   readonly delayMs?: number | undefined
 }
 
 /**
- * When windows are due. Without a grid, or with a grid as the only schedule: `delay` after their end. With a grid and a schedule of their
- * own: at the first tick of that schedule at or after their end. So a tick may have several windows, or none. Pure.
+ * When windows are due. Without a grid, or with a grid as the only schedule: `delay` after their end. With a grid and a separate schedule:
+ * at the first tick of that schedule at or after their end. So a tick may have several windows, or none. Pure.
  */
 export class DueWindows {
   readonly #schedule: Schedule
@@ -45,7 +45,7 @@ export class DueWindows {
     return this.#ticks.previous(new Date(now.getTime() + 1)) ?? new Date(FIRST_INSTANT_MS)
   }
 
-  /** As {@link lastEnd}, for requests: after the last tick of the schedule, a window can be asked for as soon as it is over. */
+  /** As {@link lastEnd}, for requests: after the last tick of the schedule, a window can be requested as soon as it is over. */
   lastEndOnRequest(now: Date): Date {
     return this.#ticks && !this.#ticks.next(now) ? now : this.lastEnd(now)
   }

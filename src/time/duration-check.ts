@@ -2,7 +2,7 @@ import { describe } from '../errors.ts'
 import type { OptionCheck } from '../options.ts'
 import { MAX_DURATION_MS, readDuration } from './duration.ts'
 
-/** Checks a duration text that is an option. */
+/** Checks an option that is a duration. */
 export function aDuration(minMs = 0, maxMs = MAX_DURATION_MS): OptionCheck {
   return (value) => {
     const reading = readDuration(value, maxMs)

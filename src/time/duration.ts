@@ -10,7 +10,7 @@ export type Duration = `${number}${DurationUnit}` | `${number}${DurationUnit}${n
 const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d)/g
 const WHOLE = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/
 
-/** The longest duration that may be added to a stored instant: ten years. Every store can keep the sum. */
+/** The longest duration that may be added to a stored instant: ten years. Every store can represent the sum. */
 export const MAX_STORED_MS = 3_650 * UNIT_MS.d
 /** The longest of all other durations: five hundred years. It keeps date arithmetic within the limits of `Date` and the databases. */
 export const MAX_DURATION_MS = 182_500 * UNIT_MS.d
@@ -48,7 +48,7 @@ export function durationMs(text: string, what = 'duration', maxMs = MAX_DURATION
   })
 }
 
-/** Like {@link durationMs}, for a duration from another system. Reduces a longer one to the maximum. */
+/** Like {@link durationMs}, for a duration from another system. Uses the maximum instead of a longer one. */
 export function cappedDurationMs(text: string, what: string, maxMs: number): number {
   return typeof text === 'string' && WHOLE.test(text) ? Math.min(maxMs, unboundedMs(text)) : durationMs(text, what)
 }

@@ -8,7 +8,7 @@ export interface Generation {
 
 /**
  * The boundaries of windows whose schedule has changed over time: the ticks of each schedule while it was in force, and the instants of
- * change. So windows tile without gap or overlap. The first generation has no beginning. Pure.
+ * change. So windows have no gap or overlap. The first generation has no beginning. Pure.
  *
  * @param generations oldest first, at least one
  */

@@ -16,7 +16,7 @@ const FORMS = [
 ]
 
 /**
- * Reads an HTTP-date as strictly as RFC 9110 defines it: names, digits, blanks, the calendar and the day of the week. Pure.
+ * Reads an HTTP-date as strictly as RFC 9110 defines it: names, digits, spaces, the calendar and the day of the week. Pure.
  *
  * @param now decides the century of two-digit years: a year more than 50 years ahead belongs to the previous century
  * @returns undefined for any other text, even if `Date` could read it

@@ -3,7 +3,9 @@ import { describe, type ErrorCode, PikoError } from '../errors.ts'
 /** An instant as users write it: a `Date`, or ISO 8601 text with its zone (`2026-01-01T00:00:00Z`). */
 export type InstantInput = Date | string
 
-/** The range of instants: MySQL's DATETIME covers the years 1000 to 9999. Within them, text in SQLite sorts like time. */
+/**
+ * The range of instants: MySQL's DATETIME covers the years 1000 to 9999. In this range, SQLite sorts instants as text in the order of time.
+ */
 export const FIRST_INSTANT_MS = Date.UTC(1000, 0, 1)
 export const LAST_INSTANT_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
 
@@ -24,7 +26,7 @@ const RANGE = 'an instant from "1000-01-01T00:00:00Z" to "9999-12-31T23:59:59.99
 
 /**
  * The only rule for instants from people or programs: a valid `Date`, or ISO 8601 text of date, `T`, time and zone (`Z`, `±hh:mm` or
- * `±hhmm`). It must exist on the calendar and be in the range of both databases. Digits after the millisecond are dropped. Pure.
+ * `±hhmm`). The date must exist, and both databases must be able to store the instant. Drops digits after the millisecond. Pure.
  *
  * `Date` alone accepts more than that: "Jan 15 2026" in local time, 30 February as 2 March, "1.5" as a day of the year 2001.
  */
@@ -86,7 +88,7 @@ function readParts(parts: RegExpExecArray): InstantReading {
   const offsetMs = offsetOf(parts[8] ?? 'Z')
   if (offsetMs === undefined) return { expected: 'a zone from -23:59 to +23:59' }
   const ms = Number((parts[7] ?? '').slice(0, 3).padEnd(3, '0'))
-  // Date.UTC reads the years 0 to 99 as 1900 to 1999; they are out of range anyway.
+  // Date.UTC would read the years 0 to 99 as 1900 to 1999. They are out of range anyway.
   return year < 100
     ? { expected: RANGE }
     : withinRange(Date.UTC(year, month - 1, day, hour, minute, second, ms) - offsetMs)
@@ -109,7 +111,7 @@ function dateOf(reading: InstantReading): Date | undefined {
   return 'date' in reading ? reading.date : undefined
 }
 
-/** Whether it has the internal slot of a Date. `instanceof` fails for a Date of another realm. */
+/** Whether it is a Date, even of another realm, for which `instanceof` would be false. */
 function isDate(value: unknown): value is Date {
   try {
     msOf(value as Date)

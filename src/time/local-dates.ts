@@ -9,8 +9,8 @@ import type { Zone } from './zone.ts'
 import { ZonedTicks } from './zoned-ticks.ts'
 
 /**
- * An instant where windows are asked for: with its zone, or as a date of the calendar in the job's time zone (`'2025-06-15'` or
- * `{ date: '2025-06-15' }`), which means the instant at which that day begins there.
+ * An instant in a request for windows: with its zone, or as a date in the job's time zone (`'2025-06-15'` or `{ date: '2025-06-15' }`). A
+ * date means the instant at which that day begins there.
  */
 export type WindowInput = InstantInput | { readonly date: string }
 
@@ -20,13 +20,13 @@ const DAY_MS = 86_400_000
 const LONGEST_SHIFT_MS = 26 * 3_600_000
 const OR_DATE = ', or a date of the job\'s time zone, such as "2026-01-01"'
 
-/** The date that a value writes; undefined if it is not in the form of a date. */
+/** The text of a date in either form; undefined if the value does not have the form of a date. */
 export function writtenDate(value: unknown): string | undefined {
   const text = isObject(value) ? propertyOf(value, 'date') : value
   return typeof text === 'string' && DATE.test(text) ? text : undefined
 }
 
-/** The problem of a date that no calendar has, such as 30 February. */
+/** The problem of a date that does not exist, such as 30 February. */
 export function dateProblem(date: string): string | undefined {
   const reading = readInstant(`${date}T00:00:00Z`)
   return 'expected' in reading ? reading.expected : undefined
@@ -80,7 +80,7 @@ export function dateOfWindow({ start, end }: Window, timezone: string): string |
   return isDay ? new Date(localDay(start.getTime(), zone) * DAY_MS).toISOString().slice(0, 10) : undefined
 }
 
-/** The shortest text that means this instant where windows are asked for: a date if a day of the zone begins then. Pure. */
+/** The shortest text for this instant in a request for windows: a date if a day of the zone begins then. Pure. */
 export function momentText(instant: Date, timezone: string): string {
   const zone = zoneNamed(timezone)
   const at = instant.getTime()
@@ -103,7 +103,7 @@ export function offsetText(offsetMs: number): string {
   return sign + (text.endsWith(':00') ? text.slice(0, 5) : text)
 }
 
-/** When a date begins in a zone; undefined if its clocks left out the whole day, or outside the years 1000 to 2999. */
+/** When a date begins in a zone. Undefined if its clocks skipped the whole day, and outside the years 1000 to 2999. */
 function startOfDate(date: string, zone: Zone): number | undefined {
   const days = daysOf(zone)
   const wall = Date.parse(`${date}T00:00:00Z`)
@@ -125,7 +125,7 @@ const MIDNIGHTS: Ticks = {
 
 const days = new Map<Zone, Ticks>()
 
-/** The instants at which days begin: midnight, or the first instant after a gap that contains it; the first of two midnights. */
+/** The instants at which days begin: midnight. If a gap contains it, the first instant after the gap; if it exists twice, the first. */
 function daysOf(zone: Zone): Ticks {
   const known = days.get(zone)
   if (known) return known

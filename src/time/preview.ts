@@ -19,7 +19,7 @@ export interface PreviewTick {
 
 export interface Preview {
   readonly ticks: readonly PreviewTick[]
-  /** The windows that are due at these ticks: without a grid or a delay, those that end with them. */
+  /** The windows that are due at these ticks. Without a grid or a delay, these are the windows that end at them. */
   readonly windows: readonly DueWindow[]
 }
 
@@ -28,7 +28,7 @@ export interface DueWindow extends Window {
   readonly due: Date
 }
 
-/** The bounds of a job's windows, with what decides when they are due. */
+/** The bounds of a job's windows, with the options that decide when they are due. */
 export type PreviewBounds = TimelineBounds & DueParts
 
 /**
@@ -74,7 +74,7 @@ function withoutAfter(dst: DstPolicy | undefined): DstPolicy {
   return { ...(typeof dst === 'object' && dst), gap: 'skip' }
 }
 
-/** The maximum number of windows at one tick: a tick each year has a million minutes. */
+/** The maximum number of windows shown at one tick. With a yearly schedule, half a million one-minute windows could be due at a tick. */
 const MAX_AT_TICK = 1_000
 
 function windowsOf(

@@ -1,6 +1,6 @@
 import { describe, PikoError } from '../errors.ts'
 
-/** The fault of a schedule. `expected` and `hint` are parts of one sentence. */
+/** What is wrong with a schedule. `expected` and `hint` are parts of one sentence. */
 export interface ScheduleFault {
   readonly option:
     'schedule' | 'cron' | 'timezone' | 'dst' | 'start' | 'end' | 'exclude' | 'everyMs' | 'anchor' | 'at' | 'kind'

@@ -46,7 +46,7 @@ const LONGEST_MS = 8.64e15
  * For every tick `a` and the tick `b = next(a)`: `previous(b)` is `a`, and `next` of any instant in `[a, b)` is `b`.
  */
 export class Schedule {
-  // Caches schedules, because parsing takes about 300 µs and the planner asks on each pass.
+  // Caches schedules, because parsing takes about 300 µs and the planner needs them in each pass.
   static readonly #parsed = new WeakMap<ScheduleSpec, Schedule>()
   readonly #ticks: Ticks
 
@@ -81,7 +81,7 @@ export class Schedule {
     )
   }
 
-  /** The boundaries of windows, with the existing ones kept; see {@link ticksAround}. */
+  /** The boundaries of windows, including those of existing windows; see {@link ticksAround}. */
   around(taken: readonly Taken[]): Schedule {
     return new Schedule(ticksAround(this.#ticks, taken))
   }
@@ -174,7 +174,7 @@ function bounded(all: Ticks, spec: ScheduleBounds & { readonly timezone?: string
 const FIRST_DAY_MS = Date.UTC(1000, 0, 2)
 const LAST_DAY_MS = Date.UTC(9999, 11, 30)
 
-/** The stored text of a schedule. A change of the text means a change of the schedule. */
+/** The stored text of a schedule. If the text changes, the schedule has changed. */
 export function scheduleJson(spec: ScheduleSpec): string {
   return JSON.stringify(spec, (_key, value: unknown) => (typeof value === 'function' ? FUNCTION_MARKER : value))
 }

@@ -8,18 +8,15 @@ export interface StoredDefaults {
   readonly timezone?: string | undefined
   /** The anchor of a fixed rate whose text has none. Default: the epoch. */
   readonly anchor?: string | undefined
-  /** The calendar's function, which the text can only mark. Without a function, the mark has no effect. */
+  /** The calendar's function, of which the text has only a mark. Without a function, the mark has no effect. */
   readonly when?: CalendarFunction | undefined
-  /** Whether the job has windows, so that its schedule needs ticks that repeat. */
+  /** Whether the job has windows. Then its schedule must repeat. */
   readonly hasWindows?: boolean | undefined
 }
 
 const MAX_KNOWN = 10_000
 const known = new Map<string, ScheduleSpec>()
-/**
- * Schedules by function and text, since two jobs with the same text may have different functions. If they share a function, an error names
- * the job that asked.
- */
+/** Schedules with a calendar function, by this function. Kept separately for each job, so that an error names the right job. */
 const knownOf = new WeakMap<CalendarFunction, Map<string, ScheduleSpec>>()
 
 /**

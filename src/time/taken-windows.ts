@@ -7,8 +7,8 @@ export interface Taken {
 }
 
 /**
- * The boundaries of windows if some windows exist already: the boundaries of these, and the ticks of the schedule between them. So a
- * changed schedule never cuts an existing window, and new windows fill the time between existing ones. Pure.
+ * The boundaries of windows if some windows already exist: the boundaries of these, and the ticks of the schedule between them. So a
+ * changed schedule never divides an existing window, and new windows fill the time between existing ones. Pure.
  *
  * @param taken existing windows, in order, without overlap
  */

@@ -14,7 +14,7 @@ export interface TimelineBounds {
 }
 
 /**
- * The windows of a job: they tile its bounds without gap or overlap. The first window starts at `bounds.start` and the last one ends at
+ * The windows of a job: they fill its bounds without gap or overlap. The first window starts at `bounds.start` and the last one ends at
  * `bounds.end`, whether these are ticks or not. Every boundary between them is a tick. Pure.
  *
  * Only the generator walks the timeline. Every other method takes the same time for any instant.
@@ -31,8 +31,8 @@ export class Timeline {
   }
 
   /**
-   * The same timeline with these existing windows, whatever their bounds. They stay unchanged, and new windows tile the time between them.
-   * A window that crosses a limit of the bounds is outside as a whole.
+   * The same timeline with these existing windows, whatever their bounds. They stay unchanged, and new windows fill the time between them.
+   * A window that is partly outside the bounds counts as outside.
    */
   around(windows: readonly Window[]): Timeline {
     if (windows.length === 0) return this

@@ -119,7 +119,7 @@ type UsZone =
   | 'Alaska' | 'Aleutian' | 'Arizona' | 'Central' | 'East-Indiana' | 'Eastern' | 'Hawaii' | 'Indiana-Starke' | 'Michigan' | 'Mountain'
   | 'Pacific' | 'Samoa'
 
-/** A time zone that this version of Piko knows when it compiles. */
+/** A time zone whose name the compiler knows. */
 export type TimeZone =
   | PlainZone
   | `Africa/${AfricaZone}`

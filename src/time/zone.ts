@@ -4,7 +4,7 @@ export class Zone {
   readonly #format: Intl.DateTimeFormat | undefined
   /** Caches the offset at the beginning of each day. */
   readonly #offsets = new Map<number, number>()
-  /** Caches the changes by day, since schedules ask for the same few again and again. */
+  /** Caches the changes by day, since schedules need the same few again and again. */
   readonly #changes = new Map<number, number>()
 
   /** @param name an IANA name that `Intl` knows */

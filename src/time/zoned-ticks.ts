@@ -12,9 +12,9 @@ const LONGEST_SHIFT_MS = 26 * 3_600_000
 /**
  * Converts wall-clock times in a zone to instants.
  *
- * Between two clock changes the offset is constant, and a tick is a wall-clock time minus the offset. At a change the rule decides. After a
- * gap, one tick may replace the times that do not exist. If a span of wall-clock time exists twice, the rule may drop the first or the
- * second set of ticks.
+ * Between two clock changes the offset is constant, and a tick is a wall-clock time minus the offset. At a change, the rule decides. After
+ * a gap, one tick may replace the times that do not exist. If a span of wall-clock time exists twice, the rule may drop its first or second
+ * ticks.
  */
 export class ZonedTicks implements Ticks {
   readonly #wall: Ticks
@@ -76,7 +76,7 @@ export class ZonedTicks implements Ticks {
     }
   }
 
-  /** Whether one tick at this change replaces those that the gap removed. */
+  /** Whether a tick at this change replaces those that the gap removed. */
   #standsForGap(change: number): boolean {
     const before = change + this.#zone.offsetAt(change - 1)
     const after = change + this.#zone.offsetAt(change)

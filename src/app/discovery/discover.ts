@@ -10,15 +10,15 @@ import { JobRegistry } from '../../job/registry.ts'
 import { loadTypeScript } from './typescript-loader.ts'
 
 /**
- * Imports every JavaScript or TypeScript file that the globs match, sorted by path, as sources for `JobRegistry.of`. A file without jobs is
- * fine.
+ * Imports every JavaScript or TypeScript file that the globs match, sorted by path, as sources for `JobRegistry.of`. A file may have no
+ * jobs.
  *
  * TypeScript files run without a build step, with either standard of decorators, under the `tsconfig.json` of `cwd`.
  *
  * @param globs relative to `cwd`; a leading `!` excludes. `node_modules` and declaration files never match. A test or mock matches only
  * when a glob names it, such as `jobs/a.test.ts`.
- * @throws PikoError `JOBS_NOT_FOUND` when no file matches, `JOB_LOAD_FAILED` when a file can't be imported, `JOB_INVALID` or
- * `SCHEDULE_INVALID` when a job is wrong. One error names all wrong files.
+ * @throws PikoError `JOBS_NOT_FOUND` if no file matches, `JOB_LOAD_FAILED` if a file can't be imported, `JOB_INVALID` or
+ * `SCHEDULE_INVALID` if a job is wrong. One error names all wrong files.
  */
 export async function discoverJobs(globs: readonly string[], cwd: string): Promise<JobModule[]> {
   const files = await filesOf(globs, cwd)
@@ -44,8 +44,8 @@ export async function discoverJobs(globs: readonly string[], cwd: string): Promi
 }
 
 /**
- * All problems of a file whose import stopped at the first one. This executes the file a second time, which is safe because the app will
- * not start anyway.
+ * All problems of a file whose import stopped at the first one. Executes the file a second time. That is safe, because the app does not
+ * start.
  */
 async function allFaults(path: string, file: string, thrown: unknown): Promise<unknown[]> {
   if (!isPikoError(thrown) || thrown.code === 'JOB_LOAD_FAILED') return [thrown]
@@ -57,7 +57,7 @@ async function allFaults(path: string, file: string, thrown: unknown): Promise<u
 
 let executions = 0
 
-/** Throws for wrong decorated jobs in the files that could be imported. Ignores a missing dependency: a file that failed may define it. */
+/** Throws if the files that could be imported have wrong jobs. Ignores a missing dependency, since a file that failed may define it. */
 function assertJobs(modules: readonly JobModule[]): void {
   try {
     JobRegistry.of(modules)
@@ -74,7 +74,7 @@ const TESTS = [
 ]
 const NAMES_TESTS = /\b(?:test|spec|e2e|cy|bench|stories)\b[^/]*\.|__(?:tests|mocks|fixtures)__/
 
-/** Leaves tests out: importing a test would run it, outside its runner. */
+/** Leaves tests out, because importing a test would run it outside its test runner. */
 async function filesOf(globs: readonly string[], cwd: string): Promise<string[]> {
   const excluded = globs.filter((one) => one.startsWith('!'))
   const asked = globs.filter((one) => !one.startsWith('!'))
@@ -110,7 +110,7 @@ function inFile(file: string, cause: PikoError): PikoError {
   return new PikoError(cause.code, `${file}: ${messageOf(cause)}`, { cause, details: { ...cause.details, file } })
 }
 
-// Node's message for an `@`. Compilers keep decorators when their target is ESNext.
+// Node's message for a decorator's `@`. Compilers keep decorators if their target is ESNext.
 function hint(file: string, cause: Error): string {
   if (!(cause instanceof SyntaxError) || cause.message !== 'Invalid or unexpected token') return ''
   return TYPESCRIPT.test(file)

@@ -5,7 +5,7 @@ let registration: Promise<void> | undefined
 
 /**
  * Lets this process import TypeScript, with the nearest `tsconfig.json` in `cwd` or above. Node's own type stripping is not enough, because
- * it rejects decorators. Does nothing where a loader already exists.
+ * it rejects decorators. Does nothing if a loader is already active.
  */
 export async function loadTypeScript(cwd: string): Promise<void> {
   if (hasLoader()) return
@@ -21,7 +21,7 @@ async function register(cwd: string): Promise<void> {
     esm.register()
     return
   }
-  // The CommonJS half takes its tsconfig only from the environment, and reads it at registration.
+  // The loader for CommonJS finds its tsconfig only through the environment, and reads it when it is registered.
   const before = process.env['TSX_TSCONFIG_PATH']
   process.env['TSX_TSCONFIG_PATH'] = tsconfig
   try {
