@@ -11,8 +11,8 @@ import type { Blocked } from './blocked.ts'
 type Candidate = Pick<Selectable<RunTable>, 'id' | 'job_id' | 'concurrency_key' | 'rate_key' | 'backfill_id'>
 
 /**
- * Candidates for an early claim: runs of jobs without limits, up to the priority of the first run of a job with limits. Claiming a less
- * urgent run early could take the slot that this run gets when it is due.
+ * Candidates for an early claim: runs of jobs without limits, up to the priority of the first run of a job with limits. A less urgent run
+ * that is claimed early could take the slot that this first run needs when it is due.
  */
 export function withoutLimited<T extends { readonly job_id: string; readonly priority?: number }>(
   candidates: readonly T[],
@@ -24,7 +24,7 @@ export function withoutLimited<T extends { readonly job_id: string; readonly pri
   return { rows, leftPriority }
 }
 
-/** Another node is deciding about this job now; that takes milliseconds. */
+/** The pause if another node is counting the runs of this job now, which takes a few milliseconds. */
 const BUSY_MS = 15
 
 interface Admission<T> {
@@ -38,9 +38,9 @@ interface Admission<T> {
 /**
  * Admits only candidates within the limits of their jobs.
  *
- * Locks the row of a job with limits while it counts the job's running runs, so two nodes can't both take the last place. It counts the
- * runs themselves, so a crash can't leave a slot taken. If another node has locked the row, the job is skipped for now: a claim never
- * waits. Backfills are locked and counted in the same way.
+ * Locks the row of a job with limits while it counts the job's running runs, so two nodes can't both start the last allowed run. Counts the
+ * runs themselves, so a crash can't leave a wrong count. If another node has locked the row, skips the job for now: a claim never waits.
+ * Backfills are locked and counted in the same way.
  */
 export async function admit<T extends Candidate>(
   trx: Transaction<Tables>,
@@ -89,7 +89,7 @@ function isOf(refused: RefusedRate, rate: NamedRate | undefined): boolean {
   return rate !== undefined && rate.jobId === refused.jobId && rate.key === refused.key
 }
 
-/** Blocks a rate whose places can't be counted. The runs of other rates continue. */
+/** Blocks a rate whose places can't be stored. Runs with other rates continue. */
 function refusedRate({ jobId, key }: RefusedRate, limits: ReadonlyMap<string, AdmissionLimits>): Blocked {
   const isKeyed = limits.get(jobId)?.rate?.isKeyed
   return { jobId, ...(isKeyed && { rateKey: key }), retryInMs: REFUSED_RATE_MS }

@@ -5,6 +5,6 @@ export interface Blocked {
   readonly rateKey?: string | undefined
   /** Only the runs of this backfill; null: only those without a backfill. */
   readonly backfillId?: number | null | undefined
-  /** In how many milliseconds to look again, if known. */
+  /** In how many milliseconds to query again, if known. */
   readonly retryInMs?: number | undefined
 }

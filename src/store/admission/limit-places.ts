@@ -14,43 +14,43 @@ import {
   withStarts,
 } from './rate-starts.ts'
 
-/** A rate with the number that may be taken at the same moment. */
+/** A rate, and how many can be taken at the same moment. */
 export interface LimitRule extends RateLimit {
   readonly burst: number
 }
 
-/** A place that the database has counted for this process. Milliseconds on its monotonic clock, but for `at`. */
+/** A place that the database has counted for this process. Times are milliseconds on the process's monotonic clock, except `at`. */
 export interface LimitPlace {
-  /** How many it is for. */
+  /** How many the caller takes. */
   readonly count: number
   /** The instant at which it is counted, on the database's clock. */
   readonly at: number
-  /** It may be used from here … */
+  /** The caller may not use it before this time. */
   readonly opensAt: number
-  /** … to here. */
+  /** The caller may not use it after this time. */
   readonly closesAt: number
-  /** The first synchronous part after it must have ended by then; otherwise the place is counted later. */
+  /** If the caller's first synchronous part ends after this time, the place is counted later. */
   readonly overAt: number
 }
 
-/** The moments of one reading of the database's clock. */
+/** One reading of the database's clock. */
 export interface ClockReading {
   readonly nowMs: number
-  /** The monotonic clock before the question and after the answer. */
+  /** The monotonic clock before the query and after its answer. */
   readonly askedAt: number
   readonly answeredAt: number
 }
 
-/** An entry with this count is no start: it says when the bucket is full. */
+/** An entry with this count is not a take: its time says when the bucket is full. */
 const BUCKET = 0
 
 /**
- * What a limit has counted. Two rules hold together: in any span of the rate's length there are at most as many takes as the larger of its
- * count and the burst; a bucket of `burst` takes, filled at the rate, never runs below zero.
+ * What a limit has counted. Applies two rules. First, any span of the rate's length has at most as many takes as the larger of its count
+ * and the burst. Second, a bucket of `burst` takes, filled at the rate, never has less than zero.
  */
 export class LimitPlaces {
   readonly #rule: LimitRule
-  /** The rule of the span. */
+  /** The first rule. */
   readonly #span: RateLimit
   readonly #clock: ClockReading
   #starts: Starts
@@ -104,12 +104,12 @@ export class LimitPlaces {
     }
   }
 
-  /** Returns an unused place. Ignores one that no longer matters. */
+  /** Returns an unused place. Ignores one that no longer has an effect. */
   giveBack({ at, count }: LimitPlace): void {
     if (this.#without(at, count)) this.#fullMs -= count * this.#intervalMs
   }
 
-  /** Counts a place from now: its caller was interrupted before it could begin. */
+  /** Counts a place from now, because its caller was interrupted. */
   postpone({ at, count }: LimitPlace): void {
     this.#without(at, count)
     const slack = slackMs(this.#span)
@@ -122,7 +122,7 @@ export class LimitPlaces {
     return this.#starts !== before
   }
 
-  /** When nothing of it matters any more, in milliseconds since the epoch. */
+  /** From when on the limit has no effect, in milliseconds since the epoch. */
   get expiresMs(): number {
     const last = Math.max(this.#clock.nowMs, this.#starts.at(-1)?.[0] ?? 0, this.#fullMs)
     return last + 2 * this.#span.perMs

@@ -4,14 +4,14 @@ import { exactKey, keyOf } from '../values/exact-key.ts'
 import { storedStarts } from './rate-starts.ts'
 import { NO_JOB } from './reserve-places.ts'
 
-/** What a limit of the fleet has counted. */
+/** What a rate limit that all nodes share has counted. */
 export interface LimitStatus {
   readonly name: string
-  /** How many were taken in the span before the last take, that one included. */
+  /** How many were taken in the span that ends with the last take. */
   readonly taken: number
   /** The instant at which the last take is counted, on the database's clock; undefined if none is. */
   readonly lastAt: Date | undefined
-  /** From then on nothing of it matters. */
+  /** From then on the counts have no effect. */
   readonly expiresAt: Date
 }
 
@@ -26,7 +26,7 @@ export async function listLimits({ db, dialect, broken }: Database, limit: numbe
     .limit(limit)
     .execute()
   return soundRows(dialect, 'piko_rate', rows, broken.report).map(({ rate_key: key, starts, expires_at: end }) => {
-    // The state of a bucket has the count 0.
+    // An entry with the count 0 is the state of the bucket.
     const takes = storedStarts(starts).filter(([, count]) => count > 0)
     const last = takes.at(-1)
     return {

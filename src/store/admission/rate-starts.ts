@@ -1,28 +1,28 @@
 import type { RateLimit } from '../../run/limits.ts'
 
 /**
- * Places within a rate, oldest first: `[milliseconds since the epoch, count]`. A place with more slack than usual has it as a third number.
+ * Places in a rate, oldest first: `[milliseconds since the epoch, count]`. If a place has more slack than usual, a third number gives it.
  */
 export type Starts = readonly (readonly [at: number, count: number, slackMs?: number])[]
 
-/** The number of parts in which a span is stored, however large its limit. */
+/** A span is divided into this many parts. Places in the same part are stored as one entry, so rows stay small even for a large limit. */
 const PARTS = 128
 
-/** The share of a span that is slack. Together with rounding up to a part, a place returns at most a twentieth of a span later. */
+/** The slack as a share of the span. Slack and rounding up to a part delay the next use of a place by at most a twentieth of the span. */
 const SLACK_SHARE = 0.04
 /** The smallest slack, because a busy machine needs this much for any span. */
 const MIN_SLACK_MS = 40
 const MAX_SLACK_MS = 1_000
-/** The largest slack. A node that is late despite it is blocked most of the time. */
+/** The largest slack. A node that needs more is blocked most of the time. */
 const MAX_GROWN_SLACK_MS = 60_000
 /**
- * The share of the slack in which the handler may begin. The rest covers delays on the way to the called server, which the node can't see.
+ * The share of the slack in which the handler may begin. The rest covers delays in the network to the called server.
  */
 const VALID_SHARE = 0.5
-/** The share of the slack by which the first synchronous part of the handler must end, so that its place was counted late enough. */
+/** The first synchronous part of the handler must end within this share of the slack. Otherwise its place was counted too early. */
 const SEEN_SHARE = 0.75
 
-/** A place is taken this long before it is free, so that the time of the claim does not lower the rate. */
+/** A place is taken this long before it is free, so that the duration of a claim does not lower the rate. */
 const MAX_AHEAD_MS = 50
 const AHEAD_SHARE = 0.05
 
@@ -41,9 +41,10 @@ export function answerMs(limit: RateLimit): number {
 }
 
 /**
- * How many milliseconds after the database's time a place is counted. The handler begins after the answer, and the machine may be busy.
+ * How many milliseconds after the database's time a place is counted, since the handler begins after the answer, and later on a busy
+ * machine.
  *
- * @param lateTries how often the run was too late for its place; each time doubles the slack, so the run can begin even on a slow machine
+ * @param lateTries how often the run missed its place; the slack doubles each time, so the run can begin even on a slow machine
  */
 export function slackMs({ perMs }: RateLimit, lateTries = 0): number {
   const usual = Math.min(MAX_SLACK_MS, Math.max(MIN_SLACK_MS, Math.floor(perMs * SLACK_SHARE)))
@@ -56,16 +57,16 @@ export function validMs(slack: number): number {
 }
 
 /**
- * How long after the place is free the first synchronous part of the handler may last, in milliseconds. The call that the rate limits may
- * be its last action.
+ * How long after the place is free the first synchronous part of the handler may last, in milliseconds. The rate-limited call may be at its
+ * very end.
  */
 export function seenMs(slack: number): number {
   return slack * SEEN_SHARE
 }
 
 /**
- * Reads the stored places. If the row was edited, keeps only whole places: unreadable text must not stop the job's runs. The next place
- * rewrites the row.
+ * Reads the stored places. If a person has edited the row, keeps only valid places: unreadable text must not stop the job's runs. The next
+ * place rewrites the row.
  */
 export function storedStarts(text: string): Starts {
   let read: unknown
@@ -81,7 +82,9 @@ function isStart(value: unknown): value is Starts[number] {
   return Array.isArray(value) && value.length >= 2 && value.length <= 3 && value.every((part) => Number.isFinite(part))
 }
 
-/** The places that still matter. A future place is counted from now, so that it delays the rate by at most its span. */
+/**
+ * The places that still have an effect. A place too far in the future is moved near to now, so that it delays the rate by at most its span.
+ */
 export function startsSince(starts: Starts, nowMs: number, limit: RateLimit): Starts {
   return starts
     .filter(([at]) => at > nowMs - limit.perMs)
@@ -89,7 +92,7 @@ export function startsSince(starts: Starts, nowMs: number, limit: RateLimit): St
     .sort(([one], [other]) => one - other)
 }
 
-/** Whether a place is further ahead than its slack allows, because the clock was set back. */
+/** Whether a place is further in the future than its slack allows, because the clock was set back. */
 export function areOfFuture(starts: Starts, nowMs: number, limit: RateLimit): boolean {
   return starts.some(([at, , slack]) => at > latestAt(nowMs, limit, slack))
 }

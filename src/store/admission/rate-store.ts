@@ -14,7 +14,7 @@ export interface PlaceExchange extends RateName {
   readonly unused: RatePlace | undefined
 }
 
-/** A request for a run whose first synchronous part lasted longer than its place covers. */
+/** A request for a run whose first synchronous part lasted longer than its place. */
 export interface PlaceDelay extends RateName {
   readonly limit: RateLimit
   /** The place that the run used. */
@@ -25,7 +25,7 @@ export type PlaceRequest = PlaceExchange | PlaceDelay
 
 export type PlaceAnswer = { readonly place: RatePlace } | { readonly retryInMs: number }
 
-/** Places within rates for claimed runs. */
+/** Places in rates, for claimed runs. */
 export class RateStore {
   readonly #database: Database
 
@@ -38,7 +38,7 @@ export class RateStore {
    *
    * @param monotonic the node's clock
    * @returns the answers in order
-   * @throws PikoError `COMMIT_UNKNOWN`: an unused place may already be returned; do not name it again
+   * @throws PikoError `COMMIT_UNKNOWN`: an unused place may already be returned; do not send it again
    */
   async exchange(requests: readonly PlaceRequest[], monotonic: () => number): Promise<PlaceAnswer[]> {
     const { dialect } = this.#database
@@ -69,7 +69,7 @@ export class RateStore {
    * Takes places in a limit that all nodes share.
    *
    * @param monotonic the node's clock
-   * @throws PikoError `COMMIT_UNKNOWN`: places may be taken; they are lost time, and no more
+   * @throws PikoError `COMMIT_UNKNOWN`: places may be taken that nobody uses, which only costs time
    */
   async reserve(request: LimitRequest, monotonic: () => number): Promise<LimitAnswer> {
     // Loaded at the first use, since most nodes have no such limit.
@@ -77,13 +77,13 @@ export class RateStore {
     return reservePlaces(this.#database, request, monotonic)
   }
 
-  /** The limits of the fleet that have counted something, by name. */
+  /** The rate limits that all nodes share and that have counts, by name. */
   async limits(limit: number): Promise<LimitStatus[]> {
     const { listLimits } = await import('./limit-rows.ts')
     return listLimits(this.#database, limit)
   }
 
-  /** Forgets what a limit of the fleet has counted. @returns whether there was anything to forget */
+  /** Forgets what a shared rate limit has counted. @returns whether there was anything to forget */
   async reset(name: string): Promise<boolean> {
     const { resetLimit } = await import('./limit-rows.ts')
     return resetLimit(this.#database, name)

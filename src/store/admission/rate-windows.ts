@@ -84,7 +84,7 @@ export class RateWindows {
       if (!window) continue
       const starts = storedStarts(row.starts)
       window.starts = startsSince(starts, windows.#nowMs, window.limit)
-      // Stores the moved places even if none is taken. Otherwise they would move again until the clock has caught up.
+      // Stores the moved places even if none is taken. Otherwise each claim would move them again until the clock has caught up.
       window.isChanged = areOfFuture(starts, windows.#nowMs, window.limit)
     }
     return windows
@@ -116,8 +116,8 @@ export class RateWindows {
   }
 
   /**
-   * The database read its clock between the query and its answer. So the place opens as if the clock was read at the answer, and closes as
-   * if at the query.
+   * The database read its clock between the query and its answer. To be safe, the place opens as if that was at the answer, and closes as
+   * if it was at the query.
    */
   #placeOf({ key, limit }: RateWindow, slack: number, freeInMs: number): RatePlace {
     const usedInMs = Math.max(freeInMs, answerMs(limit))
@@ -142,7 +142,7 @@ export class RateWindows {
     window.isChanged = true
   }
 
-  /** Returns an unused place. Ignores one that no longer matters or was moved because a clock was set back. */
+  /** Returns an unused place. Ignores one that no longer has an effect, or was moved because a clock was set back. */
   giveBack(name: RateName, { at }: RatePlace): void {
     const window = this.#windowOf(name)
     this.#settle(window)

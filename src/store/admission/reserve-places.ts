@@ -9,7 +9,7 @@ import { aheadMs } from './rate-starts.ts'
 export interface LimitRequest {
   readonly name: string
   readonly rule: LimitRule
-  /** How many each waiting caller wants, in their order. */
+  /** The count of each waiting caller, in their order. */
   readonly counts: readonly number[]
   /** Single places for callers that are likely to come, if they are free now. */
   readonly more: number
@@ -17,7 +17,7 @@ export interface LimitRequest {
   readonly holdMs: number
   /** See `slackMs`. */
   readonly lateTries: number
-  /** How long before a place is free it may be taken. */
+  /** Whether a place may be taken shortly before it is free, by `aheadMs`. */
   readonly isAhead: boolean
   readonly unused: readonly LimitPlace[]
   /** Used places whose callers were interrupted. */
@@ -32,7 +32,9 @@ export interface LimitAnswer {
   readonly retryInMs: number | undefined
 }
 
-/** Limits that all nodes share are rates without a job. Their rows expire and are checked as those of jobs. */
+/**
+ * The job id in the rows of limits that all nodes share. They are rates without a job, but their rows expire and are checked like others.
+ */
 export const NO_JOB = ''
 
 /** Takes places for several callers in one transaction, under the lock of the limit's row. */
@@ -78,7 +80,7 @@ function answerOf(places: LimitPlaces, { counts, more, holdMs, lateTries, rule, 
   return { places: taken, more: kept, retryInMs: undefined }
 }
 
-/** Locks the row of a limit, and creates it first if there is none: nobody can lock a row that does not exist. */
+/** Locks the row of a limit. Creates it first if there is none, because a row that does not exist can't be locked. */
 async function lockedRow(trx: Transaction<Tables>, { dialect }: Database, key: string): Promise<string> {
   const find = trx
     .selectFrom('piko_rate')

@@ -4,7 +4,7 @@ import type { WindowState } from '../tables.ts'
 
 /** The number of a backfill's windows in each state. */
 export interface BackfillCounts {
-  /** Windows that get a run after the windows that they depend on have succeeded. */
+  /** Windows without a run: they wait for the windows on which they depend. */
   readonly waiting: number
   readonly queued: number
   readonly running: number
@@ -13,7 +13,7 @@ export interface BackfillCounts {
   readonly cancelled: number
 }
 
-/** The maximum number of windows that one statement counts: on SQLite it blocks the event loop meanwhile. */
+/** The maximum number of windows that one statement counts, because on SQLite it blocks the event loop. */
 const PART = 10_000
 
 export async function backfillCounts(database: Database, id: number): Promise<BackfillCounts> {
@@ -30,7 +30,7 @@ export async function backfillCounts(database: Database, id: number): Promise<Ba
   }
 }
 
-/** Counts by the index (backfill_id, state), in one statement or each state in parts. */
+/** Counts with the index (backfill_id, state): in one statement, or state by state in parts. */
 async function countsByState(database: Database, id: number): Promise<Record<WindowState, number>> {
   const { db } = database
   const counts = { succeeded: 0, stale: 0, failed: 0, cancelled: 0, skipped: 0, pending: 0, waiting: 0 }
@@ -47,7 +47,7 @@ async function countsByState(database: Database, id: number): Promise<Record<Win
   for (const { state, count } of rows) if (state in counts) counts[state] = Number(count)
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0)
   if (total <= PART) return counts
-  // Running windows come last, so a window that ends meanwhile is not counted twice.
+  // Counts running windows last, so a window that ends in between is not counted twice.
   for (const state of Object.keys(counts) as WindowState[]) {
     counts[state] = 0
     for await (const { count } of partsOf(database, id, state)) counts[state] += count

@@ -7,10 +7,10 @@ import type { Blocked } from '../admission/blocked.ts'
 
 type Candidate = Pick<Selectable<RunTable>, 'job_id' | 'backfill_id'>
 
-/** A claim or a step of the backfill holds its row now; that takes milliseconds. */
+/** The pause if a claim or a step of the backfill has locked its row, which takes a few milliseconds. */
 const BUSY_MS = 15
 
-/** No run of a stopped backfill starts. A backfill that has ended does not affect a replayed run. */
+/** No run of a backfill in these states starts. A backfill that has ended does not stop a replayed run. */
 const STOPPED: ReadonlySet<BackfillState> = new Set(['paused', 'cancelling'])
 
 /** How many runs of each backfill may still start. */
@@ -19,8 +19,8 @@ export class BackfillLimits {
   readonly #free = new Map<number, number>()
 
   /**
-   * Locks the backfills of candidates. So two nodes can't both take the last place, and no node starts a run of a backfill that is being
-   * paused.
+   * Locks the backfills of candidates. So two nodes can't both start the last allowed run, and no node starts a run of a backfill that is
+   * being paused.
    */
   static async read(
     trx: Transaction<Tables>,

@@ -9,7 +9,7 @@ import { assertSound } from '../values/broken-row.ts'
 /** A user's request for a backfill. */
 export interface NewBackfill {
   readonly jobId: string
-  /** Start of the first window and end of the last. */
+  /** The start of the first window; `to` is the end of the last. */
   readonly from: Date
   readonly to: Date
   readonly order: BackfillOrder
@@ -17,7 +17,7 @@ export interface NewBackfill {
   /** How many windows may run at the same time, across all nodes. */
   readonly parallel: number
   readonly priority: number
-  /** Override of the job's config for its runs. */
+  /** Overrides the job's config for the runs of the backfill. */
   readonly config: unknown
   /** The number of windows in the range. */
   readonly total: number

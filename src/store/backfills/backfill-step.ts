@@ -18,7 +18,7 @@ import { isToRun, nextWindows, type Planned } from './backfill-windows.ts'
 /** How a step creates the runs of windows. */
 export interface BackfillPlan {
   readonly timeline: (generations: readonly StoredGeneration[]) => Timeline
-  /** Whether the job depends on other jobs, so that its windows wait for theirs. */
+  /** Whether the job depends on other jobs. Then its windows wait for theirs. */
   readonly waits: boolean
   /** Creates the run, with the keys of the job's limits. */
   readonly runOf: (window: Window, backfill: BackfillRow) => NewRun
@@ -26,7 +26,7 @@ export interface BackfillPlan {
 
 /** The result of a step. */
 export interface BackfillStep {
-  /** The number of windows in this step; 0 if enough of them wait for their runs, or if none is left to plan. */
+  /** The number of windows that this step read; 0 if enough of them wait for their runs, or if none is left to plan. */
   readonly looked: number
   /** The number of runs that this step queued. */
   readonly queued: number
@@ -46,13 +46,13 @@ interface StepPlan extends BackfillPlan {
 const NO_STEP: BackfillStep = { looked: 0, queued: 0 }
 
 /**
- * The maximum number of windows in one step, which is one transaction. The objects of a small step are freed soon. With 1,000 windows, a
- * process that plans years grows by 150 MB.
+ * The maximum number of windows in one step, which is one transaction. Small, because the objects of a step are then freed early. With
+ * 1,000 windows, the memory of a process that plans years grows by 150 MB.
  */
 const STEP = 100
-/** The maximum number of windows of a backfill that wait in the queue; the cursor represents the others. */
+/** The maximum number of windows of a backfill that wait in the queue. The others have no rows yet, only the cursor. */
 export const MAX_WAITING = 2_000
-/** The most tries of a step, which begins again if another writer creates a window at the same moment. */
+/** The maximum number of tries of a step, which begins again if another writer creates a window at the same moment. */
 const MAX_TRIES = 5
 
 /** See `BackfillStore.step`. */
@@ -112,7 +112,7 @@ async function stepIn(
   return { looked: next.windows.length, queued: plan.waits ? 0 : planned }
 }
 
-/** A window that runs again after one of these states marks the windows that depend on it. */
+/** If a window runs again after one of these states, the windows that depend on it are marked. */
 const HAS_RUN: ReadonlySet<WindowState | undefined> = new Set(['succeeded', 'stale'])
 
 /** Creates runs for the windows that need one. Returns how many. */
@@ -148,7 +148,7 @@ async function writeWindows(
   return wanted.length
 }
 
-/** Assigns settled windows to their new runs. */
+/** Assigns windows that have ended to their new runs. */
 async function takeOver(
   trx: Transaction<Tables>,
   dialect: Dialect,

@@ -14,7 +14,7 @@ export interface BackfillFilter {
   readonly limit?: number
 }
 
-/** The maximum number of windows or runs in one statement of a cancel. */
+/** The maximum number of windows or runs that one statement cancels. */
 const SWEPT = 500
 const ENDED: ReadonlySet<BackfillState> = new Set(['succeeded', 'failed', 'cancelled'])
 
@@ -81,7 +81,7 @@ export class BackfillStore {
     )
   }
 
-  /** The backfills that have work for a leader. */
+  /** The backfills on which a leader has work to do. */
   async unfinished(): Promise<{ id: number; jobId: string; state: BackfillState }[]> {
     const rows = await this.#database.db
       .selectFrom('piko_backfill')
@@ -136,7 +136,7 @@ export class BackfillStore {
           .updateTable('piko_window')
           .set({ state: 'cancelled', updated_at: dialect.now() })
           .where('id', 'in', ids)
-          // A window that got its run meanwhile is cancelled with it. Another backfill may have taken it over.
+          // A window that has got a run since is cancelled with that run. Another backfill may have taken the window over.
           .where('backfill_id', '=', id)
           .where('state', '=', 'waiting')
           .execute(),
@@ -157,12 +157,11 @@ export class BackfillStore {
   }
 
   /**
-   * One step of a running backfill, in one transaction: looks at the next windows after the cursor, queues the runs they need and moves the
-   * cursor. The backfill ends when nothing is left to plan or to wait for.
+   * One step of a running backfill, in one transaction: reads the next windows after the cursor, queues the runs that they need and moves
+   * the cursor. The backfill ends when nothing is left to plan or to wait for.
    *
-   * A process that dies leaves either the whole step or nothing. Two simultaneous leaders take turns, because the step holds a lock.
-   *
-   * Retries a refused step in smaller and smaller parts. A window that the database refuses alone fails.
+   * If the process dies, the step is stored completely or not at all. Two simultaneous leaders take turns, because the step holds a lock.
+   * Retries a refused step in smaller and smaller parts. If the database refuses a single window, that window fails.
    *
    * @throws the refusal, if the window can't be stored as failed either
    * @throws BrokenRow if a row of the backfill, of its windows or of their bounds can't be read; nothing is written then

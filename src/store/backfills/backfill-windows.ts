@@ -28,7 +28,7 @@ export function nextWindows(
 /**
  * Whether a backfill runs a window. Pure.
  *
- * @param state the window's state in the ledger; undefined if the ledger does not have the window
+ * @param state the window's state in the ledger; undefined if it is not in the ledger
  */
 export function isToRun(only: BackfillOnly, state: WindowState | undefined): boolean {
   switch (state) {

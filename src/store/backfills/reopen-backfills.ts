@@ -2,7 +2,7 @@ import type { Transaction } from 'kysely'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 
-/** Locks the backfills whose windows these runs own, before the windows, as a step of a backfill does. */
+/** Locks the backfills whose windows these runs own. Call it before locking the windows, since a step of a backfill uses the same order. */
 export async function lockBackfillsOf(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -26,7 +26,7 @@ export async function lockBackfillsOf(
     .execute()
 }
 
-/** Continues failed backfills whose windows are pending again. They end again when these windows have ended, according to the results. */
+/** Continues failed backfills whose windows are pending again. When these windows have ended, the backfills end again with a new result. */
 export async function reopenBackfills(
   trx: Transaction<Tables>,
   dialect: Dialect,

@@ -35,7 +35,7 @@ const PAGE = 200
 const DELETED = 50
 
 /**
- * Batches: many runs of one job as one object. A batch knows its runs by ranges of their ids, so a run that is in no batch costs nothing.
+ * Batches: many runs of one job as one object. A batch stores ranges of the ids of its runs, so a run that is in no batch costs nothing.
  *
  * Order of locks: runs, then batches by id, then slices.
  */
@@ -84,7 +84,7 @@ export class BatchStore {
     return soundRows(dialect, 'piko_batch', await query.execute(), broken.report).map((row) => batchOf(row, dialect))
   }
 
-  /** The batches that have work for a leader, at most 100 after the given id. */
+  /** The batches on which a leader has work to do, at most 100 after the given id. */
   async unfinished(after: number): Promise<{ id: number; jobId: string; state: BatchState }[]> {
     const rows = await this.#database.db
       .selectFrom('piko_batch')
@@ -111,7 +111,7 @@ export class BatchStore {
     return isIn ? row.batch_id : undefined
   }
 
-  /** The stored runs by state. Closed slices have their counts; the runs of open ones are counted by primary key. */
+  /** The stored runs by state. The counts of closed slices are stored; the runs of open ones are counted by primary key. */
   async counts(id: number): Promise<BatchCounts> {
     const { db } = this.#database
     const counts = { queued: 0, running: 0, ...(await closedCounts(db, id)) }
@@ -128,7 +128,7 @@ export class BatchStore {
     return counts
   }
 
-  /** Begins the cancel of a batch that has not ended. Returns false if it has. */
+  /** Begins to cancel a batch that has not ended. Returns false if it has. */
   async cancel(id: number): Promise<boolean> {
     const { dialect } = this.#database
     return this.#database.transaction(async (trx) => {
@@ -190,7 +190,7 @@ export class BatchStore {
     }
   }
 
-  /** Deletes some batches whose time to be kept is over, as it is for their runs. Returns their number. */
+  /** Deletes some batches that ended at least this long ago. Returns their number. */
   async forget(olderThanMs: number): Promise<number> {
     const { db, dialect, transaction } = this.#database
     const found = await db

@@ -16,7 +16,7 @@ export interface NewBatch {
   readonly onDone: string | undefined
 }
 
-/** The maximum number of runs in one transaction: claims skip the rows that it locks. */
+/** The maximum number of runs in one transaction, because claims skip the rows that it locks. */
 const MAX_SLICE = 1_000
 
 /** Creates the batch, or returns the one that the job has with the same key. */
@@ -57,10 +57,10 @@ export async function openBatch(database: Database, batch: NewBatch): Promise<Ba
 export type OnStored = (runs: readonly NewRun[]) => void
 
 /**
- * Stores the runs of a batch in slices. Each slice is one transaction with the batch's row, which says how many items are stored: a call
- * after a crash continues there, and two processes that create the same batch take turns. The last slice makes it `running`.
+ * Stores the runs of a batch in slices. Each slice is one transaction that also updates the number of stored items in the batch's row. So a
+ * call after a crash continues there, and two processes that create the same batch take turns. The last slice makes it `running`.
  *
- * @returns the batch; its state is another one if it was cancelled meanwhile
+ * @returns the batch: `running`, or a later state
  */
 export async function storeItems(
   database: Database,

@@ -7,14 +7,14 @@ import type { Tables } from '../tables.ts'
 import { type BatchRow, lockBatch } from './batch-row.ts'
 import { runsOfSlice, sliceOf, statesOf } from './slices.ts'
 
-/** Makes the run of a batch's `onDone` job; undefined if the batch has none. */
+/** Creates the run of a batch's `onDone` job; undefined if the batch has none. */
 export type DoneRun = (batch: BatchRow, counts: BatchCounts, state: BatchEnd) => NewRun | undefined
 
 export interface BatchStep {
-  /** How the batch ended with this step. */
+  /** The state in which this step ended the batch, if it did. */
   readonly ended: BatchEnd | undefined
   readonly doneRunId: number | undefined
-  /** Another step can do more now. */
+  /** Whether another step can do more now. */
   readonly isMore: boolean
 }
 
@@ -23,10 +23,9 @@ const MAX_SLICES = 20
 const NOTHING: BatchStep = { ended: undefined, doneRunId: undefined, isMore: false }
 
 /**
- * Closes the slices of a batch whose runs have all ended, oldest first, and ends the batch after the last one. Its `onDone` run is stored in
- * the same transaction under the lock of the batch's row, so it exists exactly once whoever calls this, and whoever dies.
- *
- * Stops at the first slice with a run under way, so a call costs little while a batch runs.
+ * Closes the slices of a batch whose runs have all ended, oldest first, and ends the batch after the last one. Stores its `onDone` run in
+ * the same transaction, under the lock of the batch's row. So that run exists exactly once, even if several processes call this or die.
+ * Stops at the first slice with a run that has not ended, so a call costs little while a batch runs.
  */
 export async function settleBatch(database: Database, id: number, doneRun: DoneRun): Promise<BatchStep> {
   const { dialect } = database
@@ -60,7 +59,7 @@ export async function settleBatch(database: Database, id: number, doneRun: DoneR
     const closed = await closedCounts(trx, id)
     const counts = { ...closed, queued: 0, running: 0 }
     const ended = batchEnd(batch.state === 'cancelling', counts)
-    // A batch that ends again after a replay has had its run.
+    // If the batch ends again after a replay, its onDone run already exists.
     const run = batch.doneRunId === undefined ? doneRun(batch, counts, ended) : undefined
     const [doneRunId] = run ? await insertRuns(trx, dialect, [newRow(dialect, run)]) : []
     await trx
@@ -76,7 +75,7 @@ export async function settleBatch(database: Database, id: number, doneRun: DoneR
   })
 }
 
-/** Whether the first open slice has a run that has not ended. Reads without a transaction, because most looks find one. */
+/** Whether the first open slice has a run that has not ended. Reads without a transaction, because usually it has one. */
 async function isUnderWay(database: Database, id: number): Promise<boolean> {
   const { db } = database
   const first = await db

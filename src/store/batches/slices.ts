@@ -7,12 +7,12 @@ import type { BatchSliceTable, RunTable } from '../tables.ts'
 export interface Slice {
   readonly firstId: number
   readonly lastId: number
-  /** The distance of two ids: more than 1 only where several servers assign ids. */
+  /** The distance of two ids: more than 1 only if several servers assign ids. */
   readonly step: number
   readonly size: number
 }
 
-/** Splits ascending ids into slices. Runs that one statement stores have consecutive ids. Pure. */
+/** Splits ascending ids into slices. A statement stores runs with consecutive ids, so there are few slices. Pure. */
 export function slicesOf(ids: readonly number[]): Slice[] {
   const slices: Slice[] = []
   for (let from = 0; from < ids.length;) {
@@ -41,7 +41,7 @@ function isIn({ firstId, lastId, step }: Slice): RawBuilder<SqlBool> {
   return step === 1 ? range : sql<SqlBool>`(${range} AND (id - ${sql.lit(firstId)}) % ${sql.lit(step)} = 0)`
 }
 
-/** The number of a slice's runs by state; runs whose rows are deleted are not among them. */
+/** The number of a slice's runs by state, without runs whose rows are deleted. */
 export async function statesOf(
   database: Pick<Database, 'dialect'>,
   db: Database['db'],

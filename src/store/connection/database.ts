@@ -22,7 +22,7 @@ import { DEFAULT_TRANSACTION_LIMITS, requestedMs, type TransactionLimits } from 
 export interface OpenOptions {
   /** A MySQL 5.7+ or MariaDB 10.3+ server. Takes precedence over `sqlitePath`. */
   readonly mysql?: MysqlOptions | undefined
-  /** Default: `.piko/piko.db`. A missing folder is created. */
+  /** Default: `.piko/piko.db`. Piko creates a missing folder. */
   readonly sqlitePath?: string | undefined
   /** How long a user's transaction may take. */
   readonly transactions?: TransactionLimits | undefined
@@ -45,30 +45,30 @@ export interface Database {
   readonly files: readonly OpenedFile[]
   /** Collects the reports of rows that readers skip because they can't be read. */
   readonly broken: BrokenRows
-  /** For messages. Does not contain the password. */
+  /** For messages, without the password. */
   readonly location: string
   /**
    * Runs `fn` in one transaction: READ COMMITTED on MySQL, `BEGIN IMMEDIATE` on SQLite. Commits when `fn` resolves, rolls back when it
    * rejects.
    *
-   * Runs the whole of `fn` again after a deadlock, a lock timeout, a busy file or a connection that breaks before the commit is sent. Waits
-   * for a random time before each repeat. Contention is retried for at least 10 s, a broken connection at most 8 times. `fn` must therefore
-   * not have effects outside the database.
+   * Runs the whole of `fn` again after a deadlock, a lock timeout, a busy file or a connection that breaks before the commit is sent. So
+   * `fn` must not have effects outside the database. Waits for a random time before each retry. Retries for at least 10 s after contention,
+   * and at most 8 times after a broken connection.
    *
    * @throws PikoError `COMMIT_UNKNOWN` if the connection broke after the commit was sent
    */
   readonly transaction: <T>(fn: (trx: Transaction<Tables>) => Promise<T>) => Promise<T>
-  /** Retries one statement in the same way, but not after a lost connection: the server may have executed it. */
+  /** Retries one statement in the same way, but not after a lost connection, because the server may have executed it. */
   readonly retry: <T>(fn: () => Promise<T>) => Promise<T>
   /** The longest time that the function given to `ctx.commit`, or to a step with a transaction, may take, in milliseconds. */
   readonly transactionMs: number
-  /** Runs the body of a user's transaction, so that calls which bypass its `trx` are recognized. */
+  /** Runs the function of a user's transaction, and recognizes calls in it that bypass its `trx`. */
   readonly enter: <T>(body: () => Promise<T>) => Promise<T>
-  /** Whether the caller is the body of such a transaction. */
+  /** Whether the caller is the function of such a transaction. */
   readonly isInside: () => boolean
-  /** @throws PikoError `USAGE` inside such a body, on a database with one connection */
+  /** @throws PikoError `USAGE` inside such a function, on a database with one connection */
   readonly assertOutside: (what: string) => void
-  /** Fails every call that waits for the database, and every later one. Called when the process can no longer wait for answers. */
+  /** Rejects every call that waits for the database, and every later one. Called when the process no longer waits for answers. */
   readonly cut: () => void
   /** Waits for running statements. Safe to call twice. */
   readonly close: () => Promise<void>

@@ -8,8 +8,8 @@ import { type SizeLimits, SQLITE_SIZES } from './packet-size.ts'
 /**
  * The differences between MySQL and SQLite. All other code of the store is the same for both.
  *
- * Instants are `DATETIME(3)` in UTC on MySQL, where mysql2 returns `Date`s. On SQLite they are ISO 8601 text with milliseconds and `Z`,
- * which sorts and reads well. All code converts them with `instant` and `date`.
+ * Instants are `DATETIME(3)` in UTC on MySQL, and mysql2 returns them as `Date`s. On SQLite they are ISO 8601 text with milliseconds and
+ * `Z`, which sorts in the order of time. All code converts them with `instant` and `date`.
  */
 export interface Dialect {
   readonly name: 'mysql' | 'sqlite'
@@ -34,8 +34,8 @@ export interface Dialect {
   /** ` LOCK IN SHARE MODE` on MySQL, so that no other transaction changes the row before this one ends. Empty on SQLite. */
   readonly forShare: RawBuilder<unknown>
   /**
-   * `id IN (…)` for many whole numbers. On MySQL the numbers are part of the text, because the driver would search it for each placeholder.
-   * On SQLite they are one JSON parameter, so the prepared statement stays the same for any count.
+   * `id IN (…)` for many whole numbers. On MySQL the numbers are part of the text, because the driver would search the text for each
+   * placeholder. On SQLite they are one JSON parameter, so the prepared statement is the same for any count.
    *
    * Consecutive ids become `id BETWEEN … AND …`, which saves the server a third of the work of an update.
    */
@@ -47,7 +47,9 @@ export interface Dialect {
   forceIndex(name: string): RawBuilder<unknown>
   /** ` NOT INDEXED` on SQLite, which then reads rows by primary key and in its order; empty on MySQL. */
   readonly byPrimaryKey: RawBuilder<unknown>
-  /** The column `state` for queries that find rows by id and only check their state. A plain `state` would make SQLite use its index. */
+  /**
+   * The column `state` for queries that find rows by id and only check their state. With a plain `state`, SQLite would use the index on it.
+   */
   readonly checkedState: RawBuilder<string>
   /** Skips rows whose key already exists. */
   insertIgnore<DB, Table extends keyof DB>(
@@ -140,7 +142,7 @@ function isBetween(ids: readonly number[]): RawBuilder<SqlBool> | undefined {
   return sql<SqlBool>`id BETWEEN ${first} AND ${last}`
 }
 
-/** Lets only whole numbers through, because they become part of the statement's text. */
+/** Refuses anything but whole numbers, because they become part of the statement's text. */
 function whole(values: readonly number[]): readonly number[] {
   for (const value of values)
     if (!Number.isSafeInteger(value)) throw new UnstorableValue(`${String(value)} is not a whole number`)
@@ -165,7 +167,7 @@ function valid(date: Date): Date {
 /** Runs that are stored together often have the same due time, so the previous text is usually the next one too. */
 let last: { readonly text: string; readonly ms: number } | undefined
 
-/** With a lax `sql_mode` a server accepts a date of zeros, which the driver returns as an invalid Date. */
+/** Checks a date. With a lax `sql_mode`, a server accepts a date of zeros, which the driver returns as an invalid Date. */
 function kept(date: Date): Date {
   if (isInstantMs(date.getTime())) return date
   throw new RangeError(`a stored instant is ${describeInstant(date)}; expected one from the year 1000 to 9999`)

@@ -18,7 +18,7 @@ export class OwnTransaction {
     return this.#inside.getStore()?.isOpen === true
   }
 
-  /** Runs the body of a transaction. Callbacks that it leaves behind, such as timers, are outside once the body has ended. */
+  /** Runs the function of a transaction. Callbacks that it leaves behind, such as timers, count as outside once the function has ended. */
   async enter<T>(body: () => Promise<T>): Promise<T> {
     const transaction = { isOpen: true }
     try {

@@ -22,7 +22,7 @@ const FRAME_BYTES = 20_000
 const MAX_GROWTH = 2
 
 /**
- * The sizes that a server's `max_allowed_packet` allows. An input must fit into one statement with a config, both at twice their size.
+ * The sizes that a server's `max_allowed_packet` allows. One statement must have room for an input and a config, both at twice their size.
  *
  * @throws PikoError `DATABASE_UNSUPPORTED` if it is too small for Piko's own statements
  */
@@ -52,7 +52,7 @@ const MAX_BYTES_PER_CHARACTER = 3
  * @throws PikoError `STATEMENT_TOO_LARGE`
  */
 export function assertFits(text: string, values: readonly unknown[], maxBytes: number): void {
-  // Nearly every statement passes this estimate, which does not read its characters.
+  // For nearly every statement this estimate is enough. It does not read the characters.
   let most = text.length
   for (const value of values) most += roughly(value)
   if (most * MAX_BYTES_PER_CHARACTER + COMMAND_BYTES <= maxBytes) return

@@ -8,7 +8,7 @@ import type { TransactionOptions } from '../../sql/sql.ts'
 /** How long the function of a user's transaction may take, in milliseconds. */
 export interface TransactionLimits {
   readonly defaultMs: number
-  /** The most that may be requested. On SQLite nothing else can write meanwhile, not even the node's own heartbeat. */
+  /** The longest time that may be requested. On SQLite, nothing else can write during a transaction, not even the node's own heartbeat. */
   readonly maxMs: number
 }
 
@@ -37,7 +37,7 @@ export function requestedMs({ defaultMs, maxMs }: TransactionLimits, given: Tran
 /** The longest delay of a timer, in milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-/** The signal of one user's transaction. It aborts when the transaction must end before its function has. */
+/** The signal of one user's transaction. Aborts if the transaction must end before its function has ended. */
 export class TransactionDeadline {
   readonly #linked: LinkedSignal
   readonly #timer: NodeJS.Timeout

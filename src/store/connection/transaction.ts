@@ -23,7 +23,7 @@ export async function transactionOnce<T>(
         isSent = true
         return value
       } catch (error) {
-        // Kysely reads the error before it rolls back. If that throws, the transaction would stay open.
+        // Kysely reads the error before it rolls back. If reading it throws, the transaction would stay open.
         const tame = toError(error)
         if (tame !== error) unreadable = { thrown: error }
         throw tame

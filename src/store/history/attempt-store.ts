@@ -11,7 +11,7 @@ import { fromJson, toJson } from '../../json/json.ts'
 import { optionalDate } from '../runs/run-row.ts'
 import type { Tables } from '../tables.ts'
 
-/** The end of an attempt to record. */
+/** An ended attempt, to be recorded. */
 export interface EndedAttempt {
   readonly runId: number
   readonly fence: number
@@ -26,8 +26,8 @@ const MAX_ROWS = 500
 const ROW_BYTES = 250
 
 /**
- * The history of unsuccessful attempts. The transaction that ends an attempt also writes its row. A success has no row: it is always the
- * last attempt of its run, so the run's own row has all its data, and the hot path stays cheap.
+ * The history of unsuccessful attempts. The transaction that ends an attempt also writes its row. A successful attempt has no row, since it
+ * is the last one of its run, and the run's own row has all its data. So the hot path writes nothing here.
  */
 export class AttemptStore {
   readonly #database: Database
@@ -36,7 +36,7 @@ export class AttemptStore {
     this.#database = database
   }
 
-  /** The attempts of a run, oldest first. Reads an attempt without a row here from the run. */
+  /** The attempts of a run, oldest first. If the last one has no row here, reads it from the run's row. */
   async list(run: Run): Promise<Attempt[]> {
     const { db, dialect } = this.#database
     const rows = await db.selectFrom('piko_attempt').selectAll().where('run_id', '=', run.id).orderBy('fence').execute()
@@ -56,7 +56,7 @@ export class AttemptStore {
 
 /** The attempt that the run's own row describes. */
 function lastOf(run: Run): Attempt | undefined {
-  // The row of a queued run has no data of its last attempt. A cancel of a queued run ended no attempt.
+  // The row of a queued run has no data of its last attempt. Cancelling a queued run ends no attempt.
   if (run.startedAt === undefined || run.nodeId === undefined) return undefined
   const { attempt, fence, nodeId, startedAt, finishedAt, error, state } = run
   switch (state) {
@@ -73,7 +73,7 @@ function lastOf(run: Run): Attempt | undefined {
   }
 }
 
-/** The record of a claim's end. A success has none, and neither has a wait of `ctx.until`, which may end thousands of claims. */
+/** The record of an ended claim. None for a success, and none for a wait of `ctx.until`, which may end thousands of claims. */
 export function endedAttempt(nodeId: string, claim: Claim, transition: Transition): EndedAttempt[] {
   if (transition.to === 'succeeded' || (transition.to === 'queued' && transition.isWaiting)) return []
   const { runId, fence, attempt } = claim
@@ -81,8 +81,8 @@ export function endedAttempt(nodeId: string, claim: Claim, transition: Transitio
 }
 
 /**
- * Records many ends in one statement. Runs in the transaction that stores them, after the runs' rows are written. Keeps an existing row,
- * which is there if the answer of an earlier commit was lost.
+ * Records many ended attempts in one statement, in the transaction that ends them, after the runs' rows are written. Keeps an existing row,
+ * which exists if the answer to an earlier commit was lost.
  */
 export async function recordAttempts(
   trx: Transaction<Tables>,
@@ -108,7 +108,7 @@ export async function recordAttempts(
   }
 }
 
-/** Records the last attempts of ended runs without any, such as runs older than the table of attempts. */
+/** Records the last attempts of ended runs without a recorded attempt, such as runs older than the table of attempts. */
 export async function recordLastAttempts(
   trx: Transaction<Tables>,
   dialect: Dialect,

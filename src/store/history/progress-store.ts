@@ -29,10 +29,10 @@ export class ProgressStore {
   }
 
   /**
-   * Stores the reports of many runs, in one statement unless they are very many. Skips runs that another claim has taken since. A run that
-   * has ended keeps its claim, so its last report is stored too.
+   * Stores the reports of many runs, up to 250 in one statement. Skips runs that have been claimed again. An ended run keeps its claim, so
+   * its last report is stored too.
    *
-   * Reads the rows of the runs without a lock: claims and ends do not wait for it. A report of an earlier claim never replaces one of a
+   * Reads the rows of the runs without a lock, so claims and ending runs do not wait. A report of an earlier claim never replaces one of a
    * later claim.
    *
    * @param onRefused receives each report that the database refuses; the others are stored

@@ -18,7 +18,7 @@ export interface RetentionFilter {
 
 /** A walk from the newest run to the oldest. */
 export interface BeyondWalk {
-  /** Only runs with a smaller id remain; undefined: all. */
+  /** The walk continues with runs that have a smaller id; undefined: with all. */
   readonly before: number | undefined
   /** The number of ended runs that the walk has met so far, by job. */
   readonly met: ReadonlyMap<string, number>
@@ -41,23 +41,23 @@ export interface BeyondStep extends Pick<RetentionStep, 'count' | 'refused'> {
 
 /** The maximum number of runs that one step reads, by primary key. */
 const STEP = 1_000
-/** The range of ids in which one step looks for the runs of a job. This takes a few milliseconds, even if the job has none there. */
+/** The range of ids in which one step searches for the runs of a job. This takes a few milliseconds, even if the job has none there. */
 const SPAN = 10_000
 /** The maximum number of runs that one transaction deletes. */
 const BATCH = 200
-/** The maximum number of their steps and log lines, unless a single run has more. */
+/** The maximum number of steps and log lines that one transaction deletes, unless a single run has more. */
 const MAX_ROWS = 5_000
-/** The maximum number of such rows of one run that a statement deletes: each may be large. */
+/** The maximum number of such rows of one run that a statement deletes, because each may be large. */
 const ROWS_AT_ONCE = 200
 
 /**
  * Deletes ended runs with their attempts, log lines, steps, progress and idempotency keys, in short transactions, by primary key.
  *
- * Walks along the primary key, which is the order of creation. An index on the end time would cost every run of the hot path. The walk ends
- * at the first run created after the limit.
+ * Walks along the primary key, which is the order of creation, because an index on the end time would make every run more expensive. The
+ * walk ends at the first run created after the limit.
  *
- * The ledger stays, since a settled window does not need its run. A tick whose row is deleted does not fire again. The planner's cursors
- * only move forward, and a cursor set back by hand is older than any `misfireGraceTime`.
+ * The ledger stays, since a window that has ended does not need its run. A tick whose row is deleted does not fire again: the planner's
+ * cursors only move forward. If a person sets a cursor back, the tick is older than any `misfireGraceTime`.
  */
 export class RetentionStore {
   readonly #database: Database
@@ -84,7 +84,7 @@ export class RetentionStore {
       .orderBy('id')
       .limit(STEP)
       .execute()
-    // An unreadable run may not be old, so it stays, and the walk continues after it.
+    // It is unknown whether an unreadable run is old, so it stays, and the walk continues after it.
     const sound = soundRows(dialect, 'piko_run', rows, this.#database.broken.report)
     const ids = sound
       .filter((row) => Number(row.is_ended_before) === 1 && isOneOf(filter.states, row.state))
@@ -108,7 +108,7 @@ export class RetentionStore {
     return row && row.id - 1
   }
 
-  /** The runs, read by primary key. Sorting a job's runs for each step would take time proportional to the square of their number. */
+  /** The runs, read by primary key. If each step sorted a job's runs, the time would grow with the square of their number. */
   get #runsInOrder() {
     const { dialect } = this.#database
     const hint = dialect.name === 'sqlite' ? dialect.byPrimaryKey : dialect.forceIndex('PRIMARY')
@@ -118,7 +118,7 @@ export class RetentionStore {
   /**
    * One step of a walk from the newest run to the oldest: deletes ended runs of each job beyond its newest `keep`.
    *
-   * @returns `looked`: how many runs it has read; `walk`: where the next step continues; undefined if the walk is over
+   * @returns `looked`: how many runs it read; `walk`: where the next step continues; undefined if the walk is over
    */
   async beyond(keep: number, { before, met }: BeyondWalk = { before: undefined, met: new Map() }): Promise<BeyondStep> {
     let query = this.#database.db
@@ -149,7 +149,7 @@ export class RetentionStore {
     return row?.id ?? 0
   }
 
-  /** Deletes the starts of rates that no longer matter. */
+  /** Deletes the rows of rates that no longer have an effect. */
   async forgetRates(): Promise<void> {
     const { db, dialect } = this.#database
     const rows = await db
@@ -164,7 +164,7 @@ export class RetentionStore {
           .deleteFrom('piko_rate')
           .where('job_id', '=', row.job_id)
           .where('rate_key', '=', row.rate_key)
-          // A rate that was used again meanwhile stays.
+          // A rate that has been used again stays.
           .where('expires_at', '<', dialect.now())
           .execute(),
       )

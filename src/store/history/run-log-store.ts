@@ -13,7 +13,7 @@ export type NewRunLogLine = Omit<RunLogLine, 'id' | 'fields'> & { readonly field
 
 export interface RunLogFilter {
   readonly attempt?: number
-  /** Only this level and those above it. */
+  /** Only lines of this level or a higher one. */
   readonly level?: RunLogLevel
   /** Only lines with larger ids, which are newer. */
   readonly after?: number
@@ -63,7 +63,7 @@ export class RunLogStore {
     await this.#database.retry(() => db.insertInto('piko_run_log').values(rows).execute())
   }
 
-  /** Reads by the index (run_id, id). */
+  /** Uses the index (run_id, id). */
   async list(runId: number, { attempt, level, after = 0, limit = 1_000 }: RunLogFilter = {}): Promise<RunLogLine[]> {
     const { db, dialect } = this.#database
     let query = db.selectFrom('piko_run_log').selectAll().where('run_id', '=', runId).orderBy('id')

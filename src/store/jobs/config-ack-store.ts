@@ -5,7 +5,7 @@ import { soundRows } from '../values/broken-row.ts'
 import { exactId } from '../values/exact-key.ts'
 import { NODE_SETTINGS } from './config-store.ts'
 
-/** What a node says about the config of one job. */
+/** What a node reports about the config of one job. */
 export interface ConfigAck {
   readonly jobId: string
   /** The version that it uses; undefined if none is in force. */
@@ -16,7 +16,7 @@ export interface ConfigAck {
   readonly isRegistered: boolean
 }
 
-/** A live node and what it says about the config of one job. */
+/** A live node and what it reports about the config of one job. */
 export interface NodeConfig {
   readonly nodeId: string
   readonly host: string
@@ -29,7 +29,7 @@ export interface NodeConfig {
 const MAX_ROWS = 200
 const MAX_PROBLEM = 1_000
 
-/** Which version of each config the nodes use. A node writes its rows only when they change. */
+/** Stores which version of each config the nodes use. A node writes its rows only when they change. */
 export class ConfigAckStore {
   readonly #database: Database
 

@@ -11,13 +11,13 @@ import { fromJson, MAX_CONFIG_BYTES, toJson } from '../../json/json.ts'
 import type { JobConfigTable } from '../tables.ts'
 import { unknownJob } from './unknown-job.ts'
 
-/** One version of a job's config. Versions are only ever added. */
+/** One version of a job's config. A stored version never changes. */
 export interface ConfigVersion {
   readonly jobId: string
   /** 1 for the first version; assigned by the store. */
   readonly version: number
   readonly config: unknown
-  /** On the database's clock. The highest effective version is in force. */
+  /** On the database's clock. Of the versions whose `effectiveFrom` has passed, the highest is in force. */
   readonly effectiveFrom: Date
   readonly createdAt: Date
 }
@@ -25,7 +25,7 @@ export interface ConfigVersion {
 /** A version as a node reads it. */
 export interface StoredVersion extends ConfigVersion {
   readonly id: number
-  /** Its text differs from the one that Piko checked and saved: a person has written it into the row. */
+  /** Whether a person has written it into the row: its text differs from the one that Piko checked and saved. */
   readonly isByHand: boolean
 }
 
@@ -40,7 +40,7 @@ export function settingsOf(hostOrNode: string): string | undefined {
   return subject.length <= MAX_SUBJECT ? subject : undefined
 }
 
-/** Whether a config is one of settings. */
+/** Whether a config contains settings of nodes rather than of a job. */
 export function isSettings(jobId: string): boolean {
   return jobId === NODE_SETTINGS || jobId.startsWith(ONE_NODE)
 }
@@ -49,7 +49,7 @@ export function isSettings(jobId: string): boolean {
 export interface ConfigState {
   /** The time of the database's clock. */
   readonly now: Date
-  /** Changes with every added version, even if a version that began earlier is committed later. */
+  /** Changes with every added version, even if two saves commit in another order than they began. */
   readonly mark: string
 }
 
@@ -62,7 +62,7 @@ export class ConfigStore {
   }
 
   /**
-   * Adds a version. The job's row is locked meanwhile, so two simultaneous saves get different numbers.
+   * Adds a version. Locks the job's row, so two simultaneous saves get different numbers.
    *
    * @param effectiveFrom default: now
    * @throws PikoError `JOB_UNKNOWN` if no node has registered the job, `USAGE` if JSON can't represent the config
@@ -75,7 +75,7 @@ export class ConfigStore {
   /**
    * Adds a version that changes the one in force. Of two simultaneous changes, the second sees the first.
    *
-   * @param changed gets the newest versions whose time has come, the newest first
+   * @param changed receives the newest versions whose `effectiveFrom` has passed, newest first
    */
   async change(
     jobId: string,
@@ -249,7 +249,7 @@ export class ConfigStore {
   }
 }
 
-/** A change passes over some wrong versions, which people have written. */
+/** How many versions a change reads, because people may have written wrong ones. */
 const MAX_NEWEST = 20
 
 function readable({ config }: { readonly config: string }): unknown[] {
@@ -261,7 +261,7 @@ function readable({ config }: { readonly config: string }): unknown[] {
   }
 }
 
-/** How often a save chooses another number. */
+/** How often a save tries another number. */
 const MAX_TRIES = 10
 /** The search for a valid version stops after this many broken ones. */
 const MAX_BROKEN = 1_000

@@ -15,7 +15,7 @@ export interface JobRegistration {
   readonly onUpstreamChange?: OnUpstreamChange
   /** Where planning begins for a new job or a changed schedule. */
   readonly begin: { readonly nextTick: Date | undefined; readonly windowCursor: Date | undefined }
-  /** Whether a window of a stored schedule starts at this instant, with `begin.windowCursor` as the first start. */
+  /** Whether a window of a stored schedule starts at this instant, if the first window starts at `begin.windowCursor`. */
   readonly isBoundary?: (instant: Date, schedule: string) => boolean
 }
 

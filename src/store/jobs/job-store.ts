@@ -26,8 +26,8 @@ export class JobStore {
   }
 
   /**
-   * Writes the jobs' declarations in code. A pause survives. A job with an unchanged schedule keeps its cursors, so its missed ticks are
-   * seen. A changed schedule continues where the old windows end.
+   * Writes the jobs' declarations from code. A paused job stays paused. A job with an unchanged schedule keeps its cursors, so its missed
+   * ticks are found. A changed schedule continues where the old windows end.
    *
    * @throws BrokenRow if the cursors of one of these jobs can't be read; nothing is written
    * @returns the jobs that nodes with older code do not plan: new ones, and those that gained or lost windows

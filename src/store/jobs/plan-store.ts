@@ -39,16 +39,16 @@ export class PlanStore {
   }
 
   /**
-   * Runs one pass of planning in one transaction. It reads and locks due jobs, asks `decide` about them, and writes runs, windows and
-   * cursors together. Two simultaneous planners are harmless: only one of them can lock a job's row, and each tick is unique.
+   * Runs one pass of planning in one transaction. Reads and locks due jobs, calls `decide` for them, and writes runs, windows and cursors
+   * together. Two simultaneous planners are harmless: only one of them can lock a job's row, and a tick is stored only once.
    *
-   * Some of it may exist already, after a user has set a cursor back or added windows to a job whose ticks have fired. The pass then
-   * repeats in smaller and smaller parts and skips what exists. Other jobs proceed, and the cursor moves forward again. The same happens if
-   * the database refuses a job's plan or can't read its rows; that job stays unchanged.
+   * Some runs or windows may already exist, if a user has set a cursor back or added windows to a job whose ticks have fired. The pass then
+   * repeats in smaller and smaller parts and skips what exists. So other jobs continue, and the cursor moves forward again. The same
+   * happens if the database refuses a job's plan or a row can't be read; that job stays unchanged.
    *
    * @param until   jobs whose `plan_at` is not after this are due
    * @param decide pure; called again when the transaction is retried; a job without a decision stays unchanged
-   * @param asksActive the jobs for which `active` matters; for the others it is 0
+   * @param asksActive the jobs for which `active` is counted; for the others it is 0
    */
   async plan(
     until: Date,
@@ -87,7 +87,7 @@ export class PlanStore {
           const only = some.map(({ id }) => id)
           const rows = await this.#lockDue(trx, until, some.length, { only })
           const decisions = decide(await this.#describeDue(trx, rows, asksActive))
-          // Only a part with one job looks for existing rows: they may be why the larger part failed.
+          // Only a part with one job reads existing rows, which may be why the larger part failed.
           const left = some.length > 1 ? decisions : await this.#notPlanned(trx, decisions)
           await this.#writePlan(trx, left)
           return left
@@ -218,7 +218,7 @@ export class PlanStore {
   }
 
   /**
-   * Plans a job again after an edit, unless its schedule was edited once more meanwhile. New windows begin where the old ones end.
+   * Plans a job again after an edit, unless its schedule was edited once more. New windows begin where the old ones end.
    *
    * @param spec what bounds the job's windows from now on, in the form that code would write; undefined without a schedule
    * @returns false if the job was edited again or another node has already planned it
@@ -252,12 +252,12 @@ export class PlanStore {
   }
 }
 
-/** Reads when a job is due. A user may have entered text that is not an instant. If it sorts as due, planning the job rewrites it. */
+/** Reads when a job is due. A user may have written text that is not an instant. If it sorts as due, planning the job rewrites it. */
 function planTime(value: Date | string | null, now: Date, dialect: Dialect): Date | undefined {
   try {
     return optionalDate(value, dialect)
   } catch {
-    // A date of zeros sorts first.
+    // MySQL's date of zeros sorts before all others, so it is due.
     return typeof value !== 'string' || value <= now.toISOString() ? now : undefined
   }
 }

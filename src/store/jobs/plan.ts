@@ -16,7 +16,7 @@ export interface DueJob {
   readonly generations?: readonly StoredGeneration[]
   /** For a job with windows: the windows beyond its cursor. */
   readonly beyond?: StoredWindows | undefined
-  /** The number of windows planned and not settled, without those of backfills. */
+  /** The number of planned windows that have not ended, without those of backfills. */
   readonly pending: number
   /** The number of the job's queued and running runs. */
   readonly active: number
@@ -40,7 +40,7 @@ export interface PlanDecision {
 export interface PlanResult {
   /** The number of jobs that were due. */
   readonly due: number
-  /** The written decisions, without parts that had been planned before. */
+  /** The written decisions, without runs and windows that already existed. */
   readonly written: readonly PlanDecision[]
   /** Jobs for which nothing was written, because the database refuses the plan or their rows can't be read. */
   readonly refused: readonly RefusedPlan[]

@@ -53,7 +53,7 @@ async function registerChunk(database: Database, registrations: readonly JobRegi
           updated_at: dialect.now(),
         })),
       )
-      // Another node that starts with the same jobs now writes the same rows.
+      // Another node that starts at the same time writes the same rows.
       await dialect.insertIgnore(insert).execute()
       await beginGenerations(trx, dialect, added)
     }
@@ -147,8 +147,8 @@ async function reschedule(
 }
 
 /**
- * Where a rescheduled job's ledger begins and where it continues: at the end of its old windows. The first window may now start earlier, if
- * the old windows continue from there. The planner then returns to that start and skips existing windows.
+ * Where the ledger of a job with a changed schedule begins and continues. It continues at the end of the old windows. If the code moves the
+ * first start earlier, and old windows can follow from there, the planner returns to that start and skips existing windows.
  *
  * @param first the schedule of the oldest windows
  */
@@ -167,7 +167,7 @@ function ledgerOf(
   return isExtended ? { start: begin, cursor: begin } : { start, cursor }
 }
 
-/** The schedule that bounded the windows of the code that registered the job last. */
+/** The schedule that bounds the windows, as the code that last registered the job declared it. */
 function codeBounds({ windows, code_schedule }: Selectable<JobTable>): string | null {
   const grid = (fromJson(windows) as { readonly grid?: unknown } | undefined)?.grid
   return grid === undefined ? code_schedule : JSON.stringify(grid)

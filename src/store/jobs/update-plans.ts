@@ -8,7 +8,7 @@ const COLUMNS = ['id', 'next_tick', 'plan_at', 'window_cursor', 'ledger_start', 
 
 /**
  * Stores where planning continues, for many jobs in one statement. The insert only updates rows, because all of them exist and are locked.
- * With its first window, a ledger's beginning may only move earlier, never later.
+ * Once a ledger has a window, its beginning may only move earlier.
  */
 export async function updatePlans(
   trx: Transaction<Tables>,

@@ -26,14 +26,14 @@ export interface MigrationStatus {
     readonly version: number
     readonly name: string
     readonly appliedAt?: Date
-    /** `interrupted` means that it stopped on its way up or down, `unknown` that it is from a newer program. */
+    /** `interrupted`: it stopped before all its statements had run, up or down. `unknown`: a newer version of Piko has applied it. */
     readonly state: 'applied' | 'pending' | 'interrupted' | 'unknown'
   }[]
 }
 
 /**
- * Moves the schema up or down. Several processes may do so at the same time: one works, the others wait. First finishes an interrupted
- * migration, in whichever direction it went.
+ * Moves the schema up or down. If several processes do so at the same time, one works and the others wait. First finishes an interrupted
+ * migration, in its own direction.
  *
  * @returns the names of the migrations that this call applied or removed
  * @throws PikoError `SCHEMA_NEWER`, `MIGRATION_FAILED`, `USAGE` for a version `to` that does not exist

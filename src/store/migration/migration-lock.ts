@@ -15,8 +15,8 @@ export class LockLost extends Error {
  * The lock for the migration of a MySQL schema: one row with an owner and an expiry on the database's clock, taken by compare-and-set.
  * `GET_LOCK` would not work: it belongs to a connection, and proxies share and swap connections.
  *
- * Its moves: free → held (`take`) → free (`release`), and held → held by another process after the lease of 15 s has expired. The lease is
- * renewed every 5 s on a second connection, even while a long statement runs.
+ * Its states: free → held (`take`) → free (`release`), and held → held by another process after the lease of 15 s has expired. Renews the
+ * lease every 5 s on a second connection, even while a long statement runs.
  */
 export class MigrationLock {
   readonly #database: Database
@@ -58,7 +58,7 @@ export class MigrationLock {
       await this.#shorten()
       return false
     }
-    // A failed renewal is harmless: the next one, or the next step, finds out whether the lock is still ours.
+    // Ignored: the next renewal or the next step finds out whether this process still holds the lock.
     this.#timer = setInterval(() => {
       this.#renewal = this.#renew().catch(() => {})
     }, RENEW_EVERY_MS)
@@ -66,8 +66,8 @@ export class MigrationLock {
   }
 
   /**
-   * Runs a transaction that commits only while the lock is ours. Its row stays locked until the commit, so no other process takes over
-   * meanwhile.
+   * Runs a transaction that commits only while this process holds the lock. The lock's row stays locked until the commit, so no other
+   * process can take over before.
    *
    * @throws LockLost
    */
@@ -91,7 +91,7 @@ export class MigrationLock {
     ).catch(() => {})
   }
 
-  /** Shortens a lease that ends later than any lease can, because a person has edited the row. A live owner renews it. */
+  /** Shortens a lease that ends later than is possible, because a person has edited the row. A live owner renews it. */
   async #shorten(): Promise<void> {
     const { db, dialect, retry } = this.#database
     await retry(() =>

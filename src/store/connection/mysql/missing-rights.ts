@@ -1,7 +1,7 @@
 import { chainOf, messageOf, propertyOf } from '../../../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../../../errors.ts'
 
-/** MySQL's errors for a statement that the user has no right to execute. */
+/** MySQL's errors if the user has no right to execute a statement. */
 const DENIED: ReadonlySet<unknown> = new Set([
   1044, // to a database
   1142, // to a table
@@ -42,7 +42,7 @@ export function asMigrationFailure(error: unknown, { location }: { readonly loca
   )
 }
 
-/** Those of them that statements of a running node may get. */
+/** Those of these errors that statements of a running node may cause. */
 const DENIED_AT_WORK: ReadonlySet<unknown> = new Set([1044, 1142, 1143])
 
 /** All the rights that a node needs. */

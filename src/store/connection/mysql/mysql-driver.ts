@@ -16,7 +16,7 @@ export class PikoMysqlDialect extends MysqlDialect {
 }
 
 class TellingDriver extends MysqlDriver {
-  /** The server rolls back the transaction of a lost connection. The error that broke the connection is the one to report. */
+  /** Ignores a lost connection, whose transaction the server rolls back. The error that broke the connection is the one to report. */
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
     try {
       await super.rollbackTransaction(connection)

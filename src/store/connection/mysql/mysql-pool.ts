@@ -13,13 +13,13 @@ export interface MysqlOptions {
   readonly user: string
   readonly password: string
   readonly database: string
-  /** The maximum number of connections. Further borrowers wait, first in, first out. */
+  /** The maximum number of connections. If all are in use, borrowers wait, first in, first out. */
   readonly poolSize: number
   /** A connection older than this is replaced at its next use, or closed while idle. 0 or less: never. */
   readonly poolRecycleMs: number
-  /** Limits the TCP connection with its handshake, and each statement that sets up the session. */
+  /** Limits the time to connect, with the handshake, and the time of each statement that sets up the session. */
   readonly connectTimeoutMs: number
-  /** Limits the answer to a statement and the wait for a free connection. 0: no limit. DDL has no limit. */
+  /** Limits the wait for the answer to a statement and for a free connection. 0: no limit. DDL has no limit. */
   readonly statementTimeoutMs: number
   /** `false`: do not use `SKIP LOCKED`. Default: depends on the server's version. */
   readonly skipLocked?: boolean
@@ -45,13 +45,13 @@ interface Opened {
 }
 
 /**
- * A mysql2 pool that hands out a connection only after its session is set up, and replaces one that is too old.
+ * A mysql2 pool that lends a connection only after its session is set up, and replaces one that is too old.
  *
- * The borrower gets the connection only after the set-up has succeeded. In mysql2's `connection` event, a failing `SET` would let the
- * borrower's statement run in the wrong isolation level.
+ * The session is not set up in mysql2's `connection` event: after a failed `SET`, the borrower's statement would run in the wrong isolation
+ * level.
  *
- * An idle connection is pinged first. If a server that answered before is gone, the pool tries again for 2 s, with pauses that double.
- * Nothing has been sent yet, so nothing is repeated.
+ * Pings an idle connection first. If a server that answered before no longer does, retries for 2 s, with pauses that double. This repeats
+ * no statement, because none has been sent yet.
  */
 export class MysqlPool implements KyselyPool {
   readonly #pool: Pool
@@ -97,7 +97,7 @@ export class MysqlPool implements KyselyPool {
     this.#acquire(handOver, FIRST_PAUSE_MS, RECONNECT_MS)
   }
 
-  /** Fails every running and every later statement. Called when the process ends and the server no longer answers. */
+  /** Rejects every running and every later statement. Called when the process ends and the server no longer answers. */
   cut(): void {
     const error = new PikoError('STOPPED', 'the database did not answer in time while the process stopped')
     this.#isCut = error
@@ -105,7 +105,7 @@ export class MysqlPool implements KyselyPool {
     this.#destroyAll(error)
   }
 
-  /** Waits at most 5 s for running statements, then fails them and cuts their connections. */
+  /** Waits at most 5 s for running statements, then rejects them and cuts their connections. */
   end(callback: (error: unknown) => void): void {
     if (this.#isCut) {
       this.#pool.end(() => {})
@@ -146,7 +146,7 @@ export class MysqlPool implements KyselyPool {
       const now = performance.now()
       if (poolRecycleMs > 0 && now - opened.bornAt > poolRecycleMs) {
         this.#opened.delete(connection)
-        // With `gracefulEnd` this removes the connection from the pool and says goodbye to the server.
+        // With `gracefulEnd` this removes the connection from the pool and closes it properly on the server.
         connection.end()
         again()
       } else if (now - opened.timed.usedAt <= TRUSTED_MS) callback(null, opened.timed)
@@ -219,7 +219,7 @@ export class MysqlPool implements KyselyPool {
 function poolOptions(options: MysqlOptions): PoolOptions {
   return {
     ...withPeerName(connectionOptions(options)),
-    // For LOAD DATA of rows in memory. mysql2 sends no file unless a statement brings its content, see timed-connection.ts.
+    // For LOAD DATA of rows in memory. mysql2 sends a file only if the statement provides its content, see timed-connection.ts.
     flags: ['LOCAL_FILES'],
     connectionLimit: options.poolSize,
     // mysql2 closes idle connections only if `maxIdle` is below `connectionLimit`.

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, PikoError, toError } from '../../../errors.ts'
 
-/** The connection options that a DSN's parameters ask for, as plain data that can be sent to a thread. */
+/** The connection options from a DSN's parameters, as plain data that can be sent to a thread. */
 export interface ConnectionParams {
   readonly socketPath?: string
   /** Undefined: no TLS. */
@@ -10,9 +10,9 @@ export interface ConnectionParams {
 }
 
 export interface TlsChecks {
-  /** The authorities' certificates as PEM. Undefined: the authorities that Node.js trusts. */
+  /** Certificates of the trusted authorities, as PEM. Undefined: the authorities that Node.js trusts. */
   readonly ca?: string
-  /** Checks that the certificate is in date and signed by a known authority. */
+  /** Checks that the certificate has not expired and is signed by a known authority. */
   readonly rejectUnauthorized: boolean
   /** Checks that the certificate is for the host of the DSN. */
   readonly verifyIdentity: boolean
@@ -46,7 +46,7 @@ export function connectionParams(params: Params, verifyHost = true): ConnectionP
   }
 }
 
-/** The warning about checks of the server's certificate that are off. Undefined if all are on, or without TLS. */
+/** A warning that names the checks of the server's certificate that are off. Undefined if all are on, or without TLS. */
 export function uncheckedTls(params: Params, verifyHost?: boolean): string | undefined {
   const { ssl, socketPath } = connectionParams(params, verifyHost)
   if (!ssl || (ssl.rejectUnauthorized && (ssl.verifyIdentity || socketPath !== undefined))) return undefined
@@ -166,7 +166,7 @@ const ABOUT_CERTIFICATES: readonly (readonly [RegExp, string])[] = [
   [/insecure transport/i, 'the server accepts only TLS connections: add ssl=true or ssl_ca to the DSN'],
 ]
 
-/** The advice for a connection that failed at TLS. Undefined if it failed elsewhere. */
+/** The advice for a connection that failed because of TLS. Undefined if it failed for another reason. */
 export function tlsAdvice(error: unknown): string | undefined {
   const { message, code } = error as { readonly message?: unknown; readonly code?: unknown }
   const [, known] = ABOUT_CERTIFICATES.find(([pattern]) => pattern.test(String(message))) ?? []

@@ -20,7 +20,7 @@ export function featuresOf(version: string, location: string): ServerFeatures {
   const isFrom = ([fromMajor, fromMinor]: readonly [number, number]): boolean =>
     major > fromMajor || (major === fromMajor && minor >= fromMinor)
   if (isFrom(OLDEST[flavour])) {
-    // TiDB reports itself as MySQL 8.0 but lacks SKIP LOCKED.
+    // TiDB reports the version MySQL 8.0 but does not have SKIP LOCKED.
     return { skipsLocked: isFrom(SKIPS_LOCKED[flavour]) && !/tidb/i.test(version) }
   }
   throw new PikoError(

@@ -9,7 +9,7 @@ import { localFileOf } from './local-file.ts'
 import { assertFits } from '../packet-size.ts'
 import { TransactionWatch } from './transaction-watch.ts'
 
-/** Statements that change the schema. On a large table they have no time limit. */
+/** Statements that change the schema. They have no time limit, because the table may be large. */
 const DDL = /^\s*(?:alter|create|drop|rename|truncate|optimize|analyze)\b/i
 
 /** Properties of the server, known after the first connection. */
@@ -23,15 +23,15 @@ export interface ServerLimits {
 type Answer = Parameters<NonNullable<Parameters<KyselyConnection['query']>[2]>>
 
 /**
- * A connection whose statements are answered in time or fail. Otherwise a server that never answers would block the caller forever. On a
- * timeout the connection is cut, so the server rolls back.
+ * A connection with a time limit for each statement, since a server that never answers would block the caller forever. On a timeout, cuts
+ * the connection, so the server rolls back.
  */
 export class TimedConnection implements KyselyConnection {
   readonly #connection: PoolConnection
   readonly #timeoutMs: number
   readonly #maxBytes: () => number
   readonly #watch: TransactionWatch
-  /** This connection can't be used again; the next borrower gets another one. */
+  /** Whether the connection can't be used again. Then the next borrower gets another one. */
   #isSpent = false
   #usedAt = performance.now()
 
@@ -77,7 +77,7 @@ export class TimedConnection implements KyselyConnection {
     const statement: QueryOptions = {
       sql: text,
       ...(values !== undefined && { values }),
-      // The path that the server asks for is ignored: it gets the rows of this statement, and nothing without them.
+      // Ignores the path that the server requests. The server gets the rows of this statement; if there are none, it gets nothing.
       ...(file && { infileStreamFactory: () => Readable.from(file.chunks, { highWaterMark: 2 }) }),
     }
     return this.#connection.query(statement, (error: unknown, result: unknown) => {

@@ -6,11 +6,11 @@ const LOCK_WAIT_TIMEOUT = 1205
 
 /**
  * Tracks whether the server has rolled back a connection's transaction. After a deadlock, or a conflict with another member of a cluster,
- * each later statement would commit alone, and COMMIT would return ok. So only a rollback is sent from then on.
+ * each later statement would commit alone, and COMMIT would succeed. So from then on only a rollback is sent.
  */
 export class TransactionWatch {
   readonly #rollsBackOnTimeout: () => boolean
-  /** Whether the server's transaction flags can be trusted. A proxy in between may send none, or always the same. */
+  /** Whether the server's transaction flags can be trusted. A proxy may send none, or always the same. */
   #isTrusted = false
   #isInside = false
   /** Whether the server's flags show this transaction as open. */
@@ -21,7 +21,7 @@ export class TransactionWatch {
     this.#rollsBackOnTimeout = rollsBackOnTimeout
   }
 
-  /** The session is set up, with autocommit on and no open transaction. The flags are trusted only if the answer says so. */
+  /** Called when the session is set up. The flags are trusted if this answer shows autocommit and no open transaction. */
   begun(answer: unknown): void {
     const status = statusOf(answer) ?? 0
     this.#isTrusted = (status & AUTOCOMMIT) !== 0 && (status & IN_TRANSACTION) === 0
@@ -77,7 +77,7 @@ export class TransactionWatch {
 const IN_TRANSACTION = 1
 const AUTOCOMMIT = 2
 
-/** Known only for statements that change rows; the driver does not return it for a result of rows. */
+/** The server's flags. Known only for statements that change rows: the driver does not return them with a result of rows. */
 function statusOf(answer: unknown): number | undefined {
   const header: unknown = Array.isArray(answer) ? answer.at(-1) : answer
   if (typeof header !== 'object' || header === null || !('affectedRows' in header)) return undefined

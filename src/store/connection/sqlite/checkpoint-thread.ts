@@ -1,11 +1,11 @@
-// Entry point of the worker thread that checkpointer.ts starts. Node strips its types, so it imports only modules that allow this.
+// Entry point of the worker thread that checkpointer.ts starts. Node strips the types, so it imports only modules that allow this.
 import { workerData } from 'node:worker_threads'
 import { nodeSqlite } from '../../../sql/node-sqlite.ts'
 import { lostFile, type OpenedFile } from './sqlite-files.ts'
 
 export interface CheckpointRequest {
   readonly path: string
-  /** The files that the path led to when the store was opened. */
+  /** The files to which the path led when the store was opened. */
   readonly files: readonly OpenedFile[]
 }
 

@@ -1,5 +1,5 @@
 import { startThread } from '../../../thread-module.ts'
-// Not an inline `type` import: that would leave an import statement without names, which runs the thread's code here.
+// An inline `type` import would leave an import statement without names, which would run the thread's code here.
 import type { CheckpointRequest } from './checkpoint-thread.ts'
 import { openedFiles } from './sqlite-files.ts'
 
@@ -7,8 +7,8 @@ import { openedFiles } from './sqlite-files.ts'
 export type Checkpoint = (path: string) => Promise<void>
 
 /**
- * Keeps the checkpoints of large commits off the event loop. After a commit that makes the log longer than 1,000 pages, SQLite copies the
- * whole log into the database. After 100,000 rows that takes longer than the commit itself.
+ * Runs the checkpoints of large commits in a thread, because they would block the event loop. After a commit that makes the log longer than
+ * 1,000 pages, SQLite copies the whole log into the database. With 100,000 rows, that takes longer than the commit itself.
  *
  * While a thread runs the checkpoint, this connection's own checkpoints are off. They are on again afterwards, even if the thread failed.
  */
@@ -43,7 +43,7 @@ export class Checkpointer {
     try {
       this.#setAutomatic(true)
     } catch {
-      // The connection was closed meanwhile, so it has no more checkpoints.
+      // The connection has been closed, so it has no more checkpoints.
       return
     }
   }
@@ -63,7 +63,7 @@ export class Checkpointer {
   async #run(): Promise<void> {
     do {
       this.#isAskedAgain = false
-      // Later commits meet the same fault, such as a full disk, and report it.
+      // Later commits find the same fault, such as a full disk, and report it.
       await this.#checkpoint(this.#path).catch(() => {})
     } while (this.#isAskedAgain)
   }

@@ -10,7 +10,7 @@ const SQLITE_BUSY = 5
  */
 export const BUSY_TIMEOUT_MS = 5
 
-/** The longest wait of a statement, or of the begin of a transaction, for another process's write. */
+/** The longest wait of a statement, or of a transaction that begins, for another process's write. */
 const MAX_LOCKED_MS = 10_000
 const FIRST_PAUSE_MS = 5
 const MAX_PAUSE_MS = 100
@@ -22,8 +22,8 @@ export interface ConnectionLine {
 }
 
 /**
- * Repeats statements while another process holds the write lock of the file. Only one of the waiting statements tries again, since each
- * try blocks the event loop for some milliseconds. The others follow when it has succeeded or given up.
+ * Repeats statements while another process holds the write lock of the file. Only one of the waiting statements retries, since each try
+ * blocks the event loop for some milliseconds. The others follow when it has succeeded or given up.
  */
 export class LockWait {
   readonly #path: string
@@ -73,7 +73,7 @@ export class LockWait {
         const waitedMs = performance.now() - since
         if (waitedMs >= this.#maxMs) throw this.#locked(error, Math.round(waitedMs))
       }
-      // The pause is random, so that waiting processes do not stay in step.
+      // The pause is random, so that waiting processes do not all retry at the same time.
       await this.#away(sleep(pauseMs * (0.5 + Math.random() / 2)))
     }
   }

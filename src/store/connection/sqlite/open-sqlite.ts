@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 import { SQLITE_CRC32 } from '../../../sql/row-checksum.ts'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-// A separate `import type`: with inline types the import would remain and load the module, which prints its warning.
+// A separate `import type`, because an import with inline types would load the module, which prints a warning.
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import type { SqliteDatabase, SqliteStatement } from 'kysely'
 import { propertyOf } from '../../../errors-read.ts'
@@ -29,7 +29,7 @@ export function openSqlite(path: string): SqliteDatabase {
   const database = new (nodeSqlite().DatabaseSync)(path)
   database.function(SQLITE_CRC32, { deterministic: true }, (text) => crc32(String(text)))
   try {
-    // Set first, so that the switch to WAL waits too when several processes create the file at the same time.
+    // Set first, so that the switch to WAL also waits if several processes create the file at the same time.
     database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
     database.exec('PRAGMA journal_mode = WAL')
     database.exec('PRAGMA synchronous = NORMAL')
@@ -68,7 +68,7 @@ class CachingDatabase implements SqliteDatabase {
   }
 }
 
-/** Throws if the text has more than one statement. SQLite prepares the first and ignores the others. */
+/** Throws if the text has more than one statement, because SQLite would prepare the first and ignore the others. */
 function wholly(statement: StatementSync, text: string): StatementSync {
   const first = statement.sourceSQL
   const rest = text.slice(text.indexOf(first) + first.length)
@@ -131,8 +131,8 @@ class BoundStatement implements SqliteStatement {
   }
 
   /**
-   * Turns a row's array into an object. Objects that `node:sqlite` makes itself are dictionaries, twice as slow to make and read. Column
-   * names are read again for each result, since SQLite prepares a statement again after a schema change.
+   * Turns a row's array into an object. Objects that `node:sqlite` creates itself are twice as slow to create and read. Reads the column
+   * names for each result, since SQLite prepares a statement again after a schema change.
    */
   #toObject(): (row: unknown) => Record<string, unknown> {
     const names = this.#statement.columns().map(({ name }) => name)

@@ -19,7 +19,7 @@ import { openSqlite } from './open-sqlite.ts'
 import { unwritableError } from './sqlite-advice.ts'
 import { SqliteTurn } from './sqlite-turn.ts'
 
-/** The commit of a transaction that changed at least this many rows, or took at least this long, leaves the checkpoint to a thread. */
+/** If a transaction changed at least this many rows, or took at least this long, a thread runs the checkpoint after its commit. */
 const LARGE_ROWS = 20_000
 const LONG_MS = 500
 /** The length of the log, in pages, at which a commit runs a checkpoint. SQLite's own default. */
@@ -27,7 +27,7 @@ const CHECKPOINT_PAGES = 1_000
 
 /**
  * Kysely's SQLite dialect for `node:sqlite`. It has one connection, which Kysely gives to one query or transaction at a time. Every
- * transaction begins as `IMMEDIATE` and so takes the write lock first. It can't fail midway because another process wrote in between.
+ * transaction begins as `IMMEDIATE` and so takes the write lock first. Otherwise it could fail later because another process wrote first.
  */
 export class NodeSqliteDialect extends SqliteDialect {
   readonly #config: SqliteDialectConfig
@@ -42,7 +42,7 @@ export class NodeSqliteDialect extends SqliteDialect {
     this.#config = config
     this.#path = path
     const pragma = (value = ''): unknown[] => opened?.prepare(`PRAGMA wal_autocheckpoint${value}`).all([]) ?? []
-    // The user may have set another limit than Piko's.
+    // The user may have set another value than Piko's.
     let pages = CHECKPOINT_PAGES
     const setAutomatic = (isAutomatic: boolean): void => {
       const current = (pragma()[0] as { wal_autocheckpoint: number } | undefined)?.wal_autocheckpoint ?? pages
@@ -61,7 +61,7 @@ export class NodeSqliteDialect extends SqliteDialect {
   }
 }
 
-/** Kysely's own line for the connection can't be left while a statement waits for another process. The driver has its own. */
+/** Turns off Kysely's own queue for the connection, which a waiting statement can't leave. The driver has a queue of its own. */
 class OwnLineAdapter extends SqliteAdapter {
   override get supportsMultipleConnections(): boolean {
     return true
@@ -72,7 +72,7 @@ class ImmediateDriver extends SqliteDriver {
   readonly #path: string
   readonly #turn: SqliteTurn
   readonly #checkpointer: Checkpointer | undefined
-  /** The line for the one connection. */
+  /** The queue of callers for the one connection. */
   readonly #line = new Semaphore(1)
   readonly #lockWait: LockWait
   #connection: TurnConnection | undefined
@@ -112,7 +112,7 @@ class ImmediateDriver extends SqliteDriver {
   }
 
   async #begin(connection: DatabaseConnection): Promise<void> {
-    // The turn comes before the transaction takes the write lock.
+    // Lets the event loop turn before the transaction takes the write lock.
     if (loopTurn.isDue(false)) await loopTurn.next()
     this.#giveBack = await this.#turn.take()
     this.#setOwn(true)
@@ -148,8 +148,8 @@ class ImmediateDriver extends SqliteDriver {
   }
 
   /**
-   * A thread costs more than the checkpoint of a small transaction. On a busy machine a small transaction is slow, but rarely this
-   * slow.
+   * Whether a thread should run the checkpoint. For a small transaction, the thread would cost more than the checkpoint. On a busy machine,
+   * a small transaction may be slow, but rarely this slow.
    */
   get #isLarge(): boolean {
     return (this.#connection?.changed ?? 0) >= LARGE_ROWS || performance.now() - this.#begunAt >= LONG_MS
@@ -168,8 +168,8 @@ class ImmediateDriver extends SqliteDriver {
 }
 
 /**
- * Makes a single write wait for the transaction of another connection of this process, and every statement for a due turn of the event
- * loop.
+ * Makes a single write wait for the transaction of another connection of this process. Makes every statement wait if a turn of the event
+ * loop is due.
  */
 class TurnConnection implements DatabaseConnection {
   /** Whether a transaction is open on this connection. */
@@ -223,7 +223,7 @@ class TurnConnection implements DatabaseConnection {
 /** A SELECT never writes. */
 const SELECT = /^\s*select\b/i
 
-/** A statement with RETURNING has rows in place of a number. */
+/** The number of changed rows. A statement with RETURNING has rows instead of this number. */
 function changedRows({ sql }: CompiledQuery, { numAffectedRows, rows }: QueryResult<unknown>): number {
   if (numAffectedRows !== undefined) return Number(numAffectedRows)
   return rows.length > 0 && /\breturning\b/i.test(sql.slice(-100)) ? rows.length : 0

@@ -11,7 +11,7 @@ export interface OpenedFile {
 
 /**
  * The files of an open database: its own, then those of its log that exist. SQLite deletes none of them before the last connection closes.
- * Call this after SQLite has read from the file, since opening it for writing may copy it, as overlayfs does.
+ * Call this after SQLite has read from the file: some file systems, such as overlayfs, copy a file when it is opened for writing.
  *
  * Uses the given path of the database, so that a change of its link is noticed. The log is next to the real file.
  */
@@ -24,7 +24,7 @@ export function openedFiles(path: string): OpenedFile[] {
   })
 }
 
-/** The first file whose path no longer leads to it, and what happened to it. Undefined if all are there. */
+/** The first file whose path no longer leads to it, and what happened to it. Undefined if no file is lost. */
 export function lostFile(files: readonly OpenedFile[]): { readonly path: string; readonly how: string } | undefined {
   for (const { path, dev, ino } of files) {
     const found = look(path)

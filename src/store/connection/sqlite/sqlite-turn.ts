@@ -1,14 +1,14 @@
 import { resolve } from 'node:path'
 
 /**
- * The longest time that a caller waits for one holder, which by then most likely waits for this caller. SQLite then reports "database is
- * locked".
+ * The longest time that a caller waits for one holder. After this time, the holder is probably waiting for this caller. Then SQLite reports
+ * "database is locked".
  */
 const MAX_HELD_MS = 5_000
 
 /**
- * The turn to write to a file, shared by all connections of this process. SQLite would make a second writer block the event loop, which the
- * first writer needs to finish.
+ * The turn to write to a file, shared by all connections of this process. Without it, a second writer would block the event loop in SQLite,
+ * and the first writer needs the event loop to finish.
  */
 export class SqliteTurn {
   static readonly #byPath = new Map<string, SqliteTurn>()
@@ -40,7 +40,7 @@ export class SqliteTurn {
     }
   }
 
-  /** Passes the turn directly to the caller that waits longest, so that no other takes it in between. */
+  /** Passes the turn directly to the caller that has waited longest, so that no other caller takes it in between. */
   #passOn(): void {
     const [next] = this.#waiting
     this.#takenAt = next ? performance.now() : undefined
