@@ -6,7 +6,7 @@ import { uncheckedTls } from './connection/mysql/mysql-tls.ts'
 /** The database that the settings name: `[mysql] dsn` if set, otherwise the file `[sqlite] path`. */
 export function databaseOptions({ mysql, sqlite, piko }: Settings): OpenOptions {
   const defaultMs = piko.transactionTimeoutMs
-  // The heartbeat can't write to the file meanwhile. It renews three times in a lease, so at least a sixth of the lease remains.
+  // The heartbeat can't write to the file during a transaction. It renews three times in a lease, so at least a sixth of the lease remains.
   if (mysql.dsn === '') return { sqlitePath: sqlite.path, transactions: { defaultMs, maxMs: piko.leaseMs / 2 } }
   const { dsn, ...options } = mysql
   return { mysql: { ...parseDsn(dsn), ...options }, transactions: { defaultMs, maxMs: Infinity } }

@@ -72,7 +72,7 @@ export interface Store {
   ) => Promise<T>
   /** See `enqueueIn`. */
   readonly enqueueIn: (trx: EnqueueTransaction, requests: readonly NewRun[]) => Promise<number[]>
-  /** Brings the schema up to date, or checks that it is. */
+  /** Migrates the schema to the latest version, or checks that it has this version. */
   prepare(autoMigrate: boolean): Promise<void>
   /** Makes one round trip to the database. */
   ping(): Promise<void>

@@ -23,14 +23,14 @@ export interface JobTable {
   schedule: JsonText
   /** The last schedule from code; `schedule` differs from it if it was overridden. */
   code_schedule: JsonText
-  /** The schedule that gave `next_tick`; differs from `schedule` until the planner has applied an edit. */
+  /** The schedule from which `next_tick` was computed; differs from `schedule` until the planner has applied an edit. */
   planned_schedule: JsonText
   /** `{ start, end, catchUp, parallel }` as JSON, null without windows. */
   windows: JsonText
   is_paused: Generated<number>
   /** The next tick to plan. */
   next_tick: NullableInstant
-  /** When the planner next looks at the job; null: never. */
+  /** When the planner next plans the job; null: never. */
   plan_at: NullableInstant
   /** Start of the first planned window; the unbroken prefix begins here. */
   ledger_start: NullableInstant
@@ -60,7 +60,7 @@ export interface JobConfigTable {
   digest: Generated<string | null>
 }
 
-/** What a node says about the config of one job. Written when it changes. */
+/** What a node reports about the config of one job. Written when it changes. */
 export interface ConfigAckTable {
   job_id: string
   node_id: string
@@ -102,9 +102,9 @@ export interface RunTable {
   rate_key: string | null
   /** The backfill that it belongs to. */
   backfill_id: Generated<number | null>
-  /** Set when a cancel was requested. The run's node then ends the attempt, and the run is not queued again. */
+  /** When a cancel was requested. The run's node then ends the attempt, and the run is not queued again. */
   cancel_requested_at: NullableInstant
-  /** The version of the job's config with which the last attempt ended. */
+  /** The version of the job's config that the last ended attempt used. */
   config_version: Generated<number | null>
 }
 
@@ -148,10 +148,10 @@ export interface WindowTable {
   fence: number | null
   /** The last backfill that it belonged to. */
   backfill_id: Generated<number | null>
-  /** The job and the instant that a waiting window is known to wait for. Null until a node has checked. */
+  /** The job and the instant for which a waiting window waits. Null until a node has checked. */
   wait_job: Generated<string | null>
   wait_at: NullableInstant
-  /** The window's state after a success of its run, if a window that it depends on ran again meanwhile. */
+  /** If a window on which it depends runs again while its run is running: the window's state after the run has succeeded. */
   changed_to: Generated<'waiting' | 'stale' | null>
   updated_at: Instant
 }
@@ -170,7 +170,7 @@ export interface BackfillTable {
   /** Start of the first window and end of the last. */
   from_at: Instant
   to_at: Instant
-  /** Windows are planned up to here, from the end where the backfill began. Null: all are planned. */
+  /** Windows are planned up to here, from the oldest or the newest one. Null: all are planned. */
   cursor_at: NullableInstant
   window_order: BackfillOrder
   only_windows: BackfillOnly
@@ -228,7 +228,7 @@ export interface StepTable {
   /** The name in the form of `exactKey`. */
   name: string
   /**
-   * The fence of the claim that stored the step, and the step's place among the steps of that claim. Both together give the order of all
+   * The fence of the claim that stored the step, and the step's position among the steps of that claim. Together they give the order of all
    * steps.
    */
   fence: number
@@ -239,13 +239,13 @@ export interface StepTable {
   ms: number
   /** The number of calls of its function; for `ctx.until`, across all attempts. */
   tries: number
-  /** When `ctx.until` first looked, if it was not ready then. */
+  /** When `ctx.until` first called its function, if it was not ready then. */
   waiting_since: NullableInstant
-  /** Null while `ctx.until` waits, so that there is no result yet. */
+  /** Null while `ctx.until` waits; then there is no result yet. */
   finished_at: NullableInstant
 }
 
-/** The last progress that a run's handler reported. A row of its own, because the runs are the hot path. */
+/** The last progress that a run's handler reported. In a separate table, because writes to the runs must stay cheap. */
 export interface RunProgressTable {
   run_id: number
   /** The fence of the claim that reported it. */
@@ -282,7 +282,7 @@ export interface BatchSliceTable {
   last_id: number
   id_step: number
   batch_id: number
-  /** The place of the first run's item in the batch, from 0. */
+  /** The position of the first run's item in the batch, from 0. */
   from_item: number
   size: number
   /** 1 until all its runs have ended. The counts are null until then. */
@@ -307,14 +307,14 @@ export interface RateTable {
   rate_key: string
   /** `[[milliseconds since the epoch, count], …]` as JSON, oldest first. */
   starts: string
-  /** None of the starts matters after this. */
+  /** After this instant, none of the starts has an effect. */
   expires_at: Instant
 }
 
 /** A row that a sink's target refused. */
 export interface DeadRowTable {
   id: Generated<number>
-  /** Digest of sink, batch and place: the same row of a later attempt replaces it. */
+  /** Digest of sink, batch and place. So the same row of a later attempt replaces it. */
   row_key: string
   sink: string
   route: string
@@ -325,7 +325,7 @@ export interface DeadRowTable {
   window_start: NullableInstant
   window_end: NullableInstant
   batch_key: string
-  /** The row's place in its batch. */
+  /** The row's position in its batch. */
   place: number
   reason: string
   /** 0 if `content` is only the beginning of the row. */
@@ -334,7 +334,7 @@ export interface DeadRowTable {
   died_at: Instant
 }
 
-/** How many rows of a run a host has stored on its disk, and how many of them are at their target. */
+/** How many rows of a run a host has stored on its disk, and how many of them their target has received. */
 export interface SpillTable {
   run_id: number
   sink: string
@@ -347,7 +347,7 @@ export interface SpillTable {
   changed_at: Instant
 }
 
-/** One version of a value that all nodes share. Versions are only ever added, and old ones deleted. */
+/** One version of a value that all nodes share. A version never changes; old ones are deleted. */
 export interface SharedTable {
   topic: string
   version: number

@@ -11,9 +11,9 @@ export interface MigrationRecord {
   readonly name: string
   /** The direction of its last run. */
   readonly direction: Direction
-  /** The number of statements done in this direction. */
+  /** The number of statements executed in this direction. */
   readonly stepsDone: number
-  /** The next statement began and its result is unknown: it may or may not have executed. */
+  /** Whether the next statement has begun and its result is unknown: it may or may not have executed. */
   readonly isStepOpen: boolean
   /** Undefined while the migration moves up or down. */
   readonly appliedAt: Date | undefined
@@ -29,8 +29,8 @@ interface Row {
 }
 
 /**
- * Reads and writes `piko_migration`, which records the progress of each migration. An applied one has `applied_at`; a removed one has no
- * row.
+ * Reads and writes `piko_migration`, which records the progress of each migration. An applied migration has `applied_at`; a removed one has
+ * no row.
  */
 export class MigrationLog {
   readonly #dialect: Dialect
@@ -55,7 +55,7 @@ export class MigrationLog {
     }))
   }
 
-  /** The instant may be unreadable after an edit by hand. Its presence shows that the migration was applied; the time does not matter. */
+  /** Accepts an instant that a person has made unreadable: any value shows that the migration was applied. */
   #appliedAt(value: Date | string): Date {
     try {
       return this.#dialect.date(value)

@@ -3,7 +3,7 @@ import { PikoError } from '../../errors.ts'
 import type { MigrationFile } from './migration-files.ts'
 import type { Direction, MigrationRecord } from './migration-log.ts'
 
-/** The next work: the statements of one migration from `fromStep` on. */
+/** What to do next: execute the statements of one migration from `fromStep` on. */
 export interface Move {
   readonly file: MigrationFile
   readonly direction: Direction
@@ -12,8 +12,8 @@ export interface Move {
 }
 
 /**
- * Decides the next move. Pure. An interrupted migration is finished first, in its own direction, since no other step may rely on a partial
- * schema.
+ * Decides the next move. An interrupted migration is finished first, in its own direction, since no other one can start from a partial
+ * schema. Pure.
  */
 export function nextMove(
   files: readonly MigrationFile[],
@@ -61,7 +61,7 @@ export function targetVersion(
 /** The highest known version; 0 if there is none. */
 export const latestOf = (files: readonly MigrationFile[]): number => files.at(-1)?.version ?? 0
 
-/** @throws PikoError `SCHEMA_NEWER` if a recorded migration is unknown to this program */
+/** @throws PikoError `SCHEMA_NEWER` if this version of Piko does not know a recorded migration */
 export function refuseUnknown(
   location: string,
   files: readonly MigrationFile[],

@@ -7,8 +7,8 @@ import { type Move, migrationFailed } from './migration-plan.ts'
 import { rightsAdvice, serversAnswer } from '../connection/mysql/missing-rights.ts'
 
 /**
- * MySQL commits DDL implicitly, so a migration proceeds statement by statement and records each one, under the lock. A process that finds
- * the lock held checks again every 100 to 300 ms until there is nothing left to do.
+ * MySQL commits DDL implicitly, so a migration executes and records one statement at a time, under the lock. If another process holds the
+ * lock, checks again every 100 to 300 ms until there is nothing left to do.
  */
 export async function migrateMysql(
   database: Database,
@@ -42,10 +42,10 @@ export async function migrateMysql(
 /**
  * Executes the statements of one migration that are not yet recorded.
  *
- * A statement that changes rows commits together with its record. A DDL statement can't: it is recorded as open before it and as done after
- * it. After a crash or a lost connection in between, the statement may have executed. Only for this one statement, an "already exists" kind
- * of error then means done. A statement that the server refused did not execute (DDL is atomic from MySQL 8.0 and MariaDB 10.6), so its
- * record is closed again.
+ * A statement that changes rows commits together with its record. A DDL statement can't: it is recorded as open before and as done after
+ * it. After a crash or a lost connection in between, it may have executed. Only for this statement, an error such as "already exists" then
+ * means that it is done. A statement that the server refused did not execute (DDL is atomic from MySQL 8.0 and MariaDB 10.6), so it is
+ * recorded as not begun again.
  */
 async function takeSteps(database: Database, log: MigrationLog, lock: MigrationLock, move: Move): Promise<void> {
   const { file, direction, interrupted } = move

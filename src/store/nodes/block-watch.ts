@@ -4,9 +4,9 @@ import { BEATS, DEBUGGED, type HeartbeatMemory } from './heartbeat-memory.ts'
 
 /** What happens to a process whose event loop is blocked. */
 export interface BlockPolicy {
-  /** The node gives up its lease after a block of this length; 0: never. */
+  /** After a block of this length, the node gives up its lease; 0: never. */
   readonly maxMs: number
-  /** The process ends after this further wait; undefined: never. */
+  /** If the event loop is still blocked this much later, the process is ended; undefined: never. */
   readonly endAfterMs: number | undefined
 }
 
@@ -16,14 +16,14 @@ const MAX_LOOK_MS = 1_000
 /** The wait before SIGKILL, since the process may have a handler for the first signal. */
 const KILL_AFTER_MS = 2_000
 
-/** The interval of the loop's beats and of the checks for them, in milliseconds. */
+/** The interval at which the event loop reports that it turns, and at which the thread checks this, in milliseconds. */
 export function lookMs({ maxMs }: BlockPolicy): number {
   return Math.min(MAX_LOOK_MS, Math.max(MIN_LOOK_MS, maxMs / LOOKS))
 }
 
 /**
- * Watches the beats of the main thread's event loop. Measures time by this thread's own checks. So a process that was suspended, with its
- * machine or by a signal, does not look blocked.
+ * Watches whether the main thread's event loop turns. Measures time by counting its own checks, which stop when the process or its machine
+ * is suspended. So a suspended process does not seem blocked.
  */
 export class BlockWatch {
   readonly #name: string
@@ -53,7 +53,7 @@ export class BlockWatch {
     return this.#given.signal
   }
 
-  /** Stops watching, once the event loop has turned. */
+  /** Stops watching as soon as the event loop has turned. */
   leave(): void {
     this.#isLeft = true
   }
@@ -98,12 +98,12 @@ export class BlockWatch {
     this.#isEnding = true
     this.#say('the event loop is still blocked; the process ends itself with SIGABRT ([piko] end_when_blocked)')
     setTimeout(() => process.kill(process.pid, 'SIGKILL'), KILL_AFTER_MS)
-    // Runs after the text, which another thread writes: an unread pipe does not delay this thread.
+    // Waits for the text, which another thread writes, so that an unread pipe does not block this thread.
     setTimeout(() => process.kill(process.pid, 'SIGABRT'), this.#lookMs)
   }
 
   #say(text: string): void {
-    // Nothing can handle an error here.
+    // Ignores errors, since nothing could handle them here.
     write(2, `piko: ${text}\n`, () => undefined)
   }
 }

@@ -1,4 +1,4 @@
-// Entry point of the thread that heartbeats.ts starts. Node strips its types, so it imports only modules that allow this.
+// Entry point of the thread that heartbeats.ts starts. Node strips the types, so it imports only modules that allow this.
 import { parentPort } from 'node:worker_threads'
 import type { Connection, ConnectionOptions } from 'mysql2/promise'
 import { databaseFault, type DatabaseFault } from '../../sql/database-faults.ts'
@@ -13,7 +13,7 @@ import { withPeerName } from '../../sql/tls-stream.ts'
 /** The database of the lease. */
 export type HeartbeatTarget =
   | { readonly mysql: ConnectionOptions }
-  /** `files`: the files that the path led to when the store was opened. */
+  /** `files`: the files to which the path led when the store was opened. */
   | { readonly sqlitePath: string; readonly files: readonly OpenedFile[] }
 
 export interface Heartbeat {
@@ -41,7 +41,7 @@ export type FromThread = { readonly id: string } & (
       readonly fault: DatabaseFault | undefined
     }
   | { readonly kind: 'lost'; readonly why: string }
-  /** The file of the database is gone, so writes no longer reach it. */
+  /** The database's file is no longer at its path, so everything written would be lost. */
   | { readonly kind: 'gone'; readonly path: string; readonly how: string }
 )
 
@@ -65,7 +65,7 @@ class MysqlRenewer implements Renewer {
   readonly #createConnection: CreateConnection
   #connection: Connection | undefined
 
-  /** Loads the driver only if needed, since it costs more than the rest of the thread. */
+  /** Loads the driver only if needed, since loading it costs more than the rest of the thread. */
   static async load(options: ConnectionOptions): Promise<MysqlRenewer> {
     const { createConnection } = await import('mysql2/promise')
     return new MysqlRenewer(options, createConnection)
@@ -97,7 +97,7 @@ class MysqlRenewer implements Renewer {
   async #connect(timeout: number): Promise<Connection> {
     const connectTimeout = Math.min(timeout, this.#options.connectTimeout ?? timeout)
     const connection = await this.#createConnection(withPeerName({ ...this.#options, connectTimeout }))
-    // An error between two statements would end the process without a listener.
+    // Without a listener, an error between two statements would end the process.
     connection.on('error', () => this.close())
     try {
       for (const sql of MYSQL_SESSION) await connection.query({ sql, timeout })
@@ -146,7 +146,7 @@ class SqliteRenewer implements Renewer {
 }
 
 const kept = new Map<string, AbortController>()
-/** Includes the watches of lost leases, until their nodes are dropped. */
+/** The watches by node, including those of nodes with a lost lease until they are dropped. */
 const watches = new Map<string, BlockWatch>()
 
 async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSignal): Promise<void> {
@@ -164,7 +164,7 @@ async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSigna
     while (!dropped.aborted) {
       if (watch.given.aborted) return lose('the event loop was blocked for longer than [piko] max_block')
       if (isOverdue(memory)) return lose('a run is past its timeout and the event loop is blocked')
-      // Checks before it opens a connection, which would create a new file.
+      // Checks first, because opening a connection would create a new file.
       const gone = 'mysql' in target ? undefined : lostFile(target.files)
       if (gone) return giveUp({ id, kind: 'gone', ...gone })
       const sentAt = process.hrtime.bigint()
@@ -215,7 +215,7 @@ parentPort?.on('message', (message: ToThread) => {
   void keep(message.heartbeat, watch, dropped.signal)
 })
 
-/** A node that stops no longer beats: whoever went on watching would take its event loop for blocked, and end the process. */
+/** Stops watching a node that stops. It no longer reports that its event loop turns, so the watch would end the process. */
 function drop(id: string): void {
   watches.get(id)?.close()
   watches.delete(id)

@@ -4,7 +4,7 @@ import { type PikoError, toError } from '../../errors.ts'
 import { startThread } from '../../thread-module.ts'
 import { databaseGone } from '../connection/sqlite/database-gone.ts'
 import { DEFAULT_SQLITE_PATH, type OpenOptions } from '../connection/database.ts'
-// Not an inline `type` import: that would leave an import statement without names, which runs the thread's code here.
+// An inline `type` import would leave an import statement without names, which would run the thread's code here.
 import type { FromThread, Heartbeat, HeartbeatTarget, ToThread } from './heartbeat-thread.ts'
 import { withMissingRight } from '../connection/mysql/missing-rights.ts'
 import { connectionOptions } from '../connection/mysql/mysql-pool.ts'
@@ -13,11 +13,11 @@ import type { OpenedFile } from '../connection/sqlite/sqlite-files.ts'
 export interface HeartbeatListener {
   onRenewed(): void
   onFailed(error: Error, retryInMs: number, fault: DatabaseFault | undefined): void
-  /** Another node may hold the lease. The lease is not renewed any more. */
+  /** Called if the lease is lost. It is no longer renewed. */
   onLost(why: string): void
-  /** The database's file is no longer at its path. The lease is not renewed any more. */
+  /** Called if the database's file is no longer at its path. The lease is no longer renewed. */
   onGone(error: PikoError): void
-  /** The thread has ended. The lease is not renewed any more. */
+  /** Called if the thread has ended. The lease is no longer renewed. */
   onCrashed(error: Error): void
 }
 
@@ -27,7 +27,7 @@ interface Kept {
   readonly database: string
 }
 
-/** An idle thread waits this long for the next app of the process. */
+/** How long an idle thread waits for the next app of the process, in milliseconds. */
 const LINGER_MS = 1_000
 
 /**
@@ -38,7 +38,7 @@ class HeartbeatThread {
   static #current: HeartbeatThread | undefined
   readonly #worker: Worker
   readonly #listeners = new Map<string, Kept>()
-  // Nodes that wait for their first renewal; the process stays alive for them.
+  // Nodes that wait for their first renewal. They keep the process alive.
   readonly #unheard = new Set<string>()
   #linger: NodeJS.Timeout | undefined
 

@@ -13,15 +13,15 @@ export interface LockHolding {
 
 /** Limits for the leases of a lock. */
 export interface LeaseLimits {
-  /** No real holder has written a lease that ends later than this from now. */
+  /** The longest lease that a holder can write. If one ends later, a person has edited the row, or the clock has changed. */
   readonly maxMs: number
   /** The remaining time to which such a lease is shortened. */
   readonly shortenedMs: number
 }
 
 /**
- * Leased locks. An owner takes a lock by compare-and-set on the database's clock and renews it. The fence increases when the owner changes,
- * never on renewal, so renewals can't make a healthy owner look stale.
+ * Locks with leases. An owner takes a lock by compare-and-set on the database's clock, and renews it. The fence increases only when the
+ * owner changes, so an owner can use the same fence after a renewal.
  */
 export class LockStore {
   readonly #database: Database
@@ -32,7 +32,7 @@ export class LockStore {
 
   /**
    * Takes a free or expired lock. Returns its fence, or undefined if another owner holds it. Reports and shortens a lease that ends later
-   * than any lease can. Otherwise an edited row would keep a dead owner's lock forever.
+   * than is possible. Otherwise a dead owner could keep a lock whose row was edited forever.
    */
   async acquire(
     name: string,
@@ -82,7 +82,7 @@ export class LockStore {
     broken.report(new OddLease(dialect, 'piko_lock', { name, expires_at }, terms))
   }
 
-  /** Returns false if the lock was lost meanwhile. */
+  /** Returns false if the lock is lost. */
   async renew(name: string, owner: string, fence: number, ttlMs: number): Promise<boolean> {
     const { db, dialect } = this.#database
     const { numUpdatedRows } = await this.#database.retry(() =>

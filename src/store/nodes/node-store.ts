@@ -25,7 +25,7 @@ export interface NodeStatus extends NodeRow {
   readonly isLive: boolean
 }
 
-/** A resource of a node, with figures that are some seconds old at most. */
+/** A resource of a node, with figures that are a few seconds old at most. */
 export interface ResourceStatus extends Omit<ResourceStats, 'size'> {
   readonly nodeId: string
   readonly host: string
@@ -68,7 +68,7 @@ export class NodeStore {
     )
   }
 
-  /** The statement that renews a lease. It changes no row if the lease has expired or was taken away. */
+  /** The statement that renews a lease. It changes no row if the lease has expired or the node's row was removed. */
   renewal(nodeId: string, leaseMs: number): { sql: string; parameters: (string | number)[] } {
     const { db, dialect } = this.#database
     const { sql, parameters } = db
@@ -101,7 +101,7 @@ export class NodeStore {
     )
   }
 
-  /** The resources of the live nodes, oldest node first. Leaves out what a person has made unreadable. */
+  /** The resources of the live nodes, oldest node first. Leaves out entries that a person has made unreadable. */
   async resources(): Promise<ResourceStatus[]> {
     const { db, dialect } = this.#database
     const rows = await db
@@ -131,7 +131,7 @@ export class NodeStore {
   }
 
   /**
-   * Shortens and reports leases that end later than any lease can, so that the runs of a dead node are recovered. A live node renews its
+   * Shortens and reports leases that end later than is possible, so that the runs of a dead node are recovered. A live node renews its
    * lease in time.
    */
   async shortenOdd(): Promise<void> {

@@ -3,8 +3,8 @@ import type { Dialect } from '../connection/dialect.ts'
 import { BrokenRow } from '../values/broken-row.ts'
 
 /**
- * A lease that ends later than any lease can, because a person has edited the row or the database's clock was far ahead. A live owner
- * renews it; otherwise it now ends like any other.
+ * A lease that ended later than is possible, because a person has edited the row or the database's clock was far ahead. Piko has shortened
+ * it: a live owner renews it, otherwise it expires.
  */
 export class OddLease extends BrokenRow {
   /** @param remedy SQL that ends the lease immediately */

@@ -8,7 +8,7 @@ export interface JobTableTable {
   layout: string
 }
 
-/** The rows that a fenced table had of a window when its claim ended it. */
+/** The rows of a window in a fenced table at the moment when a claim ended the window. */
 export interface WindowRowsTable {
   job_id: string
   table_name: string

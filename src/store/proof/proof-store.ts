@@ -14,7 +14,7 @@ import type { WindowState } from '../tables.ts'
 import { exactId } from '../values/exact-key.ts'
 import { startRanges } from '../windows/window-ranges.ts'
 
-/** A row of the ledger as it is, whatever a person has written into it. */
+/** A row of the ledger, read even if a person has written wrong values into it. */
 export interface ProofWindow {
   readonly id: number
   /** Undefined if the row has no readable instant. */
@@ -29,7 +29,7 @@ export interface ProofWindow {
 
 /** A window whose row does not match its run. */
 export interface SuspectWindow extends ProofWindow {
-  /** Undefined if there is no such run any more. */
+  /** Undefined if the run no longer exists. */
   readonly run:
     | {
         readonly id: number
@@ -52,7 +52,7 @@ export interface RowGroup {
   readonly checksum: number | undefined
 }
 
-/** What was recorded when a window ended. */
+/** The rows of a table that were recorded when a window ended. */
 export interface RecordedRows {
   readonly fence: number
   /** Undefined if the rows could not be counted. */
@@ -65,7 +65,7 @@ export interface TimeRange {
   readonly to: Date
 }
 
-/** Reads what a proof compares. Each call reads a bounded part. */
+/** Reads the data that a proof compares. Each call reads a limited part. */
 export class ProofStore {
   readonly #database: Database
 
@@ -107,8 +107,8 @@ export class ProofStore {
   }
 
   /**
-   * The windows whose rows do not match their runs: a success without the claim that ended it, or with other bounds than its run has; a
-   * window that did not succeed though its run did. A run that the retention has deleted can't disagree.
+   * The windows whose rows do not match their runs: a succeeded window without the claim that ended it, or with other bounds than its run;
+   * or a window that did not succeed although its run did. If the retention has deleted the run, the window matches.
    */
   async suspects(jobId: string, { from, to }: TimeRange, limit: number): Promise<SuspectWindow[]> {
     const { db, dialect } = this.#database
@@ -160,7 +160,7 @@ export class ProofStore {
     return rows.map(windowOf)
   }
 
-  /** The window that starts last before an instant. */
+  /** The last window that starts before an instant. */
   async before(jobId: string, instant: Date): Promise<ProofWindow | undefined> {
     const row = await this.#windows(jobId)
       .where('w.start_at', '<', this.#database.dialect.instant(instant))
@@ -197,7 +197,7 @@ export class ProofStore {
     )
   }
 
-  /** The rows that the batches of each window's last claim have, by the milliseconds of their windows' starts. */
+  /** How many rows the batches of each window's last claim wrote, by the milliseconds of the windows' starts. */
   async fences({ name }: FencedTable, { from, to }: TimeRange): Promise<Map<number, RecordedRows>> {
     const { sql: database, dialect } = this.#database
     const [table = name, schema] = name.split('.').reverse()
@@ -215,13 +215,13 @@ export class ProofStore {
         }),
       )
     } catch (error) {
-      // A table that only older versions have written has no fences beside it.
+      // If only older versions of Piko have written the table, no table of fences exists.
       if (databaseFault(error) !== 'programming') throw error
       return new Map()
     }
   }
 
-  /** Counts the rows of a table by window and fence. Reads the index that begins with these columns. */
+  /** Counts the rows of a table by window and fence, with the index that begins with these columns. */
   async groups(table: FencedTable, { from, to }: TimeRange): Promise<RowGroup[]> {
     const { window, fence, name } = this.#names(table)
     const sum = table.checksum ? `, ${checksumSql(this.#database.dialect.name, table.columns)} AS c` : ''

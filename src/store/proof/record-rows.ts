@@ -21,7 +21,7 @@ interface Written extends TableRows {
   readonly window: Window
 }
 
-/** Stores how many rows succeeded claims have in fenced tables. Part of the transaction that ends their windows. */
+/** Stores how many rows each succeeded claim wrote to fenced tables, in the transaction that ends the claim's window. */
 export async function recordRows(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -45,7 +45,7 @@ export async function recordRows(
   }
 }
 
-/** Layouts that a transaction before this one has stored, by job and table. Each open database has its own dialect. */
+/** Layouts that earlier transactions have stored, by job and table. The dialect is the key, since each open database has its own. */
 const stored = new WeakMap<Dialect, Map<string, string>>()
 
 async function recordTables(trx: Transaction<Tables>, dialect: Dialect, written: readonly Written[]): Promise<void> {
@@ -71,7 +71,7 @@ async function recordTables(trx: Transaction<Tables>, dialect: Dialect, written:
   const layouts = new Map(rows.map(({ job_id, table_name, layout }) => [`${job_id}\n${table_name}`, layout]))
   for (const [key, { jobId, name, layout }] of unknown) {
     const before = layouts.get(key)
-    // Remembered only once it is certain that it was committed.
+    // Remembered only when another transaction has read it, so that it is certainly committed.
     if (before === layout) known.set(key, layout)
     else if (before === undefined) {
       const insert = trx.insertInto('piko_job_table').values({ job_id: jobId, table_name: name, layout })

@@ -19,9 +19,9 @@ export interface CancelFilter {
 }
 
 export interface CancelResult {
-  /** Queued runs that are now cancelled. */
+  /** The number of queued runs that are now cancelled. */
   readonly cancelled: number
-  /** Running runs whose nodes end them within two seconds. */
+  /** The number of running runs, which their nodes end within two seconds. */
   readonly requested: number
 }
 
@@ -32,8 +32,8 @@ const BATCH = 500
 const LARGEST_ASK = 10_000
 
 /**
- * Requests the end of runs. A queued run ends immediately, with its window. A running one gets a mark that its node finds, and that
- * prevents it from being queued again, whatever the result of the attempt.
+ * Cancels runs. A queued run ends immediately, with its window. A running one gets a mark for its node, and is not queued again, whatever
+ * the result of the attempt.
  *
  * Order of locks: runs by id, then windows. A claim that commits first makes the run running; a later claim does not find it in the queue.
  */
@@ -44,7 +44,7 @@ export class CancelStore {
     this.#database = database
   }
 
-  /** Leaves runs as they are if they have ended, are unknown, or were queued after the call. */
+  /** Ignores runs that have ended, are unknown, or were queued after the call. */
   async request(filter: CancelFilter, onRefused = throwRefusal): Promise<CancelResult> {
     let cancelled = 0
     let requested = 0
@@ -62,7 +62,7 @@ export class CancelStore {
     return { cancelled, requested }
   }
 
-  /** The result that `request` would have now. A run that begins meanwhile may be counted twice or not at all. */
+  /** The result that `request` would have now. If a run begins during the call, it may be counted twice or not at all. */
   async preview(filter: CancelFilter): Promise<CancelResult> {
     return { cancelled: await this.#count(filter, 'queued'), requested: await this.#count(filter, 'running') }
   }
@@ -106,8 +106,8 @@ export class CancelStore {
   }
 
   /**
-   * Splits the filter into parts that need no sorting. Named runs are split so that they fit into a statement. On SQLite there is one part
-   * per job, because the indexes have each job's ids in order.
+   * Splits the filter into parts that need no sorting. Ids are split so that they fit into a statement. On SQLite there is one part per
+   * job, because the indexes have each job's ids in order.
    */
   async *#parts(filter: CancelFilter): AsyncGenerator<CancelFilter> {
     const { dialect } = this.#database
@@ -121,7 +121,7 @@ export class CancelStore {
     }
   }
 
-  /** The next job, in the order of ids, with runs that have not ended. Reads only the ends of each state's index. */
+  /** The next job, in the order of job ids, with runs that have not ended. Reads only a few entries of the index. */
   async #nextJob(after: string): Promise<string | undefined> {
     const { db } = this.#database
     const first = (state: typeof QUEUED) =>
@@ -136,8 +136,8 @@ export class CancelStore {
   }
 
   /**
-   * Reads each state from the index of job and state. The index ends in the id, so only the few results are sorted. One statement reads
-   * both states, so that it can't miss a run that changes its state meanwhile.
+   * Reads each state from the index of job and state. The index ends with the id, so only the few results are sorted. One statement reads
+   * both states, so that it can't miss a run whose state changes.
    */
   #batch({ ids, jobId, state }: CancelFilter, after: number, last: number) {
     const { db } = this.#database
@@ -189,8 +189,8 @@ export class CancelStore {
   }
 
   /**
-   * Notifies nodes of the cancel requests. Runs outside the transaction, which could otherwise block another node's heartbeat if it hangs.
-   * A node that is not notified checks from time to time.
+   * Notifies nodes of the cancel requests. Not part of the transaction, which would block these nodes' heartbeats if it hangs. A node that
+   * is not notified checks from time to time.
    */
   async #tell(nodeIds: readonly string[]): Promise<void> {
     const { db } = this.#database

@@ -15,17 +15,17 @@ export interface CommitRules {
   readonly isWanted: () => void
   /** Aborts when the attempt must end. The function is then no longer awaited, and its writes are rolled back. */
   readonly signal: AbortSignal
-  /** The rows that the attempt has in fenced tables. Default: none. */
+  /** The rows that the attempt wrote to fenced tables. Default: none. */
   readonly tables?: readonly TableRows[]
   /** The version of the job's config that the attempt used. */
   readonly configVersion?: number | undefined
-  /** Aborts when the process can't wait any longer for the result of a commit. */
+  /** Aborts when the process no longer waits for the result of a commit. */
   readonly giveUp: AbortSignal
 }
 
 /**
- * Stores the user's writes, the run's completion and its window's state in one transaction. It runs again after a deadlock, a lock timeout,
- * a busy file, or a connection that broke before the commit was sent.
+ * Stores the user's writes, the run's success and its window's state in one transaction. Retries after a deadlock, a lock timeout, a busy
+ * file, or a connection that broke before the commit was sent.
  *
  * Locks the run's row last. If the process is suspended during `fn`, another node can still recover the run. Otherwise it would have
  * to wait until the server closes the connection.
@@ -65,7 +65,7 @@ export async function commitRun<T>(
       }),
     )
   } catch (error) {
-    // Everything was written and the commit was sent. Only the database knows whether it arrived.
+    // Everything was written and the commit was sent. Only the database knows whether it was executed.
     if (!done) throw error
     const committed = await untilAnswered(() => isSucceeded(database, claim), giveUp)
     if (committed) return done.value

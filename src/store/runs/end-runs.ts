@@ -11,7 +11,7 @@ interface LockedRun {
   readonly window_start: Date | string | null
 }
 
-/** The end of a run that does not come from its handler. */
+/** How a run ends if its handler does not end it. */
 export interface RunEnd {
   readonly state: 'cancelled' | 'failed'
   readonly error: RunError
@@ -39,7 +39,7 @@ export async function endRuns(
   await settleWindowsOf(trx, dialect, owners, end.state)
 }
 
-/** Settles the windows of runs whose rows have been written. */
+/** Writes the states of the windows of runs whose rows have been written. */
 export async function settleWindowsOf(
   trx: Transaction<Tables>,
   dialect: Dialect,

@@ -41,8 +41,8 @@ export async function enqueueIn(
 }
 
 /**
- * Locks all keys in one statement. The transaction may stay open for long, and locking them one by one would deadlock with a transaction
- * that locks them in another order.
+ * Locks all keys in one statement. The transaction may stay open for a long time, and locking them one by one could cause a deadlock with a
+ * transaction that locks them in another order.
  */
 async function holdKeys({ db, dialect }: Database, query: RunQuery, requests: readonly NewRun[]): Promise<void> {
   const [first, ...others] = requests
@@ -51,13 +51,13 @@ async function holdKeys({ db, dialect }: Database, query: RunQuery, requests: re
     await query(makeKeys(db, dialect, first.jobId, keys))
 }
 
-/** Reads on Piko's own connection, which holds no lock while the transaction is open. On SQLite it sees only committed data. */
+/** Reads on Piko's own connection, without locks. Undefined on SQLite, where a transaction that writes always sees the latest data. */
 function readCommitted({ db, dialect }: Database): RunQuery | undefined {
   if (dialect.name === 'sqlite') return undefined
   return async (compilable) => valuesOf((await db.executeQuery(compilable.compile())).rows)
 }
 
-/** A literal takes up to twice the bytes of its text. */
+/** A literal needs up to twice the bytes of its text. */
 const LITERAL_GROWTH = 2
 
 async function insertIn(

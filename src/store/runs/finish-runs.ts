@@ -68,7 +68,7 @@ async function settleRuns(
   const plain = finishes.filter(isPlain)
   const isAllPlain = plain.length === finishes.length
   const untouched = isAllPlain ? [] : finishes.filter(isUntouched)
-  // A stop interrupts many running runs, and many may wait in `ctx.until`.
+  // There may be many: a stop interrupts all running runs, and many runs may wait in `ctx.until`.
   const interrupted = isAllPlain ? [] : finishes.filter(isInterrupted)
   const isAll = plain.length + untouched.length + interrupted.length === finishes.length
   const others = isAll
@@ -114,14 +114,15 @@ async function succeed(
   return Number(numUpdatedRows)
 }
 
-/** Finishes of which those of one job used the same version of its config. */
+/** Finishes that one statement can write: those of the same job used the same version of its config. */
 interface SameVersions {
   readonly finishes: readonly Finish[]
-  /** By job; undefined: none was in force. */
+  /** The versions by job; undefined: none was in force. */
   readonly versions: ReadonlyMap<string, number | undefined>
 }
 
-/** One statement writes the outcomes of one group. There is only one group, except shortly after a config version has changed. */
+/** Groups finishes, because one statement can write only one version for each job. There is only one group, except shortly after a config has
+ * changed. */
 function byVersions(finishes: readonly Finish[]): SameVersions[] {
   if (finishes.length === 0) return []
   if (finishes.every(({ configVersion }) => configVersion === undefined)) return [{ finishes, versions: NO_VERSIONS }]
@@ -143,8 +144,7 @@ function versionOf({ configVersion }: Finish): { config_version?: number } {
 }
 
 /**
- * Queues runs again and returns their number. Runs with a cancel request end instead and are not included; `lostOf` finds them together
- * with the lost ones.
+ * Queues runs again and returns their number. Leaves out runs with a cancel request; `lostOf` finds them together with the lost ones.
  */
 async function putBack(
   trx: Transaction<Tables>,

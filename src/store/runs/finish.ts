@@ -7,7 +7,7 @@ export interface FinishResult {
   readonly cancelled: readonly Claim[]
 }
 
-/** The end of a claim, as `settle` decided it. */
+/** How a claim ends, as `settle` decided. */
 export interface Finish {
   readonly claim: Claim
   readonly transition: Transition

@@ -29,7 +29,7 @@ interface Claimed {
  * Returns running runs that no node executes to the queue, without counting the attempts, and records the attempts as lost. Runs with a
  * cancel request end as cancelled, with their windows. Skips runs that have been claimed again.
  *
- * @param lostAttempts a run fails instead after this many deaths of its nodes
+ * @param lostAttempts after this many deaths of its nodes, a run fails instead
  * @returns `refused`: runs whose rows the database refuses to change, for example because of a user's trigger; the others are returned
  */
 export async function giveBack(
@@ -60,8 +60,8 @@ function giveBackAll(
   const { dialect } = database
   const fences = new Set(claims.map(({ fence }) => fence))
   return database.transaction(async (trx) => {
-    // Uses only the primary key, because an index on the state would also lock other rows, in another order. A row that another transaction
-    // has locked is left for the next time, so that one hanging transaction does not delay the recovery of all others.
+    // Uses only the primary key, because an index on the state would also lock other rows, in another order. Skips rows that another
+    // // transaction has locked, so that one hanging transaction does not delay the recovery of all other runs.
     const found = await trx
       .selectFrom('piko_run')
       .select(['id', 'state', 'node_id', 'claims', 'attempt', 'window_start', 'cancel_requested_at'])

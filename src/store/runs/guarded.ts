@@ -6,7 +6,7 @@ import { FENCE_FACTOR } from './fence.ts'
 import type { Tables, WindowState } from '../tables.ts'
 import type { Finish } from './finish.ts'
 
-/** Settles the windows of claims that have ended. */
+/** Writes the states of the windows of claims that have ended. */
 export async function settleWindows(
   trx: Transaction<Tables>,
   dialect: Dialect,

@@ -26,7 +26,7 @@ export function idsInOrder(ids: readonly number[]): number[] {
  * All current runs, or the named ones, in parts of ascending or descending ids.
  *
  * A server uses its own indexes, so it gets a single part. On SQLite a part is a span of the primary key. No index has the runs of one
- * state in the order of their ids, and sorting them for each batch would take time proportional to the square of their number.
+ * state in the order of their ids. If each batch sorted them, the time would grow with the square of their number.
  */
 export async function* idRanges(
   database: Database,
@@ -63,7 +63,7 @@ export async function* idBatches(
   }
 }
 
-/** The smallest or the greatest id. SQLite would read all runs if one query asked for both. */
+/** The smallest or the greatest id. SQLite would read all runs for a query that returns both. */
 async function endOfRuns({ db }: Database, order: 'asc' | 'desc'): Promise<number | undefined> {
   return (await db.selectFrom('piko_run').select('id').orderBy('id', order).limit(1).executeTakeFirst())?.id
 }

@@ -5,7 +5,7 @@ import { sortInTurns } from '../statements/sort-in-turns.ts'
 import { exactKey } from '../values/exact-key.ts'
 import type { Tables } from '../tables.ts'
 
-/** The maximum number of keys in one statement: even the longest keys stay below the smallest packet size of a server. */
+/** The maximum number of keys in one statement. Even with the longest keys, it stays below the smallest packet size of a server. */
 export const MAX_KEYS = 200
 
 /** The stored form of a key. SQLite compares byte for byte, so there it is the key itself. */
@@ -29,8 +29,8 @@ export async function keysInOrder(
 }
 
 /**
- * Creates the rows of new keys, and locks all of them for writing in one step. An INSERT IGNORE would lock existing rows for reading, and
- * upgrading a lock deadlocks.
+ * Creates the rows of new keys, and locks all rows for writing in one step. An INSERT IGNORE would lock existing rows for reading, and
+ * upgrading such a lock can cause a deadlock.
  */
 export function makeKeys(
   db: Kysely<Tables>,

@@ -35,12 +35,12 @@ export type NewRow = Readonly<Record<Exclude<(typeof COLUMNS)[number], 'config' 
   readonly claim?: FirstClaim | undefined
 }
 
-/** The table's defaults for omitted columns; the others are null. */
+/** The table's defaults for omitted columns; the default of any other column is null. */
 const DEFAULTS: Partial<Record<(typeof COLUMNS)[number], Cell>> = { state: 'queued', kind: 'manual', priority: 0 }
 
 /**
- * The statement that inserts runs of which all or none are claimed. It omits columns that have their default in all rows. On SQLite it
- * returns the ids.
+ * The statement that inserts runs, either all claimed or all not claimed. It omits columns that have their default in all rows. On SQLite
+ * it returns the ids.
  */
 export function insertRunsText(dialect: Dialect, rows: readonly NewRow[]): CompiledQuery {
   const ending = dialect.name === 'sqlite' ? ' RETURNING id' : ''

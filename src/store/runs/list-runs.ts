@@ -15,7 +15,7 @@ export interface RunFilter {
   readonly limit?: number
 }
 
-/** A job's runs are sorted if there are at most this many. Otherwise they are searched for among all runs. */
+/** If there are at most this many matching runs, they are read by an index and sorted. Otherwise all runs are searched in order. */
 const MAX_SORTED = 2_000
 /** The largest part of one read on SQLite. */
 const PART = { maxRows: 500, maxBytes: 2_000_000 }
@@ -28,8 +28,8 @@ interface Found {
 /**
  * Lists runs, newest first.
  *
- * A server sorts and sends while the event loop turns, so one query is enough. On SQLite the ids are read first, in steps with a limited
- * number of rows. Then the rows are read, limited by number and bytes.
+ * A server works while the event loop turns, so one query is enough. On SQLite, reads the ids first, in steps with a limited number of
+ * rows. Then reads the rows, in parts with a limited number of rows and bytes.
  */
 export async function listRuns(database: Database, filter: RunFilter = {}): Promise<Run[]> {
   const { db, dialect, broken } = database
@@ -121,7 +121,7 @@ async function isFew({ db }: Database, filter: RunFilter): Promise<boolean> {
   const some = db
     .selectFrom('piko_run')
     .select('id')
-    // The index of a job's runs does not have the other states.
+    // The index of a job's runs has only some states.
     .where((eb) => fits(eb, isIndexed(state) ? filter : { ...(jobId !== undefined && { jobId }) }))
     .limit(MAX_SORTED + 1)
   const { count } = await db

@@ -29,7 +29,7 @@ export interface NewRun {
   readonly claimedBy?: string | undefined
 }
 
-/** Makes the row to insert for a new run. */
+/** Returns the row to insert for a new run. */
 export function newRow(dialect: Dialect, run: NewRun): NewRow {
   const instant = (date: Date | undefined): Date | string | null => (date ? dialect.instant(date) : null)
   return {

@@ -25,7 +25,7 @@ export async function recoverRuns(
   after: number,
 ): Promise<Recovered> {
   const { db, dialect } = database
-  // By the index of running runs: the order of the ids would make both databases walk all kept runs.
+  // Forces the index of the queue: to read in the order of the ids, both databases would walk all stored runs.
   const running = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${dialect.forceIndex('run_queue')}`)
   const unindexedId = dialect.name === 'sqlite' ? sql<number>`+piko_run.id` : sql<number>`piko_run.id`
   const orphans = await db
@@ -70,7 +70,7 @@ export async function recoverUnheld(
     .where('started_at', '<', dialect.nowPlus(-ageMs))
     .execute()
   if (rows.length === 0) return { count: 0, refused: [] }
-  // Read only now, since after a blocked event loop the answer to an old claim may arrive during the query above.
+  // Read only now: after a blocked event loop, the answer to an old claim may arrive during the query above.
   const fences = held()
   const unheld = rows.map(heldOf).filter(({ runId, fence }) => !fences.has(fence) && !aside.has(runId))
   let count = 0

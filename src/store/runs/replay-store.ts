@@ -23,9 +23,9 @@ export interface ReplayFilter {
 export interface ReplayResult {
   /** The number of runs that are queued again. */
   readonly count: number
-  /** With `from`, the number of steps that these runs no longer remember. */
+  /** With `from`, the number of deleted steps. */
   readonly forgotten?: number
-  /** Runs left as they are because a later run has taken over their window. */
+  /** The number of runs that stay unchanged because a later run has taken over their window. */
   readonly superseded: number
 }
 

@@ -28,11 +28,11 @@ export const CLAIM_COLUMNS = [
 
 /** The columns that a claim needs. */
 export interface ClaimRow extends Pick<Selectable<RunTable>, (typeof CLAIM_COLUMNS)[number]> {
-  /** Read only for a claim before the run's time. */
+  /** Read only for an early claim. */
   readonly priority?: number
 }
 
-/** Makes the claim from a row, with the `attempt` and `claims` that the row will have. */
+/** Creates the claim from a row, with the `attempt` and `claims` that the row will have. */
 export function claimOf(row: ClaimRow, dialect: Dialect, place?: RatePlace): Claim {
   return {
     runId: row.id,
@@ -51,7 +51,7 @@ export function claimOf(row: ClaimRow, dialect: Dialect, place?: RatePlace): Cla
   }
 }
 
-/** Makes the claim of a run that was stored as claimed, with the values that its row would return. */
+/** Creates the claim of a run that was stored as claimed, with the same values as in its row. */
 export function firstClaimOf(runId: number, run: NewRun, now: Date): Claim {
   const { jobId, kind, tick, window, runAt, concurrencyKey, backfillId } = run
   return {
@@ -91,7 +91,7 @@ export function runOf(row: Selectable<RunTable>, dialect: Dialect): Run {
   }
 }
 
-/** Refuses text, which SQLite keeps in a column of numbers. Adding a number to it would create another text. */
+/** Refuses text, which SQLite stores even in a column of numbers: adding a number to it would create another text. */
 function counted(value: number): number {
   if (Number.isInteger(value) && value >= 0) return value
   throw new RangeError(`a stored count is ${describe(value)}; expected a whole number of 0 or more`)

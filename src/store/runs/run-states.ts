@@ -2,7 +2,7 @@ import { type ExpressionBuilder, sql } from 'kysely'
 import type { RunState } from '../../run/run.ts'
 import type { Tables } from '../tables.ts'
 
-/** States as literals in a statement: SQLite matches an index of one state only with a literal, not with a bound value. */
+/** States as literals in a statement. SQLite uses an index on one state only with a literal, not with a bound value. */
 export const QUEUED = sql<RunState>`'queued'`
 export const RUNNING = sql<RunState>`'running'`
 

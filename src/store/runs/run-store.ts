@@ -17,7 +17,7 @@ import { runOf } from './run-row.ts'
 import { type RunQuery, storeUnique, type Unique } from './unique-run.ts'
 import { storeUniqueMany } from './unique-runs.ts'
 
-/** The maximum number of runs in one claim, and of one statement of ends. */
+/** The maximum number of runs in one claim, and in one statement that ends runs. */
 export const MAX_RUNS = 2_000
 
 /**
@@ -35,8 +35,8 @@ export class RunStore {
   }
 
   /**
-   * Stores all of the runs or none. Returns their ids in order. Always uses a transaction. If the answer to a single statement is lost, it
-   * may have executed; in a transaction only the commit has that problem.
+   * Stores all of the runs or none. Returns their ids in order. Always uses a transaction: if the answer to a single statement is lost, it
+   * may have executed. In a transaction, only the commit has that problem.
    */
   async enqueue(runs: readonly NewRun[]): Promise<number[]> {
     const { dialect, transaction } = this.#database
@@ -108,8 +108,8 @@ export class RunStore {
   }
 
   /**
-   * Returns runs to the queue that the database assigns to a node which does not know them. Their claim was committed, but its answer was
-   * lost. Skips claims younger than `ageMs`, whose answers may still arrive.
+   * Returns runs to the queue that this node has claimed but does not know, because the answer to the claim was lost. Skips claims younger
+   * than `ageMs`, whose answers may still arrive.
    */
   recoverUnheld(
     nodeId: string,
@@ -140,7 +140,7 @@ export class RunStore {
   async findEach(
     runIds: readonly number[],
   ): Promise<{ readonly runs: readonly Run[]; readonly broken: readonly BrokenRow[] }> {
-    // MySQL would take NaN for the name of a column, and the text '1 or 2' for the number 1.
+    // MySQL would read NaN as a column name, and the text '1 or 2' as the number 1.
     const ids = runIds.filter((id) => Number.isSafeInteger(id))
     if (ids.length === 0) return { runs: [], broken: [] }
     const { db, dialect } = this.#database

@@ -17,13 +17,15 @@ export interface Unique {
 
 /**
  * Runs a statement of the store in a transaction and returns its rows. Each row is a list of values in the order of the columns, because
- * the transaction's driver may name columns differently.
+ * the transaction's driver may rename columns.
  */
 export type RunQuery = (query: Compilable) => Promise<readonly (readonly unknown[])[]>
 
 export interface RunQueries {
   readonly query: RunQuery
-  /** Reads committed data as of now. The transaction itself may read as of its beginning and miss a run stored since. */
+  /**
+   * Reads the data that is committed now. The transaction itself may read data from its beginning, and miss a run that was stored since.
+   */
   readonly latest?: RunQuery | undefined
 }
 
@@ -33,7 +35,7 @@ export interface RunQueries {
  * Creates the key's row first and then locks it. So of two transactions with the same key, the second waits for the first. Locking a row
  * that does not exist would lock the gap around it.
  *
- * @param asked the config and input that the run would have, as JSON
+ * @param asked the requested config and input, as JSON
  * @param insert stores the run and returns its id
  * @throws PikoError `IDEMPOTENCY_CONFLICT` if the existing run was requested with another config or input
  */
@@ -79,7 +81,7 @@ export async function storeUnique(
   return runId
 }
 
-/** Reads the request of a run; no row if it is gone or in another state. On MySQL as digests, which any character set can carry. */
+/** Reads the request of a run; no row if it is deleted or in another state. On MySQL reads digests, which are safe in any character set. */
 function storedRun({ db, dialect }: Database, id: number, states: readonly RunState[]): Compilable {
   const text = (column: 'config' | 'input') => {
     const reference = sql.ref<string | null>(column)

@@ -23,11 +23,13 @@ export interface SharedSummary extends Omit<SharedRecord, 'value'> {
 /** A statement with more parameters would be no faster. */
 const MAX_TOPICS = 500
 const MAX_REASON = 500
-/** The number of rows of a history in one read: each may have a megabyte. */
+/** The number of rows of a history in one read, because each may have a megabyte. */
 const PAGE = 20
 const PRUNED_AT_ONCE = 1_000
 
-/** Versions of values that all nodes share. A version is only ever added, and the primary key decides who was first. */
+/**
+ * Versions of values that all nodes share. A version never changes. If two processes add the same one, the primary key refuses the second.
+ */
 export class SharedStore {
   readonly #database: Database
 

@@ -16,7 +16,7 @@ import { mapSound } from '../values/map-sound.ts'
 export interface DeadRow {
   readonly id: number
   readonly sink: string
-  /** The model in batch keys. */
+  /** The name of the row's model, as in batch keys. */
   readonly route: string
   readonly jobId: string
   readonly runId: number
@@ -24,7 +24,7 @@ export interface DeadRow {
   readonly fence: number
   readonly window: Window | undefined
   readonly batchKey: string
-  /** Its place in its batch. */
+  /** Its position in its batch. */
   readonly place: number
   readonly reason: string
   /** The row as JSON, or its beginning if it is larger than 256,000 bytes. */
@@ -53,7 +53,7 @@ const ROW_BYTES = 400
 const MAX_REASON = 1_000
 const MAX_DELETED = 1_000
 
-/** Rows that targets of sinks refused. */
+/** Stores rows that targets of sinks refused. */
 export class DeadRowStore {
   readonly #database: Database
 
@@ -99,7 +99,7 @@ export class DeadRowStore {
       isMysql
         ? sql`${sql.ref(column)} = IF(VALUES(fence) >= fence, VALUES(${sql.ref(column)}), ${sql.ref(column)})`
         : sql`${sql.ref(column)} = excluded.${sql.ref(column)}`
-    // MySQL assigns from left to right, so the fence that is compared comes last.
+    // MySQL assigns from left to right, so the fence, which the other assignments compare, comes last.
     const set = sql.join([...others, 'fence'].map(newer))
     const onKey = isMysql
       ? sql` ON DUPLICATE KEY UPDATE ${set}`
@@ -144,7 +144,7 @@ export class DeadRowStore {
     await retry(() => db.updateTable('piko_dead_row').set({ reason: text }).where('id', '=', id).execute())
   }
 
-  /** Deletes some of the rows that died at least this long ago. @returns whether there may be more */
+  /** Deletes some of the rows that were refused at least this long ago. @returns whether there may be more */
   async prune(olderThanMs: number): Promise<boolean> {
     const { db, dialect, retry } = this.#database
     const found = await db

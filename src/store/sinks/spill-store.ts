@@ -12,7 +12,7 @@ export interface SpilledRows {
   readonly sink: string
   readonly host: string
   readonly rows: number
-  /** How many of them are at their target. */
+  /** How many of them their target has received. */
   readonly sent: number
   readonly bytes: number
   readonly spilledAt: Date
@@ -44,7 +44,7 @@ const COLUMNS = [
   'changed_at',
 ]
 
-/** The numbers of rows that each host keeps on disk. */
+/** Stores how many rows each host keeps on disk. */
 export class SpillStore {
   readonly #database: Database
 
@@ -81,7 +81,7 @@ export class SpillStore {
     return this.#map(await this.#all().where('run_id', '=', runId).execute())
   }
 
-  /** Rows that are not at their target yet, the oldest first. */
+  /** Rows that their target has not received yet, oldest first. */
   async waiting(): Promise<SpilledRows[]> {
     const rows = await this.#all()
       .whereRef('sent_rows', '<', 'spilled_rows')
@@ -91,7 +91,7 @@ export class SpillStore {
     return this.#map(rows)
   }
 
-  /** Forgets rows of which nothing was heard for this long. @returns whether there may be more */
+  /** Deletes counts that no host has updated for this long. @returns whether there may be more */
   async prune(olderThanMs: number): Promise<boolean> {
     const { db, dialect, retry } = this.#database
     const limit = dialect.nowPlus(-olderThanMs)
@@ -116,7 +116,7 @@ export class SpillStore {
     return found.length === MAX_DELETED
   }
 
-  /** Distinguishes this database from every other: its name, and when it was made. The same from each host. */
+  /** Identifies this database by its name and when it was created. The same on every host. */
   async identity(): Promise<string> {
     const { db, dialect, files, location } = this.#database
     const made = await sql<{ made: unknown; name: unknown }>`

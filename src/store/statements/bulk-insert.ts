@@ -7,8 +7,8 @@ export const NOW = Symbol('now')
 export type Cell = string | number | Date | null | typeof NOW
 
 /**
- * Text that means the same between single quotes in every SQL mode and character set: printable ASCII without quotes and backslashes. It
- * also excludes the driver's placeholder character.
+ * Text that has the same meaning between single quotes in every SQL mode and character set: printable ASCII without quotes and backslashes.
+ * Excludes the driver's placeholder character, too.
  */
 export const PLAIN = /^[ -&(->@-[\]-~]*$/
 
@@ -16,11 +16,11 @@ export const PLAIN = /^[ -&(->@-[\]-~]*$/
 export type Columns = ReadonlyMap<string, readonly Cell[]>
 
 /**
- * Builds one INSERT of many rows as text. For a thousand rows, a query builder takes longer than the database does.
+ * Builds one INSERT of many rows as text. For a thousand rows, a query builder would take longer than the database.
  *
- * On MySQL plain values are part of the text, because its driver searches the text for each placeholder. On SQLite all values are bound, so
- * the prepared statement is reused for the same number of rows of the same kind. A column with the same value in all rows comes first, and
- * its text is built once, unless it is bound.
+ * On MySQL, plain values are part of the text, because its driver searches the text for each placeholder. On SQLite, all values are bound,
+ * so the prepared statement can be reused for the same number of rows with the same columns. A column with the same value in all rows comes
+ * first, and its text is built once, unless it is bound.
  *
  * @param ending such as ` RETURNING id`
  * @param verb such as `INSERT IGNORE INTO`

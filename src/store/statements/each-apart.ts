@@ -22,7 +22,7 @@ export async function eachApart<R>(
   return { done: parts.filter((part) => part !== undefined), refused }
 }
 
-/** Throws the refusal. For callers that do not handle rows one by one. */
+/** Throws the refusal, for callers that do not handle rows one by one. */
 export function throwRefusal({ refusal }: Refused): unknown {
   throw refusal
 }

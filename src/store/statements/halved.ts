@@ -1,10 +1,10 @@
 import { isRefusedValue } from '../../sql/database-faults.ts'
 
 /**
- * Writes many items together. If the database refuses a value, halves the batch until each refused item is alone and goes to `alone`. All
- * other items are written. Throws any other error, such as an outage or contention, unchanged: halving would not help.
+ * Writes many items together. If the database refuses a value, halves the batch again and again, and passes each item that is refused alone
+ * to `alone`. Writes all other items. Throws any other error, such as an outage or contention, unchanged, since halving would not help.
  *
- * @param write writes all its items or none; it may receive any part of the items, in their order
+ * @param write writes all its items or none; receives any part of the items, in their order
  * @param alone handles an item that is refused alone
  * @param isCulprit whether a single item may have caused an error; default: a refused value
  * @returns the results of `write` and of `alone`, in the order of the items

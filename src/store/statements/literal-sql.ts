@@ -1,8 +1,8 @@
 import { PLAIN } from './bulk-insert.ts'
 
 /**
- * Writes a statement's values into it as literals. They mean the same on any connection, whatever its character set, SQL mode, time zone
- * and driver options. `text` must have a `?` for each value and no other.
+ * Writes a statement's values into its text as literals. They have the same meaning on any connection, whatever its character set, SQL
+ * mode, time zone and driver options. `text` must have a `?` for each value and no other.
  */
 export function literalSql(text: string, values: readonly unknown[]): string {
   const parts = text.split('?')
@@ -18,7 +18,7 @@ function literal(value: unknown): string {
   return PLAIN.test(text) ? `'${text}'` : `_utf8mb4 0x${Buffer.from(text).toString('hex')}`
 }
 
-/** Converts a `Date` to text in UTC. A driver would shift it to its own time zone, by default the machine's. */
+/** Converts a `Date` to text in UTC. A driver would convert it to its own time zone, by default the machine's. */
 export function utcText(value: unknown): unknown {
   return value instanceof Date ? value.toISOString().replace('T', ' ').replace('Z', '') : value
 }

@@ -1,8 +1,8 @@
 import { describe, PikoError } from '../../errors.ts'
 
 /**
- * The values of rows in the order of the columns, whatever the driver returns: objects with its own names, lists, one object per table, or
- * bytes.
+ * The values of rows in the order of the columns, whatever the driver returns: objects with names of its own, lists, one object per table,
+ * or bytes.
  */
 export function valuesOf(rows: readonly unknown[]): unknown[][] {
   return rows.map((row) => flat(row))
@@ -15,7 +15,7 @@ function flat(value: unknown): unknown[] {
   return Object.values(value).flatMap(flat)
 }
 
-/** @throws PikoError `USAGE` if the driver's conversion did not return a whole number of at least `least` */
+/** @throws PikoError `USAGE` if the driver did not return a whole number of at least `least` */
 export function readNumber(value: unknown, least: number): number {
   const number = value === null || value === '' ? NaN : Number(value)
   if (!Number.isSafeInteger(number) || number < least) throw unreadable(value)
@@ -25,7 +25,7 @@ export function readNumber(value: unknown, least: number): number {
 /** An empty digest means that there is no value. */
 const DIGEST = /^(?:[0-9a-f]{64})?$/i
 
-/** @throws PikoError `USAGE` if the driver's conversion did not return a digest */
+/** @throws PikoError `USAGE` if the driver did not return a digest */
 export function readDigest(value: unknown): string {
   if (typeof value !== 'string' || !DIGEST.test(value)) throw unreadable(value)
   return value.toLowerCase()

@@ -20,7 +20,7 @@ const MYSQL = `SELECT ${AS_ID}, SHA2(CONCAT(${NAME}, DATE_FORMAT((${FIRST_MIGRAT
 const MYSQL_NAME = `SELECT ${AS_ID}, SHA2(${NAME}, 256), ${CURRENT}`
 
 /**
- * Built with Kysely, so that the driver recognizes a read. A read need not wait for the turn to write, which the other transaction holds.
+ * Built with Kysely, so that the driver recognizes a read. A read does not wait for the turn to write, which the other transaction has.
  */
 const sqliteQuestion = ({ db }: Database): CompiledQuery =>
   db
@@ -33,7 +33,7 @@ const DENIED = new Set([1142 /* the table */, 1143 /* a column */])
 /** Errors for a missing table, and for no selected database. */
 const MISSING = new Set([1146, 1046])
 
-/** The current databases of each connection pool that were checked, as digests of their names. On SQLite a pool has one database. */
+/** The databases of each connection pool that were checked, as digests of their names. On SQLite a pool has only one. */
 const known = new WeakMap<Database, WeakMap<object, Set<string>>>()
 
 function checkedOf(database: Database, pool: object): Set<string> {
@@ -48,8 +48,8 @@ function checkedOf(database: Database, pool: object): Set<string> {
  * Checks, before anything is written, that a transaction belongs to the app's database and returns numbers unchanged. A run in another
  * database would never execute.
  *
- * Checks a connection pool completely once. From then on it reads only the name of the current database, since any statement may have
- * changed it with `USE`.
+ * Checks a connection pool completely once. After that it reads only the name of the current database, which any statement may have changed
+ * with `USE`.
  *
  * @throws PikoError `USAGE`
  */
@@ -75,8 +75,8 @@ const SEVERAL_ROWS = 1242
 export const NO_PROBE = 'DO 0'
 
 /**
- * A statement whose answer shows whether a transaction is open, as only answers without rows do. It fails with {@link isElsewhere} if
- * the current database of the connection is none that was checked before.
+ * A statement whose answer shows whether a transaction is open; only answers without rows show this. It fails with {@link isElsewhere} if
+ * the connection's current database was not checked before.
  */
 export function probeOf(database: Database, pool: object): string {
   const names = [...checkedOf(database, pool)].filter((name) => name !== '')
@@ -119,7 +119,7 @@ async function assertSameServer(database: Database, statement: Statement): Promi
   throw elsewhere(database)
 }
 
-/** Undefined if a right is missing. */
+/** The first row of the answer. Undefined if a right is missing. */
 async function answerOf(database: Database, statement: Statement, text: string): Promise<unknown[] | undefined> {
   try {
     return valuesOf(await statement(text, []))[0] ?? []

@@ -4,7 +4,7 @@ import { chunksOf } from './chunks.ts'
 /** The number of texts that are sorted or merged between two readings of the clock. */
 const SLICE = 2_000
 
-/** Sorts many texts like `sort`, in slices with turns of the event loop in between. A few texts are sorted in the current turn. */
+/** Sorts many texts like `sort`, in slices, and lets the event loop turn in between. Sorts a few texts in the current turn. */
 export async function sortInTurns(texts: readonly string[]): Promise<string[]> {
   let parts: string[][] = []
   for (const part of chunksOf(texts, SLICE)) {

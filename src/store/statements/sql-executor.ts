@@ -26,7 +26,7 @@ export interface SqlDatabaseParts {
 
 /**
  * Plain SQL on the store's own connections. Repeats a single statement after a deadlock, a lock timeout or a busy file. Runs a transaction
- * only once: only its caller knows whether it may be repeated.
+ * only once, because only its caller knows whether it may be repeated.
  *
  * @throws PikoError `USAGE` on SQLite, for a call inside a transaction of this database that bypasses its `trx`
  */
@@ -68,11 +68,11 @@ export interface ExecutorLimit {
 }
 
 /**
- * Calls `fn` with plain SQL in a transaction, and refuses its statements once `fn` has ended or the limit is reached. Then the caller can
- * end the transaction, even if `fn` never ends.
+ * Calls `fn` with plain SQL in a transaction, and refuses its statements once `fn` has ended or the limit is reached. After that, the
+ * caller can end the transaction, even if `fn` never ends.
  *
- * Kysely marks a transaction as ended only when the server has answered. A statement that `fn` left behind and that is sent before that
- * answer would run after the COMMIT or ROLLBACK, by itself.
+ * Kysely marks a transaction as ended only when the server has answered. If `fn` sent a statement before that answer, it would run after
+ * the COMMIT or ROLLBACK, outside the transaction.
  *
  * @throws the error of `fn`, the reason of `giveUp`, or PikoError `TRANSACTION_TIMEOUT`
  */
@@ -113,7 +113,7 @@ class Turns {
     return turn
   }
 
-  /** Refuses further statements, after a failure also those that wait for their turn. Resolves when none is on its way. */
+  /** Refuses further statements; after a failure, also those that wait for their turn. Resolves when no statement is running. */
   async end(state: 'done' | 'failed', refusal?: PikoError): Promise<void> {
     this.#state = state
     this.#refusal = refusal

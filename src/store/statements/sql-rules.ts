@@ -51,7 +51,7 @@ function inspect(text: string, dialect: SqlExecutor['dialect']): InspectedSql {
     }
     if (isEnded) problem = MANY
     if (head[0] === 'set' && head[1] === 'statement' && token === 'for') {
-      // MariaDB executes the rest of the statement with other variables.
+      // SET STATEMENT of MariaDB: the statement to check follows the variables.
       head.length = 0
       assigned = new Assignments()
       continue
@@ -89,7 +89,7 @@ function isCompound(head: readonly string[]): boolean {
   return head[0] === 'create' && head.some((word) => COMPOUND.has(word))
 }
 
-/** The problem of a statement whose effect would stay on the connection and affect others that use it later. */
+/** The problem of a statement whose effect would stay on the connection and change later statements of others. */
 function sessionProblem(head: readonly string[], assigned: Assignments): string | undefined {
   const [verb = '', next = ''] = head
   const name = `${verb}${/^\w/.test(next) ? ` ${next}` : ''}`.toUpperCase()

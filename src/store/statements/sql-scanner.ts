@@ -3,8 +3,8 @@ import type { SqlExecutor } from '../../sql/sql.ts'
 const QUOTED = "''"
 
 /**
- * Reads a statement's text token by token, without blanks, comments and quoted text. A token is a word in lower case, one other character,
- * `@@`, or `''` for any quoted text. Follows MySQL in the SQL mode of Piko's sessions, and SQLite.
+ * Reads a statement's text token by token, without white space and comments. A token is a word in lower case, one other character, `@@`, or
+ * `''` for any quoted text. Follows the rules of SQLite, and of MySQL in the SQL mode of Piko's sessions.
  */
 export class SqlScanner {
   readonly #text: string
@@ -69,7 +69,7 @@ export class SqlScanner {
     return true
   }
 
-  /** Skips blanks and comments. Returns true if it skipped any. */
+  /** Skips white space and comments. Returns true if it skipped any. */
   #skipBlank(char: string): boolean {
     const text = this.#text
     if (this.#skip(BLANKS)) return true
@@ -82,7 +82,7 @@ export class SqlScanner {
     return true
   }
 
-  /** MySQL requires a blank after the dashes. */
+  /** Whether a comment of two dashes begins. MySQL requires white space after them. */
   #isDashComment(): boolean {
     const after = this.#text[this.#at + 2]
     return !this.#isMysql || after === undefined || BLANK.test(after)

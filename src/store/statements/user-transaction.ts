@@ -22,7 +22,7 @@ import { insertOf, isExecutorOf } from './sql-executor.ts'
 export interface KyselyTransaction {
   readonly isTransaction: boolean
   executeQuery(query: CompiledQuery): Promise<{ readonly rows: readonly unknown[] }>
-  /** Plugins may rename, change or drop the results. */
+  /** Without plugins, because these may rename, change or drop the results. */
   withoutPlugins(): Pick<KyselyTransaction, 'executeQuery'>
   /** All transactions of one Kysely share its adapter. */
   getExecutor(): { readonly adapter: object }
@@ -107,11 +107,11 @@ function clearly({ run, insert }: UserStatement): UserStatement {
   }
 }
 
-/** Errors of a transaction that the caller began only to read. */
+/** The error of a transaction that the caller began as read-only. */
 const MYSQL_READ_ONLY = 1792
 const SQLITE_READ_ONLY = 8
 
-/** The errors of the user's library are the user's to handle, except those that show a wrong `trx`. */
+/** Explains an error that shows a wrong `trx`. Returns any other error of the user's library unchanged, for the user to handle. */
 function clearError(error: unknown): Error {
   const isReadOnly =
     hasCode(error, 'errno', (errno) => errno === MYSQL_READ_ONLY) ||
@@ -120,7 +120,7 @@ function clearError(error: unknown): Error {
   return toError(error)
 }
 
-/** Reads all properties by which a transaction is recognized: a proxy may throw at any of them. */
+/** Reads all properties by which a transaction is recognized, because a proxy may throw at any of them. */
 function assertReadable(trx: object): void {
   try {
     for (const name of RECOGNIZED) if (name in trx) Reflect.get(trx, name)
@@ -152,7 +152,7 @@ function executorStatement(trx: SqlExecutor): UserStatement {
   }
 }
 
-/** Any object with the right methods may be passed, and answer anything. */
+/** The rows of an answer. The user may pass any object with the right methods, so the answer may be anything. */
 function rowsOf(answer: unknown): readonly unknown[] {
   if (isList(answer)) return answer
   throw refused(`an object whose query returned ${describe(answer)} instead of rows`)
@@ -181,7 +181,7 @@ function kyselyStatement(trx: KyselyTransaction, dialect: Dialect['name']): User
   }
 }
 
-/** What libraries call the id differs in type. */
+/** The id in an answer. Libraries return it with different types. */
 function idOf(answer: unknown): number {
   return Number(propertyOf(answer, 'insertId') ?? 0)
 }
@@ -213,9 +213,9 @@ const SERVER_STATUS_IN_TRANS = 1
 const SERVER_STATUS_AUTOCOMMIT = 2
 
 /**
- * Checks that a transaction is open, which every response of the server without rows shows.
+ * Checks that a transaction is open: every answer of the server without rows shows this.
  *
- * @returns whether its current database is one that was checked before, if the probe knows any
+ * @returns whether its current database was checked before
  */
 async function assertOpen(trx: Mysql2Connection, probe: string): Promise<boolean> {
   let answer: unknown
@@ -239,7 +239,7 @@ function refused(what: string, cause?: unknown): PikoError {
   )
 }
 
-/** Whether another library opened the transaction, which may see commits of others. */
+/** Whether another library opened the transaction, so that its isolation level is unknown. */
 export function isForeign(trx: EnqueueTransaction): boolean {
   return !isExecutor(trx)
 }

@@ -19,9 +19,9 @@ const COLUMNS = sql.join(STEP_COLUMNS.map((column) => sql.ref(column)))
 /**
  * Stores steps of claims that are still valid, many in one statement.
  *
- * Uses one statement without a transaction, so a node that stops midway leaves no locked run. It is safe to repeat if its answer is lost,
- * because it writes the same rows again. An existing row is replaced. While the claim is valid, this row belongs to the claim,
- * was edited by a person, or comes from an earlier claim that this attempt could not see.
+ * Uses one statement without a transaction, so a node that dies leaves no locked run. If the answer is lost, it can be repeated, because it
+ * writes the same rows again. Replaces an existing row: while the claim is valid, this row belongs to the claim, was edited by a person, or
+ * comes from an earlier claim that this attempt could not see.
  */
 export async function addSteps(database: Database, steps: readonly NewStep[]): Promise<StepStored[]> {
   const { dialect } = database

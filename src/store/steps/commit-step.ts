@@ -16,7 +16,7 @@ export interface StepDone<T> {
 
 export interface StepCommit<T> extends StepOwner, CommitRules {
   readonly name: string
-  /** Whether this attempt knows a row of the step and does not use it. */
+  /** Whether this attempt has read a row of the step that it does not use. */
   readonly replaces: boolean
   readonly fn: (trx: SqlExecutor) => Promise<StepDone<T>>
 }
@@ -25,8 +25,8 @@ export interface StepCommit<T> extends StepOwner, CommitRules {
 export const STORED_BY_ANOTHER = Symbol('stored by another')
 
 /**
- * Stores the user's writes and the step in one transaction. It runs again after a deadlock, a lock timeout, a busy file, or a connection
- * that broke before the commit was sent. In all these cases nothing was written.
+ * Stores the user's writes and the step in one transaction. Retries after a deadlock, a lock timeout, a busy file, or a connection that
+ * broke before the commit was sent. In all these cases nothing was written.
  *
  * Locks the run's row last, as `commitRun` does. On a cluster, another member may return the run to the queue at the same moment. Then the
  * step's row decides, because only one of the two can insert it.
@@ -70,7 +70,7 @@ export async function commitStep<T>(database: Database, commit: StepCommit<T>): 
     )
   } catch (error) {
     if (isTaken) return STORED_BY_ANOTHER
-    // Everything was written and the commit was sent. Only the database knows whether it arrived.
+    // Everything was written and the commit was sent. Only the database knows whether it was executed.
     if (!done) throw error
     const committed = await untilAnswered(() => isCommitted(database, commit), giveUp)
     if (committed) return done.value

@@ -13,15 +13,15 @@ export interface StepOwner {
 /** A step to store. */
 export interface NewStep extends StepOwner {
   readonly name: string
-  /** The step's place among the steps that this claim stored. */
+  /** The step's position among the steps that this claim stored. */
   readonly seq: number
   /** The result as JSON; null for undefined. */
   readonly result: string | null
   readonly ms: number
   readonly tries: number
-  /** When `ctx.until` first looked and was not ready; `'now'`: at this look. */
+  /** When `ctx.until` first called its function, if it was not ready then; `'now'`: in this call. */
   readonly waitingSince?: Date | 'now' | undefined
-  /** False while `ctx.until` waits, so that there is no result yet. */
+  /** False while `ctx.until` waits; then there is no result yet. */
   readonly isFinished: boolean
 }
 

@@ -20,16 +20,16 @@ export interface StoredStep {
   readonly tries: number
   /** When the wait began. */
   readonly waitingSince: Date | undefined
-  /** How long the wait had lasted at this read, in milliseconds by the database's clock. */
+  /** How long the wait had lasted when the row was read, in milliseconds by the database's clock. */
   readonly waitedMs: number
-  /** Reads the result. Returns undefined if the row is gone or can't be read, which is reported. */
+  /** Reads the result. Returns undefined if the row was deleted or can't be read; reports the latter. */
   readonly read: () => Promise<{ readonly value: unknown } | undefined>
 }
 
 /** SQLite accepts 32,766 parameters in a statement. */
 const MAX_IDS = 1_000
 
-/** A result of up to this size is read together with the others of its run, a larger one when the handler asks for it. */
+/** A result of up to this size is read together with the others of its run; a larger one when the handler needs it. */
 const SMALL_BYTES = 8_192
 /** The size of all results of a run that are read together. */
 const MAX_TOGETHER_BYTES = 32 * 1_024 * 1_024
@@ -82,8 +82,8 @@ export class StepStore {
   }
 
   /**
-   * All steps of a run by name; with `name` only that one. Reads small results too, and the others when they are asked for: a run may have
-   * thousands of a megabyte each. Reports rows that can't be read; they are not finished.
+   * All steps of a run by name; with `name` only that one. Reads small results too, but large ones only when needed, since a run may have
+   * thousands of a megabyte each. Reports rows that can't be read; they count as not finished.
    */
   async stored(runId: number, name?: string): Promise<ReadonlyMap<string, StoredStep>> {
     const { dialect, broken } = this.#database
@@ -101,7 +101,7 @@ export class StepStore {
           tries: sound?.tries ?? 0,
           waitingSince: since,
           waitedMs: since ? dialect.date(row.read_at).getTime() - since.getTime() : 0,
-          // There may be thousands, and the handler may ask for a few.
+          // Parsed only when needed: there may be thousands, and the handler may need only a few.
           read: async () => (isHere ? this.#parsed(row, small) : this.#read(row)),
         })
       }
@@ -156,7 +156,7 @@ export class StepStore {
     return mapSound(dialect, 'piko_step', inOrder, recordOf, broken.report)
   }
 
-  /** Whether one of these runs remembers a step of this name. */
+  /** Whether one of these runs has a stored step with this name. */
   async isKnown(runIds: readonly number[], name: string): Promise<boolean> {
     const { db } = this.#database
     for (const some of chunksOf(runIds, MAX_IDS)) {

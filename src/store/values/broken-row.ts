@@ -12,10 +12,10 @@ export class BrokenRow extends PikoError {
   readonly id: number | undefined
   /** Its unreadable columns. */
   readonly columns: readonly string[]
-  /** The job of the row, if the row says so. */
+  /** The row's job, if it has one. */
   readonly jobId: string | undefined
 
-  /** @param textOf returns the message; default: the row is left out */
+  /** @param textOf returns the message; the default message says that the row is left out */
   constructor(
     table: TableName,
     row: object,

@@ -1,9 +1,9 @@
 import type { BrokenRow } from './broken-row.ts'
 
-/** How many reported rows are remembered; the oldest report is forgotten first. */
+/** The maximum number of reported rows that are remembered; the oldest report is forgotten first. */
 const MAX_REMEMBERED = 1_000
 
-/** Unreadable rows. Readers meet them again and again, so each row is reported once until its fault changes. */
+/** Reports unreadable rows. Readers find the same rows repeatedly, so each row is reported only once until its fault changes. */
 export class BrokenRows {
   /** The reported fault, by table and key. */
   readonly #reported = new Map<string, string>()

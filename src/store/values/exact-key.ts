@@ -1,15 +1,15 @@
-/** Sorts before a blank, so a marked key equals no other one. */
+/** Sorts before a space, so a marked key equals no other one. */
 const MARK = '\u0001'
 
 /**
- * The stored form of a text key. MySQL ignores trailing blanks in comparisons, in every collation that all its versions share, so no stored
+ * The stored form of a text key. In every collation that all its versions share, MySQL ignores trailing spaces in comparisons, so no stored
  * key ends with one. Different keys stay different.
  */
 export function exactKey(key: string): string {
   return key.endsWith(' ') || key.endsWith(MARK) ? key + MARK : key
 }
 
-/** The key that is stored like this. SQLite accepts other values than text from a person. */
+/** The key of a stored form. On SQLite, a person may have stored a value that is not text. */
 export function keyOf(stored: unknown): string {
   if (typeof stored !== 'string') return String(stored)
   return stored.endsWith(MARK) ? stored.slice(0, -MARK.length) : stored
@@ -17,7 +17,7 @@ export function keyOf(stored: unknown): string {
 
 const VISIBLE_ASCII = /^[!-~]+$/
 
-/** The id of a job to search for. Ids have only ASCII characters. MySQL ignores a trailing blank and fails on other characters. */
+/** The job id to search for. Job ids have only ASCII characters; MySQL would ignore a trailing space, and fail on other characters. */
 export function exactId(jobId: string): string {
   return VISIBLE_ASCII.test(jobId) ? jobId : ''
 }

@@ -34,7 +34,7 @@ export async function readExtreme(
       )
       .limit(1)
       .executeTakeFirst()
-    // The row has been corrected or deleted since, so the caller asks again.
+    // The row has been corrected or deleted since, so the caller reads again.
     if (!row) throw thrown
     throw new BrokenRow('piko_window', row, faultsOf(dialect, 'piko_window', row), thrown)
   }

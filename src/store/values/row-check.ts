@@ -18,7 +18,7 @@ const TAIL = 50
 /** The maximum number of priorities in one check. */
 const MAX_PRIORITIES = 20
 
-/** The run ids of one step and the steps of one check, for states that no index finds. */
+/** For states that no index finds: the number of run ids that a step reads, and the number of steps in a check. */
 const SPAN = 5_000
 const SPANS = 10
 
@@ -30,11 +30,11 @@ interface QueuePlace {
 }
 
 /**
- * Looks for rows that no query reads because of their fault: a `run_at` that sorts after every instant is never due, a `plan_at` never
- * planned, an `expires_at` never over. Claims, plans and lists report the rows that they read.
+ * Searches for rows that no query reads because of their fault. For example, a `run_at` that sorts after every instant is never due, and an
+ * `expires_at` never passes. Claims, plans and lists report the faulty rows that they read.
  *
- * Checks small tables completely, page by page. Of the runs, it checks the running ones and those not due, along the index of the queue. Of
- * the windows, it checks those that no query would find. The history of runs may have millions, so it reads a part each time, and only on
+ * Checks small tables completely, page by page. Of the runs, it checks the running ones and those not due, with the index of the queue. Of
+ * the windows, it checks those that no query would find. The history may have millions of runs, so it reads a part each time, and only on
  * SQLite.
  */
 export class RowCheck {
@@ -48,7 +48,7 @@ export class RowCheck {
     this.#database = database
   }
 
-  /** Does one short step. Returns false when everything is checked; the next step then begins again. */
+  /** Runs one short step. Returns false when everything is checked; the next step then begins again. */
   async step(): Promise<boolean> {
     if (this.#looks.length === 0) this.#looks = this.#allLooks()
     const [look] = this.#looks
@@ -81,7 +81,7 @@ export class RowCheck {
   }
 
   /**
-   * Looks for runs on SQLite with an invalid state. No index finds them, so it reads a part of all runs each time. MySQL stores such a
+   * Searches for runs on SQLite with an invalid state. No index finds them, so it reads a part of all runs each time. MySQL stores such a
    * state as empty text.
    */
   async #unknownStates(): Promise<boolean> {

@@ -27,7 +27,7 @@ interface TableRules {
   readonly columns: Readonly<Record<string, Rule>>
 }
 
-/** A value, entered by a person, that is invalid for its column. */
+/** A value that a person has written and that is invalid for its column. */
 export interface Fault {
   readonly column: string
   readonly value: string
@@ -50,7 +50,7 @@ const MAYBE_AMOUNT: Rule = { kind: 'amount', isNullable: true }
 const MAX_INT = 2 ** 31 - 1
 
 /**
- * The valid values of columns where a database accepts edits that Piko can't read: text that is not an instant, dates of zeros, unknown
+ * The valid values of columns in which a database accepts values that Piko can't read: text that is not an instant, dates of zeros, unknown
  * words. The JSON of runs has no rule, since invalid JSON is read as text.
  */
 export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {

@@ -14,8 +14,8 @@ const COLUMNS = ['id', 'job_id', 'start_at', 'end_at', 'state', 'wait_at', 'chan
 type Builder = ExpressionBuilder<Tables, 'piko_window'>
 
 /**
- * Looks for windows that no query reads, because their start sorts before or after every instant or their state is invalid. Also checks
- * windows that have yet to run. Readers report the others.
+ * Searches for windows that no query reads, because their start sorts before or after every instant or their state is invalid. Also checks
+ * windows that have not run yet. Readers report the others.
  *
  * @returns the job after which to continue; undefined if all are checked
  */
@@ -51,7 +51,7 @@ export async function checkWindows(database: Database, afterJob: string | undefi
   return jobs.length === JOBS ? ids.at(-1) : undefined
 }
 
-/** Finds invalid states as ranges, which the index serves. With a lax `sql_mode` MySQL stores an unknown word as empty text. */
+/** Finds invalid states as ranges, so that the index can be used. With a lax `sql_mode`, MySQL stores an unknown word as empty text. */
 function isNoState(eb: Builder, store: 'mysql' | 'sqlite'): Expression<SqlBool> {
   if (store === 'mysql') return eb('state', '=', '' as never)
   const words = [...WINDOW_STATES].sort()

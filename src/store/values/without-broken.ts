@@ -1,7 +1,7 @@
 import { BrokenRow } from './broken-row.ts'
 import type { Database } from '../connection/database.ts'
 
-/** The read itself fails if a job has more broken windows than this. */
+/** If a job has more broken windows than this, the read fails. */
 const MAX_LEFT_OUT = 100
 
 /** Reads a job's windows and skips those that can't be read. Reports each of these and repeats the read without it. */

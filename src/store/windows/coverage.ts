@@ -9,8 +9,8 @@ import { firstInState, type StartRange, startRanges, withoutNext } from './windo
 const NOT_COVERING: readonly WindowState[] = ['pending', 'failed', 'cancelled', 'skipped', 'waiting', 'stale']
 
 /**
- * The first instant of an interval that no succeeded window of a job covers. Undefined if all of it is covered. The windows may be longer
- * or shorter than the interval and need not begin or end with it.
+ * The first instant of an interval that no succeeded window of a job covers. Undefined if all of it is covered. The windows need not have
+ * the bounds of the interval.
  *
  * Windows of a job never overlap. So the interval is covered if three things hold: the window around its start has succeeded, every window
  * that starts within it has succeeded, and another window follows each of them without a gap.

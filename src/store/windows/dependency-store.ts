@@ -13,7 +13,7 @@ import { ALL_STARTS, startRanges, windowsWithin } from './window-ranges.ts'
 import { type Dependencies, listDependencies } from './dependencies.ts'
 import { type NewRun, newRow } from '../runs/new-run.ts'
 
-/** A window without a run until those that it depends on have succeeded. */
+/** A window that gets no run until the windows on which it depends have succeeded. */
 export interface WaitingWindow {
   readonly id: number
   readonly jobId: string
@@ -59,14 +59,14 @@ export class DependencyStore {
   }
 
   /**
-   * Checks the waiting windows of these jobs. Covered windows get runs; for the others it stores the instant that they wait for. It skips
-   * windows that wait for an instant not yet covered.
+   * Checks the waiting windows of these jobs. Creates runs for windows whose upstream jobs cover them. For the others, stores the instant
+   * for which they wait. Skips windows that wait for an instant that is not covered yet.
    *
    * A window whose run the database refuses becomes failed. The others of its batch get their runs.
    *
    * @param aside windows to skip
-   * @returns how many windows it checked, how many got runs, which were refused, and which have an unreadable row of their own or of a
-   * window that they depend on; the last ones continue to wait, and their rows are reported
+   * @returns how many windows it checked, how many got runs, which were refused, and which have an unreadable row, or depend on a window
+   * with one; the last ones continue to wait, and the rows are reported
    */
   async promote(jobIds: readonly string[], promotion: Promotion, aside: readonly number[] = []): Promise<Promoted> {
     const ids = await this.#ready(jobIds, aside)
@@ -208,7 +208,7 @@ export class DependencyStore {
     return this.#queue(trx, covered, promotion)
   }
 
-  /** The first instant that one of these jobs does not cover; the window waits for it. */
+  /** The first instant that one of these jobs does not cover, for which the window waits. */
   async #holeOf(
     trx: Transaction<Tables>,
     upstreams: readonly string[],

@@ -38,8 +38,9 @@ export async function generationsOf(
 }
 
 /**
- * Starts a new generation: another schedule bounds a job's windows from now on. The time before the change keeps its schedules, with or
- * without windows. If a job has no window yet, the new schedule applies to all of its time. The caller holds the lock of the job's row.
+ * Starts a new generation: another schedule bounds a job's windows from now on. The time before the change keeps its schedules, even
+ * without windows. If a job has no window yet, the new schedule applies to its whole timeline. The caller must hold the lock of the job's
+ * row.
  *
  * @param cursor end of the last planned window; the new generation begins there, or at the end of the last window that a backfill has
  * planned beyond it
@@ -74,8 +75,8 @@ export async function addGeneration(
 }
 
 /**
- * The generations that stay in force before a change. The first one has no beginning, so it stays even if it began where the next one does:
- * a backfill may have planned earlier windows.
+ * The generations that stay in force before a change. The first one has no beginning, so it stays even if it began where the next one
+ * begins, because a backfill may have planned earlier windows.
  *
  * @param first start of the first window
  */

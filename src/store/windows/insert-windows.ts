@@ -4,7 +4,7 @@ import { bulkInsert, columnsOf, type Cell, NOW } from '../statements/bulk-insert
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables, WindowState } from '../tables.ts'
 
-/** A window that the ledger does not have yet. */
+/** A window that is not in the ledger yet. */
 export interface NewWindow {
   readonly jobId: string
   readonly window: Window

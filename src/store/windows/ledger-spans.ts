@@ -8,7 +8,7 @@ import { lastWindow } from './last-window.ts'
 import type { WindowState } from '../tables.ts'
 import type { LedgerBounds } from './unrun.ts'
 
-/** Neighbouring windows in the same state; `'missing'` if the ledger has none there. */
+/** Adjacent windows in the same state; `'missing'` if the ledger has none there. */
 export interface LedgerSpan extends Window {
   readonly state: WindowState | 'missing'
   /** The number of windows; 0 if they are missing. */
@@ -17,7 +17,7 @@ export interface LedgerSpan extends Window {
 
 export interface CoverageFilter {
   /**
-   * The spans begin with the window that contains this instant, or the beginning of this day of the job's zone (`'2025-06-15'`). Default:
+   * The spans begin with the window that contains this instant, or the beginning of this day in the job's zone (`'2025-06-15'`). Default:
    * `windows.start`.
    */
   readonly from?: WindowInput
@@ -30,8 +30,8 @@ export interface CoverageFilter {
 type StoredWindow = Window & { readonly state: WindowState }
 
 /**
- * The maximum number of windows in one read. So memory never holds a ledger of millions, and no SQLite statement blocks the event loop for
- * it.
+ * The maximum number of windows in one read. So a ledger of millions is never in memory at once, and no SQLite statement blocks the event
+ * loop for long.
  */
 const PAGE = 1_000
 
@@ -66,7 +66,7 @@ export function readRange({ from, to }: { readonly from?: WindowInput; readonly 
   }
 }
 
-/** Joins neighbouring windows into spans. The windows must be in order. */
+/** Joins adjacent windows into spans. The windows must be in order. */
 async function* spansOf(windows: AsyncIterable<StoredWindow>, from?: Date, to?: Date): AsyncGenerator<LedgerSpan> {
   let span: LedgerSpan | undefined
   for await (const { start, end, state } of windows) {

@@ -6,7 +6,7 @@ import { lastWindow } from './last-window.ts'
 import { readExtreme } from '../values/read-extreme.ts'
 import type { Tables } from '../tables.ts'
 
-/** Consecutive windows of a job's ledger: no stored window between them is missing. */
+/** Consecutive windows of a job's ledger. The ledger has no other windows between them. */
 export interface StoredWindows {
   /** Oldest first. */
   readonly windows: readonly Window[]
@@ -37,7 +37,7 @@ export async function windowsFrom(
   return { windows, until: rows.length === limit ? windows.at(-1)?.end : undefined }
 }
 
-/** The last windows that start before an instant, and the first one from it on, whose start bounds the time before it. */
+/** The last windows that start before an instant, and the first one that starts at or after it, which bounds the time before it. */
 export async function windowsBefore(
   db: Kysely<Tables>,
   dialect: Dialect,

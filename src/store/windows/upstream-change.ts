@@ -13,11 +13,11 @@ const PAGE = 1_000
 
 /**
  * Marks the windows that depend on these, because these run again. A succeeded window becomes stale or waits to run again, as its job
- * declares; a running one does so once it has succeeded. A window that runs again changes its own dependents in turn.
+ * declares; a running one does so once it has succeeded. A window that runs again marks its own dependents in the same way.
  *
- * Locks the rows whatever their state. A window that is getting a run now is checked after that. A window that is checked now gets no run
- * before this transaction ends. An unreadable row stays unchanged and goes to `onBroken`. Locks are taken from upstream to downstream; job
- * dependencies have no cycles.
+ * Locks the rows in any state. So it waits for a window that is getting its run now, and a locked window gets no run before this
+ * transaction ends. An unreadable row stays unchanged and goes to `onBroken`. Takes locks from upstream to downstream; job dependencies
+ * have no cycles.
  */
 export async function upstreamChanged(
   trx: Transaction<Tables>,
@@ -93,7 +93,7 @@ async function overlapping(
   }
 }
 
-/** The window that contains an instant. Undefined also if it can't be read, so that it is skipped. */
+/** The window that contains an instant. Also undefined if it can't be read, so that it is skipped. */
 async function lastSound(
   trx: Transaction<Tables>,
   dialect: Dialect,

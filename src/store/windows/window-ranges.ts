@@ -50,7 +50,7 @@ export async function* startRanges(
   yield { ...rest, from: next, before }
 }
 
-/** Selects the windows of a part, under the alias `one`. */
+/** Selects the windows of a part, with the alias `one`. */
 export function windowsWithin(db: Kysely<Tables>, jobId: string, { from, before, except = [] }: StartRange) {
   let query = db.selectFrom('piko_window as one').where('one.job_id', '=', exactId(jobId))
   if (from !== undefined) query = query.where('one.start_at', '>=', from)
@@ -59,7 +59,7 @@ export function windowsWithin(db: Kysely<Tables>, jobId: string, { from, before,
   return query
 }
 
-/** The windows that no other window of the job follows without a gap. Uses the index (job_id, start_at). */
+/** The windows after which no other window of the job follows without a gap. Uses the index (job_id, start_at). */
 export function withoutNext(db: Kysely<Tables>, jobId: string, range: StartRange) {
   const { except = [] } = range
   return windowsWithin(db, jobId, range).where((eb) =>

@@ -29,7 +29,7 @@ export interface LedgerWindow extends Window {
   readonly runId: number | undefined
   readonly attempt: number | undefined
   readonly error: string | undefined
-  /** For a waiting window: the job and the instant that it waits for. */
+  /** For a waiting window: the job and the instant for which it waits. */
   readonly waitsFor: { readonly jobId: string; readonly at: Date } | undefined
 }
 
@@ -47,7 +47,7 @@ export interface LedgerSummary {
    */
   readonly watermark: Date | undefined
   /**
-   * The parts of the job's time without a window, which never ran: before the first window, between windows, after the last. Oldest first.
+   * The parts of the job's timeline without a window: before the first window, between windows, and after the last. Oldest first.
    */
   readonly unrun: readonly Window[]
   /** End of the last window in the ledger. */
@@ -56,7 +56,7 @@ export interface LedgerSummary {
 
 export interface WindowFilter {
   readonly state?: WindowState
-  /** Includes only windows that start at this instant or later, or with or after this day of the job's zone (`'2025-06-15'`). */
+  /** Includes only windows that start at this instant or later, or on or after this day in the job's zone (`'2025-06-15'`). */
   readonly from?: WindowInput
   /** Includes only windows that start before this instant or day. */
   readonly to?: WindowInput
@@ -64,7 +64,7 @@ export interface WindowFilter {
   readonly limit?: number
 }
 
-/** The ledger: per job, the state of every window. */
+/** The ledger: the state of every window of each job. */
 export class WindowStore {
   readonly #database: Database
 
@@ -73,9 +73,9 @@ export class WindowStore {
   }
 
   /**
-   * The state of a job's ledger. The watermark is computed, not stored, so it is correct even if two nodes finish neighbouring windows at
-   * the same moment. The search for the first window that has not succeeded takes one read per state from the index (job_id, state,
-   * start_at), however long the ledger is.
+   * The state of a job's ledger. The watermark is computed, not stored, so it is correct even if two nodes finish adjacent windows at the
+   * same moment. To find the first window that has not succeeded takes one read per state from the index (job_id, state, start_at), however
+   * long the ledger is.
    */
   async summary(jobId: string): Promise<LedgerSummary> {
     return withoutBroken(this.#database, (except) => this.#summary(jobId, except))
@@ -159,7 +159,7 @@ export class WindowStore {
     }
   }
 
-  /** The last window that has ended by an instant. @throws BrokenRow */
+  /** The last window that ends at or before an instant. @throws BrokenRow */
   async endingBy(jobId: string, end: Date): Promise<LedgerWindow | undefined> {
     // The last window that starts before the instant may end after it.
     const before = await this.#query(jobId)
@@ -183,8 +183,8 @@ export class WindowStore {
   }
 
   /**
-   * Existing windows beside an instant, at most some 1,000. `'after'`: the last one that starts at or before it, and those after. `'before'`:
-   * those that start before it.
+   * Existing windows next to an instant, about 1,000 at most. `'after'`: the last one that starts at or before it, and later ones.
+   * `'before'`: those that start before it.
    */
   stored(jobId: string, at: Date, side: 'after' | 'before'): Promise<StoredWindows> {
     const { db, dialect } = this.#database
@@ -207,8 +207,8 @@ export class WindowStore {
   }
 
   /**
-   * Queues a run of one window outside the schedule. From then on, the window belongs to the new run and is pending until that run is
-   * settled.
+   * Queues a run of one window outside the schedule. From then on, the window belongs to the new run and is pending until that run has
+   * ended.
    *
    * @throws PikoError `WINDOW_BUSY` while another run of the window is queued or running
    */

@@ -6,7 +6,7 @@ import type { RefusedRate } from '../../admission/rate-windows.ts'
 import type { Blocked } from '../../admission/blocked.ts'
 
 /**
- * Requests runs that are not due yet; they start when they are due. Excludes jobs with limits, whose limits would count these runs as
+ * Requests runs that are not due yet; they start when they are due. Excludes jobs with limits, because these would count the runs as
  * running.
  */
 export interface EarlyRequest {
@@ -39,7 +39,7 @@ export interface ClaimResult {
   /** Jobs and keys whose due runs stayed in the queue because of a limit. */
   readonly blocked: readonly Blocked[]
   /**
-   * The priority of the first run of a job with limits that an early claim did not take. It also left runs with a greater priority number.
+   * The priority of the first run of a job with limits, which an early claim did not take. It took no run with a greater priority number.
    */
   readonly leftPriority?: number | undefined
   /** Unreadable rows of due runs, found and reported by this claim; the next claim leaves them out. */

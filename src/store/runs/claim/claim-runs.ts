@@ -13,7 +13,7 @@ import { lockDue, lookForDue } from './lock-due.ts'
 import { SetAsideRuns } from './set-aside-runs.ts'
 import { takeRuns } from './take-runs.ts'
 
-/** How often a claim looks again on a server without SKIP LOCKED, where other nodes may take every run that it has found. */
+/** How often a claim retries on a server without SKIP LOCKED, where other nodes may take all runs that it has found. */
 const MAX_OVERTAKEN = 20
 
 /** Takes due runs from the queue. */

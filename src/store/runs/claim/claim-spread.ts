@@ -6,17 +6,17 @@ export interface Share {
 
 const MAX_LEVEL = 5
 /**
- * The conflicts in a row before a claim takes a smaller share. A single one means nothing; a second means that nodes on other members claim
- * the same runs.
+ * The number of conflicts in a row before a claim takes a smaller share. A single conflict may be chance. Two show that nodes on other
+ * members claim the same runs.
  */
 const CALM_TRIES = 2
 
 /**
- * Spreads the claims of nodes on different members of a cluster. SKIP LOCKED sees only the locks of its own member. So all nodes claim the
- * head of the queue, and all but one meet a conflict on commit.
+ * Spreads the claims of nodes on different members of a cluster. SKIP LOCKED sees only the locks of its own member. So all nodes would
+ * claim the head of the queue, and all but one would have a conflict on commit.
  *
- * After conflicts in a row, a claim takes a random share of the due runs: a half, a quarter … a 32nd. Each claim without a conflict doubles
- * the share again. On a single server every claim uses the whole queue.
+ * After several conflicts in a row, a claim takes a random share of the due runs: a half, a quarter … a 32nd. Each claim without a conflict
+ * doubles the share again. On a single server every claim uses the whole queue.
  */
 export class ClaimSpread {
   #level = 0

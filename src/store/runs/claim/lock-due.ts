@@ -11,8 +11,7 @@ type Among = Pick<ClaimRequest, 'only' | 'except' | 'early' | 'share' | 'without
 
 const NEAR = 4
 /**
- * The runs that a claim looks at if others hold the head of the queue. Covers simultaneous claims of many other nodes, of up to 2,000 runs
- * each.
+ * How many runs a claim reads if others hold the head of the queue. Enough for simultaneous claims by eight nodes, of 2,000 runs each.
  */
 const FAR = 16_000
 
@@ -20,7 +19,7 @@ const FAR = 16_000
  * Due runs for a claim, in the order of the index `run_queue`, which is the order of claims. Locks them and skips runs that others have
  * locked, so a claim never waits. A server without SKIP LOCKED reads them unlocked; see `takeRuns`.
  *
- * Returns nothing only if others have locked everything that is due; otherwise it may return less than `limit`.
+ * Returns nothing only if others have locked all due runs; otherwise it may return fewer than `limit`.
  */
 export async function lockDue(
   trx: Transaction<Tables>,
@@ -61,8 +60,8 @@ export async function lookForDue(
 /**
  * Locks up to `limit` of the first `looked` due runs. Finds them without locks, then locks them by primary key.
  *
- * A locking read of the index would check, for each entry on its way, whether a running transaction has written it. That includes entries
- * that claims have just left, and costs about five times as much.
+ * A locking read of the index would check, for each entry that it passes, whether a running transaction has written it. That includes
+ * entries of runs that were just claimed, and takes about five times as long.
  */
 async function lockAmong(
   trx: Transaction<Tables>,
@@ -79,9 +78,9 @@ async function lockAmong(
     .innerJoin(byId, 'run.id', 'due.id')
     .select(CLAIM_COLUMNS.map((column) => `run.${column}` as const))
     .$if(request.early !== undefined, (query) => query.select('run.priority'))
-    // One by one in the order in which they were found, whatever the server thinks of how many rows there are.
+    // Reads the rows one by one in the order in which they were found, whatever the server's statistics say.
     .modifyFront(sql`STRAIGHT_JOIN`)
-    // Checked again, because others may have changed the runs in between.
+    // Checks the state again, because others may have changed the runs in between.
     .where('run.state', '=', QUEUED)
     .where('run.run_at', '<=', until(dialect, request))
     .limit(request.limit)

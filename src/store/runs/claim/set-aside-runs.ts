@@ -3,7 +3,7 @@ import type { Database } from '../../connection/database.ts'
 import { CLAIM_COLUMNS, claimOf } from '../run-row.ts'
 import { QUEUED } from '../run-states.ts'
 
-/** The most broken rows to set aside. With more of them the claims themselves fail, because a person must look. */
+/** The maximum number of broken rows that are set aside. With more, the claims fail, because a person must fix the rows. */
 const MAX_ASIDE = 1_000
 /** The shortest interval between two checks for corrected rows. */
 const LOOK_MS = 2_000

@@ -7,9 +7,9 @@ import type { ClaimRequest } from './claim-request.ts'
 /**
  * Changes queued runs to running. Returns the ids of those that no other node took first.
  *
- * Candidates read with SKIP LOCKED are already locked. A server without it reads them unlocked, so that claims do not wait for each other;
- * each row then goes to the first node that writes it. A token in place of the node id marks the rows of this claim. No other node sees the
- * token, because it is replaced before the commit.
+ * Candidates that were read with SKIP LOCKED are already locked. A server without it reads them unlocked, so that claims do not wait for
+ * each other. Then the first node that writes a row gets it. A token instead of the node id marks the rows of this claim. No other node
+ * sees the token, because it is replaced before the commit.
  */
 export async function takeRuns(
   trx: Transaction<Tables>,
