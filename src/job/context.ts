@@ -14,7 +14,7 @@ import type { Steps } from './steps.ts'
 
 /** How `ctx.lock` takes a lock. */
 export interface RunLockOptions {
-  /** How long the lock outlives its process; it is renewed while held. Default `'30s'`, at least one second. */
+  /** How long the lock lasts if its process dies. Piko renews it while it is held. Default `'30s'`, at least one second. */
   readonly ttl?: Duration
   /** How long to wait for another owner. Default `'30s'`. */
   readonly wait?: Duration
@@ -23,7 +23,7 @@ export interface RunLockOptions {
 /** A lock that is held. */
 export interface HeldLock extends AsyncDisposable {
   readonly name: string
-  /** Increases each time the lock gets another owner: refuse a write with a smaller fence. */
+  /** Increases each time the lock gets another owner. The target should refuse writes with a smaller fence. */
   readonly fence: number
   /** Aborts with a `PikoError` `LOCK_LOST` when the lock may belong to another owner. */
   readonly lost: AbortSignal
@@ -48,9 +48,9 @@ export interface JobContext<
 > extends Steps {
   readonly runId: number
   readonly jobId: string
-  /** 1 for the first try. */
+  /** 1 for the first attempt. */
   readonly attempt: number
-  /** Increases with every claim of a run, and from one run of a window to the next: refuse a write with a smaller fence. */
+  /** Increases with every claim of a run, and from one run of a window to the next. Targets should refuse writes with a smaller fence. */
   readonly fence: number
   /** The tick of a scheduled run, otherwise the time of the request. */
   readonly scheduledTime: Date
@@ -71,11 +71,11 @@ export interface JobContext<
   readonly signal: AbortSignal
   readonly log: Logger
   /**
-   * Ends the run. What `fn` writes through `trx`, the run's success and its window's state are one transaction on Piko's own database, so
-   * they happen together, once. Sinks are flushed before. If another node has overtaken the claim, everything is rolled back. `fn` runs
-   * again after a deadlock or a lost connection, so it may only write through `trx`.
+   * Ends the run. The writes of `fn` through `trx`, the run's success and its window's state are one transaction on Piko's own database, so
+   * all of them are stored exactly once, or none. Flushes the sinks first. If another node has claimed the run, rolls everything back.
+   * Calls `fn` again after a deadlock or a lost connection, so `fn` may only write through `trx`.
    *
-   * Code after it in the handler can't fail the run any more; its errors go to the log.
+   * After the commit, the handler can't fail the run any more; its errors go to the log.
    *
    * @returns the result of `fn` (any JSON value up to 1 MB), which becomes the run's output
    * @throws PikoError `LEASE_LOST` if this node no longer owns the run, `USAGE` for a second commit of a run
@@ -83,8 +83,8 @@ export interface JobContext<
    */
   commit<T>(fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
   /**
-   * Takes a lock that only one owner on this database can hold at a time, and releases it at the latest when the run ends. The wait ends
-   * with `signal`.
+   * Takes a lock that only one owner on this database can hold at a time. Releases it when the run ends, if the handler has not. An abort
+   * of `signal` ends the wait.
    *
    * @throws PikoError `LOCK_BUSY` if another owner still holds it after `wait` (default `'30s'`)
    */
@@ -97,8 +97,8 @@ export interface JobContext<
    */
   readonly limit: FleetLimit
   /**
-   * A value that all nodes share, as this node knows it; its waits end with the run. Definitions that are made before the app starts are
-   * loaded before any run begins.
+   * A value that all nodes share; waits for it end with the run. Values whose definitions exist before the app starts are loaded before any
+   * run begins.
    *
    * @example const { rate } = ctx.shared(Rates).value
    */
@@ -111,8 +111,8 @@ export interface JobContext<
   cache<V>(definition: CacheDefinition<V>): Cache<V>
   /**
    * Reports the progress of the run. Emits `run.progress` and logs a line at debug level. The last report is stored within about a second;
-   * `app.runs.show` and `piko runs show` show it with rate and ETA. Costs nothing to call often. Never throws: a report whose `done` or
-   * `total` is not a number of 0 or more is left out, with a warning in the run's log.
+   * `app.runs.show` and `piko runs show` show it with rate and ETA. Frequent calls are cheap. Never throws: ignores a report whose `done`
+   * or `total` is not a number of 0 or more, and writes a warning to the run's log.
    *
    * @param total an estimate; `done` may exceed it
    * @param message at most 500 characters are stored, without secrets
@@ -120,17 +120,16 @@ export interface JobContext<
   progress(done: number, total?: number, message?: string): void
   /**
    * Calls `fn` when another version of the job's config takes effect while the handler runs, within two polls. `fn` gets the whole config,
-   * with the run's own overrides, parsed by the schema. A version that the schema refuses is left out, with a warning in the run's log.
-   * What `fn` throws goes to the log and has no other effect. `ctx.config` stays as it was.
-   *
-   * @returns a function that ends the calls; they end with the attempt anyway
+   * with the run's own overrides, parsed by the schema. Ignores a version that the schema refuses, and writes a warning to the run's log.
+   * Errors of `fn` go to the log and have no other effect. `ctx.config` does not change.
+   * @returns a function that ends the calls before the attempt ends
    */
   onConfigChange(fn: (config: C, version: number) => unknown): () => void
   /**
    * Calls `fn` for every item, at most `concurrency` at the same time, and waits for all results. Results keep the order of the items, and
    * an error of `fn` becomes a result. Rejects if the run's signal aborts, the source of the items fails, or `stopOn` returns true.
    *
-   * @param fn gets a signal that aborts with the run's, at the end of `timeout`, and when `stopOn` ends the map
+   * @param fn receives a signal that aborts with the run's, at the end of `timeout`, and when `stopOn` ends the map
    * @throws PikoError `USAGE`
    */
   map<T, U>(

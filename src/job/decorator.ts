@@ -10,8 +10,8 @@ import type { AnyJobSpec, JobSpec, WindowOf, WindowsSpec } from './spec.ts'
 
 /**
  * The decorator that `@job(spec)` returns. The first form is the TC39 method decorator, the second the legacy one
- * (`experimentalDecorators`); both fit instance and static methods. `Handler` is in parameter position of a function type, so TypeScript
- * rejects a method that needs more than the spec gives.
+ * (`experimentalDecorators`); both work for instance and static methods. `Handler` is in parameter position of a function type, so
+ * TypeScript rejects a method that needs more than the spec provides.
  */
 export interface JobDecorator<Handler> {
   (method: Handler, context: MethodContext): void
@@ -43,11 +43,11 @@ export type JobMethod<
 ) => z.input<O> | Promise<z.input<O>>
 
 /**
- * Makes a method a job; `defineJob` does the same without a class. One method may carry several jobs. `@job` must be the outermost
- * decorator if others replace the method.
+ * Makes a method a job; `defineJob` does the same without a class. One method may have several jobs. If other decorators replace the
+ * method, `@job` must be the outermost one.
  *
- * A decorator checks the method and cannot infer its parameters: write `ctx: ContextOf<typeof spec>`, or `ctx: JobContext` if the method
- * uses nothing of the spec.
+ * A decorator can check the method's parameters but not infer their types: write `ctx: ContextOf<typeof spec>`, or `ctx: JobContext` if the
+ * method uses nothing of the spec.
  *
  * @throws PikoError `JOB_INVALID` if it decorates anything but a public method; the spec itself is checked when the class is registered, so
  * that the message can name class and method
@@ -76,7 +76,7 @@ export function job<
   }
 }
 
-/** A method that `@job` saw, on a class. */
+/** A method of a class that `@job` has decorated. */
 interface Sighting {
   readonly isStatic: boolean
   readonly name: string | symbol
@@ -87,14 +87,14 @@ interface Sighting {
 const SPECS = Symbol.for('piko.job')
 const SEEN = Symbol.for('piko.job.methods')
 
-/** The specs that decorate exactly this function, in source order. */
+/** The specs that decorate this function itself, in source order. */
 export function specsOn(value: unknown): readonly AnyJobSpec[] {
   return typeof value === 'function' ? (ownValue<readonly AnyJobSpec[]>(value, SPECS) ?? []) : []
 }
 
 /**
- * The methods of a class that `@job` saw. Complete in legacy mode. In TC39 mode it depends on the metadata that the toolchain keeps. So use
- * it to detect a lost job, never to find the jobs.
+ * The methods of a class that `@job` has decorated. Complete for legacy decorators. For TC39 decorators, it depends on the metadata that
+ * the toolchain keeps. So use it to detect a lost job, never to find the jobs.
  */
 export function seenOn(owner: object): readonly Sighting[] {
   const key = (Symbol as { readonly metadata?: symbol }).metadata ?? Symbol.for('Symbol.metadata')
@@ -102,7 +102,7 @@ export function seenOn(owner: object): readonly Sighting[] {
   return ownValue<Sighting[]>(owner, SEEN) ?? (metadata && ownValue<Sighting[]>(metadata, SEEN)) ?? []
 }
 
-/** @throws PikoError `JOB_INVALID` if a method of the class is no longer the one that `@job` saw */
+/** @throws PikoError `JOB_INVALID` if other code has replaced a method of the class that `@job` has decorated */
 export function checkSeen(owner: { readonly name: string; readonly prototype: unknown }): void {
   for (const { isStatic, name, method } of seenOn(owner)) {
     const home = isStatic ? owner : (owner.prototype as object)

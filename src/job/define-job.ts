@@ -10,7 +10,7 @@ import type { CheckedLiterals } from './spec-literals.ts'
 import type { AnyJobSpec, JobDefinition, JobHandler, JobSpec, WindowsSpec } from './spec.ts'
 
 /**
- * Types a spec that is separate from its handler: `@job(spec)` with `ContextOf<typeof spec>`. Runs may be asked for by the spec:
+ * Types a spec that is separate from its handler: `@job(spec)` with `ContextOf<typeof spec>`. Runs can be requested with the spec:
  * `app.run(spec, { input })`.
  */
 export function jobSpec<
@@ -30,7 +30,7 @@ export function jobSpec<
 }
 
 /**
- * A job from a spec and a handler; TypeScript infers `ctx` from the spec.
+ * Creates a job from a spec and a handler; TypeScript infers `ctx` from the spec.
  *
  * @throws PikoError `JOB_INVALID`, `SCHEDULE_INVALID`, `DURATION_INVALID`: one error that names every problem
  * @example
@@ -55,7 +55,7 @@ export function defineJob<
   return orGathered(
     () => definitionOf(plain, handler),
     () => definitionOf({ id: 'wrong' }, () => {}),
-    // The types are the compiler's alone.
+    // The types exist only for the compiler.
   ) as JobDefinition<SpecTypes<C, W, I, AsJson<Awaited<Out>>>>
 }
 

@@ -4,7 +4,7 @@ import { isPikoError, PikoError } from '../errors.ts'
 export class Faults {
   readonly errors: PikoError[] = []
 
-  /** What `read` returns, or `otherwise` if it throws a PikoError, which is kept. */
+  /** Returns the result of `read`. If it throws a PikoError, keeps the error and returns `otherwise`. */
   gather<T, F>(read: () => T, otherwise: F): T | F {
     try {
       return read()

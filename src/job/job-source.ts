@@ -17,13 +17,13 @@ export interface JobModule {
  */
 export type JobSource = object
 
-/** A definition, a class or an instance, and its place. */
+/** A definition, a class or an instance, and where it was found. */
 export type FoundSource =
   | { readonly kind: 'definition'; readonly definition: JobDefinition; readonly origin: string }
   | { readonly kind: 'holder'; readonly holder: object; readonly file: string | undefined }
 
 /**
- * Every definition, class and instance of the sources, in order. Takes only exports with jobs from a module.
+ * Every definition, class and instance of the sources, in order. Of a module, returns only exports with jobs.
  *
  * @throws PikoError `JOB_INVALID` for any other source
  */
@@ -55,7 +55,7 @@ function findExport(name: string, value: unknown, file: string | undefined): Fou
   }
   if (Array.isArray(value)) return value.flatMap((item, index) => findExport(`${name}[${index}]`, item, file))
   if (carriesJobs(value)) return [{ kind: 'holder', holder: value, file }]
-  // A CommonJS module loaded with `import` has its exports here, and not always under their names.
+  // A CommonJS module loaded with `import` has its exports here, and not always as named exports too.
   if ((name === 'default' || name === 'module.exports') && isPlainObject(value)) return findExports(value, file)
   return []
 }

@@ -1,10 +1,10 @@
 import type { z } from 'zod'
 
-/** What TypeScript knows of a job where runs of it are asked for. */
+/** The types of a job that calls such as `app.run` check. */
 export interface JobTypes {
-  /** What may be passed as config. */
+  /** The config that a caller may pass. */
   readonly config: unknown
-  /** What may be passed as input. */
+  /** The input that a caller may pass. */
   readonly input: unknown
   /** Whether the job has windows; `boolean`: unknown. */
   readonly windowed: boolean
@@ -14,7 +14,7 @@ export interface JobTypes {
 
 declare const TYPES: unique symbol
 
-/** A definition or a spec that carries its types. They exist for the compiler only. */
+/** A definition or a spec that has its types. They exist only for the compiler. */
 export interface Typed<T extends JobTypes = JobTypes> {
   readonly id: string
   readonly [TYPES]?: T
@@ -31,7 +31,7 @@ export interface SpecTypes<C extends z.ZodType, W extends object | undefined, I 
 type Windowed<W> = [W] extends [object] ? true : [W] extends [undefined] ? false : boolean
 
 /**
- * The jobs of an application by id. Extend it, and every call that takes a job's id completes it, checks it and knows its types:
+ * The jobs of an application by id. If you extend it, editors complete job ids in every call, and TypeScript checks them and their types:
  *
  * @example
  * declare module 'piko' {
@@ -43,16 +43,16 @@ type Windowed<W> = [W] extends [object] ? true : [W] extends [undefined] ? false
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type
 export interface RegisteredJobs {}
 
-/** Any text, or one of the registered ids once {@link RegisteredJobs} has some. */
+/** Any string, or one of the registered ids if {@link RegisteredJobs} has any. */
 export type JobId = [keyof RegisteredJobs] extends [never] ? string : Extract<keyof RegisteredJobs, string>
 
-/** A job where runs of it are asked for: its definition, its spec, or its id. */
+/** A job in a request for runs: its definition, its spec, or its id. */
 export type JobRef = Typed | JobId
 
-/** A job where it may be one that only the database knows: its definition, its spec, or any id. Registered ids complete in the editor. */
+/** A job that may exist only in the database: its definition, its spec, or any id. Editors complete registered ids. */
 export type AnyJob = JobRef | (string & Record<never, never>)
 
-/** Refuses a literal that is no registered id. A text that only the running program knows is accepted. */
+/** Refuses a literal that is not a registered id. Accepts a value of the type string. */
 export type KnownJob<J> = J & (J extends string ? (string extends J ? J : JobId) : J)
 
 /** The types of a job that is given as {@link JobRef}. */
@@ -64,7 +64,7 @@ type RegisteredTypes<J> = J extends Typed<infer T> ? T : JobTypes
 /** The output of a job's succeeded runs. */
 export type OutputOf<J> = TypesOf<J> extends { readonly output: infer Out } ? Out : unknown
 
-/** What JSON makes of a value: dates become texts, `undefined` and functions in objects are lost. */
+/** The type of a value after JSON: dates become strings, `undefined` and functions in objects are lost. */
 export type AsJson<T> = unknown extends T
   ? unknown
   : T extends { toJSON(): infer J }
@@ -84,7 +84,7 @@ type Lost = symbol | ((...args: never[]) => unknown)
 
 type Optional<Name extends string, T> = { readonly [K in Name]?: T }
 
-/** The run's own config. A saved config fills the keys that it leaves out. */
+/** The run's own config. Keys that it leaves out come from the saved config. */
 export type ConfigOption<T extends JobTypes> = Optional<
   'config',
   unknown extends T['config'] ? unknown : Partial<T['config']>

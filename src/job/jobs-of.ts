@@ -25,8 +25,8 @@ export interface DecoratedJob {
  * The jobs of a class: those of its static methods, and those of an instance, which is created with `new Class()`. Pass an instance if the
  * constructor needs arguments.
  *
- * A subclass inherits its parents' jobs. If it overrides the method without `@job`, the parent's spec stays and the override runs; with
- * `@job`, its specs replace the parent's.
+ * A subclass inherits its parents' jobs. If it overrides a method without `@job`, the parent's spec applies to the override; with `@job`,
+ * its own specs replace the parent's.
  *
  * @throws PikoError `JOB_INVALID` if there is no job or the class can't be constructed; also the errors of `defineJob`, with class and
  * method in the message
@@ -51,7 +51,7 @@ export function decoratedJobs(source: object): DecoratedJob[] {
   })
 }
 
-/** True for a class or an instance with a `@job` method, even if the job itself got lost. Runs no code of the value. */
+/** True for a class or an instance with a `@job` method, even if the job itself was lost. Runs no code of the value. */
 export function carriesJobs(value: unknown): value is object {
   if (!isClass(value)) return typeof value === 'object' && value !== null && chain(homeOf(value)).some(holdsAny)
   return [...chain(value.prototype as object), ...chain(value)].some(
@@ -100,7 +100,7 @@ export function bindJob(job: DecoratedJob, receiver: object): JobDefinition {
       },
     )
   }
-  // Looks the method up at each call, as a method call does: an instance may have bound or wrapped it.
+  // Reads the method at each call, because an instance may have bound or wrapped it.
   const methods = receiver as Record<string | symbol, (...args: unknown[]) => unknown>
   try {
     return defineJob(job.spec, (ctx, resources) => methods[job.name]?.(ctx, resources))

@@ -1,15 +1,15 @@
 /** What happens to a tick while earlier runs of the job are queued or running; `JobSpec.overlap` describes each for users. */
 export type Overlap = 'allow' | 'skip' | 'bufferOne' | 'bufferAll' | 'cancelOther'
 
-/** What one policy means for planning and admission. */
+/** How one policy affects planning and admission. */
 interface OverlapRule {
   /** A tick is skipped while this many runs of its job are queued or running. */
   readonly maxActive: number
-  /** The decision needs the number of runs that are active at the tick, so it can't be made ahead. */
+  /** Whether the decision needs the number of active runs at the tick, so that it can't be made ahead. */
   readonly isDecidedAtTick: boolean
-  /** A run starts only after the previous one has ended. */
+  /** Whether a run starts only after the previous one has ended. */
   readonly isOneByOne: boolean
-  /** A tick cancels the earlier runs, and skips the ticks before it. */
+  /** Whether a tick cancels the earlier runs and skips the ticks before it. */
   readonly cancels: boolean
 }
 
@@ -18,7 +18,7 @@ const rule = (given: Partial<OverlapRule>): OverlapRule => ({
   ...given,
 })
 
-/** All overlap policies. A new one is a line here and in {@link Overlap}. */
+/** All overlap policies. To add one, add a line here and in {@link Overlap}. */
 export const OVERLAPS: Readonly<Record<Overlap, OverlapRule>> = {
   allow: rule({}),
   skip: rule({ maxActive: 1, isDecidedAtTick: true }),

@@ -28,10 +28,11 @@ export class JobRegistry implements Iterable<JobDefinition> {
   /**
    * Every job of the sources. Constructs a class once, unless an instance of it is among the sources.
    *
-   * Keeps only one of the same definition, the same class, or a job that a subclass inherits from a class that is also a source (it then
-   * belongs to the subclass).
+   * If a definition or a class is given twice, keeps one. If a class and its subclass are both given, an inherited job belongs to the
+   * subclass.
    *
-   * @throws PikoError `JOB_DUPLICATE`, `JOB_INVALID`, `DEPENDENCY_INVALID`, `RESOURCE_INVALID`, and the errors of `defineJob`; one error names all wrong jobs
+   * @throws PikoError `JOB_DUPLICATE`, `JOB_INVALID`, `DEPENDENCY_INVALID`, `RESOURCE_INVALID`, and the errors of `defineJob`; one error
+   * names all wrong jobs
    */
   static of(...sources: readonly JobSource[]): JobRegistry {
     const found = findSources(sources)
@@ -54,7 +55,7 @@ export class JobRegistry implements Iterable<JobDefinition> {
     return new JobRegistry(jobs)
   }
 
-  /** This registry and more jobs. @throws PikoError `JOB_DUPLICATE` */
+  /** A registry with the jobs of this one and more. @throws PikoError `JOB_DUPLICATE` */
   with(more: readonly JobDefinition[]): JobRegistry {
     if (more.length === 0) return this
     const jobs = new Map(this.#jobs)
@@ -104,7 +105,7 @@ type Candidate =
 interface MethodCandidate {
   readonly kind: 'method'
   readonly job: DecoratedJob
-  /** Undefined until the class must be constructed. */
+  /** Undefined if the class is not constructed yet. */
   readonly instance: object | undefined
   readonly origin: string
 }
@@ -127,7 +128,7 @@ function candidatesOf(source: FoundSource, instances: ReadonlyMap<JobClass, obje
   }))
 }
 
-/** An unreadable id gets a unique key: the job is refused later, with all its problems. */
+/** The job's id. Returns a unique key for an unreadable id: the job is refused later, with all its problems. */
 function idOf(candidate: Candidate): unknown {
   if (candidate.kind === 'definition') return candidate.definition.id
   const id = propertyOf(candidate.job.spec, 'id')

@@ -11,7 +11,7 @@ export interface SharedVersion<T> {
 export interface SharedRecord {
   readonly topic: string
   readonly version: number
-  /** As it is stored: the schema has not parsed it. */
+  /** The stored value, which the schema has not parsed. */
   readonly value: unknown
   readonly reason: string | undefined
   /** The node that published it; undefined if a process without a node did. */
@@ -35,9 +35,9 @@ export interface SharedHistory {
 }
 
 /**
- * A value that all nodes share, as this process knows it.
+ * The handle of a process on a value that all nodes share.
  *
- * @typeParam T what the schema makes of a value, @typeParam I what the schema accepts
+ * @typeParam T the output of the schema, @typeParam I the input of the schema
  */
 export interface SharedHandle<T, I = T> {
   readonly topic: string
@@ -54,7 +54,7 @@ export interface SharedHandle<T, I = T> {
    */
   publish(value: I, options?: SharedReason): Promise<number>
   /**
-   * Computes the next value from the newest one, and publishes it only if nobody has published meanwhile. Otherwise it computes again, at
+   * Computes the next value from the newest one with `fn`, and publishes it. If another process has published first, calls `fn` again, at
    * most 16 times, so `fn` must have no other effect.
    *
    * @returns the new version
@@ -62,14 +62,14 @@ export interface SharedHandle<T, I = T> {
    */
   update(fn: (value: T) => I | Promise<I>, options?: SharedReason): Promise<number>
   /**
-   * Resolves with the next value that this handle has not returned from here yet: immediately, if one was published since the handle was
-   * made or since the last call. Skips versions if several were published.
+   * Resolves with the next value that this call has not returned before. Resolves immediately if one was published since this handle was
+   * created or since the last call. Skips versions if several were published.
    *
    * @throws the reason of the signal; PikoError `STOPPED` when the app stops
    */
   changed(options?: SharedWait): Promise<T>
   /**
-   * Yields the current value, and then each newer one. A slow reader skips versions and gets the latest. The loop ends when the signal
+   * Yields the current value, and then each newer one. A slow reader skips versions and receives the latest. The loop ends when the signal
    * aborts or the app stops.
    */
   watch(options?: SharedWait): AsyncGenerator<SharedVersion<T>, void, void>
@@ -81,7 +81,7 @@ export interface SharedHandle<T, I = T> {
    * Publishes the content of an earlier version again.
    *
    * @returns the new version
-   * @throws PikoError `SHARED_UNKNOWN` if that version is not stored any more, `SHARED_INVALID`, `SHARED_CONTENDED`
+   * @throws PikoError `SHARED_UNKNOWN` if that version is no longer stored, `SHARED_INVALID`, `SHARED_CONTENDED`
    */
   rollback(version: number, options?: SharedReason): Promise<number>
 }
@@ -93,7 +93,7 @@ export interface SharedText {
   readonly text: string
 }
 
-/** What a shared value needs of the app that it is used in. */
+/** The parts of an app that a shared value needs. */
 export interface SharedReach {
   readonly clock: Clock
   /** The largest JSON text, in bytes. */
@@ -112,11 +112,11 @@ export interface SharedReach {
   refused(topic: string, version: number, inForce: number, error: Error): void
 }
 
-/** A shared value in one app: it gets the stored versions, and makes handles. */
+/** A shared value in one app: receives the stored versions, and creates handles. */
 export interface SharedTopic<T, I> {
   /** The newest stored version that this process refuses, and why. */
   readonly refusal: { readonly version: number; readonly error: Error } | undefined
-  /** Takes a stored version, unless it knows a newer one. */
+  /** Uses a stored version, unless it knows a newer one. */
   take(stored: SharedText): void
   /** @param signal ends the waits of this handle */
   handle(signal?: AbortSignal): SharedHandle<T, I>

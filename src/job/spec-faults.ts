@@ -19,7 +19,7 @@ export class SpecFaults {
     this.#errors.push(new PikoError('JOB_INVALID', `${this.#subject}: ${problem}`, { details: { jobId: this.#id } }))
   }
 
-  /** What `read` returns, or `otherwise` if it throws, which becomes a fault. */
+  /** Returns the result of `read`. If it throws, records a fault and returns `otherwise`. */
   gather<T, F>(read: () => T, otherwise: F): T | F {
     try {
       return read()
@@ -43,7 +43,7 @@ export class SpecFaults {
     })
   }
 
-  /** The line without the job, which the first line names. */
+  /** The line without the job's name, which the first line has. */
   #alone(line: string): string {
     return line.replace(`${this.#subject}: `, '').replace(` of ${this.#subject} is `, ' is ')
   }

@@ -1,9 +1,9 @@
 import type { TimeZone } from '../time/zone-names.ts'
 
-// What the compiler can see of a cron text or a time zone that is written as a literal. A text that it does not know (`string`) passes,
-// and is checked when the job is registered; so is everything that these types let through.
+// Compile-time checks of cron expressions and time zones that are written as literals. A value of the type `string` passes. All values are
+// // checked again when the job is registered.
 
-/** The literals of a spec, beside its options: a wrong one does not compile, and the type that TypeScript names says why. */
+/** Checks the literals of a spec. A wrong one does not compile, and the type in TypeScript's message says why. */
 export interface CheckedLiterals<Zone extends string, Cron extends string> {
   readonly timezone?: Zone & Checked<ZoneProblem<Zone>>
   readonly cron?: (Cron | readonly Cron[]) & Checked<CronProblem<Cron>>
@@ -17,7 +17,7 @@ type ZoneProblem<Zone extends string> = string extends Zone
     ? never
     : `"${Zone}" is not an IANA time zone`
 
-/** Of several texts, the problems of all. */
+/** The problem of a cron expression; for several expressions, the problems of all. */
 type CronProblem<Cron extends string> = string extends Cron
   ? never
   : Cron extends Nickname
@@ -57,7 +57,7 @@ type Misfits<Fields extends readonly string[]> = Fields extends readonly [
     | Misfit<Weekday, Weekdays>
   : never
 
-/** The numbers of a field that are out of its range: of a list, of a range, or alone. Steps, names and letters pass. */
+/** The numbers of a field that are out of range, in a list, in a range, or alone. Steps, names and letters are not checked. */
 type Misfit<Field extends string, Range extends string> = Field extends `${infer First},${infer Rest}`
   ? Misfit<First, Range> | Misfit<Rest, Range>
   : Field extends `${infer From extends number}-${infer To extends number}`

@@ -18,30 +18,30 @@ import type { JobTypes, Typed } from './job-types.ts'
 import type { RetryPolicy, RetrySpec } from '../run/retry.ts'
 import type { OnUpstreamChange, Upstream } from './upstream.ts'
 
-/** How a job's windows tile its timeline. Without `grid`, their ends are the ticks of the job's schedule. */
+/** How a job's timeline is divided into windows. Without `grid`, they end at the ticks of the job's schedule. */
 export interface WindowsSpec {
-  /** Start of the first window. With `every` it also sets the phase. */
+  /** Start of the first window. Ticks of `every` are aligned to it. */
   readonly start: InstantInput
   /** End of the last window; without it the timeline never ends. */
   readonly end?: InstantInput
   /**
-   * The bounds of the windows, apart from when they run: a cron expression or several, in the job's `timezone` and with its `dst`. Each
-   * window runs at the first tick of the job's `cron` or `every` at or after its end; without these, at its end. Default: the job's
-   * schedule.
+   * The bounds of the windows, if they differ from when the windows run: a cron expression or several, in the job's `timezone` and with its
+   * `dst`. Each window runs at the first tick of the job's `cron` or `every` at or after its end; without these, at its end. Default: the
+   * job's schedule.
    */
   readonly grid?: string | readonly string[]
-  /** How long after its end a window runs. Not with both `grid` and `cron` or `every`. Default: none. */
+  /** How long after its end a window runs. Not allowed with both `grid` and `cron` or `every`. Default: none. */
   readonly delay?: Duration
   /**
-   * Which missed windows (before the first start, or while no node ran) are run: `'all'`, only the `'latest'`, or `'none'`. Default
-   * `'all'`. The others are recorded as skipped.
+   * Which missed windows to run: `'all'`, only the `'latest'`, or `'none'`. A window is missed if no node ran when it was due, as before
+   * the job's first start. The others are recorded as skipped. Default `'all'`.
    */
   readonly catchUp?: 'all' | 'latest' | 'none'
   /** How many windows may run at the same time, across all nodes. Default 1. */
   readonly parallel?: number
 }
 
-/** A developer's description of a job. It has exactly one of `cron`, `every`, `at`, or none if the job only runs on request. */
+/** A developer's description of a job. It has at most one of `cron`, `every` and `at`; with none, the job only runs on request. */
 export interface JobSpec<
   R extends ResourceMap = Record<never, never>,
   C extends z.ZodType = z.ZodType<Record<string, unknown>>,
@@ -54,7 +54,7 @@ export interface JobSpec<
   /** Unique; letters, digits, `_`, `-`, `.`, `:` and `/`, at most 128. */
   readonly id: string
   readonly description?: string
-  /** Five or six fields (seconds first), as croner reads them; or several such texts: the job fires when one of them does. */
+  /** Five fields, or six with seconds first, as croner reads them. With several expressions, the job fires when one of them does. */
   readonly cron?: string | readonly string[]
   /** A fixed rate, aligned to the Unix epoch or to `windows.start`, not to process start. */
   readonly every?: Duration
@@ -62,7 +62,7 @@ export interface JobSpec<
   readonly at?: InstantInput
   /** IANA time zone of `cron`, of `windows.grid`, of the days of `exclude`, and of dates that name windows. Default `'UTC'`. */
   readonly timezone?: string
-  /** What `cron` and `windows.grid` do when the clocks change. Default `'auto'`, which matches cronie. */
+  /** What `cron` and `windows.grid` do when clocks change. Default `'auto'`, which does the same as cronie. */
   readonly dst?: DstPolicy
   /** No tick of `cron` or `every` fires before it. With `windows` see also `windows.start`. */
   readonly start?: InstantInput
@@ -72,15 +72,15 @@ export interface JobSpec<
   readonly exclude?: Calendar | CalendarFunction
   /**
    * Runs start up to this long after their tick. The delay is always the same for the same job and tick, and differs from job to job, so
-   * not all jobs start on the full hour. Ticks and windows keep their times. Default: none.
+   * not all jobs start on the full hour. Ticks and windows do not change. Default: none.
    */
   readonly jitter?: Duration
   readonly windows?: W
   /** Checks and types `ctx.config`. */
   readonly config?: C
   /**
-   * Checks and types `ctx.input`: when a run is asked for, as the database will return the value, and again when the run starts. A job
-   * with a schedule or windows has runs without input, so its schema must accept `undefined`. Default: any JSON value.
+   * Checks and types `ctx.input`. Checks the value as the database will return it: when a run is requested, and again when the run starts.
+   * A job with a schedule or windows has runs without input, so its schema must accept `undefined`. Default: any JSON value.
    */
   readonly input?: I
   /** Checks and types the handler's output, in the JSON form that the database returns. Default: any JSON value. */
@@ -88,7 +88,7 @@ export interface JobSpec<
   readonly resources?: R
   readonly sinks?: S
   readonly retry?: RetrySpec
-  /** Longest time of one attempt, measured from before it borrows its resources. Default: none. */
+  /** The longest time of one attempt, including the time to borrow its resources. Default: none. */
   readonly timeout?: Duration
   /** A tick that is later than this is skipped (jobs without windows). Default `'5m'`. */
   readonly misfireGraceTime?: Duration
@@ -108,22 +108,22 @@ export interface JobSpec<
    */
   readonly overlap?: Overlap
   /**
-   * How many runs of this job may run at the same time, across all nodes; or `{ limit, key }`: how many runs with the same key. Default: no
-   * limit (for windows see `windows.parallel`).
+   * How many runs of this job may be running at the same time, across all nodes; or `{ limit, key }`: how many with the same key. Default:
+   * no limit (for windows see `windows.parallel`).
    */
   readonly concurrency?: number | KeyedConcurrency<z.output<C>, WindowOf<W>>
   /**
-   * How many attempts of this job may begin within a length of time, across all nodes: `'100/m'`; or `{ rate, key }`: for each key.
-   * Includes retries. Default: no limit.
+   * How many attempts of this job, retries included, may begin in a span of time, across all nodes: `'100/m'`; or `{ rate, key }`: for each
+   * key. Default: no limit.
    */
   readonly rate?: Rate | KeyedRate<z.output<C>, WindowOf<W>>
   /**
-   * Jobs whose windows must cover a window of this one before it runs, whatever their schedules and time zones: a day waits for its
-   * hours. Both sides need `windows`. Default: none.
+   * Jobs whose windows must cover a window of this job before it runs. Schedules and time zones may differ: a day waits for its hours. All
+   * these jobs need `windows`. Default: none.
    */
   readonly dependsOn?: readonly Upstream[]
   /**
-   * What happens to a window of this job that has run when a window that it depends on runs again. `'ignore'`: nothing. `'stale'`: the
+   * What happens to a window of this job that has run, if a window on which it depends runs again. `'ignore'`: nothing. `'stale'`: the
    * ledger marks it, and a backfill of missing windows includes it. `'rerun'`: it runs again once the other has succeeded. Default
    * `'ignore'`.
    */
@@ -131,13 +131,13 @@ export interface JobSpec<
   /** Smaller runs first, from −32,768 to 32,767. Default 0. */
   readonly priority?: number
   /**
-   * When to prove the job's ledger, as `app.windows.prove` does: a cron expression or several, in the job's `timezone`. An extra job,
-   * `<id>:proof`, runs then. Its run fails if something is wrong, and has the certificate as its output otherwise. Needs `windows`.
+   * When to prove the job's ledger, as `app.windows.prove` does: a cron expression or several, in the job's `timezone`. Piko adds the job
+   * `<id>:proof`. Its run fails if the proof finds a fault; otherwise its output is the certificate. Needs `windows`.
    */
   readonly proof?: string | readonly string[]
   /**
-   * Small durable units of work that runs of the job own, by the name of their kind: pages, files, keys. The handler adds them with
-   * `ctx.items.add`, and the run ends when all have ended.
+   * Kinds of small durable units of work, by name: pages, files, keys. The handler adds such items with `ctx.items.add`, and the run ends
+   * when all have ended.
    */
   readonly items?: ItemKinds<M, R, z.output<C>, S, WindowOf<W>, z.output<I>>
   /** How many items of a run may fail. Needs `items`. */
@@ -177,7 +177,7 @@ export type AnyJobSpec = JobSpec<any, any, any, any, any, any, any>
 export type AnyJobContext = JobContext<any, any, any, any, any, any>
 /* eslint-enable @typescript-eslint/no-explicit-any */
 
-/** A registered handler with its options, immutable, as the engine sees it. All durations in milliseconds. */
+/** A handler with its options, immutable, as the engine uses it. All durations are in milliseconds. */
 export interface JobDefinition<T extends JobTypes = JobTypes> extends Typed<T> {
   readonly kind: 'piko.job'
   readonly id: string
@@ -198,7 +198,7 @@ export interface WindowPolicy {
   readonly parallel: number
 }
 
-/** A spec's options with every default filled in and every text parsed. */
+/** A spec's options with all defaults, and with every text parsed. */
 export interface JobPolicy {
   readonly schedule: ScheduleSpec | undefined
   readonly windows: WindowPolicy | undefined
@@ -207,7 +207,7 @@ export interface JobPolicy {
   readonly retry: RetryPolicy
   readonly timeoutMs: number | undefined
   readonly misfireGraceMs: number
-  /** How many of the last ticks beyond the grace time still run. */
+  /** How many ticks that are later than the grace time still run. The last ones are chosen. */
   readonly misfireLimit: number
   readonly overlap: Overlap
   /** Undefined if there is no limit. */

@@ -2,17 +2,17 @@ import type { SqlExecutor } from '../sql/sql.ts'
 import type { Duration } from '../time/duration.ts'
 import type { RetrySpec } from '../run/retry.ts'
 
-/** What the function of a step gets. */
+/** The argument of a step's function. */
 export interface StepScope {
-  /** The call of the function in this attempt: 1 for the first. */
+  /** The number of this call in the attempt: 1 for the first. */
   readonly attempt: number
-  /** Joins the run's signal with the step's timeout. */
+  /** Aborts with the run's signal and at the step's timeout. */
   readonly signal: AbortSignal
 }
 
 /** How a step runs. */
 export interface StepOptions {
-  /** Calls the function again after an error, within the same attempt of the run. Default: not. */
+  /** Calls the function again after an error, within the same attempt of the run. Default: no retries. */
   readonly retry?: RetrySpec
   /** Longest time of one call of the function. Default: none. */
   readonly timeout?: Duration
@@ -20,7 +20,7 @@ export interface StepOptions {
 
 /** How `ctx.stepMap` runs its steps. */
 export interface StepMapOptions<T> extends StepOptions {
-  /** The part of a step's name that says which item it is. Default: the item, if it is a text or a number. */
+  /** The part of a step's name that identifies the item. Default: the item, if it is a string or a number. */
   readonly key?: (item: T, index: number) => string | number
   /** Steps that run at the same time. Default 8. */
   readonly concurrency?: number
@@ -28,7 +28,7 @@ export interface StepMapOptions<T> extends StepOptions {
 
 /** How `ctx.until` waits. */
 export interface UntilOptions {
-  /** How long after a call that was not ready the run returns. */
+  /** If a call was not ready, the run is due again after this time. */
   readonly every: Duration
   /** The longest wait since the first call, across all attempts. Default: no limit. */
   readonly for?: Duration
@@ -37,16 +37,16 @@ export interface UntilOptions {
 /** A value that is not `false`, `null`, `undefined`, `0` or empty. */
 export type Ready<T> = Exclude<T, false | null | undefined | 0 | ''>
 
-/** Parts of a handler whose results the run remembers. */
+/** Parts of a handler whose results are stored with the run. */
 export interface Steps {
   /**
-   * Calls `fn` and remembers its result under this name, once and for all attempts of the run: after a failure, a crash or a replay, the
-   * same name returns the stored result and `fn` is not called. Resolves when the result is stored. A call that throws is not remembered.
+   * Calls `fn` and stores its result under this name, for all attempts of the run. After a failure, a crash or a replay, the same name
+   * returns the stored result, and `fn` is not called. Resolves when the result is stored. Nothing is stored if `fn` throws.
    *
    * @param name 1 to 128 characters, unique within the run, such as `` `page:${page}` ``
    * @param fn returns any JSON value up to 1 MB, or nothing
-   * @throws PikoError `STEP_DUPLICATE`, `STEP_RESULT`, `STEP_TIMEOUT`; `LEASE_LOST` if this node no longer owns the run: the result is not
-   * remembered then; `USAGE` once the handler has ended
+   * @throws PikoError `STEP_DUPLICATE`, `STEP_RESULT`, `STEP_TIMEOUT`; `LEASE_LOST` if this node no longer owns the run, so the result is
+   * not stored; `USAGE` once the handler has ended
    * @throws the reason of `ctx.signal` if it has aborted, and any error of `fn`
    */
   step<T>(
@@ -55,9 +55,9 @@ export interface Steps {
     options?: StepOptions & { readonly transaction?: false },
   ): Promise<T>
   /**
-   * The same in a transaction on Piko's own database: what `fn` writes through `trx` and the step's result are stored together, once, or
-   * not at all. `fn` runs again after a deadlock or a lost connection, always after everything was rolled back, so it may only write
-   * through `trx`.
+   * The same in a transaction on Piko's own database: the writes of `fn` through `trx` and the step's result are stored exactly once,
+   * together, or not at all. After a deadlock or a lost connection, everything is rolled back and `fn` is called again, so it may only
+   * write through `trx`.
    */
   step<T>(
     name: string,
@@ -65,10 +65,10 @@ export interface Steps {
     options: StepOptions & { readonly transaction: true },
   ): Promise<T>
   /**
-   * A step for each item, named `name:key`, with as many at the same time as `concurrency` says. Settles them all in the order of the
-   * items; an error of `fn` is a result. In the next attempt, only steps that are missing call `fn`.
+   * Runs a step for each item, named `name:key`, at most `concurrency` at the same time. Returns all results in the order of the items; an
+   * error of `fn` is a result. In the next attempt, `fn` is called only for items without a stored step.
    *
-   * @throws PikoError `STEP_DUPLICATE` if two items have one key
+   * @throws PikoError `STEP_DUPLICATE` if two items have the same key
    * @throws the reason of `ctx.signal` if it aborts, and any error of the source of the items
    */
   stepMap<T extends string | number, U>(
@@ -84,9 +84,9 @@ export interface Steps {
     options: StepMapOptions<T> & Required<Pick<StepMapOptions<T>, 'key'>>,
   ): Promise<PromiseSettledResult<U>[]>
   /**
-   * Waits for something that takes minutes or hours, without a slot. Calls `fn`. A result that is ready (anything but `false`, `null`,
-   * `undefined`, `0` and an empty text) is remembered as a step. Otherwise this attempt ends, uncounted, and the run returns after
-   * `every`: `ctx.signal` aborts with `STEP_WAITING`, and this call rejects with it.
+   * Waits for something that takes minutes or hours, without a slot. Calls `fn`, and stores a result that is ready as a step: anything but
+   * `false`, `null`, `undefined`, `0` and an empty string. Otherwise this attempt ends without being counted, and the run is due again
+   * after `every`: `ctx.signal` aborts with `STEP_WAITING`, and this call rejects with it.
    *
    * @throws PikoError `STEP_TIMEOUT` if it is not ready after the time in `for`, or after 65,000 claims of the run
    */

@@ -29,7 +29,7 @@ export function retryOf(checks: PolicyChecks, { retryBaseMs, retryMaxMs }: JobDu
   })
 }
 
-/** False for a value that is no policy: another check names it. */
+/** False for a value that is not a policy, which another check reports. */
 function isOneByOne(overlap: unknown): boolean {
   return Object.entries(OVERLAPS).some(([name, rule]) => name === overlap && rule.isOneByOne)
 }

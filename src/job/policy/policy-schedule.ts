@@ -36,7 +36,7 @@ export function windowsOf(checks: PolicyChecks, { windowDelayMs }: JobDurations)
   })
 }
 
-/** A schedule beside the job's own, in its zone. Each wrong expression is a fault of its own. */
+/** An additional schedule, in the job's zone. Each wrong expression is a separate fault. */
 export function cronsOf({ spec, faults }: PolicyChecks, option: string, value: unknown): ScheduleSpec | undefined {
   const expressions: readonly unknown[] = isList(value) ? value : [value]
   if (expressions.length === 0) faults.add(`${option} is an empty list; expected a cron expression or several`)
@@ -142,7 +142,7 @@ function assertSchedule(checks: PolicyChecks, schedule: ScheduleSpec): void {
   }
 }
 
-/** The schedule with a harmless value in place of the wrong part; undefined if nothing is left to check. */
+/** The schedule with a valid value instead of the wrong part; undefined if nothing is left to check. */
 function withoutFault(schedule: ScheduleSpec, option: unknown, value: unknown): ScheduleSpec | undefined {
   if (schedule.kind === 'at') return undefined
   if (option === 'timezone') return { ...schedule, timezone: 'UTC' }

@@ -26,7 +26,7 @@ export function readJob(given: object, handler: unknown): { readonly spec: AnyJo
   return { spec: Object.freeze(spec) as AnyJobSpec, policy }
 }
 
-/** Continues after each fault. */
+/** Continues after each fault, to find all of them. */
 function readPolicy(spec: AnyJobSpec, problems: readonly string[], handler: unknown): JobPolicy {
   const checks = new PolicyChecks(spec)
   const { faults } = checks
@@ -68,7 +68,7 @@ function readPolicy(spec: AnyJobSpec, problems: readonly string[], handler: unkn
   return policy
 }
 
-/** The runs of a schedule and of windows have no input. */
+/** Checks that the input schema accepts `undefined`, since runs of a schedule and of windows have no input. */
 function checkInput({ spec, faults }: PolicyChecks): void {
   const option = (['cron', 'every', 'at', 'windows'] as const).find((name) => spec[name] !== undefined)
   if (option === undefined || !isSchema(spec.input) || !checkedBy(spec.input as object, undefined).issues) return
@@ -112,7 +112,7 @@ function priorityOf(checks: PolicyChecks): number {
   return 0
 }
 
-/** What a job's id may have at most, so that the id of its proof is not too long. */
+/** The maximum length of the id of a job with `proof`, so that the id of its proof job is not too long. */
 const MAX_PROVED_ID = 122
 
 function proofOf(checks: PolicyChecks): ScheduleSpec | undefined {

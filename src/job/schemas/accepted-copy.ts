@@ -11,11 +11,11 @@ export interface CheckedValue {
 }
 
 /**
- * The value that the database will return for the given one, once the schema has accepted it. The schema's own result is not stored.
+ * The value as the database will return it, after the schema has accepted it. The schema's own result is not stored.
  *
  * @param check checks the copy with the schema
  * @param whole converts the copy to the schema's input
- * @throws PikoError naming every place that JSON would lose or replace, and every problem of the schema
+ * @throws PikoError naming every value that JSON would lose or replace, and every problem of the schema
  */
 export function acceptedCopy(
   given: unknown,
@@ -36,7 +36,7 @@ export function acceptedCopy(
   return value
 }
 
-/** What the schema makes of a stored value. @throws PikoError with every problem, each with its path and what was expected */
+/** The schema's result for a stored value. @throws PikoError with every problem, each with its path and what was expected */
 export function parsedBy(about: CheckedValue, value: unknown, answer: SchemaAnswer): unknown {
   if (!answer.issues) return answer.data
   throw misfit(

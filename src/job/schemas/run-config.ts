@@ -15,10 +15,9 @@ export function parseConfig(job: JobDefinition, overrides: unknown): unknown {
 }
 
 /**
- * The overrides as the database will return them, over the job's saved config, once the job's schema has accepted them. The schema's output
- * is not stored: the start of the run parses the overrides again.
- *
- * @throws PikoError `CONFIG_INVALID` naming every place that JSON would lose or replace, and every problem of the schema
+ * The overrides as the database will return them, after the job's schema has accepted them together with the job's saved config. The
+ * schema's output is not stored, because the run parses the overrides again when it starts.
+ * @throws PikoError `CONFIG_INVALID` naming every value that JSON would lose or replace, and every problem of the schema
  */
 export function storableConfig(job: JobDefinition, overrides: unknown, saved?: unknown): unknown {
   if (overrides === undefined) {

@@ -4,9 +4,8 @@ import { checkedBy } from './schema-check.ts'
 import type { JobDefinition } from '../spec.ts'
 
 /**
- * The input of a run as the database will return it, once the job's schema has accepted it.
- *
- * @throws PikoError `INPUT_INVALID` if the job has a schema, otherwise `USAGE` for what JSON would lose or replace
+ * The input of a run as the database will return it, after the job's schema has accepted it.
+ * @throws PikoError `INPUT_INVALID` if the job has a schema, otherwise `USAGE` for values that JSON would lose or replace
  */
 export function storableInput(job: JobDefinition, input: unknown, maxBytes: number): unknown {
   const schema = job.spec.input as object | undefined
@@ -18,13 +17,13 @@ export function storableInput(job: JobDefinition, input: unknown, maxBytes: numb
   return acceptedCopy(input, { ...aboutInput(job), maxBytes }, (value) => checkedBy(schema, value))
 }
 
-/** The input that a handler gets, from the stored one. @throws PikoError `INPUT_INVALID` */
+/** The input that a handler receives, from the stored one. @throws PikoError `INPUT_INVALID` */
 export function parseInput(job: JobDefinition, input: unknown): unknown {
   const schema = job.spec.input as object | undefined
   return schema ? parsedBy(aboutInput(job), input, checkedBy(schema, input)) : input
 }
 
-/** A handler's output, as it will be stored, once the job's schema has accepted it. @throws PikoError `OUTPUT_INVALID` */
+/** Checks a handler's output, as it will be stored, with the job's schema. @throws PikoError `OUTPUT_INVALID` */
 export function assertOutput(job: JobDefinition, output: unknown): void {
   const schema = job.spec.output as object | undefined
   if (schema) parsedBy({ jobId: job.id, what: 'output', code: 'OUTPUT_INVALID' }, output, checkedBy(schema, output))

@@ -22,11 +22,11 @@ export interface SchemaIssue {
 
 export type SchemaAnswer =
   | { readonly data: unknown; readonly issues?: never }
-  /** `cause`: what the schema threw. */
+  /** `cause`: the error that the schema threw. */
   | { readonly issues: readonly SchemaIssue[]; readonly cause?: unknown }
 
 /**
- * Checks a value with a job's schema. An error that it throws is an issue too: a user's check may throw, and an asynchronous one always
+ * Checks a value with a job's schema. Returns an error that it throws as an issue: a user's check may throw, and an asynchronous one always
  * does.
  */
 export function checkedBy(schema: object, value: unknown): SchemaAnswer {
@@ -62,10 +62,10 @@ function asked(schema: Schema, value: unknown, hasMade: () => boolean): Tried {
   }
 }
 
-/** The most problems of one value that are reported. */
+/** The maximum number of problems that are reported for one value. */
 const MAX_ISSUES = 100
 
-/** Copies the issues that a schema reports. Any object may be a schema, so nothing of them can be trusted. */
+/** Copies the issues that a schema reports. Any object may be a schema, so they may contain anything. */
 function plainIssues(issues: readonly unknown[]): SchemaIssue[] {
   const found = safely(() => Array.from({ length: Math.min(issues.length, MAX_ISSUES) }, (_, index) => index), [0])
   const copied = found.map((index): SchemaIssue => {
@@ -107,7 +107,7 @@ function pathOfPromise(value: unknown, deepest: number): PropertyKey[] | undefin
   return undefined
 }
 
-/** Any object with a `safeParse` is accepted as a schema. */
+/** Whether it is an answer of zod. Any object with a `safeParse` is accepted as a schema, so it may be anything. */
 function isAnswer(answer: unknown): answer is ReturnType<Schema['safeParse']> {
   const success = propertyOf(answer, 'success')
   if (success === true) return 'data' in (answer as object)
@@ -144,7 +144,7 @@ function isAsyncError(thrown: unknown): boolean {
   )
 }
 
-/** zod does not report the place, so this asks the parts of the schema one by one, from the outside inwards. */
+/** The path of the part of a schema that throws. zod does not report it, so this calls the parts one by one, from the outside inwards. */
 function pathOfThrower(schema: object, value: unknown, deepest = MAX_DEPTH): PropertyKey[] {
   if (deepest === 0) return []
   for (const part of safely(() => partsOf(schema, value), [])) {
@@ -164,7 +164,7 @@ interface Part {
   readonly value: unknown
 }
 
-/** The schemas of a value's fields and elements. Schemas that another one wraps or joins have the same place. */
+/** The schemas of a value's fields and elements. Schemas that another one wraps or joins have the same path. */
 function partsOf(schema: object, value: unknown): Part[] {
   const { def = {} } = schema as { readonly def?: Record<string, unknown> }
   const lazy = typeof def['getter'] === 'function' ? (def['getter'] as () => unknown)() : undefined

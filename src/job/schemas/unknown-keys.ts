@@ -6,7 +6,7 @@ import type { SchemaAnswer, SchemaIssue } from './schema-check.ts'
 const MAX_DEPTH = 20
 const MAX_WARNINGS = 20
 
-/** Adds to the problem of a strict schema which key was probably meant. */
+/** Adds a suggestion, the key that was probably meant, to a strict schema's problem. */
 export function withHints(schema: object, answer: SchemaAnswer): SchemaAnswer {
   if (!answer.issues) return answer
   return { ...answer, issues: answer.issues.map((issue) => safely(() => withHint(schema, issue), issue)) }
@@ -57,7 +57,7 @@ function shapeOf(schema: object): Readonly<Record<string, unknown>> | undefined 
   return isObject(shape) ? (shape as Readonly<Record<string, unknown>>) : undefined
 }
 
-/** Whether the schema accepts keys beside its own. */
+/** Whether the schema accepts other keys than its own. */
 function hasOthers(schema: object): boolean {
   return propertyOf(objectDefinition(schema, MAX_DEPTH), 'catchall') !== undefined
 }
