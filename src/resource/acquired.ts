@@ -6,7 +6,7 @@ export type LoanOutcome = { readonly ok: true } | { readonly ok: false; readonly
 
 type ValueGenerator = AsyncGenerator<unknown, void, void>
 
-/** A value with the generator that yielded it and waits at its `yield`. */
+/** A value, and the generator that yielded it and is paused at its `yield`. */
 export interface Acquired {
   readonly value: unknown
   readonly generator: ValueGenerator
@@ -18,12 +18,12 @@ export interface AcquireContext extends Partial<Borrower> {
   readonly signal: AbortSignal
 }
 
-/** Drives a resource's generator to its only `yield`. */
+/** Runs a resource's generator up to its only `yield`. */
 export async function acquire(resource: Resource<unknown>, ctx: AcquireContext): Promise<Acquired> {
-  // The class declares what it needs, and gets that.
+  // The context has the resources that the class declares, but the types do not show this.
   const generator: unknown = resource.acquire(ctx as AnyResourceContext)
   if (!isGenerator(generator)) {
-    // If it is a promise, nothing else handles its rejection.
+    // If it is a promise instead of a generator, nothing else handles its rejection.
     Promise.resolve(generator).catch(() => {})
     const kind = generator instanceof Promise ? 'a promise' : describe(generator)
     throw new TypeError(
@@ -36,9 +36,8 @@ export async function acquire(resource: Resource<unknown>, ctx: AcquireContext):
 }
 
 /**
- * Drives the generator to its end: by `next()` after a success, by `throw(error)` after a failure.
- *
- * @throws what the generator throws, except the error of the outcome
+ * Runs the generator to its end: with `next()` after a success, with `throw(error)` after a failure.
+ * @throws any error of the generator, except the error of the outcome
  */
 export async function finish({ generator }: Acquired, outcome: LoanOutcome): Promise<void> {
   try {

@@ -10,7 +10,7 @@ export class Lane {
   active = 0
   /** Requests that wait for it. */
   waiting = 0
-  /** While it is closed, its requests wait, whatever is free. */
+  /** While it is closed, its requests wait, even if slots are free. */
   isOpen = true
   readonly #whenIdle: (() => void)[] = []
 
@@ -70,11 +70,11 @@ class Line {
 }
 
 /**
- * Gives out slots of several resources, all that a request wants or none. A request that waits holds nothing, so no two can wait for each
- * other, in whatever order they name their resources.
+ * Grants slots of several resources: all that a request wants, or none. A waiting request holds no slots, so two requests never wait for
+ * each other, in whatever order they name their resources.
  *
- * First in, first out: a later request passes an earlier one only if the earlier one could not use the slot. The earliest of the requests
- * that share a resource keeps what is free for it, so none waits for ever. Requests for a closed lane stand aside.
+ * First in, first out: a later request overtakes an earlier one only if the earlier one could not use the slot. Of the requests that share
+ * a resource, free slots are kept for the earliest, so none waits forever. Requests for a closed lane are skipped.
  */
 export class Arbiter {
   #arrivals = 0
@@ -94,9 +94,9 @@ export class Arbiter {
   }
 
   /**
-   * Takes all slots of a ticket. A ticket that has returned its slots has its old place.
+   * Takes all slots of a ticket. A ticket that has returned its slots has its old position in the order.
    *
-   * @returns undefined if it has them now, otherwise a promise of that
+   * @returns undefined if it has them now, otherwise a promise that resolves when it has
    * @throws the signal's reason if it aborts first; the request has then left
    */
   take(ticket: Ticket, signal: AbortSignal): Promise<void> | undefined {
@@ -150,7 +150,7 @@ export class Arbiter {
     this.serve()
   }
 
-  /** Grants what can be granted. To be called after a lane has opened. */
+  /** Grants all requests that can be granted. Must be called after a lane has opened. */
   serve(): void {
     while (this.#waiting > 0) {
       const line = this.#next()
@@ -160,13 +160,13 @@ export class Arbiter {
     }
   }
 
-  /** Refuses every request from now on, and those that wait. Taken slots stay taken. */
+  /** Refuses waiting requests, and every request from now on. Taken slots stay taken. */
   refuseAll(error: Error): void {
     this.#refusal = error
     for (const line of [...this.#lines.values()]) while (line.queue.size > 0) line.queue.first?.refuse(error)
   }
 
-  /** The line of the earliest request that can have its slots. */
+  /** The queue of the earliest request that can have its slots. */
   #next(): Line | undefined {
     const lines = [...this.#lines.values()].filter(({ isOpen }) => isOpen)
     const kept = new Map<Lane, number>()

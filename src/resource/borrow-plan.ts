@@ -3,7 +3,7 @@ import { resourceInvalid } from './resource-options.ts'
 import { isNode, type Need, type ResourceNode } from './resource-graph.ts'
 import type { ServiceClass } from './resource.ts'
 
-/** Where a named value comes from: a place among the values of the plan, or a service. */
+/** Where a named value comes from: the index of a value of the plan, or a service. */
 export type Source = number | ServiceClass
 
 /** One value that an attempt borrows. */
@@ -15,7 +15,7 @@ export interface PlannedValue {
   readonly isKept: boolean
 }
 
-/** What an attempt borrows for one map. */
+/** The values that an attempt borrows for one map. */
 export interface BorrowPlan {
   /** In the order in which they are acquired: each follows those that it needs. The order is the same for all attempts of the process. */
   readonly values: readonly PlannedValue[]
@@ -49,7 +49,7 @@ export function planBorrow(entries: readonly Need[]): BorrowPlan {
   return { values, names: sourcesOf(entries, 0, starts), demands }
 }
 
-/** All runs share its value, whose needs belong to the opened instance. */
+/** Whether all runs share its value. The opened instance, not the run, borrows what such a value needs. */
 function isShared({ options }: ResourceNode): boolean {
   return options.scope === 'process'
 }
@@ -69,7 +69,7 @@ function demandsOf(entries: readonly Need[]): Map<ResourceNode, number> {
     }
   }
   demand(entries, 1)
-  // Needs have smaller indexes, so a demand is complete when its turn comes.
+  // A resource has a larger index than those that it needs, so its demand is complete when its turn comes.
   const reached = [...reachable(entries)].sort((a, b) => b.index - a.index)
   for (const node of reached) if (!isShared(node)) demand(node.needs, demands.get(node) ?? 0)
   return new Map([...demands].sort(([a], [b]) => a.index - b.index))
@@ -90,7 +90,7 @@ function countsOf(needs: readonly Need[]): Map<ResourceNode, number> {
   return counts
 }
 
-/** @param ordinal the number of the value whose needs these are */
+/** @param ordinal the number of the value that needs these */
 function sourcesOf(
   needs: readonly Need[],
   ordinal: number,

@@ -27,14 +27,14 @@ type Values = Readonly<Record<string, unknown>>
 
 const NOTHING: Values = Object.freeze({})
 
-/** What one attempt borrows: waits for all slots, takes the values in order, and returns them in reverse. */
+/** Borrows for one attempt: waits for all slots, takes the values in order, and returns them in reverse order. */
 export class Borrowing {
   readonly #parts: BorrowingParts
   readonly #borrower: Borrower
-  /** Of an attempt that has a time limit for borrowing. */
+  /** Set if the attempt has a time limit for borrowing. */
   readonly #limit: LinkedSignal | undefined
   readonly #timeouts: readonly (() => void)[]
-  /** By the place among the values of the plan. */
+  /** By the index of the value in the plan. */
   readonly #loans = new Map<number, Loan>()
 
   constructor(parts: BorrowingParts) {
@@ -47,14 +47,14 @@ export class Borrowing {
   }
 
   /**
-   * Takes everything. If a resource turns out to be lost, it returns what it has and waits until the resource serves again.
+   * Takes all values. If a resource is lost, returns those already taken, and waits until the resource serves again.
    *
    * @throws PikoError `RESOURCE_FAILED`, `RESOURCE_TIMEOUT`, `STOPPED`, and the reason of the borrower's signal
    */
   async take(): Promise<Values> {
     const { arbiter, plan, onGranted, lenders } = this.#parts
     try {
-      // Without an await before the ticket, runs keep the order in which they ask.
+      // No await before the ticket, so that runs keep their order.
       const before = this.#parts.kept.claim(this.#parts.borrower.runId)
       if (before) await this.#reuse(before)
       const places = plan.values.flatMap((_value, place) => (this.#loans.has(place) ? [] : place))
@@ -85,7 +85,7 @@ export class Borrowing {
     throwAll(failures)
   }
 
-  /** Takes over what an earlier attempt of the run has left, unless its instance has been replaced. */
+  /** Takes over the values that an earlier attempt of the run has left, unless their instance has been replaced. */
   async #reuse(before: Left): Promise<void> {
     if ([...before.loans.values()].every(({ isCurrent }) => isCurrent)) {
       for (const [place, loan] of before.loans) this.#loans.set(place, loan)
@@ -117,7 +117,7 @@ export class Borrowing {
       return true
     } catch (thrown) {
       if (!(thrown instanceof ResourceLost) || this.#borrower.signal.aborted) throw thrown
-      // Nothing is held while the run waits.
+      // The run must hold nothing while it waits.
       const loans = places.map((place) => [place, this.#loans.get(place)] as const).reverse()
       for (const [place, loan] of loans) {
         this.#loans.delete(place)
@@ -133,7 +133,7 @@ export class Borrowing {
     const forRetry: [number, Loan][] = []
     for (const [place, loan] of [...this.#loans].sort(([a], [b]) => b - a)) {
       const [first] = failures
-      // An outer transaction must not commit what an inner one lost.
+      // An outer transaction must not commit if an inner one has failed.
       const own: LoanOutcome = outcome.ok && first ? { ok: false, error: first } : outcome
       if (!own.ok && loan.isKept && KeptLoans.mayKeep(own.error)) forRetry.unshift([place, loan])
       else await loan.giveBack(own).catch((error: unknown) => failures.push(toError(error)))

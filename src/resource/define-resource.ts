@@ -17,23 +17,23 @@ import { OPTION_CHECKS, resourceInvalid } from './resource-options.ts'
 export interface ResourceSettings<R extends ResourceMap> {
   /** For messages and metrics. */
   readonly name: string
-  /** At most this many are borrowed at the same time; other runs queue, first in, first out. Default: no limit. */
+  /** How many values may be borrowed at the same time; other runs queue, first in, first out. Default: no limit. */
   readonly size?: number
   /** The interval of `check`. Default `'30s'`. */
   readonly checkEvery?: Duration
-  /** A new opened value replaces one that has been open this long. Default: never. */
+  /** After this time, a newly opened value replaces the old one. Default: never. */
   readonly maxLifetime?: Duration
   /** How long a run waits for its value, in the queue and for `acquire`. Default: as long as the run may take. */
   readonly acquireTimeout?: Duration
-  /** Resources and services that this one needs, by name: they arrive as `ctx.resources` of `acquire`. */
+  /** Resources and services that this one needs, by name. `acquire` receives them as `ctx.resources`. */
   readonly resources?: R
 }
 
-/** What can be done with the opened value. */
+/** The functions for the opened value. */
 export interface OpenedParts<O> {
   /**
-   * Whether the opened value can serve. It can't if this throws, returns `false` or takes longer than five seconds; a new one is then
-   * opened in its place.
+   * Checks whether the opened value can serve. If this throws, returns `false` or takes longer than five seconds, a new value is opened
+   * instead.
    */
   check?(opened: O): unknown
   /** Called once, after every borrower has returned, unless `open` failed. Its result is awaited. */
@@ -57,13 +57,13 @@ export interface ResourceDefinition<T, O = undefined, R extends ResourceMap = No
   acquire(ctx: ResourceContext<R>, opened: O): AsyncGenerator<T, void, void>
 }
 
-/** A resource whose one value all runs share, made by `acquire`. */
+/** A resource whose single value, from `acquire`, all runs share. */
 export interface SharedDefinition<T, O = undefined, R extends ResourceMap = NoResources>
   extends ResourceSettings<R>, OpenedParts<O> {
   readonly scope: 'process'
   /** Called before the first use and for each renewal. If the first call fails, the next use calls it again. */
   open?(ctx: OpenContext): Promise<O> | O
-  /** Called once for each opened value. It yields what all runs borrow, and continues before `close`. */
+  /** Called once for each opened value. It yields the value that all runs borrow, and continues after `yield` before `close`. */
   acquire(ctx: ProcessContext<R>, opened: O): AsyncGenerator<T, void, void>
 }
 

@@ -6,12 +6,12 @@ import { type Acquired, acquire, finish } from './acquired.ts'
 import type { Resource } from './resource.ts'
 import { within } from './within.ts'
 
-/** A longer `open` counts as failed. */
+/** If `open` takes longer, it counts as failed. */
 export const MAX_OPEN_MS = 60_000
-/** A longer `check` counts as failed. */
+/** If `check` takes longer, it counts as failed. */
 export const MAX_CHECK_MS = 5_000
 
-/** What a shared value borrows itself, for as long as it exists. */
+/** The values that a shared value itself borrows, for as long as it exists. */
 export interface HeldNeeds {
   readonly values: Readonly<Record<string, unknown>>
   readonly release: () => void
@@ -21,13 +21,13 @@ export interface GenerationParts {
   readonly resource: Resource<unknown>
   readonly clock: Clock
   readonly log: Logger
-  /** Of a resource whose one value all runs share. */
+  /** Set if all runs share the resource's value. */
   readonly needs: HeldNeeds | undefined
-  /** Called once, when it is retired and its last borrower has returned. */
+  /** Called once, when it is retired and the last borrower has returned its value. */
   readonly onUnused: (unused: Generation) => void
 }
 
-/** One opened instance of a resource. It lends until it is retired, and may close when its last borrower has returned. */
+/** One opened instance of a resource. It lends until it is retired, and may close when the last borrower has returned its value. */
 export class Generation {
   readonly #parts: GenerationParts
   readonly #life = new AbortController()
@@ -40,14 +40,14 @@ export class Generation {
   /**
    * Opens an instance.
    *
-   * @throws what `open` and the `acquire` of a shared value throw; an error after a minute; the signal's reason
+   * @throws the errors of `open` and of a shared value's `acquire`; an error after a minute; the signal's reason
    */
   static open(parts: GenerationParts, signal: AbortSignal): Promise<Generation> {
     const { clock, log } = parts
     return within(
       { clock, ms: MAX_OPEN_MS, what: 'open', signal },
       (limited) => Generation.#open(parts, limited),
-      // Nobody waits for it any more.
+      // No caller waits for it any more.
       (late) =>
         void late.close().catch((error: unknown) => log.error({ err: error }, 'closing a late instance failed')),
     )
@@ -84,7 +84,7 @@ export class Generation {
     return this.#parts.resource
   }
 
-  /** What all runs borrow, if they share it. */
+  /** The value that all runs borrow, if they share one. */
   get value(): unknown {
     return this.#shared?.value
   }
@@ -93,20 +93,20 @@ export class Generation {
     return this.#isRetired
   }
 
-  /** Counts a borrower. @returns false if it is retired and lends no more */
+  /** Counts a borrower. @returns false if the instance is retired */
   hold(): boolean {
     if (this.#isRetired) return false
     this.#borrowers += 1
     return true
   }
 
-  /** A borrower has returned. */
+  /** Called when a borrower has returned its value. */
   release(): void {
     this.#borrowers -= 1
     this.#tellUnused()
   }
 
-  /** Lends no more. */
+  /** Stops lending. */
   retire(): void {
     if (this.#isRetired) return
     this.#isRetired = true

@@ -4,14 +4,14 @@ import type { Logger } from '../logger.ts'
 import { messageOf } from '../errors-read.ts'
 import type { Loan } from './loan.ts'
 
-/** A retry that begins later than this gets new values. */
+/** A retry that begins later than this gets new values, in milliseconds. */
 const MAX_KEEP_MS = 600_000
-/** How long values wait for a retry that is due, or for the decision whether there is one. */
+/** How long values are kept for a retry that is due, or until it is decided whether there is one. */
 const GRACE_MS = 10_000
 
-/** What a failed attempt has left for its retry. */
+/** The values that a failed attempt has left for its retry. */
 export interface Left {
-  /** By the place among the values of the plan. */
+  /** By the index of the value in the plan. */
   readonly loans: ReadonlyMap<number, Loan>
   /** How the attempt failed. */
   readonly error: Error
@@ -40,7 +40,7 @@ export class KeptLoans {
     )
   }
 
-  /** Keeps values for the retry. Whether there is one turns out later, see {@link settled}. */
+  /** Keeps values for a retry. Whether there is one is decided later, see {@link settled}. */
   keep(runId: number, left: Left): void {
     this.#giveUp(runId)
     const kept = { ...left, claimed: new AbortController() }
@@ -58,7 +58,7 @@ export class KeptLoans {
     return kept
   }
 
-  /** Returns values that no retry gets. Never rejects. */
+  /** Returns values for which there is no retry. Never rejects. */
   async giveBack({ loans, error, log }: Left): Promise<void> {
     for (const [, loan] of [...loans].reverse()) {
       try {
@@ -70,7 +70,7 @@ export class KeptLoans {
   }
 
   /**
-   * The end of the attempt is stored.
+   * Called when the outcome of the attempt is stored.
    *
    * @param retryInMs undefined: the run has ended
    */

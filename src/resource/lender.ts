@@ -21,9 +21,9 @@ export interface LenderParts {
   readonly random: () => number
   readonly log: () => Logger
   readonly observer: () => ResourceObserver
-  /** Borrows what a shared value needs. */
+  /** Borrows the resources that a shared value needs. */
   readonly holdNeeds: () => Promise<HeldNeeds>
-  /** Called after it was lost, has been opened again, or was replaced. */
+  /** Called after the resource was lost, opened again, or replaced. */
   readonly onChange: (lender: Lender, change: 'lost' | 'replaced') => void
 }
 
@@ -34,7 +34,7 @@ interface Loss {
   nextAtMs: number
 }
 
-/** The time an unused instance has to close. */
+/** How long an unused instance may take to close, in milliseconds. */
 const MAX_CLOSE_MS = 2_000
 const REOPEN = { limit: Infinity, backoff: 'exponential', baseMs: 500, maxMs: 15_000, jitter: true } as const
 
@@ -124,13 +124,12 @@ export class Lender {
   }
 
   /**
-   * Something failed that this resource may have caused. Checks it.
-   *
-   * @returns whether it is lost, or the instance was replaced meanwhile
+   * Checks the resource after a failure that it may have caused.
+   * @returns whether it is lost, or the instance has been replaced
    */
   async suspect(generation: Generation): Promise<boolean> {
     if (this.#current === generation && this.#hasCheck(generation)) {
-      // A check that is under way may have begun before the failure.
+      // A check in progress may have begun before the failure.
       await this.#checking?.answer
       await this.#check(generation)
     }
@@ -153,7 +152,7 @@ export class Lender {
     return typeof resource.check === 'function'
   }
 
-  /** Checks the instance that lends. All who ask at the same time get one answer. */
+  /** Checks the instance that lends. Simultaneous callers share one check. */
   async #check(generation: Generation): Promise<Error | undefined> {
     if (this.#checking?.generation !== generation) this.#checking = { generation, answer: this.#checkOnce(generation) }
     return this.#checking.answer
@@ -171,7 +170,7 @@ export class Lender {
     return error
   }
 
-  /** It can't serve any more: lends nothing until another instance has been opened. */
+  /** Called if the resource can't serve any more. Lends nothing until another instance has been opened. */
   lose(error: Error): void {
     const { clock, lane, observer, onChange } = this.#parts
     const generation = this.#current
@@ -186,19 +185,19 @@ export class Lender {
     this.wake()
   }
 
-  /** Replaces the instance soon, since what it needs was replaced. */
+  /** Replaces the instance soon, since a resource that it needs was replaced. */
   renewSoon(): void {
     if (!this.#current) return
     this.#renewAtMs = this.#parts.clock.monotonic()
     this.wake()
   }
 
-  /** Looks now whether something is due. */
+  /** Checks now whether something is due. */
   wake(): void {
     this.#upkeep.wake()
   }
 
-  /** Does what is due. Returns the milliseconds until the next. Never rejects. */
+  /** Runs what is due. Returns the milliseconds until something is due again. Never rejects. */
   async #step(): Promise<number> {
     const { clock } = this.#parts
     if (this.#loss) return this.#reopen(this.#loss)
@@ -226,7 +225,7 @@ export class Lender {
     }
   }
 
-  /** Replaces an instance that can still serve. If no other can be opened, it serves on. */
+  /** Replaces an instance that can still serve. If no other can be opened, the old one continues to serve. */
   async #renew(): Promise<void> {
     const { clock, random } = this.#parts
     try {
@@ -300,7 +299,7 @@ export class Lender {
   }
 
   async #closeUnused(generation: Generation): Promise<void> {
-    // A stop closes all that is left, in its order.
+    // A stop closes the remaining instances, in its own order.
     if (this.#isClosed) return
     const closing = new Closing(MAX_CLOSE_MS)
     try {
@@ -313,15 +312,14 @@ export class Lender {
     }
   }
 
-  /** Opens nothing more, and ends what is being opened. */
+  /** Opens nothing from now on, and aborts an instance that is being opened. */
   beginClose(): void {
     this.#stop.abort(stopped())
   }
 
   /**
    * Closes every instance, within the limit of `closing`.
-   *
-   * @returns what failed
+   * @returns the errors
    */
   async close(closing: Closing): Promise<Error[]> {
     const failures: Error[] = []

@@ -9,17 +9,17 @@ import { failed, ResourceLost } from './resource-errors.ts'
 import type { Borrower } from './resource.ts'
 
 /**
- * One slot of one resource and the value that belongs to it. Drives the resource's generator to its only `yield` and later to its end, then
+ * One slot of one resource, and the value that belongs to it. Runs the resource's generator to its only `yield` and later to its end, then
  * frees the slot.
  *
- * `held` → `take()` → `taking` → `taken` → `giveBack()` → `over`. After an abort while `taking`, the loan finishes by itself: a late value
- * goes straight back, and only then is the slot free.
+ * `held` → `take()` → `taking` → `taken` → `giveBack()` → `over`. After an abort while `taking`, the loan returns a late value immediately,
+ * and only then frees the slot.
  */
 export class Loan {
   readonly lender: Lender
   readonly #borrower: Borrower
   readonly #free: () => void
-  /** Of a value that outlasts its attempt. */
+  /** Set if the value may outlast its attempt. */
   readonly #life: LinkedSignal | undefined
   #state: 'held' | 'taking' | 'taken' | 'over' = 'held'
   #generation: Generation | undefined
@@ -30,7 +30,7 @@ export class Loan {
    * Takes over an acquired slot.
    *
    * @param options.isKept whether the value may outlast the attempt
-   * @param options.free gives the slot back
+   * @param options.free returns the slot
    */
   constructor(
     lender: Lender,
@@ -43,7 +43,7 @@ export class Loan {
     if (isKept) this.#life = new LinkedSignal(borrower.signal)
   }
 
-  /** Whether it has a value that the retry of a failed attempt may get. */
+  /** Whether it has a value that may be kept for the retry of a failed attempt. */
   get isKept(): boolean {
     return this.#life !== undefined && this.#state === 'taken'
   }
@@ -53,13 +53,13 @@ export class Loan {
     return this.#generation?.isRetired === false
   }
 
-  /** What was borrowed, once it is taken. */
+  /** The borrowed value, once it is taken. */
   get value(): unknown {
     return this.#value
   }
 
   /**
-   * @param resources what the resource needs itself, by name
+   * @param resources the resources that this one needs, by name
    * @throws PikoError `RESOURCE_FAILED`, ResourceLost
    * @throws the reason of the borrower's signal if it aborts first
    */
@@ -89,7 +89,7 @@ export class Loan {
   }
 
   /**
-   * Runs the generator to its end: by `next()` after a success, by `throw(error)` after a failure. Does nothing if the loan is over or
+   * Runs the generator to its end: with `next()` after a success, with `throw(error)` after a failure. Does nothing if the loan is over or
    * still taking its value.
    *
    * @throws PikoError `RESOURCE_FAILED` if the generator throws another error
@@ -139,7 +139,7 @@ export class Loan {
     try {
       if (this.#acquired) await finish(this.#acquired, outcome)
     } catch (error) {
-      // The reason may be that the resource can't serve any more: the next runs should wait then.
+      // Perhaps the resource can't serve any more. Then the next runs should wait.
       if (generation) void this.lender.suspect(generation)
       throw failed(this.lender.name, 'failed when it was returned', error)
     } finally {

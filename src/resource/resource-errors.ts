@@ -1,7 +1,7 @@
 import { messageOf } from '../errors-read.ts'
 import { PikoError, toError } from '../errors.ts'
 
-/** @param what follows the name: `could not be opened` */
+/** @param what the text after the name, such as `could not be opened` */
 export function failed(name: string, what: string, thrown: unknown): PikoError {
   const cause = typeof thrown === 'string' ? undefined : toError(thrown)
   const why = cause ? messageOf(cause) : String(thrown)
@@ -24,7 +24,7 @@ export function stopped(): PikoError {
   return new PikoError('STOPPED', 'the resource pool is closed: the process is stopping')
 }
 
-/** The resource can't serve now. Runs wait until it can, so no run fails with this. */
+/** Thrown inside Piko if a resource can't serve now. Runs wait until it can, so no run fails with this error. */
 export class ResourceLost extends Error {
   override readonly name = 'ResourceLost'
 

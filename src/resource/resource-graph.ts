@@ -15,7 +15,9 @@ export interface ResourceNode {
 /** An entry of a resource map. */
 export type Need = readonly [key: string, source: ResourceNode | ServiceClass]
 
-/** A resource may need only resources with the same number or a larger one: they live at least as long. */
+/**
+ * The lifetimes of scopes, as ranks. A resource may need only resources with the same rank or a larger one, which live at least as long.
+ */
 const LIFE: Readonly<Record<ResourceScope, number>> = { attempt: 0, run: 1, process: 2 }
 
 /** The resource classes of a process. Each one follows those that it needs. */
@@ -30,8 +32,8 @@ export class ResourceGraph {
   /**
    * The entries of a map.
    *
-   * @throws PikoError `RESOURCE_INVALID` for a value that is no class, wrong options, a cycle, or a resource that needs one with a shorter
-   * lifetime
+   * @throws PikoError `RESOURCE_INVALID` for a value that is not a class, wrong options, a cycle, or a resource that needs one with a
+   * shorter lifetime
    */
   needsOf(map: ResourceMap): Need[] {
     return this.#needs(map, [])
@@ -63,7 +65,7 @@ export class ResourceGraph {
     return node
   }
 
-  /** Two classes may have the same name. Lists and metrics must not mix them. */
+  /** A unique name, because two classes may have the same name, and lists and metrics must not mix them. */
   #uniqueName(name: string): string {
     let unique = name
     for (let count = 2; this.#names.has(unique); count++) unique = `${name} (${count})`

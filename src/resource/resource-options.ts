@@ -5,7 +5,7 @@ import { type Duration, durationMs } from '../time/duration.ts'
 import { aDuration } from '../time/duration-check.ts'
 import type { ResourceClass, ResourceMap, ResourceScope } from './resource.ts'
 
-/** The options of a resource with every default filled in, in milliseconds; `Infinity` for none. */
+/** The options of a resource with all defaults. Times are in milliseconds; `Infinity` means no limit. */
 export interface ResourceOptions {
   readonly name: string
   readonly size: number
@@ -16,7 +16,7 @@ export interface ResourceOptions {
   readonly needs: ResourceMap
 }
 
-/** Shorter checks would keep the process busy. */
+/** The shortest interval. More frequent checks would keep the process busy. */
 const MIN_CHECK_EVERY_MS = 10
 
 const isSize = (size: unknown): boolean => size === Infinity || (isWhole(size) && size >= 1)
@@ -80,7 +80,7 @@ function msOf(duration: Duration | undefined): number {
   return duration === undefined ? Infinity : durationMs(duration)
 }
 
-/** @param name the resource's, if it is a text */
+/** @param name the name of the resource, if it is a string */
 export function resourceInvalid(name: unknown, problems: readonly string[]): PikoError {
   const what = problemsText(`resource ${typeof name === 'string' ? name : describe(name)}`, problems)
   return new PikoError('RESOURCE_INVALID', what, { details: { problems } })

@@ -15,7 +15,7 @@ import type { LenderState, ResourceObserver } from './resource-state.ts'
 import { isNode, ResourceGraph, type ResourceNode } from './resource-graph.ts'
 import type { Borrower, ResourceMap, ResourceScope, ServiceClass } from './resource.ts'
 
-/** Time for all resources together to close. */
+/** How long all resources together may take to close, in milliseconds. */
 const MAX_CLOSE_MS = 2_000
 
 /** The values that one attempt has borrowed. */
@@ -23,13 +23,13 @@ export interface Borrowed {
   /** Keyed by the names of the resource map. */
   readonly values: Readonly<Record<string, unknown>>
   /**
-   * Returns everything in reverse order, whatever happens; a second call gets the first one's promise. After a failure, values of the scope
-   * `run` stay for the retry, see {@link ResourcePool.settled}.
+   * Returns all values in reverse order, even if some fail; a second call returns the first one's promise. After a failure, values of the
+   * scope `run` are kept for the retry, see {@link ResourcePool.settled}.
    *
-   * If the return of one value fails after a success, the remaining ones are returned with that error: an outer transaction must not commit
-   * what an inner one lost.
+   * If returning one value fails after a success, returns the remaining ones with that error, because an outer transaction must not commit
+   * if an inner one has failed.
    *
-   * @throws PikoError `RESOURCE_FAILED`: after a success, this fails the run; after a failure, it is an additional error
+   * @throws PikoError `RESOURCE_FAILED`: after a success, the run then fails; after a failure, it is an additional error
    */
   readonly release: (outcome: LoanOutcome) => Promise<void>
 }
@@ -76,7 +76,7 @@ export class ResourcePool {
   readonly #kept: KeptLoans
   /** By the index of their nodes. */
   readonly #lenders: Lender[] = []
-  /** The maps of jobs live as long as the process. */
+  /** The prepared maps. The maps of jobs live as long as the process. */
   readonly #prepared = new WeakMap<ResourceMap, Prepared>()
   #closed: Promise<void> | undefined
 
@@ -118,7 +118,7 @@ export class ResourcePool {
   }
 
   /**
-   * Reads a map without borrowing: its resources are listed from now on.
+   * Reads a map without borrowing, so that its resources are listed from now on.
    *
    * @throws PikoError `RESOURCE_INVALID`
    */
@@ -134,17 +134,16 @@ export class ResourcePool {
   }
 
   /**
-   * The end of an attempt is stored. Values that it has left for its retry are returned if there is none soon.
-   *
-   * @param retryInMs undefined: the run has ended, or may go on elsewhere
+   * Called when the outcome of an attempt is stored. Returns the values that it has left for a retry, if there is none soon.
+   * @param retryInMs undefined: the run has ended, or may continue on another node
    */
   settled(runId: number, retryInMs: number | undefined): void {
     this.#kept.settled(runId, retryInMs)
   }
 
   /**
-   * Waits until every borrower has returned, at most until the signal aborts. Then closes every resource, the newest first. One that fails,
-   * or hangs for two seconds, does not prevent the others from closing. Runs that wait get `STOPPED`.
+   * Waits until all borrowers have returned their values, at most until the signal aborts. Then closes every resource, the newest first. If
+   * one fails or hangs for two seconds, the others still close. Waiting runs get `STOPPED`.
    *
    * @throws PikoError `RESOURCE_FAILED` if resources fail to close
    */
@@ -193,7 +192,7 @@ export class ResourcePool {
     })
   }
 
-  /** Holds what a shared value needs, which are shared values too. */
+  /** Borrows the resources that a shared value needs. These are shared values too. */
   async #holdNeeds({ needs }: ResourceNode): Promise<HeldNeeds> {
     const { service } = this.#parts
     const values: Record<string, unknown> = {}
@@ -218,7 +217,7 @@ export class ResourcePool {
     return { values: Object.freeze(values), release }
   }
 
-  /** A shared value follows what it needs. */
+  /** Replaces or suspends the shared values that need the changed resource. */
   #changed(changed: Lender, change: 'lost' | 'replaced'): void {
     const dependents = this.#lenders.filter(
       ({ isShared, node }) => isShared && node.needs.some(([, need]) => need === changed.node),

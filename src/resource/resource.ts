@@ -7,13 +7,13 @@ import type { Window } from '../time/window.ts'
 /**
  * How long a borrowed value lasts.
  *
- * - `'process'`: one value, which all runs of the process share. `acquire` runs once for each opened instance.
- * - `'run'`: each run borrows its own. It keeps the value from a failed attempt to the retry, if that begins on the same node in time.
+ * - `'process'`: all runs of the process share one value. `acquire` is called once for each opened instance.
+ * - `'run'`: each run borrows its own. Keeps the value from a failed attempt for the retry, if that begins on the same node in time.
  * - `'attempt'`: each attempt of a run borrows its own.
  */
 export type ResourceScope = 'process' | 'run' | 'attempt'
 
-/** Needs nothing. */
+/** The resources of a resource that needs none. */
 export type NoResources = Record<never, never>
 
 /** The attempt that borrows. */
@@ -26,7 +26,7 @@ export interface Borrower {
   readonly config: unknown
   /** The window of the run; undefined for a job without windows. */
   readonly window: Window | undefined
-  /** Aborts with the reason on timeout, cancel, lost lease and shutdown; stop waiting then. */
+  /** Aborts on timeout, cancel, lost lease and shutdown, with the reason. `acquire` should then stop waiting. */
   readonly signal: AbortSignal
   readonly log: Logger
   /** A rate limit that all nodes share; its waits end with the run. See `ctx.limit`. */
@@ -39,24 +39,24 @@ export interface Borrower {
  * @typeParam R the resources that this one needs, by name
  */
 export interface ResourceContext<R extends ResourceMap = NoResources> extends Borrower {
-  /** What this resource borrows itself, by the names of its `resources`. */
+  /** The values that this resource itself borrows, by the names of its `resources`. */
   readonly resources: BorrowedOf<R>
 }
 
-/** What a resource of the scope `process` gets, which belongs to no run. */
+/** The context for a resource of the scope `process`, which belongs to no run. */
 export interface ProcessContext<R extends ResourceMap = NoResources> {
   readonly resources: BorrowedOf<R>
-  /** Aborts when the process stops, or when another instance has replaced this one. */
+  /** Aborts when the process stops, or another instance has replaced this one. */
   readonly signal: AbortSignal
   readonly log: Logger
 }
 
-/** What every `acquire` accepts: a class may ask for a {@link ResourceContext} or a {@link ProcessContext} with its own needs. */
+/** The context without types. A class may declare a {@link ResourceContext} or a {@link ProcessContext} with its own resources. */
 export interface AnyResourceContext extends Borrower {
   readonly resources: never
 }
 
-/** What `open` gets. */
+/** The argument of `open`. */
 export interface OpenContext {
   /** Aborts when the process stops and when opening takes longer than a minute. */
   readonly signal: AbortSignal
@@ -64,27 +64,27 @@ export interface OpenContext {
 }
 
 /**
- * A pooled object that the process owns. A run borrows it and returns it whatever happens.
+ * A pool that the process owns. A run borrows a value from it, and always returns the value, even after a failure.
  *
- * There is one instance per process and class, created and opened on first use. `acquire` runs once for each borrowed value. It is an async
- * generator that yields the value exactly once. If the attempt fails, the generator is resumed with `throw(error)`, so a transaction rolls
- * back. The generator finishes before the run's success is stored.
+ * There is one instance per process and class, created and opened on first use. `acquire` is called once for each borrowed value. It is an
+ * async generator that yields the value exactly once. If the attempt fails, the generator is resumed with `throw(error)`, so a transaction
+ * can roll back. The generator finishes before the run's success is stored.
  *
- * After `maxLifetime`, or when `check` fails, a new instance takes the place of the old one. Runs that have borrowed from the old one keep
- * what they hold; it closes when the last of them has returned.
+ * After `maxLifetime`, or if `check` fails, a new instance replaces the old one. Runs that have borrowed from the old one keep their
+ * values; it closes when the last value has been returned.
  */
 export abstract class Resource<T> {
-  /** At most this many are borrowed at the same time; other runs queue, first in, first out. Default: no limit. */
+  /** How many values may be borrowed at the same time; other runs queue, first in, first out. Default: no limit. */
   static readonly size: number = Infinity
   /** How long a borrowed value lasts. Default `'attempt'`. */
   static readonly scope: ResourceScope = 'attempt'
   /** The interval of `check`. Default `'30s'`. */
   static readonly checkEvery: Duration = '30s'
-  /** A new instance replaces one that has been open this long. Default: never. */
+  /** After this time, a new instance replaces the old one. Default: never. */
   static readonly maxLifetime: Duration | undefined = undefined
   /** How long a run waits for its value, in the queue and for `acquire`. Default: as long as the run may take. */
   static readonly acquireTimeout: Duration | undefined = undefined
-  /** Resources and services that this one needs, by name: they arrive as `ctx.resources` of `acquire`. Default: none. */
+  /** Resources and services that this one needs, by name. `acquire` receives them as `ctx.resources`. Default: none. */
   static readonly resources: ResourceMap = {}
 
   /** Opens this instance, once, before the first use. If it throws, the instance is dropped. */

@@ -7,7 +7,7 @@ import { type Borrowed, ResourcePool, type ResourceStats } from './resource-pool
 import type { ResourceObserver } from './resource-state.ts'
 import type { Borrower, ResourceMap, ServiceClass } from './resource.ts'
 
-/** Time for loans still being returned after the last run has ended. */
+/** How long to wait for values that are still being returned after the last run has ended, in milliseconds. */
 const LATE_RETURN_MS = 1_000
 
 export interface ResourcesParts {
@@ -16,8 +16,8 @@ export interface ResourcesParts {
 }
 
 /**
- * The process's resources. After a crash a new pool lends. The old one closes after its borrowers have returned, so running runs keep what
- * they hold.
+ * The process's resources. After a crash, a new pool lends. The old one closes after all its values have been returned, so running runs
+ * keep theirs.
  */
 export class ResourcesService extends Service {
   readonly #parts: ResourcesParts
@@ -32,7 +32,7 @@ export class ResourcesService extends Service {
     this.#pool = this.#newPool()
   }
 
-  /** Adds the user's services that runs borrow by class. */
+  /** Adds the user's services, which runs borrow by class. */
   lend(services: readonly Service[]): this {
     this.#services = services
     return this
@@ -49,7 +49,7 @@ export class ResourcesService extends Service {
     return this
   }
 
-  /** What one attempt borrows of each resource that has a size. */
+  /** How many slots one attempt takes of each resource that has a size. */
   demandsOf(map: ResourceMap): { readonly name: string; readonly size: number; readonly slots: number }[] {
     return [...this.#pool.prepare(map).plan.demands].flatMap(
       ([
@@ -114,8 +114,8 @@ export class ResourcesService extends Service {
       this.prepare(this.#maps)
       return
     }
-    // A handler that continues after all deadlines must not keep the process alive: its resources are closed while it uses them.
-    // `AbortSignal.timeout` would not do: a process that waits for nothing else would end.
+    // A handler that continues after all deadlines must not keep the process alive, so its resources are closed while it uses them. A timer
+    // of // `AbortSignal.timeout` does not keep the process alive: without other work, the process would end too early.
     const deadline = new AbortController()
     const timer = setTimeout(() => deadline.abort(), LATE_RETURN_MS)
     try {

@@ -6,11 +6,11 @@ interface Waiter {
   refuse(error: Error): void
 }
 
-/** Counts slots. A request that finds none free queues, first in first out: a later, smaller request never overtakes an earlier one. */
+/** Counts slots. If none is free, requests queue, first in, first out. A later, smaller request never overtakes an earlier one. */
 export class Semaphore {
   readonly size: number
   #active = 0
-  // A set keeps the order of arrival, and any waiter can leave it in constant time.
+  // A set keeps the order of arrival, and removes any waiter in constant time.
   readonly #waiters = new Set<Waiter>()
   readonly #whenIdle: (() => void)[] = []
 

@@ -6,7 +6,7 @@ interface Entry {
   readonly expire: () => void
 }
 
-/** Calls that are due after the same time, on one timer: the first to come is the first to expire. */
+/** Calls functions after a time that is the same for all, with one timer. So entries expire in the order in which they were added. */
 export class Timeouts {
   readonly #ms: number
   readonly #clock: Clock

@@ -19,7 +19,7 @@ export class Upkeep {
     signal.addEventListener('abort', () => this.#pause.abort(), { once: true })
   }
 
-  /** Calls the step now, or right after the call under way. */
+  /** Calls the step now, or right after the call in progress. */
   wake(): void {
     this.#pause.abort()
     if (!this.#isRunning) void this.#run()

@@ -13,9 +13,9 @@ export interface Limit {
 /**
  * The result of a call within a time limit.
  *
- * @param call gets a signal that aborts at the end of the limit
- * @param onLate gets a result that comes after that; a late error is dropped
- * @throws an error that names the limit, the signal's reason, and what `call` throws
+ * @param call receives a signal that aborts at the end of the limit
+ * @param onLate receives a result that comes after that; a late error is dropped
+ * @throws an error that names the limit, the signal's reason, and any error of `call`
  */
 export async function within<T>(
   { clock, ms, what, signal }: Limit,

@@ -3,7 +3,7 @@ import { isError, propertyOf } from '../errors-read.ts'
 import { toError } from '../errors.ts'
 import type { Clock } from '../clock.ts'
 
-/** A background task under way. */
+/** A running background task. */
 export interface TaskInfo {
   readonly name: string
   readonly kind: 'task' | 'timer' | 'crontab'
@@ -38,7 +38,7 @@ export class BackgroundTasks {
     return [...this.#running].map(({ name, kind, sinceMs }) => ({ name, kind, runningMs: nowMs - sinceMs }))
   }
 
-  /** Begins in the next turn of the event loop. This way a start that awaits nothing ends before its tasks begin. */
+  /** Begins in the next turn of the event loop, so that a start that awaits nothing ends before its tasks begin. */
   launch(name: string, kind: TaskInfo['kind'], body: (signal: AbortSignal) => unknown): void {
     const task: Running = {
       name,

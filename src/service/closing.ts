@@ -1,4 +1,4 @@
-/** Closes several things in turn, all within one time limit. It leaves behind what hangs, and still gives the rest a moment. */
+/** Closes several things one after another, within one time limit. Does not wait longer for one that hangs, and gives the rest a moment. */
 export class Closing {
   readonly #timer: NodeJS.Timeout
   readonly #over: Promise<void>
@@ -12,7 +12,7 @@ export class Closing {
     this.#timer = setTimeout(resolve, limitMs)
   }
 
-  /** @throws what `close` throws, or an error that says it hangs */
+  /** @throws the error of `close`, or an error that says it hangs */
   async within(close: () => unknown): Promise<void> {
     const work = (async () => close())()
     let moment: NodeJS.Timeout | undefined
@@ -33,7 +33,7 @@ export class Closing {
 
 const MOMENT_MS = 50
 
-/** Drops a late error: the close was already reported as hanging. */
+/** Ignores a late error, because the close was already reported as hanging. */
 function dropped(): void {
   return undefined
 }

@@ -11,8 +11,8 @@ interface LogStream {
 }
 
 /**
- * Writes `2026-01-01T00:00:00.000Z INFO [^-App]: Starting...` to a stream, with fields after the message. Escapes control characters that a
- * terminal would obey. Drops and counts lines that can't be written; the next line that succeeds reports the number.
+ * Writes `2026-01-01T00:00:00.000Z INFO [^-App]: Starting...` to a stream, with fields after the message. Escapes control characters, which
+ * a terminal would execute. Drops and counts lines that can't be written; reports their number with the next line that can.
  */
 export function consoleLog(stream: LogStream = process.stdout, clock: Clock = systemClock): Logger {
   const lines = new LossyLines(stream)
@@ -33,7 +33,7 @@ export function consoleLog(stream: LogStream = process.stdout, clock: Clock = sy
 
 const guarded = new WeakSet<object>()
 
-/** A stream of lines that may lose some to a full disk or a closed pipe, because logging must never end a process. */
+/** A stream that drops lines if the disk is full or the pipe is closed, because logging must never end a process. */
 class LossyLines {
   readonly #stream: LogStream
   #lost = 0

@@ -27,7 +27,7 @@ type Trigger =
   | { readonly kind: 'timer'; readonly every: string; readonly intervalMs: number; readonly immediate: boolean }
   | { readonly kind: 'crontab'; readonly expression: string; readonly schedule: Schedule }
 
-/** What a decorator declared about a method. */
+/** A method that a decorator runs in the background, and how. */
 export interface Declared {
   readonly name: string
   readonly trigger: Trigger
@@ -35,18 +35,18 @@ export interface Declared {
 }
 
 /**
- * Runs the method in the background after every start of the service. If it throws, the service crashes; it may return at any time. At a
- * stop the signal aborts and the stop waits for the method.
+ * Runs the method in the background after every start of the service. If it throws, the service crashes; it may return at any time. When
+ * the service stops, the signal aborts and the stop waits for the method.
  *
  * Inherited methods run too, and so does an override without the decorator.
  *
- * @throws PikoError `SERVICE_INVALID` on anything but an instance method
+ * @throws PikoError `SERVICE_INVALID` if it decorates anything but an instance method
  */
 export const task: BackgroundDecorator = decorator('task', { kind: 'task' })
 
 /**
- * Calls the method once per interval, at `start + n · interval` however long a call takes. The first call comes after one interval. Calls
- * never overlap; ticks that pass meanwhile are skipped and counted, see `Service.timerStats`. If the method throws, the service crashes.
+ * Calls the method once per interval, at `start + n · interval`, however long a call takes. The first call comes after one interval. Calls
+ * never overlap: ticks during a call are skipped and counted, see `Service.timerStats`. If the method throws, the service crashes.
  *
  * @throws PikoError `DURATION_INVALID`, `SERVICE_INVALID`
  */
@@ -56,8 +56,8 @@ export function timer(every: Duration, options: TimerOptions = {}): BackgroundDe
 }
 
 /**
- * Calls the method at the ticks of a cron expression: five fields, or six with seconds first. Calls never overlap; ticks that pass
- * meanwhile are skipped and counted. If the method throws, the service crashes.
+ * Calls the method at the ticks of a cron expression: five fields, or six with seconds first. Calls never overlap: ticks during a call are
+ * skipped and counted. If the method throws, the service crashes.
  *
  * @throws PikoError `SCHEDULE_INVALID`, `SERVICE_INVALID`
  */
@@ -65,7 +65,7 @@ export function crontab(expression: string, options: CrontabOptions = {}): Backg
   return decorator('crontab', { kind: 'crontab', expression, schedule: crontabSchedule(expression, options) })
 }
 
-/** The declared methods of this service, base classes first, one entry per name. */
+/** The decorated methods of this service, base classes first, one entry per name. */
 export function declaredOn(service: object): readonly Declared[] {
   const byName = new Map<string, Declared>()
   const homes: object[] = []

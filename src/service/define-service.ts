@@ -22,7 +22,7 @@ export interface ServiceContext {
   readonly signal: AbortSignal
   readonly log: Logger
   readonly service: Service
-  /** Waits; returns early when the service stops or crashes. True when the time has passed. */
+  /** Waits; returns early if the service stops or crashes. @returns true if the time has passed */
   readonly sleep: (time: Duration | number) => Promise<boolean>
   /** Adds a callback for the stop; callbacks run in reverse order. */
   readonly defer: (callback: () => unknown) => void
@@ -32,11 +32,11 @@ type ServiceFunction = (ctx: ServiceContext) => unknown
 
 export interface ServiceDefinition extends Omit<ServiceOptions, 'name'> {
   readonly name: string
-  /** Awaited before the children start. */
+  /** The service awaits it before its children start. */
   readonly start?: ServiceFunction
   /** Runs in the background after each start. If it throws, the service crashes. */
   readonly run?: ServiceFunction
-  /** Awaited before the children stop. */
+  /** The service awaits it before its children stop. */
   readonly stop?: ServiceFunction
   readonly children?: readonly Service[]
   /** By name: `{ expire: { every: '1m', run: (ctx) => … } }`; see `@timer`. */

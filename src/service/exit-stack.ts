@@ -1,7 +1,7 @@
 import { toError } from '../errors.ts'
 
 /**
- * Callbacks to run at the end, in reverse order. Like the standard's `AsyncDisposableStack`, which Node has only since 24. A failing
+ * Callbacks to run at the end, in reverse order. Like the standard `AsyncDisposableStack`, which Node has since version 24. A failing
  * callback does not stop the others.
  */
 export class ExitStack {

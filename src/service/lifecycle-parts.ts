@@ -21,7 +21,7 @@ export interface LifecycleEvents {
   moved(from: ServiceState, to: ServiceState, reason: Error | undefined): void
   restarted(reason: Error | undefined): void
   stuck(task: string, waitedMs: number): void
-  /** Called when it crashed while it ran. */
+  /** Called when the service crashes while it is running. */
   crashedRunning(reason: Error): void
 }
 
@@ -40,15 +40,15 @@ export interface LifecycleParts {
   readonly clock: () => Clock
   /** Children in order. One may be added while an earlier one starts. */
   readonly children: () => readonly Child[]
-  /** How long a stop waits for background tasks, and for a start under way. */
+  /** How long a stop waits for background tasks, and for a start in progress. */
   readonly graceMs: () => number
   /** How long a stop may take; undefined means no limit. */
   readonly stopTimeoutMs: () => number | undefined
-  /** The nearest stop under way with a deadline: of this service or of one above it. */
+  /** The limit of the nearest stop in progress that has a deadline: of this service or of one above it. */
   readonly stopLimit: () => StopLimit | undefined
-  /** Prepares the background of a new life. */
+  /** Prepares the background work for a new start. */
   readonly begin: (signal: AbortSignal) => Background
-  /** Launches what decorators declare. */
+  /** Launches the decorated methods. */
   readonly launchDeclared: (background: Background) => void
   /** Runs the deferred callbacks. */
   readonly closeExits: () => Promise<void>

@@ -6,7 +6,7 @@ import type { Child, LifecycleParts } from './lifecycle-parts.ts'
 import { isLegalMove, type ServiceState } from './service-state.ts'
 import { StopLimit } from './stop-limit.ts'
 
-/** The states of a service and the steps between them; see `Service` for their promises. */
+/** The states of a service and the steps between them, as documented in `Service`. */
 export class Lifecycle {
   readonly #parts: LifecycleParts
   #state: ServiceState = 'init'
@@ -19,7 +19,7 @@ export class Lifecycle {
   #isOpen = false
   #takesChildren = true
   #stopRequests = 0
-  /** Settles when the steps of a start are over, whatever their result. Never rejects. */
+  /** Resolves when the steps of a start are over, whether it succeeded or not. Never rejects. */
   #bringingUp: Promise<void> | undefined
   #startingChild: Child | undefined
   #halting: Promise<void> | undefined
@@ -52,7 +52,7 @@ export class Lifecycle {
     this.#restarts = predecessor.#restarts
   }
 
-  /** The background of this life; undefined after a stop. */
+  /** The background work since the last start; undefined after a stop. */
   get background(): Background | undefined {
     return this.#background
   }
@@ -67,12 +67,12 @@ export class Lifecycle {
     return this.#state !== 'running' && this.#takesChildren
   }
 
-  /** Whether a child added now must start right away. */
+  /** Whether a child added now must start immediately. */
   get isPastChildren(): boolean {
     return this.#state === 'running' || (this.#state === 'starting' && !this.#takesChildren)
   }
 
-  /** The limit of the stop under way. */
+  /** The limit of the stop in progress. */
   get ownLimit(): StopLimit | undefined {
     return this.#stopLimit
   }
@@ -99,7 +99,7 @@ export class Lifecycle {
     } catch (thrown) {
       if (!isInterruption(thrown, signal) && this.#bringingUp === promise) this.#parts.self.crash(thrown)
     }
-    // A stop may have left a slow hook behind. Whatever that hook does now has no effect.
+    // A stop may have stopped waiting for a slow hook. The result of that hook has no effect any more.
     if (this.#bringingUp !== promise) throw signal.reason
     this.#startingChild = undefined
     this.#bringingUp = undefined
@@ -206,13 +206,13 @@ export class Lifecycle {
     if (first) throw first
   }
 
-  /** A child stopped during its start is stopped twice, but its failure counts once. */
+  /** Records an error of the stop. A child that is stopped during its start is stopped twice, but its error is recorded once. */
   #failedToStop(thrown: unknown): void {
     const error = toError(thrown)
     if (!this.#stopFailures.includes(error)) this.#stopFailures.push(error)
   }
 
-  /** Ends a start under way, which sees the signal after its current step. Leaves behind a hook that never ends. */
+  /** Ends a start in progress, which checks the signal after its current step. Does not wait for a hook that never ends. */
   async #endStart(): Promise<void> {
     if (!this.#bringingUp) return
     const { path, clock, events, stopLimit } = this.#parts

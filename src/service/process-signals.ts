@@ -4,7 +4,9 @@ export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
 
 const STOP_SIGNALS: readonly StopSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
-/** npm and npx repeat a signal that the terminal has already sent to the whole process group. Together they are one Ctrl-C. */
+/**
+ * The same signal within this time counts once: npm and npx repeat a signal that the terminal has already sent to the whole process group.
+ */
 const ECHO_MS = 500
 
 /** Listens to SIGUSR2, and to SIGINT, SIGTERM and SIGHUP, which then no longer end the process. */

@@ -34,9 +34,9 @@ export const SERVICE_CHECKS = {
 /**
  * Checks the options of a service.
  *
- * @param service.isOpen a user's class may accept more options. Among unknown names it refuses only those that differ from a known one in
- * case or `_`.
- * @param parts problems found in the arguments besides the options
+ * @param service.isOpen whether the service may have more options, as a user's class may. Then refuses an unknown name only if it differs
+ * from a known one just in case or `_`.
+ * @param parts problems found in the arguments other than the options
  * @throws PikoError `SERVICE_INVALID` naming everything that is wrong
  */
 export function assertOptions<T extends object>(
@@ -65,7 +65,7 @@ function isSpelling(problem: string, known: readonly string[]): boolean {
   return nearest !== undefined && plain(nearest) === plain(name)
 }
 
-/** Problems of the services that a parent gets as children. */
+/** The problems of the services given to a parent as children. */
 export function childProblems(name: string, children: unknown, isService: (child: unknown) => boolean): string[] {
   const check: OptionCheck = (value) => {
     if (!Array.isArray(value)) return `is ${describe(value)}; expected a list of services`

@@ -2,7 +2,7 @@ import { messageOf } from '../errors-read.ts'
 import { formatMs } from '../time/duration.ts'
 import type { Service } from './service.ts'
 
-/** A text with every service of the tree, its state, restarts, tasks and timers, and what keeps the process alive. */
+/** A text that shows every service of the tree with its state, restarts, tasks and timers, and what keeps the process alive. */
 export function serviceReport(root: Service): string {
   return [...serviceLines(root), `active: ${activeResources()}`].join('\n')
 }

@@ -1,6 +1,6 @@
 import { serviceInvalid } from './invalid.ts'
 
-/** The owner of a place in the tree. */
+/** What the tree needs of a service. */
 interface Named {
   readonly name: string
 }

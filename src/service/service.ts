@@ -28,15 +28,15 @@ export interface ServiceOptions {
   /** How long a stop waits for background tasks to end. Default `'5s'`. */
   readonly taskGrace?: Duration
   /**
-   * How long a stop of this service and all services below it may take. The stop leaves behind a step that hangs longer, stops the rest,
-   * and rejects with `STOP_INCOMPLETE` for each such step. Default: no limit.
+   * How long a stop of this service and all services below it may take. If a step hangs longer, the stop continues without it, and rejects
+   * with `STOP_INCOMPLETE` for each such step. Default: no limit.
    */
   readonly stopTimeout?: Duration
 }
 
 const DEFAULT_TASK_GRACE_MS = 5_000
 
-// Long because users extend this one class, and its comments are their manual. The files beside it do the work.
+// Long because users extend this class, and its comments are their manual. Other files of this folder do the work.
 
 let created = 0
 
@@ -52,9 +52,9 @@ let created = 0
  *                 └── stop() cleans up: ──▶ stopping
  *
  * - `stopped` always means that everything is undone; `crashReason` says whether the service crashed before.
- * - A crash aborts the signal and stops nothing by itself. It goes to whoever is responsible. During a start this is the caller of `start`,
- * which rejects after the service has cleaned up. While the service runs it is the parent, which crashes too unless it is a `Supervisor`.
- * During a stop it is the caller of `stop`, which continues and rejects at the end.
+ * - A crash aborts the signal but stops nothing automatically. During a start, `start` rejects after the service has cleaned up. While the
+ * service runs, the parent handles the crash: it crashes too unless it is a `Supervisor`. During a stop, `stop` continues and rejects at
+ * the end.
  *
  * Hooks, all optional, in this order (the names in mode: `on_first_start, on_start, on_started, on_stop, on_shutdown,
  * on_restart`):
@@ -62,7 +62,7 @@ let created = 0
  * - start: `onFirstStart` (the first time only), then `onStart`, then the background tasks. Then the children start in the order they were
  * added, each completely before the next. Last comes `onStarted`.
  * - stop: the signal aborts, then `onStop`. The children stop in reverse order, the background tasks end, the exit stack closes in reverse
- * order. Last comes `onStopped`. A failed step does not skip the next.
+ * order. Last comes `onStopped`. After a failed step, the next ones still run.
  * - restart: stop, `onRestart`, start.
  *
  * A start that failed in `onStart` or before calls neither `onStop` nor `onStopped`. Use `defer` or `use` for what `onStart` opens step by
@@ -76,10 +76,10 @@ export abstract class Service implements AsyncDisposable {
   readonly #tree = new ServiceTree<Service>(this)
   readonly #exits = new ExitStack()
   readonly #life: Lifecycle
-  /** The background of the current or last life. */
+  /** The background work since the last start. */
   #background: Background | undefined
 
-  /** The log of this service: each line begins with its place in the tree. Inherited; silent if no ancestor has a log. */
+  /** The log of this service. Each line begins with its position in the tree. Inherited; writes nothing if no ancestor has a log. */
   readonly log: Logger = new TreeLogger(this, () => this.#tree.inherited((service) => service.#options.log))
 
   /** @throws PikoError `SERVICE_INVALID` naming every wrong option */
@@ -159,7 +159,7 @@ export abstract class Service implements AsyncDisposable {
     return this.#options.name ?? this.constructor.name
   }
 
-  /** The shape in the graph. */
+  /** Its kind, which decides its shape in the graph. */
   get kind(): 'service' | 'supervisor' | 'worker' {
     return 'service'
   }
@@ -187,7 +187,7 @@ export abstract class Service implements AsyncDisposable {
     return this.#life.signal
   }
 
-  /** How often it was started again: by `restart`, by a supervisor, or as the instances that it replaced. */
+  /** How often it was restarted by `restart` or a supervisor, including the restarts of the instances that it replaced. */
   get restarts(): number {
     return this.#life.restarts
   }
@@ -200,7 +200,7 @@ export abstract class Service implements AsyncDisposable {
     return this.#tree.children
   }
 
-  /** Services it needs besides its children, as the graph draws them. */
+  /** Services that it needs in addition to its children, for the graph. */
   get dependencies(): readonly Service[] {
     return this.#tree.dependencies
   }
@@ -215,7 +215,7 @@ export abstract class Service implements AsyncDisposable {
     return this.#tree.path
   }
 
-  /** Background tasks under way. */
+  /** Running background tasks. */
   get tasks(): readonly TaskInfo[] {
     return this.#life.background?.running ?? []
   }
@@ -235,8 +235,8 @@ export abstract class Service implements AsyncDisposable {
   /**
    * Starts this service and its children. Resolves when all are running.
    *
-   * @throws the reason of a crash, after everything already started has stopped again; PikoError `STOPPED` when it was stopped
-   * meanwhile; `SERVICE_INVALID` when it is neither new nor stopped
+   * @throws the reason of a crash, after everything already started has stopped again; PikoError `STOPPED` if it was stopped during the
+   * start; `SERVICE_INVALID` if it is neither new nor stopped
    */
   start(): Promise<void> {
     return this.#life.start()
@@ -250,8 +250,8 @@ export abstract class Service implements AsyncDisposable {
   }
 
   /**
-   * Stops this service and its children and undoes what they opened. Also cleans up after a crash. Resolves immediately when there is
-   * nothing to stop. Abandons a start or restart under way.
+   * Stops this service and its children, and closes what they opened. Also cleans up after a crash. Resolves immediately if there is
+   * nothing to stop. Abandons a start or restart in progress.
    *
    * @throws the error of a failed step, after the rest has stopped; an `AggregateError` of several
    */
@@ -262,7 +262,7 @@ export abstract class Service implements AsyncDisposable {
   /**
    * Stops it if necessary, and starts it again.
    *
-   * @throws what `stop` and `start` throw; PikoError `STOPPED` when `stop` was called meanwhile
+   * @throws the errors of `stop` and `start`; PikoError `STOPPED` if `stop` was called during the restart
    */
   restart(): Promise<void> {
     return this.#life.restart()
@@ -273,7 +273,7 @@ export abstract class Service implements AsyncDisposable {
     this.#life.crash(reason)
   }
 
-  /** Resolves when it has stopped, or immediately if it already has. Rejects with the reason when it crashes. */
+  /** Resolves when it has stopped, or immediately if it already has. Rejects with the reason if it crashes. */
   waitUntilStopped(): Promise<void> {
     return this.#life.waitUntilStopped()
   }
@@ -297,7 +297,7 @@ export abstract class Service implements AsyncDisposable {
   /**
    * Adds a child, which starts and stops with this service. For a service that is already running, use {@link startChild}.
    *
-   * @throws PikoError `SERVICE_INVALID` when the children have already started, or the child already has a parent
+   * @throws PikoError `SERVICE_INVALID` if the children have already started, or the child already has a parent
    */
   addChild<S extends Service>(child: S): S {
     if (!this.#life.takesChildren) {
@@ -327,7 +327,7 @@ export abstract class Service implements AsyncDisposable {
     return child
   }
 
-  /** Stops a child and removes it. Does nothing when it is not a child of this service. */
+  /** Stops a child and removes it. Does nothing if it is not a child of this service. */
   async removeChild(child: Service): Promise<void> {
     if (child.parent !== this) return
     try {
@@ -337,19 +337,19 @@ export abstract class Service implements AsyncDisposable {
     }
   }
 
-  /** Declares services it needs besides its children, for the graph. Start order still follows the children. */
+  /** Declares services that it needs in addition to its children, for the graph only. Does not change the order of starts. */
   dependsOn(...services: readonly Service[]): this {
     this.#tree.needs(services)
     return this
   }
 
-  // For subclasses: things that live from a start to the next stop.
+  // For subclasses: work and resources that last from a start to the next stop.
 
   /**
-   * Waits for this time. Returns early when the service stops or crashes.
+   * Waits for this time. Returns early if the service stops or crashes.
    *
    * @param time a duration, or a number of milliseconds
-   * @returns true when the time has passed: `while (await this.sleep('1s')) …`
+   * @returns true if the time has passed: `while (await this.sleep('1s')) …`
    */
   async sleep(time: Duration | number): Promise<boolean> {
     const { signal } = this
@@ -373,7 +373,7 @@ export abstract class Service implements AsyncDisposable {
   /**
    * Runs the function in the background until the next stop; see `@task` for one that runs after every start.
    *
-   * @throws PikoError `SERVICE_INVALID` when the service is neither starting nor running
+   * @throws PikoError `SERVICE_INVALID` if the service is neither starting nor running
    */
   addTask(body: (signal: AbortSignal) => unknown, name = body.name || 'task'): void {
     this.#living('addTask').task(name, body)
@@ -402,7 +402,7 @@ export abstract class Service implements AsyncDisposable {
   }
 
   /**
-   * Replaces a crashed child with a successor, which keeps its count of restarts.
+   * Replaces a crashed child with a successor, which continues its count of restarts.
    *
    * @internal
    */

@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts'
 
-/** Time for each remaining step after the deadline, enough to close what closes quickly. */
+/** The time for each remaining step after the deadline, in milliseconds. Enough for steps that end quickly. */
 const HURRIED_MS = 200
 
-/** The one deadline for the stop of a service and its descendants. The stop leaves hanging steps behind. */
+/** The common deadline for the stop of a service and its descendants. The stop does not wait longer for steps that hang. */
 export class StopLimit {
   readonly limitMs: number
   readonly #clock: Clock
@@ -17,7 +17,7 @@ export class StopLimit {
     this.#deadline = clock.sleep(limitMs, this.#ended.signal).then(() => void (this.#isOver = true))
   }
 
-  /** @returns false when the step does not end in time; its later errors are dropped */
+  /** @returns false if the step does not end in time; its later errors are dropped */
   async within(step: () => unknown): Promise<boolean> {
     const work = (async () => step())()
     const hasEnded = await Promise.race([work.then(() => true), this.#deadline.then(() => false)])
@@ -40,7 +40,7 @@ export class StopLimit {
   }
 }
 
-/** Drops a late error: the stop has already reported the step. */
+/** Ignores a late error, because the stop has already reported the step. */
 function dropped(): void {
   return undefined
 }

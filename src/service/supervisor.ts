@@ -31,21 +31,21 @@ export interface RestartBackoff {
   readonly base?: Duration
   /** Default `'30s'`. */
   readonly max?: Duration
-  /** Draws each pause evenly from [half, whole]. Default true. */
+  /** Makes each pause random, evenly between half and all of it. Default true. */
   readonly jitter?: boolean
 }
 
 /**
  * Creates a new instance to replace a crashed child, which has been stopped.
  *
- * @param index its place among the children
+ * @param index its position among the children
  */
 export type Replacement = (crashed: Service, index: number, error: Error) => Service | Promise<Service>
 
 export interface SupervisorOptions extends ServiceOptions {
   /** Default `'one-for-one'`. */
   readonly strategy?: Strategy
-  /** Maximum restarts within `over`; the restart of a group counts once. Default 3. */
+  /** Maximum number of restarts within `over`; the restart of a group counts once. Default 3. */
   readonly maxRestarts?: number
   /** Length of the sliding window. Default `'1m'`. */
   readonly over?: Duration
@@ -79,8 +79,9 @@ interface Crash {
 }
 
 /**
- * Restarts its children by the strategy when one crashes while it runs. A failed restart counts as the next crash. When the restarts of the
- * window are used up, the supervisor itself crashes (`SERVICE_CRASHED`, caused by the last crash), and its parent must handle that.
+ * Restarts its children according to the strategy if one crashes while it runs. A failed restart counts as the next crash. If there are
+ * more crashes than the window allows restarts, the supervisor itself crashes (`SERVICE_CRASHED`, caused by the last crash), and its parent
+ * must handle that.
  *
  * If a child fails in its first start, the supervisor's start fails. Crashes during the stop of the supervisor cause no restart. A child
  * stopped on purpose stays stopped, even when its group restarts.
@@ -90,7 +91,7 @@ interface Crash {
 export class Supervisor extends Service {
   readonly #strategy: Strategy
   readonly #window: RestartWindow
-  /** One window for each place among the children, so a replacement continues the count of its predecessor. */
+  /** One window for each position among the children, so a replacement continues the count of its predecessor. */
   readonly #windows = new Map<number, RestartWindow>()
   readonly #maxRestarts: number
   readonly #over: Duration
@@ -149,7 +150,7 @@ export class Supervisor extends Service {
     if (this.#strategy === 'crashing') {
       super.onChildCrash(child, reason)
     } else if (this.state === 'starting') {
-      // Its siblings are just starting, so the answer waits for them.
+      // Its siblings are still starting, so the crash is handled after that.
       this.#early.push({ child, reason })
     } else if (this.isRunning) {
       this.#answer({ child, reason })
@@ -176,7 +177,7 @@ export class Supervisor extends Service {
   }
 
   async #handle({ child, reason }: Crash, signal: AbortSignal): Promise<void> {
-    // An earlier answer to a crash in its group may have restarted it already.
+    // After an earlier crash in its group, it may already have been restarted.
     if (signal.aborted || child.state !== 'crashed') return
     switch (this.#strategy) {
       case 'one-for-one':
@@ -216,7 +217,7 @@ export class Supervisor extends Service {
     }
   }
 
-  /** @returns the child that could not start, and the group including replacements */
+  /** @returns the child that could not start, if any, and the group including replacements */
   async #startAll(
     group: readonly Service[],
     crashed: Service,
@@ -276,7 +277,7 @@ export class Supervisor extends Service {
   }
 }
 
-/** Stops them in reverse order. Observers see failures; the others stop anyway. */
+/** Stops them in reverse order. If one fails, observers see the error, and the others still stop. */
 async function stopAll(group: readonly Service[]): Promise<void> {
   for (const member of [...group].reverse()) await member.stop().catch(() => undefined)
 }

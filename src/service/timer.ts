@@ -4,7 +4,7 @@ import { Schedule } from '../time/schedule.ts'
 import type { Clock } from '../clock.ts'
 
 export interface TimerOptions {
-  /** Fire also immediately at the start of the service. Default false: first after one interval. */
+  /** Also fires immediately when the service starts. Default false: fires first after one interval. */
   readonly immediate?: boolean
 }
 
@@ -19,7 +19,7 @@ export interface TimerStats {
   /** `'1s'`, or the cron expression. */
   readonly schedule: string
   readonly fired: number
-  /** Ticks that did not fire because they were already over. */
+  /** The number of ticks that did not fire, because an earlier call took too long or the machine was asleep. */
   readonly skipped: number
   /** How late the last tick fired, in milliseconds. */
   readonly lastDriftMs: number
@@ -74,7 +74,7 @@ export interface TimerRun {
 
 /**
  * Fires at `start + n · interval` of the monotonic clock until the signal aborts. Neither a late wake-up nor a long run moves later ticks.
- * Each run ends before the next begins. Ticks that are over by then are skipped and never made up for.
+ * Each run ends before the next begins. Skips ticks that have passed by then, and does not catch up.
  */
 export async function runTimer(intervalMs: number, startMs: number, immediate: boolean, run: TimerRun): Promise<void> {
   const { clock, signal } = run
@@ -97,10 +97,10 @@ export async function runTimer(intervalMs: number, startMs: number, immediate: b
 /** The longest sleep, so a changed clock is noticed within this time. */
 const LONGEST_SLEEP_MS = 30_000
 
-/** A clock set back by more than this starts anew; with less, no tick fires twice. */
+/** If the clock is set back by more than this, ticks may fire again; otherwise no tick fires twice. */
 const SET_BACK_MS = 60_000
 
-/** The count of skipped ticks stops here: after a jump of years nobody needs the number. */
+/** The maximum count of skipped ticks. After a clock jump of years, an exact number is not needed. */
 const MAX_COUNTED = 10_000
 
 /**
@@ -130,7 +130,7 @@ export async function runCrontab(schedule: Schedule, run: TimerRun): Promise<voi
   }
 }
 
-/** How many ticks after `due` are over, and the last of them. */
+/** How many ticks after `due` have passed, and the last of them. */
 function missedTicks(schedule: Schedule, due: number, nowMs: number): { count: number; last: number } {
   let last = due
   for (let count = 0; count < MAX_COUNTED; count++) {
@@ -147,9 +147,8 @@ function skip(run: TimerRun, count: number): void {
 }
 
 /**
- * A length of time above 0.
- *
- * @throws PikoError `DURATION_INVALID`; `RangeError` for 0 or no number
+ * A duration above 0, in milliseconds.
+ * @throws PikoError `DURATION_INVALID`; `RangeError` for 0 or a value that is not a number
  */
 export function intervalOf(interval: Duration | number, what: string): number {
   const ms = typeof interval === 'number' ? interval : durationMs(interval, what)

@@ -4,8 +4,8 @@ import type { Service } from './service.ts'
 import type { Logger } from '../logger.ts'
 
 /**
- * The place of a service in its tree: `[^Worker]: ` for the root, `[^-App]: ` for its child, `[^--Cache]: ` for a grandchild. One dash per
- * level.
+ * The position of a service in its tree: `[^Worker]: ` for the root, `[^-App]: ` for its child, `[^--Cache]: ` for a grandchild. One dash
+ * per level.
  */
 export function treePrefix(service: Service): string {
   return `[^${'-'.repeat(service.depth)}${service.name}]: `
@@ -13,7 +13,7 @@ export function treePrefix(service: Service): string {
 
 type Level = 'trace' | 'debug' | 'info' | 'warn' | 'error'
 
-/** Prefixes each message with the service's place in the tree. */
+/** Prefixes each message with the service's position in the tree. */
 export class TreeLogger implements Logger {
   readonly #service: Service
   readonly #target: () => Logger | undefined
@@ -51,7 +51,7 @@ export class TreeLogger implements Logger {
   }
 }
 
-/** Logs the life of a service tree through each service's own `log`. */
+/** Logs starts, stops and crashes in a service tree, with each service's own `log`. */
 export const lifeLog: ServiceObserver = {
   stateChanged(service, _from, to, reason) {
     if (to === 'starting') service.log.info('Starting...')

@@ -15,7 +15,7 @@ import { lifeLog } from './tree-log.ts'
 export interface WorkerOptions extends ServiceOptions {
   /** How long a stop may take before the process ends anyway. Default `'30s'`. */
   readonly stopDeadline?: Duration
-  /** Observes the life of the tree. Default: one log line at each start, stop and crash. */
+  /** Observes starts, stops and crashes in the tree. Default: writes a log line for each. */
   readonly lifeLog?: ServiceObserver
   /** Prints errors and reports. Default: to standard error. */
   readonly print?: (text: string) => void
@@ -37,11 +37,11 @@ type End =
  * The root of a process: runs services until a signal, a crash or a stop.
  *
  * - SIGINT and SIGTERM stop the tree within the deadline; a second signal ends the process immediately. The same signal within half a
- * second does not count again, because npm repeats what the terminal has already sent.
+ * second counts once, because npm repeats a signal that the terminal has already sent.
  * - SIGUSR2 prints every service with its state, tasks and timers, and what keeps the process alive.
  *
- * Exit codes: 0 after a clean stop; 1 after a crash, or when something failed while stopping; 130 (SIGINT) or 143 (SIGTERM) after a second
- * signal, or when the deadline passed.
+ * Exit codes: 0 after a clean stop; 1 after a crash or an error while stopping; 130 (SIGINT) or 143 (SIGTERM) after a second signal, or if
+ * the deadline passed.
  */
 export class Worker extends Service {
   readonly #deadlineMs: number
@@ -68,8 +68,8 @@ export class Worker extends Service {
   }
 
   /**
-   * Starts the services and resolves with the exit code when they have stopped. Never rejects. It has removed its signal listeners by then.
-   * After a forced end, services may still be working: leave with `process.exit`.
+   * Starts the services, and resolves with the exit code when they have stopped and the signal listeners are removed. Never rejects. After
+   * a forced end, services may still be working: call `process.exit`.
    */
   async run(): Promise<number> {
     const signals = new ProcessSignals(() => this.#print(serviceReport(this)))
@@ -106,7 +106,7 @@ export class Worker extends Service {
     return Promise.race([signal, life])
   }
 
-  /** @returns undefined when the deadline has passed first */
+  /** @returns undefined if the deadline has passed first */
   async #withinDeadline<T>(work: Promise<T>): Promise<T | undefined> {
     const done = new AbortController()
     const deadline = this.clock.sleep(this.#deadlineMs, done.signal).then(() => undefined)

@@ -3,12 +3,12 @@ import { Session } from 'node:inspector'
 import { parentPort, workerData } from 'node:worker_threads'
 
 export interface WatchdogData {
-  /** Index 0 holds the number of heartbeats so far; index 1 asks the thread to end. */
+  /** Index 0: the number of heartbeats so far. Index 1: not 0 if the thread must end. */
   readonly beats: Int32Array<SharedArrayBuffer>
   /** The time of the last heartbeat, in nanoseconds of `process.hrtime`, which all threads share. */
   readonly lastBeat: BigInt64Array<SharedArrayBuffer>
   readonly thresholdMs: number
-  /** False when a debugger is attached, because frames must not be read then. */
+  /** False if a debugger is attached, because frames must not be read then. */
   readonly canPause: boolean
 }
 
@@ -66,7 +66,7 @@ async function follow(beat: number): Promise<void> {
   const samples: RawFrame[][] = []
   while (isBlocked()) {
     const frames = canPause && samples.length < MAX_SAMPLES ? await look() : undefined
-    // The block may be over by now. Then the current stack is not to blame.
+    // The block may be over by now. Then this stack is not its cause.
     if (frames && isBlocked()) samples.push(frames)
     Atomics.wait(beats, 0, beat, thresholdMs)
   }

@@ -7,10 +7,10 @@ import { startThread } from '../../thread-module.ts'
 import type { Duration } from '../../time/duration.ts'
 import { Service, type ServiceOptions } from '../service.ts'
 import { intervalOf } from '../timer.ts'
-// Not inline: an import without names would still run the thread's code in this one.
+// An inline `type` import would leave an import statement without names, which would run the thread's code here.
 import type { BlockReport, RawFrame, WatchdogData } from './watchdog-thread.ts'
 
-/** Lines and columns start at 1, and refer to the source where a source map is known. */
+/** Lines and columns start at 1, and refer to the source if a source map is known. */
 export interface StackFrame {
   readonly functionName: string
   readonly file: string
@@ -21,7 +21,7 @@ export interface StackFrame {
 /** A span of time in which the event loop did not turn. */
 export interface Blocked {
   readonly blockedMs: number
-  /** The most frequent stack during the block, innermost frame first; empty when the block was too short for a sample. */
+  /** The most frequent stack during the block, innermost frame first; empty if the block was too short for a sample. */
   readonly stack: readonly StackFrame[]
   /** The blocking function: the innermost one outside Node and dependencies. */
   readonly culprit: StackFrame | undefined
@@ -38,8 +38,8 @@ export interface WatchdogOptions extends ServiceOptions {
 const BEATS_PER_THRESHOLD = 4
 
 /**
- * Finds the function that blocks the event loop, and how long it does. A thread waits for the main thread's heartbeat. When a heartbeat is
- * missing, it pauses the main thread through the inspector, just long enough to read its stack.
+ * Finds the function that blocks the event loop, and for how long. A thread waits for the main thread's heartbeats. If one is missing, it
+ * pauses the main thread through the inspector, just long enough to read its stack.
  *
  * It does not keep the process alive. With a debugger attached, and inside a thread, it only measures blocks.
  */
@@ -82,7 +82,7 @@ export class Watchdog extends Service {
   }
 
   #report({ blockedMs, samples }: BlockReport): void {
-    // The thread samples the clock between two heartbeats. A heartbeat that was merely late is no block.
+    // The thread reads the clock between two heartbeats. A heartbeat that was only late is not a block.
     if (this.shouldStop || blockedMs < this.#thresholdMs) return
     const stack = mostSeen(samples).map(stackFrame)
     this.#onBlocked({ blockedMs, stack, culprit: stack.find(isOwnCode) ?? stack[0] })
