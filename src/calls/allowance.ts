@@ -1,8 +1,8 @@
 import type { RateLimit } from '../run/limits.ts'
 
-/** A span has this many grains. Takes in the same grain share an entry of the log, with the time of its end. */
+/** A span is divided into this many grains. Takes in the same grain share an entry of the log, which has the time of the grain's end. */
 const GRAINS = 1_000
-/** A take counts as later than it was, by at most this part of the span, because its caller begins a moment after it. */
+/** A take is counted up to this part of the span later, because its caller begins a moment after it. */
 const SLACK = 0.01
 const MAX_SLACK_MS = 20
 
@@ -12,10 +12,10 @@ interface Entry {
 }
 
 /**
- * What a rate allows. Pure: the caller passes the time, which never goes back.
+ * Decides what a rate allows. Pure: the caller passes the time, which must never go back.
  *
- * Two rules hold together. In any span of the rate's length there are at most as many takes as the larger of limit and burst. A bucket of
- * `burst` takes, filled at the rate, never runs below zero.
+ * Applies two rules. First, any span of the rate's length has at most as many takes as the larger of limit and burst. Second, a bucket of
+ * `burst` takes, filled at the rate, never has less than zero.
  */
 export class Allowance {
   readonly #rate: RateLimit
@@ -35,7 +35,7 @@ export class Allowance {
     this.#slackMs = Math.min(rate.perMs * SLACK, MAX_SLACK_MS)
   }
 
-  /** When `count` takes are allowed, provided that nothing is taken before. */
+  /** When `count` takes are allowed, if nothing is taken before. */
   readyAt(count: number, now: number): number {
     this.#forget(now)
     return Math.max(this.#spanReadyAt(count, now), this.#bucketReadyAt(count))

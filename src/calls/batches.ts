@@ -12,7 +12,7 @@ import { after } from './timeout.ts'
 export interface BatchesOptions {
   /** Maximum number of items in a batch. Default 1,000, as in a sink. */
   readonly rows?: number
-  /** Maximum size of a batch in bytes, measured roughly; a larger item forms its own batch. Default 8,000,000, as in a sink. */
+  /** Approximate maximum size of a batch, in bytes; a larger item is a batch of its own. Default 8,000,000, as in a sink. */
   readonly bytes?: number
   /** How long an item waits for others. Default: until the batch is full or the source ends. */
   readonly wait?: Duration
@@ -32,8 +32,8 @@ const FORM = {
 }
 
 /**
- * Groups the items of a source into arrays, in their order, each as soon as it is full or its first item has waited long enough. While the
- * loop works on a batch, it draws at most one further item.
+ * Groups the items of a source into arrays, in order. Yields an array as soon as it is full or its first item has waited long enough. While
+ * the loop works on a batch, reads at most one further item.
  *
  * @throws PikoError `USAGE`; in the loop, the signal's reason, and the error of the source after the items before it
  */
@@ -103,7 +103,7 @@ class Batch<T> {
     return this.#items.length >= this.#maxRows || this.#bytes >= this.#maxBytes
   }
 
-  /** Resolves when the first item has waited long enough. Undefined if it may wait for ever, and without items. */
+  /** Resolves when the first item has waited long enough. Undefined if it may wait forever, and if there are no items. */
   get late(): Promise<typeof LATE> | undefined {
     return this.#late
   }

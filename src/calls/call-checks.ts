@@ -9,7 +9,7 @@ export const aRate: OptionCheck = (value) => {
   return 'problem' in parsed ? `is ${parsed.problem}` : undefined
 }
 
-/** The options of a call with arguments in front of them. */
+/** A call with arguments before its options. */
 export interface CallForm<T> {
   /** The call as users write it, such as `retry`. */
   readonly call: string
@@ -42,7 +42,7 @@ export function readCall<T extends object>(
 export const asFunction = (fn: unknown): readonly [unknown, OptionCheck] => [fn, aFunction]
 
 /**
- * Asks a user's function about an error.
+ * Calls a user's function with an error, and returns its answer.
  *
  * @throws PikoError `USAGE` with the error as its cause if the function throws, or returns anything but true or false
  */

@@ -27,9 +27,9 @@ const FORM = {
 export type ItemCall<T, U> = (item: T, index: number, signal: AbortSignal) => Promise<U> | U
 
 /**
- * Calls `fn` for every item, at most `concurrency` at the same time, and yields the results in the order in which the calls end. It starts
- * with the loop. A result keeps its place until the loop takes it, so a slow loop slows the calls down. Leaving the loop aborts the signals
- * of the running calls, and waits until they have ended.
+ * Calls `fn` for every item, at most `concurrency` at the same time, and yields the results in the order in which the calls end. Starts
+ * when the loop starts. A result that the loop has not taken counts as a running call, so a slow loop slows the calls down. Leaving the
+ * loop aborts the signals of the running calls, and waits until they have ended.
  *
  * @example
  * for await (const { item, status } of completed(urls, (url, _, signal) => fetch(url, { signal }))) console.log(item, status)
@@ -119,7 +119,7 @@ class Calls<T, U> {
     this.#wake()
   }
 
-  /** The next end; undefined after the last. */
+  /** The next result; undefined after the last. */
   async next(): Promise<Completed<T, U> | undefined> {
     while (this.#ended.length === 0 && !(this.#hasAll && this.#running === 0)) {
       await new Promise<void>((resolve) => (this.#wake = resolve))
@@ -129,7 +129,7 @@ class Calls<T, U> {
     return this.#ended.shift()
   }
 
-  /** Reports that the loop has finished with a result, so its place is free. */
+  /** Called when the loop has finished with a result, so that another call may start. */
   taken(): void {
     this.#places.release()
   }

@@ -14,8 +14,8 @@ export const aSource = expecting(
 )
 
 /**
- * Draws items from a source, each when it is asked for. An abort ends the wait for the next item, even if the source never answers. Closes
- * the source unless it has ended.
+ * Reads items from a source, each only when it is needed. An abort ends the wait for the next item, even if the source never answers.
+ * Closes the source unless it has ended.
  *
  * @throws the signal's reason, and any error of the source
  */

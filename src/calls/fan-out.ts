@@ -3,7 +3,7 @@ import { drawn, type Source } from './drawn.ts'
 
 /**
  * Calls `fn` for every item, at most `concurrency` at the same time, and returns the settled results in order. Takes an item only when a
- * place is free, so it never reads ahead in an endless source.
+ * call may start, so it never reads ahead in an endless source.
  *
  * After an abort it takes no further item, waits for the running calls and rejects with the signal's reason. It does the same with the
  * source's error if the source fails.
@@ -35,7 +35,7 @@ export async function fanOut<T, U>(
   return results
 }
 
-/** How a call ended. Never rejects. */
+/** The settled result of a call. Never rejects. */
 export async function settled<U>(call: () => Promise<U> | U): Promise<PromiseSettledResult<U>> {
   try {
     return { status: 'fulfilled', value: await call() }

@@ -31,8 +31,8 @@ const formFor = (fns: unknown) => ({
 })
 
 /**
- * Calls all functions at the same time and returns the result of the first that succeeds; with `count`, the results of the first `count`, in
- * the order in which they succeed. Then the signals of the others abort, and `first` waits until they have ended.
+ * Calls all functions at the same time and returns the result of the first that succeeds; with `count`, the results of the first `count`,
+ * in the order in which they succeed. Then the signals of the others abort, and `first` waits until they have ended.
  *
  * @throws AggregateError with the errors, in the order of `fns`, as soon as too many have failed
  * @throws the reason of `options.signal` once it has aborted and the functions have ended
@@ -66,7 +66,7 @@ class Race<T> {
   }
 
   async run(): Promise<T[]> {
-    // Each ends: when the race is decided, the signals of the others abort.
+    // Waits for all calls. When enough have succeeded or too many failed, the signals of the others abort.
     await Promise.all(this.#fns.map((fn, index) => this.#call(fn, index)))
     if (this.#values.length === this.#count) return this.#values
     if (!this.#isDecided) this.#parent?.throwIfAborted()

@@ -8,8 +8,8 @@ import { Turns } from './turns.ts'
 
 export interface LimiterOptions {
   /**
-   * How many may be taken at the same moment. Default: the count of the rate. A smaller burst spreads the takes evenly. A larger one lets a
-   * limiter that was idle catch up.
+   * How many can be taken at the same moment. Default: the count of the rate. A smaller burst spreads the calls evenly. A larger one lets
+   * callers catch up after an idle time.
    */
   readonly burst?: number
 }
@@ -43,7 +43,7 @@ export function limiter(rate: Rate, options: LimiterOptions = {}): Limiter {
   return new Limiter(limit, burst ?? limit.limit, systemClock)
 }
 
-/** After this many microtasks a caller, or one that wraps it, has begun. */
+/** After this many microtasks, a caller has continued, even through a few layers of promises. */
 const HOPS = 12
 
 /** See {@link limiter}. */
@@ -69,8 +69,7 @@ export class Limiter {
   }
 
   /**
-   * Takes `count` together, as soon as the rate allows it. Callers are served in the order of their calls, even if a later one asks for
-   * less.
+   * Takes `count` together, as soon as the rate allows it. Callers are served in the order of their calls, even if a later one takes less.
    *
    * @throws the signal's reason if it aborts first: nothing is taken
    * @throws PikoError `USAGE` for more than the burst, which would wait forever
@@ -109,14 +108,14 @@ export class Limiter {
       else {
         this.#allowance.take(count, now)
         this.#turns.give()
-        // The next take counts from when it can begin: code of this caller may block the event loop first.
+        // The next take is counted when it can begin, because this caller's code may block the event loop first.
         for (let hop = 0; hop < HOPS; hop++) await Promise.resolve()
       }
     }
     this.#isServing = false
   }
 
-  /** Ends early if a caller leaves: it may have been the first. */
+  /** Ends early if a caller leaves, because it may have been the first. */
   async #sleepFor(ms: number): Promise<void> {
     this.#sleep = new AbortController()
     await this.#clock.sleep(ms, this.#sleep.signal)

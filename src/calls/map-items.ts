@@ -15,19 +15,19 @@ import { attempted } from './retry.ts'
 import { aRetry } from '../run/retry-checks.ts'
 import { aTimeout, within } from './timeout.ts'
 
-/** How `ctx.map` fans out. */
+/** How `ctx.map` calls the function. */
 export interface MapOptions {
   /** Calls that run at the same time. Default 8. */
   readonly concurrency?: number
-  /** How many calls may begin within a length of time, retries included: `'5/s'`. Default: no limit. */
+  /** How many calls may begin in a span of time, retries included: `'5/s'`. Default: no limit. */
   readonly rate?: Rate
-  /** Retries `fn` for a failed item. Takes the options and defaults of a job's `retry`. Default: no retries. */
+  /** Retries `fn` for a failed item. Has the options and defaults of a job's `retry`. Default: no retries. */
   readonly retry?: RetrySpec
-  /** Longest time of one call; each retry has its own. The item then fails with a `PikoError` `TIMEOUT`. Default: none. */
+  /** Longest time of one call; applies to each retry separately. Then the call fails with a `PikoError` `TIMEOUT`. Default: none. */
   readonly timeout?: Duration
   /**
-   * Whether an item's error, after its retries, makes the rest pointless. Then no further call begins, the signals of the running ones abort,
-   * and the map rejects with this error. Default: never.
+   * Whether to stop the map after an item's error, when its retries are used up. Then no further call begins, the signals of running ones
+   * abort, and the map rejects with this error. Default: never.
    */
   readonly stopOn?: (error: Error) => boolean
 }

@@ -6,13 +6,13 @@ import { asFunction, askAbout, readCall } from './call-checks.ts'
 import { RETRY_CHECKS } from '../run/retry-checks.ts'
 import { called } from './called.ts'
 
-/** The words and defaults of a job's `retry`. */
+/** Has the options and defaults of a job's `retry`. */
 export interface RetryOptions extends RetrySpec {
   /** Ends the wait for the next attempt; `fn` gets the same signal. */
   readonly signal?: AbortSignal
 }
 
-/** A function that is tried again. `attempt` is 1 for the first try. */
+/** A function that is retried. `attempt` is 1 for the first call. */
 export type Attempted<T> = (signal: AbortSignal, attempt: number) => Promise<T> | T
 
 const FORM = {
@@ -23,8 +23,8 @@ const FORM = {
 }
 
 /**
- * Calls `fn` until it succeeds, at most `limit` times after the first, with the delays of a job's `retry`. A `RetryLaterError` names its
- * own delay, and a `NoRetryError` ends the attempts.
+ * Calls `fn` until it succeeds, at most `limit` times after the first, with the delays of a job's `retry`. A `RetryLaterError` sets the
+ * next delay, and a `NoRetryError` ends the attempts.
  *
  * @returns the result of the attempt that succeeds
  * @throws the error of the last attempt

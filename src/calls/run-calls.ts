@@ -9,7 +9,7 @@ import { timeout } from './timeout.ts'
 // A handler's context loads this file on first use, because most handlers do not need it.
 export { mapItems } from './map-items.ts'
 
-/** The helpers of `piko/async` that a signal ends, each with the run's signal. An own `signal` in the options ends a call as well. */
+/** The helpers of `piko/async` that a signal can end. Each ends with the run's signal, and with a `signal` in its options. */
 export interface RunCalls {
   readonly retry: typeof retry
   readonly timeout: typeof timeout
@@ -59,7 +59,9 @@ async function* giving<O extends WithSignal, T>(
   }
 }
 
-/** The options with a signal that aborts with the run's and the caller's own. Leaves wrong ones as they are, for the call to refuse. */
+/**
+ * The options with a signal that aborts with the run's and the caller's own. Returns wrong options unchanged, since the call refuses them.
+ */
 function join<O extends WithSignal>(run: AbortSignal, options: O): readonly [options: O, release: () => void] {
   if (!isObject(options) || Array.isArray(options)) return [options, () => {}]
   const { signal: own } = options

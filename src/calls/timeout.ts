@@ -24,8 +24,8 @@ const FORM = {
 export const aTimeout = aDuration(1)
 
 /**
- * Calls `fn` with a time limit. When the time is over, `fn`'s signal aborts and the call rejects. It does not wait for `fn`: a function that
- * ignores its signal continues, and its result is dropped.
+ * Calls `fn` with a time limit. When the time is over, `fn`'s signal aborts and the call rejects. It does not wait for `fn`: a function
+ * that ignores its signal continues, and its result is dropped.
  *
  * @throws PikoError `TIMEOUT`, which is also the reason of `fn`'s signal
  * @throws the reason of `options.signal` as soon as it aborts, and any error of `fn`
@@ -53,7 +53,7 @@ function timedOut(ms: number): PikoError {
   return new PikoError('TIMEOUT', `the call did not end within ${formatMs(ms)}`, { details: { timeoutMs: ms } })
 }
 
-/** Calls `fn` once after `ms`, however long. The result cancels it. */
+/** Calls `fn` once after `ms`, even if `ms` is longer than a timer allows. Returns a function that cancels this. */
 export function after(ms: number, fn: () => void): () => void {
   let timer: NodeJS.Timeout
   const wait = (leftMs: number): void => {

@@ -8,9 +8,9 @@ interface Waiter<T, R> {
 }
 
 /**
- * Callers that wait for their turn, first in, first out. A signal takes its caller out of the queue.
+ * Callers that wait for their turn, first in, first out. An abort of its signal removes a caller from the queue.
  *
- * @typeParam T what a caller passes, @typeParam R what its turn returns
+ * @typeParam T the value that a caller passes, @typeParam R the result of its turn
  */
 export class Turns<T, R = void> {
   readonly #waiters = new Fifo<Waiter<T, R>>()
@@ -19,7 +19,7 @@ export class Turns<T, R = void> {
     return this.#waiters.size
   }
 
-  /** What the next caller passed. */
+  /** The value that the next caller passed. */
   get first(): T | undefined {
     return this.#waiters.first?.value
   }
@@ -27,7 +27,7 @@ export class Turns<T, R = void> {
   /**
    * Waits for a turn.
    *
-   * @param left called when the signal has taken this caller out of the queue
+   * @param left called when the signal has removed this caller from the queue
    * @throws the signal's reason
    */
   wait(value: T, signal: AbortSignal | undefined, left: () => void = () => {}): Promise<R> {
@@ -56,7 +56,7 @@ export class Turns<T, R = void> {
     })
   }
 
-  /** Gives the next caller its turn, and returns what it brought. The queue must not be empty. */
+  /** Gives the next caller its turn, and returns the value that it passed. The queue must not be empty. */
   give(result: R): T {
     const waiter = this.#next()
     waiter.resolve(result)

@@ -16,7 +16,7 @@ export class Connections {
     })
   }
 
-  /** Ends connections that only wait for their client: without a request, or with half of one. */
+  /** Ends connections that only wait for their client: those without a request, or with an incomplete one. */
   endIdle(): void {
     for (const [socket, requests] of this.#requests) if (requests === 0) socket.destroy()
   }

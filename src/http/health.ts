@@ -11,8 +11,8 @@ export interface HealthSource {
 }
 
 /**
- * `/healthz`: the process lives, whatever its database does; always 200. `/readyz`: the process can run jobs; 200, or 503 with the failed
- * checks. A follower is ready too: it runs jobs, and rolling updates wait for readiness.
+ * `/healthz`: the process lives, even if its database does not answer; always 200. `/readyz`: whether the process can run jobs; 200, or 503
+ * with the failed checks. A node that does not lead is ready too: it runs jobs, and rolling updates wait for readiness.
  */
 export function healthRoutes(server: FastifyInstance, source: HealthSource): void {
   server.get('/healthz', () => ({ status: source.isStopping() ? 'shutting_down' : 'ok' }))

@@ -3,15 +3,15 @@ import type { ServedApp } from './served-app.ts'
 import { buildServer, listen } from './server.ts'
 
 /**
- * Serves health, metrics and the graph of an app over HTTP. Add it to the app before anything else, so it answers probes from the start and
- * until everything else has stopped: `app.addService(new HttpService(app, at), { first: true })`.
+ * Serves health, metrics and the graph of an app over HTTP. Add it as the first service, so that it answers probes from the start until
+ * everything else has stopped: `app.addService(new HttpService(app, at), { first: true })`.
  */
 export class HttpService extends Service {
   readonly #app: ServedApp
   readonly #at: { host: string; port: number }
   #url: string | undefined
 
-  /** @param at port 0 takes any free port and keeps it over restarts */
+  /** @param at with port 0, uses any free port, and the same one after a restart */
   constructor(app: ServedApp, at: { host: string; port: number }) {
     super({ name: 'http' })
     this.#app = app

@@ -22,18 +22,18 @@ interface ErrorBody {
 const REQUEST_TIMEOUT_MS = 10_000
 const ANSWER_TIMEOUT_MS = 10_000
 const KEEP_ALIVE_MS = 5_000
-/** Ends a connection after this time without traffic: no request arrives, and nobody reads the answer. */
+/** A connection without traffic for this time is ended: no request arrives, or the client does not read the answer. */
 const SILENT_MS = 30_000
 const CHECK_CONNECTIONS_MS = 1_000
-/** Time for the answers under way, at a stop. */
+/** How long a stop waits for answers in progress, in milliseconds. */
 const CLOSE_GRACE_MS = 1_000
 /** The status of an answer that needs an optional package, which is not installed. */
 const NOT_IMPLEMENTED = 501
 
 /**
- * Builds the server with every route, not yet listening. An answer that takes longer than ten seconds becomes a 503. A request that does
- * not arrive is ended, and so is a connection that sends nothing. `close()` immediately ends connections without a whole request, and all
- * others after a second.
+ * Builds the server with every route; it does not listen yet. An answer that takes longer than ten seconds becomes a 503. Ends connections
+ * that send nothing, or an incomplete request. `close()` immediately ends connections without a complete request, and all others after a
+ * second.
  */
 export function buildServer(deps: HttpDeps): FastifyInstance {
   const server = fastify({
@@ -60,7 +60,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
   return server
 }
 
-/** Ends connections at a stop, which no client may delay by what it does or fails to do. */
+/** Ends connections when the server stops, so that no client can delay the stop. */
 function endConnectionsAtClose(server: FastifyInstance): void {
   const connections = new Connections(server.server)
   server.addHook('preClose', (done) => {
@@ -74,7 +74,7 @@ function endConnectionsAtClose(server: FastifyInstance): void {
 /**
  * Starts to listen.
  *
- * @param port 0 takes any free port
+ * @param port 0: any free port
  * @returns the server's address, such as `http://127.0.0.1:8080`
  * @throws PikoError `HTTP_LISTEN_FAILED`
  */

@@ -1,15 +1,15 @@
 import { once } from 'node:events'
 import { isPikoError, PikoError } from '../errors.ts'
 import { startThread } from '../thread-module.ts'
-// Not inline: an import without names would still run the thread's code in this one.
+// An inline `type` import would leave an import statement without names, which would run the thread's code here.
 import type { Drawn } from './svg-thread.ts'
 
 type Render = (dot: string) => Promise<string>
 
-/** Pictures of a graph. Each version is drawn once, for any number of requests, and one at a time. */
+/** Draws pictures of a graph. Draws each version only once, for any number of requests, and one version at a time. */
 export class SvgPictures {
   readonly #render: Render
-  /** Set when the drawing package is not installed: a running process never gets it. */
+  /** Set if the drawing package is not installed. A running process does not try again. */
   #missing: PikoError | undefined
   #last: { readonly dot: string; readonly svg: Promise<string> } | undefined
 
@@ -42,7 +42,7 @@ export class SvgPictures {
 }
 
 /**
- * Draws in a thread that ends afterwards. Graphviz blocks the event loop for up to a quarter of a second, and few processes draw anything.
+ * Draws in a thread, because Graphviz needs up to a quarter of a second. The thread then ends, since few processes draw often.
  */
 async function renderInThread(dot: string): Promise<string> {
   const thread = startThread('svg-thread', import.meta.url, { workerData: dot, name: 'piko graph' })

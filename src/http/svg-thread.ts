@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { isPikoError } from '../errors.ts'
 import { toSvg } from '../service/graph/svg.ts'
 
-/** The thread's answer. A thrown error would lose its code on the way. */
+/** The thread's answer. A thrown error would lose its code between threads. */
 export type Drawn = { readonly svg: string } | { readonly missing: string }
 
 let drawn: Drawn

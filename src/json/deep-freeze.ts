@@ -1,9 +1,9 @@
-/** The maximum number of levels, because it recurses once per level. */
+/** The maximum number of levels, because the function recurses once per level. */
 const MAX_DEPTH = 500
 
 /**
- * Freezes plain objects and lists, with all that they contain: readers that share a value can't change it for each other. Leaves other
- * objects, such as a `Date` or a `Map`, as they are.
+ * Freezes plain objects and lists, with all that they contain, so that readers who share a value can't change it. Does not freeze other
+ * objects, such as a `Date` or a `Map`.
  *
  * @returns the same value
  */

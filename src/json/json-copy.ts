@@ -3,16 +3,16 @@ import { describe } from '../errors.ts'
 
 export type JsonPath = readonly (string | number)[]
 
-/** A remark about a place in a value. */
+/** A remark about a part of a value. */
 export interface JsonRemark {
   readonly path: JsonPath
   readonly text: string
 }
 
-/** A value as it returns from its JSON text. */
+/** A value as parsed from its JSON text. */
 export interface JsonCopy {
   readonly value: unknown
-  /** Places that JSON would lose or replace. The copy lacks them. */
+  /** Values that JSON would lose or replace. The copy does not have them. */
   readonly problems: readonly JsonRemark[]
   /** Objects that JSON converts by their own `toJSON`: a `Date` is text in the copy. The remark names the kind of object. */
   readonly converted: readonly JsonRemark[]
@@ -159,7 +159,7 @@ class Copier {
     return this.#minBytes > this.#maxBytes ? this.#tooLarge() : copied
   }
 
-  /** Copies a value where JSON needs one. Refuses a value that JSON would leave out, unless the reason is already reported. */
+  /** Copies a value in a position where JSON needs one. Reports a value that JSON would leave out, unless it is already reported. */
   #needed(copy: () => unknown): unknown {
     const { length } = this.problems
     const copied = copy()

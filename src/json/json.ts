@@ -32,8 +32,8 @@ export function toJson(value: unknown, what: string, mostBytes = Infinity): stri
 }
 
 /**
- * The value of a stored text. Returns text that is not JSON unchanged, because a person may have typed it into the row, and other rows must
- * stay readable.
+ * The value of a stored text. Returns text that is not JSON unchanged: a person may have written it, and it must not prevent reading other
+ * rows.
  */
 export function fromJson(text: string | null): unknown {
   if (text === null) return undefined

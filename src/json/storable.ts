@@ -16,7 +16,7 @@ export interface Storing {
 /**
  * The value that the database will return for this one; undefined stays undefined.
  *
- * @throws PikoError that names every place that JSON would lose or replace, or says that the value is too large
+ * @throws PikoError that names every value that JSON would lose or replace, or says that the value is too large
  */
 export function storable(value: unknown, storing: Storing): unknown {
   if (value === undefined) return undefined

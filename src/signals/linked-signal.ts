@@ -1,8 +1,8 @@
 import { onAbort } from './on-abort.ts'
 
 /**
- * A signal that also aborts with others, until it is released. `AbortSignal.any` would keep memory for each call as long as the other
- * signals live.
+ * A signal that also aborts with others, until it is released. `AbortSignal.any` would use memory for each call as long as the other
+ * signals exist.
  */
 export class LinkedSignal {
   readonly #controller = new AbortController()

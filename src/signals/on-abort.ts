@@ -6,8 +6,8 @@ interface Listener {
 const listeners = new WeakMap<AbortSignal, Listener>()
 
 /**
- * Calls `callback` once when the signal aborts; the result removes it. All callbacks of a signal share one listener: Node searches the
- * listeners of a signal for each that comes or goes, which takes seconds for some ten thousand.
+ * Calls `callback` once when the signal aborts. Returns a function that removes it. All callbacks of a signal share one listener, because
+ * Node searches all listeners of a signal for each one added or removed. With ten thousand, that takes seconds.
  */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const listener = listeners.get(signal) ?? listenTo(signal)

@@ -3,14 +3,16 @@ import { databaseFault } from './database-faults.ts'
 import { chainOf, propertyOf } from '../errors-read.ts'
 
 const MAX_TRIES = 8
-/** How long contention is retried, at least. On a cluster many nodes may want the same rows, and conflicts follow each other quickly. */
+/**
+ * The minimum time for which contention is retried. On a cluster, many nodes may need the same rows, with conflicts in quick succession.
+ */
 const MIN_TRIED_MS = 10_000
 const FIRST_DELAY_MS = 10
 const MAX_DELAY_MS = 500
 
 /**
  * Runs `fn` again while it fails with a temporary error, then throws the last error unchanged. The wait before each retry is random,
- * between half and all of 10, 20, 40 … 500 ms. So callers that collided do not collide again.
+ * between half and all of 10, 20, 40 … 500 ms, so that callers with a conflict do not conflict again.
  *
  * @param passes whether an error is temporary; default: a deadlock, a lock wait timeout or a busy database
  */
@@ -30,8 +32,8 @@ export async function retryContention<T>(fn: () => Promise<T>, passes = isConten
 }
 
 /**
- * Whether the error is a deadlock, a lock wait timeout, a row changed by another transaction, or a busy database. The whole transaction may
- * then run again. Also checks causes, since an error may be wrapped on its way out of a transaction that can no longer succeed.
+ * Whether the error is a deadlock, a lock wait timeout, a row changed by another transaction, or a busy database. Then the whole
+ * transaction may run again. Also checks causes, since other code may have wrapped the error.
  */
 export function isContention(error: unknown): boolean {
   return databaseFault(error) === 'contention'

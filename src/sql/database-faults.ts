@@ -5,9 +5,9 @@ import { chainOf, isError, propertyOf } from '../errors-read.ts'
 /**
  * The meaning of a database error for the caller.
  *
- * - `outage`: the server, or this member of a cluster, can't serve for now. Drop the connection, try again elsewhere or later.
- * - `contention`: another transaction was in the way. Run the whole transaction again, soon.
- * - `data`: the value or the row is refused. Trying again changes nothing.
+ * - `outage`: the server, or this member of a cluster, can't serve for now. Drop the connection, and retry on another member or later.
+ * - `contention`: a conflict with another transaction. Run the whole transaction again, soon.
+ * - `data`: the value or the row is refused. A retry does not help.
  * - `programming`: the statement, the schema or the rights are wrong.
  */
 export type DatabaseFault = 'outage' | 'contention' | 'data' | 'programming'
@@ -16,7 +16,7 @@ interface ServerError {
   readonly fault: DatabaseFault
   /** The server refuses the statement before it does anything, so the statement certainly did not execute. */
   readonly isRefusal?: true
-  /** The server rolls the whole transaction back, but still answers a later statement or the COMMIT with ok. */
+  /** The server rolls the whole transaction back, but a later statement or the COMMIT still succeeds. */
   readonly endsTransaction?: true
   /** A pattern for the error's text, if the number also has other meanings. */
   readonly only?: RegExp
@@ -126,7 +126,7 @@ const SQLITE_ERRORS: ReadonlyMap<number, DatabaseFault> = new Map([
 /** Piko's own codes for a database that does not answer. */
 const OWN_OUTAGES: ReadonlySet<unknown> = new Set(['DATABASE_UNREACHABLE', 'DATABASE_TIMEOUT', 'DATABASE_LOCKED'])
 
-/** The number of causes to check, because database errors are wrapped on their way. */
+/** The number of causes to check, because other code may wrap database errors. */
 const MAX_CAUSES = 5
 
 /** The kind of a database error. Undefined if the error did not come from the database, or is unknown. */

@@ -9,7 +9,7 @@ const MODULUS = 2 ** 32
 
 /**
  * An aggregate for the contents of rows in these columns: the sum of each row's CRC-32. It does not depend on the order of the rows. Each
- * value enters as the bytes that the database has stored.
+ * value is read as the bytes that the database has stored.
  */
 export function checksumSql(dialect: SqlExecutor['dialect'], columns: readonly string[]): string {
   const values = columns.map((name) => {

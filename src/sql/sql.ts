@@ -11,7 +11,7 @@ export interface SqlLoaded {
   readonly warnings: number
 }
 
-/** The bytes of a file, in pieces of at most 128 KiB that may be made while they are read. */
+/** The bytes of a file, in pieces of at most 128 KiB, which may be generated during the read. */
 export type SqlFile = Iterable<Uint8Array> | AsyncIterable<Uint8Array>
 
 /** Runs statements with `?` placeholders on one connection. */
@@ -25,8 +25,8 @@ export interface SqlExecutor {
   /** Runs a SELECT, or a statement with RETURNING, and returns its rows. */
   query<T extends SqlRow = SqlRow>(sql: string, params?: readonly SqlValue[]): Promise<T[]>
   /**
-   * Runs a `LOAD DATA LOCAL INFILE` statement whose file is `data`, read once, piece by piece. Missing if the database can't, or its adapter does not allow it. `SqlTable`
-   * then inserts rows.
+   * Runs a `LOAD DATA LOCAL INFILE` statement whose file is `data`, read once, piece by piece. Missing if the database can't, or its
+   * adapter does not allow it. `SqlTable` then inserts rows.
    */
   readonly load?: ((sql: string, data: SqlFile) => Promise<SqlLoaded>) | undefined
   /** Runs any other statement. `changes` is the number of rows that it matched. */
@@ -36,7 +36,7 @@ export interface SqlExecutor {
 export interface TransactionOptions {
   /**
    * The longest time that the function may take. Default: `[piko] transaction_timeout`. On SQLite at most half of `[piko] lease`, since the
-   * node can't renew its lease meanwhile.
+   * node can't renew its lease during the transaction.
    */
   readonly timeout?: Duration | undefined
 }
@@ -44,11 +44,11 @@ export interface TransactionOptions {
 /** A database that sinks write to: the store's own, or another one through an adapter. */
 export interface SqlDatabase extends SqlExecutor {
   /**
-   * Runs `fn` in a transaction. Commits if `fn` resolves and rolls back if it rejects. Use `trx` inside `fn`. On MySQL, other calls of the
+   * Runs `fn` in a transaction. Commits if `fn` resolves and rolls back if it rejects. Use `trx` inside `fn`. On MySQL, other calls to the
    * database use another connection and are not part of the transaction. SQLite has only one connection, which the transaction holds.
    *
-   * Rolls back, and refuses every later call of `trx`, if `fn` takes longer than its timeout. In a handler it does the same when the run
-   * times out, is cancelled, lost or stopped.
+   * If `fn` takes longer than its timeout, rolls back and refuses every later call to `trx`. In a handler, does the same if the run times
+   * out, is cancelled, lost or stopped.
    *
    * @throws PikoError `TRANSACTION_TIMEOUT`; in a handler also the reason why its run ends; `USAGE` on SQLite, from calls inside `fn` that
    * bypass `trx`

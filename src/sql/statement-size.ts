@@ -4,7 +4,7 @@
  */
 export const MAX_BATCH_BYTES = 1_000_000
 
-/** Texts up to this length are not searched for characters that the driver escapes. */
+/** For texts up to this length, characters that the driver escapes are not counted: the size is estimated. */
 const MAX_GUESSED_CHARACTERS = 200
 const MAX_BYTES_PER_CHARACTER = 3
 /** The size of a number, an instant or a keyword, in bytes. */

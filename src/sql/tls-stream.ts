@@ -1,7 +1,7 @@
 // The heartbeat's thread loads this too, so it imports only modules whose types Node can strip.
 import { connect, isIP, type Socket } from 'node:net'
 
-/** What matters here of the options of a connection. */
+/** The options of a connection that are used here. */
 interface ServerOptions {
   readonly host?: string | undefined
   readonly port?: number | undefined
@@ -10,8 +10,8 @@ interface ServerOptions {
 }
 
 /**
- * Adds a socket that knows the server's IP address, if the certificate must be for that address. On the driver's own socket, TLS learns the
- * host only from a name lookup, which an address does not need. It would then expect a certificate for "localhost".
+ * Adds a socket that knows the server's IP address, if the certificate must be for that address. With the driver's own socket, TLS knows
+ * the host only after a name lookup, which an address does not need. It would then expect a certificate for "localhost".
  */
 export function withPeerName<O extends ServerOptions>(options: O): O {
   const { host = '', port = 3306, ssl, keepAliveInitialDelay } = options

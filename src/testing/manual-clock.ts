@@ -48,7 +48,7 @@ export class ManualClock implements Clock {
     })
   }
 
-  /** Advances the clock by milliseconds. Sleeps that are over by then end, the earliest first. */
+  /** Advances the clock by `ms` milliseconds. Ends the sleeps that are over by then, the earliest first. */
   advance(ms: number): void {
     this.#now += ms
     const due = [...this.#sleepers].filter((sleeper) => sleeper.until <= this.#now)
