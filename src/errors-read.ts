@@ -102,7 +102,7 @@ export function headline(thrown: unknown): string {
   return lineOf(thrown, MAX_CHAIN)
 }
 
-/** The default messages of `Promise.any` and `using`, which say nothing about the reasons. */
+/** The default messages of `Promise.any` and `using`, which do not say the reasons. */
 const SAYS_NOTHING = new Set(['All promises were rejected', 'An error was suppressed during disposal.'])
 
 function summary(thrown: unknown, deepest: number): string {
@@ -128,7 +128,7 @@ function partsText(error: object, deepest: number): string {
   return [...shown, ...(count > errors.length ? [`and ${count - errors.length} more`] : [])].join('; ')
 }
 
-/** The stack of an error, its parts and its causes. A value that is not an error is shown at its place in the chain. */
+/** The stack of an error, its parts and its causes. Also shows values in the chain that are not errors. */
 export function stackOf(thrown: unknown): string {
   return stackText(thrown, MAX_CHAIN)
 }
@@ -192,7 +192,7 @@ export function describe(value: unknown): string {
   return cut(objectText(value) ?? tagOf(value))
 }
 
-/** An object as JSON, unless that shows nothing, as for a `Response`, an `ErrorEvent` or a `Map`. */
+/** An object as JSON. Undefined if that would show nothing, as for a `Response`, an `ErrorEvent` or a `Map`. */
 function objectText(value: object): string | undefined {
   const json = safely(() => shortJson(value), undefined)
   const message = propertyOf(value, 'message')
@@ -246,8 +246,8 @@ function cut(text: string): string {
 const FIELDS = ['name', 'message', 'code', 'cause'] as const
 
 /**
- * An error that any code can read safely: `name` and `message` are texts, and no field is a getter. Returns the error itself if it is safe,
- * otherwise a stand-in of the same class with its readable parts.
+ * An error that any code can read safely: `name` and `message` are strings, and no field is a getter. Returns the error itself if it is
+ * safe, otherwise a replacement of the same class with its readable parts.
  */
 export function readable(error: Error): Error {
   return safely(() => isReadable(error), false) ? error : standInFor(error)
@@ -310,7 +310,7 @@ function define(error: Error, key: PropertyKey, value: unknown, enumerable: bool
   Object.defineProperty(error, key, { value, enumerable, configurable: true, writable: true })
 }
 
-/** Keeps a rejected promise that nobody awaits from ending the process. */
+/** Handles the rejection of a promise that no code awaits, because it would end the process. */
 export function watchStray(value: unknown, onRejected: (reason: unknown) => void = () => {}): void {
   if (types.isPromise(value)) void settled(value, onRejected)
 }

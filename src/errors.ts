@@ -133,8 +133,8 @@ export function isPikoError(error: unknown, code?: ErrorCode): error is PikoErro
 }
 
 /**
- * Turns any thrown value into an `Error`. Returns an `Error` itself, or a stand-in if reading it is unsafe. For any other value, returns an
- * error that describes it.
+ * Turns any thrown value into an `Error`. Returns an `Error` unchanged, or a replacement if reading it is unsafe. For any other value,
+ * returns an error that describes it.
  */
 export function toError(thrown: unknown): Error {
   if (isError(thrown)) return readable(thrown)

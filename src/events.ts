@@ -9,10 +9,10 @@ export interface EventMap {
   'node.started': { nodeId: string; jobs: number }
   'node.stopped': { nodeId: string }
   /**
-   * A stopping node has ended all runs that were running when the stop began. `givenBack` runs are queued again and their attempts are not
-   * counted. Of these, `stillRunning` have handlers that ignored their signal and continue until the process ends. The outcomes of
-   * `leftBehind` runs are not stored, so another node recovers them. `runs` names the runs left behind, otherwise those still running:
-   * `sync_orders 17`.
+   * A stopping node has ended all runs that were running when the stop began. `givenBack` runs are queued again, and their attempts do not
+   * count. Of these, `stillRunning` have handlers that ignored their signal and continue until the process ends. The outcomes of
+   * `leftBehind` runs are not stored, so another node recovers them. `runs` names the runs left behind; if there are none, those still
+   * running: `sync_orders 17`.
    */
   'node.drained': {
     ended: number
@@ -26,7 +26,9 @@ export interface EventMap {
   'leader.changed': { isLeader: boolean; epoch: number | undefined }
   /** This node has read a new version of a job's config, which takes effect at `effectiveFrom`. */
   'config.changed': { jobId: string; version: number; effectiveFrom: Date }
-  /** This node does not use a version of a job's config, because its schema refuses it; the previous one stays. Emitted once for each text. */
+  /**
+   * This node does not use a version of a job's config, because its schema refuses it; the previous one stays. Emitted once for each text.
+   */
   'config.refused': { jobId: string; version: number; inForce: number | undefined; error: Error }
   /** A schedule that was set in a job's row has taken effect; null: none. */
   'schedule.changed': { jobId: string; schedule: string | null }
@@ -36,7 +38,7 @@ export interface EventMap {
   'shared.changed': { topic: string; version: number }
   /** The schema of this process refuses a version of a shared value, so the previous one stays. Emitted once for each version. */
   'shared.refused': { topic: string; version: number; inForce: number; error: Error }
-  /** This process became the leader of an elector, or ceased to be it. `epoch` grows with each leader. */
+  /** This process became the leader of an elector, or is no longer the leader. `epoch` grows with each leader. */
   'elector.changed': { elector: string; isLeader: boolean; epoch: number | undefined }
   /** The level of a cache that all nodes share does not answer, so this process loads without it. Once per outage. */
   'cache.degraded': { cache: string; error: Error }
@@ -76,13 +78,13 @@ export interface EventMap {
   'run.lost': { runId: number; jobId: string; fence: number }
   /** An item has no tries left. */
   'item.dead': { runId: number; jobId: string; itemId: number; kind: string; key: string; class: string }
-  /** The target of a sink is down, so its batches go to this host's disk. Once per outage. */
+  /** The target of a sink is down, so its batches go to this host's disk. Emitted once per outage. */
   'sink.spilling': { sink: string; error: Error }
   /** All batches on disk have reached their target. `rows` came from disk. */
   'sink.drained': { sink: string; rows: number; outageMs: number }
   /** This node takes over the batches that a process left on this host when it ended. */
   'sink.adopted': { sink: string; segments: number; bytes: number }
-  /** A segment on disk is damaged. `file` keeps it; its sound batches were delivered. */
+  /** A segment on disk is damaged. It stays in `file`; its undamaged batches were delivered. */
   'sink.damaged': { sink: string; file: string; problems: readonly string[]; lostBytes: number }
   /** The target holds rows of a newer run, so a batch from disk was dropped. */
   'sink.superseded': { sink: string; jobId: string; runId: number; rows: number; error: Error }
@@ -108,8 +110,9 @@ export interface EventMap {
     failures?: number
   }
   /**
-   * A row edited by hand can't be read, so Piko skips it and continues with everything else. `key` is SQL, such as `id = 17`. `columns`
-   * names the invalid columns. The message of `error` has the statement that corrects the row. Emitted once, until the fault changes.
+   * A row that a person has edited can't be read, so Piko skips it and continues with everything else. `key` is SQL, such as `id = 17`.
+   * `columns` names the invalid columns. The message of `error` shows a statement that corrects the row. Emitted once, until the fault
+   * changes.
    */
   'row.broken': { table: string; key: string; columns: readonly string[]; error: Error }
   /** A loop that had failed works again. */

@@ -4,13 +4,13 @@ import { setImmediate } from 'node:timers'
 const MAX_WITHOUT_TURN_MS = 10
 /**
  * The same limit inside a transaction. It is longer, so that a short transaction ends first: it holds the write lock, and a handler that
- * blocks the loop in that turn would keep it locked.
+ * blocks the event loop in that turn would block all writes.
  */
 const MAX_IN_TRANSACTION_MS = 20
 
 /**
- * Gives the event loop its turns. `node:sqlite` answers synchronously, so an awaited statement continues in the same turn. A loop of such
- * statements would let no timer, socket or signal through.
+ * Lets the event loop turn between statements. `node:sqlite` answers synchronously, so an awaited statement continues in the same turn.
+ * During a loop of such statements, no timer, socket or signal would be handled.
  *
  * Time is measured from the first statement after a turn. It includes the statements and all code between them.
  */
@@ -51,7 +51,7 @@ export const loopTurn = new LoopTurn()
 /** The number of items between two readings of the clock. */
 const SLICE = 50
 
-/** Maps many items in slices, with turns of the event loop in between. A few items are mapped in the current turn. */
+/** Maps many items in slices, and lets the event loop turn in between. Maps a few items in the current turn. */
 export async function mapInTurns<T, U>(items: readonly T[], fn: (item: T, index: number) => U): Promise<U[]> {
   const mapped: U[] = []
   // A copy, because the caller may change the list between slices.

@@ -73,7 +73,7 @@ export function unknownOptions(given: object, known: readonly string[], prefix =
     .map((name) => unknownOption(name, known, prefix))
 }
 
-/** Whether it is a list. Guarded, because `Array.isArray` throws for a revoked proxy. */
+/** Whether it is a list. Never throws, unlike `Array.isArray` with a revoked proxy. */
 export function isList(given: unknown): given is readonly unknown[] {
   try {
     return Array.isArray(given)

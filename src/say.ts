@@ -3,8 +3,8 @@ import { safely } from './errors-read.ts'
 let isGuarded = false
 
 /**
- * Writes a line for people to standard error. A full disk, a closed pipe or a lost terminal may lose the line but never ends the process,
- * because the work that follows is more important.
+ * Writes a line for people to standard error. If the disk is full or the pipe or terminal is closed, the line is lost, but the process
+ * continues, because its work is more important.
  */
 export function say(text: string): void {
   outliveStandardError()

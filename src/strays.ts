@@ -2,8 +2,8 @@ import { promiseHooks } from 'node:v8'
 import { watchStray } from './errors-read.ts'
 
 /**
- * Runs synchronous work that calls a user's functions. If it fails, nobody awaits the promises that these functions created, such as that
- * of an asynchronous refinement in a schema. Their rejections are dropped, because they would end the process.
+ * Runs synchronous work that calls a user's functions. If it fails, no code awaits the promises that these functions created, such as that
+ * of an asynchronous refinement in a schema. Ignores their rejections, because they would end the process.
  *
  * @param work receives a function that says whether a promise was created
  * @param isFailed whether a result means failure; an error thrown by `work` always does

@@ -19,7 +19,7 @@ export function visibleBlock(text: string, indent = '    '): string {
   return visible(text).replaceAll('\n', `\n${indent}`)
 }
 
-/** Formats a value as one line of JSON. Characters that a terminal would obey become escapes, which any JSON parser reads back. */
+/** Formats a value as one line of JSON. Characters that a terminal would execute become escapes, which any JSON parser reads back. */
 export function visibleJson(value: unknown): string {
   return JSON.stringify(value).replace(HIDDEN_CHARACTERS, unicode)
 }

@@ -14,7 +14,7 @@ export interface BreakerOptions {
   readonly failures: number
   /** How long it refuses calls before it allows one as a trial. */
   readonly cooldown: Duration
-  /** Whether an error is a failure of the called system, such as a 503 but not a 404. Default: every error is. */
+  /** Whether an error counts as a failure of the called system: a 503 does, but not a 404. Default: every error counts. */
   readonly failIf?: (error: Error) => boolean
 }
 
@@ -35,8 +35,8 @@ const RUN = {
 }
 
 /**
- * Stops calling a system that fails. After `failures` failures in a row it refuses every call for `cooldown`. Then it allows one call as a
- * trial: its success closes the breaker, its failure opens it again.
+ * Stops calls to a system that fails. After `failures` failures in a row, refuses every call for `cooldown`. Then allows one call as a
+ * trial: if it succeeds, the breaker closes; if it fails, the breaker opens again.
  *
  * @throws PikoError `USAGE`
  */
@@ -54,7 +54,7 @@ export class Breaker {
   #failures = 0
   /** Set while it is open: when the next trial may begin. */
   #trialAt: number | undefined
-  /** Changes whenever it opens or closes, so the result of an earlier call no longer matters. */
+  /** Changes whenever it opens or closes, so that the result of an earlier call has no effect any more. */
   #epoch = 0
   #lastError: unknown
 
@@ -75,7 +75,7 @@ export class Breaker {
   /**
    * Calls `fn` unless the breaker is open.
    *
-   * @throws PikoError `BREAKER_OPEN`; a retry waits for the end of the cooldown
+   * @throws PikoError `BREAKER_OPEN`; a retry waits until the cooldown is over
    * @throws any error of `fn`, which does not count as a failure if the signal had aborted
    * @throws PikoError `USAGE`
    */
@@ -93,12 +93,12 @@ export class Breaker {
     }
   }
 
-  /** The epoch of the call that may begin. */
+  /** Returns the epoch of the call, or throws if it must not begin. */
   #admit(): number {
     if (this.#trialAt === undefined) return this.#epoch
     const leftMs = this.#trialAt - this.#clock.monotonic()
     if (leftMs > 0) throw this.#refusal(leftMs)
-    // One trial at a time. After another cooldown, a trial that never ends is abandoned.
+    // One trial at a time. If it does not end within another cooldown, the next trial may begin.
     this.#trialAt += this.#cooldownMs - leftMs
     return ++this.#epoch
   }
@@ -127,7 +127,7 @@ export class Breaker {
     const retryInMs = Math.ceil(leftMs)
     const message = `the breaker is open for ${formatMs(retryInMs)} more, because calls failed: ${headline(this.#lastError)}`
     return new PikoError('BREAKER_OPEN', message, {
-      // Tells a retry, also that of a job, when to try again.
+      // So a retry, even that of a job, knows when to try again.
       cause: new RetryLaterError('the breaker is open', { after: `${retryInMs}ms` }),
       details: { retryInMs },
     })

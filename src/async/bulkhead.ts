@@ -6,12 +6,12 @@ import { PikoError } from '../errors.ts'
 import { anAbortSignal, type OptionChecks, wholeNumber } from '../options.ts'
 
 export interface BulkheadOptions {
-  /** How many calls may wait for a place. Default 0. */
+  /** How many calls may wait for their turn. Default 0. */
   readonly queue?: number
 }
 
 export interface RunCallOptions {
-  /** Ends the wait; `fn` gets the same signal. */
+  /** Ends the wait; `fn` receives the same signal. */
   readonly signal?: AbortSignal
 }
 
@@ -27,7 +27,8 @@ const RUN = {
 }
 
 /**
- * Runs at most `concurrency` calls at the same time and refuses calls that find no place, so one slow system can't occupy everything.
+ * Runs at most `concurrency` calls at the same time, and refuses further calls when the queue is full. So one slow system can't use
+ * everything.
  *
  * @throws PikoError `USAGE`
  */
@@ -60,7 +61,7 @@ export class Bulkhead {
   }
 
   /**
-   * Calls `fn` when a place is free. The place becomes free when the call has ended, even after its signal has aborted.
+   * Calls `fn` when fewer than `concurrency` calls run. A call counts until it has ended, even after its signal has aborted.
    *
    * @throws PikoError `BULKHEAD_FULL` if the queue is full
    * @throws the signal's reason if it aborts before `fn` begins, and any error of `fn`
@@ -76,7 +77,7 @@ export class Bulkhead {
       signal?.throwIfAborted()
       return await called(fn, signal ?? new AbortController().signal)
     } finally {
-      // The next caller takes over the place.
+      // The next caller replaces this one.
       if (this.#turns.size > 0) this.#turns.give()
       else this.#running--
     }

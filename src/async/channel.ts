@@ -6,7 +6,7 @@ import { LinkedSignal } from '../signals/linked-signal.ts'
 import { Turns } from '../calls/turns.ts'
 
 export interface ChannelOptions {
-  /** How many values the channel holds for takers; further puts wait. With 0 each put waits for its taker. */
+  /** How many values the channel holds; further puts wait. With 0, each put waits until a consumer takes its value. */
   readonly capacity: number
 }
 
@@ -29,7 +29,7 @@ const waitFor = (call: string) => ({
 })
 const [PUT, TAKE, VALUES] = [waitFor('put'), waitFor('take'), waitFor('values')]
 
-/** How a channel has ended. `failed`: the reason that `fail` got, in place of the error of a closed channel. */
+/** How a channel has ended. `failed`: the argument of `fail`, instead of the error of a closed channel. */
 interface End {
   readonly failed?: { readonly reason: unknown }
 }
@@ -90,7 +90,7 @@ export class Channel<T> implements AsyncIterable<T> {
   }
 
   /**
-   * Puts a value if that needs no wait.
+   * Puts a value if this is possible without waiting.
    *
    * @throws the error of `fail`, PikoError `CHANNEL_CLOSED`
    */
@@ -114,7 +114,7 @@ export class Channel<T> implements AsyncIterable<T> {
     return value
   }
 
-  /** Accepts no further puts. Waiting puts are refused with `CHANNEL_CLOSED`; the remaining values can still be taken. */
+  /** Accepts no further puts. Rejects waiting puts with `CHANNEL_CLOSED`; the remaining values can still be taken. */
   close(): void {
     if (this.#end) return
     this.#end = {}
@@ -122,7 +122,7 @@ export class Channel<T> implements AsyncIterable<T> {
     while (this.#takes.size > 0) this.#takes.give(OVER)
   }
 
-  /** Ends the channel with an error, which every put and take gets from now on, including waiting ones. Drops the remaining values. */
+  /** Ends the channel with an error. Every put and take rejects with it, including waiting ones. Drops the remaining values. */
   fail(reason: unknown): void {
     if (this.#end?.failed) return
     this.#end = { failed: { reason } }
@@ -145,7 +145,7 @@ export class Channel<T> implements AsyncIterable<T> {
     return this.#values(undefined)
   }
 
-  /** Not a generator: its `return` would wait for its `next`, and that take would keep a value from other consumers. */
+  /** Not a generator, because its `return` would wait for its `next`, and that take could remove a value that nobody receives. */
   #values(signal: AbortSignal | undefined): AsyncIterableIterator<T, undefined> {
     const leaving = new AbortController()
     const values: AsyncIterableIterator<T, undefined> = {
@@ -189,7 +189,7 @@ export class Channel<T> implements AsyncIterable<T> {
   }
 }
 
-/** The result of a take from a closed, empty channel. A symbol, because any other value may be one of the channel's. */
+/** The result of a take from a closed, empty channel. A symbol, because a channel may contain any other value. */
 const OVER = Symbol('over')
 
 const DONE = { done: true, value: undefined } as const

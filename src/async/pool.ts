@@ -5,9 +5,9 @@ import { Turns } from '../calls/turns.ts'
 import { anAbortSignal, type OptionChecks, wholeNumber } from '../options.ts'
 
 export interface AddOptions {
-  /** Smaller first, from −32,768 to 32,767, as in a job. Default 0. */
+  /** Calls with a smaller priority run first, from −32,768 to 32,767, as in a job. Default 0. */
   readonly priority?: number
-  /** Removes the call from the queue; `fn` gets the same signal. */
+  /** Removes the call from the queue; `fn` receives the same signal. */
   readonly signal?: AbortSignal
 }
 
@@ -61,8 +61,8 @@ export class Pool {
   }
 
   /**
-   * Calls `fn` when it is its turn. Its place becomes free when it has ended, even after its signal has aborted, so the pool never exceeds
-   * its limit.
+   * Calls `fn` when it is its turn. A call counts until it has ended, even after its signal has aborted, so the pool never exceeds its
+   * limit.
    *
    * @returns the result of `fn`
    * @throws the signal's reason if it aborts before `fn` begins, and any error of `fn`

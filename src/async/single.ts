@@ -10,7 +10,7 @@ import type { RunCallOptions } from './bulkhead.ts'
 export interface SingleOptions<I> {
   /** Calls with the same key share one call. Default: the input itself. */
   readonly key?: (input: I) => unknown
-  /** How long a result is kept for later callers. Errors are never kept. Default: not at all. */
+  /** How long a result is kept for later callers. Errors are never kept. Default: results are not kept. */
   readonly ttl?: Duration
   /** Maximum number of kept results; the oldest are dropped first. Default 1,000. */
   readonly max?: number
@@ -31,7 +31,7 @@ const CALL = {
 }
 
 /**
- * Creates a function whose concurrent callers with the same key share one call of `fn`, its result or its error. A caller's signal ends
+ * Creates a function whose concurrent callers with the same key share one call of `fn`, with its result or error. A caller's signal ends
  * only this caller's wait. The signal of `fn` aborts when no caller waits any more.
  *
  * @throws PikoError `USAGE`
@@ -78,7 +78,7 @@ class SharedCall<T> {
   #hasEnded = false
   #callers = 0
 
-  /** @param over called when the call has ended, or no caller waits for it any more */
+  /** @param over called when the call has ended, or when no caller waits for it any more */
   constructor(fn: (signal: AbortSignal) => Promise<T> | T, over: () => void, succeeded: (value: T) => void) {
     this.#over = over
     this.#result = this.#run(fn, succeeded)
@@ -100,7 +100,7 @@ class SharedCall<T> {
   }
 
   async #run(fn: (signal: AbortSignal) => Promise<T> | T, succeeded: (value: T) => void): Promise<T> {
-    // The caller must know this call before `fn` can call the function again.
+    // The call must be registered before `fn` runs, because `fn` may call the function again.
     await Promise.resolve()
     try {
       const value = await called(fn, this.#controller.signal)

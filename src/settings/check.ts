@@ -5,7 +5,7 @@ import { SECTIONS, SETTINGS } from './sections.ts'
 import type { Section, Setting } from './setting.ts'
 import { isTable } from './tree.ts'
 
-// A custom format: convict's own ones turn a text into a number (`"12abc"` → 12), also in a file.
+// A custom format, because convict's own ones convert text to a number (`"12abc"` → 12), even from a file.
 convict.addFormat({
   name: 'piko',
   validate(value: unknown, item) {
@@ -23,7 +23,7 @@ interface SchemaItem {
   readonly format: 'piko'
   readonly sensitive: boolean
   readonly setting: Setting
-  /** convict joins all problems into one text; this keeps them as data. */
+  /** Receives each problem as data, because convict joins all problems into one text. */
   readonly report: (value: unknown, complaint: string) => void
 }
 

@@ -1,11 +1,11 @@
 import { PikoError } from '../errors.ts'
 import { maskDsn } from './mask.ts'
 
-/** Where a MySQL or MariaDB server is and how to log in. */
+/** The address of a MySQL or MariaDB server, and the login. */
 export interface Dsn {
   readonly host: string
   readonly port: number
-  /** Empty when the DSN names no user. */
+  /** Empty if the DSN names no user. */
   readonly user: string
   readonly password: string
   readonly database: string
@@ -31,7 +31,7 @@ export function parseDsn(dsn: string): Dsn {
   })
 }
 
-/** The parsed DSN, or its problem. The complaint never quotes a part that could belong to a password. */
+/** The parsed DSN, or its problem, which never quotes a part that could belong to a password. */
 export function inspectDsn(text: string): { readonly dsn: Dsn } | { readonly complaint: string } {
   const [, scheme, rest] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) ?? []
   if (scheme === undefined || rest === undefined) return { complaint: `expected ${FORM}` }
@@ -39,7 +39,7 @@ export function inspectDsn(text: string): { readonly dsn: Dsn } | { readonly com
     return { complaint: `its scheme is "${scheme}"; expected one of ${SCHEMES.join(', ')}` }
   }
   const [, authority = '', path = '', query = ''] = /^([^/?#]*)([^?#]*)(.*)$/s.exec(rest) ?? []
-  // If not encoded, these characters end the password early, and its rest would be read as a database or a parameter.
+  // If not encoded, these characters end the password early, and the rest of it would be read as a database or a parameter.
   if (`${path}${query}`.includes('@') || query.includes('#')) {
     return { complaint: 'a raw "/", "?", "#" or "@" is in the wrong place; write %2F, %3F, %23 or %40 in a password' }
   }

@@ -10,7 +10,7 @@ export const PATH_VARIABLE = 'PIKO_SETTINGS_PATH'
 /** Variables of Piko's own tests and benchmarks. */
 const FOREIGN = /^PIKO_(?:TEST|BENCH)_/
 
-/** Reads the `PIKO_…` variables. An empty one is ignored; values of unknown ones are never shown. */
+/** Reads the `PIKO_…` variables. Ignores empty ones, and never shows values of unknown ones. */
 export function readEnvironment(env: NodeJS.ProcessEnv): SourceContent {
   const readings: Reading[] = []
   const problems: SettingsProblem[] = []

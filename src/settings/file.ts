@@ -17,8 +17,8 @@ export interface SettingsFile {
 }
 
 /**
- * A named file must exist, so it is returned whether it does or not; `settings.toml` only if the name exists. A broken link, a folder or an
- * inaccessible file does not count as missing: reading it reports the problem.
+ * A named file must exist, so it is returned even if it is missing; `settings.toml` is returned only if it exists. A broken link, a folder
+ * or an inaccessible file does not count as missing: reading it reports the problem.
  */
 export function findFile(cwd: string, env: NodeJS.ProcessEnv, named: string | undefined): SettingsFile | undefined {
   const fromEnv = env[PATH_VARIABLE]?.trim()
@@ -52,7 +52,7 @@ export function readFile({ path, shown, namedBy }: SettingsFile): SourceContent 
   }
   let toml: string
   try {
-    // `fatal` prevents a broken password from being read as another one; drops a byte order mark.
+    // `fatal` refuses invalid bytes, which could change a password. The decoder drops a byte order mark.
     toml = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
     return failed('the settings file is not UTF-8 text; save it as UTF-8')

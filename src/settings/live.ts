@@ -6,7 +6,7 @@ import type { Settings } from './settings.ts'
 /** The settings of nodes that change without a restart, by the names of the settings file. */
 const LIVE = { log_level: piko.logLevel, concurrency: piko.concurrency, poll_interval: piko.pollIntervalMs } as const
 
-/** Live settings as they are stored. A missing one has the value of the node's own settings. */
+/** Live settings as they are stored. If one is missing, the node uses the value of its own settings. */
 export interface LiveConfig {
   /** `trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. */
   readonly log_level?: string

@@ -16,7 +16,7 @@ export interface LoadSettingsOptions {
   readonly env?: NodeJS.ProcessEnv | undefined
   /** A file that must exist; takes precedence over `PIKO_SETTINGS_PATH`. */
   readonly file?: string | undefined
-  /** Take precedence over every other source. */
+  /** Settings that take precedence over every other source. */
   readonly overrides?: SettingsOverrides | undefined
 }
 

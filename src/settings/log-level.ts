@@ -2,7 +2,7 @@ export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', '
 
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
-/** The original's names of Python's levels. */
+/** Names of Python's levels, which earlier settings files may use. */
 const ALIASES: Readonly<Record<string, LogLevel>> = { warning: 'warn', critical: 'fatal' }
 
 /** The level of a name, in any case (`INFO`, `Warning`); undefined if the name is not a level. */

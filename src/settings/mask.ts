@@ -4,8 +4,8 @@ const HIDDEN = '***'
 const HOST_ONLY = /^(?:\[[\da-f:.]+\]|[^:/]+)(?::\d{1,5})?(?:\/.*)?$/is
 
 /**
- * A DSN that is safe to print: `mysql://user:***@host:3306/db?***`. It never fails, and hides too much rather than too little, because
- * texts may also be invalid DSNs.
+ * A DSN that is safe to print: `mysql://user:***@host:3306/db?***`. Never fails. Hides too much rather than too little, because the text
+ * may be an invalid DSN.
  */
 export function maskDsn(dsn: string): string {
   const [, scheme, rest] = /^([a-z][a-z0-9+.-]*:\/\/)(.*)$/is.exec(dsn) ?? []
@@ -35,7 +35,7 @@ export function maskText(text: string): string {
   return text.includes('://') ? maskDsn(text) : redactText(text)
 }
 
-/** Replaces a secret that is not a text. */
+/** Replaces a secret that is not a string. */
 export function maskSecret(value: unknown): string {
   return typeof value === 'string' ? maskDsn(value) : HIDDEN
 }

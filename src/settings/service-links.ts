@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 
 const LINK =
   '_(?:(SERVICE_HOST)|(SERVICE_PORT(?:_[A-Z0-9_]+)?)|PORT(?:_(\\d+)_(TCP|UDP|SCTP)(?:_(ADDR|PORT|PROTO))?)?)$'
-/** A service may itself be named piko-service or piko-port-80-tcp, so this tries the shortest and the longest name. */
+/** A Kubernetes Service may be named piko-service or piko-port-80-tcp, so both the shortest and the longest name are tried. */
 const NAMES = [new RegExp(`^PIKO(?:_[A-Z0-9_]*?)??${LINK}`), new RegExp(`^PIKO(?:_[A-Z0-9_]*)?${LINK}`)]
 const URL_VALUE = /^(tcp|udp|sctp):\/\/(?:\[([\da-f:.]+)\]|([\da-f:.]+)):(\d+)$/i
 

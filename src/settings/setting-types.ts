@@ -5,7 +5,7 @@ import { inspectDsn } from './dsn.ts'
 import { LOG_LEVELS, type LogLevel, logLevelOf } from './log-level.ts'
 import type { Setting } from './setting.ts'
 
-/** The part of a setting that its entry gives; its type adds the rest. */
+/** The part of a setting that its section defines; its type adds the rest. */
 interface Entry<K extends string, Raw> {
   readonly key: K
   readonly default: Raw
@@ -71,7 +71,7 @@ export function integer<const K extends string>(entry: NumberEntry<K>): Setting<
   }
 }
 
-/** A length of time with its unit, between `min` and `max`. The program uses milliseconds. */
+/** A duration with its unit, between `min` and `max`. The program uses milliseconds. */
 export function duration<const K extends string>(entry: DurationEntry<K>): Setting<K, string, number> {
   const { default: fallback, min, max } = entry
   const expected = `expected a duration with its unit (ms, s, m, h, d) from ${min} to ${max}, such as "${fallback}"`
@@ -82,7 +82,7 @@ export function duration<const K extends string>(entry: DurationEntry<K>): Setti
   }
 }
 
-/** A duration that the original wrote as a number of seconds; accepts both forms. */
+/** A duration that earlier settings files have as a number of seconds; accepts both forms. */
 export function durationOrSeconds<const K extends string>(
   entry: DurationEntry<K>,
 ): Setting<K, string | number, number> {

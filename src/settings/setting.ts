@@ -1,4 +1,4 @@
-/** One setting: its entry in a section says everything about it. */
+/** One setting, defined completely by its entry in a section. */
 export interface Setting<K extends string = string, Raw = unknown, Value = unknown> {
   /** Its name in `settings.toml`. */
   readonly key: K
@@ -13,7 +13,7 @@ export interface Setting<K extends string = string, Raw = unknown, Value = unkno
   fromEnv(this: void, text: string): unknown
   /** What is expected instead of `value`; undefined if the value is valid. */
   complaint(this: void, value: unknown): string | undefined
-  /** The form that the program uses of a valid value, such as milliseconds for `"10s"`. */
+  /** Converts a valid value to the form that the program uses, such as milliseconds for `"10s"`. */
   parse(this: void, raw: Raw): Value
 }
 

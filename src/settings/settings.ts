@@ -23,7 +23,7 @@ export function toSettings(valueOf: (key: string) => unknown): Settings {
   return Object.fromEntries(sections) as Settings
 }
 
-/** Settings may appear in logs and error reports; secrets must not. */
+/** Hides secrets, because settings may appear in logs and error reports. */
 function hideSecrets(section: Section, values: Record<string, unknown>): Record<string, unknown> {
   const secrets = Object.keys(section).filter((property) => section[property]?.isSecret)
   if (secrets.length === 0) return values

@@ -2,20 +2,20 @@ import { Buffer } from 'node:buffer'
 import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 
-/** Limit for lines that wait for a reader, in bytes; further lines are dropped. */
+/** The maximum size of lines that wait for a reader, in bytes. Further lines are dropped. */
 const MAX_HELD_BYTES = 8_000_000
 const RETRY_MS = 10
-/** At the exit of the process, held lines wait this long for their reader. */
+/** When the process exits, waiting lines are kept this long for their reader, in milliseconds. */
 const MAX_EXIT_WAIT_MS = 1_000
 const EXIT_RETRY_MS = 5
 
 const PAUSE = new Int32Array(new SharedArrayBuffer(4))
 
 /**
- * Writes log lines immediately and in order, and never waits for their reader. An unread pipe or a held terminal would otherwise stop the
- * event loop. Meanwhile lines wait in memory, up to a limit. Dropped lines are counted, and reported once there is room again.
+ * Writes log lines immediately and in order, and never waits for their reader: an unread pipe or a paused terminal would block the event
+ * loop. Until the reader continues, lines wait in memory, up to a limit. Counts dropped lines, and reports them when it can write again.
  *
- * A line that can't be written for another reason, such as a full disk, is also dropped and counted: logging ends no process.
+ * Also drops and counts lines that can't be written for another reason, such as a full disk, because logging must never end a process.
  */
 export class LogDestination {
   readonly #file: LogFile
@@ -24,9 +24,9 @@ export class LogDestination {
   #dropped = 0
   #triedAt = 0
   #timer: NodeJS.Timeout | undefined
-  /** An error cut a line short, so the next one begins with a line break. */
+  /** Whether an error has cut off a line. Then the next one begins with a line break. */
   #isCut = false
-  /** The last line could not be written. */
+  /** Whether the last line could not be written. */
   #isFailing = false
   #isTelling = false
   /** Called with the number of dropped lines once lines can be written again. */
@@ -44,7 +44,7 @@ export class LogDestination {
 
   write(line: string): void {
     const bytes = Buffer.from(line)
-    // During a burst of lines the timer gets no turn.
+    // While many lines are logged in one turn, the timer does not fire.
     if (this.#held.length > 0 && performance.now() - this.#triedAt >= RETRY_MS) this.#drain()
     if (this.#held.length > 0) {
       if (this.#heldBytes + bytes.length > MAX_HELD_BYTES) this.#dropped += 1
@@ -65,11 +65,11 @@ export class LogDestination {
   #hold(bytes: Buffer): void {
     this.#held.push(bytes)
     this.#heldBytes += bytes.length
-    // The timer does not keep the process alive: at its exit it writes what it can.
+    // The timer does not keep the process alive. When the process exits, waiting lines are written as far as possible.
     this.#timer ??= setInterval(() => this.#drain(), RETRY_MS).unref()
   }
 
-  /** Writes held lines while there is room. Returns whether none is left. */
+  /** Writes waiting lines while the reader accepts them. Returns whether none is left. */
   #drain(): boolean {
     let written = 0
     this.#triedAt = performance.now()
@@ -90,14 +90,14 @@ export class LogDestination {
     return this.#held.length === 0
   }
 
-  /** Returns the bytes that found no room. */
+  /** Returns the bytes that could not be written. */
   #send(bytes: Buffer): Buffer {
     let from = 0
     try {
       this.#file.unblock?.()
       while (from < bytes.length) {
         const written = writeSync(this.#file.fd, bytes, from)
-        // Repeated calls might also write nothing, without end.
+        // Without this, the loop might never end.
         if (written === 0) throw new Error('nothing was written')
         from += written
       }
@@ -114,7 +114,7 @@ export class LogDestination {
 
   #tellDropped(): void {
     const lines = this.#dropped
-    // The notice is also a line of this log: it waits until a line was written, and does not report itself.
+    // The notice is a line of this log too: it waits until another line was written, and does not count itself.
     if (lines === 0 || !this.onDropped || this.#isFailing || this.#isTelling) return
     this.#dropped = 0
     this.#isTelling = true
@@ -144,7 +144,7 @@ export interface LogFile {
 /**
  * Opens standard error, or another open file, so that a write does not block. A pipe or a terminal is opened again: the flag belongs to the
  * open file description, so other processes that share it keep theirs. A socket can't be opened again, so its flag is set before each
- * write. Every process started with the same standard error clears it.
+ * write: every process that starts with the same standard error clears it.
  */
 export function openForLog(fd: 1 | 2): LogFile {
   const isTerminal = isatty(fd)

@@ -20,15 +20,15 @@ export interface LoggerOptions {
   readonly json: boolean
   /** The field `name` of JSON lines. */
   readonly name: string
-  /** Default: standard error, so that standard output holds only what a command prints. */
+  /** Default: standard error, so that standard output has only the output of commands. */
   readonly stream?: DestinationStream
   /** Colours the lines for people. Default: if standard error is a terminal and `NO_COLOR` is unset. */
   readonly colour?: boolean
 }
 
 /**
- * Creates the logger of a process. Values of secret keys and passwords in connection strings never reach the stream. Errors under `err` are
- * written with their chain of causes.
+ * Creates the logger of a process. Redacts values of secret keys, and passwords in connection strings. Writes errors under `err` with their
+ * chain of causes.
  */
 export function createLogger(options: LoggerOptions): AppLogger {
   if (options.stream) return loggerOn(options.stream, options)
@@ -51,7 +51,7 @@ function loggerOn(stream: DestinationStream, options: LoggerOptions): AppLogger 
       base: options.json ? { name: options.name } : {},
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }), log: redactFields },
-      // `redactFields` has turned errors into data; pino's own serializer would take that data for an error again.
+      // `redactFields` has turned errors into data, which pino's own serializer would treat as an error again.
       serializers: { err: (error: unknown) => error },
       hooks: { streamWrite: redactText },
     },
@@ -59,7 +59,7 @@ function loggerOn(stream: DestinationStream, options: LoggerOptions): AppLogger 
   )
 }
 
-/** pino-pretty's own stream passes lines on in a later turn, and loses the last ones when the process exits. */
+/** Formats lines immediately: pino-pretty's own stream writes them in a later turn, and loses the last ones when the process exits. */
 function prettyStream(stream: DestinationStream, colour: boolean): DestinationStream {
   let print: ((line: string) => string) | undefined
   return { write: (line) => stream.write((print ??= prettyPrinter({ colour }))(line)) }
@@ -75,7 +75,7 @@ export function runLogger(base: AppLogger, run: { runId: number; jobId: string; 
 }
 
 /**
- * Writes events as log lines. Only this function decides their words and levels. JSON lines name the event in `piko_event`.
+ * Writes events as log lines. Only this function decides their text and levels. JSON lines name the event in `piko_event`.
  *
  * @returns a function that stops it
  */
@@ -241,10 +241,10 @@ export function logEvents(events: Events, log: AppLogger): () => void {
   }
 }
 
-/** Contention resolves itself: only this many conflicts of a loop in a row deserve a line. */
+/** Contention usually ends without action, so it is logged only after this many conflicts of a loop in a row. */
 const MAX_SILENT_CONFLICTS = 5
 
-/** In an outage, the line of `store.outage` covers the failures of all loops. */
+/** Logs a failed loop. During an outage, only the line for `store.outage` is logged, for all loops. */
 function loopFailed(log: Logger, { loop, error, retryInMs, fault, failures = 1 }: EventMap['loop.failed']): void {
   const fields = { piko_event: 'loop.failed', loop, err: error }
   const words = `${loop} failed; retrying in ${formatMs(retryInMs)}`

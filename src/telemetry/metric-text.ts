@@ -14,7 +14,7 @@ export async function metricText(metric: Metric): Promise<string> {
   return withLines(head, values, ({ labels, value }) => `${name}${labelsText(labels)} ${numberText(value)}`)
 }
 
-/** A text with the lines of many items below it. Joins each slice in its own turn: joining megabytes takes a long time too. */
+/** A text with the lines of many items below it. Joins each slice in a separate turn, because joining megabytes also takes a long time. */
 export async function withLines<T>(head: string, items: readonly T[], linesOf: (item: T) => string): Promise<string> {
   let text = head
   await inTurns(items, (slice) => (text += `\n${slice.map(linesOf).join('\n')}`))

@@ -25,8 +25,8 @@ const WAIT_BUCKETS_S = [0.001, 0.01, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1_800]
 const LATENESS_BUCKETS_S = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1_800]
 
 /**
- * The metrics of one app, in the text format of Prometheus; `docs/events.md` lists them. Each app has its own registry:
- * two apps in one process never mix their figures.
+ * The metrics of one app, in the text format of Prometheus; `docs/events.md` lists them. Each app has its own registry, so two apps in one
+ * process do not mix their figures.
  */
 export class Metrics {
   readonly #host: string
@@ -155,7 +155,7 @@ export class Metrics {
     }
   }
 
-  /** A run has got its slots of a resource after this time. */
+  /** Records how long a run waited for its slots of a resource. */
   waited(resource: string, ms: number): void {
     this.#waits.tally(resource, ms / 1_000)
   }
@@ -186,7 +186,7 @@ export class Metrics {
       : metricText(metric)
   }
 
-  /** Each attempt that ended is counted once, even if scrapes overlap: they share the map. */
+  /** Counts each ended attempt once, even if scrapes overlap, since they share the map. */
   async #tellEnds(): Promise<void> {
     for (const [status, byJob] of this.#ends) {
       await inTurns([...byJob.keys()], (jobIds) => {
@@ -202,7 +202,8 @@ export class Metrics {
 }
 
 /**
- * A run that is `queued` again is a retry, unless the attempt does not count: its node stops, its rate limit is reached, or a step waits.
+ * The status of an attempt. If its run is `queued` again, this is a retry, unless the attempt does not count: its node stops, its rate
+ * limit is reached, or a step waits.
  */
 function statusOf({ outcome, state }: EventMap['run.settled']): string {
   if (state !== 'queued') return state
@@ -230,8 +231,8 @@ function registerSources(sources: MetricSources, registers: Registry[]): void {
 let processMetrics: Registry | undefined
 
 /**
- * The metrics of the Node process, created once and shared by its apps: prom-client can't stop its event loop monitor and its observer of
- * garbage collections. Neither keeps the process alive.
+ * The metrics of the Node process, created once and shared by its apps, because prom-client can't stop its event loop monitor and its
+ * observer of garbage collections. Neither keeps the process alive.
  */
 function processRegistry(): Registry {
   if (!processMetrics) {

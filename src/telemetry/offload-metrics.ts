@@ -3,7 +3,7 @@ import { POOL_BUCKETS_S } from '../offload/pool/pool-figures.ts'
 
 /** Durations counted by bucket, in seconds. */
 interface Durations {
-  /** One more than the bounds: the last is for longer ones. Not cumulative. */
+  /** One count per bound, and a last one for longer durations. Not cumulative. */
   readonly counts: readonly number[]
   readonly sumS: number
 }

@@ -8,16 +8,16 @@ const BARE_VALUE = /^[^\s"=]+$/
 
 /**
  * Creates the function that turns a JSON line into a line for people: `14:03:07.123 WARN: run failed; retrying in 2.0s run_id=7
- * job_id=sync_orders err="Error: reset by peer"`. From level error up, the stack follows, with those of the causes.
+ * job_id=sync_orders err="Error: reset by peer"`. At level error and above, the stack follows, with the stacks of the causes.
  */
 export function prettyPrinter(options: { colour: boolean }): (line: string) => string {
-  // Loaded here, because a process that logs JSON does not need it; synchronously, because a logger is created without waiting.
+  // Loaded here, because a process that logs JSON does not need it. Loaded synchronously, because a logger is created synchronously.
   const { prettyFactory } = load('pino-pretty') as typeof import('pino-pretty')
   return prettyFactory({
     colorize: options.colour,
     customColors: { message: 'reset' },
     useOnlyCustomProps: false,
-    // Ordinary fields here; pino-pretty would show them in its own prefix.
+    // Piko shows these as ordinary fields; pino-pretty would show them in its own prefix.
     ignore: 'name,pid,hostname,caller',
     translateTime: 'SYS:HH:MM:ss.l',
     customPrettifiers: { time: String },

@@ -2,8 +2,8 @@ import { describe, isError, messageOf, propertyOf, readError, safely } from '../
 import { HIDDEN, redactText } from '../run/redact.ts'
 import { announcesSecret, isDoubtfulKey, isSecretField, isSecretKey } from '../run/secret-names.ts'
 
-// Limits for a line. Objects of a driver or a server refer to each other so often that a walk over all paths, or their JSON, would not end.
-// The limits make the cost of a line independent of its content.
+// Limits for a line. Objects of a driver or a server refer to each other so often that a walk over all paths, or their JSON, would hardly
+// // end. With the limits, the cost of a line does not depend on its content.
 const DEEPEST = 5
 const MAX_OBJECTS = 500
 const MAX_ENTRIES = 100
@@ -17,8 +17,8 @@ const UNREADABLE = "[can't be read]"
 
 /**
  * Copies a log line's fields. Hides the values of secret keys (`password`, `clientSecret`, `MYSQL_DSN`, …). Turns errors into data, with
- * their chain of causes. Replaces values that are too deep or too many with a note. Never changes fields in place. Marks fields
- * that throw when read.
+ * their chain of causes. Replaces values that are too deep or too many with a note. Never changes the original fields. Marks fields that
+ * throw when read.
  */
 export function redactFields(fields: object): Record<string, unknown> {
   return new Copier().entries(fields, [])
@@ -71,7 +71,7 @@ class Copier {
     return this.entries(Object.fromEntries([...map].map(([key, value]) => [String(key), value])), path)
   }
 
-  /** Only the fields listed here leave an error: drivers attach whole statements with their values to theirs (`sql`). */
+  /** Copies only the fields listed here, because drivers attach whole statements with their values to errors (`sql`). */
   #error(error: Error, path: readonly object[], chain = 1): Record<string, unknown> {
     const inner = [...path, error]
     const { name, code, stack, cause, errors, errorCount } = readError(error)

@@ -8,8 +8,8 @@ interface Tally {
 }
 
 /**
- * A histogram with at most one label. An observation costs a few additions and no allocation: it happens twice per run, and prom-client's
- * own takes longer than the engine needs for the run. Everything else is prom-client's.
+ * A histogram with at most one label. An observation costs a few additions and no allocation. It happens twice per run, and prom-client's
+ * own takes longer than the engine needs for the run. Everything else is inherited from prom-client.
  */
 export class TalliedHistogram<L extends string = string> extends Histogram<L> {
   readonly #name: string
@@ -34,7 +34,7 @@ export class TalliedHistogram<L extends string = string> extends Histogram<L> {
     if (label === undefined) this.#tallyOf('')
   }
 
-  /** Adds `value` under a value of the label. */
+  /** Counts `value` for a value of the label. */
   tally(labelValue: string, value: number): void {
     const tally = this.#tallies.get(labelValue) ?? this.#tallyOf(labelValue)
     let index = 0
@@ -54,7 +54,7 @@ export class TalliedHistogram<L extends string = string> extends Histogram<L> {
     return described as unknown as MetricObjectWithValues<MetricValueWithName<L>>
   }
 
-  /** The text of all values. prom-client writes line by line, all in one turn: thousands of values take most of a second. */
+  /** The text of all values. prom-client would write all lines in one turn, which takes most of a second for thousands of values. */
   async text(): Promise<string> {
     const head = `# HELP ${this.#name} ${this.#help}\n# TYPE ${this.#name} histogram`
     return withLines(head, [...this.#tallies], ([labelValue, tally]) => this.#linesOf(labelValue, tally))
