@@ -9,7 +9,7 @@ import { TalliedHistogram } from './tallied-histogram.ts'
 
 /** The values read for each scrape. Each function is called once per scrape and must be cheap. */
 export interface MetricSources {
-  /** Runs under way on this node. */
+  /** The number of handlers that are running on this node. */
   active(): number
   /** The number of runs that this node can run at the same time. */
   slots(): number
