@@ -14,7 +14,7 @@ export function visibleLine(text: string): string {
   return visible(text).replaceAll('\n', '\\n')
 }
 
-/** Like {@link visible}, with all lines but the first indented, so that none looks like a separate line. */
+/** Like {@link visible}, but indents all lines except the first, so that they are recognized as one block. */
 export function visibleBlock(text: string, indent = '    '): string {
   return visible(text).replaceAll('\n', `\n${indent}`)
 }

@@ -102,7 +102,7 @@ export class Piko {
   constructor(given: PikoOptions = {}) {
     const tooOld = nodeTooOld(process.versions.node)
     if (tooOld) throw tooOld
-    // Here and not in its declaration: an older Node has no such function, and must get the error above.
+    // Not in the field's declaration: an older Node has no such function, and the constructor must report the error above.
     this.#startGivenUp = Promise.withResolvers()
     const { options, settings } = checkedOptions(given)
     const { clock = systemClock, graceMs = DEFAULT_GRACE_MS } = options

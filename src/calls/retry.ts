@@ -8,7 +8,7 @@ import { called } from './called.ts'
 
 /** Has the options and defaults of a job's `retry`. */
 export interface RetryOptions extends RetrySpec {
-  /** Ends the wait for the next attempt; `fn` gets the same signal. */
+  /** Ends the wait for the next attempt; `fn` receives the same signal. */
   readonly signal?: AbortSignal
 }
 

@@ -61,7 +61,7 @@ export class Windows {
     return prove(store, job, given)
   }
 
-  /** The filter with instants in place of dates, which mean the beginning of the day in the job's zone. */
+  /** The filter with instants instead of dates. A date means the beginning of the day in the job's zone. */
   async #dated<F extends Range>(jobId: string, filter: F): Promise<F> {
     const { from, to } = filter
     if (writtenDate(from) === undefined && writtenDate(to) === undefined) return filter

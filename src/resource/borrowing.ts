@@ -75,7 +75,7 @@ export class Borrowing {
   }
 
   /**
-   * Returns everything in reverse order, whatever happens.
+   * Returns all values in reverse order, even if some fail.
    *
    * @throws PikoError `RESOURCE_FAILED`
    */

@@ -92,7 +92,7 @@ function hideValues(text: string, key: RegExp, isHarmless: IsHarmless): string {
       if (end === open || text.startsWith(HIDDEN, open)) continue
       const isQuoted = open !== start
       if (isHarmless({ text, match, open, end, value: text.slice(open, end), isQuoted })) continue
-      // JSON must stay valid, so the text that replaces an unquoted number gets the quotes of its key.
+      // JSON must stay valid, so the text that replaces an unquoted number has the same quotes as its key.
       const quotes = isQuoted ? '' : (match.groups?.['quotes'] ?? '')
       shown += text.slice(from, open) + quotes + HIDDEN + quotes
       from = end

@@ -109,7 +109,7 @@ export class Lifecycle {
       return
     }
     await this.#halt().catch((error: unknown) => {
-      // The caller must get the crash. Observers have already seen the failed clean-up.
+      // The caller must receive the crash reason. Observers have already seen the failed clean-up.
       if (this.#crashReason === undefined) throw error
     })
     throw this.#crashReason ?? signal.reason

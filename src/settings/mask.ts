@@ -28,7 +28,7 @@ function hideQuery(address: string): string {
 }
 
 /**
- * A form of `text` that is safe to print. Any text that looks like a URL could contain a password, whatever its key. Other texts follow the
+ * A form of `text` that is safe to print. Any text in the form of a URL could contain a password, whatever its key. Other texts follow the
  * rule for logs and errors.
  */
 export function maskText(text: string): string {

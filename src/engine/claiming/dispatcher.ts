@@ -70,7 +70,7 @@ export class Dispatcher extends LoopService {
   }
   /** Whether the last query found nothing and no signal of due work has come since. */
   #isQueueEmpty = false
-  /** The number of signals of due work so far. */
+  /** The number of signals of due work so far, to notice one that comes during a query. */
   #heard = 0
   #idleMs = FIRST_IDLE_MS
 

@@ -130,7 +130,7 @@ export class Elector extends LoopService {
     const reason = new PikoError('STOPPED', `elector "${this.#elector}" was stopped`)
     if (term) this.#end(term, reason)
     const { promise, reject } = this.#change
-    promise.catch(() => {}) // Nobody may wait.
+    promise.catch(() => {}) // It may be that no code waits for it.
     reject(reason)
     this.#change = Promise.withResolvers()
     // Another process must not begin while the work here continues.

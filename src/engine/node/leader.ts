@@ -70,7 +70,7 @@ export class Leader extends LoopService {
     await super.onStart()
   }
 
-  /** Keeps the lease after a crash. The restarted service renews it, or it ends by itself. */
+  /** Keeps the lease after a crash. The restarted service renews it; otherwise it expires. */
   protected override async onStop(why: StopReason): Promise<void> {
     await super.onStop()
     if (why === 'crash') return

@@ -71,7 +71,7 @@ export class NodeLease extends Service {
     await this.#keep()
   }
 
-  /** Keeps the row after a crash. The restarted service renews the lease, or it ends by itself. */
+  /** Keeps the row after a crash. The restarted service renews the lease; otherwise it expires. */
   protected override async onStop(why: StopReason): Promise<void> {
     if (why === 'crash') return
     NodeLease.#ownIds.delete(this.#id)

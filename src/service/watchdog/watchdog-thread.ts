@@ -47,7 +47,7 @@ const MAX_SAMPLES = 20
 const keepAlive = setInterval(() => undefined, 2 ** 30)
 void watch().finally(() => clearInterval(keepAlive))
 
-/** Whether the thread must end. It ends by itself, because terminating it could leave the main thread paused. */
+/** Whether the thread must end. It is not terminated from outside, because this could leave the main thread paused. */
 function isEnding(): boolean {
   return Atomics.load(beats, 1) !== 0
 }

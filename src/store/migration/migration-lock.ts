@@ -81,7 +81,7 @@ export class MigrationLock {
     })
   }
 
-  /** Never rejects: if the database is gone, the lease expires by itself. */
+  /** Never rejects: if the database does not answer, the lease expires. */
   async release(): Promise<void> {
     clearInterval(this.#timer)
     await this.#renewal
