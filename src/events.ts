@@ -40,7 +40,7 @@ export interface EventMap {
   'shared.refused': { topic: string; version: number; inForce: number; error: Error }
   /** This process became the leader of an elector, or is no longer the leader. `epoch` grows with each leader. */
   'elector.changed': { elector: string; isLeader: boolean; epoch: number | undefined }
-  /** The level of a cache that all nodes share does not answer, so this process loads without it. Once per outage. */
+  /** The level of a cache that all nodes share does not answer, so this process loads without it. Emitted once per outage. */
   'cache.degraded': { cache: string; error: Error }
   /** The shared level of a cache answers again. */
   'cache.recovered': { cache: string; outageMs: number }

@@ -121,8 +121,7 @@ interface SameVersions {
   readonly versions: ReadonlyMap<string, number | undefined>
 }
 
-/** Groups finishes, because one statement can write only one version for each job. There is only one group, except shortly after a config has
- * changed. */
+/** Groups finishes, because one statement can write only one version per job. Usually there is only one group. */
 function byVersions(finishes: readonly Finish[]): SameVersions[] {
   if (finishes.length === 0) return []
   if (finishes.every(({ configVersion }) => configVersion === undefined)) return [{ finishes, versions: NO_VERSIONS }]
