@@ -77,8 +77,7 @@ export function retryTimingOf(error: unknown): RetryTiming | undefined {
   return undefined
 }
 
-/** Reads the time that is attached to an error, if the database can store it. Another version of this package may have attached it, or code
- * that does not use the package. */
+/** Reads the time attached to an error, if the database can store it. Other code, or another version of this package, may have set it. */
 function timingIn(mark: unknown): RetryTiming | undefined {
   const afterMs = propertyOf(mark, 'afterMs')
   if (typeof afterMs === 'number' && afterMs >= 0) return { afterMs: Math.min(MAX_STORED_MS, Math.round(afterMs)) }
