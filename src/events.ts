@@ -1,6 +1,8 @@
 import type { DatabaseFault } from './sql/database-faults.ts'
 import { stackOf, watchStray } from './errors-read.ts'
 import type { BackfillState } from './ledger/backfill.ts'
+import type { ItemCounts } from './item/item-counts.ts'
+import type { ItemState } from './item/item.ts'
 import type { BatchState } from './run/batch.ts'
 import type { Outcome, RunState } from './run/run.ts'
 
@@ -76,6 +78,19 @@ export interface EventMap {
   }
   /** This node's claim was no longer valid when the attempt ended, so nothing was written. */
   'run.lost': { runId: number; jobId: string; fence: number }
+  /** A try of an item has ended, and its end is stored. `state` is its new state; `queued`: it is tried again. */
+  'item.ended': {
+    runId: number
+    jobId: string
+    itemId: number
+    kind: string
+    state: ItemState
+    /** The class of the error of a dead item. */
+    class: string | undefined
+    durationMs: number
+  }
+  /** The items of a run that has items on this node, each second. */
+  'items.progress': { runId: number; jobId: string } & ItemCounts
   /** An item has no tries left. */
   'item.dead': { runId: number; jobId: string; itemId: number; kind: string; key: string; class: string }
   /** The target of a sink is down, so its batches go to this host's disk. Emitted once per outage. */

@@ -64,7 +64,7 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
     jobIds: policies.map(({ job }) => job.id),
   })
   const sweeper = new ItemSweeper({
-    ...{ store: store.items, runner, nodeId, clock, loops },
+    ...{ store: store.items, runner, nodeId, clock, loops, events },
     leaseMs: settings.piko.leaseMs,
     onQueued: () => dispatcher.wake(),
   })

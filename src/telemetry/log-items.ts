@@ -4,6 +4,26 @@ import type { Events } from '../events.ts'
 /** Writes the events of items as log lines. */
 export function logItems(events: Events, log: Logger): (() => void)[] {
   return [
+    events.on('item.ended', ({ runId, jobId, itemId, kind, state, durationMs }) =>
+      log.trace(
+        {
+          piko_event: 'item.ended',
+          run_id: runId,
+          job_id: jobId,
+          item_id: itemId,
+          kind,
+          state,
+          duration_ms: Math.round(durationMs),
+        },
+        `item ${itemId} of ${jobId} is ${state}`,
+      ),
+    ),
+    events.on('items.progress', ({ runId, jobId, done, dead, total }) =>
+      log.debug(
+        { piko_event: 'items.progress', run_id: runId, job_id: jobId, done, dead, total },
+        `run ${runId} of ${jobId}: ${done} of ${total} items are done`,
+      ),
+    ),
     events.on('item.dead', ({ runId, jobId, itemId, kind, key, class: name }) =>
       log.warn(
         { piko_event: 'item.dead', run_id: runId, job_id: jobId, item_id: itemId, kind, key, class: name },

@@ -306,6 +306,7 @@ export class ItemRunner extends Service {
     const { item } = held
     this.#held.delete(item.id)
     if (held.attempt) this.#parts.commits.forget(held.attempt)
+    if (how !== 'lost') this.#tell(held, how, end)
     const isDead = how === 'dead' || (how === 'stored' && end?.to === 'dead')
     if (isDead) {
       this.#parts.events.emit('item.dead', {
@@ -318,6 +319,16 @@ export class ItemRunner extends Service {
     this.#parts.onEnded({ fence: item.fence, laneId: item.lane.id, isLimited })
     if (this.#held.size === 0) this.#onIdle?.()
     this.#parts.onFree()
+  }
+
+  #tell({ item, attempt }: Held, how: ItemStored, end: ItemEnd | undefined): void {
+    const { clock, events } = this.#parts
+    events.emit('item.ended', {
+      ...{ runId: this.runs.get(item.fence)?.run.id ?? 0, jobId: item.jobId, itemId: item.id, kind: item.kind },
+      state: how === 'dead' || !end ? 'dead' : end.to,
+      class: end?.to === 'dead' ? end.reason : undefined,
+      durationMs: attempt ? clock.monotonic() - attempt.startedAt : 0,
+    })
   }
 
   protected override onStart(): void {

@@ -1,18 +1,23 @@
+import type { Events } from '../../events.ts'
+import { summedItems } from '../../item/item-counts.ts'
 import type { ItemStore } from '../../store/items/item-store.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import type { ItemRunner } from './item-runner.ts'
 
 export interface ItemSweeperParts extends LoopServiceParts {
-  readonly store: Pick<ItemStore, 'sweep'>
+  readonly store: Pick<ItemStore, 'sweep' | 'counts' | 'running' | 'forget'>
   readonly runner: Pick<ItemRunner, 'held' | 'fences' | 'runs' | 'stopEnded'>
   readonly nodeId: () => string
   readonly leaseMs: number
+  readonly events: Events
   /** Called when items have returned to the queue. */
   readonly onQueued: () => void
 }
 
 const LOOK_MS = 1_000
 const BUSY_MS = 50
+/** How often items of deleted runs are looked for. */
+const FORGET_MS = 60_000
 
 /**
  * Looks after items that nobody else looks after: those of dead nodes, those of runs that have ended, and lanes that rest by mistake. Each
@@ -21,6 +26,7 @@ const BUSY_MS = 50
 export class ItemSweeper extends LoopService {
   readonly #parts: ItemSweeperParts
   #sweepAt = 0
+  #forgetAt = 0
 
   constructor(parts: ItemSweeperParts) {
     super('item-sweeper', parts)
@@ -38,9 +44,25 @@ export class ItemSweeper extends LoopService {
     const { fences } = runner
     await runner.runs.load(fences)
     runner.stopEnded()
+    await this.#tellProgress(fences)
     runner.runs.keep(fences)
     if (clock.monotonic() < this.#sweepAt) return LOOK_MS
-    return (await this.#sweep()) ? BUSY_MS : LOOK_MS
+    const isMore = await this.#sweep()
+    if (clock.monotonic() >= this.#forgetAt) {
+      this.#forgetAt = (await this.#parts.store.forget()) ? 0 : clock.monotonic() + FORGET_MS
+    }
+    return isMore || this.#forgetAt === 0 ? BUSY_MS : LOOK_MS
+  }
+
+  async #tellProgress(fences: ReadonlySet<number>): Promise<void> {
+    const { store, runner, events } = this.#parts
+    for (const fence of fences) {
+      const info = runner.runs.get(fence)
+      if (!info) continue
+      const [counts, running] = await Promise.all([store.counts(fence), store.running(fence)])
+      const { all } = summedItems(counts, running)
+      events.emit('items.progress', { runId: info.run.id, jobId: info.run.job_id, ...all })
+    }
   }
 
   /** Returns whether more is left to do. */

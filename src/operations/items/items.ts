@@ -6,8 +6,9 @@ import type { ItemFilter, LaneFilter, LaneStatus, StoredItem } from '../../store
 import type { Store } from '../../store/store.ts'
 import { optionsOf } from '../call-options.ts'
 import type { Reach } from '../reach.ts'
+import { summedItems } from '../../item/item-counts.ts'
 import type { ItemReplay, LanePause } from './item-options.ts'
-import { type ItemsStatus, summed } from './item-status.ts'
+import type { ItemsStatus } from './item-status.ts'
 
 /** A page of items. `next` is the `after` of the next page; undefined on the last one. */
 export interface ItemPage {
@@ -35,7 +36,7 @@ export class Items {
       store.items.running(newest.fence),
       store.items.lanes({ runId, limit: 50 }),
     ])
-    const { all, kinds, reasons } = summed(counts, running)
+    const { all, kinds, reasons } = summedItems(counts, running)
     const ended = all.done + all.dead + all.skipped + all.cancelled
     const began = run.startedAt ?? run.createdAt
     const until = run.finishedAt ?? new Date()

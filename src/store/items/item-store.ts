@@ -16,6 +16,7 @@ import {
   openItemsOf,
   type Seeds,
 } from './item-runs.ts'
+import { forgetItems } from './forget-items.ts'
 import { addScores, itemScores, type ScoreChange, type StoredScore } from './item-scores.ts'
 import { laneNote, saveLaneNote, type StoredNote } from './lane-notes.ts'
 import { createdState, leaseState, type StateRequest } from './leased-states.ts'
@@ -177,6 +178,11 @@ export class ItemStore {
 
   sweep(request: SweepRequest): Promise<Swept> {
     return sweepItems(this.#database, request)
+  }
+
+  /** See `forgetItems`. */
+  forget(): Promise<boolean> {
+    return forgetItems(this.#database)
   }
 
   storedBytes(itemId: number): Promise<Uint8Array | undefined> {

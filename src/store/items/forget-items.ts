@@ -1,0 +1,50 @@
+import type { Database } from '../connection/database.ts'
+
+/** The maximum number of items in one step. */
+const STEP = 2_000
+/** The maximum number of generations in one step. */
+const MAX_GENERATIONS = 50
+
+/**
+ * Deletes items of runs that have been deleted, in small steps. Items that are unique within their job stay: they are what their job
+ * remembers.
+ *
+ * @returns whether more may be left
+ */
+export async function forgetItems(database: Database): Promise<boolean> {
+  const { db } = database
+  const gone = await db
+    .selectFrom('piko_item_run')
+    .leftJoin('piko_run', 'piko_run.id', 'piko_item_run.run_id')
+    .select('piko_item_run.fence')
+    .where('piko_run.id', 'is', null)
+    .where('piko_item_run.ended_at', 'is not', null)
+    .limit(MAX_GENERATIONS)
+    .execute()
+  for (const { fence } of gone) {
+    if (await forgetSome(database, fence)) return true
+    await database.transaction(async (trx) => {
+      await trx.deleteFrom('piko_item_count').where('fence', '=', fence).execute()
+      await trx.deleteFrom('piko_item_run').where('fence', '=', fence).execute()
+    })
+  }
+  return gone.length === MAX_GENERATIONS
+}
+
+/** @returns whether items of the generation may be left */
+async function forgetSome(database: Database, fence: number): Promise<boolean> {
+  const rows = await database.db
+    .selectFrom('piko_item')
+    .select('id')
+    .where('fence', '=', fence)
+    .where('scope', '=', fence)
+    .limit(STEP)
+    .execute()
+  if (rows.length === 0) return false
+  const ids = rows.map(({ id }) => id)
+  await database.transaction(async (trx) => {
+    await trx.deleteFrom('piko_item_body').where('item_id', 'in', ids).execute()
+    await trx.deleteFrom('piko_item').where(database.dialect.isAmong(ids)).execute()
+  })
+  return rows.length === STEP
+}

@@ -1,0 +1,42 @@
+import { Counter, Histogram, type Registry } from 'prom-client'
+import type { Events } from '../events.ts'
+
+const BUCKETS_S = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60]
+
+/** Counts the ends of items. The metrics exist from the first end on. Returns functions that stop it. */
+export function countItems(events: Events, registry: Registry): (() => void)[] {
+  let metrics: ReturnType<typeof metricsOn> | undefined
+  return [
+    events.on('item.ended', ({ jobId, kind, state, class: name, durationMs }) => {
+      metrics ??= metricsOn(registry)
+      metrics.ends.inc({ job_id: jobId, kind, state })
+      metrics.seconds.observe({ job_id: jobId, kind }, durationMs / 1_000)
+      if (name !== undefined) metrics.errors.inc({ job_id: jobId, class: name })
+    }),
+  ]
+}
+
+function metricsOn(registry: Registry) {
+  const registers = [registry]
+  return {
+    ends: new Counter({
+      name: 'piko_item_total',
+      help: 'Tries of items that ended on this node, by the state of the item after it.',
+      labelNames: ['job_id', 'kind', 'state'],
+      registers,
+    }),
+    seconds: new Histogram({
+      name: 'piko_item_seconds',
+      help: 'How long tries of items took on this node.',
+      labelNames: ['job_id', 'kind'],
+      buckets: BUCKETS_S,
+      registers,
+    }),
+    errors: new Counter({
+      name: 'piko_item_error_total',
+      help: 'Items that died on this node, by the class of their error.',
+      labelNames: ['job_id', 'class'],
+      registers,
+    }),
+  }
+}
