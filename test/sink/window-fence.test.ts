@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { beforeAll, expect, it } from 'vitest'
+import { beforeAll, beforeEach, expect, it } from 'vitest'
 import { z } from 'zod'
 import { BufferedSink } from '../../src/sink/buffered-sink.ts'
 import { defineSink } from '../../src/sink/define-sink.ts'
@@ -43,6 +43,10 @@ describeEachStore((store) => {
         `CREATE INDEX fence_${name}_w ON fence_${name} (window_start${columns.map((one) => `, ${one}`).join('')})`,
       )
     }
+  })
+
+  beforeEach(async () => {
+    for (const name of ['fence_none', 'fence_fence', 'piko_fence']) await sql.exec(`DELETE FROM ${name}`)
   })
 
   const tableOf = (name: keyof typeof tables, bulk: 'insert' | 'auto' = 'insert') =>
