@@ -1,9 +1,12 @@
 import { beforeEach, expect, it } from 'vitest'
+import { z } from 'zod'
 import type { Piko } from '../../../src/app/piko.ts'
 import { ItemError, type ItemErrorOptions } from '../../../src/item/item-error.ts'
 import type { Item } from '../../../src/item/item.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
 import type { Database } from '../../../src/store/connection/database.ts'
+import { defineSink } from '../../../src/sink/define-sink.ts'
+import { sqlTable } from '../../../src/sink/sql/sql-table.ts'
 import { storeOn } from '../../../src/store/store.ts'
 import { NODES, walkJob } from '../../fixtures/engine/items-job.ts'
 import { eventually, Gate, Headcount, startApp, testSettings } from '../../support/app.ts'
@@ -164,6 +167,49 @@ describeEachStore((fixture) => {
     await ended(app, id)
     expect((await app.runs.show(id)).state).toBe('succeeded')
     expect(calls).toBe(30)
+  })
+
+  it('writes a window from many items, and clears the older generation when the run has succeeded', async () => {
+    await database.sql.exec('DROP TABLE IF EXISTS priced')
+    const Price = z.object({ id: z.string(), amount: z.number() })
+    const prices = sqlTable({ name: 'priced', model: Price, key: ['id'], fenceColumn: 'fence' })
+    const Prices = defineSink({
+      name: 'Prices',
+      open: (env) => prices.open(env, { create: true }),
+      clear: (scope) => prices.clear(scope),
+      on: [[Price, (rows, batch) => prices.merge(batch, rows)]],
+    })
+    let amount = 1
+    const counts: number[] = []
+    const job = defineJob(
+      {
+        id: 'daily',
+        windows: { start: '2026-01-01T00:00:00Z', end: '2026-01-02T00:00:00Z', grid: '0 0 * * *' },
+        sinks: { prices: Prices },
+        items: {
+          page: {
+            run: async (item: Item<number>, ctx) => {
+              await ctx.sinks.prices.write(Price, { id: `p${item.data}`, amount })
+              if (item.data === 5) counts.push(ctx.fence)
+            },
+          },
+        },
+      },
+      async (ctx) => ctx.items.add('page', [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    )
+    const app = await startApp(fixture.options, [job])
+    const rows = () =>
+      database.sql.query<{ amount: number; fence: number }>('SELECT amount, fence FROM priced ORDER BY id')
+    await eventually(async () => expect(await app.windows.list('daily')).toMatchObject([{ state: 'succeeded' }]))
+    expect((await rows()).map((row) => Number(row.amount))).toEqual(Array(10).fill(1))
+
+    amount = 2
+    const again = await app.run('daily', { window: '2026-01-01T00:00:00Z', wait: true })
+
+    expect(again.state).toBe('succeeded')
+    expect((await rows()).map((row) => Number(row.amount))).toEqual(Array(10).fill(2))
+    expect(new Set((await rows()).map((row) => Number(row.fence)))).toEqual(new Set([again.fence]))
+    expect(counts[1]).toBeGreaterThan(counts[0] ?? Infinity)
   })
 
   it('cancels the queued items of a cancelled run, and ends those under way', async () => {
