@@ -1,4 +1,4 @@
-import { readCall } from '../calls/call-checks.ts'
+import { readArguments } from './arguments.ts'
 import { describe, PikoError } from '../errors.ts'
 import { isObject, propertyOf } from '../errors-read.ts'
 import type { Cache, CacheClear, CacheDefinition, CacheStats } from '../job/cached-value.ts'
@@ -42,7 +42,7 @@ export class Caches extends Callable {
   /** The caches with entries in the database, by name. */
   async list(filter: CacheFilter = {}): Promise<CacheFigures[]> {
     const form = { call: 'app.cache.list', checks: { limit: wholeNumber(0) }, example: '{ limit: 10 }' }
-    const { limit = 100 } = readCall<CacheFilter>(form, {}, filter)
+    const { limit = 100 } = readArguments<CacheFilter>(form, {}, filter)
     const { store } = this.#reach()
     const found: CacheFigures[] = []
     for (const name of await store.caches.spaces(limit)) found.push(await store.caches.figures(name))
@@ -51,7 +51,7 @@ export class Caches extends Callable {
 
   /** The figures of one cache. */
   async stats(name: string): Promise<CacheStatus> {
-    readCall({ call: 'app.cache.stats', checks: {}, example: '{}' }, { name: [name, aName] }, {})
+    readArguments({ call: 'app.cache.stats', checks: {}, example: '{}' }, { name: [name, aName] }, {})
     const { store, caches } = this.#reach()
     const here = caches.opened.find((cache) => cache.name === name)?.stats()
     return { stored: await store.caches.figures(name), here }
@@ -65,7 +65,7 @@ export class Caches extends Callable {
    */
   async clear(name: string, options: CacheClear = {}): Promise<number> {
     const form = { call: 'app.cache.clear', checks: { prefix: aText }, example: "{ prefix: 'eu:' }" }
-    const { prefix = '' } = readCall<CacheClear>(form, { name: [name, aName] }, options)
+    const { prefix = '' } = readArguments<CacheClear>(form, { name: [name, aName] }, options)
     const { store, caches } = this.#reach()
     const opened = caches.opened.filter((cache) => cache.name === name)
     const counts = await Promise.all(opened.map((cache) => cache.clear(prefix === '' ? {} : { prefix })))

@@ -1,4 +1,4 @@
-import { readCall } from '../calls/call-checks.ts'
+import { readArguments } from './arguments.ts'
 import { describe, PikoError } from '../errors.ts'
 import { isObject, propertyOf } from '../errors-read.ts'
 import {
@@ -29,7 +29,7 @@ type Reached = () => Pick<Reach, 'store' | 'shared'>
 
 const MAX_HISTORY = 100
 const aTopic = expecting('a definition of defineShared, or its topic', (value) => topicOf(value) !== undefined)
-const REASON: OptionChecks<SharedReason> = { reason: aText }
+const REASON = { reason: aText } satisfies OptionChecks<SharedReason>
 
 /**
  * Values that all nodes share: `app.shared`. Called with a definition of `defineShared`, it returns a handle on the value. Its methods work
@@ -46,7 +46,7 @@ export class Shared extends Callable {
   /** The topics with a stored version, each with its newest one, by name. */
   async list(filter: SharedFilter = {}): Promise<SharedSummary[]> {
     const form = { call: 'app.shared.list', checks: { limit: wholeNumber(0) }, example: '{ limit: 10 }' }
-    const { limit = 100 } = readCall<SharedFilter>(form, {}, filter)
+    const { limit = 100 } = readArguments<SharedFilter>(form, {}, filter)
     return this.#reach().store.shared.list(limit)
   }
 
@@ -63,7 +63,7 @@ export class Shared extends Callable {
       checks: { limit: wholeNumber(1, MAX_HISTORY) },
       example: '{ limit: 10 }',
     }
-    const { limit = 20 } = readCall<SharedHistory>(form, { topic: [topic, aTopic] }, options)
+    const { limit = 20 } = readArguments<SharedHistory>(form, { topic: [topic, aTopic] }, options)
     return this.#reach().store.shared.history(topicOf(topic) ?? '', limit)
   }
 
@@ -75,7 +75,7 @@ export class Shared extends Callable {
    */
   async publish(topic: SharedRef, value: unknown, options: SharedReason = {}): Promise<number> {
     const form = { call: 'app.shared.publish', checks: REASON, example: "{ reason: 'sale' }" }
-    const reason = readCall<SharedReason>(form, { topic: [topic, aTopic] }, options)
+    const reason = readArguments<SharedReason>(form, { topic: [topic, aTopic] }, options)
     return this.#handle(topic).publish(value as never, reason)
   }
 
@@ -88,7 +88,11 @@ export class Shared extends Callable {
    */
   async rollback(topic: SharedRef, version: number, options: SharedReason = {}): Promise<number> {
     const form = { call: 'app.shared.rollback', checks: REASON, example: "{ reason: 'sale is over' }" }
-    const reason = readCall<SharedReason>(form, { topic: [topic, aTopic], version: [version, wholeNumber(1)] }, options)
+    const reason = readArguments<SharedReason>(
+      form,
+      { topic: [topic, aTopic], version: [version, wholeNumber(1)] },
+      options,
+    )
     return this.#handle(topic).rollback(version, reason)
   }
 
