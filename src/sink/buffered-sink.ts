@@ -56,6 +56,7 @@ interface Accepted {
 export class BufferedSink implements SinkWriter {
   readonly #target: SinkTarget
   readonly #scope: SinkScope
+  readonly #hasOtherWriters: () => boolean
   readonly #states = new Map<Route, RouteState>()
   readonly #lanes: Lanes
   readonly #laneOf: LaneChoice | undefined
@@ -71,9 +72,11 @@ export class BufferedSink implements SinkWriter {
   #flushed: Promise<number> | undefined
   #isFlushed = false
 
-  constructor(target: SinkTarget, scope: SinkScope) {
+  /** @param hasOtherWriters whether others write the rows of the window too, so its end clears nothing */
+  constructor(target: SinkTarget, scope: SinkScope, hasOtherWriters = (): boolean => scope.itemId !== undefined) {
     this.#target = target
     this.#scope = scope
+    this.#hasOtherWriters = hasOtherWriters
     const { name, policy } = target
     this.#lanes = new Lanes(policy.writers)
     this.#laneOf = policy.key && policy.writers > 1 ? new LaneChoice(name, policy.key, policy.writers) : undefined
@@ -240,8 +243,7 @@ export class BufferedSink implements SinkWriter {
 
   async #clear(): Promise<void> {
     const { sink, routes } = this.#target
-    // The rows of a window come from all items of its run, so the end of one of them clears nothing.
-    if (this.#scope.window === undefined || this.#scope.itemId !== undefined || !sink.clear) return
+    if (this.#scope.window === undefined || this.#hasOtherWriters() || !sink.clear) return
     try {
       for (const route of routes.values()) if (!this.#states.get(route)?.hasDelivered) await this.#delivery.clear(route)
     } catch (error) {

@@ -97,13 +97,13 @@ export class SinkPool {
    * @throws PikoError `STOPPED` once {@link close} was called
    * @throws the reason of `scope.signal` if it aborts first
    */
-  async forRun(map: SinkMap, scope: SinkScope): Promise<RunSinks> {
+  async forRun(map: SinkMap, scope: SinkScope, hasOtherWriters?: () => boolean): Promise<RunSinks> {
     this.#assertOpen()
     const buffers = new Map<OwnedSink, BufferedSink>()
     const writers: [string, SinkWriter][] = []
     for (const [key, sinkClass] of Object.entries(map)) {
       const owned = this.#sinkOf(key, sinkClass)
-      const buffer = buffers.get(owned) ?? new BufferedSink(owned, scope)
+      const buffer = buffers.get(owned) ?? new BufferedSink(owned, scope, hasOtherWriters)
       buffers.set(owned, buffer)
       writers.push([key, buffer])
     }

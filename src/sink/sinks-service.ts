@@ -21,8 +21,9 @@ export class SinksService extends Service {
     this.#pool = new SinkPool(parts)
   }
 
-  forRun(map: SinkMap, scope: SinkScope): Promise<RunSinks> {
-    return this.#pool.forRun(map, scope)
+  /** See `SinkPool.forRun`. */
+  forRun(map: SinkMap, scope: SinkScope, hasOtherWriters?: () => boolean): Promise<RunSinks> {
+    return this.#pool.forRun(map, scope, hasOtherWriters)
   }
 
   /** See `SinkPool.clearOlder`. */

@@ -56,7 +56,7 @@ export class RunContext implements Context {
     this.runId = claim.runId
     this.jobId = claim.jobId
     this.attempt = claim.attempt
-    this.fence = claim.fence
+    this.fence = attempt.items?.fence ?? claim.fence
     this.scheduledTime = claim.tick ?? claim.runAt
     this.window = claim.window
     this.config = config

@@ -199,7 +199,10 @@ export class RunPipeline implements RunActions {
 
   async #whole(attempt: LiveAttempt, config: unknown): Promise<Outcome> {
     const { job, claim, signal, log } = attempt
-    const { runId, jobId, fence, window } = claim
+    const { runId, jobId, window } = claim
+    const { items } = attempt
+    // The rows of a window come from the handler and all items of its run, over all its attempts: they have one fence.
+    const fence = items?.fence ?? claim.fence
     const { resources, sinks: sinkPool, store } = this.#parts
     const scope = { runId, jobId, attempt: claim.attempt, fence, signal, log }
     let borrowed = NOTHING_BORROWED
@@ -210,13 +213,17 @@ export class RunPipeline implements RunActions {
         window,
         limit: this.#limit(signal),
       })
-      const sinks = await sinkPool.forRun((job.spec.sinks as SinkMap | undefined) ?? {}, {
-        ...{ ...scope, window },
-        sql: store.database.sql,
-        ...(attempt.itemId === undefined
-          ? window && { written: (attempt.written = new WrittenRows(window, fence)) }
-          : { itemId: attempt.itemId }),
-      })
+      const sinks = await sinkPool.forRun(
+        (job.spec.sinks as SinkMap | undefined) ?? {},
+        {
+          ...{ ...scope, window },
+          sql: store.database.sql,
+          ...(attempt.itemId === undefined
+            ? window && { written: (attempt.written = new WrittenRows(window, fence)) }
+            : { itemId: attempt.itemId }),
+        },
+        items && ((): boolean => attempt.itemId !== undefined || items.hasItems),
+      )
       attempt.sinks = sinks
     } catch (thrown) {
       await returnAfter(attempt, borrowed, toError(thrown))
