@@ -32,9 +32,13 @@ export function optionalPackageNow<T>(name: string, what: string, load: () => T)
   }
 }
 
+/** Whether an import failed because this package is not installed. */
+export function isMissingPackage(name: string, thrown: unknown): boolean {
+  return MISSING.includes(propertyOf(thrown, 'code')) && String(propertyOf(thrown, 'message')).includes(name)
+}
+
 function orMissing(name: string, what: string, thrown: unknown): unknown {
-  const isMissing = MISSING.includes(propertyOf(thrown, 'code')) && String(propertyOf(thrown, 'message')).includes(name)
-  if (!isMissing) return thrown
+  if (!isMissingPackage(name, thrown)) return thrown
   return new PikoError('PACKAGE_MISSING', `${what} needs the package ${name}; install it: npm install ${name}`, {
     cause: thrown,
     details: { package: name },

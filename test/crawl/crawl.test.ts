@@ -1,4 +1,7 @@
-import { expect, it } from 'vitest'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
 import { defineCrawl, type Page } from '../../src/crawl/index.ts'
 import { ItemError, type RowModel, Sink, type SinkBatch, type SinkScope, sqlTable } from '../../src/index.ts'
@@ -36,6 +39,34 @@ async function itemsOf(store: TestStore): Promise<StoredItem[]> {
 }
 
 describeEachStore((store) => {
+  it('sends nothing the second time with a forced cache, and parses the same pages', async () => {
+    await store.empty()
+    const folder = mkdtempSync(join(tmpdir(), 'piko-crawl-cache-'))
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    await using site = await fixtureSite(({ path }) =>
+      path === '/' ? '<a href="/one">1</a><a href="/two">2</a>' : path,
+    )
+    const pages: string[] = []
+    const crawl = defineCrawl({
+      id: 'kept',
+      ...LOCAL,
+      cache: { mode: 'force', folder },
+      seeds: [{ url: `${site.origin}/`, step: 'page' }],
+      steps: {
+        page: (page, ctx) => {
+          pages.push(page.text())
+          ctx.follow(page.links().map((url) => ({ url, step: 'page' })))
+        },
+      },
+    })
+    const app = await startApp(store.options, crawl)
+    await app.run('kept', { wait: true })
+    const [first, sent] = [pages.splice(0).toSorted(), site.requests.length]
+    expect([first.length, sent]).toEqual([3, 3])
+    await app.run('kept', { wait: true })
+    expect([pages.toSorted(), site.requests.length]).toEqual([first, sent])
+  })
+
   it('sends each request whole, once, however its URL is written, and loses none to a redirect', async () => {
     await store.empty()
     await using site = await fixtureSite(({ path, method, body, headers }) => {

@@ -107,6 +107,7 @@ export const CRAWL_CHECKS: OptionChecks<CrawlOptions> = {
   robots: fetched('robots'),
   session: fetched('session'),
   proxies: fetched('proxies'),
+  cache: fetched('cache'),
   dedup: nested(DEDUP, "{ scope: 'run' }"),
   follow: nested(FOLLOW_CHECKS, "{ within: 'host' }"),
   hosts: expecting("an object of limits by host, such as { '*': { rate: '2/s', parallel: 4 } }", isTable),

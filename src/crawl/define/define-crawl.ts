@@ -117,6 +117,7 @@ function opener({ id, options, steps }: ReadCrawl): () => Promise<Fetcher> {
 
   async function open(): Promise<Fetcher> {
     const { createFetcher } = await import('../fetch/create-fetcher.ts')
+    await (await import('../page/cheerio.ts')).prepareCheerio()
     const { limits } = options
     return createFetcher({
       ...options,

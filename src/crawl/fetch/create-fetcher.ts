@@ -1,5 +1,4 @@
 import { Answers } from '../cache/answers.ts'
-import type { CacheSpec } from '../cache/cache-spec.ts'
 import { CrawlError, type FailureClass } from '../crawl-error.ts'
 import type { Answer, Downloader, DownloadLimits, DownloadScope, StreamDownloader } from '../downloader.ts'
 import type { CrawlDownloaders, Fetched, Fetcher, FetchFleet, FetchScope, Streamed } from '../fetcher.ts'
@@ -17,7 +16,6 @@ export interface FetchOptions extends FetchSpec {
   readonly crawl: string
   readonly downloaders?: CrawlDownloaders
   readonly limits?: Partial<DownloadLimits>
-  readonly cache?: CacheSpec
 }
 
 /** Opens what a crawl loads with in this process. @param options checked ones */

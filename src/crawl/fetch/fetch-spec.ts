@@ -1,5 +1,6 @@
 import { propertyOf } from '../../errors-read.ts'
 import { aText, flag, problemOf } from '../../options.ts'
+import { aCacheSpec, type CacheSpec } from '../cache/cache-spec.ts'
 import { type ProxyPool, proxyProblems } from '../proxies/proxy-spec.ts'
 import { type SessionSpec, sessionProblems } from '../sessions/session-spec.ts'
 
@@ -11,6 +12,8 @@ export interface FetchSpec {
   readonly robots?: boolean
   readonly session?: SessionSpec
   readonly proxies?: ProxyPool
+  /** How the crawl keeps what it has loaded. Default: not at all. */
+  readonly cache?: CacheSpec
 }
 
 /** All problems of the parts of a spec that this room reads. */
@@ -23,6 +26,7 @@ export function fetchProblems(spec: unknown): readonly string[] {
   return [
     ...simple('userAgent', aText),
     ...simple('robots', flag),
+    ...simple('cache', aCacheSpec),
     ...(given('session') === undefined ? [] : sessionProblems(given('session'))),
     ...(given('proxies') === undefined ? [] : proxyProblems(given('proxies'))),
   ]

@@ -1,19 +1,19 @@
 import { createRequire } from 'node:module'
 import type { CheerioAPI } from 'cheerio'
-import { optionalPackage, optionalPackageNow } from '../../optional-package.ts'
+import { isMissingPackage, optionalPackageNow } from '../../optional-package.ts'
 
 type Load = (text: string, options?: { readonly xml: boolean }) => CheerioAPI
 
 let loaded: Load | undefined
 
-/**
- * Loads cheerio ahead of the first page, which takes some 100 ms.
- *
- * @throws PikoError `PACKAGE_MISSING`
- */
-export async function prepareCheerio(what: string): Promise<void> {
-  const { load } = await optionalPackage('cheerio', what, () => import('cheerio'))
-  loaded ??= load
+/** Loads cheerio ahead of the first page, in turns of the event loop. Does nothing without it: not every crawl reads HTML. */
+export async function prepareCheerio(): Promise<void> {
+  try {
+    const { load } = await import('cheerio')
+    loaded ??= load
+  } catch (thrown) {
+    if (!isMissingPackage('cheerio', thrown)) throw thrown
+  }
 }
 
 /**

@@ -165,6 +165,8 @@ export class PageRun {
       },
       retryLater: (when) => {
         this.#ending = 'later'
+        // A page that is not ready yet must be loaded again.
+        this.#ctx.keep(undefined)
         return this.#ctx.retryLater(when)
       },
       commit: async (fn) => {
