@@ -12,7 +12,8 @@ export class FleetClaim {
   readonly #parts: { readonly cache: string; readonly key: string; readonly clock: Clock }
   readonly #owner = crypto.randomUUID()
   readonly #over = new AbortController()
-  #isHeld = false
+  /** Set while the claim is held. */
+  #renewals: Promise<void> | undefined
   #pauseMs = FIRST_PAUSE_MS
 
   constructor(level: WatchedLevel, parts: { readonly cache: string; readonly key: string; readonly clock: Clock }) {
@@ -26,8 +27,7 @@ export class FleetClaim {
     const claimed = await this.#claim()
     if (!claimed) return 'away'
     if (!claimed.value) return 'busy'
-    this.#isHeld = true
-    void this.#renew()
+    this.#renewals = this.#renew()
     return 'taken'
   }
 
@@ -42,7 +42,10 @@ export class FleetClaim {
   async end(): Promise<void> {
     this.#over.abort()
     const { cache, key } = this.#parts
-    if (this.#isHeld) await this.#level.tried((level) => level.release(cache, key, this.#owner))
+    if (!this.#renewals) return
+    // A renewal that arrived after the release would set the claim again.
+    await this.#renewals
+    await this.#level.tried((level) => level.release(cache, key, this.#owner))
   }
 
   #claim(): Promise<{ readonly value: boolean } | undefined> {

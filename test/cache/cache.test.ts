@@ -125,6 +125,23 @@ describeEachStore((store) => {
     expect((await app.cache.stats(cache.name)).stored).toMatchObject({ entries: 0, other: 0 })
   })
 
+  it('a value that has expired does not return while the fleet loads it again, and its row stays until then', async () => {
+    const database = await store.open()
+    const level = new CacheStore(database)
+    const cache = (await node()).cache(aCache({ l2: inStore(), flight: 'fleet', l1: { ttl: '1ms' } }))
+    await level.write(cache.name, 'key', { bytes: json().encode('old'), version: 1, freshMs: 1, leftMs: 1 })
+    await eventually(async () => expect(await cache.get('key')).toBeUndefined())
+    const gate = new Gate()
+    const loader = aLoader(gate)
+    const answer = cache.fetch('key', loader.load)
+    await eventually(() => expect(loader.calls).toBe(1))
+    expect(await cache.get('key')).toBeUndefined()
+    await level.prune()
+    expect((await level.versions(cache.name, ['key'])).has('key')).toBe(true)
+    gate.open()
+    expect([await answer, await cache.get('key')]).toEqual(['value 1', 'value 1'])
+  })
+
   it('a deletion between the read of a value and its use here wins, in this process and in another', async () => {
     const level = new CacheStore(await store.open())
     const hook: { afterRead?: () => Promise<unknown> } = {}

@@ -62,6 +62,15 @@ describe('a cache in Redis', () => {
     await Promise.all([here.close(), there.close()])
   })
 
+  it('shares no key with a cache whose name begins with its name', async () => {
+    const named = (name: string) =>
+      defineCache({ name, ttl: '1h', l2: redis(server.url), codec: json(z.number()) }).open()
+    const [outer, inner] = [named('rates'), named('rates:eur')]
+    await inner.set('usd', 1)
+    expect([await outer.get('eur:usd'), await outer.clear(), await inner.get('usd')]).toEqual([undefined, 0, 1])
+    await Promise.all([outer.close(), inner.close()])
+  })
+
   it('goes on when the server is killed, and uses it again after its restart', async () => {
     const app = await startApp({ sqlitePath: store.path }, [])
     const [degraded, recovered] = [recordEvents(app, 'cache.degraded'), recordEvents(app, 'cache.recovered')]

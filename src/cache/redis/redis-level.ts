@@ -154,8 +154,9 @@ export class RedisLevel implements CacheLevel {
   }
 }
 
-const entryKey = (space: string, key: string): string => `piko:cache:${space}:${key}`
-const claimKey = (space: string, key: string): string => `piko:loading:${space}:${key}`
+// A name may have a colon but no bar. So the keys of two caches never meet, also if one name begins with the other.
+const entryKey = (space: string, key: string): string => `piko:cache:${space}|${key}`
+const claimKey = (space: string, key: string): string => `piko:loading:${space}|${key}`
 
 function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : []

@@ -141,11 +141,13 @@ export class SharedValues extends LoopService {
   }
 
   protected override async step(): Promise<number> {
+    // First, because a deletion that fails, as by a missing right, must not hide new versions.
+    const isAny = await this.#poll()
     for (const [topic, upTo] of [...this.#old]) {
       await this.#parts.store.prune(topic, upTo)
       if (this.#old.get(topic) === upTo) this.#old.delete(topic)
     }
-    return (await this.#poll()) ? this.#parts.live.pollIntervalMs : Infinity
+    return isAny ? this.#parts.live.pollIntervalMs : Infinity
   }
 
   /** @returns false if nothing is defined */

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { sql } from 'kysely'
+import { type ExpressionBuilder, sql } from 'kysely'
 import type { CacheLevel, LevelEntry, SeenVersion } from '../../job/cached-value.ts'
 import type { Database } from '../connection/database.ts'
 import { chunksOf } from '../statements/chunks.ts'
+import type { Tables } from '../tables.ts'
 
 /** The entries of one cache in the database. */
 export interface CacheFigures {
@@ -122,8 +123,8 @@ export class CacheStore implements CacheLevel {
     const until = dialect.nowPlus(forMs)
     const { numUpdatedRows } = await this.#database.retry(() =>
       this.#row(space, key)
-        // The clean-up leaves the row as long as the claim may last.
-        .set({ loader: owner, loading_until: until, expires_at: dialect.later(sql.ref('expires_at'), until) })
+        // The times of its value stay: a value that has expired must not return while it is loaded again.
+        .set({ loader: owner, loading_until: until })
         .where((eb) =>
           eb.or([eb('loader', 'is', null), eb('loader', '=', owner), eb('loading_until', '<', dialect.now())]),
         )
@@ -194,13 +195,18 @@ export class CacheStore implements CacheLevel {
     return figures
   }
 
-  /** Deletes some expired entries. @returns whether there may be more */
+  /** Deletes some expired entries that nobody loads. @returns whether there may be more */
   async prune(): Promise<boolean> {
     const { db, dialect } = this.#database
+    const isOver = (eb: ExpressionBuilder<Tables, 'piko_cache'>) =>
+      eb.and([
+        eb('expires_at', '<', dialect.now()),
+        eb.or([eb('loading_until', 'is', null), eb('loading_until', '<', dialect.now())]),
+      ])
     const rows = await db
       .selectFrom('piko_cache')
       .select(['space', 'print'])
-      .where('expires_at', '<', dialect.now())
+      .where(isOver)
       .orderBy('expires_at')
       .limit(PAGE)
       .execute()
@@ -211,8 +217,8 @@ export class CacheStore implements CacheLevel {
           .deleteFrom('piko_cache')
           .where('space', '=', space)
           .where('print', 'in', prints)
-          // An entry that was written again meanwhile stays.
-          .where('expires_at', '<', dialect.now())
+          // An entry that was written again or claimed meanwhile stays.
+          .where(isOver)
           .execute(),
       )
     }
