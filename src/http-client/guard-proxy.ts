@@ -52,14 +52,26 @@ export class GuardProxy {
     if (target?.protocol !== 'http:' || !isAllowed(target)) return void answer.writeHead(403).end()
     const { 'proxy-connection': _own, ...headers } = wanted.headers
     const { method } = wanted
-    const onward = request(target, { ...(method !== undefined && { method }), headers, lookup: this.#lookup })
-    onward.on('response', (reply) => {
-      answer.writeHead(reply.statusCode ?? 502, reply.rawHeaders)
-      reply.pipe(answer)
-    })
-    onward.on('error', () => answer.destroy())
-    answer.once('close', () => onward.destroy())
-    wanted.pipe(onward)
+    const end = (): void => void answer.destroy()
+    answer.on('error', end)
+    wanted.on('error', end)
+    try {
+      // No agent: an open socket of this process was connected without the lookup.
+      const options = { ...(method !== undefined && { method }), headers, lookup: this.#lookup, agent: false as const }
+      const onward = request(target, options)
+      onward.on('response', (reply) => {
+        reply.on('error', end)
+        pass(reply, answer)
+      })
+      onward.on('error', end)
+      // An answer that changes the protocol has no listener here, and would keep its socket.
+      onward.on('upgrade', end)
+      answer.once('close', () => onward.destroy())
+      wanted.pipe(onward)
+    } catch {
+      // Headers that this client refuses to send.
+      end()
+    }
   }
 
   #follow(socket: Duplex): void {
@@ -71,6 +83,18 @@ export class GuardProxy {
   close(): void {
     this.#server.close()
     for (const socket of this.#sockets) socket.destroy()
+  }
+}
+
+/** Passes an answer on. A server may send a status line or headers that this one refuses to repeat. */
+function pass(reply: IncomingMessage, answer: ServerResponse): void {
+  try {
+    const { statusCode: status = 0 } = reply
+    if (status < 200 || status > 999) return void answer.writeHead(502).end()
+    answer.writeHead(status, reply.rawHeaders)
+    reply.pipe(answer)
+  } catch {
+    answer.destroy()
   }
 }
 
