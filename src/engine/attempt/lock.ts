@@ -1,36 +1,45 @@
 import { PikoError } from '../../errors.ts'
 import type { HeldLock } from '../../job/context.ts'
 
+/** What keeps the locks of a process. */
+export interface LockHolder {
+  release(lock: Lock): Promise<void>
+  abandon(lock: Lock): () => Promise<void>
+  /** Whether its lease can still be trusted. */
+  isHeld(lock: Lock): boolean
+}
+
 /** A lock that this process holds; implements `HeldLock`. */
 export class Lock implements HeldLock {
   readonly name: string
   readonly fence: number
   readonly lost: AbortSignal
   readonly #lost = new AbortController()
-  readonly #release: (lock: Lock) => Promise<void>
-  readonly #isHeld: (lock: Lock) => boolean
+  readonly #holder: LockHolder
 
-  /** @param release releases this lock @param isHeld whether its lease can still be trusted */
-  constructor(
-    name: string,
-    fence: number,
-    release: (lock: Lock) => Promise<void>,
-    isHeld: (lock: Lock) => boolean = () => true,
-  ) {
+  constructor(name: string, fence: number, holder: LockHolder) {
     this.name = name
     this.fence = fence
     this.lost = this.#lost.signal
-    this.#release = release
-    this.#isHeld = isHeld
+    this.#holder = holder
   }
 
   /** Whether its lease still lasts by the clock. May be false before the loss is reported. */
   get isHeld(): boolean {
-    return !this.lost.aborted && this.#isHeld(this)
+    return !this.lost.aborted && this.#holder.isHeld(this)
   }
 
   async release(): Promise<void> {
-    await this.#release(this)
+    await this.#holder.release(this)
+  }
+
+  /**
+   * Ends the renewals without a release: its lease expires, and this process does not count as its holder any more.
+   *
+   * @returns releases it early, once the work that it protects has ended
+   */
+  abandon(): () => Promise<void> {
+    return this.#holder.abandon(this)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -5,7 +5,7 @@ import { changeRefused, changing } from '../refused-changes.ts'
 import type { LockHolding, LockStore } from '../../store/nodes/lock-store.ts'
 import { type Duration, durationMs, MAX_STORED_MS } from '../../time/duration.ts'
 import { optionsOf } from './call-options.ts'
-import { Lock } from './lock.ts'
+import { Lock, type LockHolder } from './lock.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import type { LockOptions } from './lock-options.ts'
 import type { StopReason } from '../../service/lifecycle-parts.ts'
@@ -27,6 +27,7 @@ const RETRY_MS = 200
 const RENEWALS = 'lock renewals'
 /** The holder trusts only this share of its lease, so that it notices the end before another lease begins. */
 const TRUSTED_SHARE = 0.8
+const LATE = 'it could not be renewed in time'
 
 interface Holding extends LockHolding {
   readonly lock: Lock
@@ -52,6 +53,11 @@ export class Locks extends LoopService {
   readonly #parts: LocksParts
   readonly #held = new Map<Lock, Holding>()
   readonly #lines = new Map<string, Semaphore>()
+  readonly #holder: LockHolder = {
+    release: (lock) => this.#release(lock),
+    abandon: (lock) => this.#abandon(lock),
+    isHeld: (lock) => this.#parts.clock.monotonic() < (this.#held.get(lock)?.trustedUntil ?? -Infinity),
+  }
   #renewing: Promise<void> | undefined
   /** The number of renewals that failed in a row. */
   #renewalsFailed = 0
@@ -98,7 +104,7 @@ export class Locks extends LoopService {
     const now = this.#parts.clock.monotonic()
     let nextAt = Infinity
     for (const holding of this.#held.values()) {
-      if (holding.trustedUntil <= now) this.#lose(holding, 'it could not be renewed in time')
+      if (holding.trustedUntil <= now) this.#lose(holding, LATE)
       else nextAt = Math.min(nextAt, holding.trustedUntil, holding.renewAt)
     }
     const due = [...this.#held.values()].filter(({ renewAt }) => renewAt <= now)
@@ -171,10 +177,14 @@ export class Locks extends LoopService {
       this.#parts.locks.acquire(`${prefix}${name}`, owner, ttlMs, lease),
     )
     if (fence === undefined) return undefined
-    const isHeld = (given: Lock): boolean =>
-      this.#parts.clock.monotonic() < (this.#held.get(given)?.trustedUntil ?? -Infinity)
-    const lock = new Lock(name, fence, (given) => this.#release(given), isHeld)
-    this.#held.set(lock, { name: `${prefix}${name}`, owner, lock, leave, ttlMs, ...timesOf(sentAt, ttlMs) })
+    const times = timesOf(sentAt, ttlMs)
+    if (times.trustedUntil <= this.#parts.clock.monotonic()) {
+      // The answer came so late that another owner may hold it soon.
+      await this.#parts.locks.release(`${prefix}${name}`, owner, fence)
+      return undefined
+    }
+    const lock = new Lock(name, fence, this.#holder)
+    this.#held.set(lock, { name: `${prefix}${name}`, owner, lock, leave, ttlMs, ...times })
     this.wake()
     return lock
   }
@@ -204,8 +214,10 @@ export class Locks extends LoopService {
 
   #keep(holdings: readonly Holding[], standing: ReadonlySet<string>, sentAt: number): void {
     for (const holding of holdings) {
-      if (standing.has(holding.owner)) Object.assign(holding, timesOf(sentAt, holding.ttlMs))
-      else this.#lose(holding, 'its lease has run out')
+      if (!standing.has(holding.owner)) this.#lose(holding, 'its lease has run out')
+      // Its owner may have seen that the trust had ended, and must hear of it.
+      else if (holding.trustedUntil <= this.#parts.clock.monotonic()) this.#lose(holding, LATE)
+      else Object.assign(holding, timesOf(sentAt, holding.ttlMs))
     }
   }
 
@@ -240,6 +252,14 @@ export class Locks extends LoopService {
     } finally {
       holding.leave()
     }
+  }
+
+  #abandon(lock: Lock): () => Promise<void> {
+    const holding = this.#held.get(lock)
+    if (!holding) return () => Promise.resolve()
+    this.#held.delete(lock)
+    holding.leave()
+    return () => this.#parts.locks.release(holding.name, holding.owner, lock.fence)
   }
 
   async #busy(name: string, wait: Duration): Promise<PikoError> {

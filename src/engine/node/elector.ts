@@ -34,7 +34,7 @@ const PREFIX = 'elector:'
 const CHECKS: OptionChecks<ElectorOptions> = { ttl: aDuration(1_000, MAX_STORED_MS) }
 /** A follower tries again after at most this time. */
 const MAX_RETRY_MS = 1_000
-/** How long a stop waits for the leader's functions. If they still run after that, it does not release the lease, which then expires. */
+/** How long the end of a term waits for the leader's functions before it leaves the lease to them. */
 const MAX_WORK_MS = 4_000
 
 /** One term of leadership on this process. */
@@ -132,10 +132,9 @@ export class Elector extends LoopService {
     const { promise, reject } = this.#change
     promise.catch(() => {}) // It may be that no code waits for it.
     reject(reason)
-    this.#change = Promise.withResolvers()
-    // Another process must not begin while the work here continues.
-    const isOver = await this.#worksEnd()
-    if (term && isOver) await term.lock.release()
+    // After any other stop it remains, so that a later wait ends as well.
+    if (why === 'crash') this.#change = Promise.withResolvers()
+    if (term) await this.#handOver(term, [...this.#under.values()])
   }
 
   #lead(lock: Lock): void {
@@ -161,7 +160,7 @@ export class Elector extends LoopService {
       try {
         await work(term.ended.signal, term.lock.fence)
       } catch (thrown) {
-        await this.#failed(term, toError(thrown))
+        await this.#failed(term, work, toError(thrown))
       }
     })
     this.#under.set(work, call)
@@ -171,7 +170,7 @@ export class Elector extends LoopService {
   }
 
   /** Steps down after a function of the leader has failed, so that another process can try. */
-  async #failed(term: Term, error: Error): Promise<void> {
+  async #failed(term: Term, failed: LeaderWork, error: Error): Promise<void> {
     // After the end of its term, a failure changes nothing.
     if (this.#term !== term) {
       if (!isPikoError(error, 'STOPPED') && !isPikoError(error, 'LOCK_LOST'))
@@ -181,18 +180,29 @@ export class Elector extends LoopService {
     this.log.error({ err: error }, `the leader of "${this.#elector}" failed, so this process steps down`)
     this.#pausedUntil = this.#parts.clock.monotonic() + this.#ttlMs
     this.#end(term, error)
-    await term.lock.release().catch((thrown: unknown) => {
+    const others = [...this.#under].flatMap(([work, call]) => (work === failed ? [] : [call]))
+    await this.#handOver(term, others).catch((thrown: unknown) => {
       this.log.warn({ err: toError(thrown) }, `the lease of "${this.#elector}" could not be released and will expire`)
     })
   }
 
-  async #worksEnd(): Promise<boolean> {
-    if (this.#under.size === 0) return true
-    const late = new AbortController()
-    const waited = this.#parts.clock.sleep(MAX_WORK_MS, late.signal).then(() => false)
-    const ended = Promise.all(this.#under.values()).then(() => true)
-    const isOver = await Promise.race([ended, waited])
-    late.abort()
+  /**
+   * Lets another process lead once these calls have ended: it must not begin while the work here continues. If they take too long, the
+   * lease expires, unless they end before.
+   */
+  async #handOver({ lock }: Term, calls: readonly Promise<void>[]): Promise<void> {
+    const ended = Promise.all(calls)
+    if (await this.#inTime(ended)) return lock.release()
+    const release = lock.abandon()
+    // The database may be closed by then.
+    void ended.then(release).catch((thrown: unknown) => this.log.debug({ err: toError(thrown) }, 'the lease expires'))
+  }
+
+  async #inTime(ended: Promise<unknown>): Promise<boolean> {
+    const over = new AbortController()
+    const late = this.#parts.clock.sleep(MAX_WORK_MS, over.signal).then(() => false)
+    const isOver = await Promise.race([ended.then(() => true), late])
+    over.abort()
     return isOver
   }
 

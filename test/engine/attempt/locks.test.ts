@@ -109,6 +109,42 @@ describeEachStore((fixture) => {
     await locks.stop()
   })
 
+  it('is not given, and is lost, when the answer of the database comes after the end of its trust', async () => {
+    database = await fixture.open()
+    await fixture.empty()
+    const clock = new ManualClock()
+    let lateMs = 9_000
+    class LateStore extends LockStore {
+      override async acquire(...given: Parameters<LockStore['acquire']>): Promise<number | undefined> {
+        const fence = await super.acquire(...given)
+        clock.advance(lateMs)
+        return fence
+      }
+
+      override async renewAll(...given: Parameters<LockStore['renewAll']>): Promise<Set<string>> {
+        const standing = await super.renewAll(...given)
+        clock.advance(lateMs)
+        return standing
+      }
+    }
+    const locks = new Locks({
+      assertOutside: () => {},
+      ...{ locks: new LateStore(database), clock },
+      loops: new LoopHealth({ clock, events: new Events() }),
+    })
+    await locks.start()
+    expect(await locks.tryAcquire('elector:late', 10_000)).toBeUndefined()
+    lateMs = 0
+    const lock = await locks.tryAcquire('elector:late', 10_000)
+    expect(lock).toMatchObject({ fence: 2, isHeld: true })
+    lateMs = 5_000
+    await eventually(() => {
+      clock.advance(100)
+      expect(lock?.lost.aborted).toBe(true)
+    })
+    await locks.stop()
+  })
+
   it('of a run is released when the run ends, and a wait for it ends with the run', async () => {
     const job = defineJob({ id: 'export', retry: { limit: 0 } }, async (ctx) => {
       await ctx.lock('file')
