@@ -105,7 +105,7 @@ describeEachStore((store) => {
     await app.start()
     const wrong = (name: unknown, options: object): Elector => app.elector(name as string, options)
     expect(thrown(() => wrong('a b', {})).message).toContain('"a b"')
-    expect(thrown(() => wrong('a', { ttl: '10ms', tlt: 1 })).message).toMatch(/"tlt".*\n.*1000 ms/)
+    expect(thrown(() => wrong('a', { ttl: '10ms', tlt: 1 })).message).toMatch(/"tlt".*\n.*1000ms/)
     const elector = app.elector('mine')
     await eventually(() => expect(elector.isLeader).toBe(true))
     const other = await startApp(store.options, [])

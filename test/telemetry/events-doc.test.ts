@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
+import { Events } from '../../src/events.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 
 const read = (path: string): Promise<string> => readFile(new URL(`../../${path}`, import.meta.url), 'utf8')
@@ -20,12 +21,11 @@ function rows(part: string, name: RegExp): Map<string, string> {
 async function declaredEvents(): Promise<Map<string, string[]>> {
   const source = await read('src/events.ts')
   const map = source.slice(source.indexOf('interface EventMap'), source.indexOf('\n}\n'))
+  const fieldsOf = (body: string): string[] => [...body.matchAll(/(\w+)\??: /g)].map((field) => field[1] ?? '')
+  const counts = /interface ItemCounts \{[^}]*\}/.exec(await read('src/item/item-counts.ts'))?.[0] ?? ''
   const events = new Map<string, string[]>()
-  for (const [, name = '', body = ''] of map.matchAll(/^ {2}'([a-z.]+)': \{([^}]*)\}/gm)) {
-    events.set(
-      name,
-      [...body.matchAll(/(\w+)\??: /g)].map((field) => field[1] ?? ''),
-    )
+  for (const [, name = '', body = '', more] of map.matchAll(/^ {2}'([a-z.]+)': \{([^}]*)\}( & ItemCounts)?/gm)) {
+    events.set(name, more ? [...fieldsOf(body), ...fieldsOf(counts)] : fieldsOf(body))
   }
   return events
 }
@@ -51,7 +51,20 @@ describe('docs/events.md', () => {
       sinks: () => [],
       offload: () => [],
     }
-    const { body } = await new Metrics({ host: 'h', sources }).render()
+    const metrics = new Metrics({ host: 'h', sources })
+    // Apps without items have no metrics of them.
+    const known = new Events()
+    metrics.observe(known)
+    known.emit('item.ended', {
+      runId: 1,
+      jobId: 'job',
+      itemId: 1,
+      kind: 'page',
+      state: 'dead',
+      class: 'network',
+      durationMs: 1,
+    })
+    const { body } = await metrics.render()
     const types = new Map(
       [...body.matchAll(/^# TYPE (piko_\w+) (\w+)/gm)].map((match) => [match[1] ?? '', match[2] ?? '']),
     )

@@ -105,10 +105,13 @@ function evaluateIn(
   const jobs = runtime.executePendingJobs()
   if (jobs.error) scope.manage(jobs.error)
   const end = vm.step('end')
-  if (context.typeof(end) !== 'string') return { kind: systemClock.now() > (endsAt[0] ?? 0) ? 'time' : 'pending' }
+  const isLate = systemClock.now() > (endsAt[0] ?? 0)
+  if (context.typeof(end) !== 'string') return { kind: isLate ? 'time' : 'pending' }
   const text = context.getString(end)
   if (text.length > MAX_OUTPUT_CHARS) return { kind: 'output' }
-  return text.startsWith('done') ? { kind: 'done', json: text.slice(4) } : errorReply(text.slice(5))
+  if (text.startsWith('done')) return { kind: 'done', json: text.slice(4) }
+  // The interrupt that ends it may reach the source as an error of its own.
+  return isLate ? { kind: 'time' } : errorReply(text.slice(5))
 }
 
 /** The language, without the clock and without what reaches out of it. */
