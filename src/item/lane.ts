@@ -55,6 +55,7 @@ export interface Places {
  */
 export function placesFrom(now: number, freeAt: number, spacing: number, most: number): Places {
   const first = Math.max(now, freeAt)
+  if (first >= now + CLAIM_AHEAD_MS) return { at: [], freeAt }
   if (spacing <= 0) return { at: Array.from({ length: most }, () => first), freeAt }
   const at: number[] = []
   let next = first

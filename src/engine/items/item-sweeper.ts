@@ -27,6 +27,7 @@ export class ItemSweeper extends LoopService {
   readonly #parts: ItemSweeperParts
   #sweepAt = 0
   #forgetAt = 0
+  #checkedLane = 0
 
   constructor(parts: ItemSweeperParts) {
     super('item-sweeper', parts)
@@ -69,7 +70,10 @@ export class ItemSweeper extends LoopService {
   async #sweep(): Promise<boolean> {
     const { store, runner, nodeId, leaseMs, clock, onQueued } = this.#parts
     const everyMs = leaseMs / 3
-    const { recovered, isMore } = await store.sweep({ nodeId: nodeId(), held: () => runner.held, unheldMs: everyMs })
+    const { recovered, isMore, checkedLane } = await store.sweep({
+      ...{ nodeId: nodeId(), held: () => runner.held, unheldMs: everyMs, checkedLane: this.#checkedLane },
+    })
+    this.#checkedLane = checkedLane
     if (recovered > 0) onQueued()
     this.#sweepAt = isMore ? 0 : clock.monotonic() + Math.min(everyMs, SWEEP_MS)
     return isMore

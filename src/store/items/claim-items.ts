@@ -46,6 +46,8 @@ export interface ClaimedItems {
 const MAX_CLAIMED_LANES = 32
 /** A lane is looked at this long before its next free place, so that the place is not lost. */
 const LEAD_MS = 100
+/** When a lane that another node works on is looked at again. */
+const LOCKED_MS = 20
 /** A lane without a free place is looked at again after this time, in case the end of its items does not wake it. */
 const FULL_MS = 1_000
 
@@ -86,11 +88,8 @@ export async function claimItems(database: Database, request: ItemClaimRequest):
 }
 
 async function claimIn(trx: Transaction<Tables>, dialect: Dialect, request: ItemClaimRequest): Promise<ClaimedItems> {
-  const { now, rows } = await lockLanes(trx, dialect, request)
-  const due = rows.filter((row) => row.next_at !== null && dialect.date(row.next_at).getTime() <= now)
-  const later = rows.find((row) => row.next_at !== null && dialect.date(row.next_at).getTime() > now)
-  const nextInMs = later?.next_at ? dialect.date(later.next_at).getTime() - now : undefined
-  if (due.length === 0) return { claims: [], nextInMs }
+  const { now, due } = await lockLanes(trx, dialect, request)
+  if (due.length === 0) return { claims: [], nextInMs: await nextInMs(trx, dialect, request) }
   const lanes = due.map((row) => laneStateOf(row, dialect))
   const open = await openLanes(trx, lanes, now, request.limit)
   const wanted = open.filter(({ at }) => at.length > 0)
@@ -112,29 +111,41 @@ async function claimIn(trx: Transaction<Tables>, dialect: Dialect, request: Item
   }
 }
 
-/** Due lanes, locked, and one more that tells when the next is due. */
+/** Due lanes, locked. */
 async function lockLanes(
   trx: Transaction<Tables>,
   dialect: Dialect,
-  { scopes }: ItemClaimRequest,
-): Promise<{ readonly now: number; readonly rows: readonly Selectable<LaneTable>[] }> {
-  const byNext = sql<Selectable<LaneTable>>`piko_lane`.as<'piko_lane'>(sql`piko_lane${dialect.forceIndex('lane_next')}`)
-  const of = trx
-    .selectFrom(byNext)
-    .selectAll()
-    .where('scope', 'in', [...scopes])
-    .orderBy('next_at')
-    .orderBy('id')
-  const rows = await of
-    .select(dialect.now().as('now'))
+  request: ItemClaimRequest,
+): Promise<{ readonly now: number; readonly due: readonly Selectable<LaneTable>[] }> {
+  const due = await lanesInOrder(trx, dialect, request)
     .where('next_at', '<=', dialect.now())
     .limit(MAX_CLAIMED_LANES)
     .modifyEnd(dialect.forUpdateSkipLocked)
     .execute()
-  const [first] = rows
-  if (first) return { now: dialect.date(first.now).getTime(), rows }
-  const next = await of.select(dialect.now().as('now')).where('next_at', 'is not', null).limit(1).execute()
-  return { now: next[0] ? dialect.date(next[0].now).getTime() : 0, rows: next }
+  return { now: due[0] ? dialect.date(due[0].now).getTime() : 0, due }
+}
+
+/** Milliseconds until the next lane is due. It is not locked, so nothing may be claimed of it, even if it is due by now. */
+async function nextInMs(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  request: ItemClaimRequest,
+): Promise<number | undefined> {
+  const [next] = await lanesInOrder(trx, dialect, request).where('next_at', 'is not', null).limit(1).execute()
+  if (!next?.next_at) return undefined
+  const ms = dialect.date(next.next_at).getTime() - dialect.date(next.now).getTime()
+  return ms > 0 ? ms : LOCKED_MS
+}
+
+function lanesInOrder(trx: Transaction<Tables>, dialect: Dialect, { scopes }: ItemClaimRequest) {
+  const byNext = sql<Selectable<LaneTable>>`piko_lane`.as<'piko_lane'>(sql`piko_lane${dialect.forceIndex('lane_next')}`)
+  return trx
+    .selectFrom(byNext)
+    .selectAll()
+    .select(dialect.now().as('now'))
+    .where('scope', 'in', [...scopes])
+    .orderBy('next_at')
+    .orderBy('id')
 }
 
 /** How many items of each lane may be claimed, and their places in time. */
@@ -156,10 +167,15 @@ async function openLanes(
     const parallel = lane.breaker.openUntil === undefined ? (lane.parallel ?? Infinity) : 1
     const free = Math.max(0, parallel - (running.get(lane.id) ?? 0))
     const spacing = spacingMs(lane.rate, lane.factor, lane.delayMs)
-    const { at } = placesFrom(now, lane.freeAt, spacing, Math.min(share, free))
+    const { at } = placesFrom(now, opensAt(lane), spacing, Math.min(share, free))
     left -= at.length
     return { lane, at, spacing, isFull: free === 0 }
   })
+}
+
+/** When a lane has its first free place: not during a wait or a pause of its breaker. */
+function opensAt({ freeAt, breaker }: LaneState): number {
+  return Math.max(freeAt, breaker.openUntil ?? 0)
 }
 
 async function runningOf(trx: Transaction<Tables>, laneIds: readonly number[]): Promise<ReadonlyMap<number, number>> {
@@ -256,7 +272,8 @@ async function moveOn(
   for (const { lane, at, spacing, isFull } of open) {
     const last = at[(byLane.get(lane.id)?.length ?? 0) - 1]
     const freeAt = last === undefined || spacing === 0 ? lane.freeAt : last + spacing
-    const nextAt = nextAtOf({ now, freeAt, isFull, isDrained: drained.has(lane.id), dueAt: nextDue.get(lane.id) })
+    const opens = opensAt({ ...lane, freeAt })
+    const nextAt = nextAtOf({ now, opens, isFull, isDrained: drained.has(lane.id), dueAt: nextDue.get(lane.id) })
     next.push(sql`WHEN ${sql.lit(lane.id)} THEN ${instantOrNull(nextAt, dialect)}`)
     if (freeAt !== lane.freeAt) free.push(sql`WHEN ${sql.lit(lane.id)} THEN ${instantOrNull(freeAt, dialect)}`)
   }
@@ -274,14 +291,14 @@ async function moveOn(
 /** When a lane is looked at next. Undefined: it rests until it is woken. */
 function nextAtOf(lane: {
   readonly now: number
-  readonly freeAt: number
+  readonly opens: number
   readonly isFull: boolean
   readonly isDrained: boolean
   readonly dueAt: number | undefined
 }): number | undefined {
-  const { now, freeAt, isFull, isDrained, dueAt } = lane
+  const { now, opens, isFull, isDrained, dueAt } = lane
   if (isFull) return now + FULL_MS
-  const placeAt = Math.max(now, freeAt - LEAD_MS)
+  const placeAt = Math.max(now, opens - LEAD_MS)
   if (!isDrained) return placeAt
   if (dueAt === undefined) return undefined
   // Items that are due but were not claimed belong to jobs that this node does not know.

@@ -117,19 +117,23 @@ function readLanes(db: Kysely<Tables>, lanes: readonly LaneRef[]) {
     .execute()
 }
 
+/** The earliest instant at which a claim may take something of a lane: now, or the end of its wait or of the pause of its breaker. */
+export function openAt(dialect: Dialect): RawBuilder<Date> {
+  const now = dialect.now()
+  return dialect.later(dialect.later(sql`COALESCE(free_at, ${now})`, sql`COALESCE(open_until, ${now})`), now)
+}
+
 /**
  * Lets claims look at lanes that have new items or a free place. Called after the transaction that made them visible: a claim that has not
  * seen them may have set the lane to rest just before.
  */
 export async function wakeLanes(db: Kysely<Tables>, dialect: Dialect, ids: readonly number[]): Promise<void> {
-  const now = dialect.now()
-  const either = dialect.later(sql`COALESCE(free_at, ${now})`, sql`COALESCE(open_until, ${now})`)
-  const at = dialect.later(either, now)
+  const at = openAt(dialect)
   await db
     .updateTable('piko_lane')
-    .set({ next_at: at })
+    // No condition on `next_at`: MySQL would judge a row that a claim has locked by its last committed version, and pass over it.
+    .set({ next_at: sql`CASE WHEN next_at IS NULL OR next_at > ${at} THEN ${at} ELSE next_at END` })
     .where(dialect.isAmong(ids))
     .where('paused_at', 'is', null)
-    .where((eb) => eb.or([eb('next_at', 'is', null), eb('next_at', '>', at)]))
     .execute()
 }

@@ -5,6 +5,7 @@ import type { RunError } from '../../run/run-error.ts'
 import type { Database } from '../connection/database.ts'
 import { FENCE_FACTOR } from '../runs/fence.ts'
 import type { ItemTable } from './item-tables.ts'
+import { openAt } from './lane-rows.ts'
 
 /** An item as stored. */
 export interface StoredItem {
@@ -221,7 +222,7 @@ export async function pauseLanes(
   const result = await database.retry(() =>
     db
       .updateTable('piko_lane')
-      .set(isPaused ? { paused_at: now, next_at: null } : { paused_at: null, next_at: now })
+      .set(isPaused ? { paused_at: now, next_at: null } : { paused_at: null, next_at: openAt(dialect) })
       .where('name', '=', name)
       .$if(scope !== undefined, (query) => query.where('scope', '=', scope ?? ''))
       .executeTakeFirstOrThrow(),

@@ -3,12 +3,15 @@ import { ENDED_STATES } from '../../run/run.ts'
 import type { Database } from '../connection/database.ts'
 import type { Tables } from '../tables.ts'
 import { CountChanges } from './item-counts.ts'
-import { wakeLanes } from './lane-rows.ts'
+import { openAt, wakeLanes } from './lane-rows.ts'
 
 /** The maximum number of items in one transaction. */
 const STEP = 2_000
 /** The maximum number of generations that one sweep looks at. */
 const MAX_OPEN = 500
+/** How many lanes one sweep checks for items that are due before the lane is, and how far ahead such a lane must be. */
+const CHECKED_LANES = 1_000
+const FAR_MS = 5_000
 
 /** What this node has at the moment of a sweep. */
 export interface SweepRequest {
@@ -17,6 +20,8 @@ export interface SweepRequest {
   readonly held: () => ReadonlySet<number>
   /** Items of this node that it does not hold return to the queue after this time: the answer of their claim was lost. */
   readonly unheldMs: number
+  /** The lane up to which the sweep before has checked lanes. Default: it begins anew. */
+  readonly checkedLane?: number
 }
 
 export interface Swept {
@@ -25,6 +30,8 @@ export interface Swept {
   readonly cancelled: number
   /** Whether more may be left. */
   readonly isMore: boolean
+  /** For the next sweep. */
+  readonly checkedLane: number
 }
 
 /**
@@ -33,6 +40,7 @@ export interface Swept {
  */
 export async function sweepItems(database: Database, request: SweepRequest): Promise<Swept> {
   const open = await openGenerations(database)
+  const { checkedLane = 0 } = request
   let recovered = 0
   let cancelled = 0
   for (const { fence, isOver } of open) {
@@ -40,11 +48,12 @@ export async function sweepItems(database: Database, request: SweepRequest): Pro
     if (!isOver) continue
     const count = await cancelQueued(database, fence, request.nodeId)
     cancelled += count
-    if (count === STEP) return { recovered, cancelled, isMore: true }
+    if (count === STEP) return { recovered, cancelled, isMore: true, checkedLane }
     await close(database, fence)
   }
-  if (open.length > 0) await wakeResting(database)
-  return { recovered, cancelled, isMore: false }
+  if (open.length === 0) return { recovered, cancelled, isMore: false, checkedLane }
+  await wakeResting(database)
+  return { recovered, cancelled, isMore: false, checkedLane: await wakeLate(database, checkedLane) }
 }
 
 async function openGenerations({
@@ -187,4 +196,45 @@ async function wakeResting({ db, dialect }: Database): Promise<void> {
       dialect,
       rows.map(({ id }) => id),
     )
+}
+
+/**
+ * The same for lanes that wait for a later item although one is due by now. Checks some lanes at a time.
+ *
+ * @returns the last lane that it has checked, 0 after the last one of all
+ */
+async function wakeLate({ db, dialect }: Database, after: number): Promise<number> {
+  const lanes = await db
+    .selectFrom('piko_lane')
+    .select('id')
+    .where('id', '>', after)
+    .orderBy('id')
+    .limit(CHECKED_LANES)
+    .execute()
+  const last = lanes.at(-1)?.id ?? after
+  const far = await db
+    .selectFrom('piko_lane')
+    .select('id')
+    .where('id', '>', after)
+    .where('id', '<=', last)
+    .where('paused_at', 'is', null)
+    .where('next_at', '>', dialect.nowPlus(FAR_MS))
+    .where('next_at', '>', openAt(dialect))
+    .execute()
+  if (far.length > 0) {
+    const rows = await db
+      .selectFrom('piko_item')
+      .select('lane_id')
+      .where(
+        'lane_id',
+        'in',
+        far.map(({ id }) => id),
+      )
+      .where('state', '=', 'queued')
+      .groupBy(['lane_id', 'state', 'priority'])
+      .having((eb) => eb(eb.fn.min('due_at'), '<=', dialect.now()))
+      .execute()
+    if (rows.length > 0) await wakeLanes(db, dialect, [...new Set(rows.map(({ lane_id }) => lane_id))])
+  }
+  return lanes.length < CHECKED_LANES ? 0 : last
 }

@@ -1,0 +1,143 @@
+import { beforeEach, expect, it } from 'vitest'
+import type { Database } from '../../../src/store/connection/database.ts'
+import { ItemStore } from '../../../src/store/items/item-store.ts'
+import type { NewItem } from '../../../src/store/items/new-item.ts'
+import { insertItems } from '../../../src/store/items/new-item.ts'
+import { storeOn } from '../../../src/store/store.ts'
+import { describeEachStore } from '../../support/databases.ts'
+
+const FENCE = 1_000_001
+
+describeEachStore((fixture) => {
+  let database: Database
+  let items: ItemStore
+
+  beforeEach(async () => {
+    database ??= await fixture.open()
+    await fixture.empty()
+    items = new ItemStore(database)
+  })
+
+  const lanes = async (...names: string[]): Promise<number[]> => {
+    const ids = await items.ensureLanes(
+      names.map((name) => ({ scope: 'job', name, rate: undefined, parallel: undefined })),
+    )
+    return [...ids.values()]
+  }
+  const queue = async (laneId: number, key: string, dueAt?: Date): Promise<void> => {
+    const item: NewItem = {
+      ...{
+        fence: FENCE,
+        jobId: 'job',
+        kind: 'page',
+        laneId,
+        priority: 0,
+        dueAt,
+        depth: 0,
+        scope: FENCE,
+        print: key,
+        key,
+      },
+      ...{ data: null, parentId: undefined, maxItems: undefined },
+    }
+    await insertItems(database.db, database.dialect, [item])
+  }
+  const claim = () => items.claim({ nodeId: 'here', limit: 10, scopes: ['job'], jobIds: ['job'] })
+  const nextAt = async (laneId: number): Promise<number | undefined> => {
+    const { next_at } = await database.db
+      .selectFrom('piko_lane')
+      .select('next_at')
+      .where('id', '=', laneId)
+      .executeTakeFirstOrThrow()
+    return next_at === null ? undefined : database.dialect.date(next_at).getTime()
+  }
+  const open = async (): Promise<void> => {
+    const [runId = 0] = await storeOn(database).runs.enqueue([{ jobId: 'job', kind: 'manual', priority: 0 }])
+    await database.db
+      .insertInto('piko_item_run')
+      .values({ fence: FENCE, run_id: runId, job_id: 'job', created_at: database.dialect.now() })
+      .execute()
+  }
+  const sweep = () => items.sweep({ nodeId: 'here', held: () => new Set(), unheldMs: 60_000 })
+
+  it('claims nothing of a lane that another node has locked', async ({ skip }) => {
+    if (database.dialect.name === 'sqlite') skip()
+    const [lane = 0] = await lanes('acme')
+    await queue(lane, 'one')
+    await items.wakeLanes([lane])
+
+    const claimed = await database.db.transaction().execute(async (trx) => {
+      await trx.selectFrom('piko_lane').select('id').where('id', '=', lane).forUpdate().execute()
+      return claim()
+    })
+
+    expect(claimed).toEqual({ claims: [], nextInMs: 20 })
+    expect((await claim()).claims).toHaveLength(1)
+  })
+
+  it('wakes a lane that a claim has locked, once the claim has set it to rest', async ({ skip }) => {
+    if (database.dialect.name === 'sqlite') skip()
+    const [one = 0, two = 0] = await lanes('one', 'two')
+    await items.wakeLanes([one, two])
+    let waking: Promise<void> | undefined
+
+    await database.db.transaction().execute(async (trx) => {
+      await trx.selectFrom('piko_lane').select('id').where('id', 'in', [one, two]).forUpdate().execute()
+      waking = items.wakeLanes([one, two])
+      // It waits for the lock, or has passed over both lanes by now.
+      await Promise.race([waking, untilSomeoneWaits(database)])
+      await trx.updateTable('piko_lane').set({ next_at: null }).execute()
+    })
+    await waking
+
+    expect([await nextAt(one), await nextAt(two)]).toEqual([expect.any(Number), expect.any(Number)])
+  })
+
+  it('wakes lanes that wait for a later item although one is due', async () => {
+    await open()
+    const [late = 0, right = 0, broken = 0] = await lanes('late', 'right', 'broken')
+    const inAnHour = Date.now() + 3_600_000
+    for (const lane of [late, right, broken]) await queue(lane, `later ${lane}`, new Date(inAnHour))
+    await queue(late, 'due')
+    await queue(broken, 'due too')
+    const next = database.dialect.instant(new Date(inAnHour))
+    await database.db.updateTable('piko_lane').set({ next_at: next }).execute()
+    await database.db.updateTable('piko_lane').set({ open_until: next }).where('id', '=', broken).execute()
+
+    await sweep()
+
+    expect(await nextAt(late)).toBeLessThan(inAnHour - 3_000_000)
+    expect([await nextAt(right), await nextAt(broken)]).toEqual([inAnHour, inAnHour])
+  })
+
+  it('claims nothing of a lane that was resumed during its wait, or the pause of its breaker', async () => {
+    const [waiting = 0, broken = 0] = await lanes('waiting', 'broken')
+    const inAnHour = Date.now() + 3_600_000
+    const until = database.dialect.instant(new Date(inAnHour))
+    for (const lane of [waiting, broken]) await queue(lane, `item ${lane}`)
+    await database.db.updateTable('piko_lane').set({ free_at: until }).where('id', '=', waiting).execute()
+    await database.db.updateTable('piko_lane').set({ open_until: until }).where('id', '=', broken).execute()
+
+    for (const name of ['waiting', 'broken']) await items.pauseLanes({ name, isPaused: false })
+    expect([await nextAt(waiting), await nextAt(broken)]).toEqual([inAnHour, inAnHour])
+
+    // A claim that looks at them all the same leaves them alone.
+    await database.db
+      .updateTable('piko_lane')
+      .set({ next_at: database.dialect.instant(new Date(0)) })
+      .execute()
+    expect((await claim()).claims).toEqual([])
+    expect([await nextAt(waiting), await nextAt(broken)]).toEqual([inAnHour - 100, inAnHour - 100])
+  })
+})
+
+/** Waits until a transaction of this database's server waits for a lock. */
+async function untilSomeoneWaits(database: Database): Promise<void> {
+  for (;;) {
+    const rows = await database.sql.query(
+      "SELECT trx_id FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE '%piko_lane%'",
+    )
+    if (rows.length > 0) return
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
