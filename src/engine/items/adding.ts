@@ -11,6 +11,7 @@ import { type OptionChecks, readOptions } from '../../options.ts'
 import { cappedDurationMs, MAX_STORED_MS } from '../../time/duration.ts'
 import { LAST_INSTANT_MS } from '../../time/instant.ts'
 import { laneKey, type LaneRef } from '../../store/items/lane-rows.ts'
+import { isKey } from '../../store/values/exact-key.ts'
 import { type NewItem, printOf } from '../../store/items/new-item.ts'
 
 /** The longest key, and the largest data of an item in bytes of JSON. */
@@ -129,7 +130,7 @@ export class ItemReader {
     const lane: unknown =
       given ??
       (this.#kind.kind.lane ? this.#called(index, 'lane', () => this.#kind.kind.lane?.(data)) : this.#kind.name)
-    if (isText(lane, MAX_LANE)) return lane
+    if (isKey(lane, MAX_LANE)) return lane
     throw this.#wrong(index, `its lane is ${describe(lane)}; expected a text of 1 to ${MAX_LANE} characters`)
   }
 
@@ -203,7 +204,12 @@ export async function withLanes(
 ): Promise<NewItem[]> {
   if (pending.length === 0) return []
   const ids = await idsOf(pending.map(({ lane }) => lane))
-  return pending.map(({ lane, ...item }) => ({ ...item, laneId: ids.get(laneKey(lane.scope, lane.name)) ?? 0 }))
+  return pending.map(({ lane, ...item }) => {
+    const laneId = ids.get(laneKey(lane.scope, lane.name))
+    // No claim would ever find an item of another lane.
+    if (laneId === undefined) throw new Error(`the store has no lane ${describe(lane.name)} of ${describe(lane.scope)}`)
+    return { ...item, laneId }
+  })
 }
 
 function kindOf({ jobId, policy }: Adder, kind: unknown): KindPolicy {

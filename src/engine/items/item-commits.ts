@@ -1,4 +1,5 @@
 import { PikoError } from '../../errors.ts'
+import { isTroubled } from '../../item/breaker.ts'
 import type { Claim } from '../../run/run.ts'
 import type { SqlExecutor } from '../../sql/sql.ts'
 import type { CommitRules } from '../../store/runs/commit-run.ts'
@@ -87,6 +88,8 @@ export class ItemCommits {
 
   async #ended(attempt: ItemAttempt): Promise<EndedItem> {
     const { items, left } = attempt.added
+    const { lane } = attempt.item
+    const hasToForget = isTroubled(lane.breaker) || lane.factor < 1
     return {
       held: attempt.held,
       end: { to: 'done' },
@@ -94,7 +97,7 @@ export class ItemCommits {
       left,
       ms: this.#parts.monotonic() - attempt.startedAt,
       bytes: attempt.bytes,
-      lane: undefined,
+      lane: hasToForget ? { laneId: lane.id, outcome: 'success', waitMs: undefined } : undefined,
       states: attempt.stateEnds(),
       kept: undefined,
       hadKept: attempt.item.kept !== undefined,

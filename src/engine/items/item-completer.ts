@@ -93,7 +93,7 @@ export class ItemCompleter {
     })
     const reduced: ItemFinish = {
       ...end,
-      ...{ added: [], left: new Map(), kept: undefined, states: [] },
+      ...{ added: [], left: new Map(), kept: undefined, states: [], lane: undefined },
       end: { to: 'dead', reason: 'error', error, tries: '{}' },
     }
     others.set(end, 'dead')

@@ -41,10 +41,15 @@ export function endOf(attempt: ItemAttempt, outcome: Outcome, parts: DecisionPar
 
 function failedEnd(attempt: ItemAttempt, error: Error, { random, now }: DecisionParts): DecidedEnd {
   const { kind, tries, item } = attempt
+  // The one item that tries a lane after a pause has had an answer, unless the breaker counts it: the breaker closes.
+  const answered: LaneOutcome | undefined =
+    item.lane.breaker.openUntil === undefined
+      ? undefined
+      : { laneId: item.lane.id, outcome: 'success', waitMs: undefined }
   if (error instanceof ItemLeave) {
     const { how } = error
     return 'skip' in how
-      ? { end: { to: 'skipped', reason: how.skip }, lane: undefined }
+      ? { end: { to: 'skipped', reason: how.skip }, lane: answered }
       : { end: { to: 'queued', delayMs: how.laterMs }, lane: undefined }
   }
   const failure = settleFailure(error, tries, kind.budgets, random, now)
@@ -58,6 +63,6 @@ function failedEnd(attempt: ItemAttempt, error: Error, { random, now }: Decision
         : { to: 'queued', delayMs: failure.delayMs, tries: triesText, error: text },
     lane: isOfLane
       ? { laneId: item.lane.id, outcome: failure.breaker ? 'failure' : 'neutral', waitMs: failure.laneWaitMs }
-      : undefined,
+      : answered,
   }
 }

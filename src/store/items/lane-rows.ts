@@ -1,8 +1,10 @@
 import { type Kysely, type RawBuilder, type Selectable, sql } from 'kysely'
 import type { BreakerState } from '../../item/breaker.ts'
-import type { LaneLimits } from '../../item/lane.ts'
+import { type LaneLimits, spacingMs } from '../../item/lane.ts'
+import { MAX_STORED_MS } from '../../time/duration.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
+import { exactKey, keyOf } from '../values/exact-key.ts'
 import type { LaneTable } from './item-tables.ts'
 
 /** A lane to use: its name and the limits that the code gives it. */
@@ -25,7 +27,7 @@ export interface LaneState extends LaneLimits {
 export function laneStateOf(row: Selectable<LaneTable>, dialect: Dialect): LaneState {
   return {
     id: row.id,
-    name: row.name,
+    name: keyOf(row.name),
     rate: row.rate_limit === null || row.rate_ms === null ? undefined : { limit: row.rate_limit, perMs: row.rate_ms },
     parallel: row.parallel ?? undefined,
     freeAt: msOf(row.free_at, dialect) ?? 0,
@@ -38,6 +40,17 @@ export function laneStateOf(row: Selectable<LaneTable>, dialect: Dialect): LaneS
       opens: row.opens,
       openUntil: msOf(row.open_until, dialect),
     },
+  }
+}
+
+/** Undefined if a person has edited the row so that it can't be read, or its next place can't be stored. */
+export function readableLane(row: Selectable<LaneTable>, dialect: Dialect): LaneState | undefined {
+  try {
+    const lane = laneStateOf(row, dialect)
+    const spacing = spacingMs(lane.rate, lane.factor, lane.delayMs)
+    return spacing <= MAX_STORED_MS && Number.isFinite(lane.factor) ? lane : undefined
+  } catch {
+    return undefined
   }
 }
 
@@ -62,20 +75,20 @@ export async function ensureLanes(
 ): Promise<Map<string, number>> {
   const wanted = new Map(lanes.map((lane) => [laneKey(lane.scope, lane.name), lane]))
   let rows = await readLanes(db, [...wanted.values()])
-  const known = new Set(rows.map(({ scope, name }) => laneKey(scope, name)))
+  const known = new Set(rows.map(({ scope, name }) => laneKey(scope, keyOf(name))))
   const missing = [...wanted].filter(([key]) => !known.has(key)).map(([, lane]) => lane)
   if (missing.length > 0) {
     const values = missing
       .toSorted((one, other) => (laneKey(one.scope, one.name) < laneKey(other.scope, other.name) ? -1 : 1))
       .map(({ scope, name, rate, parallel }) => ({
-        ...{ scope, name, rate_limit: rate?.limit ?? null, rate_ms: rate?.perMs ?? null },
+        ...{ scope, name: exactKey(name), rate_limit: rate?.limit ?? null, rate_ms: rate?.perMs ?? null },
         parallel: parallel ?? null,
       }))
     await dialect.insertIgnore(db.insertInto('piko_lane').values(values)).execute()
     rows = await readLanes(db, [...wanted.values()])
   }
   for (const row of rows) {
-    const lane = wanted.get(laneKey(row.scope, row.name))
+    const lane = wanted.get(laneKey(row.scope, keyOf(row.name)))
     if (!lane) continue
     const limits = {
       rate_limit: lane.rate?.limit ?? null,
@@ -86,7 +99,7 @@ export async function ensureLanes(
       limits.rate_limit === row.rate_limit && limits.rate_ms === row.rate_ms && limits.parallel === row.parallel
     if (!isSame) await db.updateTable('piko_lane').set(limits).where('id', '=', row.id).execute()
   }
-  return new Map(rows.map(({ id, scope, name }) => [laneKey(scope, name), id]))
+  return new Map(rows.map(({ id, scope, name }) => [laneKey(scope, keyOf(name)), id]))
 }
 
 export function laneKey(scope: string, name: string): string {
@@ -108,7 +121,7 @@ function readLanes(db: Kysely<Tables>, lanes: readonly LaneRef[]) {
             eb(
               'name',
               'in',
-              some.map(({ name }) => name),
+              some.map(({ name }) => exactKey(name)),
             ),
           ]),
         ),

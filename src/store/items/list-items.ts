@@ -4,6 +4,7 @@ import { fromJson } from '../../json/json.ts'
 import type { RunError } from '../../run/run-error.ts'
 import type { Database } from '../connection/database.ts'
 import { FENCE_FACTOR } from '../runs/fence.ts'
+import { exactKey, keyOf } from '../values/exact-key.ts'
 import type { ItemTable } from './item-tables.ts'
 import { openAt } from './lane-rows.ts'
 
@@ -58,7 +59,7 @@ export async function listItems(database: Database, runId: number, filter: ItemF
     .where('piko_item.id', '>', after)
   if (state) query = query.where('piko_item.state', '=', state)
   if (kind !== undefined) query = query.where('piko_item.kind', '=', kind)
-  if (lane !== undefined) query = query.where('piko_lane.name', '=', lane)
+  if (lane !== undefined) query = query.where('piko_lane.name', '=', exactKey(lane))
   const rows = await query.orderBy('piko_item.id').limit(limit).execute()
   return rows.map((row) => itemOf(row as Row, database))
 }
@@ -109,7 +110,7 @@ function itemOf(row: Row, { dialect }: Database): StoredItem {
     kind: row.kind,
     key: row.item_key,
     state: row.state,
-    lane: row.lane ?? '',
+    lane: keyOf(row.lane ?? ''),
     priority: row.priority,
     depth: row.depth,
     parent: row.parent_id ?? undefined,
@@ -200,7 +201,13 @@ export async function listLanes(database: Database, filter: LaneFilter): Promise
     )
     const isWaiting = free !== undefined && free.getTime() > now
     return {
-      ...{ id: row.id, scope: row.scope, name: row.name, queued: Number(row.queued), running: Number(row.running) },
+      ...{
+        id: row.id,
+        scope: row.scope,
+        name: keyOf(row.name),
+        queued: Number(row.queued),
+        running: Number(row.running),
+      },
       state: row.paused_at !== null ? 'paused' : until !== undefined ? 'broken' : isWaiting ? 'waiting' : 'open',
       ratePerSecond:
         row.rate_limit === null || row.rate_ms === null ? undefined : (row.rate_limit / row.rate_ms) * 1_000,
@@ -223,7 +230,7 @@ export async function pauseLanes(
     db
       .updateTable('piko_lane')
       .set(isPaused ? { paused_at: now, next_at: null } : { paused_at: null, next_at: openAt(dialect) })
-      .where('name', '=', name)
+      .where('name', '=', exactKey(name))
       .$if(scope !== undefined, (query) => query.where('scope', '=', scope ?? ''))
       .executeTakeFirstOrThrow(),
   )

@@ -6,6 +6,7 @@ import { FENCE_FACTOR } from '../runs/fence.ts'
 import { ReplayStore } from '../runs/replay-store.ts'
 import type { Tables } from '../tables.ts'
 import { CountChanges, countedReason } from './item-counts.ts'
+import { exactKey } from '../values/exact-key.ts'
 import { wakeLanes } from './lane-rows.ts'
 
 export type ReplayableState = Extract<ItemState, 'dead' | 'skipped' | 'cancelled'>
@@ -104,7 +105,7 @@ function matching({ db }: Database, filter: ItemReplayFilter, after: number) {
     .where('piko_item.state', '=', state)
     .where('piko_item.id', '>', after)
   if (kind !== undefined) query = query.where('piko_item.kind', '=', kind)
-  if (lane !== undefined) query = query.where('piko_lane.name', '=', lane)
+  if (lane !== undefined) query = query.where('piko_lane.name', '=', exactKey(lane))
   if (ids) query = query.where('piko_item.id', 'in', ids.length > 0 ? [...ids] : [-1])
   return query.orderBy('piko_item.id').limit(STEP).execute()
 }

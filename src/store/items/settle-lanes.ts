@@ -3,7 +3,7 @@ import { afterOutcome, type BreakerState } from '../../item/breaker.ts'
 import { slowed, speedUp } from '../../item/lane.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
-import { instantOrNull, laneStateOf, type LaneState } from './lane-rows.ts'
+import { instantOrNull, type LaneState, readableLane } from './lane-rows.ts'
 
 /** What the end of an item says about its lane. */
 export interface LaneOutcome {
@@ -35,7 +35,10 @@ export async function settleLanes(
     .execute()
   for (const row of rows) {
     const now = dialect.date(row.now).getTime()
-    const before: Changing = { ...laneStateOf(row, dialect), waitsUntil: undefined }
+    const lane = readableLane(row, dialect)
+    // The item still ends: it is not to blame for a row that a person has edited.
+    if (!lane) continue
+    const before: Changing = { ...lane, waitsUntil: undefined }
     const after = (byLane.get(row.id) ?? []).reduce((lane, outcome) => settled(lane, outcome, now), before)
     const { openUntil } = after.breaker
     const freeAt = Math.max(after.freeAt, after.waitsUntil ?? 0)
