@@ -46,14 +46,20 @@ export interface Places {
   readonly freeAt: number
 }
 
-/**
- * The places of a lane that may be claimed now.
- *
- * @param freeAt the first free place
- * @param spacing milliseconds between two items
- * @param most how many items may be claimed
- */
-export function placesFrom(now: number, freeAt: number, spacing: number, most: number): Places {
+/** The places of a lane that may be claimed now. */
+export function placesFrom(lane: {
+  readonly now: number
+  /** No place is earlier than this from now, so that the claim is over by then. Without a rate, items begin when it is. */
+  readonly leadMs: number
+  /** The first free place. */
+  readonly freeAt: number
+  /** Milliseconds between two items. */
+  readonly spacing: number
+  /** How many items may be claimed. */
+  readonly most: number
+}): Places {
+  const { freeAt, spacing, most } = lane
+  const now = spacing > 0 ? lane.now + lane.leadMs : lane.now
   const first = Math.max(now, freeAt)
   if (first >= now + CLAIM_AHEAD_MS) return { at: [], freeAt }
   if (spacing <= 0) return { at: Array.from({ length: most }, () => first), freeAt }

@@ -17,11 +17,15 @@ export interface ItemDispatcherParts extends LoopServiceParts {
 const MAX_CLAIMED = 100
 const FIRST_IDLE_MS = 20
 const MAX_IDLE_MS = 500
+/** How far ahead a slow database may move the places of items, and how fast a claim that was slow is forgotten. */
+const MAX_LEAD_MS = 2_000
+const LEAD_DECAY = 0.9
 
 /** Claims due items for the free slots of this node, a moment before their places in time. */
 export class ItemDispatcher extends LoopService {
   readonly #parts: ItemDispatcherParts
   #idleMs = FIRST_IDLE_MS
+  #leadMs = 0
 
   constructor(parts: ItemDispatcherParts) {
     super('item-dispatcher', parts)
@@ -40,14 +44,16 @@ export class ItemDispatcher extends LoopService {
     if (room <= 0) return pollIntervalMs
     if (!holdsLease()) return FIRST_IDLE_MS
     const owner = nodeId()
-    const askedAt = clock.monotonic()
-    const { claims, nextInMs } = await store.claim({
-      nodeId: owner,
-      limit: Math.min(room, MAX_CLAIMED),
-      scopes,
-      jobIds,
+    const { claims, nextInMs, reading } = await store.claim({
+      ...{ nodeId: owner, limit: Math.min(room, MAX_CLAIMED), scopes, jobIds },
+      ...{ leadMs: Math.ceil(this.#leadMs), monotonic: () => clock.monotonic() },
     })
-    runner.take(claims, owner, { askedAt, answeredAt: clock.monotonic() })
+    if (reading) {
+      // Twice the time, because an item may have to read its run, or bytes that it has kept.
+      const restMs = 2 * (clock.monotonic() - reading.readAt)
+      this.#leadMs = Math.min(MAX_LEAD_MS, Math.max(restMs, this.#leadMs * LEAD_DECAY))
+      runner.take(claims, owner, reading)
+    }
     if (claims.length > 0) {
       this.#idleMs = FIRST_IDLE_MS
       return 0

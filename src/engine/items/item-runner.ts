@@ -4,6 +4,7 @@ import { isPikoError, PikoError, toError } from '../../errors.ts'
 import type { Events } from '../../events.ts'
 import { isTroubled } from '../../item/breaker.ts'
 import { allowedLateMs } from '../../item/lane.ts'
+import type { KindPolicy } from '../../job/items/item-policy.ts'
 import type { JobRegistry } from '../../job/registry.ts'
 import type { JobDefinition } from '../../job/spec.ts'
 import { fromJson } from '../../json/json.ts'
@@ -11,7 +12,7 @@ import { runCancelled, runTimedOut } from '../../run/attempt.ts'
 import type { Claim, Outcome } from '../../run/run.ts'
 import type { StopReason } from '../../service/lifecycle-parts.ts'
 import { Service } from '../../service/service.ts'
-import type { ItemClaim } from '../../store/items/claim-items.ts'
+import type { ClockReading, ItemClaim } from '../../store/items/claim-items.ts'
 import type { ItemEnd } from '../../store/items/end-items.ts'
 import type { ItemStore } from '../../store/items/item-store.ts'
 import type { LaneOutcome } from '../../store/items/settle-lanes.ts'
@@ -22,13 +23,14 @@ import type { Logger } from '../../logger.ts'
 import { LiveAttempt } from '../attempt/live-attempt.ts'
 import { outcomeOf, type RunPipeline } from '../attempt/run-pipeline.ts'
 import { Deadlines } from '../execution/deadlines.ts'
-import { ItemAttempt } from './item-attempt.ts'
+import { ItemAttempt, ItemLeave } from './item-attempt.ts'
 import { endOf } from './item-outcome.ts'
 import type { ItemCommits } from './item-commits.ts'
 import { type ItemActions, itemContext, itemOf } from './item-context.ts'
 import type { ItemCompleter, ItemStored } from './item-completer.ts'
 import { ItemRuns } from './item-runs.ts'
 import type { KeptBytes } from './kept-bytes.ts'
+import { Lateness } from './lateness.ts'
 
 export interface ItemRunnerParts {
   readonly registry: JobRegistry
@@ -58,6 +60,7 @@ export interface ItemRunnerParts {
 interface Held {
   readonly item: ItemClaim
   readonly nodeId: string
+  readonly reading: ClockReading
   attempt: ItemAttempt | undefined
   live: LiveAttempt | undefined
   /** Whether it has begun, so that it has a slot. */
@@ -65,12 +68,6 @@ interface Held {
   isOver: boolean
   cancelTimeout: (() => void) | undefined
   cancelGrace: (() => void) | undefined
-}
-
-/** When items were claimed, on this node's monotonic clock. */
-export interface ClaimedAt {
-  readonly askedAt: number
-  readonly answeredAt: number
 }
 
 const STOP_MARGIN_MS = 500
@@ -85,6 +82,7 @@ export class ItemRunner extends Service {
   readonly #deadlines: Deadlines
   /** Lanes with something to forget, so that successes of their items are stored. */
   readonly #troubled = new Set<number>()
+  readonly #lateness = new WeakMap<KindPolicy, Lateness>()
   #used = 0
   #isStopping = false
   #onIdle: (() => void) | undefined
@@ -122,16 +120,18 @@ export class ItemRunner extends Service {
     return new Set([...this.#held.values()].map(({ item }) => item.fence))
   }
 
-  take(items: readonly ItemClaim[], nodeId: string, at: ClaimedAt): void {
+  take(items: readonly ItemClaim[], nodeId: string, reading: ClockReading): void {
+    const loaded = this.runs.load(items.map(({ fence }) => fence))
+    loaded.catch(() => undefined)
     for (const item of items) {
       const held: Held = {
-        ...{ item, nodeId, attempt: undefined, live: undefined, hasSlot: false, isOver: false },
+        ...{ item, nodeId, reading, attempt: undefined, live: undefined, hasSlot: false, isOver: false },
         ...{ cancelTimeout: undefined, cancelGrace: undefined },
       }
       this.#held.set(item.id, held)
       if (isTroubled(item.lane.breaker) || item.lane.factor < 1) this.#troubled.add(item.lane.id)
       else this.#troubled.delete(item.lane.id)
-      void this.#inTime(held, at)
+      void this.#inTime(held, loaded)
     }
   }
 
@@ -153,48 +153,58 @@ export class ItemRunner extends Service {
     if (held.live) held.live.abort(reason)
   }
 
-  async #inTime(held: Held, { askedAt, answeredAt }: ClaimedAt): Promise<void> {
-    const { item } = held
-    const { clock } = this.#parts
-    const waitMs = answeredAt + item.inMs - clock.monotonic()
-    if (waitMs > 0) await clock.sleep(waitMs)
-    if (this.#isStopping) return this.#giveBack(held)
-    const lateMs = clock.monotonic() - (askedAt + item.inMs)
-    const allowedMs = item.lane.delayMs === undefined ? allowedLateMs(item.lane.rate) : MIN_LATE_MS
-    if (lateMs > allowedMs) return this.#giveBack(held)
+  async #inTime(held: Held, loaded: Promise<void>): Promise<void> {
+    const { item, reading } = held
+    const { clock, kept } = this.#parts
     try {
-      await this.#begin(held)
+      // What it needs is read before its place in time, so that a stall of the database does not let items begin all at once.
+      const bytes = kept.read(item.id, item.kept)
+      bytes.catch(() => undefined)
+      await loaded
+      const body = await bytes
+      const waitMs = reading.readAt + item.inMs - clock.monotonic()
+      if (waitMs > 0) await clock.sleep(waitMs)
+      this.#begin(held, body)
     } catch {
       // It has not begun: the database did not answer, or a row of its run can't be read.
       this.#end(held, { to: 'queued', delayMs: UNREAD_MS }, undefined)
     }
   }
 
-  async #begin(held: Held): Promise<void> {
-    const { item, nodeId } = held
-    const { registry } = this.#parts
-    await this.runs.load([item.fence])
-    const info = this.runs.get(item.fence)
+  #begin(held: Held, kept: Uint8Array | undefined): void {
+    const { item, nodeId, reading } = held
+    const { registry, clock } = this.#parts
     if (nodeId !== this.#parts.nodeId()) return this.#drop(held)
+    if (this.#isStopping) return this.#giveBack(held)
+    const info = this.runs.get(item.fence)
     if (this.runs.isStopped(item.fence) || !info) return this.#end(held, { to: 'cancelled' }, undefined)
     const job = registry.find(item.jobId)
     const kind = job?.policy.items?.kinds.get(item.kind)
-    if (!job || !kind || !this.#parts.holdsLease() || this.#isStopping) return this.#giveBack(held)
+    if (!job || !kind || !this.#parts.holdsLease()) return this.#giveBack(held)
     const tries = triesOf(item.tries)
-    const kept = await this.#parts.kept.read(item.id, item.kept)
     const run = claimOf(info.run, this.#parts.dialect())
     const attemptNumber = Object.values(tries).reduce((sum, count) => sum + count, 1)
     const claim: Claim = { ...run, attempt: attemptNumber, fence: item.fence }
-    const { clock } = this.#parts
-    const attempt = new ItemAttempt({ item, kind, job, nodeId, claim, tries, kept, now: () => clock.now() })
+    // The clock of the database: `due` and the periods of `within` mean the same on all nodes.
+    const now = (): number => reading.databaseMs + clock.monotonic() - reading.readAt
+    const attempt = new ItemAttempt({ item, kind, job, nodeId, claim, tries, kept, now })
     this.#run(held, attempt)
+  }
+
+  /** Whether its place in time has passed, so that it would begin beside the next item of its lane. */
+  #isTooLate({ item, reading }: Held, kind: KindPolicy): boolean {
+    const allowedMs = item.lane.delayMs === undefined ? allowedLateMs(item.lane.rate) : MIN_LATE_MS
+    if (allowedMs === Infinity) return false
+    let lateness = this.#lateness.get(kind)
+    if (!lateness) this.#lateness.set(kind, (lateness = new Lateness()))
+    return lateness.isTooLate(reading, this.#parts.clock.monotonic() - (reading.askedAt + item.inMs), allowedMs)
   }
 
   #run(held: Held, attempt: ItemAttempt): void {
     const { clock, runLog, graceMs } = this.#parts
     const { kind, claim } = attempt
     const startedAt = clock.now()
-    const live = new LiveAttempt(claim, held.nodeId, this.#jobOf(attempt), startedAt, {
+    const live = new LiveAttempt(claim, held.nodeId, this.#jobOf(held, attempt), startedAt, {
       runLog,
       onAbort: (aborted) => {
         if (!held.isOver)
@@ -224,10 +234,12 @@ export class ItemRunner extends Service {
   }
 
   /** The job of the item's function, in the form that a pipeline runs. */
-  #jobOf(attempt: ItemAttempt): JobDefinition {
+  #jobOf(held: Held, attempt: ItemAttempt): JobDefinition {
     const { job, kind } = attempt
     const { actions, holdsLease } = this.#parts
     const handler: JobDefinition['handler'] = async (base) => {
+      // Checked last: it may have waited for a resource.
+      if (this.#isTooLate(held, kind)) throw new ItemLeave({ laterMs: 0 })
       const item = itemOf(attempt)
       await kind.kind.run(item, itemContext(base as never, attempt, item, actions))
       // A suspended process must not send rows to sinks: another node may have the item.

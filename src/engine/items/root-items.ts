@@ -15,7 +15,7 @@ const MAX_SEEDS = 1_000
 const MAX_SEED_BYTES = 4_000_000
 
 export interface RootItemsParts {
-  readonly store: Pick<ItemStore, 'openOf' | 'addSeeds' | 'endSeeds'>
+  readonly store: Pick<ItemStore, 'now' | 'openOf' | 'addSeeds' | 'endSeeds'>
   readonly lanes: LaneIds
   readonly waker: LaneWaker
   readonly clock: Clock
@@ -29,6 +29,7 @@ export class RootItems implements ItemAdder<ItemData> {
   readonly #open: OpenItems | undefined
   #hasBegun: boolean
   #calls = 0
+  #now: Promise<() => number> | undefined
   #failure: Error | undefined
   readonly #pending = new Set<Promise<unknown>>()
 
@@ -88,10 +89,11 @@ export class RootItems implements ItemAdder<ItemData> {
     }
     const call = (this.#calls += 1)
     let index = 0
+    const now = await this.#clock()
     const reader = new ItemReader(
       {
         ...{ jobId: claim.jobId, policy: this.#policy, fence: this.fence, parentId: undefined, depth: 0 },
-        now: () => this.#parts.clock.now(),
+        now,
         unique: () => `${call}/${index}`,
       },
       kind,
@@ -116,6 +118,17 @@ export class RootItems implements ItemAdder<ItemData> {
     }
     if (batch.length > 0 || reader.left.size > 0) await store()
     return sum
+  }
+
+  /** The database's clock: `due` and the periods of `within` mean the same on all nodes. */
+  async #clock(): Promise<() => number> {
+    const { clock, store } = this.#parts
+    this.#now ??= (async () => {
+      const databaseMs = await store.now()
+      const readAt = clock.monotonic()
+      return () => databaseMs + clock.monotonic() - readAt
+    })()
+    return this.#now
   }
 
   async #store(reader: ItemReader, batch: readonly PendingItem[]): Promise<AddedItems> {

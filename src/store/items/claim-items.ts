@@ -3,8 +3,9 @@ import { placesFrom, spacingMs } from '../../item/lane.ts'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
-import type { ItemTable, LaneTable } from './item-tables.ts'
-import { instantOrNull, laneStateOf, type LaneState } from './lane-rows.ts'
+import { lockLanes, nextInMs, readableMs } from './due-lanes.ts'
+import type { ItemTable } from './item-tables.ts'
+import { instantOrNull, type LaneState } from './lane-rows.ts'
 
 export interface ItemClaimRequest {
   readonly nodeId: string
@@ -14,6 +15,19 @@ export interface ItemClaimRequest {
   readonly scopes: readonly string[]
   /** The jobs that this node has code for. */
   readonly jobIds: readonly string[]
+  /** No place in time is earlier than this after the database's clock was read: the rest of the claim takes about as long. */
+  readonly leadMs: number
+  /** The node's monotonic clock. */
+  readonly monotonic: () => number
+}
+
+/** When a claim read the database's clock. */
+export interface ClockReading {
+  /** The time it read, in milliseconds. */
+  readonly databaseMs: number
+  /** The node's monotonic clock just before and just after. */
+  readonly askedAt: number
+  readonly readAt: number
 }
 
 /** An item that this node holds. */
@@ -32,7 +46,7 @@ export interface ItemClaim {
   readonly tries: string | null
   readonly kept: string | undefined
   readonly position: string | undefined
-  /** Milliseconds from the claim until its place in time. */
+  /** Milliseconds from the reading of the clock until its place in time. */
   readonly inMs: number
 }
 
@@ -40,14 +54,12 @@ export interface ClaimedItems {
   readonly claims: readonly ItemClaim[]
   /** Milliseconds until the next lane is due; undefined: none is. */
   readonly nextInMs: number | undefined
+  /** Undefined if no lane was due. */
+  readonly reading: ClockReading | undefined
 }
 
-/** The maximum number of lanes in one claim. */
-const MAX_CLAIMED_LANES = 32
 /** A lane is looked at this long before its next free place, so that the place is not lost. */
 const LEAD_MS = 100
-/** When a lane that another node works on is looked at again. */
-const LOCKED_MS = 20
 /** A lane without a free place is looked at again after this time, in case the end of its items does not wake it. */
 const FULL_MS = 1_000
 
@@ -88,10 +100,13 @@ export async function claimItems(database: Database, request: ItemClaimRequest):
 }
 
 async function claimIn(trx: Transaction<Tables>, dialect: Dialect, request: ItemClaimRequest): Promise<ClaimedItems> {
-  const { now, due } = await lockLanes(trx, dialect, request)
-  if (due.length === 0) return { claims: [], nextInMs: await nextInMs(trx, dialect, request) }
-  const lanes = due.map((row) => laneStateOf(row, dialect))
-  const open = await openLanes(trx, lanes, now, request.limit)
+  const askedAt = request.monotonic()
+  const due = await lockLanes(trx, dialect, request)
+  const readAt = request.monotonic()
+  if (!due) return { claims: [], nextInMs: await nextInMs(trx, dialect, request), reading: undefined }
+  const { now, lanes } = due
+  if (lanes.length === 0) return { claims: [], nextInMs: 0, reading: undefined }
+  const open = await openLanes(trx, lanes, now, request)
   const wanted = open.filter(({ at }) => at.length > 0)
   const found = wanted.length === 0 ? [] : await dueItems(trx, dialect, request, wanted)
   const taken = await take(trx, dialect, request, found)
@@ -102,50 +117,22 @@ async function claimIn(trx: Transaction<Tables>, dialect: Dialect, request: Item
     dialect,
     drained.map(({ lane }) => lane.id),
   )
-  await moveOn(trx, dialect, now, open, byLane, new Set(drained.map(({ lane }) => lane.id)), nextDue)
+  await moveOn(
+    trx,
+    dialect,
+    { now, leadMs: request.leadMs },
+    open,
+    byLane,
+    new Set(drained.map(({ lane }) => lane.id)),
+    nextDue,
+  )
   return {
     claims: open.flatMap(({ lane, at }) =>
       (byLane.get(lane.id) ?? []).map((row, index) => claimOf(row, lane, (at[index] ?? now) - now)),
     ),
     nextInMs: 0,
+    reading: { databaseMs: now, askedAt, readAt },
   }
-}
-
-/** Due lanes, locked. */
-async function lockLanes(
-  trx: Transaction<Tables>,
-  dialect: Dialect,
-  request: ItemClaimRequest,
-): Promise<{ readonly now: number; readonly due: readonly Selectable<LaneTable>[] }> {
-  const due = await lanesInOrder(trx, dialect, request)
-    .where('next_at', '<=', dialect.now())
-    .limit(MAX_CLAIMED_LANES)
-    .modifyEnd(dialect.forUpdateSkipLocked)
-    .execute()
-  return { now: due[0] ? dialect.date(due[0].now).getTime() : 0, due }
-}
-
-/** Milliseconds until the next lane is due. It is not locked, so nothing may be claimed of it, even if it is due by now. */
-async function nextInMs(
-  trx: Transaction<Tables>,
-  dialect: Dialect,
-  request: ItemClaimRequest,
-): Promise<number | undefined> {
-  const [next] = await lanesInOrder(trx, dialect, request).where('next_at', 'is not', null).limit(1).execute()
-  if (!next?.next_at) return undefined
-  const ms = dialect.date(next.next_at).getTime() - dialect.date(next.now).getTime()
-  return ms > 0 ? ms : LOCKED_MS
-}
-
-function lanesInOrder(trx: Transaction<Tables>, dialect: Dialect, { scopes }: ItemClaimRequest) {
-  const byNext = sql<Selectable<LaneTable>>`piko_lane`.as<'piko_lane'>(sql`piko_lane${dialect.forceIndex('lane_next')}`)
-  return trx
-    .selectFrom(byNext)
-    .selectAll()
-    .select(dialect.now().as('now'))
-    .where('scope', 'in', [...scopes])
-    .orderBy('next_at')
-    .orderBy('id')
 }
 
 /** How many items of each lane may be claimed, and their places in time. */
@@ -153,7 +140,7 @@ async function openLanes(
   trx: Transaction<Tables>,
   lanes: readonly LaneState[],
   now: number,
-  limit: number,
+  { limit, leadMs }: ItemClaimRequest,
 ): Promise<readonly OpenLane[]> {
   const counted = lanes.filter(({ parallel, breaker }) => parallel !== undefined || breaker.openUntil !== undefined)
   const running = await runningOf(
@@ -167,7 +154,7 @@ async function openLanes(
     const parallel = lane.breaker.openUntil === undefined ? (lane.parallel ?? Infinity) : 1
     const free = Math.max(0, parallel - (running.get(lane.id) ?? 0))
     const spacing = spacingMs(lane.rate, lane.factor, lane.delayMs)
-    const { at } = placesFrom(now, opensAt(lane), spacing, Math.min(share, free))
+    const { at } = placesFrom({ now, leadMs, freeAt: opensAt(lane), spacing, most: Math.min(share, free) })
     left -= at.length
     return { lane, at, spacing, isFull: free === 0 }
   })
@@ -251,8 +238,8 @@ async function nextDueOf(
     .groupBy(['lane_id', 'state', 'priority'])
     .execute()
   for (const { lane_id, due_at } of rows) {
-    const ms = dialect.date(due_at).getTime()
-    next.set(lane_id, Math.min(ms, next.get(lane_id) ?? Infinity))
+    const ms = readableMs(due_at, dialect)
+    if (ms !== undefined) next.set(lane_id, Math.min(ms, next.get(lane_id) ?? Infinity))
   }
   return next
 }
@@ -261,7 +248,7 @@ async function nextDueOf(
 async function moveOn(
   trx: Transaction<Tables>,
   dialect: Dialect,
-  now: number,
+  { now, leadMs }: { readonly now: number; readonly leadMs: number },
   open: readonly OpenLane[],
   byLane: ReadonlyMap<number, readonly ItemRow[]>,
   drained: ReadonlySet<number>,
@@ -273,7 +260,14 @@ async function moveOn(
     const last = at[(byLane.get(lane.id)?.length ?? 0) - 1]
     const freeAt = last === undefined || spacing === 0 ? lane.freeAt : last + spacing
     const opens = opensAt({ ...lane, freeAt })
-    const nextAt = nextAtOf({ now, opens, isFull, isDrained: drained.has(lane.id), dueAt: nextDue.get(lane.id) })
+    const nextAt = nextAtOf({
+      now,
+      leadMs,
+      opens,
+      isFull,
+      isDrained: drained.has(lane.id),
+      dueAt: nextDue.get(lane.id),
+    })
     next.push(sql`WHEN ${sql.lit(lane.id)} THEN ${instantOrNull(nextAt, dialect)}`)
     if (freeAt !== lane.freeAt) free.push(sql`WHEN ${sql.lit(lane.id)} THEN ${instantOrNull(freeAt, dialect)}`)
   }
@@ -291,14 +285,15 @@ async function moveOn(
 /** When a lane is looked at next. Undefined: it rests until it is woken. */
 function nextAtOf(lane: {
   readonly now: number
+  readonly leadMs: number
   readonly opens: number
   readonly isFull: boolean
   readonly isDrained: boolean
   readonly dueAt: number | undefined
 }): number | undefined {
-  const { now, opens, isFull, isDrained, dueAt } = lane
+  const { now, leadMs, opens, isFull, isDrained, dueAt } = lane
   if (isFull) return now + FULL_MS
-  const placeAt = Math.max(now, opens - LEAD_MS)
+  const placeAt = Math.max(now, opens - Math.max(LEAD_MS, leadMs))
   if (!isDrained) return placeAt
   if (dueAt === undefined) return undefined
   // Items that are due but were not claimed belong to jobs that this node does not know.

@@ -152,6 +152,13 @@ export class ItemStore {
     return this.#database.retry(() => wakeLanes(this.#database.db, this.#database.dialect, ids))
   }
 
+  /** The time of the database's clock. */
+  async now(): Promise<number> {
+    const { db, dialect } = this.#database
+    const { now } = await db.selectNoFrom(dialect.now().as('now')).executeTakeFirstOrThrow()
+    return dialect.date(now).getTime()
+  }
+
   openOf(runId: number): Promise<OpenItems | undefined> {
     return openItemsOf(this.#database, runId)
   }

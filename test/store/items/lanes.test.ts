@@ -42,7 +42,8 @@ describeEachStore((fixture) => {
     }
     await insertItems(database.db, database.dialect, [item])
   }
-  const claim = () => items.claim({ nodeId: 'here', limit: 10, scopes: ['job'], jobIds: ['job'] })
+  const claim = () =>
+    items.claim({ nodeId: 'here', limit: 10, scopes: ['job'], jobIds: ['job'], leadMs: 0, monotonic: () => 0 })
   const nextAt = async (laneId: number): Promise<number | undefined> => {
     const { next_at } = await database.db
       .selectFrom('piko_lane')
@@ -71,7 +72,7 @@ describeEachStore((fixture) => {
       return claim()
     })
 
-    expect(claimed).toEqual({ claims: [], nextInMs: 20 })
+    expect(claimed).toMatchObject({ claims: [], nextInMs: 20 })
     expect((await claim()).claims).toHaveLength(1)
   })
 
@@ -128,6 +129,29 @@ describeEachStore((fixture) => {
       .execute()
     expect((await claim()).claims).toEqual([])
     expect([await nextAt(waiting), await nextAt(broken)]).toEqual([inAnHour - 100, inAnHour - 100])
+  })
+
+  it('leaves out lanes that can not be read, and claims of the others', async () => {
+    const [broken = 0, endless = 0, fine = 0] = await lanes('broken', 'endless', 'fine')
+    for (const lane of [broken, endless, fine]) await queue(lane, `item ${lane}`)
+    await items.wakeLanes([broken, endless, fine])
+    await database.db.updateTable('piko_lane').set({ rate_limit: 0, rate_ms: 1 }).where('id', '=', endless).execute()
+    if (database.dialect.name === 'sqlite')
+      await database.db.updateTable('piko_lane').set({ free_at: 'soon' }).where('id', '=', broken).execute()
+
+    const { claims } = await claim()
+
+    const expected = database.dialect.name === 'sqlite' ? ['fine'] : ['broken', 'fine']
+    expect(claims.map(({ lane }) => lane.name)).toEqual(expected)
+    expect(await nextAt(endless)).toBeUndefined()
+  })
+
+  it('tells lanes apart that differ by trailing spaces', async () => {
+    const ids = await lanes('acme', 'acme ')
+
+    expect(new Set(ids).size).toBe(2)
+    expect((await items.lanes({ scope: 'job' })).map(({ name }) => name).toSorted()).toEqual(['acme', 'acme '])
+    expect(await items.pauseLanes({ name: 'acme ', isPaused: true })).toBe(1)
   })
 })
 

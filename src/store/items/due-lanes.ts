@@ -1,0 +1,75 @@
+import { type Selectable, sql, type Transaction } from 'kysely'
+import type { Dialect } from '../connection/dialect.ts'
+import type { Tables } from '../tables.ts'
+import type { ItemClaimRequest } from './claim-items.ts'
+import type { LaneTable } from './item-tables.ts'
+import { type LaneState, readableLane } from './lane-rows.ts'
+
+/** The maximum number of lanes in one claim. */
+const MAX_CLAIMED_LANES = 32
+/** When a lane that another node works on is looked at again. */
+const LOCKED_MS = 20
+
+/** Due lanes, which the claim has locked. */
+export interface DueLanes {
+  /** The time of the database's clock. */
+  readonly now: number
+  readonly lanes: readonly LaneState[]
+}
+
+/** Locks due lanes, and skips those that others have locked. Undefined: none is due. */
+export async function lockLanes(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  request: ItemClaimRequest,
+): Promise<DueLanes | undefined> {
+  const rows = await lanesInOrder(trx, dialect, request)
+    .where('next_at', '<=', dialect.now())
+    .limit(MAX_CLAIMED_LANES)
+    .modifyEnd(dialect.forUpdateSkipLocked)
+    .execute()
+  const [first] = rows
+  if (!first) return undefined
+  const lanes = rows.flatMap((row) => readableLane(row, dialect) ?? [])
+  if (lanes.length < rows.length) {
+    const known = new Set(lanes.map(({ id }) => id))
+    const ids = rows.filter(({ id }) => !known.has(id)).map(({ id }) => id)
+    // A person has edited them. They would stay the first that are due, and no claim would reach the others.
+    await trx.updateTable('piko_lane').set({ next_at: null }).where(dialect.isAmong(ids)).execute()
+  }
+  return { now: dialect.date(first.now).getTime(), lanes }
+}
+
+/** Milliseconds until the next lane is due. It is not locked, so nothing may be claimed of it, even if it is due by now. */
+export async function nextInMs(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  request: ItemClaimRequest,
+): Promise<number | undefined> {
+  const [next] = await lanesInOrder(trx, dialect, request).where('next_at', 'is not', null).limit(1).execute()
+  const nextAt = next && readableMs(next.next_at, dialect)
+  if (!next || nextAt === undefined) return undefined
+  const ms = nextAt - dialect.date(next.now).getTime()
+  return ms > 0 ? ms : LOCKED_MS
+}
+
+function lanesInOrder(trx: Transaction<Tables>, dialect: Dialect, { scopes }: ItemClaimRequest) {
+  const byNext = sql<Selectable<LaneTable>>`piko_lane`.as<'piko_lane'>(sql`piko_lane${dialect.forceIndex('lane_next')}`)
+  return trx
+    .selectFrom(byNext)
+    .selectAll()
+    .select(dialect.now().as('now'))
+    .where('scope', 'in', [...scopes])
+    .orderBy('next_at')
+    .orderBy('id')
+}
+
+/** An instant in milliseconds; undefined if it is null, or a person has edited it so that it can't be read. */
+export function readableMs(value: Date | string | null, dialect: Dialect): number | undefined {
+  if (value === null) return undefined
+  try {
+    return dialect.date(value).getTime()
+  } catch {
+    return undefined
+  }
+}
