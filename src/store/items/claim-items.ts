@@ -101,9 +101,9 @@ export async function claimItems(database: Database, request: ItemClaimRequest):
 
 async function claimIn(trx: Transaction<Tables>, dialect: Dialect, request: ItemClaimRequest): Promise<ClaimedItems> {
   const askedAt = request.monotonic()
-  const due = await lockLanes(trx, dialect, request)
+  const due = await lockLanes(trx, dialect, request.scopes)
   const readAt = request.monotonic()
-  if (!due) return { claims: [], nextInMs: await nextInMs(trx, dialect, request), reading: undefined }
+  if (!due) return { claims: [], nextInMs: await nextInMs(trx, dialect, request.scopes), reading: undefined }
   const { now, lanes } = due
   if (lanes.length === 0) return { claims: [], nextInMs: 0, reading: undefined }
   const open = await openLanes(trx, lanes, now, request)

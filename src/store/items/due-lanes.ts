@@ -1,7 +1,6 @@
 import { type Selectable, sql, type Transaction } from 'kysely'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
-import type { ItemClaimRequest } from './claim-items.ts'
 import type { LaneTable } from './item-tables.ts'
 import { type LaneState, readableLane } from './lane-rows.ts'
 
@@ -21,9 +20,9 @@ export interface DueLanes {
 export async function lockLanes(
   trx: Transaction<Tables>,
   dialect: Dialect,
-  request: ItemClaimRequest,
+  scopes: readonly string[],
 ): Promise<DueLanes | undefined> {
-  const rows = await lanesInOrder(trx, dialect, request)
+  const rows = await lanesInOrder(trx, dialect, scopes)
     .where('next_at', '<=', dialect.now())
     .limit(MAX_CLAIMED_LANES)
     .modifyEnd(dialect.forUpdateSkipLocked)
@@ -44,16 +43,16 @@ export async function lockLanes(
 export async function nextInMs(
   trx: Transaction<Tables>,
   dialect: Dialect,
-  request: ItemClaimRequest,
+  scopes: readonly string[],
 ): Promise<number | undefined> {
-  const [next] = await lanesInOrder(trx, dialect, request).where('next_at', 'is not', null).limit(1).execute()
+  const [next] = await lanesInOrder(trx, dialect, scopes).where('next_at', 'is not', null).limit(1).execute()
   const nextAt = next && readableMs(next.next_at, dialect)
   if (!next || nextAt === undefined) return undefined
   const ms = nextAt - dialect.date(next.now).getTime()
   return ms > 0 ? ms : LOCKED_MS
 }
 
-function lanesInOrder(trx: Transaction<Tables>, dialect: Dialect, { scopes }: ItemClaimRequest) {
+function lanesInOrder(trx: Transaction<Tables>, dialect: Dialect, scopes: readonly string[]) {
   const byNext = sql<Selectable<LaneTable>>`piko_lane`.as<'piko_lane'>(sql`piko_lane${dialect.forceIndex('lane_next')}`)
   return trx
     .selectFrom(byNext)
