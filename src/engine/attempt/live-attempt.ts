@@ -62,6 +62,8 @@ export class LiveAttempt {
   items: AttemptItems | undefined
   /** Ends the wait for the run's items. Set while the run waits for them; the run has no slot then. */
   endWait: (() => void) | undefined
+  /** The generation of the run's items, once they have ended and so end the run. */
+  idleItems: number | undefined
   /** The version of the job's config that the handler uses; undefined if none was in force. */
   configVersion: number | undefined
   /** Ends the handler's `ctx.onConfigChange`. */

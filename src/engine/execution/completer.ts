@@ -18,9 +18,10 @@ interface Item extends Finish {
 
 /**
  * `unstorable`: the database refused the outcome, so the run is stored as failed with this error. `cancelled`: the run should have been
- * queued again but had a cancel request. `lost`: the claim was no longer valid, so nothing was written.
+ * queued again but had a cancel request. `reopened`: it is queued again, because items of it are. `lost`: the claim was no longer valid, so
+ * nothing was written.
  */
-export type Stored = 'stored' | 'cancelled' | 'lost' | { readonly unstorable: PikoError }
+export type Stored = 'stored' | 'cancelled' | 'reopened' | 'lost' | { readonly unstorable: PikoError }
 
 const RETRY_MS = 200
 
@@ -52,9 +53,9 @@ export class Completer {
   }
 
   /** @param stored receives the result; also receives `'lost'` if the process ends before the write */
-  finish(nodeId: string, { claim, transition, configVersion }: Finish, stored: (how: Stored) => void): void {
+  finish(nodeId: string, { claim, transition, configVersion, idleItems }: Finish, stored: (how: Stored) => void): void {
     // An event has already reported the failure. The process is ending, and the run returns to the queue when its lease ends.
-    this.#batcher.push({ nodeId, claim, transition, configVersion }, stored, () => stored('lost'))
+    this.#batcher.push({ nodeId, claim, transition, configVersion, idleItems }, stored, () => stored('lost'))
   }
 
   /** The fences of claims whose outcomes the database refuses. Their runs were executed and must not be executed again. */
@@ -81,9 +82,10 @@ export class Completer {
         (finish, refusal) => this.#persistReduced(nodeId, finish, refusal, others),
         isFaultOfItem,
       )
-      for (const { lost, cancelled } of results) {
+      for (const { lost, cancelled, reopened } of results) {
         for (const claim of lost) others.set(claim, 'lost')
         for (const claim of cancelled) others.set(claim, 'cancelled')
+        for (const claim of reopened ?? []) others.set(claim, 'reopened')
       }
     }
     return items.map((item) => others.get(item.claim) ?? 'stored')

@@ -65,8 +65,10 @@ export class Ending {
     // A node that has lost its lease writes nothing more; the fence would refuse it anyway.
     if (hasLostLease(attempt) || !holdsLease()) this.lost(taken)
     else
-      completer.finish(nodeId, { claim, transition, configVersion: attempt.configVersion }, (stored) =>
-        this.#stored(taken, attempt, outcome, transition, stored),
+      completer.finish(
+        nodeId,
+        { claim, transition, configVersion: attempt.configVersion, idleItems: attempt.idleItems },
+        (stored) => this.#stored(taken, attempt, outcome, transition, stored),
       )
   }
 
@@ -82,6 +84,8 @@ export class Ending {
         const error = runCancelled(taken.claim.runId)
         return this.#tell(taken, attempt, { kind: 'cancelled', error }, { to: 'cancelled', error: cancelledError() })
       }
+      case 'reopened':
+        return this.#tell(taken, attempt, { kind: 'interrupted' }, { to: 'queued', counted: false, delayMs: 0 })
       case 'stored':
         return this.#tell(taken, attempt, outcome, transition)
     }

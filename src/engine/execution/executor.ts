@@ -317,7 +317,10 @@ export class Executor extends Service {
     const own = attempt.items
     if (!own) return
     attempt.endWait = items.wait(own.fence, () => {
-      void items.outcome(attempt, own, success).then((outcome) => this.#over(taken, attempt, outcome))
+      void items.outcome(attempt, own, success).then((outcome) => {
+        attempt.idleItems = own.fence
+        this.#over(taken, attempt, outcome)
+      })
     })
     this.#waiting += 1
     this.#free(taken)

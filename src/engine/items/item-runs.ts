@@ -23,7 +23,10 @@ export class ItemRuns {
   /** Reads these runs, unless they are known. */
   async load(fences: Iterable<number>): Promise<void> {
     const oldest = this.#monotonic() - FRESH_MS
-    const missing = [...new Set(fences)].filter((fence) => (this.#known.get(fence)?.at ?? -Infinity) < oldest)
+    // A stopped run may have been opened again by a replay.
+    const isFresh = (fence: number): boolean =>
+      (this.#known.get(fence)?.at ?? -Infinity) >= oldest && !this.isStopped(fence)
+    const missing = [...new Set(fences)].filter((fence) => !isFresh(fence))
     if (missing.length === 0) return
     const at = this.#monotonic()
     const infos = new Map((await this.#store.infos(missing)).map((info) => [info.fence, info]))

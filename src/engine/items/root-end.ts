@@ -32,6 +32,8 @@ export async function rootOutcome(
     if (job.policy.items && isTooManyDead(job.policy.items, dead, stored)) {
       return { kind: 'failure', error: tooManyDead(attempt, dead, stored), isPermanent: true }
     }
+    const cancelled = sumOf('cancelled')
+    if (cancelled > 0) return { kind: 'failure', error: someCancelled(attempt, cancelled), isPermanent: true }
     const { runId, jobId, window } = claim
     if (window) {
       const map = (job.spec.sinks as SinkMap | undefined) ?? {}
@@ -50,5 +52,14 @@ function tooManyDead({ claim: { runId, jobId } }: LiveAttempt, dead: number, sto
     'ITEMS_DEAD',
     `${dead} of ${stored} items of run ${runId} of job "${jobId}" are dead, more than it tolerates: look at them with piko items list ${runId} --state dead, and run them again with piko items replay ${runId}`,
     { details: { runId, jobId, dead, stored } },
+  )
+}
+
+/** Items are cancelled only with their run. If it goes on after that, they were not done. */
+function someCancelled({ claim: { runId, jobId } }: LiveAttempt, cancelled: number): PikoError {
+  return new PikoError(
+    'ITEMS_CANCELLED',
+    `${cancelled} items of run ${runId} of job "${jobId}" were cancelled and not done: run them with piko items replay ${runId} --state cancelled`,
+    { details: { runId, jobId, cancelled } },
   )
 }

@@ -13,6 +13,8 @@ import type { LaneWaker } from './lane-waker.ts'
 /** The maximum number of items, and about the maximum number of bytes, in one transaction. */
 const MAX_SEEDS = 1_000
 const MAX_SEED_BYTES = 4_000_000
+/** How often a run looks whether its older items have ended. */
+const ENDING_MS = 200
 
 export interface RootItemsParts {
   readonly store: Pick<ItemStore, 'now' | 'openOf' | 'addSeeds' | 'endSeeds'>
@@ -41,9 +43,14 @@ export class RootItems implements ItemAdder<ItemData> {
     this.#hasBegun = open !== undefined
   }
 
-  /** The items of an attempt, with what earlier attempts have added. */
+  /** The items of an attempt, with what earlier attempts have added. After a replay of the run, waits for the end of those it had before. */
   static async open(parts: RootItemsParts, attempt: LiveAttempt, policy: ItemPolicy): Promise<RootItems> {
-    return new RootItems(parts, attempt, policy, await parts.store.openOf(attempt.claim.runId))
+    for (;;) {
+      const open = await parts.store.openOf(attempt.claim.runId)
+      if (open !== 'ending') return new RootItems(parts, attempt, policy, open)
+      await parts.clock.sleep(ENDING_MS)
+      attempt.throwIfAborted()
+    }
   }
 
   /** The generation: the fence of the claim that began to add items. */

@@ -2,6 +2,7 @@ import { sql, type Transaction } from 'kysely'
 import { PikoError } from '../../errors.ts'
 import type { RunState } from '../../run/run.ts'
 import type { Database } from '../connection/database.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { type ClaimRow, CLAIM_COLUMNS } from '../runs/run-row.ts'
 import { heldRun, type StepOwner } from '../steps/new-step.ts'
 import type { Tables } from '../tables.ts'
@@ -23,20 +24,45 @@ export interface ItemRunInfo {
   readonly fence: number
   readonly run: ClaimRow
   readonly state: RunState
+  /** Whether its items must not run: it is being cancelled, or begins anew. */
   readonly isCancelled: boolean
 }
 
-/** The open generation of a run; undefined if its handler has added nothing yet. */
-export async function openItemsOf({ db }: Database, runId: number): Promise<OpenItems | undefined> {
-  const row = await db
+/**
+ * The open generation of a run; undefined if its handler has added nothing yet. `'ending'`: items of a generation that a replay of the run
+ * has given up are still queued or running, and may be duplicates of those that the handler adds now.
+ */
+export async function openItemsOf({ db, dialect }: Database, runId: number): Promise<OpenItems | 'ending' | undefined> {
+  const rows = await db
     .selectFrom('piko_item_run')
-    .select(['fence', 'seeded_at', 'output'])
+    .select(['fence', 'seeded_at', 'output', 'ended_at'])
     .where('run_id', '=', runId)
-    .where('ended_at', 'is', null)
+    .where((eb) => eb.or([eb('ended_at', 'is', null), eb('ended_at', '>', dialect.now())]))
     .orderBy('fence', 'desc')
-    .limit(1)
-    .executeTakeFirst()
+    .execute()
+  if (rows.some((row) => row.ended_at !== null)) return 'ending'
+  const [row] = rows
   return row && { fence: row.fence, isSeeded: row.seeded_at !== null, output: row.output }
+}
+
+/** Later than any sweep that could close a generation. */
+const FAR_MS = 100 * 365 * 86_400_000
+
+/**
+ * Gives up the open generations of runs that a replay queues: their handlers add all items anew. An end in the future lets the sweep cancel
+ * what is still queued, and then close them.
+ */
+export async function giveUpItems(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  runIds: readonly number[],
+): Promise<void> {
+  await trx
+    .updateTable('piko_item_run')
+    .set({ ended_at: dialect.nowPlus(FAR_MS) })
+    .where('run_id', 'in', [...runIds])
+    .where('ended_at', 'is', null)
+    .execute()
 }
 
 export interface Seeds extends StepOwner {
@@ -120,12 +146,12 @@ export async function itemRunInfos(database: Database, fences: readonly number[]
     .selectFrom('piko_item_run')
     .innerJoin('piko_run', 'piko_run.id', 'piko_item_run.run_id')
     .select(CLAIM_COLUMNS.map((column) => `piko_run.${column}` as const))
-    .select(['piko_item_run.fence', 'piko_run.state', 'piko_run.cancel_requested_at'])
+    .select(['piko_item_run.fence', 'piko_item_run.ended_at', 'piko_run.state', 'piko_run.cancel_requested_at'])
     .where('piko_item_run.fence', 'in', [...fences])
     .execute()
-  return rows.map(({ fence, state, cancel_requested_at, ...run }) => ({
+  return rows.map(({ fence, state, cancel_requested_at, ended_at, ...run }) => ({
     ...{ fence, run, state },
-    isCancelled: cancel_requested_at !== null,
+    isCancelled: cancel_requested_at !== null || ended_at !== null,
   }))
 }
 

@@ -159,7 +159,7 @@ export class ItemStore {
     return dialect.date(now).getTime()
   }
 
-  openOf(runId: number): Promise<OpenItems | undefined> {
+  openOf(runId: number): Promise<OpenItems | 'ending' | undefined> {
     return openItemsOf(this.#database, runId)
   }
 

@@ -1,13 +1,13 @@
-import { sql, type Transaction } from 'kysely'
+import type { Transaction } from 'kysely'
 import { PikoError } from '../../errors.ts'
 import type { ItemState } from '../../item/item.ts'
 import type { Database } from '../connection/database.ts'
-import { FENCE_FACTOR } from '../runs/fence.ts'
 import { ReplayStore } from '../runs/replay-store.ts'
 import type { Tables } from '../tables.ts'
 import { CountChanges, countedReason } from './item-counts.ts'
 import { exactKey } from '../values/exact-key.ts'
 import { wakeLanes } from './lane-rows.ts'
+import { newestFence } from './list-items.ts'
 
 export type ReplayableState = Extract<ItemState, 'dead' | 'skipped' | 'cancelled'>
 
@@ -28,19 +28,23 @@ const HOLD_MS = 60_000
 
 /**
  * Queues ended items of a run again, with their kept bytes and without the tries they used. A run that has failed or was cancelled is queued
- * again too, in the transaction of the first items: its handler has added all items, so it only waits for them.
+ * again too, in the transaction of the first items. It only waits for them, unless its handler had not added all items: then it is called.
+ *
+ * Takes only the newest generation: the items of older ones were added anew.
  *
  * @param nodeId writes the counts
  * @returns the number of items
- * @throws PikoError `USAGE` if the run has succeeded
+ * @throws PikoError `USAGE` if the run has succeeded, or begins a new generation
  */
 export async function replayItems(database: Database, nodeId: string, filter: ItemReplayFilter): Promise<number> {
   const { db, dialect } = database
+  const fence = (await newestFence(database, filter.runId))?.fence
+  if (fence === undefined) return 0
   let count = 0
   let after = 0
   let held: readonly number[] = []
   for (;;) {
-    const rows = await matching(database, filter, after)
+    const rows = await matching(database, filter, fence, after)
     const last = rows.at(-1)
     if (!last) break
     const isFirst = after === 0
@@ -49,7 +53,8 @@ export async function replayItems(database: Database, nodeId: string, filter: It
     const ids = rows.map(({ id }) => id)
     if (isHeld) held = ids
     count += await database.transaction(async (trx) => {
-      if (isFirst) await reopenRun(trx, database, filter.runId)
+      // Each step: the run may have ended since the one before. The lock also keeps it from ending until these items are queued.
+      await reopenRun(trx, database, filter.runId, fence)
       return requeue(trx, database, nodeId, filter, ids, isHeld ? HOLD_MS : 0)
     })
     await wakeLanes(db, dialect, [...new Set(rows.map((row) => row.lane_id))])
@@ -78,14 +83,22 @@ async function release(database: Database, ids: readonly number[]): Promise<void
   )
 }
 
-async function reopenRun(trx: Transaction<Tables>, database: Database, runId: number): Promise<void> {
+async function reopenRun(trx: Transaction<Tables>, database: Database, runId: number, fence: number): Promise<void> {
   const run = await trx
     .selectFrom('piko_run')
     .select(['state', 'job_id'])
     .where('id', '=', runId)
     .modifyEnd(database.dialect.forUpdate)
     .executeTakeFirst()
-  if (!run || run.state === 'queued' || run.state === 'running') return
+  if (!run) return
+  if (run.state === 'queued' || run.state === 'running') {
+    if (await isOpen(trx, fence)) return
+    throw new PikoError(
+      'USAGE',
+      `run ${runId} of job "${run.job_id}" was replayed and begins anew: it adds all its items again, so those it had before are not replayed`,
+      { details: { runId, jobId: run.job_id, state: run.state } },
+    )
+  }
   if (await new ReplayStore(database).requeueIn(trx, runId)) return
   throw new PikoError(
     'USAGE',
@@ -94,14 +107,18 @@ async function reopenRun(trx: Transaction<Tables>, database: Database, runId: nu
   )
 }
 
-function matching({ db }: Database, filter: ItemReplayFilter, after: number) {
-  const { runId, state = 'dead', kind, lane, ids } = filter
+async function isOpen(trx: Transaction<Tables>, fence: number): Promise<boolean> {
+  const row = await trx.selectFrom('piko_item_run').select('ended_at').where('fence', '=', fence).executeTakeFirst()
+  return row?.ended_at === null
+}
+
+function matching({ db }: Database, filter: ItemReplayFilter, fence: number, after: number) {
+  const { state = 'dead', kind, lane, ids } = filter
   let query = db
     .selectFrom('piko_item')
     .innerJoin('piko_lane', 'piko_lane.id', 'piko_item.lane_id')
     .select(['piko_item.id', 'piko_item.lane_id'])
-    .where('piko_item.fence', '>=', runId * FENCE_FACTOR)
-    .where('piko_item.fence', '<', (runId + 1) * FENCE_FACTOR)
+    .where('piko_item.fence', '=', fence)
     .where('piko_item.state', '=', state)
     .where('piko_item.id', '>', after)
   if (kind !== undefined) query = query.where('piko_item.kind', '=', kind)
@@ -146,10 +163,10 @@ async function requeue(
   for (const { fence, kind, reason } of rows)
     counts.add(fence, kind, state === 'skipped' ? `skipped:${countedReason(reason ?? '')}` : state, -1)
   await counts.store(trx, dialect, nodeId)
-  // The generation is open again, and its handler is not called again.
+  // Whether the handler is called again depends on whether it had added all items.
   await trx
     .updateTable('piko_item_run')
-    .set({ ended_at: null, seeded_at: sql`COALESCE(seeded_at, ${dialect.now()})` })
+    .set({ ended_at: null })
     .where('fence', 'in', [...new Set(rows.map(({ fence }) => fence))])
     .execute()
   return rows.length

@@ -1,6 +1,8 @@
 import { sql, type Transaction } from 'kysely'
 import { ENDED_STATES } from '../../run/run.ts'
 import type { Database } from '../connection/database.ts'
+import type { Dialect } from '../connection/dialect.ts'
+import { FENCE_FACTOR } from '../runs/fence.ts'
 import type { Tables } from '../tables.ts'
 import { CountChanges } from './item-counts.ts'
 import { openAt, wakeLanes } from './lane-rows.ts'
@@ -43,32 +45,40 @@ export async function sweepItems(database: Database, request: SweepRequest): Pro
   const { checkedLane = 0 } = request
   let recovered = 0
   let cancelled = 0
+  let isMore = false
   for (const { fence, isOver } of open) {
     recovered += await recover(database, fence, request)
     if (!isOver) continue
-    const count = await cancelQueued(database, fence, request.nodeId)
+    const count = await endSome(database, fence, request.nodeId)
     cancelled += count
-    if (count === STEP) return { recovered, cancelled, isMore: true, checkedLane }
-    await close(database, fence)
+    // The others are not kept waiting by a large one.
+    isMore ||= count === STEP
   }
-  if (open.length === 0) return { recovered, cancelled, isMore: false, checkedLane }
+  if (open.length === 0) return { recovered, cancelled, isMore, checkedLane }
   await wakeResting(database)
-  return { recovered, cancelled, isMore: false, checkedLane: await wakeLate(database, checkedLane) }
+  return { recovered, cancelled, isMore, checkedLane: await wakeLate(database, checkedLane) }
 }
 
 async function openGenerations({
   db,
+  dialect,
 }: Database): Promise<readonly { readonly fence: number; readonly isOver: boolean }[]> {
   const rows = await db
     .selectFrom('piko_item_run')
     .leftJoin('piko_run', 'piko_run.id', 'piko_item_run.run_id')
-    .select(['piko_item_run.fence', 'piko_run.state'])
-    .where('piko_item_run.ended_at', 'is', null)
+    .select(['piko_item_run.fence', 'piko_item_run.ended_at', 'piko_run.state'])
+    .where((eb) => eb.or([eb('piko_item_run.ended_at', 'is', null), eb('piko_item_run.ended_at', '>', dialect.now())]))
     .orderBy('piko_item_run.fence')
     .limit(MAX_OPEN)
     .execute()
-  const ended = new Set<string>(ENDED_STATES)
-  return rows.map(({ fence, state }) => ({ fence, isOver: state === null || ended.has(state) }))
+  return rows.map(({ fence, ...row }) => ({ fence, isOver: isOver(row) }))
+}
+
+const ENDED = new Set<string>(ENDED_STATES)
+
+/** Whether nothing of a generation runs any more: its run has ended, was deleted, or begins anew. */
+function isOver({ state, ended_at }: { readonly state: string | null; readonly ended_at: unknown }): boolean {
+  return state === null || ENDED.has(state) || ended_at !== null
 }
 
 /** Returns items to the queue whose node does not live, or does not know them. Costs no budget. */
@@ -120,9 +130,16 @@ async function recover(database: Database, fence: number, { nodeId, held, unheld
   return count
 }
 
-async function cancelQueued(database: Database, fence: number, nodeId: string): Promise<number> {
+/**
+ * Cancels queued items of a generation that is over, and closes it once no item of it is queued or running. Locks the run first: a replay of
+ * its items, which queues it again, does so too.
+ *
+ * @returns the number of cancelled items
+ */
+async function endSome(database: Database, fence: number, nodeId: string): Promise<number> {
   const { dialect } = database
   return database.transaction(async (trx) => {
+    if (!(await isStillOver(trx, dialect, fence))) return 0
     const rows = await trx
       .selectFrom('piko_item')
       .select(['id', 'kind'])
@@ -132,52 +149,42 @@ async function cancelQueued(database: Database, fence: number, nodeId: string): 
       .limit(STEP)
       .modifyEnd(dialect.forUpdateSkipLocked)
       .execute()
-    if (rows.length === 0) return 0
-    await trx
-      .updateTable('piko_item')
-      .set({ state: 'cancelled', finished_at: dialect.now() })
-      .where(dialect.isAmong(rows.map(({ id }) => id)))
-      .execute()
-    const counts = new CountChanges()
-    for (const { kind } of rows) counts.add(fence, kind, 'cancelled')
-    await counts.store(trx, dialect, nodeId)
+    if (rows.length > 0) {
+      await trx
+        .updateTable('piko_item')
+        .set({ state: 'cancelled', finished_at: dialect.now() })
+        .where(dialect.isAmong(rows.map(({ id }) => id)))
+        .execute()
+      const counts = new CountChanges()
+      for (const { kind } of rows) counts.add(fence, kind, 'cancelled')
+      await counts.store(trx, dialect, nodeId)
+    }
+    if (rows.length < STEP) await close(trx, dialect, fence)
     return rows.length
   })
 }
 
-/** Closes a generation of an ended run, unless an item of it is still queued or running. */
-async function close(database: Database, fence: number): Promise<void> {
-  await database.transaction(async (trx) => {
-    const left = await trx
-      .selectFrom('piko_item')
-      .select('id')
-      .where('fence', '=', fence)
-      .where('state', 'in', ['queued', 'running'])
-      .limit(1)
-      .executeTakeFirst()
-    if (!left) await closeIn(trx, database, fence)
-  })
+async function isStillOver(trx: Transaction<Tables>, dialect: Dialect, fence: number): Promise<boolean> {
+  const run = await trx
+    .selectFrom('piko_run')
+    .select('state')
+    .where('id', '=', Math.floor(fence / FENCE_FACTOR))
+    .modifyEnd(dialect.forUpdate)
+    .executeTakeFirst()
+  const items = await trx.selectFrom('piko_item_run').select('ended_at').where('fence', '=', fence).executeTakeFirst()
+  return items !== undefined && isOver({ state: run?.state ?? null, ended_at: items.ended_at })
 }
 
-async function closeIn(trx: Transaction<Tables>, { dialect }: Database, fence: number): Promise<void> {
-  await trx
-    .updateTable('piko_item_run')
-    .set({ ended_at: dialect.now() })
+async function close(trx: Transaction<Tables>, dialect: Dialect, fence: number): Promise<void> {
+  const left = await trx
+    .selectFrom('piko_item')
+    .select('id')
     .where('fence', '=', fence)
-    .where('ended_at', 'is', null)
-    // A replay of its items queues the run again.
-    .where((eb) =>
-      eb.not(
-        eb.exists(
-          eb
-            .selectFrom('piko_run')
-            .select('piko_run.id')
-            .whereRef('piko_run.id', '=', 'piko_item_run.run_id')
-            .where('piko_run.state', 'in', ['queued', 'running']),
-        ),
-      ),
-    )
-    .execute()
+    .where('state', 'in', ['queued', 'running'])
+    .limit(1)
+    .executeTakeFirst()
+  if (left) return
+  await trx.updateTable('piko_item_run').set({ ended_at: dialect.now() }).where('fence', '=', fence).execute()
 }
 
 /** A node that died after it had stored items may not have woken their lanes. */

@@ -33,9 +33,11 @@ async function finishIn(
   trx: Transaction<Tables>,
   dialect: Dialect,
   nodeId: string,
-  finishes: readonly Finish[],
+  asked: readonly Finish[],
 ): Promise<FinishResult> {
   const cancelled = new Set<number>()
+  const busy = await busyAmong(trx, dialect, asked)
+  const finishes = busy.size === 0 ? asked : asked.map((finish) => (busy.has(finish.claim) ? reopened(finish) : finish))
   const changed = await settleRuns(trx, dialect, nodeId, finishes, cancelled)
   const lost = changed === finishes.length ? new Set<number>() : await lostOf(trx, nodeId, finishes, cancelled)
   const written = finishes.filter(({ claim }) => !lost.has(claim.fence))
@@ -54,7 +56,50 @@ async function finishIn(
   await recordAttempts(trx, dialect, ends)
   const withFence = (fences: ReadonlySet<number>): Claim[] =>
     fences.size === 0 ? [] : claimsOf(finishes).filter((claim) => fences.has(claim.fence))
-  return { lost: withFence(lost), cancelled: withFence(cancelled) }
+  const isOpen = ({ fence }: Claim): boolean => !lost.has(fence) && !cancelled.has(fence)
+  const reopenedNow = busy.size === 0 ? undefined : { reopened: [...busy].filter(isOpen) }
+  return { lost: withFence(lost), cancelled: withFence(cancelled), ...reopenedNow }
+}
+
+/**
+ * Claims whose items are queued again although they had ended. Locks the runs, as a replay of items does: it has either queued them before,
+ * or it finds the runs ended.
+ */
+async function busyAmong(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  finishes: readonly Finish[],
+): Promise<ReadonlySet<Claim>> {
+  const waited = finishes.filter(({ idleItems }) => idleItems !== undefined)
+  if (waited.length === 0) return new Set()
+  await trx
+    .selectFrom('piko_run')
+    .select('id')
+    .where(
+      'id',
+      'in',
+      waited.map(({ claim }) => claim.runId),
+    )
+    .orderBy('id')
+    .modifyEnd(dialect.forUpdate)
+    .execute()
+  const rows = await trx
+    .selectFrom('piko_item')
+    .select('fence')
+    .distinct()
+    .where(
+      'fence',
+      'in',
+      waited.map(({ idleItems }) => idleItems as number),
+    )
+    .where('state', 'in', ['queued', 'running'])
+    .execute()
+  const fences = new Set(rows.map(({ fence }) => fence))
+  return new Set(waited.filter(({ idleItems }) => fences.has(idleItems as number)).map(({ claim }) => claim))
+}
+
+function reopened(finish: Finish): Finish {
+  return { ...finish, transition: { to: 'queued', counted: false, delayMs: 0 } }
 }
 
 /** Returns the number of changed rows. Adds the fences of runs that were cancelled instead of queued to `cancelled`. */
@@ -278,7 +323,7 @@ function delayOf({ transition }: Finish): number {
 
 /** Whether it is a plain success without a window. */
 function isAlone(finish: Finish): boolean {
-  return finish.claim.window === undefined && isPlain(finish)
+  return finish.claim.window === undefined && finish.idleItems === undefined && isPlain(finish)
 }
 
 function claimsOf(finishes: readonly Finish[]): Claim[] {

@@ -5,6 +5,8 @@ export interface FinishResult {
   readonly lost: readonly Claim[]
   /** Claims whose runs were cancelled instead of queued again, because of a cancel request. */
   readonly cancelled: readonly Claim[]
+  /** Claims whose runs were queued again instead of ended, because some of their items are queued again. */
+  readonly reopened?: readonly Claim[]
 }
 
 /** How a claim ends, as `settle` decided. */
@@ -13,4 +15,6 @@ export interface Finish {
   readonly transition: Transition
   /** The version of the job's config that the attempt used. */
   readonly configVersion?: number | undefined
+  /** The generation of the run's items, if the run ends because none of them is queued or running. */
+  readonly idleItems?: number | undefined
 }

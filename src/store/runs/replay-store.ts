@@ -4,6 +4,7 @@ import { exactId } from '../values/exact-key.ts'
 import { idBatches, type IdRange, idRanges, runsIn } from './id-ranges.ts'
 import { type InstantInput, instantOf } from '../../time/instant.ts'
 import { recordLastAttempts } from '../history/attempt-store.ts'
+import { giveUpItems } from '../items/item-runs.ts'
 import { reopenBatches } from '../batches/reopen-batches.ts'
 import { lockBackfillsOf, reopenBackfills } from '../backfills/reopen-backfills.ts'
 import { eachApart, throwRefusal } from '../statements/each-apart.ts'
@@ -52,7 +53,7 @@ export class ReplayStore {
     let forgotten = 0
     for await (const ids of this.#batches(filter)) {
       const batch = await eachApart(ids, (some) =>
-        this.#database.transaction((trx) => this.#requeue(trx, some, statesOf(filter), from)),
+        this.#database.transaction((trx) => this.#requeue(trx, some, statesOf(filter), { from })),
       )
       for (const part of batch.done) {
         count += part.count
@@ -125,16 +126,16 @@ export class ReplayStore {
     return query
   }
 
-  /** Queues an ended run again within a transaction. @returns whether it did */
+  /** Queues an ended run again within a transaction, to go on with the items that it has. @returns whether it did */
   async requeueIn(trx: Transaction<Tables>, runId: number): Promise<boolean> {
-    return (await this.#requeue(trx, [runId], ['failed', 'cancelled'], undefined)).count === 1
+    return (await this.#requeue(trx, [runId], ['failed', 'cancelled'], { keepsItems: true })).count === 1
   }
 
   async #requeue(
     trx: Transaction<Tables>,
     ids: readonly number[],
     states: readonly ('failed' | 'cancelled')[],
-    from: string | undefined,
+    { from, keepsItems = false }: { readonly from?: string | undefined; readonly keepsItems?: boolean },
   ): Promise<ReplayResult> {
     const { dialect } = this.#database
     // Uses only the primary key, because an index on the state would also lock other rows, in another order.
@@ -168,6 +169,7 @@ export class ReplayStore {
       .execute()
     const forgotten = from === undefined ? 0 : await forgetFrom(trx, replayed, from)
     await forgetWaiting(trx, replayed)
+    if (!keepsItems) await giveUpItems(trx, dialect, replayed)
     await trx.deleteFrom('piko_run_progress').where('run_id', 'in', replayed).execute()
     if (owned.size > 0) {
       await trx
