@@ -94,6 +94,8 @@ export interface SinkScope {
   readonly window: Window | undefined
   /** The id of the item that writes. Undefined for a handler. A window then has many writers with one fence: use `merge`. */
   readonly itemId?: number
+  /** Whether the run has items, so that they and its handler write the window. */
+  readonly isShared?: boolean
   readonly signal: AbortSignal
   readonly log: Logger
   readonly sql: SqlDatabase

@@ -218,6 +218,7 @@ export class RunPipeline implements RunActions {
         {
           ...{ ...scope, window },
           sql: store.database.sql,
+          ...(items && { isShared: true }),
           ...(attempt.itemId === undefined
             ? window && { written: (attempt.written = new WrittenRows(window, fence)) }
             : { itemId: attempt.itemId }),

@@ -65,7 +65,8 @@ export class RootItems implements ItemAdder<ItemData> {
 
   /** Whether the run has items, so its end waits for them. */
   get hasItems(): boolean {
-    return this.#hasBegun
+    // The handler may end before the first ones are stored.
+    return this.#hasBegun || this.#pending.size > 0
   }
 
   add(kind: string, values: unknown, options?: unknown): Promise<AddedItems> {

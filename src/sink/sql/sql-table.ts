@@ -85,6 +85,7 @@ export class SqlTable<Row extends object> {
   async replace(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {
     // The rows of a window come from all items of its run, and the first batch of each would delete the others.
     if (batch.itemId !== undefined) throw this.#wrong('replace was called for rows of an item; use merge')
+    if (batch.isShared) throw this.#wrong('replace was called by the handler of a job with items; use merge')
     const writer = this.#writerOf(batch, 'replace', rows)
     const given = this.#rowsOf(batch, rows, batch.fence)
     const all = await this.#addBatch(on, writer, given, (trx, add) => this.#windows.replace(trx, writer, add))
