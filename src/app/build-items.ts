@@ -66,6 +66,7 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
   const sweeper = new ItemSweeper({
     ...{ store: store.items, runner, nodeId, clock, loops, events },
     leaseMs: settings.piko.leaseMs,
+    lostAttempts: settings.history.lostAttempts,
     onQueued: () => dispatcher.wake(),
   })
   const rootParts = { store: store.items, lanes, waker, clock }

@@ -9,6 +9,8 @@ export interface ItemSweeperParts extends LoopServiceParts {
   readonly runner: Pick<ItemRunner, 'held' | 'fences' | 'runs' | 'stopEnded'>
   readonly nodeId: () => string
   readonly leaseMs: number
+  /** After this many deaths of its nodes, an item is dead. */
+  readonly lostAttempts: number
   readonly events: Events
   /** Called when items have returned to the queue. */
   readonly onQueued: () => void
@@ -68,10 +70,11 @@ export class ItemSweeper extends LoopService {
 
   /** Returns whether more is left to do. */
   async #sweep(): Promise<boolean> {
-    const { store, runner, nodeId, leaseMs, clock, onQueued } = this.#parts
+    const { store, runner, nodeId, leaseMs, lostAttempts, clock, onQueued } = this.#parts
     const everyMs = leaseMs / 3
     const { recovered, isMore, checkedLane } = await store.sweep({
       ...{ nodeId: nodeId(), held: () => runner.held, unheldMs: everyMs, checkedLane: this.#checkedLane },
+      lostAttempts,
     })
     this.#checkedLane = checkedLane
     if (recovered > 0) onQueued()

@@ -6,7 +6,7 @@ import { CountChanges, countedReason } from './item-counts.ts'
 import { withinLimits } from './item-limit.ts'
 import { type LaneOutcome, settleLanes } from './settle-lanes.ts'
 import { type StateEnd, endStates } from './leased-states.ts'
-import { insertItems, type NewItem } from './new-item.ts'
+import { forgetPrints, insertItems, type NewItem } from './new-item.ts'
 import { type Kept, storeKept } from './kept-bytes.ts'
 
 /** The claim of an item that ends. */
@@ -72,6 +72,8 @@ export async function endIn(
 ): Promise<ItemsEnded> {
   const lost = await writeEnds(trx, dialect, nodeId, ends)
   const written = lost.size === 0 ? ends : ends.filter(({ held }) => !lost.has(held.id))
+  const cancelled = written.filter(({ end }) => end.to === 'cancelled').map(({ held }) => held.id)
+  if (cancelled.length > 0) await forgetPrints(trx, dialect, cancelled)
   const counts = new CountChanges()
   const added = written.flatMap((ended) => ended.added)
   await storeAdded(trx, dialect, added, counts)

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import { bulkInsert, type Cell, columnsOf, NOW } from '../statements/bulk-insert.ts'
@@ -28,6 +28,15 @@ export interface NewItem {
 /** The text that is unique within a scope. */
 export function printOf(kind: string, key: string): string {
   return hash('sha256', `${kind}\0${key}`, 'base64url')
+}
+
+/**
+ * Lets cancelled items be unique only within their generation. Otherwise their job would take them for done, and never do them. One whose
+ * generation has the same print as well stays as it is.
+ */
+export async function forgetPrints(db: Kysely<Tables>, dialect: Dialect, ids: readonly number[]): Promise<void> {
+  const ignoring = dialect.name === 'mysql' ? sql`IGNORE` : sql`OR IGNORE`
+  await sql`UPDATE ${ignoring} piko_item SET scope = fence WHERE ${dialect.isAmong(ids)} AND scope <> fence`.execute(db)
 }
 
 /** How many of the items of one run and kind were new. */

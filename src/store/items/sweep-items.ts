@@ -6,6 +6,8 @@ import { FENCE_FACTOR } from '../runs/fence.ts'
 import type { Tables } from '../tables.ts'
 import { CountChanges } from './item-counts.ts'
 import { openAt, wakeLanes } from './lane-rows.ts'
+import { forgetPrints } from './new-item.ts'
+import { type Loss, lossOf, LOST_CLASS } from './lost-items.ts'
 
 /** The maximum number of items in one transaction. */
 const STEP = 2_000
@@ -24,6 +26,8 @@ export interface SweepRequest {
   readonly unheldMs: number
   /** The lane up to which the sweep before has checked lanes. Default: it begins anew. */
   readonly checkedLane?: number
+  /** After this many deaths of its nodes, an item is dead. */
+  readonly lostAttempts: number
 }
 
 export interface Swept {
@@ -81,13 +85,18 @@ function isOver({ state, ended_at }: { readonly state: string | null; readonly e
   return state === null || ENDED.has(state) || ended_at !== null
 }
 
-/** Returns items to the queue whose node does not live, or does not know them. Costs no budget. */
-async function recover(database: Database, fence: number, { nodeId, held, unheldMs }: SweepRequest): Promise<number> {
+/**
+ * Returns items to the queue whose node does not live, or does not know them. Costs no budget, but an item that ends one node after another
+ * is dead at last.
+ */
+async function recover(database: Database, fence: number, request: SweepRequest): Promise<number> {
+  const { nodeId, held, unheldMs } = request
   const { db, dialect } = database
   const rows = await db
     .selectFrom('piko_item')
     .leftJoin('piko_node', 'piko_node.id', 'piko_item.node_id')
     .select(['piko_item.id', 'piko_item.claims', 'piko_item.node_id', 'piko_item.lane_id'])
+    .select(['piko_item.kind', 'piko_item.tries'])
     .where('piko_item.fence', '=', fence)
     .where('piko_item.state', '=', 'running')
     .where((eb) =>
@@ -104,30 +113,46 @@ async function recover(database: Database, fence: number, { nodeId, held, unheld
   if (lost.length === 0) return 0
   const count = await database.transaction(async (trx) => {
     let changed = 0
-    for (const [claims, some] of Map.groupBy(lost, (row) => row.claims)) {
-      for (const [owner, group] of Map.groupBy(some, (row) => row.node_id)) {
-        const ids = group.map(({ id }) => id)
+    const counts = new CountChanges()
+    // Those that were lost for the first time share a statement.
+    const alike = Map.groupBy(lost, (row) => JSON.stringify([row.claims, row.node_id, row.kind, row.tries]))
+    for (const group of alike.values()) {
+      const [first] = group
+      if (!first) continue
+      const loss = first.node_id === nodeId ? undefined : lossOf(first.tries, request.lostAttempts)
+      // From the second time on each returns after a delay of its own, so that those that merely ran beside a deadly one are parted from it.
+      for (const some of loss?.isRepeated ? group.map((row) => [row]) : [group]) {
+        const ids = some.map(({ id }) => id)
         const { numUpdatedRows } = await trx
           .updateTable('piko_item')
-          .set({ state: 'queued', node_id: null, due_at: dialect.now() })
+          .set(loss ? changesOf(loss, dialect) : { state: 'queued', node_id: null, due_at: dialect.now() })
           .where(dialect.isAmong(ids))
-          .where('claims', '=', claims)
-          .where('node_id', owner === null ? 'is' : '=', owner)
+          .where('claims', '=', first.claims)
+          .where('node_id', first.node_id === null ? 'is' : '=', first.node_id)
           .where(dialect.checkedState, '=', 'running')
           .executeTakeFirstOrThrow()
         changed += Number(numUpdatedRows)
+        if (loss?.error !== undefined) counts.add(fence, first.kind, 'dead', Number(numUpdatedRows))
         await trx
           .updateTable('piko_item_state')
           .set({ item_id: null, claims: null })
           .where('item_id', 'in', ids)
-          .where('claims', '=', claims)
+          .where('claims', '=', first.claims)
           .execute()
       }
     }
+    await counts.store(trx, dialect, nodeId)
     return changed
   })
   await wakeLanes(db, dialect, [...new Set(lost.map((row) => row.lane_id))])
   return count
+}
+
+function changesOf({ tries, delayMs, error }: Loss, dialect: Dialect) {
+  const changes = { tries, node_id: null, due_at: dialect.nowPlus(delayMs()) }
+  return error === undefined
+    ? { ...changes, state: 'queued' as const }
+    : { ...changes, state: 'dead' as const, reason: LOST_CLASS, error, finished_at: dialect.now() }
 }
 
 /**
@@ -150,11 +175,13 @@ async function endSome(database: Database, fence: number, nodeId: string): Promi
       .modifyEnd(dialect.forUpdateSkipLocked)
       .execute()
     if (rows.length > 0) {
+      const ids = rows.map(({ id }) => id)
       await trx
         .updateTable('piko_item')
         .set({ state: 'cancelled', finished_at: dialect.now() })
-        .where(dialect.isAmong(rows.map(({ id }) => id)))
+        .where(dialect.isAmong(ids))
         .execute()
+      await forgetPrints(trx, dialect, ids)
       const counts = new CountChanges()
       for (const { kind } of rows) counts.add(fence, kind, 'cancelled')
       await counts.store(trx, dialect, nodeId)

@@ -79,7 +79,10 @@ function giveBackAll(
     const cancelled = rows.filter((row) => row.cancel_requested_at !== null)
     const wanted = rows.filter((row) => row.cancel_requested_at === null)
     const deaths = await deathsOf(trx, lostAttempts === Infinity ? [] : wanted.map((row) => row.id), nodeId)
-    const isDeadly = (row: { readonly id: number }): boolean => (deaths.get(row.id) ?? 0) + 1 >= lostAttempts
+    const suspected = wanted.filter((row) => (deaths.get(row.id) ?? 0) + 1 >= lostAttempts)
+    const waiting = await waitingAmong(trx, suspected)
+    const deadly = new Set(suspected.filter((row) => !waiting.has(row.id)))
+    const isDeadly = (row: (typeof wanted)[number]): boolean => deadly.has(row)
     const queued = wanted.filter((row) => !isDeadly(row))
     await endRuns(trx, dialect, wanted.filter(isDeadly), { state: 'failed', error: crashedError(lostAttempts) })
     if (queued.length > 0) {
@@ -104,6 +107,26 @@ function giveBackAll(
     await recordAttempts(trx, dialect, lost)
     return rows.length
   })
+}
+
+/** Those of these runs that only wait for their items: their handlers do not run, so they do not end their nodes. */
+async function waitingAmong(
+  trx: Transaction<Tables>,
+  runs: readonly { readonly id: number }[],
+): Promise<ReadonlySet<number>> {
+  if (runs.length === 0) return new Set()
+  const rows = await trx
+    .selectFrom('piko_item_run')
+    .select('run_id')
+    .where(
+      'run_id',
+      'in',
+      runs.map(({ id }) => id),
+    )
+    .where('seeded_at', 'is not', null)
+    .where('ended_at', 'is', null)
+    .execute()
+  return new Set(rows.map(({ run_id }) => run_id))
 }
 
 /**

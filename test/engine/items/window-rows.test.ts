@@ -54,7 +54,7 @@ describeEachStore((fixture) => {
     expect(await amounts()).toEqual([1, 1, 1, 1, 1])
 
     amount = 2
-    const id = await app.enqueue('daily', { window: WINDOW })
+    const { id } = await app.run('daily', { window: WINDOW })
     await eventually(async () => expect(await app.items.status(id)).toMatchObject({ total: 5, isSeeded: true }))
     expect(await amounts()).toEqual([1, 1, 1, 1, 1])
     again.open()

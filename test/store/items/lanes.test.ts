@@ -59,7 +59,7 @@ describeEachStore((fixture) => {
       .values({ fence: FENCE, run_id: runId, job_id: 'job', created_at: database.dialect.now() })
       .execute()
   }
-  const sweep = () => items.sweep({ nodeId: 'here', held: () => new Set(), unheldMs: 60_000 })
+  const sweep = () => items.sweep({ nodeId: 'here', held: () => new Set(), unheldMs: 60_000, lostAttempts: 10 })
 
   it('claims nothing of a lane that another node has locked', async ({ skip }) => {
     if (database.dialect.name === 'sqlite') skip()

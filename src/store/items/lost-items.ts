@@ -1,0 +1,35 @@
+import { isWhole } from '../../errors-read.ts'
+import { fromJson } from '../../json/json.ts'
+import { crashedError } from '../../run/attempt.ts'
+
+/** The class under which the deaths of an item's nodes are counted. They use no tries of other classes. */
+export const LOST_CLASS = 'lost'
+
+const MAX_DELAY_MS = 60_000
+
+/** What follows from the death of an item's node. */
+export interface Loss {
+  /** With this death, as JSON. */
+  readonly tries: string
+  /** Whether its nodes have died before. */
+  readonly isRepeated: boolean
+  /** Drawn anew at each call. */
+  readonly delayMs: () => number
+  /** Undefined: it is queued again. */
+  readonly error: string | undefined
+}
+
+/** @param limit after this many deaths the item is dead */
+export function lossOf(tries: string | null, limit: number): Loss {
+  const given = fromJson(tries)
+  const known = typeof given === 'object' && given !== null ? (given as Readonly<Record<string, unknown>>) : {}
+  const before = known[LOST_CLASS]
+  const deaths = (isWhole(before) ? before : 0) + 1
+  return {
+    tries: JSON.stringify({ ...known, [LOST_CLASS]: deaths }),
+    isRepeated: deaths > 1,
+    delayMs: () =>
+      deaths > 1 ? Math.round(Math.random() * Math.min(MAX_DELAY_MS, 1_000 * 2 ** Math.min(deaths, 10))) : 0,
+    error: deaths < limit ? undefined : JSON.stringify(crashedError(deaths)),
+  }
+}
