@@ -5,6 +5,7 @@ import type { SqlExecutor } from '../../sql/sql.ts'
 import type { CommitRules } from '../../store/runs/commit-run.ts'
 import { ItemLost, type ItemStore } from '../../store/items/item-store.ts'
 import type { EndedItem } from '../../store/items/end-items.ts'
+import type { NewItem } from '../../store/items/new-item.ts'
 import { withLanes } from './adding.ts'
 import type { ItemAttempt } from './item-attempt.ts'
 import type { LaneIds } from './lane-ids.ts'
@@ -40,13 +41,16 @@ export class ItemCommits {
     const attempt = this.#attempts.get(claim)
     if (!attempt) throw lost(claim)
     let value: T | undefined
+    // Before the transaction: inside it, a query of its own would wait for the connection that the transaction holds.
+    const lanes = await this.#parts.lanes.of(attempt.added.items.map(({ lane }) => lane))
     const { laneIds } = await this.#fenced(attempt, () =>
       this.#parts.store.commit(
         nodeId,
-        async (trx) => {
+        async (trx, ensure) => {
           value = await fn(trx)
           rules.isWanted()
-          return this.#ended(attempt)
+          const added = await withLanes(attempt.added.items, (all) => this.#parts.lanes.within(all, lanes, ensure))
+          return this.#ended(attempt, added)
         },
         rules.signal,
       ),
@@ -86,15 +90,14 @@ export class ItemCommits {
     }
   }
 
-  async #ended(attempt: ItemAttempt): Promise<EndedItem> {
-    const { items, left } = attempt.added
+  #ended(attempt: ItemAttempt, added: readonly NewItem[]): EndedItem {
     const { lane } = attempt.item
     const hasToForget = isTroubled(lane.breaker) || lane.factor < 1
     return {
       held: attempt.held,
       end: { to: 'done' },
-      added: await withLanes(items, (lanes) => this.#parts.lanes.of(lanes)),
-      left,
+      added,
+      left: attempt.added.left,
       ms: this.#parts.monotonic() - attempt.startedAt,
       bytes: attempt.bytes,
       lane: hasToForget ? { laneId: lane.id, outcome: 'success', waitMs: undefined } : undefined,

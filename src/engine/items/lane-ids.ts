@@ -1,10 +1,11 @@
 import { LRUCache } from 'lru-cache'
 import type { ItemStore } from '../../store/items/item-store.ts'
-import { laneKey, type LaneRef, MAX_LANES } from '../../store/items/lane-rows.ts'
+import { type EnsureLanes, laneKey, type LaneRef, MAX_LANES } from '../../store/items/lane-rows.ts'
 import { chunksOf } from '../../store/statements/chunks.ts'
 
 /** Lanes whose ids a node remembers. */
 const MAX_KNOWN = 50_000
+const NONE: ReadonlyMap<string, number> = new Map()
 
 /** The ids of lanes, remembered per process. Creates lanes that are missing. */
 export class LaneIds {
@@ -17,20 +18,32 @@ export class LaneIds {
 
   /** The id of each lane, by `laneKey`. */
   async of(lanes: readonly LaneRef[]): Promise<ReadonlyMap<string, number>> {
+    const ids = await this.within(lanes, NONE, (some) => this.#store.ensureLanes(some))
+    for (const [key, id] of ids) this.#known.set(key, id)
+    return ids
+  }
+
+  /**
+   * The same inside a transaction. What it creates is not remembered, since the transaction may be rolled back.
+   *
+   * @param before ids that were read before the transaction
+   * @param ensure reads lanes, and creates those that are missing, in the transaction
+   */
+  async within(
+    lanes: readonly LaneRef[],
+    before: ReadonlyMap<string, number>,
+    ensure: EnsureLanes,
+  ): Promise<ReadonlyMap<string, number>> {
     const ids = new Map<string, number>()
     const missing = new Map<string, LaneRef>()
     for (const lane of lanes) {
       const key = laneKey(lane.scope, lane.name)
-      const id = this.#known.get(key)
+      const id = before.get(key) ?? this.#known.get(key)
       if (id === undefined) missing.set(key, lane)
       else ids.set(key, id)
     }
-    for (const some of chunksOf([...missing.values()], MAX_LANES)) {
-      for (const [key, id] of await this.#store.ensureLanes(some)) {
-        this.#known.set(key, id)
-        ids.set(key, id)
-      }
-    }
+    for (const some of chunksOf([...missing.values()], MAX_LANES))
+      for (const [key, id] of await ensure(some)) ids.set(key, id)
     return ids
   }
 }

@@ -21,7 +21,7 @@ import { addScores, itemScores, type ScoreChange, type StoredScore } from './ite
 import { laneNote, saveLaneNote, type StoredNote } from './lane-notes.ts'
 import { createdState, leaseState, type StateRequest } from './leased-states.ts'
 import { storedBytes } from './kept-bytes.ts'
-import { ensureLanes, type LaneRef, wakeLanes } from './lane-rows.ts'
+import { ensureLanes, type EnsureLanes, type LaneRef, wakeLanes } from './lane-rows.ts'
 import {
   type ItemFilter,
   type LaneFilter,
@@ -57,14 +57,20 @@ export class ItemStore {
   /**
    * Ends an item in a transaction with a user's writes.
    *
-   * @param fn writes, and returns how the item ends
+   * @param fn writes, and returns how the item ends; `ensure` reads and creates lanes in the transaction
    * @returns whether this node still held the item; otherwise nothing was written
    */
-  async commit(nodeId: string, fn: (trx: SqlExecutor) => Promise<EndedItem>, giveUp: AbortSignal): Promise<ItemsEnded> {
+  async commit(
+    nodeId: string,
+    fn: (trx: SqlExecutor, ensure: EnsureLanes) => Promise<EndedItem>,
+    giveUp: AbortSignal,
+  ): Promise<ItemsEnded> {
     const { dialect, transactionMs } = this.#database
     return this.#database.transaction((trx) =>
       this.#database.enter(async () => {
-        const ended = await withExecutor(trx, dialect, { ms: transactionMs, giveUp }, fn)
+        const ended = await withExecutor(trx, dialect, { ms: transactionMs, giveUp }, (executor) =>
+          fn(executor, (lanes) => ensureLanes(trx, dialect, lanes)),
+        )
         const result = await endIn(trx, dialect, nodeId, [ended])
         if (result.lost.size > 0) throw new ItemLost()
         return result

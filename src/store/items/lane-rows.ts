@@ -102,6 +102,9 @@ export async function ensureLanes(
   return new Map(rows.map(({ id, scope, name }) => [laneKey(scope, keyOf(name)), id]))
 }
 
+/** `ensureLanes` on a certain connection. */
+export type EnsureLanes = (lanes: readonly LaneRef[]) => Promise<ReadonlyMap<string, number>>
+
 export function laneKey(scope: string, name: string): string {
   return `${scope}\0${name}`
 }
