@@ -78,7 +78,8 @@ const UNREAD_MS = 1_000
 export class ItemRunner extends Service {
   readonly runs: ItemRuns
   readonly #parts: ItemRunnerParts
-  readonly #held = new Map<number, Held>()
+  /** Not by id: an item may be claimed again while its earlier attempt, which has lost it, is still ending. */
+  readonly #held = new Set<Held>()
   readonly #deadlines: Deadlines
   /** Lanes with something to forget, so that successes of their items are stored. */
   readonly #troubled = new Set<number>()
@@ -102,13 +103,13 @@ export class ItemRunner extends Service {
   /** Items whose functions have ended and whose outcomes are being stored: as many as half of the slots do not count. */
   get #ending(): number {
     let count = 0
-    for (const held of this.#held.values()) if (held.isOver) count += 1
+    for (const held of this.#held) if (held.isOver) count += 1
     return Math.min(count, this.#parts.concurrency)
   }
 
   /** The ids of the items that this node holds. */
   get held(): ReadonlySet<number> {
-    return new Set(this.#held.keys())
+    return new Set([...this.#held].map(({ item }) => item.id))
   }
 
   get active(): number {
@@ -117,7 +118,7 @@ export class ItemRunner extends Service {
 
   /** The generations of these items. */
   get fences(): ReadonlySet<number> {
-    return new Set([...this.#held.values()].map(({ item }) => item.fence))
+    return new Set([...this.#held].map(({ item }) => item.fence))
   }
 
   take(items: readonly ItemClaim[], nodeId: string, reading: ClockReading): void {
@@ -128,7 +129,7 @@ export class ItemRunner extends Service {
         ...{ item, nodeId, reading, attempt: undefined, live: undefined, hasSlot: false, isOver: false },
         ...{ cancelTimeout: undefined, cancelGrace: undefined },
       }
-      this.#held.set(item.id, held)
+      this.#held.add(held)
       if (isTroubled(item.lane.breaker) || item.lane.factor < 1) this.#troubled.add(item.lane.id)
       else this.#troubled.delete(item.lane.id)
       void this.#inTime(held, loaded)
@@ -137,12 +138,12 @@ export class ItemRunner extends Service {
 
   /** Ends all items early: nothing of them is written, since they belong to another node. */
   abortAll(reason: Error): void {
-    for (const held of this.#held.values()) this.#abort(held, reason)
+    for (const held of this.#held) this.#abort(held, reason)
   }
 
   /** Ends the items of runs that have ended or are being cancelled. */
   stopEnded(): void {
-    for (const held of this.#held.values()) {
+    for (const held of this.#held) {
       const { fence } = held.item
       if (this.runs.isStopped(fence)) this.#abort(held, runCancelled(this.runs.get(fence)?.run.id))
     }
@@ -316,7 +317,7 @@ export class ItemRunner extends Service {
     held.isOver = true
     this.#free(held)
     const { item } = held
-    this.#held.delete(item.id)
+    this.#held.delete(held)
     if (held.attempt) this.#parts.commits.forget(held.attempt)
     if (how !== 'lost') this.#tell(held, how, end)
     const isDead = how === 'dead' || (how === 'stored' && end?.to === 'dead')
@@ -377,9 +378,9 @@ async function within(clock: Clock, ms: number, work: Promise<void>): Promise<bo
 /** The tries by class. A person may have edited the text. */
 function triesOf(text: string | null): Readonly<Record<string, number>> {
   const given = fromJson(text)
-  const tries: Record<string, number> = {}
-  if (typeof given !== 'object' || given === null) return tries
-  for (const [name, count] of Object.entries(given) as [string, unknown][])
-    if (isWhole(count) && count > 0) tries[name] = count
-  return tries
+  if (typeof given !== 'object' || given === null) return {}
+  // Not by assignment, which would lose a class named `__proto__`.
+  return Object.fromEntries(
+    Object.entries(given).filter((entry): entry is [string, number] => isWhole(entry[1]) && entry[1] > 0),
+  )
 }
