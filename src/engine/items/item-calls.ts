@@ -89,7 +89,7 @@ export class ItemCalls implements ItemActions {
     const known = attempt.states.find((state) => state.pool === pool && (name === undefined || state.name === name))
     if (known) throw usage(`state("${pool}") was called twice in one item, which holds state "${known.name}" already`)
     const request: StateRequest = {
-      ...{ jobId: attempt.job.id, pool, itemId: attempt.item.id, claims: attempt.item.claims },
+      ...{ nodeId: attempt.nodeId, jobId: attempt.job.id, pool, itemId: attempt.item.id, claims: attempt.item.claims },
       ...{ size, name, newName: randomUUID() },
     }
     const row = await this.#lease(request, durationMs(wait, 'wait'), signalOf(attempt))
@@ -105,6 +105,7 @@ export class ItemCalls implements ItemActions {
     let asked = request
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(MAX_PAUSE_MS, pauseMs * 2)) {
       const row = await store.leaseState(asked)
+      if (row === 'lost') throw lost(request)
       // A retired state has no successor by name: any other one serves.
       if (row === 'retired') asked = { ...asked, name: undefined }
       else if (row) return row
@@ -175,6 +176,12 @@ function leased(
 function signalOf({ live, item }: ItemAttempt): AbortSignal {
   if (live) return live.signal
   throw usage(`item ${item.id} has not begun`)
+}
+
+function lost({ jobId, itemId }: StateRequest): PikoError {
+  return new PikoError('LEASE_LOST', `item ${itemId} of job "${jobId}" has ended, or belongs to another node by now`, {
+    details: { jobId, itemId },
+  })
 }
 
 function busy({ jobId, pool, itemId }: StateRequest, waitMs: number): PikoError {

@@ -20,6 +20,15 @@ export interface StateEnd {
 export async function endStates(trx: Transaction<Tables>, dialect: Dialect, ends: readonly StateEnd[]): Promise<void> {
   const ordered = ends.toSorted((one, other) => (textOf(one) < textOf(other) ? -1 : 1))
   for (const { jobId, pool, name, itemId, claims, value, errors, isRetired } of ordered) {
+    const own = { job_id: jobId, pool, name, item_id: itemId, claims }
+    // Deleted, since each lease reads all rows of the pool.
+    if (isRetired) {
+      await trx
+        .deleteFrom('piko_item_state')
+        .where((eb) => eb.and(own))
+        .execute()
+      continue
+    }
     await trx
       .updateTable('piko_item_state')
       .set({
@@ -27,13 +36,8 @@ export async function endStates(trx: Transaction<Tables>, dialect: Dialect, ends
         uses: sql`uses + 1`,
         errors: sql`errors + ${sql.lit(errors)}`,
         ...(value !== undefined && { state: value }),
-        ...(isRetired && { retired_at: dialect.now() }),
       })
-      .where('job_id', '=', jobId)
-      .where('pool', '=', pool)
-      .where('name', '=', name)
-      .where('item_id', '=', itemId)
-      .where('claims', '=', claims)
+      .where((eb) => eb.and(own))
       .execute()
   }
 }
@@ -44,6 +48,7 @@ function textOf({ jobId, pool, name }: StateEnd): string {
 
 /** What an item asks for. */
 export interface StateRequest {
+  readonly nodeId: string
   readonly jobId: string
   readonly pool: string
   readonly itemId: number
@@ -66,16 +71,23 @@ export interface LeasedRow {
 /**
  * Leases the state that has rested longest, or adds one while the pool is not full.
  *
- * @returns undefined if all are held; `retired` if the one asked for is retired or unknown
+ * A holder that no longer runs has left its state behind: the answer of its lease came too late for its end. Its state is free.
+ *
+ * @returns undefined if all are held; `retired` if the one asked for is retired or unknown; `lost` if the node no longer holds the item
  */
-export function leaseState(database: Database, request: StateRequest): Promise<LeasedRow | undefined | 'retired'> {
+export function leaseState(
+  database: Database,
+  request: StateRequest,
+): Promise<LeasedRow | undefined | 'retired' | 'lost'> {
   const { dialect } = database
   const { jobId, pool, name, size, newName, itemId, claims } = request
   return database.transaction(async (trx) => {
+    // Locked, so that the item does not end before the lease is stored.
+    if (!(await holdsItem(trx, dialect, request))) return 'lost'
     await lockPool(trx, dialect, jobId, pool)
     const live = trx
       .selectFrom('piko_item_state')
-      .select(['name', 'state', 'uses', 'errors', 'item_id'])
+      .select(['name', 'state', 'uses', 'errors', 'item_id', 'claims'])
       .where('job_id', '=', jobId)
       .where('pool', '=', pool)
       .where('retired_at', 'is', null)
@@ -83,7 +95,10 @@ export function leaseState(database: Database, request: StateRequest): Promise<L
       .orderBy('name')
     const rows = await live.modifyEnd(dialect.forUpdate).execute()
     if (name !== undefined && !rows.some((row) => row.name === name)) return 'retired'
-    const free = rows.find((row) => row.item_id === null && (name === undefined || row.name === name))
+    const wanted = rows.filter((row) => name === undefined || row.name === name)
+    const isFull = name !== undefined || rows.length >= size
+    const free =
+      wanted.find((row) => row.item_id === null) ?? (isFull ? await abandonedOf(trx, dialect, wanted) : undefined)
     if (free) {
       await trx
         .updateTable('piko_item_state')
@@ -94,13 +109,48 @@ export function leaseState(database: Database, request: StateRequest): Promise<L
         .execute()
       return { name: free.name, value: free.state, uses: free.uses, errors: free.errors }
     }
-    if (name !== undefined || rows.length >= size) return undefined
+    if (isFull) return undefined
     await trx
       .insertInto('piko_item_state')
       .values({ job_id: jobId, pool, name: newName, state: null, item_id: itemId, claims, used_at: dialect.now() })
       .execute()
     return { name: newName, value: null, uses: 0, errors: 0 }
   })
+}
+
+async function holdsItem(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  { nodeId, itemId, claims }: StateRequest,
+): Promise<boolean> {
+  const row = await trx
+    .selectFrom('piko_item')
+    .select('id')
+    .where('id', '=', itemId)
+    .where('node_id', '=', nodeId)
+    .where('claims', '=', claims)
+    .where(dialect.checkedState, '=', 'running')
+    .modifyEnd(dialect.forUpdate)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** The first held state whose holder does not run any more. */
+async function abandonedOf<Row extends { readonly item_id: number | null; readonly claims: number | null }>(
+  trx: Transaction<Tables>,
+  dialect: Dialect,
+  rows: readonly Row[],
+): Promise<Row | undefined> {
+  const ids = rows.flatMap(({ item_id }) => item_id ?? [])
+  if (ids.length === 0) return undefined
+  const holders = await trx
+    .selectFrom('piko_item')
+    .select(['id', 'claims'])
+    .where(dialect.isAmong(ids))
+    .where(dialect.checkedState, '=', 'running')
+    .execute()
+  const claims = new Map(holders.map((holder) => [holder.id, holder.claims]))
+  return rows.find((row) => row.item_id !== null && claims.get(row.item_id) !== row.claims)
 }
 
 /** Locks a row that stands for the pool, so that two nodes do not add a state at the same moment. */
