@@ -1,4 +1,5 @@
 import { PikoError } from '../../errors.ts'
+import { loopTurn } from '../../loop-turn.ts'
 import type { KindPolicy } from '../../job/items/item-policy.ts'
 import type { JobDefinition } from '../../job/spec.ts'
 import type { Claim } from '../../run/run.ts'
@@ -11,6 +12,8 @@ import { ItemReader, type PendingItem } from './adding.ts'
 /** The most items, and bytes of data, that one item may add. */
 const MAX_ADDED = 100_000
 const MAX_ADDED_BYTES = 64_000_000
+/** Items read before a look at the clock. */
+const SLICE = 64
 
 /** Thrown by `ctx.skip` and `ctx.retryLater` to leave the item's function. */
 export class ItemLeave extends Error {
@@ -107,7 +110,13 @@ export class ItemAttempt {
     }
     if (Symbol.asyncIterator in (values as object))
       for await (const value of values as AsyncIterable<unknown>) take(value)
-    else for (const value of values as Iterable<unknown>) take(value)
+    else {
+      for (const value of values as Iterable<unknown>) {
+        take(value)
+        // A long list must not hold the event loop.
+        if (index % SLICE === 0 && loopTurn.isDue(false)) await loopTurn.next()
+      }
+    }
     for (const [reason, amount] of reader.left) this.#left.set(reason, (this.#left.get(reason) ?? 0) + amount)
     return index
   }

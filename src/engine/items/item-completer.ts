@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { headline } from '../../errors-read.ts'
+import { batchesOf } from '../../sql/statement-size.ts'
 import { isFaultOfItem } from '../../sql/database-faults.ts'
 import type { EndedItem, ItemsEnded } from '../../store/items/end-items.ts'
 import type { ItemStore } from '../../store/items/item-store.ts'
@@ -19,6 +20,10 @@ export interface ItemFinish extends Omit<EndedItem, 'added'> {
 export type ItemStored = 'stored' | 'lost' | 'dead'
 
 const MAX_ENDS = 100
+/** What the items of one transaction may add, in bytes, so that it is short. One item may add more. */
+const MAX_ADDED_BYTES = 8_000_000
+/** An added item without its data. */
+const ITEM_BYTES = 500
 const RETRY_MS = 200
 
 export interface ItemCompleterParts {
@@ -56,19 +61,24 @@ export class ItemCompleter {
   async #write(ends: readonly ItemFinish[]): Promise<ItemStored[]> {
     const others = new Map<ItemFinish, ItemStored>()
     for (const [nodeId, some] of Map.groupBy(ends, (end) => end.nodeId)) {
-      await halved(
-        some,
-        (part) => this.#persist(nodeId, part, others),
-        (end, refusal) => this.#persistDead(nodeId, end, refusal, others),
-        isFaultOfItem,
-      )
+      for (const batch of batchesOf(some, addedBytes, { maxRows: MAX_ENDS, maxBytes: MAX_ADDED_BYTES })) {
+        await halved(
+          batch,
+          (part) => this.#persist(nodeId, part, others),
+          (end, refusal) => this.#persistDead(nodeId, end, refusal, others),
+          isFaultOfItem,
+        )
+      }
     }
     return ends.map((end) => others.get(end) ?? 'stored')
   }
 
   async #persist(nodeId: string, ends: readonly ItemFinish[], others: Map<ItemFinish, ItemStored>): Promise<void> {
-    const { lost, laneIds } = await this.#retried(() => this.#store(nodeId, ends))
-    for (const end of ends) if (lost.has(end.held.id)) others.set(end, 'lost')
+    const { lost, earlier, laneIds } = await this.#retried(() => this.#store(nodeId, ends))
+    for (const end of ends) {
+      const { id } = end.held
+      if (lost.has(id) && !earlier.has(id)) others.set(end, 'lost')
+    }
     this.#parts.onLanes(laneIds)
   }
 
@@ -93,12 +103,14 @@ export class ItemCompleter {
     })
     const reduced: ItemFinish = {
       ...end,
-      ...{ added: [], left: new Map(), kept: undefined, states: [], lane: undefined },
+      ...{ added: [], left: new Map(), kept: undefined, lane: undefined },
+      // Freed as they were: a new value may be what the database refuses.
+      states: end.states.map((state) => ({ ...state, value: undefined })),
       end: { to: 'dead', reason: 'error', error, tries: '{}' },
     }
     others.set(end, 'dead')
-    const { lost } = await this.#retried(() => this.#store(nodeId, [reduced]))
-    if (lost.size > 0) others.set(end, 'lost')
+    const { lost, earlier } = await this.#retried(() => this.#store(nodeId, [reduced]))
+    if (lost.size > earlier.size) others.set(end, 'lost')
   }
 
   async #retried<T>(write: () => Promise<T>): Promise<T> {
@@ -114,4 +126,8 @@ export class ItemCompleter {
       }
     }
   }
+}
+
+function addedBytes({ added }: ItemFinish): number {
+  return added.reduce((sum, { data }) => sum + ITEM_BYTES + (data?.length ?? 0), 0)
 }

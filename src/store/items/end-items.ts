@@ -48,6 +48,8 @@ export interface EndedItem {
 export interface ItemsEnded {
   /** The items that this node no longer held. Nothing of them was written. */
   readonly lost: ReadonlySet<number>
+  /** Those of them that this claim had ended in the same way before: an earlier transaction was committed, but its answer was lost. */
+  readonly earlier: ReadonlySet<number>
   /** Lanes with new or requeued items. */
   readonly laneIds: ReadonlySet<number>
 }
@@ -60,17 +62,29 @@ export interface ItemsEnded {
  */
 export async function endItems(database: Database, nodeId: string, ends: readonly EndedItem[]): Promise<ItemsEnded> {
   const ordered = ends.toSorted((one, other) => one.held.id - other.held.id)
-  return database.transaction((trx) => endIn(trx, database.dialect, nodeId, ordered))
+  const end = (isSingly: boolean) =>
+    database.transaction((trx) => endIn(trx, database.dialect, nodeId, ordered, isSingly))
+  try {
+    return await end(false)
+  } catch (error) {
+    if (error instanceof PartlyHeld) return end(true)
+    throw error
+  }
 }
 
-/** The same within a transaction. @param ends ordered by id */
+/** Some of a group were not held any more. Rolls the transaction back: only item by item it is known which. */
+class PartlyHeld extends Error {}
+
+/** The same within a transaction. @param ends ordered by id @param isSingly whether each item is updated by a statement of its own */
 export async function endIn(
   trx: Transaction<Tables>,
   dialect: Dialect,
   nodeId: string,
   ends: readonly EndedItem[],
+  isSingly: boolean,
 ): Promise<ItemsEnded> {
-  const lost = await writeEnds(trx, dialect, nodeId, ends)
+  const lost = await writeEnds(trx, dialect, nodeId, ends, isSingly)
+  const earlier = lost.size === 0 ? lost : await endedEarlier(trx, dialect, nodeId, ends, lost)
   const written = lost.size === 0 ? ends : ends.filter(({ held }) => !lost.has(held.id))
   const cancelled = written.filter(({ end }) => end.to === 'cancelled').map(({ held }) => held.id)
   if (cancelled.length > 0) await forgetPrints(trx, dialect, cancelled)
@@ -84,7 +98,8 @@ export async function endIn(
   const outcomes = written.flatMap(({ lane }) => lane ?? [])
   if (outcomes.length > 0) await settleLanes(trx, dialect, outcomes)
   await counts.store(trx, dialect, nodeId)
-  return { lost, laneIds: new Set(added.map(({ laneId }) => laneId)) }
+  const visible = ends.filter(({ held: { id } }) => !lost.has(id) || earlier.has(id)).flatMap((ended) => ended.added)
+  return { lost, earlier, laneIds: new Set(visible.map(({ laneId }) => laneId)) }
 }
 
 /** Stores added items and counts them. */
@@ -113,16 +128,18 @@ async function writeEnds(
   dialect: Dialect,
   nodeId: string,
   ends: readonly EndedItem[],
+  isSingly: boolean,
 ): Promise<ReadonlySet<number>> {
   const lost = new Set<number>()
   const done = ends.filter(({ end }) => end.to === 'done')
-  for (const some of Map.groupBy(done, ({ held }) => held.claims).values()) {
+  const groups = isSingly ? done.map((ended) => [ended]) : Map.groupBy(done, ({ held }) => held.claims).values()
+  for (const some of groups) {
     const { numUpdatedRows } = await holding(trx, dialect, nodeId, some)
       .set({ state: 'done', finished_at: dialect.now(), error: null, reason: null })
       .executeTakeFirstOrThrow()
     if (Number(numUpdatedRows) === some.length) continue
-    const ids = await changedAmong(trx, dialect, nodeId, some)
-    for (const { held } of some) if (!ids.has(held.id)) lost.add(held.id)
+    if (numUpdatedRows > 0n) throw new PartlyHeld()
+    for (const { held } of some) lost.add(held.id)
   }
   for (const ended of ends) {
     if (ended.end.to === 'done') continue
@@ -134,23 +151,26 @@ async function writeEnds(
   return lost
 }
 
-/** The items that the update has just set to done. */
-async function changedAmong(
+/** Which of the lost ones ended as they should, by the same claim. */
+async function endedEarlier(
   trx: Transaction<Tables>,
   dialect: Dialect,
   nodeId: string,
   ends: readonly EndedItem[],
+  lost: ReadonlySet<number>,
 ): Promise<ReadonlySet<number>> {
-  const [first] = ends
   const rows = await trx
     .selectFrom('piko_item')
-    .select('id')
-    .where(dialect.isAmong(ends.map(({ held }) => held.id)))
+    .select(['id', 'claims', 'state'])
+    .where(dialect.isAmong([...lost]))
     .where('node_id', '=', nodeId)
-    .where('claims', '=', first?.held.claims ?? -1)
-    .where(dialect.checkedState, '=', 'done')
     .execute()
-  return new Set(rows.map(({ id }) => id))
+  const known = new Map(rows.map((row) => [row.id, row]))
+  const same = ends.filter(({ held: { id, claims }, end }) => {
+    const row = known.get(id)
+    return row?.claims === claims && row.state === end.to
+  })
+  return new Set(same.map(({ held }) => held.id))
 }
 
 function holding(trx: Kysely<Tables>, dialect: Dialect, nodeId: string, ends: readonly EndedItem[]) {

@@ -71,7 +71,7 @@ export class ItemStore {
         const ended = await withExecutor(trx, dialect, { ms: transactionMs, giveUp }, (executor) =>
           fn(executor, (lanes) => ensureLanes(trx, dialect, lanes)),
         )
-        const result = await endIn(trx, dialect, nodeId, [ended])
+        const result = await endIn(trx, dialect, nodeId, [ended], true)
         if (result.lost.size > 0) throw new ItemLost()
         return result
       }),
