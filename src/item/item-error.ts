@@ -1,11 +1,12 @@
 import { chainOf, isObject, propertyOf } from '../errors-read.ts'
+import { ERROR_CLASS, MAX_CLASS } from './budget.ts'
 import { cappedDurationMs, type Duration, MAX_STORED_MS } from '../time/duration.ts'
 
 /** A symbol is used instead of `instanceof`, because a job's module may load another copy of this package. */
 const ITEM_FAULT = Symbol.for('piko.itemFault')
 
 export interface ItemErrorOptions extends ErrorOptions {
-  /** The class of the error, which chooses the budget: a name in `retry` of the kind, such as `'network'`. */
+  /** The class of the error, which chooses the budget: a name in `retry` of the kind, such as `'network'`. At most 64 characters are used. */
   readonly class: string
   /** How long to wait before the next try. Default: the back-off of the class. */
   readonly retryAfter?: Duration | Date | undefined
@@ -56,7 +57,7 @@ export function itemFaultOf(error: unknown): ItemFault | undefined {
     const after = propertyOf(fault, 'retryAfterMs')
     const breaker = propertyOf(fault, 'breaker')
     return {
-      class: typeof name === 'string' ? name : 'error',
+      class: typeof name === 'string' ? name.slice(0, MAX_CLASS) : ERROR_CLASS,
       retryAfterMs: typeof after === 'number' && after >= 0 ? Math.min(after, MAX_STORED_MS) : undefined,
       laneWaits: propertyOf(fault, 'laneWaits') === true,
       breaker: typeof breaker === 'boolean' ? breaker : undefined,

@@ -3,6 +3,9 @@ import { forbidsRetry, retryTimingOf } from '../run/retry-errors.ts'
 import { budgetOf, ERROR_CLASS, type ItemBudget, itemDelayMs, SINK_CLASS, TIMEOUT_CLASS } from './budget.ts'
 import { itemFaultOf } from './item-error.ts'
 
+/** The most classes of errors whose tries are counted for one item. The errors of further ones count as `error`. */
+const MAX_CLASSES = 50
+
 /** What follows from a failed try of an item. */
 export interface ItemFailure {
   /** The class of the error, whose budget it uses. */
@@ -32,7 +35,10 @@ export function settleFailure(
   now: number,
 ): ItemFailure {
   const fault = itemFaultOf(error)
-  const name = fault?.class ?? classOf(error)
+  const given = fault?.class ?? classOf(error)
+  // An error that puts changing texts into its class would never use up a budget.
+  const isOneTooMany = !Object.hasOwn(tries, given) && Object.keys(tries).length >= MAX_CLASSES
+  const name = isOneTooMany ? ERROR_CLASS : given
   const budget = budgetOf(budgets, name)
   const used = Object.hasOwn(tries, name) ? (tries[name] ?? 0) : 0
   const isPermanent = fault === undefined && forbidsRetry(error)

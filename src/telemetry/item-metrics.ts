@@ -1,17 +1,24 @@
 import { Counter, Histogram, type Registry } from 'prom-client'
 import type { Events } from '../events.ts'
 
+/** The most classes of errors with a label of their own: a class is any text. */
+const MAX_CLASSES = 100
 const BUCKETS_S = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60]
 
 /** Counts the ends of items. The metrics exist from the first end on. Returns functions that stop it. */
 export function countItems(events: Events, registry: Registry): (() => void)[] {
   let metrics: ReturnType<typeof metricsOn> | undefined
+  const classes = new Set<string>()
+  const labelOf = (name: string): string => {
+    if (classes.size < MAX_CLASSES) classes.add(name)
+    return classes.has(name) ? name : 'other'
+  }
   return [
     events.on('item.ended', ({ jobId, kind, state, class: name, durationMs }) => {
       metrics ??= metricsOn(registry)
       metrics.ends.inc({ job_id: jobId, kind, state })
       metrics.seconds.observe({ job_id: jobId, kind }, durationMs / 1_000)
-      if (name !== undefined) metrics.errors.inc({ job_id: jobId, class: name })
+      if (name !== undefined) metrics.errors.inc({ job_id: jobId, class: labelOf(name) })
     }),
   ]
 }

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../clock.ts'
 import type { Score } from '../../job/items/item-context.ts'
 import type { ScoreChange } from '../../store/items/item-scores.ts'
@@ -6,6 +7,8 @@ import type { LoopHealth } from '../loop/loop-health.ts'
 
 const EVERY_MS = 1_000
 const FRESH_MS = 1_000
+/** Groups whose scores are remembered. */
+const MAX_READS = 1_000
 /** The most outcomes that wait for the database. The oldest ones of a longer outage are lost. */
 const MAX_WAITING = 10_000
 
@@ -26,7 +29,7 @@ export class ItemScores {
   #waiting = new Map<string, ScoreChange & { outcomes: { ok: boolean; ms: number | undefined }[] }>()
   #count = 0
   #isWorking = false
-  readonly #reads = new Map<string, Read>()
+  readonly #reads = new LRUCache<string, Read>({ max: MAX_READS })
 
   constructor(parts: ItemScoresParts) {
     this.#parts = parts

@@ -5,7 +5,7 @@ import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import type { ItemRunner } from './item-runner.ts'
 
 export interface ItemSweeperParts extends LoopServiceParts {
-  readonly store: Pick<ItemStore, 'sweep' | 'counts' | 'running' | 'forget'>
+  readonly store: Pick<ItemStore, 'sweep' | 'counts' | 'running' | 'forget' | 'forgetNotes'>
   readonly runner: Pick<ItemRunner, 'held' | 'fences' | 'runs' | 'stopEnded'>
   readonly nodeId: () => string
   readonly leaseMs: number
@@ -20,6 +20,8 @@ const LOOK_MS = 1_000
 const BUSY_MS = 50
 /** How often items of deleted runs are looked for. */
 const FORGET_MS = 60_000
+/** How often expired notes are looked for. */
+const FORGET_NOTES_MS = 3_600_000
 
 /**
  * Looks after items that nobody else looks after: those of dead nodes, those of runs that have ended, and lanes that rest by mistake. Each
@@ -30,6 +32,7 @@ export class ItemSweeper extends LoopService {
   #sweepAt = 0
   #forgetAt = 0
   #checkedLane = 0
+  #forgetNotesAt = 0
 
   constructor(parts: ItemSweeperParts) {
     super('item-sweeper', parts)
@@ -53,6 +56,9 @@ export class ItemSweeper extends LoopService {
     const isMore = await this.#sweep()
     if (clock.monotonic() >= this.#forgetAt) {
       this.#forgetAt = (await this.#parts.store.forget()) ? 0 : clock.monotonic() + FORGET_MS
+    }
+    if (clock.monotonic() >= this.#forgetNotesAt) {
+      this.#forgetNotesAt = (await this.#parts.store.forgetNotes()) ? 0 : clock.monotonic() + FORGET_NOTES_MS
     }
     return isMore || this.#forgetAt === 0 ? BUSY_MS : LOOK_MS
   }

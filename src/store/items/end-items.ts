@@ -135,7 +135,7 @@ async function writeEnds(
   const groups = isSingly ? done.map((ended) => [ended]) : Map.groupBy(done, ({ held }) => held.claims).values()
   for (const some of groups) {
     const { numUpdatedRows } = await holding(trx, dialect, nodeId, some)
-      .set({ state: 'done', finished_at: dialect.now(), error: null, reason: null })
+      .set({ state: 'done', finished_at: dialect.now(), error: null, reason: null, kept: null })
       .executeTakeFirstOrThrow()
     if (Number(numUpdatedRows) === some.length) continue
     if (numUpdatedRows > 0n) throw new PartlyHeld()
@@ -187,9 +187,9 @@ function changesOf({ end, kept }: EndedItem, dialect: Dialect) {
   switch (end.to) {
     case 'done':
     case 'cancelled':
-      return { state: end.to, finished_at: dialect.now() }
+      return { state: end.to, finished_at: dialect.now(), kept: null }
     case 'skipped':
-      return { state: end.to, finished_at: dialect.now(), reason: end.reason.slice(0, 255) }
+      return { state: end.to, finished_at: dialect.now(), kept: null, reason: end.reason.slice(0, 255) }
     case 'dead':
       return {
         ...{ state: end.to, finished_at: dialect.now(), reason: end.reason, error: end.error, tries: end.tries },

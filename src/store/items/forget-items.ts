@@ -31,6 +31,33 @@ export async function forgetItems(database: Database): Promise<boolean> {
   return gone.length === MAX_GENERATIONS
 }
 
+/** How long a note is kept after it has expired. */
+const NOTE_MS = 86_400_000
+
+/** Deletes notes of lanes that expired long ago. No index leads to them, so this is called rarely. @returns whether more may be left */
+export async function forgetNotes({ db, dialect }: Database): Promise<boolean> {
+  const rows = await db
+    .selectFrom('piko_lane_note')
+    .select(['lane_id', 'name'])
+    .where('expires_at', '<', dialect.nowPlus(-NOTE_MS))
+    .limit(STEP)
+    .execute()
+  for (const [name, some] of Map.groupBy(rows, (row) => row.name)) {
+    await db
+      .deleteFrom('piko_lane_note')
+      .where(
+        'lane_id',
+        'in',
+        some.map(({ lane_id }) => lane_id),
+      )
+      .where('name', '=', name)
+      // Another node may have loaded it again.
+      .where('expires_at', '<', dialect.now())
+      .execute()
+  }
+  return rows.length === STEP
+}
+
 /** @returns whether items of the generation may be left */
 async function forgetSome(database: Database, fence: number): Promise<boolean> {
   const rows = await database.db

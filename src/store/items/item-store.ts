@@ -16,7 +16,7 @@ import {
   openItemsOf,
   type Seeds,
 } from './item-runs.ts'
-import { forgetItems } from './forget-items.ts'
+import { forgetItems, forgetNotes } from './forget-items.ts'
 import { addScores, itemScores, type ScoreChange, type StoredScore } from './item-scores.ts'
 import { laneNote, saveLaneNote, type StoredNote } from './lane-notes.ts'
 import { createdState, leaseState, type StateRequest } from './leased-states.ts'
@@ -196,6 +196,11 @@ export class ItemStore {
   /** See `forgetItems`. */
   forget(): Promise<boolean> {
     return forgetItems(this.#database)
+  }
+
+  /** See `forgetNotes`. */
+  forgetNotes(): Promise<boolean> {
+    return forgetNotes(this.#database)
   }
 
   storedBytes(itemId: number): Promise<Uint8Array | undefined> {
