@@ -1,3 +1,4 @@
+import { addressOf, isPublicAddress } from '../../http-client/public-address.ts'
 import { Answers } from '../cache/answers.ts'
 import { CrawlError, type FailureClass } from '../crawl-error.ts'
 import type { Answer, Downloader, DownloadLimits, DownloadScope, StreamDownloader } from '../downloader.ts'
@@ -107,7 +108,10 @@ class CrawlFetcher implements Fetcher {
     { fleet, signal, log, attempt, failures }: FetchScope,
     isCaching = false,
   ): Promise<Held> {
-    const { host } = hostOf(request)
+    const { host, url } = hostOf(request)
+    // Before its robots.txt is asked for, whose failures are others. A name is checked when it is resolved.
+    if (isRefused(url, this.#limits))
+      throw new CrawlError(`${url.hostname} is refused: it is a private address`, { class: 'address' })
     const admit = await this.#admitted(request, fleet, signal)
     const wasBlocked = (failures.blocked ?? 0) > 0
     const session =
@@ -171,11 +175,16 @@ class CrawlFetcher implements Fetcher {
   }
 }
 
-function hostOf(request: ReadyRequest): { readonly host: string; readonly origin: string } {
+function isRefused(url: URL, limits: DownloadLimits): boolean {
+  const address = limits.private ? undefined : addressOf(url)
+  return address !== undefined && !isPublicAddress(address)
+}
+
+function hostOf(request: ReadyRequest): { readonly url: URL; readonly host: string; readonly origin: string } {
   const url = URL.parse(request.url)
   if (url && /^(?:https?|wss?):$/.test(url.protocol)) {
     const origin = url.origin === 'null' ? `${url.protocol.replace('ws', 'http')}//${url.host}` : url.origin
-    return { host: url.host, origin: origin.replace(/^ws/, 'http') }
+    return { url, host: url.host, origin: origin.replace(/^ws/, 'http') }
   }
   const scheme = url ? ` has the scheme "${url.protocol}"` : ' is no absolute URL'
   throw new CrawlError(`the request's URL${scheme}; expected http: or https:`, { class: 'address' })

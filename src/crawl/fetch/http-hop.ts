@@ -73,7 +73,10 @@ export function shownHop({ method, url }: Sent): string {
  *
  * @throws AddressRefused
  */
-export function refusePrivate({ url }: Sent, { limits, proxy }: Pick<DownloadScope, 'limits' | 'proxy'>): void {
+export function refusePrivate(
+  { url }: Pick<Sent, 'url'>,
+  { limits, proxy }: Pick<DownloadScope, 'limits' | 'proxy'>,
+): void {
   if (limits.private) return
   const address = addressOf(url)
   if (address !== undefined && !isPublicAddress(address))

@@ -100,7 +100,17 @@ export class HttpLoader {
             seen.has(hopKey(sent, scope)) && `has a redirect that leads back to ${shownHop(sent)}`
       if (problem !== false)
         throw new CrawlError(`${failing.shown} ${problem}`, { class: 'redirect', status: reply.status })
+      // Before its robots.txt is asked for, whose failures are others.
+      this.#refuse(sent, failing, scope)
       await scope.admit?.(sent.url.href)
+    }
+  }
+
+  #refuse(sent: Sent, failing: Failing, scope: LoadScope): void {
+    try {
+      refusePrivate(sent, scope)
+    } catch (thrown) {
+      throw failureOf(thrown, { ...failing, shown: shownHop(sent) })
     }
   }
 

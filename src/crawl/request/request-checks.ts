@@ -1,5 +1,5 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
-import { describe, isObject, isWhole, safely } from '../../errors-read.ts'
+import { describe, isObject, isWhole, propertyOf, safely } from '../../errors-read.ts'
 import { toJson } from '../../json/json.ts'
 import {
   anything,
@@ -155,4 +155,10 @@ function isCache(value: unknown): boolean {
   const { mode, ttl } = value as { mode?: unknown; ttl?: unknown }
   const isTtl = ttl === undefined || aDuration(1)(ttl) === undefined
   return (mode === 'http' || mode === 'force' || mode === 'off') && isTtl
+}
+
+/** Whether a request's URL is longer than any can be. Sites make such by mistake, so they are left out where there are many. */
+export function isTooLong(request: unknown): boolean {
+  const url = propertyOf(request, 'url')
+  return (typeof url === 'string' || url instanceof URL) && String(url).length > MAX_URL_LENGTH
 }

@@ -28,6 +28,12 @@ export function readAnswer(stored: string): RobotsAnswer {
 
 /** Longer lines are no rules, and matching them could take long. */
 const MAX_LINE = 2_000
+/** Rules are matched with each page, in steps that grow with the length of the pattern and of the path. */
+const MAX_PATTERN = 500
+const MAX_STARS = 20
+const MAX_RULES = 5_000
+/** Characters of all patterns with a `*`. */
+const MAX_WILD_CHARS = 20_000
 const MAX_DELAY_MS = 3_600_000
 
 /** The rules of one robots.txt for one crawler (RFC 9309). */
@@ -36,9 +42,8 @@ export class RobotsRules {
   readonly #token: string
 
   constructor(origin: string, text: string, userAgent: string) {
-    const lines = text.split(/\r\n|\r|\n/).filter((line) => line.length <= MAX_LINE)
-    this.#robots = robotsParser(`${origin}/robots.txt`, lines.join('\n'))
     this.#token = productToken(userAgent)
+    this.#robots = robotsParser(`${origin}/robots.txt`, linesFor(this.#token, text).join('\n'))
   }
 
   isAllowed(url: string): boolean {
@@ -55,6 +60,48 @@ export class RobotsRules {
   get sitemaps(): readonly string[] {
     return this.#robots.getSitemaps()
   }
+}
+
+/**
+ * The lines that say something to a crawler, as many as can be matched in a short time. `Sitemap` and unknown lines come last or not at all:
+ * they must not divide the lines of a group.
+ */
+function linesFor(token: string, text: string): string[] {
+  const ours = new Set(['*', token.toLowerCase()])
+  const lines: string[] = []
+  const sitemaps: string[] = []
+  let names: string[] = []
+  let isNaming = false
+  let rules = 0
+  let wildChars = 0
+  for (const line of text.split(/\r\n|\r|\n/)) {
+    if (line.length > MAX_LINE) continue
+    const [, field = '', rest = ''] = /^\s*([\w-]{1,40})\s*:(.*)$/.exec(line) ?? []
+    const value = (rest.split('#', 1)[0] ?? '').trim()
+    const name = field.toLowerCase()
+    if (name === 'sitemap') sitemaps.push(`${field}: ${rest.trim()}`)
+    else if (name === 'user-agent') {
+      if (!isNaming) names = []
+      isNaming = true
+      names.push(agentOf(value))
+    } else if (name === 'allow' || name === 'disallow' || name === 'crawl-delay') {
+      const mine = names.filter((one) => ours.has(one))
+      if (isNaming) lines.push(...mine.map((one) => `User-agent: ${one}`))
+      isNaming = false
+      const pattern = value.replaceAll(/\*{2,}/g, '*')
+      const stars = pattern.split('*').length - 1
+      const isTooMuch = pattern.length > MAX_PATTERN || stars > MAX_STARS || rules >= MAX_RULES
+      if (mine.length === 0 || isTooMuch || wildChars > MAX_WILD_CHARS) continue
+      rules += 1
+      if (stars > 0) wildChars += pattern.length
+      lines.push(`${field}: ${pattern}`)
+    }
+  }
+  return [...lines, ...sitemaps]
+}
+
+function agentOf(value: string): string {
+  return (value.toLowerCase().split('/', 1)[0] ?? '').trim()
 }
 
 /** The name that robots.txt calls a crawler by: `acme-bot` for `acme-bot/1.2 (+https://acme.test)`. */

@@ -104,6 +104,8 @@ export class Robots {
       return { text: new TextDecoder().decode(bytes), until }
     } catch (thrown) {
       from.signal.throwIfAborted()
+      // A private address is refused for the page as well, and is no failure of a host.
+      if (thrown instanceof CrawlError && thrown.class === 'address') throw thrown
       if (thrown instanceof CrawlError && isAbsent(thrown)) return { text: null, until }
       const status = thrown instanceof CrawlError ? thrown.status : undefined
       const unreachable = status === undefined ? `can't be read: ${headline(thrown)}` : `answered ${status}`

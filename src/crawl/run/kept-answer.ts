@@ -38,7 +38,8 @@ export function keptAnswer(kept: Uint8Array | undefined): KeptAnswer | undefined
       url,
       status,
       headers: headers as Answer['headers'],
-      bytes: kept.subarray(end + 1),
+      // A buffer of its own: a step may hand it over to a thread.
+      bytes: Uint8Array.from(kept.subarray(end + 1)),
       ms: 0,
       isCached: false,
     },

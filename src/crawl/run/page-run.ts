@@ -1,13 +1,16 @@
-import { propertyOf } from '../../errors-read.ts'
+import { chainOf, isObject } from '../../errors-read.ts'
+import { isPikoError, PikoError } from '../../errors.ts'
 import { systemClock } from '../../clock.ts'
 import { isList } from '../../options.ts'
+import { databaseFault } from '../../sql/database-faults.ts'
+import type { SqlExecutor } from '../../sql/sql.ts'
 import type { Answer, StreamMessage } from '../downloader.ts'
 import { CrawlError, type FailureClass } from '../crawl-error.ts'
-import type { Fetched, Fetcher, FetchScope } from '../fetcher.ts'
+import type { Fetched, Fetcher, FetchFleet, FetchScope } from '../fetcher.ts'
 import type { Page } from '../page.ts'
 import { createPage } from '../page/create-page.ts'
 import { newItem, type NewItem } from '../request/ready-request.ts'
-import { MAX_URL_LENGTH } from '../request/request-checks.ts'
+import { isTooLong } from '../request/request-checks.ts'
 import type { CrawlRequest, ReadyRequest } from '../request/request.ts'
 import type { CrawlPlan, StepPlan } from './crawl-plan.ts'
 import { failureOf, isCrawlError } from './failures.ts'
@@ -33,6 +36,16 @@ export class PageRun {
   #kept: Uint8Array | undefined
   /** Whether the step has said itself how the item ends. */
   #ending: 'commit' | 'skip' | 'later' | undefined
+  /** Requests that this try has sent: more than one if a middleware has asked for pages of its own. */
+  #downloads = 0
+  /** Whether the page has been handed to its step. */
+  #isParsed = false
+  /** The number of the current message of a stream. */
+  #message: number | undefined
+  /** Whether the current message has been committed. */
+  #isMessageStored = false
+  /** Failures of Piko's own database and of its locks, which are no failures of the page. */
+  readonly #faults = new WeakSet<object>()
 
   constructor(plan: CrawlPlan, step: StepPlan, ctx: CrawlItemContext, payload: ItemPayload, fetcher: Fetcher) {
     this.#plan = plan
@@ -62,9 +75,14 @@ export class PageRun {
         outcome = 'robots'
         this.#ctx.skip(`robots: ${thrown.message}`)
       }
+      if (this.#isFault(thrown)) {
+        outcome = 'skipped'
+        this.#ctx.retryLater(FAULT_PAUSE)
+      }
       const failure = failureOf(thrown)
       outcome = failure.class
-      if (isCrawlError(thrown)) this.#keepFailed(thrown)
+      // What a step throws, such as page.json(), leaves the body for the next try; a page that it calls blocked is loaded again.
+      if (isCrawlError(thrown) && (!this.#isParsed || thrown.class === 'blocked')) this.#keepFailed(thrown)
       throw failure.error
     } finally {
       await this.#borrowed?.release(outcome)
@@ -106,6 +124,7 @@ export class PageRun {
       await this.#borrowed?.release('done')
       this.#borrowed = undefined
       const fetched = await this.#fetcher.fetch(request, this.#scope())
+      this.#downloads += 1
       this.#borrowed = fetched
       this.#answer = fetched.answer
       this.#ctx.countBytes(fetched.answer.bytes.byteLength)
@@ -123,19 +142,51 @@ export class PageRun {
     this.#borrowed = streamed
     for await (const message of streamed.messages) {
       number += 1
+      this.#message = number
+      this.#isMessageStored = false
       this.#ctx.countBytes(message.bytes.byteLength)
       await this.#step.parse(messagePage(request, message, item.attempt, number), ctx)
       if (number - stored < CHECKPOINT_MESSAGES && systemClock.monotonic() - storedAt < CHECKPOINT_MS) continue
-      await this.#store()
-      await this.#ctx.checkpoint(String(number))
+      await this.#checkpoint(number)
       stored = number
       storedAt = systemClock.monotonic()
     }
   }
 
+  async #checkpoint(number: number, fn?: (trx: SqlExecutor) => Promise<unknown>): Promise<void> {
+    await this.#store()
+    await this.#own(() => this.#ctx.checkpoint(String(number), fn))
+  }
+
+  /** Calls what needs Piko's own database or locks, and remembers their failures. */
+  async #own<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await call()
+    } catch (thrown) {
+      if (isObject(thrown) && isOwnFault(thrown)) this.#faults.add(thrown)
+      throw thrown
+    }
+  }
+
+  #isFault(thrown: unknown): boolean {
+    return chainOf(thrown).some((one) => isObject(one) && this.#faults.has(one))
+  }
+
   #scope(): FetchScope {
     const { item, signal, log } = this.#ctx
-    return { fleet: this.#ctx, signal, log, attempt: item.attempt, failures: item.tries }
+    return { fleet: this.#fleet(), signal, log, attempt: item.attempt, failures: item.tries }
+  }
+
+  /** What all nodes share. Its failures are told from those of a downloader, which may look the same. */
+  #fleet(): FetchFleet {
+    const ctx = this.#ctx
+    const { lane } = ctx
+    return {
+      lane: { name: lane.name, note: (name, load) => this.#own(() => lane.note(name, load)) },
+      state: (pool, options) => this.#own(() => ctx.state(pool, options)),
+      score: (group, name, outcome) => ctx.score(group, name, outcome),
+      scores: (group) => this.#own(() => ctx.scores(group)),
+    }
   }
 
   /** Hands what the step has followed to the item, which stores it with its end. */
@@ -146,9 +197,13 @@ export class PageRun {
 
   /** Keeps the body before the step runs, so that a failed step or sink costs no second download. */
   #keepParsed(): void {
-    if (!this.#plan.keepsBodies || !this.#answer) return
+    this.#isParsed = true
+    // One that an earlier try kept stays as it is.
+    if (!this.#plan.keepsBodies || !this.#answer || this.#kept) return
     const session = this.#borrowed?.session
-    this.#ctx.keep(this.#kept ?? keptBytes({ keptFor: 'parse', answer: this.#answer, session }))
+    // Of several pages of a middleware only the last is known, which would answer all its requests.
+    const keptFor = this.#downloads > 1 ? 'look' : 'parse'
+    this.#ctx.keep(keptBytes({ keptFor, answer: this.#answer, session }))
   }
 
   /** Keeps the answer of a failed download for people to look at. */
@@ -169,19 +224,42 @@ export class PageRun {
         this.#ctx.keep(undefined)
         return this.#ctx.retryLater(when)
       },
-      commit: async (fn) => {
-        await this.#store()
-        const result = await this.#ctx.commit(fn)
-        this.#ending = 'commit'
-        return result
-      },
+      commit: (fn) => this.#commit(fn),
     })
     const { rows } = this.#plan
     if (rows.length > 0) ctx.replaceSinks(rowWriters(this.#ctx.sinks, rows, ctx))
     return ctx
   }
 
+  /** In a stream, the writes of a message are stored with its position, and the stream goes on. */
+  async #commit<T>(fn: (trx: SqlExecutor) => Promise<T>): Promise<T> {
+    const message = this.#message
+    if (message !== undefined) {
+      if (this.#isMessageStored) throw usage('commit was called twice for one message; it commits once')
+      let value: T | undefined
+      await this.#checkpoint(message, async (trx) => {
+        value = await fn(trx)
+      })
+      this.#isMessageStored = true
+      return value as T
+    }
+    await this.#store()
+    await this.#giveBack()
+    const result = await this.#own(() => this.#ctx.commit(fn))
+    this.#ending = 'commit'
+    return result
+  }
+
+  /** Gives the session back before the item's end is stored, so that what the request changed in it is stored as well. */
+  async #giveBack(): Promise<void> {
+    const borrowed = this.#borrowed
+    this.#borrowed = borrowed && { session: borrowed.session, release: () => Promise.resolve() }
+    await borrowed?.release('done')
+  }
+
   #follow(given: CrawlRequest | readonly CrawlRequest[]): number {
+    if (this.#ending === 'commit' || this.#isMessageStored)
+      throw usage('follow was called after ctx.commit, which has stored what the page leads to; follow before it')
     const requests = isList(given) ? given : [given]
     const parent = { url: this.#url, step: this.#step.name, session: this.#session() }
     let taken = 0
@@ -217,7 +295,17 @@ function messagePage(request: ReadyRequest, message: StreamMessage, attempt: num
   return createPage(request, answer, attempt, { number, isBinary: message.isBinary })
 }
 
-function isTooLong(request: unknown): boolean {
-  const url = propertyOf(request, 'url')
-  return (typeof url === 'string' || url instanceof URL) && String(url).length > MAX_URL_LENGTH
+/** Whether a failure is one of Piko's own database or locks: the page is as good as before. */
+function isOwnFault(thrown: object): boolean {
+  if (isCrawlError(thrown)) return false
+  const fault = databaseFault(thrown)
+  return fault === 'outage' || fault === 'contention' || OWN_FAULTS.some((code) => isPikoError(thrown, code))
+}
+
+const OWN_FAULTS = ['LOCK_BUSY', 'LOCK_LOST', 'LEASE_LOST', 'STOPPED'] as const
+/** How long a page waits after such a failure. */
+const FAULT_PAUSE = '2s'
+
+function usage(problem: string): PikoError {
+  return new PikoError('USAGE', `ctx.${problem}`)
 }

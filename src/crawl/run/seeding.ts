@@ -8,10 +8,13 @@ import type { ResourceMap } from '../../resource/resource.ts'
 import type { SinkMap } from '../../sink/sink.ts'
 import type { Window } from '../../time/window.ts'
 import { newItem, type NewItem } from '../request/ready-request.ts'
+import { isTooLong, MAX_URL_LENGTH } from '../request/request-checks.ts'
 import { addItems } from './add-items.ts'
 import type { CrawlPlan } from './crawl-plan.ts'
 
 const MAX_BATCH = 1_000
+/** How much of a URL is shown, without its query, which may have secrets. */
+const SHOWN_CHARS = 100
 
 /** The context of a crawl's seeds, of any shape. */
 export type SeedContext = JobContext<ResourceMap, unknown, SinkMap, Window, unknown, ItemData>
@@ -20,6 +23,8 @@ export type SeedContext = JobContext<ResourceMap, unknown, SinkMap, Window, unkn
 export async function seed(plan: CrawlPlan, ctx: SeedContext): Promise<void> {
   const until = plan.timeLimitMs === undefined ? undefined : systemClock.now() + plan.timeLimitMs
   let batch: NewItem[] = []
+  let left = 0
+  let first: string | undefined
   const store = async (): Promise<void> => {
     const items = batch
     batch = []
@@ -27,10 +32,18 @@ export async function seed(plan: CrawlPlan, ctx: SeedContext): Promise<void> {
   }
   for await (const given of await seedsOf(plan, ctx)) {
     const request = typeof given === 'string' || given instanceof URL ? { url: given } : given
+    if (isTooLong(request)) {
+      // Lists of URLs have some by mistake: one of them must not stop the others.
+      first ??= shown(propertyOf(request, 'url'))
+      left += 1
+      continue
+    }
     batch.push(newItem(request, plan.rules, undefined))
     if (batch.length >= MAX_BATCH) await store()
   }
   if (batch.length > 0) await store()
+  if (left > 0)
+    ctx.log.warn({ first }, `${left} seeds have a URL of more than ${MAX_URL_LENGTH} characters and were left out`)
 }
 
 async function seedsOf(plan: CrawlPlan, ctx: SeedContext): Promise<Iterable<unknown> | AsyncIterable<unknown>> {
@@ -49,4 +62,8 @@ function isIterable(value: unknown): value is Iterable<unknown> | AsyncIterable<
       (typeof propertyOf(value, Symbol.asyncIterator) === 'function' ||
         typeof propertyOf(value, Symbol.iterator) === 'function'))
   )
+}
+
+function shown(url: unknown): string {
+  return (String(url).split(/[?#]/, 1)[0] ?? '').slice(0, SHOWN_CHARS)
 }

@@ -9,6 +9,11 @@ import type { ReadyRequest } from '../request/request.ts'
 import { RobotsRules } from '../robots/robots-rules.ts'
 import { type Located, SitemapScanner } from './sitemap-scanner.ts'
 
+/** A crawler need not read more of a robots.txt. */
+const MAX_ROBOTS_CHARS = 500 * 1_024
+/** A longer line is no URL. */
+const MAX_LINE = 10_000
+
 /**
  * The entries of one sitemap while it arrives. Those of a robots.txt are its `Sitemap` lines.
  *
@@ -18,8 +23,11 @@ export async function* sitemapEntries(url: URL, loader: HttpLoader, scope: LoadS
   const text = textOf(unzipped(loader.pieces(requestFor(url, scope), scope), url, scope.limits.bytes))
   if (!url.pathname.endsWith('/robots.txt')) return yield* entriesIn(text)
   let whole = ''
-  for await (const piece of text) whole += piece
-  for (const loc of new RobotsRules(url.origin, whole, scope.userAgent).sitemaps)
+  for await (const piece of text) {
+    whole += piece
+    if (whole.length >= MAX_ROBOTS_CHARS) break
+  }
+  for (const loc of new RobotsRules(url.origin, whole.slice(0, MAX_ROBOTS_CHARS), scope.userAgent).sitemaps)
     yield { kind: 'sitemap', loc, lastmod: undefined }
 }
 
@@ -41,10 +49,15 @@ async function* unzipped(
   url: URL,
   maxBytes: number,
 ): AsyncGenerator<Buffer, void> {
-  const first = await pieces.next()
-  if (first.done === true) return
-  const all = following(first.value, pieces)
-  if (first.value[0] !== 0x1f || first.value[1] !== 0x8b) return yield* all
+  let beginning: Buffer = Buffer.alloc(0)
+  // A first piece may have one byte.
+  while (beginning.byteLength < 2) {
+    const next = await pieces.next()
+    if (next.done === true) break
+    beginning = Buffer.concat([beginning, next.value])
+  }
+  const all = following(beginning, pieces)
+  if (beginning[0] !== 0x1f || beginning[1] !== 0x8b) return yield* all
   const source = Readable.from(all, { objectMode: false })
   const plain = pipeline(source, createGunzip(), () => {})
   let bytes = 0
@@ -92,7 +105,9 @@ class LineScanner {
 
   *write(piece: string): Generator<Located, void> {
     const lines = (this.#rest + piece).split(/\r\n|\r|\n/)
-    this.#rest = lines.pop() ?? ''
-    for (const line of lines) if (line.trim() !== '') yield { kind: 'url', loc: line.trim(), lastmod: undefined }
+    // The rest of a line that is too long is not kept, so that it is not read again with each piece.
+    this.#rest = (lines.pop() ?? '').slice(0, MAX_LINE)
+    for (const line of lines)
+      if (line.trim() !== '' && line.length < MAX_LINE) yield { kind: 'url', loc: line.trim(), lastmod: undefined }
   }
 }

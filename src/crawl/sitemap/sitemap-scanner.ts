@@ -7,8 +7,7 @@ export interface Located {
 
 /** A longer entry is no entry. */
 const MAX_ENTRY_CHARS = 100_000
-const OPENING = /<(?:[\w.-]{1,40}:)?(url|sitemap)(?=[\s>])[^>]*>/g
-const COMMENT = /<!--[^]*?-->/g
+const OPENING = /<(?:[\w.-]{1,40}:)?(url|sitemap)(?=[\s>])[^>]{0,100}>/g
 
 /** The longest beginning of a tag that a piece may end with. */
 const MAX_TAG_CHARS = 200
@@ -21,6 +20,8 @@ export class SitemapScanner {
   *write(piece: string): Generator<Located, void> {
     const { text, held } = withoutComments(this.#rest + piece)
     let from = 0
+    // Entries that do not end in this piece are looked for once.
+    const unended = new Set<Located['kind']>()
     for (;;) {
       OPENING.lastIndex = from
       const opening = OPENING.exec(text)
@@ -30,7 +31,8 @@ export class SitemapScanner {
       }
       const kind = opening[1] === 'url' ? 'url' : 'sitemap'
       const start = opening.index + opening[0].length
-      const end = closing(kind, text, start)
+      const end = unended.has(kind) ? undefined : closing(kind, text, start)
+      if (end === undefined) unended.add(kind)
       if (end === undefined && text.length - start <= MAX_ENTRY_CHARS) {
         from = opening.index
         break
@@ -46,15 +48,21 @@ export class SitemapScanner {
 /** The text before a comment that has not ended yet, and that comment. */
 function withoutComments(text: string): { readonly text: string; readonly held: string } {
   if (!text.includes('<!--')) return { text, held: '' }
-  const plain = text.replaceAll(COMMENT, '')
-  const open = plain.indexOf('<!--')
-  if (open === -1) return { text: plain, held: '' }
-  const held = plain.slice(open)
-  return { text: plain.slice(0, open), held: held.length > MAX_ENTRY_CHARS ? `<!--${held.slice(-2)}` : held }
+  const parts: string[] = []
+  let from = 0
+  for (;;) {
+    const open = text.indexOf('<!--', from)
+    parts.push(text.slice(from, open === -1 ? undefined : open))
+    if (open === -1) return { text: parts.join(''), held: '' }
+    const end = text.indexOf('-->', open + 4)
+    // What a comment contains is not needed, only how it may end.
+    if (end === -1) return { text: parts.join(''), held: `<!--${text.slice(Math.max(open + 4, text.length - 2))}` }
+    from = end + 3
+  }
 }
 
 function closing(kind: Located['kind'], text: string, start: number): number | undefined {
-  const pattern = kind === 'url' ? /<\/(?:[\w.-]{1,40}:)?url\s*>/g : /<\/(?:[\w.-]{1,40}:)?sitemap\s*>/g
+  const pattern = kind === 'url' ? /<\/(?:[\w.-]{1,40}:)?url\s{0,20}>/g : /<\/(?:[\w.-]{1,40}:)?sitemap\s{0,20}>/g
   pattern.lastIndex = start
   return pattern.exec(text)?.index
 }
@@ -64,24 +72,36 @@ function entryOf(kind: Located['kind'], text: string): Located | undefined {
   return loc === undefined || loc === '' ? undefined : { kind, loc, lastmod: elementText('lastmod', text) }
 }
 
+/** Where an element begins and ends. Each is looked for once: one that never ends must not be read again from each of its beginnings. */
 const ELEMENTS = {
-  loc: /<(?:[\w.-]{1,40}:)?loc(?:\s[^>]{0,200})?>([^]*?)<\/(?:[\w.-]{1,40}:)?loc\s*>/,
-  lastmod: /<(?:[\w.-]{1,40}:)?lastmod(?:\s[^>]{0,200})?>([^]*?)<\/(?:[\w.-]{1,40}:)?lastmod\s*>/,
-}
+  loc: [/<(?:[\w.-]{1,40}:)?loc(?:\s[^>]{0,200})?>/, /<\/(?:[\w.-]{1,40}:)?loc\s{0,20}>/],
+  lastmod: [/<(?:[\w.-]{1,40}:)?lastmod(?:\s[^>]{0,200})?>/, /<\/(?:[\w.-]{1,40}:)?lastmod\s{0,20}>/],
+} as const
 
 function elementText(name: keyof typeof ELEMENTS, text: string): string | undefined {
   // Images and videos of a page have a location of their own name, such as <image:loc>: the page's comes first.
-  const inner = ELEMENTS[name].exec(text)?.[1]
-  return inner === undefined ? undefined : plainText(inner).trim()
+  const [opening, closing] = ELEMENTS[name]
+  const open = opening.exec(text)
+  if (!open) return undefined
+  const rest = text.slice(open.index + open[0].length)
+  const end = rest.search(closing)
+  return end === -1 ? undefined : plainText(rest.slice(0, end)).trim()
 }
 
+const CDATA = '<![CDATA['
 const NAMED: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
 
 function plainText(xml: string): string {
-  return xml
-    .split(/(<!\[CDATA\[[^]*?\]\]>)/)
-    .map((part) => (part.startsWith('<![CDATA[') ? part.slice(9, -3) : part.replaceAll(/&(#?\w{1,10});/g, character)))
-    .join('')
+  const parts: string[] = []
+  let from = 0
+  for (;;) {
+    const open = xml.indexOf(CDATA, from)
+    const end = open === -1 ? -1 : xml.indexOf(']]>', open)
+    parts.push(xml.slice(from, end === -1 ? undefined : open).replaceAll(/&(#?\w{1,10});/g, character))
+    if (end === -1) return parts.join('')
+    parts.push(xml.slice(open + CDATA.length, end))
+    from = end + 3
+  }
 }
 
 function character(whole: string, name: string): string {

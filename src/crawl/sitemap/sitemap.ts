@@ -10,8 +10,11 @@ import { CrawlError } from '../crawl-error.ts'
 import { DEFAULT_LIMITS, DEFAULT_USER_AGENT } from '../fetch/fetch-defaults.ts'
 import { openLoader } from '../fetch/http-downloader.ts'
 import type { LoadScope } from '../fetch/http-loader.ts'
+import { MAX_URL_LENGTH } from '../request/request-checks.ts'
 import { type ChangedWithin, isWithin } from './lastmod.ts'
 import { sitemapEntries } from './sitemap-entries.ts'
+
+const MAX_LASTMOD = 64
 
 export interface SitemapOptions {
   /** Only pages that were changed at this instant or later, and those without a `lastmod`. Default: all. */
@@ -107,11 +110,12 @@ async function* pagesOf(
     for (let next = open.shift(); next; next = open.shift()) {
       for await (const { kind, loc, lastmod } of sitemapEntries(next.url, loader, scope)) {
         const url = safely(() => new URL(loc), undefined)
-        if (!url || !/^https?:$/.test(url.protocol)) continue
+        // One that no request can have is left out: the others are good.
+        if (!url || !/^https?:$/.test(url.protocol) || url.href.length > MAX_URL_LENGTH) continue
         // A sitemap has changed when one of its pages has, and may have older ones.
         if (!isWithin(lastmod, kind === 'url' ? within : { ...within, untilMs: undefined })) continue
         if (kind === 'url') {
-          yield { url: url.href, ...(step !== undefined && { step }), data: { lastmod: lastmod ?? null } }
+          yield { url: url.href, ...(step !== undefined && { step }), data: { lastmod: shortText(lastmod) } }
         } else if (next.depth < MAX_DEPTH && !known.has(url.href)) {
           known.add(url.href)
           if (known.size > MAX_SITEMAPS) throw tooMany(root)
@@ -122,6 +126,11 @@ async function* pagesOf(
   } finally {
     await loader.close()
   }
+}
+
+/** A longer `lastmod` is no time. */
+function shortText(lastmod: string | undefined): string | null {
+  return lastmod === undefined || lastmod.length > MAX_LASTMOD ? null : lastmod
 }
 
 function tooMany(root: URL): CrawlError {
