@@ -16,6 +16,11 @@ const HARMLESS: ReadonlySet<string> = new Set([
   'user-agent',
 ])
 
+/** Whether another origin may see a header. @param name in lower case */
+export function isHarmless(name: string): boolean {
+  return HARMLESS.has(name)
+}
+
 /** Whether a status asks for another request. */
 export function isRedirectStatus(status: number): boolean {
   return REDIRECTS.has(status)
@@ -39,7 +44,7 @@ export function redirected(
   url.password = ''
   url.hash = ''
   const isSame = url.origin === sent.url.origin
-  const headers = isSame ? sent.headers : only(sent.headers, (name) => HARMLESS.has(name))
+  const headers = isSame ? sent.headers : only(sent.headers, isHarmless)
   if (becomesGet(sent.method, status)) {
     const method = sent.method === 'HEAD' ? 'HEAD' : 'GET'
     return { sent: { method, url, headers: only(headers, (name) => !name.startsWith('content-')), body: undefined } }

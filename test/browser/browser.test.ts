@@ -51,6 +51,47 @@ describe('a browser', () => {
     expect(stored.some((cookie) => cookie.startsWith('seen=1; Path=/'))).toBe(true)
   })
 
+  it('sends headers to their own origin alone, whatever a redirect leads to', async () => {
+    const foreign = await serve({
+      '/': '<h1>foreign</h1>',
+      '/data': { body: {}, headers: { 'access-control-allow-origin': '*' } },
+    })
+    const site = await serve({
+      '/out': { redirect: foreign.url('/') },
+      '/page': `<script>fetch('/moved').catch(() => {})</script>`,
+      '/moved': { redirect: foreign.url('/data') },
+      '/form': { redirect: '/', status: 303 },
+      '/': 'home',
+    })
+    const session: DownloadSession = {
+      name: 's',
+      headersFor: (url): Record<string, string> => (url.startsWith(site.origin) ? { authorization: 'Bearer T' } : {}),
+      cookiesFor: () => undefined,
+      storeCookies: () => {},
+    }
+    const chromium = opened({ wait: 'networkidle' })
+    const headers = { 'x-api-key': 'K', 'accept-language': 'de' }
+    for (const path of ['/out', '/page'])
+      await chromium.download(requestFor(site.url(path), { headers }), scopeWith({ session }))
+    expect(foreign.count('/')).toBe(1)
+    const seen = foreign.requests.map((request) => request.headers)
+    expect(seen.filter((one) => 'authorization' in one || 'x-api-key' in one)).toEqual([])
+    expect(seen[0]?.['accept-language']).toBe('de')
+    expect(foreign.count('/data')).toBe(1)
+    expect(
+      site.requests.filter(({ path }) => path !== '/favicon.ico').map((one) => one.headers['authorization']),
+    ).toEqual(Array.from({ length: 3 }, () => 'Bearer T'))
+    const form = {
+      method: 'POST',
+      body: { text: 'a=b' },
+      headers: { ...headers, 'content-type': 'text/plain' },
+    } as const
+    await chromium.download(requestFor(site.url('/form'), form), scopeWith({ session }))
+    const [posted, home] = site.requests.filter(({ path }) => path === '/form' || path === '/')
+    expect(posted).toMatchObject({ method: 'POST', body: 'a=b', headers: { 'x-api-key': 'K' } })
+    expect(home).toMatchObject({ method: 'GET', headers: { 'x-api-key': 'K', authorization: 'Bearer T' } })
+  })
+
   it('fails as a download does, with a picture', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'piko-browser-'))
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }))

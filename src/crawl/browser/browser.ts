@@ -17,6 +17,7 @@ import { firstHop, refusePrivate, shownHop } from '../fetch/http-hop.ts'
 import type { ReadyRequest } from '../request/request.ts'
 import { type BrowserOptions, readBrowserOptions, type ResourceKind } from './browser-options.ts'
 import { BrowserPool } from './browser-pool.ts'
+import { sendHeaders } from './browser-headers.ts'
 import { cookiesTo, storeCookiesOf } from './browser-cookies.ts'
 
 const DEFAULT_BLOCK: readonly ResourceKind[] = ['image', 'media', 'font']
@@ -89,10 +90,12 @@ class BrowserDownloader implements Downloader {
   ): Promise<Answer> {
     const since = performance.now()
     const { session } = scope
-    const { url, headers } = firstHop(request, scope)
+    const first = firstHop(request, scope)
+    const { url } = first
     if (session) await context.addCookies(cookiesTo(url.href, session.cookiesFor(url.href)))
     const page = await context.newPage()
-    await page.route('**/*', (route) => this.#routed(route, request, headers, scope))
+    await page.route('**/*', (route) => this.#routed(route))
+    await sendHeaders(context, page, first, scope)
     try {
       const { wait = 'load', drive } = this.#options
       const event = typeof wait === 'string' ? wait : 'domcontentloaded'
@@ -111,28 +114,14 @@ class BrowserDownloader implements Downloader {
     }
   }
 
-  /** Decides on each request of a page. Addresses are checked where they are connected to. */
-  async #routed(
-    route: Route,
-    request: ReadyRequest,
-    headers: Readonly<Record<string, string>>,
-    scope: DownloadScope,
-  ): Promise<void> {
+  /** Decides whether a request of a page is sent. Addresses are checked where they are connected to. */
+  async #routed(route: Route): Promise<void> {
     const { block = DEFAULT_BLOCK } = this.#options
     const asked = route.request()
-    const isFirst = asked.isNavigationRequest() && asked.frame().parentFrame() === null && asked.url() === request.url
     if (!/^(?:https?|data|blob|wss?):/.test(asked.url())) return route.abort('blockedbyclient')
     if (!asked.isNavigationRequest() && block.some((kind) => kind === asked.resourceType()))
       return route.abort('blockedbyclient')
-    const own = scope.session?.headersFor(asked.url()) ?? {}
-    if (!isFirst) return route.continue({ headers: { ...asked.headers(), ...own } })
-    const { accept: _accept, 'accept-encoding': _encoding, ...sent } = headers
-    const { body, method } = request
-    return route.continue({
-      method,
-      headers: { ...asked.headers(), ...own, ...sent },
-      ...(body && { postData: 'text' in body ? body.text : Buffer.from(body.base64, 'base64') }),
-    })
+    return route.continue()
   }
 
   async #picture(page: Page, { shown }: Failing): Promise<void> {
