@@ -16,7 +16,7 @@ interface Running {
   isRetired: boolean
 }
 
-/** Browsers whose pages are lent, at most so many at the same time. One that has shown enough pages, or has crashed, is replaced. */
+/** Lends the pages of browsers, a limited number at the same time. Replaces a browser that has shown enough pages or has crashed. */
 export class BrowserPool {
   readonly #options: Partial<BrowserOptions>
   readonly #places: Semaphore

@@ -279,7 +279,7 @@ export class PageRun {
   }
 }
 
-/** After so many messages, or after this time, the position in a stream is stored. */
+/** The position in a stream is stored after this number of messages, or after this time. */
 const CHECKPOINT_MESSAGES = 500
 const CHECKPOINT_MS = 1_000
 

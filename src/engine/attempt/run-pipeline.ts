@@ -223,7 +223,7 @@ export class RunPipeline implements RunActions {
             ? window && { written: (attempt.written = new WrittenRows(window, fence)) }
             : { itemId: attempt.itemId }),
         },
-        items && ((): boolean => attempt.itemId !== undefined || items.hasItems),
+        items && ((): boolean => items.hasItems),
       )
       attempt.sinks = sinks
     } catch (thrown) {

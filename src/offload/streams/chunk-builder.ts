@@ -5,7 +5,7 @@ import { PackedChunk, type PackedRows, RowPacker } from './packed-rows.ts'
 
 /** An item waits at most this long for others of its chunk. */
 export const MAX_LINGER_MS = 5
-/** After so many chunks that could not be packed, beyond those that could, no more is tried. */
+/** Packing stops when this many more chunks could not be packed than could. */
 const MAX_PACKS = 8
 
 /** The items of a chunk, ready to be sent. */
