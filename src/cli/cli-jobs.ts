@@ -14,14 +14,14 @@ export function jobsOption(): Option {
 /**
  * Loads the jobs of the project. A directory with one `jobs.ts` needs no settings.
  *
- * @param asked the globs of `--jobs`
+ * @param asked the globs of `--jobs`; undefined: those of the settings
  * @throws PikoError `JOBS_NOT_FOUND`, `JOB_LOAD_FAILED`, `JOB_DUPLICATE`, `JOB_INVALID`, `SCHEDULE_INVALID`
  */
 export async function cliJobs(settings: Settings, asked: readonly string[] | undefined): Promise<JobRegistry> {
   return (await cliJobModules(settings, asked)).registry
 }
 
-/** {@link cliJobs} with the files that they come from. */
+/** Like {@link cliJobs}, but also returns the modules that define the jobs. */
 export async function cliJobModules(
   settings: Settings,
   asked: readonly string[] | undefined,

@@ -12,8 +12,8 @@ export function cliSettings({ settings: file }: GlobalOptions): Settings {
 }
 
 /**
- * Overrides for a command that only reads, so it leaves no trace. It never migrates an existing database. In place of a missing SQLite file
- * it reads an empty one in memory.
+ * Overrides of settings for a command that only reads and must leave no trace. With them an existing database is never migrated. A missing
+ * SQLite file is not created: the command reads an empty database in memory instead.
  */
 export function readOnly({ mysql, sqlite }: Settings): {
   readonly piko: { readonly auto_migrate: boolean }

@@ -10,11 +10,11 @@ export interface ListCommand<Row, Options> {
   readonly examples: readonly string[]
   readonly columns: (rows: readonly Row[]) => readonly Column<Row>[]
   readonly find: (options: Options, globals: GlobalOptions) => Promise<readonly Row[]>
-  /** The form in JSON. Default: the row as it is. */
+  /** Converts a row for `--json`. Default: leaves the row unchanged. */
   readonly data?: (row: Row) => object
 }
 
-/** Adds `list` to a noun: prints what it finds as a table, or as JSON. The caller adds the options. */
+/** Adds the command `list` to a noun. It prints the rows of `find` as a table, or as JSON. The caller adds its options. */
 export function addList<Row extends object, Options extends object>(
   group: Command,
   { noun, description, examples: lines, columns, find, data = (row) => row }: ListCommand<Row, Options>,

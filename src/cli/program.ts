@@ -26,12 +26,12 @@ const EXIT_CODES = `
 Exit codes:
   0  done
   1  the work failed: a run did not succeed, or an unexpected error occurred
-  2  the command could not begin: wrong usage, settings or jobs, the schema, an unreachable database
+  2  the command could not begin: wrong usage, settings, jobs or schema, or an unreachable database
   Each error has a code, such as JOB_UNKNOWN; docs/errors.md says how to fix it.`
 
 /**
- * The command line with every command. Commands import the engine only when they need it, so help and refusals appear immediately. Throws
- * where commander would exit, and prints no errors.
+ * Creates the command line with all commands. Commands import the engine only when they need it, so help and usage errors appear
+ * immediately. Parsing throws where commander would exit the process, and prints no errors.
  *
  * @param json keeps the help for a missing command off standard error, and prints the version as JSON
  */

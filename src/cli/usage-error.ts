@@ -6,7 +6,7 @@ export function usageError(error: CommanderError, program: Command, args: readon
   const command = commandOf(program, args)
   const isIncomplete = error.code === 'commander.help'
   const problem = isIncomplete
-    ? `${command} needs a command`
+    ? `${command} needs a subcommand`
     : error.message.replace(/^error: /, '').replaceAll('\n', ' ')
   return new PikoError('USAGE', `${problem}; see: ${command} --help`, { details: { command } })
 }

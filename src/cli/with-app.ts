@@ -4,12 +4,12 @@ import type { SettingsOverrides } from '../settings/settings.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
 import type { GlobalOptions } from './global-options.ts'
 
-/** Runs one command with an app that executes and plans nothing. */
+/** Runs one command with an app that executes and plans nothing, and never migrates an existing database. */
 export function withApp<T>(globals: GlobalOptions, work: (app: Piko, json: boolean) => Promise<T>): Promise<T> {
   return withAppOn(readOnly(cliSettings(globals)), (app) => work(app, globals.json))
 }
 
-/** Like `withApp`, with settings that the command has already read, and with jobs of the project. */
+/** Like `withApp`, but with overrides of settings that the command chooses, and with jobs of the project. */
 export async function withAppOn<T>(
   settings: SettingsOverrides,
   work: (app: Piko) => Promise<T>,

@@ -47,7 +47,7 @@ describe('the command line', () => {
     [['start', '--no-htpp'], /unknown option '--no-htpp' \(Did you mean --no-http\?\); see: piko start --help/],
     [['run'], /missing required argument 'job'; see: piko run --help/],
     [['run', 'a', 'b'], /too many arguments/],
-    [['migrate'], /piko migrate needs a command; see: piko migrate --help/],
+    [['migrate'], /piko migrate needs a subcommand; see: piko migrate --help/],
     [['migrate', 'up', '--to', 'x'], /'x' is invalid\. expected the number of a migration/],
     [['windows', 'list', 'a', '--state', 'lost'], /Allowed choices are succeeded, failed/],
     [['windows', 'a', '--limit', '0'], /expected a whole number from 1/],

@@ -69,7 +69,7 @@ export const once = defineJob(
       'once: 1 window (1 succeeded); watermark',
     )
     expect((await project.piko(['windows', 'list', 'daily', '--limit', '1'])).stdout).toMatch(
-      /\n… and more; --limit shows them\n$/,
+      /\n… and more; a higher --limit shows them\n$/,
     )
     expect(
       (await project.piko(['windows', 'list', 'daily', '--limit', '1', '--state', 'failed'])).stdout,
@@ -167,7 +167,7 @@ export const hello = defineJob({ id: 'hello', cron: '* * * * * *' }, () => {})`,
       .filter(({ level }) => level === 'error')
     expect(errors.toSorted((a, b) => (a.job_id ?? '').localeCompare(b.job_id ?? ''))).toMatchObject([
       {
-        msg: 'unhandled rejection; it belongs to a handler that did not await it; the node continues',
+        msg: 'unhandled rejection: a handler did not await one of its promises; the node continues',
         err: { message: 'nobody waits for mysql://u:[redacted]@h/db' },
       },
       { job_id: 'forgetful', msg: 'run failed; it will not be retried', err: { code: 'SINK_ROW_INVALID' } },

@@ -93,7 +93,7 @@ function addCreate(backfill: Command): void {
       "start of the range: an instant such as 2025-01-01T00:00:00Z, or a date of the job's zone such as 2025-01-01",
       parseMoment,
     )
-    .requiredOption('--to <instant>', 'end of the range, which it excludes', parseMoment)
+    .requiredOption('--to <instant>', 'end of the range (exclusive), as an instant or a date', parseMoment)
     .option(
       '--parallel <count>',
       'windows in progress at the same time; default: windows.parallel of the job',
@@ -101,7 +101,7 @@ function addCreate(backfill: Command): void {
     )
     .addOption(new Option('--order <order>', 'which windows come first').choices(BACKFILL_ORDERS).default('oldest'))
     .addOption(
-      new Option('--only <which>', 'missing: never run, skipped, cancelled or stale')
+      new Option('--only <which>', 'which windows; missing: those that never ran, or are skipped, cancelled or stale')
         .choices(BACKFILL_ONLY)
         .default('missing'),
     )
@@ -153,7 +153,7 @@ function requestOf({ from, to, order, only, parallel, config, priority }: Create
   }
 }
 
-/** Writes windows as it finds them, because a million must never exist together. */
+/** Writes each window as soon as it is found, because a range may have more windows than fit in memory. */
 async function list(app: Piko, jobId: string, zone: string, request: BackfillRequest, json: boolean): Promise<void> {
   let count = 0
   const begin = `{"job":${visibleJson(jobId)},"timezone":${visibleJson(zone)},"windows":[`
@@ -170,7 +170,7 @@ async function list(app: Piko, jobId: string, zone: string, request: BackfillReq
   await written(json ? `${none}],"count":${count}}\n` : `${count} ${count === 1 ? 'window' : 'windows'} to run\n`)
 }
 
-/** Writes a text, and waits for a slow reader so nothing piles up. */
+/** Writes a text, and waits for a slow reader, so that output does not pile up in memory. */
 async function written(text: string): Promise<void> {
   if (process.stdout.write(text)) return
   await new Promise((resolve) => process.stdout.once('drain', resolve))

@@ -11,7 +11,7 @@ const MAX_PROBLEMS = 20
 /**
  * Reads the items of a batch: each line of the file is the JSON of one run's input. `-` is standard input. Skips blank lines.
  *
- * @throws PikoError `USAGE` naming every wrong line
+ * @throws PikoError `USAGE` if the file can't be read, has too many items, or has wrong lines; names the first 20 of these
  */
 export async function readItems(file: string): Promise<{ readonly input: unknown }[]> {
   const input = file === '-' ? process.stdin : createReadStream(file, 'utf8')
@@ -19,7 +19,7 @@ export async function readItems(file: string): Promise<{ readonly input: unknown
   const problems: string[] = []
   let number = 0
   const failed = Promise.withResolvers<never>()
-  failed.promise.catch(() => {}) // The loop below may have ended by then.
+  failed.promise.catch(() => {}) // The stream may fail after the race below, when nothing awaits this promise any more.
   input.once('error', failed.reject)
   const reading = (async () => {
     for await (const line of createInterface({ input, crlfDelay: Infinity })) {

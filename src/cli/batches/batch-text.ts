@@ -7,10 +7,10 @@ import { instantText } from '../output/print-result.ts'
 import { type Style, styleFor } from '../output/style.ts'
 import type { Column } from '../output/table.ts'
 
-/** The runs of a failure that a text names. */
+/** The maximum number of runs and items that the text names for one failure. */
 const MAX_NAMED = 10
 
-/** For `--json`. */
+/** A batch as `--json` prints it. */
 export function batchData(batch: BatchStatus | BatchReport): object {
   const { key, onDone, doneRunId, ratePerSecond, etaMs, finishedAt, ...rest } = batch
   return {

@@ -34,8 +34,10 @@ export function addBatches(program: Command): void {
   const batches = program
     .command('batches')
     .alias('batch')
-    .summary('many runs of a job as one')
-    .description('Stores many runs of one job as one object, with progress, cancel, replay and one report.')
+    .summary('store many runs of a job as one batch')
+    .description(
+      'Stores many runs of one job as one batch. A batch has one progress and one report, and can be cancelled or replayed as a whole.',
+    )
     .addHelpText(
       'after',
       examples([
@@ -56,12 +58,15 @@ function addCreate(batches: Command): void {
   batches
     .command('create')
     .description(
-      'Creates a batch: one run for each line of a file. Running nodes execute them. With --key, a repeated command returns the same batch, ' +
-        'and stores the rest of one whose creation was interrupted.',
+      'Creates a batch: one run for each line of a file. Running nodes execute the runs. With --key, a repeated command returns the ' +
+        'same batch. If the first command was interrupted, the repeated one stores the missing runs.',
     )
     .argument('<job>', 'id of the job')
-    .requiredOption('--items <file>', 'the JSON of one ctx.input on each line; - reads standard input')
-    .option('--key <text>', 'names the batch among those of its job; default: every command creates another batch')
+    .requiredOption(
+      '--items <file>',
+      'file with the ctx.input of one run on each line, as JSON; - reads standard input',
+    )
+    .option('--key <text>', 'name of the batch, unique for its job; default: every command creates another batch')
     .option('--on-done <job>', 'a job that runs once when all runs have ended')
     .option('--priority <number>', "a smaller number runs first; default: the job's own", parsePriority)
     .option('--wait', 'wait until all runs have ended; exits with 1 unless all succeeded')
@@ -110,15 +115,15 @@ function addBatchList(batches: Command): void {
       ),
     data: batchData,
   })
-    .option('--job <id>', 'only those of this job')
-    .addOption(new Option('--state <state>', 'only those in this state').choices(BATCH_STATES))
+    .option('--job <id>', 'only batches of this job')
+    .addOption(new Option('--state <state>', 'only batches in this state').choices(BATCH_STATES))
     .option('--limit <count>', 'maximum number of batches to show', parseLimit, 100)
 }
 
 function addShow(batches: Command): void {
   batches
     .command('show')
-    .description('Shows the report of a batch: progress, durations, and its failures by error. Changes nothing.')
+    .description('Shows the report of a batch: progress, durations, and failures grouped by error. Changes nothing.')
     .argument('<batch>', 'number of the batch', parseBatchId)
     .addHelpText('after', examples(['piko batches show 3', "piko batches show 3 --json | jq '.failures[].runIds'"]))
     .action((id: number, _options: object, command: Command) =>
@@ -158,7 +163,7 @@ function addCancel(batches: Command): void {
   batches
     .command('cancel')
     .description(
-      'Cancels a batch: its queued runs, and those under way within two seconds. Does nothing to one that has ended.',
+      'Cancels a batch: its queued runs immediately, its runs in progress within two seconds. A batch that has ended stays as it is.',
     )
     .argument('<batch>', 'number of the batch', parseBatchId)
     .addHelpText('after', examples(['piko batches cancel 3', 'piko batches cancel 3 --json']))
@@ -179,11 +184,11 @@ function addReplay(batches: Command): void {
   batches
     .command('replay')
     .description(
-      'Puts the failed runs of a batch back into the queue. The batch is running again until they have ended.',
+      'Puts the failed runs of a batch back into the queue. The batch is running again until these runs have ended.',
     )
     .argument('<batch>', 'number of the batch', parseBatchId)
     .addOption(new Option('--state <state>', 'which runs; default: failed').choices(['failed', 'cancelled']))
-    .option('--dry-run', 'only show their number')
+    .option('--dry-run', 'only show how many runs it would queue')
     .addHelpText('after', examples(['piko batches replay 3 --dry-run', 'piko batches replay 3']))
     .action((id: number, { state, dryRun = false }: ReplayOptions, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {

@@ -35,7 +35,7 @@ export function addCache(program: Command): void {
   cache
     .command('clear')
     .description(
-      'Deletes entries of a cache in the database. Processes that hold a copy may use it until the ttl of their l1 is over.',
+      'Deletes entries of a cache in the database. A process that holds copies in memory may use them until the ttl of its l1 has passed.',
     )
     .argument('<cache>', 'name of the cache')
     .option('--prefix <text>', 'only keys that begin with this text; default: all')

@@ -104,7 +104,7 @@ function text({ jobId, version, effectiveFrom, config }: ConfigVersion): string 
   return `${visibleLine(jobId)}, version ${version}, in force from ${instantText(effectiveFrom)}:\n${visible(JSON.stringify(config, null, 2))}`
 }
 
-/** `3 of 4 nodes on version 12`, and then each node that is not. */
+/** `3 of 4 nodes on version 12`, followed by a line for each other node. */
 function nodesText({ version, nodes }: ConfigStatus): string {
   const others = nodes.filter((node) => node.version !== version)
   const count = `${nodes.length - others.length} of ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}`

@@ -20,8 +20,8 @@ interface ListOptions {
 export function addItems(program: Command): void {
   const items = program
     .command('items')
-    .summary('items of runs and their lanes')
-    .description('Shows the small durable units of work that runs own, runs dead ones again, and pauses lanes.')
+    .summary('show and replay items of runs, pause lanes')
+    .description('Shows items, the small durable units of work of a run. Queues dead items again, and pauses lanes.')
     .addHelpText(
       'after',
       examples([
@@ -36,8 +36,12 @@ export function addItems(program: Command): void {
   addShow(items)
   addReplay(items)
   addLanes(items)
-  addPause(items, 'pause', 'Begins no item of a lane on any node, until it is resumed. Items that run go on.')
-  addPause(items, 'resume', 'Lets a paused lane continue.')
+  addPause(
+    items,
+    'pause',
+    'Pauses a lane: no node begins an item of it until it is resumed. Items in progress continue.',
+  )
+  addPause(items, 'resume', 'Resumes a paused lane.')
 }
 
 function addStatus(items: Command): void {
@@ -57,13 +61,13 @@ function addStatus(items: Command): void {
 function addItemList(items: Command): void {
   items
     .command('list')
-    .description('Lists items of a run by number. Changes nothing.')
+    .description('Lists items of a run, ordered by their numbers. Changes nothing.')
     .argument('<run>', 'number of the run', parseRunId)
-    .addOption(new Option('--state <state>', 'only those in this state').choices(ITEM_STATES))
-    .option('--kind <name>', 'only those of this kind')
-    .option('--lane <name>', 'only those of this lane')
+    .addOption(new Option('--state <state>', 'only items in this state').choices(ITEM_STATES))
+    .option('--kind <name>', 'only items of this kind')
+    .option('--lane <name>', 'only items of this lane')
     .option('--limit <count>', 'maximum number of items to show', parseLimit, 100)
-    .option('--after <item>', 'only those after this one: the "next" of the page before', parseItemId)
+    .option('--after <item>', 'only items with a higher number; give the "next" of the previous page', parseItemId)
     .addHelpText(
       'after',
       examples(['piko items list 17 --state dead', 'piko items list 17 --kind page --after 200 --json']),
@@ -116,12 +120,13 @@ function addReplay(items: Command): void {
   items
     .command('replay')
     .description(
-      'Queues the dead items of a run again, with the bytes they kept. A failed run is open again, and succeeds when its items do.',
+      'Queues the dead items of a run again, with the bytes that they kept. A failed run is then open again, and succeeds once ' +
+        'all its items have succeeded.',
     )
     .argument('<run>', 'number of the run', parseRunId)
     .addOption(new Option('--state <state>', 'which items; default: dead').choices(['dead', 'skipped', 'cancelled']))
-    .option('--kind <name>', 'only those of this kind')
-    .option('--lane <name>', 'only those of this lane')
+    .option('--kind <name>', 'only items of this kind')
+    .option('--lane <name>', 'only items of this lane')
     .addHelpText('after', examples(['piko items replay 17', 'piko items replay 17 --kind page --lane api.acme.test']))
     .action((runId: number, options: ReplayOptions, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
@@ -140,9 +145,9 @@ interface LaneOptions {
 function addLanes(items: Command): void {
   items
     .command('lanes')
-    .description('Lists lanes with their items, limits and breakers. Changes nothing.')
+    .description('Lists lanes with their numbers of items, their limits and their circuit breakers. Changes nothing.')
     .option('--run <run>', 'only lanes with queued or running items of this run', parseRunId)
-    .option('--scope <name>', "only lanes of this job's id, or of this laneScope")
+    .option('--scope <name>', 'only lanes of this scope: the id of a job, or its laneScope')
     .option('--limit <count>', 'maximum number of lanes to show', parseLimit, 100)
     .addHelpText('after', examples(['piko items lanes', 'piko items lanes --run 17 --json']))
     .action(({ run, scope, limit }: LaneOptions, command: Command) =>
@@ -162,7 +167,7 @@ function addPause(items: Command, verb: 'pause' | 'resume', description: string)
     .command(verb)
     .description(description)
     .argument('<lane>', 'name of the lane')
-    .option('--scope <name>', "only of this job's id, or of this laneScope; default: all lanes of this name")
+    .option('--scope <name>', 'scope of the lane: the id of a job, or its laneScope; default: all lanes of this name')
     .addHelpText(
       'after',
       examples([`piko items ${verb} api.acme.test`, `piko items ${verb} eu --scope sync_shops --json`]),

@@ -55,7 +55,7 @@ async function graph(options: GraphOptions, globals: GlobalOptions): Promise<voi
       ? drawn(settings, format)
       : asked(address, format))
   if (format === 'json') printResult(true, JSON.parse(text) as object, () => text)
-  // Asked of a node, it is whatever answers there.
+  // A text from the network may come from any server, so its control characters are escaped.
   else process.stdout.write(visible(text.endsWith('\n') ? text : `${text}\n`))
 }
 
@@ -96,7 +96,7 @@ async function drawn(settings: Settings, format: Format): Promise<string> {
   }
 }
 
-/** @throws PikoError `USAGE` when no node answers there */
+/** @throws PikoError `USAGE` if the address is invalid or no node answers there */
 async function asked(address: string, format: Format): Promise<string> {
   const url = URL.parse(`/graph?format=${format}`, address)
   if (!url)

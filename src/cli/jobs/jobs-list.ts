@@ -26,7 +26,7 @@ type JobState = 'active' | 'paused' | 'new' | 'no code'
 interface ListedJob {
   readonly id: string
   readonly schedule: ScheduleSpec | null
-  /** Whether it was set at run time, in place of the one in code. */
+  /** Whether the schedule was set at run time and overrides the one in code. */
   readonly isOverridden: boolean
   /** Why the edited schedule can't be read (`schedule` then stays in force), or why no tick can be planned. */
   readonly problem: string | null
@@ -39,7 +39,7 @@ interface ListedJob {
 export function addJobs(program: Command): void {
   const jobs = program
     .command('jobs')
-    .summary('list jobs, pause and resume them, type their ids')
+    .summary('list, pause and resume jobs, generate types for their ids')
     .description('Lists jobs, pauses and resumes them, and explains why they did or did not run.')
   jobs.addHelpText('after', examples(['piko jobs list', 'piko jobs pause sync_orders', 'piko jobs resume sync_orders']))
   addJobsPause(jobs)
@@ -96,7 +96,7 @@ function known(job: JobDefinition, row: JobRow | undefined, now: Date): ListedJo
   }
 }
 
-/** The first tick. A calendar's function is the user's code, and its failure must not hide the other jobs. */
+/** The first tick, or the problem that prevents it: the function of a calendar is user code, and its failure must not hide other jobs. */
 function firstTick(job: JobDefinition, now: Date): { nextTick?: Date | undefined; problem?: string | undefined } {
   try {
     return { nextTick: registrationOf(job, now).begin.nextTick }

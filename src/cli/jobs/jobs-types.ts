@@ -19,7 +19,8 @@ export function addJobsTypes(jobs: Command): void {
   jobs
     .command('types')
     .description(
-      'Writes a TypeScript declaration of the jobs of the project. With it, ids complete in the editor, and a misspelt id does not compile.',
+      'Writes a TypeScript declaration of the jobs of the project. With it, the editor completes ids of jobs, and a misspelt id is ' +
+        'a compile error.',
     )
     .option('--out <file>', 'file to write, such as piko-jobs.d.ts; default: standard output')
     .addOption(jobsOption())

@@ -3,7 +3,7 @@ import { isObject, propertyOf } from '../../errors-read.ts'
 import { isJobDefinition } from '../../job/define-job.ts'
 import type { JobModule } from '../../job/job-source.ts'
 
-/** A job, and how TypeScript finds its types. */
+/** A job, and the export from which TypeScript reads its types. */
 export interface TypedJob {
   readonly id: string
   /** Undefined if no file exports its definition or its spec: only its id is known then. */
@@ -39,9 +39,9 @@ function namedIn(exports: object): [string, unknown][] {
 }
 
 /**
- * The declaration that lets ids complete and be checked. Pure.
+ * Writes the declaration with which editors complete ids of jobs, and the compiler checks them. Pure.
  *
- * @param folder the folder of the declaration, relative to that of the jobs' files, such as `types`
+ * @param folder the folder of the declaration, such as `types`, relative to the same directory as the paths of the jobs' files
  */
 export function typesText(jobs: readonly TypedJob[], folder: string): string {
   const lines = jobs.map(({ id, place }) => {

@@ -11,12 +11,12 @@ import { withApp } from '../with-app.ts'
 export function addLimits(program: Command): void {
   const limits = program
     .command('limits')
-    .summary('list and reset the rates that all nodes keep together')
-    .description('Shows the rates that all nodes keep together, by ctx.limit and limiter, and resets them.')
+    .summary('list and reset the rate limits that all nodes share')
+    .description('Shows the rate limits that all nodes share, created by ctx.limit or limiter, and resets them.')
   limits.addHelpText('after', examples(['piko limits list', 'piko limits reset shop-api']))
   addList(limits, {
     noun: 'limits',
-    description: 'Lists the limits that have counted something which may still matter, by name. Changes nothing.',
+    description: 'Lists the limits with counts that may still have an effect, by name. Changes nothing.',
     examples: ['piko limits list', "piko limits list --json | jq '.limits[] | .name, .taken'"],
     columns: () => COLUMNS,
     find: (options: { limit?: number }, globals) => withApp(globals, (app) => app.limits.list(options)),
@@ -25,7 +25,8 @@ export function addLimits(program: Command): void {
   limits
     .command('reset')
     .description(
-      'Forgets what a limit has counted, so its whole rate is free at once. For one span, the called server may see twice the rate.',
+      'Forgets what a limit has counted, so its whole rate is free immediately. For one period of the rate, the called server may ' +
+        'receive up to twice as many calls.',
     )
     .argument('<limit>', 'name of the limit')
     .addHelpText('after', examples(['piko limits reset shop-api', 'piko limits reset shop-api --json']))

@@ -13,7 +13,7 @@ export function addNodes(program: Command): void {
   const nodes = program
     .command('nodes')
     .summary('list the processes that execute runs, change their live settings')
-    .description('Shows the processes that execute runs.')
+    .description('Shows the processes that execute runs, and changes their live settings.')
   nodes.addHelpText('after', examples(['piko nodes list', 'piko nodes set log_level=debug']))
   addList(nodes, {
     noun: 'nodes',
@@ -35,7 +35,7 @@ export function addNodes(program: Command): void {
     .command('set')
     .description(
       `Changes live settings of all nodes, or of one host or node, without a restart: ${LIVE_NAMES.join(', ')}. ` +
-        'They survive restarts, except those of one node. An empty value returns to the settings of each node.',
+        'The changes survive restarts, except those of a single node. An empty value restores the setting with which each node started.',
     )
     .argument('<setting=value...>', 'such as log_level=debug', parseChange)
     .addOption(onOption())
@@ -65,7 +65,7 @@ function print({ version, settings, effectiveFrom }: NodeSettings, json: boolean
   })
 }
 
-/** Whole numbers are numbers, everything else is text; the operation checks both. */
+/** Reads a whole number as a number and every other value as text. The operation checks the value. */
 function parseChange(text: string, others: NodeSettingsChange = {}): NodeSettingsChange {
   const [, name, value = ''] = /^([a-z_]+)=(.*)$/s.exec(text) ?? []
   if (name === undefined) throw new InvalidArgumentError('expected a setting and its value, such as log_level=debug')

@@ -39,7 +39,7 @@ export function besideUtc(instant: Date | undefined, zone: string): string {
     : instantText(instant)
 }
 
-/** The date of a window that is a day of the zone, as JSON shows it. */
+/** The date of a window for JSON; null unless the window is exactly one day of the zone. */
 export function dateData(window: Window, zone: string): { readonly date: string | null } {
   return { date: dateOfWindow(window, zone) ?? null }
 }

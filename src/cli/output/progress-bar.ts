@@ -4,7 +4,7 @@ import type { EventMap } from '../../events.ts'
 
 type Progress = Pick<EventMap['run.progress'], 'done' | 'total' | 'message'>
 
-/** A progress bar on a terminal. It appears with the first progress, and log lines go above it. */
+/** A progress bar on a terminal. It appears with the first progress, and log lines are written above it. */
 export class ProgressBar {
   readonly #terminal: NodeJS.WritableStream
   #bars: MultiBar | undefined
@@ -15,7 +15,7 @@ export class ProgressBar {
     this.#terminal = terminal
   }
 
-  /** Shows progress. Without a total only the count moves. */
+  /** Shows progress. Without a total it shows only the count. */
   show({ done, total, message: said = '' }: Progress): void {
     const message = visibleLine(said)
     this.#bars ??= newBars(this.#terminal, total !== undefined)
@@ -24,7 +24,7 @@ export class ProgressBar {
     this.#bar.update(done, { message })
   }
 
-  /** Receives a log line, as the log's stream. */
+  /** Writes a log line above the bar. The logger uses this object as its output stream. */
   write(line: string): void {
     if (!this.#bars) {
       this.#terminal.write(line)

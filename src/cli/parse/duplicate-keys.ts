@@ -1,7 +1,7 @@
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]/g
 
 /**
- * Keys that occur twice in an object of a JSON text, with their path: `shop.id`. JSON.parse silently keeps the last one.
+ * Keys that occur twice in an object of a JSON text, with their path: `shop.id`. `JSON.parse` silently keeps the last value.
  *
  * @param text valid JSON
  */

@@ -3,7 +3,7 @@ import { readInstant } from '../../time/instant.ts'
 import { dateProblem, writtenDate } from '../../time/local-dates.ts'
 
 /**
- * An instant, or a date as it was written: the zone of the job, which the command line does not know yet, decides when it begins.
+ * Parses an instant or a date. Returns a date as text, because a day begins in the zone of the job, which is not known yet.
  *
  * @throws InvalidArgumentError for any other text
  */

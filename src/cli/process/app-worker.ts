@@ -8,7 +8,7 @@ import { Worker } from '../../service/worker.ts'
 import type { Settings } from '../../settings/settings.ts'
 import { catchStrayErrors } from './stray-errors.ts'
 
-/** Time for what a worker does besides the app's own stop, which has settled by then whatever hangs. */
+/** How long the worker waits for the app beyond `shutdown_timeout`. The app's own stop gives up earlier, whatever hangs. */
 const LEAVE_MS = STOP_MARGIN_MS + 1_000
 
 /** The process of `piko start`: the app's tree of services under a worker that handles signals, crashes and stray errors. */
@@ -17,7 +17,7 @@ export class AppWorker extends Worker {
   readonly #onUp: () => void
   #startError: Error | undefined
   #isUp = false
-  /** A start that a stop interrupted is not an error of the command. What the stop left behind is reported. */
+  /** A start that was interrupted by a stop is not an error of the command, but errors of that stop are printed. */
   get #isToldToStop(): boolean {
     return this.shouldStop && this.#startError === undefined
   }
@@ -26,10 +26,10 @@ export class AppWorker extends Worker {
     super([], {
       name: piko.name,
       log: app.log,
-      // The app's events report crashes while it runs.
+      // While the app runs, its events report crashes, so the worker logs states only at the level `debug`.
       lifeLog: { stateChanged: (service, _from, to) => service.log.debug(to) },
       stopDeadline: `${piko.shutdownTimeoutMs + LEAVE_MS}ms`,
-      // The command reports a failed start, in one line.
+      // After a failed start the command prints the error in one line, so the worker prints nothing.
       print: (text) => {
         if (this.#isUp || this.#isToldToStop) say(visible(redactText(text)))
       },
@@ -38,7 +38,7 @@ export class AppWorker extends Worker {
     this.#onUp = onUp
   }
 
-  /** Why the app could not start. */
+  /** Why the app could not start; undefined if it started or a stop interrupted the start. */
   get startError(): Error | undefined {
     return this.#startError
   }

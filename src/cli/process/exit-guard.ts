@@ -6,7 +6,7 @@ const MAX_NAMED = 5
 /** Node's exit code for a top-level `await` that can never settle. */
 const UNSETTLED = 13
 
-/** The runs under way in an app, or in a part of one. */
+/** An app, or a part of one, that knows its runs in progress. */
 interface Worked {
   readonly runsUnderWay: readonly { readonly runId: number; readonly jobId: string }[]
 }
@@ -16,11 +16,11 @@ interface Worked {
  */
 class ExitGuard {
   #app: Worked | undefined
-  /** The command's exit code; undefined while it is under way. */
+  /** The command's exit code; undefined until the command has ended. */
   #code: number | undefined
   #isAllowed = false
 
-  /** Begins the guard: until `finish`, every exit is a failure. */
+  /** Starts the guard. Until `finish` is called, every exit of the process is a failure. */
   begin(): void {
     process.once('exit', (code) => this.#check(code))
   }
@@ -35,7 +35,7 @@ class ExitGuard {
     this.#isAllowed = true
   }
 
-  /** Watches an app, to name its runs under way when the process ends. Stores nothing until then. */
+  /** Sets the app whose runs in progress are named if the process exits too early. */
   watch(app: Worked): void {
     this.#app = app
   }

@@ -17,11 +17,11 @@ interface WaitOptions<S> {
 }
 
 /**
- * Waits for the end of something that the database continues, with a progress bar. A signal stops only the wait.
+ * Waits for the end of work that running nodes do, and shows a progress bar. A signal stops only the wait, not the work.
  *
- * @param what what continues, such as `batch 3`
- * @param show the command that shows it again
- * @param stateOf a word in front of the progress
+ * @param what the name of the work, such as `batch 3`
+ * @param show the command that shows the work again, for the message after a signal
+ * @param stateOf a word to show before the progress; default: none
  */
 export async function followed<S extends Progress>(
   { what, show, json }: { readonly what: string; readonly show: string; readonly json: boolean },

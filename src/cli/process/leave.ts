@@ -1,6 +1,6 @@
 import { say } from '../../say.ts'
 
-/** Two seconds, divided into checks: on an overloaded machine the checks are late, so the wait is longer. */
+/** Two seconds, divided into checks. On an overloaded machine each check is late, so the process has more time to end. */
 const LOOK_MS = 100
 const MAX_LOOKS = 20
 
@@ -13,7 +13,7 @@ export function leave(): void {
   const timer = setInterval(() => {
     if (++looks < MAX_LOOKS) return
     const open = [...new Set(process.getActiveResourcesInfo())].join(', ')
-    say(`piko: the work is done, but the jobs' code keeps the process alive (${open}); leaving anyway`)
+    say(`piko: the work is done, but the jobs' code keeps the process alive (${open}); exiting anyway`)
     process.exit()
   }, LOOK_MS)
   timer.unref()

@@ -18,7 +18,7 @@ export function addStart(program: Command): void {
     .summary('plan and run the jobs until a signal stops the process')
     .description(
       'Plans and runs the jobs, and serves health and metrics, until SIGINT or SIGTERM. ' +
-        'Then it takes no new runs, lets runs in progress end ([piko] shutdown_timeout) and exits with 0. ' +
+        'Then it claims no new runs, waits for runs in progress ([piko] shutdown_timeout) and exits with 0. ' +
         'A second signal ends it immediately.',
     )
     .addOption(jobsOption())
@@ -46,7 +46,7 @@ async function start({ http, jobs }: StartOptions, globals: GlobalOptions): Prom
   const app = new Piko({ jobs: [...registry] })
   exitGuard.watch(app)
   commandOutput.stake = 'notice'
-  // HTTP starts first: a used port then stops the start before the database is touched, and probes see `starting`.
+  // HTTP starts first, so a port in use fails the start before the database is touched, and probes see `starting`.
   const server =
     http && settings.http.enabled ? app.addService(new HttpService(app, settings.http), { first: true }) : undefined
   const worker = new AppWorker(app, settings, () => {
@@ -58,7 +58,7 @@ async function start({ http, jobs }: StartOptions, globals: GlobalOptions): Prom
   })
   const code = await worker.run()
   if (worker.startError !== undefined) throw worker.startError
-  // The first signal was handled. What remains is what a second signal, the deadline or a crash cut short.
+  // A second signal, the deadline or a crash has ended the stop early. What is still open must not keep the process alive.
   if (code === 0) return
   exitGuard.allow()
   process.exit(code)

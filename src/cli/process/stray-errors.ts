@@ -2,14 +2,14 @@ import { toError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
 
 /**
- * Handles errors that nobody catches. A rejected promise of a handler is logged and the process continues, because only that handler's run
- * can be affected. After an uncaught exception nothing is certain; it is logged and passed on.
+ * Handles errors that no code catches. A rejected promise of a handler is logged and the process continues, because only that handler's run
+ * can be affected. After an uncaught exception the state of the process is unknown, so the error is logged and passed to `onUncaught`.
  *
- * @returns a function that restores the default: both end the process
+ * @returns a function that restores Node's default: both kinds of errors end the process
  */
 export function catchStrayErrors(log: Logger, onUncaught: (error: Error) => void): () => void {
   const onRejection = (reason: unknown): void => {
-    const words = 'unhandled rejection; it belongs to a handler that did not await it; the node continues'
+    const words = 'unhandled rejection: a handler did not await one of its promises; the node continues'
     log.error({ err: toError(reason) }, words)
   }
   const onException = (thrown: unknown): void => {

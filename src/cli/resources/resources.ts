@@ -15,7 +15,7 @@ export function addResources(program: Command): void {
   addList(resources, {
     noun: 'resources',
     description:
-      'Lists the resources of every live node: size, slots that runs hold, runs that wait. A node stores its figures when they change, every 5 s at most. Changes nothing. States: unopened, open, lost (runs wait until it has been opened again).',
+      'Lists the resources of every live node, with size, borrowed slots and waiting runs. A node stores its figures when they change, at most every 5 s. Changes nothing. States: unopened, open, lost (runs wait until it has been opened again).',
     examples: [
       'piko resources list',
       'piko resources list --json | jq \'.resources[] | select(.state == "lost") | .name\'',

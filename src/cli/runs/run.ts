@@ -41,10 +41,10 @@ export function addRun(program: Command): void {
     .option('--input <json>', 'value of ctx.input', parseJson)
     .option(
       '--window <start>',
-      "start of the window to run, also as a date of the job's zone; for a job with windows",
+      "start of the window to run: an instant, or a date of the job's zone; only for a job with windows",
       parseMoment,
     )
-    .option('--no-wait', 'only queue the run, for running nodes')
+    .option('--no-wait', 'only queue the run; a running node executes it')
     .addOption(jobsOption())
     .addHelpText(
       'after',
@@ -120,7 +120,7 @@ async function watch(
     app.events.on('run.progress', (progress) => {
       if (progress.runId === queued.id) bar?.show(progress)
     }),
-    // Reads the run immediately, because a stop that waits for nothing else closes the store next.
+    // Reads the run immediately, because a stop may close the store right after this event.
     app.events.on('run.settled', ({ runId, state }) => {
       if (runId === queued.id && TERMINAL_STATES.has(state)) ended.resolve(app.runs.show(runId))
     }),
@@ -136,7 +136,7 @@ async function watch(
     void app.stop().then(interrupted, interrupted)
   })
   void app.waitFor(queued.id).then(ended.resolve, (error: unknown) => {
-    // A stop ends this wait before the stop itself ends.
+    // A stop rejects this wait before it has waited for the run, so after a signal the rejection means nothing.
     if (!isSignalled) ended.reject(error)
   })
   try {

@@ -22,7 +22,7 @@ export function addRunsPrune(runs: Command): void {
     .requiredOption('--older-than <duration>', 'runs that ended longer ago than this, such as 30d', parseDuration)
     .addOption(new Option('--state <state>', 'only runs in this state').choices(ENDED_STATES))
     .option('--job <id>', 'only runs of this job')
-    .option('--dry-run', 'only count them')
+    .option('--dry-run', 'only show how many runs it would delete')
     .addHelpText(
       'after',
       examples(['piko runs prune --older-than 30d --dry-run', 'piko runs prune --older-than 7d --state succeeded']),

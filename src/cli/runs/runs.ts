@@ -88,8 +88,8 @@ function addCancel(runs: Command): void {
     )
     .argument('[run...]', 'numbers of runs', parseRunIds)
     .option('--job <id>', 'all runs of this job that have not ended')
-    .addOption(new Option('--state <state>', 'with --job: only those in this state').choices(['queued', 'running']))
-    .option('--dry-run', 'only show their number')
+    .addOption(new Option('--state <state>', 'with --job: only runs in this state').choices(['queued', 'running']))
+    .option('--dry-run', 'only show how many runs it would cancel')
     .addHelpText(
       'after',
       examples([
@@ -107,7 +107,7 @@ function addCancel(runs: Command): void {
 }
 
 async function cancelEach(app: Piko, runIds: readonly number[], json: boolean): Promise<void> {
-  // Finds a mistyped number before it changes anything.
+  // Fails on an unknown number before it cancels any run.
   for (const runId of runIds) await app.runs.show(runId)
   const ended: Run[] = []
   for (const runId of runIds) ended.push(await app.runs.cancel(runId))
@@ -161,14 +161,11 @@ function addReplay(runs: Command): void {
     .argument('[run...]', 'numbers of runs', parseRunIds)
     .option('--job <id>', 'all failed runs of this job')
     .addOption(
-      new Option('--state <state>', 'with --job: those in this state; default: failed').choices([
-        'failed',
-        'cancelled',
-      ]),
+      new Option('--state <state>', 'with --job: runs in this state; default: failed').choices(['failed', 'cancelled']),
     )
     .option('--since <instant>', 'only runs that ended at or after this instant', parseInstant)
-    .option('--from <step>', 'forget this step and what finished after it; default: all steps are kept')
-    .option('--dry-run', 'only show their number')
+    .option('--from <step>', 'forget the results of this step and of steps that finished after it; default: keep all')
+    .option('--dry-run', 'only show how many runs it would queue')
     .addHelpText(
       'after',
       examples([
@@ -220,7 +217,7 @@ function runColumns(runs: readonly ListedRun[]): Column<ListedRun>[] {
     { title: 'attempt', cell: ({ attempt }) => (attempt > 0 ? String(attempt) : '-') },
     { title: 'due', cell: ({ runAt }) => instantText(runAt) },
     { title: 'duration', cell: durationText },
-    // Most jobs report nothing.
+    // Most jobs report no progress, so the column would usually be empty.
     ...(runs.some(({ progress }) => progress) ? [PROGRESS] : []),
     { title: 'error', cell: ({ error, reason }) => error?.message ?? reason ?? '' },
   ]

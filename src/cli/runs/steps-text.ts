@@ -3,15 +3,15 @@ import { formatMs } from '../../time/duration.ts'
 import { instantText } from '../output/print-result.ts'
 import { type Column, table } from '../output/table.ts'
 
-/** A run may have thousands. */
+/** The maximum number of steps in the text. A run may have thousands. */
 const MAX_SHOWN = 100
 
-/** For `--json`. */
+/** A step as `--json` prints it. */
 export function stepData({ name, attempt, tries, ms, waitingSince, finishedAt }: StepRecord): object {
   return { name, attempt, tries, ms, waitingSince: waitingSince ?? null, finishedAt: finishedAt ?? null }
 }
 
-/** For people: the last ones. */
+/** The last 100 steps as text. */
 export function stepsText(steps: readonly StepRecord[]): string {
   const hidden = steps.length - MAX_SHOWN
   const shown = table(COLUMNS, hidden > 0 ? steps.slice(hidden) : steps)

@@ -40,7 +40,7 @@ export function addSchedule(program: Command): void {
   const schedule = program
     .command('schedules')
     .alias('schedule')
-    .summary('show schedules, set them at run time')
+    .summary('show schedules and override them at run time')
     .description('Shows the schedules of jobs. Overrides a schedule declared in code, without a deploy.')
     .addHelpText(
       'after',
@@ -60,7 +60,7 @@ export function addSchedule(program: Command): void {
     )
     .argument('[job]', 'id of a job')
     .option('--code', 'for a job: show the schedule in the code, without reading the database')
-    .option('--from <instant>', 'show ticks at or after this instant, or date of the zone; default: now', parseMoment)
+    .option('--from <instant>', 'show ticks at or after this instant or date; default: now', parseMoment)
     .option('--count <count>', 'maximum number of ticks to show', parseLimit, 10)
     .addOption(jobsOption())
     .addHelpText(
@@ -79,20 +79,23 @@ export function addSchedule(program: Command): void {
 /** @param note a prefix that says when these options apply */
 function withScheduleOptions(command: Command, note: string): Command {
   return command
-    .option('--cron <expression>', `${note}may be repeated`, (text: string, all: string[] = []) => [...all, text])
-    .option('--every <duration>', `${note}such as 10s or 1h30m`)
-    .option('--at <instant>', `${note}such as 2026-01-01T00:00:00Z`)
+    .option('--cron <expression>', `${note}a cron expression; may be repeated`, (text: string, all: string[] = []) => [
+      ...all,
+      text,
+    ])
+    .option('--every <duration>', `${note}a fixed interval, such as 10s or 1h30m`)
+    .option('--at <instant>', `${note}a single instant, such as 2026-01-01T00:00:00Z`)
     .option('--timezone <zone>', 'IANA time zone; default: UTC')
     .addOption(
       new Option(
         '--dst-gap <policy>',
-        'local times that are left out when clocks go forward: skip them, or fire after the gap',
+        'for local times that do not exist because clocks go forward: skip them, or fire after the gap',
       ).choices(['skip', 'after']),
     )
     .addOption(
       new Option(
         '--dst-overlap <policy>',
-        'local times that occur twice when clocks go back: fire at the first, the second, or both',
+        'for local times that occur twice because clocks go back: fire at the first, the second, or both',
       ).choices(['first', 'second', 'both']),
     )
     .option('--start <instant>', 'no ticks before this instant')
@@ -102,8 +105,8 @@ function withScheduleOptions(command: Command, note: string): Command {
 function addSet(schedule: Command): void {
   withScheduleOptions(schedule.command('set'), '')
     .description(
-      'Overrides the schedule declared in code, or sets the first one. Takes effect on all nodes within one poll and survives ' +
-        'deploys. New windows of the job continue where the old ones end.',
+      'Overrides the schedule declared in code, or adds one if the code declares none. Takes effect on all nodes within one poll ' +
+        'and survives deploys. New windows of the job continue where the old ones end.',
     )
     .argument('<job>', 'id of the job')
     .option('--none', 'no schedule: the job runs only on request')
@@ -127,7 +130,7 @@ function addSet(schedule: Command): void {
     )
 }
 
-/** Anchors a fixed rate at the first window, as a schedule in code is. */
+/** Anchors a fixed rate at the start of the first window, as for a schedule that is declared in code. */
 function anchored(schedule: ScheduleSpec, row: JobRow): ScheduleSpec {
   if (schedule.kind !== 'every' || row.windows === null) return schedule
   const { start } = JSON.parse(row.windows) as { start: string }
@@ -237,7 +240,7 @@ function textOf({ ticks, windows }: Preview): string {
     title: 'window to',
     cell: ({ at }) => instantText(byTick.get(at.getTime())?.at(-1)?.end),
   }
-  // Without a grid or a delay, the tick itself is the end.
+  // A window ends at its tick, unless the job has a grid or a delay.
   const isApart = windows.some(({ end: last, due }) => last.getTime() !== due.getTime())
   return table(windows.length === 0 ? columns : [...columns, start, ...(isApart ? [end] : [])], ticks)
 }

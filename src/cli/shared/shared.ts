@@ -100,7 +100,7 @@ function addRollback(shared: Command): void {
     )
 }
 
-/** Loads the modules of the project, which define the values and their schemas, and changes one. */
+/** Changes a value. Loads the modules of the project first, because they define the values and their schemas. */
 async function change(
   command: Command,
   { reason, jobs }: ChangeOptions,

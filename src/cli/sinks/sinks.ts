@@ -25,7 +25,7 @@ interface DeadOptions extends Which {
 export function addSinks(program: Command): void {
   const sinks = program
     .command('sinks')
-    .summary('rows that sinks could not deliver')
+    .summary('show rows that sinks could not deliver, deliver them again')
     .description('Shows rows on disk and rows that targets refused, and delivers refused rows again.')
   sinks.addHelpText('after', examples(['piko sinks list', 'piko sinks dead --sink orders', 'piko sinks replay orders']))
   addList(sinks, {
@@ -60,7 +60,7 @@ function addDead(sinks: Command): void {
 function addReplay(sinks: Command): void {
   addWhich(sinks.command('replay'))
     .description(
-      'Delivers refused rows of a sink again, with the functions of your jobs. Deletes those that the target accepts.',
+      'Delivers refused rows of a sink again, with the code of your jobs. Deletes the rows that the target accepts.',
     )
     .argument('<sink>', 'name of the sink')
     .addOption(jobsOption())
@@ -102,7 +102,7 @@ function addWhich(command: Command): Command {
   return command
     .option('--job <id>', 'only rows of this job')
     .option('--run <run>', 'only rows of this run', parseRunId)
-    .option('--id <id>', 'only this row; repeatable', collectId)
+    .option('--id <id>', 'only the row with this id; may be repeated', collectId)
 }
 
 function filterOf({ job, run, id }: Which, sink: string | undefined): DeadRowFilter {

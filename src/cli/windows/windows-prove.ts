@@ -19,9 +19,9 @@ export function addProve(windows: Command): void {
   windows
     .command('prove')
     .description(
-      "Proves a job's ledger: its windows tile without gap or overlap, each succeeded window was ended by one claim, and the rows of its " +
-        'fenced tables are those that this claim has written. Names what is wrong with the command that repairs it, and exits with 1. ' +
-        'Changes nothing.',
+      "Proves a job's ledger. Its windows must have no gap or overlap, and exactly one claim must have ended each succeeded window. The " +
+        "rows in the job's fenced tables must be those that this claim wrote. Shows each violation with the command that repairs it, " +
+        'and then exits with 1. Changes nothing.',
     )
     .argument('<job>', 'id of a job with windows')
     .option('--from <instant>', 'only windows that start at or after this instant or date', parseMoment)
@@ -68,7 +68,7 @@ const NOT_PROVED = {
 } as const
 
 function tableText({ name, notProved, rows, unrecorded, digest }: Certificate['tables'][number]): string {
-  if (notProved !== undefined) return `${visibleLine(name)}: not proved, for ${NOT_PROVED[notProved]}`
+  if (notProved !== undefined) return `${visibleLine(name)}: not proved, because ${NOT_PROVED[notProved]}`
   const note = unrecorded > 0 ? `, ${unrecorded} windows without a recorded number` : ''
   return `${visibleLine(name)}: ${rows} rows${note}, digest ${digest}`
 }

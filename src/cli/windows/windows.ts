@@ -31,7 +31,9 @@ export function addWindows(program: Command): void {
   const windows = program
     .command('windows')
     .summary("show and prove a job's windows")
-    .description("Shows a job's ledger: its windows, what they cover, and how far it is. Proves that it is right.")
+    .description(
+      "Shows a job's ledger: its windows, the time that they cover, and its progress. Proves that the ledger is correct.",
+    )
   windows.addHelpText(
     'after',
     examples([
@@ -47,7 +49,7 @@ export function addWindows(program: Command): void {
   addProve(windows)
 }
 
-/** The default: `piko windows <job>` lists too. */
+/** Adds the default command, so `piko windows <job>` lists windows too. */
 function addWindowList(windows: Command): void {
   ranged(windows.command('list', { isDefault: true }), 'windows')
     .description("Lists a job's windows, oldest first. Changes nothing.")
@@ -63,13 +65,13 @@ function addWindowList(windows: Command): void {
     .action((jobId: string, options: ListOptions, command: Command) =>
       withWindows(jobId, command, async (app, json, zone) => {
         const { limit } = options
-        // One more than it shows, to know whether there are more.
+        // Reads one window more than it shows, to know whether there are more.
         const found = await app.windows.list(jobId, { ...options, limit: limit + 1 })
         const shown = found.slice(0, limit)
         const data = shown.map((window) => ({ ...windowData(window), ...dateData(window, zone) }))
         printResult(json, { job: jobId, timezone: zone, windows: data }, () => {
           if (shown.length === 0) return `${visibleLine(jobId)}: no windows`
-          return `${table(columns(zone), shown)}${found.length > limit ? '\n… and more; --limit shows them' : ''}`
+          return `${table(columns(zone), shown)}${found.length > limit ? '\n… and more; a higher --limit shows them' : ''}`
         })
       }),
     )
