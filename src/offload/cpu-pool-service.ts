@@ -4,10 +4,10 @@ import { PikoError } from '../errors.ts'
 import type { StopReason } from '../service/lifecycle-parts.ts'
 import { Service } from '../service/service.ts'
 
-/** Time for running calls that belong to no run. */
+/** How long a stop waits for calls that belong to no run. */
 const LATE_CALLS_MS = 1_000
 
-/** The worker threads of `offload`. After a crash, new threads take the next calls, and the old threads finish theirs. */
+/** The worker threads of `offload` as a service. A crash of the service closes no pool, so its calls continue. */
 export class CpuPoolService extends Service {
   readonly #threads: number
   readonly #pools: Readonly<Record<string, OffloadOptions>>

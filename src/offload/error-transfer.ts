@@ -20,7 +20,7 @@ export type TransferredError =
 
 type ErrorData = Extract<TransferredError, { kind: 'error' }>
 
-/** Drops causes and parts nested deeper than this, and an error that contains itself. */
+/** Causes and parts that are nested deeper than this are dropped, and so is an error that contains itself. */
 const DEEPEST = 16
 const MAX_PROPS = 50
 
@@ -88,7 +88,7 @@ function baseOf(error: Error): string {
   if (error instanceof AggregateError) return 'AggregateError'
   if (error instanceof DOMException) return 'DOMException'
   const known = Object.entries(BASES).find(([, base]) => error instanceof base)?.[0]
-  // An error of another realm matches none of them by `instanceof`, but has the same names.
+  // An error of another realm is no instance of these classes, but has the same name.
   const name = propertyOf(error, 'name')
   return known ?? (name === 'AggregateError' || (typeof name === 'string' && name in BASES) ? name : 'Error')
 }

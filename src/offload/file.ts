@@ -5,9 +5,9 @@ import { aText, oneOf, type OptionChecks, problemsText, readOptions, wholeNumber
 import type { FileToOpen } from './protocol.ts'
 
 export interface FileOptions {
-  /** Default `'auto'`: by the extension, `.gz` or `.br`. */
+  /** Default `'auto'`: gzip for the extensions `.gz` and `.gzip`, brotli for `.br`, otherwise none. */
   readonly compression?: FileToOpen['compression']
-  /** The bytes read at once. Default 65,536. */
+  /** The bytes of each chunk, from 1 to 16,777,216. Default 65,536. */
   readonly chunkBytes?: number
 }
 
@@ -25,7 +25,7 @@ export class OffloadFile implements AsyncIterable<Uint8Array> {
     this.toOpen = toOpen
   }
 
-  /** Not for this thread: pass the file to an offloaded function. */
+  /** Only an offloaded function can read the file. @throws PikoError `USAGE` in the calling thread */
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
     throw new PikoError('USAGE', `file("${this.toOpen.path}") is read in a thread; pass it to an offloaded function`)
   }
@@ -36,11 +36,11 @@ export function isOffloadFile(value: unknown): value is OffloadFile {
 }
 
 /**
- * A file as an argument of an offloaded function, which gets its bytes as an async iterable. The thread opens it, so no byte passes this
- * thread.
+ * Names a file as an argument of an offloaded function, which gets its decompressed bytes as an async iterable. The worker thread opens the
+ * file, so no byte passes through the calling thread.
  *
  * @param path relative to the working directory, or a `file:` URL
- * @throws PikoError `USAGE`
+ * @throws PikoError `USAGE` if the path or an option is invalid
  * @example
  * for await (const order of parsing.orders(file('orders.ndjson.gz'))) await ctx.sinks.orders.write(Order, order)
  */

@@ -3,7 +3,7 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, PikoError } from '../errors.ts'
 
-/** Replacements for a missing file, best first: TypeScript and its compiled form, in both directions. */
+/** The extensions to try if a file is missing, best first. TypeScript may replace its compiled form, and the reverse. */
 const STAND_INS: Readonly<Record<string, readonly string[]>> = {
   '.ts': ['.js', '.mjs', '.mts', '.cjs', '.cts'],
   '.mts': ['.mjs', '.js', '.ts'],

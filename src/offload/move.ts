@@ -3,7 +3,7 @@ import type { Transferable } from 'node:worker_threads'
 // A registered symbol, so that a worker module may use `move` of another copy of this package.
 const MOVED: unique symbol = Symbol.for('piko.offload.moved') as never
 
-/** A value that can change threads instead of being copied: a buffer, a view of one, or a port. */
+/** A value that can be handed over to another thread instead of being copied: a buffer, a view of one, or a port. */
 export type Movable = Transferable | ArrayBufferView
 
 /** A result whose `transfer` list reaches the caller without a copy. */
@@ -14,7 +14,7 @@ export interface Moved<T> {
 }
 
 /**
- * Return it from an offloaded function to hand over the buffers in `transfer` instead of copying them.
+ * An offloaded function returns the result of `move` to hand over the buffers in `transfer` instead of copying them.
  *
  * The caller receives `value` itself. `transfer` defaults to the value, which must then be movable.
  *
@@ -39,5 +39,5 @@ export function transferList(movables: readonly Movable[]): Transferable[] {
   return [...new Set(movables.map((movable) => (ArrayBuffer.isView(movable) ? bufferOf(movable) : movable)))]
 }
 
-// `postMessage` refuses a view of shared memory with its own error.
+// The buffer may also be a `SharedArrayBuffer`, which `postMessage` refuses with an error of its own.
 const bufferOf = (view: ArrayBufferView): Transferable => view.buffer as ArrayBuffer

@@ -6,11 +6,11 @@ import { ThreadPool } from './pool/thread-pool.ts'
 
 /** What a pool does now, and has done since the start of the process. */
 export interface OffloadStats {
-  /** Threads that may run at the same time. */
+  /** The number of threads that may run at the same time. */
   readonly size: number
   /** Threads that exist now. */
   readonly threads: number
-  /** Calls that have a thread. */
+  /** Calls that a thread executes. */
   readonly running: number
   readonly waiting: number
   /** Threads replaced by `recycle`. */
@@ -53,7 +53,11 @@ export class OffloadPool {
     this.#declared = options
   }
 
-  /** Sets the options that take precedence over those in code, as `configure` does. */
+  /**
+   * Sets options that take precedence over the declared ones. They take effect as in {@link configure}.
+   *
+   * @throws PikoError `SETTINGS_INVALID`
+   */
   override(overrides: OffloadOptions): void {
     this.#apply(this.#declared, overrides)
     this.#overrides = overrides
@@ -72,7 +76,7 @@ export class OffloadPool {
     }
   }
 
-  /** The time limit of its calls. */
+  /** The time limit of each call in milliseconds; undefined: none. */
   get timeoutMs(): number | undefined {
     return this.#options.timeoutMs
   }
@@ -87,7 +91,7 @@ export class OffloadPool {
    * Waits for the running calls, then ends the threads; a later call opens the pool again. May be called again while it waits, with a
    * signal that aborts earlier.
    *
-   * @param signal its abort immediately ends the running calls, which reject with its reason
+   * @param signal aborting it immediately ends the running calls, which reject with its reason
    */
   async close(signal?: AbortSignal): Promise<void> {
     const open = this.#threads

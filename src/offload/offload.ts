@@ -18,12 +18,12 @@ export type { OffloadMapOptions } from './map/map-run.ts'
 
 type AnyFunction = (...args: never[]) => unknown
 
-/** Names that a handle can't offer: its own begin with `$`, and the language reads the others implicitly. */
+/** Names that a handle can't offer. Its own methods begin with `$`, and JavaScript reads the others implicitly. */
 type Reserved = `$${string}` | 'then' | 'toJSON' | 'constructor' | 'toString' | 'toLocaleString' | 'valueOf'
 
 type Landed<T> = T extends Moved<infer V> ? V : T
 
-/** A stream of a thread: an async iterable that reads ahead a little, and ends its generator when the loop is left. */
+/** A stream of items from a thread. It reads a little ahead. Leaving the loop ends the generator in the thread. */
 export type OffloadStream<T> = AsyncIterable<T>
 
 type Streamed = AsyncIterable<unknown> | Iterator<unknown>
@@ -38,7 +38,7 @@ export type Result<R> = [Awaited<R>] extends [never]
       ? OffloadStream<Sendable<Landed<ItemOf<Awaited<R>>>, 'row'>>
       : Promise<Sendable<Landed<Awaited<R>>, 'result'>>
 
-/** The exported functions of module `M`, each running in another thread. Leaves out other exports. */
+/** The exported functions of module `M`, which run in another thread. Other exports are left out. */
 export type Offloaded<M> = {
   readonly [K in keyof M as M[K] extends AnyFunction ? (K extends Reserved ? never : K) : never]: M[K] extends (
     ...args: infer Args
@@ -48,13 +48,13 @@ export type Offloaded<M> = {
 }
 
 export interface OffloadCallOptions {
-  /** Its abort ends the call, as an abort of the run's own signal does. */
+  /** Aborting this signal ends the call, as an abort of the run's own signal does. */
   readonly signal?: AbortSignal
   /** Buffers (or views of them) in the arguments to hand over instead of copying; afterwards they are empty on this side. */
   readonly transfer?: readonly Movable[]
   /** Calls with a higher number get a thread first. Default 0. */
   readonly priority?: number
-  /** The pool's `timeout`, for this call. */
+  /** The time limit of this call. Default: the `timeout` of the pool. */
   readonly timeout?: Duration
 }
 
@@ -74,14 +74,14 @@ function checked<T extends object>(call: string, given: T, checks: OptionChecks<
 
 const NOTHING: readonly Transferable[] = []
 
-/** What {@link offload} returns. */
+/** The handle that {@link offload} returns: the functions of the module, and methods that begin with `$`. */
 export type OffloadHandle<M> = Offloaded<M> & {
   /** The same functions with these options: `parsing.$with({ transfer: [bytes] }).parse(bytes)`. */
   readonly $with: (options: OffloadCallOptions) => Offloaded<M>
   /**
-   * Calls a function of one parameter for every item, in batches over all threads of the pool, and waits for all results. They keep the
-   * order of the items; an error becomes a result. An item that takes its thread with it fails alone: the function is called again for
-   * items whose results were lost with the thread. Rejects if a signal aborts or the source of the items fails.
+   * Calls a function of one parameter for every item, in batches on all threads of the pool, and waits for all results. They keep the
+   * order of the items; an error of the function becomes a rejected result. If an item ends its thread, only that item fails: the function
+   * is called again for items whose results were lost with the thread. Rejects if a signal aborts or the source of the items fails.
    *
    * @example
    * const hashes = await parsing.$map('digest', files, { timeout: '10s' })
@@ -92,8 +92,8 @@ export type OffloadHandle<M> = Offloaded<M> & {
     options?: OffloadMapOptions,
   ) => Promise<PromiseSettledResult<ValueOf<M, K>>[]>
   /**
-   * Calls `map` for every item, as `$map` does, and combines the results by `reduce`, in the order of the items and mostly inside the
-   * threads. `reduce` must be associative. Resolves to undefined without items; rejects with the first error.
+   * Calls `map` for every item, as `$map` does, and combines the results with `reduce`, in the order of the items. `reduce` runs in threads
+   * and must be associative. Resolves with undefined if there are no items, and rejects with the first error.
    *
    * @example
    * const total = await parsing.$mapReduce({ map: 'count', reduce: 'merge' }, files)
@@ -131,8 +131,8 @@ type ReducerOf<M, V> = {
  *
  * @param options.pool a separate pool; default: the process's, see `configureOffload`
  * @throws PikoError `OFFLOAD_FAILED`: immediately if `module` is not a `file:` URL; from a call if the module or the export is missing.
- * `OFFLOAD_COPY`, `OFFLOAD_TIMEOUT`, `OFFLOAD_MEMORY`, `OFFLOAD_EXIT`, `OFFLOAD_CRASHED` from a call that they ended. An error of the
- * function reaches the caller with its name, message, code and causes.
+ * `OFFLOAD_COPY`, `OFFLOAD_TIMEOUT`, `OFFLOAD_MEMORY`, `OFFLOAD_EXIT`, `OFFLOAD_CRASHED` from a call that failed for this reason. An error
+ * of the function reaches the caller with its name, message, code and causes.
  */
 export function offload<M>(module: URL | string, options: { readonly pool?: OffloadPool } = {}): OffloadHandle<M> {
   const url = moduleUrl(module)
@@ -181,7 +181,7 @@ function streamable(result: Promise<unknown>, name: string): Promise<unknown> {
         if (value instanceof StreamHandle) return value
         throw new PikoError('OFFLOAD_FAILED', `${name}() returned no stream; await its result instead of iterating it`)
       })
-      // Whoever iterates gets the error from `next`.
+      // The code that iterates gets the error from `next`. Without iteration it must not become an unhandled rejection.
       reader.catch(() => {})
       let open: StreamHandle | undefined
       return {
@@ -193,8 +193,8 @@ function streamable(result: Promise<unknown>, name: string): Promise<unknown> {
 }
 
 /**
- * An object on which every name is a function, created once. Properties of `target` and of every object stay as they are. The names that
- * `await` and `JSON.stringify` look for are absent.
+ * Returns an object on which every name is a function, created at first use. Properties of `target` and of every object stay as they are.
+ * The names that `await` and `JSON.stringify` look for are absent.
  */
 function functions(target: object, make: (name: string) => unknown): unknown {
   const made = new Map<string, unknown>()
@@ -215,7 +215,7 @@ function callSite(above: AnyFunction): { readonly stack?: string } {
   return site
 }
 
-/** Adds the caller's frames: a stack from the thread ends at the thread's entry. */
+/** Adds the caller's frames to the stack of an error, because a stack from a thread ends at the thread's entry. */
 function withSite(thrown: unknown, file: string, site: { readonly stack?: string }): unknown {
   if (!(thrown instanceof Error) || thrown.stack === undefined) return thrown
   const frames = site.stack?.split('\n').slice(1) ?? []

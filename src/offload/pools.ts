@@ -12,20 +12,20 @@ export interface OffloadPoolOptions extends OffloadOptions {
 /**
  * The process's pools, the only global of the package. An `offload()` handle is declared at module level, before an app exists that could
  * own a pool. Processors belong to the process, not to an app. A pool starts no thread before its first call. Two apps in one process
- * share them: an app that stops closes them for both, and the other's next call opens them again.
+ * share the pools: when one app stops, it closes them for both, and the next call of the other app opens them again.
  */
 const pools = new Map<string, { readonly pool: OffloadPool; readonly declared: string }>()
 let overrides: Readonly<Record<string, OffloadOptions>> = {}
 
-/** The pool of all handles without one. */
+/** The pool of all handles that name no other pool. */
 export const defaultPool = new OffloadPool({}, 'default')
 
 const CHECKS: OptionChecks<OffloadPoolOptions> = { ...POOL_CHECKS, name: aText }
 
 /**
- * Declares a pool of threads of its own: its size, its memory, its limits. Settings may override them: `[offload] pools`.
+ * Declares a separate pool of threads, with its own size, memory and limits. The setting `[offload] pools` may override them.
  *
- * Declaring the same pool twice gives the same pool.
+ * Declaring a pool again with the same options returns the same pool.
  *
  * @throws PikoError `SETTINGS_INVALID` for wrong options, or if another pool has the name
  * @example
@@ -59,12 +59,12 @@ export function allPools(): readonly OffloadPool[] {
   return [defaultPool, ...[...pools.values()].map(({ pool }) => pool)]
 }
 
-/** Sets the options of the process's pool; see {@link OffloadPool.configure}. */
+/** Sets the options of the default pool; see {@link OffloadPool.configure}. */
 export function configureOffload(options: OffloadOptions): void {
   defaultPool.configure(options)
 }
 
-/** Sets what the settings say of named pools, declared earlier or later. */
+/** Sets the options that the settings give to named pools, whether a pool is declared before or after this call. */
 export function overridePools(named: Readonly<Record<string, OffloadOptions>>): void {
   overrides = named
   for (const { pool } of pools.values()) pool.override(named[pool.name] ?? {})

@@ -14,7 +14,7 @@ export interface OffloadTask {
   readonly args: readonly unknown[]
   /** The arguments that are streams or files; their places in `args` are empty. */
   readonly sources?: readonly SourceArgument[]
-  /** The call is a batch: `args[0]` lists its items. */
+  /** Present if the call is a batch: `args[0]` is then the list of its items. */
   readonly batch?: BatchTask
 }
 
@@ -31,37 +31,37 @@ export interface FileToOpen {
 export interface BatchTask {
   /** An exported function that combines the results of the batch. */
   readonly reduce: string | undefined
-  /** Shared with the caller: the number of items begun, and the time of the last beginning in milliseconds. */
+  /** Shared with the caller: the number of items begun, and the time when the last of them began, from `monotonicMs`. */
   readonly state: Int32Array
 }
 
-/** The reply. An error is sent as data: thrown, it would lose its code, its cause and its class. */
+/** The reply to a call. An error is sent as data, because a thrown one would lose its code, its cause and its class. */
 export type OffloadReply = CallResult & ThreadState
 
 export type CallResult =
   { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: TransferredError }
 
 export interface ThreadState {
-  /** The last progress, whether it was sent before or not. */
+  /** The last progress, even if it was already sent. */
   readonly progress?: Progress
-  /** Work that the call has left behind in its thread, such as `Timeout`. */
+  /** The types of work that the call has left behind in its thread, such as `Timeout`. */
   readonly left?: readonly string[]
   /** The bytes that the thread uses after the call, before its garbage is collected. */
   readonly usedBytes: number
 }
 
-/** The result of one item of a batch. `thrown` is an error of this side. */
+/** The result of one item of a batch: `error` comes from the thread, `thrown` from the calling thread. */
 export type BatchResult =
   { readonly value: unknown } | { readonly error: TransferredError } | { readonly thrown: unknown }
 
 export type Progress = readonly [done: number, total: number | undefined, message: string | undefined]
 
-/** A message of a thread apart from its replies. */
+/** A message from a thread that is not a reply. */
 export type ThreadMessage =
   /** The result of a call is a stream, which arrives through the port. */
   | ({ readonly piko: 'stream'; readonly id: number } & StreamEnd)
   | { readonly piko: 'progress'; readonly id: number; readonly progress: Progress }
-  /** The reply can't be copied. The thread can't answer any more. */
+  /** The reply of a call can't be copied, so the call gets this error instead. */
   | { readonly piko: 'unsendable'; readonly id: number; readonly error: TransferredError }
   /** The work that earlier calls left behind has ended. */
   | { readonly piko: 'clean' }
@@ -70,13 +70,16 @@ export function isThreadMessage(message: unknown): message is ThreadMessage {
   return typeof message === 'object' && message !== null && 'piko' in message
 }
 
-/** What either side of a stream has of it. */
+/** One end of a stream, for its reader or its writer. */
 export interface StreamEnd {
   readonly port: MessagePort
   readonly room: SharedRoom
 }
 
-/** From the reader of a stream to its writer: it exists; it has room again, for which the writer waits; it has read everything; it wants no more. */
+/**
+ * From the reader of a stream to its writer. `'open'`: the reader exists. `'more'`: it has room again, and the writer waits for that.
+ * `'hungry'`: it has read everything. `'end'`: it wants no more items.
+ */
 export type ReaderMessage = 'open' | 'more' | 'hungry' | 'end'
 
 /** From the writer of a stream to its reader. */

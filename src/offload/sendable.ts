@@ -27,7 +27,7 @@ type Uncopied = Promise<unknown> | WeakMap<never, unknown> | WeakSet<never> | UR
 export type IsAny<T> = 0 extends 1 & T ? true : false
 type Depths = [never, 0, 1, 2, 3, 4]
 
-/** Why `T` can't be copied; `never` if nothing is known against it. */
+/** Why `T` can't be copied; `never` if no reason is known. */
 export type WhyUnsendable<T, Path extends string, Depth extends number = 5> =
   IsAny<T> extends true
     ? never

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { propertyOf } from '../errors-read.ts'
 import type { Progress } from './protocol.ts'
 
-/** What an offloaded call takes from the run that makes it. */
+/** The parts of a run that its offloaded calls use. */
 export interface AmbientRun {
   readonly signal: AbortSignal
   /** The job whose share of a pool its calls take. */
@@ -15,7 +15,7 @@ interface Scope {
   readonly owner: AmbientRun
 }
 
-/** Set with the first offload handle. Until then nothing needs the signal, and keeping it costs each run about 800 bytes. */
+/** Set by the first offload handle. Before it exists no code needs the signal, which costs each run about 800 bytes. */
 let isWanted = false
 
 /** Gives an ambient signal to every run that begins after this. */
@@ -25,8 +25,9 @@ export function wantRunSignals(): void {
 
 const scopes = new AsyncLocalStorage<Scope>()
 
-/** What the end of a run's handler ends, and the runs whose handlers have ended. */
+/** The functions to call when the handler of a run ends. */
 const endings = new WeakMap<AmbientRun, Set<() => void>>()
+/** The runs whose handlers have ended. */
 const ended = new WeakSet<AmbientRun>()
 
 /**
@@ -62,7 +63,7 @@ export function withRunSignal<T>(run: AmbientRun, fn: () => T): T {
   const result = scopes.run({ run, owner: run }, fn)
   const over = (): void => endOf(run)
   if (result instanceof Promise) result.then(over, over)
-  // To ask another thenable would start its work a second time.
+  // Calling `then` of another thenable could start its work a second time.
   else if (!isThenable(result)) over()
   return result
 }

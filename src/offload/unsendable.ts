@@ -2,7 +2,7 @@ import { describe, headline, messageOf } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
 
 const MAX_DEPTH = 12
-/** Values looked at. The search must not hold the event loop. */
+/** The maximum number of values to examine, so that the search does not block the event loop. */
 const MAX_LOOKS = 20_000
 
 interface Search {
@@ -92,15 +92,15 @@ function isClass(value: object): boolean {
   return Function.prototype.toString.call(value).startsWith('class')
 }
 
-/** Whether structured clone copies the value although it is no plain object. */
+/** Whether structured clone copies the value although it is not a plain object. */
 function isCopied(value: object): boolean {
   return ArrayBuffer.isView(value) || value instanceof Date || value instanceof ArrayBuffer || value instanceof RegExp
 }
 
-/** The kind of a value without parts to blame, such as a promise or a WeakMap. */
+/** Describes a value that can't be copied although no part of it is the cause, such as a promise or a WeakMap. */
 function opaque(value: object, path: string): Culprit | undefined {
   try {
-    // Parts were found harmless, and an ordinary object has nothing else.
+    // All its parts can be copied, and a plain object has nothing else.
     if (isPlain(value)) return undefined
     structuredClone(value)
     return undefined

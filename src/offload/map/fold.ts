@@ -1,7 +1,7 @@
 import type { BatchResult } from '../protocol.ts'
 import { reasonOf } from './map-run.ts'
 
-/** Combines the results of batches in the order of their items, as soon as the ones before are there. */
+/** Combines the results of batches in the order of their items. A result waits until the results before it have arrived. */
 export class Fold {
   readonly #combine: (a: unknown, b: unknown) => Promise<unknown>
   readonly #parts = new Map<number, { readonly end: number; readonly result: BatchResult }>()
@@ -12,7 +12,7 @@ export class Fold {
     this.#combine = combine
   }
 
-  /** @throws the error of an item or of the combining function */
+  /** @throws the error of an item, or of the function that combined results in the thread */
   add(first: number, count: number, results: readonly BatchResult[]): void {
     const failed = results.find((result) => !('value' in result))
     if (failed && !('value' in failed)) throw reasonOf(failed)
@@ -25,7 +25,7 @@ export class Fold {
     }
   }
 
-  /** The combined value; undefined if there were no items. */
+  /** The combined value; undefined if there were no items. @throws the error of `combine` */
   async result(): Promise<unknown> {
     return (await this.#folding)?.value
   }
@@ -35,7 +35,7 @@ export class Fold {
     this.#folding = this.#folding.then(async (before) =>
       before === undefined ? { value: result.value } : { value: await this.#combine(before.value, result.value) },
     )
-    // Its error is that of `result`.
+    // `result` rejects with this error. Without a handler here, an early error would end the process.
     this.#folding.catch(() => {})
   }
 }

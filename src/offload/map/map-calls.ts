@@ -10,7 +10,7 @@ import { callSignal, currentRun } from '../signal.ts'
 import { Fold } from './fold.ts'
 import { MAP_CHECKS, MapRun, type OffloadMapOptions, settledOf } from './map-run.ts'
 
-/** Where a handle's calls go. */
+/** The pool and the module of an `offload` handle. */
 export interface MapTarget {
   readonly pool: OffloadPool
   /** The URL of the module's file. */
@@ -38,7 +38,7 @@ export async function mapCalls(
   return results
 }
 
-/** Calls `map` for each item, and combines the results by `reduce`, both in threads. */
+/** Calls `map` for each item, and combines the results with `reduce`. Both functions run in threads. */
 export async function mapReduceCalls(
   target: MapTarget,
   { map, reduce }: MapNames,

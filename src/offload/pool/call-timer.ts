@@ -1,4 +1,4 @@
-/** A time limit that can be halted. */
+/** A time limit that can be paused: only the time between `start` and `halt` counts. */
 export class CallTimer {
   readonly #onTimeout: () => void
   #leftMs: number | undefined

@@ -2,13 +2,13 @@ import { callError, callTitle, megabytes } from './thread-error.ts'
 import type { PikoError } from '../../errors.ts'
 import type { Work } from './work.ts'
 
-/** How often the memory of threads is looked at. */
+/** How often the memory of threads is checked. */
 const LOOK_EVERY_MS = 100
-/** What a thread may use beyond its memory until its garbage is collected: this part of it, and some buffers. */
+/** Garbage that is not collected yet may exceed a thread's memory: by this part of that memory, plus `MAX_GARBAGE_BYTES` for buffers. */
 const MAX_GARBAGE = 0.5
 const MAX_GARBAGE_BYTES = 64 * 2 ** 20
 
-/** Looks at the memory of threads that work. The engine can't be trusted with their limit; see `HEADROOM_MB`. It also ignores buffers. */
+/** Checks the memory of busy threads. V8's own limit would end the whole process (see `HEADROOM_MB`), and ignores buffers. */
 export class MemoryWatch {
   readonly #memoryBytes: number | undefined
   readonly #working: () => readonly Work[]
@@ -25,7 +25,7 @@ export class MemoryWatch {
     this.#onExcess = onExcess
   }
 
-  /** Looks until no thread works. */
+  /** Checks the threads until none of them is busy. */
   start(): void {
     const limit = this.#memoryBytes
     if (limit !== undefined) this.#timer ??= setInterval(() => void this.#look(limit), LOOK_EVERY_MS).unref()

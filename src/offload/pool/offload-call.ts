@@ -27,13 +27,13 @@ export interface CallOptions {
 }
 
 export interface CallEvents {
-  /** The thread waits for this side, or no longer: for the reader of its stream, or for the source of an argument. */
+  /** The thread has begun or ended to wait for the caller: for the reader of its stream, or for the source of an argument. */
   readonly waiting: (call: OffloadCall) => void
-  /** The reader has stopped early. */
+  /** The reader of the call's stream has stopped early. */
   readonly stopped: (call: OffloadCall) => void
 }
 
-/** How long a call waits at most for the end of a source that it does not read to its end. */
+/** How long a source may take to end when the call does not read all its items. */
 const MAX_SOURCE_END_MS = 1_000
 
 let lastId = 0
@@ -44,13 +44,13 @@ export class OffloadCall {
   readonly wanted: WantedCall
   readonly options: CallOptions
   readonly madeAt = performance.now()
-  /** Whether it can be sent to a second thread: it hands over nothing to the first. */
+  /** Whether the call can be sent to a second thread, because it handed over no buffer and no stream to the first. */
   readonly isRepeatable: boolean
   /** The result, or the {@link ChunkReader} of a stream. */
   readonly result: Promise<unknown>
   /** Resolves when no thread works for the call any more. */
   readonly over: Promise<void>
-  /** The last progress that the run knows. */
+  /** The progress that was last reported to the run. */
   progress: Progress | undefined
   /** Why the pool ended the call, for its metrics. */
   endedBy: FailureReason | undefined
@@ -76,7 +76,7 @@ export class OffloadCall {
     return this.options.priority
   }
 
-  /** The job whose share it takes; empty outside a run. */
+  /** The job whose share of the threads the call uses; empty outside a run. */
   get job(): string {
     return this.options.run?.jobId ?? ''
   }
@@ -85,12 +85,12 @@ export class OffloadCall {
     return this.#reader !== undefined
   }
 
-  /** Whether its thread waits for this side. It then uses no processor. */
+  /** Whether the thread waits for the caller, so that it uses no processor. */
   get isWaiting(): boolean {
     return this.#waitsFor > 0
   }
 
-  /** The message for its thread. From here on the sources are read as the thread asks for their items. */
+  /** Creates the message for the thread. From now on, the sources are read as the thread asks for their items. */
   begin(events: CallEvents): { readonly task: OffloadTask; readonly transfer: readonly Transferable[] } {
     this.#events = events
     const { module, name, args, batch } = this.wanted
@@ -118,7 +118,7 @@ export class OffloadCall {
   }
 
   complete(reply: OffloadReply): void {
-    // The last chunk of a stream may still be on its way, through a port of its own.
+    // A stream ends through its own port instead, because its last chunk may still be on its way.
     if (this.#reader === undefined) {
       if (reply.ok) this.#settle.resolve(reply.value)
       else this.#settle.reject(reviveError(reply.error))
@@ -126,14 +126,14 @@ export class OffloadCall {
     this.#endSources()
   }
 
-  /** The thread can't go on with it. Items that have arrived before can still be read. */
+  /** Fails the call, because its thread can't continue. Items that have already arrived can still be read. */
   fail(error: unknown): void {
     this.#settle.reject(error)
     this.#reader?.fail(error, false)
     this.#endSources()
   }
 
-  /** Nobody wants its result any more. */
+  /** Ends the call, because its result is no longer wanted. Drops items that were not read yet. */
   end(reason: unknown): void {
     this.#isEnded = true
     this.#settle.reject(reason)
@@ -141,7 +141,7 @@ export class OffloadCall {
     this.#endSources()
   }
 
-  /** Its stream was stopped by its reader, and its thread is gone. */
+  /** Completes the call's stream after its reader has stopped and its thread was ended. */
   finishReading(): void {
     this.#reader?.finish()
   }

@@ -1,9 +1,9 @@
-/** Upper bounds in seconds. */
+/** The upper bounds of the buckets of a histogram, in seconds. */
 export const POOL_BUCKETS_S = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300] as const
 
-/** Durations, counted by bucket. Reading and writing needs no library. */
+/** A histogram of durations. It needs no metrics library, so code that offloads never loads one. */
 export class Durations {
-  /** Durations up to each bound of `POOL_BUCKETS_S`; the last is for longer ones. */
+  /** The number of durations in each bucket of `POOL_BUCKETS_S`, and in a last bucket for longer ones. */
   readonly counts: number[] = new Array<number>(POOL_BUCKETS_S.length + 1).fill(0)
   sumS = 0
 
@@ -21,12 +21,12 @@ export type FailureReason = 'error' | 'cancelled' | 'timeout' | 'memory' | 'exit
 
 /** What a pool has done since the start of the process. */
 export class PoolFigures {
-  /** From the call to the moment a thread begins with it. */
+  /** From each call to the moment when a thread begins it. */
   readonly waits = new Durations()
-  /** From then to the end of the call. */
+  /** From the moment when a thread begins a call to the end of the call. */
   readonly runs = new Durations()
   readonly failures = new Map<FailureReason, number>()
-  /** Threads that were replaced after their share of calls or memory. */
+  /** The number of threads that were replaced because of the option `recycle`. */
   recycled = 0
 
   failed(reason: FailureReason): void {

@@ -22,19 +22,22 @@ export interface OffloadOptions {
    * half of the machine's or container's memory, divided by `size`.
    */
   readonly memory?: MemorySize
-  /** A call that runs longer fails with `OFFLOAD_TIMEOUT`, and its thread ends. Time in which it waits for this side does not count. Default: none. */
+  /**
+   * A call that runs longer fails with `OFFLOAD_TIMEOUT`, and its thread ends. Time in which the thread waits for the reader of its stream,
+   * or for items of an argument, does not count. Default: none.
+   */
   readonly timeout?: Duration
-  /** A thread ends after this long without a call; the next call starts one (tens of ms). Default `'60s'`. */
+  /** A thread ends after this time without a call. The next call starts a new thread within tens of milliseconds. Default `'60s'`. */
   readonly idleTimeout?: Duration
   /** Replaces a thread after this number of calls, or once it uses this much memory after a call. Default: never. */
   readonly recycle?: { readonly calls?: number; readonly memory?: MemorySize }
-  /** The part of the threads that the runs of one job can have at the same time, from 0 (one thread) to 1 (all, the default). */
+  /** The part of the threads that the runs of one job may use at the same time, from 0 (one thread) to 1 (all threads). Default 1. */
   readonly share?: number
-  /** Further limits of the engine for each thread; `memory` sets those of its heap. */
+  /** Further limits of V8 for each thread. Default: `memory` sets the limits of the heap. */
   readonly resourceLimits?: ResourceLimits
 }
 
-/** Complete options. */
+/** The options of a pool with all defaults. */
 export interface PoolOptions {
   readonly size: number
   readonly memoryBytes: number | undefined
@@ -48,12 +51,12 @@ export interface PoolOptions {
 const MAX_THREADS = 1_024
 // Measured on Node 24: a heap of 2 MB aborts the whole process when a thread starts; 4 MB does not.
 const SMALLEST_MEMORY = '8MB'
-/** Young objects of a thread. The engine's default is three times as large, for each thread. */
+/** The heap of a thread for young objects. V8's default is three times as large. */
 const YOUNG_MB = 16
 const MB = 2 ** 20
 /**
- * The engine ends the whole process if one allocation exceeds the limit of a thread's heap by more than 16 MB, such as that of a long list
- * or text. So its limit is this much above the pool's, and the pool watches its own. Nothing is reserved.
+ * V8 ends the whole process if a single allocation, such as that of a long list or text, exceeds the heap limit of a thread by more than
+ * 16 MB. So V8's limit is this much above the pool's `memory`, and `MemoryWatch` enforces the pool's. No memory is reserved for it.
  */
 const HEADROOM_MB = 1_024
 

@@ -1,7 +1,7 @@
 import { problemsText, readOptions } from '../../options.ts'
 import { type OffloadOptions, POOL_CHECKS } from './pool-options.ts'
 
-/** Options that a text can give. */
+/** The options that can be written in settings. */
 type TextOptions = Pick<OffloadOptions, 'size' | 'memory' | 'timeout' | 'idleTimeout' | 'share'>
 
 export interface NamedOptions {
@@ -16,7 +16,7 @@ export const POOL_TEXT_EXPECTED =
 const { size, memory, timeout, idleTimeout, share } = POOL_CHECKS
 const NUMBERS = new Set(['size', 'share'])
 
-/** The options of a named pool as people write them in settings, or what is wrong. */
+/** Reads the name and the options of a pool from a text in settings. Returns the problem if the text is invalid. */
 export function readPoolText(text: string): NamedOptions | { readonly problem: string } {
   const [name = '', ...parts] = text.trim().split(/\s+/)
   const entries = parts.map((part) => part.split('='))

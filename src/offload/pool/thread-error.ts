@@ -16,7 +16,7 @@ export function callError(code: ErrorCode, called: Called, message: string, caus
   return new PikoError(code, message, { ...(cause !== undefined && { cause }), details: { module, name } })
 }
 
-/** The error for a caller whose thread failed, rather than the function in it: an exit, an uncaught error or exhausted memory. */
+/** The error of a call whose thread failed: by an exit, an uncaught error or exhausted memory. */
 export function threadError(called: Called, cause: unknown): PikoError {
   const { code, reason } = describeCause(cause)
   const ended = `the thread that ran ${callTitle(called)} ended: ${reason}`
@@ -25,9 +25,9 @@ export function threadError(called: Called, cause: unknown): PikoError {
   return callError(/^worker exited with code/.test(reason) ? 'OFFLOAD_EXIT' : 'OFFLOAD_CRASHED', called, ended, cause)
 }
 
-/** The error of a call whose buffers or streams were lost with a thread that never began with it. */
+/** The error of a call that can't be repeated, because its buffers or streams were lost with a thread that never began it. */
 export function neverBegan(called: Called, previous: string, cause: unknown): PikoError {
-  const message = `${callTitle(called)} did not begin, because ${previous} had left something behind that ended or held the thread; call it again`
+  const message = `${callTitle(called)} did not begin, because work that ${previous} left behind ended or blocked the thread; call it again`
   return callError('OFFLOAD_CRASHED', called, message, cause)
 }
 
@@ -41,7 +41,7 @@ function describeCause(cause: unknown): { code: string | undefined; reason: stri
 
 const FAILURE_OF: Readonly<Record<string, FailureReason>> = { OFFLOAD_MEMORY: 'memory', OFFLOAD_EXIT: 'exit' }
 
-/** The word for a failed thread in the figures of its pool. */
+/** The reason under which the figures of a pool count the error of a failed thread. */
 export function failureOf({ code }: PikoError): FailureReason {
   return FAILURE_OF[code] ?? 'crashed'
 }

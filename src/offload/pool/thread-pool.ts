@@ -17,20 +17,20 @@ import { unsendable } from '../unsendable.ts'
 import { WaitingCalls } from './waiting-calls.ts'
 import { free, isHeldUp, isInnocent, type Work } from './work.ts'
 
-/** How long a generator has for its `finally` once nobody reads its stream any more. */
+/** How long the `finally` of a generator may take after the reader of its stream has stopped. */
 const MAX_ENDING_MS = 1_000
-/** How long a call may leave work behind before its thread is ended. Until then the thread takes no other call. */
+/** How long work that a call left behind may continue before its thread is ended. Until then the thread takes no other call. */
 const MAX_LEFTOVER_MS = 250
 const TIMERS = ['Timeout', 'Immediate']
-/** Threads whose calls wait for this side don't count as running. This many of them may exist besides, for each that may run. */
+/** Threads that wait for their callers don't count towards the size of the pool. This many of them may exist for each counted thread. */
 const MAX_WAITING_PER_THREAD = 4
 
 /**
- * Threads with a queue.
+ * The threads of a pool, with a queue of calls.
  *
  * A call *waits*, *runs* (one per thread) and is *over*. A waiting call costs only an entry in a set: its arguments are copied, or its
- * buffers handed over, when a thread takes it. Threads start on demand and end after an idle time. A thread that waits for this side, as
- * for the reader of its stream, lets another one run. After `close`, the pool accepts no further call.
+ * buffers handed over, when a thread takes it. Threads start on demand and end after an idle time. While a thread waits for its
+ * caller, such as for the reader of its stream, another one may run. After `close`, the pool accepts no further call.
  */
 export class ThreadPool {
   readonly figures: PoolFigures
@@ -69,8 +69,8 @@ export class ThreadPool {
   }
 
   /**
-   * Its result rejects with `STOPPED` once the pool closes, with the error of the function or of its thread, or with the signal's reason on
-   * its abort: a waiting call leaves the queue, and the thread of a running one is ended.
+   * Adds a call to the queue. Its result rejects with `STOPPED` if the pool is closing, with the error of the function or of its thread, or
+   * with the reason of the signal when it aborts. An abort removes a waiting call from the queue, and ends the thread of a running one.
    */
   add(wanted: WantedCall, options: CallOptions, signal: AbortSignal | undefined): OffloadCall {
     const call = new OffloadCall(wanted, options)
@@ -88,7 +88,7 @@ export class ThreadPool {
   /**
    * Waits for the running calls, then ends the threads.
    *
-   * @param signal its abort immediately ends the running calls, which reject with its reason
+   * @param signal aborting it immediately ends the running calls, which reject with its reason
    */
   async close(signal?: AbortSignal): Promise<void> {
     this.#closing = true
@@ -129,7 +129,7 @@ export class ThreadPool {
     const held = this.#working.size + this.#unclean.size
     if (held >= size && held - this.#pausedCalls() >= size) return undefined
     if (held >= size * (1 + MAX_WAITING_PER_THREAD)) {
-      // A call of a run whose other threads wait for it: without it, they would wait forever.
+      // A thread may wait for the result of another call of the same run, so calls of runs with threads must still begin.
       const owners = new Set([...this.#working.keys()].map(({ options }) => options.run))
       return this.#waiting.takeFitting(({ options }) => owners.has(options.run))
     }
@@ -171,17 +171,17 @@ export class ThreadPool {
     this.#over(work)
   }
 
-  /** Runs a call that has not begun in a new thread. */
+  /** Runs a call in a new thread, because its first thread never began it. */
   #repeat(work: Work): void {
     const { call, thread } = work
     warn(
-      `${thread.previous} left something behind that ended or held its thread; ${callTitle(call.wanted)} runs in another`,
+      `work that ${thread.previous} left behind ended or blocked its thread; ${callTitle(call.wanted)} runs in another`,
     )
     this.#leave(work)
     void this.#run(call, this.#newThread())
   }
 
-  /** The limit of a batch is one for each of its items, which its caller watches. */
+  /** A batch has no time limit as a whole: its caller watches the limit of each item. */
   #limitOf({ options, wanted }: OffloadCall): number | undefined {
     return options.timeoutMs ?? (wanted.batch === undefined ? this.#options.timeoutMs : undefined)
   }
@@ -248,7 +248,7 @@ export class ThreadPool {
     else this.#runningOf.delete(job)
   }
 
-  /** Ends a call wherever it is. A generator has a moment for its `finally`, unless it is out of control. */
+  /** Ends a call, whether it waits or runs. If a generator was cancelled, its thread has a moment for its `finally`. */
   #end(call: OffloadCall, reason: unknown, why: FailureReason): void {
     const work = this.#working.get(call)
     const isWaiting = this.#waiting.delete(call)
@@ -280,7 +280,7 @@ export class ThreadPool {
     this.#end(call, callError('OFFLOAD_TIMEOUT', wanted, message), 'timeout')
   }
 
-  /** @param message of Piko's part of the thread, or one that the user's module has sent */
+  /** @param message from Piko's code in the thread, or from the user's module */
   #heard(thread: Thread, message: unknown): void {
     if (!isThreadMessage(message)) return
     if (message.piko === 'clean') return this.#clean(thread)
@@ -310,16 +310,16 @@ export class ThreadPool {
     }
   }
 
-  /** What a call leaves behind may throw, loop or exit later. That must not hit another call. */
+  /** Gives a thread no other call while work is left behind, because that work may throw, loop or exit and fail the other call. */
   #keepOut(thread: Thread, { wanted }: OffloadCall, left: readonly string[]): void {
     const timer = setTimeout(() => {
-      // A loader may still write its cache, and a module its log.
+      // Only timers are faults. Other work may be useful, such as a loader that writes its cache or a module that writes its log.
       if (!left.some((type) => TIMERS.includes(type))) return this.#clean(thread)
       this.#unclean.delete(thread)
       void thread.end()
       warn(
         `${callTitle(wanted)} left work behind after its end (${left.join(', ')}), so its thread was ended; ` +
-          'end it before the function returns, or unref() it',
+          'end this work before the function returns, or unref() it',
       )
       this.#dispatch()
     }, MAX_LEFTOVER_MS)
@@ -336,7 +336,7 @@ export class ThreadPool {
     this.#dispatch()
   }
 
-  /** A thread has ended without a call: after its idle time, or by an error of what an earlier call left behind. */
+  /** Removes a thread that ended without a call: after its idle time, or by an error of work that an earlier call left behind. */
   #gone(thread: Thread, error: unknown): void {
     clearTimeout(this.#unclean.get(thread))
     this.#unclean.delete(thread)

@@ -26,15 +26,15 @@ export function threadsAreLoaded(): boolean {
 }
 
 /**
- * One thread: a piscina of one. Piscina starts it with the first call, ends it when it is idle, and tells its errors. Which call runs in
- * which thread is the pool's decision: so an error always belongs to the call of its own thread.
+ * One thread, as a piscina pool of size one. Piscina starts the thread with the first call, ends it when idle, and reports its errors.
+ * `ThreadPool` decides which call runs in which thread, so an error of a thread always belongs to that thread's call.
  */
 export class Thread {
-  /** Calls that have ended. */
+  /** The number of calls that have ended in this thread. */
   calls = 0
-  /** The call that ran before, for messages. */
+  /** The title of the previous call, for messages; undefined before the end of the first. */
   previous: string | undefined
-  /** Shared with the thread: 1 once it works for the call. */
+  /** Shared with the thread, which sets it to 1 when it begins the call. */
   readonly #begun = new Int32Array(new SharedArrayBuffer(4))
   readonly #piscina: Piscina
   #isReady = false
@@ -50,7 +50,7 @@ export class Thread {
       minThreads: 0,
       maxThreads: 1,
       idleTimeout: idleTimeoutMs,
-      // A thread that blocks between calls would stop a module's background work: sockets, timers.
+      // With atomics, a thread blocks between calls, which would stop background work of a module: sockets, timers.
       atomics: 'disabled',
       recordTiming: false,
       workerData: this.#begun,
@@ -69,13 +69,13 @@ export class Thread {
   }
 
   /**
-   * Whether it works for its call. Otherwise it is busy with what the call before has left behind, or has died of it; or it is new.
+   * Whether the thread has begun its call. If not, it is still starting, or work that the previous call left behind blocks it or ended it.
    */
   get hasBegun(): boolean {
     return Atomics.load(this.#begun, 0) === 1
   }
 
-  /** Whether it is started, or will be. */
+  /** Whether the thread exists or is starting. */
   get isAlive(): boolean {
     return this.#piscina.threads.length > 0
   }
@@ -83,7 +83,7 @@ export class Thread {
   /**
    * Makes one call.
    *
-   * @param onReady called when the thread begins with it
+   * @param onReady called when the thread is ready for the call
    * @throws whatever ended the thread, or the error of copying the arguments
    */
   run(task: OffloadTask, transfer: readonly Transferable[], onReady: () => void): Promise<OffloadReply> {
@@ -101,11 +101,11 @@ export class Thread {
     }) as Promise<OffloadReply>
   }
 
-  /** The bytes of the thread's heap and of its buffers; works while the thread computes. */
+  /** The bytes of the thread's heap and of its buffers, even while the thread is busy; 0 if there is no thread. */
   async usedBytes(): Promise<number> {
     const worker = this.#piscina.threads[0]
     if (worker === undefined || !this.#isReady) return 0
-    // It may end meanwhile.
+    // The thread may end in the meantime.
     const heap = await worker.getHeapStatistics().catch(() => undefined)
     return heap === undefined ? 0 : heap.used_heap_size + heap.external_memory
   }
@@ -125,7 +125,7 @@ export class Thread {
   #ended(events: ThreadEvents): void {
     if (this.isAlive) return
     this.#isReady = false
-    // A thread that dies before it is ready fails no call of piscina.
+    // Piscina does not reject the call of a thread that dies before it is ready.
     if (this.#fail) this.#fail(this.#lastError ?? new Error('it did not start'))
     else events.gone(this, this.#isEnding ? undefined : this.#lastError)
   }

@@ -28,7 +28,10 @@ export class WaitingCalls {
     return true
   }
 
-  /** Takes the first call of the job that runs the fewest, of those that may run one more. */
+  /**
+   * Takes a call of the highest possible priority. Of the jobs that may run one more call, the job with the fewest running calls comes first;
+   * of its calls, the oldest.
+   */
   take(running: (job: string) => number, mayRun: (job: string) => boolean): OffloadCall | undefined {
     for (const { jobs } of this.#levels) {
       const call = nextOf(jobs, running, mayRun)

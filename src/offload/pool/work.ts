@@ -8,23 +8,23 @@ export interface Work {
   readonly thread: Thread
   readonly timer: CallTimer
   readyAt: number | undefined
-  /** Its thread was ended because it could not begin with the call. */
+  /** Whether the thread was ended because it could not begin the call. */
   isFreed: boolean
-  /** Ends the thread if the call does not end by itself. */
+  /** The timer that ends the thread if the call does not end in time. */
   ending: NodeJS.Timeout | undefined
 }
 
-/** Whether the thread is still busy with what the call before has left behind, or has died of that. */
+/** Whether work that the previous call left behind blocks the thread or has ended it, so that the call has not begun. */
 export function isHeldUp({ thread }: Work): boolean {
   return thread.previous !== undefined && !thread.hasBegun
 }
 
-/** Whether the call never began, so that it is not to blame for the end of its thread. */
+/** Whether the thread ended before it began the call, so that the call is not the cause. */
 export function isInnocent(work: Work): boolean {
   return isHeldUp(work) && (work.isFreed || !work.thread.isAlive) && work.call.endedBy === undefined
 }
 
-/** Ends a thread that can't begin with its call. */
+/** Ends a thread that can't begin its call. */
 export function free(work: Work): void {
   work.isFreed = true
   void work.thread.end()

@@ -5,7 +5,7 @@ import { PackedChunk, type PackedRows, RowPacker } from './packed-rows.ts'
 
 /** An item waits at most this long for others of its chunk. */
 export const MAX_LINGER_MS = 5
-/** Packing stops when this many more chunks could not be packed than could. */
+/** No more chunks are packed once those that could not be packed outnumber the packed ones by this many. */
 const MAX_PACKS = 8
 
 /** The items of a chunk, ready to be sent. */
@@ -26,12 +26,12 @@ export class ChunkBuilder {
   #since = 0
   #isOverdue = false
   readonly #packer = new RowPacker()
-  /** All items so far are in the packer, none in the list. */
+  /** Whether all items so far are in the packer. Otherwise all of them are in the list. */
   #isPacked = true
-  /** Chunks that could be packed, less those that could not. */
+  /** The number of packed chunks minus the number of others. */
   #packs = 0
   #items: unknown[] = []
-  /** Items that are moved, by their place. */
+  /** The buffers of items that are moved instead of copied, by the index of the item. */
   #moved: Map<number, readonly Transferable[]> | undefined
   #lastSize = 0
 
@@ -39,7 +39,7 @@ export class ChunkBuilder {
     return this.#count === 0
   }
 
-  /** How long the oldest item may still wait. */
+  /** How many milliseconds the oldest item may still wait. */
   get leftMs(): number {
     return MAX_LINGER_MS - (performance.now() - this.#since)
   }
@@ -56,7 +56,7 @@ export class ChunkBuilder {
   add(item: unknown): boolean {
     const count = this.#count++
     if (count === 0) this.#since = performance.now()
-    // Items that come fast are many: the clock is read for the first few, and for every sixteenth.
+    // Reading the clock for every item would be slow, so it is read for the first 16 items and then for every sixteenth.
     else if ((count & 15) === 0 || count < 16) this.#isOverdue ||= this.leftMs < 0
     const bytes = this.#isPacked ? this.#pack(item) : undefined
     if (bytes === undefined) this.#list(item, count)
@@ -85,12 +85,12 @@ export class ChunkBuilder {
     try {
       return this.#packer.add(item)
     } catch {
-      // Reading the item failed. So will sending it, with an error that names the place.
+      // Reading the item failed. Sending it will fail too, with an error that names the place in the item.
       return undefined
     }
   }
 
-  /** The items before one that does not fit. */
+  /** Moves the packed items to the list, because the next item can't be packed with them. */
   #unpack(): void {
     this.#isPacked = false
     const rows = this.#packer.rows()
@@ -108,7 +108,7 @@ export class ChunkBuilder {
     this.#bytes += this.#sizeOf(item, count)
   }
 
-  /** Measuring a row costs as much as parsing a part of it. So of many objects every fourth is measured, and stands for those after it. */
+  /** Measuring an object is slow. So after the first eight only every fourth is measured, and the next three count as equally large. */
   #sizeOf(item: unknown, count: number): number {
     if (typeof item === 'object' && !Array.isArray(item) && count >= 8 && (count & 3) !== 0) return this.#lastSize
     try {

@@ -7,11 +7,11 @@ import { type Chunk, ListChunk, PackedChunk } from './packed-rows.ts'
 import { giveRoom, type SharedRoom } from './room.ts'
 
 export interface ReaderOptions {
-  /** The reader has as many chunks as it may have, so the writer waits for it. */
+  /** Called with true when the reader holds the maximum number of chunks, so the writer waits; with false when it no longer does. */
   readonly onFull?: (isFull: boolean) => void
-  /** Called at an early end; resolves at the latest when the writer must have ended. */
+  /** Called when the reader stops before the end of the stream. */
   readonly onEnd?: () => void
-  /** The writer wants to know when the reader has nothing to read. */
+  /** Whether to tell the writer when there is nothing to read. Default: no. */
   readonly tellsHunger?: boolean
 }
 
@@ -25,13 +25,13 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
   #chunk: Chunk<T> = new ListChunk<T>([])
   #index = 0
   #chunks: Chunk<T>[] = []
-  /** The writer has ended, or no more is wanted. */
+  /** Whether the writer has ended, or no more items are wanted. */
   #isOver = false
   #isReturned = false
   #returned: Promise<IteratorReturnResult<undefined>> | undefined
   #failure: { readonly error: unknown } | undefined
   #wake: (() => void) | undefined
-  /** Reads that were made while another one waited. */
+  /** Settles with the last read that had to wait; undefined if no read waits. */
   #reads: Promise<unknown> | undefined
 
   constructor({ port, room }: StreamEnd, options: ReaderOptions = {}) {
@@ -47,13 +47,13 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
   }
 
   next(): Promise<IteratorResult<T, undefined>> {
-    // The usual reader asks for one item after another, and mostly the item is here.
+    // The fast path: usually no other read waits, and the item has already arrived.
     if (this.#reads === undefined && this.#index < this.#chunk.length)
       return Promise.resolve({ done: false, value: this.#chunk.at(this.#index++) })
     return this.#queued(this.#reads === undefined ? this.#take() : this.#reads.then(() => this.#take()))
   }
 
-  /** Ends the writer's source, and resolves when it has ended; rejects with the error of its end. */
+  /** Ends the writer's source early. Resolves when the source has ended, or rejects with the error that it threw while ending. */
   return(): Promise<IteratorReturnResult<undefined>> {
     return (this.#returned ??= this.#return())
   }
@@ -72,16 +72,16 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
     return DONE
   }
 
-  /** The writer can't go on. What it has sent before can be read unless `isNow`. */
+  /** Fails the stream, because the writer can't continue. Items that have arrived can still be read, unless `isNow`. */
   fail(error: unknown, isNow: boolean): void {
-    // A reader must not take the items that it has for all of them.
+    // After items were dropped the reader must get an error, even if the stream was complete. Otherwise it would not notice the loss.
     const isCut = isNow && this.#drop() && !this.#isReturned
     if (this.#isOver && !isCut) return
     this.#failure ??= { error }
     this.#close()
   }
 
-  /** The writer's thread has ended as it should, or was ended because no one reads any more. */
+  /** Completes the stream without an error, although the writer's thread was ended: no code reads the stream any more. */
   finish(): void {
     this.#close()
   }
@@ -114,7 +114,7 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
   async #take(): Promise<IteratorResult<T, undefined>> {
     while (!this.#isReturned) {
       if (this.#index < this.#chunk.length) return { done: false, value: this.#chunk.at(this.#index++) }
-      // A loop over items that are all here would let no timer, socket or signal through.
+      // Without this, a loop over items that have all arrived would hold up timers, sockets and signals.
       if (loopTurn.isDue(false)) await loopTurn.next()
       if (this.#isReturned) break
       const chunk = this.#chunks.shift()

@@ -1,11 +1,11 @@
-/** The limits of a chunk: whichever comes first. Rows of small chunks die young, and each chunk costs a message. */
+/** The limits of a chunk: whichever comes first. Each chunk costs a message, but the rows of small chunks are cheap garbage. */
 export const MAX_CHUNK_ROWS = 1_000
 export const MAX_CHUNK_BYTES = 128 * 1_024
-/** Chunks on their way or waiting for the reader. */
+/** The maximum number of chunks that are on their way or wait for the reader. */
 export const MAX_CHUNKS_AHEAD = 2
 
 const MAX_DEPTH = 6
-/** The bytes of a number, and of the frame of every value. */
+/** The estimated bytes of a number, and of every other value in addition to its content. */
 const WORD = 8
 
 /**

@@ -7,18 +7,19 @@ import type { ItemSource } from './item-source.ts'
 import { WriterRoom } from './room.ts'
 
 export interface WriterOptions {
-  /** The reader's error for an item that can't be copied; `index` counts from the first item of the stream. */
+  /** Creates the reader's error for an item that can't be copied; `index` counts from the first item of the stream. */
   readonly unsendable: (item: unknown, index: number, cause: unknown) => unknown
-  /** How long the reader waits at most for a source that was ended early. Default: until it has ended. */
+  /** The maximum time, in milliseconds, that a source may take to end early. Default: no limit. */
   readonly maxEndMs?: number
-  /** The reader has taken everything and waits for the source. */
+  /** Called with true when the reader has read everything and waits for the source, and with false when it no longer does. */
   readonly onStarved?: (isStarved: boolean) => void
 }
 
 /**
  * Sends the items of a source through a port: several in one message, and never more than the reader has room for.
  *
- * The reader's `'more'` is room for a chunk after none was left, its `'end'` ends the source early. The source's error becomes the reader's.
+ * The message `'more'` from the reader means that there is room again, and `'end'` ends the source early. An error of the source is sent to
+ * the reader.
  */
 export class ChunkWriter {
   readonly #source: ItemSource
@@ -43,12 +44,12 @@ export class ChunkWriter {
     port.on('message', (message: ReaderMessage) => {
       if (message === 'end') this.end()
       else if (message === 'more') this.#hasRoom()
-      // Unless a chunk is on its way.
+      // A chunk that is on its way will feed the reader.
       else if (message === 'hungry' && this.#room.isAll && !this.#isEnded) this.#setStarved(true)
     })
-    // The reader is gone, with its thread or by an abort.
+    // The reader no longer exists, because its thread ended or it was aborted.
     port.on('close', () => this.end())
-    // Their errors are those of `write`.
+    // `write` awaits both promises and handles their errors.
     this.#written.promise.catch(() => {})
     this.#ended.promise.catch(() => {})
   }
@@ -57,7 +58,7 @@ export class ChunkWriter {
   async write(): Promise<void> {
     try {
       this.#ask()
-      // A source that was ended may still wait for its next item.
+      // After an early end, the source may never answer the last request for an item.
       await Promise.race([this.#written.promise, this.#ended.promise])
       if (this.#isEnded) await this.#ended.promise
       this.#port.postMessage({ isLast: true } satisfies WriterMessage)
@@ -111,9 +112,9 @@ export class ChunkWriter {
     this.#written.resolve(this.#flushed())
   }
 
-  /** The items before the error reach the reader first. */
+  /** Sends the items before the error first. */
   readonly #sourceFailed = (error: unknown): void => {
-    // A source that was ended may answer so to whoever waits for its next item.
+    // After an early end, the source may reject the last request for an item. This is no failure.
     if (!this.#isEnded) this.#flushed().then(() => this.#written.reject(error), this.#written.reject)
   }
 
@@ -175,7 +176,7 @@ export class ChunkWriter {
     this.#sent += chunk.length
   }
 
-  /** The reader gets what comes before the item that can't be sent. */
+  /** Sends the items one by one, so that the reader gets those before the item that can't be sent. */
   #sendEach(chunk: BuiltChunk, cause: unknown): never {
     for (const [index, { item, transfer }] of chunk.items().entries()) {
       try {

@@ -13,7 +13,7 @@ type AnyIterable = AsyncIterable<unknown> | Iterable<unknown>
 export function isStream(value: unknown): value is AnyIterable {
   if (typeof value !== 'object' || value === null) return false
   if (Symbol.asyncIterator in value) return true
-  // A generator or another iterator; lists, maps and sets are values.
+  // A generator or another iterator. Lists, maps and sets are sent as one value.
   return 'next' in value && typeof value.next === 'function' && Symbol.iterator in value
 }
 
@@ -27,12 +27,12 @@ export function itemSource(stream: AnyIterable): ItemSource {
 function asyncSource(stream: AsyncIterable<unknown>): ItemSource {
   const iterator = stream[Symbol.asyncIterator]()
   return {
-    // `for await` takes results without a promise, and promises of other libraries.
+    // As in `for await`, a result may come without a promise, or as a promise of another library.
     next: () => {
       const next: unknown = iterator.next()
       return next instanceof Promise ? (next as Promise<IteratorResult<unknown>>) : resolved(next)
     },
-    // A Node stream that waits for data would keep its iterator from returning.
+    // The iterator of a Node stream that waits for data would not return, so the stream itself is destroyed.
     end: () => (stream instanceof Readable ? void stream.destroy() : iterator.return?.()),
   }
 }

@@ -1,15 +1,15 @@
-/** Bytes of a value that has no text and no buffer, and of the frame of every other. */
+/** The estimated bytes of a number, and of every other value in addition to its content. */
 const WORD = 8
-/** Deeper values may refer to their row, which must stay the same object. */
+/** Values nested deeper are not packed: they may refer to their own row, and packing would break that reference. */
 const MAX_DEPTH = 4
 /** The properties of a result of `move`. */
 const MOVED_KEYS = 'value,transfer'
-/** An object with more properties is rather a dictionary, which has other names in each row. */
+/** An object with more properties is probably a dictionary, whose names differ in each row. */
 const MAX_KEYS = 100
 
 /**
- * Rows with the same properties in the same order: their names once, and the values of one row after the other. To copy the names with each
- * row would take longer than to copy the values.
+ * Rows with the same properties in the same order: their names once, and the values of one row after the other. Copying the names with each
+ * row would take longer than copying the values.
  */
 export interface PackedRows {
   readonly keys: readonly string[]
@@ -22,10 +22,10 @@ export class RowPacker {
   #values: unknown[] = []
 
   /**
-   * Adds a row as it is now.
+   * Adds the current values of a row.
    *
-   * @returns about how many bytes it takes; undefined if it can't be packed with the rows before
-   * @throws what a getter of the row throws; some of its values may then be added
+   * @returns the approximate bytes of the row; undefined if it can't be packed with the rows before
+   * @throws the error of a getter of the row; some values of the row may then have been added
    */
   add(row: unknown): number | undefined {
     if (typeof row !== 'object' || row === null || Object.getPrototypeOf(row) !== Object.prototype) return undefined
@@ -53,7 +53,7 @@ export class RowPacker {
     return undefined
   }
 
-  /** The whole rows so far. */
+  /** The rows that were added completely. */
   rows(): PackedChunk<unknown> {
     return new PackedChunk({ keys: this.#keys ?? [], values: this.#values })
   }
@@ -71,15 +71,15 @@ export class RowPacker {
   }
 }
 
-/** Undefined for objects that are rather not rows, or not plain ones. */
+/** The names of the row's properties; undefined if the object is probably not a row. */
 function usableKeys(row: object): readonly string[] | undefined {
   const keys = Object.keys(row)
-  // Assigning `__proto__` would not make a property.
+  // Assigning `__proto__` would not create a property.
   const isUsable = keys.length > 0 && keys.length <= MAX_KEYS && !keys.includes('__proto__')
   return isUsable && keys.join() !== MOVED_KEYS ? keys : undefined
 }
 
-/** About how many bytes a value takes; undefined if it is too deep, or of another kind than those that are trees for sure. */
+/** The approximate bytes of a value; undefined if it is nested too deeply, or may contain references that packing would break. */
 function sizeOfTree(value: unknown, depth: number): number | undefined {
   if (typeof value === 'string') return value.length + WORD
   if (typeof value !== 'object' || value === null) return WORD
@@ -124,7 +124,7 @@ export class PackedChunk<T> implements Chunk<T> {
     this.#empty = Object.fromEntries(keys.map((key) => [key, null]))
   }
 
-  /** Unpacks a row. To copy an empty one is twice as fast as to add one property after the other. */
+  /** Unpacks a row. Copying an empty row and filling it is twice as fast as adding one property after another. */
   at(index: number): T {
     const row: Record<string, unknown> = { ...this.#empty }
     const keys = this.#keys

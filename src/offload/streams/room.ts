@@ -3,14 +3,14 @@ import { MAX_CHUNKS_AHEAD } from './chunk-size.ts'
 const TAKEN = 0
 const IS_WAITING = 1
 
-/** What the two ends of a stream share: how many chunks the reader has taken, and whether the writer waits for that. */
+/** Memory that the two ends of a stream share: how many chunks the reader has taken, and whether the writer waits for room. */
 export type SharedRoom = Int32Array
 
 export function newRoom(): SharedRoom {
   return new Int32Array(new SharedArrayBuffer(8))
 }
 
-/** The chunks that a writer may send now. It needs a message only when it has to wait. */
+/** Knows whether the writer may send another chunk. The reader sends a message only if the writer has to wait. */
 export class WriterRoom {
   readonly #shared: SharedRoom
   #sent = 0
@@ -41,7 +41,7 @@ export class WriterRoom {
   }
 }
 
-/** @returns whether the writer waits for this */
+/** Records that the reader has taken a chunk. @returns whether the writer waits for room */
 export function giveRoom(shared: SharedRoom): boolean {
   Atomics.add(shared, TAKEN, 1)
   return Atomics.exchange(shared, IS_WAITING, 0) === 1

@@ -1,9 +1,9 @@
 import type { ChunkReader } from './chunk-reader.ts'
 
-/** Streams that nobody can read any more end their generators, which would otherwise keep their threads. */
+/** Ends the generator of a stream whose handle was garbage-collected, because the generator would occupy its thread forever. */
 const forgotten = new FinalizationRegistry<ChunkReader>((reader) => void reader.return().catch(() => {}))
 
-/** What callers have of a stream. Its reader is also known to the port, so only this shows that the stream was forgotten. */
+/** The caller's object for a stream. The port also refers to the reader, so only this handle can be garbage-collected. */
 export class StreamHandle<T = unknown> implements AsyncIterableIterator<T, undefined> {
   readonly #reader: ChunkReader<T>
 

@@ -3,7 +3,7 @@ import type { BatchResult, BatchTask, OffloadTask } from '../protocol.ts'
 
 type Callable = (...args: readonly unknown[]) => unknown
 
-/** What the shared state of a batch contains. */
+/** Indexes in the shared state of a batch; see `BatchTask`. */
 export const BEGUN = 0
 export const BEGUN_AT = 1
 
@@ -40,7 +40,7 @@ async function settled(fn: Callable, ...args: readonly unknown[]): Promise<Batch
   }
 }
 
-/** The same in all threads of a process, and never set back. Wraps around after 24 days, as differences may. */
+/** Milliseconds of a clock that all threads share and that never goes back. It wraps around after 24 days, so use only differences. */
 export function monotonicMs(): number {
   return Number((process.hrtime.bigint() / 1_000_000n) & 0x7fff_ffffn)
 }

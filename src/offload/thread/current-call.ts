@@ -3,10 +3,10 @@ import { basename } from 'node:path'
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import type { OffloadTask, Progress, ThreadMessage } from '../protocol.ts'
 
-/** Progress in between is dropped; the last is part of the reply. */
+/** The minimum time between two progress messages. Progress in between is dropped, but the last is part of the reply. */
 const PROGRESS_INTERVAL_MS = 100
 
-/** A call, as its thread knows it. */
+/** The state of a call in its thread. */
 export class ThreadCall {
   readonly id: number
   /** The function and its module, for messages. */

@@ -1,6 +1,6 @@
 /**
- * Resources that are unfinished work of a call: timers, and single operations on files, the network and in the thread pool of the process.
- * Sockets and ports are not, because a module may keep them between calls.
+ * Types of resources that mean unfinished work: timers, and single operations on files, on the network and in Node's thread pool. Sockets
+ * and ports don't count, because a module may keep them between calls.
  */
 const WORK = /^(Timeout|Immediate)$|Req|ConnectWrap$|^FileHandleClose/
 
@@ -14,25 +14,25 @@ function count(): Map<string, number> {
 }
 
 /**
- * Notices the work that a call leaves behind in its thread. What a module starts while it loads, and what does not keep a process alive
- * (`unref`), is not of a call.
+ * Notices the work that a call leaves behind in its thread. Does not count what a module starts while it loads, nor what does not keep a
+ * process alive (`unref`).
  */
 export class Leftovers {
   #before = new Map<string, number>()
 
-  /** Remembers what is active now. Called before a call, after its module is loaded. */
+  /** Remembers the resources that are active now. Called before a call, after its module is loaded. */
   begin(): void {
     this.#before = count()
   }
 
-  /** The types of resources of which there are more than before. */
+  /** The types of resources with more instances than before the call. */
   find(): string[] {
     return [...count()].filter(([type, now]) => now > (this.#before.get(type) ?? 0)).map(([type]) => type)
   }
 
   /** Calls `whenClean` once nothing is left. */
   watch(whenClean: () => void): void {
-    // An unref'd timer is no resource of its own.
+    // This timer is unref'd, so it does not count as work itself.
     const timer = setInterval(() => {
       if (this.find().length > 0) return
       clearInterval(timer)

@@ -6,7 +6,7 @@ import type { FileToOpen } from '../protocol.ts'
 const DECOMPRESS = { gzip: createGunzip, brotli: createBrotliDecompress, deflate: createInflate }
 const BY_EXTENSION: Readonly<Record<string, keyof typeof DECOMPRESS>> = { gz: 'gzip', gzip: 'gzip', br: 'brotli' }
 
-/** The bytes of a file, decompressed, read as they are asked for. */
+/** The decompressed bytes of a file, read on demand. */
 export async function* openFile(file: FileToOpen): AsyncGenerator<Uint8Array, void, undefined> {
   const bytes = createReadStream(file.path, { highWaterMark: file.chunkBytes })
   const compression = compressionOf(file)

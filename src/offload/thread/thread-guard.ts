@@ -6,16 +6,16 @@ import { tell, type ThreadCall, threadCalls } from './current-call.ts'
 
 let lastReply: { readonly call: ThreadCall; readonly value: unknown } | undefined
 
-/** Remembers the reply that piscina sends next: only its failure tells whether it can be copied. */
+/** Remembers the reply that piscina sends next. Only when sending fails is it known that the reply can't be copied. */
 export function aboutToReply(call: ThreadCall, value: unknown): void {
   lastReply = { call, value }
-  // Sent by then: piscina posts it in the same turn.
+  // By then the reply was sent, because piscina posts it in the same turn of the event loop.
   setImmediate(() => (lastReply = undefined)).unref()
 }
 
 /**
- * An uncaught error or an exit of a running call ends its thread, and so the call. One that happens after the call's reply must not: the
- * thread may work for another call by then, which would get the blame.
+ * An uncaught error or an exit of a running call ends its thread, and so the call. After the call's reply, neither may end the thread: it
+ * may already execute another call, which would be blamed.
  */
 export function guardThread(): void {
   process.on('uncaughtException', (thrown) => {

@@ -20,10 +20,10 @@ import { aboutToReply, guardThread } from './thread-guard.ts'
 type Callable = (...args: readonly unknown[]) => unknown
 type Wanted = Pick<OffloadTask, 'module' | 'name'>
 
-/** Caches by module and name: importing a module again takes longer than many calls. */
+/** The imported functions by module and name. Importing a module again would take longer than many calls. */
 const functions = new Map<string, Callable>()
 const leftovers = new Leftovers()
-/** Tells the pool that a call has begun. */
+/** Shared with the pool: the thread sets it to 1 when a call begins. */
 const begun = workerData instanceof Int32Array ? workerData : undefined
 const calls = threadCalls()
 let isGuarded = false
@@ -36,7 +36,7 @@ export default async function perform(task: OffloadTask): Promise<unknown> {
   const call = new ThreadCall(task)
   const { result, transfer } = await calls.run(call, () => answer(task, call))
   call.isOver = true
-  // What the call has left to the next turn belongs to it. If it loops, the call has not ended.
+  // Work that the call deferred to the next turn of the event loop belongs to the call. If that work loops, the call has not ended.
   await turn()
   const reply: OffloadReply = { ...result, ...stateAfter(call) }
   aboutToReply(call, 'value' in reply ? reply.value : undefined)
@@ -80,7 +80,7 @@ async function sendStream(stream: AsyncIterable<unknown> | Iterable<unknown>, ca
   const opened = new Promise<void>((resolve) => ours.once('message', resolve).once('close', resolve))
   tell({ piko: 'stream', id: call.id, port, room }, [port])
   await writer.write()
-  // The reply goes another way than the stream, and must not arrive before it.
+  // The reply takes another path than the stream, and must not arrive before the stream is open.
   await opened
   return { ok: true, value: undefined }
 }
@@ -110,7 +110,7 @@ async function load(module: string): Promise<Readonly<Record<string, unknown>>> 
 
 let typeScript: Promise<void> | undefined
 
-/** Runs once per thread. The thread is ours, so the loader also serves the module's own imports. */
+/** Registers the TypeScript loader, once per thread. The loader also serves the imports of the offloaded modules. */
 function enableTypeScript(): Promise<void> {
   typeScript ??= import('tsx/esm/api').then(({ register }) => void register())
   return typeScript
@@ -138,7 +138,7 @@ function exportedFunction(exports: Readonly<Record<string, unknown>>, { module, 
 }
 
 async function handOver(reply: OffloadReply, transfer: readonly unknown[]): Promise<unknown> {
-  // Only a thread that moves something pays for the second import.
+  // Only a thread that moves values imports piscina a second time.
   const piscina = await import('piscina')
   return piscina.move({ [piscina.transferableSymbol]: transfer, [piscina.valueSymbol]: reply })
 }
