@@ -11,22 +11,24 @@ import type { RowModel, SinkScope, SinkWriter } from './sink.ts'
 import type { SinkTarget } from './sink-target.ts'
 import { WatchedWrite } from './watched-write.ts'
 
-/** More rows of one write are checked in several turns of the event loop. */
+/** A write with more rows than this is checked in several turns of the event loop. */
 const MAX_ROWS_A_TURN = 1_000
-/** Rows of such a write that are checked before the clock is looked at. */
+/** How many rows of such a write are checked before the clock is read again. */
 const SLICE = 100
-/** While a delivery is under way, writes give it its turns this often: its target must not wait for rows of the next batch. */
+/**
+ * During a delivery, writes let the event loop turn this often, so that the target does not wait while rows of the next batch are checked.
+ */
 const TURN_EVERY_MS = 2
 
 /** The rows of one route in this attempt. */
 interface RouteState {
   readonly route: Route
-  /** Batches under construction, by lane. Without a key there is one, at 0. */
+  /** The batches that are being filled, by lane. Without a key there is only one, for lane 0. */
   readonly buffers: Map<number, Buffer>
   /** The number of the next batch. */
   next: number
   hasDelivered: boolean
-  /** The delivery of the first batch: the others wait for it, because it replaces what earlier attempts left. */
+  /** The delivery of the first batch. The others wait for it, because it replaces the rows of earlier attempts. */
   first: Promise<void> | undefined
 }
 
@@ -35,7 +37,7 @@ interface Buffer {
   readonly lane: number
   rows: unknown[]
   bytes: number
-  /** When its oldest row came. */
+  /** When the oldest row of the buffer was written. */
   since: number
 }
 
@@ -47,9 +49,9 @@ interface Accepted {
 }
 
 /**
- * One run's writer for one sink: checks rows, groups them by route (and by key, for several writers) and delivers full batches. Memory holds
- * at most one batch per writer in delivery, and one per route under construction (with a key: one per route and writer), each limited by
- * rows and by bytes.
+ * One run's writer for one sink: checks rows, groups them by route (and by key, for several writers) and delivers full batches. Memory
+ * holds at most one batch per writer in delivery. It also holds at most one batch per route that is being filled; with a key, one per route
+ * and writer. Each batch is limited by rows and by bytes.
  *
  * writing → `flush()` → over, or → `discard()` → discarded; an abort of the run's signal ends deliveries in any state.
  */
@@ -67,12 +69,12 @@ export class BufferedSink implements SinkWriter {
   #turn: Promise<void> = Promise.resolve()
   #turns = 0
   #failure: PikoError | undefined
-  /** Errors of refused writes that no caller has looked at: nothing else reports those lost rows. */
+  /** Errors of refused writes that no caller has handled: nothing else reports that their rows are lost. */
   readonly #unseen = new Set<Error>()
   #flushed: Promise<number> | undefined
   #isFlushed = false
 
-  /** @param hasOtherWriters whether others write the rows of the window too, so its end clears nothing */
+  /** @param hasOtherWriters whether other writers also write rows of the window, so that the end of this attempt clears nothing */
   constructor(target: SinkTarget, scope: SinkScope, hasOtherWriters = (): boolean => scope.itemId !== undefined) {
     this.#target = target
     this.#scope = scope
@@ -99,7 +101,7 @@ export class BufferedSink implements SinkWriter {
   /**
    * Delivers the remaining rows after the pending writes. Clears the window of a route that delivered no row.
    *
-   * @returns how many rows of the run are on this host's disk, not yet at the target
+   * @returns how many rows of the run are still on this host's disk and not yet at the target
    * @throws PikoError `SINK_FAILED` if any delivery of the run failed
    * @throws the error of a refused write that nobody awaited
    * @throws the reason of the run's signal once it has aborted
@@ -109,7 +111,7 @@ export class BufferedSink implements SinkWriter {
     return (this.#flushed ??= this.#inTurn(() => this.#flush()))
   }
 
-  /** Delivers the rows written so far, and goes on. @throws as {@link flush} does */
+  /** Delivers the rows written so far. More rows may be written afterwards. @throws as {@link flush} does */
   deliver(): Promise<void> {
     return this.#inTurn(async () => {
       this.#assertUsable()
@@ -133,7 +135,7 @@ export class BufferedSink implements SinkWriter {
     const accepted = this.#checked(state.route, rows)
     if (accepted.rows.length === 0) return undefined
     const { policy } = this.#target
-    // Most writes only add to a batch and wait for nothing.
+    // The fast path: most writes only add rows to a batch that stays below its limits.
     if (this.#turns === 0 && !this.#laneOf) {
       const buffer = this.#bufferOf(state, 0)
       const bytes = accepted.sizes.reduce((sum, size) => sum + size, buffer.bytes)
@@ -147,7 +149,9 @@ export class BufferedSink implements SinkWriter {
     return this.#inTurn(() => this.#add(state, accepted))
   }
 
-  /** Checks the rows in slices, so that the event loop has its turns. Keeps the list as it is now: the caller goes on between them. */
+  /**
+   * Checks the rows in slices, so that the event loop can turn in between. Copies the list first, because the caller may change it then.
+   */
   #acceptMany(to: RowModel | string, given: readonly unknown[]): Promise<void> {
     const state = this.#openRoute(to)
     const rows = given.slice()
@@ -165,7 +169,7 @@ export class BufferedSink implements SinkWriter {
     })
   }
 
-  /** Whether a delivery that is under way waits for a turn of the event loop. */
+  /** Whether a delivery in progress has waited too long for a turn of the event loop. */
   #isHolding(): boolean {
     return !this.#lanes.isIdle && loopTurn.hasHeld(TURN_EVERY_MS)
   }
@@ -178,7 +182,7 @@ export class BufferedSink implements SinkWriter {
     return { rows, lanes, sizes: this.#sizesOf(route, rows, from) }
   }
 
-  /** A write whose refusal comes later: it fails the run if nobody looks at it. */
+  /** The promise of a write that may be refused later. If no caller handles the refusal, it fails the run. */
   #watched(outcome: Promise<void>): Promise<void> {
     let isSeen = false
     let refusal: Error | undefined
@@ -257,7 +261,7 @@ export class BufferedSink implements SinkWriter {
     this.#wakeIn(lingerMs, lingerMs)
   }
 
-  /** One timer is enough: it is set for the oldest rows. */
+  /** One timer is enough, because it is set for the oldest rows. */
   #wakeIn(ms: number, lingerMs: number): void {
     this.#lingering ??= setTimeout(() => {
       this.#lingering = undefined
@@ -278,9 +282,13 @@ export class BufferedSink implements SinkWriter {
     if (oldest < Infinity) this.#wakeIn(Math.max(1, lingerMs - (performance.now() - oldest)), lingerMs)
   }
 
-  /** The run has succeeded without this write, so it is too late to fail it. */
+  /** Logs the refusal if no caller has handled it. The run's rows are already delivered, so the refusal can no longer fail the run. */
   #tellIfUnseen(refusal: Error): void {
-    if (this.#unseen.has(refusal)) this.#scope.log.error({ err: refusal }, 'rows were written too late and are lost')
+    if (this.#unseen.has(refusal))
+      this.#scope.log.error(
+        { err: refusal },
+        'a sink refused rows that were written after its flush; the rows are lost',
+      )
   }
 
   #assertAllSeen(): void {
@@ -288,7 +296,7 @@ export class BufferedSink implements SinkWriter {
     if (first) throw first
   }
 
-  /** Waits for the previous delivery of its lane, not for this one. */
+  /** Starts a delivery once the previous one of its lane has ended. Does not wait for the end of the new one. */
   async #startDelivery(buffer: Buffer): Promise<void> {
     const { state } = buffer
     const lane = await this.#lanes.free(this.#laneOf && buffer.lane)
@@ -311,7 +319,7 @@ export class BufferedSink implements SinkWriter {
       const what = `failed to deliver batch ${number} of ${route.modelName} (${rows.length} rows)`
       this.#failure ??= this.#failed(what, error)
       this.#dropBuffers()
-      // A retry of another batch would only delay the failure.
+      // Retrying other batches would only delay the failure of the run.
       this.#delivery.stop()
     } finally {
       state.first = undefined
@@ -327,7 +335,7 @@ export class BufferedSink implements SinkWriter {
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     this.#turns++
     const done = this.#turn.then(work).finally(() => this.#turns--)
-    // This also prevents an unawaited write from ending the process: the run reports every error from here.
+    // This also handles the error of a write that no code awaits, which would end the process. The run reports it at its end.
     this.#turn = done.then(
       () => {},
       () => {},
@@ -370,7 +378,7 @@ export class BufferedSink implements SinkWriter {
     )
   }
 
-  /** An error of the sinks keeps its code, so that `SINK_SPILL_FULL` stays visible. */
+  /** Wraps an error as `SINK_FAILED`. Keeps the code `SINK_SPILL_FULL`, so that callers can recognize it. */
   #failed(what: string, thrown: unknown): PikoError {
     const cause = toError(thrown)
     const { name } = this.#target

@@ -1,15 +1,15 @@
 import { isObject, propertyOf } from '../errors-read.ts'
 import type { SinkBatch } from './sink.ts'
 
-/** A symbol of all copies of this package, because a sink's module may load another one. */
+/** A symbol that all copies of this package share, because the module of a sink may load another copy. */
 const CALL = Symbol.for('piko.call')
 
-/** Marks the batch of one call of a sink's method. Copies of the batch that the method makes have the mark too. */
+/** Marks the batch that one call of a sink's method receives. Copies of the batch keep the mark. */
 export function called(batch: SinkBatch): SinkBatch {
   return { ...batch, [CALL]: {} } as SinkBatch
 }
 
-/** An object that stands for the call that got the batch. */
+/** An object that identifies the call that received the batch. */
 export function callOf(batch: SinkBatch): object {
   const mark = propertyOf(batch, CALL)
   return isObject(mark) ? mark : batch

@@ -6,7 +6,7 @@ import { isSchema } from './on.ts'
 import type { Route } from './routes.ts'
 
 /**
- * The rows in the output form of their model.
+ * Checks rows against their model, and returns them in its output form.
  *
  * @param from the index of the first row in its write
  * @throws PikoError `SINK_ROW_INVALID` with the index of the first wrong row; `details.issues` has zod's issues

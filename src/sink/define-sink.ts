@@ -19,7 +19,7 @@ import { invalidSink, misfits, RULE_CHECKS, RULE_NAMES } from './sink-policy.ts'
 
 type RouteMap = Readonly<Record<string, RowModel>>
 
-/** A sink without a class. {@link Sink} says when each function is called; its result is awaited and dropped. */
+/** A sink without a class. {@link Sink} describes when each function is called. The result of each function is awaited and ignored. */
 export interface SinkDefinition<
   Models extends readonly RowModel[] = readonly RowModel[],
   Named extends RouteMap = RouteMap,
@@ -28,7 +28,7 @@ export interface SinkDefinition<
   readonly name: string
   /** Pairs of a model and the function that receives its rows. */
   readonly on?: { readonly [K in keyof Models]: readonly [model: Models[K], handler: RowHandler<Models[K]>] }
-  /** The same by name, for `write('orders', rows)`. */
+  /** The same pairs by name, for `write('orders', rows)`. */
   readonly routes?: { readonly [K in keyof Named]: readonly [model: Named[K], handler: RowHandler<Named[K]>] }
   /** With several writers: rows of one key are delivered in order, one delivery after the other. Default: in any order. */
   readonly key?: RowKey<RowOf<Models[number] | Named[keyof Named]>>
@@ -58,13 +58,13 @@ const CHECKS: OptionChecks<SinkDefinition> = {
   close: aFunction,
 }
 
-/** The names of a sink's own methods, and those of `on`. */
+/** The names of a sink's own methods, and of the methods that `on` creates. */
 const TAKEN_NAME = /^(?:open|clear|finish|discard|close|constructor|on\d+)$/
 
 const EXAMPLE = "{ name: 'orders', on: [[Order, (rows) => …]] }"
 
 /**
- * A {@link Sink} class from functions; the models type the rows.
+ * Creates a {@link Sink} class from functions. The models determine the types of the rows.
  *
  * @throws PikoError `SINK_FAILED` naming every unknown or unusable option
  * @example
@@ -89,7 +89,7 @@ export function defineSink<
     Object.defineProperty(Defined.prototype, method, { value, configurable: true, writable: true })
   }
   for (const { method, model, handler } of routes) {
-    // A separate function per sink: the same handler may serve two sinks, and the mark must not be on both.
+    // A separate function for each sink, because two sinks may use the same handler, and the mark belongs to one sink only.
     const marked: RowHandler<RowModel> = (rows, batch) => handler(rows, batch)
     mark(marked, model)
     define(method, marked)

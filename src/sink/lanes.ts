@@ -1,7 +1,7 @@
 import { describe, PikoError } from '../errors.ts'
 import type { Route } from './routes.ts'
 
-/** The deliveries of one attempt that are under way, at most one for each lane. */
+/** The deliveries of one attempt that are in progress, at most one for each lane. */
 export class Lanes {
   readonly #count: number
   readonly #running = new Map<number, Promise<void>>()
@@ -14,7 +14,7 @@ export class Lanes {
     return this.#running.size === 0
   }
 
-  /** Waits until the lane is free, or any lane. @returns the lane */
+  /** Waits until the given lane is free; undefined: until any lane is free. @returns the lane */
   async free(lane: number | undefined): Promise<number> {
     if (lane !== undefined) {
       await this.#running.get(lane)
@@ -31,13 +31,13 @@ export class Lanes {
     return running
   }
 
-  /** Resolves once nothing is under way. */
+  /** Resolves once no delivery is in progress. */
   async idle(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running.values())
   }
 }
 
-/** Chooses the lane of a row by its key: the same key always has the same lane. */
+/** Chooses the lane of a row by its key, so that rows with the same key always have the same lane. */
 export class LaneChoice {
   readonly #sinkName: string
   readonly #key: (row: unknown) => unknown
@@ -49,7 +49,7 @@ export class LaneChoice {
     this.#count = count
   }
 
-  /** @param index the row's place in its write. @throws PikoError `SINK_ROW_INVALID` for a row without a key */
+  /** @param index the index of the row in its write @throws PikoError `SINK_ROW_INVALID` for a row without a key */
   of({ modelName }: Route, row: unknown, index: number): number {
     const key = this.#keyOf(modelName, row, index)
     if (key instanceof Date) return hashOf(`d${key.getTime()}`) % this.#count
@@ -79,7 +79,7 @@ function isNumber(key: unknown): key is number {
   return typeof key === 'number' && !Number.isNaN(key)
 }
 
-/** FNV-1a. It spreads short keys well, and has no other purpose. */
+/** The hash FNV-1a, which spreads short keys evenly. It is not for security. */
 function hashOf(text: string): number {
   let hash = 0x811c9dc5
   for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)

@@ -1,10 +1,12 @@
 import { describe, PikoError } from '../errors.ts'
 import type { RowModel, RowOf, SinkBatch } from './sink.ts'
 
-/** Receives the checked rows of one model, at most `batchSize` and `batchBytes` per call; the next batch waits until it resolves. */
+/**
+ * Receives the checked rows of one model, at most `batchSize` and `batchBytes` per call. The next batch waits until the handler resolves.
+ */
 export type RowHandler<M> = (rows: RowOf<M>[], batch: SinkBatch) => unknown
 
-/** A method decorator of both standards: first TC39, then `experimentalDecorators`. */
+/** A method decorator with two signatures: the first for TC39 decorators, the second for `experimentalDecorators`. */
 export interface OnDecorator<Handler> {
   (method: Handler, context: MethodContext): void
   <M extends Handler>(prototype: object, name: string | symbol, descriptor: TypedPropertyDescriptor<M>): void
@@ -19,13 +21,13 @@ interface MethodContext {
 }
 
 /**
- * Marks the method of a `Sink` that receives the rows of a model. Works as a TC39 and as a legacy (`experimentalDecorators`) decorator. It
- * must come first if other decorators replace the method.
+ * Marks the method of a `Sink` that receives the rows of a model. Works as a TC39 and as a legacy (`experimentalDecorators`) decorator. If
+ * other decorators replace the method, `@on` must be written above them.
  *
  * A subclass inherits the marked methods of its parent. It overrides one with a method of the same name (without a mark: for the same
  * models) or by marking another method for the same model.
  *
- * @throws PikoError `SINK_FAILED` if it is not on an instance method, or the model is not valid
+ * @throws PikoError `SINK_FAILED` if it is not on a public instance method, or the model is neither a zod schema nor a class
  * @example
  * class Orders extends Sink {
  *   @on(Order)
@@ -59,11 +61,11 @@ export function isSchema(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'safeParse' in value && typeof value.safeParse === 'function'
 }
 
-// The mark is on the function itself. So it needs neither Symbol.metadata, which Node lacks, nor an instance, and works for a class that
-// another copy of this package decorated.
+// The mark is a property of the function itself. So it needs neither Symbol.metadata, which Node lacks, nor an instance. It also works for
+// a class that another copy of this package decorated.
 const MODELS = Symbol.for('piko.on')
 
-/** Marks a handler for one more model. */
+/** Marks a handler as the receiver of one more model. */
 export function mark(method: object, model: RowModel): void {
   Object.defineProperty(method, MODELS, { value: [...markedModels(method), model], configurable: true })
 }

@@ -66,7 +66,7 @@ export function routesOf(sinkClass: SinkClass): Routes {
     const own = new Map<RowModel, string | symbol>()
     for (const method of Reflect.ownKeys(prototype)) {
       const models = markedModels(Object.getOwnPropertyDescriptor(prototype, method)?.value)
-      // A new mark under the same name: the parent's models no longer go to this method.
+      // A method of the subclass with marks of its own: it no longer receives the models of the parent's method.
       if (models.length > 0) for (const [model, name] of methods) if (name === method) methods.delete(model)
       for (const model of models) {
         const other = own.get(model)
@@ -85,7 +85,7 @@ export function routesOf(sinkClass: SinkClass): Routes {
   return named(methods)
 }
 
-/** A class's name, a schema's `meta` id or title, otherwise the method's name. */
+/** The name of a class, the `id` or `title` in the `meta` of a schema, otherwise the name of the method. */
 function nameOf(model: RowModel, method: string | symbol): string {
   if (!isSchema(model)) return (model as { readonly name: string }).name || String(method)
   const { meta } = model as { meta?: () => { readonly id?: unknown; readonly title?: unknown } | undefined }

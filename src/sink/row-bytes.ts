@@ -1,14 +1,14 @@
-/** The size of a number, an instant, a key or a reference. */
+/** The estimated bytes of a number, an instant, a key or a reference. */
 const VALUE_BYTES = 8
-/** Only this many values are measured; more add nothing to the size of a row. */
+/** The maximum number of values to measure. Further values add nothing to the size of a row. */
 const MAX_VALUES = 100_000
 
-/** About how many bytes of memory a row holds: its texts and its binary data. A value that can't be read adds nothing. */
+/** The approximate bytes of memory that a row holds: its texts and its binary data. A value that can't be read adds nothing. */
 export function rowBytes(row: unknown): number {
   return flatBytes(row) ?? deepBytes(row)
 }
 
-/** Undefined unless it is a plain object without parts that have parts themselves, as most rows are. */
+/** The fast path for most rows. Undefined unless the row is a plain object without nested objects. */
 function flatBytes(row: unknown): number | undefined {
   if (typeof row !== 'object' || row === null) return undefined
   let bytes = VALUE_BYTES
@@ -46,7 +46,7 @@ function pushParts(value: object, waiting: unknown[]): void {
     // Own keys only: an instance's inherited properties may be computed.
     else for (const key of Object.keys(value)) waiting.push((value as Record<string, unknown>)[key])
   } catch {
-    // A getter or a proxy failed: the sink will report it.
+    // A getter or a proxy threw. The sink fails at the same value and reports it.
     return
   }
 }

@@ -26,9 +26,9 @@ export interface SinkPolicy {
   readonly key: ((row: unknown) => unknown) | undefined
   readonly guarantee: SinkGuarantee | undefined
   readonly retry: RetryPolicy | undefined
-  /** The longest time of one delivery. */
+  /** The time limit of one delivery. */
   readonly timeoutMs: number
-  /** Undefined: a refused row fails the run. */
+  /** How many refused rows one attempt may put aside; undefined: a refused row fails the run. */
   readonly tolerate: number | undefined
   readonly spill: SpillPolicy | undefined
 }
@@ -48,9 +48,9 @@ const DEFAULT_SPILL_BYTES = 1_000_000_000
 const DEFAULT_SPILL_WAIT_MS = 30_000
 const DEFAULT_RETRY_EVERY_MS = 10_000
 const MAX_WRITERS = 64
-/** The longest delay of a Node timer. */
+/** The maximum delay of a Node timer. */
 const MAX_TIMER_MS = 2 ** 31 - 1
-/** Less holds not even two batches of usual rows. */
+/** A smaller spill would not even hold two batches of ordinary rows. */
 const MIN_SPILL_BYTES = 65_536
 
 const EACH_DEAD: OptionChecks<DeadLetterOptions> = { tolerate: wholeNumber(0) }
@@ -77,7 +77,7 @@ export const RULE_CHECKS: OptionChecks<SinkRules> = {
 
 export const RULE_NAMES = Object.keys(RULE_CHECKS) as (keyof SinkRules)[]
 
-/** What is wrong with the rules of a sink: each alone, and how they fit together. */
+/** The problems of a sink's rules: wrong values of single rules, and rules that contradict each other. */
 export function ruleProblems(rules: SinkRules): string[] {
   const alone = RULE_NAMES.flatMap((name) => {
     const value: unknown = rules[name]
@@ -95,19 +95,22 @@ export function misfits(rules: unknown): string[] {
   if (guarantee === undefined && repeating.length > 0) {
     const verb = repeating.length === 1 ? 'delivers' : 'deliver'
     problems.push(
-      `${repeating.join(' and ')} ${verb} rows again, but no guarantee says what that does; expected guarantee: ` +
+      `${repeating.join(' and ')} ${verb} rows again, but the sink has no guarantee, so rows might be stored twice; expected guarantee: ` +
         "'idempotent', 'transactional' or 'atLeastOnce'",
     )
   }
   if (guarantee === 'transactional' && repeating.includes('spill')) {
     problems.push(
-      "spill delivers rows after the end of their run, which guarantee: 'transactional' excludes; expected 'idempotent' or 'atLeastOnce'",
+      "spill delivers rows after the end of their run, which is impossible with guarantee: 'transactional'; expected 'idempotent' or " +
+        "'atLeastOnce'",
     )
   }
   return problems
 }
 
 /**
+ * Checks the rules of a sink and adds the defaults.
+ *
  * @param name the sink's name, for messages
  * @throws PikoError `SINK_FAILED` naming every wrong rule
  */
@@ -149,7 +152,7 @@ export function invalidSink(name: unknown, problems: readonly string[]): PikoErr
   return new PikoError('SINK_FAILED', what, { details: { problems } })
 }
 
-/** Checks the options inside an option. The problem names the first wrong one. */
+/** Checks an option that is an object of options. The result names all their problems. */
 function group<T extends object>(checks: OptionChecks<T>, example: string, required: (keyof T)[] = []): OptionCheck {
   return (value) => {
     if (!isObject(value)) return `is ${describe(value)}; expected an object, such as ${example}`

@@ -11,7 +11,7 @@ import { policyOf } from './sink-policy.ts'
 import type { DurableParts, OwnedSink, SinkTarget } from './sink-target.ts'
 import type { SinkSpills } from './spill/sink-spills.ts'
 
-/** Time for all sinks together to close. */
+/** The time limit for closing all sinks together. */
 const MAX_CLOSE_MS = 2_000
 
 /** The sinks of one attempt. */
@@ -26,7 +26,7 @@ export interface RunSinks {
   readonly flush: () => Promise<void>
   /** Delivers the rows written so far. More may be written after it. @throws PikoError `SINK_FAILED` */
   readonly deliver: () => Promise<void>
-  /** Call it after a failure: drops the undelivered rows and waits for the running deliveries. Never rejects. */
+  /** To be called after a failure: drops the undelivered rows and waits for the running deliveries. Never rejects. */
   readonly discard: () => Promise<void>
 }
 
@@ -52,7 +52,7 @@ export class SinkPool {
   }
 
   /**
-   * Prepares the spills of these sinks, and sends what an ended process has left.
+   * Prepares the spills of these sinks, and begins to send batches that ended processes left on disk.
    *
    * @throws PikoError `SINK_FAILED`
    */
@@ -127,7 +127,7 @@ export class SinkPool {
   }
 
   /**
-   * Clears what earlier generations have left of a window, in all sinks of a run whose items have ended.
+   * Clears the rows of a window that earlier generations wrote, in all sinks of a run whose items have ended.
    *
    * @param scope its fence is the generation whose rows stay
    * @throws PikoError `SINK_FAILED`
@@ -149,7 +149,7 @@ export class SinkPool {
   }
 
   /**
-   * Closes every created sink, the newest first. One that fails, or hangs for two seconds, does not prevent the others from closing.
+   * Closes every created sink, the newest first. A sink that fails to close, or hangs, does not prevent the others from closing.
    *
    * @throws PikoError `SINK_FAILED` if sinks fail to close
    */
@@ -182,7 +182,7 @@ export class SinkPool {
     }
   }
 
-  /** A sink whose target is down opens later: until then its rows go to the disk. */
+  /** Opens a sink. If its target is down and the sink has a spill, it opens later, and until then its rows go to disk. */
   async #opening(owned: OwnedSink): Promise<void> {
     try {
       await this.#open(owned)
@@ -231,7 +231,7 @@ export class SinkPool {
   }
 }
 
-/** Rows on the disk and dead letters find their sink by its name. */
+/** Rows on disk and dead letters refer to their sink by name, so such a name must be unique. */
 function assertNames(classes: readonly SinkClass[]): void {
   const seen = new Map<string, SinkClass>()
   for (const sinkClass of classes) {
@@ -262,7 +262,10 @@ async function discard({ name, sink }: OwnedSink, scope: SinkScope): Promise<voi
   try {
     await sink.discard?.(scope)
   } catch (error) {
-    scope.log.warn({ err: toError(error), sink: name }, 'a sink could not drop the output of an attempt')
+    scope.log.warn(
+      { err: toError(error), sink: name },
+      'a sink failed to drop the output of an attempt that did not succeed',
+    )
   }
 }
 

@@ -7,7 +7,7 @@ import type { SinkPolicy } from './sink-policy.ts'
 import type { DiskSpill } from './spill/disk-spill.ts'
 import type { SpillQueue } from './spill/spill-queue.ts'
 
-/** A sink of the process, with data about its class. */
+/** A sink of the process, with its routes, rules and counts. */
 export interface SinkTarget {
   readonly name: string
   readonly sink: Sink
@@ -20,11 +20,11 @@ export interface SinkTarget {
 
 export interface OwnedSink extends SinkTarget {
   readonly spill: DiskSpill | undefined
-  /** Settles when the sink is open. Undefined until the first run, and again after a failure. */
+  /** Resolves when the sink is open. Undefined before the sink is opened, and again after opening it has failed. */
   opened: Promise<void> | undefined
 }
 
-/** What makes rows outlive their run. */
+/** The parts that keep rows after the end of their run: dead letters and spills. */
 export interface DurableParts {
   readonly deadLetters: DeadLetters
   readonly journal: SpillJournal

@@ -9,7 +9,7 @@ export interface SinksServiceParts extends SinkPoolParts {
   readonly classes: readonly SinkClass[]
 }
 
-/** The process's sinks. After a crash, new sinks serve new runs. Running runs write to the old ones, which are closed at stop. */
+/** The process's sinks as a service. After a crash, new sinks serve new runs. Runs in progress keep the old sinks, which close at stop. */
 export class SinksService extends Service {
   readonly #parts: SinksServiceParts
   #pool: SinkPool

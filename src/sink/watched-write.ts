@@ -1,8 +1,8 @@
-/** The promise of a write. Unhandled, its refusal does not end the process, but records that nobody looked at it. */
+/** The promise of a write. Its rejection does not end the process if no code handles it, and it notices whether any code does. */
 export class WatchedWrite extends Promise<void> {
   #onSeen: (() => void) | undefined
 
-  // Promises that `then` derives are plain promises again.
+  // Promises that `then` returns are plain promises.
   static override get [Symbol.species](): PromiseConstructor {
     return Promise
   }
@@ -14,7 +14,7 @@ export class WatchedWrite extends Promise<void> {
     this.#onSeen = onSeen
   }
 
-  /** `await`, `catch`, `finally` and `Promise.all` also call this: `await` skips `then` only on plain promises. */
+  /** `catch`, `finally`, `Promise.all` and `await` also call this method; `await` skips it only for plain promises. */
   override then<A = void, B = never>(
     onFulfilled?: ((value: void) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,

@@ -7,11 +7,11 @@ import type { Window } from '../time/window.ts'
 interface Noted {
   readonly table: FencedTable
   readonly on: SqlDatabase
-  /** Undefined if only the table knows, as after an upsert. */
+  /** Undefined if the number must be read from the table, as after an upsert. */
   rows: number | undefined
 }
 
-/** The rows that one attempt has written to fenced tables for its window. They are stored with the end of the window, for proofs. */
+/** Counts the rows that one attempt has written to fenced tables for its window. The counts are stored when the window ends, for proofs. */
 export class WrittenRows {
   readonly #window: Window
   readonly #fence: number
@@ -25,18 +25,18 @@ export class WrittenRows {
   /**
    * Called after rows have been written.
    *
-   * @param rows all rows that the attempt has in the table now. Undefined if only the table knows
+   * @param rows the number of all rows that the attempt now has in the table; undefined if it must be read from the table
    */
   note(table: FencedTable, on: SqlDatabase, rows: number | undefined): void {
     const known = this.#tables.get(table.name)
     if (known?.table.unproved !== undefined) return
     const isKnown = rows !== undefined && (known === undefined || known.rows !== undefined)
-    // Parallel deliveries may report in another order than they were stored, and only a clear takes rows away.
+    // Parallel deliveries may report in any order. Only `clear` removes rows, so the greatest number is the latest.
     const most = isKnown ? (rows === 0 ? 0 : Math.max(rows, known?.rows ?? 0)) : undefined
     this.#tables.set(table.name, { table, on, rows: most })
   }
 
-  /** What the attempt has in each table. Asks the database only about rows that were upserted or merged. */
+  /** The number of the attempt's rows in each table. Reads it from the database only after an upsert, or for a checksum. */
   async collect(): Promise<readonly TableRows[]> {
     if (this.#tables.size === 0) return NOTHING
     return Promise.all(
@@ -49,7 +49,7 @@ export class WrittenRows {
     )
   }
 
-  /** A count that fails must not fail a run whose rows are written. */
+  /** Counts the rows in the database. An error only makes the number unknown, because it must not fail a run whose rows are written. */
   async #count(
     { name, windowColumn, fenceColumn, columns, checksum }: FencedTable,
     on: SqlDatabase,
@@ -72,9 +72,9 @@ export class WrittenRows {
 const NOTHING: readonly TableRows[] = []
 
 /**
- * Notes for proofs what a run has written, if its table has the columns of a window and a fence. See {@link WrittenRows.note}.
+ * Records for proofs how many rows a run has written, if the table has a window and a fence column. See {@link WrittenRows.note}.
  *
- * @param unproved the kind of a write whose rows a proof can't compare
+ * @param unproved the kind of write, if a proof can't compare its rows
  */
 export function noteRows(
   scope: { readonly sql: SqlDatabase; readonly written?: WrittenRows },

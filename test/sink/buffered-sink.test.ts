@@ -389,7 +389,7 @@ describe('a refused write', () => {
     expect(log.errors).toEqual([])
     void sink.write(Row, { id: 1 })
     await settled()
-    expect(log.errors).toEqual(['rows were written too late and are lost'])
+    expect(log.errors).toEqual(['a sink refused rows that were written after its flush; the rows are lost'])
     expect(count()).toBe(0)
   })
 

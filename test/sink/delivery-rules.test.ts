@@ -243,7 +243,7 @@ describe('the rules of a sink', () => {
   it('need a guarantee where rows are delivered again', () => {
     const define = (): unknown => defineSink({ name: 'a', on, retry: { limit: 1 }, spill: true })
     expect(define).toThrow(
-      "sink a: retry and spill deliver rows again, but no guarantee says what that does; expected guarantee: 'idempotent'",
+      "sink a: retry and spill deliver rows again, but the sink has no guarantee, so rows might be stored twice; expected guarantee: 'idempotent'",
     )
   })
 
@@ -258,7 +258,9 @@ describe('the rules of a sink', () => {
     const define = (): unknown => defineSink({ name: 'a', on, ...rules } as never)
     expect(define).toThrow(/^sink a has 5 problems:/)
     expect(define).toThrow('spill has problems: unknown option "dir"')
-    expect(define).toThrow("spill delivers rows after the end of their run, which guarantee: 'transactional' excludes")
+    expect(define).toThrow(
+      "spill delivers rows after the end of their run, which is impossible with guarantee: 'transactional'",
+    )
   })
 })
 

@@ -183,7 +183,7 @@ describeEachStore((store) => {
       const stale = {
         code: 'SINK_FAILED',
         message: expect.stringContaining(
-          'table test_order_fence: run 12 with fence 5 is stale, for the window of 2026-01-01T01:00:00.000Z belongs to fence 6; nothing was written',
+          'table test_order_fence: run 12 with fence 5 is stale, because the window of 2026-01-01T01:00:00.000Z belongs to fence 6; nothing was written',
         ) as unknown,
         details: { newerFence: '6' },
       }

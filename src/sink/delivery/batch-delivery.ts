@@ -21,7 +21,7 @@ export interface RouteProgress {
   hasDelivered: boolean
 }
 
-/** Delivers the batches of one attempt, with the retries, dead letters and spill of its sink. */
+/** Delivers the batches of one attempt by the rules of its sink: retries, dead letters and spill. */
 export class BatchDelivery {
   readonly #target: SinkTarget
   readonly #scope: SinkScope
@@ -35,12 +35,12 @@ export class BatchDelivery {
     this.#scope = scope
   }
 
-  /** Rows of this attempt that are on disk, not yet at the target. */
+  /** The rows of this attempt that were stored on disk instead of at the target. */
   get spilledRows(): number {
     return this.#spilled
   }
 
-  /** Ends waits for the next try, because the attempt is over. */
+  /** Ends all waits for a next try, because the attempt is over. */
   stop(): void {
     this.#stop.abort()
   }
@@ -57,7 +57,7 @@ export class BatchDelivery {
     let isWhole = true
     const asides = await sift(ready.rows, {
       send: (part) => {
-        // Only the first delivery of the whole batch retries an unknown error. Afterwards, the rows are to blame.
+        // Only the first delivery of the whole batch retries an unknown error. Afterwards its rows are assumed to be the cause.
         const mayHelp = isWhole
           ? (error: Error) => refusedRows(error, part.rows.length) === undefined
           : (error: Error) => this.#isOutage(error)
@@ -73,7 +73,7 @@ export class BatchDelivery {
     this.#target.counts.dead += asides.length
   }
 
-  /** Clears the window of a route without rows. */
+  /** Clears the window of a route that received no rows. */
   async clear(route: Route): Promise<void> {
     const { spill } = this.#target
     const batch = this.#batchOf({ route, number: 0 }, '/clear', { hasDelivered: false })

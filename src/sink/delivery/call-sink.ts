@@ -25,7 +25,7 @@ export async function callSink(
   counts.delivered(rows.length, bytes, performance.now() - since)
 }
 
-/** Has the sink clear the window of a route without rows. Throws as {@link callSink} does. */
+/** Calls the sink's `clear` for a route that received no rows. Throws as {@link callSink} does. */
 export async function clearWindow(
   { name, sink, policy }: Pick<SinkTarget, 'name' | 'sink' | 'policy'>,
   { model }: Route,

@@ -3,7 +3,7 @@ import { PikoError } from '../../errors.ts'
 import { formatMs } from '../../time/duration.ts'
 
 /**
- * Waits for a call of a sink's method, at most this long. The signal that the call gets aborts then too.
+ * Waits for a call of a sink's method until the time limit. The signal that the call receives then aborts too.
  *
  * @throws PikoError `TIMEOUT`
  */

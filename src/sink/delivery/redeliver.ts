@@ -11,7 +11,7 @@ import { isOutage, isStale } from './outage.ts'
 import { rowBytes } from '../row-bytes.ts'
 import { sift } from './sift.ts'
 
-/** Delivers a batch after the end of its run. */
+/** What a delivery after the end of its run needs. */
 export interface Redelivery {
   readonly target: SinkTarget
   readonly env: SinkEnv
@@ -20,8 +20,8 @@ export interface Redelivery {
 }
 
 /**
- * Delivers a batch from the disk. Rows that the target refuses become dead letters, whether or not the sink asks for it: their run has
- * ended, and nobody else would notice. A batch of a run that a newer one has overtaken is dropped.
+ * Delivers a batch from disk. Rows that the target refuses become dead letters even if the sink has no `deadLetters`, because their run has
+ * ended and can't report them. If a newer run has written the window, the batch is dropped.
  *
  * @throws an error that is not about rows: the batch must be delivered again later
  */
@@ -55,7 +55,7 @@ async function deliverRows(target: SinkTarget, route: Route, spilled: SpillBatch
     send: async (part) => {
       const bytes = part.rows.reduce<number>((sum, row) => sum + rowBytes(row), 0)
       await callSink(target, route, part.rows, { ...batch, index, key: `${batch.key}${part.suffix}` }, bytes)
-      // The first part has replaced what earlier attempts left; the others add to it.
+      // The first part has replaced the rows of earlier attempts. The other parts add to it.
       index = Math.max(1, index)
     },
     isOutage: (error) => isOutage(error, target.policy.spill?.isOutage),
@@ -67,7 +67,7 @@ async function deliverRows(target: SinkTarget, route: Route, spilled: SpillBatch
   target.counts.dead += asides.length
 }
 
-/** Gives the instances of a class their prototype again, which the disk does not keep. */
+/** Gives the instances of a class their prototype again, because it is not stored on disk. */
 export function restored({ model }: Route, rows: readonly unknown[]): readonly unknown[] {
   if (isSchema(model)) return rows
   const { prototype } = model as { readonly prototype: object }

@@ -7,7 +7,7 @@ const REFUSED = Symbol.for('piko.refusedRows')
 
 /** A row that the target refuses. */
 export interface RefusedRow {
-  /** Its place in the rows that the sink's method received. */
+  /** The index of the row among those that the sink's method received. */
   readonly index: number
   readonly reason: string
 }
@@ -31,7 +31,7 @@ export class RefusedRowsError extends Error {
   }
 }
 
-/** The rows that an error names, with their places below `length`. Undefined if it names none. */
+/** The reasons for the rows that an error names, by index below `length`. Undefined if the error names none. */
 export function refusedRows(error: unknown, length: number): ReadonlyMap<number, string> | undefined {
   for (const link of chainOf(error)) {
     const rows = new Map<number, string>()
@@ -49,12 +49,12 @@ function namedIn(link: unknown): readonly RefusedRow[] {
       reason: String(propertyOf(row, 'reason')),
     }))
   }
-  // `SqlTable` names the row that does not fit into a statement.
+  // `SqlTable` names the row that can't be stored or is too large for a statement.
   const index = isPikoError(link, 'SINK_ROW_INVALID') ? propertyOf(link.details, 'index') : undefined
   return typeof index === 'number' ? [{ index, reason: headline(link) }] : []
 }
 
-/** Whether an error can be about single rows, so that parts of the batch may be accepted. */
+/** Whether single rows may have caused the error, so that the target may accept parts of the batch. */
 export function mayBeOfRow(error: unknown): boolean {
   if (isPikoError(error)) return error.code === 'SINK_ROW_INVALID'
   const fault = databaseFault(error)

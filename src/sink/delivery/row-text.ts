@@ -1,6 +1,6 @@
 import { isObject } from '../../errors-read.ts'
 
-/** A row as text, or the beginning of one that is too large or can't be read. */
+/** A row as text. If the row is too large or can't be read: the beginning of its text, or the reason. */
 export interface RowText {
   readonly text: string
   readonly isWhole: boolean
@@ -8,14 +8,14 @@ export interface RowText {
 
 /** The longest text of a row. */
 const MAX_ROW_BYTES = 256_000
-/** What is kept of a longer one. */
+/** How much is kept of a longer text. */
 const KEPT_CHARACTERS = 4_000
 const MAX_DEPTH = 64
 const TAGGED = /^\$(?:date|bigint|bytes|number|map|set|object)$/
 
 /**
- * A row as JSON. Values that JSON does not know have an object with one key: `{"$date": "2026-01-01T00:00:00.000Z"}`, `{"$bigint": "1"}`,
- * `{"$bytes": "AQI="}`.
+ * A row as JSON. A value that JSON can't represent becomes an object with one key: `{"$date": "2026-01-01T00:00:00.000Z"}`,
+ * `{"$bigint": "1"}`, `{"$bytes": "AQI="}`.
  */
 export function rowText(row: unknown): RowText {
   let text: string
@@ -28,7 +28,7 @@ export function rowText(row: unknown): RowText {
   return { text: text.slice(0, KEPT_CHARACTERS).toWellFormed(), isWhole: false }
 }
 
-/** The row of a whole text. @throws SyntaxError */
+/** Reads a row from its whole text. @throws SyntaxError */
 export function rowOfText(text: string): unknown {
   return revived(JSON.parse(text))
 }

@@ -8,7 +8,7 @@ import { mayBeOfRow, refusedRows } from './refused-rows.ts'
 /** Some rows of a batch. */
 export interface Part {
   readonly rows: readonly unknown[]
-  /** Follows the key of the batch; the same in every attempt. Empty for the whole batch. */
+  /** Added to the key of the batch; the same in every attempt. Empty for the whole batch. */
   readonly suffix: string
 }
 
@@ -27,7 +27,7 @@ export interface SiftRules {
 }
 
 /**
- * Delivers a batch without the rows that its target refuses: those that an error names, otherwise those that it refuses alone.
+ * Delivers a batch without the rows that its target refuses. If an error does not name these rows, halves the batch until they are found.
  *
  * @returns the refused rows
  * @throws an error that is not about rows

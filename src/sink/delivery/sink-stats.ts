@@ -1,15 +1,15 @@
-/** What a sink of this process has done since the process began. */
+/** What a sink of this process has done since the process started. */
 export interface SinkStats {
   readonly sink: string
   readonly rows: number
   readonly batches: number
   readonly bytes: number
-  /** Time in deliveries that succeeded. */
+  /** The time that successful deliveries took, in seconds. */
   readonly seconds: number
   readonly retries: number
   readonly dead: number
   readonly spilledRows: number
-  /** What is on disk now. */
+  /** The bytes of this sink that are on disk now. */
   readonly spillBytes: number
   readonly spillSegments: number
   /** Age of the oldest batch on disk; 0 if there is none. */

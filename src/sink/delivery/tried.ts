@@ -5,7 +5,7 @@ import { forbidsRetry, retryTimingOf } from '../../run/retry-errors.ts'
 
 export interface Tries {
   readonly policy: RetryPolicy | undefined
-  /** Ends the wait for the next try. */
+  /** Aborting it ends the wait for the next try. */
   readonly signal: AbortSignal
   /** Whether another try may help. */
   readonly mayHelp: (error: Error) => boolean

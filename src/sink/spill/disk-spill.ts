@@ -10,12 +10,12 @@ import type { SpillBatch, SpillQueue } from './spill-queue.ts'
 
 const MAX_SEGMENT_BYTES = 8_000_000
 const MIN_SEGMENT_BYTES = 16_384
-/** Room comes back with each removed segment, so a spill has several. */
+/** A spill is divided into this many segments, because room becomes free only when a whole segment is removed. */
 const SEGMENTS = 8
 
 export interface DiskSpillParts {
   readonly sink: string
-  /** The sink's folder, which exists. */
+  /** The sink's folder, which already exists. */
   readonly folder: string
   readonly policy: SpillPolicy
   readonly nextName: () => string
@@ -23,7 +23,7 @@ export interface DiskSpillParts {
   readonly journal: SpillJournal
 }
 
-/** A record to deliver, with its segment. */
+/** A record that waits for delivery, with its segment. */
 export interface WaitingRecord extends ReadRecord {
   readonly segment: Segment
 }
@@ -38,11 +38,11 @@ export class DiskSpill implements SpillQueue {
   readonly #writer: SegmentWriter
   readonly #segments: Segment[] = []
   #reader: SegmentReader | undefined
-  /** What the reader has read and nobody has sent yet. */
+  /** The record that was read but not yet sent. */
   #waiting: WaitingRecord | undefined
   #appending = 0
   #bytes = 0
-  /** Since when the target is down. Undefined: it is not. */
+  /** The time when the target went down; undefined while it is up. */
   #downSince: number | undefined
   #sentRows = 0
   #isHeld = false
@@ -73,7 +73,7 @@ export class DiskSpill implements SpillQueue {
     return this.#segments.length
   }
 
-  /** When the oldest batch came, in milliseconds since 1970; its segment's name says so. */
+  /** When the oldest batch was stored, in milliseconds since 1970, from the name of its segment. */
   get oldestMs(): number | undefined {
     const [first] = this.#segments
     return first && Number.parseInt(first.name, 10)
@@ -85,7 +85,7 @@ export class DiskSpill implements SpillQueue {
     this.#parts.observer.spilling({ sink: this.#parts.sink, error })
   }
 
-  /** Sends everything to the disk, because the sink could not be opened. */
+  /** Stores all batches on disk until `release`, because the sink could not be opened. */
   hold(error: Error): void {
     this.#isHeld = true
     this.outage(error)
@@ -116,7 +116,7 @@ export class DiskSpill implements SpillQueue {
     }
   }
 
-  /** Takes over loaded segments of an ended process: they come in the order of their names. */
+  /** Takes over loaded segments of an ended process. All segments are sent in the order of their names. */
   adopt(segments: readonly Segment[]): void {
     for (const segment of segments) this.#bytes += segment.durable
     this.#segments.push(...segments)
@@ -134,7 +134,7 @@ export class DiskSpill implements SpillQueue {
     }
   }
 
-  /** The oldest batch that is not sent. Undefined: there is none now. Ends the segments before it. */
+  /** The oldest batch that was not sent yet; undefined if there is none now. Ends the segments before it. */
   async peek(): Promise<WaitingRecord | undefined> {
     for (;;) {
       const [segment] = this.#segments
@@ -153,7 +153,7 @@ export class DiskSpill implements SpillQueue {
     }
   }
 
-  /** The batch is at its target. */
+  /** Records that the target has received the batch. */
   async sent({ segment, end, batch }: WaitingRecord): Promise<void> {
     this.#waiting = undefined
     segment.sent = end
@@ -163,7 +163,7 @@ export class DiskSpill implements SpillQueue {
     this.#parts.journal.note({ runId, jobId, sink: this.#parts.sink, sent: batch.rows.length })
   }
 
-  /** Waits for the batches that are being written. What is on the disk stays there. */
+  /** Waits for the batches that are being written. Batches on disk stay there. */
   async close(): Promise<void> {
     await this.#writer.close()
     await this.#reader?.close()
@@ -177,7 +177,7 @@ export class DiskSpill implements SpillQueue {
     return (this.#reader = new SegmentReader(segment))
   }
 
-  /** From this moment, later batches no longer wait for the segment's. */
+  /** Removes a segment whose batches were all sent, and reports the end of the outage if it was the last one. */
   async #end(segment: Segment, sealed: Promise<void>): Promise<void> {
     this.#segments.splice(this.#segments.indexOf(segment), 1)
     const { sink, observer } = this.#parts
@@ -225,7 +225,7 @@ export class DiskSpill implements SpillQueue {
     const { sink, policy, folder } = this.#parts
     return new PikoError(
       'SINK_SPILL_FULL',
-      `the target of sink ${sink} is down, and a batch of ${bytes} bytes has no room on the disk: ${this.#bytes} of ` +
+      `the target of sink ${sink} is down, and there is no room for a batch of ${bytes} bytes on disk: ${this.#bytes} of ` +
         `${policy.maxBytes} bytes are taken in ${folder}. Bring the target back, or raise spill.maxBytes of the sink`,
       { details: { sink, bytes, taken: this.#bytes, maxBytes: policy.maxBytes } },
     )

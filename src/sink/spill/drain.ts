@@ -5,9 +5,9 @@ import type { DiskSpill } from './disk-spill.ts'
 import type { SpillBatch } from './spill-queue.ts'
 
 const FIRST_WAIT_MS = 500
-/** Time between two looks for a batch that is being written. */
+/** How long to wait before checking again for a batch that is being written. */
 const LOOK_MS = 5
-/** How long a stop waits for the delivery under way. */
+/** How long a stop waits for the delivery in progress. */
 const MAX_STOP_MS = 1_500
 
 export interface DrainParts {
@@ -30,7 +30,7 @@ export class Drain {
     this.#ended = this.#run()
   }
 
-  /** Batches that are not sent stay on the disk. */
+  /** Stops sending. Batches that were not sent stay on disk. */
   async stop(): Promise<void> {
     this.#stop.abort()
     const closing = new Closing(MAX_STOP_MS)
@@ -51,7 +51,7 @@ export class Drain {
       try {
         const isEmpty = !(await this.#sendNext())
         failures = 0
-        // The last batch is being written: its end is the next work.
+        // Nothing can be sent until the batch that is being written is complete.
         if (isEmpty) await systemClock.sleep(LOOK_MS, signal)
       } catch (thrown) {
         if (signal.aborted) return

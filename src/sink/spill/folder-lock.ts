@@ -1,21 +1,21 @@
 import { propertyOf } from '../../errors-read.ts'
 import { nodeSqlite } from '../../sql/node-sqlite.ts'
 
-/** SQLITE_BUSY: another owner; SQLITE_CANTOPEN: the folder is gone. */
+/** The codes SQLITE_BUSY (another owner holds the lock) and SQLITE_CANTOPEN (the folder no longer exists). */
 const HELD_OR_GONE: readonly unknown[] = [5, 14]
 
 /**
- * Locks a folder against every other process of this host, and against other apps in this one. The system releases the lock when the
- * process ends, however it ends: SQLite locks its file through the system.
+ * Locks a folder against every other process on this host, and against other apps in this process. The lock is an SQLite lock of a file, so
+ * the operating system releases it when the process ends, even after a crash.
  *
- * @returns a function that releases the lock; undefined if another owner holds it, or the folder is gone
+ * @returns a function that releases the lock; undefined if another owner holds it, or the folder no longer exists
  */
 export function lockFolder(folder: string): (() => void) | undefined {
   const { DatabaseSync } = nodeSqlite()
   try {
     const database = new DatabaseSync(`${folder}/lock`)
     try {
-      // No second file beside it.
+      // Prevents SQLite from creating a journal file beside the lock file.
       database.exec('PRAGMA journal_mode = MEMORY')
       database.exec('BEGIN EXCLUSIVE')
     } catch (error) {

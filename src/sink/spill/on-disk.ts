@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { propertyOf } from '../../errors-read.ts'
 
-/** The names in a folder. None if it does not exist: another process may have removed it. */
+/** The names in a folder. Empty if the folder does not exist, because another process may have removed it. */
 export async function namesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder)

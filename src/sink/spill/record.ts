@@ -8,12 +8,12 @@ import type { SpillBatch } from './spill-queue.ts'
 export const SEGMENT_MAGIC = Buffer.from('PIKOSPL1', 'latin1')
 /** The first bytes of every record. */
 const RECORD_MAGIC = Buffer.from('PkRc', 'latin1')
-/** Magic, length of the content, checksum of the content, number in the segment, checksum of these. */
+/** A header has five parts of 4 bytes: magic, length of the content, checksum of the content, record number, checksum of the former. */
 export const HEADER_BYTES = 20
-/** A longer length is a damaged one: no batch is so large. */
+/** A header with a greater length is damaged, because no batch is that large. */
 const MAX_CONTENT_BYTES = 2 ** 30
 
-/** The beginning of a record. */
+/** The parts of a record's header. */
 export interface RecordHeader {
   readonly contentBytes: number
   readonly contentSum: number
@@ -22,7 +22,7 @@ export interface RecordHeader {
 }
 
 /**
- * The content of a record: structured clones of the rows, so dates, `bigint` and binary data stay what they are.
+ * Creates the content of a record. Rows are stored as structured clones, so dates, `bigint` and binary data keep their types.
  *
  * @throws PikoError `SINK_ROW_INVALID` for rows with functions, promises and the like
  */
@@ -45,7 +45,7 @@ export function decodeBatch(content: Buffer): SpillBatch {
   return deserialize(content) as SpillBatch
 }
 
-/** A header with its content. */
+/** Creates a record: a header followed by the content. */
 export function recordOf(content: Buffer, number: number): Buffer {
   const record = Buffer.allocUnsafe(HEADER_BYTES + content.length)
   RECORD_MAGIC.copy(record)
@@ -57,7 +57,7 @@ export function recordOf(content: Buffer, number: number): Buffer {
   return record
 }
 
-/** The header at the beginning of `bytes`. Undefined if it is none, or damaged. */
+/** Reads the header at the beginning of `bytes`; undefined if there is none, or it is damaged. */
 export function readHeader(bytes: Buffer): RecordHeader | undefined {
   if (bytes.length < HEADER_BYTES || !bytes.subarray(0, 4).equals(RECORD_MAGIC)) return undefined
   if (bytes.readUInt32LE(16) !== crc32(bytes.subarray(0, 16))) return undefined
@@ -66,7 +66,7 @@ export function readHeader(bytes: Buffer): RecordHeader | undefined {
   return { contentBytes, contentSum: bytes.readUInt32LE(8), number: bytes.readUInt32LE(12) }
 }
 
-/** Where a sound header may begin, from `from` on; -1: nowhere. */
+/** The next position at or after `from` where a header may begin; -1 if there is none. */
 export function nextMagic(bytes: Buffer, from: number): number {
   return bytes.indexOf(RECORD_MAGIC, from)
 }

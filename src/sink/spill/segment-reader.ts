@@ -13,7 +13,7 @@ export interface ReadRecord {
   readonly end: number
 }
 
-/** Reads the records of one segment in order. Skips what is damaged, and notes it in the segment. */
+/** Reads the records of one segment in order. Skips damaged bytes, and records the damage in the segment. */
 export class SegmentReader {
   readonly segment: Segment
   #file: FileHandle | undefined
@@ -25,12 +25,12 @@ export class SegmentReader {
     this.#at = segment.sent
   }
 
-  /** Where the next record begins. */
+  /** The position where the next record begins. */
   get at(): number {
     return this.#at
   }
 
-  /** The next record that has not been passed. Undefined: there is no further one now. */
+  /** Reads the next record; undefined if there is none now. */
   async next(): Promise<ReadRecord | undefined> {
     const { segment } = this
     const file = await this.#open()
@@ -83,27 +83,27 @@ export class SegmentReader {
     this.#isChecked = true
     const magic = await this.#bytes(this.#file, 0, SEGMENT_MAGIC.length)
     if (this.#at === 0) this.#at = SEGMENT_MAGIC.length
-    // Nothing was written yet, or nothing is left, which is known.
+    // An empty file is no damage if nothing was written yet. A file that was cut off is already recorded as damaged.
     if (segment.durable === 0 && (segment.damage.length > 0 || segment.isKnown)) return this.#file
     if (!magic.equals(SEGMENT_MAGIC)) this.#note('it begins with damaged bytes', 0)
     return this.#file
   }
 
-  /** Reads what is there, at most to the durable end. */
+  /** Reads up to `length` bytes, but not beyond the end of the file or of its durable part. */
   async #bytes(file: FileHandle, from: number, length: number): Promise<Buffer> {
     const wanted = Math.max(0, Math.min(length, this.segment.durable - from))
     const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(wanted), 0, wanted, from)
     return buffer.subarray(0, bytesRead)
   }
 
-  /** Goes on at the next record that looks sound. */
+  /** Skips to the next intact header, and records the problem. */
   async #skip(file: FileHandle, from: number, problem: string): Promise<void> {
     let at = from + 1
     while (at < this.segment.durable) {
       const bytes = await this.#bytes(file, at, SEARCH_BYTES)
       const found = nextMagic(bytes, 0)
       if (found < 0) {
-        // The magic may lie across the end of what was read.
+        // The magic may begin in the last three bytes that were read, and continue after them.
         at += Math.max(1, bytes.length - 3)
         continue
       }

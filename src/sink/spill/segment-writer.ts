@@ -2,7 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { recordOf, SEGMENT_MAGIC } from './record.ts'
 import { Segment } from './segment.ts'
 
-/** Contents that one sync of the disk makes durable, at most. */
+/** The maximum bytes that are written before a sync of the disk. */
 const MAX_SYNC_BYTES = 16_000_000
 
 interface Pending {
@@ -14,14 +14,14 @@ interface Pending {
 export interface WriterParts {
   readonly folder: string
   readonly segmentBytes: number
-  /** A name after all earlier ones. */
+  /** Returns a name that sorts after all earlier ones. */
   readonly nextName: () => string
   /** Called before the first record of a segment is durable. */
   readonly onSegment: (segment: Segment) => void
   readonly onDurable: () => void
 }
 
-/** Appends contents to segments. Many wait for one sync of the disk. */
+/** Appends contents to segments. Several contents share one sync of the disk. */
 export class SegmentWriter {
   readonly #parts: WriterParts
   readonly #pending: Pending[] = []
@@ -34,7 +34,7 @@ export class SegmentWriter {
     this.#parts = parts
   }
 
-  /** The segment that grows. */
+  /** The segment that is being written. */
   get segment(): Segment | undefined {
     return this.#segment
   }
@@ -43,14 +43,14 @@ export class SegmentWriter {
     return this.#pending.length === 0 && !this.#writing
   }
 
-  /** Resolves once the content is on the disk. */
+  /** Resolves once the content is durable on disk. */
   append(content: Buffer): Promise<void> {
     const written = new Promise<void>((resolve, reject) => this.#pending.push({ content, resolve, reject }))
     this.#writing ??= this.#write().finally(() => (this.#writing = undefined))
     return written
   }
 
-  /** The next record begins a new segment. */
+  /** Completes the segment, so that the next record begins a new one. */
   async seal(): Promise<void> {
     const file = this.#file
     this.#file = undefined
@@ -64,7 +64,7 @@ export class SegmentWriter {
   }
 
   async #write(): Promise<void> {
-    // Lets the other writers of this turn share the sync.
+    // Other contents that are appended in this turn of the event loop share the sync.
     await Promise.resolve()
     while (this.#pending.length > 0) {
       const some = this.#take()
@@ -120,7 +120,7 @@ export class SegmentWriter {
     return { segment, file }
   }
 
-  /** What a failed write left must not look like a record. If it can't be removed, nothing follows it. */
+  /** Removes the bytes of a failed write, which must not look like a record. If that fails too, completes the segment. */
   async #cutBack(segment: Segment, file: FileHandle): Promise<void> {
     try {
       await file.truncate(segment.durable)
@@ -139,7 +139,7 @@ async function writeAll(file: FileHandle, bytes: Buffer, at: number): Promise<nu
 
 /** Makes new names in a folder durable. */
 export async function syncFolder(folder: string): Promise<void> {
-  // Windows can't open a folder, and needs no sync of one.
+  // Windows can't open a folder, and does not need to sync one.
   if (process.platform === 'win32') return
   const file = await open(folder, 'r')
   try {

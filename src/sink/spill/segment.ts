@@ -5,23 +5,23 @@ import { sizeOf } from './on-disk.ts'
 
 const STATE_BYTES = 24
 
-/** What a process has written to a segment and sent from it. */
+/** The state of a segment: how much of it was written and how much was sent. */
 interface SegmentState {
-  /** Up to here the segment is on the disk, so a shorter file is cut off. */
+  /** The position up to which the segment is durable on disk. A shorter file was cut off. */
   readonly durable: number
-  /** Up to here its records are at the target. */
+  /** The position up to which the target has received the records. */
   readonly sent: number
 }
 
-/** A file of records, and beside it a small file with its state. */
+/** A file of records, with a small file beside it that has its state. */
 export class Segment {
   readonly path: string
   readonly name: string
   durable = 0
   sent = 0
-  /** Whether its state could be read: otherwise nobody knows how long it should be. */
+  /** Whether the state could be read. Otherwise the expected length of the file is unknown. */
   isKnown = true
-  /** Records that were read from it. */
+  /** The number of records that were read from the segment. */
   read = 0
   readonly damage: string[] = []
   lostBytes = 0
@@ -45,7 +45,7 @@ export class Segment {
     this.durable = state ? Math.min(size, state.durable) : size
   }
 
-  /** Stores the state without waiting for the disk: a process that is killed loses nothing, and a machine at most repeats deliveries. */
+  /** Stores the state without a sync. If the process is killed, nothing is lost. After a power failure, deliveries may be repeated. */
   async save(): Promise<void> {
     this.#state ??= await open(`${this.path}.state`, 'w', 0o600)
     const bytes = Buffer.alloc(STATE_BYTES)
@@ -55,7 +55,7 @@ export class Segment {
     await this.#state.write(bytes, 0, STATE_BYTES, 0)
   }
 
-  /** Removes a segment that has been sent, or keeps what is left of a damaged one under another name. */
+  /** Removes a segment after its records were sent. A damaged one is renamed instead. @returns the path of a damaged segment */
   async end(): Promise<string | undefined> {
     await this.close()
     const kept = this.damage.length > 0 ? `${this.path}.damaged` : undefined
@@ -63,7 +63,7 @@ export class Segment {
       if (kept === undefined) await rm(this.path, { force: true })
       else await rename(this.path, kept)
     } catch (error) {
-      // Its file is gone, which is the damage.
+      // The file no longer exists. This was already recorded as damage.
       if (propertyOf(error, 'code') !== 'ENOENT') throw error
     }
     await rm(`${this.path}.state`, { force: true })

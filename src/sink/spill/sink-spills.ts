@@ -7,7 +7,7 @@ import type { DiskSpill } from './disk-spill.ts'
 import { Drain } from './drain.ts'
 import { Spills } from './spills.ts'
 
-/** How long a stop waits until the counts of rows are stored. */
+/** How long a stop waits until the counts of rows on disk are stored in the database. */
 const MAX_NOTES_MS = 500
 
 export interface SinkSpillsParts {
@@ -44,12 +44,12 @@ export class SinkSpills {
     return this.#queues.get(sink)
   }
 
-  /** Sends what is on the disk, and what comes there later. */
+  /** Starts to send the batches on disk, including those that are stored there later. */
   drain(owned: OwnedSink): void {
     const { spill: queue, policy } = owned
     const { durable, env, open } = this.#parts
     if (!queue || !policy.spill) return
-    // The rows of an ended run have nobody else: the sink need not ask for dead letters.
+    // The run of these rows has ended and can't report refused ones, so they become dead letters even if the sink has no `deadLetters`.
     const target = { ...owned, deadLetters: durable.deadLetters }
     this.#drains.push(
       new Drain({

@@ -6,14 +6,14 @@ import { sinkFolder } from './sink-folder.ts'
 export interface SpillFiles {
   readonly segments: number
   readonly bytes: number
-  /** Paths of damaged segments, which nobody delivers any more. */
+  /** Paths of damaged segments, which are kept for inspection and not delivered again. */
   readonly damaged: readonly string[]
 }
 
 /**
- * Looks at the files of an app, of all its processes on this host.
+ * Lists the files of all processes of an app on this host, by sink.
  *
- * @param names sinks that are known; another one appears under the name of its folder
+ * @param names the names of known sinks; any other sink appears under the name of its folder
  */
 export async function spillFiles(
   dir: string,

@@ -15,7 +15,7 @@ import { Segment } from './segment.ts'
 import { sinkFolder } from './sink-folder.ts'
 import { syncFolder } from './segment-writer.ts'
 
-/** How often a process looks for what ended processes have left. */
+/** How often a process looks for batches that ended processes left on disk. */
 const ADOPT_EVERY_MS = 10_000
 const OWNER_ONLY = 0o700
 const MAX_TRIES = 5
@@ -34,8 +34,8 @@ export interface SpillsParts {
 }
 
 /**
- * The spills of one process, in a folder of its own: `<dir>/<app>/<process>/<sink>`. A lock, which ends with the process, keeps others
- * out. A later process of the same app takes over what an ended one left.
+ * The spills of one process, each in its own folder: `<dir>/<app>/<process>/<sink>`. The process holds a lock on its folder until it ends.
+ * Then another process of the same app takes over the batches that are left.
  */
 export class Spills {
   readonly #parts: SpillsParts
@@ -48,16 +48,16 @@ export class Spills {
   #timer: NodeJS.Timeout | undefined
   #adopting: Promise<void> | undefined
 
-  /** @throws PikoError `SINK_FAILED` if the folder can't be made or locked */
+  /** @throws PikoError `SINK_FAILED` if the folder can't be created or locked */
   static async open(parts: SpillsParts): Promise<Spills> {
     const appFolder = resolve(parts.dir, parts.app)
-    let cause: unknown = new Error('it can not be locked')
+    let cause: unknown = new Error("it can't be locked")
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const own = `${appFolder}/${randomUUID()}`
       try {
         await mkdir(own, { recursive: true, mode: OWNER_ONLY })
         const unlock = lockFolder(own)
-        // Another process may have seen the folder before its lock, and removed it.
+        // Another process may have found the folder before it was locked, and removed it.
         if (unlock && (await exists(`${own}/lock`))) return new Spills(parts, appFolder, own, unlock)
         unlock?.()
       } catch (error) {
@@ -92,12 +92,15 @@ export class Spills {
     return queue
   }
 
-  /** Takes over what ended processes have left for the known sinks, now and from time to time. */
+  /** Takes over the batches that ended processes left for known sinks, now and every ten seconds. */
   async adopt(): Promise<void> {
     await this.#adoptOnce()
     this.#timer ??= setInterval(() => {
       this.#adoptOnce().catch((error: unknown) => {
-        this.#parts.log.warn({ err: error }, 'could not look for batches that ended processes have left')
+        this.#parts.log.warn(
+          { err: error },
+          'the search for batches that ended processes left on disk failed; it will be repeated',
+        )
       })
     }, ADOPT_EVERY_MS).unref()
   }
@@ -122,7 +125,7 @@ export class Spills {
       if (!unlock) continue
       try {
         for (const sink of this.#queues.keys()) await this.#take(folder, sink)
-        // Under the lock, so that no owner begins to use the folder meanwhile.
+        // The folder is removed under the lock, so that no other process takes it over at the same time.
         await removeEmpty(folder)
       } finally {
         unlock()
@@ -130,14 +133,14 @@ export class Spills {
     }
   }
 
-  /** Moves the files of a sink. A crash midway leaves each of them in one of both folders. */
+  /** Moves the files of a sink to this process's folder. After a crash, each file is in exactly one of the two folders. */
   async #take(from: string, sink: string): Promise<void> {
     const queue = this.#queues.get(sink)
     const source = `${from}/${sinkFolder(sink)}`
     const target = `${this.#own}/${sinkFolder(sink)}`
     const names = await namesIn(source)
     if (!queue || names.length === 0) return
-    // The state comes first, so that a segment never lies here without it.
+    // State files are moved first, so that no segment arrives before its state.
     for (const name of names.toSorted((a, b) => Number(SEGMENT_NAME.test(a)) - Number(SEGMENT_NAME.test(b)))) {
       await rename(`${source}/${name}`, `${target}/${name}`)
     }
@@ -160,7 +163,7 @@ export class Spills {
   }
 }
 
-/** The segments among files, also those of which only the state is left. */
+/** The names of segments among files, including those of which only the state file is left. */
 function segmentsOf(names: readonly string[]): string[] {
   const found = names.map((name) => name.replace(/\.state$/, '')).filter((name) => SEGMENT_NAME.test(name))
   return [...new Set(found)].toSorted()
@@ -173,7 +176,7 @@ async function exists(path: string): Promise<boolean> {
   )
 }
 
-/** Removes a process's folder if no sink has anything in it. */
+/** Removes the folder of a process if it has no files of any sink. */
 async function removeEmpty(folder: string): Promise<void> {
   const isEmpty = await Promise.all(
     (await namesIn(folder)).map(async (name) => name === 'lock' || (await removed(`${folder}/${name}`))),

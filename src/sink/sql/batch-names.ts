@@ -1,21 +1,21 @@
 import { callOf } from '../call-mark.ts'
 import type { SinkBatch } from '../sink.ts'
 
-/** Names the batches of one table, so that a repeated delivery is found. */
+/** Names the batches of one table, so that a repeated delivery is recognized. */
 export class BatchNames {
-  /** Calls of this table in one call of the sink's method. */
+  /** The number of writes to this table within one call of the sink's method. */
   readonly #calls = new WeakMap<object, number>()
 
-  /** The same in each delivery of the batch. Undefined for a batch without a key. */
+  /** The name of a batch, which is the same in each of its deliveries. Undefined for a batch without a key. */
   of({ jobId, window, key, sink }: SinkBatch): string | undefined {
     if (key === '') return undefined
     const prefix = `${jobId}/${window?.start.toISOString() ?? ''}/`
-    // The row of the window says the rest.
+    // The row in `piko_fence` already belongs to one window, so the name needs neither job nor window.
     const own = key.startsWith(prefix) ? key.slice(prefix.length) : key
     return sink === undefined ? own : `${sink}:${own}`
   }
 
-  /** The same for one of several calls with the same batch, which each add other rows. */
+  /** The name for the next of several writes with the same batch, each of which adds other rows. */
   next(batch: SinkBatch): string | undefined {
     const delivery = callOf(batch)
     const call = this.#calls.get(delivery) ?? 0

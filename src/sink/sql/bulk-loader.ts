@@ -6,7 +6,7 @@ import { LoadData } from './load-data.ts'
 import { existingColumns } from './table-check.ts'
 import type { BulkMode } from './table-options.ts'
 
-/** Fewer rows are not faster this way. */
+/** With fewer rows, `LOAD DATA` is not faster than INSERTs. */
 const MIN_LOAD_ROWS = 100
 
 const WRONG_TYPE = 'a value has another type than its column'
@@ -14,10 +14,10 @@ const WRONG_TYPE = 'a value has another type than its column'
 /** The types of a table's columns, by their names in lower case. */
 type ColumnTypes = ReadonlyMap<string, string>
 
-/** The rows would not be stored exactly as INSERTs store them. The transaction must be rolled back. */
+/** Thrown if `LOAD DATA` would not store the rows exactly as INSERTs do. The transaction must be rolled back. */
 class LoadUnfit extends PikoError {}
 
-/** Sends rows by `LOAD DATA LOCAL INFILE` where the server allows it and the result is the same as that of INSERTs. */
+/** Sends rows with `LOAD DATA LOCAL INFILE`, if the server allows it and the result is the same as with INSERTs. */
 export class BulkLoader {
   readonly #table: string
   readonly #mode: BulkMode
@@ -29,9 +29,9 @@ export class BulkLoader {
   }
 
   /**
-   * The rows as a file. Undefined if they are to be inserted.
+   * The rows as a file to load; undefined if they should be inserted instead.
    *
-   * @throws PikoError `SINK_FAILED` if only loading is allowed, but the server refuses it or a value does not fit
+   * @throws PikoError `SINK_FAILED` if `bulk` is `load`, but the server refuses it or a value can't be written to the file
    */
   async prepare(on: SqlDatabase, rows: TableRows): Promise<LoadData | undefined> {
     if (this.#mode === 'insert' || rows.rows.length === 0) return undefined
@@ -44,22 +44,24 @@ export class BulkLoader {
     return data ?? (isAuto ? undefined : this.#refuse(WRONG_TYPE))
   }
 
-  /** The server may allow less than before, or the table may have other columns, so the next write asks again. */
+  /** Handles a failed load. The columns of the table may have changed, so the next write reads them again; or loading is not allowed. */
   failed(on: SqlDatabase, error: unknown): void {
     if (isNotAllowed(error)) this.#types.set(on, Promise.resolve(undefined))
     else this.#types.delete(on)
   }
 
   /**
-   * @returns false if this database can't send a file; nothing was sent
-   * @throws LoadUnfit if a value can't be written that way, or the server changed or dropped a row
+   * Sends the file.
+   *
+   * @returns false if this database can't send a file; then nothing was sent
+   * @throws LoadUnfit if a value can't be written to the file, or the server changed or dropped a row
    * @throws PikoError `SINK_ROW_INVALID` for a value that can't be stored
    */
   async load(trx: SqlExecutor, data: LoadData): Promise<boolean> {
     if (!trx.load) {
       return this.#mode === 'auto'
         ? false
-        : this.#refuse('this database can not send a file; give its SqlDatabase a load()')
+        : this.#refuse("this database can't send a file; give its SqlDatabase a load()")
     }
     const { rows } = data
     const { changes, warnings } = await trx.load(data.sql, data.chunks())
@@ -67,13 +69,13 @@ export class BulkLoader {
     if (failure) throw failure.error === undefined ? this.#unfit(WRONG_TYPE) : toError(failure.error)
     const first = warnings > 0 ? await firstWarning(trx) : undefined
     if (!first && changes === rows) return true
-    // The server answers with a warning where it would refuse an INSERT.
+    // Where the server would refuse an INSERT, it only gives a warning for `LOAD DATA`.
     const message = first?.Message ?? `${changes} of ${rows} rows were stored`
     const cause = Object.assign(new Error(message), { errno: Number(first?.Code ?? 1265), sqlState: 'HY000' })
     throw this.#unfit(message, cause)
   }
 
-  /** Whether the rows should be sent again by INSERTs after this error of {@link load}: these say exactly what is wrong. */
+  /** Whether the rows should be sent again as INSERTs after this error of {@link load}. INSERTs report exactly what is wrong. */
   fallsBack(error: unknown): boolean {
     return this.#mode === 'auto' && (error instanceof LoadUnfit || isNotAllowed(error))
   }
@@ -116,13 +118,13 @@ interface Warning {
   readonly Message: string
 }
 
-/** A note is no warning: INSERTs pass over it too. */
+/** The first warning. Notes don't count, because INSERTs ignore them too. */
 async function firstWarning(trx: SqlExecutor): Promise<Warning | undefined> {
   const shown = await trx.query<{ Level: string; Code: number; Message: string }>('SHOW WARNINGS')
   return shown.find(({ Level }) => Level !== 'Note')
 }
 
-/** ER_NOT_ALLOWED_COMMAND, and what MySQL 8 and MariaDB answer if the client or the server has it off. */
+/** ER_NOT_ALLOWED_COMMAND, and the errors of MySQL 8 and MariaDB if `local_infile` is off in the client or the server. */
 const NOT_ALLOWED = [1148, 3948, 3950, 4166]
 
 function isNotAllowed(error: unknown): boolean {

@@ -3,13 +3,13 @@ import type { ColumnKind } from './model-columns.ts'
 
 type SqlDialect = SqlExecutor['dialect']
 
-/** A text in an index has at most this many characters unless its model says otherwise: InnoDB limits the bytes of an index. */
+/** The maximum characters of a text in an index, unless its model has another maximum: InnoDB limits the bytes of an index. */
 const MAX_KEY_CHARACTERS = 191
-/** A row has at most 65,535 bytes beside its texts of other types, so that longer texts are no VARCHAR. */
+/** Longer texts are no VARCHAR, because all VARCHAR values of a row together may have at most 65,535 bytes. */
 const MAX_VARCHAR_CHARACTERS = 255
-/** 16 MB, with 4 bytes for a character. */
+/** A MEDIUMTEXT has at most 16 MB, and a character up to 4 bytes. */
 const MAX_MEDIUMTEXT_CHARACTERS = 4_000_000
-/** An enumeration may get longer members later. */
+/** A VARCHAR has at least this length, because an enumeration may get longer members later. */
 const MIN_VARCHAR_CHARACTERS = 32
 
 /** The type of a column for values of a kind, without nullability. */
@@ -60,11 +60,12 @@ function sqliteType(kind: ColumnKind): string {
   }
 }
 
-/** The types of the columns that a table fills from the run. */
+/** The type of the column for the start of the window, which is filled from the run. */
 export function windowType(dialect: SqlDialect): string {
   return sqlType(dialect, { is: 'instant' }, true)
 }
 
+/** The type of the column for the fence, which is filled from the run. */
 export function fenceType(dialect: SqlDialect): string {
   return sqlType(dialect, { is: 'integer', bits: 64 }, true)
 }

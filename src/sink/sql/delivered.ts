@@ -1,19 +1,19 @@
-/** The first and the last number of a run of batches. */
+/** The first and the last number of consecutive batches. */
 type Range = [first: number, last: number]
 
 interface Stored {
-  /** Numbered batches by their series: those of one route of one sink. */
+  /** The numbers of batches by series. The batches of one route of one sink are a series. */
   readonly series?: Readonly<Record<string, readonly Range[]>>
   /** Batches without a number, such as parts of a batch. */
   readonly others?: readonly string[]
 }
 
-/** The name of a batch that ends with its number in its series. */
+/** The name of a numbered batch ends with its number in its series. */
 const NUMBERED = /^(.*)\/(\d{1,15})$/s
 
 /**
- * The batches of one claim that a table holds. Numbers are kept as ranges, so that a million batches in order take as little room as one.
- * Immutable.
+ * The batches of one claim that a table contains. Numbers are stored as ranges, so a million consecutive batches need as little room as
+ * one. Immutable.
  */
 export class Delivered {
   static readonly none = new Delivered(new Map(), new Set())
@@ -25,7 +25,7 @@ export class Delivered {
     this.#others = others
   }
 
-  /** @throws SyntaxError if a person has changed the text */
+  /** Reads the text of {@link toString}. @throws SyntaxError for any other text */
   static from(text: string): Delivered {
     if (text === '') return Delivered.none
     const { series = {}, others = [] } = JSON.parse(text) as Stored

@@ -4,10 +4,10 @@ import { fenceType, windowType } from './column-types.ts'
 
 type SqlDialect = SqlExecutor['dialect']
 
-/** A schema has one such table for all tables beside it. Piko's own database has it from the beginning. */
+/** Each schema has one such table for all its other tables. Piko's own database has it from its migrations. */
 const FENCE_TABLE = 'piko_fence'
 
-/** The name of the table that holds the fences of a table's windows: in the same schema. */
+/** The name of the table, in the same schema, that stores the fences of a table's windows. */
 export function fenceTableOf(table: string): string {
   const [schema] = table.includes('.') ? table.split('.') : []
   return schema === undefined ? FENCE_TABLE : `${schema}.${FENCE_TABLE}`

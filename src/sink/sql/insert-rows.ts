@@ -5,17 +5,17 @@ import { MAX_BATCH_BYTES, sentBytes } from '../../sql/statement-size.ts'
 
 /** SQLite accepts 32,766 parameters per statement, MySQL 65,535. */
 const MAX_PARAMETERS = 30_000
-/** SQLite answers synchronously. More rows in a statement would hold the event loop for longer, and are no faster. */
+/** SQLite executes statements synchronously. More rows per statement would block the event loop longer, without being faster. */
 const MAX_SQLITE_ROWS = 250
 
-/** Rows for a table. Their objects must not change until they are written. */
+/** Rows for a table. The objects must not change until they are written. */
 export interface TableRows {
   readonly table: string
-  /** Those of the properties, then those of `filled`. */
+  /** The columns of `properties`, followed by those of `filled`. */
   readonly columns: readonly string[]
   readonly properties: readonly string[]
   readonly rows: readonly object[]
-  /** Values that each row gets after its own. */
+  /** Values that all rows share, such as the start of the window and the fence. */
   readonly filled: readonly SqlValue[]
 }
 
@@ -23,7 +23,8 @@ export interface TableRows {
  * Inserts rows with as few statements as the limits allow.
  *
  * @param clause the end of each statement
- * @throws PikoError `SINK_ROW_INVALID` naming the property and the index of a row, or for a row that is larger than a statement may be
+ * @throws PikoError `SINK_ROW_INVALID` for a value that can't be stored, with its property and row index, or for a row that is too large
+ * for a statement
  */
 export async function insertRows(
   trx: SqlExecutor,

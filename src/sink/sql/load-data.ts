@@ -4,22 +4,22 @@ import { quoted, quotedTable, toSqlValue } from '../../sql/sql-text.ts'
 import type { TableRows } from './insert-rows.ts'
 import { instantTexts } from './instant-text.ts'
 
-/** Types whose columns store a number and its text alike. */
+/** Column types that store the same value for a number and for its text. */
 const NUMERIC = new Set([
   ...['tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'decimal', 'double'],
   ...['integer', 'numeric', 'real'],
 ])
-/** Types whose columns store bytes: a text in UTF-8 can't contain them, so their fields are written in hexadecimal digits. */
+/** Column types that store bytes. A UTF-8 file can't contain all bytes, so these fields are written in hexadecimal digits. */
 const BINARY = new Set(['binary', 'varbinary', 'tinyblob', 'blob', 'mediumblob', 'longblob'])
-/** Rows that are encoded before the clock is looked at. */
+/** How many rows are encoded before the clock is read again. */
 const SLICE_ROWS = 200
 const CHUNK_CHARACTERS = 64 * 1_024
-/** Each chunk is a packet, and no server takes packets of more than `max_allowed_packet`. */
+/** Each chunk is a packet, and a server refuses packets larger than `max_allowed_packet`. */
 const MAX_CHUNK_BYTES = 128 * 1_024
 const MAX_INTEGER = 2n ** 63n
 
 /**
- * Rows as the file of a `LOAD DATA` statement, which stores exactly what INSERTs would. Encoded while the server reads it.
+ * Rows as the file of a `LOAD DATA` statement, which stores exactly what INSERTs would store. Rows are encoded while the server reads them.
  */
 export class LoadData {
   readonly sql: string
@@ -28,8 +28,8 @@ export class LoadData {
   #failure: { readonly error: unknown } | undefined
 
   /**
-   * Undefined if that can't be: a number for a column of texts, whose form only the server knows, or bytes for a column of texts. Looks at
-   * the first row only; {@link failure} says whether a later one is so.
+   * Undefined if a value can't be written to such a file: bytes for a text column, or a number for a text column, because only the server
+   * knows how it would format the number. Checks the first row only; {@link failure} reports the same for a later row.
    *
    * @param types the types of the table's columns, in lower case
    * @throws PikoError `SINK_ROW_INVALID`
@@ -52,12 +52,14 @@ export class LoadData {
     return this.#rows.rows.length
   }
 
-  /** Why the last file is incomplete. An undefined error: a value can't be written that way. */
+  /** Why the last file is incomplete; undefined if it is complete. If its `error` is undefined, a value can't be written to a file. */
   get failure(): { readonly error: unknown } | undefined {
     return this.#failure
   }
 
-  /** The file from its beginning. Ends early with a {@link failure}: mysql2 would not survive the error. */
+  /**
+   * The file from its beginning. After an error it ends early and sets {@link failure}, because mysql2 can't handle an error of a stream.
+   */
   async *chunks(): AsyncGenerator<Uint8Array> {
     this.#failure = undefined
     const { rows } = this.#rows
@@ -100,7 +102,7 @@ function* packetsOf(text: string): Generator<Uint8Array> {
   for (let from = 0; from < bytes.length; from += MAX_CHUNK_BYTES) yield bytes.subarray(from, from + MAX_CHUNK_BYTES)
 }
 
-/** A value that all rows share, as part of the statement. */
+/** The SQL text of a value that all rows share; undefined if the value has no such text. */
 function filledText(value: SqlValue): string | undefined {
   if (typeof value === 'number' && Number.isSafeInteger(value)) return String(value)
   const text = value instanceof Date ? instantTexts()(value) : undefined
@@ -129,7 +131,7 @@ const NULL = String.raw`\N`
 
 /** Writes rows as lines. */
 class Fields {
-  /** Whether a column's field has hexadecimal digits. */
+  /** Whether the fields of each column are written in hexadecimal digits. */
   readonly inHex: readonly boolean[]
   readonly #table: string
   readonly #properties: readonly string[]
@@ -190,13 +192,13 @@ class Fields {
     return toSqlValue(value, () => `${this.#properties[column]} of row ${index} for table ${this.#table}`)
   }
 
-  /** @throws PikoError `SINK_ROW_INVALID` unless only this form can't hold the value */
+  /** Returns undefined if INSERTs can store the value. @throws PikoError `SINK_ROW_INVALID` if they can't either */
   #refused(value: unknown, column: number, index: number): undefined {
     this.#bound(value, column, index)
   }
 }
 
-/** JavaScript prints an integer beyond 2^53 with zeros for its last digits, and INSERTs send all digits of one with 64 bits. */
+/** The text of a number as INSERTs send it: with all digits of a 64-bit integer, where JavaScript prints zeros for the last ones. */
 function numberOf(value: number): string {
   if (Number.isSafeInteger(value) || !Number.isInteger(value)) return String(value)
   return integer(BigInt(value)) ?? String(value)

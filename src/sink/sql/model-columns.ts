@@ -12,12 +12,12 @@ export type ColumnKind =
 
 export interface ModelColumn {
   readonly property: string
-  /** Undefined if the schema does not show it, as with a transformation. */
+  /** Undefined if the schema does not reveal it, for example because of a transformation. */
   readonly kind: ColumnKind | undefined
   readonly isNullable: boolean
 }
 
-/** Deeper schemas, such as recursive ones, are read no further. */
+/** The maximum depth to which schemas are read, because a schema may be recursive. */
 const MAX_DEPTH = 20
 
 /** The columns that the output of an object schema has. Undefined for any other schema or a class. Works with every copy of zod 4. */
@@ -43,7 +43,7 @@ function typeOf(schema: unknown): unknown {
   return propertyOf(defOf(schema), 'type')
 }
 
-/** The schema inside of one that only adds to it. */
+/** The inner schema of a wrapper, such as `optional` or `lazy`. */
 function innerOf(schema: unknown): unknown {
   const def = defOf(schema)
   switch (typeOf(schema)) {
@@ -187,7 +187,7 @@ function listOf(schema: unknown, key: string): readonly unknown[] {
   return Array.isArray(list) ? list : []
 }
 
-/** `z.instanceof(Uint8Array)` does not show its class, so one value of it is tried. */
+/** `z.instanceof(Uint8Array)` does not reveal its class, so this checks which values the schema accepts. */
 function isOfBytes(schema: unknown): boolean {
   const safeParse = propertyOf(schema, 'safeParse')
   if (typeof safeParse !== 'function') return false

@@ -25,8 +25,8 @@ import { type WindowBatch, WindowWrites } from './window-writes.ts'
  * A table that a sink writes to, with SQL for MySQL and SQLite. Every call is one transaction, repeated after a deadlock. The table belongs
  * to one job and one model: {@link replace} and {@link clear} delete all rows of a window.
  *
- * With `fenceColumn`, an older run neither deletes rows of a newer run of the window nor adds its own: it fails with `SINK_FAILED`. The
- * table needs an index that begins with the window column and the fence column; {@link ddl} has it.
+ * With `fenceColumn`, a run fails with `SINK_FAILED` if a newer run has written the window: it neither deletes rows of the newer run nor
+ * adds its own. The table needs an index that begins with the window column and the fence column; {@link ddl} creates it.
  *
  * Values: `undefined` is stored as NULL, plain objects and arrays as JSON text; other objects are rejected.
  *
@@ -57,7 +57,7 @@ export class SqlTable<Row extends object> {
 
   /**
    * The statements that create the table, with the index that {@link replace} and {@link merge} need. With `from`, those that add the
-   * missing columns to a table. Execute each one by itself.
+   * missing columns to a table. Execute each statement separately.
    *
    * @throws PikoError `SINK_FAILED` if the type of a column is unknown, or a missing column can't be added later
    */
@@ -67,8 +67,8 @@ export class SqlTable<Row extends object> {
   }
 
   /**
-   * Checks that the table has all columns, and a unique index for its `key`. Creates `piko_fence` beside it, which remembers who has written
-   * which window. Call it in the sink's `open`, so that a wrong table fails the first run before its work.
+   * Checks that the table has all columns, and a unique index for its `key`. Creates the table `piko_fence` in the same schema, which
+   * stores the claim that has written each window. Call it in the sink's `open`, so that a wrong table fails the first run before its work.
    *
    * @throws PikoError `SINK_TABLE_INVALID` naming what is missing, with the statements that solve it
    */
@@ -77,13 +77,13 @@ export class SqlTable<Row extends object> {
   }
 
   /**
-   * Replaces the content of the window with the batches of an attempt: the first batch deletes what earlier runs left.
+   * Replaces the content of the window with the batches of an attempt: the first batch deletes the rows of earlier runs.
    *
    * @throws PikoError `JOB_INVALID` for a run without a window: `insert` or `upsert` instead
    * @throws PikoError `SINK_FAILED` if a newer run has written the window (with `fenceColumn`)
    */
   async replace(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {
-    // The rows of a window come from all items of its run, and the first batch of each would delete the others.
+    // All items of a run write rows of its window, and the first batch of each item would delete the rows of the others.
     if (batch.itemId !== undefined) throw this.#wrong('replace was called for rows of an item; use merge')
     if (batch.isShared) throw this.#wrong('replace was called by the handler of a job with items; use merge')
     const writer = this.#writerOf(batch, 'replace', rows)
@@ -93,8 +93,8 @@ export class SqlTable<Row extends object> {
   }
 
   /**
-   * Deletes what earlier runs left of the window. With `before`, deletes what earlier generations left, and keeps the rows of this one. Call
-   * it with the run's scope, or with `{ window, before }`. Throws as {@link replace} does.
+   * Deletes the rows of the window from earlier runs. With `before`, deletes the rows of earlier generations, and keeps those of this one.
+   * Call it with the run's scope, or with `{ window, before }`. Throws as {@link replace} does.
    */
   async clear(scope: SinkScope | SqlTableGeneration, { on = scope.sql }: SqlTableTarget = {}): Promise<void> {
     const { window } = this.#windowOf(scope, 'clear')
@@ -157,11 +157,11 @@ export class SqlTable<Row extends object> {
   }
 
   /**
-   * Adds rows of a window that many writers share, and overwrites rows with the same key of the same generation. Rows of older generations
-   * stay until {@link clear} with `before`, so that readers never see a gap. A writer of an older generation is refused.
+   * Adds rows of a window that many writers share, and overwrites rows of the same generation that have the same key. Rows of older
+   * generations stay until {@link clear} is called with `before`, so readers never see a gap. A writer of an older generation is refused.
    *
-   * @param keyColumns the columns that identify a row within its window. With the window and fence columns they must have a unique index.
-   *   Default: the table's `key`
+   * @param keyColumns the columns that identify a row within its window. Together with the window and fence columns they must have a unique
+   *   index. Default: the table's `key`
    * @throws PikoError `JOB_INVALID` for a run without a window
    * @throws PikoError `SINK_FAILED` if the table has no fence column, or a newer generation has written the window
    */
@@ -189,9 +189,9 @@ export class SqlTable<Row extends object> {
   }
 
   /**
-   * Adds rows in a transaction, by `LOAD DATA` where that helps.
+   * Adds rows in a transaction, with `LOAD DATA` where possible and faster.
    *
-   * @param fn gets a function that adds the rows
+   * @param fn receives a function that adds the rows
    */
   async #add<T>(on: SqlDatabase, rows: TableRows, fn: (trx: SqlExecutor, add: () => Promise<void>) => Promise<T>) {
     const insert = (): Promise<T> => this.#home.write(on, (trx) => fn(trx, () => this.#insert(trx, rows)))
@@ -220,7 +220,7 @@ export class SqlTable<Row extends object> {
     try {
       return await this.#add(on, rows, fn)
     } catch (error) {
-      // A delivery of the same batch that nobody waits for any more may have stored these rows meanwhile.
+      // An earlier delivery of the same batch, which was given up, may have stored these rows in the meantime.
       if (databaseFault(error) !== 'data') throw error
       const state = await this.#windows.delivered(on, batch)
       if (!state) throw error
@@ -253,7 +253,10 @@ export class SqlTable<Row extends object> {
     throw this.#wrong(`${what} got the key columns ${describe(keyColumns)}; expected some of ${columns.join(', ')}`)
   }
 
-  /** A key with a fence would keep the rows of older runs beside the new ones, and a key without it is not unique in a table of windows. */
+  /**
+   * The default key of `upsert`. There is none with both a window and a fence column: with the fence in the key, rows of older runs would
+   * stay beside the new ones, and without it the table has no unique index.
+   */
   #upsertKey({ window }: SinkScope): readonly string[] {
     const { key, windowColumn, fenceColumn } = this.#shape
     if (windowColumn === null || window === undefined) return key
@@ -303,7 +306,9 @@ function written({ columns, windowColumn, fenceColumn }: SqlTableLayout): string
 }
 
 /**
- * @throws PikoError as {@link SqlTable} does
+ * Creates an {@link SqlTable}.
+ *
+ * @throws PikoError `SINK_FAILED` naming every unknown or unusable option
  * @example
  * const orders = sqlTable<Order>({ name: 'orders', columns: ['id', 'total'], fenceColumn: 'fence' })
  * const typed = sqlTable({ name: 'orders', model: Order, key: ['id'], fenceColumn: 'fence' }) // a zod schema: ddl() knows the types

@@ -2,21 +2,21 @@ import type { SqlDatabase, SqlExecutor } from '../../sql/sql.ts'
 import type { Window } from '../../time/window.ts'
 
 export interface SqlTableTarget {
-  /** Where the table is. Default: the database that Piko itself runs on. */
+  /** The database of the table. Default: the database that Piko itself runs on. */
   readonly on?: SqlDatabase
 }
 
 export interface SqlTableMerge extends SqlTableTarget {
-  /** The number that all writers of this generation of the window share, such as the fence of the run that began it. Default: the fence. */
+  /** The number that all writers of one generation of the window share, such as the fence of its run. Default: the fence of the batch. */
   readonly generation?: number
 }
 
-/** A window whose rows of older generations are to be deleted. */
+/** A window of which the rows of older generations should be deleted. */
 export interface SqlTableGeneration {
   readonly window: Window
   /** Rows with a smaller fence are deleted. */
   readonly before: number
-  /** Where the table is, unless the target says so. */
+  /** The database of the table, unless `on` is given. */
   readonly sql?: SqlDatabase
 }
 
@@ -28,11 +28,13 @@ export interface SqlTableOpen extends SqlTableTarget {
 export interface SqlTableDdl {
   /** Default `'mysql'`, which includes MariaDB. */
   readonly dialect?: SqlExecutor['dialect']
-  /** The columns that the table has already, or its earlier definition. The statements then add the columns that are missing. */
+  /**
+   * The existing columns of the table, or its earlier definition. With it, the statements add the missing columns. Default: a new table.
+   */
   readonly from?: readonly string[] | { readonly layout: SqlTableLayout }
 }
 
-/** What a table's rows consist of. */
+/** The columns of a table, and the roles of some of them. */
 export interface SqlTableLayout {
   readonly name: string
   /** The columns that hold the row's properties. */

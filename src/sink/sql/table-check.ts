@@ -10,7 +10,7 @@ export interface ExistingColumn {
   readonly type: string
 }
 
-/** The columns of the table, in its order. None if the table is missing. */
+/** The columns of the table, in their order. Empty if the table is missing. */
 export async function existingColumns(on: SqlExecutor, name: string): Promise<readonly ExistingColumn[]> {
   const [table = name, schema] = name.split('.').reverse()
   const rows =

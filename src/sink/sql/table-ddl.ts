@@ -8,7 +8,7 @@ import type { TableColumn, TableShape } from './table-options.ts'
 type SqlDialect = SqlExecutor['dialect']
 
 /**
- * The statements that create the table, and the one for the fences of its windows: execute each one by itself.
+ * The statements that create the table, its index, and the table for the fences of its windows. Execute each statement separately.
  *
  * @throws PikoError `SINK_FAILED` naming each column whose type is unknown
  */
@@ -24,7 +24,7 @@ export function createTable(dialect: SqlDialect, shape: TableShape): readonly st
     ...(primary.length > 0 ? [`PRIMARY KEY (${list(primary)})`] : []),
     ...(index.length > 0 && dialect === 'mysql' ? [`KEY ${quoted(dialect, indexName(shape))} (${list(index)})`] : []),
   ]
-  // Texts are compared by their characters, as SQLite does, so that a key of MySQL does not take "a" and "A" for the same.
+  // With this collation MySQL compares texts exactly, as SQLite does. Otherwise the keys "a" and "A" would be equal.
   const options = dialect === 'mysql' ? ' DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin' : ''
   const create = `CREATE TABLE IF NOT EXISTS ${table} (\n  ${lines.join(',\n  ')}\n)${options}`
   const isSeparate = index.length > 0 && dialect === 'sqlite'
@@ -36,11 +36,11 @@ export function createTable(dialect: SqlDialect, shape: TableShape): readonly st
 }
 
 /**
- * The statements that add the columns which an existing table lacks. They accept NULL, because the table's rows have no values for them,
- * and because an older version of the code goes on to insert rows without them.
+ * The statements that add missing columns to an existing table. The new columns accept NULL, because existing rows have no values for them,
+ * and because an older version of the code may still insert rows without them.
  *
  * @param existing the names of the table's columns
- * @throws PikoError `SINK_FAILED` if a column is missing that can't be added later, or a type is unknown
+ * @throws PikoError `SINK_FAILED` if a missing column can't be added later, or its type is unknown
  */
 export function addColumns(dialect: SqlDialect, shape: TableShape, existing: readonly string[]): readonly string[] {
   const known = new Set(existing.map((column) => column.toLowerCase()))
@@ -65,12 +65,12 @@ export function addColumns(dialect: SqlDialect, shape: TableShape, existing: rea
   return parts.length > 0 ? [alter + parts.join(', ')] : []
 }
 
-/** The columns that the unique index of `merge` begins with, and that the deletes of `replace` read. */
+/** The window and fence columns. The unique index for `merge` begins with them, and the DELETEs of `replace` search by them. */
 export function filledNames({ windowColumn, fenceColumn }: TableShape): string[] {
   return [windowColumn, fenceColumn].filter((column) => typeof column === 'string')
 }
 
-/** Rows of an older run stay beside those of a newer one until these are complete, so the fence is part of a window's key. */
+/** The fence is part of the key of a window's rows, because rows of an older run stay until the rows of the newer run are complete. */
 function primaryKey(shape: TableShape): readonly string[] {
   if (shape.key.length === 0) return []
   return shape.windowColumn === null ? shape.key : [...filledNames(shape), ...shape.key]
@@ -115,7 +115,7 @@ function indexName({ name }: TableShape): string {
   return `${name.split('.').at(-1) ?? name}_window`.slice(-64)
 }
 
-/** SQLite names the schema of an index at the index, and its table without it. */
+/** In SQLite, the schema is written before the name of the index, and not before the name of its table. */
 function indexOf(dialect: SqlDialect, shape: TableShape): string {
   const parts = shape.name.split('.')
   const table = quoted(dialect, parts.at(-1) ?? shape.name)

@@ -10,7 +10,7 @@ import type { TableShape } from './table-options.ts'
 import { isUnique, noIndex, uniqueIndexes } from './unique-index.ts'
 import { RepeatedBatch } from './window-fence.ts'
 
-/** What a table needs in the databases that hold it: its columns, its unique index, and the fences of its windows. */
+/** Checks that a database has what a table needs: its columns, its unique index, and the fences of its windows. */
 export class TableHome {
   readonly #shape: TableShape
   /** The unique indexes of the table, by its database. */
@@ -35,9 +35,9 @@ export class TableHome {
   }
 
   /**
-   * Runs a transaction, and again after a deadlock, a lock timeout, or the news that another delivery of its batch was faster.
+   * Runs a transaction. Repeats it after a deadlock, a lock timeout, or if another delivery of the same batch was faster.
    *
-   * @throws PikoError `SINK_TABLE_INVALID` if something is missing
+   * @throws PikoError `SINK_TABLE_INVALID` if the table, a column or an index is missing
    */
   async write<T>(on: SqlDatabase, fn: (trx: SqlExecutor) => Promise<T>): Promise<T> {
     const run = (): Promise<T> =>
@@ -57,14 +57,14 @@ export class TableHome {
   }
 
   /**
-   * Checks that rows with the same key can't be stored twice. Asks a database once.
+   * Checks that a unique index prevents two rows with the same key. Reads the indexes of a database only once.
    *
    * @throws PikoError `SINK_TABLE_INVALID` with the statement that adds the index
    */
   async assertUnique(on: SqlDatabase, columns: readonly string[]): Promise<void> {
     if (isUnique(await this.#indexesOf(on), columns)) return
     this.#indexes.delete(on)
-    // Without columns there is no table, which the write reports.
+    // Without columns the table does not exist. The write itself reports this.
     if ((await existingColumns(on, this.#shape.name)).length === 0) return
     throw noIndex(
       on.dialect,

@@ -16,40 +16,44 @@ import { quoted, quotedTable } from '../../sql/sql-text.ts'
 import { isSchema } from '../on.ts'
 import { type ColumnKind, modelColumns } from './model-columns.ts'
 
-/** How rows without a key conflict are sent: `LOAD DATA`, multi-row INSERTs, or `LOAD DATA` where the server allows it. */
+/** How `replace` and `insert` send rows: with LOAD DATA, with multi-row INSERTs, or `auto` with LOAD DATA if the server allows it. */
 export type BulkMode = 'auto' | 'insert' | 'load'
 
 export interface SqlTableOptions<Row extends object> {
   /** `orders`, or with a schema: `sales.orders`. */
   readonly name: string
   /**
-   * The row's properties to store: a list if the columns have the same names, otherwise `{ property: 'column' }`. Default: all properties of
-   * the `model`.
+   * The properties of the row to store: a list if the columns have the same names, otherwise `{ property: 'column' }`. Default: all
+   * properties of the `model`.
    */
   readonly columns?: readonly (keyof Row & string)[] | Readonly<Partial<Record<keyof Row & string, string>>>
   /** The zod object schema of the rows, for the types in {@link SqlTable.ddl}. The sink itself checks rows by its own model. */
   readonly model?: z.ZodType<Row>
   /**
-   * The columns that identify a row: within its window, or within the table if it has no window column. The primary key in
-   * {@link SqlTable.ddl}, and the default of `upsert` and `merge`.
+   * The columns that identify a row within its window, or within the table if it has no window column. They are part of the primary key in
+   * {@link SqlTable.ddl}, and the default key columns of `upsert` and `merge`. Default: none.
    */
   readonly key?: readonly string[]
   /** SQL types of columns for {@link SqlTable.ddl}, such as `{ total: 'DECIMAL(12,2) NOT NULL' }`. They replace the model's. */
   readonly types?: Readonly<Record<string, string>>
   /** The column for the start of the run's window. `null`: the table has none. Default `'window_start'`. */
   readonly windowColumn?: string | null
-  /** The column (NOT NULL, 64 bits) for the run's fence; it prevents writes of an overtaken run. Default: none. */
+  /**
+   * The column (NOT NULL, 64 bits) for the fence of the run. It prevents writes of a run after a newer run of its window. Default: none.
+   */
   readonly fenceColumn?: string
   /**
-   * Records a checksum of a window's rows when it ends, so that a proof also finds rows that were changed. Reads the rows of each window
-   * once more at its end. Needs `fenceColumn` and a window column. Default false.
+   * Records a checksum of a window's rows when its run ends, so that a proof also finds rows that were changed later. For this, the rows of
+   * each window are read once more. Needs `fenceColumn` and a window column. Default false.
    */
   readonly checksum?: boolean
-  /** Rows per INSERT statement; fewer if they exceed 1 MB or the database's number of parameters. Default and maximum: 1,000. */
+  /**
+   * The maximum rows per INSERT statement, at most 1,000. A statement has fewer if it would exceed 1 MB or 30,000 values. Default 1,000.
+   */
   readonly chunkSize?: number
   /**
-   * How `replace` and `insert` send rows to MySQL. `insert`: multi-row INSERTs. `load`: `LOAD DATA LOCAL INFILE`, and a failed write if the
-   * server refuses it. `auto`: `load` for large batches if the server allows it, otherwise `insert`. Default `auto`.
+   * How `replace` and `insert` send rows to MySQL. `insert`: multi-row INSERTs. `load`: `LOAD DATA LOCAL INFILE`; the write fails if the
+   * server refuses it. `auto`: `load` for batches from 100 rows if the server allows it, otherwise `insert`. Default `auto`.
    */
   readonly bulk?: BulkMode
 }
@@ -95,7 +99,7 @@ const CHECKS: OptionChecks<SqlTableOptions<Record<string, unknown>>> = {
   bulk: oneOf('auto', 'insert', 'load'),
 }
 
-/** One line without comments and statement ends: the types come from code, but may pass through a configuration. */
+/** One line without `;`, so that a type can't end its statement: types may come from a configuration. */
 const SQL_TYPE = /^[^;\n\r\0]+$/
 
 function isChunkSize(value: unknown): boolean {

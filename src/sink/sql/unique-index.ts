@@ -3,7 +3,7 @@ import type { SqlExecutor } from '../../sql/sql.ts'
 import { quoted, quotedTable } from '../../sql/sql-text.ts'
 import { bareName } from './fence-table.ts'
 
-/** The columns of each unique index of the table, in lower case. Indexes over parts of values or of rows do not count. */
+/** The columns of each unique index of the table, in lower case. Leaves out indexes that cover only prefixes of values or some rows. */
 export async function uniqueIndexes(on: SqlExecutor, name: string): Promise<readonly (readonly string[])[]> {
   const [table = name, schema] = name.split('.').reverse()
   const rows =
@@ -17,7 +17,7 @@ export async function uniqueIndexes(on: SqlExecutor, name: string): Promise<read
           'SELECT l.name, i.name AS col, l.partial = 0 AS is_whole' +
             ` FROM pragma_index_list(?${schema === undefined ? '' : ', ?'}) l` +
             ` JOIN pragma_index_info(l.name${schema === undefined ? '' : ', ?'}) i WHERE l."unique" = 1` +
-            // A single INTEGER PRIMARY KEY has no index: it is the table itself.
+            // A single INTEGER PRIMARY KEY has no separate index, because the table itself is ordered by it.
             ` UNION ALL SELECT '', name, 1 FROM pragma_table_info(?${schema === undefined ? '' : ', ?'}) WHERE pk > 0`,
           schema === undefined ? [table, table] : [table, schema, schema, table, schema],
         )
@@ -42,7 +42,7 @@ export function isUnique(indexes: readonly (readonly string[])[], columns: reado
 /**
  * The problem of a table whose key has no unique index.
  *
- * @param why what goes wrong without it
+ * @param why the consequence of the missing index, for the message
  */
 export function noIndex(
   dialect: SqlExecutor['dialect'],
@@ -64,7 +64,7 @@ function createIndex(dialect: SqlExecutor['dialect'], name: string, columns: rea
   if (dialect === 'mysql') {
     return `CREATE UNIQUE INDEX ${quoted(dialect, index)} ON ${quotedTable(dialect, name)} (${list})`
   }
-  // SQLite names the schema of an index at the index, and its table without it.
+  // In SQLite, the schema is written before the name of the index, and not before the name of its table.
   const schema = name.includes('.') ? `${name.split('.')[0]}.` : ''
   return `CREATE UNIQUE INDEX ${quotedTable(dialect, schema + index)} ON ${quoted(dialect, bareName(name))} (${list})`
 }

@@ -5,32 +5,33 @@ import type { Window } from '../../time/window.ts'
 import { Delivered } from './delivered.ts'
 import { bareName, fenceTableOf } from './fence-table.ts'
 
-/** Who wants to write a window. */
+/** A claim that writes a window. */
 export interface WindowWriter {
   readonly window: Window
   readonly fence: number
   readonly runId: number | undefined
-  /** What names its batch, the same in every delivery of it. Undefined: it has no name, so a repeat can't be found. */
+  /** The name of its batch, the same in each delivery. Undefined: the batch has no name, so a repeat can't be recognized. */
   readonly batch: string | undefined
 }
 
-/** What a window's row in `piko_fence` says. */
+/** The content of a window's row in `piko_fence`. */
 export interface FenceState {
-  /** Of the claim that wrote the window last. 0 if the row is new. */
+  /** The fence of the claim that last wrote the window; 0 if the row is new. */
   readonly fence: number
   readonly delivered: Delivered
-  /** The rows of the delivered batches. Undefined if unknown. */
+  /** The number of rows in the delivered batches; undefined if unknown. */
   readonly rows: number | undefined
 }
 
-/** Another transaction has delivered the batch, or changed the row of its window, so this one must be rolled back and run again. */
+/** Thrown if another transaction has delivered the batch or changed the window's row. The transaction must be rolled back and repeated. */
 export class RepeatedBatch extends Error {}
 
 const NEW: FenceState = { fence: 0, delivered: Delivered.none, rows: undefined }
 
 /**
- * The row of a window in `piko_fence`: whose rows the table holds, and which batches of them. It is written in the transaction of each batch.
- * So a batch that is delivered again changes nothing, and an older run is refused even if the newer one wrote no row.
+ * The row of a window in `piko_fence`: which claim's rows the table contains, and which batches of that claim. Each batch updates the row
+ * in its own transaction. So a batch that is delivered again changes nothing, and an older run is refused even if the newer one wrote no
+ * row.
  */
 export class WindowFence {
   readonly #table: string
@@ -41,7 +42,7 @@ export class WindowFence {
   }
 
   /**
-   * What the row says now, without waiting for other transactions.
+   * Reads the row as it is now, without waiting for other transactions.
    *
    * @throws PikoError `SINK_FAILED` if the window belongs to a newer claim
    */
@@ -49,7 +50,7 @@ export class WindowFence {
     return this.#read(trx, writer, '')
   }
 
-  /** The same for a row that belongs to this transaction until it ends. Adds a missing row. */
+  /** Reads the row and locks it until this transaction ends. Adds a missing row. */
   async own(trx: SqlExecutor, writer: WindowWriter): Promise<FenceState> {
     const { dialect } = trx
     const ignore = dialect === 'mysql' ? 'ON DUPLICATE KEY UPDATE fence = fence' : 'ON CONFLICT DO NOTHING'
@@ -60,19 +61,19 @@ export class WindowFence {
     return this.#read(trx, writer, 'FOR UPDATE')
   }
 
-  /** The same for a row that other transactions may read, but not change, until this one ends. */
+  /** Reads the row with a shared lock: until this transaction ends, others may read the row but not change it. */
   async share(trx: SqlExecutor, writer: WindowWriter): Promise<FenceState> {
     return this.#read(trx, writer, 'LOCK IN SHARE MODE')
   }
 
-  /** Locks the row of a claim that owns the window. @throws RepeatedBatch */
+  /** Locks the row, and checks that the claim still owns the window and has not delivered this batch. @throws RepeatedBatch otherwise */
   async confirm(trx: SqlExecutor, writer: WindowWriter): Promise<FenceState> {
     const state = await this.#read(trx, writer, 'FOR UPDATE')
     if (state.fence !== writer.fence || isDelivered(state, writer)) throw new RepeatedBatch('the window has changed')
     return state
   }
 
-  /** Stores that the claim owns the window, and has these rows. */
+  /** Stores that the claim owns the window, with its delivered batches and its number of rows. */
   async store(
     trx: SqlExecutor,
     { window, fence, batch }: WindowWriter,
@@ -85,12 +86,12 @@ export class WindowFence {
     )
   }
 
-  /** @throws PikoError `SINK_FAILED` */
+  /** The error for a claim after a newer claim has written the window: a PikoError `SINK_FAILED`. */
   stale({ window, fence, runId }: WindowWriter, newer: string, advice = ''): PikoError {
     const who = runId === undefined ? 'the writer' : `run ${runId}`
     return new PikoError(
       'SINK_FAILED',
-      `table ${this.#table}: ${who} with fence ${fence} is stale, for the window of ${window.start.toISOString()} ` +
+      `table ${this.#table}: ${who} with fence ${fence} is stale, because the window of ${window.start.toISOString()} ` +
         `belongs to fence ${newer}; nothing was written${advice}`,
       { details: { table: this.#table, fence, newerFence: newer } },
     )
@@ -109,7 +110,7 @@ export class WindowFence {
       throw this.stale(
         writer,
         String(row.fence),
-        `. If Piko's own database is a new one, whose fences began again: DELETE FROM ${name} WHERE table_name = '${bareName(this.#table)}'`,
+        `. If Piko's own database was created anew, so that its fences started again: DELETE FROM ${name} WHERE table_name = '${bareName(this.#table)}'`,
       )
     }
     const rows = row.row_count === null ? undefined : Number(row.row_count)

@@ -15,8 +15,8 @@ export interface WindowBatch extends WindowWriter {
 }
 
 /**
- * The writes of a window's rows, each in a transaction of its caller. The window's row in `piko_fence` decides whose turn it is. The fences in
- * the rows are read too: a program of an older version writes no other.
+ * The writes of a window's rows, each in a transaction of its caller. The window's row in `piko_fence` decides which claim may write. The
+ * fences in the rows themselves are checked too, because older versions of Piko write only those.
  */
 export class WindowWrites {
   readonly #shape: Shape
@@ -28,7 +28,7 @@ export class WindowWrites {
   }
 
   /**
-   * The first batch of a claim deletes what earlier claims left, whatever its index: batches before it may have been refused.
+   * The first batch that a claim stores deletes the rows of earlier claims, whatever its index: batches before it may have been refused.
    *
    * @returns the rows that the claim has in the table now. Undefined: unknown
    * @throws RepeatedBatch
@@ -36,7 +36,7 @@ export class WindowWrites {
   async replace(trx: SqlExecutor, batch: WindowBatch, add: Add): Promise<number | undefined> {
     const known = await this.#fence.look(trx, batch)
     if (isDelivered(known, batch)) return known.rows
-    // A batch without a name that is the first one begins again.
+    // A first batch without a name can't be recognized as a repeat, so it replaces the rows of this claim too.
     const isAgain = batch.index === 0 && batch.batch === undefined
     if (known.fence === batch.fence && !isAgain) return this.#add(trx, batch, add)
     const before = await this.#fence.own(trx, batch)
@@ -44,7 +44,7 @@ export class WindowWrites {
     await this.#refuseStale(trx, batch)
     const isCounted = await this.#takeOver(trx, batch, before)
     await add()
-    // A program of an older version may have inserted rows between the delete and the first insert.
+    // A process with an older version of Piko may have inserted rows between the DELETE and the first INSERT.
     if (this.#shape.fenceColumn !== undefined) await this.#delete(trx, batch, '<')
     await this.#refuseStale(trx, batch, 'locking')
     return this.#store(trx, batch, isCounted)
@@ -62,7 +62,7 @@ export class WindowWrites {
     return this.#store(trx, batch, batch.index === 0 || before.fence > 0)
   }
 
-  /** Adds rows of a generation that many writers share, which do not wait for each other. */
+  /** Adds rows of a generation that many writers share. The writers do not wait for each other. */
   async merge(trx: SqlExecutor, writer: WindowWriter, add: Add): Promise<void> {
     const known = await this.#fence.look(trx, writer)
     await add()
@@ -71,7 +71,7 @@ export class WindowWrites {
     else await this.#raise(trx, writer)
   }
 
-  /** Deletes what this claim and earlier ones left. */
+  /** Deletes the rows of this claim and of earlier ones. */
   async clear(trx: SqlExecutor, writer: WindowWriter): Promise<void> {
     const { fence, delivered } = await this.#fence.own(trx, writer)
     await this.#delete(trx, writer, '<=')
@@ -82,20 +82,20 @@ export class WindowWrites {
     })
   }
 
-  /** Deletes what earlier generations left. */
+  /** Deletes the rows of earlier generations. */
   async clearBefore(trx: SqlExecutor, writer: WindowWriter): Promise<void> {
     await this.#raise(trx, writer)
     await this.#delete(trx, writer, '<')
     await this.#refuseStale(trx, writer, 'locking')
   }
 
-  /** The window's state if its claim has delivered the batch. */
+  /** The window's state; undefined unless the claim has already delivered the batch. */
   async delivered(on: SqlExecutor, batch: WindowBatch): Promise<FenceState | undefined> {
     const state = await this.#fence.look(on, batch)
     return isDelivered(state, batch) ? state : undefined
   }
 
-  /** Adds rows of a claim that owns the window. Locks the window only at the end, so that several writers insert at the same time. */
+  /** Adds rows of a claim that owns the window. Locks the window only at the end, so that several writers can insert at the same time. */
   async #add(trx: SqlExecutor, batch: WindowBatch, add: Add): Promise<number | undefined> {
     await add()
     await this.#refuseStale(trx, batch, 'locking')
@@ -105,14 +105,14 @@ export class WindowWrites {
     return rows
   }
 
-  /** Begins the list of the claim's batches. */
+  /** Stores the claim's first batch as its only one so far. */
   async #store(trx: SqlExecutor, batch: WindowBatch, isCounted: boolean): Promise<number | undefined> {
     const rows = isCounted ? batch.rows : undefined
     await this.#fence.store(trx, batch, { delivered: Delivered.none, rows })
     return rows
   }
 
-  /** @returns whether no rows of this claim are left */
+  /** Deletes the rows of earlier claims. @returns whether the table now certainly has no rows of this claim */
   async #takeOver(trx: SqlExecutor, batch: WindowBatch, { fence }: FenceState): Promise<boolean> {
     if (batch.index === 0) {
       await this.#delete(trx, batch, '<=')
@@ -120,7 +120,7 @@ export class WindowWrites {
     }
     if (this.#shape.fenceColumn !== undefined) await this.#delete(trx, batch, '<')
     else if (fence > 0) await this.#delete(trx, batch, '<=')
-    // Without a row in piko_fence, a program of an older version may have written the batches before this one.
+    // Without a row in piko_fence, a process with an older version of Piko may have written the batches before this one.
     return fence > 0
   }
 
@@ -141,7 +141,7 @@ export class WindowWrites {
     ])
   }
 
-  /** The locking form sees uncommitted rows of another transaction, and waits for them. */
+  /** Throws if the table has rows of a newer claim. With `locking`, also waits for uncommitted rows of other transactions. */
   async #refuseStale(trx: SqlExecutor, writer: WindowWriter, locking?: 'locking'): Promise<void> {
     const { dialect } = trx
     const { name, windowColumn, fenceColumn } = this.#shape
