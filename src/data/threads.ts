@@ -6,17 +6,17 @@ import { defineResource } from '../resource/define-resource.ts'
 import type { ResourceClass } from '../resource/resource.ts'
 
 export interface ThreadsOptions extends OffloadOptions {
-  /** Names the pool in settings and metrics, as `offloadPool` does. Default: a pool of this resource alone, without a name. */
+  /** The name of the pool in settings and metrics, as for `offloadPool`. Default: no name; the pool belongs to this resource only. */
   readonly name?: string
 }
 
 /**
- * The functions of a module in worker threads of their own, as a resource: the pool is created with the first run that borrows it, and ends
- * with the app. Calls end with the run. For the threads that all modules share, use `offload`.
+ * The functions of a module in a separate pool of worker threads, as a resource. The pool is created when the first run borrows it, and
+ * closed when the app stops. Calls end with their run. For the pool that all modules share, use `offload`.
  *
  * @param module the URL of the module: `new URL('./parse.ts', import.meta.url)`
- * @param options those of `offloadPool`
- * @throws PikoError `OFFLOAD_FAILED` for a module that is no file, `SETTINGS_INVALID` for a wrong option
+ * @param options the options of `offloadPool`
+ * @throws PikoError `OFFLOAD_FAILED` if the module is not a `file:` URL, `SETTINGS_INVALID` for a wrong option
  * @example
  * const parsing = threads<typeof import('./parse.ts')>(new URL('./parse.ts', import.meta.url), { size: 2 })
  * const load = defineJob({ id: 'load', resources: { parsing } }, ({ resources: { parsing } }) => parsing.parse('a,b'))
@@ -24,7 +24,7 @@ export interface ThreadsOptions extends OffloadOptions {
 export function threads<M>(module: URL | string, options: ThreadsOptions = {}): ResourceClass<Offloaded<M>> {
   const { name, ...rest } = options
   const create = (): OffloadPool => (name === undefined ? new OffloadPool(rest) : offloadPool({ ...rest, name }))
-  // Checks both now. A pool without a call has no thread.
+  // Checks the module and the options now. This pool is never called, so it starts no thread.
   offload<M>(module, { pool: create() })
   return defineResource({
     name: `threads ${name ?? String(module).split('/').at(-1)}`,

@@ -10,17 +10,17 @@ export type TlsOptions = Pick<
 >
 
 export interface AgentOptions {
-  /** Connections to one origin. Default: no limit. */
+  /** The maximum number of connections to one origin. Default: no limit. */
   readonly connections?: number
   readonly connectTimeoutMs: number
   readonly tls?: TlsOptions | undefined
-  /** Largest headers of an answer. Default 16 KB. */
+  /** The maximum bytes of a response's headers. Default 16 KB. */
   readonly headerBytes?: number
-  /** Resolves the names of hosts. The connection goes to the address that it gives. */
+  /** Resolves host names. A connection is opened to exactly the address that it returns. Default: the system's resolver. */
   readonly lookup?: LookupFunction
 }
 
-/** Connections by origin. Loads undici: most processes need no HTTP client. */
+/** Opens connections by origin. Loads undici here, because most processes need no HTTP client. */
 export async function openAgent(options: AgentOptions): Promise<Agent> {
   const { connectTimeoutMs, tls, lookup } = options
   const undici = await import('undici')
@@ -30,7 +30,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   })
 }
 
-/** Connections through one proxy, which resolves the names of hosts itself. */
+/** Opens connections through one proxy. The proxy resolves host names itself. */
 export async function openProxyAgent(proxy: URL, options: Omit<AgentOptions, 'lookup'>): Promise<ProxyAgent> {
   const { connectTimeoutMs, tls } = options
   const undici = await import('undici')
@@ -44,7 +44,7 @@ export async function openProxyAgent(proxy: URL, options: Omit<AgentOptions, 'lo
 
 function poolOptions({ connections, headerBytes }: AgentOptions): Agent.Options {
   return {
-    // HTTP/2 would send many requests over one connection, so that a limit of connections would limit nothing.
+    // HTTP/2 would send many requests over one connection, so a limit of connections would not limit requests.
     allowH2: false,
     ...(connections !== undefined && { connections }),
     ...(headerBytes !== undefined && { maxHeaderSize: headerBytes }),

@@ -8,20 +8,20 @@ import {
   createZstdDecompress,
 } from 'node:zlib'
 
-/** What this client asks for, and understands. */
+/** The encodings that this client accepts. */
 export const ACCEPT_ENCODING = 'gzip, deflate, br, zstd'
 
-/** More encodings on top of each other are an attack (CVE-2022-32206). */
+/** A response with more encodings is considered an attack (CVE-2022-32206). */
 const MAX_ENCODINGS = 5
 
-/** The largest window that a server may use (RFC 9659): 8 MiB. A decoder would reserve 128 MiB for a hostile one. */
+/** The largest window that a server may use (RFC 9659): 8 MiB. Without this limit, a hostile server could make the decoder use 128 MiB. */
 const MAX_ZSTD_WINDOW_LOG = 23
 
 /** A `content-encoding` that can't be read. */
 export class UnknownEncoding extends Error {}
 
 /**
- * The body without its compression. Destroying it destroys the given one.
+ * Returns the decompressed body. Destroying it also destroys the given body.
  *
  * @throws UnknownEncoding
  */
@@ -34,14 +34,14 @@ export async function decoded(body: Readable, header: string | undefined): Promi
   if (encodings.length === 0) return body
   if (encodings.length > MAX_ENCODINGS) throw new UnknownEncoding(`has ${encodings.length} content encodings`)
   const first = await firstPiece(body)
-  // Servers name an encoding for empty bodies too, which no decoder accepts.
+  // Some servers name an encoding even for an empty body, which a decoder would refuse.
   if (first === undefined) return body
   const decoders = encodings.toReversed().map((name) => decoder(name, first))
   // The callback is required, but errors reach the reader of the last stream.
   return pipeline([body, ...decoders], () => {}) as unknown as Readable
 }
 
-/** The first bytes, which stay in the stream. */
+/** Reads the first bytes and puts them back into the stream; undefined if the body is empty. */
 async function firstPiece(body: Readable): Promise<Buffer | undefined> {
   for (;;) {
     const piece = body.read() as Buffer | null

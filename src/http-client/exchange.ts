@@ -10,24 +10,24 @@ export interface ExchangeLimits {
   readonly idleMs: number
 }
 
-/** What a server answered, before its body is read or decoded. */
+/** The response of a server, before its body is read or decoded. */
 export interface Reply {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   /** Must be read to its end, or destroyed. */
   readonly body: Readable
-  /** Ends the limit `timeoutMs`: the reader of the body takes its own time. */
+  /** Cancels the limit `timeoutMs`, so that reading the body may take longer. */
   readonly untimed: () => void
 }
 
-/** The reason for which a request is ended after its time. */
+/** The reason of a request that was ended by its time limit. */
 export class TimeIsUp extends Error {}
 
 export interface ExchangeOptions {
-  /** May load undici first: the time limit includes it. */
+  /** Opens the connections. It may load undici first, and the time limit includes that. */
   readonly open: () => Promise<Dispatcher>
   readonly limits: ExchangeLimits
-  /** Each of them ends the request. */
+  /** Aborting any of these ends the request. */
   readonly signals: readonly (AbortSignal | undefined)[]
   /** Called once, when the request no longer holds its connection. */
   readonly released?: () => void
@@ -52,7 +52,7 @@ export async function exchange(sent: Sent, options: ExchangeOptions): Promise<Re
   // The connection is free only once undici has given it up, which may be later than the abort.
   asked.then(
     ({ body }) => {
-      // A body that is destroyed reports an error even if nobody reads it.
+      // A destroyed body emits an error, which would end the process without a listener.
       body.on('error', () => {})
       body.once('close', end)
     },

@@ -5,8 +5,8 @@ import type { Duplex } from 'node:stream'
 import { addressOf, isPublicAddress } from './public-address.ts'
 
 /**
- * A proxy on loopback that connects to public addresses alone, for a client that resolves names itself, such as a browser. The address that
- * it checks is the one that it connects to.
+ * A proxy on loopback that connects only to public addresses. It is for clients that would resolve names themselves, such as a browser. The
+ * proxy connects to exactly the address that it has checked.
  */
 export class GuardProxy {
   readonly url: string
@@ -23,7 +23,7 @@ export class GuardProxy {
     server.on('connection', (socket) => this.#follow(socket))
   }
 
-  /** @param lookup gives public addresses alone */
+  /** @param lookup returns only public addresses */
   static async open(lookup: LookupFunction): Promise<GuardProxy> {
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -56,7 +56,7 @@ export class GuardProxy {
     answer.on('error', end)
     wanted.on('error', end)
     try {
-      // No agent: an open socket of this process was connected without the lookup.
+      // Without an agent each request opens a connection with the lookup. An agent might reuse one that was opened without it.
       const options = { ...(method !== undefined && { method }), headers, lookup: this.#lookup, agent: false as const }
       const onward = request(target, options)
       onward.on('response', (reply) => {
@@ -64,12 +64,12 @@ export class GuardProxy {
         pass(reply, answer)
       })
       onward.on('error', end)
-      // An answer that changes the protocol has no listener here, and would keep its socket.
+      // Without this listener, a response that switches the protocol would leave its socket open.
       onward.on('upgrade', end)
       answer.once('close', () => onward.destroy())
       wanted.pipe(onward)
     } catch {
-      // Headers that this client refuses to send.
+      // Node refuses to send some of the headers.
       end()
     }
   }
@@ -86,7 +86,7 @@ export class GuardProxy {
   }
 }
 
-/** Passes an answer on. A server may send a status line or headers that this one refuses to repeat. */
+/** Forwards a response. A server may send a status or headers that Node refuses to send again. */
 function pass(reply: IncomingMessage, answer: ServerResponse): void {
   try {
     const { statusCode: status = 0 } = reply
@@ -98,7 +98,7 @@ function pass(reply: IncomingMessage, answer: ServerResponse): void {
   }
 }
 
-/** A name is checked by the lookup, which is not asked about an address. */
+/** Whether a host may be contacted. A name is checked by the lookup; an IP address is checked here, because it is not looked up. */
 function isAllowed(target: URL): boolean {
   const address = addressOf(target)
   return address === undefined || isPublicAddress(address)

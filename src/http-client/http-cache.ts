@@ -4,7 +4,7 @@ import type { Dispatcher, interceptors } from 'undici'
 import { systemClock } from '../clock.ts'
 import { decodeEntry, encodeEntry } from './cache-entry.ts'
 
-/** Where responses are kept: a cache of `piko/cache` for bytes, or anything like it. */
+/** Stores responses: a cache of `piko/cache` for bytes, or any object with the same methods. */
 export interface ResponseStore {
   get(key: string): Promise<Uint8Array | undefined>
   /** May refuse a value, for example because it is too large. */
@@ -18,7 +18,7 @@ type CacheValue = Parameters<CacheStore['createWriteStream']>[1]
 type GetResult = NonNullable<Awaited<ReturnType<CacheStore['get']>>>
 
 /**
- * Answers from a store as HTTP allows (RFC 9111), and fills it. For one request.
+ * Answers one request from a store as far as HTTP allows (RFC 9111), and stores its response.
  *
  * @param maxBytes larger bodies are not kept
  */
@@ -32,12 +32,12 @@ export class HttpCache {
     this.#maxBytes = maxBytes
   }
 
-  /** Whether the answer came from the store. */
+  /** Whether the response came from the store. */
   get isHit(): boolean {
     return this.#isHit
   }
 
-  /** The same connections behind this cache. */
+  /** Returns a dispatcher that asks this cache first, and then the given dispatcher. */
   async before(dispatcher: Dispatcher): Promise<Dispatcher> {
     const undici = await import('undici')
     return dispatcher.compose(undici.interceptors.cache({ store: this.#asUndici(), methods: ['GET', 'HEAD'] }))
@@ -78,7 +78,7 @@ export class HttpCache {
         if (bytes <= this.#maxBytes) pieces.push(piece)
         done()
       },
-      // A store that is away, or refuses the value, costs only the next request.
+      // If the store fails or refuses the value, only the next request is slower.
       final: (done) =>
         void keep().then(
           () => done(),

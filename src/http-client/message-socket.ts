@@ -15,20 +15,20 @@ export interface MessageSocketOptions {
   readonly protocols: readonly string[]
   readonly connectTimeoutMs: number
   readonly tls: TlsOptions | undefined
-  /** Resolves the names of hosts. The connection goes to the address that it gives. */
+  /** Resolves host names. The connection is opened to exactly the address that it returns. */
   readonly lookup: LookupFunction | undefined
-  /** Largest message in bytes, after decompression. */
+  /** The maximum bytes of a message, after decompression. */
   readonly maxBytes: number
 }
 
-/** A connection that ended otherwise than by the closing handshake. */
+/** The error of a connection that ended without the closing handshake. */
 export class SocketBroken extends Error {}
 
-/** What is read ahead before the server has to wait. */
+/** How many messages and bytes are read ahead before the server has to wait. */
 const MAX_AHEAD_MESSAGES = 1_000
 const MAX_AHEAD_BYTES = 4_000_000
 
-/** The connection below a WebSocket, which can be made to wait. */
+/** The TCP connection of a WebSocket, which can be paused. */
 class Connection {
   current: Socket | undefined
   #isEndedThere = false
@@ -39,16 +39,16 @@ class Connection {
     socket.once('end', endedThere).once('error', endedThere)
   }
 
-  /** Whether this side ended it, and the server had no part in it. */
+  /** Whether this process ended the connection, not the server or the network. */
   isEndedHere(): boolean {
     return this.current?.destroyed === true && !this.#isEndedThere
   }
 }
 
-/** How a wait for a message ended. */
+/** The result of a wait for a message. `idle`: no message arrived in time. */
 export type Received = SocketMessage | 'closed' | 'idle'
 
-/** The messages of a WebSocket in their order. A server that sends faster than they are read has to wait. */
+/** The messages of a WebSocket in order. If they arrive faster than they are read, the server has to wait. */
 export class MessageSocket {
   readonly #socket: WebSocket
   readonly #agent: Agent
@@ -67,7 +67,7 @@ export class MessageSocket {
     socket.binaryType = 'arraybuffer'
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#opened = promise
-    // Who opens it gets the error.
+    // `open` awaits this promise and reports its error.
     promise.catch(() => {})
     socket.addEventListener('open', () => resolve())
     socket.addEventListener('message', ({ data }) => this.#received(data as string | ArrayBuffer))
@@ -80,7 +80,7 @@ export class MessageSocket {
   }
 
   /**
-   * Connects. Loads undici.
+   * Opens the connection. Loads undici.
    *
    * @throws an error of undici or of the lookup; SocketBroken
    */
@@ -112,7 +112,7 @@ export class MessageSocket {
       return opened
     } catch (error) {
       await opened.close()
-      // undici reports only that it did not open.
+      // undici's own error only says that the socket did not open, without the reason.
       throw refused ?? error
     }
   }
@@ -122,7 +122,7 @@ export class MessageSocket {
   }
 
   /**
-   * The next message, as soon as it is there.
+   * Waits for the next message, for at most `idleMs`.
    *
    * @throws SocketBroken, the reason of the signal
    */
@@ -170,7 +170,7 @@ export class MessageSocket {
   }
 
   #failed(error: unknown, reject: (error: Error) => void): void {
-    // undici does not say why it ended a connection itself. Of its reasons, an enemy can cause only the size of a message.
+    // undici does not say why it ended a connection. The only reason that a server can cause on purpose is a message that is too large.
     const broken = this.#connection.isEndedHere()
       ? new TooLarge('sends a message that is too large')
       : new SocketBroken(`the connection broke: ${messageOf(error)}`)
@@ -179,7 +179,7 @@ export class MessageSocket {
     this.#wake()
   }
 
-  /** Ends the connection, whatever its state. */
+  /** Ends the connection in any state. */
   async close(): Promise<void> {
     this.#end ??= 'closed'
     this.#waiting.length = 0

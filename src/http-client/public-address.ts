@@ -1,7 +1,7 @@
 import { lookup as systemLookup } from 'node:dns'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 
-/** The IPv4 networks that are no part of the public internet (IANA's registry of special-purpose addresses). */
+/** The IPv4 networks that don't belong to the public internet (IANA's registry of special-purpose addresses). */
 const SPECIAL_V4 = networks('ipv4', [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -33,8 +33,8 @@ function networks(family: 'ipv4' | 'ipv6', list: readonly (readonly [network: st
 }
 
 /**
- * Whether an IP address belongs to the public internet. An IPv6 address that contains an IPv4 one (mapped, NAT64, 6to4) is as public as
- * that. Pure.
+ * Whether an IP address belongs to the public internet. An IPv6 address that contains an IPv4 address (mapped, NAT64, 6to4) is public if
+ * that IPv4 address is. Pure.
  */
 export function isPublicAddress(address: string): boolean {
   const plain = address.replace(/%.*$/, '')
@@ -49,7 +49,7 @@ export function isPublicAddress(address: string): boolean {
 
 /** The eight groups of an IPv6 address. */
 function groupsOf(address: string): number[] {
-  // The parser of URLs also knows the dotted form of the last two groups.
+  // The URL parser also converts the dotted form of the last two groups.
   const text = new URL(`http://[${address}]/`).hostname.slice(1, -1)
   const [head = '', tail] = text.split('::')
   const read = (part: string): number[] =>
@@ -73,21 +73,21 @@ function dotted(groups: readonly number[]): string {
   return groups.flatMap((group) => [group >> 8, group & 255]).join('.')
 }
 
-/** A connection to an address that is not public. */
+/** The error of a connection to an address that is not public. */
 export class AddressRefused extends Error {
   constructor(what: string) {
     super(`${what}; set limits.private if the crawl may load it`)
   }
 }
 
-/** The host of a URL if it is an IP address. */
+/** The host of a URL if it is an IP address, otherwise undefined. */
 export function addressOf({ hostname }: URL): string | undefined {
   const plain = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
   return isIP(plain) === 0 ? undefined : plain
 }
 
 /**
- * Resolves names to their public addresses alone. The socket connects to exactly these, so a second answer of the name server can't
+ * Resolves names to public addresses only. The socket connects to exactly these addresses, so a later answer of the name server can't
  * replace them. Calls back with AddressRefused if a name has no public address.
  */
 export function publicLookup(resolve: LookupFunction = systemLookup): LookupFunction {

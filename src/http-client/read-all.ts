@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream'
 
-/** A body larger than its limit. */
+/** The error of a body that is larger than its limit. */
 export class TooLarge extends Error {}
 
 /**
- * Reads a body until its end, or until it is larger than the limit.
+ * Reads a body to its end. Fails as soon as it is larger than the limit.
  *
  * @throws TooLarge, any error of the stream
  */

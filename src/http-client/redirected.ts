@@ -4,7 +4,7 @@ import { readUrl } from './url.ts'
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
-/** Headers that another origin may see. All others may be secrets. */
+/** The headers that another origin may see. All others may contain secrets. */
 const HARMLESS: ReadonlySet<string> = new Set([
   'accept',
   'accept-encoding',
@@ -21,7 +21,7 @@ export function isHarmless(name: string): boolean {
   return HARMLESS.has(name)
 }
 
-/** Whether a status asks for another request. */
+/** Whether a status is a redirect. */
 export function isRedirectStatus(status: number): boolean {
   return REDIRECTS.has(status)
 }
@@ -30,7 +30,7 @@ export function isRedirect(status: number, location: string | undefined): locati
   return location !== undefined && isRedirectStatus(status)
 }
 
-/** The request that a redirect asks for (RFC 9110, section 15.4), or why it can't be sent. Pure. */
+/** The next request after a redirect (RFC 9110, section 15.4), or the reason why it can't be sent. Pure. */
 export function redirected(
   sent: Sent,
   status: number,
@@ -39,7 +39,7 @@ export function redirected(
   const reading = readUrl(location, sent.url)
   if ('problem' in reading) return { problem: `has a redirect whose location ${reading.problem}` }
   const url = new URL(reading.url)
-  // A server that sends the client elsewhere must not choose its credentials.
+  // A server that redirects the client must not choose its credentials.
   url.username = ''
   url.password = ''
   url.hash = ''

@@ -17,8 +17,8 @@ const TYPES = {
 } as const
 
 /**
- * `/graph?format=svg|dot|mermaid|json`: the live tree of services. The default is SVG, or Mermaid if the optional package that draws SVG is
- * not installed.
+ * Serves `/graph?format=svg|dot|mermaid|json`: the live tree of services. The default is SVG, or Mermaid if the optional package that draws
+ * SVG is not installed.
  */
 export function graphRoutes(server: FastifyInstance, source: GraphSource, pictures = new SvgPictures()): void {
   const querystring = { type: 'object', properties: { format: { enum: Object.keys(TYPES) } } }

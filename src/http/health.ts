@@ -4,15 +4,16 @@ import { messageOf } from '../errors-read.ts'
 import { redactText } from '../run/redact.ts'
 
 export interface HealthSource {
-  /** Answers immediately, because liveness must not wait for a database. */
+  /** Whether the process is stopping. Returns immediately, because a liveness probe must not wait for a database. */
   isStopping(): boolean
-  /** May query the database and the resources. A rejection means "not ready". */
+  /** Checks the process. May query the database and the resources. A rejection means "not ready". */
   health(): Promise<Health> | Health
 }
 
 /**
- * `/healthz`: the process lives, even if its database does not answer; always 200. `/readyz`: whether the process can run jobs; 200, or 503
- * with the failed checks. A node that does not lead is ready too: it runs jobs, and rolling updates wait for readiness.
+ * Serves two probes. `/healthz` says that the process is alive, even if its database does not respond; its status is always 200. `/readyz`
+ * says whether the process can run jobs: 200, or 503 with the failed checks. A node that is not the leader is ready too, because it runs
+ * jobs and because rolling updates wait for readiness.
  */
 export function healthRoutes(server: FastifyInstance, source: HealthSource): void {
   server.get('/healthz', () => ({ status: source.isStopping() ? 'shutting_down' : 'ok' }))
@@ -38,6 +39,6 @@ async function checksOf(source: HealthSource): Promise<Record<string, Check>> {
 }
 
 function lifeOf(started: boolean, stopping: boolean): Check {
-  if (stopping) return { ok: false, message: 'stopping: this node takes no new runs' }
+  if (stopping) return { ok: false, message: 'stopping: this node claims no new runs' }
   return started ? { ok: true } : { ok: false, message: 'starting' }
 }

@@ -3,15 +3,15 @@ import type { ServedApp } from './served-app.ts'
 import { buildServer, listen } from './server.ts'
 
 /**
- * Serves health, metrics and the graph of an app over HTTP. Add it as the first service, so that it answers probes from the start until
- * everything else has stopped: `app.addService(new HttpService(app, at), { first: true })`.
+ * Serves health, metrics and the graph of an app over HTTP. Add it as the first service, so that it answers probes from the start until all
+ * other services have stopped: `app.addService(new HttpService(app, at), { first: true })`.
  */
 export class HttpService extends Service {
   readonly #app: ServedApp
   readonly #at: { host: string; port: number }
   #url: string | undefined
 
-  /** @param at with port 0, uses any free port, and the same one after a restart */
+  /** @param at the address; with port 0 any free port, which stays the same after a restart of the service */
   constructor(app: ServedApp, at: { host: string; port: number }) {
     super({ name: 'http' })
     this.#app = app

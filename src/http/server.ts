@@ -8,13 +8,13 @@ import { healthRoutes, type HealthSource } from './health.ts'
 import { metricsRoutes, type MetricsSource } from './metrics.ts'
 import type { Logger } from '../logger.ts'
 
-/** The sources of the server, which owns none of them. */
+/** The sources of the server's data. The server owns none of them. */
 export interface HttpDeps extends HealthSource, MetricsSource, GraphSource {
-  /** Logs every answer with status 500. */
+  /** Logs every failed request with a status of 500 or more. */
   readonly logger?: Logger
 }
 
-/** The body of every error answer. */
+/** The body of every error response. */
 interface ErrorBody {
   readonly error: { readonly code: string; readonly message: string }
 }
@@ -22,18 +22,18 @@ interface ErrorBody {
 const REQUEST_TIMEOUT_MS = 10_000
 const ANSWER_TIMEOUT_MS = 10_000
 const KEEP_ALIVE_MS = 5_000
-/** A connection without traffic for this time is ended: no request arrives, or the client does not read the answer. */
+/** A connection without traffic for this time is ended: no request arrives, or the client does not read the response. */
 const SILENT_MS = 30_000
 const CHECK_CONNECTIONS_MS = 1_000
-/** How long a stop waits for answers in progress, in milliseconds. */
+/** How long a stop waits for responses in progress. */
 const CLOSE_GRACE_MS = 1_000
-/** The status of an answer that needs an optional package, which is not installed. */
+/** The status of a response that would need an optional package that is not installed. */
 const NOT_IMPLEMENTED = 501
 
 /**
- * Builds the server with every route; it does not listen yet. An answer that takes longer than ten seconds becomes a 503. Ends connections
- * that send nothing, or an incomplete request. `close()` immediately ends connections without a complete request, and all others after a
- * second.
+ * Builds the server with every route; it does not listen yet. If a response takes longer than ten seconds, the client gets a 503. The
+ * server ends connections that send nothing, or an incomplete request. `close()` immediately ends connections without a complete request,
+ * and all others after a second.
  */
 export function buildServer(deps: HttpDeps): FastifyInstance {
   const server = fastify({
@@ -124,7 +124,7 @@ function answerError(deps: HttpDeps, error: Error, request: FastifyRequest, repl
   if (status < 500 || status === NOT_IMPLEMENTED) return reply.send(errorBody(code, error.message))
   deps.logger?.error(
     { err: error, method: request.method, url: request.url },
-    'a request failed; it was answered with an error',
+    'a request to the HTTP server failed; the client got an error response',
   )
   const shown = isPikoError(error) || status !== 500 ? code : 'INTERNAL'
   return reply.send(errorBody(shown, "the server could not answer; see this node's log"))

@@ -1,15 +1,15 @@
 import { once } from 'node:events'
 import { isPikoError, PikoError } from '../errors.ts'
 import { startThread } from '../thread-module.ts'
-// An inline `type` import would leave an import statement without names, which would run the thread's code here.
+// `import type` is required: with an inline `type`, an import statement without names would remain and run the thread's code here.
 import type { Drawn } from './svg-thread.ts'
 
 type Render = (dot: string) => Promise<string>
 
-/** Draws pictures of a graph. Draws each version only once, for any number of requests, and one version at a time. */
+/** Draws pictures of a graph. Each version is drawn only once for any number of requests, and only one version at a time. */
 export class SvgPictures {
   readonly #render: Render
-  /** Set if the drawing package is not installed. A running process does not try again. */
+  /** Set if the drawing package is not installed. The process does not try to load it again. */
   #missing: PikoError | undefined
   #last: { readonly dot: string; readonly svg: Promise<string> } | undefined
 
@@ -27,7 +27,7 @@ export class SvgPictures {
     const before = this.#last?.svg
     const next = { dot, svg: this.#after(before, dot) }
     this.#last = next
-    // The next request tries again.
+    // After an error, the next request draws the picture again.
     next.svg.catch((error: unknown) => {
       if (isPikoError(error, 'PACKAGE_MISSING')) this.#missing = error
       if (this.#last === next) this.#last = undefined
@@ -42,13 +42,14 @@ export class SvgPictures {
 }
 
 /**
- * Draws in a thread, because Graphviz needs up to a quarter of a second. The thread then ends, since few processes draw often.
+ * Draws in a thread, because Graphviz would block the event loop for up to a quarter of a second. The thread ends afterwards, since few
+ * processes draw often.
  */
 async function renderInThread(dot: string): Promise<string> {
   const thread = startThread('svg-thread', import.meta.url, { workerData: dot, name: 'piko graph' })
   thread.unref()
   try {
-    // Rejects when the thread fails.
+    // This also rejects if the thread fails.
     const [drawn] = (await once(thread, 'message')) as [Drawn]
     if ('svg' in drawn) return drawn.svg
     throw new PikoError('PACKAGE_MISSING', drawn.missing)

@@ -1,9 +1,9 @@
-// The thread of svg-pictures.ts, because Graphviz computes without a pause.
+// The thread of svg-pictures.ts. Graphviz would block the event loop of the main thread.
 import { parentPort, workerData } from 'node:worker_threads'
 import { isPikoError } from '../errors.ts'
 import { toSvg } from '../service/graph/svg.ts'
 
-/** The thread's answer. A thrown error would lose its code between threads. */
+/** The message of the thread. An error is sent as data, because a thrown error would lose its code between threads. */
 export type Drawn = { readonly svg: string } | { readonly missing: string }
 
 let drawn: Drawn

@@ -6,21 +6,21 @@ import type { Fetched, Fetcher, Streamed } from '../crawl/fetcher.ts'
 import { canonicalUrl } from '../crawl/request/canonical-url.ts'
 import type { ReadyRequest } from '../crawl/request/request.ts'
 
-/** An answer of a test. */
+/** A response that a test defines. */
 export interface GivenAnswer {
   /** Default 200. */
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
-  /** A text, bytes, or any other value as JSON. */
+  /** The body: a text or bytes; any other value becomes JSON. Default: empty. */
   readonly body?: unknown
-  /** The URL that answers, after redirects. Default: that of the request. */
+  /** The URL of the response, after redirects. Default: the URL of the request. */
   readonly url?: string
 }
 
-/** A page of a test: its HTML, its answer, or a function that answers each request. */
+/** A page of a test: its HTML, its response, or a function that returns one of these for each request. */
 export type GivenPage = string | GivenAnswer | ((request: ReadyRequest) => string | GivenAnswer)
 
-/** A step's answers come from given pages, and no request is sent. */
+/** A fetcher that takes responses from given pages and sends no request. */
 export class GivenPages implements Fetcher {
   readonly requests: ReadyRequest[] = []
   readonly #pages: ReadonlyMap<string, GivenPage>

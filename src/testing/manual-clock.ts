@@ -20,12 +20,12 @@ export class ManualClock implements Clock {
     return this.#now
   }
 
-  /** The same as `now()`, because this clock never jumps. */
+  /** Returns the same as `now()`, because this clock never jumps. */
   monotonic(): number {
     return this.#now
   }
 
-  /** How many sleeps have not ended. */
+  /** The number of sleeps that have not ended. */
   get sleeping(): number {
     return this.#sleepers.size
   }
@@ -48,7 +48,7 @@ export class ManualClock implements Clock {
     })
   }
 
-  /** Advances the clock by `ms` milliseconds. Ends the sleeps that are over by then, the earliest first. */
+  /** Advances the clock by `ms` milliseconds. Ends all sleeps that are due then, the earliest first. */
   advance(ms: number): void {
     this.#now += ms
     const due = [...this.#sleepers].filter((sleeper) => sleeper.until <= this.#now)

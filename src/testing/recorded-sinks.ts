@@ -3,10 +3,10 @@ import { mark } from '../sink/on.ts'
 import { routesOf } from '../sink/routes.ts'
 import { Sink, type SinkClass, type SinkMap } from '../sink/sink.ts'
 
-/** The rows that were written, by the name of the sink. */
+/** The rows that were written, by the names of the sinks. */
 export type RecordedRows = Record<string, unknown[]>
 
-/** Sinks that check rows by the models of the given ones, and keep them instead of storing them. */
+/** Creates a copy of each sink that checks rows with the same models, but only adds them to `rows`. */
 export function recordedSinks(sinks: unknown, rows: RecordedRows): SinkMap {
   if (!isObject(sinks)) return {}
   return Object.fromEntries(

@@ -10,8 +10,8 @@ export interface TestAppOptions extends PikoOptions {
 }
 
 /**
- * Starts an app for a test, silent and with short polls, on an embedded store in its own folder. `stop()` (or `await using`) ends the app
- * and removes the folder.
+ * Starts an app for a test, with an embedded store in a new temporary folder, without log lines and with short poll intervals. `stop()` (or
+ * `await using`) stops the app and removes the folder.
  *
  * @example
  * await using app = await startTestApp({ jobs: [syncOrders] })

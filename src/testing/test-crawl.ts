@@ -13,19 +13,19 @@ import { recordedSinks, type RecordedRows } from './recorded-sinks.ts'
 import { startTestApp } from './test-app.ts'
 
 export interface TestCrawlOptions {
-  /** The answers by URL. Any other URL answers 404. */
+  /** The pages by URL. The response for any other URL is 404. */
   readonly pages: Readonly<Record<string, GivenPage>>
-  /** The run's own config. */
+  /** The config of the run. Default: the crawl's defaults. */
   readonly config?: Readonly<Record<string, unknown>>
-  /** The start of the window to crawl, for a crawl with windows. It must be over. */
+  /** The start of the window to crawl, for a crawl with windows. The window must already have ended. */
   readonly window?: Date | string
   readonly settings?: PikoOptions['settings']
 }
 
-/** A page of a test, as it ended. */
+/** A request of the crawl, with its final state. */
 export interface TestedItem {
   readonly step: string
-  /** Its method and its canonical URL. */
+  /** The method and the canonical URL. */
   readonly request: string
   readonly state: ItemState
   readonly depth: number
@@ -35,19 +35,19 @@ export interface TestedItem {
 export interface TestedCrawl {
   /** `succeeded` or `failed`. */
   readonly state: string
-  /** In the order in which they were stored. */
+  /** The requests, in the order in which they were stored. */
   readonly items: readonly TestedItem[]
-  /** The rows of each sink, as its models accepted them. None reached the sink. */
+  /** The rows of each sink, in the output form of its models. The sinks themselves received none. */
   readonly rows: Readonly<RecordedRows>
-  /** The requests that would have been sent, in their order. */
+  /** The requests that would have been sent, in order. */
   readonly requests: readonly ReadyRequest[]
 }
 
 /**
- * Runs a crawl against given pages, on an embedded store of its own: no request is sent, and no sink is written.
+ * Runs a crawl with given pages and a new embedded store. No request is sent, and no sink is written.
  *
  * @param crawl a crawl of `defineCrawl`, or a class with `@crawl`
- * @throws PikoError `USAGE` if it is no crawl; the errors of the seeds
+ * @throws PikoError `USAGE` for anything else; the errors of the seeds
  * @example
  * const { rows } = await testCrawl(shop, { pages: { 'https://shop.test/': '<a href="/p/1">…' } })
  */

@@ -118,7 +118,7 @@ describe('redis', () => {
 
     const wrong = thrown(() => redis('mysql://u:s3cret@h', { wiat: '1s' } as never))
     expect(wrong.details['problems']).toEqual([
-      expect.stringContaining('the URL is no Redis URL; expected redis://'),
+      expect.stringContaining('the URL is not a Redis URL; expected redis://'),
       'unknown option "wiat", did you mean "wait"?',
     ])
     expect(wrong.message).not.toContain('s3cret')

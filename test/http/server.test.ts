@@ -87,7 +87,7 @@ describe('/readyz', () => {
     [
       'the node stops',
       { stopping: true },
-      { process: { ok: false, message: 'stopping: this node takes no new runs' } },
+      { process: { ok: false, message: 'stopping: this node claims no new runs' } },
     ],
   ] as const)('is 503 and says why when %s', async (_when, change, checks) => {
     const { status, body } = await answer(`${await serve({ health: async () => ({ ...healthy, ...change }) })}/readyz`)

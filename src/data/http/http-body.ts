@@ -4,10 +4,13 @@ import type { Plan } from './http-plan.ts'
 import { tooLarge } from '../../http-client/read-all.ts'
 import type { HttpHeaders } from './http-error.ts'
 
-/** A body that is not what was expected. The message has no part of the body. */
+/** A body that is not what was expected. The message contains no part of the body, which may be secret. */
 export class WrongBody extends Error {}
 
-/** A body that ends at the limit, or with what `translate` makes of its error. Destroying it destroys the body. */
+/**
+ * A stream of the body that fails beyond `maxBytes`. Its errors are those that `translate` returns. Destroying the stream destroys the
+ * body.
+ */
 export function bodyStream(body: Readable, maxBytes: number, translate: (thrown: unknown) => Error): Readable {
   let bytes = 0
   const stream = new Transform({
@@ -20,15 +23,15 @@ export function bodyStream(body: Readable, maxBytes: number, translate: (thrown:
       done(error && translate(error))
     },
   })
-  // A stream that nobody reads any more must not end the process with its error.
+  // Without a listener, an error after the last read would end the process.
   stream.on('error', () => {})
   return pipeline(body, stream, () => {})
 }
 
-/** Longest part of the body of a failed request that is kept. */
+/** How much of the body of a failed request is kept. */
 const MAX_FAILED_BYTES = 16_384
 
-/** The beginning of a body, whatever happens while it is read. */
+/** Reads the beginning of a body. An error only makes it shorter; undefined if nothing could be read. */
 export async function readBeginning(body: Readable, headers: HttpHeaders): Promise<string | undefined> {
   const pieces: Buffer[] = []
   let bytes = 0
@@ -39,14 +42,14 @@ export async function readBeginning(body: Readable, headers: HttpHeaders): Promi
       if (bytes >= MAX_FAILED_BYTES) break
     }
   } catch {
-    // The status is the error to report, and this text only an addition to it.
+    // The caller reports the status of the response as the error. The body is only additional information.
   }
   if (bytes === 0) return undefined
   return textOf(Buffer.concat(pieces).subarray(0, MAX_FAILED_BYTES), headers)
 }
 
 /**
- * The value of a body.
+ * Converts a body to its value: the output of the schema, JSON, text or bytes.
  *
  * @throws WrongBody
  */
@@ -55,7 +58,7 @@ export function valueOf(bytes: Buffer, headers: HttpHeaders, { as, schema }: Pic
   if (kind === 'bytes') return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const text = textOf(bytes, headers)
   if (kind === 'text') return text
-  // Without a body there is nothing to read, as after a 204.
+  // An empty body, such as that of a 204, is no JSON text.
   const value = bytes.byteLength === 0 ? undefined : parsed(text)
   if (!schema) return value
   const answer = checkedBy(schema, value)
@@ -72,8 +75,8 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch {
-    // The parser's message shows a part of the body.
-    throw new WrongBody('has a body that is no JSON')
+    // The parser's own message shows a part of the body, which may be secret.
+    throw new WrongBody('has a body that is not JSON')
   }
 }
 
@@ -93,7 +96,7 @@ function textOf(bytes: Buffer, headers: HttpHeaders): string {
   try {
     return new TextDecoder(charset).decode(bytes)
   } catch {
-    // The platform does not know this charset.
+    // Node does not support this charset, so the text is decoded as UTF-8.
     return new TextDecoder().decode(bytes)
   }
 }

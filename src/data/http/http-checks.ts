@@ -23,7 +23,7 @@ const METHODS: readonly HttpMethod[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', '
 export const RETRIED_KINDS: readonly RetriedKind[] = ['network', 'throttled', 'server']
 const MAX_REDIRECTS = 50
 const MAX_CONNECTIONS = 10_000
-/** The longest time that a Node timer accepts. */
+/** The maximum delay of a Node timer. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 // The checks of headers, queries, forms and bodies never show a value, because it may be a secret.
@@ -46,21 +46,21 @@ const aTime = aDuration(1, MAX_TIMER_MS)
 const byName: OptionCheck = (value) =>
   isObject(value) && typeof value !== 'function' && !Array.isArray(value)
     ? undefined
-    : 'is no object; expected values by their names'
+    : 'is not an object; expected values by their names'
 
 export const someHeaders: OptionCheck = (value) => {
   const problem = byName(value)
   if (problem !== undefined) return problem
   for (const [name, header] of Object.entries(value as object) as [string, unknown][]) {
     if (header === undefined) continue
-    const wrong = typeof header === 'string' ? headerProblem(name, header) : 'whose value is no text'
+    const wrong = typeof header === 'string' ? headerProblem(name, header) : 'whose value is not a text'
     if (wrong !== undefined) return `has ${describe(name)}, ${wrong}`
   }
   return undefined
 }
 
 function headerProblem(name: string, value: string): string | undefined {
-  if (isRefused(() => validateHeaderName(name))) return 'which is no name of a header'
+  if (isRefused(() => validateHeaderName(name))) return 'which is not a valid name of a header'
   return isRefused(() => validateHeaderValue(name, value))
     ? 'whose value has a character that is not allowed'
     : undefined
@@ -115,14 +115,14 @@ export const CLIENT_CHECKS: OptionChecks<HttpOptions> = {
 
 export const REQUEST_CHECKS: OptionChecks<HttpRequest> = {
   ...SHARED,
-  // Read with the client's origin, later.
+  // Checked later, together with the client's origin.
   url: anything,
   method: oneOf(...METHODS),
   headers: someHeaders,
   query: byName,
   json: anything,
   form: byName,
-  body: (value) => (isBody(value) ? undefined : 'is no text, no bytes and no stream; send other values as json'),
+  body: (value) => (isBody(value) ? undefined : 'is neither a text nor bytes nor a stream; send other values as json'),
   as: oneOf('json', 'text', 'bytes'),
   schema: expecting('a zod schema', (value) => typeof propertyOf(value, 'safeParse') === 'function'),
   signal: anAbortSignal,

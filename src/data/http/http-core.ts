@@ -25,7 +25,7 @@ export class HttpCore {
   readonly #transport: Transport
   readonly #hops: HttpHops
 
-  /** @param options checked ones */
+  /** @param options already checked */
   constructor(options: HttpOptions) {
     const { origin, connections = DEFAULT_CONNECTIONS, connectTimeout = DEFAULT_CONNECT, tls } = options
     this.#options = options
@@ -97,18 +97,18 @@ function streamOf({ body: source, head }: Answer, tried: Try, linked: LinkedSign
   return { ...head, body, close, [Symbol.asyncDispose]: close }
 }
 
-/** Repeats a try as the plan allows. */
+/** Sends a request, and repeats it as its plan allows. */
 function retried<T>(plan: Plan, signal: AbortSignal, once: (tried: Try) => Promise<T>): Promise<T> {
   const policy: RetryPolicy = { ...plan.retry, retryIf: (error) => mayHelp(plan, error) }
   return attempted((_signal, attempt) => once({ plan, attempt }), policy, signal)
 }
 
-/** Whether another try may help, and may be made. */
+/** Whether another try is allowed and may succeed. */
 function mayHelp({ mayRepeat, retried, retry }: Plan, error: Error): boolean {
   if (!mayRepeat || !(error instanceof HttpError) || !retried.some((kind) => kind === error.kind)) return false
   const timing = retryTimingOf(error)
   const waitMs =
     timing === undefined ? 0 : 'afterMs' in timing ? timing.afterMs : timing.at.getTime() - systemClock.now()
-  // A longer wait is for the job's retry, which holds neither a slot nor resources.
+  // A longer wait is left to the retry of the job, because a run that waits for its retry holds neither a slot nor resources.
   return waitMs <= retry.maxMs && (retry.retryIf === undefined || askAbout('retryIf', retry.retryIf, error))
 }

@@ -4,21 +4,21 @@ import { type ErrorCode, PikoError } from '../../errors.ts'
 /**
  * Why a request failed.
  *
- * - `network`: no complete response: DNS, connection, TLS, reset, time limit, a damaged body
+ * - `network`: no complete response was received: DNS, connection, TLS, reset, time limit, a damaged body
  * - `throttled`: 429, or 503 with a `Retry-After`
  * - `server`: any other 5xx, 408 or 425
  * - `blocked`: 401, 403 or 407
  * - `client`: any other status that is not accepted
  * - `redirect`: too many redirects, or one that can't be followed
  * - `size`: the body is larger than `maxBytes`
- * - `body`: the body is not what was expected: no JSON, or refused by the schema
+ * - `body`: the body is not what was expected: not JSON, or refused by the schema
  */
 export type HttpErrorKind = 'network' | 'throttled' | 'server' | 'blocked' | 'client' | 'redirect' | 'size' | 'body'
 
-/** Headers of an answer by their names in lower case. A repeated header is joined by `, `; `set-cookie` is left out. */
+/** Headers of a response by their names in lower case. The values of a repeated header are joined by `, `. Without `set-cookie`. */
 export type HttpHeaders = Readonly<Record<string, string>>
 
-/** The part of an answer that came with an error. */
+/** The response to a request that failed. */
 export interface FailedAnswer {
   readonly status: number
   readonly headers: HttpHeaders
@@ -39,7 +39,7 @@ export interface HttpErrorParts {
 }
 
 /**
- * A request that failed. Its message and details have no header, no query and no body, which may contain secrets.
+ * The error of a request. Its message and details contain no header, no query and no body, because these may contain secrets.
  *
  * Codes: `HTTP_FAILED` and `TIMEOUT` (kind `network`), `HTTP_STATUS` (`throttled`, `server`, `blocked`, `client`, `redirect`),
  * `HTTP_TOO_LARGE` (`size`), `HTTP_BODY_INVALID` (`body`).
@@ -59,23 +59,23 @@ export class HttpError extends PikoError {
     this.#answer = answer
   }
 
-  /** The status of the answer; undefined if none came. */
+  /** The status of the response; undefined if there was no response. */
   get status(): number | undefined {
     return this.#answer?.status
   }
 
-  /** The headers of the answer; undefined if none came. Not part of logs. */
+  /** The headers of the response; undefined if there was no response. Not part of logs. */
   get headers(): HttpHeaders | undefined {
     return this.#answer?.headers
   }
 
-  /** The beginning of the answer's body, which often says what was wrong. Not part of logs. */
+  /** The beginning of the response's body, up to 16,384 bytes, which often says what was wrong. Not part of logs. */
   get body(): string | undefined {
     return this.#answer?.text
   }
 }
 
-/** `404 Not Found`, without the server's own words. */
+/** A status with its standard text, such as `404 Not Found`. The server's own text is ignored. */
 export function statusText(status: number): string {
   const words = STATUS_CODES[status]
   return words === undefined ? String(status) : `${status} ${words}`

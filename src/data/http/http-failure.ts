@@ -11,7 +11,7 @@ import { WrongBody } from './http-body.ts'
 import { type FailedAnswer, HttpError, type HttpErrorKind, type HttpErrorParts, statusText } from './http-error.ts'
 import type { Try } from './http-plan.ts'
 
-/** The error to throw for one of undici, of a stream or of a decoder. */
+/** Converts an error of undici, of a stream or of a decoder into the error to throw. */
 export function failureOf(thrown: unknown, tried: Try, answer?: FailedAnswer): PikoError {
   if (isPikoError(thrown)) return thrown
   const parts = { request: tried.plan.shown, attempt: tried.attempt, answer }
@@ -48,7 +48,7 @@ function lateness(thrown: unknown, { plan: { timeoutMs, idleMs } }: Try): string
 /** The error for a status that is not accepted. */
 export function statusFailure(answer: FailedAnswer, tried: Try): HttpError {
   const { status, headers } = answer
-  // Its mark tells a retry, also that of the job, when to try again.
+  // As the cause, this error tells the retry of the client and of the job when to try again.
   const later = RetryLaterError.fromHeader(headers['retry-after'], 'the server says when to try again')
   const hasTime = retryTimingOf(later) !== undefined
   const parts: HttpErrorParts = {

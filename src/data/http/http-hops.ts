@@ -15,14 +15,14 @@ import type { Transport } from './transport.ts'
 
 type Head = Pick<HttpResponse, 'status' | 'headers' | 'cookies' | 'url'>
 
-/** An answer with an accepted status, whose body was not read yet. */
+/** A response with an accepted status, whose body was not read yet. */
 export interface Answer {
   readonly head: Head
   /** Decompressed. */
   readonly body: Readable
 }
 
-/** What was asked, and the head of the answer. */
+/** The head of a response, and the request that it belongs to. */
 interface Asked {
   readonly head: Head
   readonly tried: Try
@@ -45,7 +45,7 @@ export class HttpHops {
   }
 
   /**
-   * The answer with an accepted status.
+   * Resolves with a response that has an accepted status.
    *
    * @throws HttpError, the reason of the signal, any error of the user's functions
    */
@@ -74,7 +74,7 @@ export class HttpHops {
     }
   }
 
-  /** The client's headers, if they may be sent there. */
+  /** The client's own headers; none if the URL has another origin than the client. */
   async #ownHeaders(url: URL, signal: AbortSignal): Promise<Readonly<Record<string, string>>> {
     const { headers = {} } = this.#options
     if (this.#origin !== undefined && url.origin !== this.#origin) return {}

@@ -29,13 +29,13 @@ const IDEMPOTENT: ReadonlySet<HttpMethod> = new Set(['GET', 'HEAD', 'PUT', 'DELE
 /** A checked request with all defaults. */
 export interface Plan {
   readonly sent: Sent
-  /** The method and the URL for messages. */
+  /** The method and the URL without its query, for messages. */
   readonly shown: string
   readonly timeoutMs: number
   readonly idleMs: number
   readonly redirects: number
   readonly maxBytes: number
-  /** Whether the request itself limits its body. */
+  /** Whether the request itself has `maxBytes`. */
   readonly hasOwnLimit: boolean
   readonly accept: HttpOptions['accept']
   readonly retry: RetryPolicy
@@ -54,7 +54,11 @@ export interface Try {
   readonly attempt: number
 }
 
-/** @throws PikoError `USAGE` with all problems, but never with a header, a query or a body */
+/**
+ * Checks a request and adds the defaults.
+ *
+ * @throws PikoError `USAGE` with all problems, but never with the value of a header, a query or a body
+ */
 export function planOf(given: unknown, origin: URL | undefined, client: HttpOptions): Plan {
   const { options, problems } = readOptions<HttpRequest>(given, REQUEST_CHECKS, "{ url: '/orders' }")
   const reading = readUrl(options.url, origin)
@@ -114,7 +118,7 @@ interface Content {
 
 const BODIES = ['json', 'form', 'body'] as const
 
-/** What a request sends. A user's value may throw when it is written. */
+/** Reads the method, query and body of a request. Converting a user's value to text may throw. */
 function readContent(options: Partial<HttpRequest>): Content {
   const problems: string[] = []
   const written = <T>(name: string, write: () => T, otherwise: T): T => {
@@ -165,7 +169,7 @@ function pairsOf(values: Readonly<Record<string, QueryValue | readonly QueryValu
   )
 }
 
-/** The text of a value in a query or a form; undefined if it is left out. */
+/** The text of a value in a query or a form; undefined if the value is left out. */
 function queryText(value: QueryValue): string | undefined {
   if (value === null || value === undefined) return undefined
   return value instanceof Date ? value.toISOString() : String(value)

@@ -6,10 +6,10 @@ import type { RetrySpec } from '../../run/retry.ts'
 import type { Duration } from '../../time/duration.ts'
 import type { HttpError, HttpErrorKind, HttpHeaders } from './http-error.ts'
 
-/** Failures that another attempt may overcome. */
+/** The kinds of failure after which another attempt may succeed. */
 export type RetriedKind = Extract<HttpErrorKind, 'network' | 'throttled' | 'server'>
 
-/** The words and defaults of a job's `retry`. A `Retry-After` replaces the back-off; one longer than `max` ends the attempts. */
+/** Has the options and defaults of a job's `retry`. A `Retry-After` replaces the back-off. If it is longer than `max`, attempts end. */
 export interface HttpRetry extends RetrySpec {
   /** The kinds of failure that are tried again. Default: `network`, `throttled` and `server`. */
   readonly on?: readonly RetriedKind[]
@@ -20,32 +20,34 @@ export interface HttpRetry extends RetrySpec {
 /** Headers to send. An undefined one is left out. */
 export type HeadersToSend = Readonly<Record<string, string | undefined>>
 
-/** How a client sends its requests. Those with the same name in a request replace them. */
+/** How a client sends its requests. An option of a request takes precedence over the client's option of the same name. */
 export interface HttpOptions {
   /** For messages and metrics. Default: `http`, with the host of `origin`. */
   readonly name?: string
   /** Relative URLs are resolved against this: `https://api.example.com`, without a path. */
   readonly origin?: string | URL
   /**
-   * Sent with every request to `origin`, and never to another origin. Without `origin`, sent with every request, but not to where it is
-   * redirected to. A function is called before each attempt, for example to get a token.
+   * Sent with every request to `origin`, and never to another origin. Without `origin`, sent with every request, but not after a redirect
+   * to another origin. A function is called before each attempt, for example to get a token.
    */
   readonly headers?: HeadersToSend | ((signal: AbortSignal) => HeadersToSend | Promise<HeadersToSend>)
   /** The maximum number of simultaneous requests to one origin, each on its own connection. Others wait in order. Default 10. */
   readonly connections?: number
-  /** Longest time of one attempt, from sending it until its whole body is read, without waiting for a connection. Default `'30s'`. */
+  /**
+   * The time limit of one attempt, from sending it until the whole body is read. Waiting for a connection does not count. Default `'30s'`.
+   */
   readonly timeout?: Duration
-  /** Longest time without a byte from the server; it may end up to a second late. Default `'10s'`. */
+  /** The maximum time without a byte from the server; it is enforced up to a second late. Default `'10s'`. */
   readonly idleTimeout?: Duration
-  /** Longest time to open a connection, TLS included. Default `'10s'`. */
+  /** The time limit for opening a connection, including TLS. Default `'10s'`. */
   readonly connectTimeout?: Duration
-  /** Default `{ limit: 3 }`. */
+  /** How failed attempts are repeated. Default `{ limit: 3 }`. */
   readonly retry?: HttpRetry
-  /** Redirects to follow. Default 5; with 0, a redirect is a status that is not accepted. */
+  /** The maximum number of redirects to follow, at most 50. Default 5. With 0, a redirect is a status that is not accepted. */
   readonly redirects?: number
-  /** Largest body in bytes, after decompression; a longer one is cut off while it is read. Default 10,000,000. */
+  /** The maximum bytes of the body after decompression. Reading a larger body fails with `HTTP_TOO_LARGE`. Default 10,000,000. */
   readonly maxBytes?: number
-  /** Statuses that are no failure. Default: 200 to 299. */
+  /** The statuses that are accepted; any other status is a failure. Default: 200 to 299. */
   readonly accept?: readonly number[] | ((status: number) => boolean)
   /** Asked before each request that is sent, retries and redirects included: a `limiter` of `piko/async` or of this module. */
   readonly limiter?: { take(count: number, options: { readonly signal: AbortSignal }): Promise<unknown> }
@@ -55,7 +57,7 @@ export interface HttpOptions {
 
 export type QueryValue = string | number | bigint | boolean | Date | null | undefined
 
-/** What a request has besides its URL and method. */
+/** The options of a request besides its URL and method. */
 export interface HttpRequestOptions extends Pick<
   HttpOptions,
   'timeout' | 'idleTimeout' | 'retry' | 'redirects' | 'maxBytes' | 'accept'
@@ -67,13 +69,13 @@ export interface HttpRequestOptions extends Pick<
   readonly json?: unknown
   /** Sent as a form. */
   readonly form?: Readonly<Record<string, QueryValue>>
-  /** Sent as it is. A stream can be sent only once: no retry, no redirect that repeats it. */
+  /** Sent unchanged. A stream can be sent only once, so it is not retried, and a redirect that repeats the body fails. */
   readonly body?: string | Uint8Array | Readable | AsyncIterable<Uint8Array | string>
-  /** How the body is read. Default: by its `content-type`, JSON as its value, text as a string, anything else as bytes. */
+  /** The form of `data`. Default: depends on the `content-type`: JSON becomes its value, text a string, anything else bytes. */
   readonly as?: 'json' | 'text' | 'bytes'
   /** Checks the body, read as JSON. `data` is its output. */
   readonly schema?: ZodType
-  /** Ends the request. */
+  /** Aborting it ends the request. */
   readonly signal?: AbortSignal
 }
 
@@ -93,24 +95,24 @@ export type DataOf<R extends HttpRequestOptions> = R extends { readonly schema: 
       ? Uint8Array
       : unknown
 
-/** An answer whose status is accepted. */
+/** A response with an accepted status. */
 export interface HttpResponse<T = unknown> {
   readonly status: number
   readonly headers: HttpHeaders
   /** The `set-cookie` headers. */
   readonly cookies: readonly string[]
-  /** The URL that answered, after redirects. */
+  /** The URL of the response, after redirects. */
   readonly url: string
   readonly data: T
   /** 1 if no retry was needed. */
   readonly attempts: number
 }
 
-/** How one request of a batch ended. */
+/** The result of one request of a batch: a response or an error. */
 export type HttpResult<T = unknown> =
   | (HttpResponse<T> & { readonly error?: undefined })
   | {
-      /** Undefined if no answer came. */
+      /** Undefined if there was no response. */
       readonly status: number | undefined
       readonly headers: HttpHeaders | undefined
       readonly data?: undefined
@@ -119,13 +121,13 @@ export type HttpResult<T = unknown> =
     }
 
 export interface BatchOptions {
-  /** Requests at the same time. Default 10. */
+  /** The number of requests at the same time. Default 10. */
   readonly concurrency?: number
-  /** Ends the batch with its reason. */
+  /** Aborting it ends the batch, which rejects with its reason. */
   readonly signal?: AbortSignal
 }
 
-/** An answer whose body is read piece by piece. */
+/** A response whose body is read as a stream. */
 export interface HttpStream extends AsyncDisposable {
   readonly status: number
   readonly headers: HttpHeaders
@@ -133,13 +135,15 @@ export interface HttpStream extends AsyncDisposable {
   readonly url: string
   /** The decompressed bytes. Holds a connection until it has ended or is closed. */
   readonly body: Readable
-  /** Ends the answer, and frees its connection. */
+  /** Ends the response, and frees its connection. */
   close(): Promise<void>
 }
 
-/** Sends requests. A run's own ends with the run. */
+/** Sends requests. The requests of a run end with the run. */
 export interface Http {
   /**
+   * Sends a request and reads the whole body.
+   *
    * @throws HttpError
    * @throws PikoError `USAGE` for a request that can't be sent, `STOPPED` after the client was closed or the run has ended
    * @throws the reason of the signal
@@ -151,7 +155,7 @@ export interface Http {
     options?: R,
   ): Promise<HttpResponse<DataOf<R>>>
   /**
-   * Sends `body` as JSON, or a text, bytes or a stream as they are.
+   * Sends `body` with POST: a text, bytes or a stream unchanged, any other value as JSON.
    *
    * @throws as {@link request}
    */
@@ -161,7 +165,8 @@ export interface Http {
     options?: R,
   ): Promise<HttpResponse<DataOf<R>>>
   /**
-   * Sends all requests and settles them in order. A request that fails, or can't be sent, fails alone.
+   * Sends all requests. Resolves with their results in the order of the requests. A request that fails, or can't be sent, does not affect
+   * the others.
    *
    * @throws the reason of the signal, and any error of the source of the requests
    */
@@ -170,8 +175,8 @@ export interface Http {
     options?: BatchOptions,
   ): Promise<HttpResult<DataOf<R>>[]>
   /**
-   * Resolves with the headers; the body is read by the caller. Retries end with the headers, and so does `timeout`; `idleTimeout` still
-   * guards the body. `maxBytes` limits it only if this request has one.
+   * Resolves when the headers have arrived; the caller reads the body. From then on there are no retries and no `timeout`, but
+   * `idleTimeout` still applies to the body. `maxBytes` limits the body only if this request itself has it.
    *
    * @throws as {@link request}
    */

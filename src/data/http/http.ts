@@ -31,7 +31,7 @@ const BATCH = {
   example: '{ concurrency: 10 }',
 }
 
-/** Sends requests over the connections of a core, until a signal aborts. */
+/** Sends requests over the connections of a core. Aborting the signal ends them. */
 class HttpCalls implements Http {
   readonly #core: HttpCore
   readonly #signal: AbortSignal | undefined
@@ -94,7 +94,7 @@ function resultOf<T>(end: PromiseSettledResult<HttpResponse<T>>): HttpResult<T> 
 }
 
 /**
- * An HTTP client with connections of its own, for use outside of a run. In a job, use {@link http}.
+ * An HTTP client with its own connections, for use outside of a run. In a job, use {@link http}.
  *
  * @example
  * await using api = new HttpClient({ origin: 'https://api.example.com' })
@@ -110,12 +110,12 @@ export class HttpClient extends HttpCalls implements AsyncDisposable {
     this.#core = core
   }
 
-  /** The same connections for requests that also end with this signal. */
+  /** Returns a client with the same connections. Aborting the signal ends its requests. */
   within(signal: AbortSignal): Http {
     return new HttpCalls(this.#core, signal)
   }
 
-  /** Ends the requests under way with `STOPPED`, and closes the connections. */
+  /** Ends the requests in progress with `STOPPED`, and closes the connections. */
   close(): Promise<void> {
     return this.#core.close()
   }

@@ -13,8 +13,8 @@ export interface TransportOptions {
 }
 
 /**
- * Connections by origin. A request first takes one of the origin's places, first in first out, and keeps it until its body has been read
- * or destroyed. So undici never queues a request, and no time limit includes a queue.
+ * Connections by origin. Before it is sent, a request waits for a free connection to its origin, first in first out. It keeps the
+ * connection until its body has been read or destroyed. So undici never queues a request, and no time limit includes the wait.
  */
 export class Transport {
   readonly #options: TransportOptions
@@ -44,7 +44,7 @@ export class Transport {
     if (agent.status === 'fulfilled') await agent.value?.destroy()
   }
 
-  /** Takes a place of an origin. The result returns it. */
+  /** Waits for a free connection to an origin. @returns a function that gives it back */
   async #take(origin: string, signals: readonly AbortSignal[]): Promise<() => void> {
     const places = this.#places.get(origin) ?? new Semaphore(this.#options.connections)
     this.#places.set(origin, places)
@@ -56,7 +56,7 @@ export class Transport {
     }
     return () => {
       places.release()
-      // A crawler sees many origins.
+      // A crawler requests many origins, so unused entries would accumulate.
       if (places.active === 0 && places.waiting === 0) this.#places.delete(origin)
     }
   }

@@ -3,9 +3,9 @@ import { describe } from '../../errors.ts'
 import type { SqlValue } from '../../sql/sql.ts'
 
 /**
- * The values of a statement as the driver needs them. Dates become text in UTC, whatever the time zone of the user's pool.
+ * Converts the values of a statement for the driver. Dates become text in UTC, whatever the time zone of the user's pool.
  *
- * @throws PikoError `USAGE` for a value that the driver would write as something else
+ * @throws PikoError `USAGE` for a value that the driver would store as a different one
  */
 export function boundValues(values: readonly SqlValue[]): (string | number | Buffer | null)[] {
   return Array.from(values, (value: unknown, index) => {

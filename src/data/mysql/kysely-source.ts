@@ -8,7 +8,7 @@ export interface WithKysely<DB> {
   readonly trx: Transaction<DB>
 }
 
-/** A user's own Kysely instance, which stays open. */
+/** Statements and transactions on a user's Kysely instance, which stays open. */
 export class KyselySource<DB> implements MysqlSource<WithKysely<DB>> {
   readonly #kysely: Kysely<DB>
   readonly #waitMs: number
@@ -31,7 +31,7 @@ export class KyselySource<DB> implements MysqlSource<WithKysely<DB>> {
       send: (sql, values) => sendOn(trx, sql, values),
       commit: async () => void (await trx.commit().execute()),
       rollback: async () => void (await trx.rollback().execute()),
-      // Kysely has no way to give up a connection, so the rollback follows when its statement has ended.
+      // Kysely can't close a single connection, so the rollback is queued behind the running statement.
       abandon: () =>
         void trx
           .rollback()
@@ -50,7 +50,7 @@ export class KyselySource<DB> implements MysqlSource<WithKysely<DB>> {
   }
 
   async close(): Promise<void> {
-    // The user's own instance.
+    // The Kysely instance belongs to the user.
   }
 }
 

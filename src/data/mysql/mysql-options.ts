@@ -21,9 +21,9 @@ export interface MysqlTls extends Pick<
 export interface MysqlOptions {
   /** For messages and metrics. Default: `mysql`, with the database of a DSN. */
   readonly name?: string
-  /** Runs that have a transaction at the same time; others queue. Default 10, or 5 with a pool of your own. */
+  /** How many runs may have a transaction at the same time; others wait. Default 10, or 5 with your own pool or Kysely instance. */
   readonly size?: number
-  /** How long a first use waits for a server that can't be reached. Default `'30s'`. */
+  /** How long the first use waits for a server that can't be reached. Default `'30s'`. */
   readonly wait?: Duration
   /** The isolation of a run's transaction. Default: the server's. */
   readonly isolation?: Isolation
@@ -41,7 +41,7 @@ const CHECKS: OptionChecks<MysqlOptions> = {
 
 const EXPECTED = 'expected a DSN such as mysql://user:password@host:3306/database, a mysql2 pool or a Kysely instance'
 
-/** What the caller gave as the database. */
+/** The kind of database that the caller gave. */
 export type Given =
   { readonly kind: 'dsn'; readonly dsn: Dsn } | { readonly kind: 'pool' } | { readonly kind: 'kysely' }
 
@@ -62,7 +62,7 @@ function givenBy(source: unknown): Given | { readonly problem: string } {
   const has = (name: string): boolean => typeof propertyOf(source, name) === 'function'
   if (has('startTransaction') && has('executeQuery')) return { kind: 'kysely' }
   if (has('getConnection')) return { kind: 'pool' }
-  return { problem: `the database is no text, no pool and no Kysely instance; ${EXPECTED}` }
+  return { problem: `the database is neither a text nor a pool nor a Kysely instance; ${EXPECTED}` }
 }
 
 function dsnOf(text: string): Given | { readonly problem: string } {
@@ -71,7 +71,7 @@ function dsnOf(text: string): Given | { readonly problem: string } {
   const unknown = Object.keys(found.dsn.params).filter((name) => name !== 'charset')
   if (unknown.length > 0)
     return {
-      problem: `the DSN has the parameters ${unknown.join(', ')}; give TLS as the option tls, others in a mysql2 pool of your own`,
+      problem: `the DSN has the parameters ${unknown.join(', ')}; give TLS as the option tls, and others in your own mysql2 pool`,
     }
   return { kind: 'dsn', dsn: found.dsn }
 }

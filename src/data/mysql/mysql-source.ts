@@ -1,26 +1,26 @@
 import type { SqlExecutor, SqlFile, SqlLoaded } from '../../sql/sql.ts'
 
-/** How one statement is sent on a connection. `changes` is the number of rows that it matched. */
+/** Sends statements. `changes` is the number of rows that a statement matched. */
 export interface Statements {
   send(
     sql: string,
     values: readonly unknown[],
   ): Promise<{ readonly rows: readonly unknown[]; readonly changes: number }>
-  /** Runs a `LOAD DATA LOCAL INFILE` statement whose file is `chunks`. Missing if that is impossible. */
+  /** Executes a `LOAD DATA LOCAL INFILE` statement with `chunks` as its file. Absent if the connection can't send files. */
   load?(sql: string, chunks: SqlFile): Promise<SqlLoaded>
 }
 
 /** A connection with an open transaction. */
 export interface OpenTransaction<X> extends Statements {
-  /** What the run gets besides the executor. */
+  /** The properties that the run gets in addition to the executor. */
   readonly extra: X
   commit(): Promise<void>
   rollback(): Promise<void>
-  /** Gives the connection up, whatever it does. The server then rolls back. */
+  /** Gives up the connection, even during a statement, so that the server rolls back. */
   abandon(): void
 }
 
-/** Where connections come from. */
+/** A source of connections: a pool or a Kysely instance. */
 export interface MysqlSource<X> extends Statements {
   /** @throws the reason of the signal; an error of the driver if no connection could be opened in time */
   begin(signal: AbortSignal | undefined): Promise<OpenTransaction<X>>
@@ -30,5 +30,5 @@ export interface MysqlSource<X> extends Statements {
   close(): Promise<void>
 }
 
-/** What a run borrows: plain SQL in its own transaction. */
+/** The value that a run borrows: an executor for SQL in its own transaction. */
 export type MysqlRun<X> = SqlExecutor & X

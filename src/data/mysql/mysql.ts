@@ -15,14 +15,14 @@ import { untilReachable } from './until-reachable.ts'
 
 const DEFAULT_WAIT: Duration = '30s'
 const DEFAULT_SIZE = 10
-/** A pool of the user has 10 connections by default. Half of them stay free for sinks, which otherwise could wait forever. */
+/** A user's pool has 10 connections by default. Half of them stay free for sinks, which could otherwise wait forever. */
 const DEFAULT_SHARED_SIZE = 5
 
 /** A database as a resource. */
 export type MysqlResource<X> = ResourceClass<MysqlRun<X>> & {
   /**
-   * The same database outside of a run's transaction, for sinks (`{ on: shop.database }`) and other code. Each call, and each of its
-   * transactions, has a connection of its own.
+   * The same database outside of a run's transaction, for sinks (`{ on: shop.database }`) and other code. Each call and each transaction
+   * has its own connection.
    */
   readonly database: SqlDatabase
 }
@@ -30,13 +30,13 @@ export type MysqlResource<X> = ResourceClass<MysqlRun<X>> & {
 type GivenPool = Pool | CallbackPool
 
 /**
- * A MySQL or MariaDB database as a resource. Each attempt of a run borrows a transaction. It is committed when the handler has ended well
- * and its sinks are flushed, before the run's success is stored; otherwise it is rolled back.
+ * A MySQL or MariaDB database as a resource. Each attempt of a run borrows a transaction. If the handler succeeds, the transaction is
+ * committed after its sinks were flushed and before the run's success is stored. Otherwise it is rolled back.
  *
- * A process that dies between the two executes the run again. So the writes may happen twice, but never partly. For exactly once, write to
- * Piko's own database with `ctx.commit`.
+ * If the process dies between the commit and the stored success, the run is executed again. So the writes may happen twice, but never
+ * partly. For exactly once, write to Piko's own database with `ctx.commit`.
  *
- * @param source a DSN, or a pool or Kysely instance of your own, which stays open
+ * @param source a DSN, or your own pool or Kysely instance, which stays open
  * @throws PikoError `USAGE` naming all problems
  * @example
  * const shop = mysql('mysql://user:password@host/shop', { size: 20 })
@@ -73,7 +73,7 @@ export function mysql(
   return Object.assign(resource, { database: databaseOn(() => (shared ??= open())) })
 }
 
-/** So that a server that was never there fails a run in time; one that is lost later lets it wait. */
+/** Fails if the server can't be reached in time, so that a wrong address fails the first run. A server that is lost later is waited for. */
 async function reachable<T extends Pick<MysqlSource<unknown>, 'ping' | 'close'>>(
   source: T,
   waitMs: number,
@@ -106,7 +106,7 @@ async function sourceOf(
   return new PoolSource(promised(source as GivenPool), { ...how, isOwn: false })
 }
 
-/** mysql2 has pools with callbacks and pools with promises. */
+/** Returns the promise form of a pool: mysql2 has pools with callbacks and pools with promises. */
 function promised(pool: GivenPool): Pool {
   return 'promise' in pool && typeof pool.promise === 'function' ? pool.promise() : (pool as Pool)
 }

@@ -4,14 +4,14 @@ import { withPeerName } from '../../sql/tls-stream.ts'
 import type { Dsn } from '../../settings/dsn.ts'
 import type { MysqlTls } from './mysql-options.ts'
 
-/** Time to open a connection. */
+/** The time limit for opening a connection. */
 const CONNECT_MS = 10_000
 
 /**
- * A pool whose sessions are in UTC. Its idle connections do not keep the process alive, since sinks use it without an owner who closes it.
+ * Opens a pool whose sessions are in UTC. Its idle connections do not keep the process alive, because no code closes the pool for sinks.
  */
 export async function openPool(dsn: Dsn, size: number, tls: MysqlTls | undefined): Promise<Pool> {
-  // Loaded at the first use, and typed only here.
+  // Loaded at the first use, because most processes need no such pool.
   const { createPool } = await import('mysql2')
   const { host, port, user, password, database } = dsn
   const pool = createPool(
@@ -31,7 +31,7 @@ export async function openPool(dsn: Dsn, size: number, tls: MysqlTls | undefined
       multipleStatements: false,
     }),
   )
-  // Sent before the first statement of the borrower, on the same connection.
+  // The connection executes this statement before the first one of its borrower.
   pool.on('connection', (connection) =>
     connection.query("SET SESSION time_zone = '+00:00'", (error) => {
       if (error) connection.destroy()
@@ -42,7 +42,7 @@ export async function openPool(dsn: Dsn, size: number, tls: MysqlTls | undefined
   return pool.promise()
 }
 
-/** By itself, the driver accepts the certificate of any other host whose authority is known. */
+/** Also verifies the host by default: the driver alone would accept a valid certificate of any other host. */
 function checkedTls(tls: MysqlTls): SslOptions {
   return { ...tls, verifyIdentity: tls.verifyIdentity ?? tls.rejectUnauthorized !== false } as SslOptions
 }
@@ -52,7 +52,7 @@ interface Socket {
   unref(): void
 }
 
-/** mysql2 has the socket but no type for it. */
+/** The socket of a connection, for which mysql2 has no type. */
 function socketOf(connection: object): Socket | undefined {
   return (connection as { readonly stream?: Socket }).stream
 }

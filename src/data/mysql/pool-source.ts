@@ -8,10 +8,10 @@ import type { SqlFile, SqlLoaded } from '../../sql/sql.ts'
 import { untilAborted } from '../../signals/until-aborted.ts'
 import type { MysqlSource, OpenTransaction, Statements } from './mysql-source.ts'
 
-/** A connection idle for longer is pinged before it is used. */
+/** A connection that was idle for longer than this is pinged before it is used. */
 const TRUSTED_MS = 1_000
 const MAX_CLOSE_MS = 1_000
-/** A server that does not answer a ping in this time is gone. */
+/** A connection on which the server does not answer a ping in this time is considered lost. */
 const MAX_PING_MS = 5_000
 
 export interface WithConnection {
@@ -20,8 +20,8 @@ export interface WithConnection {
 }
 
 /**
- * Connections of a mysql2 pool. An idle one is pinged before it is used. While the server can't be reached, a borrower waits and tries
- * again: nothing has been sent yet.
+ * Connections of a mysql2 pool. An idle connection is pinged before it is used. While the server can't be reached, a borrower waits and
+ * tries again, which is safe because no statement was sent yet.
  */
 export class PoolSource implements MysqlSource<WithConnection> {
   readonly #pool: Pool
@@ -81,7 +81,7 @@ export class PoolSource implements MysqlSource<WithConnection> {
 
   async close(): Promise<void> {
     if (!this.#isOwn) return
-    // Connections that were given up may never say goodbye.
+    // A connection that was given up may never end, so the wait has a limit.
     try {
       await within(() => this.#pool.end(), MAX_CLOSE_MS, undefined)
     } catch (error) {
@@ -89,7 +89,7 @@ export class PoolSource implements MysqlSource<WithConnection> {
     }
   }
 
-  /** A connection that could not end its transaction must not be used again. */
+  /** Ends the transaction. If that fails, the connection must not be used again. */
   async #end(connection: PoolConnection, statement: 'COMMIT' | 'ROLLBACK'): Promise<void> {
     try {
       await connection.query(statement)
@@ -101,11 +101,13 @@ export class PoolSource implements MysqlSource<WithConnection> {
     }
   }
 
-  /** Without the KILL, the server would notice only when the statement has ended, and keep its locks until then. */
+  /**
+   * Destroys the connection. Without the KILL, the server would execute the running statement to its end, and hold its locks until then.
+   */
   #abandon(connection: PoolConnection): void {
     const { threadId } = connection
     connection.destroy()
-    // The server may be away, or know the connection no more.
+    // The server may be unreachable, or have already ended the connection.
     this.send(`KILL ${Number(threadId)}`, []).catch(() => {})
   }
 
@@ -127,7 +129,7 @@ export class PoolSource implements MysqlSource<WithConnection> {
         await answered(connection)
         return connection
       } catch {
-        // The connection died while it was idle. The others may have too; the pool opens new ones.
+        // The connection was lost while it was idle. Other idle ones may be lost too; the pool opens new ones.
         connection.destroy()
       }
     }
@@ -138,7 +140,7 @@ export class PoolSource implements MysqlSource<WithConnection> {
     try {
       return await untilAborted(asked, signal)
     } catch (error) {
-      // A connection that comes too late goes back.
+      // A connection that arrives after the abort is returned to the pool.
       asked.then(
         (late) => late.release(),
         () => {},
@@ -162,9 +164,9 @@ async function sendOn(
   return { rows: [], changes: result.affectedRows }
 }
 
-/** Sends rows as a file. Only this statement has a file: the server gets none for any other. */
+/** Sends rows as a file. The file belongs to this statement only, so the server can't request a file with any other. */
 async function loadOn(connection: PoolConnection, sql: string, chunks: SqlFile): Promise<SqlLoaded> {
-  // mysql2 has this option but no type for it in its promises.
+  // mysql2 lacks a type for this option in its promise API.
   const statement: QueryOptions = { sql, infileStreamFactory: () => Readable.from(chunks, { highWaterMark: 2 }) }
   const [result] = await connection.query(statement)
   const { affectedRows, warningStatus } = result as ResultSetHeader

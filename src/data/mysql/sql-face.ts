@@ -10,16 +10,16 @@ import { after, within } from '../../calls/timeout.ts'
 import { boundValues } from './bound-values.ts'
 import type { MysqlSource, OpenTransaction, Statements } from './mysql-source.ts'
 
-/** A rollback that takes longer is left to the server. */
+/** The time limit of a rollback. Afterwards the connection is given up, and the server rolls back. */
 const MAX_ROLLBACK_MS = 5_000
 
-/** Plain SQL over statements. */
+/** Creates an executor that sends its statements through `statements`. */
 function executorOn(statements: Statements): SqlExecutor {
   return {
     dialect: 'mysql',
     async query<T extends SqlRow>(sql: string, params: readonly SqlValue[] = []) {
       const { rows } = await statements.send(sql, boundValues(params))
-      // A CALL returns a list for each of its results.
+      // A CALL returns a list of result sets, of which the first is used.
       const [first] = rows
       return (Array.isArray(first) ? first : rows) as T[]
     },
@@ -37,12 +37,15 @@ export class TransactionFace<X> {
   readonly #open: OpenTransaction<X>
   readonly #signal: AbortSignal
   #ended: PikoError | undefined
-  /** Set once the server has rolled the transaction back. It would execute later statements one by one. */
+  /**
+   * The error with which the server rolled the transaction back. Without this check, the server would execute later statements outside of
+   * it.
+   */
   #lost: unknown
-  /** Statements on their way. */
+  /** The number of statements that the server has not answered yet. */
   #running = 0
 
-  /** @param signal its abort ends the wait for every statement */
+  /** @param signal aborting it ends the wait for every statement */
   constructor(open: OpenTransaction<X>, signal: AbortSignal) {
     this.#open = open
     this.#signal = signal
@@ -57,7 +60,10 @@ export class TransactionFace<X> {
   }
 
   /**
-   * @throws PikoError `TRANSACTION_ROLLED_BACK` if the server has rolled it back, `COMMIT_UNKNOWN` if the connection broke during the commit
+   * Commits the transaction.
+   *
+   * @throws PikoError `TRANSACTION_ROLLED_BACK` if the server has rolled it back, `COMMIT_UNKNOWN` if the connection broke during the
+   * commit
    */
   async commit(): Promise<void> {
     this.#end()
@@ -101,7 +107,7 @@ export class TransactionFace<X> {
     }
   }
 
-  /** Counts a statement until the server has answered, even if nobody waits for it any more. */
+  /** Counts a statement until the server has answered it, even if the wait for it was aborted. */
   async #counted<T>(send: () => Promise<T>): Promise<T> {
     this.#running += 1
     try {
@@ -113,7 +119,7 @@ export class TransactionFace<X> {
 }
 
 function noLoad(): never {
-  throw new TypeError('this connection can not load a file')
+  throw new TypeError("this connection can't load a file")
 }
 
 function rolledBack(cause: unknown): PikoError {
@@ -124,7 +130,7 @@ function rolledBack(cause: unknown): PikoError {
   )
 }
 
-/** The face that sinks and other code use outside of a run's transaction. */
+/** The database as sinks and other code use it outside of a run's transaction. */
 export function databaseOn<X>(source: () => Promise<MysqlSource<X>>): SqlDatabase {
   const plain = executorOn({ send: async (sql, values) => (await source()).send(sql, values) })
   return {

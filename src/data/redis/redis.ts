@@ -13,13 +13,13 @@ import { type Duration, durationMs, formatMs } from '../../time/duration.ts'
 export interface RedisOptions {
   /** For messages and metrics. Default: `redis`, with the host of a URL. */
   readonly name?: string
-  /** How long a first use waits for a server that can't be reached. Default `'30s'`. */
+  /** How long the first use waits for a server that can't be reached. Default `'30s'`. */
   readonly wait?: Duration
 }
 
 /**
- * The commands that every client has. The client itself has all commands of Redis: name its type with `redis<RedisClientType>(url)`, from
- * `@redis/client`.
+ * The commands that this type declares. The client itself has all commands of Redis: for their types, write `redis<RedisClientType>(url)`
+ * with the type from `@redis/client`.
  */
 export interface RedisCommands {
   get(key: string): Promise<string | null>
@@ -33,7 +33,7 @@ export interface RedisCommands {
   sendCommand(parts: readonly string[]): Promise<unknown>
 }
 
-/** What Piko itself uses of a client of `@redis/client`. */
+/** The part of a client of `@redis/client` that Piko itself uses. */
 interface Client {
   readonly isOpen: boolean
   readonly isReady: boolean
@@ -51,16 +51,16 @@ export type RedisClientSettings = Readonly<Record<string, unknown>> & { readonly
 const CHECKS: OptionChecks<RedisOptions> = { name: aText, wait: aDuration(1) }
 const DEFAULT_WAIT: Duration = '30s'
 const MAX_PING_MS = 5_000
-/** The longest pause between two attempts to connect. */
+/** The maximum pause between two attempts to connect. */
 const MAX_PAUSE_MS = 2_000
 const FIRST_PAUSE_MS = 50
 
 /**
- * A Redis server as a resource. Runs share one connection, whose commands are pipelined; a run's commands end with the run. While the server
- * is away, commands wait for it. Needs the package `@redis/client`.
+ * A Redis server as a resource. Runs share one connection, whose commands are pipelined. The commands of a run end with the run. While the
+ * server can't be reached, commands wait. Needs the package `@redis/client`.
  *
- * @param source a URL such as `redis://user:password@host:6379`, the options of `createClient`, or a client of your own, which stays open
- * @throws PikoError `USAGE` naming all problems; for a run `PACKAGE_MISSING` without the package
+ * @param source a URL such as `redis://user:password@host:6379`, the options of `createClient`, or your own client, which stays open
+ * @throws PikoError `USAGE` naming all problems. Without the package, each run fails with `PACKAGE_MISSING`
  * @example
  * const cache = redis('redis://localhost')
  * const sync = defineJob({ id: 'sync', resources: { cache } }, async ({ resources: { cache } }) => {
@@ -86,7 +86,7 @@ export function redis(source: unknown, options: RedisOptions = {}): ResourceClas
   })
 }
 
-/** @throws PikoError `RESOURCE_FAILED` if there is no connection in time */
+/** Opens a client and its connection. @throws PikoError `RESOURCE_FAILED` if there is no connection in time */
 async function connected(source: unknown, given: Client | undefined, waitMs: number): Promise<Connection> {
   const client = given ?? (await createClient(source as string | object))
   const connection = new Connection(client, given?.isOpen === true)
@@ -105,15 +105,15 @@ class Connection {
   readonly #isForeign: boolean
   #lastError: unknown
 
-  /** @param isForeign whether other code has opened it, and closes it */
+  /** @param isForeign whether other code opened the client and will close it */
   constructor(client: Client, isForeign: boolean) {
     this.client = client
     this.#isForeign = isForeign
-    // Without a listener, a lost connection would end the process. The client connects again by itself.
+    // Without a listener, a lost connection would end the process. The client reconnects automatically.
     client.on('error', (error) => (this.#lastError = error))
   }
 
-  /** @throws PikoError `RESOURCE_FAILED` if there is no connection in time */
+  /** Waits for the connection. @throws PikoError `RESOURCE_FAILED` if there is no connection in time */
   async ready(waitMs: number): Promise<void> {
     if (this.client.isOpen) return
     const connecting = this.client.connect()
@@ -155,7 +155,7 @@ async function createClient(source: string | object): Promise<Client> {
     },
   })
   if (isClient(client)) return client
-  throw new PikoError('RESOURCE_FAILED', 'redis: createClient of @redis/client made no client')
+  throw new PikoError('RESOURCE_FAILED', 'redis: createClient of @redis/client did not return a client')
 }
 
 function isClient(source: unknown): source is Client {
@@ -173,8 +173,8 @@ function sourceProblems(source: unknown): string[] {
   if (isObject(source) && !Array.isArray(source)) return []
   const url = typeof source === 'string' ? safely(() => new URL(source), undefined) : undefined
   if (url?.protocol === 'redis:' || url?.protocol === 'rediss:') return []
-  // The text may be a password with a forgotten quote.
-  const what = typeof source === 'string' ? 'the URL is no Redis URL' : `the server is ${describe(source)}`
+  // The text is not shown, because it may be a password that was given by mistake.
+  const what = typeof source === 'string' ? 'the URL is not a Redis URL' : `the server is ${describe(source)}`
   return [`${what}; expected redis://user:password@host:6379, rediss://…, options or a client`]
 }
 

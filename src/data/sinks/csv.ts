@@ -30,10 +30,11 @@ const CHECKS: OptionChecks<CsvOptions<RowModel>> = {
 }
 
 /**
- * A sink class that writes CSV files as RFC 4180 says, in UTF-8, one file for each window. A run that succeeds replaces the window's file as
- * a whole; one that fails leaves it as it was.
+ * A sink class that writes CSV files (RFC 4180) in UTF-8, one file for each window. A run that succeeds replaces the whole file of its
+ * window. A run that fails leaves the file unchanged.
  *
- * NULL and undefined become an empty field, an empty text `""`. `Date` becomes its ISO form, `Uint8Array` base64, objects and arrays JSON.
+ * null and undefined become an empty field, and an empty text becomes `""`. A `Date` is written in ISO 8601, a `Uint8Array` in base64,
+ * objects and arrays as JSON.
  *
  * @throws PikoError `SINK_FAILED` naming every wrong option
  * @example
@@ -44,7 +45,7 @@ export function csv<M extends RowModel>(options: CsvOptions<M>): FileSinkClass<M
     name: 'csv',
     checks: CHECKS,
     problems: ({ model, columns }) =>
-      columnsOf(model, columns).length > 0 ? [] : ['columns is missing, and the model does not show its properties'],
+      columnsOf(model, columns).length > 0 ? [] : ['columns is missing, and the model does not reveal its properties'],
     format: ({ model, columns, header = true, delimiter = ',', bom = false }) => {
       const properties = columnsOf(model, columns)
       const fields = (values: readonly string[]): string => values.join(delimiter) + LINE_END
@@ -94,7 +95,7 @@ function field(value: unknown, property: string, where: () => string, isSpecial:
   }
 }
 
-/** An empty text is quoted, so that it differs from NULL. */
+/** Quotes a text where necessary. An empty text is quoted, so that it differs from null. */
 function quotedText(text: string, isSpecial: RegExp): string {
   if (text !== '' && !isSpecial.test(text)) return text
   return `"${text.replaceAll('"', '""')}"`

@@ -5,9 +5,9 @@ import { systemClock } from '../../clock.ts'
 import { propertyOf } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
 
-/** Below the sink's folder; begins with a dot, so that readers of a folder skip it. */
+/** A folder within the sink's folder. Its name begins with a dot, so that programs that read the files skip it. */
 const OWN_FOLDER = '.piko'
-/** A temporary file without a write for this time belongs to a process that has ended. */
+/** A temporary folder without a write for this time is assumed to belong to a process that has ended. */
 const ABANDONED_MS = 24 * 3_600_000
 const MAX_REMOVALS = 20
 
@@ -19,12 +19,12 @@ export interface FinishedFile {
 }
 
 /**
- * Publishes files so that a set of a smaller fence never replaces one of a larger fence, without locks.
+ * Publishes sets of files without locks. A set with a smaller fence never replaces a set with a larger fence.
  *
- * Each attempt writes in a temporary folder of its own. To publish, it announces its fence as an empty file, deletes the temporary folders
- * of smaller fences, and then renames its files. An overtaken writer may stop at any point and continue later: before its renames it finds
- * the larger fence, or its folder is gone and they fail. Each step is a single operation of the file system. So this also holds for nodes
- * that share a disk, if each of them sees the others' new files immediately.
+ * Each attempt writes to its own temporary folder. To publish, it announces its fence as an empty file, deletes the temporary folders of
+ * smaller fences, and then renames its files. A writer with a smaller fence may stop at any point and continue later: either it finds the
+ * larger fence before its renames, or its folder no longer exists and the renames fail. Each step is a single operation of the file system.
+ * So this also holds for nodes that share a disk, if each node sees the new files of the others immediately.
  */
 export class FencedFiles {
   readonly #root: string
@@ -47,7 +47,7 @@ export class FencedFiles {
   /**
    * Creates a folder for the temporary files of an attempt. {@link publish} or {@link discard} deletes it.
    *
-   * @param set identifies the files that are published together: their path, without the number of the part
+   * @param set identifies the files that are published together: their path, with `{part}` in place of a part's number
    * @throws PikoError `SINK_FAILED` if a run with a larger fence has begun to write the set
    */
   async begin(set: string, fence: number): Promise<string> {
@@ -68,9 +68,9 @@ export class FencedFiles {
   }
 
   /**
-   * Moves the files of a temporary folder to their places, and deletes the parts that an earlier run left.
+   * Moves the files of a temporary folder to their final places, and deletes other parts of the set from earlier runs.
    *
-   * @param isPart whether a name in the folder of the set belongs to the set
+   * @param isPart whether a file in the folder of the set belongs to the set, by its name
    * @throws PikoError `SINK_FAILED` if a run with a larger fence has begun to write the set
    */
   async publish(
@@ -89,7 +89,7 @@ export class FencedFiles {
     for (const { temporary, path } of files) await move(temporary, join(this.#root, path))
     const written = new Set(files.map(({ path }) => basename(path)))
     for (const name of await readdir(target)) {
-      // Moved and not deleted, so that an overtaken writer can't delete a part of a newer run: its temporary folder is gone.
+      // Old parts are moved instead of deleted. So a writer with a smaller fence can't delete parts of a newer run: its folder is gone.
       if (isPart(name) && !written.has(name)) await move(join(target, name), join(folder, `old-${name}`))
     }
     await syncFolder(target)
@@ -103,7 +103,7 @@ export class FencedFiles {
     await (await open(join(folder, String(fence)), 'a')).close()
   }
 
-  /** The folders of smaller fences are gone when this resolves, even if their writers are still at work. */
+  /** Deletes the temporary folders of smaller fences, even if their writers are still active. */
   async #sweep(set: string, fence: number): Promise<void> {
     const prefix = `${hashOf(set)}.`
     for (const name of await readdir(this.#temporary)) {
@@ -137,7 +137,7 @@ export class FencedFiles {
     const by = newer === undefined ? 'a newer run' : `a run with fence ${newer}`
     return new PikoError(
       'SINK_FAILED',
-      `file ${join(this.#root, set)}: the run with fence ${fence} is stale, for ${by} writes this file; nothing was replaced`,
+      `file ${join(this.#root, set)}: the run with fence ${fence} is stale, because ${by} writes this file; nothing was replaced`,
       { details: { file: set, fence, ...(newer !== undefined && { newerFence: newer }) } },
     )
   }
@@ -147,7 +147,7 @@ function hashOf(set: string): string {
   return createHash('sha256').update(set).digest('hex').slice(0, 32)
 }
 
-/** A writer may add files to the folder while it is deleted. */
+/** Deletes a folder. Tries several times, because a writer may add files to the folder in the meantime. */
 async function remove(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true, maxRetries: MAX_REMOVALS, retryDelay: 10 })
 }
@@ -161,7 +161,7 @@ async function lastWritten(folder: string, now: number): Promise<number> {
   return Math.max(...stats.map((found) => found?.mtimeMs ?? now))
 }
 
-/** Undefined if a file or folder does not exist. */
+/** Resolves with undefined if a file or folder does not exist. */
 async function orAbsent<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work
@@ -171,7 +171,7 @@ async function orAbsent<T>(work: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Makes the new names in a folder survive a power failure. */
+/** Makes new names in a folder durable, so that they survive a power failure. */
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r')
   try {

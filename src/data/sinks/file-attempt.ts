@@ -7,7 +7,7 @@ import type { PathTemplate } from './path-template.ts'
 
 /** Turns rows into the bytes of a file. */
 export interface FileFormat {
-  /** Loads what the format needs, once per process. */
+  /** Loads the libraries of the format, once per process. */
   readonly load?: () => Promise<void>
   /** Begins a file. */
   readonly begin: (file: FileWriter, place: string) => RowEncoder
@@ -15,13 +15,13 @@ export interface FileFormat {
 
 export interface RowEncoder {
   /**
-   * Encodes all rows before it writes any, so that a wrong row leaves the file as it was.
+   * Encodes all rows before it writes any of them, so that a wrong row leaves the file unchanged.
    *
    * @param from the index of the first row in its batch, for messages
    * @throws PikoError `SINK_ROW_INVALID`
    */
   write(rows: readonly object[], from: number): Promise<void>
-  /** Writes what is left, and the end of the file. */
+  /** Writes the remaining rows and the end of the file. */
   end(): Promise<void>
 }
 
@@ -46,9 +46,9 @@ interface OpenFile {
 const MIN_DAY_MS = 23 * 3_600_000
 
 /**
- * The files of one attempt: temporary until {@link publish}. Calls run one after the other.
+ * The files of one attempt, which are temporary until {@link publish}. Calls are executed one after the other.
  *
- * writing → `publish()` or `discard()` → over. After a failed write only `discard()` helps: the file may end in the middle of a row.
+ * writing → `publish()` or `discard()` → over. After a failed write only `discard()` is possible, because the file may end within a row.
  */
 export class FileAttempt {
   readonly #options: AttemptOptions
@@ -78,7 +78,7 @@ export class FileAttempt {
     })
   }
 
-  /** Replaces the files of earlier runs. Without a row, this is a file without rows. */
+  /** Replaces the files of earlier runs. If no row was written, publishes a file without rows. */
   publish(): Promise<void> {
     return this.#inTurn(async () => {
       if (this.#open || this.#finished.length === 0) await this.#end(this.#open ?? (await this.#begin()))
@@ -96,7 +96,10 @@ export class FileAttempt {
     const { files, scope } = this.#options
     if (this.#folder === undefined) return
     await files.discard(this.#folder).catch((error: unknown) => {
-      scope.log.warn({ err: toError(error), folder: this.#folder }, 'temporary files could not be deleted')
+      scope.log.warn(
+        { err: toError(error), folder: this.#folder },
+        'temporary files of a failed attempt could not be deleted; the sink deletes them when it starts a day later',
+      )
     })
   }
 
@@ -106,7 +109,7 @@ export class FileAttempt {
       try {
         await work()
       } catch (error) {
-        // A wrong row was found before anything was written.
+        // A wrong row was found before anything was written, so the attempt can continue.
         if (!isOfRow(error)) this.#failure = toError(error)
         throw error
       }
@@ -163,6 +166,6 @@ function assertPlace({ sink, template: { names, root }, scope: { window, jobId }
   throw invalid(
     names.has('date')
       ? `path has {date}, but the windows of job "${jobId}" are shorter than a day and would replace each other's file; use {window}`
-      : `path has no {window}, so that each window of job "${jobId}" would replace the file of the others; add {window}`,
+      : `path has no {window}, so each window of job "${jobId}" would replace the files of the others; add {window}`,
   )
 }

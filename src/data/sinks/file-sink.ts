@@ -22,22 +22,22 @@ export interface FileSinkOptions<M extends RowModel> {
   /** The zod schema or class of the rows. */
   readonly model: M
   /**
-   * The path of each window's file, such as `out/{job}/{window}.jsonl.gz`. Placeholders: `{job}`; `{window}` and `{window.start}`, the start
-   * in UTC as `20260101T000000Z`; `{window.end}`; `{date}`, the day of the start as `2026-01-01`; `{run}`; `{part}`. Temporary files are in
-   * a folder `.piko` below the folder before the first placeholder.
+   * The path of each window's file, such as `out/{job}/{window}.jsonl.gz`. Placeholders: `{job}`; `{window}` and `{window.start}`, the
+   * start in UTC as `20260101T000000Z`; `{window.end}`; `{date}`, the day of the start as `2026-01-01`; `{run}`; `{part}`. Temporary files
+   * are in a folder `.piko` below the folder before the first placeholder.
    */
   readonly path: string
   /** For messages and metrics. Default: the name of the format. */
   readonly name?: string
   /** The IANA time zone of `{date}`. Default `UTC`. */
   readonly timezone?: string
-  /** Default: `gzip` for a path that ends with `.gz`, `zstd` for `.zst`, otherwise `none`. */
+  /** The compression of the file. Default: `gzip` for a path that ends with `.gz`, `zstd` for `.zst`, otherwise `none`. */
   readonly compress?: Compression
   /** Rows per file; needs `{part}` in the path. Default: one file. */
   readonly partRows?: number
   /** Rows per delivered batch. Default 1,000. */
   readonly batchSize?: number
-  /** About how many bytes a batch holds in memory. Default 8,000,000. */
+  /** The approximate bytes that a batch holds in memory. Default 8,000,000. */
   readonly batchBytes?: number
 }
 
@@ -57,19 +57,21 @@ export const FILE_CHECKS: OptionChecks<FileSinkOptions<RowModel>> = {
   batchBytes: wholeNumber(1),
 }
 
-/** What a format adds to a sink of files. */
+/** The parts of a file sink that depend on the format of the files. */
 export interface FormatChoice<O> {
-  /** Its name, for messages. */
+  /** The name of the format, for messages. */
   readonly name: string
-  /** The checks of its own options. */
+  /** The checks of all options, including those of the format. */
   readonly checks: OptionChecks<O>
-  /** Its own problems, beside those of single options. */
+  /** Finds problems that the checks of single options can't find. */
   readonly problems: (options: O) => readonly string[]
   readonly format: (options: O) => FileFormat
 }
 
 /**
- * @throws PikoError `SINK_FAILED` naming every wrong option and everything wrong with the path
+ * Creates a sink class that writes files in a format.
+ *
+ * @throws PikoError `SINK_FAILED` naming every wrong option and every problem of the path
  */
 export function fileSink<M extends RowModel, O extends FileSinkOptions<M>>(
   given: O,

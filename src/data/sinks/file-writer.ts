@@ -6,7 +6,7 @@ import { createGzip, createZstdCompress } from 'node:zlib'
 export type Compression = 'none' | 'gzip' | 'zstd'
 
 /**
- * A file that is written piece by piece, compressed on the way. Memory holds only what the disk has not taken yet.
+ * A file that is written piece by piece, and compressed if wanted. Memory holds only bytes that are not written yet.
  *
  * open → `write()` … → `close()` or `abandon()`.
  */
@@ -14,7 +14,7 @@ export class FileWriter {
   readonly path: string
   readonly #handle: FileHandle
   readonly #compressor: Transform | undefined
-  /** Settles when all compressed bytes are in the file. */
+  /** Resolves when all compressed bytes are in the file. */
   readonly #copied: Promise<void>
 
   private constructor(path: string, handle: FileHandle, compression: Compression) {
@@ -22,7 +22,7 @@ export class FileWriter {
     this.#handle = handle
     this.#compressor = compression === 'none' ? undefined : compression === 'gzip' ? createGzip() : createZstdCompress()
     this.#copied = this.#compressor ? this.#copy(this.#compressor) : Promise.resolve()
-    this.#copied.catch(() => {}) // The next call reports it.
+    this.#copied.catch(() => {}) // The next call reports the error.
   }
 
   static async open(path: string, compression: Compression): Promise<FileWriter> {
@@ -37,7 +37,7 @@ export class FileWriter {
     if (!this.#compressor.write(bytes)) await Promise.race([once(this.#compressor, 'drain'), this.#copied])
   }
 
-  /** Writes the rest and waits until the file would survive a power failure. */
+  /** Writes the remaining bytes, and waits until the file would survive a power failure. */
   async close(): Promise<void> {
     try {
       this.#compressor?.end()
@@ -48,7 +48,7 @@ export class FileWriter {
     }
   }
 
-  /** Closes the file as it is. Never rejects. */
+  /** Closes the file without writing the remaining bytes. Never rejects. */
   async abandon(): Promise<void> {
     this.#compressor?.destroy()
     await this.#copied.catch(() => {})

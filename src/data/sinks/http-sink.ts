@@ -11,7 +11,7 @@ import { jsonText } from './json-text.ts'
 export interface HttpSinkOptions<M extends RowModel> extends Omit<SinkRules, 'key'> {
   /** The zod schema or class of the rows. */
   readonly model: M
-  /** Where each batch is sent. */
+  /** The URL to which each batch is sent. */
   readonly url: string | URL
   /** For messages and metrics. Default `http`. */
   readonly name?: string
@@ -21,19 +21,19 @@ export interface HttpSinkOptions<M extends RowModel> extends Omit<SinkRules, 'ke
   readonly format?: 'json' | 'ndjson'
   /** Sent with each batch, and never logged. A function is called before each try, for example to get a token. */
   readonly headers?: HeadersToSend | ((signal: AbortSignal) => HeadersToSend | Promise<HeadersToSend>)
-  /** Further options of the client, such as `timeout` and `tls`. Its `retry` tries a request again, with the same key. */
+  /** Further options of the client, such as `timeout` and `tls`. Its `retry` repeats a request with the same key. */
   readonly client?: Omit<HttpOptions, 'headers' | 'origin'>
 }
 
-/** Answers that may be about single rows. */
+/** The statuses with which an endpoint may refuse single rows. */
 const ROW_STATUSES: readonly unknown[] = [400, 409, 422]
 
 /**
  * A sink class that sends each batch to an HTTP endpoint, with an `Idempotency-Key` that is the same for each delivery of the batch. The
- * guarantee is `idempotent`, which needs an endpoint that keeps the keys; otherwise set `guarantee: 'atLeastOnce'`.
+ * guarantee is `idempotent`, which needs an endpoint that remembers the keys; otherwise set `guarantee: 'atLeastOnce'`.
  *
- * An endpoint names rows that it refuses by status 400, 409 or 422 with `{ "errors": [{ "index": 3, "message": "…" }] }`. With `deadLetters`
- * they are put aside, and the others are sent again.
+ * To refuse single rows, an endpoint responds with status 400, 409 or 422 and the body `{ "errors": [{ "index": 3, "message": "…" }] }`.
+ * With `deadLetters` these rows are put aside, and the others are sent again.
  *
  * @throws PikoError `SINK_FAILED` naming every wrong option
  * @example
@@ -94,6 +94,6 @@ function parsed(body: string): unknown {
   try {
     return JSON.parse(body)
   } catch {
-    return undefined // Only the beginning of a long body is kept, and not every server answers with JSON.
+    return undefined // The body may be cut off, because only its beginning is kept, or it is not JSON.
   }
 }

@@ -4,10 +4,11 @@ import { jsonText } from './json-text.ts'
 import { LineEncoder } from './row-text.ts'
 
 /**
- * A sink class that writes each row as one line of JSON in UTF-8, one file for each window. A run that succeeds replaces the window's file
- * as a whole; one that fails leaves it as it was.
+ * A sink class that writes each row as one line of JSON in UTF-8, one file for each window. A run that succeeds replaces the whole file of
+ * its window. A run that fails leaves the file unchanged.
  *
- * `bigint` becomes a JSON number with all its digits, `Date` its ISO form, `Uint8Array` base64. A property that is undefined is omitted.
+ * A `bigint` becomes a JSON number with all its digits. A `Date` is written in ISO 8601, a `Uint8Array` in base64. A property that is
+ * undefined is omitted.
  *
  * @throws PikoError `SINK_FAILED` naming every wrong option
  * @example

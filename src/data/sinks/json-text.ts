@@ -1,23 +1,23 @@
 import { unfitValue } from './row-text.ts'
 
 const EXPECTED = 'a finite number, a text, a date, bytes, a plain object, an array or null'
-/** Puts a text into JSON as it is. TypeScript does not know it yet. */
+/** Inserts a text into JSON unchanged. TypeScript has no type for this function yet. */
 const rawJson = (JSON as unknown as { readonly rawJSON: (text: string) => object }).rawJSON
-/** Deeper values are refused: they may contain themselves. */
+/** Values nested deeper are refused, because they may contain themselves. */
 const MAX_DEPTH = 100
 
 /**
- * A value as JSON that keeps it: `bigint` as a number with all digits, bytes as base64.
+ * Writes a row as JSON without loss: `bigint` as a number with all digits, bytes in base64.
  *
  * @param where the place of the row for messages
  * @throws PikoError `SINK_ROW_INVALID` for what JSON would change or drop: NaN, an invalid date, a function, an instance of another class
  */
 export function jsonText(row: object, where: () => string): string {
-  // An instance of a row's class is written with its own properties.
+  // The row itself may be an instance of a class. Its own properties are written.
   return isPlain(row, '', where, 0) ? JSON.stringify(row) : JSON.stringify(converted(row))
 }
 
-/** Whether `JSON.stringify` keeps the value without help. */
+/** Whether `JSON.stringify` alone writes the value without loss. @throws PikoError `SINK_ROW_INVALID` if JSON can't represent it at all */
 function isPlain(value: unknown, path: string, where: () => string, depth: number): boolean {
   switch (typeof value) {
     case 'string':
@@ -45,7 +45,7 @@ function isPlainObject(value: object, path: string, where: () => string, depth: 
   if (depth > MAX_DEPTH) throw unfitValue(where(), path, value, `at most ${MAX_DEPTH} levels`)
   if (depth > 0 && !hasPlainPrototype(value)) throw unfitValue(where(), path, value, EXPECTED)
   let plain = true
-  // Each part is visited, since each may be refused.
+  // All parts are visited even after one that is not plain, because each of them may have to be refused.
   for (const key of Object.keys(value)) {
     const inner = (value as Record<string, unknown>)[key]
     if (!isPlain(inner, path === '' ? key : `${path}.${key}`, where, depth + 1)) plain = false

@@ -65,7 +65,7 @@ export class ParquetEncoder implements RowEncoder {
 
   async #flush(): Promise<void> {
     const { file, writer } = this.#options
-    // A copy, because the library writes the next bytes into the same memory.
+    // The bytes are copied, because the library writes the next bytes into the same memory.
     await file.write(writer.getBytes().slice())
     writer.index = 0
   }

@@ -11,7 +11,7 @@ const MAX_INT32 = 2 ** 31
 const MAX_INT64 = 2n ** 63n
 
 /**
- * The value as the library stores it in a column.
+ * Converts a value to the form that the library stores in a column.
  *
  * @param where the place of the row for messages
  * @throws PikoError `SINK_ROW_INVALID` if the column can't hold it exactly
@@ -20,7 +20,8 @@ export function parquetValue(value: unknown, { name, type, isNullable }: Parquet
   const unfit = (expected: string): never => {
     throw unfitValue(where(), name, value, expected)
   }
-  if (value === undefined || value === null) return isNullable ? null : unfit(`a value, for the column accepts no null`)
+  if (value === undefined || value === null)
+    return isNullable ? null : unfit('a value, because the column does not accept null')
   switch (type) {
     case 'text':
       return typeof value === 'string' && value.isWellFormed() ? value : unfit('a text')

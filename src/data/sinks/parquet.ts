@@ -19,11 +19,11 @@ export interface ParquetOptions<M extends RowModel> extends Omit<FileSinkOptions
    * }`.
    */
   readonly types?: Readonly<Partial<Record<keyof RowOf<M> & string, ParquetType>>>
-  /** The compression inside of the file. Default `snappy`. */
+  /** The compression of the pages within the file. Default `snappy`. */
   readonly codec?: 'none' | 'snappy' | 'gzip' | 'zstd'
-  /** Rows per row group, all of which are in memory. Default 10,000. */
+  /** Rows per row group, at most 1,000,000. One row group is in memory at a time. Default 10,000. */
   readonly rowGroupRows?: number
-  /** About how many bytes of rows a row group holds in memory. Default 16,000,000. */
+  /** The approximate bytes that a row group holds in memory. Default 16,000,000. */
   readonly rowGroupBytes?: number
 }
 
@@ -53,12 +53,12 @@ const CHECKS: OptionChecks<ParquetOptions<RowModel>> = {
 }
 
 /**
- * A sink class that writes Parquet files, one for each window, with the package `hyparquet-writer`. A run that succeeds replaces the
- * window's file as a whole; one that fails leaves it as it was.
+ * A sink class that writes Parquet files, one for each window, with the package `hyparquet-writer`. A run that succeeds replaces the whole
+ * file of its window. A run that fails leaves the file unchanged.
  *
  * The columns are the properties of the schema. Objects and arrays become JSON, `Date` a timestamp in milliseconds.
  *
- * @throws PikoError `SINK_FAILED` naming every wrong option; the first run throws `PACKAGE_MISSING` without the package
+ * @throws PikoError `SINK_FAILED` naming every wrong option. Without the package, the first run fails with `PACKAGE_MISSING`
  * @example
  * const OrderFiles = parquet({ model: Order, path: 'out/{job}/{window}.parquet', codec: 'zstd' })
  */
@@ -119,7 +119,7 @@ function typeOf(kind: ColumnKind | undefined): ParquetColumn['type'] | undefined
 function columnProblems(model: RowModel, types: Readonly<Record<string, unknown>>): string[] {
   const ofModel = modelColumns(model)
   if (!ofModel)
-    return Object.keys(types).length > 0 ? [] : ['types is missing, and the model does not show its properties']
+    return Object.keys(types).length > 0 ? [] : ['types is missing, and the model does not reveal its properties']
   const untyped = ofModel.filter(({ property, kind }) => kind === undefined && types[property] === undefined)
   const strange = Object.keys(types).filter((name) => !ofModel.some(({ property }) => property === name))
   return [
@@ -153,7 +153,7 @@ function elementOf({ name, type, isNullable }: ParquetColumn): SchemaElement {
         logical_type: { type: 'TIMESTAMP', isAdjustedToUTC: true, unit: 'MILLIS' },
       }
     case 'json':
-      // Without the converted type, for which the library would encode the bytes once more.
+      // There is no converted type here, because with it the library would encode the bytes a second time.
       return { ...base, type: 'BYTE_ARRAY', logical_type: { type: 'JSON' } }
     case 'bytes':
       return { ...base, type: 'BYTE_ARRAY' }

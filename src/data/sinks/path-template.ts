@@ -2,7 +2,7 @@ import { isAbsolute } from 'node:path'
 import { describe } from '../../errors.ts'
 import { nearestName } from '../../options.ts'
 
-/** The values of a path's placeholders. Undefined: the run has none. */
+/** The values of a path's placeholders. `window` is undefined if the run has none. */
 export interface PathValues {
   readonly job: string
   readonly run: number
@@ -15,20 +15,20 @@ export interface PathTemplate {
   /** The folder before the first placeholder, where the sink keeps its temporary files. */
   readonly root: string
   readonly names: ReadonlySet<PlaceholderName>
-  /** The path of a file below the root, with `/`. */
+  /** The path of a file relative to `root`, with `/` between its parts. */
   fill(values: PathValues, part?: number): string
 }
 
 export type PlaceholderName = (typeof PLACEHOLDERS)[number]
 const PLACEHOLDERS = ['job', 'window', 'window.start', 'window.end', 'date', 'run', 'part'] as const
 
-/** Characters that some file system, shell or object store treats specially. */
+/** Characters with a special meaning in some file system, shell or object store. */
 const UNSAFE = /[\0-\x1f\x7f\\:*?"<>|]/g
 const MAX_CHARACTERS = 1_000
 
 type Piece = { readonly text: string } | { readonly name: PlaceholderName }
 
-/** @returns the template, or every problem of the text */
+/** Reads a path with placeholders. @returns the template, or all problems of the text */
 export function pathTemplate(
   path: unknown,
 ): { readonly template: PathTemplate; readonly problems: [] } | { readonly problems: string[] } {
@@ -116,10 +116,10 @@ function valueOf(name: PlaceholderName, { job, run, window, timezone }: PathValu
   }
 }
 
-/** So that names sort as numbers do, up to 99,999 files. */
+/** Part numbers have at least this many digits, so that up to 100,000 names sort in the order of their numbers. */
 const PART_DIGITS = 5
 
-/** `20260101T000000Z`: the colons of the usual form are not allowed everywhere. */
+/** An instant such as `20260101T000000Z`, without the colons of ISO 8601, which some file systems do not allow. */
 function stamp(instant: Date): string {
   return instant
     .toISOString()
@@ -127,13 +127,16 @@ function stamp(instant: Date): string {
     .replace(/\.000Z$/, 'Z')
 }
 
-/** `2026-01-01` in the time zone. */
+/** The date of an instant in the time zone, such as `2026-01-01`. */
 function dateIn(instant: Date, timeZone: string): string {
   const parts = new Intl.DateTimeFormat('en-CA', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' })
   return parts.format(instant)
 }
 
-/** One name of a folder or file, different for different texts: anything but letters, digits and `_ . -` is written as `%` and its bytes. */
+/**
+ * A text as the name of a folder or file. Different texts have different names: each character except letters, digits and `_ . -` becomes
+ * `%` and its bytes in hexadecimal digits.
+ */
 function safeName(text: string): string {
   const escape = (character: string): string =>
     [...Buffer.from(character)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('')

@@ -4,7 +4,7 @@ import { describe } from '../../errors.ts'
 import type { FileWriter } from './file-writer.ts'
 import type { RowEncoder } from './file-attempt.ts'
 
-/** Characters of text that are encoded in one turn of the event loop, about 2 ms. */
+/** How many characters are encoded in one turn of the event loop, which takes about 2 ms. */
 const MAX_CHARACTERS_A_TURN = 500_000
 
 /** Encodes rows as lines of text. */
@@ -12,7 +12,7 @@ export class LineEncoder implements RowEncoder {
   readonly #file: FileWriter
   readonly #line: (row: object, where: () => string) => string
   readonly #place: string
-  /** Written before the first row. */
+  /** Text to write before the first row, such as the names of columns. */
   #head: string
 
   /**

@@ -17,8 +17,8 @@ import type {
 const COOKIE = 'fixture'
 
 /**
- * A real HTTP server on loopback for the tests of a crawl. It counts and logs what it is asked. A crawl needs `limits: { private: true }`
- * to load it.
+ * Starts a real HTTP server on loopback for the tests of a crawl. It counts and logs its requests. A crawl needs `limits: { private: true
+ * }` to load its pages.
  *
  * @example
  * await using site = await fixtureSite({
@@ -41,10 +41,10 @@ export class FixtureSite implements AsyncDisposable {
   readonly origin: string
   /** All requests, in the order of their arrival. */
   readonly requests: FixtureLogEntry[] = []
-  /** Requests without a whole answer, now and at most. */
+  /** The number of requests without a complete response: `open` now, `mostOpen` at most so far. */
   open = 0
   mostOpen = 0
-  /** Connections of clients, now and at most. */
+  /** The number of connections: `connections` now, `mostConnections` at most so far. */
   connections = 0
   mostConnections = 0
   /** How many clients have logged in. */
@@ -76,12 +76,12 @@ export class FixtureSite implements AsyncDisposable {
     return this.requests.filter((request) => request.path === path).length
   }
 
-  /** Answers from other pages from now on. */
+  /** Replaces all pages. */
   replace(graph: FixtureGraph): void {
     this.#graph = graph
   }
 
-  /** Forgets who has logged in. */
+  /** Ends the sessions of all clients, so that they must log in again. */
   endSessions(): void {
     this.#sessions.clear()
   }

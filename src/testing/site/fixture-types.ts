@@ -1,30 +1,33 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Duration } from '../../time/duration.ts'
 
-/** What a page of a fixture site answers. */
+/** A page of a fixture site: how the server responds. */
 export interface FixturePage {
   /** Default 200; 302 with `redirect`. */
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
-  /** A text is HTML, bytes are sent as they are, any other value is JSON; `headers` may name another content type. */
+  /** A text is sent as HTML, bytes are sent unchanged, and any other value is sent as JSON. `headers` may set another content type. */
   readonly body?: unknown
-  /** An HTML page with these links instead of a body. */
+  /** The links of an HTML page, which is sent instead of `body`. */
   readonly links?: readonly string[]
-  /** Where the answer sends the client. */
+  /** The location to which the response redirects the client. */
   readonly redirect?: string
-  /** How long the answer takes. */
+  /** How long the server waits before it responds. Default: not at all. */
   readonly delay?: Duration
-  /** How the first requests for this page fail. */
+  /** Makes the first requests for this page fail. */
   readonly failures?: FixtureFailures
-  /** Whether only a client that has logged in gets it; others get a 403. */
+  /** Whether a client must log in to get the page; otherwise it gets a 403. Default false. */
   readonly login?: boolean
-  /** Answers by itself, such as with a body that never ends. */
+  /**
+   * Sends the response itself, for example with a body that never ends. Replaces the options above, except `delay`, `failures` and `login`.
+   */
   readonly respond?: (request: IncomingMessage, response: ServerResponse) => unknown
 }
 
 export interface FixtureFailures {
+  /** How many requests fail. */
   readonly times: number
-  /** The status of each failure, or a connection that is reset. Default 500. */
+  /** The status of each failure; `'reset'` resets the connection. Default 500. */
   readonly status?: number | 'reset'
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -38,28 +41,28 @@ export interface FixtureRequest {
   readonly query: URLSearchParams
   readonly headers: IncomingHttpHeaders
   readonly body: string
-  /** When its headers had arrived, in milliseconds since the epoch. */
+  /** When the headers of the request had arrived, in milliseconds since 1970. */
   readonly at: number
   /** How many requests of this method and URL there were, this one included. */
   readonly count: number
 }
 
-/** A request of the log. */
+/** A logged request. */
 export interface FixtureLogEntry extends FixtureRequest {
-  /** The status of the answer; undefined as long as there is none, and after a reset. */
+  /** The status of the response; undefined until it is complete, and after a reset. */
   status: number | undefined
 }
 
-/** The pages by their paths, or a function that makes them; undefined is a 404. */
+/** The pages by their paths, or a function that returns the page of a request. A path without a page is a 404. */
 export type FixtureGraph =
   | Readonly<Record<string, FixturePage | string>>
   | ((request: FixtureRequest) => FixturePage | string | undefined | Promise<FixturePage | string | undefined>)
 
 export interface FixtureSiteOptions {
-  /** The text of robots.txt, the status that it answers, or its page. Default 404. */
+  /** The robots.txt: its text, its status, or its page. Default: the status 404. */
   readonly robots?: string | number | FixturePage
-  /** Where a client logs in with a POST. Default `/login`. */
+  /** The path to which a client sends a POST to log in. Default `/login`. */
   readonly loginPath?: string
-  /** Default: a free one. */
+  /** The port of the server. Default: any free port. */
   readonly port?: number
 }

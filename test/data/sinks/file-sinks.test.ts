@@ -103,7 +103,7 @@ describe('a sink of files', () => {
     await attempt.write(Order, [{ id: 5, note: 'late' }])
     await newer.run(scopeOf(6), Order, [{ id: 6, note: 'newer' }])
     await expect(attempt.flush()).rejects.toThrow(
-      'the run with fence 5 is stale, for a run with fence 6 writes this file',
+      'the run with fence 5 is stale, because a run with fence 6 writes this file',
     )
     await attempt.discard()
     const second = await late.begin(scopeOf(4))
@@ -129,7 +129,7 @@ describe('a sink of files', () => {
     await publish(6, newer)
     // As if the newer run's fence had not been visible yet.
     rmSync(join(folder, '.piko/fences'), { recursive: true })
-    await expect(publish(5, late)).rejects.toThrow('is stale, for a newer run writes this file')
+    await expect(publish(5, late)).rejects.toThrow('is stale, because a newer run writes this file')
     expect(await read('a.txt')).toBe('newer')
   })
 
