@@ -3,8 +3,8 @@ import { describe, isError, propertyOf, readable, safely } from './errors-read.t
 export { describe } from './errors-read.ts'
 
 /**
- * Every error that Piko throws deliberately has one of these codes. `docs/errors.md` lists each with its cause and cure; a test fails if
- * one is missing there.
+ * Every error that Piko throws deliberately has one of these codes. `docs/errors.md` lists each code with its cause and what to do; a test
+ * fails if one is missing there.
  */
 export const ERROR_CODES = [
   'BACKFILL_UNKNOWN',
@@ -123,7 +123,7 @@ export class PikoError extends Error {
   }
 }
 
-/** Whether it is a {@link PikoError}, including one from another copy of this package or from a worker thread. */
+/** Whether the value is a {@link PikoError}, including one from another copy of this package or from a worker thread. */
 export function isPikoError(error: unknown, code?: ErrorCode): error is PikoError {
   return (
     isError(error) &&

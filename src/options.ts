@@ -73,7 +73,7 @@ export function unknownOptions(given: object, known: readonly string[], prefix =
     .map((name) => unknownOption(name, known, prefix))
 }
 
-/** Whether it is a list. Never throws, unlike `Array.isArray` with a revoked proxy. */
+/** Whether the value is a list. Never throws, unlike `Array.isArray` with a revoked proxy. */
 export function isList(given: unknown): given is readonly unknown[] {
   try {
     return Array.isArray(given)
@@ -86,7 +86,7 @@ function ownNames(given: object): string[] {
   try {
     return Object.keys(given)
   } catch {
-    return [] // A proxy refuses to list its keys. Its known options are still read.
+    return [] // A proxy may refuse to list its keys. Its known options are still read.
   }
 }
 
@@ -108,7 +108,7 @@ export function nearestName(name: string, known: readonly string[]): string | un
   const best = ranked[0]
   if (!best) return undefined
   const [shorter, longer] = [plain.length, best.candidate.length].toSorted((a, b) => a - b) as [number, number]
-  // Two swapped letters are two edits.
+  // Allows at least two edits for longer names, because two swapped letters are two edits.
   return best.edits <= (shorter < 4 ? 1 : Math.max(2, longer / 3)) ? best.candidate : undefined
 }
 
@@ -147,7 +147,7 @@ export const aFunction = expecting('a function', (value) => typeof value === 'fu
 export const anAbortSignal = expecting('an AbortSignal', (value) => value instanceof AbortSignal)
 export const aTable = expecting('an object', (value) => isObject(value) && !Array.isArray(value))
 
-/** Checks for milliseconds that a timer accepts. */
+/** Checks that a value is a number of milliseconds that a timer accepts. */
 export const milliseconds = expecting(
   'milliseconds from 0 to 2147483647',
   (value) => typeof value === 'number' && value >= 0 && value <= 2 ** 31 - 1,
