@@ -192,5 +192,5 @@ export class Events {
 }
 
 function warn(error: unknown): void {
-  process.emitWarning(`a listener of events failed: ${stackOf(error)}`, 'PikoListenerWarning')
+  process.emitWarning(`an event listener failed: ${stackOf(error)}`, 'PikoListenerWarning')
 }

@@ -78,7 +78,7 @@ class SpillNotes implements SpillJournal {
     try {
       await this.#store.add(changes)
     } catch (error) {
-      this.#log.debug({ err: error }, 'the counts of spilled rows could not be stored; the next change tries again')
+      this.#log.debug({ err: error }, 'the counts of rows on disk could not be stored; the next change stores them too')
       for (const change of changes) this.#add(change)
     }
   }

@@ -170,7 +170,7 @@ export class Piko {
    */
   async start(options: { readonly under?: Service } = {}): Promise<void> {
     const { under } = optionsOf('start', options)
-    if (this.#stopped) throw new PikoError('STOPPED', 'this app was stopped; make a new Piko to start again')
+    if (this.#stopped) throw new PikoError('STOPPED', 'this app was stopped; create a new Piko to start again')
     await (this.#started ??= Promise.race([this.#start(under), this.#startGivenUp.promise]))
   }
 
@@ -255,7 +255,7 @@ export class Piko {
       await this.#cleanup?.close()
     }
     if (!this.#running)
-      throw new PikoError('STOP_INCOMPLETE', 'the start of the app is left behind: a job module never finishes loading')
+      throw new PikoError('STOP_INCOMPLETE', 'the start of the app was given up: a job module never finishes loading')
   }
 
   /** The root of the tree of services: Piko's own and the user's. The app starts and stops it. */

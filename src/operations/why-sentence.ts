@@ -150,7 +150,8 @@ function whyNoRun(tick: Date, { now, schedule, due, isPaused, nextTick, liveNode
   if (isPaused) return 'the job is paused'
   if (tick > now) return 'that is in the future'
   if (liveNodes === 0) return 'no node is running; the next one to start decides about missed ticks'
-  if (nextTick && tick >= nextTick) return 'it is due but not planned yet: no running node leads, or none knows the job'
+  if (nextTick && tick >= nextTick)
+    return 'it is due but not planned yet: no running node is the leader, or none knows the job'
   return 'the job was registered later, or the retention of [history] deleted the run'
 }
 

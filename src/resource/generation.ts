@@ -49,7 +49,11 @@ export class Generation {
       (limited) => Generation.#open(parts, limited),
       // No caller waits for it any more.
       (late) =>
-        void late.close().catch((error: unknown) => log.error({ err: error }, 'closing a late instance failed')),
+        void late
+          .close()
+          .catch((error: unknown) =>
+            log.error({ err: error }, 'an instance of a resource that opened too late could not be closed'),
+          ),
     )
   }
 

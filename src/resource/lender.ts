@@ -220,7 +220,9 @@ export class Lender {
       loss.tries += 1
       const delayMs = retryDelayMs(REOPEN, loss.tries, random()) ?? REOPEN.maxMs
       loss.nextAtMs = clock.monotonic() + delayMs
-      this.#parts.log().debug({ err: toError(thrown), resource: this.name }, 'opening a lost resource again failed')
+      this.#parts
+        .log()
+        .debug({ err: toError(thrown), resource: this.name }, 'a lost resource could not be opened again')
       return delayMs
     }
   }

@@ -108,7 +108,7 @@ export class ResourcesService extends Service {
     if (why === 'crash') {
       const closed = this.#pool
         .close()
-        .catch((error: unknown) => this.log.error({ err: error }, 'closing resources failed'))
+        .catch((error: unknown) => this.log.error({ err: error }, 'some resources could not be closed'))
       this.#retired.push(closed)
       this.#pool = this.#newPool()
       this.prepare(this.#maps)

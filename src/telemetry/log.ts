@@ -105,20 +105,21 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       ),
     ),
     events.on('node.lost', ({ nodeId, newNodeId }) => {
-      const words = 'node lost its lease; it aborts its runs here, stores nothing of them, and continues under a new id'
+      const words =
+        'node lost its lease; it aborts its runs, stores none of their outcomes, and continues with a new id'
       log.warn({ piko_event: 'node.lost', node_id: nodeId, new_node_id: newNodeId }, words)
     }),
     events.on('leader.changed', ({ isLeader, epoch }) => {
       const words = isLeader
         ? 'this node is now the leader and plans ticks'
-        : 'this node no longer leads; another node may plan ticks'
+        : 'this node is no longer the leader; another node may plan ticks'
       log.info({ piko_event: 'leader.changed', epoch }, words)
     }),
     events.on('config.refused', ({ jobId, version, inForce, error }) =>
       log.error(
         { piko_event: 'config.refused', job_id: jobId, version, in_force: inForce, err: error },
         inForce === undefined
-          ? `version ${version} of the config of ${jobId} is refused, and none is in force`
+          ? `version ${version} of the config of ${jobId} is refused, and no other version is in force`
           : `version ${version} of the config of ${jobId} is refused; version ${inForce} stays in force`,
       ),
     ),
@@ -155,11 +156,11 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       log.info({ piko_event: 'elector.changed', elector, epoch }, words)
     }),
     events.on('cache.degraded', ({ cache, error }) => {
-      const words = `the shared level of cache ${cache} does not answer; values are loaded without it`
+      const words = `the shared level of cache ${cache} does not respond; values are loaded without it`
       log.error({ piko_event: 'cache.degraded', cache, err: error }, words)
     }),
     events.on('cache.recovered', ({ cache, outageMs }) => {
-      const words = `the shared level of cache ${cache} answers again after ${formatMs(outageMs)}`
+      const words = `the shared level of cache ${cache} responds again after ${formatMs(outageMs)}`
       log.info({ piko_event: 'cache.recovered', cache, outage_ms: Math.round(outageMs) }, words)
     }),
     events.on('tick.skipped', ({ jobId, tick, reason }) => {
@@ -224,15 +225,15 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       log.error({ piko_event: 'resource.lost', resource, err: error }, words)
     }),
     events.on('resource.recovered', ({ resource, lostMs, tries }) => {
-      const words = `resource ${resource} serves again after ${formatMs(lostMs)}`
+      const words = `resource ${resource} is available again after ${formatMs(lostMs)}`
       log.info({ piko_event: 'resource.recovered', resource, lost_ms: Math.round(lostMs), tries }, words)
     }),
     events.on('store.outage', ({ error }) => {
-      const words = 'the store is unavailable; this node retries until it is back and then logs it'
+      const words = 'the database is unavailable; this node retries, and logs when it is back'
       log.error({ piko_event: 'store.outage', err: error }, words)
     }),
     events.on('store.recovered', ({ outageMs, failures }) => {
-      const words = `the store is back after ${formatMs(outageMs)}`
+      const words = `the database is back after ${formatMs(outageMs)}`
       log.info({ piko_event: 'store.recovered', outage_ms: Math.round(outageMs), failures }, words)
     }),
   ]
@@ -299,7 +300,7 @@ function settled(log: Logger, payload: EventMap['run.settled']): void {
     ...(isGivenUp && { is_given_up: true }),
   }
   // The slot is free, but the handler still runs: Piko has no control over its work.
-  const stillRuns = isGivenUp ? '; its handler did not end on ctx.signal and still runs' : ''
+  const stillRuns = isGivenUp ? '; its handler ignored ctx.signal and still runs' : ''
   if (outcome === 'success') {
     log.info(fields, `${ENDED.success} in ${formatMs(durationMs)}`)
   } else if (outcome === 'interrupted') {

@@ -223,7 +223,7 @@ function registerSources(sources: MetricSources, registers: Registry[]): void {
       },
     })
   }
-  gauge('piko_runs_active', 'Runs under way on this node.', () => sources.active())
+  gauge('piko_runs_active', 'Runs in progress on this node.', () => sources.active())
   gauge('piko_slots', 'Runs that this node can run at the same time.', () => sources.slots())
   registerResources(() => sources.resources(), registers)
   if (sources.sinks) registerSinks(sources.sinks, registers)

@@ -4,8 +4,8 @@ import type { SinkStats } from '../sink/delivery/sink-stats.ts'
 const HELP: readonly (readonly [name: string, field: Exclude<keyof SinkStats, 'sink'>, help: string])[] = [
   ['piko_sink_rows_total', 'rows', 'Rows delivered to the target.'],
   ['piko_sink_batches_total', 'batches', 'Batches delivered to the target.'],
-  ['piko_sink_bytes_total', 'bytes', 'About how many bytes of memory the delivered rows took.'],
-  ['piko_sink_delivery_seconds_total', 'seconds', 'Time in deliveries that succeeded.'],
+  ['piko_sink_bytes_total', 'bytes', 'Approximate bytes of memory that the delivered rows took.'],
+  ['piko_sink_delivery_seconds_total', 'seconds', 'Time that successful deliveries took.'],
   ['piko_sink_retries_total', 'retries', 'Deliveries that were tried again.'],
   ['piko_sink_dead_rows_total', 'dead', 'Rows that the target refused and that are dead letters.'],
   ['piko_sink_spilled_rows_total', 'spilledRows', "Rows stored on this host's disk while the target was down."],

@@ -44,7 +44,7 @@ export class CronTicks implements Ticks {
         {
           option: 'cron',
           value: expression,
-          expected: 'a date that comes at least once',
+          expected: 'a date that occurs at least once',
           hint: 'correct its day of month, month and weekday',
         },
         jobId,

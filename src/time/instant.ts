@@ -84,7 +84,7 @@ function readParts(parts: RegExpExecArray): InstantReading {
   if (day < 1 || day > days) return { expected: `a day that exists: ${parts[1]}-${parts[2]} has ${days} days` }
   if (hour > 23) return { expected: 'an hour from 00 to 23; midnight is 00:00 of the day that begins with it' }
   if (minute > 59) return { expected: 'a minute from 00 to 59' }
-  if (second > 59) return { expected: 'a second from 00 to 59; there is no place for leap seconds' }
+  if (second > 59) return { expected: 'a second from 00 to 59; leap seconds are not supported' }
   const offsetMs = offsetOf(parts[8] ?? 'Z')
   if (offsetMs === undefined) return { expected: 'a zone from -23:59 to +23:59' }
   const ms = Number((parts[7] ?? '').slice(0, 3).padEnd(3, '0'))

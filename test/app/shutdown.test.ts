@@ -189,7 +189,7 @@ describeEachStore((store) => {
         ].map(rejected),
       )
       expect(new Set(refused.map((error) => error.code))).toEqual(new Set(['STOPPED']))
-      expect((await rejected(app.start())).message).toBe('this app was stopped; make a new Piko to start again')
+      expect((await rejected(app.start())).message).toBe('this app was stopped; create a new Piko to start again')
       expect(() => app.sql).toThrow('this app was stopped')
       expect(await app.health()).toMatchObject({ stopping: true })
     })

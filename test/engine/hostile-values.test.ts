@@ -147,7 +147,7 @@ describeEachStore((store) => {
     await settled
     await eventually(() => expect(warnings.length).toBeGreaterThanOrEqual(3))
     process.off('warning', onWarning)
-    expect(warnings[0]).toMatch(/^a listener of events failed: /)
+    expect(warnings[0]).toMatch(/^an event listener failed: /)
   })
 
   it('a log line with an unreadable value is written without it', async () => {

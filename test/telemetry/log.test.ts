@@ -251,12 +251,12 @@ describe('logEvents', () => {
     ['error', 'run timed out; it will not be retried', { outcome: 'timeout', state: 'failed' }],
     [
       'error',
-      'run timed out; it will not be retried; its handler did not end on ctx.signal and still runs',
+      'run timed out; it will not be retried; its handler ignored ctx.signal and still runs',
       { outcome: 'timeout', state: 'failed', isGivenUp: true },
     ],
     [
       'warn',
-      'run was interrupted because this node is stopping; it is queued again; its handler did not end on ctx.signal and still runs',
+      'run was interrupted because this node is stopping; it is queued again; its handler ignored ctx.signal and still runs',
       { outcome: 'interrupted', state: 'queued', isGivenUp: true },
     ],
     ['info', 'run was cancelled', { outcome: 'cancelled', state: 'cancelled' }],
@@ -287,7 +287,7 @@ describe('logEvents', () => {
 
   it('never says that another node plans ticks', () => {
     const [line] = emitted('leader.changed', { isLeader: false, epoch: undefined })
-    expect(line).toMatchObject({ level: 'info', msg: 'this node no longer leads; another node may plan ticks' })
+    expect(line).toMatchObject({ level: 'info', msg: 'this node is no longer the leader; another node may plan ticks' })
   })
 
   it('shows the error of a failed run', () => {
@@ -333,7 +333,7 @@ describe('logEvents', () => {
       { level: 'error', err: { message: 'gone' } },
     ])
     expect(emitted('store.recovered', SAMPLES['store.recovered'])).toMatchObject([
-      { level: 'info', msg: 'the store is back after 14.0s', failures: 82 },
+      { level: 'info', msg: 'the database is back after 14.0s', failures: 82 },
     ])
   })
 

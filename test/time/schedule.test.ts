@@ -350,7 +350,7 @@ describe('an invalid schedule', () => {
     ],
     [
       { kind: 'cron', cron: '0 0 30 2 *', timezone: 'UTC' },
-      'job "sync": cron is "0 0 30 2 *"; expected a date that comes at least once; correct its day of month, month and weekday',
+      'job "sync": cron is "0 0 30 2 *"; expected a date that occurs at least once; correct its day of month, month and weekday',
     ],
     [
       { kind: 'cron', cron: '0 12:30 * * *', timezone: 'UTC' },
@@ -408,7 +408,7 @@ describe('an invalid schedule', () => {
     'is refused because it never fires: %j',
     (expression) => {
       expect(thrown(() => cron(expression, 'Europe/Berlin')).message).toContain(
-        'expected a date that comes at least once',
+        'expected a date that occurs at least once',
       )
     },
   )

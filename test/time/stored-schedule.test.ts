@@ -38,7 +38,7 @@ it.each([
   ['{"kind":"every","everyMs":"10s"}', /everyMs is "10s"/],
   ['{"kind":"cron","cron":"0 * * * *","timezone":"Mars/Base"}', /timezone is "Mars\/Base"/],
   ['{"kind":"cron","cron":"0 * * * *","exclude":{"weekdays":["Sat"]}}', /exclude is "Sat"/],
-  ['0 0 31 2 *', /a date that comes at least once/],
+  ['0 0 31 2 *', /a date that occurs at least once/],
 ])('refuses %j', (text, message) => {
   const error = thrown(() => storedSchedule(text, {}, 'report'))
   expect(error.code).toBe('SCHEDULE_INVALID')

@@ -24,7 +24,8 @@ export class RunLocks {
   /** Releases the locks. If the database does not answer, they end with their leases. */
   async release(log: Logger): Promise<void> {
     for (const end of await Promise.allSettled(this.#taken.map((lock) => lock.release()))) {
-      if (end.status === 'rejected') log.warn({ err: end.reason as unknown }, 'a lock was not released')
+      if (end.status === 'rejected')
+        log.warn({ err: end.reason as unknown }, 'a lock of the run could not be released and will expire')
     }
   }
 }

@@ -44,7 +44,7 @@ export class RunProgress extends LoopService {
     if (problems.length > 0) {
       if (kept.isFaultLogged) return
       kept.isFaultLogged = true
-      safely(() => attempt.log.warn(`ctx.progress: ${problems.join('; ')}; such reports are left out`), undefined)
+      safely(() => attempt.log.warn(`ctx.progress: ${problems.join('; ')}; such reports are ignored`), undefined)
       return
     }
     const { clock, events } = this.#parts

@@ -21,7 +21,7 @@ export interface DrainParts {
 
 /** Why a stopping node ends a run. */
 export function leaving(): PikoError {
-  return new PikoError('STOPPED', 'this node stops; the run goes back to the queue and is not counted')
+  return new PikoError('STOPPED', 'this node is stopping; the run returns to the queue, and the attempt does not count')
 }
 
 /** A drain: waits for runs until the deadline, then returns the rest to the queue without counting their attempts. */

@@ -27,7 +27,7 @@ export function lazyLimits({ store, clock, events }: LimitParts): (run: AbortSig
   let limits: ReturnType<typeof open> | undefined
   return (run) => (name, rate, options) => {
     const limit = async () => {
-      store.database.assertOutside('a limit of the fleet')
+      store.database.assertOutside('a rate limit that nodes share')
       return (await (limits ??= open())).forRun(name, rate, options ?? {}, run)
     }
     return {

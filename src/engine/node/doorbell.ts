@@ -70,7 +70,7 @@ export class Doorbell extends Service {
     this.#isRinging = true
     void this.#ring()
       // The poll finds the work.
-      .catch((error: unknown) => this.log.debug({ err: error }, 'no other node could be notified'))
+      .catch((error: unknown) => this.log.debug({ err: error }, 'other nodes could not be notified of new runs'))
       .finally(() => (this.#isRinging = false))
   }
 
@@ -82,7 +82,7 @@ export class Doorbell extends Service {
     this.#isTelling = true
     void this.#tell()
       // The poll finds the version.
-      .catch((error: unknown) => this.log.debug({ err: error }, 'no other node could be notified'))
+      .catch((error: unknown) => this.log.debug({ err: error }, 'other nodes could not be notified of new runs'))
       .finally(() => (this.#isTelling = false))
   }
 
@@ -93,7 +93,10 @@ export class Doorbell extends Service {
       await this.#listen()
     } catch (error) {
       this.#address = undefined
-      this.log.warn({ err: toError(error) }, `no doorbell at ${doorbell}; new runs are found by polling`)
+      this.log.warn(
+        { err: toError(error) },
+        `this node can't be notified of new runs at ${doorbell}; it finds them by polling`,
+      )
     }
   }
 

@@ -174,7 +174,7 @@ export class Elector extends LoopService {
     // After the end of its term, a failure changes nothing.
     if (this.#term !== term) {
       if (!isPikoError(error, 'STOPPED') && !isPikoError(error, 'LOCK_LOST'))
-        this.log.debug({ err: error }, 'a leader ended')
+        this.log.debug({ err: error }, 'a function of a former leader ended with an error')
       return
     }
     this.log.error({ err: error }, `the leader of "${this.#elector}" failed, so this process steps down`)
@@ -195,7 +195,11 @@ export class Elector extends LoopService {
     if (await this.#inTime(ended)) return lock.release()
     const release = lock.abandon()
     // The database may be closed by then.
-    void ended.then(release).catch((thrown: unknown) => this.log.debug({ err: toError(thrown) }, 'the lease expires'))
+    void ended
+      .then(release)
+      .catch((thrown: unknown) =>
+        this.log.debug({ err: toError(thrown) }, 'the lease of a former leader could not be released and will expire'),
+      )
   }
 
   async #inTime(ended: Promise<unknown>): Promise<boolean> {

@@ -29,7 +29,7 @@ export class Findings {
   }
 
   overlap(window: Window, id: number, other: Window): void {
-    const message = `window ${this.#name(window)} (row ${id} of piko_window) lies on time of window ${this.#name(other)}`
+    const message = `window ${this.#name(window)} (row ${id} of piko_window) overlaps window ${this.#name(other)}`
     this.#add('overlap', window, message, `DELETE FROM piko_window WHERE id = ${id}`)
   }
 
@@ -67,7 +67,7 @@ export class Findings {
     const [kind, why] =
       doubled.length > 0
         ? (['doubled', `the same row more than once: ${shown(doubled)}`] as const)
-        : (['late', 'the others came after its end'] as const)
+        : (['late', 'the others were added after its end'] as const)
     const message = `${table.name} has ${found} rows of window ${this.#name(window)}; ${recorded} were recorded when it ended, ${why}`
     this.#add(kind, window, message, this.#backfill(window, 'all'), table, doubled)
   }

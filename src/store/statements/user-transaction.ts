@@ -165,7 +165,7 @@ function isRead(text: string): boolean {
 function kyselyStatement(trx: KyselyTransaction, dialect: Dialect['name']): UserStatement {
   const plain = trx.withoutPlugins()
   if (!isObject(plain) || !isCallable(plain, 'executeQuery'))
-    throw refused('an object like a Kysely transaction that can not run queries')
+    throw refused("an object like a Kysely transaction that can't run queries")
   const send = async (text: string, values: readonly unknown[]) => {
     const query =
       dialect === 'mysql' ? CompiledQuery.raw(literalSql(text, values)) : CompiledQuery.raw(text, [...values])

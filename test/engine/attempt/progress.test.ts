@@ -82,7 +82,7 @@ describeEachStore((fixture) => {
       expect(progress).toMatchObject({ done: 3, total: undefined, message: `${'x'.repeat(499)}…` })
       const lines = await app.runs.logs(id)
       expect(lines.map(({ level, message }) => [level, message])).toEqual([
-        ['warn', 'ctx.progress: done is NaN; expected a number of 0 or more; such reports are left out'],
+        ['warn', 'ctx.progress: done is NaN; expected a number of 0 or more; such reports are ignored'],
       ])
     })
 

@@ -201,7 +201,7 @@ export class RunSteps {
     if (value !== STORED_BY_ANOTHER) return value
     const other = await this.#asked(async () => (await store.stored(attempt.claim.runId, name)).get(name)?.read())
     if (other) return other.value
-    throw this.#fault('STEP_RESULT', name, 'was stored by another claim, whose row is gone or can not be read')
+    throw this.#fault('STEP_RESULT', name, "was stored by another claim, whose row is gone or can't be read")
   }
 
   async #look(
@@ -227,7 +227,7 @@ export class RunSteps {
     }
     const afterMs = nextLookMs(policy, waitedMs)
     if (afterMs === undefined)
-      throw stepTimedOut(attempt, name, `it is not ready after ${tries} looks in ${policy.forMs} ms`)
+      throw stepTimedOut(attempt, name, `it is not ready after ${tries} calls in ${policy.forMs} ms`)
     if (claimsIn(attempt.claim) > MAX_CLAIMS_OF_WAITS) throw outOfLooks(attempt, name, tries)
     // Another wait may already be ending the attempt. This wait is stored anyway, so that its time begins now.
     if (!isPikoError(attempt.abortReason, 'STEP_WAITING')) attempt.throwIfAborted()
@@ -299,7 +299,7 @@ function scopeOf({ attempt, signal }: StepScope): StepScope {
 
 /** Not retried, because the run has too few claims left. */
 function outOfLooks(attempt: StepAttempt, name: string, tries: number): PikoError {
-  const why = `it is not ready after ${tries} looks, and the run has been claimed more than ${MAX_CLAIMS_OF_WAITS} times; look less often with a larger every`
+  const why = `it is not ready after ${tries} calls, and the run has been claimed more than ${MAX_CLAIMS_OF_WAITS} times; set a larger every`
   return stepTimedOut(attempt, name, why, new NoRetryError('a run can be claimed only 65535 times'))
 }
 

@@ -74,7 +74,7 @@ function isWorthIt(
   try {
     return answerOf(asked, () => retryIf(error))
   } catch (thrown) {
-    log.error({ err: thrown, step: name }, 'retryIf of a step failed')
+    log.error({ err: thrown, step: name }, 'the retryIf function of a step failed; the step is not called again')
     return false
   }
 }

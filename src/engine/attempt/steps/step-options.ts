@@ -65,7 +65,10 @@ export function stepMapOptionsOf<T>(given: StepMapOptions<T>): {
 export function waitPolicyOf(given: UntilOptions): WaitPolicy {
   const { every, for: most } = checkedCall('ctx.until', CALLS['ctx.until'], given)
   if (every === undefined) {
-    throw new PikoError('USAGE', "ctx.until: every is missing; expected how often to look, such as { every: '30s' }")
+    throw new PikoError(
+      'USAGE',
+      "ctx.until: every is missing; expected the time between two calls, such as { every: '30s' }",
+    )
   }
   return { everyMs: durationMs(every), forMs: most === undefined ? undefined : durationMs(most) }
 }
