@@ -17,7 +17,7 @@ export interface LaneLimits {
 /** The longest name of a lane. */
 export const MAX_LANE = 200
 
-/** The lowest share of its rate that a lane falls to. */
+/** A lane is slowed down to this share of its rate, but not below it. */
 export const MIN_FACTOR = 1 / 32
 /** Successes in a row after which a slowed lane becomes faster. */
 export const SUCCESSES_TO_SPEED_UP = 50

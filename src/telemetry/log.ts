@@ -144,7 +144,7 @@ export function logEvents(events: Events, log: AppLogger): () => void {
     events.on('shared.changed', ({ topic, version }) => {
       log.debug(
         { piko_event: 'shared.changed', topic, version },
-        `version ${version} of the shared value ${topic} is used`,
+        `this node now uses version ${version} of the shared value ${topic}`,
       )
     }),
     events.on('shared.refused', ({ topic, version, inForce, error }) => {

@@ -96,7 +96,7 @@ export class PoolSource implements MysqlSource<WithConnection> {
       this.#release(connection)
     } catch (error) {
       connection.destroy()
-      // The server rolls back the transaction of a lost connection.
+      // If the connection was lost, a ROLLBACK has succeeded all the same: the server rolls back by itself.
       if (statement === 'COMMIT' || !isConnectionLost(error)) throw error
     }
   }

@@ -27,7 +27,7 @@ export interface CallOptions {
 }
 
 export interface CallEvents {
-  /** The thread has begun or ended to wait for the caller: for the reader of its stream, or for the source of an argument. */
+  /** The thread has begun or stopped waiting for the caller: for the reader of its stream, or for the source of an argument. */
   readonly waiting: (call: OffloadCall) => void
   /** The reader of the call's stream has stopped early. */
   readonly stopped: (call: OffloadCall) => void

@@ -50,7 +50,7 @@ export class Thread {
       minThreads: 0,
       maxThreads: 1,
       idleTimeout: idleTimeoutMs,
-      // With atomics, a thread blocks between calls, which would stop background work of a module: sockets, timers.
+      // With atomics, a thread blocks between calls, which would stop a module's background work, such as sockets and timers.
       atomics: 'disabled',
       recordTiming: false,
       workerData: this.#begun,
