@@ -181,7 +181,7 @@ function streamable(result: Promise<unknown>, name: string): Promise<unknown> {
         if (value instanceof StreamHandle) return value
         throw new PikoError('OFFLOAD_FAILED', `${name}() returned no stream; await its result instead of iterating it`)
       })
-      // The code that iterates gets the error from `next`. Without iteration it must not become an unhandled rejection.
+      // `next` throws the error. If nobody iterates, the error must not become an unhandled rejection.
       reader.catch(() => {})
       let open: StreamHandle | undefined
       return {

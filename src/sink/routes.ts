@@ -66,7 +66,7 @@ export function routesOf(sinkClass: SinkClass): Routes {
     const own = new Map<RowModel, string | symbol>()
     for (const method of Reflect.ownKeys(prototype)) {
       const models = markedModels(Object.getOwnPropertyDescriptor(prototype, method)?.value)
-      // A method of the subclass with marks of its own: it no longer receives the models of the parent's method.
+      // If a subclass overrides a method and marks it again, the method no longer receives the models of the parent's marks.
       if (models.length > 0) for (const [model, name] of methods) if (name === method) methods.delete(model)
       for (const model of models) {
         const other = own.get(model)

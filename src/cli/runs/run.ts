@@ -136,7 +136,7 @@ async function watch(
     void app.stop().then(interrupted, interrupted)
   })
   void app.waitFor(queued.id).then(ended.resolve, (error: unknown) => {
-    // A stop rejects this wait before it has waited for the run, so after a signal the rejection means nothing.
+    // When the app stops, it rejects this wait before the run has ended. So after a signal, the rejection is ignored.
     if (!isSignalled) ended.reject(error)
   })
   try {

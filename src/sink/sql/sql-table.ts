@@ -254,8 +254,8 @@ export class SqlTable<Row extends object> {
   }
 
   /**
-   * The default key of `upsert`. There is none with both a window and a fence column: with the fence in the key, rows of older runs would
-   * stay beside the new ones, and without it the table has no unique index.
+   * The default key of `upsert`. A table with both a window and a fence column has no default key: with the fence in the key, rows of older
+   * runs would stay beside the new ones, and for a key without the fence, the table has no unique index.
    */
   #upsertKey({ window }: SinkScope): readonly string[] {
     const { key, windowColumn, fenceColumn } = this.#shape
