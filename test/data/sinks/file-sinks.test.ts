@@ -165,9 +165,7 @@ describe('a sink of files', () => {
   it('refuses runs whose windows would replace each other, and says why', async () => {
     const run = (path: string, scope: SinkScope): Promise<void> =>
       processOf(jsonLines({ model: Order, path: `${folder}/${path}` })).run(scope, Order, [{ id: 1, note: null }])
-    await expect(run('{job}.jsonl', scopeOf(1))).rejects.toThrow(
-      'path has no {window}, so that each window of job "orders"',
-    )
+    await expect(run('{job}.jsonl', scopeOf(1))).rejects.toThrow('path has no {window}, so each window of job "orders"')
     await expect(run('{date}.jsonl', scopeOf(1))).rejects.toThrow('are shorter than a day')
     await expect(run('{window}.jsonl', scopeOf(1, 'none'))).rejects.toThrow('the run of job "orders" has no window')
     await run('{job}.jsonl', scopeOf(1, 'none'))
