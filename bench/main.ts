@@ -2,10 +2,12 @@
 import { all } from './all.ts'
 import { backfill } from './backfill.ts'
 import { crawl } from './crawl.ts'
+import { crawlHttp } from './crawl-http.ts'
 import { cron } from './cron.ts'
 import { enqueueOne } from './enqueue-one.ts'
 import { growth } from './growth.ts'
 import { inFlight } from './in-flight.ts'
+import { items } from './items.ts'
 import { latency } from './latency.ts'
 import { offloadCalls } from './offload.ts'
 import { offloadStream } from './offload-stream.ts'
@@ -18,6 +20,7 @@ import { resources } from './resources.ts'
 import { sinkTable } from './sink-table.ts'
 import { steps } from './steps.ts'
 import { throughput } from './throughput.ts'
+import { values } from './values.ts'
 
 const BENCHMARKS: Readonly<Record<string, (argv: readonly string[]) => Promise<void>>> = {
   throughput,
@@ -28,6 +31,9 @@ const BENCHMARKS: Readonly<Record<string, (argv: readonly string[]) => Promise<v
   rate,
   batch,
   crawl,
+  items,
+  'crawl-http': crawlHttp,
+  values,
   steps,
   resources,
   'sink-table': sinkTable,
@@ -51,6 +57,9 @@ const USAGE = `Usage: npm run bench -- <name> [options]
   batch        a batch of 5,000 calls at 50 a second on two nodes, 100 of which fail and are replayed [--nodes 2]
   rate         5,000 runs at 50 a second on two nodes: the share that is reached, the most in a second [--nodes 2]
   crawl        500 items, 50 workers, 50 ms of I/O each
+  items        20,000 items on two nodes beside a bare loop; 500 of 50 ms; what a claim reads beside ended ones [--history 10000000]
+  crawl-http   20,000 pages of a local site, beside Crawlee and a bare loop [--peers none]
+  values       shared values and electors of several processes, a cache of 1,000,000 keys [--runs 1000000]
   steps        10,000 steps of one run: steps/s together and in turn, and the attempt that finds them
   sink-table   1,000,000 rows through sqlTable, by INSERTs and by LOAD DATA, beside mysql2 alone [--runs 1000000]
   resources    10,000 runs over two pools of 10 named in opposite order, with failures, timeouts, cancels and a stop

@@ -4,11 +4,15 @@ import { openDatabase } from '../../src/store/connection/database.ts'
 import { migrate } from '../../src/store/migration/migrate.ts'
 import { createMysqlDatabase } from '../support/databases.ts'
 import { check } from './checker.ts'
-import { RATE_LIMIT, TARGET_TABLES } from './tables.ts'
+import { PAGES_A_CRAWL, RATE_LIMIT, TARGET_TABLES } from './tables.ts'
 
 const FENCE = 65_536
 
-/** The data of a healthy cluster: run 1 plain, 2 limited, 3 and 4 windows, 5 and 6 ticks, 7 and 8 changing, 9 rated. */
+const PAGES = Array.from({ length: PAGES_A_CRAWL }, (_, page) => page)
+/** The fence of the crawl's items. */
+const CRAWL = 10 * FENCE + 1
+
+/** The data of a healthy cluster: run 1 plain, 2 limited, 3 and 4 windows, 5 and 6 ticks, 7 and 8 changing, 9 rated, 10 crawled. */
 const HEALTHY = [
   ...[
     [1, 'plain', 'NULL'],
@@ -20,6 +24,7 @@ const HEALTHY = [
     [7, 'changing', 'NULL'],
     [8, 'changing', 'NULL'],
     [9, 'rated', 'NULL'],
+    [10, 'crawled', 'NULL'],
   ].map(
     ([id, job, tick]) =>
       `INSERT INTO piko_run (id, job_id, state, kind, run_at, tick, claims, created_at)
@@ -28,6 +33,7 @@ const HEALTHY = [
   ...[
     [3, 'committed'],
     [4, 'sunk'],
+    [10, 'crawled'],
   ].map(
     ([id, job]) =>
       `INSERT INTO piko_window (job_id, start_at, end_at, state, run_id, fence, updated_at)
@@ -49,6 +55,16 @@ const HEALTHY = [
    VALUES ('changing', 'succeeded', '2026-01-01', '2026-01-02', 'oldest', 'all', 1, 0, 1, NOW(3))`,
   // The maximum in a second, twice.
   `INSERT INTO chaos_called VALUES ${[0, 1_001].flatMap((at) => Array<string>(RATE_LIMIT).fill(`(9, ${at}, ${at})`)).join()}`,
+  `INSERT INTO piko_item_run (fence, run_id, job_id, created_at) VALUES (${CRAWL}, 10, 'crawled', NOW(3))`,
+  `INSERT INTO piko_item (id, fence, job_id, kind, lane_id, state, priority, due_at, depth, scope, print, item_key, created_at)
+   VALUES ${PAGES.map(
+     (page) =>
+       `(${page + 1}, ${CRAWL}, 'crawled', 'page', 1, 'done', 0, NOW(3), 0, ${CRAWL}, '${page}', 'GET https://chaos.test/page/${page}', NOW(3))`,
+   ).join()}`,
+  `INSERT INTO chaos_crawled VALUES ${PAGES.filter((page) => page % 2 === 0)
+    .map((page) => `('2026-01-01', ${page + 1}, ${page}, ${CRAWL})`)
+    .join()}`,
+  `INSERT INTO chaos_crawl_sunk VALUES ${PAGES.map((page) => `('2026-01-01', ${CRAWL}, ${page})`).join()}`,
   `INSERT INTO chaos_limited VALUES (2, ${2 * FENCE + 1}, '2026-01-01 00:00:00', '2026-01-01 00:00:01')`,
 ]
 
@@ -116,6 +132,15 @@ const WRONGS: readonly (readonly [what: string, sql: string, claim: RegExp])[] =
     'UPDATE chaos_called SET since_ms = 999, at_ms = 999 WHERE at_ms > 0 LIMIT 1',
     /in no second/,
   ],
+  ['a page is lost', 'DELETE FROM piko_item WHERE id = 2', /each page once/],
+  ['a page is twice in a crawl', `UPDATE piko_item SET item_key = 'GET https://chaos.test/page/3' WHERE id = 2`, /each page once/],
+  ['a page is dead', `UPDATE piko_item SET state = 'dead' WHERE id = 2`, /all are done/],
+  ['the items of a crawl are gone', 'DELETE FROM piko_item_run', /each page once/],
+  ['a page committed twice', 'INSERT INTO chaos_crawled SELECT * FROM chaos_crawled LIMIT 1', /commits has exactly one effect/],
+  ['the effect of a page is missing', 'DELETE FROM chaos_crawled LIMIT 1', /commits has exactly one effect/],
+  ['a page committed and did not end', `UPDATE piko_item SET state = 'queued' WHERE id = 1`, /not done has no committed/],
+  ['the sunk row of a page is missing', 'DELETE FROM chaos_crawl_sunk LIMIT 1', /row of each page/],
+  ['a sunk page is of another crawl', 'UPDATE chaos_crawl_sunk SET fence = fence - 1 LIMIT 1', /row of each page/],
   ['a limited run ended twice', 'INSERT INTO chaos_limited SELECT * FROM chaos_limited', /exactly one end/],
 ]
 
@@ -136,28 +161,28 @@ describe('the checker of the chaos suite', () => {
     await database.drop()
   })
   beforeEach(async () => {
-    const ours = ['job', 'run', 'window', 'generation', 'backfill'].map((table) => `piko_${table}`)
-    const theirs = ['accepted', 'plain', 'committed', 'sunk', 'limited', 'changing', 'called'].map(
-      (table) => `chaos_${table}`,
-    )
+    const ours = ['job', 'run', 'window', 'generation', 'backfill', 'item', 'item_run'].map((table) => `piko_${table}`)
+    const theirs = [
+      ...['accepted', 'plain', 'committed', 'sunk', 'limited', 'changing', 'called', 'crawled', 'crawl_sunk'],
+    ].map((table) => `chaos_${table}`)
     for (const table of [...ours, ...theirs]) await connection.query(`DELETE FROM ${table}`)
     for (const statement of HEALTHY) await connection.query(statement)
   })
 
   it('finds no fault in correct data', async () => {
-    expect((await check(connection, 9)).filter(({ ok }) => !ok)).toEqual([])
+    expect((await check(connection, 10)).filter(({ ok }) => !ok)).toEqual([])
   })
 
   it('fails when it has no data to check', async () => {
     await connection.query('DELETE FROM chaos_accepted')
-    expect((await check(connection, 9)).find(({ claim }) => claim.startsWith('every accepted'))).toMatchObject({
+    expect((await check(connection, 10)).find(({ claim }) => claim.startsWith('every accepted'))).toMatchObject({
       ok: false,
     })
   })
 
   it.each(WRONGS)('finds the fault: %s', async (_, statement, claim) => {
     await connection.query(statement)
-    const broken = (await check(connection, 9)).filter(({ ok }) => !ok)
+    const broken = (await check(connection, 10)).filter(({ ok }) => !ok)
     expect(broken.map((proof) => proof.claim).join('\n')).toMatch(claim)
   })
 
@@ -165,7 +190,7 @@ describe('the checker of the chaos suite', () => {
   it('finds a tick that ran twice', async () => {
     await connection.query('ALTER TABLE piko_run DROP INDEX run_tick')
     await connection.query(`UPDATE piko_run SET tick = '2026-01-01' WHERE job_id = 'ticking'`)
-    const proof = (await check(connection, 9)).find(({ claim }) => claim === 'ticks are unique')
+    const proof = (await check(connection, 10)).find(({ claim }) => claim === 'ticks are unique')
     expect(proof).toMatchObject({ ok: false })
   })
 })

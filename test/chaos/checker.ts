@@ -1,7 +1,7 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import { fullestSpan } from '../support/counting-server.ts'
 import { EVERY_MS } from './changes.ts'
-import { ITEMS_A_WINDOW, LIMIT, RATE_LIMIT } from './tables.ts'
+import { ITEMS_A_WINDOW, LIMIT, PAGES_A_CRAWL, RATE_LIMIT } from './tables.ts'
 
 /** One claim that must hold, with the findings. */
 export interface Proof {
@@ -172,6 +172,36 @@ export async function check(database: Connection, lastRunId: number): Promise<Pr
       'SELECT COUNT(*) FROM chaos_limited',
       `SELECT r.id, COUNT(l.ended_at) AS ends FROM piko_run r LEFT JOIN chaos_limited l ON l.run_id = r.id
        WHERE r.job_id = 'limited' AND r.state = 'succeeded' GROUP BY r.id HAVING ends <> 1`,
+    ),
+    await none(
+      'a succeeded crawl has each page once, and all are done',
+      windowsOf('crawled'),
+      `SELECT w.start_at, COUNT(i.id) AS pages, COUNT(DISTINCT i.item_key) AS kinds, SUM(i.state <> 'done') AS open
+       FROM piko_window w LEFT JOIN piko_item_run g ON g.run_id = w.run_id LEFT JOIN piko_item i ON i.fence = g.fence
+       WHERE w.job_id = 'crawled' AND w.state = 'succeeded' GROUP BY w.start_at
+       HAVING pages <> ${PAGES_A_CRAWL} OR kinds <> ${PAGES_A_CRAWL} OR open <> 0`,
+    ),
+    await none(
+      'a done page that commits has exactly one effect',
+      `SELECT COUNT(*) FROM piko_item WHERE job_id = 'crawled' AND state = 'done'`,
+      `SELECT i.id, COUNT(c.item_id) AS effects FROM piko_item i LEFT JOIN chaos_crawled c ON c.item_id = i.id
+       WHERE i.job_id = 'crawled' AND i.state = 'done' AND SUBSTRING_INDEX(i.item_key, '/', -1) % 2 = 0
+       GROUP BY i.id HAVING effects <> 1`,
+    ),
+    await none(
+      'a page that is not done has no committed effect',
+      'SELECT COUNT(*) FROM chaos_crawled',
+      `SELECT c.item_id, c.page, i.state FROM chaos_crawled c LEFT JOIN piko_item i ON i.id = c.item_id
+       WHERE i.state IS NULL OR i.state <> 'done' OR i.fence <> c.fence`,
+    ),
+    await none(
+      'a crawled window holds the row of each page, of the crawl that finished it',
+      windowsOf('crawled'),
+      `SELECT w.start_at, COUNT(s.page) AS pages, MIN(s.fence) AS lowest, MAX(s.fence) AS highest, MAX(g.fence) AS expected
+       FROM piko_window w LEFT JOIN piko_item_run g ON g.run_id = w.run_id
+       LEFT JOIN chaos_crawl_sunk s ON s.window_start = w.start_at
+       WHERE w.job_id = 'crawled' AND w.state = 'succeeded'
+       GROUP BY w.start_at HAVING pages <> ${PAGES_A_CRAWL} OR lowest <> expected OR highest <> expected`,
     ),
     await none(
       'every succeeded rated run has called the server',

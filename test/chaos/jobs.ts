@@ -4,6 +4,7 @@ import type { Pool } from 'mysql2/promise'
 import { defineJob, defineSink, sqlTable } from 'piko'
 import { z } from 'zod'
 import { PAST_MS } from './changes.ts'
+import { crawlJob } from './crawl-job.ts'
 import { ITEMS_A_WINDOW, LIMIT, LONG_MS, RATE_LIMIT } from './tables.ts'
 
 const Item = z.object({ item: z.int() })
@@ -19,10 +20,10 @@ const retry = { limit: 10_000, base: '100ms', max: '1s' } as const
 
 /**
  * The jobs of the chaos suite: windows with `ctx.commit`, windows with a typed sink, plain runs, runs with a limit,
- * runs that are longer than a lease, ticks, windows whose schedule changes, and runs with a rate that call a server.
+ * runs that are longer than a lease, ticks, windows whose schedule changes, runs with a rate that call a server, and a crawl of each window.
  *
  * @param pool a connection to the same database that bypasses Piko
- * @param windowsStart start of the windows of both jobs with windows
+ * @param windowsStart start of the windows of the jobs with windows
  * @param commitsOutside sabotage: write the effect outside the transaction of `ctx.commit`
  * @param everyMs          the schedule of the job whose schedule changes
  * @param server receives the id of each run of the job with a rate
@@ -110,5 +111,5 @@ export function chaosJobs({
       server?.write(`${ctx.runId}\n`, (error) => (error ? reject(error) : resolve()))
     })
   })
-  return [committed, sunk, plain, limited, long, ticking, changing, rated]
+  return [committed, sunk, plain, limited, long, ticking, changing, rated, crawlJob(windowsStart)]
 }

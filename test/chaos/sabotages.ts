@@ -27,6 +27,11 @@ export const SABOTAGES = {
       [/ and (`node_id` = \? and `state` = \?)/gi, ' and (1 or ($1))'],
     ],
   },
+  'no-item-fence': {
+    removes: 'the check of the claim when items end',
+    statements: [],
+    rewrites: [[/ and (claims = \d+ and `node_id` = \? and state = \?)/gi, ' and (1 or ($1))']],
+  },
   'no-renewal': {
     removes: "the renewal of a node's lease",
     // Sabotages the database, because a separate thread renews the lease.

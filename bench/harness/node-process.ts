@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+
+const LOOK_MS = 5
+
+/** A process that takes part in a measurement, such as a node. Its first argument is its order as JSON. It never outlives this process. */
+export class NodeProcess implements AsyncDisposable {
+  /** The lines that it has printed. */
+  readonly lines: string[] = []
+  readonly #child: ChildProcess
+  readonly #name: string
+  readonly #end = (): void => void this.#child.kill('SIGKILL')
+
+  /** Starts it, and resolves when it has printed `ready`. */
+  static async start(module: URL, order: unknown): Promise<NodeProcess> {
+    const node = new NodeProcess(module, order)
+    await node.told('ready')
+    return node
+  }
+
+  private constructor(module: URL, order: unknown) {
+    this.#name = module.pathname.split('/').slice(-2).join('/')
+    const flags = ['--disable-warning=ExperimentalWarning', '--expose-gc']
+    this.#child = spawn(process.execPath, [...flags, fileURLToPath(module), JSON.stringify(order)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    this.#child.stdin?.on('error', () => {}) // The next wait for a line reports its end.
+    createInterface({ input: this.#child.stdout! }).on('line', (line) => this.lines.push(line))
+    process.once('exit', this.#end)
+  }
+
+  /** The rest of the first line that begins with this word, as soon as it is there. @throws if the process ends before */
+  async told(word: string): Promise<string> {
+    for (;;) {
+      const line = this.lines.find((one) => one === word || one.startsWith(`${word} `))
+      if (line !== undefined) return line.slice(word.length + 1)
+      const { exitCode, signalCode } = this.#child
+      if (exitCode !== null || signalCode !== null)
+        throw new Error(`${this.#name} ended with ${exitCode ?? signalCode} and did not print "${word}"`)
+      await sleep(LOOK_MS)
+    }
+  }
+
+  /** Sends it a line. */
+  tell(line: string): void {
+    this.#child.stdin?.write(`${line}\n`)
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    process.off('exit', this.#end)
+    const { exitCode, signalCode } = this.#child
+    if (exitCode !== null || signalCode !== null) return
+    const gone = once(this.#child, 'exit')
+    this.#child.kill('SIGKILL')
+    await gone
+  }
+}
