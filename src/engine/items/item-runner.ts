@@ -29,6 +29,7 @@ import type { ItemCommits } from './item-commits.ts'
 import { type ItemActions, itemContext, itemOf } from './item-context.ts'
 import type { ItemCompleter, ItemStored } from './item-completer.ts'
 import { ItemRuns } from './item-runs.ts'
+import { ItemSlots } from './item-slots.ts'
 import type { KeptBytes } from './kept-bytes.ts'
 import { Lateness } from './lateness.ts'
 
@@ -61,9 +62,13 @@ interface Held {
   readonly item: ItemClaim
   readonly nodeId: string
   readonly reading: ClockReading
+  /** Whether a slot is reserved for its place in time. */
+  hasReserved: boolean
+  /** What it has kept. */
+  kept: Uint8Array | undefined
   attempt: ItemAttempt | undefined
   live: LiveAttempt | undefined
-  /** Whether it has begun, so that it has a slot. */
+  /** Whether its function runs. */
   hasSlot: boolean
   isOver: boolean
   cancelTimeout: (() => void) | undefined
@@ -84,7 +89,7 @@ export class ItemRunner extends Service {
   /** Lanes with something to forget, so that successes of their items are stored. */
   readonly #troubled = new Set<number>()
   readonly #lateness = new WeakMap<KindPolicy, Lateness>()
-  #used = 0
+  readonly #slots: ItemSlots<Held>
   #isStopping = false
   #onIdle: (() => void) | undefined
 
@@ -93,17 +98,26 @@ export class ItemRunner extends Service {
     this.#parts = parts
     this.runs = new ItemRuns(parts.store, () => parts.clock.monotonic())
     this.#deadlines = new Deadlines(parts.clock)
+    this.#slots = new ItemSlots({
+      ...{ concurrency: parts.concurrency, clock: parts.clock },
+      begin: (held) => this.#begun(held),
+      giveBack: (held) => this.#giveBack(held),
+    })
   }
 
   /** How many more items the node would take now. */
   get room(): number {
-    return this.#isStopping ? 0 : this.#parts.concurrency - this.#held.size + this.#ending
+    if (this.#isStopping) return 0
+    const { concurrency } = this.#parts
+    const room = concurrency + this.#slots.ahead - this.#held.size + this.#ending
+    // A claim for a few takes as long as one for many, and no slot waits for it.
+    return this.#slots.waiting > 0 && room < concurrency / 2 ? 0 : room
   }
 
-  /** Items whose functions have ended and whose outcomes are being stored: as many as half of the slots do not count. */
+  /** Items whose functions have ended, and whose rows and ends are being stored. As many as there are slots do not count. */
   get #ending(): number {
     let count = 0
-    for (const held of this.#held) if (held.isOver) count += 1
+    for (const held of this.#held) if (held.isOver || (held.live && !held.hasSlot)) count += 1
     return Math.min(count, this.#parts.concurrency)
   }
 
@@ -113,7 +127,7 @@ export class ItemRunner extends Service {
   }
 
   get active(): number {
-    return this.#used
+    return this.#slots.used
   }
 
   /** The generations of these items. */
@@ -126,10 +140,12 @@ export class ItemRunner extends Service {
     loaded.catch(() => undefined)
     for (const item of items) {
       const held: Held = {
-        ...{ item, nodeId, reading, attempt: undefined, live: undefined, hasSlot: false, isOver: false },
+        ...{ item, nodeId, reading, hasReserved: item.inMs > 0, kept: undefined },
+        ...{ attempt: undefined, live: undefined, hasSlot: false, isOver: false },
         ...{ cancelTimeout: undefined, cancelGrace: undefined },
       }
       this.#held.add(held)
+      if (held.hasReserved) this.#slots.reserve()
       if (isTroubled(item.lane.breaker) || item.lane.factor < 1) this.#troubled.add(item.lane.id)
       else this.#troubled.delete(item.lane.id)
       void this.#inTime(held, loaded)
@@ -162,26 +178,45 @@ export class ItemRunner extends Service {
       const bytes = kept.read(item.id, item.kept)
       bytes.catch(() => undefined)
       await loaded
-      const body = await bytes
+      held.kept = await bytes
       const waitMs = reading.readAt + item.inMs - clock.monotonic()
       if (waitMs > 0) await clock.sleep(waitMs)
-      this.#begin(held, body)
+      this.#inTurn(held)
     } catch {
-      // It has not begun: the database did not answer, or a row of its run can't be read.
+      // It has not begun: the database did not answer.
       this.#end(held, { to: 'queued', delayMs: UNREAD_MS }, undefined)
     }
   }
 
-  #begin(held: Held, kept: Uint8Array | undefined): void {
-    const { item, nodeId, reading } = held
-    const { registry, clock } = this.#parts
-    if (nodeId !== this.#parts.nodeId()) return this.#drop(held)
+  #inTurn(held: Held): void {
     if (this.#isStopping) return this.#giveBack(held)
+    if (!held.hasReserved) return this.#slots.take(held)
+    held.hasReserved = false
+    this.#slots.takeReserved(held)
+  }
+
+  /** Starts the function of an item. Returns whether it runs. Never throws: it may be called when the function of another one ends. */
+  #begun(held: Held): boolean {
+    try {
+      return this.#begin(held)
+    } catch {
+      // A row of its run can't be read.
+      this.#end(held, { to: 'queued', delayMs: UNREAD_MS }, undefined)
+      return false
+    }
+  }
+
+  #begin(held: Held): boolean {
+    const { item, nodeId, reading, kept } = held
+    const { registry, clock } = this.#parts
     const info = this.runs.get(item.fence)
-    if (this.runs.isStopped(item.fence) || !info) return this.#end(held, { to: 'cancelled' }, undefined)
     const job = registry.find(item.jobId)
     const kind = job?.policy.items?.kinds.get(item.kind)
-    if (!job || !kind || !this.#parts.holdsLease()) return this.#giveBack(held)
+    if (nodeId !== this.#parts.nodeId()) this.#drop(held)
+    else if (this.#isStopping) this.#giveBack(held)
+    else if (this.runs.isStopped(item.fence) || !info) this.#end(held, { to: 'cancelled' }, undefined)
+    else if (!job || !kind || !this.#parts.holdsLease()) this.#giveBack(held)
+    if (held.isOver || !job || !kind || !info) return false
     const tries = triesOf(item.tries)
     const run = claimOf(info.run, this.#parts.dialect())
     const attemptNumber = Object.values(tries).reduce((sum, count) => sum + count, 1)
@@ -190,6 +225,7 @@ export class ItemRunner extends Service {
     const now = (): number => reading.databaseMs + clock.monotonic() - reading.readAt
     const attempt = new ItemAttempt({ item, kind, job, nodeId, claim, tries, kept, now })
     this.#run(held, attempt)
+    return true
   }
 
   /** Whether its place in time has passed, so that it would begin beside the next item of its lane. */
@@ -220,7 +256,6 @@ export class ItemRunner extends Service {
     held.attempt = attempt
     held.live = live
     held.hasSlot = true
-    this.#used += 1
     this.#parts.commits.begin(attempt)
     const { timeoutMs } = kind
     if (timeoutMs !== undefined)
@@ -242,12 +277,22 @@ export class ItemRunner extends Service {
       // Checked last: it may have waited for a resource.
       if (this.#isTooLate(held, kind)) throw new ItemLeave({ laterMs: 0 })
       const item = itemOf(attempt)
-      await kind.kind.run(item, itemContext(base as never, attempt, item, actions))
+      try {
+        await kind.kind.run(item, itemContext(base as never, attempt, item, actions))
+      } finally {
+        // Its rows are sent to the sinks without a slot.
+        this.#handled(held)
+      }
       // A suspended process must not send rows to sinks: another node may have the item.
       if (!holdsLease())
         throw new PikoError('LEASE_LOST', `item ${item.id} of job "${job.id}" may belong to another node`)
     }
     return { ...job, spec: { ...job.spec, output: undefined }, policy: { ...job.policy, items: undefined }, handler }
+  }
+
+  #handled(held: Held): void {
+    if (held.attempt) this.#slots.took(this.#parts.clock.monotonic() - held.attempt.startedAt)
+    this.#free(held)
   }
 
   #over(held: Held, outcome: Outcome): void {
@@ -307,9 +352,13 @@ export class ItemRunner extends Service {
   }
 
   #free(held: Held): void {
+    if (held.hasReserved) {
+      held.hasReserved = false
+      this.#slots.unreserve()
+    }
     if (!held.hasSlot) return
     held.hasSlot = false
-    this.#used -= 1
+    this.#slots.release()
     this.#parts.onFree()
   }
 
@@ -352,6 +401,7 @@ export class ItemRunner extends Service {
   protected override async onStop(why: StopReason): Promise<void> {
     if (why === 'crash') return
     this.#isStopping = true
+    this.#slots.giveBackAll()
     const { clock, shutdownTimeoutMs, graceMs, completer } = this.#parts
     const idle = this.#whenIdle()
     const abortAt = Math.max(0, shutdownTimeoutMs - graceMs - STOP_MARGIN_MS)

@@ -1,0 +1,106 @@
+import type { Clock } from '../../clock.ts'
+import { WaitingLine } from '../execution/waiting-line.ts'
+
+export interface ItemSlotsParts<T> {
+  /** How many functions run at the same time. */
+  readonly concurrency: number
+  readonly clock: Clock
+  /** Starts the function of an item. Returns false if it does not start. */
+  readonly begin: (item: T) => boolean
+  /** Receives items that would wait too long for a slot. */
+  readonly giveBack: (item: T) => void
+}
+
+/**
+ * The slots of a node's items. While functions are short, items are claimed before a slot is free, and wait for one: otherwise slots would be
+ * empty while the database answers. An item with a place in time goes before those, so that it is not late.
+ */
+export class ItemSlots<T> {
+  readonly #parts: ItemSlotsParts<T>
+  readonly #waiting: WaitingLine<T>
+  /** Items whose place in time has come while no slot was free. */
+  readonly #inTime: T[] = []
+  #used = 0
+  #reserved = 0
+
+  constructor(parts: ItemSlotsParts<T>) {
+    this.#parts = parts
+    this.#waiting = new WaitingLine(parts.clock, parts.giveBack)
+  }
+
+  /** How many functions run now. */
+  get used(): number {
+    return this.#used
+  }
+
+  /** How many items wait for a slot. */
+  get waiting(): number {
+    return this.#waiting.size + this.#inTime.length
+  }
+
+  /** How many items may be claimed for which no slot is free. */
+  get ahead(): number {
+    return this.#waiting.isWorthWhile ? this.#parts.concurrency : 0
+  }
+
+  /** Keeps a slot free for an item whose place in time is later. */
+  reserve(): void {
+    this.#reserved += 1
+  }
+
+  /** The item does not need its reserved slot. */
+  unreserve(): void {
+    this.#reserved -= 1
+    this.#fill()
+  }
+
+  /** Starts an item whose place in time has come, in the next slot. */
+  takeReserved(item: T): void {
+    this.#reserved -= 1
+    this.#inTime.push(item)
+    this.#fill()
+  }
+
+  /** Starts an item, or lets it wait for a slot. */
+  take(item: T): void {
+    if (this.#hasSlot(this.#reserved) && this.waiting === 0) this.#start(item)
+    else this.#waiting.push(item)
+  }
+
+  /** The function of an item has ended. */
+  release(): void {
+    this.#used -= 1
+    this.#fill()
+  }
+
+  /** Records how long a function took. */
+  took(ms: number): void {
+    this.#waiting.took(ms)
+  }
+
+  /** Returns the items that wait to the queue. */
+  giveBackAll(): void {
+    for (const item of this.#inTime.splice(0)) this.#parts.giveBack(item)
+    this.#waiting.giveBackAll()
+  }
+
+  /** @param kept slots that must stay free */
+  #hasSlot(kept: number): boolean {
+    return this.#used + kept < this.#parts.concurrency
+  }
+
+  #fill(): void {
+    for (;;) {
+      const isInTime = this.#inTime.length > 0
+      if (!this.#hasSlot(isInTime ? 0 : this.#reserved)) return
+      const next = isInTime ? this.#inTime.shift() : this.#waiting.shift()
+      if (next === undefined) return
+      this.#start(next)
+    }
+  }
+
+  #start(item: T): void {
+    this.#used += 1
+    if (!this.#parts.begin(item)) this.#used -= 1
+  }
+}
