@@ -22,6 +22,7 @@ it('two processes on one SQLite file survive kills, freezes and deploys', async 
   const database = await openDatabase({ sqlitePath: path })
   await migrate(database, { direction: 'up' })
   await database.sql.exec('CREATE TABLE effect (window_start TEXT NOT NULL, fence INTEGER NOT NULL)')
+  await database.sql.exec('CREATE TABLE item_effect (window_start TEXT NOT NULL, n INTEGER NOT NULL)')
   const windowsStart = new Date(Math.floor(Date.now() / 1_000) * 1_000 - 10_000).toISOString()
   const seed = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
   const random = seeded(seed)
@@ -73,18 +74,29 @@ it('two processes on one SQLite file survive kills, freezes and deploys', async 
   await none(`SELECT window_start, COUNT(*) AS effects FROM effect GROUP BY window_start HAVING effects <> 1`)
   await none(
     `SELECT w.start_at, w.state, e.fence, w.fence AS expected FROM piko_window w LEFT JOIN effect e ON e.window_start = w.start_at
-     WHERE w.state = 'succeeded' AND (e.fence IS NULL OR e.fence <> w.fence)`,
+     WHERE w.job_id = 'committed' AND w.state = 'succeeded' AND (e.fence IS NULL OR e.fence <> w.fence)`,
   )
   await none(
-    `SELECT e.window_start FROM effect e LEFT JOIN piko_window w ON w.start_at = e.window_start WHERE w.state IS NOT 'succeeded'`,
+    `SELECT e.window_start FROM effect e LEFT JOIN piko_window w ON w.job_id = 'committed' AND w.start_at = e.window_start
+     WHERE w.state IS NOT 'succeeded'`,
+  )
+  await none(
+    `SELECT w.start_at, COUNT(e.n) AS items, COUNT(DISTINCT e.n) AS kinds FROM piko_window w
+     LEFT JOIN item_effect e ON e.window_start = w.start_at
+     WHERE w.job_id = 'walked' AND w.state = 'succeeded' GROUP BY w.start_at HAVING items <> 7 OR kinds <> 7`,
+  )
+  await none(
+    `SELECT i.id, i.state FROM piko_item i JOIN piko_item_run g ON g.fence = i.fence JOIN piko_run r ON r.id = g.run_id
+     WHERE r.state = 'succeeded' AND i.state <> 'done'`,
   )
   await none(
     `SELECT w.start_at FROM piko_window w JOIN piko_run r ON r.id = w.run_id
      WHERE w.state = 'succeeded' AND w.fence <> r.id * ${FENCE_FACTOR} + r.claims`,
   )
   await none(`SELECT tick, COUNT(*) AS runs FROM piko_run WHERE job_id = 'ticking' GROUP BY tick HAVING runs > 1`)
-  const [{ windows } = { windows: 0 }] = await rows(
-    `SELECT COUNT(*) AS windows FROM piko_window WHERE state = 'succeeded'`,
+  const succeeded = await rows(
+    `SELECT job_id, COUNT(*) AS windows FROM piko_window WHERE state = 'succeeded' GROUP BY job_id ORDER BY job_id`,
   )
-  expect(windows).toBeGreaterThan(20)
+  expect(succeeded.map(({ job_id }) => job_id)).toEqual(['committed', 'walked'])
+  for (const { windows } of succeeded) expect(windows).toBeGreaterThan(10)
 })
