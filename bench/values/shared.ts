@@ -15,7 +15,7 @@ export default async function valuesShared(config: SystemConfig): Promise<Found>
   const client = new Piko({ jobs: [], execute: false, settings })
   await client.start()
   const about = await aboutPiko(client, config)
-  const poll = client.settings.piko.poll_interval
+  const { pollIntervalMs } = client.settings.piko
   await client.stop()
   await using all = new AsyncDisposableStack()
   const starting = Array.from({ length: NODES }, () => NodeProcess.start(new URL('node.ts', import.meta.url), { settings }))
@@ -46,6 +46,6 @@ export default async function valuesShared(config: SystemConfig): Promise<Found>
       'counter after the updates, least': { value: Math.min(...counters), unit: '' },
       'counter after the updates, most': { value: Math.max(...counters), unit: '' },
     },
-    settings: { nodes: NODES, publications: PUBLICATIONS, updates: NODES * UPDATES, poll },
+    settings: { nodes: NODES, publications: PUBLICATIONS, updates: NODES * UPDATES, pollIntervalMs },
   }
 }

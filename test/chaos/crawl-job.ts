@@ -47,9 +47,8 @@ export function crawlJob(windowsStart: string) {
           await ctx.sinks.pages.write(Page, { page })
           if (page % 2 !== 0) return
           await ctx.commit(async (trx) => {
-            await trx.exec('INSERT INTO chaos_crawled (window_start, item_id, page, fence) VALUES (?, ?, ?, ?)', [
-              ...[ctx.window.start, ctx.item.id, page, ctx.fence],
-            ])
+            const values = [ctx.window.start, ctx.item.id, page, ctx.fence]
+            await trx.exec('INSERT INTO chaos_crawled (window_start, item_id, page, fence) VALUES (?, ?, ?, ?)', values)
             // Leaves time for a fault between the effect and the commit.
             await sleep(COMMIT_MS * Math.random())
           })
