@@ -18,7 +18,9 @@ export default async function itemsBare(config: SystemConfig): Promise<Found> {
   const table = /CREATE TABLE piko_item \([^;]*/.exec(readFileSync(MIGRATION, 'utf8'))?.[0] ?? ''
   await connection.query(table)
   const order = { dsn: config.dsn, batch, pages }
-  const starting = Array.from({ length: count }, () => NodeProcess.start(new URL('bare-node.ts', import.meta.url), order))
+  const starting = Array.from({ length: count }, () =>
+    NodeProcess.start(new URL('bare-node.ts', import.meta.url), order),
+  )
   await using nodes = new AsyncDisposableStack()
   const started = (await Promise.all(starting)).map((node) => nodes.use(node))
   await connection.query(

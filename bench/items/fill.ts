@@ -16,7 +16,8 @@ export async function fillQueued(connection: Connection, count: number): Promise
 }
 
 async function fill(connection: Connection, count: number, state: string, first: number): Promise<void> {
-  const digits = '(SELECT 0 AS n UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9)'
+  const digits =
+    '(SELECT 0 AS n UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9)'
   await connection.query('CREATE TEMPORARY TABLE bench_number (n INT NOT NULL PRIMARY KEY)')
   await connection.query(
     `INSERT INTO bench_number SELECT a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n AS n

@@ -26,7 +26,8 @@ export default async function stages(config: SystemConfig): Promise<Found> {
   let round = 0
   const crawl = defineCrawl({
     id: 'stages',
-    seeds: () => Array.from({ length: half }, (_, n) => ({ url: `https://site.test/list/${n}`, step: 'list' as const })),
+    seeds: () =>
+      Array.from({ length: half }, (_, n) => ({ url: `https://site.test/list/${n}`, step: 'list' as const })),
     robots: false,
     hosts: { '*': {} },
     sinks: { rows: Rows },

@@ -18,7 +18,9 @@ export default async function valuesShared(config: SystemConfig): Promise<Found>
   const { pollIntervalMs } = client.settings.piko
   await client.stop()
   await using all = new AsyncDisposableStack()
-  const starting = Array.from({ length: NODES }, () => NodeProcess.start(new URL('node.ts', import.meta.url), { settings }))
+  const starting = Array.from({ length: NODES }, () =>
+    NodeProcess.start(new URL('node.ts', import.meta.url), { settings }),
+  )
   const nodes = (await Promise.all(starting)).map((node) => all.use(node))
   const [publisher, watcher] = nodes
   if (!publisher || !watcher) throw new Error('there are no nodes')
