@@ -14,7 +14,7 @@ const FOLDER = join(tmpdir(), `piko-bench-crawlee-${CRAWLEE}`)
 /** The part of Crawlee that the benchmark uses. */
 export interface Crawlee {
   readonly CheerioCrawler: new (options: {
-    readonly requestHandler: (context: { enqueueLinks(): Promise<unknown> }) => Promise<void>
+    readonly requestHandler: (context: { readonly enqueueLinks: () => Promise<unknown> }) => Promise<void>
     readonly minConcurrency?: number
     readonly maxConcurrency?: number
   }) => { run(urls: readonly string[]): Promise<{ readonly requestsFinished: number }> }
