@@ -1,37 +1,40 @@
-/** A breaker opens after this many failures in a row. */
+/** The circuit breaker of a lane opens after this many failures in a row. While it is open, no item of the lane begins. */
 const FAILURES_IN_A_ROW = 10
-/** It also opens if half of this many last outcomes are failures. */
+/** A breaker also opens if at least half of the last outcomes, of which it remembers this many, are failures. */
 const LAST = 20
+/** How long a breaker stays open. Each opening takes twice as long as the one before, up to the longest time. */
 const FIRST_OPEN_MS = 30_000
 const LONGEST_OPEN_MS = 600_000
 
-/** What the store keeps of a lane's breaker. Instants are milliseconds of the database's clock. */
+/** The stored state of a lane's breaker. Instants are milliseconds of the database's clock. */
 export interface BreakerState {
-  /** Failures in a row. */
+  /** The number of failures in a row. */
   readonly failures: number
-  /** The last outcomes as bits, the newest lowest; 1 is a failure. The highest set bit marks how many there are. */
+  /**
+   * The last outcomes as bits, the newest in the lowest bit; 1 is a failure. The highest bit that is set marks how many outcomes there are.
+   */
   readonly recent: number
-  /** How often it has opened since it last worked. */
+  /** How often the breaker has opened since the lane last worked without failures. */
   readonly opens: number
-  /** Until then no item of the lane begins; then one does. Undefined: closed. */
+  /** When the breaker lets one item begin, to test whether the lane works again. Undefined: the breaker is closed. */
   readonly openUntil: number | undefined
 }
 
 export const CLOSED: BreakerState = { failures: 0, recent: 1, opens: 0, openUntil: undefined }
 
-/** Whether the breaker has anything to forget, so that a success must be stored. */
+/** Whether the state differs from that of a lane without failures. Only then must successes be stored. */
 export function isTroubled({ failures, recent, opens, openUntil }: BreakerState): boolean {
   return failures > 0 || opens > 0 || openUntil !== undefined || hasFailure(recent)
 }
 
-/** The state after an outcome of an item. Failures while it is open belong to items that had begun before. */
+/** Returns the state after an item has ended. Outcomes while the breaker is open are ignored: those items had begun before it opened. */
 export function afterOutcome(state: BreakerState, isSuccess: boolean, now: number): BreakerState {
   const isProbe = state.openUntil !== undefined && state.openUntil <= now
   if (state.openUntil !== undefined && !isProbe) return state
   if (isSuccess) {
     if (isProbe) return { ...CLOSED, opens: state.opens }
     const recent = pushed(state.recent, 0)
-    // The next opening is as short as the first once nothing has failed for a while.
+    // When all remembered outcomes are successes, the next opening is as short as the first one again.
     return {
       failures: 0,
       recent,

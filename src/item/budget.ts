@@ -1,17 +1,18 @@
 import type { Duration } from '../time/duration.ts'
 
-/** How failures of a class are tried again. */
+/** How an item is retried after failures of one class of errors. */
 export interface ItemRetrySpec {
-  /** Tries after the first failure of the class. */
+  /** The maximum number of retries after failures of this class. After one more failure, the item is dead. */
   readonly limit: number
-  /** Delay before the first retry; it doubles with each further one. Default `'1s'`. */
+  /** The delay before the first retry, which doubles with each further retry. Default `'1s'`. */
   readonly base?: Duration
-  /** Longest delay. Default `'1m'`. */
+  /** The longest delay. Default `'1m'`. */
   readonly max?: Duration
   /** Whether the breaker of the lane counts failures of this class. Default false. */
   readonly breaker?: boolean
 }
 
+/** {@link ItemRetrySpec} with all defaults filled in. */
 export interface ItemBudget {
   readonly limit: number
   readonly baseMs: number
@@ -19,16 +20,16 @@ export interface ItemBudget {
   readonly breaker: boolean
 }
 
-/** The class of an error of the function that is no `ItemError`. */
+/** The class of an error from the item's function that is not an `ItemError`. */
 export const ERROR_CLASS = 'error'
-/** The class of an item that exceeded its timeout. */
+/** The class of the failure of an item that exceeded its timeout. */
 export const TIMEOUT_CLASS = 'timeout'
-/** The class of an item whose sinks could not be flushed. */
+/** The class of the failure of an item whose sinks could not be flushed. */
 export const SINK_CLASS = 'sink'
-/** The budget of every class that a kind does not name. */
+/** The name in `retry` whose budget applies to every class that the kind does not name. */
 const ANY_CLASS = '*'
 
-/** The longest name of a class. */
+/** The maximum length of a class's name, in characters. */
 export const MAX_CLASS = 64
 /** The delays of a budget without `base` and `max`. */
 export const RETRY_BASE_MS = 1_000
@@ -41,10 +42,10 @@ export function budgetOf(budgets: ReadonlyMap<string, ItemBudget>, name: string)
 }
 
 /**
- * The milliseconds until the next try. Undefined: the class has no tries left, so the item is dead.
+ * Returns the milliseconds until the next try. Undefined: no retry of the class is left, so the item is dead.
  *
- * @param tries how many tries the class has used before this failure
- * @param random a number in [0, 1): the delay is drawn from half to all of it
+ * @param tries how many failures of the class there were before this one
+ * @param random a random number in [0, 1), by which the delay is between half of its length and all of it
  */
 export function itemDelayMs(budget: ItemBudget, tries: number, random: number): number | undefined {
   if (tries >= budget.limit) return undefined

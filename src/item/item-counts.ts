@@ -1,4 +1,4 @@
-/** How many items are in each state. */
+/** The number of items in each state, with other sums over the items. */
 export interface ItemCounts {
   readonly total: number
   readonly queued: number
@@ -7,11 +7,11 @@ export interface ItemCounts {
   readonly dead: number
   readonly skipped: number
   readonly cancelled: number
-  /** Values that were no new items. */
+  /** How often an item was added that already existed. */
   readonly duplicates: number
-  /** Values that a limit left out. */
+  /** The number of items that were left out because of a limit. */
   readonly left: number
-  /** What `ctx.countBytes` has counted. */
+  /** The bytes that `ctx.countBytes` has counted. */
   readonly bytes: number
   /** The time that functions of ended items took, in milliseconds. */
   readonly ms: number
@@ -24,7 +24,7 @@ const NONE: ItemCounts = {
   ...{ duplicates: 0, left: 0, bytes: 0, ms: 0 },
 }
 
-/** Sums counts by kind, and all together. Pure. */
+/** Sums stored counts: of all items, by kind of item, and by the reasons of skipped and left out items. Pure. */
 export function summedItems(counts: readonly Count[], running: number) {
   const reasons: Record<string, number> = {}
   const byKind = new Map<string, ItemCounts>()

@@ -5,29 +5,31 @@ import { cappedDurationMs, type Duration, MAX_STORED_MS } from '../time/duration
 /** A symbol is used instead of `instanceof`, because a job's module may load another copy of this package. */
 const ITEM_FAULT = Symbol.for('piko.itemFault')
 
+/** The options of an {@link ItemError}. */
 export interface ItemErrorOptions extends ErrorOptions {
-  /** The class of the error, which chooses the budget: a name in `retry` of the kind, such as `'network'`. At most 64 characters are used. */
+  /** The class of the error, by which `retry` of the item's kind sets the retries, such as `'network'`. At most 64 characters are used. */
   readonly class: string
-  /** How long to wait before the next try. Default: the back-off of the class. */
+  /** How long the item waits for its next try, or until when. Default: the delay of the class. */
   readonly retryAfter?: Duration | Date | undefined
-  /** The whole lane waits for `retryAfter`, and its rate is halved. The item itself waits with it. */
+  /** With `'wait'`, the whole lane waits as long as the item, and its rate is halved. Default: only the item waits. */
   readonly lane?: 'wait' | undefined
-  /** Whether the breaker of the lane counts this error. Default: as the class says. */
+  /** Whether the circuit breaker of the lane counts this error. Default: the `breaker` option of the class. */
   readonly breaker?: boolean | undefined
 }
 
-/** What an error says about the next try of its item. */
+/** What an error demands for the next try of its item. */
 export interface ItemFault {
   readonly class: string
-  /** Milliseconds until the next try; undefined: the back-off of the class. */
+  /** Milliseconds until the next try; undefined: the delay of the class. */
   readonly retryAfterMs: number | undefined
+  /** Whether the whole lane waits as long as the item. */
   readonly laneWaits: boolean
-  /** Undefined: as the class says. */
+  /** Whether the breaker of the lane counts the error; undefined: as for its class. */
   readonly breaker: boolean | undefined
 }
 
 /**
- * Thrown from an item's function to choose the budget of the failure.
+ * An error with a class. The function of an item throws it to choose how the item is retried.
  *
  * @example
  * if (status === 429) throw new ItemError('too many requests', { class: 'throttled', retryAfter: '30s', lane: 'wait' })
@@ -48,7 +50,7 @@ export class ItemError extends Error {
   }
 }
 
-/** What an error, or one of its causes, says about the next try. */
+/** What an error, or one of its causes, demands for the next try; undefined if none of them is an `ItemError`. */
 export function itemFaultOf(error: unknown): ItemFault | undefined {
   for (const link of chainOf(error)) {
     const fault = propertyOf(link, ITEM_FAULT)

@@ -1,28 +1,34 @@
-/** The states of an item. `skipped`: its function called `ctx.skip`, or a limit left it out. `dead`: no budget for retries is left. */
+/**
+ * The states of an item. `skipped`: its function called `ctx.skip`, or a limit left the item out. `dead`: it failed and no retry is left.
+ */
 export type ItemState = 'queued' | 'running' | 'done' | 'dead' | 'skipped' | 'cancelled'
 
 export const ITEM_STATES: readonly ItemState[] = ['queued', 'running', 'done', 'dead', 'skipped', 'cancelled']
 
-/** A small durable unit of work that belongs to a run, as its function sees it. @typeParam D its data, as JSON returns it */
+/**
+ * A small durable unit of work of a run, as the item's function receives it.
+ *
+ * @typeParam D the type of the item's data after a conversion to JSON and back
+ */
 export interface Item<D = unknown> {
   readonly id: number
   readonly kind: string
-  /** Unique among the items of its kind, within the scope of `dedup`. */
+  /** A key that no other item of the kind has within the scope of `dedup`. */
   readonly key: string
   readonly data: D
   /** 1 for the first try. Lost nodes, stops and `ctx.retryLater` are not counted. */
   readonly attempt: number
-  /** How many tries of earlier attempts each class of error has used. */
+  /** How many earlier attempts failed, by class of error. */
   readonly tries: Readonly<Record<string, number>>
-  /** The name of its lane, without the scope. */
+  /** The name of the item's lane, without the scope. */
   readonly lane: string
-  /** 0 for an item that the job's handler added, otherwise one more than that of the item that added it. */
+  /** 0 for an item that the job's handler added, otherwise one more than the depth of the item that added this one. */
   readonly depth: number
   readonly priority: number
-  /** The id of the item that added it. */
+  /** The id of the item that added this one; undefined if the job's handler did. */
   readonly parent: number | undefined
-  /** The text of the last `ctx.checkpoint` of this item, over all attempts. */
+  /** The position of the last `ctx.checkpoint` of this item, which may be from an earlier attempt; undefined if there was none. */
   readonly position: string | undefined
-  /** The bytes of the last `ctx.keep` of an attempt that failed. */
+  /** The bytes that an earlier, failed attempt passed to `ctx.keep`; undefined if there are none. */
   readonly kept: Uint8Array | undefined
 }

@@ -1,8 +1,8 @@
 import type { Rate, RateLimit } from '../run/limits.ts'
 
-/** How the items of a lane run, over all nodes together. */
+/** The limits of a lane, which all nodes share. */
 export interface LaneSpec {
-  /** How many items may begin within a length of time: `'2/s'`, `'600/m'`. Default: no limit. */
+  /** How many items may begin within a length of time, such as `'2/s'` or `'600/m'`. Default: no limit. */
   readonly rate?: Rate
   /** How many items may run at the same time. Default: no limit. */
   readonly parallel?: number
@@ -14,48 +14,59 @@ export interface LaneLimits {
   readonly parallel: number | undefined
 }
 
-/** The longest name of a lane. */
+/** The maximum length of a lane's name, in characters. */
 export const MAX_LANE = 200
 
 /** A lane is slowed down to this share of its rate, but not below it. */
 export const MIN_FACTOR = 1 / 32
-/** Successes in a row after which a slowed lane becomes faster. */
+/** After this many successes, a slowed lane becomes faster by the factor `SPEED_UP`. */
 export const SUCCESSES_TO_SPEED_UP = 50
 const SPEED_UP = 1.1
-/** How far ahead of its time an item is claimed. */
+/** How long before its place in time an item is claimed at most, in milliseconds. */
 export const CLAIM_AHEAD_MS = 250
-/** The share of a rate's length of time by which an item may be late, and its limits. A later item gives its place up. */
+/**
+ * An item may begin late by this share of the rate's length of time, but by at least `MIN_LATE_MS` and at most `MAX_LATE_MS`. An item that
+ * would begin later gives up its place in time, and is claimed again.
+ */
 const LATE_SHARE = 0.05
 const MIN_LATE_MS = 20
 const MAX_LATE_MS = 250
 
-/** The milliseconds between two items of a lane. 0: it has no rate. */
+/**
+ * The milliseconds between two items of a lane; 0 if the lane has no rate.
+ *
+ * @param factor the share of its rate at which a slowed lane works, up to 1
+ * @param delayMs the minimum time between two items that a note of the lane demands
+ */
 export function spacingMs(rate: RateLimit | undefined, factor: number, delayMs: number | undefined): number {
   const ofRate = rate ? rate.perMs / (rate.limit * Math.max(factor, MIN_FACTOR)) : 0
   return Math.max(ofRate, delayMs ?? 0)
 }
 
-/** How long after its place in time an item may begin. Its lane then still keeps the rate, within one item. */
+/** How many milliseconds after its place in time an item may begin. With this delay, the lane exceeds its rate by at most one item. */
 export function allowedLateMs(rate: RateLimit | undefined): number {
   return rate ? Math.min(MAX_LATE_MS, Math.max(MIN_LATE_MS, rate.perMs * LATE_SHARE)) : Infinity
 }
 
-/** The place in time of each of the next items, and the first free one after them. All are milliseconds of the database's clock. */
+/**
+ * The places in time of the next items (`at`), and the first free place after them (`freeAt`), in milliseconds of the database's clock. A
+ * place in time is the instant at which an item may begin.
+ */
 export interface Places {
   readonly at: readonly number[]
   readonly freeAt: number
 }
 
-/** The places of a lane that may be claimed now. */
+/** Returns the places in time of a lane that may be claimed now. */
 export function placesFrom(lane: {
   readonly now: number
-  /** No place is earlier than this from now, so that the claim is over by then. Without a rate, items begin when it is. */
+  /** No place is earlier than this many milliseconds from now, so that the claim has ended by then. Ignored if the lane has no rate. */
   readonly leadMs: number
-  /** The first free place. */
+  /** The first free place in time. */
   readonly freeAt: number
-  /** Milliseconds between two items. */
+  /** Milliseconds between two items; 0 if the lane has no rate. */
   readonly spacing: number
-  /** How many items may be claimed. */
+  /** The maximum number of items to claim. */
   readonly most: number
 }): Places {
   const { freeAt, spacing, most } = lane
@@ -72,12 +83,12 @@ export function placesFrom(lane: {
   return { at, freeAt: at.length === 0 ? freeAt : next }
 }
 
-/** The factor of a lane that has to wait. */
+/** Returns the new factor of a lane that an error has told to wait. */
 export function slowed(factor: number): number {
   return Math.max(MIN_FACTOR, factor / 2)
 }
 
-/** The factor of a slowed lane, and its successes since the last change. */
+/** Returns the new factor of a lane after successes, and the number of successes that count towards the next change. */
 export function speedUp(factor: number, successes: number): { readonly factor: number; readonly successes: number } {
   if (factor >= 1) return { factor: 1, successes: 0 }
   if (successes < SUCCESSES_TO_SPEED_UP) return { factor, successes }

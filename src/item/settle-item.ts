@@ -3,29 +3,29 @@ import { forbidsRetry, retryTimingOf } from '../run/retry-errors.ts'
 import { budgetOf, ERROR_CLASS, type ItemBudget, itemDelayMs, SINK_CLASS, TIMEOUT_CLASS } from './budget.ts'
 import { itemFaultOf } from './item-error.ts'
 
-/** The most classes of errors whose tries are counted for one item. The errors of further ones count as `error`. */
+/** The maximum number of classes that are counted for one item. Errors of further classes count as class `error`. */
 const MAX_CLASSES = 50
 
-/** What follows from a failed try of an item. */
+/** What follows from the failure of an item. */
 export interface ItemFailure {
-  /** The class of the error, whose budget it uses. */
+  /** The class by which the failure is counted. */
   readonly class: string
   /** Milliseconds until the next try; undefined: the item is dead. */
   readonly delayMs: number | undefined
-  /** The tries that each class has used, with this one. */
+  /** How many attempts have failed, by class, including this one. */
   readonly tries: Readonly<Record<string, number>>
-  /** Whether the breaker of the lane counts it. */
+  /** Whether the circuit breaker of the lane counts the failure. */
   readonly breaker: boolean
-  /** The whole lane waits this long. */
+  /** How long the whole lane waits, in milliseconds; undefined: it does not wait. */
   readonly laneWaitMs: number | undefined
 }
 
 /**
- * Decides what follows from a failed try. Pure.
+ * Decides what follows from the failure of an item. Pure.
  *
- * @param tries how many tries each class has used before
- * @param random a number in [0, 1)
- * @param now milliseconds since the epoch, for an error that names an instant
+ * @param tries how many earlier attempts failed, by class
+ * @param random a random number in [0, 1)
+ * @param now the current time in milliseconds since 1970, for an error that demands a retry at an instant
  */
 export function settleFailure(
   error: Error,
@@ -36,7 +36,7 @@ export function settleFailure(
 ): ItemFailure {
   const fault = itemFaultOf(error)
   const given = fault?.class ?? classOf(error)
-  // An error that puts changing texts into its class would never use up a budget.
+  // Without this limit, an item whose errors all have different classes would be retried forever.
   const isOneTooMany = !Object.hasOwn(tries, given) && Object.keys(tries).length >= MAX_CLASSES
   const name = isOneTooMany ? ERROR_CLASS : given
   const budget = budgetOf(budgets, name)
@@ -50,7 +50,7 @@ export function settleFailure(
     delayMs,
     tries: { ...tries, [name]: used + 1 },
     breaker: fault?.breaker ?? budget.breaker,
-    // A dead item still tells that its lane should wait.
+    // The lane waits even if the item is dead.
     laneWaitMs: fault?.laneWaits ? (afterMs ?? backOffMs ?? budget.baseMs) : undefined,
   }
 }

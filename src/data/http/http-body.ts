@@ -58,7 +58,7 @@ export function valueOf(bytes: Buffer, headers: HttpHeaders, { as, schema }: Pic
   if (kind === 'bytes') return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const text = textOf(bytes, headers)
   if (kind === 'text') return text
-  // An empty body, such as that of a 204, is no JSON text.
+  // An empty body, such as that of a 204, is not JSON.
   const value = bytes.byteLength === 0 ? undefined : parsed(text)
   if (!schema) return value
   const answer = checkedBy(schema, value)

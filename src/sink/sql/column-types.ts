@@ -5,7 +5,7 @@ type SqlDialect = SqlExecutor['dialect']
 
 /** The maximum characters of a text in an index, unless its model has another maximum: InnoDB limits the bytes of an index. */
 const MAX_KEY_CHARACTERS = 191
-/** Longer texts are no VARCHAR, because all VARCHAR values of a row together may have at most 65,535 bytes. */
+/** Longer texts are not stored as VARCHAR, because all VARCHAR values of a row together may have at most 65,535 bytes. */
 const MAX_VARCHAR_CHARACTERS = 255
 /** A MEDIUMTEXT has at most 16 MB, and a character up to 4 bytes. */
 const MAX_MEDIUMTEXT_CHARACTERS = 4_000_000

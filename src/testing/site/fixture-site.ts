@@ -41,10 +41,10 @@ export class FixtureSite implements AsyncDisposable {
   readonly origin: string
   /** All requests, in the order of their arrival. */
   readonly requests: FixtureLogEntry[] = []
-  /** The number of requests without a complete response: `open` now, `mostOpen` at most so far. */
+  /** The number of requests without a complete response: the current number (`open`), and the highest so far (`mostOpen`). */
   open = 0
   mostOpen = 0
-  /** The number of connections: `connections` now, `mostConnections` at most so far. */
+  /** The number of connections: the current number (`connections`), and the highest so far (`mostConnections`). */
   connections = 0
   mostConnections = 0
   /** How many clients have logged in. */
