@@ -13,7 +13,7 @@ import { type ItemAttempt, ItemLeave } from './item-attempt.ts'
 
 type Context = ItemContext<ResourceMap, unknown, SinkMap>
 
-/** The calls of an item's function that need the store. */
+/** Those calls of an item's context that need the store. */
 export interface ItemActions {
   checkpoint(
     attempt: ItemAttempt,
@@ -28,7 +28,7 @@ export interface ItemActions {
 
 const MAX_POSITION = 2_000
 const MAX_REASON = 255
-/** The largest bytes that an item may keep. */
+/** The maximum number of bytes that an item may keep. */
 const MAX_KEPT_BYTES = 256_000_000
 
 export function itemOf(attempt: ItemAttempt): Item {
@@ -40,7 +40,10 @@ export function itemOf(attempt: ItemAttempt): Item {
   }
 }
 
-/** The context of an item's function, from the context of its run. Each action is a function of its own: functions destructure it. */
+/**
+ * Creates the context of an item's function from the context of its run. Each action is a function without `this`, because the user's
+ * function destructures the context.
+ */
 export function itemContext(base: RunContext, attempt: ItemAttempt, item: Item, actions: ItemActions): Context {
   const { runId, jobId, fence, scheduledTime, window, config, input, resources, sinks } = base
   const items: ItemAdder<ItemData> = {

@@ -5,7 +5,7 @@ import { propertyOf } from '../../errors-read.ts'
 import type { ItemStore } from '../../store/items/item-store.ts'
 import { IN_STORE, type Kept, MAX_STORED_KEPT } from '../../store/items/kept-bytes.ts'
 
-/** Bytes that items keep for their next attempt: small ones in the store, others as files named after their content. */
+/** Bytes that items keep for their next attempt. Small ones are in the store, others are in files named after their content. */
 export class KeptBytes {
   readonly #store: Pick<ItemStore, 'storedBytes'>
   readonly #folder: string
@@ -15,7 +15,7 @@ export class KeptBytes {
     this.#folder = folder
   }
 
-  /** @param given undefined: as before; null: nothing */
+  /** @param given undefined: the kept bytes stay as they are; null: none are kept */
   async keep(given: Uint8Array | null | undefined): Promise<Kept | undefined> {
     if (given === undefined) return undefined
     if (given === null) return { ref: undefined, bytes: undefined }
@@ -23,14 +23,14 @@ export class KeptBytes {
     const name = createHash('sha256').update(given).digest('hex')
     const folder = join(this.#folder, name.slice(0, 2))
     await mkdir(folder, { recursive: true })
-    // Renamed when it is whole, so no reader sees a part of it.
+    // The file is renamed only when it is complete, so no reader sees a part of it.
     const unfinished = join(folder, `${name}.${process.pid}`)
     await writeFile(unfinished, given)
     await rename(unfinished, join(folder, name))
     return { ref: name, bytes: undefined }
   }
 
-  /** The bytes, or undefined if they are gone: another machine may have the file. */
+  /** Returns the bytes; undefined if they are not here, because the file may be on another machine. */
   async read(itemId: number, ref: string | undefined): Promise<Uint8Array | undefined> {
     if (ref === undefined) return undefined
     if (ref === IN_STORE) return this.#store.storedBytes(itemId)

@@ -9,7 +9,7 @@ import type { Locks } from '../attempt/locks.ts'
 
 const MAX_NOTES = 5_000
 const MAX_NOTE_CHARACTERS = 1_000_000
-/** How long a loader may keep the others waiting. */
+/** How long the other items wait for the one that loads a note. */
 const WAIT = '60s'
 
 export interface LaneNotesParts {
@@ -20,7 +20,7 @@ export interface LaneNotesParts {
 
 type Load = (signal: AbortSignal) => Promise<LaneNote>
 
-/** Texts that lanes remember for all nodes. Each is loaded once in the fleet. */
+/** Texts that lanes share across all nodes. Only one item loads a text; the others wait for it. */
 export class LaneNotes {
   readonly #parts: LaneNotesParts
   readonly #known = new LRUCache<string, { readonly text: string; readonly until: number }>({ max: MAX_NOTES })
@@ -37,7 +37,7 @@ export class LaneNotes {
       if (known && known.until > this.#parts.clock.monotonic()) return known.text
       const loading = this.#loading.get(key)
       if (!loading) break
-      // Another item's failure is its own: this one then tries itself.
+      // The failed load belongs to another item, so this one now tries itself.
       await loading.catch(() => undefined)
       signal.throwIfAborted()
     }
@@ -86,7 +86,7 @@ function readNote(given: unknown): {
   throw new PikoError('USAGE', `the note of a lane is ${describe(given)}; expected { text, ttl: '1d', spacing: '2s' }`)
 }
 
-/** A lock's name has few characters. */
+/** Encodes a note's name for the name of a lock, which allows only some characters and a limited length. */
 function hashOf(name: string): string {
   return Buffer.from(name).toString('base64url').slice(0, 80)
 }
