@@ -1,7 +1,8 @@
-import type { BrowserContext, Page } from 'playwright-core'
+import type { CDPSession } from 'playwright-core'
 import { isHarmless } from '../../http-client/redirected.ts'
 import type { Sent } from '../../http-client/sent.ts'
 import type { DownloadScope } from '../downloader.ts'
+import type { PageAddresses } from './page-addresses.ts'
 
 type Headers = Readonly<Record<string, string>>
 
@@ -64,29 +65,32 @@ function only(headers: Headers, isKept: (name: string) => boolean): Headers {
 
 /**
  * Gives each request of a page its headers, and each redirect of one its own: playwright's routes would repeat the headers of a request for
- * whatever origin its redirects lead to.
+ * whatever origin its redirects lead to. Redirects to addresses that may not be asked are refused here, because routes don't see them.
+ *
+ * @param frameId of the page's main frame
  */
 export async function sendHeaders(
-  context: BrowserContext,
-  page: Page,
+  cdp: CDPSession,
+  frameId: string,
   first: Sent,
-  scope: DownloadScope,
+  { session }: DownloadScope,
+  addresses: PageAddresses,
 ): Promise<void> {
-  const cdp = await context.newCDPSession(page)
-  const { frameTree } = await cdp.send('Page.getFrameTree')
   const hops = new Map<string, SentHop>()
-  cdp.on('Fetch.requestPaused', ({ requestId, redirectedRequestId, request, frameId, resourceType }) => {
+  cdp.on('Fetch.requestPaused', ({ requestId, redirectedRequestId, request, frameId: frame, resourceType }) => {
     const { url, method } = request
+    const isPage = resourceType === 'Document' && frame === frameId
+    if (!addresses.isAllowed(url, isPage)) {
+      // The page may have gone.
+      cdp.send('Fetch.failRequest', { requestId, errorReason: 'BlockedByClient' }).catch(() => {})
+      return
+    }
     const before = redirectedRequestId === undefined ? undefined : hops.get(redirectedRequestId)
-    const isFirst =
-      redirectedRequestId === undefined &&
-      resourceType === 'Document' &&
-      frameId === frameTree.frame.id &&
-      url === first.url.href
+    const isFirst = redirectedRequestId === undefined && isPage && url === first.url.href
     const sent = pageHop(
       { url, method: isFirst ? first.method : method, headers: request.headers },
       isFirst ? first.headers : before,
-      scope.session,
+      session,
     )
     hops.set(requestId, sent)
     const { body } = first

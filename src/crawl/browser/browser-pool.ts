@@ -16,6 +16,8 @@ interface Running {
   isRetired: boolean
 }
 
+type Work<T> = (browser: Browser, retire: () => void) => Promise<T>
+
 /** Lends the pages of browsers, a limited number at the same time. Replaces a browser that has shown enough pages or has crashed. */
 export class BrowserPool {
   readonly #options: Partial<BrowserOptions>
@@ -33,17 +35,19 @@ export class BrowserPool {
    * Calls `work` with a browser that has a place for a page.
    *
    * @param isPrivate whether private addresses may be asked
+   * @param work receives a function that replaces the browser, for one that does not answer any more
    * @throws the reason of the signal, PikoError `PACKAGE_MISSING`, `RESOURCE_FAILED`, any error of `work`
    */
-  async with<T>(isPrivate: boolean, signal: AbortSignal, work: (browser: Browser) => Promise<T>): Promise<T> {
+  async with<T>(isPrivate: boolean, signal: AbortSignal, work: Work<T>): Promise<T> {
     await this.#places.acquire(signal)
     const running = this.#take(isPrivate)
     try {
-      return await work(await running.browser)
+      return await work(await running.browser, () => this.#retire(running))
     } finally {
       running.open -= 1
       this.#places.release()
-      await this.#endIfUnused(running)
+      // A browser that does not answer takes its time to end.
+      void this.#endIfUnused(running)
     }
   }
 
@@ -82,16 +86,16 @@ export class BrowserPool {
 
   async #endIfUnused(running: Running): Promise<void> {
     if (!running.isRetired || running.open > 0) return
-    this.#retired.delete(running)
     await ended(running)
+    this.#retired.delete(running)
   }
 
   /** Closes all browsers, also those that still show pages. */
   async close(): Promise<void> {
     const all = [...this.#retired, ...(this.#running ? [this.#running] : [])]
-    this.#retired.clear()
     this.#running = undefined
     await Promise.all(all.map(ended))
+    this.#retired.clear()
     const [guard] = await Promise.allSettled([this.#guard])
     if (guard.status === 'fulfilled') guard.value?.close()
   }

@@ -1,15 +1,16 @@
 import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Browser, BrowserContext, Page, Response, Route } from 'playwright-core'
+import type { Browser, BrowserContext, BrowserContextOptions, CDPSession, Page, Response, Route } from 'playwright-core'
 import { systemClock } from '../../clock.ts'
 import { isPikoError } from '../../errors.ts'
 import { messageOf } from '../../errors-read.ts'
 import { TimeIsUp } from '../../http-client/exchange.ts'
 import { AddressRefused } from '../../http-client/public-address.ts'
+import { TooLarge, tooLarge } from '../../http-client/read-all.ts'
 import { LinkedSignal } from '../../signals/linked-signal.ts'
 import { untilAborted } from '../../signals/until-aborted.ts'
-import { after } from '../../calls/timeout.ts'
+import { after, within } from '../../calls/timeout.ts'
 import { CrawlError } from '../crawl-error.ts'
 import type { Answer, Downloader, DownloadScope, HttpHeaders } from '../downloader.ts'
 import { type Failing, failureOf, statusFailure } from '../fetch/http-failure.ts'
@@ -19,10 +20,14 @@ import { type BrowserOptions, readBrowserOptions, type ResourceKind } from './br
 import { BrowserPool } from './browser-pool.ts'
 import { sendHeaders } from './browser-headers.ts'
 import { cookiesTo, storeCookiesOf } from './browser-cookies.ts'
+import { isOfPage, PageAddresses } from './page-addresses.ts'
+import { htmlOf, limitDocuments } from './page-bodies.ts'
 
 const DEFAULT_BLOCK: readonly ResourceKind[] = ['image', 'media', 'font']
 /** Pictures of failures that a process takes. */
 const MAX_SCREENSHOTS = 1_000
+/** A browser that closes no page within this time does not answer any more. */
+const MAX_CLOSE_MS = 5_000
 
 /**
  * Loads pages in Chromium, for sites that need their JavaScript. `page.bytes` is the HTML of the page when it is ready. Needs the package
@@ -52,8 +57,8 @@ class BrowserDownloader implements Downloader {
     const failing = { request, idleMs: scope.limits.idleMs, shown: shownHop(first), proxy: scope.proxy?.label }
     try {
       refusePrivate(first, scope)
-      return await this.#pool.with(scope.limits.private, scope.signal, (opened) =>
-        this.#within(opened, request, scope, failing),
+      return await this.#pool.with(scope.limits.private, scope.signal, (opened, retire) =>
+        this.#within(opened, retire, request, scope, failing),
       )
     } catch (thrown) {
       scope.signal.throwIfAborted()
@@ -61,23 +66,26 @@ class BrowserDownloader implements Downloader {
     }
   }
 
-  /** One page in a context of its own, which is closed whatever happens. */
-  async #within(opened: Browser, request: ReadyRequest, scope: DownloadScope, failing: Failing): Promise<Answer> {
+  /** One page in a context of its own, which is closed whatever happens. @param retire replaces a browser that does not answer */
+  async #within(
+    opened: Browser,
+    retire: () => void,
+    request: ReadyRequest,
+    scope: DownloadScope,
+    failing: Failing,
+  ): Promise<Answer> {
     const linked = new LinkedSignal(scope.signal)
     const cancel = after(request.timeoutMs, () => linked.abort(new TimeIsUp()))
-    const context = await opened.newContext({
-      userAgent: scope.userAgent,
-      acceptDownloads: false,
-      serviceWorkers: 'block',
-      ...(scope.proxy && { proxy: proxyOf(scope.proxy.url) }),
-    })
     try {
-      return await untilAborted(this.#load(context, request, scope, failing, linked.signal), linked.signal)
+      const context = await newContext(opened, contextOptions(scope), linked.signal, retire)
+      try {
+        return await untilAborted(this.#load(context, request, scope, failing, linked), linked.signal)
+      } finally {
+        await closed(context, retire)
+      }
     } finally {
       cancel()
       linked.release()
-      // A browser that has crashed has closed it.
-      await context.close().catch(() => {})
     }
   }
 
@@ -86,7 +94,7 @@ class BrowserDownloader implements Downloader {
     request: ReadyRequest,
     scope: DownloadScope,
     failing: Failing,
-    signal: AbortSignal,
+    linked: LinkedSignal,
   ): Promise<Answer> {
     const since = performance.now()
     const { session } = scope
@@ -94,31 +102,39 @@ class BrowserDownloader implements Downloader {
     const { url } = first
     if (session) await context.addCookies(cookiesTo(url.href, session.cookiesFor(url.href)))
     const page = await context.newPage()
-    await page.route('**/*', (route) => this.#routed(route))
-    await sendHeaders(context, page, first, scope)
+    const addresses = new PageAddresses(scope)
+    await page.route('**/*', (route) => this.#routed(route, addresses))
+    const cdp = await context.newCDPSession(page)
+    const { frameTree } = await cdp.send('Page.getFrameTree')
+    const frameId = frameTree.frame.id
+    await limitDocuments(cdp, frameId, scope.limits.bytes, (error) => linked.abort(error))
+    await sendHeaders(cdp, frameId, first, scope, addresses)
     try {
       const { wait = 'load', drive } = this.#options
       const event = typeof wait === 'string' ? wait : 'domcontentloaded'
       const response = await page.goto(url.href, { waitUntil: event, timeout: request.timeoutMs })
       if (!response) throw new CrawlError(`${failing.shown} has no answer`, { class: 'network' })
       if (typeof wait !== 'string') await page.waitForSelector(wait.selector, { timeout: request.timeoutMs })
-      await drive?.(page, signal)
+      await drive?.(page, linked.signal)
+      addresses.throwIfRefused()
       if (page.url() !== url.href) await scope.admit?.(page.url())
       if (session) storeCookiesOf(await context.cookies(), session)
-      const answer = await answerOf(page, response, scope, failing, since)
+      const answer = await answerOf({ page, cdp, frameId }, response, scope, since)
       if (answer.status >= 400 && !request.accept.includes(answer.status)) throw statusFailure(answer, failing)
       return answer
     } catch (thrown) {
       await this.#picture(page, failing)
+      addresses.throwIfRefused()
       throw thrown
     }
   }
 
-  /** Decides whether a request of a page is sent. Addresses are checked where they are connected to. */
-  async #routed(route: Route): Promise<void> {
+  /** Decides whether a request of a page is sent. Names are checked where they are connected to. */
+  async #routed(route: Route, addresses: PageAddresses): Promise<void> {
     const { block = DEFAULT_BLOCK } = this.#options
     const asked = route.request()
     if (!/^(?:https?|data|blob|wss?):/.test(asked.url())) return route.abort('blockedbyclient')
+    if (!addresses.isAllowed(asked.url(), isOfPage(route))) return route.abort('blockedbyclient')
     if (!asked.isNavigationRequest() && block.some((kind) => kind === asked.resourceType()))
       return route.abort('blockedbyclient')
     return route.continue()
@@ -142,20 +158,59 @@ class BrowserDownloader implements Downloader {
   }
 }
 
+function contextOptions(scope: DownloadScope): BrowserContextOptions {
+  return {
+    userAgent: scope.userAgent,
+    acceptDownloads: false,
+    serviceWorkers: 'block',
+    ...(scope.proxy && { proxy: proxyOf(scope.proxy.url) }),
+  }
+}
+
+/** A context, as long as the signal allows. A browser that does not make one in that time is replaced. */
+async function newContext(
+  opened: Browser,
+  options: BrowserContextOptions,
+  signal: AbortSignal,
+  retire: () => void,
+): Promise<BrowserContext> {
+  const making = opened.newContext(options)
+  try {
+    return await untilAborted(making, signal)
+  } catch (thrown) {
+    if (thrown instanceof TimeIsUp) retire()
+    // It may be made later, and nobody would close it. A browser that has crashed has closed it.
+    making.then((late) => late.close()).catch(() => {})
+    throw thrown
+  }
+}
+
+async function closed(context: BrowserContext, retire: () => void): Promise<void> {
+  try {
+    await within(() => context.close(), MAX_CLOSE_MS, undefined)
+  } catch {
+    // It has crashed, or does not answer.
+    retire()
+  }
+}
+
+interface OpenedPage {
+  readonly page: Page
+  readonly cdp: CDPSession
+  readonly frameId: string
+}
+
 async function answerOf(
-  page: Page,
+  { page, cdp, frameId }: OpenedPage,
   response: Response,
   scope: DownloadScope,
-  failing: Failing,
   since: number,
 ): Promise<Answer> {
+  const { bytes: limit } = scope.limits
   const { 'set-cookie': _cookies, ...headers } = await response.allHeaders()
   const isHtml = /^(?:text\/html|application\/xhtml)/i.test(headers['content-type'] ?? 'text/html')
-  const bytes = isHtml ? Buffer.from(await page.content()) : await response.body()
-  if (bytes.byteLength > scope.limits.bytes)
-    throw new CrawlError(`${failing.shown} has a page of more than ${scope.limits.bytes} bytes; raise limits.bytes`, {
-      class: 'size',
-    })
+  const bytes = isHtml ? await htmlOf(cdp, frameId, limit) : await response.body()
+  if (bytes.byteLength > limit) throw tooLarge(limit)
   const read: HttpHeaders = isHtml ? { ...headers, 'content-type': 'text/html; charset=utf-8' } : headers
   return {
     url: page.url().replace(/#.*$/, ''),
@@ -169,7 +224,7 @@ async function answerOf(
 
 /** The error without the log of the browser's calls, which may show headers. */
 function plain(thrown: unknown): unknown {
-  if (thrown instanceof TimeIsUp || thrown instanceof AddressRefused) return thrown
+  if (thrown instanceof TimeIsUp || thrown instanceof AddressRefused || thrown instanceof TooLarge) return thrown
   const [first = ''] = messageOf(thrown).split('\n')
   return new Error(first.replaceAll(/https?:\/\/\S+/g, ''))
 }

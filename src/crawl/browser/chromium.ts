@@ -10,6 +10,11 @@ import type { BrowserOptions } from './browser-options.ts'
 /** Where Debian and others install Chromium. */
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 
+/** WebRTC must not send datagrams past a proxy. The switch has two names in different versions. */
+const PROXIED_ONLY = ['--force-webrtc-ip-handling-policy', '--webrtc-ip-handling-policy'].map(
+  (name) => `${name}=disable_non_proxied_udp`,
+)
+
 /**
  * Starts a browser.
  *
@@ -25,7 +30,7 @@ export async function startChromium(options: Partial<BrowserOptions>, proxy: str
   try {
     return await chromium.launch({
       headless,
-      args: [...rootArgs, '--disable-dev-shm-usage', ...args],
+      args: [...rootArgs, '--disable-dev-shm-usage', ...PROXIED_ONLY, ...args],
       timeout: durationMs(startTimeout),
       ...(executablePath !== undefined && { executablePath }),
       // Chromium would not use a proxy for addresses of this machine.
