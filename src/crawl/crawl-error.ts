@@ -12,7 +12,7 @@ import type { Answer } from './downloader.ts'
  * - `size`: the body, or a part of the answer, is larger than the limit
  * - `redirect`: too many redirects, a loop, or one without a usable `location`
  * - `address`: a scheme other than http and https, or a private address
- * - `robots`: robots.txt disallows it; the item is skipped, not dead
+ * - `robots`: robots.txt disallows it: the item is skipped, not dead. Or a server error answered for robots.txt: it is tried again
  * - `parse`: the step threw
  * - `sink`: its rows could not be stored
  */

@@ -1,5 +1,6 @@
 import robotsParserModule from 'robots-parser'
 import { isObject, safely } from '../../errors-read.ts'
+import { normalEscapes } from '../request/canonical-url.ts'
 
 /** Its types say that the function is a property of the module, but it is the module. */
 const robotsParser = robotsParserModule as unknown as typeof robotsParserModule.default
@@ -12,17 +13,27 @@ export interface RobotsAnswer {
   readonly unreachable?: string
   /** Until when it is valid, in milliseconds since the epoch. */
   readonly until: number
+  /** The `crawl-delay` that the lane was given with it, in milliseconds. */
+  readonly delayMs?: number
+}
+
+/** The stored form: one line of JSON, then the text itself, which would be several times as long in JSON. */
+export function storedAnswer({ text, ...head }: RobotsAnswer): string {
+  // Other characters than these are no part of a rule.
+  return `${JSON.stringify({ ...head, isThere: text !== null })}\n${text?.replaceAll('\0', ' ') ?? ''}`
 }
 
 /** Parses the stored form. An unreadable one has expired. */
 export function readAnswer(stored: string): RobotsAnswer {
-  const value = safely(() => JSON.parse(stored) as unknown, undefined)
+  const [first = ''] = stored.split('\n', 1)
+  const value = safely(() => JSON.parse(first) as unknown, undefined)
   if (!isObject(value)) return { text: null, unreachable: 'is stored in an unknown form', until: 0 }
-  const { text, unreachable, until } = value as Partial<RobotsAnswer>
+  const { isThere, unreachable, until, delayMs } = value as Partial<RobotsAnswer> & { readonly isThere?: unknown }
   return {
-    text: typeof text === 'string' ? text : null,
+    text: isThere === true ? stored.slice(first.length + 1) : null,
     ...(typeof unreachable === 'string' && { unreachable }),
     until: typeof until === 'number' ? until : 0,
+    ...(typeof delayMs === 'number' && { delayMs }),
   }
 }
 
@@ -34,21 +45,38 @@ const MAX_STARS = 20
 const MAX_RULES = 5_000
 /** Characters of all patterns with a `*`. */
 const MAX_WILD_CHARS = 20_000
+/** Most steps of a match, and most places that a match of all rules uses. A longer path is matched by its beginning. */
+const MAX_STEPS = 10_000_000
+const MAX_PLACES = 5_000_000
+/** About the bytes of a rule without its text. */
+const RULE_BYTES = 200
 const MAX_DELAY_MS = 3_600_000
 
 /** The rules of one robots.txt for one crawler (RFC 9309). */
 export class RobotsRules {
   readonly #robots: ReturnType<typeof robotsParser>
+  readonly #origin: string
   readonly #token: string
+  readonly #longestPath: number
+  /** About the bytes that they take. */
+  readonly bytes: number
 
   constructor(origin: string, text: string, userAgent: string) {
+    this.#origin = origin
     this.#token = productToken(userAgent)
-    this.#robots = robotsParser(`${origin}/robots.txt`, linesFor(this.#token, text).join('\n'))
+    const { lines, rules, wildChars } = linesFor(this.#token, text)
+    this.#robots = robotsParser(`${origin}/robots.txt`, lines.join('\n'))
+    this.#longestPath = Math.floor(Math.min(MAX_STEPS / Math.max(1, wildChars), MAX_PLACES / Math.max(1, rules)))
+    this.bytes = lines.reduce((sum, line) => sum + line.length + RULE_BYTES, RULE_BYTES)
   }
 
   isAllowed(url: string): boolean {
+    const { pathname, search } = new URL(url)
     // robots.txt itself is always allowed.
-    return new URL(url).pathname === '/robots.txt' || this.#robots.isAllowed(url, this.#token) !== false
+    if (pathname === '/robots.txt') return true
+    // RFC 9309, section 2.2.2: an escape that is not needed makes no difference.
+    const path = normalEscapes(`${pathname}${search}`).slice(0, this.#longestPath)
+    return this.#robots.isAllowed(`${this.#origin}${path}`, this.#token) !== false
   }
 
   /** The `crawl-delay` in milliseconds; undefined without one. */
@@ -66,7 +94,10 @@ export class RobotsRules {
  * The lines that say something to a crawler, as many as can be matched in a short time. `Sitemap` and unknown lines come last or not at all:
  * they must not divide the lines of a group.
  */
-function linesFor(token: string, text: string): string[] {
+function linesFor(
+  token: string,
+  text: string,
+): { readonly lines: readonly string[]; readonly rules: number; readonly wildChars: number } {
   const ours = new Set(['*', token.toLowerCase()])
   const lines: string[] = []
   const sitemaps: string[] = []
@@ -88,7 +119,7 @@ function linesFor(token: string, text: string): string[] {
       const mine = names.filter((one) => ours.has(one))
       if (isNaming) lines.push(...mine.map((one) => `User-agent: ${one}`))
       isNaming = false
-      const pattern = value.replaceAll(/\*{2,}/g, '*')
+      const pattern = normalEscapes(value.replaceAll(/\*{2,}/g, '*'))
       const stars = pattern.split('*').length - 1
       const isTooMuch = pattern.length > MAX_PATTERN || stars > MAX_STARS || rules >= MAX_RULES
       if (mine.length === 0 || isTooMuch || wildChars > MAX_WILD_CHARS) continue
@@ -97,7 +128,7 @@ function linesFor(token: string, text: string): string[] {
       lines.push(`${field}: ${pattern}`)
     }
   }
-  return [...lines, ...sitemaps]
+  return { lines: [...lines, ...sitemaps], rules, wildChars }
 }
 
 function agentOf(value: string): string {

@@ -7,7 +7,7 @@ import { CrawlError } from '../crawl-error.ts'
 import type { DownloadLimits } from '../downloader.ts'
 import type { HttpLoader, LoadScope } from '../fetch/http-loader.ts'
 import type { ReadyRequest } from '../request/request.ts'
-import { readAnswer, type RobotsAnswer, RobotsRules } from './robots-rules.ts'
+import { productToken, readAnswer, type RobotsAnswer, RobotsRules, storedAnswer } from './robots-rules.ts'
 
 /** RFC 9309, section 2.5: a parser must read at least this much. */
 const MAX_ROBOTS_BYTES = 500 * 1_024
@@ -17,7 +17,7 @@ const VALID_MS = 24 * 3_600_000
 /** How long nothing is allowed before a robots.txt that could not be read is asked for again. */
 const UNREACHABLE_MS = 30_000
 const MAX_KEPT_HOSTS = 1_000
-const MAX_KEPT_CHARS = 50_000_000
+const MAX_KEPT_BYTES = 50_000_000
 
 export interface RobotsOptions {
   readonly userAgent: string
@@ -35,7 +35,7 @@ export interface RobotsAsker {
 }
 
 interface Kept {
-  readonly answer: RobotsAnswer
+  readonly answer: Omit<RobotsAnswer, 'text'>
   readonly rules: RobotsRules | undefined
 }
 
@@ -47,21 +47,24 @@ export class Robots {
   readonly #options: RobotsOptions
   readonly #kept = new LRUCache<string, Kept>({
     max: MAX_KEPT_HOSTS,
-    maxSize: MAX_KEPT_CHARS,
-    sizeCalculation: ({ answer }) => 1 + (answer.text?.length ?? 0),
+    maxSize: MAX_KEPT_BYTES,
+    sizeCalculation: ({ rules }) => rules?.bytes ?? 1,
   })
 
   constructor(options: RobotsOptions) {
     this.#options = options
   }
 
-  /** @throws CrawlError of class `robots` if the URL may not be loaded; `network` or `server` if its robots.txt could not be read */
+  /**
+   * @throws CrawlError of class `robots` if the URL may not be loaded, or not yet: then it has a `retryAfterMs`. Of class `network` if the host
+   * of its robots.txt did not answer
+   */
   async admit(url: string, asker: RobotsAsker): Promise<void> {
     const { origin } = new URL(url)
     const { answer, rules } = await this.#rulesOf(origin, asker)
     if (answer.unreachable !== undefined)
       throw new CrawlError(`${origin}/robots.txt ${answer.unreachable}, so nothing of the host may be loaded yet`, {
-        class: answer.unreachable.startsWith('answered') ? 'server' : 'network',
+        class: answer.unreachable.startsWith('answered') ? 'robots' : 'network',
         retryAfterMs: Math.max(1_000, answer.until - systemClock.now()),
       })
     if (rules && !rules.isAllowed(url)) throw new CrawlError(`${origin}/robots.txt disallows it`, { class: 'robots' })
@@ -71,22 +74,36 @@ export class Robots {
     const known = this.#kept.get(origin)
     if (known && known.answer.until > systemClock.now()) return known
     const stored = await asker.lane.note(noteName(origin, asker), (signal) => this.#note(origin, asker, signal))
-    const answer = readAnswer(stored)
-    const rules = answer.text === null ? undefined : new RobotsRules(origin, answer.text, this.#options.userAgent)
+    const { text, ...answer } = readAnswer(stored)
+    const rules = this.#rules(origin, text)
     const kept = { answer, rules }
     this.#kept.set(origin, kept)
+    await this.#slower(origin, asker, kept)
     return kept
+  }
+
+  #rules(origin: string, text: string | null): RobotsRules | undefined {
+    return text === null ? undefined : new RobotsRules(origin, text, this.#options.userAgent)
   }
 
   async #note(origin: string, asker: RobotsAsker, signal: AbortSignal): Promise<LaneNote> {
     const answer = await this.#load(origin, { ...asker.scope, signal })
-    const rules = answer.text === null ? undefined : new RobotsRules(origin, answer.text, this.#options.userAgent)
-    const delayMs = origin === asker.origin ? rules?.delayMs : undefined
+    const isOwn = origin === asker.origin && answer.unreachable === undefined
+    const delayMs = this.#rules(origin, answer.text)?.delayMs ?? 0
     return {
-      text: JSON.stringify(answer),
-      ttl: `${Math.max(1, answer.until - systemClock.now())}ms`,
-      ...(delayMs !== undefined && { spacing: `${Math.ceil(delayMs)}ms` }),
+      text: storedAnswer(isOwn ? { ...answer, delayMs } : answer),
+      ttl: leftOf(answer),
+      // A robots.txt that asks for no delay any more ends the one before.
+      ...(isOwn && { spacing: `${Math.ceil(delayMs)}ms` }),
     }
+  }
+
+  /** Another crawler may have loaded a robots.txt that asks this one for a longer delay: the lane gets it once. */
+  async #slower(origin: string, asker: RobotsAsker, { answer, rules }: Kept): Promise<void> {
+    const delayMs = rules?.delayMs ?? 0
+    if (origin !== asker.origin || answer.delayMs === undefined || delayMs <= answer.delayMs) return
+    const name = `robots-delay ${hashOf(`${productToken(this.#options.userAgent)} ${answer.until}`)}`
+    await asker.lane.note(name, async () => ({ text: '', ttl: leftOf(answer), spacing: `${Math.ceil(delayMs)}ms` }))
   }
 
   async #load(origin: string, from: RobotsAsker['scope']): Promise<RobotsAnswer> {
@@ -134,5 +151,13 @@ function robotsRequest(origin: string): ReadyRequest {
 /** Notes have short names. A host that a redirect leads to is noted in the lane of the item. */
 function noteName(origin: string, asker: RobotsAsker): string {
   if (origin === asker.origin) return `robots ${new URL(origin).protocol}`
-  return `robots ${createHash('sha256').update(origin).digest('hex').slice(0, 32)}`
+  return `robots ${hashOf(origin)}`
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 32)
+}
+
+function leftOf({ until }: Pick<RobotsAnswer, 'until'>): `${number}ms` {
+  return `${Math.max(1, until - systemClock.now())}ms`
 }

@@ -25,7 +25,8 @@ const BUDGETS: Readonly<Record<RetriedClass, ItemRetrySpec>> = {
   size: { limit: 0 },
   redirect: { limit: 0 },
   address: { limit: 0 },
-  robots: { limit: 0 },
+  // A robots.txt that can't be read is asked for again, for about an hour. A page that it disallows is skipped.
+  robots: { limit: 120, base: '30s', max: '30s', breaker: true },
   parse: { limit: 1 },
   sink: { limit: 5, base: '1s', max: '60s' },
 }

@@ -8,8 +8,10 @@ import type { Clock } from '../../clock.ts'
 import type { Locks } from '../attempt/locks.ts'
 
 const MAX_NOTES = 5_000
+/** Characters of all notes that this process keeps. */
+const MAX_KNOWN_CHARACTERS = 50_000_000
 const MAX_NOTE_CHARACTERS = 1_000_000
-/** How long the other items wait for the one that loads a note. */
+/** How long a loader may keep the others waiting. */
 const WAIT = '60s'
 
 export interface LaneNotesParts {
@@ -20,10 +22,14 @@ export interface LaneNotesParts {
 
 type Load = (signal: AbortSignal) => Promise<LaneNote>
 
-/** Texts that lanes share across all nodes. Only one item loads a text; the others wait for it. */
+/** Texts that lanes remember for all nodes. Each is loaded once in the fleet. */
 export class LaneNotes {
   readonly #parts: LaneNotesParts
-  readonly #known = new LRUCache<string, { readonly text: string; readonly until: number }>({ max: MAX_NOTES })
+  readonly #known = new LRUCache<string, { readonly text: string; readonly until: number }>({
+    max: MAX_NOTES,
+    maxSize: MAX_KNOWN_CHARACTERS,
+    sizeCalculation: ({ text }) => 1 + text.length,
+  })
   readonly #loading = new Map<string, Promise<string>>()
 
   constructor(parts: LaneNotesParts) {
@@ -37,7 +43,7 @@ export class LaneNotes {
       if (known && known.until > this.#parts.clock.monotonic()) return known.text
       const loading = this.#loading.get(key)
       if (!loading) break
-      // The failed load belongs to another item, so this one now tries itself.
+      // Another item's failure is its own: this one then tries itself.
       await loading.catch(() => undefined)
       signal.throwIfAborted()
     }
@@ -86,7 +92,7 @@ function readNote(given: unknown): {
   throw new PikoError('USAGE', `the note of a lane is ${describe(given)}; expected { text, ttl: '1d', spacing: '2s' }`)
 }
 
-/** Encodes a note's name for the name of a lock, which allows only some characters and a limited length. */
+/** A lock's name has few characters. */
 function hashOf(name: string): string {
   return Buffer.from(name).toString('base64url').slice(0, 80)
 }

@@ -43,6 +43,44 @@ describe('the rules of a robots.txt', () => {
   })
 })
 
+describe('a robots.txt', () => {
+  it('disallows what it disallows, however a URL is escaped', () => {
+    const rules = new RobotsRules(
+      'https://shop.test',
+      'User-agent: *\nDisallow: /private\nDisallow: /%7Euser/\nDisallow: /caf\u00e9\nDisallow: /a%2fb',
+      BOT,
+    )
+    const paths = ['/%70rivate/x', '/priv%61te', '/~user/1', '/%7euser/', '/caf%c3%a9', '/a%2Fb']
+    expect(paths.filter((path) => rules.isAllowed(`https://shop.test${path}`))).toEqual([])
+    expect(['/a/b', '/%2570rivate', '/public'].filter((path) => !rules.isAllowed(`https://shop.test${path}`))).toEqual(
+      [],
+    )
+  })
+
+  it('that is hostile holds the event loop for a short time alone', () => {
+    const origin = 'https://shop.test'
+    const group = (line: string): string => `User-agent: *\n${`${line}\n`.repeat(Math.floor(500_000 / line.length))}`
+    const long = `${origin}/${'a'.repeat(8_000)}`
+    const hostile = [
+      group(`Disallow: /${'*a'.repeat(950)}b`),
+      group(`Disallow: /${'*a'.repeat(19)}b`),
+      group('Disallow: /a'),
+      group('Disallow: *b'),
+      group('User-agent: x'),
+      group(':'),
+      '*'.repeat(500_000),
+      `User-agent: *\nDisallow: /${'*'.repeat(1_900)}b`,
+    ]
+    const begun = process.cpuUsage()
+    for (const text of hostile) {
+      const rules = new RobotsRules(origin, text, BOT)
+      for (let pages = 0; pages < 2; pages++) rules.isAllowed(long)
+    }
+    // About 0.5 s, and a wide margin for a machine that is busy.
+    expect(process.cpuUsage(begun).user / 1_000).toBeLessThan(4_000)
+  })
+})
+
 describe('a crawl', () => {
   it('asks robots.txt once for the fleet, and keeps its delay with the lane', async () => {
     const robots = 'User-agent: *\nDisallow: /private\nCrawl-delay: 2'
@@ -66,11 +104,41 @@ describe('a crawl', () => {
     expect(site.requests[0]?.headers['user-agent']).toBe(BOT)
   })
 
+  it('ends a delay that a robots.txt no longer asks for, and keeps the longest one of several crawlers', async () => {
+    let robots =
+      'User-agent: *\nCrawl-delay: 60\n\nUser-agent: slow-bot\nCrawl-delay: 90\n\nUser-agent: fast-bot\nCrawl-delay: 1'
+    const site = await serve((request) => (request.path === '/robots.txt' ? undefined : 'page'), {
+      robots: { respond: (_request, response) => response.end(robots) },
+    })
+    const fleet = new LocalFleet()
+    const load = async (userAgent: string): Promise<void> => {
+      const item = fleet.item()
+      await fetcherWith({ userAgent }).fetch(requestFor(site.url('/')), fleet.scope(item.fleet))
+    }
+    for (const userAgent of [BOT, 'slow-bot', 'fast-bot', 'slow-bot']) await load(userAgent)
+    expect(fleet.notes.map(({ note }) => note.spacing)).toEqual(['60000ms', '90000ms'])
+    expect(site.count('/robots.txt')).toBe(1)
+    robots = 'User-agent: *\nAllow: /'
+    fleet.notes.length = 0
+    await load(BOT)
+    expect(fleet.notes.map(({ note }) => note.spacing)).toEqual(['0ms'])
+  })
+
+  it('keeps a robots.txt of any characters in a note that is not much longer', async () => {
+    const lines = `User-agent: *\nDisallow: /first\n${'"\u0000\\\t'.repeat(120_000)}\nDisallow: /last`
+    const site = await serve({ '/a': 'page' }, { robots: { body: Buffer.from(lines) } })
+    const fleet = new LocalFleet()
+    const load = (path: string) => fetcherWith().fetch(requestFor(site.url(path)), fleet.scope(fleet.item().fleet))
+    expect((await load('/a')).answer.status).toBe(200)
+    expect(fleet.notes.map(({ note }) => note.text.length)).toEqual([expect.toSatisfy((size) => size < 600_000)])
+    for (const path of ['/first', '/last']) expect(((await rejected(load(path))) as CrawlError).class).toBe('robots')
+  })
+
   it.each([
     { robots: 404, class: undefined },
     { robots: 403, class: undefined },
-    { robots: 503, class: 'server' },
-    { robots: 500, class: 'server' },
+    { robots: 503, class: 'robots' },
+    { robots: 500, class: 'robots' },
   ])(
     'may load everything without a robots.txt, and nothing as long as it can’t be read: $robots',
     async ({ robots, class: failed }) => {
@@ -80,9 +148,11 @@ describe('a crawl', () => {
       for (let tries = 0; tries < 2; tries++) {
         const end = await fetcher.fetch(requestFor(site.url('/')), fleet.scope(fleet.item().fleet)).then(
           () => undefined,
-          (error: unknown) => (error as CrawlError).class,
+          (error: unknown) => error as CrawlError,
         )
-        expect(end).toBe(failed)
+        expect(end?.class).toBe(failed)
+        // Not disallowed: it is asked again.
+        if (end) expect(end.retryAfterMs).toBeGreaterThan(0)
       }
       expect(site.count('/')).toBe(failed === undefined ? 2 : 0)
       expect(site.count('/robots.txt')).toBe(1)

@@ -134,6 +134,52 @@ describe('the scanner of sitemaps', () => {
   })
 })
 
+describe('a sitemap of an enemy', () => {
+  it('holds the event loop for a short time alone', () => {
+    const piece = 64 * 1_024
+    const filled = (text: string): string => text.repeat(Math.ceil(piece / text.length)).slice(0, piece)
+    const hostile = [
+      '<url ',
+      '<!--',
+      '<url><loc>',
+      '<url><loc><![CDATA[',
+      '<url><loc>x</loc ',
+      '<',
+      '<url></url',
+      '&amp',
+    ]
+    const begun = process.cpuUsage()
+    let entries = 0
+    for (const text of hostile) {
+      const scanner = new SitemapScanner()
+      for (let pieces = 0; pieces < 8; pieces++) for (const _entry of scanner.write(filled(text))) entries += 1
+    }
+    expect(entries).toBe(0)
+    // Pieces of 64 KB that take 5 ms each, and a wide margin for a machine that is busy.
+    expect(process.cpuUsage(begun).user / 1_000).toBeLessThan(3_000)
+  })
+
+  it('costs only its own pages: a URL that no request can have, or a long time', async () => {
+    const site = await serve({
+      '/s.xml': {
+        headers: { 'content-type': 'application/xml' },
+        body: urlset(
+          entry(`https://shop.test/${'x'.repeat(9_000)}`),
+          entry('https://shop.test/1', '2'.repeat(70_000)),
+          entry('javascript:1'),
+          entry('https://shop.test/2'),
+        ),
+      },
+    })
+    const found = []
+    for await (const page of sitemap(site.url('/s.xml'), { private: true })) found.push(page)
+    expect(found).toEqual([
+      { url: 'https://shop.test/1', data: { lastmod: null } },
+      { url: 'https://shop.test/2', data: { lastmod: null } },
+    ])
+  })
+})
+
 describe('lastmod', () => {
   it('without a time of day is any time of its day, month or year', () => {
     const at = (text: string): number => Date.parse(text)
