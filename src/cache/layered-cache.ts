@@ -60,7 +60,7 @@ const MAX_LOOKS = 3
 const REFRESH_PAUSE_MS = 1_000
 /** How much longer than a load a deletion is remembered. */
 const DELETED_MS = 60_000
-const MAX_INCREMENTS = 50
+const MAX_TRIES = 50
 const LONGEST_PAUSE_MS = 200
 
 const aTtl: OptionCheck = aDuration(1, MAX_STORED_MS)
@@ -170,11 +170,15 @@ export class LayeredCache<V> implements Cache<V> {
     if (bytes.byteLength > MAX_VALUE_BYTES) throw tooLarge(this.name, key, bytes.byteLength)
     const ttlMs = this.#ttlMs(ttl)
     return this.#turns.take(key, async () => {
-      const isConditional = condition.ifAbsent === true || condition.ifVersion !== undefined
-      const entry = isConditional ? await this.#current(key) : undefined
-      if (isConditional && !holds(condition, entry)) return undefined
-      const seen = isConditional ? (entry?.version ?? 'none') : undefined
-      return this.#write(key, bytes, { freshMs: ttlMs, leftMs: ttlMs + this.#parts.staleMs }, seen)
+      const times = { freshMs: ttlMs, leftMs: ttlMs + this.#parts.staleMs }
+      if (condition.ifAbsent !== true && condition.ifVersion === undefined) return this.#replace(key, bytes, times)
+      for (let tries = 1; ; tries++) {
+        const entry = await this.#current(key)
+        if (!holds(condition, entry)) return undefined
+        const version = await this.#write(key, bytes, times, entry?.version ?? 'none')
+        // An entry that has expired may be cleaned up between the read and the write: the key is as absent as before.
+        if (version !== undefined || isLive(entry) || tries === MAX_LOOKS) return version
+      }
     })
   }
 
@@ -205,20 +209,16 @@ export class LayeredCache<V> implements Cache<V> {
     const ttlMs = this.#ttlMs(ttl)
     const fresh = { freshMs: ttlMs, leftMs: ttlMs + this.#parts.staleMs }
     return this.#turns.take(key, async () => {
-      for (let tries = 1; tries <= MAX_INCREMENTS; tries++) {
+      for (let tries = 1; tries <= MAX_TRIES; tries++) {
         const entry = await this.#current(key)
         const live = isLive(entry) ? entry : undefined
         const next = this.#numberOf(key, live) + by
         const bytes = this.#encoded(key, next as V)
         const times = live ? { freshMs: live.freshMs, leftMs: live.leftMs } : fresh
         if ((await this.#write(key, bytes, times, entry?.version ?? 'none')) !== undefined) return next
-        await this.#parts.clock.sleep(Math.min(LONGEST_PAUSE_MS, 2 ** tries) * Math.random(), this.#stopped.signal)
+        await this.#pause(tries)
       }
-      throw new PikoError(
-        'CACHE_UNAVAILABLE',
-        `cache "${this.name}": ${describe(key)} can't be incremented: others have changed it ${MAX_INCREMENTS} times meanwhile; repeat the call`,
-        { details: { cache: this.name, key } },
-      )
+      throw this.#contended(key)
     })
   }
 
@@ -242,7 +242,7 @@ export class LayeredCache<V> implements Cache<V> {
     const count = this.#forgetAll(prefix)
     if (!this.#level) return count
     try {
-      return await this.#level.needed((level) => level.clear(this.name, prefix))
+      return await this.#level.needed((level, step) => level.clear(this.name, prefix, step))
     } finally {
       this.#forgetAll(prefix)
     }
@@ -280,22 +280,25 @@ export class LayeredCache<V> implements Cache<V> {
   }
 
   async #fly(flight: Flight<V>, guard: Guard, key: string, load: CacheLoader<V>, ttlMs: number): Promise<V> {
+    const lookedAt = this.#parts.clock.monotonic()
     const found = await this.#look(key, guard)
     const kept = this.#answered(flight, found)
     if (kept) return kept.value
     this.#counts.misses += 1
     if (!this.#parts.isFleet || found.seen === undefined || !this.#level)
-      return this.#load(flight, guard, { key, load, ttlMs, seen: found.seen })
+      return this.#load(flight, guard, { key, load, ttlMs, lookedAt, seen: found.seen })
     const claim = new FleetClaim(this.#level, { cache: this.name, key, clock: this.#parts.clock })
     try {
       for (;;) {
         const answer = await claim.take(flight.signal)
+        const lookedAgainAt = this.#parts.clock.monotonic()
         const again = await this.#look(key, guard)
         const now = this.#answered(flight, again)
         if (now) return now.value
         // Another node loads it for those who may use the stale value.
         if (answer === 'busy' && again.kept && flight.isBackground) return again.kept.value
-        if (answer !== 'busy') return await this.#load(flight, guard, { key, load, ttlMs, seen: again.seen })
+        if (answer !== 'busy')
+          return await this.#load(flight, guard, { key, load, ttlMs, lookedAt: lookedAgainAt, seen: again.seen })
         await claim.pause(flight.signal)
       }
     } finally {
@@ -313,11 +316,7 @@ export class LayeredCache<V> implements Cache<V> {
     return undefined
   }
 
-  async #load(
-    flight: Flight<V>,
-    guard: Guard,
-    { key, load, ttlMs, seen }: { key: string; load: CacheLoader<V>; ttlMs: number; seen: SeenVersion | undefined },
-  ): Promise<V> {
+  async #load(flight: Flight<V>, guard: Guard, { key, load, ttlMs, lookedAt, seen }: Loading<V>): Promise<V> {
     const bytes = await this.#loaded(flight, key, load)
     const value = this.#parts.codec.decode(bytes)
     if (bytes.byteLength > MAX_VALUE_BYTES) {
@@ -327,6 +326,8 @@ export class LayeredCache<V> implements Cache<V> {
     const times = { freshMs: ttlMs, leftMs: ttlMs + this.#parts.staleMs }
     const version = newVersion()
     const sentAt = this.#parts.clock.monotonic()
+    // A process that stood still may have missed a deletion that nobody remembers any more.
+    if (this.#level && sentAt - lookedAt > this.#parts.loadTimeoutMs + DELETED_MS / 2) return value
     if (this.#level && seen !== undefined && !guard.isOvertaken) {
       const written = await this.#level.tried((level) =>
         level.write(this.name, key, { bytes, version, ...times }, seen),
@@ -385,7 +386,7 @@ export class LayeredCache<V> implements Cache<V> {
     let keys = [...guards.keys()]
     for (let looks = 1; keys.length > 0 && looks <= MAX_LOOKS; looks++) {
       const sentAt = this.#parts.clock.monotonic()
-      const read = await this.#level?.tried((level) => level.read(this.name, keys))
+      const read = await this.#level?.tried((level, step) => level.read(this.name, keys, step))
       if (!read) return all
       for (const key of keys) all.set(key, this.#foundIn(read.value.get(key), sentAt))
       keys = keys.filter((key) => all.get(key)?.kept)
@@ -430,13 +431,37 @@ export class LayeredCache<V> implements Cache<V> {
     return { bytes: this.#encoded(key, kept.value), version, freshMs: freshUntil - now, leftMs: goneUntil - now }
   }
 
+  /** Writes a value, whatever is stored. The database may execute it late, and then it must not undo what came after it. */
+  async #replace(key: string, bytes: Uint8Array, times: Times): Promise<number | undefined> {
+    const level = this.#level
+    if (!level) return this.#write(key, bytes, times)
+    let refused: SeenVersion | undefined
+    for (let tries = 1; tries <= MAX_TRIES; tries++) {
+      const seen = (await level.needed((asked) => asked.versions(this.name, [key]))).get(key) ?? 'none'
+      // Nobody has changed it meanwhile: the value is too large for the level.
+      if (seen === refused) return undefined
+      const version = await this.#write(key, bytes, times, seen)
+      if (version !== undefined) return version
+      refused = seen
+      await this.#pause(tries)
+    }
+    throw this.#contended(key)
+  }
+
+  #pause(tries: number): Promise<void> {
+    return this.#parts.clock.sleep(Math.min(LONGEST_PAUSE_MS, 2 ** tries) * Math.random(), this.#stopped.signal)
+  }
+
+  #contended(key: string): PikoError {
+    return new PikoError(
+      'CACHE_UNAVAILABLE',
+      `cache "${this.name}": ${describe(key)} can't be changed: others have changed it ${MAX_TRIES} times meanwhile; repeat the call`,
+      { details: { cache: this.name, key } },
+    )
+  }
+
   /** Writes a value here and in the shared level. @returns its version; undefined if another version than `seen` is stored */
-  async #write(
-    key: string,
-    bytes: Uint8Array,
-    times: { readonly freshMs: number; readonly leftMs: number },
-    seen?: SeenVersion,
-  ): Promise<number | undefined> {
+  async #write(key: string, bytes: Uint8Array, times: Times, seen?: SeenVersion): Promise<number | undefined> {
     const version = newVersion()
     const value = this.#parts.codec.decode(bytes)
     const sentAt = this.#parts.clock.monotonic()
@@ -529,6 +554,16 @@ export class LayeredCache<V> implements Cache<V> {
   }
 }
 
+/** A load, and what a look into the shared level has found before it. */
+interface Loading<V> {
+  readonly key: string
+  readonly load: CacheLoader<V>
+  readonly ttlMs: number
+  readonly lookedAt: number
+  readonly seen: SeenVersion | undefined
+}
+
+type Times = Pick<LevelEntry, 'freshMs' | 'leftMs'>
 type LiveEntry = LevelEntry & { readonly bytes: Uint8Array }
 
 function isLive(entry: LevelEntry | undefined): entry is LiveEntry {

@@ -1,9 +1,11 @@
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors-read.ts'
 import { PikoError, toError } from '../errors.ts'
-import { within } from '../calls/timeout.ts'
+import { after } from '../calls/timeout.ts'
 import type { CacheLevel } from '../job/cached-value.ts'
 import { redactText } from '../run/redact.ts'
+import { untilAborted } from '../signals/until-aborted.ts'
+import { formatMs } from '../time/duration.ts'
 
 interface WatchedParts {
   readonly name: string
@@ -13,8 +15,11 @@ interface WatchedParts {
   readonly recovered: (outageMs: number) => void
 }
 
-/** A call that takes longer counts as no answer. */
-const MAX_CALL_MS = 5_000
+/** A step of a call that takes longer counts as no answer. Most calls have one step. */
+const MAX_STEP_MS = 5_000
+
+/** What a level is asked. A call of many steps reports each. */
+type LevelCall<T> = (level: CacheLevel, step: () => void) => Promise<T>
 /** After a failure, no call is made for this long, so that requests do not all wait for a level that is away. */
 const PAUSE_MS = 1_000
 
@@ -34,11 +39,11 @@ export class WatchedLevel {
   }
 
   /** The result of a call; undefined if the level is away. */
-  async tried<T>(call: (level: CacheLevel) => Promise<T>): Promise<{ readonly value: T } | undefined> {
+  async tried<T>(call: LevelCall<T>): Promise<{ readonly value: T } | undefined> {
     const { clock, level } = this.#parts
     if (this.#error && clock.monotonic() < this.#retryAt) return undefined
     try {
-      const value = await within(() => call(level), MAX_CALL_MS, undefined)
+      const value = await inSteps((step) => call(level, step), MAX_STEP_MS)
       this.#works()
       return { value }
     } catch (thrown) {
@@ -48,7 +53,7 @@ export class WatchedLevel {
   }
 
   /** @throws PikoError `CACHE_UNAVAILABLE` if the level is away */
-  async needed<T>(call: (level: CacheLevel) => Promise<T>): Promise<T> {
+  async needed<T>(call: LevelCall<T>): Promise<T> {
     const result = await this.tried(call)
     if (result) return result.value
     const { name } = this.#parts
@@ -74,5 +79,22 @@ export class WatchedLevel {
     if (!this.#error) return
     this.#error = undefined
     this.#parts.recovered(this.#parts.clock.monotonic() - this.#since)
+  }
+}
+
+/** Calls `fn` with a time limit for each of its steps. Once one was too long, the next step throws, so that nothing goes on unseen. */
+async function inSteps<T>(fn: (step: () => void) => Promise<T>, ms: number): Promise<T> {
+  const late = new AbortController()
+  const end = (): void => late.abort(new PikoError('TIMEOUT', `the level did not answer within ${formatMs(ms)}`))
+  let cancel = after(ms, end)
+  const step = (): void => {
+    late.signal.throwIfAborted()
+    cancel()
+    cancel = after(ms, end)
+  }
+  try {
+    return await untilAborted(fn(step), late.signal)
+  } finally {
+    cancel()
   }
 }

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import type { Piko } from '../../src/app/piko.ts'
 import {
@@ -34,6 +34,20 @@ function aLoader(gate?: Gate) {
     },
   }
   return loader
+}
+
+/** A level that passes all calls on. */
+function passing(level: CacheLevel): CacheLevel {
+  return {
+    read: (...args) => level.read(...args),
+    versions: (...args) => level.versions(...args),
+    write: (...args) => level.write(...args),
+    touch: (...args) => level.touch(...args),
+    claim: (...args) => level.claim(...args),
+    release: (...args) => level.release(...args),
+    clear: (...args) => level.clear(...args),
+    close: () => level.close(),
+  }
 }
 
 describeEachStore((store) => {
@@ -146,6 +160,7 @@ describeEachStore((store) => {
     const level = new CacheStore(await store.open())
     const hook: { afterRead?: () => Promise<unknown> } = {}
     const faulty: CacheLevel = {
+      ...passing(level),
       read: async (...args) => {
         const found = await level.read(...args)
         const { afterRead } = hook
@@ -153,13 +168,6 @@ describeEachStore((store) => {
         await afterRead?.()
         return found
       },
-      versions: (...args) => level.versions(...args),
-      write: (...args) => level.write(...args),
-      touch: (...args) => level.touch(...args),
-      claim: (...args) => level.claim(...args),
-      release: (...args) => level.release(...args),
-      clear: (...args) => level.clear(...args),
-      close: () => level.close(),
     }
     const parts = { clock: new ManualClock(), degraded: () => {}, recovered: () => {} }
     const definition = aCache({ l2: inStore() })
@@ -185,6 +193,57 @@ describeEachStore((store) => {
       expect(await here.get('key')).toBeUndefined()
       expect((await level.read(definition.name, ['key'])).get('key')?.bytes).toBeUndefined()
     }
+  })
+
+  it(
+    'a write that was answered too late does not bring back what was deleted after it',
+    { timeout: 60_000 },
+    async () => {
+      const level = new CacheStore(await store.open())
+      const gate = new Gate()
+      const landed: boolean[] = []
+      let isLate = true
+      const slow: CacheLevel = {
+        ...passing(level),
+        write: async (...args) => {
+          if (!isLate) return level.write(...args)
+          isLate = false
+          await gate.pass()
+          landed.push(await level.write(...args))
+          return true
+        },
+      }
+      const parts = { clock: new ManualClock(), degraded: () => {}, recovered: () => {} }
+      const definition = aCache({ l2: inStore() })
+      const [here, there] = [definition.open({ ...parts, store: slow }), definition.open({ ...parts, store: level })]
+      await there.set('key', 'first')
+      expect((await rejected(here.set('key', 'late'))).code).toBe('CACHE_UNAVAILABLE')
+      expect(await there.delete('key')).toBe(true)
+      gate.open()
+      await eventually(() => expect(landed).toEqual([false]))
+      expect(await there.get('key')).toBeUndefined()
+      expect(await there.set('key', 'new')).toEqual(expect.any(Number))
+    },
+  )
+
+  it('sets an absent key although its expired entry is cleaned up meanwhile', async () => {
+    const database = await store.open()
+    const level = new CacheStore(database)
+    let hasCleanedUp = false
+    const cleaned: CacheLevel = {
+      ...passing(level),
+      read: async (...args) => {
+        const found = await level.read(...args)
+        if (!hasCleanedUp) await level.prune()
+        hasCleanedUp = true
+        return found
+      },
+    }
+    const parts = { clock: new ManualClock(), degraded: () => {}, recovered: () => {} }
+    const cache = aCache({ l2: inStore() }).open({ ...parts, store: cleaned })
+    await level.write(cache.name, 'key', { bytes: Buffer.from('x'), version: 5, freshMs: -10_000, leftMs: -10_000 })
+    expect(await cache.set('key', 'new', { ifAbsent: true })).toEqual(expect.any(Number))
+    expect(hasCleanedUp).toBe(true)
   })
 
   it('goes on without its shared level, says so once, and refuses writes meanwhile', async () => {
@@ -215,6 +274,35 @@ describeEachStore((store) => {
     expect((await rejected(app.run(job, { wait: true }))).message).toContain('took longer than its timeout')
     expect(await app.cache(cache).get('key')).toBe('known')
   })
+})
+
+it('a long call of many steps may take long, but none of its steps', async () => {
+  vi.useFakeTimers()
+  try {
+    let steps = 0
+    const level = (stepMs: number) =>
+      ({
+        clear: async (_space: string, _prefix: string, step: () => void = () => {}) => {
+          for (let left = 5; left > 0; left--) {
+            await vi.advanceTimersByTimeAsync(stepMs)
+            step()
+            steps += 1
+          }
+          return 5
+        },
+        close: async () => {},
+      }) as unknown as CacheLevel
+    const parts = { clock: new ManualClock(), degraded: () => {}, recovered: () => {} }
+    const open = (stepMs: number) => aCache({ l2: inStore() }).open({ ...parts, store: level(stepMs) })
+    expect(await open(4_000).clear()).toBe(5)
+    expect(steps).toBe(5)
+    expect((await rejected(open(6_000).clear())).code).toBe('CACHE_UNAVAILABLE')
+    await vi.runAllTimersAsync()
+    // The rest does not go on unseen.
+    expect(steps).toBe(5)
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 it('an error reaches everyone who waits, is kept only if asked, and the load ends when nobody waits', async () => {

@@ -88,7 +88,7 @@ export class RedisLevel implements CacheLevel {
     await this.#run(scripts.RELEASE, [claimKey(space, key)], [owner])
   }
 
-  async clear(space: string, prefix: string): Promise<number> {
+  async clear(space: string, prefix: string, step: () => void = () => {}): Promise<number> {
     const pattern = `${entryKey(space, prefix).replaceAll(/[*?[\]\\^-]/g, '\\$&')}*`
     let count = 0
     let cursor = '0'
@@ -98,6 +98,7 @@ export class RedisLevel implements CacheLevel {
       const found = listOf(keys).map(String)
       if (found.length > 0) count += Number(await this.#run(scripts.CLEAR, found))
       cursor = String(next)
+      step()
     } while (cursor !== '0')
     return count
   }

@@ -18,6 +18,8 @@ export interface CacheFigures {
 
 /** SQLite statements block the event loop, so each touches few rows. */
 const PAGE = 500
+/** Values have up to 1 MB, so fewer of them are read by one statement. */
+const READ_PAGE = { mysql: 100, sqlite: 16 } as const
 
 /** The shared level of caches in the database. Writes are compare-and-set by version, and find their row by primary key. */
 export class CacheStore implements CacheLevel {
@@ -27,10 +29,10 @@ export class CacheStore implements CacheLevel {
     this.#database = database
   }
 
-  async read(space: string, keys: readonly string[]): Promise<Map<string, LevelEntry>> {
+  async read(space: string, keys: readonly string[], step: () => void = () => {}): Promise<Map<string, LevelEntry>> {
     const { db, dialect } = this.#database
     const found = new Map<string, LevelEntry>()
-    for (const some of chunksOf(keys, PAGE)) {
+    for (const some of chunksOf(keys, READ_PAGE[dialect.name])) {
       const prints = printsOf(some)
       const rows = await db
         .selectFrom('piko_cache')
@@ -50,6 +52,7 @@ export class CacheStore implements CacheLevel {
           leftMs: dialect.date(row.expires_at).getTime() - now,
         })
       }
+      step()
     }
     return found
   }
@@ -123,7 +126,7 @@ export class CacheStore implements CacheLevel {
     const until = dialect.nowPlus(forMs)
     const { numUpdatedRows } = await this.#database.retry(() =>
       this.#row(space, key)
-        // Keeps the entry's times, so that an expired value does not become valid again while it is loaded.
+        // The times of its value stay: a value that has expired must not return while it is loaded again.
         .set({ loader: owner, loading_until: until })
         .where((eb) =>
           eb.or([eb('loader', 'is', null), eb('loader', '=', owner), eb('loading_until', '<', dialect.now())]),
@@ -147,9 +150,10 @@ export class CacheStore implements CacheLevel {
     )
   }
 
-  async clear(space: string, prefix: string): Promise<number> {
+  async clear(space: string, prefix: string, step: () => void = () => {}): Promise<number> {
     let count = 0
     for await (const rows of this.#pages(space)) {
+      step()
       const chosen = rows.filter((row) => row.cache_key.startsWith(prefix))
       if (chosen.length === 0) continue
       const prints = chosen.map(({ print }) => print)
@@ -164,7 +168,7 @@ export class CacheStore implements CacheLevel {
   /** The names of the caches with entries. */
   async spaces(limit: number): Promise<string[]> {
     const names: string[] = []
-    // Finds each name by the primary key, without reading the entries of the others.
+    // Each is found by the primary key, without reading the entries of the others.
     while (names.length < limit) {
       const row = await this.#database.db
         .selectFrom('piko_cache')
@@ -195,7 +199,7 @@ export class CacheStore implements CacheLevel {
     return figures
   }
 
-  /** Deletes some expired entries that no process is loading. @returns whether there may be more */
+  /** Deletes some expired entries that nobody loads. @returns whether there may be more */
   async prune(): Promise<boolean> {
     const { db, dialect } = this.#database
     const isOver = (eb: ExpressionBuilder<Tables, 'piko_cache'>) =>
@@ -217,7 +221,7 @@ export class CacheStore implements CacheLevel {
           .deleteFrom('piko_cache')
           .where('space', '=', space)
           .where('print', 'in', prints)
-          // An entry that was written again or claimed in the meantime stays.
+          // An entry that was written again or claimed meanwhile stays.
           .where(isOver)
           .execute(),
       )
@@ -257,7 +261,7 @@ export class CacheStore implements CacheLevel {
   }
 }
 
-/** Keys are compared by their digests, because a database would ignore trailing blanks. */
+/** Keys are compared by their digests: a database would ignore trailing blanks. */
 function printOf(key: string): Buffer {
   return createHash('sha256').update(key).digest()
 }
