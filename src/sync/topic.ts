@@ -10,7 +10,7 @@ import type {
   SharedTopic,
   SharedVersion,
 } from '../job/shared-value.ts'
-import { untilAborted } from '../signals/until-aborted.ts'
+import { Waiters } from '../signals/waiters.ts'
 import { Handle, type HandledTopic } from './handle.ts'
 import type { SharedSchema } from './shared-schema.ts'
 import { Turns } from './turns.ts'
@@ -40,7 +40,7 @@ export class Topic<T, I> implements SharedTopic<T, I>, HandledTopic<T, I> {
   /** The newest stored version, whether it is used or refused. */
   #latest = INITIAL
   #refusal: { readonly version: number; readonly error: Error } | undefined
-  #change = Promise.withResolvers<void>()
+  readonly #changes = new Waiters<undefined>()
   readonly #writes = new Turns()
   readonly #updates = new Turns()
 
@@ -80,15 +80,13 @@ export class Topic<T, I> implements SharedTopic<T, I>, HandledTopic<T, I> {
     }
     this.#refusal = undefined
     this.#current = { value: read.value, version }
-    const { resolve } = this.#change
-    this.#change = Promise.withResolvers()
-    resolve()
+    this.#changes.tell(undefined)
     reach.changed(this.name, version)
   }
 
   /** Resolves at the next change. @throws the reason of the signal */
-  next(signal: AbortSignal): Promise<void> {
-    return untilAborted(this.#change.promise, signal)
+  async next(signal: AbortSignal): Promise<void> {
+    await this.#changes.next(signal)
   }
 
   async refresh(): Promise<number> {

@@ -47,7 +47,7 @@ export class Caches extends Service {
         linked.release()
       }
     }
-    // No other call waits long enough to need the run's signal.
+    // Other calls are short.
     return new Proxy(cache, {
       get: (target, name) => {
         if (name === 'fetch') return fetch
@@ -57,7 +57,7 @@ export class Caches extends Service {
     })
   }
 
-  /** The caches that were opened so far. */
+  /** The caches that were opened. */
   get opened(): readonly Cache<unknown>[] {
     return [...this.#opened.values()]
   }

@@ -3,7 +3,7 @@ import type { Events } from '../../events.ts'
 import { aFunction, anAbortSignal, type OptionChecks } from '../../options.ts'
 import { checkedCall, wrongCall } from '../../call-options.ts'
 import { onAbort } from '../../signals/on-abort.ts'
-import { untilAborted } from '../../signals/until-aborted.ts'
+import { Waiters } from '../../signals/waiters.ts'
 import type { StopReason } from '../../service/lifecycle-parts.ts'
 import { type Duration, durationMs, MAX_STORED_MS } from '../../time/duration.ts'
 import { aDuration } from '../../time/duration-check.ts'
@@ -59,7 +59,7 @@ export class Elector extends LoopService {
   readonly #under = new Map<LeaderWork, Promise<void>>()
   /** After a failed call, this process does not try to lead before this time. */
   #pausedUntil = -Infinity
-  #change = Promise.withResolvers<boolean>()
+  readonly #changes = new Waiters<boolean>()
 
   /** @throws PikoError `USAGE` naming all problems */
   constructor(name: string, options: ElectorOptions, parts: ElectorParts) {
@@ -92,7 +92,7 @@ export class Elector extends LoopService {
    */
   async changed(options: { readonly signal?: AbortSignal } = {}): Promise<boolean> {
     const { signal } = checkedCall('elector.changed', { signal: anAbortSignal }, options)
-    return untilAborted(this.#change.promise, signal)
+    return this.#changes.next(signal)
   }
 
   /**
@@ -129,11 +129,8 @@ export class Elector extends LoopService {
     const term = this.#term
     const reason = new PikoError('STOPPED', `elector "${this.#elector}" was stopped`)
     if (term) this.#end(term, reason)
-    const { promise, reject } = this.#change
-    promise.catch(() => {}) // No code may be waiting for it, so its rejection must not count as unhandled.
-    reject(reason)
-    // After a stop, the rejected promise stays, so that later waits end too. After a crash, the restarted service needs a new one.
-    if (why === 'crash') this.#change = Promise.withResolvers()
+    // After a crash the elector starts again; after any other stop a later wait ends as well.
+    this.#changes.end(reason, why !== 'crash')
     if (term) await this.#handOver(term, [...this.#under.values()])
   }
 
@@ -171,7 +168,7 @@ export class Elector extends LoopService {
 
   /** Steps down after a function of the leader has failed, so that another process can try. */
   async #failed(term: Term, failed: LeaderWork, error: Error): Promise<void> {
-    // After the end of its term, a failure has no effect.
+    // After the end of its term, a failure changes nothing.
     if (this.#term !== term) {
       if (!isPikoError(error, 'STOPPED') && !isPikoError(error, 'LOCK_LOST'))
         this.log.debug({ err: error }, 'a function of a former leader ended with an error')
@@ -187,14 +184,14 @@ export class Elector extends LoopService {
   }
 
   /**
-   * Lets another process lead once these calls have ended, because it must not begin while work continues here. If they take too long, the
-   * lease is no longer renewed: it ends when they end, or when it expires.
+   * Lets another process lead once these calls have ended: it must not begin while the work here continues. If they take too long, the
+   * lease expires, unless they end before.
    */
   async #handOver({ lock }: Term, calls: readonly Promise<void>[]): Promise<void> {
     const ended = Promise.all(calls)
     if (await this.#inTime(ended)) return lock.release()
     const release = lock.abandon()
-    // The database may already be closed when the calls end.
+    // The database may be closed by then.
     void ended
       .then(release)
       .catch((thrown: unknown) =>
@@ -211,9 +208,7 @@ export class Elector extends LoopService {
   }
 
   #tell(isLeader: boolean, epoch: number | undefined): void {
-    const { resolve } = this.#change
-    this.#change = Promise.withResolvers()
-    resolve(isLeader)
+    this.#changes.tell(isLeader)
     this.#parts.events.emit('elector.changed', { elector: this.#elector, isLeader, epoch })
   }
 }
