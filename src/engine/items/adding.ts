@@ -35,17 +35,17 @@ export interface PendingItem extends Omit<NewItem, 'laneId'> {
   readonly lane: LaneRef
 }
 
-/** The run or item that adds items. */
+/** Who adds items. */
 export interface Adder {
   readonly jobId: string
   readonly policy: ItemPolicy
   /** The generation of the items. */
   readonly fence: number
   readonly parentId: number | undefined
-  /** The depth of the added items. */
+  /** The depth of what it adds. */
   readonly depth: number
   readonly now: () => number
-  /** Returns a part of the key for items without one. A repeated attempt that has stored nothing gets the same part for the same item. */
+  /** Makes items without a key unique; the same for the same item in a repeated attempt that has stored nothing. */
   readonly unique: () => string
 }
 
@@ -206,7 +206,7 @@ export async function withLanes(
   const ids = await idsOf(pending.map(({ lane }) => lane))
   return pending.map(({ lane, ...item }) => {
     const laneId = ids.get(laneKey(lane.scope, lane.name))
-    // Without its lane's id, no claim would ever find the item.
+    // No claim would ever find an item of another lane.
     if (laneId === undefined) throw new Error(`the store has no lane ${describe(lane.name)} of ${describe(lane.scope)}`)
     return { ...item, laneId }
   })

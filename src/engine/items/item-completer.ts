@@ -10,19 +10,19 @@ import type { LoopHealth } from '../loop/loop-health.ts'
 import { type PendingItem, withLanes } from './adding.ts'
 import type { LaneIds } from './lane-ids.ts'
 
-/** The end of an item. The items that it added have no lane ids yet. */
+/** The end of an item, whose added items have no lanes yet. */
 export interface ItemFinish extends Omit<EndedItem, 'added'> {
   readonly nodeId: string
   readonly added: readonly PendingItem[]
 }
 
-/** `lost`: this node no longer held the item, so nothing was written. `dead`: the database refused the end, so the item is dead instead. */
+/** `lost`: this node no longer held the item, so nothing was written. `dead`: the database refused the end as it was. */
 export type ItemStored = 'stored' | 'lost' | 'dead'
 
 const MAX_ENDS = 100
-/** How many bytes the items of one transaction may add, so that it stays short. A single item may add more. */
+/** What the items of one transaction may add, in bytes, so that it is short. One item may add more. */
 const MAX_ADDED_BYTES = 8_000_000
-/** The assumed size of an added item without its data. */
+/** An added item without its data. */
 const ITEM_BYTES = 500
 const RETRY_MS = 200
 
@@ -90,27 +90,38 @@ export class ItemCompleter {
     return this.#parts.store.end(nodeId, ended)
   }
 
-  /** The database refuses what the item has written, so the item is dead, and nothing else of it is stored. */
+  /**
+   * The database refuses what the item has written: the item is dead, and nothing else of it is stored. If it refuses that too, the item counts
+   * as lost, and the other items of the batch are stored all the same.
+   */
   async #persistDead(
     nodeId: string,
     end: ItemFinish,
     refusal: unknown,
     others: Map<ItemFinish, ItemStored>,
   ): Promise<void> {
-    const error = JSON.stringify({
-      name: 'Error',
-      message: `the end of the item could not be stored: ${headline(refusal)}`,
-    })
-    const reduced: ItemFinish = {
-      ...end,
-      ...{ added: [], left: new Map(), kept: undefined, lane: undefined },
-      // The states are freed without a change, because the database may have refused a new value of one.
-      states: end.states.map((state) => ({ ...state, value: undefined })),
-      end: { to: 'dead', reason: 'error', error, tries: '{}' },
+    others.set(end, 'lost')
+    const shown = `the end of the item could not be stored: ${headline(refusal)}`
+    // Its states are freed as they were: a new value may be what the database refuses. The last one has nothing that it may refuse.
+    const freed = end.states.map((state) => ({ ...state, value: undefined }))
+    for (const [message, states] of [
+      [shown, freed],
+      ['the end of the item could not be stored', []],
+    ] as const) {
+      const error = JSON.stringify({ name: 'Error', message })
+      const reduced: ItemFinish = {
+        ...end,
+        ...{ added: [], left: new Map(), kept: undefined, lane: undefined, states },
+        end: { to: 'dead', reason: 'error', error, tries: '{}' },
+      }
+      try {
+        const { lost, earlier } = await this.#retried(() => this.#store(nodeId, [reduced]))
+        if (lost.size <= earlier.size) others.set(end, 'dead')
+        return
+      } catch (thrown) {
+        if (this.#isAbandoned || !isFaultOfItem(thrown)) throw thrown
+      }
     }
-    others.set(end, 'dead')
-    const { lost, earlier } = await this.#retried(() => this.#store(nodeId, [reduced]))
-    if (lost.size > earlier.size) others.set(end, 'lost')
   }
 
   async #retried<T>(write: () => Promise<T>): Promise<T> {

@@ -13,7 +13,7 @@ import { type ItemAttempt, ItemLeave } from './item-attempt.ts'
 
 type Context = ItemContext<ResourceMap, unknown, SinkMap>
 
-/** Those calls of an item's context that need the store. */
+/** The calls of an item's function that need the store. */
 export interface ItemActions {
   checkpoint(
     attempt: ItemAttempt,
@@ -28,7 +28,7 @@ export interface ItemActions {
 
 const MAX_POSITION = 2_000
 const MAX_REASON = 255
-/** The maximum number of bytes that an item may keep. */
+/** The largest bytes that an item may keep. */
 const MAX_KEPT_BYTES = 256_000_000
 
 export function itemOf(attempt: ItemAttempt): Item {
@@ -40,10 +40,7 @@ export function itemOf(attempt: ItemAttempt): Item {
   }
 }
 
-/**
- * Creates the context of an item's function from the context of its run. Each action is a function without `this`, because the user's
- * function destructures the context.
- */
+/** The context of an item's function, from the context of its run. Each action is a function of its own: functions destructure it. */
 export function itemContext(base: RunContext, attempt: ItemAttempt, item: Item, actions: ItemActions): Context {
   const { runId, jobId, fence, scheduledTime, window, config, input, resources, sinks } = base
   const items: ItemAdder<ItemData> = {
@@ -63,6 +60,9 @@ export function itemContext(base: RunContext, attempt: ItemAttempt, item: Item, 
     },
     get async() {
       return base.async
+    },
+    get elapsedMs() {
+      return attempt.elapsedMs
     },
     get lane() {
       return actions.lane(attempt)

@@ -8,7 +8,7 @@ export interface ItemDispatcherParts extends LoopServiceParts {
   readonly nodeId: () => string
   readonly holdsLease: () => boolean
   readonly pollIntervalMs: number
-  /** The scopes of lanes, and the jobs, for which this node has code. */
+  /** The scopes of lanes, and the jobs, that this node has code for. */
   readonly scopes: readonly string[]
   readonly jobIds: readonly string[]
 }
@@ -17,11 +17,11 @@ export interface ItemDispatcherParts extends LoopServiceParts {
 const MAX_CLAIMED = 100
 const FIRST_IDLE_MS = 20
 const MAX_IDLE_MS = 500
-/** How much earlier than their places items are claimed at most, if the database is slow; and how fast a slow claim is forgotten. */
+/** How far ahead a slow database may move the places of items, and how fast a claim that was slow is forgotten. */
 const MAX_LEAD_MS = 2_000
 const LEAD_DECAY = 0.9
 
-/** Claims due items for the free slots of this node, a moment before they may begin. */
+/** Claims due items for the free slots of this node, a moment before their places in time. */
 export class ItemDispatcher extends LoopService {
   readonly #parts: ItemDispatcherParts
   #idleMs = FIRST_IDLE_MS
@@ -32,7 +32,7 @@ export class ItemDispatcher extends LoopService {
     this.#parts = parts
   }
 
-  /** Called when there are new items, or lanes have free places again. */
+  /** There are new items, or lanes have free places again. */
   override wake(): void {
     this.#idleMs = FIRST_IDLE_MS
     super.wake()
@@ -49,7 +49,7 @@ export class ItemDispatcher extends LoopService {
       ...{ leadMs: Math.ceil(this.#leadMs), monotonic: () => clock.monotonic() },
     })
     if (reading) {
-      // Twice the measured time, because an item may have to read its run, or bytes that it has kept.
+      // Twice the time, because an item may have to read its run, or bytes that it has kept.
       const restMs = 2 * (clock.monotonic() - reading.readAt)
       this.#leadMs = Math.min(MAX_LEAD_MS, Math.max(restMs, this.#leadMs * LEAD_DECAY))
       runner.take(claims, owner, reading)

@@ -31,6 +31,7 @@ import type { ItemCompleter, ItemStored } from './item-completer.ts'
 import { ItemRuns } from './item-runs.ts'
 import { ItemSlots } from './item-slots.ts'
 import type { KeptBytes } from './kept-bytes.ts'
+import type { Kept } from '../../store/items/kept-bytes.ts'
 import { Lateness } from './lateness.ts'
 
 export interface ItemRunnerParts {
@@ -53,7 +54,7 @@ export interface ItemRunnerParts {
   readonly pipeline: RunPipeline
   /** Called when a slot is free. */
   readonly onFree: () => void
-  /** Called after the outcome of an item is stored. */
+  /** Called after ends are stored. */
   readonly onEnded: (attempt: { readonly fence: number; readonly laneId: number; readonly isLimited: boolean }) => void
 }
 
@@ -68,7 +69,7 @@ interface Held {
   kept: Uint8Array | undefined
   attempt: ItemAttempt | undefined
   live: LiveAttempt | undefined
-  /** Whether the item's function runs. */
+  /** Whether its function runs. */
   hasSlot: boolean
   isOver: boolean
   cancelTimeout: (() => void) | undefined
@@ -79,16 +80,14 @@ const STOP_MARGIN_MS = 500
 /** The pause before an item that could not be read is tried again. */
 const UNREAD_MS = 1_000
 
-/**
- * Runs claimed items in their own slots, separate from those of runs, from their claims until their outcomes are stored. A stop drains it.
- */
+/** Runs claimed items in slots of their own, each from its place in time to its stored end. A stop drains it. */
 export class ItemRunner extends Service {
   readonly runs: ItemRuns
   readonly #parts: ItemRunnerParts
-  /** Not keyed by id: an item may be claimed again while its earlier attempt, which has lost it, is still ending. */
+  /** Not by id: an item may be claimed again while its earlier attempt, which has lost it, is still ending. */
   readonly #held = new Set<Held>()
   readonly #deadlines: Deadlines
-  /** Lanes with a breaker or a lower rate to recover from, so that successes of their items are stored. */
+  /** Lanes with something to forget, so that successes of their items are stored. */
   readonly #troubled = new Set<number>()
   readonly #lateness = new WeakMap<KindPolicy, Lateness>()
   readonly #slots: ItemSlots<Held>
@@ -116,7 +115,7 @@ export class ItemRunner extends Service {
     return this.#slots.waiting > 0 && room < concurrency / 2 ? 0 : room
   }
 
-  /** The number of items whose functions have ended and whose rows and outcomes are being stored, at most one per slot. They occupy no slot. */
+  /** Items whose functions have ended, and whose rows and ends are being stored. As many as there are slots do not count. */
   get #ending(): number {
     let count = 0
     for (const held of this.#held) if (held.isOver || (held.live && !held.hasSlot)) count += 1
@@ -154,7 +153,7 @@ export class ItemRunner extends Service {
     }
   }
 
-  /** Ends all items early. Nothing of them is written, since they belong to another node. */
+  /** Ends all items early: nothing of them is written, since they belong to another node. */
   abortAll(reason: Error): void {
     for (const held of this.#held) this.#abort(held, reason)
   }
@@ -176,8 +175,7 @@ export class ItemRunner extends Service {
     const { item, reading } = held
     const { clock, kept } = this.#parts
     try {
-      // Reads everything before the item's place in time. Otherwise a stall of the database would make many items begin at the same moment
-      // afterwards.
+      // What it needs is read before its place in time, so that a stall of the database does not let items begin all at once.
       const bytes = kept.read(item.id, item.kept)
       bytes.catch(() => undefined)
       await loaded
@@ -186,7 +184,7 @@ export class ItemRunner extends Service {
       if (waitMs > 0) await clock.sleep(waitMs)
       this.#inTurn(held)
     } catch {
-      // The item has not begun: the database did not answer, or a row of its run can't be read.
+      // It has not begun: the database did not answer.
       this.#end(held, { to: 'queued', delayMs: UNREAD_MS }, undefined)
     }
   }
@@ -224,14 +222,14 @@ export class ItemRunner extends Service {
     const run = claimOf(info.run, this.#parts.dialect())
     const attemptNumber = Object.values(tries).reduce((sum, count) => sum + count, 1)
     const claim: Claim = { ...run, attempt: attemptNumber, fence: item.fence }
-    // Uses the clock of the database, so that `due` and the periods of `within` mean the same on all nodes.
+    // The clock of the database: `due` and the periods of `within` mean the same on all nodes.
     const now = (): number => reading.databaseMs + clock.monotonic() - reading.readAt
-    const attempt = new ItemAttempt({ item, kind, job, nodeId, claim, tries, kept, now })
+    const attempt = new ItemAttempt({ item, kind, job, nodeId, claim, tries, kept, now, begunMs: info.begunMs })
     this.#run(held, attempt)
     return true
   }
 
-  /** Whether the item's place in time has passed, so that it would begin at the same time as the next item of its lane. */
+  /** Whether its place in time has passed, so that it would begin beside the next item of its lane. */
   #isTooLate({ item, reading }: Held, kind: KindPolicy): boolean {
     const allowedMs = item.lane.delayMs === undefined ? allowedLateMs(item.lane.rate) : MIN_LATE_MS
     if (allowedMs === Infinity) return false
@@ -272,21 +270,21 @@ export class ItemRunner extends Service {
     } else this.#over(held, outcome)
   }
 
-  /** The item's function as a job, because a pipeline runs jobs. */
+  /** The job of the item's function, in the form that a pipeline runs. */
   #jobOf(held: Held, attempt: ItemAttempt): JobDefinition {
     const { job, kind } = attempt
     const { actions, holdsLease } = this.#parts
     const handler: JobDefinition['handler'] = async (base) => {
-      // Checked last, because the item may have waited for a resource.
+      // Checked last: it may have waited for a resource.
       if (this.#isTooLate(held, kind)) throw new ItemLeave({ laterMs: 0 })
       const item = itemOf(attempt)
       try {
         await kind.kind.run(item, itemContext(base as never, attempt, item, actions))
       } finally {
-        // The item needs no slot while its rows are sent to the sinks.
+        // Its rows are sent to the sinks without a slot.
         this.#handled(held)
       }
-      // If this process was suspended, its rows must not reach sinks: another node may have the item now.
+      // A suspended process must not send rows to sinks: another node may have the item.
       if (!holdsLease())
         throw new PikoError('LEASE_LOST', `item ${item.id} of job "${job.id}" may belong to another node`)
     }
@@ -316,7 +314,7 @@ export class ItemRunner extends Service {
     this.#end(held, end, lane)
   }
 
-  /** Returns an item that has not begun to the queue. Costs no try. */
+  /** Returns an item that has not begun to the queue. Costs no budget. */
   #giveBack(held: Held): void {
     this.#end(held, { to: 'queued', delayMs: 0 }, undefined)
   }
@@ -329,7 +327,7 @@ export class ItemRunner extends Service {
     const { clock, completer, kept } = this.#parts
     const isWritten = end.to === 'done'
     const keepsBytes = attempt && (end.to === 'dead' || end.to === 'queued')
-    void (async () => (keepsBytes ? kept.keep(attempt.kept) : undefined))()
+    void (async () => (keepsBytes ? kept.keep(item.id, attempt.kept) : undefined))()
       .catch(() => undefined)
       .then((bytes) =>
         completer.finish(
@@ -342,12 +340,12 @@ export class ItemRunner extends Service {
             bytes: attempt?.bytes ?? 0,
             states: attempt?.stateEnds() ?? [],
           },
-          (how) => this.#stored(held, how, end),
+          (how) => this.#stored(held, how, end, bytes),
         ),
       )
   }
 
-  /** Drops an item that belongs to another node. Nothing is written. */
+  /** The item belongs to another node: nothing is written. */
   #drop(held: Held): void {
     held.isOver = true
     this.#free(held)
@@ -365,10 +363,11 @@ export class ItemRunner extends Service {
     this.#parts.onFree()
   }
 
-  #stored(held: Held, how: ItemStored, end: ItemEnd | undefined): void {
+  #stored(held: Held, how: ItemStored, end: ItemEnd | undefined, bytes?: Kept): void {
     held.isOver = true
     this.#free(held)
     const { item } = held
+    if (how === 'stored' && end) this.#dropKept(item, end, bytes)
     this.#held.delete(held)
     if (held.attempt) this.#parts.commits.forget(held.attempt)
     if (how !== 'lost') this.#tell(held, how, end)
@@ -386,6 +385,14 @@ export class ItemRunner extends Service {
     this.#parts.onFree()
   }
 
+  /** A file of an earlier attempt goes with its item's end, or when another one has taken its place. */
+  #dropKept({ kept }: ItemClaim, { to }: ItemEnd, bytes: Kept | undefined): void {
+    const isNeeded = (to === 'dead' || to === 'queued') && (bytes === undefined || bytes.ref === kept)
+    if (kept === undefined || isNeeded) return
+    // It costs only its place on the disk.
+    this.#parts.kept.drop(kept).catch(() => undefined)
+  }
+
   #tell({ item, attempt }: Held, how: ItemStored, end: ItemEnd | undefined): void {
     const { clock, events } = this.#parts
     events.emit('item.ended', {
@@ -400,7 +407,7 @@ export class ItemRunner extends Service {
     this.#isStopping = false
   }
 
-  /** Waits for items until the deadline, then returns the rest to the queue without counting their attempts. */
+  /** Lets items end until the deadline, then returns the rest to the queue without counting their attempts. */
   protected override async onStop(why: StopReason): Promise<void> {
     if (why === 'crash') return
     this.#isStopping = true
@@ -428,7 +435,7 @@ async function within(clock: Clock, ms: number, work: Promise<void>): Promise<bo
   return done.signal.aborted
 }
 
-/** The tries by class. The text may be invalid, because a person can edit it. */
+/** The tries by class. A person may have edited the text. */
 function triesOf(text: string | null): Readonly<Record<string, number>> {
   const given = fromJson(text)
   if (typeof given !== 'object' || given === null) return {}

@@ -9,7 +9,7 @@ interface Known {
   readonly at: number
 }
 
-/** The runs whose items this node holds, as they were at most a second ago. */
+/** The runs whose items this node has, at most a second old. */
 export class ItemRuns {
   readonly #store: Pick<ItemStore, 'infos'>
   readonly #monotonic: () => number
@@ -23,7 +23,7 @@ export class ItemRuns {
   /** Reads these runs, unless they are known. */
   async load(fences: Iterable<number>): Promise<void> {
     const oldest = this.#monotonic() - FRESH_MS
-    // A stopped run is read again, because a replay may have opened it.
+    // A stopped run may have been opened again by a replay.
     const isFresh = (fence: number): boolean =>
       (this.#known.get(fence)?.at ?? -Infinity) >= oldest && !this.isStopped(fence)
     const missing = [...new Set(fences)].filter((fence) => !isFresh(fence))
@@ -33,7 +33,7 @@ export class ItemRuns {
     for (const fence of missing) this.#known.set(fence, { info: infos.get(fence), at })
   }
 
-  /** The run of the items with this fence; undefined if it no longer exists. */
+  /** The run of these items; undefined if it does not exist any more. */
   get(fence: number): ItemRunInfo | undefined {
     return this.#known.get(fence)?.info
   }

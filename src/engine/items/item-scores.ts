@@ -7,9 +7,9 @@ import type { LoopHealth } from '../loop/loop-health.ts'
 
 const EVERY_MS = 1_000
 const FRESH_MS = 1_000
-/** The maximum number of groups whose scores are remembered. */
+/** Groups whose scores are remembered. */
 const MAX_READS = 1_000
-/** The maximum number of outcomes that wait for the database. In a longer outage, outcomes beyond this number are lost. */
+/** The most outcomes that wait for the database. The oldest ones of a longer outage are lost. */
 const MAX_WAITING = 10_000
 
 export interface ItemScoresParts {
@@ -23,7 +23,7 @@ interface Read {
   readonly scores: Promise<ReadonlyMap<string, Score>>
 }
 
-/** Counts the outcomes of this node's items for scores, and stores them once a second. */
+/** Scores fed by the items of this node, stored once a second. */
 export class ItemScores {
   readonly #parts: ItemScoresParts
   #waiting = new Map<string, ScoreChange & { outcomes: { ok: boolean; ms: number | undefined }[] }>()

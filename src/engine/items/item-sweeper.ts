@@ -1,6 +1,7 @@
 import type { Events } from '../../events.ts'
 import { summedItems } from '../../item/item-counts.ts'
 import type { ItemStore } from '../../store/items/item-store.ts'
+import { LOST_CLASS } from '../../store/items/lost-items.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import type { ItemRunner } from './item-runner.ts'
 
@@ -18,20 +19,21 @@ export interface ItemSweeperParts extends LoopServiceParts {
 
 const LOOK_MS = 1_000
 const BUSY_MS = 50
-/** The interval in which items of deleted runs are searched and deleted. */
+/** How often items of deleted runs are looked for. */
 const FORGET_MS = 60_000
-/** The interval in which expired notes are searched and deleted. */
+/** How often expired notes are looked for. */
 const FORGET_NOTES_MS = 3_600_000
 
 /**
- * Takes care of items that belong to no live node or run: those of dead nodes, and those of runs that have ended. Also wakes lanes that
- * should not rest. Each second, it also ends the items of this node whose run was cancelled.
+ * Looks after items that nobody else looks after: those of dead nodes, those of runs that have ended, and lanes that rest by mistake. Each
+ * second it also ends the items of this node whose run has been cancelled.
  */
 export class ItemSweeper extends LoopService {
   readonly #parts: ItemSweeperParts
   #sweepAt = 0
   #forgetAt = 0
   #checkedLane = 0
+  #checkedFence = 0
   #forgetNotesAt = 0
 
   constructor(parts: ItemSweeperParts) {
@@ -76,14 +78,16 @@ export class ItemSweeper extends LoopService {
 
   /** Returns whether more is left to do. */
   async #sweep(): Promise<boolean> {
-    const { store, runner, nodeId, leaseMs, lostAttempts, clock, onQueued } = this.#parts
+    const { store, runner, nodeId, leaseMs, lostAttempts, clock, events, onQueued } = this.#parts
     const everyMs = leaseMs / 3
-    const { recovered, isMore, checkedLane } = await store.sweep({
-      ...{ nodeId: nodeId(), held: () => runner.held, unheldMs: everyMs, checkedLane: this.#checkedLane },
-      lostAttempts,
+    const { recovered, dead, isMore, checkedLane, checkedFence } = await store.sweep({
+      ...{ nodeId: nodeId(), held: () => runner.held, unheldMs: everyMs, lostAttempts },
+      ...{ checkedLane: this.#checkedLane, checkedFence: this.#checkedFence },
     })
     this.#checkedLane = checkedLane
+    this.#checkedFence = checkedFence
     if (recovered > 0) onQueued()
+    for (const item of dead) events.emit('item.dead', { ...item, class: LOST_CLASS })
     this.#sweepAt = isMore ? 0 : clock.monotonic() + Math.min(everyMs, SWEEP_MS)
     return isMore
   }

@@ -1,11 +1,14 @@
-import { createHash } from 'node:crypto'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { propertyOf } from '../../errors-read.ts'
 import type { ItemStore } from '../../store/items/item-store.ts'
 import { IN_STORE, type Kept, MAX_STORED_KEPT } from '../../store/items/kept-bytes.ts'
 
-/** Bytes that items keep for their next attempt. Small ones are in the store, others are in files named after their content. */
+/** The name of a file: the item and a hash of the bytes. Earlier versions named it after the bytes alone. */
+const FILE = /^(?:(\d{1,19})-[0-9a-f]{32}|[0-9a-f]{64})$/
+
+/** Bytes that items keep for their next attempt: small ones in the store, others as files named after the item and their content. */
 export class KeptBytes {
   readonly #store: Pick<ItemStore, 'storedBytes'>
   readonly #folder: string
@@ -15,28 +18,39 @@ export class KeptBytes {
     this.#folder = folder
   }
 
-  /** @param given undefined: the kept bytes stay as they are; null: none are kept */
-  async keep(given: Uint8Array | null | undefined): Promise<Kept | undefined> {
+  /** @param given undefined: as before; null: nothing */
+  async keep(itemId: number, given: Uint8Array | null | undefined): Promise<Kept | undefined> {
     if (given === undefined) return undefined
     if (given === null) return { ref: undefined, bytes: undefined }
     if (given.byteLength <= MAX_STORED_KEPT) return { ref: IN_STORE, bytes: given }
-    const name = createHash('sha256').update(given).digest('hex')
-    const folder = join(this.#folder, name.slice(0, 2))
-    await mkdir(folder, { recursive: true })
-    // The file is renamed only when it is complete, so no reader sees a part of it.
-    const unfinished = join(folder, `${name}.${process.pid}`)
+    const name = `${itemId}-${createHash('sha256').update(given).digest('hex').slice(0, 32)}`
+    const file = this.#fileOf(name)
+    await mkdir(dirname(file), { recursive: true })
+    // Renamed when it is whole, so no reader sees a part of it. Another node may have the same item by mistake.
+    const unfinished = `${file}.${randomUUID()}`
     await writeFile(unfinished, given)
-    await rename(unfinished, join(folder, name))
+    await rename(unfinished, file)
     return { ref: name, bytes: undefined }
   }
 
-  /** Returns the bytes; undefined if they are not here, because the file may be on another machine. */
+  /** Removes a file that its item needs no more. One of another machine stays there. */
+  async drop(ref: string | undefined): Promise<void> {
+    if (ref === undefined || FILE.exec(ref)?.[1] === undefined) return
+    await rm(this.#fileOf(ref), { force: true })
+  }
+
+  #fileOf(name: string): string {
+    const hash = name.slice(name.indexOf('-') + 1)
+    return join(this.#folder, hash.slice(0, 2), name)
+  }
+
+  /** The bytes, or undefined if they are gone: another machine may have the file. */
   async read(itemId: number, ref: string | undefined): Promise<Uint8Array | undefined> {
     if (ref === undefined) return undefined
     if (ref === IN_STORE) return this.#store.storedBytes(itemId)
-    if (!/^[0-9a-f]{64}$/.test(ref)) return undefined
+    if (!FILE.test(ref)) return undefined
     try {
-      return new Uint8Array(await readFile(join(this.#folder, ref.slice(0, 2), ref)))
+      return new Uint8Array(await readFile(this.#fileOf(ref)))
     } catch (error) {
       if (propertyOf(error, 'code') === 'ENOENT') return undefined
       throw error

@@ -12,7 +12,7 @@ export interface LaneWakerParts {
   readonly onWoken: () => void
 }
 
-/** Wakes lanes, all that need it at about the same time in one statement. If this node fails to wake a lane, the sweep does it later. */
+/** Wakes lanes with one statement for all that need it in a moment. The sweep wakes those that this node fails to wake. */
 export class LaneWaker {
   readonly #parts: LaneWakerParts
   #ids = new Set<number>()

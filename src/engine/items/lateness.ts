@@ -1,9 +1,9 @@
-/** The number of claims whose lateness is remembered. */
+/** How many claims it remembers. */
 const CLAIMS = 16
 
 /**
- * How late the items of a kind begin on this node. A delay that all items share, such as a slow database or a slow resource, does not
- * change the time between them. So only the time by which an item is later than the others matters.
+ * How late the items of a kind begin, on this node. A delay that all of them have, such as a slow database or a resource that takes long to
+ * borrow, leaves the time between them as it is. So only what an item is later than the others counts.
  */
 export class Lateness {
   readonly #claims: number[] = []
@@ -15,7 +15,7 @@ export class Lateness {
    * @param claim identifies the claim of the item
    */
   isTooLate(claim: object, lateMs: number, allowedMs: number): boolean {
-    // Recorded once per claim. Otherwise the many items that one stall delayed would make this delay look usual.
+    // Once for each claim: what one stall has delayed must not look usual.
     if (!this.#seen.has(claim)) {
       this.#seen.add(claim)
       this.#claims.push(lateMs)

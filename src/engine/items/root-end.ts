@@ -13,7 +13,7 @@ export interface RootEndParts {
 }
 
 /**
- * The outcome of a run whose items have ended. If the run has a window, its sinks then delete the window's rows of older generations.
+ * The outcome of a run whose items have ended. A run of a window then clears what older generations have left in its sinks.
  *
  * Never rejects.
  */
@@ -41,7 +41,7 @@ export async function rootOutcome(
     }
     return success
   } catch (thrown) {
-    // The items are done. The run returns to the queue, and a later attempt ends it.
+    // The items are done. The run returns to the queue and ends later.
     if (databaseFault(thrown) === 'outage') return { kind: 'interrupted' }
     return { kind: 'failure', error: toError(thrown) }
   }
@@ -55,7 +55,7 @@ function tooManyDead({ claim: { runId, jobId } }: LiveAttempt, dead: number, sto
   )
 }
 
-/** Items are cancelled only together with their run. If the run continues after that, these items were not done. */
+/** Items are cancelled only with their run. If it goes on after that, they were not done. */
 function someCancelled({ claim: { runId, jobId } }: LiveAttempt, cancelled: number): PikoError {
   return new PikoError(
     'ITEMS_CANCELLED',

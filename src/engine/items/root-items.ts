@@ -13,7 +13,7 @@ import type { LaneWaker } from './lane-waker.ts'
 /** The maximum number of items, and about the maximum number of bytes, in one transaction. */
 const MAX_SEEDS = 1_000
 const MAX_SEED_BYTES = 4_000_000
-/** The interval in which a run checks whether its older items have ended. */
+/** How often a run looks whether its older items have ended. */
 const ENDING_MS = 200
 
 export interface RootItemsParts {
@@ -43,10 +43,7 @@ export class RootItems implements ItemAdder<ItemData> {
     this.#hasBegun = open !== undefined
   }
 
-  /**
-   * The items of an attempt, including those that earlier attempts have added. After a replay of the run, waits until its older items have
-   * ended.
-   */
+  /** The items of an attempt, with what earlier attempts have added. After a replay of the run, waits for the end of those it had before. */
   static async open(parts: RootItemsParts, attempt: LiveAttempt, policy: ItemPolicy): Promise<RootItems> {
     for (;;) {
       const open = await parts.store.openOf(attempt.claim.runId)
@@ -56,7 +53,7 @@ export class RootItems implements ItemAdder<ItemData> {
     }
   }
 
-  /** The generation of the items: the fence of the claim that first added some. */
+  /** The generation: the fence of the claim that began to add items. */
   get fence(): number {
     return this.#open?.fence ?? this.#attempt.claim.fence
   }
@@ -68,7 +65,7 @@ export class RootItems implements ItemAdder<ItemData> {
 
   /** Whether the run has items, so its end waits for them. */
   get hasItems(): boolean {
-    // The handler may return before the first ones are stored.
+    // The handler may end before the first ones are stored.
     return this.#hasBegun || this.#pending.size > 0
   }
 
@@ -77,14 +74,14 @@ export class RootItems implements ItemAdder<ItemData> {
     this.#pending.add(adding)
     const over = (): void => void this.#pending.delete(adding)
     adding.then(over, (error: unknown) => {
-      // The handler may not have waited for this call, so its error fails the run later.
+      // The handler may not have waited for it.
       this.#failure ??= error instanceof Error ? error : new Error(String(error))
       over()
     })
     return adding
   }
 
-  /** Records that the handler has added all items, after the calls that it did not wait for are stored. @throws the error of one of them */
+  /** Records that the handler has added all items, once those it did not wait for are stored. @throws the error of one of them */
   async end(output: unknown): Promise<void> {
     await Promise.allSettled([...this.#pending])
     if (this.#failure) throw this.#failure
@@ -131,7 +128,7 @@ export class RootItems implements ItemAdder<ItemData> {
     return sum
   }
 
-  /** Uses the database's clock, so that `due` and the periods of `within` mean the same on all nodes. */
+  /** The database's clock: `due` and the periods of `within` mean the same on all nodes. */
   async #clock(): Promise<() => number> {
     const { clock, store } = this.#parts
     this.#now ??= (async () => {

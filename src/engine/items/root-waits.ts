@@ -2,14 +2,14 @@ import type { ItemStore } from '../../store/items/item-store.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 
 const POLL_MS = 500
-/** The shortest time between two queries. */
+/** The shortest time between two looks. */
 const MIN_POLL_MS = 20
 
 export interface RootWaitsParts extends LoopServiceParts {
   readonly store: Pick<ItemStore, 'idle'>
 }
 
-/** The runs of this node that wait until their items have ended. One query serves all of them; without such runs there is none. */
+/** Runs of this node that wait for the end of their items. One query for all of them, and none while there are none. */
 export class RootWaits extends LoopService {
   readonly #parts: RootWaitsParts
   readonly #waiting = new Map<number, () => void>()
@@ -28,7 +28,7 @@ export class RootWaits extends LoopService {
     }
   }
 
-  /** Called when items of these generations have ended on this node, so their runs may have ended too. */
+  /** Items of these generations have ended here, so their runs may be over. */
   ended(fences: Iterable<number>): void {
     for (const fence of fences) if (this.#waiting.has(fence)) return this.wake()
   }

@@ -6,6 +6,7 @@ import type { Dialect } from '../connection/dialect.ts'
 import { type ClaimRow, CLAIM_COLUMNS } from '../runs/run-row.ts'
 import { heldRun, type StepOwner } from '../steps/new-step.ts'
 import type { Tables } from '../tables.ts'
+import { readableMs } from './due-lanes.ts'
 import { CountChanges } from './item-counts.ts'
 import { storeAdded } from './end-items.ts'
 import type { NewItem } from './new-item.ts'
@@ -26,6 +27,8 @@ export interface ItemRunInfo {
   readonly state: RunState
   /** Whether its items must not run: it is being cancelled, or begins anew. */
   readonly isCancelled: boolean
+  /** When the first items were stored, in milliseconds of the database's clock. */
+  readonly begunMs: number
 }
 
 /**
@@ -147,11 +150,13 @@ export async function itemRunInfos(database: Database, fences: readonly number[]
     .innerJoin('piko_run', 'piko_run.id', 'piko_item_run.run_id')
     .select(CLAIM_COLUMNS.map((column) => `piko_run.${column}` as const))
     .select(['piko_item_run.fence', 'piko_item_run.ended_at', 'piko_run.state', 'piko_run.cancel_requested_at'])
+    .select('piko_item_run.created_at as begun_at')
     .where('piko_item_run.fence', 'in', [...fences])
     .execute()
-  return rows.map(({ fence, state, cancel_requested_at, ended_at, ...run }) => ({
+  return rows.map(({ fence, state, cancel_requested_at, ended_at, begun_at, ...run }) => ({
     ...{ fence, run, state },
     isCancelled: cancel_requested_at !== null || ended_at !== null,
+    begunMs: readableMs(begun_at, database.dialect) ?? Infinity,
   }))
 }
 

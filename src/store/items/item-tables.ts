@@ -46,7 +46,7 @@ export interface ItemTable {
   /** Why it was skipped, or the class of the error of a dead item. */
   reason: Generated<string | null>
   error: Generated<string | null>
-  /** `store`, or the SHA-256 of a file. */
+  /** `store`, or the name of a file. */
   kept: Generated<string | null>
   position: Generated<string | null>
   created_at: Instant

@@ -26,18 +26,31 @@ export interface SweepRequest {
   readonly unheldMs: number
   /** The lane up to which the sweep before has checked lanes. Default: it begins anew. */
   readonly checkedLane?: number
+  /** The generation up to which it has looked. Default: it begins anew. */
+  readonly checkedFence?: number
   /** After this many deaths of its nodes, an item is dead. */
   readonly lostAttempts: number
 }
 
+/** An item that has ended as dead because too many of its nodes have died. */
+export interface DeadItem {
+  readonly runId: number
+  readonly jobId: string
+  readonly itemId: number
+  readonly kind: string
+  readonly key: string
+}
+
 export interface Swept {
-  /** Items that are queued again because their node has died. */
+  /** Items whose node has died: queued again, or dead. */
   readonly recovered: number
+  readonly dead: readonly DeadItem[]
   readonly cancelled: number
   /** Whether more may be left. */
   readonly isMore: boolean
   /** For the next sweep. */
   readonly checkedLane: number
+  readonly checkedFence: number
 }
 
 /**
@@ -45,33 +58,47 @@ export interface Swept {
  * generations that are over, and wakes lanes that rest although they have queued items. Any node may do it at any time.
  */
 export async function sweepItems(database: Database, request: SweepRequest): Promise<Swept> {
-  const open = await openGenerations(database)
-  const { checkedLane = 0 } = request
+  const { checkedLane = 0, checkedFence: after = 0 } = request
+  const open = await openGenerations(database, after)
+  // The others have their turn in the next sweep.
+  const checkedFence = open.length === MAX_OPEN ? (open.at(-1)?.fence ?? 0) : 0
+  const withLost = await fencesOfLost(
+    database,
+    open.map(({ fence }) => fence),
+    request,
+  )
+  const dead: DeadItem[] = []
   let recovered = 0
   let cancelled = 0
   let isMore = false
   for (const { fence, isOver } of open) {
-    recovered += await recover(database, fence, request)
+    if (withLost.has(fence)) {
+      const found = await recover(database, fence, request)
+      recovered += found.count
+      dead.push(...found.dead)
+    }
     if (!isOver) continue
     const count = await endSome(database, fence, request.nodeId)
     cancelled += count
     // The others are not kept waiting by a large one.
     isMore ||= count === STEP
   }
-  if (open.length === 0) return { recovered, cancelled, isMore, checkedLane }
+  const swept = { recovered, dead, cancelled, isMore, checkedFence }
+  if (open.length === 0) return { ...swept, checkedLane }
   await wakeResting(database)
-  return { recovered, cancelled, isMore, checkedLane: await wakeLate(database, checkedLane) }
+  return { ...swept, checkedLane: await wakeLate(database, checkedLane) }
 }
 
-async function openGenerations({
-  db,
-  dialect,
-}: Database): Promise<readonly { readonly fence: number; readonly isOver: boolean }[]> {
+async function openGenerations(
+  { db, dialect }: Database,
+  after: number,
+): Promise<readonly { readonly fence: number; readonly isOver: boolean }[]> {
   const rows = await db
     .selectFrom('piko_item_run')
     .leftJoin('piko_run', 'piko_run.id', 'piko_item_run.run_id')
     .select(['piko_item_run.fence', 'piko_item_run.ended_at', 'piko_run.state'])
     .where((eb) => eb.or([eb('piko_item_run.ended_at', 'is', null), eb('piko_item_run.ended_at', '>', dialect.now())]))
+    .where('piko_item_run.fence', '>', after)
     .orderBy('piko_item_run.fence')
     .limit(MAX_OPEN)
     .execute()
@@ -85,19 +112,12 @@ function isOver({ state, ended_at }: { readonly state: string | null; readonly e
   return state === null || ENDED.has(state) || ended_at !== null
 }
 
-/**
- * Returns items to the queue whose node does not live, or does not know them. Costs no budget, but an item that ends one node after another
- * is dead at last.
- */
-async function recover(database: Database, fence: number, request: SweepRequest): Promise<number> {
-  const { nodeId, held, unheldMs } = request
-  const { db, dialect } = database
-  const rows = await db
+/** Running items whose node does not live, and those that this node claimed a while ago. */
+function lostOf({ db, dialect }: Database, fences: readonly number[], { nodeId, unheldMs }: SweepRequest) {
+  return db
     .selectFrom('piko_item')
     .leftJoin('piko_node', 'piko_node.id', 'piko_item.node_id')
-    .select(['piko_item.id', 'piko_item.claims', 'piko_item.node_id', 'piko_item.lane_id'])
-    .select(['piko_item.kind', 'piko_item.tries'])
-    .where('piko_item.fence', '=', fence)
+    .where('piko_item.fence', 'in', [...fences])
     .where('piko_item.state', '=', 'running')
     .where((eb) =>
       eb.or([
@@ -106,13 +126,41 @@ async function recover(database: Database, fence: number, request: SweepRequest)
         eb.and([eb('piko_item.node_id', '=', nodeId), eb('piko_item.started_at', '<', dialect.nowPlus(-unheldMs))]),
       ]),
     )
+}
+
+/** The generations that have such items. One statement, because most generations have none. */
+async function fencesOfLost(
+  database: Database,
+  fences: readonly number[],
+  request: SweepRequest,
+): Promise<ReadonlySet<number>> {
+  if (fences.length === 0) return new Set()
+  const rows = await lostOf(database, fences, request).select('piko_item.fence').distinct().execute()
+  return new Set(rows.map(({ fence }) => fence))
+}
+
+/**
+ * Returns items to the queue whose node does not live, or does not know them. Costs no budget, but an item that ends one node after another
+ * is dead at last.
+ */
+async function recover(
+  database: Database,
+  fence: number,
+  request: SweepRequest,
+): Promise<{ readonly count: number; readonly dead: readonly DeadItem[] }> {
+  const { nodeId, held } = request
+  const { dialect } = database
+  const rows = await lostOf(database, [fence], request)
+    .select(['piko_item.id', 'piko_item.claims', 'piko_item.node_id', 'piko_item.lane_id'])
+    .select(['piko_item.kind', 'piko_item.tries', 'piko_item.job_id', 'piko_item.item_key'])
     .limit(STEP)
     .execute()
   const mine = held()
   const lost = rows.filter((row) => row.node_id !== nodeId || !mine.has(row.id))
-  if (lost.length === 0) return 0
-  const count = await database.transaction(async (trx) => {
+  if (lost.length === 0) return { count: 0, dead: [] }
+  const result = await database.transaction(async (trx) => {
     let changed = 0
+    const dead: DeadItem[] = []
     const counts = new CountChanges()
     // Those that were lost for the first time share a statement.
     const alike = Map.groupBy(lost, (row) => JSON.stringify([row.claims, row.node_id, row.kind, row.tries]))
@@ -132,7 +180,10 @@ async function recover(database: Database, fence: number, request: SweepRequest)
           .where(dialect.checkedState, '=', 'running')
           .executeTakeFirstOrThrow()
         changed += Number(numUpdatedRows)
-        if (loss?.error !== undefined) counts.add(fence, first.kind, 'dead', Number(numUpdatedRows))
+        if (loss?.error !== undefined) {
+          counts.add(fence, first.kind, 'dead', Number(numUpdatedRows))
+          if (Number(numUpdatedRows) === some.length) dead.push(...some.map((row) => deadItem(fence, row)))
+        }
         await trx
           .updateTable('piko_item_state')
           .set({ item_id: null, claims: null })
@@ -142,10 +193,18 @@ async function recover(database: Database, fence: number, request: SweepRequest)
       }
     }
     await counts.store(trx, dialect, nodeId)
-    return changed
+    return { count: changed, dead }
   })
-  await wakeLanes(db, dialect, [...new Set(lost.map((row) => row.lane_id))])
-  return count
+  await wakeLanes(database.db, dialect, [...new Set(lost.map((row) => row.lane_id))])
+  return result
+}
+
+function deadItem(
+  fence: number,
+  row: { readonly id: number; readonly job_id: string; readonly kind: string; readonly item_key: string },
+): DeadItem {
+  const runId = Math.floor(fence / FENCE_FACTOR)
+  return { runId, jobId: row.job_id, itemId: row.id, kind: row.kind, key: row.item_key }
 }
 
 function changesOf({ tries, delayMs, error }: Loss, dialect: Dialect) {

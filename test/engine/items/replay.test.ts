@@ -279,7 +279,9 @@ describeEachStore((fixture) => {
     ])
     const change = { state: 'running', node_id: 'other', claims: 2 } as const
     await database.db.updateTable('piko_item').set(change).where('print', '=', 'a').execute()
-    await items.sweep(request)
+    expect((await items.sweep(request)).dead).toEqual([
+      { runId, jobId: expect.any(String) as string, itemId: expect.any(Number) as number, kind: 'page', key: 'a' },
+    ])
     expect(await listed()).toMatchObject([
       { state: 'dead', reason: 'lost', error: { code: 'RUN_CRASHED' } },
       { state: 'queued' },

@@ -111,6 +111,35 @@ describeEachStore((fixture) => {
     expect([await nextAt(right), await nextAt(broken)]).toEqual([inAnHour, inAnHour])
   })
 
+  it('looks at all open generations in turn, however many there are', async () => {
+    const count = 501
+    const [run = 0] = await storeOn(database).runs.enqueue([{ jobId: 'job', kind: 'manual', priority: 0 }])
+    const at = database.dialect.now()
+    const rows = Array.from({ length: count }, (_, n) => ({
+      ...{ fence: run * 1_000_000 + n, run_id: run, job_id: 'job', created_at: at },
+    }))
+    for (let from = 0; from < count; from += 100)
+      await database.db
+        .insertInto('piko_item_run')
+        .values(rows.slice(from, from + 100))
+        .execute()
+    const [lane = 0] = await lanes('acme')
+    const last = rows.at(-1)?.fence ?? 0
+    await queue(lane, 'lost')
+    await database.db
+      .updateTable('piko_item')
+      .set({ fence: last, state: 'running', node_id: 'dead', claims: 1 })
+      .execute()
+
+    const first = await sweep()
+    const second = await items.sweep({
+      ...{ nodeId: 'here', held: () => new Set<number>(), unheldMs: 60_000, lostAttempts: 10 },
+      checkedFence: first.checkedFence,
+    })
+
+    expect([first.recovered, second.recovered, second.checkedFence]).toEqual([0, 1, 0])
+  })
+
   it('claims nothing of a lane that was resumed during its wait, or the pause of its breaker', async () => {
     const [waiting = 0, broken = 0] = await lanes('waiting', 'broken')
     const inAnHour = Date.now() + 3_600_000
