@@ -2,7 +2,12 @@ import { PikoError } from '../errors.ts'
 import { isObject } from '../errors-read.ts'
 import { CrawlError } from '../crawl/crawl-error.ts'
 import type { Answer } from '../crawl/downloader.ts'
+import { DEFAULT_USER_AGENT } from '../crawl/fetch/fetch-defaults.ts'
+import { statusFailure } from '../crawl/fetch/http-failure.ts'
+import { firstHop, nextHop, shownHop } from '../crawl/fetch/http-hop.ts'
 import type { Fetched, Fetcher, Streamed } from '../crawl/fetcher.ts'
+import { isRedirectStatus } from '../http-client/redirected.ts'
+import type { Sent } from '../http-client/sent.ts'
 import { canonicalUrl } from '../crawl/request/canonical-url.ts'
 import type { ReadyRequest } from '../crawl/request/request.ts'
 
@@ -13,7 +18,7 @@ export interface GivenAnswer {
   readonly headers?: Readonly<Record<string, string>>
   /** The body: a text or bytes; any other value becomes JSON. Default: empty. */
   readonly body?: unknown
-  /** The URL of the response, after redirects. Default: the URL of the request. */
+  /** The URL of the response, after redirects. Default: the URL of the request, or the one that a `location` header led to. */
   readonly url?: string
 }
 
@@ -30,9 +35,8 @@ export class GivenPages implements Fetcher {
   }
 
   fetch(request: ReadyRequest): Promise<Fetched> {
-    this.requests.push(request)
     return Promise.resolve().then(() => ({
-      answer: this.#answer(request),
+      answer: this.#load(request),
       session: undefined,
       release: () => Promise.resolve(),
     }))
@@ -50,34 +54,55 @@ export class GivenPages implements Fetcher {
     return Promise.resolve()
   }
 
+  /** Follows redirects among the pages, and fails as a download does. */
+  #load(request: ReadyRequest): Answer {
+    const asHttp = { ...request, url: request.url.replace(/^ws/i, 'http') }
+    let sent = firstHop(asHttp, { session: undefined, userAgent: DEFAULT_USER_AGENT })
+    for (let hops = 0; ; hops++) {
+      const answer = this.#answer(hops === 0 ? request : followed(request, sent))
+      const { status } = answer
+      if (!isRedirectStatus(status) || request.redirects === 0) {
+        if (status < 400 || request.accept.includes(status)) return answer
+        throw statusFailure(answer, { request, idleMs: 0, shown: shownHop(sent), proxy: undefined })
+      }
+      if (hops === request.redirects)
+        throw new CrawlError(`${shownHop(sent)} has more than ${hops} redirects`, { class: 'redirect', status })
+      sent = nextHop(sent, status, answer.headers['location'])
+    }
+  }
+
   #answer(request: ReadyRequest): Answer {
+    this.requests.push(request)
     const page = this.#pages.get(canonicalUrl(request.url))
     const given = typeof page === 'function' ? page(request) : (page ?? { status: 404 })
     const { status = 200, headers = {}, body, url = request.url } = typeof given === 'string' ? html(given) : given
     const [bytes, type] = bytesOf(body)
-    const answer: Answer = {
+    const lower = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const)
+    return {
       url,
       status,
-      headers: { ...(type !== undefined && { 'content-type': type }), ...headers },
+      headers: { ...(type !== undefined && { 'content-type': type }), ...Object.fromEntries(lower) },
       bytes,
       ms: 0,
       isCached: false,
     }
-    if (status < 400 || request.accept.includes(status)) return answer
-    const of = status === 429 ? 'throttled' : status >= 500 ? 'server' : BLOCKED.includes(status) ? 'blocked' : 'client'
-    throw new CrawlError(`${request.method} ${request.url} answered ${status}`, { class: of, status, answer })
   }
 }
 
-const BLOCKED = [401, 403, 407]
+/** The request that a redirect has led to. */
+function followed(request: ReadyRequest, { url, method, body }: Sent): ReadyRequest {
+  const { body: given, ...others } = request
+  return { ...others, url: url.href, method, ...(body !== undefined && given && { body: given }) }
+}
 
 function html(body: string): GivenAnswer {
   return { body, headers: { 'content-type': 'text/html; charset=utf-8' } }
 }
 
+/** Each answer has bytes with a buffer of its own: a step may hand them over to a thread. */
 function bytesOf(body: unknown): [bytes: Uint8Array, type: string | undefined] {
   if (body === undefined) return [new Uint8Array(), undefined]
-  if (typeof body === 'string') return [Buffer.from(body), undefined]
-  if (isObject(body) && body instanceof Uint8Array) return [body, undefined]
-  return [Buffer.from(JSON.stringify(body)), 'application/json']
+  if (typeof body === 'string') return [Uint8Array.from(Buffer.from(body)), undefined]
+  if (isObject(body) && body instanceof Uint8Array) return [Uint8Array.from(body), undefined]
+  return [Uint8Array.from(Buffer.from(JSON.stringify(body))), 'application/json']
 }
