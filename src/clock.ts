@@ -10,6 +10,12 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
+/** Milliseconds of a clock that never jumps and is the same for all threads of this process. Unlike `performance.now()`, which each thread begins. */
+export function threadsClock(): number {
+  const [seconds, nanoseconds] = process.hrtime()
+  return seconds * 1_000 + nanoseconds / 1e6
+}
+
 /** The longest delay of a Node timer in milliseconds, about 25 days. A longer one would fire after 1 ms. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 

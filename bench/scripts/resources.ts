@@ -88,10 +88,7 @@ function pool(name: string) {
   return { resource, order, held: () => held, most: () => most }
 }
 
-/**
- * Compares the order in which runs asked for slots with the order in which they got them. Returns the largest difference in position, as a
- * share of the number of runs.
- */
+/** How far a run got its slots from its place in the order of asking, at most, as a share of all. */
 function displacement(asked: readonly number[], acquired: readonly number[]): number {
   const got = new Set(acquired)
   const places = new Map(asked.filter((id) => got.has(id)).map((id, place) => [id, place]))

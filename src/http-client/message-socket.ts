@@ -1,6 +1,9 @@
 import type { LookupFunction, Socket } from 'node:net'
 import type { Agent, buildConnector, WebSocket } from 'undici'
+import { within } from '../calls/timeout.ts'
 import { messageOf } from '../errors-read.ts'
+import { isPikoError } from '../errors.ts'
+import { formatMs } from '../time/duration.ts'
 import type { TlsOptions } from './agents.ts'
 import { TooLarge } from './read-all.ts'
 
@@ -13,7 +16,10 @@ export interface SocketMessage {
 export interface MessageSocketOptions {
   readonly headers: Readonly<Record<string, string>>
   readonly protocols: readonly string[]
+  /** Longest time until the server has accepted the connection. */
   readonly connectTimeoutMs: number
+  /** Ends the opening with its reason. */
+  readonly signal: AbortSignal
   readonly tls: TlsOptions | undefined
   /** Resolves host names. The connection is opened to exactly the address that it returns. */
   readonly lookup: LookupFunction | undefined
@@ -86,7 +92,7 @@ export class MessageSocket {
    */
   static async open(url: URL, options: MessageSocketOptions): Promise<MessageSocket> {
     const undici = await import('undici')
-    const { headers, protocols, connectTimeoutMs, tls, lookup, maxBytes } = options
+    const { headers, protocols, connectTimeoutMs, signal, tls, lookup, maxBytes } = options
     const connection = new Connection()
     const plain = undici.buildConnector({
       ...tls,
@@ -108,10 +114,12 @@ export class MessageSocket {
     const socket = new undici.WebSocket(url, { dispatcher: agent, headers, protocols: [...protocols] })
     const opened = new MessageSocket(socket, agent, connection)
     try {
-      await opened.#opened
+      // A server may accept the connection and say nothing more.
+      await within(() => opened.#opened, connectTimeoutMs, signal)
       return opened
     } catch (error) {
       await opened.close()
+      if (isPikoError(error, 'TIMEOUT')) throw new SocketBroken(`it did not open within ${formatMs(connectTimeoutMs)}`)
       // undici's own error only says that the socket did not open, without the reason.
       throw refused ?? error
     }
@@ -127,6 +135,8 @@ export class MessageSocket {
    * @throws SocketBroken, the reason of the signal
    */
   async next(idleMs: number, signal: AbortSignal): Promise<Received> {
+    // Nothing wakes a wait that begins after the abort.
+    signal.throwIfAborted()
     const found = this.#take()
     if (found) return found
     const { promise, resolve } = Promise.withResolvers<void>()

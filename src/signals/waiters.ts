@@ -2,7 +2,7 @@ import { onAbort } from './on-abort.ts'
 
 interface Waiter<T> {
   readonly resolve: (value: T) => void
-  readonly reject: (reason: unknown) => void
+  readonly reject: (reason: Error) => void
 }
 
 /**
@@ -11,7 +11,7 @@ interface Waiter<T> {
  */
 export class Waiters<T> {
   readonly #waiting = new Set<Waiter<T>>()
-  #end: { readonly reason: unknown } | undefined
+  #end: { readonly reason: Error } | undefined
 
   /** How many wait. */
   get size(): number {
@@ -21,7 +21,7 @@ export class Waiters<T> {
   /** @throws the reason of the signal, or that of the end */
   next(signal?: AbortSignal): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason)
+      if (signal?.aborted) return reject(signal.reason as Error)
       if (this.#end) return reject(this.#end.reason)
       const over = (): void => {
         this.#waiting.delete(waiter)
@@ -37,7 +37,7 @@ export class Waiters<T> {
           reject(reason)
         },
       }
-      const unlink = signal ? onAbort(signal, () => waiter.reject(signal.reason)) : () => {}
+      const unlink = signal ? onAbort(signal, () => waiter.reject(signal.reason as Error)) : () => {}
       this.#waiting.add(waiter)
     })
   }
@@ -49,7 +49,7 @@ export class Waiters<T> {
   }
 
   /** Rejects all who wait. @param isFinal whether a later wait ends as well */
-  end(reason: unknown, isFinal: boolean): void {
+  end(reason: Error, isFinal: boolean): void {
     if (isFinal) this.#end = { reason }
     for (const { reject } of [...this.#waiting]) reject(reason)
   }

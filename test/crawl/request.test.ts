@@ -4,6 +4,7 @@ import { canonicalUrl, TRACKING_PARAMETERS } from '../../src/crawl/request/canon
 import { itemKey, type KeyParts } from '../../src/crawl/request/item-key.ts'
 import { newItem, type RequestParent, type RequestRules } from '../../src/crawl/request/ready-request.ts'
 import { linkFilter } from '../../src/crawl/link/link-filter.ts'
+import { laneOf } from '../../src/crawl/run/item-payload.ts'
 
 const part = fc.string({ unit: fc.constantFrom(...'abz019-._~%2fFeE é/+;:@'), maxLength: 12 })
 const webUrl = fc
@@ -43,6 +44,8 @@ describe('canonical URLs', () => {
     ['http://a.test/%7Euser/%c3%a9', 'http://a.test/~user/é', true],
     ['http://a.test/a/../b', 'http://a.test/b', true],
     ['http://a.test?', 'http://a.test/', true],
+    ['http://a.test./x', 'http://a.test/x', true],
+    ['http://a.test.:8080/', 'http://a.test:8080/', true],
     ['http://a.test/?x=1&x=2', 'http://a.test/?x=2&x=1', false],
     ['http://a.test/a%2Fb', 'http://a.test/a/b', false],
     ['http://a.test/a?x=%26', 'http://a.test/a?x=&', false],
@@ -104,6 +107,16 @@ describe('the key of an item', () => {
   })
 })
 
+describe('the lane of a URL', () => {
+  it('is its host, also with a dot at its end, and of a very long one no other', () => {
+    const lanes = ['https://A.test./x', 'https://a.test:443/', 'http://a.test.:8080/', 'mailto:x@a.test'].map(laneOf)
+    expect(lanes).toEqual(['a.test', 'a.test', 'a.test:8080', 'no-host'])
+    const long = `${'a'.repeat(60)}.`.repeat(4)
+    const [one = '', other = ''] = [`https://${long}x.test/`, `https://${long}y.test/`].map(laneOf)
+    expect([one === other, one.length <= 200, one.startsWith(long.slice(0, 130))]).toEqual([false, true, true])
+  })
+})
+
 const rules: RequestRules = {
   crawl: 'shop',
   ignore: [],
@@ -131,6 +144,17 @@ const problemOf = (given: unknown): string => {
 }
 
 describe('a request', () => {
+  it('has the user and password of its URL as a header, and shows neither them nor its query in an error', () => {
+    const { request, key } = made({ url: 'http://me:geheim@b.test/x?q=1' })
+    expect([request.url, key]).toEqual(['http://b.test/x?q=1', 'GET http://b.test/x?q=1'])
+    expect(request.headers).toEqual({ authorization: `Basic ${Buffer.from('me:geheim').toString('base64')}` })
+    const own = made({ url: 'http://me:geheim@b.test/', headers: { authorization: 'Bearer t' } })
+    expect(own.request.headers).toEqual({ authorization: 'Bearer t' })
+    const problem = problemOf({ url: 'http://me:geheim@b.test/x?token=abc', step: 'list', method: 'PULL' })
+    expect(problem).toContain('http://')
+    expect(problem).not.toMatch(/geheim|abc/)
+  })
+
   it('is stored whole, with what its step, its page and its own options say', () => {
     const { request, data, priority, due } = made({
       url: '../api?q=1#here',

@@ -1,5 +1,6 @@
 import type { ItemsStatus } from '../../operations/items/item-status.ts'
 import type { LaneStatus, StoredItem } from '../../store/items/list-items.ts'
+import { redactText } from '../../run/redact.ts'
 import { formatMs } from '../../time/duration.ts'
 import { instantText } from '../output/print-result.ts'
 import { type Column, fieldsText, table } from '../output/table.ts'
@@ -56,7 +57,7 @@ const ITEM: readonly Column<ShownItem>[] = [
   { title: 'due', cell: ({ dueAt }) => instantText(dueAt) },
   { title: 'tries', cell: ({ tries }) => JSON.stringify(tries) },
   { title: 'kept', cell: ({ hasKept }) => (hasKept ? 'bytes of a failed try' : '-') },
-  { title: 'data', cell: ({ data }) => JSON.stringify(data) ?? '-' },
+  { title: 'data', cell: ({ data }) => redactText(JSON.stringify(data) ?? '-') },
   { title: 'error', cell: ({ error }) => (error ? `${error.name}: ${error.message}` : '-') },
 ]
 

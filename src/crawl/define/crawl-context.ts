@@ -44,6 +44,7 @@ export interface CrawlContext<
   | 'retryLater'
   | 'keep'
   | 'countBytes'
+  | 'elapsedMs'
   | 'checkpoint'
   | 'state'
   | 'score'

@@ -1,3 +1,4 @@
+import { isPikoError } from '../../errors.ts'
 import { addressOf, isPublicAddress } from '../../http-client/public-address.ts'
 import { Answers } from '../cache/answers.ts'
 import { CrawlError, type FailureClass } from '../crawl-error.ts'
@@ -50,7 +51,7 @@ class CrawlFetcher implements Fetcher {
     const { crawl, userAgent = DEFAULT_USER_AGENT, session: spec, proxies } = options
     this.#limits = limits
     this.#userAgent = userAgent
-    this.#answers = new Answers(options.cache ?? { mode: 'off' })
+    this.#answers = new Answers(options.cache ?? { mode: 'off' }, { crawl, hasSessions: spec !== undefined })
     if (options.robots !== false) this.#robots = new Robots({ userAgent, loader: this.#loader, limits })
     if (proxies) this.#proxies = new Proxies(proxies)
     if (spec)
@@ -72,7 +73,7 @@ class CrawlFetcher implements Fetcher {
     if ('stream' in downloader) throw new CrawlError(`${downloader.name} sends many messages`, { class: 'client' })
     const mode = this.#answers.modeOf(request)
     const kept = mode === 'force' ? await this.#answers.get(request) : undefined
-    if (kept) return { answer: kept, session: request.session ?? undefined, release: async () => {} }
+    if (kept) return { ...kept, release: async () => {} }
     const held = await this.#hold(request, scope, mode === 'http')
     const since = performance.now()
     let answer: Answer
@@ -82,11 +83,12 @@ class CrawlFetcher implements Fetcher {
       held.end(outcomeOf(thrown), performance.now() - since)
       throw thrown
     }
-    if (mode === 'force') await this.#answers.set(request, answer)
+    if (mode === 'force') await this.#answers.set(request, answer, held.session?.session.name)
     return {
       answer,
       session: held.session?.session.name,
-      release: async (outcome) => held.end(outcome, answer.ms),
+      // An answer came, whatever became of its page: a skip says nothing against the proxy.
+      release: async (outcome) => held.end(outcome === 'skipped' ? 'done' : outcome, answer.ms),
     }
   }
 
@@ -192,5 +194,7 @@ function hostOf(request: ReadyRequest): { readonly url: URL; readonly host: stri
 
 /** What a failed download was. Other errors, such as a cancelled run's, say nothing about session and proxy. */
 function outcomeOf(thrown: unknown): Outcome {
-  return thrown instanceof CrawlError ? thrown.class : 'skipped'
+  if (thrown instanceof CrawlError) return thrown.class
+  // The step's own time was over while the server, or the proxy, was silent.
+  return isPikoError(thrown, 'RUN_TIMEOUT') ? 'network' : 'skipped'
 }

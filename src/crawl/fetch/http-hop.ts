@@ -56,6 +56,20 @@ export function nextHop(sent: Sent, status: number, location: string | undefined
   throw new CrawlError(`${shown} ${next.problem}`, { class: isOtherScheme ? 'address' : 'redirect', status })
 }
 
+/**
+ * A redirect with the headers that its session has for the origin it leads to: those of another origin did not come with it. Headers of the
+ * request itself that are still with it stay. Pure.
+ */
+export function withSession(
+  sent: Sent,
+  request: Pick<ReadyRequest, 'headers'>,
+  { session }: Pick<DownloadScope, 'session'>,
+): Sent {
+  const own = Object.entries(session?.headersFor(sent.url.href) ?? {})
+  const missing = own.filter(([name]) => !(name in request.headers && name in sent.headers))
+  return { ...sent, headers: { ...sent.headers, ...Object.fromEntries(missing) } }
+}
+
 /** A request with the cookies of its session. The request's own cookies come first. */
 export function withCookies(sent: Sent, { session }: Pick<DownloadScope, 'session'>): Sent {
   const cookies = [sent.headers['cookie'], session?.cookiesFor(sent.url.href)].filter((text) => text !== undefined)

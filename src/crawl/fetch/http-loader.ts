@@ -5,15 +5,18 @@ import { exchange, type Reply } from '../../http-client/exchange.ts'
 import { readAll } from '../../http-client/read-all.ts'
 import { isRedirectStatus } from '../../http-client/redirected.ts'
 import type { Sent } from '../../http-client/sent.ts'
+import { formatMs } from '../../time/duration.ts'
 import { CrawlError } from '../crawl-error.ts'
 import type { Answer, DownloadScope, HttpHeaders } from '../downloader.ts'
 import type { ReadyRequest } from '../request/request.ts'
 import type { HttpAgents } from './http-agents.ts'
 import { type Failing, failureOf, statusFailure } from './http-failure.ts'
-import { firstHop, nextHop, refusePrivate, shownHop, withCookies } from './http-hop.ts'
+import { firstHop, nextHop, refusePrivate, shownHop, withCookies, withSession } from './http-hop.ts'
 
 /** The largest body of a redirect that is read, so that its connection can be used again. */
 const MAX_REDIRECT_BYTES = 16_384
+/** Longest time that a body takes which is handed over while it arrives, not counting what its reader takes. */
+const MAX_ARRIVAL_MS = 3_600_000
 /** Longest part of the body of a failed request that is kept. */
 const MAX_FAILED_BYTES = 1_048_576
 
@@ -56,19 +59,33 @@ export class HttpLoader {
   /**
    * Hands the decompressed body over while it arrives. The time limit of the request ends with the headers.
    *
+   * @param arrivalMs the longest time to wait for all of its pieces together
    * @throws CrawlError, the reason of the signal
    */
-  async *pieces(request: ReadyRequest, scope: LoadScope): AsyncGenerator<Buffer, void> {
+  async *pieces(
+    request: ReadyRequest,
+    scope: LoadScope,
+    arrivalMs: number = MAX_ARRIVAL_MS,
+  ): AsyncGenerator<Buffer, void> {
     const opened = await this.#open(request, scope)
     if (!isAccepted(opened)) await readInto(opened, scope, async () => new Uint8Array())
     opened.reply.untimed()
     try {
       let bytes = 0
+      let waitedMs = 0
+      let askedAt = performance.now()
       for await (const piece of (await bodyOf(opened)) as AsyncIterable<Buffer>) {
         bytes += piece.byteLength
+        waitedMs += performance.now() - askedAt
+        // A byte now and then would never be too late.
+        if (waitedMs > arrivalMs)
+          throw new CrawlError(`${opened.failing.shown} did not arrive within ${formatMs(arrivalMs)}`, {
+            class: 'network',
+          })
         if (bytes > scope.limits.bytes)
           throw new CrawlError(`${opened.failing.shown} has more than ${scope.limits.bytes} bytes`, { class: 'size' })
         yield piece
+        askedAt = performance.now()
       }
     } catch (thrown) {
       scope.signal.throwIfAborted()
@@ -92,7 +109,7 @@ export class HttpLoader {
         return { reply, url: sent.url.href, headers, failing, since }
       await drained(reply.body)
       seen.add(hopKey(sent, scope))
-      sent = nextHop(sent, reply.status, headers['location'])
+      sent = withSession(nextHop(sent, reply.status, headers['location']), request, scope)
       const problem =
         hops === request.redirects
           ? `has more than ${request.redirects} redirects`

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
+import { within } from '../../calls/timeout.ts'
 import { systemClock } from '../../clock.ts'
 import { headline } from '../../errors-read.ts'
 import { redactText } from '../../run/redact.ts'
+import { untilAborted } from '../../signals/until-aborted.ts'
 import { durationMs } from '../../time/duration.ts'
 import { CrawlError, type FailureClass } from '../crawl-error.ts'
 import type { FetchFleet } from '../fetcher.ts'
@@ -19,13 +21,17 @@ const MAX_HOSTS = 1_000
 const OWN_REQUESTS = 5
 const BLOCKED_TO_RISE = 3
 const DONE_TO_FALL = 50
+/** Longest time that the provider may take. */
+const PROVIDER_MS = 30_000
+/** A provider that has failed, or has no proxies, is asked again after this time. */
+const FAILED_PAUSE_MS = 5_000
 
 /** Failures that may be the proxy's. */
 const FAILED: ReadonlySet<string> = new Set<FailureClass>(['network', 'blocked', 'throttled', 'server'])
 /** Failures that, again and again, keep a proxy from a host. */
 const BANNING: ReadonlySet<string> = new Set<FailureClass>(['network', 'blocked', 'throttled'])
-/** Ends that say nothing about the proxy, because nothing was sent. */
-const UNSENT: ReadonlySet<string> = new Set<FailureClass>(['robots', 'address'])
+/** Ends that say nothing about the proxy, because nothing was sent, or nobody waited for the answer. */
+const UNSENT: ReadonlySet<string> = new Set<FailureClass | 'skipped'>(['robots', 'address', 'skipped'])
 
 interface Known extends NamedProxy {
   readonly tier: number
@@ -47,8 +53,9 @@ export class Proxies {
   readonly #hosts = new LRUCache<string, Host>({ max: MAX_HOSTS })
   readonly #scores = new Map<string, ProxyScore>()
   #known: readonly Known[] = []
-  #loadedAt = -Infinity
+  #askAt = -Infinity
   #loading: Promise<void> | undefined
+  #failure: CrawlError | undefined
 
   constructor(pool: ProxyPool) {
     this.#pool = pool
@@ -62,7 +69,7 @@ export class Proxies {
    *
    * @param host of the URL
    * @param name a session's own proxy, as long as the pool has it
-   * @throws CrawlError of class `network` if there is none
+   * @throws CrawlError of class `network` if there is none; the reason of the signal
    */
   async pick(host: string, name: string | undefined, fleet: FetchFleet, signal: AbortSignal): Promise<NamedProxy> {
     await this.#refreshed(signal)
@@ -77,7 +84,7 @@ export class Proxies {
     }
     const found = chosen(this.#candidates(host), score, Math.random())
     if (found) return found
-    throw new CrawlError('the crawl has no proxy', { class: 'network' })
+    throw this.#failure ?? new CrawlError('the crawl has no proxy', { class: 'network' })
   }
 
   /** Counts how a request through a proxy ended. */
@@ -132,24 +139,28 @@ export class Proxies {
 
   /** Asks the provider if it is time, once for all who wait. */
   async #refreshed(signal: AbortSignal): Promise<void> {
-    const { provider, refresh = DEFAULT_REFRESH } = this.#pool
-    if (!provider || performance.now() - this.#loadedAt < durationMs(refresh)) return
-    this.#loading ??= this.#load(provider, signal).finally(() => (this.#loading = undefined))
+    const { provider } = this.#pool
+    if (!provider || performance.now() < this.#askAt) return
+    this.#loading ??= this.#load(provider).finally(() => (this.#loading = undefined))
     // Proxies from before serve until the new ones are there.
-    if (this.#known.length === 0) await this.#loading
-    else this.#loading.catch(() => {})
+    if (this.#known.length === 0) await untilAborted(this.#loading, signal)
   }
 
-  async #load(provider: NonNullable<ProxyPool['provider']>, signal: AbortSignal): Promise<void> {
+  /** The end of one item does not end what the others wait for. */
+  async #load(provider: NonNullable<ProxyPool['provider']>): Promise<void> {
+    this.#failure = undefined
+    let urls: readonly string[] = []
     try {
-      const given: unknown = await provider(signal)
-      const urls = Array.isArray(given) ? given.filter(isProxyUrl).slice(0, MAX_PROXIES) : []
-      if (urls.length > 0) this.#known = knownOf([urls])
-      this.#loadedAt = performance.now()
+      const given: unknown = await within((signal) => provider(signal), PROVIDER_MS, undefined)
+      urls = Array.isArray(given) ? given.filter(isProxyUrl).slice(0, MAX_PROXIES) : []
     } catch (thrown) {
       // The text of the provider may show a password.
-      throw new CrawlError(`the proxies' provider failed: ${redactText(headline(thrown))}`, { class: 'network' })
+      const problem = `the proxies' provider failed: ${redactText(headline(thrown))}`
+      this.#failure = new CrawlError(problem, { class: 'network' })
     }
+    if (urls.length > 0) this.#known = knownOf([urls])
+    const pauseMs = urls.length > 0 ? durationMs(this.#pool.refresh ?? DEFAULT_REFRESH) : FAILED_PAUSE_MS
+    this.#askAt = performance.now() + pauseMs
   }
 }
 

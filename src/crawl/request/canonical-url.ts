@@ -5,7 +5,8 @@ const UNRESERVED = /^[\w.~-]$/
 const ESCAPE = /%([\dA-Fa-f]{2})/g
 
 /**
- * The same text for URLs that name the same page: parsed as browsers do, without fragment and default port, percent-encoding normalised,
+ * The same text for URLs that name the same page: parsed as browsers do, without fragment, default port and a dot after the host,
+ * percent-encoding normalised,
  * the query sorted by name; parameters of the same name keep their order. Applying it twice changes nothing.
  *
  * @param url absolute
@@ -17,6 +18,8 @@ export function canonicalUrl(url: string, ignore: readonly string[] = []): strin
   if (!parsed) return url
   parsed.hash = ''
   if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') return parsed.href
+  // A dot at the end of a name makes no difference.
+  if (parsed.hostname.endsWith('.')) parsed.hostname = parsed.hostname.slice(0, -1)
   parsed.pathname = normalEscapes(parsed.pathname)
   parsed.search = sortedQuery(parsed.search.slice(1), ignore)
   return parsed.href
@@ -27,8 +30,8 @@ export function parsedUrl(url: string, base?: string): URL | undefined {
   return URL.parse(url, base) ?? undefined
 }
 
-/** Decodes what needs no escape, and writes every other escape in upper case. */
-function normalEscapes(text: string): string {
+/** Decodes what needs no escape, and writes every other escape in upper case. Pure. */
+export function normalEscapes(text: string): string {
   return text.replaceAll(ESCAPE, (whole, hex: string) => {
     const character = String.fromCharCode(Number.parseInt(hex, 16))
     return UNRESERVED.test(character) ? character : whole.toUpperCase()

@@ -1,6 +1,9 @@
 import { describe, PikoError } from '../../errors.ts'
+import { propertyOf } from '../../errors-read.ts'
+import { basicAuth } from '../../http-client/url.ts'
 import { jsonCopy, pathText } from '../../json/json-copy.ts'
 import { problemsText } from '../../options.ts'
+import { redactText } from '../../run/redact.ts'
 import { durationMs } from '../../time/duration.ts'
 import { instantOf } from '../../time/instant.ts'
 import { canonicalUrl, parsedUrl } from './canonical-url.ts'
@@ -62,8 +65,10 @@ export function newItem(given: unknown, rules: RequestRules, parent: RequestPare
   const defaults = rules.steps.get(step)
   const own = { ...defaults?.request, ...options }
   const body = bodyOf(own.body, problems)
+  const { url, authorization } = absoluteUrl(String(own.url), parent?.url)
   const headers = joinedHeaders(
     body && { 'content-type': body.type },
+    authorization === undefined ? undefined : { authorization },
     headersOf(defaults?.request.headers, problems),
     headersOf(options.headers, problems),
   )
@@ -74,7 +79,7 @@ export function newItem(given: unknown, rules: RequestRules, parent: RequestPare
   const session = own.session === undefined ? parent?.session : own.session === false ? null : own.session
   const downloader = own.downloader ?? defaults?.downloader
   const request: ReadyRequest = {
-    url: absoluteUrl(String(own.url), parent?.url),
+    url,
     step,
     method,
     headers,
@@ -115,12 +120,21 @@ function stepOf(
   return chosen ?? ''
 }
 
-/** The URL without its fragment. A text that is no URL stays as it is: its item fails alone, and its page does not. */
-function absoluteUrl(text: string, base: string | undefined): string {
+/**
+ * The URL without its fragment, and its user and password as a header: URLs are shown in lists of items and in logs. A text that is no URL
+ * stays as it is: its item fails alone, and its page does not.
+ */
+function absoluteUrl(
+  text: string,
+  base: string | undefined,
+): { readonly url: string; readonly authorization: string | undefined } {
   const url = parsedUrl(text, base)
-  if (!url) return text
+  if (!url) return { url: text, authorization: undefined }
+  const authorization = basicAuth(url)
+  url.username = ''
+  url.password = ''
   url.hash = ''
-  return url.href
+  return { url: url.href, authorization }
 }
 
 function dataOf(data: unknown, problems: string[]): unknown {
@@ -138,8 +152,14 @@ function cacheOf(cache: Exclude<CrawlRequest['cache'], undefined>): NonNullable<
 }
 
 function refused(given: unknown, crawl: string, problems: readonly string[]): PikoError {
-  const shown = typeof given === 'object' && given !== null && 'url' in given ? describe(given.url) : describe(given)
+  const shown = shownUrl(propertyOf(given, 'url') ?? given)
   return new PikoError('USAGE', problemsText(`crawl "${crawl}", request ${shown}`, problems), {
     details: { crawl, problems },
   })
+}
+
+/** A URL without what may be secret in it. */
+function shownUrl(given: unknown): string {
+  const isUrl = typeof given === 'string' || given instanceof URL
+  return describe(isUrl ? redactText(String(given).split(/[?#]/, 1)[0] ?? '') : given)
 }

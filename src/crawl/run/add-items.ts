@@ -2,16 +2,21 @@ import type { ItemAdder, ItemData } from '../../job/items/adding.ts'
 import type { NewItem } from '../request/ready-request.ts'
 import { hostOf, laneOf, type ItemPayload } from './item-payload.ts'
 
-/** What items inherit: the host of their seed, and when the run's time is over. */
-export type Heritage = Pick<ItemPayload, 'until'> & { readonly root?: string }
-
-/** Adds requests to the run, those of each step together. */
-export async function addItems(adder: ItemAdder<ItemData>, items: readonly NewItem[], from: Heritage): Promise<void> {
+/**
+ * Adds requests to the run, those of each step together.
+ *
+ * @param root the host of the seed that they descend from; undefined for seeds
+ */
+export async function addItems(
+  adder: ItemAdder<ItemData>,
+  items: readonly NewItem[],
+  root: string | undefined,
+): Promise<void> {
   for (const [step, group] of Map.groupBy(items, ({ request }) => request.step)) {
     const at = (index: number): NewItem => group[index] as NewItem
     await adder.add(
       step,
-      group.map((item) => payloadOf(item, from)),
+      group.map((item) => payloadOf(item, root)),
       {
         key: (_, index) => at(index).key,
         lane: (_, index) => laneOf(at(index).request.url),
@@ -23,11 +28,6 @@ export async function addItems(adder: ItemAdder<ItemData>, items: readonly NewIt
   }
 }
 
-function payloadOf({ request, data }: NewItem, { root, until }: Heritage): ItemPayload {
-  return {
-    request,
-    ...(data !== undefined && { data }),
-    root: root ?? hostOf(request.url),
-    ...(until !== undefined && { until }),
-  }
+function payloadOf({ request, data }: NewItem, root: string | undefined): ItemPayload {
+  return { request, ...(data !== undefined && { data }), root: root ?? hostOf(request.url) }
 }

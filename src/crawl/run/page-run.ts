@@ -61,8 +61,9 @@ export class PageRun {
     const ctx = this.#context()
     let outcome: 'done' | 'skipped' | FailureClass = 'done'
     try {
-      const { request, until } = this.#payload
-      if (until !== undefined && systemClock.now() > until) ctx.skip('time: the crawl has reached its time limit')
+      const { request } = this.#payload
+      if (this.#ctx.elapsedMs > (this.#plan.timeLimitMs ?? Infinity))
+        ctx.skip('time: the crawl has reached its time limit')
       if (this.#fetcher.streams(request)) await this.#stream(request, ctx)
       else await this.#page(request, ctx)
       if (this.#ending !== 'commit') await this.#store()
@@ -71,7 +72,8 @@ export class PageRun {
         outcome = 'skipped'
         throw thrown
       }
-      if (isCrawlError(thrown) && thrown.class === 'robots') {
+      // With a time to come back, robots.txt could not be read: nothing is allowed yet.
+      if (isCrawlError(thrown) && thrown.class === 'robots' && thrown.retryAfterMs === undefined) {
         outcome = 'robots'
         this.#ctx.skip(`robots: ${thrown.message}`)
       }
@@ -192,7 +194,7 @@ export class PageRun {
   /** Hands what the step has followed to the item, which stores it with its end. */
   async #store(): Promise<void> {
     const items = this.#followed.splice(0)
-    if (items.length > 0) await addItems(this.#ctx.items, items, this.#payload)
+    if (items.length > 0) await addItems(this.#ctx.items, items, this.#payload.root)
   }
 
   /** Keeps the body before the step runs, so that a failed step or sink costs no second download. */

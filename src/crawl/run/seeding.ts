@@ -1,9 +1,9 @@
-import { systemClock } from '../../clock.ts'
 import { describe, isObject, propertyOf } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
 import type { JobContext } from '../../job/context.ts'
 import type { ItemData } from '../../job/items/adding.ts'
 import { isList } from '../../options.ts'
+import { redactText } from '../../run/redact.ts'
 import type { ResourceMap } from '../../resource/resource.ts'
 import type { SinkMap } from '../../sink/sink.ts'
 import type { Window } from '../../time/window.ts'
@@ -21,14 +21,13 @@ export type SeedContext = JobContext<ResourceMap, unknown, SinkMap, Window, unkn
 
 /** The handler of a crawl's job: stores the seeds. The run ends when all pages have. */
 export async function seed(plan: CrawlPlan, ctx: SeedContext): Promise<void> {
-  const until = plan.timeLimitMs === undefined ? undefined : systemClock.now() + plan.timeLimitMs
   let batch: NewItem[] = []
   let left = 0
   let first: string | undefined
   const store = async (): Promise<void> => {
     const items = batch
     batch = []
-    await addItems(ctx.items, items, until === undefined ? {} : { until })
+    await addItems(ctx.items, items, undefined)
   }
   for await (const given of await seedsOf(plan, ctx)) {
     const request = typeof given === 'string' || given instanceof URL ? { url: given } : given
@@ -65,5 +64,5 @@ function isIterable(value: unknown): value is Iterable<unknown> | AsyncIterable<
 }
 
 function shown(url: unknown): string {
-  return (String(url).split(/[?#]/, 1)[0] ?? '').slice(0, SHOWN_CHARS)
+  return redactText(String(url).split(/[?#]/, 1)[0] ?? '').slice(0, SHOWN_CHARS)
 }

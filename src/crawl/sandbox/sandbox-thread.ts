@@ -6,7 +6,7 @@ import type {
   QuickJSWASMModule,
   Scope,
 } from 'quickjs-emscripten'
-import { systemClock } from '../../clock.ts'
+import { threadsClock } from '../../clock.ts'
 import { safely } from '../../errors-read.ts'
 import { optionalPackage } from '../../optional-package.ts'
 import { clockAt, PRELUDE } from './sandbox-prelude.ts'
@@ -19,13 +19,13 @@ export interface SandboxTask {
   /** The JSON text of the list of arguments. */
   readonly args: string
   readonly memoryBytes: number
-  /** When it must have ended, in milliseconds since the epoch. */
+  /** When it must have ended, by the clock of all threads. */
   readonly deadline: number
   /** It has at least this long once it begins, because a thread may start first. */
   readonly leastMs: number
   /** What the source sees as the time; undefined: it has no `Date`. */
   readonly nowMs: number | undefined
-  /** Receives when the evaluation has to have ended, in milliseconds since the epoch, as soon as it begins. */
+  /** Receives when the evaluation has to have ended, by the same clock, as soon as it begins. */
   readonly endsAt: Float64Array<SharedArrayBuffer>
 }
 
@@ -55,16 +55,16 @@ async function load(): Promise<{ readonly quickjs: QuickJSWASMModule; readonly s
 export async function evaluate(task: SandboxTask): Promise<SandboxReply> {
   library ??= load()
   const { quickjs, scopes } = await library
-  const endsAt = Math.max(task.deadline, systemClock.now() + task.leastMs)
+  const endsAt = Math.max(task.deadline, threadsClock() + task.leastMs)
   task.endsAt[0] = endsAt
   const runtime = quickjs.newRuntime()
   runtime.setMemoryLimit(task.memoryBytes)
   runtime.setMaxStackSize(STACK_BYTES)
-  runtime.setInterruptHandler(() => systemClock.now() > endsAt)
+  runtime.setInterruptHandler(() => threadsClock() > endsAt)
   try {
     return scopes.withScope((scope) => evaluateIn(runtime, scope, task))
   } catch (thrown) {
-    if (systemClock.now() > endsAt) return { kind: 'time' }
+    if (threadsClock() > endsAt) return { kind: 'time' }
     if (thrown instanceof Ended) return thrown.reply
     return { kind: 'memory' }
   } finally {
@@ -105,7 +105,7 @@ function evaluateIn(
   const jobs = runtime.executePendingJobs()
   if (jobs.error) scope.manage(jobs.error)
   const end = vm.step('end')
-  const isLate = systemClock.now() > (endsAt[0] ?? 0)
+  const isLate = threadsClock() > (endsAt[0] ?? 0)
   if (context.typeof(end) !== 'string') return { kind: isLate ? 'time' : 'pending' }
   const text = context.getString(end)
   if (text.length > MAX_OUTPUT_CHARS) return { kind: 'output' }

@@ -1,6 +1,6 @@
 import { wrongCall } from '../../call-options.ts'
 import { readCall } from '../../calls/call-checks.ts'
-import { systemClock } from '../../clock.ts'
+import { threadsClock } from '../../clock.ts'
 import { describe, isPikoError, PikoError } from '../../errors.ts'
 import { safely } from '../../errors-read.ts'
 import { memoryBytes, type MemorySize } from '../../offload/pool/memory-size.ts'
@@ -82,7 +82,7 @@ export const sandbox = {
     args: readonly unknown[] = [],
     options: SandboxOptions = {},
   ): Promise<T> {
-    const begun = systemClock.now()
+    const begun = threadsClock()
     const checked = readCall<SandboxOptions>(FORM, { source: [source, aSource], name: [name, aName] }, options)
     const { timeout = '1s', memory = '32MB', now, signal } = checked
     const timeoutMs = durationMs(timeout)
@@ -117,11 +117,11 @@ function forced({ endsAt, deadline }: SandboxTask, end: () => void): () => void 
   let timer: NodeJS.Timeout
   const look = (): void => {
     const begun = endsAt[0] ?? 0
-    const leftMs = begun === 0 ? GRACE_MS : begun + GRACE_MS - systemClock.now()
+    const leftMs = begun === 0 ? GRACE_MS : begun + GRACE_MS - threadsClock()
     if (leftMs <= 0) end()
     else timer = setTimeout(look, leftMs)
   }
-  timer = setTimeout(look, Math.max(0, deadline - systemClock.now()))
+  timer = setTimeout(look, Math.max(0, deadline - threadsClock()))
   return () => clearTimeout(timer)
 }
 

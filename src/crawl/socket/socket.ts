@@ -104,11 +104,11 @@ class SocketDownloader implements StreamDownloader {
   async *stream(request: ReadyRequest, scope: DownloadScope, from: number): AsyncGenerator<StreamMessage, void> {
     const { send = [], until = {}, resume = typeof send === 'function' ? 'continue' : 'skip' } = this.#options
     const { messages = Infinity, idle = '30s', time } = until
-    const endsAt = time === undefined ? Infinity : performance.now() + durationMs(time)
     if (from >= messages) return
     const shown = shownHop(firstHop(asHttp(request), scope))
     try {
       const open = await this.#open(request, scope)
+      const endsAt = time === undefined ? Infinity : performance.now() + durationMs(time)
       try {
         for (const text of typeof send === 'function' ? send(from) : send) open.send(text)
         let number = resume === 'skip' ? 0 : from
@@ -143,7 +143,8 @@ class SocketDownloader implements StreamDownloader {
     return MessageSocket.open(url, {
       headers,
       protocols,
-      connectTimeoutMs: durationMs(connectTimeout),
+      connectTimeoutMs: Math.min(durationMs(connectTimeout), request.timeoutMs),
+      signal: scope.signal,
       tls,
       lookup: scope.limits.private ? lookup : publicLookup(lookup),
       maxBytes: scope.limits.bytes,

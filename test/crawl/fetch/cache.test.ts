@@ -1,17 +1,21 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { aCacheSpec, type CacheSpec } from '../../../src/crawl/cache/cache-spec.ts'
-import { createFetcher } from '../../../src/crawl/fetch/create-fetcher.ts'
+import { FileStore } from '../../../src/crawl/cache/file-store.ts'
+import { createFetcher, type FetchOptions } from '../../../src/crawl/fetch/create-fetcher.ts'
 import type { ReadyRequest } from '../../../src/crawl/request/request.ts'
 import { requestFor, serve } from './fetching.ts'
 import { LocalFleet } from './fleet.ts'
 
 /** Loads with the cache of a folder, each time as another process would. */
-function loaderWith(cache: CacheSpec): (request: ReadyRequest) => Promise<readonly [body: string, isCached: boolean]> {
+function loaderWith(
+  cache: CacheSpec,
+  options: Partial<FetchOptions> = {},
+): (request: ReadyRequest) => Promise<readonly [body: string, isCached: boolean]> {
   return async (request) => {
-    const fetcher = createFetcher({ crawl: 'shop', limits: { private: true }, cache })
+    const fetcher = createFetcher({ crawl: 'shop', limits: { private: true }, cache, ...options })
     onTestFinished(() => fetcher.close())
     const fleet = new LocalFleet()
     const { answer } = await fetcher.fetch(request, fleet.scope(fleet.item().fleet))
@@ -81,8 +85,78 @@ describe('the cache of a crawl', () => {
     expect(site.requests.filter(({ path }) => path === '/tagged').map(({ status }) => status)).toEqual([200, 304])
   })
 
+  it('that is forced gives no crawl what another one has seen, nor what it has seen with a session', async () => {
+    const site = await serve((request) => `${String(request.headers['x-token'] ?? 'nobody')} ${request.count}`)
+    const cache: CacheSpec = { mode: 'force', folder: folder() }
+    const session: FetchOptions['session'] = {
+      size: 1,
+      login: (_http, made) => made.send({ 'x-token': 'me' }, site.origin),
+    }
+    const load = async (options: Partial<FetchOptions>, parts: Partial<ReadyRequest> = {}): Promise<string> => {
+      const [body, isCached] = await loaderWith(cache, { robots: false, ...options })(
+        requestFor(site.url('/account'), parts),
+      )
+      return `${body}${isCached ? ', kept' : ''}`
+    }
+    expect(await load({ session })).toBe('me 1')
+    expect(await load({ session })).toBe('me 1, kept')
+    expect(await load({ session }, { session: null })).toBe('nobody 2')
+    expect(await load({})).toBe('nobody 2, kept')
+    expect(await load({ crawl: 'other', session })).toBe('me 3')
+    expect(await load({ crawl: 'other' })).toBe('nobody 4')
+  })
+
+  it('that is forced passes on the session that has loaded a page', async () => {
+    const site = await serve({ '/': 'page' })
+    const fleet = new LocalFleet()
+    const fetcher = createFetcher({
+      ...{ crawl: 'shop', robots: false, limits: { private: true }, session: { size: 1 } },
+      cache: { mode: 'force', folder: folder() },
+    })
+    onTestFinished(() => fetcher.close())
+    const load = async () => {
+      const item = fleet.item()
+      const fetched = await fetcher.fetch(requestFor(site.url('/')), fleet.scope(item.fleet))
+      item.end()
+      return [fetched.session, fetched.answer.isCached]
+    }
+    expect([await load(), await load()]).toEqual([
+      ['session-1', false],
+      ['session-1', true],
+    ])
+  })
+
   it('is checked', () => {
     expect(aCacheSpec({ mode: 'http' })).toBeUndefined()
     expect(aCacheSpec({ mode: 'always', ttl: 5, store: {} })).toMatch(/mode .*; ttl .*; store /)
+  })
+})
+
+describe('a folder of answers', () => {
+  const ttl = { ttl: '3600000ms' } as const
+  const kept = async (store: FileStore, key: string) => (await store.get(key))?.length
+
+  it('counts an answer once, however often it is written, and drops what a crash has left', async () => {
+    const path = folder()
+    const old = new Date(Date.now() - 7_200_000)
+    writeFileSync(join(path, 'half.tmp'), 'x')
+    writeFileSync(join(path, 'over.response'), 'x')
+    utimesSync(join(path, 'over.response'), old, old)
+    const store = new FileStore(path, 2)
+    for (let times = 0; times < 5; times++) await store.set('a', new Uint8Array(times), ttl)
+    await store.set('b', new Uint8Array(7), ttl)
+    await store.set('c', new Uint8Array(8), ttl)
+    expect([await kept(store, 'a'), await kept(store, 'b'), await kept(store, 'c')]).toEqual([4, 7, undefined])
+    await store.delete('a')
+    await store.set('c', new Uint8Array(8), ttl)
+    expect([await kept(store, 'a'), await kept(store, 'c')]).toEqual([undefined, 8])
+    // Another process may still write the file that is not whole.
+    expect(readdirSync(path).filter((name) => !/^[\da-f]{64}\.response$/.test(name))).toEqual(['half.tmp'])
+  })
+
+  it('that can’t be used fails those who use it, and nothing else', async () => {
+    const store = new FileStore('/dev/null/answers')
+    await new Promise((resolve) => setImmediate(resolve))
+    await expect(store.get('a')).rejects.toThrow('/dev/null')
   })
 })

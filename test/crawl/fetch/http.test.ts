@@ -4,6 +4,8 @@ import type { LookupFunction } from 'node:net'
 import { constants, createGzip } from 'node:zlib'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { CrawlError } from '../../../src/crawl/crawl-error.ts'
+import type { DownloadSession } from '../../../src/crawl/downloader.ts'
+import { openLoader } from '../../../src/crawl/fetch/http-downloader.ts'
 import { isPublicAddress } from '../../../src/http-client/public-address.ts'
 import { rejected } from '../../support/thrown.ts'
 import { downloader, requestFor, scopeWith, serve } from './fetching.ts'
@@ -46,6 +48,30 @@ describe('a download', () => {
     const [received] = other.requests
     expect(received?.headers).toMatchObject({ 'accept-language': 'it' })
     for (const name of ['authorization', 'cookie', 'x-api-key']) expect(received?.headers).not.toHaveProperty(name)
+  })
+
+  it('sends the headers of a session to their origin, also after a redirect through another one', async () => {
+    const site = await serve({ '/': { redirect: '/login' }, '/login': 'logged in' })
+    const other = await serve({ '/sso': { redirect: site.url('/login') } })
+    const away = await serve({ '/': { redirect: other.url('/sso') } })
+    const session: DownloadSession = {
+      name: 's',
+      headersFor: (url): Record<string, string> =>
+        url.startsWith(other.origin) ? { 'x-token': 'other' } : { authorization: 'Bearer T', 'x-token': 'own' },
+      cookiesFor: () => undefined,
+      storeCookies: () => {},
+    }
+    const request = requestFor(away.url('/'), { headers: { 'x-token': 'request' } })
+    await downloader().download(request, scopeWith({ session }))
+    const sent = [away, other, site].map(({ requests: [first] }) => [
+      first?.headers.authorization,
+      first?.headers['x-token'],
+    ])
+    expect(sent).toEqual([
+      ['Bearer T', 'request'],
+      [undefined, 'other'],
+      ['Bearer T', 'own'],
+    ])
   })
 
   it('gives each status its class, and a wait of Retry-After in seconds or as a date', async () => {
@@ -303,5 +329,33 @@ describe('private addresses', () => {
       loader.download(requestFor(`http://public.test:${port}/`), scopeWith({ limits: { private: false } })),
     )
     expect(first).toMatchObject({ class: 'address' })
+  })
+})
+
+describe('a body that is handed over while it arrives', () => {
+  it('ends if it takes too long, however often a byte comes, and not for a slow reader', async () => {
+    const site = await serve({
+      '/drops': {
+        respond: (_request, response) => {
+          const timer = setInterval(() => response.write('x'), 5)
+          response.once('close', () => clearInterval(timer))
+        },
+      },
+      '/whole': 'whole',
+    })
+    const loader = openLoader()
+    onTestFinished(() => loader.close())
+    const read = async (path: string): Promise<number> => {
+      let bytes = 0
+      for await (const piece of loader.pieces(requestFor(site.url(path)), scopeWith(), 300)) {
+        bytes += piece.byteLength
+        // The reader of the whole one is slower than the limit.
+        if (path === '/whole') await new Promise((resolve) => setTimeout(resolve, 400))
+      }
+      return bytes
+    }
+    expect(await failureOf(read('/drops'))).toMatchObject({ class: 'network' })
+    await expect.poll(() => site.open).toBe(0)
+    expect(await read('/whole')).toBe(5)
   })
 })

@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { sandbox } from '../../../src/crawl/sandbox/sandbox.ts'
 import { closeOffload } from '../../../src/offload/pools.ts'
 import { rejected } from '../../support/thrown.ts'
@@ -33,6 +33,13 @@ describe('a sandbox', () => {
         /^SANDBOX_(TIMEOUT|MEMORY)$/,
       )
     expect(await sandbox.call('1 + 1', undefined, [], { timeout: '1m' })).toBe(2)
+  })
+
+  it('ends in its time although the clock of the machine goes back', async () => {
+    const ahead = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 3_600_000)
+    const endless = sandbox.call('while(true){}', undefined, [], { timeout: '300ms' })
+    ahead.mockRestore()
+    expect((await rejected(endless)).code).toBe('SANDBOX_TIMEOUT')
   })
 
   it('has nothing of the process, of the network, of the time and of an earlier call', async () => {

@@ -1,12 +1,14 @@
 import { once } from 'node:events'
 import { createServer, request as httpRequest } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { CrawlError } from '../../../src/crawl/crawl-error.ts'
 import { createFetcher, type FetchOptions } from '../../../src/crawl/fetch/create-fetcher.ts'
 import { fetchProblems } from '../../../src/crawl/fetch/fetch-spec.ts'
 import type { Fetcher } from '../../../src/crawl/fetcher.ts'
 import { chosen, NEW_SCORE, type ProxyScore, scored } from '../../../src/crawl/proxies/proxy-score.ts'
+import { PikoError } from '../../../src/errors.ts'
+import { Gate } from '../../support/app.ts'
 import { rejected } from '../../support/thrown.ts'
 import { requestFor, serve } from './fetching.ts'
 import { LocalFleet } from './fleet.ts'
@@ -211,6 +213,79 @@ describe('proxies', () => {
     const tiered = fetcherWith({ proxies: { tiers: [[cheap.url], [dear.url]] } })
     for (let count = 0; count < 4; count++) await load(tiered, fleet, blocking.url('/'))
     expect([cheap.count(), dear.count()]).toEqual([4, 1])
+  })
+
+  it('are asked of a provider once for all who wait, whoever of them leaves, and not again at once after a failure', async () => {
+    const site = await serve({ '/': 'page' })
+    const good = await proxyServer(() => false)
+    const gate = new Gate()
+    let calls = 0
+    const slow = fetcherWith({
+      proxies: {
+        provider: async (signal) => {
+          calls += 1
+          await gate.pass(signal)
+          return [good.url]
+        },
+      },
+    })
+    const fleet = new LocalFleet()
+    const fetched = (signal: AbortSignal) =>
+      slow.fetch(requestFor(site.url('/')), fleet.scope(fleet.item().fleet, { signal }))
+    const first = new AbortController()
+    const leaving = fetched(first.signal)
+    const staying = fetched(new AbortController().signal)
+    await expect.poll(() => calls).toBe(1)
+    first.abort(new Error('the item was cancelled'))
+    await expect(leaving).rejects.toThrow('the item was cancelled')
+    gate.open()
+    expect((await staying).answer.status).toBe(200)
+    expect(calls).toBe(1)
+
+    let failed = 0
+    const failing = fetcherWith({
+      proxies: {
+        provider: () => {
+          failed += 1
+          throw new Error('no proxies today')
+        },
+      },
+    })
+    for (let tries = 0; tries < 3; tries++) {
+      const failure = await rejected(failing.fetch(requestFor(site.url('/')), fleet.scope(fleet.item().fleet)))
+      expect([(failure as CrawlError).class, failure.message]).toEqual([
+        'network',
+        expect.stringContaining('no proxies today'),
+      ])
+    }
+    expect(failed).toBe(1)
+  })
+
+  it('that never answer fail, and say nothing if the item was stopped', async () => {
+    const hole = createTcpServer((client) => void client.on('error', () => {})).listen(0, '127.0.0.1')
+    await once(hole, 'listening')
+    onTestFinished(() => void hole.close())
+    let open = 0
+    hole.on('connection', () => (open += 1))
+    const fetcher = fetcherWith({
+      proxies: { urls: [`http://user:geheim@127.0.0.1:${(hole.address() as AddressInfo).port}`] },
+    })
+    const fleet = new LocalFleet()
+    const ended = async (reason: Error): Promise<void> => {
+      const before = open
+      const stop = new AbortController()
+      const fetching = fetcher.fetch(
+        requestFor('http://shop.test/'),
+        fleet.scope(fleet.item().fleet, { signal: stop.signal }),
+      )
+      await expect.poll(() => open).toBeGreaterThan(before)
+      stop.abort(reason)
+      await expect(fetching).rejects.toBe(reason)
+    }
+    await ended(new PikoError('STOPPED', 'the node stops'))
+    expect(fleet.scored).toEqual([])
+    await ended(new PikoError('RUN_TIMEOUT', 'the step took too long'))
+    expect(fleet.scored.map(({ ok }) => ok)).toEqual([false])
   })
 
   it('are chosen by their success first, and share the work by their speed', () => {

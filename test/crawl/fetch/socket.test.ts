@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { IncomingHttpHeaders } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 import type { CrawlError } from '../../../src/crawl/crawl-error.ts'
@@ -73,7 +73,7 @@ describe('a socket', () => {
     })
     expect(await messagesOf(server.url, { send: (from) => [String(from)] }, 7)).toEqual(['<8,9>'])
     expect(await messagesOf(server.url, { send: ['3'], until: { idle: '50ms' } })).toEqual(['<4,5>'])
-    expect(await messagesOf(server.url, { send: ['3'], until: { time: '100ms' } })).toEqual(['<4,5>'])
+    expect(await messagesOf(server.url, { send: ['3'], until: { time: '500ms' } })).toEqual(['<4,5>'])
   })
 
   it('makes a fast server wait for a slow step', { timeout: 60_000 }, async () => {
@@ -92,6 +92,34 @@ describe('a socket', () => {
       if (++count === 100) break
     }
     expect(sent).toBeLessThan(5_000)
+  })
+
+  it('waits neither for a server that never opens it, nor after its signal', async () => {
+    const sockets = new Set<Socket>()
+    const mute = createServer((client) => void sockets.add(client)).listen(0, '127.0.0.1')
+    await once(mute, 'listening')
+    onTestFinished(() => {
+      for (const one of sockets) one.destroy()
+      mute.close()
+    })
+    const url = `ws://127.0.0.1:${(mute.address() as AddressInfo).port}/`
+    const late = (await rejected(messagesOf(url, { connectTimeout: '200ms' }))) as CrawlError
+    expect([late.class, late.message]).toEqual(['network', expect.stringContaining('did not open within 200ms')])
+    const stop = new AbortController()
+    const opening = messagesOf(url, { connectTimeout: '1h' }, 0, scopeWith({ signal: stop.signal }))
+    await expect.poll(() => sockets.size).toBe(2)
+    stop.abort(new Error('stopped'))
+    await expect(opening).rejects.toThrow('stopped')
+
+    const server = await socketServer((client) => client.send('1'))
+    const halt = new AbortController()
+    const options: SocketOptions = { until: { idle: '1h' } }
+    const messages = socket(options).stream(requestFor(server.url), scopeWith({ signal: halt.signal }), 0)
+    const next = messages[Symbol.asyncIterator]()
+    await next.next()
+    // While the step has the message.
+    halt.abort(new Error('halted'))
+    await expect(next.next()).rejects.toThrow('halted')
   })
 
   it('fails by the network, a size, a private address or its signal, and shows no query', async () => {

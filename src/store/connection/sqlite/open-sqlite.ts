@@ -106,8 +106,7 @@ class BoundStatement implements SqliteStatement {
     try {
       return this.#rows(values, isExact)
     } catch (thrown) {
-      // A person has written an integer that a JavaScript number can't hold. If it is read as text, the check of its row can report it.
-      // Only reads are repeated.
+      // A person has written an integer that no number can hold. As text, the check of its row finds it. Only a read is repeated.
       if (isExact || propertyOf(thrown, 'code') !== 'ERR_OUT_OF_RANGE' || !READ.test(this.#statement.sourceSQL))
         throw thrown
       return this.#rows(values, true)
