@@ -2,16 +2,16 @@ import { defineJob, defineSink, Piko } from 'piko'
 import type { Found } from '../harness/rounds.ts'
 import type { SystemConfig } from '../harness/system.ts'
 import { aboutPiko, storeSettings } from './about.ts'
-import { type Bulk, Order, PAGE, pageOf, tableOf, WINDOW } from './sink-table-rows.ts'
+import { BATCH, type Bulk, Order, PAGE, pageOf, tableOf, WINDOW } from './sink-table-rows.ts'
 
-/** One run of one window replaces its rows: each is checked by zod, and fenced transactions write 10,000 of them in statements of 1,000. */
+/** One run of one window replaces its rows: each is checked by zod, and fenced transactions write 50,000 of them at a time, in statements of 1,000. */
 export default async function sinkTablePiko(config: SystemConfig): Promise<Found> {
   const rows = Number(config['runs'])
   const bulk = String(config['bulk']) as Bulk
   const table = tableOf(bulk)
   const Orders = defineSink({
     name: 'orders',
-    batchSize: Number(config['batch'] ?? 10_000),
+    batchSize: BATCH,
     on: [[Order, (batchRows, batch) => table.replace(batch, batchRows)]],
     open: (env) => table.open(env, { create: true }),
   })

@@ -11,6 +11,8 @@ export const Order = z.object({
 export type Order = z.infer<typeof Order>
 
 export const PAGE = 1_000
+/** Rows of one transaction: each costs some round trips and a write to disk. */
+export const BATCH = 50_000
 export const WINDOW = { start: new Date('2026-01-01T00:00:00Z'), end: new Date('2026-01-02T00:00:00Z') }
 
 export type Bulk = 'insert' | 'load'

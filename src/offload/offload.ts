@@ -12,7 +12,7 @@ import { OffloadPool } from './offload-pool.ts'
 import { aDuration, aPriority } from './pool/pool-options.ts'
 import { defaultPool } from './pools.ts'
 import type { Arguments, IsAny, Sendable } from './sendable.ts'
-import { callSignal, currentRun, wantRunSignals } from './signal.ts'
+import { callSignal, currentScope, wantRunSignals } from './signal.ts'
 
 export type { OffloadMapOptions } from './map/map-run.ts'
 
@@ -151,7 +151,7 @@ export function offload<M>(module: URL | string, options: { readonly pool?: Offl
             const transfer = given.transfer ? transferList(given.transfer) : NOTHING
             const call = pool.call(
               { module: file, name, args },
-              { transfer, run: currentRun(), priority, timeoutMs },
+              { transfer, scope: currentScope(), priority, timeoutMs },
               callSignal(given.signal),
             )
             const result = await call.result

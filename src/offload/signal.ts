@@ -10,9 +10,40 @@ export interface AmbientRun {
   readonly progress?: (...progress: Progress) => void
 }
 
-interface Scope {
+/** A run whose handler is under way or has ended, or a part of it that has a signal of its own. */
+export class RunScope {
   readonly run: AmbientRun
-  readonly owner: AmbientRun
+  /** The scope of the run that this part belongs to. A run's own scope is its owner. */
+  readonly owner: RunScope
+  isOver = false
+  #ends: Set<() => void> | undefined
+
+  constructor(run: AmbientRun, owner?: RunScope) {
+    this.run = run
+    this.owner = owner ?? this
+  }
+
+  /**
+   * Calls `end` once the handler of the run has ended, in whatever way.
+   *
+   * @returns a function that prevents it
+   */
+  atEnd(end: () => void): () => void {
+    if (this.isOver) {
+      end()
+      return () => {}
+    }
+    const ends = (this.#ends ??= new Set())
+    ends.add(end)
+    return () => ends.delete(end)
+  }
+
+  end(): void {
+    this.isOver = true
+    const ends = this.#ends ?? []
+    this.#ends = undefined
+    for (const end of ends) end()
+  }
 }
 
 /** Set by the first offload handle. Before it exists no code needs the signal, which costs each run about 800 bytes. */
@@ -23,34 +54,7 @@ export function wantRunSignals(): void {
   isWanted = true
 }
 
-const scopes = new AsyncLocalStorage<Scope>()
-
-/** The functions to call when the handler of a run ends. */
-const endings = new WeakMap<AmbientRun, Set<() => void>>()
-/** The runs whose handlers have ended. */
-const ended = new WeakSet<AmbientRun>()
-
-/**
- * Calls `end` once the handler of the run has ended, in whatever way.
- *
- * @returns a function that prevents it
- */
-export function atEndOf(run: AmbientRun, end: () => void): () => void {
-  if (ended.has(run)) {
-    end()
-    return () => {}
-  }
-  const ends = endings.get(run) ?? new Set()
-  endings.set(run, ends.add(end))
-  return () => ends.delete(end)
-}
-
-function endOf(run: AmbientRun): void {
-  ended.add(run)
-  const ends = endings.get(run) ?? []
-  endings.delete(run)
-  for (const end of ends) end()
-}
+const scopes = new AsyncLocalStorage<RunScope>()
 
 /**
  * Calls `fn` with the run's signal as the ambient one: its abort ends every offloaded call made inside, however deep. The engine wraps each
@@ -59,17 +63,19 @@ function endOf(run: AmbientRun): void {
  */
 export function withRunSignal<T>(run: AmbientRun, fn: () => T): T {
   if (!isWanted) return fn()
-  if (run.jobId === undefined) return scopes.run({ run, owner: scopes.getStore()?.owner ?? run }, fn)
-  const result = scopes.run({ run, owner: run }, fn)
-  const over = (): void => endOf(run)
-  if (result instanceof Promise) result.then(over, over)
-  // Calling `then` of another thenable could start its work a second time.
-  else if (!isThenable(result)) over()
+  if (run.jobId === undefined) return scopes.run(new RunScope(run, scopes.getStore()?.owner), fn)
+  const scope = new RunScope(run)
+  const result = scopes.run(scope, fn)
+  if (result instanceof Promise) {
+    const over = (): void => scope.end()
+    result.then(over, over)
+    // Calling `then` of another thenable could start its work a second time.
+  } else if (!isThenable(result)) scope.end()
   return result
 }
 
-/** The run that the current work belongs to. */
-export function currentRun(): AmbientRun | undefined {
+/** The scope of the run that the current work belongs to. */
+export function currentScope(): RunScope | undefined {
   return scopes.getStore()?.owner
 }
 

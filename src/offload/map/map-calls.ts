@@ -6,7 +6,7 @@ import type { OffloadPool } from '../offload-pool.ts'
 import type { CallOptions } from '../pool/offload-call.ts'
 import { callError, callTitle } from '../pool/thread-error.ts'
 import type { BatchResult } from '../protocol.ts'
-import { callSignal, currentRun } from '../signal.ts'
+import { callSignal, currentScope } from '../signal.ts'
 import { Fold } from './fold.ts'
 import { MAP_CHECKS, MapRun, type OffloadMapOptions, settledOf } from './map-run.ts'
 
@@ -88,7 +88,7 @@ async function run(
 }
 
 function callOptions({ priority = 0 }: OffloadMapOptions): CallOptions {
-  return { transfer: [], run: currentRun(), priority, timeoutMs: undefined }
+  return { transfer: [], scope: currentScope(), priority, timeoutMs: undefined }
 }
 
 function assertCall(call: string, name: string, items: Items): void {

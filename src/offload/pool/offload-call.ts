@@ -7,7 +7,7 @@ import { isStream, type ItemSource, itemSource } from '../streams/item-source.ts
 import type { FailureReason } from './pool-figures.ts'
 import type { BatchTask, OffloadReply, OffloadTask, Progress, SourceArgument, StreamEnd } from '../protocol.ts'
 import { newRoom } from '../streams/room.ts'
-import type { AmbientRun } from '../signal.ts'
+import type { RunScope } from '../signal.ts'
 import { callTitle } from './thread-error.ts'
 import { unsendable } from '../unsendable.ts'
 
@@ -21,7 +21,7 @@ export interface WantedCall {
 
 export interface CallOptions {
   readonly transfer: readonly Transferable[]
-  readonly run: AmbientRun | undefined
+  readonly scope: RunScope | undefined
   readonly priority: number
   readonly timeoutMs: number | undefined
 }
@@ -78,7 +78,7 @@ export class OffloadCall {
 
   /** The job whose share of the threads the call uses; empty outside a run. */
   get job(): string {
-    return this.options.run?.jobId ?? ''
+    return this.options.scope?.run.jobId ?? ''
   }
 
   get isStream(): boolean {

@@ -9,7 +9,6 @@ import { type CallOptions, OffloadCall, type WantedCall } from './offload-call.t
 import type { FailureReason, PoolFigures } from './pool-figures.ts'
 import type { PoolOptions } from './pool-options.ts'
 import { isThreadMessage, type OffloadReply, type Progress, type StreamEnd } from '../protocol.ts'
-import { atEndOf } from '../signal.ts'
 import { loadThreads, Thread, threadsAreLoaded } from './thread.ts'
 import { MemoryWatch } from './memory-watch.ts'
 import { callError, callTitle, failureOf, neverBegan, threadError, warn } from './thread-error.ts'
@@ -130,8 +129,8 @@ export class ThreadPool {
     if (held >= size && held - this.#pausedCalls() >= size) return undefined
     if (held >= size * (1 + MAX_WAITING_PER_THREAD)) {
       // A thread may wait for the result of another call of the same run, so calls of runs with threads must still begin.
-      const owners = new Set([...this.#working.keys()].map(({ options }) => options.run))
-      return this.#waiting.takeFitting(({ options }) => owners.has(options.run))
+      const owners = new Set([...this.#working.keys()].map(({ options }) => options.scope))
+      return this.#waiting.takeFitting(({ options }) => owners.has(options.scope))
     }
     const perJob = Math.max(1, Math.floor(size * share))
     const running = (job: string): number => this.#runningOf.get(job) ?? 0
@@ -293,18 +292,18 @@ export class ThreadPool {
 
   #openStream(call: OffloadCall, end: StreamEnd): void {
     call.openStream(end)
-    const { run } = call.options
-    if (run === undefined) return
+    const { scope } = call.options
+    if (scope === undefined) return
     const reason = (): PikoError =>
       new PikoError('STOPPED', `the run that opened the stream of ${callTitle(call.wanted)} has ended`)
-    void call.over.then(atEndOf(run, () => this.#end(call, reason(), 'cancelled')))
+    void call.over.then(scope.atEnd(() => this.#end(call, reason(), 'cancelled')))
   }
 
   #report(call: OffloadCall, progress: Progress): void {
     if (isDeepStrictEqual(progress, call.progress)) return
     call.progress = progress
     try {
-      call.options.run?.progress?.(...progress)
+      call.options.scope?.run.progress?.(...progress)
     } catch (error) {
       warn(`the progress of an offloaded call could not be reported: ${headline(error)}`)
     }

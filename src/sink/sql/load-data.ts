@@ -13,9 +13,9 @@ const NUMERIC = new Set([
 const BINARY = new Set(['binary', 'varbinary', 'tinyblob', 'blob', 'mediumblob', 'longblob'])
 /** How many rows are encoded before the clock is read again. */
 const SLICE_ROWS = 200
-const CHUNK_CHARACTERS = 64 * 1_024
+const CHUNK_CHARACTERS = 128 * 1_024
 /** Each chunk is a packet, and a server refuses packets larger than `max_allowed_packet`. */
-const MAX_CHUNK_BYTES = 128 * 1_024
+const MAX_CHUNK_BYTES = 256 * 1_024
 const MAX_INTEGER = 2n ** 63n
 
 /**
