@@ -126,7 +126,7 @@ describe('the packed package in an empty project', () => {
   }
 
   const start = (cwd: string): { stop: () => Promise<number | null>; url: Promise<string> } => {
-    const child = spawn(process.execPath, [join(piko(), 'dist/cli/bin.js'), 'start'], {
+    const child = spawn(process.execPath, [join(piko(), 'dist/bin.js'), 'start'], {
       cwd,
       env: { ...process.env, NODE_OPTIONS: '', PIKO_HTTP__PORT: '0', PIKO_LOG_JSON: 'true' },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -244,7 +244,7 @@ describe('the packed package in an empty project', () => {
   it('names the optional package for a picture, and answers with text without it', async () => {
     expect(OPTIONAL).toContain('@viz-js/viz')
     const cwd = project('without-optional', { 'package.json': '{}', 'jobs.ts': JOBS })
-    const bin = join(piko(), 'dist/cli/bin.js')
+    const bin = join(piko(), 'dist/bin.js')
     const refused = await run(process.execPath, [bin, 'graph', '--format', 'svg'], { cwd }).catch(
       (error: unknown) => error as { code: number; stderr: string },
     )
