@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Piko } from 'piko'
 
-const CLI = fileURLToPath(new URL('../cli/bin.js', import.meta.url))
+const CLI = fileURLToPath(new URL('../bin.js', import.meta.url))
 /** How far the run is before it is cancelled. */
 const WORK_MS = 5_000
 
