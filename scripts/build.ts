@@ -55,8 +55,10 @@ const ownPlaces: Plugin = {
 
 /** A class that names itself gets a second name from esbuild, which is the one that its users see. */
 function withClassNames(text: string): string {
-  const names = [...text.matchAll(/^var (\w+) = class _\1\b/gm)].map(([, name]) => name)
-  return names.reduce((named, name) => named.replaceAll(new RegExp(`\\b_${name}\\b`, 'g'), `${name}`), text)
+  let named = text
+  for (const [, name = ''] of text.matchAll(/^var (\w+) = class _\1\b/gm))
+    named = named.replaceAll(new RegExp(`\\b_${name}\\b`, 'g'), name)
+  return named
 }
 
 rmSync(OUT, { recursive: true, force: true })
