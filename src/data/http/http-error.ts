@@ -4,12 +4,12 @@ import { type ErrorCode, PikoError } from '../../errors.ts'
 /**
  * Why a request failed.
  *
- * - `network`: no complete response was received: DNS, connection, TLS, reset, time limit, a damaged body
+ * - `network`: no complete response arrived, because of DNS, the connection, TLS, a reset, the time limit or a damaged body
  * - `throttled`: 429, or 503 with a `Retry-After`
  * - `server`: any other 5xx, 408 or 425
  * - `blocked`: 401, 403 or 407
  * - `client`: any other status that is not accepted
- * - `redirect`: too many redirects, or one that can't be followed
+ * - `redirect`: too many redirects, or a redirect that can't be followed
  * - `size`: the body is larger than `maxBytes`
  * - `body`: the body is not what was expected: not JSON, or refused by the schema
  */

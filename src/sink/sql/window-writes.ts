@@ -9,7 +9,7 @@ type Shape = Pick<TableShape, 'name' | 'windowColumn' | 'fenceColumn'>
 
 /** A batch of rows of a window. */
 export interface WindowBatch extends WindowWriter {
-  /** 0 until rows have been delivered in this attempt. */
+  /** The number of the batch, at least 1; 0 until rows have been delivered in this attempt. */
   readonly index: number
   readonly rows: number
 }
