@@ -6,17 +6,17 @@ import { type LaneState, readableLane } from './lane-rows.ts'
 
 /** The maximum number of lanes in one claim. */
 const MAX_CLAIMED_LANES = 32
-/** When a lane that another node works on is looked at again. */
+/** When a lane that another node has locked is tried again. */
 const LOCKED_MS = 20
 
-/** Due lanes, which the claim has locked. */
+/** Due lanes that the claim has locked. */
 export interface DueLanes {
-  /** The time of the database's clock. */
+  /** The time of the database's clock, in milliseconds since 1970. */
   readonly now: number
   readonly lanes: readonly LaneState[]
 }
 
-/** Locks due lanes, and skips those that others have locked. Undefined: none is due. */
+/** Locks due lanes, and skips those that others have locked. Undefined if no lane is due. */
 export async function lockLanes(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -33,13 +33,13 @@ export async function lockLanes(
   if (lanes.length < rows.length) {
     const known = new Set(lanes.map(({ id }) => id))
     const ids = rows.filter(({ id }) => !known.has(id)).map(({ id }) => id)
-    // A person has edited them. They would stay the first that are due, and no claim would reach the others.
+    // A person has edited these rows. Without this, they would always be the first due lanes, and no claim would reach the others.
     await trx.updateTable('piko_lane').set({ next_at: null }).where(dialect.isAmong(ids)).execute()
   }
   return { now: dialect.date(first.now).getTime(), lanes }
 }
 
-/** Milliseconds until the next lane is due. It is not locked, so nothing may be claimed of it, even if it is due by now. */
+/** Milliseconds until the next lane is due. Does not lock the lane, so the caller may not claim its items even if it is already due. */
 export async function nextInMs(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -63,7 +63,7 @@ function lanesInOrder(trx: Transaction<Tables>, dialect: Dialect, scopes: readon
     .orderBy('id')
 }
 
-/** An instant in milliseconds; undefined if it is null, or a person has edited it so that it can't be read. */
+/** An instant in milliseconds since 1970; undefined if it is null, or a person has edited it so that it can't be read. */
 export function readableMs(value: Date | string | null, dialect: Dialect): number | undefined {
   if (value === null) return undefined
   try {

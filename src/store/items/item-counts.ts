@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 
-/** What is counted of a run's items, by kind. `skipped:` and `left:` are followed by a reason. */
+/** The quantities that are counted for the items of a run, by kind. A reason follows `skipped:` and `left:`. */
 export type Counted =
   'stored' | 'done' | 'dead' | 'cancelled' | 'duplicate' | 'bytes' | 'ms' | `skipped:${string}` | `left:${string}`
 
@@ -18,7 +18,7 @@ export class CountChanges {
     else this.#amounts.set(key, { fence, kind, what, amount })
   }
 
-  /** Adds the amounts to the rows of one node. No other node writes them. */
+  /** Adds the amounts to the rows of this node, which no other node writes. */
   async store(trx: Kysely<Tables>, dialect: Dialect, nodeId: string): Promise<void> {
     const rows = [...this.#amounts.values()].toSorted((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1))
     if (rows.length === 0) return
@@ -40,7 +40,7 @@ function keyOf({ fence, kind, what }: { fence: number; kind: string; what: strin
   return `${String(fence).padStart(20)} ${kind} ${what}`
 }
 
-/** How a reason is counted: its text before the first colon, so that there are few. */
+/** The name under which a reason is counted: its text before the first colon, so that there are only a few names. */
 export function countedReason(reason: string): string {
   return (reason.split(':', 1)[0] ?? '').trim().slice(0, 48) || 'other'
 }

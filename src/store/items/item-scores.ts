@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
 
-/** Outcomes of one name since they were last stored. */
+/** The outcomes of one name that are not stored yet. */
 export interface ScoreChange {
   readonly jobId: string
   readonly group: string
@@ -19,7 +19,7 @@ export interface StoredScore {
   readonly updatedAt: Date
 }
 
-/** The weight of the newest outcome in an average: the last 20 count most. */
+/** The weight of the newest outcome in an average, so that the last 20 outcomes dominate it. */
 const WEIGHT = 0.1
 
 /** Adds outcomes to the scores, each name in its own statement. */

@@ -3,15 +3,15 @@ import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 
-/** The largest bytes that the store keeps. Larger ones are files. */
+/** The maximum bytes that the store keeps for an item. More bytes are kept in a file. */
 export const MAX_STORED_KEPT = 65_536
 
-/** `piko_item.kept` of bytes in the store. */
+/** The value of `piko_item.kept` for bytes in the store. */
 export const IN_STORE = 'store'
 
 /** Bytes of an item for its next attempt. */
 export interface Kept {
-  /** `store`, or the name of a file; undefined: nothing is kept any more. */
+  /** `store`, or the name of a file; undefined: no bytes are kept any more. */
   readonly ref: string | undefined
   /** The bytes, if the store keeps them. */
   readonly bytes: Uint8Array | undefined
@@ -24,7 +24,7 @@ interface Keeper {
   readonly hadKept: boolean
 }
 
-/** Stores the bytes of items that go on, and deletes those of items that need them no more. */
+/** Stores the bytes of items that continue later, and deletes the bytes of items that no longer need them. */
 export async function storeKept(trx: Transaction<Tables>, dialect: Dialect, ends: readonly Keeper[]): Promise<void> {
   const gone = ends.filter(({ end, kept, hadKept }) => hadKept && (isOver(end.to) || kept !== undefined))
   if (gone.length > 0) {
@@ -48,7 +48,7 @@ function isOver(to: string): boolean {
   return to === 'done' || to === 'skipped' || to === 'cancelled'
 }
 
-/** The bytes that the store keeps of an item. */
+/** The bytes that the store keeps for an item; undefined if there are none. */
 export async function storedBytes({ db }: Database, itemId: number): Promise<Uint8Array | undefined> {
   const row = await db.selectFrom('piko_item_body').select('body').where('item_id', '=', itemId).executeTakeFirst()
   return row && new Uint8Array(row.body)

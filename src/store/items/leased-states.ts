@@ -3,7 +3,7 @@ import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 
-/** The end of an item's hold of a state. */
+/** The end of an item's lease of a state. */
 export interface StateEnd {
   readonly jobId: string
   readonly pool: string
@@ -16,12 +16,12 @@ export interface StateEnd {
   readonly isRetired: boolean
 }
 
-/** Frees states with the ends of the items that held them. A state that another item holds by now stays as it is. */
+/** Frees the states of items that end. A state that another item already holds stays unchanged. */
 export async function endStates(trx: Transaction<Tables>, dialect: Dialect, ends: readonly StateEnd[]): Promise<void> {
   const ordered = ends.toSorted((one, other) => (textOf(one) < textOf(other) ? -1 : 1))
   for (const { jobId, pool, name, itemId, claims, value, errors, isRetired } of ordered) {
     const own = { job_id: jobId, pool, name, item_id: itemId, claims }
-    // Deleted, since each lease reads all rows of the pool.
+    // Retired states are deleted, because each lease reads all rows of the pool.
     if (isRetired) {
       await trx
         .deleteFrom('piko_item_state')
@@ -46,7 +46,7 @@ function textOf({ jobId, pool, name }: StateEnd): string {
   return `${jobId}\0${pool}\0${name}`
 }
 
-/** What an item asks for. */
+/** The request of an item for a state. */
 export interface StateRequest {
   readonly nodeId: string
   readonly jobId: string
@@ -54,13 +54,13 @@ export interface StateRequest {
   readonly itemId: number
   readonly claims: number
   readonly size: number
-  /** Only this state. */
+  /** The name of the only wanted state; undefined: any state of the pool. */
   readonly name: string | undefined
-  /** The name of a state to create. */
+  /** The name for a new state, if one is created. */
   readonly newName: string
 }
 
-/** A leased state. `value` null: it must be created. */
+/** A leased state. If `value` is null, the state must be created. */
 export interface LeasedRow {
   readonly name: string
   readonly value: string | null
@@ -69,11 +69,12 @@ export interface LeasedRow {
 }
 
 /**
- * Leases the state that has rested longest, or adds one while the pool is not full.
+ * Leases the state that has been free longest, or adds a state while the pool is not full.
  *
- * A holder that no longer runs has left its state behind: the answer of its lease came too late for its end. Its state is free.
+ * A state whose holder no longer runs counts as free: the holder ended before it knew that its lease was stored.
  *
- * @returns undefined if all are held; `retired` if the one asked for is retired or unknown; `lost` if the node no longer holds the item
+ * @returns undefined if all states are held; `retired` if the requested one is retired or unknown; `lost` if the node no longer holds the
+ * item
  */
 export function leaseState(
   database: Database,
@@ -82,7 +83,7 @@ export function leaseState(
   const { dialect } = database
   const { jobId, pool, name, size, newName, itemId, claims } = request
   return database.transaction(async (trx) => {
-    // Locked, so that the item does not end before the lease is stored.
+    // The row of the item is locked, so that the item does not end before the lease is stored.
     if (!(await holdsItem(trx, dialect, request))) return 'lost'
     await lockPool(trx, dialect, jobId, pool)
     const live = trx
@@ -135,7 +136,7 @@ async function holdsItem(
   return row !== undefined
 }
 
-/** The first held state whose holder does not run any more. */
+/** The first held state whose holder no longer runs. */
 async function abandonedOf<Row extends { readonly item_id: number | null; readonly claims: number | null }>(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -153,7 +154,7 @@ async function abandonedOf<Row extends { readonly item_id: number | null; readon
   return rows.find((row) => row.item_id !== null && claims.get(row.item_id) !== row.claims)
 }
 
-/** Locks a row that stands for the pool, so that two nodes do not add a state at the same moment. */
+/** Locks a row that represents the pool, so that two nodes do not add states at the same time. */
 async function lockPool(trx: Transaction<Tables>, dialect: Dialect, jobId: string, pool: string): Promise<void> {
   const key = { job_id: jobId, pool, name: '' }
   const find = () =>
@@ -169,7 +170,7 @@ async function lockPool(trx: Transaction<Tables>, dialect: Dialect, jobId: strin
   await find()
 }
 
-/** Stores a created state, or removes one whose creation failed. */
+/** Stores the value of a new state. If it is undefined, because creating it failed, deletes the state. */
 export async function createdState(
   { db }: Database,
   { jobId, pool, itemId, claims }: StateRequest,

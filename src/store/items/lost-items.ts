@@ -2,24 +2,24 @@ import { isWhole } from '../../errors-read.ts'
 import { fromJson } from '../../json/json.ts'
 import { crashedError } from '../../run/attempt.ts'
 
-/** The class under which the deaths of an item's nodes are counted. They use no tries of other classes. */
+/** The class of errors under which the deaths of an item's nodes are counted. They do not use up tries of other classes. */
 export const LOST_CLASS = 'lost'
 
 const MAX_DELAY_MS = 60_000
 
-/** What follows from the death of an item's node. */
+/** The consequence of the death of an item's node. */
 export interface Loss {
-  /** With this death, as JSON. */
+  /** The tries including this death, as JSON. */
   readonly tries: string
-  /** Whether its nodes have died before. */
+  /** Whether a node of the item has died before. */
   readonly isRepeated: boolean
-  /** Drawn anew at each call. */
+  /** Returns a new random delay at each call. */
   readonly delayMs: () => number
-  /** Undefined: it is queued again. */
+  /** The error of the dead item; undefined: the item is queued again. */
   readonly error: string | undefined
 }
 
-/** @param limit after this many deaths the item is dead */
+/** Decides what happens after a death. @param limit after this many deaths the item is dead */
 export function lossOf(tries: string | null, limit: number): Loss {
   const given = fromJson(tries)
   const known = typeof given === 'object' && given !== null ? (given as Readonly<Record<string, unknown>>) : {}

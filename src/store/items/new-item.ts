@@ -12,13 +12,13 @@ export interface NewItem {
   readonly kind: string
   readonly laneId: number
   readonly priority: number
-  /** Undefined: now. */
+  /** When the item is due; undefined: now. */
   readonly dueAt: Date | undefined
   readonly depth: number
   readonly scope: number
   readonly print: string
   readonly key: string
-  /** JSON; null for undefined. */
+  /** The data as JSON; null for undefined. */
   readonly data: string | null
   readonly parentId: number | undefined
   /** How many items its run may have; undefined: no limit. */
@@ -31,8 +31,8 @@ export function printOf(kind: string, key: string): string {
 }
 
 /**
- * Lets cancelled items be unique only within their generation. Otherwise their job would take them for done, and never do them. One whose
- * generation has the same print as well stays as it is.
+ * Makes cancelled items unique only within their generation. Otherwise their job would consider them done, and never do them. An item stays
+ * unchanged if its generation already has the same print.
  */
 export async function forgetPrints(db: Kysely<Tables>, dialect: Dialect, ids: readonly number[]): Promise<void> {
   const ignoring = dialect.name === 'mysql' ? sql`IGNORE` : sql`OR IGNORE`
@@ -69,8 +69,8 @@ const MAX_ROWS = 500
 const ROW_BYTES = 300
 
 /**
- * Stores items, except those whose print is known in their scope. All transactions insert in the order of the unique key, so that two of
- * them do not wait for each other.
+ * Stores items, except those whose print already exists in their scope. All transactions insert in the order of the unique key, so that two
+ * of them never wait for each other.
  */
 export async function insertItems(
   trx: Kysely<Tables>,

@@ -23,18 +23,19 @@ export interface ItemReplayFilter {
 
 const STEP = 1_000
 
-/** The first items of a large replay wait this long, so that the run does not end before the last ones are queued. */
+/** The first items of a large replay are held back for this time, so that the run does not end before the last ones are queued. */
 const HOLD_MS = 60_000
 
 /**
- * Queues ended items of a run again, with their kept bytes and without the tries they used. A run that has failed or was cancelled is queued
- * again too, in the transaction of the first items. It only waits for them, unless its handler had not added all items: then it is called.
+ * Queues ended items of a run again, with their kept bytes and with all tries unused. A run that has failed or was cancelled is queued
+ * again too, in the transaction of the first items. The run then only waits for its items. Its handler is called only if it had not added
+ * all items.
  *
- * Takes only the newest generation: the items of older ones were added anew.
+ * Replays only items of the newest generation, because its handler has added the items of older generations again.
  *
- * @param nodeId writes the counts
+ * @param nodeId the node under which the counts are stored
  * @returns the number of items
- * @throws PikoError `USAGE` if the run has succeeded, or begins a new generation
+ * @throws PikoError `USAGE` if the run has succeeded, or was replayed and adds its items again
  */
 export async function replayItems(database: Database, nodeId: string, filter: ItemReplayFilter): Promise<number> {
   const { db, dialect } = database
@@ -53,7 +54,8 @@ export async function replayItems(database: Database, nodeId: string, filter: It
     const ids = rows.map(({ id }) => id)
     if (isHeld) held = ids
     count += await database.transaction(async (trx) => {
-      // Each step: the run may have ended since the one before. The lock also keeps it from ending until these items are queued.
+      // In each step, because the run may have ended since the last one. The lock also keeps the run from ending before these items are
+      // queued.
       await reopenRun(trx, database, filter.runId, fence)
       return requeue(trx, database, nodeId, filter, ids, isHeld ? HOLD_MS : 0)
     })
@@ -163,7 +165,7 @@ async function requeue(
   for (const { fence, kind, reason } of rows)
     counts.add(fence, kind, state === 'skipped' ? `skipped:${countedReason(reason ?? '')}` : state, -1)
   await counts.store(trx, dialect, nodeId)
-  // Whether the handler is called again depends on whether it had added all items.
+  // Reopens the generation but keeps `seeded_at`, so the handler is called again only if it had not added all items.
   await trx
     .updateTable('piko_item_run')
     .set({ ended_at: null })
