@@ -4,16 +4,16 @@ import { jsonCopy, pathText } from '../json/json-copy.ts'
 import { deepFreeze } from '../json/deep-freeze.ts'
 import { checkedBy } from '../job/schemas/schema-check.ts'
 
-/** How a cache stores its values. */
+/** Converts the values of a cache to bytes and back. */
 export interface CacheCodec<V> {
-  /** @throws if it can't be stored */
+  /** @throws if the value can't be stored */
   encode(value: V): Uint8Array
-  /** @throws if the bytes are no such value; the cache then loads it again */
+  /** @throws if the bytes are not a valid value; the cache then loads the value again */
   decode(bytes: Uint8Array): V
 }
 
 /**
- * Values as JSON. With a schema, a stored value that it refuses is loaded again, so code may change its type.
+ * Stores values as JSON. With a schema, a stored value that the schema refuses is loaded again, so new code may change the type.
  *
  * Objects and lists are frozen, because all readers in a process share them.
  *
@@ -39,7 +39,7 @@ export function json(schema?: z.ZodType): CacheCodec<unknown> {
   }
 }
 
-/** Values as bytes, such as the body of a response. Readers share them, so nobody may write into them. */
+/** Stores bytes, such as the body of a response. All readers share the same array, so no code may change it. */
 export function bytes(): CacheCodec<Uint8Array> {
   return {
     encode(value: unknown) {

@@ -18,13 +18,13 @@ import { type CacheCodec, json } from './codec.ts'
 import { LayeredCache } from './layered-cache.ts'
 import { isLevelSource, type LevelSource } from './levels.ts'
 
-/** The part of a cache in this process. */
+/** Options for the part of a cache in this process. */
 export interface CacheL1 {
-  /** At most this many values. Default 10,000. */
+  /** The maximum number of values. Default 10,000. */
   readonly max?: number
-  /** At most this many bytes of encoded values. Default 64 MB. */
+  /** The maximum bytes of encoded values. Default 64,000,000. */
   readonly maxBytes?: number
-  /** How long a value is used without a look into the shared level. Default `'30s'`. Without a shared level it has no effect. */
+  /** How long a value is used without asking the shared level. Has no effect without a shared level. Default `'30s'`. */
   readonly ttl?: Duration
 }
 
@@ -33,19 +33,19 @@ export interface CacheSpec<V> {
   readonly name: string
   /** How long a value is fresh. At most ten years. */
   readonly ttl: Duration
-  /** How much longer a value is returned while one load refreshes it. Default: not at all. */
+  /** How long after its `ttl` a value is still returned while one load refreshes it. Default: not at all. */
   readonly stale?: Duration
-  /** How long this process returns the error of a load without another load. Default: not at all. */
+  /** How long this process returns the error of a failed load before it loads again. Default: not at all. */
   readonly negative?: Duration
-  /** The part in this process; false: none. */
+  /** The part in this process; false: there is none. Default: a part with the defaults of `CacheL1`. */
   readonly l1?: CacheL1 | false
   /** The level that all nodes share: `store()` or `redis(url)`. Default: none. */
   readonly l2?: LevelSource
-  /** Where at most one load of a key runs at a time: in each process, or in all of them. Default `'process'`. */
+  /** At most one load of a key runs at a time: in each process, or with `'fleet'` in all processes together. Default `'process'`. */
   readonly flight?: 'process' | 'fleet'
   /** How long one load may take. Default `'5m'`. */
   readonly loadTimeout?: Duration
-  /** Default `json()`. */
+  /** How values are stored. Default `json()`. */
   readonly codec?: CacheCodec<V>
 }
 
@@ -118,7 +118,7 @@ export function defineCache<V = unknown>(spec: CacheSpec<V>): CacheDefinition<V>
   })
 }
 
-/** Options that need another one. */
+/** The problems of options that require another option. */
 function contradictions<V>({ l1, l2, flight }: Partial<CacheSpec<V>>): string[] {
   const problems: string[] = []
   if (flight === 'fleet' && !l2)

@@ -1,18 +1,18 @@
 import type { Clock } from '../clock.ts'
 import type { WatchedLevel } from './watched-level.ts'
 
-/** How long a claim outlives its process. */
+/** How long a claim remains valid if its process dies. */
 const CLAIM_MS = 10_000
 const FIRST_PAUSE_MS = 20
 const LONGEST_PAUSE_MS = 500
 
-/** The right of one node to load a key, while the others wait for its value. */
+/** The right of one node to load a key, while other nodes wait for the value. */
 export class FleetClaim {
   readonly #level: WatchedLevel
   readonly #parts: { readonly cache: string; readonly key: string; readonly clock: Clock }
   readonly #owner = crypto.randomUUID()
   readonly #over = new AbortController()
-  /** Set while the claim is held. */
+  /** The renewals of the claim; undefined unless the claim is held. */
   #renewals: Promise<void> | undefined
   #pauseMs = FIRST_PAUSE_MS
 
@@ -21,7 +21,7 @@ export class FleetClaim {
     this.#parts = parts
   }
 
-  /** @returns `'away'` if the level does not answer, so that this node loads without a claim */
+  /** Tries to take the claim. @returns `'away'` if the level does not respond, so that this node loads without a claim */
   async take(signal: AbortSignal): Promise<'taken' | 'busy' | 'away'> {
     signal.throwIfAborted()
     const claimed = await this.#claim()
@@ -38,7 +38,7 @@ export class FleetClaim {
     signal.throwIfAborted()
   }
 
-  /** Lets another node load. Never rejects. */
+  /** Releases the claim, so that another node can load the key. Never rejects. */
   async end(): Promise<void> {
     this.#over.abort()
     const { cache, key } = this.#parts
@@ -53,7 +53,7 @@ export class FleetClaim {
     return this.#level.tried((level) => level.claim(cache, key, this.#owner, CLAIM_MS))
   }
 
-  /** Never rejects. A claim that was lost in spite of it means a second load, and nothing worse. */
+  /** Renews the claim until its end. Never rejects. If a claim is lost nevertheless, the only consequence is a second load. */
   async #renew(): Promise<void> {
     for (;;) {
       await this.#parts.clock.sleep(CLAIM_MS / 3, this.#over.signal)

@@ -1,7 +1,7 @@
 import { LinkedSignal } from '../signals/linked-signal.ts'
 import { untilAborted } from '../signals/until-aborted.ts'
 
-/** One load of a key, and those who wait for its value. */
+/** One load of a key, and its waiting callers. */
 export class Flight<V> {
   readonly #answer = Promise.withResolvers<V>()
   readonly #linked: LinkedSignal
@@ -12,31 +12,31 @@ export class Flight<V> {
 
   /**
    * @param stopped aborts when the cache is closed
-   * @param abandoned called when the last waiter has left
+   * @param abandoned called when the last caller has stopped waiting
    */
   constructor(stopped: AbortSignal, abandoned: () => void) {
     this.#linked = new LinkedSignal(stopped)
     this.#abandoned = abandoned
-    // A refresh has no waiters.
+    // A refresh in the background has no waiting callers, so nothing else would handle its error.
     this.#answer.promise.catch(() => {})
   }
 
-  /** Aborts when nobody waits any more, unless it is a refresh, and when the cache is closed. */
+  /** Aborts when the cache is closed, or when no caller waits any more unless the load is a refresh in the background. */
   get signal(): AbortSignal {
     return this.#linked.signal
   }
 
-  /** Whether it continues without waiters. */
+  /** Whether the load continues without waiting callers. */
   get isBackground(): boolean {
     return this.#isBackground
   }
 
-  /** Lets it continue without waiters. */
+  /** Lets the load continue without waiting callers. */
   intoBackground(): void {
     this.#isBackground = true
   }
 
-  /** Gives those who wait a stale value; the load continues. */
+  /** Gives the waiting callers a stale value. The load continues in the background. */
   answer(value: V): void {
     this.#isBackground = true
     this.#answer.resolve(value)
@@ -58,7 +58,7 @@ export class Flight<V> {
 
   /** Runs the load. Never rejects. */
   async run(load: () => Promise<V>, ended: () => void): Promise<void> {
-    // The caller must know this flight before the load can ask for the same key.
+    // The caller registers this flight first, because the load itself may ask for the same key.
     await Promise.resolve()
     try {
       this.#answer.resolve(await load())

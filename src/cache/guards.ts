@@ -1,9 +1,9 @@
-/** Notices that a key was written or deleted while a reader of the key waited. */
+/** Tells a reader whether its key was written or deleted while it waited. */
 export interface Guard {
   readonly isOvertaken: boolean
 }
 
-/** The readers under way, by key. A reader that was overtaken keeps nothing of what it has read. */
+/** The reads in progress, by key. A reader that was overtaken must not keep the value that it has read. */
 export class Guards {
   readonly #guards = new Map<string, Set<{ isOvertaken: boolean }>>()
 

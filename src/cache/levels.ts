@@ -9,7 +9,7 @@ export type LevelSource = (reach: CacheReach | undefined) => CacheLevel | undefi
 
 const sources = new WeakSet<LevelSource>()
 
-/** Whether `store()` or `redis()` made it. */
+/** Whether the value was created by `store()` or `redis()`. */
 export function isLevelSource(value: unknown): value is LevelSource {
   return typeof value === 'function' && sources.has(value as LevelSource)
 }
@@ -29,8 +29,8 @@ export function redis(source: string | Readonly<Record<string, unknown>>): Level
   const url = typeof source === 'string' ? safely(() => new URL(source), undefined) : undefined
   const isClient = typeof propertyOf(source, 'sendCommand') === 'function'
   if (url ? !/^rediss?:$/.test(url.protocol) : !isObject(source) || isClient) {
-    // The text may be a password with a forgotten quote.
-    const what = typeof source === 'string' ? 'the URL is no Redis URL' : `the server is ${describe(source)}`
+    // The text is not shown, because it may be a password that was given by mistake.
+    const what = typeof source === 'string' ? 'the URL is not a Redis URL' : `the server is ${describe(source)}`
     throw wrongCall('redis', [
       `${what}; expected redis://user:password@host:6379, rediss://…, or options of createClient`,
     ])

@@ -1,25 +1,25 @@
 import { LRUCache } from 'lru-cache'
 
-/** A value in this process. Times are those of the monotonic clock. */
+/** A value in this process. All times are those of the monotonic clock. */
 export interface Kept<V> {
   readonly value: V
   readonly version: number
-  /** Of the encoded value. */
+  /** The bytes of the encoded value. */
   readonly bytes: number
-  /** Stale from then on. */
+  /** When the value becomes stale. */
   readonly freshUntil: number
-  /** Gone from then on. */
+  /** When the value expires. */
   readonly goneUntil: number
-  /** From then on the shared level is asked again. */
+  /** When the shared level must be asked again. */
   readonly checkAt: number
-  /** No refresh before this: the last one has failed. */
+  /** No refresh begins before this time, because the last one has failed. */
   refreshAt: number
 }
 
-/** What a value takes besides its bytes and its key, about. */
+/** The approximate bytes of memory that a value needs in addition to its content and its key. */
 const FRAME_BYTES = 200
 
-/** The values of a cache in this process; the least recently used ones leave first. */
+/** The values of a cache in this process. If there are too many, the least recently used ones are removed first. */
 export class Memory<V> {
   readonly #values: LRUCache<string, Kept<V>> | undefined
 
@@ -55,7 +55,7 @@ export class Memory<V> {
     return this.#values?.delete(key) ?? false
   }
 
-  /** @returns how many had not been gone */
+  /** Removes the values whose keys begin with the prefix. @returns how many of them had not expired */
   clear(prefix: string, now: number): number {
     let count = 0
     for (const [key, { goneUntil }] of [...(this.#values?.entries() ?? [])]) {

@@ -7,13 +7,13 @@ import { anything, expecting, type OptionChecks, problemsText, readOptions, whol
 import { SharedSchema } from './shared-schema.ts'
 import { Topic } from './topic.ts'
 
-/** @typeParam S the zod schema of the value */
+/** The definition of a shared value. @typeParam S the zod schema of the value */
 export interface SharedSpec<S extends z.ZodType> {
   /** Its name on all nodes: 1 to 128 letters, digits or any of `_ - . : /`. */
   readonly topic: string
   /** Checks and types the value; the value is stored as JSON. Must be synchronous. */
   readonly schema: S
-  /** The value while nobody has published another one. It has version 1. */
+  /** The value until another one is published. It has version 1. */
   readonly initial: z.input<S>
   /** How many versions are stored, for history and rollback. Default 100, at most 1,000. */
   readonly keep?: number

@@ -19,7 +19,7 @@ const HISTORY: OptionChecks<SharedHistory> = { limit: wholeNumber(1, MAX_HISTORY
 const UPDATE = { call: 'shared.update', checks: REASON, example: "{ reason: 'sale' }" }
 const ROLLBACK = { call: 'shared.rollback', checks: REASON, example: "{ reason: 'sale is over' }" }
 
-/** A shared value in one app, as its handles see it. */
+/** The part of a shared value that its handles use. */
 export interface HandledTopic<T, I> {
   readonly name: string
   readonly current: SharedVersion<T>
@@ -34,7 +34,7 @@ export interface HandledTopic<T, I> {
   next(signal: AbortSignal): Promise<void>
 }
 
-/** One user's view of a shared value: it knows which version it has returned from `changed`. */
+/** A user's access to a shared value. It remembers the version that `changed` returned last. */
 export class Handle<T, I> implements SharedHandle<T, I> {
   readonly #topic: HandledTopic<T, I>
   readonly #signal: AbortSignal | undefined

@@ -4,10 +4,10 @@ import { jsonCopy, pathText } from '../json/json-copy.ts'
 import { deepFreeze } from '../json/deep-freeze.ts'
 import { checkedBy } from '../job/schemas/schema-check.ts'
 
-/** What a stored text means: its value, or why it can't be used. */
+/** The value of a stored text, or the reason why it can't be used. */
 export type SharedReading<T> = { readonly value: T } | { readonly error: PikoError }
 
-/** The schema of a shared value, and the way to its stored text and back. */
+/** The schema of a shared value. Converts values to their stored text and back. */
 export class SharedSchema<T> {
   readonly #topic: string
   readonly #schema: object
@@ -18,10 +18,10 @@ export class SharedSchema<T> {
   }
 
   /**
-   * The JSON text to store for a value, once the schema has accepted what the text will be read as.
+   * The JSON text to store for a value. The schema must accept the value that this text will be read as.
    *
    * @param what the subject of the error
-   * @throws PikoError `SHARED_INVALID` naming every place that JSON would lose, and every problem of the schema
+   * @throws PikoError `SHARED_INVALID` naming every part that JSON would lose, and every problem of the schema
    */
   textOf(value: unknown, maxBytes: number, what = `the value of "${this.#topic}"`): string {
     const copy = jsonCopy(value, maxBytes)
@@ -45,7 +45,7 @@ export class SharedSchema<T> {
     try {
       stored = JSON.parse(text)
     } catch (thrown) {
-      return { error: this.#invalid(`the stored value of "${this.#topic}" is no JSON`, [headline(thrown)]) }
+      return { error: this.#invalid(`the stored value of "${this.#topic}" is not JSON`, [headline(thrown)]) }
     }
     const answer = checkedBy(this.#schema, stored)
     if (answer.issues) {
