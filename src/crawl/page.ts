@@ -5,43 +5,49 @@ import type { ReadyRequest } from './request/request.ts'
 
 /** A page as a step receives it. */
 export interface Page {
-  /** The URL that answered, after redirects. */
+  /** The URL of the response, after redirects. */
   readonly url: string
   readonly request: ReadyRequest
   readonly status: number
   readonly headers: HttpHeaders
   readonly bytes: Uint8Array
-  /** The body as text, by the `charset` of its `content-type`, its byte order mark or its `<meta>`; otherwise UTF-8. */
+  /**
+   * The body as text. Its encoding is that of its byte order mark, otherwise the `charset` of its content type, otherwise the one in its
+   * `<meta>` or XML declaration. Without any of them, it is UTF-8 if the body is valid UTF-8, otherwise windows-1252.
+   */
   text(): string
   /**
-   * The body as JSON, checked by a schema if there is one.
+   * Parses the body as JSON, and checks it against a schema if one is given.
    *
-   * @throws CrawlError of class `parse`
+   * @throws CrawlError of class `parse` if the body is not JSON or does not fit the schema
    */
   json(): unknown
   json<S extends ZodType>(schema: S): output<S>
-  /** The body as cheerio reads it, parsed once; with a selector, its matches. Needs the package `cheerio`. */
+  /** The body as a cheerio document, which is parsed once; with a selector, the elements that match. Needs the package `cheerio`. */
   html(): CheerioAPI
-  // The elements' type is cheerio's own.
+  // Written as a return type because cheerio does not export the type of elements.
   html(selector: string): ReturnType<CheerioAPI>
   /**
-   * The absolute URLs of the page's links, in their order, without duplicates and fragments; only http and https.
+   * The absolute URLs of the page's links, in the order of the page, without duplicates and fragments; only http and https.
    *
-   * @param selector default `a[href]`
+   * @param selector which elements count as links, by their `href`; default `a[href]`
    */
   links(selector?: string): string[]
-  /** Whether the answer comes from the crawl's cache. */
+  /** Whether the response comes from the crawl's cache. */
   readonly isCached: boolean
-  /** From sending the request until the body was read; 0 for a kept body. */
+  /**
+   * The time from sending the request until the body was read, in milliseconds; 0 if an earlier try or the cache mode `'force'` kept it.
+   */
   readonly ms: number
   /** 1 for the first try. */
   readonly attempt: number
-  /** The message of a socket, of which each is a call of its step; undefined for any other page. */
+  /** Which message of a socket this page is; undefined for a page that is not a message. The step is called for each message. */
   readonly message?: PageMessage
 }
 
+/** The place of a message in its stream. */
 export interface PageMessage {
-  /** 1 for the item's first message; continues after a crash. */
+  /** 1 for the first message of the item. After a crash, the count continues. */
   readonly number: number
   readonly isBinary: boolean
 }

@@ -19,26 +19,29 @@ import type { Duration } from '../../time/duration.ts'
 export type ResourceKind =
   'image' | 'media' | 'font' | 'stylesheet' | 'script' | 'xhr' | 'fetch' | 'websocket' | 'other'
 
+/** The options of `browser()`. */
 export interface BrowserOptions {
-  /** When a page is ready: an event of its loading, or what appears in it. Default `'load'`. */
+  /**
+   * When a page is ready to be read: after an event of its loading, or when an element that matches a selector appears. Default `'load'`.
+   */
   readonly wait?: 'load' | 'domcontentloaded' | 'networkidle' | { readonly selector: string }
-  /** Called when the page is ready, for clicks and scrolling. The page's HTML is read afterwards. */
+  /** Called when the page is ready, for example to click or to scroll. The page's HTML is read afterwards. Default: nothing is called. */
   readonly drive?: (page: Page, signal: AbortSignal) => unknown
-  /** Pages that are open at the same time in this process. Default 4. */
+  /** The maximum number of pages that are open at the same time in this process, from 1 to 100. Default 4. */
   readonly size?: number
-  /** Replaces the browser after this many pages, which gives its memory back. Default 200. */
+  /** The browser is replaced by a new one after this many pages, which frees its memory. Default 200. */
   readonly recycle?: number
   /** Kinds of resources that are not loaded. Default `['image', 'media', 'font']`. */
   readonly block?: readonly ResourceKind[]
-  /** A folder for a picture of each page that failed. Default: none is taken. */
+  /** The folder in which a screenshot of each failed page is stored. Default: no screenshots are taken. */
   readonly screenshots?: string
-  /** The program of the browser. Default: Chromium where Debian installs it, otherwise that of playwright-core. */
+  /** The path of the browser's program. Default: Chromium or Chrome in `/usr/bin`, otherwise the browser of playwright-core. */
   readonly executablePath?: string
-  /** Arguments of the browser. Default: none, and `--no-sandbox` for root. */
+  /** Further arguments of the browser's command line. Default: none. `--no-sandbox` is always added if the process runs as root. */
   readonly args?: readonly string[]
-  /** Default true. */
+  /** Whether the browser runs without a visible window. Default true. */
   readonly headless?: boolean
-  /** Longest time to start the browser. Default `'30s'`. */
+  /** The time limit for the start of the browser. Default `'30s'`. */
   readonly startTimeout?: Duration
 }
 

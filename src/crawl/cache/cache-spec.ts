@@ -4,18 +4,18 @@ import { aText, expecting, oneOf, type OptionCheck, type OptionChecks, readOptio
 import { aDuration } from '../../time/duration-check.ts'
 import type { Duration } from '../../time/duration.ts'
 
-/** How a crawl keeps what it has loaded. A request's own `cache` takes precedence. */
+/** How a crawl caches responses. The `cache` option of a request takes precedence. */
 export interface CacheSpec {
   /**
-   * `'http'`: as the servers' headers allow. `'force'`: everything, for `ttl`; while you write a crawl, a second run then sends nothing.
-   * `'off'`: nothing, except for requests that say otherwise.
+   * `'http'`: caches what the servers' headers allow. `'force'`: caches every response for `ttl`, so that a second run sends no requests,
+   * which helps while you write a crawl. `'off'`: caches nothing, except for requests with a `cache` option of their own.
    */
   readonly mode: 'http' | 'force' | 'off'
-  /** How long `'force'` keeps an answer. Default `'1d'`. */
+  /** How long `'force'` keeps a response. Default `'1d'`. */
   readonly ttl?: Duration
-  /** Where answers are kept. Default: files in `folder`. */
+  /** Where responses are stored. Default: in files in `folder`. */
   readonly store?: ResponseStore
-  /** Default `.piko/http-cache`. */
+  /** The folder of the cached responses if there is no `store`. Default `.piko/http-cache`. */
   readonly folder?: string
 }
 

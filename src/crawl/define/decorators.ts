@@ -14,8 +14,8 @@ import type { AnyCrawlSpec, CrawlClassSpec, Seeds, StepSpec } from './crawl-spec
 import { crawlOf } from './define-crawl.ts'
 
 /**
- * Types the spec of a crawl that is a class: `@crawl(spec)` with `CrawlContextOf<typeof spec>`. `steps` names its steps, so that
- * `ctx.follow` knows them.
+ * Gives the spec of a class with `@crawl` its type, for `@crawl(spec)` and `CrawlContextOf<typeof spec>`. With `steps`, the compiler checks
+ * the names of steps in `ctx.follow`.
  */
 export function crawlSpec<
   const Step extends string = string,
@@ -41,19 +41,20 @@ export type SeedContextOf<Spec> =
     ? JobContext<R, z.output<C>, S, WindowOf<W>>
     : never
 
-/** A class with seeds and steps. */
+/** A class that has a method `seeds`. */
 interface CrawlClass<Ctx> {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   new (...args: any[]): { seeds(ctx: Ctx): Seeds<string> | Promise<Seeds<string>> }
 }
 
-/** What `@crawl` returns: a class decorator, TC39's and the legacy one. */
+/** What `@crawl` returns: a class decorator that works as a standard (TC39) and as a legacy decorator. */
 export type CrawlDecorator<Ctx> = (owner: CrawlClass<Ctx>, context?: ClassDecoratorContext) => void
 
 /**
- * Makes a class a crawl: its method `seeds` and its methods with `@step`. `defineCrawl` does the same without a class.
+ * Makes a class a crawl: its method `seeds` yields the seeds, and its methods with `@step` are the steps. `defineCrawl` does the same
+ * without a class.
  *
- * @throws PikoError `JOB_INVALID` if it decorates anything but a class; the rest is checked when the class is registered
+ * @throws PikoError `JOB_INVALID` if it decorates anything but a class; everything else is checked when the class is registered
  * @example
  * \@crawl({ id: 'shop' })
  * export class Shop {
@@ -79,7 +80,7 @@ export function crawl<
         `crawl ${describe(propertyOf(spec, 'id'))}: @crawl is on ${describe(owner)}; expected a class`,
       )
     }
-    // The job's options are a part of the crawl's, and its id is all that is read of them before the definition.
+    // A crawl's spec is not a job's, but it has the id, and nothing else is read before `define` is called.
     markClass(owner, {
       name: 'crawl',
       spec: spec as unknown as AnyJobSpec,
@@ -91,7 +92,7 @@ export function crawl<
 /** A method that parses the pages of a step. */
 type StepMethod = (page: Page, ctx: never) => unknown
 
-/** What `@step` returns: a method decorator, TC39's and the legacy one. */
+/** What `@step` returns: a method decorator that works as a standard (TC39) and as a legacy decorator. */
 export interface StepDecorator {
   (method: StepMethod, context: ClassMethodDecoratorContext): void
   <M extends StepMethod>(target: object, name: string | symbol, descriptor: TypedPropertyDescriptor<M>): void
@@ -106,7 +107,7 @@ interface StepMark extends Omit<StepSpec, 'parse'> {
 /**
  * Makes a method of a class with `@crawl` a step.
  *
- * @param name default: the method's name
+ * @param name the name of the step; default: the name of the method
  * @throws PikoError `JOB_INVALID` if it decorates anything but a method
  */
 export function step(name?: string, options: Omit<StepSpec, 'parse'> = {}): StepDecorator {
@@ -121,7 +122,7 @@ export function step(name?: string, options: Omit<StepSpec, 'parse'> = {}): Step
   }
 }
 
-/** The crawl of an instance: its methods with `@step`, the most derived one of each name, called on it. */
+/** Makes the crawl of an instance of a class. A method that a subclass overrides is called in its overridden form. */
 function ofClass(spec: object, receiver: object): ReturnType<typeof crawlOf> {
   const methods = receiver as Record<string | symbol, (...args: unknown[]) => unknown>
   const steps: Record<string, unknown> = {}

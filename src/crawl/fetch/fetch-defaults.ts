@@ -1,6 +1,6 @@
 import type { DownloadLimits } from '../downloader.ts'
 
-/** How a crawl introduces itself if its spec does not say. */
+/** The `user-agent` of a crawl whose spec sets none. */
 export const DEFAULT_USER_AGENT = 'piko'
 
 export const DEFAULT_LIMITS: DownloadLimits = {

@@ -4,19 +4,24 @@ import { aCacheSpec, type CacheSpec } from '../cache/cache-spec.ts'
 import { type ProxyPool, proxyProblems } from '../proxies/proxy-spec.ts'
 import { type SessionSpec, sessionProblems } from '../sessions/session-spec.ts'
 
-/** The parts of a crawl's spec that decide how it loads. */
+/** The options of a crawl that decide how it loads pages. */
 export interface FetchSpec {
-  /** What the crawl calls itself, also in robots.txt: `acme-bot (+https://acme.test/bot)`. Default `piko`. */
+  /**
+   * The `user-agent` header of requests, such as `acme-bot (+https://acme.test/bot)`. Its beginning, here `acme-bot`, is also the name by
+   * which a robots.txt addresses the crawl. Default `piko`.
+   */
   readonly userAgent?: string
-  /** Whether robots.txt is asked first. Default true. */
+  /** Whether the crawl obeys robots.txt. Default true. */
   readonly robots?: boolean
+  /** Keeps cookies and logins between requests. Default: no sessions. */
   readonly session?: SessionSpec
+  /** The proxies through which requests are sent. Default: none. */
   readonly proxies?: ProxyPool
-  /** How the crawl keeps what it has loaded. Default: not at all. */
+  /** How the crawl caches responses. Default: not at all. */
   readonly cache?: CacheSpec
 }
 
-/** All problems of the parts of a spec that this room reads. */
+/** All problems of the options of {@link FetchSpec} in a crawl's spec. */
 export function fetchProblems(spec: unknown): readonly string[] {
   const given = (name: keyof FetchSpec): unknown => propertyOf(spec, name)
   const simple = (name: keyof FetchSpec, check: typeof flag): string[] => {

@@ -10,12 +10,12 @@ export interface HttpAgentsOptions {
   readonly lookup: LookupFunction | undefined
 }
 
-/** Proxies whose connections are kept at the same time. */
+/** The maximum number of proxies whose connections are kept open. */
 const MAX_PROXIES = 1_000
-/** How long the connections of a proxy are kept that nothing uses. */
+/** How long unused connections of a proxy are kept open. */
 const PROXY_IDLE_MS = 60_000
 
-/** The connections of a downloader: its own, and those of each proxy. */
+/** The connections of a downloader: direct ones, and those through each proxy. */
 export class HttpAgents {
   readonly #options: HttpAgentsOptions
   readonly #direct = new Map<string, Promise<Dispatcher>>()
@@ -24,7 +24,7 @@ export class HttpAgents {
     ttl: PROXY_IDLE_MS,
     updateAgeOnGet: true,
     ttlAutopurge: true,
-    // Its requests under way end first.
+    // `close` waits until requests in progress have ended; `destroy` would end them.
     dispose: (agent) => void closed(agent, (open) => open.close()),
   })
 
@@ -32,7 +32,7 @@ export class HttpAgents {
     this.#options = options
   }
 
-  /** The connections for a request. */
+  /** The undici dispatcher that sends a request, through its proxy if it has one. */
   for({ proxy, limits }: Pick<DownloadScope, 'proxy' | 'limits'>): Promise<Dispatcher> {
     const { connectTimeoutMs, tls, lookup } = this.#options
     const common = { connectTimeoutMs, tls, headerBytes: limits.headerBytes }
@@ -47,7 +47,7 @@ export class HttpAgents {
     )
   }
 
-  /** Ends all requests, and closes the connections. */
+  /** Aborts all requests, and closes all connections. */
   async close(): Promise<void> {
     const all = [...this.#direct.values(), ...this.#proxied.values()]
     await Promise.all(all.map((agent) => closed(agent, (open) => open.destroy())))
@@ -69,7 +69,7 @@ function remembered(kept: Kept, key: string, open: () => Promise<Dispatcher>): P
   return opened
 }
 
-/** An agent that never opened, or is closed already, has nothing to close. */
+/** Closes an agent. Ignores errors: an agent that could not be opened, or is already closed, has nothing to close. */
 async function closed(agent: Promise<Dispatcher>, close: (open: Dispatcher) => Promise<void>): Promise<void> {
   await agent.then(close).catch(() => {})
 }

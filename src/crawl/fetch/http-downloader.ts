@@ -9,12 +9,13 @@ import type { ReadyRequest } from '../request/request.ts'
 import { HttpAgents } from './http-agents.ts'
 import { HttpLoader } from './http-loader.ts'
 
+/** The options of `http()`. */
 export interface HttpDownloaderOptions {
-  /** Longest time to open a connection, TLS included. Default `'10s'`. */
+  /** The time limit for opening a connection, including TLS. Default `'10s'`. */
   readonly connectTimeout?: Duration
-  /** Certificates of the servers and of the crawl. */
+  /** The certificates that servers are checked against, and the client certificate of the crawl. Default: those of Node. */
   readonly tls?: TlsOptions
-  /** Resolves the names of hosts instead of the system: `dns.lookup` of Node, or a function like it. */
+  /** Resolves the names of hosts: a function like `dns.lookup` of Node. Default: `dns.lookup`. */
   readonly lookup?: LookupFunction
 }
 
@@ -29,7 +30,7 @@ const FORM = {
 }
 
 /**
- * The downloader of a crawl that names none: HTTP/1.1, with connections that are kept for the next request to their host.
+ * A downloader for HTTP/1.1, and the default one of a crawl. Keeps its connections open for further requests to the same host.
  *
  * @throws PikoError `USAGE` naming all problems
  */

@@ -13,17 +13,17 @@ import { CrawlError, type FailureClass } from '../crawl-error.ts'
 import type { Answer } from '../downloader.ts'
 import type { ReadyRequest } from '../request/request.ts'
 
-/** A request whose failure is described. */
+/** What the error of a failed request tells about the request. */
 export interface Failing {
   readonly request: ReadyRequest
   readonly idleMs: number
-  /** The method and the URL of the current hop, without secrets. */
+  /** The method and the URL of the current request, which may be that of a redirect, without secrets. */
   readonly shown: string
-  /** Host and port of the proxy. */
+  /** The host and port of the proxy; undefined without one. */
   readonly proxy: string | undefined
 }
 
-/** The error for one of undici, of a stream or of a decoder. */
+/** Turns an error of undici, of a stream or of a decoder into a CrawlError. */
 export function failureOf(thrown: unknown, failing: Failing): Error {
   if (isPikoError(thrown)) return thrown
   const { shown, proxy } = failing
@@ -37,11 +37,11 @@ export function failureOf(thrown: unknown, failing: Failing): Error {
   const late = lateness(thrown, failing)
   if (late !== undefined) return made('network', late)
   const through = proxy === undefined ? '' : ` through the proxy ${proxy}`
-  // The cause may show the proxy's password.
+  // With a proxy, the cause is left out, because it may contain the proxy's password.
   return made('network', `failed${through}: ${redactText(messageOf(thrown))}`, proxy === undefined ? thrown : undefined)
 }
 
-/** undici may wrap the error of a name's resolution. */
+/** Finds the refusal of an address in a chain of causes, because undici may wrap the error of the lookup. */
 function addressRefusal(thrown: unknown): AddressRefused | undefined {
   for (let error = thrown, depth = 0; error !== undefined && depth < 4; error = propertyOf(error, 'cause'), depth++)
     if (error instanceof AddressRefused) return error
@@ -52,7 +52,7 @@ function lateness(thrown: unknown, { request, idleMs }: Failing): string | undef
   if (thrown instanceof TimeIsUp) return `did not end within ${formatMs(request.timeoutMs)}`
   switch (propertyOf(thrown, 'code')) {
     case 'UND_ERR_HEADERS_TIMEOUT':
-      return `got no answer for ${formatMs(idleMs)}`
+      return `got no response for ${formatMs(idleMs)}`
     case 'UND_ERR_BODY_TIMEOUT':
       return `got no further byte for ${formatMs(idleMs)}`
     case 'UND_ERR_CONNECT_TIMEOUT':
@@ -75,21 +75,25 @@ export function statusFailure(answer: Answer, { shown, proxy }: Failing): CrawlE
   })
 }
 
-/** The class of a status from 400. Pure. */
+/**
+ * The class of a status of 400 or more. Pure.
+ *
+ * @param saysWhen whether the response has a usable `Retry-After` header
+ */
 export function classOf(status: number, saysWhen: boolean): FailureClass {
   if (status === 429 || (status === 503 && saysWhen)) return 'throttled'
   if (status >= 500 || status === 408 || status === 425) return 'server'
   return status === 401 || status === 403 || status === 407 ? 'blocked' : 'client'
 }
 
-/** A `Retry-After` in milliseconds from now; undefined without a usable one. */
+/** The wait of a `Retry-After` header in milliseconds from now; undefined if the header is missing or unusable. */
 function waitOf(header: string | undefined): number | undefined {
   const timing = retryTimingOf(RetryLaterError.fromHeader(header, ''))
   if (!timing) return undefined
   return 'afterMs' in timing ? timing.afterMs : Math.max(0, timing.at.getTime() - systemClock.now())
 }
 
-/** `404 Not Found`, without the server's own words. */
+/** A status with its standard words, such as `404 Not Found`. The server's own words are left out. */
 function statusText(status: number): string {
   const words = STATUS_CODES[status]
   return words === undefined ? String(status) : `${status} ${words}`

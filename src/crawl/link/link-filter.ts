@@ -2,16 +2,16 @@ import { expecting, isList, oneOf, type OptionChecks } from '../../options.ts'
 import { parsedUrl } from '../request/canonical-url.ts'
 import { urlMatcher, type UrlPattern } from './url-glob.ts'
 
-/** Which requests `ctx.follow` takes. The others are counted and left out. Seeds are never filtered. */
+/** Which requests `ctx.follow` takes. The others are left out. Seeds are never filtered. */
 export interface FollowSpec {
   /**
-   * `'host'`: the host of the seed that the page descends from. `'domain'`: that host without `www.`, and its subdomains. `'any'`: every
-   * host. Default `'any'`.
+   * `'host'`: only URLs of the host of the seed that led to the page. `'domain'`: that host without `www.`, and its subdomains. `'any'`:
+   * URLs of every host. Default `'any'`.
    */
   readonly within?: 'host' | 'domain' | 'any'
-  /** Only URLs that fit one of these. Globs match the whole URL: `https://shop.test/products/**`. */
+  /** Takes only URLs that match one of these patterns. Globs match the whole URL: `https://shop.test/products/**`. Default: all URLs. */
   readonly include?: readonly UrlPattern[]
-  /** No URL that fits one of these. */
+  /** Takes no URL that matches one of these patterns. Default: none is left out. */
   readonly exclude?: readonly UrlPattern[]
 }
 
@@ -26,13 +26,17 @@ export const FOLLOW_CHECKS: OptionChecks<FollowSpec> = {
   exclude: patterns,
 }
 
-/** Why a URL is left out; undefined: it is followed. */
+/** Why a URL is left out: because of `within`, or because of `include` and `exclude`. */
 export type LinkRefusal = 'host' | 'pattern'
 
-/** @param root the host of the seed that the page descends from */
+/**
+ * Returns why a URL is left out; undefined if it is followed.
+ *
+ * @param root the host of the seed that led to the page
+ */
 export type LinkFilter = (url: string, root: string) => LinkRefusal | undefined
 
-/** The filter of a crawl or a step. */
+/** Makes the filter of a crawl or of a step. */
 export function linkFilter({ within = 'any', include, exclude }: FollowSpec): LinkFilter {
   const isIncluded = include ? urlMatcher(include) : () => true
   const isExcluded = exclude ? urlMatcher(exclude) : () => false

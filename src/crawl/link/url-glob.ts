@@ -1,12 +1,15 @@
-/** Which URLs: a glob such as `https://shop.test/products/**`, in which `*` stops at a `/`; or an expression. */
+/**
+ * A pattern of URLs: a regular expression, or a glob such as `https://shop.test/products/**`, in which `*` stops at a `/` and `**` does
+ * not.
+ */
 export type UrlPattern = string | RegExp
 
 const SPECIAL = /[$()*+.?[\\\]^{|}]/g
 
-/** A function that says whether a URL fits one of the patterns. */
+/** Returns a function that tells whether a URL matches one of the patterns. */
 export function urlMatcher(patterns: readonly UrlPattern[]): (url: string) => boolean {
   const expressions = patterns.map((pattern) => (typeof pattern === 'string' ? expressionOf(pattern) : pattern))
-  // `search` ignores where the last test of a global or sticky expression ended.
+  // Unlike `test`, `search` does not depend on where the last match of a global or sticky expression ended.
   return (url) => expressions.some((expression) => url.search(expression) !== -1)
 }
 

@@ -3,7 +3,7 @@ import { TextDecoder } from 'node:util'
 const CHARSET = /;\s*charset\s*=\s*["']?([^\s;"']{1,40})/i
 const MARKUP = /^(?:text\/html|application\/xhtml\+xml|text\/xml|application\/xml|application\/[^;]*\+xml)?\s*(?:;|$)/i
 const JSON_TYPE = /^[^;]*[/+](?:json|x-ndjson|ndjson|jsonl)\s*(?:;|$)/i
-/** Where a document has to declare its encoding (the HTML standard). */
+/** By the HTML standard, a document must declare its encoding within its first 1,024 bytes. */
 const MAX_DECLARATION_BYTES = 1_024
 const META = /<meta\b[^>]{0,512}?\bcharset\s*=\s*["']?\s*([^\s"'/>;]{1,40})/i
 const XML = /^\s*<\?xml\b[^>]{0,256}?\bencoding\s*=\s*["']([^"']{1,40})["']/i
@@ -15,8 +15,9 @@ const MARKS: readonly (readonly [label: string, bytes: readonly number[]])[] = [
 ]
 
 /**
- * A body as text. Its encoding is that of its byte order mark, otherwise of the `charset` in its content type, otherwise of its own `<meta>`
- * or XML declaration. Without any, it is UTF-8 if it is valid as that, otherwise windows-1252.
+ * Decodes a body. Its encoding is that of its byte order mark, otherwise the `charset` of its content type, otherwise the one in its
+ * `<meta>` or XML declaration. Without any of them, it is UTF-8 if the body is valid UTF-8, otherwise windows-1252, but always UTF-8 for
+ * JSON.
  */
 export function decodeText(bytes: Uint8Array, contentType: string): string {
   const marked = MARKS.find(([, mark]) => mark.every((byte, index) => bytes[index] === byte))
@@ -35,7 +36,7 @@ function declaredIn(bytes: Uint8Array, contentType: string): string | undefined 
   const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, MAX_DECLARATION_BYTES))
   const text = start.toString('latin1')
   const label = (XML.exec(text) ?? META.exec(text))?.[1]
-  // A declaration that could be read as ASCII is not in UTF-16.
+  // The declaration was read as ASCII, so the document can't be UTF-16, whatever it declares. The HTML standard then takes UTF-8.
   return label !== undefined && /^utf-?16/i.test(label) ? 'utf-8' : label
 }
 
@@ -43,7 +44,7 @@ function decoderOf(label: string): TextDecoder | undefined {
   try {
     return new TextDecoder(label)
   } catch {
-    // The platform does not know this encoding.
+    // Node does not know this encoding.
     return undefined
   }
 }

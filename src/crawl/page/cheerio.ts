@@ -6,7 +6,10 @@ type Load = (text: string, options?: { readonly xml: boolean }) => CheerioAPI
 
 let loaded: Load | undefined
 
-/** Loads cheerio ahead of the first page, in turns of the event loop. Does nothing without it: not every crawl reads HTML. */
+/**
+ * Imports cheerio before the first page needs it, so that loading it does not block the event loop. Does nothing if cheerio is not
+ * installed, because not every crawl reads HTML.
+ */
 export async function prepareCheerio(): Promise<void> {
   try {
     const { load } = await import('cheerio')
@@ -17,14 +20,14 @@ export async function prepareCheerio(): Promise<void> {
 }
 
 /**
- * The parser of cheerio.
+ * Returns the `load` function of cheerio.
  *
- * @param what what needs it, for the message
+ * @param what what needs cheerio, for the error's message
  * @throws PikoError `PACKAGE_MISSING`
  */
 export function loadCheerio(what: string): Load {
   loaded ??= optionalPackageNow('cheerio', what, () => {
-    // A step reads its page without waiting, so this can't be an import.
+    // `page.html()` returns its result at once, so cheerio can't be loaded by an asynchronous import here.
     const { load } = createRequire(import.meta.url)('cheerio') as { readonly load: Load }
     return load
   })

@@ -10,7 +10,7 @@ import type { ReadyRequest } from '../request/request.ts'
 import { decodeText } from './charset.ts'
 import { loadCheerio } from './cheerio.ts'
 
-/** What a step receives of an answer. Text and document are made when they are asked for, once. */
+/** Makes the page of a response for its step. Text and document are made when the step first needs them. */
 export function createPage(request: ReadyRequest, answer: Answer, attempt: number, message?: PageMessage): Page {
   return new AnswerPage(request, answer, attempt, message)
 }
@@ -64,7 +64,7 @@ class AnswerPage implements Page {
       return JSON.parse(this.text()) as unknown
     } catch {
       // The parser's message shows a part of the body, and logs must not.
-      throw this.#unreadable('is no JSON')
+      throw this.#unreadable('is not JSON')
     }
   }
 
@@ -82,7 +82,7 @@ class AnswerPage implements Page {
 
   #parse(): CheerioAPI {
     const load = loadCheerio('page.html()')
-    // The rules of HTML would lose the text of a feed's <link>.
+    // An HTML parser would lose the text of the <link> elements of a feed.
     return XML_TYPE.test(this.headers['content-type'] ?? '') ? load(this.text(), { xml: true }) : load(this.text())
   }
 
@@ -99,7 +99,7 @@ class AnswerPage implements Page {
     return [...found]
   }
 
-  /** What relative links are resolved against: the first `<base href>`, if it is usable. */
+  /** The URL against which relative links are resolved: the first `<base href>` if it is usable, otherwise that of the page. */
   #base(): string {
     const href = this.html('base[href]').first().attr('href')
     return href === undefined ? this.url : safely(() => new URL(href, this.url).href, this.url)

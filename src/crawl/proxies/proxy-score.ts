@@ -1,8 +1,8 @@
-/** How a proxy has done lately. */
+/** How well a proxy has worked lately. */
 export interface ProxyScore {
-  /** From 0 to 1; the last 40 or so requests count most. */
+  /** The share of requests that succeeded, from 0 to 1. About the last 40 requests count most. */
   readonly successShare: number
-  /** Milliseconds of a request; undefined before the first success. */
+  /** The average time of a successful request, in milliseconds; undefined before the first success. */
   readonly ms: number | undefined
   readonly requests: number
 }
@@ -10,12 +10,12 @@ export interface ProxyScore {
 export const NEW_SCORE: ProxyScore = { successShare: 1, ms: undefined, requests: 0 }
 
 const ALPHA = 0.05
-/** Differences in time that are small beside this don't matter: a proxy that answers is worth more than a fast one. */
+/** Differences in time that are small compared to this hardly matter: a proxy that works is worth more than a fast one. */
 const FAST_MS = 250
-/** A proxy that fails is still asked now and then, because it may work again. */
+/** The smallest share of the requests for a proxy that fails. It is still used now and then, because it may work again. */
 const SMALLEST_SHARE = 0.005
 
-/** The score after a request. Pure. */
+/** Returns the score after one more request. Pure. */
 export function scored(score: ProxyScore, isOk: boolean, ms: number): ProxyScore {
   const mix = (old: number, now: number): number => old + ALPHA * (now - old)
   return {
@@ -25,15 +25,16 @@ export function scored(score: ProxyScore, isOk: boolean, ms: number): ProxyScore
   }
 }
 
-/** How often a proxy is chosen beside others: those that always work share the work by their speed. Pure. */
+/** How often a proxy is chosen compared to others. Among proxies that always work, the faster ones are chosen more often. Pure. */
 export function weightOf({ successShare, ms = 0 }: ProxyScore): number {
   return successShare ** 8 * (FAST_MS / (FAST_MS + ms)) ** 2
 }
 
 /**
- * Chooses by weight. Pure.
+ * Chooses one candidate at random, by the weights of their scores. Pure.
  *
- * @param random from 0 to 1
+ * @param random a random number from 0 to 1
+ * @returns undefined if there are no candidates
  */
 export function chosen<T>(candidates: readonly T[], score: (one: T) => ProxyScore, random: number): T | undefined {
   const weights = candidates.map((one) => weightOf(score(one)))

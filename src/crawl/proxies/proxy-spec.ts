@@ -4,16 +4,20 @@ import { aFunction, listOf, type OptionCheck, type OptionChecks, readOptions, wh
 import { aDuration } from '../../time/duration-check.ts'
 import type { Duration } from '../../time/duration.ts'
 
-/** The proxies of a crawl: `urls`, a `provider`, or `tiers`. A URL has `http:`, `https:` or `socks5:`, and may have user and password. */
+/**
+ * The proxies of a crawl: exactly one of `urls`, `provider` and `tiers`. The URL of a proxy begins with `http:`, `https:` or `socks5:`, and
+ * may contain a user and a password.
+ */
 export interface ProxyPool {
+  /** The URLs of all proxies. */
   readonly urls?: readonly string[]
-  /** Returns the URLs now. Called when the crawl begins, and again after each `refresh`. */
+  /** Returns the URLs of the proxies. Called before the first request, and again when `refresh` has passed. */
   readonly provider?: (signal: AbortSignal) => readonly string[] | Promise<readonly string[]>
-  /** Groups of URLs. A host that blocks three requests in a row is asked through the next group. */
+  /** Groups of URLs. After a host has blocked three requests in a row, requests to it go through the next group. */
   readonly tiers?: readonly (readonly string[])[]
-  /** Default `'5m'`. */
+  /** How long the URLs of the `provider` are used before it is called again. Default `'5m'`. */
   readonly refresh?: Duration
-  /** A proxy that fails this often in a row for a host is not used for it for a while. Default `{ errors: 3, time: '10m' }`. */
+  /** After `errors` failures in a row at a host, a proxy is not used for this host for `time`. Default `{ errors: 3, time: '10m' }`. */
   readonly ban?: { readonly errors?: number; readonly time?: Duration }
 }
 
@@ -27,12 +31,12 @@ export function isProxyUrl(value: unknown): value is string {
   return url !== undefined && SCHEMES.test(url.protocol) && url.hostname !== ''
 }
 
-/** Never shows a value: it may have a password. */
+/** The message never shows the value, because it may contain a password. */
 const aProxyUrl: OptionCheck = (value) =>
-  isProxyUrl(value) ? undefined : 'is no URL of a proxy; expected one such as "http://proxy.example:8080"'
+  isProxyUrl(value) ? undefined : 'is not the URL of a proxy; expected one such as "http://proxy.example:8080"'
 
 const someUrls: OptionCheck = (value) => {
-  if (!Array.isArray(value)) return 'is no list; expected URLs of proxies'
+  if (!Array.isArray(value)) return 'is not a list; expected URLs of proxies'
   if (value.length === 0) return 'is empty; expected URLs of proxies'
   if (value.length > MAX_PROXIES) return `has ${value.length} URLs; expected at most ${MAX_PROXIES}`
   return listOf('URLs of proxies', aProxyUrl)(value)
@@ -45,7 +49,7 @@ const CHECKS: OptionChecks<ProxyPool> = {
   provider: aFunction,
   tiers: (value) => {
     if (!Array.isArray(value) || value.length === 0 || value.length > MAX_TIERS)
-      return `is no list of 1 to ${MAX_TIERS} lists of URLs`
+      return `is not a list of 1 to ${MAX_TIERS} lists of URLs`
     return listOf('lists of URLs', someUrls)(value)
   },
   refresh: aDuration(1_000),
@@ -57,7 +61,7 @@ const CHECKS: OptionChecks<ProxyPool> = {
 
 const SOURCES = ['urls', 'provider', 'tiers'] as const
 
-/** All problems of a spec's `proxies`. No text has a URL. */
+/** All problems of the `proxies` option of a spec. The texts never contain a URL, because it may contain a password. */
 export function proxyProblems(value: unknown): readonly string[] {
   const { options, problems } = readOptions<ProxyPool>(value, CHECKS, "{ urls: ['http://proxy.example:8080'] }")
   const given = SOURCES.filter((name) => options[name] !== undefined)

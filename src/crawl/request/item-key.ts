@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ReadyBody } from './request.ts'
 
-/** What makes two requests of a step one item. */
+/** Two requests of a step with equal parts are the same item. */
 export interface KeyParts {
   readonly method: string
   readonly canonicalUrl: string
@@ -10,13 +10,14 @@ export interface KeyParts {
   readonly extra: string
 }
 
-/** The longest key that people read whole. */
+/** The maximum length of a key that is stored as plain text, in characters. */
 const MAX_PLAIN = 1_500
+/** How many characters of a longer key come before its hash. */
 const SHOWN = 1_000
 
 /**
- * Method and URL, as people read them in a list of items. Whatever else makes the request different follows as the SHA-256 of all parts,
- * so equal keys have equal parts.
+ * The key of an item: method and URL, so that people can read it in a list of items. If the request has further parts or the URL is too
+ * long, the SHA-256 of all parts follows. So requests with equal keys have equal parts.
  */
 export function itemKey(parts: KeyParts): string {
   const { method, canonicalUrl, body, extra } = parts
@@ -25,7 +26,7 @@ export function itemKey(parts: KeyParts): string {
   return isWhole ? plain : `${plain.slice(0, SHOWN).toWellFormed()} ${fingerprint(parts)}`
 }
 
-/** Each part is preceded by its length, so no two lists of parts join to the same bytes. */
+/** The SHA-256 of all parts. The length of each part is hashed before the part, so that different parts never give the same bytes. */
 function fingerprint({ method, canonicalUrl, body, extra }: KeyParts): string {
   const hash = createHash('sha256')
   for (const part of [method, canonicalUrl, bytesOf(body), extra]) {
@@ -35,7 +36,7 @@ function fingerprint({ method, canonicalUrl, body, extra }: KeyParts): string {
   return hash.digest('hex')
 }
 
-/** The bytes that a request sends. */
+/** The bytes of a request's body; empty without a body. */
 export function bytesOf(body: ReadyBody | undefined): Uint8Array {
   if (!body) return new Uint8Array()
   return 'text' in body ? Buffer.from(body.text) : Buffer.from(body.base64, 'base64')

@@ -17,9 +17,9 @@ import { readInstant } from '../../time/instant.ts'
 import type { CrawlMethod, CrawlRequest, ReadyBody } from './request.ts'
 
 const METHODS: readonly CrawlMethod[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
-/** The longest URL of a request, in characters. */
+/** The maximum length of a request's URL, in characters. */
 export const MAX_URL_LENGTH = 8_192
-/** The largest body of a request, in bytes. */
+/** The maximum size of a request's body, in bytes. */
 export const MAX_REQUEST_BODY_BYTES = 1_000_000
 const MAX_NAME_LENGTH = 128
 const MAX_REDIRECTS = 100
@@ -65,7 +65,7 @@ const REQUEST_CHECKS: OptionChecks<CrawlRequest> = {
   accept: listOf('statuses', wholeNumber(100, 599)),
 }
 
-/** The options that a step may have for each of its requests. */
+/** The checks of the options that a step may set for all its requests. */
 export const STEP_REQUEST_CHECKS = {
   method: REQUEST_CHECKS.method,
   headers: REQUEST_CHECKS.headers,
@@ -82,7 +82,7 @@ export function readRequestOptions(given: unknown): ReadOptions<Partial<CrawlReq
   return readOptions<CrawlRequest>(given, REQUEST_CHECKS, EXAMPLE, ['url'])
 }
 
-/** Headers with their names in lower case; an undefined one takes another's place and is left out at the end. */
+/** Headers with their names in lower case. A header that is undefined stays in the result: it removes the step's header of that name. */
 export function headersOf(given: CrawlRequest['headers'], problems: string[]): Record<string, string | undefined> {
   const headers: Record<string, string | undefined> = {}
   for (const [name, value] of Object.entries(given ?? {}) as [string, unknown][]) {
@@ -93,7 +93,7 @@ export function headersOf(given: CrawlRequest['headers'], problems: string[]): R
   return headers
 }
 
-/** Later headers replace earlier ones. */
+/** Joins headers. Later ones replace earlier ones of the same name, and those that are undefined are left out. */
 export function joinedHeaders(
   ...layers: readonly (Readonly<Record<string, string | undefined>> | undefined)[]
 ): Record<string, string> {
@@ -104,7 +104,7 @@ export function joinedHeaders(
   return joined
 }
 
-/** A body as it is stored, and the `content-type` that it has without a header of that name. */
+/** The body as it is stored, and the `content-type` that is sent if the request has no such header. */
 export function bodyOf(
   body: CrawlRequest['body'],
   problems: string[],
@@ -138,7 +138,7 @@ function headerProblem(name: string, value: unknown): string | undefined {
     if (value !== undefined) validateHeaderValue(name, value)
     return true
   }, false)
-  return isFit ? undefined : 'has characters that no header may have'
+  return isFit ? undefined : 'contains characters that HTTP does not allow in headers'
 }
 
 function isUrlText(text: string): boolean {
@@ -157,7 +157,7 @@ function isCache(value: unknown): boolean {
   return (mode === 'http' || mode === 'force' || mode === 'off') && isTtl
 }
 
-/** Whether a request's URL is longer than any can be. Sites make such by mistake, so they are left out where there are many. */
+/** Whether a request's URL is too long. Sites generate such URLs by mistake, so callers leave these requests out instead of failing. */
 export function isTooLong(request: unknown): boolean {
   const url = propertyOf(request, 'url')
   return (typeof url === 'string' || url instanceof URL) && String(url).length > MAX_URL_LENGTH

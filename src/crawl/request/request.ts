@@ -10,55 +10,60 @@ export type CrawlBody =
   | { readonly json: unknown }
   | { readonly form: Readonly<Record<string, string | number | boolean>> }
 
-/** How a request uses the crawl's cache. */
+/** How a request uses the crawl's cache: `true` as `{ mode: 'http' }`, `false` as `{ mode: 'off' }`. */
 export type RequestCache = boolean | { readonly mode: 'http' | 'force' | 'off'; readonly ttl?: Duration }
 
 /**
- * A request as an author writes it. `ctx.follow` stores it whole.
+ * A request of a crawl, as an author writes it.
  *
  * @typeParam Step the names of the crawl's steps
  */
 export interface CrawlRequest<Step extends string = string> {
-  /** Absolute, or relative to the page whose step follows it. */
+  /** An absolute URL, or one relative to the page whose step follows it. A seed must be absolute. */
   readonly url: string | URL
-  /** The step that parses the answer. Default: the step that follows it; a seed needs one if the crawl has several steps. */
+  /** The step that parses the page. Default: the step that follows the request. A seed must name it if the crawl has several steps. */
   readonly step?: Step
-  /** Default GET; POST with a body. */
+  /** Default: POST if the request has a body, otherwise GET. */
   readonly method?: CrawlMethod
-  /** Added to the step's own headers and replacing those of the same name. */
+  /** Added to the headers of the step, where they replace those of the same name; `undefined` removes one. Default: none. */
   readonly headers?: Readonly<Record<string, string | undefined>>
+  /** What the request sends, up to 1 MB. Default: nothing. */
   readonly body?: CrawlBody
-  /** JSON up to 64 KB, which the step finds as `ctx.data`. */
+  /** Any JSON value up to 64 KB, which the step receives as `ctx.data`. Default: undefined. */
   readonly data?: unknown
-  /** Smaller first, from −32,768 to 32,767. Default: the step's. */
+  /** Among the requests of a host, those with the smallest number are loaded first. From −32,768 to 32,767. Default: the step's. */
   readonly priority?: number
-  /** Not before this. Default: now. */
+  /** The request is not sent before this instant. Default: now. */
   readonly due?: InstantInput
-  /** The name of the session that sends it; `false` for none. Default: that of the page whose step follows it. */
+  /** The name of the session that sends the request; `false` for none. Default: the session of the page whose step follows it. */
   readonly session?: string | false
-  /** The name of the downloader that loads it. Default: the step's. */
+  /** The name of the downloader that loads the request. Default: the step's. */
   readonly downloader?: string
-  /** `false` loads it even if the crawl has it already; a text makes requests with different texts different. Default true. */
+  /**
+   * `false` loads the request even if the crawl already has the same one. With a text, requests that are otherwise the same count as
+   * different if their texts differ. Default true: the same request is loaded once.
+   */
   readonly dedup?: boolean | string
+  /** How the request uses the crawl's cache. Default: as the crawl's `cache` says. */
   readonly cache?: RequestCache
-  /** Longest time of one try. Default: the step's. */
+  /** The time limit of one download. Default: the one in the step's `request`, otherwise `'30s'`. */
   readonly timeout?: Duration
-  /** Redirects to follow. Default 10. */
+  /** The maximum number of redirects, up to 100; with 0, a redirect is itself the response. Default 10. */
   readonly redirects?: number
-  /** Statuses from 400 that are no failure. */
+  /** Statuses of 400 or more that do not count as failures. Default: none. */
   readonly accept?: readonly number[]
 }
 
-/** A request with every default filled in, as it is stored and as downloaders and middleware receive it. JSON. */
+/** A request with every default filled in, as it is stored as JSON, and as downloaders and middleware receive it. */
 export interface ReadyRequest {
-  /** Absolute, as written, without its fragment. */
+  /** The absolute URL, without its fragment. */
   readonly url: string
   readonly step: string
   readonly method: CrawlMethod
-  /** Names in lower case. */
+  /** Headers by their names in lower case. */
   readonly headers: Readonly<Record<string, string>>
   readonly body?: ReadyBody
-  /** The name of its session. Undefined: the pool chooses one; null: none. */
+  /** The name of the session that sends the request. Undefined: any session; null: no session. */
   readonly session?: string | null
   readonly downloader?: string
   readonly cache?: { readonly mode: 'http' | 'force' | 'off'; readonly ttlMs?: number }
@@ -67,5 +72,5 @@ export interface ReadyRequest {
   readonly accept: readonly number[]
 }
 
-/** The bytes of a request's body. The `content-type` is among the headers. */
+/** The body of a request as it is stored. Its `content-type` is among the headers. */
 export type ReadyBody = { readonly text: string } | { readonly base64: string }

@@ -11,25 +11,25 @@ export interface StepPlan extends StepDefaults {
   readonly name: string
   readonly parse: ParsePage<AnyCrawlContext>
   readonly follow: LinkFilter
-  /** Longest time of one try. */
+  /** The time limit of one try. */
   readonly timeout: Duration
-  /** The downloader that the step has for itself, under the name of `stepDownloader`. */
+  /** A downloader that was given to the step directly; the property `downloader` is then its made-up name. */
   readonly own: Downloader | StreamDownloader | undefined
 }
 
 /** A crawl with every default filled in. */
 export interface CrawlPlan {
   readonly id: string
-  /** Called with the context of the run's handler. */
+  /** Returns the seeds. Called with the context of the run's handler. */
   readonly seeds: (ctx: unknown) => unknown
   readonly steps: ReadonlyMap<string, StepPlan>
   readonly rules: RequestRules
   readonly use: readonly CrawlMiddleware<AnyCrawlContext>[]
   readonly rows: readonly RowMiddleware<AnyCrawlContext>[]
   readonly isBlocked: ((page: Page) => boolean) | undefined
-  /** Whether answers are kept for the next try and with dead items. */
+  /** Whether responses are kept for the next try and with dead items. */
   readonly keepsBodies: boolean
   readonly timeLimitMs: number | undefined
-  /** Opens what downloads, once for the process. */
+  /** Returns the fetcher of the crawl in this process, and opens it with the first call. */
   readonly fetcher: () => Promise<Fetcher>
 }

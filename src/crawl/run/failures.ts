@@ -5,22 +5,22 @@ import { forbidsRetry, retryTimingOf } from '../../run/retry-errors.ts'
 import { type CrawlError, FAILURE_CLASSES, type FailureClass } from '../crawl-error.ts'
 import { MAX_RETRY_AFTER_MS } from './failure-policy.ts'
 
-/** The failure of a page: its class, and the error that chooses the item's budget. */
+/** The failure of a page: its class, and the error that the item ends with, which decides how often the item is retried. */
 export interface PageFailure {
   readonly class: FailureClass
   readonly error: Error
 }
 
-/** Whether it is a {@link CrawlError}, including one from another copy of this package. */
+/** Whether the value is a {@link CrawlError}, including one from another installed copy of this package. */
 export function isCrawlError(thrown: unknown): thrown is CrawlError {
   return isPikoError(thrown, 'CRAWL_FAILED') && isOneOf(FAILURE_CLASSES, propertyOf(thrown, 'class'))
 }
 
-/** Gives what a download, a middleware or a step threw its class. */
+/** Finds the class of an error that a download, a middleware or a step threw. */
 export function failureOf(thrown: unknown): PageFailure {
   if (isCrawlError(thrown)) return { class: thrown.class, error: ofDownload(thrown) }
   const fault = itemFaultOf(thrown)
-  // An author's own choice of a budget or of no retry stands.
+  // The error of an author may itself say by which class, when or whether the item is retried; that is kept.
   if (fault || forbidsRetry(thrown) || retryTimingOf(thrown)) {
     const name = fault?.class
     return { class: FAILURE_CLASSES.find((one) => one === name) ?? 'parse', error: toError(thrown) }

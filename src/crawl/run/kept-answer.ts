@@ -2,27 +2,27 @@ import { isObject, propertyOf } from '../../errors-read.ts'
 import { fromJson } from '../../json/json.ts'
 import type { Answer } from '../downloader.ts'
 
-/** Why an answer is kept: a step parses it again, or people look at it and the request is sent again. */
+/** Why a response is kept. `'parse'`: the next try parses it and sends no request. `'look'`: only for people to look at. */
 export type KeptFor = 'parse' | 'look'
 
-/** An answer that an earlier try kept. */
+/** A response that an earlier try kept. */
 export interface KeptAnswer {
   readonly keptFor: KeptFor
   readonly answer: Answer
-  /** The session that loaded it. */
+  /** The name of the session that loaded it; undefined without a session. */
   readonly session?: string | undefined
 }
 
 const LINE_END = 10
 
-/** One line of JSON, then the body. */
+/** Writes a kept response as bytes: one line of JSON, then the body. */
 export function keptBytes({ keptFor, answer, session }: KeptAnswer): Uint8Array {
   const { bytes, url, status, headers } = answer
   const head = JSON.stringify({ keptFor, url, status, headers, session })
   return Buffer.concat([Buffer.from(`${head}\n`), bytes])
 }
 
-/** Undefined if the bytes are not what {@link keptBytes} wrote. */
+/** Reads the bytes of {@link keptBytes}; undefined for any other bytes. */
 export function keptAnswer(kept: Uint8Array | undefined): KeptAnswer | undefined {
   const end = kept?.indexOf(LINE_END) ?? -1
   if (!kept || end === -1) return undefined
@@ -38,7 +38,7 @@ export function keptAnswer(kept: Uint8Array | undefined): KeptAnswer | undefined
       url,
       status,
       headers: headers as Answer['headers'],
-      // A buffer of its own: a step may hand it over to a thread.
+      // Copied into a buffer of its own, because a step may transfer the buffer to a thread.
       bytes: Uint8Array.from(kept.subarray(end + 1)),
       ms: 0,
       isCached: false,

@@ -5,11 +5,11 @@ import type { SinkMap } from '../../sink/sink.ts'
 import type { CrawlContext, CrawlItem } from '../define/crawl-context.ts'
 import type { ItemPayload } from './item-payload.ts'
 
-/** The context of an item of a crawl, of any shape. */
+/** The context of a crawl's item, with its type parameters erased. */
 export type CrawlItemContext = ItemContext<ResourceMap, unknown, SinkMap, never, undefined, ItemData>
 type Context = CrawlContext<ResourceMap, unknown, SinkMap, never>
 
-/** What a step calls that ends its page or adds to it. */
+/** The functions of a step's context that end the page or add requests. */
 export interface PageActions {
   readonly follow: Context['follow']
   readonly skip: Context['skip']
@@ -17,7 +17,7 @@ export interface PageActions {
   readonly commit: Context['commit']
 }
 
-/** The context of a step. The types of its maps are erased here; the spec types them for the step. */
+/** The context of a step. Its type parameters are erased here; the step sees the types of the spec. */
 export class PageContext implements Context {
   readonly runId: number
   readonly jobId: string
@@ -70,7 +70,7 @@ export class PageContext implements Context {
     return this.#sinks
   }
 
-  /** Passes rows through other writers. */
+  /** Replaces the writers of the sinks, for example by ones with middleware. */
   replaceSinks(sinks: Context['sinks']): void {
     this.#sinks = sinks
   }

@@ -4,7 +4,7 @@ import type { AnyCrawlContext, RowMiddleware } from '../define/crawl-spec.ts'
 
 type Writers = Readonly<Record<string, SinkWriter>>
 
-/** Writers that pass each row through the crawl's `rows` before they write those that are left, in their order and in one call. */
+/** Wraps writers so that each row passes through the crawl's `rows` middleware. The remaining rows are written in order in one call. */
 export function rowWriters(
   writers: Writers,
   rows: readonly RowMiddleware<AnyCrawlContext>[],

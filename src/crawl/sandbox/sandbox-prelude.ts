@@ -1,6 +1,6 @@
 /**
- * Runs before the sandbox's source, and keeps the functions of the language that the source could replace. Its value is called with the
- * name of a step and its arguments.
+ * Code that runs in the sandbox before the source, and saves built-in functions that the source could replace. Its value is a function that
+ * the thread calls with the name of a step and its arguments.
  */
 export const PRELUDE = `(() => {
   const { parse, stringify } = JSON
@@ -31,7 +31,7 @@ export const PRELUDE = `(() => {
   }
 })()`
 
-/** A clock that stands still: what the source sees of the time is what it was given. */
+/** Code that replaces `Date` by one whose clock always shows the given time. */
 export function clockAt(ms: number): string {
   return `(() => {
   const Real = Date

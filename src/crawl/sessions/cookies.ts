@@ -1,10 +1,10 @@
 import type { CookieJar } from 'tough-cookie'
 import { optionalPackage } from '../../optional-package.ts'
 
-/** The largest jar that is stored. */
+/** The maximum length of a stored cookie jar, in characters. */
 const MAX_JAR_CHARS = 200_000
 
-/** The cookies of a session (RFC 6265), as tough-cookie keeps them. */
+/** The cookies of a session by the rules of RFC 6265, in a jar of tough-cookie. */
 export class Cookies {
   readonly #jar: CookieJar
   #hasChanged = false
@@ -17,27 +17,27 @@ export class Cookies {
     return this.#hasChanged
   }
 
-  /** The `cookie` header for a URL. */
+  /** The `cookie` header for a URL; undefined if there are no cookies for it. */
   for(url: string): string | undefined {
     const text = this.#jar.getCookieStringSync(url)
     return text === '' ? undefined : text
   }
 
-  /** Takes `set-cookie` headers. One that the standard refuses, such as for another domain, is left out. */
+  /** Stores `set-cookie` headers. Leaves out those that the standard forbids, such as a cookie for another domain. */
   store(url: string, headers: readonly string[]): void {
     for (const header of headers) {
       if (this.#jar.setCookieSync(header, url, { ignoreError: true, loose: true })) this.#hasChanged = true
     }
   }
 
-  /** The text to store. Cookies that don't fit are forgotten. */
+  /** The jar as text, to be stored; an empty string, without any cookies, if the text would be too long. */
   text(): string {
     const text = JSON.stringify(this.#jar.serializeSync() ?? {})
     return text.length > MAX_JAR_CHARS ? '' : text
   }
 }
 
-/** Makes jars. @throws PikoError `PACKAGE_MISSING` */
+/** Returns a function that makes cookies from a stored text, which may be empty. @throws PikoError `PACKAGE_MISSING` */
 export async function cookieJars(): Promise<(text: string) => Cookies> {
   const library = await optionalPackage('tough-cookie', 'the sessions of a crawl', () => import('tough-cookie'))
   return (text) => new Cookies(text === '' ? new library.CookieJar() : library.CookieJar.deserializeSync(text))

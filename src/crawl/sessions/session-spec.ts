@@ -8,19 +8,19 @@ import type { CrawlBody, CrawlMethod } from '../request/request.ts'
 /** A request that a login sends. */
 export interface LoginRequest {
   readonly url: string | URL
-  /** Default GET; POST with a body. */
+  /** Default: POST if the request has a body, otherwise GET. */
   readonly method?: CrawlMethod
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: CrawlBody
-  /** Statuses from 400 that are no failure. */
+  /** Statuses of 400 or more that do not count as failures. Default: none. */
   readonly accept?: readonly number[]
-  /** Default 10. */
+  /** The maximum number of redirects. Default 10. */
   readonly redirects?: number
-  /** Default `'30s'`. */
+  /** The time limit of the request. Default `'30s'`. */
   readonly timeout?: Duration
 }
 
-/** Sends the requests of a login, with the cookies of its session. */
+/** Sends the requests of a login, with the cookies of the session. */
 export interface LoginHttp {
   /** @throws CrawlError */
   request(request: LoginRequest): Promise<Page>
@@ -30,25 +30,27 @@ export interface LoginHttp {
   post(url: string | URL, body?: CrawlBody, options?: Omit<LoginRequest, 'url' | 'method' | 'body'>): Promise<Page>
 }
 
-/** A session that logs in. Its cookies are kept by themselves. */
+/** A session during its login. Cookies that servers set are stored without further calls. */
 export interface NewSession {
   readonly name: string
   readonly signal: AbortSignal
   /**
-   * Sends headers, such as a token, with every request of the session to an origin.
+   * Sets headers, such as a token, that all later requests of the session send to an origin.
    *
-   * @param origin default: every origin that this login has asked
+   * @param origin default: every origin to which this login has sent a request
    */
   send(headers: Readonly<Record<string, string>>, origin?: string | URL): void
 }
 
-/** The sessions of a crawl. One item at a time uses a session, over all nodes. */
+/** The sessions of a crawl. Across all nodes, only one item at a time uses a session. */
 export interface SessionSpec {
-  /** Sessions at the same time, over all nodes. Default 20. */
+  /** The maximum number of sessions that exist at the same time across all nodes. Default 20. */
   readonly size?: number
-  /** Called once for each session in the fleet, before its first request. What it throws fails the item. */
+  /** Called once for each new session, on one of the nodes, before its first request. An error fails the item. Default: no login. */
   readonly login?: (http: LoginHttp, session: NewSession) => unknown
-  /** When another session takes its place. A `blocked` answer always retires it. Default: 3 errors. */
+  /**
+   * After how many requests or failed requests a new session replaces this one. Blocked sessions are always replaced. Default: 3 errors.
+   */
   readonly retireAfter?: { readonly uses?: number; readonly errors?: number }
   /** How long an item waits for a free session. Default `'30s'`. */
   readonly wait?: Duration

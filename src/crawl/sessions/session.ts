@@ -4,11 +4,11 @@ import type { Cookies } from './cookies.ts'
 
 /** A session as it is stored. */
 export interface SessionValue {
-  /** The jar's own text. */
+  /** The cookie jar as text. */
   readonly cookies: string
-  /** Headers by origin. */
+  /** The headers that the session sends, by origin. */
   readonly headers: Readonly<Record<string, Readonly<Record<string, string>>>>
-  /** The name of its proxy: a hash, never a URL. */
+  /** The name of the session's proxy, which is a hash and never its URL; undefined without a proxy. */
   readonly proxy?: string | undefined
 }
 
@@ -58,7 +58,7 @@ export class CrawlSession implements DownloadSession {
   }
 }
 
-/** A stored value, whatever is stored. */
+/** Reads a stored session. Ignores fields that do not have the expected type. */
 export function readSession(value: unknown): SessionValue {
   if (!isObject(value)) return { cookies: '', headers: {} }
   const { cookies, headers, proxy } = value as Partial<SessionValue>

@@ -18,20 +18,20 @@ import type { LoginHttp, LoginRequest, NewSession, SessionSpec } from './session
 const POOL = 'session'
 const DEFAULT_SIZE = 20
 const DEFAULT_ERRORS = 3
-/** Failures that may be the session's: an account that is slowed down, a proxy that is gone. */
+/** Failures that the session may have caused, for example because its account is throttled or its proxy no longer works. */
 const ERRORS: ReadonlySet<string> = new Set<FailureClass>(['network', 'throttled', 'server'])
 
 export interface SessionsOptions {
   readonly crawl: string
   readonly spec: SessionSpec
   readonly loader: HttpLoader
-  /** What all requests of the crawl share. */
+  /** The limits and the user agent of all requests of the crawl. */
   readonly base: Pick<LoadScope, 'limits' | 'userAgent'>
-  /** The proxy of a new session, and the one of a name. */
+  /** Finds a proxy by its name; without a name, chooses one for a new session. */
   readonly proxyFor: (name: string | undefined, fleet: FetchFleet) => Promise<NamedProxy | undefined>
 }
 
-/** A proxy by the name that is stored of it. */
+/** A proxy with its name in the database. */
 export interface NamedProxy {
   readonly name: string
   readonly proxy: DownloadProxy
@@ -41,7 +41,7 @@ export interface NamedProxy {
 export interface HeldSession {
   readonly session: CrawlSession
   readonly proxy: NamedProxy | undefined
-  /** Stores its cookies with the item's end, and retires it if it is used up. */
+  /** Stores the session's cookies together with the end of the item, and retires the session if `retireAfter` says so. */
   end(outcome: 'done' | 'skipped' | FailureClass): void
 }
 
@@ -52,12 +52,14 @@ export class Sessions {
 
   constructor(options: SessionsOptions) {
     this.#options = options
-    // Whoever leases a session gets the error.
+    // The error is thrown by `lease`. Without this line, it would also be reported as an unhandled rejection.
     this.#jars.catch(() => {})
   }
 
   /**
-   * @param name only this one, if it is not retired; undefined for any
+   * Waits for a free session, and creates one if the pool is not full.
+   *
+   * @param name the session to lease, unless it is retired; undefined for any session
    * @throws CrawlError of the login, PikoError `PACKAGE_MISSING`
    */
   async lease(name: string | undefined, fleet: FetchFleet): Promise<HeldSession> {
@@ -102,7 +104,7 @@ export class Sessions {
   }
 }
 
-/** What the `login` of a crawl receives, as both of its arguments. */
+/** The object that the function `login` of a crawl receives as both of its arguments. */
 class Login implements LoginHttp, NewSession {
   readonly name: string
   readonly signal: AbortSignal
@@ -144,7 +146,7 @@ class Login implements LoginHttp, NewSession {
   send(headers: Readonly<Record<string, string>>, origin?: string | URL): void {
     if (origin === undefined) {
       if (this.#asked.size === 0)
-        throw wrongCall('session.send', ['origin is missing, and the login has asked none yet'])
+        throw wrongCall('session.send', ['origin is missing, and the login has not sent a request yet'])
       for (const asked of this.#asked) this.#session.setHeaders(asked, headers)
       return
     }

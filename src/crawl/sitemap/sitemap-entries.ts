@@ -9,15 +9,15 @@ import type { ReadyRequest } from '../request/request.ts'
 import { RobotsRules } from '../robots/robots-rules.ts'
 import { type Located, SitemapScanner } from './sitemap-scanner.ts'
 
-/** A crawler need not read more of a robots.txt. */
+/** RFC 9309 does not require a crawler to read more of a robots.txt. */
 const MAX_ROBOTS_CHARS = 500 * 1_024
-/** A longer line is no URL. */
+/** Longer lines are ignored, because no request can have such a URL. */
 const MAX_LINE = 10_000
 
 /**
- * The entries of one sitemap while it arrives. Those of a robots.txt are its `Sitemap` lines.
+ * Yields the entries of one sitemap while it arrives. The entries of a robots.txt are its `Sitemap` lines.
  *
- * @throws CrawlError, the reason of the signal
+ * @throws CrawlError, or the reason of the signal
  */
 export async function* sitemapEntries(url: URL, loader: HttpLoader, scope: LoadScope): AsyncGenerator<Located, void> {
   const text = textOf(unzipped(loader.pieces(requestFor(url, scope), scope), url, scope.limits.bytes))
@@ -43,14 +43,14 @@ function requestFor(url: URL, { limits }: LoadScope): ReadyRequest {
   }
 }
 
-/** A sitemap is often a gzip file, which is not the same as a compressed answer. */
+/** Decompresses a sitemap that is a gzip file. The loader has only undone a compression that the response's headers declare. */
 async function* unzipped(
   pieces: AsyncGenerator<Buffer, void>,
   url: URL,
   maxBytes: number,
 ): AsyncGenerator<Buffer, void> {
   let beginning: Buffer = Buffer.alloc(0)
-  // A first piece may have one byte.
+  // Two bytes are needed to recognise gzip, and the first piece may have only one.
   while (beginning.byteLength < 2) {
     const next = await pieces.next()
     if (next.done === true) break
@@ -64,7 +64,8 @@ async function* unzipped(
   try {
     for await (const piece of plain as AsyncIterable<Buffer>) {
       bytes += piece.byteLength
-      if (bytes > maxBytes) throw new CrawlError(`${shownUrl(url)} has more than ${maxBytes} bytes`, { class: 'size' })
+      if (bytes > maxBytes)
+        throw new CrawlError(`${shownUrl(url)} has more than ${maxBytes} bytes after decompression`, { class: 'size' })
       yield piece
     }
   } catch (thrown) {
@@ -92,20 +93,20 @@ async function* entriesIn(pieces: AsyncIterable<string>): AsyncGenerator<Located
   for await (const piece of pieces) {
     const text = scanner ? piece : piece.trimStart()
     if (text === '') continue
-    // The first character decides between XML and text.
+    // The first character tells whether the sitemap is XML or a list of lines.
     scanner ??= text.startsWith('<') ? new SitemapScanner() : new LineScanner()
     yield* scanner.write(text)
   }
   if (scanner instanceof LineScanner) yield* scanner.write('\n')
 }
 
-/** A sitemap of the text format: one URL on each line. */
+/** Reads a sitemap in the text format, which has one URL on each line. */
 class LineScanner {
   #rest = '';
 
   *write(piece: string): Generator<Located, void> {
     const lines = (this.#rest + piece).split(/\r\n|\r|\n/)
-    // The rest of a line that is too long is not kept, so that it is not read again with each piece.
+    // An unfinished line is cut, because it would otherwise grow, and be searched again, with each piece.
     this.#rest = (lines.pop() ?? '').slice(0, MAX_LINE)
     for (const line of lines)
       if (line.trim() !== '' && line.length < MAX_LINE) yield { kind: 'url', loc: line.trim(), lastmod: undefined }

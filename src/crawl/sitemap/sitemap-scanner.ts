@@ -5,22 +5,22 @@ export interface Located {
   readonly lastmod: string | undefined
 }
 
-/** A longer entry is no entry. */
+/** Longer entries are ignored. */
 const MAX_ENTRY_CHARS = 100_000
 const OPENING = /<(?:[\w.-]{1,40}:)?(url|sitemap)(?=[\s>])[^>]{0,100}>/g
 
-/** The longest beginning of a tag that a piece may end with. */
+/** How many characters are kept when no tag is found, because the piece may end in the middle of a tag. */
 const MAX_TAG_CHARS = 200
 
-/** Finds the entries of a sitemap while its text arrives. Forgiving: what is no entry is left out. */
+/** Finds the entries of a sitemap while its text arrives. Everything that is not an entry is ignored, so invalid XML is read as well. */
 export class SitemapScanner {
   #rest = '';
 
-  /** The entries that end in this piece. */
+  /** Takes the next piece of the text, and yields the entries that end in it. */
   *write(piece: string): Generator<Located, void> {
     const { text, held } = withoutComments(this.#rest + piece)
     let from = 0
-    // Entries that do not end in this piece are looked for once.
+    // If no end of an entry was found, the same text is not searched for it again.
     const unended = new Set<Located['kind']>()
     for (;;) {
       OPENING.lastIndex = from
@@ -45,7 +45,7 @@ export class SitemapScanner {
   }
 }
 
-/** The text before a comment that has not ended yet, and that comment. */
+/** Removes the XML comments of a text. `held` is the beginning of a comment that has not ended yet, to be put before the next piece. */
 function withoutComments(text: string): { readonly text: string; readonly held: string } {
   if (!text.includes('<!--')) return { text, held: '' }
   const parts: string[] = []
@@ -55,7 +55,7 @@ function withoutComments(text: string): { readonly text: string; readonly held: 
     parts.push(text.slice(from, open === -1 ? undefined : open))
     if (open === -1) return { text: parts.join(''), held: '' }
     const end = text.indexOf('-->', open + 4)
-    // What a comment contains is not needed, only how it may end.
+    // Of the comment only the last two characters are kept, because they may be the beginning of `-->`.
     if (end === -1) return { text: parts.join(''), held: `<!--${text.slice(Math.max(open + 4, text.length - 2))}` }
     from = end + 3
   }
@@ -72,14 +72,17 @@ function entryOf(kind: Located['kind'], text: string): Located | undefined {
   return loc === undefined || loc === '' ? undefined : { kind, loc, lastmod: elementText('lastmod', text) }
 }
 
-/** Where an element begins and ends. Each is looked for once: one that never ends must not be read again from each of its beginnings. */
+/**
+ * The patterns of an element's opening and closing tag. They are searched one after the other: one pattern for both would take quadratic
+ * time in a text with many opening tags and no closing tag.
+ */
 const ELEMENTS = {
   loc: [/<(?:[\w.-]{1,40}:)?loc(?:\s[^>]{0,200})?>/, /<\/(?:[\w.-]{1,40}:)?loc\s{0,20}>/],
   lastmod: [/<(?:[\w.-]{1,40}:)?lastmod(?:\s[^>]{0,200})?>/, /<\/(?:[\w.-]{1,40}:)?lastmod\s{0,20}>/],
 } as const
 
 function elementText(name: keyof typeof ELEMENTS, text: string): string | undefined {
-  // Images and videos of a page have a location of their own name, such as <image:loc>: the page's comes first.
+  // The images and videos of an entry have such elements too, such as <image:loc>. The first one is that of the page.
   const [opening, closing] = ELEMENTS[name]
   const open = opening.exec(text)
   if (!open) return undefined

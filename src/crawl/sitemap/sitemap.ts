@@ -16,34 +16,36 @@ import { sitemapEntries } from './sitemap-entries.ts'
 
 const MAX_LASTMOD = 64
 
+/** The options of `sitemap()`. */
 export interface SitemapOptions {
-  /** Only pages that were changed at this instant or later, and those without a `lastmod`. Default: all. */
+  /** Reads only pages that were changed at this instant or later, and pages without a `lastmod`. Default: all pages. */
   readonly since?: InstantInput
-  /** Only pages that were changed before, and those without a `lastmod`. Default: all. */
+  /** Reads only pages that were changed before this instant, and pages without a `lastmod`. Default: all pages. */
   readonly until?: InstantInput
-  /** The step of each request. */
+  /** The step of each request. Default: the step of a crawl with only one. */
   readonly step?: string
-  /** Whether private addresses may be asked. Default false. */
+  /** Whether sitemaps may be loaded from private addresses. Default false. */
   readonly private?: boolean
+  /** The `user-agent` header of the requests. Default `piko`. */
   readonly userAgent?: string
-  /** Longest time without a byte from the server. Default `'30s'`. */
+  /** The maximum time without a byte from the server. Default `'30s'`. */
   readonly timeout?: Duration
-  /** Ends the reading with its reason. */
+  /** Aborts the reading, which then throws the signal's reason. Default: none. */
   readonly signal?: AbortSignal
 }
 
-/** A page of a sitemap as a request of a crawl. */
+/** A page of a sitemap, as a request of a crawl. */
 export interface SitemapPage {
   readonly url: string
   readonly step?: string
-  /** `lastmod` as the sitemap has it; null without one. */
+  /** The text of `lastmod` in the sitemap; null if it is missing or longer than 64 characters. */
   readonly data: { readonly lastmod: string | null }
 }
 
-/** The protocol's limits: bytes of one sitemap without compression, and sitemaps of one index. */
+/** The limits of the sitemap protocol: the size of a sitemap after decompression in bytes, and the number of sitemaps in an index. */
 const MAX_SITEMAP_BYTES = 50 * 1_024 * 1_024
 const MAX_SITEMAPS = 50_000
-/** An index may name another one. */
+/** How deep an index may be inside other indexes. */
 const MAX_DEPTH = 3
 
 const anInstant: OptionCheck = (value) => {
@@ -70,11 +72,11 @@ const FORM = {
 }
 
 /**
- * Reads the pages of a sitemap while it arrives: XML, text, compressed or not, an index of sitemaps, or the `Sitemap` lines of a robots.txt.
- * A sitemap of an index that was not changed since `since` is not loaded.
+ * Yields the pages of a sitemap while it arrives. The sitemap may be XML or text, may be compressed, and may be an index of sitemaps or a
+ * robots.txt, whose `Sitemap` lines are read. Sitemaps of an index that were last changed before `since` are not loaded.
  *
  * @throws PikoError `USAGE` naming all problems
- * @throws CrawlError for a sitemap that can't be loaded, or has more than 50 MB
+ * @throws CrawlError if a sitemap can't be loaded or has more than 50 MB
  * @example
  * seeds: ({ window, signal }) => sitemap('https://shop.example/sitemap.xml', { since: window.start, step: 'detail', signal })
  */
@@ -110,9 +112,9 @@ async function* pagesOf(
     for (let next = open.shift(); next; next = open.shift()) {
       for await (const { kind, loc, lastmod } of sitemapEntries(next.url, loader, scope)) {
         const url = safely(() => new URL(loc), undefined)
-        // One that no request can have is left out: the others are good.
+        // A URL that no request can have is left out, and the others are still read.
         if (!url || !/^https?:$/.test(url.protocol) || url.href.length > MAX_URL_LENGTH) continue
-        // A sitemap has changed when one of its pages has, and may have older ones.
+        // `until` does not apply to a sitemap of an index: one that was changed later may still contain pages that were changed before.
         if (!isWithin(lastmod, kind === 'url' ? within : { ...within, untilMs: undefined })) continue
         if (kind === 'url') {
           yield { url: url.href, ...(step !== undefined && { step }), data: { lastmod: shortText(lastmod) } }
@@ -128,11 +130,11 @@ async function* pagesOf(
   }
 }
 
-/** A longer `lastmod` is no time. */
+/** A `lastmod` that is too long is not a time, and would only fill the database. */
 function shortText(lastmod: string | undefined): string | null {
   return lastmod === undefined || lastmod.length > MAX_LASTMOD ? null : lastmod
 }
 
 function tooMany(root: URL): CrawlError {
-  return new CrawlError(`${shownUrl(root)} names more than ${MAX_SITEMAPS} sitemaps`, { class: 'size' })
+  return new CrawlError(`${shownUrl(root)} lists more than ${MAX_SITEMAPS} sitemaps`, { class: 'size' })
 }

@@ -56,7 +56,7 @@ describe('the JSON of a page', () => {
     expect([wrong.class, wrong.status]).toEqual(['parse', 200])
     expect(wrong.message).toMatch(/^the body of https:\/\/shop.test\/list\/ is refused by the schema: rows.0: /)
     const none = thrown(() => pageOf('secret').json())
-    expect(none.message).toBe('the body of https://shop.test/list/ is no JSON')
+    expect(none.message).toBe('the body of https://shop.test/list/ is not JSON')
   })
 })
 
