@@ -17,11 +17,11 @@ export interface ItemDispatcherParts extends LoopServiceParts {
 const MAX_CLAIMED = 100
 const FIRST_IDLE_MS = 20
 const MAX_IDLE_MS = 500
-/** How far ahead a slow database may move the places of items, and how fast a claim that was slow is forgotten. */
+/** A slow database delays the beginning of items by at most `MAX_LEAD_MS`. The factor says how fast a slow claim is forgotten. */
 const MAX_LEAD_MS = 2_000
 const LEAD_DECAY = 0.9
 
-/** Claims due items for the free slots of this node, a moment before their places in time. */
+/** Claims due items for the free slots of this node, shortly before they may begin. */
 export class ItemDispatcher extends LoopService {
   readonly #parts: ItemDispatcherParts
   #idleMs = FIRST_IDLE_MS
@@ -32,7 +32,7 @@ export class ItemDispatcher extends LoopService {
     this.#parts = parts
   }
 
-  /** There are new items, or lanes have free places again. */
+  /** Called when there are new items, or lanes can begin more items. */
   override wake(): void {
     this.#idleMs = FIRST_IDLE_MS
     super.wake()
@@ -49,7 +49,7 @@ export class ItemDispatcher extends LoopService {
       ...{ leadMs: Math.ceil(this.#leadMs), monotonic: () => clock.monotonic() },
     })
     if (reading) {
-      // Twice the time, because an item may have to read its run, or bytes that it has kept.
+      // The rest of the claim is doubled, because an item may also have to read its run or its kept bytes.
       const restMs = 2 * (clock.monotonic() - reading.readAt)
       this.#leadMs = Math.min(MAX_LEAD_MS, Math.max(restMs, this.#leadMs * LEAD_DECAY))
       runner.take(claims, owner, reading)

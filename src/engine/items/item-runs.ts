@@ -9,7 +9,7 @@ interface Known {
   readonly at: number
 }
 
-/** The runs whose items this node has, at most a second old. */
+/** The runs of the items that this node holds, read at most a second ago. */
 export class ItemRuns {
   readonly #store: Pick<ItemStore, 'infos'>
   readonly #monotonic: () => number
@@ -20,10 +20,10 @@ export class ItemRuns {
     this.#monotonic = monotonic
   }
 
-  /** Reads these runs, unless they are known. */
+  /** Reads these runs, unless they were read within the last second. */
   async load(fences: Iterable<number>): Promise<void> {
     const oldest = this.#monotonic() - FRESH_MS
-    // A stopped run may have been opened again by a replay.
+    // A stopped run is read again, because a replay may have reopened it.
     const isFresh = (fence: number): boolean =>
       (this.#known.get(fence)?.at ?? -Infinity) >= oldest && !this.isStopped(fence)
     const missing = [...new Set(fences)].filter((fence) => !isFresh(fence))
@@ -33,7 +33,7 @@ export class ItemRuns {
     for (const fence of missing) this.#known.set(fence, { info: infos.get(fence), at })
   }
 
-  /** The run of these items; undefined if it does not exist any more. */
+  /** The run of a generation; undefined if it no longer exists. */
   get(fence: number): ItemRunInfo | undefined {
     return this.#known.get(fence)?.info
   }
@@ -44,7 +44,7 @@ export class ItemRuns {
     return !info || info.isCancelled || TERMINAL_STATES.has(info.state)
   }
 
-  /** Forgets all other runs. */
+  /** Forgets all runs except those of these generations. */
   keep(fences: ReadonlySet<number>): void {
     for (const fence of this.#known.keys()) if (!fences.has(fence)) this.#known.delete(fence)
   }

@@ -7,9 +7,9 @@ import type { LoopHealth } from '../loop/loop-health.ts'
 
 const EVERY_MS = 1_000
 const FRESH_MS = 1_000
-/** Groups whose scores are remembered. */
+/** The maximum number of groups whose scores are cached. */
 const MAX_READS = 1_000
-/** The most outcomes that wait for the database. The oldest ones of a longer outage are lost. */
+/** The maximum number of outcomes that wait for the database. Further outcomes during an outage are lost. */
 const MAX_WAITING = 10_000
 
 export interface ItemScoresParts {
@@ -23,7 +23,7 @@ interface Read {
   readonly scores: Promise<ReadonlyMap<string, Score>>
 }
 
-/** Scores fed by the items of this node, stored once a second. */
+/** Collects the outcomes that items of this node report, stores them once a second, and reads scores. */
 export class ItemScores {
   readonly #parts: ItemScoresParts
   #waiting = new Map<string, ScoreChange & { outcomes: { ok: boolean; ms: number | undefined }[] }>()

@@ -12,7 +12,7 @@ export interface LaneWakerParts {
   readonly onWoken: () => void
 }
 
-/** Wakes lanes with one statement for all that need it in a moment. The sweep wakes those that this node fails to wake. */
+/** Wakes lanes, many with one statement. The sweep wakes the lanes that this node fails to wake. */
 export class LaneWaker {
   readonly #parts: LaneWakerParts
   #ids = new Set<number>()

@@ -1,21 +1,21 @@
-/** How many claims it remembers. */
+/** The number of claims whose lateness is remembered. */
 const CLAIMS = 16
 
 /**
- * How late the items of a kind begin, on this node. A delay that all of them have, such as a slow database or a resource that takes long to
- * borrow, leaves the time between them as it is. So only what an item is later than the others counts.
+ * How late the items of a kind begin on this node. A delay that all items share does not change the time between them, such as that of a
+ * slow database or a slow resource. So only the time by which an item is later than the others matters.
  */
 export class Lateness {
   readonly #claims: number[] = []
   readonly #seen = new WeakSet()
 
   /**
-   * Whether the item would begin too close to the next place in time.
+   * Whether the item would begin too close to the next item of its lane.
    *
    * @param claim identifies the claim of the item
    */
   isTooLate(claim: object, lateMs: number, allowedMs: number): boolean {
-    // Once for each claim: what one stall has delayed must not look usual.
+    // Only one item of each claim is remembered, so that a stall that delays a whole claim does not look normal.
     if (!this.#seen.has(claim)) {
       this.#seen.add(claim)
       this.#claims.push(lateMs)

@@ -13,7 +13,7 @@ export interface RootEndParts {
 }
 
 /**
- * The outcome of a run whose items have ended. A run of a window then clears what older generations have left in its sinks.
+ * The outcome of a run whose items have ended. If the run has a window, this also clears the rows of older generations in its sinks.
  *
  * Never rejects.
  */
@@ -41,7 +41,7 @@ export async function rootOutcome(
     }
     return success
   } catch (thrown) {
-    // The items are done. The run returns to the queue and ends later.
+    // The items are done, so the run returns to the queue and ends when the database is back.
     if (databaseFault(thrown) === 'outage') return { kind: 'interrupted' }
     return { kind: 'failure', error: toError(thrown) }
   }
@@ -55,7 +55,7 @@ function tooManyDead({ claim: { runId, jobId } }: LiveAttempt, dead: number, sto
   )
 }
 
-/** Items are cancelled only with their run. If it goes on after that, they were not done. */
+/** The error of a run that was reopened after a cancel: items were cancelled with it and never done. */
 function someCancelled({ claim: { runId, jobId } }: LiveAttempt, cancelled: number): PikoError {
   return new PikoError(
     'ITEMS_CANCELLED',

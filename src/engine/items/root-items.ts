@@ -10,10 +10,10 @@ import { ItemReader, type PendingItem, withLanes } from './adding.ts'
 import type { LaneIds } from './lane-ids.ts'
 import type { LaneWaker } from './lane-waker.ts'
 
-/** The maximum number of items, and about the maximum number of bytes, in one transaction. */
+/** The maximum number of items, and their approximate maximum bytes, in one transaction. */
 const MAX_SEEDS = 1_000
 const MAX_SEED_BYTES = 4_000_000
-/** How often a run looks whether its older items have ended. */
+/** How often a run checks whether items of its older generation have ended. */
 const ENDING_MS = 200
 
 export interface RootItemsParts {
@@ -43,7 +43,9 @@ export class RootItems implements ItemAdder<ItemData> {
     this.#hasBegun = open !== undefined
   }
 
-  /** The items of an attempt, with what earlier attempts have added. After a replay of the run, waits for the end of those it had before. */
+  /**
+   * Opens the items of an attempt, including those of earlier attempts. After a replay of the run, waits until its old items have ended.
+   */
   static async open(parts: RootItemsParts, attempt: LiveAttempt, policy: ItemPolicy): Promise<RootItems> {
     for (;;) {
       const open = await parts.store.openOf(attempt.claim.runId)
@@ -58,12 +60,12 @@ export class RootItems implements ItemAdder<ItemData> {
     return this.#open?.fence ?? this.#attempt.claim.fence
   }
 
-  /** Whether an earlier attempt has added all items, so the handler is not called. */
+  /** The generation, if an earlier attempt has added all items, so that the handler is not called; otherwise undefined. */
   get seeded(): OpenItems | undefined {
     return this.#open?.isSeeded ? this.#open : undefined
   }
 
-  /** Whether the run has items, so its end waits for them. */
+  /** Whether the run has items, so that its end must wait for them. */
   get hasItems(): boolean {
     // The handler may end before the first ones are stored.
     return this.#hasBegun || this.#pending.size > 0
@@ -74,14 +76,14 @@ export class RootItems implements ItemAdder<ItemData> {
     this.#pending.add(adding)
     const over = (): void => void this.#pending.delete(adding)
     adding.then(over, (error: unknown) => {
-      // The handler may not have waited for it.
+      // The handler may not await this promise, so `end` throws the error.
       this.#failure ??= error instanceof Error ? error : new Error(String(error))
       over()
     })
     return adding
   }
 
-  /** Records that the handler has added all items, once those it did not wait for are stored. @throws the error of one of them */
+  /** Waits for all calls of `add`, also those that were not awaited, and records that all items were added. @throws the error of a call */
   async end(output: unknown): Promise<void> {
     await Promise.allSettled([...this.#pending])
     if (this.#failure) throw this.#failure
@@ -128,7 +130,7 @@ export class RootItems implements ItemAdder<ItemData> {
     return sum
   }
 
-  /** The database's clock: `due` and the periods of `within` mean the same on all nodes. */
+  /** Returns the database's clock, so that `due` and the periods of `within` mean the same on all nodes. */
   async #clock(): Promise<() => number> {
     const { clock, store } = this.#parts
     this.#now ??= (async () => {

@@ -2,14 +2,14 @@ import type { ItemStore } from '../../store/items/item-store.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 
 const POLL_MS = 500
-/** The shortest time between two looks. */
+/** The minimum time between two queries. */
 const MIN_POLL_MS = 20
 
 export interface RootWaitsParts extends LoopServiceParts {
   readonly store: Pick<ItemStore, 'idle'>
 }
 
-/** Runs of this node that wait for the end of their items. One query for all of them, and none while there are none. */
+/** The runs of this node that wait for the end of their items. Makes one query for all of them, and none while there are none. */
 export class RootWaits extends LoopService {
   readonly #parts: RootWaitsParts
   readonly #waiting = new Map<number, () => void>()
@@ -19,7 +19,7 @@ export class RootWaits extends LoopService {
     this.#parts = parts
   }
 
-  /** Calls `onIdle` once no item of the generation is queued or running. Returns a function that ends the wait. */
+  /** Calls `onIdle` once no item of the generation is queued or running. @returns a function that ends the wait */
   add(fence: number, onIdle: () => void): () => void {
     this.#waiting.set(fence, onIdle)
     this.wake()
@@ -28,7 +28,7 @@ export class RootWaits extends LoopService {
     }
   }
 
-  /** Items of these generations have ended here, so their runs may be over. */
+  /** Called when items of these generations have ended on this node, so that their runs may be over. */
   ended(fences: Iterable<number>): void {
     for (const fence of fences) if (this.#waiting.has(fence)) return this.wake()
   }
