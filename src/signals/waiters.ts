@@ -6,19 +6,19 @@ interface Waiter<T> {
 }
 
 /**
- * Those who wait for the next event. One whose signal aborts is forgotten; a promise would keep each of its reactions until it settles, which
- * may take months.
+ * The calls that wait for the next event. A call whose signal aborts is forgotten. With one promise for all of them, each would stay in
+ * memory until the next event, which may take months.
  */
 export class Waiters<T> {
   readonly #waiting = new Set<Waiter<T>>()
   #end: { readonly reason: Error } | undefined
 
-  /** How many wait. */
+  /** The number of waiting calls. */
   get size(): number {
     return this.#waiting.size
   }
 
-  /** @throws the reason of the signal, or that of the end */
+  /** Waits for the next event. @throws the reason of the signal, or the reason passed to `end` */
   next(signal?: AbortSignal): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason as Error)
@@ -42,13 +42,13 @@ export class Waiters<T> {
     })
   }
 
-  /** Tells all who wait by now. What goes on has no end. */
+  /** Resolves all waiting calls with the event. Undoes an earlier `end`. */
   tell(value: T): void {
     this.#end = undefined
     for (const { resolve } of [...this.#waiting]) resolve(value)
   }
 
-  /** Rejects all who wait. @param isFinal whether a later wait ends as well */
+  /** Rejects all waiting calls. @param isFinal whether later calls of `next` are rejected too */
   end(reason: Error, isFinal: boolean): void {
     if (isFinal) this.#end = { reason }
     for (const { reject } of [...this.#waiting]) reject(reason)

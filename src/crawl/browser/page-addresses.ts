@@ -4,8 +4,8 @@ import type { DownloadScope } from '../downloader.ts'
 import { refusePrivate } from '../fetch/http-hop.ts'
 
 /**
- * Refuses the private addresses that a page asks for. Without a proxy, the connections of the browser are checked as well; a proxy opens
- * them itself, so there only URLs can be checked.
+ * Refuses the requests of a page to private addresses in URLs. The guard proxy also checks the connections of the browser. If the crawl
+ * uses a proxy, that proxy opens the connections, so only URLs can be checked.
  */
 export class PageAddresses {
   readonly #scope: Pick<DownloadScope, 'limits' | 'proxy'>
@@ -16,9 +16,9 @@ export class PageAddresses {
   }
 
   /**
-   * Whether a URL may be asked.
+   * Whether a URL may be requested.
    *
-   * @param isPage whether it would take the place of the page itself
+   * @param isPage whether the response would replace the page itself
    */
   isAllowed(text: string, isPage: boolean): boolean {
     const url = safely(() => new URL(text), undefined)
@@ -32,15 +32,15 @@ export class PageAddresses {
     }
   }
 
-  /** @throws AddressRefused if the page itself was refused: what the browser shows instead is no answer */
+  /** @throws AddressRefused if the page itself was refused, because the browser then shows an error page instead */
   throwIfRefused(): void {
     if (this.#refused) throw this.#refused
   }
 }
 
-/** Whether a request would take the place of the page itself. */
+/** Whether the response to a request would replace the page itself. */
 export function isOfPage(route: Route): boolean {
   const asked = route.request()
-  // The request of a service worker has no frame.
+  // `frame` throws for the request of a service worker, which has no frame.
   return asked.isNavigationRequest() && safely(() => asked.frame().parentFrame() === null, true)
 }

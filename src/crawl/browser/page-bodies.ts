@@ -2,13 +2,13 @@ import type { CDPSession } from 'playwright-core'
 import { tooLarge } from '../../http-client/read-all.ts'
 
 /**
- * The HTML of a page, which the browser measures before this process receives it.
+ * Returns the HTML of a page. The browser checks its length before it sends it to this process.
  *
- * @param frameId of its main frame
- * @throws TooLarge, an error of the browser
+ * @param frameId the id of the page's main frame
+ * @throws TooLarge, or an error of the browser
  */
 export async function htmlOf(cdp: CDPSession, frameId: string, maxBytes: number): Promise<Buffer> {
-  // The scripts of the page can't replace what a world of its own calls.
+  // In an isolated world, the scripts of the page can't replace the functions that are called here.
   const { executionContextId } = await cdp.send('Page.createIsolatedWorld', { frameId, worldName: 'piko' })
   const { result, exceptionDetails } = await cdp.send('Runtime.evaluate', {
     contextId: executionContextId,
@@ -22,7 +22,7 @@ export async function htmlOf(cdp: CDPSession, frameId: string, maxBytes: number)
   return html
 }
 
-/** A script whose value is the document's HTML, or false if that is longer. */
+/** Returns a script whose value is the document's HTML, or false if the HTML is too long. */
 function htmlWithin(maxChars: number): string {
   return `(() => {
     try {
@@ -30,7 +30,7 @@ function htmlWithin(maxChars: number): string {
       const html = type + (document.documentElement ? document.documentElement.outerHTML : '')
       return html.length <= ${maxChars} && html
     } catch (error) {
-      // No text of the engine is that long.
+      // The HTML is longer than any string can be.
       if (error instanceof RangeError) return false
       throw error
     }
@@ -38,7 +38,7 @@ function htmlWithin(maxChars: number): string {
 }
 
 /**
- * Calls `excess` as soon as a document of the page's main frame is larger than the limit: the browser would keep it whole, and hand it over.
+ * Calls `excess` as soon as a document of the page's main frame exceeds the limit. Otherwise the browser would load the whole document.
  */
 export async function limitDocuments(
   cdp: CDPSession,
@@ -58,6 +58,6 @@ export async function limitDocuments(
     bytes += dataLength
     if (bytes > maxBytes) excess(tooLarge(maxBytes))
   })
-  // This session reads no bodies, so it keeps none.
+  // Keeps no bodies in memory, because this session does not read them.
   await cdp.send('Network.enable', { maxTotalBufferSize: 0, maxResourceBufferSize: 0 })
 }
