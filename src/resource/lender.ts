@@ -236,7 +236,7 @@ export class Lender {
       this.#renewTries += 1
       const delayMs = retryDelayMs(REOPEN, this.#renewTries, random()) ?? REOPEN.maxMs
       this.#renewAtMs = clock.monotonic() + delayMs
-      const words = `resource ${this.name} could not be renewed and serves on; the next try is in ${formatMs(delayMs)}`
+      const words = `resource ${this.name} could not be renewed, so its old instance stays in use; the next try is in ${formatMs(delayMs)}`
       // Further tries have the same reason.
       const log = this.#parts.log()
       if (this.#renewTries === 1) log.warn({ err: toError(thrown), resource: this.name }, words)
