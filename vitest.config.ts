@@ -32,7 +32,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/fixtures/**', 'test/cluster/**', 'test/browser/**'],
-    globalSetup: ['test/support/mysql-global-setup.ts'],
+    globalSetup: ['test/support/mysql-global-setup.ts', 'test/support/built-global-setup.ts'],
     pool: 'forks',
     // Two more than the processors of the smallest machine: many tests wait for leases and processes.
     maxWorkers: 4,

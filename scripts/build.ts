@@ -1,87 +1,11 @@
-/**
- * Builds the package: declarations by tsc, JavaScript by esbuild. Hundreds of small modules take twice as long to load as a few large ones.
- *
- * Each subpath of the package, the command and each thread is an entry; what they share is in chunks. Libraries are not included.
- */
+/** Builds the package: declarations by tsc, JavaScript by esbuild. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { build, type Plugin } from 'esbuild'
-
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const SOURCE = join(ROOT, 'src')
-const OUT = join(ROOT, 'dist')
-
-/** Modules that Node starts by their files. They keep their places; all other files lie at the top of the folder. */
-const THREADS = [
-  'crawl/sandbox/sandbox-thread',
-  'http/svg-thread',
-  'offload/thread/worker',
-  'service/watchdog/watchdog-thread',
-  'store/connection/sqlite/checkpoint-thread',
-  'store/nodes/heartbeat-thread',
-]
-
-interface Manifest {
-  readonly exports: Readonly<Record<string, string | { readonly 'piko-source': string; readonly default: string }>>
-  readonly bin: Readonly<Record<string, string>>
-}
-
-/** The source of each file of the build, by its name without extension. */
-function entriesOf({ exports, bin }: Manifest): Record<string, string> {
-  const name = (file: string): string => relative('dist', file).replace(/\.js$/, '')
-  const entries: Record<string, string> = { [name(bin['piko'] ?? '')]: join(SOURCE, 'cli/bin.ts') }
-  for (const files of Object.values(exports))
-    if (typeof files !== 'string') entries[name(files.default)] = join(ROOT, files['piko-source'])
-  for (const thread of THREADS) entries[thread] = join(SOURCE, `${thread}.ts`)
-  return entries
-}
-
-/** A module finds other files of the package from its own place in the tree, which is not that of the file that it is bundled in. */
-const ownPlaces: Plugin = {
-  name: 'own-places',
-  setup(on) {
-    on.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
-      const text = await readFile(path, 'utf8')
-      const place = relative(SOURCE, path).replaceAll('\\', '/').replace(/\.ts$/, '.js')
-      const contents = text.replaceAll(/\bimport\.meta\.url\b/g, `new URL('./${place}', import.meta.url).href`)
-      return { contents, loader: 'ts' }
-    })
-  },
-}
-
-/** A class that names itself gets a second name from esbuild, which is the one that its users see. */
-function withClassNames(text: string): string {
-  let named = text
-  for (const [, name = ''] of text.matchAll(/^var (\w+) = class _\1\b/gm))
-    named = named.replaceAll(new RegExp(`\\b_${name}\\b`, 'g'), name)
-  return named
-}
+import { join } from 'node:path'
+import { bundle, OUT, ROOT } from './bundle.ts'
 
 rmSync(OUT, { recursive: true, force: true })
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')
 execFileSync(process.execPath, [tsc, '-p', join(ROOT, 'tsconfig.build.json')], { stdio: 'inherit' })
-const { outputFiles } = await build({
-  entryPoints: entriesOf(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest),
-  outdir: OUT,
-  bundle: true,
-  splitting: true,
-  chunkNames: '[name]-[hash]',
-  platform: 'node',
-  format: 'esm',
-  target: 'node22',
-  packages: 'external',
-  conditions: ['piko-source'],
-  sourcemap: 'linked',
-  sourcesContent: false,
-  plugins: [ownPlaces],
-  logLevel: 'warning',
-  write: false,
-})
-for (const { path, text } of outputFiles) {
-  mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(path, withClassNames(text))
-}
+await bundle()

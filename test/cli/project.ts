@@ -6,10 +6,10 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { PATIENCE_MS } from '../support/patience.ts'
-import { cleanEnv, SOURCE_FLAGS } from '../support/source-process.ts'
+import { BUILT_FLAGS, cleanEnv } from '../support/source-process.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const BIN = join(ROOT, 'src/cli/bin.ts')
+const BIN = join(ROOT, 'dist/bin.js')
 
 export interface CliResult {
   readonly code: number | null
@@ -61,7 +61,7 @@ export class Project {
 
   /** Starts the real command line; it is killed after the test if it still runs. */
   start(args: readonly string[], env: Readonly<Record<string, string>> = {}, streams: Streams = {}): CliProcess {
-    const child = spawn(process.execPath, [...SOURCE_FLAGS, BIN, ...args], {
+    const child = spawn(process.execPath, [...BUILT_FLAGS, BIN, ...args], {
       cwd: this.folder,
       env: { ...cleanEnv(), PIKO_HTTP__PORT: '0', ...env },
       stdio: ['ignore', streams.stdout ?? 'pipe', streams.stderr ?? 'pipe'],

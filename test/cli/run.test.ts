@@ -107,8 +107,8 @@ describe('piko run', () => {
     )
     project.write('open', '')
     const { code, stdout } = await piko.ended
+    expect(code, piko.stderr).toBe(0)
     expect(JSON.parse(stdout)).toMatchObject({ id: 1, state: 'succeeded', output: 'through' })
-    expect(code).toBe(0)
   })
 
   it('says how to plan a window that no node has planned yet', async () => {

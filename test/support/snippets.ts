@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { PATIENCE_MS } from './patience.ts'
-import { DECORATOR_FLAGS, SOURCE_FLAGS } from './source-process.ts'
+import { BUILT_FLAGS, DECORATOR_FLAGS } from './source-process.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const execute = promisify(execFile)
@@ -26,7 +26,7 @@ export class Snippets {
     mkdirSync(join(root, '.piko'), { recursive: true })
     this.#folder = mkdtempSync(join(root, '.piko/snippets-'))
     // Node runs all of TypeScript but decorators, and starts in half the time without the loader for them.
-    this.#flags = snippets.some(({ code }) => /^ *@\w/m.test(code)) ? DECORATOR_FLAGS : SOURCE_FLAGS
+    this.#flags = snippets.some(({ code }) => /^ *@\w/m.test(code)) ? DECORATOR_FLAGS : BUILT_FLAGS
     this.names = snippets.map(({ name }) => name)
     this.files = snippets.map(({ name, code }) => {
       const file = join(this.#folder, name)

@@ -3,6 +3,10 @@ import { say } from '../../say.ts'
 /** Two seconds, divided into checks. On an overloaded machine each check is late, so the process has more time to end. */
 const LOOK_MS = 100
 const MAX_LOOKS = 20
+/** A file operation ends by itself, on an overloaded disk after seconds. */
+const MAX_FILE_LOOKS = 300
+/** Operations that end by themselves, and streams that don't keep the process alive without them. */
+const ENDS_BY_ITSELF = /^(?:FSReqCallback|FSReqPromise|PipeWrap|TTYWrap)$/
 
 /**
  * Lets the process end by itself. A job's module may have left something open (a pool that no resource closes, a timer) that would keep it
@@ -12,7 +16,9 @@ export function leave(): void {
   let looks = 0
   const timer = setInterval(() => {
     if (++looks < MAX_LOOKS) return
-    const open = [...new Set(process.getActiveResourcesInfo())].join(', ')
+    const types = [...new Set(process.getActiveResourcesInfo())]
+    if (looks < MAX_FILE_LOOKS && types.every((type) => ENDS_BY_ITSELF.test(type))) return
+    const open = types.join(', ')
     say(`piko: the work is done, but the jobs' code keeps the process alive (${open}); exiting anyway`)
     process.exit()
   }, LOOK_MS)
