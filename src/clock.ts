@@ -10,7 +10,7 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
-/** Milliseconds of a clock that never jumps and is the same for all threads of this process. Unlike `performance.now()`, which each thread begins. */
+/** Milliseconds of a monotonic clock that is the same in all threads of this process. `performance.now()` begins anew in each thread. */
 export function threadsClock(): number {
   const [seconds, nanoseconds] = process.hrtime()
   return seconds * 1_000 + nanoseconds / 1e6

@@ -1,4 +1,4 @@
-// Long because it has each call of a cache: short methods over the parts beside it.
+// Long because it has all calls of a cache: short methods that use the files beside it.
 import { readCall } from '../calls/call-checks.ts'
 import { within } from '../calls/timeout.ts'
 import type { Clock } from '../clock.ts'
@@ -45,20 +45,20 @@ export interface LayeredCacheParts<V> {
   readonly observer?: Pick<CacheReach, 'degraded' | 'recovered'>
 }
 
-/** What a look into the shared level has found. */
+/** The result of reading a key from the shared level. */
 interface Found<V> {
   readonly kept: Kept<V> | undefined
-  /** The version to replace. Undefined if the level is away. */
+  /** The version to replace; undefined if the level does not respond. */
   readonly seen: SeenVersion | undefined
 }
 
 const MAX_KEY = 512
 const MAX_KEYS = 10_000
-/** A look is repeated if the key was changed meanwhile. */
+/** How often a read is repeated if the key was changed in the meantime. */
 const MAX_LOOKS = 3
-/** The pause after a refresh that has failed. */
+/** The pause after a failed refresh. */
 const REFRESH_PAUSE_MS = 1_000
-/** How much longer than a load a deletion is remembered. */
+/** A deletion is remembered for the time limit of a load plus this time. */
 const DELETED_MS = 60_000
 const MAX_TRIES = 50
 const LONGEST_PAUSE_MS = 200
@@ -79,7 +79,7 @@ const aList = expecting(
   (value) => Array.isArray(value) && value.length <= MAX_KEYS,
 )
 
-/** A cache with a part in this process and perhaps a level that all nodes share. */
+/** A cache with a part in this process and an optional level that all nodes share. */
 export class LayeredCache<V> implements Cache<V> {
   readonly name: string
   readonly #parts: LayeredCacheParts<V>
@@ -176,7 +176,7 @@ export class LayeredCache<V> implements Cache<V> {
         const entry = await this.#current(key)
         if (!holds(condition, entry)) return undefined
         const version = await this.#write(key, bytes, times, entry?.version ?? 'none')
-        // An entry that has expired may be cleaned up between the read and the write: the key is as absent as before.
+        // An expired entry may be deleted between the read and the write. The key is then still absent, so the write is tried again.
         if (version !== undefined || isLive(entry) || tries === MAX_LOOKS) return version
       }
     })
@@ -191,7 +191,7 @@ export class LayeredCache<V> implements Cache<V> {
         return isKnown
       }
       const entry = await this.#current(key)
-      // Remembered as long as loads that began earlier may end: they must not store what they have read before.
+      // The deletion is remembered until all earlier loads have ended, because these must not store the values that they have read.
       const gone = {
         bytes: undefined,
         version: newVersion(),
@@ -295,7 +295,7 @@ export class LayeredCache<V> implements Cache<V> {
         const again = await this.#look(key, guard)
         const now = this.#answered(flight, again)
         if (now) return now.value
-        // Another node loads it for those who may use the stale value.
+        // Another node already loads the value, and the callers of this load have the stale one.
         if (answer === 'busy' && again.kept && flight.isBackground) return again.kept.value
         if (answer !== 'busy')
           return await this.#load(flight, guard, { key, load, ttlMs, lookedAt: lookedAgainAt, seen: again.seen })
@@ -306,7 +306,7 @@ export class LayeredCache<V> implements Cache<V> {
     }
   }
 
-  /** A fresh value ends the load before it begins; a stale one answers those who wait. */
+  /** Returns a fresh value, so that no load is needed. A stale value is given to the waiting callers, and the load continues. */
   #answered(flight: Flight<V>, { kept }: Found<V>): Kept<V> | undefined {
     if (!kept) return undefined
     const isFresh = kept.freshUntil > this.#parts.clock.monotonic()
@@ -326,13 +326,14 @@ export class LayeredCache<V> implements Cache<V> {
     const times = { freshMs: ttlMs, leftMs: ttlMs + this.#parts.staleMs }
     const version = newVersion()
     const sentAt = this.#parts.clock.monotonic()
-    // A process that stood still may have missed a deletion that nobody remembers any more.
+    // While this process was suspended, the key may have been deleted, and the record of the deletion may have expired. Storing the value
+    // would undo the deletion.
     if (this.#level && sentAt - lookedAt > this.#parts.loadTimeoutMs + DELETED_MS / 2) return value
     if (this.#level && seen !== undefined && !guard.isOvertaken) {
       const written = await this.#level.tried((level) =>
         level.write(this.name, key, { bytes, version, ...times }, seen),
       )
-      // Somebody has written or deleted it meanwhile, and knows better.
+      // Another writer has changed or deleted the key in the meantime, so this value must not be kept.
       if (written?.value === false) return value
     }
     if (!guard.isOvertaken) this.#memory.set(key, this.#kept(value, bytes.byteLength, { version, ...times }, sentAt))
@@ -380,7 +381,7 @@ export class LayeredCache<V> implements Cache<V> {
     }
   }
 
-  /** Reads keys from the shared level, and keeps what nobody has changed meanwhile. Empty if the level is away. */
+  /** Reads keys from the shared level, and keeps the values that did not change in the meantime. Empty if the level does not respond. */
   async #lookUnder(guards: ReadonlyMap<string, Guard>): Promise<ReadonlyMap<string, Found<V>>> {
     const all = new Map<string, Found<V>>()
     let keys = [...guards.keys()]
@@ -415,13 +416,13 @@ export class LayeredCache<V> implements Cache<V> {
         seen: version,
       }
     } catch {
-      // Other code has stored it in another form, so it is loaded again.
+      // Another version of the code has stored the value in another form, so it is loaded again.
       this.#counts.refused += 1
       return { kept: undefined, seen: version }
     }
   }
 
-  /** What is stored now, also if it is gone. @throws PikoError `CACHE_UNAVAILABLE` */
+  /** The stored entry, even if its value has expired or was deleted. @throws PikoError `CACHE_UNAVAILABLE` */
   async #current(key: string): Promise<LevelEntry | undefined> {
     if (this.#level) return (await this.#level.needed((level) => level.read(this.name, [key]))).get(key)
     const now = this.#parts.clock.monotonic()
@@ -431,14 +432,17 @@ export class LayeredCache<V> implements Cache<V> {
     return { bytes: this.#encoded(key, kept.value), version, freshMs: freshUntil - now, leftMs: goneUntil - now }
   }
 
-  /** Writes a value, whatever is stored. The database may execute it late, and then it must not undo what came after it. */
+  /**
+   * Replaces a value unconditionally. The write itself names the version that it replaces, so that a database that executes it late does
+   * not undo a newer change.
+   */
   async #replace(key: string, bytes: Uint8Array, times: Times): Promise<number | undefined> {
     const level = this.#level
     if (!level) return this.#write(key, bytes, times)
     let refused: SeenVersion | undefined
     for (let tries = 1; tries <= MAX_TRIES; tries++) {
       const seen = (await level.needed((asked) => asked.versions(this.name, [key]))).get(key) ?? 'none'
-      // Nobody has changed it meanwhile: the value is too large for the level.
+      // The same version is still stored, so the level has refused the value because it is too large.
       if (seen === refused) return undefined
       const version = await this.#write(key, bytes, times, seen)
       if (version !== undefined) return version
@@ -455,7 +459,7 @@ export class LayeredCache<V> implements Cache<V> {
   #contended(key: string): PikoError {
     return new PikoError(
       'CACHE_UNAVAILABLE',
-      `cache "${this.name}": ${describe(key)} can't be changed: others have changed it ${MAX_TRIES} times meanwhile; repeat the call`,
+      `cache "${this.name}": ${describe(key)} can't be changed, because others changed it at the same time in ${MAX_TRIES} tries; repeat the call`,
       { details: { cache: this.name, key } },
     )
   }
@@ -487,7 +491,7 @@ export class LayeredCache<V> implements Cache<V> {
     this.#memory.delete(key)
     this.#negatives.delete(key)
     this.#guards.overtake(key)
-    // A later request must not get what a load has begun to read before.
+    // Later requests must not join a load that began before this change.
     this.#flights.delete(key)
   }
 
@@ -554,7 +558,7 @@ export class LayeredCache<V> implements Cache<V> {
   }
 }
 
-/** A load, and what a look into the shared level has found before it. */
+/** The load of a key, with the version that the shared level had before it. */
 interface Loading<V> {
   readonly key: string
   readonly load: CacheLoader<V>

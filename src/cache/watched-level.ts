@@ -15,15 +15,15 @@ interface WatchedParts {
   readonly recovered: (outageMs: number) => void
 }
 
-/** A step of a call that takes longer counts as no answer. Most calls have one step. */
+/** A step of a call that takes longer than this is treated as failed. Most calls have only one step. */
 const MAX_STEP_MS = 5_000
 
-/** What a level is asked. A call of many steps reports each. */
+/** A call of the level. A call with many steps calls `step` after each of them. */
 type LevelCall<T> = (level: CacheLevel, step: () => void) => Promise<T>
-/** After a failure, no call is made for this long, so that requests do not all wait for a level that is away. */
+/** After a failure, no call is made for this time, so that requests do not wait for a level that does not respond. */
 const PAUSE_MS = 1_000
 
-/** A shared level that may be away. */
+/** Wraps a shared level that may not respond, and reports its outages. */
 export class WatchedLevel {
   readonly #parts: WatchedParts
   #error: Error | undefined
@@ -38,7 +38,7 @@ export class WatchedLevel {
     return this.#error !== undefined
   }
 
-  /** The result of a call; undefined if the level is away. */
+  /** Calls the level. Resolves with its result, or with undefined if it does not respond. */
   async tried<T>(call: LevelCall<T>): Promise<{ readonly value: T } | undefined> {
     const { clock, level } = this.#parts
     if (this.#error && clock.monotonic() < this.#retryAt) return undefined
@@ -52,7 +52,7 @@ export class WatchedLevel {
     }
   }
 
-  /** @throws PikoError `CACHE_UNAVAILABLE` if the level is away */
+  /** Calls the level, without an alternative. @throws PikoError `CACHE_UNAVAILABLE` if it does not respond */
   async needed<T>(call: LevelCall<T>): Promise<T> {
     const result = await this.tried(call)
     if (result) return result.value
@@ -82,10 +82,12 @@ export class WatchedLevel {
   }
 }
 
-/** Calls `fn` with a time limit for each of its steps. Once one was too long, the next step throws, so that nothing goes on unseen. */
+/**
+ * Calls `fn` with a time limit for each of its steps. After the limit, the next `step` throws, so that `fn` does not continue unnoticed.
+ */
 async function inSteps<T>(fn: (step: () => void) => Promise<T>, ms: number): Promise<T> {
   const late = new AbortController()
-  const end = (): void => late.abort(new PikoError('TIMEOUT', `the level did not answer within ${formatMs(ms)}`))
+  const end = (): void => late.abort(new PikoError('TIMEOUT', `the level did not respond within ${formatMs(ms)}`))
   let cancel = after(ms, end)
   const step = (): void => {
     late.signal.throwIfAborted()

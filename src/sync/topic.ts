@@ -26,10 +26,10 @@ export interface TopicParts<T> {
 
 const INITIAL = 1
 const MAX_TRIES = 16
-/** Before its next try a loser waits a random part of 5, 10, 20 … 1,000 ms. */
+/** A writer that was overtaken waits before its next try for a random part of 5, 10, 20 … 1,000 ms. */
 const FIRST_PAUSE_MS = 5
 const LONGEST_PAUSE_MS = 1_000
-/** How long the function of an update may take: others of this process wait for it. */
+/** The time limit for the function of an update, because other updates in this process wait for it. */
 const MAX_UPDATE_MS = 60_000
 
 /** A shared value in one app. */
@@ -37,7 +37,7 @@ export class Topic<T, I> implements SharedTopic<T, I>, HandledTopic<T, I> {
   readonly name: string
   readonly #parts: TopicParts<T>
   #current: SharedVersion<T>
-  /** The newest stored version, whether it is used or refused. */
+  /** The number of the newest known version, whether this process uses or refuses it. */
   #latest = INITIAL
   #refusal: { readonly version: number; readonly error: Error } | undefined
   readonly #changes = new Waiters<undefined>()
@@ -139,7 +139,7 @@ export class Topic<T, I> implements SharedTopic<T, I>, HandledTopic<T, I> {
     return this.#parts.schema.textOf(value, this.#parts.reach.maxBytes)
   }
 
-  /** Repeats a write whose version another writer has taken. */
+  /** Repeats a write if another writer has taken its version number. */
   async #tried(write: () => Promise<number | undefined>): Promise<number> {
     const { clock } = this.#parts.reach
     for (let tries = 1; ; tries++) {
@@ -155,12 +155,12 @@ export class Topic<T, I> implements SharedTopic<T, I>, HandledTopic<T, I> {
     }
   }
 
-  /** Stores the version after `base`. @returns undefined if `base` is not the newest any more */
+  /** Stores the version after `base`. @returns its number; undefined if `base` is no longer the newest version */
   async #append(text: string, { reason }: SharedReason, base: number): Promise<number | undefined> {
     if (base !== this.#latest) return undefined
     const { reach, initial, keep } = this.#parts
     const row = { topic: this.name, keep }
-    // So the history begins with the initial value, and a rollback to it is possible.
+    // The initial value is stored too, so that the history begins with it and a rollback to it is possible.
     if (base === INITIAL) await reach.append({ ...row, version: INITIAL, text: initial, reason: 'initial value' })
     const version = base + 1
     if (!(await reach.append({ ...row, version, text, ...(reason !== undefined && { reason }) }))) return undefined
@@ -178,7 +178,7 @@ async function called<V>(fn: () => V | Promise<V>): Promise<V> {
 function contended(topic: string): PikoError {
   return new PikoError(
     'SHARED_CONTENDED',
-    `"${topic}" can't be changed: others have changed it ${MAX_TRIES} times meanwhile; try again later, or change it less often`,
+    `"${topic}" can't be changed, because others changed it at the same time in ${MAX_TRIES} tries; try again later, or change it less often`,
     { details: { topic, tries: MAX_TRIES } },
   )
 }

@@ -4,7 +4,7 @@ import type { CacheLevel, LevelEntry, SeenVersion } from '../../job/cached-value
 import { optionalPackage } from '../../optional-package.ts'
 import * as scripts from './scripts.ts'
 
-/** What it uses of a client of `@redis/client`. */
+/** The part of a client of `@redis/client` that is used here. */
 interface Client {
   readonly isReady: boolean
   readonly isOpen: boolean
@@ -21,7 +21,7 @@ const FIRST_PAUSE_MS = 50
 const MAX_PAUSE_MS = 2_000
 const SCANNED = '500'
 
-/** The shared level of a cache in a Redis server. Each call is one command, and fails while there is no connection. */
+/** The shared level of a cache in a Redis server. Each call, except `clear`, is one command. Calls fail while there is no connection. */
 export class RedisLevel implements CacheLevel {
   readonly #source: Source
   #client: Promise<Client> | undefined
@@ -120,7 +120,7 @@ export class RedisLevel implements CacheLevel {
     return client.sendCommand(['EVAL', script, String(keys.length), ...keys, ...values])
   }
 
-  /** @throws the last error while there is no connection; the client connects again by itself */
+  /** Returns the connected client. @throws the last error while there is no connection; the client reconnects automatically */
   async #ready(): Promise<Client> {
     if (this.#isClosed) throw new Error('the cache is closed')
     const client = await (this.#client ??= this.#create())
@@ -142,7 +142,7 @@ export class RedisLevel implements CacheLevel {
     const socket = propertyOf(settings, 'socket')
     const client = library.createClient({
       ...settings,
-      // A command fails while there is no connection, because the cache goes on without it.
+      // Commands fail immediately while there is no connection, because the cache works without this level.
       disableOfflineQueue: true,
       socket: {
         reconnectStrategy: (retries: number) => Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(retries, 10)),
@@ -155,7 +155,7 @@ export class RedisLevel implements CacheLevel {
   }
 }
 
-// A name may have a colon but no bar. So the keys of two caches never meet, also if one name begins with the other.
+// The name of a cache may contain a colon but no bar. So the keys of two caches never collide, even if one name begins with the other.
 const entryKey = (space: string, key: string): string => `piko:cache:${space}|${key}`
 const claimKey = (space: string, key: string): string => `piko:loading:${space}|${key}`
 
