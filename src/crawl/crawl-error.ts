@@ -2,19 +2,19 @@ import { PikoError } from '../errors.ts'
 import type { Answer } from './downloader.ts'
 
 /**
- * Why an item of a crawl failed; `docs/crawl.md` has the budget of each.
+ * Why an item of a crawl failed. Each class has its own number of retries; see `docs/crawl.md`.
  *
- * - `network`: no whole answer came: DNS, connection, TLS, reset, time limit
+ * - `network`: no complete response arrived, because of DNS, the connection, TLS, a reset or the time limit
  * - `throttled`: 429, or 503 with a `Retry-After`; the whole lane waits
  * - `server`: any other 5xx
  * - `blocked`: 401, 403 or 407, or a page that `isBlocked` recognises
  * - `client`: any other status of 400 or more that the request does not accept
- * - `size`: the body, or a part of the answer, is larger than the limit
- * - `redirect`: too many redirects, a loop, or one without a usable `location`
+ * - `size`: the body, or another part of the response, is larger than its limit
+ * - `redirect`: too many redirects, redirects in a loop, or a redirect without a usable `location`
  * - `address`: a scheme other than http and https, or a private address
- * - `robots`: robots.txt disallows it: the item is skipped, not dead. Or a server error answered for robots.txt: it is tried again
- * - `parse`: the step threw
- * - `sink`: its rows could not be stored
+ * - `robots`: robots.txt disallows the URL, and the item is skipped, not dead; or robots.txt had a server error, and the item is retried
+ * - `parse`: the step threw an error
+ * - `sink`: the rows of the page could not be stored
  */
 export const FAILURE_CLASSES = [
   'network',
@@ -32,20 +32,23 @@ export const FAILURE_CLASSES = [
 
 export type FailureClass = (typeof FAILURE_CLASSES)[number]
 
-/** What a downloader knows of a failure. */
+/** What a downloader tells about a failure. */
 export interface CrawlErrorParts {
   readonly class: FailureClass
-  /** The status of the answer, if one came. */
+  /** The status of the response; undefined if none arrived. */
   readonly status?: number | undefined
-  /** How long the server asks to wait, in milliseconds: `Retry-After`. */
+  /** How long the server asks clients to wait, by its `Retry-After` header, in milliseconds; undefined if it does not ask. */
   readonly retryAfterMs?: number | undefined
-  /** The answer that came with the failure. Its body is kept with a dead item. */
+  /** The response, if one arrived. Its body is kept with a dead item. */
   readonly answer?: Answer | undefined
   readonly cause?: unknown
   readonly details?: Record<string, unknown>
 }
 
-/** A request of a crawl that failed. Its message has no query, no header, no body and no proxy, which may contain secrets. */
+/**
+ * The failure of a crawl's request. Its message never contains the URL's query, a header, the body or the proxy's URL, because they may
+ * contain secrets.
+ */
 export class CrawlError extends PikoError {
   readonly class: FailureClass
   readonly status: number | undefined
@@ -67,7 +70,7 @@ export class CrawlError extends PikoError {
     this.#answer = parts.answer
   }
 
-  /** The answer that came with the failure. Not part of logs. */
+  /** The response, if one arrived. It never appears in logs. */
   get answer(): Answer | undefined {
     return this.#answer
   }

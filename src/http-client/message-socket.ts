@@ -16,9 +16,9 @@ export interface SocketMessage {
 export interface MessageSocketOptions {
   readonly headers: Readonly<Record<string, string>>
   readonly protocols: readonly string[]
-  /** Longest time until the server has accepted the connection. */
+  /** The time limit for opening the connection, including the server's response to the handshake, in milliseconds. */
   readonly connectTimeoutMs: number
-  /** Ends the opening with its reason. */
+  /** Aborts the opening, which then throws the signal's reason. */
   readonly signal: AbortSignal
   readonly tls: TlsOptions | undefined
   /** Resolves host names. The connection is opened to exactly the address that it returns. */
@@ -114,7 +114,7 @@ export class MessageSocket {
     const socket = new undici.WebSocket(url, { dispatcher: agent, headers, protocols: [...protocols] })
     const opened = new MessageSocket(socket, agent, connection)
     try {
-      // A server may accept the connection and say nothing more.
+      // A server may accept the connection but never respond to the handshake.
       await within(() => opened.#opened, connectTimeoutMs, signal)
       return opened
     } catch (error) {
@@ -135,7 +135,7 @@ export class MessageSocket {
    * @throws SocketBroken, the reason of the signal
    */
   async next(idleMs: number, signal: AbortSignal): Promise<Received> {
-    // Nothing wakes a wait that begins after the abort.
+    // The listener below is not called for a signal that has already aborted.
     signal.throwIfAborted()
     const found = this.#take()
     if (found) return found

@@ -70,8 +70,8 @@ export interface CacheStats {
 export interface Cache<V> {
   readonly name: string
   /**
-   * The value of a key, which `load` makes if it is not known. Concurrent calls share one load. A stale value is returned immediately, while
-   * one load refreshes it.
+   * The value of a key, which `load` makes if it is not known. Concurrent calls share one load. A stale value is returned immediately,
+   * while one load refreshes it.
    *
    * @throws the error of `load`, which is not kept unless the cache has `negative`; the reason of the signal
    */
@@ -116,7 +116,7 @@ export type SeenVersion = number | 'none'
 
 /** A level of a cache that all nodes share. Its entries are in a space of the cache's name. */
 export interface CacheLevel {
-  /** @param step called after each step of a long call; what it throws ends the call */
+  /** @param step called after each step of a long call; if it throws, the call ends with that error */
   read(space: string, keys: readonly string[], step?: () => void): Promise<ReadonlyMap<string, LevelEntry>>
   /** The versions alone. */
   versions(space: string, keys: readonly string[]): Promise<ReadonlyMap<string, number>>

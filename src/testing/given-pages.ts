@@ -54,7 +54,7 @@ export class GivenPages implements Fetcher {
     return Promise.resolve()
   }
 
-  /** Follows redirects among the pages, and fails as a download does. */
+  /** Follows redirects between the given pages, and fails like a download. */
   #load(request: ReadyRequest): Answer {
     const asHttp = { ...request, url: request.url.replace(/^ws/i, 'http') }
     let sent = firstHop(asHttp, { session: undefined, userAgent: DEFAULT_USER_AGENT })
@@ -89,7 +89,7 @@ export class GivenPages implements Fetcher {
   }
 }
 
-/** The request that a redirect has led to. */
+/** Makes the request that a redirect leads to. */
 function followed(request: ReadyRequest, { url, method, body }: Sent): ReadyRequest {
   const { body: given, ...others } = request
   return { ...others, url: url.href, method, ...(body !== undefined && given && { body: given }) }
@@ -99,7 +99,7 @@ function html(body: string): GivenAnswer {
   return { body, headers: { 'content-type': 'text/html; charset=utf-8' } }
 }
 
-/** Each answer has bytes with a buffer of its own: a step may hand them over to a thread. */
+/** The body of a response, copied into a buffer of its own, because a step may transfer the buffer to a thread. */
 function bytesOf(body: unknown): [bytes: Uint8Array, type: string | undefined] {
   if (body === undefined) return [new Uint8Array(), undefined]
   if (typeof body === 'string') return [Uint8Array.from(Buffer.from(body)), undefined]

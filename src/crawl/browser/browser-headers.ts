@@ -6,27 +6,28 @@ import type { PageAddresses } from './page-addresses.ts'
 
 type Headers = Readonly<Record<string, string>>
 
-/** A request of a page that is about to be sent, or the one that a redirect asks for. */
+/** A request that a browser's page is about to send, first or because of a redirect. */
 export interface PageHop {
   readonly url: string
   readonly method: string
-  /** Those of the browser. */
+  /** The headers that the browser itself would send. */
   readonly headers: Headers
 }
 
-/** What a hop of a page sends. */
+/** A request with the headers that are actually sent. */
 export interface SentHop extends PageHop {
-  /** Headers of the crawl's request that are still with it. */
+  /** Headers of the crawl's request that are still sent after the redirects so far. */
   readonly carried: Headers
-  /** Names of all headers that are not the browser's own. */
+  /** The names of all headers that the browser did not choose itself. */
   readonly added: readonly string[]
 }
 
 /**
- * The headers of a hop: the browser's, those of the session for its origin, and those of the crawl's request until a redirect leads to another
- * origin. Pure.
+ * Joins the headers of one request of a page: the browser's own, those that the session has for the origin, and those of the crawl's
+ * request. The last ones are dropped when a redirect leads to another origin. Pure.
  *
- * @param from the request itself if it is the crawl's, the hop before if it is a redirect
+ * @param from the headers of the crawl's request if this is its first request; the request before if a redirect led here; otherwise
+ *   undefined
  */
 export function pageHop(
   hop: PageHop,
@@ -44,7 +45,7 @@ function isSent(from: Sent['headers'] | SentHop | undefined): from is SentHop {
   return typeof from?.['carried'] === 'object'
 }
 
-/** Chromium says itself what it accepts. */
+/** Chromium sets the headers `accept` and `accept-encoding` itself. */
 function withoutOwn(headers: Headers): Headers {
   return without(headers, ['accept', 'accept-encoding'])
 }
@@ -64,10 +65,11 @@ function only(headers: Headers, isKept: (name: string) => boolean): Headers {
 }
 
 /**
- * Gives each request of a page its headers, and each redirect of one its own: playwright's routes would repeat the headers of a request for
- * whatever origin its redirects lead to. Redirects to addresses that may not be asked are refused here, because routes don't see them.
+ * Sets the headers of each request of a page, and sets them anew for each redirect. Routes of playwright can't do that: they would send the
+ * headers of a request, such as its authorization, to every origin that its redirects lead to. Redirects to private addresses are refused
+ * here as well, because routes do not see redirects.
  *
- * @param frameId of the page's main frame
+ * @param frameId the id of the page's main frame
  */
 export async function sendHeaders(
   cdp: CDPSession,
@@ -81,7 +83,7 @@ export async function sendHeaders(
     const { url, method } = request
     const isPage = resourceType === 'Document' && frame === frameId
     if (!addresses.isAllowed(url, isPage)) {
-      // The page may have gone.
+      // The page may already be closed.
       cdp.send('Fetch.failRequest', { requestId, errorReason: 'BlockedByClient' }).catch(() => {})
       return
     }
@@ -102,7 +104,7 @@ export async function sendHeaders(
         ...(isFirst && { method: first.method }),
         ...(isFirst && isText(body) && { postData: Buffer.from(body).toString('base64') }),
       })
-      // The page has gone.
+      // The page was closed, so nobody waits for this request.
       .catch(() => {})
   })
   await cdp.send('Fetch.enable', { patterns: [{ urlPattern: '*', requestStage: 'Request' }] })

@@ -24,14 +24,15 @@ import { isOfPage, PageAddresses } from './page-addresses.ts'
 import { htmlOf, limitDocuments } from './page-bodies.ts'
 
 const DEFAULT_BLOCK: readonly ResourceKind[] = ['image', 'media', 'font']
-/** Pictures of failures that a process takes. */
+/** The maximum number of screenshots that one process takes, so that failing pages do not fill the disk. */
 const MAX_SCREENSHOTS = 1_000
-/** A browser that closes no page within this time does not answer any more. */
+/** A browser that does not close a page within this time is considered to no longer respond, and is replaced. */
 const MAX_CLOSE_MS = 5_000
 
 /**
- * Loads pages in Chromium, for sites that need their JavaScript. `page.bytes` is the HTML of the page when it is ready. Needs the package
- * `playwright-core` and a Chromium. Each item has a context of its own, with the cookies of its session.
+ * A downloader that loads pages in Chromium, for sites that work only with JavaScript. `page.bytes` is the HTML of the page once it is
+ * ready. Needs the package `playwright-core` and an installed Chromium. Each item has its own browser context, with the cookies of its
+ * session.
  *
  * @throws PikoError `USAGE` naming all problems
  * @example
@@ -66,7 +67,7 @@ class BrowserDownloader implements Downloader {
     }
   }
 
-  /** One page in a context of its own, which is closed whatever happens. @param retire replaces a browser that does not answer */
+  /** Loads a page in its own browser context, which is closed in any case. @param retire replaces a browser that no longer responds */
   async #within(
     opened: Browser,
     retire: () => void,
@@ -113,7 +114,7 @@ class BrowserDownloader implements Downloader {
       const { wait = 'load', drive } = this.#options
       const event = typeof wait === 'string' ? wait : 'domcontentloaded'
       const response = await page.goto(url.href, { waitUntil: event, timeout: request.timeoutMs })
-      if (!response) throw new CrawlError(`${failing.shown} has no answer`, { class: 'network' })
+      if (!response) throw new CrawlError(`${failing.shown} got no response`, { class: 'network' })
       if (typeof wait !== 'string') await page.waitForSelector(wait.selector, { timeout: request.timeoutMs })
       await drive?.(page, linked.signal)
       addresses.throwIfRefused()
@@ -129,7 +130,7 @@ class BrowserDownloader implements Downloader {
     }
   }
 
-  /** Decides whether a request of a page is sent. Names are checked where they are connected to. */
+  /** Decides whether a request of a page is sent. The addresses of names are checked when the browser connects. */
   async #routed(route: Route, addresses: PageAddresses): Promise<void> {
     const { block = DEFAULT_BLOCK } = this.#options
     const asked = route.request()
@@ -149,7 +150,7 @@ class BrowserDownloader implements Downloader {
       await mkdir(screenshots, { recursive: true })
       await page.screenshot({ path: join(screenshots, name), timeout: 5_000 })
     } catch {
-      // The failure itself is what counts; a crashed page has no picture.
+      // A crashed page has no screenshot. The page's own failure is the one to report.
     }
   }
 
@@ -167,7 +168,7 @@ function contextOptions(scope: DownloadScope): BrowserContextOptions {
   }
 }
 
-/** A context, as long as the signal allows. A browser that does not make one in that time is replaced. */
+/** Opens a browser context. A browser that does not open it in time is replaced. */
 async function newContext(
   opened: Browser,
   options: BrowserContextOptions,
@@ -179,7 +180,7 @@ async function newContext(
     return await untilAborted(making, signal)
   } catch (thrown) {
     if (thrown instanceof TimeIsUp) retire()
-    // It may be made later, and nobody would close it. A browser that has crashed has closed it.
+    // The context may still open later, and must then be closed. Closing fails if the browser has crashed.
     making.then((late) => late.close()).catch(() => {})
     throw thrown
   }
@@ -189,7 +190,7 @@ async function closed(context: BrowserContext, retire: () => void): Promise<void
   try {
     await within(() => context.close(), MAX_CLOSE_MS, undefined)
   } catch {
-    // It has crashed, or does not answer.
+    // The browser has crashed or no longer responds.
     retire()
   }
 }
@@ -222,7 +223,7 @@ async function answerOf(
   }
 }
 
-/** The error without the log of the browser's calls, which may show headers. */
+/** The error without playwright's log of calls, which may contain headers. */
 function plain(thrown: unknown): unknown {
   if (thrown instanceof TimeIsUp || thrown instanceof AddressRefused || thrown instanceof TooLarge) return thrown
   const [first = ''] = messageOf(thrown).split('\n')

@@ -7,10 +7,10 @@ import { redactText } from '../../run/redact.ts'
 import { durationMs } from '../../time/duration.ts'
 import type { BrowserOptions } from './browser-options.ts'
 
-/** Where Debian and others install Chromium. */
+/** Where Linux distributions install Chromium and Chrome. */
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 
-/** WebRTC must not send datagrams past a proxy. The switch has two names in different versions. */
+/** Prevents WebRTC from sending datagrams past the proxy. The name of this switch depends on the version of Chromium. */
 const PROXIED_ONLY = ['--force-webrtc-ip-handling-policy', '--webrtc-ip-handling-policy'].map(
   (name) => `${name}=disable_non_proxied_udp`,
 )
@@ -18,14 +18,14 @@ const PROXIED_ONLY = ['--force-webrtc-ip-handling-policy', '--webrtc-ip-handling
 /**
  * Starts a browser.
  *
- * @param proxy a proxy of this machine, through which all connections go
+ * @param proxy the URL of the guard proxy in this process, through which all connections of the browser go; undefined: no guard
  * @throws PikoError `PACKAGE_MISSING`, `RESOURCE_FAILED`
  */
 export async function startChromium(options: Partial<BrowserOptions>, proxy: string | undefined): Promise<Browser> {
   const { chromium } = await optionalPackage('playwright-core', 'browser()', () => import('playwright-core'))
   const { args = [], headless = true, startTimeout = '30s' } = options
   const executablePath = options.executablePath ?? (await installed())
-  // Chromium's sandbox refuses to run for root.
+  // Chromium does not start as root while its sandbox is on.
   const rootArgs = process.getuid?.() === 0 ? ['--no-sandbox'] : []
   try {
     return await chromium.launch({
@@ -33,13 +33,13 @@ export async function startChromium(options: Partial<BrowserOptions>, proxy: str
       args: [...rootArgs, '--disable-dev-shm-usage', ...PROXIED_ONLY, ...args],
       timeout: durationMs(startTimeout),
       ...(executablePath !== undefined && { executablePath }),
-      // Chromium would not use a proxy for addresses of this machine.
+      // By default, Chromium connects to addresses of this machine without the proxy, and the guard would not see them.
       ...(proxy !== undefined && { proxy: { server: proxy, bypass: '<-loopback>' } }),
     })
   } catch (cause) {
     throw new PikoError(
       'RESOURCE_FAILED',
-      `browser() could not start Chromium: ${redactText(headline(cause))}; install it (Debian: apt install chromium), or name it by executablePath`,
+      `browser() could not start Chromium: ${redactText(headline(cause))}; install it (Debian: apt install chromium), or set executablePath to its path`,
       { cause },
     )
   }

@@ -10,15 +10,15 @@ import { FileStore } from './file-store.ts'
 const DEFAULT_FOLDER = '.piko/http-cache'
 const DEFAULT_TTL = '1d'
 
-/** Whose answers are kept. */
+/** The crawl whose responses are cached. */
 export interface AnswersOwner {
-  /** The id of the crawl's job: another crawl may log in, or send other headers. */
+  /** The id of the crawl. Its responses are not used for other crawls, which may log in differently or send other headers. */
   readonly crawl: string
-  /** Whether its requests have sessions. */
+  /** Whether the requests of the crawl have sessions. */
   readonly hasSessions: boolean
 }
 
-/** A kept answer, and the name of the session that loaded it. */
+/** A cached response, and the name of the session that loaded it. */
 interface KeptAnswer {
   readonly answer: Answer
   readonly session: string | undefined
@@ -26,7 +26,7 @@ interface KeptAnswer {
 
 type Head = Omit<Answer, 'bytes'> & { readonly session?: string }
 
-/** What a crawl has loaded. */
+/** The cached responses of a crawl. */
 export class Answers {
   readonly #spec: CacheSpec
   readonly #owner: AnswersOwner
@@ -38,18 +38,18 @@ export class Answers {
     this.#store = spec.store
   }
 
-  /** Opened with the first request that needs it. */
+  /** The store of the responses. A folder is opened when the first request needs it. */
   get store(): ResponseStore {
     this.#store ??= new FileStore(this.#spec.folder ?? DEFAULT_FOLDER)
     return this.#store
   }
 
-  /** How a request uses the cache. */
+  /** How a request uses the cache: by its own `cache` option, otherwise by that of the crawl. */
   modeOf({ cache }: ReadyRequest): CacheSpec['mode'] {
     return cache?.mode ?? this.#spec.mode
   }
 
-  /** The kept answer of a request. A store that is away has none. */
+  /** The cached response of a request; undefined if there is none or the store can't be reached. */
   async get(request: ReadyRequest): Promise<KeptAnswer | undefined> {
     const bytes = await this.store.get(this.#keyOf(request)).catch(() => undefined)
     const entry = bytes && decodeEntry<Head>(bytes)
@@ -58,18 +58,20 @@ export class Answers {
     return { answer: { ...head, bytes: entry.body, ms: 0, isCached: true }, session }
   }
 
-  /** Keeps an answer. @param session the name of the one that loaded it */
+  /** Stores the response of a request. @param session the name of the session that loaded it; undefined without a session */
   async set(request: ReadyRequest, { bytes, ...answer }: Answer, session: string | undefined): Promise<void> {
     const head: Head = { ...answer, ...(session !== undefined && { session }) }
     const ttl = `${request.cache?.ttlMs ?? durationMs(this.#spec.ttl ?? DEFAULT_TTL)}ms` as const
-    // A store that is away, or refuses the value, costs only the next request.
+    // A failure of the store must not fail the page: the next run then only has to load it again.
     await this.store.set(this.#keyOf(request), encodeEntry(head, bytes), { ttl }).catch(() => {})
   }
 
-  /** Crawls may share a store. What one of them sees with its sessions is not for the others. */
+  /**
+   * The key of a request in the store, which crawls may share. A response to a session may contain private content, so keys are separate.
+   */
   #keyOf({ method, url, body, session, headers, downloader }: ReadyRequest): string {
     const { crawl, hasSessions } = this.#owner
-    // Without a name, any session of the pool may have loaded it.
+    // A request without the name of a session may use the response of any session.
     const seenBy = hasSessions && session !== null ? { session: session ?? 'any' } : 'no session'
     const parts = JSON.stringify([crawl, seenBy, method, url, body, headers, downloader])
     return createHash('sha256').update(`force ${parts}`).digest('hex')

@@ -6,16 +6,16 @@ import { decodeEntry, encodeEntry } from '../../http-client/cache-entry.ts'
 import type { ResponseStore } from '../../http-client/http-cache.ts'
 import { durationMs } from '../../time/duration.ts'
 
-/** Most files and bytes of a folder. Further responses are not kept. */
+/** The maximum number of files and of bytes in the folder. When one is reached, no more responses are stored. */
 const MAX_FILES = 100_000
 const MAX_BYTES = 10_000_000_000
 
-/** A folder that is full is looked through again after this time. */
+/** While the folder is full, its files are counted again after this time, in milliseconds. */
 const RECOUNT_MS = 600_000
-/** A file that nobody has finished for this long was left by a crash. */
+/** An unfinished file that is older than this is deleted, because the process that wrote it must have ended. */
 const LEFT_MS = 3_600_000
 
-/** Responses in a folder, one file each. Files whose time is over are removed when the store is opened, and when the folder is full. */
+/** Stores each response in a file of one folder. Expired files are removed when the store is opened, and when the folder is full. */
 export class FileStore implements ResponseStore {
   readonly #folder: string
   readonly #mostFiles: number
@@ -24,12 +24,12 @@ export class FileStore implements ResponseStore {
   #files = 0
   #bytes = 0
 
-  /** @param mostFiles further responses are not kept */
+  /** @param mostFiles the maximum number of files; further responses are not stored */
   constructor(folder: string, mostFiles: number = MAX_FILES) {
     this.#folder = folder
     this.#mostFiles = mostFiles
     this.#opened = this.#count()
-    // Whoever reads or writes gets the error.
+    // `get` and `set` throw the error. Without this line, it would also be reported as an unhandled rejection.
     this.#opened.catch(() => {})
   }
 
@@ -45,11 +45,11 @@ export class FileStore implements ResponseStore {
     const before = await sizeOf(file)
     if (!this.#fits(value.byteLength, before)) return
     this.#add(value.byteLength, before)
-    // Another process may read the file at the same time.
+    // The file is written under another name first, because another process may read it at the same time.
     const whole = join(this.#folder, `${randomUUID()}.tmp`)
     const until = systemClock.now() + durationMs(ttl)
     await writeFile(whole, encodeEntry({ until }, value))
-    // So the time of a file is known without reading it.
+    // The file's time is set to when it expires, so that expired files are found without reading them.
     await utimes(whole, until / 1_000, until / 1_000)
     await rename(whole, file)
   }
@@ -63,7 +63,7 @@ export class FileStore implements ResponseStore {
     this.#bytes -= before
   }
 
-  /** @param before the size of the file that is replaced */
+  /** Whether a new file fits. @param before the size of the file that it replaces; undefined if it replaces none */
   #fits(bytes: number, before: number | undefined): boolean {
     const isFull =
       (before === undefined && this.#files >= this.#mostFiles) || this.#bytes + bytes - (before ?? 0) > MAX_BYTES
@@ -84,14 +84,14 @@ export class FileStore implements ResponseStore {
     return join(this.#folder, `${createHash('sha256').update(key).digest('hex')}.response`)
   }
 
-  /** Counts the files, and removes those that nobody needs. */
+  /** Counts the files and their bytes, and removes expired and unfinished ones. */
   async #count(): Promise<void> {
     await mkdir(this.#folder, { recursive: true })
     let files = 0
     let bytes = 0
     for (const name of await readdir(this.#folder)) {
       const file = join(this.#folder, name)
-      // Another process may remove it meanwhile.
+      // Another process may have removed the file in the meantime.
       const found = await stat(file).catch(() => undefined)
       if (!found || !/\.(?:response|tmp)$/.test(name)) continue
       const isOver = name.endsWith('.tmp')

@@ -10,7 +10,7 @@ import type { ReadyBody, ReadyRequest } from '../request/request.ts'
 const ACCEPT = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
 
 /**
- * The first request that is sent for one of a crawl. Pure.
+ * Makes the HTTP request for a crawl's request, before any redirect. Pure.
  *
  * @throws CrawlError of class `address`
  */
@@ -42,14 +42,14 @@ function bodyOf(body: ReadyBody): string | Uint8Array {
 }
 
 /**
- * The request that a redirect asks for. Pure.
+ * Makes the HTTP request that a redirect leads to. Pure.
  *
  * @throws CrawlError of class `redirect`, or `address` for a scheme other than http and https
  */
 export function nextHop(sent: Sent, status: number, location: string | undefined): Sent {
   const shown = shownHop(sent)
   if (location === undefined)
-    throw new CrawlError(`${shown} has a redirect without a location`, { class: 'redirect', status })
+    throw new CrawlError(`${shown} returned a redirect without a location`, { class: 'redirect', status })
   const next = redirected(sent, status, location)
   if ('sent' in next) return next.sent
   const isOtherScheme = URL.canParse(location, sent.url.href) && !/^https?:/.test(new URL(location, sent.url).protocol)
@@ -57,8 +57,8 @@ export function nextHop(sent: Sent, status: number, location: string | undefined
 }
 
 /**
- * A redirect with the headers that its session has for the origin it leads to: those of another origin did not come with it. Headers of the
- * request itself that are still with it stay. Pure.
+ * Adds the headers that the session has for the origin that a redirect leads to. The session's headers for the previous origin are already
+ * removed. A header of the crawl's request itself takes precedence. Pure.
  */
 export function withSession(
   sent: Sent,
@@ -70,7 +70,7 @@ export function withSession(
   return { ...sent, headers: { ...sent.headers, ...Object.fromEntries(missing) } }
 }
 
-/** A request with the cookies of its session. The request's own cookies come first. */
+/** Adds the cookies of the session to a request, after the request's own cookies. */
 export function withCookies(sent: Sent, { session }: Pick<DownloadScope, 'session'>): Sent {
   const cookies = [sent.headers['cookie'], session?.cookiesFor(sent.url.href)].filter((text) => text !== undefined)
   return cookies.length === 0 ? sent : { ...sent, headers: { ...sent.headers, cookie: cookies.join('; ') } }
@@ -82,8 +82,8 @@ export function shownHop({ method, url }: Sent): string {
 }
 
 /**
- * Refuses a private address in a URL. Names are checked when they are resolved; a proxy resolves them itself, so a name of this machine is
- * refused here.
+ * Refuses a URL whose host is a private address. A host that is a name is checked when it is resolved. A proxy resolves names itself, so
+ * with a proxy, `localhost` and its subdomains are refused here.
  *
  * @throws AddressRefused
  */

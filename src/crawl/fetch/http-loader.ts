@@ -13,14 +13,14 @@ import type { HttpAgents } from './http-agents.ts'
 import { type Failing, failureOf, statusFailure } from './http-failure.ts'
 import { firstHop, nextHop, refusePrivate, shownHop, withCookies, withSession } from './http-hop.ts'
 
-/** The largest body of a redirect that is read, so that its connection can be used again. */
+/** The maximum number of bytes that are read of a redirect's body. A body that was read whole leaves its connection usable. */
 const MAX_REDIRECT_BYTES = 16_384
-/** Longest time that a body takes which is handed over while it arrives, not counting what its reader takes. */
+/** The time limit for the body that `pieces` yields, without the time that its reader takes. */
 const MAX_ARRIVAL_MS = 3_600_000
-/** Longest part of the body of a failed request that is kept. */
+/** The maximum number of bytes that are kept of the body of a failed request. */
 const MAX_FAILED_BYTES = 1_048_576
 
-/** An answer whose body was not read yet. */
+/** A response whose body has not been read yet. */
 interface Opened {
   readonly reply: Reply & { readonly isCached: boolean }
   readonly url: string
@@ -29,10 +29,10 @@ interface Opened {
   readonly since: number
 }
 
-/** The part of a scope that loading needs. */
+/** The parts of a downloader's scope that loading needs. */
 export type LoadScope = Omit<DownloadScope, 'log' | 'attempt'>
 
-/** What becomes of a body that is larger than the limit. */
+/** What happens with a body that exceeds the limit: the request fails, or the body is cut at the limit. */
 export type Excess = 'fail' | 'cut'
 
 /** Sends requests, follows their redirects and reads their bodies within the limits of each. */
@@ -44,9 +44,9 @@ export class HttpLoader {
   }
 
   /**
-   * Loads a whole answer.
+   * Loads a response with its whole body.
    *
-   * @throws CrawlError, the reason of the signal
+   * @throws CrawlError, or the reason of the signal
    */
   async load(request: ReadyRequest, scope: LoadScope, excess: Excess = 'fail'): Promise<Answer> {
     const opened = await this.#open(request, scope)
@@ -57,10 +57,10 @@ export class HttpLoader {
   }
 
   /**
-   * Hands the decompressed body over while it arrives. The time limit of the request ends with the headers.
+   * Yields the decompressed body while it arrives. The time limit of the request applies only until the headers have arrived.
    *
-   * @param arrivalMs the longest time to wait for all of its pieces together
-   * @throws CrawlError, the reason of the signal
+   * @param arrivalMs the time limit for the whole body, without the time that the reader takes
+   * @throws CrawlError, or the reason of the signal
    */
   async *pieces(
     request: ReadyRequest,
@@ -77,13 +77,15 @@ export class HttpLoader {
       for await (const piece of (await bodyOf(opened)) as AsyncIterable<Buffer>) {
         bytes += piece.byteLength
         waitedMs += performance.now() - askedAt
-        // A byte now and then would never be too late.
+        // The limit between two bytes does not end a server that sends a byte now and then.
         if (waitedMs > arrivalMs)
           throw new CrawlError(`${opened.failing.shown} did not arrive within ${formatMs(arrivalMs)}`, {
             class: 'network',
           })
         if (bytes > scope.limits.bytes)
-          throw new CrawlError(`${opened.failing.shown} has more than ${scope.limits.bytes} bytes`, { class: 'size' })
+          throw new CrawlError(`${opened.failing.shown} returned more than ${scope.limits.bytes} bytes`, {
+            class: 'size',
+          })
         yield piece
         askedAt = performance.now()
       }
@@ -113,11 +115,11 @@ export class HttpLoader {
       const problem =
         hops === request.redirects
           ? `has more than ${request.redirects} redirects`
-          : // A login may send the request to itself, but then with a cookie.
+          : // A redirect to the same URL is no loop if it has set a cookie, as many logins do: the cookie is part of the key.
             seen.has(hopKey(sent, scope)) && `has a redirect that leads back to ${shownHop(sent)}`
       if (problem !== false)
         throw new CrawlError(`${failing.shown} ${problem}`, { class: 'redirect', status: reply.status })
-      // Before its robots.txt is asked for, whose failures are others.
+      // Checked before robots.txt of the next URL is loaded: otherwise the page would fail with a failure of that robots.txt.
       this.#refuse(sent, failing, scope)
       await scope.admit?.(sent.url.href)
     }
@@ -155,7 +157,7 @@ export class HttpLoader {
   }
 }
 
-/** Two requests with the same key get the same answer. */
+/** Two requests with the same key would get the same response, so a key that appears twice means a loop of redirects. */
 function hopKey(sent: Sent, scope: LoadScope): string {
   const { method, url, headers } = withCookies(sent, scope)
   return JSON.stringify([method, url.href, headers['cookie']])
@@ -169,7 +171,7 @@ function bodyOf({ reply, headers }: Opened): Promise<Readable> {
   return decoded(reply.body, headers['content-encoding'])
 }
 
-/** @throws CrawlError for a status that is not accepted, or a body that can't be read; the reason of the signal */
+/** @throws CrawlError for a status that is not accepted or a body that can't be read, or the reason of the signal */
 async function readInto(
   opened: Opened,
   scope: LoadScope,
@@ -201,7 +203,7 @@ async function readInto(
   return answerWith(bytes)
 }
 
-/** The beginning of a body, whatever happens while it is read. */
+/** Reads at most `maxBytes` of a body. If reading fails, returns what has arrived so far. */
 async function readBeginning(body: Readable, maxBytes: number): Promise<Buffer> {
   const pieces: Buffer[] = []
   let bytes = 0
@@ -212,21 +214,22 @@ async function readBeginning(body: Readable, maxBytes: number): Promise<Buffer> 
       if (bytes >= maxBytes) break
     }
   } catch {
-    // What came before is kept.
+    // The part that arrived before the failure is returned.
   }
   return Buffer.concat(pieces).subarray(0, maxBytes)
 }
 
-/** Bytes with a buffer of their own: a step may hand it over to a thread. */
+/** Copies bytes into a buffer of their own, because a step may transfer the buffer to a thread. */
 function ownBytes(bytes: Buffer): Uint8Array {
   return Uint8Array.from(bytes)
 }
 
+/** Reads the rest of a body, so that its connection can be used again. */
 async function drained(body: Readable): Promise<void> {
   try {
     await readAll(body, MAX_REDIRECT_BYTES)
   } catch {
-    // Its connection is not used again.
+    // The body is too large or can't be read, so its connection is closed.
     body.destroy()
   }
 }

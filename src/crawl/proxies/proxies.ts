@@ -17,27 +17,29 @@ const DEFAULT_REFRESH = '5m'
 const DEFAULT_ERRORS = 3
 const DEFAULT_BAN = '10m'
 const MAX_HOSTS = 1_000
-/** Requests after which a process trusts its own count more than that of the fleet. */
+/** After this many requests through a proxy, a process uses its own score of the proxy instead of the score that the nodes share. */
 const OWN_REQUESTS = 5
+/** After this many blocked requests in a row, a host gets proxies of the next tier. */
 const BLOCKED_TO_RISE = 3
+/** After this many successful requests in a row, a host gets proxies of the tier before. */
 const DONE_TO_FALL = 50
-/** Longest time that the provider may take. */
+/** The time limit for a call of the provider. */
 const PROVIDER_MS = 30_000
-/** A provider that has failed, or has no proxies, is asked again after this time. */
+/** How long after a call that failed or returned no proxies the provider is called again. */
 const FAILED_PAUSE_MS = 5_000
 
-/** Failures that may be the proxy's. */
+/** Failures that the proxy may have caused. */
 const FAILED: ReadonlySet<string> = new Set<FailureClass>(['network', 'blocked', 'throttled', 'server'])
-/** Failures that, again and again, keep a proxy from a host. */
+/** Failures after which, several times in a row, a proxy is not used for the host for a while. */
 const BANNING: ReadonlySet<string> = new Set<FailureClass>(['network', 'blocked', 'throttled'])
-/** Ends that say nothing about the proxy, because nothing was sent, or nobody waited for the answer. */
+/** Outcomes that say nothing about the proxy, because no request was sent or its response was no longer needed. */
 const UNSENT: ReadonlySet<string> = new Set<FailureClass | 'skipped'>(['robots', 'address', 'skipped'])
 
 interface Known extends NamedProxy {
   readonly tier: number
 }
 
-/** How a host has treated the proxies lately. */
+/** The recent results of the proxies at one host. */
 interface Host {
   readonly failures: Map<string, number>
   readonly bannedUntil: Map<string, number>
@@ -46,7 +48,7 @@ interface Host {
   doneInARow: number
 }
 
-/** Chooses proxies by how they did. The fleet shares the scores; each process keeps the bans by host. */
+/** Chooses proxies by how well they worked. All nodes share the scores; each process has its own bans by host. */
 export class Proxies {
   readonly #pool: ProxyPool
   readonly #banMs: number
@@ -65,11 +67,11 @@ export class Proxies {
   }
 
   /**
-   * A proxy for a request.
+   * Chooses a proxy for a request.
    *
-   * @param host of the URL
-   * @param name a session's own proxy, as long as the pool has it
-   * @throws CrawlError of class `network` if there is none; the reason of the signal
+   * @param host the host of the request's URL
+   * @param name the name of the session's proxy, which is taken if the pool still has it; undefined for any proxy
+   * @throws CrawlError of class `network` if the pool is empty, or the reason of the signal
    */
   async pick(host: string, name: string | undefined, fleet: FetchFleet, signal: AbortSignal): Promise<NamedProxy> {
     await this.#refreshed(signal)
@@ -109,7 +111,7 @@ export class Proxies {
     this.#moveTier(at, outcome)
   }
 
-  /** A host that blocks gets better proxies; one that has long been friendly gets cheaper ones. */
+  /** Moves a host that blocks requests to the next tier of proxies, and one that has long not blocked any to the tier before. */
   #moveTier(at: Host, outcome: string): void {
     const highest = (this.#pool.tiers?.length ?? 1) - 1
     at.blockedInARow = outcome === 'blocked' ? at.blockedInARow + 1 : 0
@@ -119,7 +121,7 @@ export class Proxies {
     if (at.doneInARow >= DONE_TO_FALL && at.tier > 0) Object.assign(at, { tier: at.tier - 1, doneInARow: 0 })
   }
 
-  /** The proxies of a host's tier that it does not ban. If it bans all, the one whose ban ends first. */
+  /** The proxies of a host's tier that are not banned for it. If all are banned, the one whose ban ends first. */
   #candidates(host: string): readonly Known[] {
     const { tier, bannedUntil } = this.#hostOf(host)
     const ofTier = this.#known.filter((one) => one.tier === tier)
@@ -137,16 +139,16 @@ export class Proxies {
     return made
   }
 
-  /** Asks the provider if it is time, once for all who wait. */
+  /** Calls the provider if `refresh` has passed since the last time. Requests that wait at the same time share one call. */
   async #refreshed(signal: AbortSignal): Promise<void> {
     const { provider } = this.#pool
     if (!provider || performance.now() < this.#askAt) return
     this.#loading ??= this.#load(provider).finally(() => (this.#loading = undefined))
-    // Proxies from before serve until the new ones are there.
+    // Requests use the proxies of the last call until this one has returned. Only the first call must be waited for.
     if (this.#known.length === 0) await untilAborted(this.#loading, signal)
   }
 
-  /** The end of one item does not end what the others wait for. */
+  /** Calls the provider. The signals of items do not end this call, because other items wait for it too. */
   async #load(provider: NonNullable<ProxyPool['provider']>): Promise<void> {
     this.#failure = undefined
     let urls: readonly string[] = []
@@ -154,7 +156,7 @@ export class Proxies {
       const given: unknown = await within((signal) => provider(signal), PROVIDER_MS, undefined)
       urls = Array.isArray(given) ? given.filter(isProxyUrl).slice(0, MAX_PROXIES) : []
     } catch (thrown) {
-      // The text of the provider may show a password.
+      // The provider's message may contain a password.
       const problem = `the proxies' provider failed: ${redactText(headline(thrown))}`
       this.#failure = new CrawlError(problem, { class: 'network' })
     }
@@ -170,7 +172,7 @@ function knownOf(tiers: readonly (readonly string[])[]): Known[] {
   )
 }
 
-/** The name that rows have of a proxy. */
+/** The name of a proxy in the database: a hash, because its URL may contain a password. */
 function nameOf(url: string): string {
   return createHash('sha256').update(url).digest('hex').slice(0, 32)
 }

@@ -1,16 +1,16 @@
-/** Query parameters that name a campaign and not a page, for `dedup.ignore`. */
+/** Query parameters that only name an advertising campaign and do not change the page, for `dedup.ignore`. */
 export const TRACKING_PARAMETERS: readonly string[] = ['utm_*', 'fbclid', 'gclid']
 
 const UNRESERVED = /^[\w.~-]$/
 const ESCAPE = /%([\dA-Fa-f]{2})/g
 
 /**
- * The same text for URLs that name the same page: parsed as browsers do, without fragment, default port and a dot after the host,
- * percent-encoding normalised,
- * the query sorted by name; parameters of the same name keep their order. Applying it twice changes nothing.
+ * Returns the same text for all URLs that name the same page. The URL is parsed as browsers do. Fragment, default port and a dot at the end
+ * of the host are removed, percent-encoding is normalised, and the query is sorted by name, where parameters of the same name keep their
+ * order. The canonical URL of a canonical URL is the same text.
  *
- * @param url absolute
- * @param ignore names of query parameters to leave out; `*` stands for any characters
+ * @param url an absolute URL
+ * @param ignore names of query parameters to leave out, in which `*` stands for any characters
  * @returns the URL itself if it can't be parsed
  */
 export function canonicalUrl(url: string, ignore: readonly string[] = []): string {
@@ -18,19 +18,19 @@ export function canonicalUrl(url: string, ignore: readonly string[] = []): strin
   if (!parsed) return url
   parsed.hash = ''
   if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') return parsed.href
-  // A dot at the end of a name makes no difference.
+  // A host with a dot at its end is the same host.
   if (parsed.hostname.endsWith('.')) parsed.hostname = parsed.hostname.slice(0, -1)
   parsed.pathname = normalEscapes(parsed.pathname)
   parsed.search = sortedQuery(parsed.search.slice(1), ignore)
   return parsed.href
 }
 
-/** The parts of an absolute URL, or undefined if it is none. */
+/** Parses a URL, relative to `base` if that is given. Returns undefined if it is not a URL. */
 export function parsedUrl(url: string, base?: string): URL | undefined {
   return URL.parse(url, base) ?? undefined
 }
 
-/** Decodes what needs no escape, and writes every other escape in upper case. Pure. */
+/** Decodes the characters that need no escape, and writes all other escapes in upper case. Pure. */
 export function normalEscapes(text: string): string {
   return text.replaceAll(ESCAPE, (whole, hex: string) => {
     const character = String.fromCharCode(Number.parseInt(hex, 16))
@@ -50,7 +50,7 @@ function sortedQuery(query: string, ignore: readonly string[]): string {
     .join('&')
 }
 
-/** Whether a name fits a pattern whose `*` stands for any characters. */
+/** Whether a name matches a pattern, in which `*` stands for any characters. */
 function matchesName(pattern: string, name: string): boolean {
   const [first = '', ...others] = pattern.split('*')
   const last = others.pop()

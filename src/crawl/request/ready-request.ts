@@ -11,13 +11,13 @@ import { itemKey } from './item-key.ts'
 import { bodyOf, headersOf, joinedHeaders, readRequestOptions } from './request-checks.ts'
 import type { CrawlRequest, ReadyRequest } from './request.ts'
 
-/** The largest JSON text of a request's `data`, in bytes. */
+/** The maximum size of a request's `data` as JSON, in bytes. */
 export const MAX_DATA_BYTES = 65_536
 const DEFAULT_REDIRECTS = 10
-/** The longest time of one download. */
+/** The default time limit of one download. */
 const DEFAULT_TIMEOUT_MS = 30_000
 
-/** What a step has for its requests, parsed. */
+/** The options that a step sets for its requests. */
 export interface StepDefaults {
   readonly request: Omit<CrawlRequest, 'url'>
   readonly priority: number
@@ -26,36 +26,37 @@ export interface StepDefaults {
 
 /** The page whose step follows a request. */
 export interface RequestParent {
-  /** The page's final URL, against which relative ones are resolved. */
+  /** The URL of the page after redirects, against which relative URLs are resolved. */
   readonly url: string
   readonly step: string
   readonly session: string | null | undefined
 }
 
-/** What turns an author's request into an item. */
+/** The parts of a crawl that are needed to turn an author's request into an item. */
 export interface RequestRules {
   readonly crawl: string
   readonly steps: ReadonlyMap<string, StepDefaults>
-  /** Query parameters that make no difference. */
+  /** Names of query parameters that the comparison of requests ignores. */
   readonly ignore: readonly string[]
 }
 
-/** A request with what the queue needs to know of it. */
+/** A request with the fields of its item in the queue. */
 export interface NewItem {
   readonly request: ReadyRequest
   readonly data: unknown
   readonly priority: number
   readonly due: Date | undefined
-  /** The same for two requests that are one item. */
+  /** Two requests of a step with the same key are the same item. */
   readonly key: string
-  /** False: it is no duplicate of any other. */
+  /** False: the request is stored even if the crawl already has one with the same key. */
   readonly isFiltered: boolean
 }
 
 /**
- * Fills in and checks a request.
+ * Checks a request and fills in its defaults.
  *
- * @param parent undefined for a seed
+ * @param given the request as the author wrote it
+ * @param parent the page whose step follows the request; undefined for a seed
  * @throws PikoError `USAGE` that names every problem
  */
 export function newItem(given: unknown, rules: RequestRules, parent: RequestParent | undefined): NewItem {
@@ -121,8 +122,8 @@ function stepOf(
 }
 
 /**
- * The URL without its fragment, and its user and password as a header: URLs are shown in lists of items and in logs. A text that is no URL
- * stays as it is: its item fails alone, and its page does not.
+ * Returns the absolute URL without its fragment, and moves its user and password to a header, because URLs are shown in lists of items and
+ * in logs. A text that is not a URL is returned unchanged: then only its own item fails, not the page.
  */
 function absoluteUrl(
   text: string,
@@ -158,7 +159,7 @@ function refused(given: unknown, crawl: string, problems: readonly string[]): Pi
   })
 }
 
-/** A URL without what may be secret in it. */
+/** A URL for a message, without the parts that may contain secrets. */
 function shownUrl(given: unknown): string {
   const isUrl = typeof given === 'string' || given instanceof URL
   return describe(isUrl ? redactText(String(given).split(/[?#]/, 1)[0] ?? '') : given)

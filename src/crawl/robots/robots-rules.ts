@@ -2,28 +2,28 @@ import robotsParserModule from 'robots-parser'
 import { isObject, safely } from '../../errors-read.ts'
 import { normalEscapes } from '../request/canonical-url.ts'
 
-/** Its types say that the function is a property of the module, but it is the module. */
+/** The types of this package say that the function is the property `default` of the module, but the module itself is the function. */
 const robotsParser = robotsParserModule as unknown as typeof robotsParserModule.default
 
-/** What a host said of its robots.txt, as all nodes keep it. */
+/** The result of loading a robots.txt, as it is stored for all nodes. */
 export interface RobotsAnswer {
-  /** Its text; null if everything is allowed, because there is none. */
+  /** The text of the file. Null if the host has no robots.txt, so that everything is allowed, or if it could not be read. */
   readonly text: string | null
-  /** Why it could not be read, so that nothing is allowed: `answered 503`. */
+  /** Why the file could not be read, such as `answered 503`. Nothing of the host is then allowed. */
   readonly unreachable?: string
-  /** Until when it is valid, in milliseconds since the epoch. */
+  /** When this result expires, in milliseconds since 1970. */
   readonly until: number
-  /** The `crawl-delay` that the lane was given with it, in milliseconds. */
+  /** The `crawl-delay` that was stored in the lane together with this result, in milliseconds. */
   readonly delayMs?: number
 }
 
-/** The stored form: one line of JSON, then the text itself, which would be several times as long in JSON. */
+/** The stored form: one line of JSON, then the text of the file, which might be several times as long in JSON. */
 export function storedAnswer({ text, ...head }: RobotsAnswer): string {
-  // Other characters than these are no part of a rule.
+  // A NUL character, which the database does not accept, can't be part of a rule.
   return `${JSON.stringify({ ...head, isThere: text !== null })}\n${text?.replaceAll('\0', ' ') ?? ''}`
 }
 
-/** Parses the stored form. An unreadable one has expired. */
+/** Parses the stored result. One that can't be parsed counts as expired. */
 export function readAnswer(stored: string): RobotsAnswer {
   const [first = ''] = stored.split('\n', 1)
   const value = safely(() => JSON.parse(first) as unknown, undefined)
@@ -37,18 +37,18 @@ export function readAnswer(stored: string): RobotsAnswer {
   }
 }
 
-/** Longer lines are no rules, and matching them could take long. */
+/** Longer lines are ignored. They are no sensible rules, and matching them could take long. */
 const MAX_LINE = 2_000
-/** Rules are matched with each page, in steps that grow with the length of the pattern and of the path. */
+/** Limits on rules, because each URL is matched against all of them, and the time grows with the length of the patterns. */
 const MAX_PATTERN = 500
 const MAX_STARS = 20
 const MAX_RULES = 5_000
-/** Characters of all patterns with a `*`. */
+/** The maximum length of all patterns with a `*` together, in characters. */
 const MAX_WILD_CHARS = 20_000
-/** Most steps of a match, and most places that a match of all rules uses. A longer path is matched by its beginning. */
+/** Limits on the work for one URL. Of a longer path, only the beginning is matched. */
 const MAX_STEPS = 10_000_000
 const MAX_PLACES = 5_000_000
-/** About the bytes of a rule without its text. */
+/** The approximate bytes of memory for a rule, in addition to its text. */
 const RULE_BYTES = 200
 const MAX_DELAY_MS = 3_600_000
 
@@ -58,7 +58,7 @@ export class RobotsRules {
   readonly #origin: string
   readonly #token: string
   readonly #longestPath: number
-  /** About the bytes that they take. */
+  /** The approximate bytes of memory that the rules use. */
   readonly bytes: number
 
   constructor(origin: string, text: string, userAgent: string) {
@@ -72,14 +72,14 @@ export class RobotsRules {
 
   isAllowed(url: string): boolean {
     const { pathname, search } = new URL(url)
-    // robots.txt itself is always allowed.
+    // RFC 9309: robots.txt itself is always allowed.
     if (pathname === '/robots.txt') return true
-    // RFC 9309, section 2.2.2: an escape that is not needed makes no difference.
+    // RFC 9309, section 2.2.2: a character that is escaped without need is the same as the character itself.
     const path = normalEscapes(`${pathname}${search}`).slice(0, this.#longestPath)
     return this.#robots.isAllowed(`${this.#origin}${path}`, this.#token) !== false
   }
 
-  /** The `crawl-delay` in milliseconds; undefined without one. */
+  /** The `crawl-delay` for this crawler in milliseconds, at most one hour; undefined if there is none. */
   get delayMs(): number | undefined {
     const seconds = this.#robots.getCrawlDelay(this.#token)
     return seconds !== undefined && seconds > 0 ? Math.min(seconds * 1_000, MAX_DELAY_MS) : undefined
@@ -91,8 +91,8 @@ export class RobotsRules {
 }
 
 /**
- * The lines that say something to a crawler, as many as can be matched in a short time. `Sitemap` and unknown lines come last or not at all:
- * they must not divide the lines of a group.
+ * The lines that concern this crawler, up to the limits above. `Sitemap` lines come last and unknown lines are left out, because the parser
+ * would end a group of rules at such a line.
  */
 function linesFor(
   token: string,
@@ -135,7 +135,7 @@ function agentOf(value: string): string {
   return (value.toLowerCase().split('/', 1)[0] ?? '').trim()
 }
 
-/** The name that robots.txt calls a crawler by: `acme-bot` for `acme-bot/1.2 (+https://acme.test)`. */
+/** The name by which robots.txt addresses a crawler, such as `acme-bot` for the user agent `acme-bot/1.2 (+https://acme.test)`. */
 export function productToken(userAgent: string): string {
   return /^[^\s/;(]+/.exec(userAgent.trim())?.[0] ?? '*'
 }

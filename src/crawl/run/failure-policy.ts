@@ -2,12 +2,12 @@ import type { ItemRetrySpec } from '../../item/budget.ts'
 import type { RetrySpec } from '../../run/retry.ts'
 import { FAILURE_CLASSES, type FailureClass } from '../crawl-error.ts'
 
-/** A class of failure, and `timeout`: the step's own time limit. */
+/** A class of failure, or `timeout` for a page that reached the time limit of its step. */
 export type RetriedClass = FailureClass | 'timeout'
 
-/** How often a request is tried again after failures of each class, apart from the other classes. A number is the limit. */
+/** How often a page is retried after failures of each class. Each class is counted separately. A number alone is the limit of retries. */
 export type CrawlRetry = { readonly [K in RetriedClass]?: number | ItemRetrySpec } & {
-  /** Retries of the seeds' function, as a job's `retry`. Default `{ limit: 3, base: '10s' }`. */
+  /** The retries of the function `seeds`, like the `retry` of a job. Default `{ limit: 3, base: '10s' }`. */
   readonly seeds?: number | RetrySpec
 }
 
@@ -25,16 +25,16 @@ const BUDGETS: Readonly<Record<RetriedClass, ItemRetrySpec>> = {
   size: { limit: 0 },
   redirect: { limit: 0 },
   address: { limit: 0 },
-  // A robots.txt that can't be read is asked for again, for about an hour. A page that it disallows is skipped.
+  // A robots.txt that can't be read is requested again for about an hour. A page that robots.txt disallows is skipped and not retried.
   robots: { limit: 120, base: '30s', max: '30s', breaker: true },
   parse: { limit: 1 },
   sink: { limit: 5, base: '1s', max: '60s' },
 }
 
-/** The longest wait that a server can ask for. */
+/** A server's `Retry-After` counts up to this time, in milliseconds. */
 export const MAX_RETRY_AFTER_MS = 3_600_000
 
-/** The budgets of a crawl: what it says of a class goes over the defaults of that class. */
+/** The retries of a crawl by class. Its own options of a class replace the defaults of that class one by one. */
 export function budgetsOf(retry: CrawlRetry): Record<RetriedClass, ItemRetrySpec> {
   const own = (name: RetriedClass): Partial<ItemRetrySpec> => {
     const given = retry[name]

@@ -2,23 +2,23 @@ import { createHash } from 'node:crypto'
 import { parsedUrl } from '../request/canonical-url.ts'
 import type { ReadyRequest } from '../request/request.ts'
 
-/** An item of a crawl as it is stored. */
+/** The data of a crawl's item as it is stored. */
 export interface ItemPayload {
   readonly request: ReadyRequest
-  /** The author's own `data`. */
+  /** The `data` that the author gave the request. */
   readonly data?: unknown
-  /** The host of the seed that it descends from. */
+  /** The host of the seed that led to this item. */
   readonly root: string
 }
 
-/** The lane of a URL that no server has. */
+/** The lane of all URLs without a host. */
 const NO_HOST = 'no-host'
 const MAX_LANE = 200
 const SHOWN_CHARS = 130
 
 /**
- * The name of a request's lane: its host, with its port unless it is the scheme's own. A host is the same with a dot at its end. Of a very
- * long one, a hash tells it from others with the same beginning.
+ * The name of a request's lane: its host without a dot at its end, followed by the port unless it is the default port. A very long host is
+ * shortened and gets a hash, so that hosts with the same beginning have different lanes.
  */
 export function laneOf(url: string): string {
   const host = hostOf(url).replace(/\.(?=:\d+$|$)/, '')
@@ -26,7 +26,7 @@ export function laneOf(url: string): string {
   return `${host.slice(0, SHOWN_CHARS)} ${createHash('sha256').update(host).digest('hex')}`
 }
 
-/** The host of a URL; an empty text if it has none. */
+/** The host of a URL; an empty string if it has none. */
 export function hostOf(url: string): string {
   return parsedUrl(url)?.host ?? ''
 }

@@ -11,21 +11,21 @@ import { safely } from '../../errors-read.ts'
 import { optionalPackage } from '../../optional-package.ts'
 import { clockAt, PRELUDE } from './sandbox-prelude.ts'
 
-/** One evaluation, as the thread receives it. */
+/** One evaluation of a source, as the thread receives it. */
 export interface SandboxTask {
   readonly source: string
-  /** The function of the source to call; undefined: the value of its last statement is the result. */
+  /** The name of the function to call; undefined: the result is the value of the source's last statement. */
   readonly name: string | undefined
   /** The JSON text of the list of arguments. */
   readonly args: string
   readonly memoryBytes: number
-  /** When it must have ended, by the clock of all threads. */
+  /** When the evaluation must have ended, by `threadsClock`. */
   readonly deadline: number
-  /** It has at least this long once it begins, because a thread may start first. */
+  /** The evaluation may take at least this long once it begins, even past the deadline, because the start of a thread may take time. */
   readonly leastMs: number
-  /** What the source sees as the time; undefined: it has no `Date`. */
+  /** The time that `Date` shows to the source, in milliseconds since 1970; undefined: the source has no `Date`. */
   readonly nowMs: number | undefined
-  /** Receives when the evaluation has to have ended, by the same clock, as soon as it begins. */
+  /** When the evaluation begins, the thread writes here when it must have ended, by the same clock. */
   readonly endsAt: Float64Array<SharedArrayBuffer>
 }
 
@@ -34,7 +34,7 @@ export type SandboxReply =
   | { readonly kind: 'time' | 'memory' | 'output' | 'pending' }
   | { readonly kind: 'error'; readonly name: string; readonly message: string; readonly stack: string }
 
-/** The stack of the engine lies in that of the thread, which must stay larger. */
+/** The maximum size of the engine's stack. The engine runs on the stack of the thread, which must be larger. */
 const STACK_BYTES = 256 * 1_024
 const MAX_OUTPUT_CHARS = 10_000_000
 
@@ -51,7 +51,7 @@ async function load(): Promise<{ readonly quickjs: QuickJSWASMModule; readonly s
   return { quickjs: await newQuickJSWASMModule(), scopes }
 }
 
-/** Runs in a thread of its own. Each task has a new engine, so nothing of one is left for the next. */
+/** Runs in a thread of the pool. Each task has a new engine, so that a source sees nothing of an earlier one. */
 export async function evaluate(task: SandboxTask): Promise<SandboxReply> {
   library ??= load()
   const { quickjs, scopes } = await library
@@ -72,7 +72,7 @@ export async function evaluate(task: SandboxTask): Promise<SandboxReply> {
   }
 }
 
-/** An engine that ran out of memory may not be able to clean up. The next task then begins with a new library. */
+/** Ends an engine. If that fails, because the engine ran out of memory, the next task loads the library anew. */
 function dispose(runtime: QuickJSRuntime): void {
   try {
     runtime.dispose()
@@ -81,7 +81,7 @@ function dispose(runtime: QuickJSRuntime): void {
   }
 }
 
-/** How an evaluation ended early. */
+/** Thrown to end an evaluation early, with the reply to send. */
 class Ended extends Error {
   readonly reply: SandboxReply
 
@@ -110,11 +110,11 @@ function evaluateIn(
   const text = context.getString(end)
   if (text.length > MAX_OUTPUT_CHARS) return { kind: 'output' }
   if (text.startsWith('done')) return { kind: 'done', json: text.slice(4) }
-  // The interrupt that ends it may reach the source as an error of its own.
+  // The engine ends a late source by an error, which the source may have caught and reported as its own.
   return isLate ? { kind: 'time' } : errorReply(text.slice(5))
 }
 
-/** The language, without the clock and without what reaches out of it. */
+/** The built-in objects that a source has: those of the language, and `Date` only if it was given a time. */
 function intrinsics(hasDate: boolean): Intrinsics {
   return {
     BaseObjects: true,

@@ -13,20 +13,21 @@ import { type Duration, durationMs } from '../../time/duration.ts'
 import { type InstantInput, readInstant } from '../../time/instant.ts'
 import type { SandboxReply, SandboxTask } from './sandbox-thread.ts'
 
+/** The options of `sandbox.call`. */
 export interface SandboxOptions {
-  /** Longest time, in which a thread may have to start. Default `'1s'`. */
+  /** The time limit of the call, which includes the start of a thread if one is needed, up to `'10m'`. Default `'1s'`. */
   readonly timeout?: Duration
-  /** Most memory of the source, from `'1MB'` to `'1GB'`. Default `'32MB'`. */
+  /** The maximum memory of the source, from `'1MB'` to `'1GB'`. Default `'32MB'`. */
   readonly memory?: MemorySize
-  /** What the source sees as the time. Default: it has no `Date`. */
+  /** The time that `Date` always shows to the source. Default: the source has no `Date`. */
   readonly now?: InstantInput
-  /** Ends the call with its reason. */
+  /** Aborts the call, which then throws the signal's reason. Default: none. */
   readonly signal?: AbortSignal
 }
 
 const MAX_SOURCE_CHARS = 10_000_000
 const MAX_ARGS_CHARS = 10_000_000
-/** How long after its time a source is ended by force, because its engine does not always look at the clock. */
+/** How long after its time limit a source is ended by force. The engine normally ends it, but does not check the clock at all times. */
 const GRACE_MS = 100
 const NAME = /^[\p{ID_Start}$_][\p{ID_Continue}$]*(?:\.[\p{ID_Start}$_][\p{ID_Continue}$]*)*$/u
 
@@ -61,18 +62,18 @@ const FORM = {
 const thread = offload<typeof import('./sandbox-thread.ts')>(new URL('./sandbox-thread.ts', import.meta.url))
 
 /**
- * Runs the JavaScript of a page, such as the function that signs its requests, in an engine of its own inside a thread. The source has no
- * process, no network, no timers, and no clock but the one it is given; nothing of one call is left for the next. Needs the package
- * `quickjs-emscripten`.
+ * Runs the JavaScript of a page, such as the function that signs its requests, in a separate engine inside a thread. The source has no
+ * access to the process, the network, timers or the clock; `Date` shows only the time that it is given. A call sees nothing of earlier
+ * calls. Needs the package `quickjs-emscripten`.
  */
 export const sandbox = {
   /**
    * Evaluates a source, then calls one of its functions.
    *
-   * @param name the function; undefined: the result is the value of the source's last statement
-   * @param args JSON values
-   * @returns the result as JSON keeps it; of a promise, its value
-   * @throws PikoError `SANDBOX_TIMEOUT`, `SANDBOX_MEMORY`; `SANDBOX_FAILED` for an error of the source, `PACKAGE_MISSING`, `USAGE`
+   * @param name the name of the function; undefined: the result is the value of the source's last statement
+   * @param args the arguments of the function, which must be JSON values; default none
+   * @returns the result after a conversion to JSON and back; if the function returns a promise, the result is its value
+   * @throws PikoError `SANDBOX_TIMEOUT`, `SANDBOX_MEMORY`, `SANDBOX_FAILED` for an error of the source, `PACKAGE_MISSING` or `USAGE`
    * @example
    * const signature = await sandbox.call<string>(script, 'sign', [path, token], { timeout: '1s', memory: '32MB' })
    */
@@ -112,7 +113,7 @@ export const sandbox = {
   },
 }
 
-/** Calls `end` once the evaluation is over its time. It may wait for a thread first, however long. */
+/** Calls `end` when the evaluation has exceeded its time limit. It is not called while the evaluation still waits for a thread. */
 function forced({ endsAt, deadline }: SandboxTask, end: () => void): () => void {
   let timer: NodeJS.Timeout
   const look = (): void => {
@@ -164,5 +165,8 @@ function tooLong(shown: string, timeout: Duration): PikoError {
 }
 
 function tooLarge(shown: string, memory: MemorySize): PikoError {
-  return new PikoError('SANDBOX_MEMORY', `${shown} needs more than ${memory} of memory; raise memory if it may`)
+  return new PikoError(
+    'SANDBOX_MEMORY',
+    `${shown} needs more than ${memory} of memory; raise memory if it may use more`,
+  )
 }

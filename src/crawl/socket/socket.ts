@@ -23,33 +23,37 @@ import { failureOf } from '../fetch/http-failure.ts'
 import { firstHop, refusePrivate, shownHop, withCookies } from '../fetch/http-hop.ts'
 import type { ReadyRequest } from '../request/request.ts'
 
+/** The options of `socket()`. */
 export interface SocketOptions {
   /**
-   * Texts that are sent after the connection has opened. A function gets the number of messages that are stored already, so that it can
-   * ask for those that follow.
+   * Texts to send after the connection has opened. A function receives the number of messages that are already stored, so that it can
+   * request the messages after them. Default: none.
    */
   readonly send?: readonly string[] | ((from: number) => readonly string[])
+  /** The subprotocols to offer to the server. Default: none. */
   readonly protocols?: readonly string[]
-  /** When the item is done. A close by the server always ends it. Default: 30 seconds without a message. */
+  /** When the item is done. It is also done when the server closes the connection. Default: after 30 seconds without a message. */
   readonly until?: SocketUntil
   /**
-   * What a connection sends after a crash. `'skip'`: the same messages from the first one, and those that are stored are passed over.
-   * `'continue'`: only what comes next. Default `'skip'`, and `'continue'` if `send` is a function.
+   * What the server sends to a new connection after a crash. `'skip'`: the same messages again from the first one, so those already stored
+   * are skipped. `'continue'`: only further messages. Default `'continue'` if `send` is a function, otherwise `'skip'`.
    */
   readonly resume?: 'skip' | 'continue'
-  /** Longest time to open a connection. Default `'10s'`. */
+  /** The time limit for opening a connection. Default `'10s'`. */
   readonly connectTimeout?: Duration
+  /** The certificates that servers are checked against, and the client certificate of the crawl. Default: those of Node. */
   readonly tls?: TlsOptions
-  /** Resolves the names of hosts instead of the system. */
+  /** Resolves the names of hosts: a function like `dns.lookup` of Node. Default: `dns.lookup`. */
   readonly lookup?: LookupFunction
 }
 
+/** When the item of a socket is done. */
 export interface SocketUntil {
-  /** Messages of the item, over all its connections. Default: no limit. */
+  /** After this many messages, counted across all connections of the item. Default: no limit. */
   readonly messages?: number
-  /** Longest time without a message. Default `'30s'`. */
+  /** After this time without a message. Default `'30s'`. */
   readonly idle?: Duration
-  /** Longest time of one connection. Default: that of the step. */
+  /** After this time of one connection. Default: no limit but the time limit of the step, which fails the item. */
   readonly time?: Duration
 }
 
@@ -82,8 +86,9 @@ const FORM = {
 }
 
 /**
- * Reads the messages of a WebSocket, `ws:` or `wss:`. Each message is a page of its own: the step is called for one after the other, and the
- * server waits meanwhile. After a crash the item continues behind the last message that was stored.
+ * A downloader that reads the messages of a WebSocket (`ws:` or `wss:`). Each message is a page of its own. The step is called for one
+ * message at a time, and while it runs, no further messages are read. After a crash, the item continues after the last message that was
+ * stored.
  *
  * @throws PikoError `USAGE` naming all problems
  * @example
@@ -152,7 +157,7 @@ class SocketDownloader implements StreamDownloader {
   }
 }
 
-/** The request as one of HTTP, with whose rules a WebSocket opens. */
+/** The request with an HTTP URL, because a WebSocket is opened by an HTTP request. */
 function asHttp(request: ReadyRequest): ReadyRequest {
   return { ...request, url: request.url.replace(/^ws/i, 'http') }
 }

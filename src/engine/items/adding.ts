@@ -14,7 +14,7 @@ import { laneKey, type LaneRef } from '../../store/items/lane-rows.ts'
 import { isKey } from '../../store/values/exact-key.ts'
 import { type NewItem, printOf } from '../../store/items/new-item.ts'
 
-/** The longest key, and the largest data of an item in bytes of JSON. */
+/** The maximum characters of an item's key, and the maximum bytes of its data as JSON. */
 const MAX_KEY = 2_048
 const MAX_DATA_BYTES = 1_000_000
 const MAX_DEPTH = 32_767
@@ -35,17 +35,17 @@ export interface PendingItem extends Omit<NewItem, 'laneId'> {
   readonly lane: LaneRef
 }
 
-/** Who adds items. */
+/** The run or item that adds items. */
 export interface Adder {
   readonly jobId: string
   readonly policy: ItemPolicy
   /** The generation of the items. */
   readonly fence: number
   readonly parentId: number | undefined
-  /** The depth of what it adds. */
+  /** The depth of the items that it adds. */
   readonly depth: number
   readonly now: () => number
-  /** Makes items without a key unique; the same for the same item in a repeated attempt that has stored nothing. */
+  /** Returns a key for an item without one. A repeated attempt that has stored nothing gets the same key for the same item. */
   readonly unique: () => string
 }
 
@@ -206,7 +206,7 @@ export async function withLanes(
   const ids = await idsOf(pending.map(({ lane }) => lane))
   return pending.map(({ lane, ...item }) => {
     const laneId = ids.get(laneKey(lane.scope, lane.name))
-    // No claim would ever find an item of another lane.
+    // A claim would never find an item without its lane.
     if (laneId === undefined) throw new Error(`the store has no lane ${describe(lane.name)} of ${describe(lane.scope)}`)
     return { ...item, laneId }
   })
@@ -221,7 +221,7 @@ function kindOf({ jobId, policy }: Adder, kind: unknown): KindPolicy {
   })
 }
 
-/** Where a key is unique: its generation, its job, or a period of its job. */
+/** The scope within which a key is unique: its generation, its job, or a period of its job. */
 function scopeOf(dedup: Exclude<Dedup, 'none'>, fence: number, now: number): number {
   if (dedup === 'run') return fence
   return dedup === 'job' ? 0 : -1 - Math.floor(now / dedup.withinMs)

@@ -28,7 +28,7 @@ export interface ItemActions {
 
 const MAX_POSITION = 2_000
 const MAX_REASON = 255
-/** The largest bytes that an item may keep. */
+/** The maximum bytes that an item may keep for its next attempt. */
 const MAX_KEPT_BYTES = 256_000_000
 
 export function itemOf(attempt: ItemAttempt): Item {
@@ -40,7 +40,9 @@ export function itemOf(attempt: ItemAttempt): Item {
   }
 }
 
-/** The context of an item's function, from the context of its run. Each action is a function of its own: functions destructure it. */
+/**
+ * The context of an item's function, made from the context of its run. No method uses `this`, because functions destructure the context.
+ */
 export function itemContext(base: RunContext, attempt: ItemAttempt, item: Item, actions: ItemActions): Context {
   const { runId, jobId, fence, scheduledTime, window, config, input, resources, sinks } = base
   const items: ItemAdder<ItemData> = {

@@ -8,10 +8,10 @@ import type { Clock } from '../../clock.ts'
 import type { Locks } from '../attempt/locks.ts'
 
 const MAX_NOTES = 5_000
-/** Characters of all notes that this process keeps. */
+/** The maximum length of all notes together that this process remembers, in characters. */
 const MAX_KNOWN_CHARACTERS = 50_000_000
 const MAX_NOTE_CHARACTERS = 1_000_000
-/** How long a loader may keep the others waiting. */
+/** How long an item waits for a note that another node loads. */
 const WAIT = '60s'
 
 export interface LaneNotesParts {
@@ -22,7 +22,7 @@ export interface LaneNotesParts {
 
 type Load = (signal: AbortSignal) => Promise<LaneNote>
 
-/** Texts that lanes remember for all nodes. Each is loaded once in the fleet. */
+/** Texts that lanes store for all nodes. Each note is loaded by one node only. */
 export class LaneNotes {
   readonly #parts: LaneNotesParts
   readonly #known = new LRUCache<string, { readonly text: string; readonly until: number }>({
@@ -43,7 +43,7 @@ export class LaneNotes {
       if (known && known.until > this.#parts.clock.monotonic()) return known.text
       const loading = this.#loading.get(key)
       if (!loading) break
-      // Another item's failure is its own: this one then tries itself.
+      // The load of another item may fail; then this item loads the note itself.
       await loading.catch(() => undefined)
       signal.throwIfAborted()
     }
@@ -92,7 +92,7 @@ function readNote(given: unknown): {
   throw new PikoError('USAGE', `the note of a lane is ${describe(given)}; expected { text, ttl: '1d', spacing: '2s' }`)
 }
 
-/** A lock's name has few characters. */
+/** A text that is allowed in the name of a lock. */
 function hashOf(name: string): string {
   return Buffer.from(name).toString('base64url').slice(0, 80)
 }

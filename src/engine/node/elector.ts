@@ -129,7 +129,7 @@ export class Elector extends LoopService {
     const term = this.#term
     const reason = new PikoError('STOPPED', `elector "${this.#elector}" was stopped`)
     if (term) this.#end(term, reason)
-    // After a crash the elector starts again; after any other stop a later wait ends as well.
+    // After a crash, the elector starts again. After any other stop, later waits are rejected too.
     this.#changes.end(reason, why !== 'crash')
     if (term) await this.#handOver(term, [...this.#under.values()])
   }

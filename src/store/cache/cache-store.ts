@@ -18,7 +18,7 @@ export interface CacheFigures {
 
 /** SQLite statements block the event loop, so each touches few rows. */
 const PAGE = 500
-/** Values have up to 1 MB, so fewer of them are read by one statement. */
+/** The maximum number of values that one statement reads. It is small, because a value may have up to 1 MB. */
 const READ_PAGE = { mysql: 100, sqlite: 16 } as const
 
 /** The shared level of caches in the database. Writes are compare-and-set by version, and find their row by primary key. */

@@ -16,24 +16,24 @@ export interface OpenItems {
   readonly fence: number
   /** Whether the handler has added all items. */
   readonly isSeeded: boolean
-  /** What it returned then, as JSON. */
+  /** The value that the handler returned, as JSON. */
   readonly output: string | null
 }
 
-/** A run that owns items, as nodes see it that run them. */
+/** A run that owns items, for the nodes that execute these items. */
 export interface ItemRunInfo {
   readonly fence: number
   readonly run: ClaimRow
   readonly state: RunState
-  /** Whether its items must not run: it is being cancelled, or begins anew. */
+  /** Whether its items must not run, because the run is being cancelled or was replayed. */
   readonly isCancelled: boolean
   /** When the first items were stored, in milliseconds of the database's clock. */
   readonly begunMs: number
 }
 
 /**
- * The open generation of a run; undefined if its handler has added nothing yet. `'ending'`: items of a generation that a replay of the run
- * has given up are still queued or running, and may be duplicates of those that the handler adds now.
+ * The open generation of a run; undefined if its handler has added nothing yet. `'ending'`: a replay of the run has given up a generation
+ * whose items are still queued or running. The items that the handler adds now may be duplicates of them.
  */
 export async function openItemsOf({ db, dialect }: Database, runId: number): Promise<OpenItems | 'ending' | undefined> {
   const rows = await db
@@ -48,12 +48,12 @@ export async function openItemsOf({ db, dialect }: Database, runId: number): Pro
   return row && { fence: row.fence, isSeeded: row.seeded_at !== null, output: row.output }
 }
 
-/** Later than any sweep that could close a generation. */
+/** A time that no sweep reaches: see {@link giveUpItems}. */
 const FAR_MS = 100 * 365 * 86_400_000
 
 /**
- * Gives up the open generations of runs that a replay queues: their handlers add all items anew. An end in the future lets the sweep cancel
- * what is still queued, and then close them.
+ * Gives up the open generations of runs that a replay queues, because their handlers add all items again. `ended_at` in the future marks
+ * such a generation: the sweep cancels its queued items, and then closes it.
  */
 export async function giveUpItems(
   trx: Transaction<Tables>,
@@ -95,7 +95,7 @@ export async function addSeeds(
   })
 }
 
-/** Records that the handler has added all items, and what it returned. @throws PikoError `LEASE_LOST` */
+/** Records that the handler has added all items, and its result. @throws PikoError `LEASE_LOST` */
 export async function endSeeds(
   database: Database,
   seeds: StepOwner & { readonly fence: number; readonly output: string | null },
@@ -127,7 +127,7 @@ async function assertHeld(trx: Transaction<Tables>, { dialect }: Database, owner
   )
 }
 
-/** Those of these generations that have no queued and no running item. */
+/** The generations, of those given, that have no queued and no running item. */
 export async function idleItems({ db }: Database, fences: readonly number[]): Promise<number[]> {
   if (fences.length === 0) return []
   const has = (state: 'queued' | 'running') =>
@@ -142,7 +142,7 @@ export async function idleItems({ db }: Database, fences: readonly number[]): Pr
   return rows.map(({ fence }) => fence)
 }
 
-/** The runs of these generations, as far as they exist. */
+/** The runs of these generations. Deleted runs are left out. */
 export async function itemRunInfos(database: Database, fences: readonly number[]): Promise<ItemRunInfo[]> {
   if (fences.length === 0) return []
   const rows = await database.db
@@ -170,7 +170,7 @@ export async function runningItems({ db }: Database, fence: number): Promise<num
   return Number(row.count)
 }
 
-/** Sums of the counts of a generation, by kind and what is counted. */
+/** The counts of a generation, summed over all nodes, by kind and counted quantity. */
 export async function itemCounts(
   { db }: Database,
   fence: number,

@@ -11,28 +11,31 @@ import { type Loss, lossOf, LOST_CLASS } from './lost-items.ts'
 
 /** The maximum number of items in one transaction. */
 const STEP = 2_000
-/** The maximum number of generations that one sweep looks at. */
+/** The maximum number of generations in one sweep. */
 const MAX_OPEN = 500
-/** How many lanes one sweep checks for items that are due before the lane is, and how far ahead such a lane must be. */
+/** One sweep checks this many lanes for items that are due earlier than the lane, if the lane is due later than `FAR_MS` from now. */
 const CHECKED_LANES = 1_000
 const FAR_MS = 5_000
 
-/** What this node has at the moment of a sweep. */
+/** The state of this node for a sweep. */
 export interface SweepRequest {
   readonly nodeId: string
-  /** The ids of the items that this node holds. Read after the rows. */
+  /** Returns the ids of the items that this node holds. Called after the rows were read. */
   readonly held: () => ReadonlySet<number>
-  /** Items of this node that it does not hold return to the queue after this time: the answer of their claim was lost. */
+  /**
+   * Items that the database assigns to this node, but that it does not hold, return to the queue after this time. Their claim got no
+   * answer.
+   */
   readonly unheldMs: number
-  /** The lane up to which the sweep before has checked lanes. Default: it begins anew. */
+  /** The id of the last lane that the previous sweep has checked. Default: starts with the first lane. */
   readonly checkedLane?: number
-  /** The generation up to which it has looked. Default: it begins anew. */
+  /** The last generation that the previous sweep has checked. Default: begins with the first one. */
   readonly checkedFence?: number
-  /** After this many deaths of its nodes, an item is dead. */
+  /** An item is dead after this many deaths of its nodes. */
   readonly lostAttempts: number
 }
 
-/** An item that has ended as dead because too many of its nodes have died. */
+/** An item that is dead because too many of its nodes have died. */
 export interface DeadItem {
   readonly runId: number
   readonly jobId: string
@@ -42,25 +45,25 @@ export interface DeadItem {
 }
 
 export interface Swept {
-  /** Items whose node has died: queued again, or dead. */
+  /** How many items of dead nodes are queued again or dead. */
   readonly recovered: number
   readonly dead: readonly DeadItem[]
   readonly cancelled: number
-  /** Whether more may be left. */
+  /** Whether more items may be left to cancel. */
   readonly isMore: boolean
-  /** For the next sweep. */
+  /** The value of `checkedLane` for the next sweep. */
   readonly checkedLane: number
   readonly checkedFence: number
 }
 
 /**
- * Looks after the items of all open generations: returns those of dead nodes to the queue, cancels the queued ones of ended runs, closes
- * generations that are over, and wakes lanes that rest although they have queued items. Any node may do it at any time.
+ * Maintains the items of all open generations: returns items of dead nodes to the queue, cancels queued items of ended runs, closes
+ * generations that are over, and wakes lanes that rest although they have queued items. Any node may do this at any time.
  */
 export async function sweepItems(database: Database, request: SweepRequest): Promise<Swept> {
   const { checkedLane = 0, checkedFence: after = 0 } = request
   const open = await openGenerations(database, after)
-  // The others have their turn in the next sweep.
+  // The next sweep continues with the remaining generations.
   const checkedFence = open.length === MAX_OPEN ? (open.at(-1)?.fence ?? 0) : 0
   const withLost = await fencesOfLost(
     database,
@@ -80,7 +83,7 @@ export async function sweepItems(database: Database, request: SweepRequest): Pro
     if (!isOver) continue
     const count = await endSome(database, fence, request.nodeId)
     cancelled += count
-    // The others are not kept waiting by a large one.
+    // Each generation gets one step per sweep, so a large one does not delay the others.
     isMore ||= count === STEP
   }
   const swept = { recovered, dead, cancelled, isMore, checkedFence }
@@ -107,12 +110,12 @@ async function openGenerations(
 
 const ENDED = new Set<string>(ENDED_STATES)
 
-/** Whether nothing of a generation runs any more: its run has ended, was deleted, or begins anew. */
+/** Whether a generation is over: its run has ended, was deleted or was replayed. */
 function isOver({ state, ended_at }: { readonly state: string | null; readonly ended_at: unknown }): boolean {
   return state === null || ENDED.has(state) || ended_at !== null
 }
 
-/** Running items whose node does not live, and those that this node claimed a while ago. */
+/** Selects running items whose node is dead, and items that this node claimed a while ago. */
 function lostOf({ db, dialect }: Database, fences: readonly number[], { nodeId, unheldMs }: SweepRequest) {
   return db
     .selectFrom('piko_item')
@@ -128,7 +131,7 @@ function lostOf({ db, dialect }: Database, fences: readonly number[], { nodeId, 
     )
 }
 
-/** The generations that have such items. One statement, because most generations have none. */
+/** The generations with items that may be lost. One statement finds them, because most generations have none. */
 async function fencesOfLost(
   database: Database,
   fences: readonly number[],
@@ -140,8 +143,8 @@ async function fencesOfLost(
 }
 
 /**
- * Returns items to the queue whose node does not live, or does not know them. Costs no budget, but an item that ends one node after another
- * is dead at last.
+ * Returns items to the queue whose node is dead or does not hold them. This uses up no retry, but an item whose nodes have died too often
+ * is dead.
  */
 async function recover(
   database: Database,
@@ -162,13 +165,13 @@ async function recover(
     let changed = 0
     const dead: DeadItem[] = []
     const counts = new CountChanges()
-    // Those that were lost for the first time share a statement.
+    // Items that were lost for the first time share a statement.
     const alike = Map.groupBy(lost, (row) => JSON.stringify([row.claims, row.node_id, row.kind, row.tries]))
     for (const group of alike.values()) {
       const [first] = group
       if (!first) continue
       const loss = first.node_id === nodeId ? undefined : lossOf(first.tries, request.lostAttempts)
-      // From the second time on each returns after a delay of its own, so that those that merely ran beside a deadly one are parted from it.
+      // From the second time on, each item gets its own delay, so that harmless items are separated from one that ends its node.
       for (const some of loss?.isRepeated ? group.map((row) => [row]) : [group]) {
         const ids = some.map(({ id }) => id)
         const { numUpdatedRows } = await trx
@@ -215,8 +218,8 @@ function changesOf({ tries, delayMs, error }: Loss, dialect: Dialect) {
 }
 
 /**
- * Cancels queued items of a generation that is over, and closes it once no item of it is queued or running. Locks the run first: a replay of
- * its items, which queues it again, does so too.
+ * Cancels queued items of a generation that is over, and closes it once none of its items is queued or running. Locks the run first, as a
+ * replay of its items does, which queues the run again.
  *
  * @returns the number of cancelled items
  */
@@ -273,7 +276,7 @@ async function close(trx: Transaction<Tables>, dialect: Dialect, fence: number):
   await trx.updateTable('piko_item_run').set({ ended_at: dialect.now() }).where('fence', '=', fence).execute()
 }
 
-/** A node that died after it had stored items may not have woken their lanes. */
+/** Wakes lanes that rest although they have queued items: a node may have died after it stored items and before it woke their lanes. */
 async function wakeResting({ db, dialect }: Database): Promise<void> {
   const rows = await db
     .selectFrom('piko_lane')
@@ -292,9 +295,9 @@ async function wakeResting({ db, dialect }: Database): Promise<void> {
 }
 
 /**
- * The same for lanes that wait for a later item although one is due by now. Checks some lanes at a time.
+ * Wakes lanes that wait for a later item although another one is already due. Checks some lanes at a time.
  *
- * @returns the last lane that it has checked, 0 after the last one of all
+ * @returns the id of the last lane that was checked; 0 after the last of all lanes
  */
 async function wakeLate({ db, dialect }: Database, after: number): Promise<number> {
   const lanes = await db
