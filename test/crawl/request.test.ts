@@ -225,7 +225,7 @@ describe('a request', () => {
       'step is "lst"; expected one of list, api',
       'unknown option "methd", did you mean "method"?',
       'method is "FETCH"',
-      'headers.a b has characters',
+      'headers.a b contains characters',
       'headers.d has characters',
       'data.a is NaN',
       'priority is 1.5',
