@@ -226,7 +226,7 @@ describe('a request', () => {
       'unknown option "methd", did you mean "method"?',
       'method is "FETCH"',
       'headers.a b contains characters',
-      'headers.d has characters',
+      'headers.d contains characters',
       'data.a is NaN',
       'priority is 1.5',
       'due is "tomorrow"',
