@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { runChaos } from './chaos.ts'
 import { reportText } from './report.ts'
 
-const MINUTES = 2
+const MINUTES = 1.5
 
 it('keeps its promises under faults of every kind', { timeout: 10 * 60_000 }, async () => {
   const seed = Number(process.env['CHAOS_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
