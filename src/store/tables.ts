@@ -32,7 +32,7 @@ export interface JobTable {
   next_tick: NullableInstant
   /** When the planner next plans the job; null: never. */
   plan_at: NullableInstant
-  /** Start of the first planned window; the unbroken prefix begins here. */
+  /** Start of the first planned window. The watermark is the end of the unbroken sequence of succeeded windows from here on. */
   ledger_start: NullableInstant
   /** End of the last planned window. */
   window_cursor: NullableInstant
@@ -370,7 +370,7 @@ export interface CacheTable {
   version: number
   stale_at: Instant
   expires_at: Instant
-  /** Who loads the value, and until when that is believed. */
+  /** The process that loads the value, and until when its claim to do so is valid. */
   loader: string | null
   loading_until: NullableInstant
 }

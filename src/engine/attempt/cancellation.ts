@@ -4,7 +4,7 @@ import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 
 /** The poll interval, so that a cancel by any node reaches the handler within two seconds. */
 const POLL_MS = 1_000
-/** After this many polls, it queries even if the counter is unchanged: a request that a person writes into a row does not change it. */
+/** Every this many polls, it queries even if the mark is unchanged: a cancel that a person writes into a row does not change the mark. */
 const ASK_ANYWAY = 10
 
 export interface CancellationParts extends LoopServiceParts {
@@ -30,7 +30,7 @@ export class Cancellation extends LoopService {
   protected override async step(): Promise<number> {
     if (this.#parts.executor.active === 0) return POLL_MS
     const nodeId = this.#parts.nodeId()
-    // Reads the mark before the runs, so that a request in between changes the mark again.
+    // Reads the mark before the runs, so that a request made in between changes the mark of the next poll.
     const mark = `${nodeId} ${await this.#parts.cancels.mark(nodeId)}`
     const isNew = mark !== this.#known
     if (!isNew && !this.#asksAgain && ++this.#polls < ASK_ANYWAY) return POLL_MS

@@ -44,7 +44,7 @@ export class LiveAttempt {
   readonly startedAt: number
   /** The run ended without its handler, which still ran after the grace time. */
   isGivenUp = false
-  /** The handler has returned or thrown. It begins no further step. */
+  /** The handler has returned or thrown. No further step may begin. */
   isHandled = false
   /** The outcome is known, and anything later has no effect. */
   isOver = false
@@ -62,20 +62,20 @@ export class LiveAttempt {
   items: AttemptItems | undefined
   /** Ends the wait for the run's items. Set while the run waits for them; the run has no slot then. */
   endWait: (() => void) | undefined
-  /** The generation of the run's items, once they have ended and so end the run. */
+  /** Set when all items of the run have ended, so that the run ends too: the generation of these items. */
   idleItems: number | undefined
   /** The version of the job's config that the handler uses; undefined if none was in force. */
   configVersion: number | undefined
-  /** Ends the handler's `ctx.onConfigChange`. */
+  /** Stops the notifications of the handler's `ctx.onConfigChange`. */
   stopListening: (() => void) | undefined
   /** What the handler has reported with `ctx.progress`, if anything. */
   progress: ReportedProgress | undefined
-  /** If a step is not ready: the run is due again after this time. */
+  /** Set if a step is not ready: in how many milliseconds the run is due again. */
   waitMs: number | undefined
   /** The item whose function runs. Undefined for the handler of a run. */
   itemId: number | undefined
   sinks: RunSinks | undefined
-  /** The rows that its sinks have written to fenced tables for its window. */
+  /** The rows that the attempt's sinks have written to fenced tables for its window. */
   written: WrittenRows | undefined
   /** The value of `written` when the handler succeeded. */
   tables: readonly TableRows[] = NO_TABLES

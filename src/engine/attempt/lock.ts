@@ -1,11 +1,11 @@
 import { PikoError } from '../../errors.ts'
 import type { HeldLock } from '../../job/context.ts'
 
-/** What keeps the locks of a process. */
+/** The methods of `Locks` that a lock needs. */
 export interface LockHolder {
   release(lock: Lock): Promise<void>
   abandon(lock: Lock): () => Promise<void>
-  /** Whether its lease can still be trusted. */
+  /** Whether the lock's lease can still be trusted. */
   isHeld(lock: Lock): boolean
 }
 
@@ -34,9 +34,9 @@ export class Lock implements HeldLock {
   }
 
   /**
-   * Ends the renewals without a release: its lease expires, and this process does not count as its holder any more.
+   * Ends the renewals without a release: the lease expires, and this process no longer counts as the holder.
    *
-   * @returns releases it early, once the work that it protects has ended
+   * @returns a function that releases the lock early. Call it when the protected work has ended
    */
   abandon(): () => Promise<void> {
     return this.#holder.abandon(this)

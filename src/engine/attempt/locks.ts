@@ -16,14 +16,14 @@ const LOCK_TABLE = 'piko_lock'
 const NAME = /^[\w.:/-]{1,120}$/
 const SHORTEST_TTL_MS = 1_000
 /**
- * A lease that ends later than is possible is shortened to this, in milliseconds. Its owner may have asked for an hour, and has time to
- * renew it.
+ * If a lock's lease ends later than any lease can, it is shortened to at least this many milliseconds. Its owner may have asked for an
+ * hour, and needs time to renew it.
  */
 const MIN_SHORTENED_MS = 20 * 60_000
 const FIRST_PAUSE_MS = 20
 const LONGEST_PAUSE_MS = 500
 const RETRY_MS = 200
-/** Renewals report failures under a name of their own, because the loop's steps may succeed while renewals fail. */
+/** Renewals report failures under their own name, because the loop's steps may succeed while renewals fail. */
 const RENEWALS = 'lock renewals'
 /** The holder trusts only this share of its lease, so that it notices the end before another lease begins. */
 const TRUSTED_SHARE = 0.8
@@ -179,7 +179,7 @@ export class Locks extends LoopService {
     if (fence === undefined) return undefined
     const times = timesOf(sentAt, ttlMs)
     if (times.trustedUntil <= this.#parts.clock.monotonic()) {
-      // The answer came so late that another owner may hold it soon.
+      // The answer came so late that another owner may soon hold the lock.
       await this.#parts.locks.release(`${prefix}${name}`, owner, fence)
       return undefined
     }
@@ -215,7 +215,8 @@ export class Locks extends LoopService {
   #keep(holdings: readonly Holding[], standing: ReadonlySet<string>, sentAt: number): void {
     for (const holding of holdings) {
       if (!standing.has(holding.owner)) this.#lose(holding, 'its lease has run out')
-      // Its owner may have seen that the trust had ended, and must hear of it.
+      // Its owner may have seen in the meantime that the lease could not be trusted. So the loss is reported, even though this renewal
+      // succeeded.
       else if (holding.trustedUntil <= this.#parts.clock.monotonic()) this.#lose(holding, LATE)
       else Object.assign(holding, timesOf(sentAt, holding.ttlMs))
     }

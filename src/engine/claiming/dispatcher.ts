@@ -260,7 +260,7 @@ export class Dispatcher extends LoopService {
    * Claims runs that will be due in a moment. If many runs share a due time, the last one would otherwise wait for the claims of all
    * others. A run of a job with limits is not claimed before it is due, and neither is any run of a lower priority.
    *
-   * @param now the database's time, at this moment
+   * @param now the current time of the database
    */
   async #claimEarly(now: Date, heard: number): Promise<void> {
     const lookedAt = this.#parts.clock.monotonic()

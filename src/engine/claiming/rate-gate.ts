@@ -87,7 +87,9 @@ export class RateGate {
     return await leave()
   }
 
-  /** Called after the first synchronous part of the handler. If that part took longer than the place lasts, moves the place later. */
+  /**
+   * Called after the first synchronous part of the handler. If that part took longer than the place lasts, counts the place as used later.
+   */
   begun(attempt: LiveAttempt): void {
     const { place: used } = attempt
     if (!used || this.#parts.clock.monotonic() <= used.overAt) return
@@ -131,7 +133,7 @@ export class RateGate {
 
 function limitOf({ job }: LiveAttempt): NonNullable<AdmissionLimits['rate']> {
   const limit = job.policy.limits?.rate
-  // The claim used the same definition.
+  // Can't happen: the claim got its place from the same definition.
   if (!limit) throw new TypeError(`job "${job.id}" has a place in a rate but no rate`)
   return limit
 }

@@ -18,8 +18,8 @@ interface Item extends Finish {
 
 /**
  * `unstorable`: the database refused the outcome, so the run is stored as failed with this error. `cancelled`: the run should have been
- * queued again but had a cancel request. `reopened`: it is queued again, because items of it are. `lost`: the claim was no longer valid, so
- * nothing was written.
+ * queued again but had a cancel request. `reopened`: the run is queued again, because some of its items are. `lost`: the claim was no
+ * longer valid, so nothing was written.
  */
 export type Stored = 'stored' | 'cancelled' | 'reopened' | 'lost' | { readonly unstorable: PikoError }
 

@@ -47,7 +47,7 @@ export class Pace<T> {
       this.#waiting = []
       this.#from = 0
     } else if (to >= MAX_KEPT) {
-      // If handlers create work for each other, some items always wait. Finished items must not stay in memory until none waits.
+      // If handlers create work for each other, some items always wait. Finished items must not stay in memory until no item waits.
       this.#waiting = batch.slice(to)
       this.#from = 0
     }

@@ -9,10 +9,10 @@ import type { StateEnd } from '../../store/items/leased-states.ts'
 import type { LiveAttempt } from '../attempt/live-attempt.ts'
 import { ItemReader, type PendingItem } from './adding.ts'
 
-/** The most items, and bytes of data, that one item may add. */
+/** The maximum number of items, and of bytes of data, that one item may add. */
 const MAX_ADDED = 100_000
 const MAX_ADDED_BYTES = 64_000_000
-/** Items read before a look at the clock. */
+/** The number of items read between two checks of the clock. */
 const SLICE = 64
 
 /** Thrown by `ctx.skip` and `ctx.retryLater` to leave the item's function. */
@@ -25,7 +25,7 @@ export class ItemLeave extends Error {
   }
 }
 
-/** A state that the item holds. */
+/** A state, such as a session, that the item holds until it ends. */
 export interface HeldState {
   readonly pool: string
   readonly name: string
@@ -34,7 +34,7 @@ export interface HeldState {
   isRetired: boolean
 }
 
-/** What the function of an item does, before it is stored with the item's end. */
+/** Collects what the function of an item does. All of it is stored when the item ends. */
 export class ItemAttempt {
   readonly item: ItemClaim
   readonly kind: KindPolicy
@@ -48,10 +48,10 @@ export class ItemAttempt {
   startedAt = 0
   bytes = 0
   position: string | undefined
-  /** Undefined: as before; null: nothing. */
+  /** Undefined: the kept bytes stay as they are; null: none are kept. */
   kept: Uint8Array | null | undefined
   readonly states: HeldState[] = []
-  /** A transaction of the function has ended the item. */
+  /** Whether a transaction of the function has already ended the item. */
   isCommitted = false
   isOver = false
   #added: PendingItem[] = []
@@ -94,7 +94,7 @@ export class ItemAttempt {
     return { id, fence, jobId, kind, claims }
   }
 
-  /** Reads items to add. They are stored with the item's end. Returns how many there are. @throws PikoError `ITEM_INVALID`, `USAGE` */
+  /** Reads items to add. They are stored when this item ends. Returns their number. @throws PikoError `ITEM_INVALID`, `USAGE` */
   async add(kind: string, values: unknown, options: unknown): Promise<number> {
     this.assertOpen('items.add')
     const { policy } = this.job
@@ -140,12 +140,12 @@ export class ItemAttempt {
     )
   }
 
-  /** What it has added since the last checkpoint. */
+  /** What the item has added since the last checkpoint. */
   get added(): { readonly items: readonly PendingItem[]; readonly left: ReadonlyMap<string, number> } {
     return { items: this.#added, left: this.#left }
   }
 
-  /** What was added before is stored. */
+  /** Forgets these added items, because they are stored. */
   addedStored(count: number): void {
     this.#added = this.#added.slice(count)
     this.#left = new Map()

@@ -41,7 +41,7 @@ const LEASE: OptionChecks<LeaseOptions<unknown>> = {
   },
 }
 
-/** The calls of an item's function that need the store. */
+/** Implements those calls of an item's context that need the store. */
 export class ItemCalls implements ItemActions {
   readonly #parts: ItemCallsParts
 
@@ -56,7 +56,7 @@ export class ItemCalls implements ItemActions {
   ): Promise<void> {
     const { live } = attempt
     if (!live) return
-    // Rows that were written before belong to the position.
+    // The position also covers the rows written so far, so they must be stored first.
     await live.sinks?.deliver()
     await this.#parts.commits.checkpoint(attempt, position, fn, live.signal)
   }
@@ -106,7 +106,7 @@ export class ItemCalls implements ItemActions {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(MAX_PAUSE_MS, pauseMs * 2)) {
       const row = await store.leaseState(asked)
       if (row === 'lost') throw lost(request)
-      // A retired state has no successor by name: any other one serves.
+      // A retired state never returns, so any other state of the pool may take its place.
       if (row === 'retired') asked = { ...asked, name: undefined }
       else if (row) return row
       else {
@@ -117,7 +117,7 @@ export class ItemCalls implements ItemActions {
     }
   }
 
-  /** Creates a state, once in the fleet: only its holder does. If that fails, the next item tries again. */
+  /** Creates a state. Only the item that holds it does so, thus one item of all nodes. If that fails, the next item tries again. */
   async #create(
     attempt: ItemAttempt,
     request: StateRequest,

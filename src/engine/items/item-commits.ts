@@ -18,7 +18,7 @@ export interface ItemCommitsParts {
   readonly monotonic: () => number
 }
 
-/** The transactions in which an item's function writes on Piko's own database. */
+/** The transactions in which an item's function writes to Piko's own database. */
 export class ItemCommits {
   readonly #parts: ItemCommitsParts
   readonly #attempts = new Map<Claim, ItemAttempt>()
@@ -36,12 +36,12 @@ export class ItemCommits {
     this.#attempts.delete(attempt.claim)
   }
 
-  /** Ends the item with what `fn` writes. @throws PikoError `LEASE_LOST`, and any error of `fn` */
+  /** Ends the item and stores what `fn` writes, in one transaction. @throws PikoError `LEASE_LOST`, and any error of `fn` */
   async commit<T>(nodeId: string, claim: Claim, fn: (trx: SqlExecutor) => Promise<T>, rules: CommitRules): Promise<T> {
     const attempt = this.#attempts.get(claim)
     if (!attempt) throw lost(claim)
     let value: T | undefined
-    // Before the transaction: inside it, a query of its own would wait for the connection that the transaction holds.
+    // Read before the transaction: inside it, a separate query would wait for the connection that the transaction holds.
     const lanes = await this.#parts.lanes.of(attempt.added.items.map(({ lane }) => lane))
     const { laneIds } = await this.#fenced(attempt, () =>
       this.#parts.store.commit(
@@ -60,7 +60,7 @@ export class ItemCommits {
     return value as T
   }
 
-  /** Stores a position, and what the item has added so far, with what `fn` writes. */
+  /** Stores a position, what the item has added so far and what `fn` writes, in one transaction. */
   async checkpoint(
     attempt: ItemAttempt,
     position: string,

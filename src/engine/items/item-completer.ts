@@ -10,19 +10,19 @@ import type { LoopHealth } from '../loop/loop-health.ts'
 import { type PendingItem, withLanes } from './adding.ts'
 import type { LaneIds } from './lane-ids.ts'
 
-/** The end of an item, whose added items have no lanes yet. */
+/** The end of an item. The items that it added have no lane ids yet. */
 export interface ItemFinish extends Omit<EndedItem, 'added'> {
   readonly nodeId: string
   readonly added: readonly PendingItem[]
 }
 
-/** `lost`: this node no longer held the item, so nothing was written. `dead`: the database refused the end as it was. */
+/** `lost`: this node no longer held the item, so nothing was written. `dead`: the database refused the end, so the item is dead instead. */
 export type ItemStored = 'stored' | 'lost' | 'dead'
 
 const MAX_ENDS = 100
-/** What the items of one transaction may add, in bytes, so that it is short. One item may add more. */
+/** How many bytes the items of one transaction may add, so that it stays short. A single item may add more. */
 const MAX_ADDED_BYTES = 8_000_000
-/** An added item without its data. */
+/** The assumed size of an added item without its data. */
 const ITEM_BYTES = 500
 const RETRY_MS = 200
 

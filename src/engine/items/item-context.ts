@@ -13,7 +13,7 @@ import { type ItemAttempt, ItemLeave } from './item-attempt.ts'
 
 type Context = ItemContext<ResourceMap, unknown, SinkMap>
 
-/** The calls of an item's function that need the store. */
+/** Those calls of an item's context that need the store. */
 export interface ItemActions {
   checkpoint(
     attempt: ItemAttempt,

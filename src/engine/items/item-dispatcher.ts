@@ -8,7 +8,7 @@ export interface ItemDispatcherParts extends LoopServiceParts {
   readonly nodeId: () => string
   readonly holdsLease: () => boolean
   readonly pollIntervalMs: number
-  /** The scopes of lanes, and the jobs, that this node has code for. */
+  /** The scopes of lanes, and the jobs, for which this node has code. */
   readonly scopes: readonly string[]
   readonly jobIds: readonly string[]
 }
@@ -17,11 +17,11 @@ export interface ItemDispatcherParts extends LoopServiceParts {
 const MAX_CLAIMED = 100
 const FIRST_IDLE_MS = 20
 const MAX_IDLE_MS = 500
-/** A slow database delays the beginning of items by at most `MAX_LEAD_MS`. The factor says how fast a slow claim is forgotten. */
+/** How much earlier than their places items are claimed at most, if the database is slow; and how fast a slow claim is forgotten. */
 const MAX_LEAD_MS = 2_000
 const LEAD_DECAY = 0.9
 
-/** Claims due items for the free slots of this node, shortly before they may begin. */
+/** Claims due items for the free slots of this node, a moment before they may begin. */
 export class ItemDispatcher extends LoopService {
   readonly #parts: ItemDispatcherParts
   #idleMs = FIRST_IDLE_MS

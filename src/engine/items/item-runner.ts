@@ -54,7 +54,7 @@ export interface ItemRunnerParts {
   readonly pipeline: RunPipeline
   /** Called when a slot is free. */
   readonly onFree: () => void
-  /** Called after ends are stored. */
+  /** Called after the outcome of an item is stored. */
   readonly onEnded: (attempt: { readonly fence: number; readonly laneId: number; readonly isLimited: boolean }) => void
 }
 
@@ -63,13 +63,13 @@ interface Held {
   readonly item: ItemClaim
   readonly nodeId: string
   readonly reading: ClockReading
-  /** Whether a slot is reserved for its place in time. */
+  /** Whether a slot is reserved for the item's place in time. */
   hasReserved: boolean
-  /** What it has kept. */
+  /** The bytes that the item has kept. */
   kept: Uint8Array | undefined
   attempt: ItemAttempt | undefined
   live: LiveAttempt | undefined
-  /** Whether its function runs. */
+  /** Whether the item's function runs. */
   hasSlot: boolean
   isOver: boolean
   cancelTimeout: (() => void) | undefined
@@ -80,14 +80,16 @@ const STOP_MARGIN_MS = 500
 /** The pause before an item that could not be read is tried again. */
 const UNREAD_MS = 1_000
 
-/** Runs claimed items in slots of their own, each from its place in time to its stored end. A stop drains it. */
+/**
+ * Runs claimed items in their own slots, separate from those of runs, from their claims until their outcomes are stored. A stop drains it.
+ */
 export class ItemRunner extends Service {
   readonly runs: ItemRuns
   readonly #parts: ItemRunnerParts
-  /** Not by id: an item may be claimed again while its earlier attempt, which has lost it, is still ending. */
+  /** Not keyed by id: an item may be claimed again while its earlier attempt, which has lost it, is still ending. */
   readonly #held = new Set<Held>()
   readonly #deadlines: Deadlines
-  /** Lanes with something to forget, so that successes of their items are stored. */
+  /** Lanes with a breaker or a lower rate to recover from, so that successes of their items are stored. */
   readonly #troubled = new Set<number>()
   readonly #lateness = new WeakMap<KindPolicy, Lateness>()
   readonly #slots: ItemSlots<Held>
@@ -111,11 +113,11 @@ export class ItemRunner extends Service {
     if (this.#isStopping) return 0
     const { concurrency } = this.#parts
     const room = concurrency + this.#slots.ahead - this.#held.size + this.#ending
-    // A claim for a few takes as long as one for many, and no slot waits for it.
+    // A claim for a few items takes as long as one for many, and no slot is waiting for an item now.
     return this.#slots.waiting > 0 && room < concurrency / 2 ? 0 : room
   }
 
-  /** Items whose functions have ended, and whose rows and ends are being stored. As many as there are slots do not count. */
+  /** The number of items whose functions have ended and whose rows and outcomes are being stored, at most one per slot. They occupy no slot. */
   get #ending(): number {
     let count = 0
     for (const held of this.#held) if (held.isOver || (held.live && !held.hasSlot)) count += 1
@@ -153,7 +155,7 @@ export class ItemRunner extends Service {
     }
   }
 
-  /** Ends all items early: nothing of them is written, since they belong to another node. */
+  /** Ends all items early. Nothing of them is written, since they belong to another node. */
   abortAll(reason: Error): void {
     for (const held of this.#held) this.#abort(held, reason)
   }
@@ -175,7 +177,8 @@ export class ItemRunner extends Service {
     const { item, reading } = held
     const { clock, kept } = this.#parts
     try {
-      // What it needs is read before its place in time, so that a stall of the database does not let items begin all at once.
+      // Reads everything before the item's place in time. Otherwise a stall of the database would make many items begin at the same moment
+      // afterwards.
       const bytes = kept.read(item.id, item.kept)
       bytes.catch(() => undefined)
       await loaded
@@ -184,7 +187,7 @@ export class ItemRunner extends Service {
       if (waitMs > 0) await clock.sleep(waitMs)
       this.#inTurn(held)
     } catch {
-      // It has not begun: the database did not answer.
+      // The item has not begun: the database did not answer.
       this.#end(held, { to: 'queued', delayMs: UNREAD_MS }, undefined)
     }
   }
@@ -196,12 +199,12 @@ export class ItemRunner extends Service {
     this.#slots.takeReserved(held)
   }
 
-  /** Starts the function of an item. Returns whether it runs. Never throws: it may be called when the function of another one ends. */
+  /** Starts the function of an item. Returns whether it runs. Never throws, because it may be called when another item's function ends. */
   #begun(held: Held): boolean {
     try {
       return this.#begin(held)
     } catch {
-      // A row of its run can't be read.
+      // A row of the item's run can't be read.
       this.#end(held, { to: 'queued', delayMs: UNREAD_MS }, undefined)
       return false
     }
@@ -222,14 +225,14 @@ export class ItemRunner extends Service {
     const run = claimOf(info.run, this.#parts.dialect())
     const attemptNumber = Object.values(tries).reduce((sum, count) => sum + count, 1)
     const claim: Claim = { ...run, attempt: attemptNumber, fence: item.fence }
-    // The clock of the database: `due` and the periods of `within` mean the same on all nodes.
+    // Uses the clock of the database, so that `due` and the periods of `within` mean the same on all nodes.
     const now = (): number => reading.databaseMs + clock.monotonic() - reading.readAt
     const attempt = new ItemAttempt({ item, kind, job, nodeId, claim, tries, kept, now, begunMs: info.begunMs })
     this.#run(held, attempt)
     return true
   }
 
-  /** Whether its place in time has passed, so that it would begin beside the next item of its lane. */
+  /** Whether the item's place in time has passed, so that it would begin at the same time as the next item of its lane. */
   #isTooLate({ item, reading }: Held, kind: KindPolicy): boolean {
     const allowedMs = item.lane.delayMs === undefined ? allowedLateMs(item.lane.rate) : MIN_LATE_MS
     if (allowedMs === Infinity) return false
@@ -270,21 +273,21 @@ export class ItemRunner extends Service {
     } else this.#over(held, outcome)
   }
 
-  /** The job of the item's function, in the form that a pipeline runs. */
+  /** The item's function as a job, because a pipeline runs jobs. */
   #jobOf(held: Held, attempt: ItemAttempt): JobDefinition {
     const { job, kind } = attempt
     const { actions, holdsLease } = this.#parts
     const handler: JobDefinition['handler'] = async (base) => {
-      // Checked last: it may have waited for a resource.
+      // Checked last, because the item may have waited for a resource.
       if (this.#isTooLate(held, kind)) throw new ItemLeave({ laterMs: 0 })
       const item = itemOf(attempt)
       try {
         await kind.kind.run(item, itemContext(base as never, attempt, item, actions))
       } finally {
-        // Its rows are sent to the sinks without a slot.
+        // The item needs no slot while its rows are sent to the sinks.
         this.#handled(held)
       }
-      // A suspended process must not send rows to sinks: another node may have the item.
+      // If this process was suspended, its rows must not reach sinks: another node may have the item now.
       if (!holdsLease())
         throw new PikoError('LEASE_LOST', `item ${item.id} of job "${job.id}" may belong to another node`)
     }
@@ -314,7 +317,7 @@ export class ItemRunner extends Service {
     this.#end(held, end, lane)
   }
 
-  /** Returns an item that has not begun to the queue. Costs no budget. */
+  /** Returns an item that has not begun to the queue. Costs no try. */
   #giveBack(held: Held): void {
     this.#end(held, { to: 'queued', delayMs: 0 }, undefined)
   }
@@ -345,7 +348,7 @@ export class ItemRunner extends Service {
       )
   }
 
-  /** The item belongs to another node: nothing is written. */
+  /** Drops an item that belongs to another node. Nothing is written. */
   #drop(held: Held): void {
     held.isOver = true
     this.#free(held)
@@ -407,7 +410,7 @@ export class ItemRunner extends Service {
     this.#isStopping = false
   }
 
-  /** Lets items end until the deadline, then returns the rest to the queue without counting their attempts. */
+  /** Waits for items until the deadline, then returns the rest to the queue without counting their attempts. */
   protected override async onStop(why: StopReason): Promise<void> {
     if (why === 'crash') return
     this.#isStopping = true
@@ -435,7 +438,7 @@ async function within(clock: Clock, ms: number, work: Promise<void>): Promise<bo
   return done.signal.aborted
 }
 
-/** The tries by class. A person may have edited the text. */
+/** The tries by class. The text may be invalid, because a person can edit it. */
 function triesOf(text: string | null): Readonly<Record<string, number>> {
   const given = fromJson(text)
   if (typeof given !== 'object' || given === null) return {}

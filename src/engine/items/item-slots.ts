@@ -12,8 +12,8 @@ export interface ItemSlotsParts<T> {
 }
 
 /**
- * The slots of a node's items. While functions are short, items are claimed before a slot is free, and wait for one: otherwise slots would be
- * empty while the database answers. An item with a place in time goes before those, so that it is not late.
+ * The slots of a node's items. While functions are short, items are claimed before a slot is free, and wait for one; otherwise slots would
+ * be unused while the database answers. An item with a place in time starts before those that wait, so that it is not late.
  */
 export class ItemSlots<T> {
   readonly #parts: ItemSlotsParts<T>
@@ -54,7 +54,7 @@ export class ItemSlots<T> {
     this.#fill()
   }
 
-  /** Starts an item whose place in time has come, in the next slot. */
+  /** Starts an item whose place in time has come, as soon as a slot is free. */
   takeReserved(item: T): void {
     this.#reserved -= 1
     this.#inTime.push(item)

@@ -19,14 +19,14 @@ export interface ItemSweeperParts extends LoopServiceParts {
 
 const LOOK_MS = 1_000
 const BUSY_MS = 50
-/** How often items of deleted runs are looked for. */
+/** The interval in which items of deleted runs are searched and deleted. */
 const FORGET_MS = 60_000
-/** How often expired notes are looked for. */
+/** The interval in which expired notes are searched and deleted. */
 const FORGET_NOTES_MS = 3_600_000
 
 /**
- * Looks after items that nobody else looks after: those of dead nodes, those of runs that have ended, and lanes that rest by mistake. Each
- * second it also ends the items of this node whose run has been cancelled.
+ * Takes care of items that belong to no live node or run: those of dead nodes, and those of runs that have ended. Also wakes lanes that
+ * should not rest. Each second, it also ends the items of this node whose run was cancelled.
  */
 export class ItemSweeper extends LoopService {
   readonly #parts: ItemSweeperParts

@@ -3,7 +3,7 @@ import type { ItemStore } from '../../store/items/item-store.ts'
 import { type EnsureLanes, laneKey, type LaneRef, MAX_LANES } from '../../store/items/lane-rows.ts'
 import { chunksOf } from '../../store/statements/chunks.ts'
 
-/** Lanes whose ids a node remembers. */
+/** The maximum number of lanes whose ids are remembered. */
 const MAX_KNOWN = 50_000
 const NONE: ReadonlyMap<string, number> = new Map()
 
@@ -24,7 +24,7 @@ export class LaneIds {
   }
 
   /**
-   * The same inside a transaction. What it creates is not remembered, since the transaction may be rolled back.
+   * Like `of`, but inside a transaction. Does not remember the ids of lanes that it creates, since the transaction may be rolled back.
    *
    * @param before ids that were read before the transaction
    * @param ensure reads lanes, and creates those that are missing, in the transaction

@@ -55,7 +55,7 @@ export class RootItems implements ItemAdder<ItemData> {
     }
   }
 
-  /** The generation: the fence of the claim that began to add items. */
+  /** The generation of the items: the fence of the claim that first added some. */
   get fence(): number {
     return this.#open?.fence ?? this.#attempt.claim.fence
   }
@@ -67,7 +67,7 @@ export class RootItems implements ItemAdder<ItemData> {
 
   /** Whether the run has items, so that its end must wait for them. */
   get hasItems(): boolean {
-    // The handler may end before the first ones are stored.
+    // The handler may return before the first ones are stored.
     return this.#hasBegun || this.#pending.size > 0
   }
 

@@ -16,9 +16,9 @@ export interface FleetLimiterParts {
 
 const MAX_REQUESTS = 1_000
 const OUTAGE_MS = 200
-/** After this many microtasks, a caller has continued, even through a few layers of promises. */
+/** After this many microtasks, the caller has continued, even through a few layers of promises. */
 const HOPS = 12
-/** After this number of uses without a late one, the next places get less slack again. */
+/** After this many uses in a row that were not late, the next places get less slack again. */
 const CALM_USES = 20
 const MAX_LATE_TRIES = 5
 
@@ -39,15 +39,15 @@ export class FleetLimiter {
   readonly #unused: LimitPlace[] = []
   readonly #late: LimitPlace[] = []
   #lateTries = 0
-  /** The last place of the reservation that was late. */
+  /** The latest place of the reservation that was late. */
   #lateAt = 0
-  /** Uses since the last late one. */
+  /** The number of uses since the last late one. */
   #inTime = 0
   /** The number of waiting callers whose count is more than one. */
   #large = 0
   #isServing = false
   #sleep: AbortController | undefined
-  /** The count taken since the last transaction, and when that transaction began. */
+  /** How many were taken since the last transaction, and when that transaction began. */
   #taken = 0
   #since = 0
 
@@ -115,7 +115,7 @@ export class FleetLimiter {
       return this.#sleepFor(Math.ceil(place.opensAt - now))
     }
     if (now > place.closesAt) {
-      // The places of one reservation are late together.
+      // All places of one reservation are late together, so they count as one late try.
       if (place.at > this.#lateAt) this.#lateTries = Math.min(MAX_LATE_TRIES, this.#lateTries + 1)
       this.#lateAt = Math.max(this.#lateAt, ...this.#held.map(({ at }) => at), place.at)
       this.#inTime = 0
@@ -195,7 +195,8 @@ export class FleetLimiter {
     try {
       return await rates.reserve(request, () => clock.monotonic())
     } catch (error) {
-      // The unused places may have been returned already, so they are not sent again. Late ones are sent again, and may count twice.
+      // The database may already have returned the unused places, so they are not sent again. Late ones are sent again, even if they then
+      // count twice.
       this.#late.push(...late)
       const fault = databaseFault(error)
       if (fault === 'data' || fault === 'programming') throw error
@@ -205,7 +206,7 @@ export class FleetLimiter {
     }
   }
 
-  /** Ends early if a caller leaves, because it may have been the first. */
+  /** Sleeps. Ends early if a caller leaves, because it may have been the first in the queue. */
   async #sleepFor(ms: number): Promise<void> {
     this.#sleep = new AbortController()
     await this.#parts.clock.sleep(ms, this.#sleep.signal)

@@ -18,7 +18,7 @@ export interface LoopFailure {
 
 /**
  * The loops of a node report here that they failed, and that they work again. The reports show whether the store is unavailable. The first
- * failure begins an outage, which ends when every failed loop has worked again. So a server that can be read but not written is
+ * failure begins an outage, which ends when every failed loop has worked again. So a server that answers reads but refuses writes counts as
  * unavailable.
  */
 export class LoopHealth {

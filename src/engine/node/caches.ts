@@ -47,7 +47,7 @@ export class Caches extends Service {
         linked.release()
       }
     }
-    // Other calls are short.
+    // No other call waits long enough to need the run's signal.
     return new Proxy(cache, {
       get: (target, name) => {
         if (name === 'fetch') return fetch
@@ -57,7 +57,7 @@ export class Caches extends Service {
     })
   }
 
-  /** The caches that were opened. */
+  /** The caches that were opened so far. */
   get opened(): readonly Cache<unknown>[] {
     return [...this.#opened.values()]
   }

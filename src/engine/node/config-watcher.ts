@@ -41,8 +41,8 @@ interface Refused {
 }
 
 /**
- * Knows the config in force for every job. Each poll sends one short query for all of them. The last known config stays in force while the
- * database is unavailable or this service restarts.
+ * Keeps the config in force for every job up to date. Each poll sends one short query for all jobs. The last known config stays in force
+ * while the database is unavailable or this service restarts.
  *
  * If the job's schema refuses a version, the one that this node uses stays in force. If a person wrote the refused version into the
  * database, the last good one before it is used. If newer code refuses what older code has saved, no version is good. Then the runs fail,
@@ -107,7 +107,7 @@ export class ConfigWatcher extends LoopService {
     for (const [jobId, versions] of before) {
       const aside = (one: StoredVersion): boolean => broken.has(one.id) || refused.get(jobId)?.id === one.id
       const used = versions.filter((one) => aside(one) && !found.some(({ id }) => id === one.id))
-      // A person has made a row invalid whose content this node uses.
+      // This node uses the content of a row that a person has since made invalid. It keeps that content.
       if (used.length > 0)
         known.set(
           jobId,

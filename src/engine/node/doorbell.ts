@@ -69,7 +69,7 @@ export class Doorbell extends Service {
     if (this.#isRinging || !this.isRunning || this.#parts.doorbell === 'off') return
     this.#isRinging = true
     void this.#ring()
-      // The poll finds the work.
+      // Without a notification, the poll finds the work.
       .catch((error: unknown) => this.log.debug({ err: error }, 'other nodes could not be notified of new runs'))
       .finally(() => (this.#isRinging = false))
   }
@@ -81,7 +81,7 @@ export class Doorbell extends Service {
     if (this.#isTelling) return
     this.#isTelling = true
     void this.#tell()
-      // The poll finds the version.
+      // Without a notification, the poll finds the version.
       .catch((error: unknown) => this.log.debug({ err: error }, 'other nodes could not be notified of new runs'))
       .finally(() => (this.#isTelling = false))
   }

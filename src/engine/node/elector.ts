@@ -168,7 +168,7 @@ export class Elector extends LoopService {
 
   /** Steps down after a function of the leader has failed, so that another process can try. */
   async #failed(term: Term, failed: LeaderWork, error: Error): Promise<void> {
-    // After the end of its term, a failure changes nothing.
+    // After the end of its term, a failure has no effect.
     if (this.#term !== term) {
       if (!isPikoError(error, 'STOPPED') && !isPikoError(error, 'LOCK_LOST'))
         this.log.debug({ err: error }, 'a function of a former leader ended with an error')
@@ -184,14 +184,14 @@ export class Elector extends LoopService {
   }
 
   /**
-   * Lets another process lead once these calls have ended: it must not begin while the work here continues. If they take too long, the
-   * lease expires, unless they end before.
+   * Lets another process lead once these calls have ended, because it must not begin while work continues here. If they take too long, the
+   * lease is no longer renewed: it ends when they end, or when it expires.
    */
   async #handOver({ lock }: Term, calls: readonly Promise<void>[]): Promise<void> {
     const ended = Promise.all(calls)
     if (await this.#inTime(ended)) return lock.release()
     const release = lock.abandon()
-    // The database may be closed by then.
+    // The database may already be closed when the calls end.
     void ended
       .then(release)
       .catch((thrown: unknown) =>

@@ -12,8 +12,8 @@ import {
  * State that this node shares with the thread that renews its lease. It is in shared memory because a message would reach a blocked event
  * loop too late.
  *
- * A node with a blocked loop deliberately keeps its lease for a while. It must not if a run blocks the loop past the run's timeout, since
- * no timer can end that run.
+ * A node with a blocked loop deliberately keeps its lease for a while. But if a run blocks the loop past the run's timeout, the node must
+ * give up the lease, since no timer can end that run.
  */
 export class LeaseMemory {
   readonly shared: HeartbeatMemory = new BigInt64Array(new SharedArrayBuffer(BYTES))

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-// Imported, because a test that mocks the global timer would make the event loop seem blocked.
+// Imported, because a test that mocks the global timer would otherwise make the event loop seem blocked.
 import { setInterval } from 'node:timers'
 import { PikoError } from '../../errors.ts'
 import type { Settings } from '../../settings/settings.ts'
@@ -36,7 +36,7 @@ const REGISTER_AGAIN_MS = 200
 
 /**
  * This process's row and its lease, which a separate thread renews. A node that has lost its lease gives up its claims and continues as a
- * new node. The old id is never used again, so no claim under it can finish any more.
+ * new node. The old id is never used again, so no claim under it can store anything any more.
  */
 export class NodeLease extends Service {
   // The ids of the nodes of all apps in this process.

@@ -33,7 +33,8 @@ export interface RecoveryParts extends LoopServiceParts {
 
 /**
  * Returns runs that no node executes to the queue. Any node does this for nodes whose lease has ended. Each node also does it for claims
- * under its id that it does not know, because the database's answer was lost. The fence ensures that no other claim returns.
+ * under its own id that it does not know: the database's answer to the claim was lost. The fence ensures that only these claims are
+ * returned.
  */
 export class Recovery extends LoopService {
   readonly #parts: RecoveryParts
@@ -75,8 +76,8 @@ export class Recovery extends LoopService {
     this.#setAside(given.refused)
     if (given.count > 0) onRecovered()
     await this.#recoverOrphans()
-    // Continues immediately only if there are more: a node that claims until it notices its lost lease would otherwise get the same runs
-    // back.
+    // Continues immediately only if there are more runs. Without a pause, a node that still claims after losing its lease would get the
+    // same runs again.
     return this.#after > 0 ? 0 : this.#intervalMs
   }
 
@@ -100,7 +101,7 @@ export class Recovery extends LoopService {
 
   async #recoverOrphans(): Promise<void> {
     const { runs, nodes, events, onRecovered } = this.#parts
-    // Only the heartbeat decides whether this node's own lease is lost. Until then the node claims and runs handlers.
+    // The node's own lease is left out: only the heartbeat decides whether it is lost. Until then the node claims and runs handlers.
     const ownId = this.#parts.nodeId()
     await nodes.shortenOdd()
     const expired = (await nodes.expired()).filter(({ id }) => id !== ownId)

@@ -8,7 +8,7 @@ export interface ResourceReportParts extends LoopServiceParts {
   readonly stats: () => readonly ResourceStats[]
 }
 
-/** At most one write in this time. */
+/** Figures that have changed are written at this interval. */
 const INTERVAL_MS = 5_000
 
 /** Stores the figures of this node's resources in its row, for requests on other nodes. Writes only what has changed. */
@@ -24,7 +24,7 @@ export class ResourceReport extends LoopService {
   protected async step(): Promise<number> {
     const { nodes, nodeId, stats } = this.#report
     const figures = stats()
-    // The resources of the jobs are known from the start.
+    // All resources of the jobs are known from the start, so this does not change later.
     if (figures.length === 0) return Infinity
     const id = nodeId()
     const text = JSON.stringify([id, figures])

@@ -28,14 +28,17 @@ export interface RetentionParts extends LoopServiceParts {
 /** The pause between two passes, after one that deleted runs and after one that deleted none. */
 const PASS_MS = 60_000
 const IDLE_PASS_MS = 15 * 60_000
-/** If more than this share of the runs in the last walk is new since then, the next walk begins before the idle pause ends. */
+/**
+ * A walk reads the whole history. The next walk begins before the idle pause ends if the number of new runs exceeds this share of the runs
+ * that the last walk read.
+ */
 const MIN_GROWTH = 0.1
 const NEVER = { newest: 0, looked: 0, at: -Infinity }
 /** The pause between two steps of a pass, because others need the database too. */
 const STEP_MS = 50
 /** The maximum number of steps in a pass that delete rows of sinks. */
 const MAX_SINK_STEPS = 20
-/** The same for expired entries of caches: the others wait for the next pass. */
+/** The same for expired entries of caches. Further entries wait for the next pass. */
 const MAX_CACHE_STEPS = 600
 /**
  * The pause between two steps that search for unreadable rows. A pass has about 15 such steps, and the first pass runs while the app is

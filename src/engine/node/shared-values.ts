@@ -32,8 +32,8 @@ const PRUNE_EVERY = 10
 const FIRST_VERSION = 1
 
 /**
- * The shared values of this process. Each poll finds the new versions of all topics that the process has defined, with one query; it sends
- * none without topics. A notification of another node only makes the poll come earlier, so a lost one costs only time.
+ * The shared values of this process. Each poll finds new versions of all topics that the process has defined, with one query. Without
+ * topics, it sends none. A notification by another node only makes the next poll come earlier, so a lost one costs only time.
  */
 export class SharedValues extends LoopService {
   readonly #parts: SharedValuesParts
@@ -63,7 +63,7 @@ export class SharedValues extends LoopService {
     return refused.length === 0 ? undefined : refused.join('; ')
   }
 
-  /** Called when another node has published a version. */
+  /** Called when another node notifies this one of a new version. */
   told(topic: string, version: number): void {
     if (version > this.#versionOf(topic)) this.wake()
   }
@@ -141,7 +141,7 @@ export class SharedValues extends LoopService {
   }
 
   protected override async step(): Promise<number> {
-    // First, because a deletion that fails, as by a missing right, must not hide new versions.
+    // Polls first, because a deletion that fails, for instance without the right to delete, must not hide new versions.
     const isAny = await this.#poll()
     for (const [topic, upTo] of [...this.#old]) {
       await this.#parts.store.prune(topic, upTo)

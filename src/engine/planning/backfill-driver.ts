@@ -17,7 +17,7 @@ import type { NewRun } from '../../store/runs/new-run.ts'
 const STEPS = 3
 /** The pause between two turns, because other work needs the event loop and the locks on job and backfill. */
 const BREATH_MS = 10
-/** The first pause of a backfill while enough of its windows wait for their runs. It doubles each time. */
+/** The first pause of a backfill while enough of its windows are queued. The pause doubles each time. */
 const SHORTEST_REST_MS = 20
 const LONGEST_REST_MS = 200
 /** The pause of a backfill if a function of its job fails or a row can't be read. */
@@ -94,7 +94,7 @@ export class BackfillDriver extends LoopService {
       if (looked === 0) return this.#rest(id)
       this.#rests.delete(id)
       if (queued > 0) this.#parts.onQueued(queued)
-      // On SQLite a step is one turn of the event loop.
+      // On SQLite, a step runs without a break, so other work gets its turn here.
       await nextTurn()
     }
     return BREATH_MS

@@ -20,7 +20,7 @@ export class BatchDriver extends LoopService {
   readonly #parts: DriverParts<Store>
   /** Batches that are paused after a failure, until this time of the monotonic clock. */
   readonly #resting = new Map<number, number>()
-  /** The turn continues after this batch. */
+  /** The id of the last batch of the previous turn; the next turn continues after it. */
   #after = 0
 
   constructor(parts: DriverParts<Store>) {

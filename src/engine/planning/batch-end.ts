@@ -31,7 +31,9 @@ export function doneRunBy(registry: Pick<JobRegistry, 'find'>, prepare: Pick<Pre
   }
 }
 
-/** Adds the keys of limits; none if the user's functions fail. With a similar input they succeeded when the batch was created. */
+/**
+ * Adds the keys of limits. Adds none if the user's key functions fail, although they accepted a similar input when the batch was created.
+ */
 function keyed(prepare: Pick<PrepareRun, 'keyed'>, job: JobDefinition, run: NewRun): NewRun {
   try {
     return prepare.keyed(job, run)

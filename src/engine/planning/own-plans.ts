@@ -8,7 +8,7 @@ interface Own {
 
 /**
  * The jobs that this node plans while another node leads, since the leader's code may not know them. These are jobs that it registered as
- * new, and jobs that it planned last. A job is removed when another node has planned it.
+ * new, and jobs that it was the last to plan. A job is removed when another node has planned it.
  */
 export class OwnPlans {
   readonly #jobs = new Map<string, Own>()
@@ -38,11 +38,7 @@ export class OwnPlans {
     return ids
   }
 
-  /**
-   * Updates the jobs that seemed due, after they were planned or not.
-   *
-   * @param retryAt when to try a job again that was not planned
-   */
+  /** Updates these jobs after a pass that tried to plan them. */
   settle(jobIds: readonly string[], written: readonly PlanDecision[], retryAt: Date): void {
     const planned = new Set(written.map(({ jobId }) => jobId))
     for (const id of jobIds) {

@@ -70,7 +70,7 @@ export function boundsOf<S extends ScheduleSpec | undefined>({ grid }: WindowPol
   return grid ?? schedule
 }
 
-/** The time zone whose dates name a job's windows, as its code declares it. */
+/** The time zone in which dates stand for a job's windows, as the job's code declares it. */
 export function zoneOfDefinition({ policy: { windows, schedule } }: JobDefinition): string {
   const spec = windows ? boundsOf(windows, schedule) : schedule
   return (spec && 'timezone' in spec && spec.timezone) || 'UTC'
@@ -144,7 +144,7 @@ export function timelineOf(
 
 function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Date, until: Date): PlanDecision {
   const { misfireGraceMs, misfireLimit, overlap, priority } = job.policy
-  // The number of active runs is known only at the tick itself.
+  // The number of active runs is known only at the time of the tick itself.
   const { maxActive, isDecidedAtTick, cancels } = OVERLAPS[overlap]
   const horizon = isDecidedAtTick || cancels ? now : until
   const caughtUpFrom = misfiresFrom(schedule, new Date(now.getTime() - misfireGraceMs), misfireLimit)
@@ -239,7 +239,7 @@ function planWindows(
     skippedWindows,
     waitingWindows,
     nextTick: nextDue,
-    // The next pass plans the windows after the known ones.
+    // `isCut`: the stored windows were read only up to a point, so the next pass continues from there, immediately.
     planAt: isDue && planned() >= room ? new Date(now.getTime() + FULL_QUEUE_PAUSE_MS) : isCut ? now : nextDue,
     windowCursor: cursor,
   }
@@ -248,8 +248,8 @@ function planWindows(
 const NONE_BEYOND: StoredWindows = { windows: [], until: undefined }
 
 /**
- * Where planning continues. The code may declare a start later than the cursor. A cursor that a person has moved back may lie inside a
- * window. Never skips known windows of the ledger.
+ * Where planning continues. The code may declare a start after the cursor. If a person has moved the cursor back into a window, planning
+ * continues at that window's end. Never skips known windows of the ledger.
  */
 function cursorOf({ windowCursor, beyond }: DueJob, { start }: WindowPolicy, stored: readonly Window[]): Date {
   const wanted = windowCursor && windowCursor > start ? windowCursor : start

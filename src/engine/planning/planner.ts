@@ -19,13 +19,13 @@ const RUNS_PER_PASS = 10_000
 
 /**
  * The number of passes per poll interval. The planner plans one interval ahead, so an edit or a pause takes effect for every tick at least
- * one interval away. A pass that is late by a third of the interval makes no tick late.
+ * one interval away. Passes come more often than that, so even a pass that is late by a third of the interval makes no tick late.
  */
 const LOOKS = 1.5
 
 /**
- * The maximum number of passes per poll interval. If the next tick is known, a pass begins as soon as the tick may be planned: thousands of
- * jobs may share the tick, and planning them takes a part of the interval.
+ * The maximum number of passes per poll interval. If the next tick is known, a pass begins as soon as the tick may be planned. Thousands of
+ * jobs may share the tick, so planning them takes a part of the interval.
  */
 const MAX_LOOKS = 4
 
@@ -57,8 +57,8 @@ export class Planner extends LoopService {
   readonly #parts: PlannerParts
   // Jobs of other nodes. This node's code does not know them, so it does not touch them.
   readonly #unknown = new Set<string>()
-  // Known jobs to which another node's code has added windows, or whose windows it has removed. Other nodes plan them until this time,
-  // // in epoch milliseconds.
+  // Known jobs to which another node's code has added windows, or whose windows it has removed. Other nodes plan them until this time, in
+  // epoch milliseconds.
   readonly #otherForm = new Map<string, number>()
   readonly #edits: ScheduleEdits
   readonly #setAside: RefusedPlans

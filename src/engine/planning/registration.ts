@@ -22,7 +22,8 @@ export interface RegistrationParts extends LoopServiceParts {
 }
 
 /**
- * Writes the jobs' declarations from code to the database. Only a node that plans does this: from then on the jobs must run on time.
+ * Writes the jobs' declarations from code to the database. Only a node that plans does this, because from then on the jobs must run on
+ * time.
  *
  * A user's calendar function may decide where planning begins. If the function of a job fails, or a row can't be read, the job is set aside
  * and retried. Until then its earlier data stays in the database, and all other jobs continue.

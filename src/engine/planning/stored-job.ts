@@ -38,7 +38,7 @@ export function storedJob(
   }
 }
 
-/** The time zone whose dates name the job's windows: that of its grid, otherwise of its schedule. */
+/** The time zone in which dates stand for the job's windows: that of its grid, otherwise that of its schedule. */
 export function zoneOfJob(row: JobRow): string {
   const { grid } = windowsOption(row)
   return zoneOfSchedule(grid ?? storedJob(row).schedule ?? codeSpec(row))
@@ -69,7 +69,8 @@ function codeSpec(row: JobRow): ScheduleSpec | undefined {
 }
 
 /**
- * The windows of a job in the database, without its code, so without its calendar function. Undefined if it has no windows.
+ * The windows of a job in the database. Computed without the job's code, and so without its calendar function. Undefined if it has no
+ * windows.
  *
  * @throws PikoError `SCHEDULE_INVALID`
  */

@@ -11,7 +11,7 @@ export interface LimitStatus {
   readonly taken: number
   /** The instant at which the last take is counted, on the database's clock; undefined if none is. */
   readonly lastAt: Date | undefined
-  /** From then on the counts have no effect. */
+  /** After this instant, the counts have no effect. */
   readonly expiresAt: Date
 }
 

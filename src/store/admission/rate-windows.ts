@@ -38,7 +38,7 @@ export interface RefusedRate extends RateName {
 export const REFUSED_RATE_MS = 10_000
 
 const MAX_ROWS = 1_000
-/** A job's id and an instant. */
+/** The size of a row's job id and instant, in bytes. */
 const ROW_BYTES = 250
 
 interface RateWindow extends RateName {

@@ -53,12 +53,13 @@ export async function openBatch(database: Database, batch: NewBatch): Promise<Ba
   })
 }
 
-/** Receives the due times of the runs that a slice has stored. */
+/** Receives the runs that a slice has stored. */
 export type OnStored = (runs: readonly NewRun[]) => void
 
 /**
  * Stores the runs of a batch in slices. Each slice is one transaction that also updates the number of stored items in the batch's row. So a
- * call after a crash continues there, and two processes that create the same batch take turns. The last slice makes it `running`.
+ * call after a crash continues with the next slice, and two processes that create the same batch take turns. The last slice makes the batch
+ * `running`.
  *
  * @returns the batch: `running`, or a later state
  */

@@ -126,7 +126,7 @@ export class CacheStore implements CacheLevel {
     const until = dialect.nowPlus(forMs)
     const { numUpdatedRows } = await this.#database.retry(() =>
       this.#row(space, key)
-        // The times of its value stay: a value that has expired must not return while it is loaded again.
+        // Keeps the entry's times, so that an expired value does not become valid again while it is loaded.
         .set({ loader: owner, loading_until: until })
         .where((eb) =>
           eb.or([eb('loader', 'is', null), eb('loader', '=', owner), eb('loading_until', '<', dialect.now())]),
@@ -168,7 +168,7 @@ export class CacheStore implements CacheLevel {
   /** The names of the caches with entries. */
   async spaces(limit: number): Promise<string[]> {
     const names: string[] = []
-    // Each is found by the primary key, without reading the entries of the others.
+    // Finds each name by the primary key, without reading the entries of the others.
     while (names.length < limit) {
       const row = await this.#database.db
         .selectFrom('piko_cache')
@@ -199,7 +199,7 @@ export class CacheStore implements CacheLevel {
     return figures
   }
 
-  /** Deletes some expired entries that nobody loads. @returns whether there may be more */
+  /** Deletes some expired entries that no process is loading. @returns whether there may be more */
   async prune(): Promise<boolean> {
     const { db, dialect } = this.#database
     const isOver = (eb: ExpressionBuilder<Tables, 'piko_cache'>) =>
@@ -221,7 +221,7 @@ export class CacheStore implements CacheLevel {
           .deleteFrom('piko_cache')
           .where('space', '=', space)
           .where('print', 'in', prints)
-          // An entry that was written again or claimed meanwhile stays.
+          // An entry that was written again or claimed in the meantime stays.
           .where(isOver)
           .execute(),
       )
@@ -261,7 +261,7 @@ export class CacheStore implements CacheLevel {
   }
 }
 
-/** Keys are compared by their digests: a database would ignore trailing blanks. */
+/** Keys are compared by their digests, because a database would ignore trailing blanks. */
 function printOf(key: string): Buffer {
   return createHash('sha256').update(key).digest()
 }

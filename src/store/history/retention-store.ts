@@ -33,7 +33,7 @@ export interface RetentionStep {
   readonly refused: readonly Refused[]
 }
 
-/** The position of a {@link BeyondWalk}. */
+/** The result of one step of a {@link BeyondWalk}, and where the walk continues. */
 export interface BeyondStep extends Pick<RetentionStep, 'count' | 'refused'> {
   readonly looked: number
   readonly walk: BeyondWalk | undefined

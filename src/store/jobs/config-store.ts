@@ -218,7 +218,7 @@ export class ConfigStore {
         except.add(version.id)
         return false
       })
-      // Another version replaces one in force that is broken or refused.
+      // If a version was broken or refused, reads again: the version that replaces it must be checked too.
       if (kept.length === rows.length || except.size > MAX_BROKEN) return { versions: kept, broken }
     }
   }
@@ -256,12 +256,12 @@ function readable({ config }: { readonly config: string }): unknown[] {
   try {
     return [fromJson(config)]
   } catch {
-    // The watcher reports it.
+    // The config watcher reports the unreadable version.
     return []
   }
 }
 
-/** How often a save tries another number. */
+/** How many version numbers a save tries, because other nodes may take the same numbers. */
 const MAX_TRIES = 10
 /** The search for a valid version stops after this many broken ones. */
 const MAX_BROKEN = 1_000

@@ -172,8 +172,8 @@ export class PlanStore {
   }
 
   /**
-   * Counts the active runs of due jobs in one statement. Another planner that creates a run for the same tick moves the job's `plan_at` in
-   * the same transaction, so that run is never included.
+   * Returns the ids of the active runs of jobs that are due, read in one statement. Another planner that creates a run for a tick moves the
+   * job's `plan_at` in the same transaction, so that run is never included.
    */
   async overlapped(now: Date, jobIds: readonly string[]): Promise<number[]> {
     if (jobIds.length === 0) return []
@@ -220,7 +220,7 @@ export class PlanStore {
   /**
    * Plans a job again after an edit, unless its schedule was edited once more. New windows begin where the old ones end.
    *
-   * @param spec what bounds the job's windows from now on, in the form that code would write; undefined without a schedule
+   * @param spec the schedule that bounds the job's windows from now on, as JSON in the form that code writes; undefined: none
    * @returns false if the job was edited again or another node has already planned it
    */
   async replan(

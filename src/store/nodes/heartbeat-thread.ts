@@ -55,7 +55,7 @@ type CreateConnection = (options: ConnectionOptions) => Promise<Connection>
 
 /** One connection, opened when needed and again after any failure. */
 interface Renewer {
-  /** @param given aborts when the node must end or drop the lease */
+  /** @param given aborts when the node must give up the lease, or no longer needs it */
   renew(heartbeat: Heartbeat, given: AbortSignal): Promise<boolean>
   close(): void
 }

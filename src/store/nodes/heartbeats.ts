@@ -115,7 +115,7 @@ class HeartbeatThread {
   }
 }
 
-/** An error sent between threads would lose the server's number. */
+/** Creates the error here, because an error sent between threads would lose the server's error number. */
 function failureOf({ message, errno }: Extract<FromThread, { kind: 'failed' }>, database: string): Error {
   const error = new Error(message)
   return toError(withMissingRight(errno === undefined ? error : Object.assign(error, { errno }), database))

@@ -41,7 +41,7 @@ export interface DoorbellRow {
 }
 
 const MAX_RUNG = 100
-/** A row holds about 64 kB of text. */
+/** The maximum number of resources that are stored, because a row holds about 64 kB of text. */
 const MAX_RESOURCES = 100
 
 /** The nodes and their leases, on the database's clock. Every claimed run refers to the row of its node. */

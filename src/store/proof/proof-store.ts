@@ -142,7 +142,7 @@ export class ProofStore {
         })
       }
       if (found.length >= limit) break
-      // On SQLite, a part is one turn of the event loop.
+      // On SQLite, a part is read without a break, so other work gets its turn here.
       await nextTurn()
     }
     return found

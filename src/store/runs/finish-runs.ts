@@ -62,8 +62,8 @@ async function finishIn(
 }
 
 /**
- * Claims whose items are queued again although they had ended. Locks the runs, as a replay of items does: it has either queued them before,
- * or it finds the runs ended.
+ * Claims whose runs can't end, because some of their items are queued again. Locks the runs, as a replay of items does. So a replay at the
+ * same time has either queued the items before this check, or finds the runs ended.
  */
 async function busyAmong(
   trx: Transaction<Tables>,

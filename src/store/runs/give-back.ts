@@ -61,7 +61,7 @@ function giveBackAll(
   const fences = new Set(claims.map(({ fence }) => fence))
   return database.transaction(async (trx) => {
     // Uses only the primary key, because an index on the state would also lock other rows, in another order. Skips rows that another
-    // // transaction has locked, so that one hanging transaction does not delay the recovery of all other runs.
+    // transaction has locked, so that one hanging transaction does not delay the recovery of all other runs.
     const found = await trx
       .selectFrom('piko_run')
       .select(['id', 'state', 'node_id', 'claims', 'attempt', 'window_start', 'cancel_requested_at'])
@@ -109,7 +109,7 @@ function giveBackAll(
   })
 }
 
-/** Those of these runs that only wait for their items: their handlers do not run, so they do not end their nodes. */
+/** Returns those runs that only wait for their items. Their handlers do not run, so they can't be what ended their nodes. */
 async function waitingAmong(
   trx: Transaction<Tables>,
   runs: readonly { readonly id: number }[],

@@ -126,7 +126,7 @@ export class ReplayStore {
     return query
   }
 
-  /** Queues an ended run again within a transaction, to go on with the items that it has. @returns whether it did */
+  /** Queues an ended run again within a transaction, to continue with its existing items. @returns whether it was queued */
   async requeueIn(trx: Transaction<Tables>, runId: number): Promise<boolean> {
     return (await this.#requeue(trx, [runId], ['failed', 'cancelled'], { keepsItems: true })).count === 1
   }

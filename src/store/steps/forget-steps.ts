@@ -28,7 +28,7 @@ export async function forgetFrom(trx: Transaction<Tables>, runIds: readonly numb
   return count
 }
 
-/** The number of steps that `forgetFrom` would delete. The query has them under the alias `step`. */
+/** The query for the number of steps that `forgetFrom` would delete. Callers may filter by columns of `step`. */
 export function countFrom(db: Kysely<Tables>, name: string) {
   return db
     .selectFrom('piko_step as step')

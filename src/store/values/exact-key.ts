@@ -2,8 +2,8 @@
 const MARK = '\u0001'
 
 /**
- * The stored form of a text key. In every collation that all its versions share, MySQL ignores trailing spaces in comparisons, so no stored
- * key ends with one. Different keys stay different.
+ * The stored form of a text key. In every collation that all versions of MySQL share, comparisons ignore trailing spaces. So no stored key
+ * ends with one. Different keys stay different.
  */
 export function exactKey(key: string): string {
   return key.endsWith(' ') || key.endsWith(MARK) ? key + MARK : key

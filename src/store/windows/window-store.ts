@@ -38,12 +38,12 @@ export interface LedgerSummary {
   readonly counts: Readonly<Record<WindowState, number>>
   /**
    * Where the watermark begins: the start of the first window that Piko itself planned. Earlier windows, from backfills or manual runs, are
-   * in the ledger but not in the prefix.
+   * in the ledger but do not move the watermark.
    */
   readonly start: Date | undefined
   /**
-   * End of the unbroken succeeded prefix; equal to `start` until the first window has succeeded. Undefined if the ledger has no window from
-   * `start` on.
+   * End of the unbroken sequence of succeeded windows from `start` on; equal to `start` until the first window has succeeded. Undefined if
+   * the ledger has no window from `start` on.
    */
   readonly watermark: Date | undefined
   /**
@@ -97,7 +97,7 @@ export class WindowStore {
     const { unrun, end } = await unrunStretches(this.#database, jobId, bounds, except)
     const summary = { jobId, counts, start, watermark: undefined, end, unrun }
     if (!start || !end || end <= start) return summary
-    // Windows that a backfill has run beyond the planner's cursor also belong to the prefix.
+    // Windows that a backfill has run beyond the planner's cursor also move the watermark.
     const hole = await firstHole(db, dialect, jobId, { start, end }, except)
     return { ...summary, watermark: hole && hole < start ? start : (hole ?? end) }
   }

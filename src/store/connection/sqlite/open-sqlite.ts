@@ -106,7 +106,8 @@ class BoundStatement implements SqliteStatement {
     try {
       return this.#rows(values, isExact)
     } catch (thrown) {
-      // A person has written an integer that no number can hold. As text, the check of its row finds it. Only a read is repeated.
+      // A person has written an integer that a JavaScript number can't hold. If it is read as text, the check of its row can report it.
+      // Only reads are repeated.
       if (isExact || propertyOf(thrown, 'code') !== 'ERR_OUT_OF_RANGE' || !READ.test(this.#statement.sourceSQL))
         throw thrown
       return this.#rows(values, true)

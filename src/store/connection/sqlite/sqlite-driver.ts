@@ -61,7 +61,7 @@ export class NodeSqliteDialect extends SqliteDialect {
   }
 }
 
-/** Turns off Kysely's own queue for the connection, which a waiting statement can't leave. The driver has a queue of its own. */
+/** Turns off Kysely's own queue for the connection, which a waiting statement can't leave. The driver has its own queue. */
 class OwnLineAdapter extends SqliteAdapter {
   override get supportsMultipleConnections(): boolean {
     return true
