@@ -8,8 +8,8 @@ const PARALLEL = 50
 const script = (name: string): URL => new URL(`site/${name}.ts`, import.meta.url)
 
 /**
- * 20,000 pages (`--runs`) of a local site that answers at once, in one process: Piko on MariaDB and on SQLite, Crawlee's CheerioCrawler, and
- * undici and cheerio by hand.
+ * Crawls 20,000 pages (`--runs`) of a local site that answers immediately, each time in one process. Compares Piko on MariaDB and on
+ * SQLite, Crawlee's CheerioCrawler, and a loop that uses undici and cheerio directly.
  */
 export async function crawlHttp(argv: readonly string[]): Promise<void> {
   const options = parseOptions(argv, { repeat: 3 })

@@ -2,7 +2,10 @@ import { backfill } from './backfill.ts'
 import { cron } from './cron.ts'
 import { throughput } from './throughput.ts'
 
-/** The cost of ten times as much, in addition to the other benchmarks: standing runs, history, jobs on schedules, windows. */
+/**
+ * Repeats other benchmarks at different sizes, to show how the cost grows with the numbers of waiting runs, old runs, scheduled jobs and
+ * windows.
+ */
 export async function growth(argv: readonly string[]): Promise<void> {
   const alone = [...argv, '--peers', 'none']
   for (const runs of ['2000', '200000']) await throughput([...alone, '--runs', runs])

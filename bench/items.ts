@@ -5,15 +5,16 @@ import { type Options, parseOptions, sceneOf } from './harness/options.ts'
 const WORKERS = 50
 const IO_MS = 50
 const STAGED = 500
-/** Items in one statement of the bare loop: as in one claim of few free slots, and of many. */
+/** The number of items in one statement of the bare loop: as many as in a claim for few free slots, and for many. */
 const BATCHES = [10, 100]
 const ENDED = [10_000, 1_000_000]
 
 const script = (name: string): URL => new URL(`items/${name}.ts`, import.meta.url)
 
 /**
- * Items of runs. 20,000 (`--runs`) that do nothing but lead to three others each, on two nodes, beside a bare loop of the same statements;
- * 500 of 50 ms of I/O with a row each; and what a claim reads beside items that have ended (with `--history`, beside that many too).
+ * The items of runs, in three measurements. First, 20,000 items (`--runs`) on two nodes, compared with a bare loop of the same statements:
+ * each item only adds up to three others. Second, 500 items with 50 ms of I/O and one row each. Third, the rows that a claim reads if the
+ * table also has many items that have ended (`--history` adds another such number).
  */
 export async function items(argv: readonly string[]): Promise<void> {
   const options = parseOptions(argv, { nodes: 2, repeat: 3 })

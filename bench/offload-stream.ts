@@ -22,10 +22,10 @@ interface File {
 }
 
 /**
- * Large files parsed in a thread, as a stream of rows, through `offload` and through a bare worker thread with messages written by hand. The
- * rows are counted one by one or in the lists in which they come, or go one by one through a sink: to a file of JSON lines, a table of the
- * process's SQLite file, a table of MariaDB. At last, `piko runs cancel` ends a run. Each measurement is a process of its own. The files
- * are generated and removed.
+ * Large files parsed in a thread, as a stream of rows, through `offload` and through a bare worker thread with messages written by hand.
+ * The rows are counted one by one or in the lists in which they come, or go one by one through a sink: to a file of JSON lines, a table of
+ * the process's SQLite file, a table of MariaDB. Finally, `piko runs cancel` ends a run. Each measurement runs in its own process. The
+ * files are generated and removed.
  */
 export async function offloadStream(argv: readonly string[]): Promise<void> {
   if (!existsSync(new URL('../dist/index.js', import.meta.url))) throw new Error('run npm run build first')
@@ -65,7 +65,7 @@ export async function offloadStream(argv: readonly string[]): Promise<void> {
   }
 }
 
-/** The loaders of TypeScript would count as memory of the measured processes. */
+/** Compiles the scripts, because a loader of TypeScript would count as memory of the measured processes. */
 async function compile(): Promise<void> {
   await build({
     entryPoints: SCRIPTS.map((name) => fileURLToPath(new URL(`offload/${name}.ts`, import.meta.url))),

@@ -18,7 +18,7 @@ const COUNTED = [
   'Handler_update',
 ]
 const BATCH = 1_000
-/** InnoDB answers from its last result unless nobody has asked for 100 ms. */
+/** InnoDB answers from its previous result unless there was no query for 100 ms. */
 const LOOK_MS = 110
 
 /** The cost of 1,000 runs by the server's own counters: statements, rows and locks. Includes the start and the stop of the node. */

@@ -43,7 +43,7 @@ async function measure(round: Round, contestant: Contestant, { runs, nodes, hist
   const enqueued = await round.phase('enqueue', count, BATCH)
   await sleep(SETTLE_MS)
   const serverCpu = round.server.cpuMs()
-  // All nodes at once, until the queue is empty.
+  // All nodes at the same time, until the queue is empty.
   const sharing = Array.from({ length: nodes }, () => round.phase('process', count, nodes > 1, work))
   const shares = await Promise.all(sharing).finally(() => Promise.allSettled(sharing))
   await sleep(SETTLE_MS)

@@ -5,8 +5,8 @@ import { parseOptions, sceneOf } from './harness/options.ts'
 const script = (name: string): URL => new URL(`values/${name}.ts`, import.meta.url)
 
 /**
- * Shared values and electors of several processes, and a cache of 1,000,000 keys (`--runs`) of which 10,000 stay in memory. `doorbell`: nodes
- * notify each other; `poll`: they only poll.
+ * Shared values and electors of several processes, and a cache of 1,000,000 keys (`--runs`) of which 10,000 stay in memory. With `doorbell`
+ * the nodes notify each other; with `poll` they only poll.
  */
 export async function values(argv: readonly string[]): Promise<void> {
   const options = parseOptions(argv, { runs: 1_000_000, repeat: 1 })

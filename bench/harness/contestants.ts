@@ -8,7 +8,7 @@ export interface Contestant {
   readonly module: URL
   readonly server: ServerName
   readonly options?: Omit<SystemConfig, 'dsn'>
-  /** The most jobs; with more, this system would take minutes. */
+  /** The maximum number of jobs: with more, this system would take minutes. */
   readonly mostJobs?: number
 }
 

@@ -6,15 +6,15 @@ import { fileURLToPath } from 'node:url'
 
 const LOOK_MS = 5
 
-/** A process that takes part in a measurement, such as a node. Its first argument is its order as JSON. It never outlives this process. */
+/** A process that takes part in a measurement, such as a node. Its first argument is its task as JSON. It never outlives this process. */
 export class NodeProcess implements AsyncDisposable {
-  /** The lines that it has printed. */
+  /** The lines that the process has printed. */
   readonly lines: string[] = []
   readonly #child: ChildProcess
   readonly #name: string
   readonly #end = (): void => void this.#child.kill('SIGKILL')
 
-  /** Starts it, and resolves when it has printed `ready`. */
+  /** Starts the process, and resolves when it has printed `ready`. */
   static async start(module: URL, order: unknown): Promise<NodeProcess> {
     const node = new NodeProcess(module, order)
     await node.told('ready')
@@ -32,7 +32,7 @@ export class NodeProcess implements AsyncDisposable {
     process.once('exit', this.#end)
   }
 
-  /** The rest of the first line that begins with this word, as soon as it is there. @throws if the process ends before */
+  /** Waits for a line that begins with this word, and returns the rest of it. @throws if the process ends first */
   async told(word: string): Promise<string> {
     for (;;) {
       const line = this.lines.find((one) => one === word || one.startsWith(`${word} `))
@@ -44,7 +44,7 @@ export class NodeProcess implements AsyncDisposable {
     }
   }
 
-  /** Sends it a line. */
+  /** Sends a line to the process. */
   tell(line: string): void {
     this.#child.stdin?.write(`${line}\n`)
   }

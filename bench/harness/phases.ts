@@ -3,13 +3,13 @@ import { monotonicMs } from './monotonic.ts'
 import { percentile } from './percentile.ts'
 import { type About, payload, type System } from './system.ts'
 
-/** The time from the begin of the first handler until all jobs in the store have ended. */
+/** The time from the beginning of the first handler until all jobs in the store have ended. */
 export interface Processed {
   readonly handled: number
   /** On the clock of {@link monotonicMs}. */
   readonly firstAt: number
   readonly drainedAt: number
-  /** The time from the order to start until the first handler begins. */
+  /** The time from the command to start until the first handler begins. */
   readonly startMs: number
   /** The CPU time since the first handler began. */
   readonly cpuMs: number
@@ -24,7 +24,7 @@ export interface Spread {
 export interface Latency {
   /** The time until the handler begins. */
   readonly begun: Spread
-  /** The time until the end is stored. */
+  /** The time until the outcome is stored. */
   readonly ended: Spread | undefined
   /** The time until the call is answered. */
   readonly acknowledged: Spread

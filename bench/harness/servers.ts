@@ -29,7 +29,7 @@ export interface Server {
 /** The smallest size on a real server. Larger than the data of any standing queue here. */
 const BUFFER_POOL = '1G'
 /**
- * The size of PostgreSQL's own log before it must write its pages to the disk (`max_wal_size`). With MariaDB's default of 96 MB, that would
+ * The size of PostgreSQL's own log before it must write its pages to disk (`max_wal_size`). With MariaDB's default of 96 MB, that would
  * happen during each measurement.
  */
 const REDO_LOG = '1G'

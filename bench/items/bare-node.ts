@@ -1,4 +1,4 @@
-// A process of the bare loop: one connection that claims, inserts and ends until no item is left.
+// A process of the bare loop: its one connection claims items, inserts those that follow and ends the claimed ones, until no item is left.
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'

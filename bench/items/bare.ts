@@ -9,8 +9,8 @@ import { printOf, urlOf } from './graph.ts'
 const MIGRATION = new URL('../../migrations/mysql/0025_items.up.sql', import.meta.url)
 
 /**
- * What any engine must send for the same items, by hand, in Piko's own table: claim, insert the follow-ups, end. No lanes, fences, counts,
- * limits, retries, or transaction around follow-ups and end.
+ * The minimum that any engine must send for the same items, written by hand, in Piko's own table: claim items, insert those that follow,
+ * end the claimed ones. It has no lanes, fences, counts, limits or retries, and no transaction around the last two steps.
  */
 export default async function itemsBare(config: SystemConfig): Promise<Found> {
   const [pages, count, batch] = [Number(config['pages']), Number(config['nodes']), Number(config['batch'])]

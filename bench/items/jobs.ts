@@ -6,7 +6,7 @@ export type Shape = 'pages' | 'items'
 
 const BODY = new TextEncoder().encode('<html><title>page</title></html>')
 
-/** The same graph as the pages of a crawl, whose downloader answers at once, or as plain items of a job. */
+/** The same graph either as the pages of a crawl, whose downloader answers immediately, or as plain items of a job. */
 export function graphJob(shape: Shape, pages: number): JobSource {
   return shape === 'pages' ? crawlOf(pages) : itemsOf(pages)
 }

@@ -8,7 +8,10 @@ import { duplicatesOf } from './graph.ts'
 import { graphJob, type Shape } from './jobs.ts'
 import { spanOf } from './spans.ts'
 
-/** One run whose items add all others, on nodes that are processes. Measures from the first claim to the last end, by the database's clock. */
+/**
+ * One run whose items add all others, on nodes in separate processes. Measures the time from the first claim to the last outcome, by the
+ * database's clock.
+ */
 export default async function itemsPiko(config: SystemConfig): Promise<Found> {
   const [pages, count, shape] = [Number(config['pages']), Number(config['nodes']), config['shape'] as Shape]
   const settings = { piko: { log_level: 'silent' }, ...storeSettings(config) }

@@ -11,7 +11,7 @@ const CLAIMS = 100
 const LIMIT = 10
 const READS = ['Handler_read_first', 'Handler_read_key', 'Handler_read_next', 'Handler_read_prev', 'Handler_read_rnd']
 
-/** What a claim reads beside many items that have ended, by the server's own count, with nothing else at work. */
+/** The rows that a claim reads if the table also has many items that have ended. The server counts them, and nothing else is running. */
 export default async function itemsReads(config: SystemConfig): Promise<Found> {
   const ended = Number(config['ended'])
   const settings = { piko: { log_level: 'silent' }, ...storeSettings(config) }
@@ -56,7 +56,7 @@ export default async function itemsReads(config: SystemConfig): Promise<Found> {
   }
 }
 
-/** `Handler_read_rnd_next` is left out: the question itself reads a temporary table by it. */
+/** Leaves out `Handler_read_rnd_next`, because the statement that reads the counters increases it. */
 async function reads(watch: Connection): Promise<number> {
   const [rows] = await watch.query<RowDataPacket[]>('SHOW GLOBAL STATUS')
   const values = new Map(rows.map((row) => [String(row['Variable_name']), Number(row['Value'])]))

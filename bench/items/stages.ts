@@ -17,8 +17,8 @@ const Rows = defineSink({
 const BODY = new TextEncoder().encode('page')
 
 /**
- * A crawl of two stages: half of the pages are seeds, and each leads to one of the other half. Every page takes some milliseconds of I/O, is
- * durable, and writes a row to a table.
+ * A crawl with two stages: half of the pages are seeds, and each links to one of the other half. Every page takes some milliseconds of I/O,
+ * is durable, and writes one row to a table.
  */
 export default async function stages(config: SystemConfig): Promise<Found> {
   const { items, workers, ioMs } = config as SystemConfig & Record<'items' | 'workers' | 'ioMs', number>

@@ -3,7 +3,7 @@ import type { Format, OrderRow } from './parse-rows.ts'
 
 export type BareMessage = { readonly rows: readonly OrderRow[] } | { readonly read: number } | 'end'
 
-/** The rows of a bare worker in the lists in which they come, as a user would receive them without a library. */
+/** The rows of a bare worker, in the lists in which they arrive. This is what a user would write without a library. */
 export async function* bareLists(
   path: string,
   format: Format,

@@ -6,7 +6,7 @@ import { cancelByCli } from './cancel-by-cli.ts'
 import { ordersSink, storeOf, type Target } from './order-targets.ts'
 import type { Format, OrderRow } from './parse-rows.ts'
 
-/** One measurement, in a process of its own. Prints its figures as JSON. */
+/** One measurement, in its own process. Prints its figures as JSON. */
 
 interface Measured {
   readonly rows: number

@@ -36,7 +36,7 @@ export function splitter(format: Format): {
   }
 }
 
-/** The rows of a file, as a user would write it. */
+/** The rows of a file, one by one, as a user would write it. */
 export async function* rows(
   source: AsyncIterable<Uint8Array>,
   format: Format,
@@ -50,7 +50,7 @@ export async function* rows(
   }
 }
 
-/** The same rows, all lines of a read at once. */
+/** The same rows as lists: each holds the rows of one read. */
 export async function* batches(
   source: AsyncIterable<Uint8Array>,
   format: Format,

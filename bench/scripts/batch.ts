@@ -10,7 +10,7 @@ const SECOND_MS = 1_000
 /** One item in this many fails until it is repaired. */
 const FAILS = 50
 
-/** A batch of calls within a rate, with failures in one report, which one call replays. */
+/** A batch of calls with a rate limit. The failures appear in one report, and one call replays them. */
 export default async function batch(config: SystemConfig): Promise<Found> {
   const { runs, nodes, limit } = config as SystemConfig & Record<'runs' | 'nodes' | 'limit', number>
   const settings = { piko: { log_level: 'silent' }, ...storeSettings(config) }

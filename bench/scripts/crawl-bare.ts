@@ -2,7 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Found } from '../harness/rounds.ts'
 import type { SystemConfig } from '../harness/system.ts'
 
-/** The same without anything durable: parallel loops over one list. The result is the maximum that this machine's timers allow. */
+/**
+ * The work of `crawl.ts` without anything durable: parallel loops over one list. The result is the maximum that this machine's timers
+ * allow.
+ */
 export default async function crawlBare(config: SystemConfig): Promise<Found> {
   const { items, workers, ioMs } = config as SystemConfig & { items: number; workers: number; ioMs: number }
   let left = items

@@ -5,8 +5,8 @@ import { payload, type SystemConfig } from '../harness/system.ts'
 import { aboutPiko, storeSettings } from './about.ts'
 
 /**
- * Items with some milliseconds of I/O each, and parallel workers. Every item is a durable run. Measures from the request until the last end
- * is stored.
+ * Items with some milliseconds of I/O each, and parallel workers. Every item is a durable run. Measures the time from the request until the
+ * last outcome is stored.
  */
 export default async function crawl(config: SystemConfig): Promise<Found> {
   const { items, workers, ioMs } = config as SystemConfig & { items: number; workers: number; ioMs: number }

@@ -82,7 +82,7 @@ async function fill(app: Piko, { store }: SystemConfig, windows: number): Promis
       recorded.push(`('minutes','bench_rows','${start}',${fence},${ROWS})`)
       for (let row = 0; row < ROWS; row++) rows.push(`(${row},'${start}',${fence})`)
     }
-    // Each by itself: on a busy machine, a transaction of all takes longer than it may.
+    // Executed separately: on a busy machine, one transaction for all of them would exceed its time limit.
     await app.sql.exec(
       `INSERT INTO piko_run (id, job_id, state, kind, priority, run_at, window_start, window_end, attempt, claims, created_at) VALUES ${runs.join(',')}`,
     )

@@ -88,7 +88,10 @@ function pool(name: string) {
   return { resource, order, held: () => held, most: () => most }
 }
 
-/** How far a run got its slots from its place in the order of asking, at most, as a share of all. */
+/**
+ * Compares the order in which runs asked for slots with the order in which they got them. Returns the largest difference in position, as a
+ * share of the number of runs.
+ */
 function displacement(asked: readonly number[], acquired: readonly number[]): number {
   const got = new Set(acquired)
   const places = new Map(asked.filter((id) => got.has(id)).map((id, place) => [id, place]))

@@ -3,7 +3,7 @@ import type { Found } from '../harness/rounds.ts'
 import type { SystemConfig } from '../harness/system.ts'
 import { aboutPiko, storeSettings } from './about.ts'
 
-/** Steps that are awaited one after the other: each waits for a commit of its own. */
+/** Steps that are awaited one after the other: each waits for its own commit. */
 const IN_TURN = 1_000
 
 /** One run with many steps fails after them, and its second attempt finds them all. */

@@ -5,7 +5,7 @@ import type { Found } from '../harness/rounds.ts'
 import type { SystemConfig } from '../harness/system.ts'
 import { Site } from './site.ts'
 
-/** undici and cheerio by hand: a list in memory, a set of known URLs, and nothing that outlives the process. */
+/** A crawl by undici and cheerio alone: a list in memory and a set of known URLs. Nothing outlives the process. */
 export default async function siteBare(config: SystemConfig): Promise<Found> {
   const [pages, parallel] = [Number(config['pages']), Number(config['parallel'])]
   await using site = await Site.start(pages)

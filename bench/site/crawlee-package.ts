@@ -21,7 +21,7 @@ export interface Crawlee {
   readonly log: { setLevel(level: number): void }
 }
 
-/** Installs Crawlee into a temporary folder, if it is not there. It is never a dependency of Piko. */
+/** Installs Crawlee into a temporary folder unless it is already there, so that it is never a dependency of Piko. */
 export async function installCrawlee(): Promise<void> {
   if (existsSync(join(FOLDER, 'installed'))) return
   mkdirSync(FOLDER, { recursive: true })

@@ -8,7 +8,7 @@ import { Site } from './site.ts'
 
 const ERROR_LEVEL = 1
 
-/** Crawlee's CheerioCrawler with its storage as shipped: a folder of files. */
+/** Crawlee's CheerioCrawler with its default storage: a folder of files. */
 export default async function siteCrawlee(config: SystemConfig): Promise<Found> {
   const [pages, parallel] = [Number(config['pages']), Number(config['parallel'] ?? 0)]
   await using site = await Site.start(pages)

@@ -5,7 +5,7 @@ import type { SystemConfig } from '../harness/system.ts'
 import { aboutPiko, storeSettings } from '../scripts/about.ts'
 import { Site } from './site.ts'
 
-/** A crawl of one node, with its defaults except the limit of a host: each page is durable, and robots.txt is asked for. */
+/** A crawl on one node. It has the default options except the limit per host: each page is durable, and robots.txt is requested. */
 export default async function sitePiko(config: SystemConfig): Promise<Found> {
   const [pages, parallel] = [Number(config['pages']), Number(config['parallel'])]
   await using site = await Site.start(pages)

@@ -1,4 +1,4 @@
-// A site of pages of 2 KB, each with links to three others, that answers at once. Prints its port.
+// A site whose pages of 2 KB each link to three others. It answers immediately, and prints its port.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { linksOf } from '../items/graph.ts'

@@ -1,7 +1,7 @@
 import { NodeProcess } from '../harness/node-process.ts'
 import type { Found } from '../harness/rounds.ts'
 
-/** The site, in a process of its own. */
+/** The local site, in its own process. */
 export class Site implements AsyncDisposable {
   readonly #server: NodeProcess
   readonly #pages: number
@@ -22,11 +22,7 @@ export class Site implements AsyncDisposable {
     return `${this.#origin}/page/0`
   }
 
-  /**
-   * The figures of a crawl of the whole site.
-   *
-   * @throws if a page was not asked for, or some more than once
-   */
+  /** The figures of a crawl of the whole site. @throws if a page was not requested, or was requested more than once */
   async figures(ms: number): Promise<Found['values']> {
     this.#server.tell('counts')
     const counts = await this.#server.told('counts')

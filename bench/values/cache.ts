@@ -11,7 +11,10 @@ const LOOK_EVERY = 10_000
 const STALE_ASKS = 1_000
 const LOAD_MS = 500
 
-/** A cache that gets many keys and keeps few, and the wait for a stale value while a load of half a second refreshes it. */
+/**
+ * A cache that receives many keys and keeps few. Also measures how long callers wait for a stale value while a load of half a second
+ * refreshes it.
+ */
 export default async function valuesCache(config: SystemConfig): Promise<Found> {
   const keys = Number(config['keys'])
   const app = new Piko({ jobs: [], settings: { piko: { log_level: 'silent' }, ...storeSettings(config) } })
@@ -45,7 +48,7 @@ export default async function valuesCache(config: SystemConfig): Promise<Found> 
   }
 }
 
-/** The waits for a stale value, while the load that refreshes it has not ended. */
+/** How long callers wait for a stale value before the load that refreshes it has ended, in milliseconds. */
 async function staleWaits(app: Piko): Promise<number[]> {
   const definition = defineCache<number>({ name: 'bench-stale', ttl: '20ms', stale: '1h', l2: store() })
   const cache = app.cache(definition)

@@ -9,7 +9,7 @@ await app.start()
 const elector = app.elector('bench', { ttl: '1s' })
 process.stdout.write('ready\n')
 setInterval(() => {
-  // Read before the question, so at that instant the answer was still to come.
+  // Reads the clock first, so this instant is never later than the answer.
   const at = process.hrtime.bigint()
   const { isLeader, epoch } = elector
   if (isLeader) process.stdout.write(`leads ${epoch} ${at}\n`)

@@ -16,7 +16,10 @@ interface Led {
   readonly at: bigint
 }
 
-/** Three processes elect a leader, which is stopped by SIGSTOP and goes on when another leads. Checks that no two led at any instant. */
+/**
+ * Three processes elect a leader. The leader is stopped by SIGSTOP, and continues when another process leads. Checks that no two processes
+ * led at the same instant.
+ */
 export default async function valuesElector(config: SystemConfig): Promise<Found> {
   const settings = { piko: { log_level: 'silent' }, ...storeSettings(config) }
   const client = new Piko({ jobs: [], execute: false, settings })
@@ -38,7 +41,7 @@ export default async function valuesElector(config: SystemConfig): Promise<Found
     processes[leader.process]?.signal('SIGCONT')
     leader = next
   }
-  await sleep(1_000) // The process that was stopped last looks at its clock.
+  await sleep(1_000) // Lets the process that was stopped last read its clock again.
   const terms = termsOf(ledBy(processes))
   const overlaps = terms.filter((term, index) => index > 0 && term.from <= (terms[index - 1]?.to ?? 0n)).length
   const shrinking = terms.filter((term, index) => index > 0 && term.epoch <= (terms[index - 1]?.epoch ?? 0)).length
@@ -74,7 +77,7 @@ function ledBy(processes: readonly NodeProcess[]): Led[] {
   )
 }
 
-/** The terms in the order of time. One process has each epoch. */
+/** The terms in the order of time. Each epoch belongs to one process. */
 function termsOf(led: readonly Led[]): { epoch: number; from: bigint; to: bigint }[] {
   return [...Map.groupBy(led, ({ epoch, process }) => `${epoch} of ${process}`).values()]
     .map((instants) => {

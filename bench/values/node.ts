@@ -1,4 +1,4 @@
-// A node of the benchmark `values`: publishes, watches or updates when it is asked to, a line each.
+// A node of the benchmark `values`: publishes, watches or updates on request. Each request and each answer is one line.
 import { createInterface } from 'node:readline'
 import { defineJob, Piko, type PikoOptions } from 'piko'
 import { defineShared } from 'piko/sync'
@@ -22,7 +22,7 @@ const CALLS: Readonly<Record<string, (count: number) => Promise<void>>> = {
     for (let done = 0; done < count; done++) await instant.publish(now())
     tell(`published ${instant.version} ${now() - beganAt}`)
   },
-  /** Tells how long after its publication each version came here, and how often one came that was not newer. */
+  /** Reports how long after its publication each version arrived here, and how often an older version arrived after a newer one. */
   watch: async (last) => {
     const delays: number[] = []
     let newest = 1

@@ -9,7 +9,7 @@ const NODES = 4
 const PUBLICATIONS = 1_000
 const UPDATES = 20
 
-/** 1,000 publications of one node while another watches, and 20 updates at the same time on each of four nodes. */
+/** One node makes 1,000 publications while another watches; then each of four nodes makes 20 updates at the same time. */
 export default async function valuesShared(config: SystemConfig): Promise<Found> {
   const settings = { piko: { log_level: 'silent', doorbell: String(config['doorbell']) }, ...storeSettings(config) }
   const client = new Piko({ jobs: [], execute: false, settings })

@@ -12,7 +12,7 @@ import { after } from './timeout.ts'
 export interface BatchesOptions {
   /** Maximum number of items in a batch. Default 1,000, as in a sink. */
   readonly rows?: number
-  /** Approximate maximum size of a batch, in bytes; a larger item is a batch of its own. Default 8,000,000, as in a sink. */
+  /** Approximate maximum size of a batch, in bytes; a larger item gets its own batch. Default 8,000,000, as in a sink. */
   readonly bytes?: number
   /** How long an item waits for others. Default: until the batch is full or the source ends. */
   readonly wait?: Duration

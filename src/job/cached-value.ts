@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Duration } from '../time/duration.ts'
 
-/** @param signal aborts when nobody waits for the value any more, and when the app stops */
+/** @param signal aborts when no caller waits for the value any more, and when the app stops */
 export type CacheLoader<V> = (signal: AbortSignal) => V | Promise<V>
 
 export interface CacheFetch {
@@ -30,7 +30,7 @@ export interface CacheClear {
   readonly prefix?: string
 }
 
-/** A value with what the cache knows of it. */
+/** A value with its version and its remaining time. */
 export interface CacheEntry<V> {
   readonly value: V
   /** Changes with each write. */
@@ -62,7 +62,7 @@ export interface CacheStats {
 }
 
 /**
- * A cache in one app: values by key, in this process and perhaps in a level that all nodes share.
+ * A cache in one app: values by key, in this process, and optionally in a shared level that all nodes use.
  *
  * Keys have 1 to 512 characters; values have up to 1 MB, encoded. All calls reject with `CACHE_INVALID` for other keys and values, and with
  * `USAGE` for wrong options.
@@ -70,7 +70,7 @@ export interface CacheStats {
 export interface Cache<V> {
   readonly name: string
   /**
-   * The value of a key, which `load` makes if it is not known. Concurrent calls share one load. A stale value is returned immediately,
+   * The value of a key. If the cache has none, `load` creates it. Concurrent calls share one load. A stale value is returned immediately,
    * while one load refreshes it.
    *
    * @throws the error of `load`, which is not kept unless the cache has `negative`; the reason of the signal
@@ -91,7 +91,7 @@ export interface Cache<V> {
   delete(key: string): Promise<boolean>
   /** Adds to a number, without losing a concurrent addition. A key without a value begins at 0. @throws PikoError `CACHE_UNAVAILABLE` */
   increment(key: string, by?: number, options?: CacheIncrement): Promise<number>
-  /** Gives a value another time to live, from now. @returns false if there is none @throws PikoError `CACHE_UNAVAILABLE` */
+  /** Sets how long a value is fresh, from now on. @returns false if there is none @throws PikoError `CACHE_UNAVAILABLE` */
   expire(key: string, ttl: Duration): Promise<boolean>
   /** @returns how many values were deleted @throws PikoError `CACHE_UNAVAILABLE` */
   clear(options?: CacheClear): Promise<number>
@@ -100,31 +100,31 @@ export interface Cache<V> {
   close(): Promise<void>
 }
 
-/** An entry of a shared level. Times are what was left at the read, by the clock of the level. */
+/** An entry of a shared level. Its times are those that were left when it was read, by the clock of the level. */
 export interface LevelEntry {
   /** Undefined: the key was deleted, or a node loads its value. */
   readonly bytes: Uint8Array | undefined
   readonly version: number
   /** 0 or less: stale. */
   readonly freshMs: number
-  /** 0 or less: gone. */
+  /** 0 or less: expired. */
   readonly leftMs: number
 }
 
 /** The version that a write replaces: `'none'` if the level had no entry. */
 export type SeenVersion = number | 'none'
 
-/** A level of a cache that all nodes share. Its entries are in a space of the cache's name. */
+/** A level of a cache that all nodes share. The name of a cache is the `space` of its entries. */
 export interface CacheLevel {
   /** @param step called after each step of a long call; if it throws, the call ends with that error */
   read(space: string, keys: readonly string[], step?: () => void): Promise<ReadonlyMap<string, LevelEntry>>
   /** The versions alone. */
   versions(space: string, keys: readonly string[]): Promise<ReadonlyMap<string, number>>
-  /** Writes an entry, and ends a claim on its key. @param seen undefined: whatever is there @returns whether it was written */
+  /** Writes an entry, and ends a claim on its key. @param seen the version to replace; undefined: any @returns whether it was written */
   write(space: string, key: string, entry: LevelEntry, seen?: SeenVersion): Promise<boolean>
   /** Changes the times of a version. @returns false if it has another version */
   touch(space: string, key: string, entry: Omit<LevelEntry, 'bytes'>): Promise<boolean>
-  /** Claims the load of a key for some time, or extends the own claim. @returns false if another owner has it */
+  /** Claims the load of a key for some time, or extends the claim of the same owner. @returns false if another owner has it */
   claim(space: string, key: string, owner: string, forMs: number): Promise<boolean>
   release(space: string, key: string, owner: string): Promise<void>
   /** Deletes entries whose keys begin with `prefix`, in steps. @returns how many */
@@ -132,7 +132,7 @@ export interface CacheLevel {
   close(): Promise<void>
 }
 
-/** What a cache needs of the app that it is used in. */
+/** The parts of an app that a cache needs. */
 export interface CacheReach {
   readonly clock: Clock
   /** The level in the app's database. */

@@ -1,7 +1,7 @@
 import { ownValue } from './decorator.ts'
 import type { AnyJobSpec, JobDefinition } from './spec.ts'
 
-/** A job that a whole class makes, such as a crawl with its steps. */
+/** A job that a whole class defines, such as a crawl with its steps. */
 export interface ClassJob {
   /** The decorator, for messages: `crawl`. */
   readonly name: string
@@ -19,7 +19,7 @@ export function markClass(owner: object, job: ClassJob): void {
   Object.defineProperty(owner, CLASS_JOBS, { value, configurable: true })
 }
 
-/** The jobs that this class makes, without those of its parents. */
+/** The jobs that this class itself defines, without those of its parents. */
 export function classJobsOn(owner: unknown): readonly ClassJob[] {
   return typeof owner === 'function' ? (ownValue<readonly ClassJob[]>(owner, CLASS_JOBS) ?? []) : []
 }

@@ -17,7 +17,7 @@ export interface DecoratedJob {
   readonly spec: AnyJobSpec
   /** The method that runs: the most derived one of this name. */
   readonly method: unknown
-  /** Makes the job of a decorated class, whose method is the class itself. */
+  /** Creates the job of a class that is decorated as a whole; `method` is then the class itself. */
   readonly define?: ClassJob['define']
 }
 

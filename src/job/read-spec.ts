@@ -5,7 +5,7 @@ import type { AnyJobSpec, JobSpec, WindowsSpec } from './spec.ts'
 
 const whatever: OptionCheck = () => undefined
 const text = expecting('a text', (value) => typeof value === 'string')
-/** Names the first wrong class. It is undefined if modules import each other in a cycle. */
+/** Names the first value that is not a class. A class is undefined if modules import each other in a cycle. */
 const named =
   (kind: string): OptionCheck =>
   (value) => {

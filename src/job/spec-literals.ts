@@ -1,7 +1,7 @@
 import type { TimeZone } from '../time/zone-names.ts'
 
 // Compile-time checks of cron expressions and time zones that are written as literals. A value of the type `string` passes. All values are
-// // checked again when the job is registered.
+// checked again when the job is registered.
 
 /** Checks the literals of a spec. A wrong one does not compile, and the type in TypeScript's message says why. */
 export interface CheckedLiterals<Zone extends string, Cron extends string> {

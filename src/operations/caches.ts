@@ -28,8 +28,8 @@ type Reached = () => Pick<Reach, 'store' | 'caches'>
 const aName = expecting('the name of a cache', (value) => typeof value === 'string' && /^[\w.:/-]{1,64}$/.test(value))
 
 /**
- * Caches: `app.cache`. Called with a definition of `defineCache`, it returns the cache. Its verbs work on the entries in the database, also of
- * caches that this process does not define.
+ * Caches: `app.cache`. Called with a definition of `defineCache`, it returns the cache. Its other calls work on the entries in the
+ * database, including those of caches that this process does not define.
  */
 export class Caches extends Callable {
   readonly #reach: Reached

@@ -23,7 +23,7 @@ const isSize = (size: unknown): boolean => size === Infinity || (isWhole(size) &
 
 const longEnough = aDuration(MIN_CHECK_EVERY_MS)
 
-/** Names the first wrong class. It is undefined if modules import each other in a cycle. */
+/** Names the first value that is not a class. A class is undefined if modules import each other in a cycle. */
 const aResourceMap: OptionCheck = (value) => {
   if (!isObject(value) || isList(value))
     return `is ${describe(value)}; expected an object of resource or service classes by name`

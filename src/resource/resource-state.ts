@@ -4,7 +4,7 @@ export interface ResourceObserver {
   readonly lost: (resource: string, error: Error) => void
   /** A lost resource serves again. */
   readonly recovered: (resource: string, lostMs: number, tries: number) => void
-  /** A run has got its slots after this time. */
+  /** A run has got its slots after waiting this long. */
   readonly waited: (resource: string, ms: number) => void
 }
 

@@ -115,7 +115,7 @@ export class ResourcesService extends Service {
       return
     }
     // A handler that continues after all deadlines must not keep the process alive, so its resources are closed while it uses them. A timer
-    // of // `AbortSignal.timeout` does not keep the process alive: without other work, the process would end too early.
+    // of `AbortSignal.timeout` does not keep the process alive: without other work, the process would end too early.
     const deadline = new AbortController()
     const timer = setTimeout(() => deadline.abort(), LATE_RETURN_MS)
     try {

@@ -65,7 +65,7 @@ interface Group extends BatchFailure {
   readonly items: number[]
 }
 
-/** Groups failures by error, the largest group first. After 100 different errors, the others share one group. */
+/** Groups failures by error, the largest group first. There are groups for 100 different errors; all further ones share one group. */
 export class FailureGroups {
   readonly #groups = new Map<string, Group>()
 

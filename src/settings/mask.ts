@@ -17,7 +17,7 @@ export function maskDsn(dsn: string): string {
   if (at < 0) return scheme + (HOST_ONLY.test(address) ? address : HIDDEN)
   const colon = credentials.indexOf(':')
   const user = colon < 0 ? credentials : credentials.slice(0, colon)
-  // A raw `?` makes it unclear which `@` ends the password; with a `/` or `#`, this is not a user name.
+  // A raw `?` makes it unclear which `@` ends the password. A text with `/` or `#` is not a user name.
   if (credentials.includes('?') || /[/#]/.test(user)) return scheme + HIDDEN
   return `${scheme}${user}${colon < 0 ? '' : `:${HIDDEN}`}@${address}`
 }

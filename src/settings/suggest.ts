@@ -29,7 +29,7 @@ function nearest(name: string, known: readonly string[], lastPart: (name: string
         distance(name, candidate),
         // An exact key in a wrong section is as close as one typing mistake.
         distance(last, lastPart(candidate)) + 1,
-        // The original's flat keys: `mysql_dsn` in [default].
+        // Earlier versions had flat keys, such as `mysql_dsn` in [default].
         distance(last, candidate) + 1,
       ),
     }))

@@ -1,11 +1,11 @@
 import { Counter, Histogram, type Registry } from 'prom-client'
 import type { Events } from '../events.ts'
 
-/** The most classes of errors with a label of their own: a class is any text. */
+/** The maximum number of error classes that get their own label, because a class may be any text. */
 const MAX_CLASSES = 100
 const BUCKETS_S = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60]
 
-/** Counts the ends of items. The metrics exist from the first end on. Returns functions that stop it. */
+/** Counts ended items. Creates the metrics when the first item ends. Returns functions that stop the counting. */
 export function countItems(events: Events, registry: Registry): (() => void)[] {
   let metrics: ReturnType<typeof metricsOn> | undefined
   const classes = new Set<string>()

@@ -4,7 +4,7 @@ import type { Ticks } from './ticks.ts'
 import { Zone } from './zone.ts'
 
 // croner stops at the year 3000 in one direction only, and throws or loops forever at the limits of a Date. Between these bounds, next and
-// // previous agree. The bounds are a few days outside those of ZonedTicks, to leave room for offsets.
+// previous agree. The bounds are a few days outside those of ZonedTicks, to leave room for offsets.
 const FIRST_MS = Date.UTC(999, 11, 25)
 const LAST_MS = Date.UTC(2999, 0, 7)
 

@@ -1,4 +1,4 @@
-// The names are those of the IANA time zone database 2026, links included. A newer name passes as a `string`.
+// The names are those of the IANA time zone database 2026, links included. A newer name is accepted if its type is `string`.
 
 // prettier-ignore
 type PlainZone =

@@ -10,23 +10,23 @@ export type DedupScope = 'run' | 'job' | false | { readonly within: Duration }
 export type PerItem<D, T> = T | ((data: D, index: number) => T)
 
 export interface AddItemOptions<D> {
-  /** Makes an item unique; at most 2,048 characters. Default: the data if it is a text or a number, otherwise none is a duplicate. */
+  /** Makes an item unique; at most 2,048 characters. Default: the data if it is a text or a number, otherwise no item is a duplicate. */
   readonly key?: PerItem<D, string | number>
-  /** Default: as the kind says. */
+  /** Default: the lane that the kind chooses. */
   readonly lane?: PerItem<D, string | undefined>
   readonly priority?: PerItem<D, number | undefined>
-  /** The item is not claimed before: an instant, or a time from now. Default: now. */
+  /** The item is not claimed before this time: an instant, or a duration from now. Default: now. */
   readonly due?: PerItem<D, Date | Duration | undefined>
   readonly depth?: PerItem<D, number | undefined>
-  /** Overrides the kind's `dedup`; `false`: the item is no duplicate, whatever its key. */
+  /** Overrides the kind's `dedup`; `false`: the item does not count as a duplicate, whatever its key. */
   readonly dedup?: PerItem<D, DedupScope | undefined>
 }
 
 /** Adds items to the run. */
 export interface ItemAdder<M extends ItemData> {
   /**
-   * Adds items of a kind. In the job's handler, they are stored in transactions of 1,000 while `values` is read, and begin at once. A
-   * restarted handler adds none of them again. In an item's function, they are stored in the transaction that ends the item.
+   * Adds items of a kind. In the job's handler, they are stored in transactions of 1,000 while `values` is read, and may begin immediately.
+   * A restarted handler adds none of them again. In an item's function, they are stored in the transaction that ends the item.
    *
    * @param values a list, an iterable or an async generator of JSON values of at most 1 MB each
    * @returns in the handler, how many are new and how many were known; in an item, all count as new

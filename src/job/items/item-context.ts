@@ -20,8 +20,8 @@ export interface LaneNote {
 export interface ItemLane {
   readonly name: string
   /**
-   * A text that all nodes share, such as a host's robots.txt. Loaded by one item of the fleet when it is missing or has expired; the others
-   * wait. A failed load is retried by the next caller.
+   * A text that all nodes share, such as a host's robots.txt. If it is missing or has expired, one item on one node loads it, and the
+   * others wait. A failed load is retried by the next caller.
    *
    * @param name at most 64 characters
    */
@@ -36,32 +36,32 @@ export interface LeasedState<T> {
   /** How many items have held it before, and how many errors they reported. */
   readonly uses: number
   readonly errors: number
-  /** Stores a new value with the end of this item, whatever the end is. */
+  /** Stores a new value when this item ends, whatever its outcome. */
   save(value: T): void
-  /** Counts an error with the end of this item. */
+  /** Counts an error when this item ends. */
   failed(): void
-  /** No other item gets it: the next one creates another. Takes effect with the end of this item. */
+  /** Removes the state from the pool when this item ends. The next item that needs one creates another. */
   retire(): void
 }
 
 export interface LeaseOptions<T> {
   /** States of this pool that exist at the same time, across all nodes. */
   readonly size: number
-  /** Creates a state; called once in the fleet for each. What it throws fails the item, and the next item tries again. */
+  /** Creates a state; called by one item on one node for each. If it throws, the item fails, and the next item tries again. */
   readonly create: (name: string, signal: AbortSignal) => Promise<T>
-  /** Only this state, if it is not retired. */
+  /** Asks for the state with this name; if it is retired, for any other. */
   readonly name?: string | undefined
   /** How long to wait for a free one. Default `'30s'`. */
   readonly wait?: Duration
 }
 
-/** Counts of one name, such as a proxy, fed by the items of all nodes. */
+/** The outcomes that were counted for one name, such as a proxy, by the items of all nodes. */
 export interface Score {
   readonly ok: number
   readonly failed: number
   /** Failures since the last success. */
   readonly failuresInARow: number
-  /** Averages in which the last 20 or so count most: share of successes from 0 to 1, and milliseconds. */
+  /** Averages in which about the last 20 outcomes weigh most: the share of successes from 0 to 1, and milliseconds. */
   readonly successShare: number
   readonly ms: number | undefined
   readonly updatedAt: Date
@@ -79,29 +79,29 @@ export interface ItemContext<
   readonly item: Item
   readonly items: ItemAdder<M>
   readonly lane: ItemLane
-  /** Milliseconds since the run's first items were stored, by the database's clock: the clocks of nodes differ, and jump. */
+  /** Milliseconds since the run's first items were stored, by the database's clock, because the clocks of nodes differ and jump. */
   readonly elapsedMs: number
-  /** Ends the item as skipped. Nothing of it is written. Throws, so it never returns. */
+  /** Ends the item as skipped. Nothing that it did is written. Throws, so it never returns. */
   readonly skip: (reason: string) => never
-  /** Puts the item back into the queue until then. Costs no budget. Throws, so it never returns. */
+  /** Puts the item back into the queue until that time. Costs no try. Throws, so it never returns. */
   readonly retryLater: (when: Date | Duration) => never
   /**
-   * Ends the item as done: what `fn` writes through `trx` on Piko's own database, the end and the added items are one transaction. Sinks are
-   * flushed before.
+   * Ends the item as done. One transaction on Piko's own database stores what `fn` writes through `trx`, the item's end and the items that
+   * it added. Flushes the sinks first.
    */
   commit<T>(fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
   /**
    * Stores a position (at most 2,000 characters) and the items added so far, with what `fn` writes, in one transaction. The item continues.
-   * The next attempt finds it in `item.position`.
+   * The next attempt finds the position in `item.position`.
    *
    * @throws PikoError `LEASE_LOST` if this node no longer owns the item: nothing is stored
    */
   checkpoint(position: string, fn?: (trx: SqlExecutor) => Promise<unknown>): Promise<void>
-  /** Keeps bytes for the next attempt and for a replay, if this one fails. The last call counts; `undefined` keeps none. */
+  /** Keeps bytes for the next attempt and for a replay, if this one fails. The last call takes effect; `undefined` keeps none. */
   keep(bytes: Uint8Array | undefined): void
-  /** Adds to the bytes of the run's status. */
+  /** Adds to the number of bytes that the run's status shows. */
   countBytes(bytes: number): void
-  /** Leases a state of a pool of the job until the item ends. */
+  /** Leases a named state from one of the job's pools until the item ends. */
   state<T>(pool: string, options: LeaseOptions<T>): Promise<LeasedState<T>>
   /** Counts an outcome for a name, stored within about a second. */
   score(group: string, name: string, outcome: { readonly ok: boolean; readonly ms?: number }): void

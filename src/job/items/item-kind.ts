@@ -20,7 +20,7 @@ export interface ItemKind<
   W extends Window | undefined = Window | undefined,
   I = unknown,
 > {
-  /** Does the work. Resolving ends the item as done, in one transaction with what it added by `ctx.items.add`. */
+  /** Does the work. When it resolves, the item ends as done. The same transaction stores the items that it added with `ctx.items.add`. */
   readonly run: (item: Item<D>, ctx: ItemContext<R, C, S, W, I>) => unknown
   /** The lane that an item queues in: at most 200 characters. Default: the name of the kind. */
   readonly lane?: (data: D) => string
@@ -28,7 +28,7 @@ export interface ItemKind<
   readonly lanes?: Readonly<Record<string, LaneSpec>>
   /** Jobs with the same scope share lanes of the same name. Default: the job's id. */
   readonly laneScope?: string
-  /** Budgets by class of error; `'*'`: every other class. A number is a limit. Default: 3, and 5 for `sink`. */
+  /** How often an item is tried again, by class of error; `'*'`: every other class. A number is the limit. Default: 3, and 5 for `sink`. */
   readonly retry?: Readonly<Record<string, ItemRetrySpec | number>>
   /** Smaller items of a lane first, from −32,768 to 32,767. Default 0. */
   readonly priority?: number
@@ -50,7 +50,7 @@ export type ItemKinds<
   readonly [K in keyof M]: ItemKind<M[K], R, C, S, W, I>
 }
 
-/** How much of a run's items may fail, and how many it may have. */
+/** How many items of a run may fail. */
 export interface ItemTolerance {
   /** The run succeeds with at most this many dead items: a number, or a share such as `'1%'`. Default 0. */
   readonly dead?: number | `${number}%`

@@ -16,7 +16,7 @@ export type BatchItemOf<T extends JobTypes> = [T['windowed']] extends [true]
   ? WindowsNeedBackfill
   : Omit<BatchItem, 'config' | 'input'> & ConfigOption<T> & InputOption<T>
 
-/** Read by people in the compiler's message. */
+/** Shown in the compiler's message. */
 type WindowsNeedBackfill = 'a job with windows: use app.backfills.create'
 
 /** Options of `app.batch`. */

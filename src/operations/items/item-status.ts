@@ -9,7 +9,7 @@ export interface ItemsStatus extends ItemCounts {
   readonly state: RunState
   /** Whether the handler has added all items. */
   readonly isSeeded: boolean
-  /** Undefined for the items of all kinds that run: they are counted together. */
+  /** The counts of each kind. `open` counts its queued and running items together. */
   readonly kinds: Readonly<Record<string, Omit<ItemCounts, 'queued' | 'running'> & { readonly open: number }>>
   /** Skipped items by reason, and left-out values by limit. */
   readonly reasons: Readonly<Record<string, number>>

@@ -87,7 +87,7 @@ export class Items {
     return { items }
   }
 
-  /** Lanes with their items, by id. */
+  /** Lanes with the figures of their items, in the order of their ids. */
   async lanes(filter: LaneFilter = {}): Promise<LaneStatus[]> {
     return this.#reach().store.items.lanes(optionsOf('items.lanes', filter))
   }

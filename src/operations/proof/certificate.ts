@@ -5,8 +5,8 @@ import type { Window } from '../../time/window.ts'
 /**
  * What a proof found wrong.
  *
- * In the ledger: `gap`: no window covers this time. `overlap`: a window lies on time that another one has. `edited`: a window's row does
- * not match the claim that ended it. `unfinished`: a window failed, was cancelled, or is stale.
+ * In the ledger: `gap`: no window covers this time. `overlap`: two windows share some time. `edited`: a window's row does not match the
+ * claim that ended it. `unfinished`: a window failed, was cancelled, or is stale.
  *
  * In a table: `missing`: fewer rows than were recorded. `doubled`: the same row more than once. `late`: more rows than were recorded.
  * `foreign`: rows with the fence of another claim, or of no window. `changed`: as many rows as were recorded, with another checksum.
@@ -20,7 +20,7 @@ export interface ProofFinding {
   readonly window: Window | undefined
   /** The table of the rows; undefined for a finding in the ledger. */
   readonly table: string | undefined
-  /** The rows concerned by their key, at most 10. Empty if they are gone or can't be told apart. */
+  /** The keys of the affected rows, at most 10. Empty if the rows are gone or can't be told apart. */
   readonly rows: readonly Readonly<Record<string, unknown>>[]
   /** One sentence for people. */
   readonly message: string
@@ -36,8 +36,8 @@ export interface ProvedTable {
   /** False for a table whose rows were not compared. */
   readonly isRead: boolean
   /**
-   * Why its rows were not compared. `database`: it is in another database. `merge`: it keeps rows of older generations. `upsert`: its key lacks
-   * the window column, so that rows move to other windows. Undefined: they were.
+   * Why its rows were not compared. `database`: it is in another database. `merge`: it keeps rows of older generations. `upsert`: its key
+   * lacks the window column, so that rows move to other windows. Undefined: they were compared.
    */
   readonly notProved?: NotProved
   /** Rows of succeeded windows with the fences of their claims. */
@@ -48,7 +48,7 @@ export interface ProvedTable {
   readonly digest: string
 }
 
-/** The result of a proof, as JSON keeps it. */
+/** The result of a proof. It can be stored as JSON. */
 export interface Certificate {
   readonly kind: 'piko.proof'
   readonly version: 1
@@ -67,7 +67,7 @@ export interface Certificate {
   /** SHA-256 of each succeeded window's start, end and fence, as hexadecimal text. */
   readonly digest: string
   readonly tables: readonly ProvedTable[]
-  /** Time before the first window that Piko planned itself, without windows. */
+  /** The spans without windows before the first window that Piko planned itself. */
   readonly unrun: readonly Window[]
   /** At most 1,000. */
   readonly findings: readonly ProofFinding[]

@@ -9,7 +9,7 @@ type Rows = ProofFinding['rows']
 
 export const MAX_FINDINGS = 1_000
 
-/** Collects what a proof finds, in the words of its job. */
+/** Collects the findings of a proof, each with a message for people and a command that repairs it. */
 export class Findings {
   readonly #jobId: string
   readonly #zone: string
@@ -33,7 +33,7 @@ export class Findings {
     this.#add('overlap', window, message, `DELETE FROM piko_window WHERE id = ${id}`)
   }
 
-  /** @param claimed what the window's row had when its claim ended it */
+  /** @param claimed the run that ended the window, with the values that the window's row must have */
   edited(window: Window, row: ProofWindow, why: string, claimed?: NonNullable<SuspectWindow['run']>): void {
     const message = `the row of window ${this.#name(window)} (row ${row.id} of piko_window) was changed: ${why}`
     const { start, end } = window
@@ -82,7 +82,7 @@ export class Findings {
     const message =
       `${table.name} has ${found.rows} ${found.rows === 1 ? 'row' : 'rows'} of window ${this.#name(window)} with fence ${found.fence}; ` +
       `the claim that ended it has fence ${own}: ${shown(sample)}`
-    // A run of the window again deletes rows of older claims only.
+    // Running the window again deletes only rows of older claims.
     const repair = found.fence < own ? this.#backfill(window, 'all') : this.#delete(table, window.start, found.fence)
     this.#add('foreign', window, message, repair, table, sample)
   }
@@ -95,7 +95,7 @@ export class Findings {
     })
   }
 
-  /** Rows for an instant at which no window starts. */
+  /** Reports rows whose window column has an instant at which no window starts. */
   homeless(start: Date | undefined, table: FencedTable, found: { fence: number; rows: number }, sample: Rows): void {
     const at = start ? text(start) : 'an unreadable instant'
     this.#push({

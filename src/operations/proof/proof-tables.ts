@@ -7,12 +7,12 @@ import type { Window } from '../../time/window.ts'
 import type { NotProved, ProvedTable } from './certificate.ts'
 import type { Findings } from './findings.ts'
 
-/** A window whose rows are compared: with the bounds and the fence of the claim that ended it. */
+/** A window whose rows are compared, with the bounds and the fence of the claim that ended it. */
 export interface ProofEntry extends Window {
   readonly isSucceeded: boolean
   /** The fence that its rows must have. */
   readonly fence: number
-  /** The row of the ledger; undefined if the ledger has this window at other bounds. */
+  /** The row of the ledger; undefined if the ledger has this window with other bounds. */
   readonly id: number | undefined
 }
 
@@ -169,7 +169,7 @@ export class TableProof {
       if (by.length === 0) continue
       const rows = await this.#store.repeated(this.#table, start, fence, by, MAX_NAMED)
       const more = rows.reduce((sum, { piko_n }) => sum + Number(piko_n) - 1, 0)
-      // Rows with different keys may be equal otherwise: only as many as there are too many are named.
+      // Rows with different keys may have equal values otherwise. So such rows are named only if their number is exactly the surplus.
       const isNamed = rows.length > 0 && (by !== others || more === surplus)
       if (isNamed) return rows.map(({ piko_n: _, ...row }) => row)
     }
@@ -187,7 +187,7 @@ function isUncounted({ fence }: ProofEntry, recorded: RecordedRows | undefined):
   return recorded?.fence !== fence || recorded.rows === undefined
 }
 
-/** Rows that were delivered after the end of the window, from a disk, are counted only beside the table. */
+/** The number of rows to expect. If rows were delivered from disk after the window's end, only `piko_fence` has counted them. */
 function delivered(
   { fence }: ProofEntry,
   recorded: RecordedRows | undefined,

@@ -17,16 +17,16 @@ import { suspectsOf, type Suspects } from './suspects.ts'
 
 const UNFINISHED: ReadonlySet<WindowState> = new Set(['failed', 'cancelled', 'stale'])
 const DONE: ReadonlySet<WindowState> = new Set(['succeeded', 'stale'])
-/** The fence of a run of no window. */
+/** The fence of a window that no claim has ended. No row has it. */
 const NO_FENCE = 0
 
 /** The range of a proof, and what is known about its bounds. */
 interface Scope extends TimeRange {
-  /** Where gaps become findings. */
+  /** From this instant on, gaps are findings. */
   readonly promisedFrom: Date
-  /** The end of the window before the range that reaches into it. */
+  /** The end of a window that starts before the range and reaches into it; otherwise the start of the range. */
   readonly begin: Date
-  /** Rows are read from here to there: without bounds, also those that lie far from every window. */
+  /** The range in which rows are read. Without given bounds, it is unlimited, to find rows that are far from every window. */
   readonly rows: TimeRange
 }
 
@@ -73,7 +73,7 @@ async function scopeOf(store: Store, job: JobRow, range: ProofRange, zone: strin
       `to of a proof is ${given.toISOString()}; expected an instant after from, ${from.toISOString()}`,
     )
   }
-  // Time that is not planned yet is no gap.
+  // Time that is not planned yet is not a gap.
   const to = given && end && given > end ? end : (given ?? end)
   if (!from || !to || from >= to) return undefined
   const before = await store.proofs.before(job.id, from)
@@ -179,7 +179,7 @@ class LedgerProof {
     return sum
   }
 
-  /** Time that Piko never promised to run, before the first window that it planned itself, is no fault unless it was asked for. */
+  /** Time before the first window that Piko planned itself is not a finding, unless the caller asked for it or the table has rows there. */
   #gap(gap: Window, { promisedFrom }: Scope, rows: number): void {
     if (gap.end <= promisedFrom && rows === 0) this.#unrun.push(gap)
     else this.#findings.gap(gap, rows)
@@ -209,7 +209,7 @@ class LedgerProof {
   }
 }
 
-/** Which of two windows on the same time is too many: one without a claim, otherwise the one that was created later. */
+/** Which of two overlapping windows is wrong: one without a claim, otherwise the one that was created later. */
 function loserOf(one: ProofEntry, other: ProofEntry): [loser: ProofEntry, kept: ProofEntry] {
   const isOther =
     one.isSucceeded === other.isSucceeded

@@ -3,7 +3,7 @@ import type { Window } from '../../time/window.ts'
 import { type Findings, MAX_FINDINGS } from './findings.ts'
 import type { ProofEntry } from './proof-tables.ts'
 
-/** Windows whose rows do not match their claims. They are named here, and compared by what their claims say. */
+/** Windows whose rows do not match their claims. They become findings, and their tables are compared with what their claims stored. */
 export interface Suspects {
   /** Ids of rows to leave out. */
   readonly ids: ReadonlySet<number>
@@ -53,7 +53,7 @@ export async function suspectsOf(
   return { ids, entries }
 }
 
-/** What differs; undefined if the row only has another form. */
+/** How the row differs from its claim; undefined if only the form of its values differs. */
 function whyEdited(
   { start, end, state, fence }: SuspectWindow,
   run: NonNullable<SuspectWindow['run']>,
@@ -72,7 +72,7 @@ function whyEdited(
   )
 }
 
-/** Whether the ledger has a sound window that starts there. */
+/** Whether the ledger has a valid window that starts there. */
 async function isKnown(
   store: ProofStore,
   jobId: string,
@@ -83,7 +83,7 @@ async function isKnown(
   return rows.some(({ id }) => !suspects.has(id))
 }
 
-/** A sound window on the time of another one. */
+/** A valid window that overlaps this one. */
 async function overlapped(
   store: ProofStore,
   jobId: string,

@@ -81,7 +81,7 @@ export type EnqueueOptionsOf<T extends JobTypes> = EnqueueItemOf<T> & Pick<Enque
 export type EnqueueArguments<T extends JobTypes> =
   Record<never, never> extends EnqueueOptionsOf<T> ? [options?: EnqueueOptionsOf<T>] : [options: EnqueueOptionsOf<T>]
 
-/** Read by people in the compiler's message. */
+/** Shown in the compiler's message. */
 type WindowsNeedRun = 'a job with windows: use app.run(job, { window }) or app.backfills.create'
 
 /** One run of `app.enqueueMany`. */

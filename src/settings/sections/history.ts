@@ -1,6 +1,6 @@
 import { duration, integer, runLogLevel } from '../setting-types.ts'
 
-/** What Piko keeps of runs, and for how long. */
+/** What Piko keeps about runs, and for how long. */
 export const history = {
   /** Lowest level of `ctx.log` lines to keep; undefined: none. */
   runLogs: runLogLevel({

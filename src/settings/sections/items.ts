@@ -7,11 +7,11 @@ export const items = {
     default: 50,
     min: 1,
     max: 10_000,
-    help: 'How many items this process runs at the same time, beside its runs.',
+    help: 'How many items this process runs at the same time, in addition to its runs.',
   }),
   bodies: filePath({
     key: 'bodies',
     default: '.piko/bodies',
-    help: 'Folder of bytes over 64 KB that failed items keep. Nodes that share it find the bytes of each other.',
+    help: "Folder of bytes over 64 KB that failed items keep. Nodes that share it find each other's bytes.",
   }),
 }
