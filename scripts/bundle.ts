@@ -9,7 +9,7 @@ const SOURCE = join(ROOT, 'src')
 /** Where the package is built. */
 export const OUT = join(ROOT, 'dist')
 
-/** Modules that Node starts by their files. They keep their places; all other files lie at the top of the folder. */
+/** Modules that Node starts from their own files. They keep their paths in the build; all other files are at the top of the folder. */
 const THREADS = [
   'crawl/sandbox/sandbox-thread',
   'http/svg-thread',
@@ -34,7 +34,10 @@ function entriesOf({ exports, bin }: Manifest): Record<string, string> {
   return entries
 }
 
-/** A module finds other files of the package from its own place in the tree, which is not that of the file that it is bundled in. */
+/**
+ * A module finds other files of the package by its own path in the tree. So this keeps that path, although the module becomes part of
+ * another file.
+ */
 const ownPlaces: Plugin = {
   name: 'own-places',
   setup(on) {
@@ -47,7 +50,7 @@ const ownPlaces: Plugin = {
   },
 }
 
-/** A class that names itself gets a second name from esbuild, which is the one that its users see. */
+/** If a class refers to itself, esbuild gives it a second name, which users would see. This restores the first one. */
 function withClassNames(text: string): string {
   let named = text
   for (const [, name = ''] of text.matchAll(/^var (\w+) = class _\1\b/gm))
@@ -80,7 +83,7 @@ export async function bundle(): Promise<void> {
   for (const { path, text } of outputFiles) {
     mkdirSync(dirname(path), { recursive: true })
     const code = withClassNames(text)
-    // A process of a running test may be loading it.
+    // A process of a running test may be loading this file.
     if (!existsSync(path) || readFileSync(path, 'utf8') !== code) writeFileSync(path, code)
   }
 }

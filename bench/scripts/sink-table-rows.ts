@@ -11,7 +11,7 @@ export const Order = z.object({
 export type Order = z.infer<typeof Order>
 
 export const PAGE = 1_000
-/** Rows of one transaction: each costs some round trips and a write to disk. */
+/** The number of rows of one transaction. Large, because each transaction costs some round trips and a write to disk. */
 export const BATCH = 50_000
 export const WINDOW = { start: new Date('2026-01-01T00:00:00Z'), end: new Date('2026-01-02T00:00:00Z') }
 

@@ -14,7 +14,7 @@ import { laneKey, type LaneRef } from '../../store/items/lane-rows.ts'
 import { isKey } from '../../store/values/exact-key.ts'
 import { type NewItem, printOf } from '../../store/items/new-item.ts'
 
-/** The maximum characters of an item's key, and the maximum bytes of its data as JSON. */
+/** The maximum length of an item's key in characters, and the maximum size of its data in bytes of JSON. */
 const MAX_KEY = 2_048
 const MAX_DATA_BYTES = 1_000_000
 const MAX_DEPTH = 32_767

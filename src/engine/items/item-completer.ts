@@ -91,8 +91,8 @@ export class ItemCompleter {
   }
 
   /**
-   * The database refuses what the item has written: the item is dead, and nothing else of it is stored. If it refuses that too, the item counts
-   * as lost, and the other items of the batch are stored all the same.
+   * If the database refuses what the item has written, the item is dead, and nothing else of it is stored. If the database refuses that
+   * too, the item counts as lost. The other items of the batch are stored in any case.
    */
   async #persistDead(
     nodeId: string,
@@ -102,7 +102,8 @@ export class ItemCompleter {
   ): Promise<void> {
     others.set(end, 'lost')
     const shown = `the end of the item could not be stored: ${headline(refusal)}`
-    // Its states are freed as they were: a new value may be what the database refuses. The last one has nothing that it may refuse.
+    // The states are freed without a change, because the database may have refused a new value of one. The last try stores nothing that the
+    // database could refuse.
     const freed = end.states.map((state) => ({ ...state, value: undefined }))
     for (const [message, states] of [
       [shown, freed],

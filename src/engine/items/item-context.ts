@@ -28,7 +28,7 @@ export interface ItemActions {
 
 const MAX_POSITION = 2_000
 const MAX_REASON = 255
-/** The maximum bytes that an item may keep for its next attempt. */
+/** The maximum number of bytes that an item may keep for its next attempt. */
 const MAX_KEPT_BYTES = 256_000_000
 
 export function itemOf(attempt: ItemAttempt): Item {

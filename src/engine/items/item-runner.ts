@@ -388,11 +388,11 @@ export class ItemRunner extends Service {
     this.#parts.onFree()
   }
 
-  /** A file of an earlier attempt goes with its item's end, or when another one has taken its place. */
+  /** Removes the file of an earlier attempt when the item has ended, or when another file has replaced it. */
   #dropKept({ kept }: ItemClaim, { to }: ItemEnd, bytes: Kept | undefined): void {
     const isNeeded = (to === 'dead' || to === 'queued') && (bytes === undefined || bytes.ref === kept)
     if (kept === undefined || isNeeded) return
-    // It costs only its place on the disk.
+    // If this fails, the file only takes space on disk.
     this.#parts.kept.drop(kept).catch(() => undefined)
   }
 

@@ -18,7 +18,7 @@ export class KeptBytes {
     this.#folder = folder
   }
 
-  /** @param given undefined: as before; null: nothing */
+  /** @param given undefined: the kept bytes stay as they are; null: none are kept */
   async keep(itemId: number, given: Uint8Array | null | undefined): Promise<Kept | undefined> {
     if (given === undefined) return undefined
     if (given === null) return { ref: undefined, bytes: undefined }
@@ -26,14 +26,15 @@ export class KeptBytes {
     const name = `${itemId}-${createHash('sha256').update(given).digest('hex').slice(0, 32)}`
     const file = this.#fileOf(name)
     await mkdir(dirname(file), { recursive: true })
-    // Renamed when it is whole, so no reader sees a part of it. Another node may have the same item by mistake.
+    // The file is renamed only when it is complete, so no reader sees a part of it. Its first name is random, because another node may hold
+    // the same item by mistake.
     const unfinished = `${file}.${randomUUID()}`
     await writeFile(unfinished, given)
     await rename(unfinished, file)
     return { ref: name, bytes: undefined }
   }
 
-  /** Removes a file that its item needs no more. One of another machine stays there. */
+  /** Removes a file that its item no longer needs. A file on another machine stays there. */
   async drop(ref: string | undefined): Promise<void> {
     if (ref === undefined || FILE.exec(ref)?.[1] === undefined) return
     await rm(this.#fileOf(ref), { force: true })
@@ -44,7 +45,7 @@ export class KeptBytes {
     return join(this.#folder, hash.slice(0, 2), name)
   }
 
-  /** The bytes, or undefined if they are gone: another machine may have the file. */
+  /** Returns the bytes; undefined if they are not here, because the file may be on another machine. */
   async read(itemId: number, ref: string | undefined): Promise<Uint8Array | undefined> {
     if (ref === undefined) return undefined
     if (ref === IN_STORE) return this.#store.storedBytes(itemId)
