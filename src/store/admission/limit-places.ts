@@ -41,7 +41,7 @@ export interface ClockReading {
   readonly answeredAt: number
 }
 
-/** An entry with this count is not a take: its time says when the bucket is full. */
+/** An entry with this count does not stand for a take: it stores the time at which the bucket is full. */
 const BUCKET = 0
 
 /**
