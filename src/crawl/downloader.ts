@@ -2,55 +2,57 @@ import type { ResponseStore } from '../http-client/http-cache.ts'
 import type { Logger } from '../logger.ts'
 import type { ReadyRequest } from './request/request.ts'
 
-/** Headers of an answer by their names in lower case. A repeated header is joined by `, `; `set-cookie` is left out. */
+/** The headers of a response by their names in lower case. The values of a repeated header are joined by `, `; `set-cookie` is left out. */
 export type HttpHeaders = Readonly<Record<string, string>>
 
-/** What came back, as a downloader returns it. The pipeline keeps it and makes the step's `Page` of it. */
+/** A response, as a downloader returns it. The crawl makes the step's `Page` from it. */
 export interface Answer {
-  /** The URL that answered, after redirects. */
+  /** The URL of the response, after redirects. */
   readonly url: string
   readonly status: number
   readonly headers: HttpHeaders
   /** The body after decompression. */
   readonly bytes: Uint8Array
-  /** From sending until the body was read. */
+  /** The time from sending the request until the body was read, in milliseconds. */
   readonly ms: number
+  /** Whether the response comes from the crawl's cache. */
   readonly isCached: boolean
 }
 
-/** A session during one request: one item uses it at a time. */
+/** A session during one request. Only one item uses it at a time. */
 export interface DownloadSession {
   readonly name: string
-  /** Sent with every request of the session, to the origins that it is for. */
+  /** The headers that the session adds to every request to the origin of this URL. */
   headersFor(url: string): Readonly<Record<string, string>>
-  /** The `cookie` header for a URL; undefined without one. */
+  /** The `cookie` header for a URL; undefined if the session has no cookies for it. */
   cookiesFor(url: string): string | undefined
-  /** Takes the `set-cookie` headers of an answer; also of redirects. */
+  /** Stores the `set-cookie` headers of a response, also those of redirects. */
   storeCookies(url: string, cookies: readonly string[]): void
 }
 
 /** A proxy during one request. */
 export interface DownloadProxy {
-  /** With its credentials, so never in a log, a row or an error. */
+  /** The proxy's URL with its user and password. It must never appear in a log, a stored row or an error. */
   readonly url: string
-  /** Without credentials: host and port. */
+  /** The proxy's host and port, without its user and password. */
   readonly label: string
 }
 
+/** What a downloader must refuse. */
 export interface DownloadLimits {
-  /** Largest body in bytes, after decompression. */
+  /** The maximum size of a body after decompression, in bytes. */
   readonly bytes: number
-  /** Largest headers of an answer in bytes. */
+  /** The maximum size of a response's headers, in bytes. */
   readonly headerBytes: number
-  /** Whether private, loopback and link-local addresses may be asked, redirects included. */
+  /** Whether requests and redirects may go to private, loopback and link-local addresses. */
   readonly private: boolean
-  /** Longest time without a byte. */
+  /** The maximum time without a byte from the server, in milliseconds. */
   readonly idleMs: number
 }
 
-/** What a downloader gets besides the request. */
+/** What a downloader receives in addition to the request. */
 export interface DownloadScope {
-  /** Ends with the item's time limit, a cancel, a lost lease or a stop. */
+  /** Aborts at the item's time limit, when the run is cancelled, when the item's lease is lost, or when the process stops. */
   readonly signal: AbortSignal
   readonly limits: DownloadLimits
   readonly userAgent: string
@@ -59,16 +61,20 @@ export interface DownloadScope {
   readonly log: Logger
   /** 1 for the first try. */
   readonly attempt: number
-  /** Where answers are kept as HTTP allows. */
+  /** The store for responses that may be cached by the rules of HTTP; undefined: do not cache. */
   readonly cache?: ResponseStore | undefined
-  /** Asked about each URL that a redirect leads to. @throws CrawlError of class `robots` */
+  /** A downloader calls this with each URL that a redirect leads to. @throws CrawlError of class `robots` if it must not be loaded */
   readonly admit?: ((url: string) => Promise<void>) | undefined
 }
 
-/** Loads requests: `http()`, `browser()`, or an author's own. One instance per crawl and process. */
+/** Loads requests: `http()`, `browser()`, or one that you write. Each process has one instance for each crawl. */
 export interface Downloader {
   readonly name: string
-  /** Returns any answer whose status the request accepts, or which is below 400. @throws CrawlError with the class of the failure */
+  /**
+   * Returns the response if its status is below 400 or among those that the request accepts.
+   *
+   * @throws CrawlError with the class of the failure
+   */
   download(request: ReadyRequest, scope: DownloadScope): Promise<Answer>
   /** Called once when the process stops. */
   close?(): Promise<void>
@@ -84,7 +90,7 @@ export interface StreamMessage {
 export interface StreamDownloader {
   readonly name: string
   /**
-   * @param from how many messages of the item are stored already; a message's number continues from it
+   * @param from how many messages of the item are already stored; the first message of this stream has the next number
    * @throws CrawlError with the class of the failure
    */
   stream(request: ReadyRequest, scope: DownloadScope, from: number): AsyncIterable<StreamMessage>

@@ -7,30 +7,30 @@ import type { ReadyRequest } from './request/request.ts'
 /** What an item shares with the items of all nodes. */
 export type FetchFleet = Pick<AnyItemContext, 'lane' | 'state' | 'score' | 'scores'>
 
-/** What an item's request needs of the process while it is under way. */
+/** What a fetcher receives in addition to the request of an item. */
 export interface FetchScope {
   readonly fleet: FetchFleet
   readonly signal: AbortSignal
   readonly log: Logger
   /** 1 for the first try. */
   readonly attempt: number
-  /** What earlier tries of the item failed by: a `blocked` one gets another session and another proxy. */
+  /** How many earlier tries of the item failed, by class. An item that was `blocked` gets another session and another proxy. */
   readonly failures: Readonly<Partial<Record<FailureClass, number>>>
 }
 
-/** An answer, and what must happen once the item has ended. */
+/** A response, with a function that must be called when the page has ended. */
 export interface Fetched {
   readonly answer: Answer
-  /** The name of the session that sent it, for the requests that follow; undefined for none. */
+  /** The name of the session that sent the request, which the page's links use as well; undefined without a session. */
   readonly session: string | undefined
   /**
-   * Gives session and proxy back, scored by the outcome. Called exactly once for each answer, before the
-   * item's end is stored; never throws.
+   * Gives the session and the proxy back, and scores them by the outcome. Must be called exactly once for each response, before the end of
+   * the item is stored. Never throws.
    */
   release(outcome: 'done' | 'skipped' | FailureClass): Promise<void>
 }
 
-/** Many answers of one request. */
+/** The messages of one request, with a function that must be called when the item has ended. */
 export interface Streamed {
   readonly messages: AsyncIterable<StreamMessage>
   readonly session: string | undefined
@@ -38,11 +38,11 @@ export interface Streamed {
 }
 
 /**
- * Everything between a step and the network: robots, cache, sessions, proxies and downloaders. One per crawl and process; opened with the
- * crawl's first item.
+ * Everything between a step and the network: robots.txt, cache, sessions, proxies and downloaders. Each process has one for each crawl, and
+ * opens it for the first page of the crawl.
  */
 export interface Fetcher {
-  /** @throws CrawlError; whatever it borrowed is then given back already */
+  /** @throws CrawlError; session and proxy are then already given back */
   fetch(request: ReadyRequest, scope: FetchScope): Promise<Fetched>
   /** @throws CrawlError */
   stream(request: ReadyRequest, scope: FetchScope, from: number): Promise<Streamed>
@@ -51,7 +51,7 @@ export interface Fetcher {
   close(): Promise<void>
 }
 
-/** The downloaders of a crawl by name, and which one its requests use without one. */
+/** The downloaders of a crawl by name, and the name of the one for requests that name none. */
 export interface CrawlDownloaders {
   readonly byName: Readonly<Record<string, Downloader | StreamDownloader>>
   readonly default: string

@@ -18,7 +18,7 @@ interface Running {
 
 type Work<T> = (browser: Browser, retire: () => void) => Promise<T>
 
-/** Lends the pages of browsers, a limited number at the same time. Replaces a browser that has shown enough pages or has crashed. */
+/** Limits how many pages use a browser at the same time, and replaces a browser that has loaded `recycle` pages or has crashed. */
 export class BrowserPool {
   readonly #options: Partial<BrowserOptions>
   readonly #places: Semaphore
@@ -32,11 +32,11 @@ export class BrowserPool {
   }
 
   /**
-   * Calls `work` with a browser that has a place for a page.
+   * Waits until another page may be open, then calls `work` with a browser.
    *
-   * @param isPrivate whether private addresses may be asked
-   * @param work receives a function that replaces the browser, for one that does not answer any more
-   * @throws the reason of the signal, PikoError `PACKAGE_MISSING`, `RESOURCE_FAILED`, any error of `work`
+   * @param isPrivate whether the page may load from private addresses
+   * @param work also receives a function that replaces the browser, to be called if the browser no longer responds
+   * @throws the reason of the signal, PikoError `PACKAGE_MISSING` or `RESOURCE_FAILED`, or any error of `work`
    */
   async with<T>(isPrivate: boolean, signal: AbortSignal, work: Work<T>): Promise<T> {
     await this.#places.acquire(signal)
@@ -46,7 +46,7 @@ export class BrowserPool {
     } finally {
       running.open -= 1
       this.#places.release()
-      // A browser that does not answer takes its time to end.
+      // Not awaited, because a browser that no longer responds takes long to close.
       void this.#endIfUnused(running)
     }
   }
@@ -102,6 +102,6 @@ export class BrowserPool {
 }
 
 async function ended({ browser }: Running): Promise<void> {
-  // One that never started, or has crashed, needs no end.
+  // Closing fails if the browser never started or has crashed; then nothing is left to close.
   await browser.then((started) => started.close()).catch(() => {})
 }

@@ -60,7 +60,7 @@ const DEDUP: OptionChecks<DedupSpec> = {
 
 const SIZE = /^(\d+(?:\.\d+)?)(KB|MB|GB)$/
 const SIZES: Readonly<Record<string, number>> = { KB: 1_000, MB: 1_000_000, GB: 1_000_000_000 }
-/** The largest body that one buffer holds. */
+/** The largest limit that a crawl may set, in bytes: a body is held in one buffer. */
 const MAX_BODY_BYTES = 1_000_000_000
 
 const LIMITS: OptionChecks<CrawlLimits> = {
@@ -91,7 +91,7 @@ const RETRY = {
   seeds: orLimit(nested(RETRY_CHECKS, "{ limit: 3, base: '10s' }")),
 } as OptionChecks<CrawlRetry>
 
-/** The check of an option that the downloading parts read. */
+/** Makes the check of one option of {@link FetchSpec}. */
 const fetched =
   (name: keyof FetchSpec): OptionCheck =>
   (value) => {
@@ -101,7 +101,7 @@ const fetched =
     return problems.length === 0 ? undefined : problems.join('; ').trimStart()
   }
 
-/** The checks of the options that a crawl has besides those of a job. */
+/** The checks of the options that a crawl has in addition to those of a job. */
 export const CRAWL_CHECKS: OptionChecks<CrawlOptions> = {
   userAgent: fetched('userAgent'),
   robots: fetched('robots'),
@@ -137,7 +137,7 @@ export const STEP_CHECKS: OptionChecks<StepSpec> = {
   follow: nested(FOLLOW_CHECKS, "{ within: 'host' }"),
 }
 
-/** The bytes of a size; undefined if it is none. */
+/** A size such as `'10MB'` or a number, in bytes; undefined if the value is not a size. */
 export function bytesOf(value: unknown): number | undefined {
   const [, amount, unit] = (typeof value === 'string' && SIZE.exec(value)) || []
   const bytes = unit === undefined ? value : Math.floor(Number(amount) * (SIZES[unit] ?? NaN))

@@ -5,28 +5,28 @@ import type { Duration } from '../../time/duration.ts'
 import type { Window } from '../../time/window.ts'
 import type { CrawlRequest } from '../request/request.ts'
 
-/** A request of a crawl as one durable unit of work. */
+/** The item of a page: one request of a crawl as a durable unit of work. */
 export interface CrawlItem {
   readonly id: number
   readonly step: string
-  /** As followed, before redirects. */
+  /** The absolute URL that was requested, before redirects. */
   readonly url: string
   /** 1 for the first try. Lost nodes, stops and `ctx.retryLater` are not counted. */
   readonly attempt: number
-  /** How many earlier tries failed by each class. */
+  /** How many earlier tries failed, by class of failure. */
   readonly tries: Readonly<Record<string, number>>
-  /** 0 for a seed, otherwise one more than the page that followed it. */
+  /** 0 for a seed, otherwise one more than the depth of the page that followed it. */
   readonly depth: number
   readonly priority: number
-  /** The id of the item whose step followed it; undefined for a seed. */
+  /** The id of the item whose step followed this one; undefined for a seed. */
   readonly parent: number | undefined
 }
 
 /**
- * The context of a step: that of a job's handler for one page.
+ * The context of a step, which is the context of a job's handler for one page.
  *
- * `fence` is the same for all pages of a run on all nodes, and larger for a later run of the window. Sinks are flushed before the page is
- * done; what `follow` took and the page's end are one transaction.
+ * `fence` is the same for all pages of a run on all nodes, and larger for a later run of the same window. Sinks are flushed before the page
+ * is done. The requests that `follow` took are stored in the same transaction as the end of the page.
  *
  * @typeParam Step the names of the crawl's steps
  */
@@ -55,19 +55,19 @@ export interface CrawlContext<
   /** What the page that followed this one passed as `data`. */
   readonly data: unknown
   /**
-   * Adds requests to the crawl, whole, once this page is done. Takes those that the crawl's `follow` allows; a request that the crawl has
-   * already is stored once.
+   * Adds requests to the crawl; they are stored when this page is done. Leaves out requests that the `follow` option of the crawl or step
+   * does not allow, and those whose URL is too long. A request that the crawl already has is not stored again.
    *
-   * @returns how many it took
+   * @returns how many requests it took, including those that the crawl already has
    * @throws PikoError `USAGE` that names every problem of a request
    */
   readonly follow: (requests: CrawlRequest<Step> | readonly CrawlRequest<Step>[]) => number
   /**
-   * Ends the page as skipped; nothing of it is written. Never returns.
+   * Ends the page as skipped. None of its rows and requests are stored. Never returns.
    *
-   * @param reason its part before the first `:` is counted
+   * @param reason skipped pages are counted by the part of it before the first `:`
    */
   readonly skip: (reason: string) => never
-  /** Loads the page again, not before then, at no cost. Nothing of it is written. Never returns. */
+  /** Loads the page again, not before `when`. Uses up no retry. None of the page's rows and requests are stored. Never returns. */
   readonly retryLater: (when: Date | Duration) => never
 }

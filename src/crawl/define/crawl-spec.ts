@@ -14,65 +14,68 @@ import type { CrawlRequest, ReadyRequest } from '../request/request.ts'
 import type { CrawlRetry } from '../run/failure-policy.ts'
 import type { CrawlContext } from './crawl-context.ts'
 
-/** Parses a page: writes rows, follows links. */
+/** Parses a page: writes its rows to sinks, and follows its links. */
 export type ParsePage<Ctx> = (page: Page, ctx: Ctx) => unknown
 
-/** A step with options; a function alone is its `parse`. */
+/** A step with options. A step without options is its `parse` function alone. */
 export interface StepSpec<Ctx = CrawlContext> {
   readonly parse: ParsePage<Ctx>
-  /** Smaller pages of a host first, from −32,768 to 32,767. Default 0. */
+  /** Among the pages of a host, those with the smallest number are loaded first. From −32,768 to 32,767. Default 0. */
   readonly priority?: number
-  /** Longest time of one try, from the download until the step ends. Default `'5m'`. */
+  /** The time limit of one try, from the download until the step ends. Default `'5m'`. */
   readonly timeout?: Duration
-  /** What each request of the step has unless it says otherwise. */
+  /** Options for each request of the step. Those of a request itself take precedence. */
   readonly request?: RequestDefaults
   /** What loads the step's pages: the name of one of the crawl's `downloaders`, or a downloader. Default: HTTP. */
   readonly downloader?: string | Downloader | StreamDownloader
-  /** Which links its pages follow. Default: the crawl's. */
+  /** Which links the pages of the step follow. Default: the crawl's `follow`. */
   readonly follow?: FollowSpec
 }
 
-/** What a step has for each of its requests. */
+/** The options of a request that a step can set for all its requests. */
 export type RequestDefaults = Omit<CrawlRequest, 'url' | 'step' | 'data' | 'due' | 'dedup' | 'downloader' | 'priority'>
 
 export type CrawlStep<Ctx = CrawlContext> = ParsePage<Ctx> | StepSpec<Ctx>
 
-/** The requests that a run begins with. */
+/** The requests that a run starts with. */
 export type Seeds<Step extends string> = Iterable<Seed<Step>> | AsyncIterable<Seed<Step>>
 
 /** A request, or its URL for a crawl with one step. */
 export type Seed<Step extends string = string> = CrawlRequest<Step> | string | URL
 
-/** Which requests are the same. */
+/** Which requests count as the same, and are loaded only once. */
 export interface DedupSpec {
-  /** Where a request is loaded once: within its run, for ever, or for a length of time. Default `'run'`. */
+  /** A request is loaded once in each run (`'run'`), once ever (`'job'`), or once in a length of time (`within`). Default `'run'`. */
   readonly scope?: 'run' | 'job' | { readonly within: Duration }
-  /** Query parameters that make no difference, such as {@link TRACKING_PARAMETERS}; `*` stands for any characters. Default: none. */
+  /**
+   * Names of query parameters that are ignored in the comparison, such as {@link TRACKING_PARAMETERS}; `*` stands for any characters.
+   * Default: none.
+   */
   readonly ignore?: readonly string[]
 }
 
-/** Bounds of a run and of its pages. */
+/** The limits of a run and of its pages. */
 export interface CrawlLimits {
-  /** Most requests of a run; further ones are counted as skipped. Default: no limit. */
+  /** The maximum number of requests of a run. Further requests are counted as skipped. Default: no limit. */
   readonly items?: number
-  /** Most links between a seed and a page; deeper ones are counted as skipped. Default: no limit. */
+  /** The maximum number of links between a seed and a page. Requests beyond that are counted as skipped. Default: no limit. */
   readonly depth?: number
-  /** After this time since the seeds, pages that have not begun are skipped. Default: no limit. */
+  /** Pages that have not begun this long after the first seeds were stored are skipped. Default: no limit. */
   readonly time?: Duration
-  /** Largest body, after decompression: a number of bytes, or a text such as `'10MB'`. Default `'10MB'`. */
+  /** The maximum size of a body after decompression: a number of bytes, or a text such as `'10MB'`. Default `'10MB'`. */
   readonly bytes?: number | `${number}${'KB' | 'MB' | 'GB'}`
-  /** Whether private, loopback and link-local addresses may be asked. Default false. */
+  /** Whether the crawl may load from private, loopback and link-local addresses. Default false. */
   readonly private?: boolean
 }
 
-/** Wraps the download of every page. Onion order: the first is the outermost. */
+/** Wraps the download of every page. The first middleware of the list is the outermost: its `next` calls the second one. */
 export type CrawlMiddleware<Ctx = CrawlContext> = (
   request: ReadyRequest,
   next: (request: ReadyRequest) => Promise<Page>,
   ctx: Ctx,
 ) => Promise<Page> | Page
 
-/** Where a row goes. */
+/** The sink and the model that a row is written to. */
 export interface RowTarget {
   /** The name of the sink in the crawl's `sinks`. */
   readonly sink: string
@@ -80,7 +83,7 @@ export interface RowTarget {
   readonly model: unknown
 }
 
-/** Wraps the write of every row to a sink. A row that it does not pass to `next` is left out. */
+/** Wraps the writing of every row to a sink. A row that the middleware does not pass to `next` is not written. */
 export type RowMiddleware<Ctx = CrawlContext> = (
   row: unknown,
   next: (row: unknown) => Promise<void>,
@@ -88,16 +91,16 @@ export type RowMiddleware<Ctx = CrawlContext> = (
   ctx: Ctx,
 ) => Promise<void> | void
 
-/** What a crawl has besides the options of a job, without its seeds and steps. */
+/** The options that a crawl has in addition to those of a job, except seeds and steps. */
 export interface CrawlOptions<Ctx = CrawlContext> extends FetchSpec {
   readonly dedup?: DedupSpec
-  /** Which requests `ctx.follow` takes. Default: all. */
+  /** Which requests `ctx.follow` takes. Default: all of them. */
   readonly follow?: FollowSpec
-  /** Limits by host, over all nodes and all crawls; `'*'`: every other host. Default `{ '*': { parallel: 8 } }`. */
+  /** Limits by host, shared by all nodes and all crawls; `'*'` stands for every other host. Default `{ '*': { parallel: 8 } }`. */
   readonly hosts?: Readonly<Record<string, LaneSpec>>
-  /** Budgets by class of failure, and the retries of the seeds. */
+  /** The retries of pages by class of failure, and those of the seeds. Defaults: see `docs/crawl.md`. */
   readonly retry?: CrawlRetry
-  /** Recognises a page that says in words that it is blocked. Such a page counts as a failure of class `blocked`. */
+  /** Recognises a page that is blocked although its status says otherwise. Such a page fails with class `blocked`. Default: no page is. */
   readonly isBlocked?: (page: Page) => boolean
   readonly use?: readonly CrawlMiddleware<Ctx>[]
   readonly rows?: readonly RowMiddleware<Ctx>[]
@@ -106,11 +109,11 @@ export interface CrawlOptions<Ctx = CrawlContext> extends FetchSpec {
   /** What stays of a dead page. Default `'body'`. */
   readonly keep?: { readonly dead?: 'body' | 'nothing' }
   readonly limits?: CrawlLimits
-  /** How many pages may be dead while the run still succeeds. Default 0. */
+  /** How many pages may be dead for the run to still succeed. Default 0. */
   readonly tolerate?: ItemTolerance
 }
 
-/** The options of a job that a crawl shares; `retry` has another meaning. */
+/** The options of a job that a crawl has as well. `retry` is not among them, because it has another meaning for a crawl. */
 export type CrawlJobOptions<
   R extends ResourceMap,
   C extends z.ZodType,
@@ -118,7 +121,7 @@ export type CrawlJobOptions<
   W extends WindowsSpec | undefined,
 > = Omit<JobSpec<R, C, S, W>, 'input' | 'output' | 'retry' | 'items' | 'limits' | 'tolerate'>
 
-/** A developer's description of a crawl. */
+/** The description of a crawl, as a developer writes it. */
 export interface CrawlSpec<
   Step extends string = string,
   R extends ResourceMap = Record<never, never>,
@@ -127,14 +130,17 @@ export interface CrawlSpec<
   W extends WindowsSpec | undefined = WindowsSpec | undefined,
 >
   extends CrawlJobOptions<R, C, S, W>, CrawlOptions<CrawlContext<R, z.output<C>, S, WindowOf<W>, Step>> {
-  /** The requests of a run: a list, or a function that reads config and window. Stored in transactions of 1,000; a restart repeats none. */
+  /**
+   * The requests that a run starts with: a list, or a function that returns them and may read config and window. They are stored in
+   * transactions of 1,000. If the run is restarted, those already stored are not stored again.
+   */
   readonly seeds:
     | readonly Seed<NoInfer<Step>>[]
     | ((ctx: JobContext<R, z.output<C>, S, WindowOf<W>>) => Seeds<NoInfer<Step>> | Promise<Seeds<NoInfer<Step>>>)
   readonly steps: Readonly<Record<Step, CrawlStep<CrawlContext<R, z.output<C>, S, WindowOf<W>, Step>>>>
 }
 
-/** The description of a crawl that is a class, whose seeds and steps are methods. */
+/** The description of a crawl that is written as a class, whose seeds and steps are methods. */
 export interface CrawlClassSpec<
   Step extends string = string,
   R extends ResourceMap = Record<never, never>,
@@ -143,11 +149,11 @@ export interface CrawlClassSpec<
   W extends WindowsSpec | undefined = WindowsSpec | undefined,
 >
   extends CrawlJobOptions<R, C, S, W>, CrawlOptions<CrawlContext<R, z.output<C>, S, WindowOf<W>, Step>> {
-  /** The names of its steps, for the compiler: requests to any other step are errors. */
+  /** The names of the steps, for the compiler only: it then reports requests to any other step as errors. */
   readonly steps?: readonly Step[]
 }
 
-// Erased types, as for jobs: the pipeline holds crawls of every shape.
+// The type parameters are erased, as for jobs, because the pipeline holds crawls of every type.
 /* eslint-disable @typescript-eslint/no-explicit-any */
 export type AnyCrawlSpec = CrawlSpec<any, any, any, any, any>
 export type AnyCrawlContext = CrawlContext<any, any, any, any, any>

@@ -27,10 +27,10 @@ const MAX_BYTES = 10_000_000
 const runtime = () => import('../run/runtime.ts')
 
 /**
- * A crawl: a job whose runs own pages. A run begins with `seeds`, and each page is an item that is loaded, parsed by its step, and stored
- * with what it leads to, on any node. The run ends when all its pages have.
+ * Defines a crawl, which is a job whose runs load pages. A run starts with its `seeds`. Each page is an item: any node may load it and have
+ * its step parse it, and its end is stored together with the requests that it followed. The run ends when all its pages have ended.
  *
- * @throws PikoError `JOB_INVALID`, `SCHEDULE_INVALID`, `DURATION_INVALID`: one error that names every problem
+ * @throws PikoError `JOB_INVALID`, `SCHEDULE_INVALID` or `DURATION_INVALID`: one error that names every problem
  * @example
  * export const shop = defineCrawl({
  *   id: 'shop',
@@ -52,18 +52,18 @@ export function defineCrawl<
   return crawlOf(spec as unknown as AnyCrawlSpec)
 }
 
-/** The specs of the crawls of this process, from which tests make crawls of given pages. */
+/** The specs of this process's crawls. Tests use them to define the same crawls with given pages instead of downloads. */
 const specs = new WeakMap<object, AnyCrawlSpec>()
 
-/** The spec that a crawl was defined by; undefined for any other job. */
+/** The spec of a crawl; undefined for a job that is not a crawl. */
 export function crawlSpecOf(definition: object): AnyCrawlSpec | undefined {
   return specs.get(definition)
 }
 
 /**
- * The crawl of a spec of any shape.
+ * Defines a crawl from a spec whose type parameters are erased.
  *
- * @param open replaces what downloads, for tests
+ * @param open opens another fetcher than the one of the spec, for tests
  */
 export function crawlOf(spec: AnyCrawlSpec, open?: () => Promise<Fetcher>): JobDefinition<never> {
   const read = readCrawl(spec)
@@ -76,7 +76,7 @@ export function crawlOf(spec: AnyCrawlSpec, open?: () => Promise<Fetcher>): JobD
   return definition as JobDefinition<never>
 }
 
-/** @throws PikoError that names the problems of the crawl and of the job that it becomes */
+/** @throws PikoError that names all problems, both of the crawl's own options and of its job's */
 function defined(read: ReadCrawl, plan: CrawlPlan): JobDefinition {
   const faults = new Faults()
   faults.gather(() => throwProblems(read.id, read.problems), undefined)

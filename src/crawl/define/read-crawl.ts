@@ -19,18 +19,18 @@ import type { StepPlan } from '../run/crawl-plan.ts'
 import { CRAWL_CHECKS, STEP_CHECKS } from './crawl-checks.ts'
 import type { CrawlOptions, StepSpec } from './crawl-spec.ts'
 
-/** What a spec says, in parts: of the crawl itself, and of the job that it becomes. */
+/** A crawl's spec after it was read: the options of the crawl itself, and those of its job. */
 export interface ReadCrawl {
   readonly id: string
   readonly seeds: (ctx: unknown) => unknown
   readonly options: Partial<CrawlOptions>
   readonly steps: ReadonlyMap<string, StepPlan>
-  /** Options of a job, unread. */
+  /** The options of the job, which are not checked here. */
   readonly job: Readonly<Record<string, unknown>>
   readonly problems: readonly string[]
 }
 
-/** The options of a job that mean something else in a crawl, or nothing. */
+/** The options of a job that a crawl does not have, or that have another meaning in a crawl. */
 const NO_JOB_OPTIONS = ['items', 'input', 'output', 'retry', 'tolerate', 'limits']
 const KNOWN: readonly string[] = [
   ...JOB_OPTIONS.filter((name) => !NO_JOB_OPTIONS.includes(name)),
@@ -40,13 +40,14 @@ const KNOWN: readonly string[] = [
 ]
 
 const STEP_NAME = /^[\w.-]{1,64}$/
-/** The longest time of one try of an item. */
+/** The default time limit of one try of an item. */
 const DEFAULT_TIMEOUT = '5m'
-/** Without a rule of its own, a host is asked like this. */
+/** The limits of a host for which the spec has no rule. */
 const DEFAULT_HOSTS: Readonly<Record<string, LaneSpec>> = { '*': { parallel: 8 } }
 
 /**
- * Reads a spec once. Lists every problem of what a crawl adds to a job; the job's own options are checked as those of any job.
+ * Reads each property of a spec once. Lists every problem of the options that a crawl adds to a job; the job's own options are checked
+ * later like those of any job.
  */
 export function readCrawl(spec: unknown): ReadCrawl {
   if (!isObject(spec) || typeof spec === 'function') {
@@ -87,7 +88,7 @@ export function readCrawl(spec: unknown): ReadCrawl {
   }
 }
 
-/** Where the crawl's requests are unique. */
+/** The scope in which the crawl's requests are unique. */
 export function dedupOf({ dedup }: Partial<CrawlOptions>): DedupScope {
   return dedup?.scope ?? 'run'
 }
@@ -136,7 +137,7 @@ function stepPlan(name: string, step: Partial<StepSpec>, { follow }: Partial<Cra
   }
 }
 
-/** The name of the downloader that a step has for itself. */
+/** The name of a downloader that was given to a step directly and not by name. */
 function stepDownloader(step: string): string {
   return `step:${step}`
 }
@@ -155,7 +156,7 @@ function checkDownloaders(
   }
 }
 
-/** @throws PikoError `JOB_INVALID` naming them all */
+/** @throws PikoError `JOB_INVALID` that names all problems, if there are any */
 export function throwProblems(id: string, problems: readonly string[]): void {
   if (problems.length > 0) {
     throw new PikoError('JOB_INVALID', problemsText(`crawl ${describe(id)}`, problems), {

@@ -20,14 +20,14 @@ export interface FetchOptions extends FetchSpec {
   readonly limits?: Partial<DownloadLimits>
 }
 
-/** Opens what a crawl loads with in this process. @param options checked ones */
+/** Opens the fetcher of a crawl in this process. @param options must be checked already */
 export function createFetcher(options: FetchOptions): Fetcher {
   return new CrawlFetcher(options)
 }
 
 type Outcome = 'done' | 'skipped' | FailureClass
 
-/** What a request holds while it is under way. */
+/** The session and proxy that a request uses until its page has ended. */
 interface Held {
   readonly scope: DownloadScope
   readonly session: HeldSession | undefined
@@ -38,7 +38,7 @@ class CrawlFetcher implements Fetcher {
   readonly #options: FetchOptions
   readonly #limits: DownloadLimits
   readonly #userAgent: string
-  /** For robots.txt and logins, and for a crawl without a downloader of its own. */
+  /** Loads robots.txt files and logins, and also the pages of requests without a downloader of their own. */
   readonly #loader: HttpLoader = openLoader()
   readonly #robots: Robots | undefined
   readonly #proxies: Proxies | undefined
@@ -70,7 +70,10 @@ class CrawlFetcher implements Fetcher {
 
   async fetch(request: ReadyRequest, scope: FetchScope): Promise<Fetched> {
     const downloader = this.#downloaderOf(request)
-    if ('stream' in downloader) throw new CrawlError(`${downloader.name} sends many messages`, { class: 'client' })
+    if ('stream' in downloader)
+      throw new CrawlError(`the downloader "${downloader.name}" sends many messages and can't load a single page`, {
+        class: 'client',
+      })
     const mode = this.#answers.modeOf(request)
     const kept = mode === 'force' ? await this.#answers.get(request) : undefined
     if (kept) return { ...kept, release: async () => {} }
@@ -87,14 +90,17 @@ class CrawlFetcher implements Fetcher {
     return {
       answer,
       session: held.session?.session.name,
-      // An answer came, whatever became of its page: a skip says nothing against the proxy.
+      // A response arrived, so a page that its step skipped still counts as a success of the proxy and the session.
       release: async (outcome) => held.end(outcome === 'skipped' ? 'done' : outcome, answer.ms),
     }
   }
 
   async stream(request: ReadyRequest, scope: FetchScope, from: number): Promise<Streamed> {
     const downloader = this.#downloaderOf(request)
-    if (!('stream' in downloader)) throw new CrawlError(`${downloader.name} sends no messages`, { class: 'client' })
+    if (!('stream' in downloader))
+      throw new CrawlError(`the downloader "${downloader.name}" loads a single page and sends no messages`, {
+        class: 'client',
+      })
     const held = await this.#hold(request, scope)
     const since = performance.now()
     return {
@@ -104,14 +110,15 @@ class CrawlFetcher implements Fetcher {
     }
   }
 
-  /** Asks robots.txt, and takes a session and a proxy. */
+  /** Checks robots.txt, then takes a session and a proxy. */
   async #hold(
     request: ReadyRequest,
     { fleet, signal, log, attempt, failures }: FetchScope,
     isCaching = false,
   ): Promise<Held> {
     const { host, url } = hostOf(request)
-    // Before its robots.txt is asked for, whose failures are others. A name is checked when it is resolved.
+    // Checked before robots.txt is loaded: otherwise the page would fail with a failure of its robots.txt. A host's name is checked later,
+    // when it is resolved.
     if (isRefused(url, this.#limits))
       throw new CrawlError(`${url.hostname} is refused: it is a private address`, { class: 'address' })
     const admit = await this.#admitted(request, fleet, signal)
@@ -132,7 +139,7 @@ class CrawlFetcher implements Fetcher {
         session: session?.session,
         proxy: proxy?.proxy,
         admit,
-        // What a session sees is not for others.
+        // A response to a session may contain private content, so other requests must not get it from the cache.
         cache: isCaching && !session ? this.#answers.store : undefined,
       },
       end: (outcome, ms) => {
@@ -142,7 +149,7 @@ class CrawlFetcher implements Fetcher {
     }
   }
 
-  /** @returns asks the same of each redirect */
+  /** Checks the URL against robots.txt. @returns a function that checks the URL of a redirect; undefined if the crawl ignores robots.txt */
   async #admitted(
     request: ReadyRequest,
     fleet: FetchFleet,
@@ -188,13 +195,16 @@ function hostOf(request: ReadyRequest): { readonly url: URL; readonly host: stri
     const origin = url.origin === 'null' ? `${url.protocol.replace('ws', 'http')}//${url.host}` : url.origin
     return { url, host: url.host, origin: origin.replace(/^ws/, 'http') }
   }
-  const scheme = url ? ` has the scheme "${url.protocol}"` : ' is no absolute URL'
+  const scheme = url ? ` has the scheme "${url.protocol}"` : ' is not an absolute URL'
   throw new CrawlError(`the request's URL${scheme}; expected http: or https:`, { class: 'address' })
 }
 
-/** What a failed download was. Other errors, such as a cancelled run's, say nothing about session and proxy. */
+/**
+ * The outcome of a failed download. An error that is no CrawlError, such as that of a cancelled run, must not count against the session or
+ * the proxy.
+ */
 function outcomeOf(thrown: unknown): Outcome {
   if (thrown instanceof CrawlError) return thrown.class
-  // The step's own time was over while the server, or the proxy, was silent.
+  // The time limit of the step ended the download, because the server or the proxy did not respond.
   return isPikoError(thrown, 'RUN_TIMEOUT') ? 'network' : 'skipped'
 }

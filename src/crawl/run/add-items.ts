@@ -3,9 +3,9 @@ import type { NewItem } from '../request/ready-request.ts'
 import { hostOf, laneOf, type ItemPayload } from './item-payload.ts'
 
 /**
- * Adds requests to the run, those of each step together.
+ * Adds requests to the run, in one call for each step.
  *
- * @param root the host of the seed that they descend from; undefined for seeds
+ * @param root the host of the seed that led to them; undefined if they are seeds
  */
 export async function addItems(
   adder: ItemAdder<ItemData>,

@@ -20,7 +20,7 @@ import { keptAnswer, keptBytes } from './kept-answer.ts'
 import { type CrawlItemContext, PageContext } from './page-context.ts'
 import { rowWriters } from './row-middleware.ts'
 
-/** One try of an item: download, step, follow-ups. */
+/** One try of a page: the download, the call of the step, and the requests that the step follows. */
 export class PageRun {
   readonly #plan: CrawlPlan
   readonly #step: StepPlan
@@ -28,15 +28,15 @@ export class PageRun {
   readonly #payload: ItemPayload
   readonly #fetcher: Fetcher
   readonly #followed: NewItem[] = []
-  /** The page's final URL, once there is a page. */
+  /** The URL of the page after redirects; before the download, the requested URL. */
   #url: string
   #answer: Answer | undefined
   #borrowed: Pick<Fetched, 'session' | 'release'> | undefined
-  /** The bytes that an earlier try kept, from which the page is made. */
+  /** The bytes that an earlier try kept; undefined if this try does not use them. */
   #kept: Uint8Array | undefined
-  /** Whether the step has said itself how the item ends. */
+  /** How the step has ended the item itself; undefined if it has not. */
   #ending: 'commit' | 'skip' | 'later' | undefined
-  /** Requests that this try has sent: more than one if a middleware has asked for pages of its own. */
+  /** How many requests this try has sent. A middleware may send more than one. */
   #downloads = 0
   /** Whether the page has been handed to its step. */
   #isParsed = false
@@ -44,7 +44,7 @@ export class PageRun {
   #message: number | undefined
   /** Whether the current message has been committed. */
   #isMessageStored = false
-  /** Failures of Piko's own database and of its locks, which are no failures of the page. */
+  /** Errors of Piko's own database and locks, which must not count as failures of the page. */
   readonly #faults = new WeakSet<object>()
 
   constructor(plan: CrawlPlan, step: StepPlan, ctx: CrawlItemContext, payload: ItemPayload, fetcher: Fetcher) {
@@ -56,7 +56,7 @@ export class PageRun {
     this.#url = payload.request.url
   }
 
-  /** @throws what ends the item otherwise than as done */
+  /** @throws the error or the signal that ends the item other than as done */
   async run(): Promise<void> {
     const ctx = this.#context()
     let outcome: 'done' | 'skipped' | FailureClass = 'done'
@@ -72,7 +72,7 @@ export class PageRun {
         outcome = 'skipped'
         throw thrown
       }
-      // With a time to come back, robots.txt could not be read: nothing is allowed yet.
+      // With `retryAfterMs`, robots.txt could not be read, and the page must be tried again later. Otherwise robots.txt disallows it.
       if (isCrawlError(thrown) && thrown.class === 'robots' && thrown.retryAfterMs === undefined) {
         outcome = 'robots'
         this.#ctx.skip(`robots: ${thrown.message}`)
@@ -83,7 +83,8 @@ export class PageRun {
       }
       const failure = failureOf(thrown)
       outcome = failure.class
-      // What a step throws, such as page.json(), leaves the body for the next try; a page that it calls blocked is loaded again.
+      // After an error of the step, such as one of page.json(), the next try parses the kept body. Only if the error has the class
+      // `blocked`, the page is loaded again.
       if (isCrawlError(thrown) && (!this.#isParsed || thrown.class === 'blocked')) this.#keepFailed(thrown)
       throw failure.error
     } finally {
@@ -95,7 +96,7 @@ export class PageRun {
     const page = await this.#load(request, ctx)
     this.#url = page.url
     if (this.#plan.isBlocked?.(page)) {
-      throw new CrawlError(`the page of ${this.#step.name} is blocked`, {
+      throw new CrawlError(`isBlocked recognised the page of step "${this.#step.name}" as blocked`, {
         class: 'blocked',
         status: page.status,
         answer: this.#answer,
@@ -105,7 +106,7 @@ export class PageRun {
     await this.#step.parse(page, ctx)
   }
 
-  /** The page of a request, through the middleware. */
+  /** Loads the page of a request through the middleware. */
   #load(request: ReadyRequest, ctx: PageContext): Promise<Page> {
     const chain = this.#plan.use.reduceRight<(request: ReadyRequest) => Promise<Page>>(
       (next, middleware) => async (sent) => middleware(sent, next, ctx),
@@ -122,7 +123,7 @@ export class PageRun {
       this.#answer = kept.answer
       this.#borrowed ??= { session: kept.session, release: () => Promise.resolve() }
     } else {
-      // A middleware may ask for several pages; each gives back what it borrowed before the next one borrows.
+      // A middleware may load several pages. The session and proxy of each are given back before the next one takes its own.
       await this.#borrowed?.release('done')
       this.#borrowed = undefined
       const fetched = await this.#fetcher.fetch(request, this.#scope())
@@ -134,7 +135,7 @@ export class PageRun {
     return createPage(request, this.#answer, item.attempt)
   }
 
-  /** Each message is a page of its own; what it leads to and the position in the stream are stored together. */
+  /** Calls the step for each message. The requests that the step follows are stored together with the position in the stream. */
   async #stream(request: ReadyRequest, ctx: PageContext): Promise<void> {
     const { item } = this.#ctx
     let number = Number(item.position ?? 0)
@@ -160,7 +161,7 @@ export class PageRun {
     await this.#own(() => this.#ctx.checkpoint(String(number), fn))
   }
 
-  /** Calls what needs Piko's own database or locks, and remembers their failures. */
+  /** Calls a function that uses Piko's own database or locks, and remembers its error if it fails. */
   async #own<T>(call: () => Promise<T>): Promise<T> {
     try {
       return await call()
@@ -179,7 +180,7 @@ export class PageRun {
     return { fleet: this.#fleet(), signal, log, attempt: item.attempt, failures: item.tries }
   }
 
-  /** What all nodes share. Its failures are told from those of a downloader, which may look the same. */
+  /** The parts of the context that all nodes share. Their errors are remembered, because those of a downloader may look the same. */
   #fleet(): FetchFleet {
     const ctx = this.#ctx
     const { lane } = ctx
@@ -191,24 +192,24 @@ export class PageRun {
     }
   }
 
-  /** Hands what the step has followed to the item, which stores it with its end. */
+  /** Passes the followed requests to the item, which stores them together with its end. */
   async #store(): Promise<void> {
     const items = this.#followed.splice(0)
     if (items.length > 0) await addItems(this.#ctx.items, items, this.#payload.root)
   }
 
-  /** Keeps the body before the step runs, so that a failed step or sink costs no second download. */
+  /** Keeps the body before the step runs, so that the page need not be loaded again if the step or a sink fails. */
   #keepParsed(): void {
     this.#isParsed = true
-    // One that an earlier try kept stays as it is.
+    // A body that an earlier try kept is still kept.
     if (!this.#plan.keepsBodies || !this.#answer || this.#kept) return
     const session = this.#borrowed?.session
-    // Of several pages of a middleware only the last is known, which would answer all its requests.
+    // If a middleware loaded several pages, only the last one is known here. The next try must not use it for all of the requests.
     const keptFor = this.#downloads > 1 ? 'look' : 'parse'
     this.#ctx.keep(keptBytes({ keptFor, answer: this.#answer, session }))
   }
 
-  /** Keeps the answer of a failed download for people to look at. */
+  /** Keeps the response of a failed download for people to look at. */
   #keepFailed({ answer }: CrawlError): void {
     if (this.#plan.keepsBodies) this.#ctx.keep(answer && keptBytes({ keptFor: 'look', answer }))
   }
@@ -222,7 +223,7 @@ export class PageRun {
       },
       retryLater: (when) => {
         this.#ending = 'later'
-        // A page that is not ready yet must be loaded again.
+        // The step asked for the page later, so the next try must load it again.
         this.#ctx.keep(undefined)
         return this.#ctx.retryLater(when)
       },
@@ -233,11 +234,11 @@ export class PageRun {
     return ctx
   }
 
-  /** In a stream, the writes of a message are stored with its position, and the stream goes on. */
+  /** In a stream, stores the writes of `fn` together with the position of the current message, and the stream continues. */
   async #commit<T>(fn: (trx: SqlExecutor) => Promise<T>): Promise<T> {
     const message = this.#message
     if (message !== undefined) {
-      if (this.#isMessageStored) throw usage('commit was called twice for one message; it commits once')
+      if (this.#isMessageStored) throw usage('commit was called twice for one message; call it once for each message')
       let value: T | undefined
       await this.#checkpoint(message, async (trx) => {
         value = await fn(trx)
@@ -252,7 +253,7 @@ export class PageRun {
     return result
   }
 
-  /** Gives the session back before the item's end is stored, so that what the request changed in it is stored as well. */
+  /** Gives the session back before the end of the item is stored, so that new cookies of the session are stored with it. */
   async #giveBack(): Promise<void> {
     const borrowed = this.#borrowed
     this.#borrowed = borrowed && { session: borrowed.session, release: () => Promise.resolve() }
@@ -261,7 +262,9 @@ export class PageRun {
 
   #follow(given: CrawlRequest | readonly CrawlRequest[]): number {
     if (this.#ending === 'commit' || this.#isMessageStored)
-      throw usage('follow was called after ctx.commit, which has stored what the page leads to; follow before it')
+      throw usage(
+        'follow was called after ctx.commit, which has already stored the followed requests; call follow before commit',
+      )
     const requests = isList(given) ? given : [given]
     const parent = { url: this.#url, step: this.#step.name, session: this.#session() }
     let taken = 0
@@ -281,7 +284,7 @@ export class PageRun {
   }
 }
 
-/** The position in a stream is stored after this number of messages, or after this time. */
+/** The position in a stream is stored after this many messages, or after this many milliseconds. */
 const CHECKPOINT_MESSAGES = 500
 const CHECKPOINT_MS = 1_000
 
@@ -297,7 +300,7 @@ function messagePage(request: ReadyRequest, message: StreamMessage, attempt: num
   return createPage(request, answer, attempt, { number, isBinary: message.isBinary })
 }
 
-/** Whether a failure is one of Piko's own database or locks: the page is as good as before. */
+/** Whether an error comes from Piko's own database or locks. The page can then simply be tried again. */
 function isOwnFault(thrown: object): boolean {
   if (isCrawlError(thrown)) return false
   const fault = databaseFault(thrown)
@@ -305,7 +308,7 @@ function isOwnFault(thrown: object): boolean {
 }
 
 const OWN_FAULTS = ['LOCK_BUSY', 'LOCK_LOST', 'LEASE_LOST', 'STOPPED'] as const
-/** How long a page waits after such a failure. */
+/** How long a page waits for its next try after an error of Piko's own database or locks. */
 const FAULT_PAUSE = '2s'
 
 function usage(problem: string): PikoError {

@@ -5,7 +5,7 @@ import { PageRun } from './page-run.ts'
 
 export { seed } from './seeding.ts'
 
-/** One try of an item of a crawl. */
+/** Runs one try of a crawl's item. */
 export async function runPage(plan: CrawlPlan, step: StepPlan, ctx: CrawlItemContext): Promise<void> {
   const fetcher = await plan.fetcher()
   await new PageRun(plan, step, ctx, ctx.item.data as ItemPayload, fetcher).run()
