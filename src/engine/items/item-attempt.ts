@@ -9,10 +9,10 @@ import type { StateEnd } from '../../store/items/leased-states.ts'
 import type { LiveAttempt } from '../attempt/live-attempt.ts'
 import { ItemReader, type PendingItem } from './adding.ts'
 
-/** The maximum number of items, and of bytes of data, that one item may add. */
+/** The maximum number of items, and of bytes of their data, that one item may add between checkpoints. */
 const MAX_ADDED = 100_000
 const MAX_ADDED_BYTES = 64_000_000
-/** The number of items read between two checks of the clock. */
+/** How many added items are read before the clock is read again. */
 const SLICE = 64
 
 /** Thrown by `ctx.skip` and `ctx.retryLater` to leave the item's function. */
@@ -34,7 +34,7 @@ export interface HeldState {
   isRetired: boolean
 }
 
-/** Collects what the function of an item does. All of it is stored when the item ends. */
+/** The state of an item's function: everything that will be stored with the item's end. */
 export class ItemAttempt {
   readonly item: ItemClaim
   readonly kind: KindPolicy
@@ -84,7 +84,7 @@ export class ItemAttempt {
     this.#begunMs = parts.begunMs
   }
 
-  /** Milliseconds since the first items of the run were stored, by the database's clock. */
+  /** How long ago the first items of the run were stored, in milliseconds by the database's clock. */
   get elapsedMs(): number {
     return Math.max(0, this.#now() - this.#begunMs)
   }
@@ -94,7 +94,7 @@ export class ItemAttempt {
     return { id, fence, jobId, kind, claims }
   }
 
-  /** Reads items to add. They are stored when this item ends. Returns their number. @throws PikoError `ITEM_INVALID`, `USAGE` */
+  /** Reads items to add, which are stored with this item's end. @returns their number @throws PikoError `ITEM_INVALID`, `USAGE` */
   async add(kind: string, values: unknown, options: unknown): Promise<number> {
     this.assertOpen('items.add')
     const { policy } = this.job
@@ -121,7 +121,7 @@ export class ItemAttempt {
     else {
       for (const value of values as Iterable<unknown>) {
         take(value)
-        // A long list must not hold the event loop.
+        // A long list must not block the event loop.
         if (index % SLICE === 0 && loopTurn.isDue(false)) await loopTurn.next()
       }
     }
@@ -140,12 +140,12 @@ export class ItemAttempt {
     )
   }
 
-  /** What the item has added since the last checkpoint. */
+  /** The items that were added since the last checkpoint. */
   get added(): { readonly items: readonly PendingItem[]; readonly left: ReadonlyMap<string, number> } {
     return { items: this.#added, left: this.#left }
   }
 
-  /** Forgets these added items, because they are stored. */
+  /** Removes the first `count` added items, which a checkpoint has stored. */
   addedStored(count: number): void {
     this.#added = this.#added.slice(count)
     this.#left = new Map()

@@ -56,7 +56,7 @@ export class ItemCalls implements ItemActions {
   ): Promise<void> {
     const { live } = attempt
     if (!live) return
-    // The position also covers the rows written so far, so they must be stored first.
+    // The position includes all rows that were written before, so they are delivered first.
     await live.sinks?.deliver()
     await this.#parts.commits.checkpoint(attempt, position, fn, live.signal)
   }
@@ -106,7 +106,7 @@ export class ItemCalls implements ItemActions {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(MAX_PAUSE_MS, pauseMs * 2)) {
       const row = await store.leaseState(asked)
       if (row === 'lost') throw lost(request)
-      // A retired state never returns, so any other state of the pool may take its place.
+      // A retired state does not come back, so any other state may replace it.
       if (row === 'retired') asked = { ...asked, name: undefined }
       else if (row) return row
       else {
@@ -117,7 +117,7 @@ export class ItemCalls implements ItemActions {
     }
   }
 
-  /** Creates a state. Only the item that holds it does so, thus one item of all nodes. If that fails, the next item tries again. */
+  /** Creates the value of a new state. Only the item that holds the state does so, on all nodes. If it fails, the next item tries again. */
   async #create(
     attempt: ItemAttempt,
     request: StateRequest,

@@ -27,7 +27,7 @@ export class ItemCommits {
     this.#parts = parts
   }
 
-  /** Lets the attempt commit until it is forgotten. */
+  /** Allows the attempt to commit until {@link forget} is called. */
   begin(attempt: ItemAttempt): void {
     this.#attempts.set(attempt.claim, attempt)
   }
@@ -36,12 +36,12 @@ export class ItemCommits {
     this.#attempts.delete(attempt.claim)
   }
 
-  /** Ends the item and stores what `fn` writes, in one transaction. @throws PikoError `LEASE_LOST`, and any error of `fn` */
+  /** Ends the item in one transaction with the writes of `fn`. @throws PikoError `LEASE_LOST`, and any error of `fn` */
   async commit<T>(nodeId: string, claim: Claim, fn: (trx: SqlExecutor) => Promise<T>, rules: CommitRules): Promise<T> {
     const attempt = this.#attempts.get(claim)
     if (!attempt) throw lost(claim)
     let value: T | undefined
-    // Read before the transaction: inside it, a separate query would wait for the connection that the transaction holds.
+    // Lanes are read before the transaction: during it, a separate query could wait forever for the connection that the transaction holds.
     const lanes = await this.#parts.lanes.of(attempt.added.items.map(({ lane }) => lane))
     const { laneIds } = await this.#fenced(attempt, () =>
       this.#parts.store.commit(
@@ -60,7 +60,7 @@ export class ItemCommits {
     return value as T
   }
 
-  /** Stores a position, what the item has added so far and what `fn` writes, in one transaction. */
+  /** Stores a position, and the items added since the last checkpoint, in one transaction with the writes of `fn`. */
   async checkpoint(
     attempt: ItemAttempt,
     position: string,

@@ -16,13 +16,13 @@ export interface ItemFinish extends Omit<EndedItem, 'added'> {
   readonly added: readonly PendingItem[]
 }
 
-/** `lost`: this node no longer held the item, so nothing was written. `dead`: the database refused the end, so the item is dead instead. */
+/** `lost`: this node no longer held the item, so nothing was written. `dead`: the database refused the end, so the item is dead. */
 export type ItemStored = 'stored' | 'lost' | 'dead'
 
 const MAX_ENDS = 100
-/** How many bytes the items of one transaction may add, so that it stays short. A single item may add more. */
+/** The maximum bytes of items that one transaction adds, so that it is short. A single item may exceed it. */
 const MAX_ADDED_BYTES = 8_000_000
-/** The assumed size of an added item without its data. */
+/** The estimated bytes of an added item without its data. */
 const ITEM_BYTES = 500
 const RETRY_MS = 200
 
@@ -30,11 +30,11 @@ export interface ItemCompleterParts {
   readonly store: Pick<ItemStore, 'end'>
   readonly lanes: LaneIds
   readonly loops: LoopHealth
-  /** Receives the lanes that have new items. */
+  /** Receives the ids of lanes that have new items. */
   readonly onLanes: (ids: Iterable<number>) => void
 }
 
-/** Stores the ends of items, many in one transaction. Keeps trying while the database does not answer. */
+/** Stores the ends of items, many in one transaction. Retries as long as the database does not respond. */
 export class ItemCompleter {
   readonly #parts: ItemCompleterParts
   readonly #batcher: Batcher<ItemFinish, ItemStored>
@@ -53,7 +53,7 @@ export class ItemCompleter {
     return this.#batcher.idle()
   }
 
-  /** Stops waiting for a database that does not answer, at the end of a stop. */
+  /** Stops retrying, because the process stops and the database does not respond. */
   abandon(): void {
     this.#isAbandoned = true
   }
@@ -91,8 +91,8 @@ export class ItemCompleter {
   }
 
   /**
-   * If the database refuses what the item has written, the item is dead, and nothing else of it is stored. If the database refuses that
-   * too, the item counts as lost. The other items of the batch are stored in any case.
+   * Stores an item as dead, without anything else of it, after the database has refused its end. If the database refuses that too, the item
+   * counts as lost. The other items of the batch are stored in any case.
    */
   async #persistDead(
     nodeId: string,
@@ -102,8 +102,8 @@ export class ItemCompleter {
   ): Promise<void> {
     others.set(end, 'lost')
     const shown = `the end of the item could not be stored: ${headline(refusal)}`
-    // The states are freed without a change, because the database may have refused a new value of one. The last try stores nothing that the
-    // database could refuse.
+    // The item's states are freed with their old values, because the database may have refused a new value. The last try contains nothing
+    // that the database could refuse.
     const freed = end.states.map((state) => ({ ...state, value: undefined }))
     for (const [message, states] of [
       [shown, freed],

@@ -54,7 +54,7 @@ export interface ItemRunnerParts {
   readonly pipeline: RunPipeline
   /** Called when a slot is free. */
   readonly onFree: () => void
-  /** Called after the outcome of an item is stored. */
+  /** Called after the end of an item was stored. */
   readonly onEnded: (attempt: { readonly fence: number; readonly laneId: number; readonly isLimited: boolean }) => void
 }
 
@@ -80,16 +80,14 @@ const STOP_MARGIN_MS = 500
 /** The pause before an item that could not be read is tried again. */
 const UNREAD_MS = 1_000
 
-/**
- * Runs claimed items in their own slots, separate from those of runs, from their claims until their outcomes are stored. A stop drains it.
- */
+/** Runs claimed items in separate slots, each from the time when it may begin to its stored end. A stop waits for items in progress. */
 export class ItemRunner extends Service {
   readonly runs: ItemRuns
   readonly #parts: ItemRunnerParts
-  /** Not keyed by id: an item may be claimed again while its earlier attempt, which has lost it, is still ending. */
+  /** Not a map by id, because an item may be claimed again while an earlier attempt that has lost it is still ending. */
   readonly #held = new Set<Held>()
   readonly #deadlines: Deadlines
-  /** Lanes with a breaker or a lower rate to recover from, so that successes of their items are stored. */
+  /** Lanes that were slowed or have failures, so that successes of their items must be stored. */
   readonly #troubled = new Set<number>()
   readonly #lateness = new WeakMap<KindPolicy, Lateness>()
   readonly #slots: ItemSlots<Held>
@@ -108,7 +106,7 @@ export class ItemRunner extends Service {
     })
   }
 
-  /** How many more items the node would take now. */
+  /** How many more items this node can take now. */
   get room(): number {
     if (this.#isStopping) return 0
     const { concurrency } = this.#parts
@@ -133,7 +131,7 @@ export class ItemRunner extends Service {
     return this.#slots.used
   }
 
-  /** The generations of these items. */
+  /** The generations of the items that this node holds. */
   get fences(): ReadonlySet<number> {
     return new Set([...this.#held].map(({ item }) => item.fence))
   }
@@ -155,12 +153,12 @@ export class ItemRunner extends Service {
     }
   }
 
-  /** Ends all items early. Nothing of them is written, since they belong to another node. */
+  /** Aborts all items with this reason. */
   abortAll(reason: Error): void {
     for (const held of this.#held) this.#abort(held, reason)
   }
 
-  /** Ends the items of runs that have ended or are being cancelled. */
+  /** Aborts the items of runs that have ended or are being cancelled. */
   stopEnded(): void {
     for (const held of this.#held) {
       const { fence } = held.item
@@ -177,8 +175,7 @@ export class ItemRunner extends Service {
     const { item, reading } = held
     const { clock, kept } = this.#parts
     try {
-      // Reads everything before the item's place in time. Otherwise a stall of the database would make many items begin at the same moment
-      // afterwards.
+      // The item's data is read before the time when it may begin. Otherwise many items would begin together after a stall of the database.
       const bytes = kept.read(item.id, item.kept)
       bytes.catch(() => undefined)
       await loaded
@@ -225,14 +222,14 @@ export class ItemRunner extends Service {
     const run = claimOf(info.run, this.#parts.dialect())
     const attemptNumber = Object.values(tries).reduce((sum, count) => sum + count, 1)
     const claim: Claim = { ...run, attempt: attemptNumber, fence: item.fence }
-    // Uses the clock of the database, so that `due` and the periods of `within` mean the same on all nodes.
+    // The database's clock is used, so that `due` and the periods of `within` mean the same on all nodes.
     const now = (): number => reading.databaseMs + clock.monotonic() - reading.readAt
     const attempt = new ItemAttempt({ item, kind, job, nodeId, claim, tries, kept, now, begunMs: info.begunMs })
     this.#run(held, attempt)
     return true
   }
 
-  /** Whether the item's place in time has passed, so that it would begin at the same time as the next item of its lane. */
+  /** Whether the item is so late that it would begin at the same time as the next item of its lane. */
   #isTooLate({ item, reading }: Held, kind: KindPolicy): boolean {
     const allowedMs = item.lane.delayMs === undefined ? allowedLateMs(item.lane.rate) : MIN_LATE_MS
     if (allowedMs === Infinity) return false
@@ -273,12 +270,12 @@ export class ItemRunner extends Service {
     } else this.#over(held, outcome)
   }
 
-  /** The item's function as a job, because a pipeline runs jobs. */
+  /** A job whose handler calls the item's function, because the pipeline runs jobs. */
   #jobOf(held: Held, attempt: ItemAttempt): JobDefinition {
     const { job, kind } = attempt
     const { actions, holdsLease } = this.#parts
     const handler: JobDefinition['handler'] = async (base) => {
-      // Checked last, because the item may have waited for a resource.
+      // This is checked here, because the item may have waited for a resource until now.
       if (this.#isTooLate(held, kind)) throw new ItemLeave({ laterMs: 0 })
       const item = itemOf(attempt)
       try {
@@ -287,7 +284,7 @@ export class ItemRunner extends Service {
         // The item needs no slot while its rows are sent to the sinks.
         this.#handled(held)
       }
-      // If this process was suspended, its rows must not reach sinks: another node may have the item now.
+      // After a suspension, the process must not send rows to sinks, because another node may already have the item.
       if (!holdsLease())
         throw new PikoError('LEASE_LOST', `item ${item.id} of job "${job.id}" may belong to another node`)
     }
@@ -317,7 +314,7 @@ export class ItemRunner extends Service {
     this.#end(held, end, lane)
   }
 
-  /** Returns an item that has not begun to the queue. Costs no try. */
+  /** Returns an item that has not begun to the queue. This uses none of its tries. */
   #giveBack(held: Held): void {
     this.#end(held, { to: 'queued', delayMs: 0 }, undefined)
   }
@@ -388,11 +385,11 @@ export class ItemRunner extends Service {
     this.#parts.onFree()
   }
 
-  /** Removes the file of an earlier attempt when the item has ended, or when another file has replaced it. */
+  /** Deletes the file of an earlier attempt if its item has ended or another file has replaced it. */
   #dropKept({ kept }: ItemClaim, { to }: ItemEnd, bytes: Kept | undefined): void {
     const isNeeded = (to === 'dead' || to === 'queued') && (bytes === undefined || bytes.ref === kept)
     if (kept === undefined || isNeeded) return
-    // If this fails, the file only takes space on disk.
+    // A file that can't be deleted only uses space on the disk.
     this.#parts.kept.drop(kept).catch(() => undefined)
   }
 
@@ -410,7 +407,7 @@ export class ItemRunner extends Service {
     this.#isStopping = false
   }
 
-  /** Waits for items until the deadline, then returns the rest to the queue without counting their attempts. */
+  /** Waits for items in progress until the deadline, then returns the rest to the queue without counting their attempts. */
   protected override async onStop(why: StopReason): Promise<void> {
     if (why === 'crash') return
     this.#isStopping = true
@@ -419,7 +416,9 @@ export class ItemRunner extends Service {
     const idle = this.#whenIdle()
     const abortAt = Math.max(0, shutdownTimeoutMs - graceMs - STOP_MARGIN_MS)
     if (await within(clock, abortAt, idle)) return
-    this.abortAll(new PikoError('STOPPED', 'this node stops; the item goes back to the queue and is not counted'))
+    this.abortAll(
+      new PikoError('STOPPED', 'this node is stopping; the item returns to the queue, and the attempt does not count'),
+    )
     if (await within(clock, graceMs + STOP_MARGIN_MS, idle)) return
     completer.abandon()
   }
@@ -438,11 +437,11 @@ async function within(clock: Clock, ms: number, work: Promise<void>): Promise<bo
   return done.signal.aborted
 }
 
-/** The tries by class. The text may be invalid, because a person can edit it. */
+/** Reads the tries by class. Ignores values that can't be read, because a person may have edited the text. */
 function triesOf(text: string | null): Readonly<Record<string, number>> {
   const given = fromJson(text)
   if (typeof given !== 'object' || given === null) return {}
-  // Not by assignment, which would lose a class named `__proto__`.
+  // Assigning properties one by one would lose a class named `__proto__`.
   return Object.fromEntries(
     Object.entries(given).filter((entry): entry is [string, number] => isWhole(entry[1]) && entry[1] > 0),
   )

@@ -10,7 +10,7 @@ export interface ItemSweeperParts extends LoopServiceParts {
   readonly runner: Pick<ItemRunner, 'held' | 'fences' | 'runs' | 'stopEnded'>
   readonly nodeId: () => string
   readonly leaseMs: number
-  /** After this many deaths of its nodes, an item is dead. */
+  /** An item is dead after this many deaths of its nodes. */
   readonly lostAttempts: number
   readonly events: Events
   /** Called when items have returned to the queue. */
@@ -19,14 +19,14 @@ export interface ItemSweeperParts extends LoopServiceParts {
 
 const LOOK_MS = 1_000
 const BUSY_MS = 50
-/** The interval in which items of deleted runs are searched and deleted. */
+/** How often items of deleted runs are deleted. */
 const FORGET_MS = 60_000
 /** The interval in which expired notes are searched and deleted. */
 const FORGET_NOTES_MS = 3_600_000
 
 /**
- * Takes care of items that belong to no live node or run: those of dead nodes, and those of runs that have ended. Also wakes lanes that
- * should not rest. Each second, it also ends the items of this node whose run was cancelled.
+ * Handles items that no other part handles: those of dead nodes and of ended runs. It also wakes lanes that rest although they have queued
+ * items. Each second it also ends the items of this node whose run has been cancelled.
  */
 export class ItemSweeper extends LoopService {
   readonly #parts: ItemSweeperParts
@@ -76,7 +76,7 @@ export class ItemSweeper extends LoopService {
     }
   }
 
-  /** Returns whether more is left to do. */
+  /** @returns whether the next sweep should follow immediately */
   async #sweep(): Promise<boolean> {
     const { store, runner, nodeId, leaseMs, lostAttempts, clock, events, onQueued } = this.#parts
     const everyMs = leaseMs / 3

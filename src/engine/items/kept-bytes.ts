@@ -18,7 +18,7 @@ export class KeptBytes {
     this.#folder = folder
   }
 
-  /** @param given undefined: the kept bytes stay as they are; null: none are kept */
+  /** Stores bytes for the next attempt. @param given undefined: keeps the earlier bytes; null: keeps none */
   async keep(itemId: number, given: Uint8Array | null | undefined): Promise<Kept | undefined> {
     if (given === undefined) return undefined
     if (given === null) return { ref: undefined, bytes: undefined }
@@ -34,7 +34,7 @@ export class KeptBytes {
     return { ref: name, bytes: undefined }
   }
 
-  /** Removes a file that its item no longer needs. A file on another machine stays there. */
+  /** Deletes a file that its item no longer needs. A file on another machine is not deleted. */
   async drop(ref: string | undefined): Promise<void> {
     if (ref === undefined || FILE.exec(ref)?.[1] === undefined) return
     await rm(this.#fileOf(ref), { force: true })

@@ -24,7 +24,8 @@ export class LaneIds {
   }
 
   /**
-   * Like `of`, but inside a transaction. Does not remember the ids of lanes that it creates, since the transaction may be rolled back.
+   * Like {@link of}, but inside a transaction. The ids of lanes that it creates are not remembered, since the transaction may be rolled
+   * back.
    *
    * @param before ids that were read before the transaction
    * @param ensure reads lanes, and creates those that are missing, in the transaction

@@ -79,15 +79,17 @@ export interface ItemContext<
   readonly item: Item
   readonly items: ItemAdder<M>
   readonly lane: ItemLane
-  /** Milliseconds since the run's first items were stored, by the database's clock, because the clocks of nodes differ and jump. */
+  /**
+   * Milliseconds since the first items of the run were stored, by the database's clock, because the clocks of nodes may differ and jump.
+   */
   readonly elapsedMs: number
   /** Ends the item as skipped. Nothing that it did is written. Throws, so it never returns. */
   readonly skip: (reason: string) => never
   /** Puts the item back into the queue until that time. Costs no try. Throws, so it never returns. */
   readonly retryLater: (when: Date | Duration) => never
   /**
-   * Ends the item as done. One transaction on Piko's own database stores what `fn` writes through `trx`, the item's end and the items that
-   * it added. Flushes the sinks first.
+   * Ends the item as done: what `fn` writes through `trx` on Piko's own database, the end and the added items are one transaction. Sinks
+   * are flushed before.
    */
   commit<T>(fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
   /**

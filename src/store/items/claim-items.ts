@@ -15,17 +15,17 @@ export interface ItemClaimRequest {
   readonly scopes: readonly string[]
   /** The jobs that this node has code for. */
   readonly jobIds: readonly string[]
-  /** No place in time is earlier than this after the database's clock was read: the rest of the claim takes about as long. */
+  /** Items begin no earlier than this after the database's clock was read, because the rest of the claim takes about as long. */
   readonly leadMs: number
   /** The node's monotonic clock. */
   readonly monotonic: () => number
 }
 
-/** When a claim read the database's clock. */
+/** A reading of the database's clock by a claim. */
 export interface ClockReading {
-  /** The time it read, in milliseconds. */
+  /** The time of the database's clock, in milliseconds since 1970. */
   readonly databaseMs: number
-  /** The node's monotonic clock just before and just after. */
+  /** The node's monotonic clock just before the reading (`askedAt`) and just after it (`readAt`). */
   readonly askedAt: number
   readonly readAt: number
 }
@@ -46,21 +46,21 @@ export interface ItemClaim {
   readonly tries: string | null
   readonly kept: string | undefined
   readonly position: string | undefined
-  /** Milliseconds from the reading of the clock until its place in time. */
+  /** Milliseconds from the reading of the clock until the item may begin. */
   readonly inMs: number
 }
 
 export interface ClaimedItems {
   readonly claims: readonly ItemClaim[]
-  /** Milliseconds until the next lane is due; undefined: none is. */
+  /** Milliseconds until the next lane is due; undefined: no lane waits for a time. */
   readonly nextInMs: number | undefined
   /** Undefined if no lane was due. */
   readonly reading: ClockReading | undefined
 }
 
-/** A lane is looked at this long before its next free place, so that the place is not lost. */
+/** A claim reads a lane this long before its next item may begin, so that the item begins in time. */
 const LEAD_MS = 100
-/** A lane without a free place is looked at again after this time, in case the end of its items does not wake it. */
+/** A lane with all its items running is read again after this time, in case the end of an item does not wake it. */
 const FULL_MS = 1_000
 
 const COLUMNS = [
@@ -83,7 +83,7 @@ const COLUMNS = [
 
 type ItemRow = Pick<Selectable<ItemTable>, (typeof COLUMNS)[number]>
 
-/** A lane with what may be claimed of it. */
+/** A lane, with the times at which items of it may begin. */
 interface OpenLane {
   readonly lane: LaneState
   readonly at: readonly number[]
@@ -92,8 +92,8 @@ interface OpenLane {
 }
 
 /**
- * Claims due items of due lanes. Locks the lanes first, so no other node claims items of them at the same time, and skips those that others
- * have locked. Reads items by lane and state: never an item that has ended.
+ * Claims due items of due lanes. Locks the lanes first, so that no other node claims their items at the same time. Skips lanes that others
+ * have locked. Reads items by lane and state, so it never reads items that have ended.
  */
 export async function claimItems(database: Database, request: ItemClaimRequest): Promise<ClaimedItems> {
   return database.transaction((trx) => claimIn(trx, database.dialect, request))
@@ -135,7 +135,7 @@ async function claimIn(trx: Transaction<Tables>, dialect: Dialect, request: Item
   }
 }
 
-/** How many items of each lane may be claimed, and their places in time. */
+/** Decides how many items of each lane may be claimed, and when each of them may begin. */
 async function openLanes(
   trx: Transaction<Tables>,
   lanes: readonly LaneState[],
@@ -160,7 +160,7 @@ async function openLanes(
   })
 }
 
-/** When a lane has its first free place: not during a wait or a pause of its breaker. */
+/** When the next item of a lane may begin: not during a wait or a pause by its breaker. */
 function opensAt({ freeAt, breaker }: LaneState): number {
   return Math.max(freeAt, breaker.openUntil ?? 0)
 }
@@ -177,7 +177,7 @@ async function runningOf(trx: Transaction<Tables>, laneIds: readonly number[]): 
   return new Map(rows.map((row) => [row.lane_id, Number(row.count)]))
 }
 
-/** The first due items of each lane. The lanes are locked, so an unlocked read finds what no other claim takes. */
+/** The first due items of each lane. The items need no lock, because the lanes are locked and no other claim can take them. */
 async function dueItems(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -195,7 +195,7 @@ async function dueItems(
   return rows
 }
 
-/** Sets items running. Leaves out those that a cancel has ended meanwhile. */
+/** Sets items to running. Leaves out items that a cancel has ended in the meantime. */
 async function take(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -222,7 +222,7 @@ async function take(
   return found.filter((row) => claims.get(row.id) === row.claims + 1)
 }
 
-/** When the first queued item of each lane is due, in milliseconds. */
+/** When the first queued item of each lane is due, in milliseconds since 1970. */
 async function nextDueOf(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -244,7 +244,7 @@ async function nextDueOf(
   return next
 }
 
-/** Stores when each lane is looked at next, and its next free place. */
+/** Stores when a claim must read each lane again, and when the next item of its rate may begin. */
 async function moveOn(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -282,7 +282,7 @@ async function moveOn(
     .execute()
 }
 
-/** When a lane is looked at next. Undefined: it rests until it is woken. */
+/** When a claim must read a lane again; undefined: not before it is woken. */
 function nextAtOf(lane: {
   readonly now: number
   readonly leadMs: number
@@ -296,7 +296,7 @@ function nextAtOf(lane: {
   const placeAt = Math.max(now, opens - Math.max(LEAD_MS, leadMs))
   if (!isDrained) return placeAt
   if (dueAt === undefined) return undefined
-  // Items that are due but were not claimed belong to jobs that this node does not know.
+  // Due items that were not claimed belong to jobs that this node does not know.
   return dueAt <= now ? now + FULL_MS : Math.max(placeAt, dueAt)
 }
 

@@ -9,7 +9,7 @@ import { type StateEnd, endStates } from './leased-states.ts'
 import { forgetPrints, insertItems, type NewItem } from './new-item.ts'
 import { type Kept, storeKept } from './kept-bytes.ts'
 
-/** The claim of an item that ends. */
+/** An item and the claim that holds it. */
 export interface HeldItem {
   readonly id: number
   readonly fence: number
@@ -24,7 +24,7 @@ export type ItemEnd =
   | { readonly to: 'skipped'; readonly reason: string }
   | { readonly to: 'cancelled' }
   | { readonly to: 'dead'; readonly reason: string; readonly error: string; readonly tries: string }
-  /** Queued again. `tries` and `error` undefined: the attempt is not counted. */
+  /** Queued again. If `tries` and `error` are undefined, the attempt does not count. */
   | { readonly to: 'queued'; readonly delayMs: number; readonly tries?: string; readonly error?: string }
 
 export interface EndedItem {
@@ -35,7 +35,7 @@ export interface EndedItem {
   readonly left: ReadonlyMap<string, number>
   readonly ms: number
   readonly bytes: number
-  /** What the lane learns from it; undefined: nothing. */
+  /** The effect of this end on the lane; undefined: none. */
   readonly lane: LaneOutcome | undefined
   readonly states: readonly StateEnd[]
   /** Bytes for the next attempt; undefined: unchanged. */
@@ -44,19 +44,19 @@ export interface EndedItem {
   readonly hadKept: boolean
 }
 
-/** What a batch of ends has done. */
+/** The result of storing a batch of ends. */
 export interface ItemsEnded {
-  /** The items that this node no longer held. Nothing of them was written. */
+  /** The items that this node no longer held. Nothing was written for them. */
   readonly lost: ReadonlySet<number>
-  /** Those of them that this claim had ended in the same way before: an earlier transaction was committed, but its answer was lost. */
+  /** Lost items that the same claim had already ended in the same way: an earlier transaction was committed, but its answer was lost. */
   readonly earlier: ReadonlySet<number>
   /** Lanes with new or requeued items. */
   readonly laneIds: ReadonlySet<number>
 }
 
 /**
- * Ends items, with what they added, in one transaction. Every write depends on the node and on the number of claims, so an item that another
- * node has taken over stays as it is.
+ * Ends items, and stores the items that they added, in one transaction. Every write checks the node and the number of claims, so an item
+ * that another node has taken over stays unchanged.
  *
  * Locks in the order: items by id, new items by print, states, lanes by id.
  */
@@ -72,10 +72,17 @@ export async function endItems(database: Database, nodeId: string, ends: readonl
   }
 }
 
-/** Some of a group were not held any more. Rolls the transaction back: only item by item it is known which. */
+/**
+ * Thrown if some items of a group are no longer held. The transaction is rolled back, and then updates each item separately to find them.
+ */
 class PartlyHeld extends Error {}
 
-/** The same within a transaction. @param ends ordered by id @param isSingly whether each item is updated by a statement of its own */
+/**
+ * Like {@link endItems}, within a transaction.
+ *
+ * @param ends ordered by id
+ * @param isSingly whether to update each item with its own statement
+ */
 export async function endIn(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -122,7 +129,7 @@ export async function storeAdded(
   return sum
 }
 
-/** Writes the state of each item. Returns the ids of those that this node no longer holds. */
+/** Writes the state of each item. Returns the ids of items that this node no longer holds. */
 async function writeEnds(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -151,7 +158,7 @@ async function writeEnds(
   return lost
 }
 
-/** Which of the lost ones ended as they should, by the same claim. */
+/** The lost items that the same claim has already ended in the same way. */
 async function endedEarlier(
   trx: Transaction<Tables>,
   dialect: Dialect,

@@ -6,10 +6,10 @@ const STEP = 2_000
 const MAX_GENERATIONS = 50
 
 /**
- * Deletes items of runs that have been deleted, in small steps. Items that are unique within their job stay: they are what their job
- * remembers.
+ * Deletes items of deleted runs, in small steps. Items that are unique within their job stay, because the job uses them to recognize
+ * duplicates.
  *
- * @returns whether more may be left
+ * @returns whether more items may be left
  */
 export async function forgetItems(database: Database): Promise<boolean> {
   const { db } = database
@@ -31,10 +31,10 @@ export async function forgetItems(database: Database): Promise<boolean> {
   return gone.length === MAX_GENERATIONS
 }
 
-/** How long a note is kept after it has expired. */
+/** How long a note of a lane is kept after it has expired. */
 const NOTE_MS = 86_400_000
 
-/** Deletes notes of lanes that expired long ago. No index leads to them, so this is called rarely. @returns whether more may be left */
+/** Deletes notes of lanes that expired long ago. There is no index for this, so it is called rarely. @returns whether more may be left */
 export async function forgetNotes({ db, dialect }: Database): Promise<boolean> {
   const rows = await db
     .selectFrom('piko_lane_note')
@@ -51,7 +51,7 @@ export async function forgetNotes({ db, dialect }: Database): Promise<boolean> {
         some.map(({ lane_id }) => lane_id),
       )
       .where('name', '=', name)
-      // Another node may have loaded it again.
+      // Another node may have stored a new note in the meantime.
       .where('expires_at', '<', dialect.now())
       .execute()
   }

@@ -36,7 +36,7 @@ import {
 import { type ItemReplayFilter, replayItems } from './replay-items.ts'
 import { sweepItems, type Swept, type SweepRequest } from './sweep-items.ts'
 
-/** Items, their lanes, and what belongs to them. */
+/** Items and their lanes, states, notes and scores. */
 export class ItemStore {
   readonly #database: Database
 
@@ -58,7 +58,7 @@ export class ItemStore {
    * Ends an item in a transaction with a user's writes.
    *
    * @param fn writes, and returns how the item ends; `ensure` reads and creates lanes in the transaction
-   * @returns whether this node still held the item; otherwise nothing was written
+   * @throws ItemLost if this node no longer holds the item; then nothing was written
    */
   async commit(
     nodeId: string,
@@ -78,7 +78,7 @@ export class ItemStore {
     )
   }
 
-  /** See `checkpointItem`. @throws ItemLost if this node no longer holds the item: nothing was written */
+  /** Stores a checkpoint with the writes of `fn`. @throws ItemLost if this node no longer holds the item; then nothing was written */
   async checkpoint(
     nodeId: string,
     checkpoint: Checkpoint,
@@ -208,5 +208,5 @@ export class ItemStore {
   }
 }
 
-/** Rolls the transaction of an item back that another node has taken over. */
+/** Thrown to roll back a transaction whose item another node has taken over. */
 export class ItemLost extends Error {}

@@ -12,11 +12,11 @@ export interface ItemRunTable {
   job_id: string
   /** The number of its items, kept only for a job that limits it. */
   stored: Generated<number>
-  /** What the handler returned, as JSON. */
+  /** The result of the handler, as JSON. */
   output: Generated<string | null>
-  /** When the handler had added all items. It is not called again. */
+  /** When the handler had added all items. From then on it is not called again. */
   seeded_at: NullableInstant
-  /** When no item of it was queued or running any more, and its run had ended. */
+  /** When the run had ended and no item of the generation was queued or running. In the future: a replay has given up the generation. */
   ended_at: NullableInstant
   created_at: Instant
 }
@@ -39,14 +39,14 @@ export interface ItemTable {
   data: string | null
   parent_id: number | null
   node_id: string | null
-  /** How often it was claimed: the fence of its end, together with `node_id`. */
+  /** How often the item was claimed. Together with `node_id` it fences the end of the item. */
   claims: Generated<number>
   /** Tries by class of error, as JSON. */
   tries: Generated<string | null>
   /** Why it was skipped, or the class of the error of a dead item. */
   reason: Generated<string | null>
   error: Generated<string | null>
-  /** `store`, or the name of a file. */
+  /** Where bytes for the next attempt are: `store`, or the name of a file. */
   kept: Generated<string | null>
   position: Generated<string | null>
   created_at: Instant
@@ -59,7 +59,7 @@ export interface ItemBodyTable {
   body: Uint8Array
 }
 
-/** Counts of a run's items. Each node writes its own rows, so no row is hot. */
+/** Counts of a run's items. Each node writes its own rows, so that nodes don't wait for each other. */
 export interface ItemCountTable {
   fence: number
   kind: string
@@ -68,19 +68,19 @@ export interface ItemCountTable {
   amount: number
 }
 
-/** What items queue behind. How many items of it run is counted from the items. */
+/** A lane: the queue of items that share limits. The number of its running items is counted from the items. */
 export interface LaneTable {
   id: Generated<number>
   scope: string
   name: string
-  /** When a claim next looks at it. Null: it has no queued item, or is paused. */
+  /** When a claim must read the lane again. Null: it has no queued item, or is paused. */
   next_at: NullableInstant
-  /** The first free place in time of its rate; also the end of a wait. */
+  /** When its rate, or a wait that an error asked for, allows the next item. */
   free_at: NullableInstant
   rate_limit: number | null
   rate_ms: number | null
   parallel: number | null
-  /** The shortest time between two items, from a note. */
+  /** The minimum time between two items, from a note. */
   delay_ms: Generated<number | null>
   factor: Generated<number>
   successes: Generated<number>
@@ -98,7 +98,7 @@ export interface LaneNoteTable {
   expires_at: Instant
 }
 
-/** A state that one item at a time holds. */
+/** A state that only one item holds at a time. */
 export interface ItemStateTable {
   job_id: string
   pool: string
@@ -107,7 +107,7 @@ export interface ItemStateTable {
   state: string | null
   uses: Generated<number>
   errors: Generated<number>
-  /** The item that holds it, and the item's claims. */
+  /** The item that holds the state, and the number of that item's claims. */
   item_id: number | null
   claims: number | null
   used_at: Instant

@@ -43,7 +43,7 @@ export function laneStateOf(row: Selectable<LaneTable>, dialect: Dialect): LaneS
   }
 }
 
-/** Undefined if a person has edited the row so that it can't be read, or its next place can't be stored. */
+/** Reads a lane. Undefined if a person has edited the row so that it can't be read, or so that its next time can't be stored. */
 export function readableLane(row: Selectable<LaneTable>, dialect: Dialect): LaneState | undefined {
   try {
     const lane = laneStateOf(row, dialect)
@@ -102,7 +102,7 @@ export async function ensureLanes(
   return new Map(rows.map(({ id, scope, name }) => [laneKey(scope, keyOf(name)), id]))
 }
 
-/** `ensureLanes` on a certain connection. */
+/** {@link ensureLanes} on a given connection. */
 export type EnsureLanes = (lanes: readonly LaneRef[]) => Promise<ReadonlyMap<string, number>>
 
 export function laneKey(scope: string, name: string): string {
@@ -133,21 +133,22 @@ function readLanes(db: Kysely<Tables>, lanes: readonly LaneRef[]) {
     .execute()
 }
 
-/** The earliest instant at which a claim may take something of a lane: now, or the end of its wait or of the pause of its breaker. */
+/** The earliest instant at which a claim may take items of a lane: now, or the end of its wait or of the pause by its breaker. */
 export function openAt(dialect: Dialect): RawBuilder<Date> {
   const now = dialect.now()
   return dialect.later(dialect.later(sql`COALESCE(free_at, ${now})`, sql`COALESCE(open_until, ${now})`), now)
 }
 
 /**
- * Lets claims look at lanes that have new items or a free place. Called after the transaction that made them visible: a claim that has not
- * seen them may have set the lane to rest just before.
+ * Makes claims read lanes that have new items or can begin more. Called after the transaction that made the items visible, because a claim
+ * that has not seen them may have set the lane to rest just before.
  */
 export async function wakeLanes(db: Kysely<Tables>, dialect: Dialect, ids: readonly number[]): Promise<void> {
   const at = openAt(dialect)
   await db
     .updateTable('piko_lane')
-    // No condition on `next_at`: MySQL would judge a row that a claim has locked by its last committed version, and pass over it.
+    // There is no condition on `next_at` in WHERE: for a row that a claim has locked, MySQL would test the last committed version and skip
+    // it.
     .set({ next_at: sql`CASE WHEN next_at IS NULL OR next_at > ${at} THEN ${at} ELSE next_at END` })
     .where(dialect.isAmong(ids))
     .where('paused_at', 'is', null)

@@ -8,7 +8,7 @@ import { exactKey, keyOf } from '../values/exact-key.ts'
 import type { ItemTable } from './item-tables.ts'
 import { openAt } from './lane-rows.ts'
 
-/** An item as stored. */
+/** A stored item. */
 export interface StoredItem {
   readonly id: number
   readonly runId: number
@@ -43,7 +43,7 @@ export interface ItemFilter {
   readonly lane?: string
   /** Default 100. */
   readonly limit?: number
-  /** Only items with a larger id: the `next` of the page before. */
+  /** Only items with a larger id, such as the `next` of the previous page. Default: all items. */
   readonly after?: number
 }
 
@@ -147,13 +147,13 @@ export interface LaneStatus {
   readonly id: number
   readonly scope: string
   readonly name: string
-  /** `waiting`: for a time that an error asked for, or its rate. */
+  /** `waiting`: for its rate, or for a time that an error asked for. `broken`: its circuit breaker is open. */
   readonly state: 'open' | 'waiting' | 'broken' | 'paused'
   readonly queued: number
   readonly running: number
   readonly ratePerSecond: number | undefined
   readonly parallel: number | undefined
-  /** The share of its rate that is in force, from 1/32 to 1. */
+  /** The part of its rate that is currently allowed, from 1/32 to 1. */
   readonly factor: number
   readonly nextAt: Date | undefined
   readonly openUntil: Date | undefined
@@ -219,7 +219,7 @@ export async function listLanes(database: Database, filter: LaneFilter): Promise
   })
 }
 
-/** Pauses or resumes a lane by name. @returns the number of lanes, 0 if there is none */
+/** Pauses or resumes the lanes of a name. @returns the number of lanes, 0 if there is none */
 export async function pauseLanes(
   database: Database,
   { name, scope, isPaused }: { readonly name: string; readonly scope?: string | undefined; readonly isPaused: boolean },

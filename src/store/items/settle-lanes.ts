@@ -5,12 +5,12 @@ import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 import { instantOrNull, type LaneState, readableLane } from './lane-rows.ts'
 
-/** What the end of an item says about its lane. */
+/** The effect of an item's end on its lane. */
 export interface LaneOutcome {
   readonly laneId: number
-  /** `failure`: the breaker counts it. `neutral`: only the wait matters. */
+  /** `failure`: the circuit breaker counts it. `neutral`: only `waitMs` has an effect. */
   readonly outcome: 'success' | 'failure' | 'neutral'
-  /** The lane waits this long, and its rate is halved. */
+  /** How long the lane must wait, with its rate halved afterwards; undefined: not at all. */
   readonly waitMs: number | undefined
 }
 
@@ -36,7 +36,7 @@ export async function settleLanes(
   for (const row of rows) {
     const now = dialect.date(row.now).getTime()
     const lane = readableLane(row, dialect)
-    // The item still ends: it is not to blame for a row that a person has edited.
+    // A row that a person has edited is left alone, and must not keep the item from ending.
     if (!lane) continue
     const before: Changing = { ...lane, waitsUntil: undefined }
     const after = (byLane.get(row.id) ?? []).reduce((lane, outcome) => settled(lane, outcome, now), before)
@@ -51,7 +51,7 @@ export async function settleLanes(
         ...{ failures: after.breaker.failures, recent: after.breaker.recent, opens: after.breaker.opens },
         open_until: instantOrNull(openUntil, dialect),
         ...(freeAt !== before.freeAt && { free_at: instantOrNull(freeAt, dialect) }),
-        // A resting lane stays at rest: it is woken by the items that return to it.
+        // Otherwise a resting lane keeps resting: items that return to it wake it.
         ...(row.paused_at === null && blockedUntil > now && { next_at: instantOrNull(blockedUntil, dialect) }),
         ...(row.paused_at === null && isClosedNow && { next_at: dialect.now() }),
       })
@@ -66,7 +66,7 @@ function settled(lane: Changing, { outcome, waitMs }: LaneOutcome, now: number):
   const counted =
     outcome === 'success' ? speedUp(lane.factor, lane.successes + 1) : { factor: lane.factor, successes: 0 }
   if (waitMs === undefined) return { ...lane, ...counted, breaker }
-  // Items that were under way together are refused together: the lane is slowed once.
+  // Items that ran at the same time are often refused at the same time, so the lane is slowed only once for all of them.
   const isWaiting = lane.waitsUntil !== undefined || lane.freeAt > now + waitMs / 2
   return {
     ...lane,
