@@ -3,6 +3,7 @@ import { all } from './all.ts'
 import { backfill } from './backfill.ts'
 import { crawl } from './crawl.ts'
 import { crawlHttp } from './crawl-http.ts'
+import { crawlLines } from './crawl-lines.ts'
 import { cron } from './cron.ts'
 import { enqueueOne } from './enqueue-one.ts'
 import { growth } from './growth.ts'
@@ -34,6 +35,7 @@ const BENCHMARKS: Readonly<Record<string, (argv: readonly string[]) => Promise<v
   items,
   'crawl-http': crawlHttp,
   values,
+  'crawl-lines': crawlLines,
   steps,
   resources,
   'sink-table': sinkTable,
@@ -60,6 +62,7 @@ const USAGE = `Usage: npm run bench -- <name> [options]
   items        20,000 items on two nodes beside a bare loop; 500 of 50 ms; what a claim reads beside ended ones [--history 10000000]
   crawl-http   20,000 pages of a local site, beside Crawlee and a bare loop [--peers none]
   values       shared values and electors of several processes, a cache of 1,000,000 keys [--runs 1000000]
+  crawl-lines  what crawls promise, checked with real servers, kills and stops; exit code 1 if a line fails [--line 5]
   steps        10,000 steps of one run: steps/s together and in turn, and the attempt that finds them
   sink-table   1,000,000 rows through sqlTable, by INSERTs and by LOAD DATA, beside mysql2 alone [--runs 1000000]
   resources    10,000 runs over two pools of 10 named in opposite order, with failures, timeouts, cancels and a stop

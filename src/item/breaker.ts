@@ -50,6 +50,15 @@ export function afterOutcome(state: BreakerState, isSuccess: boolean, now: numbe
   return { failures: 0, recent: 1, opens: state.opens + 1, openUntil: now + openMs }
 }
 
+/**
+ * How many items of a lane may be under way at the same time: after failures in a row, no more than would open the breaker if they failed
+ * too. After a pause of the breaker, one item of the whole fleet tries the lane. Pure.
+ */
+export function mostUnderWay({ failures, openUntil }: BreakerState): number {
+  if (openUntil !== undefined) return 1
+  return failures > 0 ? Math.max(1, FAILURES_IN_A_ROW - failures) : Infinity
+}
+
 function afterRest(state: BreakerState, recent: number): number {
   return isFull(recent) ? 0 : state.opens
 }

@@ -32,19 +32,27 @@ const LATE_SHARE = 0.05
 const MIN_LATE_MS = 20
 const MAX_LATE_MS = 250
 
+/** How much later than its place an item of a lane with a minimum time between two items may begin. */
+const DELAY_LATE_MS = 100
+
 /**
- * The milliseconds between two items of a lane; 0 if the lane has no rate.
+ * The milliseconds between the places of two items of a lane; 0 if the lane has no rate.
  *
  * @param factor the share of its rate at which a slowed lane works, up to 1
  * @param delayMs the minimum time between two items that a note of the lane demands
  */
 export function spacingMs(rate: RateLimit | undefined, factor: number, delayMs: number | undefined): number {
   const ofRate = rate ? rate.perMs / (rate.limit * Math.max(factor, MIN_FACTOR)) : 0
-  return Math.max(ofRate, delayMs ?? 0)
+  // A late item followed by one in time must not be closer than the delay.
+  return Math.max(ofRate, delayMs === undefined ? 0 : delayMs + DELAY_LATE_MS)
 }
 
-/** How many milliseconds after its place in time an item may begin. With this delay, the lane exceeds its rate by at most one item. */
-export function allowedLateMs(rate: RateLimit | undefined): number {
+/**
+ * How many milliseconds after its place in time an item may begin. With this delay, the lane keeps its minimum time between two items, and
+ * exceeds its rate by at most one item.
+ */
+export function allowedLateMs(rate: RateLimit | undefined, delayMs: number | undefined): number {
+  if (delayMs !== undefined) return DELAY_LATE_MS
   return rate ? Math.min(MAX_LATE_MS, Math.max(MIN_LATE_MS, rate.perMs * LATE_SHARE)) : Infinity
 }
 

@@ -148,6 +148,8 @@ function jobSpecOf(read: ReadCrawl, plan: CrawlPlan): AnyJobSpec {
       priority: step.priority,
       timeout: step.timeout,
       dedup: dedupOf(options),
+      // Loading takes a second, in which the places of the first pages would pass.
+      prepare: () => Promise.all([runtime(), plan.fetcher()]),
     },
   ])
   const isWhole = kinds.length > 0

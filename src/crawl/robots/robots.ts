@@ -18,6 +18,10 @@ const VALID_MS = 24 * 3_600_000
 const UNREACHABLE_MS = 30_000
 const MAX_KEPT_HOSTS = 1_000
 const MAX_KEPT_BYTES = 50_000_000
+/** A page that waited longer has lost its place in time. */
+const WAITED_MS = 50
+/** Pages that got their places before the delay of the host was known are this old at most. */
+const LEARNING_MS = 10_000
 
 export interface RobotsOptions {
   readonly userAgent: string
@@ -37,6 +41,16 @@ export interface RobotsAsker {
 interface Kept {
   readonly answer: Omit<RobotsAnswer, 'text'>
   readonly rules: RobotsRules | undefined
+  /** When this process has read it, by its monotonic clock. */
+  readonly since: number
+}
+
+/** Thrown for a page whose place in time is no longer right. It must return to the queue and take another one. */
+export class OutOfTurn extends Error {
+  constructor(origin: string) {
+    super(`the page waited for ${origin}/robots.txt, and takes a new place`)
+    this.name = 'OutOfTurn'
+  }
 }
 
 /**
@@ -58,16 +72,20 @@ export class Robots {
   /**
    * @throws CrawlError of class `robots` if the URL may not be loaded, or not yet: then it has a `retryAfterMs`. Of class `network` if the host
    * of its robots.txt did not answer
+   * @throws OutOfTurn
    */
   async admit(url: string, asker: RobotsAsker): Promise<void> {
     const { origin } = new URL(url)
-    const { answer, rules } = await this.#rulesOf(origin, asker)
+    const asked = performance.now()
+    const kept = await this.#rulesOf(origin, asker)
+    const { answer, rules } = kept
     if (answer.unreachable !== undefined)
       throw new CrawlError(`${origin}/robots.txt ${answer.unreachable}, so nothing of the host may be loaded yet`, {
         class: answer.unreachable.startsWith('answered') ? 'robots' : 'network',
         retryAfterMs: Math.max(1_000, answer.until - systemClock.now()),
       })
     if (rules && !rules.isAllowed(url)) throw new CrawlError(`${origin}/robots.txt disallows it`, { class: 'robots' })
+    if (origin === asker.origin && isOutOfTurn(kept, asker.lane.spacingMs, asked)) throw new OutOfTurn(origin)
   }
 
   async #rulesOf(origin: string, asker: RobotsAsker): Promise<Kept> {
@@ -76,7 +94,7 @@ export class Robots {
     const stored = await asker.lane.note(noteName(origin, asker), (signal) => this.#note(origin, asker, signal))
     const { text, ...answer } = readAnswer(stored)
     const rules = this.#rules(origin, text)
-    const kept = { answer, rules }
+    const kept = { answer, rules, since: performance.now() }
     this.#kept.set(origin, kept)
     await this.#slower(origin, asker, kept)
     return kept
@@ -129,6 +147,16 @@ export class Robots {
       return { text: null, unreachable, until: systemClock.now() + UNREACHABLE_MS }
     }
   }
+}
+
+/**
+ * Whether a page's place in time is no longer right: it waited, or its place is one of those from before the delay was known. Later ones
+ * are not asked: another crawl may have set another delay.
+ */
+function isOutOfTurn({ rules, since }: Kept, spacingMs: number, asked: number): boolean {
+  const now = performance.now()
+  if (spacingMs > 0 && now - asked > WAITED_MS) return true
+  return now - since < LEARNING_MS && (rules?.delayMs ?? 0) > spacingMs
 }
 
 /** Whether a host has no robots.txt. One that redirects without end counts as absent (RFC 9309, section 2.3.1.2). */

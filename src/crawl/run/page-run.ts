@@ -9,6 +9,7 @@ import { CrawlError, type FailureClass } from '../crawl-error.ts'
 import type { Fetched, Fetcher, FetchFleet, FetchScope } from '../fetcher.ts'
 import type { Page } from '../page.ts'
 import { createPage } from '../page/create-page.ts'
+import { OutOfTurn } from '../robots/robots.ts'
 import { newItem, type NewItem } from '../request/ready-request.ts'
 import { isTooLong } from '../request/request-checks.ts'
 import type { CrawlRequest, ReadyRequest } from '../request/request.ts'
@@ -76,6 +77,10 @@ export class PageRun {
       if (isCrawlError(thrown) && thrown.class === 'robots' && thrown.retryAfterMs === undefined) {
         outcome = 'robots'
         this.#ctx.skip(`robots: ${thrown.message}`)
+      }
+      if (thrown instanceof OutOfTurn) {
+        outcome = 'skipped'
+        this.#ctx.retryLater(TURN_PAUSE)
       }
       if (this.#isFault(thrown)) {
         outcome = 'skipped'
@@ -185,7 +190,11 @@ export class PageRun {
     const ctx = this.#ctx
     const { lane } = ctx
     return {
-      lane: { name: lane.name, note: (name, load) => this.#own(() => lane.note(name, load)) },
+      lane: {
+        name: lane.name,
+        spacingMs: lane.spacingMs,
+        note: (name, load) => this.#own(() => lane.note(name, load)),
+      },
       state: (pool, options) => this.#own(() => ctx.state(pool, options)),
       score: (group, name, outcome) => ctx.score(group, name, outcome),
       scores: (group) => this.#own(() => ctx.scores(group)),
@@ -310,6 +319,8 @@ function isOwnFault(thrown: object): boolean {
 const OWN_FAULTS = ['LOCK_BUSY', 'LOCK_LOST', 'LEASE_LOST', 'STOPPED'] as const
 /** How long a page waits for its next try after an error of Piko's own database or locks. */
 const FAULT_PAUSE = '2s'
+/** How long a page waits that has to take a new place. */
+const TURN_PAUSE = '500ms'
 
 function usage(problem: string): PikoError {
   return new PikoError('USAGE', `ctx.${problem}`)

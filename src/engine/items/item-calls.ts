@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { describe, propertyOf } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
 import { fromJson, toJson } from '../../json/json.ts'
+import { spacingMs } from '../../item/lane.ts'
 import type { LaneNote, LeasedState, LeaseOptions } from '../../job/items/item-context.ts'
 import { isText } from '../../job/items/read-items.ts'
 import { aFunction, type OptionChecks, readOptions, wholeNumber } from '../../options.ts'
@@ -62,9 +63,10 @@ export class ItemCalls implements ItemActions {
   }
 
   lane(attempt: ItemAttempt): ReturnType<ItemActions['lane']> {
-    const { id, name } = attempt.item.lane
+    const { id, name, rate, factor, delayMs } = attempt.item.lane
     return {
       name,
+      spacingMs: spacingMs(rate, factor, delayMs),
       note: async (noteName: string, load: (signal: AbortSignal) => Promise<LaneNote>) => {
         if (!isText(noteName, MAX_NAME))
           throw usage(`lane.note got the name ${describe(noteName)}; expected 1 to ${MAX_NAME} characters`)

@@ -33,6 +33,7 @@ import { ItemSlots } from './item-slots.ts'
 import type { KeptBytes } from './kept-bytes.ts'
 import type { Kept } from '../../store/items/kept-bytes.ts'
 import { Lateness } from './lateness.ts'
+import { Preparations } from './preparations.ts'
 
 export interface ItemRunnerParts {
   readonly registry: JobRegistry
@@ -79,6 +80,8 @@ interface Held {
 const STOP_MARGIN_MS = 500
 /** The pause before an item that could not be read is tried again. */
 const UNREAD_MS = 1_000
+/** An item that waited longer for the preparation of its kind takes a new place in its lane. */
+const PREPARED_MS = 20
 
 /** Runs claimed items in separate slots, each from the time when it may begin to its stored end. A stop waits for items in progress. */
 export class ItemRunner extends Service {
@@ -91,6 +94,7 @@ export class ItemRunner extends Service {
   readonly #troubled = new Set<number>()
   readonly #lateness = new WeakMap<KindPolicy, Lateness>()
   readonly #slots: ItemSlots<Held>
+  readonly #preparations = new Preparations()
   #isStopping = false
   #onIdle: (() => void) | undefined
 
@@ -180,6 +184,9 @@ export class ItemRunner extends Service {
       bytes.catch(() => undefined)
       await loaded
       held.kept = await bytes
+      const kind = this.#kindOf(item)
+      const preparing = kind && this.#preparations.of(kind)
+      if (preparing && (await this.#hasLostPlace(item, preparing))) return this.#giveBack(held)
       const waitMs = reading.readAt + item.inMs - clock.monotonic()
       if (waitMs > 0) await clock.sleep(waitMs)
       this.#inTurn(held)
@@ -187,6 +194,18 @@ export class ItemRunner extends Service {
       // The item has not begun: the database did not answer.
       this.#end(held, { to: 'queued', delayMs: UNREAD_MS }, undefined)
     }
+  }
+
+  /** Waits until the kind is ready. @returns whether that took so long that the item has lost its place */
+  async #hasLostPlace({ lane: { rate, delayMs } }: ItemClaim, preparing: Promise<void>): Promise<boolean> {
+    const { clock } = this.#parts
+    const since = clock.monotonic()
+    await preparing
+    return clock.monotonic() - since > PREPARED_MS && allowedLateMs(rate, delayMs) < Infinity
+  }
+
+  #kindOf({ jobId, kind }: ItemClaim): KindPolicy | undefined {
+    return this.#parts.registry.find(jobId)?.policy.items?.kinds.get(kind)
   }
 
   #inTurn(held: Held): void {
@@ -212,7 +231,7 @@ export class ItemRunner extends Service {
     const { registry, clock } = this.#parts
     const info = this.runs.get(item.fence)
     const job = registry.find(item.jobId)
-    const kind = job?.policy.items?.kinds.get(item.kind)
+    const kind = this.#kindOf(item)
     if (nodeId !== this.#parts.nodeId()) this.#drop(held)
     else if (this.#isStopping) this.#giveBack(held)
     else if (this.runs.isStopped(item.fence) || !info) this.#end(held, { to: 'cancelled' }, undefined)
@@ -231,7 +250,7 @@ export class ItemRunner extends Service {
 
   /** Whether the item is so late that it would begin at the same time as the next item of its lane. */
   #isTooLate({ item, reading }: Held, kind: KindPolicy): boolean {
-    const allowedMs = item.lane.delayMs === undefined ? allowedLateMs(item.lane.rate) : MIN_LATE_MS
+    const allowedMs = allowedLateMs(item.lane.rate, item.lane.delayMs)
     if (allowedMs === Infinity) return false
     let lateness = this.#lateness.get(kind)
     if (!lateness) this.#lateness.set(kind, (lateness = new Lateness()))
@@ -378,8 +397,7 @@ export class ItemRunner extends Service {
         ...{ key: item.key, class: end?.to === 'dead' ? end.reason : 'error' },
       })
     }
-    const isLimited =
-      item.lane.parallel !== undefined || item.lane.breaker.openUntil !== undefined || end?.to === 'queued'
+    const isLimited = item.lane.parallel !== undefined || this.#troubled.has(item.lane.id) || end?.to === 'queued'
     this.#parts.onEnded({ fence: item.fence, laneId: item.lane.id, isLimited })
     if (this.#held.size === 0) this.#onIdle?.()
     this.#parts.onFree()
@@ -427,8 +445,6 @@ export class ItemRunner extends Service {
     if (this.#held.size > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
   }
 }
-
-const MIN_LATE_MS = 100
 
 /** @returns whether the work has ended in time */
 async function within(clock: Clock, ms: number, work: Promise<void>): Promise<boolean> {

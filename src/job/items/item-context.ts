@@ -19,6 +19,8 @@ export interface LaneNote {
 /** The lane of an item. */
 export interface ItemLane {
   readonly name: string
+  /** The milliseconds between two items of the lane, as they were when this one got its place in time. 0: items need no place. */
+  readonly spacingMs: number
   /**
    * A text that all nodes share, such as a host's robots.txt. If it is missing or has expired, one item on one node loads it, and the
    * others wait. A failed load is retried by the next caller.

@@ -36,6 +36,11 @@ export interface ItemKind<
   readonly timeout?: Duration
   /** Default `'run'`. */
   readonly dedup?: DedupScope
+  /**
+   * Opens what the items need, in each process before its first item of the kind. Items that had to wait for it take a new place in their
+   * lane, so that they do not begin all at once. If it fails, items begin without it.
+   */
+  readonly prepare?: () => unknown
 }
 
 /** The kinds of items of a job. */

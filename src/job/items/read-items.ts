@@ -31,6 +31,7 @@ const KIND: OptionChecks<ItemKind> = {
   priority: wholeNumber(-32_768, 32_767),
   timeout: aDuration(1, MAX_DURATION_MS),
   dedup: expecting("'run', 'job', false or { within: '7d' }", (value) => readDedup(value) !== undefined),
+  prepare: aFunction,
 }
 const LANE: OptionChecks<LaneSpec> = {
   rate: (value) => problemOfRate(value),

@@ -1,4 +1,5 @@
 import { type RawBuilder, type Selectable, sql, type Transaction } from 'kysely'
+import { mostUnderWay } from '../../item/breaker.ts'
 import { placesFrom, spacingMs } from '../../item/lane.ts'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
@@ -62,6 +63,8 @@ export interface ClaimedItems {
 const LEAD_MS = 100
 /** A lane with all its items running is read again after this time, in case the end of an item does not wake it. */
 const FULL_MS = 1_000
+/** An item that has run for longer does not count as one that tries a failing lane. */
+const PROBE_MS = 60_000
 
 const COLUMNS = [
   'id',
@@ -106,7 +109,7 @@ async function claimIn(trx: Transaction<Tables>, dialect: Dialect, request: Item
   if (!due) return { claims: [], nextInMs: await nextInMs(trx, dialect, request.scopes), reading: undefined }
   const { now, lanes } = due
   if (lanes.length === 0) return { claims: [], nextInMs: 0, reading: undefined }
-  const open = await openLanes(trx, lanes, now, request)
+  const open = await openLanes(trx, dialect, lanes, now, request)
   const wanted = open.filter(({ at }) => at.length > 0)
   const found = wanted.length === 0 ? [] : await dueItems(trx, dialect, request, wanted)
   const taken = await take(trx, dialect, request, found)
@@ -138,21 +141,26 @@ async function claimIn(trx: Transaction<Tables>, dialect: Dialect, request: Item
 /** Decides how many items of each lane may be claimed, and when each of them may begin. */
 async function openLanes(
   trx: Transaction<Tables>,
+  dialect: Dialect,
   lanes: readonly LaneState[],
   now: number,
   { limit, leadMs }: ItemClaimRequest,
 ): Promise<readonly OpenLane[]> {
-  const counted = lanes.filter(({ parallel, breaker }) => parallel !== undefined || breaker.openUntil !== undefined)
-  const running = await runningOf(
-    trx,
-    counted.map(({ id }) => id),
-  )
+  const idsOf = (some: readonly LaneState[]): number[] => some.map(({ id }) => id)
+  const running = await runningOf(trx, idsOf(lanes.filter(({ parallel }) => parallel !== undefined)))
+  const failing = lanes.filter(({ breaker }) => mostUnderWay(breaker) < Infinity)
+  // Not those that run for long, such as streams: they say nothing about a request that is sent now.
+  const recent = await runningOf(trx, idsOf(failing), dialect.nowPlus(-PROBE_MS))
   let left = limit
   return lanes.map((lane, index) => {
     const share = Math.ceil(left / (lanes.length - index))
-    // After a pause of the breaker, one item of the whole fleet tries the lane.
-    const parallel = lane.breaker.openUntil === undefined ? (lane.parallel ?? Infinity) : 1
-    const free = Math.max(0, parallel - (running.get(lane.id) ?? 0))
+    const free = Math.max(
+      0,
+      Math.min(
+        (lane.parallel ?? Infinity) - (running.get(lane.id) ?? 0),
+        mostUnderWay(lane.breaker) - (recent.get(lane.id) ?? 0),
+      ),
+    )
     const spacing = spacingMs(lane.rate, lane.factor, lane.delayMs)
     const { at } = placesFrom({ now, leadMs, freeAt: opensAt(lane), spacing, most: Math.min(share, free) })
     left -= at.length
@@ -165,13 +173,19 @@ function opensAt({ freeAt, breaker }: LaneState): number {
   return Math.max(freeAt, breaker.openUntil ?? 0)
 }
 
-async function runningOf(trx: Transaction<Tables>, laneIds: readonly number[]): Promise<ReadonlyMap<number, number>> {
+/** How many items of each lane run. @param since only those that have begun later */
+async function runningOf(
+  trx: Transaction<Tables>,
+  laneIds: readonly number[],
+  since?: RawBuilder<Date>,
+): Promise<ReadonlyMap<number, number>> {
   if (laneIds.length === 0) return new Map()
   const rows = await trx
     .selectFrom('piko_item')
     .select((eb) => ['lane_id', eb.fn.countAll<number>().as('count')])
     .where('lane_id', 'in', laneIds)
     .where('state', '=', 'running')
+    .$if(since !== undefined, (query) => query.where('started_at', '>', since ?? null))
     .groupBy('lane_id')
     .execute()
   return new Map(rows.map((row) => [row.lane_id, Number(row.count)]))

@@ -23,7 +23,7 @@ export class LocalFleet {
     const leased: StoredState[] = []
     const ends: (() => void)[] = []
     const fleet: FetchFleet = {
-      lane: { name: 'host', note: (name, load) => this.#note(name, load) },
+      lane: { name: 'host', spacingMs: this.#spacingMs, note: (name, load) => this.#note(name, load) },
       state: (pool, options) => this.#lease(pool, options, leased, ends),
       score: (_group, name, { ok }) => void this.scored.push({ name, ok }),
       scores: async () => new Map<string, Score>(),
@@ -38,6 +38,11 @@ export class LocalFleet {
   scope(fleet: FetchFleet, parts: Partial<FetchScope> = {}): FetchScope {
     const { signal, log } = scopeWith()
     return { fleet, signal, log, attempt: 1, failures: {}, ...parts }
+  }
+
+  /** What a claim finds with the lane. */
+  get #spacingMs(): number {
+    return Math.max(0, ...this.notes.map(({ note }) => (note.spacing === undefined ? 0 : durationMs(note.spacing))))
   }
 
   async #note(name: string, load: (signal: AbortSignal) => Promise<LaneNote>): Promise<string> {

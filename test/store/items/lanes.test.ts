@@ -76,6 +76,26 @@ describeEachStore((fixture) => {
     expect((await claim()).claims).toHaveLength(1)
   })
 
+  it('claims no more of a lane that fails than would open its breaker, beside items that run for long', async () => {
+    const [lane = 0] = await lanes('acme')
+    for (let n = 0; n < 12; n++) await queue(lane, `item ${n}`)
+    const update = (values: { readonly failures: number }): Promise<unknown> =>
+      database.db.updateTable('piko_lane').set(values).where('id', '=', lane).execute()
+    await update({ failures: 7 })
+    await items.wakeLanes([lane])
+    expect((await claim()).claims).toHaveLength(3)
+    await items.wakeLanes([lane])
+    expect((await claim()).claims).toHaveLength(0)
+    const long = database.dialect.nowPlus(-3_600_000)
+    await database.db.updateTable('piko_item').set({ started_at: long }).where('state', '=', 'running').execute()
+    await update({ failures: 9 })
+    await items.wakeLanes([lane])
+    expect((await claim()).claims).toHaveLength(1)
+    await update({ failures: 0 })
+    await items.wakeLanes([lane])
+    expect((await claim()).claims).toHaveLength(8)
+  })
+
   it('wakes a lane that a claim has locked, once the claim has set it to rest', async ({ skip }) => {
     if (database.dialect.name === 'sqlite') skip()
     const [one = 0, two = 0] = await lanes('one', 'two')
