@@ -217,7 +217,10 @@ describeEachStore((store) => {
     const site = await serve(HOSTILE)
     const proxy = await proxyTo(site.origin)
     const seeds = [
-      ...Object.keys(HOSTILE).map((path) => `http://hostile.test${path}`),
+      ...Object.keys(HOSTILE).map((path) => ({
+        url: `http://hostile.test${path}`,
+        ...(path === '/slow' && { timeout: '2s' as const }),
+      })),
       'http://127.0.0.1:9/',
       'file:///etc/passwd',
     ]
@@ -229,7 +232,7 @@ describeEachStore((store) => {
         retry: { network: 0 },
         tolerate: { dead: '100%' },
         seeds,
-        steps: { page: { request: { timeout: '2s' }, parse: () => {} } },
+        steps: { page: () => {} },
       }),
     )
     expect(await app.waitFor(runId)).toMatchObject({ state: 'succeeded' })

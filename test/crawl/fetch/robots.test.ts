@@ -103,7 +103,7 @@ describe('a crawl', () => {
     // Both got their places before the delay of the host was known.
     const early = [fleet.item(), fleet.item()]
     for (const { fleet: place } of early)
-      expect(await rejected(one.fetch(requestFor(site.url('/a')), fleet.scope(place)))).toBeInstanceOf(OutOfTurn)
+      await expect(one.fetch(requestFor(site.url('/a')), fleet.scope(place))).rejects.toBeInstanceOf(OutOfTurn)
     expect(site.count('/a')).toBe(0)
     for (const fetcher of [one, other, one]) {
       const fetched = await inTurn(() => fetcher.fetch(requestFor(site.url('/a')), fleet.scope(fleet.item().fleet)))
