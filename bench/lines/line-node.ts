@@ -27,6 +27,7 @@ export class LineNode implements AsyncDisposable {
   readonly #child: ChildProcess
   readonly #ended: Promise<unknown>
   readonly #started: Promise<unknown>
+  #isEnding = false
 
   constructor(order: LineOrder) {
     const child = spawn(process.execPath, [...SOURCE_FLAGS, NODE, JSON.stringify(order)], {
@@ -39,9 +40,11 @@ export class LineNode implements AsyncDisposable {
       stream?.setEncoding('utf8').on('data', (text: string) => (this.output += text))
     const started = Promise.withResolvers<void>()
     createInterface(child.stdout).on('line', (line) => line === 'started' && started.resolve())
-    child.once('exit', (code, signal) =>
-      started.reject(new Error(`the node ended with ${code ?? signal}:\n${this.output}`)),
-    )
+    child.once('exit', (code, signal) => {
+      const problem = `the node ended with ${code ?? signal}:\n${this.output}`
+      started.reject(new Error(problem))
+      if (!this.#isEnding) process.stderr.write(`${problem}\n`)
+    })
     started.promise.catch(() => {})
     this.#started = started.promise
   }
@@ -68,12 +71,14 @@ export class LineNode implements AsyncDisposable {
 
   /** Lets it finish what is under way. */
   async stop(): Promise<void> {
+    this.#isEnding = true
     this.#child.kill('SIGTERM')
     await this.#ended
   }
 
   /** SIGKILL, as a crash. */
   async kill(): Promise<void> {
+    this.#isEnding = true
     this.#child.kill('SIGKILL')
     await this.#ended
   }
