@@ -1,9 +1,9 @@
 import { offload, Sink, type SinkBatch, type SinkEnv, type SinkScope, sqlTable } from 'piko'
 import { defineCrawl } from 'piko/crawl'
 import { z } from 'zod'
-import { mark } from '../../src/sink/on.ts'
 import { equal } from './finding.ts'
 import type { Line } from './line.ts'
+import { marked } from './marked.ts'
 import { isBroken } from './parse-bytes.ts'
 import { counted } from './scene.ts'
 
@@ -32,8 +32,7 @@ class Rows extends Sink {
     return table.clear(scope)
   }
 }
-// Marked without a decorator, because Node itself runs this file.
-mark(Rows.prototype.rows, Row)
+marked(Rows, 'rows', Row)
 
 /** A third of the broken pages is refused by a schema, a third is handed to a thread that throws, and a third throws here. */
 export const line: Line<Options> = {

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Sink, type SinkBatch, type SinkEnv, type SinkScope, sqlTable } from 'piko'
 import { defineCrawl } from 'piko/crawl'
 import { z } from 'zod'
-import { mark } from '../../src/sink/on.ts'
 import { atLeast, equal } from './finding.ts'
 import type { Line } from './line.ts'
+import { marked } from './marked.ts'
 import { counted } from './scene.ts'
 
 interface Options {
@@ -33,8 +33,7 @@ class Prices extends Sink {
     return table.clear(scope)
   }
 }
-// Marked without a decorator, because Node itself runs this file.
-mark(Prices.prototype.prices, Price)
+marked(Prices, 'prices', Price)
 
 /** Half of the pages of a day are committed with a row of `committed`, which no key protects. */
 export const line: Line<Options> = {
@@ -107,7 +106,7 @@ export const line: Line<Options> = {
     const { state } = await app.backfills.wait(backfill.id)
     if (scene.store === 'mysql') await sleep(SETTLE_MS)
     const after = [await rows(), await commits()] as const
-    const once = new Set(after[1].map(({ run_id, id }) => `${run_id} ${id}`))
+    const once = new Set(after[1].map(({ run_id, id }) => JSON.stringify([run_id, id])))
     const again = await app.backfills.create('month', { from: '2026-03-02', to: '2026-03-03', only: 'all' })
     await app.backfills.wait(again.id)
     const day = (all: readonly Record<string, unknown>[]) => all.slice(PER_DAY, 2 * PER_DAY)

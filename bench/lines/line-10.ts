@@ -5,9 +5,9 @@ import { type JobDefinition, Sink, type SinkBatch, type SinkEnv, sqlTable } from
 import { defineCrawl, socket } from 'piko/crawl'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { z } from 'zod'
-import { mark } from '../../src/sink/on.ts'
 import { equal, type Finding } from './finding.ts'
 import type { Line } from './line.ts'
+import { marked } from './marked.ts'
 import { counted, type Scene } from './scene.ts'
 
 interface Options {
@@ -39,8 +39,7 @@ class Messages extends Sink {
     return table.upsert(batch, rows)
   }
 }
-// Marked without a decorator, because Node itself runs this file.
-mark(Messages.prototype.messages, Message)
+marked(Messages, 'messages', Message)
 
 /** No key of `message_commit` would refuse a second row. */
 export const line: Line<Options> = {
