@@ -179,6 +179,8 @@ describeMysql((store) => {
     const outage = nextEvent(app, 'store.outage')
     const running = app.run('outage', { wait: true })
     await outage
+    // As long as a server takes to restart: every page that runs meets it.
+    await new Promise((resolve) => setTimeout(resolve, 5_000))
     proxy.heal()
     expect((await running).state).toBe('succeeded')
     expect(new Set((await itemsOf(store)).map(({ state, tries }) => `${state} ${String(tries)}`))).toEqual(
