@@ -43,7 +43,7 @@ function pushParts(value: object, waiting: unknown[]): void {
   try {
     if (Array.isArray(value) || value instanceof Set) for (const part of value) waiting.push(part)
     else if (value instanceof Map) for (const [key, part] of value) waiting.push(key, part)
-    // Own keys only: an instance's inherited properties may be computed.
+    // Inherited properties of an instance are not counted, because they may be getters that compute their values.
     else for (const key of Object.keys(value)) waiting.push((value as Record<string, unknown>)[key])
   } catch {
     // A getter or a proxy threw. The sink fails at the same value and reports it.

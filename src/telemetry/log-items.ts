@@ -27,7 +27,7 @@ export function logItems(events: Events, log: Logger): (() => void)[] {
     events.on('item.dead', ({ runId, jobId, itemId, kind, key, class: name }) =>
       log.warn(
         { piko_event: 'item.dead', run_id: runId, job_id: jobId, item_id: itemId, kind, key, class: name },
-        `item ${itemId} of ${jobId} is dead: no tries are left for errors of class ${name}`,
+        `item ${itemId} of ${jobId} is dead, because no retries are left for errors of class ${name}`,
       ),
     ),
   ]

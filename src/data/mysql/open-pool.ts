@@ -8,7 +8,8 @@ import type { MysqlTls } from './mysql-options.ts'
 const CONNECT_MS = 10_000
 
 /**
- * Opens a pool whose sessions are in UTC. Its idle connections do not keep the process alive, because no code closes the pool for sinks.
+ * Opens a pool whose sessions are in UTC. Its idle connections do not keep the process alive, because the pool that sinks use is never
+ * closed.
  */
 export async function openPool(dsn: Dsn, size: number, tls: MysqlTls | undefined): Promise<Pool> {
   // Loaded at the first use, because most processes need no such pool.

@@ -25,7 +25,7 @@ export interface NewItem {
   readonly maxItems: number | undefined
 }
 
-/** The text that is unique within a scope. */
+/** A hash of an item's kind and key. No two items of a scope have the same one. */
 export function printOf(kind: string, key: string): string {
   return hash('sha256', `${kind}\0${key}`, 'base64url')
 }
