@@ -14,7 +14,7 @@ const MAX_ROBOTS_BYTES = 500 * 1_024
 const MAX_REDIRECTS = 5
 const ROBOTS_TIMEOUT_MS = 30_000
 const VALID_MS = 24 * 3_600_000
-/** How long nothing is allowed before a robots.txt that could not be read is asked for again. */
+/** How long nothing is allowed after a robots.txt could not be read. Then it is requested again. */
 const UNREACHABLE_MS = 30_000
 const MAX_KEPT_HOSTS = 1_000
 const MAX_KEPT_BYTES = 50_000_000
@@ -26,11 +26,11 @@ const LEARNING_MS = 10_000
 export interface RobotsOptions {
   readonly userAgent: string
   readonly loader: HttpLoader
-  /** Those of the crawl; of them, the size of a body does not apply. */
+  /** The limits of the crawl. Their `bytes` does not apply: a robots.txt has a limit of its own. */
   readonly limits: DownloadLimits
 }
 
-/** Who asks. */
+/** The item that wants to load a URL. */
 export interface RobotsAsker {
   readonly lane: ItemLane
   /** The origin whose lane it is. Its `crawl-delay` is that of the lane. */
@@ -54,8 +54,9 @@ export class OutOfTurn extends Error {
 }
 
 /**
- * Asks hosts what a crawler may load (RFC 9309). A robots.txt is loaded once a day by one node of the fleet, and kept with the host's lane.
- * With a 4xx everything is allowed. With a 5xx, or without an answer, nothing is, for half a minute.
+ * Checks by robots.txt what the crawl may load (RFC 9309). One of the nodes loads a robots.txt once a day and stores it with the host's
+ * lane for all nodes. If it has a status of 4xx, everything is allowed. If it has a status of 5xx or can't be loaded, nothing is allowed
+ * for 30 seconds.
  */
 export class Robots {
   readonly #options: RobotsOptions
@@ -70,9 +71,9 @@ export class Robots {
   }
 
   /**
-   * @throws CrawlError of class `robots` if the URL may not be loaded, or not yet: then it has a `retryAfterMs`. Of class `network` if the host
-   * of its robots.txt did not answer
-   * @throws OutOfTurn
+   * @throws CrawlError of class `robots` if the URL must not be loaded, or, with a `retryAfterMs`, if it must not be loaded yet; of class
+   *   `network` if the host did not respond to the request for robots.txt
+   * @throws OutOfTurn if the page must get another place in time
    */
   async admit(url: string, asker: RobotsAsker): Promise<void> {
     const { origin } = new URL(url)
@@ -80,7 +81,7 @@ export class Robots {
     const kept = await this.#rulesOf(origin, asker)
     const { answer, rules } = kept
     if (answer.unreachable !== undefined)
-      throw new CrawlError(`${origin}/robots.txt ${answer.unreachable}, so nothing of the host may be loaded yet`, {
+      throw new CrawlError(`${origin}/robots.txt ${answer.unreachable}, so no page of this host may be loaded yet`, {
         class: answer.unreachable.startsWith('answered') ? 'robots' : 'network',
         retryAfterMs: Math.max(1_000, answer.until - systemClock.now()),
       })
@@ -111,12 +112,12 @@ export class Robots {
     return {
       text: storedAnswer(isOwn ? { ...answer, delayMs } : answer),
       ttl: leftOf(answer),
-      // A robots.txt that asks for no delay any more ends the one before.
+      // If the new robots.txt demands no delay, this ends the delay of the previous one.
       ...(isOwn && { spacing: `${Math.ceil(delayMs)}ms` }),
     }
   }
 
-  /** Another crawler may have loaded a robots.txt that asks this one for a longer delay: the lane gets it once. */
+  /** Stores this crawler's delay in the lane, once, if it is longer than that of the crawler that loaded the robots.txt. */
   async #slower(origin: string, asker: RobotsAsker, { answer, rules }: Kept): Promise<void> {
     const delayMs = rules?.delayMs ?? 0
     if (origin !== asker.origin || answer.delayMs === undefined || delayMs <= answer.delayMs) return
@@ -135,11 +136,11 @@ export class Robots {
     const until = systemClock.now() + VALID_MS
     try {
       const { bytes } = await loader.load(robotsRequest(origin), scope, 'cut')
-      // RFC 9309: UTF-8. Other bytes are no part of a rule.
+      // RFC 9309: robots.txt is UTF-8. Bytes that are not valid UTF-8 can't be part of a rule.
       return { text: new TextDecoder().decode(bytes), until }
     } catch (thrown) {
       from.signal.throwIfAborted()
-      // A private address is refused for the page as well, and is no failure of a host.
+      // Nothing is stored about a private address: it is refused for the page as well, and says nothing about the host.
       if (thrown instanceof CrawlError && thrown.class === 'address') throw thrown
       if (thrown instanceof CrawlError && isAbsent(thrown)) return { text: null, until }
       const status = thrown instanceof CrawlError ? thrown.status : undefined
@@ -176,7 +177,7 @@ function robotsRequest(origin: string): ReadyRequest {
   }
 }
 
-/** Notes have short names. A host that a redirect leads to is noted in the lane of the item. */
+/** The name of the note in the item's lane. The origin of a redirect has its note there too, by a hash, because names must be short. */
 function noteName(origin: string, asker: RobotsAsker): string {
   if (origin === asker.origin) return `robots ${new URL(origin).protocol}`
   return `robots ${hashOf(origin)}`

@@ -17,8 +17,9 @@ export interface ItemDispatcherParts extends LoopServiceParts {
 const MAX_CLAIMED = 100
 const FIRST_IDLE_MS = 20
 const MAX_IDLE_MS = 500
-/** How much earlier than their places items are claimed at most, if the database is slow; and how fast a slow claim is forgotten. */
+/** A slow database makes items begin at most this much later, in milliseconds. */
 const MAX_LEAD_MS = 2_000
+/** After a slow claim, the lead falls by this factor with each faster claim. */
 const LEAD_DECAY = 0.9
 
 /** Claims due items for the free slots of this node, a moment before they may begin. */
