@@ -51,8 +51,8 @@ export function afterOutcome(state: BreakerState, isSuccess: boolean, now: numbe
 }
 
 /**
- * How many items of a lane may be under way at the same time: after failures in a row, no more than would open the breaker if they failed
- * too. After a pause of the breaker, one item of the whole fleet tries the lane. Pure.
+ * How many items of a lane may run at the same time on all nodes. After failures in a row, no more items run than would open the breaker if
+ * they failed too. After a pause of the breaker, only one item runs, to test the lane. Pure.
  */
 export function mostUnderWay({ failures, openUntil }: BreakerState): number {
   if (openUntil !== undefined) return 1

@@ -32,7 +32,7 @@ const LATE_SHARE = 0.05
 const MIN_LATE_MS = 20
 const MAX_LATE_MS = 250
 
-/** How much later than its place an item of a lane with a minimum time between two items may begin. */
+/** In a lane with a minimum time between two items, an item may begin this late after its place in time, in milliseconds. */
 const DELAY_LATE_MS = 100
 
 /**
@@ -43,7 +43,7 @@ const DELAY_LATE_MS = 100
  */
 export function spacingMs(rate: RateLimit | undefined, factor: number, delayMs: number | undefined): number {
   const ofRate = rate ? rate.perMs / (rate.limit * Math.max(factor, MIN_FACTOR)) : 0
-  // A late item followed by one in time must not be closer than the delay.
+  // The next item may begin in time after a late one, and the time between both must still be at least `delayMs`.
   return Math.max(ofRate, delayMs === undefined ? 0 : delayMs + DELAY_LATE_MS)
 }
 

@@ -148,7 +148,7 @@ function jobSpecOf(read: ReadCrawl, plan: CrawlPlan): AnyJobSpec {
       priority: step.priority,
       timeout: step.timeout,
       dedup: dedupOf(options),
-      // Loading takes a second, in which the places of the first pages would pass.
+      // Loading takes about a second, in which the first pages would miss their places in time.
       prepare: () => Promise.all([runtime(), plan.fetcher()]),
     },
   ])

@@ -18,9 +18,9 @@ const VALID_MS = 24 * 3_600_000
 const UNREACHABLE_MS = 30_000
 const MAX_KEPT_HOSTS = 1_000
 const MAX_KEPT_BYTES = 50_000_000
-/** A page that waited longer has lost its place in time. */
+/** A page that waited for robots.txt longer than this, in milliseconds, has lost its place in time. */
 const WAITED_MS = 50
-/** Pages that got their places before the delay of the host was known are this old at most. */
+/** For this long after robots.txt was read, there may be pages whose places in time were assigned without its `crawl-delay`. */
 const LEARNING_MS = 10_000
 
 export interface RobotsOptions {
@@ -41,14 +41,14 @@ export interface RobotsAsker {
 interface Kept {
   readonly answer: Omit<RobotsAnswer, 'text'>
   readonly rules: RobotsRules | undefined
-  /** When this process has read it, by its monotonic clock. */
+  /** When this process read the result, by its monotonic clock. */
   readonly since: number
 }
 
-/** Thrown for a page whose place in time is no longer right. It must return to the queue and take another one. */
+/** Thrown for a page that must not begin at its place in time any more. The page must return to the queue and get another place. */
 export class OutOfTurn extends Error {
   constructor(origin: string) {
-    super(`the page waited for ${origin}/robots.txt, and takes a new place`)
+    super(`the page waited for ${origin}/robots.txt and returns to the queue`)
     this.name = 'OutOfTurn'
   }
 }
@@ -73,7 +73,7 @@ export class Robots {
   /**
    * @throws CrawlError of class `robots` if the URL must not be loaded, or, with a `retryAfterMs`, if it must not be loaded yet; of class
    *   `network` if the host did not respond to the request for robots.txt
-   * @throws OutOfTurn if the page must get another place in time
+   * @throws OutOfTurn if the page must get another place in time if the page must get another place in time
    */
   async admit(url: string, asker: RobotsAsker): Promise<void> {
     const { origin } = new URL(url)
@@ -85,7 +85,8 @@ export class Robots {
         class: answer.unreachable.startsWith('answered') ? 'robots' : 'network',
         retryAfterMs: Math.max(1_000, answer.until - systemClock.now()),
       })
-    if (rules && !rules.isAllowed(url)) throw new CrawlError(`${origin}/robots.txt disallows it`, { class: 'robots' })
+    if (rules && !rules.isAllowed(url))
+      throw new CrawlError(`${origin}/robots.txt disallows this URL`, { class: 'robots' })
     if (origin === asker.origin && isOutOfTurn(kept, asker.lane.spacingMs, asked)) throw new OutOfTurn(origin)
   }
 
@@ -151,8 +152,8 @@ export class Robots {
 }
 
 /**
- * Whether a page's place in time is no longer right: it waited, or its place is one of those from before the delay was known. Later ones
- * are not asked: another crawl may have set another delay.
+ * Whether a page must get another place in time, because it waited too long, or because its place was assigned before the delay was known.
+ * The second reason counts only for a short time, because another crawl may later set another delay.
  */
 function isOutOfTurn({ rules, since }: Kept, spacingMs: number, asked: number): boolean {
   const now = performance.now()
@@ -160,7 +161,7 @@ function isOutOfTurn({ rules, since }: Kept, spacingMs: number, asked: number): 
   return now - since < LEARNING_MS && (rules?.delayMs ?? 0) > spacingMs
 }
 
-/** Whether a host has no robots.txt. One that redirects without end counts as absent (RFC 9309, section 2.3.1.2). */
+/** Whether the failure means that a host has no robots.txt. Too many redirects count as that (RFC 9309, section 2.3.1.2). */
 function isAbsent(error: CrawlError): boolean {
   return error.class === 'redirect' || (error.status !== undefined && error.status >= 400 && error.status < 500)
 }

@@ -319,7 +319,7 @@ function isOwnFault(thrown: object): boolean {
 const OWN_FAULTS = ['LOCK_BUSY', 'LOCK_LOST', 'LEASE_LOST', 'STOPPED'] as const
 /** How long a page waits for its next try after an error of Piko's own database or locks. */
 const FAULT_PAUSE = '2s'
-/** How long a page waits that has to take a new place. */
+/** How long a page waits at least before it gets another place in time. */
 const TURN_PAUSE = '500ms'
 
 function usage(problem: string): PikoError {

@@ -1,10 +1,13 @@
 import type { KindPolicy } from '../../job/items/item-policy.ts'
 
-/** What kinds of items prepare in this process before their first item. */
+/** Calls the function `prepare` of each kind of items once, before the first item of the kind runs in this process. */
 export class Preparations {
   readonly #known = new WeakMap<KindPolicy, Promise<void> | 'done'>()
 
-  /** Undefined if the kind is ready. Never rejects: after a failure, items begin without it, and the next ones try again. */
+  /**
+   * Returns undefined if the kind is ready, otherwise a promise that never rejects. If preparing fails, waiting items begin all the same,
+   * and the next item tries again.
+   */
   of(kind: KindPolicy): Promise<void> | undefined {
     const { prepare } = kind.kind
     if (!prepare) return undefined
@@ -17,7 +20,7 @@ export class Preparations {
 
   async #prepare(kind: KindPolicy, prepare: () => unknown): Promise<void> {
     try {
-      // A turn later, so that a call that fails at once does not leave its promise behind.
+      // Called in a later turn. Otherwise a call that throws immediately would delete the promise before it is stored.
       await Promise.resolve().then(prepare)
       this.#known.set(kind, 'done')
     } catch {

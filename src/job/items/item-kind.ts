@@ -37,8 +37,8 @@ export interface ItemKind<
   /** Default `'run'`. */
   readonly dedup?: DedupScope
   /**
-   * Opens what the items need, in each process before its first item of the kind. Items that had to wait for it take a new place in their
-   * lane, so that they do not begin all at once. If it fails, items begin without it.
+   * Called once in each process before its first item of the kind, to open what the items need. Items that had to wait for it get another
+   * place in their lane, so that they do not all begin at once. If it fails, items begin all the same. Default: nothing is called.
    */
   readonly prepare?: () => unknown
 }

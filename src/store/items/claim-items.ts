@@ -63,7 +63,7 @@ export interface ClaimedItems {
 const LEAD_MS = 100
 /** A lane with all its items running is read again after this time, in case the end of an item does not wake it. */
 const FULL_MS = 1_000
-/** An item that has run for longer does not count as one that tries a failing lane. */
+/** An item that has run longer than this, in milliseconds, does not count as one that tests a failing lane. */
 const PROBE_MS = 60_000
 
 const COLUMNS = [
@@ -149,7 +149,7 @@ async function openLanes(
   const idsOf = (some: readonly LaneState[]): number[] => some.map(({ id }) => id)
   const running = await runningOf(trx, idsOf(lanes.filter(({ parallel }) => parallel !== undefined)))
   const failing = lanes.filter(({ breaker }) => mostUnderWay(breaker) < Infinity)
-  // Not those that run for long, such as streams: they say nothing about a request that is sent now.
+  // Items that run for a long time, such as streams, are left out: they say nothing about requests that are sent now.
   const recent = await runningOf(trx, idsOf(failing), dialect.nowPlus(-PROBE_MS))
   let left = limit
   return lanes.map((lane, index) => {
@@ -173,7 +173,7 @@ function opensAt({ freeAt, breaker }: LaneState): number {
   return Math.max(freeAt, breaker.openUntil ?? 0)
 }
 
-/** How many items of each lane run. @param since only those that have begun later */
+/** How many items of each lane run. @param since counts only items that have begun after this */
 async function runningOf(
   trx: Transaction<Tables>,
   laneIds: readonly number[],
