@@ -37,7 +37,7 @@ export class HttpCache {
     return this.#isHit
   }
 
-  /** Returns a dispatcher that asks this cache first, and then the given dispatcher. */
+  /** Returns a dispatcher that first looks in this cache, and then uses the given dispatcher. */
   async before(dispatcher: Dispatcher): Promise<Dispatcher> {
     const undici = await import('undici')
     return dispatcher.compose(undici.interceptors.cache({ store: this.#asUndici(), methods: ['GET', 'HEAD'] }))

@@ -23,7 +23,8 @@ export type FoundSource =
   | { readonly kind: 'holder'; readonly holder: object; readonly file: string | undefined }
 
 /**
- * Every definition, class and instance of the sources, in order. Of a module, returns only exports with jobs.
+ * Finds every definition, class and instance in the sources, in order. Of the exports of a module, it returns only those that contain
+ * jobs.
  *
  * @throws PikoError `JOB_INVALID` for any other source
  */

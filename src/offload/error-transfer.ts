@@ -20,7 +20,10 @@ export type TransferredError =
 
 type ErrorData = Extract<TransferredError, { kind: 'error' }>
 
-/** Causes and parts that are nested deeper than this are dropped, and so is an error that contains itself. */
+/**
+ * The maximum depth of causes and of the errors in an `AggregateError`. Deeper ones are dropped, and so is a nested error that is one of
+ * its own ancestors.
+ */
 const DEEPEST = 16
 const MAX_PROPS = 50
 
@@ -36,7 +39,7 @@ const BASES: Readonly<Record<string, new (message: string) => Error>> = {
 const OWN_FIELDS = new Set(['name', 'message', 'stack', 'code', 'cause', 'errors'])
 
 /**
- * Turns a thrown value into data: name, message, stack, code, causes, the parts of an `AggregateError`, and own enumerable properties that
+ * Turns a thrown value into data: name, message, stack, code, causes, the errors of an `AggregateError`, and own enumerable properties that
  * can be cloned.
  */
 export function serialiseError(thrown: unknown): TransferredError {

@@ -18,6 +18,7 @@ export interface HeldNeeds {
 }
 
 export interface GenerationParts {
+  readonly name: string
   readonly resource: Resource<unknown>
   readonly clock: Clock
   readonly log: Logger
@@ -43,7 +44,7 @@ export class Generation {
    * @throws the errors of `open` and of a shared value's `acquire`; an error after a minute; the signal's reason
    */
   static open(parts: GenerationParts, signal: AbortSignal): Promise<Generation> {
-    const { clock, log } = parts
+    const { name, clock, log } = parts
     return within(
       { clock, ms: MAX_OPEN_MS, what: 'open', signal },
       (limited) => Generation.#open(parts, limited),
@@ -52,7 +53,10 @@ export class Generation {
         void late
           .close()
           .catch((error: unknown) =>
-            log.error({ err: error }, 'an instance of a resource that opened too late could not be closed'),
+            log.error(
+              { err: error, resource: name },
+              `resource ${name}: an instance that opened too late could not be closed`,
+            ),
           ),
     )
   }

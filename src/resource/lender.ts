@@ -265,7 +265,7 @@ export class Lender {
     }
     const onUnused = (unused: Generation): void => void this.#closeUnused(unused)
     try {
-      return await Generation.open({ resource, clock, log: log(), needs, onUnused }, this.#stop.signal)
+      return await Generation.open({ name: this.name, resource, clock, log: log(), needs, onUnused }, this.#stop.signal)
     } catch (error) {
       if (this.#isClosed) throw stopped()
       throw failed(this.name, 'could not be opened', error)

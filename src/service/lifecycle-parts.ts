@@ -44,7 +44,10 @@ export interface LifecycleParts {
   readonly graceMs: () => number
   /** How long a stop may take; undefined means no limit. */
   readonly stopTimeoutMs: () => number | undefined
-  /** The limit of the nearest stop in progress that has a deadline: of this service or of one above it. */
+  /**
+   * The limit for the current stop: that of the nearest service, from this one upwards, whose stop has a deadline. Undefined if there is
+   * none.
+   */
   readonly stopLimit: () => StopLimit | undefined
   /** Prepares the background work for a new start. */
   readonly begin: (signal: AbortSignal) => Background

@@ -36,12 +36,12 @@ type End =
 /**
  * The root of a process: runs services until a signal, a crash or a stop.
  *
- * - SIGINT and SIGTERM stop the tree within the deadline; a second signal ends the process immediately. The same signal within half a
- * second counts once, because npm repeats a signal that the terminal has already sent.
+ * - SIGINT, SIGTERM and SIGHUP stop the tree within the deadline; a second signal ends the process immediately. The same signal within
+ * half a second counts once, because npm repeats a signal that the terminal has already sent.
  * - SIGUSR2 prints every service with its state, tasks and timers, and what keeps the process alive.
  *
- * Exit codes: 0 after a clean stop; 1 after a crash or an error while stopping; 130 (SIGINT) or 143 (SIGTERM) after a second signal, or if
- * the deadline passed.
+ * Exit codes: 0 after a clean stop; 1 after a crash or an error while stopping; 129 (SIGHUP), 130 (SIGINT) or 143 (SIGTERM) after a
+ * second signal, or if the deadline passed.
  */
 export class Worker extends Service {
   readonly #deadlineMs: number

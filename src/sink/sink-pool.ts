@@ -52,7 +52,7 @@ export class SinkPool {
   }
 
   /**
-   * Prepares the spills of these sinks, and begins to send batches that ended processes left on disk.
+   * Prepares the spills of these sinks, and begins to send batches left on disk by processes that have ended.
    *
    * @throws PikoError `SINK_FAILED`
    */

@@ -36,10 +36,7 @@ export function createLogger(options: LoggerOptions): AppLogger {
   const logger = loggerOn(standard, options)
   if (options.level !== 'silent') {
     standard.onDropped = (lines) =>
-      logger.warn(
-        { dropped_lines: lines },
-        `${count(lines, 'line')} of this log could not be written in time and were dropped`,
-      )
+      logger.warn({ dropped_lines: lines }, `dropped ${count(lines, 'line')} of this log that could not be written`)
   }
   return logger
 }
@@ -284,7 +281,7 @@ const ENDED = {
   timeout: 'run timed out',
   cancelled: 'run was cancelled',
   interrupted: 'run was interrupted because this node is stopping',
-  waiting: 'run waits for a step',
+  waiting: 'run waits in ctx.until',
 } as const satisfies Record<EventMap['run.settled']['outcome'], string>
 
 function settled(log: Logger, payload: EventMap['run.settled']): void {
@@ -309,7 +306,7 @@ function settled(log: Logger, payload: EventMap['run.settled']): void {
   } else if (outcome === 'waiting' && state === 'queued') {
     log[isGivenUp ? 'warn' : 'info'](
       fields,
-      `${ENDED.waiting} and continues in ${formatMs(retryInMs ?? 0)}${stillRuns}`,
+      `${ENDED.waiting}, which checks again in ${formatMs(retryInMs ?? 0)}${stillRuns}`,
     )
   } else if (state === 'queued') {
     const next = retryInMs ? `retrying in ${formatMs(retryInMs)}` : 'retrying immediately'

@@ -25,11 +25,12 @@ export function addGraph(program: Command): void {
     .summary('draw the tree of services, or the jobs')
     .description(
       'Draws the services that piko start runs: children with solid arrows, dependencies with dashed ones. With --running ' +
-        'or --url it asks a running node, and shows states and restarts. With --jobs it draws the jobs and their dependencies.',
+        'or --url it requests them from a running node, and shows states and restarts. ' +
+        'With --jobs it draws the jobs and their dependencies.',
     )
     .addOption(new Option('--format <format>', 'format of the output').choices(FORMATS).default('mermaid'))
-    .option('--running', 'ask the node at [http] host and port')
-    .option('--url <url>', 'ask the node at this address, such as http://10.0.0.7:9464')
+    .option('--running', 'request the services from the node at [http] host and port')
+    .option('--url <url>', 'request the services from the node at this address, such as http://10.0.0.7:9464')
     .option('--jobs [glob...]', 'draw the jobs of the project, or of these files, with their dependencies')
     .addHelpText(
       'after',

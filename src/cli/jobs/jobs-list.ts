@@ -39,8 +39,10 @@ interface ListedJob {
 export function addJobs(program: Command): void {
   const jobs = program
     .command('jobs')
-    .summary('list, pause and resume jobs, generate types for their ids')
-    .description('Lists jobs, pauses and resumes them, and explains why they did or did not run.')
+    .summary('list, pause, resume and explain jobs, and generate types for their ids')
+    .description(
+      'Lists jobs, pauses and resumes them, explains why they did or did not run, and generates types for their ids.',
+    )
   jobs.addHelpText('after', examples(['piko jobs list', 'piko jobs pause sync_orders', 'piko jobs resume sync_orders']))
   addJobsPause(jobs)
   addJobsTypes(jobs)

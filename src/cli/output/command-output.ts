@@ -40,5 +40,5 @@ function isReaderGone(error: Error): boolean {
   return 'code' in error && error.code === 'EPIPE'
 }
 
-/** The output of this process. */
+/** Guards the standard output of this process. A command sets its `stake`. */
 export const commandOutput = new CommandOutput()

@@ -30,7 +30,7 @@ interface ListOptions extends RangeOptions {
 export function addWindows(program: Command): void {
   const windows = program
     .command('windows')
-    .summary("show and prove a job's windows")
+    .summary("show a job's windows, and prove that its ledger and tables are correct")
     .description(
       "Shows a job's ledger: its windows, the time that they cover, and its progress. Proves that the ledger is correct.",
     )

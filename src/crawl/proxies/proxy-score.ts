@@ -31,7 +31,7 @@ export function weightOf({ successShare, ms = 0 }: ProxyScore): number {
 }
 
 /**
- * Chooses one candidate at random, by the weights of their scores. Pure.
+ * Chooses one of the candidates at random, weighted by their scores. Pure.
  *
  * @param random a random number from 0 to 1
  * @returns undefined if there are no candidates

@@ -9,7 +9,7 @@ const robotsParser = robotsParserModule as unknown as typeof robotsParserModule.
 export interface RobotsAnswer {
   /** The text of the file. Null if the host has no robots.txt, so that everything is allowed, or if it could not be read. */
   readonly text: string | null
-  /** Why the file could not be read, such as `answered 503`. Nothing of the host is then allowed. */
+  /** Why the file could not be read, such as `answered 503`. Nothing may then be loaded from the host. */
   readonly unreachable?: string
   /** When this result expires, in milliseconds since 1970. */
   readonly until: number

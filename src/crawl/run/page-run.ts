@@ -243,7 +243,10 @@ export class PageRun {
     return ctx
   }
 
-  /** In a stream, stores the writes of `fn` together with the position of the current message, and the stream continues. */
+  /**
+   * Stores what `fn` writes: in a stream, together with the position of the message, and the stream continues; otherwise together with the
+   * end of the page.
+   */
   async #commit<T>(fn: (trx: SqlExecutor) => Promise<T>): Promise<T> {
     const message = this.#message
     if (message !== undefined) {

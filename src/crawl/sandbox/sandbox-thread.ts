@@ -51,7 +51,7 @@ async function load(): Promise<{ readonly quickjs: QuickJSWASMModule; readonly s
   return { quickjs: await newQuickJSWASMModule(), scopes }
 }
 
-/** Runs in a thread of the pool. Each task has a new engine, so that a source sees nothing of an earlier one. */
+/** Runs in a thread of the pool. Each task has a new engine, so that a source can't see what an earlier one left. */
 export async function evaluate(task: SandboxTask): Promise<SandboxReply> {
   library ??= load()
   const { quickjs, scopes } = await library

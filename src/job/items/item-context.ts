@@ -47,7 +47,7 @@ export interface LeasedState<T> {
 }
 
 export interface LeaseOptions<T> {
-  /** States of this pool that exist at the same time, across all nodes. */
+  /** The maximum number of states in this pool, across all nodes. */
   readonly size: number
   /** Creates a state; called by one item on one node for each. If it throws, the item fails, and the next item tries again. */
   readonly create: (name: string, signal: AbortSignal) => Promise<T>

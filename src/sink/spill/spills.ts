@@ -15,7 +15,7 @@ import { Segment } from './segment.ts'
 import { sinkFolder } from './sink-folder.ts'
 import { syncFolder } from './segment-writer.ts'
 
-/** How often a process looks for batches that ended processes left on disk. */
+/** How often a process looks for batches left on disk by processes that have ended. */
 const ADOPT_EVERY_MS = 10_000
 const OWNER_ONLY = 0o700
 const MAX_TRIES = 5
@@ -92,14 +92,14 @@ export class Spills {
     return queue
   }
 
-  /** Takes over the batches that ended processes left for known sinks, now and every ten seconds. */
+  /** Takes over, now and every ten seconds, batches for known sinks that were left by processes that have ended. */
   async adopt(): Promise<void> {
     await this.#adoptOnce()
     this.#timer ??= setInterval(() => {
       this.#adoptOnce().catch((error: unknown) => {
         this.#parts.log.warn(
           { err: error },
-          'the search for batches that ended processes left on disk failed; it will be repeated',
+          'could not look for batches left on disk by processes that have ended; trying again in ten seconds',
         )
       })
     }, ADOPT_EVERY_MS).unref()

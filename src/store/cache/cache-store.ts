@@ -5,7 +5,7 @@ import type { Database } from '../connection/database.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import type { Tables } from '../tables.ts'
 
-/** The entries of one cache in the database. */
+/** Figures about one cache in the database: how many entries it has, and their size. */
 export interface CacheFigures {
   readonly name: string
   /** Entries that can be read, and how many of them are stale. */

@@ -46,7 +46,7 @@ export interface EndedItem {
 
 /** The result of storing a batch of ends. */
 export interface ItemsEnded {
-  /** The items that this node no longer held. Nothing was written for them. */
+  /** The items that this node no longer held. This call wrote nothing for them. */
   readonly lost: ReadonlySet<number>
   /** Lost items that the same claim had already ended in the same way: an earlier transaction was committed, but its answer was lost. */
   readonly earlier: ReadonlySet<number>

@@ -89,7 +89,7 @@ function isSucceeded({ transaction, dialect }: Database, { runId, fence }: Claim
 function leaseLost({ runId, jobId, fence }: Claim): PikoError {
   return new PikoError(
     'LEASE_LOST',
-    `run ${runId} of job "${jobId}" is no longer held by the claim with fence ${fence}: nothing of its commit was written`,
+    `run ${runId} of job "${jobId}" is no longer held by the claim with fence ${fence}: its commit stored nothing`,
     { details: { runId, jobId, fence } },
   )
 }

@@ -38,9 +38,9 @@ export async function generationsOf(
 }
 
 /**
- * Starts a new generation: another schedule bounds a job's windows from now on. The time before the change keeps its schedules, even
- * without windows. If a job has no window yet, the new schedule applies to its whole timeline. The caller must hold the lock of the job's
- * row.
+ * Starts a new generation: from `cursor` on, another schedule bounds the job's windows. Earlier times keep their schedules, even where no
+ * window has been planned yet. If a job has no window yet, the new schedule applies to its whole timeline. The caller must hold the lock of
+ * the job's row.
  *
  * @param cursor end of the last planned window; the new generation begins there, or at the end of the last window that a backfill has
  * planned beyond it

@@ -29,7 +29,9 @@ export interface LedgerWindow extends Window {
   readonly runId: number | undefined
   readonly attempt: number | undefined
   readonly error: string | undefined
-  /** For a waiting window: the job and the instant for which it waits. */
+  /**
+   * For a waiting window: the upstream job, and the first instant that succeeded windows of this job did not cover at the last check.
+   */
   readonly waitsFor: { readonly jobId: string; readonly at: Date } | undefined
 }
 

@@ -132,8 +132,8 @@ class BoundStatement implements SqliteStatement {
   }
 
   /**
-   * Turns a row's array into an object. Objects that `node:sqlite` creates itself are twice as slow to create and read. Reads the column
-   * names for each result, since SQLite prepares a statement again after a schema change.
+   * Returns a function that turns a row's array into an object, because objects that `node:sqlite` creates take twice as long to create
+   * and to read. Called for each result, because the column names may change: SQLite prepares a statement again after a schema change.
    */
   #toObject(): (row: unknown) => Record<string, unknown> {
     const names = this.#statement.columns().map(({ name }) => name)

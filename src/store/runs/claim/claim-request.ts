@@ -6,8 +6,8 @@ import type { RefusedRate } from '../../admission/rate-windows.ts'
 import type { Blocked } from '../../admission/blocked.ts'
 
 /**
- * Requests runs that are not due yet; they start when they are due. Excludes jobs with limits, because these would count the runs as
- * running.
+ * A request for runs that are not due yet; they start when they are due. Jobs with limits are excluded, because their limits would count
+ * these runs as running.
  */
 export interface EarlyRequest {
   /** Only runs that are due within this many milliseconds. */
