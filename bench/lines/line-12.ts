@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { constants, createGzip } from 'node:zlib'
 import { defineCrawl } from 'piko/crawl'
+import { z } from 'zod'
 import { atMost, equal } from './finding.ts'
 import type { Line } from './line.ts'
 import type { LineNode } from './line-node.ts'
@@ -12,7 +13,6 @@ import type { Scene } from './scene.ts'
 interface Options {
   /** A proxy that plays every host: so private addresses are refused, as they are by default. */
   readonly proxy: string
-  readonly urls: readonly string[]
 }
 
 const TIMEOUT_MS = 5_000
@@ -24,13 +24,14 @@ const HOST = 'http://hostile.test'
 
 export const line: Line<Options> = {
   what: 'a gzip bomb of 10 GB, bodies that never end, headers at a byte a second, redirects to 127.0.0.1 and file:',
-  crawl: ({ proxy, urls }) =>
+  crawl: ({ proxy }) =>
     defineCrawl({
       id: 'hostile',
+      config: z.object({ urls: z.array(z.string()).default([]) }),
       proxies: { urls: [proxy] },
       retry: { network: 0 },
       tolerate: { dead: '100%' },
-      seeds: urls,
+      seeds: ({ config }) => config.urls,
       steps: { page: { request: { timeout: `${TIMEOUT_MS}ms` }, parse: () => {} } },
     }),
   async check(scene) {
@@ -48,12 +49,11 @@ export const line: Line<Options> = {
       [`http://localhost:${port}/secret`]: 'address',
     }
     const [warm, cold] = [[`${HOST}/fine`], Object.keys(expected)]
-    const app = await scene.client({ proxy, urls: warm })
-    const first = await scene.node({ proxy, urls: warm })
-    await app.waitFor(await app.enqueue('hostile'))
-    await first.stop()
-    const node = await scene.node({ proxy, urls: [...warm, ...cold] })
-    const runId = await app.enqueue('hostile')
+    const app = await scene.client({ proxy })
+    const node = await scene.node({ proxy })
+    // The modules of a crawl are loaded with its first page, and their memory is not meant.
+    await app.waitFor(await app.enqueue('hostile', { config: { urls: warm } }))
+    const runId = await app.enqueue('hostile', { config: { urls: [...warm, ...cold] } })
     const growth = await watchedRss(node, app.waitFor(runId))
     const { items } = await app.items.list(runId, { limit: 1_000 })
     const ends = items.map(

@@ -8,6 +8,8 @@ import { cleanEnv, SOURCE_FLAGS } from '../../test/support/source-process.ts'
 
 const NODE = fileURLToPath(new URL('node.ts', import.meta.url))
 const KILOBYTE = 1_024
+/** A node that has not stopped by then is killed. */
+const STOP_MS = 60_000
 
 /** What a node runs. */
 export interface LineOrder {
@@ -73,7 +75,9 @@ export class LineNode implements AsyncDisposable {
   async stop(): Promise<void> {
     this.#isEnding = true
     this.#child.kill('SIGTERM')
+    const killer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS)
     await this.#ended
+    clearTimeout(killer)
   }
 
   /** SIGKILL, as a crash. */
