@@ -91,6 +91,25 @@ export interface EventMap {
   }
   /** The items of a run that has items on this node, each second. */
   'items.progress': { runId: number; jobId: string } & ItemCounts
+  /**
+   * The pages of a run of a crawl that has pages on this node, each second. `perSecond` pages have ended since the event before; at this
+   * speed all that are known end in `etaMs`. `reasons` counts skipped pages, and requests that a limit left out.
+   */
+  'crawl.progress': {
+    runId: number
+    jobId: string
+    perSecond: number
+    etaMs: number | undefined
+    reasons: Readonly<Record<string, number>>
+    steps: Readonly<Record<string, StepProgress>>
+  } & ItemCounts
+  /**
+   * The breaker of a lane has opened: no item of it begins until `openUntil`, when one tries it. Emitted again if that one fails; `opens` is
+   * how often it has opened since the lane last worked. Only the node emits it whose item opened it.
+   */
+  'lane.opened': { laneId: number; scope: string; lane: string; openUntil: Date; opens: number }
+  /** The breaker of a lane has closed: an item that tried it had an answer. Only the node emits it that ran this item. */
+  'lane.closed': { laneId: number; scope: string; lane: string }
   /** An item has no tries left. */
   'item.dead': { runId: number; jobId: string; itemId: number; kind: string; key: string; class: string }
   /** The target of a sink is down, so its batches go to this host's disk. Emitted once per outage. */
@@ -140,6 +159,11 @@ export interface EventMap {
   'store.outage': { error: Error }
   /** All loops that failed in an outage work again. */
   'store.recovered': { outageMs: number; failures: number }
+}
+
+/** The pages of one step of a crawl. `open`: queued or running. */
+export interface StepProgress extends Pick<ItemCounts, 'total' | 'done' | 'dead' | 'skipped'> {
+  readonly open: number
 }
 
 export type EventName = keyof EventMap

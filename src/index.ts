@@ -13,7 +13,15 @@ export type { ItemRetrySpec } from './item/budget.ts'
 export type { LaneSpec } from './item/lane.ts'
 export type * from './job/items/adding.ts'
 export type * from './job/items/item-context.ts'
-export type { AnyItemKinds, ItemKind, ItemKinds, ItemLimits, ItemTolerance } from './job/items/item-kind.ts'
+export type {
+  AnyItemKinds,
+  DeadContext,
+  DeadItem,
+  ItemKind,
+  ItemKinds,
+  ItemLimits,
+  ItemTolerance,
+} from './job/items/item-kind.ts'
 export type { HeldLock, JobContext, RunLockOptions } from './job/context.ts'
 export { job } from './job/decorator.ts'
 export { defineJob, jobSpec } from './job/define-job.ts'
@@ -135,6 +143,26 @@ export type { Shared, SharedCall, SharedFilter, SharedRef } from './operations/s
 export type { Backfill, Backfills, BackfillWindow } from './operations/backfills/backfills.ts'
 export type { BackfillStatus } from './operations/backfills/backfill-status.ts'
 export type { Batch, Batches } from './operations/batches/batches.ts'
+export type {
+  PageFilter,
+  PageReplay,
+  CrawlRef,
+  HostFilter,
+  TryOptions,
+  TryRequest,
+} from './operations/crawls/crawl-options.ts'
+export type { Crawls } from './operations/crawls/crawls.ts'
+export type {
+  CrawlLane,
+  CrawlPage,
+  CrawlPages,
+  CrawlReplayed,
+  CrawlStatus,
+  StepCounts,
+} from './operations/crawls/crawl-status.ts'
+export type { TriedPage } from './operations/crawls/tried-page.ts'
+export type { TriedRows } from './operations/crawls/tried-rows.ts'
+export type { TriedAnswer, TriedFollow, TrialReport } from './job/job-extension.ts'
 export type { ItemReplay, LanePause } from './operations/items/item-options.ts'
 export type { ItemPage, Items } from './operations/items/items.ts'
 export type { ItemCounts } from './item/item-counts.ts'

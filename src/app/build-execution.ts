@@ -183,7 +183,7 @@ function buildLease(
     doorbell: () => doorbell.address,
     onLost: (reason) => {
       executor.abortAll(reason)
-      items?.runner.abortAll(reason)
+      items?.lost(reason)
     },
   })
 }

@@ -4,16 +4,22 @@ import { ItemCalls } from '../engine/items/item-calls.ts'
 import { ItemCommits } from '../engine/items/item-commits.ts'
 import { ItemCompleter } from '../engine/items/item-completer.ts'
 import { ItemDispatcher } from '../engine/items/item-dispatcher.ts'
+import { ItemProgress } from '../engine/items/measures/item-progress.ts'
 import { ItemRunner } from '../engine/items/item-runner.ts'
 import { ItemSweeper } from '../engine/items/item-sweeper.ts'
 import { ItemScores } from '../engine/items/item-scores.ts'
 import { KeptBytes } from '../engine/items/kept-bytes.ts'
 import { LaneIds } from '../engine/items/lane-ids.ts'
 import { LaneNotes } from '../engine/items/lane-notes.ts'
+import { LaneSpeeds } from '../engine/items/measures/lane-speeds.ts'
 import { LaneWaker } from '../engine/items/lane-waker.ts'
+import { LoopPressure } from '../engine/items/measures/loop-pressure.ts'
+import { OpenExtensions } from '../engine/items/open-extensions.ts'
 import { RootItems } from '../engine/items/root-items.ts'
 import { rootOutcome } from '../engine/items/root-end.ts'
 import { RootWaits } from '../engine/items/root-waits.ts'
+import type { Events } from '../events.ts'
+import type { LaneChange } from '../store/items/settle-lanes.ts'
 import type { Items, ItemsOwn } from './items-parts.ts'
 import type { NodeParts } from './node-parts.ts'
 
@@ -25,8 +31,24 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
   const lanes = new LaneIds(store.items)
   const waker = new LaneWaker({ store: store.items, loops, onWoken: () => dispatcher.wake() })
   const waits = new RootWaits({ store: store.items, clock, loops })
-  const completer = new ItemCompleter({ store: store.items, lanes, loops, onLanes: (ids) => waker.wake(ids) })
-  const commits = new ItemCommits({ store: store.items, lanes, waker, monotonic: () => clock.monotonic() })
+  const monotonic = (): number => clock.monotonic()
+  const onChanges = (changes: readonly LaneChange[]): void => {
+    for (const change of changes) tellLane(events, change)
+  }
+  const completer = new ItemCompleter({
+    store: store.items,
+    lanes,
+    loops,
+    onLanes: (ids) => waker.wake(ids),
+    onChanges,
+  })
+  const commits = new ItemCommits({ store: store.items, lanes, waker, monotonic, onChanges })
+  const speeds = new LaneSpeeds({ store: store.items, nodeId, monotonic })
+  const pressure = new LoopPressure(settings.items.lowerWhenLate ? undefined : () => 0)
+  const kept = new KeptBytes({
+    ...{ store: store.items, folder: settings.items.bodies, clock },
+    database: () => store.spills.identity(),
+  })
   const abandoned = new AbortController()
   const pipeline = new RunPipeline({
     ...{ resources, sinks, locks, shared, caches, clock, events, prepare },
@@ -45,7 +67,7 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
     random: Math.random,
     concurrency: settings.items.concurrency,
     shutdownTimeoutMs: settings.piko.shutdownTimeoutMs,
-    kept: new KeptBytes(store.items, settings.items.bodies),
+    ...{ kept, speeds, pressure },
     actions: new ItemCalls({
       ...{ commits, store: store.items, clock },
       notes: new LaneNotes({ store: store.items, locks, clock }),
@@ -64,11 +86,16 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
     jobIds: policies.map(({ job }) => job.id),
   })
   const sweeper = new ItemSweeper({
-    ...{ store: store.items, runner, nodeId, clock, loops, events },
+    ...{ store: store.items, runner, nodeId, clock, loops, events, speeds, pressure, kept },
+    progress: new ItemProgress({
+      ...{ store: store.items, runs: runner.runs, events, monotonic },
+      isCrawl: (jobId) => registry.find(jobId)?.extension !== undefined,
+    }),
     leaseMs: settings.piko.leaseMs,
     lostAttempts: settings.history.lostAttempts,
     onQueued: () => dispatcher.wake(),
   })
+  const crawls = [...registry].some(({ extension }) => extension) ? [new OpenExtensions(registry)] : []
   const rootParts = { store: store.items, lanes, waker, clock }
   return {
     root: {
@@ -77,11 +104,22 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
       outcome: (attempt, items, success) => rootOutcome({ store: store.items, sinks }, attempt, items, success),
     },
     ...{ runner, dispatcher },
+    openLanes: () => sweeper.openLanes,
+    lost: (reason) => {
+      lanes.clear()
+      runner.abortAll(reason)
+    },
     services: [
       waits,
-      runner.dependsOn(parts.store, parts.resources, parts.sinks),
+      ...crawls,
+      runner.dependsOn(parts.store, parts.resources, parts.sinks, ...crawls),
       sweeper.dependsOn(runner),
       dispatcher.dependsOn(runner),
     ],
   }
+}
+
+function tellLane(events: Events, { openUntil, opens, name, ...lane }: LaneChange): void {
+  if (openUntil) events.emit('lane.opened', { ...lane, lane: name, openUntil, opens })
+  else events.emit('lane.closed', { ...lane, lane: name })
 }

@@ -13,6 +13,10 @@ export interface Items {
   readonly root: RootParts
   readonly runner: ItemRunner
   readonly dispatcher: ItemDispatcher
+  /** How many lanes of each scope have an open breaker. */
+  readonly openLanes: () => ReadonlyMap<string, number>
+  /** This node has lost its lease: its items and what it remembers are no longer valid. */
+  readonly lost: (reason: Error) => void
   /** In start order. */
   readonly services: readonly Service[]
 }

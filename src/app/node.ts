@@ -1,6 +1,7 @@
 import type { RunUnderWay } from '../engine/execution/executor.ts'
 import type { Electors } from '../engine/node/electors.ts'
 import type { Leader } from '../engine/node/leader.ts'
+import { lazyLimits } from '../engine/limits/lazy-limits.ts'
 import { Enqueue } from '../operations/runs/enqueue.ts'
 import type { Changed, Reach } from '../operations/reach.ts'
 import { RunWaiter } from '../operations/runs/run-waiter.ts'
@@ -53,6 +54,11 @@ export class Node {
       ...{ store, registry, configs, locks, shared, caches, runLogs, progress, prepare },
       sinks: parts.sinkReach,
       resources: { nodeId: () => this.id, stats: () => parts.resources.stats() },
+      trial: {
+        borrow: (map, borrower) => parts.resources.borrow(map, borrower),
+        limit: lazyLimits({ store, clock, events }),
+        ...{ runLog: parts.runLog, clock },
+      },
       changed: changedOf(parts, execution, planning),
     })
     this.services = [
@@ -100,6 +106,11 @@ export class Node {
   /** Runs that began here and whose outcomes are not stored yet. */
   get runsUnderWay(): RunUnderWay[] {
     return this.#execution.executor.underWay
+  }
+
+  /** How many lanes of each scope have an open breaker, of all nodes. */
+  get openLanes(): ReadonlyMap<string, number> {
+    return this.#execution.items?.openLanes() ?? new Map<string, number>()
   }
 
   /** The number of handlers that are running. */

@@ -16,6 +16,7 @@ import { type MetricSources, Metrics } from '../telemetry/metrics.ts'
 import { AppStop } from './app-stop.ts'
 import { Backfills } from '../operations/backfills/backfills.ts'
 import { type Batch, Batches } from '../operations/batches/batches.ts'
+import { Crawls } from '../operations/crawls/crawls.ts'
 import { Items } from '../operations/items/items.ts'
 import type { BatchItem, BatchItemOf, BatchOptions } from '../operations/batches/batch-request.ts'
 import { optionsOf } from '../operations/call-options.ts'
@@ -75,6 +76,7 @@ export class Piko {
   readonly backfills: Backfills
   readonly batches: Batches
   readonly items: Items
+  readonly crawls: Crawls
   readonly configs: Configs
   readonly limits: Limits
   readonly locks: NamedLocks
@@ -132,6 +134,7 @@ export class Piko {
     this.backfills = new Backfills(reach('backfills'))
     this.batches = new Batches(reach('batches'))
     this.items = new Items(reach('items'))
+    this.crawls = new Crawls(reach('crawls'))
     this.configs = new Configs(reach('configs'))
     this.limits = new Limits(reach('limits'))
     this.locks = new NamedLocks(reach('locks'))
@@ -157,6 +160,7 @@ export class Piko {
       slots: () => this.#running?.node.slots ?? 0,
       resources: () => resources.stats(),
       sinks: () => this.#running?.sinks.stats ?? [],
+      openLanes: () => this.#running?.node.openLanes ?? new Map<string, number>(),
       offload: () => allPools(),
     }
   }

@@ -5,6 +5,7 @@ import { addBackfill } from './backfills/backfill.ts'
 import { addBatches } from './batches/batches.ts'
 import { addCache } from './cache/cache.ts'
 import { addConfig } from './configs/config.ts'
+import { addCrawls } from './crawls/crawls.ts'
 import { addGraph } from './jobs/graph.ts'
 import { addItems } from './items/items.ts'
 import { addJobs } from './jobs/jobs-list.ts'
@@ -65,6 +66,7 @@ export function createProgram({ json }: { json: boolean }): Command {
     addBackfill,
     addBatches,
     addItems,
+    addCrawls,
     addNodes,
     addResources,
     addLimits,

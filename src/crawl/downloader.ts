@@ -76,7 +76,7 @@ export interface Downloader {
    * @throws CrawlError with the class of the failure
    */
   download(request: ReadyRequest, scope: DownloadScope): Promise<Answer>
-  /** Called once when the process stops. */
+  /** Called when the app stops, or the last one of several that use it. An app that starts later may use it again. */
   close?(): Promise<void>
 }
 
@@ -94,5 +94,6 @@ export interface StreamDownloader {
    * @throws CrawlError with the class of the failure
    */
   stream(request: ReadyRequest, scope: DownloadScope, from: number): AsyncIterable<StreamMessage>
+  /** As that of a {@link Downloader}. */
   close?(): Promise<void>
 }

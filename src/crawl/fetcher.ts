@@ -5,7 +5,9 @@ import type { Answer, Downloader, StreamDownloader, StreamMessage } from './down
 import type { ReadyRequest } from './request/request.ts'
 
 /** What an item shares with the items of all nodes. */
-export type FetchFleet = Pick<AnyItemContext, 'lane' | 'state' | 'score' | 'scores'>
+export type FetchFleet = Pick<AnyItemContext, 'state' | 'score' | 'scores'> & {
+  readonly lane: Omit<AnyItemContext['lane'], 'measured'>
+}
 
 /** What a fetcher receives in addition to the request of an item. */
 export interface FetchScope {
@@ -48,6 +50,7 @@ export interface Fetcher {
   stream(request: ReadyRequest, scope: FetchScope, from: number): Promise<Streamed>
   /** Whether the request's downloader sends many messages for it. */
   streams(request: ReadyRequest): boolean
+  /** Closes its connections, and each downloader that no other open fetcher uses. @throws the errors of all that fail */
   close(): Promise<void>
 }
 

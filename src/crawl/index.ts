@@ -1,7 +1,7 @@
 export { browser } from './browser/browser.ts'
 export type { BrowserOptions, ResourceKind } from './browser/browser-options.ts'
 export { CrawlError, type CrawlErrorParts, FAILURE_CLASSES, type FailureClass } from './crawl-error.ts'
-export type { CrawlContext, CrawlItem } from './define/crawl-context.ts'
+export type { CrawlContext, CrawlItem, DeadPage, DeadPageContext } from './define/crawl-context.ts'
 export type {
   CrawlClassSpec,
   CrawlLimits,

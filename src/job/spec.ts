@@ -14,6 +14,7 @@ import type { Overlap } from './overlap.ts'
 import type { ItemData } from './items/adding.ts'
 import type { ItemKinds, ItemLimits, ItemTolerance } from './items/item-kind.ts'
 import type { ItemPolicy } from './items/item-policy.ts'
+import type { JobExtension } from './job-extension.ts'
 import type { JobTypes, Typed } from './job-types.ts'
 import type { RetryPolicy, RetrySpec } from '../run/retry.ts'
 import type { OnUpstreamChange, Upstream } from './upstream.ts'
@@ -185,6 +186,8 @@ export interface JobDefinition<T extends JobTypes = JobTypes> extends Typed<T> {
   readonly spec: AnyJobSpec
   readonly policy: JobPolicy
   readonly handler: (ctx: AnyJobContext, resources: Readonly<Record<string, unknown>>) => unknown
+  /** Set for a crawl. */
+  readonly extension?: JobExtension
 }
 
 export interface WindowPolicy {

@@ -3,6 +3,7 @@ import { RUN_LOG_LEVELS } from '../run/run-log.ts'
 import { BACKFILL_STATES } from '../ledger/backfill.ts'
 import { ITEM_STATES } from '../item/item.ts'
 import type { ItemFilter, LaneFilter } from '../store/items/list-items.ts'
+import type { HostFilter, PageFilter, PageReplay, TryOptions } from './crawls/crawl-options.ts'
 import type { ItemReplay, LanePause } from './items/item-options.ts'
 import { BATCH_STATES } from '../run/batch.ts'
 import { ENDED_STATES, RUN_STATES } from '../run/run.ts'
@@ -52,6 +53,10 @@ const WINDOW_STATES: Readonly<Record<WindowState, true>> = {
   waiting: true,
   stale: true,
 }
+
+const pages = { step: aText, host: aText, limit, after: wholeNumber(0) } satisfies OptionChecks<
+  Omit<PageFilter, 'state'>
+>
 
 const item: OptionChecks<EnqueueItem> = {
   config: anything,
@@ -151,6 +156,16 @@ const CALLS = {
     limit,
     after: wholeNumber(0),
   } satisfies OptionChecks<LaneFilter>,
+  'crawls.items': { state: oneOf(...ITEM_STATES), ...pages } satisfies OptionChecks<PageFilter>,
+  'crawls.dead': pages,
+  'crawls.replay': {
+    state: oneOf('dead', 'skipped', 'cancelled'),
+    step: aText,
+    host: aText,
+    ids: listOf('the numbers of pages', wholeNumber(1)),
+  } satisfies OptionChecks<PageReplay>,
+  'crawls.lanes': { runId: wholeNumber(1), limit, after: wholeNumber(0) } satisfies OptionChecks<HostFilter>,
+  'crawls.try': { config: anything, window: anything, signal: anAbortSignal } satisfies OptionChecks<TryOptions>,
   'items.pause': { scope: aText } satisfies OptionChecks<LanePause>,
   'items.resume': { scope: aText } satisfies OptionChecks<LanePause>,
   'batches.list': { jobId: aText, state: oneOf(...BATCH_STATES), limit } satisfies OptionChecks<BatchFilter>,

@@ -1,3 +1,5 @@
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../logger.ts'
 import type { Locks } from '../engine/attempt/locks.ts'
 import type { Caches } from '../engine/node/caches.ts'
 import type { SharedValues } from '../engine/node/shared-values.ts'
@@ -6,7 +8,9 @@ import type { RunProgress } from '../engine/attempt/run-progress.ts'
 import type { ConfigWatcher } from '../engine/node/config-watcher.ts'
 import type { PrepareRun } from '../engine/prepare-run.ts'
 import type { JobRegistry } from '../job/registry.ts'
-import type { ResourceStats } from '../resource/resource-pool.ts'
+import type { ResourcePool, ResourceStats } from '../resource/resource-pool.ts'
+import type { FleetLimit } from '../run/fleet-limit.ts'
+import type { Claim } from '../run/run.ts'
 import type { Settings } from '../settings/settings.ts'
 import type { BatchRow } from '../store/batches/batch-row.ts'
 import type { BackfillRow } from '../store/backfills/backfill-row.ts'
@@ -23,14 +27,23 @@ export interface Reach {
   readonly prepare: PrepareRun
   readonly locks: Pick<Locks, 'acquire'>
   readonly shared: Pick<SharedValues, 'handle'>
-  readonly caches: Pick<Caches, 'get' | 'opened'>
+  readonly caches: Pick<Caches, 'get' | 'forRun' | 'opened'>
   readonly runLogs: Pick<RunLogs, 'list'>
   readonly progress: Pick<RunProgress, 'stored'>
   readonly sinks: SinkReach
   /** The resources of this process. */
   readonly resources: { readonly nodeId: () => string; readonly stats: () => readonly ResourceStats[] }
+  readonly trial: TrialReach
   readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
   readonly changed: Changed
+}
+
+/** What a page that is only tried needs of this process. */
+export interface TrialReach {
+  readonly borrow: ResourcePool['borrow']
+  readonly limit: (signal: AbortSignal) => FleetLimit
+  readonly runLog: (claim: Claim) => Logger
+  readonly clock: Clock
 }
 
 /** The sinks of this process, and the spill folder of this host. */

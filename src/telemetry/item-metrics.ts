@@ -1,4 +1,4 @@
-import { Counter, Histogram, type Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { Events } from '../events.ts'
 
 /** The maximum number of error classes that get their own label, because a class may be any text. */
@@ -21,6 +21,20 @@ export function countItems(events: Events, registry: Registry): (() => void)[] {
       if (name !== undefined) metrics.errors.inc({ job_id: jobId, class: labelOf(name) })
     }),
   ]
+}
+
+/** Shows how many lanes have an open breaker. Names of lanes, such as hosts, are no label: there are too many. */
+export function registerLanes(openLanes: () => ReadonlyMap<string, number>, registers: Registry[]): void {
+  new Gauge({
+    name: 'piko_lane_open',
+    help: 'Lanes of items with an open breaker, of all nodes, by the scope of the lanes.',
+    labelNames: ['scope'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [scope, count] of openLanes()) this.set({ scope }, count)
+    },
+  })
 }
 
 function metricsOn(registry: Registry) {

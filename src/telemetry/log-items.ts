@@ -24,6 +24,30 @@ export function logItems(events: Events, log: Logger): (() => void)[] {
         `run ${runId} of ${jobId}: ${done} of ${total} items are done`,
       ),
     ),
+    events.on('crawl.progress', ({ runId, jobId, done, dead, total, queued, perSecond }) =>
+      log.debug(
+        {
+          piko_event: 'crawl.progress',
+          run_id: runId,
+          job_id: jobId,
+          done,
+          dead,
+          total,
+          queued,
+          per_second: perSecond,
+        },
+        `run ${runId} of crawl ${jobId}: ${done} of ${total} pages are done, ${perSecond.toFixed(1)} per second`,
+      ),
+    ),
+    events.on('lane.opened', ({ laneId, scope, lane, openUntil, opens }) =>
+      log.warn(
+        { piko_event: 'lane.opened', lane_id: laneId, scope, lane, open_until: openUntil.toISOString(), opens },
+        `lane ${lane} of ${scope} failed too often: nothing of it begins before ${openUntil.toISOString()}`,
+      ),
+    ),
+    events.on('lane.closed', ({ laneId, scope, lane }) =>
+      log.info({ piko_event: 'lane.closed', lane_id: laneId, scope, lane }, `lane ${lane} of ${scope} works again`),
+    ),
     events.on('item.dead', ({ runId, jobId, itemId, kind, key, class: name }) =>
       log.warn(
         { piko_event: 'item.dead', run_id: runId, job_id: jobId, item_id: itemId, kind, key, class: name },

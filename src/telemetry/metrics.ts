@@ -4,7 +4,7 @@ import { inTurns, metricText } from './metric-text.ts'
 import { registerResources, type ResourceFigures } from './resource-metrics.ts'
 import type { SinkStats } from '../sink/delivery/sink-stats.ts'
 import { registerSinks } from './sink-metrics.ts'
-import { countItems } from './item-metrics.ts'
+import { countItems, registerLanes } from './item-metrics.ts'
 import { type OffloadSource, registerOffload } from './offload-metrics.ts'
 import { TalliedHistogram } from './tallied-histogram.ts'
 
@@ -16,6 +16,8 @@ export interface MetricSources {
   slots(): number
   resources(): readonly ResourceFigures[]
   readonly sinks?: () => readonly SinkStats[]
+  /** How many lanes of each scope have an open breaker. */
+  readonly openLanes?: () => ReadonlyMap<string, number>
   /** The pools of `offload`. */
   readonly offload?: () => readonly OffloadSource[]
 }
@@ -226,6 +228,7 @@ function registerSources(sources: MetricSources, registers: Registry[]): void {
   gauge('piko_runs_active', 'Runs in progress on this node.', () => sources.active())
   gauge('piko_slots', 'Runs that this node can run at the same time.', () => sources.slots())
   registerResources(() => sources.resources(), registers)
+  if (sources.openLanes) registerLanes(sources.openLanes, registers)
   if (sources.sinks) registerSinks(sources.sinks, registers)
   if (sources.offload) registerOffload(sources.offload, registers)
 }

@@ -12,6 +12,7 @@ const NOUNS = [
   'backfills',
   'batches',
   'items',
+  'crawls',
   'configs',
   'limits',
   'locks',
@@ -69,7 +70,7 @@ it('docs/operations.md lists every command that makes a request, and no other', 
 })
 
 it('a call of a noun rejects while the app is not running', async () => {
-  const { runs, jobs, windows, backfills, batches, configs, locks, nodes, sinks, shared, cache } = new Piko({
+  const { runs, jobs, windows, backfills, batches, crawls, configs, locks, nodes, sinks, shared, cache } = new Piko({
     jobs: [],
   })
   const calls = [
@@ -80,6 +81,7 @@ it('a call of a noun rejects while the app is not running', async () => {
     windows.summary('a'),
     backfills.show(1),
     batches.show(1),
+    crawls.status(1),
     configs.show('a'),
     locks.list(),
     nodes.list(),

@@ -71,7 +71,7 @@ describe('sources', () => {
       },
       sqlite: { path: '.piko/piko.db' },
       sinks: { spillDir: '.piko/spill', keepDeadMs: 7_776_000_000 },
-      items: { concurrency: 50, bodies: '.piko/bodies' },
+      items: { concurrency: 50, lowerWhenLate: true, bodies: '.piko/bodies' },
       offload: { threads: Math.max(1, availableParallelism() - 1), pools: {} },
       history: {
         runLogs: 'info',

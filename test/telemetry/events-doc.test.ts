@@ -50,6 +50,7 @@ describe('docs/events.md', () => {
       resources: () => [],
       sinks: () => [],
       offload: () => [],
+      openLanes: () => new Map<string, number>(),
     }
     const metrics = new Metrics({ host: 'h', sources })
     // Apps without items have no metrics of them.

@@ -207,6 +207,12 @@ const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
     ...{ runId: 7, jobId: 'sync', total: 3, queued: 1, running: 0, done: 2, dead: 0, skipped: 0, cancelled: 0 },
     ...{ duplicates: 0, left: 0, bytes: 0, ms: 9 },
   },
+  'crawl.progress': {
+    ...{ runId: 7, jobId: 'sync', total: 3, queued: 1, running: 0, done: 2, dead: 0, skipped: 0, cancelled: 0 },
+    ...{ duplicates: 0, left: 0, bytes: 0, ms: 9, perSecond: 2, etaMs: 500, reasons: {}, steps: {} },
+  },
+  'lane.opened': { laneId: 3, scope: 'crawl', lane: 'a.test', openUntil: new Date(0), opens: 1 },
+  'lane.closed': { laneId: 3, scope: 'crawl', lane: 'a.test' },
   'item.dead': { runId: 7, jobId: 'sync', itemId: 9, kind: 'page', key: '/a', class: 'network' },
   'run.lost': { runId: 7, jobId: 'sync', fence: 4 },
   'sink.spilling': { sink: 'orders', error: new Error('refused') },

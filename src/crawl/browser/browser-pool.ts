@@ -90,13 +90,15 @@ export class BrowserPool {
     this.#retired.delete(running)
   }
 
-  /** Closes all browsers, also those that still show pages. */
+  /** Closes all browsers, also those that still show pages. A later page starts another one. */
   async close(): Promise<void> {
     const all = [...this.#retired, ...(this.#running ? [this.#running] : [])]
+    const guarding = this.#guard
     this.#running = undefined
+    this.#guard = undefined
     await Promise.all(all.map(ended))
     this.#retired.clear()
-    const [guard] = await Promise.allSettled([this.#guard])
+    const [guard] = await Promise.allSettled([guarding])
     if (guard.status === 'fulfilled') guard.value?.close()
   }
 }

@@ -116,6 +116,7 @@ export const CRAWL_CHECKS: OptionChecks<CrawlOptions> = {
   use: functions,
   rows: functions,
   downloaders: byName('downloaders', aDownloader),
+  dead: aFunction,
   keep: nested({ dead: oneOf('body', 'nothing') }, "{ dead: 'body' }"),
   limits: nested(LIMITS, '{ items: 1_000_000, depth: 20 }'),
   tolerate: anything,

@@ -3,7 +3,8 @@ import type { ResourceMap } from '../../resource/resource.ts'
 import type { SinkMap } from '../../sink/sink.ts'
 import type { Duration } from '../../time/duration.ts'
 import type { Window } from '../../time/window.ts'
-import type { CrawlRequest } from '../request/request.ts'
+import type { Page } from '../page.ts'
+import type { CrawlRequest, ReadyRequest } from '../request/request.ts'
 
 /** The item of a page: one request of a crawl as a durable unit of work. */
 export interface CrawlItem {
@@ -21,6 +22,24 @@ export interface CrawlItem {
   /** The id of the item whose step followed this one; undefined for a seed. */
   readonly parent: number | undefined
 }
+
+/** A page that has no tries left. */
+export interface DeadPage extends CrawlItem {
+  /** Why, in one word: the class of its last failure. */
+  readonly class: string
+  readonly error: Error
+  readonly request: ReadyRequest
+  /** What the page that followed it passed as `data`. */
+  readonly data: unknown
+  /** The last answer, if one came and `keep` is not `nothing`. */
+  readonly page: Page | undefined
+}
+
+/** The context of a crawl's `dead`: that of a step, without what ends a page or follows from it. @typeParam Ctx the context of a step */
+export type DeadPageContext<Ctx = CrawlContext> = Omit<
+  Ctx,
+  'item' | 'data' | 'follow' | 'skip' | 'retryLater' | 'commit' | 'progress'
+>
 
 /**
  * The context of a step, which is the context of a job's handler for one page.

@@ -12,7 +12,7 @@ import type { FollowSpec } from '../link/link-filter.ts'
 import type { Page } from '../page.ts'
 import type { CrawlRequest, ReadyRequest } from '../request/request.ts'
 import type { CrawlRetry } from '../run/failure-policy.ts'
-import type { CrawlContext } from './crawl-context.ts'
+import type { CrawlContext, DeadPage, DeadPageContext } from './crawl-context.ts'
 
 /** Parses a page: writes its rows to sinks, and follows its links. */
 export type ParsePage<Ctx> = (page: Page, ctx: Ctx) => unknown
@@ -106,6 +106,11 @@ export interface CrawlOptions<Ctx = CrawlContext> extends FetchSpec {
   readonly rows?: readonly RowMiddleware<Ctx>[]
   /** Downloaders by name, for steps and requests. */
   readonly downloaders?: Readonly<Record<string, Downloader | StreamDownloader>>
+  /**
+   * Called for a page that has no tries left, before it is dead; at most one minute. It has the sinks and resources of the crawl. If the node
+   * dies in between, the page is tried again, and this is called again. An error of it is logged.
+   */
+  readonly dead?: (page: DeadPage, ctx: DeadPageContext<Ctx>) => unknown
   /** What stays of a dead page. Default `'body'`. */
   readonly keep?: { readonly dead?: 'body' | 'nothing' }
   readonly limits?: CrawlLimits

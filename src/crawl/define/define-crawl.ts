@@ -2,7 +2,8 @@ import type { z } from 'zod'
 import { Faults } from '../../job/faults.ts'
 import { defineJob } from '../../job/define-job.ts'
 import { orGathered } from '../../job/gathering.ts'
-import type { AnyItemKinds, ItemLimits } from '../../job/items/item-kind.ts'
+import type { AnyItemKinds, DeadContext, DeadItem, ItemLimits } from '../../job/items/item-kind.ts'
+import { CRAWL_LANES, type JobExtension } from '../../job/job-extension.ts'
 import type { SpecTypes } from '../../job/job-types.ts'
 import type { CheckedLiterals } from '../../job/spec-literals.ts'
 import type { AnyJobSpec, JobDefinition, WindowsSpec } from '../../job/spec.ts'
@@ -13,14 +14,13 @@ import { budgetsOf, seedsRetryOf } from '../run/failure-policy.ts'
 import type { CrawlDownloaders, Fetcher } from '../fetcher.ts'
 import type { CrawlPlan } from '../run/crawl-plan.ts'
 import { type ItemPayload, laneOf } from '../run/item-payload.ts'
+import { OpenFetcher } from '../run/open-fetcher.ts'
 import type { SeedContext } from '../run/seeding.ts'
 import type { CrawlItemContext } from '../run/page-context.ts'
 import { bytesOf } from './crawl-checks.ts'
 import type { AnyCrawlSpec, CrawlLimits, CrawlSpec } from './crawl-spec.ts'
 import { dedupOf, hostsOf, type ReadCrawl, readCrawl, throwProblems } from './read-crawl.ts'
 
-/** Crawls share the lanes of their hosts. */
-const LANE_SCOPE = 'crawl'
 const MAX_BYTES = 10_000_000
 
 /** Loaded with the first page, because most processes that know a crawl only list or start it. */
@@ -67,11 +67,17 @@ export function crawlSpecOf(definition: object): AnyCrawlSpec | undefined {
  */
 export function crawlOf(spec: AnyCrawlSpec, open?: () => Promise<Fetcher>): JobDefinition<never> {
   const read = readCrawl(spec)
-  const plan = planOf(read, open ?? opener(read))
-  const definition = orGathered(
+  const fetcher = new OpenFetcher(open ?? (() => openFetcher(read)))
+  const plan = planOf(read, () => fetcher.get())
+  const job = orGathered(
     () => defined(read, plan),
     () => defineJob({ id: 'wrong' }, () => {}),
   )
+  const extension: JobExtension = {
+    keepOpen: () => fetcher.hold(),
+    trial: async (request) => (await runtime()).trialOf(plan, request),
+  }
+  const definition = Object.freeze({ ...job, extension })
   specs.set(definition, spec)
   return definition as JobDefinition<never>
 }
@@ -104,28 +110,16 @@ function planOf(read: ReadCrawl, fetcher: () => Promise<Fetcher>): CrawlPlan {
   }
 }
 
-/** Opens what downloads with the crawl's first page. A failed opening is tried again with the next page. */
-function opener({ id, options, steps }: ReadCrawl): () => Promise<Fetcher> {
-  let opening: Promise<Fetcher> | undefined
-  return () => {
-    opening ??= open().catch((error: unknown) => {
-      opening = undefined
-      throw error
-    })
-    return opening
-  }
-
-  async function open(): Promise<Fetcher> {
-    const { createFetcher } = await import('../fetch/create-fetcher.ts')
-    await (await import('../page/cheerio.ts')).prepareCheerio()
-    const { limits } = options
-    return createFetcher({
-      ...options,
-      crawl: id,
-      downloaders: { byName: { ...options.downloaders, ...ownDownloaders(steps) }, default: 'http' },
-      limits: { bytes: bytesOf(limits?.bytes) ?? MAX_BYTES, private: limits?.private ?? false },
-    })
-  }
+async function openFetcher({ id, options, steps }: ReadCrawl): Promise<Fetcher> {
+  const { createFetcher } = await import('../fetch/create-fetcher.ts')
+  await (await import('../page/cheerio.ts')).prepareCheerio()
+  const { limits } = options
+  return createFetcher({
+    ...options,
+    crawl: id,
+    downloaders: { byName: { ...options.downloaders, ...ownDownloaders(steps) }, default: 'http' },
+    limits: { bytes: bytesOf(limits?.bytes) ?? MAX_BYTES, private: limits?.private ?? false },
+  })
 }
 
 function ownDownloaders(steps: ReadCrawl['steps']): CrawlDownloaders['byName'] {
@@ -136,14 +130,18 @@ function ownDownloaders(steps: ReadCrawl['steps']): CrawlDownloaders['byName'] {
 
 function jobSpecOf(read: ReadCrawl, plan: CrawlPlan): AnyJobSpec {
   const { options, steps, job } = read
-  const { limits, tolerate, retry = {} } = options
+  const { limits, tolerate, dead, retry = {} } = options
   const kinds = [...steps.values()].map((step) => [
     step.name,
     {
       run: async (_: unknown, ctx: CrawlItemContext) => (await runtime()).runPage(plan, step, ctx),
+      ...(dead && {
+        dead: async (item: DeadItem<ItemPayload>, ctx: DeadContext) =>
+          dead((await runtime()).deadPage(item), ctx as never),
+      }),
       lane: ({ request }: ItemPayload) => laneOf(request.url),
       lanes: hostsOf(options),
-      laneScope: LANE_SCOPE,
+      laneScope: CRAWL_LANES,
       retry: budgetsOf(retry),
       priority: step.priority,
       timeout: step.timeout,

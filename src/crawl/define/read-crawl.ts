@@ -94,7 +94,12 @@ export function dedupOf({ dedup }: Partial<CrawlOptions>): DedupScope {
 }
 
 export function hostsOf({ hosts }: Partial<CrawlOptions>): Readonly<Record<string, LaneSpec>> {
-  return { ...DEFAULT_HOSTS, ...hosts }
+  // Each as it is given if it is no object, for the message that says so.
+  const limits = Object.entries({ ...DEFAULT_HOSTS, ...hosts }).map(([host, spec]): [string, LaneSpec] => [
+    host,
+    isObject(spec) && !isList(spec) ? { throttle: true, ...spec } : spec,
+  ])
+  return Object.fromEntries(limits)
 }
 
 function readSteps(given: unknown, options: Partial<CrawlOptions>, problems: string[]): ReadonlyMap<string, StepPlan> {

@@ -1,4 +1,4 @@
-import { isPikoError } from '../../errors.ts'
+import { isPikoError, toError } from '../../errors.ts'
 import { addressOf, isPublicAddress } from '../../http-client/public-address.ts'
 import { Answers } from '../cache/answers.ts'
 import { CrawlError, type FailureClass } from '../crawl-error.ts'
@@ -44,9 +44,11 @@ class CrawlFetcher implements Fetcher {
   readonly #proxies: Proxies | undefined
   readonly #sessions: Sessions | undefined
   readonly #answers: Answers
+  readonly #downloaders: readonly (Downloader | StreamDownloader)[]
 
   constructor(options: FetchOptions) {
     this.#options = options
+    this.#downloaders = [...new Set(Object.values(options.downloaders?.byName ?? {}))].map(retained)
     const limits = { ...DEFAULT_LIMITS, ...options.limits }
     const { crawl, userAgent = DEFAULT_USER_AGENT, session: spec, proxies } = options
     this.#limits = limits
@@ -179,9 +181,27 @@ class CrawlFetcher implements Fetcher {
   }
 
   async close(): Promise<void> {
-    const { byName = {} } = this.#options.downloaders ?? {}
-    await Promise.all([this.#loader.close(), ...Object.values(byName).map((one) => one.close?.())])
+    const unused = this.#downloaders.filter((one) => released(one))
+    const closed = await Promise.allSettled([this.#loader.close(), ...unused.map(async (one) => one.close?.())])
+    const failures = closed.flatMap((one): unknown[] => (one.status === 'rejected' ? [one.reason] : []))
+    if (failures.length > 1) throw new AggregateError(failures, `${failures.length} downloaders could not be closed`)
+    if (failures.length === 1) throw toError(failures[0])
   }
+}
+
+/** How many open fetchers use each downloader: several crawls, or several apps, may have the same one. */
+const uses = new WeakMap<object, number>()
+
+function retained<D extends object>(downloader: D): D {
+  uses.set(downloader, (uses.get(downloader) ?? 0) + 1)
+  return downloader
+}
+
+/** @returns whether nothing uses it any more */
+function released(downloader: object): boolean {
+  const left = Math.max(0, (uses.get(downloader) ?? 0) - 1)
+  uses.set(downloader, left)
+  return left === 0
 }
 
 function isRefused(url: URL, limits: DownloadLimits): boolean {

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { systemClock } from '../../clock.ts'
 import { headline } from '../../errors-read.ts'
-import type { ItemLane, LaneNote } from '../../job/items/item-context.ts'
+import type { LaneNote } from '../../job/items/item-context.ts'
+import type { FetchFleet } from '../fetcher.ts'
 import { CrawlError } from '../crawl-error.ts'
 import type { DownloadLimits } from '../downloader.ts'
 import type { HttpLoader, LoadScope } from '../fetch/http-loader.ts'
@@ -32,7 +33,7 @@ export interface RobotsOptions {
 
 /** The item that wants to load a URL. */
 export interface RobotsAsker {
-  readonly lane: ItemLane
+  readonly lane: FetchFleet['lane']
   /** The origin whose lane it is. Its `crawl-delay` is that of the lane. */
   readonly origin: string
   readonly scope: Pick<LoadScope, 'signal' | 'proxy'>

@@ -28,6 +28,6 @@ export async function addItems(
   }
 }
 
-function payloadOf({ request, data }: NewItem, root: string | undefined): ItemPayload {
+export function payloadOf({ request, data }: NewItem, root: string | undefined): ItemPayload {
   return { request, ...(data !== undefined && { data }), root: root ?? hostOf(request.url) }
 }

@@ -19,6 +19,7 @@ import { addItems } from './add-items.ts'
 import type { ItemPayload } from './item-payload.ts'
 import { keptAnswer, keptBytes } from './kept-answer.ts'
 import { type CrawlItemContext, PageContext } from './page-context.ts'
+import type { PageWatcher } from './page-watcher.ts'
 import { rowWriters } from './row-middleware.ts'
 
 /** One try of a page: the download, the call of the step, and the requests that the step follows. */
@@ -28,6 +29,7 @@ export class PageRun {
   readonly #ctx: CrawlItemContext
   readonly #payload: ItemPayload
   readonly #fetcher: Fetcher
+  readonly #watcher: PageWatcher | undefined
   readonly #followed: NewItem[] = []
   /** The URL of the page after redirects; before the download, the requested URL. */
   #url: string
@@ -48,12 +50,20 @@ export class PageRun {
   /** Errors of Piko's own database and locks, which must not count as failures of the page. */
   readonly #faults = new WeakSet<object>()
 
-  constructor(plan: CrawlPlan, step: StepPlan, ctx: CrawlItemContext, payload: ItemPayload, fetcher: Fetcher) {
+  constructor(
+    plan: CrawlPlan,
+    step: StepPlan,
+    ctx: CrawlItemContext,
+    payload: ItemPayload,
+    fetcher: Fetcher,
+    watcher?: PageWatcher,
+  ) {
     this.#plan = plan
     this.#step = step
     this.#ctx = ctx
     this.#payload = payload
     this.#fetcher = fetcher
+    this.#watcher = watcher
     this.#url = payload.request.url
   }
 
@@ -61,6 +71,8 @@ export class PageRun {
   async run(): Promise<void> {
     const ctx = this.#context()
     let outcome: 'done' | 'skipped' | FailureClass = 'done'
+    // A page that is parsed again, or comes from a cache, says nothing about its host.
+    this.#ctx.lane.measured(undefined)
     try {
       const { request } = this.#payload
       if (this.#ctx.elapsedMs > (this.#plan.timeLimitMs ?? Infinity))
@@ -135,6 +147,8 @@ export class PageRun {
       this.#downloads += 1
       this.#borrowed = fetched
       this.#answer = fetched.answer
+      this.#watcher?.answered(fetched.answer)
+      if (!fetched.answer.isCached) this.#ctx.lane.measured(fetched.answer.ms)
       this.#ctx.countBytes(fetched.answer.bytes.byteLength)
     }
     return createPage(request, this.#answer, item.attempt)
@@ -154,6 +168,7 @@ export class PageRun {
       this.#isMessageStored = false
       this.#ctx.countBytes(message.bytes.byteLength)
       await this.#step.parse(messagePage(request, message, item.attempt, number), ctx)
+      if (this.#watcher?.hasEnough(number)) return
       if (number - stored < CHECKPOINT_MESSAGES && systemClock.monotonic() - storedAt < CHECKPOINT_MS) continue
       await this.#checkpoint(number)
       stored = number
@@ -282,9 +297,14 @@ export class PageRun {
     let taken = 0
     for (const request of requests) {
       // Sites generate longer and longer URLs by mistake; they are no error of the step.
-      if (isTooLong(request)) continue
+      if (isTooLong(request)) {
+        this.#watcher?.tooLong(request)
+        continue
+      }
       const item = newItem(request, this.#plan.rules, parent)
-      if (this.#step.follow(item.request.url, this.#payload.root) !== undefined) continue
+      const refusal = this.#step.follow(item.request.url, this.#payload.root)
+      this.#watcher?.followed(item, refusal)
+      if (refusal !== undefined) continue
       this.#followed.push(item)
       taken += 1
     }

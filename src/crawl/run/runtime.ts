@@ -3,6 +3,8 @@ import type { ItemPayload } from './item-payload.ts'
 import type { CrawlItemContext } from './page-context.ts'
 import { PageRun } from './page-run.ts'
 
+export { deadPage } from './dead-page.ts'
+export { trialOf } from './page-trial.ts'
 export { seed } from './seeding.ts'
 
 /** Runs one try of a crawl's item. */

@@ -74,6 +74,8 @@ export class LiveAttempt {
   waitMs: number | undefined
   /** The item whose function runs. Undefined for the handler of a run. */
   itemId: number | undefined
+  /** The function that is called for a dead item runs. */
+  isDead = false
   sinks: RunSinks | undefined
   /** The rows that the attempt's sinks have written to fenced tables for its window. */
   written: WrittenRows | undefined

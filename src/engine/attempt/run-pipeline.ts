@@ -221,7 +221,7 @@ export class RunPipeline implements RunActions {
           ...(items && { isShared: true }),
           ...(attempt.itemId === undefined
             ? window && { written: (attempt.written = new WrittenRows(window, fence)) }
-            : { itemId: attempt.itemId }),
+            : { itemId: attempt.itemId, ...(attempt.isDead && { isDead: true }) }),
         },
         items && ((): boolean => items.hasItems),
       )

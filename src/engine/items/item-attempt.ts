@@ -48,6 +48,8 @@ export class ItemAttempt {
   startedAt = 0
   bytes = 0
   position: string | undefined
+  /** How long its lane took to answer. Undefined: as long as the function; null: it says nothing about that. */
+  laneMs: number | null | undefined
   /** Undefined: the kept bytes stay as they are; null: none are kept. */
   kept: Uint8Array | null | undefined
   readonly states: HeldState[] = []

@@ -73,6 +73,11 @@ export class ItemCalls implements ItemActions {
         if (typeof load !== 'function') throw usage(`lane.note got ${describe(load)}; expected a function`)
         return this.#parts.notes.get(id, noteName, load, signalOf(attempt))
       },
+      measured: (ms) => {
+        if (ms !== undefined && !(Number.isFinite(ms) && ms >= 0))
+          throw usage(`lane.measured got ${describe(ms)}; expected a number of milliseconds`)
+        attempt.laneMs = ms ?? null
+      },
     }
   }
 

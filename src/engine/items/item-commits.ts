@@ -5,6 +5,7 @@ import type { SqlExecutor } from '../../sql/sql.ts'
 import type { CommitRules } from '../../store/runs/commit-run.ts'
 import { ItemLost, type ItemStore } from '../../store/items/item-store.ts'
 import type { EndedItem } from '../../store/items/end-items.ts'
+import type { LaneChange } from '../../store/items/settle-lanes.ts'
 import type { NewItem } from '../../store/items/new-item.ts'
 import { withLanes } from './adding.ts'
 import type { ItemAttempt } from './item-attempt.ts'
@@ -16,6 +17,8 @@ export interface ItemCommitsParts {
   readonly lanes: LaneIds
   readonly waker: LaneWaker
   readonly monotonic: () => number
+  /** Receives breakers that have opened or closed. */
+  readonly onChanges: (changes: readonly LaneChange[]) => void
 }
 
 /** The transactions in which an item's function writes to Piko's own database. */
@@ -43,7 +46,7 @@ export class ItemCommits {
     let value: T | undefined
     // Lanes are read before the transaction: during it, a separate query could wait forever for the connection that the transaction holds.
     const lanes = await this.#parts.lanes.of(attempt.added.items.map(({ lane }) => lane))
-    const { laneIds } = await this.#fenced(attempt, () =>
+    const { laneIds, changes } = await this.#fenced(attempt, () =>
       this.#parts.store.commit(
         nodeId,
         async (trx, ensure) => {
@@ -57,6 +60,7 @@ export class ItemCommits {
     )
     attempt.isCommitted = true
     this.#parts.waker.wake(laneIds)
+    if (changes.length > 0) this.#parts.onChanges(changes)
     return value as T
   }
 

@@ -4,6 +4,7 @@ import { batchesOf } from '../../sql/statement-size.ts'
 import { isFaultOfItem } from '../../sql/database-faults.ts'
 import type { EndedItem, ItemsEnded } from '../../store/items/end-items.ts'
 import type { ItemStore } from '../../store/items/item-store.ts'
+import type { LaneChange } from '../../store/items/settle-lanes.ts'
 import { halved } from '../../store/statements/halved.ts'
 import { Batcher } from '../loop/batcher.ts'
 import type { LoopHealth } from '../loop/loop-health.ts'
@@ -32,6 +33,8 @@ export interface ItemCompleterParts {
   readonly loops: LoopHealth
   /** Receives the ids of lanes that have new items. */
   readonly onLanes: (ids: Iterable<number>) => void
+  /** Receives breakers that have opened or closed. */
+  readonly onChanges: (changes: readonly LaneChange[]) => void
 }
 
 /** Stores the ends of items, many in one transaction. Retries as long as the database does not respond. */
@@ -74,12 +77,13 @@ export class ItemCompleter {
   }
 
   async #persist(nodeId: string, ends: readonly ItemFinish[], others: Map<ItemFinish, ItemStored>): Promise<void> {
-    const { lost, earlier, laneIds } = await this.#retried(() => this.#store(nodeId, ends))
+    const { lost, earlier, laneIds, changes } = await this.#retried(() => this.#store(nodeId, ends))
     for (const end of ends) {
       const { id } = end.held
       if (lost.has(id) && !earlier.has(id)) others.set(end, 'lost')
     }
     this.#parts.onLanes(laneIds)
+    if (changes.length > 0) this.#parts.onChanges(changes)
   }
 
   async #store(nodeId: string, ends: readonly ItemFinish[]): Promise<ItemsEnded> {

@@ -4,7 +4,7 @@ import { isPikoError, PikoError, toError } from '../../errors.ts'
 import type { Events } from '../../events.ts'
 import { isTroubled } from '../../item/breaker.ts'
 import { allowedLateMs } from '../../item/lane.ts'
-import type { KindPolicy } from '../../job/items/item-policy.ts'
+import { type KindPolicy, limitsOf } from '../../job/items/item-policy.ts'
 import type { JobRegistry } from '../../job/registry.ts'
 import type { JobDefinition } from '../../job/spec.ts'
 import { fromJson } from '../../json/json.ts'
@@ -24,7 +24,7 @@ import { LiveAttempt } from '../attempt/live-attempt.ts'
 import { outcomeOf, type RunPipeline } from '../attempt/run-pipeline.ts'
 import { Deadlines } from '../execution/deadlines.ts'
 import { ItemAttempt, ItemLeave } from './item-attempt.ts'
-import { endOf } from './item-outcome.ts'
+import { type DecidedEnd, endOf } from './item-outcome.ts'
 import type { ItemCommits } from './item-commits.ts'
 import { type ItemActions, itemContext, itemOf } from './item-context.ts'
 import type { ItemCompleter, ItemStored } from './item-completer.ts'
@@ -34,6 +34,9 @@ import type { KeptBytes } from './kept-bytes.ts'
 import type { Kept } from '../../store/items/kept-bytes.ts'
 import { Lateness } from './lateness.ts'
 import { Preparations } from './preparations.ts'
+import type { LaneSpeeds } from './measures/lane-speeds.ts'
+import type { LoopPressure } from './measures/loop-pressure.ts'
+import { hookJob } from './dead-hook.ts'
 
 export interface ItemRunnerParts {
   readonly registry: JobRegistry
@@ -52,6 +55,8 @@ export interface ItemRunnerParts {
   readonly kept: KeptBytes
   readonly actions: ItemActions
   readonly commits: ItemCommits
+  readonly speeds: LaneSpeeds
+  readonly pressure: LoopPressure
   readonly pipeline: RunPipeline
   /** Called when a slot is free. */
   readonly onFree: () => void
@@ -72,12 +77,16 @@ interface Held {
   live: LiveAttempt | undefined
   /** Whether the item's function runs. */
   hasSlot: boolean
+  /** How it will end, while its kind's `dead` is called. */
+  dying: DecidedEnd | undefined
   isOver: boolean
   cancelTimeout: (() => void) | undefined
   cancelGrace: (() => void) | undefined
 }
 
 const STOP_MARGIN_MS = 500
+/** The longest time of a kind's `dead`. */
+const HOOK_MS = 60_000
 /** The pause before an item that could not be read is tried again. */
 const UNREAD_MS = 1_000
 /** An item that waited longer for the preparation of its kind takes a new place in its lane. */
@@ -104,7 +113,7 @@ export class ItemRunner extends Service {
     this.runs = new ItemRuns(parts.store, () => parts.clock.monotonic())
     this.#deadlines = new Deadlines(parts.clock)
     this.#slots = new ItemSlots({
-      ...{ concurrency: parts.concurrency, clock: parts.clock },
+      ...{ concurrency: () => this.#concurrency, clock: parts.clock },
       begin: (held) => this.#begun(held),
       giveBack: (held) => this.#giveBack(held),
     })
@@ -113,17 +122,23 @@ export class ItemRunner extends Service {
   /** How many more items this node can take now. */
   get room(): number {
     if (this.#isStopping) return 0
-    const { concurrency } = this.#parts
+    const concurrency = this.#concurrency
     const room = concurrency + this.#slots.ahead - this.#held.size + this.#ending
     // A claim for a few items takes as long as one for many, and no slot is waiting for an item now.
     return this.#slots.waiting > 0 && room < concurrency / 2 ? 0 : room
+  }
+
+  /** How many items run at the same time: fewer while the event loop is late. */
+  get #concurrency(): number {
+    const { concurrency, pressure } = this.#parts
+    return Math.max(1, Math.floor(concurrency * pressure.share))
   }
 
   /** The number of items whose functions have ended and whose rows and outcomes are being stored, at most one per slot. They occupy no slot. */
   get #ending(): number {
     let count = 0
     for (const held of this.#held) if (held.isOver || (held.live && !held.hasSlot)) count += 1
-    return Math.min(count, this.#parts.concurrency)
+    return Math.min(count, this.#concurrency)
   }
 
   /** The ids of the items that this node holds. */
@@ -146,7 +161,7 @@ export class ItemRunner extends Service {
     for (const item of items) {
       const held: Held = {
         ...{ item, nodeId, reading, hasReserved: item.inMs > 0, kept: undefined },
-        ...{ attempt: undefined, live: undefined, hasSlot: false, isOver: false },
+        ...{ attempt: undefined, live: undefined, hasSlot: false, dying: undefined, isOver: false },
         ...{ cancelTimeout: undefined, cancelGrace: undefined },
       }
       this.#held.add(held)
@@ -316,7 +331,7 @@ export class ItemRunner extends Service {
   }
 
   #over(held: Held, outcome: Outcome): void {
-    if (held.isOver) return
+    if (held.isOver || held.dying) return
     const { attempt, live } = held
     held.cancelTimeout?.()
     held.cancelGrace?.()
@@ -330,7 +345,46 @@ export class ItemRunner extends Service {
     const isTroubled = this.#troubled.has(held.item.lane.id)
     const { end, lane } = endOf(attempt, outcome, { random: random(), now: clock.now(), isTroubled })
     if (lane && lane.outcome !== 'success') this.#troubled.add(lane.laneId)
-    this.#end(held, end, lane)
+    if (end.to === 'dead' && attempt.kind.kind.dead) this.#beforeDeath(held, attempt, { end, lane }, outcome)
+    else this.#end(held, end, lane)
+  }
+
+  /** Calls the kind's `dead` before the end is stored: if this node dies here, another one tries the item, and calls it again. */
+  #beforeDeath(held: Held, attempt: ItemAttempt, decided: DecidedEnd, failed: Outcome): void {
+    const { clock, runLog, graceMs, pipeline } = this.#parts
+    const { claim } = attempt
+    held.dying = decided
+    const live = new LiveAttempt(claim, held.nodeId, hookJob(attempt, failed), clock.now(), {
+      runLog,
+      onAbort: (aborted) => {
+        if (!held.isOver)
+          held.cancelGrace = this.#deadlines.add(graceMs, () =>
+            this.#died(held, live, outcomeOf(aborted, toError(aborted.abortReason))),
+          )
+      },
+    })
+    live.itemId = attempt.item.id
+    live.isDead = true
+    held.live = live
+    held.cancelTimeout = this.#deadlines.add(HOOK_MS, () => live.abort(runTimedOut(claim, HOOK_MS)))
+    void (async () => pipeline.run(live))().then(
+      (outcome) => this.#died(held, live, outcome),
+      (thrown: unknown) => this.#died(held, live, { kind: 'failure', error: toError(thrown) }),
+    )
+  }
+
+  #died(held: Held, live: LiveAttempt, outcome: Outcome): void {
+    const { dying } = held
+    if (held.isOver || !dying) return
+    held.cancelTimeout?.()
+    held.cancelGrace?.()
+    live.isOver = true
+    if (isPikoError(live.abortReason, 'LEASE_LOST') || !this.#parts.holdsLease()) return this.#drop(held)
+    // This node stops: another one tries the item again.
+    if (outcome.kind === 'interrupted') return this.#giveBack(held)
+    if ('error' in outcome)
+      live.log.error({ err: outcome.error }, 'the function `dead` of an item failed; the item is dead')
+    this.#end(held, dying.end, dying.lane)
   }
 
   /** Returns an item that has not begun to the queue. This uses none of its tries. */
@@ -345,6 +399,7 @@ export class ItemRunner extends Service {
     const { item, nodeId, attempt } = held
     const { clock, completer, kept } = this.#parts
     const isWritten = end.to === 'done'
+    if (attempt) this.#measure(held, attempt, end)
     const keepsBytes = attempt && (end.to === 'dead' || end.to === 'queued')
     void (async () => (keepsBytes ? kept.keep(item.id, attempt.kept) : undefined))()
       .catch(() => undefined)
@@ -362,6 +417,13 @@ export class ItemRunner extends Service {
           (how) => this.#stored(held, how, end, bytes),
         ),
       )
+  }
+
+  /** Tells how fast the lane was. An item that returns to the queue without a failure says nothing. */
+  #measure({ item }: Held, attempt: ItemAttempt, end: ItemEnd): void {
+    if (end.to === 'queued' && end.tries === undefined) return
+    const ms = attempt.laneMs === undefined ? this.#parts.clock.monotonic() - attempt.startedAt : attempt.laneMs
+    this.#parts.speeds.ended(item.lane.id, ms ?? undefined, limitsOf(attempt.kind, item.lane.name).throttle)
   }
 
   /** Drops an item that belongs to another node. Nothing is written. */
@@ -423,10 +485,12 @@ export class ItemRunner extends Service {
 
   protected override onStart(): void {
     this.#isStopping = false
+    this.#parts.pressure.start()
   }
 
   /** Waits for items in progress until the deadline, then returns the rest to the queue without counting their attempts. */
   protected override async onStop(why: StopReason): Promise<void> {
+    this.#parts.pressure.stop()
     if (why === 'crash') return
     this.#isStopping = true
     this.#slots.giveBackAll()

@@ -2,8 +2,8 @@ import type { Clock } from '../../clock.ts'
 import { WaitingLine } from '../execution/waiting-line.ts'
 
 export interface ItemSlotsParts<T> {
-  /** How many functions run at the same time. */
-  readonly concurrency: number
+  /** How many functions run at the same time: fewer while the event loop is late. */
+  readonly concurrency: () => number
   readonly clock: Clock
   /** Starts the function of an item. Returns false if it does not start. */
   readonly begin: (item: T) => boolean
@@ -40,7 +40,7 @@ export class ItemSlots<T> {
 
   /** How many items may be claimed for which no slot is free. */
   get ahead(): number {
-    return this.#waiting.isWorthWhile ? this.#parts.concurrency : 0
+    return this.#waiting.isWorthWhile ? this.#parts.concurrency() : 0
   }
 
   /** Keeps a slot free for an item whose place in time is later. */
@@ -86,7 +86,7 @@ export class ItemSlots<T> {
 
   /** @param kept slots that must stay free */
   #hasSlot(kept: number): boolean {
-    return this.#used + kept < this.#parts.concurrency
+    return this.#used + kept < this.#parts.concurrency()
   }
 
   #fill(): void {

@@ -1,18 +1,25 @@
 import type { Events } from '../../events.ts'
-import { summedItems } from '../../item/item-counts.ts'
 import type { ItemStore } from '../../store/items/item-store.ts'
 import { LOST_CLASS } from '../../store/items/lost-items.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
+import type { ItemProgress } from './measures/item-progress.ts'
 import type { ItemRunner } from './item-runner.ts'
+import type { KeptBytes } from './kept-bytes.ts'
+import type { LaneSpeeds } from './measures/lane-speeds.ts'
+import type { LoopPressure } from './measures/loop-pressure.ts'
 
 export interface ItemSweeperParts extends LoopServiceParts {
-  readonly store: Pick<ItemStore, 'sweep' | 'counts' | 'running' | 'forget' | 'forgetNotes'>
+  readonly store: Pick<ItemStore, 'sweep' | 'openLanes' | 'forget' | 'forgetNotes' | 'forgetSpeeds' | 'forgetLanes'>
   readonly runner: Pick<ItemRunner, 'held' | 'fences' | 'runs' | 'stopEnded'>
   readonly nodeId: () => string
   readonly leaseMs: number
   /** An item is dead after this many deaths of its nodes. */
   readonly lostAttempts: number
   readonly events: Events
+  readonly progress: ItemProgress
+  readonly speeds: LaneSpeeds
+  readonly pressure: LoopPressure
+  readonly kept: Pick<KeptBytes, 'forgetSome'>
   /** Called when items have returned to the queue. */
   readonly onQueued: () => void
 }
@@ -21,8 +28,9 @@ const LOOK_MS = 1_000
 const BUSY_MS = 50
 /** How often items of deleted runs are deleted. */
 const FORGET_MS = 60_000
-/** The interval in which expired notes are searched and deleted. */
-const FORGET_NOTES_MS = 3_600_000
+/** How often expired notes, old measurements, unused lanes and unused files are looked for. */
+const FORGET_RARE_MS = 3_600_000
+const NO_LANES: ReadonlyMap<string, number> = new Map()
 
 /**
  * Handles items that no other part handles: those of dead nodes and of ended runs. It also wakes lanes that rest although they have queued
@@ -30,15 +38,23 @@ const FORGET_NOTES_MS = 3_600_000
  */
 export class ItemSweeper extends LoopService {
   readonly #parts: ItemSweeperParts
+  #lookAt = 0
   #sweepAt = 0
   #forgetAt = 0
   #checkedLane = 0
   #checkedFence = 0
-  #forgetNotesAt = 0
+  #forgetRareAt = 0
+  #forgottenLane = 0
+  #openLanes = NO_LANES
 
   constructor(parts: ItemSweeperParts) {
     super('item-sweeper', parts)
     this.#parts = parts
+  }
+
+  /** How many lanes of each scope have an open breaker, as of a few seconds ago. */
+  get openLanes(): ReadonlyMap<string, number> {
+    return this.#openLanes
   }
 
   /** Returns the items of a node that died just now, before this node begins to work. */
@@ -52,27 +68,46 @@ export class ItemSweeper extends LoopService {
     const { fences } = runner
     await runner.runs.load(fences)
     runner.stopEnded()
-    await this.#tellProgress(fences)
+    if (clock.monotonic() >= this.#lookAt) await this.#look(fences)
     runner.runs.keep(fences)
     if (clock.monotonic() < this.#sweepAt) return LOOK_MS
     const isMore = await this.#sweep()
     if (clock.monotonic() >= this.#forgetAt) {
       this.#forgetAt = (await this.#parts.store.forget()) ? 0 : clock.monotonic() + FORGET_MS
     }
-    if (clock.monotonic() >= this.#forgetNotesAt) {
-      this.#forgetNotesAt = (await this.#parts.store.forgetNotes()) ? 0 : clock.monotonic() + FORGET_NOTES_MS
+    if (clock.monotonic() >= this.#forgetRareAt) {
+      this.#forgetRareAt = (await this.#forgetRare()) ? 0 : clock.monotonic() + FORGET_RARE_MS
     }
-    return isMore || this.#forgetAt === 0 ? BUSY_MS : LOOK_MS
+    return isMore || this.#forgetAt === 0 || this.#forgetRareAt === 0 ? BUSY_MS : LOOK_MS
   }
 
-  async #tellProgress(fences: ReadonlySet<number>): Promise<void> {
-    const { store, runner, events } = this.#parts
-    for (const fence of fences) {
-      const info = runner.runs.get(fence)
-      if (!info) continue
-      const [counts, running] = await Promise.all([store.counts(fence), store.running(fence)])
-      const { all } = summedItems(counts, running)
-      events.emit('items.progress', { runId: info.run.id, jobId: info.run.job_id, ...all })
+  /** What is done once a second, also while there is more to sweep. */
+  async #look(fences: ReadonlySet<number>): Promise<void> {
+    const { progress, pressure, speeds, clock } = this.#parts
+    this.#lookAt = clock.monotonic() + LOOK_MS - BUSY_MS
+    await progress.tell(fences)
+    pressure.look()
+    await speeds.store(pressure.isLate)
+  }
+
+  /** Returns whether more is left to do. */
+  async #forgetRare(): Promise<boolean> {
+    const { store } = this.#parts
+    const areNotesLeft = await store.forgetNotes()
+    const areSpeedsLeft = await store.forgetSpeeds()
+    this.#forgottenLane = await store.forgetLanes(this.#forgottenLane)
+    const areFilesLeft = await this.#forgetFiles()
+    return areNotesLeft || areSpeedsLeft || this.#forgottenLane > 0 || areFilesLeft
+  }
+
+  /** A folder that can't be read stops nothing else. */
+  async #forgetFiles(): Promise<boolean> {
+    const { kept, loops } = this.#parts
+    try {
+      return await kept.forgetSome()
+    } catch (thrown) {
+      loops.failed({ loop: 'item-files', thrown, retryInMs: FORGET_RARE_MS, failures: 1 })
+      return false
     }
   }
 
@@ -86,6 +121,7 @@ export class ItemSweeper extends LoopService {
     })
     this.#checkedLane = checkedLane
     this.#checkedFence = checkedFence
+    this.#openLanes = await store.openLanes()
     if (recovered > 0) onQueued()
     for (const item of dead) events.emit('item.dead', { ...item, class: LOST_CLASS })
     this.#sweepAt = isMore ? 0 : clock.monotonic() + Math.min(everyMs, SWEEP_MS)

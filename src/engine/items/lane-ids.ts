@@ -3,17 +3,23 @@ import type { ItemStore } from '../../store/items/item-store.ts'
 import { type EnsureLanes, laneKey, type LaneRef, MAX_LANES } from '../../store/items/lane-rows.ts'
 import { chunksOf } from '../../store/statements/chunks.ts'
 
-/** The maximum number of lanes whose ids are remembered. */
+/** Lanes whose ids a node remembers, and for how long: much shorter than an unused lane exists. */
 const MAX_KNOWN = 50_000
+const KNOWN_MS = 600_000
 const NONE: ReadonlyMap<string, number> = new Map()
 
 /** The ids of lanes, remembered per process. Creates lanes that are missing. */
 export class LaneIds {
   readonly #store: Pick<ItemStore, 'ensureLanes'>
-  readonly #known = new LRUCache<string, number>({ max: MAX_KNOWN })
+  readonly #known = new LRUCache<string, number>({ max: MAX_KNOWN, ttl: KNOWN_MS })
 
   constructor(store: Pick<ItemStore, 'ensureLanes'>) {
     this.#store = store
+  }
+
+  /** Forgets all ids. A process that was suspended for long may know lanes that were deleted meanwhile. */
+  clear(): void {
+    this.#known.clear()
   }
 
   /** The id of each lane, by `laneKey`. */

@@ -28,6 +28,11 @@ export interface ItemLane {
    * @param name at most 64 characters
    */
   note(name: string, load: (signal: AbortSignal) => Promise<LaneNote>): Promise<string>
+  /**
+   * How long the lane took to answer, for its speed and its `throttle`. Default: the time of the whole function. `undefined`: this item says
+   * nothing about it.
+   */
+  measured(ms: number | undefined): void
 }
 
 /** A named state that one item at a time holds, such as a session with its cookies. */

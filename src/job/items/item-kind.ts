@@ -5,8 +5,25 @@ import type { ResourceMap } from '../../resource/resource.ts'
 import type { SinkMap } from '../../sink/sink.ts'
 import type { Duration } from '../../time/duration.ts'
 import type { Window } from '../../time/window.ts'
+import type { JobContext } from '../context.ts'
 import type { DedupScope, ItemData } from './adding.ts'
 import type { ItemContext } from './item-context.ts'
+
+/** An item that has no tries left. */
+export interface DeadItem<D = unknown> extends Item<D> {
+  /** The class of its last error. */
+  readonly class: string
+  readonly error: Error
+}
+
+/** The context of a kind's `dead`: that of an item, without what ends it, adds items or leases states. */
+export type DeadContext<
+  R extends ResourceMap = ResourceMap,
+  C = unknown,
+  S extends SinkMap = SinkMap,
+  W extends Window | undefined = Window | undefined,
+  I = unknown,
+> = Omit<JobContext<R, C, S, W, I>, 'step' | 'stepMap' | 'until' | 'commit' | 'items' | 'progress' | 'onConfigChange'>
 
 /**
  * A kind of item of a job. TypeScript infers `ctx`; write the type of the data: `run: async (item: Item<Page>, ctx) => …` and
@@ -22,6 +39,11 @@ export interface ItemKind<
 > {
   /** Does the work. When it resolves, the item ends as done. The same transaction stores the items that it added with `ctx.items.add`. */
   readonly run: (item: Item<D>, ctx: ItemContext<R, C, S, W, I>) => unknown
+  /**
+   * Called for an item that has no tries left, before it is dead; at most one minute. If the node dies in between, the item is tried again,
+   * and this is called again. An error of it is logged. Not called if the item's nodes have died too often, or the database refused its end.
+   */
+  readonly dead?: (item: DeadItem<D>, ctx: DeadContext<R, C, S, W, I>) => unknown
   /** The lane that an item queues in: at most 200 characters. Default: the name of the kind. */
   readonly lane?: (data: D) => string
   /** Limits of lanes by name, across all nodes; `'*'` is every lane without a name here. Default: no limits. */

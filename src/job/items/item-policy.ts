@@ -11,11 +11,16 @@ export interface ItemPolicy {
   readonly maxDepth: number | undefined
 }
 
+export interface LanePolicy extends LaneLimits {
+  /** Whether its rate falls when it answers slowly. */
+  readonly throttle: boolean
+}
+
 export interface KindPolicy {
   readonly name: string
   readonly kind: AnyItemKind
   readonly laneScope: string
-  readonly lanes: ReadonlyMap<string, LaneLimits>
+  readonly lanes: ReadonlyMap<string, LanePolicy>
   readonly budgets: ReadonlyMap<string, ItemBudget>
   readonly priority: number
   readonly timeoutMs: number | undefined
@@ -26,11 +31,11 @@ export interface KindPolicy {
 export type Dedup = 'run' | 'job' | 'none' | { readonly withinMs: number }
 
 /** The limits of a lane by its name. */
-export function limitsOf({ lanes }: KindPolicy, lane: string): LaneLimits {
+export function limitsOf({ lanes }: KindPolicy, lane: string): LanePolicy {
   return lanes.get(lane) ?? lanes.get('*') ?? NO_LIMITS
 }
 
-const NO_LIMITS: LaneLimits = { rate: undefined, parallel: undefined }
+const NO_LIMITS: LanePolicy = { rate: undefined, parallel: undefined, throttle: false }
 
 /** Whether too many items are dead for the run to succeed. */
 export function isTooManyDead({ tolerated }: ItemPolicy, dead: number, total: number): boolean {

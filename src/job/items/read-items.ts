@@ -1,5 +1,5 @@
 import { type ItemBudget, type ItemRetrySpec, MAX_CLASS, RETRY_BASE_MS, RETRY_MAX_MS } from '../../item/budget.ts'
-import { type LaneLimits, type LaneSpec, MAX_LANE } from '../../item/lane.ts'
+import { type LaneSpec, MAX_LANE } from '../../item/lane.ts'
 import { describe, isObject, isWhole } from '../../errors-read.ts'
 import {
   aFunction,
@@ -15,7 +15,7 @@ import { parseRate, type RateLimit } from '../../run/limits.ts'
 import { MAX_DURATION_MS, MAX_STORED_MS, readDuration } from '../../time/duration.ts'
 import { aDuration } from '../../time/duration-check.ts'
 import type { ItemKind, ItemLimits, ItemTolerance } from './item-kind.ts'
-import type { Dedup, ItemPolicy, KindPolicy } from './item-policy.ts'
+import type { Dedup, ItemPolicy, KindPolicy, LanePolicy } from './item-policy.ts'
 
 const KIND_NAME = /^[\w.-]{1,64}$/
 const SHARE = /^(\d{1,3}(?:\.\d+)?)%$/
@@ -24,6 +24,7 @@ const shortText = (most: number) => expecting(`a text of 1 to ${most} characters
 
 const KIND: OptionChecks<ItemKind> = {
   run: aFunction,
+  dead: aFunction,
   lane: aFunction,
   lanes: expecting("an object of limits by lane, such as { '*': { rate: '2/s', parallel: 4 } }", isRecord),
   laneScope: shortText(128),
@@ -36,6 +37,7 @@ const KIND: OptionChecks<ItemKind> = {
 const LANE: OptionChecks<LaneSpec> = {
   rate: (value) => problemOfRate(value),
   parallel: wholeNumber(1, 100_000),
+  throttle: flag,
 }
 const RETRY: OptionChecks<ItemRetrySpec> = {
   limit: wholeNumber(0, 1_000_000),
@@ -110,10 +112,14 @@ function readKind(jobId: string, name: string, given: unknown, fault: (problem: 
   })
 }
 
-function readLane(at: string, lane: string, given: unknown, fault: (problem: string) => void): LaneLimits {
+function readLane(at: string, lane: string, given: unknown, fault: (problem: string) => void): LanePolicy {
   if (!isText(lane, MAX_LANE)) fault(`${at} has a lane named ${describe(lane)}; expected 1 to ${MAX_LANE} characters`)
-  const { rate, parallel } = read<LaneSpec>(`${at}[${describe(lane)}]`, given, LANE, "{ rate: '2/s' }", fault)
-  return Object.freeze({ rate: rate === undefined ? undefined : limitOf(rate), parallel })
+  const {
+    rate,
+    parallel,
+    throttle = false,
+  } = read<LaneSpec>(`${at}[${describe(lane)}]`, given, LANE, "{ rate: '2/s' }", fault)
+  return Object.freeze({ rate: rate === undefined ? undefined : limitOf(rate), parallel, throttle })
 }
 
 function readBudget(at: string, name: string, given: unknown, fault: (problem: string) => void): ItemBudget {

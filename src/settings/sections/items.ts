@@ -1,4 +1,4 @@
-import { filePath, integer } from '../setting-types.ts'
+import { filePath, flag, integer } from '../setting-types.ts'
 
 /** The items of runs. */
 export const items = {
@@ -8,6 +8,11 @@ export const items = {
     min: 1,
     max: 10_000,
     help: 'How many items this process runs at the same time, in addition to its runs.',
+  }),
+  lowerWhenLate: flag({
+    key: 'lower_when_late',
+    default: true,
+    help: 'Run fewer items at the same time, down to an eighth, while the event loop is more than 100 ms late.',
   }),
   bodies: filePath({
     key: 'bodies',

@@ -151,9 +151,9 @@ export class BatchDelivery {
     suffix: string,
     progress: RouteProgress,
   ): SinkBatch {
-    const { jobId, runId, window, itemId } = this.#scope
+    const { jobId, runId, window, itemId, isDead } = this.#scope
     const whole = window ? window.start.toISOString() : `run:${runId}`
-    const place = itemId === undefined ? whole : `${whole}/item:${itemId}`
+    const place = itemId === undefined ? whole : `${whole}/item:${itemId}${isDead ? '/dead' : ''}`
     const index = progress.hasDelivered ? Math.max(1, number) : 0
     return { ...this.#scope, index, key: `${jobId}/${place}/${route.modelName}/${number}${suffix}` }
   }

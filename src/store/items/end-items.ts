@@ -4,7 +4,7 @@ import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 import { CountChanges, countedReason } from './item-counts.ts'
 import { withinLimits } from './item-limit.ts'
-import { type LaneOutcome, settleLanes } from './settle-lanes.ts'
+import { type LaneChange, type LaneOutcome, settleLanes } from './settle-lanes.ts'
 import { type StateEnd, endStates } from './leased-states.ts'
 import { forgetPrints, insertItems, type NewItem } from './new-item.ts'
 import { type Kept, storeKept } from './kept-bytes.ts'
@@ -52,6 +52,8 @@ export interface ItemsEnded {
   readonly earlier: ReadonlySet<number>
   /** Lanes with new or requeued items. */
   readonly laneIds: ReadonlySet<number>
+  /** Breakers that have opened or closed. */
+  readonly changes: readonly LaneChange[]
 }
 
 /**
@@ -103,11 +105,13 @@ export async function endIn(
   const states = written.flatMap((ended) => ended.states)
   if (states.length > 0) await endStates(trx, dialect, states)
   const outcomes = written.flatMap(({ lane }) => lane ?? [])
-  if (outcomes.length > 0) await settleLanes(trx, dialect, outcomes)
+  const changes = outcomes.length > 0 ? await settleLanes(trx, dialect, outcomes) : NO_CHANGES
   await counts.store(trx, dialect, nodeId)
   const visible = ends.filter(({ held: { id } }) => !lost.has(id) || earlier.has(id)).flatMap((ended) => ended.added)
-  return { lost, earlier, laneIds: new Set(visible.map(({ laneId }) => laneId)) }
+  return { lost, earlier, laneIds: new Set(visible.map(({ laneId }) => laneId)), changes }
 }
+
+const NO_CHANGES: readonly LaneChange[] = []
 
 /** Stores added items and counts them. */
 export async function storeAdded(

@@ -1,4 +1,6 @@
+import { sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
+import { LANE_IDLE_MS } from './lane-rows.ts'
 
 /** The maximum number of items in one step. */
 const STEP = 2_000
@@ -56,6 +58,76 @@ export async function forgetNotes({ db, dialect }: Database): Promise<boolean> {
       .execute()
   }
   return rows.length === STEP
+}
+
+/**
+ * Deletes lanes that nobody has used for a week and that have no item in any state, with their notes. A paused lane stays. No index leads to
+ * them, so this is called rarely.
+ *
+ * A node that looks a lane up notes its use in the same row, so it either keeps the lane or creates it again.
+ *
+ * @param after the lane up to which the step before has looked
+ * @returns the last lane that it has looked at, 0 after the last one of all
+ */
+export async function forgetLanes(database: Database, after: number): Promise<number> {
+  const { db, dialect } = database
+  const lanes = await db
+    .selectFrom('piko_lane')
+    .select(['id', 'used_at'])
+    .where('id', '>', after)
+    .orderBy('id')
+    .limit(STEP)
+    .execute()
+  const unknown = lanes.filter(({ used_at }) => used_at === null).map(({ id }) => id)
+  if (unknown.length > 0) {
+    await db
+      .updateTable('piko_lane')
+      .set({ used_at: dialect.now() })
+      .where(dialect.isAmong(unknown))
+      .where('used_at', 'is', null)
+      .execute()
+  }
+  const ids = lanes.map(({ id }) => id)
+  const idle = ids.length === 0 ? [] : await idleLanes(database, ids)
+  for (const id of idle) {
+    await database.transaction(async (trx) => {
+      const { numDeletedRows } = await trx
+        .deleteFrom('piko_lane')
+        .where('id', '=', id)
+        .where('used_at', '<', dialect.nowPlus(-LANE_IDLE_MS))
+        .where('paused_at', 'is', null)
+        .executeTakeFirstOrThrow()
+      if (numDeletedRows > 0n) await trx.deleteFrom('piko_lane_note').where('lane_id', '=', id).execute()
+    })
+  }
+  return lanes.length < STEP ? 0 : (lanes.at(-1)?.id ?? 0)
+}
+
+async function idleLanes({ db, dialect }: Database, ids: readonly number[]): Promise<readonly number[]> {
+  const rows = await db
+    .selectFrom('piko_lane')
+    .select('id')
+    .where(dialect.isAmong(ids))
+    .where('used_at', '<', dialect.nowPlus(-LANE_IDLE_MS))
+    .where('paused_at', 'is', null)
+    .where(sql<boolean>`NOT EXISTS (SELECT 1 FROM piko_item WHERE lane_id = piko_lane.id)`)
+    .execute()
+  return rows.map(({ id }) => id)
+}
+
+/** Names of kept bytes that no item names: of each item, those other than the one that its row has. */
+export async function unnamedKept(
+  { db, dialect }: Database,
+  names: ReadonlyMap<number, readonly string[]>,
+): Promise<readonly string[]> {
+  if (names.size === 0) return []
+  const rows = await db
+    .selectFrom('piko_item')
+    .select(['id', 'kept'])
+    .where(dialect.isAmong([...names.keys()]))
+    .execute()
+  const kept = new Map(rows.map((row) => [row.id, row.kept]))
+  return [...names].flatMap(([id, some]) => some.filter((name) => kept.get(id) !== name))
 }
 
 /** @returns whether items of the generation may be left */

@@ -16,8 +16,9 @@ import {
   openItemsOf,
   type Seeds,
 } from './item-runs.ts'
-import { forgetItems, forgetNotes } from './forget-items.ts'
+import { forgetItems, forgetLanes, forgetNotes, unnamedKept } from './forget-items.ts'
 import { addScores, itemScores, type ScoreChange, type StoredScore } from './item-scores.ts'
+import { forgetSpeeds, type LaneSpeed, openLanes, slowLanes, storeSpeeds } from './lane-speeds.ts'
 import { laneNote, saveLaneNote, type StoredNote } from './lane-notes.ts'
 import { createdState, leaseState, type StateRequest } from './leased-states.ts'
 import { storedBytes } from './kept-bytes.ts'
@@ -201,6 +202,36 @@ export class ItemStore {
   /** See `forgetNotes`. */
   forgetNotes(): Promise<boolean> {
     return forgetNotes(this.#database)
+  }
+
+  /** See `forgetLanes`. */
+  forgetLanes(after: number): Promise<number> {
+    return forgetLanes(this.#database, after)
+  }
+
+  /** See `unnamedKept`. */
+  unnamedKept(names: ReadonlyMap<number, readonly string[]>): Promise<readonly string[]> {
+    return unnamedKept(this.#database, names)
+  }
+
+  /** See `storeSpeeds`. */
+  storeSpeeds(nodeId: string, speeds: readonly LaneSpeed[]): Promise<void> {
+    return this.#database.retry(() => storeSpeeds(this.#database, nodeId, speeds))
+  }
+
+  /** See `slowLanes`. */
+  slowLanes(laneIds: readonly number[]): Promise<void> {
+    return slowLanes(this.#database, laneIds)
+  }
+
+  /** See `openLanes`. */
+  openLanes(): Promise<ReadonlyMap<string, number>> {
+    return openLanes(this.#database)
+  }
+
+  /** See `forgetSpeeds`. */
+  forgetSpeeds(): Promise<boolean> {
+    return forgetSpeeds(this.#database)
   }
 
   storedBytes(itemId: number): Promise<Uint8Array | undefined> {

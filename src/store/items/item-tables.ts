@@ -89,6 +89,19 @@ export interface LaneTable {
   opens: Generated<number>
   open_until: NullableInstant
   paused_at: NullableInstant
+  /** When a node last looked up its id, to the hour. Null: not since the column exists. */
+  used_at: NullableInstant
+}
+
+/** What a node has measured of a lane. */
+export interface LaneSpeedTable {
+  lane_id: number
+  node_id: string
+  measured_at: Instant
+  span_ms: number
+  ended: number
+  p50_ms: number | null
+  p95_ms: number | null
 }
 
 export interface LaneNoteTable {
@@ -133,6 +146,7 @@ export interface ItemTables {
   piko_item_count: ItemCountTable
   piko_lane: LaneTable
   piko_lane_note: LaneNoteTable
+  piko_lane_speed: LaneSpeedTable
   piko_item_state: ItemStateTable
   piko_item_score: ItemScoreTable
 }

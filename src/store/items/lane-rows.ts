@@ -63,8 +63,14 @@ export function instantOrNull(ms: number | undefined, dialect: Dialect): RawBuil
   return ms === undefined ? sql<null>`NULL` : sql<Date>`${dialect.instant(new Date(Math.ceil(ms)))}`
 }
 
+/** How often the use of a lane is noted. */
+const USED_MS = 3_600_000
+/** How long nobody must have looked up a lane without items until it is deleted. Longer than any node remembers its id. */
+export const LANE_IDLE_MS = 7 * 86_400_000
+
 /**
- * The ids of lanes by scope and name. Creates missing ones, and updates limits that the code has changed.
+ * The ids of lanes by scope and name. Creates missing ones, updates limits that the code has changed, and notes the use of those that may be
+ * deleted soon.
  *
  * @returns keyed by `laneKey`
  */
@@ -74,21 +80,34 @@ export async function ensureLanes(
   lanes: readonly LaneRef[],
 ): Promise<Map<string, number>> {
   const wanted = new Map(lanes.map((lane) => [laneKey(lane.scope, lane.name), lane]))
-  let rows = await readLanes(db, [...wanted.values()])
-  const known = new Set(rows.map(({ scope, name }) => laneKey(scope, keyOf(name))))
-  const missing = [...wanted].filter(([key]) => !known.has(key)).map(([, lane]) => lane)
-  if (missing.length > 0) {
-    const values = missing
-      .toSorted((one, other) => (laneKey(one.scope, one.name) < laneKey(other.scope, other.name) ? -1 : 1))
-      .map(({ scope, name, rate, parallel }) => ({
-        ...{ scope, name: exactKey(name), rate_limit: rate?.limit ?? null, rate_ms: rate?.perMs ?? null },
-        parallel: parallel ?? null,
-      }))
-    await dialect.insertIgnore(db.insertInto('piko_lane').values(values)).execute()
-    rows = await readLanes(db, [...wanted.values()])
-  }
+  const found = await readLanes(db, dialect, [...wanted.values()])
+  const ids = await usedLanes(db, dialect, wanted, found)
+  const missing = [...wanted].filter(([key]) => !ids.has(key)).map(([, lane]) => lane)
+  if (missing.length === 0) return ids
+  const values = missing
+    .toSorted((one, other) => (laneKey(one.scope, one.name) < laneKey(other.scope, other.name) ? -1 : 1))
+    .map(({ scope, name, rate, parallel }) => ({
+      ...{ scope, name: exactKey(name), rate_limit: rate?.limit ?? null, rate_ms: rate?.perMs ?? null },
+      ...{ parallel: parallel ?? null, used_at: dialect.now() },
+    }))
+  await dialect.insertIgnore(db.insertInto('piko_lane').values(values)).execute()
+  const added = await usedLanes(db, dialect, wanted, await readLanes(db, dialect, missing))
+  return new Map([...ids, ...added])
+}
+
+type FoundLane = Awaited<ReturnType<typeof readLanes>>[number]
+
+/** Those of the lanes that exist, with the limits of the code. One that another node deletes at this moment does not. */
+async function usedLanes(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  wanted: ReadonlyMap<string, LaneRef>,
+  rows: readonly FoundLane[],
+): Promise<Map<string, number>> {
+  const ids = new Map<string, number>()
   for (const row of rows) {
-    const lane = wanted.get(laneKey(row.scope, keyOf(row.name)))
+    const key = laneKey(row.scope, keyOf(row.name))
+    const lane = wanted.get(key)
     if (!lane) continue
     const limits = {
       rate_limit: lane.rate?.limit ?? null,
@@ -97,9 +116,18 @@ export async function ensureLanes(
     }
     const isSame =
       limits.rate_limit === row.rate_limit && limits.rate_ms === row.rate_ms && limits.parallel === row.parallel
-    if (!isSame) await db.updateTable('piko_lane').set(limits).where('id', '=', row.id).execute()
+    const isFresh = Number(row.is_fresh) === 1
+    if (isSame && isFresh) ids.set(key, row.id)
+    else {
+      const { numUpdatedRows } = await db
+        .updateTable('piko_lane')
+        .set({ ...limits, ...(!isFresh && { used_at: dialect.now() }) })
+        .where('id', '=', row.id)
+        .executeTakeFirstOrThrow()
+      if (numUpdatedRows > 0n) ids.set(key, row.id)
+    }
   }
-  return new Map(rows.map(({ id, scope, name }) => [laneKey(scope, keyOf(name)), id]))
+  return ids
 }
 
 /** {@link ensureLanes} on a given connection. */
@@ -112,10 +140,11 @@ export function laneKey(scope: string, name: string): string {
 /** The maximum number of lanes in one statement. */
 export const MAX_LANES = 500
 
-function readLanes(db: Kysely<Tables>, lanes: readonly LaneRef[]) {
+function readLanes(db: Kysely<Tables>, dialect: Dialect, lanes: readonly LaneRef[]) {
   return db
     .selectFrom('piko_lane')
     .select(['id', 'scope', 'name', 'rate_limit', 'rate_ms', 'parallel'])
+    .select(sql<number>`CASE WHEN used_at > ${dialect.nowPlus(-USED_MS)} THEN 1 ELSE 0 END`.as('is_fresh'))
     .where((eb) =>
       eb.or(
         [...Map.groupBy(lanes, ({ scope }) => scope)].map(([scope, some]) =>

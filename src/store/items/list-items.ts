@@ -7,6 +7,7 @@ import { FENCE_FACTOR } from '../runs/fence.ts'
 import { exactKey, keyOf } from '../values/exact-key.ts'
 import type { ItemTable } from './item-tables.ts'
 import { openAt } from './lane-rows.ts'
+import { speedColumns } from './lane-speeds.ts'
 
 /** A stored item. */
 export interface StoredItem {
@@ -155,6 +156,10 @@ export interface LaneStatus {
   readonly parallel: number | undefined
   /** The part of its rate that is currently allowed, from 1/32 to 1. */
   readonly factor: number
+  /** Items that ended per second in the last 20 seconds or so, over all nodes; undefined: none. */
+  readonly perSecond: number | undefined
+  /** Of those 95 % took at most this long, on the slowest node. For a crawl: from the request until the body was read. */
+  readonly p95Ms: number | undefined
   readonly nextAt: Date | undefined
   readonly openUntil: Date | undefined
 }
@@ -179,6 +184,7 @@ export async function listLanes(database: Database, filter: LaneFilter): Promise
     .selectFrom('piko_lane')
     .selectAll()
     .select([dialect.now().as('now'), counted('queued').as('queued'), counted('running').as('running')])
+    .select(speedColumns(dialect))
     .where('id', '>', after)
   if (scope !== undefined) query = query.where('scope', '=', scope)
   if (runId !== undefined) {
@@ -213,6 +219,8 @@ export async function listLanes(database: Database, filter: LaneFilter): Promise
         row.rate_limit === null || row.rate_ms === null ? undefined : (row.rate_limit / row.rate_ms) * 1_000,
       parallel: row.parallel ?? undefined,
       factor: row.factor,
+      perSecond: row.per_second === null ? undefined : Number(row.per_second),
+      p95Ms: row.p95_ms === null ? undefined : Number(row.p95_ms),
       nextAt: next,
       openUntil: until,
     }

@@ -3,6 +3,7 @@ import { afterOutcome, type BreakerState } from '../../item/breaker.ts'
 import { slowed, speedUp } from '../../item/lane.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
+import { keyOf } from '../values/exact-key.ts'
 import { instantOrNull, type LaneState, readableLane } from './lane-rows.ts'
 
 /** The effect of an item's end on its lane. */
@@ -14,16 +15,32 @@ export interface LaneOutcome {
   readonly waitMs: number | undefined
 }
 
+/** A breaker that has opened, or has closed again. */
+export interface LaneChange {
+  readonly laneId: number
+  readonly scope: string
+  readonly name: string
+  /** When one item tries the lane; undefined: the breaker has closed. */
+  readonly openUntil: Date | undefined
+  /** How often it has opened since the lane last worked. */
+  readonly opens: number
+}
+
 interface Changing extends LaneState {
   readonly waitsUntil: number | undefined
 }
 
-/** Stores what ends of items say about their lanes: waits, rates and breakers. Called only for lanes with something to store. */
+/**
+ * Stores what ends of items say about their lanes: waits, rates and breakers. Called only for lanes with something to store.
+ *
+ * @returns the breakers that have opened or closed
+ */
 export async function settleLanes(
   trx: Transaction<Tables>,
   dialect: Dialect,
   outcomes: readonly LaneOutcome[],
-): Promise<void> {
+): Promise<readonly LaneChange[]> {
+  const changes: LaneChange[] = []
   const byLane = Map.groupBy(outcomes, ({ laneId }) => laneId)
   const rows = await trx
     .selectFrom('piko_lane')
@@ -57,7 +74,13 @@ export async function settleLanes(
       })
       .where('id', '=', row.id)
       .execute()
+    if (openUntil === before.breaker.openUntil) continue
+    changes.push({
+      ...{ laneId: row.id, scope: row.scope, name: keyOf(row.name), opens: after.breaker.opens },
+      openUntil: openUntil === undefined ? undefined : new Date(openUntil),
+    })
   }
+  return changes
 }
 
 function settled(lane: Changing, { outcome, waitMs }: LaneOutcome, now: number): Changing {

@@ -157,9 +157,11 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
       free_at: MAYBE_INSTANT,
       open_until: MAYBE_INSTANT,
       paused_at: MAYBE_INSTANT,
+      used_at: MAYBE_INSTANT,
       factor: AMOUNT,
     },
   },
+  piko_lane_speed: { key: ['lane_id', 'node_id'], columns: { measured_at: INSTANT } },
   piko_lane_note: { key: ['lane_id', 'name'], columns: { expires_at: INSTANT } },
   piko_item_state: {
     key: ['job_id', 'pool', 'name'],

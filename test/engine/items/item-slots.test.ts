@@ -8,7 +8,7 @@ function slotsOfTwo(refused: ReadonlySet<string> = new Set()) {
   const clock = new ManualClock()
   const [begun, returned]: [string[], string[]] = [[], []]
   const slots = new ItemSlots<string>({
-    ...{ concurrency: 2, clock },
+    ...{ concurrency: () => 2, clock },
     begin: (item) => !refused.has(item) && begun.push(item) > 0,
     giveBack: (item) => returned.push(item),
   })

@@ -1,0 +1,101 @@
+import type { Command } from 'commander'
+import { PikoError } from '../../errors.ts'
+import type { TriedPage } from '../../operations/crawls/tried-page.ts'
+import { cliJobs, jobsOption } from '../cli-jobs.ts'
+import { cliSettings, readOnly } from '../cli-settings.ts'
+import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
+import { printResult } from '../output/print-result.ts'
+import { parseJson } from '../parse/parse-json.ts'
+import { parseMoment } from '../parse/parse-moment.ts'
+import { InterruptedError, stopSignals } from '../process/stop-signals.ts'
+import { withAppOn } from '../with-app.ts'
+import { triedText } from './crawls-text.ts'
+
+interface TryCommandOptions {
+  readonly step?: string
+  readonly config?: Readonly<Record<string, unknown>>
+  readonly window?: Date | string
+  readonly jobs?: string[]
+}
+
+export function addTry(crawls: Command): void {
+  crawls
+    .command('try')
+    .summary('load one page and run its step, and store nothing')
+    .description(
+      'Loads one page and calls its step. Shows the answer, the rows by sink, what the step follows and why links are left out, and errors ' +
+        'with their place in your code. Stores nothing: transactions are rolled back. What the step writes through a resource is written. ' +
+        'Exits with 1 if the page fails.',
+    )
+    .argument('<crawl>', 'id of the crawl')
+    .argument('<url>', 'URL of the page')
+    .option('--step <name>', 'step that parses the page; required if the crawl has several')
+    .option('--config <json>', "overrides of the crawl's config", parseJson)
+    .option('--window <start>', 'start of the window that the step sees; default: the last one', parseMoment)
+    .addOption(jobsOption())
+    .addHelpText(
+      'after',
+      examples([
+        'piko crawls try shop https://shop.test/p/1 --step detail',
+        "piko crawls try shop https://shop.test/p/1 --step detail --json | jq '.rows.prices.rows'",
+      ]),
+    )
+    .action((crawl: string, url: string, options: TryCommandOptions, command: Command) =>
+      tryPage(crawl, url, options, globalOptions(command)),
+    )
+}
+
+async function tryPage(crawl: string, url: string, options: TryCommandOptions, globals: GlobalOptions): Promise<void> {
+  const settings = cliSettings(globals)
+  const registry = await cliJobs(settings, options.jobs)
+  const { step, config, window } = options
+  const signals = stopSignals()
+  const stop = new AbortController()
+  void signals.first.then((signal) => stop.abort(new InterruptedError(signal, `${signal} while the page was tried`)))
+  try {
+    await withAppOn(
+      readOnly(settings),
+      async (app) => {
+        const request = { url, ...(step !== undefined && { step }) }
+        const page = await app.crawls.try(crawl, request, {
+          ...(config && { config }),
+          ...(window !== undefined && { window }),
+          signal: stop.signal,
+        })
+        printResult(globals.json, triedData(page), () => triedText(page))
+        if (page.outcome === 'failed') throw failed(page)
+      },
+      [...registry],
+    )
+  } finally {
+    signals.release()
+  }
+}
+
+/** For `--json`. A row may have values that JSON does not know. */
+function triedData(page: TriedPage): object {
+  const rows = Object.entries(page.rows).map(([sink, { count, rows: some }]) => [
+    sink,
+    { count, rows: some.map(plainRow) },
+  ])
+  return { ...page, rows: Object.fromEntries(rows) as object }
+}
+
+function plainRow(row: unknown): unknown {
+  try {
+    JSON.stringify(row)
+    return row
+  } catch {
+    return String(row)
+  }
+}
+
+function failed({ crawl, step, class: name, error }: TriedPage): PikoError {
+  return new PikoError(
+    'CRAWL_FAILED',
+    `the page failed in step "${step}" of crawl "${crawl}": ${error?.message ?? ''}`,
+    {
+      details: { crawl, step, class: name, place: error?.place },
+    },
+  )
+}

@@ -1,0 +1,56 @@
+import { toError } from '../../errors.ts'
+import { checkRows } from '../../sink/check-rows.ts'
+import { routesOf, type Routes } from '../../sink/routes.ts'
+import type { RowModel, SinkClass, SinkMap, SinkWriter } from '../../sink/sink.ts'
+import { WatchedWrite } from '../../sink/watched-write.ts'
+
+/** The rows that a sink keeps to show them. */
+const MAX_SHOWN = 1_000
+
+/** Rows that a step wrote to a sink. None reached it. */
+export interface TriedRows {
+  readonly count: number
+  /** The first 1,000, as their models accepted them. */
+  readonly rows: readonly unknown[]
+}
+
+/** A writer that checks rows as the sink does, and keeps them to be shown. */
+export class TriedWriter implements SinkWriter {
+  readonly #name: string
+  readonly #routes: Routes
+  readonly #unseen = new Set<Error>()
+  readonly #rows: unknown[] = []
+  #count = 0
+
+  constructor(key: string, sink: SinkClass) {
+    this.#name = sink.name || key
+    this.#routes = routesOf(sink)
+  }
+
+  write(to: RowModel | string, rows: unknown): Promise<void> {
+    try {
+      const list: readonly unknown[] = Array.isArray(rows) ? rows : [rows]
+      const checked = checkRows(this.#name, this.#routes.find(this.#name, to), list)
+      this.#count += checked.length
+      this.#rows.push(...checked.slice(0, MAX_SHOWN - this.#rows.length))
+      return Promise.resolve()
+    } catch (thrown) {
+      const refusal = toError(thrown)
+      this.#unseen.add(refusal)
+      return new WatchedWrite(Promise.reject(refusal), () => this.#unseen.delete(refusal))
+    }
+  }
+
+  /** @throws the error of a refused write that nobody awaited */
+  flush(): void {
+    for (const refusal of this.#unseen) throw refusal
+  }
+
+  get tried(): TriedRows {
+    return { count: this.#count, rows: this.#rows }
+  }
+}
+
+export function triedWriters(sinks: SinkMap | undefined): Readonly<Record<string, TriedWriter>> {
+  return Object.fromEntries(Object.entries(sinks ?? {}).map(([key, sink]) => [key, new TriedWriter(key, sink)]))
+}

@@ -1,0 +1,120 @@
+import { sql } from 'kysely'
+import { LATENCY_FLOOR, SUCCESSES_TO_SLOW, slowedByLatency } from '../../item/latency.ts'
+import type { Database } from '../connection/database.ts'
+import { bulkInsert, type Cell, columnsOf, NOW } from '../statements/bulk-insert.ts'
+import { readableLane } from './lane-rows.ts'
+
+/** What a node has measured of a lane in the last seconds. */
+export interface LaneSpeed {
+  readonly laneId: number
+  readonly spanMs: number
+  /** Items that ended. */
+  readonly ended: number
+  /** How long the lane took to answer; undefined: nothing was measured. */
+  readonly p50Ms: number | undefined
+  readonly p95Ms: number | undefined
+}
+
+/** Older measurements say nothing about now. */
+const FRESH_MS = 20_000
+/** How long measurements are kept. */
+const KEPT_MS = 3_600_000
+const STEP = 2_000
+
+const COLUMNS = ['lane_id', 'node_id', 'measured_at', 'span_ms', 'ended', 'p50_ms', 'p95_ms']
+
+/** Stores what a node has measured. Each node has rows of its own, so no row is hot. @param speeds at most 500 */
+export async function storeSpeeds(
+  { db, dialect }: Database,
+  nodeId: string,
+  speeds: readonly LaneSpeed[],
+): Promise<void> {
+  if (speeds.length === 0) return
+  const rows = speeds
+    .toSorted((one, other) => one.laneId - other.laneId)
+    .map(({ laneId, spanMs, ended, p50Ms, p95Ms }): readonly Cell[] => [
+      ...([laneId, nodeId, NOW, Math.max(1, Math.round(spanMs)), ended] as const),
+      ...[p50Ms, p95Ms].map((ms) => (ms === undefined ? null : Math.round(ms))),
+    ])
+  const changed = COLUMNS.slice(2)
+  const updates =
+    dialect.name === 'mysql'
+      ? ` ON DUPLICATE KEY UPDATE ${changed.map((name) => `${name} = VALUES(${name})`).join(', ')}`
+      : ` ON CONFLICT (lane_id, node_id) DO UPDATE SET ${changed.map((name) => `${name} = excluded.${name}`).join(', ')}`
+  await db.executeQuery(bulkInsert(dialect, 'piko_lane_speed', columnsOf(COLUMNS, rows), updates))
+}
+
+/**
+ * Lowers the rates of lanes that have become slow. A lane that was slowed just now stays as it is: several nodes notice the same.
+ *
+ * @param laneIds at most 500
+ */
+export async function slowLanes(database: Database, laneIds: readonly number[]): Promise<void> {
+  if (laneIds.length === 0) return
+  const { dialect } = database
+  await database.transaction(async (trx) => {
+    const rows = await trx
+      .selectFrom('piko_lane')
+      .selectAll()
+      .where(dialect.isAmong([...laneIds]))
+      .where('factor', '>', LATENCY_FLOOR)
+      .where((eb) => eb.or([eb('factor', '=', 1), eb('successes', '>=', SUCCESSES_TO_SLOW)]))
+      .orderBy('id')
+      .modifyEnd(dialect.forUpdate)
+      .execute()
+    for (const row of rows) {
+      const lane = readableLane(row, dialect)
+      if (!lane) continue
+      await trx
+        .updateTable('piko_lane')
+        .set({ factor: slowedByLatency(lane.factor), successes: 0 })
+        .where('id', '=', row.id)
+        .execute()
+    }
+  })
+}
+
+/** How many lanes of each scope have an open breaker. */
+export async function openLanes({ db }: Database): Promise<ReadonlyMap<string, number>> {
+  const rows = await db
+    .selectFrom('piko_lane')
+    .select((eb) => ['scope', eb.fn.countAll<number>().as('count')])
+    .where('open_until', 'is not', null)
+    .groupBy('scope')
+    .execute()
+  return new Map(rows.map(({ scope, count }) => [scope, Number(count)]))
+}
+
+/** Deletes old measurements. @returns whether more may be left */
+export async function forgetSpeeds({ db, dialect }: Database): Promise<boolean> {
+  const rows = await db
+    .selectFrom('piko_lane_speed')
+    .select(['lane_id', 'node_id'])
+    .where('measured_at', '<', dialect.nowPlus(-KEPT_MS))
+    .orderBy('measured_at')
+    .limit(STEP)
+    .execute()
+  for (const [nodeId, some] of Map.groupBy(rows, (row) => row.node_id)) {
+    await db
+      .deleteFrom('piko_lane_speed')
+      .where(
+        'lane_id',
+        'in',
+        some.map(({ lane_id }) => lane_id),
+      )
+      .where('node_id', '=', nodeId)
+      // Its node may have measured again.
+      .where('measured_at', '<', dialect.nowPlus(-KEPT_MS))
+      .execute()
+  }
+  return rows.length === STEP
+}
+
+/** The speed of a lane over all nodes, for a query on `piko_lane`. */
+export function speedColumns(dialect: Database['dialect']) {
+  const fresh = sql`FROM piko_lane_speed WHERE lane_id = piko_lane.id AND measured_at > ${dialect.nowPlus(-FRESH_MS)}`
+  return [
+    sql<number | null>`(SELECT SUM(ended * 1000.0 / span_ms) ${fresh})`.as('per_second'),
+    sql<number | null>`(SELECT MAX(p95_ms) ${fresh})`.as('p95_ms'),
+  ] as const
+}
