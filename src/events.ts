@@ -92,8 +92,9 @@ export interface EventMap {
   /** The items of a run that has items on this node, each second. */
   'items.progress': { runId: number; jobId: string } & ItemCounts
   /**
-   * The pages of a run of a crawl that has pages on this node, each second. `perSecond` pages have ended since the event before; at this
-   * speed all that are known end in `etaMs`. `reasons` counts skipped pages, and requests that a limit left out.
+   * The progress of a crawl's run that has pages on this node, emitted each second. `perSecond` is the number of pages that ended per
+   * second since the last event, and `etaMs` the time until all known pages end at this speed. `reasons` counts skipped pages, and requests
+   * that a limit left out.
    */
   'crawl.progress': {
     runId: number
@@ -104,11 +105,14 @@ export interface EventMap {
     steps: Readonly<Record<string, StepProgress>>
   } & ItemCounts
   /**
-   * The breaker of a lane has opened: no item of it begins until `openUntil`, when one tries it. Emitted again if that one fails; `opens` is
-   * how often it has opened since the lane last worked. Only the node emits it whose item opened it.
+   * The circuit breaker of a lane has opened. No item of the lane begins until `openUntil`; then one item tests the lane. If it fails, the
+   * event is emitted again. `opens` is how often the breaker has opened since the lane last worked. Emitted only by the node whose item
+   * opened it.
    */
   'lane.opened': { laneId: number; scope: string; lane: string; openUntil: Date; opens: number }
-  /** The breaker of a lane has closed: an item that tried it had an answer. Only the node emits it that ran this item. */
+  /**
+   * The circuit breaker of a lane has closed, because the item that tested the lane got a response. Emitted only by the node of this item.
+   */
   'lane.closed': { laneId: number; scope: string; lane: string }
   /** An item has no tries left. */
   'item.dead': { runId: number; jobId: string; itemId: number; kind: string; key: string; class: string }

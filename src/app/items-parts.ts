@@ -13,9 +13,9 @@ export interface Items {
   readonly root: RootParts
   readonly runner: ItemRunner
   readonly dispatcher: ItemDispatcher
-  /** How many lanes of each scope have an open breaker. */
+  /** How many lanes of each scope have an open circuit breaker. */
   readonly openLanes: () => ReadonlyMap<string, number>
-  /** This node has lost its lease: its items and what it remembers are no longer valid. */
+  /** Called when this node has lost its lease. Aborts its items, and forgets the ids of lanes. */
   readonly lost: (reason: Error) => void
   /** In start order. */
   readonly services: readonly Service[]

@@ -108,7 +108,7 @@ export class Node {
     return this.#execution.executor.underWay
   }
 
-  /** How many lanes of each scope have an open breaker, of all nodes. */
+  /** How many lanes of each scope have an open circuit breaker, across all nodes. */
   get openLanes(): ReadonlyMap<string, number> {
     return this.#execution.items?.openLanes() ?? new Map<string, number>()
   }

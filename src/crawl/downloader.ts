@@ -76,7 +76,7 @@ export interface Downloader {
    * @throws CrawlError with the class of the failure
    */
   download(request: ReadyRequest, scope: DownloadScope): Promise<Answer>
-  /** Called when the app stops, or the last one of several that use it. An app that starts later may use it again. */
+  /** Called when the last app of the process that uses the downloader stops. An app that starts later may use the downloader again. */
   close?(): Promise<void>
 }
 
@@ -94,6 +94,6 @@ export interface StreamDownloader {
    * @throws CrawlError with the class of the failure
    */
   stream(request: ReadyRequest, scope: DownloadScope, from: number): AsyncIterable<StreamMessage>
-  /** As that of a {@link Downloader}. */
+  /** Has the same meaning as `close` of a {@link Downloader}. */
   close?(): Promise<void>
 }

@@ -4,7 +4,7 @@ import type { FailureClass } from './crawl-error.ts'
 import type { Answer, Downloader, StreamDownloader, StreamMessage } from './downloader.ts'
 import type { ReadyRequest } from './request/request.ts'
 
-/** What an item shares with the items of all nodes. */
+/** The parts of an item's context that are shared with the items of all nodes. */
 export type FetchFleet = Pick<AnyItemContext, 'state' | 'score' | 'scores'> & {
   readonly lane: Omit<AnyItemContext['lane'], 'measured'>
 }
@@ -50,7 +50,11 @@ export interface Fetcher {
   stream(request: ReadyRequest, scope: FetchScope, from: number): Promise<Streamed>
   /** Whether the request's downloader sends many messages for it. */
   streams(request: ReadyRequest): boolean
-  /** Closes its connections, and each downloader that no other open fetcher uses. @throws the errors of all that fail */
+  /**
+   * Closes its connections, and each downloader that no other open fetcher uses.
+   *
+   * @throws the errors of all downloaders that fail to close
+   */
   close(): Promise<void>
 }
 

@@ -7,8 +7,8 @@ export interface LaneSpec {
   /** How many items may run at the same time. Default: no limit. */
   readonly parallel?: number
   /**
-   * Whether the rate falls, to 1/8 at the lowest, while half of the items take twice as long as usual, and 250 ms longer. 50 successes make
-   * it 10 % faster again. Default: false; true for the hosts of a crawl.
+   * Whether the lane becomes slower, down to 1/8 of its rate, while at least half of its items take twice as long as usual and 250 ms
+   * longer. After 50 successes, it becomes 10 % faster again. Default: true for the hosts of a crawl, otherwise false.
    */
   readonly throttle?: boolean
 }

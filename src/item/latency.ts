@@ -1,33 +1,35 @@
 import { MIN_FACTOR } from './lane.ts'
 
-/** Measurements that one judgement needs. */
+/** How many measured times are needed to decide whether a lane is slow. */
 export const JUDGED = 20
-/** A lane is slow if half of its items take this many times as long as usual, and this much longer. */
+/** A lane is slow if the median of its times is more than `SLOW_FACTOR` times the usual time, and more than `SLOW_MS` longer. */
 const SLOW_FACTOR = 2
 const SLOW_MS = 250
-/** How fast the usual time follows what is measured: while a lane is as usual, and while it is slow. */
+/** While a lane is not slow, the usual time moves by this share of its distance to the median. */
 const FOLLOWS = 0.1
+/** While a lane is slow, the usual time grows by this factor, so that a lane that stays slow is no longer slowed down. */
 const DRIFTS = 1.05
+/** The factor by which a slow lane's rate is lowered. */
 const SLOW_DOWN = 0.8
-/** Latency alone never lowers a rate further than to this share. */
+/** Slow responses alone never lower a rate below this share. */
 export const LATENCY_FLOOR = Math.max(MIN_FACTOR, 1 / 8)
-/** A lane that was slowed is slowed again only after this many successes. */
+/** After a lane was slowed down, it is slowed down again only after this many successes. */
 export const SUCCESSES_TO_SLOW = 20
 
-/** How long a lane usually takes to answer, in milliseconds; undefined before the first judgement. */
+/** How long a lane usually takes to respond, in milliseconds; undefined before enough times were measured. */
 export interface Latency {
   readonly usualMs: number | undefined
 }
 
 /**
- * Judges a lane by the middle one of its latest measurements. What stays slow for minutes becomes usual. Pure.
+ * Decides by the median of a lane's latest times whether the lane is slow. A time that stays slow for minutes becomes the usual time. Pure.
  *
- * @returns what is usual from now on, and whether the lane has become slow
+ * @returns the new usual time, and whether the lane is slow
  */
 export function judgedLatency({ usualMs }: Latency, p50Ms: number): Latency & { readonly isSlow: boolean } {
   if (usualMs === undefined) return { usualMs: p50Ms, isSlow: false }
   const isSlow = p50Ms > usualMs * SLOW_FACTOR && p50Ms > usualMs + SLOW_MS
-  // Not below a millisecond, from which it would never grow.
+  // At least one millisecond, because a usual time of 0 would never grow.
   const next = isSlow ? Math.max(1, usualMs) * DRIFTS : usualMs + FOLLOWS * (p50Ms - usualMs)
   return { usualMs: next, isSlow }
 }
@@ -36,7 +38,7 @@ export function slowedByLatency(factor: number): number {
   return Math.min(factor, Math.max(LATENCY_FLOOR, factor * SLOW_DOWN))
 }
 
-/** The value that this share of a list does not exceed; undefined if it is empty. @param sorted ascending */
+/** The value that this share of a list does not exceed; undefined if the list is empty. @param sorted the values in ascending order */
 export function percentile(sorted: readonly number[], share: number): number | undefined {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]
 }

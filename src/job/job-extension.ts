@@ -4,51 +4,53 @@ import type { AnyItemContext } from './items/item-kind.ts'
 /** The scope of the lanes of all crawls, which share the limits of their hosts. */
 export const CRAWL_LANES = 'crawl'
 
-/** What `piko/crawl` adds to the jobs it makes. Other rooms know a crawl only by this. */
+/** What `piko/crawl` adds to the job of a crawl. Other parts of Piko use crawls only through this interface. */
 export interface JobExtension {
   /**
-   * Keeps what the job has open in this process. Called by each app that runs its items.
+   * Keeps the downloaders of the crawl open in this process. Called by each app that runs the items of the job.
    *
-   * @returns closes it again, once nobody keeps it any more
+   * @returns a function that ends this; the last one that is called closes them
    */
   keepOpen(): () => Promise<void>
   /**
-   * Prepares one request to be tried without storing anything.
+   * Prepares the trial of one request, which stores nothing.
    *
-   * @param request its URL, or a whole request
+   * @param request the URL, or a whole request
    * @throws PikoError `USAGE` naming every problem of the request
    */
   trial(request: unknown): Promise<PageTrial>
 }
 
-/** A request to try: an item that is stored nowhere. */
+/** A request to be tried, as an item that is not stored. */
 export interface PageTrial {
   readonly kind: string
   readonly key: string
   readonly lane: string
   readonly priority: number
   readonly data: unknown
-  /** Loads the page and calls its step. Rejects as an item's function does. */
+  /** Loads the page and calls its step. Rejects with the error that would fail the item. */
   run(item: Item, ctx: AnyItemContext): Promise<void>
-  /** What happened so far. */
+  /** Returns what has happened until now. */
   report(): TrialReport
 }
 
+/** What happened when a request was tried. */
 export interface TrialReport {
-  /** The last answer, also that of a failed request. Undefined: none came. */
+  /** The last response, also that of a failed request; undefined if none arrived. */
   readonly answer: TriedAnswer | undefined
   readonly follows: readonly TriedFollow[]
-  /** How many requests `ctx.follow` got. `follows` has the first 1,000. */
+  /** How many requests the step passed to `ctx.follow`. The first 1,000 of them are in `follows`. */
   readonly followed: number
 }
 
+/** The response to a request that was tried. */
 export interface TriedAnswer {
-  /** The URL that answered, after redirects. */
+  /** The URL of the response, after redirects. */
   readonly url: string
   readonly status: number
-  /** Its `content-type`. */
+  /** The `content-type` of the response. */
   readonly type: string | undefined
-  /** The size of the body after decompression. */
+  /** The size of the body after decompression, in bytes. */
   readonly bytes: number
   readonly ms: number
   readonly isCached: boolean
@@ -57,12 +59,12 @@ export interface TriedAnswer {
 /** A request that the step passed to `ctx.follow`. */
 export interface TriedFollow {
   readonly step: string
-  /** Its method and its canonical URL, by which duplicates are found. */
+  /** The method and the canonical URL, by which duplicates are recognised. */
   readonly request: string
   /**
-   * Why it is left out: it leaves the host or domain of the seed (`host`), fits no pattern (`pattern`), is
-   * too long (`length`), or the page has followed it before, or is that page (`duplicate`). Undefined: it would be loaded, unless its crawl
-   * has it already.
+   * Why the request is left out: it leads to another host or domain than the seed (`host`), does not match the patterns (`pattern`), its
+   * URL is too long (`length`), or it is the page itself or was already followed by it (`duplicate`). Undefined: it would be loaded, unless
+   * the crawl already has it.
    */
   readonly left: 'host' | 'pattern' | 'length' | 'duplicate' | undefined
 }

@@ -186,7 +186,7 @@ export interface JobDefinition<T extends JobTypes = JobTypes> extends Typed<T> {
   readonly spec: AnyJobSpec
   readonly policy: JobPolicy
   readonly handler: (ctx: AnyJobContext, resources: Readonly<Record<string, unknown>>) => unknown
-  /** Set for a crawl. */
+  /** What a crawl adds to its job; undefined for any other job. */
   readonly extension?: JobExtension
 }
 

@@ -94,7 +94,7 @@ export interface SinkScope {
   readonly window: Window | undefined
   /** The id of the item that writes; undefined for a handler. With items, a window has many writers with the same fence: use `merge`. */
   readonly itemId?: number
-  /** Whether the function writes that is called for a dead item. */
+  /** Whether the rows come from the function `dead` of the item's kind. */
   readonly isDead?: boolean
   /** Whether the run has items, so that both its items and its handler write the window. */
   readonly isShared?: boolean

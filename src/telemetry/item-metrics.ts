@@ -23,11 +23,11 @@ export function countItems(events: Events, registry: Registry): (() => void)[] {
   ]
 }
 
-/** Shows how many lanes have an open breaker. Names of lanes, such as hosts, are no label: there are too many. */
+/** Registers the metric of lanes with an open circuit breaker. The names of lanes are not a label, because there are too many of them. */
 export function registerLanes(openLanes: () => ReadonlyMap<string, number>, registers: Registry[]): void {
   new Gauge({
     name: 'piko_lane_open',
-    help: 'Lanes of items with an open breaker, of all nodes, by the scope of the lanes.',
+    help: 'Lanes of items with an open circuit breaker on all nodes, by the scope of the lanes.',
     labelNames: ['scope'],
     registers,
     collect() {

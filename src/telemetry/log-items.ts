@@ -42,7 +42,7 @@ export function logItems(events: Events, log: Logger): (() => void)[] {
     events.on('lane.opened', ({ laneId, scope, lane, openUntil, opens }) =>
       log.warn(
         { piko_event: 'lane.opened', lane_id: laneId, scope, lane, open_until: openUntil.toISOString(), opens },
-        `lane ${lane} of ${scope} failed too often: nothing of it begins before ${openUntil.toISOString()}`,
+        `lane ${lane} of ${scope} failed too often; none of its items begins before ${openUntil.toISOString()}`,
       ),
     ),
     events.on('lane.closed', ({ laneId, scope, lane }) =>

@@ -16,7 +16,7 @@ export interface MetricSources {
   slots(): number
   resources(): readonly ResourceFigures[]
   readonly sinks?: () => readonly SinkStats[]
-  /** How many lanes of each scope have an open breaker. */
+  /** How many lanes of each scope have an open circuit breaker. */
   readonly openLanes?: () => ReadonlyMap<string, number>
   /** The pools of `offload`. */
   readonly offload?: () => readonly OffloadSource[]

@@ -183,7 +183,7 @@ describeSqlite((store) => {
       store.options,
       defineJob({ id: 'plain' }, () => {}),
     )
-    expect((await rejected(app.crawls.try('plain', 'http://site.test/'))).message).toContain('is no crawl')
+    expect((await rejected(app.crawls.try('plain', 'http://site.test/'))).message).toContain('is not a crawl')
     expect((await rejected(app.crawls.try('none', 'http://site.test/'))).code).toBe('JOB_UNKNOWN')
   })
 })

@@ -6,7 +6,7 @@ import { instantText } from '../output/print-result.ts'
 import { type Column, fieldsText, table } from '../output/table.ts'
 
 const BAR = 30
-/** What a text shows of a trial; --json shows more. */
+/** The maximum number of rows and of requests that the text about a trial shows; `--json` shows more. */
 const MAX_SHOWN_ROWS = 10
 const MAX_SHOWN_FOLLOWS = 30
 
@@ -36,7 +36,7 @@ export const deadColumns: readonly Column<CrawlPage>[] = [
   { title: 'step', cell: ({ step }) => step },
   { title: 'request', cell: ({ request }) => request },
   { title: 'class', cell: ({ reason = '' }) => reason },
-  { title: 'kept', cell: ({ hasKept }) => (hasKept ? 'answer' : '-') },
+  { title: 'kept', cell: ({ hasKept }) => (hasKept ? 'response' : '-') },
   { title: 'error', cell: ({ error }) => (error ? error.message : '-') },
 ]
 
@@ -71,7 +71,7 @@ export function statusText(status: CrawlStatus): string {
   ].join('\n\n')
 }
 
-/** One line of the status, for an output that is no terminal. */
+/** The status in one line, for an output that is not a terminal. */
 export function statusLine(status: CrawlStatus): string {
   const { state, queued, running, dead, perSecond, etaMs } = status
   const left = etaMs === undefined ? '' : `, ${formatMs(etaMs)} left`
@@ -88,7 +88,7 @@ function progressText(status: CrawlStatus): string {
   const share = total === 0 ? 0 : Math.min(1, ended / total)
   const full = Math.round(share * BAR)
   const bar = `${'█'.repeat(full)}${'░'.repeat(BAR - full)}`
-  return `${bar} ${Math.floor(share * 100)} %, ${ended} of ${total}${isSeeded ? '' : ', and its seeds add more'}`
+  return `${bar} ${Math.floor(share * 100)} %, ${ended} of ${total}${isSeeded ? '' : ', and the seeds still add more'}`
 }
 
 export function pagesText(columns: readonly Column<CrawlPage>[], pages: readonly CrawlPage[], next?: number): string {
@@ -109,7 +109,7 @@ export function triedText(page: TriedPage): string {
 const TRIED: readonly Column<TriedPage>[] = [
   { title: 'page', cell: ({ request, step, crawl }) => `${request}, step ${step} of ${crawl}` },
   {
-    title: 'answer',
+    title: 'response',
     cell: ({ answer }) =>
       answer
         ? `${answer.status}, ${answer.type ?? 'no type'}, ${bytesText(answer.bytes)} in ${formatMs(answer.ms)}${answer.isCached ? ', cached' : ''}`
@@ -145,7 +145,7 @@ function rowsText(sink: string, count: number, rows: readonly unknown[]): string
   return [`${count} ${count === 1 ? 'row' : 'rows'} for sink ${visibleLine(sink)}`, ...shown, ...more].join('\n')
 }
 
-/** A row may have values that JSON does not know. */
+/** Returns a row as JSON, or in another form if it has values that JSON can't represent. */
 function jsonOf(row: unknown): string {
   try {
     return visibleJson(row ?? null)

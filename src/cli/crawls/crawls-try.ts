@@ -23,15 +23,15 @@ export function addTry(crawls: Command): void {
     .command('try')
     .summary('load one page and run its step, and store nothing')
     .description(
-      'Loads one page and calls its step. Shows the answer, the rows by sink, what the step follows and why links are left out, and errors ' +
-        'with their place in your code. Stores nothing: transactions are rolled back. What the step writes through a resource is written. ' +
-        'Exits with 1 if the page fails.',
+      'Loads one page and calls its step. Shows the response, the rows of each sink, the requests that the step follows or leaves out with ' +
+        'the reason, and errors with their place in your code. Nothing is stored in sinks or the database: transactions are rolled back. ' +
+        'But writes of the step through a resource take effect. Exits with 1 if the page fails.',
     )
     .argument('<crawl>', 'id of the crawl')
     .argument('<url>', 'URL of the page')
     .option('--step <name>', 'step that parses the page; required if the crawl has several')
     .option('--config <json>', "overrides of the crawl's config", parseJson)
-    .option('--window <start>', 'start of the window that the step sees; default: the last one', parseMoment)
+    .option('--window <start>', 'start of the window in the context of the step; default: the last window', parseMoment)
     .addOption(jobsOption())
     .addHelpText(
       'after',
@@ -72,7 +72,7 @@ async function tryPage(crawl: string, url: string, options: TryCommandOptions, g
   }
 }
 
-/** For `--json`. A row may have values that JSON does not know. */
+/** The output of `--json`. A row with values that JSON can't represent becomes a text. */
 function triedData(page: TriedPage): object {
   const rows = Object.entries(page.rows).map(([sink, { count, rows: some }]) => [
     sink,

@@ -18,8 +18,8 @@ export function addCrawls(program: Command): void {
   const crawls = program
     .command('crawls')
     .alias('crawl')
-    .summary('pages of crawls and their hosts')
-    .description('Shows pages of crawls, loads dead ones again, pauses hosts, and tries single pages.')
+    .summary('show and replay pages of crawls, pause hosts, try a page')
+    .description('Shows the pages of crawls, loads dead pages again, pauses hosts, and tries single pages.')
     .addHelpText(
       'after',
       examples([
@@ -35,12 +35,16 @@ export function addCrawls(program: Command): void {
   addDead(crawls)
   addReplay(crawls)
   addLanes(crawls)
-  addPause(crawls, 'pause', 'Loads nothing more from a host on any node, until it is resumed. Pages under way go on.')
-  addPause(crawls, 'resume', 'Lets a paused host continue.')
+  addPause(
+    crawls,
+    'pause',
+    'Loads no more pages of a host on any node until it is resumed. Pages in progress continue.',
+  )
+  addPause(crawls, 'resume', 'Loads pages of a paused host again.')
   addTry(crawls)
 }
 
-/** All digits are the number of a run. */
+/** A text of digits is the number of a run; any other text is the id of a crawl. */
 function refOf(text: string): CrawlRef {
   return /^\d+$/.test(text) ? parseRunId(text) : text
 }
@@ -52,7 +56,7 @@ function addStatus(crawls: Command): void {
       'Shows how many pages of a run are in each state, its speed, its steps and its hosts. Changes nothing.',
     )
     .argument('<crawl>', CRAWL, refOf)
-    .option('--watch', 'show it each second until the run has ended; exits with 1 unless it succeeded')
+    .option('--watch', 'show the status each second until the run has ended; exits with 1 unless it succeeded')
     .addHelpText(
       'after',
       examples(['piko crawls status shop --watch', "piko crawls status 17 --json | jq '.steps.detail.dead'"]),
@@ -74,7 +78,7 @@ function addPages(crawls: Command): void {
       .command('items')
       .description('Lists pages of a run by number. Changes nothing.')
       .argument('<crawl>', CRAWL, refOf)
-      .addOption(new Option('--state <state>', 'only those in this state').choices(ITEM_STATES)),
+      .addOption(new Option('--state <state>', 'only pages in this state').choices(ITEM_STATES)),
   )
     .addHelpText(
       'after',
@@ -109,23 +113,23 @@ function addDead(crawls: Command): void {
 
 function filtered(command: Command): Command {
   return command
-    .option('--step <name>', 'only those of this step')
-    .option('--host <name>', 'only those of this host')
+    .option('--step <name>', 'only pages of this step')
+    .option('--host <name>', 'only pages of this host')
     .option('--limit <count>', 'maximum number of pages to show', parseLimit, 100)
-    .option('--after <page>', 'only those after this one: the "next" of the list before', parseItemId)
+    .option('--after <page>', 'only pages with a higher number; give the "next" of the previous list', parseItemId)
 }
 
 function addReplay(crawls: Command): void {
   crawls
     .command('replay')
     .description(
-      'Queues dead pages again. One whose step failed is parsed from the answer it kept, without a request. A failed run is open again, ' +
-        'and succeeds when its pages do. With the id of a crawl, takes all its runs that have not succeeded.',
+      'Puts dead pages back into the queue. A page whose step failed is parsed from its kept response, without a new request. A failed run is ' +
+        'running again, and succeeds if its pages do. With the id of a crawl, replays all its runs that have not succeeded.',
     )
     .argument('<crawl>', 'number of a run, or the id of a crawl', refOf)
     .addOption(new Option('--state <state>', 'which pages; default: dead').choices(['dead', 'skipped', 'cancelled']))
-    .option('--step <name>', 'only those of this step')
-    .option('--host <name>', 'only those of this host')
+    .option('--step <name>', 'only pages of this step')
+    .option('--host <name>', 'only pages of this host')
     .addHelpText('after', examples(['piko crawls replay shop', 'piko crawls replay 17 --step detail --host shop.test']))
     .action((crawl: CrawlRef, options: PageReplay, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
@@ -144,7 +148,7 @@ function replayedText({ pages, runs, refused }: CrawlReplayed): string {
 function addLanes(crawls: Command): void {
   crawls
     .command('lanes')
-    .description('Lists hosts with their pages, speed, limits and breakers. Changes nothing.')
+    .description('Lists hosts with their numbers of pages, speeds, limits and circuit breakers. Changes nothing.')
     .option('--run <run>', 'only hosts with queued or running pages of this run', parseRunId)
     .option('--limit <count>', 'maximum number of hosts to show', parseLimit, 100)
     .addHelpText('after', examples(['piko crawls lanes', 'piko crawls lanes --run 17 --json']))
@@ -160,7 +164,7 @@ function addPause(crawls: Command, verb: 'pause' | 'resume', description: string
   crawls
     .command(verb)
     .description(description)
-    .argument('<host>', 'the host, with its port unless it is 80 or 443')
+    .argument('<host>', 'host of the pages, followed by the port unless it is the default port')
     .addHelpText('after', examples([`piko crawls ${verb} shop.test`, `piko crawls ${verb} 127.0.0.1:8080 --json`]))
     .action((host: string, _options: object, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {

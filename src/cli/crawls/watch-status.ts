@@ -11,7 +11,7 @@ import { InterruptedError, stopSignals } from '../process/stop-signals.ts'
 import { statusLine, statusText } from './crawls-text.ts'
 
 const EVERY_MS = 1_000
-/** The speed is that of this many looks. */
+/** The speed is measured over this many readings of the status. */
 const MAX_SAMPLES = 10
 
 interface Sample {
@@ -20,17 +20,17 @@ interface Sample {
 }
 
 /**
- * Shows the status of a run each second until it has ended: on a terminal in place, otherwise a line for each change, or with JSON a line of
- * it. A signal stops only the view.
+ * Shows the status of a run each second until it has ended. A terminal is redrawn; any other output gets a line for each change, or with
+ * JSON one line each second. A signal ends only the view, and the run continues.
  *
- * @throws PikoError `RUN_FAILED` if the run does not succeed; InterruptedError
+ * @throws PikoError `RUN_FAILED` if the run does not succeed; InterruptedError after a signal
  */
 export async function watchStatus(app: Piko, crawl: CrawlRef, json: boolean): Promise<void> {
   const signals = stopSignals()
   const stop = new AbortController()
   const view = json ? jsonView : process.stdout.isTTY ? terminalView(process.stdout) : lineView()
   try {
-    // The same run throughout, even if the crawl begins another one.
+    // Shows the same run until it ends, even if the crawl starts a newer one.
     const { runId } = await app.crawls.status(crawl)
     void signals.first.then((signal) => {
       const message = `${signal}: run ${runId} continues; see piko crawls status ${runId}`
@@ -49,7 +49,7 @@ export async function watchStatus(app: Piko, crawl: CrawlRef, json: boolean): Pr
   }
 }
 
-/** The speed of the last seconds, in place of that since the start. */
+/** Replaces the speed since the start of the run by the speed of the last seconds. */
 class Speed {
   readonly #samples: Sample[] = []
 
@@ -86,7 +86,7 @@ function lineView(): View {
   }
 }
 
-/** Redraws in place, as much as fits on the screen. */
+/** Draws the status over the previous one, as much of it as fits on the screen. */
 function terminalView(terminal: WriteStream): View {
   let drawn = 0
   return (status) => {

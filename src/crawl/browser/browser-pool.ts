@@ -90,7 +90,7 @@ export class BrowserPool {
     this.#retired.delete(running)
   }
 
-  /** Closes all browsers, also those that still show pages. A later page starts another one. */
+  /** Closes all browsers, including those that still have open pages. A page that is loaded later starts a new browser. */
   async close(): Promise<void> {
     const all = [...this.#retired, ...(this.#running ? [this.#running] : [])]
     const guarding = this.#guard

@@ -23,19 +23,24 @@ export interface CrawlItem {
   readonly parent: number | undefined
 }
 
-/** A page that has no tries left. */
+/** A page that failed and has no retries left. */
 export interface DeadPage extends CrawlItem {
-  /** Why, in one word: the class of its last failure. */
+  /** The class of the page's last failure. */
   readonly class: string
+  /** The page's last failure. */
   readonly error: Error
   readonly request: ReadyRequest
-  /** What the page that followed it passed as `data`. */
+  /** What the page that followed this one passed as `data`. */
   readonly data: unknown
-  /** The last answer, if one came and `keep` is not `nothing`. */
+  /** The last response; undefined if none arrived, or if `keep` is `{ dead: 'nothing' }`. */
   readonly page: Page | undefined
 }
 
-/** The context of a crawl's `dead`: that of a step, without what ends a page or follows from it. @typeParam Ctx the context of a step */
+/**
+ * The context of a crawl's function `dead`: the context of a step, without the functions that end a page or follow requests.
+ *
+ * @typeParam Ctx the context of a step
+ */
 export type DeadPageContext<Ctx = CrawlContext> = Omit<
   Ctx,
   'item' | 'data' | 'follow' | 'skip' | 'retryLater' | 'commit' | 'progress'

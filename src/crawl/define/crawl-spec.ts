@@ -107,11 +107,12 @@ export interface CrawlOptions<Ctx = CrawlContext> extends FetchSpec {
   /** Downloaders by name, for steps and requests. */
   readonly downloaders?: Readonly<Record<string, Downloader | StreamDownloader>>
   /**
-   * Called for a page that has no tries left, before it is dead; at most one minute. It has the sinks and resources of the crawl. If the node
-   * dies in between, the page is tried again, and this is called again. An error of it is logged.
+   * Called for a page that failed and has no retries left, before the page is stored as dead. May use the sinks and resources of the crawl,
+   * and may take one minute. If the node dies before the end is stored, the page is tried again, and this function may be called again. Its
+   * errors are logged. Default: nothing is called.
    */
   readonly dead?: (page: DeadPage, ctx: DeadPageContext<Ctx>) => unknown
-  /** What stays of a dead page. Default `'body'`. */
+  /** What is kept of a dead page. Default `'body'`: the response, for people to look at. */
   readonly keep?: { readonly dead?: 'body' | 'nothing' }
   readonly limits?: CrawlLimits
   /** How many pages may be dead for the run to still succeed. Default 0. */

@@ -23,7 +23,7 @@ import { dedupOf, hostsOf, type ReadCrawl, readCrawl, throwProblems } from './re
 
 const MAX_BYTES = 10_000_000
 
-/** Loaded with the first page, because most processes that know a crawl only list or start it. */
+/** Imported when the first page is loaded, because most processes that register a crawl only list or start it. */
 const runtime = () => import('../run/runtime.ts')
 
 /**

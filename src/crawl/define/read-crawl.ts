@@ -94,7 +94,7 @@ export function dedupOf({ dedup }: Partial<CrawlOptions>): DedupScope {
 }
 
 export function hostsOf({ hosts }: Partial<CrawlOptions>): Readonly<Record<string, LaneSpec>> {
-  // Each as it is given if it is no object, for the message that says so.
+  // A value that is not an object stays unchanged, so that the later check reports it as it was written.
   const limits = Object.entries({ ...DEFAULT_HOSTS, ...hosts }).map(([host, spec]): [string, LaneSpec] => [
     host,
     isObject(spec) && !isList(spec) ? { throttle: true, ...spec } : spec,

@@ -189,7 +189,7 @@ class CrawlFetcher implements Fetcher {
   }
 }
 
-/** How many open fetchers use each downloader: several crawls, or several apps, may have the same one. */
+/** How many open fetchers use each downloader, because several crawls or apps may share one. */
 const uses = new WeakMap<object, number>()
 
 function retained<D extends object>(downloader: D): D {
@@ -197,7 +197,7 @@ function retained<D extends object>(downloader: D): D {
   return downloader
 }
 
-/** @returns whether nothing uses it any more */
+/** Counts one use less. @returns whether no fetcher uses the downloader any more */
 function released(downloader: object): boolean {
   const left = Math.max(0, (uses.get(downloader) ?? 0) - 1)
   uses.set(downloader, left)

@@ -34,7 +34,7 @@ export interface RobotsOptions {
 /** The item that wants to load a URL. */
 export interface RobotsAsker {
   readonly lane: FetchFleet['lane']
-  /** The origin whose lane it is. Its `crawl-delay` is that of the lane. */
+  /** The origin of the item's own URL. The lane takes the `crawl-delay` only from the robots.txt of this origin. */
   readonly origin: string
   readonly scope: Pick<LoadScope, 'signal' | 'proxy'>
 }

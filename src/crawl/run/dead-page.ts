@@ -4,7 +4,7 @@ import { createPage } from '../page/create-page.ts'
 import type { ItemPayload } from './item-payload.ts'
 import { keptAnswer } from './kept-answer.ts'
 
-/** A dead item of a crawl, as the crawl's `dead` gets it. */
+/** Turns a dead item of a crawl into the page that the crawl's function `dead` receives. */
 export function deadPage(item: DeadItem<ItemPayload>): DeadPage {
   const { request, data } = item.data
   const kept = keptAnswer(item.kept)

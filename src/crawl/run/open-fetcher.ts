@@ -1,6 +1,8 @@
 import type { Fetcher } from '../fetcher.ts'
 
-/** What a crawl loads with in this process. Opened with its first page, and closed when nobody holds it any more. It may then open again. */
+/**
+ * The fetcher of a crawl in this process. It is opened for the first page, closed when no app holds it any more, and may be opened again.
+ */
 export class OpenFetcher {
   readonly #open: () => Promise<Fetcher>
   #opening: Promise<Fetcher> | undefined
@@ -11,10 +13,10 @@ export class OpenFetcher {
     this.#open = open
   }
 
-  /** A failed opening is tried again with the next page. */
+  /** Returns the fetcher, and opens it if necessary. If opening fails, the next call tries again. */
   get(): Promise<Fetcher> {
     if (this.#opening) return this.#opening
-    // What is being closed may be what opens again: a downloader belongs to the crawl's spec.
+    // A downloader belongs to the crawl's spec and may be used again, so the old fetcher must be closed before a new one opens.
     const opening = this.#closing.then(() => this.#open())
     opening.catch(() => {
       if (this.#opening === opening) this.#opening = undefined
@@ -22,7 +24,7 @@ export class OpenFetcher {
     return (this.#opening = opening)
   }
 
-  /** @returns ends the hold; the last one closes */
+  /** Keeps the fetcher open. @returns a function that ends this; the last one that is called closes the fetcher */
   hold(): () => Promise<void> {
     this.#holders += 1
     let isHeld = true

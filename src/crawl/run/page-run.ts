@@ -71,7 +71,7 @@ export class PageRun {
   async run(): Promise<void> {
     const ctx = this.#context()
     let outcome: 'done' | 'skipped' | FailureClass = 'done'
-    // A page that is parsed again, or comes from a cache, says nothing about its host.
+    // Without a request, the time of this item says nothing about the speed of its host.
     this.#ctx.lane.measured(undefined)
     try {
       const { request } = this.#payload
@@ -296,7 +296,7 @@ export class PageRun {
     const parent = { url: this.#url, step: this.#step.name, session: this.#session() }
     let taken = 0
     for (const request of requests) {
-      // Sites generate longer and longer URLs by mistake; they are no error of the step.
+      // Sites generate URLs that get longer with each page by mistake. That is no error of the step.
       if (isTooLong(request)) {
         this.#watcher?.tooLong(request)
         continue

@@ -12,22 +12,23 @@ import type { CrawlItemContext } from './page-context.ts'
 import { PageRun } from './page-run.ts'
 import type { PageWatcher } from './page-watcher.ts'
 
-/** The requests that a report names, and the messages of a stream that a trial reads. */
+/** The maximum number of requests in a report. */
 const MAX_FOLLOWS = 1_000
+/** The maximum number of messages that a trial reads of a stream. */
 const MAX_MESSAGES = 10
-/** The most requests that are compared with each other. */
+/** The maximum number of requests that are remembered to find duplicates. */
 const MAX_COMPARED = 100_000
 const SHOWN_CHARACTERS = 100
 
-/** @throws PikoError `USAGE` naming every problem of the request */
+/** Prepares the trial of a request. @throws PikoError `USAGE` naming every problem of the request */
 export function trialOf(plan: CrawlPlan, request: unknown): PageTrial {
   const given = typeof request === 'string' || request instanceof URL ? { url: request } : request
   const item = newItem(given, plan.rules, undefined)
-  // A request without problems has a known step.
+  // `newItem` has checked that the step exists.
   return new TriedPage(plan, plan.steps.get(item.request.step) as StepPlan, item)
 }
 
-/** One request that is loaded and parsed, of which nothing is stored. */
+/** A request that is loaded and parsed without storing anything. */
 class TriedPage implements PageTrial, PageWatcher {
   readonly kind: string
   readonly key: string
@@ -94,7 +95,7 @@ class TriedPage implements PageTrial, PageWatcher {
   }
 }
 
-/** Two items with the same text are one page. */
+/** Returns the same text for two requests that are the same page. */
 function identityOf({ request, key }: NewItem): string {
   return `${request.step} ${key}`
 }

@@ -2,12 +2,18 @@ import type { Answer } from '../downloader.ts'
 import type { LinkRefusal } from '../link/link-filter.ts'
 import type { NewItem } from '../request/ready-request.ts'
 
-/** Learns what a page does while it is tried. */
+/** Is told what a page does while it is tried. */
 export interface PageWatcher {
+  /** The response to the page's request has arrived. */
   answered(answer: Answer): void
-  /** @param refusal why the crawl's `follow` leaves it out */
+  /**
+   * The step has passed a request to `ctx.follow`.
+   *
+   * @param refusal why the `follow` option leaves the request out; undefined if it does not
+   */
   followed(item: NewItem, refusal: LinkRefusal | undefined): void
+  /** The step has passed a request to `ctx.follow` whose URL is too long. */
   tooLong(request: unknown): void
-  /** Whether a stream has sent enough messages. */
+  /** Returns whether the trial of a stream ends after this number of messages. */
   hasEnough(messages: number): boolean
 }

@@ -74,7 +74,7 @@ export class LiveAttempt {
   waitMs: number | undefined
   /** The item whose function runs. Undefined for the handler of a run. */
   itemId: number | undefined
-  /** The function that is called for a dead item runs. */
+  /** Whether this attempt runs the function `dead` of an item's kind instead of the item's own function. */
   isDead = false
   sinks: RunSinks | undefined
   /** The rows that the attempt's sinks have written to fenced tables for its window. */

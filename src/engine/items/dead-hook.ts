@@ -7,7 +7,7 @@ import type { RunContext } from '../attempt/run-context.ts'
 import type { ItemAttempt } from './item-attempt.ts'
 import { itemOf } from './item-context.ts'
 
-/** The call of a kind's `dead` in the form that a pipeline runs, so that it has resources and sinks of its own. */
+/** Makes a job whose handler calls the function `dead` of an item's kind. A pipeline can run it, with its own resources and sinks. */
 export function hookJob(attempt: ItemAttempt, failed: Outcome): JobDefinition {
   const { job, kind } = attempt
   const error = 'error' in failed ? failed.error : toError(failed.kind)
@@ -27,7 +27,7 @@ function deadItem(attempt: ItemAttempt, error: Error): DeadItem {
   }
 }
 
-/** Without what ends an item, adds items or remembers steps. */
+/** The context for `dead`: without the functions that end an item, add items or run steps. */
 function deadContext(base: RunContext): DeadContext {
   const { runId, jobId, attempt, fence, scheduledTime, window, config, input, resources, sinks } = base
   return {

@@ -48,7 +48,7 @@ export class ItemAttempt {
   startedAt = 0
   bytes = 0
   position: string | undefined
-  /** How long its lane took to answer. Undefined: as long as the function; null: it says nothing about that. */
+  /** How long the item's lane took to respond, in milliseconds. Undefined: as long as the function took; null: not known. */
   laneMs: number | null | undefined
   /** Undefined: the kept bytes stay as they are; null: none are kept. */
   kept: Uint8Array | null | undefined

@@ -17,7 +17,7 @@ export interface ItemCommitsParts {
   readonly lanes: LaneIds
   readonly waker: LaneWaker
   readonly monotonic: () => number
-  /** Receives breakers that have opened or closed. */
+  /** Called with the circuit breakers that have opened or closed. */
   readonly onChanges: (changes: readonly LaneChange[]) => void
 }
 

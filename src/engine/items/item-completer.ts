@@ -33,7 +33,7 @@ export interface ItemCompleterParts {
   readonly loops: LoopHealth
   /** Receives the ids of lanes that have new items. */
   readonly onLanes: (ids: Iterable<number>) => void
-  /** Receives breakers that have opened or closed. */
+  /** Called with the circuit breakers that have opened or closed. */
   readonly onChanges: (changes: readonly LaneChange[]) => void
 }
 

@@ -77,7 +77,7 @@ interface Held {
   live: LiveAttempt | undefined
   /** Whether the item's function runs. */
   hasSlot: boolean
-  /** How it will end, while its kind's `dead` is called. */
+  /** How the item will end, while the function `dead` of its kind runs; otherwise undefined. */
   dying: DecidedEnd | undefined
   isOver: boolean
   cancelTimeout: (() => void) | undefined
@@ -85,7 +85,7 @@ interface Held {
 }
 
 const STOP_MARGIN_MS = 500
-/** The longest time of a kind's `dead`. */
+/** The time limit for the function `dead` of an item's kind, in milliseconds. */
 const HOOK_MS = 60_000
 /** The pause before an item that could not be read is tried again. */
 const UNREAD_MS = 1_000
@@ -128,13 +128,15 @@ export class ItemRunner extends Service {
     return this.#slots.waiting > 0 && room < concurrency / 2 ? 0 : room
   }
 
-  /** How many items run at the same time: fewer while the event loop is late. */
+  /** How many items this node runs at the same time, which are fewer while its event loop is late. */
   get #concurrency(): number {
     const { concurrency, pressure } = this.#parts
     return Math.max(1, Math.floor(concurrency * pressure.share))
   }
 
-  /** The number of items whose functions have ended and whose rows and outcomes are being stored, at most one per slot. They occupy no slot. */
+  /**
+   * The number of items whose functions have ended and whose rows and outcomes are being stored, at most one per slot. They occupy no slot.
+   */
   get #ending(): number {
     let count = 0
     for (const held of this.#held) if (held.isOver || (held.live && !held.hasSlot)) count += 1
@@ -349,7 +351,10 @@ export class ItemRunner extends Service {
     else this.#end(held, end, lane)
   }
 
-  /** Calls the kind's `dead` before the end is stored: if this node dies here, another one tries the item, and calls it again. */
+  /**
+   * Calls the kind's function `dead` before the end is stored. If this node dies in between, another node tries the item and calls it
+   * again.
+   */
   #beforeDeath(held: Held, attempt: ItemAttempt, decided: DecidedEnd, failed: Outcome): void {
     const { clock, runLog, graceMs, pipeline } = this.#parts
     const { claim } = attempt
@@ -380,10 +385,10 @@ export class ItemRunner extends Service {
     held.cancelGrace?.()
     live.isOver = true
     if (isPikoError(live.abortReason, 'LEASE_LOST') || !this.#parts.holdsLease()) return this.#drop(held)
-    // This node stops: another one tries the item again.
+    // This node is stopping, so another node tries the item again.
     if (outcome.kind === 'interrupted') return this.#giveBack(held)
     if ('error' in outcome)
-      live.log.error({ err: outcome.error }, 'the function `dead` of an item failed; the item is dead')
+      live.log.error({ err: outcome.error }, 'the function `dead` of an item failed; the item is dead all the same')
     this.#end(held, dying.end, dying.lane)
   }
 
@@ -419,7 +424,7 @@ export class ItemRunner extends Service {
       )
   }
 
-  /** Tells how fast the lane was. An item that returns to the queue without a failure says nothing. */
+  /** Records how fast the lane was, except for an item that returns to the queue without a failure. */
   #measure({ item }: Held, attempt: ItemAttempt, end: ItemEnd): void {
     if (end.to === 'queued' && end.tries === undefined) return
     const ms = attempt.laneMs === undefined ? this.#parts.clock.monotonic() - attempt.startedAt : attempt.laneMs

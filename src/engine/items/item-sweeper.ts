@@ -28,7 +28,7 @@ const LOOK_MS = 1_000
 const BUSY_MS = 50
 /** How often items of deleted runs are deleted. */
 const FORGET_MS = 60_000
-/** How often expired notes, old measurements, unused lanes and unused files are looked for. */
+/** How often expired notes, old measurements, unused lanes and unused files are deleted. */
 const FORGET_RARE_MS = 3_600_000
 const NO_LANES: ReadonlyMap<string, number> = new Map()
 
@@ -52,7 +52,7 @@ export class ItemSweeper extends LoopService {
     this.#parts = parts
   }
 
-  /** How many lanes of each scope have an open breaker, as of a few seconds ago. */
+  /** How many lanes of each scope have an open circuit breaker, as read a few seconds ago. */
   get openLanes(): ReadonlyMap<string, number> {
     return this.#openLanes
   }
@@ -81,7 +81,7 @@ export class ItemSweeper extends LoopService {
     return isMore || this.#forgetAt === 0 || this.#forgetRareAt === 0 ? BUSY_MS : LOOK_MS
   }
 
-  /** What is done once a second, also while there is more to sweep. */
+  /** The work that must be done once a second, even while sweeps follow each other more quickly. */
   async #look(fences: ReadonlySet<number>): Promise<void> {
     const { progress, pressure, speeds, clock } = this.#parts
     this.#lookAt = clock.monotonic() + LOOK_MS - BUSY_MS
@@ -90,7 +90,7 @@ export class ItemSweeper extends LoopService {
     await speeds.store(pressure.isLate)
   }
 
-  /** Returns whether more is left to do. */
+  /** Deletes some of what is deleted rarely. @returns whether more is left to delete */
   async #forgetRare(): Promise<boolean> {
     const { store } = this.#parts
     const areNotesLeft = await store.forgetNotes()
@@ -100,7 +100,7 @@ export class ItemSweeper extends LoopService {
     return areNotesLeft || areSpeedsLeft || this.#forgottenLane > 0 || areFilesLeft
   }
 
-  /** A folder that can't be read stops nothing else. */
+  /** Deletes unused files. If the folder can't be read, the sweeper continues with its other work. */
   async #forgetFiles(): Promise<boolean> {
     const { kept, loops } = this.#parts
     try {

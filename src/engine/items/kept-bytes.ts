@@ -9,27 +9,28 @@ import { IN_STORE, type Kept, MAX_STORED_KEPT } from '../../store/items/kept-byt
 
 /** `<item>-<hash>-<database>`, such as `2031-9b1c…-0f3a…`. */
 const NAME = /^(\d{1,16})-([0-9a-f]{32})-([0-9a-f]{12})$/
-/** Files that one step of a clean-up looks at, and how old one must be: its item may not be stored yet. */
+/** How many files one step of a clean-up checks. */
 const STEP = 500
+/** Only files older than this are deleted, because the item of a newer file may not be stored yet. */
 const MIN_AGE_MS = 86_400_000
 /** How often the folder is cleaned up. */
 const EVERY_MS = 86_400_000
-/** A file that a process has left unfinished when it ended. */
+/** The name of a file that a process had not finished writing when it ended. */
 const UNFINISHED = /^\d{1,16}-[0-9a-f]{32}-[0-9a-f]{12}\.[0-9a-f-]{36}\.tmp$/
 
 export interface KeptBytesParts {
   readonly store: Pick<ItemStore, 'storedBytes' | 'unnamedKept'>
   readonly folder: string
-  /** Tells the files of several databases apart, which may share a folder. */
+  /** Returns the id of the database, because several databases may store files in the same folder. */
   readonly database: () => Promise<string>
   readonly clock: Clock
 }
 
-/** Bytes that items keep for their next attempt: small ones in the store, others as files. */
+/** Stores the bytes that items keep for their next attempt: small ones in the database, larger ones in files. */
 export class KeptBytes {
   readonly #parts: KeptBytesParts
   #database: Promise<string> | undefined
-  /** The clean-up under way, and when the next one begins. */
+  /** The files that the clean-up in progress has not checked yet; undefined between two clean-ups. */
   #files: AsyncIterator<string | undefined> | undefined
   #nextAt = 0
 
@@ -67,10 +68,10 @@ export class KeptBytes {
   }
 
   /**
-   * Deletes some files that no item names any more: of items that are done or deleted, or that have kept others since. Once a day it begins
-   * anew. Looks only at files of this database that are older than a day.
+   * Continues the daily clean-up, which deletes files that no item needs any more, because the item is done or deleted or has kept other
+   * bytes since. Deletes only files of this database that are older than a day.
    *
-   * @returns whether more may be left
+   * @returns whether more files are left to check
    */
   async forgetSome(): Promise<boolean> {
     const { clock } = this.#parts
@@ -80,7 +81,7 @@ export class KeptBytes {
       this.#files = this.#oldFiles()
     }
     const files = this.#files
-    // After a failure it begins anew, a day later.
+    // If this step fails, the clean-up ends, and the next one begins a day later.
     this.#files = undefined
     const paths: string[] = []
     let isMore = true
@@ -107,11 +108,11 @@ export class KeptBytes {
       named.set(id, [...(named.get(id) ?? []), name])
     }
     for (const name of await this.#parts.store.unnamedKept(named)) gone.push(byName.get(name) ?? this.#pathOf(name))
-    // Another node may have deleted it already.
+    // Another node may already have deleted the file.
     for (const path of gone) await rm(path, { force: true })
   }
 
-  /** Each file that is older than a day; undefined for each other entry. */
+  /** Yields the path of each file that is older than a day, and undefined for every other entry of the folder. */
   async *#oldFiles(): AsyncGenerator<string | undefined, void, undefined> {
     const { folder, clock } = this.#parts
     for await (const outer of entriesOf(folder)) {
@@ -135,14 +136,14 @@ export class KeptBytes {
   }
 }
 
-/** The paths in a folder, which may not exist. */
+/** Yields the paths in a folder; none if the folder does not exist. */
 async function* entriesOf(folder: string): AsyncGenerator<string, void, undefined> {
   const opened = await orGone<Dir>(() => opendir(folder))
   if (!opened) return
   for await (const entry of opened) yield join(folder, entry.name)
 }
 
-/** Undefined for what does not exist, or is no folder. */
+/** Calls a function; returns undefined if its file or folder does not exist, or is not a folder. */
 async function orGone<T>(read: () => Promise<T>): Promise<T | undefined> {
   try {
     return await read()

@@ -3,8 +3,9 @@ import type { ItemStore } from '../../store/items/item-store.ts'
 import { type EnsureLanes, laneKey, type LaneRef, MAX_LANES } from '../../store/items/lane-rows.ts'
 import { chunksOf } from '../../store/statements/chunks.ts'
 
-/** Lanes whose ids a node remembers, and for how long: much shorter than an unused lane exists. */
+/** The maximum number of lanes whose ids a node remembers. */
 const MAX_KNOWN = 50_000
+/** How long a node remembers an id, in milliseconds. Unused lanes are deleted only after a much longer time. */
 const KNOWN_MS = 600_000
 const NONE: ReadonlyMap<string, number> = new Map()
 
@@ -17,7 +18,7 @@ export class LaneIds {
     this.#store = store
   }
 
-  /** Forgets all ids. A process that was suspended for long may know lanes that were deleted meanwhile. */
+  /** Forgets all ids, because lanes may have been deleted while this process was suspended. */
   clear(): void {
     this.#known.clear()
   }

@@ -4,10 +4,10 @@ import type { JobDefinition } from '../../job/spec.ts'
 import { Closing } from '../../service/closing.ts'
 import { Service } from '../../service/service.ts'
 
-/** Time for everything together to close. */
+/** The time limit for closing all fetchers, in milliseconds. */
 const MAX_CLOSE_MS = 5_000
 
-/** Keeps open what crawls load with while their pages may run, and closes it after the last one. */
+/** Keeps the fetchers of crawls open while their pages may run, and closes them at stop. */
 export class OpenExtensions extends Service {
   readonly #jobs: readonly JobDefinition[]
   #opened: { readonly jobId: string; readonly close: () => Promise<void> }[] = []
@@ -23,7 +23,7 @@ export class OpenExtensions extends Service {
     )
   }
 
-  /** One that fails or hangs does not prevent the others from closing. @throws PikoError `CRAWL_FAILED` */
+  /** Closes all fetchers, even if some fail or hang. @throws PikoError `CRAWL_FAILED` */
   protected override async onStop(): Promise<void> {
     const opened = this.#opened.splice(0)
     const closing = new Closing(MAX_CLOSE_MS)
@@ -35,7 +35,7 @@ export class OpenExtensions extends Service {
     const [first] = failures
     if (!first) return
     const problems = failures.map(({ jobId, cause }) => `crawl "${jobId}": ${messageOf(cause)}`)
-    throw new PikoError('CRAWL_FAILED', `what crawls load with could not be closed: ${problems.join('; ')}`, {
+    throw new PikoError('CRAWL_FAILED', `downloaders of crawls could not be closed: ${problems.join('; ')}`, {
       cause: first.cause,
       details: { jobIds: failures.map(({ jobId }) => jobId) },
     })

@@ -29,8 +29,8 @@ export interface ItemLane {
    */
   note(name: string, load: (signal: AbortSignal) => Promise<LaneNote>): Promise<string>
   /**
-   * How long the lane took to answer, for its speed and its `throttle`. Default: the time of the whole function. `undefined`: this item says
-   * nothing about it.
+   * Says how long the lane took to respond to this item, in milliseconds, for the lane's speed and its `throttle`; undefined if that is not
+   * known. If this is not called, the time of the whole function counts.
    */
   measured(ms: number | undefined): void
 }

@@ -9,14 +9,14 @@ import type { JobContext } from '../context.ts'
 import type { DedupScope, ItemData } from './adding.ts'
 import type { ItemContext } from './item-context.ts'
 
-/** An item that has no tries left. */
+/** An item that failed and has no retries left. */
 export interface DeadItem<D = unknown> extends Item<D> {
-  /** The class of its last error. */
+  /** The class of the item's last error. */
   readonly class: string
   readonly error: Error
 }
 
-/** The context of a kind's `dead`: that of an item, without what ends it, adds items or leases states. */
+/** The context of a kind's function `dead`: the context of a handler, without the functions that end an item, add items or run steps. */
 export type DeadContext<
   R extends ResourceMap = ResourceMap,
   C = unknown,
@@ -40,8 +40,9 @@ export interface ItemKind<
   /** Does the work. When it resolves, the item ends as done. The same transaction stores the items that it added with `ctx.items.add`. */
   readonly run: (item: Item<D>, ctx: ItemContext<R, C, S, W, I>) => unknown
   /**
-   * Called for an item that has no tries left, before it is dead; at most one minute. If the node dies in between, the item is tried again,
-   * and this is called again. An error of it is logged. Not called if the item's nodes have died too often, or the database refused its end.
+   * Called for an item that failed and has no retries left, before the item is stored as dead. May take one minute. If the node dies before
+   * the end is stored, the item is tried again, and this function may be called again. Its errors are logged. Not called for an item whose
+   * nodes have died too often, or whose end the database has refused. Default: nothing is called.
    */
   readonly dead?: (item: DeadItem<D>, ctx: DeadContext<R, C, S, W, I>) => unknown
   /** The lane that an item queues in: at most 200 characters. Default: the name of the kind. */

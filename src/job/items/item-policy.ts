@@ -12,7 +12,7 @@ export interface ItemPolicy {
 }
 
 export interface LanePolicy extends LaneLimits {
-  /** Whether its rate falls when it answers slowly. */
+  /** Whether the lane's rate is lowered when it responds slowly. */
   readonly throttle: boolean
 }
 

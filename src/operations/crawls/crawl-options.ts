@@ -2,18 +2,18 @@ import type { ItemState } from '../../item/item.ts'
 import type { AnyJob } from '../../job/job-types.ts'
 import type { WindowInput } from '../../time/local-dates.ts'
 
-/** The number of a run of a crawl, or a crawl: its newest run with pages. */
+/** Selects a run of a crawl: by its number, or by the crawl, which stands for its newest run with pages. */
 export type CrawlRef = number | AnyJob
 
 /** Selects pages of a run, in the order of their ids. */
 export interface PageFilter {
   readonly state?: ItemState
   readonly step?: string
-  /** A host, with its port unless it is the scheme's own. */
+  /** A host, followed by its port unless that is the default port. */
   readonly host?: string
   /** Default 100. */
   readonly limit?: number
-  /** Only pages with a larger id: the `next` of the list before. */
+  /** Only pages with a larger id. Give the `next` of the previous list. */
   readonly after?: number
 }
 
@@ -37,22 +37,23 @@ export interface HostFilter {
   readonly after?: number
 }
 
-/** A request to try: its URL, or a whole one as `ctx.follow` takes it. */
+/** A request to try: its URL, or a request with the options of `ctx.follow`. */
 export type TryRequest =
   | string
   | URL
   | {
       readonly url: string | URL
-      /** What parses the answer; required if the crawl has several steps. */
+      /** The step that parses the page; required if the crawl has several. */
       readonly step?: string
       readonly [option: string]: unknown
     }
 
+/** The options of `app.crawls.try`. */
 export interface TryOptions {
-  /** The run's own config. */
+  /** Overrides of the crawl's config. Default: none. */
   readonly config?: Readonly<Record<string, unknown>>
-  /** The window that the step sees. Default: the last one that is over. */
+  /** The window in the context of the step. Default: the last window that is over. */
   readonly window?: WindowInput
-  /** Ends the trial early. */
+  /** Aborts the trial, which then throws the signal's reason. Default: none. */
   readonly signal?: AbortSignal
 }

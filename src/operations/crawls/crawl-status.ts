@@ -4,28 +4,29 @@ import type { ItemsStatus } from '../items/item-status.ts'
 /** A page of a crawl, as stored. */
 export interface CrawlPage extends Omit<StoredItem, 'kind' | 'key' | 'lane'> {
   readonly step: string
-  /** Its method and its canonical URL. */
+  /** The method and the canonical URL of its request. */
   readonly request: string
   readonly host: string
 }
 
-/** Some pages. `next` is the `after` of the next ones; undefined at the end. */
+/** A part of a list of pages. `next` is the `after` for the next part; undefined if this is the last part. */
 export interface CrawlPages {
   readonly runId: number
   readonly pages: readonly CrawlPage[]
   readonly next: number | undefined
 }
 
-/** The pages of a run: the answer of `app.crawls.status`. */
+/** The status of a run's pages, as `app.crawls.status` returns it. */
 export interface CrawlStatus extends Omit<ItemsStatus, 'kinds' | 'reasons' | 'skipped' | 'duplicates' | 'left'> {
   /**
-   * By reason: `robots`, `duplicate`, what steps passed to `ctx.skip`, and the limits `items` and `depth`, which left requests out.
+   * The number of skipped pages by reason: `robots`, `duplicate`, the reasons that steps passed to `ctx.skip`, and the limits `items` and
+   * `depth`, which left requests out.
    */
   readonly skipped: Readonly<Record<string, number>>
   readonly steps: Readonly<Record<string, StepCounts>>
 }
 
-/** The pages of a step. */
+/** The numbers of a step's pages. */
 export interface StepCounts {
   readonly total: number
   /** Queued or running. */
@@ -36,7 +37,7 @@ export interface StepCounts {
   readonly cancelled: number
   readonly duplicates: number
   readonly bytes: number
-  /** The time that its pages took, in milliseconds. */
+  /** The total time of the step's pages, in milliseconds. */
   readonly ms: number
 }
 
@@ -57,15 +58,15 @@ export function crawlPageOf({ kind, key, lane, ...item }: StoredItem): CrawlPage
   return { ...item, step: kind, request: key, host: lane }
 }
 
-/** A host that pages are loaded from, over all crawls. */
+/** A host from which pages are loaded. All crawls share it. */
 export type CrawlLane = LaneStatus
 
 /** What a replay has done. */
 export interface CrawlReplayed {
-  /** Pages that are queued again. */
+  /** How many pages are queued again. */
   readonly pages: number
-  /** Their runs. */
+  /** The runs of these pages. */
   readonly runs: readonly number[]
-  /** Runs whose pages were not queued, and why: a later run has their window, or they begin anew. */
+  /** Runs whose pages were not queued again, with the reason: for example, a later run has executed the window. */
   readonly refused: readonly { readonly runId: number; readonly reason: string }[]
 }

@@ -20,8 +20,9 @@ import type { TriedPage } from './tried-page.ts'
 
 /** How many of a crawl's newest runs are searched for one with pages. */
 const MAX_SEARCHED = 50
-/** The most runs of one replay, and the states of runs whose pages can be queued again. */
+/** The maximum number of runs of one replay. */
 const MAX_REPLAYED = 1_000
+/** The states of runs whose pages can be queued again. */
 const REPLAYABLE: readonly RunState[] = ['failed', 'running', 'cancelled']
 
 type Parts = Pick<
@@ -29,7 +30,7 @@ type Parts = Pick<
   'store' | 'registry' | 'prepare' | 'resources' | 'changed' | 'locks' | 'shared' | 'caches' | 'trial'
 >
 
-/** The pages of crawls, and the hosts they are loaded from: `app.crawls`. The same items as `app.items`, in the words of a crawl. */
+/** `app.crawls`: the pages of crawls and their hosts. They are the items and lanes of `app.items`, in the terms of a crawl. */
 export class Crawls {
   readonly #reach: () => Parts
   readonly #items: Items
@@ -40,21 +41,21 @@ export class Crawls {
   }
 
   /**
-   * Counts, speed, steps and hosts of a run.
+   * Returns the numbers of pages, the speed, the steps and the hosts of a run.
    *
-   * @param crawl the number of a run; or a crawl: its newest run with pages
-   * @throws PikoError `RUN_UNKNOWN`, `ITEM_UNKNOWN` if it has no pages
+   * @param crawl the number of a run, or a crawl, which stands for its newest run with pages
+   * @throws PikoError `RUN_UNKNOWN`, or `ITEM_UNKNOWN` if there are no pages
    */
   async status(crawl: CrawlRef): Promise<CrawlStatus> {
     return crawlStatusOf(await this.#items.status(await this.#runOf('crawls.status', crawl)))
   }
 
-  /** Pages of a run by id. @throws PikoError `ITEM_UNKNOWN`, `USAGE` */
+  /** Lists pages of a run, ordered by id. @throws PikoError `ITEM_UNKNOWN`, `USAGE` */
   async items(crawl: CrawlRef, filter: PageFilter = {}): Promise<CrawlPages> {
     return this.#pages('crawls.items', crawl, optionsOf('crawls.items', filter))
   }
 
-  /** Dead pages of a run by id, with their errors. @throws PikoError `ITEM_UNKNOWN`, `USAGE` */
+  /** Lists dead pages of a run with their errors, ordered by id. @throws PikoError `ITEM_UNKNOWN`, `USAGE` */
   async dead(crawl: CrawlRef, filter: Omit<PageFilter, 'state'> = {}): Promise<CrawlPages> {
     return this.#pages('crawls.dead', crawl, { ...optionsOf('crawls.dead', filter), state: 'dead' })
   }
@@ -66,10 +67,10 @@ export class Crawls {
   }
 
   /**
-   * Queues dead (or skipped, or cancelled) pages again. One whose step failed is parsed from the answer it kept, without a request. A failed
-   * run is open again, and its window succeeds when its pages do.
+   * Puts dead pages (or skipped or cancelled ones) back into the queue. A page whose step failed is parsed from its kept response, without
+   * a new request. A failed run is running again, and its window succeeds if its pages do.
    *
-   * @param crawl the number of a run; or a crawl: all its runs that have not succeeded, at most the newest 1,000
+   * @param crawl the number of a run, or a crawl, which stands for its newest 1,000 runs that have not succeeded
    * @throws PikoError `RUN_UNKNOWN`; `USAGE` if the run has succeeded
    */
   async replay(crawl: CrawlRef, filter: PageReplay = {}): Promise<CrawlReplayed> {
@@ -89,7 +90,7 @@ export class Crawls {
         pages += items
         if (items > 0) runs.push(runId)
       } catch (error) {
-        // Others are queued all the same.
+        // The pages of the other runs are queued in any case.
         if (!isOneOf(['USAGE', 'RUN_UNKNOWN'], isPikoError(error) && error.code)) throw error
         refused.push({ runId, reason: isPikoError(error) ? error.message : '' })
       }
@@ -97,7 +98,7 @@ export class Crawls {
     return { pages, runs, refused }
   }
 
-  /** Runs whose pages may be replayed, oldest first. */
+  /** Returns the runs whose pages may be replayed, oldest first. */
   async #unfinished(jobId: string): Promise<number[]> {
     const { store } = this.#reach()
     await this.#assertKnown(jobId)
@@ -109,28 +110,28 @@ export class Crawls {
       .toReversed()
   }
 
-  /** Hosts with their pages, limits and breakers, by id. All crawls share them. */
+  /** Lists hosts with their pages, limits and circuit breakers, ordered by id. All crawls share the hosts. */
   async lanes(filter: HostFilter = {}): Promise<CrawlLane[]> {
     return this.#items.lanes({ ...optionsOf('crawls.lanes', filter), scope: CRAWL_LANES })
   }
 
-  /** Loads nothing more from a host on any node until it is resumed. @throws PikoError `ITEM_UNKNOWN` */
+  /** Loads no more pages of a host on any node until it is resumed. @throws PikoError `ITEM_UNKNOWN` */
   async pause(host: string): Promise<{ readonly lanes: number }> {
     return this.#items.pause(host, { scope: CRAWL_LANES })
   }
 
-  /** Lets a host continue. @throws PikoError `ITEM_UNKNOWN` */
+  /** Loads pages of a paused host again. @throws PikoError `ITEM_UNKNOWN` */
   async resume(host: string): Promise<{ readonly lanes: number }> {
     return this.#items.resume(host, { scope: CRAWL_LANES })
   }
 
   /**
-   * Loads one page and calls its step, and stores nothing: rows are kept to be shown, and transactions are rolled back. What the step writes
-   * by itself, such as through a resource, is written. Robots.txt, sessions and proxies apply; limits of hosts and budgets do not.
+   * Loads one page, calls its step and stores nothing: its rows are only returned, and transactions are rolled back. But other writes of
+   * the step, such as those through a resource, take effect. Robots.txt, sessions and proxies apply; limits of hosts and retries do not.
    *
    * @param crawl a crawl of this process, or its id
-   * @throws PikoError `JOB_UNKNOWN`, `USAGE` naming every problem of the request, `CONFIG_INVALID`, `WINDOW_UNKNOWN`. A page that fails is
-   * an answer
+   * @throws PikoError `JOB_UNKNOWN`, `USAGE` naming every problem of the request, `CONFIG_INVALID` or `WINDOW_UNKNOWN`; a page that fails
+   * is a result and throws no error
    */
   async try(crawl: JobRef, request: TryRequest, options: TryOptions = {}): Promise<TriedPage> {
     const reach = this.#reach()
@@ -149,7 +150,7 @@ export class Crawls {
     }
     throw new PikoError(
       'ITEM_UNKNOWN',
-      `no run of crawl ${describe(jobId)} has pages yet; piko run ${jobId} begins one`,
+      `no run of crawl ${describe(jobId)} has pages yet; piko run ${jobId} starts one`,
       {
         details: { jobId },
       },
@@ -161,13 +162,9 @@ export class Crawls {
     if (registry.find(jobId) ?? (await store.jobs.find(jobId))) return
     // `piko run` stores runs of a job that no node has registered.
     if ((await store.runs.list({ jobId, limit: 1 })).length > 0) return
-    throw new PikoError(
-      'JOB_UNKNOWN',
-      `the database knows no crawl ${describe(jobId)}; piko jobs list lists its jobs`,
-      {
-        details: { jobId },
-      },
-    )
+    throw new PikoError('JOB_UNKNOWN', `the database has no crawl ${describe(jobId)}; piko jobs list shows all jobs`, {
+      details: { jobId },
+    })
   }
 }
 

@@ -3,12 +3,12 @@ import { chainOf, propertyOf } from '../../errors-read.ts'
 
 /** A frame of a stack: `at step (file:///app/shop.ts:12:5)` or `at /app/shop.ts:12:5`. */
 const FRAME = /^\s*at (?:async )?(?:.*\()?((?:file:\/\/)?\/?[^()]+:\d+:\d+)\)?$/
-/** The folder that all of Piko's own files are in. */
+/** The folder of Piko's own files. */
 const OWN = new URL('../..', import.meta.url).href
 
-/** Where the user's own code failed: the first frame that is neither Piko's, a package's nor Node's. Undefined: there is none. */
+/** Where the user's code threw an error: the first frame that does not belong to Piko, a package or Node; undefined if there is none. */
 export function placeOf(error: unknown): string | undefined {
-  // The innermost cause was thrown first.
+  // Begins with the innermost cause, because it was thrown first.
   for (const link of chainOf(error).toReversed()) {
     const stack = propertyOf(link, 'stack')
     if (typeof stack !== 'string') continue

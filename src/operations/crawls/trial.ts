@@ -32,7 +32,7 @@ export interface TrialParts {
   readonly signal: AbortSignal | undefined
 }
 
-/** Ends a transaction whose writes must not stay. */
+/** Thrown to roll back a transaction. */
 class RolledBack extends Error {}
 const WHY = 'a trial stores nothing'
 
@@ -41,8 +41,8 @@ function isRolledBack(thrown: unknown): boolean {
 }
 
 /**
- * Calls the function of an item that is stored nowhere. It finds what a real one finds: config, resources, shared values, locks. Its
- * transactions are rolled back, and its rows are only kept to be shown.
+ * Calls the function of an item that is not stored. The function has the same config, resources, shared values and locks as in a run. Its
+ * transactions are rolled back, and its rows are only returned.
  */
 export class Trial implements ItemActions {
   readonly attempt: ItemAttempt
@@ -78,7 +78,7 @@ export class Trial implements ItemActions {
     this.attempt.live = this.#live
   }
 
-  /** @throws the error of the function, or why it had to end early */
+  /** Calls the function of the item. @throws the error of the function or of its time limit, or the reason of the signal */
   async run(): Promise<void> {
     const { kind, signal } = this.#parts
     const live = this.#live
@@ -112,9 +112,9 @@ export class Trial implements ItemActions {
       const item = itemOf(this.attempt)
       await withRunSignal(base, () => page.run(item, itemContext(base, this.attempt, item, this) as never))
     } finally {
-      // As for a failed run: a resource with a transaction rolls it back.
+      // The resources are returned as after a failed run, so that they roll back their transactions.
       await release({ ok: false, error: new RolledBack(WHY) }).catch((error: unknown) => {
-        if (!isRolledBack(error)) log.warn({ err: error }, 'a resource was not returned')
+        if (!isRolledBack(error)) log.warn({ err: error }, 'a resource could not be returned')
       })
     }
   }
@@ -141,7 +141,7 @@ export class Trial implements ItemActions {
     }
   }
 
-  /** The result of a function whose writes do not stay. */
+  /** Calls a function in a transaction that is rolled back, and returns the function's result. */
   async #rolledBack<T>(fn: (trx: SqlExecutor) => Promise<T>): Promise<T> {
     const result: { value?: T } = {}
     try {
@@ -179,7 +179,7 @@ export class Trial implements ItemActions {
   }
 
   score(): void {
-    // Others must not choose by what one trial saw.
+    // A trial does not count for the scores by which other items choose.
   }
 
   async scores(attempt: ItemAttempt, group: string): ReturnType<ItemActions['scores']> {

@@ -17,33 +17,33 @@ import { placeOf } from './error-place.ts'
 import { Trial } from './trial.ts'
 import type { TriedRows } from './tried-rows.ts'
 
-/** A page that was loaded and parsed, and of which nothing is stored: the answer of `app.crawls.try`. */
+/** A page that was loaded and parsed without storing anything, as `app.crawls.try` returns it. */
 export interface TriedPage extends TrialReport {
   readonly crawl: string
   readonly step: string
-  /** Its method and its canonical URL. */
+  /** The method and the canonical URL of its request. */
   readonly request: string
   readonly host: string
-  /** How it would have ended. `later`: it asked to be loaded again. */
+  /** How the page would have ended. `later`: its step called `ctx.retryLater`. */
   readonly outcome: 'done' | 'skipped' | 'later' | 'failed'
-  /** Why it would be skipped. */
+  /** Why the page would be skipped; undefined for another outcome. */
   readonly reason: string | undefined
-  /** The class of its failure. */
+  /** The class of the page's failure; undefined for another outcome. */
   readonly class: string | undefined
-  /** `place`: the first line of the stack in your own code. */
+  /** The page's failure; undefined for another outcome. `place` is the first line of its stack in your own code. */
   readonly error: (RunError & { readonly place: string | undefined }) | undefined
-  /** When it would be loaded or parsed again, in milliseconds; undefined: never. */
+  /** After how many milliseconds the page would be loaded or parsed again; undefined: never. */
   readonly againInMs: number | undefined
-  /** By the name of the sink. */
+  /** The rows that the step wrote, by the name of the sink. */
   readonly rows: Readonly<Record<string, TriedRows>>
-  /** From the request until the step had ended. */
+  /** The time from the request until the step had ended, in milliseconds. */
   readonly ms: number
 }
 
 type Parts = Pick<Reach, 'store' | 'prepare' | 'locks' | 'shared' | 'caches' | 'trial'>
 type Ending = Pick<TriedPage, 'outcome' | 'reason' | 'class' | 'error' | 'againInMs'>
 
-/** @throws PikoError `USAGE`, `CONFIG_INVALID`, `WINDOW_UNKNOWN` */
+/** Loads and parses one page without storing anything. @throws PikoError `USAGE`, `CONFIG_INVALID`, `WINDOW_UNKNOWN` */
 export async function tryPage(
   reach: Parts,
   job: JobDefinition,
@@ -52,9 +52,13 @@ export async function tryPage(
 ): Promise<TriedPage> {
   const { extension } = job
   if (!extension) {
-    throw new PikoError('USAGE', `job "${job.id}" is no crawl; app.crawls.try takes what defineCrawl returned`, {
-      details: { jobId: job.id },
-    })
+    throw new PikoError(
+      'USAGE',
+      `job "${job.id}" is not a crawl; app.crawls.try expects a job that defineCrawl returned`,
+      {
+        details: { jobId: job.id },
+      },
+    )
   }
   const page = await extension.trial(request)
   const config = reach.prepare.configOf(job, own)
@@ -70,7 +74,7 @@ export async function tryPage(
       (thrown: unknown) => endingOf(thrown, kind, clock.now()),
     )
     const ms = Math.round(clock.monotonic() - startedAt)
-    // What the caller ended is no answer.
+    // If the caller has aborted the trial, there is no result.
     signal?.throwIfAborted()
     return {
       ...{ crawl: job.id, step: page.kind, request: page.key, host: page.lane },
@@ -109,13 +113,13 @@ function endingOf(thrown: unknown, kind: KindPolicy, now: number): Ending {
   }
 }
 
-/** What the step or the downloader threw; the error around it only chooses the budget. */
+/** The error that the step or the downloader threw, without the error around it that only carries its class. */
 function shownError(error: Error): Error {
   const cause = propertyOf(error, 'cause')
   return itemFaultOf(error) && isError(cause) ? cause : error
 }
 
-/** Without a request for a window, the step sees the last one that is over. */
+/** The window of the trial: the given one, otherwise the last window that is over. */
 async function windowFor(
   { store, trial }: Parts,
   job: JobDefinition,

@@ -4,17 +4,17 @@ import { routesOf, type Routes } from '../../sink/routes.ts'
 import type { RowModel, SinkClass, SinkMap, SinkWriter } from '../../sink/sink.ts'
 import { WatchedWrite } from '../../sink/watched-write.ts'
 
-/** The rows that a sink keeps to show them. */
+/** The maximum number of rows of one sink that a trial returns. */
 const MAX_SHOWN = 1_000
 
-/** Rows that a step wrote to a sink. None reached it. */
+/** The rows that a step wrote to a sink during a trial. The sink did not receive them. */
 export interface TriedRows {
   readonly count: number
-  /** The first 1,000, as their models accepted them. */
+  /** The first 1,000 rows, in the output form of their models. */
   readonly rows: readonly unknown[]
 }
 
-/** A writer that checks rows as the sink does, and keeps them to be shown. */
+/** A writer that checks rows as the sink does, but only keeps them to be returned. */
 export class TriedWriter implements SinkWriter {
   readonly #name: string
   readonly #routes: Routes

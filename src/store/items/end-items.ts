@@ -52,7 +52,7 @@ export interface ItemsEnded {
   readonly earlier: ReadonlySet<number>
   /** Lanes with new or requeued items. */
   readonly laneIds: ReadonlySet<number>
-  /** Breakers that have opened or closed. */
+  /** The circuit breakers that have opened or closed. */
   readonly changes: readonly LaneChange[]
 }
 

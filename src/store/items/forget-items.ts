@@ -61,13 +61,13 @@ export async function forgetNotes({ db, dialect }: Database): Promise<boolean> {
 }
 
 /**
- * Deletes lanes that nobody has used for a week and that have no item in any state, with their notes. A paused lane stays. No index leads to
- * them, so this is called rarely.
+ * Deletes lanes, with their notes, that no node has used for a week, and that have no items in any state. Paused lanes stay. There is no
+ * index for this, so it is called rarely.
  *
- * A node that looks a lane up notes its use in the same row, so it either keeps the lane or creates it again.
+ * A node that looks up the id of a lane records the use in the same row. So either the lane is not deleted, or the node creates it again.
  *
- * @param after the lane up to which the step before has looked
- * @returns the last lane that it has looked at, 0 after the last one of all
+ * @param after the id that the previous call returned; 0 to begin
+ * @returns the id of the last lane that was checked; 0 when all lanes were checked
  */
 export async function forgetLanes(database: Database, after: number): Promise<number> {
   const { db, dialect } = database
@@ -115,7 +115,11 @@ async function idleLanes({ db, dialect }: Database, ids: readonly number[]): Pro
   return rows.map(({ id }) => id)
 }
 
-/** Names of kept bytes that no item names: of each item, those other than the one that its row has. */
+/**
+ * Of the given names of files with kept bytes, returns those that no item refers to any more.
+ *
+ * @param names the names by item id
+ */
 export async function unnamedKept(
   { db, dialect }: Database,
   names: ReadonlyMap<number, readonly string[]>,

@@ -89,11 +89,11 @@ export interface LaneTable {
   opens: Generated<number>
   open_until: NullableInstant
   paused_at: NullableInstant
-  /** When a node last looked up its id, to the hour. Null: not since the column exists. */
+  /** When a node last looked up the lane's id, accurate to an hour; null if none has since this column was added. */
   used_at: NullableInstant
 }
 
-/** What a node has measured of a lane. */
+/** The speed of a lane, as one node measured it. */
 export interface LaneSpeedTable {
   lane_id: number
   node_id: string

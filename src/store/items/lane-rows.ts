@@ -63,14 +63,14 @@ export function instantOrNull(ms: number | undefined, dialect: Dialect): RawBuil
   return ms === undefined ? sql<null>`NULL` : sql<Date>`${dialect.instant(new Date(Math.ceil(ms)))}`
 }
 
-/** How often the use of a lane is noted. */
+/** The use of a lane is recorded at most once in this time. */
 const USED_MS = 3_600_000
-/** How long nobody must have looked up a lane without items until it is deleted. Longer than any node remembers its id. */
+/** A lane without items is deleted when no node has looked it up for this time, which is longer than any node remembers its id. */
 export const LANE_IDLE_MS = 7 * 86_400_000
 
 /**
- * The ids of lanes by scope and name. Creates missing ones, updates limits that the code has changed, and notes the use of those that may be
- * deleted soon.
+ * Returns the ids of lanes by scope and name. Creates missing lanes, updates limits that the code has changed, and records that the lanes
+ * are used.
  *
  * @returns keyed by `laneKey`
  */
@@ -97,7 +97,7 @@ export async function ensureLanes(
 
 type FoundLane = Awaited<ReturnType<typeof readLanes>>[number]
 
-/** Those of the lanes that exist, with the limits of the code. One that another node deletes at this moment does not. */
+/** Updates existing lanes and returns their ids. Leaves out a lane that another node has just deleted. */
 async function usedLanes(
   db: Kysely<Tables>,
   dialect: Dialect,

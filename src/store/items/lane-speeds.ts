@@ -4,18 +4,18 @@ import type { Database } from '../connection/database.ts'
 import { bulkInsert, type Cell, columnsOf, NOW } from '../statements/bulk-insert.ts'
 import { readableLane } from './lane-rows.ts'
 
-/** What a node has measured of a lane in the last seconds. */
+/** The speed of a lane in the last seconds, as one node measured it. */
 export interface LaneSpeed {
   readonly laneId: number
   readonly spanMs: number
-  /** Items that ended. */
+  /** How many items ended in `spanMs`. */
   readonly ended: number
-  /** How long the lane took to answer; undefined: nothing was measured. */
+  /** The median and the 95th percentile of the lane's response times, in milliseconds; undefined if none were measured. */
   readonly p50Ms: number | undefined
   readonly p95Ms: number | undefined
 }
 
-/** Older measurements say nothing about now. */
+/** Measurements older than this do not count for the current speed. */
 const FRESH_MS = 20_000
 /** How long measurements are kept. */
 const KEPT_MS = 3_600_000
@@ -23,7 +23,11 @@ const STEP = 2_000
 
 const COLUMNS = ['lane_id', 'node_id', 'measured_at', 'span_ms', 'ended', 'p50_ms', 'p95_ms']
 
-/** Stores what a node has measured. Each node has rows of its own, so no row is hot. @param speeds at most 500 */
+/**
+ * Stores the speeds that a node has measured. Each node has its own rows, so that nodes do not wait for each other.
+ *
+ * @param speeds at most 500
+ */
 export async function storeSpeeds(
   { db, dialect }: Database,
   nodeId: string,
@@ -45,7 +49,8 @@ export async function storeSpeeds(
 }
 
 /**
- * Lowers the rates of lanes that have become slow. A lane that was slowed just now stays as it is: several nodes notice the same.
+ * Lowers the rates of lanes that have become slow. A lane that was slowed down just now is left unchanged, because several nodes notice the
+ * same slow responses.
  *
  * @param laneIds at most 500
  */
@@ -74,7 +79,7 @@ export async function slowLanes(database: Database, laneIds: readonly number[]):
   })
 }
 
-/** How many lanes of each scope have an open breaker. */
+/** Counts the lanes with an open circuit breaker in each scope. */
 export async function openLanes({ db }: Database): Promise<ReadonlyMap<string, number>> {
   const rows = await db
     .selectFrom('piko_lane')
@@ -103,14 +108,14 @@ export async function forgetSpeeds({ db, dialect }: Database): Promise<boolean> 
         some.map(({ lane_id }) => lane_id),
       )
       .where('node_id', '=', nodeId)
-      // Its node may have measured again.
+      // The node may have stored a new measurement in the meantime.
       .where('measured_at', '<', dialect.nowPlus(-KEPT_MS))
       .execute()
   }
   return rows.length === STEP
 }
 
-/** The speed of a lane over all nodes, for a query on `piko_lane`. */
+/** Columns for a query on `piko_lane` that return the speed of a lane across all nodes. */
 export function speedColumns(dialect: Database['dialect']) {
   const fresh = sql`FROM piko_lane_speed WHERE lane_id = piko_lane.id AND measured_at > ${dialect.nowPlus(-FRESH_MS)}`
   return [

@@ -156,9 +156,12 @@ export interface LaneStatus {
   readonly parallel: number | undefined
   /** The part of its rate that is currently allowed, from 1/32 to 1. */
   readonly factor: number
-  /** Items that ended per second in the last 20 seconds or so, over all nodes; undefined: none. */
+  /** How many items ended per second on all nodes in about the last 20 seconds; undefined if none ended. */
   readonly perSecond: number | undefined
-  /** Of those 95 % took at most this long, on the slowest node. For a crawl: from the request until the body was read. */
+  /**
+   * In about the last 20 seconds, 95 % of the items took at most this long on the slowest node, in milliseconds. For a crawl, the time is
+   * that from the request until the body was read.
+   */
   readonly p95Ms: number | undefined
   readonly nextAt: Date | undefined
   readonly openUntil: Date | undefined

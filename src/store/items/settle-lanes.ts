@@ -15,14 +15,14 @@ export interface LaneOutcome {
   readonly waitMs: number | undefined
 }
 
-/** A breaker that has opened, or has closed again. */
+/** A circuit breaker that has opened or closed. */
 export interface LaneChange {
   readonly laneId: number
   readonly scope: string
   readonly name: string
-  /** When one item tries the lane; undefined: the breaker has closed. */
+  /** When one item tests the lane; undefined: the breaker has closed. */
   readonly openUntil: Date | undefined
-  /** How often it has opened since the lane last worked. */
+  /** How often the breaker has opened since the lane last worked. */
   readonly opens: number
 }
 
@@ -31,9 +31,9 @@ interface Changing extends LaneState {
 }
 
 /**
- * Stores what ends of items say about their lanes: waits, rates and breakers. Called only for lanes with something to store.
+ * Stores what the ends of items change in their lanes: waits, rates and circuit breakers. Called only for lanes with something to store.
  *
- * @returns the breakers that have opened or closed
+ * @returns the circuit breakers that have opened or closed
  */
 export async function settleLanes(
   trx: Transaction<Tables>,

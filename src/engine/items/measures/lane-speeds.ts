@@ -3,10 +3,11 @@ import { JUDGED, judgedLatency, percentile } from '../../../item/latency.ts'
 import type { ItemStore } from '../../../store/items/item-store.ts'
 import type { LaneSpeed } from '../../../store/items/lane-speeds.ts'
 
-/** Lanes that a node measures at the same time, and those of one statement. */
+/** The maximum number of lanes that a node measures at the same time. */
 const MAX_LANES = 5_000
+/** The maximum number of lanes whose speeds are stored at a time. */
 const MAX_STORED = 500
-/** Measurements of one lane that are kept until they are stored. The speed counts further items too. */
+/** The maximum number of measured times of one lane between two stores. Further items still count for the speed. */
 const MAX_SAMPLES = 500
 /** How often measurements are stored. */
 const EVERY_MS = 5_000
@@ -18,15 +19,18 @@ export interface LaneSpeedsParts {
 }
 
 interface Measured {
-  /** Items that ended since the last store, and how long the lane took to answer them. */
+  /** How many items have ended since the last store. */
   ended: number
+  /** How long the lane took to respond to each of them, in milliseconds. */
   samples: number[]
-  /** Measurements that wait for the next judgement. */
+  /** The measured times since the last decision whether the lane is slow. */
   unjudged: number[]
   usualMs: number | undefined
 }
 
-/** How fast lanes answer the items of this node: for people, and to slow lanes down that have become slow. */
+/**
+ * Measures how fast lanes respond to the items of this node. People see the speeds, and the rate of a lane that has become slow is lowered.
+ */
 export class LaneSpeeds {
   readonly #parts: LaneSpeedsParts
   readonly #lanes = new LRUCache<number, Measured>({ max: MAX_LANES })
@@ -39,10 +43,10 @@ export class LaneSpeeds {
   }
 
   /**
-   * An item has ended.
+   * Records the end of an item.
    *
-   * @param ms how long its lane took to answer; undefined: it says nothing about that
-   * @param isJudged whether the lane is slowed down once it answers slowly
+   * @param ms how long the item's lane took to respond, in milliseconds; undefined if that is not known
+   * @param isJudged whether the lane's rate is lowered when it responds slowly
    */
   ended(laneId: number, ms: number | undefined, isJudged: boolean): void {
     let lane = this.#lanes.get(laneId)
@@ -55,9 +59,9 @@ export class LaneSpeeds {
   }
 
   /**
-   * Stores what was measured, if it is time to.
+   * Stores the measurements if enough time has passed since the last store.
    *
-   * @param isLoopLate whether this process was late itself, so its measurements say nothing about the lanes
+   * @param isLoopLate whether the event loop of this process was late, so that the measured times say nothing about the lanes
    */
   async store(isLoopLate: boolean): Promise<void> {
     const now = this.#parts.monotonic()
@@ -67,7 +71,7 @@ export class LaneSpeeds {
     const speeds: LaneSpeed[] = []
     const slow: number[] = []
     for (const laneId of this.#changed) {
-      // Each in a later turn, if there are more.
+      // The remaining lanes are stored by later calls.
       if (speeds.length === MAX_STORED) break
       this.#changed.delete(laneId)
       const lane = this.#lanes.get(laneId)

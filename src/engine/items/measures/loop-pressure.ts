@@ -1,7 +1,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
-/** The event loop is late if it turns this much later than it should, on average; and in time again below the second limit. */
+/** The event loop is late if its turns begin more than this late on average, in milliseconds. */
 const LATE_MS = 100
+/** Below this average delay, in milliseconds, the process may run more items again. */
 const IN_TIME_MS = 50
 const RESOLUTION_MS = 20
 const LEAST = 1 / 8
@@ -11,14 +12,14 @@ const NS_PER_MS = 1_000_000
 
 type LoopHistogram = ReturnType<typeof monitorEventLoopDelay>
 
-/** How many of its items a process may run while its event loop is late, looked at once a second. */
+/** Limits how many items a process runs at the same time while its event loop is late. */
 export class LoopPressure {
   readonly #read: () => number
   readonly #histogram: LoopHistogram | undefined
   #share = 1
   #isLate = false
 
-  /** @param read how late the loop was on average since the last call, in milliseconds. Default: measured */
+  /** @param read returns the average delay of the event loop since the last call, in milliseconds; default: measures it */
   constructor(read?: () => number) {
     if (read) this.#read = read
     else {
@@ -28,12 +29,12 @@ export class LoopPressure {
     }
   }
 
-  /** From 1/8 to 1. */
+  /** The share of its slots that the process may use, from 1/8 to 1. */
   get share(): number {
     return this.#share
   }
 
-  /** Whether it was late when looked at last. */
+  /** Whether the event loop was late before the last call of `look`. */
   get isLate(): boolean {
     return this.#isLate
   }
@@ -55,7 +56,7 @@ export class LoopPressure {
   }
 }
 
-/** The share after a look. Falls fast and grows slowly, so that it settles. Pure. */
+/** Returns the next share. It falls fast and grows slowly, so that it does not swing. Pure. */
 export function nextShare(share: number, delayMs: number): number {
   if (delayMs > LATE_MS) return Math.max(LEAST, share * SLOW_DOWN)
   return delayMs < IN_TIME_MS ? Math.min(1, share + SPEED_UP) : share
@@ -64,6 +65,6 @@ export function nextShare(share: number, delayMs: number): number {
 function meanOf(histogram: LoopHistogram): number {
   const { mean } = histogram
   histogram.reset()
-  // Each value has the interval in it. Without any, the mean is no number.
+  // Each value of the histogram includes the interval of its timer. The mean of no values is NaN.
   return Number.isNaN(mean) ? 0 : Math.max(0, mean / NS_PER_MS - RESOLUTION_MS)
 }
