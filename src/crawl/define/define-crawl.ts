@@ -23,8 +23,12 @@ import { dedupOf, hostsOf, type ReadCrawl, readCrawl, throwProblems } from './re
 
 const MAX_BYTES = 10_000_000
 
-/** Imported when the first page is loaded, because most processes that register a crawl only list or start it. */
-const runtime = () => import('../run/runtime.ts')
+let loaded: typeof import('../run/runtime.ts') | undefined
+/**
+ * Imported when the first page is loaded, because most processes that register a crawl only list or start it. Each `import()` takes time, so
+ * the module is remembered.
+ */
+const runtime = async () => (loaded ??= await import('../run/runtime.ts'))
 
 /**
  * Defines a crawl, which is a job whose runs load pages. A run starts with its `seeds`. Each page is an item: any node may load it and have

@@ -115,9 +115,10 @@ class CrawlFetcher implements Fetcher {
   /** Checks robots.txt, then takes a session and a proxy. */
   async #hold(
     request: ReadyRequest,
-    { fleet, signal, log, attempt, failures }: FetchScope,
+    asked: FetchScope,
     isCaching = false,
   ): Promise<Held> {
+    const { fleet, signal, attempt, failures } = asked
     const { host, url } = hostOf(request)
     // Checked before robots.txt is loaded: otherwise the page would fail with a failure of its robots.txt. A host's name is checked later,
     // when it is resolved.
@@ -134,7 +135,9 @@ class CrawlFetcher implements Fetcher {
       session,
       scope: {
         signal,
-        log,
+        get log() {
+          return asked.log
+        },
         attempt,
         limits: this.#limits,
         userAgent: this.#userAgent,

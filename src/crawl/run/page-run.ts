@@ -196,8 +196,15 @@ export class PageRun {
   }
 
   #scope(): FetchScope {
-    const { item, signal, log } = this.#ctx
-    return { fleet: this.#fleet(), signal, log, attempt: item.attempt, failures: item.tries }
+    const ctx = this.#ctx
+    const { item, signal } = ctx
+    return {
+      ...{ fleet: this.#fleet(), signal, attempt: item.attempt, failures: item.tries },
+      // Made at its first use, which most downloads have not.
+      get log() {
+        return ctx.log
+      },
+    }
   }
 
   /** The parts of the context that all nodes share. Their errors are remembered, because those of a downloader may look the same. */

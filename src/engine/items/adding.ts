@@ -89,9 +89,14 @@ export class ItemReader {
     const key = this.#key(data, index, dedup === 'none')
     const lane = this.#lane(data, index)
     const isUnique = dedup !== 'none' && key !== undefined
+    const { rate, parallel } = limitsOf(this.#kind, lane)
     return {
-      ...{ fence, jobId, kind, depth, parentId },
-      lane: { scope: laneScope, name: lane, ...limitsOf(this.#kind, lane) },
+      fence,
+      jobId,
+      kind,
+      depth,
+      parentId,
+      lane: { scope: laneScope, name: lane, rate, parallel },
       priority: this.#priority(data, index),
       dueAt: this.#due(data, index),
       scope: isUnique ? scopeOf(dedup, fence, this.#adder.now()) : fence,

@@ -34,74 +34,167 @@ const MAX_KEPT_BYTES = 256_000_000
 export function itemOf(attempt: ItemAttempt): Item {
   const { item, tries } = attempt
   return {
-    ...{ id: item.id, kind: item.kind, key: item.key, data: fromJson(item.data) },
-    ...{ attempt: attempt.claim.attempt, tries, lane: item.lane.name, depth: item.depth, priority: item.priority },
-    ...{ parent: item.parentId, position: item.position, kept: attempt.keptBefore },
+    id: item.id,
+    kind: item.kind,
+    key: item.key,
+    data: fromJson(item.data),
+    attempt: attempt.claim.attempt,
+    tries,
+    lane: item.lane.name,
+    depth: item.depth,
+    priority: item.priority,
+    parent: item.parentId,
+    position: item.position,
+    kept: attempt.keptBefore,
   }
 }
 
-/**
- * The context of an item's function, made from the context of its run. No method uses `this`, because functions destructure the context.
- */
+/** The context of an item's function, from the context of its run. */
 export function itemContext(base: RunContext, attempt: ItemAttempt, item: Item, actions: ItemActions): Context {
-  const { runId, jobId, fence, scheduledTime, window, config, input, resources, sinks } = base
-  const items: ItemAdder<ItemData> = {
-    add: async (kind, values, options) => ({ added: await attempt.add(kind, values, options), duplicates: 0 }),
+  return new OfItem(base, attempt, item, actions)
+}
+
+/** Its calls are functions without `this`, because functions destructure their context. Each is made when it is asked for: few are. */
+class OfItem implements Context {
+  readonly runId: number
+  readonly jobId: string
+  readonly fence: number
+  readonly attempt: number
+  readonly scheduledTime: Date
+  readonly window: Context['window']
+  readonly config: unknown
+  readonly input: unknown
+  readonly resources: Context['resources']
+  readonly sinks: Context['sinks']
+  readonly item: Item
+  readonly #base: RunContext
+  readonly #attempt: ItemAttempt
+  readonly #actions: ItemActions
+
+  constructor(base: RunContext, attempt: ItemAttempt, item: Item, actions: ItemActions) {
+    this.runId = base.runId
+    this.jobId = base.jobId
+    this.fence = base.fence
+    this.attempt = base.attempt
+    this.scheduledTime = base.scheduledTime
+    this.window = base.window
+    this.config = base.config
+    this.input = base.input
+    this.resources = base.resources
+    this.sinks = base.sinks
+    this.item = item
+    this.#base = base
+    this.#attempt = attempt
+    this.#actions = actions
   }
-  return {
-    ...{ runId, jobId, fence, scheduledTime, window, config, input, resources, sinks },
-    ...{ attempt: base.attempt, item, items },
-    get signal() {
-      return base.signal
-    },
-    get log() {
-      return base.log
-    },
-    get limit() {
-      return base.limit
-    },
-    get async() {
-      return base.async
-    },
-    get elapsedMs() {
-      return attempt.elapsedMs
-    },
-    get lane() {
-      return actions.lane(attempt)
-    },
-    shared: (definition) => base.shared(definition),
-    cache: (definition) => base.cache(definition),
-    lock: (name, options) => base.lock(name, options),
-    map: (values, fn, options) => base.map(values, fn, options),
-    progress: () => {},
-    skip: (reason) => {
+
+  get items(): ItemAdder<ItemData> {
+    return {
+      add: async (kind, values, options) => ({
+        added: await this.#attempt.add(kind, values, options),
+        duplicates: 0,
+      }),
+    }
+  }
+
+  get signal(): AbortSignal {
+    return this.#base.signal
+  }
+
+  get log(): Context['log'] {
+    return this.#base.log
+  }
+
+  get limit(): Context['limit'] {
+    return this.#base.limit
+  }
+
+  get async(): Context['async'] {
+    return this.#base.async
+  }
+
+  get elapsedMs(): number {
+    return this.#attempt.elapsedMs
+  }
+
+  get lane(): Context['lane'] {
+    return this.#actions.lane(this.#attempt)
+  }
+
+  get shared(): Context['shared'] {
+    return this.#base.shared
+  }
+
+  get cache(): Context['cache'] {
+    return this.#base.cache
+  }
+
+  get lock(): Context['lock'] {
+    return this.#base.lock
+  }
+
+  get map(): Context['map'] {
+    return this.#base.map
+  }
+
+  get commit(): Context['commit'] {
+    return this.#base.commit
+  }
+
+  get progress(): Context['progress'] {
+    return () => {}
+  }
+
+  get skip(): Context['skip'] {
+    return (reason) => {
       throw new ItemLeave({ skip: String(reason).slice(0, MAX_REASON) })
-    },
-    retryLater: (when) => {
+    }
+  }
+
+  get retryLater(): Context['retryLater'] {
+    return (when) => {
       throw new ItemLeave({ laterMs: laterMs(when) })
-    },
-    commit: (fn) => base.commit(fn),
-    checkpoint: (position, fn) => {
-      attempt.assertOpen('checkpoint')
+    }
+  }
+
+  get checkpoint(): Context['checkpoint'] {
+    return (position, fn) => {
+      this.#attempt.assertOpen('checkpoint')
       if (typeof position !== 'string' || position.length > MAX_POSITION || !position.isWellFormed()) {
         throw usage(
           `checkpoint got the position ${describe(position)}; expected a text of at most ${MAX_POSITION} characters`,
         )
       }
-      return actions.checkpoint(attempt, position, fn)
-    },
-    keep: (bytes) => {
+      return this.#actions.checkpoint(this.#attempt, position, fn)
+    }
+  }
+
+  get keep(): Context['keep'] {
+    return (bytes) => {
       if (bytes !== undefined && (!(bytes instanceof Uint8Array) || bytes.byteLength > MAX_KEPT_BYTES)) {
         throw usage(`keep got ${describe(bytes)}; expected a Uint8Array of at most ${MAX_KEPT_BYTES} bytes`)
       }
-      attempt.kept = bytes ?? null
-    },
-    countBytes: (bytes) => {
-      if (Number.isFinite(bytes) && bytes > 0) attempt.bytes += bytes
-    },
-    state: ((pool: string, options: unknown) => actions.state(attempt, pool, options)) as Context['state'],
-    score: (group, name, outcome) => actions.score(attempt, group, name, outcome),
-    scores: (group) => actions.scores(attempt, group),
+      this.#attempt.kept = bytes ?? null
+    }
+  }
+
+  get countBytes(): Context['countBytes'] {
+    return (bytes) => {
+      if (Number.isFinite(bytes) && bytes > 0) this.#attempt.bytes += bytes
+    }
+  }
+
+  get state(): Context['state'] {
+    return ((pool: string, options: unknown) =>
+      this.#actions.state(this.#attempt, pool, options)) as Context['state']
+  }
+
+  get score(): Context['score'] {
+    return (group, name, outcome) => this.#actions.score(this.#attempt, group, name, outcome)
+  }
+
+  get scores(): Context['scores'] {
+    return (group) => this.#actions.scores(this.#attempt, group)
   }
 }
 

@@ -104,6 +104,8 @@ export class ItemRunner extends Service {
   readonly #lateness = new WeakMap<KindPolicy, Lateness>()
   readonly #slots: ItemSlots<Held>
   readonly #preparations = new Preparations()
+  /** Each job without what only the handler of its runs has. */
+  readonly #plain = new WeakMap<JobDefinition, Pick<JobDefinition, 'spec' | 'policy'>>()
   #isStopping = false
   #onIdle: (() => void) | undefined
 
@@ -324,7 +326,10 @@ export class ItemRunner extends Service {
       if (!holdsLease())
         throw new PikoError('LEASE_LOST', `item ${item.id} of job "${job.id}" may belong to another node`)
     }
-    return { ...job, spec: { ...job.spec, output: undefined }, policy: { ...job.policy, items: undefined }, handler }
+    const known = this.#plain.get(job)
+    const plain = known ?? { spec: { ...job.spec, output: undefined }, policy: { ...job.policy, items: undefined } }
+    if (!known) this.#plain.set(job, plain)
+    return { ...job, spec: plain.spec, policy: plain.policy, handler }
   }
 
   #handled(held: Held): void {
