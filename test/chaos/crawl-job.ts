@@ -24,7 +24,7 @@ const BODY = new TextEncoder().encode('page')
 export function crawlJob(windowsStart: string) {
   return defineCrawl({
     id: 'crawled',
-    every: '2s',
+    every: '3s',
     windows: { start: windowsStart, parallel: 3 },
     sinks: { pages: Pages },
     seeds: [urlOf(0)],
