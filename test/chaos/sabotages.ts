@@ -28,9 +28,15 @@ export const SABOTAGES = {
     ],
   },
   'no-item-fence': {
-    removes: 'the check of the claim when items end',
+    removes: 'the check of the claim when items end, where nodes take running items from each other',
     statements: [],
-    rewrites: [[/ and (claims = \d+ and `node_id` = \? and state = \?)/gi, ' and (1 or ($1))']],
+    rewrites: [
+      [/ and (claims = \d+ and `node_id` = \? and state = \?)/gi, ' and (1 or ($1))'],
+      [
+        /(from `piko_item` left join `piko_node` .*`piko_node`\.`expires_at` < )UTC_TIMESTAMP\(3\)/is,
+        '$1UTC_TIMESTAMP(3) + INTERVAL 1 DAY',
+      ],
+    ],
   },
   'no-renewal': {
     removes: "the renewal of a node's lease",

@@ -113,11 +113,7 @@ class CrawlFetcher implements Fetcher {
   }
 
   /** Checks robots.txt, then takes a session and a proxy. */
-  async #hold(
-    request: ReadyRequest,
-    asked: FetchScope,
-    isCaching = false,
-  ): Promise<Held> {
+  async #hold(request: ReadyRequest, asked: FetchScope, isCaching = false): Promise<Held> {
     const { fleet, signal, attempt, failures } = asked
     const { host, url } = hostOf(request)
     // Checked before robots.txt is loaded: otherwise the page would fail with a failure of its robots.txt. A host's name is checked later,

@@ -185,8 +185,7 @@ class OfItem implements Context {
   }
 
   get state(): Context['state'] {
-    return ((pool: string, options: unknown) =>
-      this.#actions.state(this.#attempt, pool, options)) as Context['state']
+    return ((pool: string, options: unknown) => this.#actions.state(this.#attempt, pool, options)) as Context['state']
   }
 
   get score(): Context['score'] {
