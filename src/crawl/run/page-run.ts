@@ -1,3 +1,4 @@
+// Long because it has each step of one try of a page, from its download to what is stored.
 import { chainOf, isObject } from '../../errors-read.ts'
 import { isPikoError, PikoError } from '../../errors.ts'
 import { systemClock } from '../../clock.ts'
