@@ -115,7 +115,16 @@ export interface EventMap {
    */
   'lane.closed': { laneId: number; scope: string; lane: string }
   /** An item has no tries left. */
-  'item.dead': { runId: number; jobId: string; itemId: number; kind: string; key: string; class: string }
+  'item.dead': {
+    runId: number
+    jobId: string
+    itemId: number
+    kind: string
+    key: string
+    class: string
+    /** The message of its last error, without secrets. Undefined if its nodes have died. */
+    error: string | undefined
+  }
   /** The target of a sink is down, so its batches go to this host's disk. Emitted once per outage. */
   'sink.spilling': { sink: string; error: Error }
   /** All batches on disk have reached their target. `rows` came from disk. */

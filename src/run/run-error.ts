@@ -25,6 +25,11 @@ export function runError(error: Error): RunError {
   }
 }
 
+/** The message of an error that was stored as JSON. */
+export function storedMessage(json: string): string {
+  return (JSON.parse(json) as RunError).message
+}
+
 /** Combines both errors: why the run failed, and why it was not retried. */
 export function withAdviceError(error: RunError, adviceError: Error | undefined): RunError {
   if (!adviceError) return error

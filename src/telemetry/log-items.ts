@@ -48,10 +48,10 @@ export function logItems(events: Events, log: Logger): (() => void)[] {
     events.on('lane.closed', ({ laneId, scope, lane }) =>
       log.info({ piko_event: 'lane.closed', lane_id: laneId, scope, lane }, `lane ${lane} of ${scope} works again`),
     ),
-    events.on('item.dead', ({ runId, jobId, itemId, kind, key, class: name }) =>
+    events.on('item.dead', ({ runId, jobId, itemId, kind, key, class: name, error }) =>
       log.warn(
         { piko_event: 'item.dead', run_id: runId, job_id: jobId, item_id: itemId, kind, key, class: name },
-        `item ${itemId} of ${jobId} is dead, because no retries are left for errors of class ${name}`,
+        `item ${itemId} of ${jobId} is dead, because no retries are left for errors of class ${name}${error === undefined ? '' : `: ${error}`}`,
       ),
     ),
   ]

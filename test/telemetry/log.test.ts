@@ -213,7 +213,7 @@ const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
   },
   'lane.opened': { laneId: 3, scope: 'crawl', lane: 'a.test', openUntil: new Date(0), opens: 1 },
   'lane.closed': { laneId: 3, scope: 'crawl', lane: 'a.test' },
-  'item.dead': { runId: 7, jobId: 'sync', itemId: 9, kind: 'page', key: '/a', class: 'network' },
+  'item.dead': { runId: 7, jobId: 'sync', itemId: 9, kind: 'page', key: '/a', class: 'network', error: 'reset' },
   'run.lost': { runId: 7, jobId: 'sync', fence: 4 },
   'sink.spilling': { sink: 'orders', error: new Error('refused') },
   'sink.drained': { sink: 'orders', rows: 7, outageMs: 60_000 },

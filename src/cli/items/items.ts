@@ -89,7 +89,7 @@ function pageText(items: readonly StoredItem[], next: number | undefined): strin
       { title: 'state', cell: ({ state }: StoredItem) => state },
       { title: 'lane', cell: ({ lane }: StoredItem) => lane },
       { title: 'key', cell: ({ key }: StoredItem) => key },
-      { title: 'reason', cell: ({ reason = '' }: StoredItem) => reason },
+      { title: 'reason', cell: ({ reason, error }: StoredItem) => [reason, error?.message].filter(Boolean).join(': ') },
     ],
     items,
   )

@@ -9,6 +9,8 @@ export interface Column<Row> {
 
 const GAP = '  '
 const WIDEST_CELL = 100
+/** A line of its own may be longer: an error says at its end what to do next. */
+const WIDEST_FIELD = 2_000
 
 /** Rows in aligned columns under their titles. Escapes control characters that a terminal would obey. */
 export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
@@ -34,13 +36,13 @@ export function fieldsText<Row>(columns: readonly Column<Row>[], row: Row): stri
   const width = Math.max(...columns.map(({ title }) => title.length))
   return columns
     .map(({ title, cell, paint }) => {
-      const text = plain(cell(row))
+      const text = plain(cell(row), WIDEST_FIELD)
       return `${title.padEnd(width)}${GAP}${paint ? paint(text, row) : text}`.trimEnd()
     })
     .join('\n')
 }
 
-function plain(text: string): string {
+function plain(text: string, widest = WIDEST_CELL): string {
   const line = visible(text.replace(/\s+/g, ' ')).trim()
-  return line.length > WIDEST_CELL ? `${line.slice(0, WIDEST_CELL - 1)}…` : line
+  return line.length > widest ? `${line.slice(0, widest - 1)}…` : line
 }

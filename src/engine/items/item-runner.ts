@@ -9,6 +9,7 @@ import type { JobRegistry } from '../../job/registry.ts'
 import type { JobDefinition } from '../../job/spec.ts'
 import { fromJson } from '../../json/json.ts'
 import { runCancelled, runTimedOut } from '../../run/attempt.ts'
+import { storedMessage } from '../../run/run-error.ts'
 import type { Claim, Outcome } from '../../run/run.ts'
 import type { StopReason } from '../../service/lifecycle-parts.ts'
 import { Service } from '../../service/service.ts'
@@ -253,8 +254,8 @@ export class ItemRunner extends Service {
     const kind = this.#kindOf(item)
     if (nodeId !== this.#parts.nodeId()) this.#drop(held)
     else if (this.#isStopping) this.#giveBack(held)
-    else if (this.runs.isStopped(item.fence) || !info) this.#end(held, { to: 'cancelled' }, undefined)
-    else if (!job || !kind || !this.#parts.holdsLease()) this.#giveBack(held)
+    else if (this.runs.isStopped(item.fence)) this.#end(held, { to: 'cancelled' }, undefined)
+    else if (!info || !job || !kind || !this.#parts.holdsLease()) this.#giveBack(held)
     if (held.isOver || !job || !kind || !info) return false
     const tries = triesOf(item.tries)
     const run = claimOf(info.run, this.#parts.dialect())
@@ -467,6 +468,7 @@ export class ItemRunner extends Service {
       this.#parts.events.emit('item.dead', {
         ...{ runId: this.runs.get(item.fence)?.run.id ?? 0, jobId: item.jobId, itemId: item.id, kind: item.kind },
         ...{ key: item.key, class: end?.to === 'dead' ? end.reason : 'error' },
+        error: end?.to === 'dead' ? storedMessage(end.error) : undefined,
       })
     }
     const isLimited = item.lane.parallel !== undefined || this.#troubled.has(item.lane.id) || end?.to === 'queued'

@@ -33,14 +33,16 @@ export class ItemRuns {
     for (const fence of missing) this.#known.set(fence, { info: infos.get(fence), at })
   }
 
-  /** The run of a generation; undefined if it no longer exists. */
+  /** The run of a generation; undefined if it no longer exists, or was not read. */
   get(fence: number): ItemRunInfo | undefined {
     return this.#known.get(fence)?.info
   }
 
-  /** Whether the run has ended or is being cancelled, so its items must not run. */
+  /** Whether the run has ended, is being cancelled or no longer exists, so its items must not run. False for one that was not read. */
   isStopped(fence: number): boolean {
-    const info = this.get(fence)
+    const known = this.#known.get(fence)
+    if (!known) return false
+    const { info } = known
     return !info || info.isCancelled || TERMINAL_STATES.has(info.state)
   }
 

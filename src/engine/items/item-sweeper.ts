@@ -69,7 +69,8 @@ export class ItemSweeper extends LoopService {
     await runner.runs.load(fences)
     runner.stopEnded()
     if (clock.monotonic() >= this.#lookAt) await this.#look(fences)
-    runner.runs.keep(fences)
+    // Items may have been claimed since the generations were read.
+    runner.runs.keep(runner.fences)
     if (clock.monotonic() < this.#sweepAt) return LOOK_MS
     const isMore = await this.#sweep()
     if (clock.monotonic() >= this.#forgetAt) {
@@ -123,7 +124,7 @@ export class ItemSweeper extends LoopService {
     this.#checkedFence = checkedFence
     this.#openLanes = await store.openLanes()
     if (recovered > 0) onQueued()
-    for (const item of dead) events.emit('item.dead', { ...item, class: LOST_CLASS })
+    for (const item of dead) events.emit('item.dead', { ...item, class: LOST_CLASS, error: undefined })
     this.#sweepAt = isMore ? 0 : clock.monotonic() + Math.min(everyMs, SWEEP_MS)
     return isMore
   }
