@@ -44,7 +44,7 @@ it('piko crawl: status, dead, items, lanes, pause, replay and try', async () => 
   )
   expect(status).toMatch(/\n\nSTEP +OPEN +DONE +DEAD +SKIPPED +MEAN +BYTES\n(?:.*\n)*list +0 +1 +0 +0 /)
   expect((await piko('crawl', 'dead', 'shop')).stdout).toMatch(
-    /^PAGE +STEP +REQUEST +CLASS +KEPT +ERROR\n\d+ +detail +GET http:\S+ +parse +answer +TypeError: no price on (one|two)\n/,
+    /^PAGE +STEP +REQUEST +CLASS +KEPT +ERROR\n\d+ +detail +GET http:\S+ +parse +response +TypeError: no price on (one|two)\n/,
   )
   expect((await piko('crawl', 'lanes')).stdout).toMatch(/^HOST +STATE +QUEUED +RUNNING +PAGES\/S +95 % +RATE /)
   expect((await piko('crawl', 'pause', host)).stdout).toBe(`${host} paused\n`)
