@@ -310,7 +310,7 @@ describe('docs/services.md', () => {
 /** The table of Piko's own services, without the HTTP server, which only `piko start` adds. */
 function treeOrder(): string[] {
   const page = readFileSync(new URL('../docs/services.md', import.meta.url), 'utf8')
-  const table = page.slice(page.indexOf('In the order of their start'))
+  const table = page.slice(page.indexOf('in the order of their start'))
   const names = [...table.matchAll(/^\| (?:`([\w-]+)`|(_yours_)) /gm)].map(([, name]) => name ?? 'Cache')
   return names.filter((name) => name !== 'http')
 }

@@ -147,7 +147,7 @@ describe('the options of a grid', () => {
   it('are refused with all problems at once', () => {
     expect(fault({ grid: 'daily' })).toMatch(/^job "a": windows\.grid is "daily"; expected five fields/)
     expect(fault({ grid: ['0 0 * * *', '0 0 31 2 *'] })).toContain(
-      'windows.grid is "0 0 31 2 *"; expected a date that comes',
+      'windows.grid is "0 0 31 2 *"; expected a date that occurs',
     )
     expect(fault({ grid: [] })).toContain('windows.grid is an empty list')
     expect(fault({ grid: 7 })).toContain('windows.grid is 7; expected five fields')
