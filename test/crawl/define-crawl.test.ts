@@ -39,7 +39,9 @@ describe('defineCrawl', () => {
       dedup: { withinMs: 604_800_000 },
     })
     expect(detail?.lanes.get('*')?.parallel).toBe(8)
-    expect(detail?.lanes.get('api.shop.test')).toEqual({ rate: { limit: 600, perMs: 60_000 }, parallel: 16 })
+    expect(detail?.lanes.get('api.shop.test')).toEqual({
+      ...{ rate: { limit: 600, perMs: 60_000 }, parallel: 16, throttle: true },
+    })
     expect(detail?.budgets.get('server')).toMatchObject({ limit: 7, baseMs: 2_000, maxMs: 300_000, breaker: true })
     expect(detail?.budgets.get('blocked')).toMatchObject({ limit: 1, baseMs: 3_000 })
     expect(detail?.budgets.get('parse')?.limit).toBe(1)
