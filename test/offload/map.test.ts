@@ -105,7 +105,9 @@ describe('a call that does harm', () => {
     const moving = new Uint8Array(4)
     await expect(hostile.$with({ timeout: '500ms', transfer: [moving] }).length(moving)).rejects.toMatchObject({
       code: 'OFFLOAD_CRASHED',
-      message: expect.stringMatching(/^length\(\) of hostile.ts did not begin, because work that loopSoon\(\)/) as string,
+      message: expect.stringMatching(
+        /^length\(\) of hostile.ts did not begin, because work that loopSoon\(\)/,
+      ) as string,
     })
     expect(await hostile.length(new Uint8Array(5))).toBe(5)
   })
