@@ -86,5 +86,5 @@ export type ReaderMessage = 'open' | 'more' | 'hungry' | 'end'
 export type WriterMessage =
   | { readonly items: readonly unknown[] }
   | { readonly packed: PackedRows }
-  | { readonly isLast: true }
+  | { readonly isLast: true; readonly progress?: Progress }
   | { readonly error: TransferredError }

@@ -107,8 +107,9 @@ export class OffloadCall {
     return { task: { ...plain, args: copied, sources }, transfer: [...this.options.transfer, ...ports] }
   }
 
-  openStream(end: StreamEnd): void {
+  openStream(end: StreamEnd, onProgress: (progress: Progress) => void): void {
     const reader = new ChunkReader(end, {
+      onProgress,
       onFull: (isFull) => this.#wait(isFull),
       onEnd: () => this.#events?.stopped(this),
     })

@@ -291,7 +291,7 @@ export class ThreadPool {
   }
 
   #openStream(call: OffloadCall, end: StreamEnd): void {
-    call.openStream(end)
+    call.openStream(end, (progress) => this.#report(call, progress))
     const { scope } = call.options
     if (scope === undefined) return
     const reason = (): PikoError =>

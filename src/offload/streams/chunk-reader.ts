@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads'
 import { loopTurn } from '../../loop-turn.ts'
 import { MAX_CHUNKS_AHEAD } from './chunk-size.ts'
 import { reviveError } from '../error-transfer.ts'
-import type { ReaderMessage, StreamEnd, WriterMessage } from '../protocol.ts'
+import type { Progress, ReaderMessage, StreamEnd, WriterMessage } from '../protocol.ts'
 import { type Chunk, ListChunk, PackedChunk } from './packed-rows.ts'
 import { giveRoom, type SharedRoom } from './room.ts'
 
@@ -11,6 +11,8 @@ export interface ReaderOptions {
   readonly onFull?: (isFull: boolean) => void
   /** Called when the reader stops before the end of the stream. */
   readonly onEnd?: () => void
+  /** Called with the last progress of the writer, before the stream ends. */
+  readonly onProgress?: (progress: Progress) => void
   /** Whether to tell the writer when there is nothing to read. Default: no. */
   readonly tellsHunger?: boolean
 }
@@ -143,8 +145,10 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
 
   #receive(message: WriterMessage): void {
     if ('error' in message) this.fail(reviveError(message.error), false)
-    else if ('isLast' in message) this.#close()
-    else if (!this.#isReturned) {
+    else if ('isLast' in message) {
+      if (message.progress) this.#options.onProgress?.(message.progress)
+      this.#close()
+    } else if (!this.#isReturned) {
       const chunk =
         'packed' in message ? new PackedChunk<T>(message.packed) : new ListChunk(message.items as readonly T[])
       this.#chunks.push(chunk)

@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import { loopTurn } from '../../loop-turn.ts'
 import { serialiseError } from '../error-transfer.ts'
-import type { ReaderMessage, StreamEnd, WriterMessage } from '../protocol.ts'
+import type { Progress, ReaderMessage, StreamEnd, WriterMessage } from '../protocol.ts'
 import { type BuiltChunk, ChunkBuilder, MAX_LINGER_MS } from './chunk-builder.ts'
 import type { ItemSource } from './item-source.ts'
 import { WriterRoom } from './room.ts'
@@ -11,6 +11,8 @@ export interface WriterOptions {
   readonly unsendable: (item: unknown, index: number, cause: unknown) => unknown
   /** The maximum time, in milliseconds, that a source may take to end early. Default: no limit. */
   readonly maxEndMs?: number
+  /** The progress to report with the end of the stream, so that it comes before the reader has read everything. */
+  readonly lastProgress?: () => Progress | undefined
   /** Called with true when the reader has read everything and waits for the source, and with false when it no longer does. */
   readonly onStarved?: (isStarved: boolean) => void
 }
@@ -61,7 +63,8 @@ export class ChunkWriter {
       // After an early end, the source may never answer the last request for an item.
       await Promise.race([this.#written.promise, this.#ended.promise])
       if (this.#isEnded) await this.#ended.promise
-      this.#port.postMessage({ isLast: true } satisfies WriterMessage)
+      const progress = this.#options.lastProgress?.()
+      this.#port.postMessage({ isLast: true, ...(progress && { progress }) } satisfies WriterMessage)
     } catch (error) {
       this.#port.postMessage({ error: serialiseError(error) } satisfies WriterMessage)
       this.end()

@@ -74,6 +74,7 @@ async function sendStream(stream: AsyncIterable<unknown> | Iterable<unknown>, ca
     { next: () => source.next(), end },
     { port: ours, room },
     {
+      lastProgress: () => call.last,
       unsendable: (row, index, cause) => unsendable(`a row of ${call.title}`, `rows[${index}]`, row, cause),
     },
   )

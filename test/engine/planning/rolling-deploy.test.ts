@@ -153,9 +153,7 @@ describeEachStore((fixture) => {
 
     const late = await fleet.lateness('new', startedMs)
     expect(late.length).toBeGreaterThanOrEqual(count)
-    // A planner whose step fails, as two on one server may, repeats it after a pause that makes one tick or two late.
-    expect(late.filter((ms) => ms > STEP_MS).length, String(late)).toBeLessThanOrEqual(2)
-    expect(Math.max(...late)).toBeLessThan(500)
+    expect(late.filter((ms) => ms > STEP_MS)).toEqual([])
     expect(newer.planned.every(({ jobId }) => jobId === 'new')).toBe(true)
   })
 
