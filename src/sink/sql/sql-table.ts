@@ -18,6 +18,7 @@ import type {
   SqlTableOpen,
   SqlTableTarget,
 } from './table-calls.ts'
+import { SharedWrites } from './shared-writes.ts'
 import { type SqlTableOptions, type TableShape, tableShape } from './table-options.ts'
 import { type WindowBatch, WindowWrites } from './window-writes.ts'
 
@@ -41,6 +42,7 @@ export class SqlTable<Row extends object> {
   readonly #home: TableHome
   readonly #windows: WindowWrites
   readonly #names = new BatchNames()
+  readonly #together = new SharedWrites()
 
   /** @throws PikoError `SINK_FAILED` naming every unknown or unusable option */
   constructor(given: SqlTableOptions<Row>) {
@@ -148,8 +150,10 @@ export class SqlTable<Row extends object> {
     this.#assertKey('upsert', keyColumns, columns)
     const given = this.#rowsOf(batch, rows, batch.fence)
     await this.#home.assertUnique(on, keyColumns)
-    await this.#home.write(on, (trx) =>
-      this.#insert(trx, given, onConflict(trx.dialect, columns, keyColumns, this.#shape.fenceColumn)),
+    await this.#shared(batch, on, ['upsert', ...keyColumns], given, (all) =>
+      this.#home.write(on, (trx) =>
+        this.#insert(trx, all, onConflict(trx.dialect, columns, keyColumns, this.#shape.fenceColumn)),
+      ),
     )
     // Without the window in its key, a row may move to another window later.
     const hasWindow = keyColumns.some((column) => column === this.#shape.windowColumn)
@@ -180,8 +184,27 @@ export class SqlTable<Row extends object> {
     await this.#home.assertUnique(on, keys)
     const writer = { window, fence: generation, runId: batch.runId, batch: undefined }
     const clause = onConflict(on.dialect, columns, keys, undefined)
-    await this.#home.write(on, (trx) => this.#windows.merge(trx, writer, () => this.#insert(trx, given, clause)))
+    await this.#shared(batch, on, ['merge', String(batch.runId), ...keys], given, (all) =>
+      this.#home.write(on, (trx) => this.#windows.merge(trx, writer, () => this.#insert(trx, all, clause))),
+    )
     noteRows(batch, this.layout, on, undefined, 'merge')
+  }
+
+  /** Writes a batch. Batches of items whose rows have the same window and fence are written together. */
+  #shared(
+    { itemId, signal }: SinkBatch,
+    on: SqlDatabase,
+    kind: readonly string[],
+    rows: TableRows,
+    send: (rows: TableRows) => Promise<void>,
+  ): Promise<void> {
+    if (itemId === undefined) return send(rows)
+    const alike = JSON.stringify([
+      ...kind,
+      rows.columns,
+      rows.filled.map((value) => (value instanceof Date ? value.getTime() : String(value))),
+    ])
+    return this.#together.write(on, alike, rows, send, signal)
   }
 
   #insert(trx: SqlExecutor, rows: TableRows, clause?: string): Promise<void> {
