@@ -4,7 +4,7 @@ import type { ItemRunner } from './item-runner.ts'
 
 export interface ItemDispatcherParts extends LoopServiceParts {
   readonly store: Pick<ItemStore, 'claim'>
-  readonly runner: Pick<ItemRunner, 'room' | 'take'>
+  readonly runner: Pick<ItemRunner, 'room' | 'over' | 'take'>
   readonly nodeId: () => string
   readonly holdsLease: () => boolean
   readonly pollIntervalMs: number
@@ -47,7 +47,7 @@ export class ItemDispatcher extends LoopService {
     const owner = nodeId()
     const { claims, nextInMs, reading } = await store.claim({
       ...{ nodeId: owner, limit: Math.min(room, MAX_CLAIMED), scopes, jobIds },
-      ...{ leadMs: Math.ceil(this.#leadMs), monotonic: () => clock.monotonic() },
+      ...{ leadMs: Math.ceil(this.#leadMs), monotonic: () => clock.monotonic(), over: runner.over },
     })
     if (reading) {
       // The rest of the claim is doubled, because an item may also have to read its run or its kept bytes.

@@ -78,6 +78,8 @@ interface Held {
   live: LiveAttempt | undefined
   /** Whether the item's function runs. */
   hasSlot: boolean
+  /** Whether the item's function has ended by itself, so that it certainly sends nothing more to its lane. */
+  hasReturned: boolean
   /** How the item will end, while the function `dead` of its kind runs; otherwise undefined. */
   dying: DecidedEnd | undefined
   isOver: boolean
@@ -146,6 +148,14 @@ export class ItemRunner extends Service {
     return Math.min(count, this.#concurrency)
   }
 
+  /** The ids of items whose functions have ended, but whose ends are not stored yet. */
+  get over(): readonly number[] {
+    const [over, under] = [new Set<number>(), new Set<number>()]
+    for (const { item, hasReturned, dying } of this.#held) (hasReturned && !dying ? over : under).add(item.id)
+    // A later attempt of an item counts, although an earlier one that has lost it is still ending.
+    return [...over].filter((id) => !under.has(id))
+  }
+
   /** The ids of the items that this node holds. */
   get held(): ReadonlySet<number> {
     return new Set([...this.#held].map(({ item }) => item.id))
@@ -166,7 +176,7 @@ export class ItemRunner extends Service {
     for (const item of items) {
       const held: Held = {
         ...{ item, nodeId, reading, hasReserved: item.inMs > 0, kept: undefined },
-        ...{ attempt: undefined, live: undefined, hasSlot: false, dying: undefined, isOver: false },
+        ...{ attempt: undefined, live: undefined, hasSlot: false, hasReturned: false, dying: undefined, isOver: false },
         ...{ cancelTimeout: undefined, cancelGrace: undefined },
       }
       this.#held.add(held)
@@ -334,6 +344,7 @@ export class ItemRunner extends Service {
   }
 
   #handled(held: Held): void {
+    held.hasReturned = true
     if (held.attempt) this.#slots.took(this.#parts.clock.monotonic() - held.attempt.startedAt)
     this.#free(held)
   }

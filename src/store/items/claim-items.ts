@@ -20,6 +20,8 @@ export interface ItemClaimRequest {
   readonly leadMs: number
   /** The node's monotonic clock. */
   readonly monotonic: () => number
+  /** Items of this node whose functions have ended, but whose ends are not stored yet. They do not count for `parallel`. Default: none. */
+  readonly over?: readonly number[]
 }
 
 /** A reading of the database's clock by a claim. */
@@ -144,13 +146,13 @@ async function openLanes(
   dialect: Dialect,
   lanes: readonly LaneState[],
   now: number,
-  { limit, leadMs }: ItemClaimRequest,
+  { limit, leadMs, over = [] }: ItemClaimRequest,
 ): Promise<readonly OpenLane[]> {
   const idsOf = (some: readonly LaneState[]): number[] => some.map(({ id }) => id)
-  const running = await runningOf(trx, idsOf(lanes.filter(({ parallel }) => parallel !== undefined)))
+  const running = await runningOf(trx, idsOf(lanes.filter(({ parallel }) => parallel !== undefined)), { over })
   const failing = lanes.filter(({ breaker }) => mostUnderWay(breaker) < Infinity)
   // Items that run for a long time, such as streams, are left out: they say nothing about requests that are sent now.
-  const recent = await runningOf(trx, idsOf(failing), dialect.nowPlus(-PROBE_MS))
+  const recent = await runningOf(trx, idsOf(failing), { since: dialect.nowPlus(-PROBE_MS) })
   let left = limit
   return lanes.map((lane, index) => {
     const share = Math.ceil(left / (lanes.length - index))
@@ -173,11 +175,11 @@ function opensAt({ freeAt, breaker }: LaneState): number {
   return Math.max(freeAt, breaker.openUntil ?? 0)
 }
 
-/** How many items of each lane run. @param since counts only items that have begun after this */
+/** How many items of each lane run. @param only leaves out items that are over, and counts only those that have begun after `since` */
 async function runningOf(
   trx: Transaction<Tables>,
   laneIds: readonly number[],
-  since?: RawBuilder<Date>,
+  { over = [], since }: { readonly over?: readonly number[]; readonly since?: RawBuilder<Date> },
 ): Promise<ReadonlyMap<number, number>> {
   if (laneIds.length === 0) return new Map()
   const rows = await trx
@@ -186,6 +188,7 @@ async function runningOf(
     .where('lane_id', 'in', laneIds)
     .where('state', '=', 'running')
     .$if(since !== undefined, (query) => query.where('started_at', '>', since ?? null))
+    .$if(over.length > 0, (query) => query.where('id', 'not in', over))
     .groupBy('lane_id')
     .execute()
   return new Map(rows.map((row) => [row.lane_id, Number(row.count)]))

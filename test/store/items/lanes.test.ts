@@ -24,6 +24,10 @@ describeEachStore((fixture) => {
     )
     return [...ids.values()]
   }
+  const parallelLane = async (parallel: number): Promise<number> => {
+    const [id = 0] = (await items.ensureLanes([{ scope: 'job', name: 'few', rate: undefined, parallel }])).values()
+    return id
+  }
   const queue = async (laneId: number, key: string, dueAt?: Date): Promise<void> => {
     const item: NewItem = {
       ...{
@@ -42,8 +46,8 @@ describeEachStore((fixture) => {
     }
     await insertItems(database.db, database.dialect, [item])
   }
-  const claim = () =>
-    items.claim({ nodeId: 'here', limit: 10, scopes: ['job'], jobIds: ['job'], leadMs: 0, monotonic: () => 0 })
+  const claim = (over: readonly number[] = []) =>
+    items.claim({ nodeId: 'here', limit: 10, scopes: ['job'], jobIds: ['job'], leadMs: 0, monotonic: () => 0, over })
   const nextAt = async (laneId: number): Promise<number | undefined> => {
     const { next_at } = await database.db
       .selectFrom('piko_lane')
@@ -74,6 +78,21 @@ describeEachStore((fixture) => {
 
     expect(claimed).toMatchObject({ claims: [], nextInMs: 20 })
     expect((await claim()).claims).toHaveLength(1)
+  })
+
+  it('claims the next item of a full lane for one whose function has ended, although its end is not stored yet', async () => {
+    const lane = await parallelLane(2)
+    for (let n = 0; n < 5; n++) await queue(lane, `item ${n}`)
+    const claimed = async (over?: readonly number[]): Promise<number[]> => {
+      await items.wakeLanes([lane])
+      return (await claim(over)).claims.map(({ id }) => id)
+    }
+    const [first = 0, second = 0] = await claimed()
+    expect(await claimed()).toEqual([])
+    expect(await claimed([first])).toHaveLength(1)
+    expect(await claimed([first])).toEqual([])
+    expect(await claimed([first, second])).toHaveLength(1)
+    expect(await claimed([first, second])).toEqual([])
   })
 
   it('claims no more of a lane that fails than would open its breaker, beside items that run for long', async () => {
