@@ -69,6 +69,7 @@ module.exports = {
     onlyIn('croner', 'time/'),
     onlyIn('piscina', 'offload/'),
     onlyIn('fastify', 'http/'),
+    onlyIn('zod-openapi', 'api/'),
     onlyIn('pino', 'telemetry/'),
     onlyIn('pino-pretty', 'telemetry/'),
     onlyIn('prom-client', 'telemetry/'),

@@ -16,6 +16,16 @@ export class Connections {
     })
   }
 
+  /** The number of open connections. */
+  connections(): number {
+    return this.#requests.size
+  }
+
+  /** The number of requests in progress. */
+  requests(): number {
+    return [...this.#requests.values()].reduce((sum, requests) => sum + requests, 0)
+  }
+
   /** Ends connections that only wait for their client: those without a request, or with an incomplete one. */
   endIdle(): void {
     for (const [socket, requests] of this.#requests) if (requests === 0) socket.destroy()

@@ -31,6 +31,7 @@ export class HttpService extends Service {
       health: () => app.health(),
       metrics: () => app.metrics(),
       services: () => app.services,
+      app,
     })
     this.defer(() => server.close())
     const port = this.#url === undefined ? this.#at.port : Number(new URL(this.#url).port)

@@ -2,6 +2,8 @@ import type { Socket } from 'node:net'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { messageOf } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
+import type { ApiApp } from './api/handler.ts'
+import { API_BASE, apiPlugin } from './api/plugin.ts'
 import { Connections } from './connections.ts'
 import { graphRoutes, type GraphSource } from './graph.ts'
 import { healthRoutes, type HealthSource } from './health.ts'
@@ -12,6 +14,8 @@ import type { Logger } from '../logger.ts'
 export interface HttpDeps extends HealthSource, MetricsSource, GraphSource {
   /** Logs every failed request with a status of 500 or more. */
   readonly logger?: Logger
+  /** The app whose API the server has. Without one, there is no API. */
+  readonly app?: ApiApp
 }
 
 /** The body of every error response. */
@@ -46,7 +50,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
     frameworkErrors: (error, request, reply) => void answerError(deps, error, request, reply),
     clientErrorHandler: answerBrokenRequest,
   })
-  endConnectionsAtClose(server)
+  const connections = endConnectionsAtClose(server)
   server.addHook('onRequest', async (_request, reply) => {
     void reply.header('cache-control', 'no-store')
   })
@@ -57,11 +61,13 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
   healthRoutes(server, deps)
   metricsRoutes(server, deps)
   graphRoutes(server, deps)
+  const { app, logger } = deps
+  if (app) void server.register(apiPlugin, { prefix: API_BASE, app, facts: connections, logger })
   return server
 }
 
 /** Ends connections when the server stops, so that no client can delay the stop. */
-function endConnectionsAtClose(server: FastifyInstance): void {
+function endConnectionsAtClose(server: FastifyInstance): Connections {
   const connections = new Connections(server.server)
   server.addHook('preClose', (done) => {
     connections.endIdle()
@@ -69,6 +75,7 @@ function endConnectionsAtClose(server: FastifyInstance): void {
     server.server.once('close', () => clearTimeout(late))
     done()
   })
+  return connections
 }
 
 /**

@@ -1,0 +1,99 @@
+import { z } from 'zod'
+import { route } from '../route.ts'
+import { givenMoment, instant, jobId, json, page, pageOf, text } from '../values.ts'
+
+export const job = z.object({
+  id: jobId,
+  description: z.string().optional(),
+  state: z.enum(['active', 'paused']),
+  schedule: json.meta({ description: 'The schedule in force; null if the job runs only on request.' }),
+  isOverridden: z.boolean().meta({ description: 'Whether the schedule in force differs from that in code.' }),
+  problem: z.string().optional().meta({ description: 'Why the stored schedule cannot be read.' }),
+  windows: json.meta({ description: 'The windows option; null without windows.' }),
+  nextTick: instant.optional(),
+})
+
+const why = z.object({
+  sentence: z.string(),
+  tick: instant.optional(),
+  runId: z.number().int().optional(),
+  takenAs: z.enum(['start', 'tick', 'inside']).optional(),
+})
+
+const params = z.strictObject({ jobId })
+const EXAMPLE = {
+  id: 'sync_orders',
+  state: 'active',
+  schedule: { kind: 'cron', cron: '0 * * * *', timezone: 'UTC' },
+  isOverridden: false,
+  windows: null,
+  nextTick: '2026-01-01T01:00:00.000Z',
+}
+
+export const JOBS = [
+  route({
+    id: 'jobs.list',
+    method: 'GET',
+    path: '/jobs',
+    role: 'viewer',
+    summary: 'Lists the jobs that the database knows, by id.',
+    query: z.strictObject({
+      state: z.enum(['active', 'paused']).optional(),
+      search: text.optional().meta({ description: 'Only jobs whose id contains this text.' }),
+      ...page,
+    }),
+    answer: pageOf(job),
+    example: { query: { state: 'active' }, answer: { items: [EXAMPLE] } },
+  }),
+  route({
+    id: 'jobs.show',
+    method: 'GET',
+    path: '/jobs/{jobId}',
+    role: 'viewer',
+    summary: 'Shows one job.',
+    params,
+    answer: job,
+    example: { params: { jobId: 'sync_orders' }, answer: EXAMPLE },
+  }),
+  route({
+    id: 'jobs.pause',
+    method: 'POST',
+    path: '/jobs/{jobId}/pause',
+    role: 'operator',
+    summary: 'Pauses the schedule of a job on all nodes.',
+    description: 'Queued and running runs continue, and the job can still be run by hand.',
+    params,
+    answer: job,
+    example: {
+      params: { jobId: 'sync_orders' },
+      body: { reason: 'the shop is closed' },
+      answer: { ...EXAMPLE, state: 'paused' },
+    },
+  }),
+  route({
+    id: 'jobs.resume',
+    method: 'POST',
+    path: '/jobs/{jobId}/resume',
+    role: 'operator',
+    summary: 'Continues the schedule of a paused job.',
+    params,
+    answer: job,
+    example: { params: { jobId: 'sync_orders' }, answer: EXAMPLE },
+  }),
+  route({
+    id: 'jobs.why',
+    method: 'GET',
+    path: '/jobs/{jobId}/why',
+    role: 'viewer',
+    summary: 'Explains why a job did or did not run at an instant of its schedule.',
+    description: 'Without `tick`, it explains the last planned tick.',
+    params,
+    query: z.strictObject({ tick: givenMoment.optional() }),
+    answer: why,
+    example: {
+      params: { jobId: 'sync_orders' },
+      query: { tick: '2026-01-01T01:00:00Z' },
+      answer: { sentence: 'it never ran', tick: '2026-01-01T01:00:00.000Z' },
+    },
+  }),
+] as const

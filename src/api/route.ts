@@ -1,0 +1,140 @@
+import { z } from 'zod'
+import type { JobOf, Role } from './actor.ts'
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
+
+/** Parameters, a query or a body: named values. Unknown names are refused. */
+export type Fields = z.ZodObject
+
+/** What a request of a route contains, as an example and as sent. */
+export interface RouteExample {
+  readonly params?: Readonly<Record<string, string | number>>
+  readonly query?: Readonly<Record<string, unknown>>
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: unknown
+  /** The body of the answer; undefined for a route without one. */
+  readonly answer?: unknown
+}
+
+/** The parts of a request that select a job. */
+export interface RoutedRequest {
+  readonly params: Readonly<Record<string, unknown>>
+  readonly query: Readonly<Record<string, unknown>>
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+/**
+ * One operation of the HTTP API as a value: the server, the OpenAPI document, the client and the tests use the same one.
+ *
+ * @typeParam Id `noun.verb`, as in `app.noun.verb` and `piko noun verb`
+ */
+export interface Route<
+  Id extends string = string,
+  Params extends Fields = Fields,
+  Query extends Fields = Fields,
+  Body extends Fields = Fields,
+  Answer extends z.ZodType = z.ZodType,
+> {
+  readonly id: Id
+  readonly method: Method
+  /** Below `/api/v1`, with parameters in braces: `/runs/{id}/cancel`. */
+  readonly path: string
+  /** The least role that may use it. */
+  readonly role: Role
+  /** The verb in the audit. Undefined for a route that changes nothing. */
+  readonly audit: string | undefined
+  /** The job that a request is about, for tokens that are limited to some jobs. Undefined: it is not about one job. */
+  readonly job: ((request: RoutedRequest) => JobOf | undefined) | undefined
+  readonly summary: string
+  readonly description: string | undefined
+  readonly params: Params
+  readonly query: Query
+  readonly headers: Fields | undefined
+  /** Undefined: the request has no body. */
+  readonly body: Body | undefined
+  /** Undefined: the answer has no body. */
+  readonly answer: Answer | undefined
+  readonly status: 200 | 201 | 202 | 204
+  /** How long the answer may take. Default: the server's limit. */
+  readonly timeoutMs: number | undefined
+  readonly example: RouteExample
+}
+
+interface RouteInput<
+  Id extends string,
+  Params extends Fields,
+  Query extends Fields,
+  Body extends Fields,
+  Answer extends z.ZodType,
+> {
+  readonly id: Id
+  readonly method: Method
+  readonly path: string
+  readonly role: Role
+  readonly summary: string
+  readonly description?: string
+  /** For a POST that changes nothing, such as a preview. */
+  readonly isRead?: boolean
+  readonly job?: (request: RoutedRequest) => JobOf | undefined
+  readonly params?: Params
+  readonly query?: Query
+  readonly headers?: Fields
+  readonly body?: Body
+  readonly answer?: Answer
+  /** Default 200; 204 without an answer. */
+  readonly status?: 200 | 201 | 202
+  readonly timeoutMs?: number
+  readonly example?: RouteExample
+}
+
+const NONE = z.strictObject({})
+type None = typeof NONE
+
+/** Why a person or program makes a change; the audit keeps it. */
+const REASON = z.string().max(500).optional().meta({ description: 'Why you make this change. The audit keeps it.' })
+
+/**
+ * Defines a route. A changing one also accepts `reason`: in its body, or in the query of a DELETE. The parameter `{jobId}`, or a body's or
+ * query's `jobId`, selects the job.
+ */
+export function route<
+  const Id extends string,
+  Params extends Fields = None,
+  Query extends Fields = None,
+  Body extends Fields = None,
+  Answer extends z.ZodType = z.ZodType,
+>(input: RouteInput<Id, Params, Query, Body, Answer>): Route<Id, Params, Query, Body, Answer> {
+  const { id, method, isRead = method === 'GET', answer } = input
+  const hasBody = method === 'POST' || method === 'PUT'
+  const query: Fields = input.query ?? NONE
+  const body: Fields | undefined = hasBody ? (input.body ?? NONE) : undefined
+  return {
+    ...{ id, method, path: input.path, role: input.role, summary: input.summary },
+    audit: isRead ? undefined : id,
+    job: input.job ?? jobOf,
+    description: input.description,
+    params: (input.params ?? NONE) as Params,
+    query: (isRead || hasBody ? query : query.extend({ reason: REASON })) as Query,
+    headers: input.headers,
+    body: (isRead ? body : body?.extend({ reason: REASON })) as Body | undefined,
+    answer,
+    status: answer ? (input.status ?? 200) : 204,
+    timeoutMs: input.timeoutMs,
+    example: input.example ?? {},
+  }
+}
+
+function jobOf({ params, query, body }: RoutedRequest): JobOf | undefined {
+  const jobId = params['jobId'] ?? body['jobId'] ?? query['jobId']
+  return typeof jobId === 'string' ? { job: jobId } : undefined
+}
+
+/** For the routes of one run. */
+export function ofRun({ params }: RoutedRequest): JobOf {
+  return { run: Number(params['runId']) }
+}
+
+export type ParamsOf<R> = R extends Route<string, infer P, Fields, Fields, z.ZodType> ? z.output<P> : never
+export type QueryOf<R> = R extends Route<string, Fields, infer Q, Fields, z.ZodType> ? z.output<Q> : never
+export type BodyOf<R> = R extends Route<string, Fields, Fields, infer B, z.ZodType> ? z.output<B> : never
+export type AnswerOf<R> = R extends Route<string, Fields, Fields, Fields, infer A> ? z.input<A> : never

@@ -1,0 +1,110 @@
+import { z } from 'zod'
+
+/** The longest page of a list. */
+export const MAX_LIMIT = 500
+export const DEFAULT_LIMIT = 100
+const MAX_TEXT = 1_000
+const MAX_JOB_ID = 255
+const MAX_CURSOR = 500
+
+type Shown = Readonly<Record<string, unknown>>
+
+/** How the document shows a schema, instead of the one that zod derives. */
+function shownAs(shown: Shown): { override: (context: { jsonSchema: object }) => void } {
+  return {
+    override: ({ jsonSchema }) => {
+      for (const key of Object.keys(jsonSchema)) Reflect.deleteProperty(jsonSchema, key)
+      Object.assign(jsonSchema, shown)
+    },
+  }
+}
+
+/** An instant in an answer: ISO 8601 in UTC. */
+export const instant = z.iso.datetime().meta(shownAs({ type: 'string', format: 'date-time' }))
+
+/** An instant in a request: ISO 8601 with a zone. */
+export const givenInstant = z.iso
+  .datetime({ offset: true, message: 'expected an instant with its zone, such as 2026-01-01T00:00:00Z' })
+  .meta(
+    shownAs({
+      type: 'string',
+      format: 'date-time',
+      description: 'An instant with its zone, such as `2026-01-01T00:00:00Z`.',
+    }),
+  )
+
+/** An instant, or a day in the zone of the job. */
+export const givenMoment = z
+  .union([givenInstant, z.iso.date()], {
+    message: 'expected an instant such as 2026-01-01T00:00:00Z, or a day in the zone of the job such as 2026-01-01',
+  })
+  .meta({ description: 'An instant with its zone, or a day in the zone of the job, such as `2026-01-01`.' })
+
+export const givenDuration = z
+  .string()
+  .max(40)
+  .regex(/^\d+(\.\d+)?(ms|s|m|h|d|w)$/, { message: 'expected a duration with a unit, such as 10s' })
+  .meta({ description: 'A duration with a unit, such as `10s`.' })
+
+export const jobId = z.string().min(1).max(MAX_JOB_ID).meta({ description: 'The id of a job.' })
+export const text = z.string().max(MAX_TEXT)
+export const name = z.string().min(1).max(MAX_JOB_ID)
+
+/** A whole number as text, as in a path or a query. */
+export function wholeText(min: number, max = Number.MAX_SAFE_INTEGER) {
+  return z
+    .string()
+    .regex(/^\d{1,16}$/, { message: `expected a whole number from ${min}` })
+    .transform(Number)
+    .pipe(z.number().int().min(min).max(max))
+    .meta(shownAs({ type: 'integer', minimum: min, ...(max < Number.MAX_SAFE_INTEGER && { maximum: max }) }))
+}
+
+/** `true` or `false` as text. */
+export const flagText = z
+  .enum(['true', 'false'])
+  .transform((value) => value === 'true')
+  .meta(shownAs({ type: 'boolean' }))
+
+export const id = wholeText(1)
+export const idNumber = z.number().int().min(1)
+
+/** The part of a list that a request wants. */
+export const page = {
+  limit: wholeText(1, MAX_LIMIT)
+    .default(DEFAULT_LIMIT)
+    .meta(
+      shownAs({
+        type: 'integer',
+        minimum: 1,
+        maximum: MAX_LIMIT,
+        default: DEFAULT_LIMIT,
+        description: 'The maximum number of entries.',
+      }),
+    ),
+  cursor: z
+    .string()
+    .min(1)
+    .max(MAX_CURSOR)
+    .optional()
+    .meta({ description: '`next` of the page before. Keep the other parameters as they were.' }),
+}
+
+/** A page of a list. Without `next` it is the last one. A page may have fewer entries than `limit` and still not be the last. */
+export function pageOf<Item extends z.ZodType>(item: Item) {
+  return z.object({
+    items: z.array(item),
+    next: z.string().optional().meta({ description: 'The `cursor` of the next page; absent on the last one.' }),
+  })
+}
+
+/** All entries of a short list. */
+export function allOf<Item extends z.ZodType>(item: Item) {
+  return z.object({ items: z.array(item) })
+}
+
+export const count = z.number().int().min(0)
+export const milliseconds = z.number().min(0)
+/** Any JSON value. */
+export const json = z.unknown()
+export const window = z.object({ start: instant, end: instant })

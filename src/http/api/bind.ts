@@ -1,0 +1,69 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Role } from '../../api/actor.ts'
+import type { AnyRoute } from '../../api/routes.ts'
+import { ANY_ROUTES } from '../../api/routes.ts'
+import { checkedRequest } from './checked.ts'
+import { jobHandlers } from './handlers/jobs.ts'
+import { runHandlers } from './handlers/runs.ts'
+import { statusHandlers } from './handlers/status.ts'
+import type { AllHandlers, ApiApp, Asked, ServerFacts } from './handler.ts'
+
+/** What hooks know about a route of Piko. */
+export interface RouteAccess {
+  /** Undefined: a route of the user without a role of its own. */
+  readonly role: Role | undefined
+  readonly route: AnyRoute | undefined
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    piko?: RouteAccess
+  }
+}
+
+type AnyHandler = (app: ApiApp, asked: Asked<unknown, unknown, unknown>) => unknown
+
+/** Every handler; the type demands one for each route. */
+function handlersOfAll(): AllHandlers {
+  return { ...jobHandlers, ...runHandlers, ...statusHandlers() }
+}
+
+/** Adds all operations to a server. */
+export function bindRoutes(server: FastifyInstance, app: ApiApp, facts: ServerFacts): void {
+  const handlers = handlersOfAll() as unknown as Readonly<Record<string, AnyHandler>>
+  for (const route of ANY_ROUTES) {
+    const handler = handlers[route.id]
+    if (!handler) throw new Error(`no handler for ${route.id}`)
+    bind(server, route, (asked) => handler(app, { ...asked, server: facts }))
+  }
+}
+
+function bind(
+  server: FastifyInstance,
+  route: AnyRoute,
+  answer: (asked: Omit<Asked<unknown, unknown, unknown>, 'server'>) => unknown,
+): void {
+  server.route({
+    method: route.method,
+    url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
+    config: { piko: { role: route.role, route } },
+    ...(route.timeoutMs !== undefined && { handlerTimeout: route.timeoutMs }),
+    handler: async (request, reply) => {
+      const checked = checkedRequest(route, request)
+      const { params, headers } = checked
+      const { reason: _inQuery, ...query } = checked.query
+      const { reason: _inBody, ...body } = checked.body
+      const found = await answer({ params, query, headers, body, actor: request.actor, signal: goneSignal(request) })
+      void reply.code(route.status)
+      if (!route.answer) return reply.send()
+      return reply.type('application/json; charset=utf-8').send(JSON.stringify(found))
+    },
+  })
+}
+
+/** A signal that aborts when the client has closed its connection. */
+function goneSignal({ raw }: FastifyRequest): AbortSignal {
+  const gone = new AbortController()
+  raw.socket.once('close', () => gone.abort())
+  return gone.signal
+}

@@ -1,0 +1,49 @@
+import { describe, PikoError } from '../../../errors.ts'
+import type { Run } from '../../../run/run.ts'
+import { TERMINAL_STATES } from '../../../run/run.ts'
+import { durationMs } from '../../../time/duration.ts'
+import type { ApiApp, Handlers } from '../handler.ts'
+
+const DEFAULT_WAIT_MS = 30_000
+const MAX_WAIT_MS = 60_000
+
+export const runHandlers: Handlers<'runs'> = {
+  'runs.start': async (app, { params, headers, body, signal }) => {
+    const { wait, idempotencyKey: key, ...options } = body
+    const waitMs = waitOf(wait)
+    const idempotencyKey = keyOf(key, headers['idempotency-key'])
+    const run = await app.run(params.jobId, { ...options, ...(idempotencyKey !== undefined && { idempotencyKey }) })
+    return waitMs === 0 ? run : waited(app, run, waitMs, signal)
+  },
+  'runs.list': async (app, { query: { cursor: _, ...filter } }) => ({ items: await app.runs.list(filter) }),
+  'runs.show': (app, { params }) => app.runs.show(params.runId),
+}
+
+function waitOf(wait: boolean | string | undefined): number {
+  if (wait === undefined || wait === false) return 0
+  const ms = wait === true ? DEFAULT_WAIT_MS : durationMs(wait, 'wait')
+  if (ms <= MAX_WAIT_MS) return ms
+  throw new PikoError('USAGE', `wait is ${describe(wait)}; expected at most ${MAX_WAIT_MS / 1_000}s`, {
+    details: { wait },
+  })
+}
+
+function keyOf(inBody: string | undefined, inHeader: string | undefined): string | undefined {
+  if (inBody === undefined || inHeader === undefined || inBody === inHeader) return inBody ?? inHeader
+  throw new PikoError(
+    'USAGE',
+    `the header Idempotency-Key is ${describe(inHeader)} and idempotencyKey is ${describe(inBody)}; give one of them`,
+  )
+}
+
+/** The run when it has ended, or when the wait is over. The client may go meanwhile. */
+async function waited(app: ApiApp, run: Run, waitMs: number, signal: AbortSignal): Promise<Run> {
+  if (TERMINAL_STATES.has(run.state)) return run
+  const over = AbortSignal.any([signal, AbortSignal.timeout(waitMs)])
+  try {
+    return await app.waitFor(run.id, over)
+  } catch (error) {
+    if (!over.aborted) throw error
+    return app.runs.show(run.id)
+  }
+}

@@ -1,0 +1,34 @@
+import { isOverridden, storedJob } from '../engine/planning/stored-job.ts'
+import { fromJson } from '../json/json.ts'
+import type { JobRow } from '../store/jobs/job-row.ts'
+import type { ScheduleSpec } from '../time/schedule.ts'
+
+/** A job as the API shows it. */
+export interface JobView {
+  readonly id: string
+  readonly description: string | undefined
+  readonly state: 'active' | 'paused'
+  /** The schedule in force; null if the job runs only on request. */
+  readonly schedule: ScheduleSpec | null
+  readonly isOverridden: boolean
+  /** Why the stored schedule can't be read. */
+  readonly problem: string | undefined
+  /** The windows option; null without windows. */
+  readonly windows: unknown
+  readonly nextTick: Date | undefined
+}
+
+/** The stored job as people see it. Pure. */
+export function jobView(row: JobRow): JobView {
+  const { schedule, problem } = storedJob(row)
+  return {
+    id: row.id,
+    description: row.description,
+    state: row.isPaused ? 'paused' : 'active',
+    schedule,
+    isOverridden: isOverridden(row),
+    problem: problem ?? undefined,
+    windows: fromJson(row.windows) ?? null,
+    nextTick: row.nextTick,
+  }
+}
