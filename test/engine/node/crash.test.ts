@@ -135,7 +135,8 @@ describeEachStore((fixture) => {
         // A starting node returns the run to the queue, and does not know its job.
         const other = await startApp(fixture.options, work, { settings })
         await other.stop()
-        await eventually(() => expect(calls).toBe(count), 60_000)
+        // A second look of the starting node may return it once more.
+        await eventually(() => expect(calls).toBeGreaterThanOrEqual(count), 60_000)
       }
       expect(await store.runs.find(id)).toMatchObject({ state: 'running', attempt: 1, nodeId: node!.id })
     })

@@ -6,7 +6,8 @@ import type { NewRun } from '../../../src/store/runs/new-run.ts'
 import { sortInTurns } from '../../../src/store/statements/sort-in-turns.ts'
 import { describeEachStore } from '../../support/databases.ts'
 
-const COUNT = 200_000
+/** Takes longer than a turn of the event loop may, also once the code is compiled. */
+const COUNT = 1_000_000
 
 class LookedAt extends Error {}
 
