@@ -120,7 +120,9 @@ class SuiteStore implements TestStore {
       this.#options = { sqlitePath: path }
       this.#remove = remove
     }
-    await migrate(await this.open(), { direction: 'up' })
+    const database = await this.open()
+    if (this.name === 'mysql') for (const statement of inject('mysqlTables')) await database.sql.exec(statement)
+    else await migrate(database, { direction: 'up' })
   }
 
   async open(options: Pick<OpenOptions, 'clock'> = {}): Promise<Database> {
