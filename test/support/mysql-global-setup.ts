@@ -14,6 +14,14 @@ declare module 'vitest' {
   }
 }
 
+interface NamedTable extends RowDataPacket {
+  readonly name: string
+}
+
+interface CreatedTable extends RowDataPacket {
+  readonly 'Create Table': string
+}
+
 const TEMPLATE = `piko_test_template_${process.pid}`
 
 /** One server for the whole test run; `databases.ts` creates separate databases on it. */
@@ -41,11 +49,14 @@ async function migratedTables(dsn: string): Promise<string[]> {
   await migrate(database, { direction: 'up' })
   await database.close()
   await connection.query(`USE ${TEMPLATE}`)
-  const [tables] = await connection.query<RowDataPacket[][]>({ sql: 'SHOW TABLES', rowsAsArray: true })
+  const [tables] = await connection.query<NamedTable[]>(
+    'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()',
+  )
   const statements: string[] = []
-  for (const [table] of tables) {
-    const [[row]] = await connection.query<RowDataPacket[][]>({ sql: `SHOW CREATE TABLE ${table}`, rowsAsArray: true })
-    statements.push(String(row?.[1]), `INSERT INTO ${table} SELECT * FROM ${TEMPLATE}.${table}`)
+  for (const { name } of tables) {
+    const [[table]] = await connection.query<CreatedTable[]>(`SHOW CREATE TABLE ${name}`)
+    if (!table) throw new Error(`the template has no table ${name}`)
+    statements.push(table['Create Table'], `INSERT INTO ${name} SELECT * FROM ${TEMPLATE}.${name}`)
   }
   await connection.end()
   return statements
