@@ -1,4 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+// Imported, because a test that mocks the global timers would otherwise stop the loops.
+import { clearTimeout, setTimeout } from 'node:timers'
 
 /** The source of time: the machine's clock in production, a manual clock in tests. */
 export interface Clock {
@@ -24,16 +25,24 @@ export const systemClock: Clock = {
   // Creates no Date objects, since each run would create three.
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  async sleep(ms, signal) {
-    if (signal?.aborted) return
-    let leftMs = ms
-    try {
-      do {
-        await sleep(Math.min(leftMs, LONGEST_TIMER_MS), undefined, signal ? { signal } : undefined)
-        leftMs -= LONGEST_TIMER_MS
-      } while (leftMs > 0)
-    } catch {
-      // Only the signal makes the timer reject: an abort is the awaited end of this sleep.
-    }
+  // Not the timer of node:timers/promises: its rejection by a signal costs an error with a stack, and loops are woken for each run.
+  sleep(ms, signal) {
+    return new Promise((resolve) => {
+      if (signal?.aborted) return resolve()
+      let leftMs = ms
+      let timer: NodeJS.Timeout
+      const end = (): void => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', end)
+        resolve()
+      }
+      const wait = (): void => {
+        const thisMs = Math.min(leftMs, LONGEST_TIMER_MS)
+        leftMs -= thisMs
+        timer = setTimeout(() => (leftMs > 0 ? wait() : end()), thisMs)
+      }
+      signal?.addEventListener('abort', end)
+      wait()
+    })
   },
 }
