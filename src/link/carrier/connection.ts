@@ -1,0 +1,451 @@
+import { randomBytes } from 'node:crypto'
+import type { Duplex } from 'node:stream'
+import { systemClock, type Clock } from '../../clock.ts'
+import { messageOf } from '../../errors-read.ts'
+import { isPikoError, PikoError } from '../../errors.ts'
+import { ByteQueue } from '../wire/byte-queue.ts'
+import {
+  broken,
+  CANCEL,
+  codeAndReason,
+  CREDIT,
+  creditBody,
+  DATA,
+  END,
+  type Frame,
+  GOAWAY,
+  goAwayBody,
+  MAX_HEAD_BYTES,
+  OPEN,
+  PING,
+  PONG,
+  readCodeAndReason,
+  readGoAway,
+  smallFrame,
+  TRAILER_BYTES,
+} from '../wire/frame.ts'
+import { FrameReader } from '../wire/frame-reader.ts'
+import { readOpen } from '../wire/head.ts'
+import { GOAWAY_CODES, type Preface, type Role, VERSION, WINDOWS_PER_CONNECTION } from '../wire/preface.ts'
+import { CANCEL_CODES, type Carrier, type CarrierEvents, type CarrierStats, type OutgoingSpec } from './carrier.ts'
+import { goneError, Handshake, type HandshakeStep, mayBePreface } from './handshake.ts'
+import { Incoming } from './incoming.ts'
+import { KeepAlive } from './keep-alive.ts'
+import type { LinkLimits } from './limits.ts'
+import { Outgoing } from './outgoing.ts'
+import { Sender } from './sender.ts'
+
+export interface ConnectionOptions {
+  readonly duplex: Duplex
+  readonly role: Role
+  readonly limits: LinkLimits
+  readonly secret: string | undefined
+  /** 16 bytes. */
+  readonly nodeId: Uint8Array
+  readonly clock?: Clock
+  /** The version that it offers; for tests. */
+  readonly version?: number
+}
+
+/** Received bytes are confirmed to the sender after this many. The sender measures the line by it, so it is small. */
+const CONFIRM_EACH = 32_768
+const LAST_ID = 2 ** 31 - 1
+/** How long the other end may take to read the reason why it was refused. */
+const FAREWELL_MS = 1_000
+
+type State = 'handshake' | 'open' | 'closed'
+
+// Long because it is the table of what each frame does; sender, handshake and messages have their own files.
+
+/** Carries messages in frames over a stream of bytes: docs/link-protocol.md. */
+export class Connection implements Carrier {
+  readonly #options: ConnectionOptions
+  readonly #events: CarrierEvents
+  readonly #clock: Clock
+  readonly #handshake: Handshake
+  readonly #keepAlive: KeepAlive
+  readonly #received = new ByteQueue()
+  #reader: FrameReader | undefined
+  #sender: Sender | undefined
+  #peer: Preface | undefined
+  #state: State = 'handshake'
+  version: number | undefined
+  #timeout: NodeJS.Timeout | undefined
+  /** Messages that wait for the end of the handshake. */
+  readonly #early = new Set<Outgoing>()
+  readonly #outgoing = new Map<number, Outgoing>()
+  readonly #incoming = new Map<number, Incoming>()
+  #lastOwnId: number
+  #lastPeerId: number
+  #isLeaving = false
+  #peerTakes = Infinity
+  /** Bytes that were received and not confirmed. */
+  #unconfirmed = 0
+  #credit: number
+  #unread = 0
+  #stats = { receivedBytes: 0, sentMessages: 0, receivedMessages: 0 }
+
+  constructor(options: ConnectionOptions, events: CarrierEvents) {
+    this.#options = options
+    this.#events = events
+    this.#clock = options.clock ?? systemClock
+    const { limits, role, duplex } = options
+    this.#credit = limits.window * WINDOWS_PER_CONNECTION
+    this.#lastOwnId = role === 'dial' ? -1 : 0
+    this.#lastPeerId = role === 'dial' ? 0 : -1
+    this.#handshake = new Handshake(
+      {
+        version: options.version ?? VERSION,
+        hasSecret: options.secret !== undefined,
+        role,
+        maxFrame: limits.maxFrame,
+        window: limits.window,
+        maxOpen: limits.maxOpen,
+        nodeId: options.nodeId,
+        nonce: randomBytes(16),
+      },
+      options.secret,
+    )
+    this.#keepAlive = new KeepAlive(this.#clock, limits.pingMs, {
+      ping: (body) => this.#sender?.control(smallFrame(PING, 0, body)),
+      lost: () => this.#fail(lost('did not answer three PINGs')),
+    })
+    this.#timeout = setTimeout(() => this.#fail(lost('did not complete the handshake in time')), limits.handshakeMs)
+    duplex.on('data', (bytes: Buffer) => this.#arrived(bytes))
+    duplex.on('end', () => this.#ended())
+    duplex.on('close', () => this.#fail(lost('closed the connection')))
+    duplex.on('error', (error) => this.#fail(lost(`broke the connection (${messageOf(error)})`, error)))
+    duplex.write(this.#handshake.preface)
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open' && !this.#isLeaving && this.#peerTakes === Infinity
+  }
+
+  get peerId(): string | undefined {
+    return this.#peer && Buffer.from(this.#peer.nodeId).toString('hex')
+  }
+
+  get maxOpen(): number {
+    return this.#peer?.maxOpen ?? this.#options.limits.maxOpen
+  }
+
+  /** @throws PikoError `USAGE` if the head is larger than 64 KB */
+  begin(spec: OutgoingSpec): Outgoing {
+    const head = Buffer.from(JSON.stringify(spec.head))
+    if (head.length > MAX_HEAD_BYTES) {
+      const message = `the head of a message to ${spec.head.route} has ${head.length} bytes; headers and meta may have ${MAX_HEAD_BYTES} bytes together: put the rest into the body`
+      throw new PikoError('USAGE', message)
+    }
+    const message = new Outgoing(spec, head, this.#outgoingOwner)
+    if (this.#state === 'closed') message.failed(lost('is closed'))
+    else if (this.#sender) this.#sender.ready(message)
+    else this.#early.add(message)
+    return message
+  }
+
+  leave(): void {
+    if (this.#isLeaving || this.#state === 'closed') return
+    this.#isLeaving = true
+    this.#sender?.control(smallFrame(GOAWAY, 0, goAwayBody(Math.max(0, this.#lastPeerId), GOAWAY_CODES.stopping, '')))
+    if (this.#state === 'handshake') this.#fail(lost('is closed'))
+    else this.#endIfEmpty()
+  }
+
+  close(reason: PikoError): void {
+    this.#fail(reason)
+  }
+
+  stats(): CarrierStats {
+    return {
+      rttMs: this.#keepAlive.rttMs,
+      open: this.#outgoing.size + this.#incoming.size + this.#early.size,
+      waiting: this.#sender?.waiting ?? [0, 0, 0, 0],
+      sentBytes: this.#sender?.sentBytes ?? 0,
+      unreadBytes: this.#unread,
+      creditWaits: this.#sender?.creditWaits ?? 0,
+      ...this.#stats,
+    }
+  }
+
+  // Bytes and frames.
+
+  #arrived(bytes: Buffer): void {
+    if (this.#state === 'closed') return
+    this.#stats.receivedBytes += bytes.length
+    this.#keepAlive.heard()
+    try {
+      if (this.#reader) this.#reader.push(bytes)
+      else this.#begun(bytes)
+      for (let frame = this.#reader?.next(); frame; frame = this.#reader?.next()) {
+        this.#frame(frame)
+        if (this.#isClosed()) return
+      }
+    } catch (error) {
+      this.#fail(isPikoError(error) ? error : broken(`something that could not be handled (${messageOf(error)})`))
+    }
+  }
+
+  #begun(bytes: Buffer): void {
+    if (this.#received.length === 0 && !mayBePreface(bytes)) throw broken('something that is not a link')
+    this.#received.push(bytes)
+    this.#take(this.#handshake.readPreface(this.#received))
+    if (this.#handshake.hasPreface) this.#reader = new FrameReader(this.#options.limits.maxFrame, this.#received)
+  }
+
+  #take(step: HandshakeStep): void {
+    const { duplex } = this.#options
+    if (step.is === 'send') duplex.write(step.bytes)
+    else if (step.is === 'refused') {
+      if (step.bytes.length > 0) duplex.end(step.bytes)
+      this.#fail(step.error, step.bytes.length > 0)
+    } else if (step.is === 'open') {
+      if (step.bytes) duplex.write(step.bytes)
+      this.#open(step.peer, step.version)
+    }
+  }
+
+  #open(peer: Preface, version: number): void {
+    clearTimeout(this.#timeout)
+    this.#peer = peer
+    this.version = version
+    this.#state = 'open'
+    this.#sender = new Sender({
+      duplex: this.#options.duplex,
+      clock: this.#clock,
+      maxFrame: Math.min(peer.maxFrame, this.#options.limits.maxFrame),
+      credit: peer.window * WINDOWS_PER_CONNECTION,
+      begin: (message) => this.#beginOnWire(message),
+      failed: (error) => this.#fail(lost(`broke the connection (${messageOf(error)})`, error)),
+      idle: () => this.#endIfEmpty(),
+    })
+    this.#keepAlive.start()
+    for (const message of this.#early) this.#sender.ready(message)
+    this.#early.clear()
+    this.#events.opened()
+  }
+
+  #frame(frame: Frame): void {
+    if (this.#state === 'handshake') return this.#take(this.#handshake.readFrame(frame))
+    const { type, message, body } = frame
+    switch (type) {
+      case OPEN:
+        return this.#opened(frame)
+      case DATA:
+      case END:
+        return this.#continued(frame)
+      case CREDIT:
+        return this.#credited(message, body.readUInt32BE(0))
+      case CANCEL:
+        return this.#cancelled(message, readCodeAndReason(body))
+      case PING:
+        return this.#sender?.control(smallFrame(PONG, 0, body))
+      case PONG:
+        return this.#keepAlive.answered(body)
+      case GOAWAY:
+        return this.#gone(readGoAway(body))
+      default:
+        throw broken(`a second frame of type ${type}`)
+    }
+  }
+
+  #opened({ message: id, level, isLast, body }: Frame): void {
+    if (id <= this.#lastPeerId || (id - this.#lastPeerId) % 2 !== 0) throw broken(`a new message with the id ${id}`)
+    this.#lastPeerId = id
+    const { head, first } = readOpen(body, this.#options.limits.maxFrame + (isLast ? TRAILER_BYTES : 0))
+    const bytes = first.length - (isLast ? TRAILER_BYTES : 0)
+    if (bytes < 0) throw broken('a frame without its trailer')
+    const { window, maxOpen } = this.#options.limits
+    const message = new Incoming(id, level, head, window, this.#incomingOwner)
+    this.#confirm(bytes)
+    if (this.#isLeaving && head.kind !== 'reply') return
+    if (head.kind !== 'reply' && this.#incoming.size >= maxOpen) return this.#refuse(id, maxOpen)
+    this.#stats.receivedMessages++
+    this.#useCredit(message, bytes)
+    this.#incoming.set(id, message)
+    if (isLast) message.arrivedWhole(first)
+    else if (first.length > 0) {
+      this.#unread += first.length
+      message.arrived(first)
+    }
+    // The caller must see that its reply is damaged.
+    if (!message.isOver || head.kind === 'reply') this.#events.message(message)
+  }
+
+  #refuse(id: number, maxOpen: number): void {
+    const reason = `at most ${maxOpen} messages may be open`
+    this.#sender?.control(smallFrame(CANCEL, id, codeAndReason(CANCEL_CODES.full, reason)))
+  }
+
+  #continued({ type, message: id, isLast, body }: Frame): void {
+    const bytes = type === END ? 0 : body.length - (isLast ? TRAILER_BYTES : 0)
+    if (bytes < 0) throw broken('a frame without its trailer')
+    this.#confirm(bytes)
+    const message = this.#incoming.get(id)
+    if (!message) return this.#assertWasOpen(id)
+    if (message.isComplete) throw broken(`more of the message ${id} after its end`)
+    this.#useCredit(message, bytes)
+    if (message.isOver) return
+    this.#unread += bytes
+    if (type === END) message.arrivedEnd(body)
+    else if (isLast) message.arrivedLast(body)
+    else message.arrived(body)
+  }
+
+  #useCredit(message: Incoming, bytes: number): void {
+    message.credit -= bytes
+    if (message.credit < 0) throw broken(`more bytes of the message ${message.id} than it has credit for`)
+  }
+
+  #assertWasOpen(id: number): void {
+    const last = id % 2 === Math.abs(this.#lastPeerId % 2) ? this.#lastPeerId : this.#lastOwnId
+    if (id > last) throw broken(`a frame of the message ${id}, which was not opened`)
+  }
+
+  #credited(id: number, bytes: number): void {
+    if (id === 0) return this.#sender?.credited(bytes)
+    const message = this.#outgoing.get(id)
+    if (!message) return this.#assertWasOpen(id)
+    message.credit = Math.min(message.credit + bytes, Number.MAX_SAFE_INTEGER)
+    this.#sender?.ready(message)
+  }
+
+  #cancelled(id: number, { code, reason }: { readonly code: number; readonly reason: string }): void {
+    const message = this.#incoming.get(id) ?? this.#outgoing.get(id)
+    if (!message) return this.#assertWasOpen(id)
+    message.failed(cancelError(code, reason))
+    this.#incoming.delete(id)
+    this.#outgoing.delete(id)
+  }
+
+  #gone(goAway: ReturnType<typeof readGoAway>): void {
+    const error = goneError(goAway)
+    if (goAway.code > GOAWAY_CODES.spent) return this.#fail(error)
+    this.#peerTakes = goAway.last
+    for (const [id, message] of this.#outgoing) if (id > goAway.last && message.kind !== 'reply') message.failed(error)
+    this.#events.leaving()
+    this.#endIfEmpty()
+  }
+
+  // Credit.
+
+  /** Bytes have arrived. Gives their credit back as long as the memory for unread bytes has room. */
+  #confirm(bytes: number): void {
+    this.#credit -= bytes
+    if (this.#credit < 0) throw broken('more bytes than the connection has credit for')
+    this.#unconfirmed += bytes
+    this.#confirmIfRoom()
+  }
+
+  #confirmIfRoom(): void {
+    const room = this.#options.limits.window * WINDOWS_PER_CONNECTION
+    if (this.#unconfirmed < CONFIRM_EACH || this.#unread > room) return
+    this.#sender?.control(smallFrame(CREDIT, 0, creditBody(this.#unconfirmed)))
+    this.#credit += this.#unconfirmed
+    this.#unconfirmed = 0
+  }
+
+  readonly #incomingOwner = {
+    consumed: (message: Incoming, bytes: number): void => {
+      message.owed += bytes
+      if (message.isComplete || message.isOver || message.owed < this.#options.limits.window / 4) return
+      this.#sender?.control(smallFrame(CREDIT, message.id, creditBody(message.owed)))
+      message.credit += message.owed
+      message.owed = 0
+    },
+    freed: (bytes: number): void => {
+      this.#unread -= bytes
+      this.#confirmIfRoom()
+    },
+    over: (message: Incoming, cancel?: { readonly code: number; readonly reason: string }): void => {
+      if (cancel) this.#sender?.control(smallFrame(CANCEL, message.id, codeAndReason(cancel.code, cancel.reason)))
+      if (message.isComplete || cancel) this.#incoming.delete(message.id)
+      this.#endIfEmpty()
+    },
+  }
+
+  readonly #outgoingOwner = {
+    ready: (message: Outgoing): void => this.#sender?.ready(message),
+    over: (message: Outgoing, cancel?: { readonly code: number; readonly reason: string }): void => {
+      this.#early.delete(message)
+      this.#sender?.remove(message)
+      if (message.id === undefined) return
+      if (cancel) this.#sender?.control(smallFrame(CANCEL, message.id, codeAndReason(cancel.code, cancel.reason)))
+      if (message.isOver) this.#outgoing.delete(message.id)
+      this.#endIfEmpty()
+    },
+  }
+
+  #beginOnWire(message: Outgoing): boolean {
+    const id = this.#lastOwnId + 2
+    if (id > LAST_ID || (message.kind !== 'reply' && this.#peerTakes !== Infinity)) {
+      message.failed(lost('takes no new messages'))
+      if (id > LAST_ID) this.leave()
+      return false
+    }
+    this.#lastOwnId = id
+    this.#stats.sentMessages++
+    this.#outgoing.set(id, message)
+    message.begin(id, this.#peer?.window ?? 0)
+    return true
+  }
+
+  // The end.
+
+  #isClosed(): boolean {
+    return this.#state === 'closed'
+  }
+
+  #ended(): void {
+    const isCut = this.#reader?.isInFrame === true || (this.#state === 'handshake' && this.#received.length > 0)
+    this.#fail(isCut ? broken('only a part of a frame') : lost('closed the connection'))
+  }
+
+  #endIfEmpty(): void {
+    if (this.#state !== 'open' || (!this.#isLeaving && this.#peerTakes === Infinity)) return
+    if (this.#outgoing.size + this.#incoming.size + this.#early.size > 0) return
+    if (this.#sender && this.#sender.waiting.some((count) => count > 0)) return
+    // The last frames may still be on their way into the socket.
+    this.#options.duplex.end()
+    this.#fail(lost('has stopped'), true)
+  }
+
+  /** @param isPolite whether what was written should still reach the other end */
+  #fail(reason: PikoError, isPolite = false): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    clearTimeout(this.#timeout)
+    this.#keepAlive.stop()
+    this.#sender?.stop()
+    const { duplex } = this.#options
+    if (isPolite) setTimeout(() => duplex.destroy(), FAREWELL_MS).unref()
+    else duplex.destroy()
+    for (const message of [...this.#outgoing.values(), ...this.#early]) message.failed(reason)
+    for (const message of this.#incoming.values()) message.failed(reason)
+    this.#outgoing.clear()
+    this.#incoming.clear()
+    this.#received.clear()
+    this.#events.closed(reason)
+  }
+}
+
+/** The error of a connection that has ended. */
+export function lost(what: string, cause?: unknown): PikoError {
+  return new PikoError('LINK_LOST', `the other end of the link ${what}`, cause === undefined ? {} : { cause })
+}
+
+function cancelError(code: number, reason: string): PikoError {
+  const said = reason === '' ? '' : `: ${reason}`
+  switch (code) {
+    case CANCEL_CODES.deadline:
+      return new PikoError('LINK_TIMEOUT', `the other end cancelled the message at its deadline${said}`)
+    case CANCEL_CODES.tooLarge:
+      return new PikoError('LINK_TOO_LARGE', `the other end refused the message, because it is too large${said}`)
+    case CANCEL_CODES.full:
+      return new PikoError('LINK_FULL', `the other end has too many open messages${said}; try again later`)
+    case CANCEL_CODES.corrupt:
+      return new PikoError('LINK_CORRUPT', `the message arrived damaged${said}; send it again`)
+    default:
+      return new PikoError('LINK_CANCELLED', `the other end cancelled the message${said}`)
+  }
+}

@@ -1,0 +1,89 @@
+import { Fifo } from '../../resource/fifo.ts'
+
+/** How long bytes may wait between the two programs, in milliseconds, in addition to the way itself. */
+const TARGET_MS = 20
+const MIN_LIMIT = 65_536
+const FIRST_LIMIT = 262_144
+/** The shortest way is measured anew after this time, because the path may have changed. */
+const MEASURE_EACH_MS = 10_000
+
+/**
+ * Limits the bytes that are under way. The buffers of sockets, proxies and kernels between two programs hold megabytes, and a small message
+ * would wait behind them. So this measures how long bytes take until the other end has received them. It keeps the limit so low that
+ * they wait {@link TARGET_MS} at most. Pure.
+ */
+export class InFlight {
+  readonly #max: number
+  readonly #marks = new Fifo<{ readonly until: number; readonly atMs: number }>()
+  #sent = 0
+  #received = 0
+  #limit = FIRST_LIMIT
+  #baseMs = Infinity
+  #lastBaseMs = Infinity
+  #measuredAtMs: number | undefined
+  /** While the shortest way is measured: where this began, and the limit before. */
+  #probe: { readonly from: number; readonly limit: number } | undefined
+  /** The limit decreases at most once for the bytes that are under way. */
+  #decreasedUntil = 0
+
+  /** @param max the highest limit, in bytes */
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  get bytes(): number {
+    return this.#sent - this.#received
+  }
+
+  get limit(): number {
+    return this.#limit
+  }
+
+  sent(bytes: number, nowMs: number): void {
+    this.#sent += bytes
+    this.#marks.push({ until: this.#sent, atMs: nowMs })
+  }
+
+  /** The other end has received this many more bytes. */
+  received(bytes: number, nowMs: number): void {
+    const before = this.bytes
+    this.#received += bytes
+    let tookMs: number | undefined
+    for (let mark = this.#marks.first; mark && mark.until <= this.#received; mark = this.#marks.first) {
+      tookMs = nowMs - mark.atMs
+      this.#marks.shift()
+    }
+    if (tookMs !== undefined) this.#adapt(tookMs, bytes, before, nowMs)
+  }
+
+  #adapt(tookMs: number, bytes: number, before: number, nowMs: number): void {
+    this.#measure(tookMs, nowMs)
+    if (this.#probe) return
+    const waitedMs = tookMs - Math.min(this.#baseMs, this.#lastBaseMs)
+    if (waitedMs > TARGET_MS) {
+      if (this.#received < this.#decreasedUntil) return
+      this.#decreasedUntil = this.#sent
+      this.#limit = Math.max(MIN_LIMIT, Math.round(this.#limit * Math.max(0.5, TARGET_MS / waitedMs)))
+    } else if (before * 2 >= this.#limit) {
+      // Grows fast while nothing waits, slowly near the target.
+      const growth = waitedMs * 2 < TARGET_MS ? bytes : (bytes * MIN_LIMIT) / this.#limit
+      this.#limit = Math.min(this.#max, Math.round(this.#limit + growth))
+    }
+  }
+
+  #measure(tookMs: number, nowMs: number): void {
+    this.#baseMs = Math.min(this.#baseMs, tookMs)
+    this.#measuredAtMs ??= nowMs
+    if (this.#probe && this.#received > this.#probe.from) {
+      this.#limit = this.#probe.limit
+      this.#probe = undefined
+    } else if (!this.#probe && nowMs - this.#measuredAtMs >= MEASURE_EACH_MS) {
+      this.#lastBaseMs = this.#baseMs
+      this.#baseMs = Infinity
+      this.#measuredAtMs = nowMs
+      // Only bytes that are sent with a low limit find the way free.
+      this.#probe = { from: this.#sent, limit: this.#limit }
+      this.#limit = MIN_LIMIT
+    }
+  }
+}

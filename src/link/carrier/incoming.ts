@@ -1,0 +1,165 @@
+import { createHash, hash, type Hash } from 'node:crypto'
+import { PikoError } from '../../errors.ts'
+import { readTrailer, TRAILER_BYTES } from '../wire/frame.ts'
+import type { Head, ReplyEnd } from '../wire/head.ts'
+import { readReplyEnd } from '../wire/head.ts'
+import { CANCEL_CODES, type IncomingMessage } from './carrier.ts'
+import { Inbox } from './inbox.ts'
+
+/** What a message needs from its connection. */
+export interface IncomingOwner {
+  /** Its reader has taken bytes. */
+  consumed(message: Incoming, bytes: number): void
+  /** Bytes have left the memory, because they were read, discarded or written to a file. */
+  freed(bytes: number): void
+  /** Nothing more is expected of it. @param cancel to tell the other end */
+  over(message: Incoming, cancel?: { readonly code: number; readonly reason: string }): void
+}
+
+/** A message of the other end, whose frames arrive while it is read. */
+export class Incoming implements IncomingMessage {
+  readonly id: number
+  readonly level: number
+  readonly head: Head
+  whole: Buffer | undefined
+  end: ReplyEnd | undefined
+  /** How many bytes the other end may still send. */
+  credit: number
+  /** Bytes that were read, and whose credit was not returned yet. */
+  owed = 0
+  readonly #owner: IncomingOwner
+  #inbox: Inbox | undefined
+  #hash: Hash | undefined
+  #total = 0
+  #isComplete = false
+  #isOver = false
+  #isReleased = false
+  #cancelled: ((reason: PikoError) => void) | undefined
+
+  constructor(id: number, level: number, head: Head, credit: number, owner: IncomingOwner) {
+    this.id = id
+    this.level = level
+    this.head = head
+    this.credit = credit
+    this.#owner = owner
+  }
+
+  get isComplete(): boolean {
+    return this.#isComplete
+  }
+
+  /** Whether its frames are ignored. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  get inbox(): Inbox | undefined {
+    return this.#inbox
+  }
+
+  // What arrives.
+
+  /** A message that came in one frame. @returns whether its trailer is right */
+  arrivedWhole(body: Buffer): void {
+    const { bytes, trailer } = split(body)
+    this.#isComplete = true
+    const { total, sha256 } = readTrailer(trailer)
+    if (total === BigInt(bytes.length) && hash('sha256', bytes, 'buffer').equals(sha256)) this.whole = bytes
+    else this.#corrupt()
+    if (this.head.kind !== 'request') this.release()
+  }
+
+  arrived(bytes: Buffer): void {
+    this.#total += bytes.length
+    ;(this.#hash ??= createHash('sha256')).update(bytes)
+    this.#box().push(bytes)
+  }
+
+  /** The last DATA frame. */
+  arrivedLast(body: Buffer): void {
+    const { bytes, trailer } = split(body)
+    if (bytes.length > 0) this.arrived(bytes)
+    this.#finish(trailer)
+  }
+
+  /** An END frame. @throws PikoError `LINK_BROKEN` */
+  arrivedEnd(body: Buffer): void {
+    this.end = readReplyEnd(body.subarray(TRAILER_BYTES))
+    this.#finish(body.subarray(0, TRAILER_BYTES))
+  }
+
+  #finish(trailer: Buffer): void {
+    const { total, sha256 } = readTrailer(trailer)
+    this.#isComplete = true
+    const digest = (this.#hash ?? createHash('sha256')).digest()
+    if (total !== BigInt(this.#total) || !digest.equals(sha256)) return this.#corrupt()
+    this.#box().end()
+    if (this.head.kind !== 'request') this.release()
+  }
+
+  #corrupt(): void {
+    const error = new PikoError(
+      'LINK_CORRUPT',
+      `a message of ${this.#total} bytes arrived damaged: its length or SHA-256 differs; send it again`,
+      { details: { route: this.head.route, bytes: this.#total } },
+    )
+    this.failed(error)
+    this.#owner.over(this, { code: CANCEL_CODES.corrupt, reason: 'the length or the SHA-256 differs' })
+  }
+
+  /** The sender cancelled it, or the connection ended. */
+  failed(reason: PikoError): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#box().fail(reason)
+    if (this.#isReleased) return
+    this.#isReleased = true
+    this.#cancelled?.(reason)
+  }
+
+  // What its reader does.
+
+  async read(): Promise<Buffer | undefined> {
+    if (this.whole) {
+      const bytes = this.whole
+      this.whole = undefined
+      if (bytes.length > 0) return bytes
+    }
+    if (!this.#inbox && this.#isComplete) return undefined
+    const bytes = await this.#box().read()
+    if (bytes) this.#owner.consumed(this, bytes.length)
+    return bytes
+  }
+
+  cancel(code: number, reason: string): void {
+    if (this.#isOver) return
+    const wasOver = this.#isComplete && this.#isReleased
+    this.#isOver = this.#isReleased = true
+    this.#box().fail(new PikoError('LINK_CANCELLED', `this end cancelled the message: ${reason}`))
+    this.#owner.over(this, wasOver ? undefined : { code, reason })
+  }
+
+  onCancelled(callback: (reason: PikoError) => void): void {
+    this.#cancelled = callback
+  }
+
+  release(): void {
+    if (this.#isReleased) return
+    if (!this.#isComplete) return this.cancel(CANCEL_CODES.unwanted, 'it was answered before its end')
+    this.#isReleased = true
+    this.#owner.over(this)
+  }
+
+  get isReleased(): boolean {
+    return this.#isReleased
+  }
+
+  #box(): Inbox {
+    return (this.#inbox ??= new Inbox((bytes) => this.#owner.freed(bytes)))
+  }
+}
+
+function split(body: Buffer): { readonly bytes: Buffer; readonly trailer: Buffer } {
+  const at = body.length - TRAILER_BYTES
+  return { bytes: body.subarray(0, at), trailer: body.subarray(at) }
+}

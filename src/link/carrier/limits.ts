@@ -1,0 +1,24 @@
+/** What one end of a connection accepts, and its timings. */
+export interface LinkLimits {
+  /** The maximum bytes in one frame that the other end may send. Default 16 KB; 1 KB to 1 MB. */
+  readonly maxFrame: number
+  /** How many bytes of a message the other end may send before a reader takes them. Default 1 MB. */
+  readonly window: number
+  /** How many messages the other end may have open. Default 1,000. */
+  readonly maxOpen: number
+  /** How long the handshake may take. Default 10 s. */
+  readonly handshakeMs: number
+  /** The time between two PINGs. Default 10 s; three without an answer end the connection. */
+  readonly pingMs: number
+}
+
+export const DEFAULT_LIMITS: LinkLimits = {
+  maxFrame: 16_384,
+  window: 1_048_576,
+  maxOpen: 1_000,
+  handshakeMs: 10_000,
+  pingMs: 10_000,
+}
+
+/** After this many PINGs without an answer, the connection is lost. */
+export const MAX_UNANSWERED = 3

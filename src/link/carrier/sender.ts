@@ -1,0 +1,145 @@
+import type { Duplex } from 'node:stream'
+import type { Clock } from '../../clock.ts'
+import { InFlight } from './in-flight.ts'
+import { Levels } from './levels.ts'
+import type { Outgoing } from './outgoing.ts'
+
+/** One write has at most about this many bytes, so that an urgent message waits for no more than that. */
+const MAX_WRITE = 65_536
+/** Level 0 may use this much more than the limit of bytes under way. */
+const URGENT_EXTRA = 131_072
+/** A peer that reads nothing, but makes this end answer, is cut off. */
+const MAX_CONTROL_BYTES = 1_048_576
+
+export interface SenderDeps {
+  readonly duplex: Duplex
+  readonly clock: Clock
+  /** The maximum body of a DATA frame that the other end accepts. */
+  readonly maxFrame: number
+  /** The first credit of the connection. */
+  readonly credit: number
+  /** Gives a message its id and credit as it begins. @returns false if it can't begin any more */
+  readonly begin: (message: Outgoing) => boolean
+  readonly failed: (error: unknown) => void
+  /** Everything that waited was written. */
+  readonly idle: () => void
+}
+
+/** Writes frames: one write at a time, the most urgent messages first, as credit and the line allow. */
+export class Sender {
+  readonly #deps: SenderDeps
+  readonly #levels = new Levels<Outgoing>()
+  readonly #inFlight: InFlight
+  #controls: Buffer[] = []
+  #controlBytes = 0
+  #credit: number
+  #isWriting = false
+  #isScheduled = false
+  #isStopped = false
+  sentBytes = 0
+  creditWaits = 0
+
+  constructor(deps: SenderDeps) {
+    this.#deps = deps
+    this.#credit = deps.credit
+    this.#inFlight = new InFlight(deps.credit)
+  }
+
+  get waiting(): readonly number[] {
+    return this.#levels.waiting
+  }
+
+  /** Sends a small frame before all messages. */
+  control(frame: Buffer): void {
+    if (this.#isStopped) return
+    this.#controls.push(frame)
+    this.#controlBytes += frame.length
+    if (this.#controlBytes > MAX_CONTROL_BYTES)
+      return this.#deps.failed(new Error('the other end sends requests, but does not read'))
+    this.#schedule()
+  }
+
+  ready(message: Outgoing): void {
+    if (this.#isStopped) return
+    if (message.isReady) {
+      this.#levels.add(message, message.level)
+      this.#schedule()
+    } else if (message.isWaitingForCredit) this.creditWaits++
+  }
+
+  remove(message: Outgoing): void {
+    this.#levels.remove(message)
+  }
+
+  /** The other end accepts more bytes of all messages together. */
+  credited(bytes: number): void {
+    this.#credit += bytes
+    this.#inFlight.received(bytes, this.#deps.clock.monotonic())
+    this.#schedule()
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#controls = []
+  }
+
+  /** Collects what is sent in the same turn into one write. */
+  #schedule(): void {
+    if (this.#isScheduled || this.#isWriting) return
+    this.#isScheduled = true
+    queueMicrotask(() => {
+      this.#isScheduled = false
+      this.#write()
+    })
+  }
+
+  #write(): void {
+    if (this.#isWriting || this.#isStopped) return
+    const batch = this.#batch()
+    if (!batch) return this.#levels.size === 0 ? this.#deps.idle() : undefined
+    this.#isWriting = true
+    this.sentBytes += batch.length
+    this.#deps.duplex.write(batch, (error) => {
+      this.#isWriting = false
+      if (error) this.#deps.failed(error)
+      else this.#write()
+    })
+  }
+
+  #batch(): Buffer | undefined {
+    const parts: Buffer[] = this.#controls
+    let bytes = this.#controlBytes
+    this.#controls = []
+    this.#controlBytes = 0
+    let own = 0
+    while (bytes < MAX_WRITE && own < this.#credit) {
+      const message = this.#levels.take((level) => this.#mayGo(level, own))
+      if (!message) break
+      const frame = this.#nextFrame(message, own)
+      if (!frame) continue
+      own += frame.bytes
+      for (const part of frame.parts) {
+        parts.push(part)
+        bytes += part.length
+      }
+    }
+    this.#credit -= own
+    if (own > 0) this.#inFlight.sent(own, this.#deps.clock.monotonic())
+    if (parts.length === 0) return undefined
+    return parts.length === 1 ? parts[0] : Buffer.concat(parts, bytes)
+  }
+
+  #mayGo(level: number, own: number): boolean {
+    const limit = this.#inFlight.limit + (level === 0 ? URGENT_EXTRA : 0)
+    return this.#inFlight.bytes + own < limit
+  }
+
+  #nextFrame(message: Outgoing, own: number): ReturnType<Outgoing['nextFrame']> | undefined {
+    const isFirst = message.id === undefined
+    if (isFirst && !this.#deps.begin(message)) return undefined
+    if (!isFirst && !message.isReady) return undefined
+    const frame = message.nextFrame(Math.min(this.#deps.maxFrame, this.#credit - own), isFirst)
+    this.ready(message)
+    return frame
+  }
+}

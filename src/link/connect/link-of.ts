@@ -1,0 +1,108 @@
+import { Duplex } from 'node:stream'
+import { Connection } from '../carrier/connection.ts'
+import { Link } from '../link.ts'
+import { limitsOf, linkCall, type LinkOptions } from '../link-options.ts'
+import { aFunction, expecting, oneOf, problemsText, readOptions } from '../../options.ts'
+import { PikoError } from '../../errors.ts'
+import type { Role } from '../wire/preface.ts'
+import { nodeIdOf } from './node-id.ts'
+
+export interface LinkOfOptions extends LinkOptions {
+  /** One end must dial, the other listen. It makes no other difference. */
+  readonly role: Role
+}
+
+const aDuplex = expecting(
+  'a Duplex of bytes, such as a socket',
+  (value) => value instanceof Duplex && !value.readableObjectMode && !value.writableObjectMode,
+)
+
+/**
+ * A link over any stream of bytes: a socket, a serial line, a child process, a WebSocket by `createWebSocketStream`. Calls wait until
+ * the handshake has ended. The link destroys the stream when it closes.
+ *
+ * @throws PikoError `USAGE` that names every wrong option
+ * @example const link = linkOf(socket, { role: 'dial', routes: [users] })
+ */
+export function linkOf(duplex: Duplex, options: LinkOfOptions): Link {
+  const problem = aDuplex(duplex)
+  if (problem !== undefined) throw new PikoError('USAGE', `linkOf: the stream ${problem}`)
+  return linkOver(duplex, linkCall('linkOf', options, { role: oneOf('dial', 'listen') }, "{ role: 'dial' }", ['role']))
+}
+
+/** {@link linkOf} with options that were checked. */
+export function linkOver(duplex: Duplex, options: LinkOfOptions): Link {
+  const link = new Link(options)
+  link.attach(
+    (events) =>
+      new Connection(
+        {
+          duplex,
+          role: options.role,
+          limits: limitsOf(options),
+          secret: options.secret,
+          nodeId: nodeIdOf(options.nodeId),
+        },
+        events,
+      ),
+  )
+  return link
+}
+
+/** A transport of two functions. */
+export interface Pipe {
+  /** The next bytes, any number of them; null or undefined at the end. */
+  readonly read: () => Promise<Uint8Array | null | undefined> | Uint8Array | null | undefined
+  /** Resolves when more bytes may follow. */
+  readonly write: (bytes: Buffer) => unknown
+  readonly close?: () => unknown
+}
+
+/**
+ * Makes a stream of two functions, for {@link linkOf}.
+ *
+ * @throws PikoError `USAGE` that names every wrong option
+ */
+export function duplexFrom(pipe: Pipe): Duplex {
+  const { options, problems } = readOptions<Pipe>(
+    pipe,
+    { read: aFunction, write: aFunction, close: aFunction },
+    '{ read: () => port.read(), write: (bytes) => port.write(bytes) }',
+    ['read', 'write'],
+  )
+  const { read, write, close } = options
+  if (!read || !write || problems.length > 0)
+    throw new PikoError('USAGE', problemsText('duplexFrom', problems), { details: { problems } })
+  return new Duplex({
+    read() {
+      void settle(
+        async () => {
+          const bytes = await read()
+          // No bytes are no end: a pipe may return them at any time.
+          if (!bytes) this.push(null)
+          else if (bytes.length > 0) this.push(bytes)
+          else setImmediate(() => this._read(0))
+        },
+        (error) => void (error && this.destroy(error)),
+      )
+    },
+    write(bytes: Buffer, _encoding, callback) {
+      void settle(() => write(bytes), callback)
+    },
+    destroy(error, callback) {
+      void settle(
+        () => close?.(),
+        (failure) => callback(failure ?? error),
+      )
+    },
+  })
+}
+
+async function settle(call: () => unknown, callback: (error?: Error | null) => void): Promise<void> {
+  try {
+    await call()
+  } catch (error) {
+    return callback(error instanceof Error ? error : new Error(String(error)))
+  }
+  callback(null)
+}

@@ -1,0 +1,236 @@
+import { chmodSync, unlinkSync } from 'node:fs'
+import { createServer as createHttp } from 'node:http'
+import { createServer as createHttps } from 'node:https'
+import { connect, createServer as createTcp, type Server } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { createServer as createTls, type TlsOptions } from 'node:tls'
+import { isMainThread } from 'node:worker_threads'
+import { aFunction, aTable, aText, flag, wholeNumber } from '../../options.ts'
+import { messageOf, propertyOf } from '../../errors-read.ts'
+import { PikoError } from '../../errors.ts'
+import { Service } from '../../service/service.ts'
+import type { Link } from '../link.ts'
+import { linkCall, type LinkOptions } from '../link-options.ts'
+import { addressText, isLoopback } from './address.ts'
+import { linkOver } from './link-of.ts'
+import { acceptSockets } from './websocket.ts'
+
+export interface ListenOptions extends LinkOptions {
+  /** Default `127.0.0.1`. Another address needs `tls` and `secret`. */
+  readonly host?: string
+  /** 0: any free port. */
+  readonly port?: number
+  /** A Unix socket instead of a port. Only this user can connect. With `websocket`: the path of the URL. */
+  readonly path?: string
+  /** What Node's `tls.createServer` takes, such as `cert` and `key`. */
+  readonly tls?: TlsOptions
+  /** Accepts WebSockets instead of plain connections. Needs the package `ws`. */
+  readonly websocket?: boolean
+  /** Called with each new link once its handshake has ended. */
+  readonly onConnection?: (link: Link) => unknown
+  /** Default 1,000. Further connections are refused. */
+  readonly maxConnections?: number
+}
+
+/** How many connections may be in their handshake. Further ones are closed. */
+const MAX_HANDSHAKES = 100
+const DEFAULT_CONNECTIONS = 1_000
+/** Refused connections are counted, and logged at most this often. */
+const LOG_EACH_MS = 60_000
+
+/**
+ * Accepts links. A service: start it, or add it to a tree of services with `app.addService`.
+ *
+ * @throws PikoError `USAGE` that names every wrong option, also if it would be open to other machines without TLS and secret
+ * @example
+ * const server = listen({ port: 9466, routes: [users] })
+ * await server.start()
+ */
+export function listen(given: ListenOptions): LinkServer {
+  const options = linkCall<ListenOptions>(
+    'listen',
+    given,
+    {
+      host: aText,
+      port: wholeNumber(0, 65_535),
+      path: aText,
+      tls: aTable,
+      websocket: flag,
+      onConnection: aFunction,
+      maxConnections: wholeNumber(1),
+    },
+    '{ port: 9466 }',
+  )
+  const problem = problemOf(options)
+  if (problem !== undefined) throw new PikoError('USAGE', `listen: ${problem}`)
+  return new LinkServer(options)
+}
+
+function problemOf({ host, port, path, tls, secret, websocket }: ListenOptions): string | undefined {
+  const isUnix = path !== undefined && websocket !== true
+  if (isUnix && (host !== undefined || port !== undefined)) return 'pass a port or the path of a Unix socket, not both'
+  if (!isUnix && port === undefined)
+    return 'neither port nor path is given; pass { port: 9466 } or { path: "/run/app.sock" }'
+  if (isUnix || host === undefined || isLoopback(host)) return undefined
+  if (tls && secret !== undefined) return undefined
+  const missing = [...(tls ? [] : ['tls']), ...(secret === undefined ? ['secret'] : [])].join(' and ')
+  return `host ${host} can be reached from other machines; pass ${missing} too, or listen on 127.0.0.1`
+}
+
+/** Accepts links and serves routes to them. */
+export class LinkServer extends Service {
+  readonly #options: ListenOptions
+  readonly #links = new Set<Link>()
+  readonly #handshakes = new Set<Link>()
+  #server: Server | undefined
+  #url: string | undefined
+  #refused = { count: 0, loggedAtMs: -Infinity }
+
+  constructor(options: ListenOptions) {
+    super({ name: 'link', ...(options.log && { log: options.log }) })
+    this.#options = options
+  }
+
+  /** The address to dial; undefined before the first start. */
+  get url(): string | undefined {
+    return this.#url
+  }
+
+  /** The open links. */
+  get links(): ReadonlySet<Link> {
+    return this.#links
+  }
+
+  /**
+   * Emits an event at all links. A link that reads too slowly misses it.
+   *
+   * @returns how many links took it
+   */
+  async broadcast(name: string, payload?: unknown): Promise<number> {
+    const sent = await Promise.allSettled([...this.#links].map((link) => link.emit(name, payload)))
+    return sent.filter(({ status }) => status === 'fulfilled').length
+  }
+
+  protected override async onStart(): Promise<void> {
+    const { tls, websocket, path } = this.#options
+    const accept = (duplex: Duplex): void => this.#accept(duplex)
+    if (websocket) {
+      const server = tls ? createHttps(tls) : createHttp()
+      this.#server = server
+      await acceptSockets(server, path, accept)
+    } else {
+      this.#server = tls ? createTls(tls, accept) : createTcp({ noDelay: true }, accept)
+      // A failed TLS handshake has no connection that could report it.
+      this.#server.on('tlsClientError', () => this.#refuse())
+    }
+    this.#server.on('connection', (socket) => void socket.on('error', () => {}))
+    await this.#listen(this.#server)
+  }
+
+  protected override async onStop(): Promise<void> {
+    this.#server?.close()
+    for (const link of this.#handshakes) link.destroy()
+    await Promise.all([...this.#links].map((link) => link.close()))
+    this.#server = undefined
+  }
+
+  #accept(duplex: Duplex): void {
+    const max = this.#options.maxConnections ?? DEFAULT_CONNECTIONS
+    if (this.#handshakes.size >= MAX_HANDSHAKES || this.#links.size >= max || this.shouldStop) {
+      duplex.on('error', () => {})
+      duplex.destroy()
+      return this.#refuse()
+    }
+    const link = linkOver(duplex, { ...this.#options, role: 'listen' })
+    this.#handshakes.add(link)
+    void this.#follow(link)
+  }
+
+  async #follow(link: Link): Promise<void> {
+    try {
+      await link.ready()
+    } catch {
+      // The other end learns the reason, if it speaks the protocol. Here it only counts.
+      this.#handshakes.delete(link)
+      return this.#refuse()
+    }
+    this.#handshakes.delete(link)
+    this.#links.add(link)
+    try {
+      await this.#options.onConnection?.(link)
+    } catch (error) {
+      this.log.error({ err: error }, 'onConnection failed; its link stays open')
+    }
+    await link.whenClosed()
+    this.#links.delete(link)
+  }
+
+  #refuse(): void {
+    const { count, loggedAtMs } = this.#refused
+    const nowMs = this.clock.monotonic()
+    this.#refused.count++
+    if (nowMs - loggedAtMs < LOG_EACH_MS) return
+    this.#refused = { count: 0, loggedAtMs: nowMs }
+    this.log.warn({ refused: count + 1 }, 'refused connections that did not complete the handshake of a link')
+  }
+
+  async #listen(server: Server): Promise<void> {
+    const { host = '127.0.0.1', path, websocket, tls } = this.#options
+    if (path !== undefined && websocket !== true) {
+      await listenAt(server, path)
+      this.#url = addressText({ kind: 'unix', path })
+      return
+    }
+    const before =
+      this.#url === undefined ? undefined : Number(new URL(this.#url.replace(/^piko(\+tls)?:/, 'http:')).port)
+    const port = await listenOn(server, host, before ?? this.#options.port ?? 0)
+    const name = host.includes(':') ? `[${host}]` : host
+    this.#url = websocket
+      ? `${tls ? 'wss' : 'ws'}://${name}:${port}${path ?? '/'}`
+      : addressText({ kind: tls ? 'tls' : 'tcp', host, port })
+  }
+}
+
+async function listenOn(server: Server, host: string, port: number): Promise<number> {
+  await opened(server, `${host}:${port}`, () => server.listen({ host, port }))
+  const address = server.address()
+  return typeof address === 'object' && address ? address.port : port
+}
+
+/** Listens on a Unix socket that only this user can open. Replaces the file of a process that no longer listens. */
+async function listenAt(server: Server, path: string): Promise<void> {
+  if (await isAbandoned(path)) unlinkSync(path)
+  // The file must never exist with other permissions, not even for a moment.
+  const before = isMainThread ? process.umask(0o177) : undefined
+  const listening = opened(server, path, () => server.listen({ path }))
+  if (before !== undefined) process.umask(before)
+  await listening
+  chmodSync(path, 0o600)
+}
+
+async function isAbandoned(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const probe = connect({ path })
+  probe.once('connect', () => resolve(false))
+  probe.once('error', (error) => resolve(propertyOf(error, 'code') === 'ECONNREFUSED'))
+  const isFree = await promise
+  probe.destroy()
+  return isFree
+}
+
+async function opened(server: Server, where: string, listenNow: () => void): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  server.once('error', reject)
+  server.once('listening', resolve)
+  listenNow()
+  try {
+    await promise
+  } catch (cause) {
+    const message = `a link can not listen on ${where}: ${messageOf(cause)}; choose another address, or end the program that uses it`
+    throw new PikoError('LINK_LISTEN_FAILED', message, { cause, details: { where } })
+  } finally {
+    server.off('error', reject)
+  }
+  // Errors of single connections, such as too many open files, must not end the process.
+  server.on('error', () => {})
+}

@@ -1,0 +1,28 @@
+import { connect as connectTcp } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { connect as connectTls } from 'node:tls'
+import type { Address } from './address.ts'
+import type { DialTls } from './dial-tls.ts'
+import { dialSocket } from './websocket.ts'
+
+/** Begins to connect. The stream takes bytes immediately, and reports a failure as its error. */
+export async function openDuplex(address: Address, tls: DialTls): Promise<Duplex> {
+  switch (address.kind) {
+    case 'tcp':
+      return connectTcp({ host: address.host, port: address.port, noDelay: true })
+    case 'unix':
+      return connectTcp({ path: address.path })
+    case 'tls': {
+      const { host, port } = address
+      const socket = connectTls({ ...(isName(host) && { servername: host }), ...tls, host, port })
+      socket.setNoDelay(true)
+      return socket
+    }
+    case 'websocket':
+      return dialSocket(address.url, tls)
+  }
+}
+
+function isName(host: string): boolean {
+  return !host.includes(':') && !/^\d+(?:\.\d+){3}$/.test(host)
+}

@@ -1,0 +1,130 @@
+import { Readable } from 'node:stream'
+import { PikoError } from '../errors.ts'
+import { CANCEL_CODES, type IncomingMessage } from './carrier/carrier.ts'
+import type { Body } from './message/body.ts'
+import type { Request } from './request.ts'
+import { asBuffer, buffersOf, jsonBytes, linesOf } from './routes/replied.ts'
+import type { BodyType } from './wire/head.ts'
+
+/** Bytes to send: in memory, or a stream that is read as the other end accepts them. */
+export type Sendable = Uint8Array | Readable | AsyncIterable<Uint8Array | string>
+
+/** Marks a source of bytes, because other async iterables are values. */
+export class Source {
+  readonly chunks: AsyncIterable<unknown>
+
+  constructor(chunks: AsyncIterable<unknown>) {
+    this.chunks = chunks
+  }
+}
+
+/** How a body is sent: whole, or from a source. */
+export interface Content {
+  readonly type: BodyType
+  readonly whole?: Buffer
+  readonly source?: AsyncIterable<Buffer>
+}
+
+/** Any value as a body. @throws PikoError `USAGE` if JSON can't represent it */
+export function contentOf(body: unknown): Content {
+  if (body instanceof Source) return { type: 'raw', source: buffersOf(body.chunks) }
+  if (body instanceof Uint8Array) return { type: 'raw', whole: asBuffer(body) }
+  if (body instanceof Readable) return { type: 'raw', source: buffersOf(body) }
+  if (isAsyncIterable(body)) return { type: 'lines', source: linesOf(body) }
+  try {
+    return { type: 'json', whole: jsonBytes(body) }
+  } catch (cause) {
+    throw new PikoError('USAGE', `the body can not be sent, because JSON can't represent it: ${String(cause)}`, {
+      cause,
+    })
+  }
+}
+
+/** Whether the body can be sent a second time. */
+export function isRepeatable(body: unknown): boolean {
+  return !(body instanceof Source) && !(body instanceof Readable) && !isAsyncIterable(body)
+}
+
+function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value
+}
+
+/** The values of a reply: one for JSON, the items of a stream. */
+export async function* itemsOf(body: Body): AsyncGenerator<unknown, void> {
+  if (body.type === 'lines') yield* body.lines()
+  else if (body.type === 'raw') yield* body.chunks()
+  else yield await body.json()
+}
+
+/** The maximum number of values of a stream that one value holds. */
+const MAX_VALUES = 100_000
+
+/** A reply as one value. */
+export async function wholeOf(body: Body): Promise<unknown> {
+  if (body.type === 'json') return body.json()
+  if (body.type === 'raw') return body.bytes()
+  const values: unknown[] = []
+  for await (const value of body.lines()) {
+    values.push(value)
+    if (values.length > MAX_VALUES)
+      throw new PikoError('LINK_TOO_LARGE', `the reply has more than ${MAX_VALUES} values; read them with link.stream`)
+  }
+  return values
+}
+
+/** A reply that ends its request when it was read. */
+export class Watched implements IncomingMessage {
+  readonly #reply: IncomingMessage
+  readonly #request: Request
+
+  constructor(reply: IncomingMessage, request: Request) {
+    this.#reply = reply
+    this.#request = request
+  }
+
+  get id(): number {
+    return this.#reply.id
+  }
+
+  get level(): number {
+    return this.#reply.level
+  }
+
+  get head(): IncomingMessage['head'] {
+    return this.#reply.head
+  }
+
+  get whole(): Buffer | undefined {
+    return this.#reply.whole
+  }
+
+  get end(): IncomingMessage['end'] {
+    return this.#reply.end
+  }
+
+  async read(): Promise<Buffer | undefined> {
+    try {
+      const bytes = await this.#reply.read()
+      if (!bytes) this.#request.end()
+      return bytes
+    } catch (error) {
+      this.#request.end()
+      throw this.#request.errorOf(error)
+    }
+  }
+
+  cancel(code: number, reason: string): void {
+    this.#request.cancel(
+      code || CANCEL_CODES.unwanted,
+      new PikoError('LINK_CANCELLED', `this end cancelled: ${reason}`),
+    )
+  }
+
+  onCancelled(callback: (reason: PikoError) => void): void {
+    this.#reply.onCancelled(callback)
+  }
+
+  release(): void {
+    this.#reply.release()
+  }
+}

@@ -1,0 +1,148 @@
+import type { z } from 'zod'
+import type { Logger } from '../logger.ts'
+import {
+  anAbortSignal,
+  aTable,
+  expecting,
+  flag,
+  listOf,
+  type OptionCheck,
+  problemsText,
+  readOptions,
+  wholeNumber,
+} from '../options.ts'
+import { PikoError } from '../errors.ts'
+import { durationMs, type Duration } from '../time/duration.ts'
+import { aDuration } from '../time/duration-check.ts'
+import { DEFAULT_LIMITS, type LinkLimits } from './carrier/limits.ts'
+import { type BodyLimits, DEFAULT_BODY_LIMITS } from './message/body.ts'
+import { Routes } from './routes/define-routes.ts'
+import { MAX_FRAME, MIN_FRAME } from './wire/frame.ts'
+
+/** A priority: 0 is sent first, 3 last. */
+export type Level = 0 | 1 | 2 | 3
+
+/** The options of both ends of a link. */
+export interface LinkOptions {
+  /** The routes that this end serves. */
+  readonly routes?: readonly Routes[]
+  /** Both ends must have the same. At least 16 characters. */
+  readonly secret?: string
+  /** Identifies this node to the other end: 32 hexadecimal digits. Default: random, one for each process. */
+  readonly nodeId?: string
+  readonly log?: Logger
+  /** The maximum bytes in one frame that the other end may send. Default 16,384; 1,024 to 1,048,576. */
+  readonly maxFrame?: number
+  /** The bytes of a message that the other end may send before they are read. Default 1 MB; of all messages together eight times as many. */
+  readonly window?: number
+  /** How many messages the other end may have open. Default 1,000. */
+  readonly maxOpen?: number
+  /** The maximum of a JSON body, and of one value of a stream. Default 8 MB. */
+  readonly maxJsonBytes?: number
+  /** The maximum of a body that is read into memory as bytes. Default 64 MB. */
+  readonly maxBytes?: number
+  /** The maximum of a temporary file. Default 16 GB. */
+  readonly maxFileBytes?: number
+  /** How long the handshake may take. Default `'10s'`. */
+  readonly handshake?: Duration
+  /** The time between two PINGs. Default `'10s'`. */
+  readonly ping?: Duration
+}
+
+/** The options of a call. */
+export interface CallOptions {
+  /** How long the call may take until the reply is complete. Default: `'30s'` for `call`, none for others. The handler's signal aborts then, too. */
+  readonly timeout?: Duration
+  /** Default 1. */
+  readonly level?: Level
+  readonly signal?: AbortSignal
+  readonly headers?: Readonly<Record<string, string>>
+  /** Sent beside the body: any small JSON value. */
+  readonly meta?: unknown
+  /** Sends the request again if the connection is lost before the reply is complete. Default false. */
+  readonly idempotent?: boolean
+}
+
+/** A call whose result a zod schema checks and converts. */
+export interface SchemaOptions<S extends z.ZodType> extends CallOptions {
+  readonly schema: S
+}
+
+const aSecret = expecting(
+  'a text of at least 16 characters',
+  (value) => typeof value === 'string' && value.length >= 16,
+)
+const aNodeId = expecting(
+  '32 hexadecimal digits',
+  (value) => typeof value === 'string' && /^[0-9a-f]{32}$/i.test(value),
+)
+const aRoutes: OptionCheck = expecting('the result of defineRoutes', (value) => value instanceof Routes)
+const aSchema = expecting(
+  'a zod schema',
+  (value) => typeof value === 'object' && value !== null && 'safeParseAsync' in value,
+)
+
+export const LINK_CHECKS: { readonly [K in keyof LinkOptions]-?: OptionCheck } = {
+  routes: listOf('routes', aRoutes),
+  secret: aSecret,
+  nodeId: aNodeId,
+  log: aTable,
+  maxFrame: wholeNumber(MIN_FRAME, MAX_FRAME),
+  window: wholeNumber(65_536, 1_073_741_824),
+  maxOpen: wholeNumber(1, 1_000_000),
+  maxJsonBytes: wholeNumber(1_024, 536_870_888),
+  maxBytes: wholeNumber(1_024),
+  maxFileBytes: wholeNumber(1_024),
+  handshake: aDuration(1, 2 ** 31 - 1),
+  ping: aDuration(10, 2 ** 31 - 1),
+}
+
+export const CALL_CHECKS = {
+  timeout: aDuration(1, 2 ** 31 - 1),
+  level: oneOfLevels(),
+  signal: anAbortSignal,
+  headers: expecting(
+    'an object of texts',
+    (value) =>
+      typeof value === 'object' && value !== null && Object.values(value).every((text) => typeof text === 'string'),
+  ),
+  meta: () => undefined,
+  idempotent: flag,
+  schema: aSchema,
+}
+
+function oneOfLevels(): OptionCheck {
+  return expecting('0, 1, 2 or 3', (value) => value === 0 || value === 1 || value === 2 || value === 3)
+}
+
+/**
+ * Reads the options of `dial`, `listen` or `linkOf`.
+ *
+ * @throws PikoError `USAGE` that names every wrong option
+ */
+export function linkCall<T extends object>(
+  call: string,
+  given: unknown,
+  own: Readonly<Record<string, OptionCheck>>,
+  example: string,
+  required: readonly string[] = [],
+): T {
+  const checks: Readonly<Record<string, OptionCheck>> = { ...own, ...LINK_CHECKS }
+  const { options, problems } = readOptions<Record<string, unknown>>(given, checks, example, required)
+  if (problems.length > 0) throw new PikoError('USAGE', problemsText(call, problems), { details: { problems } })
+  return options as T
+}
+
+export function limitsOf(options: LinkOptions): LinkLimits & BodyLimits {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  const { handshake, ping } = options
+  return {
+    ...DEFAULT_LIMITS,
+    ...DEFAULT_BODY_LIMITS,
+    ...(Object.fromEntries(
+      given.filter(([name]) => name.startsWith('max') || name === 'window'),
+    ) as Partial<LinkLimits>),
+    ...(handshake && { handshakeMs: durationMs(handshake) }),
+    ...(ping && { pingMs: durationMs(ping) }),
+  }
+}

@@ -1,0 +1,424 @@
+import type { z } from 'zod'
+import { systemClock } from '../clock.ts'
+import { headline } from '../errors-read.ts'
+import { PikoError } from '../errors.ts'
+import { checkedCall } from '../call-options.ts'
+import { Emitter } from '../emitter.ts'
+import { Waiters } from '../signals/waiters.ts'
+import { untilAborted } from '../signals/until-aborted.ts'
+import { durationMs } from '../time/duration.ts'
+import { Calls } from './calls.ts'
+import {
+  CANCEL_CODES,
+  type Carrier,
+  type CarrierEvents,
+  type CarrierStats,
+  type IncomingMessage,
+} from './carrier/carrier.ts'
+import { lost } from './carrier/connection.ts'
+import { CALL_CHECKS, type CallOptions, limitsOf, type LinkOptions, type SchemaOptions } from './link-options.ts'
+import { Body } from './message/body.ts'
+import { pump } from './message/pump.ts'
+import { contentOf, isRepeatable, itemsOf, type Sendable, Source, Watched, wholeOf } from './content.ts'
+import { assertGoodEnd, bodyOf } from './reply.ts'
+import { Request } from './request.ts'
+import { checked } from './routes/checked.ts'
+import { RouteTable } from './routes/table.ts'
+import { serve } from './serving.ts'
+
+/** Events of the other end, by name; and `link.up` and `link.down`, which only this end emits. */
+export type LinkEvents = Record<string, unknown>
+
+export interface LinkStats extends CarrierStats {
+  readonly state: LinkState
+}
+
+export type LinkState = 'connecting' | 'up' | 'down' | 'closed'
+
+const DEFAULT_TIMEOUT_MS = 30_000
+const DEFAULT_LEVEL = 1
+const CLOSE_GRACE_MS = 5_000
+const OWN_EVENTS = 'link.'
+
+// Long because users call this class, and its comments are their manual.
+
+/** One end of a link. Both ends are alike: each calls the routes of the other. */
+export class Link implements AsyncDisposable {
+  /** Events that the other end emits, and `link.up`, `link.down`. */
+  readonly events: Emitter<LinkEvents>
+  readonly #options: LinkOptions
+  readonly #limits: ReturnType<typeof limitsOf>
+  readonly #table: RouteTable
+  readonly #up = new Waiters<void>()
+  readonly #closed = Promise.withResolvers<PikoError>()
+  #carrier: Carrier | undefined
+  /** The calls of each carrier, because each counts its ids from the beginning. */
+  #calls = new Calls()
+  #state: LinkState = 'connecting'
+  #open = 0
+  #dispatching = 0
+  #reconnects = false
+  /** Called when the connection is lost, or the other end leaves. */
+  #onLost: ((reason: PikoError) => void) | undefined
+
+  constructor(options: LinkOptions) {
+    this.#options = options
+    this.#limits = limitsOf(options)
+    this.#table = new RouteTable(options.routes ?? [])
+    this.events = new Emitter<LinkEvents>((error, name) => this.#failed(error, `a listener of the event "${name}"`))
+  }
+
+  /**
+   * Takes a connection. For `dial`, which replaces a lost one.
+   *
+   * @param connect creates the carrier, whose events this link handles
+   */
+  attach(connect: (events: CarrierEvents) => Carrier, onLost?: (reason: PikoError) => void): void {
+    this.#reconnects = onLost !== undefined
+    this.#onLost = onLost
+    const calls = new Calls()
+    const carrier = connect({
+      opened: () => this.#opened(),
+      message: (message) => this.#received(carrier, calls, message),
+      // Without a replacement, open calls continue until the connection has closed.
+      leaving: () => (this.#reconnects ? this.#lost(carrier, lost('has stopped')) : undefined),
+      closed: (reason) => this.#lost(carrier, reason),
+    })
+    this.#carrier = carrier
+    this.#calls = calls
+  }
+
+  get state(): LinkState {
+    return this.#state
+  }
+
+  /** The id of the node at the other end; undefined before the handshake. */
+  get peerId(): string | undefined {
+    return this.#carrier?.peerId
+  }
+
+  /** Resolves when the connection is open. @throws the reason why the link has closed */
+  async ready(signal?: AbortSignal): Promise<void> {
+    if (this.#state !== 'up') await this.#up.next(signal)
+  }
+
+  /** Resolves with the reason when the link has ended for good. */
+  whenClosed(): Promise<PikoError> {
+    return this.#closed.promise
+  }
+
+  /**
+   * Calls a route of the other end.
+   *
+   * @param body any JSON value, or bytes
+   * @returns the JSON value or the bytes of the reply; checked by `schema` if there is one
+   * @throws PikoError `LINK_NO_ROUTE`, `INPUT_INVALID`, `LINK_FAILED` (the handler failed; `details` has its answer), `LINK_TIMEOUT`,
+   * `LINK_LOST`, `LINK_FULL`, `LINK_CORRUPT`, `OUTPUT_INVALID`; the reason of the signal
+   */
+  call<S extends z.ZodType>(route: string, body: unknown, options: SchemaOptions<S>): Promise<z.output<S>>
+  call(route: string, body?: unknown, options?: CallOptions): Promise<unknown>
+  async call(route: string, body?: unknown, options?: CallOptions & { schema?: z.ZodType }): Promise<unknown> {
+    return this.#value(route, body, options, DEFAULT_TIMEOUT_MS)
+  }
+
+  /**
+   * Sends bytes to an upload of the other end: a buffer, a file's stream, any stream. It is read only as fast as the other end reads.
+   *
+   * @returns as {@link call}
+   * @throws as {@link call}; the error of the stream
+   */
+  send<S extends z.ZodType>(route: string, source: Sendable, options: SchemaOptions<S>): Promise<z.output<S>>
+  send(route: string, source: Sendable, options?: CallOptions): Promise<unknown>
+  async send(route: string, source: Sendable, options?: CallOptions & { schema?: z.ZodType }): Promise<unknown> {
+    return this.#value(route, source instanceof Uint8Array ? source : new Source(source), options, undefined)
+  }
+
+  /**
+   * Calls a route that answers with many values: JSON values, or buffers. The other end sends them as fast as they are read. To leave the
+   * loop cancels the request.
+   *
+   * @throws as {@link call}, at any item
+   */
+  stream<S extends z.ZodType>(
+    route: string,
+    body: unknown,
+    options: SchemaOptions<S>,
+  ): AsyncGenerator<z.output<S>, void>
+  stream(route: string, body?: unknown, options?: CallOptions): AsyncGenerator<unknown, void>
+  async *stream(
+    route: string,
+    body?: unknown,
+    options?: CallOptions & { schema?: z.ZodType },
+  ): AsyncGenerator<unknown, void> {
+    const schema = options?.schema
+    const { request, reply } = await this.#begin(route, body, options, undefined)
+    let isEnded = false
+    try {
+      const content = await bodyOf(reply, this.#limits, route)
+      for await (const item of itemsOf(content))
+        yield schema ? await checked(schema, item, 'OUTPUT_INVALID', `an item of ${route}`) : item
+      assertGoodEnd(reply, route)
+      isEnded = true
+    } catch (error) {
+      isEnded = true
+      throw request.errorOf(error)
+    } finally {
+      if (!isEnded) request.cancel(CANCEL_CODES.unwanted, new PikoError('LINK_CANCELLED', 'its reader has stopped'))
+      request.end()
+    }
+  }
+
+  /**
+   * Calls a route and gives the reply as it begins, for large bodies: `reply.file()`, `reply.stream()`, `reply.bytes()`. The call ends when
+   * its body was read or discarded.
+   *
+   * @throws as {@link call}
+   */
+  async open(route: string, body?: unknown, options?: CallOptions): Promise<Body> {
+    const { request, reply } = await this.#begin(route, body, options, undefined)
+    try {
+      return await bodyOf(new Watched(reply, request), this.#limits, route)
+    } catch (error) {
+      request.end()
+      throw request.errorOf(error)
+    }
+  }
+
+  /**
+   * Emits an event at the other end, where `link.events` has its listeners. Without an answer.
+   *
+   * @returns resolves when it was given to the connection. Nobody needs to await it
+   * @throws PikoError `LINK_LOST`, `LINK_FULL`
+   */
+  emit(name: string, payload?: unknown, options: { readonly level?: 0 | 1 | 2 | 3 } = {}): Promise<void> {
+    const sent = this.#emit(name, payload, options.level ?? DEFAULT_LEVEL)
+    sent.catch(() => {})
+    return sent
+  }
+
+  stats(): LinkStats {
+    const none: CarrierStats = {
+      rttMs: undefined,
+      open: 0,
+      waiting: [0, 0, 0, 0],
+      sentBytes: 0,
+      receivedBytes: 0,
+      sentMessages: 0,
+      receivedMessages: 0,
+      unreadBytes: 0,
+      creditWaits: 0,
+    }
+    return { state: this.#state, ...(this.#carrier?.stats() ?? none) }
+  }
+
+  /** Takes no new calls, waits up to five seconds until all open ones have ended, and closes the connection. */
+  async close(): Promise<void> {
+    if (this.#state !== 'closed') {
+      this.#reconnects = false
+      const carrier = this.#carrier
+      if (carrier?.isOpen) carrier.leave()
+      else this.#end(lost('is closed'))
+      const late = setTimeout(() => this.destroy(lost('is closed')), CLOSE_GRACE_MS)
+      await this.#closed.promise
+      clearTimeout(late)
+    }
+    await this.#closed.promise
+  }
+
+  /** Closes the connection immediately. Open calls fail with this reason. */
+  destroy(reason: PikoError = lost('is closed')): void {
+    this.#reconnects = false
+    this.#carrier?.close(reason)
+    this.#end(reason)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  // Calls.
+
+  async #value(
+    route: string,
+    body: unknown,
+    options: (CallOptions & { schema?: z.ZodType }) | undefined,
+    defaultMs: number | undefined,
+  ): Promise<unknown> {
+    const { request, reply } = await this.#begin(route, body, options, defaultMs)
+    try {
+      const content = await bodyOf(reply, this.#limits, route)
+      const value = await wholeOf(content)
+      assertGoodEnd(reply, route)
+      return options?.schema ? await checked(options.schema, value, 'OUTPUT_INVALID', `the reply of ${route}`) : value
+    } catch (error) {
+      const said = request.errorOf(error)
+      if (!(await this.#mayRepeat(said, body, options))) throw said
+    } finally {
+      request.end()
+    }
+    return this.#value(route, body, options, defaultMs)
+  }
+
+  async #begin(
+    route: string,
+    body: unknown,
+    given: CallOptions | undefined,
+    defaultMs: number | undefined,
+  ): Promise<{ readonly request: Request; readonly reply: IncomingMessage }> {
+    const options = given ? checkedCall<CallOptions>('a call over a link', CALL_CHECKS, given) : {}
+    const timeoutMs = options.timeout === undefined ? defaultMs : durationMs(options.timeout)
+    options.signal?.throwIfAborted()
+    const carrier = await this.#whenUp(timeoutMs, options.signal)
+    // It may have aborted meanwhile.
+    options.signal?.throwIfAborted()
+    if (this.#open >= carrier.maxOpen) throw full(carrier.maxOpen)
+    const request = this.#send(carrier, route, body, options, timeoutMs)
+    try {
+      return { request, reply: await request.reply }
+    } catch (error) {
+      if (await this.#mayRepeat(error, body, options)) return this.#begin(route, body, given, defaultMs)
+      throw error
+    }
+  }
+
+  #send(carrier: Carrier, route: string, body: unknown, options: CallOptions, timeoutMs: number | undefined): Request {
+    const content = contentOf(body)
+    const head = {
+      kind: 'request' as const,
+      route,
+      type: content.type,
+      ...(content.whole && content.whole.length > 65_536 && { size: content.whole.length }),
+      ...(timeoutMs !== undefined && { deadlineMs: timeoutMs }),
+      ...(options.headers && { headers: options.headers }),
+      ...(options.meta !== undefined && { meta: options.meta }),
+    }
+    this.#open++
+    const over = (): void => void this.#open--
+    const request = new Request(
+      this.#calls,
+      carrier,
+      { head, level: options.level ?? DEFAULT_LEVEL, ...(content.whole && { whole: content.whole }) },
+      { route, timeoutMs, signal: options.signal, over },
+    )
+    if (content.source) {
+      void pump(content.source, request.out, async (error) => {
+        request.cancel(CANCEL_CODES.failed, error as Error)
+        return { status: 500, body: undefined }
+      })
+    }
+    return request
+  }
+
+  /** A lost request is sent again only if its caller says that this does no harm, and its body still exists. */
+  async #mayRepeat(error: unknown, body: unknown, options: CallOptions | undefined): Promise<boolean> {
+    if (!this.#reconnects || options?.idempotent !== true || !isRepeatable(body)) return false
+    return error instanceof PikoError && error.code === 'LINK_LOST'
+  }
+
+  /** The open connection. While `dial` connects again, this waits. */
+  async #whenUp(timeoutMs: number | undefined, signal: AbortSignal | undefined): Promise<Carrier> {
+    if (this.#carrier && (this.#state === 'up' || (this.#state === 'connecting' && !this.#reconnects)))
+      return this.#carrier
+    if (this.#up.size >= this.#limits.maxOpen) throw full(this.#limits.maxOpen)
+    const late = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)
+    try {
+      await untilAborted(this.#up.next(late), signal)
+    } catch (error) {
+      if (late?.aborted && error === late.reason)
+        throw new PikoError('LINK_TIMEOUT', `there was no connection for ${timeoutMs} ms; nothing was sent`, {
+          details: { sent: false },
+        })
+      throw error
+    }
+    return this.#whenUp(timeoutMs, signal)
+  }
+
+  async #emit(name: string, payload: unknown, level: number): Promise<void> {
+    const carrier = this.#carrier
+    if (!carrier || this.#state === 'closed' || this.#state === 'down')
+      throw lost('is not connected, so the event is dropped')
+    if (this.#open >= carrier.maxOpen) throw full(carrier.maxOpen)
+    const { type, whole } = contentOf(payload)
+    this.#open++
+    try {
+      await carrier.begin({ head: { kind: 'event', route: name, type }, level, ...(whole && { whole }) }).whenSent()
+    } finally {
+      this.#open--
+    }
+  }
+
+  // What arrives.
+
+  #opened(): void {
+    this.#state = 'up'
+    this.#up.tell()
+    void this.events.emit('link.up', { peerId: this.peerId })
+  }
+
+  #received(carrier: Carrier, calls: Calls, message: IncomingMessage): void {
+    switch (message.head.kind) {
+      case 'reply':
+        return calls.replied(message)
+      case 'event':
+        return void this.#dispatch(message)
+      case 'request':
+        return void serve(
+          {
+            carrier,
+            table: this.#table,
+            limits: this.#limits,
+            clock: systemClock,
+            failed: (error, route) => this.#failed(error, `the handler of "${route}"`),
+          },
+          message,
+        )
+    }
+  }
+
+  async #dispatch(message: IncomingMessage): Promise<void> {
+    const name = message.head.route ?? ''
+    const isKnown = this.events.has(name) && !name.startsWith(OWN_EVENTS)
+    if (!isKnown || this.#dispatching >= this.#limits.maxOpen)
+      return message.cancel(CANCEL_CODES.full, 'the event has no listener')
+    this.#dispatching++
+    try {
+      const body = new Body(message, this.#limits)
+      await this.events.emit(name, body.type === 'json' ? await body.json() : await body.bytes())
+    } catch (error) {
+      // An event that arrives damaged, or never completely, has no listener that could be called.
+      this.#options.log?.debug({ event: name, reason: headline(error) }, 'an event did not arrive')
+    } finally {
+      this.#dispatching--
+    }
+  }
+
+  #failed(error: unknown, what: string): void {
+    if (this.#options.log) this.#options.log.error({ err: error }, `${what} failed`)
+    else process.emitWarning(`${what} failed: ${headline(error)}`, 'PikoLinkWarning')
+  }
+
+  #lost(carrier: Carrier, reason: PikoError): void {
+    if (this.#carrier !== carrier || this.#state === 'closed') return
+    if (!this.#reconnects) return this.#end(reason)
+    if (this.#state === 'down') return
+    this.#state = 'down'
+    void this.events.emit('link.down', { reason })
+    this.#onLost?.(reason)
+  }
+
+  /** Ends it for good. */
+  #end(reason: PikoError): void {
+    if (this.#state === 'closed') return
+    const wasUp = this.#state === 'up'
+    this.#state = 'closed'
+    this.#up.end(reason, true)
+    this.#table.release()
+    if (wasUp) void this.events.emit('link.down', { reason })
+    this.#closed.resolve(reason)
+  }
+}
+
+function full(maxOpen: number): PikoError {
+  const message = `${maxOpen} messages are open, and the other end accepts no more; wait until some have ended, or raise its maxOpen`
+  return new PikoError('LINK_FULL', message, { details: { maxOpen } })
+}

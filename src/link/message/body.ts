@@ -1,0 +1,155 @@
+import { Readable } from 'node:stream'
+import { PikoError } from '../../errors.ts'
+import { messageOf } from '../../errors-read.ts'
+import { CANCEL_CODES, type IncomingMessage } from '../carrier/carrier.ts'
+import type { BodyType } from '../wire/head.ts'
+import { spoolToFile, type SpooledFile } from './spool.ts'
+
+/** How large a body may be in memory. */
+export interface BodyLimits {
+  /** The maximum of a JSON value, and of one line of a stream, in bytes. Parsing more would hold the event loop. Default 8 MB. */
+  readonly maxJsonBytes: number
+  /** The maximum of `bytes()` and `text()`. Default 64 MB. */
+  readonly maxBytes: number
+  /** The maximum of a temporary file. Default 16 GB. */
+  readonly maxFileBytes: number
+}
+
+export const DEFAULT_BODY_LIMITS: BodyLimits = {
+  maxJsonBytes: 8_388_608,
+  maxBytes: 67_108_864,
+  maxFileBytes: 17_179_869_184,
+}
+
+const LINE_FEED = 10
+
+/** The body of a received message. It can be read once, in one of these ways. */
+export class Body {
+  readonly type: BodyType
+  /** The length in bytes, if the sender knows it. */
+  readonly size: number | undefined
+  readonly #message: IncomingMessage
+  readonly #limits: BodyLimits
+
+  constructor(message: IncomingMessage, limits: BodyLimits) {
+    this.type = message.head.type
+    this.size = message.head.size
+    this.#message = message
+    this.#limits = limits
+  }
+
+  /** The whole body. @throws PikoError `LINK_TOO_LARGE` */
+  async bytes(max = this.#limits.maxBytes): Promise<Buffer> {
+    const { whole } = this.#message
+    if (whole && whole.length <= max) {
+      await this.#message.read()
+      return whole
+    }
+    if (this.size !== undefined && this.size > max) throw this.#tooLarge(max)
+    const chunks: Buffer[] = []
+    let total = 0
+    for await (const chunk of this.chunks()) {
+      total += chunk.length
+      if (total > max) throw this.#tooLarge(max)
+      chunks.push(chunk)
+    }
+    return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, total)
+  }
+
+  async text(): Promise<string> {
+    return (await this.bytes()).toString()
+  }
+
+  /** The JSON value; undefined if the body is empty. @throws PikoError `LINK_TOO_LARGE`, `INPUT_INVALID` */
+  async json(): Promise<unknown> {
+    const bytes = await this.bytes(this.#limits.maxJsonBytes)
+    return bytes.length === 0 ? undefined : parsed(bytes)
+  }
+
+  /** The pieces as they arrive. To leave the loop early cancels the message. */
+  async *chunks(): AsyncGenerator<Buffer, void, undefined> {
+    let isEnded = false
+    try {
+      for (let chunk = await this.#message.read(); chunk; chunk = await this.#message.read()) yield chunk
+      isEnded = true
+    } finally {
+      if (!isEnded) this.#message.cancel(CANCEL_CODES.unwanted, 'its reader has stopped')
+    }
+  }
+
+  /** The JSON values of a body of lines. @throws PikoError `LINK_TOO_LARGE`, `INPUT_INVALID` */
+  async *lines(): AsyncGenerator<unknown, void, undefined> {
+    let parts: Buffer[] = []
+    let waiting = 0
+    for await (const chunk of this.chunks()) {
+      let from = 0
+      for (let at = chunk.indexOf(LINE_FEED); at !== -1; at = chunk.indexOf(LINE_FEED, from)) {
+        const rest = chunk.subarray(from, at)
+        const line = parts.length === 0 ? rest : Buffer.concat([...parts, rest])
+        parts = []
+        waiting = 0
+        from = at + 1
+        if (line.length > this.#limits.maxJsonBytes) throw this.#tooLarge(this.#limits.maxJsonBytes)
+        yield parsed(line)
+      }
+      if (from === chunk.length) continue
+      parts.push(chunk.subarray(from))
+      waiting += chunk.length - from
+      if (waiting > this.#limits.maxJsonBytes) throw this.#tooLarge(this.#limits.maxJsonBytes)
+    }
+    if (waiting > 0) yield parsed(Buffer.concat(parts))
+  }
+
+  /** A stream of the bytes, with back-pressure up to the sender. */
+  stream(): Readable {
+    return Readable.from(this.chunks(), { objectMode: false })
+  }
+
+  /** Writes the body into a temporary file, which its owner must dispose of. @throws PikoError `LINK_TOO_LARGE` */
+  file(): Promise<SpooledFile> {
+    const max = this.#limits.maxFileBytes
+    if (this.size !== undefined && this.size > max) return Promise.reject(this.#tooLarge(max))
+    return spoolToFile(this.chunks(), max, () => this.#tooLarge(max))
+  }
+
+  /** Reads up to `memory` bytes into memory, and everything into a temporary file if there are more. @throws PikoError `LINK_TOO_LARGE` */
+  async spooled(memory: number): Promise<Buffer | SpooledFile> {
+    const max = this.#limits.maxFileBytes
+    if (this.size !== undefined && this.size > memory) return this.file()
+    const chunks = this.chunks()
+    const kept: Buffer[] = []
+    let total = 0
+    while (total <= memory) {
+      const { value, done } = await chunks.next()
+      if (done || !value) return Buffer.concat(kept, total)
+      kept.push(value)
+      total += value.length
+    }
+    return spoolToFile(after(kept, chunks), max, () => this.#tooLarge(max))
+  }
+
+  /** Discards it. */
+  discard(): void {
+    this.#message.cancel(CANCEL_CODES.unwanted, 'its reader does not need it')
+  }
+
+  #tooLarge(max: number): PikoError {
+    const about = this.size === undefined ? `more than ${max} bytes` : `${this.size} bytes`
+    const message = `the body of a message has ${about}; at most ${max} are read into memory. Read it as a stream or a file, or raise the limit`
+    this.#message.cancel(CANCEL_CODES.tooLarge, `at most ${max} bytes`)
+    return new PikoError('LINK_TOO_LARGE', message, { details: { max, size: this.size } })
+  }
+}
+
+async function* after(first: readonly Buffer[], rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  yield* first
+  yield* rest
+}
+
+function parsed(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString())
+  } catch (error) {
+    throw new PikoError('INPUT_INVALID', `the body of a message is not JSON: ${messageOf(error)}`, { cause: error })
+  }
+}

@@ -1,0 +1,46 @@
+import { createReadStream } from 'node:fs'
+import { mkdtemp, open, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+
+/** A received body in a temporary file. */
+export interface SpooledFile extends AsyncDisposable {
+  readonly path: string
+  readonly bytes: number
+  stream(): Readable
+  /** Removes the file. */
+  remove(): Promise<void>
+}
+
+/**
+ * Writes chunks into a temporary file, which only this user can read. Removes it if anything fails.
+ *
+ * @param tooLarge the error if there are more than `max` bytes
+ */
+export async function spoolToFile(
+  chunks: AsyncIterable<Buffer>,
+  max: number,
+  tooLarge: () => Error,
+): Promise<SpooledFile> {
+  const folder = await mkdtemp(join(tmpdir(), 'piko-link-'))
+  const remove = (): Promise<void> => rm(folder, { recursive: true, force: true })
+  try {
+    const path = join(folder, 'body')
+    const file = await open(path, 'wx', 0o600)
+    let bytes = 0
+    try {
+      for await (const chunk of chunks) {
+        bytes += chunk.length
+        if (bytes > max) throw tooLarge()
+        await file.writeFile(chunk)
+      }
+    } finally {
+      await file.close()
+    }
+    return { path, bytes, remove, stream: () => createReadStream(path), [Symbol.asyncDispose]: remove }
+  } catch (error) {
+    await remove()
+    throw error
+  }
+}

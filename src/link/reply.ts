@@ -1,0 +1,31 @@
+import { isObject, propertyOf } from '../errors-read.ts'
+import { type ErrorCode, PikoError } from '../errors.ts'
+import type { IncomingMessage } from './carrier/carrier.ts'
+import { Body, type BodyLimits } from './message/body.ts'
+import type { ReplyEnd } from './wire/head.ts'
+
+/** Codes of replies that become the code of the error. All others are `LINK_FAILED`. */
+const CODES: readonly ErrorCode[] = ['INPUT_INVALID', 'LINK_NO_ROUTE', 'LINK_TOO_LARGE']
+const FIRST_ERROR = 400
+
+/** @returns the body of a reply @throws PikoError if the reply says that the request failed */
+export async function bodyOf(reply: IncomingMessage, limits: BodyLimits, route: string): Promise<Body> {
+  const body = new Body(reply, limits)
+  const status = reply.head.status ?? 200
+  if (status < FIRST_ERROR) return body
+  throw failure(route, { status, body: await body.json() })
+}
+
+/** @throws PikoError if the reply failed after it began */
+export function assertGoodEnd(reply: IncomingMessage, route: string): void {
+  if (reply.end && reply.end.status >= FIRST_ERROR) throw failure(route, reply.end)
+}
+
+/** The error of a reply whose status is an error. `details` has the status and the body that the other end sent. */
+function failure(route: string, { status, body }: ReplyEnd): PikoError {
+  const said = isObject(body) ? propertyOf(body, 'code') : undefined
+  const text = isObject(body) ? propertyOf(body, 'message') : undefined
+  const code = CODES.find((one) => one === said) ?? 'LINK_FAILED'
+  const why = typeof text === 'string' ? text : `status ${status}`
+  return new PikoError(code, `the other end refused "${route}": ${why}`, { details: { route, status, body } })
+}

@@ -1,0 +1,35 @@
+import { isObject } from '../../errors-read.ts'
+import { PikoError } from '../../errors.ts'
+
+/** What a handler may return instead of a plain value: a status, headers. */
+export class Answer {
+  readonly status: number
+  readonly body: unknown
+  readonly headers: Readonly<Record<string, string>> | undefined
+
+  constructor(status: number, body: unknown, headers?: Readonly<Record<string, string>>) {
+    this.status = status
+    this.body = body
+    this.headers = headers
+  }
+}
+
+/**
+ * An answer with a status of its own.
+ *
+ * @param status as in HTTP: from 200 to 599; 400 or more is an error for the caller
+ * @example return answer(404, { problem: 'no such user' })
+ */
+export function answer(status: number, body?: unknown, headers?: Readonly<Record<string, string>>): Answer {
+  if (!Number.isInteger(status) || status < 200 || status > 599)
+    throw new PikoError('USAGE', `the status of an answer is ${status}; expected a whole number from 200 to 599`)
+  return new Answer(status, body, headers)
+}
+
+/** The result of `onError`, which may also be a plain `{ status, body, headers }`. */
+export function answerFrom(result: unknown): unknown {
+  if (result instanceof Answer || !isObject(result) || !('status' in result) || typeof result.status !== 'number')
+    return result
+  const headers = 'headers' in result ? (result.headers as Readonly<Record<string, string>>) : undefined
+  return answer(result.status, 'body' in result ? result.body : undefined, headers)
+}

@@ -1,0 +1,100 @@
+import { Readable } from 'node:stream'
+import { safely } from '../../errors-read.ts'
+import { isPikoError } from '../../errors.ts'
+import type { BodyType } from '../wire/head.ts'
+import { Answer } from './answer.ts'
+
+/** What is sent as a reply: the whole body, or pieces of it. */
+export interface Reply {
+  readonly status: number
+  readonly type: BodyType
+  readonly headers: Readonly<Record<string, string>> | undefined
+  readonly body: Buffer | AsyncIterable<Buffer>
+}
+
+/** The codes of errors that say what the caller did wrong, and their statuses. Others are `INTERNAL` and say nothing. */
+const SHOWN: Readonly<Record<string, number>> = { INPUT_INVALID: 422, LINK_NO_ROUTE: 404, LINK_TOO_LARGE: 413 }
+const FAILED = 500
+const LINE_FEED = Buffer.from('\n')
+
+/** The reply to a result of a handler. @throws if JSON can't represent it */
+export function replyOf(result: unknown): Reply {
+  if (result instanceof Answer) return replyWith(result.status, result.body, result.headers)
+  return replyWith(200, result, undefined)
+}
+
+function replyWith(status: number, body: unknown, headers: Reply['headers']): Reply {
+  if (body instanceof Uint8Array) return { status, type: 'raw', headers, body: asBuffer(body) }
+  if (body instanceof Readable) return { status, type: 'raw', headers, body: buffersOf(body) }
+  return { status, type: 'json', headers, body: jsonBytes(body) }
+}
+
+/** JSON as bytes. No bytes for undefined. */
+export function jsonBytes(value: unknown): Buffer {
+  return value === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(value) ?? '')
+}
+
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+/** Any stream of bytes or texts as buffers. */
+export async function* buffersOf(source: AsyncIterable<unknown>): AsyncGenerator<Buffer, void, undefined> {
+  for await (const chunk of source) {
+    if (typeof chunk === 'string') yield Buffer.from(chunk)
+    else if (chunk instanceof Uint8Array) yield asBuffer(chunk)
+    else throw new TypeError(`a stream of bytes yielded a ${typeof chunk}`)
+  }
+}
+
+/** Values as lines of JSON. */
+export async function* linesOf(values: AsyncIterable<unknown>): AsyncGenerator<Buffer, void, undefined> {
+  for await (const value of values) yield Buffer.concat([Buffer.from(JSON.stringify(value) ?? 'null'), LINE_FEED])
+}
+
+/**
+ * The reply that a stream of a handler makes: of bytes if the first item is bytes, otherwise of lines.
+ *
+ * @throws the error of the handler, if it fails before the first item
+ */
+export async function streamReply(items: AsyncIterable<unknown>): Promise<Reply> {
+  const iterator = items[Symbol.asyncIterator]()
+  const first = await iterator.next()
+  const rest = resumed(first, iterator)
+  const isRaw = first.done !== true && first.value instanceof Uint8Array
+  return {
+    status: 200,
+    type: isRaw ? 'raw' : 'lines',
+    headers: undefined,
+    body: isRaw ? buffersOf(rest) : linesOf(rest),
+  }
+}
+
+async function* resumed(first: IteratorResult<unknown>, iterator: AsyncIterator<unknown>): AsyncGenerator<unknown> {
+  let isEnded = first.done === true
+  try {
+    if (isEnded) return
+    yield first.value
+    for (;;) {
+      const next = await iterator.next()
+      isEnded = next.done === true
+      if (isEnded) return
+      yield next.value
+    }
+  } catch (error) {
+    isEnded = true
+    throw error
+  } finally {
+    if (!isEnded) await iterator.return?.()
+  }
+}
+
+/** The reply to an error that no `onError` has answered. Says only what the caller can correct. */
+export function errorReply(error: unknown): Answer {
+  const code = isPikoError(error) ? error.code : ''
+  const status = Object.hasOwn(SHOWN, code) ? SHOWN[code] : undefined
+  if (status === undefined || !isPikoError(error))
+    return new Answer(FAILED, { code: 'INTERNAL', message: 'the handler failed' })
+  const problems = safely(() => error.details['problems'], undefined)
+  return new Answer(status, { code, message: error.message, ...(problems !== undefined && { details: { problems } }) })
+}

@@ -1,0 +1,66 @@
+import { answerFrom } from './answer.ts'
+import type { Routes } from './define-routes.ts'
+import type { Middleware, RouteRequest } from './route-types.ts'
+
+/** Calls the handler inside the middleware of all blueprints. An error goes to the nearest blueprint around it that handles errors. */
+export function runChain(
+  chain: readonly Routes[],
+  request: RouteRequest,
+  handler: () => unknown,
+  from = 0,
+): Promise<unknown> {
+  const routes = chain[from]
+  if (!routes) return asPromise(handler)
+  const { options } = routes
+  const inner = (): Promise<unknown> => runChain(chain, request, handler, from + 1)
+  if (!options.use?.length && !options.before && !options.after && !options.onError) return inner()
+  return runOne(routes, request, inner)
+}
+
+async function runOne(routes: Routes, request: RouteRequest, inner: () => Promise<unknown>): Promise<unknown> {
+  const { use = [], onError } = routes.options
+  try {
+    return await wrapped(use, request, () => hooked(routes, request, inner))
+  } catch (error) {
+    if (!onError) throw error
+    return answerFrom(await onError(error, request))
+  }
+}
+
+async function hooked(routes: Routes, request: RouteRequest, inner: () => Promise<unknown>): Promise<unknown> {
+  const { before = [], after = [] } = routes.options
+  for (const hook of before) {
+    const early = await hook(request)
+    if (early !== undefined) return early
+  }
+  let result = await inner()
+  for (const hook of after) {
+    const replaced = await hook(request, result)
+    if (replaced !== undefined) result = replaced
+  }
+  return result
+}
+
+function wrapped(use: readonly Middleware[], request: RouteRequest, inner: () => Promise<unknown>): Promise<unknown> {
+  const [first, ...rest] = use
+  if (!first) return inner()
+  return asPromise(() => first(request, () => wrapped(rest, request, inner)))
+}
+
+async function asPromise(call: () => unknown): Promise<unknown> {
+  return call()
+}
+
+/** Lets the nearest blueprint that handles errors answer; rejects with the error if there is none. */
+export async function onErrorOf(chain: readonly Routes[], error: unknown, request: RouteRequest): Promise<unknown> {
+  let last = error
+  for (const { options } of chain.toReversed()) {
+    if (!options.onError) continue
+    try {
+      return answerFrom(await options.onError(last, request))
+    } catch (thrown) {
+      last = thrown
+    }
+  }
+  throw last
+}

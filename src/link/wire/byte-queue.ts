@@ -1,0 +1,73 @@
+/** Received bytes that are not read yet. Pieces of any length go in, exact lengths come out. */
+export class ByteQueue {
+  #chunks: Buffer[] = []
+  /** The first chunk that is not completely read, and where. */
+  #first = 0
+  #offset = 0
+  #length = 0
+
+  get length(): number {
+    return this.#length
+  }
+
+  push(chunk: Buffer): void {
+    if (chunk.length === 0) return
+    this.#chunks.push(chunk)
+    this.#length += chunk.length
+  }
+
+  /** Takes exactly `bytes` bytes, or returns undefined if there are not as many. Copies only what is in several pieces. */
+  take(bytes: number): Buffer | undefined {
+    if (this.#length < bytes) return undefined
+    const head = this.#chunks[this.#first]
+    this.#length -= bytes
+    if (head && head.length - this.#offset >= bytes) {
+      const part = head.subarray(this.#offset, this.#offset + bytes)
+      this.#advance(bytes)
+      return part
+    }
+    return this.#gather(bytes)
+  }
+
+  /** Takes at most `bytes` bytes without copying. */
+  takeSome(bytes: number): Buffer {
+    const head = this.#chunks[this.#first]
+    if (!head) return Buffer.alloc(0)
+    const part = head.subarray(this.#offset, this.#offset + bytes)
+    this.#length -= part.length
+    this.#advance(part.length)
+    return part
+  }
+
+  clear(): void {
+    this.#chunks = []
+    this.#first = this.#offset = this.#length = 0
+  }
+
+  #gather(bytes: number): Buffer {
+    const whole = Buffer.allocUnsafe(bytes)
+    let filled = 0
+    while (filled < bytes) {
+      const head = this.#chunks[this.#first] as Buffer
+      const part = head.subarray(this.#offset, this.#offset + bytes - filled)
+      whole.set(part, filled)
+      filled += part.length
+      this.#advance(part.length)
+    }
+    return whole
+  }
+
+  #advance(bytes: number): void {
+    this.#offset += bytes
+    if (this.#offset < (this.#chunks[this.#first] as Buffer).length) return
+    this.#offset = 0
+    this.#first++
+    if (this.#first === this.#chunks.length) {
+      this.#chunks = []
+      this.#first = 0
+    } else if (this.#first >= 1_024) {
+      this.#chunks.splice(0, this.#first)
+      this.#first = 0
+    }
+  }
+}

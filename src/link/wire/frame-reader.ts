@@ -1,0 +1,41 @@
+import { ByteQueue } from './byte-queue.ts'
+import { checkedFrame, type Frame, type FrameHeader, HEADER_BYTES, readHeader } from './frame.ts'
+
+/** Finds the frames in a stream of bytes, however the bytes are cut into pieces. */
+export class FrameReader {
+  readonly #maxFrame: number
+  readonly #bytes: ByteQueue
+  #header: FrameHeader | undefined
+
+  /**
+   * @param maxFrame the maximum body of a DATA frame
+   * @param bytes what has been received already
+   */
+  constructor(maxFrame: number, bytes = new ByteQueue()) {
+    this.#maxFrame = maxFrame
+    this.#bytes = bytes
+  }
+
+  /** Whether a frame has begun that is not complete. */
+  get isInFrame(): boolean {
+    return this.#header !== undefined || this.#bytes.length > 0
+  }
+
+  push(chunk: Buffer): void {
+    this.#bytes.push(chunk)
+  }
+
+  /** The next complete frame. @throws PikoError `LINK_BROKEN` */
+  next(): Frame | undefined {
+    if (!this.#header) {
+      const bytes = this.#bytes.take(HEADER_BYTES)
+      if (!bytes) return undefined
+      this.#header = readHeader(bytes, this.#maxFrame)
+    }
+    const body = this.#bytes.take(this.#header.length)
+    if (!body) return undefined
+    const header = this.#header
+    this.#header = undefined
+    return checkedFrame(header, body)
+  }
+}

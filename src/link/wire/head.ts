@@ -1,0 +1,85 @@
+import { isObject, propertyOf, safely } from '../../errors-read.ts'
+import { broken, MAX_HEAD_BYTES } from './frame.ts'
+
+const MAX_ROUTE = 1_024
+
+export type MessageKind = 'request' | 'event' | 'reply'
+/** `json`: one value. `lines`: JSON values, each followed by a line feed. `raw`: bytes. */
+export type BodyType = 'json' | 'lines' | 'raw'
+
+/** What a message says about itself before its body. */
+export interface Head {
+  readonly kind: MessageKind
+  readonly route?: string
+  /** The request that a reply answers. */
+  readonly of?: number
+  readonly status?: number
+  readonly type: BodyType
+  /** The length of the body in bytes, if it is known. */
+  readonly size?: number
+  readonly deadlineMs?: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly meta?: unknown
+}
+
+/** What the end of a reply says: `status` 400 or more means that it failed after it began. */
+export interface ReplyEnd {
+  readonly status: number
+  readonly body: unknown
+}
+
+const KINDS: readonly unknown[] = ['request', 'event', 'reply']
+const TYPES: readonly unknown[] = ['json', 'lines', 'raw']
+
+/**
+ * Splits the body of an OPEN frame into head and first bytes.
+ *
+ * @throws PikoError `LINK_BROKEN`
+ */
+export function readOpen(body: Buffer, maxFrame: number): { readonly head: Head; readonly first: Buffer } {
+  const length = body.readUInt32BE(0)
+  if (length > MAX_HEAD_BYTES || 4 + length > body.length) throw broken(`a head of ${length} bytes`)
+  const first = body.subarray(4 + length)
+  if (first.length > maxFrame) throw broken(`${first.length} bytes in one frame`)
+  const head = safely(() => JSON.parse(body.toString('utf8', 4, 4 + length)) as unknown, undefined)
+  if (!isHead(head)) throw broken('a head that can not be read')
+  return { head, first }
+}
+
+function isHead(head: unknown): head is Head {
+  if (!isObject(head)) return false
+  const read = (key: keyof Head): unknown => (Object.hasOwn(head, key) ? propertyOf(head, key) : undefined)
+  const [kind, route] = [read('kind'), read('route')]
+  if (!KINDS.includes(kind) || !TYPES.includes(read('type'))) return false
+  if (kind === 'reply' ? !isId(read('of')) : typeof route !== 'string' || route.length > MAX_ROUTE) return false
+  const [status, size, deadlineMs, headers] = [read('status'), read('size'), read('deadlineMs'), read('headers')]
+  return (
+    (status === undefined || isCount(status, 999)) &&
+    (size === undefined || isCount(size, Number.MAX_SAFE_INTEGER)) &&
+    (deadlineMs === undefined || isCount(deadlineMs, Number.MAX_SAFE_INTEGER)) &&
+    (headers === undefined || isTexts(headers))
+  )
+}
+
+function isId(value: unknown): boolean {
+  return isCount(value, 2 ** 32 - 1) && value !== 0
+}
+
+function isCount(value: unknown, max: number): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= max
+}
+
+function isTexts(headers: unknown): boolean {
+  return (
+    isObject(headers) && !Array.isArray(headers) && Object.values(headers).every((text) => typeof text === 'string')
+  )
+}
+
+/** Reads what follows the trailer in an END frame. @throws PikoError `LINK_BROKEN` */
+export function readReplyEnd(bytes: Buffer): ReplyEnd | undefined {
+  if (bytes.length === 0) return undefined
+  const end = safely(() => JSON.parse(bytes.toString()) as unknown, undefined)
+  const status = propertyOf(end, 'status')
+  if (typeof status !== 'number' || !isCount(status, 999)) throw broken('the end of a reply that can not be read')
+  return { status, body: propertyOf(end, 'body') }
+}
