@@ -50,6 +50,13 @@ export interface EventMap {
   'runs.planned': { jobId: string; count: number }
   /** Catch-up skips windows; the ledger records each as skipped. */
   'windows.skipped': { jobId: string; count: number }
+  /**
+   * This node has ended the database connections of nodes whose leases had expired, so the server has rolled back their open transactions.
+   * Only on MySQL.
+   */
+  'connections.ended': { count: number; nodeIds: readonly string[] }
+  /** This node can't end such connections, so their locks may stay. Emitted once. */
+  'connections.left': { nodeIds: readonly string[]; error: Error }
   'runs.recovered': { count: number; nodeIds: readonly string[] }
   /** Old runs were deleted, by the `[history]` settings or manually. */
   'runs.deleted': { count: number }

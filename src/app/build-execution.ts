@@ -5,6 +5,7 @@ import { RunLogs } from '../engine/attempt/run-logs.ts'
 import { RunProgress } from '../engine/attempt/run-progress.ts'
 import { Dispatcher } from '../engine/claiming/dispatcher.ts'
 import { Executor } from '../engine/execution/executor.ts'
+import { ConnectionReport } from '../engine/node/connection-report.ts'
 import { ConfigWatcher } from '../engine/node/config-watcher.ts'
 import { Doorbell } from '../engine/node/doorbell.ts'
 import { Caches } from '../engine/node/caches.ts'
@@ -25,6 +26,7 @@ export interface Execution {
   readonly doorbell: Doorbell
   readonly lease: NodeLease
   readonly recovery: Recovery
+  readonly connectionReport: ConnectionReport
   readonly live: LiveSettings
   readonly configs: ConfigWatcher
   readonly prepare: PrepareRun
@@ -125,6 +127,7 @@ export function buildExecution(parts: NodeParts): Execution {
     lostAttempts: settings.history.lostAttempts,
     isEmbedded: parts.store.isEmbedded,
   })
+  const connectionReport = new ConnectionReport({ nodes: store.nodes, database: store.database, nodeId, clock, loops })
   const cancellation = new Cancellation({ cancels: store.cancels, executor, nodeId, clock, loops })
   const resourceReport = new ResourceReport({
     nodes: store.nodes,
@@ -136,7 +139,7 @@ export function buildExecution(parts: NodeParts): Execution {
   const freeSlots = (): number => (role.execute ? executor.freeSlots : 0)
   const signal = new WorkSignal({ dispatcher, doorbell, freeSlots, clock })
   return {
-    ...{ doorbell, lease, recovery, live, configs, prepare, locks, shared, electors, caches },
+    ...{ doorbell, lease, recovery, connectionReport, live, configs, prepare, locks, shared, electors, caches },
     ...{ runLogs, progress, cancellation, resourceReport, executor, dispatcher, signal, items },
   }
 }

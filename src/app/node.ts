@@ -14,7 +14,7 @@ import type { NodeParts } from './node-parts.ts'
 /**
  * This process's share of the work, as services in start order:
  *
- * doorbell → heartbeat → recovery → config-watcher → waiter → locks → shared-values → electors → caches → enqueue → run-logs →
+ * doorbell → heartbeat → connection-report → recovery → config-watcher → waiter → locks → shared-values → electors → caches → enqueue → run-logs →
  * run-progress → cancellation → executor → registration → leader → planner → retention → backfills → batches → dependencies → dispatcher
  *
  * They stop in reverse order. First the node stops claiming, and another node may lead. Then its runs end, while their handlers can still
@@ -64,7 +64,11 @@ export class Node {
     this.services = [
       execution.doorbell,
       ...(role.execute
-        ? [execution.lease.dependsOn(execution.doorbell), execution.recovery.dependsOn(execution.lease)]
+        ? [
+            execution.lease.dependsOn(execution.doorbell),
+            execution.connectionReport.dependsOn(execution.lease),
+            execution.recovery.dependsOn(execution.lease),
+          ]
         : []),
       configs,
       waiter,

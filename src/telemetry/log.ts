@@ -172,6 +172,14 @@ export function logEvents(events: Events, log: AppLogger): () => void {
         `${count(skipped, 'missed window')} skipped by catch-up`,
       )
     }),
+    events.on('connections.ended', ({ count: ended, nodeIds }) => {
+      const words = `${count(ended, 'database connection')} of lost nodes ended, so that they hold no locks`
+      log.warn({ piko_event: 'connections.ended', node_ids: nodeIds }, words)
+    }),
+    events.on('connections.left', ({ nodeIds, error }) => {
+      const words = 'database connections of lost nodes could not be ended; they may hold locks'
+      log.error({ piko_event: 'connections.left', node_ids: nodeIds, err: error }, words)
+    }),
     events.on('runs.recovered', ({ count: recovered, nodeIds }) => {
       const words = `${count(recovered, 'run')} of lost nodes queued again for the next free node`
       log.warn({ piko_event: 'runs.recovered', node_ids: nodeIds }, words)

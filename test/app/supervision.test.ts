@@ -32,6 +32,7 @@ describeEachStore((fixture) => {
         'sinks',
         'doorbell',
         'heartbeat',
+        'connection-report',
         'recovery',
         'config-watcher',
         'waiter',

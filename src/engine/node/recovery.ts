@@ -1,5 +1,7 @@
-import { propertyOf } from '../../errors-read.ts'
 import { hostname } from 'node:os'
+import { messageOf, propertyOf } from '../../errors-read.ts'
+import { PikoError } from '../../errors.ts'
+import { databaseFault } from '../../sql/database-faults.ts'
 import type { Settings } from '../../settings/settings.ts'
 import type { LockStore } from '../../store/nodes/lock-store.ts'
 import type { NodeRow, NodeStore } from '../../store/nodes/node-store.ts'
@@ -45,6 +47,7 @@ export class Recovery extends LoopService {
    * Orphans up to this id have been read. Each call reads a limited number, so runs that can't be returned must not come first every time.
    */
   #after = 0
+  #hasToldDenied = false
 
   constructor(parts: RecoveryParts) {
     super('recovery', parts)
@@ -99,12 +102,36 @@ export class Recovery extends LoopService {
     if (error) events.emit('loop.failed', { loop: this.name, error, retryInMs: REPEAT_MS })
   }
 
+  /** Ends the connections of dead nodes, whose transactions hold locks. Returns the nodes with connections that are still in use. */
+  async #endConnections(nodeIds: readonly string[]): Promise<ReadonlySet<string>> {
+    const { nodes, events } = this.#parts
+    if (nodeIds.length === 0) return new Set()
+    try {
+      const ended = await nodes.endConnections(nodeIds)
+      if (ended.count > 0) events.emit('connections.ended', { count: ended.count, nodeIds: ended.nodeIds })
+      if (ended.denied !== undefined) this.#denied(ended.denied, nodeIds)
+      return ended.busy
+    } catch (error) {
+      if (isPassing(error)) throw error
+      this.#denied(error, nodeIds)
+      return new Set()
+    }
+  }
+
+  #denied(error: unknown, nodeIds: readonly string[]): void {
+    if (this.#hasToldDenied) return
+    this.#hasToldDenied = true
+    this.#parts.events.emit('connections.left', { nodeIds, error: notEnded(error, nodeIds) })
+  }
+
   async #recoverOrphans(): Promise<void> {
     const { runs, nodes, events, onRecovered } = this.#parts
     // The node's own lease is left out: only the heartbeat decides whether it is lost. Until then the node claims and runs handlers.
     const ownId = this.#parts.nodeId()
     await nodes.shortenOdd()
     const expired = (await nodes.expired()).filter(({ id }) => id !== ownId)
+    // First, because a suspended node may hold locks on the rows that the next statements change.
+    const busy = await this.#endConnections(expired.map((node) => node.id))
     const { count, nodeIds, refused, next } = await runs.recover(
       this.#parts.lostAttempts,
       ownId,
@@ -113,13 +140,28 @@ export class Recovery extends LoopService {
     )
     this.#after = next ?? 0
     this.#setAside(refused)
-    // Removes the row only after the runs are in the queue: the row marks them as orphans.
-    await nodes.remove(expired.map((node) => node.id))
+    // Removes the row only after the runs are in the queue: the row marks them as orphans. It also names the node's connections.
+    await nodes.remove(expired.map((node) => node.id).filter((id) => !busy.has(id)))
     if (count > 0) {
       events.emit('runs.recovered', { count, nodeIds })
       onRecovered()
     }
   }
+}
+
+/** Connections that can't be ended must not delay the recovery of runs. */
+function isPassing(error: unknown): boolean {
+  const fault = databaseFault(error)
+  return fault === 'outage' || fault === 'contention'
+}
+
+function notEnded(error: unknown, nodeIds: readonly string[]): PikoError {
+  return new PikoError(
+    'DATABASE_DENIED',
+    `connections of nodes without a lease can't be ended, so the server may keep their locks for hours: ${messageOf(error)}; ` +
+      'let all nodes use the same database user, or give it the right CONNECTION_ADMIN (on MariaDB CONNECTION ADMIN), or end them by KILL',
+    { cause: error, details: { nodeIds } },
+  )
 }
 
 function isAlive(node: NodeRow): boolean {

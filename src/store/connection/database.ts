@@ -47,6 +47,10 @@ export interface Database {
   readonly broken: BrokenRows
   /** For messages, without the password. */
   readonly location: string
+  /** The server's ids of the open connections, in ascending order. Empty on SQLite. */
+  readonly connectionIds: () => readonly number[]
+  /** Called when another connection is open. */
+  onConnection: () => void
   /**
    * Runs `fn` in one transaction: READ COMMITTED on MySQL, `BEGIN IMMEDIATE` on SQLite. Commits when `fn` resolves, rolls back when it
    * rejects.
@@ -102,7 +106,10 @@ async function openMysql(options: MysqlOptions, { clock, transactions }: OpenOpt
     const sizes = sizesOf(Number(rows[0]?.packet), location)
     pool.maxStatementBytes = sizes.statement
     const dialect = mysqlDialect(options.skipLocked ?? skipsLocked, sizes, clock)
-    return assemble({ db, dialect, location, transactions, cut: () => pool.cut() })
+    const connectionIds = (): readonly number[] => pool.threadIds
+    const opened = assemble({ db, dialect, location, transactions, cut: () => pool.cut(), connectionIds })
+    pool.onOpened = () => opened.onConnection()
+    return opened
   } catch (error) {
     await db.destroy()
     if (error instanceof PikoError) throw error
@@ -131,9 +138,11 @@ interface Assembled {
   readonly location: string
   readonly transactions: TransactionLimits | undefined
   readonly cut?: () => void
+  readonly connectionIds?: () => readonly number[]
 }
 
-function assemble({ db, dialect, location, transactions, cut = () => {} }: Assembled): Database {
+function assemble(assembled: Assembled): Database {
+  const { db, dialect, location, transactions, cut = () => {}, connectionIds = () => [] } = assembled
   const limits = transactions ?? DEFAULT_TRANSACTION_LIMITS
   const own = new OwnTransaction(dialect.name === 'sqlite')
   return {
@@ -148,6 +157,8 @@ function assemble({ db, dialect, location, transactions, cut = () => {} }: Assem
     isInside: () => own.isInside,
     assertOutside: (what) => own.assertOutside(what),
     location,
+    connectionIds,
+    onConnection: () => {},
     transaction: (fn) => transactionRepeated(db, location, fn),
     retry: (fn) => retryContention(fn),
     cut,

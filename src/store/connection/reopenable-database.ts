@@ -17,6 +17,7 @@ export class ReopenableDatabase implements Database {
   readonly sql: SqlDatabase
   /** Stays the same across restarts. */
   readonly broken = new BrokenRows()
+  onConnection: () => void = () => {}
   #maxValueBytes = MAX_VALUE_BYTES
 
   constructor(open: () => Promise<Database>, dialectName: SqlDatabase['dialect']) {
@@ -39,6 +40,7 @@ export class ReopenableDatabase implements Database {
     try {
       this.#current = await this.#opening
       this.#maxValueBytes = this.#current.maxValueBytes
+      this.#current.onConnection = () => this.onConnection()
     } catch (error) {
       this.#opening = undefined
       throw error
@@ -68,6 +70,8 @@ export class ReopenableDatabase implements Database {
   get location(): string {
     return this.#open.location
   }
+
+  readonly connectionIds = (): readonly number[] => this.#current?.connectionIds() ?? []
 
   // Fields rather than methods, so that they can be destructured like those of any database.
   readonly transaction = async <T>(fn: (trx: Transaction<Tables>) => Promise<T>): Promise<T> =>

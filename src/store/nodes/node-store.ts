@@ -4,6 +4,7 @@ import type { ResourceStats } from '../../resource/resource-pool.ts'
 import { MAX_LEASE_MS } from '../../settings/max-lease.ts'
 import type { Database } from '../connection/database.ts'
 import { assertSound } from '../values/broken-row.ts'
+import { connectionColumns, endConnections, type EndedConnections } from './end-connections.ts'
 import { OddLease } from './odd-lease.ts'
 
 export interface NodeRow {
@@ -55,17 +56,38 @@ export class NodeStore {
   async register(node: NodeRow, leaseMs: number): Promise<void> {
     const { db, dialect } = this.#database
     await this.#database.retry(() =>
-      db
-        .insertInto('piko_node')
-        .values({
-          ...node,
-          doorbell: node.doorbell ?? null,
-          started_at: dialect.now(),
-          heartbeat_at: dialect.now(),
-          expires_at: dialect.nowPlus(leaseMs),
-        })
-        .execute(),
+      db.connection().execute((connection) =>
+        connection
+          .insertInto('piko_node')
+          .values({
+            ...node,
+            ...connectionColumns(this.#database.connectionIds()),
+            doorbell: node.doorbell ?? null,
+            started_at: dialect.now(),
+            heartbeat_at: dialect.now(),
+            expires_at: dialect.nowPlus(leaseMs),
+          })
+          .execute(),
+      ),
     )
+  }
+
+  /** Stores the server's ids of this process's open connections. Returns them. Does nothing on SQLite. */
+  async saveConnections(nodeId: string): Promise<readonly number[]> {
+    if (this.#database.dialect.name === 'sqlite') return []
+    return this.#database.retry(() =>
+      // The connection that executes the statement must be one of those that it names.
+      this.#database.db.connection().execute(async (connection) => {
+        const ids = this.#database.connectionIds()
+        await connection.updateTable('piko_node').set(connectionColumns(ids)).where('id', '=', nodeId).execute()
+        return ids
+      }),
+    )
+  }
+
+  /** See `endConnections`. */
+  endConnections(nodeIds: readonly string[]): Promise<EndedConnections> {
+    return endConnections(this.#database, nodeIds)
   }
 
   /** The statement that renews a lease. It changes no row if the lease has expired or the node's row was removed. */

@@ -63,6 +63,8 @@ export class MysqlPool implements KyselyPool {
   readonly #waiting = new Set<(error: PikoError) => void>()
   /** The server's `innodb_rollback_on_timeout`. */
   rollsBackOnTimeout = false
+  /** Called when another connection is open. Its session is not set up yet. */
+  onOpened: () => void = () => {}
   #hasConnected = false
   #isCut: PikoError | undefined
 
@@ -95,6 +97,11 @@ export class MysqlPool implements KyselyPool {
       else if (!error) connection.release()
     }
     this.#acquire(handOver, FIRST_PAUSE_MS, RECONNECT_MS)
+  }
+
+  /** The server's ids of the open connections, in ascending order. */
+  get threadIds(): number[] {
+    return [...this.#opened.keys()].map(({ threadId }) => threadId).sort((a, b) => a - b)
   }
 
   /** Rejects every running and every later statement. Called when the process ends and the server no longer answers. */
@@ -195,6 +202,7 @@ export class MysqlPool implements KyselyPool {
     // mysql2 listens only once. A dead connection may report a second error, which would end the process without a listener. The running
     // statement already has its own error.
     connection.on('error', () => this.#opened.delete(connection))
+    this.onOpened()
     const run = (index: number): void => {
       const statement = MYSQL_SESSION[index]
       if (statement === undefined) {

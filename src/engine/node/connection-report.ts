@@ -1,0 +1,44 @@
+import type { Database } from '../../store/connection/database.ts'
+import type { NodeStore } from '../../store/nodes/node-store.ts'
+import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
+
+export interface ConnectionReportParts extends LoopServiceParts {
+  readonly nodes: Pick<NodeStore, 'saveConnections'>
+  readonly database: Pick<Database, 'connectionIds' | 'onConnection'>
+  readonly nodeId: () => string
+}
+
+/**
+ * Stores the server's ids of this process's connections in the row of its node, as soon as there is another one. If the process is
+ * suspended inside a transaction, the other nodes use them to end that transaction.
+ */
+export class ConnectionReport extends LoopService {
+  readonly #report: ConnectionReportParts
+  #nodeId = ''
+  #written: ReadonlySet<number> = new Set()
+
+  constructor(parts: ConnectionReportParts) {
+    super('connection-report', parts)
+    this.#report = parts
+  }
+
+  protected override onStart(): unknown {
+    this.#report.database.onConnection = () => this.wake()
+    return super.onStart()
+  }
+
+  protected override onStop(): unknown {
+    this.#report.database.onConnection = () => {}
+    return super.onStop()
+  }
+
+  protected async step(): Promise<number> {
+    const { nodes, database, nodeId } = this.#report
+    const id = nodeId()
+    // Ids of closed connections may stay in the row: the server no longer lists them.
+    if (id === this.#nodeId && database.connectionIds().every((one) => this.#written.has(one))) return Infinity
+    this.#written = new Set(await nodes.saveConnections(id))
+    this.#nodeId = id
+    return Infinity
+  }
+}
