@@ -5,7 +5,7 @@ import { TIERS } from './house/tiers.ts'
 
 // Prints the figures of the source tree. With --check, fails if a rule of the house is broken. With --json, prints everything as JSON.
 const flags = new Set(process.argv.slice(2))
-const figures = figuresOf(globSync('src/**/*.ts').sort().map(readSource), 'src', TIERS)
+const figures = figuresOf(globSync('src/**/*.{ts,tsx}').sort().map(readSource), 'src', TIERS)
 const violations = violationsOf(figures)
 console.log(flags.has('--json') ? JSON.stringify({ figures, violations }, null, 2) : tableOf(figures).join('\n'))
 if (violations.length > 0 && !flags.has('--json')) console.log(`\n${violations.join('\n')}`)

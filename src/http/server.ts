@@ -5,6 +5,7 @@ import { isPikoError, PikoError, toError } from '../errors.ts'
 import type { ApiApp } from './api/handler.ts'
 import { API_BASE, apiPlugin } from './api/plugin.ts'
 import { Connections } from './connections.ts'
+import { dashboardRoutes } from './dashboard.ts'
 import { graphRoutes, type GraphSource } from './graph.ts'
 import { healthRoutes, type HealthSource } from './health.ts'
 import { metricsRoutes, type MetricsSource } from './metrics.ts'
@@ -62,7 +63,10 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
   metricsRoutes(server, deps)
   graphRoutes(server, deps)
   const { app, logger } = deps
-  if (app) void server.register(apiPlugin, { prefix: API_BASE, app, facts: connections, logger })
+  if (app) {
+    void server.register(apiPlugin, { prefix: API_BASE, app, facts: connections, logger })
+    dashboardRoutes(server)
+  }
   return server
 }
 

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Role } from '../../api/actor.ts'
 import type { AnyRoute } from '../../api/routes.ts'
 import { ANY_ROUTES } from '../../api/routes.ts'
@@ -53,7 +53,7 @@ function bind(
       const { params, headers } = checked
       const { reason: _inQuery, ...query } = checked.query
       const { reason: _inBody, ...body } = checked.body
-      const found = await answer({ params, query, headers, body, actor: request.actor, signal: goneSignal(request) })
+      const found = await answer({ params, query, headers, body, actor: request.actor, signal: goneSignal(reply) })
       void reply.code(route.status)
       if (!route.answer) return reply.send()
       return reply.type('application/json; charset=utf-8').send(JSON.stringify(found))
@@ -62,8 +62,9 @@ function bind(
 }
 
 /** A signal that aborts when the client has closed its connection. */
-function goneSignal({ raw }: FastifyRequest): AbortSignal {
+function goneSignal({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController()
-  raw.socket.once('close', () => gone.abort())
+  // The response's own event: a listener on the socket would stay for as long as the client keeps the connection.
+  raw.once('close', () => gone.abort())
   return gone.signal
 }

@@ -1,0 +1,79 @@
+import { signal } from '@preact/signals'
+import type { Problem } from '../../api/problem.ts'
+import type { AnswerOf } from '../../api/route.ts'
+import type { RouteId, RouteOf } from '../../api/routes.ts'
+
+const BASE = '/api/v1'
+const UNAUTHORIZED = 401
+const NO_CONTENT = 204
+
+/** The answer of an operation. */
+export type Answer<Id extends RouteId> = AnswerOf<RouteOf<Id>>
+/** One entry of the list that an operation answers. */
+export type Item<Id extends RouteId> = Answer<Id> extends { items: readonly (infer One)[] } ? One : never
+
+export interface Request {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  /** Below `/api/v1`. */
+  readonly path: string
+  readonly query?: Query
+  readonly body?: Readonly<Record<string, unknown>>
+}
+
+export type Query = Readonly<Record<string, string | number | boolean | undefined>>
+
+/** An error answer of the API. Its message says what is wrong and what to do next. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
+/** Whether the last answer was that a token is needed. */
+export const isLocked = signal(false)
+
+/** The value of a part of a path. */
+export function part(value: string | number): string {
+  return encodeURIComponent(value)
+}
+
+export function addressOf({ path, query = {} }: Pick<Request, 'path' | 'query'>): string {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== '')
+  const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString()
+  return `${BASE}${path}${text && `?${text}`}`
+}
+
+/** Sends a GET. @throws ApiError */
+export async function get<Id extends RouteId>(
+  path: string,
+  query: Query = {},
+  signal?: AbortSignal,
+): Promise<Answer<Id>> {
+  return (await send({ method: 'GET', path, query }, signal)) as Answer<Id>
+}
+
+/** Sends a request. @throws ApiError, also if no server answers */
+export async function send(request: Request, signal?: AbortSignal): Promise<unknown> {
+  const { method, body } = request
+  const response = await fetch(addressOf(request), {
+    method,
+    ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    ...(signal && { signal }),
+  }).catch((error: unknown) => {
+    if (signal?.aborted) throw error
+    throw new ApiError(0, 'UNREACHABLE', 'No answer from the server. It may be restarting, or the network is down.')
+  })
+  isLocked.value = response.status === UNAUTHORIZED
+  if (!response.ok) throw await problemOf(response)
+  return response.status === NO_CONTENT ? undefined : response.json()
+}
+
+async function problemOf(response: Response): Promise<ApiError> {
+  const found = (await response.json().catch(() => ({}))) as Partial<Problem>
+  const { code = 'HTTP_ERROR', detail = `The server answered with status ${response.status}.` } = found
+  return new ApiError(response.status, code, detail)
+}

@@ -1,0 +1,96 @@
+import type { ComponentChildren } from 'preact'
+import { useEffect } from 'preact/hooks'
+import { connection, connectionText, isHeld } from './live.ts'
+import { path } from './router.ts'
+import { theme, THEMES, zoneChoice, ZONES } from './settings.ts'
+
+const PAGES = [
+  ['/', 'Overview'],
+  ['/grid', 'Grid'],
+  ['/runs', 'Runs'],
+  ['/backfills', 'Backfills'],
+  ['/nodes', 'Nodes'],
+] as const
+
+const ZONE_NAMES = { utc: 'UTC', job: "job's zone", browser: 'my zone' } as const
+
+export function Layout({ children }: { readonly children: ComponentChildren }) {
+  return (
+    <>
+      <a class="skip" href="#main" data-outside>
+        Skip to the content
+      </a>
+      <div class="frame">
+        <div class="bar">
+          <a class="brand" href="/">
+            piko
+          </a>
+          <nav aria-label="Pages">
+            {PAGES.map(([target, name]) => (
+              <a key={target} href={target} aria-current={isAt(target) ? 'page' : undefined}>
+                {name}
+              </a>
+            ))}
+          </nav>
+          <Switches />
+        </div>
+        <main id="main" tabIndex={-1}>
+          {children}
+        </main>
+      </div>
+    </>
+  )
+}
+
+function isAt(target: string): boolean {
+  return target === '/' ? path.value === '/' || path.value.startsWith('/jobs') : path.value.startsWith(target)
+}
+
+function Switches() {
+  return (
+    <div class="switches">
+      <label>
+        <span>Times in</span>
+        <select
+          value={zoneChoice.value}
+          onChange={({ currentTarget }) =>
+            (zoneChoice.value = ZONES.find((zone) => zone === currentTarget.value) ?? 'utc')
+          }
+        >
+          {ZONES.map((zone) => (
+            <option key={zone} value={zone}>
+              {ZONE_NAMES[zone]}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        <span>Colours</span>
+        <select
+          value={theme.value}
+          onChange={({ currentTarget }) => (theme.value = THEMES.find((one) => one === currentTarget.value) ?? 'auto')}
+        >
+          {THEMES.map((one) => (
+            <option key={one}>{one}</option>
+          ))}
+        </select>
+      </label>
+      <button
+        type="button"
+        class={`connection connection-${isHeld.value ? 'held' : connection.value}`}
+        aria-pressed={isHeld.value}
+        title={isHeld.value ? 'Continue to update' : 'Hold this view as it is'}
+        onClick={() => (isHeld.value = !isHeld.value)}
+      >
+        {connectionText.value}
+      </button>
+    </div>
+  )
+}
+
+/** Sets the title of the browser's tab. */
+export function useTitle(title: string): void {
+  useEffect(() => {
+    document.title = `${title} · Piko`
+  }, [title])
+}

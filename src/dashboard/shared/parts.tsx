@@ -1,0 +1,121 @@
+import type { ComponentChildren } from 'preact'
+import { useState } from 'preact/hooks'
+import { distanceText, instantText } from './format.ts'
+import type { Loaded } from './load.ts'
+import { now } from './live.ts'
+
+type Children = { readonly children?: ComponentChildren }
+
+/** A page with its heading. */
+export function Page({
+  title,
+  aside,
+  children,
+}: Children & { readonly title: ComponentChildren; readonly aside?: ComponentChildren }) {
+  return (
+    <>
+      <header class="page-head">
+        <h1>{title}</h1>
+        <div class="row">{aside}</div>
+      </header>
+      {children}
+    </>
+  )
+}
+
+export function Card({
+  title,
+  aside,
+  children,
+}: Children & { readonly title: string; readonly aside?: ComponentChildren }) {
+  return (
+    <section class="card" aria-label={title}>
+      <header class="card-head">
+        <h2>{title}</h2>
+        <div class="row">{aside}</div>
+      </header>
+      {children}
+    </section>
+  )
+}
+
+/** What to show where nothing is: it says the next step. */
+export function Empty({ title, children }: Children & { readonly title: string }) {
+  return (
+    <div class="empty">
+      <p class="empty-title">{title}</p>
+      {children}
+    </div>
+  )
+}
+
+export function Failure({ error, retry }: { readonly error: Error; readonly retry: () => void }) {
+  return (
+    <div class="failure" role="alert">
+      <p>{error.message}</p>
+      <button type="button" onClick={retry}>
+        Try again
+      </button>
+    </div>
+  )
+}
+
+/** Shows data once it is there. Old data stays below an error. */
+export function Shown<T>({
+  of,
+  children,
+}: {
+  readonly of: Loaded<T>
+  readonly children: (data: T) => ComponentChildren
+}) {
+  return (
+    <>
+      {of.error && <Failure error={of.error} retry={of.retry} />}
+      {of.data === undefined ? !of.error && <p class="loading">Loading…</p> : children(of.data)}
+    </>
+  )
+}
+
+/** An instant in the chosen zone; its title has it in UTC. */
+export function Instant({
+  at,
+  zone,
+  away = false,
+}: {
+  readonly at: string | undefined
+  readonly zone?: string | undefined
+  readonly away?: boolean
+}) {
+  if (at === undefined) return <span class="quiet">—</span>
+  return (
+    <time dateTime={at} title={`${at} (UTC)`}>
+      {instantText(at, zone)}
+      {away && <span class="quiet"> {distanceText(at, now.value)}</span>}
+    </time>
+  )
+}
+
+/** A button that copies a text. */
+export function Copy({ text, label }: { readonly text: string; readonly label: string }) {
+  const [said, setSaid] = useState<string>()
+  const copy = (): void => {
+    navigator.clipboard.writeText(text).then(
+      () => setSaid('Copied'),
+      () => setSaid('The browser refused'),
+    )
+  }
+  return (
+    <button type="button" class="small" title={text} onClick={copy} onBlur={() => setSaid(undefined)}>
+      <span aria-live="polite">{said ?? label}</span>
+    </button>
+  )
+}
+
+/** A text of the store, such as JSON or a stack, with its line breaks. */
+export function Block({ text, label }: { readonly text: string; readonly label: string }) {
+  return (
+    <pre class="block" tabIndex={0} role="region" aria-label={label}>
+      {text}
+    </pre>
+  )
+}

@@ -1,0 +1,25 @@
+/** A state of a run or window: its name, and a sign that shows it without colour. */
+const SIGNS: Readonly<Record<string, string>> = {
+  succeeded: '✓',
+  failed: '✕',
+  running: '▶',
+  queued: '◷',
+  cancelled: '⊘',
+  skipped: '»',
+  pending: '○',
+  waiting: '◷',
+  stale: '↻',
+  missing: '·',
+  active: '✓',
+  paused: '‖',
+  retried: '↻',
+}
+
+/** The name of a state in its colour, with its sign. */
+export function State({ name }: { readonly name: string }) {
+  return (
+    <span class={`state state-${SIGNS[name] === undefined ? 'other' : name}`}>
+      <span aria-hidden="true">{SIGNS[name] ?? '•'}</span> {name}
+    </span>
+  )
+}
