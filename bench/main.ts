@@ -10,6 +10,7 @@ import { growth } from './growth.ts'
 import { inFlight } from './in-flight.ts'
 import { items } from './items.ts'
 import { latency } from './latency.ts'
+import { link } from './link.ts'
 import { offloadCalls } from './offload.ts'
 import { offloadStream } from './offload-stream.ts'
 import { proof } from './proof.ts'
@@ -27,6 +28,7 @@ const BENCHMARKS: Readonly<Record<string, (argv: readonly string[]) => Promise<v
   throughput,
   'enqueue-one': enqueueOne,
   latency,
+  link,
   'in-flight': inFlight,
   cron,
   rate,
@@ -54,6 +56,7 @@ const USAGE = `Usage: npm run bench -- <name> [options]
   throughput   bulk enqueue/s and process/s from a standing queue [--nodes 1] [--history 0] [--concurrency 2000]
   enqueue-one  enqueue/s one by one from 50 callers
   latency      one run at a time on an idle node, from its own and from another process; the cost of an idle node
+  link         calls and bulk over a link, beside node:http2 and a bare socket; urgent calls behind bulk; memory, idle CPU
   in-flight    50,000 handlers that await at once: memory of each, time until all have begun
   cron         10,000 jobs on schedules: lateness spread and in a burst, CPU of an idle planner [--seconds 60]
   batch        a batch of 5,000 calls at 50 a second on two nodes, 100 of which fail and are replayed [--nodes 2]

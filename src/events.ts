@@ -192,19 +192,33 @@ type Listener<N extends EventName> = (payload: EventMap[N]) => void
 type AnyListener = (name: EventName, payload: EventMap[EventName]) => void
 
 /**
- * Typed, synchronous events. Listeners only observe: they can't fail or delay the engine. An error in a listener becomes a process warning
- * and has no other effect.
+ * Typed, synchronous events. Listeners only observe: they can't fail or delay the engine. They may be async. An error in a listener becomes
+ * a process warning and has no other effect.
+ *
+ * Users add events of their own: `declare module 'piko' { interface EventMap { 'order.paid': { orderId: number } } }`.
  */
 export class Events {
-  readonly #listeners = new Map<EventName, Set<Listener<never>>>()
+  /** The listeners by the function that was passed, which differs from the called one for `once`. */
+  readonly #listeners = new Map<EventName, Map<Listener<never>, Listener<never>>>()
   readonly #any = new Set<AnyListener>()
 
   /** Returns a function that removes the listener. */
   on<N extends EventName>(name: N, listener: Listener<N>): () => void {
-    const listeners = this.#listeners.get(name) ?? new Set()
-    this.#listeners.set(name, listeners)
-    listeners.add(listener)
-    return () => listeners.delete(listener)
+    return this.#add(name, listener, listener)
+  }
+
+  /** Calls the listener for the next event only. Returns a function that removes it. */
+  once<N extends EventName>(name: N, listener: Listener<N>): () => void {
+    const remove = this.#add(name, listener, (payload: EventMap[N]) => {
+      remove()
+      return listener(payload)
+    })
+    return remove
+  }
+
+  /** Removes a listener that `on` or `once` added. */
+  off<N extends EventName>(name: N, listener: Listener<N>): void {
+    this.#listeners.get(name)?.delete(listener)
   }
 
   /** Listens to every event. */
@@ -215,23 +229,37 @@ export class Events {
 
   emit<N extends EventName>(name: N, payload: EventMap[N]): void {
     const listeners = this.#listeners.get(name)
-    if (listeners) {
-      for (const listener of listeners) {
-        try {
-          // The type returns nothing, but an async listener still returns a promise.
-          watchStray((listener as (payload: EventMap[N]) => unknown)(payload), warn)
-        } catch (error) {
-          warn(error)
-        }
-      }
+    if (listeners) for (const listener of listeners.values()) call(listener as Listener<N>, payload)
+    for (const listener of this.#any) call((given: EventMap[N]) => listener(name, given), payload)
+  }
+
+  /** Like `emit`. Resolves when all listeners have ended, also async ones. Never rejects. */
+  async emitAndWait<N extends EventName>(name: N, payload: EventMap[N]): Promise<void> {
+    const listeners = [...(this.#listeners.get(name)?.values() ?? [])]
+    const results = listeners.map((listener) => call(listener as Listener<N>, payload))
+    for (const listener of this.#any) call((given: EventMap[N]) => listener(name, given), payload)
+    await Promise.allSettled(results)
+  }
+
+  #add<N extends EventName>(name: N, listener: Listener<N>, called: Listener<N>): () => void {
+    const listeners = this.#listeners.get(name) ?? new Map<Listener<never>, Listener<never>>()
+    this.#listeners.set(name, listeners)
+    listeners.set(listener, called)
+    return () => {
+      if (listeners.get(listener) === called) listeners.delete(listener)
     }
-    for (const listener of this.#any) {
-      try {
-        watchStray((listener as (name: N, payload: EventMap[N]) => unknown)(name, payload), warn)
-      } catch (error) {
-        warn(error)
-      }
-    }
+  }
+}
+
+/** Calls a listener, whose type returns nothing, but which may be async. @returns what it returned */
+function call<T>(listener: (payload: T) => unknown, payload: T): unknown {
+  try {
+    const result = listener(payload)
+    watchStray(result, warn)
+    return result
+  } catch (error) {
+    warn(error)
+    return undefined
   }
 }
 

@@ -12,6 +12,7 @@ const data = new Snippets('docs/data.md')
 const downloads = new Snippets('docs/crawl-downloads.md')
 const items = new Snippets('docs/items.md')
 const jobs = new Snippets('docs/jobs.md')
+const link = new Snippets('docs/link.md')
 const offload = new Snippets('docs/offload.md')
 const steps = new Snippets('docs/steps.md')
 const resources = new Snippets('docs/resources.md')
@@ -32,6 +33,7 @@ afterAll(() => {
     downloads,
     items,
     jobs,
+    link,
     offload,
     resources,
     steps,
@@ -56,6 +58,7 @@ describe('the README and the pages of docs', () => {
       downloads,
       items,
       jobs,
+      link,
       offload,
       resources,
       steps,
@@ -83,6 +86,7 @@ describe('the README and the pages of docs', () => {
           downloads,
           items,
           jobs,
+          link,
           offload,
           resources,
           steps,
@@ -107,6 +111,35 @@ describe('docs/async.md', () => {
     ['guards.ts', ["[ 'a', 'b' ]", 'true', '[ 1, 2, 3 ] free']],
   ])('shows a program that ends by itself: %s', async (file, lines) => {
     expect((await async.run(file)).trimEnd().split('\n')).toEqual(lines)
+  })
+})
+
+describe('docs/link.md', () => {
+  it.each([
+    [
+      'users.ts',
+      [
+        "[ 'Edsger' ]",
+        "{ name: 'Ada' }",
+        "{ name: 'Grace' }",
+        "{ name: 'Edsger' }",
+        "{ bytes: 12, meta: { from: 'a file' } }",
+      ],
+    ],
+    [
+      'middleware.ts',
+      [
+        '/api/admin/hello/:name done',
+        'hello Ada',
+        '{"route":"/api/admin/boom","status":422,"body":{"problem":"out of paper"}}',
+        '/api/nothing done',
+        '{"route":"/api/nothing","status":404,"body":{"missing":"/api/nothing"}}',
+      ],
+    ],
+    ['http.ts', ["{ hello: 'Ada' }", "{ id: '7', via: 'http' }", '422']],
+    ['events.ts', ['{ eur: 1 }', 'saved a.txt']],
+  ])('shows a program that ends by itself: %s', async (file, lines) => {
+    expect((await link.run(file)).trimEnd().split('\n')).toEqual(lines)
   })
 })
 

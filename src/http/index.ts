@@ -1,3 +1,5 @@
 export type { Check, Health } from '../app/health.ts'
 export { HttpService } from './http-service.ts'
+export { serveRoutes, type ServeRoutesOptions } from './serve-routes.ts'
+export { type SocketClient, sockets, type Sockets, type SocketsOptions } from './sockets.ts'
 export type { ServedApp } from './served-app.ts'

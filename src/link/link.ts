@@ -1,5 +1,4 @@
 import type { z } from 'zod'
-import { systemClock } from '../clock.ts'
 import { headline } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
 import { checkedCall } from '../call-options.ts'
@@ -367,7 +366,6 @@ export class Link implements AsyncDisposable {
             carrier,
             table: this.#table,
             limits: this.#limits,
-            clock: systemClock,
             failed: (error, route) => this.#failed(error, `the handler of "${route}"`),
           },
           message,

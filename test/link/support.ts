@@ -10,7 +10,7 @@ import { SOURCE_FLAGS } from '../support/source-process.ts'
 export async function serving(
   options: Partial<ListenOptions> & { readonly routes?: readonly Routes[] },
 ): Promise<LinkServer> {
-  const server = listen({ ...(options.path === undefined && { port: 0 }), ...options })
+  const server = listen({ ...((options.path === undefined || options.websocket) && { port: 0 }), ...options })
   await server.start()
   onTestFinished(() => server.stop())
   return server

@@ -83,6 +83,10 @@ export class Connection implements Carrier {
   #unconfirmed = 0
   #credit: number
   #unread = 0
+  /** Unread bytes that are being written to files. */
+  #parking = 0
+  /** Messages that may have unread bytes in memory. */
+  readonly #held = new Set<Incoming>()
   #stats = { receivedBytes: 0, sentMessages: 0, receivedMessages: 0 }
 
   constructor(options: ConnectionOptions, events: CarrierEvents) {
@@ -265,7 +269,7 @@ export class Connection implements Carrier {
     this.#incoming.set(id, message)
     if (isLast) message.arrivedWhole(first)
     else if (first.length > 0) {
-      this.#unread += first.length
+      this.#hold(message, first.length)
       message.arrived(first)
     }
     // The caller must see that its reply is damaged.
@@ -286,7 +290,7 @@ export class Connection implements Carrier {
     if (message.isComplete) throw broken(`more of the message ${id} after its end`)
     this.#useCredit(message, bytes)
     if (message.isOver) return
-    this.#unread += bytes
+    this.#hold(message, bytes)
     if (type === END) message.arrivedEnd(body)
     else if (isLast) message.arrivedLast(body)
     else message.arrived(body)
@@ -339,14 +343,34 @@ export class Connection implements Carrier {
 
   #confirmIfRoom(): void {
     const room = this.#options.limits.window * WINDOWS_PER_CONNECTION
+    if (this.#unread - this.#parking > room / 2) this.#park(room / 2)
     if (this.#unconfirmed < CONFIRM_EACH || this.#unread > room) return
     this.#sender?.control(smallFrame(CREDIT, 0, creditBody(this.#unconfirmed)))
     this.#credit += this.#unconfirmed
     this.#unconfirmed = 0
   }
 
+  /** Moves the largest unread messages to temporary files, so that slow readers do not stop others. */
+  #park(until: number): void {
+    const slow = [...this.#held].toSorted((a, b) => b.unread - a.unread)
+    for (const message of slow) {
+      if (this.#unread - this.#parking <= until) return
+      message.park()
+      this.#held.delete(message)
+    }
+  }
+
+  /** Bytes of a message have arrived. */
+  #hold(message: Incoming, bytes: number): void {
+    if (bytes === 0) return
+    this.#unread += bytes
+    this.#held.add(message)
+  }
+
   readonly #incomingOwner = {
+    parking: (bytes: number): void => void (this.#parking += bytes),
     consumed: (message: Incoming, bytes: number): void => {
+      if (message.unread === 0) this.#held.delete(message)
       message.owed += bytes
       if (message.isComplete || message.isOver || message.owed < this.#options.limits.window / 4) return
       this.#sender?.control(smallFrame(CREDIT, message.id, creditBody(message.owed)))
@@ -358,6 +382,7 @@ export class Connection implements Carrier {
       this.#confirmIfRoom()
     },
     over: (message: Incoming, cancel?: { readonly code: number; readonly reason: string }): void => {
+      if (message.unread === 0) this.#held.delete(message)
       if (cancel) this.#sender?.control(smallFrame(CANCEL, message.id, codeAndReason(cancel.code, cancel.reason)))
       if (message.isComplete || cancel) this.#incoming.delete(message.id)
       this.#endIfEmpty()
@@ -424,6 +449,7 @@ export class Connection implements Carrier {
     for (const message of this.#incoming.values()) message.failed(reason)
     this.#outgoing.clear()
     this.#incoming.clear()
+    this.#held.clear()
     this.#received.clear()
     this.#events.closed(reason)
   }

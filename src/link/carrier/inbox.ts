@@ -1,26 +1,35 @@
-import type { PikoError } from '../../errors.ts'
+import { PikoError } from '../../errors.ts'
+import { messageOf } from '../../errors-read.ts'
+import { Parked } from './parked.ts'
 
 /** Smaller pieces are gathered, because each buffer costs a hundred bytes of its own and keeps the packet it came in. */
 const SMALL_PIECE = 4_096
 const GATHERED = 16_384
 
-/** Bytes that have arrived and wait for their reader. */
+/** Bytes that have arrived and wait for their reader: in memory, or in a temporary file if memory is short. */
 export class Inbox {
   readonly #freed: (bytes: number) => void
+  readonly #parking: (bytes: number) => void
   #chunks: Buffer[] = []
   /** Where small pieces are gathered; the last chunk is its filled part. */
   #gathering: { readonly buffer: Buffer; filled: number } | undefined
   #unread = 0
   #isEnded = false
-  #failure: PikoError | undefined
+  #failure: Error | undefined
   #waiting: PromiseWithResolvers<Buffer | undefined> | undefined
+  /** Once parked, later bytes go to the file too, until the reader has caught up. */
+  #parked: Parked | undefined
 
-  /** @param freed called with each number of bytes that have left the memory */
-  constructor(freed: (bytes: number) => void) {
+  /**
+   * @param freed called with each number of bytes that have left the memory
+   * @param parking called with bytes that are about to leave it, because they are being written to a file; negative when they have
+   */
+  constructor(freed: (bytes: number) => void, parking: (bytes: number) => void) {
     this.#freed = freed
+    this.#parking = parking
   }
 
-  /** Bytes in memory. */
+  /** Bytes in memory that could be parked. */
   get unread(): number {
     return this.#unread
   }
@@ -28,6 +37,7 @@ export class Inbox {
   push(bytes: Buffer): void {
     if (this.#failure) return this.#freed(bytes.length)
     if (this.#waiting) return this.#hand(bytes)
+    if (this.#parked) return this.#write(this.#parked, bytes)
     this.#unread += bytes.length
     if (bytes.length < SMALL_PIECE) this.#gather(bytes)
     else {
@@ -38,31 +48,74 @@ export class Inbox {
 
   end(): void {
     this.#isEnded = true
-    this.#settle()
+    if (!this.#parked) this.#settle()
   }
 
   /** Discards what is there. */
-  fail(reason: PikoError): void {
+  fail(reason: Error): void {
     this.#failure ??= reason
     this.#freed(this.#unread)
     this.#unread = 0
     this.#chunks = []
     this.#gathering = undefined
+    this.#unpark()
     this.#settle()
   }
 
-  read(): Promise<Buffer | undefined> {
+  /** Moves what is in memory into a temporary file. */
+  park(): void {
+    if (this.#failure || this.#unread === 0) return
+    const parked = (this.#parked ??= new Parked())
+    const chunks = this.#chunks
+    this.#chunks = []
+    this.#gathering = undefined
+    this.#unread = 0
+    for (const chunk of chunks) this.#write(parked, chunk)
+  }
+
+  async read(): Promise<Buffer | undefined> {
+    if (this.#parked) return this.#readParked(this.#parked)
     const chunk = this.#chunks.shift()
     if (chunk) {
       if (this.#chunks.length === 0) this.#gathering = undefined
       this.#unread -= chunk.length
       this.#freed(chunk.length)
-      return Promise.resolve(chunk)
+      return chunk
     }
-    if (this.#failure) return Promise.reject(this.#failure)
-    if (this.#isEnded) return Promise.resolve(undefined)
+    if (this.#failure) throw this.#failure
+    if (this.#isEnded) return undefined
     this.#waiting = Promise.withResolvers<Buffer | undefined>()
     return this.#waiting.promise
+  }
+
+  async #readParked(parked: Parked): Promise<Buffer | undefined> {
+    try {
+      const bytes = await parked.read()
+      if (parked.length === 0) this.#unpark()
+      if (this.#failure) throw this.#failure
+      return bytes
+    } catch (error) {
+      throw this.#failure ?? error
+    }
+  }
+
+  #write(parked: Parked, bytes: Buffer): void {
+    this.#parking(bytes.length)
+    const left = (): void => {
+      this.#parking(-bytes.length)
+      this.#freed(bytes.length)
+    }
+    parked.write(bytes).then(left, (error: unknown) => {
+      left()
+      const message = `a message could not be stored in a temporary file: ${messageOf(error)}`
+      this.fail(new PikoError('LINK_CANCELLED', message, { cause: error }))
+    })
+  }
+
+  #unpark(): void {
+    const parked = this.#parked
+    this.#parked = undefined
+    void parked?.close()
   }
 
   #hand(bytes: Buffer): void {

@@ -12,6 +12,8 @@ export interface IncomingOwner {
   consumed(message: Incoming, bytes: number): void
   /** Bytes have left the memory, because they were read, discarded or written to a file. */
   freed(bytes: number): void
+  /** Bytes are being written to a file; negative when that has ended. */
+  parking(bytes: number): void
   /** Nothing more is expected of it. @param cancel to tell the other end */
   over(message: Incoming, cancel?: { readonly code: number; readonly reason: string }): void
 }
@@ -53,8 +55,14 @@ export class Incoming implements IncomingMessage {
     return this.#isOver
   }
 
-  get inbox(): Inbox | undefined {
-    return this.#inbox
+  /** Bytes in memory that no reader has taken. */
+  get unread(): number {
+    return this.#inbox?.unread ?? 0
+  }
+
+  /** Moves unread bytes into a temporary file. */
+  park(): void {
+    this.#inbox?.park()
   }
 
   // What arrives.
@@ -155,7 +163,10 @@ export class Incoming implements IncomingMessage {
   }
 
   #box(): Inbox {
-    return (this.#inbox ??= new Inbox((bytes) => this.#owner.freed(bytes)))
+    return (this.#inbox ??= new Inbox(
+      (bytes) => this.#owner.freed(bytes),
+      (bytes) => this.#owner.parking(bytes),
+    ))
   }
 }
 

@@ -1,8 +1,7 @@
 import findMyWay from 'find-my-way'
 import { describe, PikoError } from '../../errors.ts'
-import { onErrorOf, runChain } from './run-chain.ts'
 import type { Routes } from './define-routes.ts'
-import type { RouteEntry, RouteRequest } from './route-types.ts'
+import type { RouteEntry } from './route-types.ts'
 
 /** A route with the blueprints around it, the outermost first. */
 export interface FoundRoute {
@@ -100,13 +99,3 @@ function addAll(
 }
 
 function nothing(): void {}
-
-/** Calls the handler of a route with the middleware around it. */
-export function handle(found: FoundRoute, request: RouteRequest, handler: () => unknown): Promise<unknown> {
-  return runChain(found.chain, request, handler)
-}
-
-/** The answer of the nearest `onError` to an error of a stream that has begun; undefined if there is none. */
-export function streamError(found: FoundRoute, error: unknown, request: RouteRequest): Promise<unknown> {
-  return onErrorOf(found.chain, error, request)
-}

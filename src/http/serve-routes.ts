@@ -1,0 +1,143 @@
+import { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import { headline } from '../errors-read.ts'
+import { PikoError } from '../errors.ts'
+import type { IncomingMessage } from '../link/carrier/carrier.ts'
+import { Body, type BodyLimits, DEFAULT_BODY_LIMITS } from '../link/message/body.ts'
+import type { Reply } from '../link/routes/replied.ts'
+import { respond } from '../link/routes/respond.ts'
+import type { Routes } from '../link/routes/define-routes.ts'
+import type { HttpMethod } from '../link/routes/route-types.ts'
+import { ServedRequest } from '../link/routes/served-request.ts'
+import { RouteTable } from '../link/routes/table.ts'
+import type { BodyType } from '../link/wire/head.ts'
+import type { Logger } from '../logger.ts'
+
+export interface ServeRoutesOptions extends Partial<BodyLimits> {
+  /** Gets the errors of handlers that the caller does not see. Default: process warnings. */
+  readonly log?: Logger
+}
+
+const METHODS: HttpMethod[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
+const CONTENT_TYPES: Readonly<Record<BodyType, string>> = {
+  json: 'application/json; charset=utf-8',
+  lines: 'application/x-ndjson; charset=utf-8',
+  raw: 'application/octet-stream',
+}
+const LEVEL = 1
+
+/**
+ * Makes a fastify plugin that serves routes over HTTP as a link serves them: same paths, bodies, statuses and errors. The query is `meta`, or
+ * the body of a `GET`. A stream of values is sent as lines of JSON.
+ *
+ * @throws PikoError `USAGE` if two routes have the same path
+ * @example
+ * const server = fastify()
+ * await server.register(serveRoutes(users))
+ */
+export function serveRoutes(routes: Routes | readonly Routes[], options: ServeRoutesOptions = {}): FastifyPluginAsync {
+  const roots = 'on' in routes ? [routes] : routes
+  const table = new RouteTable(roots)
+  const limits = { ...DEFAULT_BODY_LIMITS, ...options }
+  return async (server) => {
+    server.addHook('onClose', () => table.release())
+    takeAnyBody(server)
+    const handler = (request: FastifyRequest, reply: FastifyReply): Promise<unknown> =>
+      answered(table, limits, options.log, request, reply)
+    // Fastify has one route for all of them, so that routes can be added and removed while it runs.
+    for (const prefix of new Set(roots.map(({ options: { prefix = '' } }) => prefix.replace(/\/$/, '')))) {
+      if (prefix !== '') server.route({ method: METHODS, url: prefix, exposeHeadRoute: false, handler })
+      server.route({ method: METHODS, url: `${prefix}/*`, exposeHeadRoute: false, handler })
+    }
+  }
+}
+
+/** The routes read bodies themselves, within their own limits. */
+function takeAnyBody(server: FastifyInstance): void {
+  server.removeAllContentTypeParsers()
+  server.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+}
+
+async function answered(
+  table: RouteTable,
+  limits: BodyLimits,
+  log: Logger | undefined,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const path = request.url.split('?', 1)[0] ?? ''
+  const method = request.method as HttpMethod
+  const found = table.find(path, method)
+  const { query } = request
+  const served = new ServedRequest({ path, found, headers: headersOf(request), meta: query, level: LEVEL, via: 'http' })
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) served.abort(new PikoError('LINK_CANCELLED', 'the client closed the connection'))
+  })
+  const failed = (error: unknown): void => {
+    if (log) log.error({ err: error }, `the handler of "${path}" failed`)
+    else process.emitWarning(`the handler of "${path}" failed: ${headline(error)}`, 'PikoLinkWarning')
+  }
+  const body = new Body(method === 'GET' ? ofQuery(query) : ofPayload(request), limits)
+  return sent(await respond(found, served, body, failed), reply, failed)
+}
+
+function sent({ status, type, headers, body }: Reply, reply: FastifyReply, failed: (error: unknown) => void): unknown {
+  void reply.code(status).headers(headers ?? {})
+  if (Buffer.isBuffer(body)) return body.length === 0 ? reply.send() : reply.type(CONTENT_TYPES[type]).send(body)
+  const stream = Readable.from(body, { objectMode: false })
+  // The status has been sent, so the connection breaks in the middle: the client sees that the body is not complete.
+  stream.on('error', failed)
+  return reply.type(CONTENT_TYPES[type]).send(stream)
+}
+
+function headersOf({ headers }: FastifyRequest): Record<string, string> {
+  const texts: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers))
+    if (value !== undefined) texts[name] = Array.isArray(value) ? value.join(', ') : value
+  return texts
+}
+
+function typeOf(contentType: string | undefined): BodyType {
+  if (contentType === undefined || /^application\/(?:[\w.-]+\+)?json\b/i.test(contentType)) return 'json'
+  return /^application\/x-ndjson\b/i.test(contentType) ? 'lines' : 'raw'
+}
+
+/** The body of an HTTP request as a message. */
+function ofPayload(request: FastifyRequest): IncomingMessage {
+  const payload = request.body instanceof Readable ? request.body : undefined
+  const chunks = payload?.[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined> | undefined
+  const length = Number(request.headers['content-length'])
+  return message(typeOf(request.headers['content-type']), Number.isSafeInteger(length) ? length : undefined, {
+    read: async () => (await chunks?.next())?.value,
+    // What is left is read and dropped, because the answer must still arrive.
+    stop: () => void payload?.resume(),
+  })
+}
+
+function ofQuery(query: unknown): IncomingMessage {
+  let left: Buffer | undefined = Buffer.from(JSON.stringify(query))
+  const read = async (): Promise<Buffer | undefined> => {
+    const bytes = left
+    left = undefined
+    return bytes
+  }
+  return message('json', undefined, { read, stop: () => {} })
+}
+
+function message(
+  type: BodyType,
+  size: number | undefined,
+  { read, stop }: { read: () => Promise<Buffer | undefined>; stop: () => void },
+): IncomingMessage {
+  return {
+    id: 0,
+    level: LEVEL,
+    head: { kind: 'request', type, ...(size !== undefined && { size }) },
+    whole: undefined,
+    end: undefined,
+    read,
+    cancel: stop,
+    onCancelled: () => {},
+    release: () => {},
+  }
+}

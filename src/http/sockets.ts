@@ -1,0 +1,186 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { WebSocket, WebSocketServer } from 'ws'
+import { stackOf, watchStray } from '../errors-read.ts'
+import { PikoError } from '../errors.ts'
+import { aFunction, aText, expecting, listOf, problemsText, readOptions, wholeNumber } from '../options.ts'
+import { optionalPackage } from '../optional-package.ts'
+
+/** A client of a WebSocket. */
+export interface SocketClient {
+  /** Sends a text, bytes, or any other value as JSON. @returns false if it reads too slowly: it is then cut off */
+  send(value: unknown): boolean
+  close(): void
+}
+
+export interface SocketsOptions {
+  /** The path of the URL: `/ws`. */
+  readonly path: string
+  /** Called with each message: a text or bytes. It may be async; an error is reported, and the socket stays open. */
+  readonly onMessage?: (message: string | Buffer, client: SocketClient) => unknown
+  /** Called with each new client. */
+  readonly onConnection?: (client: SocketClient) => unknown
+  /** The maximum bytes that wait for a client that reads slowly; beyond it the client is cut off. Default 1 MB. */
+  readonly maxBuffered?: number
+  /** The maximum bytes of one message of a client. Default 1 MB. */
+  readonly maxMessage?: number
+  /** Default 1,000. */
+  readonly maxClients?: number
+  /** Origins of pages that may connect, besides those of this server. */
+  readonly origins?: readonly string[]
+}
+
+const MEGABYTE = 1_048_576
+const PING_EACH_MS = 30_000
+/** The close code for a client that can't follow: "try again later". */
+const TOO_SLOW = 1_013
+
+/**
+ * WebSockets on a fastify server, with a bound for clients that read slowly. Needs the package `ws`.
+ *
+ * @throws PikoError `USAGE` that names every wrong option
+ * @example
+ * const prices = sockets({ path: '/ws', onMessage: (message, client) => client.send(message) })
+ * await server.register(prices.plugin)
+ * prices.broadcast({ eur: 1.1 })
+ */
+export function sockets(options: SocketsOptions): Sockets {
+  const read = readOptions<SocketsOptions>(
+    options,
+    {
+      path: expecting('a path such as "/ws"', (value) => typeof value === 'string' && value.startsWith('/')),
+      onMessage: aFunction,
+      onConnection: aFunction,
+      maxBuffered: wholeNumber(1_024),
+      maxMessage: wholeNumber(1),
+      maxClients: wholeNumber(1),
+      origins: listOf('texts', aText),
+    },
+    "{ path: '/ws' }",
+    ['path'],
+  )
+  if (read.problems.length > 0)
+    throw new PikoError('USAGE', problemsText('sockets', read.problems), { details: { problems: read.problems } })
+  return new Sockets({ ...options, ...read.options })
+}
+
+/** The clients of one path. */
+export class Sockets {
+  readonly #options: SocketsOptions
+  readonly #clients = new Map<WebSocket, { readonly client: SocketClient; isAlive: boolean }>()
+
+  constructor(options: SocketsOptions) {
+    this.#options = options
+  }
+
+  get size(): number {
+    return this.#clients.size
+  }
+
+  /** Sends a value to all clients; those that read too slowly are cut off. @returns how many got it */
+  broadcast(value: unknown): number {
+    const data = dataOf(value)
+    return [...this.#clients.keys()].filter((socket) => this.#send(socket, data)).length
+  }
+
+  /** Accepts clients of this server. */
+  readonly plugin: FastifyPluginAsync = async (server) => {
+    const { WebSocketServer } = await optionalPackage('ws', 'a WebSocket server', () => import('ws'))
+    const { maxMessage = MEGABYTE } = this.#options
+    const accepting = new WebSocketServer({ noServer: true, maxPayload: maxMessage, perMessageDeflate: false })
+    const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
+      this.#upgrade(accepting, request, socket, head)
+    server.server.on('upgrade', upgrade)
+    const timer = setInterval(() => this.#ping(), PING_EACH_MS)
+    timer.unref()
+    closeWith(server, () => {
+      clearInterval(timer)
+      server.server.off('upgrade', upgrade)
+      for (const socket of this.#clients.keys()) socket.terminate()
+    })
+  }
+
+  #upgrade(accepting: WebSocketServer, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { path, maxClients = 1_000 } = this.#options
+    if (request.url?.split('?', 1)[0] !== path) return
+    socket.on('error', () => {})
+    if (!this.#isAllowed(request)) return refuse(socket, '403 Forbidden')
+    if (this.#clients.size >= maxClients) return refuse(socket, '503 Service Unavailable')
+    accepting.handleUpgrade(request, socket, head, (accepted) => this.#accepted(accepted))
+  }
+
+  /** A page of another site must not use the visitor's cookies. Programs send no origin. */
+  #isAllowed({ headers: { origin, host } }: IncomingMessage): boolean {
+    if (origin === undefined || this.#options.origins?.includes(origin)) return true
+    return URL.canParse(origin) && new URL(origin).host === host
+  }
+
+  #accepted(socket: WebSocket): void {
+    const client: SocketClient = {
+      send: (value) => this.#send(socket, dataOf(value)),
+      close: () => socket.close(),
+    }
+    const state = { client, isAlive: true }
+    this.#clients.set(socket, state)
+    socket.on('pong', () => void (state.isAlive = true))
+    socket.on('close', () => void this.#clients.delete(socket))
+    // The close follows.
+    socket.on('error', () => {})
+    socket.on('message', (data, isBinary) => {
+      const bytes = Buffer.isBuffer(data) ? data : Buffer.concat(Array.isArray(data) ? data : [Buffer.from(data)])
+      call(() => this.#options.onMessage?.(isBinary ? bytes : bytes.toString(), client))
+    })
+    call(() => this.#options.onConnection?.(client))
+  }
+
+  #send(socket: WebSocket, data: string | Buffer): boolean {
+    if (socket.readyState !== socket.OPEN) return false
+    if (socket.bufferedAmount + data.length > (this.#options.maxBuffered ?? MEGABYTE)) {
+      this.#clients.delete(socket)
+      socket.close(TOO_SLOW, 'reads too slowly')
+      // A client that does not read does not answer the close either.
+      socket.terminate()
+      return false
+    }
+    socket.send(data, { binary: typeof data !== 'string' })
+    return true
+  }
+
+  #ping(): void {
+    for (const [socket, state] of this.#clients) {
+      if (!state.isAlive) socket.terminate()
+      state.isAlive = false
+      socket.ping()
+    }
+  }
+}
+
+function dataOf(value: unknown): string | Buffer {
+  if (typeof value === 'string') return value
+  if (value instanceof Uint8Array) return Buffer.from(value)
+  return JSON.stringify(value) ?? 'null'
+}
+
+function refuse(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+}
+
+function closeWith(server: FastifyInstance, close: () => void): void {
+  server.addHook('preClose', (done) => {
+    close()
+    done()
+  })
+}
+
+function call(handler: () => unknown): void {
+  try {
+    watchStray(handler(), report)
+  } catch (error) {
+    report(error)
+  }
+}
+
+function report(error: unknown): void {
+  process.emitWarning(`a handler of a WebSocket failed: ${stackOf(error)}`, 'PikoListenerWarning')
+}

@@ -1,0 +1,118 @@
+import { describe, PikoError } from '../../errors.ts'
+import type { Body } from '../message/body.ts'
+import { uploadOf } from '../message/upload.ts'
+import { Answer } from './answer.ts'
+import { checked } from './checked.ts'
+import { errorReply, type Reply, replyOf, streamReply } from './replied.ts'
+import type { RouteEntry } from './route-types.ts'
+import { onErrorOf, runChain } from './run-chain.ts'
+import type { ServedRequest } from './served-request.ts'
+import type { FoundRoute } from './table.ts'
+
+const INTERNAL = 500
+
+/**
+ * Calls the handler of a request, over a link or HTTP alike. Never rejects.
+ *
+ * @param failed called with an error that the caller does not see
+ */
+export async function respond(
+  found: FoundRoute | undefined,
+  request: ServedRequest,
+  body: Body,
+  failed: (error: unknown) => void,
+): Promise<Reply> {
+  try {
+    if (!found) throw new PikoError('LINK_NO_ROUTE', `there is no route ${describe(request.path)}`)
+    return await resultOf(found, request, body)
+  } catch (error) {
+    const answer = errorReply(error)
+    if (answer.status >= INTERNAL && !request.isAborted) failed(error)
+    return replyOf(answer)
+  }
+}
+
+async function resultOf(found: FoundRoute, request: ServedRequest, body: Body): Promise<Reply> {
+  const { entry, chain } = found
+  if (!entry) {
+    const fallback = chain.at(-1)?.options.fallback
+    request.body = body.type === 'json' ? await body.json() : undefined
+    return replyOf(await runChain(chain, request, () => fallback?.(request)))
+  }
+  if (entry.kind === 'upload') return uploaded(found, entry, request, body)
+  const result = await runChain(chain, request, async () => {
+    request.body = await checked(entry.in, await valueOf(body), 'INPUT_INVALID', `the request to ${request.route}`)
+    return entry.kind === 'stream' ? begun(entry, request) : outOf(entry, await call(entry, request), request)
+  })
+  return result instanceof Begun ? result.reply : replyOf(result)
+}
+
+/** The reply of a stream, which middleware can't confuse with a value. */
+class Begun {
+  readonly reply: Reply
+
+  constructor(reply: Reply) {
+    this.reply = reply
+  }
+}
+
+/** A JSON value, bytes, or a stream of values. */
+async function valueOf(body: Body): Promise<unknown> {
+  if (body.type === 'json') return body.json()
+  return body.type === 'raw' ? body.bytes() : body.lines()
+}
+
+async function uploaded(found: FoundRoute, entry: RouteEntry, request: ServedRequest, body: Body): Promise<Reply> {
+  const upload = await uploadOf(body, entry.spool)
+  try {
+    const result = await runChain(found.chain, request, async () => {
+      request.meta = await checked(entry.meta, request.meta, 'INPUT_INVALID', `meta of the request to ${request.route}`)
+      return outOf(
+        entry,
+        await call(
+          entry,
+          request.withStream(() => upload.stream()),
+        ),
+        request,
+      )
+    })
+    return replyOf(result)
+  } finally {
+    await upload.remove()
+  }
+}
+
+function call(entry: RouteEntry, request: ServedRequest): unknown {
+  return (entry.handler as (request: ServedRequest) => unknown)(request)
+}
+
+async function outOf(entry: RouteEntry, result: unknown, request: ServedRequest): Promise<unknown> {
+  if (result instanceof Answer || !entry.out) return result
+  return checked(entry.out, result, 'OUTPUT_INVALID', `the result of ${request.route}`)
+}
+
+async function begun(entry: RouteEntry, request: ServedRequest): Promise<Begun> {
+  const items = (await call(entry, request)) as AsyncIterable<unknown>
+  return new Begun(await streamReply(entry.out ? checkedItems(items, entry.out, request) : items))
+}
+
+async function* checkedItems(
+  items: AsyncIterable<unknown>,
+  out: NonNullable<RouteEntry['out']>,
+  { route }: ServedRequest,
+): AsyncGenerator<unknown> {
+  for await (const item of items) {
+    if (item instanceof Uint8Array) yield item
+    else yield await checked(out, item, 'OUTPUT_INVALID', `an item of ${route}`)
+  }
+}
+
+/** What the end of a stream says that failed after it began: the answer of the nearest `onError`, or `INTERNAL`. */
+export async function endOf(found: FoundRoute | undefined, error: unknown, request: ServedRequest): Promise<Answer> {
+  try {
+    const result = await onErrorOf(found?.chain ?? [], error, request)
+    return result instanceof Answer && result.status >= 400 ? result : new Answer(INTERNAL, result)
+  } catch (last) {
+    return errorReply(last)
+  }
+}
