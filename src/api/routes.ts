@@ -1,10 +1,40 @@
+import { CACHES, LIMITS, LOCKS, RESOURCES, SERVICES } from './nouns/fleet.ts'
+import { BACKFILLS } from './nouns/backfills.ts'
+import { BATCHES } from './nouns/batches.ts'
+import { CONFIGS } from './nouns/configs.ts'
+import { CRAWLS } from './nouns/crawls.ts'
+import { ITEMS } from './nouns/items.ts'
 import { JOBS } from './nouns/jobs.ts'
+import { NODES } from './nouns/nodes.ts'
 import { RUNS } from './nouns/runs.ts'
+import { SCHEDULES } from './nouns/schedules.ts'
+import { SHARED } from './nouns/shared.ts'
+import { SINKS } from './nouns/sinks.ts'
 import { STATUS } from './nouns/status.ts'
+import { WINDOWS } from './nouns/windows.ts'
 import type { Route } from './route.ts'
 
 /** All operations of the HTTP API, in the order of its document. */
-export const ROUTES = [...JOBS, ...RUNS, ...STATUS] as const
+export const ROUTES = [
+  ...JOBS,
+  ...SCHEDULES,
+  ...CONFIGS,
+  ...RUNS,
+  ...WINDOWS,
+  ...BACKFILLS,
+  ...BATCHES,
+  ...ITEMS,
+  ...CRAWLS,
+  ...NODES,
+  ...SERVICES,
+  ...RESOURCES,
+  ...LIMITS,
+  ...LOCKS,
+  ...SINKS,
+  ...SHARED,
+  ...CACHES,
+  ...STATUS,
+] as const
 
 type Routes = (typeof ROUTES)[number]
 

@@ -130,7 +130,7 @@ export class Piko {
     this.runs = new Runs(reach('runs'))
     this.jobs = new Jobs(reach('jobs'))
     this.schedules = new Schedules(reach('schedules'))
-    this.windows = new Windows(reach('windows'))
+    this.windows = new Windows(reach('windows'), new Backfills(reach('windows')))
     this.backfills = new Backfills(reach('backfills'))
     this.batches = new Batches(reach('batches'))
     this.items = new Items(reach('items'))

@@ -6,7 +6,7 @@ import type { ItemFilter, LaneFilter } from '../store/items/list-items.ts'
 import type { HostFilter, PageFilter, PageReplay, TryOptions } from './crawls/crawl-options.ts'
 import type { ItemReplay, LanePause } from './items/item-options.ts'
 import { BATCH_STATES } from '../run/batch.ts'
-import { ENDED_STATES, RUN_STATES } from '../run/run.ts'
+import { ENDED_STATES, RUN_KINDS, RUN_STATES } from '../run/run.ts'
 import {
   aFunction,
   anAbortSignal,
@@ -23,7 +23,7 @@ import { Service } from '../service/service.ts'
 import type { BackfillFilter } from '../store/backfills/backfill-store.ts'
 import type { CoverageFilter } from '../store/windows/ledger-spans.ts'
 import type { RunLogFilter } from '../store/history/run-log-store.ts'
-import type { RunFilter } from '../store/runs/list-runs.ts'
+import type { RunFilter } from '../store/runs/run-filter.ts'
 import type { WindowState } from '../store/tables.ts'
 import type { ProofRange } from './proof/certificate.ts'
 import type { WindowFilter } from '../store/windows/window-store.ts'
@@ -41,6 +41,9 @@ import type { DeadRowFilter } from '../store/sinks/dead-row-store.ts'
 import type { EnqueueItem, EnqueueOptions, RunOptions } from './runs/run-request.ts'
 import type { BatchFilter } from '../store/batches/batch-store.ts'
 import type { BatchOptions, BatchReplay, BatchWait } from './batches/batch-request.ts'
+import { GRID_UNITS, type GridFilter } from './window-grid.ts'
+import type { WindowMark, WindowRerun } from './windows.ts'
+import type { ConfigDiffOptions, ConfigHistory } from './config-diff.ts'
 import type { BackfillRequest } from './backfills/backfill-request.ts'
 
 const limit = wholeNumber(0)
@@ -64,6 +67,17 @@ const item: OptionChecks<EnqueueItem> = {
   runAt: anything,
   priority: anything,
   idempotencyKey: anything,
+}
+
+const runs: OptionChecks<RunFilter> = {
+  jobId: aText,
+  state: oneOf(...RUN_STATES),
+  kind: oneOf(...RUN_KINDS),
+  from: anything,
+  to: anything,
+  error: aText,
+  before: wholeNumber(0),
+  limit,
 }
 
 const MAX_DEAD_IDS = 1_000
@@ -97,7 +111,8 @@ const CALLS = {
   run: { ...item, window: anything, wait: flag, signal: anAbortSignal } satisfies OptionChecks<RunOptions>,
   enqueue: { ...item, trx: anything } satisfies OptionChecks<EnqueueOptions>,
   enqueueMany: { trx: anything } satisfies OptionChecks<Pick<EnqueueOptions, 'trx'>>,
-  'runs.list': { jobId: aText, state: oneOf(...RUN_STATES), limit } satisfies OptionChecks<RunFilter>,
+  'runs.list': runs,
+  'runs.page': runs,
   'runs.cancel': {
     ids: anything,
     jobId: aText,
@@ -109,6 +124,8 @@ const CALLS = {
     jobId: aText,
     state: oneOf('failed', 'cancelled'),
     since: anything,
+    until: anything,
+    error: aText,
     from: aText,
     dryRun: flag,
   } satisfies OptionChecks<ReplayOptions>,
@@ -130,11 +147,30 @@ const CALLS = {
     to: anything,
     limit,
   } satisfies OptionChecks<WindowFilter>,
+  'windows.grid': {
+    from: anything,
+    to: anything,
+    by: oneOf(...GRID_UNITS),
+    jobIds: listOf('the ids of jobs', aText),
+    limit: wholeNumber(1),
+    after: aText,
+  } satisfies OptionChecks<GridFilter>,
+  'windows.rerun': {
+    from: anything,
+    to: anything,
+    only: oneOf('failed', 'all'),
+  } satisfies OptionChecks<WindowRerun>,
+  'windows.stale': { from: anything, to: anything } satisfies OptionChecks<WindowMark>,
   'windows.prove': { from: anything, to: anything, signal: anAbortSignal } satisfies OptionChecks<ProofRange>,
   'windows.coverage': { from: anything, to: anything, limit } satisfies OptionChecks<CoverageFilter>,
   'backfills.create': backfill,
   'backfills.preview': backfill,
-  'backfills.list': { jobId: aText, state: oneOf(...BACKFILL_STATES), limit } satisfies OptionChecks<BackfillFilter>,
+  'backfills.list': {
+    jobId: aText,
+    state: oneOf(...BACKFILL_STATES),
+    before: wholeNumber(0),
+    limit,
+  } satisfies OptionChecks<BackfillFilter>,
   'backfills.wait': { signal: anAbortSignal, onProgress: aFunction } satisfies OptionChecks<BackfillWait>,
   'batches.create': { key: anything, onDone: anything, priority: anything } satisfies OptionChecks<BatchOptions>,
   'items.list': {
@@ -168,13 +204,20 @@ const CALLS = {
   'crawls.try': { config: anything, window: anything, signal: anAbortSignal } satisfies OptionChecks<TryOptions>,
   'items.pause': { scope: aText } satisfies OptionChecks<LanePause>,
   'items.resume': { scope: aText } satisfies OptionChecks<LanePause>,
-  'batches.list': { jobId: aText, state: oneOf(...BATCH_STATES), limit } satisfies OptionChecks<BatchFilter>,
+  'batches.list': {
+    jobId: aText,
+    state: oneOf(...BATCH_STATES),
+    before: wholeNumber(0),
+    limit,
+  } satisfies OptionChecks<BatchFilter>,
   'batches.wait': { signal: anAbortSignal, onProgress: aFunction } satisfies OptionChecks<BatchWait>,
   'batches.replay': { state: oneOf('failed', 'cancelled'), dryRun: flag } satisfies OptionChecks<BatchReplay>,
   'sinks.dead': { ...deadRows, limit, after: wholeNumber(0) } satisfies OptionChecks<DeadFilter>,
   'sinks.replay': deadRows,
   'sinks.drop': deadRows,
   'configs.set': { effectiveFrom: anything },
+  'configs.history': { before: wholeNumber(0) } satisfies OptionChecks<ConfigHistory>,
+  'configs.diff': { from: wholeNumber(0), to: wholeNumber(1) } satisfies OptionChecks<ConfigDiffOptions>,
   'nodes.settings': { on: aText },
   'nodes.set': { effectiveFrom: anything, on: aText },
   'schedules.preview': { from: anything, count: wholeNumber(1) } satisfies OptionChecks<PreviewOptions>,

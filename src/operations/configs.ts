@@ -1,3 +1,4 @@
+import { PikoError } from '../errors.ts'
 import { changing } from '../engine/refused-changes.ts'
 import type { AnyJob, JobRef, KnownJob, TypesOf } from '../job/job-types.ts'
 import { parseConfig, storableConfig } from '../job/schemas/run-config.ts'
@@ -6,6 +7,7 @@ import type { NodeConfig } from '../store/jobs/config-ack-store.ts'
 import type { ConfigVersion } from '../store/jobs/config-store.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { optionsOf } from './call-options.ts'
+import { configChanges, type ConfigDiff, type ConfigDiffOptions, type ConfigHistory } from './config-diff.ts'
 import { jobIdOf } from './job-id.ts'
 import type { Reach } from './reach.ts'
 
@@ -45,11 +47,40 @@ export class Configs {
   }
 
   /** Versions of a job, newest first. @param limit default 100 @throws PikoError `JOB_UNKNOWN` */
-  async history<const J extends AnyJob>(asked: KnownJob<J>, limit?: number): Promise<ConfigVersion[]> {
+  async history<const J extends AnyJob>(
+    asked: KnownJob<J>,
+    limit?: number,
+    options: ConfigHistory = {},
+  ): Promise<ConfigVersion[]> {
+    const { before } = optionsOf('configs.history', options)
     const jobId = jobIdOf('app.configs.history', asked)
     const { registry, store } = this.#reach()
     registry.get(jobId)
-    return store.configs.history(jobId, limit)
+    return store.configs.history(jobId, limit, before)
+  }
+
+  /**
+   * The values that differ between two versions of a job's config.
+   *
+   * @throws PikoError `JOB_UNKNOWN`; `CONFIG_UNKNOWN` if a version is not stored
+   */
+  async diff<const J extends AnyJob>(asked: KnownJob<J>, options: ConfigDiffOptions = {}): Promise<ConfigDiff> {
+    const jobId = jobIdOf('app.configs.diff', asked)
+    const { registry, store } = this.#reach()
+    registry.get(jobId)
+    const given = optionsOf('configs.diff', options)
+    const [newest] = await store.configs.history(jobId, 1)
+    const to = given.to ?? newest?.version ?? 0
+    const from = given.from ?? Math.max(0, to - 1)
+    const configOf = async (version: number): Promise<unknown> => {
+      if (version === 0) return {}
+      const [found] = await store.configs.history(jobId, 1, version + 1)
+      if (found?.version === version) return found.config
+      throw new PikoError('CONFIG_UNKNOWN', `job "${jobId}" has no version ${version} of its config`, {
+        details: { jobId, version },
+      })
+    }
+    return { jobId, from, to, changes: configChanges(await configOf(from), await configOf(to)) }
   }
 
   /**

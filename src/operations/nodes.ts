@@ -15,6 +15,21 @@ export interface ListedNode extends NodeStatus {
   readonly settingsVersion: number | undefined
   /** The version that it uses of its own live settings, or of those of its host; undefined if it uses none. */
   readonly ownSettingsVersion: number | undefined
+  /** Whether it begins no further runs. */
+  readonly isDraining: boolean
+  /** The number of runs that it holds. */
+  readonly running: number
+}
+
+/** The node that plans. */
+export interface LeaderStatus {
+  /** Undefined: no node leads now. */
+  readonly nodeId: string | undefined
+  readonly host: string | undefined
+  /** Grows with each change of leader; 0 before the first. */
+  readonly epoch: number
+  /** When its lease ends without a renewal. */
+  readonly expiresAt: Date | undefined
 }
 
 /** Live settings, as saved. */
@@ -26,13 +41,15 @@ export interface NodeSettings {
 }
 
 /** Changes to live settings. Null: each node uses the value of its own settings again. */
-export type NodeSettingsChange = { readonly [K in keyof LiveConfig]?: LiveConfig[K] | null }
+export type NodeSettingsChange = { readonly [K in keyof LiveConfig]?: LiveConfig[K] | null | undefined }
 
 /** Which nodes live settings are for. */
 export interface NodeChoice {
   /** A host, or the id of one node. Default: all nodes. */
   readonly on?: string | undefined
 }
+
+const LEADER_LOCK = 'leader'
 
 /** The processes that share the database: `app.nodes`. */
 export class Nodes {
@@ -49,17 +66,53 @@ export class Nodes {
    * @throws PikoError `ROW_BROKEN`
    */
   async list(): Promise<ListedNode[]> {
-    const { store } = this.#reach()
+    const { store, configs } = this.#reach()
     const versions = await store.configAcks.settings()
     const nodes = await store.nodes.overview()
+    const running = await store.nodes.running()
+    await configs.refresh()
+    const settings = (subject: string | undefined): LiveConfig =>
+      (subject === undefined ? undefined : (configs.inForce(subject)?.config as LiveConfig | undefined)) ?? {}
     return nodes.map((node) => {
       const of = (subject = ''): number | undefined => versions.get(node.id)?.get(subject)
       return {
         ...node,
         settingsVersion: of(NODE_SETTINGS),
         ownSettingsVersion: of(settingsOf(node.id)) ?? of(settingsOf(node.host)),
+        isDraining:
+          {
+            ...settings(NODE_SETTINGS),
+            ...settings(settingsOf(node.host)),
+            ...settings(settingsOf(node.id)),
+          }.drained === true,
+        running: running.get(node.id) ?? 0,
       }
     })
+  }
+
+  /** The node that leads: it plans ticks and windows. @throws PikoError `ROW_BROKEN` */
+  async leader(): Promise<LeaderStatus> {
+    const { store } = this.#reach()
+    const lease = await store.locks.lease(LEADER_LOCK)
+    const owner = lease?.owner
+    const node = owner === undefined ? undefined : (await store.nodes.overview()).find(({ id }) => id === owner)
+    return { nodeId: owner, host: node?.host, epoch: lease?.fence ?? 0, expiresAt: lease?.expiresAt }
+  }
+
+  /**
+   * Lets a node, or all nodes of a host, begin no further runs. Runs in progress continue until they end, and the node stays in the list.
+   * Takes effect within two polls. {@link resume} ends it; that of a single node also ends with its process.
+   *
+   * @param on a host, or the id of a node
+   * @throws PikoError `USAGE` if there is no such node
+   */
+  async drain(on: string): Promise<NodeSettings> {
+    return this.set({ drained: true }, { on })
+  }
+
+  /** Lets a drained node, or the nodes of a host, begin runs again. @throws PikoError `USAGE` if there is no such node */
+  async resume(on: string): Promise<NodeSettings> {
+    return this.set({ drained: null }, { on })
   }
 
   /**

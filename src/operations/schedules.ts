@@ -12,11 +12,39 @@ import { type Preview, type PreviewBounds, previewOf } from '../time/preview.ts'
 import { Schedule, scheduleJson, type ScheduleSpec } from '../time/schedule.ts'
 import { defaultsOf } from '../time/stored-schedule.ts'
 import { optionsOf } from './call-options.ts'
+import { fromJson } from '../json/json.ts'
 import { jobIdOf } from './job-id.ts'
 import type { PreviewOptions } from './operation-options.ts'
 import type { Reach } from './reach.ts'
 
 const DEFAULT_COUNT = 10
+
+/** The schedule of a job, as stored. */
+export interface ScheduleStatus {
+  readonly jobId: string
+  /** The schedule in force; null if the job runs only on request. */
+  readonly schedule: ScheduleSpec | null
+  /** The schedule in code; null if there is none. */
+  readonly codeSchedule: unknown
+  readonly isOverridden: boolean
+  readonly isPaused: boolean
+  /** Why the stored schedule can't be read; `schedule` is then the one that stays in force. */
+  readonly problem: string | undefined
+  readonly nextTick: Date | undefined
+}
+
+function scheduleStatus(row: JobRow): ScheduleStatus {
+  const { schedule, problem } = storedJob(row)
+  return {
+    jobId: row.id,
+    schedule,
+    codeSchedule: fromJson(row.codeSchedule) ?? null,
+    isOverridden: isOverridden(row),
+    isPaused: row.isPaused,
+    problem: problem ?? undefined,
+    nextTick: row.nextTick,
+  }
+}
 
 /** Schedules set at run time, instead of those in code: `app.schedules`. */
 export class Schedules {
@@ -24,6 +52,12 @@ export class Schedules {
 
   constructor(reach: () => Pick<Reach, 'store' | 'registry'>) {
     this.#reach = reach
+  }
+
+  /** The schedules of all jobs that the database knows, by job. */
+  async list(): Promise<ScheduleStatus[]> {
+    const rows = await this.#reach().store.jobs.list()
+    return rows.map(scheduleStatus).toSorted((one, other) => (one.jobId < other.jobId ? -1 : 1))
   }
 
   /**

@@ -1,20 +1,44 @@
 import type { CoverageFilter, LedgerSpan } from '../store/windows/ledger-spans.ts'
 import type { LedgerSummary, LedgerWindow, WindowFilter } from '../store/windows/window-store.ts'
 import type { AnyJob, KnownJob } from '../job/job-types.ts'
+import { changing } from '../engine/refused-changes.ts'
 import { zoneOfJob } from '../engine/planning/stored-job.ts'
-import { momentOf, writtenDate } from '../time/local-dates.ts'
+import { momentOf, type WindowInput, writtenDate } from '../time/local-dates.ts'
 import { unknownJob } from '../store/jobs/unknown-job.ts'
+import { PikoError } from '../errors.ts'
+import type { Backfills } from './backfills/backfills.ts'
+import type { BackfillStatus } from './backfills/backfill-status.ts'
 import { optionsOf } from './call-options.ts'
 import { jobIdOf } from './job-id.ts'
 import type { Certificate, ProofRange } from './proof/certificate.ts'
 import type { Reach } from './reach.ts'
+import { cellsOf, type GridFilter, gridRange, prefixLength, type WindowGrid } from './window-grid.ts'
+
+/** Which windows to run again. */
+export interface WindowRerun {
+  readonly from: WindowInput
+  readonly to: WindowInput
+  /** `'failed'`: only those that failed. Default `'all'`. */
+  readonly only?: 'failed' | 'all'
+}
+
+/** Which windows to mark. */
+export interface WindowMark {
+  readonly from: WindowInput
+  readonly to: WindowInput
+}
+
+const DEFAULT_ROWS = 50
 
 /** The ledgers of jobs with windows: `app.windows`. */
 export class Windows {
   readonly #reach: () => Pick<Reach, 'store'>
+  readonly #backfills: Pick<Backfills, 'create'> | undefined
 
-  constructor(reach: () => Pick<Reach, 'store'>) {
+  /** @param backfills creates the backfills of {@link rerun} */
+  constructor(reach: () => Pick<Reach, 'store'>, backfills?: Pick<Backfills, 'create'>) {
     this.#reach = reach
+    this.#backfills = backfills
   }
 
   /** Windows of a job's ledger, oldest first. @param filter.limit default 100 */
@@ -35,6 +59,63 @@ export class Windows {
     const jobId = jobIdOf('app.windows.coverage', asked)
     const given = await this.#dated(jobId, optionsOf('windows.coverage', filter))
     return this.#reach().store.windows.coverage(jobId, given)
+  }
+
+  /**
+   * The numbers of windows by state, of many jobs, in cells of an hour, a day, a week (from Monday) or a month in UTC.
+   *
+   * @throws PikoError `USAGE` for more than 2,000 cells
+   * @example
+   * const { rows } = await app.windows.grid({ from: '2026-03-01T00:00:00Z', to: '2026-04-01T00:00:00Z', by: 'day' })
+   */
+  async grid(filter: GridFilter): Promise<WindowGrid> {
+    const options = optionsOf('windows.grid', filter)
+    const { jobIds, limit = DEFAULT_ROWS, after } = options
+    const { from, to, by } = gridRange(options)
+    const { store } = this.#reach()
+    const jobs = (await store.jobs.list())
+      .filter(({ id, windows }) => windows !== null && (jobIds === undefined || jobIds.includes(id)))
+      .map(({ id }) => id)
+      .filter((id) => after === undefined || id > after)
+      .toSorted((one, other) => (one < other ? -1 : 1))
+    const shown = jobs.slice(0, limit)
+    const rows: WindowGrid['rows'][number][] = []
+    for (const jobId of shown) {
+      const counts = await store.windows.grid(jobId, { start: from, end: to }, prefixLength(by))
+      rows.push({ jobId, cells: cellsOf(counts, by) })
+    }
+    return { by, from, to, rows, next: jobs.length > limit ? shown.at(-1) : undefined }
+  }
+
+  /**
+   * Runs windows of a range again, in the background, as a backfill.
+   *
+   * @throws PikoError as `app.backfills.create` does
+   */
+  async rerun<const J extends AnyJob>(asked: KnownJob<J>, range: WindowRerun): Promise<BackfillStatus> {
+    const jobId = jobIdOf('app.windows.rerun', asked)
+    const { only = 'all', ...given } = optionsOf('windows.rerun', range)
+    if (!this.#backfills) throw new PikoError('USAGE', 'app.windows.rerun is not available in a job')
+    return (await this.#backfills.create(jobId, { ...given, only })).status()
+  }
+
+  /**
+   * Marks the succeeded windows that start within a range as stale: what they wrote is no longer right. A backfill of missing windows runs
+   * them again.
+   *
+   * @returns the number of windows
+   * @throws PikoError `JOB_UNKNOWN`, `USAGE`
+   */
+  async stale<const J extends AnyJob>(asked: KnownJob<J>, range: WindowMark): Promise<{ readonly windows: number }> {
+    const jobId = jobIdOf('app.windows.stale', asked)
+    const { from, to } = optionsOf('windows.stale', range)
+    const { store } = this.#reach()
+    const job = await store.jobs.find(jobId)
+    if (!job) throw unknownJob(jobId)
+    const zone = zoneOfJob(job)
+    const marked = { start: momentOf('from', from, zone), end: momentOf('to', to, zone) }
+    const mark = () => store.windows.markStale(jobId, marked)
+    return { windows: await changing(`windows of job "${jobId}"`, 'piko_window', mark) }
   }
 
   /** Counts by state, bounds and watermark of a job's ledger. */

@@ -6,6 +6,8 @@ import type { Settings } from './settings.ts'
 /** The settings of nodes that change without a restart, by the names of the settings file. */
 const LIVE = { log_level: piko.logLevel, concurrency: piko.concurrency, poll_interval: piko.pollIntervalMs } as const
 
+const DRAINED = 'drained'
+
 /** Live settings as they are stored. If one is missing, the node uses the value of its own settings. */
 export interface LiveConfig {
   /** `trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. */
@@ -14,12 +16,14 @@ export interface LiveConfig {
   readonly concurrency?: number
   /** Longest pause between two polls for work, such as `'500ms'`. */
   readonly poll_interval?: string
+  /** Whether nodes begin no further runs; `app.nodes.drain` sets it. */
+  readonly drained?: boolean
 }
 
 /** Live settings in the form that the program uses. */
 export type LiveValues = Pick<Settings['piko'], 'logLevel' | 'concurrency' | 'pollIntervalMs'>
 
-export const LIVE_NAMES = Object.keys(LIVE) as (keyof LiveConfig)[]
+export const LIVE_NAMES = Object.keys(LIVE) as (keyof typeof LIVE)[]
 
 /** The values of stored live settings, or everything that is wrong with them. Pure. */
 export function readLive(
@@ -29,7 +33,11 @@ export function readLive(
     return { problems: [`the settings are ${describe(config)}; expected an object, such as {"log_level":"debug"}`] }
   const problems: string[] = []
   for (const [name, value] of Object.entries(config)) {
-    const setting = Object.hasOwn(LIVE, name) ? LIVE[name as keyof LiveConfig] : undefined
+    if (name === DRAINED) {
+      if (typeof value !== 'boolean') problems.push(`${name} is ${describe(value)}; expected true or false`)
+      continue
+    }
+    const setting = Object.hasOwn(LIVE, name) ? LIVE[name as keyof typeof LIVE] : undefined
     if (!setting) problems.push(unknownName(name))
     else {
       const complaint = setting.complaint(value)
@@ -37,11 +45,12 @@ export function readLive(
     }
   }
   if (problems.length > 0) return { problems }
-  const { log_level: level, concurrency, poll_interval: interval } = config as LiveConfig
+  const { log_level: level, concurrency, poll_interval: interval, drained } = config as LiveConfig
   return {
     values: {
       ...(level !== undefined && { logLevel: LIVE.log_level.parse(level) }),
       ...(concurrency !== undefined && { concurrency }),
+      ...(drained === true && { concurrency: 0 }),
       ...(interval !== undefined && { pollIntervalMs: LIVE.poll_interval.parse(interval) }),
     },
   }

@@ -4,6 +4,7 @@ import type { ItemTables } from './items/item-tables.ts'
 import type { ProofTables } from './proof/proof-rows.ts'
 import type { AttemptOutcome } from '../run/attempt.ts'
 import type { BackfillOnly, BackfillOrder, BackfillState } from '../ledger/backfill.ts'
+import type { WindowState } from '../ledger/window-state.ts'
 import type { BatchState } from '../run/batch.ts'
 import type { RunKind, RunState } from '../run/run.ts'
 import type { RunLogLevel } from '../run/run-log.ts'
@@ -15,6 +16,8 @@ type NullableInstant = ColumnType<Date | string | null, Date | string | null | u
 
 /** JSON as text: MariaDB has no binary JSON type, and nothing in the store queries into it. */
 type JsonText = string | null
+
+export { WINDOW_STATES, type WindowState } from '../ledger/window-state.ts'
 
 export interface JobTable {
   id: string
@@ -119,22 +122,6 @@ export interface AttemptTable {
   outcome: AttemptOutcome
   error: JsonText
 }
-
-/**
- * `waiting`: it has no run until the windows that it depends on have succeeded. `pending`: it has a run that is not settled. `stale`: it
- * has succeeded, and a window that it depends on ran again after that.
- */
-export type WindowState = 'pending' | 'succeeded' | 'failed' | 'cancelled' | 'skipped' | 'waiting' | 'stale'
-
-export const WINDOW_STATES: readonly WindowState[] = [
-  'pending',
-  'succeeded',
-  'failed',
-  'cancelled',
-  'skipped',
-  'waiting',
-  'stale',
-]
 
 export interface WindowTable {
   id: Generated<number>

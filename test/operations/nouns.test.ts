@@ -50,6 +50,7 @@ it('docs/operations.md lists every verb of every noun of an app, and no other', 
 /** What the command line says with an option, and what it does not have. */
 const OTHERWISE: ReadonlyMap<string, string | undefined> = new Map([
   ['locks acquire', undefined],
+  ['runs page', 'runs list'],
   ['backfills preview', 'backfills create'],
   ['backfills wait', 'backfills show'],
 ])

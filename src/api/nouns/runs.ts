@@ -1,8 +1,25 @@
 import { z } from 'zod'
-import { RUN_STATES } from '../../run/run.ts'
-import { ofRun, route } from '../route.ts'
-import { givenDuration, givenInstant, givenMoment, id, jobId, json, page, pageOf } from '../values.ts'
-import { run, RUN_EXAMPLE, runDetails } from './run-values.ts'
+import { RUN_LOG_LEVELS } from '../../run/run-log.ts'
+import { ENDED_STATES, RUN_KINDS, RUN_STATES } from '../../run/run.ts'
+import type { JobOf } from '../actor.ts'
+import { ofRun, route, type RoutedRequest } from '../route.ts'
+import {
+  count,
+  givenDuration,
+  givenInstant,
+  givenMoment,
+  id,
+  instant,
+  jobId,
+  json,
+  milliseconds,
+  name,
+  page,
+  pageOf,
+  text,
+  wholeText,
+} from '../values.ts'
+import { logLine, run, RUN_EXAMPLE, runDetails } from './run-values.ts'
 
 const MAX_KEY_LENGTH = 255
 const MAX_WAIT_MS = 60_000
@@ -10,7 +27,14 @@ const MAX_WAIT_MS = 60_000
 const START_TIMEOUT_MS = MAX_WAIT_MS + 10_000
 const MAX_PRIORITY = 32_767
 
+const BULK_TIMEOUT_MS = 120_000
+const MAX_IDS = 5_000
+const AT = '2026-01-01T00:00:00.000Z'
+
 const params = z.strictObject({ runId: id })
+const ids = z.array(z.number().int().min(1)).min(1).max(MAX_IDS).optional().meta({ description: 'Numbers of runs.' })
+const dryRun = z.boolean().optional().meta({ description: 'Only counts, and changes nothing.' })
+const capped = z.object({ count, isExact: z.boolean() })
 
 export const RUNS = [
   route({
@@ -66,6 +90,10 @@ export const RUNS = [
     query: z.strictObject({
       jobId: jobId.optional(),
       state: z.enum(RUN_STATES).optional(),
+      kind: z.enum(RUN_KINDS).optional(),
+      from: givenInstant.optional().meta({ description: 'Only runs that were requested at this instant or later.' }),
+      to: givenInstant.optional().meta({ description: 'Only runs that were requested before this instant.' }),
+      error: text.min(1).optional().meta({ description: 'Only runs whose last error contains this text.' }),
       ...page,
     }),
     answer: pageOf(run),
@@ -85,4 +113,131 @@ export const RUNS = [
       answer: { ...RUN_EXAMPLE, attempts: [], steps: [], spilled: [], deadRows: 0 },
     },
   }),
+  route({
+    id: 'runs.logs',
+    method: 'GET',
+    path: '/runs/{runId}/logs',
+    role: 'viewer',
+    summary: "Lists log lines of a run's handler, oldest first.",
+    ...{ params, job: ofRun },
+    query: z.strictObject({ attempt: wholeText(0).optional(), level: z.enum(RUN_LOG_LEVELS).optional(), ...page }),
+    answer: pageOf(logLine),
+    example: {
+      params: { runId: 17 },
+      query: { level: 'warn' },
+      answer: { items: [{ id: 1, runId: 17, fence: 1, attempt: 1, at: AT, level: 'warn', message: 'no answer' }] },
+    },
+  }),
+  route({
+    id: 'runs.cancel',
+    method: 'POST',
+    path: '/runs/cancel',
+    role: 'operator',
+    summary: 'Cancels all matching runs that have not ended.',
+    description:
+      'Give `ids`, `jobId` or `state`. With `dryRun`, it only counts. To cancel one run, use `POST /runs/{runId}/cancel`.',
+    timeoutMs: BULK_TIMEOUT_MS,
+    job: ofMany,
+    body: z.strictObject({
+      ...{ ids, jobId: jobId.optional(), state: z.enum(['queued', 'running']).optional(), dryRun },
+    }),
+    answer: z.object({ cancelled: count, requested: count }),
+    example: {
+      body: { jobId: 'sync_orders', state: 'queued', dryRun: true },
+      answer: { cancelled: 3, requested: 0 },
+    },
+  }),
+  route({
+    id: 'runs.cancelOne',
+    method: 'POST',
+    path: '/runs/{runId}/cancel',
+    role: 'operator',
+    summary: 'Cancels one run on any node.',
+    description: 'A queued run ends immediately. The node of a running one ends it within two seconds.',
+    ...{ params, job: ofRun, answer: run },
+    example: {
+      params: { runId: 17 },
+      body: { reason: 'wrong input' },
+      answer: { ...RUN_EXAMPLE, state: 'cancelled', finishedAt: AT },
+    },
+  }),
+  route({
+    id: 'runs.replay',
+    method: 'POST',
+    path: '/runs/replay',
+    role: 'operator',
+    summary: 'Queues all matching failed or cancelled runs again.',
+    description:
+      'Give `ids`, `jobId` or `state`. With `dryRun`, it only counts. To replay one run, use `POST /runs/{runId}/replay`.',
+    timeoutMs: BULK_TIMEOUT_MS,
+    job: ofMany,
+    body: z.strictObject({
+      ...{ ids, jobId: jobId.optional(), state: z.enum(['failed', 'cancelled']).optional(), dryRun },
+      since: givenInstant.optional().meta({ description: 'Only runs that ended at this instant or later.' }),
+      until: givenInstant.optional().meta({ description: 'Only runs that ended before this instant.' }),
+      error: text.min(1).optional().meta({ description: 'Only runs whose error contains this text.' }),
+      from: name.optional().meta({ description: 'Forgets this step, and the steps that finished after it.' }),
+    }),
+    answer: z.object({ count, superseded: count, forgotten: count.optional() }),
+    example: {
+      body: { jobId: 'sync_orders', state: 'failed', error: 'ETIMEDOUT', dryRun: true },
+      answer: { count: 500, superseded: 0 },
+    },
+  }),
+  route({
+    id: 'runs.replayOne',
+    method: 'POST',
+    path: '/runs/{runId}/replay',
+    role: 'operator',
+    summary: 'Queues one failed or cancelled run again.',
+    ...{ params, job: ofRun, answer: run },
+    example: { params: { runId: 17 }, body: { reason: 'the shop is up again' }, answer: RUN_EXAMPLE },
+  }),
+  route({
+    id: 'runs.prune',
+    method: 'POST',
+    path: '/runs/prune',
+    role: 'admin',
+    summary: 'Deletes ended runs with their attempts and log lines.',
+    timeoutMs: BULK_TIMEOUT_MS,
+    body: z.strictObject({
+      olderThan: givenDuration,
+      states: z.array(z.enum(ENDED_STATES)).min(1).optional(),
+      jobId: jobId.optional(),
+      dryRun,
+    }),
+    answer: z.object({ deleted: count }),
+    example: { body: { olderThan: '90d', states: ['succeeded'], dryRun: true }, answer: { deleted: 0 } },
+  }),
+  route({
+    id: 'runs.summary',
+    method: 'GET',
+    path: '/metrics/summary',
+    role: 'viewer',
+    summary: 'Shows the work of all nodes: runs by state, the queue, lateness and the lag of windows.',
+    description: 'Large numbers are counted up to 10,000; then `isExact` is false.',
+    answer: z.object({
+      ...{ queued: capped, due: capped, running: capped, failed: capped },
+      oldestDueMs: milliseconds.optional(),
+      recent: z.object({ since: instant.optional(), states: z.record(z.string(), count) }),
+      lateness: z.object({ runs: count, p50Ms: milliseconds, p95Ms: milliseconds, maxMs: milliseconds }),
+      windows: z.array(z.object({ jobId: z.string(), oldestOpen: instant.optional(), lagMs: milliseconds })),
+    }),
+    example: {
+      answer: {
+        ...{ queued: exactly(3), due: exactly(1), running: exactly(2), failed: exactly(0), oldestDueMs: 800 },
+        recent: { since: AT, states: { succeeded: 40 } },
+        lateness: { runs: 42, p50Ms: 4, p95Ms: 30, maxMs: 800 },
+        windows: [{ jobId: 'sync_orders', oldestOpen: AT, lagMs: 60_000 }],
+      },
+    },
+  }),
 ] as const
+
+function exactly(number: number): { count: number; isExact: boolean } {
+  return { count: number, isExact: true }
+}
+
+function ofMany({ body }: RoutedRequest): JobOf | undefined {
+  return typeof body['jobId'] === 'string' ? { job: body['jobId'] } : undefined
+}

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Piko } from '../../app/piko.ts'
+import type { ConfigDiff } from '../../operations/config-diff.ts'
 import type { ConfigStatus } from '../../operations/configs.ts'
 import type { ConfigVersion } from '../../store/jobs/config-store.ts'
 import { visible, visibleLine } from '../../visible.ts'
@@ -65,6 +66,18 @@ export function addConfig(program: Command): void {
         )
       }),
     )
+  command('diff', 'Compares two versions, value by value.')
+    .argument('[from]', 'the earlier version; default: the one before the newest', parseVersion)
+    .argument('[to]', 'the later version; default: the newest', parseVersion)
+    .addHelpText('after', examples(['piko configs diff sync_orders', 'piko configs diff sync_orders 1 3 --json']))
+    .action(
+      (jobId: string, from: number | undefined, to: number | undefined, options: ConfigCommandOptions, self: Command) =>
+        withApp(options, globalOptions(self), async (app, { json }) => {
+          const asked = { ...(from !== undefined && { from }), ...(to !== undefined && { to }) }
+          const diff = await app.configs.diff(jobId, asked)
+          printResult(json, diff, () => diffText(diff))
+        }),
+    )
   command('rollback', 'Adds a version with the content of an earlier one.')
     .argument('<version>', 'number of the version', parseVersion)
     .addHelpText('after', examples(['piko configs rollback sync_orders 3']))
@@ -74,6 +87,12 @@ export function addConfig(program: Command): void {
         printResult(json, { saved }, () => text(saved))
       }),
     )
+}
+
+function diffText({ from, to, changes }: ConfigDiff): string {
+  const shown = (value: unknown): string => (value === undefined ? 'nothing' : visible(JSON.stringify(value)))
+  const lines = changes.map(({ path, before, after }) => `${visibleLine(path)}: ${shown(before)} → ${shown(after)}`)
+  return [`version ${from} → version ${to}`, ...(lines.length === 0 ? ['no difference'] : lines)].join('\n')
 }
 
 async function withApp(

@@ -5,6 +5,7 @@ import { instantText, printResult } from '../output/print-result.ts'
 import { styleFor } from '../output/style.ts'
 import type { Column } from '../output/table.ts'
 import { withApp } from '../with-app.ts'
+import { addDrain } from './nodes-drain.ts'
 import type { ListedNode, NodeChoice, NodeSettings, NodeSettingsChange } from '../../operations/nodes.ts'
 import { LIVE_NAMES } from '../../settings/live.ts'
 import { visibleLine } from '../../visible.ts'
@@ -18,11 +19,12 @@ export function addNodes(program: Command): void {
   addList(nodes, {
     noun: 'nodes',
     description:
-      'Lists the nodes, oldest first, each with its lease. Changes nothing. States: live, expired (its lease has expired).',
+      'Lists the nodes, oldest first, each with its lease. Changes nothing. States: live, draining (it begins no further runs), expired (its lease has expired).',
     examples: ['piko nodes list', "piko nodes list --json | jq '.nodes[] | select(.isLive) | .id'"],
     columns,
     find: (_options, globals) => withApp(globals, (app) => app.nodes.list()),
   })
+  addDrain(nodes)
   nodes
     .command('settings')
     .description('Shows the live settings that all nodes share, or those of one host or node. Changes nothing.')
@@ -86,12 +88,13 @@ function columns(): Column<ListedNode>[] {
           ...(ownSettingsVersion === undefined ? [] : [`own version ${ownSettingsVersion}`]),
         ].join(', ') || '-',
     },
+    { title: 'runs', cell: ({ running }) => String(running) },
     { title: 'started', cell: ({ startedAt }) => instantText(startedAt) },
     { title: 'lease until', cell: ({ expiresAt }) => instantText(expiresAt) },
     {
       title: 'state',
-      cell: ({ isLive }) => (isLive ? 'live' : 'expired'),
-      paint: (text, { isLive }) => (isLive ? green(text) : yellow(text)),
+      cell: ({ isLive, isDraining }) => (!isLive ? 'expired' : isDraining ? 'draining' : 'live'),
+      paint: (text, { isLive, isDraining }) => (isLive && !isDraining ? green(text) : yellow(text)),
     },
   ]
 }

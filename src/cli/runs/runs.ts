@@ -4,7 +4,7 @@ import type { Piko } from '../../app/piko.ts'
 import { PikoError } from '../../errors.ts'
 import type { ListedRun } from '../../operations/runs/runs.ts'
 import { progressText } from '../../run/progress.ts'
-import { type Run, RUN_STATES, type RunState } from '../../run/run.ts'
+import { type Run, RUN_KINDS, RUN_STATES, type RunKind, type RunState } from '../../run/run.ts'
 import type { CancelFilter } from '../../store/runs/cancel-store.ts'
 import type { ReplayFilter } from '../../store/runs/replay-store.ts'
 import { addList } from '../list-command.ts'
@@ -17,6 +17,7 @@ import { runStateColour } from '../output/run-state-colour.ts'
 import { durationText, runData } from '../output/run-text.ts'
 import { addRunLogs } from './runs-logs.ts'
 import { progressData } from './progress-data.ts'
+import { addRunsSummary } from './runs-summary.ts'
 import { addRunsPrune } from './runs-prune.ts'
 import { addShow } from './runs-show.ts'
 import { stepsForgotten } from './steps-text.ts'
@@ -27,6 +28,11 @@ import { withApp } from '../with-app.ts'
 interface ListOptions {
   readonly job?: string
   readonly state?: RunState
+  readonly kind?: RunKind
+  readonly from?: Date
+  readonly to?: Date
+  readonly error?: string
+  readonly before?: number
   readonly limit: number
 }
 
@@ -40,6 +46,8 @@ interface ReplayOptions {
   readonly job?: string
   readonly state?: NonNullable<ReplayFilter['state']>
   readonly since?: Date
+  readonly until?: Date
+  readonly error?: string
   readonly from?: string
   readonly dryRun?: boolean
 }
@@ -56,6 +64,7 @@ export function addRuns(program: Command): void {
   addReplay(runs)
   addRunLogs(runs)
   addRunsPrune(runs)
+  addRunsSummary(runs)
 }
 
 function addRunList(runs: Command): void {
@@ -68,14 +77,17 @@ function addRunList(runs: Command): void {
       "piko runs list --state running --json | jq '.runs[].id'",
     ],
     columns: runColumns,
-    find: ({ job, state, limit }: ListOptions, globals) =>
-      withApp(globals, (app) =>
-        app.runs.list({ limit, ...(job !== undefined && { jobId: job }), ...(state && { state }) }),
-      ),
+    find: ({ job, ...filter }: ListOptions, globals) =>
+      withApp(globals, (app) => app.runs.list({ ...filter, ...(job !== undefined && { jobId: job }) })),
     data: (run) => ({ ...runData(run), progress: progressData(run.progress) }),
   })
     .option('--job <id>', 'only runs of this job')
     .addOption(new Option('--state <state>', 'only runs in this state').choices(RUN_STATES))
+    .addOption(new Option('--kind <kind>', 'only runs of this kind').choices(RUN_KINDS))
+    .option('--from <instant>', 'only runs requested at or after this instant', parseInstant)
+    .option('--to <instant>', 'only runs requested before this instant', parseInstant)
+    .option('--error <text>', 'only runs whose last error contains this text')
+    .option('--before <run>', 'only runs with smaller numbers, which are older', parseRunId)
     .option('--limit <count>', 'maximum number of runs to show', parseLimit, 100)
 }
 
@@ -164,6 +176,8 @@ function addReplay(runs: Command): void {
       new Option('--state <state>', 'with --job: runs in this state; default: failed').choices(['failed', 'cancelled']),
     )
     .option('--since <instant>', 'only runs that ended at or after this instant', parseInstant)
+    .option('--until <instant>', 'only runs that ended before this instant', parseInstant)
+    .option('--error <text>', 'only runs whose error contains this text')
     .option('--from <step>', 'forget the results of this step and of steps that finished after it; default: keep all')
     .option('--dry-run', 'only show how many runs it would queue')
     .addHelpText(
@@ -182,13 +196,15 @@ function addReplay(runs: Command): void {
 }
 
 async function replay(app: Piko, runIds: readonly number[], options: ReplayOptions, json: boolean): Promise<void> {
-  const { job, state, since, from, dryRun = false } = options
+  const { job, state, since, until, error, from, dryRun = false } = options
   for (const runId of runIds) await app.runs.show(runId)
   const result = await app.runs.replay({
     dryRun,
     ...(job === undefined ? { ids: runIds } : { jobId: job }),
     ...(state && { state }),
     ...(since && { since }),
+    ...(until && { until }),
+    ...(error !== undefined && { error }),
     ...(from !== undefined && { from }),
   })
   const { count, superseded, forgotten } = result

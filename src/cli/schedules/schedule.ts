@@ -9,6 +9,8 @@ import type { ScheduleSpec } from '../../time/schedule.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
 import { cliSettings, readOnly } from '../cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
+import { addList } from '../list-command.ts'
+import type { ScheduleStatus } from '../../operations/schedules.ts'
 import { parseMoment } from '../parse/parse-moment.ts'
 import { parseLimit } from '../parse/parse-limit.ts'
 import { instantText, printResult } from '../output/print-result.ts'
@@ -36,6 +38,13 @@ interface PreviewOptions extends ScheduleOptions {
   readonly count: number
 }
 
+const LIST_COLUMNS: readonly Column<ScheduleStatus>[] = [
+  { title: 'job', cell: ({ jobId }) => visibleLine(jobId) },
+  { title: 'schedule', cell: ({ schedule }) => scheduleText(schedule ?? undefined) },
+  { title: 'from', cell: ({ isOverridden }) => (isOverridden ? 'override' : 'code') },
+  { title: 'next tick', cell: ({ nextTick, isPaused }) => (isPaused ? 'paused' : instantText(nextTick)) },
+]
+
 export function addSchedule(program: Command): void {
   const schedule = program
     .command('schedules')
@@ -50,6 +59,16 @@ export function addSchedule(program: Command): void {
         'piko schedules clear report',
       ]),
     )
+  addList(schedule, {
+    noun: 'schedules',
+    description: 'Lists the schedules of all jobs that the database knows, by job. Changes nothing.',
+    examples: [
+      'piko schedules list',
+      "piko schedules list --json | jq '.schedules[] | select(.isOverridden) | .jobId'",
+    ],
+    columns: () => LIST_COLUMNS,
+    find: (_options, globals) => withApp(globals, (app) => app.schedules.list()),
+  })
   addSet(schedule)
   addClear(schedule)
   withScheduleOptions(schedule.command('preview'), 'instead of a job: ')

@@ -11,6 +11,8 @@ import { instantText, printResult } from '../output/print-result.ts'
 import { runStateColour } from '../output/run-state-colour.ts'
 import { styleFor } from '../output/style.ts'
 import { type Column, table } from '../output/table.ts'
+import { addGrid } from './windows-grid.ts'
+import { addWindowChanges } from './windows-change.ts'
 import { addProve } from './windows-prove.ts'
 import { withWindows } from './with-windows.ts'
 
@@ -47,6 +49,8 @@ export function addWindows(program: Command): void {
   addCoverage(windows)
   addSummary(windows)
   addProve(windows)
+  addGrid(windows)
+  addWindowChanges(windows)
 }
 
 /** Adds the default command, so `piko windows <job>` lists windows too. */

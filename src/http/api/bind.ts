@@ -3,9 +3,20 @@ import type { Role } from '../../api/actor.ts'
 import type { AnyRoute } from '../../api/routes.ts'
 import { ANY_ROUTES } from '../../api/routes.ts'
 import { checkedRequest } from './checked.ts'
+import { backfillHandlers } from './handlers/backfills.ts'
+import { batchHandlers } from './handlers/batches.ts'
+import { configHandlers } from './handlers/configs.ts'
+import { crawlHandlers } from './handlers/crawls.ts'
+import { cacheHandlers, limitHandlers, lockHandlers, resourceHandlers, serviceHandlers } from './handlers/fleet.ts'
+import { itemHandlers } from './handlers/items.ts'
 import { jobHandlers } from './handlers/jobs.ts'
+import { nodeHandlers } from './handlers/nodes.ts'
 import { runHandlers } from './handlers/runs.ts'
+import { scheduleHandlers } from './handlers/schedules.ts'
+import { sharedHandlers } from './handlers/shared.ts'
+import { sinkHandlers } from './handlers/sinks.ts'
 import { statusHandlers } from './handlers/status.ts'
+import { windowHandlers } from './handlers/windows.ts'
 import type { AllHandlers, ApiApp, Asked, ServerFacts } from './handler.ts'
 
 /** What hooks know about a route of Piko. */
@@ -25,7 +36,12 @@ type AnyHandler = (app: ApiApp, asked: Asked<unknown, unknown, unknown>) => unkn
 
 /** Every handler; the type demands one for each route. */
 function handlersOfAll(): AllHandlers {
-  return { ...jobHandlers, ...runHandlers, ...statusHandlers() }
+  return {
+    ...{ ...jobHandlers, ...scheduleHandlers, ...configHandlers, ...runHandlers, ...windowHandlers },
+    ...{ ...backfillHandlers, ...batchHandlers, ...itemHandlers, ...crawlHandlers, ...nodeHandlers },
+    ...{ ...serviceHandlers, ...resourceHandlers, ...limitHandlers, ...lockHandlers, ...sinkHandlers },
+    ...{ ...sharedHandlers, ...cacheHandlers, ...statusHandlers() },
+  }
 }
 
 /** Adds all operations to a server. */

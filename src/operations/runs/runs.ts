@@ -8,7 +8,8 @@ import type { StepRecord } from '../../run/step.ts'
 import type { RunLogFilter } from '../../store/history/run-log-store.ts'
 import type { CancelFilter, CancelResult } from '../../store/runs/cancel-store.ts'
 import type { RetentionStep } from '../../store/history/retention-store.ts'
-import type { RunFilter } from '../../store/runs/list-runs.ts'
+import type { RunSummary } from '../../store/runs/run-summary.ts'
+import type { RunFilter } from '../../store/runs/run-filter.ts'
 import type { ReplayFilter, ReplayResult } from '../../store/runs/replay-store.ts'
 import type { Refused } from '../../store/statements/each-apart.ts'
 import type { SpilledRows } from '../../store/sinks/spill-store.ts'
@@ -54,6 +55,30 @@ export class Runs {
   async list(filter: RunFilter = {}): Promise<ListedRun[]> {
     const { store } = this.#reach()
     return this.#withProgress(await store.runs.list(optionsOf('runs.list', filter)))
+  }
+
+  /**
+   * A page of runs, newest first, in a bounded time: a search that finds little may return fewer runs than `limit` and still have a next
+   * page.
+   *
+   * @example
+   * const { runs, next } = await app.runs.page({ state: 'failed', error: 'ETIMEDOUT' })
+   * const older = next === undefined ? undefined : await app.runs.page({ state: 'failed', error: 'ETIMEDOUT', before: next })
+   */
+  async page(
+    filter: RunFilter = {},
+  ): Promise<{ readonly runs: readonly ListedRun[]; readonly next: number | undefined }> {
+    const { store } = this.#reach()
+    const { runs, next } = await store.runs.page(optionsOf('runs.page', filter))
+    return { runs: await this.#withProgress(runs), next }
+  }
+
+  /**
+   * The work of all nodes now: runs by state, the depth and age of the queue, how late runs start, and how far windows lag behind. Reads
+   * only what indexes find, so large numbers are counted up to 10,000.
+   */
+  async summary(): Promise<RunSummary> {
+    return this.#reach().store.runs.summary()
   }
 
   /** Adds what the runs' handlers have reported, in one query. A queued run that was never claimed has no report. */
@@ -224,4 +249,5 @@ function assertChosen(filter: CancelFilter | ReplayFilter, call: string): void {
     throw new PikoError('USAGE', `${call}: ids are ${describe(ids)}; expected the numbers of runs`)
   }
   if ('since' in filter && filter.since !== undefined) instantOf(`since of ${call}`, filter.since)
+  if ('until' in filter && filter.until !== undefined) instantOf(`until of ${call}`, filter.until)
 }

@@ -10,6 +10,8 @@ import { type BackfillPlan, type BackfillStep, stepBackfill } from './backfill-s
 export interface BackfillFilter {
   readonly jobId?: string
   readonly state?: BackfillState
+  /** Only backfills with smaller ids, which are older. */
+  readonly before?: number
   /** Default 100. Newest first. */
   readonly limit?: number
 }
@@ -66,7 +68,7 @@ export class BackfillStore {
     return row && backfillOf(row, dialect.date(row.now), dialect)
   }
 
-  async list({ jobId, state, limit = 100 }: BackfillFilter = {}): Promise<BackfillRow[]> {
+  async list({ jobId, state, before, limit = 100 }: BackfillFilter = {}): Promise<BackfillRow[]> {
     const { db, dialect } = this.#database
     let query = db
       .selectFrom('piko_backfill')
@@ -76,6 +78,7 @@ export class BackfillStore {
       .limit(limit)
     if (jobId !== undefined) query = query.where('job_id', '=', exactId(jobId))
     if (state !== undefined) query = query.where('state', '=', state)
+    if (before !== undefined) query = query.where('id', '<', before)
     return soundRows(dialect, 'piko_backfill', await query.execute(), this.#database.broken.report).map((row) =>
       backfillOf(row, dialect.date(row.now), dialect),
     )

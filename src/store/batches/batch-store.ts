@@ -17,6 +17,8 @@ import { runsOfSlice, sliceOf, statesOf } from './slices.ts'
 export interface BatchFilter {
   readonly jobId?: string
   readonly state?: BatchState
+  /** Only batches with smaller ids, which are older. */
+  readonly before?: number
   /** Default 100. Newest first. */
   readonly limit?: number
 }
@@ -76,11 +78,12 @@ export class BatchStore {
     return dialect.date(rows[0]?.now ?? new Date())
   }
 
-  async list({ jobId, state, limit = 100 }: BatchFilter = {}): Promise<BatchRow[]> {
+  async list({ jobId, state, before, limit = 100 }: BatchFilter = {}): Promise<BatchRow[]> {
     const { db, dialect, broken } = this.#database
     let query = db.selectFrom('piko_batch').selectAll().orderBy('id', 'desc').limit(limit)
     if (jobId !== undefined) query = query.where('job_id', '=', exactId(jobId))
     if (state !== undefined) query = query.where('state', '=', state)
+    if (before !== undefined) query = query.where('id', '<', before)
     return soundRows(dialect, 'piko_batch', await query.execute(), broken.report).map((row) => batchOf(row, dialect))
   }
 

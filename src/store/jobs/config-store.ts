@@ -167,16 +167,17 @@ export class ConfigStore {
     }
   }
 
-  /** A job's versions, newest first. */
-  async history(jobId: string, limit = 100): Promise<ConfigVersion[]> {
+  /** A job's versions, newest first. @param before only versions with smaller numbers */
+  async history(jobId: string, limit = 100, before?: number): Promise<ConfigVersion[]> {
     const { db, dialect } = this.#database
     const query = db
       .selectFrom('piko_job_config')
       .selectAll()
       .where('job_id', '=', exactId(jobId))
       .orderBy('version', 'desc')
+    const first = before === undefined ? query : query.where('version', '<', before)
     const rows = await inPages<Selectable<JobConfigTable>>(limit, (size, last) =>
-      (last ? query.where('version', '<', last.version) : query).limit(size).execute(),
+      (last ? query.where('version', '<', last.version) : first).limit(size).execute(),
     )
     return mapSound(dialect, 'piko_job_config', rows, (row) => versionOf(row, dialect), this.#database.broken.report)
   }

@@ -137,6 +137,23 @@ export class LockStore {
       : undefined
   }
 
+  /** The lease of a lock, even if nobody holds it now; undefined if it was never taken. @throws BrokenRow */
+  async lease(
+    name: string,
+  ): Promise<{ owner: string | undefined; fence: number; expiresAt: Date | undefined } | undefined> {
+    const { db, dialect } = this.#database
+    const row = await db
+      .selectFrom('piko_lock')
+      .select(['name', 'owner', 'fence', 'expires_at'])
+      .select((eb) => eb('expires_at', '>=', dialect.now()).as('is_held'))
+      .where('name', '=', name)
+      .executeTakeFirst()
+    if (!row) return undefined
+    const { owner, fence, expires_at } = assertSound(dialect, 'piko_lock', row)
+    if (owner === null || Number(row.is_held) !== 1) return { owner: undefined, fence, expiresAt: undefined }
+    return { owner, fence, expiresAt: dialect.date(expires_at) }
+  }
+
   /** The locks that are currently held, in the order of their names. @throws BrokenRow */
   async held(prefix: string, limit: number): Promise<{ name: string; fence: number; expiresAt: Date }[]> {
     const { db, dialect } = this.#database

@@ -194,6 +194,18 @@ export class NodeStore {
     return this.#database.db.selectFrom('piko_node').select(['id', 'host', 'pid']).execute()
   }
 
+  /** How many runs each node holds. */
+  async running(): Promise<ReadonlyMap<string, number>> {
+    const rows = await this.#database.db
+      .selectFrom('piko_run')
+      .select((eb) => ['node_id', eb.fn.countAll<number>().as('count')])
+      // A literal, because SQLite does not use the index of the running runs for a bound value.
+      .where('state', '=', sql.lit('running' as const))
+      .groupBy('node_id')
+      .execute()
+    return new Map(rows.flatMap(({ node_id, count }) => (node_id === null ? [] : [[node_id, Number(count)]])))
+  }
+
   /** All nodes with their leases, the oldest first. @throws BrokenRow */
   async overview(): Promise<NodeStatus[]> {
     const { db, dialect } = this.#database

@@ -64,7 +64,7 @@ export async function* idBatches(
 }
 
 /** The smallest or the greatest id. SQLite would read all runs for a query that returns both. */
-async function endOfRuns({ db }: Database, order: 'asc' | 'desc'): Promise<number | undefined> {
+export async function endOfRuns({ db }: Database, order: 'asc' | 'desc'): Promise<number | undefined> {
   return (await db.selectFrom('piko_run').select('id').orderBy('id', order).limit(1).executeTakeFirst())?.id
 }
 

@@ -1,19 +1,11 @@
-import { type ExpressionBuilder, sql } from 'kysely'
 import type { Run, RunState } from '../../run/run.ts'
 import { batchesOf } from '../../sql/statement-size.ts'
 import { mapSound } from '../values/map-sound.ts'
 import type { Database } from '../connection/database.ts'
 import { exactId } from '../values/exact-key.ts'
 import { idRanges, runsIn } from './id-ranges.ts'
+import { BYTES, fits, isIndexed, type RunFilter } from './run-filter.ts'
 import { runOf } from './run-row.ts'
-import type { Tables } from '../tables.ts'
-
-export interface RunFilter {
-  readonly jobId?: string
-  readonly state?: RunState
-  /** Default 100. Newest first. */
-  readonly limit?: number
-}
 
 /** If there are at most this many matching runs, they are read by an index and sorted. Otherwise all runs are searched in order. */
 const MAX_SORTED = 2_000
@@ -37,7 +29,7 @@ export async function listRuns(database: Database, filter: RunFilter = {}): Prom
     const rows = await db
       .selectFrom('piko_run')
       .selectAll()
-      .where((eb) => fits(eb, filter))
+      .where((eb) => fits(eb, database.dialect, filter))
       .orderBy('id', 'desc')
       .limit(filter.limit ?? 100)
       .execute()
@@ -84,13 +76,13 @@ export async function countRuns(database: Database, jobId?: string): Promise<Rec
 /** The ids that a list shows, in parts. */
 async function* newestFirst(database: Database, filter: RunFilter): AsyncGenerator<Found[]> {
   const { db } = database
-  const isAll = filter.jobId === undefined && filter.state === undefined
+  const isAll = filter.jobId === undefined && !isIndexed(filter.state)
   let left = filter.limit ?? 100
   if (!isAll && (await isFew(database, filter))) {
     yield await db
       .selectFrom('piko_run')
       .select(['id', BYTES])
-      .where((eb) => fits(eb, filter))
+      .where((eb) => fits(eb, database.dialect, filter))
       .orderBy('id', 'desc')
       .limit(left)
       .execute()
@@ -101,7 +93,7 @@ async function* newestFirst(database: Database, filter: RunFilter): AsyncGenerat
       const size = Math.min(left, PART.maxRows)
       const found = await runsIn(database, { ...range, last })
         .select(['piko_run.id', BYTES])
-        .where((eb) => fits(eb, filter))
+        .where((eb) => fits(eb, database.dialect, filter))
         .orderBy('piko_run.id', 'desc')
         .limit(size)
         .execute()
@@ -115,14 +107,20 @@ async function* newestFirst(database: Database, filter: RunFilter): AsyncGenerat
 }
 
 /** Whether an index finds the runs and they are few enough to sort. */
-async function isFew({ db }: Database, filter: RunFilter): Promise<boolean> {
+export async function isFew(database: Database, filter: RunFilter): Promise<boolean> {
   const { jobId, state } = filter
+  const { db } = database
   if (jobId === undefined && !isIndexed(state)) return false
   const some = db
     .selectFrom('piko_run')
     .select('id')
     // The index of a job's runs has only some states.
-    .where((eb) => fits(eb, isIndexed(state) ? filter : { ...(jobId !== undefined && { jobId }) }))
+    .where((eb) =>
+      fits(eb, database.dialect, {
+        ...(jobId !== undefined && { jobId }),
+        ...(isIndexed(state) && state !== undefined && { state }),
+      }),
+    )
     .limit(MAX_SORTED + 1)
   const { count } = await db
     .selectFrom(some.as('some'))
@@ -130,20 +128,3 @@ async function isFew({ db }: Database, filter: RunFilter): Promise<boolean> {
     .executeTakeFirstOrThrow()
   return Number(count) <= MAX_SORTED
 }
-
-function fits(eb: ExpressionBuilder<Pick<Tables, 'piko_run'>, 'piko_run'>, { jobId, state }: RunFilter) {
-  return eb.and([
-    ...(jobId === undefined ? [] : [eb('piko_run.job_id', '=', exactId(jobId))]),
-    // A literal, because SQLite does not use that state's index for a bound value.
-    ...(state === undefined ? [] : [eb('piko_run.state', '=', isIndexed(state) ? sql.lit(state) : state)]),
-  ])
-}
-
-function isIndexed(state: RunState | undefined): boolean {
-  return state === 'queued' || state === 'running' || state === 'failed'
-}
-
-/** The size of a row in bytes, without a few columns of known size. */
-const BYTES = sql<number>`
-  COALESCE(octet_length(config), 0) + COALESCE(octet_length(input), 0) + COALESCE(octet_length(output), 0) + COALESCE(octet_length(error), 0)
-`.as('bytes')

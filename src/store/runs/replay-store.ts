@@ -2,6 +2,7 @@ import type { Transaction } from 'kysely'
 import type { Database } from '../connection/database.ts'
 import { exactId } from '../values/exact-key.ts'
 import { idBatches, type IdRange, idRanges, runsIn } from './id-ranges.ts'
+import { errorContains } from './run-filter.ts'
 import { type InstantInput, instantOf } from '../../time/instant.ts'
 import { recordLastAttempts } from '../history/attempt-store.ts'
 import { giveUpItems } from '../items/item-runs.ts'
@@ -19,6 +20,10 @@ export interface ReplayFilter {
   readonly state?: 'failed' | 'cancelled'
   /** Only runs that ended at this instant or later. */
   readonly since?: InstantInput
+  /** Only runs that ended before this instant. */
+  readonly until?: InstantInput
+  /** Only runs whose error contains this text. */
+  readonly error?: string
 }
 
 export interface ReplayResult {
@@ -119,10 +124,12 @@ export class ReplayStore {
   }
 
   #matching(filter: ReplayFilter, range: IdRange) {
-    const { jobId, since } = filter
+    const { jobId, since, until, error } = filter
     let query = runsIn(this.#database, range).where('state', 'in', statesOf(filter))
     if (jobId !== undefined) query = query.where('job_id', '=', exactId(jobId))
     if (since) query = query.where('finished_at', '>=', this.#database.dialect.instant(instantOf('since', since)))
+    if (until) query = query.where('finished_at', '<', this.#database.dialect.instant(instantOf('until', until)))
+    if (error !== undefined) query = query.where(errorContains(error))
     return query
   }
 

@@ -9,7 +9,10 @@ import { RunClaims } from './claim/claim-runs.ts'
 import type { Finish, FinishResult } from './finish.ts'
 import { finishRuns } from './finish-runs.ts'
 import { insertRuns } from './insert-rows.ts'
-import { countRuns, listRuns, type RunFilter } from './list-runs.ts'
+import { countRuns, listRuns } from './list-runs.ts'
+import { pageRuns, type RunPage } from './page-runs.ts'
+import type { RunFilter } from './run-filter.ts'
+import { runSummary, type RunSummary } from './run-summary.ts'
 import { type NewRun, newRow } from './new-run.ts'
 import type { GivenBack } from './give-back.ts'
 import { type Recovered, recoverRuns, recoverUnheld } from './recover-runs.ts'
@@ -151,6 +154,16 @@ export class RunStore {
 
   list(filter: RunFilter = {}): Promise<Run[]> {
     return listRuns(this.#database, filter)
+  }
+
+  /** A page of runs, newest first. Takes a bounded time whatever the filter. */
+  page(filter: RunFilter): Promise<RunPage> {
+    return pageRuns(this.#database, filter)
+  }
+
+  /** The work of all nodes at this moment. */
+  summary(): Promise<RunSummary> {
+    return runSummary(this.#database)
   }
 
   /** The number of runs by state, of one job or of all jobs. */

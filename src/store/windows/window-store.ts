@@ -17,6 +17,7 @@ import { inPages } from '../statements/pages.ts'
 import { type StoredWindows, windowsBefore, windowsFrom } from './stored-windows.ts'
 import type { Tables, WindowState, WindowTable } from '../tables.ts'
 import { type LedgerBounds, ledgerBounds, unrunStretches } from './unrun.ts'
+import { markStale, windowGrid } from './window-grid.ts'
 import { upstreamChanged } from './upstream-change.ts'
 import { ALL_STARTS, startRanges, windowsWithin } from './window-ranges.ts'
 import { withoutBroken } from '../values/without-broken.ts'
@@ -126,6 +127,16 @@ export class WindowStore {
   async coverage(jobId: string, filter: CoverageFilter = {}): Promise<LedgerSpan[]> {
     const bounds = await ledgerBounds(this.#database, jobId)
     return withoutBroken(this.#database, (except) => ledgerSpans(this.#database, jobId, filter, bounds, except))
+  }
+
+  /** The numbers of windows by state and by the first characters of their starts. */
+  grid(jobId: string, range: Window, length: number): Promise<{ prefix: string; state: WindowState; count: number }[]> {
+    return windowGrid(this.#database, jobId, range, length)
+  }
+
+  /** Makes succeeded windows that start within a range stale. @returns how many */
+  markStale(jobId: string, range: Window): Promise<number> {
+    return markStale(this.#database, jobId, range)
   }
 
   #query(jobId: string) {

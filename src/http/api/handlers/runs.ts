@@ -1,8 +1,9 @@
 import { describe, PikoError } from '../../../errors.ts'
 import type { Run } from '../../../run/run.ts'
 import { TERMINAL_STATES } from '../../../run/run.ts'
-import { durationMs } from '../../../time/duration.ts'
+import { type Duration, durationMs } from '../../../time/duration.ts'
 import type { ApiApp, Handlers } from '../handler.ts'
+import { idCursor, idIn, pageById } from '../paged.ts'
 
 const DEFAULT_WAIT_MS = 30_000
 const MAX_WAIT_MS = 60_000
@@ -15,7 +16,25 @@ export const runHandlers: Handlers<'runs'> = {
     const run = await app.run(params.jobId, { ...options, ...(idempotencyKey !== undefined && { idempotencyKey }) })
     return waitMs === 0 ? run : waited(app, run, waitMs, signal)
   },
-  'runs.list': async (app, { query: { cursor: _, ...filter } }) => ({ items: await app.runs.list(filter) }),
+  'runs.list': async (app, { query: { cursor, ...filter } }) => {
+    const before = idIn(cursor)
+    const { runs, next } = await app.runs.page({ ...filter, ...(before !== undefined && { before }) })
+    return { items: runs, next: idCursor(next) }
+  },
+  'runs.logs': async (app, { params, query: { cursor, limit, ...filter } }) => {
+    const after = idIn(cursor)
+    const asked = { ...filter, ...(after !== undefined && { after }), limit: limit + 1 }
+    return pageById(await app.runs.logs(params.runId, asked), limit)
+  },
+  'runs.cancel': (app, { body }) => app.runs.cancel(body),
+  'runs.cancelOne': (app, { params }) => app.runs.cancel(params.runId),
+  'runs.replay': (app, { body }) => app.runs.replay(body),
+  'runs.replayOne': (app, { params }) => app.runs.replay(params.runId),
+  // The operation checks the duration.
+  'runs.prune': async (app, { body: { olderThan, ...options } }) => ({
+    deleted: await app.runs.prune({ ...options, olderThan: olderThan as Duration }),
+  }),
+  'runs.summary': (app) => app.runs.summary(),
   'runs.show': (app, { params }) => app.runs.show(params.runId),
 }
 

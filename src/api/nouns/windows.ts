@@ -1,0 +1,151 @@
+import { z } from 'zod'
+import { WINDOW_STATES } from '../../ledger/window-state.ts'
+import { route } from '../route.ts'
+import { BACKFILL_EXAMPLE, backfill } from './backfills.ts'
+import { count, givenInstant, givenMoment, instant, jobId, json, page, pageOf, window } from '../values.ts'
+
+const params = z.strictObject({ jobId })
+const P = { jobId: 'sync_orders' }
+const range = { from: givenMoment.optional(), to: givenMoment.optional() }
+const state = z.enum(WINDOW_STATES)
+const START = '2026-01-01T00:00:00.000Z'
+const END = '2026-01-01T01:00:00.000Z'
+
+const ledgerWindow = z.object({
+  jobId: z.string(),
+  start: instant,
+  end: instant,
+  state: z.enum(['queued', 'running', ...WINDOW_STATES]),
+  runId: z.number().int().optional(),
+  attempt: count.optional(),
+  error: z.string().optional(),
+  waitsFor: z.object({ jobId: z.string(), at: instant }).optional(),
+})
+
+const span = z.object({ start: instant, end: instant, state: z.enum([...WINDOW_STATES, 'missing']), windows: count })
+
+const summary = z.object({
+  jobId: z.string(),
+  counts: z.record(z.string(), count),
+  start: instant.optional(),
+  watermark: instant.optional(),
+  unrun: z.array(window),
+  end: instant.optional(),
+})
+
+export const WINDOWS = [
+  route({
+    id: 'windows.list',
+    method: 'GET',
+    path: '/jobs/{jobId}/windows',
+    role: 'viewer',
+    summary: "Lists windows of a job's ledger, oldest first.",
+    params,
+    query: z.strictObject({ state: state.optional(), ...range, ...page }),
+    answer: pageOf(ledgerWindow),
+    example: {
+      params: P,
+      query: { state: 'failed', from: '2026-01-01' },
+      answer: { items: [{ ...P, start: START, end: END, state: 'failed', runId: 17, attempt: 1, error: 'no answer' }] },
+    },
+  }),
+  route({
+    id: 'windows.coverage',
+    method: 'GET',
+    path: '/jobs/{jobId}/windows/coverage',
+    role: 'viewer',
+    summary: 'Shows which parts of the timeline windows cover, and the holes.',
+    params,
+    query: z.strictObject({ ...range, ...page }),
+    answer: pageOf(span),
+    example: {
+      params: P,
+      query: { from: '2026-01-01' },
+      answer: { items: [{ start: START, end: END, state: 'succeeded', windows: 1 }] },
+    },
+  }),
+  route({
+    id: 'windows.summary',
+    method: 'GET',
+    path: '/jobs/{jobId}/windows/summary',
+    role: 'viewer',
+    summary: "Shows the counts, bounds and watermark of a job's ledger.",
+    params,
+    answer: summary,
+    example: { params: P, answer: { ...P, counts: { succeeded: 1 }, unrun: [] } },
+  }),
+  route({
+    id: 'windows.grid',
+    method: 'GET',
+    path: '/windows/grid',
+    role: 'viewer',
+    summary: 'Counts windows by state, of many jobs, by hour, day, week or month in UTC.',
+    description: 'A range has at most 2,000 cells. Cells without windows are left out. Pages are pages of jobs.',
+    query: z.strictObject({
+      from: givenInstant,
+      to: givenInstant,
+      by: z.enum(['hour', 'day', 'week', 'month']).default('day'),
+      jobId: jobId.optional(),
+      ...page,
+    }),
+    answer: pageOf(
+      z.object({
+        jobId: z.string(),
+        cells: z.array(z.object({ start: instant, counts: z.record(z.string(), count) })),
+      }),
+    ).extend({ by: z.string(), from: instant, to: instant }),
+    example: {
+      query: { from: '2026-01-01T00:00:00Z', to: '2026-02-01T00:00:00Z', by: 'day', limit: 50 },
+      answer: {
+        ...{ by: 'day', from: START, to: '2026-02-01T00:00:00.000Z' },
+        items: [{ ...P, cells: [{ start: START, counts: { succeeded: 23, failed: 1 } }] }],
+      },
+    },
+  }),
+  route({
+    id: 'windows.rerun',
+    method: 'POST',
+    path: '/jobs/{jobId}/windows/rerun',
+    role: 'operator',
+    summary: 'Runs windows of a range again, as a backfill.',
+    status: 201,
+    params,
+    body: z.strictObject({ from: givenMoment, to: givenMoment, only: z.enum(['failed', 'all']).optional() }),
+    answer: backfill,
+    example: {
+      params: P,
+      body: { from: '2026-03-01', to: '2026-03-02', only: 'failed', reason: 'the shop was down' },
+      answer: BACKFILL_EXAMPLE,
+    },
+  }),
+  route({
+    id: 'windows.stale',
+    method: 'POST',
+    path: '/jobs/{jobId}/windows/stale',
+    role: 'operator',
+    summary: 'Marks the succeeded windows of a range as stale.',
+    description: 'What they wrote is no longer right. A backfill of missing windows runs them again.',
+    timeoutMs: 60_000,
+    params,
+    body: z.strictObject({ from: givenMoment, to: givenMoment }),
+    answer: z.object({ windows: count }),
+    example: {
+      params: P,
+      body: { from: '2026-03-01', to: '2026-03-02', reason: 'wrong prices' },
+      answer: { windows: 24 },
+    },
+  }),
+  route({
+    id: 'windows.prove',
+    method: 'GET',
+    path: '/jobs/{jobId}/windows/proof',
+    role: 'operator',
+    summary: 'Proves that the windows have no gap or overlap, and that each was written once.',
+    description: 'Reads every window and row of the range, so give a range that is short enough for one request.',
+    timeoutMs: 120_000,
+    params,
+    query: z.strictObject(range),
+    answer: z.record(z.string(), json),
+    example: { params: P, query: { from: '2026-01-01' }, answer: { kind: 'piko.proof', isProved: true } },
+  }),
+] as const

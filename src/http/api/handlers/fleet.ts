@@ -1,0 +1,32 @@
+import { serviceGraph } from '../../../service/graph/graph.ts'
+import type { Handlers } from '../handler.ts'
+import { pageByName } from '../paged.ts'
+
+/** Limits, locks and caches are short lists: at most this many are read. */
+const MAX_NAMES = 10_000
+
+export const limitHandlers: Handlers<'limits'> = {
+  'limits.list': async (app, { query }) =>
+    pageByName(await app.limits.list({ limit: MAX_NAMES }), ({ name }) => name, query),
+  'limits.reset': async (app, { params }) => ({ wasCounted: await app.limits.reset(params.limit) }),
+}
+
+export const lockHandlers: Handlers<'locks'> = {
+  'locks.list': async (app, { query }) =>
+    pageByName(await app.locks.list({ limit: MAX_NAMES }), ({ name }) => name, query),
+}
+
+export const resourceHandlers: Handlers<'resources'> = {
+  'resources.list': async (app) => ({ items: await app.resources.list() }),
+}
+
+export const cacheHandlers: Handlers<'cache'> = {
+  'cache.list': async (app, { query }) =>
+    pageByName(await app.cache.list({ limit: MAX_NAMES }), ({ name }) => name, query),
+  'cache.stats': (app, { params }) => app.cache.stats(params.cache),
+  'cache.clear': async (app, { params, body }) => ({ deleted: await app.cache.clear(params.cache, body) }),
+}
+
+export const serviceHandlers: Handlers<'services'> = {
+  'services.tree': (app) => serviceGraph(app.services),
+}

@@ -1,0 +1,25 @@
+import type { ScheduleSpec } from '../../../time/schedule.ts'
+import type { ApiApp, Handlers } from '../handler.ts'
+import { pageByName } from '../paged.ts'
+
+export const scheduleHandlers: Handlers<'schedules'> = {
+  'schedules.list': async (app, { query: { isOverridden, ...page } }) => {
+    const found = await app.schedules.list()
+    const fits = found.filter((one) => isOverridden === undefined || one.isOverridden === (isOverridden === 'true'))
+    return pageByName(fits, ({ jobId }) => jobId, page)
+  },
+  'schedules.set': async (app, { params, body }) => {
+    // The operation checks it.
+    await app.schedules.set(params.jobId, body.schedule as ScheduleSpec | null)
+    return shown(app, params.jobId)
+  },
+  'schedules.clear': async (app, { params }) => {
+    await app.schedules.clear(params.jobId)
+    return shown(app, params.jobId)
+  },
+  'schedules.preview': (app, { params, query }) => app.schedules.preview(params.jobId, query),
+}
+
+async function shown(app: ApiApp, jobId: string): Promise<object | undefined> {
+  return (await app.schedules.list()).find((one) => one.jobId === jobId)
+}

@@ -1,0 +1,52 @@
+import { cursorOf, placeOf } from '../../api/cursor.ts'
+
+/** A page of a list with ids. */
+export interface Paged<Item> {
+  readonly items: readonly Item[]
+  /** The cursor of the next page. */
+  readonly next: string | undefined
+}
+
+/** The id in the cursor of a list by id. @throws PikoError `USAGE` */
+export function idIn(cursor: string | undefined): number | undefined {
+  return placeOf(cursor, { id: 'number' })?.id
+}
+
+export function idCursor(id: number | undefined): string | undefined {
+  return id === undefined ? undefined : cursorOf({ id })
+}
+
+/** The page of a list that was read with one entry more than its limit. */
+export function pageById<Item extends { readonly id: number }>(found: readonly Item[], limit: number): Paged<Item> {
+  const items = found.slice(0, limit)
+  return { items, next: found.length > limit ? idCursor(items.at(-1)?.id) : undefined }
+}
+
+/** A page of a short list that is in memory, in the order of its names. @throws PikoError `USAGE` */
+export function pageByName<Item>(
+  found: readonly Item[],
+  nameOf: (item: Item) => string,
+  { cursor, limit }: { readonly cursor?: string; readonly limit: number },
+): Paged<Item> {
+  const after = placeOf(cursor, { name: 'string' })?.name
+  const left = found
+    .toSorted((one, other) => (nameOf(one) < nameOf(other) ? -1 : 1))
+    .filter((item) => after === undefined || nameOf(item) > after)
+  const items = left.slice(0, limit)
+  const last = items.at(-1)
+  return { items, next: left.length > limit && last ? cursorOf({ name: nameOf(last) }) : undefined }
+}
+
+/** The instant in the cursor of a list by start. @throws PikoError `USAGE` */
+export function startIn(cursor: string | undefined): string | undefined {
+  const start = placeOf(cursor, { start: 'number' })?.start
+  return start === undefined ? undefined : new Date(Math.min(start, MAX_INSTANT_MS)).toISOString()
+}
+
+/** The page of a list by start that was read with one entry more than its limit. The next page begins with that entry. */
+export function pageByStart<Item extends { readonly start: Date }>(found: readonly Item[], limit: number): Paged<Item> {
+  const [next] = found.slice(limit)
+  return { items: found.slice(0, limit), next: next && cursorOf({ start: next.start.getTime() }) }
+}
+
+const MAX_INSTANT_MS = Date.UTC(9999, 0)

@@ -1,0 +1,49 @@
+import type { ConfigVersion } from '../store/jobs/config-store.ts'
+
+/** Which versions `app.configs.history` lists. */
+export interface ConfigHistory {
+  /** Only versions with smaller numbers. */
+  readonly before?: number
+}
+
+/** Which versions `app.configs.diff` compares. */
+export interface ConfigDiffOptions {
+  /** The earlier version. Default: the one before `to`. 0: no config. */
+  readonly from?: number
+  /** The later version. Default: the newest one. */
+  readonly to?: number
+}
+
+/** A value that two versions of a config do not share. */
+export interface ConfigChange {
+  /** The place of the value as a JSON pointer, such as `/shop/name`. */
+  readonly path: string
+  /** Undefined: the earlier version has none. */
+  readonly before: unknown
+  /** Undefined: the later version has none. */
+  readonly after: unknown
+}
+
+export interface ConfigDiff {
+  readonly jobId: string
+  readonly from: number
+  readonly to: number
+  readonly changes: readonly ConfigChange[]
+}
+
+/** The differences between two configs, by place. Lists are compared as a whole. Pure. */
+export function configChanges(before: ConfigVersion['config'], after: ConfigVersion['config']): ConfigChange[] {
+  const changes: ConfigChange[] = []
+  const compare = (path: string, one: unknown, other: unknown): void => {
+    if (isPlain(one) && isPlain(other)) {
+      for (const key of [...new Set([...Object.keys(one), ...Object.keys(other)])].sort())
+        compare(`${path}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`, one[key], other[key])
+    } else if (JSON.stringify(one) !== JSON.stringify(other)) changes.push({ path, before: one, after: other })
+  }
+  compare('', before, after)
+  return changes
+}
+
+function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,100 @@
+import { describe, PikoError } from '../errors.ts'
+import type { WindowState } from '../ledger/window-state.ts'
+import { type InstantInput, instantOf } from '../time/instant.ts'
+
+export const GRID_UNITS = ['hour', 'day', 'week', 'month'] as const
+
+export type GridUnit = (typeof GRID_UNITS)[number]
+
+/** Which windows a grid shows. */
+export interface GridFilter {
+  /** Rounded down to the beginning of its hour, day, week (Monday) or month in UTC. */
+  readonly from: InstantInput
+  readonly to: InstantInput
+  /** The length of a cell. Default `'day'`. */
+  readonly by?: GridUnit
+  /** Default: all jobs with windows. */
+  readonly jobIds?: readonly string[]
+  /** The maximum number of jobs. Default 50. */
+  readonly limit?: number
+  /** Only jobs with larger ids, such as the `next` of the page before. */
+  readonly after?: string
+}
+
+/** The windows of one job that start within one cell. Cells without windows are left out. */
+export interface GridCell {
+  readonly start: Date
+  readonly counts: Readonly<Partial<Record<WindowState, number>>>
+}
+
+export interface WindowGrid {
+  readonly by: GridUnit
+  readonly from: Date
+  readonly to: Date
+  readonly rows: readonly { readonly jobId: string; readonly cells: readonly GridCell[] }[]
+  /** The `after` of the next page; undefined on the last one. */
+  readonly next: string | undefined
+}
+
+/** The number of windows of a state whose starts begin with the same text. */
+export interface GridCount {
+  /** The first characters of the stored start: `2026-01-01` or `2026-01-01T05`. */
+  readonly prefix: string
+  readonly state: WindowState
+  readonly count: number
+}
+
+const MAX_CELLS = 2_000
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+const WEEKDAYS = 7
+const UNIT_MS: Readonly<Record<GridUnit, number>> = {
+  hour: HOUR_MS,
+  day: DAY_MS,
+  week: WEEKDAYS * DAY_MS,
+  month: 28 * DAY_MS,
+}
+
+/** The number of characters of a stored start that name its cell. Weeks are made of days. */
+export function prefixLength(by: GridUnit): number {
+  return by === 'hour' ? '2026-01-01T00'.length : by === 'month' ? '2026-01'.length : '2026-01-01'.length
+}
+
+/** The bounds of a grid. @throws PikoError `USAGE` */
+export function gridRange({ from, to, by = 'day' }: GridFilter): { from: Date; to: Date; by: GridUnit } {
+  const first = cellOf(instantOf('from of app.windows.grid', from), by)
+  const end = instantOf('to of app.windows.grid', to)
+  const cells = (end.getTime() - first.getTime()) / UNIT_MS[by]
+  if (cells > 0 && cells <= MAX_CELLS) return { from: first, to: end, by }
+  const problem = cells > 0 ? `has ${Math.ceil(cells)} cells; expected at most ${MAX_CELLS}` : 'is empty'
+  throw new PikoError(
+    'USAGE',
+    `app.windows.grid: the range from ${describe(from)} to ${describe(to)} by ${by} ${problem}`,
+    { details: { from: first.toISOString(), to: end.toISOString(), by } },
+  )
+}
+
+/** The cells of one job, oldest first. Pure. */
+export function cellsOf(counts: readonly GridCount[], by: GridUnit): GridCell[] {
+  const cells = new Map<number, Partial<Record<WindowState, number>>>()
+  for (const { prefix, state, count } of counts) {
+    const start = cellOf(new Date(`${prefix.replace(' ', 'T')}${REST[prefix.length] ?? ''}`), by).getTime()
+    const cell = cells.get(start) ?? {}
+    cell[state] = (cell[state] ?? 0) + count
+    cells.set(start, cell)
+  }
+  return [...cells]
+    .sort(([one], [other]) => one - other)
+    .map(([start, found]) => ({ start: new Date(start), counts: found }))
+}
+
+/** What makes an instant of a prefix, by its length. */
+const REST: Readonly<Record<number, string>> = { 7: '-01T00:00:00Z', 10: 'T00:00:00Z', 13: ':00:00Z' }
+
+/** The beginning of the cell of an instant. */
+function cellOf(at: Date, by: GridUnit): Date {
+  if (by === 'hour') return new Date(at.getTime() - (at.getTime() % HOUR_MS))
+  const day = Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), by === 'month' ? 1 : at.getUTCDate())
+  const sinceMonday = by === 'week' ? (at.getUTCDay() + WEEKDAYS - 1) % WEEKDAYS : 0
+  return new Date(day - sinceMonday * DAY_MS)
+}

@@ -1,0 +1,147 @@
+import { type Selectable, sql } from 'kysely'
+import type { Run } from '../../run/run.ts'
+import { batchesOf } from '../../sql/statement-size.ts'
+import { instantOf } from '../../time/instant.ts'
+import type { Database } from '../connection/database.ts'
+import type { RunTable } from '../tables.ts'
+import { mapSound } from '../values/map-sound.ts'
+import { endOfRuns } from './id-ranges.ts'
+import { isFew } from './list-runs.ts'
+import { BYTES, fits, isIndexed, type RunFilter } from './run-filter.ts'
+import { runOf } from './run-row.ts'
+
+/** A page of runs, newest first. */
+export interface RunPage {
+  readonly runs: readonly Run[]
+  /** The `before` of the next page; undefined on the last one. */
+  readonly next: number | undefined
+}
+
+interface Found {
+  readonly id: number
+  readonly bytes: number
+}
+
+/** A search that finds little ends after this time, with the place where the next page continues. */
+const BUDGET_MS = 60
+/** The number of ids in one statement. On SQLite it blocks the event loop. */
+const SPAN = { mysql: 20_000, sqlite: 5_000 } as const
+const PART = { maxRows: 500, maxBytes: 2_000_000 }
+/** Runs stored at about the same time may have ids in another order. */
+const SLACK_MS = 600_000
+
+/**
+ * A page of the matching runs. Takes a bounded time whatever the filter: if few runs match, it may end before the page is full.
+ */
+export async function pageRuns(database: Database, filter: RunFilter): Promise<RunPage> {
+  const { limit = 100 } = filter
+  const { found, next } = await search(database, filter, limit)
+  const runs: Run[] = []
+  for (const part of batchesOf(found, ({ bytes }) => bytes, PART)) {
+    const rows = await database.db
+      .selectFrom('piko_run')
+      .selectAll()
+      .where(
+        'id',
+        'in',
+        part.map(({ id }) => id),
+      )
+      .orderBy('id', 'desc')
+      .execute()
+    // A run may have changed since its id was read.
+    const same = rows.filter(({ state }) => filter.state === undefined || state === filter.state)
+    const { dialect, broken } = database
+    runs.push(...(await mapSound(dialect, 'piko_run', same, (row) => runOf(row, dialect), broken.report)))
+  }
+  return { runs, next }
+}
+
+async function search(
+  database: Database,
+  filter: RunFilter,
+  limit: number,
+): Promise<{ readonly found: readonly Found[]; readonly next: number | undefined }> {
+  if (isOrdered(database, filter) || (await isFew(database, filter))) {
+    const found = await database.db
+      .selectFrom('piko_run')
+      .select(['piko_run.id', BYTES])
+      .where((eb) => fits(eb, database.dialect, filter))
+      .orderBy('piko_run.id', 'desc')
+      .limit(limit)
+      .execute()
+    return { found, next: found.length === limit ? found.at(-1)?.id : undefined }
+  }
+  const found: Found[] = []
+  const began = performance.now()
+  const { lowest, ...range } = await bounds(database, filter)
+  let { last } = range
+  while (last >= lowest && found.length < limit) {
+    if (performance.now() - began > BUDGET_MS) return { found, next: last + 1 }
+    const first = Math.max(lowest, last - SPAN[database.dialect.name] + 1)
+    const some = await within(database, filter, first, last, limit - found.length)
+    found.push(...some)
+    last = first - 1
+  }
+  return { found, next: found.length === limit ? found.at(-1)?.id : undefined }
+}
+
+/** Whether an index has the matching runs in the order of their ids. */
+function isOrdered({ dialect }: Database, { jobId, state, kind, from, to, error }: RunFilter): boolean {
+  const isPlain = kind === undefined && from === undefined && to === undefined && error === undefined
+  return isPlain && jobId !== undefined && state !== undefined && (dialect.name === 'mysql' || isIndexed(state))
+}
+
+/** The matching runs in a range of ids, by the primary key. */
+function within(
+  { db, dialect }: Database,
+  filter: RunFilter,
+  first: number,
+  last: number,
+  limit: number,
+): Promise<Found[]> {
+  const primary = dialect.name === 'mysql' ? sql` FORCE INDEX (PRIMARY)` : sql` NOT INDEXED`
+  return db
+    .selectFrom(sql<Selectable<RunTable>>`piko_run${primary}`.as<'piko_run'>(sql`piko_run${primary}`))
+    .select(['piko_run.id', BYTES])
+    .where('piko_run.id', '>=', first)
+    .where('piko_run.id', '<=', last)
+    .where((eb) => fits(eb, dialect, filter))
+    .orderBy('piko_run.id', 'desc')
+    .limit(limit)
+    .execute()
+}
+
+/** The range of ids in which matching runs can be. */
+async function bounds(database: Database, { from, to, before = Infinity }: RunFilter) {
+  const first = await endOfRuns(database, 'asc')
+  const end = await endOfRuns(database, 'desc')
+  if (first === undefined || end === undefined) return { lowest: 1, last: 0 }
+  const near = (at: Date, slackMs: number): Promise<number> =>
+    idAt(database, { first, end }, new Date(at.getTime() + slackMs))
+  const lowest = from === undefined ? first : await near(instantOf('from', from), -SLACK_MS)
+  const last = to === undefined ? end : await near(instantOf('to', to), SLACK_MS)
+  return { lowest, last: Math.min(last, before - 1) }
+}
+
+/** About the first id of a run that was stored at an instant or later. Halves the range of ids: about 20 reads by primary key. */
+async function idAt(
+  { db, dialect }: Database,
+  { first, end }: { readonly first: number; readonly end: number },
+  at: Date,
+): Promise<number> {
+  let low = first
+  let high = end
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    const row = await db
+      .selectFrom('piko_run')
+      .select(['id', 'created_at'])
+      .where('id', '>=', middle)
+      .orderBy('id')
+      .limit(1)
+      .executeTakeFirst()
+    if (!row || dialect.date(row.created_at) >= at) high = middle
+    else low = row.id + 1
+  }
+  return Math.min(low, end)
+}

@@ -1,0 +1,158 @@
+import { sql } from 'kysely'
+import type { RunState } from '../../run/run.ts'
+import type { Database } from '../connection/database.ts'
+import { endOfRuns } from './id-ranges.ts'
+
+/** A number that is counted up to a limit. */
+export interface CappedCount {
+  readonly count: number
+  /** False if there are more. */
+  readonly isExact: boolean
+}
+
+/** The work of all nodes at one moment. */
+export interface RunSummary {
+  readonly queued: CappedCount
+  /** Queued runs that are due. */
+  readonly due: CappedCount
+  readonly running: CappedCount
+  readonly failed: CappedCount
+  /** How long the oldest due run has waited, in milliseconds. Exact if `due` is. */
+  readonly oldestDueMs: number | undefined
+  /** The newest runs, at most 10,000, by state. */
+  readonly recent: { readonly since: Date | undefined; readonly states: Readonly<Partial<Record<RunState, number>>> }
+  /** How long the newest started runs waited beyond their `runAt`, in milliseconds. */
+  readonly lateness: { readonly runs: number; readonly p50Ms: number; readonly p95Ms: number; readonly maxMs: number }
+  /** The jobs with windows, those that lag most first; at most 500 jobs. */
+  readonly windows: readonly WindowLag[]
+}
+
+export interface WindowLag {
+  readonly jobId: string
+  /** The start of the oldest window that has not succeeded. Undefined: all have. */
+  readonly oldestOpen: Date | undefined
+  /** The time from there until now, in milliseconds; 0 if all windows have succeeded. */
+  readonly lagMs: number
+}
+
+const MAX_COUNTED = 10_000
+const RECENT = 10_000
+const MEASURED = 1_000
+const MAX_JOBS = 500
+const OPEN_STATES = ['pending', 'waiting', 'failed', 'cancelled', 'stale'] as const
+
+/** Reads only what indexes find, or a limited number of rows. */
+export async function runSummary(database: Database): Promise<RunSummary> {
+  const { db, dialect } = database
+  const { now } = await db.selectNoFrom(dialect.now().as('now')).executeTakeFirstOrThrow()
+  const at = dialect.date(now)
+  const due = await dueRuns(database)
+  return {
+    queued: await counted(database, 'queued'),
+    due: capped(due.count),
+    running: await counted(database, 'running'),
+    failed: await counted(database, 'failed'),
+    oldestDueMs: due.oldest && Math.max(0, at.getTime() - due.oldest.getTime()),
+    recent: await recentRuns(database),
+    lateness: await lateness(database),
+    windows: await windowLags(database, at),
+  }
+}
+
+function capped(count: number): CappedCount {
+  return { count: Math.min(count, MAX_COUNTED), isExact: count <= MAX_COUNTED }
+}
+
+async function counted({ db }: Database, state: 'queued' | 'running' | 'failed'): Promise<CappedCount> {
+  const some = db
+    .selectFrom('piko_run')
+    .select('id')
+    // A literal, because SQLite does not use that state's index for a bound value.
+    .where('state', '=', sql.lit(state))
+    .limit(MAX_COUNTED + 1)
+  const { count } = await db
+    .selectFrom(some.as('some'))
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .executeTakeFirstOrThrow()
+  return capped(Number(count))
+}
+
+async function dueRuns({ db, dialect }: Database): Promise<{ count: number; oldest: Date | undefined }> {
+  const some = db
+    .selectFrom('piko_run')
+    .select('run_at')
+    .where('state', '=', sql.lit('queued' as const))
+    .where('run_at', '<=', dialect.now())
+    .limit(MAX_COUNTED + 1)
+  const { count, oldest } = await db
+    .selectFrom(some.as('some'))
+    .select((eb) => [eb.fn.countAll<number>().as('count'), eb.fn.min('run_at').as('oldest')])
+    .executeTakeFirstOrThrow()
+  const first: Date | string | null = oldest
+  return { count: Number(count), oldest: first === null ? undefined : dialect.date(first) }
+}
+
+async function recentRuns(database: Database): Promise<RunSummary['recent']> {
+  const last = await endOfRuns(database, 'desc')
+  if (last === undefined) return { since: undefined, states: {} }
+  const { db, dialect } = database
+  const rows = await db
+    .selectFrom('piko_run')
+    .select((eb) => ['state', eb.fn.countAll<number>().as('count'), eb.fn.min('created_at').as('since')])
+    .where('id', '>', last - RECENT)
+    .groupBy('state')
+    .execute()
+  const starts = rows.map(({ since }) => dialect.date(since).getTime())
+  return {
+    since: rows.length > 0 ? new Date(Math.min(...starts)) : undefined,
+    states: Object.fromEntries(rows.map(({ state, count }) => [state, Number(count)])),
+  }
+}
+
+async function lateness(database: Database): Promise<RunSummary['lateness']> {
+  const last = await endOfRuns(database, 'desc')
+  const { db, dialect } = database
+  const rows = await db
+    .selectFrom('piko_run')
+    .select(['run_at', 'started_at'])
+    .where('id', '>', (last ?? 0) - MEASURED)
+    .where('started_at', 'is not', null)
+    .execute()
+  const late = rows
+    .flatMap(({ run_at, started_at }) =>
+      started_at === null ? [] : [Math.max(0, dialect.date(started_at).getTime() - dialect.date(run_at).getTime())],
+    )
+    .toSorted((one, other) => one - other)
+  const at = (share: number): number => late[Math.min(late.length - 1, Math.floor(late.length * share))] ?? 0
+  return { runs: late.length, p50Ms: at(0.5), p95Ms: at(0.95), maxMs: late.at(-1) ?? 0 }
+}
+
+/** One read of the index (job_id, state, start_at) for each job and state. */
+async function windowLags({ db, dialect }: Database, now: Date): Promise<WindowLag[]> {
+  const rows = await db
+    .selectFrom('piko_job')
+    .select('piko_job.id')
+    .select((eb) =>
+      OPEN_STATES.map((state) =>
+        eb
+          .selectFrom('piko_window')
+          .select('piko_window.start_at')
+          .whereRef('piko_window.job_id', '=', 'piko_job.id')
+          .where('piko_window.state', '=', state)
+          .orderBy('piko_window.start_at')
+          .limit(1)
+          .as(state),
+      ),
+    )
+    .where('piko_job.windows', 'is not', null)
+    .orderBy('piko_job.id')
+    .limit(MAX_JOBS)
+    .execute()
+  const lags = rows.map((row): WindowLag => {
+    const starts = OPEN_STATES.map((state) => row[state]).filter((start) => start !== null)
+    if (starts.length === 0) return { jobId: row.id, oldestOpen: undefined, lagMs: 0 }
+    const oldest = Math.min(...starts.map((start) => dialect.date(start).getTime()))
+    return { jobId: row.id, oldestOpen: new Date(oldest), lagMs: Math.max(0, now.getTime() - oldest) }
+  })
+  return lags.toSorted((one, other) => other.lagMs - one.lagMs)
+}

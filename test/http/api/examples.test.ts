@@ -1,0 +1,89 @@
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import { expect, it } from 'vitest'
+import { openApiOf } from '../../../src/api/openapi.ts'
+import { ANY_ROUTES, type AnyRoute } from '../../../src/api/routes.ts'
+import { apiFixture, type ApiFixture } from '../../support/api-fixture.ts'
+import { describeEachStore } from '../../support/databases.ts'
+
+const document = JSON.parse(JSON.stringify(openApiOf(ANY_ROUTES, { base: '/api/v1', version: '1' }))) as {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
+}
+interface Operation {
+  readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, { schema: object }>> }>>
+}
+const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true })
+ajv.addSchema(document, 'api')
+
+/** Checks an answer with the schema that the document has for it. */
+function problemsOf(route: AnyRoute, body: unknown): unknown {
+  const pointer = ['paths', route.path, route.method.toLowerCase(), 'responses', String(route.status)]
+    .map((part) => part.replaceAll('~', '~0').replaceAll('/', '~1'))
+    .map(encodeURIComponent)
+    .join('/')
+  const validate = ajv.getSchema(`api#/${pointer}/content/application~1json/schema`)
+  if (!validate) throw new Error(`no schema for ${pointer}`)
+  return validate(body) ? [] : validate.errors
+}
+
+/** Where a test sends something else than the example: the numbers and hosts of its own store. */
+function requestOf(route: AnyRoute, { ids }: ApiFixture) {
+  const { params = {}, query = {}, body, headers = {} } = route.example
+  const own: Readonly<Record<string, Readonly<Record<string, string | number>>>> = {
+    'items.status': { runId: ids['itemRun'] ?? 0 },
+    'items.list': { runId: ids['itemRun'] ?? 0 },
+    'items.replay': { runId: ids['itemRun'] ?? 0 },
+    'crawls.pause': { host: '127.0.0.1:1' },
+    'crawls.resume': { host: '127.0.0.1:1' },
+    'runs.start': { jobId: 'ship_order' },
+  }
+  const given = { ...params, ...pick(ids, Object.keys(params)), ...own[route.id] }
+  const path = route.path.replaceAll(/\{(\w+)\}/g, (_all, name: string) =>
+    encodeURIComponent(String((given as Record<string, string | number>)[name])),
+  )
+  const search = new URLSearchParams(
+    Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]),
+  )
+  const sent = route.id === 'crawls.try' ? { url: 'http://127.0.0.1:1/1' } : body
+  return { url: `${path}?${search.toString()}`, body: sent, headers }
+}
+
+function pick(from: Readonly<Record<string, number>>, names: readonly string[]): Record<string, number> {
+  return Object.fromEntries(Object.entries(from).filter(([name]) => names.includes(name)))
+}
+
+/** Reads come before changes, and the ends of things last, so that each example finds what it needs. */
+const LAST = ['runs.cancelOne', 'batches.cancel', 'backfills.cancel', 'schedules.clear', 'nodes.resume', 'sinks.drop']
+const order = (route: AnyRoute): number => (LAST.includes(route.id) ? 2 : route.audit === undefined ? 0 : 1)
+
+describeEachStore((store) => {
+  it('answers the example of each operation as its document says', async () => {
+    await store.empty()
+    const fixture = await apiFixture(store.options)
+    const nodeHost = (await fixture.app.nodes.list())[0]?.host ?? ''
+    const failures: unknown[] = []
+    for (const route of ANY_ROUTES.toSorted((one, other) => order(one) - order(other))) {
+      const { url, body, headers } = requestOf(route, fixture)
+      const response = await fetch(`${fixture.url}${url.replace('worker-1', encodeURIComponent(nodeHost))}`, {
+        method: route.method,
+        headers: { ...headers, ...(body !== undefined && { 'content-type': 'application/json' }) },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      })
+      const text = await response.text()
+      const answer: unknown = text === '' ? undefined : JSON.parse(text)
+      const problems = response.status === route.status && route.answer ? problemsOf(route, answer) : []
+      if (response.status !== route.status || (Array.isArray(problems) && problems.length > 0))
+        failures.push({ id: route.id, url, status: response.status, answer, problems })
+    }
+    expect(failures).toEqual([])
+  })
+})
+
+it('the example of each answer fits its schema', () => {
+  for (const route of ANY_ROUTES) {
+    if (route.answer)
+      expect({ id: route.id, problems: problemsOf(route, route.example.answer) }).toEqual({
+        id: route.id,
+        problems: [],
+      })
+  }
+})
