@@ -36,14 +36,15 @@ import type {
   PreviewOptions,
   PruneOptions,
   ReplayOptions,
+  WindowMark,
+  WindowRerun,
 } from './operation-options.ts'
 import type { DeadRowFilter } from '../store/sinks/dead-row-store.ts'
 import type { EnqueueItem, EnqueueOptions, RunOptions } from './runs/run-request.ts'
 import type { BatchFilter } from '../store/batches/batch-store.ts'
 import type { BatchOptions, BatchReplay, BatchWait } from './batches/batch-request.ts'
-import { GRID_UNITS, type GridFilter } from './window-grid.ts'
-import type { WindowMark, WindowRerun } from './windows.ts'
-import type { ConfigDiffOptions, ConfigHistory } from './config-diff.ts'
+import { GRID_UNITS, type GridFilter } from './views/window-grid.ts'
+import type { ConfigDiffOptions, ConfigHistory } from './views/config-diff.ts'
 import type { BackfillRequest } from './backfills/backfill-request.ts'
 
 const limit = wholeNumber(0)

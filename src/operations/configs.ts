@@ -7,7 +7,7 @@ import type { NodeConfig } from '../store/jobs/config-ack-store.ts'
 import type { ConfigVersion } from '../store/jobs/config-store.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { optionsOf } from './call-options.ts'
-import { configChanges, type ConfigDiff, type ConfigDiffOptions, type ConfigHistory } from './config-diff.ts'
+import { configChanges, type ConfigDiff, type ConfigDiffOptions, type ConfigHistory } from './views/config-diff.ts'
 import { jobIdOf } from './job-id.ts'
 import type { Reach } from './reach.ts'
 

@@ -65,3 +65,17 @@ export interface DeadFilter extends DeadRowFilter {
   /** Only rows with larger ids. */
   readonly after?: number
 }
+
+/** Which windows to run again. */
+export interface WindowRerun {
+  readonly from: WindowInput
+  readonly to: WindowInput
+  /** `'failed'`: only those that failed. Default `'all'`. */
+  readonly only?: 'failed' | 'all'
+}
+
+/** Which windows to mark. */
+export interface WindowMark {
+  readonly from: WindowInput
+  readonly to: WindowInput
+}

@@ -3,7 +3,7 @@ import type { LedgerSummary, LedgerWindow, WindowFilter } from '../store/windows
 import type { AnyJob, KnownJob } from '../job/job-types.ts'
 import { changing } from '../engine/refused-changes.ts'
 import { zoneOfJob } from '../engine/planning/stored-job.ts'
-import { momentOf, type WindowInput, writtenDate } from '../time/local-dates.ts'
+import { momentOf, writtenDate } from '../time/local-dates.ts'
 import { unknownJob } from '../store/jobs/unknown-job.ts'
 import { PikoError } from '../errors.ts'
 import type { Backfills } from './backfills/backfills.ts'
@@ -11,22 +11,9 @@ import type { BackfillStatus } from './backfills/backfill-status.ts'
 import { optionsOf } from './call-options.ts'
 import { jobIdOf } from './job-id.ts'
 import type { Certificate, ProofRange } from './proof/certificate.ts'
+import type { WindowMark, WindowRerun } from './operation-options.ts'
 import type { Reach } from './reach.ts'
-import { cellsOf, type GridFilter, gridRange, prefixLength, type WindowGrid } from './window-grid.ts'
-
-/** Which windows to run again. */
-export interface WindowRerun {
-  readonly from: WindowInput
-  readonly to: WindowInput
-  /** `'failed'`: only those that failed. Default `'all'`. */
-  readonly only?: 'failed' | 'all'
-}
-
-/** Which windows to mark. */
-export interface WindowMark {
-  readonly from: WindowInput
-  readonly to: WindowInput
-}
+import { cellsOf, type GridFilter, gridRange, prefixLength, type WindowGrid } from './views/window-grid.ts'
 
 const DEFAULT_ROWS = 50
 

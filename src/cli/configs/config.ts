@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Piko } from '../../app/piko.ts'
-import type { ConfigDiff } from '../../operations/config-diff.ts'
+import type { ConfigDiff } from '../../operations/views/config-diff.ts'
 import type { ConfigStatus } from '../../operations/configs.ts'
 import type { ConfigVersion } from '../../store/jobs/config-store.ts'
 import { visible, visibleLine } from '../../visible.ts'

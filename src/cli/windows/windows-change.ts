@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import type { WindowMark, WindowRerun } from '../../operations/windows.ts'
+import type { WindowMark, WindowRerun } from '../../operations/operation-options.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
 import { cliSettings } from '../cli-settings.ts'
 import { examples, globalOptions } from '../global-options.ts'

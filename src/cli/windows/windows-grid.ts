@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { GRID_UNITS, type GridCell, type GridFilter } from '../../operations/window-grid.ts'
+import { GRID_UNITS, type GridCell, type GridFilter } from '../../operations/views/window-grid.ts'
 import { visibleLine } from '../../visible.ts'
 import { examples, globalOptions } from '../global-options.ts'
 import { parseInstant } from '../parse/parse-instant.ts'

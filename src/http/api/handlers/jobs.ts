@@ -1,4 +1,4 @@
-import { jobView } from '../../../operations/job-view.ts'
+import { jobView } from '../../../operations/views/job-view.ts'
 import type { ApiApp, Handlers } from '../handler.ts'
 import { pageByName } from '../paged.ts'
 

@@ -1,7 +1,7 @@
-import { isOverridden, storedJob } from '../engine/planning/stored-job.ts'
-import { fromJson } from '../json/json.ts'
-import type { JobRow } from '../store/jobs/job-row.ts'
-import type { ScheduleSpec } from '../time/schedule.ts'
+import { isOverridden, storedJob } from '../../engine/planning/stored-job.ts'
+import { fromJson } from '../../json/json.ts'
+import type { JobRow } from '../../store/jobs/job-row.ts'
+import type { ScheduleSpec } from '../../time/schedule.ts'
 
 /** A job as the API shows it. */
 export interface JobView {

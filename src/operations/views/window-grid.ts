@@ -1,6 +1,6 @@
-import { describe, PikoError } from '../errors.ts'
-import type { WindowState } from '../ledger/window-state.ts'
-import { type InstantInput, instantOf } from '../time/instant.ts'
+import { describe, PikoError } from '../../errors.ts'
+import type { WindowState } from '../../ledger/window-state.ts'
+import { type InstantInput, instantOf } from '../../time/instant.ts'
 
 export const GRID_UNITS = ['hour', 'day', 'week', 'month'] as const
 

@@ -1,4 +1,4 @@
-import type { ConfigVersion } from '../store/jobs/config-store.ts'
+import type { ConfigVersion } from '../../store/jobs/config-store.ts'
 
 /** Which versions `app.configs.history` lists. */
 export interface ConfigHistory {
