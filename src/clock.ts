@@ -7,8 +7,30 @@ export interface Clock {
   now(): number
   /** Milliseconds from an arbitrary start; never goes back. */
   monotonic(): number
-  /** Resolves after `ms` (`Infinity`: never), or as soon as the signal aborts. Never rejects. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /**
+   * Resolves after `ms` (`Infinity`: never), or as soon as the signal aborts. Never rejects.
+   *
+   * @param who the name of the loop that sleeps, or {@link TIME_LIMIT}; a test's clock needs it
+   */
+  sleep(ms: number, signal?: AbortSignal, who?: string): Promise<void>
+}
+
+/** Who sleeps until the end of a time limit, while something else works. */
+export const TIME_LIMIT = 'time limit'
+
+/** A clock of a test that also replaces the database's clock. It moves in jumps, across which a node keeps its leases. */
+export interface DatabaseTestClock extends Clock {
+  readonly movesDatabase: true
+  /** Calls `keep` before each jump with its length in milliseconds. */
+  beforeJump(keep: (ms: number) => Promise<unknown>): void
+  /** Calls `query` when the clock finds due runs, which loops need not look for then. */
+  whenDue(query: () => void): void
+  /** Receives the milliseconds until the first timeout of a run; undefined: no run has one. */
+  onDeadline(ms: number | undefined): void
+}
+
+export function movesDatabase(clock: Clock | undefined): clock is DatabaseTestClock {
+  return clock !== undefined && 'movesDatabase' in clock
 }
 
 /** Milliseconds of a monotonic clock that is the same in all threads of this process. `performance.now()` begins anew in each thread. */

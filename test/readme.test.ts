@@ -20,6 +20,7 @@ const sync = new Snippets('docs/sync-and-cache.md')
 const services = new Snippets('docs/services.md')
 const sinks = new Snippets('docs/sinks.md')
 const targets = new Snippets('docs/sink-targets.md')
+const testing = new Snippets('docs/testing.md')
 const transactions = new Snippets('docs/transactions.md')
 const windows = new Snippets('docs/windows.md')
 
@@ -41,6 +42,7 @@ afterAll(() => {
     sync,
     sinks,
     targets,
+    testing,
     transactions,
     windows,
   ])
@@ -66,6 +68,7 @@ describe('the README and the pages of docs', () => {
       sync,
       sinks,
       targets,
+      testing,
       transactions,
       windows,
     ]) {
@@ -94,6 +97,7 @@ describe('the README and the pages of docs', () => {
           sync,
           sinks,
           targets,
+          testing,
           transactions,
           windows,
         ].flatMap(({ files }) => files),
@@ -266,6 +270,12 @@ describe('docs/items.md', () => {
     const page = readFileSync(new URL('../docs/items.md', import.meta.url), 'utf8')
     const [, printed] = /\n\n```\n([\s\S]*?)^```$/m.exec(page) ?? []
     expect(await items.run('items.ts')).toBe(printed)
+  })
+})
+
+describe('docs/testing.md', () => {
+  it('shows tests that pass', async () => {
+    expect(await testing.run('--test', ...testing.names)).toMatch(/fail 0/)
   })
 })
 

@@ -68,6 +68,7 @@ export function buildExecution(parts: NodeParts): Execution {
     (jobId, listener) => configs.onChange(jobId, listener),
   )
   const locks = new Locks({ locks: store.locks, assertOutside: store.database.assertOutside, clock, loops })
+  parts.databaseClock?.beforeJump((ms) => locks.keepFor(ms))
   const shared = new SharedValues({
     ...{ store: store.shared, live, clock, events, loops },
     nodeId: () => (role.execute ? nodeId() : undefined),
@@ -104,8 +105,10 @@ export function buildExecution(parts: NodeParts): Execution {
       ...{ runs: store.runs, registry, executor, clock, loops, nodeId },
       holdsLease: () => memory.isHeld,
       onlyRegistered: role.onlyRegistered,
+      claimsAll: parts.databaseClock !== undefined,
     }),
   )
+  parts.databaseClock?.whenDue(() => dispatcher.wake())
   const doorbell = new Doorbell({
     ...{ nodeId, clock },
     nodes: () => store.nodes.doorbells(),
@@ -157,7 +160,9 @@ function buildExecutor(
   const { nodeId, memory, live, prepare, locks, shared, caches, runLogs, progress } = own
   return new Executor({
     // A test's manual clock stands still while real time passes in the thread.
-    onDeadline: parts.testClock ? () => {} : (ms) => memory.setDeadline(ms),
+    onDeadline: parts.testClock
+      ? (_ms, timeoutInMs) => parts.databaseClock?.onDeadline(timeoutInMs)
+      : (ms) => memory.setDeadline(ms),
     holdsLease: () => memory.isHeld,
     ...{ registry, store, resources, sinks, locks, shared, caches, prepare, progress, events },
     ...{ clock, loops, nodeId, graceMs },
@@ -172,7 +177,7 @@ function buildExecutor(
 }
 
 function buildLease(
-  { store: service, settings, events, loops }: NodeParts,
+  { store: service, settings, events, loops, databaseClock }: NodeParts,
   { memory, doorbell, executor, items }: Pick<Execution, 'doorbell' | 'executor' | 'items'> & { memory: LeaseMemory },
 ): NodeLease {
   const { store } = service
@@ -181,7 +186,7 @@ function buildLease(
     nodes: store.nodes,
     options: service.options,
     files: () => store.database.files,
-    ...{ memory, leaseMs, events, loops },
+    ...{ memory, leaseMs, events, loops, databaseClock },
     block: { maxMs: maxBlockMs, endAfterMs: endWhenBlocked ? leaseMs : undefined },
     doorbell: () => doorbell.address,
     onLost: (reason) => {

@@ -35,6 +35,7 @@ export function buildPlanning(
   const { store } = parts.store
   const { leaseMs } = settings.piko
   const leader = new Leader({ locks: store.locks, nodeId: lease.nodeId, leaseMs, clock, events, loops })
+  parts.databaseClock?.beforeJump((ms) => leader.keepFor(ms))
   // Uses the database's clock, because the clocks of two nodes differ. A test may supply its own.
   const agenda = async (scope?: PlanScope): Promise<Agenda> => {
     const { now, ...rest } = await store.plans.agenda(scope)

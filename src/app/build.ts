@@ -1,5 +1,5 @@
 import type { LoopHealth } from '../engine/loop/loop-health.ts'
-import type { Clock } from '../clock.ts'
+import { type Clock, movesDatabase } from '../clock.ts'
 import { isPikoError } from '../errors.ts'
 import type { Events } from '../events.ts'
 import { resourcesOf } from '../job/job-resources.ts'
@@ -70,7 +70,10 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   cleanup.defer(logEvents(events, log))
   cleanup.defer(metrics.observe(events))
   if (execute) assertFile(settings)
-  const store = new StoreService({ settings, isNode: execute })
+  const store = new StoreService({
+    ...{ settings, isNode: execute },
+    ...(movesDatabase(options.clock) && { clock: options.clock }),
+  })
   const sinks = new SinksService({
     env: { sql: store.store.database.sql, log },
     durable: durableSinks({ store: store.store, events, settings, log }),
@@ -83,6 +86,7 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
     ...{ store, registry, sinks, events, clock, loops, settings, graceMs },
     resources: resources.lend(users).prepare([...registry].map((job) => resourcesOf(job) ?? {})),
     testClock: options.clock,
+    databaseClock: movesDatabase(options.clock) ? options.clock : undefined,
     sinkReach: sinkReach({ store: store.store, sinks, settings, log }),
     runLog: (claim) => runLogger(log, claim),
     setLogLevel: logLevelOf(log),

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import type { Clock, DatabaseTestClock } from '../clock.ts'
 import type { LoopHealth } from '../engine/loop/loop-health.ts'
 import type { Events } from '../events.ts'
 import type { JobRegistry } from '../job/registry.ts'
@@ -22,6 +22,8 @@ export interface NodeParts {
   readonly clock: Clock
   /** The clock for planning. Default: the database's. */
   readonly testClock: Clock | undefined
+  /** The same clock, if it replaces the database's clock too. */
+  readonly databaseClock: DatabaseTestClock | undefined
   readonly runLog: (claim: Claim) => Logger
   readonly settings: Settings
   /** Sets the level of this process's log; undefined: the level that it began with. */

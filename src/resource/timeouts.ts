@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import { type Clock, TIME_LIMIT } from '../clock.ts'
 import { Fifo } from './fifo.ts'
 
 interface Entry {
@@ -43,7 +43,7 @@ export class Timeouts {
   async #watch(): Promise<void> {
     this.#isSleeping = true
     for (let first = this.#entries.first; first && !this.#signal.aborted; first = this.#entries.first) {
-      await this.#clock.sleep(Math.max(0, first.atMs - this.#clock.monotonic()), this.#signal)
+      await this.#clock.sleep(Math.max(0, first.atMs - this.#clock.monotonic()), this.#signal, TIME_LIMIT)
       const now = this.#clock.monotonic()
       while (this.#entries.first && this.#entries.first.atMs <= now) this.#entries.first.expire()
     }

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import { type Clock, TIME_LIMIT } from '../clock.ts'
 import { LinkedSignal } from '../signals/linked-signal.ts'
 
 export interface Limit {
@@ -32,7 +32,7 @@ export async function within<T>(
     isLate = true
     end()
   })
-  void clock.sleep(ms, over.signal).then(() => {
+  void clock.sleep(ms, over.signal, TIME_LIMIT).then(() => {
     if (!over.signal.aborted) limit.abort(new Error(`${what} took longer than ${ms} ms`))
   })
   void (async () => call(limit.signal))().then(

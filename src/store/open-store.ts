@@ -21,8 +21,9 @@ export function databaseWarning(settings: Settings): string | undefined {
 /**
  * Opens the database that the settings name.
  *
+ * @param clock replaces the database's clock in tests
  * @throws PikoError `DATABASE_UNREACHABLE`, `DATABASE_UNSUPPORTED`
  */
-export function openSettingsDatabase(settings: Settings): Promise<Database> {
-  return openDatabase(databaseOptions(settings))
+export function openSettingsDatabase(settings: Settings, clock?: OpenOptions['clock']): Promise<Database> {
+  return openDatabase({ ...databaseOptions(settings), clock })
 }

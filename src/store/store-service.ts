@@ -15,6 +15,8 @@ export interface StoreServiceParts {
   readonly settings: Settings
   /** Whether a node's heartbeat watches the files from its thread. */
   readonly isNode: boolean
+  /** Replaces the database's clock in tests. */
+  readonly clock?: OpenOptions['clock']
 }
 
 /** The store's connections: opened and migrated at start, closed at stop. The `store` stays the same across restarts. */
@@ -30,7 +32,7 @@ export class StoreService extends Service {
   readonly #poolWarning: string | undefined
   readonly #lookMs: number
 
-  constructor({ settings, isNode }: StoreServiceParts) {
+  constructor({ settings, isNode, clock }: StoreServiceParts) {
     super({ name: 'store' })
     this.options = databaseOptions(settings)
     this.isEmbedded = settings.mysql.dsn === ''
@@ -40,7 +42,10 @@ export class StoreService extends Service {
     this.#lookMs = this.isEmbedded && !isNode ? settings.piko.leaseMs / 3 : 0
     this.#autoMigrate = settings.piko.autoMigrate
     this.#poolWarning = this.isEmbedded ? undefined : poolWarning(settings.mysql.poolSize, settings.piko.concurrency)
-    this.#database = new ReopenableDatabase(() => openSettingsDatabase(settings), this.isEmbedded ? 'sqlite' : 'mysql')
+    this.#database = new ReopenableDatabase(
+      () => openSettingsDatabase(settings, clock),
+      this.isEmbedded ? 'sqlite' : 'mysql',
+    )
     this.store = storeOn(this.#database)
   }
 

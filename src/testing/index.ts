@@ -10,5 +10,6 @@ export type {
 } from './site/fixture-types.ts'
 export type { GivenAnswer, GivenPage } from './given-pages.ts'
 export type { RecordedRows } from './recorded-sinks.ts'
-export { startTestApp, type TestAppOptions } from './test-app.ts'
+export { simulate, type SimulateOptions, type Simulation } from './simulate.ts'
+export { type AdvanceBy, startTestApp, type TestApp, type TestAppOptions } from './test-app.ts'
 export { testCrawl, type TestCrawlOptions, type TestedCrawl, type TestedItem } from './test-crawl.ts'

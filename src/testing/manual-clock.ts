@@ -1,15 +1,45 @@
-import type { Clock } from '../clock.ts'
+import { type Clock, TIME_LIMIT } from '../clock.ts'
+import { PikoError } from '../errors.ts'
+import { describe } from '../errors-read.ts'
+import { currentScope } from '../offload/signal.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 
 interface Sleeper {
   readonly until: number
   readonly wake: () => void
+  /** The run whose code sleeps, if any. */
+  readonly run: { readonly isOver: boolean } | undefined
 }
+
+/** What test apps need to know about a clock. */
+export interface ClockState {
+  /** Called after each sleep has begun and each advance. */
+  readonly listeners: Set<() => void>
+  /** When the first sleep ends, in epoch milliseconds; `Infinity`: there is none. */
+  nextAt(): number
+  /** How many runs of this process sleep. */
+  runsAsleep(): number
+}
+
+let stateOf: (clock: ManualClock) => ClockState
 
 /** A clock that stands still until a test advances it. */
 export class ManualClock implements Clock {
   #now: number
   readonly #sleepers = new Set<Sleeper>()
+  readonly #state: ClockState = {
+    listeners: new Set(),
+    nextAt: () => {
+      let next = Infinity
+      for (const { until } of this.#sleepers) next = Math.min(next, until)
+      return next
+    },
+    runsAsleep: () => new Set([...this.#sleepers].flatMap(({ run }) => (run && !run.isOver ? run : []))).size,
+  }
+
+  static {
+    stateOf = (clock) => clock.#state
+  }
 
   /** @param start the first instant; default 2026-01-01T00:00:00Z */
   constructor(start: InstantInput = '2026-01-01T00:00:00Z') {
@@ -30,7 +60,7 @@ export class ManualClock implements Clock {
     return this.#sleepers.size
   }
 
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  sleep(ms: number, signal?: AbortSignal, who?: string): Promise<void> {
     return new Promise((resolve) => {
       if (signal?.aborted || ms <= 0) {
         resolve()
@@ -38,20 +68,39 @@ export class ManualClock implements Clock {
       }
       const sleeper: Sleeper = {
         until: this.#now + ms,
+        run: who === TIME_LIMIT ? undefined : currentScope(),
         wake: () => {
           this.#sleepers.delete(sleeper)
+          signal?.removeEventListener('abort', sleeper.wake)
           resolve()
         },
       }
       this.#sleepers.add(sleeper)
       signal?.addEventListener('abort', sleeper.wake, { once: true })
+      this.#tell()
     })
   }
 
-  /** Advances the clock by `ms` milliseconds. Ends all sleeps that are due then, the earliest first. */
+  /**
+   * Advances the clock by `ms` milliseconds. Ends all sleeps that are due then, the earliest first.
+   *
+   * @throws PikoError `USAGE` for anything but a number of 0 or more
+   */
   advance(ms: number): void {
+    if (typeof ms !== 'number' || !(ms >= 0)) {
+      throw new PikoError('USAGE', `clock.advance got ${describe(ms)}; expected milliseconds of 0 or more`)
+    }
     this.#now += ms
     const due = [...this.#sleepers].filter((sleeper) => sleeper.until <= this.#now)
     for (const sleeper of due.sort((a, b) => a.until - b.until)) sleeper.wake()
+    this.#tell()
   }
+
+  #tell(): void {
+    for (const listener of this.#state.listeners) listener()
+  }
+}
+
+export function clockState(clock: ManualClock): ClockState {
+  return stateOf(clock)
 }

@@ -4,21 +4,36 @@ import { join } from 'node:path'
 import { checkedOptions } from '../app/check-options.ts'
 import { Piko } from '../app/piko.ts'
 import type { PikoOptions } from '../app/piko-options.ts'
+import { describe, PikoError } from '../errors.ts'
+import { isObject } from '../errors-read.ts'
+import { wantRunSignals } from '../offload/signal.ts'
+import { type Duration, durationMs } from '../time/duration.ts'
+import { type InstantInput, instantOf } from '../time/instant.ts'
+import { ManualClock } from './manual-clock.ts'
+import { Advance, type SteppedApp } from './app/advance.ts'
+import { type Agenda, readAgenda } from './app/agenda.ts'
+import { AppClock } from './app/app-clock.ts'
+import { Changes } from './app/turns.ts'
 
 export interface TestAppOptions extends PikoOptions {
   readonly jobs: NonNullable<PikoOptions['jobs']>
 }
 
+/** How far to move the clock: a duration, milliseconds, or the instant to reach. */
+export type AdvanceBy = Duration | number | { readonly to: InstantInput }
+
 /**
  * Starts an app for a test, with an embedded store in a new temporary folder, without log lines and with short poll intervals. `stop()` (or
  * `await using`) stops the app and removes the folder.
+ *
+ * With a `ManualClock`, due times, retries, leases and everything else follow that clock, also in the database. `app.advance` moves it.
  *
  * @example
  * await using app = await startTestApp({ jobs: [syncOrders] })
  * const run = await app.run('sync_orders', { config: { shop: 'us' }, wait: true })
  * expect(run.output).toEqual({ rows: 3 })
  */
-export async function startTestApp(options: TestAppOptions): Promise<Piko> {
+export async function startTestApp(options: TestAppOptions): Promise<TestApp> {
   checkedOptions(options)
   const folder = await mkdtemp(join(tmpdir(), 'piko-test-'))
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true })
@@ -43,16 +58,137 @@ export async function startTestApp(options: TestAppOptions): Promise<Piko> {
   return app
 }
 
-class TestApp extends Piko {
-  readonly #remove: () => Promise<void>
+/** The advances of each clock. All apps on a clock move together. */
+const advances = new WeakMap<ManualClock, Advance>()
 
+function advanceOf(clock: ManualClock): Advance {
+  const known = advances.get(clock)
+  if (known) return known
+  const advance = new Advance(clock)
+  advances.set(clock, advance)
+  return advance
+}
+
+/** A running app of a test; see `startTestApp`. */
+export class TestApp extends Piko {
+  readonly #remove: () => Promise<void>
+  readonly #stepped: Stepped | undefined
+
+  /** @internal */
   constructor(options: PikoOptions, remove: () => Promise<void>) {
-    super(options)
+    const { clock } = options
+    const changes = clock instanceof ManualClock ? advanceOf(clock).changes : new Changes()
+    const appClock = clock instanceof ManualClock ? new AppClock(clock, changes.tell) : undefined
+    super({ ...options, ...(appClock && { clock: appClock }) })
     this.#remove = remove
+    this.#stepped = appClock && new Stepped(this, appClock, changes, options)
+  }
+
+  override async start(options?: Parameters<Piko['start']>[0]): Promise<void> {
+    // Then a sleep on the clock is known to belong to a run.
+    if (this.#stepped) wantRunSignals()
+    await super.start(options)
+    this.#stepped?.begin()
   }
 
   override async stop(): Promise<void> {
+    this.#stepped?.end()
     await super.stop()
     await this.#remove()
+  }
+
+  /**
+   * Moves the app's `ManualClock`. Stops at each instant at which something is due, and waits there until all that is due has been planned
+   * and has run, except for runs that sleep on the clock. All test apps of this process on the same clock move together.
+   *
+   * @param by a duration such as `'365d'`, milliseconds, or `{ to: instant }`
+   * @throws PikoError `USAGE`; `TIMEOUT` if runs neither end nor sleep on the clock
+   * @example await app.advance('1d')
+   */
+  async advance(by: AdvanceBy): Promise<void> {
+    const stepped = this.#stepped
+    if (!stepped) {
+      throw new PikoError('USAGE', 'app.advance needs a clock: startTestApp({ clock: new ManualClock(), … })')
+    }
+    const { manual } = stepped.clock
+    const to = isObject(by) ? instantOf('app.advance: to', by.to).getTime() : undefined
+    const ms = isObject(by) ? 0 : typeof by === 'number' ? by : durationMs(by, 'app.advance')
+    const isBack = to === undefined ? !(ms >= 0) : to < manual.now()
+    if (isBack || (to === undefined && !Number.isFinite(ms))) {
+      throw new PikoError(
+        'USAGE',
+        `app.advance got ${describe(by)}; expected a duration, milliseconds of 0 or more, or { to } with an instant that is not before ${new Date(manual.now()).toISOString()}`,
+      )
+    }
+    await advanceOf(manual).run(() => to ?? manual.now() + ms)
+  }
+}
+
+/** What an advance sees of an app. */
+class Stepped implements SteppedApp {
+  readonly clock: AppClock
+  readonly #app: Piko
+  readonly #options: PikoOptions
+  readonly #nodeIds = new Set<string>()
+  readonly #withItems = new Set<string>()
+  progress = 0
+
+  constructor(app: Piko, clock: AppClock, changes: Changes, options: PikoOptions) {
+    this.clock = clock
+    this.#app = app
+    this.#options = options
+    const happened = (): void => {
+      this.progress += 1
+      changes.tell()
+    }
+    app.events.on('run.settled', happened)
+    app.events.on('runs.planned', happened)
+    app.events.on('node.started', ({ nodeId }) => this.#nodeIds.add(nodeId))
+    app.events.on('node.lost', ({ newNodeId }) => this.#nodeIds.add(newNodeId))
+  }
+
+  begin(): void {
+    for (const { id, policy } of this.#app.registry) if (policy.items) this.#withItems.add(id)
+    const { execute = true, plan = true } = this.#options
+    if (execute) this.clock.expect('dispatcher', 'recovery', ...(plan ? (['planner'] as const) : []))
+    advanceOf(this.clock.manual).apps.add(this)
+  }
+
+  end(): void {
+    advanceOf(this.clock.manual).apps.delete(this)
+    this.clock.close()
+  }
+
+  get underWay(): number {
+    return this.#app.runsUnderWay.length - this.itemRuns
+  }
+
+  get itemRuns(): number {
+    if (this.#withItems.size === 0) return 0
+    return this.#app.runsUnderWay.filter(({ jobId }) => this.#withItems.has(jobId)).length
+  }
+
+  get nodeIds(): readonly string[] {
+    return [...this.#nodeIds]
+  }
+
+  async agenda(nodeIds: readonly string[]): Promise<Agenda> {
+    const { execute = true, plan = true } = this.#options
+    const agenda = await readAgenda(this.#app.sql, {
+      now: this.clock.now(),
+      jobIds: this.#app.registry.ids,
+      nodeIds,
+      hasItems: this.#withItems.size > 0,
+    })
+    return {
+      ...agenda,
+      ...(!(execute && plan) && { planAt: Infinity }),
+      ...(!execute && { runAt: Infinity, leaseAt: Infinity }),
+    }
+  }
+
+  left(): Promise<string> {
+    const runs = this.#app.runsUnderWay.map(({ runId, jobId }) => `run ${runId} of job "${jobId}"`)
+    return Promise.resolve(runs.length > 0 ? runs.join(', ') : 'none is running')
   }
 }

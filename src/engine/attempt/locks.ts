@@ -99,6 +99,14 @@ export class Locks extends LoopService {
     return this.#take(name, ttlMs, () => {}, '')
   }
 
+  /** Extends all locks by a jump of a test's clock, which follows. @param ms the length of the jump */
+  async keepFor(ms: number): Promise<void> {
+    for (const [ttlMs, holdings] of Map.groupBy(this.#held.values(), (holding) => holding.ttlMs)) {
+      const standing = await this.#parts.locks.renewAll(holdings, ttlMs + ms)
+      this.#keep(holdings, standing, this.#parts.clock.monotonic() + ms)
+    }
+  }
+
   /** Does not wait for the database, so that the loss of a lock is reported in time. */
   protected override step(): Promise<number> {
     const now = this.#parts.clock.monotonic()
@@ -130,6 +138,10 @@ export class Locks extends LoopService {
   async #standInLine(name: string, deadline: number, wait: Duration, signal?: AbortSignal): Promise<() => void> {
     const line = this.#lines.get(name) ?? new Semaphore(1)
     this.#lines.set(name, line)
+    if (line.active === 0 && line.waiting === 0) {
+      await line.acquire(signal)
+      return this.#leaveOf(name, line)
+    }
     const late = new AbortController()
     const found = new AbortController()
     const timer = this.#parts.clock
@@ -143,6 +155,10 @@ export class Locks extends LoopService {
       found.abort()
       await timer
     }
+    return this.#leaveOf(name, line)
+  }
+
+  #leaveOf(name: string, line: Semaphore): () => void {
     let isIn = true
     return () => {
       if (!isIn) return

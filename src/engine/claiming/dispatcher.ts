@@ -45,6 +45,8 @@ export interface DispatcherParts extends LoopServiceParts {
   readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
   /** Claims only jobs of the registry, instead of finding out which jobs are unknown. For a node that executes a single job. */
   readonly onlyRegistered: boolean
+  /** A claim that is not full has taken all due runs. Only a test's clock knows this, because it looks for due runs itself. */
+  readonly claimsAll?: boolean
 }
 
 /**
@@ -212,6 +214,8 @@ export class Dispatcher extends LoopService {
     if (broken.length > 0) return 0
     if (claims.length + blocked.length > 0) {
       this.#idleMs = FIRST_IDLE_MS
+      if (this.#parts.claimsAll && claims.length < limit && blocked.length === 0)
+        this.#isQueueEmpty = heard === this.#heard
       // More runs may be due behind those left in the queue. After a full claim, this is probable.
       return claims.length === limit || blocked.length > 0 ? 0 : FIRST_IDLE_MS
     }
@@ -251,7 +255,12 @@ export class Dispatcher extends LoopService {
     this.#isQueueEmpty = heard === this.#heard
     this.#idleMs = Math.min(this.#parts.pollIntervalMs, this.#idleMs * 2)
     const now = this.#parts.clock.now()
-    const soonest = Math.min(now + this.#idleMs, this.#due.soonestLook(now, FIRST_IDLE_MS), this.#leftOut.soonest)
+    const idleMs = this.#parts.claimsAll ? Infinity : this.#idleMs
+    const soonest = Math.min(
+      now + idleMs,
+      this.#due.soonestLook(now, FIRST_IDLE_MS),
+      this.#leftOut.soonest(this.#parts.claimsAll),
+    )
     this.#due.forgetPast(now)
     return Math.max(1, soonest - now)
   }

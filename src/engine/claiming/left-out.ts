@@ -51,10 +51,11 @@ export class LeftOut {
     return [...this.#entries.values()].map(({ blocked }) => blocked)
   }
 
-  /** When the next entry ends. */
-  get soonest(): number {
+  /** When the next entry ends. @param isTimed only entries that wait for a time */
+  soonest(isTimed = false): number {
     let soonest = Infinity
-    for (const { until } of this.#entries.values()) soonest = Math.min(soonest, until)
+    for (const { until, isConcurrency } of this.#entries.values())
+      if (!(isTimed && isConcurrency)) soonest = Math.min(soonest, until)
     return soonest
   }
 }

@@ -36,9 +36,9 @@ export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGa
   readonly nodeId: () => string
   /**
    * Receives the milliseconds until the first timeout of a run, plus the grace time, would pass if the event loop stayed blocked.
-   * Undefined: no run has such a deadline.
+   * Undefined: no run has such a deadline. `timeoutInMs` is the time until the timeout itself.
    */
-  readonly onDeadline: (ms: number | undefined) => void
+  readonly onDeadline: (ms: number | undefined, timeoutInMs: number | undefined) => void
   /** Whether this node is sure that it still holds its lease. */
   readonly holdsLease: () => boolean
   readonly runLog: (claim: Claim) => Logger
@@ -100,7 +100,7 @@ export class Executor extends Service {
     this.#pipeline = new RunPipeline({ ...parts, rateGate: this.#rateGate, abandoned: this.#abandoned.signal })
     this.#attemptParts = { runLog, onAbort: (attempt) => this.#waitNoLonger(attempt) }
     this.#deadlines = new Deadlines(clock, (ms) =>
-      parts.onDeadline(ms === undefined ? undefined : ms + graceMs + BLOCKED_MARGIN_MS),
+      parts.onDeadline(ms === undefined ? undefined : ms + graceMs + BLOCKED_MARGIN_MS, ms),
     )
   }
 

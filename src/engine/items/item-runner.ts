@@ -19,7 +19,7 @@ import type { ItemStore } from '../../store/items/item-store.ts'
 import type { LaneOutcome } from '../../store/items/settle-lanes.ts'
 import { claimOf } from '../../store/runs/run-row.ts'
 import type { Dialect } from '../../store/connection/dialect.ts'
-import type { Clock } from '../../clock.ts'
+import { type Clock, TIME_LIMIT } from '../../clock.ts'
 import type { Logger } from '../../logger.ts'
 import { LiveAttempt } from '../attempt/live-attempt.ts'
 import { outcomeOf, type RunPipeline } from '../attempt/run-pipeline.ts'
@@ -536,7 +536,7 @@ export class ItemRunner extends Service {
 /** @returns whether the work has ended in time */
 async function within(clock: Clock, ms: number, work: Promise<void>): Promise<boolean> {
   const done = new AbortController()
-  await Promise.race([work.then(() => done.abort()), clock.sleep(ms, done.signal)])
+  await Promise.race([work.then(() => done.abort()), clock.sleep(ms, done.signal, TIME_LIMIT)])
   return done.signal.aborted
 }
 

@@ -67,7 +67,7 @@ export class Loop {
       const delayMs = await this.#attempt()
       if (this.#isWoken || this.#stopping.signal.aborted || delayMs <= 0) continue
       this.#pause = new AbortController()
-      await this.#parts.clock.sleep(delayMs, this.#pause.signal)
+      await this.#parts.clock.sleep(delayMs, this.#pause.signal, this.#parts.name)
     }
   }
 

@@ -64,6 +64,14 @@ export class Leader extends LoopService {
     }
   }
 
+  /** Extends the lease by a jump of a test's clock, which follows. @param ms the length of the jump */
+  async keepFor(ms: number): Promise<void> {
+    const { locks, nodeId, leaseMs, clock } = this.#parts
+    if (!this.isLeader || this.#epoch === undefined) return
+    if (await locks.renew(LOCK, nodeId, this.#epoch, leaseMs + ms))
+      this.#trustedUntil = clock.monotonic() + ms + leaseMs * 0.8
+  }
+
   /** Tries once to take or keep the lease, so that a lone node leads as soon as it has started. */
   protected override async onStart(): Promise<void> {
     await this.step()

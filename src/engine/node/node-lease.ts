@@ -10,6 +10,7 @@ import { type BlockPolicy, lookMs } from '../../store/nodes/block-watch.ts'
 import { keepHeartbeat } from '../../store/nodes/heartbeats.ts'
 import type { NodeStore } from '../../store/nodes/node-store.ts'
 import type { OpenedFile } from '../../store/connection/sqlite/sqlite-files.ts'
+import type { DatabaseTestClock } from '../../clock.ts'
 import type { Events } from '../../events.ts'
 import type { LeaseMemory } from './lease-memory.ts'
 import type { LoopHealth } from '../loop/loop-health.ts'
@@ -30,9 +31,13 @@ export interface NodeLeaseParts {
   readonly leaseMs: Settings['piko']['leaseMs']
   readonly events: Events
   readonly loops: LoopHealth
+  /** Set in a test that moves the database's clock. Then this process renews the lease by that clock, without a thread. */
+  readonly databaseClock: DatabaseTestClock | undefined
 }
 
 const REGISTER_AGAIN_MS = 200
+/** 30 years: longer than any test. */
+const TEST_TRUST_MS = 1e12
 
 /**
  * This process's row and its lease, which a separate thread renews. A node that has lost its lease gives up its claims and continues as a
@@ -88,6 +93,29 @@ export class NodeLease extends Service {
 
   /** Resolves when the lease has been renewed once, or lost. */
   #keep(): Promise<void> {
+    const { databaseClock } = this.#parts
+    return databaseClock ? this.#keepBy(databaseClock) : this.#keepByThread()
+  }
+
+  async #keepBy(clock: DatabaseTestClock): Promise<void> {
+    const { nodes, leaseMs } = this.#parts
+    const id = this.#id
+    const renew = async (ms: number): Promise<void> => {
+      if (this.#id !== id || !(this.isRunning || this.state === 'starting')) return
+      if (await nodes.renewHeld(id, ms)) return
+      if (!this.shouldStop) this.addTask(() => this.#replace(id, 'another node has removed its row'), 'replace')
+    }
+    clock.beforeJump((ms) => renew(leaseMs + ms))
+    await renew(leaseMs)
+    this.addTask(async (signal) => {
+      while (!signal.aborted && this.#id === id) {
+        await clock.sleep(leaseMs / 3, signal, this.name)
+        if (!signal.aborted) await renew(leaseMs)
+      }
+    }, 'renew')
+  }
+
+  #keepByThread(): Promise<void> {
     const { nodes, options, files, memory, block, leaseMs, loops } = this.#parts
     const id = this.#id
     const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -167,6 +195,7 @@ export class NodeLease extends Service {
     NodeLease.#ownIds.add(id)
     const { nodes, memory, doorbell } = this.#parts
     await nodes.register({ id, host: hostname(), pid: process.pid, doorbell: doorbell() }, this.#parts.leaseMs)
-    memory.begin(this.#parts.leaseMs)
+    // The time of the process does not end a lease on a test's clock.
+    memory.begin(this.#parts.databaseClock ? TEST_TRUST_MS : this.#parts.leaseMs)
   }
 }

@@ -102,6 +102,19 @@ export class NodeStore {
     return { sql, parameters: parameters as (string | number)[] }
   }
 
+  /** Renews a lease, even one that has expired while no node has removed the row. Returns false without the row. */
+  async renewHeld(nodeId: string, leaseMs: number): Promise<boolean> {
+    const { db, dialect } = this.#database
+    const { numUpdatedRows } = await this.#database.retry(() =>
+      db
+        .updateTable('piko_node')
+        .set({ heartbeat_at: dialect.now(), expires_at: dialect.nowPlus(leaseMs) })
+        .where('id', '=', nodeId)
+        .executeTakeFirstOrThrow(),
+    )
+    return numUpdatedRows > 0n
+  }
+
   /** Live nodes that can be notified, at most a hundred. */
   async doorbells(): Promise<DoorbellRow[]> {
     const { db, dialect } = this.#database

@@ -1,6 +1,6 @@
 import { LinkedSignal } from '../../../signals/linked-signal.ts'
 import { untilAborted } from '../../../signals/until-aborted.ts'
-import type { Clock } from '../../../clock.ts'
+import { type Clock, TIME_LIMIT } from '../../../clock.ts'
 import { isPikoError, PikoError, toError } from '../../../errors.ts'
 import { answerOf, isBoolean, type OptionFunction } from '../../../option-function.ts'
 import type { StepScope } from '../../../job/steps.ts'
@@ -95,7 +95,7 @@ async function limitedCall<T>(
   const done = new AbortController()
   const linked = new LinkedSignal(attempt.signal, late.signal)
   const scope = { attempt: tries, signal: linked.signal }
-  const timedOut = clock.sleep(timeoutMs, done.signal).then(() => {
+  const timedOut = clock.sleep(timeoutMs, done.signal, TIME_LIMIT).then(() => {
     if (!done.signal.aborted) late.abort(stepTimedOut(attempt, name, `its function took longer than ${timeoutMs} ms`))
   })
   try {

@@ -1,0 +1,137 @@
+import { type DatabaseTestClock, TIME_LIMIT } from '../../clock.ts'
+import { clockState, type ManualClock } from '../manual-clock.ts'
+
+interface LoopSleep {
+  readonly until: number
+  readonly wake: () => void
+}
+
+/**
+ * The loops whose work an advance of a test's clock waits for. All others only poll, renew or report, and continue at the end of the
+ * advance.
+ */
+const WORKING = [
+  'planner',
+  'dispatcher',
+  'dependencies',
+  'backfills',
+  'batches',
+  'recovery',
+  'item-dispatcher',
+  'item-waits',
+  'item-sweeper',
+] as const
+
+export type WorkingLoop = (typeof WORKING)[number]
+
+/**
+ * The clock of one test app on a `ManualClock` that also replaces the database's clock. It knows which of the app's loops sleep, and until
+ * when.
+ */
+export class AppClock implements DatabaseTestClock {
+  readonly movesDatabase = true
+  readonly manual: ManualClock
+  readonly #loops = new Map<string, LoopSleep>()
+  /** The loops that the app has. */
+  readonly #known = new Set<string>()
+  readonly #keeps: ((ms: number) => Promise<unknown>)[] = []
+  readonly #queries: (() => void)[] = []
+  readonly #onChange: () => void
+  /** While true, only `wake` ends the sleeps of loops. */
+  isStepping = false
+  /** When the first timeout of a run is due, in epoch milliseconds. */
+  deadlineAt = Infinity
+
+  /** @param onChange called whenever a sleep begins and when the clock has advanced */
+  constructor(manual: ManualClock, onChange: () => void) {
+    this.manual = manual
+    this.#onChange = onChange
+    clockState(manual).listeners.add(this.#advanced)
+  }
+
+  now(): number {
+    return this.manual.now()
+  }
+
+  monotonic(): number {
+    return this.manual.now()
+  }
+
+  sleep(ms: number, signal?: AbortSignal, loop?: string): Promise<void> {
+    if (loop === undefined || loop === TIME_LIMIT) return this.manual.sleep(ms, signal, loop)
+    return new Promise((resolve) => {
+      if (signal?.aborted || ms <= 0) {
+        resolve()
+        return
+      }
+      const sleep: LoopSleep = {
+        until: this.now() + ms,
+        wake: () => {
+          if (this.#loops.get(loop) === sleep) this.#loops.delete(loop)
+          signal?.removeEventListener('abort', sleep.wake)
+          resolve()
+        },
+      }
+      this.#loops.set(loop, sleep)
+      this.#known.add(loop)
+      signal?.addEventListener('abort', sleep.wake, { once: true })
+      this.#onChange()
+    })
+  }
+
+  beforeJump(keep: (ms: number) => Promise<unknown>): void {
+    this.#keeps.push(keep)
+  }
+
+  whenDue(query: () => void): void {
+    this.#queries.push(query)
+  }
+
+  /** Lets the app claim due runs. */
+  claim(): void {
+    for (const query of this.#queries) query()
+  }
+
+  onDeadline(ms: number | undefined): void {
+    this.deadlineAt = ms === undefined ? Infinity : this.now() + ms
+    this.#onChange()
+  }
+
+  /** Extends the leases of the app, so that they last through a jump. @param ms the length of the jump */
+  async keepFor(ms: number): Promise<void> {
+    for (const keep of this.#keeps) await keep(ms)
+  }
+
+  /** Names loops that may not have slept yet. */
+  expect(...loops: readonly WorkingLoop[]): void {
+    for (const name of loops) this.#known.add(name)
+  }
+
+  /** Whether a loop that an advance waits for does something at the moment. */
+  get isBusy(): boolean {
+    return WORKING.some((name) => this.#known.has(name) && !this.#loops.has(name))
+  }
+
+  /** When a loop wants to continue; undefined if it does not sleep. */
+  untilOf(loop: WorkingLoop): number | undefined {
+    return this.#loops.get(loop)?.until
+  }
+
+  wake(...loops: readonly string[]): void {
+    for (const name of loops) this.#loops.get(name)?.wake()
+  }
+
+  /** Ends all sleeps that are due. */
+  wakeDue(): void {
+    for (const { until, wake } of [...this.#loops.values()]) if (until <= this.now()) wake()
+  }
+
+  close(): void {
+    clockState(this.manual).listeners.delete(this.#advanced)
+  }
+
+  readonly #advanced = (): void => {
+    if (!this.isStepping) this.wakeDue()
+    this.#onChange()
+  }
+}
