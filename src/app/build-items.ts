@@ -29,7 +29,7 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
   const { nodeId, holdsLease, prepare, locks, shared, caches, runLogs } = own
   const policies = [...registry].flatMap((job) => (job.policy.items ? [{ job, items: job.policy.items }] : []))
   const lanes = new LaneIds(store.items)
-  const waker = new LaneWaker({ store: store.items, loops, onWoken: () => dispatcher.wake() })
+  const waker = new LaneWaker({ store: store.items, clock, loops, onWoken: () => dispatcher.wake() })
   const waits = new RootWaits({ store: store.items, clock, loops })
   const monotonic = (): number => clock.monotonic()
   const onChanges = (changes: readonly LaneChange[]): void => {
@@ -38,6 +38,7 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
   const completer = new ItemCompleter({
     store: store.items,
     lanes,
+    clock,
     loops,
     onLanes: (ids) => waker.wake(ids),
     onChanges,

@@ -91,7 +91,7 @@ export class RunPipeline implements RunActions {
       clock,
       maxValueBytes,
       abandoned,
-      writer: new StepWriter(store.steps, abandoned),
+      writer: new StepWriter(store.steps, abandoned, clock),
     }
   }
 

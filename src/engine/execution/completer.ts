@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { isFaultOfItem } from '../../sql/database-faults.ts'
 import { headline } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
@@ -7,6 +6,7 @@ import { runError } from '../../run/run-error.ts'
 import { halved } from '../../store/statements/halved.ts'
 import { MAX_RUNS, type RunStore } from '../../store/runs/run-store.ts'
 import { Batcher } from '../loop/batcher.ts'
+import { retried } from '../loop/retried.ts'
 import type { Clock } from '../../clock.ts'
 import type { LoopHealth } from '../loop/loop-health.ts'
 import { REPEAT_MS, UnstoredEnds } from './unstored-ends.ts'
@@ -22,8 +22,6 @@ interface Item extends Finish {
  * longer valid, so nothing was written.
  */
 export type Stored = 'stored' | 'cancelled' | 'reopened' | 'lost' | { readonly unstorable: PikoError }
-
-const RETRY_MS = 200
 
 export interface CompleterParts {
   readonly runs: Pick<RunStore, 'finish'>
@@ -114,18 +112,13 @@ export class Completer {
   }
 
   /** Retries temporary failures. Throws the error for a refused value, since a retry would not help. */
-  async #persist(nodeId: string, finishes: readonly Finish[]): Promise<FinishResult> {
-    for (let failures = 1; ; failures++) {
-      try {
-        const result = await this.#parts.runs.finish(nodeId, finishes)
-        if (failures > 1) this.#parts.loops.recovered('completer', failures - 1)
-        return result
-      } catch (thrown) {
-        if (this.#isAbandoned || isFaultOfItem(thrown)) throw thrown
-        this.#parts.loops.failed({ loop: 'completer', thrown, retryInMs: RETRY_MS, failures })
-        await sleep(RETRY_MS)
-      }
-    }
+  #persist(nodeId: string, finishes: readonly Finish[]): Promise<FinishResult> {
+    const { runs, clock, loops } = this.#parts
+    return retried(() => runs.finish(nodeId, finishes), {
+      clock,
+      health: { loop: 'completer', loops },
+      isFinal: (thrown) => this.#isAbandoned || isFaultOfItem(thrown),
+    })
   }
 }
 

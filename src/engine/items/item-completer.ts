@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { headline } from '../../errors-read.ts'
 import { batchesOf } from '../../sql/statement-size.ts'
 import { isFaultOfItem } from '../../sql/database-faults.ts'
@@ -7,6 +6,8 @@ import type { ItemStore } from '../../store/items/item-store.ts'
 import type { LaneChange } from '../../store/items/settle-lanes.ts'
 import { halved } from '../../store/statements/halved.ts'
 import { Batcher } from '../loop/batcher.ts'
+import { retried } from '../loop/retried.ts'
+import type { Clock } from '../../clock.ts'
 import type { LoopHealth } from '../loop/loop-health.ts'
 import { type PendingItem, withLanes } from './adding.ts'
 import type { LaneIds } from './lane-ids.ts'
@@ -25,11 +26,11 @@ const MAX_ENDS = 100
 const MAX_ADDED_BYTES = 8_000_000
 /** The estimated bytes of an added item without its data. */
 const ITEM_BYTES = 500
-const RETRY_MS = 200
 
 export interface ItemCompleterParts {
   readonly store: Pick<ItemStore, 'end'>
   readonly lanes: LaneIds
+  readonly clock: Clock
   readonly loops: LoopHealth
   /** Receives the ids of lanes that have new items. */
   readonly onLanes: (ids: Iterable<number>) => void
@@ -129,18 +130,13 @@ export class ItemCompleter {
     }
   }
 
-  async #retried<T>(write: () => Promise<T>): Promise<T> {
-    for (let failures = 1; ; failures++) {
-      try {
-        const result = await write()
-        if (failures > 1) this.#parts.loops.recovered('item-completer', failures - 1)
-        return result
-      } catch (thrown) {
-        if (this.#isAbandoned || isFaultOfItem(thrown)) throw thrown
-        this.#parts.loops.failed({ loop: 'item-completer', thrown, retryInMs: RETRY_MS, failures })
-        await sleep(RETRY_MS)
-      }
-    }
+  #retried<T>(write: () => Promise<T>): Promise<T> {
+    const { clock, loops } = this.#parts
+    return retried(write, {
+      clock,
+      health: { loop: 'item-completer', loops },
+      isFinal: (thrown) => this.#isAbandoned || isFaultOfItem(thrown),
+    })
   }
 }
 

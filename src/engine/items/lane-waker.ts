@@ -1,12 +1,14 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import type { Clock } from '../../clock.ts'
 import type { ItemStore } from '../../store/items/item-store.ts'
 import type { LoopHealth } from '../loop/loop-health.ts'
+import { retried } from '../loop/retried.ts'
 
-const RETRY_MS = 200
+/** The sweep wakes lanes that this node fails to wake this often. */
 const MAX_FAILURES = 5
 
 export interface LaneWakerParts {
   readonly store: Pick<ItemStore, 'wakeLanes'>
+  readonly clock: Clock
   readonly loops: LoopHealth
   /** Called when lanes of this node have been woken. */
   readonly onWoken: () => void
@@ -28,22 +30,33 @@ export class LaneWaker {
   }
 
   async #work(): Promise<void> {
+    const { clock, loops, onWoken } = this.#parts
     this.#isBusy = true
-    for (let failures = 0; this.#ids.size > 0 && failures < MAX_FAILURES;) {
-      const ids = [...this.#ids]
-      this.#ids = new Set()
-      try {
-        await this.#parts.store.wakeLanes(ids)
-        if (failures > 0) this.#parts.loops.recovered('item-lanes', failures)
+    let failures = 0
+    try {
+      while (this.#ids.size > 0) {
+        await retried(() => this.#wakeAll(), {
+          clock,
+          health: { loop: 'item-lanes', loops },
+          isFinal: () => ++failures >= MAX_FAILURES,
+        })
         failures = 0
-        this.#parts.onWoken()
-      } catch (thrown) {
-        failures += 1
-        for (const id of ids) this.#ids.add(id)
-        this.#parts.loops.failed({ loop: 'item-lanes', thrown, retryInMs: RETRY_MS, failures })
-        await sleep(RETRY_MS)
+        onWoken()
       }
+    } catch {
+      // Reported. The ids stay for the next call.
     }
     this.#isBusy = false
+  }
+
+  async #wakeAll(): Promise<void> {
+    const ids = [...this.#ids]
+    this.#ids = new Set()
+    try {
+      await this.#parts.store.wakeLanes(ids)
+    } catch (thrown) {
+      for (const id of ids) this.#ids.add(id)
+      throw thrown
+    }
   }
 }

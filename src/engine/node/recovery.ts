@@ -1,13 +1,13 @@
 import { hostname } from 'node:os'
 import { messageOf, propertyOf } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
-import { databaseFault } from '../../sql/database-faults.ts'
 import type { Settings } from '../../settings/settings.ts'
 import type { LockStore } from '../../store/nodes/lock-store.ts'
 import type { NodeRow, NodeStore } from '../../store/nodes/node-store.ts'
 import type { RunStore } from '../../store/runs/run-store.ts'
 import type { Events } from '../../events.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
+import { isPassing } from '../loop/retried.ts'
 import { notGivenBack } from '../refused-runs.ts'
 import type { NotGivenBack } from '../../store/runs/give-back.ts'
 import { NodeLease } from './node-lease.ts'
@@ -112,6 +112,7 @@ export class Recovery extends LoopService {
       if (ended.denied !== undefined) this.#denied(ended.denied, nodeIds)
       return ended.busy
     } catch (error) {
+      // Connections that can't be ended must not delay the recovery of runs.
       if (isPassing(error)) throw error
       this.#denied(error, nodeIds)
       return new Set()
@@ -147,12 +148,6 @@ export class Recovery extends LoopService {
       onRecovered()
     }
   }
-}
-
-/** Connections that can't be ended must not delay the recovery of runs. */
-function isPassing(error: unknown): boolean {
-  const fault = databaseFault(error)
-  return fault === 'outage' || fault === 'contention'
 }
 
 function notEnded(error: unknown, nodeIds: readonly string[]): PikoError {

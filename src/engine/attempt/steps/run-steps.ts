@@ -22,7 +22,8 @@ import {
 } from './step-options.ts'
 import { type StepText, stepText } from './step-text.ts'
 import { namedItems } from './named-items.ts'
-import { isPassing, type StepWriter } from './step-writer.ts'
+import type { StepWriter } from './step-writer.ts'
+import { isPassing, retried } from '../../loop/retried.ts'
 
 export interface StepParts {
   readonly store: StepStore
@@ -36,7 +37,6 @@ type StepFunction = (step: StepScope) => unknown
 type TransactionFunction = (trx: SqlExecutor, step: StepScope) => unknown
 type Options = StepOptions & { readonly transaction?: boolean }
 
-const RETRY_MS = 200
 const NONE: ReadonlyMap<string, StoredStep> = new Map()
 
 /** The steps of one attempt: those stored by earlier attempts, and those that it adds. */
@@ -265,17 +265,16 @@ export class RunSteps {
   }
 
   /** Repeats `ask` while the database does not answer and the attempt continues. */
-  async #asked<T>(ask: () => Promise<T>): Promise<T> {
+  #asked<T>(ask: () => Promise<T>): Promise<T> {
     const { clock, abandoned } = this.#parts
-    for (;;) {
-      try {
-        return await ask()
-      } catch (thrown) {
+    return retried(ask, {
+      clock,
+      signal: this.#attempt.signal,
+      isFinal: (thrown) => {
         this.#attempt.throwIfAborted()
-        if (abandoned.aborted || !isPassing(thrown)) throw thrown
-        await clock.sleep(RETRY_MS, this.#attempt.signal)
-      }
-    }
+        return abandoned.aborted || !isPassing(thrown)
+      },
+    })
   }
 
   #duplicate(name: string): PikoError {

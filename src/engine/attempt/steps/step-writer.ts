@@ -1,12 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import type { Clock } from '../../../clock.ts'
 import { headline } from '../../../errors-read.ts'
 import { PikoError, toError } from '../../../errors.ts'
-import { databaseFault } from '../../../sql/database-faults.ts'
 import { stepLeaseLost } from '../../../store/steps/commit-step.ts'
 import type { NewStep } from '../../../store/steps/new-step.ts'
 import type { StepStore } from '../../../store/steps/step-store.ts'
 import type { StepStored } from '../../../store/steps/add-steps.ts'
 import { Batcher } from '../../loop/batcher.ts'
+import { isPassing, retried } from '../../loop/retried.ts'
 import type { StepAttempt } from './step-attempt.ts'
 
 interface Item {
@@ -14,16 +14,16 @@ interface Item {
   readonly attempt: StepAttempt
 }
 
-const RETRY_MS = 200
-
 /** Stores the steps of all runs of a node, many in one statement. Retries while the database does not answer. */
 export class StepWriter {
   readonly #store: Pick<StepStore, 'add'>
   readonly #batcher: Batcher<Item, StepStored>
   readonly #abandoned: AbortSignal
+  readonly #clock: Clock
 
   /** @param abandoned aborts when a stop no longer waits for the database */
-  constructor(store: Pick<StepStore, 'add'>, abandoned: AbortSignal) {
+  constructor(store: Pick<StepStore, 'add'>, abandoned: AbortSignal, clock: Clock) {
+    this.#clock = clock
     this.#store = store
     this.#abandoned = abandoned
     this.#batcher = new Batcher((items) => this.#write(items), { lanes: 2 })
@@ -40,23 +40,13 @@ export class StepWriter {
     if (stored !== 'stored') throw refused(step, stored.refusal)
   }
 
-  async #write(items: readonly Item[]): Promise<readonly StepStored[]> {
-    for (;;) {
-      try {
-        return await this.#store.add(items.map(({ step }) => step))
-      } catch (thrown) {
-        const isWanted = !this.#abandoned.aborted && items.some(({ attempt }) => !attempt.abortReason)
-        if (!isWanted || !isPassing(thrown)) throw thrown
-        await sleep(RETRY_MS)
-      }
-    }
+  #write(items: readonly Item[]): Promise<readonly StepStored[]> {
+    const isWanted = (): boolean => !this.#abandoned.aborted && items.some(({ attempt }) => !attempt.abortReason)
+    return retried(() => this.#store.add(items.map(({ step }) => step)), {
+      clock: this.#clock,
+      isFinal: (thrown) => !isWanted() || !isPassing(thrown),
+    })
   }
-}
-
-/** Whether the same statement may succeed later. */
-export function isPassing(error: unknown): boolean {
-  const fault = databaseFault(error)
-  return fault === 'outage' || fault === 'contention'
 }
 
 function refused({ name, claim: { runId, jobId } }: NewStep, refusal: unknown): PikoError {

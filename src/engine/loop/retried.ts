@@ -1,0 +1,39 @@
+import { databaseFault } from '../../sql/database-faults.ts'
+import type { Clock } from '../../clock.ts'
+import type { LoopHealth } from './loop-health.ts'
+
+/** The pause before each retry, in milliseconds. */
+const RETRY_MS = 200
+
+export interface RetriedParts {
+  readonly clock: Clock
+  /** Receives the failures of the loop of this name. Default: nobody. */
+  readonly health?: { readonly loop: string; readonly loops: LoopHealth }
+  /** Whether another try is useless. */
+  readonly isFinal: (thrown: unknown) => boolean
+  /** Ends a pause early. */
+  readonly signal?: AbortSignal
+}
+
+/** Repeats a call of the database until it succeeds. @throws an error for which `isFinal` returns true */
+export async function retried<T>(call: () => Promise<T>, parts: RetriedParts): Promise<T> {
+  const { clock, health, isFinal, signal } = parts
+  for (let failures = 0; ;) {
+    try {
+      const result = await call()
+      if (failures > 0) health?.loops.recovered(health.loop, failures)
+      return result
+    } catch (thrown) {
+      if (isFinal(thrown)) throw thrown
+      failures += 1
+      health?.loops.failed({ loop: health.loop, thrown, retryInMs: RETRY_MS, failures })
+      await clock.sleep(RETRY_MS, signal)
+    }
+  }
+}
+
+/** Whether the same statement may succeed later. */
+export function isPassing(error: unknown): boolean {
+  const fault = databaseFault(error)
+  return fault === 'outage' || fault === 'contention'
+}
