@@ -150,7 +150,7 @@ export interface EventMap {
   'service.restarted': { service: string; restarts: number }
   /** A background task of a service did not end in time, and the stop continued without it. */
   'service.stuck': { service: string; task: string; waitedMs: number }
-  /** The event loop was blocked. `culprit` is the function that blocked it, if known. */
+  /** The event loop was blocked. `culprit` is the function that blocked it, if known. `stack`: at most ten frames, your own first. */
   'loop.blocked': { blockedMs: number; culprit: string | undefined; stack: readonly string[] }
   /**
    * A step of one of the engine's loops failed, and the loop continues after a pause. `fault` is the kind of error if the database caused

@@ -1,4 +1,4 @@
-import { type StackFrame, Watchdog } from '../service/watchdog/watchdog.ts'
+import { shownFrames, type StackFrame, Watchdog } from '../service/watchdog/watchdog.ts'
 import type { Events } from '../events.ts'
 
 /** Emits an event for each block of the event loop. */
@@ -7,7 +7,11 @@ export function watchdog(thresholdMs: number, events: Events): Watchdog {
     name: 'watchdog',
     threshold: `${thresholdMs}ms`,
     onBlocked: ({ blockedMs, culprit, stack }) =>
-      events.emit('loop.blocked', { blockedMs, culprit: culprit && frameText(culprit), stack: stack.map(frameText) }),
+      events.emit('loop.blocked', {
+        blockedMs,
+        culprit: culprit && frameText(culprit),
+        stack: shownFrames(stack).map(frameText),
+      }),
   })
 }
 

@@ -95,6 +95,14 @@ export function blockedText({ blockedMs, culprit }: Blocked): string {
   return `event loop blocked for ${Math.round(blockedMs)} ms${by}`
 }
 
+/** The most frames of a stack that people want to read. */
+const MAX_SHOWN = 10
+
+/** At most ten frames of a stack: first the user's own, then those of Node and of packages. Each group has its innermost frame first. */
+export function shownFrames(stack: readonly StackFrame[]): readonly StackFrame[] {
+  return [...stack.filter(isOwnCode), ...stack.filter((frame) => !isOwnCode(frame))].slice(0, MAX_SHOWN)
+}
+
 /** The first stack whose innermost own function is the most frequent one. */
 function mostSeen(samples: BlockReport['samples']): readonly RawFrame[] {
   const seen = new Map<string, { count: number; readonly frames: readonly RawFrame[] }>()

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { type Blocked, Watchdog } from '../../../src/service/watchdog/watchdog.ts'
+import { type Blocked, shownFrames, Watchdog } from '../../../src/service/watchdog/watchdog.ts'
 import { PATIENCE_MS } from '../../support/patience.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -41,6 +41,16 @@ it('names the caller, not the slow part of Node', async () => {
   const [report] = await blocked('native', [])
   expect(report?.culprit).toMatchObject({ functionName: 'hashSlowly', file: fixture })
   expect(report?.stack.map((frame) => frame.functionName)).toContain('pbkdf2Sync')
+})
+
+it('shows at most ten frames of a deep stack, those of the user first', () => {
+  const frame = (functionName: string, file: string) => ({ functionName, file, line: 1, column: 1 })
+  const packages = Array.from({ length: 30 }, (_, n) => frame(`inner${n}`, '/app/node_modules/library/index.js'))
+  const own = [frame('parse', '/app/src/parse.ts'), frame('handler', '/app/src/job.ts')]
+  const node = [frame('processTicksAndRejections', 'node:internal/process/task_queues')]
+  const shown = shownFrames([...packages, ...own, ...node]).map(({ functionName }) => functionName)
+  expect(shown).toEqual(['parse', 'handler', ...Array.from({ length: 8 }, (_, n) => `inner${n}`)])
+  expect(shownFrames(own)).toEqual(own)
 })
 
 it('does not report a block shorter than the threshold', async () => {
