@@ -85,7 +85,7 @@ describeEachStore((store) => {
     expect((await app.waitFor(runId)).state).toBe('succeeded')
     expect(told.slice(1)).toEqual([['broken', 'api.test']])
     await eventually(async () => expect((await app.metrics()).body).not.toContain('piko_lane_open{'))
-    expect((await app.items.lanes())[0]).toMatchObject({ name: 'api.test', state: 'open' })
+    expect((await app.items.lanes())[0]).toMatchObject({ name: 'api.test', state: 'idle' })
   })
 })
 

@@ -148,8 +148,11 @@ export interface LaneStatus {
   readonly id: number
   readonly scope: string
   readonly name: string
-  /** `waiting`: for its rate, or for a time that an error asked for. `broken`: its circuit breaker is open. */
-  readonly state: 'open' | 'waiting' | 'broken' | 'paused'
+  /**
+   * `open`: its items may begin. `idle`: it has no queued or running items. `waiting`: for its rate, or for a time that an error asked for.
+   * `broken`: its circuit breaker is open.
+   */
+  readonly state: 'open' | 'idle' | 'waiting' | 'broken' | 'paused'
   readonly queued: number
   readonly running: number
   readonly ratePerSecond: number | undefined
@@ -209,15 +212,11 @@ export async function listLanes(database: Database, filter: LaneFilter): Promise
       at === null ? undefined : dialect.date(at),
     )
     const isWaiting = free !== undefined && free.getTime() > now
+    const [queued, running] = [Number(row.queued), Number(row.running)]
+    const unhindered = queued + running === 0 ? 'idle' : isWaiting ? 'waiting' : 'open'
     return {
-      ...{
-        id: row.id,
-        scope: row.scope,
-        name: keyOf(row.name),
-        queued: Number(row.queued),
-        running: Number(row.running),
-      },
-      state: row.paused_at !== null ? 'paused' : until !== undefined ? 'broken' : isWaiting ? 'waiting' : 'open',
+      ...{ id: row.id, scope: row.scope, name: keyOf(row.name), queued, running },
+      state: row.paused_at !== null ? 'paused' : until !== undefined ? 'broken' : unhindered,
       ratePerSecond:
         row.rate_limit === null || row.rate_ms === null ? undefined : (row.rate_limit / row.rate_ms) * 1_000,
       parallel: row.parallel ?? undefined,

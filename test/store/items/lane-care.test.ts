@@ -87,7 +87,7 @@ describeEachStore((fixture) => {
       (await items.lanes({})).find((lane) => lane.id === id)?.factor
     await round(100)
     expect(await items.lanes({})).toMatchObject([
-      { perSecond: 8, p95Ms: 100, factor: 1 },
+      { perSecond: 8, p95Ms: 100, factor: 1, state: 'idle' },
       { perSecond: 8, p95Ms: 100, factor: 1 },
       { perSecond: 0.4, p95Ms: undefined, factor: 1 },
     ])
