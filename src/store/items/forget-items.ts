@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
+import { forgetExpired } from './forget-expired.ts'
 import { LANE_IDLE_MS } from './lane-rows.ts'
 
 /** The maximum number of items in one step. */
@@ -37,27 +38,9 @@ export async function forgetItems(database: Database): Promise<boolean> {
 const NOTE_MS = 86_400_000
 
 /** Deletes notes of lanes that expired long ago. There is no index for this, so it is called rarely. @returns whether more may be left */
-export async function forgetNotes({ db, dialect }: Database): Promise<boolean> {
-  const rows = await db
-    .selectFrom('piko_lane_note')
-    .select(['lane_id', 'name'])
-    .where('expires_at', '<', dialect.nowPlus(-NOTE_MS))
-    .limit(STEP)
-    .execute()
-  for (const [name, some] of Map.groupBy(rows, (row) => row.name)) {
-    await db
-      .deleteFrom('piko_lane_note')
-      .where(
-        'lane_id',
-        'in',
-        some.map(({ lane_id }) => lane_id),
-      )
-      .where('name', '=', name)
-      // Another node may have stored a new note in the meantime.
-      .where('expires_at', '<', dialect.now())
-      .execute()
-  }
-  return rows.length === STEP
+export function forgetNotes(database: Database): Promise<boolean> {
+  const before = database.dialect.nowPlus(-NOTE_MS)
+  return forgetExpired(database, { table: 'piko_lane_note', key: 'name', instant: 'expires_at', before })
 }
 
 /**

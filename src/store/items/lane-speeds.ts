@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { LATENCY_FLOOR, SUCCESSES_TO_SLOW, slowedByLatency } from '../../item/latency.ts'
 import type { Database } from '../connection/database.ts'
 import { bulkInsert, type Cell, columnsOf, NOW } from '../statements/bulk-insert.ts'
+import { forgetExpired } from './forget-expired.ts'
 import { readableLane } from './lane-rows.ts'
 
 /** The speed of a lane in the last seconds, as one node measured it. */
@@ -19,7 +20,6 @@ export interface LaneSpeed {
 const FRESH_MS = 20_000
 /** How long measurements are kept. */
 const KEPT_MS = 3_600_000
-const STEP = 2_000
 
 const COLUMNS = ['lane_id', 'node_id', 'measured_at', 'span_ms', 'ended', 'p50_ms', 'p95_ms']
 
@@ -91,28 +91,9 @@ export async function openLanes({ db }: Database): Promise<ReadonlyMap<string, n
 }
 
 /** Deletes old measurements. @returns whether more may be left */
-export async function forgetSpeeds({ db, dialect }: Database): Promise<boolean> {
-  const rows = await db
-    .selectFrom('piko_lane_speed')
-    .select(['lane_id', 'node_id'])
-    .where('measured_at', '<', dialect.nowPlus(-KEPT_MS))
-    .orderBy('measured_at')
-    .limit(STEP)
-    .execute()
-  for (const [nodeId, some] of Map.groupBy(rows, (row) => row.node_id)) {
-    await db
-      .deleteFrom('piko_lane_speed')
-      .where(
-        'lane_id',
-        'in',
-        some.map(({ lane_id }) => lane_id),
-      )
-      .where('node_id', '=', nodeId)
-      // The node may have stored a new measurement in the meantime.
-      .where('measured_at', '<', dialect.nowPlus(-KEPT_MS))
-      .execute()
-  }
-  return rows.length === STEP
+export function forgetSpeeds(database: Database): Promise<boolean> {
+  const before = database.dialect.nowPlus(-KEPT_MS)
+  return forgetExpired(database, { table: 'piko_lane_speed', key: 'node_id', instant: 'measured_at', before })
 }
 
 /** Columns for a query on `piko_lane` that return the speed of a lane across all nodes. */
