@@ -15,6 +15,7 @@ import type { Answer } from './downloader.ts'
  * - `robots`: robots.txt disallows the URL, and the item is skipped, not dead; or robots.txt had a server error, and the item is retried
  * - `parse`: the step threw an error
  * - `sink`: the rows of the page could not be stored
+ * - `setup`: a package, or a table or column of a sink, is missing or wrong; the item is not retried
  */
 export const FAILURE_CLASSES = [
   'network',
@@ -28,6 +29,7 @@ export const FAILURE_CLASSES = [
   'robots',
   'parse',
   'sink',
+  'setup',
 ] as const
 
 export type FailureClass = (typeof FAILURE_CLASSES)[number]

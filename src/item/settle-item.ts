@@ -1,7 +1,16 @@
 import { isPikoError } from '../errors.ts'
 import { forbidsRetry, retryTimingOf } from '../run/retry-errors.ts'
-import { budgetOf, ERROR_CLASS, type ItemBudget, itemDelayMs, SINK_CLASS, TIMEOUT_CLASS } from './budget.ts'
+import {
+  budgetOf,
+  ERROR_CLASS,
+  type ItemBudget,
+  itemDelayMs,
+  SETUP_CLASS,
+  SINK_CLASS,
+  TIMEOUT_CLASS,
+} from './budget.ts'
 import { itemFaultOf } from './item-error.ts'
+import { isSetupError } from './setup-error.ts'
 
 /** The maximum number of classes that are counted for one item. Errors of further classes count as class `error`. */
 const MAX_CLASSES = 50
@@ -41,7 +50,8 @@ export function settleFailure(
   const name = isOneTooMany ? ERROR_CLASS : given
   const budget = budgetOf(budgets, name)
   const used = Object.hasOwn(tries, name) ? (tries[name] ?? 0) : 0
-  const isPermanent = fault === undefined && forbidsRetry(error)
+  const isOfSetup = fault === undefined && name === SETUP_CLASS && !budgets.has(SETUP_CLASS)
+  const isPermanent = isOfSetup || (fault === undefined && forbidsRetry(error))
   const backOffMs = isPermanent ? undefined : itemDelayMs(budget, used, random)
   const afterMs = fault?.retryAfterMs ?? requestedMs(error, now)
   const delayMs = backOffMs === undefined ? undefined : (afterMs ?? backOffMs)
@@ -57,6 +67,7 @@ export function settleFailure(
 
 function classOf(error: Error): string {
   if (isPikoError(error, 'RUN_TIMEOUT')) return TIMEOUT_CLASS
+  if (isSetupError(error)) return SETUP_CLASS
   return isPikoError(error, 'SINK_FAILED') ? SINK_CLASS : ERROR_CLASS
 }
 

@@ -29,6 +29,7 @@ const BUDGETS: Readonly<Record<RetriedClass, ItemRetrySpec>> = {
   robots: { limit: 120, base: '30s', max: '30s', breaker: true },
   parse: { limit: 1 },
   sink: { limit: 5, base: '1s', max: '60s' },
+  setup: { limit: 0 },
 }
 
 /** A server's `Retry-After` counts up to this time, in milliseconds. */

@@ -1,6 +1,7 @@
 import { headline, isOneOf, propertyOf } from '../../errors-read.ts'
 import { isPikoError, toError } from '../../errors.ts'
 import { ItemError, itemFaultOf } from '../../item/item-error.ts'
+import { isSetupError } from '../../item/setup-error.ts'
 import { forbidsRetry, retryTimingOf } from '../../run/retry-errors.ts'
 import { type CrawlError, FAILURE_CLASSES, type FailureClass } from '../crawl-error.ts'
 import { MAX_RETRY_AFTER_MS } from './failure-policy.ts'
@@ -25,7 +26,8 @@ export function failureOf(thrown: unknown): PageFailure {
     const name = fault?.class
     return { class: FAILURE_CLASSES.find((one) => one === name) ?? 'parse', error: toError(thrown) }
   }
-  const name = isPikoError(thrown, 'SINK_FAILED') || isPikoError(thrown, 'SINK_SPILL_FULL') ? 'sink' : 'parse'
+  const isOfSink = isPikoError(thrown, 'SINK_FAILED') || isPikoError(thrown, 'SINK_SPILL_FULL')
+  const name = isSetupError(thrown) ? 'setup' : isOfSink ? 'sink' : 'parse'
   return { class: name, error: new ItemError(headline(thrown), { class: name, cause: thrown }) }
 }
 
