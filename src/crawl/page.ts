@@ -1,6 +1,6 @@
-import type { CheerioAPI } from 'cheerio'
 import type { output, ZodType } from 'zod'
 import type { HttpHeaders } from './downloader.ts'
+import type { HtmlDocument, HtmlNodes } from './html.ts'
 import type { ReadyRequest } from './request/request.ts'
 
 /** A page as a step receives it. */
@@ -24,9 +24,8 @@ export interface Page {
   json(): unknown
   json<S extends ZodType>(schema: S): output<S>
   /** The body as a cheerio document, which is parsed once; with a selector, the elements that match. Needs the package `cheerio`. */
-  html(): CheerioAPI
-  // Written as a return type because cheerio does not export the type of elements.
-  html(selector: string): ReturnType<CheerioAPI>
+  html(): HtmlDocument
+  html(selector: string): HtmlNodes
   /**
    * The absolute URLs of the page's links, in the order of the page, without duplicates and fragments; only http and https.
    *

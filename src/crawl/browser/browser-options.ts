@@ -1,4 +1,3 @@
-import type { Page } from 'playwright-core'
 import { readCall } from '../../calls/call-checks.ts'
 import { describe } from '../../errors.ts'
 import {
@@ -15,6 +14,7 @@ import {
 } from '../../options.ts'
 import { aDuration } from '../../time/duration-check.ts'
 import type { Duration } from '../../time/duration.ts'
+import type { BrowserPage } from './browser-page.ts'
 
 export type ResourceKind =
   'image' | 'media' | 'font' | 'stylesheet' | 'script' | 'xhr' | 'fetch' | 'websocket' | 'other'
@@ -26,7 +26,8 @@ export interface BrowserOptions {
    */
   readonly wait?: 'load' | 'domcontentloaded' | 'networkidle' | { readonly selector: string }
   /** Called when the page is ready, for example to click or to scroll. The page's HTML is read afterwards. Default: nothing is called. */
-  readonly drive?: (page: Page, signal: AbortSignal) => unknown
+  // A method, so that its parameter may also be declared as the page of Playwright.
+  drive?(page: BrowserPage, signal: AbortSignal): unknown
   /** The maximum number of pages that are open at the same time in this process, from 1 to 100. Default 4. */
   readonly size?: number
   /** The browser is replaced by a new one after this many pages, which frees its memory. Default 200. */

@@ -111,12 +111,12 @@ class BrowserDownloader implements Downloader {
     await limitDocuments(cdp, frameId, scope.limits.bytes, (error) => linked.abort(error))
     await sendHeaders(cdp, frameId, first, scope, addresses)
     try {
-      const { wait = 'load', drive } = this.#options
+      const { wait = 'load' } = this.#options
       const event = typeof wait === 'string' ? wait : 'domcontentloaded'
       const response = await page.goto(url.href, { waitUntil: event, timeout: request.timeoutMs })
       if (!response) throw new CrawlError(`${failing.shown} got no response`, { class: 'network' })
       if (typeof wait !== 'string') await page.waitForSelector(wait.selector, { timeout: request.timeoutMs })
-      await drive?.(page, linked.signal)
+      await this.#options.drive?.(page, linked.signal)
       addresses.throwIfRefused()
       if (page.url() !== url.href) await scope.admit?.(page.url())
       if (session) storeCookiesOf(await context.cookies(), session)

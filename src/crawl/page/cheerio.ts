@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module'
-import type { CheerioAPI } from 'cheerio'
+import type { HtmlDocument } from '../html.ts'
 import { isMissingPackage, optionalPackageNow } from '../../optional-package.ts'
 
-type Load = (text: string, options?: { readonly xml: boolean }) => CheerioAPI
+type Load = (text: string, options?: { readonly xml: boolean }) => HtmlDocument
 
 let loaded: Load | undefined
 
@@ -13,7 +13,8 @@ let loaded: Load | undefined
 export async function prepareCheerio(): Promise<void> {
   try {
     const { load } = await import('cheerio')
-    loaded ??= load
+    // Its nodes are cheerio's own, of which `HtmlNode` names a part.
+    loaded ??= load as Load
   } catch (thrown) {
     if (!isMissingPackage('cheerio', thrown)) throw thrown
   }

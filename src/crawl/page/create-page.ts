@@ -1,10 +1,10 @@
-import type { CheerioAPI } from 'cheerio'
 import type { output, ZodType } from 'zod'
 import { safely } from '../../errors-read.ts'
 import { shownUrl } from '../../http-client/url.ts'
 import { checkedBy } from '../../job/schemas/schema-check.ts'
 import { CrawlError } from '../crawl-error.ts'
 import type { Answer, HttpHeaders } from '../downloader.ts'
+import type { HtmlDocument, HtmlElement, HtmlNode, HtmlNodes } from '../html.ts'
 import type { Page, PageMessage } from '../page.ts'
 import type { ReadyRequest } from '../request/request.ts'
 import { decodeText } from './charset.ts'
@@ -29,7 +29,7 @@ class AnswerPage implements Page {
   readonly attempt: number
   declare readonly message?: PageMessage
   #text: string | undefined
-  #document: CheerioAPI | undefined
+  #document: HtmlDocument | undefined
 
   constructor(request: ReadyRequest, answer: Answer, attempt: number, message: PageMessage | undefined) {
     this.request = request
@@ -73,14 +73,14 @@ class AnswerPage implements Page {
     return new CrawlError(`the body of ${shown} ${problem}`, { class: 'parse', status: this.status })
   }
 
-  html(): CheerioAPI
-  html(selector: string): ReturnType<CheerioAPI>
-  html(selector?: string): CheerioAPI | ReturnType<CheerioAPI> {
+  html(): HtmlDocument
+  html(selector: string): HtmlNodes
+  html(selector?: string): HtmlDocument | HtmlNodes {
     const document = (this.#document ??= this.#parse())
     return selector === undefined ? document : document(selector)
   }
 
-  #parse(): CheerioAPI {
+  #parse(): HtmlDocument {
     const load = loadCheerio('page.html()')
     // An HTML parser would lose the text of the <link> elements of a feed.
     return XML_TYPE.test(this.headers['content-type'] ?? '') ? load(this.text(), { xml: true }) : load(this.text())
@@ -90,7 +90,7 @@ class AnswerPage implements Page {
     const base = this.#base()
     const found = new Set<string>()
     for (const element of this.html(selector)) {
-      const href = 'attribs' in element ? element.attribs['href'] : undefined
+      const href = isElement(element) ? element.attribs['href'] : undefined
       const url = href === undefined ? undefined : safely(() => new URL(href, base), undefined)
       if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) continue
       url.hash = ''
@@ -104,4 +104,8 @@ class AnswerPage implements Page {
     const href = this.html('base[href]').first().attr('href')
     return href === undefined ? this.url : safely(() => new URL(href, this.url).href, this.url)
   }
+}
+
+function isElement(node: HtmlNode): node is HtmlElement {
+  return 'attribs' in node
 }
