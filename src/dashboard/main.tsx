@@ -1,21 +1,47 @@
 import './shared/styles.css'
 import { render } from 'preact'
 import { Overview } from './overview/overview.tsx'
+import { listenForPalette, Palette } from './palette/palette.tsx'
+import { ActionDialog } from './shared/action.tsx'
+import { lazy } from './shared/lazy.tsx'
 import { Layout } from './shared/layout.tsx'
 import { follow } from './shared/live.ts'
 import { Empty } from './shared/parts.tsx'
 import { matched, path, startRouter } from './shared/router.ts'
 
+const Backfills = lazy(async () => (await import('./backfills/backfills-page.tsx')).BackfillsPage)
+const Backfill = lazy(async () => (await import('./backfills/backfills-page.tsx')).BackfillPage)
+const Grid = lazy(async () => (await import('./grid/grid-page.tsx')).GridPage)
+const Job = lazy(async () => (await import('./job/job-page.tsx')).JobPage)
+const Nodes = lazy(async () => (await import('./nodes/nodes-page.tsx')).NodesPage)
+const Run = lazy(async () => (await import('./run/run-page.tsx')).RunPage)
+const Runs = lazy(async () => (await import('./runs/runs-page.tsx')).RunsPage)
+
 function App() {
   return (
-    <Layout>
-      <Shown />
-    </Layout>
+    <>
+      <Layout>
+        <Shown />
+      </Layout>
+      <ActionDialog />
+      <Palette />
+    </>
   )
 }
 
+/** The page of the address. Its key is its subject, so that nothing of another one stays. */
 function Shown() {
+  const job = matched('/jobs/:id')?.['id']
+  const run = matched('/runs/:id')?.['id']
+  const backfill = matched('/backfills/:id')?.['id']
   if (matched('/')) return <Overview />
+  if (job !== undefined) return <Job key={job} id={job} />
+  if (run !== undefined) return <Run key={run} id={run} />
+  if (backfill !== undefined) return <Backfill key={backfill} id={backfill} />
+  if (matched('/grid')) return <Grid />
+  if (matched('/runs')) return <Runs />
+  if (matched('/backfills')) return <Backfills />
+  if (matched('/nodes')) return <Nodes />
   return (
     <Empty title={`There is no page ${path.value}`}>
       <a href="/">Go to the overview</a>
@@ -24,6 +50,7 @@ function Shown() {
 }
 
 startRouter()
+listenForPalette()
 follow()
 const root = document.getElementById('app')
 if (root) render(<App />, root)

@@ -1,24 +1,25 @@
-import { get } from '../shared/api.ts'
+import type { ComponentChildren } from 'preact'
+import { type Answer, get } from '../shared/api.ts'
 import { durationText, numberText } from '../shared/format.ts'
 import { useLoad } from '../shared/load.ts'
 import { Shown } from '../shared/parts.tsx'
 
-const MIB = 2 ** 20
-
-/** The process that answers, in one line. */
-export function FleetStrip() {
-  const loaded = useLoad('status', (signal) => get<'status.show'>('/status', {}, signal))
+/** The nodes and their work in one line. */
+export function FleetStrip({ summary }: { readonly summary: Answer<'runs.summary'> | undefined }) {
+  const loaded = useLoad('fleet', async (signal) => ({
+    nodes: (await get<'nodes.list'>('/nodes', {}, signal)).items.filter(({ isLive }) => isLive),
+    leader: await get<'nodes.leader'>('/leader', {}, signal),
+  }))
   return (
     <section class="strip" aria-label="Fleet">
       <Shown of={loaded}>
-        {({ host, pid, version, uptimeMs, memory, loopDelayMs, connections }) => (
+        {({ nodes, leader }) => (
           <dl>
-            <Fact name="Node" value={`${host} (${pid})`} />
-            <Fact name="Version" value={version} />
-            <Fact name="Up for" value={durationText(uptimeMs)} />
-            <Fact name="Memory" value={`${numberText(Math.round(memory.rss / MIB))} MB`} />
-            <Fact name="Loop delay p99" value={durationText(loopDelayMs.p99)} />
-            <Fact name="Connections" value={numberText(connections)} />
+            <Fact name="Nodes">
+              <a href="/nodes">{nodes.length === 1 ? '1 live node' : `${nodes.length} live nodes`}</a>
+            </Fact>
+            <Fact name="Leader">{leader.host ?? <span class="bad">none</span>}</Fact>
+            {summary && <Work summary={summary} />}
           </dl>
         )}
       </Shown>
@@ -26,11 +27,39 @@ export function FleetStrip() {
   )
 }
 
-function Fact({ name, value }: { readonly name: string; readonly value: string }) {
+function Work({
+  summary: { queued, due, running, failed, oldestDueMs },
+}: {
+  readonly summary: Answer<'runs.summary'>
+}) {
+  return (
+    <>
+      <Fact name="Running">
+        <a href="/runs?state=running">{counted(running)}</a>
+      </Fact>
+      <Fact name="Queued">
+        <a href="/runs?state=queued">{counted(queued)}</a>
+      </Fact>
+      <Fact name="Due now">
+        {counted(due)}
+        {oldestDueMs !== undefined && due.count > 0 && ` (oldest since ${durationText(oldestDueMs)})`}
+      </Fact>
+      <Fact name="Failed">
+        <a href="/runs?state=failed">{counted(failed)}</a>
+      </Fact>
+    </>
+  )
+}
+
+function counted({ count, isExact }: { readonly count: number; readonly isExact: boolean }): string {
+  return isExact ? numberText(count) : `more than ${numberText(count)}`
+}
+
+function Fact({ name, children }: { readonly name: string; readonly children: ComponentChildren }) {
   return (
     <div>
       <dt>{name}</dt>
-      <dd>{value}</dd>
+      <dd>{children}</dd>
     </div>
   )
 }

@@ -1,4 +1,4 @@
-import { get, type Item, part } from '../shared/api.ts'
+import { type Answer, get, type Item, part } from '../shared/api.ts'
 import { durationText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
@@ -30,11 +30,12 @@ export function Overview() {
   useTitle('Overview')
   const search = query.value.get('search') ?? ''
   const loaded = useLoad(`overview ${search}`, async (signal) => {
-    const [jobs, runs] = await Promise.all([
+    const [jobs, runs, summary] = await Promise.all([
       get<'jobs.list'>('/jobs', { limit: MAX_JOBS, search }, signal),
       get<'runs.list'>('/runs', { limit: RECENT_RUNS }, signal),
+      get<'runs.summary'>('/metrics/summary', {}, signal),
     ])
-    return { jobs, rows: rowsOf(jobs.items, runs.items) }
+    return { jobs, summary, rows: rowsOf(jobs.items, runs.items, summary) }
   })
   const aside = (
     <label class="search">
@@ -44,7 +45,7 @@ export function Overview() {
   )
   return (
     <Page title="Overview" aside={aside}>
-      <FleetStrip />
+      <FleetStrip summary={loaded.data?.summary} />
       <Card title="Jobs">
         <Shown of={loaded}>
           {({ rows, jobs }) => (
@@ -62,15 +63,17 @@ export function Overview() {
 }
 
 /** Late data first, then failures, then by id. */
-function rowsOf(jobs: readonly Job[], runs: readonly Run[]): Row[] {
+function rowsOf(jobs: readonly Job[], runs: readonly Run[], { windows }: Answer<'runs.summary'>): Row[] {
   const at = now.peek().getTime()
+  const lags = new Map(windows.map(({ jobId, lagMs }) => [jobId, lagMs]))
   const ofJob = Map.groupBy(runs, ({ jobId }) => jobId)
   const rows = jobs.map((job) => {
     const own = ofJob.get(job.id) ?? []
     const failedToday = own.filter(
       ({ state, finishedAt }) => state === 'failed' && finishedAt !== undefined && Date.parse(finishedAt) > at - DAY_MS,
     ).length
-    const lateMs = job.state === 'active' && job.nextTick !== undefined ? Math.max(0, at - Date.parse(job.nextTick)) : 0
+    const tickMs = job.state === 'active' && job.nextTick !== undefined ? at - Date.parse(job.nextTick) : 0
+    const lateMs = Math.max(0, tickMs, lags.get(job.id) ?? 0)
     return { job, runs: own.slice(0, SPARK_RUNS).reverse(), failedToday, lateMs }
   })
   return rows.sort(

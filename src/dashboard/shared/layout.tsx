@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect } from 'preact/hooks'
+import { PaletteButton } from '../palette/palette.tsx'
 import { connection, connectionText, isHeld } from './live.ts'
 import { path } from './router.ts'
 import { theme, THEMES, zoneChoice, ZONES } from './settings.ts'
@@ -32,6 +33,7 @@ export function Layout({ children }: { readonly children: ComponentChildren }) {
               </a>
             ))}
           </nav>
+          <PaletteButton />
           <Switches />
         </div>
         <main id="main" tabIndex={-1}>

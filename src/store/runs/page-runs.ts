@@ -101,7 +101,7 @@ function within(
 ): Promise<Found[]> {
   const primary = dialect.name === 'mysql' ? sql` FORCE INDEX (PRIMARY)` : sql` NOT INDEXED`
   return db
-    .selectFrom(sql<Selectable<RunTable>>`piko_run${primary}`.as<'piko_run'>(sql`piko_run${primary}`))
+    .selectFrom(sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${primary}`))
     .select(['piko_run.id', BYTES])
     .where('piko_run.id', '>=', first)
     .where('piko_run.id', '<=', last)

@@ -1,0 +1,206 @@
+import { BACKFILL_STATES } from '../../ledger/backfill.ts'
+import { ActionButton, says } from '../shared/action.tsx'
+import { type Answer, get, type Item, part } from '../shared/api.ts'
+import { durationText, numberText } from '../shared/format.ts'
+import { useTitle } from '../shared/layout.tsx'
+import { useLoad } from '../shared/load.ts'
+import { Card, Empty, Instant, Page, Shown } from '../shared/parts.tsx'
+import { query, setQuery } from '../shared/router.ts'
+import { State } from '../shared/states.tsx'
+import { CreateBackfill } from './create-backfill.tsx'
+
+type Backfill = Answer<'backfills.show'>
+
+/** Backfills, newest first, and a new one. */
+export function BackfillsPage() {
+  useTitle('Backfills')
+  const state = query.value.get('state') ?? undefined
+  const jobId = query.value.get('jobId') ?? undefined
+  const loaded = useLoad(`backfills ${state} ${jobId}`, (signal) =>
+    get<'backfills.list'>('/backfills', { state, jobId }, signal),
+  )
+  return (
+    <Page title="Backfills">
+      <CreateBackfill />
+      <Card
+        title="Backfills"
+        aside={
+          <label class="search">
+            State
+            <select value={state ?? ''} onChange={({ currentTarget }) => setQuery({ state: currentTarget.value })}>
+              <option value="">all</option>
+              {BACKFILL_STATES.map((one) => (
+                <option key={one}>{one}</option>
+              ))}
+            </select>
+          </label>
+        }
+      >
+        <Shown of={loaded}>
+          {({ items }) =>
+            items.length === 0 ? (
+              <Empty title="No backfill">
+                <p>A backfill runs the windows of a range again, in the background. Choose a job and a range above.</p>
+              </Empty>
+            ) : (
+              <Table items={items} />
+            )
+          }
+        </Shown>
+      </Card>
+    </Page>
+  )
+}
+
+function Table({ items }: { readonly items: readonly Item<'backfills.list'>[] }) {
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Backfills with their progress">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Backfill</th>
+            <th scope="col">Job</th>
+            <th scope="col">State</th>
+            <th scope="col">Range</th>
+            <th scope="col">Progress</th>
+            <th scope="col">Left</th>
+          </tr>
+        </thead>
+        <tbody>
+          {items.map((one) => (
+            <tr key={one.id}>
+              <th scope="row">
+                <a href={`/backfills/${one.id}`}>{one.id}</a>
+              </th>
+              <td>
+                <a href={`/jobs/${part(one.jobId)}`}>{one.jobId}</a>
+              </td>
+              <td>
+                <State name={one.state} />
+              </td>
+              <td>
+                <Instant at={one.from} /> to <Instant at={one.to} />
+              </td>
+              <td>
+                <Progress backfill={one} />
+              </td>
+              <td>{one.etaMs === undefined ? '—' : durationText(one.etaMs)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
+function Progress({ backfill: { id, done, total, failed } }: { readonly backfill: Backfill }) {
+  return (
+    <>
+      <progress aria-label={`Progress of backfill ${id}`} value={done} max={Math.max(1, total)} /> {numberText(done)} of{' '}
+      {numberText(total)}
+      {failed > 0 && <span class="bad">, {numberText(failed)} failed</span>}
+    </>
+  )
+}
+
+const CHANGES = {
+  pause: 'It starts no further runs. Runs in progress continue.',
+  resume: 'It continues where it stopped.',
+  cancel: 'Its queued and running runs are cancelled, and it creates no more. Windows that have succeeded stay so.',
+} as const
+
+const ALLOWED: Readonly<Record<keyof typeof CHANGES, readonly string[]>> = {
+  pause: ['running'],
+  resume: ['paused'],
+  cancel: ['running', 'paused'],
+}
+
+/** One backfill with its progress. */
+export function BackfillPage({ id }: { readonly id: string }) {
+  useTitle(`Backfill ${id}`)
+  const loaded = useLoad(`backfill ${id}`, (signal) => get<'backfills.show'>(`/backfills/${part(id)}`, {}, signal))
+  const shown = loaded.data
+  return (
+    <Page
+      title={
+        <>
+          Backfill {id} {shown && <State name={shown.state} />}
+        </>
+      }
+      aside={shown && <Changes backfill={shown} />}
+    >
+      <Shown of={loaded}>
+        {(backfill) => (
+          <Card
+            title={`Backfill of ${backfill.jobId}`}
+            aside={<a href={`/jobs/${part(backfill.jobId)}?year=${backfill.from.slice(0, 4)}`}>Calendar of the job</a>}
+          >
+            <p>
+              <Progress backfill={backfill} />
+              {backfill.ratePerSecond !== undefined && `, ${backfill.ratePerSecond.toFixed(1)} windows a second`}
+              {backfill.etaMs !== undefined && `, about ${durationText(backfill.etaMs)} left`}
+            </p>
+            <dl class="facts">
+              {(
+                [
+                  'queued',
+                  'running',
+                  'waiting',
+                  'succeeded',
+                  'failed',
+                  'cancelled',
+                  'passed',
+                  'parallel',
+                  'priority',
+                  'only',
+                  'order',
+                ] as const
+              ).map((name) => (
+                <div key={name}>
+                  <dt>{name}</dt>
+                  <dd>{backfill[name]}</dd>
+                </div>
+              ))}
+              <div>
+                <dt>range</dt>
+                <dd>
+                  <Instant at={backfill.from} /> to <Instant at={backfill.to} />
+                </dd>
+              </div>
+              <div>
+                <dt>created</dt>
+                <dd>
+                  <Instant at={backfill.createdAt} away />
+                </dd>
+              </div>
+            </dl>
+            <p>
+              <a href={`/runs?jobId=${part(backfill.jobId)}&kind=backfill`}>Its runs</a>
+            </p>
+          </Card>
+        )}
+      </Shown>
+    </Page>
+  )
+}
+
+function Changes({ backfill: { id, state } }: { readonly backfill: Backfill }) {
+  return (
+    <>
+      {(['pause', 'resume', 'cancel'] as const).map((verb) => (
+        <ActionButton
+          key={verb}
+          off={ALLOWED[verb].includes(state) ? undefined : `it is ${state}`}
+          action={{
+            title: `${verb[0]?.toUpperCase()}${verb.slice(1)} backfill ${id}`,
+            request: { method: 'POST', path: `/backfills/${id}/${verb}` },
+            cli: ['backfills', verb, id],
+            preview: says(CHANGES[verb]),
+          }}
+        >
+          {verb}…
+        </ActionButton>
+      ))}
+    </>
+  )
+}

@@ -1,0 +1,205 @@
+import { useState } from 'preact/hooks'
+import { get, type Item, part } from '../shared/api.ts'
+import { useLoad } from '../shared/load.ts'
+import { now } from '../shared/live.ts'
+import { Card, Empty, Instant, Shown } from '../shared/parts.tsx'
+import { query, setQuery } from '../shared/router.ts'
+import { State } from '../shared/states.tsx'
+import { WindowActions } from '../shared/window-actions.tsx'
+import { type Counts, countsText, worstOf } from '../shared/window-states.ts'
+
+const DAY_MS = 86_400_000
+const WEEK = 7
+const MAX_WINDOWS = 500
+const SIGNS: Readonly<Record<string, string>> = {
+  failed: '✕',
+  running: '▶',
+  stale: '↻',
+  waiting: '·',
+  queued: '·',
+  pending: '○',
+  skipped: '–',
+  cancelled: '⊘',
+}
+
+interface CalendarProps {
+  readonly jobId: string
+  readonly zone: string | undefined
+  readonly firstYear: number | undefined
+}
+
+/** A year of one job, a day in each cell; select days to see their windows and run them again. */
+export function Calendar({ jobId, zone, firstYear }: CalendarProps) {
+  const thisYear = now.peek().getUTCFullYear()
+  const year = Number(query.value.get('year') ?? Math.min(thisYear, firstYear ?? thisYear))
+  const from = new Date(Date.UTC(year, 0)).toISOString()
+  const to = new Date(Date.UTC(year + 1, 0)).toISOString()
+  const loaded = useLoad(`calendar ${jobId} ${year}`, (signal) =>
+    get<'windows.grid'>('/windows/grid', { jobId, from, to, by: 'day' }, signal),
+  )
+  const day = query.value.get('day') ?? undefined
+  const lastDay = query.value.get('until') ?? day
+  return (
+    <Card
+      title={`Calendar of ${year}`}
+      aside={
+        <>
+          <button type="button" onClick={() => setQuery({ year: `${year - 1}`, day: undefined, until: undefined })}>
+            {year - 1}
+          </button>
+          <button type="button" onClick={() => setQuery({ year: `${year + 1}`, day: undefined, until: undefined })}>
+            {year + 1}
+          </button>
+        </>
+      }
+    >
+      <Shown of={loaded}>
+        {({ items }) => <Days year={year} cells={items[0]?.cells ?? []} day={day} lastDay={lastDay} />}
+      </Shown>
+      {day === undefined || lastDay === undefined ? (
+        <p class="note">Days are in UTC. Choose a day to see its windows; hold Shift to choose a range.</p>
+      ) : (
+        <DayWindows jobId={jobId} zone={zone} from={day} to={dayAfter(lastDay)} />
+      )}
+    </Card>
+  )
+}
+
+function dayAfter(day: string): string {
+  return new Date(Date.parse(day) + DAY_MS).toISOString().slice(0, 10)
+}
+
+interface DaysProps {
+  readonly year: number
+  readonly cells: Item<'windows.grid'>['cells']
+  readonly day: string | undefined
+  readonly lastDay: string | undefined
+}
+
+function Days({ year, cells, day, lastDay }: DaysProps) {
+  const counts = new Map<string, Counts>(cells.map((cell) => [cell.start.slice(0, 10), cell.counts]))
+  const first = Date.UTC(year, 0)
+  const days = Array.from({ length: Math.round((Date.UTC(year + 1, 0) - first) / DAY_MS) }, (_, index) =>
+    new Date(first + index * DAY_MS).toISOString().slice(0, 10),
+  )
+  // Columns are weeks that begin on Monday.
+  const offset = (new Date(first).getUTCDay() + WEEK - 1) % WEEK
+  const [focused, setFocused] = useState(day ?? [...counts.keys()][0] ?? days[0])
+  const choose = (chosen: string, isRange: boolean): void => {
+    if (!isRange || day === undefined) setQuery({ day: chosen, until: undefined })
+    else if (chosen < day) setQuery({ day: chosen, until: lastDay })
+    else setQuery({ until: chosen })
+  }
+  const move = (event: KeyboardEvent): void => {
+    const step = { ArrowUp: -1, ArrowDown: 1, ArrowLeft: -WEEK, ArrowRight: WEEK }[event.key]
+    const next = step === undefined ? undefined : days[days.indexOf(focused ?? '') + step]
+    if (next === undefined || !(event.currentTarget instanceof Element)) return
+    event.preventDefault()
+    setFocused(next)
+    event.currentTarget.querySelector<HTMLElement>(`[data-day="${next}"]`)?.focus()
+  }
+  return (
+    <div class="calendar" role="group" aria-label={`Days of ${year}`} onKeyDown={move}>
+      {days.map((one, index) => {
+        const state = worstOf(counts.get(one) ?? {})
+        const isChosen = day !== undefined && lastDay !== undefined && one >= day && one <= lastDay
+        const label = `${one}: ${countsText(counts.get(one) ?? {})}`
+        return (
+          <button
+            key={one}
+            type="button"
+            data-day={one}
+            class={state === undefined ? '' : `mark-${state}`}
+            tabIndex={one === focused ? 0 : -1}
+            aria-pressed={isChosen}
+            aria-label={label}
+            title={label}
+            style={index === 0 ? { gridRowStart: offset + 1 } : {}}
+            onFocus={() => setFocused(one)}
+            onClick={({ shiftKey }) => choose(one, shiftKey)}
+          >
+            {state === undefined ? '' : (SIGNS[state] ?? '')}
+          </button>
+        )
+      })}
+    </div>
+  )
+}
+
+function DayWindows({
+  jobId,
+  zone,
+  from,
+  to,
+}: Pick<CalendarProps, 'jobId' | 'zone'> & { readonly from: string; readonly to: string }) {
+  const range = { from: new Date(from).toISOString(), to: new Date(to).toISOString() }
+  const loaded = useLoad(`windows ${jobId} ${from} ${to}`, (signal) =>
+    get<'windows.list'>(`/jobs/${part(jobId)}/windows`, { ...range, limit: MAX_WINDOWS }, signal),
+  )
+  return (
+    <>
+      <h3>
+        Windows from {from} until {to}
+      </h3>
+      <WindowActions range={{ jobId, ...range }} />
+      <Shown of={loaded}>
+        {({ items, next }) =>
+          items.length === 0 ? (
+            <Empty title="No window here">
+              <p>A backfill creates the windows of a range that the job did not cover.</p>
+            </Empty>
+          ) : (
+            <>
+              <WindowTable windows={items} zone={zone} />
+              {next !== undefined && <p class="note">Only the first {MAX_WINDOWS} windows are shown.</p>}
+            </>
+          )
+        }
+      </Shown>
+    </>
+  )
+}
+
+function WindowTable({
+  windows,
+  zone,
+}: {
+  readonly windows: readonly Item<'windows.list'>[]
+  readonly zone: string | undefined
+}) {
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Windows">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Window</th>
+            <th scope="col">State</th>
+            <th scope="col">Run</th>
+            <th scope="col">Error</th>
+          </tr>
+        </thead>
+        <tbody>
+          {windows.map(({ start, end, state, runId, error, waitsFor }) => (
+            <tr key={start}>
+              <th scope="row">
+                <Instant at={start} zone={zone} /> to <Instant at={end} zone={zone} />
+              </th>
+              <td>
+                <State name={state} />
+              </td>
+              <td>{runId !== undefined && <a href={`/runs/${runId}`}>{runId}</a>}</td>
+              <td class="wide">
+                {error ??
+                  (waitsFor && (
+                    <>
+                      waits for {waitsFor.jobId} at <Instant at={waitsFor.at} />
+                    </>
+                  ))}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}

@@ -1,0 +1,148 @@
+import { useState } from 'preact/hooks'
+import { ActionButton, ask } from '../shared/action.tsx'
+import { type Answer, get, part } from '../shared/api.ts'
+import { jsonText } from '../shared/format.ts'
+import { useLoad } from '../shared/load.ts'
+import { Block, Card, Instant, Shown } from '../shared/parts.tsx'
+
+const VERSIONS = 10
+
+/** The config in force, its versions, and a new one. */
+export function Config({ jobId, zone }: { readonly jobId: string; readonly zone: string | undefined }) {
+  const place = `/jobs/${part(jobId)}/config`
+  const loaded = useLoad(`config ${jobId}`, async (signal) => ({
+    inForce: await get<'configs.show'>(place, {}, signal),
+    versions: await get<'configs.history'>(`${place}/versions`, { limit: VERSIONS }, signal),
+  }))
+  const [draft, setDraft] = useState<string>()
+  return (
+    <Card title="Config">
+      <Shown of={loaded}>
+        {({ inForce, versions }) => (
+          <div class="columns">
+            <div>
+              <p>
+                {inForce.version === 0
+                  ? 'No version is stored: the defaults of its schema are in force.'
+                  : `Version ${inForce.version} is in force`}
+                {inForce.version > 0 &&
+                  inForce.nodes.length > 0 &&
+                  ` on ${inForce.nodes.filter(({ version }) => version === inForce.version).length} of ${inForce.nodes.length} nodes`}
+              </p>
+              {draft === undefined ? (
+                <>
+                  {inForce.version > 0 && <Block label="Config in force" text={jsonText(inForce.config)} />}
+                  <p>
+                    <button type="button" onClick={() => setDraft(jsonText(inForce.config ?? {}))}>
+                      New version
+                    </button>
+                  </p>
+                </>
+              ) : (
+                <Editor jobId={jobId} before={inForce} draft={draft} setDraft={setDraft} />
+              )}
+            </div>
+            <ol class="versions">
+              {versions.items.map(({ version, effectiveFrom, config }) => (
+                <li key={version}>
+                  <details>
+                    <summary>
+                      Version {version}, from <Instant at={effectiveFrom} zone={zone} />
+                    </summary>
+                    <Block label={`Version ${version}`} text={jsonText(config)} />
+                  </details>
+                  {version !== inForce.version && (
+                    <ActionButton
+                      action={{
+                        title: `Roll back to version ${version}`,
+                        request: { method: 'POST', path: `${place}/rollback`, body: { version } },
+                        cli: ['configs', 'rollback', jobId, version],
+                        preview: () => Promise.resolve(<Difference before={inForce.config} after={config} />),
+                      }}
+                    >
+                      Roll back…
+                    </ActionButton>
+                  )}
+                </li>
+              ))}
+            </ol>
+          </div>
+        )}
+      </Shown>
+    </Card>
+  )
+}
+
+interface EditorProps {
+  readonly jobId: string
+  readonly before: Answer<'configs.show'>
+  readonly draft: string
+  readonly setDraft: (draft: string | undefined) => void
+}
+
+function Editor({ jobId, before, draft, setDraft }: EditorProps) {
+  const [error, setError] = useState<string>()
+  const save = (): void => {
+    try {
+      const config: unknown = JSON.parse(draft)
+      setError(undefined)
+      ask({
+        title: `Save a version of the config of ${jobId}`,
+        request: { method: 'PUT', path: `/jobs/${part(jobId)}/config`, body: { config } },
+        cli: ['configs', 'set', jobId, JSON.stringify(config)],
+        preview: () => Promise.resolve(<Difference before={before.config} after={config} />),
+        onDone: () => setDraft(undefined),
+      })
+    } catch (cause) {
+      setError(`This is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`)
+    }
+  }
+  return (
+    <form
+      class="fields"
+      onSubmit={(event) => {
+        event.preventDefault()
+        save()
+      }}
+    >
+      <label>
+        Config as JSON
+        <textarea rows={8} value={draft} onInput={({ currentTarget }) => setDraft(currentTarget.value)} />
+      </label>
+      {error !== undefined && (
+        <p class="bad" role="alert">
+          {error}
+        </p>
+      )}
+      <p class="row">
+        <button type="submit">Save…</button>
+        <button type="button" onClick={() => setDraft(undefined)}>
+          Discard
+        </button>
+      </p>
+    </form>
+  )
+}
+
+/** What changes, value by value. */
+function Difference({ before, after }: { readonly before: unknown; readonly after: unknown }) {
+  const [one, other] = [flat(before), flat(after)]
+  const names = [...new Set([...one.keys(), ...other.keys()])]
+    .sort()
+    .filter((name) => one.get(name) !== other.get(name))
+  if (names.length === 0) return <p>Nothing changes.</p>
+  return (
+    <ul>
+      {names.map((name) => (
+        <li key={name}>
+          <code>{name}</code>: {one.get(name) ?? 'absent'} → <strong>{other.get(name) ?? 'absent'}</strong>
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+function flat(value: unknown, path = ''): Map<string, string> {
+  if (typeof value !== 'object' || value === null) return new Map([[path || '/', JSON.stringify(value) ?? 'absent']])
+  return new Map(Object.entries(value).flatMap(([name, one]) => [...flat(one, `${path}/${name}`)]))
+}

@@ -1,0 +1,148 @@
+import { Calendar } from '../calendar/calendar.tsx'
+import { RunTable } from '../runs/runs-page.tsx'
+import { ActionButton, says } from '../shared/action.tsx'
+import { type Answer, get, part } from '../shared/api.ts'
+import { countsText } from '../shared/window-states.ts'
+import { useTitle } from '../shared/layout.tsx'
+import { useLoad } from '../shared/load.ts'
+import { Card, Empty, Instant, Page, Shown } from '../shared/parts.tsx'
+import { zoneOf } from '../shared/schedule.ts'
+import { State } from '../shared/states.tsx'
+import { Config } from './config.tsx'
+import { ScheduleCard } from './schedule-card.tsx'
+import { StartRun } from './start-run.tsx'
+import { WhyCard } from './why-card.tsx'
+
+type Job = Answer<'jobs.show'>
+
+const LAST_RUNS = 15
+
+/** One job: when it runs, why it did not, its windows, runs and config. */
+export function JobPage({ id }: { readonly id: string }) {
+  useTitle(id)
+  const loaded = useLoad(`job ${id}`, (signal) => get<'jobs.show'>(`/jobs/${part(id)}`, {}, signal))
+  const job = loaded.data
+  return (
+    <Page
+      title={
+        <>
+          {id} {job && <State name={job.state} />}
+        </>
+      }
+      aside={job && <Pause job={job} />}
+    >
+      <Shown of={loaded}>{(shown) => <Details job={shown} />}</Shown>
+    </Page>
+  )
+}
+
+function Pause({ job: { id, state } }: { readonly job: Job }) {
+  const isPaused = state === 'paused'
+  const verb = isPaused ? 'resume' : 'pause'
+  return (
+    <ActionButton
+      action={{
+        title: `${isPaused ? 'Resume' : 'Pause'} ${id}`,
+        request: { method: 'POST', path: `/jobs/${part(id)}/${verb}` },
+        cli: ['jobs', verb, id],
+        preview: says(
+          isPaused
+            ? 'Its schedule continues on all nodes. Missed ticks and windows are treated as after an outage.'
+            : 'No tick starts a run on any node, also after deploys, until you resume it. Queued and running runs continue.',
+        ),
+      }}
+    >
+      {isPaused ? 'Resume…' : 'Pause…'}
+    </ActionButton>
+  )
+}
+
+function Details({ job }: { readonly job: Job }) {
+  const hasWindows = job.windows !== null && job.windows !== undefined
+  return (
+    <>
+      {job.description !== undefined && <p class="quiet">{job.description}</p>}
+      {job.problem !== undefined && (
+        <p class="failure" role="alert">
+          The stored schedule cannot be read: {job.problem}
+        </p>
+      )}
+      <div class="columns">
+        <ScheduleCard job={job} />
+        <div>
+          <WhyCard jobId={job.id} />
+          <StartRun jobId={job.id} hasWindows={hasWindows} />
+        </div>
+      </div>
+      {hasWindows && <Windows jobId={job.id} zone={zoneOf(job.schedule)} />}
+      <LastRuns jobId={job.id} />
+      <Config jobId={job.id} zone={zoneOf(job.schedule)} />
+    </>
+  )
+}
+
+function Windows({ jobId, zone }: { readonly jobId: string; readonly zone: string | undefined }) {
+  const loaded = useLoad(`ledger ${jobId}`, (signal) =>
+    get<'windows.summary'>(`/jobs/${part(jobId)}/windows/summary`, {}, signal),
+  )
+  return (
+    <>
+      <Card title="Ledger">
+        <Shown of={loaded}>
+          {({ counts, start, watermark, end, unrun }) => (
+            <dl class="facts">
+              <Fact name="Windows">{countsText(counts)}</Fact>
+              <Fact name="First">
+                <Instant at={start} />
+              </Fact>
+              <Fact name="Complete until (watermark)">
+                <Instant at={watermark} away />
+              </Fact>
+              <Fact name="Planned until">
+                <Instant at={end} />
+              </Fact>
+              {unrun.length > 0 && <Fact name="Parts without windows">{unrun.length}</Fact>}
+            </dl>
+          )}
+        </Shown>
+      </Card>
+      <Shown of={loaded}>
+        {({ end }) => (
+          <Calendar
+            jobId={jobId}
+            zone={zone}
+            firstYear={end === undefined ? undefined : new Date(Date.parse(end) - 1).getUTCFullYear()}
+          />
+        )}
+      </Shown>
+    </>
+  )
+}
+
+function Fact({ name, children }: { readonly name: string; readonly children: preact.ComponentChildren }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  )
+}
+
+function LastRuns({ jobId }: { readonly jobId: string }) {
+  const loaded = useLoad(`last ${jobId}`, (signal) => get<'runs.list'>('/runs', { jobId, limit: LAST_RUNS }, signal))
+  return (
+    <Card title="Last runs" aside={<a href={`/runs?jobId=${part(jobId)}`}>All runs</a>}>
+      <Shown of={loaded}>
+        {({ items }) =>
+          items.length === 0 ? (
+            <Empty title="It has never run">
+              <p>Start a run above, or wait for its next tick.</p>
+            </Empty>
+          ) : (
+            <RunTable runs={items} />
+          )
+        }
+      </Shown>
+    </Card>
+  )
+}

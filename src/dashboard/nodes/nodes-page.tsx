@@ -1,0 +1,112 @@
+import { ActionButton, says } from '../shared/action.tsx'
+import { get, type Item, part } from '../shared/api.ts'
+import { numberText } from '../shared/format.ts'
+import { useTitle } from '../shared/layout.tsx'
+import { useLoad } from '../shared/load.ts'
+import { Card, Empty, Instant, Page, Shown } from '../shared/parts.tsx'
+import { Held } from './held.tsx'
+import { Services } from './services.tsx'
+
+/** The processes, what they hold, and the services of the one that answers. */
+export function NodesPage() {
+  useTitle('Nodes')
+  const loaded = useLoad('nodes', async (signal) => ({
+    nodes: (await get<'nodes.list'>('/nodes', {}, signal)).items,
+    leader: await get<'nodes.leader'>('/leader', {}, signal),
+  }))
+  return (
+    <Page title="Nodes">
+      <Card title="Nodes">
+        <Shown of={loaded}>
+          {({ nodes, leader }) =>
+            nodes.length === 0 ? (
+              <Empty title="No node runs">
+                <p>
+                  Start one with <code>npx piko start</code>.
+                </p>
+              </Empty>
+            ) : (
+              <Table nodes={nodes} leader={leader.nodeId} />
+            )
+          }
+        </Shown>
+      </Card>
+      <Services />
+      <Held />
+    </Page>
+  )
+}
+
+function Table({
+  nodes,
+  leader,
+}: {
+  readonly nodes: readonly Item<'nodes.list'>[]
+  readonly leader: string | undefined
+}) {
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Nodes with their leases">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Node</th>
+            <th scope="col">State</th>
+            <th scope="col" class="number">
+              Running
+            </th>
+            <th scope="col">Started</th>
+            <th scope="col">Last heartbeat</th>
+            <th scope="col">Lease until</th>
+            <th scope="col">Actions</th>
+          </tr>
+        </thead>
+        <tbody>
+          {nodes.map((node) => (
+            <NodeRow key={node.id} node={node} isLeader={node.id === leader} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
+function NodeRow({ node, isLeader }: { readonly node: Item<'nodes.list'>; readonly isLeader: boolean }) {
+  const { id, host, pid, isLive, isDraining } = node
+  const verb = isDraining ? 'resume' : 'drain'
+  return (
+    <tr>
+      <th scope="row">
+        {host} ({pid}) {isLeader && <strong>leader</strong>}
+        <span class="under">{id}</span>
+      </th>
+      <td>{isLive ? isDraining ? '‖ draining' : '✓ live' : <span class="bad">✕ lease has ended</span>}</td>
+      <td class="number">{numberText(node.running)}</td>
+      <td>
+        <Instant at={node.startedAt} />
+      </td>
+      <td>
+        <Instant at={node.heartbeatAt} away />
+      </td>
+      <td>
+        <Instant at={node.expiresAt} />
+      </td>
+      <td>
+        <ActionButton
+          off={isLive ? undefined : 'its lease has ended'}
+          action={{
+            title: `${isDraining ? 'Resume' : 'Drain'} ${host} (${pid})`,
+            request: { method: 'POST', path: `/nodes/${part(id)}/${verb}` },
+            cli: ['nodes', verb, id],
+            preview: says(
+              isDraining
+                ? 'The node begins runs again.'
+                : `The node begins no further runs. Its ${node.running} runs continue until they end; other nodes take new ones.`,
+            ),
+          }}
+        >
+          {isDraining ? 'Resume…' : 'Drain…'}
+        </ActionButton>
+      </td>
+    </tr>
+  )
+}

@@ -1,0 +1,178 @@
+import { useState } from 'preact/hooks'
+import { RUN_KINDS, RUN_STATES } from '../../run/run.ts'
+import { get, type Item, part, type Query } from '../shared/api.ts'
+import { durationText } from '../shared/format.ts'
+import { useTitle } from '../shared/layout.tsx'
+import { useLoad } from '../shared/load.ts'
+import { Card, Empty, Instant, Page, Shown } from '../shared/parts.tsx'
+import { query, setQuery } from '../shared/router.ts'
+import { runMs } from '../shared/sparkline.tsx'
+import { State } from '../shared/states.tsx'
+import { BulkActions } from './bulk-actions.tsx'
+
+const PAGE = 100
+const FILTERS = ['jobId', 'state', 'kind', 'error', 'from', 'to'] as const
+
+/** The filter in the address of the page. */
+export function filterOf(parameters: URLSearchParams): Query {
+  return Object.fromEntries(FILTERS.map((name) => [name, parameters.get(name) ?? undefined]))
+}
+
+/** Runs, newest first, by the filter in the address. */
+export function RunsPage() {
+  useTitle('Runs')
+  const filter = filterOf(query.value)
+  const key = JSON.stringify(filter)
+  return (
+    <Page title="Runs" aside={<BulkActions filter={filter} />}>
+      <Card title="Filter">
+        <div class="fields row">
+          <Field name="jobId" label="Job" />
+          <Choice name="state" label="State" choices={RUN_STATES} />
+          <Choice name="kind" label="Kind" choices={RUN_KINDS} />
+          <Field name="error" label="Error contains" />
+          <Field name="from" label="Requested from (UTC)" placeholder="2026-01-01T00:00:00Z" />
+          <Field name="to" label="Requested before (UTC)" placeholder="2026-02-01T00:00:00Z" />
+        </div>
+      </Card>
+      <Runs key={key} filter={filter} />
+    </Page>
+  )
+}
+
+function Field({
+  name,
+  label,
+  placeholder,
+}: {
+  readonly name: (typeof FILTERS)[number]
+  readonly label: string
+  readonly placeholder?: string
+}) {
+  return (
+    <label>
+      {label}
+      <input
+        value={query.value.get(name) ?? ''}
+        {...(placeholder !== undefined && { placeholder })}
+        onChange={({ currentTarget }) => setQuery({ [name]: currentTarget.value.trim() })}
+      />
+    </label>
+  )
+}
+
+function Choice({
+  name,
+  label,
+  choices,
+}: {
+  readonly name: string
+  readonly label: string
+  readonly choices: readonly string[]
+}) {
+  return (
+    <label>
+      {label}
+      <select
+        value={query.value.get(name) ?? ''}
+        onChange={({ currentTarget }) => setQuery({ [name]: currentTarget.value })}
+      >
+        <option value="">all</option>
+        {choices.map((one) => (
+          <option key={one}>{one}</option>
+        ))}
+      </select>
+    </label>
+  )
+}
+
+function Runs({ filter }: { readonly filter: Query }) {
+  const [cursors, setCursors] = useState<readonly (string | undefined)[]>([undefined])
+  const cursor = cursors.at(-1)
+  const loaded = useLoad(`runs ${JSON.stringify(filter)} ${cursor}`, (signal) =>
+    get<'runs.list'>('/runs', { ...filter, limit: PAGE, cursor }, signal),
+  )
+  return (
+    <Card title="Runs">
+      <Shown of={loaded}>
+        {({ items, next }) => (
+          <>
+            {items.length === 0 ? <NoRuns /> : <RunTable runs={items} />}
+            <nav class="row pages" aria-label="Pages of runs">
+              <button type="button" disabled={cursors.length === 1} onClick={() => setCursors(cursors.slice(0, -1))}>
+                Newer
+              </button>
+              <button type="button" disabled={next === undefined} onClick={() => setCursors([...cursors, next])}>
+                Older
+              </button>
+            </nav>
+          </>
+        )}
+      </Shown>
+    </Card>
+  )
+}
+
+function NoRuns() {
+  return (
+    <Empty title="No run matches">
+      <p>
+        <a href="/runs">Show all runs</a>, or start one from the page of a job.
+      </p>
+    </Empty>
+  )
+}
+
+export function RunTable({ runs }: { readonly runs: readonly Item<'runs.list'>[] }) {
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Runs">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Run</th>
+            <th scope="col">Job</th>
+            <th scope="col">State</th>
+            <th scope="col">Kind</th>
+            <th scope="col">Window or tick</th>
+            <th scope="col">Started</th>
+            <th scope="col" class="number">
+              Took
+            </th>
+            <th scope="col">Error or progress</th>
+          </tr>
+        </thead>
+        <tbody>
+          {runs.map((run) => (
+            <RunRow key={run.id} run={run} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
+function RunRow({ run }: { readonly run: Item<'runs.list'> }) {
+  const ms = runMs(run)
+  return (
+    <tr>
+      <th scope="row">
+        <a href={`/runs/${run.id}`}>{run.id}</a>
+      </th>
+      <td>
+        <a href={`/jobs/${part(run.jobId)}`}>{run.jobId}</a>
+      </td>
+      <td>
+        <State name={run.state} />
+      </td>
+      <td>{run.kind}</td>
+      <td>
+        <Instant at={run.window?.start ?? run.tick} />
+      </td>
+      <td>
+        <Instant at={run.startedAt} />
+      </td>
+      <td class="number">{ms === undefined ? '—' : durationText(ms)}</td>
+      <td class="wide">{run.error?.message.slice(0, 200) ?? run.reason ?? run.progress?.message ?? ''}</td>
+    </tr>
+  )
+}

@@ -1,0 +1,129 @@
+import { signal } from '@preact/signals'
+import type { ComponentChildren } from 'preact'
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { type Request, send } from './api.ts'
+import { cliText, curlText } from './command.ts'
+import { useLoad } from './load.ts'
+import { revision } from './live.ts'
+import { Copy, Shown } from './parts.tsx'
+
+/** A change that somebody can make: what it will do, and the same as a request and as a command. */
+export interface Action {
+  /** Such as `Cancel run 17`. */
+  readonly title: string
+  /** Sentences that say what changes. Asked from the server where it can count. */
+  readonly preview: (signal: AbortSignal) => Promise<ComponentChildren>
+  readonly request: Request
+  /** The words after `piko`. */
+  readonly cli: readonly (string | number)[]
+  readonly onDone?: (answer: unknown) => void
+}
+
+const asked = signal<Action | undefined>(undefined)
+
+/** Shows an action before it is done. */
+export function ask(action: Action): void {
+  asked.value = action
+}
+
+/** A preview that needs no request. */
+export function says(text: ComponentChildren): Action['preview'] {
+  return () => Promise.resolve(text)
+}
+
+export function ActionButton({
+  action,
+  off,
+  children,
+  isMain = false,
+}: {
+  readonly action: Action
+  readonly off?: string | undefined
+  readonly children: ComponentChildren
+  readonly isMain?: boolean
+}) {
+  return (
+    <button
+      type="button"
+      class={isMain ? 'main' : ''}
+      aria-disabled={off !== undefined}
+      title={off ?? action.title}
+      onClick={() => off === undefined && ask(action)}
+    >
+      {children}
+      {off !== undefined && <span class="sr"> ({off})</span>}
+    </button>
+  )
+}
+
+/** The dialog of the action that somebody has chosen. */
+export function ActionDialog() {
+  const action = asked.value
+  return action ? <Dialog key={action.title} action={action} /> : null
+}
+
+function Dialog({ action }: { readonly action: Action }) {
+  const dialog = useRef<HTMLDialogElement>(null)
+  const [reason, setReason] = useState('')
+  const [error, setError] = useState<Error>()
+  const [isBusy, setBusy] = useState(false)
+  const preview = useLoad(`preview ${action.title}`, action.preview)
+  useEffect(() => dialog.current?.showModal(), [])
+  const close = (): void => {
+    asked.value = undefined
+  }
+  const request = withReason(action.request, reason)
+  const act = async (): Promise<void> => {
+    setBusy(true)
+    try {
+      const answer = await send(request)
+      close()
+      revision.value += 1
+      action.onDone?.(answer)
+    } catch (cause) {
+      setError(cause instanceof Error ? cause : new Error(String(cause)))
+      setBusy(false)
+    }
+  }
+  return (
+    <dialog ref={dialog} class="dialog" aria-labelledby="action-title" onClose={close}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault()
+          void act()
+        }}
+      >
+        <h2 id="action-title">{action.title}</h2>
+        <Shown of={preview}>{(text) => <div class="preview">{text}</div>}</Shown>
+        <div class="fields">
+          <label>
+            Reason (the audit keeps it)
+            <input value={reason} maxLength={500} onInput={({ currentTarget }) => setReason(currentTarget.value)} />
+          </label>
+        </div>
+        {error && (
+          <p class="bad" role="alert">
+            {error.message}
+          </p>
+        )}
+        <div class="row">
+          <button type="submit" class="main" disabled={isBusy}>
+            {isBusy ? 'Working…' : action.title}
+          </button>
+          <button type="button" onClick={close}>
+            Close
+          </button>
+          <span class="spread" />
+          <Copy label="Copy as CLI" text={cliText(action.cli, reason)} />
+          <Copy label="Copy as curl" text={curlText(request)} />
+        </div>
+      </form>
+    </dialog>
+  )
+}
+
+function withReason(request: Request, reason: string): Request {
+  if (reason === '') return request.method === 'DELETE' ? request : { ...request, body: request.body ?? {} }
+  if (request.method === 'DELETE') return { ...request, query: { ...request.query, reason } }
+  return { ...request, body: { ...request.body, reason } }
+}

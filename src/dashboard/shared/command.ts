@@ -1,0 +1,22 @@
+import { addressOf, type Request } from './api.ts'
+
+/** A text as one word of a POSIX shell. */
+export function shellWord(value: string | number): string {
+  const text = String(value)
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+}
+
+/** A command line of Piko's own command. */
+export function cliText(words: readonly (string | number)[], reason = ''): string {
+  const all = ['piko', ...words, ...(reason === '' ? [] : ['--reason', reason])]
+  return all.map(shellWord).join(' ')
+}
+
+/** A request as a command line of curl. The reader adds a token where the server wants one. */
+export function curlText(request: Request): string {
+  const { method, body } = request
+  const url = new URL(addressOf(request), location.origin).href
+  const words = ['curl', ...(method === 'GET' ? [] : ['-X', method])]
+  if (body) words.push('-H', 'content-type: application/json', '-d', JSON.stringify(body))
+  return [...words, url].map(shellWord).join(' ')
+}

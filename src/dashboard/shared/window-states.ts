@@ -1,0 +1,27 @@
+/** States of windows, the one that matters most first: a cell of many windows shows this one. */
+export const WINDOW_STATES = [
+  'failed',
+  'running',
+  'stale',
+  'waiting',
+  'queued',
+  'pending',
+  'cancelled',
+  'skipped',
+  'succeeded',
+] as const
+
+export type Counts = Readonly<Record<string, number>>
+
+/** The state that a cell shows. Undefined: it has no window. */
+export function worstOf(counts: Counts): string | undefined {
+  return WINDOW_STATES.find((state) => (counts[state] ?? 0) > 0)
+}
+
+/** Counts as words, such as `23 succeeded, 1 failed`. */
+export function countsText(counts: Counts): string {
+  const words = Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([state, count]) => `${count} ${state}`)
+  return words.length === 0 ? 'no window' : words.join(', ')
+}
