@@ -26,5 +26,7 @@ describeEachStore((store) => {
     expect({ status: response.status, run }).toMatchObject({ status: 201, run: { state: 'succeeded', output: 'hi' } })
     const list: unknown = await (await fetch(`${url}/runs?jobId=hello`)).json()
     expect(list).toMatchObject({ items: [{ jobId: 'hello', state: 'succeeded' }] })
+    const all: unknown = await (await fetch(`${url}/runs`)).json()
+    expect(all).toEqual(list)
   })
 })
