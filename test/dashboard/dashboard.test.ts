@@ -109,7 +109,7 @@ it('a config is saved after its difference was shown, and rolled back', async ()
   await page.getByRole('button', { name: 'Roll back…' }).click()
   await confirm(page, '"us"', 'wrong shop')
   await page.getByText('Version 3 is in force').waitFor()
-  expect((await served.app.configs.show('hourly')).config).toEqual({ shop: 'us' })
+  expect(await served.app.configs.show('hourly')).toMatchObject({ config: { shop: 'us' } })
 })
 
 it('a failed run is found by its error, and replayed with its window', async () => {
