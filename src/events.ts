@@ -188,7 +188,7 @@ export interface StepProgress extends Pick<ItemCounts, 'total' | 'done' | 'dead'
 
 export type EventName = keyof EventMap
 
-type Listener<N extends EventName> = (payload: EventMap[N]) => void
+type Listener<N extends EventName> = (payload: EventMap[N]) => unknown
 type AnyListener = (name: EventName, payload: EventMap[EventName]) => void
 
 /**
@@ -251,7 +251,7 @@ export class Events {
   }
 }
 
-/** Calls a listener, whose type returns nothing, but which may be async. @returns what it returned */
+/** Calls a listener, which may be async. @returns what it returned */
 function call<T>(listener: (payload: T) => unknown, payload: T): unknown {
   try {
     const result = listener(payload)

@@ -35,6 +35,7 @@ export default async function bounds(): Promise<Found> {
   while (spooled() > 0) await sleep(1)
   const goneMs = performance.now() - abortedAt
 
+  const rssBefore = Number(await link.call('/rss'))
   const whole = (await link.send('/file', Readable.from(bulk(GIGABYTE), { objectMode: false }), { level: 2 })) as {
     bytes: number
     rss: number
@@ -56,6 +57,7 @@ export default async function bounds(): Promise<Found> {
       'temporary files during the upload': { value: filesBefore, unit: 'files' },
       'until an aborted upload left no file': { value: goneMs, unit: 'ms' },
       'peak RSS of 1 GB into a file': { value: whole.rss / 1_000_000, unit: 'MB' },
+      'of that before': { value: rssBefore / 1_000_000, unit: 'MB' },
       'idle connection': { value: idle * 100, unit: '% of a core' },
     },
   }

@@ -10,7 +10,10 @@ const { kind } = JSON.parse(process.argv[2] ?? '{}') as { kind: 'piko' | 'http2'
 const routes = defineRoutes()
   .on('/echo', ({ body }) => body)
   .on('/cpu', () => process.cpuUsage())
-  .on('/rss', () => process.memoryUsage.rss())
+  .on('/rss', () => {
+    globalThis.gc?.()
+    return process.memoryUsage.rss()
+  })
   .upload('/hash', async ({ stream }) => {
     const hash = createHash('sha256')
     for await (const chunk of stream) hash.update(chunk as Buffer)

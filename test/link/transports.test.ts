@@ -72,7 +72,7 @@ describe('messages from both ends at the same time', () => {
     })
     const url = (server.url ?? '').replace('127.0.0.1', 'localhost')
     const link = await dialled({ url, tls: { ca: ca ?? '' }, secret, routes: [here.routes] })
-    await both(link, await up.promise, [here.count, there.count], 300, 262_144)
+    await both(link, await up.promise, [here.count, there.count], 120, 262_144)
   })
 
   it('arrive undamaged over a WebSocket', async () => {
@@ -81,7 +81,7 @@ describe('messages from both ends at the same time', () => {
     const server = await serving({ websocket: true, path: '/link', routes: [there.routes], onConnection: up.resolve })
     expect(server.url).toMatch(/^ws:\/\/127\.0\.0\.1:\d+\/link$/)
     const link = await dialled({ url: server.url ?? '', routes: [here.routes] })
-    await both(link, await up.promise, [here.count, there.count], 300, 262_144)
+    await both(link, await up.promise, [here.count, there.count], 120, 262_144)
   })
 
   it('arrive undamaged over a stream that hands over one byte a read', async () => {

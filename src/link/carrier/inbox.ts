@@ -5,6 +5,7 @@ import { Parked } from './parked.ts'
 /** Smaller pieces are gathered, because each buffer costs a hundred bytes of its own and keeps the packet it came in. */
 const SMALL_PIECE = 4_096
 const GATHERED = 16_384
+const READ_BYTES = 65_536
 
 /** Bytes that have arrived and wait for their reader: in memory, or in a temporary file if memory is short. */
 export class Inbox {
@@ -16,7 +17,7 @@ export class Inbox {
   #unread = 0
   #isEnded = false
   #failure: Error | undefined
-  #waiting: PromiseWithResolvers<Buffer | undefined> | undefined
+  #waiting: PromiseWithResolvers<void> | undefined
   /** Once parked, later bytes go to the file too, until the reader has caught up. */
   #parked: Parked | undefined
 
@@ -36,9 +37,10 @@ export class Inbox {
 
   push(bytes: Buffer): void {
     if (this.#failure) return this.#freed(bytes.length)
-    if (this.#waiting) return this.#hand(bytes)
     if (this.#parked) return this.#write(this.#parked, bytes)
     this.#unread += bytes.length
+    // The reader goes on once all frames that arrived together are here, and takes them at once.
+    this.#wake()
     if (bytes.length < SMALL_PIECE) this.#gather(bytes)
     else {
       this.#gathering = undefined
@@ -48,7 +50,7 @@ export class Inbox {
 
   end(): void {
     this.#isEnded = true
-    if (!this.#parked) this.#settle()
+    this.#wake()
   }
 
   /** Discards what is there. */
@@ -59,7 +61,7 @@ export class Inbox {
     this.#chunks = []
     this.#gathering = undefined
     this.#unpark()
-    this.#settle()
+    this.#wake()
   }
 
   /** Moves what is in memory into a temporary file. */
@@ -74,18 +76,28 @@ export class Inbox {
   }
 
   async read(): Promise<Buffer | undefined> {
-    if (this.#parked) return this.#readParked(this.#parked)
-    const chunk = this.#chunks.shift()
-    if (chunk) {
-      if (this.#chunks.length === 0) this.#gathering = undefined
-      this.#unread -= chunk.length
-      this.#freed(chunk.length)
-      return chunk
+    for (;;) {
+      if (this.#parked) return this.#readParked(this.#parked)
+      if (this.#chunks.length > 0) return this.#take()
+      if (this.#failure) throw this.#failure
+      if (this.#isEnded) return undefined
+      this.#waiting ??= Promise.withResolvers<void>()
+      await this.#waiting.promise
     }
-    if (this.#failure) throw this.#failure
-    if (this.#isEnded) return undefined
-    this.#waiting = Promise.withResolvers<Buffer | undefined>()
-    return this.#waiting.promise
+  }
+
+  /** Takes several pieces together, because each read costs more than a copy. */
+  #take(): Buffer {
+    let [count, bytes] = [1, this.#chunks[0]?.length ?? 0]
+    for (let next = this.#chunks[count]; next && bytes + next.length <= READ_BYTES; next = this.#chunks[count]) {
+      bytes += next.length
+      count++
+    }
+    const taken = this.#chunks.splice(0, count)
+    if (this.#chunks.length === 0) this.#gathering = undefined
+    this.#unread -= bytes
+    this.#freed(bytes)
+    return taken.length === 1 ? (taken[0] as Buffer) : Buffer.concat(taken, bytes)
   }
 
   async #readParked(parked: Parked): Promise<Buffer | undefined> {
@@ -118,18 +130,11 @@ export class Inbox {
     void parked?.close()
   }
 
-  #hand(bytes: Buffer): void {
+  /** Lets a waiting reader look again. */
+  #wake(): void {
     const waiting = this.#waiting
     this.#waiting = undefined
-    this.#freed(bytes.length)
-    waiting?.resolve(bytes)
-  }
-
-  #settle(): void {
-    const waiting = this.#waiting
-    this.#waiting = undefined
-    if (this.#failure) waiting?.reject(this.#failure)
-    else waiting?.resolve(undefined)
+    waiting?.resolve()
   }
 
   #gather(bytes: Buffer): void {

@@ -16,7 +16,7 @@ import type { ReplyEnd } from '../wire/head.ts'
 import { CANCEL_CODES, type OutgoingMessage, type OutgoingSpec } from './carrier.ts'
 
 /** How many bytes a writer may be ahead of the connection. */
-const MAX_AHEAD = 65_536
+const MAX_AHEAD = 131_072
 /** The digest of no bytes, because many messages have none. */
 const SHA256_OF_NOTHING = hash('sha256', '', 'buffer')
 

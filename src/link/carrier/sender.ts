@@ -83,11 +83,11 @@ export class Sender {
     this.#controls = []
   }
 
-  /** Collects what is sent in the same turn into one write. */
+  /** Collects what is sent in the same turn of the event loop into one write: each write is a call of the system. */
   #schedule(): void {
     if (this.#isScheduled || this.#isWriting) return
     this.#isScheduled = true
-    queueMicrotask(() => {
+    setImmediate(() => {
       this.#isScheduled = false
       this.#write()
     })

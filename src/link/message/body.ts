@@ -22,6 +22,7 @@ export const DEFAULT_BODY_LIMITS: BodyLimits = {
 }
 
 const LINE_FEED = 10
+const STREAM_BYTES = 65_536
 
 /** The body of a received message. It can be read once, in one of these ways. */
 export class Body {
@@ -100,9 +101,30 @@ export class Body {
     if (waiting > 0) yield parsed(Buffer.concat(parts))
   }
 
-  /** A stream of the bytes, with back-pressure up to the sender. */
+  /** A stream of the bytes, with back-pressure up to the sender. To destroy it early cancels the message. */
   stream(): Readable {
-    return Readable.from(this.chunks(), { objectMode: false })
+    const message = this.#message
+    let isEnded = false
+    // Twice as fast as `Readable.from`, which needs several promises for each chunk.
+    return new Readable({
+      highWaterMark: STREAM_BYTES,
+      read() {
+        message.read().then(
+          (bytes) => {
+            isEnded ||= bytes === undefined
+            this.push(bytes ?? null)
+          },
+          (error: Error) => {
+            isEnded = true
+            this.destroy(error)
+          },
+        )
+      },
+      destroy(error, callback) {
+        if (!isEnded) message.cancel(CANCEL_CODES.unwanted, 'its reader has stopped')
+        callback(error)
+      },
+    })
   }
 
   /** Writes the body into a temporary file, which its owner must dispose of. @throws PikoError `LINK_TOO_LARGE` */
