@@ -48,6 +48,7 @@ export class Link implements AsyncDisposable {
   readonly #options: LinkOptions
   readonly #limits: ReturnType<typeof limitsOf>
   readonly #table: RouteTable
+  readonly #isOwnTable: boolean
   readonly #up = new Waiters<void>()
   readonly #closed = Promise.withResolvers<PikoError>()
   #carrier: Carrier | undefined
@@ -60,10 +61,12 @@ export class Link implements AsyncDisposable {
   /** Called when the connection is lost, or the other end leaves. */
   #onLost: ((reason: PikoError) => void) | undefined
 
-  constructor(options: LinkOptions) {
+  /** @param table the routes, if several links share them */
+  constructor(options: LinkOptions, table?: RouteTable) {
     this.#options = options
     this.#limits = limitsOf(options)
-    this.#table = new RouteTable(options.routes ?? [])
+    this.#table = table ?? new RouteTable(options.routes ?? [])
+    this.#isOwnTable = table === undefined
     this.events = new Emitter<LinkEvents>((error, name) => this.#failed(error, `a listener of the event "${name}"`))
   }
 
@@ -410,7 +413,7 @@ export class Link implements AsyncDisposable {
     const wasUp = this.#state === 'up'
     this.#state = 'closed'
     this.#up.end(reason, true)
-    this.#table.release()
+    if (this.#isOwnTable) this.#table.release()
     if (wasUp) void this.events.emit('link.down', { reason })
     this.#closed.resolve(reason)
   }

@@ -4,6 +4,7 @@ import { Link } from '../link.ts'
 import { limitsOf, linkCall, type LinkOptions } from '../link-options.ts'
 import { aFunction, expecting, oneOf, problemsText, readOptions } from '../../options.ts'
 import { PikoError } from '../../errors.ts'
+import type { RouteTable } from '../routes/table.ts'
 import type { Role } from '../wire/preface.ts'
 import { nodeIdOf } from './node-id.ts'
 
@@ -30,9 +31,13 @@ export function linkOf(duplex: Duplex, options: LinkOfOptions): Link {
   return linkOver(duplex, linkCall('linkOf', options, { role: oneOf('dial', 'listen') }, "{ role: 'dial' }", ['role']))
 }
 
-/** {@link linkOf} with options that were checked. */
-export function linkOver(duplex: Duplex, options: LinkOfOptions): Link {
-  const link = new Link(options)
+/**
+ * {@link linkOf} with options that were checked.
+ *
+ * @param table the routes, if several links share them
+ */
+export function linkOver(duplex: Duplex, options: LinkOfOptions, table?: RouteTable): Link {
+  const link = new Link(options, table)
   link.attach(
     (events) =>
       new Connection(

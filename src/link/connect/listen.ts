@@ -11,6 +11,7 @@ import { PikoError } from '../../errors.ts'
 import { Service } from '../../service/service.ts'
 import type { Link } from '../link.ts'
 import { linkCall, type LinkOptions } from '../link-options.ts'
+import { RouteTable } from '../routes/table.ts'
 import { addressText, isLoopback } from './address.ts'
 import { linkOver } from './link-of.ts'
 import { acceptSockets } from './websocket.ts'
@@ -80,6 +81,8 @@ function problemOf({ host, port, path, tls, secret, websocket }: ListenOptions):
 /** Accepts links and serves routes to them. */
 export class LinkServer extends Service {
   readonly #options: ListenOptions
+  /** Shared by all links: to build it takes longer than a connection of a stranger lasts. */
+  readonly #table: RouteTable
   readonly #links = new Set<Link>()
   readonly #handshakes = new Set<Link>()
   #server: Server | undefined
@@ -89,6 +92,7 @@ export class LinkServer extends Service {
   constructor(options: ListenOptions) {
     super({ name: 'link', ...(options.log && { log: options.log }) })
     this.#options = options
+    this.#table = new RouteTable(options.routes ?? [])
   }
 
   /** The address to dial; undefined before the first start. */
@@ -141,7 +145,7 @@ export class LinkServer extends Service {
       duplex.destroy()
       return this.#refuse()
     }
-    const link = linkOver(duplex, { ...this.#options, role: 'listen' })
+    const link = linkOver(duplex, { ...this.#options, role: 'listen' }, this.#table)
     this.#handshakes.add(link)
     void this.#follow(link)
   }
