@@ -5,6 +5,7 @@ import { compile } from './support/compiler.ts'
 import { Snippets } from './support/snippets.ts'
 
 const readme = new Snippets('README.md')
+const api = new Snippets('docs/api.md')
 const async = new Snippets('docs/async.md')
 const batches = new Snippets('docs/batches.md')
 const crawl = new Snippets('docs/crawl.md')
@@ -27,6 +28,7 @@ const windows = new Snippets('docs/windows.md')
 afterAll(() => {
   for (const page of [
     readme,
+    api,
     async,
     batches,
     crawl,
@@ -53,6 +55,7 @@ describe('the README and the pages of docs', () => {
   it('name the file of every snippet', () => {
     expect(readme.names).toEqual(['jobs/hello.ts', 'readings.ts', 'words.ts', 'count.ts'])
     for (const { names } of [
+      api,
       async,
       batches,
       crawl,
@@ -82,6 +85,7 @@ describe('the README and the pages of docs', () => {
       compile(
         [
           readme,
+          api,
           async,
           batches,
           crawl,
@@ -103,6 +107,14 @@ describe('the README and the pages of docs', () => {
         ].flatMap(({ files }) => files),
       ).complaints,
     ).toEqual([])
+  })
+})
+
+describe('docs/api.md', () => {
+  it('shows a program that starts a run over HTTP, and what it prints', async () => {
+    const page = readFileSync(new URL('../docs/api.md', import.meta.url), 'utf8')
+    const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('It prints:'))) ?? []
+    expect(await api.run('api.ts')).toBe(printed)
   })
 })
 

@@ -53,6 +53,7 @@ import { databaseWarning } from '../store/open-store.ts'
 import { LoopHealth } from '../engine/loop/loop-health.ts'
 import { type AppParts, build, type Running } from './build.ts'
 import { checksOf, type Health } from './health.ts'
+import { HttpRoutes } from './http-routes.ts'
 import type { PikoOptions } from './piko-options.ts'
 import type { PikoService } from './piko-service.ts'
 import { resourceAdvice } from './resource-advice.ts'
@@ -85,6 +86,8 @@ export class Piko {
   readonly sinks: Sinks
   readonly shared: Shared & SharedCall
   readonly cache: Caches & CacheCall
+  /** Your own routes on the server of the app. */
+  readonly http = new HttpRoutes(() => this.#started !== undefined)
   readonly events = new Events()
   readonly settings: Settings
   readonly log: AppLogger

@@ -1,4 +1,5 @@
 import { Service } from '../service/service.ts'
+import { ownRoutes } from './own-routes.ts'
 import type { ServedApp } from './served-app.ts'
 import { buildServer, listen } from './server.ts'
 
@@ -33,6 +34,7 @@ export class HttpService extends Service {
       services: () => app.services,
       app,
     })
+    ownRoutes(server, app.http.additions)
     this.defer(() => server.close())
     const port = this.#url === undefined ? this.#at.port : Number(new URL(this.#url).port)
     this.#url = await listen(server, { host: this.#at.host, port })

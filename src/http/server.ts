@@ -30,6 +30,8 @@ const KEEP_ALIVE_MS = 5_000
 /** A connection without traffic for this time is ended: no request arrives, or the client does not read the response. */
 const SILENT_MS = 30_000
 const CHECK_CONNECTIONS_MS = 1_000
+/** The id of a job has up to 255 characters, and each may have nine in a URL. */
+const MAX_PARAM_LENGTH = 2_500
 /** How long a stop waits for responses in progress. */
 const CLOSE_GRACE_MS = 1_000
 /** The status of a response that would need an optional package that is not installed. */
@@ -46,6 +48,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
     requestTimeout: REQUEST_TIMEOUT_MS,
     handlerTimeout: ANSWER_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     connectionTimeout: SILENT_MS,
     http: { headersTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: CHECK_CONNECTIONS_MS },
     frameworkErrors: (error, request, reply) => void answerError(deps, error, request, reply),

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Actor } from '../../api/actor.ts'
 import { problemOf, PROBLEM_TYPE } from '../../api/problem.ts'
+import { docsPage } from '../../api/docs-page.ts'
 import { openApiOf } from '../../api/openapi.ts'
 import { ANY_ROUTES } from '../../api/routes.ts'
 import { toError } from '../../errors.ts'
@@ -42,6 +43,12 @@ export async function apiPlugin(server: FastifyInstance, { app, facts, logger }:
       .send(JSON.stringify(problemOf(404, 'ROUTE_UNKNOWN', detail)))
   })
   bindRoutes(server, app, facts)
+  server.get('/docs', { config: { piko: { role: 'viewer', route: undefined } } }, (_request, reply) =>
+    reply
+      .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
+      .type('text/html; charset=utf-8')
+      .send(docsPage(ANY_ROUTES, server.prefix)),
+  )
   let document: string | undefined
   server.get('/openapi.json', { config: { piko: { role: 'viewer', route: undefined } } }, (_request, reply) => {
     document ??= JSON.stringify(openApiOf(ANY_ROUTES, { base: server.prefix, version: packageVersion() }))
