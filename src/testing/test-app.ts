@@ -1,13 +1,17 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { performance } from 'node:perf_hooks'
 import { checkedOptions } from '../app/check-options.ts'
 import { Piko } from '../app/piko.ts'
 import type { PikoOptions } from '../app/piko-options.ts'
+import { checkedCall } from '../call-options.ts'
+import { systemClock } from '../clock.ts'
 import { describe, PikoError } from '../errors.ts'
 import { isObject } from '../errors-read.ts'
 import { wantRunSignals } from '../offload/signal.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
+import { aDuration } from '../time/duration-check.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { ManualClock } from './manual-clock.ts'
 import { Advance, type SteppedApp } from './app/advance.ts'
@@ -58,6 +62,9 @@ export async function startTestApp(options: TestAppOptions): Promise<TestApp> {
   return app
 }
 
+/** The maximum number of runs that an error names. */
+const MAX_SHOWN = 20
+
 /** The advances of each clock. All apps on a clock move together. */
 const advances = new WeakMap<ManualClock, Advance>()
 
@@ -98,6 +105,55 @@ export class TestApp extends Piko {
   }
 
   /**
+   * Resolves once no run is running, and none is queued that is due, for the jobs of this app. Does not move the clock.
+   *
+   * @param options.within the longest wait in real time. Default `'30s'`
+   * @throws PikoError `TIMEOUT` that names the runs that are left
+   * @example await app.drain()
+   */
+  async drain(options: { readonly within?: Duration } = {}): Promise<void> {
+    const { within } = checkedCall('app.drain', { within: aDuration(1) }, options)
+    const limitMs = within === undefined ? DRAIN_MS : durationMs(within)
+    const until = performance.now() + limitMs
+    const changes = new Changes()
+    const off = this.events.on('run.settled', changes.tell)
+    try {
+      for (;;) {
+        const now = (this.#stepped?.clock ?? systemClock).now()
+        const agenda = await readAgenda(this.sql, {
+          ...{ now, nodeIds: [], jobIds: this.registry.ids },
+          hasItems: [...this.registry].some(({ policy }) => policy.items !== undefined),
+        })
+        if (agenda.running === 0 && agenda.runAt > now && agenda.planAt > now) return
+        if (performance.now() > until) throw await this.#notDrained(limitMs)
+        if (agenda.runAt <= now) this.#stepped?.clock.claim()
+        if (agenda.planAt <= now) this.#stepped?.clock.wake('planner')
+        await changes.next()
+      }
+    } finally {
+      off()
+    }
+  }
+
+  async #notDrained(limitMs: number): Promise<PikoError> {
+    const ids = new Set(this.registry.ids)
+    const now = (this.#stepped?.clock ?? systemClock).now()
+    const [running, queued] = await Promise.all([
+      this.runs.list({ state: 'running', limit: MAX_SHOWN }),
+      this.runs.list({ state: 'queued', limit: MAX_SHOWN }),
+    ])
+    const left = [...running, ...queued.filter(({ runAt }) => runAt.getTime() <= now)].filter(({ jobId }) =>
+      ids.has(jobId),
+    )
+    const names = left.map(({ id, jobId, state }) => `run ${id} of job "${jobId}" is ${state}`)
+    return new PikoError(
+      'TIMEOUT',
+      `app.drain waited ${limitMs} ms, and these are left: ${names.join(', ') || 'a tick that is not planned'}`,
+      { details: { runs: left.map(({ id }) => id) } },
+    )
+  }
+
+  /**
    * Moves the app's `ManualClock`. Stops at each instant at which something is due, and waits there until all that is due has been planned
    * and has run, except for runs that sleep on the clock. All test apps of this process on the same clock move together.
    *
@@ -123,6 +179,9 @@ export class TestApp extends Piko {
     await advanceOf(manual).run(() => to ?? manual.now() + ms)
   }
 }
+
+/** How long `drain` waits without an end, in milliseconds. */
+const DRAIN_MS = 30_000
 
 /** What an advance sees of an app. */
 class Stepped implements SteppedApp {

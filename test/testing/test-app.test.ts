@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { ManualClock, startTestApp } from 'piko/testing'
+import { expectEnqueued, ManualClock, startTestApp } from 'piko/testing'
 import { defineJob } from 'piko'
 import { expect, it } from 'vitest'
 import { z } from 'zod'
@@ -54,4 +54,30 @@ it('a manual clock ends only the sleeps that are over, the earliest first', asyn
   abort.abort()
   await sleeps[2]
   expect([woken, clock.sleeping]).toEqual([['a', 'b', 'aborted'], 0])
+})
+
+it('a test app drains, names what is left, and tells what was enqueued', async () => {
+  const seen: unknown[] = []
+  const ship = defineJob({ id: 'ship', input: z.object({ id: z.number() }) }, ({ input }) => void seen.push(input.id))
+  const order = defineJob({ id: 'order' }, async () => {
+    for (const id of [7, 8]) await app.enqueue(ship, { input: { id } })
+  })
+  const stuck = defineJob(
+    { id: 'stuck' },
+    ({ signal }) => new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve())),
+  )
+  await using app = await startTestApp({ jobs: [ship, order, stuck] })
+  await app.enqueue(order)
+  await app.drain()
+  expect(seen.sort()).toEqual([7, 8])
+  expect(await expectEnqueued(app, ship)).toHaveLength(2)
+  expect(await expectEnqueued(app, 'ship', { input: { id: 7 }, count: 1 })).toMatchObject([{ state: 'succeeded' }])
+  await expect(expectEnqueued(app, ship, { input: { id: 9 } })).rejects.toThrow(
+    /expected at least one run\(s\) of job "ship" with \{"input":\{"id":9\}\}, but 0 match\. Enqueued:\n.*"input":\{"id":8\}/,
+  )
+  const id = await app.enqueue(stuck)
+  await expect(app.drain({ within: '100ms' })).rejects.toThrow(`run ${id} of job "stuck" is running`)
+  await app.runs.cancel(id)
+  await app.drain()
+  await expect(app.advance('1d')).rejects.toThrow('app.advance needs a clock')
 })

@@ -33,13 +33,14 @@ import { lazyLimits } from '../limits/lazy-limits.ts'
 import { type RunActions, RunContext } from './run-context.ts'
 import { RunLocks } from './run-locks.ts'
 import type { RunProgress } from './run-progress.ts'
-import { RunSteps, type StepParts } from './steps/run-steps.ts'
+import { RunSteps, type StepParts, type StepStorage } from './steps/run-steps.ts'
 import { StepWriter } from './steps/step-writer.ts'
 
 export interface PipelineParts {
   readonly resources: Pick<ResourcePool, 'borrow'>
   readonly sinks: Pick<SinkPool, 'forRun'>
-  readonly store: Pick<Store, 'commit' | 'steps'> & {
+  readonly store: Pick<Store, 'commit'> & {
+    readonly steps: StepStorage
     readonly rates: Pick<Store['rates'], 'reserve'>
     readonly database: Pick<Store['database'], 'sql' | 'maxValueBytes' | 'assertOutside'>
   }

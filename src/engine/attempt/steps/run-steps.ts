@@ -25,8 +25,11 @@ import { namedItems } from './named-items.ts'
 import type { StepWriter } from './step-writer.ts'
 import { isPassing, retried } from '../../loop/retried.ts'
 
+/** The parts of a store that steps need. */
+export type StepStorage = Pick<StepStore, 'add' | 'stored' | 'commit' | 'isInTransaction'>
+
 export interface StepParts {
-  readonly store: StepStore
+  readonly store: StepStorage
   readonly writer: StepWriter
   readonly clock: Clock
   readonly maxValueBytes: () => number
