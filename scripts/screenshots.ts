@@ -1,4 +1,4 @@
-/** Writes docs/images/dashboard-*.png: each page of the dashboard, light and dark, with data of a temporary application. */
+/** Writes docs/images/dashboard-*.png: pages of the dashboard, light and dark, with data of a temporary application. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,7 +12,8 @@ import { buildStaleDashboard } from './dashboard.ts'
 const IMAGES = join(ROOT, 'docs/images')
 const SHOWN_MS = 1_500
 const DAYS = 1_461
-const YEAR = '/jobs/weather?year=2014'
+const CALENDAR = '/jobs/weather?year=2014&day=2014-03-13'
+const GRID = '/grid?to=2014-12-01T00:00:00.000Z'
 
 const weather = defineJob(
   {
@@ -25,7 +26,7 @@ const weather = defineJob(
   (ctx) => {
     ctx.log.info(`GET /days/${ctx.window.start.toISOString().slice(0, 10)}`)
     if (ctx.window.start.getUTCFullYear() === 2014 && ctx.window.start.getUTCDate() % 13 === 0)
-      throw new Error('GET /days answered 404: the station was off')
+      throw shownError('GET /days answered 404: the station was off')
     ctx.log.info('wrote one row')
     return { rows: 1 }
   },
@@ -35,6 +36,13 @@ const orders = defineJob(
   () => sleep(40),
 )
 const report = defineJob({ id: 'monthly_report', cron: '0 6 1 * *', timezone: 'America/New_York' }, () => 'sent')
+
+/** An error without the paths of this machine. */
+function shownError(message: string): Error {
+  const error = new Error(message)
+  error.stack = `Error: ${message}\n    at fetchDay (jobs/weather.ts:24:13)`
+  return error
+}
 
 await buildStaleDashboard()
 const folder = mkdtempSync(join(tmpdir(), 'piko-screenshots-'))
@@ -62,22 +70,23 @@ try {
 
 async function shoot(url: string, run: string): Promise<void> {
   mkdirSync(IMAGES, { recursive: true })
-  const pages = {
-    overview: '/',
-    job: YEAR,
-    grid: '/grid?to=2014-12-01T00:00:00.000Z',
-    runs: '/runs',
-    run,
-    backfills: '/backfills',
-    nodes: '/nodes',
+  const light = { overview: '/', calendar: CALENDAR, grid: GRID, run, backfills: '/backfills', nodes: '/nodes' }
+  await shootIn('light', url, light)
+  await shootIn('dark', url, { overview: '/', calendar: CALENDAR, grid: GRID })
+}
+
+async function shootIn(
+  colorScheme: 'light' | 'dark',
+  url: string,
+  pages: Readonly<Record<string, string>>,
+): Promise<void> {
+  const page = await browser.newPage({ viewport: { width: 1200, height: 700 }, colorScheme })
+  for (const [name, path] of Object.entries(pages)) {
+    await page.goto(`${url}${path}`)
+    await sleep(SHOWN_MS)
+    if (name === 'calendar')
+      await page.evaluate("document.querySelector('.calendar').scrollIntoView({ block: 'center' })")
+    writeFileSync(join(IMAGES, `dashboard-${name}-${colorScheme}.png`), await page.screenshot())
   }
-  for (const colorScheme of ['light', 'dark'] as const) {
-    const page = await browser.newPage({ viewport: { width: 1200, height: 760 }, colorScheme })
-    for (const [name, path] of Object.entries(pages)) {
-      await page.goto(`${url}${path}`)
-      await sleep(SHOWN_MS)
-      writeFileSync(join(IMAGES, `dashboard-${name}-${colorScheme}.png`), await page.screenshot())
-    }
-    await page.close()
-  }
+  await page.close()
 }

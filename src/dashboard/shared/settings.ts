@@ -1,7 +1,6 @@
 import { effect, type Signal, signal } from '@preact/signals'
 
 export const ZONES = ['utc', 'job', 'browser'] as const
-export type ZoneChoice = (typeof ZONES)[number]
 export const THEMES = ['auto', 'light', 'dark'] as const
 
 /** The zone in which instants are shown. */
