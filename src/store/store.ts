@@ -12,6 +12,7 @@ import type { Database } from './connection/database.ts'
 import { DependencyStore } from './windows/dependency-store.ts'
 import { enqueueIn } from './runs/enqueue-in.ts'
 import type { EnqueueTransaction } from './statements/user-transaction.ts'
+import { EventStore } from './events/event-store.ts'
 import { ItemStore } from './items/item-store.ts'
 import { JobStore } from './jobs/job-store.ts'
 import { PlanStore } from './jobs/plan-store.ts'
@@ -63,6 +64,7 @@ export interface Store {
   readonly proofs: ProofStore
   readonly retention: RetentionStore
   readonly rowCheck: RowCheck
+  readonly events: EventStore
   /** See `commitRun`. */
   readonly commit: <T>(
     nodeId: string,
@@ -107,6 +109,7 @@ export function storeOn(database: Database): Store {
     proofs: new ProofStore(database),
     retention: new RetentionStore(database),
     rowCheck: new RowCheck(database),
+    events: new EventStore(database),
     commit: (nodeId, claim, fn, rules) => commitRun(database, nodeId, claim, fn, rules),
     enqueueIn: (trx, requests) => enqueueIn(database, trx, requests),
     async prepare(autoMigrate) {

@@ -80,7 +80,7 @@ export class NodeLease extends Service {
   protected override async onStop(why: StopReason): Promise<void> {
     if (why === 'crash') return
     NodeLease.#ownIds.delete(this.#id)
-    await this.#parts.nodes.remove([this.#id])
+    await this.#parts.nodes.remove([this.#id], 'stopped')
   }
 
   #beat(): void {

@@ -14,6 +14,7 @@ import { windowsBefore, windowsFrom } from '../windows/stored-windows.ts'
 import { upstreamChanged } from '../windows/upstream-change.ts'
 import { type BackfillRow, lockBackfill } from './backfill-row.ts'
 import { isToRun, nextWindows, type Planned } from './backfill-windows.ts'
+import { noteRows } from '../events/notes.ts'
 
 /** How a step creates the runs of windows. */
 export interface BackfillPlan {
@@ -173,6 +174,11 @@ async function takeOver(
       given.map(({ windowId }) => windowId),
     )
     .execute()
+  noteRows(
+    trx,
+    'windows',
+    given.map(({ windowId }) => windowId),
+  )
 }
 
 async function endBackfill(trx: Transaction<Tables>, dialect: Dialect, id: number): Promise<BackfillState> {
@@ -194,6 +200,7 @@ async function endBackfill(trx: Transaction<Tables>, dialect: Dialect, id: numbe
     })
     .where('id', '=', id)
     .execute()
+  noteRows(trx, 'backfills', [id])
   return state
 }
 

@@ -6,6 +6,7 @@ import { exactId } from '../values/exact-key.ts'
 import { type BackfillCounts, backfillCounts } from './backfill-counts.ts'
 import { backfillOf, type BackfillRow, lockBackfill, type NewBackfill } from './backfill-row.ts'
 import { type BackfillPlan, type BackfillStep, stepBackfill } from './backfill-step.ts'
+import { noteRows } from '../events/notes.ts'
 
 export interface BackfillFilter {
   readonly jobId?: string
@@ -50,8 +51,12 @@ export class BackfillStore {
         active_since: dialect.now(),
         created_at: dialect.now(),
       })
-      if (dialect.name === 'sqlite') return (await insert.returning('id').executeTakeFirstOrThrow()).id
-      return Number((await insert.executeTakeFirstOrThrow()).insertId)
+      const id =
+        dialect.name === 'sqlite'
+          ? (await insert.returning('id').executeTakeFirstOrThrow()).id
+          : Number((await insert.executeTakeFirstOrThrow()).insertId)
+      noteRows(trx, 'backfills', [id])
+      return id
     })
   }
 
@@ -116,6 +121,7 @@ export class BackfillStore {
         })
         .where('id', '=', id)
         .execute()
+      noteRows(trx, 'backfills', [id])
       return true
     })
   }
@@ -134,16 +140,17 @@ export class BackfillStore {
       count = rows.length
       if (count === 0) return
       const ids = rows.map((row) => row.id)
-      await this.#database.retry(() =>
-        db
+      await this.#database.transaction(async (trx) => {
+        await trx
           .updateTable('piko_window')
           .set({ state: 'cancelled', updated_at: dialect.now() })
           .where('id', 'in', ids)
           // A window that has got a run since is cancelled with that run. Another backfill may have taken the window over.
           .where('backfill_id', '=', id)
           .where('state', '=', 'waiting')
-          .execute(),
-      )
+          .execute()
+        noteRows(trx, 'windows', ids)
+      })
     }
   }
 

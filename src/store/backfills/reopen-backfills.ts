@@ -1,6 +1,7 @@
 import type { Transaction } from 'kysely'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
+import { noteRows } from '../events/notes.ts'
 
 /** Locks the backfills whose windows these runs own. Call it before locking the windows, since a step of a backfill uses the same order. */
 export async function lockBackfillsOf(
@@ -39,4 +40,5 @@ export async function reopenBackfills(
     .where('id', 'in', [...ids])
     .where('state', '=', 'failed')
     .execute()
+  noteRows(trx, 'backfills', ids)
 }

@@ -13,6 +13,7 @@ import { type BatchRow, batchOf, lockBatch } from './batch-row.ts'
 import { type NewBatch, type OnStored, openBatch, storeItems } from './create-batch.ts'
 import { type BatchStep, closedCounts, type DoneRun, settleBatch } from './settle-batch.ts'
 import { runsOfSlice, sliceOf, statesOf } from './slices.ts'
+import { noteRows } from '../events/notes.ts'
 
 export interface BatchFilter {
   readonly jobId?: string
@@ -138,6 +139,7 @@ export class BatchStore {
       const batch = await lockBatch(trx, dialect, id)
       if (!batch || BATCH_ENDS.some((end) => end === batch.state)) return false
       await trx.updateTable('piko_batch').set({ state: 'cancelling' }).where('id', '=', id).execute()
+      noteRows(trx, 'batches', [id])
       return true
     })
   }

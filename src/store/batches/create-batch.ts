@@ -6,6 +6,7 @@ import { type NewRun, newRow } from '../runs/new-run.ts'
 import { exactKey } from '../values/exact-key.ts'
 import { type BatchRow, batchOf, lockBatch } from './batch-row.ts'
 import { slicesOf } from './slices.ts'
+import { noteRows } from '../events/notes.ts'
 
 /** A batch to create. */
 export interface NewBatch {
@@ -108,6 +109,7 @@ async function addSlice(
     }
     const state = fromItem >= batch.total ? 'running' : 'creating'
     await trx.updateTable('piko_batch').set({ stored: fromItem, state }).where('id', '=', id).execute()
+    if (state === 'running') noteRows(trx, 'batches', [id])
     return { batch: { ...batch, state, stored: fromItem }, runs: runs.slice(batch.stored, fromItem) }
   })
 }

@@ -3,6 +3,7 @@ import { BATCH_ENDS } from '../../run/batch.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 import { lockBatch } from './batch-row.ts'
+import { noteRows } from '../events/notes.ts'
 
 /**
  * Opens the slices of runs that are queued again, and continues their batches if these had ended.
@@ -40,5 +41,6 @@ export async function reopenBatches(
       .execute()
     if (!BATCH_ENDS.some((end) => end === batch.state)) continue
     await trx.updateTable('piko_batch').set({ state: 'running', finished_at: null }).where('id', '=', id).execute()
+    noteRows(trx, 'batches', [id])
   }
 }

@@ -6,6 +6,7 @@ import { type NewRun, newRow } from '../runs/new-run.ts'
 import type { Tables } from '../tables.ts'
 import { type BatchRow, lockBatch } from './batch-row.ts'
 import { runsOfSlice, sliceOf, statesOf } from './slices.ts'
+import { noteRows } from '../events/notes.ts'
 
 /** Creates the run of a batch's `onDone` job; undefined if the batch has none. */
 export type DoneRun = (batch: BatchRow, counts: BatchCounts, state: BatchEnd) => NewRun | undefined
@@ -71,6 +72,7 @@ export async function settleBatch(database: Database, id: number, doneRun: DoneR
       })
       .where('id', '=', id)
       .execute()
+    noteRows(trx, 'batches', [id])
     return { ended, doneRunId, isMore: false }
   })
 }

@@ -2,6 +2,8 @@ import { type Dialect as KyselyDialect, Kysely, sql, type Transaction } from 'ky
 import { PikoError } from '../../errors.ts'
 import { retryContention } from '../../sql/contention.ts'
 import type { SqlDatabase } from '../../sql/sql.ts'
+import { noted } from '../events/notes.ts'
+import { Recording } from '../events/recording.ts'
 import { BrokenRows } from '../values/broken-rows.ts'
 import { type DatabaseClock, type Dialect, mysqlDialect, sqliteDialect } from './dialect.ts'
 import { PikoMysqlDialect } from './mysql/mysql-driver.ts'
@@ -45,6 +47,8 @@ export interface Database {
   readonly files: readonly OpenedFile[]
   /** Collects the reports of rows that readers skip because they can't be read. */
   readonly broken: BrokenRows
+  /** Whether transactions record their changes for the readers of events. */
+  readonly recording: Recording
   /** For messages, without the password. */
   readonly location: string
   /** The server's ids of the open connections, in ascending order. Empty on SQLite. */
@@ -145,11 +149,13 @@ function assemble(assembled: Assembled): Database {
   const { db, dialect, location, transactions, cut = () => {}, connectionIds = () => [] } = assembled
   const limits = transactions ?? DEFAULT_TRANSACTION_LIMITS
   const own = new OwnTransaction(dialect.name === 'sqlite')
+  const recording = new Recording()
   return {
     db,
     dialect,
     files: [],
     broken: new BrokenRows(),
+    recording,
     maxValueBytes: dialect.sizes.value,
     transactionMs: requestedMs(limits),
     sql: sqlDatabase({ db, dialect, location, own, limits }),
@@ -159,7 +165,7 @@ function assemble(assembled: Assembled): Database {
     location,
     connectionIds,
     onConnection: () => {},
-    transaction: (fn) => transactionRepeated(db, location, fn),
+    transaction: (fn) => transactionRepeated(db, location, (trx) => noted(trx, dialect, recording, () => fn(trx))),
     retry: (fn) => retryContention(fn),
     cut,
     close: () => db.destroy(),

@@ -67,6 +67,10 @@ export class ReopenableDatabase implements Database {
     return this.#current?.files ?? []
   }
 
+  get recording(): Database['recording'] {
+    return this.#open.recording
+  }
+
   get location(): string {
     return this.#open.location
   }

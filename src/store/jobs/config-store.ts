@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Selectable } from 'kysely'
 import { PikoError } from '../../errors.ts'
+import { note } from '../events/notes.ts'
 import { assertSound, soundRows } from '../values/broken-row.ts'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
@@ -149,6 +150,7 @@ export class ConfigStore {
             created_at: dialect.now(),
           })
           .execute()
+        note(trx, () => [{ kind: 'config', jobId, version }])
         const row = await trx
           .selectFrom('piko_job_config')
           .selectAll()
@@ -182,13 +184,17 @@ export class ConfigStore {
     return mapSound(dialect, 'piko_job_config', rows, (row) => versionOf(row, dialect), this.#database.broken.report)
   }
 
-  /** Reads, with one short query, whether any config has changed. */
+  /** Reads, with one short query, whether any config has changed. Also learns whether somebody listens to events. */
   async state(): Promise<ConfigState> {
     const { db, dialect } = this.#database
+    const askedAt = performance.now()
+    const listened = db.selectFrom('piko_event_head').select('id').where('listened_until', '>=', dialect.now()).limit(1)
     const row = await db
       .selectFrom('piko_job_config')
       .select((eb) => [dialect.now().as('now'), eb.fn.countAll<number>().as('count'), eb.fn.max('id').as('last')])
+      .select(listened.as('listened'))
       .executeTakeFirstOrThrow()
+    this.#database.recording.heard(row.listened !== null, askedAt)
     return { now: dialect.date(row.now), mark: `${row.count}/${row.last ?? 0}` }
   }
 

@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
+import { note } from '../events/notes.ts'
 import { optionalDate } from '../runs/run-row.ts'
 import { inPages } from '../statements/pages.ts'
 import type { JobTable } from '../tables.ts'
@@ -38,23 +39,26 @@ export class JobStore {
 
   /** Pauses or resumes a job's schedule. Queued and running runs stay as they are. Returns false if there is no such job. */
   async setPaused(jobId: string, isPaused: boolean): Promise<boolean> {
-    const { db, dialect } = this.#database
-    const { numUpdatedRows } = await this.#database.retry(() =>
-      db
+    const { dialect, transaction } = this.#database
+    return transaction(async (trx) => {
+      const { numUpdatedRows } = await trx
         .updateTable('piko_job')
         .set({ is_paused: isPaused ? 1 : 0, updated_at: dialect.now() })
         .where('id', '=', exactId(jobId))
-        .executeTakeFirstOrThrow(),
-    )
-    return numUpdatedRows > 0n
+        .executeTakeFirstOrThrow()
+      if (numUpdatedRows === 0n) return false
+      note(trx, () => [{ kind: 'job', jobId, change: isPaused ? 'paused' : 'resumed' }])
+      return true
+    })
   }
 
   /** Takes effect at the next poll; see `PlanStore.edited`. */
   async setSchedule(jobId: string, schedule: string | null): Promise<void> {
-    const { db, dialect } = this.#database
-    await this.#database.retry(() =>
-      db.updateTable('piko_job').set({ schedule, updated_at: dialect.now() }).where('id', '=', jobId).execute(),
-    )
+    const { dialect, transaction } = this.#database
+    await transaction(async (trx) => {
+      await trx.updateTable('piko_job').set({ schedule, updated_at: dialect.now() }).where('id', '=', jobId).execute()
+      note(trx, () => [{ kind: 'job', jobId, change: 'schedule' }])
+    })
   }
 
   /** The schedules that bound a job's windows over time, oldest first. Empty before a node has started with the job. */

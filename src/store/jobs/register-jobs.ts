@@ -4,6 +4,7 @@ import { FIRST_INSTANT_MS } from '../../time/instant.ts'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import { fromJson } from '../../json/json.ts'
+import { note } from '../events/notes.ts'
 import { optionalDate } from '../runs/run-row.ts'
 import type { JobTable, Tables } from '../tables.ts'
 import { assertSound } from '../values/broken-row.ts'
@@ -56,6 +57,7 @@ async function registerChunk(database: Database, registrations: readonly JobRegi
       // Another node that starts at the same time writes the same rows.
       await dialect.insertIgnore(insert).execute()
       await beginGenerations(trx, dialect, added)
+      note(trx, () => added.map(({ id: jobId }) => ({ kind: 'job' as const, jobId, change: 'added' as const })))
     }
     for (const job of registrations) await changeJob(trx, dialect, job, known.get(job.id))
     await writeDependencies(

@@ -5,6 +5,7 @@ import { MAX_LEASE_MS } from '../../settings/max-lease.ts'
 import type { Database } from '../connection/database.ts'
 import { assertSound } from '../values/broken-row.ts'
 import { connectionColumns, endConnections, type EndedConnections } from './end-connections.ts'
+import { note } from '../events/notes.ts'
 import { OddLease } from './odd-lease.ts'
 
 export interface NodeRow {
@@ -54,22 +55,21 @@ export class NodeStore {
   }
 
   async register(node: NodeRow, leaseMs: number): Promise<void> {
-    const { db, dialect } = this.#database
-    await this.#database.retry(() =>
-      db.connection().execute((connection) =>
-        connection
-          .insertInto('piko_node')
-          .values({
-            ...node,
-            ...connectionColumns(this.#database.connectionIds()),
-            doorbell: node.doorbell ?? null,
-            started_at: dialect.now(),
-            heartbeat_at: dialect.now(),
-            expires_at: dialect.nowPlus(leaseMs),
-          })
-          .execute(),
-      ),
-    )
+    const { dialect, transaction } = this.#database
+    await transaction(async (trx) => {
+      await trx
+        .insertInto('piko_node')
+        .values({
+          ...node,
+          ...connectionColumns(this.#database.connectionIds()),
+          doorbell: node.doorbell ?? null,
+          started_at: dialect.now(),
+          heartbeat_at: dialect.now(),
+          expires_at: dialect.nowPlus(leaseMs),
+        })
+        .execute()
+      note(trx, () => [{ kind: 'node', nodeId: node.id, state: 'started', host: node.host }])
+    })
   }
 
   /** Stores the server's ids of this process's open connections. Returns them. Does nothing on SQLite. */
@@ -152,10 +152,17 @@ export class NodeStore {
     )
   }
 
-  async remove(nodeIds: readonly string[]): Promise<void> {
+  /** @param why for the readers of events: the nodes have stopped, or their leases have ended */
+  async remove(nodeIds: readonly string[], why: 'stopped' | 'lost' = 'lost'): Promise<void> {
     if (nodeIds.length === 0) return
-    const { db, retry } = this.#database
-    await retry(() => db.deleteFrom('piko_node').where('id', 'in', nodeIds).execute())
+    const { db, retry, transaction } = this.#database
+    await transaction(async (trx) => {
+      for (const nodeId of nodeIds) {
+        const { numDeletedRows } = await trx.deleteFrom('piko_node').where('id', '=', nodeId).executeTakeFirstOrThrow()
+        // Several nodes may find the same lease expired.
+        if (numDeletedRows > 0n) note(trx, () => [{ kind: 'node', nodeId, state: why }])
+      }
+    })
     await retry(() => db.deleteFrom('piko_config_ack').where('node_id', 'in', nodeIds).execute())
   }
 

@@ -3,6 +3,7 @@ import { cancelledError } from '../../run/attempt.ts'
 import type { Database } from '../connection/database.ts'
 import { exactId } from '../values/exact-key.ts'
 import { chunksOf } from '../statements/chunks.ts'
+import { noteRows } from '../events/notes.ts'
 import { endRuns } from './end-runs.ts'
 import { eachApart, throwRefusal } from '../statements/each-apart.ts'
 import { fenceOf } from './fence.ts'
@@ -183,6 +184,7 @@ export class CancelStore {
     if (unmarked.length > 0) {
       const ids = unmarked.map((row) => row.id)
       await trx.updateTable('piko_run').set({ cancel_requested_at: dialect.now() }).where('id', 'in', ids).execute()
+      noteRows(trx, 'runs', ids)
     }
     const nodeIds = [...new Set(unmarked.flatMap((row) => row.node_id ?? []))]
     return { cancelled: queued.length, requested: running.length, nodeIds }

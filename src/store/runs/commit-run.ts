@@ -3,6 +3,7 @@ import type { Claim } from '../../run/run.ts'
 import type { TableRows } from '../../run/table-rows.ts'
 import type { SqlExecutor } from '../../sql/sql.ts'
 import type { Database } from '../connection/database.ts'
+import { note, runGroups } from '../events/notes.ts'
 import { fenceOf } from './fence.ts'
 import { toJson } from '../../json/json.ts'
 import { withExecutor } from '../statements/sql-executor.ts'
@@ -59,6 +60,7 @@ export async function commitRun<T>(
           })
           .executeTakeFirstOrThrow()
         if (numUpdatedRows === 0n) throw leaseLost(claim)
+        note(trx, () => runGroups([claim], 'succeeded', nodeId))
         await settleWindows(trx, dialect, [{ claim, transition: { to: 'succeeded', tables } }])
         done = { value }
         return value

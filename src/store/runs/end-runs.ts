@@ -1,6 +1,7 @@
 import { type RawBuilder, type Selectable, sql, type Transaction } from 'kysely'
 import type { RunError } from '../../run/run-error.ts'
 import type { Dialect } from '../connection/dialect.ts'
+import { noteRows } from '../events/notes.ts'
 import { FENCE_FACTOR } from './fence.ts'
 import { toJson } from '../../json/json.ts'
 import type { Tables, WindowState, WindowTable } from '../tables.ts'
@@ -35,6 +36,11 @@ export async function endRuns(
       rows.map((row) => row.id),
     )
     .execute()
+  noteRows(
+    trx,
+    'runs',
+    rows.map((row) => row.id),
+  )
   const owners = rows.filter((row) => row.window_start !== null).map((row) => row.id)
   await settleWindowsOf(trx, dialect, owners, end.state)
 }
@@ -64,4 +70,5 @@ export async function settleWindowsOf(
     })
     .where('run_id', 'in', runIds)
     .execute()
+  noteRows(trx, 'windowsOf', runIds)
 }

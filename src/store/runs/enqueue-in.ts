@@ -2,7 +2,8 @@ import { CompiledQuery } from 'kysely'
 import type { Database } from '../connection/database.ts'
 import { mapInTurns } from '../../loop-turn.ts'
 import { keysInOrder, makeKeys, MAX_KEYS } from './idempotency-keys.ts'
-import { idsFrom, insertRunsText, LAST_INSERT, statementsOf } from './insert-rows.ts'
+import { eventRows, insertEvent } from '../events/notes.ts'
+import { idsFrom, insertRunsText, LAST_INSERT, newRunGroups, statementsOf } from './insert-rows.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import { readNumber, valuesOf } from '../statements/row-values.ts'
 import { type RunQuery, storeUnique } from './unique-run.ts'
@@ -61,7 +62,7 @@ function readCommitted({ db, dialect }: Database): RunQuery | undefined {
 const LITERAL_GROWTH = 2
 
 async function insertIn(
-  { dialect }: Database,
+  { dialect, recording }: Database,
   query: RunQuery,
   insertFirst: UserStatement['insert'],
   runs: readonly NewRun[],
@@ -80,5 +81,7 @@ async function insertIn(
       ids.push(...idsFrom({ first: known > 0 ? known : readNumber(first, 1), step: readNumber(step, 1) }, part.length))
     }
   }
+  if (recording.isOn)
+    for (const row of eventRows(newRunGroups(rows, ids))) await query({ compile: () => insertEvent(dialect, row) })
   return ids
 }

@@ -5,6 +5,7 @@ import type { Claim, RunState, Transition } from '../../run/run.ts'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import { endedAttempt, recordAttempts } from '../history/attempt-store.ts'
+import { note, noteRows, runGroups } from '../events/notes.ts'
 import type { Tables } from '../tables.ts'
 import { fenceOf } from './fence.ts'
 import type { Finish, FinishResult } from './finish.ts'
@@ -20,9 +21,9 @@ export async function finishRuns(
 ): Promise<FinishResult> {
   if (finishes.length === 0) return NONE_LOST
   const { db, dialect } = database
-  // One statement needs no transaction. It is safe to repeat, because the code below finds out which rows it changed.
+  // One statement needs no transaction, provided nobody listens to events. It is safe to repeat, because the code below finds out which rows it changed.
   const [versions, ...others] = byVersions(finishes)
-  if (versions && others.length === 0 && finishes.every(isAlone)) {
+  if (!database.recording.isOn && versions && others.length === 0 && finishes.every(isAlone)) {
     const changed = await database.retry(() => succeed(db, dialect, nodeId, versions))
     if (changed === finishes.length) return NONE_LOST
   }
@@ -50,6 +51,9 @@ async function finishIn(
         : { claim, transition },
     ),
   )
+  const isPlainNow = (finish: Finish): boolean => isPlain(finish) && !cancelled.has(finish.claim.fence)
+  note(trx, () => runGroups(claimsOf(written.filter(isPlainNow)), 'succeeded', nodeId))
+  noteRows(trx, 'runs', idsOf(written.filter((finish) => !isPlainNow(finish))))
   // A run that never began had no attempt.
   const begun = written.filter((finish) => !isUntouched(finish))
   const ends = begun.flatMap(({ claim, transition }) => endedAttempt(nodeId, claim, transition))
@@ -328,4 +332,8 @@ function isAlone(finish: Finish): boolean {
 
 function claimsOf(finishes: readonly Finish[]): Claim[] {
   return finishes.map(({ claim }) => claim)
+}
+
+function* idsOf(finishes: readonly Finish[]): Generator<number> {
+  for (const { claim } of finishes) yield claim.runId
 }

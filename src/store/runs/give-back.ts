@@ -3,6 +3,7 @@ import { cancelledError, crashedError } from '../../run/attempt.ts'
 import { isFaultOfItem } from '../../sql/database-faults.ts'
 import { recordAttempts } from '../history/attempt-store.ts'
 import type { Database } from '../connection/database.ts'
+import { noteRows } from '../events/notes.ts'
 import { endRuns } from './end-runs.ts'
 import { fenceOf } from './fence.ts'
 import { halved } from '../statements/halved.ts'
@@ -96,6 +97,11 @@ function giveBackAll(
         )
         .execute()
     }
+    noteRows(
+      trx,
+      'runs',
+      queued.map((row) => row.id),
+    )
     await endRuns(trx, dialect, cancelled, { state: 'cancelled', error: cancelledError() })
     const lost = rows.map((row) => ({
       runId: row.id,

@@ -1,6 +1,9 @@
+import type { PackedRun, RunGroup } from '../../live/packed.ts'
+import type { RunState } from '../../run/run.ts'
 import { type CompiledQuery, type Kysely, type QueryResult, sql } from 'kysely'
 import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
-import { bulkInsert, type Cell } from '../statements/bulk-insert.ts'
+import { note } from '../events/notes.ts'
+import { bulkInsert, type Cell, NOW } from '../statements/bulk-insert.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 
@@ -87,7 +90,34 @@ export async function insertRuns(db: Kysely<Tables>, dialect: Dialect, rows: rea
       for (const [place, index] of part.entries()) ids[index] = given[place] as number
     }
   }
+  note(db, () => newRunGroups(rows, ids))
   return ids
+}
+
+/** The new runs, as the readers of events see them. */
+export function newRunGroups(rows: readonly NewRow[], ids: readonly number[]): RunGroup[] {
+  const groups = new Map<string, RunGroup & { readonly runs: PackedRun[] }>()
+  for (const [index, row] of rows.entries()) {
+    const { job_id: jobId, claim } = row
+    const state = row.state as RunState
+    const nodeId = claim?.node_id as string | undefined
+    const key = `${state} ${nodeId ?? ''} ${jobId as string}`
+    let group = groups.get(key)
+    if (!group) {
+      group = { runs: [], jobId: jobId as string, state, ...(nodeId !== undefined && { nodeId }) }
+      groups.set(key, group)
+    }
+    const runAt = state === 'queued' && row.run_at !== NOW ? instantText(row.run_at) : undefined
+    const id = ids[index] as number
+    const attempt = claim ? 1 : 0
+    group.runs.push(runAt === undefined ? [id, attempt] : [id, attempt, { runAt }])
+  }
+  return [...groups.values()]
+}
+
+function instantText(cell: Cell): string | undefined {
+  if (cell instanceof Date) return cell.toISOString()
+  return typeof cell === 'string' ? cell : undefined
 }
 
 function idsOf({ insertId }: QueryResult<unknown>, step: number, count: number): number[] {

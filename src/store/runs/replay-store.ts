@@ -8,6 +8,7 @@ import { recordLastAttempts } from '../history/attempt-store.ts'
 import { giveUpItems } from '../items/item-runs.ts'
 import { reopenBatches } from '../batches/reopen-batches.ts'
 import { lockBackfillsOf, reopenBackfills } from '../backfills/reopen-backfills.ts'
+import { noteRows } from '../events/notes.ts'
 import { eachApart, throwRefusal } from '../statements/each-apart.ts'
 import { countFrom, forgetFrom, forgetWaiting } from '../steps/forget-steps.ts'
 import type { Tables } from '../tables.ts'
@@ -174,6 +175,8 @@ export class ReplayStore {
       })
       .where('id', 'in', replayed)
       .execute()
+    noteRows(trx, 'runs', replayed)
+    if (owned.size > 0) noteRows(trx, 'windowsOf', owned.keys())
     const forgotten = from === undefined ? 0 : await forgetFrom(trx, replayed, from)
     await forgetWaiting(trx, replayed)
     if (!keepsItems) await giveUpItems(trx, dialect, replayed)

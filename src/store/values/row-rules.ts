@@ -214,6 +214,8 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
     key: ['topic', 'version'],
     columns: { version: count(Number.MAX_SAFE_INTEGER), created_at: INSTANT },
   },
+  piko_event: { key: ['id'], columns: { created_at: INSTANT } },
+  piko_event_head: { key: ['id'], columns: { complete_at: MAYBE_INSTANT, listened_until: MAYBE_INSTANT } },
   piko_cache: {
     key: ['space', 'print'],
     columns: { stale_at: INSTANT, expires_at: INSTANT, loading_until: MAYBE_INSTANT },

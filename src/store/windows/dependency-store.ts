@@ -12,6 +12,7 @@ import type { Tables, WindowTable } from '../tables.ts'
 import { ALL_STARTS, startRanges, windowsWithin } from './window-ranges.ts'
 import { type Dependencies, listDependencies } from './dependencies.ts'
 import { type NewRun, newRow } from '../runs/new-run.ts'
+import { noteRows } from '../events/notes.ts'
 
 /** A window that gets no run until the windows on which it depends have succeeded. */
 export interface WaitingWindow {
@@ -93,14 +94,15 @@ export class DependencyStore {
       .executeTakeFirst()
     if (!row) return []
     const window = { start: dialect.date(row.start_at), end: dialect.date(row.end_at) }
-    const failing = this.#database.transaction((trx) =>
-      trx
+    const failing = this.#database.transaction(async (trx) => {
+      await trx
         .updateTable('piko_window')
         .set({ state: 'failed', run_id: null, wait_job: null, wait_at: null, updated_at: dialect.now() })
         .where('id', '=', id)
         .where('state', '=', 'waiting')
-        .execute(),
-    )
+        .execute()
+      noteRows(trx, 'windows', [id])
+    })
     const hasFailed = await failing.then(
       () => true,
       (thrown: unknown) => {
@@ -260,6 +262,11 @@ export class DependencyStore {
         asked.map(({ waiting }) => waiting.id),
       )
       .execute()
+    noteRows(
+      trx,
+      'windows',
+      asked.map(({ waiting }) => waiting.id),
+    )
     return asked.length
   }
 

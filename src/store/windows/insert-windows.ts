@@ -1,5 +1,7 @@
 import type { Kysely } from 'kysely'
+import type { PackedWindow, WindowGroup } from '../../live/packed.ts'
 import type { Window } from '../../time/window.ts'
+import { note } from '../events/notes.ts'
 import { bulkInsert, columnsOf, type Cell, NOW } from '../statements/bulk-insert.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables, WindowState } from '../tables.ts'
@@ -32,4 +34,16 @@ export async function insertWindows(
     NOW,
   ])
   await db.executeQuery(bulkInsert(dialect, 'piko_window', columnsOf(COLUMNS, rows)))
+  note(db, () => windowGroups(windows))
+}
+
+function windowGroups(windows: readonly NewWindow[]): WindowGroup[] {
+  const byJob = Map.groupBy(windows, ({ jobId }) => jobId)
+  return [...byJob].map(([jobId, some]) => ({
+    jobId,
+    windows: some.map(({ window, state, runId }): PackedWindow => {
+      const [start, end] = [window.start.getTime(), window.end.getTime()]
+      return runId === undefined ? [start, end, state] : [start, end, state, runId]
+    }),
+  }))
 }

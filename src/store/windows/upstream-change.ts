@@ -3,6 +3,7 @@ import type { Window } from '../../time/window.ts'
 import { BrokenRow, soundRows } from '../values/broken-row.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import type { Dialect } from '../connection/dialect.ts'
+import { noteRows } from '../events/notes.ts'
 import { lastWindow } from './last-window.ts'
 import type { Tables } from '../tables.ts'
 
@@ -118,5 +119,6 @@ async function change(
   for (const some of chunksOf(rows, CHUNK)) {
     const ids = some.map((row) => row.id)
     await trx.updateTable('piko_window').set(changes).where('id', 'in', ids).execute()
+    if ('state' in changes) noteRows(trx, 'windows', ids)
   }
 }

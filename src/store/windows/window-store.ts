@@ -22,6 +22,7 @@ import { upstreamChanged } from './upstream-change.ts'
 import { ALL_STARTS, startRanges, windowsWithin } from './window-ranges.ts'
 import { withoutBroken } from '../values/without-broken.ts'
 import { type NewRun, newRow } from '../runs/new-run.ts'
+import { noteRows } from '../events/notes.ts'
 
 /** A window of the ledger. A pending window shows the state of its run: `queued` or `running`. */
 export interface LedgerWindow extends Window {
@@ -266,6 +267,7 @@ export class WindowStore {
         .set({ state: 'pending', run_id: runId, changed_to: null, updated_at: dialect.now() })
         .where('id', '=', row.id)
         .execute()
+      noteRows(trx, 'windows', [row.id])
       return runId
     })
   }

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Transaction } from 'kysely'
 import type { Claim } from '../../../run/run.ts'
 import { admit, withoutLimited } from '../../admission/admission.ts'
+import { note, runGroups } from '../../events/notes.ts'
 import type { Database } from '../../connection/database.ts'
 import type { Dialect } from '../../connection/dialect.ts'
 import type { Tables } from '../../tables.ts'
@@ -72,6 +73,7 @@ export class RunClaims {
     )
     const [taken, read] = await Promise.all([taking, reading])
     const claims = read.filter(({ runId }) => taken.has(runId))
+    note(trx, () => runGroups(claims, 'running', request.nodeId))
     return { claims, blocked, leftPriority, refused, isOvertaken: claims.length === 0 }
   }
 }

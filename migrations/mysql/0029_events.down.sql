@@ -1,0 +1,3 @@
+DROP TABLE piko_event_head;
+
+DROP TABLE piko_event;

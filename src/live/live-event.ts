@@ -1,0 +1,105 @@
+import type { BackfillState } from '../ledger/backfill.ts'
+import type { BatchState } from '../run/batch.ts'
+import type { RunState } from '../run/run.ts'
+
+/** The kinds of events of the fleet. */
+export const LIVE_KINDS = ['run', 'window', 'backfill', 'batch', 'job', 'config', 'node', 'audit'] as const
+
+export type LiveKind = (typeof LIVE_KINDS)[number]
+
+/** A run has a new state. */
+export interface RunChange {
+  readonly kind: 'run'
+  readonly runId: number
+  readonly jobId: string
+  readonly state: RunState
+  readonly attempt: number
+  /** The node that executes it, or executed it last. */
+  readonly nodeId?: string
+  /** When a queued run is due, if that is not immediately. */
+  readonly runAt?: string
+  /** Why its last attempt failed, at most 200 characters. */
+  readonly error?: string
+  /** True if somebody has asked to cancel the run. */
+  readonly isCancelRequested?: boolean
+}
+
+/** A window has a new state. */
+export interface WindowChange {
+  readonly kind: 'window'
+  readonly jobId: string
+  readonly start: string
+  readonly end: string
+  readonly state: 'pending' | 'succeeded' | 'failed' | 'cancelled' | 'skipped' | 'waiting' | 'stale'
+  readonly runId?: number
+}
+
+export interface BackfillChange {
+  readonly kind: 'backfill'
+  readonly backfillId: number
+  readonly jobId: string
+  readonly state: BackfillState
+}
+
+export interface BatchChange {
+  readonly kind: 'batch'
+  readonly batchId: number
+  readonly jobId: string
+  readonly state: BatchState
+}
+
+/** A job was added, paused or resumed, or has another schedule. */
+export interface JobChange {
+  readonly kind: 'job'
+  readonly jobId: string
+  readonly change: 'added' | 'paused' | 'resumed' | 'schedule'
+}
+
+/** A version of a job's config was added. `jobId` is `@node…` for settings of nodes. */
+export interface ConfigChange {
+  readonly kind: 'config'
+  readonly jobId: string
+  readonly version: number
+}
+
+/** A node has started or stopped, or its lease has ended without a stop. */
+export interface NodeChange {
+  readonly kind: 'node'
+  readonly nodeId: string
+  readonly state: 'started' | 'stopped' | 'lost'
+  readonly host?: string
+}
+
+/** Somebody has changed something. */
+export interface AuditChange {
+  readonly kind: 'audit'
+  readonly auditId: number
+  readonly verb: string
+  readonly jobId?: string
+  readonly actor: string
+}
+
+/** A change of the fleet's state. */
+export type LiveChange =
+  RunChange | WindowChange | BackfillChange | BatchChange | JobChange | ConfigChange | NodeChange | AuditChange
+
+/**
+ * An event of the fleet.
+ *
+ * `id` is its place in the order of all events: a larger id is a later event. `at` is when it was stored, as ISO 8601 in UTC.
+ */
+export type LiveEvent = LiveChange & { readonly id: number; readonly at: string }
+
+/** Selects events: those of these kinds that concern one of these jobs. Undefined: all. */
+export interface LiveFilter {
+  readonly kinds?: readonly LiveKind[] | undefined
+  readonly jobs?: readonly string[] | undefined
+}
+
+/** Whether an event passes the filter. An event that concerns no job passes only a filter without jobs. */
+export function passes({ kinds, jobs }: LiveFilter, change: LiveChange): boolean {
+  if (kinds && !kinds.includes(change.kind)) return false
+  if (!jobs) return true
+  const { jobId } = change as { readonly jobId?: string }
+  return jobId !== undefined && jobs.includes(jobId)
+}

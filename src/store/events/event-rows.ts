@@ -1,0 +1,33 @@
+import type { ColumnType, Generated } from 'kysely'
+
+type Instant = ColumnType<Date | string, Date | string, Date | string>
+type NullableInstant = ColumnType<Date | string | null, Date | string | null | undefined, Date | string | null>
+
+/** Changes that one transaction made; see `EventStore`. */
+export interface EventTable {
+  id: Generated<number>
+  /** The number of its first event, from 1 without gaps. Null until a reader numbers the row. */
+  seq: Generated<number | null>
+  /** The number of its events. */
+  size: number
+  /** `Packed[]` as JSON. */
+  body: string
+  created_at: Instant
+}
+
+export interface EventHeadTable {
+  id: number
+  /** The last number given to an event. */
+  seq: Generated<number>
+  /** Events with a greater number are recorded without gaps. */
+  start_seq: Generated<number>
+  /** From then on, every process records. */
+  complete_at: NullableInstant
+  /** Processes record until then. A reader moves it forward. */
+  listened_until: NullableInstant
+}
+
+export interface EventTables {
+  piko_event: EventTable
+  piko_event_head: EventHeadTable
+}
