@@ -5,6 +5,7 @@ import { CONFIGS } from './nouns/configs.ts'
 import { CRAWLS } from './nouns/crawls.ts'
 import { ITEMS } from './nouns/items.ts'
 import { JOBS } from './nouns/jobs.ts'
+import { LIVE } from './nouns/live.ts'
 import { NODES } from './nouns/nodes.ts'
 import { RUNS } from './nouns/runs.ts'
 import { SCHEDULES } from './nouns/schedules.ts'
@@ -33,6 +34,7 @@ export const ROUTES = [
   ...SINKS,
   ...SHARED,
   ...CACHES,
+  ...LIVE,
   ...STATUS,
 ] as const
 

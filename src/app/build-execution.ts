@@ -9,6 +9,7 @@ import { ConnectionReport } from '../engine/node/connection-report.ts'
 import { ConfigWatcher } from '../engine/node/config-watcher.ts'
 import { Doorbell } from '../engine/node/doorbell.ts'
 import { Caches } from '../engine/node/caches.ts'
+import { LiveFeed } from '../engine/live/live-feed.ts'
 import { Electors } from '../engine/node/electors.ts'
 import { LiveSettings } from '../engine/node/live-settings.ts'
 import { LeaseMemory } from '../engine/node/lease-memory.ts'
@@ -34,6 +35,7 @@ export interface Execution {
   readonly shared: SharedValues
   readonly electors: Electors
   readonly caches: Caches
+  readonly feed: LiveFeed
   readonly runLogs: RunLogs
   readonly progress: RunProgress
   readonly cancellation: Cancellation
@@ -41,6 +43,8 @@ export interface Execution {
   readonly executor: Executor
   readonly dispatcher: Dispatcher
   readonly signal: WorkSignal
+  /** The runs that this process has requested, if it executes no others. */
+  readonly ownRuns: Set<number> | undefined
   /** Undefined for an app without items. */
   readonly items: Items | undefined
 }
@@ -77,6 +81,7 @@ export function buildExecution(parts: NodeParts): Execution {
   })
   const electors = new Electors({ locks, clock, events, loops })
   const caches = new Caches({ store: store.caches, clock, events })
+  const feed = new LiveFeed({ store: store.events, settings: settings.events, clock, loops })
   const runLogs = new RunLogs({ store: store.runLogs, history: settings.history, clock, loops })
   const progress = new RunProgress({ store: store.progress, events, clock, loops })
   const items = parts.buildItems?.(parts, {
@@ -100,12 +105,14 @@ export function buildExecution(parts: NodeParts): Execution {
     progress,
     items,
   })
+  const ownRuns = role.onlyOwn ? new Set<number>() : undefined
   const dispatcher = new Dispatcher(
     live.polled({
       ...{ runs: store.runs, registry, executor, clock, loops, nodeId },
       holdsLease: () => memory.isHeld,
       onlyRegistered: role.onlyRegistered,
       claimsAll: parts.databaseClock !== undefined,
+      ownRuns,
     }),
   )
   parts.databaseClock?.whenDue(() => dispatcher.wake())
@@ -142,8 +149,8 @@ export function buildExecution(parts: NodeParts): Execution {
   const freeSlots = (): number => (role.execute ? executor.freeSlots : 0)
   const signal = new WorkSignal({ dispatcher, doorbell, freeSlots, clock })
   return {
-    ...{ doorbell, lease, recovery, connectionReport, live, configs, prepare, locks, shared, electors, caches },
-    ...{ runLogs, progress, cancellation, resourceReport, executor, dispatcher, signal, items },
+    ...{ doorbell, lease, recovery, connectionReport, live, configs, prepare, locks, shared, electors, caches, feed },
+    ...{ runLogs, progress, cancellation, resourceReport, executor, dispatcher, signal, items, ownRuns },
   }
 }
 

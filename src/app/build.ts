@@ -90,7 +90,7 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
     sinkReach: sinkReach({ store: store.store, sinks, settings, log }),
     runLog: (claim) => runLogger(log, claim),
     setLogLevel: logLevelOf(log),
-    role: { plan, execute, onlyRegistered: options.only !== undefined },
+    role: { plan, execute, onlyRegistered: options.only !== undefined, onlyOwn: options.onlyOwn === true },
   })
   const { blockThresholdMs } = settings.piko
   const watchdogs = execute && blockThresholdMs > 0 ? [watchdog(blockThresholdMs, events)] : []

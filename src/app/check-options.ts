@@ -40,6 +40,7 @@ const CHECKS: OptionChecks<PikoOptions> = {
   plan: flag,
   execute: flag,
   only: listOf('job ids', aText),
+  onlyOwn: flag,
   clock: (value) => {
     const lacking = lackingMethods(value, CLOCK_METHODS)
     return lacking.length === 0

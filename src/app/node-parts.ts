@@ -42,4 +42,6 @@ export interface NodeRole {
   readonly execute: boolean
   /** Claims only runs of its own jobs. */
   readonly onlyRegistered: boolean
+  /** Claims only runs that this process has requested. */
+  readonly onlyOwn: boolean
 }

@@ -14,8 +14,8 @@ import type { NodeParts } from './node-parts.ts'
 /**
  * This process's share of the work, as services in start order:
  *
- * doorbell → heartbeat → connection-report → recovery → config-watcher → waiter → locks → shared-values → electors → caches → enqueue → run-logs →
- * run-progress → cancellation → executor → registration → leader → planner → retention → backfills → batches → dependencies → dispatcher
+ * doorbell → heartbeat → connection-report → recovery → config-watcher → waiter → locks → shared-values → electors → caches → live-events →
+ * enqueue → run-logs → run-progress → cancellation → executor → registration → leader → planner → retention → backfills → batches → dependencies → dispatcher
  *
  * They stop in reverse order. First the node stops claiming, and another node may lead. Then its runs end, while their handlers can still
  * request other runs. Only then does the node give up its lease.
@@ -37,7 +37,7 @@ export class Node {
       events.emit('row.broken', { table, key, columns, error })
     }
     const execution = buildExecution(parts)
-    const { configs, prepare, locks, shared, electors, caches, runLogs, progress } = execution
+    const { configs, prepare, locks, shared, electors, caches, feed, runLogs, progress } = execution
     const { executor, dispatcher, signal } = execution
     const planning = buildPlanning(parts, execution)
     const waiter = new RunWaiter(execution.live.polled({ runs: store.runs, clock, loops }))
@@ -47,11 +47,12 @@ export class Node {
     this.electors = electors
     this.enqueue = new Enqueue({
       ...{ registry, store, waiter, prepare },
+      onStored: execution.ownRuns && ((ids) => ids.forEach((id) => execution.ownRuns?.add(id))),
       onEnqueued: (runAts) => signal.dueAt(runAts),
       slots: role.execute ? dispatcher : undefined,
     })
     this.reach = execution.live.polled({
-      ...{ store, registry, configs, locks, shared, caches, runLogs, progress, prepare },
+      ...{ store, registry, configs, locks, shared, caches, feed, runLogs, progress, prepare },
       sinks: parts.sinkReach,
       resources: { nodeId: () => this.id, stats: () => parts.resources.stats() },
       trial: {
@@ -76,6 +77,7 @@ export class Node {
       shared,
       electors.dependsOn(locks),
       caches,
+      feed,
       this.enqueue.dependsOn(waiter),
       // Starts before the executor, so a run can be cancelled until the last one has ended.
       ...(role.execute

@@ -25,6 +25,8 @@ export interface PikoOptions {
   readonly execute?: boolean
   /** Executes only runs of these jobs. Default: all registered jobs. */
   readonly only?: readonly string[]
+  /** Executes only runs that this process requests, as `piko run` does. Default false. */
+  readonly onlyOwn?: boolean
   /** For tests. Default: the system's clock. */
   readonly clock?: Clock
   /** How long a handler may continue after its signal aborts, before Piko gives up its run. Milliseconds. Default 5,000. */

@@ -26,6 +26,7 @@ import { Jobs } from '../operations/jobs.ts'
 import { Limits } from '../operations/limits.ts'
 import { NamedLocks } from '../operations/named-locks.ts'
 import { Nodes } from '../operations/nodes.ts'
+import { Live } from '../operations/live/live.ts'
 import { Resources } from '../operations/resources.ts'
 import type { Reach } from '../operations/reach.ts'
 import { jobIdOf } from '../operations/job-id.ts'
@@ -83,6 +84,8 @@ export class Piko {
   readonly locks: NamedLocks
   readonly nodes: Nodes
   readonly resources: Resources
+  /** The events of the fleet. */
+  readonly live: Live
   readonly sinks: Sinks
   readonly shared: Shared & SharedCall
   readonly cache: Caches & CacheCall
@@ -143,6 +146,7 @@ export class Piko {
     this.locks = new NamedLocks(reach('locks'))
     this.nodes = new Nodes(reach('nodes'))
     this.resources = new Resources(reach('resources'))
+    this.live = new Live(reach('live'))
     this.sinks = new Sinks(reach('sinks'))
     // Allowed inside a transaction, because a handle only reads memory.
     this.shared = new Shared(() => this.#ready().node.reach) as Shared & SharedCall

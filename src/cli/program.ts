@@ -10,6 +10,7 @@ import { addGraph } from './jobs/graph.ts'
 import { addItems } from './items/items.ts'
 import { addJobs } from './jobs/jobs-list.ts'
 import { addLimits } from './limits/limits.ts'
+import { addLive } from './live/live.ts'
 import { addLocks } from './locks/locks.ts'
 import { addMigrate } from './migrate.ts'
 import { addNodes } from './nodes/nodes.ts'
@@ -69,6 +70,7 @@ export function createProgram({ json }: { json: boolean }): Command {
     addCrawls,
     addNodes,
     addResources,
+    addLive,
     addLimits,
     addLocks,
     addShared,

@@ -103,3 +103,12 @@ export function passes({ kinds, jobs }: LiveFilter, change: LiveChange): boolean
   const { jobId } = change as { readonly jobId?: string }
   return jobId !== undefined && jobs.includes(jobId)
 }
+
+/** What a reader of events learns about its own connection. `id` is the id after which it continues. */
+export type LiveSignal =
+  /** It begins. Without `isComplete`, events of processes that do not know of readers yet may be missing for ten seconds. */
+  | { readonly kind: 'open'; readonly id: number; readonly isComplete: boolean }
+  /** From here on, every process stores its events. */
+  | { readonly kind: 'complete'; readonly id: number }
+  /** Events after `after` are missing. Read the state again that you derived from events. */
+  | { readonly kind: 'span_exceeded'; readonly id: number; readonly after: number }

@@ -34,8 +34,8 @@ export function sizeOf(packed: Packed): number {
 
 /** Splits a group, so that each part has at most `max` events. */
 export function* parts(packed: Packed, max: number): Generator<Packed> {
-  if (sizeOf(packed) <= max) return yield packed
-  if ('runs' in packed)
+  if (sizeOf(packed) <= max) yield packed
+  else if ('runs' in packed)
     for (let at = 0; at < packed.runs.length; at += max) yield { ...packed, runs: packed.runs.slice(at, at + max) }
   else if ('windows' in packed)
     for (let at = 0; at < packed.windows.length; at += max)

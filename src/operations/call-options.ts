@@ -1,6 +1,8 @@
 import { checkedCall } from '../call-options.ts'
 import { RUN_LOG_LEVELS } from '../run/run-log.ts'
 import { BACKFILL_STATES } from '../ledger/backfill.ts'
+import { LIVE_KINDS } from '../live/live-event.ts'
+import type { LiveRequest } from './live/live-options.ts'
 import { ITEM_STATES } from '../item/item.ts'
 import type { ItemFilter, LaneFilter } from '../store/items/list-items.ts'
 import type { HostFilter, PageFilter, PageReplay, TryOptions } from './crawls/crawl-options.ts'
@@ -91,6 +93,12 @@ const deadRows: OptionChecks<DeadRowFilter> = {
       ? `has ${value.length} numbers; expected at most ${MAX_DEAD_IDS}`
       : listOf('the numbers of rows', wholeNumber(1))(value),
 }
+
+const live = {
+  after: wholeNumber(0),
+  kinds: listOf('kinds of events', oneOf(...LIVE_KINDS)),
+  jobs: listOf('ids of jobs', aText),
+} satisfies OptionChecks<LiveRequest>
 
 const backfill: OptionChecks<BackfillRequest> = {
   from: anything,
@@ -222,6 +230,8 @@ const CALLS = {
   'nodes.settings': { on: aText },
   'nodes.set': { effectiveFrom: anything, on: aText },
   'schedules.preview': { from: anything, count: wholeNumber(1) } satisfies OptionChecks<PreviewOptions>,
+  'live.page': live,
+  'live.follow': { ...live, signal: anAbortSignal },
   'limits.list': { limit } satisfies OptionChecks<LimitFilter>,
   'locks.list': { limit } satisfies OptionChecks<LockFilter>,
 }

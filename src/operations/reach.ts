@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../logger.ts'
 import type { Locks } from '../engine/attempt/locks.ts'
+import type { LiveFeed } from '../engine/live/live-feed.ts'
 import type { Caches } from '../engine/node/caches.ts'
 import type { SharedValues } from '../engine/node/shared-values.ts'
 import type { RunLogs } from '../engine/attempt/run-logs.ts'
@@ -28,6 +29,7 @@ export interface Reach {
   readonly locks: Pick<Locks, 'acquire'>
   readonly shared: Pick<SharedValues, 'handle'>
   readonly caches: Pick<Caches, 'get' | 'forRun' | 'opened'>
+  readonly feed: Pick<LiveFeed, 'open' | 'page' | 'listen'>
   readonly runLogs: Pick<RunLogs, 'list'>
   readonly progress: Pick<RunProgress, 'stored'>
   readonly sinks: SinkReach

@@ -1,3 +1,4 @@
+import { events } from './sections/events.ts'
 import { history } from './sections/history.ts'
 import { http } from './sections/http.ts'
 import { items } from './sections/items.ts'
@@ -9,7 +10,7 @@ import { sqlite } from './sections/sqlite.ts'
 import type { Section, Setting } from './setting.ts'
 
 /** Every section of `settings.toml`, in the order of the documentation. */
-export const SECTIONS = { piko, mysql, sqlite, history, sinks, items, offload, http }
+export const SECTIONS = { piko, mysql, sqlite, history, sinks, items, offload, http, events }
 
 /** Every setting by its full key (`mysql.dsn`), in the order of the documentation. */
 export const SETTINGS: ReadonlyMap<string, Setting> = new Map(

@@ -18,6 +18,7 @@ const NOUNS = [
   'locks',
   'nodes',
   'resources',
+  'live',
   'sinks',
   'shared',
   'cache',

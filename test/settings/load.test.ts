@@ -73,6 +73,7 @@ describe('sources', () => {
       sinks: { spillDir: '.piko/spill', keepDeadMs: 7_776_000_000 },
       items: { concurrency: 50, lowerWhenLate: true, bodies: '.piko/bodies' },
       offload: { threads: Math.max(1, availableParallelism() - 1), pools: {} },
+      events: { keepMs: 600_000, keep: 2_000_000 },
       history: {
         runLogs: 'info',
         runLogLines: 1_000,
@@ -337,7 +338,7 @@ describe('problems', () => {
     expect(problems().map(({ key, expected }) => [key, expected])).toEqual([
       ['piko.watermelon', 'no such key; docs/settings.md lists all'],
       ['__proto__.x', 'no such key; docs/settings.md lists all'],
-      ['empty', 'no such section; expected one of piko, mysql, sqlite, history, sinks, items, offload, http'],
+      ['empty', 'no such section; expected one of piko, mysql, sqlite, history, sinks, items, offload, http, events'],
     ])
   })
 

@@ -34,7 +34,7 @@ export function addRun(program: Command): void {
     .summary('run a job once, now')
     .description(
       'Queues one run of a job, executes it here unless another node claims it first, waits for its end and prints it. ' +
-        'Exits with 1 if the run did not succeed. Also executes runs of the same job that wait in the queue.',
+        'Exits with 1 if the run did not succeed. Executes no other runs.',
     )
     .argument('<job>', 'id of the job')
     .option('--config <json>', "overrides of the job's config", parseJson)
@@ -70,6 +70,7 @@ async function run(jobId: string, options: RunCommandOptions, globals: GlobalOpt
   const app = new Piko({
     jobs: [...registry],
     only: [jobId],
+    onlyOwn: true,
     plan: false,
     execute: options.wait,
     ...(bar && { logger: await loggerAbove(bar, settings) }),

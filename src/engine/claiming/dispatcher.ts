@@ -7,6 +7,7 @@ import type { Blocked } from '../../store/admission/blocked.ts'
 import { REFUSED_RATE_MS, type RefusedRate } from '../../store/admission/rate-windows.ts'
 import { firstClaimOf } from '../../store/runs/run-row.ts'
 import { MAX_RUNS, type RunStore } from '../../store/runs/run-store.ts'
+import type { ClaimRequest } from '../../store/runs/claim/claim-request.ts'
 import type { Executor } from '../execution/executor.ts'
 import type { ClaimSource } from '../execution/taken.ts'
 import { DueTimes } from './due-times.ts'
@@ -47,6 +48,8 @@ export interface DispatcherParts extends LoopServiceParts {
   readonly onlyRegistered: boolean
   /** A claim that is not full has taken all due runs. Only a test's clock knows this, because it looks for due runs itself. */
   readonly claimsAll?: boolean
+  /** Claims only these runs. Undefined: all. */
+  readonly ownRuns?: ReadonlySet<number> | undefined
 }
 
 /**
@@ -165,7 +168,7 @@ export class Dispatcher extends LoopService {
   }
 
   #mode({ free }: Room): Mode {
-    if (free <= 0) return 'full'
+    if (free <= 0 || this.#parts.ownRuns?.size === 0) return 'full'
     // Runs that begin now may end in a moment, and one claim for all their slots costs no more than one for a few.
     if (free < MAX_RUNS && this.#parts.executor.isBeginning) return 'wait'
     // Another node would immediately return these claims to the queue.
@@ -223,9 +226,10 @@ export class Dispatcher extends LoopService {
     return isAhead ? this.#parts.pollIntervalMs : this.#rest(heard)
   }
 
-  /** The jobs to which claims are restricted, if any. */
-  get #only(): { readonly only?: readonly string[] } {
-    return this.#parts.onlyRegistered ? { only: this.#parts.registry.ids } : {}
+  /** The jobs or runs to which claims are restricted, if any. */
+  get #only(): Pick<ClaimRequest, 'only' | 'ids'> {
+    const { onlyRegistered, registry, ownRuns } = this.#parts
+    return { ...(onlyRegistered && { only: registry.ids }), ...(ownRuns && { ids: [...ownRuns] }) }
   }
 
   #currentlyLeftOut(): Blocked[] {

@@ -10,6 +10,7 @@ import { crawlHandlers } from './handlers/crawls.ts'
 import { cacheHandlers, limitHandlers, lockHandlers, resourceHandlers, serviceHandlers } from './handlers/fleet.ts'
 import { itemHandlers } from './handlers/items.ts'
 import { jobHandlers } from './handlers/jobs.ts'
+import { liveHandlers } from './handlers/live.ts'
 import { nodeHandlers } from './handlers/nodes.ts'
 import { runHandlers } from './handlers/runs.ts'
 import { scheduleHandlers } from './handlers/schedules.ts'
@@ -40,7 +41,7 @@ function handlersOfAll(): AllHandlers {
     ...{ ...jobHandlers, ...scheduleHandlers, ...configHandlers, ...runHandlers, ...windowHandlers },
     ...{ ...backfillHandlers, ...batchHandlers, ...itemHandlers, ...crawlHandlers, ...nodeHandlers },
     ...{ ...serviceHandlers, ...resourceHandlers, ...limitHandlers, ...lockHandlers, ...sinkHandlers },
-    ...{ ...sharedHandlers, ...cacheHandlers, ...statusHandlers() },
+    ...{ ...sharedHandlers, ...cacheHandlers, ...liveHandlers, ...statusHandlers() },
   }
 }
 

@@ -25,6 +25,7 @@ export type ApiApp = Pick<
   | 'cache'
   | 'run'
   | 'waitFor'
+  | 'live'
   | 'services'
   | 'leader'
   | 'isStopping'

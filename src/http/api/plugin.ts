@@ -7,6 +7,7 @@ import { ANY_ROUTES } from '../../api/routes.ts'
 import { toError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
 import { bindRoutes } from './bind.ts'
+import { liveRoutes } from './live/routes.ts'
 import type { ApiApp, ServerFacts } from './handler.ts'
 import { packageVersion } from './package-version.ts'
 import { sendProblem } from './problems.ts'
@@ -49,6 +50,7 @@ export async function apiPlugin(server: FastifyInstance, { app, facts, logger }:
       .type('text/html; charset=utf-8')
       .send(docsPage(ANY_ROUTES, server.prefix)),
   )
+  liveRoutes(server, app)
   let document: string | undefined
   server.get('/openapi.json', { config: { piko: { role: 'viewer', route: undefined } } }, (_request, reply) => {
     document ??= JSON.stringify(openApiOf(ANY_ROUTES, { base: server.prefix, version: packageVersion() }))

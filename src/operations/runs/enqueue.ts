@@ -33,6 +33,8 @@ export interface EnqueueParts {
   readonly store: Store
   readonly waiter: RunWaiter
   readonly prepare: PrepareRun
+  /** Receives the ids of stored runs, before `onEnqueued`. */
+  readonly onStored?: ((ids: readonly number[]) => void) | undefined
   /** Receives the due times of stored runs. */
   readonly onEnqueued: (runAts: readonly Date[]) => void
   /** This node's slots; undefined if it executes no runs. */
@@ -51,6 +53,7 @@ export class Enqueue extends Service {
   readonly #slots: RunSlots | undefined
   readonly #turns = new Map<string, Promise<unknown>>()
   readonly #onEnqueued: (runAts: readonly Date[]) => void
+  readonly #onStored: EnqueueParts['onStored']
   readonly #enqueueIn: Store['enqueueIn']
   readonly #assertOutside: (what: string) => void
   readonly #database: Pick<Store['database'], 'maxValueBytes'>
@@ -67,6 +70,7 @@ export class Enqueue extends Service {
     this.#waiter = parts.waiter
     this.#prepare = parts.prepare
     this.#onEnqueued = parts.onEnqueued
+    this.#onStored = parts.onStored
     this.#batcher = new Batcher((runs) => this.#enqueueEach(runs))
     this.#reads = new Batcher(async (ids) => {
       const { runs, broken } = await this.#runs.findEach(ids)
@@ -132,6 +136,7 @@ export class Enqueue extends Service {
     return clearly(jobId, runs.length, async () => {
       if (!runs.some(({ unique }) => unique)) return this.#enqueue(runs)
       const ids = await this.#runs.enqueueUniqueMany(jobId, runs)
+      this.#onStored?.(ids)
       this.#onEnqueued(runs.map(dueAt))
       return ids
     })
@@ -189,6 +194,7 @@ export class Enqueue extends Service {
     const id = await clearly(run.jobId, 1, () =>
       this.#inTurn(JSON.stringify([run.jobId, unique.key]), () => this.#runs.enqueueUnique({ ...run, unique })),
     )
+    this.#onStored?.([id])
     this.#onEnqueued([dueAt(run)])
     return id
   }
@@ -234,6 +240,7 @@ export class Enqueue extends Service {
       for (const _ of claimed) this.#slots?.release()
       throw error
     }
+    this.#onStored?.(ids)
     for (const { run, index, by } of claimed) this.#slots?.begin(ids[index] as number, by, run)
     const begun = new Set(claimed.map(({ index }) => index))
     const queued = begun.size === 0 ? runs : runs.filter((_run, index) => !begun.has(index))
@@ -243,6 +250,7 @@ export class Enqueue extends Service {
 
   async #enqueueWindow(run: NewRun & { readonly window: Window }): Promise<number> {
     const runId = await clearly(run.jobId, 1, () => this.#stores.windows.enqueue(run))
+    this.#onStored?.([runId])
     this.#onEnqueued([dueAt(run)])
     return runId
   }

@@ -16,6 +16,8 @@ export interface EventHead {
   readonly isListened: boolean
   /** Whether the rest of the time for which somebody listens is short. */
   readonly isEnding: boolean
+  /** Whether a row has no number yet. */
+  readonly hasNew: boolean
 }
 
 /** Events in order. */
@@ -29,8 +31,9 @@ export interface EventPage {
 
 /** The maximum number of rows that get their numbers in one transaction. */
 const NUMBERED = 1_000
-/** The maximum number of rows that one read returns. */
-const PAGE = 40
+/** The maximum number of rows that one read returns, and how many events they have, apart from the last row. */
+const PAGE = 500
+const PAGE_EVENTS = 4_000
 /** The maximum number of rows that one transaction deletes. */
 const DELETED = 500
 const HEAD = 1
@@ -49,7 +52,7 @@ export class EventStore {
     this.#database = database
   }
 
-  async head(): Promise<EventHead & { readonly hasNew: boolean }> {
+  async head(): Promise<EventHead> {
     const { db, dialect } = this.#database
     const fresh = db.selectFrom('piko_event').select('id').where('seq', 'is', null).limit(1)
     const askedAt = performance.now()
@@ -148,6 +151,7 @@ export class EventStore {
       .selectFrom('piko_event')
       .select(['seq', 'size', 'body', 'created_at'])
       .where('seq', '>', after - MAX_ROW_EVENTS)
+      .where('seq', '<=', after + PAGE_EVENTS)
       .where(sql<boolean>`seq + size > ${after + 1}`)
       .orderBy('seq')
       .limit(PAGE)

@@ -71,7 +71,9 @@ export class RunStore {
   }
 
   /** Whether a run is due, and the database's time. For an empty queue this one statement replaces a claim's transaction. */
-  look(among: Pick<ClaimRequest, 'only' | 'except'> = {}): Promise<{ readonly isAnyDue: boolean; readonly now: Date }> {
+  look(
+    among: Pick<ClaimRequest, 'only' | 'except' | 'ids'> = {},
+  ): Promise<{ readonly isAnyDue: boolean; readonly now: Date }> {
     return this.#claims.look(among)
   }
 

@@ -21,6 +21,8 @@ export interface ClaimRequest {
   readonly limit: number
   /** Claims only runs of these jobs. Default: all jobs. */
   readonly only?: readonly string[]
+  /** Claims only these runs. Default: all. */
+  readonly ids?: readonly number[]
   /** Does not claim these: a whole job, or a job's runs with one key. */
   readonly except?: readonly Blocked[]
   readonly early?: EarlyRequest

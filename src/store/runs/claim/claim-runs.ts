@@ -29,7 +29,7 @@ export class RunClaims {
   }
 
   async look(
-    among: Pick<ClaimRequest, 'only' | 'except'> = {},
+    among: Pick<ClaimRequest, 'only' | 'except' | 'ids'> = {},
   ): Promise<{ readonly isAnyDue: boolean; readonly now: Date }> {
     await this.#aside.refresh()
     return lookForDue(this.#database.db, this.#database.dialect, { ...among, without: this.#aside.ids })

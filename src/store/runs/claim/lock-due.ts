@@ -7,7 +7,7 @@ import type { RunTable, Tables } from '../../tables.ts'
 import type { ClaimRequest } from './claim-request.ts'
 
 /** Selects the runs. */
-type Among = Pick<ClaimRequest, 'only' | 'except' | 'early' | 'share' | 'without'>
+type Among = Pick<ClaimRequest, 'only' | 'except' | 'early' | 'share' | 'without' | 'ids'>
 
 const NEAR = 4
 /**
@@ -93,9 +93,10 @@ function until(dialect: Dialect, { early }: Among): RawBuilder<Date> {
 }
 
 function due(db: Kysely<Tables>, dialect: Dialect, request: Among & Pick<ClaimRequest, 'limit'>) {
-  const { limit, only, except, early, share, without: broken } = request
+  const { limit, only, except, early, share, without: broken, ids } = request
   // Forces the index, whatever the server estimates. With another index it would sort the whole queue for each claim.
-  const queue = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${dialect.forceIndex('run_queue')}`)
+  const index = dialect.forceIndex(ids ? 'PRIMARY' : 'run_queue')
+  const queue = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${index}`)
   let query = db
     .selectFrom(queue)
     .where('state', '=', QUEUED)
@@ -107,6 +108,7 @@ function due(db: Kysely<Tables>, dialect: Dialect, request: Among & Pick<ClaimRe
   // Plain ids may have a pattern: each member of a cluster has its own step and offset.
   if (share) query = query.where(sql<SqlBool>`CRC32(id) % ${share.of} = ${share.index}`)
   if (early?.maxPriority !== undefined) query = query.where('priority', '<=', early.maxPriority)
+  if (ids) query = query.where('id', 'in', ids.length > 0 ? ids : [-1])
   if (broken && broken.size > 0) query = query.where('id', 'not in', [...broken])
   // No job has an empty id, so an empty list matches nothing.
   if (only) query = query.where('job_id', 'in', only.length > 0 ? only : [''])

@@ -1,0 +1,57 @@
+import type { z } from 'zod'
+import type { Fields, Route } from '../api/route.ts'
+import type { RouteId, RouteOf } from '../api/routes.ts'
+
+/** Fields that may be left out, because the server has a default or does not need them. */
+type Optional<In, Out> = {
+  [K in keyof Out as K extends keyof In ? (undefined extends In[K] ? K : never) : never]?: Out[K] | undefined
+} & { [K in keyof Out as K extends keyof In ? (undefined extends In[K] ? never : K) : never]: Out[K] }
+
+/** What a path or query contains: numbers and flags as such, although they travel as text. */
+type Sent<F> = F extends Fields ? Known<Optional<z.input<F>, z.output<F>>, z.output<F>> : unknown
+
+/** Nothing for a schema without fields, whose type has an index signature. */
+type Known<T, Out> = string extends keyof Out ? unknown : T
+
+type Flat<T> = { [K in keyof T]: T[K] }
+
+/** The fields of an operation: those of its path, its query and its body. */
+export type InputOf<Id extends RouteId> =
+  RouteOf<Id> extends Route<string, infer P, infer Q, infer B, z.ZodType>
+    ? Flat<Sent<P> & Sent<Q> & (Fields extends B ? unknown : Known<z.input<B>, z.input<B>>)>
+    : never
+
+/** The answer of an operation; instants are text in ISO 8601. */
+export type AnswerOf<Id extends RouteId> =
+  RouteOf<Id> extends Route<string, Fields, Fields, Fields, infer A>
+    ? z.ZodType extends A
+      ? void
+      : z.output<A>
+    : never
+
+/** Options of one call. */
+export interface CallOptions {
+  /** Why you make a change; the audit keeps it. */
+  readonly reason?: string
+  /** Ends the call. */
+  readonly signal?: AbortSignal
+  /** Further headers, such as `idempotency-key`. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** How long to wait for the answer, in milliseconds. Default 60,000. */
+  readonly timeoutMs?: number
+}
+
+type IsOptional<T> = Record<never, never> extends T ? true : false
+
+type Call<Id extends RouteId> =
+  IsOptional<InputOf<Id>> extends true
+    ? (input?: InputOf<Id>, options?: CallOptions) => Promise<AnswerOf<Id>>
+    : (input: InputOf<Id>, options?: CallOptions) => Promise<AnswerOf<Id>>
+
+type Noun = RouteId extends infer Id ? (Id extends `${infer N}.${string}` ? N : never) : never
+type VerbOf<N extends string> = RouteId extends infer Id ? (Id extends `${N}.${infer V}` ? V : never) : never
+
+/** Every operation of the HTTP API, by noun and verb: `client.runs.show({ runId: 17 })`. */
+export type Nouns = {
+  readonly [N in Noun]: { readonly [V in VerbOf<N>]: Call<Extract<RouteId, `${N}.${V}`>> }
+}

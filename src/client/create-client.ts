@@ -1,0 +1,32 @@
+import type { LiveEvent, LiveSignal } from '../live/live-event.ts'
+import type { Nouns } from './client-types.ts'
+import { follow, type FollowOptions } from './follow.ts'
+import type { Operation } from './operation.ts'
+import { OPERATIONS } from './operations.ts'
+import { type ClientOptions, Transport } from './transport.ts'
+
+/** A client of one node: every operation of the HTTP API by noun and verb, and the events of the fleet. */
+export type Client = Nouns & {
+  /** Follows the events; see {@link follow}. */
+  events(options?: FollowOptions): AsyncGenerator<LiveEvent | LiveSignal, void, undefined>
+}
+
+type Caller = (input?: Readonly<Record<string, unknown>>, options?: object) => Promise<unknown>
+
+/**
+ * Makes a client of a node's HTTP API. Works in Node and in browsers, without dependencies.
+ *
+ * @throws PikoError `USAGE` for a wrong address
+ */
+export function createClient(options: ClientOptions): Client {
+  const transport = new Transport(options)
+  const nouns: Record<string, Record<string, Caller>> = {}
+  for (const [id, operation] of Object.entries<Operation>(OPERATIONS)) {
+    const [noun = '', verb = ''] = id.split('.')
+    const verbs = (nouns[noun] ??= {})
+    verbs[verb] = (input = {}, call = {}) => transport.call(operation, input, call)
+  }
+  const events = (given: FollowOptions = {}): AsyncGenerator<LiveEvent | LiveSignal, void, undefined> =>
+    follow(transport, given)
+  return { ...nouns, events } as unknown as Client
+}

@@ -1,0 +1,150 @@
+import type { LiveEvent, LiveKind, LiveSignal } from '../live/live-event.ts'
+import { PikoError } from './client-error.ts'
+import { messagesOf } from './sse.ts'
+import type { Transport } from './transport.ts'
+
+export interface FollowOptions {
+  /** Only these kinds. Default: all. */
+  readonly kinds?: readonly LiveKind[]
+  /** Only events of these jobs. Default: all. */
+  readonly jobs?: readonly string[]
+  /** The id of the last event that you know. Default: begins with the next event. */
+  readonly after?: number
+  /** Ends the iteration. */
+  readonly signal?: AbortSignal
+  /** For a proxy that holds streams back: asks for pages at this interval, in milliseconds, instead. */
+  readonly pollMs?: number
+  /** Called with the error each time the connection is lost, before it is made again. */
+  readonly onDisconnect?: (error: PikoError) => void
+}
+
+const FIRST_PAUSE_MS = 500
+const LONGEST_PAUSE_MS = 15_000
+/** The server sends something every ten seconds. */
+const SILENT_MS = 35_000
+/** With these statuses, another try has another result. */
+const TEMPORARY = new Set([408, 421, 429, 500, 502, 503, 504])
+
+type Item = LiveEvent | LiveSignal
+
+/**
+ * Follows the events of the fleet. A lost connection is made again, and the stream continues after the last event, without losing or
+ * repeating one. If it was away for too long, it yields `span_exceeded`.
+ *
+ * @throws PikoError if the server refuses the request
+ */
+export async function* follow(transport: Transport, options: FollowOptions): AsyncGenerator<Item, void, undefined> {
+  let { after } = options
+  let isFirst = true
+  for (let failures = 0; !isAborted(options);) {
+    try {
+      const items =
+        options.pollMs === undefined ? streamed(transport, options, after) : paged(transport, options, after)
+      for await (const item of items) {
+        failures = 0
+        after = item.id
+        if (!('kind' in item)) continue
+        // The caller does not notice that the connection is another one.
+        if (item.kind === 'open' && !isFirst) continue
+        isFirst = false
+        yield item
+      }
+    } catch (thrown) {
+      if (isAborted(options)) return
+      const error = lostBy(thrown)
+      if (error.status !== undefined && !TEMPORARY.has(error.status)) throw error
+      options.onDisconnect?.(error)
+    }
+    failures += 1
+    await pause(Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1)), options.signal)
+  }
+}
+
+type Read = Item | { readonly id: number }
+
+async function* streamed(
+  transport: Transport,
+  { kinds, jobs, signal }: FollowOptions,
+  after: number | undefined,
+): AsyncGenerator<Read, void, undefined> {
+  const silence = new AbortController()
+  const query = queryOf({ kinds, jobs })
+  const response = await transport.request(`/events${query}`, {
+    headers: { accept: 'text/event-stream', ...(after !== undefined && { 'last-event-id': String(after) }) },
+    signal: signal ? AbortSignal.any([signal, silence.signal]) : silence.signal,
+  })
+  if (!response.body) throw new PikoError('ANSWER_INVALID', 'the stream of events has no body')
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const heard = (): void => {
+    clearTimeout(timer)
+    timer = setTimeout(() => silence.abort(new Error('nothing arrived for a long time')), SILENT_MS)
+  }
+  heard()
+  try {
+    for await (const { id, data } of messagesOf(response.body)) {
+      heard()
+      if (data !== '') yield JSON.parse(data) as Item
+      else if (id !== undefined) yield { id: Number(id) }
+    }
+  } finally {
+    clearTimeout(timer)
+    silence.abort()
+  }
+}
+
+interface Page {
+  readonly items: readonly LiveEvent[]
+  readonly next: number
+  readonly isExceeded: boolean
+}
+
+async function* paged(
+  transport: Transport,
+  { kinds, jobs, signal, pollMs = 0 }: FollowOptions,
+  given: number | undefined,
+): AsyncGenerator<Read, void, undefined> {
+  let after = given
+  for (;;) {
+    const query = queryOf({ kinds, jobs, after })
+    const headers = { accept: 'application/json' }
+    const response = await transport.request(`/events/page${query}`, { headers, ...(signal && { signal }) })
+    const { items, next, isExceeded } = (await response.json()) as Page
+    if (after === undefined) yield { kind: 'open', id: next, isComplete: false }
+    else if (isExceeded) yield { kind: 'span_exceeded', id: next, after }
+    yield* items
+    yield { id: next }
+    if (next === after || after === undefined) await pause(pollMs, signal)
+    after = next
+    if (signal?.aborted) return
+  }
+}
+
+function queryOf(given: Readonly<Record<string, readonly string[] | number | undefined>>): string {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(given)) if (value !== undefined) query.set(name, value.toString())
+  const text = query.toString()
+  return text === '' ? '' : `?${text}`
+}
+
+function isAborted({ signal }: FollowOptions): boolean {
+  return signal?.aborted ?? false
+}
+
+function lostBy(thrown: unknown): PikoError {
+  if (thrown instanceof PikoError) return thrown
+  const message = thrown instanceof Error ? thrown.message : String(thrown)
+  return new PikoError('UNREACHABLE', `the stream of events ended: ${message}`, { cause: thrown })
+}
+
+function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, ms)
+    signal?.addEventListener('abort', end, { once: true })
+    if (signal?.aborted) end()
+  })
+}

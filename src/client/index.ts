@@ -1,0 +1,6 @@
+export { createClient, type Client } from './create-client.ts'
+export { PikoError } from './client-error.ts'
+export type { CallOptions, Nouns } from './client-types.ts'
+export type { FollowOptions } from './follow.ts'
+export type { ClientOptions } from './transport.ts'
+export type { LiveEvent, LiveFilter, LiveKind, LiveSignal } from '../live/live-event.ts'

@@ -1,0 +1,21 @@
+import type { LiveEvent, LiveFilter } from '../../live/live-event.ts'
+
+/** Selects events, and where to begin. */
+export interface LiveRequest extends LiveFilter {
+  /** The last id that the caller knows. Default: begins with the next event. */
+  readonly after?: number
+}
+
+/** Some events in order. */
+export interface LivePage {
+  readonly items: readonly LiveEvent[]
+  /** Pass it as `after` for the next page. */
+  readonly next: number
+  /** Whether events after the requested id are missing, because they were deleted or nobody had listened. */
+  readonly isExceeded: boolean
+}
+
+export interface LiveFollow extends LiveRequest {
+  /** Ends the iteration. */
+  readonly signal?: AbortSignal
+}
