@@ -4,6 +4,7 @@ import { jobGlobs } from '../app/discovery/job-globs.ts'
 import { isPikoError, PikoError } from '../errors.ts'
 import type { JobModule } from '../job/job-source.ts'
 import { JobRegistry } from '../job/registry.ts'
+import { remoteTarget } from './remote/target.ts'
 import type { Settings } from '../settings/settings.ts'
 
 export function jobsOption(): Option {
@@ -26,6 +27,8 @@ export async function cliJobModules(
   settings: Settings,
   asked: readonly string[] | undefined,
 ): Promise<{ readonly registry: JobRegistry; readonly modules: readonly JobModule[] }> {
+  // The node knows the jobs.
+  if (remoteTarget.isSet) return { registry: JobRegistry.of([]), modules: [] }
   const globs = asked ?? jobGlobs(settings)
   const modules = await discoverJobs(globs, process.cwd()).catch((error: unknown) => {
     if (isPikoError(error, 'JOBS_NOT_FOUND')) throw notFound(`${error.message}`, error.details)

@@ -9,6 +9,7 @@ import { createProgram } from './program.ts'
 import { outliveStandardError } from '../say.ts'
 import { signalExitCode } from '../service/process-signals.ts'
 import { InterruptedError } from './process/stop-signals.ts'
+import { watched, watchOf } from './process/watched.ts'
 import { usageError } from './usage-error.ts'
 
 /** Runs one command. Afterwards the process ends by itself with the exit code. */
@@ -24,6 +25,14 @@ export async function main(args: readonly string[]): Promise<void> {
 
 async function execute(args: readonly string[]): Promise<number> {
   const json = args.includes('--json')
+  try {
+    const watch = watchOf(args)
+    if (watch) return await watched(watch, execute)
+  } catch (thrown) {
+    const error = toError(thrown)
+    printError(error, { json })
+    return exitCodeOf(error)
+  }
   const program = createProgram({ json })
   try {
     await program.parseAsync(args, { from: 'user' })

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
+import { chooseTarget } from './remote/choose-target.ts'
 import { addGlobalOptions, examples } from './global-options.ts'
 import { addBackfill } from './backfills/backfill.ts'
 import { addBatches } from './batches/batches.ts'
 import { addCache } from './cache/cache.ts'
+import { addCompletion } from './completion.ts'
 import { addConfig } from './configs/config.ts'
 import { addCrawls } from './crawls/crawls.ts'
 import { addGraph } from './jobs/graph.ts'
@@ -24,6 +26,9 @@ import { addStart } from './process/start.ts'
 import { addWhy } from './schedules/why.ts'
 import { addWindows } from './windows/windows.ts'
 
+const WATCH = `
+Commands that only show something accept --watch: they repeat every 2s, or at the interval of --watch=10s.`
+
 const EXIT_CODES = `
 Exit codes:
   0  done
@@ -37,7 +42,13 @@ Exit codes:
  *
  * @param json keeps the help for a missing command off standard error, and prints the version as JSON
  */
-export function createProgram({ json }: { json: boolean }): Command {
+export function createProgram(options: { json: boolean }): Command {
+  const program = programOf(options)
+  addCompletion(program, () => programOf(options))
+  return program
+}
+
+function programOf({ json }: { json: boolean }): Command {
   const program = new Command('piko')
     .description('A data-oriented job orchestrator.')
     .version(json ? JSON.stringify({ version: version() }) : version(), '--version', 'show the version')
@@ -54,8 +65,10 @@ export function createProgram({ json }: { json: boolean }): Command {
         'piko migrate status',
       ]),
     )
+    .addHelpText('after', WATCH)
     .addHelpText('after', EXIT_CODES)
   addGlobalOptions(program)
+  program.hook('preAction', (_program, command) => chooseTarget(command))
   for (const add of [
     addStart,
     addRun,

@@ -3,10 +3,12 @@ import type { JobSource } from '../job/job-source.ts'
 import type { SettingsOverrides } from '../settings/settings.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
 import type { GlobalOptions } from './global-options.ts'
+import { remoteTarget } from './remote/target.ts'
 
-/** Runs one command with an app that executes and plans nothing, and never migrates an existing database. */
+/** Runs one command with an app that executes and plans nothing, and never migrates an existing database; with `--url`, on that node. */
 export function withApp<T>(globals: GlobalOptions, work: (app: Piko, json: boolean) => Promise<T>): Promise<T> {
-  return withAppOn(readOnly(cliSettings(globals)), (app) => work(app, globals.json))
+  const settings = remoteTarget.isSet ? {} : readOnly(cliSettings(globals))
+  return withAppOn(settings, (app) => work(app, globals.json))
 }
 
 /** Like `withApp`, but with overrides of settings that the command chooses, and with jobs of the project. */
@@ -15,6 +17,8 @@ export async function withAppOn<T>(
   work: (app: Piko) => Promise<T>,
   jobs: JobSource = [],
 ): Promise<T> {
+  const remote = await remoteTarget.get()
+  if (remote) return work(remote.app)
   const { Piko } = await import('../app/piko.ts')
   const app = new Piko({ jobs, execute: false, settings })
   try {

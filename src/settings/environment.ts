@@ -10,6 +10,9 @@ export const PATH_VARIABLE = 'PIKO_SETTINGS_PATH'
 /** Variables of Piko's own tests and benchmarks. */
 const FOREIGN = /^PIKO_(?:TEST|BENCH)_/
 
+/** Variables of the command line. */
+const OF_COMMANDS = new Set(['PIKO_URL', 'PIKO_TOKEN'])
+
 /** Reads the `PIKO_…` variables. Ignores empty ones, and never shows values of unknown ones. */
 export function readEnvironment(env: NodeJS.ProcessEnv): SourceContent {
   const readings: Reading[] = []
@@ -17,7 +20,14 @@ export function readEnvironment(env: NodeJS.ProcessEnv): SourceContent {
   const keys = new Map([...SETTINGS].map(([key, setting]) => [envName(key), { key, setting }]))
   for (const [name, raw] of Object.entries(env)) {
     const text = raw?.trim() ?? ''
-    if (text === '' || !name.startsWith('PIKO_') || name === PATH_VARIABLE || FOREIGN.test(name)) continue
+    if (
+      text === '' ||
+      !name.startsWith('PIKO_') ||
+      name === PATH_VARIABLE ||
+      FOREIGN.test(name) ||
+      OF_COMMANDS.has(name)
+    )
+      continue
     const origin = `environment variable ${name}`
     const known = keys.get(name)
     if (known) readings.push({ key: known.key, value: known.setting.fromEnv(text), origin })

@@ -30,6 +30,8 @@ const OWN_COMMANDS = [
   'piko migrate down',
   'piko migrate status',
   'piko graph',
+  'piko completion',
+  'piko complete',
   'piko jobs types',
 ]
 

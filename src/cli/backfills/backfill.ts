@@ -30,6 +30,7 @@ import { type Style, styleFor } from '../output/style.ts'
 import type { Column } from '../output/table.ts'
 import { withApp, withAppOn } from '../with-app.ts'
 import type { BackfillRequest } from '../../operations/backfills/backfill-request.ts'
+import { remoteTarget } from '../remote/target.ts'
 
 interface CreateOptions {
   readonly from: Date | string
@@ -126,7 +127,8 @@ async function create(jobId: string, options: CreateOptions, globals: GlobalOpti
   const registry = await cliJobs(settings, options.jobs)
   const request = requestOf(options)
   if (options.dryRun) {
-    const ofCode = zoneOfDefinition(registry.get(jobId))
+    const job = remoteTarget.isSet ? undefined : registry.get(jobId)
+    const ofCode = job ? zoneOfDefinition(job) : 'UTC'
     await withAppOn(
       readOnly(settings),
       async (app) => list(app, jobId, (await jobZone(app, jobId)) ?? ofCode, request, globals.json),

@@ -11,6 +11,7 @@ import { parseJson } from '../parse/parse-json.ts'
 import { parseInstant } from '../parse/parse-instant.ts'
 import { instantText, printResult } from '../output/print-result.ts'
 import { type Column, table } from '../output/table.ts'
+import { remoteTarget } from '../remote/target.ts'
 
 interface ConfigCommandOptions {
   readonly from?: Date
@@ -100,6 +101,8 @@ async function withApp(
   globals: GlobalOptions,
   work: (app: Piko, globals: GlobalOptions) => Promise<void>,
 ): Promise<void> {
+  const remote = await remoteTarget.get()
+  if (remote) return work(remote.app, globals)
   const settings = cliSettings(globals)
   const registry = await cliJobs(settings, options.jobs)
   const { Piko } = await import('../../app/piko.ts')

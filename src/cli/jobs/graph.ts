@@ -30,7 +30,6 @@ export function addGraph(program: Command): void {
     )
     .addOption(new Option('--format <format>', 'format of the output').choices(FORMATS).default('mermaid'))
     .option('--running', 'request the services from the node at [http] host and port')
-    .option('--url <url>', 'request the services from the node at this address, such as http://10.0.0.7:9464')
     .option('--jobs [glob...]', 'draw the jobs of the project, or of these files, with their dependencies')
     .addHelpText(
       'after',
@@ -41,7 +40,9 @@ export function addGraph(program: Command): void {
         'piko graph --running --format dot | dot -Tpng > now.png',
       ]),
     )
-    .action((options: GraphOptions, command: Command) => graph(options, globalOptions(command)))
+    .action((_options: object, command: Command) =>
+      graph(command.optsWithGlobals<GraphOptions>(), globalOptions(command)),
+    )
 }
 
 async function graph(options: GraphOptions, globals: GlobalOptions): Promise<void> {

@@ -19,6 +19,7 @@ import { addWhy } from '../schedules/why.ts'
 import { unknownJob } from '../../store/jobs/unknown-job.ts'
 import { withAppOn } from '../with-app.ts'
 import type { JobRow } from '../../store/jobs/job-row.ts'
+import { remoteTarget } from '../remote/target.ts'
 
 /** `new`: no node has started with it yet. `no code`: the database has it, but the project's files don't. */
 type JobState = 'active' | 'paused' | 'new' | 'no code'
@@ -114,7 +115,8 @@ function orphan(row: JobRow): ListedJob {
     isOverridden: isOverridden(row),
     nextTick: row.nextTick ?? null,
     windows: row.windows === null ? null : JSON.parse(row.windows),
-    state: 'no code',
+    // A node's answer does not say whether it has code for the job.
+    state: !remoteTarget.isSet ? 'no code' : row.isPaused ? 'paused' : 'active',
     description: row.description ?? null,
   }
 }

@@ -18,6 +18,8 @@ import { ProgressBar } from '../output/progress-bar.ts'
 import { runData, runText } from '../output/run-text.ts'
 import type { StopSignal } from '../../service/process-signals.ts'
 import { InterruptedError, stopSignals } from '../process/stop-signals.ts'
+import { remoteTarget } from '../remote/target.ts'
+import { runThere } from '../remote/run-there.ts'
 import type { RunOptions } from '../../operations/runs/run-request.ts'
 
 interface RunCommandOptions {
@@ -63,6 +65,8 @@ export function addRun(program: Command): void {
 }
 
 async function run(jobId: string, options: RunCommandOptions, globals: GlobalOptions): Promise<void> {
+  const remote = await remoteTarget.get()
+  if (remote) return runThere(remote.app, jobId, requestOf(options), { ...globals, wait: options.wait })
   const settings = cliSettings(globals)
   const registry = await cliJobs(settings, options.jobs)
   const { Piko } = await import('../../app/piko.ts')

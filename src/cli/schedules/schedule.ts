@@ -19,6 +19,7 @@ import { storedJob, zoneOfSchedule } from '../../engine/planning/stored-job.ts'
 import { type Column, table } from '../output/table.ts'
 import { withApp, withAppOn } from '../with-app.ts'
 import type { JobRow } from '../../store/jobs/job-row.ts'
+import { remoteTarget } from '../remote/target.ts'
 
 interface ScheduleOptions {
   readonly cron?: readonly string[]
@@ -226,10 +227,11 @@ async function jobPreview(
 ): Promise<Preview> {
   const settings = cliSettings(globals)
   const registry = await cliJobs(settings, jobs)
-  const { schedule, windows } = registry.get(jobId).policy
   if (!code) {
+    if (!remoteTarget.isSet) registry.get(jobId)
     return withAppOn(readOnly(settings), (app) => app.schedules.preview(jobId, { from, count }), [...registry])
   }
+  const { schedule, windows } = registry.get(jobId).policy
   if (!schedule) return { ticks: [], windows: [] }
   return previewOf(schedule, momentOf('--from', from, zoneOfSchedule(schedule)), count, windows ?? 'none', jobId)
 }

@@ -1,0 +1,38 @@
+import { Argument, type Command } from 'commander'
+import { examples } from './global-options.ts'
+
+const SHELLS = ['bash', 'zsh', 'fish'] as const
+
+/**
+ * Adds `completion`, which prints the script of a shell, and the hidden `complete`, which that script calls. Both load their library only
+ * when they run.
+ *
+ * @param create makes the whole command line, whose commands and options are completed
+ */
+export function addCompletion(program: Command, create: () => Command): void {
+  program
+    .command('completion')
+    .summary('print a script that completes commands in your shell')
+    .description('Prints a script that completes the commands and options of piko in your shell.')
+    .addArgument(new Argument('<shell>', 'your shell').choices(SHELLS))
+    .addHelpText(
+      'after',
+      examples([
+        'source <(piko completion bash)',
+        'source <(piko completion zsh)',
+        'piko completion fish > ~/.config/fish/completions/piko.fish',
+      ]),
+    )
+    .action(async (shell: (typeof SHELLS)[number]) => {
+      const { default: tab } = await import('@bomb.sh/tab')
+      tab.setup('piko', 'piko', shell)
+    })
+  program
+    .command('complete', { hidden: true })
+    .argument('[words...]')
+    .allowUnknownOption()
+    .action(async (words: string[]) => {
+      const { default: completionOf } = await import('@bomb.sh/tab/commander')
+      completionOf(create(), { completionCommandName: 'completion-script' }).parse(words)
+    })
+}
