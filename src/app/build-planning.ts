@@ -61,6 +61,7 @@ export function buildPlanning(
     new Retention({
       ...{ store: store.retention, rows: store.rowCheck, batches: store.batches, history: settings.history },
       caches: store.caches,
+      live: { prune: () => store.events.prune(settings.events.keepMs, settings.events.keep) },
       sinkRows: { keepMs: settings.sinks.keepDeadMs, stores: [store.deadRows, store.spills] },
       ...{ leader, clock, events, loops },
     }).dependsOn(leader),

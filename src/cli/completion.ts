@@ -31,6 +31,8 @@ export function addCompletion(program: Command, create: () => Command): void {
     .command('complete', { hidden: true })
     .argument('[words...]')
     .allowUnknownOption()
+    .description('Prints the words that can follow; the script of piko completion calls it.')
+    .addHelpText('after', examples([`piko complete -- runs ''`]))
     .action(async (words: string[]) => {
       const { default: completionOf } = await import('@bomb.sh/tab/commander')
       completionOf(create(), { completionCommandName: 'completion-script' }).parse(words)

@@ -20,6 +20,8 @@ export interface RetentionParts extends LoopServiceParts {
   readonly rows: Pick<RowCheck, 'step'>
   /** Expired entries of caches. */
   readonly caches?: { prune(): Promise<boolean> }
+  /** Old events of the fleet. Nodes with readers delete them more often. */
+  readonly live?: { prune(): Promise<boolean> }
   readonly leader: Pick<Leader, 'isLeader' | 'onLead'>
   readonly history: Pick<Settings['history'], 'keepSucceededMs' | 'keepFailedMs' | 'keepRuns'>
   readonly events: Events
@@ -129,7 +131,8 @@ export class Retention extends LoopService {
     this.#isRefusalTold = false
     await this.#parts.store.forgetRates()
     await this.#forgetSinkRows()
-    this.#isExpiring = await this.#forgetCached()
+    this.#isExpiring = await this.#forgetInSteps(this.#parts.caches)
+    await this.#forgetInSteps(this.#parts.live)
     if (keepSucceededMs > 0 && keepFailedMs > 0)
       await this.#parts.batches.forget(Math.max(keepSucceededMs, keepFailedMs))
     if (keepRuns > 0 && (await this.#isWalkWorthIt())) await this.#goBeyond()
@@ -140,10 +143,10 @@ export class Retention extends LoopService {
   }
 
   /** @returns whether some had expired, so that the next pass comes soon */
-  async #forgetCached(): Promise<boolean> {
-    const { caches, leader, clock } = this.#parts
+  async #forgetInSteps(store: { prune(): Promise<boolean> } | undefined): Promise<boolean> {
+    const { leader, clock } = this.#parts
     for (let steps = 0; steps < MAX_CACHE_STEPS; steps++) {
-      if (!leader.isLeader || !(await caches?.prune())) return steps > 0
+      if (!leader.isLeader || !(await store?.prune())) return steps > 0
       await clock.sleep(STEP_MS)
     }
     return true

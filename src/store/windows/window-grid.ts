@@ -4,6 +4,7 @@ import type { Window } from '../../time/window.ts'
 import type { Database } from '../connection/database.ts'
 import { exactId } from '../values/exact-key.ts'
 import { startRanges, windowsWithin } from './window-ranges.ts'
+import { noteRows } from '../events/notes.ts'
 
 /**
  * The numbers of a job's windows by state and by the first characters of their starts. Uses the index (job_id, start_at), in parts with a
@@ -58,6 +59,7 @@ export async function markStale(database: Database, jobId: string, { start, end 
           .where('id', 'in', ids)
           .where('state', '=', 'succeeded')
           .execute()
+        noteRows(trx, 'windows', ids)
       }
       return some
     })
