@@ -7,6 +7,7 @@ export { describe } from './errors-read.ts'
  * fails if one is missing there.
  */
 export const ERROR_CODES = [
+  'ACCESS_DENIED',
   'BACKFILL_UNKNOWN',
   'BATCH_CONFLICT',
   'BATCH_UNKNOWN',
@@ -34,6 +35,7 @@ export const ERROR_CODES = [
   'HTTP_LISTEN_FAILED',
   'HTTP_STATUS',
   'HTTP_TOO_LARGE',
+  'HTTP_UNPROTECTED',
   'IDEMPOTENCY_CONFLICT',
   'INPUT_INVALID',
   'INTERNAL',
@@ -74,6 +76,7 @@ export const ERROR_CODES = [
   'PACKAGE_MISSING',
   'PLAN_REFUSED',
   'PROOF_FAILED',
+  'RATE_LIMITED',
   'RATE_UNSTORABLE',
   'REQUEST_INVALID',
   'REQUEST_TIMEOUT',
@@ -114,6 +117,11 @@ export const ERROR_CODES = [
   'STOP_INCOMPLETE',
   'STOPPED',
   'TIMEOUT',
+  'TLS_INVALID',
+  'TOKEN_EXISTS',
+  'TOKEN_INVALID',
+  'TOKEN_UNKNOWN',
+  'TOKENS_FILE_INVALID',
   'TRANSACTION_ROLLED_BACK',
   'TRANSACTION_TIMEOUT',
   'USAGE',

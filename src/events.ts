@@ -2,6 +2,7 @@ import type { DatabaseFault } from './sql/database-faults.ts'
 import { stackOf, watchStray } from './errors-read.ts'
 import type { BackfillState } from './ledger/backfill.ts'
 import type { ItemCounts } from './item/item-counts.ts'
+import type { ActorKind } from './access/actor.ts'
 import type { ItemState } from './item/item.ts'
 import type { BatchState } from './run/batch.ts'
 import type { Outcome, RunState } from './run/run.ts'
@@ -46,6 +47,21 @@ export interface EventMap {
   'cache.degraded': { cache: string; error: Error }
   /** The shared level of a cache answers again. */
   'cache.recovered': { cache: string; outageMs: number }
+  /** A person or a program changed something through this process, and the audit has it. `outcome` is `unknown` if the change failed halfway. */
+  'change.recorded': {
+    auditId: number
+    verb: string
+    jobId: string | undefined
+    target: string | undefined
+    outcome: 'done' | 'unknown'
+    actor: { kind: ActorKind; name: string }
+  }
+  /** A requested change was refused, so nothing was changed. */
+  'change.refused': { verb: string; code: string; actor: string }
+  /** A change was made, but its audit row could not be completed: it still says `started`. */
+  'change.unrecorded': { verb: string; jobId: string | undefined; target: string | undefined; error: Error }
+  /** A request to the HTTP API was refused before it was carried out. `actor` is undefined if nobody was recognized. */
+  'request.refused': { code: string; route: string; actor: string | undefined }
   'tick.skipped': { jobId: string; tick: Date; reason: string }
   'runs.planned': { jobId: string; count: number }
   /** Catch-up skips windows; the ledger records each as skipped. */

@@ -6,6 +6,7 @@ import { Snippets } from './support/snippets.ts'
 
 const readme = new Snippets('README.md')
 const api = new Snippets('docs/api.md')
+const access = new Snippets('docs/access.md')
 const async = new Snippets('docs/async.md')
 const batches = new Snippets('docs/batches.md')
 const crawl = new Snippets('docs/crawl.md')
@@ -29,6 +30,7 @@ afterAll(() => {
   for (const page of [
     readme,
     api,
+    access,
     async,
     batches,
     crawl,
@@ -56,6 +58,7 @@ describe('the README and the pages of docs', () => {
     expect(readme.names).toEqual(['jobs/hello.ts', 'readings.ts', 'words.ts', 'count.ts'])
     for (const { names } of [
       api,
+      access,
       async,
       batches,
       crawl,
@@ -86,6 +89,7 @@ describe('the README and the pages of docs', () => {
         [
           readme,
           api,
+          access,
           async,
           batches,
           crawl,
@@ -115,6 +119,15 @@ describe('docs/api.md', () => {
     const page = readFileSync(new URL('../docs/api.md', import.meta.url), 'utf8')
     const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('It prints:'))) ?? []
     expect(await api.run('api.ts')).toBe(printed)
+  })
+})
+
+describe('docs/access.md', () => {
+  it('shows a program that creates a token, and finds a change in the audit', async () => {
+    expect((await access.run('audit.ts')).trimEnd().split('\n')).toEqual([
+      'piko_ viewer',
+      'jobs.pause anna the shop is closed { isPaused: false } { isPaused: true }',
+    ])
   })
 })
 

@@ -1,3 +1,4 @@
+import { AUDIT } from './nouns/audit.ts'
 import { CACHES, LIMITS, LOCKS, RESOURCES, SERVICES } from './nouns/fleet.ts'
 import { BACKFILLS } from './nouns/backfills.ts'
 import { BATCHES } from './nouns/batches.ts'
@@ -12,6 +13,7 @@ import { SCHEDULES } from './nouns/schedules.ts'
 import { SHARED } from './nouns/shared.ts'
 import { SINKS } from './nouns/sinks.ts'
 import { STATUS } from './nouns/status.ts'
+import { TOKENS } from './nouns/tokens.ts'
 import { WINDOWS } from './nouns/windows.ts'
 import type { Route } from './route.ts'
 
@@ -35,6 +37,8 @@ export const ROUTES = [
   ...SHARED,
   ...CACHES,
   ...LIVE,
+  ...TOKENS,
+  ...AUDIT,
   ...STATUS,
 ] as const
 

@@ -62,7 +62,12 @@ export function buildPlanning(
       ...{ store: store.retention, rows: store.rowCheck, batches: store.batches, history: settings.history },
       caches: store.caches,
       live: { prune: () => store.events.prune(settings.events.keepMs, settings.events.keep) },
-      sinkRows: { keepMs: settings.sinks.keepDeadMs, stores: [store.deadRows, store.spills] },
+      aged: [
+        { keepMs: settings.sinks.keepDeadMs, store: store.deadRows },
+        { keepMs: settings.sinks.keepDeadMs, store: store.spills },
+        { keepMs: settings.history.keepAuditMs, store: store.audit },
+      ],
+      sessions: store.tokens,
       ...{ leader, clock, events, loops },
     }).dependsOn(leader),
     backfills.dependsOn(leader),

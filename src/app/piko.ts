@@ -23,6 +23,11 @@ import { optionsOf } from '../operations/call-options.ts'
 import { type CacheCall, Caches } from '../operations/caches.ts'
 import { Configs } from '../operations/configs.ts'
 import { Jobs } from '../operations/jobs.ts'
+import { actingNow, processName, withActor } from '../operations/audit/acting.ts'
+import { Audit } from '../operations/audit/audit.ts'
+import type { Noun, Nouns } from '../operations/audit/nouns.ts'
+import { Recorder } from '../operations/audit/recorder.ts'
+import { START, VERBS } from '../operations/audit/verbs.ts'
 import { Limits } from '../operations/limits.ts'
 import { NamedLocks } from '../operations/named-locks.ts'
 import { Nodes } from '../operations/nodes.ts'
@@ -45,11 +50,14 @@ import { Runs } from '../operations/runs/runs.ts'
 import { Shared, type SharedCall } from '../operations/shared.ts'
 import { Schedules } from '../operations/schedules.ts'
 import { Sinks } from '../operations/sinks.ts'
+import { Access } from '../operations/tokens/access.ts'
+import { Tokens } from '../operations/tokens/tokens.ts'
 import { Windows } from '../operations/windows.ts'
 import { checkedOptions } from './check-options.ts'
 import { systemClock } from '../clock.ts'
 import type { Elector, ElectorOptions } from '../engine/node/elector.ts'
 import type { Leader } from '../engine/node/leader.ts'
+import type { Store } from '../store/store.ts'
 import { databaseWarning } from '../store/open-store.ts'
 import { LoopHealth } from '../engine/loop/loop-health.ts'
 import { type AppParts, build, type Running } from './build.ts'
@@ -70,7 +78,7 @@ const DEFAULT_GRACE_MS = 5_000
  * Calls and commands have the same names: `app.runs.cancel(id)` does the same as `piko runs cancel`. These calls reject with `STOPPED`
  * while the app is not running.
  */
-export class Piko {
+export class Piko implements Nouns {
   readonly runs: Runs
   readonly jobs: Jobs
   readonly schedules: Schedules
@@ -91,10 +99,15 @@ export class Piko {
   readonly cache: Caches & CacheCall
   /** Your own routes on the server of the app. */
   readonly http = new HttpRoutes(() => this.#started !== undefined)
+  readonly tokens: Tokens
+  readonly audit: Audit
+  /** Checks tokens for a server of your own. */
+  readonly access: Access
   readonly events = new Events()
   readonly settings: Settings
   readonly log: AppLogger
   readonly #parts: AppParts
+  readonly #recorder = new Recorder({ nouns: this, events: this.events })
   #started: Promise<void> | undefined
   #stopped: Promise<void> | undefined
   #running: Running | undefined
@@ -133,24 +146,33 @@ export class Piko {
       },
     }
     const reach = (noun: string) => (): Reach => this.#ready(`a call of app.${noun}`).node.reach
-    this.runs = new Runs(reach('runs'))
-    this.jobs = new Jobs(reach('jobs'))
-    this.schedules = new Schedules(reach('schedules'))
-    this.windows = new Windows(reach('windows'), new Backfills(reach('windows')))
-    this.backfills = new Backfills(reach('backfills'))
-    this.batches = new Batches(reach('batches'))
-    this.items = new Items(reach('items'))
-    this.crawls = new Crawls(reach('crawls'))
-    this.configs = new Configs(reach('configs'))
-    this.limits = new Limits(reach('limits'))
-    this.locks = new NamedLocks(reach('locks'))
-    this.nodes = new Nodes(reach('nodes'))
-    this.resources = new Resources(reach('resources'))
+    const audited = <N extends Noun, T extends Nouns[N]>(noun: N, instance: T): T =>
+      this.#recorder.audited(noun, instance, VERBS[noun], () => reach(noun)().store)
+    this.runs = audited('runs', new Runs(reach('runs')))
+    this.jobs = audited('jobs', new Jobs(reach('jobs')))
+    this.schedules = audited('schedules', new Schedules(reach('schedules')))
+    this.windows = audited('windows', new Windows(reach('windows'), new Backfills(reach('windows'))))
+    this.backfills = audited('backfills', new Backfills(reach('backfills')))
+    this.batches = audited('batches', new Batches(reach('batches')))
+    this.items = audited('items', new Items(reach('items')))
+    this.crawls = audited('crawls', new Crawls(reach('crawls')))
+    this.configs = audited('configs', new Configs(reach('configs')))
+    this.limits = audited('limits', new Limits(reach('limits')))
+    this.locks = audited('locks', new NamedLocks(reach('locks')))
+    this.nodes = audited('nodes', new Nodes(reach('nodes')))
+    this.resources = audited('resources', new Resources(reach('resources')))
     this.live = new Live(reach('live'))
-    this.sinks = new Sinks(reach('sinks'))
+    this.sinks = audited('sinks', new Sinks(reach('sinks')))
     // Allowed inside a transaction, because a handle only reads memory.
-    this.shared = new Shared(() => this.#ready().node.reach) as Shared & SharedCall
-    this.cache = new Caches(() => this.#ready().node.reach) as Caches & CacheCall
+    this.shared = audited('shared', new Shared(() => this.#ready().node.reach)) as Shared & SharedCall
+    this.cache = audited('cache', new Caches(() => this.#ready().node.reach)) as Caches & CacheCall
+    this.tokens = audited('tokens', new Tokens(reach('tokens')))
+    this.audit = audited('audit', new Audit(reach('audit')))
+    this.access = new Access({
+      store: () => this.#storeOf('app.access'),
+      tokensFile: this.settings.http.tokensFile,
+      log: this.log,
+    })
   }
 
   #resourceObserver(): ResourceObserver {
@@ -340,7 +362,13 @@ export class Piko {
   ): Promise<Run<OutputOf<J>>>
   run<const J extends JobRef>(job: J, ...options: RunArguments<TypesOf<J>>): Promise<Run<OutputOf<J> | undefined>>
   async run(job: JobRef, options: RunOptions = {}): Promise<Run> {
-    return this.#ready().node.enqueue.run(jobIdOf('app.run', job), optionsOf('run', options))
+    const { enqueue } = this.#ready().node
+    const jobId = jobIdOf('app.run', job)
+    const checked = optionsOf('run', options)
+    if (!actingNow()) return enqueue.run(jobId, checked)
+    const { wait, signal, ...request } = checked
+    const run = await this.#startRuns([jobId, request], () => enqueue.run(jobId, request))
+    return wait ? enqueue.succeeded(run.id, signal) : run
   }
 
   /**
@@ -356,7 +384,9 @@ export class Piko {
    */
   enqueue<const J extends JobRef>(job: J, ...options: EnqueueArguments<TypesOf<J>>): Promise<RunId<OutputOf<J>>>
   async enqueue(job: JobRef, options: EnqueueOptions = {}): Promise<number> {
-    return this.#ready().node.enqueue.enqueue(jobIdOf('app.enqueue', job), options)
+    const jobId = jobIdOf('app.enqueue', job)
+    const enqueue = (): Promise<number> => this.#ready().node.enqueue.enqueue(jobId, options)
+    return actingNow() && options.trx === undefined ? this.#startRuns([jobId, options], enqueue) : enqueue()
   }
 
   /**
@@ -377,7 +407,31 @@ export class Piko {
     items: readonly EnqueueItem[],
     options: Pick<EnqueueOptions, 'trx'> = {},
   ): Promise<number[]> {
-    return this.#ready().node.enqueue.enqueueMany(jobIdOf('app.enqueueMany', job), items, options)
+    const jobId = jobIdOf('app.enqueueMany', job)
+    const enqueue = (): Promise<number[]> => this.#ready().node.enqueue.enqueueMany(jobId, items, options)
+    return actingNow() && options.trx === undefined
+      ? this.#startRuns([jobId, { runs: items.length }], enqueue)
+      : enqueue()
+  }
+
+  /** Starts runs for an actor, with a record in the audit. Programs that name no actor may start thousands a second, without records. */
+  #startRuns<T>(args: readonly [jobId: string, request: unknown], make: () => Promise<T>): Promise<T> {
+    const store = () => this.#ready('a call of app.run').node.reach.store
+    return this.#recorder.record({ verb: 'runs.start', change: START, args, store, make })
+  }
+
+  /**
+   * Makes somebody responsible for all changes that `fn` requests: the audit has the name and the reason. Without it, changes are those of
+   * the process's user and host. The name is a claim of the program; Piko does not check it.
+   *
+   * @returns what `fn` returns
+   * @throws PikoError `USAGE`
+   * @example
+   * await app.as({ name: 'anna', reason: 'the shop is closed' }, () => app.jobs.pause('sync_orders'))
+   */
+  as<T>(who: { readonly name?: string; readonly reason?: string }, fn: () => T): T {
+    const { name = processName(), reason } = optionsOf('as', who)
+    return withActor({ kind: 'code', name, role: 'admin' }, reason, fn)
   }
 
   /**
@@ -447,6 +501,13 @@ export class Piko {
   /** The metrics of this node, as `/metrics` shows them. */
   metrics(): Promise<{ contentType: string; body: string }> {
     return this.#parts.metrics.render()
+  }
+
+  /** The store, also while the app starts. @throws PikoError `STOPPED` */
+  #storeOf(call: string): Store {
+    const store = this.#running?.store
+    if (store && !this.#stopped) return store
+    return this.#ready(call).store
   }
 
   /**

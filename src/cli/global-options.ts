@@ -4,6 +4,8 @@ import type { Command } from 'commander'
 export interface GlobalOptions {
   readonly json: boolean
   readonly settings: string | undefined
+  /** Why the command changes something. */
+  readonly reason: string | undefined
 }
 
 export function addGlobalOptions(program: Command): void {
@@ -12,11 +14,12 @@ export function addGlobalOptions(program: Command): void {
     .option('--url <address>', 'address of a node to ask, instead of the database; default: PIKO_URL')
     .option('--token <token>', 'token for that node; better in PIKO_TOKEN, because others can see command lines')
     .option('--settings <file>', 'settings file; default: PIKO_SETTINGS_PATH, otherwise settings.toml if it exists')
+    .option('--reason <text>', 'why; the audit keeps it with what the command changes')
 }
 
 export function globalOptions(command: Command): GlobalOptions {
-  const { json = false, settings } = command.optsWithGlobals<{ json?: boolean; settings?: string }>()
-  return { json, settings }
+  const { json = false, settings, reason } = command.optsWithGlobals<Partial<GlobalOptions>>()
+  return { json, settings, reason }
 }
 
 /** The examples at the end of a help text. */

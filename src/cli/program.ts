@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { chooseTarget } from './remote/choose-target.ts'
-import { addGlobalOptions, examples } from './global-options.ts'
+import { addGlobalOptions, examples, globalOptions } from './global-options.ts'
+import { addAudit } from './access/audit.ts'
+import { addTokens } from './access/tokens.ts'
 import { addBackfill } from './backfills/backfill.ts'
 import { addBatches } from './batches/batches.ts'
 import { addCache } from './cache/cache.ts'
@@ -22,6 +24,7 @@ import { addRuns } from './runs/runs.ts'
 import { addSchedule } from './schedules/schedule.ts'
 import { addShared } from './shared/shared.ts'
 import { addSinks } from './sinks/sinks.ts'
+import { noteReason } from './process/command-actor.ts'
 import { addStart } from './process/start.ts'
 import { addWhy } from './schedules/why.ts'
 import { addWindows } from './windows/windows.ts'
@@ -68,7 +71,10 @@ function programOf({ json }: { json: boolean }): Command {
     .addHelpText('after', WATCH)
     .addHelpText('after', EXIT_CODES)
   addGlobalOptions(program)
-  program.hook('preAction', (_program, command) => chooseTarget(command))
+  program.hook('preAction', (_program, command) => {
+    noteReason(globalOptions(command).reason)
+    chooseTarget(command)
+  })
   for (const add of [
     addStart,
     addRun,
@@ -89,6 +95,8 @@ function programOf({ json }: { json: boolean }): Command {
     addShared,
     addCache,
     addSinks,
+    addTokens,
+    addAudit,
     addWhy,
     addMigrate,
     addGraph,

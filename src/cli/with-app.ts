@@ -4,6 +4,7 @@ import type { SettingsOverrides } from '../settings/settings.ts'
 import { cliSettings, readOnly } from './cli-settings.ts'
 import type { GlobalOptions } from './global-options.ts'
 import { remoteTarget } from './remote/target.ts'
+import { asCommand } from './process/command-actor.ts'
 
 /** Runs one command with an app that executes and plans nothing, and never migrates an existing database; with `--url`, on that node. */
 export function withApp<T>(globals: GlobalOptions, work: (app: Piko, json: boolean) => Promise<T>): Promise<T> {
@@ -23,7 +24,7 @@ export async function withAppOn<T>(
   const app = new Piko({ jobs, execute: false, settings })
   try {
     await app.start()
-    return await work(app)
+    return await asCommand(() => work(app))
   } finally {
     await app.stop()
   }

@@ -85,5 +85,10 @@ export const OPERATIONS = {
   'cache.stats': ['GET', '/caches/{cache}'],
   'cache.clear': ['POST', '/caches/{cache}/clear'],
   'live.page': ['GET', '/events/page'],
+  'tokens.list': ['GET', '/tokens'],
+  'tokens.create': ['POST', '/tokens'],
+  'tokens.show': ['GET', '/tokens/{token}'],
+  'tokens.revoke': ['DELETE', '/tokens/{token}'],
+  'audit.list': ['GET', '/audit'],
   'status.show': ['GET', '/status'],
 } as const satisfies Readonly<Record<string, Operation>>

@@ -4,6 +4,8 @@ import { messageOf } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
 import type { ApiApp } from './api/handler.ts'
 import { API_BASE, apiPlugin } from './api/plugin.ts'
+import type { AccessOptions } from './access/plugin.ts'
+import type { TlsPair } from './access/tls.ts'
 import { Connections } from './connections.ts'
 import { dashboardRoutes } from './dashboard.ts'
 import { graphRoutes, type GraphSource } from './graph.ts'
@@ -17,6 +19,11 @@ export interface HttpDeps extends HealthSource, MetricsSource, GraphSource {
   readonly logger?: Logger
   /** The app whose API the server has. Without one, there is no API. */
   readonly app?: ApiApp
+  /** How the API checks its requests; required with `app`. */
+  readonly access?: AccessOptions
+  readonly tls?: TlsPair | undefined
+  /** The largest body of a request, in bytes. Default 1 MiB. */
+  readonly bodyLimit?: number
 }
 
 /** The body of every error response. */
@@ -43,14 +50,17 @@ const NOT_IMPLEMENTED = 501
  * and all others after a second.
  */
 export function buildServer(deps: HttpDeps): FastifyInstance {
-  const server = fastify({
+  const server: FastifyInstance = fastify({
     logger: false,
     requestTimeout: REQUEST_TIMEOUT_MS,
     handlerTimeout: ANSWER_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     connectionTimeout: SILENT_MS,
+    ...(deps.bodyLimit !== undefined && { bodyLimit: deps.bodyLimit }),
     http: { headersTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: CHECK_CONNECTIONS_MS },
+    // Fastify serves HTTPS with it; its type has a server of its own for that.
+    ...(deps.tls && ({ https: deps.tls } as object)),
     frameworkErrors: (error, request, reply) => void answerError(deps, error, request, reply),
     clientErrorHandler: answerBrokenRequest,
   })
@@ -65,9 +75,9 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
   healthRoutes(server, deps)
   metricsRoutes(server, deps)
   graphRoutes(server, deps)
-  const { app, logger } = deps
-  if (app) {
-    void server.register(apiPlugin, { prefix: API_BASE, app, facts: connections, logger })
+  const { app, access, logger } = deps
+  if (app && access) {
+    void server.register(apiPlugin, { prefix: API_BASE, app, access, facts: connections, logger })
     dashboardRoutes(server)
   }
   return server

@@ -117,6 +117,7 @@ const backfill: OptionChecks<BackfillRequest> = {
 const CALLS = {
   start: { under: expecting('a Service', (value) => value instanceof Service) },
   addService: { first: flag },
+  as: { name: aText, reason: aText },
   run: { ...item, window: anything, wait: flag, signal: anAbortSignal } satisfies OptionChecks<RunOptions>,
   enqueue: { ...item, trx: anything } satisfies OptionChecks<EnqueueOptions>,
   enqueueMany: { trx: anything } satisfies OptionChecks<Pick<EnqueueOptions, 'trx'>>,

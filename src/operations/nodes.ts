@@ -107,12 +107,12 @@ export class Nodes {
    * @throws PikoError `USAGE` if there is no such node
    */
   async drain(on: string): Promise<NodeSettings> {
-    return this.set({ drained: true }, { on })
+    return this.#set({ drained: true }, { on })
   }
 
   /** Lets a drained node, or the nodes of a host, begin runs again. @throws PikoError `USAGE` if there is no such node */
   async resume(on: string): Promise<NodeSettings> {
-    return this.set({ drained: null }, { on })
+    return this.#set({ drained: null }, { on })
   }
 
   /**
@@ -143,6 +143,13 @@ export class Nodes {
   async set(
     changes: NodeSettingsChange,
     options: NodeChoice & { readonly effectiveFrom?: InstantInput } = {},
+  ): Promise<NodeSettings> {
+    return this.#set(changes, options)
+  }
+
+  async #set(
+    changes: NodeSettingsChange,
+    options: NodeChoice & { readonly effectiveFrom?: InstantInput },
   ): Promise<NodeSettings> {
     const { store, configs } = this.#reach()
     const { effectiveFrom: from, on } = optionsOf('nodes.set', options)

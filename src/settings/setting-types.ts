@@ -26,6 +26,13 @@ export function text<const K extends string>(entry: Entry<K, string>): Setting<K
   return textThat(entry, (value) => value.trim() !== '', 'expected a text, not empty')
 }
 
+/** A text that may be empty, which is the default. */
+export function optionalText<const K extends string>(
+  entry: Omit<Entry<K, string>, 'default'>,
+): Setting<K, string, string> {
+  return textThat({ ...entry, default: '' }, () => true, 'expected a text')
+}
+
 /** A path, not a URI, which SQLite would also accept: Piko creates, watches and compares folder and file by path. */
 export function filePath<const K extends string>(entry: Entry<K, string>): Setting<K, string, string> {
   const isPath = (value: string): boolean => value.trim() !== '' && !/^file:/i.test(value) && !value.includes('\0')

@@ -1,6 +1,8 @@
 import { sql } from 'kysely'
 import type { Claim } from '../run/run.ts'
 import type { SqlExecutor } from '../sql/sql.ts'
+import { AuditStore } from './access/audit-store.ts'
+import { TokenStore } from './access/token-store.ts'
 import { AttemptStore } from './history/attempt-store.ts'
 import { BackfillStore } from './backfills/backfill-store.ts'
 import { BatchStore } from './batches/batch-store.ts'
@@ -62,6 +64,8 @@ export interface Store {
   readonly shared: SharedStore
   readonly caches: CacheStore
   readonly proofs: ProofStore
+  readonly tokens: TokenStore
+  readonly audit: AuditStore
   readonly retention: RetentionStore
   readonly rowCheck: RowCheck
   readonly events: EventStore
@@ -107,6 +111,8 @@ export function storeOn(database: Database): Store {
     shared: new SharedStore(database),
     caches: new CacheStore(database),
     proofs: new ProofStore(database),
+    tokens: new TokenStore(database),
+    audit: new AuditStore(database),
     retention: new RetentionStore(database),
     rowCheck: new RowCheck(database),
     events: new EventStore(database),

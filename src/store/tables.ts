@@ -1,6 +1,7 @@
 // Long because it lists every table with its columns.
 import type { ColumnType, Generated } from 'kysely'
 import type { EventTables } from './events/event-rows.ts'
+import type { AccessTables } from './access/access-tables.ts'
 import type { ItemTables } from './items/item-tables.ts'
 import type { ProofTables } from './proof/proof-rows.ts'
 import type { AttemptOutcome } from '../run/attempt.ts'
@@ -369,7 +370,7 @@ export interface CacheTable {
   loading_until: NullableInstant
 }
 
-export interface Tables extends ProofTables, ItemTables, EventTables {
+export interface Tables extends ProofTables, ItemTables, EventTables, AccessTables {
   piko_job: JobTable
   piko_generation: GenerationTable
   piko_job_config: JobConfigTable

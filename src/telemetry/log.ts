@@ -7,6 +7,7 @@ import { standardErrorDestination } from './log-destination.ts'
 import { prettyPrinter } from './pretty.ts'
 import { redactFields } from './redact.ts'
 import type { Logger } from '../logger.ts'
+import { logChanges } from './log-changes.ts'
 import { logItems } from './log-items.ts'
 import { logSinks } from './log-sinks.ts'
 
@@ -79,6 +80,7 @@ export function runLogger(base: AppLogger, run: { runId: number; jobId: string; 
 export function logEvents(events: Events, log: AppLogger): () => void {
   const subscriptions = [
     ...logItems(events, log),
+    ...logChanges(events, log),
     events.on('node.started', ({ nodeId, jobs }) => {
       log.info({ piko_event: 'node.started', node_id: nodeId }, `node started with ${count(jobs, 'job')}`)
     }),

@@ -4,6 +4,7 @@ import { inTurns, metricText } from './metric-text.ts'
 import { registerResources, type ResourceFigures } from './resource-metrics.ts'
 import type { SinkStats } from '../sink/delivery/sink-stats.ts'
 import { registerSinks } from './sink-metrics.ts'
+import { countChanges } from './change-metrics.ts'
 import { countItems, registerLanes } from './item-metrics.ts'
 import { type OffloadSource, registerOffload } from './offload-metrics.ts'
 import { TalliedHistogram } from './tallied-histogram.ts'
@@ -153,7 +154,7 @@ export class Metrics {
       }),
       events.on('store.recovered', () => this.#isAway.set(0)),
     ]
-    subscriptions.push(...countItems(events, this.#registry))
+    subscriptions.push(...countItems(events, this.#registry), ...countChanges(events, this.#registry))
     return () => {
       for (const unsubscribe of subscriptions) unsubscribe()
     }

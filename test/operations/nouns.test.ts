@@ -22,6 +22,8 @@ const NOUNS = [
   'sinks',
   'shared',
   'cache',
+  'tokens',
+  'audit',
 ] as const
 /** Commands without a counterpart on an app. */
 const OWN_COMMANDS = [

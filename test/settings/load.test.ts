@@ -80,9 +80,13 @@ describe('sources', () => {
         keepSucceededMs: 30 * 86_400_000,
         keepFailedMs: 90 * 86_400_000,
         keepRuns: 0,
+        keepAuditMs: 31_536_000_000,
         lostAttempts: 10,
       },
-      http: { enabled: true, host: '127.0.0.1', port: 9464 },
+      http: {
+        ...{ enabled: true, host: '127.0.0.1', port: 9464, api: true, requireToken: false, hosts: [], plain: false },
+        ...{ tokensFile: '', tlsKey: '', tlsCert: '', rateLimit: 3_000, bodyLimit: 2_000_000 },
+      },
     })
     expect(new Set(origins.values())).toEqual(new Set(['default']))
     expect(file).toBeUndefined()

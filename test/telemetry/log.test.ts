@@ -194,6 +194,13 @@ const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
   'backfill.changed': { backfillId: 4, jobId: 'sync', state: 'succeeded' },
   'schedule.changed': { jobId: 'sync', schedule: '0 * * * *' },
   'schedule.refused': { jobId: 'sync', schedule: 'every day', error: new Error('no cron') },
+  'change.recorded': {
+    ...{ auditId: 5, verb: 'jobs.pause', jobId: 'sync', target: undefined, outcome: 'done' },
+    actor: { kind: 'cli', name: 'anna@host' },
+  },
+  'change.refused': { verb: 'jobs.pause', code: 'JOB_UNKNOWN', actor: 'anna@host' },
+  'change.unrecorded': { verb: 'jobs.pause', jobId: 'sync', target: undefined, error: new Error('gone') },
+  'request.refused': { code: 'TOKEN_INVALID', route: 'GET /api/v1/jobs', actor: undefined },
   'tick.skipped': { jobId: 'sync', tick: new Date(0), reason: 'overlap' },
   'runs.planned': { jobId: 'sync', count: 1 },
   'windows.skipped': { jobId: 'sync', count: 3 },

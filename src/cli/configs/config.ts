@@ -6,6 +6,7 @@ import type { ConfigVersion } from '../../store/jobs/config-store.ts'
 import { visible, visibleLine } from '../../visible.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
 import { cliSettings } from '../cli-settings.ts'
+import { asCommand } from '../process/command-actor.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
 import { parseJson } from '../parse/parse-json.ts'
 import { parseInstant } from '../parse/parse-instant.ts'
@@ -109,7 +110,7 @@ async function withApp(
   const app = new Piko({ jobs: [...registry], execute: false })
   try {
     await app.start()
-    await work(app, globals)
+    await asCommand(() => work(app, globals))
   } finally {
     await app.stop()
   }

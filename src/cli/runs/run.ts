@@ -9,6 +9,7 @@ import { say } from '../../say.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
 import { cliSettings } from '../cli-settings.ts'
 import { commandOutput } from '../output/command-output.ts'
+import { asCommand } from '../process/command-actor.ts'
 import { exitGuard } from '../process/exit-guard.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
 import { parseMoment } from '../parse/parse-moment.ts'
@@ -84,7 +85,7 @@ async function run(jobId: string, options: RunCommandOptions, globals: GlobalOpt
   const signals = stopSignals()
   try {
     await app.start()
-    const queued = await app.run(jobId, requestOf(options))
+    const queued = await asCommand(() => app.run(jobId, requestOf(options)))
     const ended = options.wait ? await watch(app, queued, signals.first, bar) : queued
     const job = registry.find(jobId)
     const zone = job && zoneOfDefinition(job)

@@ -14,7 +14,6 @@ import { parseLimit } from '../parse/parse-limit.ts'
 import { withApp, withAppOn } from '../with-app.ts'
 
 interface ChangeOptions {
-  readonly reason?: string
   readonly jobs?: string[]
 }
 
@@ -75,7 +74,6 @@ function addPublish(shared: Command): void {
     .description('Adds a version, provided the schema in your code accepts it.')
     .argument('<topic>', 'topic of the value')
     .argument('<value>', 'the whole value, as JSON', parseJson)
-    .option('--reason <text>', 'why; the history shows it')
     .addOption(jobsOption())
     .addHelpText(
       'after',
@@ -92,7 +90,6 @@ function addRollback(shared: Command): void {
     .description('Adds a version with the content of an earlier one.')
     .argument('<topic>', 'topic of the value')
     .argument('<version>', 'number of the version', parseVersion)
-    .option('--reason <text>', 'why; the history shows it')
     .addOption(jobsOption())
     .addHelpText('after', examples(['piko shared rollback rates 7']))
     .action((topic: string, version: number, options: ChangeOptions, command: Command) =>
@@ -103,11 +100,12 @@ function addRollback(shared: Command): void {
 /** Changes a value. Loads the modules of the project first, because they define the values and their schemas. */
 async function change(
   command: Command,
-  { reason, jobs }: ChangeOptions,
+  { jobs }: ChangeOptions,
   topic: string,
   publish: (app: Piko, reason: { readonly reason?: string }) => Promise<number>,
 ): Promise<void> {
   const globals = globalOptions(command)
+  const { reason } = globals
   const settings = cliSettings(globals)
   const { discoverJobs } = await import('../../app/discovery/discover.ts')
   const { jobGlobs } = await import('../../app/discovery/job-globs.ts')

@@ -12,11 +12,10 @@ import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 export interface RetentionParts extends LoopServiceParts {
   readonly store: RetentionStore
   readonly batches: Pick<BatchStore, 'forget'>
-  /** Deletes rows that sinks could not deliver. Undefined: they stay. */
-  readonly sinkRows?: {
-    readonly keepMs: number
-    readonly stores: readonly { prune(olderThanMs: number): Promise<boolean> }[]
-  }
+  /** Tables whose old rows are deleted: those that sinks could not deliver, the audit. `keepMs` 0: never. */
+  readonly aged?: readonly { readonly keepMs: number; readonly store: AgedRows }[]
+  /** Sessions of browsers that have expired. */
+  readonly sessions?: { prune(): Promise<boolean> }
   readonly rows: Pick<RowCheck, 'step'>
   /** Expired entries of caches. */
   readonly caches?: { prune(): Promise<boolean> }
@@ -25,6 +24,11 @@ export interface RetentionParts extends LoopServiceParts {
   readonly leader: Pick<Leader, 'isLeader' | 'onLead'>
   readonly history: Pick<Settings['history'], 'keepSucceededMs' | 'keepFailedMs' | 'keepRuns'>
   readonly events: Events
+}
+
+interface AgedRows {
+  /** Deletes some rows of at least this age. @returns whether there may be more */
+  prune(olderThanMs: number): Promise<boolean>
 }
 
 /** The pause between two passes, after one that deleted runs and after one that deleted none. */
@@ -38,8 +42,8 @@ const MIN_GROWTH = 0.1
 const NEVER = { newest: 0, looked: 0, at: -Infinity }
 /** The pause between two steps of a pass, because others need the database too. */
 const STEP_MS = 50
-/** The maximum number of steps in a pass that delete rows of sinks. */
-const MAX_SINK_STEPS = 20
+/** The maximum number of steps in a pass that delete old rows of one table. */
+const MAX_AGED_STEPS = 20
 /** The same for expired entries of caches. Further entries wait for the next pass. */
 const MAX_CACHE_STEPS = 600
 /**
@@ -130,7 +134,7 @@ export class Retention extends LoopService {
     this.#deleted = 0
     this.#isRefusalTold = false
     await this.#parts.store.forgetRates()
-    await this.#forgetSinkRows()
+    await this.#forgetAged()
     this.#isExpiring = await this.#forgetInSteps(this.#parts.caches)
     await this.#forgetInSteps(this.#parts.live)
     if (keepSucceededMs > 0 && keepFailedMs > 0)
@@ -152,13 +156,18 @@ export class Retention extends LoopService {
     return true
   }
 
-  async #forgetSinkRows(): Promise<void> {
-    const { keepMs, stores } = this.#parts.sinkRows ?? { keepMs: 0, stores: [] }
-    if (keepMs === 0) return
-    for (const store of stores) {
-      for (let steps = 0; steps < MAX_SINK_STEPS && (await store.prune(keepMs)); steps++) {
-        await this.#parts.clock.sleep(STEP_MS)
-      }
+  async #forgetAged(): Promise<void> {
+    const { aged = [], sessions, clock } = this.#parts
+    const prunes = aged
+      .filter(({ keepMs }) => keepMs > 0)
+      .map(
+        ({ keepMs, store }) =>
+          () =>
+            store.prune(keepMs),
+      )
+    if (sessions) prunes.push(() => sessions.prune())
+    for (const prune of prunes) {
+      for (let steps = 0; steps < MAX_AGED_STEPS && (await prune()); steps++) await clock.sleep(STEP_MS)
     }
   }
 

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Role } from '../../api/actor.ts'
 import type { AnyRoute } from '../../api/routes.ts'
 import { ANY_ROUTES } from '../../api/routes.ts'
+import { withActor } from '../../operations/audit/acting.ts'
 import { checkedRequest } from './checked.ts'
 import { backfillHandlers } from './handlers/backfills.ts'
 import { batchHandlers } from './handlers/batches.ts'
@@ -17,6 +18,7 @@ import { scheduleHandlers } from './handlers/schedules.ts'
 import { sharedHandlers } from './handlers/shared.ts'
 import { sinkHandlers } from './handlers/sinks.ts'
 import { statusHandlers } from './handlers/status.ts'
+import { tokenHandlers } from './handlers/tokens.ts'
 import { windowHandlers } from './handlers/windows.ts'
 import type { AllHandlers, ApiApp, Asked, ServerFacts } from './handler.ts'
 
@@ -25,6 +27,8 @@ export interface RouteAccess {
   /** Undefined: a route of the user without a role of its own. */
   readonly role: Role | undefined
   readonly route: AnyRoute | undefined
+  /** Whether it needs no token. Default false. */
+  readonly isPublic?: boolean
 }
 
 declare module 'fastify' {
@@ -41,7 +45,7 @@ function handlersOfAll(): AllHandlers {
     ...{ ...jobHandlers, ...scheduleHandlers, ...configHandlers, ...runHandlers, ...windowHandlers },
     ...{ ...backfillHandlers, ...batchHandlers, ...itemHandlers, ...crawlHandlers, ...nodeHandlers },
     ...{ ...serviceHandlers, ...resourceHandlers, ...limitHandlers, ...lockHandlers, ...sinkHandlers },
-    ...{ ...sharedHandlers, ...cacheHandlers, ...liveHandlers, ...statusHandlers() },
+    ...{ ...sharedHandlers, ...cacheHandlers, ...liveHandlers, ...tokenHandlers, ...statusHandlers() },
   }
 }
 
@@ -68,9 +72,13 @@ function bind(
     handler: async (request, reply) => {
       const checked = checkedRequest(route, request)
       const { params, headers } = checked
-      const { reason: _inQuery, ...query } = checked.query
-      const { reason: _inBody, ...body } = checked.body
-      const found = await answer({ params, query, headers, body, actor: request.actor, signal: goneSignal(reply) })
+      const { actor } = request
+      await request.assertJobs(route.job?.(checked))
+      const { reason: inQuery, ...query } = checked.query
+      const { reason: inBody = inQuery, ...body } = checked.body
+      const reason = typeof inBody === 'string' ? inBody : undefined
+      const asked = { params, query, headers, body, actor, signal: goneSignal(reply) }
+      const found = await withActor(actor, reason, () => answer(asked))
       void reply.code(route.status)
       if (!route.answer) return reply.send()
       return reply.type('application/json; charset=utf-8').send(JSON.stringify(found))

@@ -23,6 +23,8 @@ export type ApiApp = Pick<
   | 'sinks'
   | 'shared'
   | 'cache'
+  | 'tokens'
+  | 'audit'
   | 'run'
   | 'waitFor'
   | 'live'

@@ -1,25 +1,17 @@
 import type { FastifyInstance } from 'fastify'
-import type { Actor } from '../../api/actor.ts'
 import { problemOf, PROBLEM_TYPE } from '../../api/problem.ts'
 import { docsPage } from '../../api/docs-page.ts'
 import { openApiOf } from '../../api/openapi.ts'
 import { ANY_ROUTES } from '../../api/routes.ts'
 import { toError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
+import { type AccessOptions, addAccess } from '../access/plugin.ts'
 import { bindRoutes } from './bind.ts'
 import { liveRoutes } from './live/routes.ts'
 import type { ApiApp, ServerFacts } from './handler.ts'
 import { packageVersion } from './package-version.ts'
 import { sendProblem } from './problems.ts'
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Who makes the request. */
-    actor: Actor
-  }
-}
-
-const LOCAL: Actor = { kind: 'local', name: 'loopback', role: 'admin' }
 /** The prefix of the API. */
 export const API_BASE = '/api/v1'
 
@@ -27,14 +19,11 @@ export interface ApiOptions {
   readonly app: ApiApp
   readonly facts: ServerFacts
   readonly logger: Pick<Logger, 'error'> | undefined
+  readonly access: AccessOptions
 }
 
 /** The API as a plugin of fastify; register it with the prefix `/api/v1`. */
-export async function apiPlugin(server: FastifyInstance, { app, facts, logger }: ApiOptions): Promise<void> {
-  if (!server.hasRequestDecorator('actor')) server.decorateRequest('actor')
-  server.addHook('onRequest', async (request) => {
-    request.actor ??= LOCAL
-  })
+export async function apiPlugin(server: FastifyInstance, { app, facts, logger, access }: ApiOptions): Promise<void> {
   server.setErrorHandler((error, request, reply) => sendProblem(toError(error), request, reply, logger))
   server.setNotFoundHandler((request, reply) => {
     const detail = `there is no ${request.method} ${request.url.split('?')[0] ?? ''}; GET ${server.prefix}/openapi.json lists all operations`
@@ -43,6 +32,7 @@ export async function apiPlugin(server: FastifyInstance, { app, facts, logger }:
       .type(PROBLEM_TYPE)
       .send(JSON.stringify(problemOf(404, 'ROUTE_UNKNOWN', detail)))
   })
+  await addAccess(server, access)
   bindRoutes(server, app, facts)
   server.get('/docs', { config: { piko: { role: 'viewer', route: undefined } } }, (_request, reply) =>
     reply

@@ -96,9 +96,14 @@ export class Enqueue extends Service {
       : await this.#store(this.#keyed(run))
     if (!options.wait) return this.#find(runId)
     // A run with a key may have ended long ago.
-    const settled = await (run.unique ? this.waitFor(runId, options.signal) : this.#waiter.wait(runId, options.signal))
-    if (settled.state !== 'succeeded') throw new RunFailedError(settled)
-    return settled
+    return succeeded(
+      await (run.unique ? this.waitFor(runId, options.signal) : this.#waiter.wait(runId, options.signal)),
+    )
+  }
+
+  /** Resolves with the run once it has succeeded. @throws {@link RunFailedError} */
+  async succeeded(runId: number, signal?: AbortSignal): Promise<Run> {
+    return succeeded(await this.waitFor(runId, signal))
   }
 
   /**
@@ -261,6 +266,11 @@ export class Enqueue extends Service {
     if (!run) throw new PikoError('RUN_UNKNOWN', `there is no run ${describe(runId)}`, { details: { runId } })
     return run
   }
+}
+
+function succeeded(run: Run): Run {
+  if (run.state === 'succeeded') return run
+  throw new RunFailedError(run)
 }
 
 const LONG_AGO = new Date(0)

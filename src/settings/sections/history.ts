@@ -38,6 +38,14 @@ export const history = {
     max: 100_000_000,
     help: 'Maximum number of ended runs to keep per job; 0: all.',
   }),
+  /** 0: keep them forever. */
+  keepAuditMs: duration({
+    key: 'keep_audit',
+    default: '365d',
+    min: '0s',
+    max: '3650d',
+    help: 'Rows of the audit are deleted after this time; 0s: never.',
+  }),
   lostAttempts: integer({
     key: 'lost_attempts',
     default: 10,

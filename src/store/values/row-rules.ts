@@ -1,3 +1,4 @@
+import { ACTOR_KINDS, ROLES } from '../../access/actor.ts'
 import { ATTEMPT_OUTCOMES } from '../../run/attempt.ts'
 import { BACKFILL_ONLY, BACKFILL_ORDERS, BACKFILL_STATES } from '../../ledger/backfill.ts'
 import { BATCH_STATES } from '../../run/batch.ts'
@@ -7,6 +8,7 @@ import { RUN_LOG_LEVELS } from '../../run/run-log.ts'
 import { describeInstant, storedInstant } from '../../time/instant.ts'
 import { storedSchedule } from '../../time/stored-schedule.ts'
 import type { Dialect } from '../connection/dialect.ts'
+import { AUDIT_OUTCOMES } from '../access/access-tables.ts'
 import { FENCE_FACTOR } from '../runs/fence.ts'
 import { type Tables, WINDOW_STATES } from '../tables.ts'
 import { ON_UPSTREAM_CHANGE } from '../../job/upstream.ts'
@@ -219,6 +221,26 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
   piko_cache: {
     key: ['space', 'print'],
     columns: { stale_at: INSTANT, expires_at: INSTANT, loading_until: MAYBE_INSTANT },
+  },
+  piko_token: {
+    key: ['id'],
+    columns: {
+      role: word(ROLES),
+      created_at: INSTANT,
+      expires_at: MAYBE_INSTANT,
+      revoked_at: MAYBE_INSTANT,
+      used_at: MAYBE_INSTANT,
+    },
+  },
+  piko_session: { key: ['digest'], columns: { created_at: INSTANT, expires_at: INSTANT } },
+  piko_audit: {
+    key: ['id'],
+    columns: {
+      outcome: word(AUDIT_OUTCOMES),
+      actor_kind: word(ACTOR_KINDS),
+      began_at: INSTANT,
+      ended_at: MAYBE_INSTANT,
+    },
   },
   piko_spill: { key: ['run_id', 'sink', 'host'], columns: { spilled_at: INSTANT, changed_at: INSTANT } },
 }

@@ -7,6 +7,9 @@ import { writeEvents } from './stream.ts'
 
 type Query = Readonly<{ after?: number; kinds?: never[]; jobs?: string[] }>
 
+/** How often the token of a reader is checked again. */
+const RECHECK_MS = 30_000
+
 /** Adds the stream of events. */
 export function liveRoutes(server: FastifyInstance, app: Pick<ApiApp, 'live'>): void {
   const open = new Set<{ close(): void }>()
@@ -17,11 +20,15 @@ export function liveRoutes(server: FastifyInstance, app: Pick<ApiApp, 'live'>): 
   server.get('/events', {
     config: { piko: { role: LIVE_FOLLOW.role, route: LIVE_FOLLOW } },
     handler: async (request, reply) => {
-      const { query, headers } = checkedRequest(LIVE_FOLLOW, request)
+      const checked = checkedRequest(LIVE_FOLLOW, request)
+      const { query, headers } = checked
+      await request.assertJobs(LIVE_FOLLOW.job?.(checked))
       const { after: since, ...filter } = query as Query
       const known = headers['last-event-id'] as number | string | undefined
       const reader = Live.reader(app.live, known === undefined ? since : Number(known))
       open.add(reader)
+      // A token may be revoked or expire while its holder reads.
+      const recheck = setInterval(() => void request.authenticate().catch(() => reader.close()), RECHECK_MS)
       void reply.hijack()
       const { raw } = reply
       raw.writeHead(200, {
@@ -34,6 +41,7 @@ export function liveRoutes(server: FastifyInstance, app: Pick<ApiApp, 'live'>): 
       try {
         await writeEvents(raw, reader, filter)
       } finally {
+        clearInterval(recheck)
         open.delete(reader)
         reader.close()
         raw.destroy()

@@ -1,0 +1,29 @@
+/** From the least to the most. Each role may do what those before it may. */
+export const ROLES = ['viewer', 'operator', 'admin'] as const
+export type Role = (typeof ROLES)[number]
+
+export const ACTOR_KINDS = ['token', 'session', 'local', 'cli', 'code'] as const
+
+/**
+ * How a request came: with a bearer token, with the cookie of a browser's session, without either from this machine (`local`), from the
+ * command line, or from the code of a program.
+ */
+export type ActorKind = (typeof ACTOR_KINDS)[number]
+
+/** The one who makes a request. */
+export interface Actor {
+  readonly kind: ActorKind
+  /** The name of a token, `user@host` on the command line and in code, `loopback` for `local`. */
+  readonly name: string
+  readonly role: Role
+  /** Globs of the job ids to which the actor is limited. Default: all jobs. */
+  readonly jobs?: readonly string[] | undefined
+}
+
+export function mayAct(role: Role, required: Role): boolean {
+  return ROLES.indexOf(role) >= ROLES.indexOf(required)
+}
+
+export function isRole(value: unknown): value is Role {
+  return ROLES.some((role) => role === value)
+}

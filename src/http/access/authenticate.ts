@@ -1,0 +1,101 @@
+import type { FastifyRequest } from 'fastify'
+import type { Actor } from '../../access/actor.ts'
+import { PikoError } from '../../errors.ts'
+import type { Access } from '../../operations/tokens/access.ts'
+import { hostOf, isLoopback, isOwnHost, isOwnOrigin } from './addresses.ts'
+
+/** The cookie of a browser's session. */
+export const SESSION_COOKIE = 'piko_session'
+
+export interface AccessRules {
+  /** Names under which clients reach this server, apart from IP addresses and this machine's own name. */
+  readonly hosts: readonly string[]
+  /** Whether a request from this machine may come without a token. */
+  readonly allowsLocal: boolean
+}
+
+const LOCAL: Actor = { kind: 'local', name: 'loopback', role: 'admin' }
+const SAFE_METHODS: readonly string[] = ['GET', 'HEAD', 'OPTIONS']
+/** Headers of proxies: with one of them, the request comes from elsewhere. */
+const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via']
+
+/**
+ * Refuses requests that a website of somebody else makes a browser send: those for a foreign host, and those with a foreign origin.
+ *
+ * @throws PikoError `ACCESS_DENIED`
+ */
+export function assertOwnSite(request: FastifyRequest, hosts: readonly string[]): void {
+  const { host: header, origin } = request.headers
+  const host = hostOf(header)
+  if (host === undefined || !isOwnHost(host, hosts)) {
+    throw denied(
+      'host',
+      `this server does not answer for the host ${JSON.stringify((header ?? '').slice(0, 100))}; add its name to [http] hosts`,
+    )
+  }
+  const isForeign = origin !== undefined && !isOwnOrigin(origin, header, hosts)
+  const site = request.headers['sec-fetch-site']
+  // A link from another site to a page here is harmless; a script or a form there is not.
+  const isCross = origin === undefined && (site === 'cross-site' || site === 'same-site') && !isNavigation(request)
+  if (isForeign || isCross) {
+    throw denied(
+      'origin',
+      `a page of ${JSON.stringify((origin ?? 'another site').slice(0, 100))} may not use this API; only pages of this server and of [http] hosts may`,
+    )
+  }
+}
+
+function isNavigation({ method, headers }: FastifyRequest): boolean {
+  return SAFE_METHODS.includes(method) && headers['sec-fetch-mode'] === 'navigate'
+}
+
+/**
+ * The actor of a request: of its bearer token, otherwise of its session, otherwise this machine.
+ *
+ * @throws PikoError `TOKEN_INVALID`, `ACCESS_DENIED`, and the errors of the database
+ */
+export async function actorOf(request: FastifyRequest, access: Access, rules: AccessRules): Promise<Actor> {
+  const { authorization } = request.headers
+  if (authorization !== undefined) {
+    const [, secret] = /^Bearer +([!-~]+)$/i.exec(authorization) ?? []
+    const actor = secret === undefined ? undefined : await access.verify(secret)
+    return actor ?? refuse('the token is unknown, revoked or expired')
+  }
+  const cookie = request.cookies[SESSION_COOKIE]
+  if (cookie !== undefined) {
+    const actor = await access.session(cookie)
+    if (actor) {
+      assertSameOrigin(request)
+      return actor
+    }
+    if (!isLocal(request, rules)) return refuse('the session has ended; log in again')
+  }
+  return isLocal(request, rules) ? LOCAL : refuse('no token was sent')
+}
+
+/** A browser sends the cookie by itself, so a changing request must prove that a page of this server sent it. */
+function assertSameOrigin({ method, headers }: FastifyRequest): void {
+  if (SAFE_METHODS.includes(method)) return
+  // Both were compared with this server before; a browser sends one of them with each changing request.
+  if (headers.origin !== undefined || headers['sec-fetch-site'] === 'same-origin') return
+  throw denied(
+    'origin',
+    'a changing request with the cookie of a session needs the header Origin; programs send a token instead',
+  )
+}
+
+function isLocal({ socket, headers, ip }: FastifyRequest, { allowsLocal }: AccessRules): boolean {
+  if (!allowsLocal || FORWARDED.some((name) => headers[name] !== undefined)) return false
+  const { localAddress } = socket
+  return (
+    isLoopback(ip) && (localAddress === undefined || isLoopback(localAddress)) && isLoopback(hostOf(headers.host) ?? '')
+  )
+}
+
+function refuse(why: string): never {
+  throw new PikoError('TOKEN_INVALID', `${why}; send Authorization: Bearer <token> (piko tokens create makes one)`)
+}
+
+export function denied(reason: 'host' | 'origin' | 'role' | 'jobs', text: string, details: object = {}): PikoError {
+  return new PikoError('ACCESS_DENIED', text, { details: { reason, ...details } })
+}

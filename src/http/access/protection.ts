@@ -1,0 +1,35 @@
+import { PikoError } from '../../errors.ts'
+import { problemsText } from '../../options.ts'
+import { isLoopback } from './addresses.ts'
+
+export interface Exposure {
+  readonly host: string
+  readonly api: boolean
+  /** Whether the server has a key and a certificate. */
+  readonly hasTls: boolean
+  /** Whether a person has said that something else encrypts. */
+  readonly plain: boolean
+  /** Undefined: not known yet. */
+  readonly hasTokens: boolean | undefined
+}
+
+/** @throws PikoError `HTTP_UNPROTECTED` if other machines could reach the API without a token, or read tokens on the way */
+export function assertProtected({ host, api, hasTls, plain, hasTokens }: Exposure): void {
+  if (!api || isLoopback(host)) return
+  const problems = [
+    ...(hasTokens === false
+      ? ['no token is valid: create one (piko tokens create <name> --role admin) or set [http] tokens_file']
+      : []),
+    ...(hasTls || plain
+      ? []
+      : [
+          'tokens would travel in plain text: set [http] tls_key and tls_cert, or [http] plain = true if a proxy or the network encrypts',
+        ]),
+  ]
+  if (problems.length === 0) return
+  const others = 'or listen on 127.0.0.1, or set [http] api = false to serve only health, metrics and the graph'
+  const what = `the API on ${host} could be used by other machines`
+  throw new PikoError('HTTP_UNPROTECTED', problemsText(what, [...problems, others]), {
+    details: { host, problems },
+  })
+}

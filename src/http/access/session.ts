@@ -1,0 +1,56 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import type { Actor } from '../../access/actor.ts'
+import { MAX_TOKEN_CHARACTERS } from '../../access/token.ts'
+import { PikoError } from '../../errors.ts'
+import { SESSION_COOKIE } from './authenticate.ts'
+import type { Access } from '../../operations/tokens/access.ts'
+
+/** Counts a login with a wrong token. */
+type Counted = <T>(request: FastifyRequest, reply: FastifyReply, login: () => Promise<T>) => Promise<T>
+
+const LOGIN = z.strictObject({ token: z.string().min(1).max(MAX_TOKEN_CHARACTERS) })
+
+/** Adds the routes with which a browser logs in with a token, asks who it is, and logs out. */
+export function sessionRoutes(
+  server: FastifyInstance,
+  { access, hasTls }: { readonly access: Access; readonly hasTls: boolean },
+  counted: Counted,
+): void {
+  const login = async (request: FastifyRequest, reply: FastifyReply): Promise<object> => {
+    const given = LOGIN.safeParse(request.body)
+    if (!given.success) throw new PikoError('REQUEST_INVALID', 'the body must be {"token": "…"} and nothing else')
+    const opened = await access.openSession(given.data.token)
+    if (!opened) throw new PikoError('TOKEN_INVALID', 'the token is unknown, revoked or expired')
+    void reply.setCookie(SESSION_COOKIE, opened.secret, { ...cookieFor(request), maxAge: opened.lengthMs / 1_000 })
+    void reply.code(201)
+    return { ...shown(opened.actor), expiresInSeconds: opened.lengthMs / 1_000 }
+  }
+  const cookieFor = ({ headers }: FastifyRequest) =>
+    ({
+      httpOnly: true,
+      sameSite: 'strict',
+      path: '/',
+      // A proxy that encrypts is not visible here, but the page's own address is.
+      secure: hasTls || headers.origin?.startsWith('https:') === true,
+    }) as const
+  server.post(
+    '/session',
+    { config: { piko: { role: undefined, route: undefined, isPublic: true } } },
+    (request, reply) => counted(request, reply, () => login(request, reply)),
+  )
+  server.get('/session', { config: { piko: { role: 'viewer', route: undefined } } }, ({ actor }) => shown(actor))
+  server.delete(
+    '/session',
+    { config: { piko: { role: undefined, route: undefined, isPublic: true } } },
+    async (request, reply) => {
+      const cookie = request.cookies[SESSION_COOKIE]
+      if (cookie !== undefined) await access.closeSession(cookie)
+      return reply.clearCookie(SESSION_COOKIE, cookieFor(request)).code(204).send()
+    },
+  )
+}
+
+function shown({ kind, name, role, jobs }: Actor): object {
+  return { kind, name, role, ...(jobs && { jobs }) }
+}

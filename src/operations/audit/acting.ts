@@ -1,0 +1,34 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { hostname, userInfo } from 'node:os'
+import type { Actor } from '../../access/actor.ts'
+import { safely } from '../../errors-read.ts'
+
+/** Who makes the calls of a piece of work, and why. */
+export interface Acting {
+  readonly actor: Actor
+  readonly reason: string | undefined
+}
+
+const acting = new AsyncLocalStorage<Acting | undefined>()
+
+/** Makes an actor responsible for all changes that `fn` requests. */
+export function withActor<T>(actor: Actor, reason: string | undefined, fn: () => T): T {
+  return acting.run({ actor, reason }, fn)
+}
+
+/** Runs `fn` for nobody, so that what it starts, such as a run on this node, does not act for the caller later. */
+export function withoutActor<T>(fn: () => T): T {
+  return acting.getStore() === undefined ? fn() : acting.run(undefined, fn)
+}
+
+/** Undefined in the code of a program that names no actor. */
+export function actingNow(): Acting | undefined {
+  return acting.getStore()
+}
+
+/** The user and the host of this process: `anna@worker-3`. */
+export function processName(): string {
+  // A container may run with a user id that has no name.
+  const user = safely(() => userInfo().username, '') || `uid ${process.getuid?.() ?? 'unknown'}`
+  return `${user}@${hostname()}`
+}

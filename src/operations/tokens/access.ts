@@ -1,0 +1,145 @@
+import { timingSafeEqual } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import type { Actor } from '../../access/actor.ts'
+import { digestOf, MAX_TOKEN_CHARACTERS, newSecret, type TokenGrant } from '../../access/token.ts'
+import { toError } from '../../errors.ts'
+import type { Logger } from '../../logger.ts'
+import type { FileTokens } from '../../settings/tokens-file.ts'
+import { USE_LAG_MS } from '../../store/access/token-store.ts'
+import type { Store } from '../../store/store.ts'
+
+/** How often the file of tokens is examined for a change. */
+const FILE_CHECK_MS = 5_000
+const MAX_USES = 10_000
+const SESSION_MS = 12 * 3_600_000
+
+interface AccessParts {
+  /** @throws PikoError `STOPPED` before the store is open */
+  readonly store: () => Store
+  /** The path of `[http] tokens_file`; empty: none. */
+  readonly tokensFile: string
+  readonly log: Pick<Logger, 'error' | 'warn'>
+}
+
+/** An opened session of a browser. */
+export interface OpenedSession {
+  readonly actor: Actor
+  /** The value of its cookie. */
+  readonly secret: string
+  readonly lengthMs: number
+}
+
+/** An object that belongs to a job. */
+export type JobObject =
+  { readonly run: number } | { readonly backfill: number } | { readonly batch: number } | { readonly item: number }
+
+/** Checks tokens and sessions: `app.access`. For servers; people use `app.tokens`. */
+export class Access {
+  readonly #parts: AccessParts
+  #file: { readonly tokens: FileTokens; readonly mark: string | undefined } | undefined
+  #checkFileAt = -Infinity
+  /** When the last use of a token was stored, by its id. */
+  readonly #uses = new LRUCache<number, number>({ max: MAX_USES })
+
+  constructor(parts: AccessParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * The actor of a token; undefined if no valid token has this text.
+   *
+   * @throws PikoError `STOPPED` while the app is not running, and the errors of the database
+   */
+  async verify(secret: string): Promise<Actor | undefined> {
+    if (secret.length > MAX_TOKEN_CHARACTERS) return undefined
+    const grant = await this.#grantOf(digestOf(secret))
+    return grant && actorOf('token', grant)
+  }
+
+  /** Whether a token is valid at all. @throws PikoError `TOKENS_FILE_INVALID`, and the errors of the database */
+  async hasTokens(): Promise<boolean> {
+    const file = await this.#fileTokens()
+    const now = new Date()
+    if ([...file.values()].some(({ expiresAt }) => expiresAt === undefined || expiresAt > now)) return true
+    return this.#parts.store().tokens.hasValid()
+  }
+
+  /** Opens a session of a browser, which allows what the token allows; undefined if the token is not valid. */
+  async openSession(secret: string): Promise<OpenedSession | undefined> {
+    const token = await this.verify(secret)
+    if (!token) return undefined
+    const session = newSecret('pikos_')
+    await this.#parts.store().tokens.openSession(digestOf(session), digestOf(secret), SESSION_MS)
+    return { actor: { ...token, kind: 'session' }, secret: session, lengthMs: SESSION_MS }
+  }
+
+  /** The actor of a session; undefined if the session or its token is no longer valid. */
+  async session(secret: string): Promise<Actor | undefined> {
+    if (secret.length > MAX_TOKEN_CHARACTERS) return undefined
+    const digest = await this.#parts.store().tokens.sessionToken(digestOf(secret))
+    const grant = digest === undefined ? undefined : await this.#grantOf(digest)
+    return grant && actorOf('session', grant)
+  }
+
+  async closeSession(secret: string): Promise<void> {
+    await this.#parts.store().tokens.closeSession(digestOf(secret))
+  }
+
+  /** The job of an object; undefined if the object does not exist. */
+  async jobOf(about: JobObject): Promise<string | undefined> {
+    const { runs, backfills, batches, items } = this.#parts.store()
+    if ('run' in about) return (await runs.find(about.run))?.jobId
+    if ('backfill' in about) return (await backfills.find(about.backfill))?.jobId
+    if ('batch' in about) return (await batches.find(about.batch))?.jobId
+    const item = await items.show(about.item)
+    return item && (await runs.find(item.runId))?.jobId
+  }
+
+  async #grantOf(digest: string): Promise<TokenGrant | undefined> {
+    const wanted = Buffer.from(digest, 'hex')
+    for (const [known, grant] of await this.#fileTokens()) {
+      const isSame = timingSafeEqual(wanted, Buffer.from(known, 'hex'))
+      if (isSame) return grant.expiresAt === undefined || grant.expiresAt > new Date() ? grant : undefined
+    }
+    const { tokens } = this.#parts.store()
+    // The index finds the SHA-256 of a random text, whose timing tells nothing about the text.
+    const token = await tokens.valid(digest)
+    if (token) this.#noteUse(token.id)
+    return token
+  }
+
+  /** Stores the last use, at most once a minute, and does not wait for it. */
+  #noteUse(id: number): void {
+    const now = performance.now()
+    if (now - (this.#uses.get(id) ?? -Infinity) < USE_LAG_MS) return
+    this.#uses.set(id, now)
+    const { log, store } = this.#parts
+    store()
+      .tokens.used(id)
+      .catch((thrown: unknown) => log.warn({ err: toError(thrown) }, `the last use of token ${id} could not be stored`))
+  }
+
+  /** The tokens of the file, read again after a change. A wrong change keeps the earlier tokens. */
+  async #fileTokens(): Promise<FileTokens> {
+    const { tokensFile, log } = this.#parts
+    if (tokensFile === '') return new Map()
+    const now = performance.now()
+    if (this.#file && now < this.#checkFileAt) return this.#file.tokens
+    const { fileMark, readTokensFile } = await import('../../settings/tokens-file.ts')
+    const mark = fileMark(tokensFile)
+    this.#checkFileAt = now + FILE_CHECK_MS
+    if (this.#file && mark === this.#file.mark) return this.#file.tokens
+    try {
+      this.#file = { tokens: readTokensFile(tokensFile), mark }
+    } catch (thrown) {
+      if (!this.#file) throw thrown
+      log.error({ err: toError(thrown) }, 'the file of tokens is invalid, keeping the earlier tokens')
+      this.#file = { tokens: this.#file.tokens, mark }
+    }
+    return this.#file.tokens
+  }
+}
+
+function actorOf(kind: 'token' | 'session', { name, role, jobs }: TokenGrant): Actor {
+  return { kind, name, role, ...(jobs !== undefined && { jobs }) }
+}

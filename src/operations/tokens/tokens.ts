@@ -1,0 +1,135 @@
+import { type Role, ROLES } from '../../access/actor.ts'
+import { digestOf, globsProblem, nameProblem, newSecret } from '../../access/token.ts'
+import { systemClock } from '../../clock.ts'
+import { describe, PikoError } from '../../errors.ts'
+import { isWhole } from '../../errors-read.ts'
+import { anything, flag, oneOf, type OptionCheck, type OptionChecks, wholeNumber } from '../../options.ts'
+import type { TokenFilter, TokenRow } from '../../store/access/token-store.ts'
+import { type Duration, durationMs } from '../../time/duration.ts'
+import { type InstantInput, instantOf } from '../../time/instant.ts'
+import { readArguments } from '../arguments.ts'
+import type { Reach } from '../reach.ts'
+
+/** A token to create. */
+export interface TokenRequest {
+  /** 1 to 100 letters, digits and . _ @ / : - inside; no other token that is not revoked has it. */
+  readonly name: string
+  /** What the token may do: `viewer` reads, `operator` changes runs, windows and jobs, `admin` everything. */
+  readonly role: Role
+  /** Limits the token to jobs whose ids match one of these globs: `*` stands for any characters, `?` for one. Default: all jobs. */
+  readonly jobs?: readonly string[]
+  /** When it becomes invalid. Default: never. */
+  readonly expiresAt?: InstantInput
+  /** How long it is valid, instead of `expiresAt`. */
+  readonly expiresIn?: Duration
+}
+
+/** A new token. */
+export interface CreatedToken extends TokenRow {
+  /** The text for the header `Authorization: Bearer …`. Only this answer has it; the database keeps its SHA-256. */
+  readonly token: string
+}
+
+const fitting =
+  (problem: (value: unknown) => string | undefined): OptionCheck =>
+  (value) => {
+    const found = problem(value)
+    return found === undefined ? undefined : `is ${describe(value)}; ${found}`
+  }
+
+const CREATE: OptionChecks<TokenRequest> = {
+  name: fitting(nameProblem),
+  role: oneOf(...ROLES),
+  jobs: fitting(globsProblem),
+  expiresAt: anything,
+  expiresIn: anything,
+}
+
+const LIST: OptionChecks<TokenFilter> = {
+  all: flag,
+  role: oneOf(...ROLES),
+  limit: wholeNumber(0),
+  after: wholeNumber(0),
+}
+
+/** Tokens for the HTTP API: `app.tokens`. */
+export class Tokens {
+  readonly #reach: () => Pick<Reach, 'store'>
+
+  constructor(reach: () => Pick<Reach, 'store'>) {
+    this.#reach = reach
+  }
+
+  /**
+   * Creates a token with 256 random bits. Valid on all nodes immediately.
+   *
+   * @throws PikoError `USAGE` naming every problem, `TOKEN_EXISTS`, `DURATION_INVALID`
+   * @example
+   * const { token } = await app.tokens.create({ name: 'grafana', role: 'viewer', expiresIn: '365d' })
+   */
+  async create(request: TokenRequest): Promise<CreatedToken> {
+    const call = 'app.tokens.create'
+    const form = { call, checks: CREATE, example: "{ name: 'grafana', role: 'viewer' }" }
+    const { name, role, jobs, expiresAt, expiresIn } = readArguments<TokenRequest>(form, {}, request)
+    // A required option that is missing has no value to check.
+    readArguments({ ...form, checks: {} }, { name: [name, CREATE.name], role: [role, CREATE.role] }, {})
+    if (expiresAt !== undefined && expiresIn !== undefined)
+      throw new PikoError('USAGE', `${call} got both expiresAt and expiresIn; give one of them`)
+    const { store } = this.#reach()
+    const secret = newSecret()
+    const validMs = expiresIn === undefined ? undefined : durationMs(expiresIn, `expiresIn of ${call}`)
+    const until = expiresAt === undefined ? undefined : instantOf(`expiresAt of ${call}`, expiresAt)
+    if (validMs === 0 || (until && until.getTime() <= systemClock.now()))
+      throw new PikoError('USAGE', `${call}: the token would be expired from the beginning; give a later end`)
+    const digest = digestOf(secret)
+    const row = await store.tokens.create({ digest, name, role, jobs, expiresAt: until, validMs })
+    if (row) return { ...row, token: secret }
+    throw new PikoError(
+      'TOKEN_EXISTS',
+      `a token with the name ${describe(name)} exists; revoke it first (piko tokens revoke), or choose another name`,
+      { details: { name } },
+    )
+  }
+
+  /** One token, by its id, or by the name of one that is not revoked. @throws PikoError `TOKEN_UNKNOWN`, `USAGE` */
+  async show(which: number | string): Promise<TokenRow> {
+    return this.#find(which)
+  }
+
+  /**
+   * Valid tokens in the order of their creation; with `all`, also revoked and expired ones.
+   *
+   * @param filter.limit default 100
+   * @throws PikoError `USAGE`
+   */
+  async list(filter: TokenFilter = {}): Promise<TokenRow[]> {
+    const form = { call: 'app.tokens.list', checks: LIST, example: '{ all: true }' }
+    return this.#reach().store.tokens.list(readArguments<TokenFilter>(form, {}, filter))
+  }
+
+  /**
+   * Makes a token invalid on all nodes immediately, and for ever. Ends the sessions of browsers that were opened with it. Does nothing to a
+   * token that is revoked.
+   *
+   * @param which its id, or its name
+   * @throws PikoError `TOKEN_UNKNOWN`, `USAGE`
+   */
+  async revoke(which: number | string): Promise<TokenRow> {
+    const { id } = await this.#find(which)
+    const { store } = this.#reach()
+    await store.tokens.revoke(id)
+    return this.#find(id)
+  }
+
+  async #find(which: number | string): Promise<TokenRow> {
+    const isId = isWhole(which) && which > 0
+    if (!isId && typeof which !== 'string')
+      throw new PikoError('USAGE', `app.tokens got ${describe(which)}; expected the id or the name of a token`)
+    const isName = typeof which === 'string' && nameProblem(which) === undefined
+    const found = isId || isName ? await this.#reach().store.tokens.find(which) : undefined
+    if (found) return found
+    throw new PikoError('TOKEN_UNKNOWN', `there is no token ${describe(which)}; piko tokens list shows them`, {
+      details: { token: which },
+    })
+  }
+}

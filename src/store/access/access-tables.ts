@@ -1,0 +1,61 @@
+import type { ColumnType, Generated } from 'kysely'
+import type { ActorKind, Role } from '../../access/actor.ts'
+
+type Instant = ColumnType<Date | string, Date | string, Date | string>
+type NullableInstant = ColumnType<Date | string | null, Date | string | null | undefined, Date | string | null>
+
+export interface TokenTable {
+  id: Generated<number>
+  /** SHA-256 of the token, in hexadecimal. */
+  digest: string
+  name: string
+  /** The name while the token is not revoked, otherwise null: two such tokens can't share a name. */
+  name_key: string | null
+  role: Role
+  /** Globs of job ids as JSON; null: all jobs. */
+  jobs: string | null
+  created_at: Instant
+  expires_at: NullableInstant
+  revoked_at: NullableInstant
+  /** About when it was last used, within a minute. */
+  used_at: NullableInstant
+}
+
+/** A browser's session. It allows what its token allows, as long as that token is valid. */
+export interface SessionTable {
+  /** SHA-256 of the cookie's value, in hexadecimal. */
+  digest: string
+  token_digest: string
+  created_at: Instant
+  expires_at: Instant
+}
+
+/** `started`: the change is in progress, or its process ended during it. `unknown`: it failed, and may have changed something. */
+export const AUDIT_OUTCOMES = ['started', 'done', 'unknown'] as const
+export type AuditOutcome = (typeof AUDIT_OUTCOMES)[number]
+
+export interface AuditTable {
+  id: Generated<number>
+  began_at: Instant
+  ended_at: NullableInstant
+  outcome: AuditOutcome
+  /** Such as `jobs.pause`. */
+  verb: string
+  actor_kind: ActorKind
+  actor: string
+  job_id: string | null
+  target: string | null
+  reason: string | null
+  /** JSON without secrets, each at most `MAX_AUDIT_BYTES`. */
+  request: string | null
+  before_change: string | null
+  after_change: string | null
+  /** The code of the error of an `unknown` outcome. */
+  error_code: string | null
+}
+
+export interface AccessTables {
+  piko_token: TokenTable
+  piko_session: SessionTable
+  piko_audit: AuditTable
+}

@@ -1,0 +1,184 @@
+import type { Selectable } from 'kysely'
+import type { Actor, ActorKind } from '../../access/actor.ts'
+import { fromJson } from '../../json/json.ts'
+import type { Database } from '../connection/database.ts'
+import { optionalDate } from '../runs/run-row.ts'
+import { inPages } from '../statements/pages.ts'
+import { exactId } from '../values/exact-key.ts'
+import { mapSound } from '../values/map-sound.ts'
+import type { AuditOutcome, AuditTable } from './access-tables.ts'
+
+/** A change that begins. The texts are JSON without secrets. */
+export interface NewAudit {
+  readonly verb: string
+  readonly actor: Pick<Actor, 'kind' | 'name'>
+  readonly jobId: string | undefined
+  readonly target: string | undefined
+  readonly reason: string | undefined
+  readonly request: string | undefined
+  readonly before: string | undefined
+}
+
+/** How a change ended. */
+export interface AuditEnd {
+  readonly outcome: Exclude<AuditOutcome, 'started'>
+  readonly after: string | undefined
+  /** What the change was made to, if only the change itself decided it. */
+  readonly target?: string | undefined
+  readonly errorCode?: string | undefined
+}
+
+/** One change: who made it, what it was, and the states before and after it. */
+export interface AuditRecord {
+  readonly id: number
+  /** Such as `jobs.pause`. */
+  readonly verb: string
+  readonly actor: { readonly kind: ActorKind; readonly name: string }
+  readonly jobId: string | undefined
+  /** What was changed, such as `run 17`. */
+  readonly target: string | undefined
+  readonly reason: string | undefined
+  /** The arguments of the call. */
+  readonly request: unknown
+  readonly before: unknown
+  readonly after: unknown
+  /**
+   * `done`; `started`: the change is in progress, or its process ended during it; `unknown`: it failed, and may have changed something.
+   */
+  readonly outcome: AuditOutcome
+  readonly errorCode: string | undefined
+  readonly beganAt: Date
+  readonly endedAt: Date | undefined
+}
+
+export interface AuditFilter {
+  readonly jobId?: string
+  readonly verb?: string
+  /** The name of a token, or `user@host`. */
+  readonly actor?: string
+  readonly outcome?: AuditOutcome
+  /** Changes that began at this instant or later, and before the other one. */
+  readonly from?: Date
+  readonly to?: Date
+  /** Only records with smaller ids: the next page. */
+  readonly before?: number
+  /** Default 100. Newest first. */
+  readonly limit?: number
+}
+
+const MAX_TARGET = 255
+const MAX_ACTOR = 255
+const MAX_REASON = 500
+/** The number of rows in one read, since each may have some dozen kilobytes. */
+const PAGE = 100
+const PRUNED_AT_ONCE = 1_000
+
+/** Who changed what. A row is written before its change and completed after it. */
+export class AuditStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** @returns the id of the new row */
+  async begin({ verb, actor, jobId, target, reason, request, before }: NewAudit): Promise<number> {
+    const { db, dialect, retry } = this.#database
+    const insert = db.insertInto('piko_audit').values({
+      ...{ verb, began_at: dialect.now(), outcome: 'started', actor_kind: actor.kind },
+      actor: cut(actor.name, MAX_ACTOR),
+      job_id: jobId === undefined || exactId(jobId) === '' ? null : jobId.slice(0, 128),
+      target: target === undefined ? null : cut(target, MAX_TARGET),
+      reason: reason === undefined ? null : cut(reason, MAX_REASON),
+      request: request ?? null,
+      before_change: before ?? null,
+    })
+    return retry(async () =>
+      dialect.name === 'sqlite'
+        ? (await insert.returning('id').executeTakeFirstOrThrow()).id
+        : Number((await insert.executeTakeFirstOrThrow()).insertId),
+    )
+  }
+
+  /** Completes a row that was begun. */
+  async end(id: number, { outcome, after, target, errorCode }: AuditEnd): Promise<void> {
+    const { db, dialect, retry } = this.#database
+    const update = db
+      .updateTable('piko_audit')
+      .set({
+        outcome,
+        ended_at: dialect.now(),
+        after_change: after ?? null,
+        error_code: errorCode ?? null,
+        ...(target !== undefined && { target: cut(target, MAX_TARGET) }),
+      })
+      .where('id', '=', id)
+      .where('outcome', '=', 'started')
+    await retry(() => update.execute())
+  }
+
+  /** Deletes the row of a change that was refused. */
+  async withdraw(id: number): Promise<void> {
+    const { db, retry } = this.#database
+    await retry(() => db.deleteFrom('piko_audit').where('id', '=', id).where('outcome', '=', 'started').execute())
+  }
+
+  /** Newest first. */
+  async list(filter: AuditFilter = {}): Promise<AuditRecord[]> {
+    const { dialect, broken } = this.#database
+    const { limit = 100, before } = filter
+    const rows = await inPages<Selectable<AuditTable>>(limit, (size, last) =>
+      this.#matching(filter, last?.id ?? before)
+        .orderBy('id', 'desc')
+        .limit(Math.min(size, PAGE))
+        .execute(),
+    )
+    return mapSound(dialect, 'piko_audit', rows, (row) => this.#recordOf(row), broken.report)
+  }
+
+  #matching({ jobId, verb, actor, outcome, from, to }: AuditFilter, before: number | undefined) {
+    const { db, dialect } = this.#database
+    return db
+      .selectFrom('piko_audit')
+      .selectAll()
+      .$if(before !== undefined, (query) => query.where('id', '<', before ?? 0))
+      .$if(jobId !== undefined, (query) => query.where('job_id', '=', exactId(jobId ?? '')))
+      .$if(verb !== undefined, (query) => query.where('verb', '=', exactId(verb ?? '')))
+      .$if(actor !== undefined, (query) => query.where('actor', '=', cut(actor ?? '', MAX_ACTOR)))
+      .$if(outcome !== undefined, (query) => query.where('outcome', '=', outcome ?? 'done'))
+      .$if(from !== undefined, (query) => query.where('began_at', '>=', dialect.instant(from ?? new Date(0))))
+      .$if(to !== undefined, (query) => query.where('began_at', '<', dialect.instant(to ?? new Date(0))))
+  }
+
+  /** Deletes some of the rows that began at least this long ago. @returns whether there may be more */
+  async prune(olderThanMs: number): Promise<boolean> {
+    const { db, dialect, retry } = this.#database
+    const found = await db
+      .selectFrom('piko_audit')
+      .select('id')
+      .where((eb) => eb('began_at', '<=', dialect.nowPlus(-olderThanMs)))
+      .orderBy('began_at')
+      .limit(PRUNED_AT_ONCE)
+      .execute()
+    if (found.length === 0) return false
+    const ids = found.map(({ id }) => id)
+    await retry(() => db.deleteFrom('piko_audit').where('id', 'in', ids).execute())
+    return found.length === PRUNED_AT_ONCE
+  }
+
+  #recordOf(row: Selectable<AuditTable>): AuditRecord {
+    const { dialect } = this.#database
+    return {
+      ...{ id: Number(row.id), verb: row.verb, actor: { kind: row.actor_kind, name: row.actor } },
+      ...{ jobId: row.job_id ?? undefined, target: row.target ?? undefined, reason: row.reason ?? undefined },
+      ...{ request: fromJson(row.request), before: fromJson(row.before_change), after: fromJson(row.after_change) },
+      ...{ outcome: row.outcome, errorCode: row.error_code ?? undefined },
+      ...{ beganAt: dialect.date(row.began_at), endedAt: optionalDate(row.ended_at, dialect) },
+    }
+  }
+}
+
+/** Half of a surrogate pair would make the database refuse the text, and so the change. */
+function cut(text: string, characters: number): string {
+  return text.slice(0, characters).toWellFormed()
+}

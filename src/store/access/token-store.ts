@@ -1,0 +1,223 @@
+import type { Selectable } from 'kysely'
+import type { TokenGrant } from '../../access/token.ts'
+import type { Role } from '../../access/actor.ts'
+import { fromJson } from '../../json/json.ts'
+import type { Database } from '../connection/database.ts'
+import { optionalDate } from '../runs/run-row.ts'
+import { inPages } from '../statements/pages.ts'
+import { mapSound } from '../values/map-sound.ts'
+import type { TokenTable } from './access-tables.ts'
+
+/** A stored token. Its text is not stored. */
+export interface TokenRow extends TokenGrant {
+  readonly id: number
+  readonly createdAt: Date
+  readonly revokedAt: Date | undefined
+  /** About when it was last used, within a minute; undefined: never. */
+  readonly lastUsedAt: Date | undefined
+  /** Neither revoked nor expired, on the database's clock. */
+  readonly isValid: boolean
+}
+
+export interface TokenFilter {
+  /** Also revoked and expired ones. Default false. */
+  readonly all?: boolean
+  readonly role?: Role
+  /** Default 100. */
+  readonly limit?: number
+  /** Only tokens with larger ids. */
+  readonly after?: number
+}
+
+export interface NewToken extends TokenGrant {
+  readonly digest: string
+  /** How long it is valid, on the database's clock, instead of `expiresAt`. */
+  readonly validMs: number | undefined
+}
+
+/** How long the stored time of the last use may lag behind. */
+export const USE_LAG_MS = 60_000
+const PRUNED_AT_ONCE = 1_000
+
+/** Tokens and the sessions that browsers opened with them. Compares validity with the database's clock. */
+export class TokenStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** @returns undefined if a token that is not revoked has this name, or the digest is known */
+  async create({ digest, name, role, jobs, expiresAt, validMs }: NewToken): Promise<TokenRow | undefined> {
+    const { dialect } = this.#database
+    try {
+      return await this.#database.transaction(async (trx) => {
+        await trx
+          .insertInto('piko_token')
+          .values({
+            ...{ digest, name, name_key: name, role },
+            jobs: jobs === undefined ? null : JSON.stringify(jobs),
+            created_at: dialect.now(),
+            expires_at:
+              validMs !== undefined ? dialect.nowPlus(validMs) : expiresAt ? dialect.instant(expiresAt) : null,
+          })
+          .execute()
+        const row = await this.#rows(trx).where('digest', '=', digest).executeTakeFirstOrThrow()
+        return this.#tokenOf(row)
+      })
+    } catch (thrown) {
+      if (dialect.isDuplicate(thrown)) return undefined
+      throw thrown
+    }
+  }
+
+  /** A token by its id, or one that is not revoked by its name. */
+  async find(which: number | string): Promise<TokenRow | undefined> {
+    const query = this.#rows()
+    const row = await (
+      typeof which === 'number' ? query.where('id', '=', which) : query.where('name_key', '=', which)
+    ).executeTakeFirst()
+    return row && this.#tokenOf(row)
+  }
+
+  /** The valid token with this digest. */
+  async valid(digest: string): Promise<TokenRow | undefined> {
+    const row = await this.#rows().where('digest', '=', digest).executeTakeFirst()
+    const token = row && this.#tokenOf(row)
+    return token?.isValid ? token : undefined
+  }
+
+  /** Whether any token is valid. */
+  async hasValid(): Promise<boolean> {
+    const { db, dialect } = this.#database
+    const row = await db
+      .selectFrom('piko_token')
+      .select('id')
+      .where('revoked_at', 'is', null)
+      .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', dialect.now())]))
+      .limit(1)
+      .executeTakeFirst()
+    return row !== undefined
+  }
+
+  /** Tokens in the order of their creation. */
+  async list({ all = false, role, limit = 100, after = 0 }: TokenFilter = {}): Promise<TokenRow[]> {
+    const { dialect, broken } = this.#database
+    const rows = await inPages<TokenReading>(limit, (size, last) =>
+      this.#rows()
+        .where('id', '>', last?.id ?? after)
+        .$if(role !== undefined, (query) => query.where('role', '=', role as Role))
+        .$if(!all, (query) =>
+          query
+            .where('revoked_at', 'is', null)
+            .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', dialect.now())])),
+        )
+        .orderBy('id')
+        .limit(size)
+        .execute(),
+    )
+    return mapSound(dialect, 'piko_token', rows, (row) => this.#tokenOf(row), broken.report)
+  }
+
+  /** Revokes a token for ever, and ends its sessions. @returns false if it was revoked before */
+  async revoke(id: number): Promise<boolean> {
+    const { dialect } = this.#database
+    return this.#database.transaction(async (trx) => {
+      const row = await trx
+        .selectFrom('piko_token')
+        .select(['digest', 'revoked_at'])
+        .where('id', '=', id)
+        .modifyEnd(dialect.forUpdate)
+        .executeTakeFirst()
+      if (!row || row.revoked_at !== null) return false
+      await trx
+        .updateTable('piko_token')
+        .set({ revoked_at: dialect.now(), name_key: null })
+        .where('id', '=', id)
+        .execute()
+      return true
+    })
+  }
+
+  /** Stores that a token was used, unless that is stored for the last minute. */
+  async used(id: number): Promise<void> {
+    const { db, dialect } = this.#database
+    await db
+      .updateTable('piko_token')
+      .set({ used_at: dialect.now() })
+      .where('id', '=', id)
+      .where((eb) => eb.or([eb('used_at', 'is', null), eb('used_at', '<=', dialect.nowPlus(-USE_LAG_MS))]))
+      .execute()
+  }
+
+  /** Opens a session of at most this length. */
+  async openSession(digest: string, tokenDigest: string, lengthMs: number): Promise<void> {
+    const { db, dialect } = this.#database
+    await db
+      .insertInto('piko_session')
+      .values({
+        digest,
+        token_digest: tokenDigest,
+        created_at: dialect.now(),
+        expires_at: dialect.nowPlus(lengthMs),
+      })
+      .execute()
+  }
+
+  /** The digest of the token of a session that has not expired. */
+  async sessionToken(digest: string): Promise<string | undefined> {
+    const { db, dialect } = this.#database
+    const row = await db
+      .selectFrom('piko_session')
+      .select('token_digest')
+      .where('digest', '=', digest)
+      .where('expires_at', '>', dialect.now())
+      .executeTakeFirst()
+    return row?.token_digest
+  }
+
+  async closeSession(digest: string): Promise<void> {
+    await this.#database.retry(() =>
+      this.#database.db.deleteFrom('piko_session').where('digest', '=', digest).execute(),
+    )
+  }
+
+  /** Deletes some of the sessions that have expired. @returns whether there may be more */
+  async prune(): Promise<boolean> {
+    const { db, dialect, retry } = this.#database
+    const found = await db
+      .selectFrom('piko_session')
+      .select('digest')
+      .where('expires_at', '<=', dialect.now())
+      .orderBy('expires_at')
+      .limit(PRUNED_AT_ONCE)
+      .execute()
+    if (found.length === 0) return false
+    const digests = found.map(({ digest }) => digest)
+    await retry(() => db.deleteFrom('piko_session').where('digest', 'in', digests).execute())
+    return found.length === PRUNED_AT_ONCE
+  }
+
+  #rows(db: Pick<Database['db'], 'selectFrom'> = this.#database.db) {
+    return db.selectFrom('piko_token').selectAll().select(this.#database.dialect.now().as('now'))
+  }
+
+  #tokenOf(row: TokenReading): TokenRow {
+    const { dialect } = this.#database
+    const expiresAt = optionalDate(row.expires_at, dialect)
+    const revokedAt = optionalDate(row.revoked_at, dialect)
+    const jobs = fromJson(row.jobs)
+    const isKnown = expiresAt === undefined || expiresAt > dialect.date(row.now)
+    return {
+      ...{ id: Number(row.id), name: row.name, role: row.role },
+      // Text that is not a list was written by a person; it must not widen the token to all jobs.
+      jobs: jobs === undefined ? undefined : Array.isArray(jobs) ? jobs.map(String) : [],
+      ...{ expiresAt, revokedAt },
+      createdAt: dialect.date(row.created_at),
+      lastUsedAt: optionalDate(row.used_at, dialect),
+      isValid: revokedAt === undefined && isKnown,
+    }
+  }
+}
+
+type TokenReading = Selectable<TokenTable> & { readonly now: Date | string }
