@@ -255,6 +255,7 @@ export class Piko implements Nouns {
    * everything that failed to close
    */
   stop(): Promise<void> {
+    if (this.#isReady) this.#running?.node.beginStop()
     return (this.#stopped ??= this.#parts.stopping.within(this.#stop(), () => this.#running?.root))
   }
 

@@ -24,7 +24,7 @@ const EARLY_MS = 250
 
 type DispatcherExecutor = Pick<
   Executor,
-  'room' | 'freeSlots' | 'roomForEarly' | 'isBeginning' | 'waitingForRates' | 'take' | 'takeEarly'
+  'isLeaving' | 'room' | 'freeSlots' | 'roomForEarly' | 'isBeginning' | 'waitingForRates' | 'take' | 'takeEarly'
 >
 
 /** What a step does: wait for a slot, wait a moment, query whether any run is due, or claim. */
@@ -107,7 +107,13 @@ export class Dispatcher extends LoopService {
     const job = this.#parts.registry.find(run.jobId)
     const isFree = this.#reservations.count < this.#parts.executor.freeSlots
     if (!isFree || !job || job.policy.limits || (run.runAt && run.runAt.getTime() > now)) return undefined
-    if (!this.isRunning || !this.#isQueueEmpty || this.#due.soonest <= now || !this.#parts.holdsLease())
+    if (
+      !this.isRunning ||
+      this.#parts.executor.isLeaving ||
+      !this.#isQueueEmpty ||
+      this.#due.soonest <= now ||
+      !this.#parts.holdsLease()
+    )
       return undefined
     this.#reservations.take()
     return this.#parts.nodeId()
@@ -168,7 +174,8 @@ export class Dispatcher extends LoopService {
   }
 
   #mode({ free }: Room): Mode {
-    if (free <= 0 || this.#parts.ownRuns?.size === 0) return 'full'
+    // The stop reaches this loop a few turns after it has begun.
+    if (free <= 0 || this.#parts.executor.isLeaving || this.#parts.ownRuns?.size === 0) return 'full'
     // Runs that begin now may end in a moment, and one claim for all their slots costs no more than one for a few.
     if (free < MAX_RUNS && this.#parts.executor.isBeginning) return 'wait'
     // Another node would immediately return these claims to the queue.

@@ -144,6 +144,11 @@ export class Executor extends Service {
     if (!this.#drain) this.#slots.fill()
   }
 
+  /** Whether the process stops, so that nothing more may begin. */
+  get isLeaving(): boolean {
+    return this.#drain !== undefined
+  }
+
   /** See `Slots`. */
   get room(): number {
     return this.#slots.room

@@ -23,6 +23,7 @@ const limited = defineJob({ id: 'limited', concurrency: 1 }, () => {})
 
 /** Takes claims like the executor. */
 class Hands {
+  readonly isLeaving = false
   readonly #execute: (claim: Claim, nodeId: string) => Promise<void>
   readonly #underWay = new Set<Promise<void>>()
 
