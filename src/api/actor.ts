@@ -1,4 +1,4 @@
-export { type Actor, type ActorKind, type Role, ROLES } from '../access/actor.ts'
+export { type Actor, type Role, ROLES } from '../access/actor.ts'
 
 /** What a request is about: a job, or an object that belongs to one. */
 export type JobOf =

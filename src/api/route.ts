@@ -134,7 +134,4 @@ export function ofRun({ params }: RoutedRequest): JobOf {
   return { run: Number(params['runId']) }
 }
 
-export type ParamsOf<R> = R extends Route<string, infer P, Fields, Fields, z.ZodType> ? z.output<P> : never
-export type QueryOf<R> = R extends Route<string, Fields, infer Q, Fields, z.ZodType> ? z.output<Q> : never
-export type BodyOf<R> = R extends Route<string, Fields, Fields, infer B, z.ZodType> ? z.output<B> : never
 export type AnswerOf<R> = R extends Route<string, Fields, Fields, Fields, infer A> ? z.input<A> : never

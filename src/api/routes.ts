@@ -50,4 +50,4 @@ export type RouteOf<Id extends RouteId> = Extract<Routes, { readonly id: Id }>
 export type AnyRoute = Route
 
 /** The routes without their types. */
-export const ANY_ROUTES: readonly AnyRoute[] = ROUTES
+export const ANY_ROUTES: readonly AnyRoute[] = [...ROUTES]

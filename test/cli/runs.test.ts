@@ -60,10 +60,14 @@ it('piko runs: lists, shows with attempts, and replays failed runs', async () =>
   project.write('repaired', '')
   const again = JSON.parse((await project.piko(['run', 'fail', '--json'])).stdout) as ShownRun
   expect(again.state).toBe('succeeded')
+  // A command that runs a job executes no other runs.
+  const node = project.start(['start', '--json'])
   const replayed = await until(async () => {
     const run = JSON.parse((await project.piko(['runs', 'show', String(failed.id), '--json'])).stdout) as ShownRun
     return run.state === 'succeeded' && run
   })
+  node.kill('SIGTERM')
+  await node.ended
   expect(replayed.attempts.map(({ outcome }) => outcome)).toEqual(['failed', 'failed', 'succeeded'])
   expect((await project.piko(['runs', 'replay', String(failed.id)])).stdout).toBe(
     '0 runs queued again; 1 left alone: only failed and cancelled runs are replayed\n',
