@@ -10,7 +10,8 @@ export function logChanges(events: Events, log: Logger): (() => void)[] {
         ...{ actor: actor.name, actor_kind: actor.kind, outcome },
       }
       const what = [verb, jobId, target].filter((word) => word !== undefined).join(' ')
-      if (outcome === 'done') log.info(fields, `${what} by ${actor.name}`)
+      // Who types a command sees what it answers.
+      if (outcome === 'done') log[actor.kind === 'cli' ? 'debug' : 'info'](fields, `${what} by ${actor.name}`)
       else log.warn(fields, `${what} by ${actor.name} failed, and may have changed something`)
     }),
     events.on('change.refused', ({ verb, code, actor }) =>

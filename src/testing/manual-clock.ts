@@ -82,13 +82,13 @@ export class ManualClock implements Clock {
   }
 
   /**
-   * Advances the clock by `ms` milliseconds. Ends all sleeps that are due then, the earliest first.
+   * Advances the clock by `ms` milliseconds, or sets it back by a negative number. Ends all sleeps that are due then, the earliest first.
    *
-   * @throws PikoError `USAGE` for anything but a number of 0 or more
+   * @throws PikoError `USAGE` for anything but a finite number
    */
   advance(ms: number): void {
-    if (typeof ms !== 'number' || !(ms >= 0)) {
-      throw new PikoError('USAGE', `clock.advance got ${describe(ms)}; expected milliseconds of 0 or more`)
+    if (!Number.isFinite(ms)) {
+      throw new PikoError('USAGE', `clock.advance got ${describe(ms)}; expected milliseconds`)
     }
     this.#now += ms
     const due = [...this.#sleepers].filter((sleeper) => sleeper.until <= this.#now)

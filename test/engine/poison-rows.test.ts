@@ -451,6 +451,7 @@ describeEachStore((store) => {
       'piko_job.updated_at',
       'piko_migration.applied_at',
       'piko_migration_lock.expires_at',
+      'piko_node.connections_at',
       'piko_window.updated_at',
     ])
   })
