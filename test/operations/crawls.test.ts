@@ -66,7 +66,7 @@ describeEachStore((store) => {
     expect([first.pages.length, first.next]).toEqual([2, first.pages[1]?.id])
     expect((await rejected(app.crawls.items(runId, { kind: 'detail' } as never))).code).toBe('USAGE')
 
-    expect(await app.crawls.lanes()).toMatchObject([{ name: host, scope: 'crawl', state: 'open', queued: 0 }])
+    expect(await app.crawls.lanes()).toMatchObject([{ name: host, scope: 'crawl', state: 'idle', queued: 0 }])
     await app.crawls.pause(host)
     expect(await app.crawls.lanes()).toMatchObject([{ state: 'paused' }])
     expect((await rejected(app.crawls.pause('nowhere'))).code).toBe('ITEM_UNKNOWN')
