@@ -40,6 +40,7 @@ describeEachStore((fixture) => {
         'shared-values',
         'electors',
         'caches',
+        'live-events',
         'enqueue',
         'run-logs',
         'run-progress',
