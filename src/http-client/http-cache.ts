@@ -17,6 +17,9 @@ type CacheKey = Parameters<CacheStore['get']>[0]
 type CacheValue = Parameters<CacheStore['createWriteStream']>[1]
 type GetResult = NonNullable<Awaited<ReturnType<CacheStore['get']>>>
 
+/** Responses that are being stored now, by store and name, so that the next request of this process finds them. */
+const storing = new WeakMap<ResponseStore, Map<string, Promise<unknown>>>()
+
 /**
  * Answers one request from a store as far as HTTP allows (RFC 9111), and stores its response.
  *
@@ -52,7 +55,9 @@ export class HttpCache {
   }
 
   async #get(key: CacheKey): Promise<GetResult | undefined> {
-    const bytes = await this.#store.get(nameOf(key)).catch(() => undefined)
+    const name = nameOf(key)
+    await storing.get(this.#store)?.get(name)
+    const bytes = await this.#store.get(name).catch(() => undefined)
     const entry = bytes && decodeEntry<CacheValue>(bytes)
     if (!entry || entry.head.deleteAt < systemClock.now() || !isSameVariant(entry.head, key)) return undefined
     this.#isHit = true
@@ -80,11 +85,21 @@ export class HttpCache {
       },
       // If the store fails or refuses the value, only the next request is slower.
       final: (done) =>
-        void keep().then(
+        void this.#noted(nameOf(key), keep()).then(
           () => done(),
           () => done(),
         ),
     })
+  }
+
+  /** Lets the next request wait for a write. */
+  async #noted(name: string, write: Promise<void>): Promise<void> {
+    let writes = storing.get(this.#store)
+    if (!writes) storing.set(this.#store, (writes = new Map<string, Promise<unknown>>()))
+    const ended = write.catch(() => {})
+    writes.set(name, ended)
+    await ended
+    if (writes.get(name) === ended) writes.delete(name)
   }
 }
 
