@@ -1,3 +1,4 @@
+import { systemClock } from '../../clock.ts'
 import { PikoError } from '../../errors.ts'
 import { durationMs } from '../../time/duration.ts'
 import { stopSignals } from './stop-signals.ts'
@@ -47,13 +48,7 @@ export async function watched(
       if (process.stdout.isTTY) process.stdout.write(CLEAR)
       const code = await execute(args)
       if (code !== 0 || stop.signal.aborted) return code
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, everyMs)
-        stop.signal.addEventListener('abort', () => {
-          clearTimeout(timer)
-          resolve()
-        })
-      })
+      await systemClock.sleep(everyMs, stop.signal)
       if (stop.signal.aborted) return 0
     }
   } finally {

@@ -1,3 +1,4 @@
+import { systemClock } from '../../clock.ts'
 import type { RunOptions } from '../../operations/runs/run-request.ts'
 import { RunFailedError } from '../../operations/runs/run-failed-error.ts'
 import { type Run, TERMINAL_STATES } from '../../run/run.ts'
@@ -7,6 +8,8 @@ import { runData, runText } from '../output/run-text.ts'
 
 /** How long one request waits for the end. */
 const WAIT = '30s'
+/** How often the node is asked about a run that takes longer. */
+const LOOK_MS = 1_000
 
 /** Requests a run on a node, and waits until any node has ended it. */
 export async function runThere(
@@ -18,7 +21,7 @@ export async function runThere(
   // The API takes a time here: the node answers with the run as it is then.
   let run: Run = await app.run(jobId, { ...options, ...(wait && { wait: WAIT as unknown as true }) })
   while (wait && !TERMINAL_STATES.has(run.state)) {
-    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    await systemClock.sleep(LOOK_MS)
     run = await app.runs.show(run.id)
   }
   printResult(json, runData(run), () => runText(run, undefined))

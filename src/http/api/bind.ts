@@ -3,7 +3,7 @@ import type { Role } from '../../api/actor.ts'
 import type { AnyRoute } from '../../api/routes.ts'
 import { ANY_ROUTES } from '../../api/routes.ts'
 import { withActor } from '../../operations/audit/acting.ts'
-import { checkedRequest } from './checked.ts'
+import { allowedRequest } from './checked.ts'
 import { backfillHandlers } from './handlers/backfills.ts'
 import { batchHandlers } from './handlers/batches.ts'
 import { configHandlers } from './handlers/configs.ts'
@@ -70,10 +70,9 @@ function bind(
     config: { piko: { role: route.role, route } },
     ...(route.timeoutMs !== undefined && { handlerTimeout: route.timeoutMs }),
     handler: async (request, reply) => {
-      const checked = checkedRequest(route, request)
+      const checked = await allowedRequest(route, request)
       const { params, headers } = checked
       const { actor } = request
-      await request.assertJobs(route.job?.(checked))
       const { reason: inQuery, ...query } = checked.query
       const { reason: inBody = inQuery, ...body } = checked.body
       const reason = typeof inBody === 'string' ? inBody : undefined

@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import { describe, PikoError } from '../../errors.ts'
 import type { AnyRoute } from '../../api/routes.ts'
@@ -21,7 +22,7 @@ export interface CheckedRequest {
 }
 
 /** Checks all parts of a request. @throws PikoError `REQUEST_INVALID` naming every problem */
-export function checkedRequest(route: AnyRoute, raw: RawRequest): CheckedRequest {
+function checkedRequest(route: AnyRoute, raw: RawRequest): CheckedRequest {
   const problems: string[] = []
   const read = (part: string, schema: z.ZodType | undefined, value: unknown): Record<string, unknown> => {
     const result = schema?.safeParse(value)
@@ -39,6 +40,17 @@ export function checkedRequest(route: AnyRoute, raw: RawRequest): CheckedRequest
   const shown = problems.slice(0, MAX_PROBLEMS)
   const rest = problems.length > shown.length ? `; and ${problems.length - shown.length} more` : ''
   throw new PikoError('REQUEST_INVALID', `${shown.join('; ')}${rest}`, { details: { problems: shown } })
+}
+
+/**
+ * Checks a request, and that its token may use the jobs that it is about. Every answer of a route needs both.
+ *
+ * @throws PikoError `REQUEST_INVALID`, `ACCESS_DENIED`
+ */
+export async function allowedRequest(route: AnyRoute, request: FastifyRequest): Promise<CheckedRequest> {
+  const checked = checkedRequest(route, request)
+  await request.assertJobs(route.job?.(checked))
+  return checked
 }
 
 type Issue = z.core.$ZodIssue

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { LIVE_FOLLOW } from '../../../api/nouns/live.ts'
 import { Live } from '../../../operations/live/live.ts'
-import { checkedRequest } from '../checked.ts'
+import { allowedRequest } from '../checked.ts'
 import type { ApiApp } from '../handler.ts'
 import { writeEvents } from './stream.ts'
 
@@ -20,9 +20,7 @@ export function liveRoutes(server: FastifyInstance, app: Pick<ApiApp, 'live'>): 
   server.get('/events', {
     config: { piko: { role: LIVE_FOLLOW.role, route: LIVE_FOLLOW } },
     handler: async (request, reply) => {
-      const checked = checkedRequest(LIVE_FOLLOW, request)
-      const { query, headers } = checked
-      await request.assertJobs(LIVE_FOLLOW.job?.(checked))
+      const { query, headers } = await allowedRequest(LIVE_FOLLOW, request)
       const { after: since, ...filter } = query as Query
       const known = headers['last-event-id'] as number | string | undefined
       const reader = Live.reader(app.live, known === undefined ? since : Number(known))
