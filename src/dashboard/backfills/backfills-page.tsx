@@ -4,7 +4,7 @@ import { type Answer, get, type Item, part } from '../shared/api.ts'
 import { durationText, numberText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
-import { Card, Empty, Instant, Page, Shown } from '../shared/parts.tsx'
+import { Card, Empty, Instant, Page, Shown, Table } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
 import { State } from '../shared/states.tsx'
 import { CreateBackfill } from './create-backfill.tsx'
@@ -43,7 +43,7 @@ export function BackfillsPage() {
                 <p>A backfill runs the windows of a range again, in the background. Choose a job and a range above.</p>
               </Empty>
             ) : (
-              <Table items={items} />
+              <BackfillTable items={items} />
             )
           }
         </Shown>
@@ -52,44 +52,30 @@ export function BackfillsPage() {
   )
 }
 
-function Table({ items }: { readonly items: readonly Item<'backfills.list'>[] }) {
+function BackfillTable({ items }: { readonly items: readonly Item<'backfills.list'>[] }) {
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Backfills with their progress">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Backfill</th>
-            <th scope="col">Job</th>
-            <th scope="col">State</th>
-            <th scope="col">Range</th>
-            <th scope="col">Progress</th>
-            <th scope="col">Left</th>
-          </tr>
-        </thead>
-        <tbody>
-          {items.map((one) => (
-            <tr key={one.id}>
-              <th scope="row">
-                <a href={`/backfills/${one.id}`}>{one.id}</a>
-              </th>
-              <td>
-                <a href={`/jobs/${part(one.jobId)}`}>{one.jobId}</a>
-              </td>
-              <td>
-                <State name={one.state} />
-              </td>
-              <td>
-                <Instant at={one.from} /> to <Instant at={one.to} />
-              </td>
-              <td>
-                <Progress backfill={one} />
-              </td>
-              <td>{one.etaMs === undefined ? '—' : durationText(one.etaMs)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label="Backfills with their progress" columns={['Backfill', 'Job', 'State', 'Range', 'Progress', 'Left']}>
+      {items.map((one) => (
+        <tr key={one.id}>
+          <th scope="row">
+            <a href={`/backfills/${one.id}`}>{one.id}</a>
+          </th>
+          <td>
+            <a href={`/jobs/${part(one.jobId)}`}>{one.jobId}</a>
+          </td>
+          <td>
+            <State name={one.state} />
+          </td>
+          <td>
+            <Instant at={one.from} /> to <Instant at={one.to} />
+          </td>
+          <td>
+            <Progress backfill={one} />
+          </td>
+          <td>{one.etaMs === undefined ? '—' : durationText(one.etaMs)}</td>
+        </tr>
+      ))}
+    </Table>
   )
 }
 

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks'
 import { get, type Item, part } from '../shared/api.ts'
 import { useLoad } from '../shared/load.ts'
 import { now } from '../shared/live.ts'
-import { Card, Empty, Instant, Shown } from '../shared/parts.tsx'
+import { Card, Empty, Instant, Shown, Table } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
 import { State } from '../shared/states.tsx'
 import { WindowActions } from '../shared/window-actions.tsx'
@@ -168,38 +168,26 @@ function WindowTable({
   readonly zone: string | undefined
 }) {
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Windows">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Window</th>
-            <th scope="col">State</th>
-            <th scope="col">Run</th>
-            <th scope="col">Error</th>
-          </tr>
-        </thead>
-        <tbody>
-          {windows.map(({ start, end, state, runId, error, waitsFor }) => (
-            <tr key={start}>
-              <th scope="row">
-                <Instant at={start} zone={zone} /> to <Instant at={end} zone={zone} />
-              </th>
-              <td>
-                <State name={state} />
-              </td>
-              <td>{runId !== undefined && <a href={`/runs/${runId}`}>{runId}</a>}</td>
-              <td class="wide">
-                {error ??
-                  (waitsFor && (
-                    <>
-                      waits for {waitsFor.jobId} at <Instant at={waitsFor.at} />
-                    </>
-                  ))}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table label="Windows" columns={['Window', 'State', 'Run', 'Error']}>
+      {windows.map(({ start, end, state, runId, error, waitsFor }) => (
+        <tr key={start}>
+          <th scope="row">
+            <Instant at={start} zone={zone} /> to <Instant at={end} zone={zone} />
+          </th>
+          <td>
+            <State name={state} />
+          </td>
+          <td>{runId !== undefined && <a href={`/runs/${runId}`}>{runId}</a>}</td>
+          <td class="wide">
+            {error ??
+              (waitsFor && (
+                <>
+                  waits for {waitsFor.jobId} at <Instant at={waitsFor.at} />
+                </>
+              ))}
+          </td>
+        </tr>
+      ))}
+    </Table>
   )
 }

@@ -3,7 +3,7 @@ import { get, type Item, part } from '../shared/api.ts'
 import { numberText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
-import { Card, Empty, Instant, Page, Shown } from '../shared/parts.tsx'
+import { Card, Empty, Instant, Page, Shown, Table } from '../shared/parts.tsx'
 import { Held } from './held.tsx'
 import { Services } from './services.tsx'
 
@@ -26,7 +26,7 @@ export function NodesPage() {
                 </p>
               </Empty>
             ) : (
-              <Table nodes={nodes} leader={leader.nodeId} />
+              <NodeTable nodes={nodes} leader={leader.nodeId} />
             )
           }
         </Shown>
@@ -37,7 +37,7 @@ export function NodesPage() {
   )
 }
 
-function Table({
+function NodeTable({
   nodes,
   leader,
 }: {
@@ -45,28 +45,22 @@ function Table({
   readonly leader: string | undefined
 }) {
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Nodes with their leases">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Node</th>
-            <th scope="col">State</th>
-            <th scope="col" class="number">
-              Running
-            </th>
-            <th scope="col">Started</th>
-            <th scope="col">Last heartbeat</th>
-            <th scope="col">Lease until</th>
-            <th scope="col">Actions</th>
-          </tr>
-        </thead>
-        <tbody>
-          {nodes.map((node) => (
-            <NodeRow key={node.id} node={node} isLeader={node.id === leader} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label="Nodes with their leases"
+      columns={[
+        'Node',
+        'State',
+        { title: 'Running', isNumber: true },
+        'Started',
+        'Last heartbeat',
+        'Lease until',
+        'Actions',
+      ]}
+    >
+      {nodes.map((node) => (
+        <NodeRow key={node.id} node={node} isLeader={node.id === leader} />
+      ))}
+    </Table>
   )
 }
 

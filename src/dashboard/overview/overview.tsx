@@ -3,7 +3,7 @@ import { durationText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
 import { now } from '../shared/live.ts'
-import { Card, Empty, Instant, Page, Shown } from '../shared/parts.tsx'
+import { Card, Empty, Instant, Page, Shown, Table } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
 import { zoneOf } from '../shared/schedule.ts'
 import { Sparkline } from '../shared/sparkline.tsx'
@@ -84,28 +84,14 @@ function rowsOf(jobs: readonly Job[], runs: readonly Run[], { windows }: Answer<
 
 function JobTable({ rows }: { readonly rows: readonly Row[] }) {
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Jobs with their health">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Job</th>
-            <th scope="col">State</th>
-            <th scope="col">Last runs</th>
-            <th scope="col">Last</th>
-            <th scope="col">Next tick</th>
-            <th scope="col">Late</th>
-            <th scope="col" class="number">
-              Failed in 24 h
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row) => (
-            <JobRow key={row.job.id} {...row} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label="Jobs with their health"
+      columns={['Job', 'State', 'Last runs', 'Last', 'Next tick', 'Late', { title: 'Failed in 24 h', isNumber: true }]}
+    >
+      {rows.map((row) => (
+        <JobRow key={row.job.id} {...row} />
+      ))}
+    </Table>
   )
 }
 

@@ -4,7 +4,7 @@ import { get, type Item, part, type Query } from '../shared/api.ts'
 import { durationText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
-import { Card, Empty, Instant, Page, Shown } from '../shared/parts.tsx'
+import { Card, Empty, Instant, Page, Shown, Table } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
 import { runMs } from '../shared/sparkline.tsx'
 import { State } from '../shared/states.tsx'
@@ -125,29 +125,23 @@ function NoRuns() {
 
 export function RunTable({ runs }: { readonly runs: readonly Item<'runs.list'>[] }) {
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Runs">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Run</th>
-            <th scope="col">Job</th>
-            <th scope="col">State</th>
-            <th scope="col">Kind</th>
-            <th scope="col">Window or tick</th>
-            <th scope="col">Started</th>
-            <th scope="col" class="number">
-              Took
-            </th>
-            <th scope="col">Error or progress</th>
-          </tr>
-        </thead>
-        <tbody>
-          {runs.map((run) => (
-            <RunRow key={run.id} run={run} />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label="Runs"
+      columns={[
+        'Run',
+        'Job',
+        'State',
+        'Kind',
+        'Window or tick',
+        'Started',
+        { title: 'Took', isNumber: true },
+        'Error or progress',
+      ]}
+    >
+      {runs.map((run) => (
+        <RunRow key={run.id} run={run} />
+      ))}
+    </Table>
   )
 }
 

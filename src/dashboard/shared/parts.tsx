@@ -119,3 +119,36 @@ export function Block({ text, label }: { readonly text: string; readonly label: 
     </pre>
   )
 }
+
+/** The title of a column; `isNumber` aligns it as its figures are. */
+export type Column = string | { readonly title: string; readonly isNumber: true }
+
+/** A table that scrolls alone, also by keyboard. Its children are the rows. */
+export function Table({
+  label,
+  columns,
+  children,
+}: Children & { readonly label: string; readonly columns: readonly Column[] }) {
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label={label}>
+      <table>
+        <thead>
+          <tr>
+            {columns.map((column) =>
+              typeof column === 'string' ? (
+                <th key={column} scope="col">
+                  {column}
+                </th>
+              ) : (
+                <th key={column.title} scope="col" class="number">
+                  {column.title}
+                </th>
+              ),
+            )}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </div>
+  )
+}
