@@ -31,7 +31,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['piko-source', 'module', 'node', 'development|production'] } },
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/fixtures/**', 'test/cluster/**', 'test/browser/**', 'test/dashboard/**'],
+    exclude: ['test/fixtures/**', 'test/cluster/**', 'test/browser/**'],
     globalSetup: ['test/support/mysql-global-setup.ts', 'test/support/built-global-setup.ts'],
     pool: 'forks',
     // Loading the sources costs each file a second of processor. A test leaves nothing behind that the next file could notice.

@@ -14,6 +14,8 @@ export interface FollowOptions {
   readonly signal?: AbortSignal
   /** For a proxy that holds streams back: asks for pages at this interval, in milliseconds, instead. */
   readonly pollMs?: number
+  /** Called each time the stream or page has begun to arrive: with `onDisconnect`, it tells whether the caller is up to date. */
+  readonly onConnect?: () => void
   /** Called with the error each time the connection is lost, before it is made again. */
   readonly onDisconnect?: (error: PikoError) => void
 }
@@ -40,8 +42,12 @@ export async function* follow(transport: Transport, options: FollowOptions): Asy
     try {
       const items =
         options.pollMs === undefined ? streamed(transport, options, after) : paged(transport, options, after)
+      let isHeard = false
       for await (const item of items) {
+        if (!isHeard) options.onConnect?.()
+        isHeard = true
         failures = 0
+        if (item.id === undefined) continue
         after = item.id
         if (!('kind' in item)) continue
         // The caller does not notice that the connection is another one.
@@ -60,7 +66,8 @@ export async function* follow(transport: Transport, options: FollowOptions): Asy
   }
 }
 
-type Read = Item | { readonly id: number }
+/** Without `id`: the server has said that it is there. */
+type Read = Item | { readonly id: number | undefined }
 
 async function* streamed(
   transport: Transport,
@@ -84,7 +91,7 @@ async function* streamed(
     for await (const { id, data } of messagesOf(response.body)) {
       heard()
       if (data !== '') yield JSON.parse(data) as Item
-      else if (id !== undefined) yield { id: Number(id) }
+      else yield { id: id === undefined ? undefined : Number(id) }
     }
   } finally {
     clearTimeout(timer)

@@ -3,11 +3,14 @@ import { render } from 'preact'
 import { Overview } from './overview/overview.tsx'
 import { listenForPalette, Palette } from './palette/palette.tsx'
 import { ActionDialog } from './shared/action.tsx'
+import { isLocked } from './shared/api.ts'
 import { lazy } from './shared/lazy.tsx'
 import { Layout } from './shared/layout.tsx'
 import { follow } from './shared/live.ts'
+import { Login } from './shared/login.tsx'
 import { Empty } from './shared/parts.tsx'
 import { matched, path, startRouter } from './shared/router.ts'
+import { readSession } from './shared/session.ts'
 
 const Backfills = lazy(async () => (await import('./backfills/backfills-page.tsx')).BackfillsPage)
 const Backfill = lazy(async () => (await import('./backfills/backfills-page.tsx')).BackfillPage)
@@ -20,9 +23,7 @@ const Runs = lazy(async () => (await import('./runs/runs-page.tsx')).RunsPage)
 function App() {
   return (
     <>
-      <Layout>
-        <Shown />
-      </Layout>
+      <Layout>{isLocked.value ? <Login /> : <Shown />}</Layout>
       <ActionDialog />
       <Palette />
     </>
@@ -52,5 +53,6 @@ function Shown() {
 startRouter()
 listenForPalette()
 follow()
+void readSession()
 const root = document.getElementById('app')
 if (root) render(<App />, root)

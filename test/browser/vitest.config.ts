@@ -4,5 +4,5 @@ import base from '../../vitest.config.ts'
 /** Tests that need a Chromium, which not every machine has. */
 export default defineConfig({
   ...base,
-  test: { ...base.test, include: ['test/{browser,dashboard}/**/*.test.ts'], exclude: [], globalSetup: [] },
+  test: { ...base.test, include: ['test/browser/**/*.test.ts'], exclude: [], globalSetup: [] },
 })

@@ -1,14 +1,14 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
-import { buildStaleDashboard } from '../../scripts/dashboard.ts'
 import { BROKEN_DAY, fixBrokenDay, HOSTILE, type Served, serveApp } from './served-app.ts'
-import { expectAccessible, PATIENCE_MS, startBrowser, watchedPage } from './watched-page.ts'
+import { startBrowser } from '../support/chromium.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
+import { confirm, expectAccessible, watchedPage } from './watched-page.ts'
 
 let served: Served
 let browser: Browser
 
 beforeAll(async () => {
-  await buildStaleDashboard()
   served = await serveApp()
   browser = await startBrowser()
   const { app } = served
@@ -29,15 +29,6 @@ async function opened(path: string): Promise<Page> {
   const page = await watchedPage(browser)
   await page.goto(`${served.url}${path}`)
   return page
-}
-
-/** Confirms the action whose dialog is open. */
-async function confirm(page: Page, preview: string | RegExp, reason: string): Promise<void> {
-  const dialog = page.getByRole('dialog')
-  await dialog.getByText(preview).waitFor()
-  await dialog.getByLabel('Reason').fill(reason)
-  await dialog.getByRole('button').first().click()
-  await dialog.waitFor({ state: 'detached' })
 }
 
 it('the overview shows each job with its last runs, its next tick and its failures', async () => {

@@ -6,6 +6,8 @@ import { Piko } from '../../src/app/piko.ts'
 import { HttpService } from '../../src/http/http-service.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { untilAborted } from '../../src/signals/until-aborted.ts'
+import type { JobSource } from '../../src/job/job-source.ts'
+import type { SettingsOverrides } from '../../src/settings/settings.ts'
 import { testSettings } from '../support/app.ts'
 
 /** Would set a mark and call an alert if it ever became HTML, and reverses the direction of text. */
@@ -19,7 +21,7 @@ export function fixBrokenDay(): void {
 
 export const BROKEN_DAY = '2026-01-05T00:00:00.000Z'
 
-const JOBS = [
+export const JOBS = [
   defineJob(
     {
       id: 'daily',
@@ -55,18 +57,32 @@ const JOBS = [
 export interface Served {
   readonly app: Piko
   readonly url: string
+  /** Ends this process's part and starts again on the same store and address. */
+  restart(): Promise<void>
   close(): Promise<void>
 }
 
 /** A real app on a new SQLite file, with its server. */
-export async function serveApp(): Promise<Served> {
+export async function serveApp(jobs: JobSource = JOBS, settings: SettingsOverrides = {}): Promise<Served> {
   const folder = await mkdtemp(join(tmpdir(), 'piko-dashboard-'))
-  const app = new Piko({ jobs: JOBS, settings: testSettings({ sqlitePath: join(folder, 'piko.db') }) })
-  const http = app.addService(new HttpService(app, { host: '127.0.0.1', port: 0 }), { first: true })
-  await app.start()
+  const open = async (port: number) => {
+    const app = new Piko({ jobs, settings: testSettings({ sqlitePath: join(folder, 'piko.db') }, settings) })
+    const http = app.addService(new HttpService(app, { host: '127.0.0.1', port }), { first: true })
+    await app.start()
+    return { app, url: http.url ?? '' }
+  }
+  const first = await open(0)
+  let { app } = first
+  const { url } = first
   return {
-    app,
-    url: http.url ?? '',
+    get app() {
+      return app
+    },
+    url,
+    restart: async () => {
+      await app.stop()
+      ;({ app } = await open(Number(new URL(url).port)))
+    },
     close: async () => {
       await app.stop()
       await rm(folder, { recursive: true, force: true })

@@ -1,33 +1,31 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type axe from 'axe-core'
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { expect, onTestFinished } from 'vitest'
+import { PATIENCE_MS } from '../support/patience.ts'
 
 const AXE = fileURLToPath(import.meta.resolve('axe-core/axe.min.js'))
-/** Ten times what a page takes on a busy machine. */
-export const PATIENCE_MS = 60_000
 
-export function startBrowser(): Promise<Browser> {
-  return chromium.launch({
-    executablePath: '/usr/bin/chromium',
-    // Chromium does not start as root while its sandbox is on.
-    args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'],
-    timeout: PATIENCE_MS,
-  })
+interface WatchOptions extends BrowserContextOptions {
+  /** Errors that a test causes on purpose, such as a refused request. */
+  readonly expected?: RegExp
 }
 
 /** A new page of a new session. The test fails if the page has an error, or does what its policy forbids. */
-export async function watchedPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {
+export async function watchedPage(browser: Browser, { expected, ...options }: WatchOptions = {}): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
   context.setDefaultTimeout(PATIENCE_MS)
   await context.grantPermissions(['clipboard-read', 'clipboard-write'])
   await context.addInitScript(await readFile(AXE, 'utf8'))
   const problems: string[] = []
   const page = await context.newPage()
-  page.on('pageerror', (error) => problems.push(error.message))
+  const note = (text: string): void => {
+    if (!expected?.test(text)) problems.push(text)
+  }
+  page.on('pageerror', (error) => note(error.message))
   page.on('console', (message) => {
-    if (message.type() === 'error' || /Content.Security|Trusted/i.test(message.text())) problems.push(message.text())
+    if (message.type() === 'error' || /Content.Security|Trusted/i.test(message.text())) note(message.text())
   })
   onTestFinished(async () => {
     const hurt = await page.evaluate('window.hurt').catch(() => undefined)
@@ -36,6 +34,15 @@ export async function watchedPage(browser: Browser, options: BrowserContextOptio
     expect(hurt).toBeUndefined()
   })
   return page
+}
+
+/** Confirms the action whose dialog is open, after its preview was shown. */
+export async function confirm(page: Page, preview: string | RegExp, reason: string): Promise<void> {
+  const dialog = page.getByRole('dialog')
+  await dialog.getByText(preview).first().waitFor()
+  await dialog.getByLabel('Reason').fill(reason)
+  await dialog.getByRole('button').first().click()
+  await dialog.waitFor({ state: 'detached' })
 }
 
 /** Fails if axe finds a serious or critical violation on the page, in light or dark. */

@@ -1,6 +1,8 @@
 import { bundle } from '../../scripts/bundle.ts'
+import { buildStaleDashboard } from '../../scripts/dashboard.ts'
 
-/** The command line's tests run the built package, so it must be that of today's source. */
+/** The tests of the command line run the built package and those of the dashboard its pages, so both must be of today's source. */
 export default async function setup(): Promise<void> {
   await bundle()
+  await buildStaleDashboard()
 }

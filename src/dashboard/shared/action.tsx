@@ -4,8 +4,9 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import { type Request, send } from './api.ts'
 import { cliText, curlText } from './command.ts'
 import { useLoad } from './load.ts'
-import { revision } from './live.ts'
+import { reloadSoon } from './live.ts'
 import { Copy, Shown } from './parts.tsx'
+import { session, whyNot } from './session.ts'
 
 /** A change that somebody can make: what it will do, and the same as a request and as a command. */
 export interface Action {
@@ -31,9 +32,10 @@ export function says(text: ComponentChildren): Action['preview'] {
   return () => Promise.resolve(text)
 }
 
+/** The button of an action. It stays visible where it can't be used, and says why: the role of the reader, or `off`. */
 export function ActionButton({
   action,
-  off,
+  off: given,
   children,
   isMain = false,
 }: {
@@ -42,6 +44,7 @@ export function ActionButton({
   readonly children: ComponentChildren
   readonly isMain?: boolean
 }) {
+  const off = whyNot(action.request) ?? given
   return (
     <button
       type="button"
@@ -78,7 +81,7 @@ function Dialog({ action }: { readonly action: Action }) {
     try {
       const answer = await send(request)
       close()
-      revision.value += 1
+      reloadSoon()
       action.onDone?.(answer)
     } catch (cause) {
       setError(cause instanceof Error ? cause : new Error(String(cause)))
@@ -115,7 +118,7 @@ function Dialog({ action }: { readonly action: Action }) {
           </button>
           <span class="spread" />
           <Copy label="Copy as CLI" text={cliText(action.cli, reason)} />
-          <Copy label="Copy as curl" text={curlText(request)} />
+          <Copy label="Copy as curl" text={curlText(request, session.value?.kind === 'session')} />
         </div>
       </form>
     </dialog>

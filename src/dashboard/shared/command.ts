@@ -12,11 +12,13 @@ export function cliText(words: readonly (string | number)[], reason = ''): strin
   return all.map(shellWord).join(' ')
 }
 
-/** A request as a command line of curl. The reader adds a token where the server wants one. */
-export function curlText(request: Request): string {
+/** A request as a command line of curl. With `hasToken`, it reads a token from the variable `PIKO_TOKEN`. */
+export function curlText(request: Request, hasToken = false): string {
   const { method, body } = request
   const url = new URL(addressOf(request), location.origin).href
   const words = ['curl', ...(method === 'GET' ? [] : ['-X', method])]
   if (body) words.push('-H', 'content-type: application/json', '-d', JSON.stringify(body))
-  return [...words, url].map(shellWord).join(' ')
+  const text = [...words, url].map(shellWord).join(' ')
+  // The shell expands the variable between these quotes.
+  return hasToken ? text.replace('curl', 'curl -H "authorization: Bearer $PIKO_TOKEN"') : text
 }

@@ -3,6 +3,7 @@ import { useEffect } from 'preact/hooks'
 import { PaletteButton } from '../palette/palette.tsx'
 import { connection, connectionText, isHeld } from './live.ts'
 import { path } from './router.ts'
+import { logOut, session } from './session.ts'
 import { theme, THEMES, zoneChoice, ZONES } from './settings.ts'
 
 const PAGES = [
@@ -86,6 +87,25 @@ function Switches() {
       >
         {connectionText.value}
       </button>
+      <Who />
+    </div>
+  )
+}
+
+/** Who uses the page, with what role. */
+function Who() {
+  const who = session.value
+  if (!who) return null
+  return (
+    <div class="who">
+      <span title={who.jobs && `limited to the jobs ${who.jobs.join(', ')}`}>
+        {who.kind === 'local' ? 'this machine' : who.name} <span class="quiet">({who.role})</span>
+      </span>
+      {who.kind === 'session' && (
+        <button type="button" class="small" onClick={() => void logOut()}>
+          Log out
+        </button>
+      )}
     </div>
   )
 }

@@ -1,7 +1,17 @@
 import { computed, signal } from '@preact/signals'
+import { createClient, type LiveEvent } from '../../client/index.ts'
 
 const POLL_MS = 3_000
 const SLOWEST_POLL_MS = 30_000
+/** Some facts have no event, such as a heartbeat or the progress of a run. */
+const REFRESH_MS = 10_000
+/** Changes within this time are one reload. */
+const GATHER_MS = 300
+/** A page whose reload takes long reloads less often: it may take this part of the time. */
+const BUSY_PART = 0.25
+/** A proxy that holds the stream back lets nothing through in this time. */
+const SILENT_MS = 8_000
+const TRY_STREAM_AGAIN_MS = 60_000
 
 /** How the page learns of changes. */
 export type Connection = 'events' | 'polling' | 'lost'
@@ -9,7 +19,7 @@ export type Connection = 'events' | 'polling' | 'lost'
 export const connection = signal<Connection>('polling')
 /** Grows when shown data may have changed. */
 export const revision = signal(0)
-/** The browser's time, once a second at most while the page is visible. */
+/** The browser's time, once a second while the page is visible. */
 export const now = signal(new Date())
 /** Whether the view stays as it is, so that somebody can read it. */
 export const isHeld = signal(false)
@@ -20,26 +30,119 @@ export const connectionText = computed(() => {
   return connection.value === 'events' ? 'live by events' : 'live by polling'
 })
 
-let failures = 0
+type Listener = (event: LiveEvent) => void
 
-/** Reports whether the last request reached the server. */
-export function noteReach(hasReached: boolean): void {
-  failures = hasReached ? 0 : failures + 1
-  if (hasReached && connection.value === 'lost') connection.value = 'polling'
-  if (!hasReached) connection.value = 'lost'
+const listeners = new Set<Listener>()
+let failures = 0
+let lastReloadMs = 0
+let reloadBegan = 0
+let gathering: ReturnType<typeof setTimeout> | undefined
+let stream: AbortController | undefined
+/** The last event that was heard: a new connection continues after it. */
+let after: number | undefined
+
+/** Calls a function with each event. @returns a function that ends it */
+export function onEvent(listener: Listener): () => void {
+  listeners.add(listener)
+  return () => listeners.delete(listener)
 }
 
-/** Starts to follow the fleet. */
-export function follow(): void {
-  const tick = (): void => {
-    if (!document.hidden && !isHeld.value) {
-      now.value = new Date()
-      if (connection.value !== 'events') revision.value += 1
-    }
-    setTimeout(tick, Math.min(POLL_MS * 2 ** failures, SLOWEST_POLL_MS))
+/** Reports whether the last request reached the server, and how long the answer took. */
+export function noteReach(hasReached: boolean, ms = 0): void {
+  failures = hasReached ? 0 : failures + 1
+  lastReloadMs = Math.max(lastReloadMs, ms)
+  if (!hasReached) connection.value = 'lost'
+  else if (connection.value === 'lost') {
+    connection.value = 'polling'
+    // The stream waits longer and longer between its tries.
+    listen()
   }
-  setTimeout(tick, POLL_MS)
+}
+
+/** Reloads what is shown, soon: many changes at the same time are one reload, and slow pages reload less often. */
+export function reloadSoon(): void {
+  if (gathering !== undefined) return
+  const wait = Math.max(GATHER_MS, reloadBegan + lastReloadMs / BUSY_PART - performance.now())
+  gathering = setTimeout(() => {
+    gathering = undefined
+    if (!document.hidden && !isHeld.value) reload()
+  }, wait)
+}
+
+function reload(): void {
+  reloadBegan = performance.now()
+  lastReloadMs = 0
+  revision.value += 1
+}
+
+/** Starts to follow the fleet, by its events; by polling where they do not arrive. */
+export function follow(): void {
+  setInterval(() => {
+    if (!document.hidden && !isHeld.value) now.value = new Date()
+  }, 1_000)
+  const poll = (): void => {
+    if (!document.hidden && !isHeld.value && gathering === undefined) reload()
+    const usual = connection.value === 'events' ? REFRESH_MS : POLL_MS
+    setTimeout(poll, Math.min(usual * 2 ** failures, SLOWEST_POLL_MS))
+  }
+  setTimeout(poll, POLL_MS)
   document.addEventListener('visibilitychange', () => {
-    if (!document.hidden) revision.value += 1
+    if (document.hidden) return
+    now.value = new Date()
+    reload()
   })
+  isHeld.subscribe((held) => {
+    if (!held) reload()
+  })
+  listen()
+}
+
+/** Opens the stream of events, in place of an earlier one. */
+export function listen(): void {
+  stream?.abort()
+  stream = new AbortController()
+  void hear(stream)
+}
+
+async function hear(own: AbortController): Promise<void> {
+  const { signal } = own
+  const later = (): void => {
+    setTimeout(() => stream === own && listen(), TRY_STREAM_AGAIN_MS)
+  }
+  const giveUp = (): void => {
+    own.abort()
+    if (connection.value === 'events') connection.value = 'polling'
+    later()
+  }
+  let silence: ReturnType<typeof setTimeout> | undefined = setTimeout(giveUp, SILENT_MS)
+  const onConnect = (): void => {
+    clearTimeout(silence)
+    connection.value = 'events'
+    failures = 0
+    // What happened while nobody listened is in the state of the store.
+    reloadSoon()
+  }
+  const onDisconnect = (): void => {
+    if (connection.value === 'events') connection.value = 'lost'
+    clearTimeout(silence)
+    silence = setTimeout(giveUp, SILENT_MS)
+  }
+  try {
+    const client = createClient({ url: location.origin })
+    for await (const item of client.events({
+      ...(after !== undefined && { after }),
+      signal,
+      onConnect,
+      onDisconnect,
+    })) {
+      after = item.id
+      if ('at' in item) for (const listener of listeners) listener(item)
+      reloadSoon()
+    }
+  } catch {
+    // This token may not follow events, or there is none yet: requests go on, and a login listens again.
+    if (stream === own && connection.value === 'events') connection.value = 'polling'
+  } finally {
+    clearTimeout(silence)
+  }
 }

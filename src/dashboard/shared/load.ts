@@ -11,7 +11,7 @@ export interface Loaded<T> {
 }
 
 /**
- * Loads data and loads it again when it may have changed.
+ * Loads data and loads it again when it may have changed. A reload never interrupts a load of the same data: it follows it.
  *
  * @param key selects the data: another key drops what is there. Undefined: loads nothing
  */
@@ -23,12 +23,14 @@ export function useLoad<T>(key: string | undefined, load: (signal: AbortSignal) 
   const [tries, setTries] = useState(0)
   const latest = useRef(load)
   latest.current = load
+  const again = useRef<() => void>(undefined)
   const version = revision.value
   useEffect(() => {
     if (key === undefined) return
     const stop = new AbortController()
+    let isBusy = false
+    let isStale = false
     const ended = (change: { data: T } | { error: Error }): void => {
-      if (stop.signal.aborted) return
       setState((before) => ({
         ...(before.key === key && 'error' in change ? before : {}),
         key,
@@ -36,19 +38,38 @@ export function useLoad<T>(key: string | undefined, load: (signal: AbortSignal) 
         ...change,
       }))
     }
-    latest.current(stop.signal).then(
-      (data) => {
-        noteReach(true)
+    const read = async (): Promise<void> => {
+      isBusy = true
+      const began = performance.now()
+      try {
+        const data = await latest.current(stop.signal)
+        if (stop.signal.aborted) return
+        noteReach(true, performance.now() - began)
         ended({ data })
-      },
-      (error: unknown) => {
+      } catch (error) {
         if (stop.signal.aborted) return
         noteReach(!(error instanceof ApiError) || error.status !== 0)
         ended({ error: error instanceof Error ? error : new Error(String(error)) })
-      },
-    )
-    return () => stop.abort()
-  }, [key, version, tries])
+      }
+      isBusy = false
+      if (isStale) start()
+    }
+    const start = (): void => {
+      isStale = isBusy
+      if (!isBusy) void read()
+    }
+    again.current = start
+    start()
+    return () => {
+      again.current = undefined
+      stop.abort()
+    }
+  }, [key])
+  const isFirst = useRef(true)
+  useEffect(() => {
+    if (!isFirst.current) again.current?.()
+    isFirst.current = false
+  }, [version, tries])
   const isSame = state.key === key
   return {
     data: isSame ? state.data : undefined,

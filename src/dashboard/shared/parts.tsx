@@ -1,8 +1,11 @@
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
+import { ApiError } from './api.ts'
 import { distanceText, instantText } from './format.ts'
 import type { Loaded } from './load.ts'
 import { now } from './live.ts'
+
+const FORBIDDEN = 403
 
 type Children = { readonly children?: ComponentChildren }
 
@@ -50,6 +53,13 @@ export function Empty({ title, children }: Children & { readonly title: string }
 }
 
 export function Failure({ error, retry }: { readonly error: Error; readonly retry: () => void }) {
+  if (error instanceof ApiError && error.status === FORBIDDEN) {
+    return (
+      <div class="failure" role="alert">
+        <p>You may not see this: {error.message}</p>
+      </div>
+    )
+  }
   return (
     <div class="failure" role="alert">
       <p>{error.message}</p>

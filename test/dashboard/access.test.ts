@@ -1,0 +1,90 @@
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { ANY_ROUTES } from '../../src/api/routes.ts'
+import type { Role } from '../../src/api/actor.ts'
+import { roleFor } from '../../src/dashboard/shared/roles.ts'
+import { defineJob } from '../../src/job/define-job.ts'
+import { startBrowser } from '../support/chromium.ts'
+import { type Served, serveApp } from './served-app.ts'
+import { confirm, expectAccessible, watchedPage } from './watched-page.ts'
+
+let served: Served
+let browser: Browser
+const tokens: Record<string, string> = {}
+
+beforeAll(async () => {
+  const jobs = [defineJob({ id: 'hourly', cron: '0 * * * *' }, () => 1), defineJob({ id: 'other' }, () => 1)]
+  served = await serveApp(jobs, { http: { require_token: true } })
+  for (const role of ['viewer', 'operator', 'admin'] as const)
+    tokens[role] = (await served.app.tokens.create({ name: `the ${role}`, role })).token
+  browser = await startBrowser()
+})
+
+afterAll(async () => {
+  await browser?.close()
+  await served?.close()
+})
+
+/** A refused request is an error in the browser's console, whatever the page does with it. */
+const REFUSED = /status of 40[13]/
+
+async function loggedIn(role: Role, path: string): Promise<Page> {
+  const page = await watchedPage(browser, { expected: REFUSED })
+  await page.goto(`${served.url}${path}`)
+  await page.getByLabel('Token').fill(tokens[role] ?? '')
+  await page.keyboard.press('Enter')
+  await page.getByText(`the ${role}`).waitFor()
+  return page
+}
+
+it('a page asks for a token, keeps its address, and forgets the token at the end', async () => {
+  const page = await watchedPage(browser, { expected: REFUSED })
+  await page.goto(`${served.url}/jobs/hourly`)
+  await page.getByLabel('Token').fill('piko_wrong')
+  await expectAccessible(page)
+  await page.getByRole('button', { name: 'Log in' }).click()
+  await page.getByRole('alert').getByText('unknown, revoked or expired').waitFor()
+  await page.getByLabel('Token').fill(tokens['operator'] ?? '')
+  await page.getByRole('button', { name: 'Log in' }).click()
+  await page.getByRole('heading', { level: 1, name: 'hourly' }).waitFor()
+  await page.getByRole('button', { name: 'live by events' }).waitFor()
+  const kept = await page.evaluate(
+    'JSON.stringify([localStorage, sessionStorage, document.cookie, document.body.outerHTML])',
+  )
+  expect(kept).not.toContain(tokens['operator'])
+  await page.reload()
+  await page.getByRole('heading', { level: 1, name: 'hourly' }).waitFor()
+  await page.getByRole('button', { name: 'Log out' }).click()
+  await page.getByLabel('Token').waitFor()
+})
+
+it('a viewer sees each button and why it is off', async () => {
+  const page = await loggedIn('viewer', '/jobs/hourly')
+  const pause = page.getByRole('button', {
+    name: 'Pause… (it needs the role operator; the viewer has the role viewer)',
+  })
+  await pause.waitFor()
+  expect(await pause.getAttribute('aria-disabled')).toBe('true')
+  await pause.click({ force: true })
+  expect(await page.getByRole('dialog').count()).toBe(0)
+  await expectAccessible(page)
+})
+
+it('an operator changes a job, and the audit has the name and the reason', async () => {
+  const page = await loggedIn('operator', '/jobs/hourly')
+  await page.getByRole('button', { name: 'Pause…' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Copy as curl' }).click()
+  const curl = String(await page.evaluate('navigator.clipboard.readText()'))
+  expect(curl).toMatch(/^curl -H "authorization: Bearer \$PIKO_TOKEN" -X POST /)
+  await confirm(page, /No tick starts a run/, 'a holiday')
+  await page.getByRole('button', { name: 'Resume…' }).waitFor()
+  const [entry] = await served.app.audit.list({ verb: 'jobs.pause' })
+  expect(entry).toMatchObject({ actor: { kind: 'session', name: 'the operator' }, reason: 'a holiday' })
+})
+
+it('knows the role of every operation', () => {
+  const wrong = ANY_ROUTES.filter(({ audit }) => audit !== undefined).filter(
+    (route) => roleFor({ path: route.path.replaceAll(/\{\w+\}/g, 'x') }) !== route.role,
+  )
+  expect(wrong.map(({ id, role }) => [id, role])).toEqual([])
+})

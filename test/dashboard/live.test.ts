@@ -1,0 +1,111 @@
+import { createServer, request as httpRequest, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { defineJob } from '../../src/job/define-job.ts'
+import { startBrowser } from '../support/chromium.ts'
+import { type Served, serveApp } from './served-app.ts'
+import { watchedPage } from './watched-page.ts'
+
+let served: Served
+let browser: Browser
+
+beforeAll(async () => {
+  served = await serveApp([
+    defineJob({ id: 'quick' }, () => 1),
+    defineJob({ id: 'hourly', cron: '0 * * * *' }, () => 1),
+  ])
+  browser = await startBrowser()
+})
+
+afterAll(async () => {
+  await browser?.close()
+  await served?.close()
+})
+
+/** A browser reports each request that the server did not answer. */
+const GONE = /ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)|status of 503/
+
+async function opened(path: string, url = served.url): Promise<Page> {
+  const page = await watchedPage(browser, { expected: GONE })
+  await page.goto(`${url}${path}`)
+  return page
+}
+
+it('two browsers see the change of one by events, within a second', async () => {
+  const [one, other] = [await opened('/jobs/hourly'), await opened('/')]
+  for (const page of [one, other]) await page.getByRole('button', { name: 'live by events' }).waitFor()
+  const times: number[] = []
+  for (const [verb, becomes] of [
+    ['Pause…', 'paused'],
+    ['Resume…', 'active'],
+    ['Pause…', 'paused'],
+    ['Resume…', 'active'],
+  ] as const) {
+    await one.getByRole('button', { name: verb }).click()
+    const row = other.getByRole('row', { name: /hourly/ }).getByText(becomes)
+    const dialog = one.getByRole('dialog')
+    await dialog.getByRole('button').first().click()
+    await dialog.waitFor({ state: 'detached' })
+    const from = performance.now()
+    await row.waitFor()
+    times.push(performance.now() - from)
+  }
+  // A busy machine may delay some of them: one that polls would need seconds for most.
+  expect(Math.min(...times)).toBeLessThan(1_000)
+})
+
+it('a page goes on after a restart of the server, and misses no run', async () => {
+  const page = await opened('/runs?jobId=quick')
+  await page.getByRole('button', { name: 'live by events' }).waitFor()
+  const rows = page.getByRole('row').filter({ hasText: 'succeeded' })
+  await served.app.run('quick', { wait: true })
+  await expect.poll(() => rows.count()).toBe(1)
+  await served.restart()
+  // Runs end while the page has no connection.
+  await served.app.run('quick', { wait: true })
+  await expect.poll(() => rows.count()).toBe(2)
+  await page.getByRole('button', { name: 'live by events' }).waitFor()
+  await served.app.run('quick', { wait: true })
+  await expect.poll(() => rows.count()).toBe(3)
+})
+
+it('a page behind a proxy that holds streams back polls, and says so', async () => {
+  const proxy = await holdingProxy(served.url)
+  const page = await opened('/', proxy)
+  await page.getByRole('button', { name: 'live by polling' }).waitFor()
+  await served.app.jobs.pause('hourly')
+  await page
+    .getByRole('row', { name: /hourly/ })
+    .getByText('paused')
+    .waitFor()
+  await page.getByRole('button', { name: 'live by polling' }).waitFor()
+  await served.app.jobs.resume('hourly')
+})
+
+/** A proxy that passes an answer on once it is complete, as some do. A stream of events never is. */
+async function holdingProxy(target: string): Promise<string> {
+  const server: Server = createServer((request, response) => {
+    const { hostname, port } = new URL(target)
+    const onward = httpRequest(
+      { hostname, port, path: request.url, method: request.method, headers: request.headers },
+      (answer) => {
+        const chunks: Buffer[] = []
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk))
+        answer.on('end', () => {
+          response.writeHead(answer.statusCode ?? 502, answer.headers)
+          response.end(Buffer.concat(chunks))
+        })
+      },
+    )
+    onward.on('error', () => response.destroy())
+    response.on('close', () => onward.destroy())
+    request.pipe(onward)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
