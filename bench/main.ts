@@ -1,6 +1,7 @@
 // npm run bench -- throughput --store mysql --runs 20000
 import { all } from './all.ts'
 import { backfill } from './backfill.ts'
+import { coldCli } from './cold-cli.ts'
 import { crawl } from './crawl.ts'
 import { crawlHttp } from './crawl-http.ts'
 import { crawlLines } from './crawl-lines.ts'
@@ -30,6 +31,7 @@ const BENCHMARKS: Readonly<Record<string, (argv: readonly string[]) => Promise<v
   latency,
   link,
   'in-flight': inFlight,
+  'cold-cli': coldCli,
   cron,
   rate,
   batch,
@@ -58,6 +60,7 @@ const USAGE = `Usage: npm run bench -- <name> [options]
   latency      one run at a time on an idle node, from its own and from another process; the cost of an idle node
   link         calls and bulk over a link, beside node:http2 and a bare socket; urgent calls behind bulk; memory, idle CPU
   in-flight    50,000 handlers that await at once: memory of each, time until all have begun
+  cold-cli     wall and CPU of piko runs list, why and windows on SQLite, beside node -e 0 [--repeat 21]
   cron         10,000 jobs on schedules: lateness spread and in a burst, CPU of an idle planner [--seconds 60]
   batch        a batch of 5,000 calls at 50 a second on two nodes, 100 of which fail and are replayed [--nodes 2]
   rate         5,000 runs at 50 a second on two nodes: the share that is reached, the most in a second [--nodes 2]

@@ -22,7 +22,12 @@ const THREADS = [
 interface Manifest {
   readonly exports: Readonly<Record<string, string | { readonly 'piko-source': string; readonly default: string }>>
   readonly bin: Readonly<Record<string, string>>
+  readonly dependencies: Readonly<Record<string, string>>
+  readonly peerDependencies: Readonly<Record<string, string>>
 }
+
+const libraries = ({ dependencies, peerDependencies }: Manifest): string[] =>
+  Object.keys({ ...dependencies, ...peerDependencies })
 
 /** The source of each file of the build, by its name without extension. */
 function entriesOf({ exports, bin }: Manifest): Record<string, string> {
@@ -50,6 +55,21 @@ const ownPlaces: Plugin = {
   },
 }
 
+/**
+ * Libraries of many small files that every command loads, which are included. Kysely alone has 250 files, which take longer to load than
+ * most commands work. They remain dependencies, because the declarations name their types.
+ */
+const INCLUDED = ['commander', 'kysely', 'smol-toml']
+
+/** The licences of the included libraries, which must accompany their code. */
+function licences(): string {
+  const texts = INCLUDED.map((name) => {
+    const text = readFileSync(join(ROOT, 'node_modules', name, 'LICENSE'), 'utf8')
+    return `The files of this folder contain ${name}, under this licence:\n\n${text.trim()}\n`
+  })
+  return texts.join(`\n${'-'.repeat(80)}\n\n`)
+}
+
 /** If a class refers to itself, esbuild gives it a second name, which users would see. This restores the first one. */
 function withClassNames(text: string): string {
   let named = text
@@ -60,11 +80,12 @@ function withClassNames(text: string): string {
 
 /**
  * Bundles the JavaScript of the package, which loads twice as fast from a few large files as from hundreds of small ones. Each subpath, the
- * command and each thread is an entry; what they share is in chunks. Libraries are not included.
+ * command and each thread is an entry; what they share is in chunks. Of the libraries, it includes only those of {@link INCLUDED}.
  */
 export async function bundle(): Promise<void> {
+  const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest
   const { outputFiles } = await build({
-    entryPoints: entriesOf(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest),
+    entryPoints: entriesOf(manifest),
     outdir: OUT,
     bundle: true,
     splitting: true,
@@ -72,7 +93,7 @@ export async function bundle(): Promise<void> {
     platform: 'node',
     format: 'esm',
     target: 'node22',
-    packages: 'external',
+    external: libraries(manifest).filter((name) => !INCLUDED.includes(name)),
     conditions: ['piko-source'],
     sourcemap: 'linked',
     sourcesContent: false,
@@ -80,6 +101,7 @@ export async function bundle(): Promise<void> {
     logLevel: 'warning',
     write: false,
   })
+  writeFileSync(join(OUT, 'LICENSES.txt'), licences())
   for (const { path, text } of outputFiles) {
     mkdirSync(dirname(path), { recursive: true })
     const code = withClassNames(text)

@@ -15,7 +15,7 @@ import { SinksService } from '../sink/sinks-service.ts'
 import { StoreService } from '../store/store-service.ts'
 import type { Store } from '../store/store.ts'
 import { type AppLogger, logEvents, runLogger } from '../telemetry/log.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
+import type { AppMetrics } from './app-metrics.ts'
 import type { AppStop } from './app-stop.ts'
 import { assertFile } from './assert-file.ts'
 import { sinkClassesOf } from '../job/sinks-of.ts'
@@ -37,7 +37,7 @@ export interface AppParts {
   readonly events: Events
   readonly clock: Clock
   readonly loops: LoopHealth
-  readonly metrics: Metrics
+  readonly metrics: AppMetrics
   readonly resources: ResourcesService
   readonly stopping: AppStop
   readonly graceMs: number
@@ -68,7 +68,8 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   const windows = new Windows(() => ({ store: store.store }))
   const registry = await registryOf(options, settings, windows)
   cleanup.defer(logEvents(events, log))
-  cleanup.defer(metrics.observe(events))
+  cleanup.defer(() => metrics.close())
+  if (execute || added.first.length > 0 || added.others.length > 0) await metrics.load()
   if (execute) assertFile(settings)
   const store = new StoreService({
     ...{ settings, isNode: execute },

@@ -12,7 +12,9 @@ import type { Service } from '../service/service.ts'
 import type { SqlDatabase } from '../sql/sql.ts'
 import { Events } from '../events.ts'
 import { type AppLogger, createLogger } from '../telemetry/log.ts'
-import { type MetricSources, Metrics } from '../telemetry/metrics.ts'
+import { lazyLogger } from '../telemetry/lazy-logger.ts'
+import type { MetricSources } from '../telemetry/metrics.ts'
+import { AppMetrics } from './app-metrics.ts'
 import { AppStop } from './app-stop.ts'
 import { Backfills } from '../operations/backfills/backfills.ts'
 import { type Batch, Batches } from '../operations/batches/batches.ts'
@@ -129,7 +131,8 @@ export class Piko implements Nouns {
     const { clock = systemClock, graceMs = DEFAULT_GRACE_MS } = options
     this.settings = settings
     const { name, logLevel, logJson, shutdownTimeoutMs } = this.settings.piko
-    this.log = options.logger ?? createLogger({ level: logLevel, json: logJson, name })
+    const newLogger = (): AppLogger => createLogger({ level: logLevel, json: logJson, name })
+    this.log = options.logger ?? (options.execute === false ? lazyLogger(logLevel, newLogger) : newLogger())
     this.#startGivenUp.promise.catch(() => {}) // The code that awaits the start handles the rejection.
     const resources = new ResourcesService({ clock, observer: this.#resourceObserver() })
     this.#parts = {
@@ -137,7 +140,7 @@ export class Piko implements Nouns {
       log: this.log,
       events: this.events,
       loops: new LoopHealth({ events: this.events, clock }),
-      metrics: new Metrics({ host: hostname(), sources: this.#sources(resources) }),
+      metrics: new AppMetrics({ host: hostname(), sources: this.#sources(resources), events: this.events }),
       stopping: new AppStop({ shutdownTimeoutMs, graceMs }),
       added: this.#added,
       isReady: () => this.#isReady,

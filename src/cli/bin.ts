@@ -10,6 +10,9 @@ if (tooOld) {
   printError(tooOld, { json: args.includes('--json') })
   process.exitCode = exitCodeOf(tooOld)
 } else {
+  const { enableCompileCache } = await import('node:module')
+  // Half of the time of a short command is spent on compiling. NODE_DISABLE_COMPILE_CACHE=1 turns it off.
+  enableCompileCache()
   const { main } = await import('./main.ts')
   await main(args)
 }

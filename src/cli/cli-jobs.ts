@@ -22,6 +22,20 @@ export async function cliJobs(settings: Settings, asked: readonly string[] | und
   return (await cliJobModules(settings, asked)).registry
 }
 
+/** Like {@link cliJobs}, but undefined in a folder without files of jobs, such as that of an operator, unless globs name them. */
+export async function cliJobsIfAny(
+  settings: Settings,
+  asked: readonly string[] | undefined,
+): Promise<JobRegistry | undefined> {
+  try {
+    return await cliJobs(settings, asked)
+  } catch (error) {
+    const isNamed = asked !== undefined || settings.piko.jobs.length > 0
+    if (isNamed || !isPikoError(error, 'JOBS_NOT_FOUND') || error.details['files'] !== undefined) throw error
+    return undefined
+  }
+}
+
 /** Like {@link cliJobs}, but also returns the modules that define the jobs. */
 export async function cliJobModules(
   settings: Settings,

@@ -38,8 +38,8 @@ export class Configs {
    */
   async show<const J extends AnyJob>(asked: KnownJob<J>): Promise<ConfigStatus | undefined> {
     const jobId = jobIdOf('app.configs.show', asked)
-    const { registry, configs, store } = this.#reach()
-    registry.get(jobId)
+    const { configs, store } = this.#reach()
+    await this.#assertKnown(jobId)
     const current = configs.inForce(jobId)
     if (!current) return undefined
     const { version, config, effectiveFrom, createdAt } = current
@@ -54,8 +54,8 @@ export class Configs {
   ): Promise<ConfigVersion[]> {
     const { before } = optionsOf('configs.history', options)
     const jobId = jobIdOf('app.configs.history', asked)
-    const { registry, store } = this.#reach()
-    registry.get(jobId)
+    const { store } = this.#reach()
+    await this.#assertKnown(jobId)
     return store.configs.history(jobId, limit, before)
   }
 
@@ -66,8 +66,8 @@ export class Configs {
    */
   async diff<const J extends AnyJob>(asked: KnownJob<J>, options: ConfigDiffOptions = {}): Promise<ConfigDiff> {
     const jobId = jobIdOf('app.configs.diff', asked)
-    const { registry, store } = this.#reach()
-    registry.get(jobId)
+    const { store } = this.#reach()
+    await this.#assertKnown(jobId)
     const given = optionsOf('configs.diff', options)
     const [newest] = await store.configs.history(jobId, 1)
     const to = given.to ?? newest?.version ?? 0
@@ -123,6 +123,12 @@ export class Configs {
       jobId,
       store.configs.rollback(jobId, version, (config) => void parseConfig(job, config)),
     )
+  }
+
+  /** Reading needs no code of the job: the database may know it. */
+  async #assertKnown(jobId: string): Promise<void> {
+    const { registry, store } = this.#reach()
+    if (!registry.find(jobId) && !(await store.jobs.find(jobId))) registry.get(jobId)
   }
 
   async #known(jobId: string, saved: Promise<ConfigVersion>): Promise<ConfigVersion> {

@@ -1,4 +1,5 @@
-import { type DestinationStream, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino'
+import { createRequire } from 'node:module'
+import type { DestinationStream, Logger as PinoLogger } from 'pino'
 import { messageOf } from '../errors-read.ts'
 import { redactText } from '../run/redact.ts'
 import { formatMs } from '../time/duration.ts'
@@ -10,6 +11,8 @@ import type { Logger } from '../logger.ts'
 import { logChanges } from './log-changes.ts'
 import { logItems } from './log-items.ts'
 import { logSinks } from './log-sinks.ts'
+
+const load = createRequire(import.meta.url)
 
 /** The process's logger. All other code uses the smaller {@link Logger}. */
 export type AppLogger = PinoLogger
@@ -43,6 +46,8 @@ export function createLogger(options: LoggerOptions): AppLogger {
 }
 
 function loggerOn(stream: DestinationStream, options: LoggerOptions): AppLogger {
+  // Loaded here, because a command that logs nothing does not need it.
+  const { pino, stdTimeFunctions } = load('pino') as typeof import('pino')
   return pino(
     {
       level: options.level,

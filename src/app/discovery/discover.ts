@@ -1,6 +1,5 @@
 import { relative, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { glob } from 'tinyglobby'
 import { messageOf } from '../../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../../errors.ts'
 import { faultsDuring } from '../../job/gathering.ts'
@@ -76,6 +75,7 @@ const NAMES_TESTS = /\b(?:test|spec|e2e|cy|bench|stories)\b[^/]*\.|__(?:tests|mo
 
 /** Leaves tests out, because importing a test would run it outside its test runner. */
 async function filesOf(globs: readonly string[], cwd: string): Promise<string[]> {
+  const { glob } = await import('tinyglobby')
   const excluded = globs.filter((one) => one.startsWith('!'))
   const asked = globs.filter((one) => !one.startsWith('!'))
   const matches = async (some: readonly string[], ignore: readonly string[]): Promise<string[]> =>

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Piko } from '../../app/piko.ts'
+import { isPikoError } from '../../errors.ts'
 import type { ConfigDiff } from '../../operations/views/config-diff.ts'
 import type { ConfigStatus } from '../../operations/configs.ts'
 import type { ConfigVersion } from '../../store/jobs/config-store.ts'
@@ -13,6 +14,7 @@ import { parseInstant } from '../parse/parse-instant.ts'
 import { instantText, printResult } from '../output/print-result.ts'
 import { type Column, table } from '../output/table.ts'
 import { remoteTarget } from '../remote/target.ts'
+import { withApp as withoutCode } from '../with-app.ts'
 
 interface ConfigCommandOptions {
   readonly from?: Date
@@ -34,7 +36,7 @@ export function addConfig(program: Command): void {
   command('show', 'Shows the version in force, and which live nodes use it.')
     .addHelpText('after', examples(['piko configs show sync_orders', 'piko configs show sync_orders --json']))
     .action((jobId: string, options: ConfigCommandOptions, self: Command) =>
-      withApp(options, globalOptions(self), async (app, { json }) => {
+      reading(options, globalOptions(self), async (app, { json }) => {
         const current = await app.configs.show(jobId)
         const none = `No config was saved for ${visibleLine(jobId)}: the defaults of its schema apply.`
         printResult(json, { current: current ?? null }, () =>
@@ -45,7 +47,7 @@ export function addConfig(program: Command): void {
   command('history', 'Lists the versions, newest first.')
     .addHelpText('after', examples(['piko configs history sync_orders']))
     .action((jobId: string, options: ConfigCommandOptions, self: Command) =>
-      withApp(options, globalOptions(self), async (app, { json }) => {
+      reading(options, globalOptions(self), async (app, { json }) => {
         const versions = await app.configs.history(jobId)
         printResult(json, { versions }, () => table(COLUMNS, versions))
       }),
@@ -74,7 +76,7 @@ export function addConfig(program: Command): void {
     .addHelpText('after', examples(['piko configs diff sync_orders', 'piko configs diff sync_orders 1 3 --json']))
     .action(
       (jobId: string, from: number | undefined, to: number | undefined, options: ConfigCommandOptions, self: Command) =>
-        withApp(options, globalOptions(self), async (app, { json }) => {
+        reading(options, globalOptions(self), async (app, { json }) => {
           const asked = { ...(from !== undefined && { from }), ...(to !== undefined && { to }) }
           const diff = await app.configs.diff(jobId, asked)
           printResult(json, diff, () => diffText(diff))
@@ -95,6 +97,20 @@ function diffText({ from, to, changes }: ConfigDiff): string {
   const shown = (value: unknown): string => (value === undefined ? 'nothing' : visible(JSON.stringify(value)))
   const lines = changes.map(({ path, before, after }) => `${visibleLine(path)}: ${shown(before)} → ${shown(after)}`)
   return [`version ${from} → version ${to}`, ...(lines.length === 0 ? ['no difference'] : lines)].join('\n')
+}
+
+/** For a command that only reads. It needs the code only for a job that no node has registered yet. */
+async function reading(
+  options: ConfigCommandOptions,
+  globals: GlobalOptions,
+  work: (app: Piko, globals: GlobalOptions) => Promise<void>,
+): Promise<void> {
+  try {
+    if (options.jobs === undefined) return await withoutCode(globals, (app) => work(app, globals))
+  } catch (error) {
+    if (!isPikoError(error, 'JOB_UNKNOWN') || remoteTarget.isSet) throw error
+  }
+  await withApp(options, globals, work)
 }
 
 async function withApp(

@@ -4,7 +4,7 @@ import { systemClock } from '../../clock.ts'
 import { registrationOf } from '../../engine/planning/plan-job.ts'
 import type { JobDefinition } from '../../job/spec.ts'
 import type { ScheduleSpec } from '../../time/schedule.ts'
-import { cliJobs, jobsOption } from '../cli-jobs.ts'
+import { cliJobsIfAny, jobsOption } from '../cli-jobs.ts'
 import { cliSettings, readOnly } from '../cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
 import { addList } from '../list-command.ts'
@@ -51,7 +51,7 @@ export function addJobs(program: Command): void {
   addList(jobs, {
     noun: 'jobs',
     description:
-      'Lists the jobs of the project and of the database. Changes nothing. ' +
+      'Lists the jobs of the project and of the database. Needs no files of jobs. Changes nothing. ' +
       'States: active, paused, new (no node has started with it yet), no code (in the database only).',
     examples: ['piko jobs list', 'piko jobs list --json | jq \'.jobs[] | select(.state == "paused") | .id\''],
     columns,
@@ -77,13 +77,13 @@ async function show(jobId: string, options: { jobs?: string[] }, globals: Global
 /** The jobs of the project and of the database, sorted by id. */
 async function listed(options: { jobs?: string[] }, globals: GlobalOptions): Promise<ListedJob[]> {
   const settings = cliSettings(globals)
-  const registry = await cliJobs(settings, options.jobs)
+  const registry = remoteTarget.isSet ? undefined : await cliJobsIfAny(settings, options.jobs)
   const rows = await withAppOn(readOnly(settings), (app) => app.jobs.list())
   const byId = new Map(rows.map((row) => [row.id, row]))
   const now = new Date(systemClock.now())
   return [
-    ...[...registry].map((job) => known(job, byId.get(job.id), now)),
-    ...rows.filter(({ id }) => !registry.find(id)).map(orphan),
+    ...[...(registry ?? [])].map((job) => known(job, byId.get(job.id), now)),
+    ...rows.filter(({ id }) => !registry?.find(id)).map((row) => orphan(row, registry !== undefined)),
   ].sort((a, b) => (a.id < b.id ? -1 : 1))
 }
 
@@ -108,15 +108,15 @@ function firstTick(job: JobDefinition, now: Date): { nextTick?: Date | undefined
   }
 }
 
-function orphan(row: JobRow): ListedJob {
+/** @param hasCode whether the code of the project is known, which then lacks the job */
+function orphan(row: JobRow, hasCode: boolean): ListedJob {
   return {
     id: row.id,
     ...storedJob(row),
     isOverridden: isOverridden(row),
     nextTick: row.nextTick ?? null,
     windows: row.windows === null ? null : JSON.parse(row.windows),
-    // A node's answer does not say whether it has code for the job.
-    state: !remoteTarget.isSet ? 'no code' : row.isPaused ? 'paused' : 'active',
+    state: hasCode ? 'no code' : row.isPaused ? 'paused' : 'active',
     description: row.description ?? null,
   }
 }

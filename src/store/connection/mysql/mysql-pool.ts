@@ -1,5 +1,6 @@
 import type { MysqlPool as KyselyPool, MysqlPoolConnection as KyselyConnection } from 'kysely'
-import { type ConnectionOptions, createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
+import { createRequire } from 'node:module'
+import type { ConnectionOptions, Pool, PoolConnection, PoolOptions } from 'mysql2'
 import { isConnectionLost } from '../../../sql/database-faults.ts'
 import { PikoError, toError } from '../../../errors.ts'
 import { MYSQL_SESSION } from './mysql-session.ts'
@@ -28,6 +29,8 @@ export interface MysqlOptions {
   /** Query parameters of the DSN. See `connectionParams`. */
   readonly params?: Readonly<Record<string, string>>
 }
+
+const load = createRequire(import.meta.url)
 
 const CLOSE_DEADLINE_MS = 5_000
 
@@ -71,6 +74,8 @@ export class MysqlPool implements KyselyPool {
   /** @throws PikoError `SETTINGS_INVALID` for an unknown parameter of the DSN */
   constructor(options: MysqlOptions) {
     this.#options = options
+    // Loaded here, because a process on SQLite does not need it.
+    const { createPool } = load('mysql2') as typeof import('mysql2')
     this.#pool = createPool(poolOptions(options))
   }
 
