@@ -66,6 +66,22 @@ export const flagText = z
   .transform((value) => value === 'true')
   .meta(shownAs({ type: 'boolean' }))
 
+/** A JSON value as text, as in a query. */
+export function jsonText(maxLength: number) {
+  return z
+    .string()
+    .max(maxLength)
+    .transform((given, context): unknown => {
+      try {
+        return JSON.parse(given)
+      } catch {
+        context.addIssue({ code: 'custom', message: 'expected JSON' })
+        return z.NEVER
+      }
+    })
+    .meta(shownAs({ type: 'string', maxLength }))
+}
+
 export const id = wholeText(1)
 export const idNumber = z.number().int().min(1)
 

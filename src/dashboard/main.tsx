@@ -18,6 +18,7 @@ const Grid = lazy(async () => (await import('./grid/grid-page.tsx')).GridPage)
 const Job = lazy(async () => (await import('./job/job-page.tsx')).JobPage)
 const Nodes = lazy(async () => (await import('./nodes/nodes-page.tsx')).NodesPage)
 const Run = lazy(async () => (await import('./run/run-page.tsx')).RunPage)
+const Timeline = lazy(async () => (await import('./timeline/timeline-page.tsx')).TimelinePage)
 const Runs = lazy(async () => (await import('./runs/runs-page.tsx')).RunsPage)
 
 function App() {
@@ -40,6 +41,7 @@ function Shown() {
   if (run !== undefined) return <Run key={run} id={run} />
   if (backfill !== undefined) return <Backfill key={backfill} id={backfill} />
   if (matched('/grid')) return <Grid />
+  if (matched('/timeline')) return <Timeline />
   if (matched('/runs')) return <Runs />
   if (matched('/backfills')) return <Backfills />
   if (matched('/nodes')) return <Nodes />

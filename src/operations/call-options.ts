@@ -26,6 +26,7 @@ import type { BackfillFilter } from '../store/backfills/backfill-store.ts'
 import type { CoverageFilter } from '../store/windows/ledger-spans.ts'
 import type { RunLogFilter } from '../store/history/run-log-store.ts'
 import type { RunFilter } from '../store/runs/run-filter.ts'
+import type { TimelineFilter } from '../store/runs/timeline-runs.ts'
 import type { WindowState } from '../store/tables.ts'
 import type { ProofRange } from './proof/certificate.ts'
 import type { WindowFilter } from '../store/windows/window-store.ts'
@@ -123,6 +124,7 @@ const CALLS = {
   enqueueMany: { trx: anything } satisfies OptionChecks<Pick<EnqueueOptions, 'trx'>>,
   'runs.list': runs,
   'runs.page': runs,
+  'runs.timeline': { from: anything, to: anything, jobId: aText, limit } satisfies OptionChecks<TimelineFilter>,
   'runs.cancel': {
     ids: anything,
     jobId: aText,
@@ -230,7 +232,11 @@ const CALLS = {
   'configs.diff': { from: wholeNumber(0), to: wholeNumber(1) } satisfies OptionChecks<ConfigDiffOptions>,
   'nodes.settings': { on: aText },
   'nodes.set': { effectiveFrom: anything, on: aText },
-  'schedules.preview': { from: anything, count: wholeNumber(1) } satisfies OptionChecks<PreviewOptions>,
+  'schedules.preview': {
+    from: anything,
+    count: wholeNumber(1),
+    schedule: anything,
+  } satisfies OptionChecks<PreviewOptions>,
   'live.page': live,
   'live.follow': { ...live, signal: anAbortSignal },
   'limits.list': { limit } satisfies OptionChecks<LimitFilter>,

@@ -3,6 +3,7 @@ import type { CancelFilter } from '../store/runs/cancel-store.ts'
 import type { ReplayFilter } from '../store/runs/replay-store.ts'
 import type { Duration } from '../time/duration.ts'
 import type { WindowInput } from '../time/local-dates.ts'
+import type { ScheduleSpec } from '../time/schedule.ts'
 import type { BackfillStatus } from './backfills/backfill-status.ts'
 import type { DeadRowFilter } from '../store/sinks/dead-row-store.ts'
 
@@ -37,6 +38,8 @@ export interface PreviewOptions {
   readonly from?: WindowInput
   /** Maximum number of ticks. Default 10. */
   readonly count?: number
+  /** Shows the ticks that the job would have with this schedule. Default: the one in force. */
+  readonly schedule?: ScheduleSpec
 }
 
 /** How to wait for a backfill. */

@@ -1,6 +1,6 @@
 import { PikoError } from '../errors.ts'
 import { zoneOfDefinition } from '../engine/planning/plan-job.ts'
-import { isOverridden, storedJob, zoneOfJob } from '../engine/planning/stored-job.ts'
+import { isOverridden, storedJob, zoneOfJob, zoneOfSchedule } from '../engine/planning/stored-job.ts'
 import { changing } from '../engine/refused-changes.ts'
 import type { AnyJob, KnownJob } from '../job/job-types.ts'
 import type { JobRow } from '../store/jobs/job-row.ts'
@@ -90,7 +90,7 @@ export class Schedules {
   }
 
   /**
-   * The next ticks of a job with the schedule in force, each with its local time in the job's zone and the windows due then. Changes
+   * The next ticks of a job with the schedule in force, or with the given one, each with its local time in the job's zone and the windows due then. Changes
    * nothing.
    *
    * @throws PikoError `JOB_UNKNOWN` for a job that neither this app nor the database knows, `SCHEDULE_INVALID`, `USAGE`
@@ -100,17 +100,19 @@ export class Schedules {
   async preview<const J extends AnyJob>(asked: KnownJob<J>, options: PreviewOptions = {}): Promise<Preview> {
     const jobId = jobIdOf('app.schedules.preview', asked)
     const { store, registry } = this.#reach()
-    const { from, count = DEFAULT_COUNT } = optionsOf('schedules.preview', options)
+    const { from, count = DEFAULT_COUNT, schedule: tried } = optionsOf('schedules.preview', options)
     const row = await store.jobs.find(jobId)
     const job = registry.find(jobId)
     const policy = job?.policy
     if (!row && !policy) throw unknownJob(jobId)
-    const zone = row ? zoneOfJob(row) : job ? zoneOfDefinition(job) : 'UTC'
+    if (tried) Schedule.of(tried, jobId)
+    const zone = tried ? zoneOfSchedule(tried) : row ? zoneOfJob(row) : job ? zoneOfDefinition(job) : 'UTC'
     const start = from === undefined ? new Date() : momentOf('from of app.schedules.preview', from, zone)
     const schedule =
-      row && (isOverridden(row) || !policy)
+      tried ??
+      (row && (isOverridden(row) || !policy)
         ? storedJob(row, { when: defaultsOf(policy?.schedule).when }).schedule
-        : policy?.schedule
+        : policy?.schedule)
     const bounds = policy ? policy.windows : row && boundsOf(row)
     return schedule ? previewOf(schedule, start, count, bounds ?? 'none', jobId) : { ticks: [], windows: [] }
   }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { route } from '../route.ts'
-import { givenMoment, instant, jobId, json, page, pageOf, text } from '../values.ts'
+import { count, givenMoment, instant, jobId, json, milliseconds, page, pageOf, text } from '../values.ts'
+import { ledgerWindow } from './window-values.ts'
 
 export const job = z.object({
   id: jobId,
@@ -19,6 +20,32 @@ const why = z.object({
   runId: z.number().int().optional(),
   takenAs: z.enum(['start', 'tick', 'inside']).optional(),
 })
+
+const related = z.object({
+  id: z.string(),
+  state: z.enum(['active', 'paused']),
+  latest: ledgerWindow.optional().meta({ description: 'Its newest window.' }),
+  hasFailed: z.boolean().meta({ description: 'Whether some window of it has failed.' }),
+})
+
+const declared = z.object({
+  concurrency: count.optional(),
+  parallel: count.optional().meta({ description: 'The most runs for windows at the same time, without backfills.' }),
+  perKey: count.optional(),
+  rate: z.object({ limit: count, perMs: milliseconds, isKeyed: z.boolean() }).optional(),
+  overlap: z.string(),
+  timeoutMs: milliseconds.optional(),
+  attempts: count.nullable().meta({ description: 'The most attempts of a run; null: without end.' }),
+  misfireGraceMs: milliseconds,
+  priority: z.number().int(),
+})
+const limits = z.object({
+  jobId: z.string(),
+  running: count,
+  queued: count,
+  declared: declared.optional().meta({ description: 'Absent if the process that answers has no code for the job.' }),
+})
+const DECLARED = { overlap: 'allow', attempts: 1, misfireGraceMs: 60_000, priority: 0, concurrency: 4 }
 
 const params = z.strictObject({ jobId })
 const EXAMPLE = {
@@ -79,6 +106,38 @@ export const JOBS = [
     params,
     answer: job,
     example: { params: { jobId: 'sync_orders' }, answer: EXAMPLE },
+  }),
+  route({
+    id: 'jobs.dependencies',
+    method: 'GET',
+    path: '/jobs/{jobId}/dependencies',
+    role: 'viewer',
+    summary:
+      'Shows the jobs that a job depends on and those that depend on it, with the state of their newest windows.',
+    description: 'At most 60 jobs: the job itself, then the nearest ones. `isWhole` says whether these are all.',
+    params,
+    answer: z.object({
+      jobs: z.array(related),
+      edges: z.array(z.object({ from: z.string(), to: z.string() })).meta({ description: '`to` depends on `from`.' }),
+      isWhole: z.boolean(),
+    }),
+    example: {
+      params: { jobId: 'sync_orders' },
+      answer: { jobs: [{ id: 'sync_orders', state: 'active', hasFailed: false }], edges: [], isWhole: true },
+    },
+  }),
+  route({
+    id: 'jobs.limits',
+    method: 'GET',
+    path: '/jobs/{jobId}/limits',
+    role: 'viewer',
+    summary: 'Shows what limits the runs of a job, and how many run and wait now.',
+    params,
+    answer: limits,
+    example: {
+      params: { jobId: 'sync_orders' },
+      answer: { jobId: 'sync_orders', running: 1, queued: 0, declared: DECLARED },
+    },
   }),
   route({
     id: 'jobs.why',

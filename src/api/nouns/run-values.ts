@@ -47,6 +47,12 @@ export const run = z.object({
   progress: progress.optional(),
 })
 
+/** A run as bars of a timeline need it. */
+export const timelineRun = run.omit({
+  ...{ config: true, configVersion: true, input: true, output: true, error: true, progress: true, fence: true },
+  priority: true,
+})
+
 const attempt = z.object({
   attempt: count,
   fence: count,
@@ -107,3 +113,6 @@ export const RUN_EXAMPLE = {
   fence: 0,
   createdAt: '2026-01-01T00:00:00.000Z',
 }
+
+const { priority: _priority, fence: _fence, ...short } = RUN_EXAMPLE
+export const TIMELINE_EXAMPLE = short

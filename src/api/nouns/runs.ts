@@ -19,13 +19,14 @@ import {
   text,
   wholeText,
 } from '../values.ts'
-import { logLine, run, RUN_EXAMPLE, runDetails } from './run-values.ts'
+import { logLine, run, RUN_EXAMPLE, runDetails, TIMELINE_EXAMPLE, timelineRun } from './run-values.ts'
 
 const MAX_KEY_LENGTH = 255
 const MAX_WAIT_MS = 60_000
 /** The wait, and some time to answer. */
 const START_TIMEOUT_MS = MAX_WAIT_MS + 10_000
 const MAX_PRIORITY = 32_767
+const MAX_TIMELINE = 5_000
 
 const BULK_TIMEOUT_MS = 120_000
 const MAX_IDS = 5_000
@@ -111,6 +112,26 @@ export const RUNS = [
     example: {
       params: { runId: 17 },
       answer: { ...RUN_EXAMPLE, attempts: [], steps: [], spilled: [], deadRows: 0 },
+    },
+  }),
+  route({
+    id: 'runs.timeline',
+    method: 'GET',
+    path: '/runs/timeline',
+    role: 'viewer',
+    summary: 'Lists the runs that waited or ran in a range of time, newest first.',
+    description:
+      'Without inputs and outputs. If the range has more runs than `limit`, a part of them; then `isWhole` is false.',
+    query: z.strictObject({
+      from: givenInstant,
+      to: givenInstant,
+      jobId: jobId.optional(),
+      limit: wholeText(1, MAX_TIMELINE).default(1_000),
+    }),
+    answer: z.object({ runs: z.array(timelineRun), isWhole: z.boolean() }),
+    example: {
+      query: { from: AT, to: '2026-01-01T01:00:00Z', limit: 500 },
+      answer: { runs: [TIMELINE_EXAMPLE], isWhole: true },
     },
   }),
   route({

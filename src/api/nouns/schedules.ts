@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { route } from '../route.ts'
-import { givenMoment, instant, jobId, json, page, pageOf, wholeText } from '../values.ts'
+import { givenMoment, instant, jobId, json, jsonText, page, pageOf, wholeText } from '../values.ts'
 
 const MAX_TICKS = 1_000
+const MAX_SCHEDULE = 10_000
 const params = z.strictObject({ jobId })
 const P = { jobId: 'sync_orders' }
 const CRON = { kind: 'cron', cron: '0 6 * * *', timezone: 'Europe/Berlin' } as const
@@ -80,7 +81,13 @@ export const SCHEDULES = [
     role: 'viewer',
     summary: 'Shows the next ticks of a job, with the windows due then.',
     params,
-    query: z.strictObject({ from: givenMoment.optional(), count: wholeText(1, MAX_TICKS).default(10) }),
+    query: z.strictObject({
+      from: givenMoment.optional(),
+      count: wholeText(1, MAX_TICKS).default(10),
+      schedule: jsonText(MAX_SCHEDULE)
+        .optional()
+        .meta({ description: 'A schedule as JSON, to see its ticks before it is set. Default: the one in force.' }),
+    }),
     answer: preview,
     example: {
       params: P,

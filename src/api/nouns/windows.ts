@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { WINDOW_STATES } from '../../ledger/window-state.ts'
 import { route } from '../route.ts'
 import { BACKFILL_EXAMPLE, backfill } from './backfills.ts'
+import { ledgerWindow } from './window-values.ts'
 import { count, givenInstant, givenMoment, instant, jobId, json, page, pageOf, window } from '../values.ts'
 
 const params = z.strictObject({ jobId })
@@ -10,17 +11,6 @@ const range = { from: givenMoment.optional(), to: givenMoment.optional() }
 const state = z.enum(WINDOW_STATES)
 const START = '2026-01-01T00:00:00.000Z'
 const END = '2026-01-01T01:00:00.000Z'
-
-const ledgerWindow = z.object({
-  jobId: z.string(),
-  start: instant,
-  end: instant,
-  state: z.enum(['queued', 'running', ...WINDOW_STATES]),
-  runId: z.number().int().optional(),
-  attempt: count.optional(),
-  error: z.string().optional(),
-  waitsFor: z.object({ jobId: z.string(), at: instant }).optional(),
-})
 
 const span = z.object({ start: instant, end: instant, state: z.enum([...WINDOW_STATES, 'missing']), windows: count })
 

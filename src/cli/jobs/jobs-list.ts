@@ -8,6 +8,7 @@ import { cliJobsIfAny, jobsOption } from '../cli-jobs.ts'
 import { cliSettings, readOnly } from '../cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
 import { addList } from '../list-command.ts'
+import { addJobsAround } from './jobs-around.ts'
 import { addJobsPause } from './jobs-pause.ts'
 import { addJobsTypes } from './jobs-types.ts'
 import { instantText, printResult } from '../output/print-result.ts'
@@ -46,6 +47,7 @@ export function addJobs(program: Command): void {
     )
   jobs.addHelpText('after', examples(['piko jobs list', 'piko jobs pause sync_orders', 'piko jobs resume sync_orders']))
   addJobsPause(jobs)
+  addJobsAround(jobs)
   addJobsTypes(jobs)
   addWhy(jobs)
   addList(jobs, {

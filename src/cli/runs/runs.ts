@@ -18,6 +18,7 @@ import { durationText, runData } from '../output/run-text.ts'
 import { addRunLogs } from './runs-logs.ts'
 import { progressData } from './progress-data.ts'
 import { addRunsSummary } from './runs-summary.ts'
+import { addRunsTimeline } from './runs-timeline.ts'
 import { addRunsPrune } from './runs-prune.ts'
 import { addShow } from './runs-show.ts'
 import { stepsForgotten } from './steps-text.ts'
@@ -65,6 +66,7 @@ export function addRuns(program: Command): void {
   addRunLogs(runs)
   addRunsPrune(runs)
   addRunsSummary(runs)
+  addRunsTimeline(runs)
 }
 
 function addRunList(runs: Command): void {

@@ -12,6 +12,7 @@ interface Entry {
 const PAGES: readonly Entry[] = [
   { name: 'Overview', target: '/' },
   { name: 'Grid of windows', target: '/grid' },
+  { name: 'Timeline of runs', target: '/timeline' },
   { name: 'Runs', target: '/runs' },
   { name: 'Failed runs', target: '/runs?state=failed' },
   { name: 'Running runs', target: '/runs?state=running' },

@@ -9,6 +9,7 @@ import { theme, THEMES, zoneChoice, ZONES } from './settings.ts'
 const PAGES = [
   ['/', 'Overview'],
   ['/grid', 'Grid'],
+  ['/timeline', 'Timeline'],
   ['/runs', 'Runs'],
   ['/backfills', 'Backfills'],
   ['/nodes', 'Nodes'],

@@ -133,6 +133,7 @@ export const VERBS: { readonly [N in Noun]: { readonly [V in VerbOf<N>]: Verb } 
     list: 'read',
     page: 'read',
     summary: 'read',
+    timeline: 'read',
     show: 'read',
     logs: 'read',
     cancel: ofRuns('cancel'),
@@ -147,7 +148,11 @@ export const VERBS: { readonly [N in Noun]: { readonly [V in VerbOf<N>]: Verb } 
       isInParts: true,
     },
   },
-  jobs: { list: 'read', show: 'read', why: 'read', pause: pauseOfJob, resume: pauseOfJob },
+  jobs: {
+    ...{ list: 'read', show: 'read', why: 'read', dependencies: 'read', limits: 'read' },
+    pause: pauseOfJob,
+    resume: pauseOfJob,
+  },
   schedules: { list: 'read', preview: 'read', set: scheduleOfJob, clear: scheduleOfJob },
   windows: {
     list: 'read',

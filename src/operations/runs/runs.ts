@@ -8,6 +8,7 @@ import type { StepRecord } from '../../run/step.ts'
 import type { RunLogFilter } from '../../store/history/run-log-store.ts'
 import type { CancelFilter, CancelResult } from '../../store/runs/cancel-store.ts'
 import type { RetentionStep } from '../../store/history/retention-store.ts'
+import type { RunTimeline, TimelineFilter } from '../../store/runs/timeline-runs.ts'
 import type { RunSummary } from '../../store/runs/run-summary.ts'
 import type { RunFilter } from '../../store/runs/run-filter.ts'
 import type { ReplayFilter, ReplayResult } from '../../store/runs/replay-store.ts'
@@ -79,6 +80,26 @@ export class Runs {
    */
   async summary(): Promise<RunSummary> {
     return this.#reach().store.runs.summary()
+  }
+
+  /**
+   * The runs that waited or ran in a range of time, newest first, as bars of a timeline need them. Takes a bounded time: `isWhole` is false
+   * if these are only a part of the runs.
+   *
+   * @param filter.limit default 1,000
+   * @throws PikoError `USAGE` for a range that ends before it begins
+   * @example
+   * const { runs } = await app.runs.timeline({ from: '2026-03-01T00:00:00Z', to: '2026-03-01T01:00:00Z' })
+   */
+  async timeline(filter: TimelineFilter): Promise<RunTimeline> {
+    const options = optionsOf('runs.timeline', filter)
+    if (instantOf('from', options.from) >= instantOf('to', options.to)) {
+      throw new PikoError(
+        'USAGE',
+        `app.runs.timeline got from ${describe(options.from)} and to ${describe(options.to)}; expected a range that ends after it begins`,
+      )
+    }
+    return this.#reach().store.runs.timeline(options)
   }
 
   /** Adds what the runs' handlers have reported, in one query. A queued run that was never claimed has no report. */

@@ -5,6 +5,7 @@ import { instantOf } from '../../time/instant.ts'
 import type { Database } from '../connection/database.ts'
 import type { RunTable } from '../tables.ts'
 import { mapSound } from '../values/map-sound.ts'
+import type { Window } from '../../time/window.ts'
 import { endOfRuns } from './id-ranges.ts'
 import { isFew } from './list-runs.ts'
 import { BYTES, fits, isIndexed, type RunFilter } from './run-filter.ts'
@@ -121,6 +122,15 @@ async function bounds(database: Database, { from, to, before = Infinity }: RunFi
   const lowest = from === undefined ? first : await near(instantOf('from', from), -SLACK_MS)
   const last = to === undefined ? end : await near(instantOf('to', to), SLACK_MS)
   return { lowest, last: Math.min(last, before - 1) }
+}
+
+/** The range of ids of the runs that were stored within a range of time, and some more. Undefined: there is no run. */
+export async function idsBetween(
+  database: Database,
+  { start, end }: Window,
+): Promise<{ readonly lowest: number; readonly last: number } | undefined> {
+  const { lowest, last } = await bounds(database, { from: start, to: end })
+  return last < lowest ? undefined : { lowest, last }
 }
 
 /** About the first id of a run that was stored at an instant or later. Halves the range of ids: about 20 reads by primary key. */

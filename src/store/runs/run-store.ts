@@ -12,11 +12,12 @@ import { insertRuns } from './insert-rows.ts'
 import { countRuns, listRuns } from './list-runs.ts'
 import { pageRuns, type RunPage } from './page-runs.ts'
 import type { RunFilter } from './run-filter.ts'
-import { runSummary, type RunSummary } from './run-summary.ts'
+import { type CappedCount, counted, runSummary, type RunSummary } from './run-summary.ts'
 import { type NewRun, newRow } from './new-run.ts'
 import type { GivenBack } from './give-back.ts'
 import { type Recovered, recoverRuns, recoverUnheld } from './recover-runs.ts'
 import { runOf } from './run-row.ts'
+import { type RunTimeline, type TimelineFilter, timelineRuns } from './timeline-runs.ts'
 import { type RunQuery, storeUnique, type Unique } from './unique-run.ts'
 import { storeUniqueMany } from './unique-runs.ts'
 
@@ -163,9 +164,19 @@ export class RunStore {
     return pageRuns(this.#database, filter)
   }
 
+  /** The runs that waited or ran in a range of time. Takes a bounded time however many the store has. */
+  timeline(filter: TimelineFilter): Promise<RunTimeline> {
+    return timelineRuns(this.#database, filter)
+  }
+
   /** The work of all nodes at this moment. */
   summary(): Promise<RunSummary> {
     return runSummary(this.#database)
+  }
+
+  /** The queued or running runs of a job, counted up to 10,000. */
+  open(jobId: string, state: 'queued' | 'running'): Promise<CappedCount> {
+    return counted(this.#database, state, jobId)
   }
 
   /** The number of runs by state, of one job or of all jobs. */

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { RunState } from '../../run/run.ts'
+import { exactId } from '../values/exact-key.ts'
 import type { Database } from '../connection/database.ts'
 import { endOfRuns } from './id-ranges.ts'
 
@@ -63,10 +64,16 @@ function capped(count: number): CappedCount {
   return { count: Math.min(count, MAX_COUNTED), isExact: count <= MAX_COUNTED }
 }
 
-async function counted({ db }: Database, state: 'queued' | 'running' | 'failed'): Promise<CappedCount> {
+/** The runs in a state, of one job or of all jobs. */
+export async function counted(
+  { db }: Database,
+  state: 'queued' | 'running' | 'failed',
+  jobId?: string,
+): Promise<CappedCount> {
   const some = db
     .selectFrom('piko_run')
     .select('id')
+    .$if(jobId !== undefined, (query) => query.where('job_id', '=', exactId(jobId ?? '')))
     // A literal, because SQLite does not use that state's index for a bound value.
     .where('state', '=', sql.lit(state))
     .limit(MAX_COUNTED + 1)

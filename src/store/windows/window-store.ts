@@ -185,6 +185,13 @@ export class WindowStore {
     return before.map((row) => this.#windowOf(jobId, row)).find((window) => window.end <= end)
   }
 
+  /** The window that starts last. */
+  async newest(jobId: string): Promise<LedgerWindow | undefined> {
+    const found = await this.#query(jobId).orderBy('piko_window.start_at', 'desc').limit(1).execute()
+    const sound = soundRows(this.#database.dialect, 'piko_window', found, this.#database.broken.report)
+    return sound.map((row) => this.#windowOf(jobId, row))[0]
+  }
+
   /** The window that contains an instant. @throws BrokenRow */
   async containing(jobId: string, instant: Date): Promise<LedgerWindow | undefined> {
     const around = await this.#query(jobId)

@@ -19,6 +19,8 @@ export const jobHandlers: Handlers<'jobs'> = {
     await app.jobs.resume(params.jobId)
     return shown(app, params.jobId)
   },
+  'jobs.dependencies': (app, { params }) => app.jobs.dependencies(params.jobId),
+  'jobs.limits': (app, { params }) => app.jobs.limits(params.jobId),
   'jobs.why': (app, { params, query }) => app.jobs.why(params.jobId, query.tick),
 }
 

@@ -21,6 +21,7 @@ export const runHandlers: Handlers<'runs'> = {
     const { runs, next } = await app.runs.page({ ...filter, ...(before !== undefined && { before }) })
     return { items: runs, next: idCursor(next) }
   },
+  'runs.timeline': (app, { query }) => app.runs.timeline(query),
   'runs.logs': async (app, { params, query: { cursor, limit, ...filter } }) => {
     const after = idIn(cursor)
     const asked = { ...filter, ...(after !== undefined && { after }), limit: limit + 1 }

@@ -17,7 +17,12 @@ export const scheduleHandlers: Handlers<'schedules'> = {
     await app.schedules.clear(params.jobId)
     return shown(app, params.jobId)
   },
-  'schedules.preview': (app, { params, query }) => app.schedules.preview(params.jobId, query),
+  'schedules.preview': (app, { params, query: { schedule, ...query } }) =>
+    // The operation checks it.
+    app.schedules.preview(params.jobId, {
+      ...query,
+      ...(schedule !== undefined && { schedule: schedule as ScheduleSpec }),
+    }),
 }
 
 async function shown(app: ApiApp, jobId: string): Promise<object | undefined> {

@@ -1,0 +1,58 @@
+import type { Answer } from '../shared/api.ts'
+
+export type TimelineRun = Answer<'runs.timeline'>['runs'][number]
+
+export const ROWS_BY = ['job', 'node'] as const
+export type RowsBy = (typeof ROWS_BY)[number]
+
+/** The instants of a run, in milliseconds. A run that has not ended reaches to now. */
+export interface Bar {
+  readonly run: TimelineRun
+  /** When its schedule fired, or when somebody requested it. */
+  readonly asked: number
+  /** When it was due and could be claimed. */
+  readonly due: number
+  /** When a node claimed it; undefined: it waits. */
+  readonly claimed: number | undefined
+  readonly end: number
+}
+
+/** The bars of one job or node. */
+export interface Row {
+  readonly name: string
+  /** Bars of a lane do not overlap, except in the last one. */
+  readonly lanes: readonly (readonly Bar[])[]
+}
+
+const MAX_LANES = 8
+/** Where runs stand that no node has claimed. */
+export const NO_NODE = 'no node yet'
+
+export function barOf(run: TimelineRun, now: number): Bar {
+  const created = Date.parse(run.createdAt)
+  const due = Math.max(Date.parse(run.runAt), created)
+  const claimed = run.startedAt === undefined ? undefined : Date.parse(run.startedAt)
+  const ended = run.finishedAt === undefined ? undefined : Date.parse(run.finishedAt)
+  const asked = Math.min(run.tick === undefined ? created : Date.parse(run.tick), claimed ?? due)
+  return { run, asked, due: Math.min(due, claimed ?? due), claimed, end: ended ?? Math.max(now, claimed ?? due) }
+}
+
+/** Rows by name, with bars that overlap in lanes below each other. Pure. */
+export function rowsOf(runs: readonly TimelineRun[], by: RowsBy, now: number): Row[] {
+  const groups = Map.groupBy(runs, ({ jobId, nodeId }) => (by === 'job' ? jobId : (nodeId ?? NO_NODE)))
+  return [...groups]
+    .map(([name, ofRow]) => ({ name, lanes: lanesOf(ofRow.map((run) => barOf(run, now))) }))
+    .sort((one, other) => (one.name < other.name ? -1 : 1))
+}
+
+function lanesOf(bars: readonly Bar[]): Bar[][] {
+  const lanes: { readonly bars: Bar[]; end: number }[] = []
+  for (const bar of bars.toSorted((one, other) => one.asked - other.asked)) {
+    let lane = lanes.find(({ end }) => end <= bar.asked)
+    if (!lane && lanes.length < MAX_LANES) lanes.push((lane = { bars: [], end: 0 }))
+    lane ??= lanes.at(-1)
+    lane?.bars.push(bar)
+    if (lane) lane.end = Math.max(lane.end, bar.end)
+  }
+  return lanes.map((lane) => lane.bars)
+}

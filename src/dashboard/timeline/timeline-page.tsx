@@ -1,0 +1,134 @@
+import { useRef } from 'preact/hooks'
+import { type Answer, get } from '../shared/api.ts'
+import { useTitle } from '../shared/layout.tsx'
+import { now } from '../shared/live.ts'
+import { useLoad } from '../shared/load.ts'
+import { Card, Empty, Instant, Page, Shown } from '../shared/parts.tsx'
+import { query, setQuery } from '../shared/router.ts'
+import { ROWS_BY, rowsOf } from './rows.ts'
+import { nextSpan, SPANS } from './scale.ts'
+import { TimelineCanvas } from './timeline-canvas.tsx'
+
+const HOUR_MS = 3_600_000
+const MAX_RUNS = 3_000
+/** The part of the range that lies in the future while it follows the present. */
+const AHEAD = 0.03
+
+/** Runs as bars over time, by job or by node. Without an end in the address, it follows the present. */
+export function TimelinePage() {
+  useTitle('Timeline')
+  const by = ROWS_BY.find((one) => one === query.value.get('by')) ?? 'job'
+  const spanMs = Number(query.value.get('span') ?? HOUR_MS) || HOUR_MS
+  const fixed = Date.parse(query.value.get('to') ?? '')
+  const isLive = Number.isNaN(fixed)
+  const jobId = query.value.get('jobId') ?? ''
+  const at = now.value.getTime()
+  const to = isLive ? at + spanMs * AHEAD : fixed
+  const from = to - spanMs
+  const loaded = useLoad(`timeline ${spanMs} ${isLive ? 'live' : fixed} ${jobId}`, (signal) =>
+    get<'runs.timeline'>(
+      '/runs/timeline',
+      { from: new Date(from).toISOString(), to: new Date(to).toISOString(), jobId, limit: MAX_RUNS },
+      signal,
+    ),
+  )
+  // While another range loads, the bars of the one before stay: they are right where the ranges overlap.
+  const before = useRef<Answer<'runs.timeline'> | undefined>(undefined)
+  if (loaded.data) before.current = loaded.data
+  const shown = { ...loaded, data: loaded.data ?? before.current }
+  const go = (end: number, span = spanMs): void => {
+    const isNow = end >= at && end - span * AHEAD * 2 <= at
+    setQuery({ to: isNow ? undefined : new Date(end).toISOString(), span: span === HOUR_MS ? undefined : `${span}` })
+  }
+  const zoom = (direction: 1 | -1, around: number): void => {
+    const span = nextSpan(spanMs, -direction)
+    go(from + spanMs * around + span * (1 - around), span)
+  }
+  return (
+    <Page title="Timeline" aside={<Key />}>
+      <Card
+        title={isLive ? 'Runs until now' : 'Runs'}
+        aside={
+          <>
+            <label class="search">
+              Job
+              <input
+                type="search"
+                value={jobId}
+                placeholder="all jobs"
+                onChange={({ currentTarget }) => setQuery({ jobId: currentTarget.value.trim() })}
+              />
+            </label>
+            <label class="search">
+              A row is a
+              <select value={by} onChange={({ currentTarget }) => setQuery({ by: currentTarget.value })}>
+                {ROWS_BY.map((one) => (
+                  <option key={one}>{one}</option>
+                ))}
+              </select>
+            </label>
+            <label class="search">
+              Shows
+              <select
+                value={nextSpan(spanMs, 0)}
+                onChange={({ currentTarget }) => go(isLive ? at : to, Number(currentTarget.value))}
+              >
+                {SPANS.map(([ms, name]) => (
+                  <option key={ms} value={ms}>
+                    {name}
+                  </option>
+                ))}
+              </select>
+            </label>
+            <button type="button" onClick={() => go(to - spanMs / 2)}>
+              Earlier
+            </button>
+            <button type="button" onClick={() => go(to + spanMs / 2)}>
+              Later
+            </button>
+            <button type="button" aria-pressed={isLive} onClick={() => setQuery({ to: undefined })}>
+              Now
+            </button>
+          </>
+        }
+      >
+        <p class="quiet">
+          <Instant at={new Date(from).toISOString()} /> to <Instant at={new Date(to).toISOString()} />
+        </p>
+        <Shown of={shown}>
+          {({ runs, isWhole }) => (
+            <>
+              {!isWhole && (
+                <p class="note">
+                  This range has more than {runs.length} runs. These are a part of them: zoom in, or choose a job.
+                </p>
+              )}
+              {runs.length === 0 ? (
+                <Empty title="No run waited or ran in this time">
+                  <p>Choose an earlier or a longer time, or start a run from the page of a job.</p>
+                </Empty>
+              ) : (
+                <TimelineCanvas
+                  rows={rowsOf(runs, by, at)}
+                  {...{ from, to, now: at }}
+                  onMove={(part) => go(to + part * spanMs)}
+                  onZoom={zoom}
+                />
+              )}
+            </>
+          )}
+        </Shown>
+      </Card>
+    </Page>
+  )
+}
+
+/** Says what the parts of a bar are. */
+function Key() {
+  return (
+    <p class="quiet">
+      <span aria-hidden="true">├─</span> tick until due · <span aria-hidden="true">▭</span> due until claimed ·{' '}
+      <span aria-hidden="true">█</span> claimed until ended · <span aria-hidden="true">✕</span> failed
+    </p>
+  )
+}

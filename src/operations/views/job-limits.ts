@@ -1,0 +1,44 @@
+import type { JobPolicy } from '../../job/spec.ts'
+
+/** What limits the runs of a job, and how many there are now. */
+export interface JobLimits {
+  readonly jobId: string
+  /** Its running runs, counted up to 10,000. */
+  readonly running: number
+  /** Its queued runs, counted up to 10,000. */
+  readonly queued: number
+  /** As the code of this process declares them; undefined if it has no code for the job. */
+  readonly declared: DeclaredLimits | undefined
+}
+
+export interface DeclaredLimits {
+  /** The most runs at the same time, on all nodes; undefined: no limit. */
+  readonly concurrency: number | undefined
+  /** The most runs at the same time for windows, without those of backfills. */
+  readonly parallel: number | undefined
+  /** The most runs with the same key at the same time. */
+  readonly perKey: number | undefined
+  readonly rate: { readonly limit: number; readonly perMs: number; readonly isKeyed: boolean } | undefined
+  readonly overlap: string
+  readonly timeoutMs: number | undefined
+  /** The most attempts of a run; null: without end. */
+  readonly attempts: number | null
+  readonly misfireGraceMs: number
+  readonly priority: number
+}
+
+/** The limits of a policy. Pure. */
+export function declaredLimits({
+  limits,
+  overlap,
+  timeoutMs,
+  retry,
+  misfireGraceMs,
+  priority,
+}: JobPolicy): DeclaredLimits {
+  const { concurrency, parallel, perKey, rate } = limits ?? {}
+  return {
+    ...{ concurrency, parallel, perKey, rate, overlap, timeoutMs, misfireGraceMs, priority },
+    attempts: Number.isFinite(retry.limit) ? retry.limit + 1 : null,
+  }
+}

@@ -1,0 +1,146 @@
+import { type Selectable, sql } from 'kysely'
+import type { Run } from '../../run/run.ts'
+import { type InstantInput, instantOf } from '../../time/instant.ts'
+import type { Window } from '../../time/window.ts'
+import type { Database } from '../connection/database.ts'
+import type { RunTable } from '../tables.ts'
+import { exactId } from '../values/exact-key.ts'
+import { mapSound } from '../values/map-sound.ts'
+import { idsBetween } from './page-runs.ts'
+import { runOf } from './run-row.ts'
+
+/** Which runs a timeline shows. */
+export interface TimelineFilter {
+  readonly from: InstantInput
+  readonly to: InstantInput
+  readonly jobId?: string
+  /** Default 1,000. */
+  readonly limit?: number
+}
+
+/** A run without what its handler got and gave. */
+export type TimelineRun = Omit<Run, 'config' | 'configVersion' | 'input' | 'output' | 'error' | 'fence' | 'priority'>
+
+export interface RunTimeline {
+  /** Newest first. */
+  readonly runs: readonly TimelineRun[]
+  /** Whether these are all runs of the range. Otherwise they are a part of them, spread evenly where the store has many. */
+  readonly isWhole: boolean
+}
+
+const DEFAULT_LIMIT = 1_000
+/** The number of ids in one statement. On SQLite it blocks the event loop. */
+const SPAN = { mysql: 20_000, sqlite: 5_000 } as const
+/** A search ends after this time with what it has found. */
+const BUDGET_MS = 250
+/** How many runs that were requested before the range are searched for those that ran in it. */
+const EARLIER = 10_000
+/** The ids of a sample in one statement. */
+const SAMPLED = 2_000
+
+const COLUMNS = [
+  ...([
+    'id',
+    'job_id',
+    'state',
+    'kind',
+    'priority',
+    'run_at',
+    'tick',
+    'window_start',
+    'window_end',
+    'backfill_id',
+  ] as const),
+  ...(['attempt', 'claims', 'node_id', 'reason', 'created_at', 'started_at', 'finished_at'] as const),
+  ...(['cancel_requested_at', 'config_version', 'concurrency_key', 'rate_key'] as const),
+]
+type Row = Pick<Selectable<RunTable>, (typeof COLUMNS)[number]>
+
+/** The runs that waited or ran in a range of time, in a bounded time however many the store has. */
+export async function timelineRuns(database: Database, filter: TimelineFilter): Promise<RunTimeline> {
+  const { limit = DEFAULT_LIMIT, jobId } = filter
+  const range = { start: instantOf('from', filter.from), end: instantOf('to', filter.to) }
+  const ids = await idsBetween(database, range)
+  if (!ids) return { runs: [], isWhole: true }
+  const lowest = Math.max(ids.lowest - EARLIER, 1)
+  const isMany = jobId === undefined && ids.last - ids.lowest + 1 > SPAN[database.dialect.name]
+  const found = isMany
+    ? await sampled(database, range, ids, limit)
+    : await searched(database, { range, jobId, limit }, { lowest, last: ids.last })
+  const running = await stillRunning(database, range, jobId, limit)
+  const known = new Set(found.rows.map(({ id }) => id))
+  const rows = [...found.rows, ...running.filter(({ id }) => !known.has(id))].sort((one, other) => other.id - one.id)
+  const { dialect, broken } = database
+  const runs = await mapSound(dialect, 'piko_run', rows.slice(0, limit), (row) => shortOf(row, database), broken.report)
+  return { runs, isWhole: found.isWhole && rows.length <= limit }
+}
+
+interface Search {
+  readonly range: Window
+  readonly jobId: string | undefined
+  readonly limit: number
+}
+
+interface Ids {
+  readonly lowest: number
+  readonly last: number
+}
+
+interface Found {
+  readonly rows: readonly Row[]
+  readonly isWhole: boolean
+}
+
+/** All runs of a range of ids that were active in the range of time, from the newest. */
+async function searched(database: Database, { range, jobId, limit }: Search, ids: Ids): Promise<Found> {
+  const rows: Row[] = []
+  const began = performance.now()
+  for (let { last } = ids; last >= ids.lowest; last -= SPAN[database.dialect.name]) {
+    if (rows.length > limit || performance.now() - began > BUDGET_MS) return { rows, isWhole: false }
+    const first = Math.max(ids.lowest, last - SPAN[database.dialect.name] + 1)
+    const some = await activeIn(database, range)
+      .where('id', '>=', first)
+      .where('id', '<=', last)
+      .$if(jobId !== undefined, (query) => query.where('job_id', '=', exactId(jobId ?? '')))
+      .orderBy('id', 'desc')
+      .limit(limit + 1 - rows.length)
+      .execute()
+    rows.push(...some)
+  }
+  return { rows, isWhole: rows.length <= limit }
+}
+
+/** Every n-th run: the ids are read by primary key, so it does not matter how many lie between them. */
+async function sampled(database: Database, range: Window, ids: Ids, limit: number): Promise<Found> {
+  const size = Math.min(limit, SAMPLED)
+  const step = (ids.last - ids.lowest + 1) / size
+  const chosen = Array.from({ length: size }, (_, index) => Math.floor(ids.lowest + index * step))
+  const rows = await activeIn(database, range).where('id', 'in', chosen).execute()
+  return { rows, isWhole: false }
+}
+
+/** Runs that may have begun long before the range. An index has the running ones. */
+function stillRunning(database: Database, range: Window, jobId: string | undefined, limit: number): Promise<Row[]> {
+  return activeIn(database, range)
+    .where('state', '=', sql.lit('running'))
+    .$if(jobId !== undefined, (query) => query.where('job_id', '=', exactId(jobId ?? '')))
+    .limit(limit)
+    .execute()
+}
+
+/** Runs that were in the queue or running at some time in the range. */
+function activeIn({ db, dialect }: Database, { start, end }: Window) {
+  return db
+    .selectFrom('piko_run')
+    .select(COLUMNS)
+    .where('created_at', '<', dialect.instant(end))
+    .where((eb) => eb.or([eb('finished_at', 'is', null), eb('finished_at', '>=', dialect.instant(start))]))
+    .where((eb) => eb.or([eb('run_at', '<', dialect.instant(end)), eb('started_at', '<', dialect.instant(end))]))
+}
+
+function shortOf(row: Row, { dialect }: Database): TimelineRun {
+  const whole = runOf({ ...row, config: null, input: null, output: null, error: null }, dialect)
+  const { config: _config, input: _input, output: _output, error: _error, ...rest } = whole
+  const { configVersion: _version, fence: _fence, priority: _priority, ...run } = rest
+  return run
+}
