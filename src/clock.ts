@@ -21,8 +21,12 @@ export const TIME_LIMIT = 'time limit'
 /** A clock of a test that also replaces the database's clock. It moves in jumps, across which a node keeps its leases. */
 export interface DatabaseTestClock extends Clock {
   readonly movesDatabase: true
-  /** Calls `keep` before each jump with its length in milliseconds. */
-  beforeJump(keep: (ms: number) => Promise<unknown>): void
+  /**
+   * Calls `keep` before jumps, with the number of milliseconds for which the leases must last. 0 ends that.
+   *
+   * @param isEach before each jump, since leases may be new. Default: only if the time of the call before has passed
+   */
+  beforeJump(keep: (ms: number) => Promise<unknown>, isEach?: boolean): void
   /** Calls `query` when the clock finds due runs, which loops need not look for then. */
   whenDue(query: () => void): void
   /** Receives the milliseconds until the first timeout of a run; undefined: no run has one. */

@@ -72,7 +72,7 @@ export function buildExecution(parts: NodeParts): Execution {
     (jobId, listener) => configs.onChange(jobId, listener),
   )
   const locks = new Locks({ locks: store.locks, assertOutside: store.database.assertOutside, clock, loops })
-  parts.databaseClock?.beforeJump((ms) => locks.keepFor(ms))
+  parts.databaseClock?.beforeJump((ms) => locks.keepFor(ms), true)
   const shared = new SharedValues({
     ...{ store: store.shared, live, clock, events, loops },
     nodeId: () => (role.execute ? nodeId() : undefined),
@@ -115,7 +115,7 @@ export function buildExecution(parts: NodeParts): Execution {
       ownRuns,
     }),
   )
-  parts.databaseClock?.whenDue(() => dispatcher.wake())
+  parts.databaseClock?.whenDue(() => dispatcher.wakeAnew())
   const doorbell = new Doorbell({
     ...{ nodeId, clock },
     nodes: () => store.nodes.doorbells(),

@@ -99,9 +99,11 @@ export class Locks extends LoopService {
     return this.#take(name, ttlMs, () => {}, '')
   }
 
-  /** Extends all locks by a jump of a test's clock, which follows. @param ms the length of the jump */
+  /** Extends locks that would end within a jump of a test's clock, which follows. @param ms the length of the jump; 0: all locks */
   async keepFor(ms: number): Promise<void> {
-    for (const [ttlMs, holdings] of Map.groupBy(this.#held.values(), (holding) => holding.ttlMs)) {
+    const now = this.#parts.clock.monotonic()
+    const ending = [...this.#held.values()].filter(({ trustedUntil }) => ms === 0 || trustedUntil <= now + ms)
+    for (const [ttlMs, holdings] of Map.groupBy(ending, (holding) => holding.ttlMs)) {
       const standing = await this.#parts.locks.renewAll(holdings, ttlMs + ms)
       this.#keep(holdings, standing, this.#parts.clock.monotonic() + ms)
     }

@@ -96,6 +96,12 @@ export class Dispatcher extends LoopService {
     super.wake()
   }
 
+  /** The same, and does not rely on this node's memory of which limits are reached. */
+  wakeAnew(): void {
+    this.#leftOut.forgetEnds()
+    this.wake()
+  }
+
   /**
    * Reserves a slot for a run that is about to be stored, so that it is stored as claimed by this node. Returns undefined if the run has to
    * queue: other runs already wait, its job has limits, which all nodes share, or no slot is free.
@@ -205,6 +211,7 @@ export class Dispatcher extends LoopService {
     const except = isAhead ? [...leftOut, ...this.#limited] : leftOut
     const limit = Math.min(free, MAX_RUNS)
     const nodeId = this.#parts.nodeId()
+    this.#leftOut.asking()
     const {
       claims,
       blocked,
@@ -218,6 +225,7 @@ export class Dispatcher extends LoopService {
     // Measured from the answer, so that the next query does not come before the limit lets another run begin.
     const answeredAt = this.#parts.clock.now()
     for (const one of blocked) this.#leftOut.add(one, answeredAt)
+    this.#leftOut.answered()
     for (const rate of refused ?? []) this.#reportRefused(rate)
     this.#leaveOutUnknown(claims)
     this.#handOver(claims, nodeId)

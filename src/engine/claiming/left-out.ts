@@ -6,6 +6,8 @@ const SATURATED_MS = 250
 /** The maximum number of entries that are remembered. For other jobs and keys, claims query again. */
 const MAX_ENTRIES = 10_000
 
+type EndedClaim = Pick<Claim, 'jobId' | 'concurrencyKey' | 'backfillId'>
+
 interface Entry {
   readonly blocked: Blocked
   readonly until: number
@@ -16,11 +18,28 @@ interface Entry {
 /** Jobs, or runs of a job with the same key, that claims leave out for now because their limit is reached. */
 export class LeftOut {
   readonly #entries = new Map<string, Entry>()
+  /** The runs that have ended since the query began that is under way; undefined: none is. */
+  #ended: EndedClaim[] | undefined
+  #endedNames: Set<string> | undefined
+
+  /** Called before each query. Its answer may say that a limit is reached although a run has ended since. */
+  asking(): void {
+    this.#ended = []
+    this.#endedNames = undefined
+  }
+
+  /** Called when the answer has been added. */
+  answered(): void {
+    this.#ended = undefined
+    this.#endedNames = undefined
+  }
 
   add(blocked: Blocked, now: number): void {
     const { retryInMs } = blocked
     if (this.#entries.size >= MAX_ENTRIES) return
-    this.#entries.set(nameOf(blocked), {
+    const name = nameOf(blocked)
+    if (retryInMs === undefined && this.#hasEnded(name)) return
+    this.#entries.set(name, {
       blocked,
       until: now + (retryInMs ?? SATURATED_MS),
       isConcurrency: retryInMs === undefined,
@@ -33,16 +52,26 @@ export class LeftOut {
   }
 
   /** Removes the entry that waits for this run, which has ended. Returns false if there is none. */
-  release({ jobId, concurrencyKey, backfillId }: Pick<Claim, 'jobId' | 'concurrencyKey' | 'backfillId'>): boolean {
+  release(claim: EndedClaim): boolean {
+    if (this.#ended && this.#ended.length < MAX_ENTRIES) this.#ended.push(claim)
     if (this.#entries.size === 0) return false
     let isFreed = false
-    for (const one of [{ jobId }, { jobId, concurrencyKey }, { jobId, backfillId: backfillId ?? null }]) {
-      const name = nameOf(one)
+    for (const name of namesOf(claim)) {
       if (!this.#entries.get(name)?.isConcurrency) continue
       this.#entries.delete(name)
       isFreed = true
     }
     return isFreed
+  }
+
+  #hasEnded(name: string): boolean {
+    if (!this.#ended || this.#ended.length === 0) return false
+    return (this.#endedNames ??= new Set(this.#ended.flatMap(namesOf))).has(name)
+  }
+
+  /** Removes all entries that wait for the end of a run, because it may have ended on another node. */
+  forgetEnds(): void {
+    for (const [name, { isConcurrency }] of this.#entries) if (isConcurrency) this.#entries.delete(name)
   }
 
   /** The entries that are left out now. */
@@ -58,6 +87,11 @@ export class LeftOut {
       if (!(isTimed && isConcurrency)) soonest = Math.min(soonest, until)
     return soonest
   }
+}
+
+/** The names of the entries that wait for the end of this run. */
+function namesOf({ jobId, concurrencyKey, backfillId }: EndedClaim): string[] {
+  return [{ jobId }, { jobId, concurrencyKey }, { jobId, backfillId: backfillId ?? null }].map(nameOf)
 }
 
 function nameOf({ jobId, concurrencyKey, rateKey, backfillId }: Blocked): string {

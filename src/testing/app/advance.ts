@@ -71,10 +71,9 @@ export class Advance {
         if (now >= to) break
         const target = Math.min(Math.max(nextAt, now + 1), to)
         const isAlone = this.apps.size === 1 && !hasForeign
-        if (!isAlone || keptUntil < target) {
-          keptUntil = isAlone ? to : target
-          for (const { clock } of this.apps) await clock.keepFor(keptUntil - now)
-        }
+        const isKept = isAlone && keptUntil >= target
+        if (!isKept) keptUntil = isAlone ? to : target
+        for (const { clock } of this.apps) await clock.keepFor(keptUntil - now, isKept)
         this.#jump(target - now)
         this.#wakeFor(agendas, target)
       }

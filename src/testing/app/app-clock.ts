@@ -34,7 +34,7 @@ export class AppClock implements DatabaseTestClock {
   readonly #loops = new Map<string, LoopSleep>()
   /** The loops that the app has. */
   readonly #known = new Set<string>()
-  readonly #keeps: ((ms: number) => Promise<unknown>)[] = []
+  readonly #keeps: { readonly keep: (ms: number) => Promise<unknown>; readonly isEach: boolean }[] = []
   readonly #queries: (() => void)[] = []
   readonly #onChange: () => void
   /** While true, only `wake` ends the sleeps of loops. */
@@ -79,8 +79,8 @@ export class AppClock implements DatabaseTestClock {
     })
   }
 
-  beforeJump(keep: (ms: number) => Promise<unknown>): void {
-    this.#keeps.push(keep)
+  beforeJump(keep: (ms: number) => Promise<unknown>, isEach = false): void {
+    this.#keeps.push({ keep, isEach })
   }
 
   whenDue(query: () => void): void {
@@ -97,9 +97,14 @@ export class AppClock implements DatabaseTestClock {
     this.#onChange()
   }
 
-  /** Extends the leases of the app, so that they last through a jump. @param ms the length of the jump */
-  async keepFor(ms: number): Promise<void> {
-    for (const keep of this.#keeps) await keep(ms)
+  /**
+   * Extends the leases of the app, so that they last through jumps.
+   *
+   * @param ms how long they must last
+   * @param isKept they were extended before, so only those that may be new are extended
+   */
+  async keepFor(ms: number, isKept = false): Promise<void> {
+    for (const { keep, isEach } of this.#keeps) if (isEach || !isKept) await keep(ms)
   }
 
   /** Names loops that may not have slept yet. */

@@ -320,6 +320,71 @@ describeEachStore((fixture) => {
     await eventually(async () => expect(await store.runs.count()).toMatchObject({ succeeded: 2 }))
   })
 
+  it('claims the next run of a job with a limit if the one before it ended while the claim was answered', async () => {
+    const clock = new ManualClock('2026-01-01T00:00:00Z')
+    const answers = { asked: Promise.withResolvers<void>(), late: Promise.withResolvers<void>() }
+    const runs = Object.create(store.runs) as RunStore
+    runs.claim = async (request) => {
+      const result = await store.runs.claim(request)
+      if (result.claims.length === 0 && result.blocked.length > 0) {
+        answers.asked.resolve()
+        await answers.late.promise
+      }
+      return result
+    }
+    await registerLimited()
+    await enqueue(1, { jobId: 'limited', runAt: new Date(0) })
+    const began: number[] = []
+    const end = Promise.withResolvers<void>()
+    const { dispatcher, hands } = await startDispatcher(
+      async (claim) => {
+        began.push(claim.runId)
+        if (began.length === 1) await end.promise
+        await finish(claim)
+      },
+      { clock, runs, jobs: [limited] },
+    )
+    await eventually(() => expect(began).toHaveLength(1))
+    await enqueue(1, { jobId: 'limited', runAt: new Date(0) })
+    dispatcher.wake()
+    await answers.asked.promise
+    end.resolve()
+    await eventually(() => expect(hands.active).toBe(0))
+    answers.late.resolve()
+    await eventually(() => expect(began).toHaveLength(2))
+    await hands.idle()
+  })
+
+  it('claims anew without its memory of limits, which ends of runs on other nodes do not change', async () => {
+    const clock = new ManualClock('2026-01-01T00:00:00Z')
+    await registerLimited()
+    await enqueue(2, { jobId: 'limited', runAt: new Date(0) })
+    const { claims } = await store.runs.claim({ nodeId: 'elsewhere', limit: 1, limits: new Map(), monotonic: () => 0 })
+    const began: number[] = []
+    let looks = 0
+    const runs = Object.create(store.runs) as RunStore
+    runs.claim = async (request) => {
+      const result = await store.runs.claim(request)
+      looks += 1
+      return result
+    }
+    const { dispatcher, hands } = await startDispatcher(
+      async (claim) => {
+        began.push(claim.runId)
+        await finish(claim)
+      },
+      { clock, runs, jobs: [limited] },
+    )
+    await eventually(() => expect([looks > 1, clock.sleeping]).toEqual([true, 1]))
+    await store.runs.finish('elsewhere', [{ claim: claims[0] as Claim, transition: { to: 'succeeded' } }])
+    dispatcher.wake()
+    await eventually(() => expect(clock.sleeping).toBe(1))
+    expect(began).toEqual([])
+    dispatcher.wakeAnew()
+    await eventually(() => expect(began).toHaveLength(1))
+    await hands.idle()
+  })
+
   it('looks again for returned runs, immediately or when they are due', async () => {
     const { hands, clock, looks, enqueueAt, dispatcher } = await resting()
     dispatcher.expect([await enqueueAt(-1, 'a')])
@@ -388,7 +453,7 @@ describeEachStore((fixture) => {
 
   it('claims only some jobs if it was made for these', async () => {
     const seen: string[] = []
-    await startDispatcher(
+    const { hands } = await startDispatcher(
       async (claim) => {
         seen.push(claim.jobId)
         await finish(claim)
@@ -398,6 +463,7 @@ describeEachStore((fixture) => {
     await enqueue(1, { jobId: 'unknown', priority: -1 })
     await enqueue(1, { jobId: 'b' })
     await eventually(() => expect(seen).toEqual(['b']))
+    await hands.idle()
     const [unknown] = await store.runs.list({ jobId: 'unknown' })
     expect(unknown).toMatchObject({ state: 'queued', attempt: 0 })
     expect(unknown!.fence % 65_536).toBe(0)
