@@ -68,6 +68,7 @@ import { HttpRoutes } from './http-routes.ts'
 import type { PikoOptions } from './piko-options.ts'
 import type { PikoService } from './piko-service.ts'
 import { resourceAdvice } from './resource-advice.ts'
+import { keepHeapSmall } from '../small-heap.ts'
 import type { ResourceObserver } from '../resource/resource-state.ts'
 import { ResourcesService } from '../resource/resources-service.ts'
 
@@ -130,7 +131,8 @@ export class Piko implements Nouns {
     const { options, settings } = checkedOptions(given)
     const { clock = systemClock, graceMs = DEFAULT_GRACE_MS } = options
     this.settings = settings
-    const { name, logLevel, logJson, shutdownTimeoutMs } = this.settings.piko
+    const { name, logLevel, logJson, shutdownTimeoutMs, smallHeap } = this.settings.piko
+    if (smallHeap) keepHeapSmall()
     const newLogger = (): AppLogger => createLogger({ level: logLevel, json: logJson, name })
     this.log = options.logger ?? (options.execute === false ? lazyLogger(logLevel, newLogger) : newLogger())
     this.#startGivenUp.promise.catch(() => {}) // The code that awaits the start handles the rejection.

@@ -55,6 +55,7 @@ describe('sources', () => {
         pollIntervalMs: 1_000,
         leaseMs: 15_000,
         shutdownTimeoutMs: 30_000,
+        smallHeap: false,
         transactionTimeoutMs: 60_000,
         blockThresholdMs: 500,
         maxBlockMs: 60_000,

@@ -62,6 +62,12 @@ export const piko = {
     max: '1d',
     help: 'Longest time of the function of a transaction: app.sql.transaction, ctx.commit, a step with a transaction. On SQLite at most half of the lease.',
   }),
+  /** For the whole process: see `src/small-heap.ts`. */
+  smallHeap: flag({
+    key: 'small_heap',
+    default: false,
+    help: 'Keeps the memory of the whole process small: garbage is collected sooner and more often, at the cost of processor time.',
+  }),
   /** 0: Piko does not watch for blocks of the event loop. */
   blockThresholdMs: duration({
     key: 'block_threshold',
