@@ -9,6 +9,8 @@ import { ConnectionReport } from '../engine/node/connection-report.ts'
 import { ConfigWatcher } from '../engine/node/config-watcher.ts'
 import { Doorbell } from '../engine/node/doorbell.ts'
 import { Caches } from '../engine/node/caches.ts'
+import { KnownNodes } from '../engine/fleet/known-nodes.ts'
+import { NodeLink } from '../engine/fleet/node-link.ts'
 import { LiveFeed } from '../engine/live/live-feed.ts'
 import { Electors } from '../engine/node/electors.ts'
 import { LiveSettings } from '../engine/node/live-settings.ts'
@@ -25,6 +27,7 @@ import { WorkSignal } from './work-signal.ts'
 /** The parts of a node that claim and execute runs, and their helpers. */
 export interface Execution {
   readonly doorbell: Doorbell
+  readonly link: NodeLink
   readonly lease: NodeLease
   readonly recovery: Recovery
   readonly connectionReport: ConnectionReport
@@ -80,7 +83,10 @@ export function buildExecution(parts: NodeParts): Execution {
     tell: (topic, version) => doorbell.tell(topic, version),
   })
   const electors = new Electors({ locks, clock, events, loops })
-  const caches = new Caches({ store: store.caches, clock, events })
+  const caches = new Caches({
+    ...{ store: store.caches, clock, events },
+    tell: (cache, keys) => link.tellAll({ kind: 'cache', cache, ...(keys && { keys }) }),
+  })
   const feed = new LiveFeed({ store: store.events, settings: settings.events, clock, loops })
   const runLogs = new RunLogs({ store: store.runLogs, history: settings.history, clock, loops })
   const progress = new RunProgress({ store: store.progress, events, clock, loops })
@@ -116,19 +122,39 @@ export function buildExecution(parts: NodeParts): Execution {
     }),
   )
   parts.databaseClock?.whenDue(() => dispatcher.wakeAnew())
-  const doorbell = new Doorbell({
-    ...{ nodeId, clock },
-    nodes: () => store.nodes.doorbells(),
-    onRing: () => {
-      dispatcher.wake()
-      items?.dispatcher.wake()
+  const onRing = (): void => {
+    dispatcher.wake()
+    items?.dispatcher.wake()
+  }
+  const known = new KnownNodes({ nodeId, clock, peers: () => store.nodes.peers() })
+  const link = new NodeLink({
+    ...{ nodeId, known, clock },
+    settings: settings.link,
+    listens: role.execute,
+    onHint: (hint) => {
+      switch (hint.kind) {
+        case 'work':
+          return onRing()
+        case 'cancel':
+          return cancellation.wake()
+        case 'shared':
+          return shared.told(hint.topic, hint.version)
+        case 'cache':
+          return caches.told(hint.cache, hint.keys)
+      }
     },
+    routes: async () => [],
+  })
+  const doorbell = new Doorbell({
+    ...{ nodeId, known, onRing },
+    overLink: (row, hint) => link.tell(row, hint),
+    hasLinks: settings.link.listen !== 'off',
     onShared: (topic, version) => shared.told(topic, version),
     listens: role.execute,
     doorbell: settings.piko.doorbell,
     isLocal: parts.store.isLocal,
   })
-  const lease = buildLease(parts, { memory, doorbell, executor, items })
+  const lease = buildLease(parts, { memory, doorbell, link, executor, items })
   const recovery = new Recovery({
     ...{ runs: store.runs, nodes: store.nodes, locks: store.locks },
     ...{ nodeId, leaseMs, clock, events, loops },
@@ -149,7 +175,21 @@ export function buildExecution(parts: NodeParts): Execution {
   const freeSlots = (): number => (role.execute ? executor.freeSlots : 0)
   const signal = new WorkSignal({ dispatcher, doorbell, freeSlots, clock })
   return {
-    ...{ doorbell, lease, recovery, connectionReport, live, configs, prepare, locks, shared, electors, caches, feed },
+    ...{
+      doorbell,
+      link,
+      lease,
+      recovery,
+      connectionReport,
+      live,
+      configs,
+      prepare,
+      locks,
+      shared,
+      electors,
+      caches,
+      feed,
+    },
     ...{ runLogs, progress, cancellation, resourceReport, executor, dispatcher, signal, items, ownRuns },
   }
 }
@@ -185,7 +225,13 @@ function buildExecutor(
 
 function buildLease(
   { store: service, settings, events, loops, databaseClock }: NodeParts,
-  { memory, doorbell, executor, items }: Pick<Execution, 'doorbell' | 'executor' | 'items'> & { memory: LeaseMemory },
+  {
+    memory,
+    doorbell,
+    link,
+    executor,
+    items,
+  }: Pick<Execution, 'doorbell' | 'link' | 'executor' | 'items'> & { memory: LeaseMemory },
 ): NodeLease {
   const { store } = service
   const { leaseMs, maxBlockMs, endWhenBlocked } = settings.piko
@@ -195,7 +241,7 @@ function buildLease(
     files: () => store.database.files,
     ...{ memory, leaseMs, events, loops, databaseClock },
     block: { maxMs: maxBlockMs, endAfterMs: endWhenBlocked ? leaseMs : undefined },
-    doorbell: () => doorbell.address,
+    addresses: () => ({ doorbell: doorbell.address, link: link.url, linkKey: link.key }),
     onLost: (reason) => {
       executor.abortAll(reason)
       items?.lost(reason)

@@ -14,7 +14,7 @@ import type { NodeParts } from './node-parts.ts'
 /**
  * This process's share of the work, as services in start order:
  *
- * doorbell → heartbeat → connection-report → recovery → config-watcher → waiter → locks → shared-values → electors → caches → live-events →
+ * doorbell → node-link → heartbeat → connection-report → recovery → config-watcher → waiter → locks → shared-values → electors → caches → live-events →
  * enqueue → run-logs → run-progress → cancellation → executor → registration → leader → planner → retention → backfills → batches → dependencies → dispatcher
  *
  * They stop in reverse order. First the node stops claiming, and another node may lead. Then its runs end, while their handlers can still
@@ -37,6 +37,10 @@ export class Node {
       events.emit('row.broken', { table, key, columns, error })
     }
     const execution = buildExecution(parts)
+    store.cancels.onRequested = (nodeIds) => {
+      if (nodeIds.includes(this.id)) execution.cancellation.wake()
+      execution.link.tellAll({ kind: 'cancel' }, nodeIds)
+    }
     const { configs, prepare, locks, shared, electors, caches, feed, runLogs, progress } = execution
     const { executor, dispatcher, signal } = execution
     const planning = buildPlanning(parts, execution)
@@ -64,9 +68,10 @@ export class Node {
     })
     this.services = [
       execution.doorbell,
+      execution.link,
       ...(role.execute
         ? [
-            execution.lease.dependsOn(execution.doorbell),
+            execution.lease.dependsOn(execution.doorbell, execution.link),
             execution.connectionReport.dependsOn(execution.lease),
             execution.recovery.dependsOn(execution.lease),
           ]

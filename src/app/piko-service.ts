@@ -16,7 +16,7 @@ export class PikoService extends Supervisor {
       ...options,
       name: 'Piko',
       strategy: 'one-for-one',
-      maxRestarts: 30,
+      maxRestarts: 40,
       over: '1m',
       backoff: { base: '50ms', max: '5s' },
     })

@@ -42,7 +42,7 @@ export interface LayeredCacheParts<V> {
   readonly l1: { readonly max: number; readonly maxBytes: number; readonly ttlMs: number }
   readonly level: CacheLevel | undefined
   readonly clock: Clock
-  readonly observer?: Pick<CacheReach, 'degraded' | 'recovered'>
+  readonly observer?: Pick<CacheReach, 'degraded' | 'recovered' | 'changed'>
 }
 
 /** The result of reading a key from the shared level. */
@@ -245,7 +245,14 @@ export class LayeredCache<V> implements Cache<V> {
       return await this.#level.needed((level, step) => level.clear(this.name, prefix, step))
     } finally {
       this.#forgetAll(prefix)
+      this.#parts.observer?.changed?.(this.name, undefined)
     }
+  }
+
+  forget(keys: readonly string[] | undefined): void {
+    if (!this.#level) return
+    if (keys === undefined) this.#forgetAll('')
+    else for (const key of keys) this.#forget(key)
   }
 
   stats(): CacheStats {
@@ -484,6 +491,7 @@ export class LayeredCache<V> implements Cache<V> {
       return this.#level ? await this.#level.needed(change) : true
     } finally {
       this.#forget(key)
+      if (this.#level) this.#parts.observer?.changed?.(this.name, key)
     }
   }
 

@@ -96,6 +96,8 @@ export interface Cache<V> {
   /** @returns how many values were deleted @throws PikoError `CACHE_UNAVAILABLE` */
   clear(options?: CacheClear): Promise<number>
   stats(): CacheStats
+  /** Removes keys from this process alone, because the shared level has changed; undefined: all keys. */
+  forget(keys: readonly string[] | undefined): void
   /** Ends loads and connections. An app closes its caches when it stops. */
   close(): Promise<void>
 }
@@ -139,6 +141,8 @@ export interface CacheReach {
   readonly store: CacheLevel
   degraded(cache: string, error: Error): void
   recovered(cache: string, outageMs: number): void
+  /** A key of a cache with a shared level has changed; undefined: many have. */
+  changed?(cache: string, key: string | undefined): void
 }
 
 /** The definition of a cache; see `defineCache` of `piko/cache`. */

@@ -2,6 +2,7 @@ import { events } from './sections/events.ts'
 import { history } from './sections/history.ts'
 import { http } from './sections/http.ts'
 import { items } from './sections/items.ts'
+import { link } from './sections/link.ts'
 import { mysql } from './sections/mysql.ts'
 import { offload } from './sections/offload.ts'
 import { piko } from './sections/piko.ts'
@@ -10,7 +11,7 @@ import { sqlite } from './sections/sqlite.ts'
 import type { Section, Setting } from './setting.ts'
 
 /** Every section of `settings.toml`, in the order of the documentation. */
-export const SECTIONS = { piko, mysql, sqlite, history, sinks, items, offload, http, events }
+export const SECTIONS = { piko, mysql, sqlite, history, sinks, items, offload, http, events, link }
 
 /** Every setting by its full key (`mysql.dsn`), in the order of the documentation. */
 export const SETTINGS: ReadonlyMap<string, Setting> = new Map(

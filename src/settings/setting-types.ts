@@ -150,6 +150,30 @@ function isUdpAddress(value: string): boolean {
   return isIPv4(host) && /^\d{1,5}$/.test(port) && Number(port) > 0 && Number(port) < 65_536 && rest.length === 0
 }
 
+/** `auto`, `off`, or the address of a TCP socket. */
+export function tcpAddress<const K extends string>(entry: Entry<K, string>): Setting<K, string, string> {
+  const expected = 'expected "auto", "off" or a host with a port, such as "10.0.0.5:9466" or "[fd00::5]:9466"'
+  return textThat(entry, (value) => value === 'auto' || value === 'off' || isTcpAddress(value), expected)
+}
+
+function isTcpAddress(value: string): boolean {
+  const [, host = '', port = ''] = /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):(\d{1,5})$/.exec(value) ?? []
+  return host !== '' && Number(port) < 65_536
+}
+
+const MIN_SECRET = 16
+
+/** A secret of at least 16 characters, or empty. */
+export function optionalSecret<const K extends string>(
+  entry: Omit<Entry<K, string>, 'default'>,
+): Setting<K, string, string> {
+  const isFine = (value: string): boolean => value === '' || value.length >= MIN_SECRET
+  return {
+    ...textThat({ ...entry, default: '' }, isFine, `expected at least ${MIN_SECRET} characters, or ""`),
+    isSecret: true,
+  }
+}
+
 /** A DSN, or empty. */
 export function optionalDsn<const K extends string>(
   entry: Omit<Entry<K, string>, 'default'>,

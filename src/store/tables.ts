@@ -187,6 +187,10 @@ export interface NodeTable {
   expires_at: Instant
   /** The address for notifications of new work, `host:port`. */
   doorbell: string | null
+  /** The URL of its link, for the other nodes; null: it has none. */
+  link: Generated<string | null>
+  /** The secret of that link; null: all nodes have the one of their settings. */
+  link_key: Generated<string | null>
   /** Increases with each cancel request for a run of this node. */
   cancels: Generated<number>
   resources: Generated<JsonText>

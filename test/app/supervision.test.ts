@@ -31,6 +31,7 @@ describeEachStore((fixture) => {
         'resources',
         'sinks',
         'doorbell',
+        'node-link',
         'heartbeat',
         'connection-report',
         'recovery',

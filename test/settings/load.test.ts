@@ -75,6 +75,7 @@ describe('sources', () => {
       items: { concurrency: 50, lowerWhenLate: true, bodies: '.piko/bodies' },
       offload: { threads: Math.max(1, availableParallelism() - 1), pools: {} },
       events: { keepMs: 600_000, keep: 2_000_000 },
+      link: { listen: 'auto', secret: '', tlsKey: '', tlsCert: '', tlsCa: '' },
       history: {
         runLogs: 'info',
         runLogLines: 1_000,
@@ -343,7 +344,10 @@ describe('problems', () => {
     expect(problems().map(({ key, expected }) => [key, expected])).toEqual([
       ['piko.watermelon', 'no such key; docs/settings.md lists all'],
       ['__proto__.x', 'no such key; docs/settings.md lists all'],
-      ['empty', 'no such section; expected one of piko, mysql, sqlite, history, sinks, items, offload, http, events'],
+      [
+        'empty',
+        'no such section; expected one of piko, mysql, sqlite, history, sinks, items, offload, http, events, link',
+      ],
     ])
   })
 

@@ -7,6 +7,7 @@ const node = z.object({
   host: z.string(),
   pid: count,
   doorbell: z.string().optional(),
+  link: z.string().optional(),
   startedAt: instant,
   heartbeatAt: instant,
   expiresAt: instant.meta({ description: 'When its lease ends without a renewal.' }),

@@ -9,12 +9,23 @@ export interface CachesParts {
   readonly store: CacheLevel
   readonly clock: Clock
   readonly events: Events
+  /** Notifies the other nodes that keys of a cache have changed; without keys, any of them. */
+  readonly tell: (cache: string, keys: readonly string[] | undefined) => void
 }
+
+/** How long changes are collected before the other nodes are told. */
+const COLLECT_MS = 5
+/** With more changed keys of one cache, the others forget all of them. */
+const MAX_KEYS = 1_000
 
 /** The caches of this process. */
 export class Caches extends Service {
   readonly #parts: CachesParts
   readonly #opened = new Map<CacheDefinition<unknown>, Cache<unknown>>()
+
+  /** The changed keys of each cache; undefined: any. */
+  readonly #changes = new Map<string, Set<string> | undefined>()
+  #timer: NodeJS.Timeout | undefined
 
   constructor(parts: CachesParts) {
     super({ name: 'caches' })
@@ -30,6 +41,7 @@ export class Caches extends Service {
       ...{ store, clock },
       degraded: (name, error) => events.emit('cache.degraded', { cache: name, error }),
       recovered: (name, outageMs) => events.emit('cache.recovered', { cache: name, outageMs }),
+      changed: (name, key) => this.#changed(name, key),
     })
     this.#opened.set(definition, cache)
     return cache
@@ -57,6 +69,11 @@ export class Caches extends Service {
     })
   }
 
+  /** Another node has changed these keys of a cache; without keys, any of them. */
+  told(name: string, keys: readonly string[] | undefined): void {
+    for (const cache of this.opened) if (cache.name === name) cache.forget(keys)
+  }
+
   /** The caches that were opened so far. */
   get opened(): readonly Cache<unknown>[] {
     return [...this.#opened.values()]
@@ -64,6 +81,22 @@ export class Caches extends Service {
 
   protected override async onStop(why: StopReason): Promise<void> {
     if (why === 'crash') return
+    this.#tellNow()
     await Promise.all(this.opened.map((cache) => cache.close()))
+  }
+
+  #changed(name: string, key: string | undefined): void {
+    const known = this.#changes.get(name)
+    const keys = this.#changes.has(name) ? known : new Set<string>()
+    if (key === undefined || (keys && keys.size >= MAX_KEYS)) this.#changes.set(name, undefined)
+    else if (keys) this.#changes.set(name, keys.add(key))
+    this.#timer ??= setTimeout(() => this.#tellNow(), COLLECT_MS).unref()
+  }
+
+  #tellNow(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    for (const [name, keys] of this.#changes) this.#parts.tell(name, keys && [...keys])
+    this.#changes.clear()
   }
 }

@@ -1,22 +1,26 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
-import { hostname, networkInterfaces } from 'node:os'
+import { hostname } from 'node:os'
 import { toError } from '../../errors.ts'
 import type { Settings } from '../../settings/settings.ts'
 import { Service } from '../../service/service.ts'
-import type { DoorbellRow } from '../../store/nodes/node-store.ts'
-import type { Clock } from '../../clock.ts'
+import type { PeerRow } from '../../store/nodes/node-store.ts'
+import type { Hint } from '../fleet/hint.ts'
+import type { KnownNodes } from '../fleet/known-nodes.ts'
+import { LOOPBACK, outsideAddress } from './outside-address.ts'
 
 export interface DoorbellParts {
   /** This node's id. */
   readonly nodeId: () => string
-  /** Live nodes that can be notified. */
-  readonly nodes: () => Promise<readonly DoorbellRow[]>
+  readonly known: Pick<KnownNodes, 'others'>
+  /** Sends a hint over an open link instead. Returns false if there is none. */
+  readonly overLink: (row: PeerRow, hint: Hint) => boolean
   /** Called when another node reports new work in the queue. */
   readonly onRing: () => void
   /** Called when another node reports a new version of a shared value. */
   readonly onShared: (topic: string, version: number) => void
-  readonly clock: Clock
+  /** Whether links may be open. */
+  readonly hasLinks: boolean
   /** Whether this process executes runs, and so can be notified. */
   readonly listens: boolean
   readonly doorbell: Settings['piko']['doorbell']
@@ -24,18 +28,17 @@ export interface DoorbellParts {
   readonly isLocal: boolean
 }
 
-const LOOPBACK = '127.0.0.1'
 /** The number of nodes to notify, because one of them may have no free slot. */
 const RUNG = 2
-/** How long, in milliseconds, a node keeps its list of live nodes to notify. */
-const KNOWN_MS = 5_000
 const GREETING = 'piko '
 /** The separator between the id of the receiving node and the version and topic of a shared value. */
 const SHARED = ' shared '
 const MAX_TOPICS = 1_000
 
 /**
- * Notifies other nodes immediately of work in the queue. It sends one UDP datagram to each of two nodes, whose addresses are in their rows.
+ * Notifies other nodes immediately of work in the queue. It tells two nodes, over a link if one is open, otherwise by a UDP datagram to the
+ * address in the row. A datagram needs no connection, and so is the faster way for the first notification.
+ *
  * The datagram contains only the id of the receiving node, which then queries the queue without waiting for its next poll. In the same way
  * it notifies all nodes of a new version of a shared value: the datagram has the topic and the number, but not the value.
  *
@@ -47,8 +50,6 @@ export class Doorbell extends Service {
   #address: string | undefined
   /** The port stays the same across a restart, because the node's row contains it. */
   #port = 0
-  #known: readonly DoorbellRow[] = []
-  #knownAt = -Infinity
   #isRinging = false
   /** The newest versions of shared values that other nodes have not been notified of. */
   readonly #versions = new Map<string, number>()
@@ -66,7 +67,7 @@ export class Doorbell extends Service {
 
   /** Notifies other nodes. Returns immediately, and never fails. */
   ring(): void {
-    if (this.#isRinging || !this.isRunning || this.#parts.doorbell === 'off') return
+    if (this.#isRinging || !this.isRunning || this.#isOff) return
     this.#isRinging = true
     void this.#ring()
       // Without a notification, the poll finds the work.
@@ -76,7 +77,7 @@ export class Doorbell extends Service {
 
   /** Notifies other nodes of a version of a shared value. Returns immediately, and never fails. */
   tell(topic: string, version: number): void {
-    if (!this.isRunning || this.#parts.doorbell === 'off' || this.#versions.size >= MAX_TOPICS) return
+    if (!this.isRunning || this.#isOff || this.#versions.size >= MAX_TOPICS) return
     this.#versions.set(topic, version)
     if (this.#isTelling) return
     this.#isTelling = true
@@ -118,6 +119,10 @@ export class Doorbell extends Service {
     this.#address = `${given?.host ?? (isLocal ? LOOPBACK : outsideAddress())}:${this.#port}`
   }
 
+  get #isOff(): boolean {
+    return this.#parts.doorbell === 'off' && !this.#parts.hasLinks
+  }
+
   #hear(message: string): void {
     const { nodeId, onRing, onShared } = this.#parts
     const greeting = GREETING + nodeId()
@@ -140,7 +145,8 @@ export class Doorbell extends Service {
   async #ring(): Promise<void> {
     const others = await this.#others()
     const first = Math.floor(Math.random() * others.length)
-    for (const other of [...others.slice(first), ...others.slice(0, first)].slice(0, RUNG)) this.#send(other, '')
+    for (const other of [...others.slice(first), ...others.slice(0, first)].slice(0, RUNG))
+      this.#send(other, { kind: 'work' }, '')
   }
 
   async #tell(): Promise<void> {
@@ -150,20 +156,17 @@ export class Doorbell extends Service {
     const versions = [...this.#versions]
     this.#versions.clear()
     for (const [topic, version] of versions)
-      for (const other of others) this.#send(other, `${SHARED}${version} ${topic}`)
+      for (const other of others) this.#send(other, { kind: 'shared', topic, version }, `${SHARED}${version} ${topic}`)
   }
 
   /** The other live nodes. */
-  async #others(): Promise<readonly DoorbellRow[]> {
-    const { clock, nodes, nodeId } = this.#parts
-    if (clock.monotonic() - this.#knownAt > KNOWN_MS) {
-      this.#known = await nodes()
-      this.#knownAt = clock.monotonic()
-    }
-    return this.#known.filter(({ id }) => id !== nodeId())
+  #others(): Promise<readonly PeerRow[]> {
+    return this.#parts.known.others()
   }
 
-  #send({ id, host, doorbell }: DoorbellRow, what: string): void {
+  #send(row: PeerRow, hint: Hint, what: string): void {
+    const { id, host, doorbell } = row
+    if (this.#parts.overLink(row, hint) || doorbell === undefined || this.#parts.doorbell === 'off') return
     const to = addressOf(doorbell)
     const socket = this.#socket ?? this.#open()
     socket.send(GREETING + id + what, to.port, host === hostname() ? LOOPBACK : to.host, () => {})
@@ -173,10 +176,4 @@ export class Doorbell extends Service {
 function addressOf(text: string): { host: string; port: number } {
   const colon = text.lastIndexOf(':')
   return { host: text.slice(0, colon), port: Number(text.slice(colon + 1)) }
-}
-
-/** The first address at which other machines may reach this one. */
-function outsideAddress(): string {
-  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
-  return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? LOOPBACK
 }

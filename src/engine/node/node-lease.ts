@@ -8,7 +8,7 @@ import { Service } from '../../service/service.ts'
 import type { OpenOptions } from '../../store/connection/database.ts'
 import { type BlockPolicy, lookMs } from '../../store/nodes/block-watch.ts'
 import { keepHeartbeat } from '../../store/nodes/heartbeats.ts'
-import type { NodeStore } from '../../store/nodes/node-store.ts'
+import type { NewNode, NodeStore } from '../../store/nodes/node-store.ts'
 import type { OpenedFile } from '../../store/connection/sqlite/sqlite-files.ts'
 import type { DatabaseTestClock } from '../../clock.ts'
 import type { Events } from '../../events.ts'
@@ -24,8 +24,8 @@ export interface NodeLeaseParts {
   readonly memory: LeaseMemory
   /** What happens to this process when its event loop is blocked. */
   readonly block: BlockPolicy
-  /** The address for notifications of new work. */
-  readonly doorbell: () => string | undefined
+  /** Where other nodes reach this one. */
+  readonly addresses: () => Pick<NewNode, 'doorbell' | 'link' | 'linkKey'>
   /** Called before the node takes its new id; may be called more than once. */
   readonly onLost: (reason: PikoError) => void
   readonly leaseMs: Settings['piko']['leaseMs']
@@ -193,8 +193,8 @@ export class NodeLease extends Service {
 
   async #register(id: string): Promise<void> {
     NodeLease.#ownIds.add(id)
-    const { nodes, memory, doorbell } = this.#parts
-    await nodes.register({ id, host: hostname(), pid: process.pid, doorbell: doorbell() }, this.#parts.leaseMs)
+    const { nodes, memory, addresses } = this.#parts
+    await nodes.register({ id, host: hostname(), pid: process.pid, ...addresses() }, this.#parts.leaseMs)
     // The time of the process does not end a lease on a test's clock.
     memory.begin(this.#parts.databaseClock ? TEST_TRUST_MS : this.#parts.leaseMs)
   }

@@ -144,7 +144,7 @@ export class Runs {
 
   /**
    * Cancels one run on any node. A queued run is `cancelled` immediately. A running one is returned with `cancelRequestedAt`: its node
-   * aborts `ctx.signal` with `RUN_CANCELLED` within two seconds, and the run is not retried. A run that has ended is returned unchanged.
+   * aborts `ctx.signal` with `RUN_CANCELLED` within two seconds, over a link immediately, and the run is not retried. A run that has ended is returned unchanged.
    *
    * @throws PikoError `RUN_UNKNOWN`
    */

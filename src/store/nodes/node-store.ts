@@ -14,6 +14,14 @@ export interface NodeRow {
   readonly pid: number
   /** The address for notifications of new work, `host:port`. */
   readonly doorbell?: string | undefined
+  /** The URL of its link, such as `piko://127.0.0.1:41234`. */
+  readonly link?: string | undefined
+}
+
+/** A node to register. */
+export interface NewNode extends NodeRow {
+  /** The secret of its link; undefined: all nodes have the one of their settings. */
+  readonly linkKey?: string | undefined
 }
 
 /** A node with its lease. */
@@ -35,14 +43,16 @@ export interface ResourceStatus extends Omit<ResourceStats, 'size'> {
   readonly size: number | null
 }
 
-/** A node that can be notified. */
-export interface DoorbellRow {
+/** A live node that others can notify or call. */
+export interface PeerRow {
   readonly id: string
   readonly host: string
-  readonly doorbell: string
+  readonly doorbell: string | undefined
+  readonly link: string | undefined
+  readonly linkKey: string | undefined
 }
 
-const MAX_RUNG = 100
+const MAX_PEERS = 100
 /** The maximum number of resources that are stored, because a row holds about 64 kB of text. */
 const MAX_RESOURCES = 100
 
@@ -54,7 +64,7 @@ export class NodeStore {
     this.#database = database
   }
 
-  async register(node: NodeRow, leaseMs: number): Promise<void> {
+  async register({ linkKey, ...node }: NewNode, leaseMs: number): Promise<void> {
     const { dialect, transaction } = this.#database
     await transaction(async (trx) => {
       await trx
@@ -63,6 +73,8 @@ export class NodeStore {
           ...node,
           ...connectionColumns(this.#database.connectionIds()),
           doorbell: node.doorbell ?? null,
+          link: node.link ?? null,
+          link_key: linkKey ?? null,
           started_at: dialect.now(),
           heartbeat_at: dialect.now(),
           expires_at: dialect.nowPlus(leaseMs),
@@ -115,17 +127,22 @@ export class NodeStore {
     return numUpdatedRows > 0n
   }
 
-  /** Live nodes that can be notified, at most a hundred. */
-  async doorbells(): Promise<DoorbellRow[]> {
+  /** Live nodes that others can notify or call, at most a hundred. */
+  async peers(): Promise<PeerRow[]> {
     const { db, dialect } = this.#database
     const rows = await db
       .selectFrom('piko_node')
-      .select(['id', 'host', 'doorbell'])
+      .select(['id', 'host', 'doorbell', 'link', 'link_key'])
       .where('expires_at', '>=', dialect.now())
-      .where('doorbell', 'is not', null)
-      .limit(MAX_RUNG)
+      .where((eb) => eb.or([eb('doorbell', 'is not', null), eb('link', 'is not', null)]))
+      .limit(MAX_PEERS)
       .execute()
-    return rows.flatMap(({ doorbell, ...row }) => (doorbell === null ? [] : { ...row, doorbell }))
+    return rows.map(({ id, host, doorbell, link, link_key: key }) => ({
+      ...{ id, host },
+      doorbell: doorbell ?? undefined,
+      link: link ?? undefined,
+      linkKey: key ?? undefined,
+    }))
   }
 
   /** Stores the figures of a node's resources, for requests on other nodes. */
@@ -231,15 +248,15 @@ export class NodeStore {
     const { db, dialect } = this.#database
     const rows = await db
       .selectFrom('piko_node')
-      .select(['id', 'host', 'pid', 'doorbell', 'started_at', 'heartbeat_at', 'expires_at'])
+      .select(['id', 'host', 'pid', 'doorbell', 'link', 'started_at', 'heartbeat_at', 'expires_at'])
       .select(sql<number>`CASE WHEN expires_at >= ${dialect.now()} THEN 1 ELSE 0 END`.as('is_live'))
       .orderBy('started_at')
       .orderBy('id')
       .execute()
     return rows.map((row) => {
-      const { id, host, pid, doorbell } = assertSound(dialect, 'piko_node', row)
+      const { id, host, pid, doorbell, link } = assertSound(dialect, 'piko_node', row)
       return {
-        ...{ id, host, pid, doorbell: doorbell ?? undefined },
+        ...{ id, host, pid, doorbell: doorbell ?? undefined, link: link ?? undefined },
         startedAt: dialect.date(row.started_at),
         heartbeatAt: dialect.date(row.heartbeat_at),
         expiresAt: dialect.date(row.expires_at),

@@ -40,6 +40,8 @@ const LARGEST_ASK = 10_000
  */
 export class CancelStore {
   readonly #database: Database
+  /** Called with the nodes of running runs that have a new cancel request. */
+  onRequested: ((nodeIds: readonly string[]) => void) | undefined
 
   constructor(database: Database) {
     this.#database = database
@@ -203,5 +205,6 @@ export class CancelStore {
         .where('id', '=', nodeId)
       await this.#database.retry(() => bump.execute())
     }
+    if (nodeIds.length > 0) this.onRequested?.(nodeIds)
   }
 }

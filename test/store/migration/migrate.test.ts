@@ -468,7 +468,9 @@ describe('migration files', () => {
       return files.map(({ name }) => name)
     })
     expect(names[0]).toEqual(names[1])
-    expect(names[0]?.map((name) => Number(name.slice(0, 4)))).toEqual(names[0]?.map((_, index) => index + 1))
+    // A number may be missing, because a change that reserved it was given up. None is used twice.
+    const numbers = (names[0] ?? []).map((name) => Number(name.slice(0, 4)))
+    expect(numbers.filter((number, index) => !(number > (numbers[index - 1] ?? 0)))).toEqual([])
   })
 
   it('are split at semicolons at the end of a line, without comments', () => {

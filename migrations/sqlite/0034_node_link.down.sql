@@ -1,0 +1,3 @@
+ALTER TABLE piko_node DROP COLUMN link_key;
+
+ALTER TABLE piko_node DROP COLUMN link;

@@ -1,0 +1,137 @@
+import type { Clock } from '../../clock.ts'
+import { dial, type DialOptions } from '../../link/connect/dial.ts'
+import type { Link } from '../../link/link.ts'
+import type { PeerRow } from '../../store/nodes/node-store.ts'
+
+export interface PeersParts {
+  /** What every connection has in common. */
+  readonly options: Omit<DialOptions, 'url' | 'signal'>
+  /** The secret of nodes whose row has none. */
+  readonly secret: string | undefined
+  /** Called with each new connection. */
+  readonly onLink: (link: Link) => void
+  readonly clock: Clock
+}
+
+interface Peer {
+  readonly link: Link
+  /** Messages in both directions, when somebody last looked. */
+  messages: number
+  usedAt: number
+}
+
+/** A connection that nobody uses for this long is closed. */
+const IDLE_MS = 60_000
+const SWEEP_MS = 15_000
+/** The pause after a failed attempt to connect. */
+const PAUSE_MS = 1_000
+const CONNECT_MS = 3_000
+
+/** The connections to other nodes: at most one that this node opened for each, opened when it is needed. */
+export class Peers {
+  readonly #parts: PeersParts
+  readonly #open = new Map<string, Peer>()
+  /** Connections that the other node has opened. It also closes them. */
+  readonly #theirs = new Map<string, Link>()
+  readonly #opening = new Map<string, Promise<Link | undefined>>()
+  readonly #failedAt = new Map<string, number>()
+  readonly #closing = new AbortController()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(parts: PeersParts) {
+    this.#parts = parts
+  }
+
+  /** The open connections. */
+  get count(): number {
+    return this.#open.size + this.#theirs.size
+  }
+
+  /** An open connection to this node; undefined without one. */
+  up(id: string): Link | undefined {
+    const link = this.#open.get(id)?.link ?? this.#theirs.get(id)
+    return link?.state === 'up' ? link : undefined
+  }
+
+  /** Connects unless a connection is open. Undefined if the node can't be reached, or failed to answer a moment ago. */
+  async reach(row: PeerRow): Promise<Link | undefined> {
+    const { id, link: url } = row
+    if (url === undefined || this.#closing.signal.aborted) return undefined
+    const up = this.up(id)
+    if (up) return up
+    const failedAt = this.#failedAt.get(id) ?? -Infinity
+    if (this.#parts.clock.monotonic() - failedAt < PAUSE_MS) return undefined
+    const known = this.#opening.get(id)
+    if (known) return known
+    const opening = this.#connect(row, url).finally(() => this.#opening.delete(id))
+    this.#opening.set(id, opening)
+    return opening
+  }
+
+  /** Uses a connection that another node has opened. */
+  adopt(link: Link): void {
+    const id = link.peerId === undefined ? undefined : uuidOf(link.peerId)
+    this.#parts.onLink(link)
+    if (id === undefined) return
+    this.#theirs.set(id, link)
+    void link.whenClosed().then(() => {
+      if (this.#theirs.get(id) === link) this.#theirs.delete(id)
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    clearInterval(this.#timer)
+    await Promise.all([...this.#open.values()].map(({ link }) => link.close()))
+  }
+
+  async #connect(row: PeerRow, url: string): Promise<Link | undefined> {
+    const { options, secret, clock, onLink } = this.#parts
+    const own = row.linkKey ?? secret
+    try {
+      const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(CONNECT_MS)])
+      const link = await dial({ ...options, url, signal, ...(own !== undefined && { secret: own }) })
+      // The next use connects again, and only if there is one.
+      link.events.once('link.down', () => link.destroy())
+      const peer: Peer = { link, messages: 0, usedAt: clock.monotonic() }
+      this.#open.set(row.id, peer)
+      this.#failedAt.delete(row.id)
+      void link.whenClosed().then(() => this.#closed(row.id, peer))
+      this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS).unref()
+      onLink(link)
+      return link
+    } catch (error) {
+      if (this.#failedAt.size > 1_000) this.#failedAt.clear()
+      this.#failedAt.set(row.id, clock.monotonic())
+      options.log?.debug({ err: error, node: row.id }, 'another node can not be reached')
+      return undefined
+    }
+  }
+
+  #closed(id: string, peer: Peer): void {
+    if (this.#open.get(id) === peer) this.#open.delete(id)
+    if (this.#open.size > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  #sweep(): void {
+    const now = this.#parts.clock.monotonic()
+    for (const peer of this.#open.values()) {
+      const { open, sentMessages, receivedMessages } = peer.link.stats()
+      const messages = sentMessages + receivedMessages
+      if (open > 0 || messages !== peer.messages) Object.assign(peer, { messages, usedAt: now })
+      else if (now - peer.usedAt >= IDLE_MS) void peer.link.close()
+    }
+  }
+}
+
+/** The id of a node from the preface of its link, which has no dashes. */
+function uuidOf(hex: string): string | undefined {
+  return /^[0-9a-f]{32}$/.test(hex) ? hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5') : undefined
+}
+
+/** The id of a node as the preface of its link has it. */
+export function linkIdOf(nodeId: string): string {
+  return nodeId.replaceAll('-', '')
+}

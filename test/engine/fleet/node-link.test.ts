@@ -1,0 +1,119 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Piko } from '../../../src/app/piko.ts'
+import { defineCache } from '../../../src/cache/define-cache.ts'
+import { store as inStore } from '../../../src/cache/levels.ts'
+import { type Clock, systemClock } from '../../../src/clock.ts'
+import { defineJob } from '../../../src/job/define-job.ts'
+import { dial } from '../../../src/link/connect/dial.ts'
+import { storeOn } from '../../../src/store/store.ts'
+import { defineShared } from '../../../src/sync/define-shared.ts'
+import { eventually, Gate, startApp, type AppOptions } from '../../support/app.ts'
+import { describeEachStore } from '../../support/databases.ts'
+import { z } from 'zod'
+
+/** The polls that hints replace never come, so what happens was told by another node. */
+const UNPOLLED = new Set(['cancellation', 'shared-values', 'dispatcher'])
+const deaf: Clock = {
+  ...systemClock,
+  now: () => systemClock.now(),
+  monotonic: () => systemClock.monotonic(),
+  sleep: (ms, signal, who) => systemClock.sleep(who !== undefined && UNPOLLED.has(who) ? Infinity : ms, signal, who),
+}
+const BY_LINK = { piko: { doorbell: 'off' } } as const
+
+describeEachStore((store) => {
+  const apps: Piko[] = []
+  afterEach(async () => {
+    await Promise.all(apps.splice(0).map((app) => app.stop()))
+    await store.empty()
+  })
+  const node = async (jobs: AppOptions & { jobs?: Parameters<typeof startApp>[1] } = {}): Promise<Piko> => {
+    const { jobs: declared = [], settings = BY_LINK, ...options } = jobs
+    const app = await startApp(store.options, declared, { clock: deaf, settings, ...options })
+    apps.push(app)
+    return app
+  }
+  const holding = () => {
+    const began = Promise.withResolvers<void>()
+    const job = defineJob({ id: 'holds' }, async ({ signal }) => {
+      began.resolve()
+      await new Gate().pass(signal)
+    })
+    return { job, began: began.promise }
+  }
+
+  describe('over a link', () => {
+    it('a cancel reaches the node of the run, also from a process that executes nothing', async () => {
+      const { job, began } = holding()
+      const worker = await node({ jobs: [job] })
+      const asks = await node({ jobs: [job], execute: false })
+      const id = await worker.enqueue('holds')
+      await began
+      await asks.runs.cancel(id)
+      expect(await worker.waitFor(id)).toMatchObject({ state: 'cancelled' })
+    })
+
+    it('new work reaches a node whose polls are far away', async () => {
+      const begun: unknown[] = []
+      const job = defineJob({ id: 'told' }, ({ input }) => void begun.push(input))
+      await node({ jobs: [job] })
+      const asks = await node({ jobs: [job], execute: false })
+      for (let input = 0; input < 3; input++) {
+        await asks.enqueue('told', { input })
+        await eventually(() => expect(begun).toHaveLength(input + 1))
+      }
+    })
+
+    it('a shared value and a changed key of a cache reach all nodes', async () => {
+      const rates = defineShared({ topic: 'link_rates', schema: z.number(), initial: 1 })
+      const cache = defineCache<number>({ name: 'link_cache', ttl: '1h', l1: { ttl: '1h' }, l2: inStore() })
+      const nodes = [await node(), await node(), await node()]
+      const [one] = nodes as [Piko]
+      const handles = nodes.map((app) => app.shared(rates))
+      await one.shared(rates).publish(2)
+      await eventually(() => expect(handles.map(({ value }) => value)).toEqual([2, 2, 2]))
+      const caches = nodes.map((app) => app.cache(cache))
+      const values = () => Promise.all(caches.map((each) => each.get('eur')))
+      await caches[0]!.set('eur', 1)
+      expect(await values()).toEqual([1, 1, 1])
+      await caches[1]!.set('eur', 2)
+      await eventually(async () => expect(await values()).toEqual([2, 2, 2]))
+      await caches[2]!.delete('eur')
+      await eventually(async () => expect(await values()).toEqual([undefined, undefined, undefined]))
+      await caches[0]!.set('usd', 3)
+      expect(await caches[1]!.get('usd')).toBe(3)
+      await caches[0]!.clear()
+      await eventually(async () => expect(await caches[1]!.get('usd')).toBeUndefined())
+    })
+  })
+
+  it('only a program that knows the secret of the row can connect', async () => {
+    await node()
+    const [row] = await storeOn(await store.open()).nodes.peers()
+    const { link: url = '', linkKey: secret = '' } = row!
+    expect(url).toMatch(/^piko:\/\/127\.0\.0\.1:\d+$/)
+    await expect(dial({ url, secret: 'x'.repeat(32) })).rejects.toMatchObject({ code: 'LINK_DENIED' })
+    await expect(dial({ url })).rejects.toMatchObject({ code: 'LINK_DENIED' })
+    await using link = await dial({ url, secret })
+    expect(link.state).toBe('up')
+  })
+
+  it('switched off, a node has no address, and a cancel arrives by the poll', async () => {
+    const { job, began } = holding()
+    const off = { clock: systemClock, settings: { link: { listen: 'off' } } }
+    const worker = await node({ jobs: [job], ...off })
+    const asks = await node({ jobs: [job], execute: false, ...off })
+    expect((await asks.nodes.list())[0]!.link).toBeUndefined()
+    const id = await worker.enqueue('holds')
+    await began
+    await asks.runs.cancel(id)
+    expect(await worker.waitFor(id)).toMatchObject({ state: 'cancelled' })
+  })
+
+  it('an address that other machines reach needs a secret and a certificate', async () => {
+    await expect(node({ settings: { link: { listen: '0.0.0.0:0' } } })).rejects.toMatchObject({
+      code: 'SETTINGS_INVALID',
+      message: expect.stringContaining('tls_cert') as string,
+    })
+  })
+})
