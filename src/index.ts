@@ -179,6 +179,7 @@ export type { KeyedConcurrency, KeyedRate, Rate } from './run/limits.ts'
 
 export type { Logger } from './logger.ts'
 export type { OnUpstreamChange, Upstream } from './job/upstream.ts'
+export { defineConfig, type PikoConfig } from './app/piko-config.ts'
 export type { PikoOptions } from './app/piko-options.ts'
 export type { LockOptions } from './engine/attempt/lock-options.ts'
 export type { EnqueueItem, EnqueueOptions, IdempotencyKey, RunId, RunOptions } from './operations/runs/run-request.ts'

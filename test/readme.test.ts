@@ -9,6 +9,7 @@ const api = new Snippets('docs/api.md')
 const access = new Snippets('docs/access.md')
 const async = new Snippets('docs/async.md')
 const batches = new Snippets('docs/batches.md')
+const cli = new Snippets('docs/cli.md')
 const crawl = new Snippets('docs/crawl.md')
 const data = new Snippets('docs/data.md')
 const downloads = new Snippets('docs/crawl-downloads.md')
@@ -33,6 +34,7 @@ afterAll(() => {
     access,
     async,
     batches,
+    cli,
     crawl,
     data,
     downloads,
@@ -61,6 +63,7 @@ describe('the README and the pages of docs', () => {
       access,
       async,
       batches,
+      cli,
       crawl,
       data,
       downloads,
@@ -92,6 +95,7 @@ describe('the README and the pages of docs', () => {
           access,
           async,
           batches,
+          cli,
           crawl,
           data,
           downloads,

@@ -2,6 +2,7 @@ import { Option } from 'commander'
 import { discoverJobs } from '../app/discovery/discover.ts'
 import { jobGlobs } from '../app/discovery/job-globs.ts'
 import { isPikoError, PikoError } from '../errors.ts'
+import { projectConfig } from './project/project-config.ts'
 import type { JobModule } from '../job/job-source.ts'
 import { JobRegistry } from '../job/registry.ts'
 import { remoteTarget } from './remote/target.ts'
@@ -43,6 +44,9 @@ export async function cliJobModules(
 ): Promise<{ readonly registry: JobRegistry; readonly modules: readonly JobModule[] }> {
   // The node knows the jobs.
   if (remoteTarget.isSet) return { registry: JobRegistry.of([]), modules: [] }
+  // `--jobs` takes precedence over the jobs of piko.config.ts, and these over the globs of the settings.
+  const { jobs } = asked ? {} : await projectConfig()
+  if (jobs !== undefined) return { registry: JobRegistry.of(jobs), modules: [] }
   const globs = asked ?? jobGlobs(settings)
   const modules = await discoverJobs(globs, process.cwd()).catch((error: unknown) => {
     if (isPikoError(error, 'JOBS_NOT_FOUND')) throw notFound(`${error.message}`, error.details)

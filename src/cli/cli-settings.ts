@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs'
 import { loadSettings } from '../settings/load.ts'
-import type { Settings } from '../settings/settings.ts'
+import type { Settings, SettingsOverrides } from '../settings/settings.ts'
 import type { GlobalOptions } from './global-options.ts'
 
 /** @throws PikoError `SETTINGS_INVALID` */
-export function cliSettings({ settings: file }: GlobalOptions): Settings {
-  const { settings } = loadSettings({ file })
+export function cliSettings({ settings: file }: GlobalOptions, overrides?: SettingsOverrides): Settings {
+  const { settings } = loadSettings({ file, overrides })
   // The app reads its settings file from the environment.
   if (file !== undefined) process.env['PIKO_SETTINGS_PATH'] = file
   return settings

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { chooseTarget } from './remote/choose-target.ts'
 import { addGlobalOptions, examples, globalOptions } from './global-options.ts'
@@ -25,9 +24,11 @@ import { addSchedule } from './schedules/schedule.ts'
 import { addShared } from './shared/shared.ts'
 import { addSinks } from './sinks/sinks.ts'
 import { noteReason } from './process/command-actor.ts'
+import { addDev } from './process/dev.ts'
 import { addStart } from './process/start.ts'
 import { addWhy } from './schedules/why.ts'
 import { addWindows } from './windows/windows.ts'
+import { packageVersion } from './package-version.ts'
 
 const WATCH = `
 Commands that only show something accept --watch: they repeat every 2s, or at the interval of --watch=10s.`
@@ -54,7 +55,7 @@ export function createProgram(options: { json: boolean }): Command {
 function programOf({ json }: { json: boolean }): Command {
   const program = new Command('piko')
     .description('A data-oriented job orchestrator.')
-    .version(json ? JSON.stringify({ version: version() }) : version(), '--version', 'show the version')
+    .version(json ? JSON.stringify({ version: packageVersion() }) : packageVersion(), '--version', 'show the version')
     .exitOverride()
     .configureOutput({ outputError: () => {}, ...(json && { writeErr: () => {} }) })
     .configureHelp({ showGlobalOptions: true })
@@ -76,6 +77,7 @@ function programOf({ json }: { json: boolean }): Command {
     chooseTarget(command)
   })
   for (const add of [
+    addDev,
     addStart,
     addRun,
     addRuns,
@@ -103,10 +105,4 @@ function programOf({ json }: { json: boolean }): Command {
   ])
     add(program)
   return program
-}
-
-/** The package's version. Its `package.json` is two levels up from both `src/cli` and `dist/cli`. */
-function version(): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(manifest) as { version: string }).version
 }

@@ -135,6 +135,14 @@ function idOf(candidate: Candidate): unknown {
   return typeof id === 'string' ? id : candidate.job
 }
 
+/** The ids of the jobs that a source defines, without constructing its classes. */
+export function jobIdsIn(source: JobSource): string[] {
+  const ids = findSources([source])
+    .flatMap((found) => candidatesOf(found, new Map()))
+    .map(idOf)
+  return [...new Set(ids)].filter((id) => typeof id === 'string')
+}
+
 function definitionOf(candidate: Candidate, instances: Map<JobClass, object>): JobDefinition {
   return candidate.kind === 'definition' ? candidate.definition : bind(candidate, instances)
 }

@@ -43,6 +43,16 @@ export async function discoverJobs(globs: readonly string[], cwd: string): Promi
 }
 
 /**
+ * Imports one JavaScript or TypeScript file, as {@link discoverJobs} does.
+ *
+ * @throws PikoError `JOB_LOAD_FAILED`; `JOB_INVALID` or `SCHEDULE_INVALID` if a job in it is wrong
+ */
+export async function importedFile(path: string, cwd: string): Promise<object> {
+  if (TYPESCRIPT.test(path)) await loadTypeScript(cwd)
+  return (await load(path, relative(cwd, path).replaceAll(sep, '/'))).exports
+}
+
+/**
  * All problems of a file whose import stopped at the first one. Executes the file a second time. That is safe, because the app does not
  * start.
  */

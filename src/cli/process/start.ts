@@ -1,15 +1,25 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { Piko } from '../../app/piko.ts'
+import { messageOf } from '../../errors-read.ts'
+import { toError } from '../../errors.ts'
+import { say } from '../../say.ts'
+import type { Settings, SettingsOverrides } from '../../settings/settings.ts'
 import { visibleJson } from '../../visible.ts'
-import { cliJobs, jobsOption } from '../cli-jobs.ts'
+import { cliJobModules, jobsOption } from '../cli-jobs.ts'
 import { cliSettings } from '../cli-settings.ts'
 import { commandOutput } from '../output/command-output.ts'
+import { packageVersion } from '../package-version.ts'
+import { projectConfig } from '../project/project-config.ts'
+import { bannerFields, bannerText, type FoundJobs, foundJobs, nextTicks } from './banner.ts'
+import { endWithParent } from './end-with-parent.ts'
 import { exitGuard } from './exit-guard.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
 
 interface StartOptions {
   readonly http: boolean
   readonly jobs?: string[]
+  /** Set by `piko dev`: whether its process uses the embedded store, or the database of the settings. */
+  readonly dev?: 'embedded' | 'database'
 }
 
 export function addStart(program: Command): void {
@@ -17,12 +27,13 @@ export function addStart(program: Command): void {
     .command('start')
     .summary('plan and run the jobs until a signal stops the process')
     .description(
-      'Plans and runs the jobs, and serves health and metrics, until SIGINT or SIGTERM. ' +
+      'Plans and runs the jobs, and serves the API, health and metrics, until SIGINT or SIGTERM. ' +
         'Then it claims no new runs, waits for runs in progress ([piko] shutdown_timeout) and exits with 0. ' +
-        'A second signal ends it immediately.',
+        'A second signal ends it immediately. Options of the app, such as services, are in piko.config.ts, if that exists.',
     )
     .addOption(jobsOption())
-    .option('--no-http', 'do not serve health and metrics ([http] enabled = false)')
+    .option('--no-http', 'serve no HTTP ([http] enabled = false)')
+    .addOption(new Option('--dev <store>', 'used by piko dev').choices(['embedded', 'database']).hideHelp())
     .addHelpText(
       'after',
       examples([
@@ -35,26 +46,31 @@ export function addStart(program: Command): void {
     .action((options: StartOptions, command: Command) => start(options, globalOptions(command)))
 }
 
-async function start({ http, jobs }: StartOptions, globals: GlobalOptions): Promise<void> {
-  const settings = cliSettings(globals)
-  const registry = await cliJobs(settings, jobs)
+async function start({ http, jobs, dev }: StartOptions, globals: GlobalOptions): Promise<void> {
+  const overrides = dev && overridesOf(dev)
+  const settings = cliSettings(globals, overrides)
+  if (dev) endWithParent()
+  const { registry, modules } = await cliJobModules(settings, jobs)
+  const { setup, ...config } = await projectConfig()
   const [{ Piko }, { HttpService }, { AppWorker }] = await Promise.all([
     import('../../app/piko.ts'),
     import('../../http/http-service.ts'),
     import('./app-worker.ts'),
   ])
-  const app = new Piko({ jobs: [...registry] })
+  const app = new Piko({ ...config, jobs: [...registry], ...(overrides && { settings: overrides }) })
+  await setup?.(app)
   exitGuard.watch(app)
   commandOutput.stake = 'notice'
   // HTTP starts first, so a port in use fails the start before the database is touched, and probes see `starting`.
   const server =
     http && settings.http.enabled ? app.addService(new HttpService(app, settings.http), { first: true }) : undefined
   const worker = new AppWorker(app, settings, () => {
-    app.log.info(
-      { url: server?.url, store: app.storeLocation },
-      server?.url ? `listening on ${server.url}` : 'started without HTTP',
-    )
     if (globals.json) printStarted(app, server?.url)
+    void introduce(app, settings, {
+      url: server?.url,
+      found: foundJobs(registry, modules),
+      isPlain: !settings.piko.logJson && config.logger === undefined,
+    })
   })
   const code = await worker.run()
   if (worker.startError !== undefined) throw worker.startError
@@ -62,6 +78,33 @@ async function start({ http, jobs }: StartOptions, globals: GlobalOptions): Prom
   if (code === 0) return
   exitGuard.allow()
   process.exit(code)
+}
+
+/** The developer reads the log, and waits for the next start. */
+function overridesOf(dev: NonNullable<StartOptions['dev']>): SettingsOverrides {
+  return {
+    piko: { log_json: false, shutdown_timeout: '5s' },
+    ...(dev === 'embedded' && { mysql: { dsn: '' } }),
+  }
+}
+
+/** Says what has started: lines for people, or one line of the log. */
+async function introduce(
+  app: Piko,
+  { http }: Settings,
+  { url, found, isPlain }: { url: string | undefined; found: readonly FoundJobs[]; isPlain: boolean },
+): Promise<void> {
+  const startedMs = performance.now()
+  const words = url === undefined ? 'started without HTTP' : `listening on ${url}`
+  try {
+    const next = nextTicks(await app.jobs.list())
+    const facts = { version: packageVersion(), store: app.storeLocation, startedMs, url, hasApi: http.api, found, next }
+    if (isPlain) say(bannerText(facts))
+    else app.log.info(bannerFields(facts), words)
+  } catch (thrown) {
+    // The app runs. Its database may have become unavailable, or a signal may have stopped it already.
+    app.log.info({ url, store: app.storeLocation, problem: messageOf(toError(thrown)) }, words)
+  }
 }
 
 function printStarted(app: Piko, url: string | undefined): void {

@@ -3,7 +3,7 @@ import { PikoError } from '../../errors.ts'
 import { remoteTarget } from './target.ts'
 
 /** Commands that are about this machine or the database itself. */
-const LOCAL: ReadonlySet<string> = new Set(['start', 'migrate', 'graph', 'types', 'try', 'completion'])
+const LOCAL: ReadonlySet<string> = new Set(['start', 'dev', 'init', 'migrate', 'graph', 'types', 'try', 'completion'])
 
 /**
  * Decides whether a command asks a node or the database. `--url` takes precedence over `PIKO_URL`.

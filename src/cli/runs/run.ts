@@ -7,6 +7,7 @@ import type { AppLogger } from '../../telemetry/log.ts'
 import { zoneOfDefinition } from '../../engine/planning/plan-job.ts'
 import { say } from '../../say.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
+import { projectConfig } from '../project/project-config.ts'
 import { cliSettings } from '../cli-settings.ts'
 import { commandOutput } from '../output/command-output.ts'
 import { asCommand } from '../process/command-actor.ts'
@@ -72,7 +73,9 @@ async function run(jobId: string, options: RunCommandOptions, globals: GlobalOpt
   const registry = await cliJobs(settings, options.jobs)
   const { Piko } = await import('../../app/piko.ts')
   const bar = process.stderr.isTTY && !globals.json ? new ProgressBar() : undefined
+  const { setup, ...config } = await projectConfig()
   const app = new Piko({
+    ...config,
     jobs: [...registry],
     only: [jobId],
     onlyOwn: true,
@@ -80,6 +83,7 @@ async function run(jobId: string, options: RunCommandOptions, globals: GlobalOpt
     execute: options.wait,
     ...(bar && { logger: await loggerAbove(bar, settings) }),
   })
+  await setup?.(app)
   exitGuard.watch(app)
   commandOutput.stake = 'result'
   const signals = stopSignals()
