@@ -7,6 +7,7 @@ import type { CrawlNodeOrder } from '../fixtures/crawl/node.ts'
 import type { WriterOrder } from '../fixtures/sinks/writer-order.ts'
 import type { SyncOrder } from '../fixtures/sync/node-order.ts'
 import type { FrozenOrder } from '../fixtures/engine/frozen-order.ts'
+import type { PoolsOrder } from '../fixtures/engine/pools-order.ts'
 import type { StepOrder } from '../fixtures/engine/step-order.ts'
 import type { WorkerOrder } from '../fixtures/engine/worker-order.ts'
 import type { SettingsOverrides } from '../../src/settings/settings.ts'
@@ -33,8 +34,9 @@ export class WorkerProcess {
   constructor(order: ItemsOrder, script: 'engine/items')
   constructor(order: CrawlNodeOrder, script: 'crawl/node')
   constructor(order: FrozenOrder, script: 'engine/frozen')
+  constructor(order: PoolsOrder, script: 'engine/pools')
   constructor(
-    order: WorkerOrder | StepOrder | WriterOrder | SyncOrder | ItemsOrder | CrawlNodeOrder | FrozenOrder,
+    order: WorkerOrder | StepOrder | WriterOrder | SyncOrder | ItemsOrder | CrawlNodeOrder | FrozenOrder | PoolsOrder,
     script = 'engine/worker',
   ) {
     this.#child = spawn(process.execPath, [...SOURCE_FLAGS, scriptOf(script), JSON.stringify(order)], {
