@@ -109,7 +109,8 @@ export type {
   ReplayOptions,
 } from './operations/operation-options.ts'
 export type { Jobs } from './operations/jobs.ts'
-export type { Why } from './operations/why.ts'
+export type { Why } from './operations/why/why.ts'
+export type { WhyChange, WhyRule, WhyStep } from './operations/why/why-steps.ts'
 export type { Schedules } from './operations/schedules.ts'
 export type { Windows } from './operations/windows.ts'
 export type { HeldNamedLock, NamedLocks } from './operations/named-locks.ts'

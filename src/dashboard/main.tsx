@@ -18,8 +18,11 @@ const Grid = lazy(async () => (await import('./grid/grid-page.tsx')).GridPage)
 const Job = lazy(async () => (await import('./job/job-page.tsx')).JobPage)
 const Nodes = lazy(async () => (await import('./nodes/nodes-page.tsx')).NodesPage)
 const Run = lazy(async () => (await import('./run/run-page.tsx')).RunPage)
+const Audit = lazy(async () => (await import('./audit/audit-page.tsx')).AuditPage)
+const Tokens = lazy(async () => (await import('./tokens/tokens-page.tsx')).TokensPage)
 const Timeline = lazy(async () => (await import('./timeline/timeline-page.tsx')).TimelinePage)
 const Runs = lazy(async () => (await import('./runs/runs-page.tsx')).RunsPage)
+const Why = lazy(async () => (await import('./why/why-page.tsx')).WhyPage)
 
 function App() {
   return (
@@ -34,6 +37,7 @@ function App() {
 /** The page of the address. Its key is its subject, so that nothing of another one stays. */
 function Shown() {
   const job = matched('/jobs/:id')?.['id']
+  const why = matched('/why/:id')?.['id']
   const run = matched('/runs/:id')?.['id']
   const backfill = matched('/backfills/:id')?.['id']
   if (matched('/')) return <Overview />
@@ -45,6 +49,10 @@ function Shown() {
   if (matched('/runs')) return <Runs />
   if (matched('/backfills')) return <Backfills />
   if (matched('/nodes')) return <Nodes />
+  if (matched('/audit')) return <Audit />
+  if (matched('/tokens')) return <Tokens />
+  if (matched('/why')) return <Why jobId={undefined} />
+  if (why !== undefined) return <Why jobId={why} />
   return (
     <Empty title={`There is no page ${path.value}`}>
       <a href="/">Go to the overview</a>

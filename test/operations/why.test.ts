@@ -60,6 +60,53 @@ describeEachStore((fixture) => {
     await expect(app.jobs.why('nobody')).rejects.toMatchObject({ code: 'JOB_UNKNOWN' })
   })
 
+  it('tells what each rule decided, and what would change it', async () => {
+    const app = await start(
+      defineJob({ id: 'ill', every: '1s' }, () => {
+        throw new Error('no such shop')
+      }),
+      defineJob(
+        {
+          id: 'days',
+          cron: '0 0 * * *',
+          timezone: 'UTC',
+          windows: { start: '2026-01-01T00:00:00Z', end: '2026-01-04T00:00:00Z', catchUp: 'latest' },
+        },
+        () => {},
+      ),
+      defineJob({ id: 'night', cron: '30 2 * * *', timezone: 'Europe/Berlin' }, () => {}),
+    )
+    const { runId } = await nextEvent(app, 'run.settled', ({ jobId }) => jobId === 'ill')
+    const { tick } = await app.runs.show(runId)
+    const failed = (await app.jobs.why('ill', tick)).steps
+    expect(failed.map(({ rule, verdict }) => [rule, verdict])).toEqual([
+      ['schedule', 'passed'],
+      ['pause', 'passed'],
+      ['planning', 'passed'],
+      ['run', 'stopped'],
+    ])
+    expect(failed.at(-1)?.evidence).toMatch(/no such shop$/)
+    expect(failed.at(-1)?.change).toEqual({ verb: 'runs.replay', runId })
+    await eventually(async () =>
+      expect((await app.windows.list('days')).map(({ state }) => state)).toContain('succeeded'),
+    )
+    expect((await app.jobs.why('days', '2026-01-01')).steps.at(-1)).toMatchObject({
+      verdict: 'stopped',
+      change: { verb: 'backfills.create', jobId: 'days', from: new Date('2026-01-01T00:00:00Z') },
+    })
+    const skipped = (await app.jobs.why('night', new Date('2026-03-29T01:00:00Z'))).steps
+    expect(skipped.find(({ rule }) => rule === 'clock change')?.evidence).toMatch(/skip the time of the schedule/)
+    await app.jobs.pause('night')
+    expect((await app.jobs.why('night', new Date('2026-03-30T00:30:00Z'))).steps.at(-1)).toMatchObject({
+      rule: 'pause',
+      verdict: 'stopped',
+      change: { verb: 'jobs.resume', jobId: 'night' },
+    })
+    expect((await app.jobs.why('night', new Date('2026-03-30T00:31:00Z'))).steps).toMatchObject([
+      { rule: 'schedule', verdict: 'stopped', change: { verb: 'schedules.set' } },
+    ])
+  })
+
   it('a paused job does not fire, on any node and after a deploy, until it is resumed', async () => {
     const job = defineJob({ id: 'tick', every: '200ms', misfireGraceTime: '0s' }, () => {})
     const app = await start(job)

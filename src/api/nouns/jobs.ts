@@ -19,6 +19,26 @@ const why = z.object({
   tick: instant.optional(),
   runId: z.number().int().optional(),
   takenAs: z.enum(['start', 'tick', 'inside']).optional(),
+  steps: z
+    .array(
+      z.object({
+        rule: z.string().meta({ description: 'Such as `schedule`, `pause`, `dependency` or `limits`.' }),
+        verdict: z.enum(['passed', 'stopped', 'waiting', 'info']),
+        evidence: z.string(),
+        change: z
+          .object({
+            verb: z.string(),
+            jobId: z.string().optional(),
+            runId: z.number().int().optional(),
+            backfillId: z.number().int().optional(),
+            from: instant.optional(),
+            to: instant.optional(),
+          })
+          .optional()
+          .meta({ description: 'The operation that would make the rule decide otherwise.' }),
+      }),
+    )
+    .meta({ description: 'What each rule decided, in order, until one of them stopped it.' }),
 })
 
 const related = z.object({
@@ -152,7 +172,19 @@ export const JOBS = [
     example: {
       params: { jobId: 'sync_orders' },
       query: { tick: '2026-01-01T01:00:00Z' },
-      answer: { sentence: 'it never ran', tick: '2026-01-01T01:00:00.000Z' },
+      answer: {
+        sentence: 'it never ran',
+        tick: '2026-01-01T01:00:00.000Z',
+        steps: [
+          { rule: 'schedule', verdict: 'passed', evidence: 'it fires at 2026-01-01T01:00:00Z' },
+          {
+            rule: 'pause',
+            verdict: 'stopped',
+            evidence: 'the job is paused: no tick starts a run',
+            change: { verb: 'jobs.resume', jobId: 'sync_orders' },
+          },
+        ],
+      },
     },
   }),
 ] as const

@@ -4,6 +4,7 @@ import { examples, globalOptions } from '../global-options.ts'
 import { parseMoment } from '../parse/parse-moment.ts'
 import { printResult } from '../output/print-result.ts'
 import { withApp } from '../with-app.ts'
+import type { WhyStep } from '../../operations/why/why-steps.ts'
 
 /** Adds `piko jobs why`, and its short form `piko why`. */
 export function addWhy(parent: Command): void {
@@ -21,22 +22,27 @@ export function addWhy(parent: Command): void {
         'planned tick',
       parseMoment,
     )
+    .option('--steps', 'also print what each rule decided, with its evidence')
     .addHelpText(
       'after',
       examples([
         'piko jobs why sync_orders',
         'piko why sync_orders 2026-03-08T07:00:00Z',
-        'piko why daily_report 2025-06-15',
+        'piko why daily_report 2025-06-15 --steps',
         'piko why sync_orders --json',
       ]),
     )
-    .action((jobId: string, tick: Date | string | undefined, _options: object, command: Command) =>
+    .action((jobId: string, tick: Date | string | undefined, options: { readonly steps?: true }, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
         const why = await app.jobs.why(jobId, tick)
-        const { sentence, takenAs = null, runId = null } = why
-        printResult(json, { jobId, tick: why.tick ?? null, takenAs, runId, why: sentence }, () =>
-          visibleBlock(sentence),
+        const { sentence, takenAs = null, runId = null, steps } = why
+        printResult(json, { jobId, tick: why.tick ?? null, takenAs, runId, why: sentence, steps }, () =>
+          visibleBlock(options.steps ? [sentence, ...steps.map(stepLine)].join('\n') : sentence),
         )
       }),
     )
+}
+
+function stepLine({ rule, verdict, evidence }: WhyStep): string {
+  return `  ${verdict.padEnd(7)}  ${rule}: ${evidence}`
 }

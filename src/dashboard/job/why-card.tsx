@@ -10,7 +10,12 @@ export function WhyCard({ jobId }: { readonly jobId: string }) {
     get<'jobs.why'>(`/jobs/${part(jobId)}/why`, { tick }, signal),
   )
   return (
-    <Card title="Why?">
+    <Card
+      title="Why?"
+      aside={
+        <a href={`/why/${part(jobId)}${tick === undefined ? '' : `?at=${encodeURIComponent(tick)}`}`}>Each rule</a>
+      }
+    >
       <div class="fields" id="why">
         <label>
           A day in its zone, or an instant with its zone. Empty: the last planned tick

@@ -1,4 +1,5 @@
-import { get } from '../shared/api.ts'
+import { ActionButton, says } from '../shared/action.tsx'
+import { get, part } from '../shared/api.ts'
 import { useLoad } from '../shared/load.ts'
 import { Card, Instant, Shown } from '../shared/parts.tsx'
 
@@ -33,8 +34,24 @@ export function Held() {
           <List
             title="Rate limits"
             none="No shared limit is in use."
-            heads={['Limit', 'Taken', 'Until']}
-            rows={limits.map(({ name, taken, expiresAt }) => [name, taken, <Instant at={expiresAt} />])}
+            heads={['Limit', 'Taken', 'Until', 'Actions']}
+            rows={limits.map(({ name, taken, expiresAt }) => [
+              name,
+              taken,
+              <Instant at={expiresAt} />,
+              <ActionButton
+                action={{
+                  title: `Reset the limit ${name}`,
+                  request: { method: 'POST', path: `/limits/${part(name)}/reset` },
+                  cli: ['limits', 'reset', name],
+                  preview: says(
+                    `It forgets the ${taken} calls that it has counted, so the next ones begin immediately.`,
+                  ),
+                }}
+              >
+                Reset…
+              </ActionButton>,
+            ])}
           />
         </div>
       )}

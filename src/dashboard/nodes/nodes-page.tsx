@@ -6,6 +6,7 @@ import { useLoad } from '../shared/load.ts'
 import { Card, Empty, Instant, Page, Shown, Table } from '../shared/parts.tsx'
 import { Held } from './held.tsx'
 import { Services } from './services.tsx'
+import { Sinks } from './sinks.tsx'
 
 /** The processes, what they hold, and the services of the one that answers. */
 export function NodesPage() {
@@ -33,6 +34,7 @@ export function NodesPage() {
       </Card>
       <Services />
       <Held />
+      <Sinks />
     </Page>
   )
 }

@@ -12,7 +12,10 @@ const PAGES = [
   ['/timeline', 'Timeline'],
   ['/runs', 'Runs'],
   ['/backfills', 'Backfills'],
+  ['/why', 'Why not?'],
   ['/nodes', 'Nodes'],
+  ['/audit', 'Audit'],
+  ['/tokens', 'Tokens'],
 ] as const
 
 const ZONE_NAMES = { utc: 'UTC', job: "job's zone", browser: 'my zone' } as const

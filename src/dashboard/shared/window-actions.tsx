@@ -69,7 +69,7 @@ export function WindowActions({ range }: { readonly range: Range }) {
       >
         Mark stale…
       </ActionButton>
-      <a href={`${place}?why=${encodeURIComponent(from)}#why`}>Why?</a>
+      <a href={`/why/${part(jobId)}?at=${encodeURIComponent(from)}`}>Explain</a>
     </div>
   )
 }

@@ -1,11 +1,12 @@
-import { storedDue, storedJob, storedTimeline, zoneOfJob } from '../engine/planning/stored-job.ts'
-import type { DueWindows } from '../time/due-windows.ts'
-import { momentOf, type WindowInput } from '../time/local-dates.ts'
-import type { JobRow } from '../store/jobs/job-row.ts'
-import { unknownJob } from '../store/jobs/unknown-job.ts'
-import type { Store } from '../store/store.ts'
-import type { LedgerWindow } from '../store/windows/window-store.ts'
+import { storedDue, storedJob, storedTimeline, zoneOfJob } from '../../engine/planning/stored-job.ts'
+import type { DueWindows } from '../../time/due-windows.ts'
+import { momentOf, type WindowInput } from '../../time/local-dates.ts'
+import type { JobRow } from '../../store/jobs/job-row.ts'
+import { unknownJob } from '../../store/jobs/unknown-job.ts'
+import type { Store } from '../../store/store.ts'
+import type { LedgerWindow } from '../../store/windows/window-store.ts'
 import { type UnrunWindow, whySentence } from './why-sentence.ts'
+import { type WhyStep, whySteps } from './why-steps.ts'
 
 /** How the instant of a question relates to the window that it selects. */
 export type TakenAs = 'start' | 'tick' | 'inside'
@@ -19,7 +20,12 @@ export interface Why {
   readonly runId: number | undefined
   /** For a job with windows: whether the instant is the start of the explained window, the tick at which it is due, or inside it. */
   readonly takenAs: TakenAs | undefined
+  /** What each rule decided, in order, with its evidence, until one of them stopped it. */
+  readonly steps: readonly WhyStep[]
 }
+
+/** At most so many running runs are named as evidence. */
+const NAMED_RUNS = 5
 
 /**
  * Explains a job at an instant; without one, at the last planned tick.
@@ -46,7 +52,8 @@ export async function whyOf(store: Store, jobId: string, given: WindowInput | un
   const run = window?.runId === undefined ? ofTick : ((await runs.find(window.runId)) ?? ofTick)
   const { now } = await plans.agenda()
   const { schedule, problem } = storedJob(job)
-  const sentence = whySentence({
+  const waits = run?.state === 'queued' && run.runAt <= now
+  const facts = {
     jobId,
     now,
     schedule: schedule ?? undefined,
@@ -64,8 +71,9 @@ export async function whyOf(store: Store, jobId: string, given: WindowInput | un
     blocker: window?.waitsFor && (await windows.containing(window.waitsFor.jobId, window.waitsFor.at)),
     backfill: run?.backfillId === undefined ? undefined : await backfills.find(run.backfillId),
     liveNodes: await nodes.countLive(),
-  })
-  return { sentence, tick, runId: run?.id, takenAs }
+    running: waits ? (await runs.list({ jobId, state: 'running', limit: NAMED_RUNS })).map(({ id }) => id) : [],
+  }
+  return { sentence: whySentence(facts), tick, runId: run?.id, takenAs, steps: whySteps(facts) }
 }
 
 /** The window around an instant, if it is not in the ledger: it is not planned yet, or planning began later. */

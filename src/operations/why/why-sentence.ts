@@ -1,11 +1,11 @@
-import type { BackfillState } from '../ledger/backfill.ts'
-import type { Run } from '../run/run.ts'
-import type { LedgerWindow } from '../store/windows/window-store.ts'
-import type { DueWindows } from '../time/due-windows.ts'
-import { dateOfWindow } from '../time/local-dates.ts'
-import { formatMs } from '../time/duration.ts'
-import { Schedule, type ScheduleSpec } from '../time/schedule.ts'
-import type { Window } from '../time/window.ts'
+import type { BackfillState } from '../../ledger/backfill.ts'
+import type { Run } from '../../run/run.ts'
+import type { LedgerWindow } from '../../store/windows/window-store.ts'
+import type { DueWindows } from '../../time/due-windows.ts'
+import { dateOfWindow } from '../../time/local-dates.ts'
+import { formatMs } from '../../time/duration.ts'
+import { Schedule, type ScheduleSpec } from '../../time/schedule.ts'
+import type { Window } from '../../time/window.ts'
 
 /** A window that is not in the ledger. */
 export interface UnrunWindow extends Window {
@@ -42,6 +42,8 @@ export interface WhyFacts {
   readonly backfill: { readonly id: number; readonly state: BackfillState } | undefined
   /** Number of nodes with a lease that has not expired. */
   readonly liveNodes: number
+  /** Some runs of the job that are running, if the run waits. */
+  readonly running: readonly number[]
 }
 
 /** Why a job did or did not run, in one sentence. */
@@ -115,7 +117,8 @@ function whyRun(run: Run, { now, liveNodes, backfill }: WhyFacts): string {
   }
 }
 
-function whyWaiting({ waitsFor }: LedgerWindow, blocker: LedgerWindow | undefined): string {
+/** What a waiting window waits for. */
+export function whyWaiting({ waitsFor }: LedgerWindow, blocker: LedgerWindow | undefined): string {
   if (!waitsFor) return 'it waits for the jobs that it depends on, and no leader has checked them yet'
   const { jobId, at } = waitsFor
   if (!blocker) return `it waits for ${jobId} from ${text(at)} on, and the ledger has no window there yet`
@@ -126,7 +129,8 @@ function whyWaiting({ waitsFor }: LedgerWindow, blocker: LedgerWindow | undefine
   return `it waits for the window of ${jobId} from ${text(start)} to ${text(end)}, which is ${state}${run}`
 }
 
-const SKIPPED: Readonly<Record<string, string>> = {
+/** Why a tick was skipped, by the reason of its run. */
+export const SKIPPED: Readonly<Record<string, string>> = {
   misfire: 'no node planned it within misfireGraceTime',
   overlap: 'an earlier run of the job was queued or running, and the overlap policy does not start another',
 }
@@ -165,6 +169,7 @@ function attempts({ attempt }: Run): string {
   return attempt === 1 ? 'one attempt' : `${attempt} attempts`
 }
 
-function text(date: Date | undefined): string {
+/** An instant in UTC, without milliseconds that are zero. */
+export function text(date: Date | undefined): string {
   return date?.toISOString().replace('.000Z', 'Z') ?? 'never'
 }

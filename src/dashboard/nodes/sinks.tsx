@@ -1,0 +1,108 @@
+import { ActionButton, says } from '../shared/action.tsx'
+import { get, type Item, part } from '../shared/api.ts'
+import { numberText } from '../shared/format.ts'
+import { useLoad } from '../shared/load.ts'
+import { Card, Instant, Shown, Table } from '../shared/parts.tsx'
+
+type Sink = Item<'sinks.list'>
+
+const SHOWN_ROWS = 20
+
+/** Sinks with rows that did not arrive: refused by the target, or kept on disk. */
+export function Sinks() {
+  const loaded = useLoad('sinks', async (signal) => ({
+    sinks: (await get<'sinks.list'>('/sinks', {}, signal)).items,
+    dead: (await get<'sinks.dead'>('/sinks/dead', { limit: SHOWN_ROWS }, signal)).items,
+  }))
+  return (
+    <Card title="Sinks">
+      <Shown of={loaded}>
+        {({ sinks, dead }) =>
+          sinks.length === 0 ? (
+            <p class="quiet">Every row has arrived: no sink has refused rows, rows on disk or damaged files.</p>
+          ) : (
+            <>
+              <Table
+                label="Sinks with rows that did not arrive"
+                columns={['Sink', { title: 'Refused rows', isNumber: true }, 'Oldest', 'On disk', 'Damaged', 'Actions']}
+              >
+                {sinks.map((sink) => (
+                  <SinkRow key={sink.sink} sink={sink} />
+                ))}
+              </Table>
+              {dead.length > 0 && <DeadRows rows={dead} />}
+            </>
+          )
+        }
+      </Shown>
+    </Card>
+  )
+}
+
+function SinkRow({ sink: { sink, deadRows, oldestDead, spilledRows, files } }: { readonly sink: Sink }) {
+  const rows = `${numberText(deadRows)} refused rows of ${sink}`
+  const off = deadRows === 0 ? 'it has no refused rows' : undefined
+  return (
+    <tr>
+      <th scope="row">{sink}</th>
+      <td class="number">{numberText(deadRows)}</td>
+      <td>
+        <Instant at={oldestDead} away />
+      </td>
+      <td>{numberText(spilledRows)} rows</td>
+      <td>{files.damaged.length === 0 ? '0' : <span class="bad">{files.damaged.join(', ')}</span>}</td>
+      <td class="row">
+        <ActionButton
+          off={off}
+          action={{
+            title: `Deliver ${rows} again`,
+            request: { method: 'POST', path: '/sinks/dead/replay', body: { sink } },
+            cli: ['sinks', 'replay', sink],
+            preview: says('Rows that the target accepts now leave the list. The others stay, with their new reason.'),
+          }}
+        >
+          Deliver again…
+        </ActionButton>
+        <ActionButton
+          off={off}
+          action={{
+            title: `Delete ${rows}`,
+            request: { method: 'POST', path: '/sinks/dead/drop', body: { sink } },
+            cli: ['sinks', 'drop', sink],
+            preview: says('The rows are lost: nothing keeps them after this.'),
+          }}
+        >
+          Delete…
+        </ActionButton>
+      </td>
+    </tr>
+  )
+}
+
+function DeadRows({ rows }: { readonly rows: readonly Item<'sinks.dead'>[] }) {
+  return (
+    <>
+      <h3>The oldest refused rows</h3>
+      <Table label="Refused rows" columns={['Sink', 'Job', 'Run', 'When', 'Reason', 'Row']}>
+        {rows.map(({ id, sink, jobId, runId, diedAt, reason, content }) => (
+          <tr key={id}>
+            <th scope="row">{sink}</th>
+            <td>
+              <a href={`/jobs/${part(jobId)}`}>{jobId}</a>
+            </td>
+            <td>
+              <a href={`/runs/${runId}`}>{runId}</a>
+            </td>
+            <td>
+              <Instant at={diedAt} />
+            </td>
+            <td class="reason">{reason}</td>
+            <td class="wide" title={content.slice(0, 2_000)}>
+              {content.slice(0, 200)}
+            </td>
+          </tr>
+        ))}
+      </Table>
+    </>
+  )
+}

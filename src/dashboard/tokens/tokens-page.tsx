@@ -1,0 +1,115 @@
+import { signal } from '@preact/signals'
+import { ActionButton, says } from '../shared/action.tsx'
+import { get, type Item, part } from '../shared/api.ts'
+import { useTitle } from '../shared/layout.tsx'
+import { useLoad } from '../shared/load.ts'
+import { Card, Copy, Empty, Instant, Page, Shown, Table } from '../shared/parts.tsx'
+import { query, setQuery } from '../shared/router.ts'
+import { CreateToken } from './create-token.tsx'
+
+type Token = Item<'tokens.list'>
+
+/** The text of the token that was just made. Nobody can read it again. */
+const made = signal<{ readonly name: string; readonly text: string } | undefined>(undefined)
+
+/** Who may use the API, with what role. */
+export function TokensPage() {
+  useTitle('Tokens')
+  const all = query.value.get('all') === 'true'
+  const loaded = useLoad(`tokens ${all}`, (signal) =>
+    get<'tokens.list'>('/tokens', { limit: 500, ...(all && { all }) }, signal),
+  )
+  return (
+    <Page title="Tokens">
+      {made.value && <Made name={made.value.name} text={made.value.text} />}
+      <CreateToken onMade={(name, text) => (made.value = { name, text })} />
+      <Card
+        title="Tokens"
+        aside={
+          <label class="search">
+            <input
+              type="checkbox"
+              checked={all}
+              onChange={({ currentTarget }) => setQuery({ all: currentTarget.checked ? 'true' : undefined })}
+            />
+            also revoked and expired ones
+          </label>
+        }
+      >
+        <Shown of={loaded}>
+          {({ items }) =>
+            items.length === 0 ? (
+              <Empty title="No token yet">
+                <p>A token lets a person or program use this server from another machine. Make one above.</p>
+              </Empty>
+            ) : (
+              <Table label="Tokens" columns={['Name', 'Role', 'Jobs', 'Created', 'Last used', 'Ends', 'Actions']}>
+                {items.map((token) => (
+                  <TokenRow key={token.id} token={token} />
+                ))}
+              </Table>
+            )
+          }
+        </Shown>
+      </Card>
+    </Page>
+  )
+}
+
+function Made({ name, text }: { readonly name: string; readonly text: string }) {
+  return (
+    <section class="card" aria-label="New token">
+      <p>
+        <strong>Copy the token {name} now.</strong> It is not stored and can&apos;t be shown again.
+      </p>
+      <p class="row">
+        <code class="secret">{text}</code> <Copy label="Copy" text={text} />
+        <button type="button" class="small" onClick={() => (made.value = undefined)}>
+          Hide
+        </button>
+      </p>
+    </section>
+  )
+}
+
+function TokenRow({
+  token: { id, name, role, jobs, isValid, createdAt, expiresAt, revokedAt, lastUsedAt },
+}: {
+  readonly token: Token
+}) {
+  return (
+    <tr>
+      <th scope="row">{name}</th>
+      <td>{role}</td>
+      <td>{jobs?.join(', ') ?? <span class="quiet">all</span>}</td>
+      <td>
+        <Instant at={createdAt} />
+      </td>
+      <td>
+        <Instant at={lastUsedAt} away />
+      </td>
+      <td>
+        {revokedAt === undefined ? (
+          <Instant at={expiresAt} away />
+        ) : (
+          <>
+            revoked <Instant at={revokedAt} />
+          </>
+        )}
+      </td>
+      <td>
+        <ActionButton
+          off={isValid ? undefined : 'it is no longer valid'}
+          action={{
+            title: `Revoke the token ${name}`,
+            request: { method: 'DELETE', path: `/tokens/${part(id)}` },
+            cli: ['tokens', 'revoke', id],
+            preview: says('The token becomes invalid on all nodes, for ever, and its sessions end.'),
+          }}
+        >
+          Revoke…
+        </ActionButton>
+      </td>
+    </tr>
+  )
+}
