@@ -5,3 +5,111 @@ import { unknownJob } from '../store/jobs/unknown-job.ts'
 import type { WindowInput } from '../time/local-dates.ts'
 import { jobIdOf } from './job-id.ts'
 import type { Reach } from './reach.ts'
+import { type JobDependencies, type RelatedJob, relatedJobs } from './views/job-dependencies.ts'
+import { declaredLimits, type JobLimits } from './views/job-limits.ts'
+import { type Why, whyOf } from './why/why.ts'
+
+/** More would neither fit on a page nor load in a moment. */
+const MAX_RELATED = 60
+
+/** Jobs that the database knows: `app.jobs`. A job becomes known when the first node starts with it. */
+export class Jobs {
+  readonly #reach: () => Pick<Reach, 'store' | 'registry'>
+
+  constructor(reach: () => Pick<Reach, 'store' | 'registry'>) {
+    this.#reach = reach
+  }
+
+  /** All known jobs. */
+  async list(): Promise<JobRow[]> {
+    return this.#reach().store.jobs.list()
+  }
+
+  /** One job as stored in the database. @throws PikoError `JOB_UNKNOWN` */
+  async show<const J extends AnyJob>(asked: KnownJob<J>): Promise<JobRow> {
+    const jobId = jobIdOf('app.jobs.show', asked)
+    const job = await this.#reach().store.jobs.find(jobId)
+    if (!job) throw unknownJob(jobId)
+    return job
+  }
+
+  /**
+   * Pauses the schedule of a job on all nodes, within one poll and until {@link resume}, even across deploys. Queued and running runs
+   * continue, and the job can still be run by hand.
+   *
+   * @throws PikoError `JOB_UNKNOWN`
+   */
+  async pause<const J extends AnyJob>(job: KnownJob<J>): Promise<void> {
+    await this.#setPaused(jobIdOf('app.jobs.pause', job), true)
+  }
+
+  /**
+   * Continues the schedule of a paused job. Piko treats missed ticks and windows as it does after an outage: according to
+   * `misfireGraceTime` and `misfire`, or `windows.catchUp`.
+   *
+   * @throws PikoError `JOB_UNKNOWN`
+   */
+  async resume<const J extends AnyJob>(job: KnownJob<J>): Promise<void> {
+    await this.#setPaused(jobIdOf('app.jobs.resume', job), false)
+  }
+
+  /**
+   * Explains why a job did or did not run at an instant of its schedule; without one, at the last planned tick. For a job with windows, the
+   * instant selects the window that starts then, otherwise the one that is due then, otherwise the one around it. The answer says which.
+   * `'2025-06-15'` means the beginning of that day in the job's zone.
+   *
+   * @throws PikoError `JOB_UNKNOWN`, `USAGE`
+   */
+  async why<const J extends AnyJob>(job: KnownJob<J>, tick?: WindowInput): Promise<Why> {
+    return whyOf(this.#reach().store, jobIdOf('app.jobs.why', job), tick)
+  }
+
+  /**
+   * The jobs that a job depends on and those that depend on it, directly or not, with the state of their newest due windows. At most 60
+   * jobs, the nearest first.
+   *
+   * @throws PikoError `JOB_UNKNOWN`
+   */
+  async dependencies<const J extends AnyJob>(asked: KnownJob<J>): Promise<JobDependencies> {
+    const jobId = jobIdOf('app.jobs.dependencies', asked)
+    const { store } = this.#reach()
+    const rows = new Map((await store.jobs.list()).map((row) => [row.id, row]))
+    if (!rows.has(jobId)) throw unknownJob(jobId)
+    const edges = (await store.dependencies.list()).flatMap(({ jobId: to, upstreams }) =>
+      upstreams.map((from) => ({ from, to })),
+    )
+    const { ids, isWhole } = relatedJobs(jobId, edges, MAX_RELATED)
+    const shown = new Set(ids)
+    const jobs: RelatedJob[] = []
+    for (const id of ids) {
+      const [failed] = await store.windows.list(id, { state: 'failed', limit: 1 })
+      jobs.push({
+        id,
+        state: rows.get(id)?.isPaused ? 'paused' : 'active',
+        latest: await store.windows.newest(id),
+        hasFailed: failed !== undefined,
+      })
+    }
+    return { jobs, edges: edges.filter(({ from, to }) => shown.has(from) && shown.has(to)), isWhole }
+  }
+
+  /**
+   * What limits the runs of a job, and how many run and wait now. The limits are those in the code of this process.
+   *
+   * @throws PikoError `JOB_UNKNOWN`
+   */
+  async limits<const J extends AnyJob>(asked: KnownJob<J>): Promise<JobLimits> {
+    const jobId = jobIdOf('app.jobs.limits', asked)
+    const { store, registry } = this.#reach()
+    const policy = registry.find(jobId)?.policy
+    if (!policy && !(await store.jobs.find(jobId))) throw unknownJob(jobId)
+    const [running, queued] = [await store.runs.open(jobId, 'running'), await store.runs.open(jobId, 'queued')]
+    return { jobId, running: running.count, queued: queued.count, declared: policy && declaredLimits(policy) }
+  }
+
+  async #setPaused(jobId: string, isPaused: boolean): Promise<void> {
+    const { store } = this.#reach()
+    const setPaused = () => store.jobs.setPaused(jobId, isPaused)
+    if (!(await changing(`the pause of job "${jobId}"`, 'piko_job', setPaused))) throw unknownJob(jobId)
+  }
+}

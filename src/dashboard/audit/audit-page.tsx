@@ -131,7 +131,9 @@ function ChangeRow({
       <td>
         {states.length > 0 && (
           <details>
-            <summary aria-label={`States of change ${id}`}>show</summary>
+            <summary>
+              show states <span class="sr">of change {id}</span>
+            </summary>
             {states.map(([name, value]) => (
               <pre key={name} class="block">
                 {`${String(name)}: ${jsonText(value)}`}
