@@ -55,6 +55,8 @@ describeEachStore((fixture) => {
         'backfills',
         'batches',
         'dependencies',
+        'notices',
+        'alerting',
         'dispatcher',
       ])
       for (const service of app.services.children) {
