@@ -18,7 +18,10 @@ import { LeaseMemory } from '../engine/node/lease-memory.ts'
 import { NodeLease } from '../engine/node/node-lease.ts'
 import { Recovery } from '../engine/node/recovery.ts'
 import { SharedValues } from '../engine/node/shared-values.ts'
-import { ResourceReport } from '../engine/node/resource-report.ts'
+import { NodeReport } from '../engine/node/node-report.ts'
+import { ProcessLoad } from '../engine/node/process-load.ts'
+import { packageVersion } from '../package-version.ts'
+import { MAX_JOB_IDS, type NodeFacts } from '../store/nodes/node-facts.ts'
 import { PrepareRun } from '../engine/prepare-run.ts'
 import type { Items } from './items-parts.ts'
 import type { NodeParts } from './node-parts.ts'
@@ -42,7 +45,7 @@ export interface Execution {
   readonly runLogs: RunLogs
   readonly progress: RunProgress
   readonly cancellation: Cancellation
-  readonly resourceReport: ResourceReport
+  readonly nodeReport: NodeReport
   readonly executor: Executor
   readonly dispatcher: Dispatcher
   readonly signal: WorkSignal
@@ -154,7 +157,8 @@ export function buildExecution(parts: NodeParts): Execution {
     doorbell: settings.piko.doorbell,
     isLocal: parts.store.isLocal,
   })
-  const lease = buildLease(parts, { memory, doorbell, link, executor, items })
+  const facts = factsReader(parts, live)
+  const lease = buildLease(parts, { memory, doorbell, link, executor, items, facts })
   const recovery = new Recovery({
     ...{ runs: store.runs, nodes: store.nodes, locks: store.locks },
     ...{ nodeId, leaseMs, clock, events, loops },
@@ -165,12 +169,9 @@ export function buildExecution(parts: NodeParts): Execution {
   })
   const connectionReport = new ConnectionReport({ nodes: store.nodes, database: store.database, nodeId, clock, loops })
   const cancellation = new Cancellation({ cancels: store.cancels, executor, nodeId, clock, loops })
-  const resourceReport = new ResourceReport({
-    nodes: store.nodes,
-    nodeId,
+  const nodeReport = new NodeReport({
+    ...{ nodes: store.nodes, nodeId, facts, clock, loops },
     stats: () => parts.resources.stats(),
-    clock,
-    loops,
   })
   const freeSlots = (): number => (role.execute ? executor.freeSlots : 0)
   const signal = new WorkSignal({ dispatcher, doorbell, freeSlots, clock })
@@ -190,7 +191,7 @@ export function buildExecution(parts: NodeParts): Execution {
       caches,
       feed,
     },
-    ...{ runLogs, progress, cancellation, resourceReport, executor, dispatcher, signal, items, ownRuns },
+    ...{ runLogs, progress, cancellation, nodeReport, executor, dispatcher, signal, items, ownRuns },
   }
 }
 
@@ -225,21 +226,16 @@ function buildExecutor(
 
 function buildLease(
   { store: service, settings, events, loops, databaseClock }: NodeParts,
-  {
-    memory,
-    doorbell,
-    link,
-    executor,
-    items,
-  }: Pick<Execution, 'doorbell' | 'link' | 'executor' | 'items'> & { memory: LeaseMemory },
+  own: Pick<Execution, 'doorbell' | 'link' | 'executor' | 'items'> & { memory: LeaseMemory; facts: () => NodeFacts },
 ): NodeLease {
+  const { memory, doorbell, link, executor, items, facts } = own
   const { store } = service
   const { leaseMs, maxBlockMs, endWhenBlocked } = settings.piko
   return new NodeLease({
     nodes: store.nodes,
     options: service.options,
     files: () => store.database.files,
-    ...{ memory, leaseMs, events, loops, databaseClock },
+    ...{ memory, leaseMs, facts, events, loops, databaseClock },
     block: { maxMs: maxBlockMs, endAfterMs: endWhenBlocked ? leaseMs : undefined },
     addresses: () => ({ doorbell: doorbell.address, link: link.url, linkKey: link.key }),
     onLost: (reason) => {
@@ -247,4 +243,16 @@ function buildLease(
       items?.lost(reason)
     },
   })
+}
+
+/** What this node says about itself. */
+function factsReader({ registry }: NodeParts, live: LiveSettings): () => NodeFacts {
+  const load = new ProcessLoad()
+  return () => {
+    const ids = [...registry].map(({ id }) => id).sort()
+    return {
+      ...{ version: packageVersion(), slots: live.concurrency },
+      ...{ jobs: ids.length, jobIds: ids.slice(0, MAX_JOB_IDS), load: load.now },
+    }
+  }
 }

@@ -91,7 +91,7 @@ export class Node {
             runLogs,
             progress,
             execution.cancellation,
-            execution.resourceReport,
+            execution.nodeReport,
             execution.executor.dependsOn(parts.store, parts.resources, parts.sinks),
           ]
         : []),

@@ -23,12 +23,12 @@ import { addRuns } from './runs/runs.ts'
 import { addSchedule } from './schedules/schedule.ts'
 import { addShared } from './shared/shared.ts'
 import { addSinks } from './sinks/sinks.ts'
+import { packageVersion } from '../package-version.ts'
 import { noteReason } from './process/command-actor.ts'
 import { addDev } from './process/dev.ts'
 import { addStart } from './process/start.ts'
 import { addWhy } from './schedules/why.ts'
 import { addWindows } from './windows/windows.ts'
-import { packageVersion } from './package-version.ts'
 
 const WATCH = `
 Commands that only show something accept --watch: they repeat every 2s, or at the interval of --watch=10s.`

@@ -4,6 +4,7 @@ import type { Operation } from './operation.ts'
 /** The method and path of each operation, and the names of its query if it has a body too. */
 export const OPERATIONS = {
   'jobs.list': ['GET', '/jobs'],
+  'jobs.overview': ['GET', '/overview'],
   'jobs.show': ['GET', '/jobs/{jobId}'],
   'jobs.pause': ['POST', '/jobs/{jobId}/pause'],
   'jobs.resume': ['POST', '/jobs/{jobId}/resume'],

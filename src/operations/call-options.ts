@@ -29,6 +29,7 @@ import type { RunFilter } from '../store/runs/run-filter.ts'
 import type { TimelineFilter } from '../store/runs/timeline-runs.ts'
 import type { WindowState } from '../store/tables.ts'
 import type { ProofRange } from './proof/certificate.ts'
+import type { JobFilter } from '../store/jobs/job-store.ts'
 import type { WindowFilter } from '../store/windows/window-store.ts'
 import type {
   BackfillWait,
@@ -36,6 +37,7 @@ import type {
   DeadFilter,
   LimitFilter,
   LockFilter,
+  OverviewFilter,
   PreviewOptions,
   PruneOptions,
   ReplayOptions,
@@ -65,6 +67,15 @@ const pages = { step: aText, host: aText, limit, after: wholeNumber(0) } satisfi
   Omit<PageFilter, 'state'>
 >
 
+const jobs: OptionChecks<JobFilter> = {
+  state: oneOf('active', 'paused'),
+  search: aText,
+  hasWindows: flag,
+  ids: listOf('the ids of jobs', aText),
+  after: aText,
+  limit: wholeNumber(1),
+}
+
 const item: OptionChecks<EnqueueItem> = {
   config: anything,
   input: anything,
@@ -84,6 +95,7 @@ const runs: OptionChecks<RunFilter> = {
   limit,
 }
 
+const MAX_LAST_RUNS = 100
 const MAX_DEAD_IDS = 1_000
 const deadRows: OptionChecks<DeadRowFilter> = {
   sink: aText,
@@ -122,6 +134,8 @@ const CALLS = {
   run: { ...item, window: anything, wait: flag, signal: anAbortSignal } satisfies OptionChecks<RunOptions>,
   enqueue: { ...item, trx: anything } satisfies OptionChecks<EnqueueOptions>,
   enqueueMany: { trx: anything } satisfies OptionChecks<Pick<EnqueueOptions, 'trx'>>,
+  'jobs.page': jobs,
+  'jobs.overview': { ...jobs, runs: wholeNumber(0, MAX_LAST_RUNS) } satisfies OptionChecks<OverviewFilter>,
   'runs.list': runs,
   'runs.page': runs,
   'runs.timeline': { from: anything, to: anything, jobId: aText, limit } satisfies OptionChecks<TimelineFilter>,

@@ -1,13 +1,28 @@
 import { changing } from '../engine/refused-changes.ts'
 import type { AnyJob, KnownJob } from '../job/job-types.ts'
+import type { JobActivity } from '../store/jobs/job-overview.ts'
 import type { JobRow } from '../store/jobs/job-row.ts'
+import type { JobFilter, JobPage } from '../store/jobs/job-store.ts'
 import { unknownJob } from '../store/jobs/unknown-job.ts'
 import type { WindowInput } from '../time/local-dates.ts'
+import { optionsOf } from './call-options.ts'
 import { jobIdOf } from './job-id.ts'
+import type { OverviewFilter } from './operation-options.ts'
 import type { Reach } from './reach.ts'
 import { type JobDependencies, type RelatedJob, relatedJobs } from './views/job-dependencies.ts'
 import { declaredLimits, type JobLimits } from './views/job-limits.ts'
+import { type JobView, jobView } from './views/job-view.ts'
 import { type Why, whyOf } from './why/why.ts'
+
+/** A job with its last runs and its backlog. */
+export interface JobOverview extends JobView, JobActivity {}
+
+const LAST_RUNS = 20
+const NO_ACTIVITY: JobActivity = {
+  lastRuns: [],
+  ...{ queued: { count: 0, isExact: true }, running: { count: 0, isExact: true }, failed: { count: 0, isExact: true } },
+  ledger: null,
+}
 
 /** More would neither fit on a page nor load in a moment. */
 const MAX_RELATED = 60
@@ -23,6 +38,31 @@ export class Jobs {
   /** All known jobs. */
   async list(): Promise<JobRow[]> {
     return this.#reach().store.jobs.list()
+  }
+
+  /** A page of the known jobs, in the order of their ids. @param filter.limit default 100 */
+  async page(filter: JobFilter = {}): Promise<JobPage> {
+    return this.#reach().store.jobs.page(optionsOf('jobs.page', filter))
+  }
+
+  /**
+   * A page of jobs with what an operator wants to see first: the last runs, the queue, the failures of the last 24 hours, and how far the
+   * windows have come. Counts up to 1,000 for each job, and takes a few statements for the page, however long the history is.
+   *
+   * @param filter.limit default 100
+   * @example
+   * const { jobs } = await app.jobs.overview({ limit: 500 })
+   * const failing = jobs.filter(({ failed }) => failed.count > 0)
+   */
+  async overview(filter: OverviewFilter = {}): Promise<JobPage<JobOverview>> {
+    const { runs = LAST_RUNS, ...which } = optionsOf('jobs.overview', filter)
+    const { store } = this.#reach()
+    const { jobs, next } = await store.jobs.page(which)
+    const activities = await store.jobs.activities(
+      jobs.map(({ id }) => id),
+      runs,
+    )
+    return { jobs: jobs.map((job) => ({ ...jobView(job), ...(activities.get(job.id) ?? NO_ACTIVITY) })), next }
   }
 
   /** One job as stored in the database. @throws PikoError `JOB_UNKNOWN` */

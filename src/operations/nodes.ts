@@ -4,13 +4,14 @@ import { changing } from '../engine/refused-changes.ts'
 import { nearestName, problemsText } from '../options.ts'
 import { type LiveConfig, readLive } from '../settings/live.ts'
 import { NODE_SETTINGS, settingsOf } from '../store/jobs/config-store.ts'
+import type { NodeLoad } from '../store/nodes/node-facts.ts'
 import type { NodeStatus } from '../store/nodes/node-store.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { optionsOf } from './call-options.ts'
 import type { Reach } from './reach.ts'
 
 /** A node as listed. */
-export interface ListedNode extends NodeStatus {
+export interface ListedNode extends Omit<NodeStatus, 'facts'> {
   /** The version that it uses of the live settings for all nodes; undefined if it uses none. */
   readonly settingsVersion: number | undefined
   /** The version that it uses of its own live settings, or of those of its host; undefined if it uses none. */
@@ -19,6 +20,16 @@ export interface ListedNode extends NodeStatus {
   readonly isDraining: boolean
   /** The number of runs that it holds. */
   readonly running: number
+  /** The version of Piko. This and the following facts are undefined for a node with an older version. */
+  readonly version: string | undefined
+  /** How many runs it executes at the same time at most. */
+  readonly slots: number | undefined
+  /** How many jobs its code has. */
+  readonly jobs: number | undefined
+  /** Their ids in order, at most a hundred. */
+  readonly jobIds: readonly string[] | undefined
+  /** Processor time in processors, and memory in bytes. Some seconds old. */
+  readonly load: NodeLoad | undefined
 }
 
 /** The node that plans. */
@@ -73,7 +84,7 @@ export class Nodes {
     await configs.refresh()
     const settings = (subject: string | undefined): LiveConfig =>
       (subject === undefined ? undefined : (configs.inForce(subject)?.config as LiveConfig | undefined)) ?? {}
-    return nodes.map((node) => {
+    return nodes.map(({ facts, ...node }) => {
       const of = (subject = ''): number | undefined => versions.get(node.id)?.get(subject)
       return {
         ...node,
@@ -86,6 +97,13 @@ export class Nodes {
             ...settings(settingsOf(node.id)),
           }.drained === true,
         running: running.get(node.id) ?? 0,
+        ...{
+          version: facts?.version,
+          slots: facts?.slots,
+          jobs: facts?.jobs,
+          jobIds: facts?.jobIds,
+          load: facts?.load,
+        },
       }
     })
   }

@@ -1,4 +1,5 @@
 import type { EndedState } from '../run/run.ts'
+import type { JobFilter } from '../store/jobs/job-store.ts'
 import type { CancelFilter } from '../store/runs/cancel-store.ts'
 import type { ReplayFilter } from '../store/runs/replay-store.ts'
 import type { Duration } from '../time/duration.ts'
@@ -6,6 +7,12 @@ import type { WindowInput } from '../time/local-dates.ts'
 import type { ScheduleSpec } from '../time/schedule.ts'
 import type { BackfillStatus } from './backfills/backfill-status.ts'
 import type { DeadRowFilter } from '../store/sinks/dead-row-store.ts'
+
+/** Which jobs `app.jobs.overview` shows. */
+export interface OverviewFilter extends JobFilter {
+  /** The maximum number of last runs of each job. Default 20. */
+  readonly runs?: number
+}
 
 /** Which runs to cancel. */
 export interface CancelOptions extends CancelFilter {

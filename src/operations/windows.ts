@@ -60,18 +60,18 @@ export class Windows {
     const { jobIds, limit = DEFAULT_ROWS, after } = options
     const { from, to, by } = gridRange(options)
     const { store } = this.#reach()
-    const jobs = (await store.jobs.list())
-      .filter(({ id, windows }) => windows !== null && (jobIds === undefined || jobIds.includes(id)))
-      .map(({ id }) => id)
-      .filter((id) => after === undefined || id > after)
-      .toSorted((one, other) => (one < other ? -1 : 1))
-    const shown = jobs.slice(0, limit)
+    const { jobs, next } = await store.jobs.page({
+      hasWindows: true,
+      limit,
+      ...(jobIds !== undefined && { ids: jobIds }),
+      ...(after !== undefined && { after }),
+    })
     const rows: WindowGrid['rows'][number][] = []
-    for (const jobId of shown) {
+    for (const { id: jobId } of jobs) {
       const counts = await store.windows.grid(jobId, { start: from, end: to }, prefixLength(by))
       rows.push({ jobId, cells: cellsOf(counts, by) })
     }
-    return { by, from, to, rows, next: jobs.length > limit ? shown.at(-1) : undefined }
+    return { by, from, to, rows, next }
   }
 
   /**

@@ -199,6 +199,8 @@ export interface NodeTable {
   /** Increases with each cancel request for a run of this node. */
   cancels: Generated<number>
   resources: Generated<JsonText>
+  /** What it says about itself; see `NodeFacts`. */
+  facts: Generated<JsonText>
   /** The server's ids of the node's connections, such as `12,15`. Null on SQLite, and behind a proxy that hides these ids. */
   connections: Generated<string | null>
   /** The server that gave these ids, `hostname:port`. */

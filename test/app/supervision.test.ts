@@ -46,7 +46,7 @@ describeEachStore((fixture) => {
         'run-logs',
         'run-progress',
         'cancellation',
-        'resource-report',
+        'node-report',
         'executor',
         'registration',
         'leader',

@@ -57,6 +57,7 @@ it('docs/operations.md lists every verb of every noun of an app, and no other', 
 const OTHERWISE: ReadonlyMap<string, string | undefined> = new Map([
   ['locks acquire', undefined],
   ['runs page', 'runs list'],
+  ['jobs page', 'jobs list'],
   ['backfills preview', 'backfills create'],
   ['backfills wait', 'backfills show'],
 ])

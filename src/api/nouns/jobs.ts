@@ -1,6 +1,19 @@
 import { z } from 'zod'
 import { route } from '../route.ts'
-import { count, givenMoment, instant, jobId, json, milliseconds, page, pageOf, text } from '../values.ts'
+import {
+  count,
+  flagText,
+  givenMoment,
+  idNumber,
+  instant,
+  jobId,
+  json,
+  milliseconds,
+  page,
+  pageOf,
+  text,
+  wholeText,
+} from '../values.ts'
 import { ledgerWindow } from './window-values.ts'
 
 export const job = z.object({
@@ -67,6 +80,45 @@ const limits = z.object({
 })
 const DECLARED = { overlap: 'allow', attempts: 1, misfireGraceMs: 60_000, priority: 0, concurrency: 4 }
 
+const capped = z
+  .object({ count, isExact: z.boolean() })
+  .meta({ description: 'A number that is counted up to 1,000; `isExact` is false if there are more.' })
+const overview = job.extend({
+  lastRuns: z
+    .array(
+      z.object({
+        id: idNumber,
+        state: z.enum(['running', 'succeeded', 'failed', 'cancelled', 'skipped']),
+        kind: z.enum(['scheduled', 'manual', 'backfill', 'dependency']),
+        runAt: instant,
+        startedAt: instant.optional(),
+        finishedAt: instant.optional(),
+      }),
+    )
+    .meta({ description: 'The newest runs that have begun or ended, newest first.' }),
+  queued: capped,
+  running: capped,
+  failed: capped.meta({ description: 'The failed runs that were requested within the last 24 hours.' }),
+  windows: json.meta({ description: 'The windows option; null without windows.' }),
+  ledger: z
+    .object({
+      watermark: instant
+        .optional()
+        .meta({ description: 'All planned windows that start before it have succeeded, or were skipped.' }),
+      lagMs: milliseconds.meta({ description: 'The age of the oldest window that has not succeeded; 0 if all have.' }),
+      open: capped.meta({ description: 'The windows that have not succeeded and were not skipped.' }),
+    })
+    .nullable()
+    .meta({ description: 'Null for a job without windows.' }),
+})
+
+const filter = {
+  state: z.enum(['active', 'paused']).optional(),
+  search: text.optional().meta({ description: 'Only jobs whose id contains this text.' }),
+  hasWindows: flagText.optional().meta({ description: 'Only jobs with windows, or without.' }),
+}
+
+const NONE = { count: 0, isExact: true }
 const params = z.strictObject({ jobId })
 const EXAMPLE = {
   id: 'sync_orders',
@@ -84,13 +136,41 @@ export const JOBS = [
     path: '/jobs',
     role: 'viewer',
     summary: 'Lists the jobs that the database knows, by id.',
-    query: z.strictObject({
-      state: z.enum(['active', 'paused']).optional(),
-      search: text.optional().meta({ description: 'Only jobs whose id contains this text.' }),
-      ...page,
-    }),
+    query: z.strictObject({ ...filter, ...page }),
     answer: pageOf(job),
     example: { query: { state: 'active' }, answer: { items: [EXAMPLE] } },
+  }),
+  route({
+    id: 'jobs.overview',
+    method: 'GET',
+    path: '/overview',
+    role: 'viewer',
+    summary: 'Lists the jobs with their last runs, backlog and failures, by id.',
+    description: 'Reads a limited number of entries of indexes for each job, however long the history is.',
+    query: z.strictObject({
+      ...filter,
+      runs: wholeText(0, 100).default(20).meta({ description: 'The maximum number of last runs of each job.' }),
+      ...page,
+    }),
+    answer: pageOf(overview),
+    example: {
+      query: { state: 'active' },
+      answer: {
+        items: [
+          {
+            ...EXAMPLE,
+            lastRuns: [
+              {
+                ...{ id: 17, state: 'succeeded', kind: 'scheduled', runAt: '2026-01-01T00:00:00.000Z' },
+                ...{ startedAt: '2026-01-01T00:00:00.020Z', finishedAt: '2026-01-01T00:00:03.020Z' },
+              },
+            ],
+            ...{ queued: NONE, running: NONE, failed: NONE },
+            ledger: { watermark: '2026-01-01T00:00:00.000Z', lagMs: 0, open: NONE },
+          },
+        ],
+      },
+    },
   }),
   route({
     id: 'jobs.show',

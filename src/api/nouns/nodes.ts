@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { route } from '../route.ts'
-import { allOf, count, givenInstant, instant, json, name } from '../values.ts'
+import { allOf, count, givenInstant, instant, jobId, json, name } from '../values.ts'
 
 const node = z.object({
   id: z.string(),
@@ -16,6 +16,14 @@ const node = z.object({
   running: count.meta({ description: 'The runs that it holds.' }),
   settingsVersion: count.optional(),
   ownSettingsVersion: count.optional(),
+  version: z.string().optional().meta({ description: 'The version of Piko.' }),
+  slots: count.optional().meta({ description: 'How many runs it executes at the same time at most.' }),
+  jobs: count.optional().meta({ description: 'How many jobs its code has.' }),
+  jobIds: z.array(jobId).optional().meta({ description: 'Their ids in order, at most a hundred.' }),
+  load: z
+    .object({ cpu: z.number().min(0), memory: count })
+    .optional()
+    .meta({ description: 'Processor time in processors (1 is one full processor), and memory in bytes.' }),
 })
 const on = name.optional().meta({ description: 'A host, or the id of a node. Default: all nodes.' })
 const settings = z.object({
@@ -42,7 +50,8 @@ export const NODES = [
         items: [
           {
             ...{ id: LEADER.nodeId, host: 'worker-1', pid: 4711, startedAt: AT, heartbeatAt: AT, expiresAt: AT },
-            ...{ isLive: true, isDraining: false, running: 2 },
+            ...{ isLive: true, isDraining: false, running: 2, version: '1.0.0', slots: 10 },
+            ...{ jobs: 1, jobIds: ['sync_orders'], load: { cpu: 0.4, memory: 134_217_728 } },
           },
         ],
       },

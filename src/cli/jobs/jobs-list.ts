@@ -9,6 +9,7 @@ import { cliSettings, readOnly } from '../cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
 import { addList } from '../list-command.ts'
 import { addJobsAround } from './jobs-around.ts'
+import { addJobsOverview } from './jobs-overview.ts'
 import { addJobsPause } from './jobs-pause.ts'
 import { addJobsTypes } from './jobs-types.ts'
 import { instantText, printResult } from '../output/print-result.ts'
@@ -46,6 +47,7 @@ export function addJobs(program: Command): void {
       'Lists jobs, pauses and resumes them, explains why they did or did not run, and generates types for their ids.',
     )
   jobs.addHelpText('after', examples(['piko jobs list', 'piko jobs pause sync_orders', 'piko jobs resume sync_orders']))
+  addJobsOverview(jobs)
   addJobsPause(jobs)
   addJobsAround(jobs)
   addJobsTypes(jobs)

@@ -88,7 +88,12 @@ function columns(): Column<ListedNode>[] {
           ...(ownSettingsVersion === undefined ? [] : [`own version ${ownSettingsVersion}`]),
         ].join(', ') || '-',
     },
-    { title: 'runs', cell: ({ running }) => String(running) },
+    { title: 'version', cell: ({ version }) => version ?? '-' },
+    { title: 'jobs', cell: ({ jobs }) => (jobs === undefined ? '-' : String(jobs)) },
+    {
+      title: 'runs',
+      cell: ({ running, slots }) => (slots === undefined ? String(running) : `${running} of ${slots}`),
+    },
     { title: 'started', cell: ({ startedAt }) => instantText(startedAt) },
     { title: 'lease until', cell: ({ expiresAt }) => instantText(expiresAt) },
     {

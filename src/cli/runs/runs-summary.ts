@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import type { CappedCount, RunSummary } from '../../store/runs/run-summary.ts'
+import type { RunSummary } from '../../store/runs/run-summary.ts'
+import type { CappedCount } from '../../store/statements/capped-count.ts'
 import { formatMs } from '../../time/duration.ts'
 import { visibleLine } from '../../visible.ts'
 import { examples, globalOptions } from '../global-options.ts'

@@ -8,6 +8,7 @@ import { Service } from '../../service/service.ts'
 import type { OpenOptions } from '../../store/connection/database.ts'
 import { type BlockPolicy, lookMs } from '../../store/nodes/block-watch.ts'
 import { keepHeartbeat } from '../../store/nodes/heartbeats.ts'
+import type { NodeFacts } from '../../store/nodes/node-facts.ts'
 import type { NewNode, NodeStore } from '../../store/nodes/node-store.ts'
 import type { OpenedFile } from '../../store/connection/sqlite/sqlite-files.ts'
 import type { DatabaseTestClock } from '../../clock.ts'
@@ -26,6 +27,8 @@ export interface NodeLeaseParts {
   readonly block: BlockPolicy
   /** Where other nodes reach this one. */
   readonly addresses: () => Pick<NewNode, 'doorbell' | 'link' | 'linkKey'>
+  /** What the node says about itself. */
+  readonly facts: () => NodeFacts
   /** Called before the node takes its new id; may be called more than once. */
   readonly onLost: (reason: PikoError) => void
   readonly leaseMs: Settings['piko']['leaseMs']
@@ -193,8 +196,9 @@ export class NodeLease extends Service {
 
   async #register(id: string): Promise<void> {
     NodeLease.#ownIds.add(id)
-    const { nodes, memory, addresses } = this.#parts
-    await nodes.register({ id, host: hostname(), pid: process.pid, ...addresses() }, this.#parts.leaseMs)
+    const { nodes, memory, addresses, facts } = this.#parts
+    const row = { id, host: hostname(), pid: process.pid, ...addresses(), facts: facts() }
+    await nodes.register(row, this.#parts.leaseMs)
     // The time of the process does not end a lease on a test's clock.
     memory.begin(this.#parts.databaseClock ? TEST_TRUST_MS : this.#parts.leaseMs)
   }

@@ -16,6 +16,15 @@ export function idCursor(id: number | undefined): string | undefined {
   return id === undefined ? undefined : cursorOf({ id })
 }
 
+/** The name in the cursor of a list by name. @throws PikoError `USAGE` */
+export function nameIn(cursor: string | undefined): string | undefined {
+  return placeOf(cursor, { name: 'string' })?.name
+}
+
+export function nameCursor(name: string | undefined): string | undefined {
+  return name === undefined ? undefined : cursorOf({ name })
+}
+
 /** The page of a list that was read with one entry more than its limit. */
 export function pageById<Item extends { readonly id: number }>(found: readonly Item[], limit: number): Paged<Item> {
   const items = found.slice(0, limit)

@@ -9,7 +9,7 @@ import { type AccessOptions, addAccess } from '../access/plugin.ts'
 import { bindRoutes } from './bind.ts'
 import { liveRoutes } from './live/routes.ts'
 import type { ApiApp, ServerFacts } from './handler.ts'
-import { packageVersion } from './package-version.ts'
+import { packageVersion } from '../../package-version.ts'
 import { sendProblem } from './problems.ts'
 
 /** The prefix of the API. */

@@ -149,9 +149,16 @@ export const VERBS: { readonly [N in Noun]: { readonly [V in VerbOf<N>]: Verb } 
     },
   },
   jobs: {
-    ...{ list: 'read', show: 'read', why: 'read', dependencies: 'read', limits: 'read' },
-    pause: pauseOfJob,
-    resume: pauseOfJob,
+    ...{
+      list: 'read',
+      page: 'read',
+      overview: 'read',
+      show: 'read',
+      why: 'read',
+      dependencies: 'read',
+      limits: 'read',
+    },
+    ...{ pause: pauseOfJob, resume: pauseOfJob },
   },
   schedules: { list: 'read', preview: 'read', set: scheduleOfJob, clear: scheduleOfJob },
   windows: {

@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely'
+import { type Selectable, sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import { note } from '../events/notes.ts'
@@ -11,7 +11,29 @@ import { exactId } from '../values/exact-key.ts'
 import { mapSound } from '../values/map-sound.ts'
 import { generationsOf, type StoredGeneration } from '../windows/generations.ts'
 import type { AddedJob, JobRegistration, JobRow } from './job-row.ts'
+import { type JobActivity, jobActivities } from './job-overview.ts'
 import { registerJobs } from './register-jobs.ts'
+
+/** Which jobs a page shows. */
+export interface JobFilter {
+  readonly state?: 'active' | 'paused'
+  /** Only jobs whose id contains this text. */
+  readonly search?: string
+  /** Only jobs with windows, or without. */
+  readonly hasWindows?: boolean
+  readonly ids?: readonly string[]
+  /** Only jobs with larger ids, such as the `next` of the page before. */
+  readonly after?: string
+  /** Default 100. */
+  readonly limit?: number
+}
+
+/** A page of jobs, in the order of their ids. */
+export interface JobPage<Job = JobRow> {
+  readonly jobs: readonly Job[]
+  /** The `after` of the next page; undefined on the last one. */
+  readonly next: string | undefined
+}
 
 /** The registered jobs. */
 export class JobStore {
@@ -86,6 +108,37 @@ export class JobStore {
     )
     return mapSound(dialect, 'piko_job', rows, (row) => jobOf(row, dialect), onBroken)
   }
+
+  /** A page of jobs. Leaves out those whose rows can't be read. */
+  async page({ state, search, hasWindows, ids, after, limit = 100 }: JobFilter): Promise<JobPage> {
+    const { db, dialect, broken } = this.#database
+    let query = db
+      .selectFrom('piko_job')
+      .selectAll()
+      .orderBy('id')
+      .limit(limit + 1)
+    if (state !== undefined) query = query.where('is_paused', state === 'paused' ? '<>' : '=', 0)
+    if (search !== undefined) query = query.where(sql<boolean>`id LIKE ${containing(search)} ESCAPE '!'`)
+    if (hasWindows !== undefined) query = query.where('windows', hasWindows ? 'is not' : 'is', null)
+    if (ids !== undefined) query = query.where('id', 'in', ['', ...ids.map(exactId)])
+    if (after !== undefined) query = query.where('id', '>', exactId(after))
+    const rows = await query.execute()
+    const shown = rows.slice(0, limit)
+    return {
+      jobs: await mapSound(dialect, 'piko_job', shown, (row) => jobOf(row, dialect), broken.report),
+      next: rows.length > limit ? shown.at(-1)?.id : undefined,
+    }
+  }
+
+  /** What the runs and windows of some jobs look like now. */
+  activities(jobIds: readonly string[], runs: number): Promise<ReadonlyMap<string, JobActivity>> {
+    return jobActivities(this.#database, jobIds, runs)
+  }
+}
+
+/** The pattern of ids that contain a text. No id has other characters than ASCII, which a server would refuse to compare. */
+function containing(text: string): string {
+  return /^[ -~]*$/.test(text) ? `%${text.replaceAll(/[!%_]/g, '!$&')}%` : ''
 }
 
 function jobOf(row: Selectable<JobTable>, dialect: Dialect): JobRow {

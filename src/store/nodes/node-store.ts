@@ -6,6 +6,7 @@ import type { Database } from '../connection/database.ts'
 import { assertSound } from '../values/broken-row.ts'
 import { connectionColumns, endConnections, type EndedConnections } from './end-connections.ts'
 import { note } from '../events/notes.ts'
+import { factsOf, type NodeFacts } from './node-facts.ts'
 import { OddLease } from './odd-lease.ts'
 
 export interface NodeRow {
@@ -20,6 +21,8 @@ export interface NodeRow {
 
 /** A node to register. */
 export interface NewNode extends NodeRow {
+  /** What it says about itself. */
+  readonly facts?: NodeFacts
   /** The secret of its link; undefined: all nodes have the one of their settings. */
   readonly linkKey?: string | undefined
 }
@@ -33,6 +36,8 @@ export interface NodeStatus extends NodeRow {
   readonly expiresAt: Date
   /** False if its lease has expired. */
   readonly isLive: boolean
+  /** Undefined for a node with an older version of Piko. */
+  readonly facts: NodeFacts | undefined
 }
 
 /** A resource of a node, with figures that are a few seconds old at most. */
@@ -64,7 +69,7 @@ export class NodeStore {
     this.#database = database
   }
 
-  async register({ linkKey, ...node }: NewNode, leaseMs: number): Promise<void> {
+  async register({ linkKey, facts, ...node }: NewNode, leaseMs: number): Promise<void> {
     const { dialect, transaction } = this.#database
     await transaction(async (trx) => {
       await trx
@@ -75,6 +80,7 @@ export class NodeStore {
           doorbell: node.doorbell ?? null,
           link: node.link ?? null,
           link_key: linkKey ?? null,
+          facts: facts ? JSON.stringify(facts) : null,
           started_at: dialect.now(),
           heartbeat_at: dialect.now(),
           expires_at: dialect.nowPlus(leaseMs),
@@ -145,11 +151,15 @@ export class NodeStore {
     }))
   }
 
-  /** Stores the figures of a node's resources, for requests on other nodes. */
-  async saveResources(nodeId: string, figures: readonly ResourceStats[]): Promise<void> {
-    const resources = JSON.stringify(figures.slice(0, MAX_RESOURCES))
+  /** Stores what a node says about itself and its resources, for requests on other nodes. */
+  async saveReport(
+    nodeId: string,
+    report: { readonly resources: readonly ResourceStats[]; readonly facts: NodeFacts },
+  ): Promise<void> {
+    const resources = report.resources.length > 0 ? JSON.stringify(report.resources.slice(0, MAX_RESOURCES)) : null
+    const facts = JSON.stringify(report.facts)
     await this.#database.retry(() =>
-      this.#database.db.updateTable('piko_node').set({ resources }).where('id', '=', nodeId).execute(),
+      this.#database.db.updateTable('piko_node').set({ resources, facts }).where('id', '=', nodeId).execute(),
     )
   }
 
@@ -248,7 +258,7 @@ export class NodeStore {
     const { db, dialect } = this.#database
     const rows = await db
       .selectFrom('piko_node')
-      .select(['id', 'host', 'pid', 'doorbell', 'link', 'started_at', 'heartbeat_at', 'expires_at'])
+      .select(['id', 'host', 'pid', 'doorbell', 'link', 'started_at', 'heartbeat_at', 'expires_at', 'facts'])
       .select(sql<number>`CASE WHEN expires_at >= ${dialect.now()} THEN 1 ELSE 0 END`.as('is_live'))
       .orderBy('started_at')
       .orderBy('id')
@@ -261,6 +271,7 @@ export class NodeStore {
         heartbeatAt: dialect.date(row.heartbeat_at),
         expiresAt: dialect.date(row.expires_at),
         isLive: Number(row.is_live) === 1,
+        facts: factsOf(row.facts),
       }
     })
   }

@@ -74,3 +74,26 @@ export function runsIn({ db, dialect }: Database, { after, last, ids }: IdRange)
   const query = db.selectFrom(table).where('piko_run.id', '>', after).where('piko_run.id', '<=', last)
   return ids ? query.where('piko_run.id', 'in', ids) : query
 }
+
+/** About the first id of a run that was stored at an instant or later. Halves the range of ids: about 20 reads by primary key. */
+export async function firstIdSince(
+  { db, dialect }: Database,
+  { first, end }: { readonly first: number; readonly end: number },
+  at: Date,
+): Promise<number> {
+  let low = first
+  let high = end
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    const row = await db
+      .selectFrom('piko_run')
+      .select(['id', 'created_at'])
+      .where('id', '>=', middle)
+      .orderBy('id')
+      .limit(1)
+      .executeTakeFirst()
+    if (!row || dialect.date(row.created_at) >= at) high = middle
+    else low = row.id + 1
+  }
+  return Math.min(low, end)
+}

@@ -6,7 +6,7 @@ import type { Database } from '../connection/database.ts'
 import type { RunTable } from '../tables.ts'
 import { mapSound } from '../values/map-sound.ts'
 import type { Window } from '../../time/window.ts'
-import { endOfRuns } from './id-ranges.ts'
+import { endOfRuns, firstIdSince } from './id-ranges.ts'
 import { isFew } from './list-runs.ts'
 import { BYTES, fits, isIndexed, type RunFilter } from './run-filter.ts'
 import { runOf } from './run-row.ts'
@@ -118,7 +118,7 @@ async function bounds(database: Database, { from, to, before = Infinity }: RunFi
   const end = await endOfRuns(database, 'desc')
   if (first === undefined || end === undefined) return { lowest: 1, last: 0 }
   const near = (at: Date, slackMs: number): Promise<number> =>
-    idAt(database, { first, end }, new Date(at.getTime() + slackMs))
+    firstIdSince(database, { first, end }, new Date(at.getTime() + slackMs))
   const lowest = from === undefined ? first : await near(instantOf('from', from), -SLACK_MS)
   const last = to === undefined ? end : await near(instantOf('to', to), SLACK_MS)
   return { lowest, last: Math.min(last, before - 1) }
@@ -131,27 +131,4 @@ export async function idsBetween(
 ): Promise<{ readonly lowest: number; readonly last: number } | undefined> {
   const { lowest, last } = await bounds(database, { from: start, to: end })
   return last < lowest ? undefined : { lowest, last }
-}
-
-/** About the first id of a run that was stored at an instant or later. Halves the range of ids: about 20 reads by primary key. */
-async function idAt(
-  { db, dialect }: Database,
-  { first, end }: { readonly first: number; readonly end: number },
-  at: Date,
-): Promise<number> {
-  let low = first
-  let high = end
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2)
-    const row = await db
-      .selectFrom('piko_run')
-      .select(['id', 'created_at'])
-      .where('id', '>=', middle)
-      .orderBy('id')
-      .limit(1)
-      .executeTakeFirst()
-    if (!row || dialect.date(row.created_at) >= at) high = middle
-    else low = row.id + 1
-  }
-  return Math.min(low, end)
 }

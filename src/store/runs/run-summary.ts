@@ -2,14 +2,9 @@ import { sql } from 'kysely'
 import type { RunState } from '../../run/run.ts'
 import { exactId } from '../values/exact-key.ts'
 import type { Database } from '../connection/database.ts'
+import { capped, type CappedCount } from '../statements/capped-count.ts'
+import { oldestOpenWindows } from '../windows/window-lag.ts'
 import { endOfRuns } from './id-ranges.ts'
-
-/** A number that is counted up to a limit. */
-export interface CappedCount {
-  readonly count: number
-  /** False if there are more. */
-  readonly isExact: boolean
-}
 
 /** The work of all nodes at one moment. */
 export interface RunSummary {
@@ -40,7 +35,6 @@ const MAX_COUNTED = 10_000
 const RECENT = 10_000
 const MEASURED = 1_000
 const MAX_JOBS = 500
-const OPEN_STATES = ['pending', 'waiting', 'failed', 'cancelled', 'stale'] as const
 
 /** Reads only what indexes find, or a limited number of rows. */
 export async function runSummary(database: Database): Promise<RunSummary> {
@@ -50,7 +44,7 @@ export async function runSummary(database: Database): Promise<RunSummary> {
   const due = await dueRuns(database)
   return {
     queued: await counted(database, 'queued'),
-    due: capped(due.count),
+    due: capped(due.count, MAX_COUNTED),
     running: await counted(database, 'running'),
     failed: await counted(database, 'failed'),
     oldestDueMs: due.oldest && Math.max(0, at.getTime() - due.oldest.getTime()),
@@ -58,10 +52,6 @@ export async function runSummary(database: Database): Promise<RunSummary> {
     lateness: await lateness(database),
     windows: await windowLags(database, at),
   }
-}
-
-function capped(count: number): CappedCount {
-  return { count: Math.min(count, MAX_COUNTED), isExact: count <= MAX_COUNTED }
 }
 
 /** The runs in a state, of one job or of all jobs. */
@@ -81,7 +71,7 @@ export async function counted(
     .selectFrom(some.as('some'))
     .select((eb) => eb.fn.countAll<number>().as('count'))
     .executeTakeFirstOrThrow()
-  return capped(Number(count))
+  return capped(Number(count), MAX_COUNTED)
 }
 
 async function dueRuns({ db, dialect }: Database): Promise<{ count: number; oldest: Date | undefined }> {
@@ -134,32 +124,13 @@ async function lateness(database: Database): Promise<RunSummary['lateness']> {
   return { runs: late.length, p50Ms: at(0.5), p95Ms: at(0.95), maxMs: late.at(-1) ?? 0 }
 }
 
-/** One read of the index (job_id, state, start_at) for each job and state. */
-async function windowLags({ db, dialect }: Database, now: Date): Promise<WindowLag[]> {
-  const rows = await db
-    .selectFrom('piko_job')
-    .select('piko_job.id')
-    .select((eb) =>
-      OPEN_STATES.map((state) =>
-        eb
-          .selectFrom('piko_window')
-          .select('piko_window.start_at')
-          .whereRef('piko_window.job_id', '=', 'piko_job.id')
-          .where('piko_window.state', '=', state)
-          .orderBy('piko_window.start_at')
-          .limit(1)
-          .as(state),
-      ),
-    )
-    .where('piko_job.windows', 'is not', null)
-    .orderBy('piko_job.id')
-    .limit(MAX_JOBS)
-    .execute()
-  const lags = rows.map((row): WindowLag => {
-    const starts = OPEN_STATES.map((state) => row[state]).filter((start) => start !== null)
-    if (starts.length === 0) return { jobId: row.id, oldestOpen: undefined, lagMs: 0 }
-    const oldest = Math.min(...starts.map((start) => dialect.date(start).getTime()))
-    return { jobId: row.id, oldestOpen: new Date(oldest), lagMs: Math.max(0, now.getTime() - oldest) }
-  })
-  return lags.toSorted((one, other) => other.lagMs - one.lagMs)
+/** The jobs that lag most first. */
+async function windowLags(database: Database, now: Date): Promise<WindowLag[]> {
+  const found = await oldestOpenWindows(database, MAX_JOBS)
+  return found
+    .map(({ jobId, oldestOpen }): WindowLag => {
+      const lagMs = oldestOpen ? Math.max(0, now.getTime() - oldestOpen.getTime()) : 0
+      return { jobId, oldestOpen, lagMs }
+    })
+    .toSorted((one, other) => other.lagMs - one.lagMs)
 }

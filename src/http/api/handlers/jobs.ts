@@ -1,14 +1,17 @@
 import { jobView } from '../../../operations/views/job-view.ts'
 import type { ApiApp, Handlers } from '../handler.ts'
-import { pageByName } from '../paged.ts'
+import { nameCursor, nameIn } from '../paged.ts'
 
 export const jobHandlers: Handlers<'jobs'> = {
-  'jobs.list': async (app, { query: { state, search, ...page } }) => {
-    const found = (await app.jobs.list()).map(jobView)
-    const fits = found.filter(
-      (job) => (state === undefined || job.state === state) && (search === undefined || job.id.includes(search)),
-    )
-    return pageByName(fits, ({ id }) => id, page)
+  'jobs.list': async (app, { query: { cursor, ...filter } }) => {
+    const after = nameIn(cursor)
+    const { jobs, next } = await app.jobs.page({ ...filter, ...(after !== undefined && { after }) })
+    return { items: jobs.map(jobView), next: nameCursor(next) }
+  },
+  'jobs.overview': async (app, { query: { cursor, ...filter } }) => {
+    const after = nameIn(cursor)
+    const { jobs, next } = await app.jobs.overview({ ...filter, ...(after !== undefined && { after }) })
+    return { items: jobs, next: nameCursor(next) }
   },
   'jobs.show': (app, { params }) => shown(app, params.jobId),
   'jobs.pause': async (app, { params }) => {

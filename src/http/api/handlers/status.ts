@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { hostname } from 'node:os'
-import { packageVersion } from '../package-version.ts'
+import { packageVersion } from '../../../package-version.ts'
 import type { Handlers } from '../handler.ts'
 
 const NS_PER_MS = 1e6

@@ -5,6 +5,6 @@ let known: string | undefined
 /** The version of this package. */
 export function packageVersion(): string {
   const manifest = (): { version: string } =>
-    JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
+    JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
   return (known ??= manifest().version)
 }

@@ -1,0 +1,1 @@
+ALTER TABLE piko_node DROP COLUMN facts;

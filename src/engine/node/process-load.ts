@@ -1,0 +1,28 @@
+import type { NodeLoad } from '../../store/nodes/node-facts.ts'
+
+/** Figures are taken at this interval, and rounded, so that an idle process reports the same ones. */
+const INTERVAL_MS = 15_000
+const CPU_STEP = 0.1
+const MEMORY_STEP = 32 * 1024 * 1024
+
+/** How much this process uses of its machine. */
+export class ProcessLoad {
+  #at = performance.now()
+  #cpu = process.cpuUsage()
+  #load: NodeLoad = { cpu: 0, memory: memoryNow() }
+
+  get now(): NodeLoad {
+    const elapsedMs = performance.now() - this.#at
+    if (elapsedMs < INTERVAL_MS) return this.#load
+    const { user, system } = process.cpuUsage(this.#cpu)
+    const used = (user + system) / 1_000 / elapsedMs
+    this.#load = { cpu: Math.round(Math.round(used / CPU_STEP) * CPU_STEP * 10) / 10, memory: memoryNow() }
+    this.#at = performance.now()
+    this.#cpu = process.cpuUsage()
+    return this.#load
+  }
+}
+
+function memoryNow(): number {
+  return Math.round(process.memoryUsage.rss() / MEMORY_STEP) * MEMORY_STEP
+}

@@ -1,0 +1,48 @@
+import { propertyOf } from '../../errors-read.ts'
+
+/** What a node says about itself, at most some seconds old. */
+export interface NodeFacts {
+  /** The version of Piko. */
+  readonly version: string
+  /** How many runs it executes at the same time at most. */
+  readonly slots: number
+  /** How many jobs its code has. */
+  readonly jobs: number
+  /** Their ids in order, at most a hundred. */
+  readonly jobIds: readonly string[]
+  readonly load: NodeLoad
+}
+
+export interface NodeLoad {
+  /** The processor time of the last seconds, in processors: 1 is one full processor. */
+  readonly cpu: number
+  /** The memory of the process, in bytes. */
+  readonly memory: number
+}
+
+export const MAX_JOB_IDS = 100
+
+/** The stored facts of a node. Undefined if it has stored none, or a person has made them unreadable. */
+export function factsOf(text: string | null): NodeFacts | undefined {
+  try {
+    const facts: unknown = JSON.parse(text ?? 'null')
+    return isFacts(facts) ? facts : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isFacts(value: unknown): value is NodeFacts {
+  const has = (name: string, type: string): boolean => typeof propertyOf(value, name) === type
+  const load = propertyOf(value, 'load')
+  const ids = propertyOf(value, 'jobIds')
+  return (
+    has('version', 'string') &&
+    has('slots', 'number') &&
+    has('jobs', 'number') &&
+    Array.isArray(ids) &&
+    ids.every((id) => typeof id === 'string') &&
+    typeof propertyOf(load, 'cpu') === 'number' &&
+    typeof propertyOf(load, 'memory') === 'number'
+  )
+}
