@@ -32,11 +32,15 @@ export const weather = jobSpec({
 
 export class WeatherJobs {
   @job(weather)
-  async fetchDay(ctx: ContextOf<typeof weather>): Promise<void> {
+  async fetchDay(ctx: ContextOf<typeof weather>): Promise<{ readonly rows: readonly Day[] }> {
     const path = `/days/${ctx.window.start.toISOString().slice(0, 10)}`
     const answer = await ctx.resources.station.request({ method: 'GET', path, signal: ctx.signal })
     const text = await answer.body.text()
     if (answer.statusCode !== 200) throw new Error(`GET ${path} answered ${answer.statusCode}: ${text.trim()}`)
-    await ctx.sinks.weather.write(Day, await parsing.parseDays(text))
+    const rows = await parsing.parseDays(text)
+    ctx.log.info(`GET ${path} answered ${answer.statusCode} with ${rows.length} row`)
+    await ctx.sinks.weather.write(Day, rows)
+    // The output of the run, which the dashboard shows.
+    return { rows }
   }
 }

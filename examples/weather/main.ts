@@ -43,7 +43,7 @@ async function main(): Promise<number> {
     }
     const app = cleanup.use(new Piko({ jobs: WeatherJobs }))
     const http = options.serve ? app.addService(new HttpService(app, app.settings.http), { first: true }) : undefined
-    const summary = await fetchAll(app, file)
+    const summary = await fetchAll(app, file, http)
     print(options.json ? JSON.stringify(summary) : report(summary))
     if (http) await serve(http)
     return summary.windows.succeeded === TOTAL && summary.mismatches.length === 0 ? 0 : 1
@@ -57,7 +57,7 @@ async function main(): Promise<number> {
   }
 }
 
-async function fetchAll(app: Piko, file: WeatherFile): Promise<Summary> {
+async function fetchAll(app: Piko, file: WeatherFile, http: HttpService | undefined): Promise<Summary> {
   const run = { succeeded: 0, failed: 0 }
   app.events.on('run.settled', ({ state }) => {
     if (state === 'succeeded' || state === 'failed') run[state] += 1
@@ -66,6 +66,7 @@ async function fetchAll(app: Piko, file: WeatherFile): Promise<Summary> {
   app.events.on('run.started', ({ runId }) => own.add(runId))
   const startedAt = performance.now()
   await app.start()
+  if (http) say(`dashboard: ${calendarOf(http)}`)
   say(`fetching ${TOTAL} days of weather into ${app.storeLocation}, 20 windows at once`)
   await retryFailed(app)
   const progress = options.json ? undefined : showProgress(TOTAL, say)
@@ -100,7 +101,15 @@ async function retryFailed(app: Piko): Promise<void> {
   await Promise.all(failed.map(({ start }) => app.run(weather.id, { window: start })))
 }
 
-async function serve({ url }: HttpService): Promise<void> {
-  say(`\nserving until Ctrl-C:\n  ${url}/metrics\n  ${url}/readyz\n  ${url}/healthz\n  ${url}/graph`)
+/** The page of the job, with the last of the four years. */
+function calendarOf({ url }: HttpService): string {
+  return `${url}/jobs/${weather.id}?year=2015`
+}
+
+async function serve(http: HttpService): Promise<void> {
+  const { url } = http
+  say(
+    `\nserving until Ctrl-C:\n  ${calendarOf(http)}\n  ${url}/metrics\n  ${url}/readyz\n  ${url}/healthz\n  ${url}/graph`,
+  )
   if (!interrupted.signal.aborted) await once(interrupted.signal, 'abort')
 }

@@ -10,7 +10,7 @@ export const Day = z.object({
   wind: z.number().min(0),
   weather: z.string().min(1).max(20),
 })
-type Day = z.infer<typeof Day>
+export type Day = z.infer<typeof Day>
 
 // Types that MySQL and SQLite both understand.
 const DDL = `

@@ -1,6 +1,4 @@
 import { Leader } from '../engine/node/leader.ts'
-import { Alerting } from '../engine/notices/alerting.ts'
-import { Delivery } from '../engine/notices/delivery.ts'
 import { Retention } from '../engine/node/retention.ts'
 import { BackfillDriver } from '../engine/planning/backfill-driver.ts'
 import { BatchDriver } from '../engine/planning/batch-driver.ts'
@@ -49,19 +47,6 @@ export function buildPlanning(
   const batches = new BatchDriver(live.polled({ ...driving, store }))
   const dependencies = new DependencyDriver(live.polled({ ...driving, store: store.dependencies }))
   executor.onSettled((run) => dependencies.settled(run))
-  const outlets = parts.outlets
-  const delivery = new Delivery({
-    store: store.messages,
-    settings: settings.notify,
-    leader,
-    outlets,
-    ...{ clock, events, loops },
-  })
-  const alerting = new Alerting({
-    ...{ store, leader, outlets, clock, loops },
-    settings: settings.notify,
-    onMessages: () => delivery.wake(),
-  })
   const own = new OwnPlans()
   const services = [
     new Registration({ jobs: store.jobs, registry, agenda, own, clock, loops }),
@@ -81,7 +66,6 @@ export function buildPlanning(
         { keepMs: settings.sinks.keepDeadMs, store: store.deadRows },
         { keepMs: settings.sinks.keepDeadMs, store: store.spills },
         { keepMs: settings.history.keepAuditMs, store: store.audit },
-        { keepMs: settings.notify.keepMs, store: store.messages },
       ],
       sessions: store.tokens,
       ...{ leader, clock, events, loops },
@@ -89,8 +73,6 @@ export function buildPlanning(
     backfills.dependsOn(leader),
     batches.dependsOn(leader),
     dependencies.dependsOn(leader),
-    delivery.dependsOn(leader),
-    alerting.dependsOn(leader),
   ]
   return { leader, backfills, batches, services }
 }

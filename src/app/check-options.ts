@@ -1,7 +1,6 @@
 import { describe, headline, isObject, propertyOf } from '../errors-read.ts'
 import { isPikoError, PikoError } from '../errors.ts'
 import {
-  aFunction,
   aTable,
   aText,
   expecting,
@@ -16,7 +15,6 @@ import {
 import { Service } from '../service/service.ts'
 import { loadSettings } from '../settings/load.ts'
 import type { Settings } from '../settings/settings.ts'
-import { aNotifier } from '../engine/notices/notifiers.ts'
 import type { PikoOptions } from './piko-options.ts'
 
 /** The methods that Piko calls on a logger. */
@@ -39,10 +37,6 @@ const CHECKS: OptionChecks<PikoOptions> = {
     'services',
     expecting('a Service, or a class of one that is constructed without arguments', isServiceSource),
   ),
-  notifiers: listOf('notifiers', aNotifier),
-  onFailure: aFunction,
-  onLate: aFunction,
-  onRecovered: aFunction,
   plan: flag,
   execute: flag,
   only: listOf('job ids', aText),

@@ -1,11 +1,10 @@
-import type { NoticeHooks, Notifier } from '../notice/notice.ts'
 import type { JobSource } from '../job/job-source.ts'
 import type { SettingsOverrides } from '../settings/settings.ts'
 import type { AppLogger } from '../telemetry/log.ts'
 import type { Clock } from '../clock.ts'
 import type { ServiceSource } from './piko-service.ts'
 
-export interface PikoOptions extends NoticeHooks {
+export interface PikoOptions {
   /**
    * Classes, instances, definitions, modules, or lists of these. Default: the files that `[piko] jobs` names. Without that setting:
    * `jobs.ts` in the working directory, and the files in `jobs` and `src/jobs` (.ts, .mts, .js, .mjs).
@@ -20,8 +19,6 @@ export interface PikoOptions extends NoticeHooks {
    * job names its class among its resources.
    */
   readonly services?: readonly ServiceSource[]
-  /** Tell people of failures, late data and recoveries, beside those of the `[notify]` settings: `webhook(…)`, `slack(…)`, `email(…)`. */
-  readonly notifiers?: readonly Notifier[]
   /** Whether this node may become leader and plan ticks. Default true. */
   readonly plan?: boolean
   /** Whether this node executes runs. With false, the app only sends requests and reads. Default true. */

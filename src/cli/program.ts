@@ -9,6 +9,7 @@ import { addCache } from './cache/cache.ts'
 import { addCompletion } from './completion.ts'
 import { addConfig } from './configs/config.ts'
 import { addCrawls } from './crawls/crawls.ts'
+import { addDashboard } from './dashboard/dashboard.ts'
 import { addGraph } from './jobs/graph.ts'
 import { addItems } from './items/items.ts'
 import { addJobs } from './jobs/jobs-list.ts'
@@ -102,6 +103,7 @@ function programOf({ json }: { json: boolean }): Command {
     addWhy,
     addMigrate,
     addGraph,
+    addDashboard,
   ])
     add(program)
   return program

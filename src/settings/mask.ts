@@ -37,8 +37,5 @@ export function maskText(text: string): string {
 
 /** Replaces a secret that is not a string. */
 export function maskSecret(value: unknown): string {
-  if (typeof value !== 'string') return HIDDEN
-  // The path of a webhook is its password.
-  const [, origin] = /^(https?:\/\/[^/?#@]*)[/?#]/i.exec(value) ?? []
-  return origin === undefined ? maskDsn(value) : `${origin}/${HIDDEN}`
+  return typeof value === 'string' ? maskDsn(value) : HIDDEN
 }

@@ -55,8 +55,6 @@ describeEachStore((fixture) => {
         'backfills',
         'batches',
         'dependencies',
-        'notices',
-        'alerting',
         'dispatcher',
       ])
       for (const service of app.services.children) {

@@ -33,6 +33,7 @@ const OWN_COMMANDS = [
   'piko migrate down',
   'piko migrate status',
   'piko graph',
+  'piko dashboard',
   'piko completion',
   'piko complete',
   'piko jobs types',

@@ -28,6 +28,10 @@ class RemoteTarget {
     return (this.#remote ??= connect(target))
   }
 
+  get target(): Target | undefined {
+    return this.#target
+  }
+
   get isSet(): boolean {
     return this.#target !== undefined
   }

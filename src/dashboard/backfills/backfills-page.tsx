@@ -5,6 +5,7 @@ import { durationText, numberText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
 import { Card, Empty, Instant, Page, Shown, Table } from '../shared/parts.tsx'
+import { RangeCalendar } from '../calendar/range-calendar.tsx'
 import { query, setQuery } from '../shared/router.ts'
 import { State } from '../shared/states.tsx'
 import { CreateBackfill } from './create-backfill.tsx'
@@ -160,6 +161,7 @@ export function BackfillPage({ id }: { readonly id: string }) {
                 </dd>
               </div>
             </dl>
+            <RangeCalendar jobId={backfill.jobId} from={backfill.from} to={backfill.to} />
             <p>
               <a href={`/runs?jobId=${part(backfill.jobId)}&kind=backfill`}>Its runs</a>
             </p>

@@ -4,7 +4,7 @@ import { get, part } from '../shared/api.ts'
 import { useLoad } from '../shared/load.ts'
 import { Card } from '../shared/parts.tsx'
 import { go, query } from '../shared/router.ts'
-import { dryRun } from '../shared/window-actions.tsx'
+import { dryRun } from '../calendar/dry-run.tsx'
 
 const MAX_JOBS = 500
 

@@ -1,3 +1,4 @@
+import './job.css'
 import { Calendar } from '../calendar/calendar.tsx'
 import { RunTable } from '../runs/runs-page.tsx'
 import { ActionButton, says } from '../shared/action.tsx'
@@ -9,6 +10,9 @@ import { Card, Empty, Instant, Page, Shown } from '../shared/parts.tsx'
 import { zoneOf } from '../shared/schedule.ts'
 import { State } from '../shared/states.tsx'
 import { Config } from './config.tsx'
+import { DurationsCard } from './durations-card.tsx'
+import { GraphCard } from './graph-card.tsx'
+import { LimitsCard } from './limits-card.tsx'
 import { ScheduleCard } from './schedule-card.tsx'
 import { StartRun } from './start-run.tsx'
 import { WhyCard } from './why-card.tsx'
@@ -72,10 +76,13 @@ function Details({ job }: { readonly job: Job }) {
         <div>
           <WhyCard jobId={job.id} />
           <StartRun jobId={job.id} hasWindows={hasWindows} />
+          <LimitsCard jobId={job.id} />
         </div>
       </div>
+      {hasWindows && <GraphCard jobId={job.id} />}
       {hasWindows && <Windows jobId={job.id} zone={zoneOf(job.schedule)} />}
       <LastRuns jobId={job.id} />
+      <DurationsCard jobId={job.id} />
       <Config jobId={job.id} zone={zoneOf(job.schedule)} />
     </>
   )

@@ -1,7 +1,8 @@
-import { useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { RUN_LOG_LEVELS } from '../../run/run-log.ts'
 import { get, type Item } from '../shared/api.ts'
 import { instantText, jsonText } from '../shared/format.ts'
+import { isHeld } from '../shared/live.ts'
 import { useLoad } from '../shared/load.ts'
 import { Card, Copy, Shown } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
@@ -9,16 +10,27 @@ import { query, setQuery } from '../shared/router.ts'
 type Line = Item<'runs.logs'>
 
 const PAGE = 500
+const FOLLOW_MS = 1_000
 /** More lines would make the page slow. */
 const MAX_LINES = 2_000
 const MAX_CHARACTERS = 4_000
+/** How near to the end the lines are scrolled for new ones to be followed. */
+const END_PIXELS = 40
 
 /** The log lines of a run; new ones follow while it runs. */
-export function Logs({ runId }: { readonly runId: number }) {
+export function Logs({ runId, isRunning }: { readonly runId: number; readonly isRunning: boolean }) {
   const level = query.value.get('level') ?? undefined
   const search = query.value.get('log') ?? ''
   const [reader] = useState(() => new LogReader())
   const loaded = useLoad(`logs ${runId} ${level}`, (signal) => reader.read(runId, level, signal))
+  // Log lines have no event.
+  const read = useRef(loaded.retry)
+  read.current = loaded.retry
+  useEffect(() => {
+    if (!isRunning) return
+    const timer = setInterval(() => !document.hidden && !isHeld.peek() && read.current(), FOLLOW_MS)
+    return () => clearInterval(timer)
+  }, [isRunning])
   return (
     <Card
       title="Log"
@@ -74,6 +86,13 @@ class LogReader {
 }
 
 function Lines({ lines, search }: { readonly lines: readonly Line[]; readonly search: string }) {
+  const box = useRef<HTMLDivElement>(null)
+  const isAtEnd = useRef(true)
+  const last = lines.at(-1)?.id
+  // Who reads an earlier line stays there.
+  useEffect(() => {
+    if (isAtEnd.current && box.current) box.current.scrollTop = box.current.scrollHeight
+  }, [last, search])
   const wanted = search.toLowerCase()
   const found = wanted === '' ? lines : lines.filter(({ message }) => message.toLowerCase().includes(wanted))
   if (found.length === 0)
@@ -87,7 +106,16 @@ function Lines({ lines, search }: { readonly lines: readonly Line[]; readonly se
       {lines.length === MAX_LINES && (
         <p class="note">Only the last {MAX_LINES} lines are shown. piko runs logs has all.</p>
       )}
-      <div class="log" tabIndex={0} role="log" aria-label="Log lines">
+      <div
+        ref={box}
+        class="log"
+        tabIndex={0}
+        role="log"
+        aria-label="Log lines"
+        onScroll={({ currentTarget: { scrollTop, clientHeight, scrollHeight } }) =>
+          (isAtEnd.current = scrollTop + clientHeight > scrollHeight - END_PIXELS)
+        }
+      >
         {found.map((line) => (
           <div key={line.id} class={`log-line log-${line.level}`}>
             <span class="quiet">{instantText(line.at)}</span> <span class="log-level">{line.level}</span>{' '}

@@ -6,7 +6,10 @@ import { useLoad } from '../shared/load.ts'
 import { Block, Card, Copy, Instant, Page, Shown } from '../shared/parts.tsx'
 import { State } from '../shared/states.tsx'
 import { cliText, curlText } from '../shared/command.ts'
+import { Upstream, useConfigInForce } from './around.tsx'
 import { Logs } from './logs.tsx'
+import './run.css'
+import { RunAgain } from './run-again.tsx'
 import { Timeline } from './timeline.tsx'
 
 type Run = Answer<'runs.show'>
@@ -81,6 +84,7 @@ function ReplayEffect({ run }: { readonly run: Run }) {
 }
 
 function Details({ run }: { readonly run: Run }) {
+  const inForce = useConfigInForce(run)
   return (
     <>
       <section class="strip" aria-label="Facts">
@@ -96,7 +100,9 @@ function Details({ run }: { readonly run: Run }) {
           )}
           {run.window && (
             <Fact name="Window">
-              <Instant at={run.window.start} /> to <Instant at={run.window.end} />
+              <a href={windowPath(run.jobId, run.window.start)}>
+                <Instant at={run.window.start} /> to <Instant at={run.window.end} />
+              </a>
             </Fact>
           )}
           <Fact name="Due">
@@ -126,7 +132,8 @@ function Details({ run }: { readonly run: Run }) {
       <Card title="Attempts">
         <Timeline run={run} />
       </Card>
-      <Logs runId={run.id} />
+      <Logs runId={run.id} isRunning={run.state === 'running'} />
+      <RunAgain run={run} />
       <div class="columns">
         <Value name="Input" value={run.input} none="This run has no input." />
         <Value
@@ -134,11 +141,17 @@ function Details({ run }: { readonly run: Run }) {
           value={run.output}
           none={run.state === 'succeeded' ? 'The handler returned nothing.' : 'There is none yet.'}
         />
-        <Value name="Config of this run" value={run.config} none="It uses the config of its job." />
+        <Value name={inForce.name} value={inForce.value} none="It uses the defaults of the schema." />
       </div>
       {run.steps.length > 0 && <Steps steps={run.steps} />}
+      <Upstream run={run} />
     </>
   )
+}
+
+/** The page of the job with the day of a window. */
+function windowPath(jobId: string, start: string): string {
+  return `/jobs/${part(jobId)}?year=${start.slice(0, 4)}&day=${start.slice(0, 10)}`
 }
 
 function Fact({ name, children }: { readonly name: string; readonly children: preact.ComponentChildren }) {

@@ -7,6 +7,10 @@ import { now } from './live.ts'
 
 const FORBIDDEN = 403
 
+/** A longer text in one element makes the page slow. */
+const MAX_TEXT = 50_000
+const MAX_TITLE = 1_000
+
 type Children = { readonly children?: ComponentChildren }
 
 /** A page with its heading. */
@@ -115,7 +119,13 @@ export function Copy({ text, label }: { readonly text: string; readonly label: s
     )
   }
   return (
-    <button type="button" class="small" title={text} onClick={copy} onBlur={() => setSaid(undefined)}>
+    <button
+      type="button"
+      class="small"
+      title={text.slice(0, MAX_TITLE)}
+      onClick={copy}
+      onBlur={() => setSaid(undefined)}
+    >
       <span aria-live="polite">{said ?? label}</span>
     </button>
   )
@@ -123,10 +133,18 @@ export function Copy({ text, label }: { readonly text: string; readonly label: s
 
 /** A text of the store, such as JSON or a stack, with its line breaks. */
 export function Block({ text, label }: { readonly text: string; readonly label: string }) {
+  const isLong = text.length > MAX_TEXT
   return (
-    <pre class="block" tabIndex={0} role="region" aria-label={label}>
-      {text}
-    </pre>
+    <>
+      <pre class="block" tabIndex={0} role="region" aria-label={label}>
+        {isLong ? `${text.slice(0, MAX_TEXT)}…` : text}
+      </pre>
+      {isLong && (
+        <p class="note">
+          Only the first {MAX_TEXT} of {text.length} characters are shown. <Copy label="Copy all" text={text} />
+        </p>
+      )}
+    </>
   )
 }
 

@@ -1,5 +1,5 @@
 /** A state of a run or window: its name, and a sign that shows it without colour. */
-const SIGNS: Readonly<Record<string, string>> = {
+export const SIGNS: Readonly<Record<string, string>> = {
   succeeded: '✓',
   failed: '✕',
   running: '▶',

@@ -1,7 +1,6 @@
 import { ActionButton, says } from './action.tsx'
-import { type Answer, part, send } from './api.ts'
-import { numberText } from './format.ts'
-import { Instant } from './parts.tsx'
+import { part } from './api.ts'
+import { dryRun } from '../calendar/dry-run.tsx'
 import { go } from './router.ts'
 
 /** A range of one job, such as people select it in the grid or calendar. */
@@ -10,8 +9,6 @@ export interface Range {
   readonly from: string
   readonly to: string
 }
-
-const PREVIEWED = 500
 
 /** What one can do with the windows of a range. */
 export function WindowActions({ range }: { readonly range: Range }) {
@@ -71,37 +68,5 @@ export function WindowActions({ range }: { readonly range: Range }) {
       </ActionButton>
       <a href={`/why/${part(jobId)}?at=${encodeURIComponent(from)}`}>Explain</a>
     </div>
-  )
-}
-
-/** Asks the server which windows a backfill would run. */
-export async function dryRun({ jobId, from, to }: Range, only: string, signal: AbortSignal) {
-  const body = { from, to, only, limit: PREVIEWED }
-  const path = `/jobs/${part(jobId)}/backfills/preview`
-  const { items, isWhole } = (await send({ method: 'POST', path, body }, signal)) as Answer<'backfills.preview'>
-  const [first] = items
-  const last = items.at(-1)
-  if (!first || !last) return <p>No window of this range would run.</p>
-  return (
-    <>
-      <p>
-        Runs {isWhole ? numberText(items.length) : `more than ${numberText(items.length)}`} windows, from{' '}
-        <Instant at={first.start} />{' '}
-        {isWhole && (
-          <>
-            to <Instant at={last.end} />
-          </>
-        )}
-        :
-      </p>
-      <ul class="preview-list">
-        {items.slice(0, 20).map(({ start, state }) => (
-          <li key={start}>
-            <Instant at={start} /> {state !== undefined && <span class="quiet">now {state}</span>}
-          </li>
-        ))}
-        {items.length > 20 && <li class="quiet">and {numberText(items.length - 20)} more</li>}
-      </ul>
-    </>
   )
 }

@@ -1,7 +1,7 @@
 import { type Action, ActionButton, says } from '../shared/action.tsx'
 import { type Answer, part } from '../shared/api.ts'
 import { go } from '../shared/router.ts'
-import { dryRun } from '../shared/window-actions.tsx'
+import { dryRun } from '../calendar/dry-run.tsx'
 
 export type Change = NonNullable<Answer<'jobs.why'>['steps'][number]['change']>
 

@@ -1,0 +1,72 @@
+import { get, type Answer, part } from '../shared/api.ts'
+import { durationText, numberText } from '../shared/format.ts'
+import { useLoad } from '../shared/load.ts'
+import { Card, Shown } from '../shared/parts.tsx'
+
+type Declared = NonNullable<Answer<'jobs.limits'>['declared']>
+
+/** What limits the runs of a job, and how much of it is in use. */
+export function LimitsCard({ jobId }: { readonly jobId: string }) {
+  const loaded = useLoad(`limits ${jobId}`, (signal) => get<'jobs.limits'>(`/jobs/${part(jobId)}/limits`, {}, signal))
+  return (
+    <Card title="Limits">
+      <Shown of={loaded}>
+        {({ running, queued, declared }) => (
+          <>
+            <p>
+              <a href={`/runs?jobId=${part(jobId)}&state=running`}>{numberText(running)} running</a>
+              {declared?.concurrency !== undefined && (
+                <>
+                  {' '}
+                  of {numberText(declared.concurrency)}{' '}
+                  <meter
+                    aria-label="Running runs of the limit"
+                    min={0}
+                    max={declared.concurrency}
+                    high={declared.concurrency * 0.9}
+                    value={Math.min(running, declared.concurrency)}
+                  />
+                </>
+              )}
+              , <a href={`/runs?jobId=${part(jobId)}&state=queued`}>{numberText(queued)} queued</a>
+            </p>
+            {declared ? (
+              <dl class="facts">
+                {wordsOf(declared).map(([name, value]) => (
+                  <div key={name}>
+                    <dt>{name}</dt>
+                    <dd>{value}</dd>
+                  </div>
+                ))}
+              </dl>
+            ) : (
+              <p class="note">The process that answers has no code for this job, so it does not know its limits.</p>
+            )}
+          </>
+        )}
+      </Shown>
+    </Card>
+  )
+}
+
+function wordsOf(declared: Declared): (readonly [string, string])[] {
+  const { concurrency, parallel, perKey, rate, overlap, timeoutMs, attempts, misfireGraceMs, priority } = declared
+  return [
+    ['At the same time', concurrency === undefined ? 'no limit' : numberText(concurrency)],
+    ...(parallel === undefined ? [] : [['Windows at the same time', numberText(parallel)] as const]),
+    ...(perKey === undefined ? [] : [['With the same key', numberText(perKey)] as const]),
+    ...(rate
+      ? [
+          [
+            'Rate',
+            `${numberText(rate.limit)} in ${durationText(rate.perMs)}${rate.isKeyed ? ', for each key' : ''}`,
+          ] as const,
+        ]
+      : []),
+    ['Overlap', overlap],
+    ['Timeout', timeoutMs === undefined ? 'none' : durationText(timeoutMs)],
+    ['Attempts', attempts === null ? 'without end' : `${attempts}`],
+    ['A tick may be late by', durationText(misfireGraceMs)],
+    ['Priority', `${priority}`],
+  ]
+}

@@ -1,0 +1,70 @@
+import { type Answer, get, part } from '../shared/api.ts'
+import { useLoad } from '../shared/load.ts'
+import { Card, Instant, Shown, Table } from '../shared/parts.tsx'
+import { State } from '../shared/states.tsx'
+
+type Run = Answer<'runs.show'>
+
+const MAX_WINDOWS = 20
+
+/** The runs of the windows on which the window of a run depends. */
+export function Upstream({ run: { jobId, window } }: { readonly run: Run }) {
+  const loaded = useLoad(window && `upstream ${jobId} ${window.start}`, async (signal) => {
+    const { edges } = await get<'jobs.dependencies'>(`/jobs/${part(jobId)}/dependencies`, {}, signal)
+    const upstreams = edges.filter(({ to }) => to === jobId).map(({ from }) => from)
+    const range = { from: window?.start, to: window?.end, limit: MAX_WINDOWS }
+    const lists = await Promise.all(
+      upstreams.map((id) => get<'windows.list'>(`/jobs/${part(id)}/windows`, range, signal)),
+    )
+    return lists.flatMap(({ items }) => items)
+  })
+  if (!window || loaded.data?.length === 0) return null
+  return (
+    <Card title="Upstream">
+      <Shown of={loaded}>
+        {(windows) => (
+          <Table label="Upstream windows" columns={['Job', 'Window', 'State', 'Run']}>
+            {windows.map(({ jobId: id, start, state, runId }) => (
+              <tr key={`${id} ${start}`}>
+                <th scope="row">
+                  <a href={`/jobs/${part(id)}`}>{id}</a>
+                </th>
+                <td>
+                  <Instant at={start} />
+                </td>
+                <td>
+                  <State name={state} />
+                </td>
+                <td>{runId !== undefined && <a href={`/runs/${runId}`}>{runId}</a>}</td>
+              </tr>
+            ))}
+          </Table>
+        )}
+      </Shown>
+    </Card>
+  )
+}
+
+/** The config that the run used: the stored version, with the values that the run overrides. */
+export function useConfigInForce({ jobId, config, configVersion }: Run): {
+  readonly name: string
+  readonly value: unknown
+} {
+  const place = `/jobs/${part(jobId)}/config`
+  const loaded = useLoad(`config of ${jobId} ${configVersion}`, async (signal) => {
+    if (configVersion === undefined) return get<'configs.show'>(place, {}, signal)
+    const { items } = await get<'configs.history'>(`${place}/versions`, { limit: 100 }, signal)
+    return items.find(({ version }) => version === configVersion)
+  })
+  const stored = loaded.data
+  const own = isRecord(config) ? config : {}
+  const base = isRecord(stored?.config) ? stored.config : {}
+  const version = configVersion ?? stored?.version
+  const name = version ? `Config in force: version ${version}` : 'Config in force'
+  const all = { ...base, ...own }
+  return { name, value: Object.keys(all).length === 0 ? undefined : all }
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,85 @@
+import { useState } from 'preact/hooks'
+import { ask } from '../shared/action.tsx'
+import { type Answer, part } from '../shared/api.ts'
+import { jsonText } from '../shared/format.ts'
+import { Card } from '../shared/parts.tsx'
+import { go } from '../shared/router.ts'
+
+/** Starts another run of the same job and window, with an input that can be changed. */
+export function RunAgain({ run }: { readonly run: Answer<'runs.show'> }) {
+  const [text, setText] = useState<string>()
+  const [problem, setProblem] = useState<string>()
+  const start = (): void => {
+    const given = (text ?? '').trim()
+    let input: unknown
+    try {
+      input = given === '' ? undefined : JSON.parse(given)
+    } catch (error) {
+      return setProblem(`The input is not JSON: ${error instanceof Error ? error.message : String(error)}`)
+    }
+    setProblem(undefined)
+    const { jobId, window } = run
+    ask({
+      title: `Run ${jobId} again with this input`,
+      request: {
+        method: 'POST',
+        path: `/jobs/${part(jobId)}/runs`,
+        body: { ...(input !== undefined && { input }), ...(window && { window: window.start }) },
+      },
+      cli: [
+        'run',
+        jobId,
+        ...(given === '' ? [] : ['--input', JSON.stringify(input)]),
+        ...(window ? ['--window', window.start] : []),
+      ],
+      preview: () =>
+        Promise.resolve(
+          <ul>
+            <li>Stores a new run of {jobId}. A free node starts it.</li>
+            {window && <li>Its window that begins at {window.start} runs again.</li>}
+            <li>Run {run.id} stays as it is.</li>
+          </ul>,
+        ),
+      onDone: (answer) => {
+        if (typeof answer === 'object' && answer !== null && 'id' in answer) go(`/runs/${String(answer.id)}`)
+      },
+    })
+  }
+  if (text === undefined)
+    return (
+      <p>
+        <button type="button" onClick={() => setText(run.input === undefined ? '' : jsonText(run.input))}>
+          Run again with other input
+        </button>
+      </p>
+    )
+  return (
+    <Card title="Run again">
+      <form
+        class="fields"
+        onSubmit={(event) => {
+          event.preventDefault()
+          start()
+        }}
+      >
+        <label>
+          Input as JSON (may stay empty)
+          <textarea rows={6} value={text} onInput={({ currentTarget }) => setText(currentTarget.value)} />
+        </label>
+        {problem !== undefined && (
+          <p class="bad" role="alert">
+            {problem}
+          </p>
+        )}
+        <p class="row">
+          <button type="submit" class="main">
+            Run…
+          </button>
+          <button type="button" onClick={() => setText(undefined)}>
+            Discard
+          </button>
+        </p>
+      </form>
+    </Card>
+  )
+}

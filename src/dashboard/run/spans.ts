@@ -1,0 +1,61 @@
+import type { Answer } from '../shared/api.ts'
+
+type Run = Answer<'runs.show'>
+
+/** A part of a run's time. */
+export interface Span {
+  readonly name: string
+  readonly state: string
+  readonly from: number
+  readonly to: number
+  readonly note: string | undefined
+  /** A part of the attempt above it. */
+  readonly isInner?: boolean
+}
+
+/** The waits and attempts of a run, and the steps in them, in order of time. Pure. @param at now, in milliseconds */
+export function spansOf(run: Run, at: number): Span[] {
+  const created = Date.parse(run.createdAt)
+  const started = firstStart(run)
+  const due = Math.max(created, Math.min(Date.parse(run.runAt), started ?? Infinity))
+  const spans: Span[] = []
+  const add = (name: string, state: string, from: number, to: number, note?: string): void => {
+    if (to > from) spans.push({ name, state, from, to, note })
+  }
+  if (run.tick !== undefined) add('tick, not stored yet', 'planned', Math.min(Date.parse(run.tick), created), created)
+  add('stored, not due yet', 'planned', created, Math.min(due, started ?? Math.min(due, at)))
+  let free = due
+  for (const { attempt, startedAt, finishedAt, outcome, error } of run.attempts) {
+    if (startedAt === undefined) continue
+    const from = Date.parse(startedAt)
+    add(attempt <= 1 ? 'queued' : 'waited for the next attempt', 'queued', free, from)
+    const to = finishedAt === undefined ? Math.max(at, from) : Date.parse(finishedAt)
+    spans.push({ name: `attempt ${attempt}`, state: outcome, from, to, note: error?.message.slice(0, 500) })
+    spans.push(...stepsIn(run, attempt, from, to))
+    free = to
+  }
+  if (run.state === 'queued') add('queued', 'queued', free, at)
+  return spans
+}
+
+function stepsIn({ steps }: Run, attempt: number, from: number, to: number): Span[] {
+  return steps.flatMap(({ name, attempt: of, ms, finishedAt }) => {
+    const end = finishedAt === undefined ? NaN : Date.parse(finishedAt)
+    if (of !== attempt || !(end >= from && end <= to)) return []
+    return [
+      {
+        name: `step ${name}`,
+        state: 'succeeded',
+        from: Math.max(from, end - ms),
+        to: end,
+        note: undefined,
+        isInner: true,
+      },
+    ]
+  })
+}
+
+function firstStart({ attempts }: Run): number | undefined {
+  const started = attempts.find(({ startedAt }) => startedAt !== undefined)?.startedAt
+  return started === undefined ? undefined : Date.parse(started)
+}
