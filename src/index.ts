@@ -98,6 +98,7 @@ export * from './offload/index.ts'
 
 export { loadSettings } from './settings/load.ts'
 export type { Settings } from './settings/settings.ts'
+export type { FollowOptions, RunNews } from './operations/runs/follow-run.ts'
 export type { RunLogLevel, RunLogLine } from './run/run-log.ts'
 export type { ListedRun, RunDetails, Runs } from './operations/runs/runs.ts'
 export type {

@@ -11,6 +11,7 @@ import { Doorbell } from '../engine/node/doorbell.ts'
 import { Caches } from '../engine/node/caches.ts'
 import { KnownNodes } from '../engine/fleet/known-nodes.ts'
 import { NodeLink } from '../engine/fleet/node-link.ts'
+import { RunWatch } from '../engine/fleet/run-watch.ts'
 import { LiveFeed } from '../engine/live/live-feed.ts'
 import { Electors } from '../engine/node/electors.ts'
 import { LiveSettings } from '../engine/node/live-settings.ts'
@@ -31,6 +32,8 @@ import { WorkSignal } from './work-signal.ts'
 export interface Execution {
   readonly doorbell: Doorbell
   readonly link: NodeLink
+  /** Who watches runs of this node. */
+  readonly watch: RunWatch
   readonly lease: NodeLease
   readonly recovery: Recovery
   readonly connectionReport: ConnectionReport
@@ -91,8 +94,9 @@ export function buildExecution(parts: NodeParts): Execution {
     tell: (cache, keys) => link.tellAll({ kind: 'cache', cache, ...(keys && { keys }) }),
   })
   const feed = new LiveFeed({ store: store.events, settings: settings.events, clock, loops })
-  const runLogs = new RunLogs({ store: store.runLogs, history: settings.history, clock, loops })
-  const progress = new RunProgress({ store: store.progress, events, clock, loops })
+  const watch = new RunWatch()
+  const runLogs = new RunLogs({ watch, store: store.runLogs, history: settings.history, clock, loops })
+  const progress = new RunProgress({ watch, store: store.progress, events, clock, loops })
   const items = parts.buildItems?.(parts, {
     nodeId,
     holdsLease: () => memory.isHeld,
@@ -146,7 +150,7 @@ export function buildExecution(parts: NodeParts): Execution {
           return caches.told(hint.cache, hint.keys)
       }
     },
-    routes: async () => [],
+    routes: async () => [(await import('../engine/fleet/node-routes.ts')).nodeRoutes(watch)],
   })
   const doorbell = new Doorbell({
     ...{ nodeId, known, onRing },
@@ -179,6 +183,7 @@ export function buildExecution(parts: NodeParts): Execution {
     ...{
       doorbell,
       link,
+      watch,
       lease,
       recovery,
       connectionReport,

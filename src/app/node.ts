@@ -1,6 +1,7 @@
 import type { RunUnderWay } from '../engine/execution/executor.ts'
 import type { Electors } from '../engine/node/electors.ts'
 import type { Leader } from '../engine/node/leader.ts'
+import { FleetWatch } from '../engine/fleet/fleet-watch.ts'
 import { lazyLimits } from '../engine/limits/lazy-limits.ts'
 import { Enqueue } from '../operations/runs/enqueue.ts'
 import type { Changed, Reach } from '../operations/reach.ts'
@@ -58,6 +59,7 @@ export class Node {
     this.reach = execution.live.polled({
       ...{ store, registry, configs, locks, shared, caches, feed, runLogs, progress, prepare },
       sinks: parts.sinkReach,
+      watch: new FleetWatch({ nodeId: () => this.id, watch: execution.watch, link: execution.link }),
       resources: { nodeId: () => this.id, stats: () => parts.resources.stats() },
       trial: {
         borrow: (map, borrower) => parts.resources.borrow(map, borrower),
@@ -100,9 +102,17 @@ export class Node {
     ]
     executor.onSettled((run) => {
       waiter.settled(run)
+      if (execution.watch.has(run.runId)) void this.#tellWatchers(run.runId)
       parts.resources.settled(run.runId, retriesHere(run) ? run.retryInMs : undefined)
       if (run.retryInMs !== undefined) dispatcher.expect([new Date(clock.now() + run.retryInMs)])
     })
+  }
+
+  /** Whoever watches a run learns its end when everything that it has logged is stored. */
+  async #tellWatchers(runId: number): Promise<void> {
+    const { runLogs, progress, watch } = this.#execution
+    await Promise.allSettled([runLogs.stored(runId), progress.stored([runId])])
+    watch.tell([runId], true)
   }
 
   /** Begins the stop: the time limit of running runs is measured from now on. */

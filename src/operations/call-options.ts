@@ -24,6 +24,7 @@ import {
 import { Service } from '../service/service.ts'
 import type { BackfillFilter } from '../store/backfills/backfill-store.ts'
 import type { CoverageFilter } from '../store/windows/ledger-spans.ts'
+import type { FollowOptions } from './runs/follow-run.ts'
 import type { RunLogFilter } from '../store/history/run-log-store.ts'
 import type { RunFilter } from '../store/runs/run-filter.ts'
 import type { TimelineFilter } from '../store/runs/timeline-runs.ts'
@@ -161,6 +162,11 @@ const CALLS = {
     after: wholeNumber(0),
     limit,
   } satisfies OptionChecks<RunLogFilter>,
+  'runs.follow': {
+    level: oneOf(...RUN_LOG_LEVELS),
+    after: wholeNumber(0),
+    signal: anAbortSignal,
+  } satisfies OptionChecks<FollowOptions>,
   'runs.prune': {
     olderThan: anything,
     states: listOf('states', oneOf(...ENDED_STATES)),

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../logger.ts'
 import type { Locks } from '../engine/attempt/locks.ts'
+import type { FleetWatch } from '../engine/fleet/fleet-watch.ts'
 import type { LiveFeed } from '../engine/live/live-feed.ts'
 import type { Caches } from '../engine/node/caches.ts'
 import type { SharedValues } from '../engine/node/shared-values.ts'
@@ -32,6 +33,7 @@ export interface Reach {
   readonly feed: Pick<LiveFeed, 'open' | 'page' | 'listen'>
   readonly runLogs: Pick<RunLogs, 'list'>
   readonly progress: Pick<RunProgress, 'stored'>
+  readonly watch: Pick<FleetWatch, 'open'>
   readonly sinks: SinkReach
   /** The resources of this process. */
   readonly resources: { readonly nodeId: () => string; readonly stats: () => readonly ResourceStats[] }

@@ -37,12 +37,12 @@ export class Background {
     this.#tasks.launch(name, 'task', body)
   }
 
-  timer(name: string, every: string, intervalMs: number, immediate: boolean, fire: Body): void {
+  timer(name: string, every: string, intervalMs: number, delayMs: number, fire: Body): void {
     const clock = this.#parts.clock()
-    const startMs = clock.monotonic()
+    const firstMs = clock.monotonic() + delayMs
     const [record, skipped] = this.#record(name, every)
     this.#tasks.launch(name, 'timer', (signal) =>
-      runTimer(intervalMs, startMs, immediate, { clock, signal, record, fire, skipped }),
+      runTimer(intervalMs, firstMs, { clock, signal, record, fire, skipped }),
     )
   }
 
@@ -58,7 +58,7 @@ export class Background {
       const body: Body = (signal) => method(service).call(service, signal)
       if (trigger.kind === 'task') this.task(name, body)
       else if (trigger.kind === 'timer') {
-        this.timer(name, trigger.every, trigger.intervalMs, trigger.immediate, body)
+        this.timer(name, trigger.every, trigger.intervalMs, trigger.firstMs, body)
       } else this.crontab(name, trigger.expression, trigger.schedule, body)
     }
   }

@@ -10,25 +10,45 @@ interface LogStream {
   on?(event: 'error', listener: () => void): unknown
 }
 
+export const CONSOLE_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const
+
+export type ConsoleLevel = (typeof CONSOLE_LEVELS)[number]
+
+export interface ConsoleLogOptions {
+  /** The lowest level to write. Default `'info'`. */
+  readonly level?: ConsoleLevel
+  /** Writes one JSON object per line: `{ "time": …, "level": "info", "msg": … }` and the fields. Default false. */
+  readonly json?: boolean
+}
+
 /**
  * Writes `2026-01-01T00:00:00.000Z INFO [^-App]: Starting...` to a stream, with fields after the message. Escapes control characters, which
  * a terminal would execute. Drops and counts lines that can't be written; reports their number with the next line that can.
  */
-export function consoleLog(stream: LogStream = process.stdout, clock: Clock = systemClock): Logger {
+export function consoleLog(
+  stream: LogStream = process.stdout,
+  clock: Clock = systemClock,
+  options: ConsoleLogOptions = {},
+): Logger {
+  const { level: least = 'info', json = false } = options
   const lines = new LossyLines(stream)
-  const at =
-    (level: string) =>
-    (fields: object | string, message = ''): void => {
-      const text = typeof fields === 'string' ? visibleLine(fields) : `${visibleLine(message)}${details(fields)}`
-      lines.write(`${new Date(clock.now()).toISOString()} ${level} ${redactText(text)}\n`)
+  const at = (level: ConsoleLevel) => {
+    if (CONSOLE_LEVELS.indexOf(level) < CONSOLE_LEVELS.indexOf(least)) return () => undefined
+    return (given: object | string, text = ''): void => {
+      const time = new Date(clock.now()).toISOString()
+      const [fields, message] = typeof given === 'string' ? [{}, given] : [given, text]
+      if (json) return lines.write(`${redactText(jsonLine(time, level, message, fields))}\n`)
+      lines.write(`${time} ${level.toUpperCase()} ${redactText(`${visibleLine(message)}${details(fields)}`)}\n`)
     }
-  return {
-    trace: () => undefined,
-    debug: () => undefined,
-    info: at('INFO'),
-    warn: at('WARN'),
-    error: at('ERROR'),
   }
+  return { trace: at('trace'), debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+function jsonLine(time: string, level: ConsoleLevel, msg: string, fields: object): string {
+  const { err, ...rest }: { err?: unknown } = safely(() => ({ ...fields }), {})
+  const error = isError(err) && { err: { type: err.name, message: err.message, stack: stackOf(err) } }
+  const line = { time, level, msg, ...error }
+  return safely(() => JSON.stringify({ ...rest, ...line }), JSON.stringify({ ...line, fields: describe(rest) }))
 }
 
 const guarded = new WeakSet<object>()

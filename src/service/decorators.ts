@@ -2,7 +2,7 @@ import { prototypeOf } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
 import type { Duration } from '../time/duration.ts'
 import type { Schedule } from '../time/schedule.ts'
-import { crontabSchedule, type CrontabOptions, intervalOf, type TimerOptions } from './timer.ts'
+import { crontabSchedule, type CrontabOptions, firstDelayMs, intervalOf, type TimerOptions } from './timer.ts'
 
 /** A method that runs in the background. Its argument is the signal of the service's current life. */
 export type BackgroundMethod = (signal: AbortSignal) => unknown
@@ -24,7 +24,7 @@ export interface BackgroundDecorator {
 
 type Trigger =
   | { readonly kind: 'task' }
-  | { readonly kind: 'timer'; readonly every: string; readonly intervalMs: number; readonly immediate: boolean }
+  | { readonly kind: 'timer'; readonly every: string; readonly intervalMs: number; readonly firstMs: number }
   | { readonly kind: 'crontab'; readonly expression: string; readonly schedule: Schedule }
 
 /** A method that a decorator runs in the background, and how. */
@@ -45,14 +45,14 @@ export interface Declared {
 export const task: BackgroundDecorator = decorator('task', { kind: 'task' })
 
 /**
- * Calls the method once per interval, at `start + n · interval`, however long a call takes. The first call comes after one interval. Calls
+ * Calls the method once per interval, however long a call takes: first after one interval or after `after`, then at fixed times. Calls
  * never overlap: ticks during a call are skipped and counted, see `Service.timerStats`. If the method throws, the service crashes.
  *
  * @throws PikoError `DURATION_INVALID`, `SERVICE_INVALID`
  */
 export function timer(every: Duration, options: TimerOptions = {}): BackgroundDecorator {
   const intervalMs = intervalOf(every, '@timer')
-  return decorator('timer', { kind: 'timer', every, intervalMs, immediate: options.immediate ?? false })
+  return decorator('timer', { kind: 'timer', every, intervalMs, firstMs: firstDelayMs(intervalMs, options, '@timer') })
 }
 
 /**

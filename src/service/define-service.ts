@@ -83,7 +83,7 @@ const CHECKS: OptionChecks<ServiceDefinition> = {
 
 /** The options of timers and crontabs in a definition. */
 const REPEATED: Readonly<Record<'timers' | 'crontabs', readonly [when: string, ...names: string[]]>> = {
-  timers: ['every', 'run', 'immediate'],
+  timers: ['every', 'run', 'immediate', 'after'],
   crontabs: ['cron', 'run', 'timezone'],
 }
 

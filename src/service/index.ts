@@ -1,6 +1,6 @@
 export type { TaskInfo } from './background-tasks.ts'
 export { systemClock as processClock, type Clock as ServiceClock } from '../clock.ts'
-export { consoleLog } from './console-log.ts'
+export { type ConsoleLevel, consoleLog, type ConsoleLogOptions } from './console-log.ts'
 export { type BackgroundDecorator, type BackgroundMethod, crontab, task, timer } from './decorators.ts'
 export { defineService, type ServiceContext, type ServiceDefinition } from './define-service.ts'
 export { type GraphEdge, type GraphNode, type ServiceGraph, serviceGraph, toDot, toMermaid } from './graph/graph.ts'

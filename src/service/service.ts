@@ -12,7 +12,14 @@ import type { ServiceObserver } from './observer.ts'
 import type { ServiceState } from './service-state.ts'
 import { assertOptions, SERVICE_CHECKS } from './service-options.ts'
 import { ServiceTree } from './service-tree.ts'
-import { crontabSchedule, type CrontabOptions, intervalOf, type TimerOptions, type TimerStats } from './timer.ts'
+import {
+  crontabSchedule,
+  type CrontabOptions,
+  firstDelayMs,
+  intervalOf,
+  type TimerOptions,
+  type TimerStats,
+} from './timer.ts'
 import type { StopLimit } from './stop-limit.ts'
 import { TreeLogger } from './tree-log.ts'
 import type { Logger } from '../logger.ts'
@@ -76,6 +83,9 @@ export abstract class Service implements AsyncDisposable {
   readonly #tree = new ServiceTree<Service>(this)
   readonly #exits = new ExitStack()
   readonly #life: Lifecycle
+  /** The children that the last `onStart` has added. */
+  readonly #ofStart = new Set<Service>()
+  #isInOnStart = false
   /** The background work since the last start. */
   #background: Background | undefined
 
@@ -112,12 +122,29 @@ export abstract class Service implements AsyncDisposable {
   #hooks(): LifecycleHooks {
     return {
       onFirstStart: () => this.onFirstStart(),
-      onStart: () => this.onStart(),
+      onStart: () => this.#startOwn(),
       onStarted: () => this.onStarted(),
       onStop: (why) => this.onStop(why),
       onStopped: () => this.onStopped(),
       onRestart: () => this.onRestart(),
     }
+  }
+
+  /** A child that `onStart` adds belongs to one life: the next start adds its own. */
+  async #startOwn(): Promise<void> {
+    for (const child of this.#ofStart) if (child.parent === this) this.#tree.release(child.#tree)
+    this.#ofStart.clear()
+    this.#isInOnStart = true
+    try {
+      await this.onStart()
+    } finally {
+      this.#isInOnStart = false
+    }
+  }
+
+  #adopt(child: Service): void {
+    this.#tree.adopt(child.#tree)
+    if (this.#isInOnStart) this.#ofStart.add(child)
   }
 
   // Hooks for subclasses.
@@ -295,7 +322,8 @@ export abstract class Service implements AsyncDisposable {
   // The tree.
 
   /**
-   * Adds a child, which starts and stops with this service. For a service that is already running, use {@link startChild}.
+   * Adds a child, which starts and stops with this service. A child that `onStart` adds is removed before the next start, which adds its own
+   * or the same again. For a service that is already running, use {@link startChild}.
    *
    * @throws PikoError `SERVICE_INVALID` if the children have already started, or the child already has a parent
    */
@@ -306,7 +334,7 @@ export abstract class Service implements AsyncDisposable {
         `addChild(${child.name}) was called after its children had started; use await startChild(…)`,
       )
     }
-    this.#tree.adopt(child.#tree)
+    this.#adopt(child)
     return child
   }
 
@@ -316,7 +344,7 @@ export abstract class Service implements AsyncDisposable {
    * @throws the reason why the child could not start; it is then removed again
    */
   async startChild<S extends Service>(child: S): Promise<S> {
-    this.#tree.adopt(child.#tree)
+    this.#adopt(child)
     if (!this.#life.isPastChildren) return child
     try {
       await child.maybeStart()
@@ -387,7 +415,7 @@ export abstract class Service implements AsyncDisposable {
   ): void {
     const intervalMs = intervalOf(every, 'addTimer')
     const name = options.name ?? (body.name || 'timer')
-    this.#living('addTimer').timer(name, every, intervalMs, options.immediate ?? false, body)
+    this.#living('addTimer').timer(name, every, intervalMs, firstDelayMs(intervalMs, options, 'addTimer'), body)
   }
 
   /** Like `@crontab`, until the next stop. @throws PikoError `SERVICE_INVALID`, `SCHEDULE_INVALID` */

@@ -6,6 +6,8 @@ import type { Clock } from '../clock.ts'
 export interface TimerOptions {
   /** Also fires immediately when the service starts. Default false: fires first after one interval. */
   readonly immediate?: boolean
+  /** The time until it fires first. Default: one interval. Not together with `immediate`. */
+  readonly after?: Duration
 }
 
 export interface CrontabOptions {
@@ -73,14 +75,14 @@ export interface TimerRun {
 }
 
 /**
- * Fires at `start + n · interval` of the monotonic clock until the signal aborts. Neither a late wake-up nor a long run moves later ticks.
+ * Fires at `first + n · interval` of the monotonic clock until the signal aborts. Neither a late wake-up nor a long run moves later ticks.
  * Each run ends before the next begins. Skips ticks that have passed by then, and does not catch up.
  */
-export async function runTimer(intervalMs: number, startMs: number, immediate: boolean, run: TimerRun): Promise<void> {
+export async function runTimer(intervalMs: number, firstMs: number, run: TimerRun): Promise<void> {
   const { clock, signal } = run
-  let tick = immediate ? 0 : 1
+  let tick = 0
   for (;;) {
-    const dueMs = startMs + tick * intervalMs
+    const dueMs = firstMs + tick * intervalMs
     for (let waitMs = dueMs - clock.monotonic(); waitMs > 0; waitMs = dueMs - clock.monotonic()) {
       await clock.sleep(waitMs, signal)
       if (signal.aborted) return
@@ -88,7 +90,7 @@ export async function runTimer(intervalMs: number, startMs: number, immediate: b
     run.record.fired(clock.monotonic() - dueMs)
     await run.fire(signal)
     if (signal.aborted) return
-    const next = Math.max(tick + 1, Math.ceil((clock.monotonic() - startMs) / intervalMs))
+    const next = Math.max(tick + 1, Math.ceil((clock.monotonic() - firstMs) / intervalMs))
     if (next > tick + 1) skip(run, next - tick - 1)
     tick = next
   }
@@ -154,6 +156,13 @@ export function intervalOf(interval: Duration | number, what: string): number {
   const ms = typeof interval === 'number' ? interval : durationMs(interval, what)
   if (Number.isFinite(ms) && ms > 0) return ms
   throw new RangeError(`${what} is ${describe(interval)}; expected a length of time above 0, such as "1s"`)
+}
+
+/** @returns the time until a timer fires first @throws PikoError `DURATION_INVALID`; `RangeError` for two first times */
+export function firstDelayMs(intervalMs: number, { immediate = false, after }: TimerOptions, what: string): number {
+  if (after === undefined) return immediate ? 0 : intervalMs
+  if (immediate) throw new RangeError(`${what} has immediate and after; pass one of them`)
+  return durationMs(after, `after of ${what}`)
 }
 
 /** @throws PikoError `SCHEDULE_INVALID` */

@@ -57,7 +57,7 @@ export const lifeLog: ServiceObserver = {
     if (to === 'starting') service.log.info('Starting...')
     else if (to === 'running') service.log.debug('Started')
     else if (to === 'stopping') service.log.info('Stopping...')
-    else if (to === 'stopped') service.log.debug('Stopped')
+    else if (to === 'stopped') service.log.info('Stopped')
     else if (to === 'crashed') service.log.error({ err: reason }, `Crashed: ${messageOf(reason)}`)
   },
   restarted(service, reason) {

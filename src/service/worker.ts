@@ -1,9 +1,9 @@
 import { inspect } from 'node:util'
-import { aFunction, aTable, type OptionChecks } from '../options.ts'
+import { aFunction, aTable, flag, oneOf, type OptionChecks } from '../options.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { visible } from '../visible.ts'
 import { say } from '../say.ts'
-import { consoleLog } from './console-log.ts'
+import { CONSOLE_LEVELS, type ConsoleLevel, consoleLog } from './console-log.ts'
 import type { ServiceObserver } from './observer.ts'
 import { ProcessSignals, signalExitCode, type StopSignal } from './process-signals.ts'
 import { Service, type ServiceOptions } from './service.ts'
@@ -13,6 +13,10 @@ import { serviceReport, unstopped } from './service-report.ts'
 import { lifeLog } from './tree-log.ts'
 
 export interface WorkerOptions extends ServiceOptions {
+  /** The lowest level that the default `log` writes. Default `'info'`. */
+  readonly logLevel?: ConsoleLevel
+  /** Whether the default `log` writes one JSON object per line instead of text. Default false. */
+  readonly logJson?: boolean
   /** How long a stop may take before the process ends anyway. Default `'30s'`. */
   readonly stopDeadline?: Duration
   /** Observes starts, stops and crashes in the tree. Default: writes a log line for each. */
@@ -23,6 +27,8 @@ export interface WorkerOptions extends ServiceOptions {
 
 const CHECKS: OptionChecks<WorkerOptions> = {
   ...SERVICE_CHECKS,
+  logLevel: oneOf(...CONSOLE_LEVELS),
+  logJson: flag,
   stopDeadline: aDuration(),
   lifeLog: aTable,
   print: aFunction,
@@ -56,7 +62,8 @@ export class Worker extends Service {
       CHECKS,
       childProblems('services', services, isService),
     )
-    super({ log: consoleLog(process.stdout, options.clock), ...options })
+    const { clock, logLevel: level = 'info', logJson: json = false } = options
+    super({ log: consoleLog(process.stdout, clock, { level, json }), ...options })
     this.#deadlineMs = durationMs(options.stopDeadline ?? '30s', 'stopDeadline')
     this.#print = options.print ?? ((text) => say(visible(text)))
     for (const service of services) this.addChild(service)
@@ -83,6 +90,7 @@ export class Worker extends Service {
   async #live(signals: ProcessSignals): Promise<number> {
     const started = this.start()
     const end = await this.#end(started, signals)
+    if (end.kind === 'signal') this.log.info(`Stopping on ${end.signal}`)
     if (end.kind === 'crash') this.#print(inspect(end.error))
     const stopped = Promise.allSettled([this.stop(), started]).then(([stop]) => stop)
     const result = await this.#withinDeadline(stopped)

@@ -56,6 +56,7 @@ it('docs/operations.md lists every verb of every noun of an app, and no other', 
 
 /** What the command line says with an option, and what it does not have. */
 const OTHERWISE: ReadonlyMap<string, string | undefined> = new Map([
+  ['runs follow', 'runs logs'],
   ['locks acquire', undefined],
   ['runs page', 'runs list'],
   ['jobs page', 'jobs list'],

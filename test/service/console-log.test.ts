@@ -1,6 +1,7 @@
 import { closeSync, createWriteStream, openSync } from 'node:fs'
 import { Writable } from 'node:stream'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { systemClock } from '../../src/clock.ts'
 import { consoleLog } from '../../src/service/console-log.ts'
 import { eventually } from '../support/app.ts'
 
@@ -54,6 +55,23 @@ describe('consoleLog', () => {
     log.info('one')
     await eventually(() => expect(failed).toBe(true))
     log.info('two')
+  })
+
+  it('writes from its level on, and JSON if asked', () => {
+    const disk = new Disk()
+    const log = consoleLog(disk, { ...systemClock, now: () => 0 }, { level: 'debug', json: true })
+    log.trace('no')
+    log.debug({ count: 1n, n: 2 }, 'yes')
+    log.error({ n: 1, err: new TypeError('broken') }, 'two\nlines, password=hunter2')
+    const lines = disk.text.trimEnd().split('\n')
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
+      expect.objectContaining({ time: '1970-01-01T00:00:00.000Z', level: 'debug', msg: 'yes' }),
+      expect.objectContaining({ level: 'error', n: 1, err: expect.objectContaining({ type: 'TypeError' }) as object }),
+    ])
+    expect(disk.text).not.toContain('hunter2')
+    consoleLog(disk, undefined, { level: 'silent' }).error('no')
+    consoleLog(disk, undefined, { level: 'warn' }).info('no')
+    expect(disk.text.trimEnd().split('\n')).toHaveLength(2)
   })
 
   it('adds one listener to a stream, for any number of logs', () => {

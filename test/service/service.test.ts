@@ -561,6 +561,39 @@ describe('the tree', () => {
     await p.stop()
   })
 
+  it('starts its own children again after a restart, new ones or the same, each once', async () => {
+    const seen: string[] = []
+    class Child extends Service {
+      protected override onStart(): void {
+        seen.push(`${this.name} starts`)
+      }
+      protected override onStop(): void {
+        seen.push(`${this.name} stops`)
+      }
+    }
+    const p = new (class P extends Service {
+      readonly #same = new Child({ name: 'same' })
+      protected override async onStart(): Promise<void> {
+        this.addChild(this.#same)
+        await this.startChild(new Child({ name: 'new' }))
+      }
+    })()
+    await p.start()
+    const late = await p.startChild(new Child({ name: 'late' }))
+    await p.restart()
+    expect(seen.splice(0)).toEqual([
+      ...['same starts', 'new starts', 'late starts', 'late stops', 'new stops', 'same stops'],
+      ...['late starts', 'same starts', 'new starts'],
+    ])
+    expect(p.children.map(({ name, state }) => [name, state])).toEqual([
+      ['late', 'running'],
+      ['same', 'running'],
+      ['new', 'running'],
+    ])
+    expect(late.parent).toBe(p)
+    await p.stop()
+  })
+
   it('refuses a child with a parent and one below itself', () => {
     const { p, a } = family()
     expect(() => new Plain().addChild(a)).toThrow('P/A was added but already has a parent')

@@ -53,6 +53,23 @@ describe('@timer', () => {
     await service.stop()
   })
 
+  it('fires first after its delay, then once per interval', async () => {
+    const clock = new ManualServiceClock()
+    class Delayed extends Ticking {
+      @timer('1s', { after: '200ms' })
+      override tick(): Promise<void> {
+        return super.tick()
+      }
+    }
+    const service = new Delayed({ clock })
+    await service.start()
+    await clock.pass(2_500, 100)
+    expect(service.fired).toEqual([200, 1_200, 2_200])
+    await service.stop()
+    expect(() => timer('1s', { after: '1s', immediate: true })).toThrow('pass one of them')
+    expect(() => timer('1s', { after: 'soon' as never })).toThrow('soon')
+  })
+
   it('never overlaps: ticks during a run are skipped, counted and reported, and the phase stays', async () => {
     const clock = new ManualServiceClock()
     const service = new EverySecond({ clock })

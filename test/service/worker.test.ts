@@ -66,13 +66,19 @@ describe('a process', () => {
       'INFO [^--Cache "a"]: Starting...',
       'INFO [^--Guard]: Starting...',
       'INFO [^---Listener]: Starting...',
+      'INFO [^Worker]: Stopping on SIGTERM',
       'INFO [^Worker]: Stopping...',
       'INFO [^-App]: Stopping...',
       'STOPPING',
       'INFO [^--Guard]: Stopping...',
       'INFO [^---Listener]: Stopping...',
+      'INFO [^---Listener]: Stopped',
+      'INFO [^--Guard]: Stopped',
       'INFO [^--Cache "a"]: Stopping...',
       'INFO [^--Cache "a"]: warm ended',
+      'INFO [^--Cache "a"]: Stopped',
+      'INFO [^-App]: Stopped',
+      'INFO [^Worker]: Stopped',
     ])
     expect(program.stderr).toBe('')
   })

@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, Option } from 'commander'
 import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../../run/run-log.ts'
 import { visibleBlock, visibleJson } from '../../visible.ts'
-import { TERMINAL_STATES } from '../../run/run.ts'
+import type { RunNews } from '../../operations/runs/follow-run.ts'
 import { examples, globalOptions } from '../global-options.ts'
 import { parseLimit } from '../parse/parse-limit.ts'
 import { instantText, printResult } from '../output/print-result.ts'
@@ -16,9 +15,6 @@ interface LogsOptions {
   readonly limit: number
   readonly follow?: boolean
 }
-
-const FOLLOW_MS = 500
-const LAST_LINES_MS = 1_500
 
 export function addRunLogs(runs: Command): void {
   runs
@@ -39,30 +35,21 @@ export function addRunLogs(runs: Command): void {
     .action((runId: number, options: LogsOptions, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
         const { level, limit, follow } = options
-        let after = 0
-        let isOver = !follow
-        let shown: string | undefined
-        do {
-          const { state, progress } = await app.runs.show(runId)
-          if (!isOver && TERMINAL_STATES.has(state)) {
-            isOver = true
-            // The node stores lines every second, so the last ones may still be missing.
-            await sleep(LAST_LINES_MS)
-          }
-          const lines = await app.runs.logs(runId, { after, limit, ...(level && { level }) })
-          after = lines.at(-1)?.id ?? after
-          if (follow && json) for (const line of lines) process.stdout.write(`${visibleJson(line)}\n`)
-          else if (follow) {
-            for (const line of lines) process.stdout.write(`${lineText(line)}\n`)
-            const text =
-              progress && `${instantText(progress.updatedAt)} #${progress.attempt} ${progressLine(progress)}\n`
-            if (text !== undefined && text !== shown) process.stdout.write(text)
-            shown = text
-          } else printResult(json, { runId, lines }, () => lines.map(lineText).join('\n') || 'no lines')
-          if (!isOver) await sleep(FOLLOW_MS)
-        } while (!isOver)
+        if (!follow) {
+          const lines = await app.runs.logs(runId, { limit, ...(level && { level }) })
+          printResult(json, { runId, lines }, () => lines.map(lineText).join('\n') || 'no lines')
+          return
+        }
+        for await (const news of app.runs.follow(runId, level ? { level } : {})) print(news, json)
       }),
     )
+}
+
+function print(news: RunNews, json: boolean): void {
+  if (news.kind === 'line') process.stdout.write(`${json ? visibleJson(news.line) : lineText(news.line)}\n`)
+  if (news.kind !== 'progress' || json) return
+  const { updatedAt, attempt } = news.progress
+  process.stdout.write(`${instantText(updatedAt)} #${attempt} ${progressLine(news.progress)}\n`)
 }
 
 function lineText({ at, level, attempt, message, fields }: RunLogLine): string {

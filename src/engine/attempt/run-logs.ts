@@ -6,6 +6,7 @@ import { RUN_LOG_LEVELS, type RunLogLevel, type RunLogLine } from '../../run/run
 import type { NewRunLogLine, RunLogFilter, RunLogStore } from '../../store/history/run-log-store.ts'
 import type { Settings } from '../../settings/settings.ts'
 import { redactFields } from '../../telemetry/redact.ts'
+import type { RunWatch } from '../fleet/run-watch.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import type { Logger } from '../../logger.ts'
 import type { StopReason } from '../../service/lifecycle-parts.ts'
@@ -13,9 +14,12 @@ import type { StopReason } from '../../service/lifecycle-parts.ts'
 export interface RunLogsParts extends LoopServiceParts {
   readonly store: RunLogStore
   readonly history: Pick<Settings['history'], 'runLogs' | 'runLogLines'>
+  readonly watch: RunWatch
 }
 
 const FLUSH_MS = 1_000
+/** How soon lines of a watched run are stored. */
+const WATCHED_MS = 25
 /** The maximum number of lines kept while the database does not answer. Later lines are left out. */
 const MAX_WAITING_LINES = 20_000
 const MAX_WAITING_CHARACTERS = 50_000_000
@@ -33,6 +37,7 @@ export class RunLogs extends LoopService {
   /** Attempts with lines that were left out, by fence. */
   readonly #leftOut = new Map<number, { readonly claim: Claim; lines: number }>()
   #flushing: Promise<void> | undefined
+  #early: NodeJS.Timeout | undefined
 
   constructor(parts: RunLogsParts) {
     super('run-logs', parts)
@@ -60,9 +65,14 @@ export class RunLogs extends LoopService {
     return Object.fromEntries(levels) as unknown as Logger
   }
 
+  /** Stores now what this run has logged on this node. */
+  async stored(runId: number): Promise<void> {
+    if (this.#waiting.some((line) => line.runId === runId)) await this.#flush()
+  }
+
   /** The lines of a run, including those that this node has not stored yet. */
   async list(runId: number, filter: RunLogFilter): Promise<RunLogLine[]> {
-    if (this.#waiting.some((line) => line.runId === runId)) await this.#flush()
+    await this.stored(runId)
     return this.#parts.store.list(runId, filter)
   }
 
@@ -72,6 +82,8 @@ export class RunLogs extends LoopService {
   }
 
   protected override async onStop(why: StopReason): Promise<void> {
+    clearTimeout(this.#early)
+    this.#early = undefined
     await super.onStop()
     if (why === 'stop') await this.#flush().catch((thrown: unknown) => this.#reportLost(thrown))
   }
@@ -122,6 +134,13 @@ export class RunLogs extends LoopService {
     }
     this.#waitingCharacters += charactersOf(line)
     this.#waiting.push(line)
+    if (this.#early === undefined && this.#parts.watch.has(runId))
+      this.#early = setTimeout(() => this.#wakeEarly(), WATCHED_MS)
+  }
+
+  #wakeEarly(): void {
+    this.#early = undefined
+    this.wake()
   }
 
   #reportRefused(line: NewRunLogLine, refusal: unknown): void {
@@ -135,8 +154,10 @@ export class RunLogs extends LoopService {
   async #write(): Promise<void> {
     while (this.#waiting.length > 0) {
       const count = await this.#parts.store.add(this.#waiting, (line, refusal) => this.#reportRefused(line, refusal))
-      for (const line of this.#waiting.slice(0, count)) this.#waitingCharacters -= charactersOf(line)
+      const stored = this.#waiting.slice(0, count)
+      for (const line of stored) this.#waitingCharacters -= charactersOf(line)
       this.#waiting = this.#waiting.slice(count)
+      if (this.#parts.watch.size > 0) this.#parts.watch.tell(stored.map(({ runId }) => runId))
       if (this.#waiting.length === 0) this.#tellLeftOut()
     }
   }

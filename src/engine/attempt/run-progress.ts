@@ -5,6 +5,7 @@ import { paceAfter, rateOf } from '../../run/progress.ts'
 import { redactText } from '../../run/redact.ts'
 import type { StopReason } from '../../service/lifecycle-parts.ts'
 import type { NewProgress, ProgressStore } from '../../store/history/progress-store.ts'
+import type { RunWatch } from '../fleet/run-watch.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import type { LiveAttempt } from './live-attempt.ts'
 import type { ReportedProgress } from './reported-progress.ts'
@@ -12,10 +13,13 @@ import type { ReportedProgress } from './reported-progress.ts'
 export interface RunProgressParts extends LoopServiceParts {
   readonly store: Pick<ProgressStore, 'save'>
   readonly events: Events
+  readonly watch: RunWatch
 }
 
 /** The shortest time between two writes of a node. */
 const WRITE_MS = 1_000
+/** The same while a run with a new report is watched. */
+const WATCHED_MS = 50
 const MAX_MESSAGE = 500
 /** The part of a message that is searched for secrets. */
 const MAX_SEARCHED = 10_000
@@ -53,7 +57,7 @@ export class RunProgress extends LoopService {
     kept.total = total ?? undefined
     kept.message = message ?? undefined
     kept.pace = paceAfter(kept.pace, done, clock.monotonic())
-    if (this.#waiting.size === 0) this.wake()
+    if (this.#waiting.size === 0 || this.#parts.watch.has(runId)) this.wake()
     this.#waiting.add(attempt)
     events.emit('run.progress', { runId, jobId, done, total: kept.total, message: kept.message })
   }
@@ -66,7 +70,9 @@ export class RunProgress extends LoopService {
   }
 
   protected override async step(): Promise<number> {
-    const waitMs = this.#writeAt - this.#parts.clock.monotonic()
+    const { clock, watch } = this.#parts
+    const isWatched = watch.size > 0 && [...this.#waiting].some(({ claim }) => watch.has(claim.runId))
+    const waitMs = this.#writeAt - (isWatched ? WRITE_MS - WATCHED_MS : 0) - clock.monotonic()
     if (waitMs > 0) return waitMs
     await this.#write()
     return this.#waiting.size > 0 ? WRITE_MS : Infinity
@@ -93,6 +99,7 @@ export class RunProgress extends LoopService {
     this.#writeAt = this.#parts.clock.monotonic() + WRITE_MS
     try {
       await this.#parts.store.save([...attempts].map(rowOf), (report, refusal) => this.#tell(refused(report, refusal)))
+      if (this.#parts.watch.size > 0) this.#parts.watch.tell([...attempts].map(({ claim }) => claim.runId))
     } catch (thrown) {
       for (const attempt of attempts) this.#waiting.add(attempt)
       throw thrown

@@ -136,6 +136,7 @@ export const VERBS: { readonly [N in Noun]: { readonly [V in VerbOf<N>]: Verb } 
     timeline: 'read',
     show: 'read',
     logs: 'read',
+    follow: 'read',
     cancel: ofRuns('cancel'),
     replay: ofRuns('replay'),
     prune: {

@@ -23,6 +23,7 @@ import { mapInTurns } from '../../loop-turn.ts'
 import { isList, nearestName } from '../../options.ts'
 import { safely } from '../../errors-read.ts'
 import type { Reach } from '../reach.ts'
+import { type FollowOptions, followRun, type RunNews } from './follow-run.ts'
 
 /** A run in a list. */
 export interface ListedRun extends Run {
@@ -46,9 +47,9 @@ export interface RunDetails extends ListedRun {
 
 /** Existing runs: `app.runs`. `app.run` and `app.enqueue` create runs. */
 export class Runs {
-  readonly #reach: () => Pick<Reach, 'store' | 'runLogs' | 'progress' | 'changed'>
+  readonly #reach: () => Pick<Reach, 'store' | 'runLogs' | 'progress' | 'watch' | 'changed'>
 
-  constructor(reach: () => Pick<Reach, 'store' | 'runLogs' | 'progress' | 'changed'>) {
+  constructor(reach: () => Pick<Reach, 'store' | 'runLogs' | 'progress' | 'watch' | 'changed'>) {
     this.#reach = reach
   }
 
@@ -140,6 +141,32 @@ export class Runs {
     const { store, runLogs } = this.#reach()
     await runOf(store, runId)
     return runLogs.list(runId, optionsOf('runs.logs', filter))
+  }
+
+  /**
+   * Follows a run on any node until it has ended: its log lines, its progress and its states. Lines that it has logged before come first.
+   * Over a link to the node of the run, news arrives within 200 ms, otherwise within two seconds.
+   *
+   * @throws PikoError `RUN_UNKNOWN`
+   * @example
+   * for await (const news of app.runs.follow(17)) if (news.kind === 'line') console.log(news.line.message)
+   */
+  async *follow(runId: number, options: FollowOptions = {}): AsyncGenerator<RunNews, void, undefined> {
+    const checked = optionsOf('runs.follow', options)
+    const { store, watch } = this.#reach()
+    const find = async (): Promise<ListedRun> => {
+      const [run] = await this.#withProgress([await runOf(store, runId)])
+      return run as ListedRun
+    }
+    yield* followRun(
+      {
+        find,
+        lines: (id, filter) => this.#reach().runLogs.list(id, filter),
+        watch: (id, nodeId, onNews) => watch.open(id, nodeId, onNews),
+      },
+      runId,
+      checked,
+    )
   }
 
   /**

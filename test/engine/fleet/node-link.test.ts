@@ -64,6 +64,34 @@ describeEachStore((store) => {
       }
     })
 
+    it('the lines and the progress of a run elsewhere are followed, each once and in order, to its end', async () => {
+      const gate = new Gate()
+      const began = Promise.withResolvers<void>()
+      const job = defineJob({ id: 'talks' }, async (ctx) => {
+        began.resolve()
+        await gate.pass()
+        for (let line = 0; line < 300; line++) {
+          ctx.log.info(`line ${line}`)
+          if (line % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+        }
+        ctx.progress(3, 3)
+        ctx.log.warn('the last')
+      })
+      const worker = await node({ jobs: [job] })
+      const reader = await node({ jobs: [job], execute: false })
+      const id = await worker.enqueue('talks')
+      await began.promise
+      const seen: string[] = []
+      for await (const news of reader.runs.follow(id)) {
+        if (news.kind === 'state' && news.state === 'running') gate.open()
+        if (news.kind === 'line') seen.push(news.line.message)
+        else seen.push(news.kind === 'state' ? news.state : `${news.progress.done} of ${news.progress.total}`)
+      }
+      const lines = seen.filter((text) => text.startsWith('line'))
+      expect(lines).toEqual(Array.from({ length: 300 }, (_, line) => `line ${line}`))
+      expect(seen.filter((text) => !text.startsWith('line'))).toEqual(['running', 'the last', '3 of 3', 'succeeded'])
+    })
+
     it('a shared value and a changed key of a cache reach all nodes', async () => {
       const rates = defineShared({ topic: 'link_rates', schema: z.number(), initial: 1 })
       const cache = defineCache<number>({ name: 'link_cache', ttl: '1h', l1: { ttl: '1h' }, l2: inStore() })
@@ -98,7 +126,7 @@ describeEachStore((store) => {
     expect(link.state).toBe('up')
   })
 
-  it('switched off, a node has no address, and a cancel arrives by the poll', async () => {
+  it('switched off, a node has no address; a cancel and the log arrive by polls', async () => {
     const { job, began } = holding()
     const off = { clock: systemClock, settings: { link: { listen: 'off' } } }
     const worker = await node({ jobs: [job], ...off })
@@ -107,7 +135,9 @@ describeEachStore((store) => {
     const id = await worker.enqueue('holds')
     await began
     await asks.runs.cancel(id)
-    expect(await worker.waitFor(id)).toMatchObject({ state: 'cancelled' })
+    const states: string[] = []
+    for await (const news of asks.runs.follow(id)) if (news.kind === 'state') states.push(news.state)
+    expect(states.at(-1)).toBe('cancelled')
   })
 
   it('an address that other machines reach needs a secret and a certificate', async () => {

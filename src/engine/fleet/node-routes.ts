@@ -1,0 +1,39 @@
+import { PikoError } from '../../errors.ts'
+import { defineRoutes, type Routes } from '../../link/routes/define-routes.ts'
+import { Waiters } from '../../signals/waiters.ts'
+import type { RunWatch } from './run-watch.ts'
+
+/** How many runs of this node others may watch. */
+const MAX_WATCHED = 1_000
+
+/** What other nodes may ask this one. */
+export function nodeRoutes(watch: RunWatch): Routes {
+  return defineRoutes({ prefix: '/piko' }).stream('/runs/:id/watch', ({ params, signal }) =>
+    newsOf(watch, Number(params['id']), signal),
+  )
+}
+
+/** Yields once for each change of a run. Changes that the reader has not taken yet become one. */
+async function* newsOf(watch: RunWatch, runId: number, signal: AbortSignal): AsyncGenerator<'news' | 'settled'> {
+  if (!Number.isSafeInteger(runId) || watch.size >= MAX_WATCHED)
+    throw new PikoError('LINK_FULL', `run ${runId} can't be watched here; read its log from the database`)
+  const arrived = new Waiters<void>()
+  let isNew = true
+  let isSettled = false
+  const end = watch.add(runId, (settled) => {
+    isNew = true
+    isSettled ||= settled
+    arrived.tell()
+  })
+  try {
+    while (!signal.aborted) {
+      if (!isNew) await arrived.next(signal)
+      const news = isSettled ? 'settled' : 'news'
+      isNew = false
+      isSettled = false
+      yield news
+    }
+  } finally {
+    end()
+  }
+}

@@ -1,0 +1,31 @@
+/** Called when something new of a run is stored. @param isSettled whether its attempt has ended, and everything of it is stored */
+export type OnNews = (isSettled: boolean) => void
+
+/** Who watches runs of this node. What a watched run logs and reports is stored sooner. */
+export class RunWatch {
+  readonly #watchers = new Map<number, Set<OnNews>>()
+
+  /** The number of watched runs. */
+  get size(): number {
+    return this.#watchers.size
+  }
+
+  has(runId: number): boolean {
+    return this.#watchers.has(runId)
+  }
+
+  /** @returns a function that ends it */
+  add(runId: number, onNews: OnNews): () => void {
+    const watchers = this.#watchers.get(runId) ?? new Set()
+    this.#watchers.set(runId, watchers.add(onNews))
+    return () => {
+      watchers.delete(onNews)
+      if (watchers.size === 0 && this.#watchers.get(runId) === watchers) this.#watchers.delete(runId)
+    }
+  }
+
+  tell(runIds: Iterable<number>, isSettled = false): void {
+    if (this.#watchers.size === 0) return
+    for (const runId of new Set(runIds)) for (const onNews of [...(this.#watchers.get(runId) ?? [])]) onNews(isSettled)
+  }
+}
