@@ -11,6 +11,7 @@ import { addConfig } from './configs/config.ts'
 import { addCrawls } from './crawls/crawls.ts'
 import { addDashboard } from './dashboard/dashboard.ts'
 import { addGraph } from './jobs/graph.ts'
+import { addInit } from './init/init.ts'
 import { addItems } from './items/items.ts'
 import { addJobs } from './jobs/jobs-list.ts'
 import { addLimits } from './limits/limits.ts'
@@ -78,6 +79,7 @@ function programOf({ json }: { json: boolean }): Command {
     chooseTarget(command)
   })
   for (const add of [
+    addInit,
     addDev,
     addStart,
     addRun,

@@ -28,6 +28,7 @@ const NOUNS = [
 /** Commands without a counterpart on an app. */
 const OWN_COMMANDS = [
   'piko start',
+  'piko init',
   'piko dev',
   'piko migrate up',
   'piko migrate down',

@@ -5,6 +5,7 @@ import { say } from '../../say.ts'
 import { visibleLine } from '../../visible.ts'
 import { jobsOption } from '../cli-jobs.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
+import { endWithNpm } from './end-with-parent.ts'
 import { SourceWatch } from './source-watch.ts'
 import { stopSignals } from './stop-signals.ts'
 
@@ -31,6 +32,7 @@ export function addDev(program: Command): void {
 }
 
 async function dev(options: DevOptions, globals: GlobalOptions): Promise<void> {
+  endWithNpm()
   const signals = stopSignals()
   const changes = new Changes()
   const watch = new SourceWatch(process.cwd(), (file) => changes.add(file))

@@ -11,7 +11,7 @@ import { commandOutput } from '../output/command-output.ts'
 import { packageVersion } from '../../package-version.ts'
 import { projectConfig } from '../project/project-config.ts'
 import { bannerFields, bannerText, type FoundJobs, foundJobs, nextTicks } from './banner.ts'
-import { endWithParent } from './end-with-parent.ts'
+import { endWithNpm, endWithParent } from './end-with-parent.ts'
 import { exitGuard } from './exit-guard.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
 
@@ -50,6 +50,7 @@ async function start({ http, jobs, dev }: StartOptions, globals: GlobalOptions):
   const overrides = dev && overridesOf(dev)
   const settings = cliSettings(globals, overrides)
   if (dev) endWithParent()
+  else endWithNpm()
   const { registry, modules } = await cliJobModules(settings, jobs)
   const { setup, ...config } = await projectConfig()
   const [{ Piko }, { HttpService }, { AppWorker }] = await Promise.all([
