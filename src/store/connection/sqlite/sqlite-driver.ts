@@ -22,6 +22,9 @@ import { SqliteTurn } from './sqlite-turn.ts'
 /** If a transaction changed at least this many rows, or took at least this long, a thread runs the checkpoint after its commit. */
 const LARGE_ROWS = 20_000
 const LONG_MS = 500
+/** A transaction that changed at least this many rows commits in a turn that is not older than this. */
+const SOME_ROWS = 500
+const SHORT_TURN_MS = 3
 /** The length of the log, in pages, at which a commit runs a checkpoint. SQLite's own default. */
 const CHECKPOINT_PAGES = 1_000
 
@@ -126,6 +129,8 @@ class ImmediateDriver extends SqliteDriver {
   }
 
   override async commitTransaction(connection: DatabaseConnection): Promise<void> {
+    // The commit may checkpoint, which takes as long as a turn of its own should.
+    if ((this.#connection?.changed ?? 0) >= SOME_ROWS && loopTurn.hasHeld(SHORT_TURN_MS)) await loopTurn.next()
     const commit = async (): Promise<void> => void (await connection.executeQuery(CompiledQuery.raw('COMMIT')))
     await (this.#isLarge && this.#checkpointer ? this.#checkpointer.commit(commit) : commit())
     this.#end()

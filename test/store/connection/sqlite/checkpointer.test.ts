@@ -144,3 +144,31 @@ it('leaves a database in memory alone', async () => {
   expect(await database.sql.query('SELECT count(*) AS n FROM big')).toEqual([{ n: 20_001 }])
   await database.close()
 })
+
+it.each([
+  [600, ['turn', 'committed']],
+  [10, ['committed', 'turn']],
+])('a transaction that has changed %i rows and has held the event loop commits: %s', async (rows, order) => {
+  const { db, run } = open()
+  await run('CREATE TABLE big (data BLOB)')
+  const seen: string[] = []
+  const turned = Promise.withResolvers<void>()
+  await db.transaction().execute(async (trx) => {
+    for (let row = 0; row < rows; row += 10) {
+      await trx.executeQuery(CompiledQuery.raw('INSERT INTO big VALUES (1),(2),(3),(4),(5),(6),(7),(8),(9),(10)'))
+    }
+    await new Promise((resolve) => setImmediate(resolve))
+    // The clock of a turn starts at its first statement.
+    await trx.executeQuery(CompiledQuery.raw('SELECT 1'))
+    const until = performance.now() + 5
+    while (performance.now() < until);
+    setImmediate(() => {
+      seen.push('turn')
+      turned.resolve()
+    })
+  })
+  seen.push('committed')
+  await turned.promise
+  await db.destroy()
+  expect(seen).toEqual(order)
+})
