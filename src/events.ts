@@ -73,6 +73,10 @@ export interface EventMap {
   'connections.ended': { count: number; nodeIds: readonly string[] }
   /** This node can't end such connections, so their locks may stay. Emitted once. */
   'connections.left': { nodeIds: readonly string[]; error: Error }
+  /**
+   * Jobs with a schedule or queued runs that no live node has in its code. Emitted when the set changes; empty: there is none any more.
+   */
+  'jobs.unknown': { jobIds: readonly string[] }
   'runs.recovered': { count: number; nodeIds: readonly string[] }
   /** Old runs were deleted, by the `[history]` settings or manually. */
   'runs.deleted': { count: number }

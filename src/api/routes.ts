@@ -4,6 +4,7 @@ import { BACKFILLS } from './nouns/backfills.ts'
 import { BATCHES } from './nouns/batches.ts'
 import { CONFIGS } from './nouns/configs.ts'
 import { CRAWLS } from './nouns/crawls.ts'
+import { DOCTOR } from './nouns/doctor.ts'
 import { ITEMS } from './nouns/items.ts'
 import { JOBS } from './nouns/jobs.ts'
 import { LIVE } from './nouns/live.ts'
@@ -40,6 +41,7 @@ export const ROUTES = [
   ...TOKENS,
   ...AUDIT,
   ...STATUS,
+  ...DOCTOR,
 ] as const
 
 type Routes = (typeof ROUTES)[number]

@@ -16,6 +16,7 @@ import { LiveFeed } from '../engine/live/live-feed.ts'
 import { Electors } from '../engine/node/electors.ts'
 import { LiveSettings } from '../engine/node/live-settings.ts'
 import { LeaseMemory } from '../engine/node/lease-memory.ts'
+import { jobDigests } from '../engine/node/job-digests.ts'
 import { NodeLease } from '../engine/node/node-lease.ts'
 import { Recovery } from '../engine/node/recovery.ts'
 import { SharedValues } from '../engine/node/shared-values.ts'
@@ -230,7 +231,7 @@ function buildExecutor(
 }
 
 function buildLease(
-  { store: service, settings, events, loops, databaseClock }: NodeParts,
+  { store: service, registry, settings, events, loops, databaseClock }: NodeParts,
   own: Pick<Execution, 'doorbell' | 'link' | 'executor' | 'items'> & { memory: LeaseMemory; facts: () => NodeFacts },
 ): NodeLease {
   const { memory, doorbell, link, executor, items, facts } = own
@@ -243,6 +244,7 @@ function buildLease(
     ...{ memory, leaseMs, facts, events, loops, databaseClock },
     block: { maxMs: maxBlockMs, endAfterMs: endWhenBlocked ? leaseMs : undefined },
     addresses: () => ({ doorbell: doorbell.address, link: link.url, linkKey: link.key }),
+    digests: () => jobDigests(registry),
     onLost: (reason) => {
       executor.abortAll(reason)
       items?.lost(reason)

@@ -13,8 +13,7 @@ import {
   readOptions,
 } from '../options.ts'
 import { Service } from '../service/service.ts'
-import { loadSettings } from '../settings/load.ts'
-import type { Settings } from '../settings/settings.ts'
+import { type LoadedSettings, loadSettings } from '../settings/load.ts'
 import type { PikoOptions } from './piko-options.ts'
 
 /** The methods that Piko calls on a logger. */
@@ -57,7 +56,7 @@ const EXAMPLE = 'new Piko({ jobs: [OrderJobs] })'
  *
  * @throws PikoError `USAGE` naming every wrong option and every problem of the settings; `SETTINGS_INVALID` if only settings are wrong
  */
-export function checkedOptions(given: unknown): { readonly options: PikoOptions; readonly settings: Settings } {
+export function checkedOptions(given: unknown): { readonly options: PikoOptions; readonly loaded: LoadedSettings } {
   const { options, problems } = readOptions(given, CHECKS, EXAMPLE)
   const loaded = settingsOf(options)
   if (problems.length > 0 || typeof loaded === 'string') {
@@ -65,19 +64,19 @@ export function checkedOptions(given: unknown): { readonly options: PikoOptions;
     throw new PikoError('USAGE', problemsText('new Piko', all), { details: { problems: all } })
   }
   if (isPikoError(loaded)) throw loaded
-  return { options, settings: loaded }
+  return { options, loaded }
 }
 
 /** The settings, or what is wrong with them. A string means that reading the option threw an error. */
-function settingsOf({ settings }: PikoOptions): Settings | PikoError | string {
+function settingsOf({ settings }: PikoOptions): LoadedSettings | PikoError | string {
   try {
-    return loadSettings(settings ? { overrides: settings } : {}).settings
+    return loadSettings(settings ? { overrides: settings } : {})
   } catch (thrown) {
     return isPikoError(thrown) ? thrown : `settings can't be read: reading them threw ${headline(thrown)}`
   }
 }
 
-function settingsProblems(loaded: Settings | PikoError): string[] {
+function settingsProblems(loaded: LoadedSettings | PikoError): string[] {
   return isPikoError(loaded) ? [loaded.message] : []
 }
 

@@ -6,6 +6,7 @@ import type { Run } from '../run/run.ts'
 import { nodeTooOld } from '../node-version.ts'
 import { allPools } from '../offload/pools.ts'
 import { wantRunSignals } from '../offload/signal.ts'
+import type { LoadedSettings } from '../settings/load.ts'
 import type { Settings } from '../settings/settings.ts'
 import { ExitStack } from '../service/exit-stack.ts'
 import type { Service } from '../service/service.ts'
@@ -18,6 +19,7 @@ import { AppMetrics } from './app-metrics.ts'
 import { AppStop } from './app-stop.ts'
 import { Backfills } from '../operations/backfills/backfills.ts'
 import { type Batch, Batches } from '../operations/batches/batches.ts'
+import type { DoctorReport } from '../operations/doctor/diagnose.ts'
 import { Crawls } from '../operations/crawls/crawls.ts'
 import { Items } from '../operations/items/items.ts'
 import type { BatchItem, BatchItemOf, BatchOptions } from '../operations/batches/batch-request.ts'
@@ -110,6 +112,7 @@ export class Piko implements Nouns {
   readonly settings: Settings
   readonly log: AppLogger
   readonly #parts: AppParts
+  readonly #loaded: LoadedSettings
   readonly #recorder = new Recorder({ nouns: this, events: this.events })
   #started: Promise<void> | undefined
   #stopped: Promise<void> | undefined
@@ -128,9 +131,11 @@ export class Piko implements Nouns {
     if (tooOld) throw tooOld
     // Not in the field's declaration: an older Node has no such function, and the constructor must report the error above.
     this.#startGivenUp = Promise.withResolvers()
-    const { options, settings } = checkedOptions(given)
+    const { options, loaded } = checkedOptions(given)
+    const { settings } = loaded
     const { clock = systemClock, graceMs = DEFAULT_GRACE_MS } = options
     this.settings = settings
+    this.#loaded = loaded
     const { name, logLevel, logJson, shutdownTimeoutMs, smallHeap } = this.settings.piko
     if (smallHeap) keepHeapSmall()
     const newLogger = (): AppLogger => createLogger({ level: logLevel, json: logJson, name })
@@ -502,6 +507,18 @@ export class Piko implements Nouns {
     }
     const checks = running ? await checksOf(running.root, this.#parts.loops.outage, this.#isReady ? probes : {}) : {}
     return { started: this.#isReady, stopping: this.#stopped !== undefined, checks }
+  }
+
+  /**
+   * Examines the installation: settings, database, rights, schema, clocks, fleet, runs and rows. Changes nothing. Never rejects because of
+   * what it finds: a check that can't run is a finding too. `piko doctor` does the same, and without a running node.
+   *
+   * @throws PikoError `STOPPED`
+   */
+  async doctor(): Promise<DoctorReport> {
+    const { store } = this.#ready('app.doctor')
+    const { diagnosed } = await import('../operations/doctor/gatherers.ts')
+    return diagnosed(this.#loaded, store.doctor, this.#parts.clock)
   }
 
   /** The metrics of this node, as `/metrics` shows them. */

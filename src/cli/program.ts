@@ -28,6 +28,7 @@ import { addSinks } from './sinks/sinks.ts'
 import { packageVersion } from '../package-version.ts'
 import { noteReason } from './process/command-actor.ts'
 import { addDev } from './process/dev.ts'
+import { addDoctor } from './process/doctor.ts'
 import { addStart } from './process/start.ts'
 import { addWhy } from './schedules/why.ts'
 import { addWindows } from './windows/windows.ts'
@@ -104,6 +105,7 @@ function programOf({ json }: { json: boolean }): Command {
     addAudit,
     addWhy,
     addMigrate,
+    addDoctor,
     addGraph,
     addDashboard,
   ])

@@ -95,4 +95,5 @@ export const OPERATIONS = {
   'tokens.revoke': ['DELETE', '/tokens/{token}'],
   'audit.list': ['GET', '/audit'],
   'status.show': ['GET', '/status'],
+  'doctor.examine': ['GET', '/doctor'],
 } as const satisfies Readonly<Record<string, Operation>>

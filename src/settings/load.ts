@@ -3,7 +3,7 @@ import { aTable, aText, type OptionChecks, problemsText, readOptions } from '../
 import { check } from './check.ts'
 import { readEnvironment } from './environment.ts'
 import { findFile, readFile } from './file.ts'
-import { settingsError } from './problem.ts'
+import { settingsError, showValue } from './problem.ts'
 import type { SourceContent } from './reading.ts'
 import { SETTINGS } from './sections.ts'
 import { type Settings, type SettingsOverrides, toSettings } from './settings.ts'
@@ -24,6 +24,8 @@ export interface LoadedSettings {
   readonly settings: Settings
   /** The source of each key's value: `mysql.dsn` → `environment variable PIKO_MYSQL__DSN`, `file …`, `default`. */
   readonly origins: ReadonlyMap<string, string>
+  /** The printable value of each key, with secrets masked. */
+  readonly shown: ReadonlyMap<string, string>
   /** Absolute path of the file; undefined if none was read. */
   readonly file: string | undefined
 }
@@ -56,6 +58,7 @@ export function loadSettings(options: LoadSettingsOptions = {}): LoadedSettings 
   return {
     settings: toSettings(valueOf),
     origins: new Map([...SETTINGS.keys()].map((key) => [key, readings.get(key)?.origin ?? 'default'])),
+    shown: new Map([...SETTINGS].map(([key, { isSecret }]) => [key, showValue(valueOf(key), isSecret)])),
     file: file?.path,
   }
 }

@@ -14,6 +14,7 @@ import type { Database } from './connection/database.ts'
 import { DependencyStore } from './windows/dependency-store.ts'
 import { enqueueIn } from './runs/enqueue-in.ts'
 import type { EnqueueTransaction } from './statements/user-transaction.ts'
+import { DoctorStore } from './doctor/doctor-store.ts'
 import { EventStore } from './events/event-store.ts'
 import { ItemStore } from './items/item-store.ts'
 import { JobStore } from './jobs/job-store.ts'
@@ -69,6 +70,7 @@ export interface Store {
   readonly retention: RetentionStore
   readonly rowCheck: RowCheck
   readonly events: EventStore
+  readonly doctor: DoctorStore
   /** See `commitRun`. */
   readonly commit: <T>(
     nodeId: string,
@@ -116,6 +118,7 @@ export function storeOn(database: Database): Store {
     retention: new RetentionStore(database),
     rowCheck: new RowCheck(database),
     events: new EventStore(database),
+    doctor: new DoctorStore(database),
     commit: (nodeId, claim, fn, rules) => commitRun(database, nodeId, claim, fn, rules),
     enqueueIn: (trx, requests) => enqueueIn(database, trx, requests),
     async prepare(autoMigrate) {

@@ -111,6 +111,8 @@ export interface RunTable {
   cancel_requested_at: NullableInstant
   /** The version of the job's config that the last ended attempt used. */
   config_version: Generated<number | null>
+  /** The trace context of the caller that requested it: a W3C traceparent, and after a space the tracestate. */
+  trace: Generated<string | null>
 }
 
 export interface AttemptTable {
@@ -202,6 +204,8 @@ export interface NodeTable {
   connections_of: Generated<string | null>
   /** When they were written. */
   connections_at: NullableInstant
+  /** The digests of the node's jobs, by id, as JSON. */
+  jobs: Generated<JsonText>
 }
 
 export interface LockTable {

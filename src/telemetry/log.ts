@@ -187,6 +187,12 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       const words = 'database connections of lost nodes could not be ended; they may hold locks'
       log.error({ piko_event: 'connections.left', node_ids: nodeIds, err: error }, words)
     }),
+    events.on('jobs.unknown', ({ jobIds }) => {
+      const fields = { piko_event: 'jobs.unknown', job_ids: jobIds.slice(0, MAX_IDS) }
+      const words = `no live node knows ${count(jobIds.length, 'job')} with a schedule or queued runs: ${fields.job_ids.join(', ')}`
+      if (jobIds.length === 0) log.debug(fields, 'every job is known again')
+      else log.warn(fields, `${words}; deploy their code, or pause them: piko jobs pause ${fields.job_ids[0]}`)
+    }),
     events.on('runs.recovered', ({ count: recovered, nodeIds }) => {
       const words = `${count(recovered, 'run')} of lost nodes queued again for the next free node`
       log.warn({ piko_event: 'runs.recovered', node_ids: nodeIds }, words)
@@ -253,6 +259,9 @@ export function logEvents(events: Events, log: AppLogger): () => void {
     for (const unsubscribe of subscriptions) unsubscribe()
   }
 }
+
+/** The maximum number of jobs that a line names. */
+const MAX_IDS = 20
 
 /** Contention usually ends without action, so it is logged only after this many conflicts of a loop in a row. */
 const MAX_SILENT_CONFLICTS = 5

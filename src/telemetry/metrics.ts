@@ -7,6 +7,7 @@ import { registerSinks } from './sink-metrics.ts'
 import { countChanges } from './change-metrics.ts'
 import { countItems, registerLanes } from './item-metrics.ts'
 import { type OffloadSource, registerOffload } from './offload-metrics.ts'
+import { countUnknownJobs } from './unknown-job-metrics.ts'
 import { TalliedHistogram } from './tallied-histogram.ts'
 
 /** The values read for each scrape. Each function is called once per scrape and must be cheap. */
@@ -154,6 +155,7 @@ export class Metrics {
       }),
       events.on('store.recovered', () => this.#isAway.set(0)),
     ]
+    subscriptions.push(countUnknownJobs(events, this.#registry))
     subscriptions.push(...countItems(events, this.#registry), ...countChanges(events, this.#registry))
     return () => {
       for (const unsubscribe of subscriptions) unsubscribe()

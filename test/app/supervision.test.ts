@@ -52,6 +52,7 @@ describeEachStore((fixture) => {
         'leader',
         'planner',
         'retention',
+        'unknown-jobs',
         'backfills',
         'batches',
         'dependencies',

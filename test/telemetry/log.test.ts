@@ -206,6 +206,7 @@ const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
   'windows.skipped': { jobId: 'sync', count: 3 },
   'connections.ended': { count: 2, nodeIds: ['n0'] },
   'connections.left': { nodeIds: ['n0'], error: new Error('no right') },
+  'jobs.unknown': { jobIds: ['sync', 'ship'] },
   'runs.recovered': { count: 2, nodeIds: ['n0'] },
   'run.started': { runId: 7, jobId: 'sync', attempt: 1, latenessMs: 5 },
   'batch.changed': { batchId: 3, jobId: 'sync', state: 'running', doneRunId: undefined },

@@ -70,6 +70,7 @@ export function remoteApp(client: Client, reason?: string): Piko {
         // Not a promise, although it has any property.
         if (typeof name !== 'string' || name === 'then') return undefined
         if (name === 'run') return (jobId: string, options: Fields = {}) => call('runs.start', [jobId, options])
+        if (name === 'doctor') return () => call('doctor.examine', [])
         return noun(name)
       },
     },

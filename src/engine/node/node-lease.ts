@@ -9,7 +9,7 @@ import type { OpenOptions } from '../../store/connection/database.ts'
 import { type BlockPolicy, lookMs } from '../../store/nodes/block-watch.ts'
 import { keepHeartbeat } from '../../store/nodes/heartbeats.ts'
 import type { NodeFacts } from '../../store/nodes/node-facts.ts'
-import type { NewNode, NodeStore } from '../../store/nodes/node-store.ts'
+import type { JobDigests, NewNode, NodeStore } from '../../store/nodes/node-store.ts'
 import type { OpenedFile } from '../../store/connection/sqlite/sqlite-files.ts'
 import type { DatabaseTestClock } from '../../clock.ts'
 import type { Events } from '../../events.ts'
@@ -29,6 +29,8 @@ export interface NodeLeaseParts {
   readonly addresses: () => Pick<NewNode, 'doorbell' | 'link' | 'linkKey'>
   /** What the node says about itself. */
   readonly facts: () => NodeFacts
+  /** A digest of each of its jobs, for its row. */
+  readonly digests: () => Promise<JobDigests>
   /** Called before the node takes its new id; may be called more than once. */
   readonly onLost: (reason: PikoError) => void
   readonly leaseMs: Settings['piko']['leaseMs']
@@ -196,9 +198,9 @@ export class NodeLease extends Service {
 
   async #register(id: string): Promise<void> {
     NodeLease.#ownIds.add(id)
-    const { nodes, memory, addresses, facts } = this.#parts
-    const row = { id, host: hostname(), pid: process.pid, ...addresses(), facts: facts() }
-    await nodes.register(row, this.#parts.leaseMs)
+    const { nodes, memory, addresses, facts, leaseMs, digests } = this.#parts
+    const row = { id, host: hostname(), pid: process.pid, ...addresses(), facts: facts(), digests: await digests() }
+    await nodes.register(row, leaseMs)
     // The time of the process does not end a lease on a test's clock.
     memory.begin(this.#parts.databaseClock ? TEST_TRUST_MS : this.#parts.leaseMs)
   }

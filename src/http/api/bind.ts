@@ -9,6 +9,7 @@ import { batchHandlers } from './handlers/batches.ts'
 import { configHandlers } from './handlers/configs.ts'
 import { crawlHandlers } from './handlers/crawls.ts'
 import { cacheHandlers, limitHandlers, lockHandlers, resourceHandlers, serviceHandlers } from './handlers/fleet.ts'
+import { doctorHandlers } from './handlers/doctor.ts'
 import { itemHandlers } from './handlers/items.ts'
 import { jobHandlers } from './handlers/jobs.ts'
 import { liveHandlers } from './handlers/live.ts'
@@ -46,6 +47,7 @@ function handlersOfAll(): AllHandlers {
     ...{ ...backfillHandlers, ...batchHandlers, ...itemHandlers, ...crawlHandlers, ...nodeHandlers },
     ...{ ...serviceHandlers, ...resourceHandlers, ...limitHandlers, ...lockHandlers, ...sinkHandlers },
     ...{ ...sharedHandlers, ...cacheHandlers, ...liveHandlers, ...tokenHandlers, ...statusHandlers() },
+    ...doctorHandlers,
   }
 }
 

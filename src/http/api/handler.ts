@@ -31,6 +31,7 @@ export type ApiApp = Pick<
   | 'services'
   | 'leader'
   | 'isStopping'
+  | 'doctor'
 >
 
 /** Facts of the server that answers. */

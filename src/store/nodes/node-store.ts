@@ -19,10 +19,14 @@ export interface NodeRow {
   readonly link?: string | undefined
 }
 
+/** A digest of each of a node's jobs, by id. */
+export type JobDigests = Readonly<Record<string, string>>
+
 /** A node to register. */
 export interface NewNode extends NodeRow {
   /** What it says about itself. */
   readonly facts?: NodeFacts
+  readonly digests?: JobDigests
   /** The secret of its link; undefined: all nodes have the one of their settings. */
   readonly linkKey?: string | undefined
 }
@@ -69,7 +73,7 @@ export class NodeStore {
     this.#database = database
   }
 
-  async register({ linkKey, facts, ...node }: NewNode, leaseMs: number): Promise<void> {
+  async register({ linkKey, facts, digests, ...node }: NewNode, leaseMs: number): Promise<void> {
     const { dialect, transaction } = this.#database
     await transaction(async (trx) => {
       await trx
@@ -81,6 +85,7 @@ export class NodeStore {
           link: node.link ?? null,
           link_key: linkKey ?? null,
           facts: facts ? JSON.stringify(facts) : null,
+          jobs: digests ? JSON.stringify(digests) : null,
           started_at: dialect.now(),
           heartbeat_at: dialect.now(),
           expires_at: dialect.nowPlus(leaseMs),

@@ -1,10 +1,9 @@
 import type { Kysely, Selectable } from 'kysely'
 import { RUN_STATES } from '../../run/run.ts'
 import { soundRows } from './broken-row.ts'
-import type { Database } from '../connection/database.ts'
 import { QUEUED, RUNNING } from '../runs/run-states.ts'
 import type { TableName } from './row-rules.ts'
-import { checkWindows } from './window-check.ts'
+import { type CheckedDatabase, checkWindows } from './window-check.ts'
 import type { BackfillTable, RunTable } from '../tables.ts'
 
 /** The maximum number of rows in one statement, which takes a few milliseconds even on SQLite. */
@@ -38,13 +37,13 @@ interface QueuePlace {
  * SQLite.
  */
 export class RowCheck {
-  readonly #database: Database
+  readonly #database: CheckedDatabase
   #looks: (() => Promise<boolean>)[] = []
   #place: QueuePlace | undefined
   #windowsAfter: string | undefined
   #statesFrom = 0
 
-  constructor(database: Database) {
+  constructor(database: CheckedDatabase) {
     this.#database = database
   }
 

@@ -11,6 +11,9 @@ const PAGE = 200
 
 const COLUMNS = ['id', 'job_id', 'start_at', 'end_at', 'state', 'wait_at', 'changed_to'] as const
 
+/** The parts of a database that a check uses. */
+export type CheckedDatabase = Pick<Database, 'db' | 'dialect' | 'broken'>
+
 type Builder = ExpressionBuilder<Tables, 'piko_window'>
 
 /**
@@ -19,7 +22,10 @@ type Builder = ExpressionBuilder<Tables, 'piko_window'>
  *
  * @returns the job after which to continue; undefined if all are checked
  */
-export async function checkWindows(database: Database, afterJob: string | undefined): Promise<string | undefined> {
+export async function checkWindows(
+  database: CheckedDatabase,
+  afterJob: string | undefined,
+): Promise<string | undefined> {
   const { db, dialect, broken } = database
   const jobs = await db
     .selectFrom('piko_job')

@@ -1,0 +1,19 @@
+import { check } from '../check.ts'
+
+/** A binary log by statement, with which InnoDB refuses writes in READ COMMITTED. */
+export const binaryLog = check({
+  id: 'binary-log',
+  needs: ['server'],
+  find: ({ server: { store, global, location } }) =>
+    store === 'sqlite' || global['log_bin'] !== 'ON' || global['binlog_format'] !== 'STATEMENT'
+      ? []
+      : [
+          {
+            id: 'binary-log',
+            severity: 'error',
+            found: `binlog_format of ${location} is STATEMENT: InnoDB refuses writes in READ COMMITTED (error 1665), in which Piko works`,
+            remedy:
+              "SET GLOBAL binlog_format = 'ROW'; and in my.cnf, [mysqld]: binlog_format = ROW; then restart the nodes",
+          },
+        ],
+})

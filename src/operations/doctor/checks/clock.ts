@@ -1,0 +1,24 @@
+import { check } from '../check.ts'
+import { spanText } from '../finding.ts'
+
+const MAX_SKEW_MS = 1_000
+/** From here on, times of logs and of rows can't be compared any more. */
+const ERROR_MS = 30_000
+
+/** A clock of this host or of the database that is wrong. */
+export const clockSkew = check({
+  id: 'clock',
+  needs: ['clock', 'server'],
+  find: ({ clock: { aheadMs, withinMs }, server: { location } }) => {
+    const skewMs = Math.abs(aheadMs) - withinMs
+    if (skewMs < MAX_SKEW_MS) return []
+    return [
+      {
+        id: 'clock',
+        severity: skewMs < ERROR_MS ? 'warning' : 'error',
+        found: `the clock of ${location} is ${spanText(Math.abs(aheadMs))} ${aheadMs > 0 ? 'ahead of' : 'behind'} the clock of this host; ticks and leases go by the database's`,
+        remedy: 'on the host whose clock is wrong: timedatectl set-ntp true; check with: timedatectl timesync-status',
+      },
+    ]
+  },
+})

@@ -1,0 +1,31 @@
+import { check } from '../check.ts'
+import type { Finding } from '../finding.ts'
+
+/** A server that may forget commits when the power fails. */
+export const durability = check({
+  id: 'durability',
+  needs: ['server'],
+  find: ({ server: { store, global, location } }) => {
+    if (store === 'sqlite') return []
+    const findings: Finding[] = []
+    const flush = global['innodb_flush_log_at_trx_commit'] ?? '1'
+    if (flush !== '1') {
+      findings.push({
+        id: 'durability.commit',
+        severity: 'warning',
+        found: `innodb_flush_log_at_trx_commit of ${location} is ${flush}: after a power failure, the last second of ends and claims is lost, and those runs run again`,
+        remedy: 'SET GLOBAL innodb_flush_log_at_trx_commit = 1; and the same line in my.cnf, [mysqld]',
+      })
+    }
+    const sync = global['sync_binlog'] ?? '1'
+    if (global['log_bin'] === 'ON' && sync !== '1') {
+      findings.push({
+        id: 'durability.binlog',
+        severity: 'info',
+        found: `sync_binlog of ${location} is ${sync}: after a power failure, replicas may lack transactions that the server has`,
+        remedy: 'SET GLOBAL sync_binlog = 1; and the same line in my.cnf, [mysqld]',
+      })
+    }
+    return findings
+  },
+})

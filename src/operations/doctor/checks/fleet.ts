@@ -1,0 +1,44 @@
+import { check } from '../check.ts'
+import { amount, type Finding, namesText, spanText } from '../finding.ts'
+
+/** Longer than any election and recovery take. */
+const LEADERLESS_MS = 60_000
+const DEAD_MS = 120_000
+
+/** A fleet without nodes, without a leader, or with dead nodes that nobody removes. */
+export const fleet = check({
+  id: 'fleet',
+  needs: ['fleet'],
+  find: ({ fleet: { nodes, leader, wanted } }) => {
+    const live = nodes.filter(({ expiredAgoMs }) => expiredAgoMs <= 0)
+    const dead = nodes.filter(({ expiredAgoMs }) => expiredAgoMs > DEAD_MS)
+    const findings: Finding[] = []
+    if (live.length === 0 && wanted.length > 0) {
+      findings.push({
+        id: 'fleet.empty',
+        severity: 'error',
+        found: `no node is running, and ${amount(wanted.length, 'job')} have something to run: ${namesText(wanted.map(({ id }) => id))}`,
+        remedy: 'piko start',
+      })
+    }
+    const since = leader?.nodeId === undefined ? Infinity : leader.expiredAgoMs
+    const youngest = Math.min(...live.map(({ startedAgoMs }) => startedAgoMs))
+    if (live.length > 0 && since > LEADERLESS_MS && youngest > LEADERLESS_MS) {
+      findings.push({
+        id: 'fleet.leader',
+        severity: 'error',
+        found: `${amount(live.length, 'node')} run, but none has led for ${Number.isFinite(since) ? spanText(since) : 'a minute or longer'}, so no tick is planned`,
+        remedy: 'start a node that plans: piko start (without plan: false); check its log for leader.changed',
+      })
+    }
+    if (dead.length > 0) {
+      findings.push({
+        id: 'fleet.dead',
+        severity: live.length > 0 ? 'error' : 'info',
+        found: `${amount(dead.length, 'node')} (${namesText(dead.map(({ host, pid }) => `${host} ${pid}`))}) stopped renewing their leases, and nobody has removed them`,
+        remedy: 'piko nodes list; a live node removes them within a lease: piko start',
+      })
+    }
+    return findings
+  },
+})

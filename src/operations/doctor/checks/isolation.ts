@@ -1,0 +1,21 @@
+import { check } from '../check.ts'
+
+/** Another isolation level than the one that Piko has set, as behind a proxy that shares sessions. */
+export const isolation = check({
+  id: 'isolation',
+  needs: ['server'],
+  find: ({ server: { store, session, location } }) => {
+    const level = session['transaction_isolation'] ?? session['tx_isolation'] ?? 'READ-COMMITTED'
+    if (store === 'sqlite' || level === 'READ-COMMITTED') return []
+    return [
+      {
+        id: 'isolation',
+        severity: 'error',
+        found: `connections to ${location} work in ${level}, although Piko sets READ-COMMITTED: claims lock gaps and wait for inserts`,
+        remedy:
+          'connect without a proxy that shares sessions between clients, or set its default: ' +
+          "SET GLOBAL transaction_isolation = 'READ-COMMITTED'",
+      },
+    ]
+  },
+})

@@ -1,0 +1,41 @@
+import { check } from '../check.ts'
+import { amount, type Finding } from '../finding.ts'
+
+/** The heartbeat needs one more connection per node. */
+const BESIDES = 1
+/** Runs per connection; see the warning at start. */
+const MAX_RUNS_PER_CONNECTION = 20
+const NEARLY = 0.9
+
+/** Pools that are larger than the server allows in sum, or smaller than this node's runs need. */
+export const pools = check({
+  id: 'pools',
+  needs: ['settings', 'server', 'fleet'],
+  find: ({ settings: { settings }, server: { store, global, status, location }, fleet: { nodes } }) => {
+    if (store === 'sqlite') return []
+    const { poolSize } = settings.mysql
+    const { concurrency } = settings.piko
+    const most = Number(global['max_connections'] ?? Infinity)
+    const live = Math.max(1, nodes.filter(({ expiredAgoMs }) => expiredAgoMs <= 0).length)
+    const open = Number(status['Threads_connected'] ?? 0)
+    const needed = Math.ceil(concurrency / MAX_RUNS_PER_CONNECTION)
+    const findings: Finding[] = []
+    if (live * (poolSize + BESIDES) > most || open > most * NEARLY) {
+      findings.push({
+        id: 'pools.server',
+        severity: open > most * NEARLY ? 'error' : 'warning',
+        found: `${amount(live, 'node')} may open ${live * (poolSize + BESIDES)} connections ([mysql] pool_size = ${poolSize}, and ${BESIDES} for the heartbeat); ${location} allows ${most} in all, and ${open} are open`,
+        remedy: `SET GLOBAL max_connections = ${Math.max(live * (poolSize + BESIDES), open) * 2}; or lower [mysql] pool_size to ${Math.max(2, Math.floor(most / live) - BESIDES)}`,
+      })
+    }
+    if (poolSize < needed) {
+      findings.push({
+        id: 'pools.node',
+        severity: 'warning',
+        found: `up to ${concurrency} concurrent runs share ${amount(poolSize, 'connection')}: runs that use app.sql, ctx.commit or sinks wait`,
+        remedy: `[mysql]\npool_size = ${needed}`,
+      })
+    }
+    return findings
+  },
+})

@@ -1,0 +1,25 @@
+import { check } from '../check.ts'
+import { amount, namesText, spanText } from '../finding.ts'
+
+const LATE_MS = 900_000
+
+/** Due runs that wait although nodes are there. */
+export const queue = check({
+  id: 'queue',
+  needs: ['runs', 'fleet'],
+  find: ({ runs: { due }, fleet: { nodes } }) => {
+    const late = due.filter(({ forMs }) => forMs >= LATE_MS).sort((one, other) => other.forMs - one.forMs)
+    const [oldest] = late
+    // Without a node, the check of the fleet says so.
+    if (!oldest || !nodes.some(({ expiredAgoMs }) => expiredAgoMs <= 0)) return []
+    const jobs = [...new Set(late.map(({ jobId }) => jobId))]
+    return [
+      {
+        id: 'queue',
+        severity: 'warning',
+        found: `${amount(late.length, 'run')} of ${namesText(jobs)} have been due for up to ${spanText(oldest.forMs)}, and no node has begun them`,
+        remedy: `piko why ${oldest.jobId}; piko limits list; if the nodes are busy: piko nodes set concurrency=200, or start more nodes`,
+      },
+    ]
+  },
+})

@@ -1,0 +1,106 @@
+import type { Database } from '../connection/database.ts'
+import { propertyOf } from '../../errors-read.ts'
+import { factsOf } from '../nodes/node-facts.ts'
+import { soundRows } from '../values/broken-row.ts'
+import { queuedByJob } from './run-facts.ts'
+
+export interface FleetNode {
+  readonly id: string
+  readonly host: string
+  readonly pid: number
+  readonly startedAgoMs: number
+  /** How long ago its lease expired; negative: how long it still holds. */
+  readonly expiredAgoMs: number
+  /** Undefined for a node that does not tell, such as one of an older version. */
+  readonly version: string | undefined
+  /** A digest of each of its jobs, by id. */
+  readonly jobs: Readonly<Record<string, string>> | undefined
+}
+
+/** A job in the database that has something to run: a schedule that is not paused, or queued runs. */
+export interface WantedJob {
+  readonly id: string
+  readonly isScheduled: boolean
+  readonly queued: number
+}
+
+export interface FleetFacts {
+  readonly nodes: readonly FleetNode[]
+  /** The lease of the leader; undefined if there never was one. */
+  readonly leader: { readonly nodeId: string | undefined; readonly expiredAgoMs: number } | undefined
+  readonly wanted: readonly WantedJob[]
+}
+
+/** The maximum number of jobs and nodes that are read. */
+const MAX_ROWS = 20_000
+
+export async function fleetFacts(database: Database): Promise<FleetFacts> {
+  const { db, dialect } = database
+  const { now } = await db.selectNoFrom(dialect.now().as('now')).executeTakeFirstOrThrow()
+  const nowMs = dialect.date(now).getTime()
+  const agoMs = (at: Date | string): number => nowMs - dialect.date(at).getTime()
+  const rows = await db
+    .selectFrom('piko_node')
+    .select(['id', 'host', 'pid', 'started_at', 'expires_at', 'facts', 'jobs'])
+    .orderBy('started_at')
+    .limit(MAX_ROWS)
+    .execute()
+  const leases = await db
+    .selectFrom('piko_lock')
+    .select(['name', 'owner', 'expires_at'])
+    .where('name', '=', 'leader')
+    .execute()
+  const [leader] = soundRows(dialect, 'piko_lock', leases, () => {})
+  return {
+    nodes: soundRows(dialect, 'piko_node', rows, () => {}).map((row) => ({
+      ...{
+        id: row.id,
+        host: row.host,
+        pid: row.pid,
+        version: factsOf(row.facts)?.version,
+        jobs: digestsOf(row.jobs),
+      },
+      ...{ startedAgoMs: agoMs(row.started_at), expiredAgoMs: agoMs(row.expires_at) },
+    })),
+    leader: leader && { nodeId: leader.owner ?? undefined, expiredAgoMs: agoMs(leader.expires_at) },
+    wanted: await wantedJobs(database),
+  }
+}
+
+async function wantedJobs(database: Database): Promise<WantedJob[]> {
+  const jobs = await database.db
+    .selectFrom('piko_job')
+    .select(['id'])
+    .where('plan_at', 'is not', null)
+    .where('is_paused', '=', 0)
+    .limit(MAX_ROWS)
+    .execute()
+  const queued = await queuedByJob(database)
+  const scheduled = new Set(jobs.map(({ id }) => id))
+  return [...new Set([...scheduled, ...queued.keys()])]
+    .sort()
+    .map((id) => ({ id, isScheduled: scheduled.has(id), queued: queued.get(id) ?? 0 }))
+}
+
+function digestsOf(text: string | null): Readonly<Record<string, string>> | undefined {
+  try {
+    const digests: unknown = JSON.parse(text ?? 'null')
+    if (typeof digests !== 'object' || digests === null) return undefined
+    return Object.fromEntries(Object.keys(digests).map((id) => [id, String(propertyOf(digests, id))]))
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * The jobs with something to run that no live node has. Undefined if a live node does not tell its jobs, or no node is live. Pure.
+ */
+export function unknownJobsOf({
+  nodes,
+  wanted,
+}: Pick<FleetFacts, 'nodes' | 'wanted'>): readonly WantedJob[] | undefined {
+  const live = nodes.filter(({ expiredAgoMs }) => expiredAgoMs <= 0)
+  if (live.length === 0 || live.some(({ jobs }) => jobs === undefined)) return undefined
+  const known = new Set(live.flatMap(({ jobs }) => Object.keys(jobs ?? {})))
+  return wanted.filter(({ id }) => !known.has(id))
+}

@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest'
+import { PikoError } from '../../../src/errors.ts'
+import { check } from '../../../src/operations/doctor/check.ts'
+import { diagnose } from '../../../src/operations/doctor/diagnose.ts'
+import type { Facts } from '../../../src/operations/doctor/facts.ts'
+
+const finding = { id: 'a', severity: 'warning', found: 'f', remedy: 'r' } as const
+const server: Facts['server'] = {
+  ...{ store: 'sqlite', version: '3', isMariadb: false, location: 'x', zoneOffsetS: 0 },
+  ...{ global: {}, session: {}, status: {} },
+}
+const clock: Facts['clock'] = { aheadMs: 0, withinMs: 1, latencyMs: 1 }
+
+describe('diagnose', () => {
+  it('turns a fact that fails, one that hangs and a check that throws into findings, and applies all other checks', async () => {
+    const checks = [
+      check({ id: 'throws', needs: ['server'], find: () => JSON.parse('{') as [] }),
+      check({ id: 'hangs', needs: ['clock'], find: () => [] }),
+      check({ id: 'fails', needs: ['rights'], find: () => [] }),
+      check({ id: 'works', needs: ['server'], find: () => [finding] }),
+      check({ id: 'passes', needs: ['server', 'ping'], find: () => [] }),
+      check({ id: 'unknown', needs: ['broken'], find: () => [] }),
+    ]
+    const report = await diagnose(
+      {
+        ping: () => 1,
+        server: () => server,
+        clock: () => new Promise<Facts['clock']>(() => {}),
+        rights: () => Promise.reject(new PikoError('DATABASE_DENIED', 'SHOW GRANTS was refused; give it with GRANT x')),
+      },
+      { checks, limitMs: 20 },
+    )
+
+    expect(report.checks.map(({ id, state }) => `${id} ${state}`)).toEqual([
+      ...['throws failed', 'hangs failed', 'fails failed', 'works found', 'passes passed', 'unknown skipped'],
+    ])
+    expect(report.findings.map(({ id }) => id)).toEqual(['throws.failed', 'hangs.failed', 'fails.failed', 'a'])
+    expect(report.findings[1]?.found).toContain('no answer within 0.02 s')
+    expect(report.findings[2]).toMatchObject({
+      found: 'the check "fails" could not run: SHOW GRANTS was refused',
+      remedy: 'give it with GRANT x',
+    })
+    expect(report.isHealthy).toBe(false)
+  })
+
+  it('has one finding for a database that is away, and does not ask it again', async () => {
+    const asked: string[] = []
+    const report = await diagnose({
+      ping: () =>
+        Promise.reject(new PikoError('DATABASE_UNREACHABLE', 'cannot open db: refused; check that the server runs')),
+      server: () => {
+        asked.push('server')
+        return server
+      },
+      clock: () => clock,
+    })
+    expect(report.findings).toEqual([
+      {
+        id: 'connectivity.failed',
+        severity: 'error',
+        found: 'the database does not answer: cannot open db: refused',
+        remedy: 'check that the server runs',
+      },
+    ])
+    expect(asked).toEqual([])
+  })
+
+  it('is healthy with nothing but notices, and lists errors first', async () => {
+    const notice = { ...finding, severity: 'info' } as const
+    const one = check({ id: 'one', needs: ['server'], find: () => [notice] })
+    expect(await diagnose({ server: () => server }, { checks: [one] })).toMatchObject({ isHealthy: true })
+    const more = check({ id: 'more', needs: ['server'], find: () => [finding, { ...finding, severity: 'error' }] })
+    const { findings } = await diagnose({ server: () => server }, { checks: [one, more] })
+    expect(findings.map(({ severity }) => severity)).toEqual(['error', 'warning', 'info'])
+  })
+})
