@@ -109,7 +109,7 @@ export type {
   PruneOptions,
   ReplayOptions,
 } from './operations/operation-options.ts'
-export type { Jobs } from './operations/jobs.ts'
+export type { Jobs, KnownJobRow } from './operations/jobs.ts'
 export type { Why } from './operations/why/why.ts'
 export type { WhyChange, WhyRule, WhyStep } from './operations/why/why-steps.ts'
 export type { Schedules } from './operations/schedules.ts'

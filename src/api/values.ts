@@ -124,3 +124,12 @@ export const milliseconds = z.number().min(0)
 /** Any JSON value. */
 export const json = z.unknown()
 export const window = z.object({ start: instant, end: instant })
+
+/** Words separated by commas. */
+export function listOf<Item extends z.ZodType<unknown, string>>(item: Item, max: number) {
+  return z
+    .string()
+    .max(16_384)
+    .transform((given) => given.split(','))
+    .pipe(z.array(item).min(1).max(max))
+}

@@ -27,6 +27,16 @@ const NO_ACTIVITY: JobActivity = {
 /** More would neither fit on a page nor load in a moment. */
 const MAX_RELATED = 60
 
+/** A job as stored in the database, with the jobs on which it depends. */
+export interface KnownJobRow extends JobRow {
+  readonly dependsOn: readonly string[]
+}
+
+async function withUpstreams({ dependencies }: Reach['store'], rows: readonly JobRow[]): Promise<KnownJobRow[]> {
+  const upstreams = new Map((await dependencies.list()).map((one) => [one.jobId, one.upstreams]))
+  return rows.map((row) => ({ ...row, dependsOn: upstreams.get(row.id) ?? [] }))
+}
+
 /** Jobs that the database knows: `app.jobs`. A job becomes known when the first node starts with it. */
 export class Jobs {
   readonly #reach: () => Pick<Reach, 'store' | 'registry'>
@@ -35,14 +45,17 @@ export class Jobs {
     this.#reach = reach
   }
 
-  /** All known jobs. */
-  async list(): Promise<JobRow[]> {
-    return this.#reach().store.jobs.list()
+  /** All known jobs, with the jobs on which each depends. */
+  async list(): Promise<KnownJobRow[]> {
+    const { store } = this.#reach()
+    return withUpstreams(store, await store.jobs.list())
   }
 
   /** A page of the known jobs, in the order of their ids. @param filter.limit default 100 */
-  async page(filter: JobFilter = {}): Promise<JobPage> {
-    return this.#reach().store.jobs.page(optionsOf('jobs.page', filter))
+  async page(filter: JobFilter = {}): Promise<JobPage<KnownJobRow>> {
+    const { store } = this.#reach()
+    const { jobs, next } = await store.jobs.page(optionsOf('jobs.page', filter))
+    return { jobs: await withUpstreams(store, jobs), next }
   }
 
   /**
@@ -62,15 +75,18 @@ export class Jobs {
       jobs.map(({ id }) => id),
       runs,
     )
-    return { jobs: jobs.map((job) => ({ ...jobView(job), ...(activities.get(job.id) ?? NO_ACTIVITY) })), next }
+    const known = await withUpstreams(store, jobs)
+    return { jobs: known.map((job) => ({ ...jobView(job), ...(activities.get(job.id) ?? NO_ACTIVITY) })), next }
   }
 
   /** One job as stored in the database. @throws PikoError `JOB_UNKNOWN` */
-  async show<const J extends AnyJob>(asked: KnownJob<J>): Promise<JobRow> {
+  async show<const J extends AnyJob>(asked: KnownJob<J>): Promise<KnownJobRow> {
     const jobId = jobIdOf('app.jobs.show', asked)
-    const job = await this.#reach().store.jobs.find(jobId)
+    const { store } = this.#reach()
+    const job = await store.jobs.find(jobId)
     if (!job) throw unknownJob(jobId)
-    return job
+    const [known] = await withUpstreams(store, [job])
+    return known ?? { ...job, dependsOn: [] }
   }
 
   /**

@@ -56,7 +56,11 @@ it('the grid is moved and selected by keyboard, and its dry run names the window
   await last.waitFor()
   await page.keyboard.press('End')
   for (let day = 31; day > 4; day -= 1) await page.keyboard.press('ArrowLeft')
-  await page.getByText('daily · day from 2026-01-04 00:00 · 1 failed').waitFor()
+  const cell = page.locator('#grid-cell')
+  await cell.getByText(/failed, 2 attempts, took .* run \d+ the station has no data/).waitFor()
+  expect(await cell.innerText()).toMatch(
+    /^daily · day from 2026-01-04 00:00 UTC \(2026-01-04 01:00 Europe\/Berlin\) · 1 failed/,
+  )
   await page.keyboard.press('Shift+ArrowRight')
   await expectAccessible(page)
   await page.getByRole('button', { name: 'Run all again…' }).click()

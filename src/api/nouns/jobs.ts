@@ -24,6 +24,7 @@ export const job = z.object({
   isOverridden: z.boolean().meta({ description: 'Whether the schedule in force differs from that in code.' }),
   problem: z.string().optional().meta({ description: 'Why the stored schedule cannot be read.' }),
   windows: json.meta({ description: 'The windows option; null without windows.' }),
+  dependsOn: z.array(z.string()).meta({ description: 'The jobs on which it depends.' }),
   nextTick: instant.optional(),
 })
 
@@ -126,6 +127,7 @@ const EXAMPLE = {
   schedule: { kind: 'cron', cron: '0 * * * *', timezone: 'UTC' },
   isOverridden: false,
   windows: null,
+  dependsOn: [],
   nextTick: '2026-01-01T01:00:00.000Z',
 }
 

@@ -5,7 +5,7 @@ import { BATCH_STATES } from '../../run/batch.ts'
 import { RUN_STATES } from '../../run/run.ts'
 import { type RoutedRequest, route } from '../route.ts'
 import type { JobOf } from '../actor.ts'
-import { count, instant, jobId, wholeText } from '../values.ts'
+import { count, instant, jobId, listOf, wholeText } from '../values.ts'
 
 const MAX_JOBS = 100
 
@@ -44,15 +44,6 @@ const liveEvent = z.discriminatedUnion('kind', [
     actor: z.string(),
   }),
 ])
-
-/** Words separated by commas. */
-function listOf<Item extends z.ZodType<unknown, string>>(item: Item, max: number) {
-  return z
-    .string()
-    .max(16_384)
-    .transform((given) => given.split(','))
-    .pipe(z.array(item).min(1).max(max))
-}
 
 const query = z.strictObject({
   after: wholeText(0)

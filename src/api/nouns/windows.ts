@@ -3,8 +3,9 @@ import { WINDOW_STATES } from '../../ledger/window-state.ts'
 import { route } from '../route.ts'
 import { BACKFILL_EXAMPLE, backfill } from './backfills.ts'
 import { ledgerWindow } from './window-values.ts'
-import { count, givenInstant, givenMoment, instant, jobId, json, page, pageOf, window } from '../values.ts'
+import { count, givenInstant, givenMoment, instant, jobId, json, listOf, page, pageOf, window } from '../values.ts'
 
+const MAX_JOBS = 100
 const params = z.strictObject({ jobId })
 const P = { jobId: 'sync_orders' }
 const range = { from: givenMoment.optional(), to: givenMoment.optional() }
@@ -76,8 +77,15 @@ export const WINDOWS = [
       to: givenInstant,
       by: z.enum(['hour', 'day', 'week', 'month']).default('day'),
       jobId: jobId.optional(),
+      jobIds: listOf(jobId, MAX_JOBS).optional().meta({ description: 'Only these jobs, separated by commas.' }),
       ...page,
     }),
+    job: ({ query }) =>
+      Array.isArray(query['jobIds'])
+        ? { jobs: query['jobIds'] as string[] }
+        : typeof query['jobId'] === 'string'
+          ? { job: query['jobId'] }
+          : undefined,
     answer: pageOf(
       z.object({
         jobId: z.string(),

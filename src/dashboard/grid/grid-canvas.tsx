@@ -1,65 +1,60 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import type { Item } from '../shared/api.ts'
-import { instantText } from '../shared/format.ts'
+import { get, part } from '../shared/api.ts'
+import { go, query, setQuery } from '../shared/router.ts'
+import { revision } from '../shared/live.ts'
+import { Failure } from '../shared/parts.tsx'
 import { theme } from '../shared/settings.ts'
 import type { Range } from '../shared/window-actions.tsx'
-import { type Counts, countsText, worstOf } from '../shared/window-states.ts'
-import { CELL, drawCell, type Palette, paletteOf } from './cells.tsx'
-import { type By, labelOf, shifted } from './columns.ts'
+import { CellDetails } from './cell-details.tsx'
+import { CELL, paletteOf } from './cells.tsx'
+import { type By, shifted } from './columns.ts'
+import type { GridRow } from './order.ts'
+import { HEAD, inView, NAMES, paint, type Place, type Scene, Stamps } from './paint.ts'
+import { Tiles } from './tiles.ts'
 
-type Row = Item<'windows.grid'>
-
-const NAMES = 190
-const HEAD = 22
 const MAX_HEIGHT = 620
-
-interface Place {
-  readonly row: number
-  readonly column: number
-}
+const SETTLED_MS = 200
 
 interface Props {
-  readonly rows: readonly Row[]
+  readonly rows: readonly GridRow[]
   readonly columns: readonly Date[]
   readonly by: By
   readonly onSelect: (range: Range | undefined) => void
 }
 
-/** A canvas as large as the visible part: it draws only the cells that are in view, however many there are. */
+/** A canvas as large as the visible part: it draws only the cells that are in view, and loads them as they come into view. */
 export function GridCanvas({ rows, columns, by, onSelect }: Props) {
   const box = useRef<HTMLDivElement>(null)
   const canvas = useRef<HTMLCanvasElement>(null)
   const [at, setAt] = useState<Place>()
   const [anchor, setAnchor] = useState<Place>()
+  const [error, setError] = useState<Error>()
+  const [, redraw] = useState(0)
   const isDragging = useRef(false)
-  const cells = useMemo(() => cellsOf(rows), [rows])
-  const counts = (place: Place): Counts => {
-    const row = rows[place.row]
-    const start = columns[place.column]
-    return (row && start && cells.get(row.jobId)?.get(start.getTime())) ?? {}
-  }
-  const chosenTheme = theme.value
-  const draw = (): void => {
-    if (box.current && canvas.current) paint(canvas.current, box.current, { rows, columns, by, at, anchor, counts })
-  }
-  const latest = useRef(draw)
-  latest.current = draw
-  useEffect(() => latest.current(), [rows, columns, at, anchor, chosenTheme])
+  const tiles = useMemo(
+    () =>
+      new Tiles(
+        async ({ jobIds, from, to }, signal) => {
+          const range = { from: from.toISOString(), to: to.toISOString() }
+          const wanted = { ...range, by, jobIds: jobIds.join(','), limit: jobIds.length }
+          return (await get<'windows.grid'>('/windows/grid', wanted, signal)).items
+        },
+        (problem) => {
+          setError(problem)
+          redraw((count) => count + 1)
+        },
+      ),
+    [by],
+  )
+  useEffect(() => () => tiles.stop(), [tiles])
+  const draw = useDrawing(box, canvas, { rows, columns, by, tiles, at, anchor })
+  const version = revision.value
+  const isFirst = useRef(true)
   useEffect(() => {
-    const element = box.current
-    if (!element) return
-    // The newest time is at the right end.
-    element.scrollLeft = element.scrollWidth
-    const again = new ResizeObserver(() => latest.current())
-    again.observe(element)
-    const dark = matchMedia('(prefers-color-scheme: dark)')
-    const redraw = (): void => latest.current()
-    dark.addEventListener('change', redraw)
-    return () => {
-      again.disconnect()
-      dark.removeEventListener('change', redraw)
-    }
-  }, [])
+    if (!isFirst.current) tiles.refresh()
+    isFirst.current = false
+  }, [version])
+  useEffect(() => scrollToStart(box.current, columns), [by, columns.length])
   const select = (from: Place | undefined, to: Place | undefined): void => {
     setAnchor(from)
     setAt(to)
@@ -67,7 +62,7 @@ export function GridCanvas({ rows, columns, by, onSelect }: Props) {
   }
   const move = (event: KeyboardEvent): void => {
     const step = STEPS[event.key]
-    if (!step) return
+    if (!step || event.ctrlKey || event.metaKey || event.altKey) return
     event.preventDefault()
     const before = at ?? { row: 0, column: columns.length - 1 }
     const isRange = event.shiftKey && step[0] === 0
@@ -78,8 +73,11 @@ export function GridCanvas({ rows, columns, by, onSelect }: Props) {
     select(isRange ? (anchor ?? before) : next, next)
     if (box.current) reveal(box.current, next)
   }
+  const hovered = at && rows[at.row]
+  const start = at && columns[at.column]
   return (
     <>
+      {error && <Failure error={error} retry={() => tiles.refresh()} />}
       <div
         ref={box}
         class="grid-box"
@@ -91,15 +89,21 @@ export function GridCanvas({ rows, columns, by, onSelect }: Props) {
         onScroll={draw}
         onKeyDown={move}
         onPointerDown={(event) => {
+          if (box.current && isName(event, box.current)) {
+            const row = rowAt(event, box.current, rows)
+            if (row) go(`/jobs/${part(row.jobId)}`)
+            return
+          }
           const place = placeAt(event, box.current, rows, columns)
           isDragging.current = place !== undefined
-          select(place, place)
+          if (place && event.shiftKey && anchor?.row === place.row) select(anchor, place)
+          else select(place, place)
         }}
         onPointerMove={(event) => {
           const place = placeAt(event, box.current, rows, columns)
           if (!place) return
           if (isDragging.current && anchor) select(anchor, { row: anchor.row, column: place.column })
-          else if (!anchor) setAt(place)
+          else if (!anchor && (place.row !== at?.row || place.column !== at.column)) setAt(place)
         }}
         onPointerUp={() => (isDragging.current = false)}
       >
@@ -110,11 +114,84 @@ export function GridCanvas({ rows, columns, by, onSelect }: Props) {
           <canvas ref={canvas} aria-hidden="true" />
         </div>
       </div>
-      <p id="grid-cell" class="note" role="status">
-        {at ? describe(rows[at.row], columns[at.column], by, counts(at)) : 'Point at a cell to read it.'}
-      </p>
+      {hovered && start ? (
+        <CellDetails row={hovered} start={start} by={by} counts={tiles.counts(hovered.jobId, start.getTime()) ?? {}} />
+      ) : (
+        <p id="grid-cell" class="note" role="status">
+          Point at a cell to read it.
+        </p>
+      )}
     </>
   )
+}
+
+/** Draws at most once a frame, and loads what is in view. */
+function useDrawing(
+  box: { readonly current: HTMLDivElement | null },
+  canvas: { readonly current: HTMLCanvasElement | null },
+  scene: Scene,
+): () => void {
+  const latest = useRef(scene)
+  latest.current = scene
+  const stamps = useRef<Stamps>(undefined)
+  const frame = useRef(0)
+  const settled = useRef<ReturnType<typeof setTimeout>>(undefined)
+  const paintNow = (): void => {
+    frame.current = 0
+    if (!box.current || !canvas.current) return
+    stamps.current ??= new Stamps(paletteOf(box.current), devicePixelRatio)
+    const shown = latest.current
+    const view = inView(box.current, shown)
+    const ids = shown.rows.map(({ jobId }) => jobId)
+    const last = shown.columns.at(-1)
+    const edges = last ? [...shown.columns, shifted(last, shown.by, 1)] : []
+    shown.tiles.show(ids, edges, view.rows, view.columns)
+    paint(canvas.current, box.current, shown, stamps.current)
+  }
+  const draw = (): void => {
+    frame.current ||= requestAnimationFrame(paintNow)
+    clearTimeout(settled.current)
+    settled.current = setTimeout(() => box.current && keepPlace(box.current, latest.current.columns), SETTLED_MS)
+  }
+  useEffect(draw)
+  const chosen = theme.value
+  useEffect(() => {
+    stamps.current = undefined
+    draw()
+  }, [chosen])
+  useEffect(() => {
+    const again = new ResizeObserver(draw)
+    if (box.current) again.observe(box.current)
+    const dark = matchMedia('(prefers-color-scheme: dark)')
+    const recolour = (): void => {
+      stamps.current = undefined
+      draw()
+    }
+    dark.addEventListener('change', recolour)
+    return () => {
+      again.disconnect()
+      dark.removeEventListener('change', recolour)
+      cancelAnimationFrame(frame.current)
+      clearTimeout(settled.current)
+    }
+  }, [])
+  return draw
+}
+
+/** Keeps the first visible column in the address, so that the view can be sent to somebody. */
+function keepPlace(box: HTMLElement, columns: readonly Date[]): void {
+  const isAtEnd = box.scrollLeft + box.clientWidth >= box.scrollWidth - CELL
+  const first = columns[Math.floor(box.scrollLeft / CELL)]?.toISOString()
+  const at = isAtEnd ? undefined : first
+  if (at !== (query.peek().get('at') ?? undefined)) setQuery({ at })
+}
+
+/** Scrolls to the instant of the address, otherwise to the newest time. */
+function scrollToStart(box: HTMLElement | null, columns: readonly Date[]): void {
+  if (!box) return
+  const at = query.peek().get('at')
+  const index = at === null ? -1 : columns.findIndex((start) => start >= new Date(at))
+  box.scrollLeft = index >= 0 ? index * CELL : box.scrollWidth
 }
 
 const STEPS: Readonly<Record<string, readonly [number, number]>> = {
@@ -128,18 +205,13 @@ const STEPS: Readonly<Record<string, readonly [number, number]>> = {
   End: [0, 1_000_000],
 }
 
-function cellsOf(rows: readonly Row[]): ReadonlyMap<string, ReadonlyMap<number, Counts>> {
-  return new Map(
-    rows.map(({ jobId, cells }) => [jobId, new Map(cells.map(({ start, counts }) => [Date.parse(start), counts]))]),
-  )
-}
-
-function describe(row: Row | undefined, start: Date | undefined, by: By, counts: Counts): string {
-  if (!row || !start) return ''
-  return `${row.jobId} · ${by} from ${instantText(start, undefined, false)} · ${countsText(counts)}`
-}
-
-function rangeOf(rows: readonly Row[], columns: readonly Date[], by: By, one: Place, other: Place): Range | undefined {
+function rangeOf(
+  rows: readonly GridRow[],
+  columns: readonly Date[],
+  by: By,
+  one: Place,
+  other: Place,
+): Range | undefined {
   const row = rows[one.row]
   const from = columns[Math.min(one.column, other.column)]
   const last = columns[Math.max(one.column, other.column)]
@@ -147,10 +219,19 @@ function rangeOf(rows: readonly Row[], columns: readonly Date[], by: By, one: Pl
   return { jobId: row.jobId, from: from.toISOString(), to: shifted(last, by, 1).toISOString() }
 }
 
+function isName(event: PointerEvent, box: HTMLElement): boolean {
+  return event.clientX - box.getBoundingClientRect().left < NAMES
+}
+
+function rowAt(event: PointerEvent, box: HTMLElement, rows: readonly GridRow[]): GridRow | undefined {
+  const y = event.clientY - box.getBoundingClientRect().top - HEAD
+  return y < 0 ? undefined : rows[Math.floor((y + box.scrollTop) / CELL)]
+}
+
 function placeAt(
   event: PointerEvent,
   box: HTMLDivElement | null,
-  rows: readonly Row[],
+  rows: readonly GridRow[],
   columns: readonly Date[],
 ): Place | undefined {
   if (!box) return undefined
@@ -166,73 +247,4 @@ function reveal(box: HTMLDivElement, { row, column }: Place): void {
   const [width, height] = [box.clientWidth - NAMES - CELL, box.clientHeight - HEAD - CELL]
   box.scrollLeft = Math.max(x - width, Math.min(box.scrollLeft, x))
   box.scrollTop = Math.max(y - height, Math.min(box.scrollTop, y))
-}
-
-interface Scene extends Omit<Props, 'onSelect'> {
-  readonly at: Place | undefined
-  readonly anchor: Place | undefined
-  readonly counts: (place: Place) => Counts
-}
-
-function paint(canvas: HTMLCanvasElement, box: HTMLDivElement, scene: Scene): void {
-  const { clientWidth: width, clientHeight: height, scrollLeft, scrollTop } = box
-  const scale = devicePixelRatio
-  if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
-    canvas.width = Math.round(width * scale)
-    canvas.height = Math.round(height * scale)
-    canvas.style.width = `${width}px`
-    canvas.style.height = `${height}px`
-  }
-  const to = canvas.getContext('2d')
-  if (!to) return
-  const palette = paletteOf(box)
-  to.setTransform(scale, 0, 0, scale, 0, 0)
-  to.clearRect(0, 0, width, height)
-  to.font = '12px system-ui, sans-serif'
-  to.textBaseline = 'middle'
-  const { rows, columns, by, at, anchor } = scene
-  const firstColumn = Math.floor(scrollLeft / CELL)
-  const lastColumn = Math.min(columns.length - 1, Math.ceil((scrollLeft + width - NAMES) / CELL))
-  const firstRow = Math.floor(scrollTop / CELL)
-  const lastRow = Math.min(rows.length - 1, Math.ceil((scrollTop + height - HEAD) / CELL))
-  for (let row = firstRow; row <= lastRow; row += 1) {
-    const y = HEAD + row * CELL - scrollTop
-    for (let column = firstColumn; column <= lastColumn; column += 1)
-      drawCell(to, worstOf(scene.counts({ row, column })), NAMES + column * CELL - scrollLeft, y, palette)
-  }
-  if (at && anchor) outline(to, at, anchor, scrollLeft, scrollTop, palette)
-  else if (at) outline(to, at, at, scrollLeft, scrollTop, palette)
-  to.fillStyle = palette['card'] ?? ''
-  to.fillRect(0, 0, width, HEAD)
-  to.fillRect(0, 0, NAMES, height)
-  to.fillStyle = palette['quiet'] ?? ''
-  for (let column = firstColumn; column <= lastColumn; column += 1) {
-    const start = columns[column]
-    const label = start && labelOf(start, by)
-    const x = NAMES + column * CELL - scrollLeft
-    if (label !== undefined && x >= NAMES) to.fillText(label, x, HEAD / 2)
-  }
-  to.fillStyle = palette['text'] ?? ''
-  to.save()
-  to.beginPath()
-  to.rect(0, HEAD, NAMES - 6, height)
-  to.clip()
-  for (let row = firstRow; row <= lastRow; row += 1)
-    to.fillText(rows[row]?.jobId ?? '', 2, HEAD + row * CELL - scrollTop + CELL / 2)
-  to.restore()
-}
-
-function outline(
-  to: CanvasRenderingContext2D,
-  one: Place,
-  other: Place,
-  scrollLeft: number,
-  scrollTop: number,
-  palette: Palette,
-): void {
-  const from = Math.min(one.column, other.column)
-  const columns = Math.abs(one.column - other.column) + 1
-  to.strokeStyle = palette['text'] ?? ''
-  to.lineWidth = 2
-  to.strokeRect(NAMES + from * CELL - scrollLeft, HEAD + one.row * CELL - scrollTop, columns * CELL, CELL)
 }

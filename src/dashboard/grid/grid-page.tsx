@@ -1,81 +1,140 @@
-import { useState } from 'preact/hooks'
-import { get } from '../shared/api.ts'
+import { useMemo, useState } from 'preact/hooks'
+import { get, type Item } from '../shared/api.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
 import { now } from '../shared/live.ts'
 import { Card, Empty, Instant, Page, Shown } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
+import { zoneOf } from '../shared/schedule.ts'
 import { type Range, WindowActions } from '../shared/window-actions.tsx'
 import { Legend } from './cells.tsx'
-import { GridCanvas } from './grid-canvas.tsx'
 import { type By, BYS, columnsOf, shifted, startOf } from './columns.ts'
+import { GridCanvas } from './grid-canvas.tsx'
+import { upstreamFirst } from './order.ts'
 
-const MAX_JOBS = 500
-const SHOWN: Readonly<Record<By, number>> = { hour: 24 * 14, day: 120, week: 104, month: 60 }
+type Job = Item<'jobs.list'>
 
-/** Jobs by time: which windows are there, and which are not. */
+const PAGE = 500
+const MAX_COLUMNS = 10_000
+/** Without windows.start, so many columns are shown. */
+const USUAL_COLUMNS = 400
+
+/** Jobs by time, upstream above downstream: which windows are there, and which are not. */
 export function GridPage() {
   useTitle('Grid')
-  const by = BYS.find((one) => one === query.value.get('by')) ?? 'day'
-  const to = query.value.get('to') ?? shifted(startOf(now.peek(), by), by, 1).toISOString()
-  const from = shifted(new Date(to), by, -SHOWN[by]).toISOString()
   const search = query.value.get('job') ?? ''
-  const loaded = useLoad(`grid ${by} ${to}`, (signal) =>
-    get<'windows.grid'>('/windows/grid', { from, to, by, limit: MAX_JOBS }, signal),
-  )
-  const [range, setRange] = useState<Range>()
-  const move = (steps: number): void => setQuery({ to: shifted(new Date(to), by, steps).toISOString() })
-  const half = Math.floor(SHOWN[by] / 2)
+  const loaded = useLoad('grid jobs', allWithWindows)
   return (
     <Page title="Grid" aside={<Legend />}>
-      <Card
-        title="Windows"
-        aside={
-          <>
-            <label class="search">
-              Job
-              <input
-                type="search"
-                value={search}
-                onInput={({ currentTarget }) => setQuery({ job: currentTarget.value })}
-              />
-            </label>
-            <label class="search">
-              A cell is
-              <select value={by} onChange={({ currentTarget }) => setQuery({ by: currentTarget.value })}>
-                {BYS.map((one) => (
-                  <option key={one} value={one}>
-                    one {one} (UTC)
-                  </option>
-                ))}
-              </select>
-            </label>
-            <button type="button" onClick={() => move(-half)}>
-              Earlier
+      <Shown of={loaded}>
+        {(jobs) => (jobs.length === 0 ? <NoWindows /> : <Grid jobs={jobs.filter(({ id }) => id.includes(search))} />)}
+      </Shown>
+    </Page>
+  )
+}
+
+async function allWithWindows(signal: AbortSignal): Promise<Job[]> {
+  const jobs: Job[] = []
+  let cursor: string | undefined
+  do {
+    const { items, next } = await get<'jobs.list'>('/jobs', { limit: PAGE, cursor }, signal)
+    jobs.push(...items.filter(({ windows }) => windows !== null))
+    cursor = next
+  } while (cursor !== undefined)
+  return jobs
+}
+
+function Grid({ jobs }: { readonly jobs: readonly Job[] }) {
+  const by = BYS.find((one) => one === query.value.get('by')) ?? 'day'
+  const last = query.value.get('to') ?? undefined
+  const key = jobs.map(({ id, dependsOn }) => `${id} ${dependsOn.join(' ')}`).join('\n')
+  const rows = useMemo(
+    () => upstreamFirst(jobs.map(({ id, dependsOn, schedule }) => ({ id, dependsOn, zone: zoneOf(schedule) }))),
+    [key],
+  )
+  const columns = useMemo(() => columnsFor(jobs, by, last), [key, by, last])
+  const [range, setRange] = useState<Range>()
+  return (
+    <>
+      <Card title="Windows" aside={<Tools by={by} />}>
+        {rows.length === 0 ? (
+          <Empty title="No job matches">
+            <button type="button" onClick={() => setQuery({ job: '' })}>
+              Show all jobs
             </button>
-            <button type="button" onClick={() => move(half)}>
-              Later
-            </button>
-            <button type="button" onClick={() => setQuery({ to: undefined })}>
-              Now
-            </button>
-          </>
-        }
-      >
-        <Shown of={loaded}>
-          {({ items }) => {
-            const rows = items.filter(({ jobId }) => jobId.includes(search))
-            if (items.length === 0) return <NoWindows />
-            return <GridCanvas rows={rows} by={by} columns={columnsOf(from, to, by)} onSelect={setRange} />
-          }}
-        </Shown>
+          </Empty>
+        ) : (
+          <GridCanvas rows={rows} by={by} columns={columns} onSelect={setRange} />
+        )}
       </Card>
       {range ? (
         <Selected range={range} />
       ) : (
         <p class="note">Select cells of a job with the mouse, or with Shift and the arrow keys, to run them again.</p>
       )}
-    </Page>
+    </>
+  )
+}
+
+/** The columns from the first window of the jobs until now, at most the newest 10,000. */
+function columnsFor(jobs: readonly Job[], by: By, last: string | undefined): Date[] {
+  const to = last === undefined ? shifted(startOf(now.peek(), by), by, 1) : new Date(last)
+  const starts = jobs.map(({ windows }) => startIn(windows)).filter((start) => start !== undefined)
+  const least = shifted(to, by, -MAX_COLUMNS).getTime()
+  const first = starts.length === 0 ? shifted(to, by, -USUAL_COLUMNS).getTime() : Math.min(...starts)
+  const from = Math.min(Math.max(least, first), shifted(to, by, -31).getTime())
+  return columnsOf(new Date(from).toISOString(), to.toISOString(), by)
+}
+
+function startIn(windows: unknown): number | undefined {
+  if (typeof windows !== 'object' || windows === null || !('start' in windows)) return undefined
+  const ms = Date.parse(String(windows.start))
+  return Number.isNaN(ms) ? undefined : ms
+}
+
+function Tools({ by }: { readonly by: By }) {
+  const zoom = BYS.indexOf(by)
+  const zoomTo = (index: number): void => setQuery({ by: BYS[index], at: undefined })
+  return (
+    <>
+      <label class="search">
+        Job
+        <input
+          type="search"
+          value={query.value.get('job') ?? ''}
+          onInput={({ currentTarget }) => setQuery({ job: currentTarget.value })}
+        />
+      </label>
+      <label class="search">
+        A cell is
+        <select
+          value={by}
+          onChange={({ currentTarget }) => zoomTo(BYS.findIndex((one) => one === currentTarget.value))}
+        >
+          {BYS.map((one) => (
+            <option key={one} value={one}>
+              one {one} (UTC)
+            </option>
+          ))}
+        </select>
+      </label>
+      <button type="button" aria-label="Zoom in" disabled={zoom <= 0} onClick={() => zoomTo(zoom - 1)}>
+        +
+      </button>
+      <button type="button" aria-label="Zoom out" disabled={zoom >= BYS.length - 1} onClick={() => zoomTo(zoom + 1)}>
+        −
+      </button>
+      <label class="search">
+        Until
+        <input
+          type="date"
+          value={query.value.get('to')?.slice(0, 10) ?? ''}
+          onChange={({ currentTarget: { value } }) =>
+            setQuery({ to: value === '' ? undefined : `${value}T00:00:00.000Z`, at: undefined })
+          }
+        />
+      </label>
+    </>
   )
 }
 
@@ -93,7 +152,7 @@ function Selected({ range }: { readonly range: Range }) {
 
 function NoWindows() {
   return (
-    <Empty title="No job has windows in this time">
+    <Empty title="No job has windows">
       <p>A window is an interval of data with a state of its own. Give a job windows to see it here:</p>
       <pre class="block">{`windows: { start: '2026-01-01', catchUp: 'all' }`}</pre>
     </Empty>

@@ -33,6 +33,11 @@ export function instantText(at: string | Date, jobZone?: string, withSeconds = t
   return formatOf(safeZone(chosenZone(jobZone)), withSeconds).format(date)
 }
 
+/** An instant such as `2026-01-31 23:59` in a zone. */
+export function instantIn(at: Date, zone: string): string {
+  return formatOf(safeZone(zone), false).format(at)
+}
+
 /** A job's zone may be one that this browser does not know. */
 function safeZone(zone: string | undefined): string | undefined {
   try {

@@ -15,11 +15,13 @@ export interface JobView {
   readonly problem: string | undefined
   /** The windows option; null without windows. */
   readonly windows: unknown
+  /** The jobs on which it depends. */
+  readonly dependsOn: readonly string[]
   readonly nextTick: Date | undefined
 }
 
 /** The stored job as people see it. Pure. */
-export function jobView(row: JobRow): JobView {
+export function jobView(row: JobRow & { readonly dependsOn: readonly string[] }): JobView {
   const { schedule, problem } = storedJob(row)
   return {
     id: row.id,
@@ -29,6 +31,7 @@ export function jobView(row: JobRow): JobView {
     isOverridden: isOverridden(row),
     problem: problem ?? undefined,
     windows: fromJson(row.windows) ?? null,
+    dependsOn: row.dependsOn,
     nextTick: row.nextTick,
   }
 }

@@ -13,11 +13,11 @@ export const windowHandlers: Handlers<'windows'> = {
     const asked = { ...filter, ...(from !== undefined && { from }), limit: limit + 1 }
     return pageByStart(await app.windows.coverage(params.jobId, asked), limit)
   },
-  'windows.grid': async (app, { query: { cursor, jobId, ...filter } }) => {
+  'windows.grid': async (app, { query: { cursor, jobId, jobIds, ...filter } }) => {
     const after = placeOf(cursor, { name: 'string' })?.name
     const { rows, next, ...grid } = await app.windows.grid({
       ...filter,
-      ...(jobId !== undefined && { jobIds: [jobId] }),
+      ...(jobId !== undefined ? { jobIds: [jobId] } : jobIds && { jobIds }),
       ...(after !== undefined && { after }),
     })
     return { ...grid, items: rows, next: next === undefined ? undefined : cursorOf({ name: next }) }
