@@ -1,3 +1,4 @@
+/// <reference lib="es2022.error" preserve="true" />
 import { describe, isError, propertyOf, readable, safely } from './errors-read.ts'
 
 export { describe } from './errors-read.ts'

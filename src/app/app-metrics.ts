@@ -1,10 +1,13 @@
 import type { Events } from '../events.ts'
 import type { Metrics, MetricSources } from '../telemetry/metrics.ts'
+import type { MetricRegistry } from '../telemetry/shared-registry.ts'
 
 interface AppMetricsParts {
   readonly host: string
   readonly sources: MetricSources
   readonly events: Events
+  /** The user's registry, which gets the metrics too. */
+  readonly registry: MetricRegistry | undefined
 }
 
 /** The metrics of an app. Their library is loaded only for an app whose metrics somebody may read: it takes longer than most commands. */
@@ -24,14 +27,21 @@ export class AppMetrics {
   }
 
   async #load(): Promise<Metrics> {
-    const { events, ...parts } = this.#parts
+    const { events, registry, ...parts } = this.#parts
     const { Metrics } = await import('../telemetry/metrics.ts')
-    this.#loaded = new Metrics(parts)
-    this.#release = this.#loaded.observe(events)
-    return this.#loaded
+    const metrics = new Metrics(parts)
+    const forget = metrics.observe(events)
+    this.#release = forget
+    const leave = registry && metrics.shareWith(registry)
+    this.#loaded = metrics
+    this.#release = () => {
+      forget()
+      leave?.()
+    }
+    return metrics
   }
 
-  /** Counts no more. */
+  /** Counts no more, and leaves the user's registry. */
   close(): void {
     this.#release()
   }

@@ -3,6 +3,7 @@ import { type Clock, movesDatabase } from '../clock.ts'
 import { isPikoError } from '../errors.ts'
 import type { Events } from '../events.ts'
 import { resourcesOf } from '../job/job-resources.ts'
+import type { JobSource } from '../job/job-source.ts'
 import { JobRegistry } from '../job/registry.ts'
 import { Windows } from '../operations/windows.ts'
 import { withProofs } from './proof-jobs.ts'
@@ -43,6 +44,8 @@ export interface AppParts {
   readonly graceMs: number
   /** The user's services: `first` start before everything else, `others` start together with the services of the options. */
   readonly added: { readonly first: readonly Service[]; readonly others: readonly Service[] }
+  /** Jobs that were added to those of the options. */
+  readonly addedJobs: readonly JobSource[]
   readonly isReady: () => boolean
   /** Called when the database no longer exists. */
   readonly onGone: () => void
@@ -66,7 +69,7 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   const { options, settings, log, events, clock, loops, metrics, resources, stopping, added, graceMs } = parts
   const { execute = true, plan = true } = options
   const windows = new Windows(() => ({ store: store.store }))
-  const registry = await registryOf(options, settings, windows)
+  const registry = await registryOf(parts, windows)
   cleanup.defer(logEvents(events, log))
   cleanup.defer(() => metrics.close())
   if (execute || added.first.length > 0 || added.others.length > 0) await metrics.load()
@@ -117,9 +120,10 @@ function logLevelOf(log: AppLogger): (level: string | undefined) => void {
   return (level) => void (log.level = level ?? own)
 }
 
-async function registryOf({ jobs, only }: PikoOptions, settings: Settings, windows: Windows): Promise<JobRegistry> {
-  const declared =
-    jobs === undefined ? JobRegistry.of(await discoverJobs(jobGlobs(settings), process.cwd())) : JobRegistry.of(jobs)
+async function registryOf({ options, settings, addedJobs }: AppParts, windows: Windows): Promise<JobRegistry> {
+  const { jobs, only } = options
+  const given = addedJobs.length === 0 ? jobs : [jobs ?? [], ...addedJobs]
+  const declared = JobRegistry.of(given ?? (await discoverJobs(jobGlobs(settings), process.cwd())))
   const registry = withProofs(declared, (jobId, range) => windows.prove(jobId, range))
   return only ? registry.pick(only) : registry
 }

@@ -1,6 +1,7 @@
 import { describe, headline, isObject, propertyOf } from '../errors-read.ts'
 import { isPikoError, PikoError } from '../errors.ts'
 import {
+  aFunction,
   aTable,
   aText,
   expecting,
@@ -18,6 +19,7 @@ import type { PikoOptions } from './piko-options.ts'
 
 /** The methods that Piko calls on a logger. */
 const LOGGER_METHODS = ['trace', 'debug', 'info', 'warn', 'error', 'child', 'isLevelEnabled'] as const
+const REGISTRY_METHODS = ['registerMetric', 'getSingleMetric', 'removeSingleMetric'] as const
 const CLOCK_METHODS = ['now', 'monotonic', 'sleep'] as const
 
 const CHECKS: OptionChecks<PikoOptions> = {
@@ -32,6 +34,13 @@ const CHECKS: OptionChecks<PikoOptions> = {
       'Leave it out for the default logger, which follows [piko] log_level and log_json'
     )
   },
+  registry: (value) => {
+    const lacking = lackingMethods(value, REGISTRY_METHODS)
+    return lacking.length === 0
+      ? undefined
+      : `is ${describe(value)}, which lacks ${lacking.join(', ')}; expected a registry of prom-client such as new Registry() or register`
+  },
+  construct: aFunction,
   services: listOf(
     'services',
     expecting('a Service, or a class of one that is constructed without arguments', isServiceSource),

@@ -1,6 +1,8 @@
 import type { JobSource } from '../job/job-source.ts'
+import type { Resource, ResourceClass } from '../resource/resource.ts'
 import type { SettingsOverrides } from '../settings/settings.ts'
 import type { AppLogger } from '../telemetry/log.ts'
+import type { MetricRegistry } from '../telemetry/shared-registry.ts'
 import type { Clock } from '../clock.ts'
 import type { ServiceSource } from './piko-service.ts'
 
@@ -14,6 +16,13 @@ export interface PikoOptions {
   readonly settings?: SettingsOverrides
   /** Default: a pino logger that follows the settings. */
   readonly logger?: AppLogger
+  /**
+   * A registry of prom-client that also gets Piko's metrics, from the start to the stop of the app. Default: only `app.metrics()` and
+   * `/metrics` have them.
+   */
+  readonly registry?: MetricRegistry
+  /** Creates the instances of resources, for a container of dependencies. Default: `new`, without arguments. */
+  readonly construct?: (resourceClass: ResourceClass) => Resource<unknown> | Promise<Resource<unknown>>
   /**
    * Your own services. They start before any run and stop after the last one. Piko supervises them like its own. A run borrows one if the
    * job names its class among its resources.

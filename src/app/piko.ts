@@ -1,6 +1,7 @@
 // Long because it is the main class of the public API: short methods with their documentation and types.
 import { hostname } from 'node:os'
 import { isPikoError, PikoError } from '../errors.ts'
+import type { JobSource } from '../job/job-source.ts'
 import type { JobRegistry } from '../job/registry.ts'
 import type { Run } from '../run/run.ts'
 import { nodeTooOld } from '../node-version.ts'
@@ -120,6 +121,7 @@ export class Piko implements Nouns {
   /** Undoes what the start has done. */
   #cleanup: ExitStack | undefined
   readonly #added: { readonly first: Service[]; readonly others: Service[] } = { first: [], others: [] }
+  readonly #addedJobs: JobSource[] = []
   #isReady = false
   #isStartGivenUp = false
   /** Rejects when a stop abandons the start. */
@@ -141,15 +143,22 @@ export class Piko implements Nouns {
     const newLogger = (): AppLogger => createLogger({ level: logLevel, json: logJson, name })
     this.log = options.logger ?? (options.execute === false ? lazyLogger(logLevel, newLogger) : newLogger())
     this.#startGivenUp.promise.catch(() => {}) // The code that awaits the start handles the rejection.
-    const resources = new ResourcesService({ clock, observer: this.#resourceObserver() })
+    const resources = new ResourcesService({
+      ...{ clock, observer: this.#resourceObserver() },
+      construct: options.construct,
+    })
     this.#parts = {
       ...{ options, settings, clock, graceMs, resources },
       log: this.log,
       events: this.events,
       loops: new LoopHealth({ events: this.events, clock }),
-      metrics: new AppMetrics({ host: hostname(), sources: this.#sources(resources), events: this.events }),
+      metrics: new AppMetrics({
+        ...{ host: hostname(), sources: this.#sources(resources), events: this.events },
+        registry: options.registry,
+      }),
       stopping: new AppStop({ shutdownTimeoutMs, graceMs }),
       added: this.#added,
+      addedJobs: this.#addedJobs,
       isReady: () => this.#isReady,
       onGone: () => {
         if (this.#isReady) this.stop().catch(() => {})
@@ -329,6 +338,16 @@ export class Piko implements Nouns {
     const list = optionsOf('addService', options).first ? this.#added.first : this.#added.others
     list.push(service)
     return service
+  }
+
+  /**
+   * Adds jobs to those of the option `jobs`, in the same forms. An app with added jobs searches no files.
+   *
+   * @throws PikoError `USAGE` after the app was started
+   */
+  addJobs(jobs: JobSource): void {
+    if (this.#started) throw new PikoError('USAGE', 'addJobs was called after start(); add jobs before')
+    this.#addedJobs.push(jobs)
   }
 
   /** True from the moment a stop begins. */

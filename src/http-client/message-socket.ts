@@ -1,7 +1,7 @@
 import type { LookupFunction, Socket } from 'node:net'
 import type { Agent, buildConnector, WebSocket } from 'undici'
 import { within } from '../calls/timeout.ts'
-import { messageOf } from '../errors-read.ts'
+import { isError, messageOf } from '../errors-read.ts'
 import { isPikoError } from '../errors.ts'
 import { formatMs } from '../time/duration.ts'
 import type { TlsOptions } from './agents.ts'
@@ -156,7 +156,7 @@ export class MessageSocket {
   #take(): SocketMessage | 'closed' | undefined {
     const message = this.#waiting.shift()
     if (!message) {
-      if (this.#end instanceof Error) throw this.#end
+      if (isError(this.#end)) throw this.#end
       return this.#end
     }
     this.#bytes -= message.bytes.byteLength

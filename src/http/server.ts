@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { messageOf } from '../errors-read.ts'
+import { isError, messageOf } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
 import type { ApiApp } from './api/handler.ts'
 import { API_BASE, apiPlugin } from './api/plugin.ts'
@@ -107,7 +107,7 @@ export async function listen(server: FastifyInstance, options: { host: string; p
   try {
     return await server.listen({ host, port })
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    const code = isError(error) && 'code' in error ? String(error.code) : ''
     throw new PikoError('HTTP_LISTEN_FAILED', `cannot listen on ${host}:${port}: ${reasonOf(code, error)}`, {
       cause: error,
       details: { host, port, reason: code },

@@ -1,4 +1,5 @@
 import { types } from 'node:util'
+import { isError } from '../errors-read.ts'
 import { describe } from '../errors.ts'
 
 export type JsonPath = readonly (string | number)[]
@@ -222,7 +223,7 @@ function kindOf(value: object): string {
 
 function reasonOf(error: unknown): string {
   try {
-    return error instanceof Error ? error.message : describe(error)
+    return isError(error) ? error.message : describe(error)
   } catch {
     return 'it throws'
   }

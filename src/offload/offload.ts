@@ -1,4 +1,5 @@
 import type { Transferable } from 'node:worker_threads'
+import { isError } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
 import { anAbortSignal, expecting, isList, type OptionChecks, problemsText, readOptions } from '../options.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
@@ -217,7 +218,7 @@ function callSite(above: AnyFunction): { readonly stack?: string } {
 
 /** Adds the caller's frames to the stack of an error, because a stack from a thread ends at the thread's entry. */
 function withSite(thrown: unknown, file: string, site: { readonly stack?: string }): unknown {
-  if (!(thrown instanceof Error) || thrown.stack === undefined) return thrown
+  if (!isError(thrown) || thrown.stack === undefined) return thrown
   const frames = site.stack?.split('\n').slice(1) ?? []
   thrown.stack = [thrown.stack, `    at offload (${file})`, ...frames].join('\n')
   return thrown

@@ -9,7 +9,7 @@ import type { Lane } from './arbiter.ts'
 import { Generation, type HeldNeeds } from './generation.ts'
 import { failed, ResourceLost, stopped } from './resource-errors.ts'
 import type { ResourceNode } from './resource-graph.ts'
-import type { Resource } from './resource.ts'
+import type { Resource, ResourceClass } from './resource.ts'
 import type { LenderState, ResourceObserver } from './resource-state.ts'
 import { Timeouts } from './timeouts.ts'
 import { Upkeep } from './upkeep.ts'
@@ -21,6 +21,7 @@ export interface LenderParts {
   readonly random: () => number
   readonly log: () => Logger
   readonly observer: () => ResourceObserver
+  readonly construct: (resourceClass: ResourceClass) => Resource<unknown> | Promise<Resource<unknown>>
   /** Borrows the resources that a shared value needs. */
   readonly holdNeeds: () => Promise<HeldNeeds>
   /** Called after the resource was lost, opened again, or replaced. */
@@ -254,11 +255,11 @@ export class Lender {
   }
 
   async #open(): Promise<Generation> {
-    const { node, clock, log, holdNeeds } = this.#parts
+    const { node, clock, log, holdNeeds, construct } = this.#parts
     const needs = this.isShared ? await holdNeeds() : undefined
     let resource: Resource<unknown>
     try {
-      resource = new node.resourceClass()
+      resource = await construct(node.resourceClass)
     } catch (error) {
       needs?.release()
       throw failed(this.name, 'could not be made', error)

@@ -11,9 +11,10 @@ import type { HeldNeeds } from './generation.ts'
 import { KeptLoans } from './kept-loans.ts'
 import { Lender } from './lender.ts'
 import { stopped, throwAll } from './resource-errors.ts'
+import { resourceInvalid } from './resource-options.ts'
 import type { LenderState, ResourceObserver } from './resource-state.ts'
 import { isNode, ResourceGraph, type ResourceNode } from './resource-graph.ts'
-import type { Borrower, ResourceMap, ResourceScope, ServiceClass } from './resource.ts'
+import type { Borrower, Resource, ResourceClass, ResourceMap, ResourceScope, ServiceClass } from './resource.ts'
 
 /** How long all resources together may take to close, in milliseconds. */
 const MAX_CLOSE_MS = 2_000
@@ -51,6 +52,8 @@ export interface ResourcePoolParts {
   readonly random: () => number
   readonly log: () => Logger
   readonly observer: () => ResourceObserver
+  /** Creates an instance of a resource, for each opening. */
+  readonly construct: (resourceClass: ResourceClass) => Resource<unknown> | Promise<Resource<unknown>>
   /** The running service of a class. */
   readonly service: (wanted: ServiceClass) => unknown
 }
@@ -62,6 +65,14 @@ const NO_OBSERVER: ResourceObserver = { lost: NOTHING, recovered: NOTHING, waite
 interface Prepared {
   readonly plan: BorrowPlan
   readonly lenders: readonly Lender[]
+}
+
+/** Creates an instance without arguments. */
+export function constructed(resourceClass: ResourceClass): Resource<unknown> {
+  if (resourceClass.length === 0) return new (resourceClass as new () => Resource<unknown>)()
+  throw resourceInvalid(resourceClass.name, [
+    'its constructor needs arguments; expected none, or a function that gives them: new Piko({ construct: (resourceClass) => … })',
+  ])
 }
 
 /**
@@ -86,6 +97,7 @@ export class ResourcePool {
       random: Math.random,
       log: () => NO_LOG,
       observer: () => NO_OBSERVER,
+      construct: constructed,
       service: () => undefined,
       ...parts,
     }
@@ -183,9 +195,9 @@ export class ResourcePool {
   }
 
   #newLender(node: ResourceNode): Lender {
-    const { clock, random, log, observer } = this.#parts
+    const { clock, random, log, observer, construct } = this.#parts
     return new Lender({
-      ...{ node, clock, random, log, observer },
+      ...{ node, clock, random, log, observer, construct },
       lane: this.#arbiter.lane(node.options.size),
       holdNeeds: () => this.#holdNeeds(node),
       onChange: (lender, change) => this.#changed(lender, change),

@@ -100,7 +100,8 @@ export abstract class Resource<T> {
 }
 
 export interface ResourceClass<T = unknown> {
-  new (): Resource<T>
+  /** Without arguments, unless `new Piko({ construct })` gives them. */
+  new (...args: never[]): Resource<T>
   readonly size: number
   readonly scope: ResourceScope
   readonly checkEvery: Duration
@@ -119,7 +120,7 @@ export type ResourceMap = Readonly<Record<string, ResourceClass<any> | ServiceCl
 
 /** The values that a run borrows: `{ db: Warehouse, cache: Cache }` → `{ db: PoolConnection, cache: Cache }`. */
 export type BorrowedOf<R extends ResourceMap> = {
-  readonly [K in keyof R]: R[K] extends new () => Resource<infer T>
+  readonly [K in keyof R]: R[K] extends new (...args: never[]) => Resource<infer T>
     ? T
     : R[K] extends ServiceClass
       ? InstanceType<R[K]>

@@ -3,7 +3,7 @@ import { PikoError } from '../errors.ts'
 import type { StopReason } from '../service/lifecycle-parts.ts'
 import { Service } from '../service/service.ts'
 import { untilAborted } from '../signals/until-aborted.ts'
-import { type Borrowed, ResourcePool, type ResourceStats } from './resource-pool.ts'
+import { type Borrowed, ResourcePool, type ResourcePoolParts, type ResourceStats } from './resource-pool.ts'
 import type { ResourceObserver } from './resource-state.ts'
 import type { Borrower, ResourceMap, ServiceClass } from './resource.ts'
 
@@ -13,6 +13,8 @@ const LATE_RETURN_MS = 1_000
 export interface ResourcesParts {
   readonly clock: Clock
   readonly observer: ResourceObserver
+  /** See `ResourcePoolParts`. */
+  readonly construct?: ResourcePoolParts['construct'] | undefined
 }
 
 /**
@@ -76,8 +78,9 @@ export class ResourcesService extends Service {
   }
 
   #newPool(): ResourcePool {
+    const { clock, construct } = this.#parts
     return new ResourcePool({
-      clock: this.#parts.clock,
+      ...{ clock, ...(construct && { construct }) },
       log: () => this.log,
       observer: () => this.#parts.observer,
       service: (wanted) => this.#running(wanted),

@@ -1,6 +1,7 @@
 import { lstatSync, readFileSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { parse, TomlError } from 'smol-toml'
+import { isError } from '../errors-read.ts'
 import { PATH_VARIABLE } from './environment.ts'
 import type { SourceContent } from './reading.ts'
 import { readTree } from './tree.ts'
@@ -86,7 +87,7 @@ function remedyOf(code: string): string {
 }
 
 function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown error'
+  return isError(error) && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown error'
 }
 
 function absolute(cwd: string, path: string): string {

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
+import { propertyOf } from '../errors-read.ts'
 
 /** The maximum size of lines that wait for a reader, in bytes. Further lines are dropped. */
 const MAX_HELD_BYTES = 8_000_000
@@ -131,7 +132,8 @@ export class LogDestination {
 const EMPTY = Buffer.alloc(0)
 
 function isFull(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'EAGAIN' || error.code === 'EWOULDBLOCK')
+  const code = propertyOf(error, 'code')
+  return code === 'EAGAIN' || code === 'EWOULDBLOCK'
 }
 
 /** An open file for a log. */

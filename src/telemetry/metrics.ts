@@ -8,6 +8,7 @@ import { countChanges } from './change-metrics.ts'
 import { countItems, registerLanes } from './item-metrics.ts'
 import { type OffloadSource, registerOffload } from './offload-metrics.ts'
 import { countUnknownJobs } from './unknown-job-metrics.ts'
+import { type MetricRegistry, shareMetrics } from './shared-registry.ts'
 import { TalliedHistogram } from './tallied-histogram.ts'
 
 /** The values read for each scrape. Each function is called once per scrape and must be cheap. */
@@ -165,6 +166,16 @@ export class Metrics {
   /** Records how long a run waited for its slots of a resource. */
   waited(resource: string, ms: number): void {
     this.#waits.tally(resource, ms / 1_000)
+  }
+
+  /**
+   * Puts the app's metrics into a registry of the user.
+   *
+   * @returns a function that removes them
+   * @throws PikoError `USAGE`
+   */
+  shareWith(registry: MetricRegistry): () => void {
+    return shareMetrics(this.#registry, registry, () => this.#tellEnds())
   }
 
   /** The response to a scrape: this app's metrics and those of the Node process. */

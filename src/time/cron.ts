@@ -1,4 +1,5 @@
 import { Cron, type CronOptions } from 'croner'
+import { isError } from '../errors-read.ts'
 import { scheduleInvalid } from './schedule-invalid.ts'
 import type { Ticks } from './ticks.ts'
 import { Zone } from './zone.ts'
@@ -127,7 +128,7 @@ function parse(expression: unknown, zone: CronOptions, jobId: string | undefined
   try {
     return new Cron(expression, { ...zone, mode: '5-or-6-parts', paused: true })
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.replace(/^CronPattern: /, '') : String(cause)
+    const reason = isError(cause) ? cause.message.replace(/^CronPattern: /, '') : String(cause)
     return refuse(`${fields}, such as "0 * * * *"`, `correct it: ${reason}`, cause)
   }
 }

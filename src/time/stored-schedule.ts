@@ -1,3 +1,4 @@
+import { isError } from '../errors-read.ts'
 import { type CalendarFunction, FUNCTION_MARKER } from './calendar.ts'
 import { Schedule, type ScheduleSpec } from './schedule.ts'
 import { scheduleInvalid } from './schedule-invalid.ts'
@@ -90,7 +91,7 @@ function parsed(text: string, jobId: string | undefined): ScheduleSpec {
   try {
     return JSON.parse(text) as ScheduleSpec
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = isError(cause) ? cause.message : String(cause)
     throw scheduleInvalid(
       {
         option: 'schedule',

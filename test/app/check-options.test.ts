@@ -1,6 +1,8 @@
+import { Registry } from 'prom-client'
 import { expect, it } from 'vitest'
 import { Piko } from '../../src/app/piko.ts'
 import type { PikoError } from '../../src/errors.ts'
+import { Resource } from '../../src/resource/resource.ts'
 import { defineService } from '../../src/service/define-service.ts'
 import { Service } from '../../src/service/service.ts'
 import { createLogger } from '../../src/telemetry/log.ts'
@@ -10,6 +12,11 @@ import { rejected, thrown } from '../support/thrown.ts'
 import type { PikoOptions } from '../../src/app/piko-options.ts'
 
 class Cache extends Service {}
+class Rates extends Resource<number> {
+  async *acquire(): AsyncGenerator<number, void, void> {
+    yield 1
+  }
+}
 
 const make = (options: unknown): Piko => new Piko(options as PikoOptions)
 const refusal = (options: unknown): PikoError => thrown(() => make(options))
@@ -25,7 +32,8 @@ it('an app accepts every option of its type, and undefined for each', () => {
   const logger = createLogger({ level: 'silent', json: true, name: 'test' })
   const settings = { piko: { log_level: 'silent' } }
   const services = [Cache, new Cache(), defineService({ name: 'mine' })]
-  const all = { jobs: [[class {}], {}], settings, logger, services, plan: false, execute: false, only: ['a'] }
+  const own = { registry: new Registry(), construct: () => new Rates() }
+  const all = { jobs: [[class {}], {}], settings, logger, services, ...own, plan: false, execute: false, only: ['a'] }
   expect(make({ ...all, clock: new ManualClock(), graceMs: 0 }).log).toBe(logger)
   expect(make({ settings, logger: undefined, jobs: undefined, plan: undefined }).settings.piko.logLevel).toBe('silent')
 })
@@ -42,11 +50,16 @@ const REFUSED: readonly (readonly [options: unknown, problem: string])[] = [
   [{ logger: 'debug' }, 'logger is "debug", which lacks trace, debug, info, warn, error, child, isLevelEnabled;'],
   [{ logger: null }, 'logger is null, which lacks trace,'],
   [{ loger: console }, 'unknown option "loger", did you mean "logger"?'],
+  [
+    { registry: {} },
+    'registry is {}, which lacks registerMetric, getSingleMetric, removeSingleMetric; expected a registry of prom-client',
+  ],
+  [{ construct: 7 }, 'construct is 7; expected a function'],
   [{ Jobs: [] }, 'unknown option "Jobs", did you mean "jobs"?'],
   [{ grace_ms: 1 }, 'unknown option "grace_ms", did you mean "graceMs"?'],
   [
     { concurrency: 5 },
-    'unknown option "concurrency"; the options are jobs, settings, logger, services, plan, execute, only, onlyOwn, clock, graceMs',
+    'unknown option "concurrency"; the options are jobs, settings, logger, registry, construct, services, plan, execute, only, onlyOwn, clock, graceMs',
   ],
   [
     { jobs: 'jobs/*.ts' },

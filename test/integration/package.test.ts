@@ -1,19 +1,10 @@
-import { execFile, execFileSync, spawn } from 'node:child_process'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { execFile, spawn } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { OPTIONAL, PackedPackage } from '../support/packed-package.ts'
 import { PATIENCE_MS } from '../support/patience.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -68,11 +59,6 @@ export async function requests(app: Piko): Promise<number> {
 }
 `
 
-const { peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
-  readonly peerDependencies: Readonly<Record<string, string>>
-}
-const OPTIONAL = Object.keys(peerDependencies)
-
 /** Prints, at the exit of a process, which modules it loaded. */
 const SPY = `
 import { registerHooks } from 'node:module'
@@ -87,43 +73,19 @@ registerHooks({
 process.on('exit', () => writeSync(1, JSON.stringify(loaded)))
 `
 
-/** Links the packages of one folder, including scoped ones, without those in `except`. */
-function link(from: string, to: string, except: readonly string[], scope = ''): void {
-  mkdirSync(to)
-  for (const name of readdirSync(from)) {
-    if (except.includes(scope + name)) continue
-    if (name.startsWith('@')) link(join(from, name), join(to, name), except, `${name}/`)
-    else symlinkSync(join(from, name), join(to, name))
-  }
-}
-
 /** The packed package, unpacked into an empty project elsewhere. Only the dependencies come from this repository. */
 describe('the packed package in an empty project', () => {
-  let folder: string
-  const piko = (): string => join(folder, 'node_modules/piko')
+  let packed: PackedPackage
+  const piko = (): string => packed.piko
 
   beforeAll(async () => {
-    if (!existsSync(join(root, 'dist/index.js')))
-      throw new Error('dist/ is missing: run "npm run build" first, as "npm test" does')
-    folder = mkdtempSync(join(tmpdir(), 'piko-package-'))
-    const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
-      cwd: root,
-    })
-    const [packed] = JSON.parse(stdout) as [{ filename: string }]
-    mkdirSync(piko(), { recursive: true })
-    execFileSync('tar', ['-xzf', join(folder, packed.filename), '-C', piko(), '--strip-components=1'])
-    // All dependencies except optional peers, which are installed only on request.
-    link(join(root, 'node_modules'), join(piko(), 'node_modules'), [...OPTIONAL, '.bin', '.cache'])
+    packed = await PackedPackage.unpack()
+    packed.linkDependencies()
   })
 
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  afterAll(() => packed.remove())
 
-  const project = (name: string, files: Record<string, string>): string => {
-    const path = join(folder, name)
-    mkdirSync(path)
-    for (const [file, text] of Object.entries(files)) writeFileSync(join(path, file), text)
-    return path
-  }
+  const project = (name: string, files: Record<string, string>): string => packed.project(name, files)
 
   const start = (cwd: string): { stop: () => Promise<number | null>; url: Promise<string> } => {
     const child = spawn(process.execPath, [join(piko(), 'dist/bin.js'), 'start'], {
@@ -205,10 +167,7 @@ describe('the packed package in an empty project', () => {
         'jobs.ts': JOBS + REGISTERED,
         'all.ts': everything.join(''),
       })
-      const { stdout } = await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', cwd]).catch(
-        (error: unknown) => error as { stdout: string },
-      )
-      expect(stdout).toBe('')
+      expect(await packed.compile(cwd)).toBe('')
     }
   })
 

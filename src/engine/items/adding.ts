@@ -1,4 +1,4 @@
-import { describe, isObject, propertyOf } from '../../errors-read.ts'
+import { describe, isError, isObject, propertyOf } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
 import { MAX_LANE } from '../../item/lane.ts'
 import { toJson } from '../../json/json.ts'
@@ -111,11 +111,7 @@ export class ItemReader {
     try {
       return storable(given, { jobId: this.#adder.jobId, what: 'data', maxBytes: MAX_DATA_BYTES })
     } catch (error) {
-      throw this.#wrong(
-        index,
-        `its ${error instanceof Error ? error.message.replace(/^the /, '') : 'data is unusable'}`,
-        error,
-      )
+      throw this.#wrong(index, `its ${isError(error) ? error.message.replace(/^the /, '') : 'data is unusable'}`, error)
     }
   }
 
@@ -185,11 +181,7 @@ export class ItemReader {
     try {
       return call()
     } catch (error) {
-      throw this.#wrong(
-        index,
-        `its ${name} can't be read: ${error instanceof Error ? error.message : describe(error)}`,
-        error,
-      )
+      throw this.#wrong(index, `its ${name} can't be read: ${isError(error) ? error.message : describe(error)}`, error)
     }
   }
 

@@ -1,3 +1,4 @@
+import { isError } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
 import { toJson } from '../../json/json.ts'
 import type { AddedItems, ItemAdder, ItemData } from '../../job/items/adding.ts'
@@ -77,7 +78,7 @@ export class RootItems implements ItemAdder<ItemData> {
     const over = (): void => void this.#pending.delete(adding)
     adding.then(over, (error: unknown) => {
       // The handler may not await this promise, so `end` throws the error.
-      this.#failure ??= error instanceof Error ? error : new Error(String(error))
+      this.#failure ??= isError(error) ? error : new Error(String(error))
       over()
     })
     return adding

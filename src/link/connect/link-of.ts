@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream'
+import { isError } from '../../errors-read.ts'
 import { Connection } from '../carrier/connection.ts'
 import { Link } from '../link.ts'
 import { limitsOf, linkCall, type LinkOptions } from '../link-options.ts'
@@ -107,7 +108,7 @@ async function settle(call: () => unknown, callback: (error?: Error | null) => v
   try {
     await call()
   } catch (error) {
-    return callback(error instanceof Error ? error : new Error(String(error)))
+    return callback(isError(error) ? error : new Error(String(error)))
   }
   callback(null)
 }

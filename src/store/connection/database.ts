@@ -1,4 +1,5 @@
 import { type Dialect as KyselyDialect, Kysely, sql, type Transaction } from 'kysely'
+import { isError } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
 import { retryContention } from '../../sql/contention.ts'
 import type { SqlDatabase } from '../../sql/sql.ts'
@@ -200,9 +201,9 @@ function unreachable(what: string, error: unknown, advice: string): PikoError {
 /** If a host has several addresses, the error is an `AggregateError` whose own message is empty. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(reasonOf).join(', ')
-  return error instanceof Error ? error.message || codeOf(error) || error.name : String(error)
+  return isError(error) ? error.message || codeOf(error) || error.name : String(error)
 }
 
 function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  return isError(error) && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CompiledQuery } from 'kysely'
+import { isError } from '../../errors-read.ts'
 import type { Database } from '../connection/database.ts'
 import { LockLost, MigrationLock } from './migration-lock.ts'
 import type { MigrationLog } from './migration-log.ts'
@@ -104,10 +105,10 @@ const ALREADY_SO = new Set([
 ])
 
 function isAlreadySo(error: unknown): boolean {
-  return error instanceof Error && 'errno' in error && ALREADY_SO.has(error.errno as number)
+  return isError(error) && 'errno' in error && ALREADY_SO.has(error.errno as number)
 }
 
 /** Whether the server sent the error: its errors have an SQL state, those of a lost connection do not. */
 function isServersAnswer(error: unknown): boolean {
-  return error instanceof Error && 'sqlState' in error && error.sqlState !== undefined
+  return isError(error) && 'sqlState' in error && error.sqlState !== undefined
 }

@@ -1,4 +1,4 @@
-import { propertyOf } from '../../../errors-read.ts'
+import { isError, propertyOf } from '../../../errors-read.ts'
 import { accessSync, constants, lstatSync, readlinkSync, type Stats, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { PikoError } from '../../../errors.ts'
@@ -104,6 +104,6 @@ function writeProblem(path: string): string | undefined {
 }
 
 function primaryCode(error: unknown): number | undefined {
-  const code: unknown = error instanceof Error && 'errcode' in error ? error.errcode : undefined
+  const code: unknown = isError(error) && 'errcode' in error ? error.errcode : undefined
   return typeof code === 'number' ? code & 0xff : undefined
 }

@@ -11,6 +11,7 @@ import {
   type SqliteDialectConfig,
   SqliteDriver,
 } from 'kysely'
+import { isError } from '../../../errors-read.ts'
 import { type Checkpoint, Checkpointer } from './checkpointer.ts'
 import { loopTurn } from '../../../loop-turn.ts'
 import { Semaphore } from '../../../resource/semaphore.ts'
@@ -146,7 +147,7 @@ class ImmediateDriver extends SqliteDriver {
       await connection.executeQuery(CompiledQuery.raw('ROLLBACK'))
     } catch (error) {
       // After some failures, such as a full disk, SQLite has already rolled back. The first error is the one to report.
-      if (!(error instanceof Error && error.message.includes('no transaction is active'))) throw error
+      if (!(isError(error) && error.message.includes('no transaction is active'))) throw error
     } finally {
       this.#end()
     }

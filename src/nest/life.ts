@@ -1,0 +1,32 @@
+import type { Piko } from '../app/piko.ts'
+import { discover } from './discover.ts'
+import type { NestModules } from './nest-core.ts'
+
+/** Ties an app to the life cycle of Nest, which calls these methods by their names. */
+export class PikoLife {
+  readonly #app: Piko
+  readonly #modules: NestModules
+  readonly #starts: boolean
+
+  /** @param module the class of the module that provides the app */
+  constructor(app: Piko, modules: NestModules, module: unknown, starts: boolean) {
+    this.#app = app
+    this.#modules = modules
+    this.#starts = starts
+    // Nest calls the hooks of the nearest modules last at the start, and first at the end. So everything that a run may use is ready before
+    // the first run begins, and is still there when the last one ends.
+    for (const one of modules.values()) if (one.metatype === module) one.distance = -1
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    const { jobs, services } = discover(this.#modules)
+    this.#app.addJobs(jobs)
+    for (const service of services) this.#app.addService(service)
+    if (this.#starts) await this.#app.start()
+  }
+
+  /** Nest awaits it before it closes the server and calls the hooks `onApplicationShutdown`. */
+  async onModuleDestroy(): Promise<void> {
+    await this.#app.stop()
+  }
+}

@@ -1,0 +1,37 @@
+import { Counter, Registry } from 'prom-client'
+import { expect, it } from 'vitest'
+import { defineJob } from '../../src/job/define-job.ts'
+import { startTestApp } from '../../src/testing/test-app.ts'
+import { rejected } from '../support/thrown.ts'
+
+it('a registry of the user has the metrics of the app between its start and its stop, beside its own', async () => {
+  const registry = new Registry()
+  new Counter({ name: 'orders_total', help: 'Orders.', registers: [registry] }).inc()
+  const work = defineJob({ id: 'work' }, () => {})
+  const app = await startTestApp({ jobs: work, registry })
+  await app.run('work', { wait: true })
+  const text = await registry.metrics()
+  expect(text).toContain('orders_total 1')
+  expect(text).toContain('piko_job_run_total{job_id="work",status="succeeded"} 1')
+  expect(text).toContain('piko_job_duration_seconds_count{job_id="work"} 1')
+  const names = (body: string): string[] => [...body.matchAll(/^# TYPE (piko_\w+)/gm)].map(([, name]) => String(name))
+  expect(names(text)).toEqual(names((await app.metrics()).body))
+  const json = await registry.getMetricsAsJSON()
+  expect(json.find(({ name }) => name === 'piko_slots')).toMatchObject({ type: 'gauge' })
+
+  const error = await rejected(startTestApp({ jobs: work, registry }))
+  expect(error).toMatchObject({ code: 'USAGE' })
+  expect(error.message).toMatch(
+    /registry has \d+ metrics of Piko already, such as piko_\w+: another app .* Stop that app first/,
+  )
+  expect(await registry.metrics()).toContain('piko_slots')
+  await app.stop()
+  expect((await registry.metrics()).trim().split('\n')).toEqual([
+    '# HELP orders_total Orders.',
+    '# TYPE orders_total counter',
+    'orders_total 1',
+  ])
+  await using next = await startTestApp({ jobs: work, registry })
+  expect(next.isStopping).toBe(false)
+  expect(await registry.metrics()).toContain('piko_slots')
+})
