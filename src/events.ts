@@ -5,6 +5,7 @@ import type { ItemCounts } from './item/item-counts.ts'
 import type { ActorKind } from './access/actor.ts'
 import type { ItemState } from './item/item.ts'
 import type { BatchState } from './run/batch.ts'
+import type { NoticeKind } from './notice/notice.ts'
 import type { Outcome, RunState } from './run/run.ts'
 
 /** All events of the engine. `docs/events.md` lists each event with its payload. */
@@ -60,6 +61,25 @@ export interface EventMap {
   'change.refused': { verb: string; code: string; actor: string }
   /** A change was made, but its audit row could not be completed: it still says `started`. */
   'change.unrecorded': { verb: string; jobId: string | undefined; target: string | undefined; error: Error }
+  /** A hook or a notifier has taken a notice. `channel` is `job:<id>`, `app` or `notifier:<name>`. `durationMs` is the time of the call. */
+  'notice.sent': {
+    noticeId: number
+    channel: string
+    kind: NoticeKind
+    jobCount: number
+    count: number
+    tries: number
+    durationMs: number
+  }
+  /** The call of a hook or a notifier failed. `retryInMs` is undefined if the notice is given up, after a day. */
+  'notice.failed': {
+    noticeId: number
+    channel: string
+    kind: NoticeKind
+    tries: number
+    error: Error
+    retryInMs: number | undefined
+  }
   /** A request to the HTTP API was refused before it was carried out. `actor` is undefined if nobody was recognized. */
   'request.refused': { code: string; route: string; actor: string | undefined }
   'tick.skipped': { jobId: string; tick: Date; reason: string }

@@ -32,6 +32,19 @@ export { jobsOf } from './job/jobs-of.ts'
 export { JobRegistry } from './job/registry.ts'
 export type { RetrySpec } from './run/retry.ts'
 export { NoRetryError, RetryLaterError } from './run/retry-errors.ts'
+export type {
+  Notice,
+  NoticeContext,
+  NoticeHook,
+  NoticeHooks,
+  NoticeJob,
+  NoticeKind,
+  Notifier,
+} from './notice/notice.ts'
+export { email, type EmailOptions, type EmailTexts } from './notify/email.ts'
+export type { NotifierOptions } from './notify/notifier-options.ts'
+export { slack, type SlackOptions } from './notify/slack.ts'
+export { webhook, type WebhookOptions } from './notify/webhook.ts'
 export type { Run, RunKind, RunState } from './run/run.ts'
 export type { Progress } from './run/progress.ts'
 export type { RunError } from './run/run-error.ts'

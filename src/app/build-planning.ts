@@ -1,5 +1,7 @@
 import { Leader } from '../engine/node/leader.ts'
 import { UnknownJobs } from '../engine/node/unknown-jobs.ts'
+import { Alerting } from '../engine/notices/alerting.ts'
+import { Delivery } from '../engine/notices/delivery.ts'
 import { Retention } from '../engine/node/retention.ts'
 import { BackfillDriver } from '../engine/planning/backfill-driver.ts'
 import { BatchDriver } from '../engine/planning/batch-driver.ts'
@@ -48,6 +50,19 @@ export function buildPlanning(
   const batches = new BatchDriver(live.polled({ ...driving, store }))
   const dependencies = new DependencyDriver(live.polled({ ...driving, store: store.dependencies }))
   executor.onSettled((run) => dependencies.settled(run))
+  const outlets = parts.outlets
+  const delivery = new Delivery({
+    store: store.messages,
+    settings: settings.notify,
+    leader,
+    outlets,
+    ...{ clock, events, loops },
+  })
+  const alerting = new Alerting({
+    ...{ store, leader, outlets, clock, loops },
+    settings: settings.notify,
+    onMessages: () => delivery.wake(),
+  })
   const own = new OwnPlans()
   const services = [
     new Registration({ jobs: store.jobs, registry, agenda, own, clock, loops }),
@@ -67,6 +82,7 @@ export function buildPlanning(
         { keepMs: settings.sinks.keepDeadMs, store: store.deadRows },
         { keepMs: settings.sinks.keepDeadMs, store: store.spills },
         { keepMs: settings.history.keepAuditMs, store: store.audit },
+        { keepMs: settings.notify.keepMs, store: store.messages },
       ],
       sessions: store.tokens,
       ...{ leader, clock, events, loops },
@@ -78,6 +94,8 @@ export function buildPlanning(
     backfills.dependsOn(leader),
     batches.dependsOn(leader),
     dependencies.dependsOn(leader),
+    delivery.dependsOn(leader),
+    alerting.dependsOn(leader),
   ]
   return { leader, backfills, batches, services }
 }

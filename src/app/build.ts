@@ -23,6 +23,8 @@ import { sinkClassesOf } from '../job/sinks-of.ts'
 import { durableSinks } from './durable-sinks.ts'
 import { discoverJobs } from './discovery/discover.ts'
 import { jobGlobs } from './discovery/job-globs.ts'
+import { Outlets } from '../engine/notices/outlets.ts'
+import { notifiersOf } from '../engine/notices/notifiers.ts'
 import { Node } from './node.ts'
 import type { PikoOptions } from './piko-options.ts'
 import { PikoService, serviceOf } from './piko-service.ts'
@@ -88,6 +90,11 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   const node = new Node({
     buildItems: hasItems ? (await import('./build-items.ts')).buildItems : undefined,
     ...{ store, registry, sinks, events, clock, loops, settings, graceMs },
+    outlets: new Outlets({
+      registry,
+      hooks: options,
+      notifiers: notifiersOf(options.notifiers ?? [], settings.notify),
+    }),
     resources: resources.lend(users).prepare([...registry].map((job) => resourcesOf(job) ?? {})),
     testClock: options.clock,
     databaseClock: movesDatabase(options.clock) ? options.clock : undefined,

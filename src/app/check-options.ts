@@ -15,6 +15,7 @@ import {
 } from '../options.ts'
 import { Service } from '../service/service.ts'
 import { type LoadedSettings, loadSettings } from '../settings/load.ts'
+import { aNotifier } from '../engine/notices/notifiers.ts'
 import type { PikoOptions } from './piko-options.ts'
 
 /** The methods that Piko calls on a logger. */
@@ -45,6 +46,10 @@ const CHECKS: OptionChecks<PikoOptions> = {
     'services',
     expecting('a Service, or a class of one that is constructed without arguments', isServiceSource),
   ),
+  notifiers: listOf('notifiers', aNotifier),
+  onFailure: aFunction,
+  onLate: aFunction,
+  onRecovered: aFunction,
   plan: flag,
   execute: flag,
   only: listOf('job ids', aText),

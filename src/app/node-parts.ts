@@ -1,5 +1,6 @@
 import type { Clock, DatabaseTestClock } from '../clock.ts'
 import type { LoopHealth } from '../engine/loop/loop-health.ts'
+import type { Outlets } from '../engine/notices/outlets.ts'
 import type { Events } from '../events.ts'
 import type { JobRegistry } from '../job/registry.ts'
 import type { Items, ItemsOwn } from './items-parts.ts'
@@ -18,6 +19,7 @@ export interface NodeParts {
   readonly resources: ResourcesService
   readonly sinks: SinksService
   readonly sinkReach: SinkReach
+  readonly outlets: Outlets
   readonly events: Events
   readonly clock: Clock
   /** The clock for planning. Default: the database's. */

@@ -16,7 +16,8 @@ import type { NodeParts } from './node-parts.ts'
  * This process's share of the work, as services in start order:
  *
  * doorbell → node-link → heartbeat → connection-report → recovery → config-watcher → waiter → locks → shared-values → electors → caches → live-events →
- * enqueue → run-logs → run-progress → cancellation → executor → registration → leader → planner → retention → unknown-jobs → backfills → batches → dependencies → dispatcher
+ * enqueue → run-logs → run-progress → cancellation → executor → registration → leader → planner → retention → unknown-jobs → backfills → batches → dependencies →
+ * notices → alerting → dispatcher
  *
  * They stop in reverse order. First the node stops claiming, and another node may lead. Then its runs end, while their handlers can still
  * request other runs. Only then does the node give up its lease.

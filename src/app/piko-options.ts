@@ -1,3 +1,4 @@
+import type { NoticeHooks, Notifier } from '../notice/notice.ts'
 import type { JobSource } from '../job/job-source.ts'
 import type { Resource, ResourceClass } from '../resource/resource.ts'
 import type { SettingsOverrides } from '../settings/settings.ts'
@@ -6,7 +7,7 @@ import type { MetricRegistry } from '../telemetry/shared-registry.ts'
 import type { Clock } from '../clock.ts'
 import type { ServiceSource } from './piko-service.ts'
 
-export interface PikoOptions {
+export interface PikoOptions extends NoticeHooks {
   /**
    * Classes, instances, definitions, modules, or lists of these. Default: the files that `[piko] jobs` names. Without that setting:
    * `jobs.ts` in the working directory, and the files in `jobs` and `src/jobs` (.ts, .mts, .js, .mjs).
@@ -28,6 +29,8 @@ export interface PikoOptions {
    * job names its class among its resources.
    */
   readonly services?: readonly ServiceSource[]
+  /** Tell people of failures, late data and recoveries, beside those of the `[notify]` settings: `webhook(…)`, `slack(…)`, `email(…)`. */
+  readonly notifiers?: readonly Notifier[]
   /** Whether this node may become leader and plan ticks. Default true. */
   readonly plan?: boolean
   /** Whether this node executes runs. With false, the app only sends requests and reads. Default true. */

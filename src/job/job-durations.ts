@@ -13,6 +13,7 @@ export interface JobDurations {
   readonly retryMaxMs: number
   readonly timeoutMs: number | undefined
   readonly misfireGraceMs: number
+  readonly deadlineMs: number | undefined
   readonly rate: RateLimit | undefined
 }
 
@@ -27,6 +28,7 @@ export const NO_DURATIONS: JobDurations = {
   retryMaxMs: 0,
   timeoutMs: undefined,
   misfireGraceMs: 0,
+  deadlineMs: undefined,
   rate: undefined,
 }
 
@@ -61,6 +63,7 @@ export function jobDurations(spec: AnyJobSpec): JobDurations {
     retryMaxMs: optional('retry.max', spec.retry?.max, MAX_STORED_MS) ?? DEFAULT_RETRY_MAX_MS,
     timeoutMs: optional('timeout', spec.timeout, MAX_DURATION_MS),
     misfireGraceMs: optional('misfireGraceTime', spec.misfireGraceTime, MAX_DURATION_MS) ?? FIVE_MINUTES_MS,
+    deadlineMs: optional('deadline', spec.deadline, MAX_STORED_MS),
     rate: readRate(spec, problems),
   }
   if (problems.length > 0) throw invalid(spec, problems)

@@ -1,5 +1,5 @@
 import { describe, isObject } from '../errors-read.ts'
-import { expecting, isList, type OptionCheck, problemOf, readProperty, unknownOptions } from '../options.ts'
+import { aFunction, expecting, isList, type OptionCheck, problemOf, readProperty, unknownOptions } from '../options.ts'
 import type { RetrySpec } from '../run/retry.ts'
 import type { AnyJobSpec, JobSpec, WindowsSpec } from './spec.ts'
 
@@ -47,6 +47,10 @@ const OPTIONS: Readonly<Record<keyof JobSpec, OptionCheck>> = {
   onUpstreamChange: whatever,
   priority: whatever,
   proof: whatever,
+  deadline: whatever,
+  onFailure: aFunction,
+  onLate: aFunction,
+  onRecovered: aFunction,
   items: whatever,
   tolerate: whatever,
   limits: whatever,

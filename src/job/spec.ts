@@ -6,6 +6,7 @@ import type { Calendar, CalendarFunction } from '../time/calendar.ts'
 import type { DstPolicy } from '../time/dst.ts'
 import type { Duration } from '../time/duration.ts'
 import type { InstantInput } from '../time/instant.ts'
+import type { NoticeHook, NoticeHooks } from '../notice/notice.ts'
 import type { ScheduleSpec } from '../time/schedule.ts'
 import type { Window } from '../time/window.ts'
 import type { AdmissionLimits, KeyedConcurrency, KeyedRate, Rate } from '../run/limits.ts'
@@ -137,6 +138,17 @@ export interface JobSpec<
    */
   readonly proof?: string | readonly string[]
   /**
+   * How long after its end a window may lack before people are told that the job is late: `'2h'`. Without windows: how long after its tick
+   * the run of a tick may not have succeeded. See `onLate`. Default: none.
+   */
+  readonly deadline?: Duration
+  /** Called when runs have failed and will not be retried, once for a burst of failures, on one node, at least once. */
+  readonly onFailure?: NoticeHook
+  /** Called in the same way when data is late. Needs `deadline`. */
+  readonly onLate?: NoticeHook
+  /** Called in the same way when a problem is over of which `onFailure` or `onLate` was told. */
+  readonly onRecovered?: NoticeHook
+  /**
    * Kinds of small durable units of work, by name: pages, files, keys. The handler adds such items with `ctx.items.add`, and the run ends
    * when all have ended.
    */
@@ -223,6 +235,9 @@ export interface JobPolicy {
   readonly priority: number
   /** The schedule of the extra job that proves the ledger; undefined: there is none. */
   readonly proof: ScheduleSpec | undefined
+  /** How long after its end a window, or after its tick a run, may lack; undefined: there is no deadline. */
+  readonly deadlineMs: number | undefined
+  readonly hooks: NoticeHooks
   /** Undefined for a job without items. */
   readonly items: ItemPolicy | undefined
 }

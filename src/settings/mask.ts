@@ -37,5 +37,8 @@ export function maskText(text: string): string {
 
 /** Replaces a secret that is not a string. */
 export function maskSecret(value: unknown): string {
-  return typeof value === 'string' ? maskDsn(value) : HIDDEN
+  if (typeof value !== 'string') return HIDDEN
+  // The path of a webhook is its password.
+  const [, origin] = /^(https?:\/\/[^/?#@]*)[/?#]/i.exec(value) ?? []
+  return origin === undefined ? maskDsn(value) : `${origin}/${HIDDEN}`
 }

@@ -4,6 +4,7 @@ import { http } from './sections/http.ts'
 import { items } from './sections/items.ts'
 import { link } from './sections/link.ts'
 import { mysql } from './sections/mysql.ts'
+import { notify } from './sections/notify.ts'
 import { offload } from './sections/offload.ts'
 import { piko } from './sections/piko.ts'
 import { sinks } from './sections/sinks.ts'
@@ -11,7 +12,7 @@ import { sqlite } from './sections/sqlite.ts'
 import type { Section, Setting } from './setting.ts'
 
 /** Every section of `settings.toml`, in the order of the documentation. */
-export const SECTIONS = { piko, mysql, sqlite, history, sinks, items, offload, http, events, link }
+export const SECTIONS = { piko, mysql, sqlite, history, sinks, items, offload, http, events, link, notify }
 
 /** Every setting by its full key (`mysql.dsn`), in the order of the documentation. */
 export const SETTINGS: ReadonlyMap<string, Setting> = new Map(

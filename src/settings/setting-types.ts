@@ -33,6 +33,24 @@ export function optionalText<const K extends string>(
   return textThat({ ...entry, default: '' }, () => true, 'expected a text')
 }
 
+/** The address of a mail server, which may contain a password, or empty. */
+export function optionalMailServer<const K extends string>(
+  entry: Omit<Entry<K, string>, 'default'>,
+): Setting<K, string, string> {
+  const isFine = (value: string): boolean => value === '' || /^smtps?:\/\/\S+$/i.test(value)
+  const expected = 'expected an address such as "smtps://user:password@mail.example.com", or ""'
+  return { ...textThat({ ...entry, default: '' }, isFine, expected), isSecret: true }
+}
+
+/** An `http` or `https` address whose path may be a secret, or empty. */
+export function optionalWebhook<const K extends string>(
+  entry: Omit<Entry<K, string>, 'default'>,
+): Setting<K, string, string> {
+  const isFine = (value: string): boolean => value === '' || /^https?:\/\/\S+$/i.test(value)
+  const expected = 'expected an address such as "https://example.com/hook", or ""'
+  return { ...textThat({ ...entry, default: '' }, isFine, expected), isSecret: true }
+}
+
 /** A path, not a URI, which SQLite would also accept: Piko creates, watches and compares folder and file by path. */
 export function filePath<const K extends string>(entry: Entry<K, string>): Setting<K, string, string> {
   const isPath = (value: string): boolean => value.trim() !== '' && !/^file:/i.test(value) && !value.includes('\0')

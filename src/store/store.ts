@@ -19,6 +19,8 @@ import { EventStore } from './events/event-store.ts'
 import { ItemStore } from './items/item-store.ts'
 import { JobStore } from './jobs/job-store.ts'
 import { PlanStore } from './jobs/plan-store.ts'
+import { MessageStore } from './notices/message-store.ts'
+import { NoticeStore } from './notices/notice-store.ts'
 import { LockStore } from './nodes/lock-store.ts'
 import { assertSchema, migrate } from './migration/migrate.ts'
 import { NodeStore } from './nodes/node-store.ts'
@@ -71,6 +73,8 @@ export interface Store {
   readonly rowCheck: RowCheck
   readonly events: EventStore
   readonly doctor: DoctorStore
+  readonly notices: NoticeStore
+  readonly messages: MessageStore
   /** See `commitRun`. */
   readonly commit: <T>(
     nodeId: string,
@@ -119,6 +123,8 @@ export function storeOn(database: Database): Store {
     rowCheck: new RowCheck(database),
     events: new EventStore(database),
     doctor: new DoctorStore(database),
+    notices: new NoticeStore(database),
+    messages: new MessageStore(database),
     commit: (nodeId, claim, fn, rules) => commitRun(database, nodeId, claim, fn, rules),
     enqueueIn: (trx, requests) => enqueueIn(database, trx, requests),
     async prepare(autoMigrate) {

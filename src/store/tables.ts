@@ -3,6 +3,7 @@ import type { ColumnType, Generated } from 'kysely'
 import type { EventTables } from './events/event-rows.ts'
 import type { AccessTables } from './access/access-tables.ts'
 import type { ItemTables } from './items/item-tables.ts'
+import type { NoticeTables } from './notices/notice-tables.ts'
 import type { ProofTables } from './proof/proof-rows.ts'
 import type { AttemptOutcome } from '../run/attempt.ts'
 import type { BackfillOnly, BackfillOrder, BackfillState } from '../ledger/backfill.ts'
@@ -41,6 +42,10 @@ export interface JobTable {
   ledger_start: NullableInstant
   /** End of the last planned window. */
   window_cursor: NullableInstant
+  /** How long after its end a window may lack, in milliseconds. Null: no deadline. */
+  deadline_ms: Generated<number | null>
+  /** The kinds of notices for which its code has hooks, such as `failure,late`. */
+  hooks: Generated<string | null>
   created_at: Instant
   updated_at: Instant
 }
@@ -380,7 +385,7 @@ export interface CacheTable {
   loading_until: NullableInstant
 }
 
-export interface Tables extends ProofTables, ItemTables, EventTables, AccessTables {
+export interface Tables extends ProofTables, ItemTables, EventTables, AccessTables, NoticeTables {
   piko_job: JobTable
   piko_generation: GenerationTable
   piko_job_config: JobConfigTable

@@ -9,6 +9,7 @@ import { prettyPrinter } from './pretty.ts'
 import { redactFields } from './redact.ts'
 import type { Logger } from '../logger.ts'
 import { logChanges } from './log-changes.ts'
+import { logNotices } from './log-notices.ts'
 import { logItems } from './log-items.ts'
 import { logSinks } from './log-sinks.ts'
 
@@ -86,6 +87,7 @@ export function logEvents(events: Events, log: AppLogger): () => void {
   const subscriptions = [
     ...logItems(events, log),
     ...logChanges(events, log),
+    ...logNotices(events, log),
     events.on('node.started', ({ nodeId, jobs }) => {
       log.info({ piko_event: 'node.started', node_id: nodeId }, `node started with ${count(jobs, 'job')}`)
     }),

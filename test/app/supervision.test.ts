@@ -56,6 +56,8 @@ describeEachStore((fixture) => {
         'backfills',
         'batches',
         'dependencies',
+        'notices',
+        'alerting',
         'dispatcher',
       ])
       for (const service of app.services.children) {

@@ -24,6 +24,7 @@ describe('a defined job', () => {
       limits: undefined,
       dependsOn: [],
       onUpstreamChange: 'ignore',
+      hooks: {},
       concurrencyKey: undefined,
       rateKey: undefined,
       priority: 0,
@@ -46,6 +47,8 @@ describe('a defined job', () => {
         concurrency: 8,
         dependsOn: ['other', { id: 'third' }, 'other'],
         onUpstreamChange: 'stale',
+        deadline: '2h',
+        onLate: noop,
         priority: -5,
       },
       noop,
@@ -63,6 +66,8 @@ describe('a defined job', () => {
       limits: { concurrency: 8, parallel: 4 },
       dependsOn: ['other', 'third'],
       onUpstreamChange: 'stale',
+      deadlineMs: 7_200_000,
+      hooks: { onLate: noop },
       priority: -5,
     })
   })
@@ -136,7 +141,7 @@ describe('defineJob refuses', () => {
     [
       { id: 'a', shop: 'eu' },
       'job "a": unknown option "shop"; the options are id, description, cron, every, at, timezone, dst, start, end, exclude, jitter, windows, config, input, output, ' +
-        'resources, sinks, retry, timeout, misfireGraceTime, misfire, misfireLimit, overlap, concurrency, rate, dependsOn, onUpstreamChange, priority, proof, items, tolerate, limits',
+        'resources, sinks, retry, timeout, misfireGraceTime, misfire, misfireLimit, overlap, concurrency, rate, dependsOn, onUpstreamChange, priority, proof, deadline, onFailure, onLate, onRecovered, items, tolerate, limits',
     ],
     [
       { id: 'a', overlap: 'queue' },

@@ -76,6 +76,11 @@ describe('sources', () => {
       offload: { threads: Math.max(1, availableParallelism() - 1), pools: {} },
       events: { keepMs: 600_000, keep: 2_000_000 },
       link: { listen: 'auto', secret: '', tlsKey: '', tlsCert: '', tlsCa: '' },
+      notify: {
+        ...{ quietMs: 10_000, maxWaitMs: 120_000, intervalMs: 60_000, repeatMs: 14_400_000, timeoutMs: 30_000 },
+        ...{ keepMs: 30 * 86_400_000, link: '', webhookUrl: '', webhookSecret: '', slackUrl: '', smtpUrl: '' },
+        ...{ emailFrom: '', emailTo: [] },
+      },
       history: {
         runLogs: 'info',
         runLogLines: 1_000,
@@ -346,7 +351,7 @@ describe('problems', () => {
       ['__proto__.x', 'no such key; docs/settings.md lists all'],
       [
         'empty',
-        'no such section; expected one of piko, mysql, sqlite, history, sinks, items, offload, http, events, link',
+        'no such section; expected one of piko, mysql, sqlite, history, sinks, items, offload, http, events, link, notify',
       ],
     ])
   })

@@ -200,6 +200,12 @@ const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
   },
   'change.refused': { verb: 'jobs.pause', code: 'JOB_UNKNOWN', actor: 'anna@host' },
   'change.unrecorded': { verb: 'jobs.pause', jobId: 'sync', target: undefined, error: new Error('gone') },
+  'notice.sent': {
+    ...{ noticeId: 3, channel: 'app', kind: 'failure', jobCount: 1, count: 2, tries: 1, durationMs: 12 },
+  },
+  'notice.failed': {
+    ...{ noticeId: 3, channel: 'app', kind: 'failure', tries: 1, error: new Error('gone'), retryInMs: 5_000 },
+  },
   'request.refused': { code: 'TOKEN_INVALID', route: 'GET /api/v1/jobs', actor: undefined },
   'tick.skipped': { jobId: 'sync', tick: new Date(0), reason: 'overlap' },
   'runs.planned': { jobId: 'sync', count: 1 },

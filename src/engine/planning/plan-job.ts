@@ -1,4 +1,5 @@
 import { OVERLAPS } from '../../job/overlap.ts'
+import { HOOK_KINDS, HOOK_OF } from '../../notice/notice.ts'
 import type { JobDefinition, WindowPolicy } from '../../job/spec.ts'
 import type { StoredGeneration } from '../../store/windows/generations.ts'
 import type { StoredWindows } from '../../store/windows/stored-windows.ts'
@@ -20,7 +21,8 @@ const FULL_QUEUE_PAUSE_MS = 250
 
 /** Where planning begins for a new job. */
 export function registrationOf(job: JobDefinition, now: Date): JobRegistration {
-  const { schedule: spec, windows } = job.policy
+  const { schedule: spec, windows, deadlineMs, hooks } = job.policy
+  const kinds = HOOK_KINDS.filter((kind) => hooks[HOOK_OF[kind]] !== undefined)
   const begin = spec ? beginOf(job.id, spec, windows, now) : {}
   return {
     id: job.id,
@@ -30,6 +32,8 @@ export function registrationOf(job: JobDefinition, now: Date): JobRegistration {
     windows: windows ? JSON.stringify(windows) : null,
     dependsOn: job.policy.dependsOn,
     onUpstreamChange: job.policy.onUpstreamChange,
+    ...(deadlineMs !== undefined && { deadlineMs }),
+    ...(kinds.length > 0 && { hooks: kinds.join(',') }),
     begin: { nextTick: begin.nextTick, windowCursor: begin.windowCursor },
     ...(spec &&
       windows && {

@@ -2,7 +2,8 @@ import { isObject, propertyOf } from '../../errors-read.ts'
 import { describe } from '../../errors.ts'
 import { isList } from '../../options.ts'
 import type { ScheduleSpec } from '../../time/schedule.ts'
-import { jobDurations, NO_DURATIONS } from '../job-durations.ts'
+import type { NoticeHooks } from '../../notice/notice.ts'
+import { type JobDurations, jobDurations, NO_DURATIONS } from '../job-durations.ts'
 import { OVERLAPS } from '../overlap.ts'
 import { PolicyChecks } from './policy-checks.ts'
 import { admissionOf, misfireLimitOf, retryOf } from './policy-limits.ts'
@@ -62,10 +63,31 @@ function readPolicy(spec: AnyJobSpec, problems: readonly string[], handler: unkn
     onUpstreamChange: spec.onUpstreamChange ?? 'ignore',
     priority: priorityOf(checks),
     proof: proofOf(checks),
+    deadlineMs: deadlineOf(checks, durations),
+    hooks: hooksOf(spec),
     items: readItems(spec, (problem) => faults.add(problem)),
   })
   faults.throwIfAny()
   return policy
+}
+
+function deadlineOf(checks: PolicyChecks, { deadlineMs }: JobDurations): number | undefined {
+  const { spec, faults } = checks
+  const { deadline, onLate, cron, every, at } = spec
+  if (deadline === undefined) {
+    if (onLate !== undefined) faults.add("onLate has no effect without deadline; add one, such as deadline: '2h'")
+  } else if (cron === undefined && every === undefined && at === undefined && spec.windows === undefined) {
+    checks.hasNoEffect('deadline', 'windows or a schedule')
+  }
+  return deadlineMs
+}
+
+function hooksOf({ onFailure, onLate, onRecovered }: AnyJobSpec): NoticeHooks {
+  return Object.freeze({
+    ...(onFailure && { onFailure }),
+    ...(onLate && { onLate }),
+    ...(onRecovered && { onRecovered }),
+  })
 }
 
 /** Checks that the input schema accepts `undefined`, since runs of a schedule and of windows have no input. */

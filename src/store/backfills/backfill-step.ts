@@ -1,9 +1,12 @@
 import { sql, type Transaction } from 'kysely'
 import type { BackfillState } from '../../ledger/backfill.ts'
+import { toError } from '../../errors.ts'
+import { runError } from '../../run/run-error.ts'
 import { isRefusedValue } from '../../sql/database-faults.ts'
 import type { Timeline, Window } from '../../time/window.ts'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
+import { recordFailures } from '../notices/record-failures.ts'
 import { insertRuns } from '../runs/insert-rows.ts'
 import { type NewRun, newRow } from '../runs/new-run.ts'
 import type { Tables, WindowState } from '../tables.ts'
@@ -146,6 +149,14 @@ async function writeWindows(
     given.flatMap(({ windowId, runId }) => (windowId === undefined ? [] : { windowId, runId })),
     state,
   )
+  if (refusal !== undefined) {
+    const error = runError(toError(refusal))
+    await recordFailures(
+      trx,
+      dialect,
+      wanted.map((window) => ({ jobId, window, error })),
+    )
+  }
   return wanted.length
 }
 

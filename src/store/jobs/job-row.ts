@@ -13,6 +13,10 @@ export interface JobRegistration {
   /** Ids of the jobs that it depends on. Default: none. */
   readonly dependsOn?: readonly string[]
   readonly onUpstreamChange?: OnUpstreamChange
+  /** How long after its end a window may lack, in milliseconds. Default: no deadline. */
+  readonly deadlineMs?: number
+  /** The kinds of notices for which it has hooks, such as `failure,late`. Default: none. */
+  readonly hooks?: string
   /** Where planning begins for a new job or a changed schedule. */
   readonly begin: { readonly nextTick: Date | undefined; readonly windowCursor: Date | undefined }
   /** Whether a window of a stored schedule starts at this instant, if the first window starts at `begin.windowCursor`. */

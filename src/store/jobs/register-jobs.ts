@@ -50,6 +50,8 @@ async function registerChunk(database: Database, registrations: readonly JobRegi
           plan_at: job.begin.nextTick ? dialect.instant(job.begin.nextTick) : null,
           ledger_start: job.begin.windowCursor ? dialect.instant(job.begin.windowCursor) : null,
           window_cursor: job.begin.windowCursor ? dialect.instant(job.begin.windowCursor) : null,
+          deadline_ms: job.deadlineMs ?? null,
+          hooks: job.hooks ?? null,
           created_at: dialect.now(),
           updated_at: dialect.now(),
         })),
@@ -103,11 +105,15 @@ async function changeJob(
   const isOverridden = row.schedule !== row.code_schedule
   const isRescheduled = row.windows !== job.windows || (!isOverridden && row.schedule !== job.schedule)
   const description = job.description?.slice(0, 500) ?? null
-  if (!isRescheduled && row.code_schedule === job.schedule && row.description === description) return
+  const told = { deadline_ms: job.deadlineMs ?? null, hooks: job.hooks ?? null }
+  const isToldSame =
+    (row.deadline_ms === null ? null : Number(row.deadline_ms)) === told.deadline_ms && row.hooks === told.hooks
+  if (!isRescheduled && isToldSame && row.code_schedule === job.schedule && row.description === description) return
   await trx
     .updateTable('piko_job')
     .set({
       description,
+      ...told,
       updated_at: dialect.now(),
       code_schedule: job.schedule,
       ...(isRescheduled && (await reschedule(trx, dialect, job, row))),

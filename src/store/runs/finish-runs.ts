@@ -5,6 +5,7 @@ import type { Claim, RunState, Transition } from '../../run/run.ts'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import { endedAttempt, recordAttempts } from '../history/attempt-store.ts'
+import { recordFailures } from '../notices/record-failures.ts'
 import { note, noteRows, runGroups } from '../events/notes.ts'
 import type { Tables } from '../tables.ts'
 import { fenceOf } from './fence.ts'
@@ -58,6 +59,13 @@ async function finishIn(
   const begun = written.filter((finish) => !isUntouched(finish))
   const ends = begun.flatMap(({ claim, transition }) => endedAttempt(nodeId, claim, transition))
   await recordAttempts(trx, dialect, ends)
+  await recordFailures(
+    trx,
+    dialect,
+    written.flatMap(({ claim, transition }) =>
+      transition.to === 'failed' && !cancelled.has(claim.fence) ? [{ ...claim, error: transition.error }] : [],
+    ),
+  )
   const withFence = (fences: ReadonlySet<number>): Claim[] =>
     fences.size === 0 ? [] : claimsOf(finishes).filter((claim) => fences.has(claim.fence))
   const isOpen = ({ fence }: Claim): boolean => !lost.has(fence) && !cancelled.has(fence)

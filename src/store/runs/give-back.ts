@@ -4,6 +4,8 @@ import { isFaultOfItem } from '../../sql/database-faults.ts'
 import { recordAttempts } from '../history/attempt-store.ts'
 import type { Database } from '../connection/database.ts'
 import { noteRows } from '../events/notes.ts'
+import { recordFailures } from '../notices/record-failures.ts'
+import { windowOf } from './run-row.ts'
 import { endRuns } from './end-runs.ts'
 import { fenceOf } from './fence.ts'
 import { halved } from '../statements/halved.ts'
@@ -65,7 +67,8 @@ function giveBackAll(
     // transaction has locked, so that one hanging transaction does not delay the recovery of all other runs.
     const found = await trx
       .selectFrom('piko_run')
-      .select(['id', 'state', 'node_id', 'claims', 'attempt', 'window_start', 'cancel_requested_at'])
+      .select(['id', 'job_id', 'state', 'node_id', 'claims', 'attempt'])
+      .select(['window_start', 'window_end', 'cancel_requested_at'])
       .where(
         'id',
         'in',
@@ -85,7 +88,14 @@ function giveBackAll(
     const deadly = new Set(suspected.filter((row) => !waiting.has(row.id)))
     const isDeadly = (row: (typeof wanted)[number]): boolean => deadly.has(row)
     const queued = wanted.filter((row) => !isDeadly(row))
-    await endRuns(trx, dialect, wanted.filter(isDeadly), { state: 'failed', error: crashedError(lostAttempts) })
+    const failed = wanted.filter(isDeadly)
+    const crashed = crashedError(lostAttempts)
+    await endRuns(trx, dialect, failed, { state: 'failed', error: crashed })
+    await recordFailures(
+      trx,
+      dialect,
+      failed.map((row) => ({ jobId: row.job_id, runId: row.id, window: windowOf(row, dialect), error: crashed })),
+    )
     if (queued.length > 0) {
       await trx
         .updateTable('piko_run')

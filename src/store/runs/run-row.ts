@@ -106,7 +106,7 @@ export function optionalDate(value: Date | string | null, dialect: Dialect): Dat
   return value === null ? undefined : dialect.date(value)
 }
 
-function windowOf(
+export function windowOf(
   row: Pick<Selectable<RunTable>, 'window_start' | 'window_end'>,
   dialect: Dialect,
 ): Window | undefined {

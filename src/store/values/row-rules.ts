@@ -3,12 +3,14 @@ import { ATTEMPT_OUTCOMES } from '../../run/attempt.ts'
 import { BACKFILL_ONLY, BACKFILL_ORDERS, BACKFILL_STATES } from '../../ledger/backfill.ts'
 import { BATCH_STATES } from '../../run/batch.ts'
 import { ITEM_STATES } from '../../item/item.ts'
+import { NOTICE_KINDS, PROBLEMS } from '../../notice/notice.ts'
 import { RUN_KINDS, RUN_STATES } from '../../run/run.ts'
 import { RUN_LOG_LEVELS } from '../../run/run-log.ts'
 import { describeInstant, storedInstant } from '../../time/instant.ts'
 import { storedSchedule } from '../../time/stored-schedule.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import { AUDIT_OUTCOMES } from '../access/access-tables.ts'
+import { MESSAGE_STATES } from '../notices/notice-tables.ts'
 import { FENCE_FACTOR } from '../runs/fence.ts'
 import { type Tables, WINDOW_STATES } from '../tables.ts'
 import { ON_UPSTREAM_CHANGE } from '../../job/upstream.ts'
@@ -215,6 +217,33 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
   piko_shared: {
     key: ['topic', 'version'],
     columns: { version: count(Number.MAX_SAFE_INTEGER), created_at: INSTANT },
+  },
+  piko_notice: {
+    key: ['id'],
+    columns: { window_start: MAYBE_INSTANT, window_end: MAYBE_INSTANT, created_at: INSTANT, failures: count(MAX_INT) },
+  },
+  piko_alert: {
+    key: ['job_id', 'kind'],
+    columns: {
+      kind: word(PROBLEMS),
+      window_start: MAYBE_INSTANT,
+      window_end: MAYBE_INSTANT,
+      opened_at: INSTANT,
+      last_at: INSTANT,
+      told_at: MAYBE_INSTANT,
+      recovered_at: MAYBE_INSTANT,
+    },
+  },
+  piko_message: {
+    key: ['id'],
+    columns: {
+      kind: word(NOTICE_KINDS),
+      state: word(MESSAGE_STATES),
+      due_at: INSTANT,
+      tries: count(MAX_INT),
+      created_at: INSTANT,
+      sent_at: MAYBE_INSTANT,
+    },
   },
   piko_event: { key: ['id'], columns: { created_at: INSTANT } },
   piko_event_head: { key: ['id'], columns: { complete_at: MAYBE_INSTANT, listened_until: MAYBE_INSTANT } },

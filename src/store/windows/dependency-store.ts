@@ -1,4 +1,6 @@
 import { type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
+import { toError } from '../../errors.ts'
+import { runError } from '../../run/run-error.ts'
 import { isRefusedValue } from '../../sql/database-faults.ts'
 import type { Window } from '../../time/window.ts'
 import { assertSound, BrokenRow, soundRows } from '../values/broken-row.ts'
@@ -13,6 +15,7 @@ import { ALL_STARTS, startRanges, windowsWithin } from './window-ranges.ts'
 import { type Dependencies, listDependencies } from './dependencies.ts'
 import { type NewRun, newRow } from '../runs/new-run.ts'
 import { noteRows } from '../events/notes.ts'
+import { recordFailures } from '../notices/record-failures.ts'
 
 /** A window that gets no run until the windows on which it depends have succeeded. */
 export interface WaitingWindow {
@@ -95,13 +98,15 @@ export class DependencyStore {
     if (!row) return []
     const window = { start: dialect.date(row.start_at), end: dialect.date(row.end_at) }
     const failing = this.#database.transaction(async (trx) => {
-      await trx
+      const { numUpdatedRows } = await trx
         .updateTable('piko_window')
         .set({ state: 'failed', run_id: null, wait_job: null, wait_at: null, updated_at: dialect.now() })
         .where('id', '=', id)
         .where('state', '=', 'waiting')
-        .execute()
+        .executeTakeFirstOrThrow()
       noteRows(trx, 'windows', [id])
+      if (numUpdatedRows > 0n)
+        await recordFailures(trx, dialect, [{ jobId: row.job_id, window, error: runError(toError(refusal)) }])
     })
     const hasFailed = await failing.then(
       () => true,

@@ -1,0 +1,48 @@
+import type { JobRegistry } from '../../job/registry.ts'
+import { APP_CHANNEL, type Channel, notifierChannel } from '../../notice/channels.ts'
+import {
+  HOOK_KINDS,
+  HOOK_OF,
+  type Notice,
+  type NoticeContext,
+  type NoticeHooks,
+  type Notifier,
+} from '../../notice/notice.ts'
+
+export interface OutletParts {
+  readonly registry: Pick<JobRegistry, 'find'>
+  /** The hooks of the app. */
+  readonly hooks: NoticeHooks
+  readonly notifiers: readonly Notifier[]
+}
+
+type Deliver = (notice: Notice, context: NoticeContext) => unknown
+
+/** How this process tells people: by the hooks of the app and its notifiers, and by the hooks of its jobs. */
+export class Outlets {
+  readonly #parts: OutletParts
+  readonly #notifiers: ReadonlyMap<string, Notifier>
+  /** The hooks of the app and the notifiers. The hooks of jobs are in the database, because another node may have their code. */
+  readonly channels: readonly Channel[]
+
+  constructor(parts: OutletParts) {
+    this.#parts = parts
+    this.#notifiers = new Map(parts.notifiers.map((notifier) => [notifierChannel(notifier.name), notifier]))
+    const own = HOOK_KINDS.filter((kind) => parts.hooks[HOOK_OF[kind]])
+    this.channels = [
+      ...(own.length > 0 ? [{ name: APP_CHANNEL, on: own }] : []),
+      ...[...this.#notifiers].map(([name, { on = HOOK_KINDS, jobs }]) => ({ name, on, jobs })),
+    ]
+  }
+
+  /** How to deliver to a channel; undefined if only another process can. */
+  find(channel: string, kind: Notice['kind']): Deliver | undefined {
+    const notifier = this.#notifiers.get(channel)
+    if (notifier) return (notice, context) => notifier.send(notice, context)
+    if (kind === 'test') return undefined
+    if (channel === APP_CHANNEL) return this.#parts.hooks[HOOK_OF[kind]]
+    return channel.startsWith('job:')
+      ? this.#parts.registry.find(channel.slice('job:'.length))?.policy.hooks[HOOK_OF[kind]]
+      : undefined
+  }
+}

@@ -1,0 +1,65 @@
+import type { Alert } from './alert.ts'
+import { HOOK_KINDS, type NoticeKind } from './notice.ts'
+
+/** When people are told. All times are in milliseconds. */
+export interface NoticePolicy {
+  /** A burst ends when nothing new has happened for this long. */
+  readonly quietMs: number
+  /** A burst is told at the latest this long after it began. */
+  readonly maxWaitMs: number
+  /** The shortest time between two notices of one kind. */
+  readonly intervalMs: number
+  /** A problem that gets worse is told again after this time; 0: never. */
+  readonly repeatMs: number
+}
+
+export interface DueNotice {
+  readonly kind: Exclude<NoticeKind, 'test'>
+  readonly alerts: readonly Alert[]
+}
+
+export interface Decision {
+  readonly due: readonly DueNotice[]
+  /** When to decide again; undefined: when something happens. */
+  readonly nextAt: Date | undefined
+}
+
+/** When each kind of notice was last told. */
+export type LastTold = Readonly<Partial<Record<NoticeKind, Date>>>
+
+/**
+ * Decides which notices are due: all alerts of one kind that wait become one notice, once their burst is over. Pure.
+ *
+ * An alert that nobody was told of waits for its notice even if the job has recovered meanwhile. Its recovery is the next notice.
+ */
+export function dueNotices(alerts: readonly Alert[], lastTold: LastTold, now: Date, policy: NoticePolicy): Decision {
+  const due: DueNotice[] = []
+  let nextMs = Infinity
+  for (const kind of HOOK_KINDS) {
+    const waiting = alerts.filter((alert) => kindOf(alert, policy) === kind)
+    if (waiting.length === 0) continue
+    const atMs = Math.max(burstEndMs(waiting, policy), (lastTold[kind]?.getTime() ?? -Infinity) + policy.intervalMs)
+    if (atMs <= now.getTime()) due.push({ kind, alerts: waiting.toSorted((one, other) => other.count - one.count) })
+    else nextMs = Math.min(nextMs, atMs)
+  }
+  return { due, nextAt: nextMs === Infinity ? undefined : new Date(nextMs) }
+}
+
+/** The notice for which an alert waits; undefined: people know of it. */
+function kindOf(alert: Alert, { repeatMs }: NoticePolicy): DueNotice['kind'] | undefined {
+  const { toldAt, recoveredAt, lastAt, problem } = alert
+  if (!toldAt) return problem
+  if (recoveredAt) return 'recovered'
+  return repeatMs > 0 && lastAt > toldAt ? problem : undefined
+}
+
+/** When the burst of these alerts is over. */
+function burstEndMs(waiting: readonly Alert[], { quietMs, maxWaitMs, repeatMs }: NoticePolicy): number {
+  let [firstMs, lastMs] = [Infinity, -Infinity]
+  for (const { openedAt, lastAt, toldAt, recoveredAt } of waiting) {
+    const again = toldAt && (recoveredAt?.getTime() ?? toldAt.getTime() + repeatMs)
+    firstMs = Math.min(firstMs, again ?? openedAt.getTime())
+    lastMs = Math.max(lastMs, again ?? lastAt.getTime())
+  }
+  return Math.min(lastMs + quietMs, firstMs + maxWaitMs)
+}

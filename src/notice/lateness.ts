@@ -1,0 +1,46 @@
+import type { Window } from '../time/window.ts'
+import type { Alert } from './alert.ts'
+
+/** What is known of a job with a deadline. */
+export interface Overdue {
+  readonly jobId: string
+  /** From the start of the oldest late window to the end of the newest one. Undefined: nothing is late. */
+  readonly late: Window | undefined
+  /** How many windows are late. */
+  readonly count: number
+}
+
+export interface LateChanges {
+  /** Alerts that are new or have changed. */
+  readonly written: readonly Alert[]
+  /** Jobs whose alerts end without a notice, because they have no deadline any more. */
+  readonly dropped: readonly string[]
+}
+
+/**
+ * Opens, continues and ends the alerts of late jobs. Pure.
+ *
+ * An alert ends only after people were told that the job is late, so that each beginning is told.
+ */
+export function lateChanges(alerts: readonly Alert[], jobs: readonly Overdue[], now: Date): LateChanges {
+  const known = new Map(alerts.filter(({ problem }) => problem === 'late').map((alert) => [alert.jobId, alert]))
+  const written: Alert[] = []
+  for (const { jobId, late, count } of jobs) {
+    const alert = known.get(jobId)
+    known.delete(jobId)
+    if (late) {
+      const changed = continued(alert, jobId, late, count, now)
+      if (changed) written.push(changed)
+    } else if (alert?.toldAt && !alert.recoveredAt) written.push({ ...alert, recoveredAt: now })
+  }
+  return { written, dropped: [...known.keys()] }
+}
+
+/** Undefined if nothing has changed. */
+function continued(alert: Alert | undefined, jobId: string, late: Window, count: number, now: Date): Alert | undefined {
+  const same = { runId: undefined, error: undefined, window: late, count, recoveredAt: undefined }
+  if (!alert) return { jobId, problem: 'late', ...same, openedAt: now, lastAt: now, toldAt: undefined }
+  const isWorse = !alert.window || late.end > alert.window.end
+  if (!isWorse && !alert.recoveredAt && count === alert.count) return undefined
+  return { ...alert, ...same, lastAt: isWorse ? now : alert.lastAt }
+}

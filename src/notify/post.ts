@@ -1,0 +1,40 @@
+/** The beginning of a response that an error shows. */
+const MAX_SHOWN = 200
+
+/**
+ * Sends a text by HTTP.
+ *
+ * @throws an error with the status and the beginning of the response, unless the status is 2xx
+ */
+export async function post(
+  url: string,
+  body: string,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<void> {
+  const response = await sent(url, body, headers, signal)
+  const text = await response.text()
+  if (response.ok) return
+  const shown = text.trim().slice(0, MAX_SHOWN)
+  // Without the path, which may be a secret.
+  throw new Error(`${new URL(url).origin} answered ${response.status}${shown === '' ? '' : `: ${shown}`}`)
+}
+
+async function sent(url: string, body: string, headers: object, signal: AbortSignal): Promise<Response> {
+  try {
+    return await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'user-agent': 'piko', ...headers },
+      body,
+      signal,
+      // A redirect would turn the request into a GET.
+      redirect: 'error',
+    })
+  } catch (thrown) {
+    if (signal.aborted) throw thrown
+    const { cause } = thrown as { cause?: unknown }
+    const reason =
+      cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : String(thrown)
+    throw new Error(`${new URL(url).origin} can't be reached: ${reason}`, { cause: thrown })
+  }
+}

@@ -1,0 +1,71 @@
+import type { Alert } from '../../notice/alert.ts'
+import type { Database } from '../connection/database.ts'
+import type { Tables } from '../tables.ts'
+import type { Kysely } from 'kysely'
+
+/** How many of the runs after the failed one are looked at, at each end. */
+const LOOKED = 1_000
+
+/**
+ * Whether what failed is over: all its windows have run again, or a person has cancelled or skipped them. Without windows: the failed run
+ * was replayed and has succeeded, or a later run of the job has.
+ */
+export async function hasRecovered({ db, dialect }: Database, { jobId, runId, window }: Alert): Promise<boolean> {
+  if (window) {
+    const open = await db
+      .selectFrom('piko_window')
+      .select('id')
+      .where('job_id', '=', jobId)
+      .where('state', 'in', ['failed', 'pending', 'waiting'])
+      .where('start_at', '>=', dialect.instant(window.start))
+      .where('start_at', '<', dialect.instant(window.end))
+      .limit(1)
+      .executeTakeFirst()
+    return open === undefined
+  }
+  if (runId === undefined) return false
+  const own = await db.selectFrom('piko_run').select('state').where('id', '=', runId).executeTakeFirst()
+  if (own?.state === 'succeeded') return true
+  if (dialect.name === 'mysql') {
+    const later = await db
+      .selectFrom('piko_run')
+      .select('id')
+      .where('job_id', '=', jobId)
+      .where('state', '=', 'succeeded')
+      .where('id', '>', runId)
+      .limit(1)
+      .executeTakeFirst()
+    return later !== undefined
+  }
+  // SQLite has no index of succeeded runs. The index of ticks has the other runs by id, because they have no tick.
+  return (await hasLater(db, jobId, runId, 'asc')) || (await hasLater(db, jobId, runId, 'desc'))
+}
+
+async function hasLater(db: Kysely<Tables>, jobId: string, runId: number, order: 'asc' | 'desc'): Promise<boolean> {
+  const untimed = db
+    .selectFrom('piko_run')
+    .select(['id', 'state'])
+    .where('job_id', '=', jobId)
+    .where('tick', 'is', null)
+    .where('id', '>', runId)
+    .orderBy('id', order)
+    .limit(LOOKED)
+  const newest = db
+    .selectFrom('piko_run')
+    .select(['id', 'state'])
+    .where('job_id', '=', jobId)
+    .where('tick', 'is not', null)
+    .orderBy('tick', 'desc')
+    .limit(LOOKED)
+  for (const some of order === 'asc' ? [newest, untimed] : [untimed]) {
+    const found = await db
+      .selectFrom(some.as('some'))
+      .select('id')
+      .where('state', '=', 'succeeded')
+      .where('id', '>', runId)
+      .limit(1)
+      .executeTakeFirst()
+    if (found) return true
+  }
+  return false
+}

@@ -1,0 +1,113 @@
+import { createHmac } from 'node:crypto'
+import { beforeEach, expect, it, vi } from 'vitest'
+import { defineJob } from '../../../src/job/define-job.ts'
+import type { Notice } from '../../../src/notice/notice.ts'
+import { webhook } from '../../../src/notify/webhook.ts'
+import { eventually, recordEvents, startApp } from '../../support/app.ts'
+import { describeEachStore } from '../../support/databases.ts'
+import { hookReceiver } from '../../support/hook-receiver.ts'
+
+const NOTIFY = { quiet: '200ms', interval: '0s', timeout: '5s' }
+
+describeEachStore((fixture) => {
+  beforeEach(() => fixture.empty())
+
+  const start = (jobs: Parameters<typeof startApp>[1], more: Parameters<typeof startApp>[2] = {}) =>
+    startApp(fixture.options, jobs, {
+      ...more,
+      settings: { ...more.settings, notify: { ...NOTIFY, ...more.settings?.notify } },
+    })
+
+  it('tells of a failure by the hooks and a signed webhook, and of the recovery', async () => {
+    const { url, received } = await hookReceiver()
+    let isBroken = true
+    const notices: Notice[] = []
+    const hook = (notice: Notice): number => notices.push(notice)
+    const sync = defineJob({ id: 'sync', onFailure: hook, onRecovered: hook }, () => {
+      if (isBroken) throw new Error('no shop, password=hunter2')
+    })
+    const ofApp = vi.fn()
+    const notifiers = [webhook({ url, secret: 'key' })]
+    const app = await start([sync], { notifiers, onFailure: ofApp })
+    const run = await app.run(sync, { wait: true }).catch(() => {})
+    expect(run).toBeUndefined()
+    await eventually(() => expect([notices.length, received.length, ofApp.mock.calls.length]).toEqual([1, 1, 1]))
+    const [failed] = await app.runs.list({ state: 'failed' })
+    const told = { kind: 'failure', jobCount: 1, count: 1 }
+    expect(notices[0]).toMatchObject({ ...told, jobs: [{ jobId: 'sync', problem: 'failure', runId: failed?.id }] })
+    expect(notices[0]?.jobs[0]?.error).toMatch(/^Error: no shop/)
+    expect(JSON.stringify(notices)).not.toContain('hunter2')
+    const [{ headers, text, json } = { headers: {}, text: '', json: undefined }] = received
+    expect(json).toMatchObject({
+      ...told,
+      title: '1 run of sync failed',
+      text: expect.stringContaining('no shop') as string,
+    })
+    const signed = `${String(headers['webhook-id'])}.${String(headers['webhook-timestamp'])}.${text}`
+    expect(headers['webhook-signature']).toBe(`v1,${createHmac('sha256', 'key').update(signed).digest('base64')}`)
+    isBroken = false
+    await app.run(sync, { wait: true })
+    await eventually(() => expect([notices.length, received.length]).toEqual([2, 2]))
+    expect(notices[1]).toMatchObject({
+      kind: 'recovered',
+      jobs: [{ jobId: 'sync', recoveredAt: expect.any(Date) as Date }],
+    })
+  })
+
+  it('says nothing of a retry that will come, and one thing of a burst', async () => {
+    const notices: Notice[] = []
+    const sync = defineJob({ id: 'sync', retry: { limit: 1, base: '20ms' } }, () => {
+      throw new Error('no')
+    })
+    const app = await start([sync], {
+      onFailure: (notice) => notices.push(notice),
+      settings: { notify: { quiet: '600ms' } },
+    })
+    const retried = recordEvents(app, 'run.settled')
+    await app.enqueueMany(
+      sync,
+      Array.from({ length: 500 }, () => ({})),
+    )
+    await eventually(() => expect(notices).toHaveLength(1))
+    expect(retried.filter(({ state }) => state === 'queued')).toHaveLength(500)
+    expect(notices).toMatchObject([{ jobCount: 1, count: 500 }])
+  })
+
+  it('tells once that data is late, and that it is complete', async () => {
+    const notices: Notice[] = []
+    const hook = (notice: Notice): number => notices.push(notice)
+    let isBroken = true
+    const daily = defineJob(
+      {
+        ...{ id: 'daily', cron: '0 0 * * *', deadline: '2h', onLate: hook, onRecovered: hook },
+        windows: { start: '2026-01-01T00:00:00Z', end: '2026-01-03T00:00:00Z' },
+      },
+      () => {
+        if (isBroken) throw new Error('no')
+      },
+    )
+    const app = await start([daily])
+    await eventually(() => expect(notices).toHaveLength(1))
+    const span = { start: new Date('2026-01-01T00:00:00Z'), end: new Date('2026-01-03T00:00:00Z') }
+    expect(notices[0]).toMatchObject({ kind: 'late', jobs: [{ jobId: 'daily', problem: 'late' }] })
+    await eventually(async () => expect((await app.windows.summary('daily')).counts.failed).toBe(2))
+    isBroken = false
+    await app.windows.rerun('daily', { from: span.start, to: span.end })
+    await eventually(() => expect(notices.map(({ kind }) => kind)).toContain('recovered'))
+    expect(notices.find(({ kind }) => kind === 'recovered')?.jobs).toMatchObject([{ problem: 'late', window: span }])
+  })
+
+  it('repeats a call that failed', async () => {
+    const { url, received } = await hookReceiver(500)
+    const sync = defineJob({ id: 'sync' }, () => {
+      throw new Error('no')
+    })
+    const app = await start([sync], { notifiers: [webhook({ url })] })
+    const failures = recordEvents(app, 'notice.failed')
+    await app.enqueue(sync)
+    await eventually(() => expect(received).toHaveLength(2))
+    expect(received[0]?.headers['webhook-id']).toBe(received[1]?.headers['webhook-id'])
+    expect(failures).toMatchObject([{ channel: 'notifier:webhook', tries: 1, retryInMs: 5_000 }])
+    expect(failures[0]?.error.message).toMatch(/^http:\/\/127\.0\.0\.1:\d+ answered 500: thanks$/)
+  })
+})

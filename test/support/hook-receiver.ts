@@ -1,0 +1,30 @@
+import { createServer, type IncomingHttpHeaders } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { onTestFinished } from 'vitest'
+
+export interface ReceivedHook {
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  readonly json: any
+}
+
+/** A receiver of webhooks. It answers with the next of `statuses`, then with 200. */
+export async function hookReceiver(...statuses: number[]): Promise<{ url: string; received: ReceivedHook[] }> {
+  const received: ReceivedHook[] = []
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      const text = Buffer.concat(chunks).toString()
+      received.push({ headers: request.headers, text, json: JSON.parse(text) as unknown })
+      response.writeHead(statuses.shift() ?? 200).end('thanks')
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/secret-path`, received }
+}
