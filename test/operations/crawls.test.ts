@@ -1,6 +1,9 @@
-import { expect, it } from 'vitest'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { expect, it, onTestFinished } from 'vitest'
+import { WebSocketServer } from 'ws'
 import { z } from 'zod'
-import { defineCrawl } from '../../src/crawl/index.ts'
+import { defineCrawl, socket } from '../../src/crawl/index.ts'
 import { defineResource, defineSink } from '../../src/index.ts'
 import { fixtureSite } from '../../src/testing/index.ts'
 import { startApp } from '../support/app.ts'
@@ -176,6 +179,44 @@ describeEachStore((store) => {
 })
 
 describeSqlite((store) => {
+  it('tries a stream of messages: the first ten, and closes its connection', async () => {
+    await store.empty()
+    const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+    onTestFinished(() => void server.close())
+    await once(server, 'listening')
+    const heard: string[] = []
+    server.on('connection', (client) => {
+      client.on('message', (data: Buffer) => {
+        heard.push(data.toString())
+        for (let n = 1; n <= 50; n++) client.send(JSON.stringify({ n }))
+      })
+    })
+    const Message = z.object({ n: z.number() })
+    const delivered: unknown[] = []
+    const Messages = defineSink({ name: 'Messages', on: [[Message, (rows) => void delivered.push(...rows)]] })
+    const feed = defineCrawl({
+      id: 'feed',
+      ...LOCAL,
+      sinks: { messages: Messages },
+      seeds: [],
+      steps: {
+        message: {
+          downloader: socket({ send: ['{"subscribe":"px"}'], until: { messages: 50 } }),
+          parse: async (page, ctx) => ctx.sinks.messages.write(Message, page.json(Message)),
+        },
+      },
+    })
+    const app = await startApp(store.options, feed)
+    const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/px`
+    const tried = await app.crawls.try(feed, url)
+    expect(tried).toMatchObject({ outcome: 'done', error: undefined, rows: { messages: { count: 10 } } })
+    expect(tried.rows['messages']?.rows[9]).toEqual({ n: 10 })
+    expect([heard, delivered]).toEqual([['{"subscribe":"px"}'], []])
+    await expect.poll(() => server.clients.size).toBe(0)
+    const refused = await app.crawls.try(feed, 'ws://127.0.0.1:1/px')
+    expect(refused).toMatchObject({ outcome: 'failed', class: 'network', rows: { messages: { count: 0 } } })
+  })
+
   it('tries only crawls', async () => {
     await store.empty()
     const { defineJob } = await import('../../src/index.ts')
