@@ -9,6 +9,7 @@ import { ITEMS } from './nouns/items.ts'
 import { JOBS } from './nouns/jobs.ts'
 import { LIVE } from './nouns/live.ts'
 import { NODES } from './nouns/nodes.ts'
+import { NOTIFY } from './nouns/notify.ts'
 import { RUNS } from './nouns/runs.ts'
 import { SCHEDULES } from './nouns/schedules.ts'
 import { SHARED } from './nouns/shared.ts'
@@ -35,6 +36,7 @@ export const ROUTES = [
   ...LIMITS,
   ...LOCKS,
   ...SINKS,
+  ...NOTIFY,
   ...SHARED,
   ...CACHES,
   ...LIVE,

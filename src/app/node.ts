@@ -59,6 +59,7 @@ export class Node {
     })
     this.reach = execution.live.polled({
       ...{ store, registry, configs, locks, shared, caches, feed, runLogs, progress, prepare },
+      ...{ outlets: parts.outlets, notifyTimeoutMs: parts.settings.notify.timeoutMs },
       sinks: parts.sinkReach,
       watch: new FleetWatch({ nodeId: () => this.id, watch: execution.watch, link: execution.link }),
       resources: { nodeId: () => this.id, stats: () => parts.resources.stats() },

@@ -37,6 +37,7 @@ import { Limits } from '../operations/limits.ts'
 import { NamedLocks } from '../operations/named-locks.ts'
 import { Nodes } from '../operations/nodes.ts'
 import { Live } from '../operations/live/live.ts'
+import { Notify } from '../operations/notify.ts'
 import { Resources } from '../operations/resources.ts'
 import type { Reach } from '../operations/reach.ts'
 import { jobIdOf } from '../operations/job-id.ts'
@@ -101,6 +102,8 @@ export class Piko implements Nouns {
   /** The events of the fleet. */
   readonly live: Live
   readonly sinks: Sinks
+  /** How people are told. */
+  readonly notify: Notify
   readonly shared: Shared & SharedCall
   readonly cache: Caches & CacheCall
   /** Your own routes on the server of the app. */
@@ -182,6 +185,7 @@ export class Piko implements Nouns {
     this.resources = audited('resources', new Resources(reach('resources')))
     this.live = new Live(reach('live'))
     this.sinks = audited('sinks', new Sinks(reach('sinks')))
+    this.notify = audited('notify', new Notify(reach('notify')))
     // Allowed inside a transaction, because a handle only reads memory.
     this.shared = audited('shared', new Shared(() => this.#ready().node.reach)) as Shared & SharedCall
     this.cache = audited('cache', new Caches(() => this.#ready().node.reach)) as Caches & CacheCall

@@ -19,6 +19,7 @@ import { addLive } from './live/live.ts'
 import { addLocks } from './locks/locks.ts'
 import { addMigrate } from './migrate.ts'
 import { addNodes } from './nodes/nodes.ts'
+import { addNotify } from './notify/notify.ts'
 import { addResources } from './resources/resources.ts'
 import { addRun } from './runs/run.ts'
 import { addRuns } from './runs/runs.ts'
@@ -101,6 +102,7 @@ function programOf({ json }: { json: boolean }): Command {
     addShared,
     addCache,
     addSinks,
+    addNotify,
     addTokens,
     addAudit,
     addWhy,

@@ -1,6 +1,15 @@
-import { isOneOf } from '../errors-read.ts'
+import { describe, isOneOf } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
-import { aFunction, expecting, listOf, type OptionChecks, problemsText, readOptions, aText } from '../options.ts'
+import {
+  aFunction,
+  expecting,
+  listOf,
+  type OptionCheck,
+  type OptionChecks,
+  problemsText,
+  readOptions,
+  aText,
+} from '../options.ts'
 import { HOOK_KINDS, type Notice, type Notifier } from '../notice/notice.ts'
 
 /** The options that all notifiers have. */
@@ -16,10 +25,11 @@ export const aName = expecting(
   (value) => typeof value === 'string' && NAME.test(value),
 )
 
-export const anAddress = expecting(
-  'an address such as "https://example.com/hook"',
-  (value) => typeof value === 'string' && URL.canParse(value) && /^https?:/i.test(value),
-)
+/** The value is not shown, because the path of a webhook is its password. */
+export const anAddress: OptionCheck = (value) =>
+  typeof value === 'string' && URL.canParse(value) && /^https?:/i.test(value)
+    ? undefined
+    : `is ${typeof value === 'string' ? 'no address' : describe(value)}; expected one such as "https://example.com/hook"`
 
 export const NOTIFIER_CHECKS: OptionChecks<NotifierOptions> = {
   name: aName,

@@ -4,6 +4,7 @@ import type { Locks } from '../engine/attempt/locks.ts'
 import type { FleetWatch } from '../engine/fleet/fleet-watch.ts'
 import type { LiveFeed } from '../engine/live/live-feed.ts'
 import type { Caches } from '../engine/node/caches.ts'
+import type { Outlets } from '../engine/notices/outlets.ts'
 import type { SharedValues } from '../engine/node/shared-values.ts'
 import type { RunLogs } from '../engine/attempt/run-logs.ts'
 import type { RunProgress } from '../engine/attempt/run-progress.ts'
@@ -39,6 +40,8 @@ export interface Reach {
   readonly resources: { readonly nodeId: () => string; readonly stats: () => readonly ResourceStats[] }
   readonly trial: TrialReach
   readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
+  readonly outlets: Pick<Outlets, 'notifiers'>
+  readonly notifyTimeoutMs: Settings['notify']['timeoutMs']
   readonly changed: Changed
 }
 

@@ -20,6 +20,7 @@ const NOUNS = [
   'resources',
   'live',
   'sinks',
+  'notify',
   'shared',
   'cache',
   'tokens',

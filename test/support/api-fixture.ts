@@ -78,7 +78,7 @@ export interface ApiFixture {
 /** An app with its API on a store that has something of every kind. */
 export async function apiFixture(options: OpenOptions): Promise<ApiFixture> {
   defineShared({ topic: 'fx-rates', schema: z.object({ usd: z.number() }), initial: { usd: 1 } })
-  const app = makeApp(options, jobsOf())
+  const app = makeApp(options, jobsOf(), { notifiers: [{ name: 'slack', send: () => {} }] })
   const http = app.addService(new HttpService(app, { host: '127.0.0.1', port: 0 }), { first: true })
   await app.start()
   if (http.url === undefined) throw new Error('the server does not listen')

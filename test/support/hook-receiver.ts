@@ -9,7 +9,7 @@ export interface ReceivedHook {
   readonly json: any
 }
 
-/** A receiver of webhooks. It answers with the next of `statuses`, then with 200. */
+/** A receiver of webhooks. It answers with the next of `statuses`, then with 200. A status of 0: it never answers. */
 export async function hookReceiver(...statuses: number[]): Promise<{ url: string; received: ReceivedHook[] }> {
   const received: ReceivedHook[] = []
   const server = createServer((request, response) => {
@@ -18,7 +18,8 @@ export async function hookReceiver(...statuses: number[]): Promise<{ url: string
     request.on('end', () => {
       const text = Buffer.concat(chunks).toString()
       received.push({ headers: request.headers, text, json: JSON.parse(text) as unknown })
-      response.writeHead(statuses.shift() ?? 200).end('thanks')
+      const status = statuses.shift() ?? 200
+      if (status > 0) response.writeHead(status).end('thanks')
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -16,6 +16,10 @@ import { cleanEnv, SOURCE_FLAGS } from './source-process.ts'
 
 const scriptOf = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}.ts`, import.meta.url))
 
+interface NoticeOrder extends ItemsOrder {
+  readonly url: string
+}
+
 interface ItemsOrder {
   readonly settings: SettingsOverrides
 }
@@ -35,8 +39,18 @@ export class WorkerProcess {
   constructor(order: CrawlNodeOrder, script: 'crawl/node')
   constructor(order: FrozenOrder, script: 'engine/frozen')
   constructor(order: PoolsOrder, script: 'engine/pools')
+  constructor(order: NoticeOrder, script: 'engine/noticed')
   constructor(
-    order: WorkerOrder | StepOrder | WriterOrder | SyncOrder | ItemsOrder | CrawlNodeOrder | FrozenOrder | PoolsOrder,
+    order:
+      | WorkerOrder
+      | StepOrder
+      | WriterOrder
+      | SyncOrder
+      | ItemsOrder
+      | CrawlNodeOrder
+      | FrozenOrder
+      | PoolsOrder
+      | NoticeOrder,
     script = 'engine/worker',
   ) {
     this.#child = spawn(process.execPath, [...SOURCE_FLAGS, scriptOf(script), JSON.stringify(order)], {

@@ -35,6 +35,10 @@ export class Outlets {
     ]
   }
 
+  get notifiers(): readonly Notifier[] {
+    return this.#parts.notifiers
+  }
+
   /** How to deliver to a channel; undefined if only another process can. */
   find(channel: string, kind: Notice['kind']): Deliver | undefined {
     const notifier = this.#notifiers.get(channel)

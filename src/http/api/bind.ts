@@ -14,6 +14,7 @@ import { itemHandlers } from './handlers/items.ts'
 import { jobHandlers } from './handlers/jobs.ts'
 import { liveHandlers } from './handlers/live.ts'
 import { nodeHandlers } from './handlers/nodes.ts'
+import { notifyHandlers } from './handlers/notify.ts'
 import { runHandlers } from './handlers/runs.ts'
 import { scheduleHandlers } from './handlers/schedules.ts'
 import { sharedHandlers } from './handlers/shared.ts'
@@ -45,7 +46,14 @@ function handlersOfAll(): AllHandlers {
   return {
     ...{ ...jobHandlers, ...scheduleHandlers, ...configHandlers, ...runHandlers, ...windowHandlers },
     ...{ ...backfillHandlers, ...batchHandlers, ...itemHandlers, ...crawlHandlers, ...nodeHandlers },
-    ...{ ...serviceHandlers, ...resourceHandlers, ...limitHandlers, ...lockHandlers, ...sinkHandlers },
+    ...{
+      ...serviceHandlers,
+      ...resourceHandlers,
+      ...limitHandlers,
+      ...lockHandlers,
+      ...sinkHandlers,
+      ...notifyHandlers,
+    },
     ...{ ...sharedHandlers, ...cacheHandlers, ...liveHandlers, ...tokenHandlers, ...statusHandlers() },
     ...doctorHandlers,
   }

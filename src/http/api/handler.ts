@@ -21,6 +21,7 @@ export type ApiApp = Pick<
   | 'nodes'
   | 'resources'
   | 'sinks'
+  | 'notify'
   | 'shared'
   | 'cache'
   | 'tokens'

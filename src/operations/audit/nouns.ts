@@ -9,6 +9,7 @@ import type { Limits } from '../limits.ts'
 import type { Live } from '../live/live.ts'
 import type { NamedLocks } from '../named-locks.ts'
 import type { Nodes } from '../nodes.ts'
+import type { Notify } from '../notify.ts'
 import type { Resources } from '../resources.ts'
 import type { Runs } from '../runs/runs.ts'
 import type { Schedules } from '../schedules.ts'
@@ -35,6 +36,7 @@ export interface Nouns {
   readonly nodes: Nodes
   readonly resources: Resources
   readonly sinks: Sinks
+  readonly notify: Notify
   readonly shared: Shared
   readonly cache: Caches
   readonly tokens: Tokens

@@ -262,6 +262,7 @@ export const VERBS: { readonly [N in Noun]: { readonly [V in VerbOf<N>]: Verb } 
   },
   resources: { list: 'read' },
   sinks: { list: 'read', dead: 'read', replay: ofDeadRows, drop: ofDeadRows },
+  notify: { list: 'read', alerts: 'read', test: 'work' },
   shared: { list: 'read', show: 'read', history: 'read', publish: ofShared, rollback: ofShared },
   cache: {
     list: 'read',

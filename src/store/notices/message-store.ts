@@ -152,7 +152,11 @@ export class MessageStore {
   }
 
   /** Newest first. */
-  async list({ limit = 100, state }: { readonly limit?: number; readonly state?: MessageState } = {}): Promise<
+  async list({
+    limit = 100,
+    state,
+    before,
+  }: { readonly limit?: number; readonly state?: MessageState; readonly before?: number } = {}): Promise<
     StoredMessage[]
   > {
     const { db, dialect, broken } = this.#database
@@ -160,6 +164,7 @@ export class MessageStore {
       .selectFrom('piko_message')
       .selectAll()
       .$if(state !== undefined, (query) => query.where('state', '=', state ?? 'due'))
+      .$if(before !== undefined, (query) => query.where('id', '<', before ?? 0))
       .orderBy('id', 'desc')
       .limit(limit)
       .execute()
