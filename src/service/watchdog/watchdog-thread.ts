@@ -5,7 +5,10 @@ import { parentPort, workerData } from 'node:worker_threads'
 export interface WatchdogData {
   /** Index 0: the number of heartbeats so far. Index 1: not 0 if the thread must end. */
   readonly beats: Int32Array<SharedArrayBuffer>
-  /** The time of the last heartbeat, in nanoseconds of `process.hrtime`, which all threads share. */
+  /**
+   * Index 0: the time of the last heartbeat, in nanoseconds of `process.hrtime`, which all threads share. Index 1: how long the main thread
+   * waited for a processor since the heartbeat before, in nanoseconds; below 0 if that is unknown.
+   */
   readonly lastBeat: BigInt64Array<SharedArrayBuffer>
   readonly thresholdMs: number
   /** False if a debugger is attached, because frames must not be read then. */
@@ -23,6 +26,8 @@ export interface RawFrame {
 /** The message that the thread posts after a block. */
 export interface BlockReport {
   readonly blockedMs: number
+  /** For how much of this time the main thread only waited for a processor, because the machine was busy. */
+  readonly starvedMs: number
   /** Every sample of the stack, innermost frame first. */
   readonly samples: readonly (readonly RawFrame[])[]
 }
@@ -64,14 +69,19 @@ async function follow(beat: number): Promise<void> {
   const since = Atomics.load(lastBeat, 0)
   const isBlocked = (): boolean => Atomics.load(beats, 0) === beat && !isEnding()
   const samples: RawFrame[][] = []
+  let lateMs = 0
   while (isBlocked()) {
     const frames = canPause && samples.length < MAX_SAMPLES ? await look() : undefined
     // The block may be over by now. Then this stack is not its cause.
     if (frames && isBlocked()) samples.push(frames)
-    Atomics.wait(beats, 0, beat, thresholdMs)
+    const begin = performance.now()
+    if (Atomics.wait(beats, 0, beat, thresholdMs) === 'timed-out') lateMs += performance.now() - begin - thresholdMs
   }
   const blockedMs = Number(Atomics.load(lastBeat, 0) - since) / 1e6
-  parentPort?.postMessage({ blockedMs, samples } satisfies BlockReport)
+  const waited = Atomics.load(lastBeat, 1)
+  // Where the system does not count it: this thread does nearly nothing, so it is late only if it had no processor either.
+  const starvedMs = waited < 0n ? lateMs : Number(waited) / 1e6
+  parentPort?.postMessage({ blockedMs, starvedMs, samples } satisfies BlockReport)
 }
 
 /** Pauses the main thread just long enough to read its frames. */

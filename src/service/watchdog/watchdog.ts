@@ -7,6 +7,7 @@ import { startThread } from '../../thread-module.ts'
 import type { Duration } from '../../time/duration.ts'
 import { Service, type ServiceOptions } from '../service.ts'
 import { intervalOf } from '../timer.ts'
+import { ProcessorWait } from './processor-wait.ts'
 // An inline `type` import would leave an import statement without names, which would run the thread's code here.
 import type { BlockReport, RawFrame, WatchdogData } from './watchdog-thread.ts'
 
@@ -23,7 +24,7 @@ export interface Blocked {
   readonly blockedMs: number
   /** The most frequent stack during the block, innermost frame first; empty if the block was too short for a sample. */
   readonly stack: readonly StackFrame[]
-  /** The blocking function: the innermost one outside Node and dependencies. */
+  /** The blocking function: the innermost one outside Node, Piko and dependencies. Undefined if there is none in the stack. */
   readonly culprit: StackFrame | undefined
 }
 
@@ -41,6 +42,9 @@ const BEATS_PER_THRESHOLD = 4
  * Finds the function that blocks the event loop, and for how long. A thread waits for the main thread's heartbeats. If one is missing, it
  * pauses the main thread through the inspector, just long enough to read its stack.
  *
+ * Only user code is blamed: a block in Node, Piko or a package that no function of the user has called has no culprit. A block on a machine
+ * that is starved as a whole is not reported: the time in which the thread only waited for a processor does not count.
+ *
  * It does not keep the process alive. With a debugger attached, and inside a thread, it only measures blocks.
  */
 export class Watchdog extends Service {
@@ -56,8 +60,14 @@ export class Watchdog extends Service {
 
   protected override async onStart(): Promise<void> {
     const beats = new Int32Array(new SharedArrayBuffer(8))
-    const lastBeat = new BigInt64Array(new SharedArrayBuffer(8))
+    const lastBeat = new BigInt64Array(new SharedArrayBuffer(16))
+    const wait = new ProcessorWait()
+    this.defer(() => wait.close())
+    let waitedBefore = wait.read()
     const beat = (): void => {
+      const waited = wait.read()
+      Atomics.store(lastBeat, 1, waited === undefined || waitedBefore === undefined ? -1n : waited - waitedBefore)
+      waitedBefore = waited
       Atomics.store(lastBeat, 0, process.hrtime.bigint())
       Atomics.add(beats, 0, 1)
       Atomics.notify(beats, 0)
@@ -81,11 +91,12 @@ export class Watchdog extends Service {
     this.defer(() => clearInterval(timer))
   }
 
-  #report({ blockedMs, samples }: BlockReport): void {
-    // The thread reads the clock between two heartbeats. A heartbeat that was only late is not a block.
-    if (this.shouldStop || blockedMs < this.#thresholdMs) return
+  #report({ blockedMs, starvedMs, samples }: BlockReport): void {
+    // The thread reads the clock between two heartbeats. A heartbeat that was only late is not a block. Nor is code to blame for the time
+    // in which the machine had no processor for it.
+    if (this.shouldStop || blockedMs - starvedMs < this.#thresholdMs) return
     const stack = mostSeen(samples).map(stackFrame)
-    this.#onBlocked({ blockedMs, stack, culprit: stack.find(isOwnCode) ?? stack[0] })
+    this.#onBlocked({ blockedMs, stack, culprit: stack.find(isOwnCode) })
   }
 }
 
@@ -117,8 +128,13 @@ function mostSeen(samples: BlockReport['samples']): readonly RawFrame[] {
     .frames
 }
 
+/** The folder of Piko's own modules, as a URL and as a path: `src` or `dist`. */
+const PIKO_URL = new URL('../../', import.meta.url).href
+const PIKO_PATH = fileURLToPath(PIKO_URL)
+
 function isOwnCode({ file }: { readonly file: string }): boolean {
-  return file !== '' && !file.startsWith('node:') && !/[\\/]node_modules[\\/]/.test(file)
+  if (file === '' || file.startsWith('node:') || file.startsWith(PIKO_URL) || file.startsWith(PIKO_PATH)) return false
+  return !/[\\/]node_modules[\\/]/.test(file)
 }
 
 function stackFrame({ functionName, url, line, column }: RawFrame): StackFrame {

@@ -1,5 +1,6 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
@@ -33,7 +34,7 @@ describe.each([
     expect(blockedMs).toBeGreaterThan(500)
     expect(blockedMs).toBeLessThan(25_000)
     expect(culprit).toMatchObject({ functionName: 'parseHugeFile', file: fixture })
-    expect(source[(culprit?.line ?? 0) - 1]).toContain('while (performance.now() < untilMs)')
+    expect(source[(culprit?.line ?? 0) - 1]).toContain('while (process.threadCpuUsage().user - begin')
   })
 })
 
@@ -57,6 +58,18 @@ it('does not report a block shorter than the threshold', async () => {
   expect(await blocked('short', [])).toEqual([])
 })
 
+it('stays silent while the machine has no processor for the process', { timeout: PATIENCE_MS }, async () => {
+  const busy = Array.from({ length: 2 * availableParallelism() }, () => spawn(process.execPath, ['-e', 'for(;;);']))
+  try {
+    const { stdout, stderr } = await run(process.execPath, [fixture, 'starved'], { cwd: root, timeout: PATIENCE_MS })
+    // Its 30 ms of work took longer than the threshold of 200 ms.
+    expect(Number(stderr)).toBeGreaterThan(200)
+    expect(stdout).toBe('')
+  } finally {
+    for (const child of busy) child.kill('SIGKILL')
+  }
+})
+
 it('also reports in this process, again after a restart, and logs the place', async () => {
   const lines: string[] = []
   const nothing = (): void => undefined
@@ -65,8 +78,8 @@ it('also reports in this process, again after a restart, and logs the place', as
     warn: (text: object | string) => void lines.push(text as string),
   }
   function spinOnPurpose(ms: number): void {
-    const until = performance.now() + ms
-    while (performance.now() < until);
+    const begin = process.threadCpuUsage().user
+    while (process.threadCpuUsage().user - begin < ms * 1_000);
   }
   const watchdog = new Watchdog({ threshold: '100ms', log })
   for (const life of [1, 2]) {
@@ -75,7 +88,7 @@ it('also reports in this process, again after a restart, and logs the place', as
     await expect
       .poll(
         () => {
-          spinOnPurpose(700)
+          spinOnPurpose(300)
           return lines.length
         },
         { interval: 100 },
