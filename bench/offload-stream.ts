@@ -90,7 +90,7 @@ async function measure(
   const { stdout } = await promisify(execFile)(
     process.execPath,
     [...flags, script, system, target, path, format, store, ...cancel],
-    { env: { PATH: process.env['PATH'] } },
+    { env: { PATH: process.env['PATH'], SMALL_HEAP: process.env['SMALL_HEAP'] } },
   )
   process.stdout.write(stdout)
   rmSync(own, { recursive: true })
