@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -108,4 +108,6 @@ export async function bundle(): Promise<void> {
     // A process of a running test may be loading this file.
     if (!existsSync(path) || readFileSync(path, 'utf8') !== code) writeFileSync(path, code)
   }
+  // npm does this when it installs; a link to this folder is started as it is.
+  chmodSync(join(OUT, 'bin.js'), 0o755)
 }
