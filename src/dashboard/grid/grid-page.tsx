@@ -37,8 +37,8 @@ async function allWithWindows(signal: AbortSignal): Promise<Job[]> {
   const jobs: Job[] = []
   let cursor: string | undefined
   do {
-    const { items, next } = await get<'jobs.list'>('/jobs', { limit: PAGE, cursor }, signal)
-    jobs.push(...items.filter(({ windows }) => windows !== null))
+    const { items, next } = await get<'jobs.list'>('/jobs', { limit: PAGE, cursor, hasWindows: true }, signal)
+    jobs.push(...items)
     cursor = next
   } while (cursor !== undefined)
   return jobs

@@ -53,6 +53,8 @@ function NodeTable({
         'Node',
         'State',
         { title: 'Running', isNumber: true },
+        { title: 'Slots', isNumber: true },
+        'Load',
         'Started',
         'Last heartbeat',
         'Lease until',
@@ -73,10 +75,18 @@ function NodeRow({ node, isLeader }: { readonly node: Item<'nodes.list'>; readon
     <tr>
       <th scope="row">
         {host} ({pid}) {isLeader && <strong>leader</strong>}
-        <span class="under">{id}</span>
+        <span class="under">
+          {id} {node.version}
+        </span>
       </th>
       <td>{isLive ? isDraining ? '‖ draining' : '✓ live' : <span class="bad">✕ lease has ended</span>}</td>
       <td class="number">{numberText(node.running)}</td>
+      <td class="number">{node.slots === undefined ? '—' : numberText(node.slots)}</td>
+      <td>
+        {node.load
+          ? `${node.load.cpu.toFixed(1)} processors, ${numberText(Math.round(node.load.memory / 1_000_000))} MB`
+          : '—'}
+      </td>
       <td>
         <Instant at={node.startedAt} />
       </td>

@@ -1,30 +1,63 @@
 import type { ComponentChildren } from 'preact'
-import { type Answer, get } from '../shared/api.ts'
+import { type Answer, get, type Item } from '../shared/api.ts'
 import { durationText, numberText } from '../shared/format.ts'
 import { useLoad } from '../shared/load.ts'
 import { Shown } from '../shared/parts.tsx'
 
+type Node = Item<'nodes.list'>
+
 /** The nodes and their work in one line. */
-export function FleetStrip({ summary }: { readonly summary: Answer<'runs.summary'> | undefined }) {
-  const loaded = useLoad('fleet', async (signal) => ({
-    nodes: (await get<'nodes.list'>('/nodes', {}, signal)).items.filter(({ isLive }) => isLive),
-    leader: await get<'nodes.leader'>('/leader', {}, signal),
-  }))
+export function FleetStrip() {
+  const loaded = useLoad('fleet', async (signal) => {
+    const [nodes, leader, summary] = await Promise.all([
+      get<'nodes.list'>('/nodes', {}, signal),
+      get<'nodes.leader'>('/leader', {}, signal),
+      get<'runs.summary'>('/metrics/summary', {}, signal),
+    ])
+    return { nodes: nodes.items.filter(({ isLive }) => isLive), leader, summary }
+  })
   return (
     <section class="strip" aria-label="Fleet">
       <Shown of={loaded}>
-        {({ nodes, leader }) => (
+        {({ nodes, leader, summary }) => (
           <dl>
             <Fact name="Nodes">
               <a href="/nodes">{nodes.length === 1 ? '1 live node' : `${nodes.length} live nodes`}</a>
             </Fact>
-            <Fact name="Leader">{leader.host ?? <span class="bad">none</span>}</Fact>
-            {summary && <Work summary={summary} />}
+            <Fact name="Leader">{leader.host ?? <span class="bad">none: no tick is planned</span>}</Fact>
+            <Capacity nodes={nodes} />
+            <Work summary={summary} />
           </dl>
         )}
       </Shown>
     </section>
   )
+}
+
+/** What all nodes together can do, as far as they say. */
+function Capacity({ nodes }: { readonly nodes: readonly Node[] }) {
+  const slots = sum(nodes.map((node) => node.slots))
+  const cpu = sum(nodes.map(({ load }) => load?.cpu))
+  const memory = sum(nodes.map(({ load }) => load?.memory))
+  return (
+    <>
+      {slots !== undefined && (
+        <Fact name="Slots in use">
+          {numberText(sum(nodes.map(({ running }) => running)) ?? 0)} of {numberText(slots)}
+        </Fact>
+      )}
+      {cpu !== undefined && memory !== undefined && (
+        <Fact name="Load">
+          {cpu.toFixed(1)} processors, {numberText(Math.round(memory / 1_000_000))} MB
+        </Fact>
+      )}
+    </>
+  )
+}
+
+function sum(values: readonly (number | undefined)[]): number | undefined {
+  const known = values.filter((value) => value !== undefined)
+  return known.length === 0 ? undefined : known.reduce((total, value) => total + value, 0)
 }
 
 function Work({

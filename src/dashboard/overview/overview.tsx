@@ -1,5 +1,5 @@
-import { type Answer, get, type Item, part } from '../shared/api.ts'
-import { durationText } from '../shared/format.ts'
+import { get, type Item, part } from '../shared/api.ts'
+import { durationText, instantIn, numberText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
 import { now } from '../shared/live.ts'
@@ -10,18 +10,14 @@ import { Sparkline } from '../shared/sparkline.tsx'
 import { State } from '../shared/states.tsx'
 import { FleetStrip } from './fleet.tsx'
 
-type Job = Item<'jobs.list'>
-type Run = Item<'runs.list'>
+type Job = Item<'jobs.overview'>
+type Capped = Job['queued']
 
 const MAX_JOBS = 500
-const RECENT_RUNS = 500
 const SPARK_RUNS = 20
-const DAY_MS = 86_400_000
 
 interface Row {
   readonly job: Job
-  readonly runs: readonly Run[]
-  readonly failedToday: number
   readonly lateMs: number
 }
 
@@ -29,14 +25,9 @@ interface Row {
 export function Overview() {
   useTitle('Overview')
   const search = query.value.get('search') ?? ''
-  const loaded = useLoad(`overview ${search}`, async (signal) => {
-    const [jobs, runs, summary] = await Promise.all([
-      get<'jobs.list'>('/jobs', { limit: MAX_JOBS, search }, signal),
-      get<'runs.list'>('/runs', { limit: RECENT_RUNS }, signal),
-      get<'runs.summary'>('/metrics/summary', {}, signal),
-    ])
-    return { jobs, summary, rows: rowsOf(jobs.items, runs.items, summary) }
-  })
+  const loaded = useLoad(`overview ${search}`, (signal) =>
+    get<'jobs.overview'>('/overview', { limit: MAX_JOBS, runs: SPARK_RUNS, search }, signal),
+  )
   const aside = (
     <label class="search">
       <span>Find a job</span>
@@ -45,13 +36,13 @@ export function Overview() {
   )
   return (
     <Page title="Overview" aside={aside}>
-      <FleetStrip summary={loaded.data?.summary} />
+      <FleetStrip />
       <Card title="Jobs">
         <Shown of={loaded}>
-          {({ rows, jobs }) => (
+          {({ items, next }) => (
             <>
-              {rows.length === 0 ? <NoJobs search={search} /> : <JobTable rows={rows} />}
-              {jobs.next !== undefined && (
+              {items.length === 0 ? <NoJobs search={search} /> : <JobTable rows={rowsOf(items)} />}
+              {next !== undefined && (
                 <p class="note">Only the first {MAX_JOBS} jobs are shown. Type a part of an id to find others.</p>
               )}
             </>
@@ -63,22 +54,17 @@ export function Overview() {
 }
 
 /** Late data first, then failures, then by id. */
-function rowsOf(jobs: readonly Job[], runs: readonly Run[], { windows }: Answer<'runs.summary'>): Row[] {
+function rowsOf(jobs: readonly Job[]): Row[] {
   const at = now.peek().getTime()
-  const lags = new Map(windows.map(({ jobId, lagMs }) => [jobId, lagMs]))
-  const ofJob = Map.groupBy(runs, ({ jobId }) => jobId)
   const rows = jobs.map((job) => {
-    const own = ofJob.get(job.id) ?? []
-    const failedToday = own.filter(
-      ({ state, finishedAt }) => state === 'failed' && finishedAt !== undefined && Date.parse(finishedAt) > at - DAY_MS,
-    ).length
     const tickMs = job.state === 'active' && job.nextTick !== undefined ? at - Date.parse(job.nextTick) : 0
-    const lateMs = Math.max(0, tickMs, lags.get(job.id) ?? 0)
-    return { job, runs: own.slice(0, SPARK_RUNS).reverse(), failedToday, lateMs }
+    return { job, lateMs: Math.max(0, tickMs, job.ledger?.lagMs ?? 0) }
   })
   return rows.sort(
     (one, other) =>
-      other.lateMs - one.lateMs || other.failedToday - one.failedToday || one.job.id.localeCompare(other.job.id),
+      other.lateMs - one.lateMs ||
+      other.job.failed.count - one.job.failed.count ||
+      one.job.id.localeCompare(other.job.id),
   )
 }
 
@@ -86,7 +72,11 @@ function JobTable({ rows }: { readonly rows: readonly Row[] }) {
   return (
     <Table
       label="Jobs with their health"
-      columns={['Job', 'State', 'Last runs', 'Last', 'Next tick', 'Late', { title: 'Failed in 24 h', isNumber: true }]}
+      columns={[
+        ...['Job', 'State', 'Last runs', 'Last', 'Next tick', 'Complete until', 'Late'],
+        { title: 'Waiting', isNumber: true },
+        { title: 'Failed in 24 h', isNumber: true },
+      ]}
     >
       {rows.map((row) => (
         <JobRow key={row.job.id} {...row} />
@@ -95,9 +85,10 @@ function JobTable({ rows }: { readonly rows: readonly Row[] }) {
   )
 }
 
-function JobRow({ job, runs, failedToday, lateMs }: Row) {
-  const last = runs.at(-1)
+function JobRow({ job, lateMs }: Row) {
+  const [last] = job.lastRuns
   const zone = zoneOf(job.schedule)
+  const runs = job.lastRuns.toReversed()
   return (
     <tr>
       <th scope="row">
@@ -120,19 +111,52 @@ function JobRow({ job, runs, failedToday, lateMs }: Row) {
       </td>
       <td>
         <Instant at={job.nextTick} zone={zone} away />
+        {job.nextTick !== undefined && zone !== undefined && zone !== 'UTC' && (
+          <span class="under">
+            {instantIn(new Date(job.nextTick), zone)} {zone}
+          </span>
+        )}
       </td>
-      <td>{lateMs > 0 ? <span class="bad">{durationText(lateMs)}</span> : <span class="quiet">—</span>}</td>
-      <td class="number">
-        {failedToday > 0 ? (
-          <a class="bad" href={`/runs?jobId=${part(job.id)}&state=failed`}>
-            {failedToday}
+      <td>{job.ledger ? <Instant at={job.ledger.watermark} zone={zone} /> : <span class="quiet">—</span>}</td>
+      <td>
+        {lateMs > 0 ? (
+          <a class="bad" href={`/why/${part(job.id)}`}>
+            {durationText(lateMs)}
           </a>
         ) : (
-          '0'
+          <span class="quiet">—</span>
         )}
+      </td>
+      <td class="number">
+        <Counted of={job.queued} href={`/runs?jobId=${part(job.id)}&state=queued`} />
+        {job.ledger && job.ledger.open.count > 0 && <span class="under">{cappedText(job.ledger.open)} windows</span>}
+      </td>
+      <td class="number">
+        <Counted of={job.failed} href={`/runs?jobId=${part(job.id)}&state=failed`} isBad />
       </td>
     </tr>
   )
+}
+
+function Counted({
+  of,
+  href,
+  isBad = false,
+}: {
+  readonly of: Capped
+  readonly href: string
+  readonly isBad?: boolean
+}) {
+  if (of.count === 0) return <>0</>
+  return (
+    <a class={isBad ? 'bad' : ''} href={href}>
+      {cappedText(of)}
+    </a>
+  )
+}
+
+function cappedText({ count, isExact }: Capped): string {
+  return isExact ? numberText(count) : `${numberText(count)}+`
 }
 
 function NoJobs({ search }: { readonly search: string }) {

@@ -1,25 +1,9 @@
 import { signal } from '@preact/signals'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { get, part } from '../shared/api.ts'
 import { useLoad } from '../shared/load.ts'
-import { go } from '../shared/router.ts'
+import { type Entry, entriesFor, find } from './entries.ts'
 
-interface Entry {
-  readonly name: string
-  readonly target: string
-}
-
-const PAGES: readonly Entry[] = [
-  { name: 'Overview', target: '/' },
-  { name: 'Grid of windows', target: '/grid' },
-  { name: 'Timeline of runs', target: '/timeline' },
-  { name: 'Runs', target: '/runs' },
-  { name: 'Failed runs', target: '/runs?state=failed' },
-  { name: 'Running runs', target: '/runs?state=running' },
-  { name: 'Backfills', target: '/backfills' },
-  { name: 'Nodes, services, locks, resources', target: '/nodes' },
-]
-const MAX_JOBS = 12
+const NOTHING = { jobs: [], nodes: [] }
 
 const isOpen = signal(false)
 
@@ -49,25 +33,28 @@ function Dialog() {
   const [text, setText] = useState('')
   const [chosen, setChosen] = useState(0)
   useEffect(() => dialog.current?.showModal(), [])
-  const jobs = useLoad(`find ${text}`, (signal) => get<'jobs.list'>('/jobs', { search: text, limit: MAX_JOBS }, signal))
-  const entries = entriesOf(text.trim(), jobs.data?.items.map(({ id }) => id) ?? [])
+  const wanted = text.trim()
+  const found = useLoad(`find ${wanted}`, (signal) => find(wanted, signal))
+  const entries = entriesFor(wanted, found.data ?? NOTHING)
   const index = Math.min(chosen, entries.length - 1)
   const close = (): void => {
     isOpen.value = false
   }
   const open = (entry: Entry | undefined): void => {
-    if (!entry) return
+    if (!entry || entry.off !== undefined) return
     close()
-    go(entry.target)
+    entry.open()
   }
   const move = (event: KeyboardEvent): void => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
     if (step === undefined) return
     event.preventDefault()
-    setChosen(Math.max(0, Math.min(entries.length - 1, index + step)))
+    const next = Math.max(0, Math.min(entries.length - 1, index + step))
+    setChosen(next)
+    document.getElementById(`palette-${next}`)?.scrollIntoView({ block: 'nearest' })
   }
   return (
-    <dialog ref={dialog} class="dialog palette" aria-label="Find a page, job or run" onClose={close}>
+    <dialog ref={dialog} class="dialog palette" aria-label="Find a page, job, run or action" onClose={close}>
       <form
         onSubmit={(event) => {
           event.preventDefault()
@@ -76,11 +63,11 @@ function Dialog() {
       >
         <input
           role="combobox"
-          aria-label="A page, a part of a job's id, or the number of a run"
+          aria-label="A page, a part of a job's id, the number of a run, a date, or an action"
           aria-expanded="true"
           aria-controls="palette-entries"
           aria-activedescendant={entries.length > 0 ? `palette-${index}` : undefined}
-          placeholder="A page, a job, or the number of a run"
+          placeholder="A page, a job, a run, a date, or an action such as: pause orders"
           value={text}
           autoFocus
           onInput={({ currentTarget }) => {
@@ -92,29 +79,20 @@ function Dialog() {
         <ul id="palette-entries" role="listbox" aria-label="Found">
           {entries.map((entry, at) => (
             <li
-              key={entry.target}
+              key={entry.name}
               id={`palette-${at}`}
               role="option"
               aria-selected={at === index}
+              aria-disabled={entry.off !== undefined}
               onClick={() => open(entry)}
             >
               {entry.name}
+              {entry.off !== undefined && <span class="quiet"> ({entry.off})</span>}
             </li>
           ))}
         </ul>
-        {entries.length === 0 && <p class="quiet">Nothing matches.</p>}
+        {entries.length === 0 && <p class="quiet">{found.isLoading ? 'Looking…' : 'Nothing matches.'}</p>}
       </form>
     </dialog>
   )
-}
-
-/** What fits to a text: a run by its number, then pages, then jobs and their parts. */
-function entriesOf(text: string, jobs: readonly string[]): Entry[] {
-  const runs: Entry[] = /^\d{1,15}$/.test(text) ? [{ name: `Run ${text}`, target: `/runs/${text}` }] : []
-  const pages = PAGES.filter(({ name }) => name.toLowerCase().includes(text.toLowerCase()))
-  const found = jobs.flatMap((id) => [
-    { name: `Job ${id}`, target: `/jobs/${part(id)}` },
-    ...(text === '' ? [] : [{ name: `Failed runs of ${id}`, target: `/runs?jobId=${part(id)}&state=failed` }]),
-  ])
-  return [...runs, ...pages, ...found]
 }
