@@ -9,6 +9,7 @@ import { ConnectionReport } from '../engine/node/connection-report.ts'
 import { ConfigWatcher } from '../engine/node/config-watcher.ts'
 import { Doorbell } from '../engine/node/doorbell.ts'
 import { Caches } from '../engine/node/caches.ts'
+import { FleetOffload } from '../engine/fleet/fleet-offload.ts'
 import { KnownNodes } from '../engine/fleet/known-nodes.ts'
 import { NodeLink } from '../engine/fleet/node-link.ts'
 import { RunWatch } from '../engine/fleet/run-watch.ts'
@@ -135,9 +136,10 @@ export function buildExecution(parts: NodeParts): Execution {
     items?.dispatcher.wake()
   }
   const known = new KnownNodes({ nodeId, clock, peers: () => store.nodes.peers() })
-  const link = new NodeLink({
+  const link: NodeLink = new NodeLink({
     ...{ nodeId, known, clock },
     settings: settings.link,
+    fleet: (own) => new FleetOffload(own, nodeId),
     listens: role.execute,
     onHint: (hint) => {
       switch (hint.kind) {
@@ -151,7 +153,9 @@ export function buildExecution(parts: NodeParts): Execution {
           return caches.told(hint.cache, hint.keys)
       }
     },
-    routes: async () => [(await import('../engine/fleet/node-routes.ts')).nodeRoutes(watch)],
+    routes: async () => [
+      (await import('../engine/fleet/node-routes.ts')).nodeRoutes(watch, () => role.execute && link.isRunning),
+    ],
   })
   const doorbell = new Doorbell({
     ...{ nodeId, known, onRing },

@@ -6,6 +6,7 @@ export {
   type OffloadCallOptions,
   type Offloaded,
   type OffloadHandle,
+  type OffloadHandleOptions,
   type OffloadMapOptions,
   type OffloadStream,
 } from './offload.ts'

@@ -1,8 +1,10 @@
 import type { Transferable } from 'node:worker_threads'
 import { isError } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
-import { anAbortSignal, expecting, isList, type OptionChecks, problemsText, readOptions } from '../options.ts'
+import { anAbortSignal, expecting, isList, oneOf, type OptionChecks, problemsText, readOptions } from '../options.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
+import { declareFleetModule } from './fleet/fleet.ts'
+import { fleetQueueOf } from './fleet/fleet-queue.ts'
 import { ChunkReader } from './streams/chunk-reader.ts'
 import { StreamHandle } from './streams/stream-handle.ts'
 import { mapCalls, type MapNames, mapReduceCalls, type MapTarget } from './map/map-calls.ts'
@@ -113,6 +115,13 @@ type ReducerOf<M, V> = {
   [K in NameOf<M>]: M[K] extends (a: V, b: V) => V | Promise<V> ? K : never
 }[NameOf<M>]
 
+export interface OffloadHandleOptions {
+  /** Default: the pool of the process. */
+  readonly pool?: OffloadPool
+  /** Where calls may run. Default `'here'`: in this process. */
+  readonly on?: 'here' | 'fleet'
+}
+
 /**
  * Runs the functions of a module in worker threads, so parsing and heavy computation don't block the event loop.
  *
@@ -130,14 +139,19 @@ type ReducerOf<M, V> = {
  * const parsing = offload<typeof import('./parse.ts')>(new URL('./parse.ts', import.meta.url))
  * const rows = await parsing.parse(bytes)
  *
+ * With `on: 'fleet'`, calls that find all threads busy also run on other nodes that declare the same module with `on: 'fleet'` and have free
+ * threads. If such a node is lost, the call runs again, here or elsewhere: the functions must not mind. Calls with `transfer`, streams or
+ * files run here, and so do generators, `$map` and `$mapReduce`.
+ *
  * @param options.pool a separate pool; default: the process's, see `configureOffload`
  * @throws PikoError `OFFLOAD_FAILED`: immediately if `module` is not a `file:` URL; from a call if the module or the export is missing.
  * `OFFLOAD_COPY`, `OFFLOAD_TIMEOUT`, `OFFLOAD_MEMORY`, `OFFLOAD_EXIT`, `OFFLOAD_CRASHED` from a call that failed for this reason. An error
  * of the function reaches the caller with its name, message, code and causes.
  */
-export function offload<M>(module: URL | string, options: { readonly pool?: OffloadPool } = {}): OffloadHandle<M> {
+export function offload<M>(module: URL | string, options: OffloadHandleOptions = {}): OffloadHandle<M> {
   const url = moduleUrl(module)
-  const { pool = defaultPool } = checked('offload', options, { pool: isPool })
+  const { pool = defaultPool, on = 'here' } = checked('offload', options, { pool: isPool, on: oneOf('here', 'fleet') })
+  if (on === 'fleet') declareFleetModule(url, pool)
   wantRunSignals()
   let file: string | undefined
   const callable = (given: OffloadCallOptions) => {
@@ -150,12 +164,12 @@ export function offload<M>(module: URL | string, options: { readonly pool?: Offl
           try {
             file ??= moduleFile(url).href
             const transfer = given.transfer ? transferList(given.transfer) : NOTHING
-            const call = pool.call(
-              { module: file, name, args },
-              { transfer, scope: currentScope(), priority, timeoutMs },
-              callSignal(given.signal),
-            )
-            const result = await call.result
+            const wanted = { module: file, name, args }
+            const call = { transfer, scope: currentScope(), priority, timeoutMs }
+            const signal = callSignal(given.signal)
+            const result = await (on === 'fleet'
+              ? fleetQueueOf(pool).add(wanted, call, signal)
+              : pool.call(wanted, call, signal).result)
             return result instanceof ChunkReader ? new StreamHandle(result) : result
           } catch (error) {
             throw withSite(error, file ?? url.href, site)

@@ -6,6 +6,7 @@ import { onTestFinished } from 'vitest'
 import type { CrawlNodeOrder } from '../fixtures/crawl/node.ts'
 import type { WriterOrder } from '../fixtures/sinks/writer-order.ts'
 import type { SyncOrder } from '../fixtures/sync/node-order.ts'
+import type { FleetOrder } from '../fixtures/engine/fleet-order.ts'
 import type { FrozenOrder } from '../fixtures/engine/frozen-order.ts'
 import type { PoolsOrder } from '../fixtures/engine/pools-order.ts'
 import type { StepOrder } from '../fixtures/engine/step-order.ts'
@@ -40,6 +41,7 @@ export class WorkerProcess {
   constructor(order: FrozenOrder, script: 'engine/frozen')
   constructor(order: PoolsOrder, script: 'engine/pools')
   constructor(order: NoticeOrder, script: 'engine/noticed')
+  constructor(order: FleetOrder, script: 'engine/fleet-node')
   constructor(
     order:
       | WorkerOrder
@@ -50,7 +52,8 @@ export class WorkerProcess {
       | CrawlNodeOrder
       | FrozenOrder
       | PoolsOrder
-      | NoticeOrder,
+      | NoticeOrder
+      | FleetOrder,
     script = 'engine/worker',
   ) {
     this.#child = spawn(process.execPath, [...SOURCE_FLAGS, scriptOf(script), JSON.stringify(order)], {

@@ -7,6 +7,7 @@ import type { DialTls } from '../../link/connect/dial-tls.ts'
 import type { LinkServer } from '../../link/connect/listen.ts'
 import type { Link } from '../../link/link.ts'
 import type { Routes } from '../../link/routes/define-routes.ts'
+import { type FleetNodes, offerFleet } from '../../offload/fleet/fleet.ts'
 import type { Settings } from '../../settings/settings.ts'
 import type { StopReason } from '../../service/lifecycle-parts.ts'
 import { Service } from '../../service/service.ts'
@@ -26,6 +27,8 @@ export interface NodeLinkParts {
   readonly onHint: (hint: Hint) => void
   /** What other nodes may ask this one. Loaded when the first connection is made. */
   readonly routes: () => Promise<readonly Routes[]>
+  /** How `offload` calls other nodes. */
+  readonly fleet: (link: Pick<NodeLink, 'to' | 'reachable'>) => FleetNodes
   readonly clock: Clock
 }
 
@@ -99,8 +102,10 @@ export class NodeLink extends Service {
   }
 
   protected override async onStart(): Promise<void> {
-    const { listens } = this.#parts
-    if (!listens || this.#isOff) return
+    const { listens, fleet } = this.#parts
+    if (this.#isOff) return
+    this.defer(offerFleet(fleet(this)))
+    if (!listens) return
     try {
       await this.#listen()
     } catch (error) {

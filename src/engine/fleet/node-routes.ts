@@ -1,16 +1,17 @@
 import { PikoError } from '../../errors.ts'
 import { defineRoutes, type Routes } from '../../link/routes/define-routes.ts'
 import { Waiters } from '../../signals/waiters.ts'
+import { offloadRoutes } from './offload-routes.ts'
 import type { RunWatch } from './run-watch.ts'
 
 /** How many runs of this node others may watch. */
 const MAX_WATCHED = 1_000
 
 /** What other nodes may ask this one. */
-export function nodeRoutes(watch: RunWatch): Routes {
-  return defineRoutes({ prefix: '/piko' }).stream('/runs/:id/watch', ({ params, signal }) =>
-    newsOf(watch, Number(params['id']), signal),
-  )
+export function nodeRoutes(watch: RunWatch, takesCalls: () => boolean): Routes {
+  return defineRoutes({ prefix: '/piko' })
+    .stream('/runs/:id/watch', ({ params, signal }) => newsOf(watch, Number(params['id']), signal))
+    .mount(offloadRoutes(takesCalls))
 }
 
 /** Yields once for each change of a run. Changes that the reader has not taken yet become one. */

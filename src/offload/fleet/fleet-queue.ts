@@ -1,0 +1,202 @@
+import { basename } from 'node:path'
+import { serialize } from 'node:v8'
+import { onAbort } from '../../signals/on-abort.ts'
+import { isOffloadFile } from '../file.ts'
+import type { OffloadPool } from '../offload-pool.ts'
+import type { CallOptions, WantedCall } from '../pool/offload-call.ts'
+import { isStream } from '../streams/item-source.ts'
+import { type FleetAnswer, type FleetCall, type FleetNodes, fleetNodes } from './fleet.ts'
+import { moduleHash } from './module-hash.ts'
+
+interface Waiting {
+  readonly wanted: WantedCall
+  readonly options: CallOptions
+  readonly signal: AbortSignal | undefined
+  readonly call: FleetCall
+  readonly settle: { readonly resolve: (value: unknown) => void; readonly reject: (reason: unknown) => void }
+  /** How often a node was lost with it. */
+  losses: number
+}
+
+/** How often the other nodes are asked for free threads while calls wait. */
+const LOOK_MS = 50
+/** Larger arguments stay here. */
+const MAX_ARGS_BYTES = 16 * 2 ** 20
+/** A call that ended this many nodes may be the reason, and stays here. */
+const MAX_LOSSES = 2
+/** How long a node that refused a module is not asked for it again. */
+const REFUSED_MS = 60_000
+
+/** Calls that may run on any node: here while a thread is free, otherwise on a node with a free thread, whichever is first. */
+export class FleetQueue {
+  readonly #pool: OffloadPool
+  #waiting: Waiting[] = []
+  /** The free threads of other nodes, less those that were taken since. */
+  #free = new Map<string, number>()
+  /** When a node refused a module, by node and hash. */
+  readonly #refusedAt = new Map<string, number>()
+  /** Functions that must run here, because another node can't return their result. */
+  readonly #onlyHere = new Set<string>()
+  #timer: NodeJS.Timeout | undefined
+  #isLooking = false
+
+  constructor(pool: OffloadPool) {
+    this.#pool = pool
+  }
+
+  /** The result of the call; a `ChunkReader` for a generator. */
+  add(wanted: WantedCall, options: CallOptions, signal: AbortSignal | undefined): Promise<unknown> {
+    if (!fleetNodes() || (this.#waiting.length === 0 && this.#isFreeHere)) return this.#here(wanted, options, signal)
+    const travelling = this.#travelling(wanted, options)
+    if (!travelling) return this.#here(wanted, options, signal)
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason as Error)
+      const waiting: Waiting = { wanted, options, signal, call: travelling, settle: { resolve, reject }, losses: 0 }
+      this.#waiting.push(waiting)
+      this.#watch(waiting)
+      this.#pump()
+    })
+  }
+
+  get #isFreeHere(): boolean {
+    const { running, waiting, size } = this.#pool.stats
+    return running + waiting < size
+  }
+
+  /** The call for another node; undefined if it must run here. */
+  #travelling(
+    { module, name, args }: WantedCall,
+    { transfer, priority, timeoutMs }: CallOptions,
+  ): FleetCall | undefined {
+    if (transfer.length > 0 || this.#onlyHere.has(`${module} ${name}`)) return undefined
+    if (args.some((arg) => isStream(arg) || isOffloadFile(arg))) return undefined
+    try {
+      const bytes = serialize(args)
+      if (bytes.length > MAX_ARGS_BYTES) return undefined
+      const file = basename(new URL(module).pathname)
+      return {
+        hash: moduleHash(module),
+        file,
+        name,
+        args: bytes,
+        priority,
+        timeoutMs: timeoutMs ?? this.#pool.timeoutMs,
+      }
+    } catch {
+      // The call here says what is wrong.
+      return undefined
+    }
+  }
+
+  async #here(wanted: WantedCall, options: CallOptions, signal: AbortSignal | undefined): Promise<unknown> {
+    const call = this.#pool.call(wanted, options, signal)
+    void call.over.then(() => this.#pump())
+    return call.result
+  }
+
+  #watch(waiting: Waiting): void {
+    const { signal, settle } = waiting
+    if (!signal) return
+    onAbort(signal, () => {
+      this.#waiting = this.#waiting.filter((one) => one !== waiting)
+      settle.reject(signal.reason)
+    })
+  }
+
+  #pump(): void {
+    while (this.#waiting.length > 0) {
+      const nodes = fleetNodes()
+      const [first] = this.#waiting as [Waiting]
+      const nodeId = nodes && !this.#isFreeHere ? this.#nodeFor(first) : undefined
+      if (!this.#isFreeHere && nodeId === undefined && nodes) break
+      this.#waiting.shift()
+      if (nodes && nodeId !== undefined) void this.#there(nodes, nodeId, first)
+      else this.#here(first.wanted, first.options, first.signal).then(first.settle.resolve, first.settle.reject)
+    }
+    if (this.#waiting.length === 0) {
+      clearTimeout(this.#timer)
+      this.#timer = undefined
+    } else this.#timer ??= setTimeout(() => void this.#look(), this.#free.size === 0 ? 0 : LOOK_MS)
+  }
+
+  #nodeFor({ call, losses }: Waiting): string | undefined {
+    if (losses >= MAX_LOSSES) return undefined
+    for (const [id, free] of this.#free) {
+      const refusedAt = this.#refusedAt.get(`${id} ${call.hash}`) ?? -Infinity
+      if (free > 0 && performance.now() - refusedAt > REFUSED_MS) return id
+    }
+    return undefined
+  }
+
+  async #look(): Promise<void> {
+    if (this.#isLooking) return
+    this.#isLooking = true
+    clearTimeout(this.#timer)
+    try {
+      const found = await fleetNodes()?.look(this.#pool.name)
+      this.#free = new Map((found ?? []).map(({ id, free }) => [id, free]))
+    } catch {
+      // Calls continue here.
+      this.#free.clear()
+    }
+    this.#isLooking = false
+    this.#timer = undefined
+    if (this.#waiting.length > 0) this.#timer = setTimeout(() => void this.#look(), LOOK_MS)
+    this.#pump()
+  }
+
+  async #there(nodes: FleetNodes, nodeId: string, waiting: Waiting): Promise<void> {
+    this.#free.set(nodeId, (this.#free.get(nodeId) ?? 1) - 1)
+    const { call, settle, signal } = waiting
+    const answer = await nodes.run(nodeId, call, signal).catch((): FleetAnswer => ({ kind: 'lost' }))
+    if (signal?.aborted) return settle.reject(signal.reason)
+    switch (answer.kind) {
+      case 'value':
+        // The thread that has ended the call is free again.
+        this.#free.set(nodeId, (this.#free.get(nodeId) ?? 0) + 1)
+        settle.resolve(answer.value)
+        break
+      case 'error':
+        settle.reject(answer.error)
+        break
+      default:
+        this.#again(nodeId, waiting, answer)
+    }
+    this.#pump()
+  }
+
+  #again(nodeId: string, waiting: Waiting, answer: FleetAnswer): void {
+    this.#free.delete(nodeId)
+    const { call, wanted } = waiting
+    if (answer.kind === 'lost') waiting.losses += 1
+    if (answer.kind === 'refused') {
+      if (answer.why === STREAM) this.#onlyHere.add(`${wanted.module} ${wanted.name}`)
+      else this.#refuse(nodeId, call, answer.why)
+    }
+    this.#waiting.unshift(waiting)
+    if (answer.kind === 'refused' && answer.why === STREAM) waiting.losses = MAX_LOSSES
+  }
+
+  #refuse(nodeId: string, { hash, file }: FleetCall, why: string): void {
+    const key = `${nodeId} ${hash}`
+    const isKnown = performance.now() - (this.#refusedAt.get(key) ?? -Infinity) < REFUSED_MS
+    if (this.#refusedAt.size > 10_000) this.#refusedAt.clear()
+    this.#refusedAt.set(key, performance.now())
+    // Calls that were sent together are refused together.
+    if (isKnown) return
+    const message = `node ${nodeId} refuses calls of ${file}: ${why}; other nodes and this one run them`
+    process.emitWarning(message, 'PikoOffloadWarning')
+  }
+}
+
+/** Why a node refuses a generator: its items can't be moved to another node if the first one is lost. */
+export const STREAM = 'its result is a stream'
+
+const queues = new Map<OffloadPool, FleetQueue>()
+
+/** The queue of a pool. All handles of the pool share it. */
+export function fleetQueueOf(pool: OffloadPool): FleetQueue {
+  const queue = queues.get(pool) ?? new FleetQueue(pool)
+  queues.set(pool, queue)
+  return queue
+}

@@ -1,0 +1,84 @@
+import { basename } from 'node:path'
+import { moduleFile } from '../module-file.ts'
+import type { OffloadPool } from '../offload-pool.ts'
+import { moduleHash } from './module-hash.ts'
+
+/** A call as another node needs it. */
+export interface FleetCall {
+  /** The SHA-256 of the module; see `moduleHash`. */
+  readonly hash: string
+  /** The name of the module's file, for messages. */
+  readonly file: string
+  readonly name: string
+  /** The arguments, by `v8.serialize`. */
+  readonly args: Buffer
+  readonly priority: number
+  readonly timeoutMs: number | undefined
+}
+
+/** What became of a call on another node. */
+export type FleetAnswer =
+  | { readonly kind: 'value'; readonly value: unknown }
+  | { readonly kind: 'error'; readonly error: unknown }
+  /** It has no free thread any more. */
+  | { readonly kind: 'busy' }
+  /** It does not have this version of the module, or can't return such a result. */
+  | { readonly kind: 'refused'; readonly why: string }
+  /** The node, or the connection, ended before the answer arrived. */
+  | { readonly kind: 'lost' }
+
+/** The other nodes. */
+export interface FleetNodes {
+  /** The nodes with free threads in the pool of this name. */
+  look(pool: string): Promise<readonly { readonly id: string; readonly free: number }[]>
+  run(nodeId: string, call: FleetCall, signal: AbortSignal | undefined): Promise<FleetAnswer>
+}
+
+let nodes: FleetNodes | undefined
+
+/** Makes other nodes available to `offload(…, { on: 'fleet' })`. @returns a function that ends it */
+export function offerFleet(offered: FleetNodes): () => void {
+  nodes = offered
+  return () => {
+    if (nodes === offered) nodes = undefined
+  }
+}
+
+/** Undefined while no app runs in this process. */
+export function fleetNodes(): FleetNodes | undefined {
+  return nodes
+}
+
+const declared = new Map<string, { readonly url: URL; readonly pool: OffloadPool }>()
+
+/** Lets other nodes call the functions of a module in this process. */
+export function declareFleetModule(url: URL, pool: OffloadPool): void {
+  declared.set(url.href, { url, pool })
+}
+
+/** The declared module with this hash, or why there is none. */
+export function fleetModule(
+  hash: string,
+  name: string,
+): { readonly file: string; readonly pool: OffloadPool } | { readonly problem: string } {
+  const all = [...declared.values()].flatMap(({ url, pool }) => {
+    const file = fileOf(url)
+    return file === undefined ? [] : [{ file, pool }]
+  })
+  const found = all.find(({ file }) => moduleHash(file) === hash)
+  if (found) return found
+  const isKnown = all.some(({ file }) => basename(new URL(file).pathname) === name)
+  return {
+    problem: isKnown
+      ? `it has another version of ${name}, of a file that this imports, or of Node.js`
+      : `it has no module ${name} with on: 'fleet'`,
+  }
+}
+
+function fileOf(url: URL): string | undefined {
+  try {
+    return moduleFile(url).href
+  } catch {
+    return undefined
+  }
+}

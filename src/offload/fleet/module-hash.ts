@@ -1,0 +1,41 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { moduleFile } from '../module-file.ts'
+
+const MAX_FILES = 1_000
+/** `from './x.ts'`, `import './x.ts'` and `import('./x.ts')`. */
+const IMPORTED = /(?:\bfrom|\bimport)\s*\(?\s*['"](\.{1,2}\/[^'"]+)['"]/g
+const hashes = new Map<string, string>()
+
+/**
+ * The SHA-256 over a module, the files that it imports by relative paths, and the version of V8, which both ends must share to understand the
+ * arguments. Read once: a thread does not load a later version of a file either.
+ */
+export function moduleHash(file: string): string {
+  const known = hashes.get(file)
+  if (known !== undefined) return known
+  const hash = createHash('sha256').update(process.versions.v8)
+  const seen = new Set([file])
+  // By the order of the imports, not by path: the program may lie in another folder there.
+  for (const url of seen) {
+    const text = readFileSync(fileURLToPath(url))
+    hash.update(`\0${text.length}\0`).update(text)
+    for (const [, path = ''] of text.toString().matchAll(IMPORTED)) {
+      const imported = importedFile(path, url)
+      if (imported !== undefined && seen.size < MAX_FILES) seen.add(imported)
+    }
+  }
+  const digest = hash.digest('hex')
+  hashes.set(file, digest)
+  return digest
+}
+
+function importedFile(path: string, from: string): string | undefined {
+  try {
+    return moduleFile(new URL(path, from)).href
+  } catch {
+    // Not a file, for example in a comment. The thread says so if it is one.
+    return undefined
+  }
+}
