@@ -1,5 +1,6 @@
 // npm run bench -- throughput --store mysql --runs 20000
 import { all } from './all.ts'
+import { apiScale } from './api-scale.ts'
 import { backfill } from './backfill.ts'
 import { coldCli } from './cold-cli.ts'
 import { crawl } from './crawl.ts'
@@ -32,6 +33,7 @@ const BENCHMARKS: Readonly<Record<string, (argv: readonly string[]) => Promise<v
   link,
   'in-flight': inFlight,
   'cold-cli': coldCli,
+  'api-scale': apiScale,
   cron,
   rate,
   batch,
@@ -75,6 +77,7 @@ const USAGE = `Usage: npm run bench -- <name> [options]
   offload      calls into worker threads, beside piscina
   offload-stream  a 1 GB NDJSON and a gzip CSV parsed in a thread into sinks, beside a bare worker [--size 1000 (MB)]
                [--targets count,lists,jsonl,sqlite,mysql] [--systems bare,piko] [--formats ndjson,csv]
+  api-scale    every list, filter, grid and summary of the API on a generated store [--runs 2000000] [--windows 1000000]
   queries      statements, rows and locks of 1,000 runs, by the server's own count
   growth       ten times the runs, history, nodes, jobs
   backfill     two years of minute windows: CPU and memory of planning them [--runs 1051200]

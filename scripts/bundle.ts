@@ -101,6 +101,7 @@ export async function bundle(): Promise<void> {
     logLevel: 'warning',
     write: false,
   })
+  mkdirSync(OUT, { recursive: true })
   writeFileSync(join(OUT, 'LICENSES.txt'), licences())
   for (const { path, text } of outputFiles) {
     mkdirSync(dirname(path), { recursive: true })

@@ -99,7 +99,9 @@ export function buildExecution(parts: NodeParts): Execution {
   const watch = new RunWatch()
   const runLogs = new RunLogs({ watch, store: store.runLogs, history: settings.history, clock, loops })
   const progress = new RunProgress({ watch, store: store.progress, events, clock, loops })
+  const ownRuns = role.onlyOwn ? new Set<number>() : undefined
   const items = parts.buildItems?.(parts, {
+    ownRuns,
     nodeId,
     holdsLease: () => memory.isHeld,
     prepare,
@@ -120,7 +122,6 @@ export function buildExecution(parts: NodeParts): Execution {
     progress,
     items,
   })
-  const ownRuns = role.onlyOwn ? new Set<number>() : undefined
   const dispatcher = new Dispatcher(
     live.polled({
       ...{ runs: store.runs, registry, executor, clock, loops, nodeId },

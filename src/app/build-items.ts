@@ -26,7 +26,7 @@ import type { NodeParts } from './node-parts.ts'
 export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
   const { registry, resources, sinks, events, clock, loops, settings, graceMs } = parts
   const { store } = parts.store
-  const { nodeId, holdsLease, prepare, locks, shared, caches, runLogs } = own
+  const { nodeId, holdsLease, prepare, locks, shared, caches, runLogs, ownRuns } = own
   const policies = [...registry].flatMap((job) => (job.policy.items ? [{ job, items: job.policy.items }] : []))
   const lanes = new LaneIds(store.items)
   const waker = new LaneWaker({ store: store.items, clock, loops, onWoken: () => dispatcher.wake() })
@@ -81,7 +81,7 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
     },
   })
   const dispatcher = new ItemDispatcher({
-    ...{ store: store.items, runner, nodeId, holdsLease, clock, loops },
+    ...{ store: store.items, runner, nodeId, holdsLease, ownRuns, clock, loops },
     pollIntervalMs: settings.piko.pollIntervalMs,
     scopes: [...new Set(policies.flatMap(({ items }) => [...items.kinds.values()].map(({ laneScope }) => laneScope)))],
     jobIds: policies.map(({ job }) => job.id),

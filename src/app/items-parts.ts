@@ -29,4 +29,6 @@ export interface ItemsOwn {
   readonly shared: SharedValues
   readonly caches: Caches
   readonly runLogs: RunLogs
+  /** The runs that this process has requested, if it executes no others. */
+  readonly ownRuns: ReadonlySet<number> | undefined
 }

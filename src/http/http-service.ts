@@ -37,7 +37,7 @@ export class HttpService extends Service {
   /** @throws PikoError `HTTP_UNPROTECTED`, `TLS_INVALID`, `HTTP_LISTEN_FAILED` */
   protected override async onStart(): Promise<void> {
     const app = this.#app
-    const { api, bodyLimit, host, hosts, plain, rateLimit, requireToken, tlsCert, tlsKey } = this.#at
+    const { api, bodyLimit, host, hosts, plain, rateLimit, requireToken, tlsCert, tlsKey, trustForwarded } = this.#at
     const files = tlsFiles(tlsKey, tlsCert)
     const hasTls = files !== undefined
     assertProtected({ host, api, hasTls, plain, hasTokens: undefined })
@@ -54,6 +54,7 @@ export class HttpService extends Service {
         access: {
           ...{ access: app.access, events: app.events, hosts, hasTls, perMinute: rateLimit },
           allowsLocal: isLoopback(host) && !requireToken,
+          trustsForwarded: trustForwarded,
         },
       }),
     })

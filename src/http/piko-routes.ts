@@ -25,10 +25,10 @@ export async function pikoRoutes(server: FastifyInstance, { app }: PikoRoutesOpt
   healthRoutes(server, { isStopping: () => app.isStopping, health: () => app.health() })
   metricsRoutes(server, { metrics: () => app.metrics() })
   graphRoutes(server, { services: () => app.services })
-  const { hosts, rateLimit, requireToken } = app.settings.http
+  const { hosts, rateLimit, requireToken, trustForwarded } = app.settings.http
   const access = {
     ...{ access: app.access, events: app.events, hosts, perMinute: rateLimit },
-    ...{ hasTls: false, allowsLocal: !requireToken },
+    ...{ hasTls: false, allowsLocal: !requireToken, trustsForwarded: trustForwarded },
   }
   await server.register(apiPlugin, { prefix: API_BASE, app, access, facts, logger: app.log })
 }

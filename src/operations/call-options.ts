@@ -31,7 +31,7 @@ import type { TimelineFilter } from '../store/runs/timeline-runs.ts'
 import type { WindowState } from '../store/tables.ts'
 import type { ProofRange } from './proof/certificate.ts'
 import type { JobFilter } from '../store/jobs/job-store.ts'
-import type { WindowFilter } from '../store/windows/window-store.ts'
+import type { SummaryOptions, WindowFilter } from '../store/windows/window-store.ts'
 import type {
   BackfillWait,
   CancelOptions,
@@ -179,6 +179,7 @@ const CALLS = {
     to: anything,
     limit,
   } satisfies OptionChecks<WindowFilter>,
+  'windows.summary': { newest: wholeNumber(1) } satisfies OptionChecks<SummaryOptions>,
   'windows.grid': {
     from: anything,
     to: anything,
@@ -260,7 +261,7 @@ const CALLS = {
   'live.page': live,
   'live.follow': { ...live, signal: anAbortSignal },
   'limits.list': { limit } satisfies OptionChecks<LimitFilter>,
-  'locks.list': { limit } satisfies OptionChecks<LockFilter>,
+  'locks.list': { limit, after: aText } satisfies OptionChecks<LockFilter>,
 }
 
 /**

@@ -39,8 +39,8 @@ export class NamedLocks {
   /** Locks held now, by name. @throws PikoError `ROW_BROKEN` */
   async list(filter: LockFilter = {}): Promise<HeldNamedLock[]> {
     const { store } = this.#reach()
-    const { limit = 100 } = optionsOf('locks.list', filter)
-    const held = await store.locks.held(USER_LOCKS, limit)
+    const { limit = 100, after } = optionsOf('locks.list', filter)
+    const held = await store.locks.held(USER_LOCKS, limit, after)
     return held.map((lock) => ({ ...lock, name: lock.name.slice(USER_LOCKS.length) }))
   }
 }

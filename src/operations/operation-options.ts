@@ -61,6 +61,8 @@ export interface BackfillWait {
 export interface LockFilter {
   /** Maximum number of locks. Default 100. */
   readonly limit?: number
+  /** Only locks with later names, such as the last one of the page before. */
+  readonly after?: string
 }
 
 /** Which shared rate limits to list. */

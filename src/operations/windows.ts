@@ -1,5 +1,5 @@
 import type { CoverageFilter, LedgerSpan } from '../store/windows/ledger-spans.ts'
-import type { LedgerSummary, LedgerWindow, WindowFilter } from '../store/windows/window-store.ts'
+import type { LedgerSummary, LedgerWindow, SummaryOptions, WindowFilter } from '../store/windows/window-store.ts'
 import type { AnyJob, KnownJob } from '../job/job-types.ts'
 import { changing } from '../engine/refused-changes.ts'
 import { zoneOfJob } from '../engine/planning/stored-job.ts'
@@ -13,7 +13,7 @@ import { jobIdOf } from './job-id.ts'
 import type { Certificate, ProofRange } from './proof/certificate.ts'
 import type { WindowMark, WindowRerun } from './operation-options.ts'
 import type { Reach } from './reach.ts'
-import { cellsOf, type GridFilter, gridRange, prefixLength, type WindowGrid } from './views/window-grid.ts'
+import { cellsOf, cellStarts, type GridFilter, gridRange, type WindowGrid } from './views/window-grid.ts'
 
 const DEFAULT_ROWS = 50
 
@@ -66,11 +66,10 @@ export class Windows {
       ...(jobIds !== undefined && { ids: jobIds }),
       ...(after !== undefined && { after }),
     })
-    const rows: WindowGrid['rows'][number][] = []
-    for (const { id: jobId } of jobs) {
-      const counts = await store.windows.grid(jobId, { start: from, end: to }, prefixLength(by))
-      rows.push({ jobId, cells: cellsOf(counts, by) })
-    }
+    const shown = jobs.map(({ id }) => id)
+    const range = { start: from, end: to, by, cells: cellStarts({ from, to, by }) }
+    const counts = await store.windows.grid(shown, range)
+    const rows = shown.map((jobId) => ({ jobId, cells: cellsOf(counts.get(jobId) ?? [], by) }))
     return { by, from, to, rows, next }
   }
 
@@ -105,9 +104,14 @@ export class Windows {
     return { windows: await changing(`windows of job "${jobId}"`, 'piko_window', mark) }
   }
 
-  /** Counts by state, bounds and watermark of a job's ledger. */
-  async summary<const J extends AnyJob>(job: KnownJob<J>): Promise<LedgerSummary> {
-    return this.#reach().store.windows.summary(jobIdOf('app.windows.summary', job))
+  /**
+   * Counts by state, bounds and watermark of a job's ledger. For a ledger of more than some ten thousand windows, `newest` makes the answer
+   * fast: only so many of the newest windows are counted and searched for missing ones. The watermark then still knows all windows that
+   * have not succeeded, but no gaps before `countedFrom`.
+   */
+  async summary<const J extends AnyJob>(job: KnownJob<J>, options: SummaryOptions = {}): Promise<LedgerSummary> {
+    const jobId = jobIdOf('app.windows.summary', job)
+    return this.#reach().store.windows.summary(jobId, optionsOf('windows.summary', options))
   }
 
   /**

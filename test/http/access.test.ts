@@ -227,13 +227,31 @@ describeSqlite((store) => {
     expect((await raw(`${url}/jobs`, { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' })).status).toBe(
       200,
     )
-    for (const name of ['x-forwarded-for', 'forwarded', 'via'])
-      expect((await raw(`${url}/jobs`, { [name]: '10.0.0.1' })).status).toBe(401)
+    // A proxy that rewrites Host, so that the request looks local.
+    for (const name of [
+      'x-forwarded-for',
+      'X-Forwarded-Proto',
+      'x-forwarded-anything',
+      'forwarded',
+      'via',
+      'x-real-ip',
+    ]) {
+      const { status, body } = await raw(`${url}/jobs`, { [name]: '10.0.0.1', host: `127.0.0.1:${port}` })
+      expect([name, status, body]).toEqual([name, 401, expect.stringContaining(name.toLowerCase()) as string])
+    }
     const { status, headers } = await ask(`${url}/jobs`, { token: 'garbage' })
     expect([status, headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="piko"'])
     expect(headers.get('content-security-policy')).toContain("default-src 'none'")
     expect([headers.get('x-content-type-options'), headers.get('x-frame-options')]).toEqual(['nosniff', 'DENY'])
     expect((await raw(`${url.replace('/api/v1', '')}/healthz`, { host: 'pod.test' })).status).toBe(200)
+  })
+
+  it('lets requests of a proxy count as local only where a setting says so', async () => {
+    await store.empty()
+    const { url } = await serve(store, { trust_forwarded: true })
+    expect((await raw(`${url}/jobs`, { 'x-forwarded-for': '10.0.0.1' })).status).toBe(200)
+    const strict = await serve(store, { trust_forwarded: true, require_token: true })
+    expect((await raw(`${strict.url}/jobs`, { 'x-forwarded-for': '10.0.0.1' })).status).toBe(401)
   })
 
   it('opens a session for a browser that logs in, and ends it with a logout or with its token', async () => {

@@ -3,7 +3,19 @@ import { WINDOW_STATES } from '../../ledger/window-state.ts'
 import { route } from '../route.ts'
 import { BACKFILL_EXAMPLE, backfill } from './backfills.ts'
 import { ledgerWindow } from './window-values.ts'
-import { count, givenInstant, givenMoment, instant, jobId, json, listOf, page, pageOf, window } from '../values.ts'
+import {
+  count,
+  givenInstant,
+  givenMoment,
+  instant,
+  jobId,
+  json,
+  listOf,
+  page,
+  pageOf,
+  wholeText,
+  window,
+} from '../values.ts'
 
 const MAX_JOBS = 100
 const params = z.strictObject({ jobId })
@@ -16,6 +28,9 @@ const END = '2026-01-01T01:00:00.000Z'
 const span = z.object({ start: instant, end: instant, state: z.enum([...WINDOW_STATES, 'missing']), windows: count })
 
 const summary = z.object({
+  countedFrom: instant.optional().meta({
+    description: 'The counts, and the search for missing windows, begin here; absent: with the first window.',
+  }),
   jobId: z.string(),
   counts: z.record(z.string(), count),
   start: instant.optional(),
@@ -62,6 +77,11 @@ export const WINDOWS = [
     role: 'viewer',
     summary: "Shows the counts, bounds and watermark of a job's ledger.",
     params,
+    query: z.strictObject({
+      newest: wholeText(1, 1_000_000)
+        .default(2_000)
+        .meta({ description: 'Counts, and looks for missing windows, only among so many of the newest windows.' }),
+    }),
     answer: summary,
     example: { params: P, answer: { ...P, counts: { succeeded: 1 }, unrun: [] } },
   }),

@@ -11,6 +11,8 @@ export interface ItemDispatcherParts extends LoopServiceParts {
   /** The scopes of lanes, and the jobs, for which this node has code. */
   readonly scopes: readonly string[]
   readonly jobIds: readonly string[]
+  /** The runs that this process has requested, if it executes no others. */
+  readonly ownRuns: ReadonlySet<number> | undefined
 }
 
 /** The maximum number of items in one claim. */
@@ -40,13 +42,19 @@ export class ItemDispatcher extends LoopService {
   }
 
   protected override async step(): Promise<number> {
-    const { store, runner, nodeId, holdsLease, pollIntervalMs, scopes, jobIds, clock } = this.#parts
+    const { store, runner, nodeId, holdsLease, pollIntervalMs, scopes, jobIds, ownRuns, clock } = this.#parts
     const { room } = runner
-    if (room <= 0) return pollIntervalMs
+    if (room <= 0 || ownRuns?.size === 0) return pollIntervalMs
     if (!holdsLease()) return FIRST_IDLE_MS
     const owner = nodeId()
     const { claims, nextInMs, reading } = await store.claim({
-      ...{ nodeId: owner, limit: Math.min(room, MAX_CLAIMED), scopes, jobIds },
+      ...{
+        nodeId: owner,
+        limit: Math.min(room, MAX_CLAIMED),
+        scopes,
+        jobIds,
+        ...(ownRuns && { runIds: [...ownRuns] }),
+      },
       ...{ leadMs: Math.ceil(this.#leadMs), monotonic: () => clock.monotonic(), over: runner.over },
     })
     if (reading) {

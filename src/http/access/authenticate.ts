@@ -12,12 +12,17 @@ export interface AccessRules {
   readonly hosts: readonly string[]
   /** Whether a request from this machine may come without a token. */
   readonly allowsLocal: boolean
+  /** Whether a request from this machine counts as local although a proxy has forwarded it. */
+  readonly trustsForwarded: boolean
 }
 
 const LOCAL: Actor = { kind: 'local', name: 'loopback', role: 'admin' }
 const SAFE_METHODS: readonly string[] = ['GET', 'HEAD', 'OPTIONS']
-/** Headers of proxies: with one of them, the request comes from elsewhere. */
-const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via']
+/** Headers of proxies, apart from all `X-Forwarded-*`: with one of them, the request comes from elsewhere. */
+const OF_PROXIES = new Set([
+  ...['forwarded', 'via', 'x-real-ip', 'x-client-ip', 'x-cluster-client-ip', 'x-original-host', 'x-original-url'],
+  ...['true-client-ip', 'cf-connecting-ip', 'fastly-client-ip', 'x-envoy-external-address', 'x-envoy-original-path'],
+])
 
 /**
  * Refuses requests that a website of somebody else makes a browser send: those for a foreign host, and those with a foreign origin.
@@ -70,7 +75,12 @@ export async function actorOf(request: FastifyRequest, access: Access, rules: Ac
     }
     if (!isLocal(request, rules)) return refuse('the session has ended; log in again')
   }
-  return isLocal(request, rules) ? LOCAL : refuse('no token was sent')
+  if (isLocal(request, rules)) return LOCAL
+  const proxy = rules.allowsLocal ? proxyHeaderOf(request.headers) : undefined
+  if (proxy === undefined) return refuse('no token was sent')
+  return refuse(
+    `no token was sent, and the header ${proxy} says that a proxy forwarded the request, perhaps from another machine ([http] trust_forwarded allows it)`,
+  )
 }
 
 /** A browser sends the cookie by itself, so a changing request must prove that a page of this server sent it. */
@@ -84,8 +94,13 @@ function assertSameOrigin({ method, headers }: FastifyRequest): void {
   )
 }
 
-function isLocal({ socket, headers, ip }: FastifyRequest, { allowsLocal }: AccessRules): boolean {
-  if (!allowsLocal || FORWARDED.some((name) => headers[name] !== undefined)) return false
+/** The name of a header by which a proxy shows itself. */
+function proxyHeaderOf(headers: FastifyRequest['headers']): string | undefined {
+  return Object.keys(headers).find((name) => name.startsWith('x-forwarded') || OF_PROXIES.has(name))
+}
+
+function isLocal({ socket, headers, ip }: FastifyRequest, { allowsLocal, trustsForwarded }: AccessRules): boolean {
+  if (!allowsLocal || (!trustsForwarded && proxyHeaderOf(headers) !== undefined)) return false
   const { localAddress } = socket
   return (
     isLoopback(ip) && (localAddress === undefined || isLoopback(localAddress)) && isLoopback(hostOf(headers.host) ?? '')

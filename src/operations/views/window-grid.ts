@@ -1,5 +1,6 @@
 import { describe, PikoError } from '../../errors.ts'
 import type { WindowState } from '../../ledger/window-state.ts'
+import type { GridCount } from '../../store/windows/window-grid.ts'
 import { type InstantInput, instantOf } from '../../time/instant.ts'
 
 export const GRID_UNITS = ['hour', 'day', 'week', 'month'] as const
@@ -36,14 +37,6 @@ export interface WindowGrid {
   readonly next: string | undefined
 }
 
-/** The number of windows of a state whose starts begin with the same text. */
-export interface GridCount {
-  /** The first characters of the stored start: `2026-01-01` or `2026-01-01T05`. */
-  readonly prefix: string
-  readonly state: WindowState
-  readonly count: number
-}
-
 const MAX_CELLS = 2_000
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
@@ -53,11 +46,6 @@ const UNIT_MS: Readonly<Record<GridUnit, number>> = {
   day: DAY_MS,
   week: WEEKDAYS * DAY_MS,
   month: 28 * DAY_MS,
-}
-
-/** The number of characters of a stored start that name its cell. Weeks are made of days. */
-export function prefixLength(by: GridUnit): number {
-  return by === 'hour' ? '2026-01-01T00'.length : by === 'month' ? '2026-01'.length : '2026-01-01'.length
 }
 
 /** The bounds of a grid. @throws PikoError `USAGE` */
@@ -74,11 +62,23 @@ export function gridRange({ from, to, by = 'day' }: GridFilter): { from: Date; t
   )
 }
 
+/** The starts of all cells of a grid, in order. Pure. */
+export function cellStarts({ from, to, by }: { from: Date; to: Date; by: GridUnit }): Date[] {
+  const starts: Date[] = []
+  for (let start = from; start < to; start = nextCell(start, by)) starts.push(start)
+  return starts
+}
+
+function nextCell(start: Date, by: GridUnit): Date {
+  if (by === 'month') return new Date(Date.UTC(start.getUTCFullYear(), start.getUTCMonth() + 1))
+  return new Date(start.getTime() + UNIT_MS[by])
+}
+
 /** The cells of one job, oldest first. Pure. */
 export function cellsOf(counts: readonly GridCount[], by: GridUnit): GridCell[] {
   const cells = new Map<number, Partial<Record<WindowState, number>>>()
-  for (const { prefix, state, count } of counts) {
-    const start = cellOf(new Date(`${prefix.replace(' ', 'T')}${REST[prefix.length] ?? ''}`), by).getTime()
+  for (const { start: at, state, count } of counts) {
+    const start = cellOf(at, by).getTime()
     const cell = cells.get(start) ?? {}
     cell[state] = (cell[state] ?? 0) + count
     cells.set(start, cell)
@@ -87,9 +87,6 @@ export function cellsOf(counts: readonly GridCount[], by: GridUnit): GridCell[] 
     .sort(([one], [other]) => one - other)
     .map(([start, found]) => ({ start: new Date(start), counts: found }))
 }
-
-/** What makes an instant of a prefix, by its length. */
-const REST: Readonly<Record<number, string>> = { 7: '-01T00:00:00Z', 10: 'T00:00:00Z', 13: ':00:00Z' }
 
 /** The beginning of the cell of an instant. */
 function cellOf(at: Date, by: GridUnit): Date {

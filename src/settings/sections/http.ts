@@ -22,6 +22,11 @@ export const http = {
     default: false,
     help: 'Require a token from this machine too. Set it behind a proxy on the same machine.',
   }),
+  trustForwarded: flag({
+    key: 'trust_forwarded',
+    default: false,
+    help: 'Treat requests that a proxy on this machine forwards as requests from this machine, which need no token.',
+  }),
   tokensFile: optionalText({
     key: 'tokens_file',
     help: 'File with further tokens, in the form that docs/access.md shows; empty: none.',

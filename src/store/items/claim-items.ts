@@ -4,7 +4,7 @@ import { placesFrom, spacingMs } from '../../item/lane.ts'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
-import { lockLanes, nextInMs, readableMs } from './due-lanes.ts'
+import { lockLanes, nextInMs, ofRuns, readableMs } from './due-lanes.ts'
 import type { ItemTable } from './item-tables.ts'
 import { instantOrNull, type LaneState } from './lane-rows.ts'
 
@@ -16,6 +16,8 @@ export interface ItemClaimRequest {
   readonly scopes: readonly string[]
   /** The jobs that this node has code for. */
   readonly jobIds: readonly string[]
+  /** Only items of these runs. Default: of all runs. */
+  readonly runIds?: readonly number[]
   /** Items begin no earlier than this after the database's clock was read, because the rest of the claim takes about as long. */
   readonly leadMs: number
   /** The node's monotonic clock. */
@@ -106,9 +108,9 @@ export async function claimItems(database: Database, request: ItemClaimRequest):
 
 async function claimIn(trx: Transaction<Tables>, dialect: Dialect, request: ItemClaimRequest): Promise<ClaimedItems> {
   const askedAt = request.monotonic()
-  const due = await lockLanes(trx, dialect, request.scopes)
+  const due = await lockLanes(trx, dialect, request)
   const readAt = request.monotonic()
-  if (!due) return { claims: [], nextInMs: await nextInMs(trx, dialect, request.scopes), reading: undefined }
+  if (!due) return { claims: [], nextInMs: await nextInMs(trx, dialect, request), reading: undefined }
   const { now, lanes } = due
   if (lanes.length === 0) return { claims: [], nextInMs: 0, reading: undefined }
   const open = await openLanes(trx, dialect, lanes, now, request)
@@ -198,14 +200,14 @@ async function runningOf(
 async function dueItems(
   trx: Transaction<Tables>,
   dialect: Dialect,
-  { jobIds }: ItemClaimRequest,
+  { jobIds, runIds }: ItemClaimRequest,
   lanes: readonly OpenLane[],
 ): Promise<readonly ItemRow[]> {
   const columns = sql.join(COLUMNS.map((column) => sql.ref(column)))
   const parts = lanes.map(
     ({ lane, at }) => sql`SELECT * FROM (SELECT ${columns} FROM piko_item${dialect.forceIndex('item_lane')}
       WHERE lane_id = ${sql.lit(lane.id)} AND state = 'queued' AND due_at <= ${dialect.now()}
-      AND job_id IN (${sql.join([...jobIds])})
+      AND job_id IN (${sql.join([...jobIds])})${runIds ? sql` AND ${ofRuns(runIds)}` : sql``}
       ORDER BY priority, due_at, id LIMIT ${sql.lit(at.length)}) AS ${sql.ref(`lane${lane.id}`)}`,
   )
   const { rows } = await sql<ItemRow>`${sql.join(parts, sql` UNION ALL `)}`.execute(trx)

@@ -9,6 +9,14 @@ const MAX_CLAIMED_LANES = 32
 /** When a lane that another node has locked is tried again. */
 const LOCKED_MS = 20
 
+/** The lanes that a claim reads. */
+export interface LaneChoice {
+  /** The scopes that this node has code for. */
+  readonly scopes: readonly string[]
+  /** Only lanes with items of these runs. */
+  readonly runIds?: readonly number[]
+}
+
 /** Due lanes that the claim has locked. */
 export interface DueLanes {
   /** The time of the database's clock, in milliseconds since 1970. */
@@ -20,9 +28,9 @@ export interface DueLanes {
 export async function lockLanes(
   trx: Transaction<Tables>,
   dialect: Dialect,
-  scopes: readonly string[],
+  which: LaneChoice,
 ): Promise<DueLanes | undefined> {
-  const rows = await lanesInOrder(trx, dialect, scopes)
+  const rows = await lanesInOrder(trx, dialect, which)
     .where('next_at', '<=', dialect.now())
     .limit(MAX_CLAIMED_LANES)
     .modifyEnd(dialect.forUpdateSkipLocked)
@@ -43,24 +51,36 @@ export async function lockLanes(
 export async function nextInMs(
   trx: Transaction<Tables>,
   dialect: Dialect,
-  scopes: readonly string[],
+  which: LaneChoice,
 ): Promise<number | undefined> {
-  const [next] = await lanesInOrder(trx, dialect, scopes).where('next_at', 'is not', null).limit(1).execute()
+  const [next] = await lanesInOrder(trx, dialect, which).where('next_at', 'is not', null).limit(1).execute()
   const nextAt = next && readableMs(next.next_at, dialect)
   if (!next || nextAt === undefined) return undefined
   const ms = nextAt - dialect.date(next.now).getTime()
   return ms > 0 ? ms : LOCKED_MS
 }
 
-function lanesInOrder(trx: Transaction<Tables>, dialect: Dialect, scopes: readonly string[]) {
+function lanesInOrder(trx: Transaction<Tables>, dialect: Dialect, { scopes, runIds }: LaneChoice) {
   const byNext = sql<Selectable<LaneTable>>`piko_lane`.as<'piko_lane'>(sql`piko_lane${dialect.forceIndex('lane_next')}`)
   return trx
     .selectFrom(byNext)
     .selectAll()
     .select(dialect.now().as('now'))
     .where('scope', 'in', [...scopes])
+    .$if(runIds !== undefined, (query) => query.where(withItemsOf(runIds ?? [])))
     .orderBy('next_at')
     .orderBy('id')
+}
+
+/** The items of some runs. */
+export function ofRuns(runIds: readonly number[]) {
+  const ids = sql.join(runIds.map((id) => sql.lit(id)))
+  return sql<boolean>`fence IN (SELECT fence FROM piko_item_run WHERE run_id IN (${ids}))`
+}
+
+/** Lanes with queued items of some runs. A claim of one run must not lock the lanes of others, or delay them. */
+function withItemsOf(runIds: readonly number[]) {
+  return sql<boolean>`EXISTS (SELECT 1 FROM piko_item WHERE lane_id = piko_lane.id AND state = 'queued' AND ${ofRuns(runIds)})`
 }
 
 /** An instant in milliseconds since 1970; undefined if it is null, or a person has edited it so that it can't be read. */

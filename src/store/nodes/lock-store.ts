@@ -154,13 +154,15 @@ export class LockStore {
     return { owner, fence, expiresAt: dialect.date(expires_at) }
   }
 
-  /** The locks that are currently held, in the order of their names. @throws BrokenRow */
-  async held(prefix: string, limit: number): Promise<{ name: string; fence: number; expiresAt: Date }[]> {
+  /** The locks that are currently held, in the order of their names. @param after only later names @throws BrokenRow */
+  async held(prefix: string, limit: number, after = ''): Promise<{ name: string; fence: number; expiresAt: Date }[]> {
     const { db, dialect } = this.#database
     const rows = await db
       .selectFrom('piko_lock')
       .select(['name', 'fence', 'expires_at'])
       .where('name', 'like', `${prefix}%`)
+      // SQLite does not use the index for a pattern.
+      .where('name', '>', `${prefix}${after}`)
       .where('owner', 'is not', null)
       .where('expires_at', '>=', dialect.now())
       .orderBy('name')

@@ -62,9 +62,13 @@ async function search(
   filter: RunFilter,
   limit: number,
 ): Promise<{ readonly found: readonly Found[]; readonly next: number | undefined }> {
-  if (isOrdered(database, filter) || (await isFew(database, filter))) {
+  const isSorted = isOrdered(database, filter)
+  if (isSorted || (await isFew(database, filter))) {
+    const byIndex = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(
+      sql`piko_run${isSorted ? sql`` : indexOfFew(database, filter)}`,
+    )
     const found = await database.db
-      .selectFrom('piko_run')
+      .selectFrom(byIndex)
       .select(['piko_run.id', BYTES])
       .where((eb) => fits(eb, database.dialect, filter))
       .orderBy('piko_run.id', 'desc')
@@ -84,6 +88,13 @@ async function search(
     last = first - 1
   }
   return { found, next: found.length === limit ? found.at(-1)?.id : undefined }
+}
+
+/** The index that finds few runs. Without this, a database may read all runs in the order of their ids to find the last ones. */
+function indexOfFew({ dialect }: Database, { jobId, state }: RunFilter) {
+  if (!isIndexed(state)) return sql``
+  if (dialect.name === 'sqlite') return sql` INDEXED BY ${sql.raw(`run_${state ?? ''}`)}`
+  return dialect.forceIndex(jobId === undefined ? 'run_queue' : 'run_job')
 }
 
 /** Whether an index has the matching runs in the order of their ids. */

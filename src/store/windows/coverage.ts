@@ -31,9 +31,19 @@ export async function firstHole(
   const range = { from: around.start_at, before: dialect.instant(end), except }
   // The window around the start has succeeded.
   const firstBad = await firstInState(db, dialect, jobId, NOT_COVERING, range)
-  const firstMissing = await missingWithin(db, dialect, jobId, range)
-  if (!firstBad || !firstMissing) return firstBad ?? firstMissing
-  return firstBad < firstMissing ? firstBad : firstMissing
+  // What is missing after it does not matter.
+  const before = firstBad ? dialect.instant(firstBad) : range.before
+  return (await missingWithin(db, dialect, jobId, { ...range, before })) ?? firstBad
+}
+
+/** The start of the first window in a range of starts that has not succeeded. */
+export function firstOpen(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  range: StartRange,
+): Promise<Date | undefined> {
+  return firstInState(db, dialect, jobId, NOT_COVERING, range)
 }
 
 /** The end of the first window in the range after which a gap begins before the range ends. */

@@ -5,7 +5,7 @@ import type { Database } from '../connection/database.ts'
 import { exactId } from '../values/exact-key.ts'
 import { optionalDate } from '../runs/run-row.ts'
 import { fromJson } from '../../json/json.ts'
-import { ALL_STARTS, startRanges, windowsWithin, withoutNext } from './window-ranges.ts'
+import { ALL_STARTS, type StartRange, startRanges, windowsWithin, withoutNext } from './window-ranges.ts'
 import { readExtreme } from '../values/read-extreme.ts'
 
 /** The bounds of the registered job's ledger. */
@@ -45,9 +45,10 @@ export async function unrunStretches(
   { db, dialect }: Database,
   jobId: string,
   { begin, cursor }: LedgerBounds,
-  except: readonly number[],
+  counted: StartRange,
 ): Promise<{ readonly unrun: Window[]; readonly end: Date | undefined }> {
   const id = exactId(jobId)
+  const { except = [] } = counted
   const windows = windowsWithin(db, jobId, { ...ALL_STARTS, except })
     .select(['one.id', 'one.job_id', 'one.start_at', 'one.end_at'])
     .limit(1)
@@ -58,7 +59,7 @@ export async function unrunStretches(
   const end = dialect.date(newest.end_at)
   const unrun = stretch(begin, dialect.date(oldest.start_at))
   const most = unrun.length + MAX_UNRUN
-  for await (const range of startRanges(db, dialect, jobId, { ...ALL_STARTS, except })) {
+  for await (const range of startRanges(db, dialect, jobId, counted)) {
     const gaps = await withoutNext(db, jobId, range)
       .select((eb) => [
         'one.id',

@@ -1,30 +1,96 @@
 import { sql } from 'kysely'
-import type { WindowState } from '../../ledger/window-state.ts'
+import { WINDOW_STATES, type WindowState } from '../../ledger/window-state.ts'
 import type { Window } from '../../time/window.ts'
 import type { Database } from '../connection/database.ts'
+import { chunksOf } from '../statements/chunks.ts'
 import { exactId } from '../values/exact-key.ts'
-import { startRanges, windowsWithin } from './window-ranges.ts'
 import { noteRows } from '../events/notes.ts'
 
-/**
- * The numbers of a job's windows by state and by the first characters of their starts. Uses the index (job_id, start_at), in parts with a
- * limited number of windows on SQLite.
- */
+/** The windows of a state that start within one cell of a grid. */
+export interface GridCount {
+  /** The start of one of them, or of the cell. */
+  readonly start: Date
+  readonly state: WindowState
+  readonly count: number
+}
+
+export interface GridRange extends Window {
+  readonly by: 'hour' | 'day' | 'week' | 'month'
+  /** The starts of all cells, in order. */
+  readonly cells: readonly Date[]
+}
+
+/** Counts the windows of some jobs by cell and state, from entries of the index (job_id, state, start_at) alone. */
 export async function windowGrid(
+  database: Database,
+  jobIds: readonly string[],
+  range: GridRange,
+): Promise<ReadonlyMap<string, readonly GridCount[]>> {
+  if (jobIds.length === 0) return new Map()
+  if (database.dialect.name === 'mysql') return grouped(database, jobIds, range)
+  const found = new Map<string, readonly GridCount[]>()
+  for (const jobId of jobIds) found.set(jobId, await byCells(database, jobId, range))
+  return found
+}
+
+const STATES = sql.join(WINDOW_STATES.map((state) => sql.lit(state)))
+
+/** In one statement, for a server. */
+async function grouped(
+  { db, dialect }: Database,
+  jobIds: readonly string[],
+  { start, end, by }: GridRange,
+): Promise<ReadonlyMap<string, readonly GridCount[]>> {
+  const cell = {
+    hour: sql`TO_DAYS(start_at) * 24 + HOUR(start_at)`,
+    day: sql`TO_DAYS(start_at)`,
+    week: sql`TO_DAYS(start_at)`,
+    month: sql`EXTRACT(YEAR_MONTH FROM start_at)`,
+  }[by]
+  const { rows } = await sql<{ job_id: string; state: WindowState; start: Date | string; found: number }>`
+    SELECT job_id, state, ${cell} AS cell, MIN(start_at) AS start, COUNT(*) AS found
+    FROM piko_window${dialect.forceIndex('window_state')}
+    WHERE job_id IN (${sql.join(jobIds.map(exactId))}) AND state IN (${STATES})
+      AND start_at >= ${dialect.instant(start)} AND start_at < ${dialect.instant(end)}
+    GROUP BY job_id, state, cell
+  `.execute(db)
+  const counts = rows.map((row) => ({
+    jobId: row.job_id,
+    count: { start: dialect.date(row.start), state: row.state, count: Number(row.found) },
+  }))
+  return new Map(
+    [...Map.groupBy(counts, ({ jobId }) => jobId)].map(([jobId, own]) => [jobId, own.map(({ count }) => count)]),
+  )
+}
+
+/** The maximum number of cells in one statement, because it blocks the event loop. */
+const CELLS = 250
+
+/** SQLite counts the entries between two bounds ten times faster than it groups them. */
+async function byCells(
   { db, dialect }: Database,
   jobId: string,
-  { start, end }: Window,
-  length: number,
-): Promise<{ prefix: string; state: WindowState; count: number }[]> {
-  const found: { prefix: string; state: WindowState; count: number }[] = []
-  const range = { from: dialect.instant(start), before: dialect.instant(end) }
-  for await (const part of startRanges(db, dialect, jobId, range)) {
-    const prefix = sql<string>`substr(one.start_at, 1, ${sql.lit(length)})`
-    const rows = await windowsWithin(db, jobId, part)
-      .select((eb) => [prefix.as('prefix'), 'one.state', eb.fn.countAll<number>().as('count')])
-      .groupBy([prefix, 'one.state'])
-      .execute()
-    found.push(...rows.map((row) => ({ ...row, count: Number(row.count) })))
+  { end, cells }: GridRange,
+): Promise<readonly GridCount[]> {
+  const bounds = cells.map((cell, index) => ({
+    from: dialect.instant(cell),
+    to: dialect.instant(cells[index + 1] ?? end),
+  }))
+  const found: GridCount[] = []
+  for (const some of chunksOf(bounds, CELLS)) {
+    const { rows } = await sql<{ start: string; state: WindowState; found: number }>`
+      SELECT * FROM (
+        SELECT cell.value ->> 'from' AS start, one.value AS state, (
+          SELECT count(*) FROM piko_window INDEXED BY window_state
+          WHERE job_id = ${exactId(jobId)} AND state = one.value
+            AND start_at >= cell.value ->> 'from' AND start_at < cell.value ->> 'to'
+        ) AS found
+        FROM json_each(${JSON.stringify(some)}) AS cell, json_each(${JSON.stringify(WINDOW_STATES)}) AS one
+      ) WHERE found > 0
+    `.execute(db)
+    found.push(
+      ...rows.map(({ start, state, found: count }) => ({ start: dialect.date(start), state, count: Number(count) })),
+    )
   }
   return found
 }

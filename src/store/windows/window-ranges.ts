@@ -1,4 +1,5 @@
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
+import { WINDOW_STATES } from '../../ledger/window-state.ts'
 import { assertSound } from '../values/broken-row.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import { exactId } from '../values/exact-key.ts'
@@ -57,6 +58,28 @@ export function windowsWithin(db: Kysely<Tables>, jobId: string, { from, before,
   if (before !== undefined) query = query.where('one.start_at', '<', before)
   if (except.length > 0) query = query.where('one.id', 'not in', except)
   return query
+}
+
+/** The numbers of windows by state. On a server, from entries of the index (job_id, state, start_at) alone. */
+export async function countByState(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  jobId: string,
+  { from, before, except = [] }: StartRange,
+): Promise<readonly { readonly state: WindowState; readonly count: number }[]> {
+  const conditions = [
+    sql`job_id = ${exactId(jobId)}`,
+    // Makes a server read the part of the range in each state, instead of all windows of the job.
+    ...(dialect.name === 'mysql' ? [sql`state IN (${sql.join(WINDOW_STATES.map((state) => sql.lit(state)))})`] : []),
+    ...(from === undefined ? [] : [sql`start_at >= ${from}`]),
+    ...(before === undefined ? [] : [sql`start_at < ${before}`]),
+    ...(except.length === 0 ? [] : [sql`id NOT IN (${sql.join(except)})`]),
+  ]
+  const { rows } = await sql<{ state: WindowState; count: number }>`
+    SELECT state, COUNT(*) AS count FROM piko_window${dialect.forceIndex('window_state')}
+    WHERE ${sql.join(conditions, sql` AND `)} GROUP BY ${dialect.checkedState}
+  `.execute(db)
+  return rows
 }
 
 /** The windows after which no other window of the job follows without a gap. Uses the index (job_id, start_at). */

@@ -3,7 +3,7 @@ import type { Run, RunState } from '../../run/run.ts'
 import { PikoError } from '../../errors.ts'
 import type { WindowInput } from '../../time/local-dates.ts'
 import type { Window } from '../../time/window.ts'
-import { firstHole } from './coverage.ts'
+import { firstHole, firstOpen } from './coverage.ts'
 import { assertSound, soundRows } from '../values/broken-row.ts'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
@@ -17,9 +17,9 @@ import { inPages } from '../statements/pages.ts'
 import { type StoredWindows, windowsBefore, windowsFrom } from './stored-windows.ts'
 import type { Tables, WindowState, WindowTable } from '../tables.ts'
 import { type LedgerBounds, ledgerBounds, unrunStretches } from './unrun.ts'
-import { markStale, windowGrid } from './window-grid.ts'
+import { type GridCount, type GridRange, markStale, windowGrid } from './window-grid.ts'
 import { upstreamChanged } from './upstream-change.ts'
-import { ALL_STARTS, startRanges, windowsWithin } from './window-ranges.ts'
+import { ALL_STARTS, countByState, startRanges } from './window-ranges.ts'
 import { withoutBroken } from '../values/without-broken.ts'
 import { type NewRun, newRow } from '../runs/new-run.ts'
 import { noteRows } from '../events/notes.ts'
@@ -40,6 +40,8 @@ export interface LedgerWindow extends Window {
 export interface LedgerSummary {
   readonly jobId: string
   readonly counts: Readonly<Record<WindowState, number>>
+  /** The counts, and the search for missing windows, begin with the window that starts here. Undefined: with the first one. */
+  readonly countedFrom: Date | undefined
   /**
    * Where the watermark begins: the start of the first window that Piko itself planned. Earlier windows, from backfills or manual runs, are
    * in the ledger but do not move the watermark.
@@ -56,6 +58,11 @@ export interface LedgerSummary {
   readonly unrun: readonly Window[]
   /** End of the last window in the ledger. */
   readonly end: Date | undefined
+}
+
+export interface SummaryOptions {
+  /** Counts, and looks for missing windows, only among so many of the newest windows. Default: among all. */
+  readonly newest?: number
 }
 
 export interface WindowFilter {
@@ -81,29 +88,44 @@ export class WindowStore {
    * same moment. To find the first window that has not succeeded takes one read per state from the index (job_id, state, start_at), however
    * long the ledger is.
    */
-  async summary(jobId: string): Promise<LedgerSummary> {
-    return withoutBroken(this.#database, (except) => this.#summary(jobId, except))
+  async summary(jobId: string, { newest }: SummaryOptions = {}): Promise<LedgerSummary> {
+    return withoutBroken(this.#database, (except) => this.#summary(jobId, except, newest))
   }
 
-  async #summary(jobId: string, except: readonly number[]): Promise<LedgerSummary> {
+  async #summary(jobId: string, except: readonly number[], newest: number | undefined): Promise<LedgerSummary> {
     const { db, dialect } = this.#database
     const counts = { pending: 0, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, waiting: 0, stale: 0 }
-    const all = { ...ALL_STARTS, except }
-    for await (const range of startRanges(db, dialect, jobId, all)) {
-      const rows = await windowsWithin(db, jobId, range)
-        .select((eb) => ['one.state', eb.fn.countAll<number>().as('count')])
-        .groupBy(dialect.checkedState)
-        .execute()
+    const from = newest === undefined ? undefined : await this.#startOfNewest(jobId, newest)
+    const countedFrom = from === undefined ? undefined : dialect.date(from)
+    const counted = { ...ALL_STARTS, from, except }
+    for await (const range of startRanges(db, dialect, jobId, counted)) {
+      const rows = await countByState(db, dialect, jobId, range)
       for (const { state, count } of rows) if (state in counts) counts[state] += Number(count)
     }
     const bounds = await ledgerBounds(this.#database, jobId)
     const { start } = bounds
-    const { unrun, end } = await unrunStretches(this.#database, jobId, bounds, except)
-    const summary = { jobId, counts, start, watermark: undefined, end, unrun }
+    const { unrun, end } = await unrunStretches(this.#database, jobId, bounds, counted)
+    const summary = { jobId, counts, countedFrom, start, watermark: undefined, end, unrun }
     if (!start || !end || end <= start) return summary
+    const begin = countedFrom && countedFrom > start ? countedFrom : start
+    const before = { from: dialect.instant(start), before: dialect.instant(begin), except }
+    const open = begin > start ? await firstOpen(db, dialect, jobId, before) : undefined
     // Windows that a backfill has run beyond the planner's cursor also move the watermark.
-    const hole = await firstHole(db, dialect, jobId, { start, end }, except)
+    const hole = open ?? (await firstHole(db, dialect, jobId, { start: begin, end }, except))
     return { ...summary, watermark: hole && hole < start ? start : (hole ?? end) }
+  }
+
+  /** The stored start of the first one of the newest windows; undefined if there are no others. */
+  async #startOfNewest(jobId: string, newest: number): Promise<Date | string | undefined> {
+    const rows = await this.#database.db
+      .selectFrom('piko_window')
+      .select('start_at')
+      .where('job_id', '=', exactId(jobId))
+      .orderBy('start_at', 'desc')
+      .offset(newest - 1)
+      .limit(2)
+      .execute()
+    return rows.length < 2 ? undefined : rows[0]?.start_at
   }
 
   async list(jobId: string, filter: WindowFilter = {}): Promise<LedgerWindow[]> {
@@ -130,9 +152,9 @@ export class WindowStore {
     return withoutBroken(this.#database, (except) => ledgerSpans(this.#database, jobId, filter, bounds, except))
   }
 
-  /** The numbers of windows by state and by the first characters of their starts. */
-  grid(jobId: string, range: Window, length: number): Promise<{ prefix: string; state: WindowState; count: number }[]> {
-    return windowGrid(this.#database, jobId, range, length)
+  /** The numbers of windows of some jobs by state and cell. */
+  grid(jobIds: readonly string[], range: GridRange): Promise<ReadonlyMap<string, readonly GridCount[]>> {
+    return windowGrid(this.#database, jobIds, range)
   }
 
   /** Makes succeeded windows that start within a range stale. @returns how many */

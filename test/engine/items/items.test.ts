@@ -46,6 +46,30 @@ describeEachStore((fixture) => {
     expect(status.kinds).toMatchObject({ node: { total: NODES, done: NODES, open: 0 } })
   })
 
+  it('a process that executes only its own runs leaves the items of other runs alone', async () => {
+    const started: string[] = []
+    const job = defineJob(
+      { id: 'two', items: { page: { run: (item: Item<string>) => void started.push(item.data) } } },
+      async (ctx) => {
+        await ctx.items.add('page', [`run ${ctx.runId}`])
+      },
+    )
+    const first = await startApp(fixture.options, [job])
+    const foreign = await first.run('two', { wait: true })
+    await first.stop()
+    await database.sql.exec("UPDATE piko_item SET state = 'queued', finished_at = NULL")
+    await database.sql.exec('UPDATE piko_item_run SET ended_at = NULL')
+    await database.sql.exec(
+      "UPDATE piko_run SET state = 'queued', finished_at = NULL, run_at = '2100-01-01 00:00:00.000'",
+    )
+    await database.sql.exec('UPDATE piko_lane SET next_at = used_at')
+    started.length = 0
+    const own = await startApp(fixture.options, [job], { onlyOwn: true, plan: false })
+    const run = await own.run('two', { wait: true })
+    expect(started).toEqual([`run ${run.id}`])
+    expect((await own.items.list(foreign.id)).items).toMatchObject([{ state: 'queued' }])
+  })
+
   it('charges each class its own budget, keeps bytes of dead items, and replays them into a succeeded run', async () => {
     let isFixed = false
     const tries: string[] = []

@@ -80,6 +80,31 @@ describeEachStore((fixture) => {
     expect((await claim()).claims).toHaveLength(1)
   })
 
+  it('takes only items of the named runs, and does not delay the lanes of others', async () => {
+    const foreign = Array.from({ length: 40 }, (_none, n) => `foreign ${n}`)
+    const ids = await lanes(...foreign, 'own')
+    const own = ids.at(-1) ?? 0
+    await open()
+    for (const [index, laneId] of ids.slice(0, -1).entries()) await queue(laneId, `item ${index}`)
+    const other = FENCE + 1
+    const [runId = 0] = await storeOn(database).runs.enqueue([{ jobId: 'job', kind: 'manual', priority: 0 }])
+    await database.db
+      .insertInto('piko_item_run')
+      .values({ fence: other, run_id: runId, job_id: 'job', created_at: database.dialect.now() })
+      .execute()
+    await queue(own, 'own')
+    await database.db.updateTable('piko_item').set({ fence: other }).where('lane_id', '=', own).execute()
+    await items.wakeLanes(ids)
+    const before = await nextAt(ids[0] ?? 0)
+    const request = { nodeId: 'here', limit: 10, scopes: ['job'], jobIds: ['job'], leadMs: 0, monotonic: () => 0 }
+    expect((await items.claim({ ...request, runIds: [runId] })).claims.map(({ key }) => key)).toEqual(['own'])
+    expect(await items.claim({ ...request, runIds: [runId] })).toEqual({
+      ...{ claims: [], nextInMs: undefined, reading: undefined },
+    })
+    expect(await nextAt(ids[0] ?? 0)).toBe(before)
+    expect((await items.claim(request)).claims).toHaveLength(10)
+  })
+
   it('claims the next item of a full lane for one whose function has ended, although its end is not stored yet', async () => {
     const lane = await parallelLane(2)
     for (let n = 0; n < 5; n++) await queue(lane, `item ${n}`)

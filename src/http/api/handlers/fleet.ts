@@ -1,8 +1,8 @@
 import { serviceGraph } from '../../../service/graph/graph.ts'
 import type { Handlers } from '../handler.ts'
-import { pageByName } from '../paged.ts'
+import { nameCursor, nameIn, pageByName } from '../paged.ts'
 
-/** Limits, locks and caches are short lists: at most this many are read. */
+/** Limits and caches are short lists: at most this many are read. */
 const MAX_NAMES = 10_000
 
 export const limitHandlers: Handlers<'limits'> = {
@@ -12,8 +12,12 @@ export const limitHandlers: Handlers<'limits'> = {
 }
 
 export const lockHandlers: Handlers<'locks'> = {
-  'locks.list': async (app, { query }) =>
-    pageByName(await app.locks.list({ limit: MAX_NAMES }), ({ name }) => name, query),
+  'locks.list': async (app, { query: { cursor, limit } }) => {
+    const after = nameIn(cursor)
+    const found = await app.locks.list({ limit: limit + 1, ...(after !== undefined && { after }) })
+    const items = found.slice(0, limit)
+    return { items, next: nameCursor(found.length > limit ? items.at(-1)?.name : undefined) }
+  },
 }
 
 export const resourceHandlers: Handlers<'resources'> = {

@@ -24,6 +24,6 @@ export const windowHandlers: Handlers<'windows'> = {
   },
   'windows.rerun': (app, { params, body }) => app.windows.rerun(params.jobId, body),
   'windows.stale': (app, { params, body }) => app.windows.stale(params.jobId, body),
-  'windows.summary': (app, { params }) => app.windows.summary(params.jobId),
+  'windows.summary': (app, { params, query }) => app.windows.summary(params.jobId, query),
   'windows.prove': (app, { params, query, signal }) => app.windows.prove(params.jobId, { ...query, signal }),
 }
