@@ -74,7 +74,7 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   const registry = await registryOf(parts, windows)
   cleanup.defer(logEvents(events, log))
   cleanup.defer(() => metrics.close())
-  if (execute || added.first.length > 0 || added.others.length > 0) await metrics.load()
+  if (execute || added.first.length > 0 || added.others.length > 0) (await metrics.load()).know(registry.ids)
   if (execute) assertFile(settings)
   const store = new StoreService({
     ...{ settings, isNode: execute },

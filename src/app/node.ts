@@ -131,6 +131,15 @@ export class Node {
     return this.#execution.executor.underWay
   }
 
+  /** The versions of configs in force on this node, by job. */
+  get configVersions(): (readonly [jobId: string, version: number])[] {
+    const { registry } = this.#parts
+    return registry.ids.flatMap((jobId) => {
+      const version = this.#execution.configs.inForce(jobId)?.version
+      return version === undefined ? [] : [[jobId, version] as const]
+    })
+  }
+
   /** How many lanes of each scope have an open circuit breaker, across all nodes. */
   get openLanes(): ReadonlyMap<string, number> {
     return this.#execution.items?.openLanes() ?? new Map<string, number>()

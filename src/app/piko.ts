@@ -77,6 +77,7 @@ import type { ResourceObserver } from '../resource/resource-state.ts'
 import { ResourcesService } from '../resource/resources-service.ts'
 
 const DEFAULT_GRACE_MS = 5_000
+const NO_BATCHES = { batches: 0, runs: 0, seconds: 0 }
 
 /**
  * The application: settings, store, jobs and the node that executes them.
@@ -214,6 +215,13 @@ export class Piko implements Nouns {
       sinks: () => this.#running?.sinks.stats ?? [],
       openLanes: () => this.#running?.node.openLanes ?? new Map<string, number>(),
       offload: () => allPools(),
+      fleet: () => this.#running?.store.figures.read(),
+      node: {
+        claims: () => this.#running?.store.runs.figures.claims ?? NO_BATCHES,
+        finishes: () => this.#running?.store.runs.figures.finishes ?? NO_BATCHES,
+        pool: () => this.#running?.store.database.poolFigures?.(),
+        configs: () => this.#running?.node.configVersions ?? [],
+      },
     }
   }
 

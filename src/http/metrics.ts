@@ -4,7 +4,7 @@ export interface MetricsSource {
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>
 }
 
-/** Serves `/metrics`: metrics in the text format of Prometheus. `docs/events.md` lists them. */
+/** Serves `/metrics`: metrics in the text format of Prometheus. `docs/metrics.md` lists them. */
 export function metricsRoutes(server: FastifyInstance, source: MetricsSource): void {
   server.get('/metrics', async (_request, reply) => {
     const { contentType, body } = await source.metrics()

@@ -16,6 +16,7 @@ import { enqueueIn } from './runs/enqueue-in.ts'
 import type { EnqueueTransaction } from './statements/user-transaction.ts'
 import { DoctorStore } from './doctor/doctor-store.ts'
 import { EventStore } from './events/event-store.ts'
+import { FigureStore } from './figures/figure-store.ts'
 import { ItemStore } from './items/item-store.ts'
 import { JobStore } from './jobs/job-store.ts'
 import { PlanStore } from './jobs/plan-store.ts'
@@ -74,6 +75,7 @@ export interface Store {
   readonly events: EventStore
   readonly doctor: DoctorStore
   readonly notices: NoticeStore
+  readonly figures: FigureStore
   readonly messages: MessageStore
   /** See `commitRun`. */
   readonly commit: <T>(
@@ -124,6 +126,7 @@ export function storeOn(database: Database): Store {
     events: new EventStore(database),
     doctor: new DoctorStore(database),
     notices: new NoticeStore(database),
+    figures: new FigureStore(database),
     messages: new MessageStore(database),
     commit: (nodeId, claim, fn, rules) => commitRun(database, nodeId, claim, fn, rules),
     enqueueIn: (trx, requests) => enqueueIn(database, trx, requests),

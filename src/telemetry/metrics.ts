@@ -6,6 +6,8 @@ import type { SinkStats } from '../sink/delivery/sink-stats.ts'
 import { registerSinks } from './sink-metrics.ts'
 import { countChanges } from './change-metrics.ts'
 import { countItems, registerLanes } from './item-metrics.ts'
+import { FleetMetrics, type ReadFleet } from './fleet-metrics.ts'
+import { countNode, type NodeSources, registerNode } from './node-metrics.ts'
 import { type OffloadSource, registerOffload } from './offload-metrics.ts'
 import { countUnknownJobs } from './unknown-job-metrics.ts'
 import { type MetricRegistry, shareMetrics } from './shared-registry.ts'
@@ -23,6 +25,9 @@ export interface MetricSources {
   readonly openLanes?: () => ReadonlyMap<string, number>
   /** The pools of `offload`. */
   readonly offload?: () => readonly OffloadSource[]
+  /** The state of the fleet in the store. */
+  readonly fleet?: ReadFleet
+  readonly node?: NodeSources
 }
 
 const DURATION_BUCKETS_S = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300]
@@ -31,7 +36,7 @@ const WAIT_BUCKETS_S = [0.001, 0.01, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1_800]
 const LATENESS_BUCKETS_S = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1_800]
 
 /**
- * The metrics of one app, in the text format of Prometheus; `docs/events.md` lists them. Each app has its own registry, so two apps in one
+ * The metrics of one app, in the text format of Prometheus; `docs/metrics.md` lists them. Each app has its own registry, so two apps in one
  * process do not mix their figures.
  */
 export class Metrics {
@@ -40,7 +45,8 @@ export class Metrics {
   readonly #process = processRegistry()
   readonly #runs: Counter<'job_id' | 'status'>
   readonly #durations: TalliedHistogram<'job_id'>
-  readonly #lateness: TalliedHistogram
+  readonly #lateness: TalliedHistogram<'job_id'>
+  readonly #fleet: FleetMetrics | undefined
   readonly #waits: TalliedHistogram<'resource'>
   /** Attempts that ended since the last scrape, by status and job. */
   readonly #ends = new Map<string, Map<string, number>>()
@@ -72,6 +78,7 @@ export class Metrics {
     this.#lateness = new TalliedHistogram({
       name: 'piko_run_lateness_seconds',
       help: 'Time from when a run was due to when its attempt began.',
+      label: 'job_id',
       buckets: LATENESS_BUCKETS_S,
       registers,
     })
@@ -130,6 +137,7 @@ export class Metrics {
       registers,
     })
     registerSources(options.sources, registers)
+    this.#fleet = options.sources.fleet && new FleetMetrics(options.sources.fleet, registers)
   }
 
   /** Counts events. Returns a function that stops it. */
@@ -140,7 +148,7 @@ export class Metrics {
         this.#skipped.inc({ job_id: jobId, reason })
         this.#runs.inc({ job_id: jobId, status: 'skipped' })
       }),
-      events.on('run.started', ({ latenessMs }) => this.#lateness.tally('', latenessMs / 1_000)),
+      events.on('run.started', ({ jobId, latenessMs }) => this.#lateness.tally(jobId, latenessMs / 1_000)),
       events.on('run.settled', (payload) => {
         this.#countEnd(statusOf(payload), payload.jobId)
         this.#durations.tally(payload.jobId, payload.durationMs / 1_000)
@@ -158,6 +166,7 @@ export class Metrics {
     ]
     subscriptions.push(countUnknownJobs(events, this.#registry))
     subscriptions.push(...countItems(events, this.#registry), ...countChanges(events, this.#registry))
+    subscriptions.push(...countNode(events, this.#registry))
     return () => {
       for (const unsubscribe of subscriptions) unsubscribe()
     }
@@ -175,15 +184,27 @@ export class Metrics {
    * @throws PikoError `USAGE`
    */
   shareWith(registry: MetricRegistry): () => void {
-    return shareMetrics(this.#registry, registry, () => this.#tellEnds())
+    return shareMetrics(this.#registry, registry, () => this.#refresh())
   }
 
   /** The response to a scrape: this app's metrics and those of the Node process. */
   async render(): Promise<{ contentType: string; body: string }> {
-    await this.#tellEnds()
+    await this.#refresh()
     let own = ''
     for (const metric of this.#registry.getMetricsAsArray()) own += `${await this.#textOf(metric.name)}\n\n`
     return { contentType: this.#registry.contentType, body: `${own}${await this.#process.metrics()}` }
+  }
+
+  /** Begins the counters of jobs at 0, so that their first increase is seen. */
+  know(jobIds: Iterable<string>): void {
+    for (const jobId of jobIds) {
+      for (const status of ['succeeded', 'failed', 'retried']) this.#runs.inc({ job_id: jobId, status }, 0)
+    }
+  }
+
+  async #refresh(): Promise<void> {
+    await this.#fleet?.refresh()
+    await this.#tellEnds()
   }
 
   #countEnd(status: string, jobId: string): void {
@@ -245,6 +266,7 @@ function registerSources(sources: MetricSources, registers: Registry[]): void {
   if (sources.openLanes) registerLanes(sources.openLanes, registers)
   if (sources.sinks) registerSinks(sources.sinks, registers)
   if (sources.offload) registerOffload(sources.offload, registers)
+  if (sources.node) registerNode(sources.node, registers)
 }
 
 let processMetrics: Registry | undefined

@@ -72,7 +72,9 @@ describe('Metrics', () => {
       ]),
     )
     expect(await samples('piko_job_duration_seconds_sum')).toEqual(['piko_job_duration_seconds_sum{job_id="sync"} 0.7'])
-    expect(await samples('piko_run_lateness_seconds_sum')).toEqual(['piko_run_lateness_seconds_sum 0.04'])
+    expect(await samples('piko_run_lateness_seconds_sum')).toEqual([
+      'piko_run_lateness_seconds_sum{job_id="sync"} 0.04',
+    ])
   })
 
   it('shows which node leads, also after the node took a new id', async () => {

@@ -1,6 +1,7 @@
 import { type Dialect as KyselyDialect, Kysely, sql, type Transaction } from 'kysely'
 import { isError } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
+import type { PoolFigures } from '../../ledger/node-figures.ts'
 import { retryContention } from '../../sql/contention.ts'
 import type { SqlDatabase } from '../../sql/sql.ts'
 import { noted } from '../events/notes.ts'
@@ -54,6 +55,8 @@ export interface Database {
   readonly location: string
   /** The server's ids of the open connections, in ascending order. Empty on SQLite. */
   readonly connectionIds: () => readonly number[]
+  /** The pool's connections. Undefined on SQLite. */
+  readonly poolFigures?: () => PoolFigures | undefined
   /** Called when another connection is open. */
   onConnection: () => void
   /**
@@ -112,7 +115,15 @@ async function openMysql(options: MysqlOptions, { clock, transactions }: OpenOpt
     pool.maxStatementBytes = sizes.statement
     const dialect = mysqlDialect(options.skipLocked ?? skipsLocked, sizes, clock)
     const connectionIds = (): readonly number[] => pool.threadIds
-    const opened = assemble({ db, dialect, location, transactions, cut: () => pool.cut(), connectionIds })
+    const opened = assemble({
+      db,
+      dialect,
+      location,
+      transactions,
+      cut: () => pool.cut(),
+      connectionIds,
+      poolFigures: () => pool.figures,
+    })
     pool.onOpened = () => opened.onConnection()
     return opened
   } catch (error) {
@@ -144,10 +155,11 @@ interface Assembled {
   readonly transactions: TransactionLimits | undefined
   readonly cut?: () => void
   readonly connectionIds?: () => readonly number[]
+  readonly poolFigures?: () => PoolFigures
 }
 
 function assemble(assembled: Assembled): Database {
-  const { db, dialect, location, transactions, cut = () => {}, connectionIds = () => [] } = assembled
+  const { db, dialect, location, transactions, cut = () => {}, connectionIds = () => [], poolFigures } = assembled
   const limits = transactions ?? DEFAULT_TRANSACTION_LIMITS
   const own = new OwnTransaction(dialect.name === 'sqlite')
   const recording = new Recording()
@@ -165,6 +177,7 @@ function assemble(assembled: Assembled): Database {
     assertOutside: (what) => own.assertOutside(what),
     location,
     connectionIds,
+    ...(poolFigures && { poolFigures }),
     onConnection: () => {},
     transaction: (fn) => transactionRepeated(db, location, (trx) => noted(trx, dialect, recording, () => fn(trx))),
     retry: (fn) => retryContention(fn),

@@ -75,6 +75,7 @@ export class ReopenableDatabase implements Database {
     return this.#open.location
   }
 
+  readonly poolFigures = () => this.#current?.poolFigures?.()
   readonly connectionIds = (): readonly number[] => this.#current?.connectionIds() ?? []
 
   // Fields rather than methods, so that they can be destructured like those of any database.

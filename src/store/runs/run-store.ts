@@ -1,3 +1,4 @@
+import { type BatchFigures, countedBatch } from '../../ledger/node-figures.ts'
 import type { Run, RunState } from '../../run/run.ts'
 import type { Database } from '../connection/database.ts'
 import { mapInTurns } from '../../loop-turn.ts'
@@ -22,6 +23,10 @@ import { type RunTimeline, type TimelineFilter, timelineRuns } from './timeline-
 import { type RunQuery, storeUnique, type Unique } from './unique-run.ts'
 import { storeUniqueMany } from './unique-runs.ts'
 
+function noBatches(): BatchFigures {
+  return { batches: 0, runs: 0, seconds: 0 }
+}
+
 /** The maximum number of runs in one claim, and in one statement that ends runs. */
 export const MAX_RUNS = 2_000
 
@@ -33,6 +38,7 @@ export const MAX_RUNS = 2_000
 export class RunStore {
   readonly #database: Database
   readonly #claims: RunClaims
+  readonly figures = { claims: noBatches(), finishes: noBatches() }
 
   constructor(database: Database) {
     this.#database = database
@@ -85,7 +91,7 @@ export class RunStore {
    * `lockDue` finds them, and `admit` applies the limits.
    */
   claim(request: ClaimRequest): Promise<ClaimResult> {
-    return this.#claims.claim(request)
+    return countedBatch(this.figures.claims, this.#claims.claim(request), ({ claims }) => claims.length)
   }
 
   /**
@@ -94,7 +100,7 @@ export class RunStore {
    * A run with a cancel request is cancelled instead of queued again.
    */
   finish(nodeId: string, finishes: readonly Finish[]): Promise<FinishResult> {
-    return finishRuns(this.#database, nodeId, finishes)
+    return countedBatch(this.figures.finishes, finishRuns(this.#database, nodeId, finishes), () => finishes.length)
   }
 
   /**

@@ -1,3 +1,4 @@
+import type { PoolFigures } from '../../../ledger/node-figures.ts'
 import type { MysqlPool as KyselyPool, MysqlPoolConnection as KyselyConnection } from 'kysely'
 import { createRequire } from 'node:module'
 import type { ConnectionOptions, Pool, PoolConnection, PoolOptions } from 'mysql2'
@@ -47,6 +48,12 @@ interface Opened {
   readonly timed: TimedConnection
 }
 
+/** The queues of mysql2's pool. */
+interface Counted {
+  readonly _allConnections: { readonly length: number }
+  readonly _freeConnections: { readonly length: number }
+}
+
 /**
  * A mysql2 pool that lends a connection only after its session is set up, and replaces one that is too old.
  *
@@ -70,6 +77,11 @@ export class MysqlPool implements KyselyPool {
   onOpened: () => void = () => {}
   #hasConnected = false
   #isCut: PikoError | undefined
+
+  get figures(): PoolFigures {
+    const { _allConnections: all, _freeConnections: free } = this.#pool as unknown as Counted
+    return { size: this.#options.poolSize, open: all.length, idle: free.length, waiting: this.#waiting.size }
+  }
 
   /** @throws PikoError `SETTINGS_INVALID` for an unknown parameter of the DSN */
   constructor(options: MysqlOptions) {

@@ -1,0 +1,71 @@
+import { Counter, Gauge, type Registry } from 'prom-client'
+import type { Events } from '../events.ts'
+import type { BatchFigures, PoolFigures } from '../ledger/node-figures.ts'
+
+export interface NodeSources {
+  readonly claims: () => BatchFigures
+  readonly finishes: () => BatchFigures
+  /** Undefined on SQLite. */
+  readonly pool: () => PoolFigures | undefined
+  /** The versions of configs in force on this node, by job. */
+  readonly configs: () => Iterable<readonly [jobId: string, version: number]>
+}
+
+/** Metrics of this process: its batches, its connections, its configs. */
+export function registerNode(sources: NodeSources, registers: Registry[]): void {
+  const counter = (name: string, help: string, read: () => number): void => {
+    new Counter({
+      ...{ name, help, registers },
+      collect() {
+        this.reset()
+        this.inc(read())
+      },
+    })
+  }
+  const batches = (what: 'claim' | 'finish', runs: string, read: () => BatchFigures): void => {
+    counter(`piko_${what}_batches_total`, `Statements that ${runs} runs.`, () => read().batches)
+    counter(`piko_${what}_runs_total`, `Runs in these batches.`, () => read().runs)
+    counter(`piko_${what}_seconds_total`, 'Time that the store took for them.', () => read().seconds)
+  }
+  batches('claim', 'claimed', sources.claims)
+  batches('finish', 'stored the ends of', sources.finishes)
+  new Gauge({
+    name: 'piko_store_connections',
+    help: 'Connections to the database: size (at most), open, idle, and waiting (calls that wait for one). Absent on SQLite.',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      for (const [state, value] of Object.entries<number>({ ...sources.pool() })) this.set({ state }, value)
+    },
+  })
+  new Gauge({
+    name: 'piko_config_version',
+    help: 'Version of the config in force on this node, by job.',
+    labelNames: ['job_id'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [jobId, version] of sources.configs()) this.set({ job_id: jobId }, version)
+    },
+  })
+}
+
+/** Counts lost leases and notices. Returns the functions that stop it. */
+export function countNode(events: Events, register: Registry): (() => void)[] {
+  const registers = [register]
+  const lost = new Counter({ name: 'piko_lease_lost_total', help: 'Leases that this process lost.', registers })
+  const notices = new Counter({
+    name: 'piko_notice_total',
+    help: 'Calls of hooks and notifiers, by notifier (hook: a hook) and outcome.',
+    labelNames: ['notifier', 'outcome'],
+    registers,
+  })
+  for (const outcome of ['sent', 'failed']) notices.inc({ notifier: 'hook', outcome }, 0)
+  const notifierOf = (channel: string): string =>
+    channel.startsWith('notifier:') ? channel.slice('notifier:'.length) : 'hook'
+  return [
+    events.on('node.lost', () => lost.inc()),
+    events.on('notice.sent', ({ channel }) => notices.inc({ notifier: notifierOf(channel), outcome: 'sent' })),
+    events.on('notice.failed', ({ channel }) => notices.inc({ notifier: notifierOf(channel), outcome: 'failed' })),
+  ]
+}
