@@ -13,6 +13,7 @@ import { wantRunSignals } from '../offload/signal.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { aDuration } from '../time/duration-check.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
+import { assertRealTimers } from './fake-timers.ts'
 import { ManualClock } from './manual-clock.ts'
 import { Advance, type SteppedApp } from './app/advance.ts'
 import { type Agenda, readAgenda } from './app/agenda.ts'
@@ -32,6 +33,7 @@ export type AdvanceBy = Duration | number | { readonly to: InstantInput }
  *
  * With a `ManualClock`, due times, retries, leases and everything else follow that clock, also in the database. `app.advance` moves it.
  *
+ * @throws PikoError `USAGE`, also for fake timers of a test runner; the errors of `app.start()`
  * @example
  * await using app = await startTestApp({ jobs: [syncOrders] })
  * const run = await app.run('sync_orders', { config: { shop: 'us' }, wait: true })
@@ -39,6 +41,7 @@ export type AdvanceBy = Duration | number | { readonly to: InstantInput }
  */
 export async function startTestApp(options: TestAppOptions): Promise<TestApp> {
   checkedOptions(options)
+  assertRealTimers('startTestApp')
   const folder = await mkdtemp(join(tmpdir(), 'piko-test-'))
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true })
   const { piko, ...sections } = options.settings ?? {}
@@ -113,6 +116,7 @@ export class TestApp extends Piko {
    */
   async drain(options: { readonly within?: Duration } = {}): Promise<void> {
     const { within } = checkedCall('app.drain', { within: aDuration(1) }, options)
+    assertRealTimers('app.drain')
     const limitMs = within === undefined ? DRAIN_MS : durationMs(within)
     const until = performance.now() + limitMs
     const changes = new Changes()
@@ -166,6 +170,7 @@ export class TestApp extends Piko {
     if (!stepped) {
       throw new PikoError('USAGE', 'app.advance needs a clock: startTestApp({ clock: new ManualClock(), … })')
     }
+    assertRealTimers('app.advance')
     const { manual } = stepped.clock
     const to = isObject(by) ? instantOf('app.advance: to', by.to).getTime() : undefined
     const ms = isObject(by) ? 0 : typeof by === 'number' ? by : durationMs(by, 'app.advance')

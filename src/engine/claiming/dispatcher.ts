@@ -195,6 +195,9 @@ export class Dispatcher extends LoopService {
    */
   async #look(): Promise<number> {
     const heard = this.#heard
+    const now = this.#parts.clock.now()
+    // A test's clock tells when runs are due.
+    if (this.#parts.claimsAll && this.#due.soonestLook(now, FIRST_IDLE_MS) > now) return this.#rest(heard)
     const look = await this.#parts.runs.look({ except: this.#currentlyLeftOut(), ...this.#only })
     if (look.isAnyDue) {
       this.#isQueueEmpty = false

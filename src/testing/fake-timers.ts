@@ -1,0 +1,36 @@
+import { PikoError } from '../errors.ts'
+import { propertyOf } from '../errors-read.ts'
+
+/**
+ * Refuses fake timers, with which an app would wait forever: its database, its threads and its loops need real ones. A fake `Date` does no
+ * harm.
+ *
+ * @param call for the message
+ * @throws PikoError `USAGE` naming what is fake, and what to do
+ */
+export function assertRealTimers(call: string): void {
+  const { setTimeout, setInterval, setImmediate, queueMicrotask, performance, process } = globalThis
+  const timers = {
+    ...{ setTimeout, setInterval, setImmediate, queueMicrotask },
+    nextTick: propertyOf(process, 'nextTick'),
+    performance: propertyOf(performance, 'now'),
+  }
+  const fake = Object.entries(timers).flatMap(([name, timer]) => (isFake(timer) ? name : []))
+  if (fake.length === 0) return
+  throw new PikoError(
+    'USAGE',
+    `${call}: the test has replaced ${fake.join(', ')} by fake timers, and a running app needs real ones. Fake only the date: ` +
+      "vi.useFakeTimers({ toFake: ['Date'] }) in Vitest, mock.timers.enable({ apis: ['Date'] }) in node:test, jest.useFakeTimers({ doNotFake: [all but 'Date'] }) in Jest. " +
+      'To move the time of an app, use startTestApp({ clock: new ManualClock() }) and app.advance; runJob and simulate need no timers',
+    { details: { fake } },
+  )
+}
+
+/** The marks of Vitest and Jest, of Jest's old timers, and of node:test, which binds its functions. */
+function isFake(timer: unknown): boolean {
+  return (
+    propertyOf(timer, 'clock') !== undefined ||
+    propertyOf(timer, '_isMockFunction') === true ||
+    String(propertyOf(timer, 'name')).startsWith('bound ')
+  )
+}
