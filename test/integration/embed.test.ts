@@ -184,7 +184,11 @@ describe('the applications of docs/embed.md, compiled and run with the packed pa
       }),
       ...Object.fromEntries(Object.entries(filesIn('nest')).filter(([name]) => name.endsWith('.ts'))),
     })
-    await tryOut(cwd, 'order 7 of corner shop')
+    await tryOut(cwd, 'order 7 of corner shop', async (url) => {
+      await expect
+        .poll(async () => (await fetch(`${url}/orders/reports`)).json())
+        .toContainEqual(expect.objectContaining({ output: 'report of corner shop' }))
+    })
   })
 
   const bin = (path: string): string => join(root, 'node_modules', path)

@@ -78,6 +78,21 @@ describeEachStore((store) => {
     expect((await app.runs.show(late)).error?.message).toContain('its timeout of 5400000 ms')
   })
 
+  it('a stop ends runs that sleep on the clock, which nothing moves any more', async () => {
+    const job = defineJob({ id: 'asleep' }, async ({ signal }) => {
+      await clock.sleep(DAY_MS, signal)
+      signal.throwIfAborted()
+    })
+    const clock = new ManualClock()
+    const app = await startTestApp({ jobs: job, clock, settings: storeSettings(store.options) })
+    const begun = new Promise((resolve) => app.events.on('run.started', resolve))
+    const id = await app.enqueue(job)
+    await begun
+    await app.stop()
+    await using next = await startTestApp({ jobs: job, clock, settings: storeSettings(store.options), execute: false })
+    expect(await next.runs.show(id)).toMatchObject({ state: 'queued', attempt: 0 })
+  })
+
   it('an app whose lease ends on the clock loses its runs to another app on that clock', async () => {
     const clock = new ManualClock('2026-03-01T00:00:00Z')
     const job = defineJob({ id: 'moved' }, () => 'done')

@@ -195,9 +195,8 @@ export class Dispatcher extends LoopService {
    */
   async #look(): Promise<number> {
     const heard = this.#heard
-    const now = this.#parts.clock.now()
     // A test's clock tells when runs are due.
-    if (this.#parts.claimsAll && this.#due.soonestLook(now, FIRST_IDLE_MS) > now) return this.#rest(heard)
+    if (this.#parts.claimsAll && this.#due.soonest > this.#parts.clock.now()) return this.#rest(heard)
     const look = await this.#parts.runs.look({ except: this.#currentlyLeftOut(), ...this.#only })
     if (look.isAnyDue) {
       this.#isQueueEmpty = false
@@ -227,8 +226,7 @@ export class Dispatcher extends LoopService {
     })
     // Measured from the answer, so that the next query does not come before the limit lets another run begin.
     const answeredAt = this.#parts.clock.now()
-    for (const one of blocked) this.#leftOut.add(one, answeredAt)
-    this.#leftOut.answered()
+    this.#leftOut.answered(blocked, answeredAt)
     for (const rate of refused ?? []) this.#reportRefused(rate)
     this.#leaveOutUnknown(claims)
     this.#handOver(claims, nodeId)

@@ -28,8 +28,9 @@ export class LeftOut {
     this.#endedNames = undefined
   }
 
-  /** Called when the answer has been added. */
-  answered(): void {
+  /** Adds what the answer says. */
+  answered(blocked: readonly Blocked[], now: number): void {
+    for (const one of blocked) this.add(one, now)
     this.#ended = undefined
     this.#endedNames = undefined
   }

@@ -1,5 +1,8 @@
-import { type DatabaseTestClock, TIME_LIMIT } from '../../clock.ts'
+import { type DatabaseTestClock, systemClock, TIME_LIMIT } from '../../clock.ts'
 import { clockState, type ManualClock } from '../manual-clock.ts'
+
+/** The longest wait of a stop, in milliseconds of real time. */
+const CLOSING_MS = 2_000
 
 interface LoopSleep {
   readonly until: number
@@ -41,6 +44,7 @@ export class AppClock implements DatabaseTestClock {
   isStepping = false
   /** When the first timeout of a run is due, in epoch milliseconds. */
   deadlineAt = Infinity
+  #isClosed = false
 
   /** @param onChange called whenever a sleep begins and when the clock has advanced */
   constructor(manual: ManualClock, onChange: () => void) {
@@ -58,6 +62,8 @@ export class AppClock implements DatabaseTestClock {
   }
 
   sleep(ms: number, signal?: AbortSignal, loop?: string): Promise<void> {
+    // While the app stops, nothing moves its clock.
+    if (this.#isClosed) return systemClock.sleep(Math.min(ms, CLOSING_MS), signal)
     if (loop === undefined || loop === TIME_LIMIT) return this.manual.sleep(ms, signal, loop)
     return new Promise((resolve) => {
       if (signal?.aborted || ms <= 0) {
@@ -132,6 +138,7 @@ export class AppClock implements DatabaseTestClock {
   }
 
   close(): void {
+    this.#isClosed = true
     clockState(this.manual).listeners.delete(this.#advanced)
   }
 
