@@ -1,5 +1,5 @@
 import { computed, signal } from '@preact/signals'
-import { createClient, type LiveEvent } from '../../client/index.ts'
+import { createClient } from '../../client/index.ts'
 
 const POLL_MS = 3_000
 const SLOWEST_POLL_MS = 30_000
@@ -30,9 +30,6 @@ export const connectionText = computed(() => {
   return connection.value === 'events' ? 'live by events' : 'live by polling'
 })
 
-type Listener = (event: LiveEvent) => void
-
-const listeners = new Set<Listener>()
 let failures = 0
 let lastReloadMs = 0
 let reloadBegan = 0
@@ -40,12 +37,6 @@ let gathering: ReturnType<typeof setTimeout> | undefined
 let stream: AbortController | undefined
 /** The last event that was heard: a new connection continues after it. */
 let after: number | undefined
-
-/** Calls a function with each event. @returns a function that ends it */
-export function onEvent(listener: Listener): () => void {
-  listeners.add(listener)
-  return () => listeners.delete(listener)
-}
 
 /** Reports whether the last request reached the server, and how long the answer took. */
 export function noteReach(hasReached: boolean, ms = 0): void {
@@ -136,7 +127,6 @@ async function hear(own: AbortController): Promise<void> {
       onDisconnect,
     })) {
       after = item.id
-      if ('at' in item) for (const listener of listeners) listener(item)
       reloadSoon()
     }
   } catch {
