@@ -106,8 +106,13 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   const { blockThresholdMs } = settings.piko
   const watchdogs = execute && blockThresholdMs > 0 ? [watchdog(blockThresholdMs, events)] : []
   const cpuPool = new CpuPoolService(settings.offload.threads, settings.offload.pools)
-  const root = new PikoService(
-    [...added.first, ...watchdogs, store, cpuPool, resources, sinks, ...users, ...node.services],
+  const { attach } = settings.link
+  const attaches =
+    attach === ''
+      ? []
+      : [new (await import('../engine/fleet/attach-server.ts')).AttachServer({ path: attach, root: () => root, log })]
+  const root: PikoService = new PikoService(
+    [...added.first, ...attaches, ...watchdogs, store, cpuPool, resources, sinks, ...users, ...node.services],
     { log, stopTimeout: `${stopping.treeTimeoutMs}ms` },
   )
   root.observe(serviceEvents(events, parts.isReady))

@@ -28,6 +28,7 @@ import { addShared } from './shared/shared.ts'
 import { addSinks } from './sinks/sinks.ts'
 import { packageVersion } from '../package-version.ts'
 import { noteReason } from './process/command-actor.ts'
+import { addAttach } from './process/attach.ts'
 import { addDev } from './process/dev.ts'
 import { addDoctor } from './process/doctor.ts'
 import { addStart } from './process/start.ts'
@@ -84,6 +85,7 @@ function programOf({ json }: { json: boolean }): Command {
     addInit,
     addDev,
     addStart,
+    addAttach,
     addRun,
     addRuns,
     addJobs,

@@ -95,7 +95,8 @@ export class Request {
   #said(reason: PikoError): PikoError {
     if (reason.code !== 'LINK_LOST' && reason.code !== 'LINK_BROKEN') return reason
     const { route } = this.#options
-    const sent = this.out.isSent
+    // A connection that is already closing refuses the message before it exists.
+    const sent = (this.out as OutgoingMessage | undefined)?.isSent === true
     const said = sent ? 'had been sent completely, and may have been handled' : 'had not been sent completely'
     return new PikoError(reason.code, `${reason.message}; the request to "${route}" ${said}`, {
       cause: reason,

@@ -29,6 +29,7 @@ const NOUNS = [
 /** Commands without a counterpart on an app. */
 const OWN_COMMANDS = [
   'piko start',
+  'piko attach',
   'piko init',
   'piko dev',
   'piko migrate up',

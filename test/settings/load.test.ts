@@ -75,7 +75,7 @@ describe('sources', () => {
       items: { concurrency: 50, lowerWhenLate: true, bodies: '.piko/bodies' },
       offload: { threads: Math.max(1, availableParallelism() - 1), pools: {} },
       events: { keepMs: 600_000, keep: 2_000_000 },
-      link: { listen: 'auto', secret: '', tlsKey: '', tlsCert: '', tlsCa: '' },
+      link: { listen: 'auto', secret: '', tlsKey: '', tlsCert: '', tlsCa: '', attach: '' },
       notify: {
         ...{ quietMs: 10_000, maxWaitMs: 120_000, intervalMs: 60_000, repeatMs: 14_400_000, timeoutMs: 30_000 },
         ...{ keepMs: 30 * 86_400_000, link: '', webhookUrl: '', webhookSecret: '', slackUrl: '', smtpUrl: '' },

@@ -21,4 +21,8 @@ export const link = {
     key: 'tls_ca',
     help: 'File with the certificates that this node trusts when it connects to others; empty: those of Node.js.',
   }),
+  attach: optionalText({
+    key: 'attach',
+    help: 'Path of a Unix socket for "piko attach", which only this user can open; empty: none.',
+  }),
 }

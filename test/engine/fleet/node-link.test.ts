@@ -1,7 +1,11 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { Piko } from '../../../src/app/piko.ts'
 import { defineCache } from '../../../src/cache/define-cache.ts'
 import { store as inStore } from '../../../src/cache/levels.ts'
+import { attached } from '../../../src/cli/process/attached.ts'
 import { type Clock, systemClock } from '../../../src/clock.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
 import { dial } from '../../../src/link/connect/dial.ts'
@@ -138,6 +142,20 @@ describeEachStore((store) => {
     const states: string[] = []
     for await (const news of asks.runs.follow(id)) if (news.kind === 'state') states.push(news.state)
     expect(states.at(-1)).toBe('cancelled')
+  })
+
+  it('piko attach shows the services and sets the log level, over a socket of this user alone', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'piko-attach-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const path = join(folder, 'piko.sock')
+    await node({ settings: { link: { attach: path } } })
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    const ask = (what: string, logLevel?: string) => attached(path, { what, logLevel, heap: undefined })
+    expect(await ask('tree')).toContain('\n  heartbeat: running')
+    expect(await ask('tasks')).toEqual(expect.any(Array))
+    expect(await ask('handles')).toMatchObject({ active: expect.arrayContaining(['PipeWrap']) as string[] })
+    expect(await ask('tree', 'debug')).toEqual({ before: 'silent', level: 'debug' })
+    expect(await ask('tree', 'silent')).toEqual({ before: 'debug', level: 'silent' })
   })
 
   it('an address that other machines reach needs a secret and a certificate', async () => {
