@@ -7,7 +7,7 @@ import { layout } from './graph-layout.ts'
 
 type Graph = Answer<'jobs.dependencies'>
 
-const WIDTH = 190
+const WIDTH = 206
 const HEIGHT = 44
 const GAP = { x: 54, y: 14 }
 const MAX_LETTERS = 24

@@ -25,6 +25,7 @@ export interface Row {
 }
 
 const MAX_LANES = 8
+const CAUGHT_UP_MS = 86_400_000
 /** Where runs stand that no node has claimed. */
 export const NO_NODE = 'no node yet'
 
@@ -33,7 +34,9 @@ export function barOf(run: TimelineRun, now: number): Bar {
   const due = Math.max(Date.parse(run.runAt), created)
   const claimed = run.startedAt === undefined ? undefined : Date.parse(run.startedAt)
   const ended = run.finishedAt === undefined ? undefined : Date.parse(run.finishedAt)
-  const asked = Math.min(run.tick === undefined ? created : Date.parse(run.tick), claimed ?? due)
+  const tick = run.tick === undefined ? created : Date.parse(run.tick)
+  // A run that catches up is not late by the years since its tick.
+  const asked = Math.min(created - tick > CAUGHT_UP_MS ? created : tick, claimed ?? due)
   return { run, asked, due: Math.min(due, claimed ?? due), claimed, end: ended ?? Math.max(now, claimed ?? due) }
 }
 
