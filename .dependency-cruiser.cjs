@@ -70,6 +70,7 @@ module.exports = {
     onlyIn('piscina', 'offload/'),
     onlyIn('fastify', 'http/'),
     onlyIn('zod-openapi', 'api/'),
+    onlyIn('@opentelemetry/api', 'tracing/'),
     onlyIn('pino', 'telemetry/'),
     onlyIn('pino-pretty', 'telemetry/'),
     onlyIn('prom-client', 'telemetry/'),

@@ -59,6 +59,7 @@ import { Sinks } from '../operations/sinks.ts'
 import { Access } from '../operations/tokens/access.ts'
 import { Tokens } from '../operations/tokens/tokens.ts'
 import { Windows } from '../operations/windows.ts'
+import { loadTracing } from '../tracing/open-telemetry.ts'
 import { checkedOptions } from './check-options.ts'
 import { systemClock } from '../clock.ts'
 import type { Elector, ElectorOptions } from '../engine/node/elector.ts'
@@ -243,6 +244,7 @@ export class Piko implements Nouns {
     try {
       const warning = databaseWarning(this.settings)
       if (warning !== undefined) this.log.warn(warning)
+      await loadTracing()
       const running = await build(this.#parts, cleanup)
       if (this.#isStartGivenUp) return await this.#startGivenUp.promise
       this.#running = running

@@ -3,6 +3,7 @@ import { mergeConfig, parseConfig, storableConfig } from '../job/schemas/run-con
 import type { JobDefinition } from '../job/spec.ts'
 import type { ConfigVersion } from '../store/jobs/config-store.ts'
 import type { NewRun } from '../store/runs/new-run.ts'
+import { tracing } from '../tracing/tracing.ts'
 import { withKeys } from './admission-keys.ts'
 
 /** Applies the config in force, both to runs that are about to be stored and to runs that begin. */
@@ -41,9 +42,12 @@ export class PrepareRun {
     return storableConfig(job, config, this.#inForce(job.id)?.config)
   }
 
-  /** Adds the keys of the job's limits to a run. @throws PikoError see `withKeys` */
+  /** Adds the keys of the job's limits, and the trace of the caller, to a run. @throws PikoError see `withKeys` */
   keyed<R extends NewRun>(job: JobDefinition, run: R): R {
-    return withKeys(job, run, this.#inForce(job.id)?.config)
+    const keyed = withKeys(job, run, this.#inForce(job.id)?.config)
+    // The engine plans its own runs outside of any caller's trace.
+    const trace = run.kind === 'manual' ? tracing()?.context() : undefined
+    return trace === undefined ? keyed : { ...keyed, trace }
   }
 
   /**

@@ -1,3 +1,4 @@
+import { traced } from '../tracing/tracing.ts'
 import type { Transferable } from 'node:worker_threads'
 import { isError } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
@@ -175,7 +176,14 @@ export function offload<M>(module: URL | string, options: OffloadHandleOptions =
             throw withSite(error, file ?? url.href, site)
           }
         }
-        return streamable(called(), name)
+        return streamable(
+          traced(
+            `offload ${name}`,
+            () => ({ 'piko.offload.module': url.pathname, 'piko.offload.pool': pool.name }),
+            called,
+          ),
+          name,
+        )
       }
   }
 

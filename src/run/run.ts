@@ -83,6 +83,8 @@ export interface Claim {
   readonly input: unknown
   readonly concurrencyKey?: string | undefined
   readonly backfillId?: number | undefined
+  /** The trace context of the caller that requested the run. */
+  readonly trace?: string | undefined
   /** Set if a rate limits the run. */
   readonly place?: RatePlace | undefined
 }

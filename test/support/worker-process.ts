@@ -42,6 +42,7 @@ export class WorkerProcess {
   constructor(order: PoolsOrder, script: 'engine/pools')
   constructor(order: NoticeOrder, script: 'engine/noticed')
   constructor(order: FleetOrder, script: 'engine/fleet-node')
+  constructor(order: NoticeOrder, script: 'telemetry/traced-node')
   constructor(
     order:
       | WorkerOrder

@@ -21,6 +21,7 @@ import type { Clock } from '../../clock.ts'
 import type { Store } from '../../store/store.ts'
 import type { Events } from '../../events.ts'
 import type { AttemptItems, LiveAttempt } from './live-attempt.ts'
+import { traced } from '../../tracing/tracing.ts'
 import { listenToConfig } from './config-listener.ts'
 import type { Cache, CacheDefinition } from '../../job/cached-value.ts'
 import type { SharedDefinition, SharedHandle } from '../../job/shared-value.ts'
@@ -208,12 +209,12 @@ export class RunPipeline implements RunActions {
     const scope = { runId, jobId, attempt: claim.attempt, fence, signal, log }
     let borrowed = NOTHING_BORROWED
     try {
-      borrowed = await resources.borrow((job.spec.resources as ResourceMap | undefined) ?? NO_RESOURCES, {
-        ...scope,
-        config,
-        window,
-        limit: this.#limit(signal),
-      })
+      const map = (job.spec.resources as ResourceMap | undefined) ?? NO_RESOURCES
+      borrowed = await traced(
+        'resource',
+        () => ({ 'piko.job.id': jobId, 'piko.resources': Object.keys(map).join(', ') }),
+        () => resources.borrow(map, { ...scope, config, window, limit: this.#limit(signal) }),
+      )
       const sinks = await sinkPool.forRun(
         (job.spec.sinks as SinkMap | undefined) ?? {},
         {

@@ -17,6 +17,7 @@ import { Ending, type SettledRun } from './ending.ts'
 import type { LoopHealth } from '../loop/loop-health.ts'
 import { RateGate } from '../claiming/rate-gate.ts'
 import { outcomeOf, type PipelineParts, type RootParts, RunPipeline } from '../attempt/run-pipeline.ts'
+import { tracedRun } from '../attempt/traced-run.ts'
 import { Slots } from './slots.ts'
 import { stopPlan } from './stop-plan.ts'
 import { abortTaken, type ClaimSource, type Taken } from './taken.ts'
@@ -270,7 +271,7 @@ export class Executor extends Service {
     const { timeoutMs } = job.policy
     if (timeoutMs !== undefined)
       attempt.cancelTimeout = this.#deadlines.add(timeoutMs, () => attempt.abort(runTimedOut(claim, timeoutMs)))
-    const outcome = this.#pipeline.run(attempt)
+    const outcome = tracedRun(attempt, (one) => this.#pipeline.run(one))
     if (outcome instanceof Promise)
       void outcome.then(
         (late) => this.#over(taken, attempt, late),

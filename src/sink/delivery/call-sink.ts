@@ -1,3 +1,4 @@
+import { traced } from '../../tracing/tracing.ts'
 import type { Route } from '../routes.ts'
 import type { SinkBatch, SinkScope } from '../sink.ts'
 import type { SinkTarget } from '../sink-target.ts'
@@ -19,8 +20,13 @@ export async function callSink(
   bytes: number,
 ): Promise<void> {
   const since = performance.now()
-  await inTime(name, policy.timeoutMs, batch.signal, async (signal) =>
-    (sink as unknown as Record<string | symbol, Method>)[method]?.(rows, called({ ...batch, signal, sink: name })),
+  await traced(
+    `sink ${name}`,
+    () => ({ 'piko.sink': name, 'piko.sink.rows': rows.length, 'piko.sink.bytes': bytes }),
+    () =>
+      inTime(name, policy.timeoutMs, batch.signal, async (signal) =>
+        (sink as unknown as Record<string | symbol, Method>)[method]?.(rows, called({ ...batch, signal, sink: name })),
+      ),
   )
   counts.delivered(rows.length, bytes, performance.now() - since)
 }

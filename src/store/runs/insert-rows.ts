@@ -22,6 +22,7 @@ const COLUMNS = [
   'config',
   'input',
   'reason',
+  'trace',
   'created_at',
   'finished_at',
 ] as const

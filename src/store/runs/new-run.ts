@@ -23,6 +23,8 @@ export interface NewRun {
   readonly rateKey?: string | undefined
   /** The backfill that it belongs to. */
   readonly backfillId?: number | undefined
+  /** The trace context of the caller: a W3C traceparent, and after a space the tracestate. At most 600 ASCII characters. */
+  readonly trace?: string | undefined
   /** Why a tick does not run; its row is stored as `skipped`. */
   readonly skipped?: string | undefined
   /** The node that executes it immediately; its row is stored with a first claim by this node. */
@@ -47,6 +49,7 @@ export function newRow(dialect: Dialect, run: NewRun): NewRow {
     config: toJson(run.config, 'config'),
     input: toJson(run.input, 'input'),
     reason: run.skipped ?? null,
+    trace: run.trace ?? null,
     created_at: NOW,
     finished_at: run.skipped === undefined ? null : NOW,
     claim: run.claimedBy === undefined ? undefined : { node_id: run.claimedBy, attempt: 1, claims: 1, started_at: NOW },

@@ -24,6 +24,7 @@ export const CLAIM_COLUMNS = [
   'concurrency_key',
   'rate_key',
   'backfill_id',
+  'trace',
 ] as const
 
 /** The columns that a claim needs. */
@@ -47,15 +48,16 @@ export function claimOf(row: ClaimRow, dialect: Dialect, place?: RatePlace): Cla
     input: fromJson(row.input),
     concurrencyKey: row.concurrency_key ?? undefined,
     backfillId: row.backfill_id ?? undefined,
+    trace: row.trace ?? undefined,
     place,
   }
 }
 
 /** Creates the claim of a run that was stored as claimed, with the same values as in its row. */
 export function firstClaimOf(runId: number, run: NewRun, now: Date): Claim {
-  const { jobId, kind, tick, window, runAt, concurrencyKey, backfillId } = run
+  const { jobId, kind, tick, window, runAt, concurrencyKey, backfillId, trace } = run
   return {
-    ...{ runId, jobId, kind, tick, window, concurrencyKey, backfillId },
+    ...{ runId, jobId, kind, tick, window, concurrencyKey, backfillId, trace },
     attempt: 1,
     fence: fenceOf(runId, 1),
     runAt: runAt ?? now,
