@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { readFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build, type Plugin } from 'esbuild'
+import { build, type BuildOptions, type Plugin } from 'esbuild'
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const SOURCE = join(ROOT, 'src')
@@ -13,11 +13,12 @@ export const OUT = join(ROOT, 'dist')
 const THREADS = [
   'crawl/sandbox/sandbox-thread',
   'http/svg-thread',
-  'offload/thread/worker',
   'service/watchdog/watchdog-thread',
   'store/connection/sqlite/checkpoint-thread',
   'store/nodes/heartbeat-thread',
 ]
+/** The thread that loads users' modules. These import the package too, and must get the same classes. */
+const USERS_THREAD = 'offload/thread/worker'
 
 interface Manifest {
   readonly exports: Readonly<Record<string, string | { readonly 'piko-source': string; readonly default: string }>>
@@ -35,7 +36,7 @@ function entriesOf({ exports, bin }: Manifest): Record<string, string> {
   const entries: Record<string, string> = { [name(bin['piko'] ?? '')]: join(SOURCE, 'cli/bin.ts') }
   for (const files of Object.values(exports))
     if (typeof files !== 'string') entries[name(files.default)] = join(ROOT, files['piko-source'])
-  for (const thread of THREADS) entries[thread] = join(SOURCE, `${thread}.ts`)
+  entries[USERS_THREAD] = join(SOURCE, `${USERS_THREAD}.ts`)
   return entries
 }
 
@@ -79,17 +80,15 @@ function withClassNames(text: string): string {
 }
 
 /**
- * Bundles the JavaScript of the package, which loads twice as fast from a few large files as from hundreds of small ones. Each subpath, the
- * command and each thread is an entry; what they share is in chunks. Of the libraries, it includes only those of {@link INCLUDED}.
+ * Bundles the JavaScript of the package, which loads twice as fast from a few large files as from hundreds of small ones. Each subpath and the
+ * command is an entry; what they share is in chunks. A thread of our own shares nothing, so it is one file: each further entry would
+ * divide the chunks further. Of the libraries, only those of {@link INCLUDED} are included.
  */
 export async function bundle(): Promise<void> {
   const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest
-  const { outputFiles } = await build({
-    entryPoints: entriesOf(manifest),
+  const common = {
     outdir: OUT,
     bundle: true,
-    splitting: true,
-    chunkNames: '[name]-[hash]',
     platform: 'node',
     format: 'esm',
     target: 'node22',
@@ -100,10 +99,15 @@ export async function bundle(): Promise<void> {
     plugins: [ownPlaces],
     logLevel: 'warning',
     write: false,
-  })
+  } satisfies BuildOptions
+  const threads = Object.fromEntries(THREADS.map((thread) => [thread, join(SOURCE, `${thread}.ts`)]))
+  const built = await Promise.all([
+    build({ ...common, entryPoints: entriesOf(manifest), splitting: true, chunkNames: '[name]-[hash]' }),
+    build({ ...common, entryPoints: threads }),
+  ])
   mkdirSync(OUT, { recursive: true })
   writeFileSync(join(OUT, 'LICENSES.txt'), licences())
-  for (const { path, text } of outputFiles) {
+  for (const { path, text } of built.flatMap(({ outputFiles }) => outputFiles)) {
     mkdirSync(dirname(path), { recursive: true })
     const code = withClassNames(text)
     // A process of a running test may be loading this file.

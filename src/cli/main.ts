@@ -33,7 +33,7 @@ async function execute(args: readonly string[]): Promise<number> {
     printError(error, { json })
     return exitCodeOf(error)
   }
-  const program = createProgram({ json })
+  const program = createProgram({ json, first: args[0] })
   try {
     await program.parseAsync(args, { from: 'user' })
     return 0

@@ -45,19 +45,59 @@ Exit codes:
   2  the command could not begin: wrong usage, settings, jobs or schema, or an unreachable database
   Each error has a code, such as JOB_UNKNOWN; docs/errors.md says how to fix it.`
 
+/** By the first word, so that a command adds only itself: each has a hundred texts and options. */
+const COMMANDS: Readonly<Record<string, (program: Command) => void>> = {
+  init: addInit,
+  dev: addDev,
+  start: addStart,
+  attach: addAttach,
+  run: addRun,
+  runs: addRuns,
+  jobs: addJobs,
+  schedules: addSchedule,
+  configs: addConfig,
+  windows: addWindows,
+  backfills: addBackfill,
+  batches: addBatches,
+  items: addItems,
+  crawls: addCrawls,
+  nodes: addNodes,
+  resources: addResources,
+  live: addLive,
+  limits: addLimits,
+  locks: addLocks,
+  shared: addShared,
+  cache: addCache,
+  sinks: addSinks,
+  notify: addNotify,
+  tokens: addTokens,
+  audit: addAudit,
+  why: addWhy,
+  migrate: addMigrate,
+  doctor: addDoctor,
+  graph: addGraph,
+  dashboard: addDashboard,
+}
+
 /**
  * Creates the command line with all commands. Commands import the engine only when they need it, so help and usage errors appear
  * immediately. Parsing throws where commander would exit the process, and prints no errors.
  *
- * @param json keeps the help for a missing command off standard error, and prints the version as JSON
+ * @param options.json keeps the help for a missing command off standard error, and prints the version as JSON
+ * @param options.first the first word of the command line: if it names a command, only that one is created. Default: all
  */
-export function createProgram(options: { json: boolean }): Command {
+export function createProgram(options: ProgramOptions): Command {
   const program = programOf(options)
-  addCompletion(program, () => programOf(options))
+  addCompletion(program, () => programOf({ json: options.json }))
   return program
 }
 
-function programOf({ json }: { json: boolean }): Command {
+interface ProgramOptions {
+  readonly json: boolean
+  readonly first?: string | undefined
+}
+
+function programOf({ json, first }: ProgramOptions): Command {
   const program = new Command('piko')
     .description('A data-oriented job orchestrator.')
     .version(json ? JSON.stringify({ version: packageVersion() }) : packageVersion(), '--version', 'show the version')
@@ -81,38 +121,7 @@ function programOf({ json }: { json: boolean }): Command {
     noteReason(globalOptions(command).reason)
     chooseTarget(command)
   })
-  for (const add of [
-    addInit,
-    addDev,
-    addStart,
-    addAttach,
-    addRun,
-    addRuns,
-    addJobs,
-    addSchedule,
-    addConfig,
-    addWindows,
-    addBackfill,
-    addBatches,
-    addItems,
-    addCrawls,
-    addNodes,
-    addResources,
-    addLive,
-    addLimits,
-    addLocks,
-    addShared,
-    addCache,
-    addSinks,
-    addNotify,
-    addTokens,
-    addAudit,
-    addWhy,
-    addMigrate,
-    addDoctor,
-    addGraph,
-    addDashboard,
-  ])
-    add(program)
+  const only = first !== undefined && Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined
+  for (const add of only ? [only] : Object.values(COMMANDS)) add(program)
   return program
 }

@@ -38,6 +38,16 @@ describe('the command line', () => {
     },
   )
 
+  it('creates only the command that the first word names, under the name of that word', () => {
+    const all = createProgram({ json: false }).commands.map((command) => command.name())
+    for (const name of all.filter((one) => !/^complet/.test(one))) {
+      const [only, ...others] = createProgram({ json: false, first: name }).commands.map((command) => command.name())
+      expect({ only, others }).toEqual({ only: name, others: ['completion', 'complete'] })
+    }
+    for (const first of ['schedule', 'constructor', 'nothing', undefined])
+      expect(createProgram({ json: false, first }).commands).toHaveLength(all.length)
+  })
+
   it('explains the exit codes', () => {
     expect(helpOf(createProgram({ json: false }))).toMatch(/Exit codes:\n +0 +done\n +1 .*\n +2 /)
   })

@@ -26,9 +26,32 @@ export function readMigrations(folder: string): MigrationFile[] {
       if (name === undefined) return []
       const statements = (direction: 'up' | 'down'): string[] =>
         splitStatements(readFileSync(`${folder}/${name}.${direction}.sql`, 'utf8'))
-      return [{ version: Number(version), name, up: statements('up'), down: statements('down') }]
+      return [new LazyMigration(Number(version), name, statements)]
     })
     .sort((a, b) => a.version - b.version)
+}
+
+/** Reads its files when its statements are used: most processes need only the names of the migrations. */
+class LazyMigration implements MigrationFile {
+  readonly version: number
+  readonly name: string
+  readonly #statements: (direction: 'up' | 'down') => string[]
+  #up: readonly string[] | undefined
+  #down: readonly string[] | undefined
+
+  constructor(version: number, name: string, statements: (direction: 'up' | 'down') => string[]) {
+    this.version = version
+    this.name = name
+    this.#statements = statements
+  }
+
+  get up(): readonly string[] {
+    return (this.#up ??= this.#statements('up'))
+  }
+
+  get down(): readonly string[] {
+    return (this.#down ??= this.#statements('down'))
+  }
 }
 
 /**
