@@ -47,8 +47,8 @@ export const daily = defineJob(
 )
 `
 
-export const HELLO_TS_FUNCTION = functions(`import { defineJob } from 'piko'`)
-export const HELLO_JS = HELLO_TS_FUNCTION
+/** In TypeScript and in JavaScript alike. */
+export const HELLO_FUNCTION = functions(`import { defineJob } from 'piko'`)
 
 /** Its tests need no database. `JOBS` is the export with the jobs, `ENDING` the language. */
 export const HELLO_TEST = `import assert from 'node:assert/strict'

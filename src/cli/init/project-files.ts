@@ -1,5 +1,5 @@
 import type { Choices } from './choices.ts'
-import { HELLO_JS, HELLO_TEST, HELLO_TS_CLASS, HELLO_TS_FUNCTION } from './job-files.ts'
+import { HELLO_FUNCTION, HELLO_TEST, HELLO_TS_CLASS } from './job-files.ts'
 
 /** The name of a file, relative to the folder of the project, and its text. */
 export type ProjectFiles = ReadonlyMap<string, string>
@@ -7,7 +7,7 @@ export type ProjectFiles = ReadonlyMap<string, string>
 /** The files of a new project, without `package.json`. Pure. @param start the start of the first window of its job */
 export function projectFiles(choices: Choices, start: Date): ProjectFiles {
   const { language, style, dsn } = choices
-  const job = language === 'js' ? HELLO_JS : style === 'decorators' ? HELLO_TS_CLASS : HELLO_TS_FUNCTION
+  const job = language === 'ts' && style === 'decorators' ? HELLO_TS_CLASS : HELLO_FUNCTION
   const name = style === 'decorators' ? 'Jobs' : 'daily'
   const isSecret = dsn !== undefined && passwordOf(dsn) !== ''
   return new Map([
