@@ -84,8 +84,8 @@ const replayOfItems = (what: string): Change => ({
   target: (args) => (numberIn(args) === undefined ? undefined : `run ${numberIn(args)}`),
   job: (args) => (numberIn(args) === undefined ? firstId(args) : undefined),
   before: async ({ nouns, store }, args) => {
-    const runId = numberIn(args)
-    if (runId === undefined) return undefined
+    const runId = numberIn(args) ?? (await nouns.crawls.status(firstId(args) ?? '')).runId
+    if (runId === undefined) return null
     const { dead, skipped, cancelled } = await nouns.items.status(runId)
     return { ...(pick(await store.runs.find(runId), RUN) as object), [what]: { dead, skipped, cancelled } }
   },

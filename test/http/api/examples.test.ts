@@ -56,12 +56,16 @@ const LAST = ['runs.cancelOne', 'batches.cancel', 'backfills.cancel', 'schedules
 const order = ({ id, audit }: AnyRoute): number =>
   id === 'tokens.create' ? -1 : LAST.includes(id) ? 2 : audit === undefined ? 0 : 1
 
+const AUDIT_BEGIN = '2020-01-01T00:00:00Z'
+
 describeEachStore((store) => {
   it('answers the example of each operation as its document says', async () => {
     await store.empty()
     const fixture = await apiFixture(store.options)
     const nodeHost = (await fixture.app.nodes.list())[0]?.host ?? ''
     const failures: unknown[] = []
+    const newest = async () => (await fixture.app.audit.list({ limit: 1 }))[0]
+    let lastRow = (await newest())?.id ?? 0
     for (const route of ANY_ROUTES.toSorted((one, other) => order(one) - order(other))) {
       const { url, body, headers } = requestOf(route, fixture)
       const response = await fetch(`${fixture.url}${url.replace('worker-1', encodeURIComponent(nodeHost))}`, {
@@ -74,8 +78,28 @@ describeEachStore((store) => {
       const problems = response.status === route.status && route.answer ? problemsOf(route, answer) : []
       if (response.status !== route.status || (Array.isArray(problems) && problems.length > 0))
         failures.push({ id: route.id, url, status: response.status, answer, problems })
+      // Each change leaves exactly one row, and a read leaves none.
+      const rows = await fixture.app.audit.list({ limit: 10, from: AUDIT_BEGIN })
+      const added = rows.filter(({ id }) => id > lastRow)
+      lastRow = added[0]?.id ?? lastRow
+      const isChange = route.audit !== undefined && (body as { dryRun?: boolean } | undefined)?.dryRun !== true
+      const isRight = added.every(
+        (row) =>
+          row.actor.name === 'loopback' &&
+          row.outcome === 'done' &&
+          row.before !== undefined &&
+          row.after !== undefined &&
+          row.verb === route.id.replace(/One$/, ''),
+      )
+      if (added.length !== (isChange ? 1 : 0) || !isRight) failures.push({ id: route.id, audit: added })
     }
     expect(failures).toEqual([])
+    // A refused change leaves no row, and is counted.
+    const before = await newest()
+    const refused = await fetch(`${fixture.url}/jobs/nobody/pause`, { method: 'POST' })
+    expect(refused.status).toBe(404)
+    expect(await newest()).toEqual(before)
+    expect((await fixture.app.metrics()).body).toMatch(/piko_change_refused_total\{[^}]*verb="jobs.pause"[^}]*\} 1/)
   })
 })
 
