@@ -102,6 +102,10 @@ export class Node {
       ...(role.execute && role.plan ? planning.services : []),
       ...(role.execute ? [dispatcher.dependsOn(execution.executor, execution.lease)] : []),
     ]
+    execution.watch.onAdded = () => {
+      runLogs.wake()
+      progress.wake()
+    }
     executor.onSettled((run) => {
       waiter.settled(run)
       if (execution.watch.has(run.runId)) void this.#tellWatchers(run.runId)

@@ -4,6 +4,8 @@ export type OnNews = (isSettled: boolean) => void
 /** Who watches runs of this node. What a watched run logs and reports is stored sooner. */
 export class RunWatch {
   readonly #watchers = new Map<number, Set<OnNews>>()
+  /** Called when a run is watched, so that what it has logged and reported before is stored too. */
+  onAdded: (() => void) | undefined
 
   /** The number of watched runs. */
   get size(): number {
@@ -18,6 +20,7 @@ export class RunWatch {
   add(runId: number, onNews: OnNews): () => void {
     const watchers = this.#watchers.get(runId) ?? new Set()
     this.#watchers.set(runId, watchers.add(onNews))
+    this.onAdded?.()
     return () => {
       watchers.delete(onNews)
       if (watchers.size === 0 && this.#watchers.get(runId) === watchers) this.#watchers.delete(runId)
