@@ -93,6 +93,7 @@ describe('sources', () => {
       http: {
         ...{ enabled: true, host: '127.0.0.1', port: 9464, api: true, requireToken: false, hosts: [], plain: false },
         ...{ tokensFile: '', tlsKey: '', tlsCert: '', rateLimit: 3_000, bodyLimit: 2_000_000 },
+        trustForwarded: false,
       },
     })
     expect(new Set(origins.values())).toEqual(new Set(['default']))
