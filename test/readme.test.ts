@@ -365,7 +365,7 @@ describe('docs/services.md', () => {
     const stdout = await services.run('worker.ts')
     expect(stdout).toContain('INFO [^--Feed]: Starting...')
     expect(stdout).toContain('(restart 2)')
-    expect(stdout.trimEnd()).toMatch(/INFO \[\^-Cache\]: Stopping\.\.\.$/)
+    expect(stdout.trimEnd()).toMatch(/INFO \[\^Worker\]: Stopped$/)
   })
 
   it('shows a graph of services', async () => {
