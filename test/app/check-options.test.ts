@@ -59,7 +59,7 @@ const REFUSED: readonly (readonly [options: unknown, problem: string])[] = [
   [{ grace_ms: 1 }, 'unknown option "grace_ms", did you mean "graceMs"?'],
   [
     { concurrency: 5 },
-    'unknown option "concurrency"; the options are jobs, settings, logger, registry, construct, services, plan, execute, only, onlyOwn, clock, graceMs',
+    'unknown option "concurrency"; the options are jobs, settings, logger, registry, construct, services, notifiers, onFailure, onLate, onRecovered, plan, execute, only, onlyOwn, clock, graceMs',
   ],
   [
     { jobs: 'jobs/*.ts' },

@@ -46,9 +46,11 @@ beforeAll(() => {
     'loop-turn.ts',
     'signals/on-abort.ts',
     'time/duration.ts',
-    ...readdirSync(join(root, 'src/offload'), { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.ts'))
-      .map((name) => `offload/${name}`),
+    ...['offload', 'tracing'].flatMap((room) =>
+      readdirSync(join(root, 'src', room), { recursive: true, encoding: 'utf8' })
+        .filter((name) => name.endsWith('.ts'))
+        .map((name) => `${room}/${name}`),
+    ),
   ])
   write('dist/entry.js', "export * from './offload/offload.js'\nexport * from './offload/pools.js'\n")
   const source = ['offload', 'pools'].map((name) => `export * from '${join(root, 'src/offload', name)}.ts'\n`)

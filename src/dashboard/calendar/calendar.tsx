@@ -6,10 +6,17 @@ import { Card, Empty, Instant, Shown, Table } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
 import { State } from '../shared/states.tsx'
 import { WindowActions } from '../shared/window-actions.tsx'
-import { type Counts, countsText, worstOf } from '../shared/window-states.ts'
+import { type Counts, countsText, WINDOW_STATES, worstOf } from '../shared/window-states.ts'
 
 const DAY_MS = 86_400_000
 const WEEK = 7
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+/** The rows that have a name: every second one, for lack of space. */
+const WEEKDAYS: readonly (readonly [row: number, name: string])[] = [
+  [0, 'Mon'],
+  [2, 'Wed'],
+  [4, 'Fri'],
+]
 const MAX_WINDOWS = 500
 const SIGNS: Readonly<Record<string, string>> = {
   failed: '✕',
@@ -54,7 +61,12 @@ export function Calendar({ jobId, zone, firstYear }: CalendarProps) {
       }
     >
       <Shown of={loaded}>
-        {({ items }) => <Days year={year} cells={items[0]?.cells ?? []} day={day} lastDay={lastDay} />}
+        {({ items }) => (
+          <>
+            <Days year={year} cells={items[0]?.cells ?? []} day={day} lastDay={lastDay} />
+            <Legend cells={items[0]?.cells ?? []} />
+          </>
+        )}
       </Shown>
       {day === undefined || lastDay === undefined ? (
         <p class="note">Days are in UTC. Choose a day to see its windows; hold Shift to choose a range.</p>
@@ -62,6 +74,25 @@ export function Calendar({ jobId, zone, firstYear }: CalendarProps) {
         <DayWindows jobId={jobId} zone={zone} from={day} to={dayAfter(lastDay)} />
       )}
     </Card>
+  )
+}
+
+/** The states of the year's windows, with their signs and numbers. */
+function Legend({ cells }: { readonly cells: Item<'windows.grid'>['cells'] }) {
+  const count = (state: string): number => cells.reduce((sum, { counts }) => sum + ((counts as Counts)[state] ?? 0), 0)
+  const shown = WINDOW_STATES.map((state) => [state, count(state)] as const).filter(([, found]) => found > 0)
+  if (shown.length === 0) return null
+  return (
+    <ul class="calendar-legend" aria-label="States of this year">
+      {shown.map(([state, found]) => (
+        <li key={state}>
+          <span class={`calendar-sign mark-${state}`} aria-hidden="true">
+            {SIGNS[state] ?? ''}
+          </span>{' '}
+          {found} {state}
+        </li>
+      ))}
+    </ul>
   )
 }
 
@@ -100,6 +131,20 @@ function Days({ year, cells, day, lastDay }: DaysProps) {
   }
   return (
     <div class="calendar" role="group" aria-label={`Days of ${year}`} onKeyDown={move}>
+      {WEEKDAYS.map(([row, name]) => (
+        <span key={name} class="calendar-label" aria-hidden="true" style={{ gridArea: `${row + 2} / 1` }}>
+          {name}
+        </span>
+      ))}
+      {MONTHS.map((name, month) => {
+        const index = Math.round((Date.UTC(year, month) - first) / DAY_MS)
+        const column = Math.floor((index + offset) / WEEK) + 2
+        return (
+          <span key={name} class="calendar-label" aria-hidden="true" style={{ gridArea: `1 / ${column} / 2 / span 4` }}>
+            {name}
+          </span>
+        )
+      })}
       {days.map((one, index) => {
         const state = worstOf(counts.get(one) ?? {})
         const isChosen = day !== undefined && lastDay !== undefined && one >= day && one <= lastDay
@@ -114,7 +159,7 @@ function Days({ year, cells, day, lastDay }: DaysProps) {
             aria-pressed={isChosen}
             aria-label={label}
             title={label}
-            style={index === 0 ? { gridRowStart: offset + 1 } : {}}
+            style={{ gridArea: `${((index + offset) % WEEK) + 2} / ${Math.floor((index + offset) / WEEK) + 2}` }}
             onFocus={() => setFocused(one)}
             onClick={({ shiftKey }) => choose(one, shiftKey)}
           >

@@ -59,3 +59,15 @@ function firstStart({ attempts }: Run): number | undefined {
   const started = attempts.find(({ startedAt }) => startedAt !== undefined)?.startedAt
   return started === undefined ? undefined : Date.parse(started)
 }
+
+/** The most of the axis that the wait before a run may take: a window of 2014 waits for years until somebody runs it. */
+const LONGEST_LEAD = 1 / 4
+
+/** Where the axis begins, in milliseconds: with the first part, unless that is so long that the others would vanish. Pure. */
+export function axisStart(spans: readonly Span[], end: number): number {
+  const [first] = spans
+  if (first === undefined) return end
+  const rest = Math.max(end - first.to, 1)
+  const longest = (rest * LONGEST_LEAD) / (1 - LONGEST_LEAD)
+  return first.state === 'planned' ? Math.max(first.from, first.to - longest) : first.from
+}

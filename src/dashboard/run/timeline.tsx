@@ -3,19 +3,21 @@ import { durationText } from '../shared/format.ts'
 import { now } from '../shared/live.ts'
 import { Instant } from '../shared/parts.tsx'
 import { State } from '../shared/states.tsx'
-import { type Span, spansOf } from './spans.ts'
+import { axisStart, type Span, spansOf } from './spans.ts'
 
 const MAX_SPANS = 300
 
 /** The waits, attempts and steps of a run, one below the other over the same time. */
 export function Timeline({ run }: { readonly run: Answer<'runs.show'> }) {
   const spans = spansOf(run, now.value.getTime())
-  const start = Math.min(...spans.map(({ from }) => from))
-  const end = Math.max(...spans.map(({ to }) => to), start + 1)
+  const last = Math.max(...spans.map(({ to }) => to))
+  const start = axisStart(spans, last)
+  const end = Math.max(last, start + 1)
   const share = (ms: number): string => `${(ms / (end - start)) * 100}%`
   if (spans.length === 0) return <p class="quiet">It has not begun.</p>
   return (
     <>
+      {spans[0] !== undefined && spans[0].from < start && <p class="note">The first bar is cut off at the left.</p>}
       {spans.length > MAX_SPANS && <p class="note">Only the last {MAX_SPANS} parts are shown.</p>}
       <ol class="timeline">
         {spans.slice(-MAX_SPANS).map((span, index) => (
@@ -29,7 +31,10 @@ export function Timeline({ run }: { readonly run: Answer<'runs.show'> }) {
             <span class="timeline-track" aria-hidden="true">
               <span
                 class={`timeline-bar back-${span.state}`}
-                style={{ marginLeft: share(span.from - start), width: share(span.to - span.from) }}
+                style={{
+                  marginLeft: share(Math.max(span.from - start, 0)),
+                  width: share(span.to - Math.max(span.from, start)),
+                }}
               />
             </span>
             {span.note !== undefined && <span class="timeline-note">{span.note}</span>}
