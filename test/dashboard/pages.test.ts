@@ -102,7 +102,11 @@ it('a page that does not exist, and one whose data does not load, say what to do
   await page.route('**/api/v1/audit*', (route) => route.abort())
   await page.getByRole('link', { name: 'Audit' }).click()
   await page.getByRole('alert').getByText('No answer from the server').waitFor()
-  await page.unroute('**/api/v1/audit*')
+  const again = page.waitForRequest('**/api/v1/audit*')
   await page.getByRole('button', { name: 'Try again' }).click()
+  await again
+  // The page asks again by itself too, as soon as it hears of a change.
+  await page.unroute('**/api/v1/audit*')
+  await page.reload()
   await page.getByRole('region', { name: 'Changes' }).last().getByText('jobs.pause').first().waitFor()
 })

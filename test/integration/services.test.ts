@@ -37,7 +37,7 @@ it('the page-view cache starts as a tree, ticks, serves, draws itself and stops 
   const places = (word: string): string[] =>
     output
       .split('\n')
-      .flatMap((line) => /(\[\^-*\w+\]): (\w+)/.exec(line)?.slice(1, 3).join(' ') ?? [])
+      .flatMap((line) => /(\[\^-*\w+\]): (\w+)\.\.\.$/.exec(line)?.slice(1, 3).join(' ') ?? [])
       .filter((line) => line.endsWith(word))
 
   await eventually(() => expect(output).toContain('listening on'))

@@ -30,6 +30,7 @@ it('the example of an HTTP and WebSocket server serves a real client, and cuts o
   expect((await fetch(`${url}/static/index.html`)).headers.get('content-type')).toMatch(/^text\/html/)
   expect((await fetch(`${url}/static/..%2f..%2fserver.ts`)).status).not.toBe(200)
   expect((await fetch(`${url}/piko/healthz`)).status).toBe(200)
+  await eventually(async () => expect((await fetch(`${url}/piko/readyz`)).status).toBe(200))
   expect((await say(7)).status).toBe(422)
   const empty = await say('')
   expect([empty.status, await empty.json()]).toEqual([422, { problem: 'nothing to say' }])

@@ -88,8 +88,9 @@ describeEachStore((fixture) => {
       { from: 'bad', to: 'report' },
     ])
     expect((await app.jobs.dependencies('endless')).edges).toEqual([])
-    for (const asked of [app.jobs.dependencies('nobody' as 'bad'), app.jobs.limits('nobody' as 'bad')])
-      expect(await rejected(asked)).toMatchObject({ code: 'JOB_UNKNOWN' })
+    const nobody = 'nobody' as 'bad'
+    expect(await rejected(app.jobs.dependencies(nobody))).toMatchObject({ code: 'JOB_UNKNOWN' })
+    expect(await rejected(app.jobs.limits(nobody))).toMatchObject({ code: 'JOB_UNKNOWN' })
   })
 
   it('a schedule is previewed for a job before it is set', async () => {
