@@ -63,7 +63,12 @@ async function stored(into: Target): Promise<Measured> {
   const settings = storeOf(into, store)
   const app = new Piko({
     jobs: [load],
-    settings: { ...settings, piko: { log_level: 'error', small_heap: process.env['SMALL_HEAP'] !== '0' } },
+    settings: {
+      ...settings,
+      piko: { log_level: 'error', small_heap: process.env['SMALL_HEAP'] !== '0' },
+      // A process without others to talk to.
+      link: { listen: 'off' },
+    },
   })
   const seen: number[] = []
   app.events.on('run.progress', ({ done }) => seen.push(done))
