@@ -33,7 +33,7 @@ async function loggedIn(role: Role, path: string): Promise<Page> {
   await page.goto(`${served.url}${path}`)
   await page.getByLabel('Token').fill(tokens[role] ?? '')
   await page.keyboard.press('Enter')
-  await page.getByText(`the ${role}`).waitFor()
+  await page.getByText(`the ${role} (${role})`).waitFor()
   return page
 }
 

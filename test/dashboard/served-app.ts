@@ -64,6 +64,8 @@ export interface Served {
 
 /** A real app on a new SQLite file, with its server. */
 export async function serveApp(jobs: JobSource = JOBS, settings: SettingsOverrides = {}): Promise<Served> {
+  // The test files of a worker share this module.
+  isFixed = false
   const folder = await mkdtemp(join(tmpdir(), 'piko-dashboard-'))
   const open = async (port: number) => {
     const app = new Piko({ jobs, settings: testSettings({ sqlitePath: join(folder, 'piko.db') }, settings) })

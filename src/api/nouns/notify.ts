@@ -75,6 +75,7 @@ export const NOTIFY = [
     path: '/notify/test',
     role: 'operator',
     summary: 'Sends a test to each notifier of the process that answers.',
+    isRead: true,
     timeoutMs: 620_000,
     body: z.strictObject({ to: name.optional() }),
     answer: allOf(
