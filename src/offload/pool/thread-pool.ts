@@ -191,7 +191,10 @@ export class ThreadPool {
     work.timer.start()
   }
 
-  #waitsOrNot({ call, timer, readyAt }: Work): void {
+  #waitsOrNot(work: Work): void {
+    const { call, timer, readyAt } = work
+    // The reader of a stream may read its last rows after the thread's reply. A timer that started then would keep the process alive.
+    if (this.#working.get(call) !== work) return
     if (call.isWaiting) timer.halt()
     else if (readyAt !== undefined) timer.start()
     this.#dispatch()
