@@ -44,17 +44,6 @@ async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
 }
 
 describe('a generator in a thread', () => {
-  test('leaves no timer behind, although its last rows are read after the reply', async () => {
-    const { streams: functions } = streams({ timeout: '5m' })
-    const timers = (): number => process.getActiveResourcesInfo().filter((one) => one === 'Timeout').length
-    await all(functions.rows(1, counters()))
-    const before = timers()
-    for (let round = 0; round < 10; round++) {
-      for await (const { id } of functions.rows(2_500, counters())) if (id % 1_000 === 0) await sleep(5)
-    }
-    await expect.poll(timers, soon).toBeLessThanOrEqual(before)
-  })
-
   test('is an async iterable here, in order, complete, async or not', async () => {
     const { streams: functions } = streams()
     const rows = await all(functions.rows(5_000, counters()))
