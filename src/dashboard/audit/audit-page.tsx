@@ -1,8 +1,8 @@
-import { useState } from 'preact/hooks'
 import { get, type Item, part } from '../shared/api.ts'
 import { jsonText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
+import { PageButtons, usePages } from '../shared/pages.tsx'
 import { Card, Empty, Instant, Page, Shown, Table } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
 
@@ -19,15 +19,15 @@ const FILTERS = [
 /** Every change that somebody made: who, what, when, why, and the states before and after. */
 export function AuditPage() {
   useTitle('Audit')
-  const [cursors, setCursors] = useState<readonly (string | undefined)[]>([undefined])
+  const pages = usePages()
   const given = (name: string): string | undefined => query.value.get(name) ?? undefined
   const filter = { verb: given('verb'), jobId: given('jobId'), actor: given('actor'), outcome: given('outcome') }
-  const after = cursors.at(-1)
+  const after = pages.cursor
   const loaded = useLoad(`audit ${JSON.stringify(filter)} ${after}`, (signal) =>
     get<'audit.list'>('/audit', { ...filter, limit: PAGE, after }, signal),
   )
   const choose = (changes: Readonly<Record<string, string>>): void => {
-    setCursors([undefined])
+    pages.restart()
     setQuery(changes)
   }
   return (
@@ -65,14 +65,7 @@ export function AuditPage() {
           {({ items, next }) => (
             <>
               {items.length === 0 ? <NoChanges /> : <ChangeTable changes={items} />}
-              <nav class="row pages" aria-label="Pages of changes">
-                <button type="button" disabled={cursors.length === 1} onClick={() => setCursors(cursors.slice(0, -1))}>
-                  Newer
-                </button>
-                <button type="button" disabled={next === undefined} onClick={() => setCursors([...cursors, next])}>
-                  Older
-                </button>
-              </nav>
+              <PageButtons pages={pages} next={next} of="changes" />
             </>
           )}
         </Shown>

@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
 import { get, type Item, part } from '../shared/api.ts'
+import { DAY_MS, dayAfter, dayOf } from '../shared/days.ts'
 import { useLoad } from '../shared/load.ts'
 import { now } from '../shared/live.ts'
 import { Card, Empty, Instant, Shown, Table } from '../shared/parts.tsx'
@@ -8,7 +9,6 @@ import { State } from '../shared/states.tsx'
 import { WindowActions } from '../shared/window-actions.tsx'
 import { type Counts, countsText, WINDOW_STATES, worstOf } from '../shared/window-states.ts'
 
-const DAY_MS = 86_400_000
 const WEEK = 7
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 /** The rows that have a name: every second one, for lack of space. */
@@ -96,10 +96,6 @@ function Legend({ cells }: { readonly cells: Item<'windows.grid'>['cells'] }) {
   )
 }
 
-function dayAfter(day: string): string {
-  return new Date(Date.parse(day) + DAY_MS).toISOString().slice(0, 10)
-}
-
 interface DaysProps {
   readonly year: number
   readonly cells: Item<'windows.grid'>['cells']
@@ -111,7 +107,7 @@ function Days({ year, cells, day, lastDay }: DaysProps) {
   const counts = new Map<string, Counts>(cells.map((cell) => [cell.start.slice(0, 10), cell.counts]))
   const first = Date.UTC(year, 0)
   const days = Array.from({ length: Math.round((Date.UTC(year + 1, 0) - first) / DAY_MS) }, (_, index) =>
-    new Date(first + index * DAY_MS).toISOString().slice(0, 10),
+    dayOf(first + index * DAY_MS),
   )
   // Columns are weeks that begin on Monday.
   const offset = (new Date(first).getUTCDay() + WEEK - 1) % WEEK

@@ -1,12 +1,12 @@
 import './range-calendar.css'
 import { get, type Item } from '../shared/api.ts'
+import { DAY_MS, dayAfter, dayOf } from '../shared/days.ts'
 import { numberText } from '../shared/format.ts'
 import { useLoad } from '../shared/load.ts'
 import { Shown } from '../shared/parts.tsx'
 import { SIGNS } from '../shared/states.tsx'
 import { type Counts, countsText, worstOf } from '../shared/window-states.ts'
 
-const DAY_MS = 86_400_000
 const WEEK = 7
 /** Four years: the API answers at most 2,000 cells. */
 const MAX_DAYS = 1_500
@@ -87,13 +87,7 @@ function classOf(state: string | undefined, runs: number, isPreview: boolean): s
 function daysOf(from: string, to: string): string[] {
   const first = Date.parse(from.slice(0, 10))
   const count = Math.ceil((Date.parse(to) - first) / DAY_MS)
-  return Array.from({ length: Math.max(1, Math.min(count, MAX_DAYS)) }, (_, index) =>
-    new Date(first + index * DAY_MS).toISOString().slice(0, 10),
-  )
-}
-
-function dayAfter(day: string): string {
-  return new Date(Date.parse(day) + DAY_MS).toISOString().slice(0, 10)
+  return Array.from({ length: Math.max(1, Math.min(count, MAX_DAYS)) }, (_, index) => dayOf(first + index * DAY_MS))
 }
 
 function instant(day: string): string {

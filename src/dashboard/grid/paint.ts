@@ -1,3 +1,4 @@
+import { canvasFor } from '../shared/canvas.ts'
 import { worstOf } from '../shared/window-states.ts'
 import { CELL, drawCell, type Palette } from './cells.tsx'
 import { type By, labelOf } from './columns.ts'
@@ -70,13 +71,8 @@ export class Stamps {
 /** Draws what is in view. */
 export function paint(canvas: HTMLCanvasElement, box: HTMLElement, scene: Scene, stamps: Stamps): void {
   const { clientWidth: width, clientHeight: height, scrollLeft, scrollTop } = box
-  fit(canvas, width, height)
-  const to = canvas.getContext('2d')
+  const to = canvasFor(canvas, box)
   if (!to) return
-  to.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0)
-  to.clearRect(0, 0, width, height)
-  to.font = '12px system-ui, sans-serif'
-  to.textBaseline = 'middle'
   const { rows, columns, tiles, at, anchor } = scene
   const view = inView(box, scene)
   for (let row = view.rows.first; row <= view.rows.last; row += 1) {
@@ -93,15 +89,6 @@ export function paint(canvas: HTMLCanvasElement, box: HTMLElement, scene: Scene,
   to.fillRect(0, 0, width, HEAD)
   to.fillRect(0, 0, NAMES, height)
   paintLabels(to, box, scene, palette)
-}
-
-function fit(canvas: HTMLCanvasElement, width: number, height: number): void {
-  const [wide, high] = [Math.round(width * devicePixelRatio), Math.round(height * devicePixelRatio)]
-  if (canvas.width === wide && canvas.height === high) return
-  canvas.width = wide
-  canvas.height = high
-  canvas.style.width = `${width}px`
-  canvas.style.height = `${height}px`
 }
 
 function paintLabels(to: CanvasRenderingContext2D, box: HTMLElement, scene: Scene, palette: Palette): void {

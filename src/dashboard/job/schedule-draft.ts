@@ -1,3 +1,5 @@
+import { isRecord } from '../shared/record.ts'
+
 export const KINDS = ['cron', 'every', 'at', 'none'] as const
 export const GAPS = ['', 'skip', 'after'] as const
 export const OVERLAPS = ['', 'first', 'second', 'both'] as const
@@ -113,8 +115,4 @@ function milliseconds(text: string): number | undefined {
 function shortDuration(ms: number): string {
   const [unit, size] = Object.entries(UNITS).findLast(([name, one]) => name !== 'w' && ms % one === 0) ?? ['ms', 1]
   return `${ms / size}${unit}`
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

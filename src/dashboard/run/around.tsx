@@ -1,6 +1,7 @@
 import { type Answer, get, part } from '../shared/api.ts'
 import { useLoad } from '../shared/load.ts'
 import { Card, Instant, Shown, Table } from '../shared/parts.tsx'
+import { isRecord } from '../shared/record.ts'
 import { State } from '../shared/states.tsx'
 
 type Run = Answer<'runs.show'>
@@ -63,8 +64,4 @@ export function useConfigInForce({ jobId, config, configVersion }: Run): {
   const name = version ? `Config in force: version ${version}` : 'Config in force'
   const all = { ...base, ...own }
   return { name, value: Object.keys(all).length === 0 ? undefined : all }
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,9 +1,9 @@
-import { useState } from 'preact/hooks'
 import { RUN_KINDS, RUN_STATES } from '../../run/run.ts'
 import { get, type Item, part, type Query } from '../shared/api.ts'
 import { durationText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
+import { PageButtons, usePages } from '../shared/pages.tsx'
 import { Card, Empty, Instant, Page, Shown, Table } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
 import { runMs } from '../shared/sparkline.tsx'
@@ -87,8 +87,8 @@ function Choice({
 }
 
 function Runs({ filter }: { readonly filter: Query }) {
-  const [cursors, setCursors] = useState<readonly (string | undefined)[]>([undefined])
-  const cursor = cursors.at(-1)
+  const pages = usePages()
+  const { cursor } = pages
   const loaded = useLoad(`runs ${JSON.stringify(filter)} ${cursor}`, (signal) =>
     get<'runs.list'>('/runs', { ...filter, limit: PAGE, cursor }, signal),
   )
@@ -98,14 +98,7 @@ function Runs({ filter }: { readonly filter: Query }) {
         {({ items, next }) => (
           <>
             {items.length === 0 ? <NoRuns /> : <RunTable runs={items} />}
-            <nav class="row pages" aria-label="Pages of runs">
-              <button type="button" disabled={cursors.length === 1} onClick={() => setCursors(cursors.slice(0, -1))}>
-                Newer
-              </button>
-              <button type="button" disabled={next === undefined} onClick={() => setCursors([...cursors, next])}>
-                Older
-              </button>
-            </nav>
+            <PageButtons pages={pages} next={next} of="runs" />
           </>
         )}
       </Shown>

@@ -1,4 +1,5 @@
 import type { Palette } from '../grid/cells.tsx'
+import { canvasFor } from '../shared/canvas.ts'
 import { instantText } from '../shared/format.ts'
 import type { Bar, Row } from './rows.ts'
 import { markText, marksOf } from './scale.ts'
@@ -47,19 +48,8 @@ export function barAt(scene: Scene, x: number, y: number, width: number): Bar | 
 /** Draws the rows that are in view. */
 export function paint(canvas: HTMLCanvasElement, box: HTMLElement, scene: Scene, palette: Palette): void {
   const { clientWidth: width, clientHeight: height, scrollTop } = box
-  const scale = devicePixelRatio
-  if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
-    canvas.width = Math.round(width * scale)
-    canvas.height = Math.round(height * scale)
-    canvas.style.width = `${width}px`
-    canvas.style.height = `${height}px`
-  }
-  const to = canvas.getContext('2d')
+  const to = canvasFor(canvas, box)
   if (!to) return
-  to.setTransform(scale, 0, 0, scale, 0, 0)
-  to.clearRect(0, 0, width, height)
-  to.font = '12px system-ui, sans-serif'
-  to.textBaseline = 'middle'
   lines(to, scene, width, height, palette)
   let top = HEAD - scrollTop
   for (const row of scene.rows) {

@@ -1,0 +1,10 @@
+export const DAY_MS = 86_400_000
+
+/** The day that begins at an instant, in UTC. */
+export function dayOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10)
+}
+
+export function dayAfter(day: string): string {
+  return dayOf(Date.parse(day) + DAY_MS)
+}

@@ -1,0 +1,45 @@
+import { useState } from 'preact/hooks'
+
+type Cursor = string | undefined
+
+/** The page of a long list that is shown, and the way to the others. */
+export interface Pages {
+  /** Undefined: the first page. */
+  readonly cursor: Cursor
+  /** How to get back; undefined on the first page. */
+  readonly newer: (() => void) | undefined
+  readonly older: (next: string) => void
+  /** Goes back to the first page, because the filter changes. */
+  readonly restart: () => void
+}
+
+export function usePages(): Pages {
+  const [cursors, setCursors] = useState<readonly Cursor[]>([undefined])
+  return {
+    cursor: cursors.at(-1),
+    newer: cursors.length === 1 ? undefined : () => setCursors(cursors.slice(0, -1)),
+    older: (next) => setCursors([...cursors, next]),
+    restart: () => setCursors([undefined]),
+  }
+}
+
+interface PageButtonsProps {
+  readonly pages: Pages
+  /** The cursor behind this page; undefined on the last one. */
+  readonly next: Cursor
+  /** What the list has, such as `runs`. */
+  readonly of: string
+}
+
+export function PageButtons({ pages: { newer, older }, next, of }: PageButtonsProps) {
+  return (
+    <nav class="row pages" aria-label={`Pages of ${of}`}>
+      <button type="button" disabled={newer === undefined} onClick={() => newer?.()}>
+        Newer
+      </button>
+      <button type="button" disabled={next === undefined} onClick={() => next !== undefined && older(next)}>
+        Older
+      </button>
+    </nav>
+  )
+}
