@@ -1,8 +1,7 @@
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
-import { BROKEN_DAY, fixBrokenDay, HOSTILE, type Served, serveApp } from './served-app.ts'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { BROKEN_DAY, daysEnded, fixBrokenDay, HOSTILE, serveApp, type Served } from './served-app.ts'
 import { startBrowser } from '../support/chromium.ts'
-import { PATIENCE_MS } from '../support/patience.ts'
 import { confirm, expectAccessible, watchedPage } from './watched-page.ts'
 
 let served: Served
@@ -11,13 +10,7 @@ let browser: Browser
 beforeAll(async () => {
   served = await serveApp()
   browser = await startBrowser()
-  const { app } = served
-  await vi.waitFor(
-    async () => {
-      expect((await app.windows.summary('daily')).counts).toMatchObject({ succeeded: 9, failed: 1 })
-    },
-    { timeout: PATIENCE_MS },
-  )
+  await daysEnded(served)
 })
 
 afterAll(async () => {

@@ -1,8 +1,7 @@
 import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startBrowser } from '../support/chromium.ts'
-import { PATIENCE_MS } from '../support/patience.ts'
-import { type Served, serveApp } from './served-app.ts'
+import { daysEnded, serveApp, type Served } from './served-app.ts'
 import { expectAccessible, watchedPage } from './watched-page.ts'
 
 let served: Served
@@ -11,10 +10,7 @@ let browser: Browser
 beforeAll(async () => {
   served = await serveApp()
   browser = await startBrowser()
-  const ended = async () => {
-    expect((await served.app.windows.summary('daily')).counts).toMatchObject({ succeeded: 9, failed: 1 })
-  }
-  await vi.waitFor(ended, { timeout: PATIENCE_MS })
+  await daysEnded(served)
   await served.app.backfills.create('daily', { from: '2026-01-01', to: '2026-01-03', only: 'all' })
 })
 

@@ -2,7 +2,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { startBrowser } from '../support/chromium.ts'
 import { PATIENCE_MS } from '../support/patience.ts'
-import { fixBrokenDay, type Served, serveApp } from './served-app.ts'
+import { daysEnded, fixBrokenDay, serveApp, type Served } from './served-app.ts'
 import { watchedPage } from './watched-page.ts'
 
 let served: Served
@@ -12,10 +12,7 @@ let page: Page
 beforeAll(async () => {
   served = await serveApp()
   browser = await startBrowser()
-  const ended = async () => {
-    expect((await served.app.windows.summary('daily')).counts).toMatchObject({ succeeded: 9, failed: 1 })
-  }
-  await vi.waitFor(ended, { timeout: PATIENCE_MS })
+  await daysEnded(served)
 })
 
 afterAll(async () => {

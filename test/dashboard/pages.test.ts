@@ -105,7 +105,7 @@ it('a page that does not exist, and one whose data does not load, say what to do
   const again = page.waitForRequest('**/api/v1/audit*')
   await page.getByRole('button', { name: 'Try again' }).click()
   await again
-  // The page asks again by itself too, as soon as it hears of a change.
+  // The page asks again by itself too, as soon as a change is reported.
   await page.unroute('**/api/v1/audit*')
   await page.reload()
   await page.getByRole('region', { name: 'Changes' }).last().getByText('jobs.pause').first().waitFor()

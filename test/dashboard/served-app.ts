@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expect, vi } from 'vitest'
 import { z } from 'zod'
 import { Piko } from '../../src/app/piko.ts'
 import { HttpService } from '../../src/http/http-service.ts'
@@ -9,6 +10,7 @@ import { untilAborted } from '../../src/signals/until-aborted.ts'
 import type { JobSource } from '../../src/job/job-source.ts'
 import type { SettingsOverrides } from '../../src/settings/settings.ts'
 import { testSettings } from '../support/app.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 
 /** Would set a mark and call an alert if it ever became HTML, and reverses the direction of text. */
 export const HOSTILE = `<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>"'\u202e${'{{7*7}}'}`
@@ -90,4 +92,12 @@ export async function serveApp(jobs: JobSource = JOBS, settings: SettingsOverrid
       await rm(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** Waits until all days of `daily` have ended. */
+export async function daysEnded({ app }: Served): Promise<void> {
+  const ended = async (): Promise<void> => {
+    expect((await app.windows.summary('daily')).counts).toMatchObject({ succeeded: 9, failed: 1 })
+  }
+  await vi.waitFor(ended, { timeout: PATIENCE_MS })
 }
