@@ -10,6 +10,3 @@ export const HINT = z.discriminatedUnion('kind', [
 
 /** A hint `cache` without keys is for all keys of the cache. */
 export type Hint = z.infer<typeof HINT>
-
-/** The event of a link that carries hints. */
-export const HINT_EVENT = 'piko.hint'

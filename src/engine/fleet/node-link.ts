@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { messageOf } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
+import { isLoopback } from '../../link/connect/address.ts'
 import type { DialTls } from '../../link/connect/dial-tls.ts'
 import type { LinkServer } from '../../link/connect/listen.ts'
 import type { Link } from '../../link/link.ts'
@@ -34,6 +35,8 @@ export interface NodeLinkParts {
 
 /** How long a stop waits for hints that are being sent. */
 const LAST_HINTS_MS = 1_000
+/** The event of a link that carries hints. */
+const HINT_EVENT = 'piko.hint'
 const MAX_PENDING = 1_000
 
 /**
@@ -134,7 +137,7 @@ export class NodeLink extends Service {
   /** A link on loopback is for nodes of the same machine. */
   #canReach({ link, host }: PeerRow): boolean {
     if (this.#isOff || link === undefined) return false
-    return !/^piko:\/\/(?:127\.|localhost:|\[::1\])/.test(link) || host === hostname()
+    return host === hostname() || !isLoopback(bare(URL.parse(link)?.hostname ?? ''))
   }
 
   async #listen(): Promise<void> {
@@ -146,30 +149,27 @@ export class NodeLink extends Service {
     ])
     const { host, port } = addressOf(settings.listen)
     const tls = this.#tls
-    this.#server ??= this.#made(() =>
-      listen({
-        ...{ host, port, log: this.log, nodeId: linkIdOf(nodeId()) },
-        secret: this.#key ?? settings.secret,
-        routes: this.#routes,
-        ...(tls && { tls }),
-        onConnection: (link) => peers.adopt(link),
-      }),
-    )
+    this.#assertSafe(host)
+    this.#server ??= listen({
+      ...{ host, port, log: this.log, nodeId: linkIdOf(nodeId()) },
+      secret: this.#key ?? settings.secret,
+      routes: this.#routes,
+      ...(tls && { tls }),
+      onConnection: (link) => peers.adopt(link),
+    })
     await this.#server.start()
     this.#url = this.#server.url?.replace(/\/\/(0\.0\.0\.0|\[::\]):/, `//${outsideAddress()}:`)
   }
 
-  #made(make: () => LinkServer): LinkServer {
+  /** @throws PikoError `SETTINGS_INVALID` if other machines reach the address, and the settings do not protect it */
+  #assertSafe(host: string): void {
     const { listen, secret, tlsCert } = this.#parts.settings
-    const { host } = addressOf(listen)
-    const isOpen = host !== LOOPBACK && !/^(?:127\.|localhost$|::1$)/.test(host)
-    if (isOpen && (secret === '' || tlsCert === ''))
-      throw new PikoError(
-        'SETTINGS_INVALID',
-        `[link] listen is "${listen}", which other machines reach; set [link] secret, tls_key and tls_cert too, or leave listen at "auto"`,
-        { details: { listen } },
-      )
-    return make()
+    if (isLoopback(host) || (secret !== '' && tlsCert !== '')) return
+    throw new PikoError(
+      'SETTINGS_INVALID',
+      `[link] listen is "${listen}", which other machines reach; set [link] secret, tls_key and tls_cert too, or leave listen at "auto"`,
+      { details: { listen } },
+    )
   }
 
   get #tls(): { readonly key: Buffer; readonly cert: Buffer } | undefined {
@@ -185,7 +185,7 @@ export class NodeLink extends Service {
 
   async #load(): Promise<Peers> {
     const { settings, clock, nodeId, routes, onHint } = this.#parts
-    const [{ Peers, linkIdOf }, { HINT, HINT_EVENT }] = await Promise.all([import('./peers.ts'), import('./hint.ts')])
+    const [{ Peers, linkIdOf }, { HINT }] = await Promise.all([import('./peers.ts'), import('./hint.ts')])
     this.#routes = await routes()
     const tls: DialTls = settings.tlsCa === '' ? {} : { ca: read('tls_ca', settings.tlsCa) }
     const peers = new Peers({
@@ -220,7 +220,7 @@ export class NodeLink extends Service {
   }
 
   #send(link: Link, hint: Hint): Promise<unknown> {
-    const sent = link.emit('piko.hint', hint, { level: 0 })
+    const sent = link.emit(HINT_EVENT, hint, { level: 0 })
     this.#keep(sent)
     return sent
   }
@@ -246,7 +246,12 @@ export class NodeLink extends Service {
 function addressOf(listen: string): { readonly host: string; readonly port: number } {
   if (listen === 'auto') return { host: LOOPBACK, port: 0 }
   const colon = listen.lastIndexOf(':')
-  return { host: listen.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(listen.slice(colon + 1)) }
+  return { host: bare(listen.slice(0, colon)), port: Number(listen.slice(colon + 1)) }
+}
+
+/** An IPv6 address without its brackets. */
+function bare(host: string): string {
+  return host.replace(/^\[|\]$/g, '')
 }
 
 function read(setting: string, path: string): Buffer {
