@@ -49,13 +49,14 @@ export class FleetQueue {
     if (!fleetNodes() || (this.#waiting.length === 0 && this.#isFreeHere)) return this.#here(wanted, options, signal)
     const travelling = this.#travelling(wanted, options)
     if (!travelling) return this.#here(wanted, options, signal)
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason as Error)
-      const waiting: Waiting = { wanted, options, signal, call: travelling, settle: { resolve, reject }, losses: 0 }
-      this.#waiting.push(waiting)
-      this.#watch(waiting)
-      this.#pump()
-    })
+    if (signal?.aborted) return Promise.reject(signal.reason as Error)
+    const { promise, ...settle } = Promise.withResolvers<unknown>()
+    const waiting: Waiting = { wanted, options, signal, call: travelling, settle, losses: 0 }
+    this.#waiting.push(waiting)
+    const unwatch = this.#watch(waiting)
+    this.#pump()
+    // A run may live much longer than one of its calls.
+    return promise.finally(unwatch)
   }
 
   get #isFreeHere(): boolean {
@@ -94,10 +95,11 @@ export class FleetQueue {
     return call.result
   }
 
-  #watch(waiting: Waiting): void {
+  /** Ends the wait when the signal aborts. Returns a function that stops watching. */
+  #watch(waiting: Waiting): () => void {
     const { signal, settle } = waiting
-    if (!signal) return
-    onAbort(signal, () => {
+    if (!signal) return () => {}
+    return onAbort(signal, () => {
       this.#waiting = this.#waiting.filter((one) => one !== waiting)
       settle.reject(signal.reason)
     })
