@@ -5,7 +5,7 @@ export type NoticeKind = 'failure' | 'late' | 'recovered' | 'test'
 
 export const NOTICE_KINDS: readonly NoticeKind[] = ['failure', 'late', 'recovered', 'test']
 
-/** What is wrong with a job: runs failed, or data is missing after the job's `deadline`. */
+/** A problem of a job: runs failed, or data is missing after the job's `deadline`. */
 export type Problem = 'failure' | 'late'
 
 export const PROBLEMS: readonly Problem[] = ['failure', 'late']

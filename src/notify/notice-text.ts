@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts'
 import type { Notice, NoticeJob } from '../notice/notice.ts'
 import { formatMs } from '../time/duration.ts'
 
@@ -45,8 +46,4 @@ function linkOf({ jobId, runId }: NoticeJob, link: string): string {
   if (link === '') return ''
   const base = link.replace(/\/+$/, '')
   return runId === undefined ? ` ${base}/jobs/${encodeURIComponent(jobId)}` : ` ${base}/runs/${runId}`
-}
-
-function counted(amount: number, noun: string): string {
-  return `${amount} ${noun}${amount === 1 ? '' : 's'}`
 }

@@ -82,7 +82,7 @@ export class Notify {
     }))
   }
 
-  /** What is wrong now: jobs that fail or are late, until people have been told that it is over. */
+  /** Current problems: jobs that fail or are late, until people have been told that it is over. */
   alerts(): Promise<Alert[]> {
     return this.#reach().store.notices.alerts()
   }

@@ -106,7 +106,7 @@ export class Windows {
 
   /**
    * Counts by state, bounds and watermark of a job's ledger. For a ledger of more than some ten thousand windows, `newest` makes the answer
-   * fast: only so many of the newest windows are counted and searched for missing ones. The watermark then still knows all windows that
+   * fast: only this number of the newest windows is counted and searched for missing ones. The watermark then still knows all windows that
    * have not succeeded, but no gaps before `countedFrom`.
    */
   async summary<const J extends AnyJob>(job: KnownJob<J>, options: SummaryOptions = {}): Promise<LedgerSummary> {

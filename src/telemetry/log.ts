@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import type { DestinationStream, Logger as PinoLogger } from 'pino'
+import { counted } from '../counted.ts'
 import { messageOf } from '../errors-read.ts'
 import { redactText } from '../run/redact.ts'
 import { formatMs } from '../time/duration.ts'
@@ -41,7 +42,7 @@ export function createLogger(options: LoggerOptions): AppLogger {
   const logger = loggerOn(standard, options)
   if (options.level !== 'silent') {
     standard.onDropped = (lines) =>
-      logger.warn({ dropped_lines: lines }, `dropped ${count(lines, 'line')} of this log that could not be written`)
+      logger.warn({ dropped_lines: lines }, `dropped ${counted(lines, 'line')} of this log that could not be written`)
   }
   return logger
 }
@@ -89,14 +90,14 @@ export function logEvents(events: Events, log: AppLogger): () => void {
     ...logChanges(events, log),
     ...logNotices(events, log),
     events.on('node.started', ({ nodeId, jobs }) => {
-      log.info({ piko_event: 'node.started', node_id: nodeId }, `node started with ${count(jobs, 'job')}`)
+      log.info({ piko_event: 'node.started', node_id: nodeId }, `node started with ${counted(jobs, 'job')}`)
     }),
     events.on('node.stopped', ({ nodeId }) =>
       log.info({ piko_event: 'node.stopped', node_id: nodeId }, 'node stopped'),
     ),
     events.on('node.drained', (drained) => logDrained(log, drained)),
     events.on('runs.deleted', ({ count: deleted }) =>
-      log.debug({ piko_event: 'runs.deleted', count: deleted }, `${count(deleted, 'old run')} deleted`),
+      log.debug({ piko_event: 'runs.deleted', count: deleted }, `${counted(deleted, 'old run')} deleted`),
     ),
     events.on('backfill.changed', ({ backfillId, jobId, state }) =>
       log.info(
@@ -173,16 +174,16 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       log.info({ piko_event: 'tick.skipped', job_id: jobId, tick: tick.toISOString(), reason }, 'tick skipped')
     }),
     events.on('runs.planned', ({ jobId, count: planned }) => {
-      log.debug({ piko_event: 'runs.planned', job_id: jobId }, `${count(planned, 'run')} planned`)
+      log.debug({ piko_event: 'runs.planned', job_id: jobId }, `${counted(planned, 'run')} planned`)
     }),
     events.on('windows.skipped', ({ jobId, count: skipped }) => {
       log.info(
         { piko_event: 'windows.skipped', job_id: jobId },
-        `${count(skipped, 'missed window')} skipped by catch-up`,
+        `${counted(skipped, 'missed window')} skipped by catch-up`,
       )
     }),
     events.on('connections.ended', ({ count: ended, nodeIds }) => {
-      const words = `${count(ended, 'database connection')} of lost nodes ended, so that they hold no locks`
+      const words = `${counted(ended, 'database connection')} of lost nodes ended, so that they hold no locks`
       log.warn({ piko_event: 'connections.ended', node_ids: nodeIds }, words)
     }),
     events.on('connections.left', ({ nodeIds, error }) => {
@@ -191,12 +192,12 @@ export function logEvents(events: Events, log: AppLogger): () => void {
     }),
     events.on('jobs.unknown', ({ jobIds }) => {
       const fields = { piko_event: 'jobs.unknown', job_ids: jobIds.slice(0, MAX_IDS) }
-      const words = `no live node knows ${count(jobIds.length, 'job')} with a schedule or queued runs: ${fields.job_ids.join(', ')}`
+      const words = `no live node knows ${counted(jobIds.length, 'job')} with a schedule or queued runs: ${fields.job_ids.join(', ')}`
       if (jobIds.length === 0) log.debug(fields, 'every job is known again')
       else log.warn(fields, `${words}; deploy their code, or pause them: piko jobs pause ${fields.job_ids[0]}`)
     }),
     events.on('runs.recovered', ({ count: recovered, nodeIds }) => {
-      const words = `${count(recovered, 'run')} of lost nodes queued again for the next free node`
+      const words = `${counted(recovered, 'run')} of lost nodes queued again for the next free node`
       log.warn({ piko_event: 'runs.recovered', node_ids: nodeIds }, words)
     }),
     events.on('run.started', ({ runId, jobId, attempt, latenessMs }) => {
@@ -237,7 +238,7 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       log.error({ piko_event: 'row.broken', table, key, columns }, error.message)
     }),
     events.on('loop.recovered', ({ loop, failures }) => {
-      const words = `${loop} works again after ${count(failures, 'failure')}`
+      const words = `${loop} works again after ${counted(failures, 'failure')}`
       log.debug({ piko_event: 'loop.recovered', loop, failures }, words)
     }),
     events.on('resource.lost', ({ resource, error }) => {
@@ -342,8 +343,4 @@ function settled(log: Logger, payload: EventMap['run.settled']): void {
   } else {
     log.error({ ...fields, err: error }, `${ENDED[outcome]}; it will not be retried${stillRuns}`)
   }
-}
-
-function count(amount: number, noun: string): string {
-  return `${amount} ${noun}${amount === 1 ? '' : 's'}`
 }

@@ -80,7 +80,7 @@ export const WINDOWS = [
     query: z.strictObject({
       newest: wholeText(1, 1_000_000)
         .default(2_000)
-        .meta({ description: 'Counts, and looks for missing windows, only among so many of the newest windows.' }),
+        .meta({ description: 'Counts, and looks for missing windows, only among this number of the newest windows.' }),
     }),
     answer: summary,
     example: { params: P, answer: { ...P, counts: { succeeded: 1 }, unrun: [] } },

@@ -1,7 +1,8 @@
+import { counted } from '../../counted.ts'
 import type { Command } from 'commander'
 import { PikoError } from '../../errors.ts'
 import type { DoctorReport } from '../../operations/doctor/diagnose.ts'
-import { amount, type Finding, namesText, type Severity } from '../../operations/doctor/finding.ts'
+import { type Finding, namesText, type Severity } from '../../operations/doctor/finding.ts'
 import { visibleLine } from '../../visible.ts'
 import { examples, globalOptions } from '../global-options.ts'
 import { printResult } from '../output/print-result.ts'
@@ -36,7 +37,7 @@ function foundError({ findings }: DoctorReport): PikoError {
   const [errors, warnings] = [count('error'), count('warning')]
   return new PikoError(
     'DOCTOR_FOUND',
-    `the doctor found ${amount(errors, 'error')} and ${amount(warnings, 'warning')}; the remedy is with each of them`,
+    `the doctor found ${counted(errors, 'error')} and ${counted(warnings, 'warning')}; the remedy is with each of them`,
     { details: { errors, warnings } },
   )
 }
@@ -54,7 +55,7 @@ function reportText({ findings, checks, settings }: DoctorReport): string {
           ].join('\n'),
         ]
       : []),
-    `${amount(checks.length - skipped.length, 'check')} done, ${amount(findings.length, 'finding')}` +
+    `${counted(checks.length - skipped.length, 'check')} done, ${counted(findings.length, 'finding')}` +
       (skipped.length > 0 ? `; not possible now: ${namesText(skipped)}` : ''),
   ].join('\n\n')
 }

@@ -16,7 +16,7 @@ type Job = Item<'jobs.list'>
 
 const PAGE = 500
 const MAX_COLUMNS = 10_000
-/** Without windows.start, so many columns are shown. */
+/** The number of columns that are shown without `windows.start`. */
 const USUAL_COLUMNS = 400
 
 /** Jobs by time, upstream above downstream: which windows are there, and which are not. */

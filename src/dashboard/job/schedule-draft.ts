@@ -44,7 +44,7 @@ export function draftOf(schedule: unknown): Draft {
   }
 }
 
-/** The schedule of a draft, or what is wrong with it. What the draft does not show is kept from the schedule before. Pure. */
+/** The schedule of a draft, or what is wrong with it. Options that the draft does not show are kept from the schedule before. Pure. */
 export function scheduleOf(
   draft: Draft,
   before: unknown,

@@ -21,7 +21,7 @@ interface Props {
   readonly onEnd: () => void
 }
 
-/** Another schedule for a job. It shows the ticks of what is typed before anything is saved. */
+/** Another schedule for a job. It shows the ticks of the typed schedule before anything is saved. */
 export function ScheduleEditor({ job, onEnd }: Props) {
   const [draft, setDraft] = useState(() => draftOf(job.schedule))
   const set = (change: Partial<Draft>): void => setDraft((before) => ({ ...before, ...change }))

@@ -63,7 +63,7 @@ function firstStart({ attempts }: Run): number | undefined {
 /** The most of the axis that the wait before a run may take: a window of 2014 waits for years until somebody runs it. */
 const LONGEST_LEAD = 1 / 4
 
-/** Where the axis begins, in milliseconds: with the first part, unless that is so long that the others would vanish. Pure. */
+/** Where the axis begins, in milliseconds: with the first part, unless that would leave too little room for the others. Pure. */
 export function axisStart(spans: readonly Span[], end: number): number {
   const [first] = spans
   if (first === undefined) return end

@@ -20,7 +20,7 @@ export interface AlertingParts extends LoopServiceParts {
 /** The pause between two looks, unless bursts end sooner. */
 const LOOK_MS = 5_000
 const MIN_LOOK_MS = 50
-/** Every so many looks, the windows of jobs with deadlines are read. */
+/** The windows of jobs with deadlines are read at every third look. */
 const LATE_LOOKS = 3
 /** The maximum number of transactions that merge failures in one look. */
 const MAX_GATHERS = 20

@@ -30,7 +30,7 @@ const MAX_BUSY = 16
 const MARGIN_MS = 5_000
 const FIRST_RETRY_MS = 5_000
 const MAX_RETRY_MS = 300_000
-/** A message that could not be delivered for so long is given up. */
+/** A message that could not be delivered for this long is given up. */
 const GIVE_UP_MS = 86_400_000
 
 /**
@@ -65,9 +65,9 @@ export class Delivery extends LoopService {
   }
 
   /** Leaves a message to a process that knows its channel. None may, if a job or a notifier was removed. */
-  async #leave({ id, channel, createdAt, dueAt, dueForMs }: DueMessage): Promise<void> {
-    if (dueAt.getTime() + dueForMs - createdAt.getTime() < GIVE_UP_MS) return
-    await this.#parts.store.failed(id, `no process knows the channel ${channel}`, undefined)
+  async #leave(message: DueMessage): Promise<void> {
+    const { id, channel } = message
+    if (isOld(message)) await this.#parts.store.failed(id, `no process knows the channel ${channel}`, undefined)
   }
 
   #begin(message: DueMessage): void {
@@ -101,11 +101,11 @@ export class Delivery extends LoopService {
     events.emit('notice.sent', { noticeId: id, channel, kind, jobCount, count, tries: message.tries + 1, durationMs })
   }
 
-  async #failed({ id, channel, kind, tries, createdAt, dueAt, dueForMs }: DueMessage, error: Error): Promise<void> {
+  async #failed(message: DueMessage, error: Error): Promise<void> {
     const { store, events } = this.#parts
+    const { id, channel, kind, tries } = message
     if (this.#stop.signal.aborted) return store.failed(id, 'its process stopped', 0)
-    const isOver = dueAt.getTime() + dueForMs - createdAt.getTime() >= GIVE_UP_MS
-    const retryInMs = isOver ? undefined : Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(tries, 10))
+    const retryInMs = isOld(message) ? undefined : Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(tries, 10))
     await store.failed(id, redactText(messageOf(error)), retryInMs)
     events.emit('notice.failed', { noticeId: id, channel, kind, tries: tries + 1, error, retryInMs })
   }
@@ -116,4 +116,9 @@ export class Delivery extends LoopService {
     await super.onStop(why)
     await Promise.all(this.#busy.values())
   }
+}
+
+/** Whether nobody could deliver it for a day, on the database's clock. */
+function isOld({ createdAt, dueAt, dueForMs }: DueMessage): boolean {
+  return dueAt.getTime() + dueForMs - createdAt.getTime() >= GIVE_UP_MS
 }

@@ -43,8 +43,3 @@ export function namesText(names: readonly string[]): string {
   const shown = names.slice(0, MAX_NAMED).join(', ')
   return names.length > MAX_NAMED ? `${shown} and ${names.length - MAX_NAMED} more` : shown
 }
-
-/** `1 run`, `2 runs`. */
-export function amount(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
-}

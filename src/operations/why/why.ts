@@ -24,7 +24,7 @@ export interface Why {
   readonly steps: readonly WhyStep[]
 }
 
-/** At most so many running runs are named as evidence. */
+/** The maximum number of running runs that are named as evidence. */
 const NAMED_RUNS = 5
 
 /**

@@ -6,6 +6,7 @@ import { optionalDate } from '../runs/run-row.ts'
 import { inPages } from '../statements/pages.ts'
 import { exactId } from '../values/exact-key.ts'
 import { mapSound } from '../values/map-sound.ts'
+import { insertedId } from '../statements/inserted-id.ts'
 import type { AuditOutcome, AuditTable } from './access-tables.ts'
 
 /** A change that begins. The texts are JSON without secrets. */
@@ -93,11 +94,7 @@ export class AuditStore {
       request: request ?? null,
       before_change: before ?? null,
     })
-    return retry(async () =>
-      dialect.name === 'sqlite'
-        ? (await insert.returning('id').executeTakeFirstOrThrow()).id
-        : Number((await insert.executeTakeFirstOrThrow()).insertId),
-    )
+    return retry(() => insertedId(dialect, insert.returning('id')))
   }
 
   /** Completes a row that was begun. */

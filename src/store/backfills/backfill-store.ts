@@ -7,6 +7,7 @@ import { type BackfillCounts, backfillCounts } from './backfill-counts.ts'
 import { backfillOf, type BackfillRow, lockBackfill, type NewBackfill } from './backfill-row.ts'
 import { type BackfillPlan, type BackfillStep, stepBackfill } from './backfill-step.ts'
 import { noteRows } from '../events/notes.ts'
+import { insertedId } from '../statements/inserted-id.ts'
 
 export interface BackfillFilter {
   readonly jobId?: string
@@ -51,10 +52,7 @@ export class BackfillStore {
         active_since: dialect.now(),
         created_at: dialect.now(),
       })
-      const id =
-        dialect.name === 'sqlite'
-          ? (await insert.returning('id').executeTakeFirstOrThrow()).id
-          : Number((await insert.executeTakeFirstOrThrow()).insertId)
+      const id = await insertedId(dialect, insert.returning('id'))
       noteRows(trx, 'backfills', [id])
       return id
     })

@@ -7,6 +7,7 @@ import { exactKey } from '../values/exact-key.ts'
 import { type BatchRow, batchOf, lockBatch } from './batch-row.ts'
 import { slicesOf } from './slices.ts'
 import { noteRows } from '../events/notes.ts'
+import { insertedId } from '../statements/inserted-id.ts'
 
 /** A batch to create. */
 export interface NewBatch {
@@ -36,10 +37,7 @@ export async function openBatch(database: Database, batch: NewBatch): Promise<Ba
     })
     let id: number | undefined
     if (key === null) {
-      id =
-        dialect.name === 'sqlite'
-          ? (await insert.returning('id').executeTakeFirstOrThrow()).id
-          : Number((await insert.executeTakeFirstOrThrow()).insertId)
+      id = await insertedId(dialect, insert.returning('id'))
     } else if (dialect.name === 'sqlite') await insert.onConflict((oc) => oc.doNothing()).execute()
     // Unlike INSERT IGNORE, this locks an existing row for writing in one step.
     else await insert.onDuplicateKeyUpdate({ id: sql<number>`id` }).execute()

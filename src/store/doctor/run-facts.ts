@@ -1,5 +1,6 @@
 import { type Selectable, sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
+import { nextPriority } from '../runs/claim/next-priority.ts'
 import { QUEUED, RUNNING } from '../runs/run-states.ts'
 import type { RunTable } from '../tables.ts'
 import { soundRows } from '../values/broken-row.ts'
@@ -64,20 +65,12 @@ async function dueRows(database: Database): Promise<Row[]> {
   const rows: Row[] = []
   let after: number | undefined
   for (let count = 0; count < MAX_PRIORITIES; count++) {
-    const first = await database.db
-      .selectFrom('piko_run')
-      .select('priority')
-      .where('state', '=', QUEUED)
-      .$if(after !== undefined, (query) => query.where('priority', '>', after as number))
-      .orderBy('priority')
-      .limit(1)
-      .executeTakeFirst()
-    if (!first) break
-    after = first.priority
+    after = await nextPriority(database.db, after)
+    if (after === undefined) break
     rows.push(
       ...(await columnsOf(database)
         .where('state', '=', QUEUED)
-        .where('priority', '=', first.priority)
+        .where('priority', '=', after)
         .where('run_at', '<=', dialect.now())
         .orderBy('run_at')
         .limit(MAX_RUNS / MAX_PRIORITIES)

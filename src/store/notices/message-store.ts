@@ -8,6 +8,7 @@ import { storedInstant } from '../../time/instant.ts'
 import type { Database } from '../connection/database.ts'
 import { optionalDate } from '../runs/run-row.ts'
 import { soundRows } from '../values/broken-row.ts'
+import { insertedId } from '../statements/inserted-id.ts'
 import type { MessageState, MessageTable } from './notice-tables.ts'
 
 /** A message that waits for its channel, or that its channel has taken. */
@@ -84,11 +85,7 @@ export class MessageStore {
       ...{ channel, kind: body.kind, body: JSON.stringify(body), state: 'due' },
       ...{ due_at: dialect.now(), created_at: dialect.now() },
     })
-    return retry(async () =>
-      dialect.name === 'sqlite'
-        ? (await insert.returning('id').executeTakeFirstOrThrow()).id
-        : Number((await insert.executeTakeFirstOrThrow()).insertId),
-    )
+    return retry(() => insertedId(dialect, insert.returning('id')))
   }
 
   /** Messages that are due, oldest first, and the milliseconds until the next one is. */

@@ -1,6 +1,7 @@
 import type { Kysely, Selectable } from 'kysely'
 import { RUN_STATES } from '../../run/run.ts'
 import { soundRows } from './broken-row.ts'
+import { nextPriority } from '../runs/claim/next-priority.ts'
 import { QUEUED, RUNNING } from '../runs/run-states.ts'
 import type { TableName } from './row-rules.ts'
 import { type CheckedDatabase, checkWindows } from './window-check.ts'
@@ -156,11 +157,11 @@ export class RowCheck {
 
   /** Checks the entries that sort last among the runs of each priority. */
   async #tails(): Promise<boolean> {
-    let priority = await this.#nextPriority(undefined)
+    let priority = await nextPriority(this.#database.db, undefined)
     for (let count = 0; priority !== undefined && count < MAX_PRIORITIES; count++) {
       const rows = await this.#queued(priority).orderBy('run_at', 'desc').limit(TAIL).execute()
       this.#report('piko_run', rows)
-      priority = await this.#nextPriority(priority)
+      priority = await nextPriority(this.#database.db, priority)
     }
     return false
   }
@@ -171,7 +172,7 @@ export class RowCheck {
    */
   async #notDue(): Promise<boolean> {
     const { dialect } = this.#database
-    const { priority = await this.#nextPriority(undefined), runAt = undefined } = this.#place ?? {}
+    const { priority = await nextPriority(this.#database.db, undefined), runAt = undefined } = this.#place ?? {}
     this.#place = undefined
     if (priority === undefined) return false
     const rows = await this.#queued(priority)
@@ -183,7 +184,7 @@ export class RowCheck {
     const last = rows.at(-1)
     if (last && rows.length === PAGE) this.#place = { priority, runAt: last.run_at }
     else {
-      const next = await this.#nextPriority(priority)
+      const next = await nextPriority(this.#database.db, priority)
       if (next !== undefined) this.#place = { priority: next, runAt: undefined }
     }
     return this.#place !== undefined
@@ -195,18 +196,6 @@ export class RowCheck {
       .select(RUN_COLUMNS)
       .where('state', '=', QUEUED)
       .where('priority', '=', priority)
-  }
-
-  async #nextPriority(after: number | undefined): Promise<number | undefined> {
-    const row = await this.#database.db
-      .selectFrom('piko_run')
-      .select('priority')
-      .where('state', '=', QUEUED)
-      .$if(after !== undefined, (query) => query.where('priority', '>', after as number))
-      .orderBy('priority')
-      .limit(1)
-      .executeTakeFirst()
-    return row?.priority
   }
 
   #report(table: TableName, rows: readonly object[]): void {

@@ -10,7 +10,7 @@ export class ScaleSql {
     this.#isMysql = database.dialect.name === 'mysql'
   }
 
-  /** The instant so many milliseconds after the beginning. */
+  /** The instant this number of milliseconds after the beginning. */
   at(beginMs: number, ms: string): string {
     const begin = Math.floor(beginMs / 1_000)
     return this.#isMysql

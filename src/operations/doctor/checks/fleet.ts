@@ -1,5 +1,6 @@
+import { counted } from '../../../counted.ts'
 import { check } from '../check.ts'
-import { amount, type Finding, namesText, spanText } from '../finding.ts'
+import { type Finding, namesText, spanText } from '../finding.ts'
 
 /** Longer than any election and recovery take. */
 const LEADERLESS_MS = 60_000
@@ -17,7 +18,7 @@ export const fleet = check({
       findings.push({
         id: 'fleet.empty',
         severity: 'error',
-        found: `no node is running, and ${amount(wanted.length, 'job')} have something to run: ${namesText(wanted.map(({ id }) => id))}`,
+        found: `no node is running, and ${counted(wanted.length, 'job')} have something to run: ${namesText(wanted.map(({ id }) => id))}`,
         remedy: 'piko start',
       })
     }
@@ -27,7 +28,7 @@ export const fleet = check({
       findings.push({
         id: 'fleet.leader',
         severity: 'error',
-        found: `${amount(live.length, 'node')} run, but none has led for ${Number.isFinite(since) ? spanText(since) : 'a minute or longer'}, so no tick is planned`,
+        found: `${counted(live.length, 'node')} run, but none has led for ${Number.isFinite(since) ? spanText(since) : 'a minute or longer'}, so no tick is planned`,
         remedy: 'start a node that plans: piko start (without plan: false); check its log for leader.changed',
       })
     }
@@ -35,7 +36,7 @@ export const fleet = check({
       findings.push({
         id: 'fleet.dead',
         severity: live.length > 0 ? 'error' : 'info',
-        found: `${amount(dead.length, 'node')} (${namesText(dead.map(({ host, pid }) => `${host} ${pid}`))}) stopped renewing their leases, and nobody has removed them`,
+        found: `${counted(dead.length, 'node')} (${namesText(dead.map(({ host, pid }) => `${host} ${pid}`))}) stopped renewing their leases, and nobody has removed them`,
         remedy: 'piko nodes list; a live node removes them within a lease: piko start',
       })
     }

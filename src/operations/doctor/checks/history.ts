@@ -1,5 +1,6 @@
+import { counted } from '../../../counted.ts'
 import { check } from '../check.ts'
-import { amount, spanText } from '../finding.ts'
+import { spanText } from '../finding.ts'
 
 /** The leader deletes old runs at least once a day. */
 const LATE_MS = 2 * 86_400_000
@@ -25,7 +26,7 @@ export const history = check({
       {
         id: 'history',
         severity: 'warning',
-        found: `at least ${amount(old.length, 'ended run')} should have been deleted by [history]; the oldest ended ${spanText(Math.max(...old))} ago`,
+        found: `at least ${counted(old.length, 'ended run')} should have been deleted by [history]; the oldest ended ${spanText(Math.max(...old))} ago`,
         remedy:
           'piko runs prune --older-than 30d; and check the log of the leader for failures of the loop "retention": piko nodes leader',
       },

@@ -1,5 +1,6 @@
+import { counted } from '../../../counted.ts'
 import { check } from '../check.ts'
-import { amount, type Finding } from '../finding.ts'
+import type { Finding } from '../finding.ts'
 
 /** The heartbeat needs one more connection per node. */
 const BESIDES = 1
@@ -24,7 +25,7 @@ export const pools = check({
       findings.push({
         id: 'pools.server',
         severity: open > most * NEARLY ? 'error' : 'warning',
-        found: `${amount(live, 'node')} may open ${live * (poolSize + BESIDES)} connections ([mysql] pool_size = ${poolSize}, and ${BESIDES} for the heartbeat); ${location} allows ${most} in all, and ${open} are open`,
+        found: `${counted(live, 'node')} may open ${live * (poolSize + BESIDES)} connections ([mysql] pool_size = ${poolSize}, and ${BESIDES} for the heartbeat); ${location} allows ${most} in all, and ${open} are open`,
         remedy: `SET GLOBAL max_connections = ${Math.max(live * (poolSize + BESIDES), open) * 2}; or lower [mysql] pool_size to ${Math.max(2, Math.floor(most / live) - BESIDES)}`,
       })
     }
@@ -32,7 +33,7 @@ export const pools = check({
       findings.push({
         id: 'pools.node',
         severity: 'warning',
-        found: `up to ${concurrency} concurrent runs share ${amount(poolSize, 'connection')}: runs that use app.sql, ctx.commit or sinks wait`,
+        found: `up to ${concurrency} concurrent runs share ${counted(poolSize, 'connection')}: runs that use app.sql, ctx.commit or sinks wait`,
         remedy: `[mysql]\npool_size = ${needed}`,
       })
     }

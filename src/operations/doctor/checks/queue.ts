@@ -1,5 +1,6 @@
+import { counted } from '../../../counted.ts'
 import { check } from '../check.ts'
-import { amount, namesText, spanText } from '../finding.ts'
+import { namesText, spanText } from '../finding.ts'
 
 const LATE_MS = 900_000
 
@@ -17,7 +18,7 @@ export const queue = check({
       {
         id: 'queue',
         severity: 'warning',
-        found: `${amount(late.length, 'run')} of ${namesText(jobs)} have been due for up to ${spanText(oldest.forMs)}, and no node has begun them`,
+        found: `${counted(late.length, 'run')} of ${namesText(jobs)} have been due for up to ${spanText(oldest.forMs)}, and no node has begun them`,
         remedy: `piko why ${oldest.jobId}; piko limits list; if the nodes are busy: piko nodes set concurrency=200, or start more nodes`,
       },
     ]

@@ -1,6 +1,7 @@
+import { counted } from '../../../counted.ts'
 import type { StuckRun } from '../../../store/doctor/run-facts.ts'
 import { check } from '../check.ts'
-import { amount, type Finding, namesText, spanText } from '../finding.ts'
+import { type Finding, namesText, spanText } from '../finding.ts'
 
 /** Longer than any recovery takes. */
 const ORPHANED_MS = 120_000
@@ -46,7 +47,7 @@ function found(runs: readonly StuckRun[], fromMs: number, { id, severity, what, 
   return [
     {
       ...{ id, severity },
-      found: `${amount(old.length, 'run')} (${names}), the longest for ${spanText(oldest.forMs)}: ${what}`,
+      found: `${counted(old.length, 'run')} (${names}), the longest for ${spanText(oldest.forMs)}: ${what}`,
       remedy: remedy(oldest),
     },
   ]

@@ -1,6 +1,7 @@
+import { counted } from '../../../counted.ts'
 import { unknownJobsOf } from '../../../store/doctor/fleet-facts.ts'
 import { check } from '../check.ts'
-import { amount, type Finding, namesText } from '../finding.ts'
+import { type Finding, namesText } from '../finding.ts'
 
 /** Jobs with something to run that no live node has in its code. */
 export const unknownJobs = check({
@@ -16,7 +17,7 @@ export const unknownJobs = check({
       findings.push({
         id: 'unknown-jobs.scheduled',
         severity: 'warning',
-        found: `${amount(scheduled.length, 'job')} with a schedule that no live node knows, so nothing runs: ${namesText(ids(scheduled))}`,
+        found: `${counted(scheduled.length, 'job')} with a schedule that no live node knows, so nothing runs: ${namesText(ids(scheduled))}`,
         remedy: `deploy the code of these jobs; if they were removed: ${scheduled
           .slice(0, 5)
           .map(({ id }) => `piko jobs pause ${id}`)
@@ -28,7 +29,7 @@ export const unknownJobs = check({
       findings.push({
         id: 'unknown-jobs.queued',
         severity: 'warning',
-        found: `${amount(runs, 'queued run')} of jobs that no live node knows: ${namesText(ids(queued))}`,
+        found: `${counted(runs, 'queued run')} of jobs that no live node knows: ${namesText(ids(queued))}`,
         remedy: `deploy the code of these jobs; if they were removed: ${queued
           .slice(0, 5)
           .map(({ id }) => `piko runs cancel --job ${id}`)

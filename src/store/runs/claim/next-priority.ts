@@ -1,0 +1,16 @@
+import type { Kysely } from 'kysely'
+import type { Tables } from '../../tables.ts'
+import { QUEUED } from '../run-states.ts'
+
+/** The first priority behind this one that has queued runs, from the index of the queue; without `after`, the first of all. */
+export async function nextPriority(db: Kysely<Tables>, after: number | undefined): Promise<number | undefined> {
+  const row = await db
+    .selectFrom('piko_run')
+    .select('priority')
+    .where('state', '=', QUEUED)
+    .$if(after !== undefined, (query) => query.where('priority', '>', after as number))
+    .orderBy('priority')
+    .limit(1)
+    .executeTakeFirst()
+  return row?.priority
+}
