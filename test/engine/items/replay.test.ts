@@ -173,6 +173,7 @@ describeEachStore((fixture) => {
 
   it('goes on with a run whose items are replayed while it ends', async () => {
     const Row = z.object({ id: z.string() })
+    const reopened = new Gate()
     let isFixed = false
     let clears = 0
     const Rows = defineSink({
@@ -194,7 +195,10 @@ describeEachStore((fixture) => {
         items: {
           page: {
             run: async (item: Item<string>) => {
-              if (item.data === 'bad' && !isFixed) throw new Error('bad')
+              if (item.data !== 'bad') return
+              if (!isFixed) throw new Error('bad')
+              // Had it ended before the end of the run is stored, the run would have nothing to go on with.
+              await reopened.pass()
             },
             retry: ONCE,
           },
@@ -204,6 +208,7 @@ describeEachStore((fixture) => {
       async (ctx) => ctx.items.add('page', ['good', 'bad']),
     )
     const app = await startApp(fixture.options, [job])
+    app.events.on('run.settled', ({ outcome }) => outcome === 'interrupted' && reopened.open())
     await eventually(async () => expect(await app.windows.list('ending')).toMatchObject([{ state: 'succeeded' }]))
 
     const [run] = await app.runs.list({ jobId: 'ending' })
