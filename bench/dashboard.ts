@@ -1,7 +1,11 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { Browser, CDPSession, Page } from 'playwright-core'
 import { startBrowser } from '../test/support/chromium.ts'
+import { NodeProcess } from './harness/node-process.ts'
 import { percentile } from './harness/percentile.ts'
 
 const GOALS = { dataMs: 1_000, framesPerSecond: 50, heapMb: 20 } as const
@@ -13,48 +17,79 @@ const EVENTS = 720_000
 const EVENTS_A_STREAM = 36_000
 const PATIENCE_MS = 120_000
 
+const SERVE = new URL('./scripts/dashboard-serve.ts', import.meta.url)
+
 /**
  * Opens every page of a served dashboard in Chromium: the time until each shows its data, the frames while the grid scrolls, and the heap
  * after an hour's events. Exit code 1 if a goal is missed.
  *
- * The server is another process, on a store of any size, such as one that `bench -- api-scale --keep` has filled.
+ * The server is another process: that of `--url`, or one on the SQLite file of `--path`, such as `bench -- api-scale --path` has filled.
+ * The frames are those of a store of their own, with `--grid` jobs x windows; it is made once if `--grid-path` names its file.
  */
 export async function dashboard(argv: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...argv],
     options: {
-      url: { type: 'string', default: 'http://127.0.0.1:9464' },
+      url: { type: 'string' },
+      path: { type: 'string' },
+      grid: { type: 'string', default: '500x10000' },
+      'grid-path': { type: 'string' },
       repeat: { type: 'string', default: '5' },
       events: { type: 'string', default: String(EVENTS) },
       only: { type: 'string', default: 'pages,frames,heap' },
     },
   })
-  const browser = await startBrowser()
   const misses: string[] = []
   const report = (name: string, value: number, unit: string, isMissed: boolean): void => {
     console.log(`${name.padEnd(34)} ${value.toFixed(1).padStart(9)} ${unit}${isMissed ? '  MISSED' : ''}`)
     if (isMissed) misses.push(name)
   }
+  const browser = await startBrowser()
+  const pages = async (url: string): Promise<void> => {
+    for (const path of await pathsOf(url)) {
+      const times = await timesOf(browser, `${url}${path}`, Number(values.repeat))
+      const p95 = percentile(times, 95)
+      report(`${path.slice(0, 30)} p50`, percentile(times, 50), 'ms', false)
+      report(`${path.slice(0, 30)} p95`, p95, 'ms', p95 > GOALS.dataMs)
+    }
+  }
   try {
-    if (values.only.includes('pages'))
-      for (const path of await pathsOf(values.url)) {
-        const times = await timesOf(browser, `${values.url}${path}`, Number(values.repeat))
-        const p95 = percentile(times, 95)
-        report(`${path.slice(0, 30)} p50`, percentile(times, 50), 'ms', false)
-        report(`${path.slice(0, 30)} p95`, p95, 'ms', p95 > GOALS.dataMs)
-      }
+    if (values.only.includes('pages')) await withServer(values, pages)
     if (values.only.includes('frames')) {
-      const frames = await framesOf(browser, `${values.url}/grid`)
-      report('grid, frames a second', frames, '/s', frames < GOALS.framesPerSecond)
+      const frames = await withGrid(values.grid, values['grid-path'], (url) => framesOf(browser, `${url}/grid?by=hour`))
+      report(`grid of ${values.grid}, frames a second`, frames, '/s', frames < GOALS.framesPerSecond)
     }
     if (values.only.includes('heap')) {
-      const grown = await heapGrowth(browser, values.url, Number(values.events))
+      const grown = await withServer(values, (url) => heapGrowth(browser, url, Number(values.events)))
       report(`heap after ${values.events} events`, grown, 'MB more', grown > GOALS.heapMb)
     }
   } finally {
     await browser.close()
   }
   if (misses.length > 0) process.exitCode = 1
+}
+
+async function withServer<T>(
+  { url, path }: { readonly url?: string | undefined; readonly path?: string | undefined },
+  measure: (url: string) => Promise<T>,
+): Promise<T> {
+  if (path === undefined) return measure(url ?? 'http://127.0.0.1:9464')
+  await using server = await NodeProcess.start(SERVE, { path })
+  return await measure(await server.told('ready'))
+}
+
+/** Serves a new store with so many jobs and windows of each. */
+async function withGrid<T>(size: string, kept: string | undefined, measure: (url: string) => Promise<T>): Promise<T> {
+  const [jobs, windows] = size.split('x').map(Number)
+  const folder = mkdtempSync(join(tmpdir(), 'piko-bench-grid-'))
+  const path = kept ?? join(folder, 'grid.db')
+  const grid = existsSync(path) ? undefined : { jobs, windows }
+  try {
+    await using server = await NodeProcess.start(SERVE, { path, grid })
+    return await measure(await server.told('ready'))
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 /** The pages, with the newest run and backfill and the first job with windows of the store. */
@@ -92,7 +127,7 @@ async function timesOf(browser: Browser, url: string, repeat: number): Promise<n
 
 async function hasData(page: Page): Promise<void> {
   await page.getByRole('heading', { level: 1 }).waitFor({ timeout: PATIENCE_MS })
-  const loading = page.locator('.loading')
+  const loading = page.locator('.loading, [aria-busy="true"]')
   while ((await loading.count()) > 0) await loading.first().waitFor({ state: 'detached', timeout: PATIENCE_MS })
 }
 

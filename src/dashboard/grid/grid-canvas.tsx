@@ -86,6 +86,7 @@ export function GridCanvas({ rows, columns, by, onSelect }: Props) {
         role="application"
         aria-label="Grid of windows. Arrow keys move, Shift with left and right selects."
         aria-describedby="grid-cell"
+        aria-busy={tiles.isBusy}
         onScroll={draw}
         onKeyDown={move}
         onPointerDown={(event) => {

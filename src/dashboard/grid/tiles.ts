@@ -29,8 +29,10 @@ export class Tiles {
   readonly #onChange: (error: Error | undefined) => void
   readonly #cells = new Map<string, Map<number, Counts>>()
   readonly #fresh = new Set<string>()
+  /** The tiles that were loaded, also if they are no longer fresh. */
+  readonly #known = new Set<string>()
   readonly #loading = new Map<string, AbortController>()
-  #wanted: readonly Tile[] = []
+  #wanted: readonly Tile[] | undefined
 
   constructor(load: LoadTile, onChange: (error: Error | undefined) => void) {
     this.#load = load
@@ -41,8 +43,9 @@ export class Tiles {
     return this.#cells.get(jobId)?.get(startMs)
   }
 
-  get isLoading(): boolean {
-    return this.#loading.size > 0
+  /** Whether some cell of the view was never loaded. */
+  get isBusy(): boolean {
+    return this.#wanted?.every(({ key }) => this.#known.has(key)) !== true
   }
 
   /** Loads the cells around a view, unless they are there. Ends loads that are out of view. */
@@ -79,7 +82,7 @@ export class Tiles {
   }
 
   #next(): void {
-    for (const tile of this.#wanted) {
+    for (const tile of this.#wanted ?? []) {
       if (this.#loading.size >= MAX_LOADS) return
       if (!this.#fresh.has(tile.key) && !this.#loading.has(tile.key)) void this.#read(tile)
     }
@@ -101,6 +104,7 @@ export class Tiles {
       if (stop.signal.aborted) this.#fresh.delete(tile.key)
       else this.#loading.delete(tile.key)
     }
+    this.#known.add(tile.key)
     this.#onChange(problem)
     this.#next()
   }

@@ -2,6 +2,7 @@ import { get, type Item, part } from '../shared/api.ts'
 import { durationText, instantIn, numberText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
+import { useGradually } from '../shared/gradually.tsx'
 import { now } from '../shared/live.ts'
 import { Card, Empty, Instant, Page, Shown, Table } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
@@ -14,7 +15,7 @@ type Job = Item<'jobs.overview'>
 type Capped = Job['queued']
 
 const MAX_JOBS = 500
-const SPARK_RUNS = 20
+const SPARK_RUNS = 12
 
 interface Row {
   readonly job: Job
@@ -41,7 +42,7 @@ export function Overview() {
         <Shown of={loaded}>
           {({ items, next }) => (
             <>
-              {items.length === 0 ? <NoJobs search={search} /> : <JobTable rows={rowsOf(items)} />}
+              {items.length === 0 ? <NoJobs search={search} /> : <JobTable rows={rowsOf(items)} search={search} />}
               {next !== undefined && (
                 <p class="note">Only the first {MAX_JOBS} jobs are shown. Type a part of an id to find others.</p>
               )}
@@ -68,7 +69,8 @@ function rowsOf(jobs: readonly Job[]): Row[] {
   )
 }
 
-function JobTable({ rows }: { readonly rows: readonly Row[] }) {
+function JobTable({ rows: all, search }: { readonly rows: readonly Row[]; readonly search: string }) {
+  const { rows, end } = useGradually(all, search)
   return (
     <Table
       label="Jobs with their health"
@@ -81,6 +83,7 @@ function JobTable({ rows }: { readonly rows: readonly Row[] }) {
       {rows.map((row) => (
         <JobRow key={row.job.id} {...row} />
       ))}
+      {end}
     </Table>
   )
 }

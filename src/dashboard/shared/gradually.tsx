@@ -1,0 +1,30 @@
+import { useEffect, useRef, useState } from 'preact/hooks'
+
+const FIRST = 40
+const MORE = 120
+/** Rows are added this far before they come into view. */
+const MARGIN = '600px'
+
+/**
+ * The first rows of a long table, and more of them as their end comes into view, so that a page does not draw what nobody sees.
+ *
+ * @param restart another value begins with the first rows again
+ */
+export function useGradually<T>(all: readonly T[], restart: string) {
+  const [shown, setShown] = useState({ restart, count: FIRST })
+  const end = useRef<HTMLTableRowElement>(null)
+  const count = shown.restart === restart ? shown.count : FIRST
+  const isMore = count < all.length
+  useEffect(() => {
+    if (!end.current) return
+    const watch = new IntersectionObserver(
+      (entries) => {
+        if (entries.some(({ isIntersecting }) => isIntersecting)) setShown({ restart, count: count + MORE })
+      },
+      { rootMargin: MARGIN },
+    )
+    watch.observe(end.current)
+    return () => watch.disconnect()
+  }, [restart, count, isMore])
+  return { rows: all.slice(0, count), end: isMore ? <tr ref={end} class="more-rows" aria-hidden="true" /> : null }
+}
