@@ -1,51 +1,52 @@
 import type { PikoError } from '../errors.ts'
-import { CANCEL_CODES, type Carrier, type IncomingMessage, type OutgoingSpec } from './carrier/carrier.ts'
+import { ById } from './carrier/by-id.ts'
+import {
+  CANCEL_CODES,
+  type Carrier,
+  type IncomingMessage,
+  type OutgoingMessage,
+  type OutgoingSpec,
+} from './carrier/carrier.ts'
 
-/** What a caller gets: the reply as it begins, or why there is none. */
-export interface CallEvents {
-  readonly replied: (reply: IncomingMessage) => void
-  readonly failed: (reason: PikoError) => void
+/** A call that waits for its reply. Gets the reply as it begins, or why there is none. */
+export interface Call {
+  /** The id of its request, as soon as that has begun. */
+  id: number | undefined
+  replied(reply: IncomingMessage): void
+  failed(reason: PikoError): void
 }
 
 /** Finds the call of each reply. */
 export class Calls {
-  readonly #waiting = new Map<number, CallEvents>()
+  readonly #waiting = new ById<Call>()
 
-  get size(): number {
-    return this.#waiting.size
-  }
-
-  /** Sends a request. Exactly one of the events is called, unless the caller cancels it. */
-  begin(
-    carrier: Carrier,
-    spec: Omit<OutgoingSpec, 'onBegun' | 'onFailed'>,
-    events: CallEvents,
-  ): ReturnType<Carrier['begin']> {
-    let own: number | undefined
+  /** Sends a request. One of the methods of the call is called once, unless the caller cancels it. */
+  begin(carrier: Carrier, spec: Omit<OutgoingSpec, 'onBegun' | 'onFailed'>, call: Call): OutgoingMessage {
     return carrier.begin({
-      ...spec,
+      head: spec.head,
+      level: spec.level,
+      ...(spec.whole && { whole: spec.whole }),
       onBegun: (id) => {
-        own = id
-        this.#waiting.set(id, events)
+        call.id = id
+        this.#waiting.add(call)
       },
       onFailed: (reason) => {
-        if (own !== undefined) this.#waiting.delete(own)
-        events.failed(reason)
+        this.forget(call)
+        call.failed(reason)
       },
     })
   }
 
   /** A reply has begun. */
   replied(reply: IncomingMessage): void {
-    const id = reply.head.of ?? 0
-    const call = this.#waiting.get(id)
-    this.#waiting.delete(id)
-    if (call) call.replied(reply)
-    else reply.cancel(CANCEL_CODES.unwanted, 'its caller has gone')
+    const call = this.#waiting.get(reply.head.of ?? 0)
+    if (!call) return reply.cancel(CANCEL_CODES.unwanted, 'its caller has gone')
+    this.forget(call)
+    call.replied(reply)
   }
 
   /** Its caller does not wait any more. */
-  forget(id: number | undefined): void {
-    if (id !== undefined) this.#waiting.delete(id)
+  forget(call: Call): void {
+    if (call.id !== undefined) this.#waiting.delete(call.id)
   }
 }

@@ -94,12 +94,14 @@ export class Watched implements IncomingMessage {
     return this.#reply.head
   }
 
-  get whole(): Buffer | undefined {
-    return this.#reply.whole
-  }
-
   get end(): IncomingMessage['end'] {
     return this.#reply.end
+  }
+
+  take(max: number): Buffer | undefined {
+    const whole = this.#reply.take(max)
+    if (whole) this.#request.end()
+    return whole
   }
 
   async read(): Promise<Buffer | undefined> {

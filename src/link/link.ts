@@ -16,11 +16,12 @@ import {
 } from './carrier/carrier.ts'
 import { lost } from './carrier/connection.ts'
 import { CALL_CHECKS, type CallOptions, limitsOf, type LinkOptions, type SchemaOptions } from './link-options.ts'
-import { Body } from './message/body.ts'
+import { Body, LATER } from './message/body.ts'
 import { pump } from './message/pump.ts'
 import { contentOf, isRepeatable, itemsOf, type Sendable, Source, Watched, wholeOf } from './content.ts'
 import { assertGoodEnd, bodyOf } from './reply.ts'
 import { Request } from './request.ts'
+import { Deadlines } from './deadlines.ts'
 import { checked } from './routes/checked.ts'
 import { RouteTable } from './routes/table.ts'
 import { serve } from './serving.ts'
@@ -54,6 +55,7 @@ export class Link implements AsyncDisposable {
   #carrier: Carrier | undefined
   /** The calls of each carrier, because each counts its ids from the beginning. */
   #calls = new Calls()
+  readonly #deadlines = new Deadlines()
   #state: LinkState = 'connecting'
   #open = 0
   #dispatching = 0
@@ -248,8 +250,10 @@ export class Link implements AsyncDisposable {
   ): Promise<unknown> {
     const { request, reply } = await this.#begin(route, body, options, defaultMs)
     try {
-      const content = await bodyOf(reply, this.#limits, route)
-      const value = await wholeOf(content)
+      const begun = bodyOf(reply, this.#limits, route)
+      const content = begun instanceof Body ? begun : await begun
+      const now = content.type === 'json' ? content.jsonNow() : LATER
+      const value = now === LATER ? await wholeOf(content) : now
       assertGoodEnd(reply, route)
       return options?.schema ? await checked(options.schema, value, 'OUTPUT_INVALID', `the reply of ${route}`) : value
     } catch (error) {
@@ -270,7 +274,7 @@ export class Link implements AsyncDisposable {
     const options = given ? checkedCall<CallOptions>('a call over a link', CALL_CHECKS, given) : {}
     const timeoutMs = options.timeout === undefined ? defaultMs : durationMs(options.timeout)
     options.signal?.throwIfAborted()
-    const carrier = await this.#whenUp(timeoutMs, options.signal)
+    const carrier = this.#carrierNow() ?? (await this.#whenUp(timeoutMs, options.signal))
     // It may have aborted meanwhile.
     options.signal?.throwIfAborted()
     if (this.#open >= carrier.maxOpen) throw full(carrier.maxOpen)
@@ -300,7 +304,7 @@ export class Link implements AsyncDisposable {
       this.#calls,
       carrier,
       { head, level: options.level ?? DEFAULT_LEVEL, ...(content.whole && { whole: content.whole }) },
-      { route, timeoutMs, signal: options.signal, over },
+      { route, timeoutMs, signal: options.signal, over, deadlines: this.#deadlines },
     )
     if (content.source) {
       void pump(content.source, request.out, async (error) => {
@@ -319,8 +323,6 @@ export class Link implements AsyncDisposable {
 
   /** The open connection. While `dial` connects again, this waits. */
   async #whenUp(timeoutMs: number | undefined, signal: AbortSignal | undefined): Promise<Carrier> {
-    if (this.#carrier && (this.#state === 'up' || (this.#state === 'connecting' && !this.#reconnects)))
-      return this.#carrier
     if (this.#up.size >= this.#limits.maxOpen) throw full(this.#limits.maxOpen)
     const late = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)
     try {
@@ -332,7 +334,11 @@ export class Link implements AsyncDisposable {
         })
       throw error
     }
-    return this.#whenUp(timeoutMs, signal)
+    return this.#carrierNow() ?? this.#whenUp(timeoutMs, signal)
+  }
+
+  #carrierNow(): Carrier | undefined {
+    return this.#state === 'up' || (this.#state === 'connecting' && !this.#reconnects) ? this.#carrier : undefined
   }
 
   async #emit(name: string, payload: unknown, level: number): Promise<void> {
@@ -364,11 +370,12 @@ export class Link implements AsyncDisposable {
       case 'event':
         return void this.#dispatch(message)
       case 'request':
-        return void serve(
+        return serve(
           {
             carrier,
             table: this.#table,
             limits: this.#limits,
+            deadlines: this.#deadlines,
             failed: (error, route) => this.#failed(error, `the handler of "${route}"`),
           },
           message,

@@ -9,10 +9,13 @@ const CODES: readonly ErrorCode[] = ['INPUT_INVALID', 'LINK_NO_ROUTE', 'LINK_TOO
 const FIRST_ERROR = 400
 
 /** @returns the body of a reply @throws PikoError if the reply says that the request failed */
-export async function bodyOf(reply: IncomingMessage, limits: BodyLimits, route: string): Promise<Body> {
+export function bodyOf(reply: IncomingMessage, limits: BodyLimits, route: string): Body | Promise<Body> {
   const body = new Body(reply, limits)
   const status = reply.head.status ?? 200
-  if (status < FIRST_ERROR) return body
+  return status < FIRST_ERROR ? body : refused(body, status, route)
+}
+
+async function refused(body: Body, status: number, route: string): Promise<never> {
   throw failure(route, { status, body: await body.json() })
 }
 

@@ -7,24 +7,27 @@ import {
   type OutgoingMessage,
   type OutgoingSpec,
 } from './carrier/carrier.ts'
-import type { Calls } from './calls.ts'
+import type { Call, Calls } from './calls.ts'
+import type { Deadline, Deadlines } from './deadlines.ts'
 
 export interface RequestOptions {
   readonly route: string
   readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined
+  readonly deadlines: Deadlines
   /** Called once when it is over, whatever its outcome. */
   readonly over: () => void
 }
 
 /** A request and its reply, from the caller's side. */
-export class Request {
+export class Request implements Call {
+  id: number | undefined
   readonly #options: RequestOptions
   readonly #calls: Calls
   readonly #begun = Promise.withResolvers<IncomingMessage>()
   readonly out: OutgoingMessage
   #reply: IncomingMessage | undefined
-  #timer: NodeJS.Timeout | undefined
+  #deadline: Deadline | undefined
   #unlink: (() => void) | undefined
   #failure: Error | undefined
   #isOver = false
@@ -37,23 +40,19 @@ export class Request {
   ) {
     this.#options = options
     this.#calls = calls
-    this.out = calls.begin(carrier, spec, {
-      replied: (reply) => {
-        this.#reply = reply
-        this.#begun.resolve(reply)
-      },
-      failed: (reason) => this.#fail(this.#said(reason)),
-    })
-    const { timeoutMs, signal, route } = options
-    if (timeoutMs !== undefined) {
-      this.#timer = setTimeout(() => {
-        const error = new PikoError('LINK_TIMEOUT', `the call of "${route}" was not answered within ${timeoutMs} ms`, {
-          details: { route, timeoutMs },
-        })
-        this.cancel(CANCEL_CODES.deadline, error)
-      }, timeoutMs)
-    }
+    this.out = calls.begin(carrier, spec, this)
+    const { timeoutMs, signal, deadlines } = options
+    if (timeoutMs !== undefined) this.#deadline = deadlines.add(timeoutMs, () => this.#late())
     if (signal) this.#unlink = onAbort(signal, () => this.cancel(CANCEL_CODES.unwanted, signal.reason as Error))
+  }
+
+  replied(reply: IncomingMessage): void {
+    this.#reply = reply
+    this.#begun.resolve(reply)
+  }
+
+  failed(reason: PikoError): void {
+    this.#fail(this.#said(reason))
   }
 
   /** Resolves when the reply begins. @throws why there is none */
@@ -78,11 +77,17 @@ export class Request {
   end(): void {
     if (this.#isOver) return
     this.#isOver = true
-    clearTimeout(this.#timer)
+    if (this.#deadline) this.#options.deadlines.cancel(this.#deadline)
     this.#unlink?.()
-    this.#calls.forget(this.out.id)
+    this.#calls.forget(this)
     this.out.release()
     this.#options.over()
+  }
+
+  #late(): void {
+    const { route, timeoutMs } = this.#options
+    const message = `the call of "${route}" was not answered within ${timeoutMs} ms`
+    this.cancel(CANCEL_CODES.deadline, new PikoError('LINK_TIMEOUT', message, { details: { route, timeoutMs } }))
   }
 
   #fail(reason: Error): void {
@@ -95,8 +100,7 @@ export class Request {
   #said(reason: PikoError): PikoError {
     if (reason.code !== 'LINK_LOST' && reason.code !== 'LINK_BROKEN') return reason
     const { route } = this.#options
-    // A connection that is already closing refuses the message before it exists.
-    const sent = (this.out as OutgoingMessage | undefined)?.isSent === true
+    const sent = this.out.isSent
     const said = sent ? 'had been sent completely, and may have been handled' : 'had not been sent completely'
     return new PikoError(reason.code, `${reason.message}; the request to "${route}" ${said}`, {
       cause: reason,

@@ -1,84 +1,129 @@
 import { watchStray } from '../errors-read.ts'
 import { describe, PikoError } from '../errors.ts'
 import { CANCEL_CODES, type Carrier, type IncomingMessage, type OutgoingMessage } from './carrier/carrier.ts'
+import type { Deadline, Deadlines } from './deadlines.ts'
 import { Body, type BodyLimits } from './message/body.ts'
 import { pump } from './message/pump.ts'
 import type { Reply } from './routes/replied.ts'
 import { endOf, respond } from './routes/respond.ts'
 import { ServedRequest } from './routes/served-request.ts'
 import type { FoundRoute, RouteTable } from './routes/table.ts'
+import type { Head, ReplyEnd } from './wire/head.ts'
 
 export interface ServingDeps {
   readonly carrier: Carrier
   readonly table: RouteTable
   readonly limits: BodyLimits
+  readonly deadlines: Deadlines
   /** An error of a handler that the caller does not see. */
   readonly failed: (error: unknown, route: string) => void
 }
 
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
-/** Answers a request of the other end. Never rejects. */
-export async function serve(deps: ServingDeps, message: IncomingMessage): Promise<void> {
-  const { route: path = '', headers = {}, meta } = message.head
+/** Answers a request of the other end. Never throws. */
+export function serve(deps: ServingDeps, message: IncomingMessage): void {
+  const { route: path = '', headers, meta } = message.head
   const found = deps.table.find(path)
-  const request = new ServedRequest({ path, found, headers, meta, level: message.level, via: 'link' })
-  const failed = (error: unknown): void => deps.failed(error, path)
-  let out: OutgoingMessage | undefined
-  const abort = (reason: PikoError): void => {
-    request.abort(reason)
-    out?.cancel(CANCEL_CODES.unwanted, 'the request was cancelled')
-  }
-  message.onCancelled(abort)
-  const timer = deadlineOf(message, abort)
-  try {
-    const reply = await respond(found, request, new Body(message, deps.limits), failed)
-    if (request.isAborted) return discard(reply)
-    out = send(deps.carrier, message, reply, found, request, failed)
-    await out.whenSent()
-  } catch (error) {
-    // The connection has ended, or the caller has gone.
-    if (!request.isAborted && deps.carrier.isOpen) failed(error)
-  } finally {
-    clearTimeout(timer)
-    message.release()
-  }
+  const request = new ServedRequest({ path, found, headers: headers ?? {}, meta, level: message.level, via: 'link' })
+  new Serving(deps, message, found, request).begin()
 }
 
-function deadlineOf(message: IncomingMessage, abort: (reason: PikoError) => void): NodeJS.Timeout | undefined {
-  const { deadlineMs, route } = message.head
-  if (deadlineMs === undefined || deadlineMs > LONGEST_TIMER_MS) return undefined
-  return setTimeout(() => {
-    abort(new PikoError('LINK_TIMEOUT', `the request ${describe(route)} was not answered within ${deadlineMs} ms`))
-    message.cancel(CANCEL_CODES.deadline, `not answered within ${deadlineMs} ms`)
-  }, deadlineMs)
-}
+/** A request that is being answered. */
+class Serving {
+  readonly #deps: ServingDeps
+  readonly #message: IncomingMessage
+  readonly #found: FoundRoute | undefined
+  readonly #request: ServedRequest
+  #out: OutgoingMessage | undefined
+  #deadline: Deadline | undefined
 
-function send(
-  carrier: Carrier,
-  message: IncomingMessage,
-  { status, type, headers, body }: Reply,
-  found: FoundRoute | undefined,
-  request: ServedRequest,
-  failed: (error: unknown) => void,
-): OutgoingMessage {
-  const head = {
-    kind: 'reply' as const,
-    of: message.id,
-    type,
-    ...(status !== 200 && { status }),
-    ...(headers && { headers }),
+  constructor(deps: ServingDeps, message: IncomingMessage, found: FoundRoute | undefined, request: ServedRequest) {
+    this.#deps = deps
+    this.#message = message
+    this.#found = found
+    this.#request = request
   }
-  const onFailed = (reason: PikoError): void => request.abort(reason)
-  if (Buffer.isBuffer(body)) return carrier.begin({ head, level: message.level, whole: body, onFailed })
-  const out = carrier.begin({ head, level: message.level, onFailed })
-  const end = async (error: unknown): Promise<{ status: number; body: unknown }> => {
-    const answer = await endOf(found, error, request)
-    if (answer.status >= 500 && !request.isAborted) failed(error)
-    return { status: answer.status, body: answer.body }
+
+  begin(): void {
+    const { deadlineMs } = this.#message.head
+    this.#message.onCancelled((reason) => this.#abort(reason))
+    if (deadlineMs !== undefined && deadlineMs <= LONGEST_TIMER_MS)
+      this.#deadline = this.#deps.deadlines.add(deadlineMs, () => this.#late(deadlineMs))
+    const body = new Body(this.#message, this.#deps.limits)
+    const reply = respond(this.#found, this.#request, body, (error) => this.#failed(error))
+    if (reply instanceof Promise) watchStray(reply.then((later) => this.#answer(later)))
+    else this.#answer(reply)
   }
-  watchStray(pump(body, out, end))
-  return out
+
+  #late(deadlineMs: number): void {
+    const what = describe(this.#request.path)
+    this.#abort(new PikoError('LINK_TIMEOUT', `the request ${what} was not answered within ${deadlineMs} ms`))
+    this.#message.cancel(CANCEL_CODES.deadline, `not answered within ${deadlineMs} ms`)
+  }
+
+  #abort(reason: PikoError): void {
+    this.#request.abort(reason)
+    if (!this.#out) return
+    this.#out.cancel(CANCEL_CODES.unwanted, 'the request was cancelled')
+    this.#end()
+  }
+
+  #answer(reply: Reply): void {
+    if (this.#request.isAborted) {
+      discard(reply)
+      return this.#end()
+    }
+    try {
+      this.#send(reply)
+    } catch (error) {
+      // The connection has ended, or the head is too large.
+      if (this.#deps.carrier.isOpen) this.#failed(error)
+      this.#end()
+    }
+  }
+
+  #send({ status, type, headers, body }: Reply): void {
+    const { carrier } = this.#deps
+    const { id, level } = this.#message
+    const head: Head = {
+      kind: 'reply',
+      of: id,
+      type,
+      ...(status !== 200 && { status }),
+      ...(headers && { headers }),
+    }
+    const ends = {
+      onSent: () => this.#end(),
+      onFailed: (reason: PikoError) => {
+        this.#request.abort(reason)
+        this.#end()
+      },
+    }
+    if (Buffer.isBuffer(body)) {
+      this.#out = carrier.begin({ head, level, whole: body, ...ends })
+      return
+    }
+    const out = carrier.begin({ head, level, ...ends })
+    this.#out = out
+    watchStray(pump(body, out, (error) => this.#endOf(error)))
+  }
+
+  /** What the end of a reply says that failed after it began. */
+  async #endOf(error: unknown): Promise<ReplyEnd> {
+    const { status, body } = await endOf(this.#found, error, this.#request)
+    if (status >= 500) this.#failed(error)
+    return { status, body }
+  }
+
+  #failed(error: unknown): void {
+    if (!this.#request.isAborted) this.#deps.failed(error, this.#request.path)
+  }
+
+  #end(): void {
+    if (this.#deadline) this.#deps.deadlines.cancel(this.#deadline)
+    this.#message.release()
+  }
 }
 
 /** A reply that nobody wants any more: its source must still end. */

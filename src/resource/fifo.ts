@@ -57,6 +57,8 @@ export class Fifo<T> {
     else this.#first = next
     if (next) next.previous = previous
     else this.#last = previous
+    // An old element that still pointed to a newer one would keep it, and all that follow, until the next full garbage collection.
+    place.previous = place.next = undefined
     this.#size--
   }
 }

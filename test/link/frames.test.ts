@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InFlight } from '../../src/link/carrier/in-flight.ts'
-import { Levels } from '../../src/link/carrier/levels.ts'
+import { ById } from '../../src/link/carrier/by-id.ts'
+import { Levels, type Waiting } from '../../src/link/carrier/levels.ts'
 import { DATA, type Frame, headerOf, OPEN, sealFrame, smallFrame } from '../../src/link/wire/frame.ts'
 import { FrameReader } from '../../src/link/wire/frame-reader.ts'
 import { readOpen } from '../../src/link/wire/head.ts'
@@ -121,19 +122,20 @@ describe('frames', () => {
 const CREDIT = 4
 
 describe('the order of pieces', () => {
+  const waiting = (name: string, level: number): Waiting & { readonly name: string } => ({
+    name,
+    level,
+    place: undefined,
+  })
+
   it('is the highest level first, in turn, but every sixteenth is of the lowest', () => {
-    const levels = new Levels<string>()
+    const levels = new Levels<ReturnType<typeof waiting>>()
     const sent: string[] = []
-    for (const [name, level] of [
-      ['a', 0],
-      ['b', 0],
-      ['z', 3],
-    ] as const)
-      levels.add(name, level)
+    for (const item of [waiting('a', 0), waiting('b', 0), waiting('z', 3)]) levels.add(item)
     for (let piece = 0; piece < 160; piece++) {
-      const next = levels.take(() => true) ?? ''
-      sent.push(next)
-      levels.add(next, next === 'z' ? 3 : 0)
+      const next = levels.take(() => true)
+      sent.push(next?.name ?? '')
+      if (next) levels.add(next)
     }
     expect(sent.filter((name) => name === 'z')).toHaveLength(10)
     expect(sent.slice(0, 4)).toEqual(['a', 'b', 'a', 'b'])
@@ -141,12 +143,37 @@ describe('the order of pieces', () => {
   })
 
   it('gives nothing if the level may not go, and forgets what was removed', () => {
-    const levels = new Levels<string>()
-    levels.add('bulk', 2)
+    const levels = new Levels<Waiting>()
+    const bulk = waiting('bulk', 2)
+    levels.add(bulk)
+    levels.add(bulk)
     expect(levels.take((level) => level === 0)).toBeUndefined()
-    levels.remove('bulk')
+    levels.remove(bulk)
     expect(levels.take(() => true)).toBeUndefined()
     expect(levels.waiting).toEqual([0, 0, 0, 0])
+  })
+})
+
+describe('open messages by their ids', () => {
+  it('are found as in a Map, also those that stay open after many newer ones', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 900 }), (closes) => {
+        const [byId, map] = [new ById<{ id: number }>(), new Map<number, { id: number }>()]
+        for (const [index, close] of closes.entries()) {
+          const message = { id: index * 2 + 1 }
+          byId.add(message)
+          map.set(message.id, message)
+          // Most end soon, some much later.
+          const ended = close < 8 ? message.id - close * 2 : message.id - close * 90
+          byId.delete(ended)
+          map.delete(ended)
+        }
+        expect(byId.size).toBe(map.size)
+        expect(new Set(byId.all())).toEqual(new Set(map.values()))
+        for (let id = 1; id <= closes.length * 2; id++) expect(byId.get(id)).toBe(map.get(id))
+      }),
+      { numRuns: 30 },
+    )
   })
 })
 

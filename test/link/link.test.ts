@@ -33,6 +33,10 @@ describe('a link between two processes', () => {
     for await (const item of link.stream('/test/count', 1e9)) if (item === 100) break
     await vi.waitUntil(() => link.stats().open === 0)
 
+    // A reply that is read whole ends its request.
+    expect(await (await link.open('/test/echo', { small: true })).json()).toEqual({ small: true })
+    expect(link.stats().open).toBe(0)
+
     await expect(link.call('/test/fail')).rejects.toMatchObject({
       code: 'LINK_FAILED',
       details: { status: 500, body: { code: 'INTERNAL', message: 'the handler failed' } },

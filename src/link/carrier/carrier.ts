@@ -31,10 +31,10 @@ export interface IncomingMessage {
   readonly id: number
   readonly level: number
   readonly head: Head
-  /** The complete, verified body if it came in one frame. */
-  readonly whole: Buffer | undefined
   /** What the end of a reply said; only after the last byte was read. */
   readonly end: ReplyEnd | undefined
+  /** Reads the complete, verified body if it is here already and not longer than this. */
+  take(max: number): Buffer | undefined
   /**
    * The next bytes, or undefined at the verified end. For one reader, which calls it again after the result. Reading gives credit to the
    * sender.
@@ -58,6 +58,8 @@ export interface OutgoingSpec {
   readonly whole?: Buffer
   /** Called with the id when the message begins. */
   readonly onBegun?: (id: number) => void
+  /** Called once when everything has been given to the connection. */
+  readonly onSent?: () => void
   /** Called once if the other end cancels it, or the connection ends, before it was released. */
   readonly onFailed?: (reason: PikoError) => void
 }

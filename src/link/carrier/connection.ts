@@ -25,8 +25,9 @@ import {
   TRAILER_BYTES,
 } from '../wire/frame.ts'
 import { FrameReader } from '../wire/frame-reader.ts'
-import { readOpen } from '../wire/head.ts'
+import { headText, readOpen } from '../wire/head.ts'
 import { GOAWAY_CODES, type Preface, type Role, VERSION, WINDOWS_PER_CONNECTION } from '../wire/preface.ts'
+import { ById } from './by-id.ts'
 import { CANCEL_CODES, type Carrier, type CarrierEvents, type CarrierStats, type OutgoingSpec } from './carrier.ts'
 import { goneError, Handshake, type HandshakeStep, mayBePreface } from './handshake.ts'
 import { Incoming } from './incoming.ts'
@@ -73,12 +74,13 @@ export class Connection implements Carrier {
   #timeout: NodeJS.Timeout | undefined
   /** Messages that wait for the end of the handshake. */
   readonly #early = new Set<Outgoing>()
-  readonly #outgoing = new Map<number, Outgoing>()
-  readonly #incoming = new Map<number, Incoming>()
+  readonly #outgoing = new ById<Outgoing>()
+  readonly #incoming = new ById<Incoming>()
   #lastOwnId: number
   #lastPeerId: number
   #isLeaving = false
   #peerTakes = Infinity
+  #isReading = false
   /** Bytes that were received and not confirmed. */
   #unconfirmed = 0
   #credit: number
@@ -136,13 +138,15 @@ export class Connection implements Carrier {
 
   /** @throws PikoError `USAGE` if the head is larger than 64 KB */
   begin(spec: OutgoingSpec): Outgoing {
-    const head = Buffer.from(JSON.stringify(spec.head))
-    if (head.length > MAX_HEAD_BYTES) {
-      const message = `the head of a message to ${spec.head.route} has ${head.length} bytes; headers and meta may have ${MAX_HEAD_BYTES} bytes together: put the rest into the body`
+    const head = headText(spec.head)
+    // A character has at most three bytes.
+    if (head.length * 3 > MAX_HEAD_BYTES && Buffer.byteLength(head) > MAX_HEAD_BYTES) {
+      const message = `the head of a message to ${spec.head.route} has ${Buffer.byteLength(head)} bytes; headers and meta may have ${MAX_HEAD_BYTES} bytes together: put the rest into the body`
       throw new PikoError('USAGE', message)
     }
     const message = new Outgoing(spec, head, this.#outgoingOwner)
-    if (this.#state === 'closed') message.failed(lost('is closed'))
+    // Later, because its caller does not know the message yet.
+    if (this.#state === 'closed') queueMicrotask(() => message.failed(lost('is closed')))
     else if (this.#sender) this.#sender.ready(message)
     else this.#early.add(message)
     return message
@@ -181,10 +185,15 @@ export class Connection implements Carrier {
     try {
       if (this.#reader) this.#reader.push(bytes)
       else this.#begun(bytes)
+      // A handler may have made the other end answer, if both are in this process.
+      if (this.#isReading) return
+      this.#isReading = true
       for (let frame = this.#reader?.next(); frame; frame = this.#reader?.next()) {
         this.#frame(frame)
         if (this.#isClosed()) return
       }
+      this.#isReading = false
+      this.#confirmIfRoom()
     } catch (error) {
       this.#fail(isPikoError(error) ? error : broken(`something that could not be handled (${messageOf(error)})`))
     }
@@ -266,7 +275,7 @@ export class Connection implements Carrier {
     if (head.kind !== 'reply' && this.#incoming.size >= maxOpen) return this.#refuse(id, maxOpen)
     this.#stats.receivedMessages++
     this.#useCredit(message, bytes)
-    this.#incoming.set(id, message)
+    this.#incoming.add(message)
     if (isLast) message.arrivedWhole(first)
     else if (first.length > 0) {
       this.#hold(message, first.length)
@@ -326,7 +335,8 @@ export class Connection implements Carrier {
     const error = goneError(goAway)
     if (goAway.code > GOAWAY_CODES.spent) return this.#fail(error)
     this.#peerTakes = goAway.last
-    for (const [id, message] of this.#outgoing) if (id > goAway.last && message.kind !== 'reply') message.failed(error)
+    for (const message of this.#outgoing.all())
+      if ((message.id ?? 0) > goAway.last && message.kind !== 'reply') message.failed(error)
     this.#events.leaving()
     this.#endIfEmpty()
   }
@@ -338,13 +348,13 @@ export class Connection implements Carrier {
     this.#credit -= bytes
     if (this.#credit < 0) throw broken('more bytes than the connection has credit for')
     this.#unconfirmed += bytes
-    this.#confirmIfRoom()
   }
 
   #confirmIfRoom(): void {
     const room = this.#options.limits.window * WINDOWS_PER_CONNECTION
     if (this.#unread - this.#parking > room / 2) this.#park(room / 2)
-    if (this.#unconfirmed < CONFIRM_EACH || this.#unread > room) return
+    // What arrived together is confirmed together.
+    if (this.#unconfirmed < CONFIRM_EACH || this.#unread > room || this.#isReading) return
     this.#sender?.control(smallFrame(CREDIT, 0, creditBody(this.#unconfirmed)))
     this.#credit += this.#unconfirmed
     this.#unconfirmed = 0
@@ -410,8 +420,8 @@ export class Connection implements Carrier {
     }
     this.#lastOwnId = id
     this.#stats.sentMessages++
-    this.#outgoing.set(id, message)
     message.begin(id, this.#peer?.window ?? 0)
+    this.#outgoing.add(message)
     return true
   }
 
@@ -429,7 +439,7 @@ export class Connection implements Carrier {
   #endIfEmpty(): void {
     if (this.#state !== 'open' || (!this.#isLeaving && this.#peerTakes === Infinity)) return
     if (this.#outgoing.size + this.#incoming.size + this.#early.size > 0) return
-    if (this.#sender && this.#sender.waiting.some((count) => count > 0)) return
+    if (this.#sender?.isBusy) return
     // The last frames may still be on their way into the socket.
     this.#options.duplex.end()
     this.#fail(lost('has stopped'), true)
@@ -445,8 +455,7 @@ export class Connection implements Carrier {
     const { duplex } = this.#options
     if (isPolite) setTimeout(() => duplex.destroy(), FAREWELL_MS).unref()
     else duplex.destroy()
-    for (const message of [...this.#outgoing.values(), ...this.#early]) message.failed(reason)
-    for (const message of this.#incoming.values()) message.failed(reason)
+    for (const message of [...this.#outgoing.all(), ...this.#early, ...this.#incoming.all()]) message.failed(reason)
     this.#outgoing.clear()
     this.#incoming.clear()
     this.#held.clear()

@@ -1,6 +1,6 @@
-import { createHash, hash, type Hash } from 'node:crypto'
 import { PikoError } from '../../errors.ts'
-import { readTrailer, TRAILER_BYTES } from '../wire/frame.ts'
+import { Digest, sha256Of } from '../wire/digest.ts'
+import { isTrailerOf, TRAILER_BYTES } from '../wire/frame.ts'
 import type { Head, ReplyEnd } from '../wire/head.ts'
 import { readReplyEnd } from '../wire/head.ts'
 import { CANCEL_CODES, type IncomingMessage } from './carrier.ts'
@@ -23,15 +23,16 @@ export class Incoming implements IncomingMessage {
   readonly id: number
   readonly level: number
   readonly head: Head
-  whole: Buffer | undefined
   end: ReplyEnd | undefined
   /** How many bytes the other end may still send. */
   credit: number
   /** Bytes that were read, and whose credit was not returned yet. */
   owed = 0
   readonly #owner: IncomingOwner
+  /** The complete body if it came in one frame and was not read. */
+  #whole: Buffer | undefined
   #inbox: Inbox | undefined
-  #hash: Hash | undefined
+  #digest: Digest | undefined
   #total = 0
   #isComplete = false
   #isOver = false
@@ -67,40 +68,39 @@ export class Incoming implements IncomingMessage {
 
   // What arrives.
 
-  /** A message that came in one frame. @returns whether its trailer is right */
+  /** A message that came in one frame: its bytes and its trailer. */
   arrivedWhole(body: Buffer): void {
-    const { bytes, trailer } = split(body)
+    const at = body.length - TRAILER_BYTES
+    const bytes = body.subarray(0, at)
     this.#isComplete = true
-    const { total, sha256 } = readTrailer(trailer)
-    if (total === BigInt(bytes.length) && hash('sha256', bytes, 'buffer').equals(sha256)) this.whole = bytes
+    this.#total = at
+    if (isTrailerOf(body, at, at, sha256Of(bytes))) this.#whole = bytes
     else this.#corrupt()
     if (this.head.kind !== 'request') this.release()
   }
 
   arrived(bytes: Buffer): void {
     this.#total += bytes.length
-    ;(this.#hash ??= createHash('sha256')).update(bytes)
+    ;(this.#digest ??= new Digest()).update(bytes)
     this.#box().push(bytes)
   }
 
-  /** The last DATA frame. */
+  /** The last DATA frame: bytes and a trailer. */
   arrivedLast(body: Buffer): void {
-    const { bytes, trailer } = split(body)
-    if (bytes.length > 0) this.arrived(bytes)
-    this.#finish(trailer)
+    const at = body.length - TRAILER_BYTES
+    if (at > 0) this.arrived(body.subarray(0, at))
+    this.#finish(body, at)
   }
 
   /** An END frame. @throws PikoError `LINK_BROKEN` */
   arrivedEnd(body: Buffer): void {
     this.end = readReplyEnd(body.subarray(TRAILER_BYTES))
-    this.#finish(body.subarray(0, TRAILER_BYTES))
+    this.#finish(body, 0)
   }
 
-  #finish(trailer: Buffer): void {
-    const { total, sha256 } = readTrailer(trailer)
+  #finish(body: Buffer, at: number): void {
     this.#isComplete = true
-    const digest = (this.#hash ?? createHash('sha256')).digest()
-    if (total !== BigInt(this.#total) || !digest.equals(sha256)) return this.#corrupt()
+    if (!isTrailerOf(body, at, this.#total, (this.#digest ?? new Digest()).end())) return this.#corrupt()
     this.#box().end()
     if (this.head.kind !== 'request') this.release()
   }
@@ -127,12 +127,16 @@ export class Incoming implements IncomingMessage {
 
   // What its reader does.
 
+  take(max: number): Buffer | undefined {
+    const whole = this.#whole
+    if (!whole || whole.length > max) return undefined
+    this.#whole = undefined
+    return whole
+  }
+
   async read(): Promise<Buffer | undefined> {
-    if (this.whole) {
-      const bytes = this.whole
-      this.whole = undefined
-      if (bytes.length > 0) return bytes
-    }
+    const whole = this.take(Infinity)
+    if (whole && whole.length > 0) return whole
     if (!this.#inbox && this.#isComplete) return undefined
     const bytes = await this.#box().read()
     if (bytes) this.#owner.consumed(this, bytes.length)
@@ -168,9 +172,4 @@ export class Incoming implements IncomingMessage {
       (bytes) => this.#owner.parking(bytes),
     ))
   }
-}
-
-function split(body: Buffer): { readonly bytes: Buffer; readonly trailer: Buffer } {
-  const at = body.length - TRAILER_BYTES
-  return { bytes: body.subarray(0, at), trailer: body.subarray(at) }
 }

@@ -4,14 +4,21 @@ import { LEVELS } from '../wire/frame.ts'
 /** Every this many pieces, one belongs to the lowest waiting level, so that no level starves. */
 const LOWEST_EACH = 16
 
+/** Something that waits to be sent. It knows its own place, because a `Map` would be filled and emptied all the time. */
+export interface Waiting {
+  readonly level: number
+  /** Its place while it waits. */
+  place: Place<unknown> | undefined
+}
+
 /** Decides whose piece is sent next: the highest waiting level, in turn within a level. Pure. */
-export class Levels<T> {
+export class Levels<T extends Waiting> {
   readonly #queues = Array.from({ length: LEVELS }, () => new Fifo<T>())
-  readonly #places = new Map<T, { readonly level: number; readonly place: Place<T> }>()
+  #size = 0
   #pieces = 0
 
   get size(): number {
-    return this.#places.size
+    return this.#size
   }
 
   /** The number of waiting messages of each level. */
@@ -20,17 +27,18 @@ export class Levels<T> {
   }
 
   /** Adds it at the end of its level, unless it waits already. */
-  add(item: T, level: number): void {
-    if (this.#places.has(item)) return
-    const place = (this.#queues[level] as Fifo<T>).push(item)
-    this.#places.set(item, { level, place })
+  add(item: T): void {
+    if (item.place) return
+    item.place = (this.#queues[item.level] as Fifo<T>).push(item)
+    this.#size++
   }
 
   remove(item: T): void {
-    const found = this.#places.get(item)
-    if (!found) return
-    this.#places.delete(item)
-    this.#queues[found.level]?.remove(found.place)
+    const { place } = item
+    if (!place) return
+    item.place = undefined
+    this.#queues[item.level]?.remove(place as Place<T>)
+    this.#size--
   }
 
   /**

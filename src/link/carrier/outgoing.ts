@@ -1,6 +1,6 @@
-import { createHash, hash, type Hash } from 'node:crypto'
 import { PikoError } from '../../errors.ts'
 import { ByteQueue } from '../wire/byte-queue.ts'
+import { Digest, sha256Of } from '../wire/digest.ts'
 import {
   DATA,
   END,
@@ -13,12 +13,11 @@ import {
   writeTrailer,
 } from '../wire/frame.ts'
 import type { ReplyEnd } from '../wire/head.ts'
+import type { Waiting } from './levels.ts'
 import { CANCEL_CODES, type OutgoingMessage, type OutgoingSpec } from './carrier.ts'
 
 /** How many bytes a writer may be ahead of the connection. */
 const MAX_AHEAD = 131_072
-/** The digest of no bytes, because many messages have none. */
-const SHA256_OF_NOTHING = hash('sha256', '', 'buffer')
 
 /** What a message needs from its connection. */
 export interface OutgoingOwner {
@@ -34,11 +33,12 @@ export class Outgoing implements OutgoingMessage {
   /** How many bytes the other end accepts. */
   credit = 0
   readonly level: number
+  place: Waiting['place']
   readonly #spec: OutgoingSpec
   readonly #owner: OutgoingOwner
-  readonly #head: Buffer
+  readonly #head: string
   readonly #bytes = new ByteQueue()
-  #hash: Hash | undefined
+  #digest: Digest | undefined
   #total = 0
   #isEnded = false
   #end: ReplyEnd | undefined
@@ -49,7 +49,7 @@ export class Outgoing implements OutgoingMessage {
   #sent: PromiseWithResolvers<void> | undefined
 
   /** @param head the head as JSON, at most 64 KB */
-  constructor(spec: OutgoingSpec, head: Buffer, owner: OutgoingOwner) {
+  constructor(spec: OutgoingSpec, head: string, owner: OutgoingOwner) {
     this.#spec = spec
     this.#owner = owner
     this.#head = head
@@ -181,51 +181,46 @@ export class Outgoing implements OutgoingMessage {
     const id = this.id as number
     if (isFirst) return [this.#openFrame(bytes, isLast)]
     if (bytes.length === 0 && isComplete) return [this.#endFrame(id)]
-    this.#digest().update(bytes)
-    const bodies = isLast ? [bytes, this.#trailer(this.#digest().digest())] : [bytes]
+    this.#update(bytes)
+    const bodies = isLast ? [bytes, this.#trailer()] : [bytes]
     return [headerOf(DATA, isLast, this.level, id, bodies), ...bodies]
   }
 
   #openFrame(bytes: Buffer, isLast: boolean): Buffer {
-    const { length } = this.#head
+    const length = Buffer.byteLength(this.#head)
     const at = HEADER_BYTES + 4 + length
     const frame = Buffer.allocUnsafe(at + bytes.length + (isLast ? TRAILER_BYTES : 0))
     frame.writeUInt32BE(length, HEADER_BYTES)
-    frame.set(this.#head, HEADER_BYTES + 4)
+    frame.write(this.#head, HEADER_BYTES + 4)
     frame.set(bytes, at)
-    // One call for a small message is twice as fast as an incremental digest.
-    if (isLast)
-      writeTrailer(
-        frame,
-        at + bytes.length,
-        this.#total,
-        bytes.length === 0 ? SHA256_OF_NOTHING : hash('sha256', bytes, 'buffer'),
-      )
-    else if (bytes.length > 0) this.#digest().update(bytes)
+    // One call for a small message is four times as fast as a digest of pieces.
+    if (isLast) writeTrailer(frame, at + bytes.length, this.#total, sha256Of(bytes))
+    else if (bytes.length > 0) this.#update(bytes)
     return sealFrame(frame, OPEN, isLast, this.level, this.id as number)
   }
 
   #endFrame(id: number): Buffer {
     const end = this.#end === undefined ? EMPTY : endBytes(this.#end)
     const frame = Buffer.allocUnsafe(HEADER_BYTES + TRAILER_BYTES + end.length)
-    frame.set(this.#trailer(this.#digest().digest()), HEADER_BYTES)
+    frame.set(this.#trailer(), HEADER_BYTES)
     frame.set(end, HEADER_BYTES + TRAILER_BYTES)
     return sealFrame(frame, END, false, this.level, id)
   }
 
-  #trailer(digest: Buffer): Buffer {
+  #trailer(): Buffer {
     const trailer = Buffer.allocUnsafe(TRAILER_BYTES)
-    writeTrailer(trailer, 0, this.#total, digest)
+    writeTrailer(trailer, 0, this.#total, (this.#digest ?? new Digest()).end())
     return trailer
   }
 
-  #digest(): Hash {
-    return (this.#hash ??= createHash('sha256'))
+  #update(bytes: Buffer): void {
+    ;(this.#digest ??= new Digest()).update(bytes)
   }
 
   #complete(): void {
     this.#isSent = true
     this.#sent?.resolve()
+    this.#spec.onSent?.()
     // A request stays known, because its caller can still cancel it.
     if (this.kind !== 'request') this.release()
   }

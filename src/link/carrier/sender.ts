@@ -8,6 +8,10 @@ import type { Outgoing } from './outgoing.ts'
 const MAX_WRITE = 65_536
 /** Level 0 may use this much more than the limit of bytes under way. */
 const URGENT_EXTRA = 131_072
+/** So many messages that wait are sent before the turn has ended, so that the other end works on them while this one makes more. */
+const EAGER = 16
+/** Smaller buffers are copied into one; larger ones are written as they are. */
+const MIN_PART = 4_096
 /** A peer that reads nothing, but makes this end answer, is cut off. */
 const MAX_CONTROL_BYTES = 1_048_576
 
@@ -34,6 +38,7 @@ export class Sender {
   #controlBytes = 0
   #credit: number
   #isWriting = false
+  #writes = 0
   #isScheduled = false
   #isStopped = false
   sentBytes = 0
@@ -49,6 +54,11 @@ export class Sender {
     return this.#levels.waiting
   }
 
+  /** Whether something waits or is being written. `idle` is called after that. */
+  get isBusy(): boolean {
+    return this.#isWriting || this.#levels.size > 0
+  }
+
   /** Sends a small frame before all messages. */
   control(frame: Buffer): void {
     if (this.#isStopped) return
@@ -62,7 +72,8 @@ export class Sender {
   ready(message: Outgoing): void {
     if (this.#isStopped) return
     if (message.isReady) {
-      this.#levels.add(message, message.level)
+      if (this.#levels.size >= EAGER) this.#write()
+      this.#levels.add(message)
       this.#schedule()
     } else if (message.isWaitingForCredit) this.creditWaits++
   }
@@ -95,18 +106,30 @@ export class Sender {
 
   #write(): void {
     if (this.#isWriting || this.#isStopped) return
-    const batch = this.#batch()
-    if (!batch) return this.#levels.size === 0 ? this.#deps.idle() : undefined
+    // While frames are made, others may become ready.
     this.#isWriting = true
-    this.sentBytes += batch.length
-    this.#deps.duplex.write(batch, (error) => {
+    const batch = this.#batch()
+    if (batch.length === 0) {
       this.#isWriting = false
-      if (error) this.#deps.failed(error)
-      else this.#write()
+      return this.#levels.size === 0 ? this.#deps.idle() : undefined
+    }
+    const write = ++this.#writes
+    const { duplex } = this.#deps
+    const last = batch.pop() as Buffer
+    if (batch.length > 0) duplex.cork()
+    for (const part of batch) duplex.write(part)
+    duplex.write(last, (error) => {
+      if (error) return this.#deps.failed(error)
+      if (write === this.#writes) this.#isWriting = false
+      this.#write()
     })
+    if (batch.length > 0) duplex.uncork()
+    // The kernel has taken everything already.
+    if (duplex.writableLength === 0) this.#isWriting = false
   }
 
-  #batch(): Buffer | undefined {
+  /** What is written together. */
+  #batch(): Buffer[] {
     const parts: Buffer[] = this.#controls
     let bytes = this.#controlBytes
     this.#controls = []
@@ -125,8 +148,9 @@ export class Sender {
     }
     this.#credit -= own
     if (own > 0) this.#inFlight.sent(own, this.#deps.clock.monotonic())
-    if (parts.length === 0) return undefined
-    return parts.length === 1 ? parts[0] : Buffer.concat(parts, bytes)
+    this.sentBytes += bytes
+    // A stream that takes several buffers at once needs no copy of the large ones.
+    return this.#deps.duplex._writev ? joined(parts) : parts.length > 1 ? [Buffer.concat(parts, bytes)] : parts
   }
 
   #mayGo(level: number, own: number): boolean {
@@ -142,4 +166,22 @@ export class Sender {
     this.ready(message)
     return frame
   }
+}
+
+/** Fewer buffers with the same bytes: a buffer more costs more than a small copy. */
+function joined(parts: readonly Buffer[]): Buffer[] {
+  const all: Buffer[] = []
+  let from = 0
+  const join = (to: number): void => {
+    if (to - from > 1) all.push(Buffer.concat(parts.slice(from, to)))
+    else if (to > from) all.push(parts[from] as Buffer)
+  }
+  for (const [at, part] of parts.entries()) {
+    if (part.length < MIN_PART) continue
+    join(at)
+    all.push(part)
+    from = at + 1
+  }
+  join(parts.length)
+  return all
 }

@@ -21,6 +21,9 @@ export const DEFAULT_BODY_LIMITS: BodyLimits = {
   maxFileBytes: 17_179_869_184,
 }
 
+/** A value that must be waited for. */
+export const LATER = Symbol('later')
+
 const LINE_FEED = 10
 const STREAM_BYTES = 65_536
 
@@ -41,11 +44,8 @@ export class Body {
 
   /** The whole body. @throws PikoError `LINK_TOO_LARGE` */
   async bytes(max = this.#limits.maxBytes): Promise<Buffer> {
-    const { whole } = this.#message
-    if (whole && whole.length <= max) {
-      await this.#message.read()
-      return whole
-    }
+    const whole = this.#message.take(max)
+    if (whole) return whole
     if (this.size !== undefined && this.size > max) throw this.#tooLarge(max)
     const chunks: Buffer[] = []
     let total = 0
@@ -61,10 +61,15 @@ export class Body {
     return (await this.bytes()).toString()
   }
 
+  /** As {@link json}, but {@link LATER} if the body is not complete yet: most are, and then no promise is needed. @throws PikoError `INPUT_INVALID` */
+  jsonNow(): unknown {
+    const bytes = this.#message.take(this.#limits.maxJsonBytes)
+    return bytes ? valueOf(bytes) : LATER
+  }
+
   /** The JSON value; undefined if the body is empty. @throws PikoError `LINK_TOO_LARGE`, `INPUT_INVALID` */
   async json(): Promise<unknown> {
-    const bytes = await this.bytes(this.#limits.maxJsonBytes)
-    return bytes.length === 0 ? undefined : parsed(bytes)
+    return valueOf(await this.bytes(this.#limits.maxJsonBytes))
   }
 
   /** The pieces as they arrive. To leave the loop early cancels the message. */
@@ -166,6 +171,10 @@ export class Body {
 async function* after(first: readonly Buffer[], rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   yield* first
   yield* rest
+}
+
+function valueOf(bytes: Buffer): unknown {
+  return bytes.length === 0 ? undefined : parsed(bytes)
 }
 
 function parsed(bytes: Buffer): unknown {

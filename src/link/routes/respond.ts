@@ -1,5 +1,6 @@
 import { describe, PikoError } from '../../errors.ts'
-import type { Body } from '../message/body.ts'
+import { isObject, propertyOf } from '../../errors-read.ts'
+import { type Body, LATER } from '../message/body.ts'
 import { uploadOf } from '../message/upload.ts'
 import { Answer } from './answer.ts'
 import { checked } from './checked.ts'
@@ -12,39 +13,69 @@ import type { FoundRoute } from './table.ts'
 const INTERNAL = 500
 
 /**
- * Calls the handler of a request, over a link or HTTP alike. Never rejects.
+ * Calls the handler of a request, over a link or HTTP alike. Never throws nor rejects. Answers immediately if nothing must be waited for.
  *
  * @param failed called with an error that the caller does not see
  */
-export async function respond(
+export function respond(
   found: FoundRoute | undefined,
   request: ServedRequest,
   body: Body,
   failed: (error: unknown) => void,
-): Promise<Reply> {
-  try {
-    if (!found) throw new PikoError('LINK_NO_ROUTE', `there is no route ${describe(request.path)}`)
-    return await resultOf(found, request, body)
-  } catch (error) {
+): Reply | Promise<Reply> {
+  const refuse = (error: unknown): Reply => {
     const answer = errorReply(error)
     if (answer.status >= INTERNAL && !request.isAborted) failed(error)
     return replyOf(answer)
   }
+  try {
+    if (!found) throw new PikoError('LINK_NO_ROUTE', `there is no route ${describe(request.path)}`)
+    const reply = resultOf(found, request, body)
+    return reply instanceof Promise ? reply.catch(refuse) : reply
+  } catch (error) {
+    return refuse(error)
+  }
 }
 
-async function resultOf(found: FoundRoute, request: ServedRequest, body: Body): Promise<Reply> {
+function resultOf(found: FoundRoute, request: ServedRequest, body: Body): Reply | Promise<Reply> {
   const { entry, chain } = found
-  if (!entry) {
-    const fallback = chain.at(-1)?.options.fallback
-    request.body = body.type === 'json' ? await body.json() : undefined
-    return replyOf(await runChain(chain, request, () => fallback?.(request)))
-  }
+  if (!entry) return fellBack(found, request, body)
   if (entry.kind === 'upload') return uploaded(found, entry, request, body)
-  const result = await runChain(chain, request, async () => {
-    request.body = await checked(entry.in, await valueOf(body), 'INPUT_INVALID', `the request to ${request.route}`)
-    return entry.kind === 'stream' ? begun(entry, request) : outOf(entry, await call(entry, request), request)
-  })
+  const result = runChain(chain, request, () => handled(entry, request, body))
+  return isThenable(result) ? Promise.resolve(result).then(toReply) : toReply(result)
+}
+
+async function fellBack({ chain }: FoundRoute, request: ServedRequest, body: Body): Promise<Reply> {
+  const fallback = chain.at(-1)?.options.fallback
+  request.body = body.type === 'json' ? await body.json() : undefined
+  return replyOf(await runChain(chain, request, () => fallback?.(request)))
+}
+
+function toReply(result: unknown): Reply {
   return result instanceof Begun ? result.reply : replyOf(result)
+}
+
+function isThenable(value: unknown): boolean {
+  return value instanceof Promise || (isObject(value) && typeof propertyOf(value, 'then') === 'function')
+}
+
+/** Without a schema, and with a body that is here already, the handler is called immediately. */
+function handled(entry: RouteEntry, request: ServedRequest, body: Body): unknown {
+  const now = entry.in || body.type !== 'json' ? LATER : body.jsonNow()
+  if (now === LATER) return handledLater(entry, request, body)
+  request.body = now
+  return answered(entry, request)
+}
+
+async function handledLater(entry: RouteEntry, request: ServedRequest, body: Body): Promise<unknown> {
+  request.body = await checked(entry.in, await valueOf(body), 'INPUT_INVALID', `the request to ${request.route}`)
+  return answered(entry, request)
+}
+
+function answered(entry: RouteEntry, request: ServedRequest): unknown {
+  if (entry.kind === 'stream') return begun(entry, request)
+  const result = call(entry, request)
+  return entry.out ? outOf(entry, result, request) : result
 }
 
 /** The reply of a stream, which middleware can't confuse with a value. */
@@ -67,14 +98,8 @@ async function uploaded(found: FoundRoute, entry: RouteEntry, request: ServedReq
   try {
     const result = await runChain(found.chain, request, async () => {
       request.meta = await checked(entry.meta, request.meta, 'INPUT_INVALID', `meta of the request to ${request.route}`)
-      return outOf(
-        entry,
-        await call(
-          entry,
-          request.withStream(() => upload.stream()),
-        ),
-        request,
-      )
+      const ready = request.withStream(() => upload.stream())
+      return outOf(entry, call(entry, ready), request)
     })
     return replyOf(result)
   } finally {
@@ -86,7 +111,8 @@ function call(entry: RouteEntry, request: ServedRequest): unknown {
   return (entry.handler as (request: ServedRequest) => unknown)(request)
 }
 
-async function outOf(entry: RouteEntry, result: unknown, request: ServedRequest): Promise<unknown> {
+async function outOf(entry: RouteEntry, given: unknown, request: ServedRequest): Promise<unknown> {
+  const result = await given
   if (result instanceof Answer || !entry.out) return result
   return checked(entry.out, result, 'OUTPUT_INVALID', `the result of ${request.route}`)
 }

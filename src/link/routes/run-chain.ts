@@ -2,19 +2,19 @@ import { answerFrom } from './answer.ts'
 import type { Routes } from './define-routes.ts'
 import type { Middleware, RouteRequest } from './route-types.ts'
 
-/** Calls the handler inside the middleware of all blueprints. An error goes to the nearest blueprint around it that handles errors. */
-export function runChain(
-  chain: readonly Routes[],
-  request: RouteRequest,
-  handler: () => unknown,
-  from = 0,
-): Promise<unknown> {
-  const routes = chain[from]
-  if (!routes) return asPromise(handler)
-  const { options } = routes
-  const inner = (): Promise<unknown> => runChain(chain, request, handler, from + 1)
-  if (!options.use?.length && !options.before && !options.after && !options.onError) return inner()
-  return runOne(routes, request, inner)
+/**
+ * Calls the handler inside the middleware of all blueprints. An error goes to the nearest blueprint around it that handles errors.
+ *
+ * @returns the result of the handler itself if there is no middleware, otherwise a promise of it
+ */
+export function runChain(chain: readonly Routes[], request: RouteRequest, handler: () => unknown, from = 0): unknown {
+  for (let at = from; at < chain.length; at++) {
+    const routes = chain[at] as Routes
+    const { use, before, after, onError } = routes.options
+    if (use?.length || before || after || onError)
+      return runOne(routes, request, async () => runChain(chain, request, handler, at + 1))
+  }
+  return handler()
 }
 
 async function runOne(routes: Routes, request: RouteRequest, inner: () => Promise<unknown>): Promise<unknown> {

@@ -25,6 +25,7 @@ export const MIN_FRAME = 1_024
 export const MAX_FRAME = 1_048_576
 export const LEVELS = 4
 const MAGIC = 0x50
+const WORD = 2 ** 32
 
 export interface Frame {
   readonly type: number
@@ -177,19 +178,19 @@ export function checkedFrame(header: FrameHeader, body: Buffer): Frame {
   return { type, isLast, level, message, body }
 }
 
-/** Writes the length of a message and its SHA-256. */
-export function writeTrailer(into: Buffer, at: number, total: number, sha256: Uint8Array): void {
-  into.writeBigUInt64BE(BigInt(total), at)
-  into.set(sha256, at + 8)
+/** Writes the length of a message and its SHA-256, which has one character for each byte. */
+export function writeTrailer(into: Buffer, at: number, total: number, sha256: string): void {
+  into.writeUInt32BE(Math.floor(total / WORD), at)
+  into.writeUInt32BE(total % WORD, at + 4)
+  into.write(sha256, at + 8, 'latin1')
 }
 
-export interface Trailer {
-  readonly total: bigint
-  readonly sha256: Buffer
-}
-
-export function readTrailer(bytes: Buffer): Trailer {
-  return { total: bytes.readBigUInt64BE(0), sha256: bytes.subarray(8, TRAILER_BYTES) }
+/** Whether the trailer at this place is the one of a message with this length and SHA-256. */
+export function isTrailerOf(bytes: Buffer, at: number, total: number, sha256: string): boolean {
+  return (
+    bytes.readUInt32BE(at) * WORD + bytes.readUInt32BE(at + 4) === total &&
+    bytes.toString('latin1', at + 8, at + TRAILER_BYTES) === sha256
+  )
 }
 
 /** The body of CANCEL: a code and its reason, cut to the limit. */

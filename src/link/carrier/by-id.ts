@@ -1,0 +1,61 @@
+/** A power of two. */
+const RECENT = 256
+
+interface Numbered {
+  readonly id: number | undefined
+}
+
+/**
+ * Open messages by their ids, which increase by two. As a `Map`, but without its garbage: a `Map` that is filled and emptied all the time
+ * makes a new table again and again, and the old one keeps the messages in it until the next full garbage collection.
+ */
+export class ById<T extends Numbered> {
+  /** The last ids, each at its place. */
+  readonly #recent: (T | undefined)[] = []
+  /** Messages that are still open after many newer ones. */
+  readonly #old = new Map<number, T>()
+  #size = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  get(id: number): T | undefined {
+    const found = this.#recent[placeOf(id)]
+    if (found?.id === id) return found
+    return this.#old.size === 0 ? undefined : this.#old.get(id)
+  }
+
+  /** Adds a message with a new id. */
+  add(message: T): void {
+    const id = message.id as number
+    const place = placeOf(id)
+    const before = this.#recent[place]
+    if (before) this.#old.set(before.id as number, before)
+    this.#recent[place] = message
+    this.#size++
+  }
+
+  delete(id: number): void {
+    const place = placeOf(id)
+    if (this.#recent[place]?.id === id) {
+      this.#recent[place] = undefined
+      this.#size--
+    } else if (this.#old.delete(id)) this.#size--
+  }
+
+  /** All of them, in any order. */
+  all(): T[] {
+    return [...this.#old.values(), ...this.#recent.filter((message) => message !== undefined)]
+  }
+
+  clear(): void {
+    this.#recent.length = 0
+    this.#old.clear()
+    this.#size = 0
+  }
+}
+
+function placeOf(id: number): number {
+  return (id >>> 1) % RECENT
+}

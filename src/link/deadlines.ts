@@ -1,0 +1,69 @@
+import { Fifo, type Place } from '../resource/fifo.ts'
+
+/** Something that must end in time. */
+export interface Deadline {
+  readonly atMs: number
+  readonly expired: () => void
+  readonly queue: Queue
+  /** Undefined once it has expired or was cancelled. */
+  place: Place<Deadline> | undefined
+}
+
+interface Queue {
+  readonly ms: number
+  readonly waiting: Fifo<Deadline>
+  timer: NodeJS.Timeout
+}
+
+/** Timers may be early by less than this. */
+const EARLY_MS = 1
+/** Times that nothing waits for keep their timer, because the next call probably has the same. */
+const MAX_IDLE = 16
+
+/** Deadlines of many calls with few timers: all that have the same duration share one. A timer for each costs a tenth of its call. */
+export class Deadlines {
+  readonly #queues = new Map<number, Queue>()
+
+  /** Calls `expired` after this time, unless the result is cancelled before. */
+  add(ms: number, expired: () => void): Deadline {
+    const queue = this.#queues.get(ms) ?? this.#open(ms)
+    if (queue.waiting.size === 0) queue.timer.ref()
+    const deadline: Deadline = { atMs: performance.now() + ms, expired, queue, place: undefined }
+    deadline.place = queue.waiting.push(deadline)
+    return deadline
+  }
+
+  cancel(deadline: Deadline): void {
+    const { queue, place } = deadline
+    if (!place) return
+    deadline.place = undefined
+    queue.waiting.remove(place)
+    if (queue.waiting.size > 0) return
+    // An idle process may end.
+    queue.timer.unref()
+    if (this.#queues.size > MAX_IDLE) this.#close(queue)
+  }
+
+  #open(ms: number): Queue {
+    const queue: Queue = { ms, waiting: new Fifo(), timer: setTimeout(() => this.#expire(queue), ms) }
+    this.#queues.set(ms, queue)
+    return queue
+  }
+
+  #close(queue: Queue): void {
+    clearTimeout(queue.timer)
+    if (this.#queues.get(queue.ms) === queue) this.#queues.delete(queue.ms)
+  }
+
+  #expire(queue: Queue): void {
+    const { waiting } = queue
+    for (let first = waiting.first; first && first.atMs <= performance.now() + EARLY_MS; first = waiting.first) {
+      waiting.shift()
+      first.place = undefined
+      first.expired()
+    }
+    const { first } = waiting
+    if (first) queue.timer = setTimeout(() => this.#expire(queue), Math.max(1, first.atMs - performance.now()))
+    else this.#close(queue)
+  }
+}
