@@ -15,21 +15,21 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal, who?: string): Promise<void>
 }
 
-/** Who sleeps until the end of a time limit, while something else works. */
+/** The name of a sleeper that waits for a time limit while other work continues. */
 export const TIME_LIMIT = 'time limit'
 
 /** A clock of a test that also replaces the database's clock. It moves in jumps, across which a node keeps its leases. */
 export interface DatabaseTestClock extends Clock {
   readonly movesDatabase: true
   /**
-   * Calls `keep` before jumps, with the number of milliseconds for which the leases must last. 0 ends that.
+   * Calls `keep` before jumps, with the number of milliseconds for which the leases must last. 0 ends the need for leases.
    *
-   * @param isEach before each jump, since leases may be new. Default: only if the time of the call before has passed
+   * @param isEach before each jump, since leases may be new. Default: only if the time that the previous call asked for has passed
    */
   beforeJump(keep: (ms: number) => Promise<unknown>, isEach?: boolean): void
-  /** Calls `query` when the clock finds due runs, which loops need not look for then. */
+  /** Calls `query` when the clock finds due runs, so that the loops need not look for them. */
   whenDue(query: () => void): void
-  /** Receives the milliseconds until the first timeout of a run; undefined: no run has one. */
+  /** Called with the milliseconds until the first timeout of a run; undefined: no run has a timeout. */
   onDeadline(ms: number | undefined): void
 }
 
@@ -37,7 +37,7 @@ export function movesDatabase(clock: Clock | undefined): clock is DatabaseTestCl
   return clock !== undefined && 'movesDatabase' in clock
 }
 
-/** Milliseconds of a monotonic clock that is the same in all threads of this process. `performance.now()` begins anew in each thread. */
+/** Milliseconds of a monotonic clock that is the same in all threads of this process. `performance.now()` begins at 0 in each thread. */
 export function threadsClock(): number {
   const [seconds, nanoseconds] = process.hrtime()
   return seconds * 1_000 + nanoseconds / 1e6
@@ -48,7 +48,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** The machine's clock. */
 export const systemClock: Clock = {
-  // Creates no Date objects, since each run would create three.
+  // Creates no Date objects, because three per run would be costly.
   now: () => Date.now(),
   monotonic: () => performance.now(),
   // Not the timer of node:timers/promises: its rejection by a signal costs an error with a stack, and loops are woken for each run.

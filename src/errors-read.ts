@@ -102,7 +102,7 @@ export function headline(thrown: unknown): string {
   return lineOf(thrown, MAX_CHAIN)
 }
 
-/** The default messages of `Promise.any` and `using`, which do not say the reasons. */
+/** The default messages of `Promise.any` and `using`, which name no reason. */
 const SAYS_NOTHING = new Set(['All promises were rejected', 'An error was suppressed during disposal.'])
 
 function summary(thrown: unknown, deepest: number): string {

@@ -71,7 +71,7 @@ export interface EventMap {
     tries: number
     durationMs: number
   }
-  /** The call of a hook or a notifier failed. `retryInMs` is undefined if the notice is given up, after a day. */
+  /** The call of a hook or a notifier failed. `retryInMs` is undefined if the first try was a day ago, so no further one follows. */
   'notice.failed': {
     noticeId: number
     channel: string
@@ -94,7 +94,8 @@ export interface EventMap {
   /** This node can't end such connections, so their locks may stay. Emitted once. */
   'connections.left': { nodeIds: readonly string[]; error: Error }
   /**
-   * Jobs with a schedule or queued runs that no live node has in its code. Emitted when the set changes; empty: there is none any more.
+   * Jobs with a schedule or queued runs that no live node has in its code. Emitted when the set changes; an empty list means that every job
+   * is known again.
    */
   'jobs.unknown': { jobIds: readonly string[] }
   'runs.recovered': { count: number; nodeIds: readonly string[] }
@@ -125,18 +126,18 @@ export interface EventMap {
   }
   /** This node's claim was no longer valid when the attempt ended, so nothing was written. */
   'run.lost': { runId: number; jobId: string; fence: number }
-  /** A try of an item has ended, and its end is stored. `state` is its new state; `queued`: it is tried again. */
+  /** A try of an item has ended, and its end is stored. `state` is its new state; `queued` means that it will be tried again. */
   'item.ended': {
     runId: number
     jobId: string
     itemId: number
     kind: string
     state: ItemState
-    /** The class of the error of a dead item. */
+    /** The class of the error; undefined unless the item is dead. */
     class: string | undefined
     durationMs: number
   }
-  /** The items of a run that has items on this node, each second. */
+  /** The counts of items of a run that has items on this node, emitted each second. */
   'items.progress': { runId: number; jobId: string } & ItemCounts
   /**
    * The progress of a crawl's run that has pages on this node, emitted each second. `perSecond` is the number of pages that ended per
@@ -174,7 +175,7 @@ export interface EventMap {
   }
   /** The target of a sink is down, so its batches go to this host's disk. Emitted once per outage. */
   'sink.spilling': { sink: string; error: Error }
-  /** All batches on disk have reached their target. `rows` came from disk. */
+  /** All batches on disk have reached their target. `rows` is the number of rows that were on disk. */
   'sink.drained': { sink: string; rows: number; outageMs: number }
   /** This node takes over the batches that a process left on this host when it ended. */
   'sink.adopted': { sink: string; segments: number; bytes: number }
@@ -273,7 +274,7 @@ export class Events {
     for (const listener of this.#any) call((given: EventMap[N]) => listener(name, given), payload)
   }
 
-  /** Like `emit`. Resolves when all listeners have ended, also async ones. Never rejects. */
+  /** Calls all listeners, and resolves when all have ended, async ones included. Never rejects. */
   async emitAndWait<N extends EventName>(name: N, payload: EventMap[N]): Promise<void> {
     const listeners = [...(this.#listeners.get(name)?.values() ?? [])]
     const results = listeners.map((listener) => call(listener as Listener<N>, payload))

@@ -108,7 +108,7 @@ export function nearestName(name: string, known: readonly string[]): string | un
   const best = ranked[0]
   if (!best) return undefined
   const [shorter, longer] = [plain.length, best.candidate.length].toSorted((a, b) => a - b) as [number, number]
-  // Allows at least two edits for longer names, because two swapped letters are two edits.
+  // Allows at least two edits for names of four letters or more, because two swapped letters are two edits.
   return best.edits <= (shorter < 4 ? 1 : Math.max(2, longer / 3)) ? best.candidate : undefined
 }
 

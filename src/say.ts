@@ -11,7 +11,7 @@ export function say(text: string): void {
   safely(() => process.stderr.write(`${text}\n`), undefined)
 }
 
-/** Ensures that no write to standard error ends the process, whichever code writes. */
+/** Ensures that no failed write to standard error ends the process, whichever code writes. */
 export function outliveStandardError(): void {
   if (isGuarded) return
   isGuarded = true

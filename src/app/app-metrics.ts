@@ -10,7 +10,10 @@ interface AppMetricsParts {
   readonly registry: MetricRegistry | undefined
 }
 
-/** The metrics of an app. Their library is loaded only for an app whose metrics somebody may read: it takes longer than most commands. */
+/**
+ * The metrics of an app. Their library is loaded only for an app whose metrics can be read, because loading it takes longer than most
+ * commands.
+ */
 export class AppMetrics {
   readonly #parts: AppMetricsParts
   #loading: Promise<Metrics> | undefined
@@ -21,7 +24,7 @@ export class AppMetrics {
     this.#parts = parts
   }
 
-  /** Counts from now on. */
+  /** Loads the library and starts counting. */
   load(): Promise<Metrics> {
     return (this.#loading ??= this.#load())
   }
@@ -41,7 +44,7 @@ export class AppMetrics {
     return metrics
   }
 
-  /** Counts no more, and leaves the user's registry. */
+  /** Stops counting, and removes the metrics from the user's registry. */
   close(): void {
     this.#release()
   }

@@ -34,7 +34,7 @@ import { WorkSignal } from './work-signal.ts'
 export interface Execution {
   readonly doorbell: Doorbell
   readonly link: NodeLink
-  /** Who watches runs of this node. */
+  /** The callers that watch runs of this node. */
   readonly watch: RunWatch
   readonly lease: NodeLease
   readonly recovery: Recovery
@@ -257,7 +257,7 @@ function buildLease(
   })
 }
 
-/** What this node says about itself. */
+/** Returns a function that reads what this node reports about itself. */
 function factsReader({ registry }: NodeParts, live: LiveSettings): () => NodeFacts {
   const load = new ProcessLoad()
   return () => {

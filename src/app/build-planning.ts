@@ -87,7 +87,7 @@ export function buildPlanning(
       sessions: store.tokens,
       ...{ leader, clock, events, loops },
     }).dependsOn(leader),
-    // A test that moves the database's clock by months must not wait for a look each minute.
+    // A test may move the database's clock by months, so a check once per minute would be too rare.
     ...(parts.databaseClock
       ? []
       : [new UnknownJobs({ store: store.doctor, leader, clock, events, loops }).dependsOn(leader)]),

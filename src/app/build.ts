@@ -118,7 +118,7 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   root.observe(serviceEvents(events, parts.isReady))
   root.observe({
     stateChanged: (service, _from, to, reason) => {
-      // A request after this point must not seem to succeed. A caller of `stop()` gets the result of this stop.
+      // From here on, requests must be refused. A caller of `stop()` gets the result of this stop.
       if (service === root && to === 'crashed' && isPikoError(reason, 'DATABASE_GONE')) parts.onGone()
     },
   })

@@ -88,7 +88,7 @@ export class Node {
       caches,
       feed,
       this.enqueue.dependsOn(waiter),
-      // Starts before the executor, so a run can be cancelled until the last one has ended.
+      // Starts before the executor and stops after it, so runs can be cancelled until the last one has ended.
       ...(role.execute
         ? [
             runLogs,
@@ -114,7 +114,7 @@ export class Node {
     })
   }
 
-  /** Whoever watches a run learns its end when everything that it has logged is stored. */
+  /** Callers that watch a run are notified of its end once all its log lines are stored. */
   async #tellWatchers(runId: number): Promise<void> {
     const { runLogs, progress, watch } = this.#execution
     await Promise.allSettled([runLogs.stored(runId), progress.stored([runId])])

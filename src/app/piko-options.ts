@@ -29,7 +29,9 @@ export interface PikoOptions extends NoticeHooks {
    * job names its class among its resources.
    */
   readonly services?: readonly ServiceSource[]
-  /** Tell people of failures, late data and recoveries, beside those of the `[notify]` settings: `webhook(…)`, `slack(…)`, `email(…)`. */
+  /**
+   * Notifiers of failures, late data and recoveries, in addition to those of the `[notify]` settings: `webhook(…)`, `slack(…)`, `email(…)`.
+   */
   readonly notifiers?: readonly Notifier[]
   /** Whether this node may become leader and plan ticks. Default true. */
   readonly plan?: boolean

@@ -104,7 +104,7 @@ export class Piko implements Nouns {
   /** The events of the fleet. */
   readonly live: Live
   readonly sinks: Sinks
-  /** How people are told. */
+  /** Notices to people: tests the notifiers, lists messages and open alerts. */
   readonly notify: Notify
   readonly shared: Shared & SharedCall
   readonly cache: Caches & CacheCall
@@ -147,7 +147,7 @@ export class Piko implements Nouns {
     if (smallHeap) keepHeapSmall()
     const newLogger = (): AppLogger => createLogger({ level: logLevel, json: logJson, name })
     this.log = options.logger ?? (options.execute === false ? lazyLogger(logLevel, newLogger) : newLogger())
-    this.#startGivenUp.promise.catch(() => {}) // The code that awaits the start handles the rejection.
+    this.#startGivenUp.promise.catch(() => {}) // Whoever awaits the start handles the rejection.
     const resources = new ResourcesService({
       ...{ clock, observer: this.#resourceObserver() },
       construct: options.construct,
@@ -188,7 +188,7 @@ export class Piko implements Nouns {
     this.live = new Live(reach('live'))
     this.sinks = audited('sinks', new Sinks(reach('sinks')))
     this.notify = audited('notify', new Notify(reach('notify')))
-    // Allowed inside a transaction, because a handle only reads memory.
+    // Also allowed inside a transaction, because a handle only reads memory.
     this.shared = audited('shared', new Shared(() => this.#ready().node.reach)) as Shared & SharedCall
     this.cache = audited('cache', new Caches(() => this.#ready().node.reach)) as Caches & CacheCall
     this.tokens = audited('tokens', new Tokens(reach('tokens')))
@@ -322,7 +322,7 @@ export class Piko implements Nouns {
       await this.#cleanup?.close()
     }
     if (!this.#running)
-      throw new PikoError('STOP_INCOMPLETE', 'the start of the app was given up: a job module never finishes loading')
+      throw new PikoError('STOP_INCOMPLETE', 'start() was aborted: a job module never finishes loading')
   }
 
   /** The root of the tree of services: Piko's own and the user's. The app starts and stops it. */
@@ -381,7 +381,7 @@ export class Piko implements Nouns {
 
   /** Runs plain SQL on Piko's own database. */
   get sql(): SqlDatabase {
-    // A handler's transaction ends when its run is aborted.
+    // An abort of a run must also end its handler's transaction.
     wantRunSignals()
     return this.#ready().store.database.sql
   }
@@ -465,7 +465,7 @@ export class Piko implements Nouns {
   }
 
   /**
-   * Makes somebody responsible for all changes that `fn` requests: the audit has the name and the reason. Without it, changes are those of
+   * Names who is responsible for all changes that `fn` requests: the audit stores the name and the reason. Without it, changes are those of
    * the process's user and host. The name is a claim of the program; Piko does not check it.
    *
    * @returns what `fn` returns
@@ -499,7 +499,7 @@ export class Piko implements Nouns {
   /**
    * Resolves with a run once it has ended, whether it succeeded or not. The output has the type of the id from `enqueue`, or of the job.
    *
-   * @throws PikoError `RUN_UNKNOWN`; `USAGE` if a job is given and the run is one of another job
+   * @throws PikoError `RUN_UNKNOWN`; `USAGE` if a job is given and the run belongs to another job
    */
   waitFor<Out = unknown>(runId: RunId<Out>, signal?: AbortSignal): Promise<Run<Out | undefined>>
   waitFor<const J extends JobRef>(job: J, runId: number, signal?: AbortSignal): Promise<Run<OutputOf<J> | undefined>>
@@ -559,7 +559,7 @@ export class Piko implements Nouns {
     return this.#parts.metrics.render()
   }
 
-  /** The store, also while the app starts. @throws PikoError `STOPPED` */
+  /** The store; available already while the app starts. @throws PikoError `STOPPED` */
   #storeOf(call: string): Store {
     const store = this.#running?.store
     if (store && !this.#stopped) return store

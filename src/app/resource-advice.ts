@@ -10,7 +10,7 @@ export interface Demand {
   readonly slots: number
 }
 
-/** Advises if more runs than this may wait for each running one. */
+/** Advice is given if more runs than this may wait for each run that holds the resource. */
 const MAX_WAITING_SHARE = 3
 
 /**

@@ -17,7 +17,7 @@ interface Parts {
   readonly log: Logger
 }
 
-/** What operations do with the sinks of this process, and with the spill folder of this host. */
+/** The access of operations to the sinks of this process and to the spill folder of this host. */
 export function sinkReach({ store, sinks, settings, log }: Parts): SinkReach {
   return {
     async files(names) {

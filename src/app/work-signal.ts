@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 export interface SignalParts {
   readonly dispatcher: { expect(runAts: readonly Date[]): void; wake(): void }
   readonly doorbell: { ring(): void }
-  /** How many runs could begin on this node now. */
+  /** Returns how many more runs this node could begin now. */
   readonly freeSlots: () => number
   readonly clock: Clock
 }

@@ -36,14 +36,14 @@ export interface CacheEntry<V> {
   /** Changes with each write. */
   readonly version: number
   readonly isStale: boolean
-  /** How many milliseconds it is still kept. */
+  /** For how many more milliseconds the value is kept. */
   readonly leftMs: number
 }
 
 /** What a cache has done in this process since it was opened. */
 export interface CacheStats {
   readonly name: string
-  /** Answers from this process, from the shared level, and answers that were stale. */
+  /** How many answers came from this process, how many from the shared level, and how many were stale. */
   readonly l1Hits: number
   readonly l2Hits: number
   readonly stale: number
@@ -107,9 +107,9 @@ export interface LevelEntry {
   /** Undefined: the key was deleted, or a node loads its value. */
   readonly bytes: Uint8Array | undefined
   readonly version: number
-  /** 0 or less: stale. */
+  /** The milliseconds for which it is still fresh; 0 or less: stale. */
   readonly freshMs: number
-  /** 0 or less: expired. */
+  /** The milliseconds for which it is still kept; 0 or less: expired. */
   readonly leftMs: number
 }
 
@@ -120,7 +120,7 @@ export type SeenVersion = number | 'none'
 export interface CacheLevel {
   /** @param step called after each step of a long call; if it throws, the call ends with that error */
   read(space: string, keys: readonly string[], step?: () => void): Promise<ReadonlyMap<string, LevelEntry>>
-  /** The versions alone. */
+  /** Reads only the versions of these keys. */
   versions(space: string, keys: readonly string[]): Promise<ReadonlyMap<string, number>>
   /** Writes an entry, and ends a claim on its key. @param seen the version to replace; undefined: any @returns whether it was written */
   write(space: string, key: string, entry: LevelEntry, seen?: SeenVersion): Promise<boolean>

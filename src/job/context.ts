@@ -23,7 +23,7 @@ export interface RunLockOptions {
 /** A lock that is held. */
 export interface HeldLock extends AsyncDisposable {
   readonly name: string
-  /** Increases each time the lock gets another owner. The target should refuse writes with a smaller fence. */
+  /** Increases each time the lock changes owner. The target should refuse writes with a smaller fence. */
   readonly fence: number
   /** Aborts with a `PikoError` `LOCK_LOST` when the lock may belong to another owner. */
   readonly lost: AbortSignal
@@ -97,14 +97,14 @@ export interface JobContext<
    */
   readonly limit: FleetLimit
   /**
-   * A value that all nodes share; waits for it end with the run. Values whose definitions exist before the app starts are loaded before any
-   * run begins.
+   * A value that all nodes share. The end of the run also ends calls that wait for a new value. Values whose definitions exist before the
+   * app starts are loaded before any run begins.
    *
    * @example const { rate } = ctx.shared(Rates).value
    */
   shared<T, I>(definition: SharedDefinition<T, I>): SharedHandle<T, I>
   /**
-   * The cache of a definition, which all runs of this process share; its waits end with the run.
+   * The cache of a definition, which all runs of this process share. The end of the run also ends calls that wait for a value.
    *
    * @example const rate = await ctx.cache(rates).fetch('EUR', (signal) => load('EUR', signal))
    */
@@ -138,8 +138,8 @@ export interface JobContext<
     options?: MapOptions,
   ): Promise<PromiseSettledResult<U>[]>
   /**
-   * `retry`, `timeout`, `first`, `completed` and `batches` of `piko/async`, which end with the run's signal. The objects of `piko/async`,
-   * such as a limiter, live longer than one run: pass `ctx.signal` to their calls.
+   * `retry`, `timeout`, `first`, `completed` and `batches` of `piko/async`; an abort of the run's signal ends these calls. The objects of
+   * `piko/async`, such as a limiter, live longer than one run: pass `ctx.signal` to their calls.
    */
   readonly async: RunCalls
 }

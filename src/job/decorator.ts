@@ -47,7 +47,7 @@ export type JobMethod<
  * method, `@job` must be the outermost one.
  *
  * A decorator can check the method's parameters but not infer their types: write `ctx: ContextOf<typeof spec>`, or `ctx: JobContext` if the
- * method uses nothing of the spec.
+ * method uses no resources, sinks, config or input of the spec.
  *
  * @throws PikoError `JOB_INVALID` if it decorates anything but a public method; the spec itself is checked when the class is registered, so
  * that the message can name class and method

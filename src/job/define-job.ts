@@ -75,7 +75,7 @@ function definitionOf(spec: AnyJobSpec, handler: unknown): JobDefinition {
 }
 
 export function isJobDefinition(value: unknown): value is JobDefinition {
-  // Called with any export of a module, so it must not run a getter.
+  // The value may be any export of a module, so no getter of it may run.
   return (
     typeof value === 'object' && value !== null && Object.getOwnPropertyDescriptor(value, 'kind')?.value === 'piko.job'
   )

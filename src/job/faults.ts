@@ -14,7 +14,7 @@ export class Faults {
     }
   }
 
-  /** Keeps a PikoError; rethrows any other error. */
+  /** Keeps a PikoError, and rethrows any other error. */
   add(thrown: unknown): void {
     if (!isPikoError(thrown)) throw thrown
     this.errors.push(thrown)

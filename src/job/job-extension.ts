@@ -36,7 +36,7 @@ export interface PageTrial {
 
 /** What happened when a request was tried. */
 export interface TrialReport {
-  /** The last response, also that of a failed request; undefined if none arrived. */
+  /** The last response, even if the request failed; undefined if none arrived. */
   readonly answer: TriedAnswer | undefined
   readonly follows: readonly TriedFollow[]
   /** How many requests the step passed to `ctx.follow`. The first 1,000 of them are in `follows`. */

@@ -27,7 +27,7 @@ export function assertResources(jobs: Iterable<JobDefinition>): void {
       planBorrow(graph.needsOf(map))
     } catch (thrown) {
       if (!isPikoError(thrown)) throw thrown
-      // Jobs that share a wrong resource have the same problem.
+      // Jobs that share a wrong resource have the same problem, which is reported once.
       if (told.has(thrown.message)) continue
       told.add(thrown.message)
       const { code, message, details } = thrown

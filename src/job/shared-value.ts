@@ -62,7 +62,7 @@ export interface SharedHandle<T, I = T> {
    */
   update(fn: (value: T) => I | Promise<I>, options?: SharedReason): Promise<number>
   /**
-   * Resolves with the next value that this call has not returned before. Resolves immediately if one was published since this handle was
+   * Resolves with the next value that this method has not returned yet. Resolves immediately if one was published since this handle was
    * created or since the last call. Skips versions if several were published.
    *
    * @throws the reason of the signal; PikoError `STOPPED` when the app stops

@@ -66,9 +66,9 @@ export interface JobSpec<
   readonly timezone?: string
   /** What `cron` and `windows.grid` do when clocks change. Default `'auto'`, which does the same as cronie. */
   readonly dst?: DstPolicy
-  /** No tick of `cron` or `every` fires before it. With `windows` see also `windows.start`. */
+  /** No tick of `cron` or `every` fires before this instant. With `windows` see also `windows.start`. */
   readonly start?: InstantInput
-  /** No tick fires after it; a tick at exactly this instant does. */
+  /** No tick fires after this instant; a tick at exactly this instant fires. */
   readonly end?: InstantInput
   /** Ticks of `cron` or `every` to leave out. A window continues to the next tick that is not left out. */
   readonly exclude?: Calendar | CalendarFunction
@@ -92,7 +92,7 @@ export interface JobSpec<
   readonly retry?: RetrySpec
   /** The longest time of one attempt, including the time to borrow its resources. Default: none. */
   readonly timeout?: Duration
-  /** A tick that is later than this is skipped (jobs without windows). Default `'5m'`. */
+  /** A job without windows skips a tick that is later than this. Default `'5m'`. */
   readonly misfireGraceTime?: Duration
   /**
    * What happens to ticks that are later than `misfireGraceTime` (jobs without windows). `'skip'`: they are recorded as skipped. `'once'`:
@@ -115,8 +115,8 @@ export interface JobSpec<
    */
   readonly concurrency?: number | KeyedConcurrency<z.output<C>, WindowOf<W>>
   /**
-   * How many attempts of this job, retries included, may begin in a span of time, across all nodes: `'100/m'`; or `{ rate, key }`: for each
-   * key. Default: no limit.
+   * How many attempts of this job, retries included, may begin per unit of time, across all nodes, such as `'100/m'`; or `{ rate, key }`:
+   * for each key. Default: no limit.
    */
   readonly rate?: Rate | KeyedRate<z.output<C>, WindowOf<W>>
   /**
@@ -130,7 +130,7 @@ export interface JobSpec<
    * `'ignore'`.
    */
   readonly onUpstreamChange?: OnUpstreamChange
-  /** Smaller runs first, from −32,768 to 32,767. Default 0. */
+  /** A run with a smaller number starts first: from −32,768 to 32,767. Default 0. */
   readonly priority?: number
   /**
    * When to prove the job's ledger, as `app.windows.prove` does: a cron expression or several, in the job's `timezone`. Piko adds the job
@@ -138,15 +138,18 @@ export interface JobSpec<
    */
   readonly proof?: string | readonly string[]
   /**
-   * How long after its end a window may lack before people are told that the job is late: `'2h'`. Without windows: how long after its tick
-   * the run of a tick may not have succeeded. See `onLate`. Default: none.
+   * How long after its end a window must have succeeded, such as `'2h'`; otherwise the job is late, and Piko notifies people (see
+   * `onLate`). Without windows: how long after its tick a run must have succeeded. Default: none.
    */
   readonly deadline?: Duration
-  /** Called when runs have failed and will not be retried, once for a burst of failures, on one node, at least once. */
+  /**
+   * Called when runs have failed and will not be retried: once for a burst of failures, on one node. May be called again for the same burst
+   * if that node dies.
+   */
   readonly onFailure?: NoticeHook
   /** Called in the same way when data is late. Needs `deadline`. */
   readonly onLate?: NoticeHook
-  /** Called in the same way when a problem is over of which `onFailure` or `onLate` was told. */
+  /** Called in the same way when a problem that `onFailure` or `onLate` received is over. */
   readonly onRecovered?: NoticeHook
   /**
    * Kinds of small durable units of work, by name: pages, files, keys. The handler adds such items with `ctx.items.add`, and the run ends
@@ -235,7 +238,7 @@ export interface JobPolicy {
   readonly priority: number
   /** The schedule of the extra job that proves the ledger; undefined: there is none. */
   readonly proof: ScheduleSpec | undefined
-  /** How long after its end a window, or after its tick a run, may lack; undefined: there is no deadline. */
+  /** How long after its end a window, or after its tick a run, must have succeeded; undefined: there is no deadline. */
   readonly deadlineMs: number | undefined
   readonly hooks: NoticeHooks
   /** Undefined for a job without items. */

@@ -55,9 +55,9 @@ export interface Steps {
     options?: StepOptions & { readonly transaction?: false },
   ): Promise<T>
   /**
-   * The same in a transaction on Piko's own database: the writes of `fn` through `trx` and the step's result are stored exactly once,
-   * together, or not at all. After a deadlock or a lost connection, everything is rolled back and `fn` is called again, so it may only
-   * write through `trx`.
+   * Like the other form, in a transaction on Piko's own database: the writes of `fn` through `trx` and the step's result are stored exactly
+   * once, together, or not at all. After a deadlock or a lost connection, everything is rolled back and `fn` is called again, so it may
+   * only write through `trx`.
    */
   step<T>(
     name: string,
@@ -84,9 +84,9 @@ export interface Steps {
     options: StepMapOptions<T> & Required<Pick<StepMapOptions<T>, 'key'>>,
   ): Promise<PromiseSettledResult<U>[]>
   /**
-   * Waits for something that takes minutes or hours, without a slot. Calls `fn`, and stores a result that is ready as a step: anything but
-   * `false`, `null`, `undefined`, `0` and an empty string. Otherwise this attempt ends without being counted, and the run is due again
-   * after `every`: `ctx.signal` aborts with `STEP_WAITING`, and this call rejects with it.
+   * Waits for something that takes minutes or hours, without a slot. Calls `fn`. A result other than `false`, `null`, `undefined`, `0` and
+   * an empty string is ready, and stored as a step. Otherwise this attempt ends without being counted, and the run is due again after
+   * `every`: `ctx.signal` aborts with `STEP_WAITING`, and this call rejects with it.
    *
    * @throws PikoError `STEP_TIMEOUT` if it is not ready after the time in `for`, or after 65,000 claims of the run
    */

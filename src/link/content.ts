@@ -34,7 +34,7 @@ export function contentOf(body: unknown): Content {
   try {
     return { type: 'json', whole: jsonBytes(body) }
   } catch (cause) {
-    throw new PikoError('USAGE', `the body can not be sent, because JSON can't represent it: ${String(cause)}`, {
+    throw new PikoError('USAGE', `the body can't be sent, because JSON can't represent it: ${String(cause)}`, {
       cause,
     })
   }

@@ -125,7 +125,7 @@ export class Configs {
     )
   }
 
-  /** Reading needs no code of the job: the database may know it. */
+  /** Reading needs no code of the job: it is enough that the database knows the job. */
   async #assertKnown(jobId: string): Promise<void> {
     const { registry, store } = this.#reach()
     if (!registry.find(jobId) && !(await store.jobs.find(jobId))) registry.get(jobId)

@@ -24,7 +24,7 @@ const NO_ACTIVITY: JobActivity = {
   ledger: null,
 }
 
-/** More would neither fit on a page nor load in a moment. */
+/** More jobs would not fit on a page, and would take too long to load. */
 const MAX_RELATED = 60
 
 /** A job as stored in the database, with the jobs on which it depends. */

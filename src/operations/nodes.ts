@@ -18,11 +18,11 @@ export interface ListedNode extends Omit<NodeStatus, 'facts'> {
   readonly ownSettingsVersion: number | undefined
   /** Whether it begins no further runs. */
   readonly isDraining: boolean
-  /** The number of runs that it holds. */
+  /** The number of runs that it has claimed and not ended. */
   readonly running: number
   /** The version of Piko. This and the following facts are undefined for a node with an older version. */
   readonly version: string | undefined
-  /** How many runs it executes at the same time at most. */
+  /** The maximum number of runs that it executes at the same time. */
   readonly slots: number | undefined
   /** How many jobs its code has. */
   readonly jobs: number | undefined
@@ -54,7 +54,7 @@ export interface NodeSettings {
 /** Changes to live settings. Null: each node uses the value of its own settings again. */
 export type NodeSettingsChange = { readonly [K in keyof LiveConfig]?: LiveConfig[K] | null | undefined }
 
-/** Which nodes live settings are for. */
+/** The nodes that live settings apply to. */
 export interface NodeChoice {
   /** A host, or the id of one node. Default: all nodes. */
   readonly on?: string | undefined
@@ -118,8 +118,8 @@ export class Nodes {
   }
 
   /**
-   * Lets a node, or all nodes of a host, begin no further runs. Runs in progress continue until they end, and the node stays in the list.
-   * Takes effect within two polls. {@link resume} ends it; that of a single node also ends with its process.
+   * Stops a node, or all nodes of a host, from beginning further runs. Runs in progress continue until they end, and the node stays in the
+   * list. Takes effect within two polls. {@link resume} ends the drain; the drain of a single node also ends with its process.
    *
    * @param on a host, or the id of a node
    * @throws PikoError `USAGE` if there is no such node

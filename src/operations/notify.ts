@@ -11,7 +11,7 @@ import { MESSAGE_STATES, type MessageState } from '../store/notices/notice-table
 import { readArguments } from './arguments.ts'
 import type { Reach } from './reach.ts'
 
-/** What became of the test of one notifier. */
+/** The result of the test of one notifier. */
 export interface NotifyTest {
   readonly notifier: string
   readonly isOk: boolean
@@ -37,7 +37,7 @@ export interface MessageStatus extends Omit<StoredMessage, 'notice'> {
 
 type NotifyReach = Pick<Reach, 'store' | 'outlets' | 'notifyTimeoutMs'>
 
-/** How people are told of failures, late data and recoveries: `app.notify`. */
+/** Notices to people about failures, late data and recoveries: `app.notify`. */
 export class Notify {
   readonly #reach: () => NotifyReach
 
@@ -46,7 +46,7 @@ export class Notify {
   }
 
   /**
-   * Sends a notice of the kind `test` to each notifier of this process, and waits for what becomes of it. Hooks are not called.
+   * Sends a notice of the kind `test` to each notifier of this process, and waits for the result. Hooks are not called.
    *
    * @param options.to only this notifier
    * @throws PikoError `USAGE` if there is no such notifier, or none at all
@@ -72,7 +72,7 @@ export class Notify {
     return Promise.all(chosen.map((notifier) => tested(notifier, notifyTimeoutMs)))
   }
 
-  /** Messages to hooks and notifiers: sent, waiting, or given up. Newest first. @throws PikoError `USAGE` */
+  /** Messages to hooks and notifiers, newest first: sent, waiting, or finally failed. @throws PikoError `USAGE` */
   async list(filter: MessageFilter = {}): Promise<MessageStatus[]> {
     const checked = readArguments({ call: 'app.notify.list', checks: FILTER, example: "{ state: 'dead' }" }, {}, filter)
     const messages = await this.#reach().store.messages.list(checked)
@@ -82,7 +82,7 @@ export class Notify {
     }))
   }
 
-  /** Current problems: jobs that fail or are late, until people have been told that it is over. */
+  /** Open alerts: jobs that fail or are late. An alert is closed once its recovery has been reported. */
   alerts(): Promise<Alert[]> {
     return this.#reach().store.notices.alerts()
   }

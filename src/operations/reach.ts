@@ -45,7 +45,7 @@ export interface Reach {
   readonly changed: Changed
 }
 
-/** What a page that is only tried needs of this process. */
+/** The parts of this process that the trial of a page needs. */
 export interface TrialReach {
   readonly borrow: ResourcePool['borrow']
   readonly limit: (signal: AbortSignal) => FleetLimit

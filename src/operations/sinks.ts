@@ -14,7 +14,7 @@ export interface SinkStatus {
   /** Rows that its target refused. */
   readonly deadRows: number
   readonly oldestDead: Date | undefined
-  /** Rows that hosts keep on disk because the target does not have them yet. */
+  /** Rows that are still on the disks of hosts and have not reached the target. */
   readonly spilledRows: number
   readonly oldestSpilled: Date | undefined
   /** The hosts that have them. */

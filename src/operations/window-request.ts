@@ -28,7 +28,7 @@ export async function windowOf(
   }
   const row = await jobs.find(job.id)
   const cursor = row?.windowCursor
-  // A planning node writes the cursor when it starts; `piko run` does not.
+  // A node that plans writes the cursor when it starts; `piko run` never writes it.
   const known = cursor
     ? `the ledger knows those from ${windows.start.toISOString()} to ${cursor.toISOString()}`
     : `no node has planned job "${job.id}" yet: start one with piko start`

@@ -106,8 +106,8 @@ export class Windows {
 
   /**
    * Counts by state, bounds and watermark of a job's ledger. For a ledger of more than some ten thousand windows, `newest` makes the answer
-   * fast: only this number of the newest windows is counted and searched for missing ones. The watermark then still knows all windows that
-   * have not succeeded, but no gaps before `countedFrom`.
+   * fast: only this number of the newest windows is counted and searched for missing ones. The watermark still takes all windows into
+   * account that have not succeeded, but no gaps before `countedFrom`.
    */
   async summary<const J extends AnyJob>(job: KnownJob<J>, options: SummaryOptions = {}): Promise<LedgerSummary> {
     const jobId = jobIdOf('app.windows.summary', job)

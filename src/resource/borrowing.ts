@@ -54,7 +54,7 @@ export class Borrowing {
   async take(): Promise<Values> {
     const { arbiter, plan, onGranted, lenders } = this.#parts
     try {
-      // No await before the ticket, so that runs keep their order.
+      // There is no await before the ticket is taken, so runs keep their order.
       const before = this.#parts.kept.claim(this.#parts.borrower.runId)
       if (before) await this.#reuse(before)
       const places = plan.values.flatMap((_value, place) => (this.#loans.has(place) ? [] : place))

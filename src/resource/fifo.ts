@@ -29,7 +29,7 @@ export class Fifo<T> {
     return place
   }
 
-  /** Adds a value before the first one that does not take precedence over it. */
+  /** Adds a value after all elements at the front for which `goesBefore` is true. */
   insert(value: T, goesBefore: (other: T) => boolean): Place<T> {
     // Most values go to the end.
     if (!this.#last || goesBefore(this.#last.value)) return this.push(value)

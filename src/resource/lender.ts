@@ -193,7 +193,7 @@ export class Lender {
     this.wake()
   }
 
-  /** Checks now whether something is due. */
+  /** Checks immediately whether something is due. */
   wake(): void {
     this.#upkeep.wake()
   }
@@ -238,7 +238,7 @@ export class Lender {
       const delayMs = retryDelayMs(REOPEN, this.#renewTries, random()) ?? REOPEN.maxMs
       this.#renewAtMs = clock.monotonic() + delayMs
       const words = `resource ${this.name} could not be renewed, so its old instance stays in use; the next try is in ${formatMs(delayMs)}`
-      // Further tries have the same reason.
+      // Further tries fail for the same reason, so only the first one is a warning.
       const log = this.#parts.log()
       if (this.#renewTries === 1) log.warn({ err: toError(thrown), resource: this.name }, words)
       else log.debug({ err: toError(thrown), resource: this.name }, words)

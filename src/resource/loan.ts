@@ -139,7 +139,7 @@ export class Loan {
     try {
       if (this.#acquired) await finish(this.#acquired, outcome)
     } catch (error) {
-      // Perhaps the resource can't serve any more. Then the next runs should wait.
+      // The resource may no longer be able to serve; then the next runs should wait.
       if (generation) void this.lender.suspect(generation)
       throw failed(this.lender.name, 'failed when it was returned', error)
     } finally {

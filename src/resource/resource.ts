@@ -29,7 +29,7 @@ export interface Borrower {
   /** Aborts on timeout, cancel, lost lease and shutdown, with the reason. `acquire` should then stop waiting. */
   readonly signal: AbortSignal
   readonly log: Logger
-  /** A rate limit that all nodes share; its waits end with the run. See `ctx.limit`. */
+  /** A rate limit that all nodes share. The end of the run also ends calls that wait for it. See `ctx.limit`. */
   readonly limit: FleetLimit
 }
 

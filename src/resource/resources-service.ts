@@ -18,8 +18,8 @@ export interface ResourcesParts {
 }
 
 /**
- * The process's resources. After a crash, a new pool lends. The old one closes after all its values have been returned, so running runs
- * keep theirs.
+ * The process's resources. After a crash, a new pool serves new runs. The old pool closes after all its values have been returned, so runs
+ * in progress keep theirs.
  */
 export class ResourcesService extends Service {
   readonly #parts: ResourcesParts

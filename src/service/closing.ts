@@ -1,4 +1,7 @@
-/** Closes several things one after another, within one time limit. Does not wait longer for one that hangs, and gives the rest a moment. */
+/**
+ * Closes several things one after another, within one time limit. After the limit, it no longer waits for one that hangs, and gives each of
+ * the others only a short time.
+ */
 export class Closing {
   readonly #timer: NodeJS.Timeout
   readonly #over: Promise<void>

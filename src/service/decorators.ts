@@ -35,8 +35,8 @@ export interface Declared {
 }
 
 /**
- * Runs the method in the background after every start of the service. If it throws, the service crashes; it may return at any time. When
- * the service stops, the signal aborts and the stop waits for the method.
+ * Runs the method in the background after every start of the service. The method may return at any time; if it throws, the service crashes.
+ * When the service stops, the signal aborts and the stop waits for the method.
  *
  * Inherited methods run too, and so does an override without the decorator.
  *

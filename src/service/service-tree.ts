@@ -1,6 +1,6 @@
 import { serviceInvalid } from './invalid.ts'
 
-/** What the tree needs of a service. */
+/** The parts of a service that the tree needs. */
 interface Named {
   readonly name: string
 }

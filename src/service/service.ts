@@ -63,7 +63,7 @@ let created = 0
  * service runs, the parent handles the crash: it crashes too unless it is a `Supervisor`. During a stop, `stop` continues and rejects at
  * the end.
  *
- * Hooks, all optional, in this order (the names in mode: `on_first_start, on_start, on_started, on_stop, on_shutdown,
+ * Hooks, all optional, in this order (in the Python library mode: `on_first_start, on_start, on_started, on_stop, on_shutdown,
  * on_restart`):
  *
  * - start: `onFirstStart` (the first time only), then `onStart`, then the background tasks. Then the children start in the order they were
@@ -147,7 +147,7 @@ export abstract class Service implements AsyncDisposable {
     if (this.#isInOnStart) this.#ofStart.add(child)
   }
 
-  // Hooks for subclasses.
+  // The following methods are hooks for subclasses.
 
   protected onFirstStart(): unknown {
     return undefined
@@ -174,7 +174,7 @@ export abstract class Service implements AsyncDisposable {
     return undefined
   }
 
-  /** Called when a child crashes while it runs. Unless a supervisor is in between, the parent crashes for the same reason. */
+  /** Called when a child crashes while it runs. Unless this service is a supervisor, it crashes for the same reason. */
   protected onChildCrash(_child: Service, reason: Error): void {
     this.crash(reason)
   }

@@ -31,7 +31,7 @@ export interface RestartBackoff {
   readonly base?: Duration
   /** Default `'30s'`. */
   readonly max?: Duration
-  /** Makes each pause random, evenly between half and all of it. Default true. */
+  /** Makes each pause random, evenly distributed between half of it and the whole. Default true. */
   readonly jitter?: boolean
 }
 

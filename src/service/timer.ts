@@ -76,7 +76,7 @@ export interface TimerRun {
 
 /**
  * Fires at `first + n · interval` of the monotonic clock until the signal aborts. Neither a late wake-up nor a long run moves later ticks.
- * Each run ends before the next begins. Skips ticks that have passed by then, and does not catch up.
+ * Each run ends before the next begins. Skips ticks that have passed during a run, and does not catch up.
  */
 export async function runTimer(intervalMs: number, firstMs: number, run: TimerRun): Promise<void> {
   const { clock, signal } = run

@@ -150,7 +150,8 @@ export class BufferedSink implements SinkWriter {
   }
 
   /**
-   * Checks the rows in slices, so that the event loop can turn in between. Copies the list first, because the caller may change it then.
+   * Checks the rows in slices, so that the event loop can turn in between. Copies the list first, because the caller may change it in
+   * between.
    */
   #acceptMany(to: RowModel | string, given: readonly unknown[]): Promise<void> {
     const state = this.#openRoute(to)
@@ -335,7 +336,8 @@ export class BufferedSink implements SinkWriter {
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     this.#turns++
     const done = this.#turn.then(work).finally(() => this.#turns--)
-    // This also handles the error of a write that no code awaits, which would end the process. The run reports it at its end.
+    // This also handles the error of a write that no code awaits; otherwise Node would end the process. The run reports the error at its
+    // end.
     this.#turn = done.then(
       () => {},
       () => {},

@@ -24,7 +24,7 @@ export interface RunSinks {
    * @throws PikoError `SINK_FAILED`; the sinks after the failed one are not flushed: call `discard`
    */
   readonly flush: () => Promise<void>
-  /** Delivers the rows written so far. More may be written after it. @throws PikoError `SINK_FAILED` */
+  /** Delivers the rows written so far. More rows may be written afterwards. @throws PikoError `SINK_FAILED` */
   readonly deliver: () => Promise<void>
   /** To be called after a failure: drops the undelivered rows and waits for the running deliveries. Never rejects. */
   readonly discard: () => Promise<void>

@@ -24,7 +24,7 @@ export interface OwnedSink extends SinkTarget {
   opened: Promise<void> | undefined
 }
 
-/** The parts that keep rows after the end of their run: dead letters and spills. */
+/** The parts that keep rows beyond the end of their run: dead letters and spills. */
 export interface DurableParts {
   readonly deadLetters: DeadLetters
   readonly journal: SpillJournal

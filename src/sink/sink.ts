@@ -207,7 +207,7 @@ export type NamedRows<C> =
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export interface SinkWriter<Rows = any, Named = Readonly<Record<string, any>>> {
   /**
-   * Checks and buffers one row or a list of rows (rows that are arrays themselves: always a list). Waits while all writers deliver and the
+   * Checks and buffers one row or a list of rows (if the rows themselves are arrays, pass a list). Waits while all writers deliver and the
    * next batch is full (back-pressure). A wrong row rejects all rows of its call. If no code awaits the promise, the error fails the run at
    * its end.
    *
@@ -217,7 +217,7 @@ export interface SinkWriter<Rows = any, Named = Readonly<Record<string, any>>> {
    * @throws the reason of the run's signal once it has aborted
    */
   write<M extends RowModel<Rows>>(model: M, rows: RowInputOf<M> | readonly RowInputOf<M>[]): Promise<void>
-  /** The same, with the name of a route instead of its model. */
+  /** Like the other form, with the name of a route instead of its model. */
   write<K extends keyof Named & string>(route: K, rows: Named[K] | readonly Named[K][]): Promise<void>
 }
 

@@ -42,13 +42,13 @@ function metricsOn(registry: Registry) {
   return {
     ends: new Counter({
       name: 'piko_item_total',
-      help: 'Tries of items that ended on this node, by the state of the item after it.',
+      help: 'Attempts of items that ended on this node, by the state of the item afterwards.',
       labelNames: ['job_id', 'kind', 'state'],
       registers,
     }),
     seconds: new Histogram({
       name: 'piko_item_seconds',
-      help: 'How long tries of items took on this node.',
+      help: 'How long attempts of items took on this node.',
       labelNames: ['job_id', 'kind'],
       buckets: BUCKETS_S,
       registers,

@@ -7,12 +7,18 @@ export function logNotices(events: Events, log: Logger): (() => void)[] {
   return [
     events.on('notice.sent', ({ noticeId, channel, kind, jobCount, count, tries, durationMs }) => {
       const fields = { piko_event: 'notice.sent', notice_id: noticeId, channel, kind, jobs: jobCount, count, tries }
-      log.info({ ...fields, duration_ms: Math.round(durationMs) }, `notice ${noticeId} (${kind}) told to ${channel}`)
+      log.info(
+        { ...fields, duration_ms: Math.round(durationMs) },
+        `notice ${noticeId} (${kind}) delivered to ${channel}`,
+      )
     }),
     events.on('notice.failed', ({ noticeId, channel, kind, tries, error, retryInMs }) => {
-      const next = retryInMs === undefined ? 'it is given up after a day' : `retrying in ${formatMs(retryInMs)}`
+      const next =
+        retryInMs === undefined
+          ? 'no further try, because the first was a day ago'
+          : `retrying in ${formatMs(retryInMs)}`
       const fields = { piko_event: 'notice.failed', notice_id: noticeId, channel, kind, tries, err: error }
-      log.error(fields, `notice ${noticeId} (${kind}) could not be told to ${channel}; ${next}`)
+      log.error(fields, `notice ${noticeId} (${kind}) could not be delivered to ${channel}; ${next}`)
     }),
   ]
 }

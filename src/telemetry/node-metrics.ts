@@ -24,8 +24,12 @@ export function registerNode(sources: NodeSources, registers: Registry[]): void 
   }
   const batches = (what: 'claim' | 'finish', runs: string, read: () => BatchFigures): void => {
     counter(`piko_${what}_batches_total`, `Statements that ${runs} runs.`, () => read().batches)
-    counter(`piko_${what}_runs_total`, `Runs in these batches.`, () => read().runs)
-    counter(`piko_${what}_seconds_total`, 'Time that the store took for them.', () => read().seconds)
+    counter(`piko_${what}_runs_total`, `Runs in the batches that piko_${what}_batches_total counts.`, () => read().runs)
+    counter(
+      `piko_${what}_seconds_total`,
+      `Time that the store took for the batches that piko_${what}_batches_total counts.`,
+      () => read().seconds,
+    )
   }
   batches('claim', 'claimed', sources.claims)
   batches('finish', 'stored the ends of', sources.finishes)

@@ -115,7 +115,7 @@ describeEachStore((fixture) => {
     expect(await backfill.wait()).toMatchObject({ jobId: 'daily', state: 'succeeded' })
     expect(await rejected(app.waitFor(daily, ids[0] as number))).toMatchObject({
       code: 'USAGE',
-      message: `run ${ids[0]} is one of job "one"; expected a run of job "daily"`,
+      message: `run ${ids[0]} belongs to job "one"; expected a run of job "daily"`,
     })
     for (const job of [undefined, 5, {}, { id: 5 }] as unknown as string[]) {
       expect(await rejected(app.run(job))).toMatchObject({ code: 'USAGE', message: /^app\.run got .* expected the id/ })

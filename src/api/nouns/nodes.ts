@@ -106,7 +106,7 @@ export const NODES = [
     method: 'POST',
     path: '/nodes/{node}/drain',
     role: 'operator',
-    summary: 'Lets a node, or all nodes of a host, begin no further runs.',
+    summary: 'Stops a node, or all nodes of a host, from beginning further runs.',
     description: 'Its runs continue until they end. The node stays in the list, and `nodes.resume` ends the drain.',
     params,
     answer: settings,

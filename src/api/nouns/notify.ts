@@ -74,7 +74,7 @@ export const NOTIFY = [
     method: 'POST',
     path: '/notify/test',
     role: 'operator',
-    summary: 'Sends a test to each notifier of the process that answers.',
+    summary: 'Sends a test message to each notifier of the process that answers.',
     isRead: true,
     timeoutMs: 620_000,
     body: z.strictObject({ to: name.optional() }),

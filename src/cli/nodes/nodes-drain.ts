@@ -19,7 +19,7 @@ export function addDrain(nodes: Command): void {
   nodes
     .command('drain')
     .description(
-      'Lets a node, or all nodes of a host, begin no further runs. Runs in progress continue. "piko nodes resume" ends the drain; ' +
+      'Stops a node, or all nodes of a host, from beginning further runs. Runs in progress continue. "piko nodes resume" ends the drain; ' +
         'that of a single node also ends with its process.',
     )
     .argument('<host or node>', 'a host, or the id of one node')

@@ -13,13 +13,13 @@ import { withApp } from '../with-app.ts'
 export function addNotify(program: Command): void {
   const notify = program
     .command('notify')
-    .summary('test how people are told, and show what they were told')
-    .description('Tests the notifiers, and shows what people were told and what is wrong now.')
+    .summary('test the notifiers, and list their messages and open alerts')
+    .description('Tests the notifiers, and lists their messages and the open alerts.')
   notify.addHelpText('after', examples(['piko notify test', 'piko notify list', 'piko notify alerts']))
   notify
     .command('test')
     .description(
-      'Sends a test to each notifier of the [notify] settings; with --url, to those of the node. Exit code 1 if one fails.',
+      'Sends a test message to each notifier of the [notify] settings; with --url, to those of the node. Exit code 1 if one fails.',
     )
     .option('--to <notifier>', 'only this notifier, such as slack')
     .addHelpText('after', examples(['piko notify test', 'piko notify test --to slack --json']))
@@ -29,7 +29,7 @@ export function addNotify(program: Command): void {
         printResult(json, { tests }, () =>
           tests
             .map(({ notifier, isOk, error, durationMs }) =>
-              isOk ? `${notifier}: told in ${durationMs} ms` : `${notifier}: failed: ${visibleLine(error ?? '')}`,
+              isOk ? `${notifier}: delivered in ${durationMs} ms` : `${notifier}: failed: ${visibleLine(error ?? '')}`,
             )
             .join('\n'),
         )
@@ -48,7 +48,9 @@ export function addNotify(program: Command): void {
     .option('--limit <count>', 'maximum number of messages to list; default: 100', parseLimit)
   notify
     .command('alerts')
-    .description('Lists jobs that fail or are late, until people have been told that it is over. Changes nothing.')
+    .description(
+      'Lists open alerts: jobs that fail or are late. An alert is closed once its recovery has been reported. Changes nothing.',
+    )
     .addHelpText('after', examples(['piko notify alerts', 'piko notify alerts --json']))
     .action((_options: object, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {

@@ -15,7 +15,11 @@ const SHOWN = ['tree', 'tasks', 'handles']
 export function addAttach(program: Command): void {
   program
     .command('attach')
-    .description('Looks into a running process, over the Unix socket of its setting [link] attach.')
+    .summary('inspect a running process of this machine')
+    .description(
+      'Inspects a running process of this machine, and sets its log level or writes a heap snapshot. Connects to the Unix socket that the ' +
+        'process opens if its setting [link] attach names one.',
+    )
     .argument('<socket>', 'path of the socket')
     .addArgument(new Argument('[what]', 'what to show').choices(SHOWN).default('tree'))
     .addOption(new Option('--log-level <level>', 'set the level of its log').choices(LOG_LEVELS))

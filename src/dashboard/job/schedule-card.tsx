@@ -43,7 +43,7 @@ export function ScheduleCard({ job }: { readonly job: Answer<'jobs.show'> }) {
         {words}
         {zoneOf(job.schedule) !== undefined && <span class="quiet"> ({zoneOf(job.schedule)})</span>}
       </p>
-      {job.isOverridden && <p class="note">It is overridden here; the code has another one.</p>}
+      {job.isOverridden && <p class="note">It overrides the schedule in the code.</p>}
       {isEdited ? (
         <ScheduleEditor job={job} onEnd={() => setEdited(false)} />
       ) : (

@@ -53,7 +53,7 @@ export function Login() {
           </button>
         </div>
         <p class="note">
-          No token yet? Whoever may use the machine of the store makes one:{' '}
+          No token yet? Someone with access to the database can create one:{' '}
           <code>piko tokens create anna --role operator</code>
         </p>
       </form>

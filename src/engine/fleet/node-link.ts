@@ -116,7 +116,7 @@ export class NodeLink extends Service {
       if (error instanceof PikoError && error.code === 'SETTINGS_INVALID') throw error
       this.log.warn(
         { err: toError(error) },
-        'other nodes can not connect to this one; it finds their changes by polling',
+        'other nodes cannot connect to this one; it finds their changes by polling',
       )
     }
   }

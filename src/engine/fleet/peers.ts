@@ -103,7 +103,7 @@ export class Peers {
     } catch (error) {
       if (this.#failedAt.size > 1_000) this.#failedAt.clear()
       this.#failedAt.set(row.id, clock.monotonic())
-      options.log?.debug({ err: error, node: row.id }, 'another node can not be reached')
+      options.log?.debug({ err: error, node: row.id }, 'another node cannot be reached')
       return undefined
     }
   }

@@ -186,7 +186,7 @@ function signalOf({ live, item }: ItemAttempt): AbortSignal {
 }
 
 function lost({ jobId, itemId }: StateRequest): PikoError {
-  return new PikoError('LEASE_LOST', `item ${itemId} of job "${jobId}" has ended, or belongs to another node by now`, {
+  return new PikoError('LEASE_LOST', `item ${itemId} of job "${jobId}" has ended, or now belongs to another node`, {
     details: { jobId, itemId },
   })
 }

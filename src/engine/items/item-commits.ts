@@ -115,7 +115,7 @@ export class ItemCommits {
 function lost({ runId, jobId, fence }: Claim): PikoError {
   return new PikoError(
     'LEASE_LOST',
-    `an item of run ${runId} of job "${jobId}" belongs to another node by now: this transaction stored nothing`,
+    `an item of run ${runId} of job "${jobId}" now belongs to another node: this transaction stored nothing`,
     { details: { runId, jobId, fence } },
   )
 }

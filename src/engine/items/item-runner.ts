@@ -405,7 +405,7 @@ export class ItemRunner extends Service {
     // This node is stopping, so another node tries the item again.
     if (outcome.kind === 'interrupted') return this.#giveBack(held)
     if ('error' in outcome)
-      live.log.error({ err: outcome.error }, 'the function `dead` of an item failed; the item is dead all the same')
+      live.log.error({ err: outcome.error }, 'the function `dead` of an item failed; the item is dead anyway')
     this.#end(held, dying.end, dying.lane)
   }
 

@@ -136,7 +136,8 @@ export class SharedValues extends LoopService {
   }
 
   protected override async onStop(why: StopReason): Promise<void> {
-    if (why !== 'crash') this.#stopped.abort(new PikoError('STOPPED', 'this app stops, so shared values end here'))
+    if (why !== 'crash')
+      this.#stopped.abort(new PikoError('STOPPED', 'this app is stopping, so its shared values are no longer updated'))
     await super.onStop()
   }
 

@@ -29,7 +29,7 @@ export interface ItemAdder<M extends ItemData> {
    * A restarted handler adds none of them again. In an item's function, they are stored in the transaction that ends the item.
    *
    * @param values a list, an iterable or an async generator of JSON values of at most 1 MB each
-   * @returns in the handler, how many are new and how many were known; in an item, all count as new
+   * @returns in the handler, how many are new and how many were known; in an item's function, all count as new
    * @throws PikoError `ITEM_INVALID` naming the first wrong value, `USAGE`; `LEASE_LOST` if this node no longer owns the run
    */
   add<K extends keyof M & string>(

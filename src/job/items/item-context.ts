@@ -30,7 +30,7 @@ export interface ItemLane {
   note(name: string, load: (signal: AbortSignal) => Promise<LaneNote>): Promise<string>
   /**
    * Says how long the lane took to respond to this item, in milliseconds, for the lane's speed and its `throttle`; undefined if that is not
-   * known. If this is not called, the time of the whole function counts.
+   * known. Default: the duration of the whole function.
    */
   measured(ms: number | undefined): void
 }
@@ -56,7 +56,7 @@ export interface LeaseOptions<T> {
   readonly size: number
   /** Creates a state; called by one item on one node for each. If it throws, the item fails, and the next item tries again. */
   readonly create: (name: string, signal: AbortSignal) => Promise<T>
-  /** Asks for the state with this name; if it is retired, for any other. */
+  /** Leases the state with this name, or any other if that one is retired. */
   readonly name?: string | undefined
   /** How long to wait for a free one. Default `'30s'`. */
   readonly wait?: Duration
@@ -92,11 +92,11 @@ export interface ItemContext<
   readonly elapsedMs: number
   /** Ends the item as skipped. Nothing that it did is written. Throws, so it never returns. */
   readonly skip: (reason: string) => never
-  /** Puts the item back into the queue until that time. Costs no try. Throws, so it never returns. */
+  /** Puts the item back into the queue until that time. Does not count as a try. Throws, so it never returns. */
   readonly retryLater: (when: Date | Duration) => never
   /**
-   * Ends the item as done: what `fn` writes through `trx` on Piko's own database, the end and the added items are one transaction. Sinks
-   * are flushed before.
+   * Ends the item as done: what `fn` writes through `trx` on Piko's own database, the end and the added items are one transaction. Flushes
+   * the sinks first.
    */
   commit<T>(fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
   /**

@@ -53,7 +53,7 @@ export interface ItemKind<
   readonly laneScope?: string
   /** How often an item is tried again, by class of error; `'*'`: every other class. A number is the limit. Default: 3, and 5 for `sink`. */
   readonly retry?: Readonly<Record<string, ItemRetrySpec | number>>
-  /** Smaller items of a lane first, from −32,768 to 32,767. Default 0. */
+  /** Items with a smaller number come first in their lane: from −32,768 to 32,767. Default 0. */
   readonly priority?: number
   /** Longest time of one try. Default: none. */
   readonly timeout?: Duration
@@ -61,7 +61,7 @@ export interface ItemKind<
   readonly dedup?: DedupScope
   /**
    * Called once in each process before its first item of the kind, to open what the items need. Items that had to wait for it get another
-   * place in their lane, so that they do not all begin at once. If it fails, items begin all the same. Default: nothing is called.
+   * place in their lane, so that they do not all begin at the same time. If it fails, items begin anyway. Default: nothing is called.
    */
   readonly prepare?: () => unknown
 }
@@ -85,9 +85,9 @@ export interface ItemTolerance {
 }
 
 export interface ItemLimits {
-  /** Items of one run. Further ones are left out and counted as skipped. Default: no limit. */
+  /** The maximum number of items of one run. Further ones are left out and counted as skipped. Default: no limit. */
   readonly items?: number
-  /** Greatest depth of an item. Deeper ones are left out and counted as skipped. Default: no limit. */
+  /** The maximum depth of an item. Deeper ones are left out and counted as skipped. Default: no limit. */
   readonly depth?: number
 }
 

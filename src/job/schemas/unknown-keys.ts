@@ -50,14 +50,14 @@ function shapeAt(schema: object, path: readonly PropertyKey[]): Readonly<Record<
   return isObject(field) ? shapeAt(field, rest) : undefined
 }
 
-/** The fields of an object schema, also of an optional one or one with a default. */
+/** The fields of an object schema, which may be optional or have a default. */
 function shapeOf(schema: object): Readonly<Record<string, unknown>> | undefined {
   const definition = objectDefinition(schema, MAX_DEPTH)
   const shape = propertyOf(definition, 'shape')
   return isObject(shape) ? (shape as Readonly<Record<string, unknown>>) : undefined
 }
 
-/** Whether the schema accepts other keys than its own. */
+/** Whether the schema accepts keys that it does not declare. */
 function hasOthers(schema: object): boolean {
   return propertyOf(objectDefinition(schema, MAX_DEPTH), 'catchall') !== undefined
 }

@@ -3,7 +3,7 @@ import { hostname, userInfo } from 'node:os'
 import type { Actor } from '../../access/actor.ts'
 import { safely } from '../../errors-read.ts'
 
-/** Who makes the calls of a piece of work, and why. */
+/** The actor who makes the current calls, and the reason. */
 export interface Acting {
   readonly actor: Actor
   readonly reason: string | undefined
@@ -16,7 +16,7 @@ export function withActor<T>(actor: Actor, reason: string | undefined, fn: () =>
   return acting.run({ actor, reason }, fn)
 }
 
-/** Runs `fn` for nobody, so that what it starts, such as a run on this node, does not act for the caller later. */
+/** Runs `fn` without an actor, so that work that it starts, such as a run on this node, does not later act in the caller's name. */
 export function withoutActor<T>(fn: () => T): T {
   return acting.getStore() === undefined ? fn() : acting.run(undefined, fn)
 }

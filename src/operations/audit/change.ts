@@ -5,15 +5,15 @@ import type { Nouns } from './nouns.ts'
 /** The arguments of a call, as the caller gave them: not checked yet. */
 export type CallArguments = readonly unknown[]
 
-/** What readers of states may use. */
+/** What the functions that read states may use. */
 export interface Sight {
   readonly nouns: Nouns
   readonly store: Store
 }
 
-/** How the audit describes a verb that changes something. The readers may throw: then the audit lacks that part. */
+/** How the audit describes a verb that changes something. Its functions may throw; the audit row then lacks that part. */
 export interface Change {
-  /** What is changed, such as `run 17`. Default: nothing but the job. */
+  /** The object that is changed, such as `run 17`. Default: only the job. */
   readonly target?: (args: CallArguments) => string | undefined
   /** The job that it concerns. Default: the `jobId` of the state before or of the result. */
   readonly job?: (args: CallArguments) => string | undefined
@@ -21,22 +21,23 @@ export interface Change {
   readonly request?: (args: CallArguments) => unknown
   /** The state that the change affects, read before it and after it. */
   readonly state?: (sight: Sight, args: CallArguments) => Promise<unknown>
-  /** The state before the change, if it has another form than the one after it. */
+  /** The state before the change, if its form differs from that of the state after it. */
   readonly before?: (sight: Sight, args: CallArguments) => Promise<unknown>
   /** The state after the change, from the result of the call. Default: `state`, otherwise the result. */
   readonly after?: (result: unknown, args: CallArguments) => unknown
-  /** The target that only the result tells, such as the number of a new run. */
+  /** The target, if only the result of the call names it, such as the number of a new run. */
   readonly made?: (result: unknown) => string | undefined
   /** Whether the call changes nothing. Default: whether its options have `dryRun: true`. */
   readonly isDry?: (args: CallArguments) => boolean
-  /** Whether an error can leave a part of the change done. */
+  /** Whether the change may be partly done when it fails. */
   readonly isInParts?: boolean
   /** Whether code that names no actor leaves no row, because it is the normal work of programs. */
   readonly isWork?: boolean
 }
 
 /**
- * `read`: changes nothing. `work`: programs do it all the time, and nobody decides it, such as taking a lock. A change leaves one audit row.
+ * `read`: changes nothing. `work`: routine work of programs, such as taking a lock, which leaves no audit row. A change leaves one audit
+ * row.
  */
 export type Verb = 'read' | 'work' | Change
 

@@ -47,7 +47,7 @@ export class Recorder {
     this.#parts = parts
   }
 
-  /** Makes the changing verbs of a noun leave audit rows. */
+  /** Wraps the verbs of a noun that change something, so that each call leaves an audit row. */
   audited<T extends object>(noun: string, instance: T, verbs: Readonly<Record<string, Verb>>, store: () => Store): T {
     for (const [name, change] of Object.entries(verbs)) {
       if (typeof change === 'string') continue
@@ -175,7 +175,7 @@ async function afterOf(change: Change, sight: Sight, args: CallArguments, result
   return state ? unlessRefused(() => state(sight, args)) : result
 }
 
-/** Undefined if the state can't be read: then the change itself tells the caller why. */
+/** Undefined if the state can't be read. The change itself then fails for the same reason, which its caller gets. */
 async function unlessRefused(read: () => Promise<unknown>): Promise<unknown> {
   try {
     return await read()

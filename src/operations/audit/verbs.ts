@@ -16,7 +16,7 @@ const numbered =
     return id === undefined ? undefined : `${what} ${id}`
   }
 
-/** The number in the first argument, which may also be a filter. */
+/** The run's number in the first argument; undefined if that argument is a filter. */
 const numberIn = ([first]: CallArguments): number | undefined => (typeof first === 'number' ? first : undefined)
 
 const runIn = async ({ store }: Sight, args: CallArguments): Promise<unknown> =>
@@ -24,7 +24,7 @@ const runIn = async ({ store }: Sight, args: CallArguments): Promise<unknown> =>
 
 const ofFilter = (args: CallArguments): unknown => (numberIn(args) === undefined ? args[0] : args[1])
 
-/** Runs, by number or by filter. Before a change by filter, the audit has how many match. */
+/** Runs, by number or by filter. For a change by filter, the state before it is the number of runs that match. */
 function ofRuns(count: 'cancel' | 'replay'): Change {
   const preview = async ({ nouns: { runs } }: Sight, [filter]: CallArguments): Promise<unknown> => {
     const options = { ...(filter as object), dryRun: true }

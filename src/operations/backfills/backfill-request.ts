@@ -21,7 +21,7 @@ export interface BackfillRequest {
   readonly only?: BackfillOnly
   /** Overrides of the job's config. */
   readonly config?: unknown
-  /** Smaller runs first. Default: the job's own priority plus 10,000, so ordinary runs come first. */
+  /** Runs with a smaller number start first. Default: the job's own priority plus 10,000, so ordinary runs come first. */
   readonly priority?: number
 }
 

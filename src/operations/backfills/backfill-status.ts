@@ -5,7 +5,7 @@ import type { BackfillRow } from '../../store/backfills/backfill-row.ts'
 export interface BackfillStatus extends Omit<BackfillRow, 'cursor' | 'activeMs'>, BackfillCounts {
   /** How many windows need no more work: they have ended, or the backfill left them unchanged. */
   readonly done: number
-  /** Windows that ended per second while the backfill was running, without pauses; undefined before the first. */
+  /** Windows that ended per second while the backfill was running, without pauses; undefined before the first window has ended. */
   readonly ratePerSecond: number | undefined
   /** Milliseconds until the backfill ends at that rate; undefined if no rate is known. */
   readonly etaMs: number | undefined

@@ -28,7 +28,7 @@ export interface BatchOptions {
   readonly key?: string
   /** A job that runs once when all runs have ended, whether they succeeded or not. Its input is a `BatchDone`. */
   readonly onDone?: JobRef
-  /** Smaller runs first; an item may have its own. Default: the job's priority. */
+  /** Runs with a smaller number start first; an item may have its own priority. Default: the job's priority. */
   readonly priority?: number
 }
 

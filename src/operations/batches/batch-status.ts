@@ -6,7 +6,7 @@ import type { BatchRow } from '../../store/batches/batch-row.ts'
 export interface BatchStatus extends BatchRow, BatchCounts {
   /** The number of runs that have ended. */
   readonly done: number
-  /** Runs that ended per second since the batch was created; undefined before the first. */
+  /** Runs that ended per second since the batch was created; undefined before the first run has ended. */
   readonly ratePerSecond: number | undefined
   /** Milliseconds until all have ended at that rate; undefined if no rate is known. */
   readonly etaMs: number | undefined

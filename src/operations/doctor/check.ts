@@ -3,7 +3,7 @@ import type { Finding } from './finding.ts'
 
 /** One rule of the doctor: a pure function of gathered facts. */
 export interface Check<N extends FactName = FactName> {
-  /** Its stable name, with which the names of its findings begin. */
+  /** Its stable name. The names of its findings begin with it. */
   readonly id: string
   /** The facts that it judges. Without one of them it can't run. */
   readonly needs: readonly N[]

@@ -5,10 +5,13 @@ import type { Check } from './check.ts'
 import type { FactName, Facts, SettingFact } from './facts.ts'
 import { type Finding, SEVERITIES } from './finding.ts'
 
-/** What became of one check. */
+/** The result of one check. */
 export interface CheckState {
   readonly id: string
-  /** `failed`: it could not run, which is a finding of its own. `skipped`: it needs something that another finding says is not there. */
+  /**
+   * `failed`: it could not run, which is a finding of its own. `skipped`: it needs something that is missing, which another finding
+   * reports.
+   */
   readonly state: 'passed' | 'found' | 'failed' | 'skipped'
 }
 
@@ -23,10 +26,10 @@ export interface DoctorReport {
   readonly settings: readonly SettingFact[]
 }
 
-/** How each fact is gathered. One that is left out is not known here, and its checks are skipped. */
+/** The functions that gather the facts. A fact without a function is unknown here, and its checks are skipped. */
 export type Gatherers = { readonly [N in FactName]?: () => Facts[N] | Promise<Facts[N]> }
 
-/** A fact, or why it could not be gathered. Undefined: nobody tried. */
+/** A fact, or the error that prevented gathering it. Undefined: it was not gathered. */
 type Gathered = { readonly value: unknown } | { readonly error: unknown } | undefined
 
 /** The facts that need a current schema. */

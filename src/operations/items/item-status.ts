@@ -2,7 +2,7 @@ import type { ItemCounts } from '../../item/item-counts.ts'
 import type { RunState } from '../../run/run.ts'
 import type { LaneStatus } from '../../store/items/list-items.ts'
 
-/** The items of a run: the answer of `app.items.status`. */
+/** The items of a run, as `app.items.status` returns them. */
 export interface ItemsStatus extends ItemCounts {
   readonly runId: number
   readonly jobId: string

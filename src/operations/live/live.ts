@@ -21,7 +21,7 @@ export class Live {
     return live.#reach().feed.open(after)
   }
 
-  /** The events after an id, at most some thousands. Without `after`, none: `next` is where the next call begins. */
+  /** The events after an id, at most some thousands. Without `after`, returns no events: pass `next` as `after` to the next call. */
   async page(request: LiveRequest = {}): Promise<LivePage> {
     const { feed } = this.#reach()
     const { after, ...filter } = optionsOf('live.page', request)
@@ -33,7 +33,7 @@ export class Live {
 
   /**
    * Follows the events, of all processes, until `signal` aborts or the app stops. Also yields what happens to the reader itself: `open`,
-   * `complete` and `span_exceeded`. A caller that takes its time delays only itself.
+   * `complete` and `span_exceeded`. A slow caller delays only itself.
    */
   async *follow(request: LiveFollow = {}): AsyncGenerator<LiveEvent | LiveSignal, void, undefined> {
     const { feed } = this.#reach()
@@ -65,7 +65,7 @@ export interface ReaderState {
 
 export const NOT_OPEN: ReaderState = { isOpen: false, isComplete: false }
 
-/** What a reader is told before the events of a batch. */
+/** The signals that a reader receives before the events of a batch. */
 export function signalsOf(before: ReaderState, batch: LiveBatch): LiveSignal[] {
   if (!batch.isOpen) return []
   const { isComplete, exceeded } = batch

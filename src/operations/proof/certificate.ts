@@ -20,7 +20,7 @@ export interface ProofFinding {
   readonly window: Window | undefined
   /** The table of the rows; undefined for a finding in the ledger. */
   readonly table: string | undefined
-  /** The keys of the affected rows, at most 10. Empty if the rows are gone or can't be told apart. */
+  /** The keys of the affected rows, at most 10. Empty if the rows no longer exist or can't be told apart. */
   readonly rows: readonly Readonly<Record<string, unknown>>[]
   /** One sentence for people. */
   readonly message: string
@@ -42,7 +42,10 @@ export interface ProvedTable {
   readonly notProved?: NotProved
   /** Rows of succeeded windows with the fences of their claims. */
   readonly rows: number
-  /** Windows with rows whose number was not recorded when they ended: they ended before Piko recorded it, or it could not be counted. */
+  /**
+   * Windows whose number of rows was not recorded when they ended, because that version of Piko did not record it or the rows could not be
+   * counted.
+   */
   readonly unrecorded: number
   /** SHA-256 of each window's start, fence and number of rows, as hexadecimal text. */
   readonly digest: string

@@ -95,7 +95,7 @@ export class Findings {
     })
   }
 
-  /** Reports rows whose window column has an instant at which no window starts. */
+  /** Reports rows whose window column contains an instant at which no window starts. */
   homeless(start: Date | undefined, table: FencedTable, found: { fence: number; rows: number }, sample: Rows): void {
     const at = start ? text(start) : 'an unreadable instant'
     this.#push({

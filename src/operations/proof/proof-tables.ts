@@ -16,7 +16,7 @@ export interface ProofEntry extends Window {
   readonly id: number | undefined
 }
 
-/** The most rows that a finding names. */
+/** The maximum number of rows that a finding names. */
 const MAX_NAMED = 10
 /** A window whose rows differ is read again this often: a run may have ended between two reads. */
 const MAX_READS = 3
@@ -66,7 +66,7 @@ export class TableProof {
     try {
       return await this.#compare(range, entries, lost)
     } catch (thrown) {
-      // A table that is gone or has other columns must not keep the others from being proved.
+      // A table that no longer exists or has other columns must not prevent the proof of the others.
       if (databaseFault(thrown) !== 'programming') throw thrown
       this.#isBroken = true
       this.#findings.unreadableTable(this.#table, headline(thrown))
@@ -124,7 +124,7 @@ export class TableProof {
     let [now, found, expected] = [entry, groups, recorded]
     for (let reads = 0; reads < MAX_READS && !isAsRecorded(now, found, expected); reads++) {
       const [again] = entry.id === undefined ? [] : await this.#store.windows(this.#jobId, within(entry), 1)
-      // The window runs again at this moment, or is gone.
+      // The window is running again, or no longer exists.
       if (entry.id !== undefined && again?.state !== 'succeeded' && again?.state !== 'stale') return
       const fence = again?.fence ?? now.fence
       const isSame = fence === now.fence

@@ -31,8 +31,8 @@ interface Scope extends TimeRange {
 }
 
 /**
- * Proves what a job's ledger says, page by page, so that memory never holds a ledger of millions: windows tile; each success was ended by
- * one claim; the rows of fenced tables are those that this claim wrote.
+ * Proves what a job's ledger says, page by page, so that memory never holds a ledger of millions of windows. Checks that the windows have
+ * no gap and no overlap, that one claim ended each succeeded window, and that the rows of fenced tables are those that this claim wrote.
  *
  * @throws PikoError `WINDOW_UNKNOWN` for a job without windows; `USAGE` for bounds that form no range
  */
@@ -179,7 +179,10 @@ class LedgerProof {
     return sum
   }
 
-  /** Time before the first window that Piko planned itself is not a finding, unless the caller asked for it or the table has rows there. */
+  /**
+   * A gap before the first window that Piko planned itself is not a finding, unless the range of the caller includes it or the table has
+   * rows there.
+   */
   #gap(gap: Window, { promisedFrom }: Scope, rows: number): void {
     if (gap.end <= promisedFrom && rows === 0) this.#unrun.push(gap)
     else this.#findings.gap(gap, rows)

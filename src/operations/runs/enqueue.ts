@@ -158,7 +158,7 @@ export class Enqueue extends Service {
   async waitForJob(jobId: string, runId: number, signal?: AbortSignal): Promise<Run> {
     const run = await this.#find(runId)
     if (run.jobId === jobId) return this.waitFor(runId, signal)
-    throw new PikoError('USAGE', `run ${runId} is one of job "${run.jobId}"; expected a run of job "${jobId}"`, {
+    throw new PikoError('USAGE', `run ${runId} belongs to job "${run.jobId}"; expected a run of job "${jobId}"`, {
       details: { runId, jobId: run.jobId },
     })
   }

@@ -17,7 +17,7 @@ export interface FollowedState extends Run {
   readonly progress: Progress | undefined
 }
 
-/** What happens to a run while somebody follows it. */
+/** An event of a run that a caller follows. */
 export type RunNews =
   | { readonly kind: 'state'; readonly state: RunState; readonly run: FollowedState }
   | { readonly kind: 'line'; readonly line: RunLogLine }

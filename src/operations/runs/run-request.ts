@@ -24,7 +24,7 @@ export interface RunOptions {
   readonly window?: WindowInput
   /** Earliest start. Default: now. */
   readonly runAt?: InstantInput
-  /** Smaller runs first. Default: the job's priority. */
+  /** Runs with a smaller number start first. Default: the job's priority. */
   readonly priority?: number
   /**
    * Requests the run only once: if a run of the job with this key is queued, running or succeeded, the call returns that run. `period`
@@ -38,7 +38,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal
 }
 
-/** The id of a run, whose type also knows the job's output. At run time it is a number. */
+/** The id of a run. At run time it is a number; its type also knows the job's output. */
 export type RunId<Out = unknown> = number & { readonly [OUTPUT]?: Out }
 declare const OUTPUT: unique symbol
 

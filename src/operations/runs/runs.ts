@@ -41,7 +41,7 @@ export interface RunDetails extends ListedRun {
   readonly steps: readonly StepRecord[]
   /** How many rows each host stored on its disk while a target was down, by sink and host. */
   readonly spilled: readonly SpilledRows[]
-  /** How many rows targets refused. */
+  /** The number of its rows that targets refused. */
   readonly deadRows: number
 }
 
@@ -144,7 +144,7 @@ export class Runs {
   }
 
   /**
-   * Follows a run on any node until it has ended: its log lines, its progress and its states. Lines that it has logged before come first.
+   * Follows a run on any node until it has ended: its log lines, its progress and its states. Earlier log lines come first.
    * Over a link to the node of the run, news arrives within 200 ms, otherwise within two seconds.
    *
    * @throws PikoError `RUN_UNKNOWN`
@@ -171,7 +171,8 @@ export class Runs {
 
   /**
    * Cancels one run on any node. A queued run is `cancelled` immediately. A running one is returned with `cancelRequestedAt`: its node
-   * aborts `ctx.signal` with `RUN_CANCELLED` within two seconds, over a link immediately, and the run is not retried. A run that has ended is returned unchanged.
+   * aborts `ctx.signal` with `RUN_CANCELLED` within two seconds, or immediately over a link, and the run is not retried. A run that has
+   * ended is returned unchanged.
    *
    * @throws PikoError `RUN_UNKNOWN`
    */
@@ -202,8 +203,8 @@ export class Runs {
   }
 
   /**
-   * Returns one failed or cancelled run to the queue as new, and makes its window pending. Leaves any other run unchanged, and one whose
-   * window has run again since.
+   * Returns one failed or cancelled run to the queue as new, and makes its window pending. Leaves any other run unchanged, as well as a run
+   * whose window has run again since.
    *
    * @throws PikoError `RUN_UNKNOWN`, `CHANGE_REFUSED`
    */
@@ -281,7 +282,7 @@ async function assertStep({ steps }: Store, ids: readonly number[], name: string
     (await steps.list(first)).map((step) => step.name),
   )
   const hint = nearest === undefined ? `piko runs show ${first} lists its steps` : `did you mean ${describe(nearest)}?`
-  throw new PikoError('USAGE', `app.runs.replay: no run of ids remembers a step ${describe(name)}; ${hint}`, {
+  throw new PikoError('USAGE', `app.runs.replay: none of these runs has stored a step ${describe(name)}; ${hint}`, {
     details: { from: name },
   })
 }

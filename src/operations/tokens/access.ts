@@ -29,7 +29,7 @@ export interface OpenedSession {
   readonly lengthMs: number
 }
 
-/** An object that belongs to a job. */
+/** A reference to an object that belongs to a job. */
 export type JobObject =
   { readonly run: number } | { readonly backfill: number } | { readonly batch: number } | { readonly item: number }
 
@@ -102,7 +102,7 @@ export class Access {
       if (isSame) return grant.expiresAt === undefined || grant.expiresAt > new Date() ? grant : undefined
     }
     const { tokens } = this.#parts.store()
-    // The index finds the SHA-256 of a random text, whose timing tells nothing about the text.
+    // The index searches for the SHA-256 of a random text, so its timing reveals nothing about the text.
     const token = await tokens.valid(digest)
     if (token) this.#noteUse(token.id)
     return token
@@ -119,7 +119,7 @@ export class Access {
       .catch((thrown: unknown) => log.warn({ err: toError(thrown) }, `the last use of token ${id} could not be stored`))
   }
 
-  /** The tokens of the file, read again after a change. A wrong change keeps the earlier tokens. */
+  /** The tokens of the file, read again after a change. After an invalid change, the earlier tokens stay valid. */
   async #fileTokens(): Promise<FileTokens> {
     const { tokensFile, log } = this.#parts
     if (tokensFile === '') return new Map()

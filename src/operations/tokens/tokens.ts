@@ -12,7 +12,7 @@ import type { Reach } from '../reach.ts'
 
 /** A token to create. */
 export interface TokenRequest {
-  /** 1 to 100 letters, digits and . _ @ / : - inside; no other token that is not revoked has it. */
+  /** 1 to 100 letters, digits and, in between, . _ @ / : -; unique among the tokens that are not revoked. */
   readonly name: string
   /** What the token may do: `viewer` reads, `operator` changes runs, windows and jobs, `admin` everything. */
   readonly role: Role
@@ -97,7 +97,7 @@ export class Tokens {
   }
 
   /**
-   * Valid tokens in the order of their creation; with `all`, also revoked and expired ones.
+   * Valid tokens in the order of their creation; with `all`, revoked and expired ones too.
    *
    * @param filter.limit default 100
    * @throws PikoError `USAGE`

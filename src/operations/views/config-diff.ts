@@ -14,7 +14,7 @@ export interface ConfigDiffOptions {
   readonly to?: number
 }
 
-/** A value that two versions of a config do not share. */
+/** A value that differs between two versions of a config. */
 export interface ConfigChange {
   /** The place of the value as a JSON pointer, such as `/shop/name`. */
   readonly path: string

@@ -6,7 +6,7 @@ export interface RelatedJob {
   readonly state: 'active' | 'paused'
   /** Its newest window; undefined if it has none. */
   readonly latest: LedgerWindow | undefined
-  /** Whether some window of it has failed and was not run again since. */
+  /** Whether a window of this job has failed and has not run again since. */
   readonly hasFailed: boolean
 }
 
@@ -15,7 +15,7 @@ export interface JobDependencies {
   readonly jobs: readonly RelatedJob[]
   /** `to` depends on `from`. */
   readonly edges: readonly Edge[]
-  /** False if there are more jobs than are shown; those nearest to the job are. */
+  /** False if there are more jobs than these; the result contains the jobs nearest to this one. */
   readonly isWhole: boolean
 }
 

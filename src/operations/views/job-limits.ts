@@ -12,16 +12,16 @@ export interface JobLimits {
 }
 
 export interface DeclaredLimits {
-  /** The most runs at the same time, on all nodes; undefined: no limit. */
+  /** The maximum number of runs at the same time, across all nodes; undefined: no limit. */
   readonly concurrency: number | undefined
-  /** The most runs at the same time for windows, without those of backfills. */
+  /** The maximum number of windows that run at the same time, without those of backfills. */
   readonly parallel: number | undefined
-  /** The most runs with the same key at the same time. */
+  /** The maximum number of runs with the same key at the same time. */
   readonly perKey: number | undefined
   readonly rate: { readonly limit: number; readonly perMs: number; readonly isKeyed: boolean } | undefined
   readonly overlap: string
   readonly timeoutMs: number | undefined
-  /** The most attempts of a run; null: without end. */
+  /** The maximum number of attempts of a run; null: no limit. */
   readonly attempts: number | null
   readonly misfireGraceMs: number
   readonly priority: number

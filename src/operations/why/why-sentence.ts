@@ -9,7 +9,7 @@ import type { Window } from '../../time/window.ts'
 
 /** A window that is not in the ledger. */
 export interface UnrunWindow extends Window {
-  /** Whether it will not be planned any more: `catchUp` left it out, or planning began later. */
+  /** Whether it will never be planned: `catchUp` left it out, or planning began later. */
   readonly isLeftOut: boolean
 }
 
@@ -29,7 +29,7 @@ export interface WhyFacts {
   readonly run: Run | undefined
   /** The window that the instant selects. */
   readonly window: LedgerWindow | undefined
-  /** The window around the instant, if it is not in the ledger. */
+  /** The window that contains the instant, if it is not in the ledger. */
   readonly unrun: UnrunWindow | undefined
   readonly takenAs: 'start' | 'tick' | 'inside' | undefined
   /** The zone whose dates name the job's windows. */
@@ -42,7 +42,7 @@ export interface WhyFacts {
   readonly backfill: { readonly id: number; readonly state: BackfillState } | undefined
   /** Number of nodes with a lease that has not expired. */
   readonly liveNodes: number
-  /** Some runs of the job that are running, if the run waits. */
+  /** Some running runs of the job, if the run waits for them. */
   readonly running: readonly number[]
 }
 

@@ -3,7 +3,7 @@ import { previewOf } from '../../time/preview.ts'
 import { Schedule } from '../../time/schedule.ts'
 import { SKIPPED, text, type WhyFacts, whyWaiting } from './why-sentence.ts'
 
-/** The rules that decide whether a job runs, in the order in which Piko asks them. */
+/** The rules that decide whether a job runs, in the order in which Piko applies them. */
 export const WHY_RULES = [
   'schedule',
   'clock change',
@@ -22,7 +22,7 @@ export const WHY_RULES = [
 
 export type WhyRule = (typeof WHY_RULES)[number]
 
-/** A change that would make the rule decide otherwise: a verb as in the audit, and what it is about. */
+/** A change that would reverse the rule's decision: a verb as in the audit, and its arguments. */
 export interface WhyChange {
   readonly verb: string
   readonly jobId?: string
@@ -36,9 +36,12 @@ export interface WhyChange {
 /** What one rule decided. */
 export interface WhyStep {
   readonly rule: WhyRule
-  /** `passed`: it lets the job run. `stopped`: this is why it did not. `waiting`: it will let it run later. `info`: it decides nothing. */
+  /**
+   * `passed`: the rule lets the job run. `stopped`: the rule is the reason why the job did not run. `waiting`: the rule will let the job
+   * run later. `info`: the rule decides nothing.
+   */
   readonly verdict: 'passed' | 'stopped' | 'waiting' | 'info'
-  /** The facts that it saw, for people. */
+  /** The facts on which the rule decided, for people. */
   readonly evidence: string
   readonly change: WhyChange | undefined
 }
@@ -48,7 +51,7 @@ type Decision = Pick<WhyStep, 'verdict' | 'evidence'> & { readonly change?: WhyC
 /** Undefined: the rule does not apply. */
 type Rule = (facts: WhyFacts) => Decision | undefined
 
-/** The decisions about a tick or window, as far as they were reached. Pure. */
+/** The decisions about a tick or window, up to the first rule that stopped it. Pure. */
 export function whySteps(facts: WhyFacts): WhyStep[] {
   const steps: WhyStep[] = []
   for (const rule of WHY_RULES) {

@@ -20,7 +20,7 @@ export interface Why {
   readonly runId: number | undefined
   /** For a job with windows: whether the instant is the start of the explained window, the tick at which it is due, or inside it. */
   readonly takenAs: TakenAs | undefined
-  /** What each rule decided, in order, with its evidence, until one of them stopped it. */
+  /** The decision of each rule, in order, with its evidence, up to the first rule that stopped the job. */
   readonly steps: readonly WhyStep[]
 }
 
@@ -76,7 +76,7 @@ export async function whyOf(store: Store, jobId: string, given: WindowInput | un
   return { sentence: whySentence(facts), tick, runId: run?.id, takenAs, steps: whySteps(facts) }
 }
 
-/** The window around an instant, if it is not in the ledger: it is not planned yet, or planning began later. */
+/** The window that contains an instant, if it is not in the ledger because it is not planned yet or planning began later. */
 async function unrunAt({ jobs, windows }: Store, job: JobRow, instant: Date): Promise<UnrunWindow | undefined> {
   const timeline = storedTimeline(job, await jobs.generations(job.id))
   const { windows: stored } = await windows.stored(job.id, instant, 'after')

@@ -3,7 +3,7 @@ import type { Service } from '../service.ts'
 import type { ServiceState } from '../service-state.ts'
 
 export interface GraphNode {
-  /** Unique, also among services of one class. */
+  /** Unique, even among services of one class. */
   readonly id: string
   readonly name: string
   readonly state: ServiceState

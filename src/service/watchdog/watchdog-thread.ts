@@ -72,14 +72,15 @@ async function follow(beat: number): Promise<void> {
   let lateMs = 0
   while (isBlocked()) {
     const frames = canPause && samples.length < MAX_SAMPLES ? await look() : undefined
-    // The block may be over by now. Then this stack is not its cause.
+    // The block may have ended in the meantime; then this stack is not its cause.
     if (frames && isBlocked()) samples.push(frames)
     const begin = performance.now()
     if (Atomics.wait(beats, 0, beat, thresholdMs) === 'timed-out') lateMs += performance.now() - begin - thresholdMs
   }
   const blockedMs = Number(Atomics.load(lastBeat, 0) - since) / 1e6
   const waited = Atomics.load(lastBeat, 1)
-  // Where the system does not count it: this thread does nearly nothing, so it is late only if it had no processor either.
+  // If the system does not count it, the delay of this thread is an estimate: it does nearly nothing, so it is late only if it had no
+  // processor either.
   const starvedMs = waited < 0n ? lateMs : Number(waited) / 1e6
   parentPort?.postMessage({ blockedMs, starvedMs, samples } satisfies BlockReport)
 }

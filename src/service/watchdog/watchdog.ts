@@ -106,7 +106,7 @@ export function blockedText({ blockedMs, culprit }: Blocked): string {
   return `event loop blocked for ${Math.round(blockedMs)} ms${by}`
 }
 
-/** The most frames of a stack that people want to read. */
+/** The maximum number of frames that are shown of a stack. */
 const MAX_SHOWN = 10
 
 /** At most ten frames of a stack: first the user's own, then those of Node and of packages. Each group has its innermost frame first. */

@@ -40,7 +40,7 @@ export class BatchDelivery {
     return this.#spilled
   }
 
-  /** Ends all waits for a next try, because the attempt is over. */
+  /** Ends the wait of every delivery for its next try, because the attempt is over. */
   stop(): void {
     this.#stop.abort()
   }

@@ -11,7 +11,7 @@ import { isOutage, isStale } from './outage.ts'
 import { rowBytes } from '../row-bytes.ts'
 import { sift } from './sift.ts'
 
-/** What a delivery after the end of its run needs. */
+/** The parts that a delivery after the end of its run needs. */
 export interface Redelivery {
   readonly target: SinkTarget
   readonly env: SinkEnv

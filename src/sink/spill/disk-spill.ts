@@ -134,7 +134,7 @@ export class DiskSpill implements SpillQueue {
     }
   }
 
-  /** The oldest batch that was not sent yet; undefined if there is none now. Ends the segments before it. */
+  /** The oldest batch that was not sent yet; undefined if all were sent. Removes the segments before it. */
   async peek(): Promise<WaitingRecord | undefined> {
     for (;;) {
       const [segment] = this.#segments

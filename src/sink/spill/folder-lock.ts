@@ -15,7 +15,7 @@ export function lockFolder(folder: string): (() => void) | undefined {
   try {
     const database = new DatabaseSync(`${folder}/lock`)
     try {
-      // Prevents SQLite from creating a journal file beside the lock file.
+      // Prevents SQLite from creating a journal file next to the lock file.
       database.exec('PRAGMA journal_mode = MEMORY')
       database.exec('BEGIN EXCLUSIVE')
     } catch (error) {

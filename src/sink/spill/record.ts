@@ -8,7 +8,7 @@ import type { SpillBatch } from './spill-queue.ts'
 export const SEGMENT_MAGIC = Buffer.from('PIKOSPL1', 'latin1')
 /** The first bytes of every record. */
 const RECORD_MAGIC = Buffer.from('PkRc', 'latin1')
-/** A header has five parts of 4 bytes: magic, length of the content, checksum of the content, record number, checksum of the former. */
+/** A header has five parts of 4 bytes: magic, length of the content, checksum of the content, record number, checksum of these four. */
 export const HEADER_BYTES = 20
 /** A header with a greater length is damaged, because no batch is that large. */
 const MAX_CONTENT_BYTES = 2 ** 30

@@ -30,7 +30,7 @@ export class SegmentReader {
     return this.#at
   }
 
-  /** Reads the next record; undefined if there is none now. */
+  /** Reads the next record; undefined if no complete one follows yet. */
   async next(): Promise<ReadRecord | undefined> {
     const { segment } = this
     const file = await this.#open()

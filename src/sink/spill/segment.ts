@@ -13,7 +13,7 @@ interface SegmentState {
   readonly sent: number
 }
 
-/** A file of records, with a small file beside it that has its state. */
+/** A file of records, and a small second file with its state. */
 export class Segment {
   readonly path: string
   readonly name: string

@@ -44,7 +44,10 @@ export class BulkLoader {
     return data ?? (isAuto ? undefined : this.#refuse(WRONG_TYPE))
   }
 
-  /** Handles a failed load. The columns of the table may have changed, so the next write reads them again; or loading is not allowed. */
+  /**
+   * Handles a failed load. The columns of the table may have changed, so the next write reads them again. If the server does not allow
+   * loading, later writes use INSERTs.
+   */
   failed(on: SqlDatabase, error: unknown): void {
     if (isNotAllowed(error)) this.#types.set(on, Promise.resolve(undefined))
     else this.#types.delete(on)

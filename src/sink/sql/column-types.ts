@@ -9,7 +9,7 @@ const MAX_KEY_CHARACTERS = 191
 const MAX_VARCHAR_CHARACTERS = 255
 /** A MEDIUMTEXT has at most 16 MB, and a character up to 4 bytes. */
 const MAX_MEDIUMTEXT_CHARACTERS = 4_000_000
-/** A VARCHAR has at least this length, because an enumeration may get longer members later. */
+/** A VARCHAR has at least this length, because an enum may get longer members later. */
 const MIN_VARCHAR_CHARACTERS = 32
 
 /** The type of a column for values of a kind, without nullability. */

@@ -4,7 +4,7 @@ import { fenceType, windowType } from './column-types.ts'
 
 type SqlDialect = SqlExecutor['dialect']
 
-/** Each schema has one such table for all its other tables. Piko's own database has it from its migrations. */
+/** Each schema has one such table, for the fences of all its other tables. The migrations create it in Piko's own database. */
 const FENCE_TABLE = 'piko_fence'
 
 /** The name of the table, in the same schema, that stores the fences of a table's windows. */
@@ -18,7 +18,7 @@ export function bareName(table: string): string {
   return table.split('.').at(-1) ?? table
 }
 
-/** The statement that creates the table of fences beside a table. */
+/** The statement that creates the table of fences in the schema of a table. */
 export function createFenceTable(dialect: SqlDialect, table: string): string {
   const [name, batches, options] =
     dialect === 'mysql'

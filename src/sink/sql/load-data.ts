@@ -28,8 +28,8 @@ export class LoadData {
   #failure: { readonly error: unknown } | undefined
 
   /**
-   * Undefined if a value can't be written to such a file: bytes for a text column, or a number for a text column, because only the server
-   * knows how it would format the number. Checks the first row only; {@link failure} reports the same for a later row.
+   * Undefined if a value can't be written to such a file: bytes for a text column, or a number for a text column, which only the server
+   * knows how to format. Checks the first row only; {@link failure} reports the same for a later row.
    *
    * @param types the types of the table's columns, in lower case
    * @throws PikoError `SINK_ROW_INVALID`

@@ -19,7 +19,7 @@ interface Waiting {
 }
 
 /**
- * Writes batches that differ only in their rows in one transaction, while an earlier transaction is under way. Many items of a run end at
+ * Writes batches that differ only in their rows in one transaction, while an earlier transaction is in progress. Many items of a run end at
  * the same time, each with a few rows: one transaction each would cost more than their rows, and they would wait for the same fence.
  */
 export class SharedWrites {

@@ -243,7 +243,7 @@ export class SqlTable<Row extends object> {
     try {
       return await this.#add(on, rows, fn)
     } catch (error) {
-      // An earlier delivery of the same batch, which was given up, may have stored these rows in the meantime.
+      // An earlier delivery of the same batch, which exceeded its time limit, may have stored these rows in the meantime.
       if (databaseFault(error) !== 'data') throw error
       const state = await this.#windows.delivered(on, batch)
       if (!state) throw error
@@ -278,7 +278,7 @@ export class SqlTable<Row extends object> {
 
   /**
    * The default key of `upsert`. A table with both a window and a fence column has no default key: with the fence in the key, rows of older
-   * runs would stay beside the new ones, and for a key without the fence, the table has no unique index.
+   * runs would stay next to the new ones, and for a key without the fence, the table has no unique index.
    */
   #upsertKey({ window }: SinkScope): readonly string[] {
     const { key, windowColumn, fenceColumn } = this.#shape

@@ -115,7 +115,7 @@ function indexName({ name }: TableShape): string {
   return `${name.split('.').at(-1) ?? name}_window`.slice(-64)
 }
 
-/** In SQLite, the schema belongs before the name of the index, not before the name of the table. */
+/** In SQLite, the schema is a prefix of the index's name, not of the table's name. */
 function indexOf(dialect: SqlDialect, shape: TableShape): string {
   const parts = shape.name.split('.')
   const table = quoted(dialect, parts.at(-1) ?? shape.name)

@@ -64,7 +64,7 @@ function createIndex(dialect: SqlExecutor['dialect'], name: string, columns: rea
   if (dialect === 'mysql') {
     return `CREATE UNIQUE INDEX ${quoted(dialect, index)} ON ${quotedTable(dialect, name)} (${list})`
   }
-  // In SQLite, the schema is written before the name of the index, and not before the name of its table.
+  // In SQLite, the schema is a prefix of the index's name, not of its table's name.
   const schema = name.includes('.') ? `${name.split('.')[0]}.` : ''
   return `CREATE UNIQUE INDEX ${quotedTable(dialect, schema + index)} ON ${quoted(dialect, bareName(name))} (${list})`
 }

@@ -29,9 +29,9 @@ export class RepeatedBatch extends Error {}
 const NEW: FenceState = { fence: 0, delivered: Delivered.none, rows: undefined }
 
 /**
- * The row of a window in `piko_fence`: which claim's rows the table contains, and which batches of that claim. Each batch updates the row
- * in its own transaction. So a batch that is delivered again changes nothing, and an older run is refused even if the newer one wrote no
- * row.
+ * The row of a window in `piko_fence`. It says which claim's rows the table contains, and which batches of that claim. Each batch updates
+ * the row in its own transaction. So a batch that is delivered again changes nothing, and an older run is refused even if the newer one
+ * wrote no row.
  */
 export class WindowFence {
   readonly #table: string

@@ -308,7 +308,7 @@ function outOfLooks(attempt: StepAttempt, name: string, tries: number): PikoErro
 function waiting({ claim: { runId, jobId } }: StepAttempt, name: string, afterMs: number): PikoError {
   return new PikoError(
     'STEP_WAITING',
-    `step "${name}" of run ${runId} of job "${jobId}" is not ready; this attempt ends uncounted, and the run comes back in ${afterMs} ms`,
+    `step "${name}" of run ${runId} of job "${jobId}" is not ready; this attempt does not count, and the run continues in ${afterMs} ms`,
     { details: { runId, jobId, step: name, afterMs } },
   )
 }

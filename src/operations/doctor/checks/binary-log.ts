@@ -1,6 +1,6 @@
 import { check } from '../check.ts'
 
-/** A binary log by statement, with which InnoDB refuses writes in READ COMMITTED. */
+/** A statement-based binary log: InnoDB then refuses writes in READ COMMITTED. */
 export const binaryLog = check({
   id: 'binary-log',
   needs: ['server'],

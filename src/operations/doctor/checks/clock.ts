@@ -2,7 +2,7 @@ import { check } from '../check.ts'
 import { spanText } from '../finding.ts'
 
 const MAX_SKEW_MS = 1_000
-/** From here on, times of logs and of rows can't be compared any more. */
+/** With a larger difference, times in logs and in rows can't be compared. */
 const ERROR_MS = 30_000
 
 /** A clock of this host or of the database that is wrong. */

@@ -2,7 +2,7 @@ import { check } from '../check.ts'
 
 const SLOW_MS = 50
 
-/** A database that is far away. One that does not answer is a failed fact, which `diagnose` reports. */
+/** A slow connection to the database. If the database does not answer at all, `diagnose` reports it as a failed fact. */
 export const connectivity = check({
   id: 'connectivity',
   needs: ['clock', 'server'],

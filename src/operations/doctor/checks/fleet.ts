@@ -2,7 +2,7 @@ import { counted } from '../../../counted.ts'
 import { check } from '../check.ts'
 import { type Finding, namesText, spanText } from '../finding.ts'
 
-/** Longer than any election and recovery take. */
+/** Longer than an election and a recovery take together. */
 const LEADERLESS_MS = 60_000
 const DEAD_MS = 120_000
 

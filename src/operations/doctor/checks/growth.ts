@@ -8,7 +8,7 @@ const LARGE_WAL = 256 * 1_024 ** 2
 const MANY_ROWS = 1_000_000
 const MIN_FREE = GIB
 
-/** What keeps each table small. */
+/** The settings that keep each table small, as the remedy shows them. */
 const SHRINKS: Readonly<Record<string, string>> = {
   piko_run: '[history]\nkeep_succeeded = "7d"',
   piko_attempt: '[history]\nkeep_succeeded = "7d"',

@@ -1,6 +1,6 @@
 import { check } from '../check.ts'
 
-/** Another isolation level than the one that Piko has set, as behind a proxy that shares sessions. */
+/** An isolation level other than the one that Piko has set, for example because a proxy shares sessions. */
 export const isolation = check({
   id: 'isolation',
   needs: ['server'],

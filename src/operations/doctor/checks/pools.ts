@@ -8,7 +8,7 @@ const BESIDES = 1
 const MAX_RUNS_PER_CONNECTION = 20
 const NEARLY = 0.9
 
-/** Pools that are larger than the server allows in sum, or smaller than this node's runs need. */
+/** Connection pools that together exceed the limit of the server, or that are too small for this node's runs. */
 export const pools = check({
   id: 'pools',
   needs: ['settings', 'server', 'fleet'],

@@ -4,14 +4,14 @@ import { namesText, spanText } from '../finding.ts'
 
 const LATE_MS = 900_000
 
-/** Due runs that wait although nodes are there. */
+/** Due runs that wait although live nodes exist. */
 export const queue = check({
   id: 'queue',
   needs: ['runs', 'fleet'],
   find: ({ runs: { due }, fleet: { nodes } }) => {
     const late = due.filter(({ forMs }) => forMs >= LATE_MS).sort((one, other) => other.forMs - one.forMs)
     const [oldest] = late
-    // Without a node, the check of the fleet says so.
+    // If there is no node, the check `fleet` reports it.
     if (!oldest || !nodes.some(({ expiredAgoMs }) => expiredAgoMs <= 0)) return []
     const jobs = [...new Set(late.map(({ jobId }) => jobId))]
     return [

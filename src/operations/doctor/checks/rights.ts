@@ -81,7 +81,7 @@ export function missingRights(
   })
 }
 
-/** Reads a line such as GRANT SELECT, INSERT ON `piko`.* TO `piko`@`%`. Rights on single columns are no rights on the table. */
+/** Reads a line such as GRANT SELECT, INSERT ON `piko`.* TO `piko`@`%`. Rights on single columns do not count as rights on the table. */
 function grantOf(line: string): Grant[] {
   const pattern = /^(GRANT|REVOKE) (.+?) ON (?:TABLE )?(\*|[`"]?.+?[`"]?)\.(\*|[`"]?[^`"]+[`"]?) (?:TO|FROM) /i
   const [, verb = '', list = '', database = '', table = ''] = pattern.exec(line) ?? []

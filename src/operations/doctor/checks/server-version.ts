@@ -3,7 +3,7 @@ import { check } from '../check.ts'
 /** The first versions that have SKIP LOCKED. */
 const WANTED = { MySQL: [8, 0], MariaDB: [10, 6] } as const
 
-/** A server on which claims are slower, or which its makers no longer support. */
+/** A server version on which claims are slower, or that its vendor no longer supports. */
 export const serverVersion = check({
   id: 'server-version',
   needs: ['server'],

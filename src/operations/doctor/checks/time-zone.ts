@@ -3,7 +3,7 @@ import type { Finding } from '../finding.ts'
 
 const UTC = new Set(['UTC', '+00:00', 'Etc/UTC', 'GMT', 'Universal', 'Zulu', 'GMT0', 'UCT'])
 
-/** Connections that are not in UTC, and a server that is not, where people write local times into rows. */
+/** Connections whose time zone is not UTC, and a server whose time zone is not UTC, where people might write local times into rows. */
 export const timeZone = check({
   id: 'time-zone',
   needs: ['server'],
