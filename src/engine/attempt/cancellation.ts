@@ -4,7 +4,10 @@ import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 
 /** The poll interval, so that a cancel by any node reaches the handler within two seconds. */
 const POLL_MS = 1_000
-/** Every this many polls, it queries even if the mark is unchanged: a cancel that a person writes into a row does not change the mark. */
+/**
+ * After this many polls it queries even if the mark is unchanged, because a cancel that a person writes into a row does not change the
+ * mark.
+ */
 const ASK_ANYWAY = 10
 
 export interface CancellationParts extends LoopServiceParts {

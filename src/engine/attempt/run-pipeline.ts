@@ -1,4 +1,4 @@
-// Long because it contains each step from a claim to its outcome, and what a handler can do between them.
+// Long because it contains each step from a claim to its outcome, and all calls that a handler can make between them.
 import { isObject } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
 import type { HeldLock, RunLockOptions } from '../../job/context.ts'

@@ -18,7 +18,7 @@ export interface RunProgressParts extends LoopServiceParts {
 
 /** The shortest time between two writes of a node. */
 const WRITE_MS = 1_000
-/** The same while a run with a new report is watched. */
+/** The shortest time between two writes while a run with a new report is watched. */
 const WATCHED_MS = 50
 const MAX_MESSAGE = 500
 /** The part of a message that is searched for secrets. */

@@ -96,7 +96,7 @@ export class Dispatcher extends LoopService {
     super.wake()
   }
 
-  /** The same, and does not rely on this node's memory of which limits are reached. */
+  /** Like `wake`, and also forgets which limits this node considers reached. */
   wakeAnew(): void {
     this.#leftOut.forgetEnds()
     this.wake()
@@ -182,7 +182,7 @@ export class Dispatcher extends LoopService {
   #mode({ free }: Room): Mode {
     // The stop reaches this loop a few turns after it has begun.
     if (free <= 0 || this.#parts.executor.isLeaving || this.#parts.ownRuns?.size === 0) return 'full'
-    // Runs that begin now may end in a moment, and one claim for all their slots costs no more than one for a few.
+    // Waits for runs that begin now: they may end in a moment, and one claim for all their slots costs no more than one for a few.
     if (free < MAX_RUNS && this.#parts.executor.isBeginning) return 'wait'
     // Another node would immediately return these claims to the queue.
     if (!this.#parts.holdsLease()) return 'wait'

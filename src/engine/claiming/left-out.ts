@@ -18,17 +18,17 @@ interface Entry {
 /** Jobs, or runs of a job with the same key, that claims leave out for now because their limit is reached. */
 export class LeftOut {
   readonly #entries = new Map<string, Entry>()
-  /** The runs that have ended since the query began that is under way; undefined: none is. */
+  /** The runs that have ended since the current query began; undefined: no query is in progress. */
   #ended: EndedClaim[] | undefined
   #endedNames: Set<string> | undefined
 
-  /** Called before each query. Its answer may say that a limit is reached although a run has ended since. */
+  /** Called before each query, because its answer may say that a limit is reached although a run has ended in between. */
   asking(): void {
     this.#ended = []
     this.#endedNames = undefined
   }
 
-  /** Adds what the answer says. */
+  /** Adds the jobs and keys whose limit is reached according to the answer. */
   answered(blocked: readonly Blocked[], now: number): void {
     for (const one of blocked) this.add(one, now)
     this.#ended = undefined

@@ -52,7 +52,8 @@ export class Completer {
 
   /** @param stored receives the result; also receives `'lost'` if the process ends before the write */
   finish(nodeId: string, { claim, transition, configVersion, idleItems }: Finish, stored: (how: Stored) => void): void {
-    // An event has already reported the failure. The process is ending, and the run returns to the queue when its lease ends.
+    // Nothing is left to do: an event has already reported the failure, the process is ending, and the run returns to the queue when its
+    // lease ends.
     this.#batcher.push({ nodeId, claim, transition, configVersion, idleItems }, stored, () => stored('lost'))
   }
 

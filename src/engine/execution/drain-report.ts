@@ -2,7 +2,7 @@ import { PikoError } from '../../errors.ts'
 import type { Claim } from '../../run/run.ts'
 import type { EventMap } from '../../events.ts'
 
-/** The maximum number of runs that a message names. Of the others it gives only the number. */
+/** The maximum number of runs that a message names. For the others it only gives their number. */
 const MAX_NAMED = 20
 
 /** The results of the runs that were running when the node's stop began. */

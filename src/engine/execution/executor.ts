@@ -1,4 +1,4 @@
-// Long because it is one state machine: what happens to a claim until its outcome is stored.
+// Long because it is one state machine: the states of a claim until its outcome is stored.
 import { type PikoError, toError } from '../../errors.ts'
 import { runCancelled, runTimedOut } from '../../run/attempt.ts'
 import type { JobRegistry } from '../../job/registry.ts'
@@ -36,8 +36,8 @@ export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGa
   readonly loops: LoopHealth
   readonly nodeId: () => string
   /**
-   * Receives the milliseconds until the first timeout of a run, plus the grace time, would pass if the event loop stayed blocked.
-   * Undefined: no run has such a deadline. `timeoutInMs` is the time until the timeout itself.
+   * Receives the milliseconds until the first timeout of a run plus the grace time has passed: a loop that is still blocked then gives up
+   * the lease. Undefined: no run has a timeout. `timeoutInMs` is the time until the timeout itself.
    */
   readonly onDeadline: (ms: number | undefined, timeoutInMs: number | undefined) => void
   /** Whether this node is sure that it still holds its lease. */
@@ -75,7 +75,7 @@ export class Executor extends Service {
   readonly #onSettled: ((run: SettledRun) => void)[] = []
   /** Runs that wait for their items, without a slot. */
   #waiting = 0
-  /** The running or finished drain. */
+  /** The drain, in progress or finished; undefined before a stop. */
   #drain: Drain | undefined
 
   constructor(parts: ExecutorParts) {

@@ -46,7 +46,7 @@ export class Slots {
     return this.#pace.isBusy
   }
 
-  /** How many claims the node would take now. Fewer while a slow database has not stored the outcomes of others. */
+  /** How many claims the node would take now: fewer while a slow database has not stored the outcomes of earlier ones. */
   get room(): number {
     const { concurrency, kept } = this.#parts
     // The maximum number of waiting claims is the number of slots.

@@ -44,8 +44,8 @@ export class WaitingLine<T> {
   }
 
   /**
-   * How many claims these slots finish in 100 ms on average; at least one per slot. `Infinity` until the first handler has ended: then
-   * claims that wait for nothing return to the queue once, after half a second.
+   * How many claims these slots finish in 100 ms on average; at least one per slot. `Infinity` until the first handler has ended. If that
+   * guess is wrong, the claims that wait here return to the queue after half a second.
    */
   soonOver(slots: number): number {
     return this.#averageMs === undefined ? Infinity : Math.floor(slots * Math.max(1, SHORT_MS / this.#averageMs))

@@ -14,7 +14,7 @@ export interface AttachParts {
   readonly log: { level: string }
 }
 
-/** Lets `piko attach` look into this process, over a Unix socket of this user. */
+/** Lets `piko attach` inspect this process over a Unix socket of this user. */
 export class AttachServer extends Service {
   readonly #parts: AttachParts
 

@@ -4,11 +4,11 @@ import type { FleetAnswer, FleetCall, FleetNodes } from '../../offload/fleet/fle
 import { reviveError, type TransferredError } from '../../offload/error-transfer.ts'
 import type { NodeLink } from './node-link.ts'
 
-/** How many other nodes are asked for free threads at the same time. */
+/** The maximum number of other nodes that are asked for free threads at the same time. */
 const MAX_ASKED = 20
 const LEVEL = 2
 
-/** What a node answers to a call of another one. */
+/** A node's answer to an offloaded call of another node. */
 export type OffloadAnswer =
   Exclude<FleetAnswer, { kind: 'error' | 'lost' }> | { readonly kind: 'error'; readonly error: TransferredError }
 
@@ -46,7 +46,7 @@ export class FleetOffload implements FleetNodes {
       const answer = deserialize(bytes as Buffer) as OffloadAnswer
       return answer.kind === 'error' ? { kind: 'error', error: reviveError(answer.error) } : answer
     } catch (error) {
-      // A node that does not know the route, or whose handler fails, is of no use either.
+      // A node that does not know the route, or whose handler fails, is not asked again either.
       return isPikoError(error, 'LINK_LOST') ? { kind: 'lost' } : { kind: 'refused', why: String(error) }
     }
   }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** What a node tells another one, so that it looks before its next poll. The database has the truth. */
+/** A notification from one node to another, which then reads the database before its next poll. Only the database's content counts. */
 export const HINT = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('work') }),
   z.object({ kind: z.literal('cancel') }),

@@ -23,12 +23,12 @@ export interface NodeLinkParts {
   readonly nodeId: () => string
   readonly known: KnownNodes
   readonly settings: Settings['link']
-  /** Whether this process executes runs, and so is worth a connection. */
+  /** Whether this process executes runs, and so accepts connections. */
   readonly listens: boolean
   readonly onHint: (hint: Hint) => void
-  /** What other nodes may ask this one. Loaded when the first connection is made. */
+  /** The routes that other nodes may call on this one. Loaded when the first connection is made. */
   readonly routes: () => Promise<readonly Routes[]>
-  /** How `offload` calls other nodes. */
+  /** Creates the part through which `offload` calls other nodes. */
   readonly fleet: (link: Pick<NodeLink, 'to' | 'reachable'>) => FleetNodes
   readonly clock: Clock
 }
@@ -225,7 +225,7 @@ export class NodeLink extends Service {
     return sent
   }
 
-  /** Without a hint, the poll finds what it says. */
+  /** If a hint can't be sent, the poll of the other node finds the change. */
   #keep(work: Promise<unknown>): void {
     const kept: Promise<void> = work
       .then(() => {})

@@ -4,10 +4,10 @@ import { Waiters } from '../../signals/waiters.ts'
 import { offloadRoutes } from './offload-routes.ts'
 import type { RunWatch } from './run-watch.ts'
 
-/** How many runs of this node others may watch. */
+/** The maximum number of runs of this node that other nodes may watch. */
 const MAX_WATCHED = 1_000
 
-/** What other nodes may ask this one. */
+/** The routes that other nodes may call on this one. */
 export function nodeRoutes(watch: RunWatch, takesCalls: () => boolean): Routes {
   return defineRoutes({ prefix: '/piko' })
     .stream('/runs/:id/watch', ({ params, signal }) => newsOf(watch, Number(params['id']), signal))

@@ -4,7 +4,7 @@ import type { Link } from '../../link/link.ts'
 import type { PeerRow } from '../../store/nodes/node-store.ts'
 
 export interface PeersParts {
-  /** What every connection has in common. */
+  /** The options of every connection. */
   readonly options: Omit<DialOptions, 'url' | 'signal'>
   /** The secret of nodes whose row has none. */
   readonly secret: string | undefined
@@ -15,7 +15,7 @@ export interface PeersParts {
 
 interface Peer {
   readonly link: Link
-  /** Messages in both directions, when somebody last looked. */
+  /** The number of messages in both directions at the last check. */
   messages: number
   usedAt: number
 }
@@ -53,7 +53,7 @@ export class Peers {
     return link?.state === 'up' ? link : undefined
   }
 
-  /** Connects unless a connection is open. Undefined if the node can't be reached, or failed to answer a moment ago. */
+  /** Connects unless a connection is open. Undefined if the node can't be reached, or did not answer a moment ago. */
   async reach(row: PeerRow): Promise<Link | undefined> {
     const { id, link: url } = row
     if (url === undefined || this.#closing.signal.aborted) return undefined
@@ -91,7 +91,7 @@ export class Peers {
     try {
       const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(CONNECT_MS)])
       const link = await dial({ ...options, url, signal, ...(own !== undefined && { secret: own }) })
-      // The next use connects again, and only if there is one.
+      // A lost link does not connect again by itself; the next use does.
       link.events.once('link.down', () => link.destroy())
       const peer: Peer = { link, messages: 0, usedAt: clock.monotonic() }
       this.#open.set(row.id, peer)

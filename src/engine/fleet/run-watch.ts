@@ -1,7 +1,10 @@
-/** Called when something new of a run is stored. @param isSettled whether its attempt has ended, and everything of it is stored */
+/**
+ * Called when a log line, the progress or the end of a run was stored.
+ * @param isSettled whether its attempt has ended, and all its log lines are stored
+ */
 export type OnNews = (isSettled: boolean) => void
 
-/** Who watches runs of this node. What a watched run logs and reports is stored sooner. */
+/** The watchers of runs of this node. Log lines and progress of a watched run are stored sooner. */
 export class RunWatch {
   readonly #watchers = new Map<number, Set<OnNews>>()
   /** Called when a run is watched, so that what it has logged and reported before is stored too. */

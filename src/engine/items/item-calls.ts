@@ -124,7 +124,9 @@ export class ItemCalls implements ItemActions {
     }
   }
 
-  /** Creates the value of a new state. Only the item that holds the state does so, on all nodes. If it fails, the next item tries again. */
+  /**
+   * Creates the value of a new state. Across all nodes, only the item that holds the state does so. If it fails, the next item tries again.
+   */
   async #create(
     attempt: ItemAttempt,
     request: StateRequest,

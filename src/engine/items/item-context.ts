@@ -54,7 +54,10 @@ export function itemContext(base: RunContext, attempt: ItemAttempt, item: Item, 
   return new OfItem(base, attempt, item, actions)
 }
 
-/** Its calls are functions without `this`, because functions destructure their context. Each is made when it is asked for: few are. */
+/**
+ * Its calls are functions without `this`, because functions destructure their context. Each function is created when it is first used,
+ * because most functions use few of them.
+ */
 class OfItem implements Context {
   readonly runId: number
   readonly jobId: string

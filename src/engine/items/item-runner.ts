@@ -1,4 +1,4 @@
-// Long because it is one state machine: what happens to an item from its claim to its stored end.
+// Long because it is one state machine: the states of an item from its claim to its stored end.
 import { isWhole } from '../../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../../errors.ts'
 import type { Events } from '../../events.ts'
@@ -78,7 +78,7 @@ interface Held {
   live: LiveAttempt | undefined
   /** Whether the item's function runs. */
   hasSlot: boolean
-  /** Whether the item's function has ended by itself, so that it certainly sends nothing more to its lane. */
+  /** Whether the item's function has ended by itself. Then it certainly sends nothing more to its lane. */
   hasReturned: boolean
   /** How the item will end, while the function `dead` of its kind runs; otherwise undefined. */
   dying: DecidedEnd | undefined
@@ -107,7 +107,7 @@ export class ItemRunner extends Service {
   readonly #lateness = new WeakMap<KindPolicy, Lateness>()
   readonly #slots: ItemSlots<Held>
   readonly #preparations = new Preparations()
-  /** Each job without what only the handler of its runs has. */
+  /** Each job without the options that only the handler of its runs uses. */
   readonly #plain = new WeakMap<JobDefinition, Pick<JobDefinition, 'spec' | 'policy'>>()
   #isStopping = false
   #onIdle: (() => void) | undefined
@@ -152,7 +152,7 @@ export class ItemRunner extends Service {
   get over(): readonly number[] {
     const [over, under] = [new Set<number>(), new Set<number>()]
     for (const { item, hasReturned, dying } of this.#held) (hasReturned && !dying ? over : under).add(item.id)
-    // A later attempt of an item counts, although an earlier one that has lost it is still ending.
+    // Leaves out items of which this node holds a later attempt, even if an earlier one that has lost the item is still ending.
     return [...over].filter((id) => !under.has(id))
   }
 
@@ -221,7 +221,7 @@ export class ItemRunner extends Service {
       if (waitMs > 0) await clock.sleep(waitMs)
       this.#inTurn(held)
     } catch {
-      // The item has not begun: the database did not answer.
+      // The item has not begun, because the database did not answer.
       this.#end(held, { to: 'queued', delayMs: UNREAD_MS }, undefined)
     }
   }

@@ -47,14 +47,14 @@ export class KeptBytes {
     const name = `${itemId}-${hash}-${await this.#databaseId()}`
     const path = this.#pathOf(name)
     await mkdir(dirname(path), { recursive: true })
-    // Renamed when it is whole, so no reader sees a part of it.
+    // The file is renamed when it is complete, so no reader sees a part of it.
     const unfinished = `${path}.${randomUUID()}.tmp`
     await writeFile(unfinished, given)
     await rename(unfinished, path)
     return { ref: name, bytes: undefined }
   }
 
-  /** Removes a file that its item needs no more. One of another machine stays there until that machine cleans up. */
+  /** Removes a file that its item no longer needs. A file on another machine stays there until that machine cleans up. */
   async drop(ref: string | undefined): Promise<void> {
     if (ref !== undefined && NAME.test(ref)) await rm(this.#pathOf(ref), { force: true })
   }
@@ -68,8 +68,8 @@ export class KeptBytes {
   }
 
   /**
-   * Continues the daily clean-up, which deletes files that no item needs any more, because the item is done or deleted or has kept other
-   * bytes since. Deletes only files of this database that are older than a day.
+   * Continues the daily clean-up, which deletes files that no item needs, because the item is done or deleted or has kept other bytes
+   * since. Deletes only files of this database that are older than a day.
    *
    * @returns whether more files are left to check
    */

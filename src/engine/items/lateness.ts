@@ -2,8 +2,8 @@
 const CLAIMS = 16
 
 /**
- * How late the items of a kind begin on this node. A delay that all items share does not change the time between them, such as that of a
- * slow database or a slow resource. So only the time by which an item is later than the others matters.
+ * How late the items of a kind begin on this node. A delay that all items share, such as that of a slow database or resource, does not
+ * change the time between them. So only the time by which an item is later than the others matters.
  */
 export class Lateness {
   readonly #claims: number[] = []

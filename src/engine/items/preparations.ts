@@ -5,8 +5,8 @@ export class Preparations {
   readonly #known = new WeakMap<KindPolicy, Promise<void> | 'done'>()
 
   /**
-   * Returns undefined if the kind is ready, otherwise a promise that never rejects. If preparing fails, waiting items begin all the same,
-   * and the next item tries again.
+   * Returns undefined if the kind is ready, otherwise a promise that never rejects. If preparing fails, waiting items begin anyway, and the
+   * next item tries again.
    */
   of(kind: KindPolicy): Promise<void> | undefined {
     const { prepare } = kind.kind

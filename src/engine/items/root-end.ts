@@ -55,7 +55,7 @@ function tooManyDead({ claim: { runId, jobId } }: LiveAttempt, dead: number, sto
   )
 }
 
-/** The error of a run that was reopened after a cancel: items were cancelled with it and never done. */
+/** The error of a run that was reopened after a cancel: items were cancelled with it and never executed. */
 function someCancelled({ claim: { runId, jobId } }: LiveAttempt, cancelled: number): PikoError {
   return new PikoError(
     'ITEMS_CANCELLED',

@@ -84,7 +84,10 @@ export class RootItems implements ItemAdder<ItemData> {
     return adding
   }
 
-  /** Waits for all calls of `add`, also those that were not awaited, and records that all items were added. @throws the error of a call */
+  /**
+   * Waits for all calls of `add`, including those that were not awaited, and records that all items were added.
+   * @throws the error of a call
+   */
   async end(output: unknown): Promise<void> {
     await Promise.allSettled([...this.#pending])
     if (this.#failure) throw this.#failure

@@ -47,7 +47,7 @@ export class FleetLimiter {
   #large = 0
   #isServing = false
   #sleep: AbortController | undefined
-  /** How many were taken since the last transaction, and when that transaction began. */
+  /** The number of uses since the last transaction began, and the time when it began. */
   #taken = 0
   #since = 0
 
@@ -195,8 +195,8 @@ export class FleetLimiter {
     try {
       return await rates.reserve(request, () => clock.monotonic())
     } catch (error) {
-      // The database may already have returned the unused places, so they are not sent again. Late ones are sent again, even if they then
-      // count twice.
+      // The failed transaction may have returned the unused places already, so they are not sent again. Late ones are sent again, even if
+      // they then count twice.
       this.#late.push(...late)
       const fault = databaseFault(error)
       if (fault === 'data' || fault === 'programming') throw error

@@ -9,7 +9,7 @@ export interface LiveFeedParts extends LoopServiceParts {
   readonly settings: Settings['events']
 }
 
-/** The pause between two polls while somebody reads. */
+/** The pause between two polls while there are readers. */
 const POLL_MS = 250
 /** The number of recent events that stay in memory for all readers. */
 const MAX_KEPT = 20_000
@@ -18,7 +18,7 @@ const PRUNE_MS = 10_000
 const MAX_AT_ONCE = 4_000
 /** The maximum number of steps that number rows, or delete some, in one poll. */
 const MAX_STEPS = 20
-/** How many readers that are behind read from the database at the same time. */
+/** The maximum number of late readers that read from the database at the same time. */
 const MAX_CATCHING_UP = 2
 
 /**
@@ -51,7 +51,7 @@ export class LiveFeed extends LoopService {
     return reader
   }
 
-  /** Makes all processes record, and reads how far they are. */
+  /** Makes all processes record their events, and reads the newest id and whether all of them do so already. */
   async listen(): Promise<EventHead> {
     const { store, settings } = this.#parts
     const head = await store.head()

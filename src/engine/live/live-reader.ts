@@ -1,6 +1,6 @@
 import { Segment } from './segment.ts'
 
-/** What a reader gets at once. */
+/** The events that a reader gets with one call. */
 export interface LiveBatch {
   readonly segments: readonly Segment[]
   /** The id after which the next batch begins. */
@@ -9,7 +9,9 @@ export interface LiveBatch {
   readonly isOpen: boolean
   /** Whether every process records. Until then, events of some processes may be missing. */
   readonly isComplete: boolean
-  /** Set if events after this id are missing: they were deleted, or nobody listened. The reader continues with the next event. */
+  /**
+   * Set if events after this id are missing, because they were deleted or there was no reader. The reader continues with the next event.
+   */
   readonly exceeded?: number
 }
 
@@ -26,7 +28,7 @@ interface Feed {
   }>
 }
 
-/** How long an id that this node does not know yet is awaited: its member of a cluster may be behind. */
+/** How long to wait for an id that this node does not know yet, because its member of a cluster may lag behind. */
 const MAX_AHEAD_MS = 5_000
 
 /** One reader of the events: a cursor. It has no queue. */

@@ -78,7 +78,7 @@ export class Batcher<T, R> {
       answer = () => batch.forEach((entry) => entry.reject(error))
     }
     this.#busy -= 1
-    // Sends the next batch before the callers of this one continue with their own work.
+    // Sends the next batch before the callers of this batch continue with their own work.
     this.#send()
     answer()
     if (this.#busy > 0 || this.#entries.length > 0) return

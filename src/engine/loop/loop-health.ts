@@ -23,7 +23,7 @@ export interface LoopFailure {
  */
 export class LoopHealth {
   readonly #parts: { readonly events: Events; readonly clock: Clock }
-  /** The failed loops that have not worked again, and the time until which each is expected to report. */
+  /** The loops that failed and have not succeeded since, each with the time until which a report of it is expected. */
   readonly #failing = new Map<string, number>()
   #since: number | undefined
   #error: Error | undefined

@@ -7,7 +7,7 @@ const RETRY_MS = 200
 
 export interface RetriedParts {
   readonly clock: Clock
-  /** Receives the failures of the loop of this name. Default: nobody. */
+  /** Receives the failures, under the name of a loop. Default: failures are not reported. */
   readonly health?: { readonly loop: string; readonly loops: LoopHealth }
   /** Whether another try is useless. */
   readonly isFinal: (thrown: unknown) => boolean

@@ -13,7 +13,7 @@ export interface CachesParts {
   readonly tell: (cache: string, keys: readonly string[] | undefined) => void
 }
 
-/** How long changes are collected before the other nodes are told. */
+/** How long changes are collected before the other nodes are notified. */
 const COLLECT_MS = 5
 /** With more changed keys of one cache, the others forget all of them. */
 const MAX_KEYS = 1_000
@@ -47,7 +47,7 @@ export class Caches extends Service {
     return cache
   }
 
-  /** The cache for a run, whose waits end with its signal. */
+  /** The cache for a run: an abort of the run's signal ends its waits. */
   forRun<V>(definition: CacheDefinition<V>, run: AbortSignal): Cache<V> {
     const cache = this.get(definition)
     const fetch = async (key: string, load: CacheLoader<V>, options: CacheFetch = {}): Promise<V> => {
@@ -59,7 +59,7 @@ export class Caches extends Service {
         linked.release()
       }
     }
-    // No other call waits long enough to need the run's signal.
+    // Only `fetch` waits long enough to need the run's signal.
     return new Proxy(cache, {
       get: (target, name) => {
         if (name === 'fetch') return fetch

@@ -58,7 +58,7 @@ export class ConfigWatcher extends LoopService {
   #versions: ReadonlyMap<string, readonly StoredVersion[]> = new Map()
   /** The newest refused version of each job. */
   #refused: ReadonlyMap<string, Refused> = new Map()
-  /** What was in force at the last check. */
+  /** The versions that were in force at the last check. */
   readonly #used = new Map<string, StoredVersion | undefined>()
   readonly #listeners = new Map<string, Set<() => void>>()
   /** The last acknowledgement of this node for each job, as text. */

@@ -9,8 +9,8 @@ export interface ConnectionReportParts extends LoopServiceParts {
 }
 
 /**
- * Stores the server's ids of this process's connections in the row of its node, as soon as there is another one. If the process is
- * suspended inside a transaction, the other nodes use them to end that transaction.
+ * Stores the server's ids of this process's connections in the row of its node, whenever a connection was added. If the process is
+ * suspended inside a transaction, other nodes use these ids to end that transaction.
  */
 export class ConnectionReport extends LoopService {
   readonly #report: ConnectionReportParts

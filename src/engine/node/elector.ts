@@ -55,7 +55,10 @@ export class Elector extends LoopService {
   readonly #ttlMs: number
   readonly #works = new Set<LeaderWork>()
   #term: Term | undefined
-  /** The running calls of `lead` functions. In the next term a function is called only after its earlier call has ended. */
+  /**
+   * The running calls of functions that were passed to `lead`. In the next term, a function is called only after its earlier call has
+   * ended.
+   */
   readonly #under = new Map<LeaderWork, Promise<void>>()
   /** After a failed call, this process does not try to lead before this time. */
   #pausedUntil = -Infinity

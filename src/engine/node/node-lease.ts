@@ -27,7 +27,7 @@ export interface NodeLeaseParts {
   readonly block: BlockPolicy
   /** Where other nodes reach this one. */
   readonly addresses: () => Pick<NewNode, 'doorbell' | 'link' | 'linkKey'>
-  /** What the node says about itself. */
+  /** Returns the facts that the node reports about itself. */
   readonly facts: () => NodeFacts
   /** A digest of each of its jobs, for its row. */
   readonly digests: () => Promise<JobDigests>
@@ -175,7 +175,7 @@ export class NodeLease extends Service {
     NodeLease.#ownIds.delete(lost)
     this.#id = id
     events.emit('node.lost', { nodeId: lost, newNodeId: id })
-    // Removing the row makes its runs orphans immediately, even if only this node's connection failed.
+    // Removing the row lets other nodes recover its runs immediately, in case only this node's connection has failed.
     await nodes.remove([lost])
     await this.#keep()
   }
@@ -201,7 +201,7 @@ export class NodeLease extends Service {
     const { nodes, memory, addresses, facts, leaseMs, digests } = this.#parts
     const row = { id, host: hostname(), pid: process.pid, ...addresses(), facts: facts(), digests: await digests() }
     await nodes.register(row, leaseMs)
-    // The time of the process does not end a lease on a test's clock.
+    // On a test's clock, the time of the process must not end the lease.
     memory.begin(this.#parts.databaseClock ? TEST_TRUST_MS : this.#parts.leaseMs)
   }
 }

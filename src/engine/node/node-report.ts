@@ -10,7 +10,7 @@ export interface NodeReportParts extends LoopServiceParts {
   readonly facts: () => NodeFacts
 }
 
-/** What has changed is written at this interval. */
+/** The interval at which changed facts are written. */
 const INTERVAL_MS = 5_000
 
 /** Stores the facts of this process and the figures of its resources in its node's row, for requests on other nodes. Writes only changes. */

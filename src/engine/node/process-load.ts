@@ -1,11 +1,11 @@
 import type { NodeLoad } from '../../store/nodes/node-facts.ts'
 
-/** Figures are taken at this interval, and rounded, so that an idle process reports the same ones. */
+/** The load is measured at this interval and rounded, so an idle process always reports the same figures. */
 const INTERVAL_MS = 15_000
 const CPU_STEP = 0.1
 const MEMORY_STEP = 32 * 1024 * 1024
 
-/** How much this process uses of its machine. */
+/** Measures the processor time and the memory of this process. */
 export class ProcessLoad {
   #at = performance.now()
   #cpu = process.cpuUsage()

@@ -12,8 +12,9 @@ import { notGivenBack } from '../refused-runs.ts'
 import type { NotGivenBack } from '../../store/runs/give-back.ts'
 import { NodeLease } from './node-lease.ts'
 
-/** The interval of retries for runs that the database refuses to return, and the most such runs that are remembered. */
+/** The interval of retries for runs that the database refuses to return. */
 const REPEAT_MS = 60_000
+/** The maximum number of such runs that are remembered. */
 const MAX_ASIDE = 10_000
 
 export interface RecoveryParts extends LoopServiceParts {
@@ -131,7 +132,7 @@ export class Recovery extends LoopService {
     const ownId = this.#parts.nodeId()
     await nodes.shortenOdd()
     const expired = (await nodes.expired()).filter(({ id }) => id !== ownId)
-    // First, because a suspended node may hold locks on the rows that the next statements change.
+    // Done first, because a suspended node may hold locks on the rows that the next statements change.
     const busy = await this.#endConnections(expired.map((node) => node.id))
     const { count, nodeIds, refused, next } = await runs.recover(
       this.#parts.lostAttempts,

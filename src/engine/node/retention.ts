@@ -31,8 +31,9 @@ interface AgedRows {
   prune(olderThanMs: number): Promise<boolean>
 }
 
-/** The pause between two passes, after one that deleted runs and after one that deleted none. */
+/** The pause after a pass that deleted runs. */
 const PASS_MS = 60_000
+/** The pause after a pass that deleted none. */
 const IDLE_PASS_MS = 15 * 60_000
 /**
  * A walk reads the whole history. The next walk begins before the idle pause ends if the number of new runs exceeds this share of the runs
@@ -44,7 +45,7 @@ const NEVER = { newest: 0, looked: 0, at: -Infinity }
 const STEP_MS = 50
 /** The maximum number of steps in a pass that delete old rows of one table. */
 const MAX_AGED_STEPS = 20
-/** The same for expired entries of caches. Further entries wait for the next pass. */
+/** The maximum number of steps in a pass that delete expired entries of caches. Further entries wait for the next pass. */
 const MAX_CACHE_STEPS = 600
 /**
  * The pause between two steps that search for unreadable rows. A pass has about 15 such steps, and the first pass runs while the app is

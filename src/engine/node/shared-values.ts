@@ -33,7 +33,7 @@ const FIRST_VERSION = 1
 
 /**
  * The shared values of this process. Each poll finds new versions of all topics that the process has defined, with one query. Without
- * topics, it sends none. A notification by another node only makes the next poll come earlier, so a lost one costs only time.
+ * topics, it sends none. A notification by another node only makes the next poll come earlier, so a lost one only causes a delay.
  */
 export class SharedValues extends LoopService {
   readonly #parts: SharedValuesParts

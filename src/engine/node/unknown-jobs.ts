@@ -14,8 +14,8 @@ const FIRST_LOOK_MS = 5_000
 const LOOK_MS = 60_000
 
 /**
- * Tells of jobs in the database that have something to run, but that no live node has in its code: a deploy that forgot them, or jobs that
- * were removed. Every node looks once after its start, and the leader once a minute.
+ * Reports jobs in the database that have something to run, but that no live node has in its code, because a deploy forgot them or they were
+ * removed. Every node checks once after its start, and the leader once a minute.
  */
 export class UnknownJobs extends LoopService {
   readonly #parts: UnknownJobsParts
@@ -39,7 +39,7 @@ export class UnknownJobs extends LoopService {
     return LOOK_MS
   }
 
-  /** Only what has changed. A node that does not lead has nothing to tell, so that the metric of one node counts. */
+  /** Reports only changes. A node that does not lead reports no jobs, so only one node's metric has the count. */
   #tell(jobIds: readonly string[]): void {
     const text = jobIds.join(' ')
     if (text === this.#told) return

@@ -18,10 +18,13 @@ export interface DeliveryParts extends LoopServiceParts {
   readonly events: Events
 }
 
-/** The pause between two looks of the leader, and of the other nodes. */
+/** The pause between two polls for messages, on the leader and on the other nodes. */
 const LOOK_MS = 5_000
 const FOLLOWER_LOOK_MS = 30_000
-/** Another node delivers only what the leader has left for this long, such as notices to the hooks of a job that only its code has. */
+/**
+ * Another node delivers only messages that the leader has not delivered for this long, such as those to hooks of a job that only this
+ * node's code has.
+ */
 const LEFT_MS = 20_000
 const MAX_DUE = 500
 /** How many channels are called at the same time. */
@@ -30,12 +33,12 @@ const MAX_BUSY = 16
 const MARGIN_MS = 5_000
 const FIRST_RETRY_MS = 5_000
 const MAX_RETRY_MS = 300_000
-/** A message that could not be delivered for this long is given up. */
+/** If a message could not be delivered for this long, there are no further tries. */
 const GIVE_UP_MS = 86_400_000
 
 /**
- * Delivers stored messages: calls hooks and notifiers. A message is taken before its call and marked as sent after it, so a process that
- * dies in between makes another one repeat it: at least once, never not.
+ * Delivers stored messages: calls hooks and notifiers. Claims a message before the call and marks it as sent afterwards. If the process
+ * dies in between, another one repeats the call, so each message is delivered at least once.
  *
  * One call at a time for each channel. A channel that hangs or fails does not delay the others.
  */
@@ -64,7 +67,7 @@ export class Delivery extends LoopService {
     return Math.min(lookMs, leader.isLeader ? Math.max(nextInMs, 50) : Infinity)
   }
 
-  /** Leaves a message to a process that knows its channel. None may, if a job or a notifier was removed. */
+  /** Leaves a message to a process that knows its channel. There may be none, if a job or a notifier was removed. */
   async #leave(message: DueMessage): Promise<void> {
     const { id, channel } = message
     if (isOld(message)) await this.#parts.store.failed(id, `no process knows the channel ${channel}`, undefined)
@@ -110,7 +113,7 @@ export class Delivery extends LoopService {
     events.emit('notice.failed', { noticeId: id, channel, kind, tries: tries + 1, error, retryInMs })
   }
 
-  /** Ends the calls under way. Another process repeats them. */
+  /** Ends the calls in progress. Another process repeats them. */
   protected override async onStop(why?: StopReason): Promise<void> {
     this.#stop.abort(new PikoError('STOPPED', 'the app is stopping; another process repeats this call'))
     await super.onStop(why)
@@ -118,7 +121,7 @@ export class Delivery extends LoopService {
   }
 }
 
-/** Whether nobody could deliver it for a day, on the database's clock. */
+/** Whether no process could deliver it for a day, by the database's clock. */
 function isOld({ createdAt, dueAt, dueForMs }: DueMessage): boolean {
   return dueAt.getTime() + dueForMs - createdAt.getTime() >= GIVE_UP_MS
 }

@@ -21,7 +21,7 @@ export const aNotifier: OptionCheck = (value) => {
 /**
  * The notifiers of the options, and those of the `[notify]` settings.
  *
- * @throws PikoError `USAGE` if two have the same name; `SETTINGS_INVALID` if settings lack
+ * @throws PikoError `USAGE` if two have the same name; `SETTINGS_INVALID` if a setting is missing
  */
 export function notifiersOf(own: readonly Notifier[], settings: Settings['notify']): Notifier[] {
   const { link, webhookUrl, webhookSecret, slackUrl, smtpUrl, emailFrom, emailTo } = settings

@@ -18,7 +18,7 @@ export interface OutletParts {
 
 type Deliver = (notice: Notice, context: NoticeContext) => unknown
 
-/** How this process tells people: by the hooks of the app and its notifiers, and by the hooks of its jobs. */
+/** The ways in which this process notifies people: the hooks of the app, the notifiers, and the hooks of its jobs. */
 export class Outlets {
   readonly #parts: OutletParts
   readonly #notifiers: ReadonlyMap<string, Notifier>
@@ -39,7 +39,7 @@ export class Outlets {
     return this.#parts.notifiers
   }
 
-  /** How to deliver to a channel; undefined if only another process can. */
+  /** The function that delivers to a channel; undefined if only another process can deliver to it. */
   find(channel: string, kind: Notice['kind']): Deliver | undefined {
     const notifier = this.#notifiers.get(channel)
     if (notifier) return (notice, context) => notifier.send(notice, context)

@@ -53,7 +53,7 @@ export class BackfillDriver extends LoopService {
           state === 'cancelling' ? await this.#cancel(id, jobId) : await this.#drive(id, jobId),
         )
       } catch (thrown) {
-        // The functions belong to the user, and one failing backfill must not delay the others.
+        // A user's function or a broken row may be the cause; one failing backfill must not delay the others.
         const isBroken = thrown instanceof BrokenRow
         const isRefused = !isBroken && isRefusedValue(thrown)
         const isOption = isOptionFault(thrown, jobId)

@@ -72,7 +72,7 @@ export class BatchDriver extends LoopService {
   }
 }
 
-/** Requests that all runs of a batch that is being cancelled end. After an interruption, a later call continues. */
+/** Cancels all runs of a batch that is being cancelled. If it is interrupted, a later call continues. */
 export async function cancelRuns(
   { batches, cancels }: Pick<Store, 'batches' | 'cancels'>,
   id: number,

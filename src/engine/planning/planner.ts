@@ -18,8 +18,8 @@ const JOBS_PER_PASS = 2_000
 const RUNS_PER_PASS = 10_000
 
 /**
- * The number of passes per poll interval. The planner plans one interval ahead, so an edit or a pause takes effect for every tick at least
- * one interval away. Passes come more often than that, so even a pass that is late by a third of the interval makes no tick late.
+ * The normal number of passes per poll interval. The planner plans one interval ahead, so an edit or a pause takes effect for every tick at
+ * least one interval away. Passes come more often than that, so even a pass that is late by a third of the interval makes no tick late.
  */
 const LOOKS = 1.5
 

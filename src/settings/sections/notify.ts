@@ -7,21 +7,21 @@ export const notify = {
     default: '10s',
     min: '0s',
     max: '1h',
-    help: 'A burst of failures is over when nothing has failed for this long. People are then told once.',
+    help: 'A burst of failures is over when nothing has failed for this long. One notice then reports it.',
   }),
   maxWaitMs: duration({
     key: 'max_wait',
     default: '2m',
     min: '0s',
     max: '1d',
-    help: 'People are told at the latest this long after the beginning of a burst.',
+    help: 'The notice of a burst is sent at the latest this long after the burst began.',
   }),
   intervalMs: duration({
     key: 'interval',
     default: '1m',
     min: '0s',
     max: '1d',
-    help: 'Shortest time between two notices of one kind. What happens meanwhile is in the next one.',
+    help: 'Shortest time between two notices of one kind. The next one also contains what has happened in between.',
   }),
   /** 0: never. */
   repeatMs: duration({
@@ -29,7 +29,7 @@ export const notify = {
     default: '4h',
     min: '0s',
     max: '30d',
-    help: 'A problem that continues and gets worse is told again after this time; 0s: never.',
+    help: 'A problem that continues and gets worse is reported again after this time; 0s: never.',
   }),
   timeoutMs: duration({
     key: 'timeout',

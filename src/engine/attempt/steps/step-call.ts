@@ -9,7 +9,7 @@ import { stepRetryMs } from '../../../run/step.ts'
 import type { StepAttempt } from './step-attempt.ts'
 import type { StepPolicy } from './step-options.ts'
 
-/** One try to call a step's function. */
+/** One call of a step's function. */
 export interface StepTry extends StepScope {
   /** Runs the user's function, at most until the timeout. */
   readonly run: <T>(part: () => Promise<T> | T) => Promise<T>

@@ -56,7 +56,7 @@ export class LoopPressure {
   }
 }
 
-/** Returns the next share. It falls fast and grows slowly, so that it does not swing. Pure. */
+/** Returns the next share. It falls fast and grows slowly, so that it does not oscillate. Pure. */
 export function nextShare(share: number, delayMs: number): number {
   if (delayMs > LATE_MS) return Math.max(LEAST, share * SLOW_DOWN)
   return delayMs < IN_TIME_MS ? Math.min(1, share + SPEED_UP) : share
