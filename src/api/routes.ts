@@ -7,9 +7,10 @@ import { CRAWLS } from './nouns/crawls.ts'
 import { DOCTOR } from './nouns/doctor.ts'
 import { ITEMS } from './nouns/items.ts'
 import { JOBS } from './nouns/jobs.ts'
-import { LIVE } from './nouns/live.ts'
+import { LIVE, LIVE_FOLLOW } from './nouns/live.ts'
 import { NODES } from './nouns/nodes.ts'
 import { NOTIFY } from './nouns/notify.ts'
+import { RUN_FOLLOW } from './nouns/run-follow.ts'
 import { RUNS } from './nouns/runs.ts'
 import { SCHEDULES } from './nouns/schedules.ts'
 import { SHARED } from './nouns/shared.ts'
@@ -55,3 +56,6 @@ export type AnyRoute = Route
 
 /** The routes without their types. */
 export const ANY_ROUTES: readonly AnyRoute[] = [...ROUTES]
+
+/** The routes whose answers are streams of server-sent events, which the server binds on its own. */
+export const STREAMS: readonly AnyRoute[] = [LIVE_FOLLOW, RUN_FOLLOW]

@@ -3,10 +3,15 @@ import type { Nouns } from './client-types.ts'
 import { follow, type FollowOptions } from './follow.ts'
 import type { Operation } from './operation.ts'
 import { OPERATIONS } from './operations.ts'
+import { followRun, type RunFollowOptions, type RunNews } from './run-follow.ts'
 import { type ClientOptions, Transport } from './transport.ts'
 
 /** A client of one node: every operation of the HTTP API by noun and verb, and the events of the fleet. */
 export type Client = Nouns & {
+  readonly runs: {
+    /** Follows a run until it has ended; see {@link followRun}. */
+    follow(input: { readonly runId: number } & RunFollowOptions): AsyncGenerator<RunNews, void, undefined>
+  }
   /** Follows the events; see {@link follow}. */
   events(options?: FollowOptions): AsyncGenerator<LiveEvent | LiveSignal, void, undefined>
 }
@@ -28,5 +33,9 @@ export function createClient(options: ClientOptions): Client {
   }
   const events = (given: FollowOptions = {}): AsyncGenerator<LiveEvent | LiveSignal, void, undefined> =>
     follow(transport, given)
-  return { ...nouns, events } as unknown as Client
+  const runs = {
+    ...nouns['runs'],
+    follow: ({ runId, ...given }: { readonly runId: number } & RunFollowOptions) => followRun(transport, runId, given),
+  }
+  return { ...nouns, runs, events } as unknown as Client
 }

@@ -1,6 +1,6 @@
 import type { LiveEvent, LiveKind, LiveSignal } from '../live/live-event.ts'
-import { PikoError } from './client-error.ts'
-import { messagesOf } from './sse.ts'
+import type { PikoError } from './client-error.ts'
+import { eventStream, lostBy, pause, pauseMs, queryOf } from './event-stream.ts'
 import type { Transport } from './transport.ts'
 
 export interface FollowOptions {
@@ -19,13 +19,6 @@ export interface FollowOptions {
   /** Called with the error each time the connection is lost, before it is made again. */
   readonly onDisconnect?: (error: PikoError) => void
 }
-
-const FIRST_PAUSE_MS = 500
-const LONGEST_PAUSE_MS = 15_000
-/** The server sends something every ten seconds. */
-const SILENT_MS = 35_000
-/** With these statuses, another try has another result. */
-const TEMPORARY = new Set([408, 421, 429, 500, 502, 503, 504])
 
 type Item = LiveEvent | LiveSignal
 
@@ -58,11 +51,10 @@ export async function* follow(transport: Transport, options: FollowOptions): Asy
     } catch (thrown) {
       if (isAborted(options)) return
       const error = lostBy(thrown)
-      if (error.status !== undefined && !TEMPORARY.has(error.status)) throw error
       options.onDisconnect?.(error)
     }
     failures += 1
-    await pause(Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1)), options.signal)
+    await pause(pauseMs(failures), options.signal)
   }
 }
 
@@ -74,28 +66,9 @@ async function* streamed(
   { kinds, jobs, signal }: FollowOptions,
   after: number | undefined,
 ): AsyncGenerator<Read, void, undefined> {
-  const silence = new AbortController()
-  const query = queryOf({ kinds, jobs })
-  const response = await transport.request(`/events${query}`, {
-    headers: { accept: 'text/event-stream', ...(after !== undefined && { 'last-event-id': String(after) }) },
-    signal: signal ? AbortSignal.any([signal, silence.signal]) : silence.signal,
-  })
-  if (!response.body) throw new PikoError('ANSWER_INVALID', 'the stream of events has no body')
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const heard = (): void => {
-    clearTimeout(timer)
-    timer = setTimeout(() => silence.abort(new Error('nothing arrived for a long time')), SILENT_MS)
-  }
-  heard()
-  try {
-    for await (const { id, data } of messagesOf(response.body)) {
-      heard()
-      if (data !== '') yield JSON.parse(data) as Item
-      else yield { id: id === undefined ? undefined : Number(id) }
-    }
-  } finally {
-    clearTimeout(timer)
-    silence.abort()
+  for await (const { id, data } of eventStream(transport, `/events${queryOf({ kinds, jobs })}`, after, signal)) {
+    if (data !== '') yield JSON.parse(data) as Item
+    else yield { id: id === undefined ? undefined : Number(id) }
   }
 }
 
@@ -126,32 +99,6 @@ async function* paged(
   }
 }
 
-function queryOf(given: Readonly<Record<string, readonly string[] | number | undefined>>): string {
-  const query = new URLSearchParams()
-  for (const [name, value] of Object.entries(given)) if (value !== undefined) query.set(name, value.toString())
-  const text = query.toString()
-  return text === '' ? '' : `?${text}`
-}
-
 function isAborted({ signal }: FollowOptions): boolean {
   return signal?.aborted ?? false
-}
-
-function lostBy(thrown: unknown): PikoError {
-  if (thrown instanceof PikoError) return thrown
-  const message = thrown instanceof Error ? thrown.message : String(thrown)
-  return new PikoError('UNREACHABLE', `the stream of events ended: ${message}`, { cause: thrown })
-}
-
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = setTimeout(end, ms)
-    signal?.addEventListener('abort', end, { once: true })
-    if (signal?.aborted) end()
-  })
 }

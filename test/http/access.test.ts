@@ -7,7 +7,7 @@ import { beforeAll, expect, it, onTestFinished } from 'vitest'
 import { ROLES } from '../../src/access/actor.ts'
 import { isMatch, mayReach } from '../../src/access/job-globs.ts'
 import { digestOf } from '../../src/access/token.ts'
-import { ANY_ROUTES, type AnyRoute } from '../../src/api/routes.ts'
+import { ANY_ROUTES, type AnyRoute, STREAMS } from '../../src/api/routes.ts'
 import type { Piko } from '../../src/app/piko.ts'
 import { hostOf, isLoopback, isOwnHost, isOwnOrigin } from '../../src/http/access/addresses.ts'
 import { HttpService } from '../../src/http/http-service.ts'
@@ -106,7 +106,8 @@ describeEachStore((store) => {
     const refusals = recordEvents(app, 'request.refused')
     const table: [string, string, string][] = []
     const expected: [string, string, string][] = []
-    for (const route of ANY_ROUTES) {
+    const routes = [...ANY_ROUTES, ...STREAMS]
+    for (const route of routes) {
       const { params, query, body } = route.example
       const parts = { params: params ?? {}, query: query ?? {}, body: (body ?? {}) as Record<string, unknown> }
       const about = route.job?.(parts)
@@ -125,7 +126,7 @@ describeEachStore((store) => {
       }
     }
     expect(table).toEqual(expected)
-    expect(table.length).toBe(ANY_ROUTES.length * 9)
+    expect(table.length).toBe(routes.length * 9)
     expect(refusals.length).toBe(table.filter(([, , seen]) => seen !== 'passed').length)
     expect((await app.metrics()).body).toMatch(/piko_http_refused_total\{code="TOKEN_INVALID"\} \d+/)
     await eventually(async () => expect((await app.tokens.show('viewer')).lastUsedAt).toBeInstanceOf(Date))

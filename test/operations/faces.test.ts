@@ -16,7 +16,7 @@ const EXCEPTIONS: Readonly<Record<string, { readonly in: readonly Face[]; readon
   'runs.page': { in: ['app'], why: 'runs.list of the API gives pages; piko runs list has --limit' },
   'live.follow': { in: ['app', 'cli'], why: 'the API has it as a stream, which is not bound like the other routes' },
   'locks.acquire': { in: ['app'], why: 'a lock belongs to a process that lives and renews it' },
-  'runs.follow': { in: ['app'], why: 'a stream; piko runs logs --follow, and live.follow of the API' },
+  'runs.follow': { in: ['app'], why: 'piko runs logs --follow; the API has it as a stream' },
   'runs.start': { in: ['api'], why: 'app.run and piko run' },
   'runs.cancelOne': { in: ['api'], why: 'app.runs.cancel and piko runs cancel take one id too' },
   'runs.replayOne': { in: ['api'], why: 'app.runs.replay and piko runs replay take one id too' },

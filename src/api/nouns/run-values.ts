@@ -11,7 +11,7 @@ export const runError = z.object({
   stack: z.string().optional(),
 })
 
-const progress = z.object({
+export const progress = z.object({
   attempt: count,
   done: z.number(),
   total: z.number().optional(),

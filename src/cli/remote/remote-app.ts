@@ -3,8 +3,7 @@ import { PikoError as ClientError } from '../../client/client-error.ts'
 import type { Client } from '../../client/create-client.ts'
 import { OPERATIONS } from '../../client/operations.ts'
 import type { Operation } from '../../client/operation.ts'
-import { type FollowedState, type FollowOptions, followRun } from '../../operations/runs/follow-run.ts'
-import type { RunLogLine } from '../../run/run-log.ts'
+import type { FollowOptions, RunNews } from '../../operations/runs/follow-run.ts'
 import { ERROR_CODES, type ErrorCode, PikoError } from '../../errors.ts'
 
 /** The arguments of calls whose names are not all in the path, in order. A further object has named options. */
@@ -55,8 +54,7 @@ export function remoteApp(client: Client, reason?: string): Piko {
           if (typeof verb !== 'string') return undefined
           if (name === 'live' && verb === 'follow') return (options?: object) => client.events(options)
           const id = `${name}.${verb}`
-          if (id === 'runs.follow')
-            return (runId: number, options: FollowOptions = {}) => followed(call, runId, options)
+          if (id === 'runs.follow') return (runId: number, options?: FollowOptions) => followed(client, runId, options)
           // A list that the app yields one by one.
           if (id === 'backfills.preview') return (...given: unknown[]) => yielded(() => call(id, given))
           return (...given: unknown[]) => call(id, given)
@@ -77,16 +75,13 @@ export function remoteApp(client: Client, reason?: string): Piko {
   ) as Piko
 }
 
-/** Polls the node. */
-function followed(call: ReturnType<typeof callerOf>, runId: number, options: FollowOptions): unknown {
-  return followRun(
-    {
-      find: (id) => call('runs.show', [id]) as Promise<FollowedState>,
-      lines: (id, filter) => call('runs.logs', [id, filter]) as Promise<RunLogLine[]>,
-    },
-    runId,
-    options,
-  )
+async function* followed(client: Client, runId: number, options: FollowOptions = {}): AsyncGenerator<RunNews> {
+  const news = client.runs.follow({ runId, ...options })
+  for (;;) {
+    const { done, value } = await coreErrors(() => news.next())
+    if (done) return
+    yield revived(value) as RunNews
+  }
 }
 
 async function* yielded(ask: () => Promise<unknown>): AsyncGenerator<unknown, void, undefined> {

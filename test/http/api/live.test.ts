@@ -5,7 +5,8 @@ import type { Piko } from '../../../src/app/piko.ts'
 import { createClient, type LiveEvent, type LiveSignal } from '../../../src/client/index.ts'
 import { HttpService } from '../../../src/http/http-service.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
-import { eventually, makeApp } from '../../support/app.ts'
+import type { JobDefinition } from '../../../src/job/spec.ts'
+import { eventually, Gate, makeApp } from '../../support/app.ts'
 import { describeEachStore, type TestStore } from '../../support/databases.ts'
 
 const work = defineJob({ id: 'work', retry: { limit: 0 } }, ({ input }) => {
@@ -13,8 +14,8 @@ const work = defineJob({ id: 'work', retry: { limit: 0 } }, ({ input }) => {
 })
 const other = defineJob({ id: 'other' }, () => {})
 
-async function serve(store: TestStore): Promise<{ app: Piko; url: string }> {
-  const app = makeApp(store.options, [work, other])
+async function serve(store: TestStore, more: readonly JobDefinition[] = []): Promise<{ app: Piko; url: string }> {
+  const app = makeApp(store.options, [work, other, ...more])
   const http = app.addService(new HttpService(app, { host: '127.0.0.1', port: 0 }), { first: true })
   await app.start()
   return { app, url: http.url ?? '' }
@@ -98,6 +99,59 @@ describeEachStore((store) => {
     await expect(createClient({ url: 'http://127.0.0.1:9' }).jobs.list()).rejects.toMatchObject({ code: 'UNREACHABLE' })
   })
 
+  it('a client follows a run: each line once, although a connection is lost, and the state at its end', async () => {
+    const said = new Gate()
+    const talker = defineJob({ id: 'talker' }, async (ctx) => {
+      ctx.log.info('one')
+      ctx.progress(1, 2)
+      await said.pass()
+      ctx.log.warn('two')
+    })
+    const { app, url } = await serve(store, [talker])
+    let connections = 0
+    // The first connection breaks after the first line.
+    const breaking: typeof fetch = async (input, init) => {
+      const response = await fetch(input, init)
+      if (typeof input !== 'string' || !input.includes('/follow') || ++connections > 1) return response
+      const reader: ReadableStreamDefaultReader<Uint8Array> = response.body!.getReader()
+      let text = ''
+      const body = new ReadableStream({
+        pull: async (controller) => {
+          if (text.includes('event: line')) return controller.error(new Error('cut'))
+          const { value } = await reader.read()
+          text += Buffer.from(value ?? []).toString()
+          controller.enqueue(value)
+        },
+      })
+      return new Response(body, { status: response.status, headers: response.headers })
+    }
+    const lost: string[] = []
+    const client = createClient({ url, fetch: breaking })
+    const run = await app.run('talker')
+    const seen: string[] = []
+    for await (const news of client.runs.follow({ runId: run.id, onDisconnect: ({ code }) => lost.push(code) })) {
+      if (news.kind === 'line') seen.push(news.line.message)
+      else if (news.kind === 'state') seen.push(news.state)
+      else seen.push(`${news.progress.done} of ${news.progress.total}`)
+      if (news.kind === 'line' && news.line.message === 'one') said.open()
+    }
+    expect(lost).toEqual(['UNREACHABLE'])
+    expect(seen.filter((text) => text === 'one' || text === 'two')).toEqual(['one', 'two'])
+    expect(seen).toContain('1 of 2')
+    expect(seen.at(-1)).toBe('succeeded')
+    const warnings = []
+    for await (const news of client.runs.follow({ runId: run.id, level: 'warn' })) warnings.push(news.kind)
+    expect(warnings).toEqual(['line', 'progress', 'state'])
+    await expect(client.runs.follow({ runId: 999_999 }).next()).rejects.toMatchObject({
+      code: 'RUN_UNKNOWN',
+      status: 404,
+    })
+    for (const query of ['level=loud', 'after=x', 'speed=1']) {
+      const response = await fetch(`${url}/api/v1/runs/${run.id}/follow?${query}`)
+      expect([query, response.status, await response.json()]).toMatchObject([query, 400, { code: 'REQUEST_INVALID' }])
+    }
+  })
+
   it('ends its streams when the app stops', async () => {
     const { app, url } = await serve(store)
     const request = get(`${url}/api/v1/events`)
@@ -106,7 +160,9 @@ describeEachStore((store) => {
     response.on('data', (chunk: Buffer) => (text += chunk.toString()))
     const ended = once(response, 'close')
     await eventually(() => expect(text).toContain('event: open'))
+    const id = await app.enqueue('work', { runAt: new Date('2100-01-01T00:00:00Z') })
+    const news = await fetch(`${url}/api/v1/runs/${id}/follow`)
     await app.stop()
-    await ended
+    await Promise.all([ended, news.text()])
   })
 })

@@ -1,49 +1,54 @@
 import type { FastifyInstance } from 'fastify'
 import { LIVE_FOLLOW } from '../../../api/nouns/live.ts'
+import { RUN_FOLLOW } from '../../../api/nouns/run-follow.ts'
 import { Live } from '../../../operations/live/live.ts'
+import type { FollowOptions } from '../../../operations/runs/follow-run.ts'
 import { allowedRequest } from '../checked.ts'
 import type { ApiApp } from '../handler.ts'
+import { OpenStreams } from './open-streams.ts'
+import { writeRunNews } from './run-stream.ts'
 import { writeEvents } from './stream.ts'
 
-type Query = Readonly<{ after?: number; kinds?: never[]; jobs?: string[] }>
+type EventsQuery = Readonly<{ after?: number; kinds?: never[]; jobs?: string[] }>
 
-/** How often the token of a reader is checked again. */
-const RECHECK_MS = 30_000
-
-/** Adds the stream of events. */
-export function liveRoutes(server: FastifyInstance, app: Pick<ApiApp, 'live'>): void {
-  const open = new Set<{ close(): void }>()
-  server.addHook('preClose', (done) => {
-    for (const reader of open) reader.close()
-    done()
-  })
+/** Adds the streams of server-sent events. */
+export function liveRoutes(server: FastifyInstance, app: Pick<ApiApp, 'live' | 'runs'>): void {
+  const streams = new OpenStreams(server)
   server.get('/events', {
     config: { piko: { role: LIVE_FOLLOW.role, route: LIVE_FOLLOW } },
     handler: async (request, reply) => {
       const { query, headers } = await allowedRequest(LIVE_FOLLOW, request)
-      const { after: since, ...filter } = query as Query
-      const known = headers['last-event-id'] as number | string | undefined
-      const reader = Live.reader(app.live, known === undefined ? since : Number(known))
-      open.add(reader)
-      // A token may be revoked or expire while its holder reads.
-      const recheck = setInterval(() => void request.authenticate().catch(() => reader.close()), RECHECK_MS)
-      void reply.hijack()
-      const { raw } = reply
-      raw.writeHead(200, {
-        'content-type': 'text/event-stream; charset=utf-8',
-        'cache-control': 'no-store, no-transform',
-        'x-accel-buffering': 'no',
-        ...(request.raw.httpVersion === '1.1' && { connection: 'keep-alive' }),
-      })
-      raw.flushHeaders()
-      try {
-        await writeEvents(raw, reader, filter)
-      } finally {
-        clearInterval(recheck)
-        open.delete(reader)
-        reader.close()
-        raw.destroy()
-      }
+      const { after, ...filter } = query as EventsQuery
+      const reader = Live.reader(app.live, lastId(headers) ?? after)
+      await streams.serve(
+        request,
+        reply,
+        () => reader.close(),
+        (raw) => writeEvents(raw, reader, filter),
+      )
     },
   })
+  server.get('/runs/:runId/follow', {
+    config: { piko: { role: RUN_FOLLOW.role, route: RUN_FOLLOW } },
+    handler: async (request, reply) => {
+      const { params, query, headers } = await allowedRequest(RUN_FOLLOW, request)
+      const closing = new AbortController()
+      const after = lastId(headers)
+      const options: FollowOptions = { ...query, ...(after !== undefined && { after }), signal: closing.signal }
+      const news = app.runs.follow(params['runId'] as number, options)
+      // Read first, so that an unknown run is answered with a problem and not with a stream.
+      const first = await news.next()
+      await streams.serve(
+        request,
+        reply,
+        () => closing.abort(),
+        (raw) => writeRunNews(raw, first, news),
+      )
+    },
+  })
+}
+
+function lastId(headers: Readonly<Record<string, unknown>>): number | undefined {
+  const known = headers['last-event-id'] as number | string | undefined
+  return known === undefined ? undefined : Number(known)
 }

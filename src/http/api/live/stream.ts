@@ -4,11 +4,11 @@ import type { LiveReader } from '../../../engine/live/live-reader.ts'
 import { NOT_OPEN, type ReaderState, signalsOf } from '../../../operations/live/live.ts'
 
 /** Proxies and clients end connections on which nothing arrives. */
-const HEARTBEAT_MS = 10_000
+export const HEARTBEAT_MS = 10_000
 /** A reader that has not taken a batch after this time is cut off. */
 const MAX_DRAIN_MS = 15_000
 /** How long a client waits before it connects again. */
-const RETRY_MS = 2_000
+export const RETRY_MS = 2_000
 
 /** Writes events to one client as they happen, until it goes, is too slow, or the server stops. */
 export async function writeEvents(
@@ -35,7 +35,7 @@ export async function writeEvents(
 }
 
 /** @returns false if the client has gone, or is too slow */
-async function isWritten(response: ServerResponse, text: string, drainMs: number): Promise<boolean> {
+export async function isWritten(response: ServerResponse, text: string, drainMs = MAX_DRAIN_MS): Promise<boolean> {
   if (response.destroyed || response.writableEnded) return false
   if (response.write(text)) return true
   let timer: NodeJS.Timeout | undefined

@@ -1,0 +1,58 @@
+import type { z } from 'zod'
+import type { runNews } from '../api/nouns/run-follow.ts'
+import type { RunLogLevel } from '../run/run-log.ts'
+import type { PikoError } from './client-error.ts'
+import { eventStream, lostBy, pause, pauseMs, queryOf } from './event-stream.ts'
+import type { Transport } from './transport.ts'
+
+export interface RunFollowOptions {
+  /** Only log lines of this level or a higher one. Default: all. */
+  readonly level?: RunLogLevel | undefined
+  /** The id of the last log line that you know. Default: begins with the first line. */
+  readonly after?: number | undefined
+  /** Ends the iteration. */
+  readonly signal?: AbortSignal | undefined
+  /** Called with the error each time the connection is lost, before it is made again. */
+  readonly onDisconnect?: (error: PikoError) => void
+}
+
+/** What happens to a run while somebody follows it; instants are text in ISO 8601. */
+export type RunNews = z.output<typeof runNews>
+
+const ENDED: readonly string[] = ['succeeded', 'failed', 'cancelled', 'skipped']
+
+/**
+ * Follows a run until it has ended: its log lines, its progress and its states. A lost connection is made again, and continues after the
+ * last line, without losing or repeating one.
+ *
+ * @throws PikoError if the server refuses the request, for example with `RUN_UNKNOWN`
+ */
+export async function* followRun(
+  transport: Transport,
+  runId: number,
+  { level, after, signal, onDisconnect }: RunFollowOptions = {},
+): AsyncGenerator<RunNews, void, undefined> {
+  const path = `/runs/${encodeURIComponent(runId)}/follow${queryOf({ level })}`
+  let last = after
+  // What a new connection tells again.
+  let known = ''
+  for (let failures = 1; !signal?.aborted; failures += 1) {
+    try {
+      for await (const { data } of eventStream(transport, path, last, signal)) {
+        failures = 1
+        if (data === '') continue
+        const news = JSON.parse(data) as RunNews
+        if (news.kind === 'line') last = news.line.id
+        else if (data === known) continue
+        if (news.kind === 'state') known = data
+        yield news
+        if (news.kind === 'state' && ENDED.includes(news.state)) return
+      }
+    } catch (thrown) {
+      if (signal?.aborted) return
+      const error = lostBy(thrown)
+      onDisconnect?.(error)
+    }
+    await pause(pauseMs(failures), signal)
+  }
+}
