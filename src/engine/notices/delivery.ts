@@ -5,8 +5,9 @@ import type { Events } from '../../events.ts'
 import type { Settings } from '../../settings/settings.ts'
 import { redactText } from '../../run/redact.ts'
 import type { StopReason } from '../../service/lifecycle-parts.ts'
-import type { MessageStore, DueMessage } from '../../store/notices/message-store.ts'
+import type { Destination, DueMessage, MessageStore } from '../../store/notices/message-store.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
+import { NOTICE_KINDS } from '../../notice/notice.ts'
 import type { Leader } from '../node/leader.ts'
 import type { Outlets } from './outlets.ts'
 
@@ -20,13 +21,23 @@ export interface DeliveryParts extends LoopServiceParts {
 
 /** The pause between two polls for messages, on the leader and on the other nodes. */
 const LOOK_MS = 5_000
+const MIN_LOOK_MS = 50
 const FOLLOWER_LOOK_MS = 30_000
 /**
  * Another node delivers only messages that the leader has not delivered for this long, such as those to hooks of a job that only this
  * node's code has.
  */
 const LEFT_MS = 20_000
-const MAX_DUE = 500
+/** Messages that one statement reads. */
+const MAX_DUE = 100
+const MAX_PAGES = 10
+/** A process that has failed to deliver a message lets others try it first. */
+const YIELD_MS = 1_000
+/** Destinations that this process does not know are left out for this long. */
+const UNKNOWN_MS = 300_000
+const MAX_UNKNOWN = 1_000
+/** The ids of messages that this process has failed to deliver. */
+const MAX_FAILED = 10_000
 /** How many channels are called at the same time. */
 const MAX_BUSY = 16
 /** Added to the time limit of a call before another process may repeat it. */
@@ -40,11 +51,15 @@ const GIVE_UP_MS = 86_400_000
  * Delivers stored messages: calls hooks and notifiers. Claims a message before the call and marks it as sent afterwards. If the process
  * dies in between, another one repeats the call, so each message is delivered at least once.
  *
- * One call at a time for each channel. A channel that hangs or fails does not delay the others.
+ * One call at a time for each channel. A channel that hangs, fails or is unknown does not delay the others, however many messages it has.
+ * If the leader fails to deliver a message, the next try is open to every process: the fault may be in the leader's network.
  */
 export class Delivery extends LoopService {
   readonly #parts: DeliveryParts
   readonly #busy = new Map<string, Promise<void>>()
+  readonly #unknown = new Map<string, Destination>()
+  #unknownSince = performance.now()
+  readonly #failedHere = new Set<number>()
   readonly #stop = new AbortController()
 
   constructor(parts: DeliveryParts) {
@@ -54,23 +69,56 @@ export class Delivery extends LoopService {
   }
 
   protected override async step(): Promise<number> {
-    const { store, leader, outlets } = this.#parts
+    const { leader } = this.#parts
     const lookMs = leader.isLeader ? LOOK_MS : FOLLOWER_LOOK_MS
-    const { messages, nextInMs } = await store.due(MAX_DUE)
-    for (const message of messages) {
-      if (this.#busy.size >= MAX_BUSY || this.#stop.signal.aborted) break
-      if (this.#busy.has(message.channel)) continue
-      if (!leader.isLeader && message.dueForMs < LEFT_MS) continue
-      if (!outlets.find(message.channel, message.kind)) await this.#leave(message)
-      else this.#begin(message)
+    this.#recallUnknown()
+    let nextInMs = Infinity
+    for (let page = 0; page < MAX_PAGES && this.#busy.size < MAX_BUSY && !this.#stop.signal.aborted; page++) {
+      const due = await this.#parts.store.due(MAX_DUE, this.#leftOut())
+      const waits = []
+      for (const message of due.messages) waits.push(await this.#consider(message))
+      nextInMs = Math.min(nextInMs, leader.isLeader ? due.nextInMs : due.nextRetryInMs, ...waits)
+      // If all of them wait, a further page would have the same messages.
+      if (!due.isFull || waits.every(Number.isFinite)) break
     }
-    return Math.min(lookMs, leader.isLeader ? Math.max(nextInMs, 50) : Infinity)
+    return Math.min(lookMs, Math.max(nextInMs, MIN_LOOK_MS))
+  }
+
+  /** Begins to deliver a message, or leaves it. @returns the milliseconds until this process may deliver it, if it must wait */
+  async #consider(message: DueMessage): Promise<number> {
+    const { leader, outlets } = this.#parts
+    const { id, channel, kind, tries, dueForMs } = message
+    if (this.#busy.size >= MAX_BUSY || this.#stop.signal.aborted || this.#busy.has(channel)) return Infinity
+    if (!outlets.find(channel, kind)) {
+      await this.#leave(message)
+      return Infinity
+    }
+    const waitMs = this.#failedHere.has(id) ? YIELD_MS : leader.isLeader || tries > 0 ? 0 : LEFT_MS
+    if (dueForMs < waitMs) return waitMs - dueForMs
+    this.#begin(message)
+    return Infinity
   }
 
   /** Leaves a message to a process that knows its channel. There may be none, if a job or a notifier was removed. */
   async #leave(message: DueMessage): Promise<void> {
-    const { id, channel } = message
+    const { id, channel, kind } = message
     if (isOld(message)) await this.#parts.store.failed(id, `no process knows the channel ${channel}`, undefined)
+    else if (this.#unknown.size < MAX_UNKNOWN) this.#unknown.set(`${kind} ${channel}`, { channel, kind })
+  }
+
+  /** Looks again at what was unknown: jobs may have been added, and messages may be so old that they are given up. */
+  #recallUnknown(): void {
+    if (performance.now() - this.#unknownSince > UNKNOWN_MS) {
+      this.#unknown.clear()
+      this.#unknownSince = performance.now()
+    }
+    for (const [key, { channel, kind }] of this.#unknown)
+      if (this.#parts.outlets.find(channel, kind)) this.#unknown.delete(key)
+  }
+
+  #leftOut(): Destination[] {
+    const busy = [...this.#busy.keys()].flatMap((channel) => NOTICE_KINDS.map((kind) => ({ channel, kind })))
+    return [...busy, ...this.#unknown.values()]
   }
 
   #begin(message: DueMessage): void {
@@ -98,6 +146,7 @@ export class Delivery extends LoopService {
       await this.#failed(message, toError(thrown))
       return
     }
+    this.#failedHere.delete(id)
     await store.sent(id)
     const { jobCount, count } = notice
     const durationMs = performance.now() - startedAt
@@ -109,6 +158,9 @@ export class Delivery extends LoopService {
     const { id, channel, kind, tries } = message
     if (this.#stop.signal.aborted) return store.failed(id, 'its process stopped', 0)
     const retryInMs = isOld(message) ? undefined : Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(tries, 10))
+    if (this.#failedHere.size >= MAX_FAILED) this.#failedHere.clear()
+    if (retryInMs === undefined) this.#failedHere.delete(id)
+    else this.#failedHere.add(id)
     await store.failed(id, redactText(messageOf(error)), retryInMs)
     events.emit('notice.failed', { noticeId: id, channel, kind, tries: tries + 1, error, retryInMs })
   }

@@ -32,6 +32,18 @@ export interface DueMessage extends StoredMessage {
   readonly dueForMs: number
 }
 
+/** The messages of one kind to one channel. */
+export type Destination = Pick<StoredMessage, 'channel' | 'kind'>
+
+export interface DueMessages {
+  readonly messages: DueMessage[]
+  /** Milliseconds until the next message is due, and the next one that was tried before; `Infinity` if none was found. */
+  readonly nextInMs: number
+  readonly nextRetryInMs: number
+  /** Whether there may be more of them. */
+  readonly isFull: boolean
+}
+
 const MAX_ROWS = 500
 const ROW_BYTES = 400
 const MAX_ERROR = 1_000
@@ -88,27 +100,43 @@ export class MessageStore {
     return retry(() => insertedId(dialect, insert.returning('id')))
   }
 
-  /** Messages that are due, oldest first, and the milliseconds until the next one is. */
-  async due(limit: number): Promise<{ readonly messages: DueMessage[]; readonly nextInMs: number }> {
+  /**
+   * Messages that are due, oldest first, and when the next ones are.
+   *
+   * @param without leaves out the messages of these kinds to these channels
+   */
+  async due(limit: number, without: readonly Destination[] = []): Promise<DueMessages> {
     const { db, dialect, broken } = this.#database
     const rows = await db
       .selectFrom('piko_message')
       .selectAll()
       .select(dialect.now().as('now'))
       .where('state', '=', 'due')
+      .$if(without.length > 0, (query) =>
+        query.where((eb) =>
+          eb(
+            eb.refTuple('channel', 'kind'),
+            'not in',
+            without.map(({ channel, kind }) => eb.tuple(channel, kind)),
+          ),
+        ),
+      )
       .orderBy('due_at')
       .orderBy('id')
       .limit(limit)
       .execute()
     const messages: DueMessage[] = []
-    let nextInMs = Infinity
+    let [nextInMs, nextRetryInMs] = [Infinity, Infinity]
     for (const { now, ...row } of soundRows(dialect, 'piko_message', rows, broken.report)) {
       const message = this.#messageOf(row)
       const leftMs = message.dueAt.getTime() - dialect.date(now).getTime()
       if (leftMs <= 0) messages.push({ ...message, dueForMs: -leftMs })
-      else nextInMs = Math.min(nextInMs, leftMs)
+      else {
+        nextInMs = Math.min(nextInMs, leftMs)
+        if (message.tries > 0) nextRetryInMs = Math.min(nextRetryInMs, leftMs)
+      }
     }
-    return { messages, nextInMs }
+    return { messages, nextInMs, nextRetryInMs, isFull: rows.length === limit }
   }
 
   /**
