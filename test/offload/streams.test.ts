@@ -5,12 +5,14 @@ import { Readable } from 'node:stream'
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { MessageChannel } from 'node:worker_threads'
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { gzipSync } from 'node:zlib'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { file } from '../../src/offload/file.ts'
 import { offload } from '../../src/offload/offload.ts'
 import { OffloadPool } from '../../src/offload/offload-pool.ts'
+import { CallTimer } from '../../src/offload/pool/call-timer.ts'
+import { OffloadCall } from '../../src/offload/pool/offload-call.ts'
 import type { OffloadOptions } from '../../src/offload/pool/pool-options.ts'
 import { ChunkReader } from '../../src/offload/streams/chunk-reader.ts'
 import { newRoom } from '../../src/offload/streams/room.ts'
@@ -50,6 +52,31 @@ describe('a generator in a thread', () => {
     expect(rows.map(({ id }) => id)).toEqual(Array.from({ length: 5_000 }, (_, id) => id))
     expect(await all(functions.numbers(3))).toEqual([0, 1, 2])
     expect(await all(functions.numbers(0))).toEqual([])
+  })
+
+  test('leaves no time limit running when its last rows arrive after the reply of its thread', async () => {
+    const started = vi.spyOn(CallTimer.prototype, 'start')
+    const halted = vi.spyOn(CallTimer.prototype, 'halt')
+    const late: (() => void)[] = []
+    const openStream = Reflect.get(OffloadCall.prototype, 'openStream')
+    vi.spyOn(OffloadCall.prototype, 'openStream').mockImplementation(function (this: OffloadCall, end, onProgress) {
+      const on = end.port.on.bind(end.port)
+      const hold = (event: 'message', hear: (message: unknown) => void): MessagePort =>
+        on(event, (message: unknown) => void late.push(() => hear(message)))
+      Object.assign(end.port, { on: hold })
+      openStream.call(this, end, onProgress)
+    })
+    endings.push(() => vi.restoreAllMocks())
+    const { pool, streams: functions } = streams({ timeout: '5m' })
+    // Two large rows are two chunks, of which a thread waits for its reader. The end follows them.
+    const rows = all(functions.rows(2, counters(), 200_000))
+    await expect.poll(() => [late.length, pool.stats.running], soon).toEqual([3, 0])
+    for (const hear of late) hear()
+    expect(await rows).toHaveLength(2)
+    expect(started).toHaveBeenCalled()
+    const lastOf = ({ mock }: { readonly mock: { readonly invocationCallOrder: readonly number[] } }): number =>
+      Math.max(...mock.invocationCallOrder)
+    expect(lastOf(halted)).toBeGreaterThan(lastOf(started))
   })
 
   test('waits for its reader, by rows and by bytes', async () => {
