@@ -42,7 +42,7 @@ export interface JobTable {
   ledger_start: NullableInstant
   /** End of the last planned window. */
   window_cursor: NullableInstant
-  /** How long after its end a window may lack, in milliseconds. Null: no deadline. */
+  /** How long after its end a window must have succeeded, in milliseconds. Null: no deadline. */
   deadline_ms: Generated<number | null>
   /** The kinds of notices for which its code has hooks, such as `failure,late`. */
   hooks: Generated<string | null>
@@ -201,7 +201,7 @@ export interface NodeTable {
   /** Increases with each cancel request for a run of this node. */
   cancels: Generated<number>
   resources: Generated<JsonText>
-  /** What it says about itself; see `NodeFacts`. */
+  /** The facts that it reports about itself; see `NodeFacts`. */
   facts: Generated<JsonText>
   /** The server's ids of the node's connections, such as `12,15`. Null on SQLite, and behind a proxy that hides these ids. */
   connections: Generated<string | null>
@@ -232,7 +232,7 @@ export interface RunLogTable {
   fields: JsonText
 }
 
-/** The result of a part of a handler, or since when `ctx.until` has waited for it. */
+/** The result of a step of a handler, or the time since which `ctx.until` has been waiting for it. */
 export interface StepTable {
   run_id: number
   /** The name in the form of `exactKey`. */
@@ -264,7 +264,7 @@ export interface RunProgressTable {
   done: number
   total: number | null
   message: string | null
-  /** How much is done per second. */
+  /** The progress per second, in the unit of `done`. */
   rate: number | null
   updated_at: Instant
 }

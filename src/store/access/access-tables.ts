@@ -17,7 +17,7 @@ export interface TokenTable {
   created_at: Instant
   expires_at: NullableInstant
   revoked_at: NullableInstant
-  /** About when it was last used, within a minute. */
+  /** When it was last used, accurate to a minute. */
   used_at: NullableInstant
 }
 

@@ -24,7 +24,7 @@ export interface NewAudit {
 export interface AuditEnd {
   readonly outcome: Exclude<AuditOutcome, 'started'>
   readonly after: string | undefined
-  /** What the change was made to, if only the change itself decided it. */
+  /** The object that was changed, if it was known only after the change. */
   readonly target?: string | undefined
   readonly errorCode?: string | undefined
 }
@@ -61,7 +61,7 @@ export interface AuditFilter {
   /** Changes that began at this instant or later, and before the other one. */
   readonly from?: Date
   readonly to?: Date
-  /** Only records with smaller ids: the next page. */
+  /** Only records with smaller ids. Give the id of the last one for the next page. */
   readonly before?: number
   /** Default 100. Newest first. */
   readonly limit?: number

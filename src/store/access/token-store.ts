@@ -13,14 +13,14 @@ export interface TokenRow extends TokenGrant {
   readonly id: number
   readonly createdAt: Date
   readonly revokedAt: Date | undefined
-  /** About when it was last used, within a minute; undefined: never. */
+  /** When it was last used, accurate to a minute; undefined: never. */
   readonly lastUsedAt: Date | undefined
   /** Neither revoked nor expired, on the database's clock. */
   readonly isValid: boolean
 }
 
 export interface TokenFilter {
-  /** Also revoked and expired ones. Default false. */
+  /** Includes revoked and expired tokens. Default false. */
   readonly all?: boolean
   readonly role?: Role
   /** Default 100. */
@@ -210,7 +210,7 @@ export class TokenStore {
     const isKnown = expiresAt === undefined || expiresAt > dialect.date(row.now)
     return {
       ...{ id: Number(row.id), name: row.name, role: row.role },
-      // Text that is not a list was written by a person; it must not widen the token to all jobs.
+      // Text that is not a list was written by a person. It must not extend the token to all jobs.
       jobs: jobs === undefined ? undefined : Array.isArray(jobs) ? jobs.map(String) : [],
       ...{ expiresAt, revokedAt },
       createdAt: dialect.date(row.created_at),

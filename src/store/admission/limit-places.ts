@@ -50,7 +50,7 @@ const BUCKET = 0
  */
 export class LimitPlaces {
   readonly #rule: LimitRule
-  /** The first rule. */
+  /** The rule for any span of the rate's length. */
   readonly #span: RateLimit
   readonly #clock: ClockReading
   #starts: Starts
@@ -109,7 +109,7 @@ export class LimitPlaces {
     if (this.#without(at, count)) this.#fullMs -= count * this.#intervalMs
   }
 
-  /** Counts a place from now, because its caller was interrupted. */
+  /** Counts a place as used now instead of earlier, because its caller was interrupted. */
   postpone({ at, count }: LimitPlace): void {
     this.#without(at, count)
     const slack = slackMs(this.#span)

@@ -7,7 +7,7 @@ import { NO_JOB } from './reserve-places.ts'
 /** What a rate limit that all nodes share has counted. */
 export interface LimitStatus {
   readonly name: string
-  /** How many were taken in the span that ends with the last take. */
+  /** The number of takes in the span that ends with the last one. */
   readonly taken: number
   /** The instant at which the last take is counted, on the database's clock; undefined if none is. */
   readonly lastAt: Date | undefined

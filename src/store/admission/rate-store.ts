@@ -69,7 +69,7 @@ export class RateStore {
    * Takes places in a limit that all nodes share.
    *
    * @param monotonic the node's clock
-   * @throws PikoError `COMMIT_UNKNOWN`: places may be taken that nobody uses, which only costs time
+   * @throws PikoError `COMMIT_UNKNOWN`: places may be taken that no caller uses, which only delays later callers
    */
   async reserve(request: LimitRequest, monotonic: () => number): Promise<LimitAnswer> {
     // Loaded at the first use, since most nodes have no such limit.

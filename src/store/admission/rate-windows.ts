@@ -116,8 +116,8 @@ export class RateWindows {
   }
 
   /**
-   * The database read its clock between the query and its answer. To be safe, the place opens as if that was at the answer, and closes as
-   * if it was at the query.
+   * The database read its clock between the query and its answer. To be safe, the place opens as if the clock was read at the answer, and
+   * closes as if it was read at the query.
    */
   #placeOf({ key, limit }: RateWindow, slack: number, freeInMs: number): RatePlace {
     const usedInMs = Math.max(freeInMs, answerMs(limit))

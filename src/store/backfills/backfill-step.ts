@@ -22,7 +22,7 @@ import { noteRows } from '../events/notes.ts'
 /** How a step creates the runs of windows. */
 export interface BackfillPlan {
   readonly timeline: (generations: readonly StoredGeneration[]) => Timeline
-  /** Whether the job depends on other jobs. Then its windows wait for theirs. */
+  /** Whether the job depends on other jobs, so that its windows wait for their windows. */
   readonly waits: boolean
   /** Creates the run, with the keys of the job's limits. */
   readonly runOf: (window: Window, backfill: BackfillRow) => NewRun

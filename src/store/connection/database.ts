@@ -40,7 +40,7 @@ export interface Database {
   readonly dialect: Dialect
   /** Plain SQL on the same connections, for sinks. */
   readonly sql: SqlDatabase
-  /** The largest JSON, in bytes, that a run's input or output may have. Also known while the database is closed. */
+  /** The largest JSON, in bytes, that a run's input or output may have. Available even while the database is closed. */
   readonly maxValueBytes: number
   /**
    * The files to which the path of an SQLite database led when it was opened: the database and its WAL. Empty for a server or an in-memory

@@ -1,14 +1,14 @@
 import type { Dialect } from '../connection/dialect.ts'
 import { migrationFolder, readMigrations } from '../migration/migration-files.ts'
 
-/** The tables, columns and indexes that the migrations make. */
+/** The tables, columns and indexes that the migrations create. */
 export interface ExpectedSchema {
   readonly tables: ReadonlyMap<string, ExpectedTable>
 }
 
 /** Each column and index with the statement that adds it to an existing table. */
 export interface ExpectedTable {
-  /** The statements that make the table as it is now. */
+  /** The statements that create the table in its current form. */
   readonly statements: readonly string[]
   readonly columns: ReadonlyMap<string, string>
   readonly indexes: ReadonlyMap<string, string>

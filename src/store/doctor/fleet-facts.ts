@@ -9,9 +9,9 @@ export interface FleetNode {
   readonly host: string
   readonly pid: number
   readonly startedAgoMs: number
-  /** How long ago its lease expired; negative: how long it still holds. */
+  /** How long ago its lease expired; negative: how long it is still valid. */
   readonly expiredAgoMs: number
-  /** Undefined for a node that does not tell, such as one of an older version. */
+  /** Undefined for a node that does not report it, such as one of an older version. */
   readonly version: string | undefined
   /** A digest of each of its jobs, by id. */
   readonly jobs: Readonly<Record<string, string>> | undefined
@@ -93,7 +93,7 @@ function digestsOf(text: string | null): Readonly<Record<string, string>> | unde
 }
 
 /**
- * The jobs with something to run that no live node has. Undefined if a live node does not tell its jobs, or no node is live. Pure.
+ * The jobs with something to run that no live node has. Undefined if a live node does not report its jobs, or no node is live. Pure.
  */
 export function unknownJobsOf({
   nodes,

@@ -10,12 +10,12 @@ export interface StuckRun {
   readonly id: number
   readonly jobId: string
   readonly nodeId: string | undefined
-  /** Since it began, was due, or was to be cancelled, in milliseconds. */
+  /** The milliseconds since it began, was due, or was requested to end. */
   readonly forMs: number
 }
 
 export interface RunFacts {
-  /** Running runs of nodes that are gone. */
+  /** Running runs of nodes that no longer exist. */
   readonly orphans: readonly StuckRun[]
   /** Running runs whose cancel was requested. */
   readonly cancelled: readonly StuckRun[]
@@ -38,7 +38,7 @@ export async function runFacts(database: Database): Promise<RunFacts> {
   const { db, dialect } = database
   const { now } = await db.selectNoFrom(dialect.now().as('now')).executeTakeFirstOrThrow()
   const nowMs = dialect.date(now).getTime()
-  // The check of unreadable rows reports them.
+  // Unreadable rows are left out here; the check of unreadable rows reports them.
   const sound = (rows: readonly Row[]): readonly Row[] => soundRows(dialect, 'piko_run', rows, () => {})
   const nodes = await db.selectFrom('piko_node').select(['id']).where('expires_at', '>=', dialect.now()).execute()
   const live = new Set(nodes.map(({ id }) => id))

@@ -3,7 +3,7 @@ import type { Database } from '../connection/database.ts'
 import { type MigrationStatus, migrationStatus } from '../migration/migrate.ts'
 import { type ExpectedSchema, expectedSchema } from './expected-schema.ts'
 
-/** A part of the schema that the migrations make, but the database lacks. */
+/** A part of the schema that the migrations create, but that the database lacks. */
 export interface LackingPart {
   readonly kind: 'table' | 'column' | 'index'
   readonly table: string
@@ -15,7 +15,7 @@ export interface LackingPart {
 export interface SchemaFacts {
   readonly migration: MigrationStatus
   readonly lacking: readonly LackingPart[]
-  /** Triggers on Piko's tables, which Piko never makes. */
+  /** Triggers on Piko's tables. Piko itself creates none. */
   readonly triggers: readonly { readonly table: string; readonly name: string }[]
   /** Tables that are not stored by InnoDB. */
   readonly engines: readonly { readonly table: string; readonly engine: string }[]
@@ -32,10 +32,10 @@ interface Found {
   readonly indexes: ReadonlySet<string>
 }
 
-/** Compares the schema of a database with that of the migrations which are applied. */
+/** Compares the schema of a database with the one that the applied migrations create. */
 export async function schemaFacts(database: Database): Promise<SchemaFacts> {
   const migration = await migrationStatus(database)
-  // What a pending migration would make, is not lacking yet.
+  // Parts that a pending migration will create are not missing.
   const isCurrent = migration.migrations.every(({ state }) => state === 'applied')
   const { dialect } = database
   const read = dialect.name === 'mysql' ? mysqlFound : sqliteFound
@@ -66,7 +66,7 @@ async function mysqlFound({ db }: Database): Promise<Read> {
   const columns = await sql<{ name: string }>`
     SELECT CONCAT(TABLE_NAME, '.', COLUMN_NAME) AS name FROM information_schema.COLUMNS
     WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'piko\\_%'`.execute(db)
-  // MySQL tells a hidden index in IS_VISIBLE, MariaDB in IGNORED. Older servers have neither.
+  // MySQL marks a hidden index in the column IS_VISIBLE, MariaDB in IGNORED. Older servers have neither.
   const indexes = await sql<Readonly<Record<string, unknown>>>`
     SELECT * FROM information_schema.STATISTICS
     WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'piko\\_%' AND SEQ_IN_INDEX = 1`.execute(db)

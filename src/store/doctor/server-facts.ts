@@ -8,7 +8,7 @@ export interface ServerFacts {
   readonly location: string
   /** The server's variables that matter to Piko, by name. On SQLite: pragmas of the file. */
   readonly global: Readonly<Record<string, string>>
-  /** The same of Piko's own connection. */
+  /** The same variables as they are in the session of Piko's connection. */
   readonly session: Readonly<Record<string, string>>
   /** Counters of the server. */
   readonly status: Readonly<Record<string, string>>
@@ -36,7 +36,7 @@ export function serverFacts(database: Database): Promise<ServerFacts> {
 async function mysqlServer({ db, location }: Database): Promise<ServerFacts> {
   const names = sql.join(VARIABLES.map((name) => sql.lit(name)))
   const counters = sql.join(COUNTERS.map((name) => sql.lit(name)))
-  // One connection: a session's values are those of one connection.
+  // All queries use one connection, because each connection has its own session values.
   return db.connection().execute(async (connection) => {
     const about = await sql<{ version: string; zone_offset: number }>`
       SELECT VERSION() AS version, TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW()) AS zone_offset`.execute(connection)

@@ -12,7 +12,7 @@ export interface TableSize {
 
 export interface SizeFacts {
   readonly store: 'mysql' | 'sqlite'
-  /** The largest first. Empty if the database can't tell. */
+  /** The largest first. Empty if the database does not report sizes. */
   readonly tables: readonly TableSize[]
   readonly totalBytes: number
   /** The log of an SQLite file, and its unused pages. */
@@ -41,7 +41,7 @@ export async function sizeFacts(database: Database): Promise<SizeFacts> {
   return { store: dialect.name, ...sizes, oldest }
 }
 
-/** Undefined for an instant that can't be read, too. */
+/** Also undefined for an instant that can't be read. */
 function agoMs(dialect: Database['dialect'], at: Date | string | null, nowMs: number): number | undefined {
   try {
     return at === null ? undefined : nowMs - dialect.date(at).getTime()

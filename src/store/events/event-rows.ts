@@ -21,9 +21,9 @@ export interface EventHeadTable {
   seq: Generated<number>
   /** Events with a greater number are recorded without gaps. */
   start_seq: Generated<number>
-  /** From then on, every process records. */
+  /** From this instant on, every process records events. */
   complete_at: NullableInstant
-  /** Processes record until then. A reader moves it forward. */
+  /** Processes record events until this instant. A reader moves it forward. */
   listened_until: NullableInstant
 }
 

@@ -11,10 +11,10 @@ export interface EventHead {
   readonly last: number
   /** No event after this one is missing, unless it has been deleted. */
   readonly start: number
-  /** Whether every process records. Shortly after the first reader begins, some processes may not know of it yet. */
+  /** Whether every process records events. Shortly after the first reader begins, some processes may not know of the reader yet. */
   readonly isComplete: boolean
   readonly isListened: boolean
-  /** Whether the rest of the time for which somebody listens is short. */
+  /** Whether `listened_until` is near, so that a reader must move it forward. */
   readonly isEnding: boolean
   /** Whether a row has no number yet. */
   readonly hasNew: boolean
@@ -25,7 +25,7 @@ export interface EventPage {
   readonly events: readonly LiveEvent[]
   /** The id after which the next page begins. */
   readonly next: number
-  /** Whether events after the requested id are missing, because they were deleted or nobody listened. */
+  /** Whether events after the requested id are missing, because they were deleted or there was no reader. */
   readonly isExceeded: boolean
 }
 
@@ -43,7 +43,7 @@ const HEAD = 1
  *
  * The ids of rows are useless to readers: a transaction that commits late makes an id visible that readers have passed. So readers number
  * the rows that they see first, one reader at a time under the lock of the head's row. The numbers become visible in order and have no
- * gaps. If nobody reads, no row gets a number, and if nobody has read for some time, no row is written.
+ * gaps. Without a reader, no row gets a number, and after some time without readers, no row is written.
  */
 export class EventStore {
   readonly #database: Database
@@ -143,7 +143,7 @@ export class EventStore {
 
   /** The events after an id, at most some thousands. `next` equals `after` if there is none. */
   async after(after: number): Promise<EventPage> {
-    // The head comes first: a number that is given in between is then a row more, not a gap.
+    // The head is read first, so a row that gets its number in between is an additional row, not a gap.
     const head = await this.head()
     const { db, dialect } = this.#database
     if (after < head.start) return { events: [], next: after, isExceeded: true }
@@ -196,5 +196,5 @@ export class EventStore {
   }
 }
 
-/** A reader moves the end of the time for which somebody listens when less than this is left. */
+/** A reader moves `listened_until` forward when less than this is left. */
 const ENDING_MS = 60_000

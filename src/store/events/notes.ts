@@ -70,8 +70,8 @@ class Notes {
 const open = new WeakMap<object, { readonly notes: Notes; readonly recording: Recording }>()
 
 /**
- * Runs a transaction, and stores what it has noted as its last statement. So an event exists exactly if its change was committed, and the
- * time between its number and its commit is short.
+ * Runs a transaction, and stores what it has noted as its last statement. So an event exists if and only if its change was committed, and
+ * the time between its number and its commit is short.
  */
 export async function noted<T>(
   trx: Kysely<Tables>,
@@ -92,7 +92,7 @@ function notesOf(trx: object): Notes | undefined {
   return known?.recording.isOn ? known.notes : undefined
 }
 
-/** Notes a change for the readers of events. Calls `packed` only if somebody listens. */
+/** Notes a change for the readers of events. Calls `packed` only if events are recorded. */
 export function note(trx: object, packed: () => readonly Packed[]): void {
   const notes = notesOf(trx)
   if (notes) for (const one of packed()) notes.add(one)
@@ -104,7 +104,7 @@ export function noteRows(trx: object, what: Touched, ids: Iterable<number>): voi
 }
 
 async function insertEvents(trx: Kysely<Tables>, dialect: Dialect, packed: readonly Packed[]): Promise<void> {
-  // One row a statement: a row may be large, and usually there is only one.
+  // Each row has its own statement, because a row may be large and usually there is only one.
   for (const row of eventRows(packed)) await trx.executeQuery(insertEvent(dialect, row))
 }
 

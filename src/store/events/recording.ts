@@ -1,11 +1,14 @@
-/** If this process has not heard for this long whether somebody listens, it records. */
+/** If this process has not learned for this long whether there are readers, it records. */
 const MAX_STALE_MS = 5_000
-/** How long after the first reader begins every process records: its last look is then too old, and its open transactions have ended. */
+/**
+ * After the first reader has begun, every process records once this time has passed: its last check is too old by then, and its open
+ * transactions have ended.
+ */
 export const SETTLE_MS = 2 * MAX_STALE_MS
 
 /**
- * Whether this process records events. It does while somebody listens anywhere, which it learns with its poll for configs. It also does
- * while it does not know, because an event too many does no harm.
+ * Whether this process records events. It does so while there is a reader on any node, which it learns with its poll for configs. It also
+ * does so while it does not know, because a superfluous event does no harm.
  */
 export class Recording {
   #isListened = true

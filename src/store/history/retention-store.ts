@@ -20,7 +20,7 @@ export interface RetentionFilter {
 export interface BeyondWalk {
   /** The walk continues with runs that have a smaller id; undefined: with all. */
   readonly before: number | undefined
-  /** The number of ended runs that the walk has met so far, by job. */
+  /** The number of ended runs that the walk has read so far, by job. */
   readonly met: ReadonlyMap<string, number>
 }
 

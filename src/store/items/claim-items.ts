@@ -142,7 +142,7 @@ async function claimIn(trx: Transaction<Tables>, dialect: Dialect, request: Item
   }
 }
 
-/** Decides how many items of each lane may be claimed, and when each of them may begin. */
+/** Decides how many items of each lane may be claimed, and when each item may begin. */
 async function openLanes(
   trx: Transaction<Tables>,
   dialect: Dialect,

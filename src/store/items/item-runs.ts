@@ -32,8 +32,8 @@ export interface ItemRunInfo {
 }
 
 /**
- * The open generation of a run; undefined if its handler has added nothing yet. `'ending'`: a replay of the run has given up a generation
- * whose items are still queued or running. The items that the handler adds now may be duplicates of them.
+ * The open generation of a run; undefined if its handler has added nothing yet. `'ending'`: items of a generation that a replay has
+ * replaced are still queued or running. The items that the handler adds now may be duplicates of them.
  */
 export async function openItemsOf({ db, dialect }: Database, runId: number): Promise<OpenItems | 'ending' | undefined> {
   const rows = await db
@@ -52,7 +52,7 @@ export async function openItemsOf({ db, dialect }: Database, runId: number): Pro
 const FAR_MS = 100 * 365 * 86_400_000
 
 /**
- * Gives up the open generations of runs that a replay queues, because their handlers add all items again. `ended_at` in the future marks
+ * Replaces the open generations of runs that a replay queues, because their handlers add all items again. `ended_at` in the future marks
  * such a generation: the sweep cancels its queued items, and then closes it.
  */
 export async function giveUpItems(
@@ -127,7 +127,7 @@ async function assertHeld(trx: Transaction<Tables>, { dialect }: Database, owner
   )
 }
 
-/** The generations, of those given, that have no queued and no running item. */
+/** The given generations that have no queued and no running item. */
 export async function idleItems({ db }: Database, fences: readonly number[]): Promise<number[]> {
   if (fences.length === 0) return []
   const has = (state: 'queued' | 'running') =>

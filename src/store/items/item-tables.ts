@@ -14,9 +14,12 @@ export interface ItemRunTable {
   stored: Generated<number>
   /** The result of the handler, as JSON. */
   output: Generated<string | null>
-  /** When the handler had added all items. From then on it is not called again. */
+  /** When the handler had added all items. It is not called again after that. */
   seeded_at: NullableInstant
-  /** When the run had ended and no item of the generation was queued or running. In the future: a replay has given up the generation. */
+  /**
+   * When the run had ended and no item of the generation was queued or running. An instant in the future marks a generation that a replay
+   * has replaced; see `giveUpItems`.
+   */
   ended_at: NullableInstant
   created_at: Instant
 }

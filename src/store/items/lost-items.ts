@@ -2,7 +2,7 @@ import { isWhole } from '../../errors-read.ts'
 import { fromJson } from '../../json/json.ts'
 import { crashedError } from '../../run/attempt.ts'
 
-/** The class of errors under which the deaths of an item's nodes are counted. They do not use up tries of other classes. */
+/** The class of errors under which the deaths of an item's nodes are counted. These deaths do not use up tries of other classes. */
 export const LOST_CLASS = 'lost'
 
 const MAX_DELAY_MS = 60_000

@@ -54,8 +54,8 @@ export async function replayItems(database: Database, nodeId: string, filter: It
     const ids = rows.map(({ id }) => id)
     if (isHeld) held = ids
     count += await database.transaction(async (trx) => {
-      // In each step, because the run may have ended since the last one. The lock also keeps the run from ending before these items are
-      // queued.
+      // Done in each step, because the run may have ended since the last one. The lock also keeps the run from ending before these items
+      // are queued.
       await reopenRun(trx, database, filter.runId, fence)
       return requeue(trx, database, nodeId, filter, ids, isHeld ? HOLD_MS : 0)
     })

@@ -68,7 +68,7 @@ export async function settleLanes(
         ...{ failures: after.breaker.failures, recent: after.breaker.recent, opens: after.breaker.opens },
         open_until: instantOrNull(openUntil, dialect),
         ...(freeAt !== before.freeAt && { free_at: instantOrNull(freeAt, dialect) }),
-        // Otherwise a resting lane keeps resting: items that return to it wake it.
+        // Otherwise a resting lane continues to rest until items that return to it wake it.
         ...(row.paused_at === null && blockedUntil > now && { next_at: instantOrNull(blockedUntil, dialect) }),
         ...(row.paused_at === null && isClosedNow && { next_at: dialect.now() }),
       })

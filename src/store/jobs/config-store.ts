@@ -184,7 +184,7 @@ export class ConfigStore {
     return mapSound(dialect, 'piko_job_config', rows, (row) => versionOf(row, dialect), this.#database.broken.report)
   }
 
-  /** Reads, with one short query, whether any config has changed. Also learns whether somebody listens to events. */
+  /** Reads, with one short query, whether any config has changed. Also learns whether there are readers of events. */
   async state(): Promise<ConfigState> {
     const { db, dialect } = this.#database
     const askedAt = performance.now()

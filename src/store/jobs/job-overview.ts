@@ -19,7 +19,7 @@ export interface OverviewRun {
   readonly finishedAt: Date | undefined
 }
 
-/** What the runs and windows of one job look like now. */
+/** The current state of one job's runs and windows. */
 export interface JobActivity {
   /** The newest runs that have begun or ended, newest first. */
   readonly lastRuns: readonly OverviewRun[]

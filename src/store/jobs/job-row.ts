@@ -13,7 +13,7 @@ export interface JobRegistration {
   /** Ids of the jobs that it depends on. Default: none. */
   readonly dependsOn?: readonly string[]
   readonly onUpstreamChange?: OnUpstreamChange
-  /** How long after its end a window may lack, in milliseconds. Default: no deadline. */
+  /** How long after its end a window must have succeeded, in milliseconds. Default: no deadline. */
   readonly deadlineMs?: number
   /** The kinds of notices for which it has hooks, such as `failure,late`. Default: none. */
   readonly hooks?: string

@@ -130,13 +130,16 @@ export class JobStore {
     }
   }
 
-  /** What the runs and windows of some jobs look like now. */
+  /** The current state of some jobs' runs and windows. */
   activities(jobIds: readonly string[], runs: number): Promise<ReadonlyMap<string, JobActivity>> {
     return jobActivities(this.#database, jobIds, runs)
   }
 }
 
-/** The pattern of ids that contain a text. No id has other characters than ASCII, which a server would refuse to compare. */
+/**
+ * The pattern of ids that contain a text. Ids have only ASCII characters, so a search with others, which a server would refuse to compare,
+ * finds nothing.
+ */
 function containing(text: string): string {
   return /^[ -~]*$/.test(text) ? `%${text.replaceAll(/[!%_]/g, '!$&')}%` : ''
 }

@@ -3,7 +3,7 @@ import { hasCode } from '../../sql/contention.ts'
 import type { Database } from '../connection/database.ts'
 import type { Tables } from '../tables.ts'
 
-/** What became of the connections of dead nodes. */
+/** The result of ending the connections of dead nodes. */
 export interface EndedConnections {
   /** The number of ended connections. */
   readonly count: number
@@ -80,7 +80,7 @@ export async function endConnections(database: Database, nodeIds: readonly strin
   })
 }
 
-/** The nodes by the ids of their connections. Only dead ones, and only ids that no live node and not this process uses. */
+/** The nodes by the ids of their connections. Only dead nodes, and only ids that neither a live node nor this process uses. */
 async function ownersOf(
   database: Database,
   connection: Kysely<Tables>,

@@ -137,7 +137,7 @@ export class LockStore {
       : undefined
   }
 
-  /** The lease of a lock, even if nobody holds it now; undefined if it was never taken. @throws BrokenRow */
+  /** The lease of a lock, even if it has expired; undefined if the lock was never taken. @throws BrokenRow */
   async lease(
     name: string,
   ): Promise<{ owner: string | undefined; fence: number; expiresAt: Date | undefined } | undefined> {

@@ -1,10 +1,10 @@
 import { propertyOf } from '../../errors-read.ts'
 
-/** What a node says about itself, at most some seconds old. */
+/** Facts that a node reports about itself, at most some seconds old. */
 export interface NodeFacts {
   /** The version of Piko. */
   readonly version: string
-  /** How many runs it executes at the same time at most. */
+  /** The maximum number of runs that it executes at the same time. */
   readonly slots: number
   /** How many jobs its code has. */
   readonly jobs: number

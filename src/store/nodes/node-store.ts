@@ -24,7 +24,7 @@ export type JobDigests = Readonly<Record<string, string>>
 
 /** A node to register. */
 export interface NewNode extends NodeRow {
-  /** What it says about itself. */
+  /** The facts that it reports about itself. */
   readonly facts?: NodeFacts
   readonly digests?: JobDigests
   /** The secret of its link; undefined: all nodes have the one of their settings. */
@@ -156,7 +156,7 @@ export class NodeStore {
     }))
   }
 
-  /** Stores what a node says about itself and its resources, for requests on other nodes. */
+  /** Stores the facts that a node reports about itself and its resources, for requests on other nodes. */
   async saveReport(
     nodeId: string,
     report: { readonly resources: readonly ResourceStats[]; readonly facts: NodeFacts },

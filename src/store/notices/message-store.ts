@@ -49,7 +49,7 @@ const ROW_BYTES = 400
 const MAX_ERROR = 1_000
 const PRUNED_AT_ONCE = 1_000
 
-/** The messages to people. Each is stored with the change of the alerts that it tells of, and delivered at least once. */
+/** The messages to people. Each is stored together with the change of the alerts that it reports, and delivered at least once. */
 export class MessageStore {
   readonly #database: Database
 
@@ -57,7 +57,7 @@ export class MessageStore {
     this.#database = database
   }
 
-  /** Stores messages, and that people have been told of these alerts, in one transaction. */
+  /** Stores messages, and marks these alerts as reported, in one transaction. */
   async tell(messages: readonly NewMessage[], told: readonly Alert[]): Promise<void> {
     const { dialect } = this.#database
     const texts = messages.map(({ channel, body }) => ({ channel, kind: body.kind, body: JSON.stringify(body) }))
@@ -71,7 +71,7 @@ export class MessageStore {
         await trx.insertInto('piko_message').values(rows).execute()
       }
       for (const { jobId, problem, lastAt, recoveredAt } of told) {
-        // An alert that has changed since then stays as it is, and is told again.
+        // An alert that has changed since then is not marked, so it is reported again.
         if (recoveredAt)
           await trx
             .deleteFrom('piko_alert')
@@ -140,7 +140,7 @@ export class MessageStore {
   }
 
   /**
-   * Takes a message for its delivery. If this process dies, the message is due again after `forMs`.
+   * Claims a message for its delivery. If this process dies, the message is due again after `forMs`.
    *
    * @returns false if another process has taken it
    */
@@ -164,7 +164,7 @@ export class MessageStore {
     await retry(() => db.updateTable('piko_message').set(changes).where('id', '=', id).execute())
   }
 
-  /** Stores that a try failed. @param retryInMs undefined: it is given up */
+  /** Stores that a try failed. @param retryInMs undefined: there is no further try */
   async failed(id: number, error: string, retryInMs: number | undefined): Promise<void> {
     const { db, dialect, retry } = this.#database
     const changes = {

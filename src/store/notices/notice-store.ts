@@ -9,13 +9,13 @@ import { alertOf, failuresOf, writeAlert } from './alert-rows.ts'
 import { overdueJobs } from './overdue.ts'
 import { hasRecovered } from './recovery.ts'
 
-/** How many rows one transaction merges. */
+/** The maximum number of rows that one transaction merges. */
 const GATHERED = 1_000
-/** How many alerts one pass checks and tells. Further ones wait for the next pass. */
+/** The maximum number of alerts that one pass checks and reports. Further ones wait for the next pass. */
 const MAX_ALERTS = 1_000
 const MAX_CHECKED = 200
 
-/** What there is to do. */
+/** The work that is left to do. */
 export interface NoticeWork {
   readonly now: Date
   readonly hasNotices: boolean
@@ -23,7 +23,7 @@ export interface NoticeWork {
   readonly hasDeadlines: boolean
 }
 
-/** Failures, and the alerts that the leader makes of them. */
+/** Failures, and the alerts into which the leader merges them. */
 export class NoticeStore {
   readonly #database: Database
   #checked = 0
@@ -86,7 +86,7 @@ export class NoticeStore {
     })
   }
 
-  /** The open alerts, those first that nobody was told of. */
+  /** The open alerts, those that were not reported yet first. */
   async alerts(limit = MAX_ALERTS): Promise<Alert[]> {
     const { db, dialect, broken } = this.#database
     const rows = await db
@@ -118,7 +118,7 @@ export class NoticeStore {
     return changes
   }
 
-  /** Marks alerts whose jobs have recovered, and returns them. Looks at a part of them if there are many. */
+  /** Marks alerts whose jobs have recovered, and returns them. Checks only a part of them if there are many. */
   async recover(alerts: readonly Alert[]): Promise<Alert[]> {
     const { db, dialect } = this.#database
     const open = alerts.filter(({ problem, toldAt, recoveredAt }) => problem === 'failure' && toldAt && !recoveredAt)
@@ -140,7 +140,7 @@ export class NoticeStore {
     return recovered
   }
 
-  /** When people were last told something of each kind. */
+  /** When a notice of each kind was last sent. */
   async lastTold(): Promise<LastTold> {
     const { db, dialect } = this.#database
     const rows = await db

@@ -16,7 +16,7 @@ export interface NoticeTable {
   created_at: Instant
 }
 
-/** A problem of one job, until people have been told that it is over. */
+/** A problem of one job. The row is deleted once the recovery has been reported. */
 export interface AlertTable {
   job_id: string
   kind: Problem

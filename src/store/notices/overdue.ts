@@ -3,7 +3,7 @@ import type { Overdue } from '../../notice/lateness.ts'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 
-/** A window in one of these states has no data yet. A person has cancelled or skipped the others. */
+/** A window in one of these states has no data yet. Windows that were cancelled or skipped are not expected to have data. */
 const OPEN = ['pending', 'waiting', 'failed'] as const
 const MAX_COUNTED = 1_000
 
@@ -73,7 +73,7 @@ async function lateWindows({ db, dialect }: Database, jobId: string, limitAt: Da
   return Number(count)
 }
 
-/** The instant that lies a column of milliseconds before now. */
+/** The instant that lies before now by the milliseconds in a column. */
 function deadlineAgo(dialect: Dialect, column: Expression<unknown>): RawBuilder<Date> {
   return dialect.name === 'mysql'
     ? sql<Date>`(${dialect.now()} - INTERVAL (${column} * 1000) MICROSECOND)`

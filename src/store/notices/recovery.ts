@@ -3,12 +3,12 @@ import type { Database } from '../connection/database.ts'
 import type { Tables } from '../tables.ts'
 import type { Kysely } from 'kysely'
 
-/** How many of the runs after the failed one are looked at, at each end. */
+/** The maximum number of runs after the failed one that are checked: this many of the oldest, and this many of the newest. */
 const LOOKED = 1_000
 
 /**
- * Whether what failed is over: all its windows have run again, or a person has cancelled or skipped them. Without windows: the failed run
- * was replayed and has succeeded, or a later run of the job has.
+ * Whether a job has recovered: all its failed windows have run again, or were cancelled or skipped. Without windows: the failed run was
+ * replayed and has succeeded, or a later run of the job has succeeded.
  */
 export async function hasRecovered({ db, dialect }: Database, { jobId, runId, window }: Alert): Promise<boolean> {
   if (window) {

@@ -22,7 +22,8 @@ export async function finishRuns(
 ): Promise<FinishResult> {
   if (finishes.length === 0) return NONE_LOST
   const { db, dialect } = database
-  // One statement needs no transaction, provided nobody listens to events. It is safe to repeat, because the code below finds out which rows it changed.
+  // One statement needs no transaction, provided events are not recorded. It is safe to repeat, because the code below finds out which rows
+  // it changed.
   const [versions, ...others] = byVersions(finishes)
   if (!database.recording.isOn && versions && others.length === 0 && finishes.every(isAlone)) {
     const changed = await database.retry(() => succeed(db, dialect, nodeId, versions))

@@ -75,7 +75,7 @@ export function runsIn({ db, dialect }: Database, { after, last, ids }: IdRange)
   return ids ? query.where('piko_run.id', 'in', ids) : query
 }
 
-/** About the first id of a run that was stored at an instant or later. Halves the range of ids: about 20 reads by primary key. */
+/** Approximately the first id of a run that was stored at an instant or later. Halves the range of ids: about 20 reads by primary key. */
 export async function firstIdSince(
   { db, dialect }: Database,
   { first, end }: { readonly first: number; readonly end: number },

@@ -135,7 +135,7 @@ async function bounds(database: Database, { from, to, before = Infinity }: RunFi
   return { lowest, last: Math.min(last, before - 1) }
 }
 
-/** The range of ids of the runs that were stored within a range of time, and some more. Undefined: there is no run. */
+/** A range of ids that contains all runs that were stored within a range of time. Undefined: there is no run. */
 export async function idsBetween(
   database: Database,
   { start, end }: Window,

@@ -18,13 +18,13 @@ export interface TimelineFilter {
   readonly limit?: number
 }
 
-/** A run without what its handler got and gave. */
+/** A run without its config, input and output. */
 export type TimelineRun = Omit<Run, 'config' | 'configVersion' | 'input' | 'output' | 'error' | 'fence' | 'priority'>
 
 export interface RunTimeline {
   /** Newest first. */
   readonly runs: readonly TimelineRun[]
-  /** Whether these are all runs of the range. Otherwise they are a part of them, spread evenly where the store has many. */
+  /** Whether these are all runs of the range. Otherwise they are a sample of them, spread evenly where the store has many. */
   readonly isWhole: boolean
 }
 
@@ -33,7 +33,7 @@ const DEFAULT_LIMIT = 1_000
 const SPAN = { mysql: 20_000, sqlite: 5_000 } as const
 /** A search ends after this time with what it has found. */
 const BUDGET_MS = 250
-/** How many runs that were requested before the range are searched for those that ran in it. */
+/** The maximum number of runs from before the range that are searched for those that ran in it. */
 const EARLIER = 10_000
 /** The ids of a sample in one statement. */
 const SAMPLED = 2_000

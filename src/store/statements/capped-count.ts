@@ -5,7 +5,7 @@ export interface CappedCount {
   readonly isExact: boolean
 }
 
-/** @param count of at most one more than `most` */
+/** @param count the counted number, at most `most` + 1 */
 export function capped(count: number, most: number): CappedCount {
   return { count: Math.min(count, most), isExact: count <= most }
 }

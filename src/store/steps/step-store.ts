@@ -29,9 +29,9 @@ export interface StoredStep {
 /** SQLite accepts 32,766 parameters in a statement. */
 const MAX_IDS = 1_000
 
-/** A result of up to this size is read together with the others of its run; a larger one when the handler needs it. */
+/** A result of up to this size is read together with the other small ones of its run. A larger one is read when the handler needs it. */
 const SMALL_BYTES = 8_192
-/** The size of all results of a run that are read together. */
+/** The maximum total size of the results that are read together. */
 const MAX_TOGETHER_BYTES = 32 * 1_024 * 1_024
 
 const LIST_COLUMNS = [
@@ -56,7 +56,7 @@ interface StoredRow extends StepName, Pick<Selectable<StepTable>, 'tries' | 'wai
   readonly small: string | null
 }
 
-/** Results of parts of handlers, kept by name across the attempts of a run. */
+/** Results of steps of handlers, stored by name for all attempts of a run. */
 export class StepStore {
   readonly #database: Database
   readonly #maxTogetherBytes: number

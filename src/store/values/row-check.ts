@@ -9,7 +9,7 @@ import type { BackfillTable, RunTable } from '../tables.ts'
 
 /** The maximum number of rows in one statement, which takes a few milliseconds even on SQLite. */
 const PAGE = 200
-/** The same for configs: fewer rows, because they are texts of up to 60 kB that must be parsed. */
+/** The maximum number of rows of configs in one statement. It is smaller, because they are texts of up to 60 kB that must be parsed. */
 const CONFIG_PAGE = 20
 /**
  * The number of entries at the end of each priority, which are checked first. Text that is not an instant usually sorts after all instants.

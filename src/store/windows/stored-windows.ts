@@ -6,7 +6,7 @@ import { lastWindow } from './last-window.ts'
 import { readExtreme } from '../values/read-extreme.ts'
 import type { Tables } from '../tables.ts'
 
-/** Consecutive windows of a job's ledger. The ledger has no other windows between them. */
+/** Consecutive windows of a job's ledger. No window between them is left out. */
 export interface StoredWindows {
   /** Oldest first. */
   readonly windows: readonly Window[]

@@ -69,7 +69,7 @@ export async function countByState(
 ): Promise<readonly { readonly state: WindowState; readonly count: number }[]> {
   const conditions = [
     sql`job_id = ${exactId(jobId)}`,
-    // Makes a server read the part of the range in each state, instead of all windows of the job.
+    // With this condition on all states, MySQL reads the entries of each state in the range, instead of all windows of the job.
     ...(dialect.name === 'mysql' ? [sql`state IN (${sql.join(WINDOW_STATES.map((state) => sql.lit(state)))})`] : []),
     ...(from === undefined ? [] : [sql`start_at >= ${from}`]),
     ...(before === undefined ? [] : [sql`start_at < ${before}`]),

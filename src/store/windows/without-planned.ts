@@ -37,7 +37,7 @@ export async function withoutPlanned(
       const isFired = run.tick !== undefined && ticks.has(run.tick.getTime())
       if (!run.window) return isFired ? [] : run
       if (starts.has(run.window.start.getTime())) return []
-      // The tick fired while the job had no windows, but the window still has to run.
+      // The tick already fired while the job had no windows, but the window must still run.
       return isFired ? { ...run, tick: undefined } : run
     }),
     skippedWindows: skippedWindows.filter((window) => !starts.has(window.start.getTime())),

@@ -14,7 +14,7 @@ export function requireConnections(poolSize: number, maxConnections: number, loc
   )
 }
 
-/** Warns if there are more runs per connection. The queue itself needs few connections at any concurrency. */
+/** The warning is logged if there may be more runs than this per connection. The queue itself needs few connections at any concurrency. */
 const MAX_RUNS_PER_CONNECTION = 20
 
 /** The warning for a pool that is small for runs that use `app.sql`, `ctx.commit` and sinks. Undefined if it is large enough. */

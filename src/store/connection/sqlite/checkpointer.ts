@@ -43,7 +43,7 @@ export class Checkpointer {
     try {
       this.#setAutomatic(true)
     } catch {
-      // The connection has been closed, so it has no more checkpoints.
+      // The connection has been closed, so it runs no more checkpoints.
       return
     }
   }

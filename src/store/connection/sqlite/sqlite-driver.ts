@@ -46,7 +46,7 @@ export class NodeSqliteDialect extends SqliteDialect {
     this.#config = config
     this.#path = path
     const pragma = (value = ''): unknown[] => opened?.prepare(`PRAGMA wal_autocheckpoint${value}`).all([]) ?? []
-    // The user may have set another value than Piko's.
+    // The user may have set a value other than Piko's.
     let pages = CHECKPOINT_PAGES
     const setAutomatic = (isAutomatic: boolean): void => {
       const current = (pragma()[0] as { wal_autocheckpoint: number } | undefined)?.wal_autocheckpoint ?? pages
@@ -130,7 +130,7 @@ class ImmediateDriver extends SqliteDriver {
   }
 
   override async commitTransaction(connection: DatabaseConnection): Promise<void> {
-    // The commit may checkpoint, which takes as long as a turn of its own should.
+    // The commit may run a checkpoint. That takes so long that it should begin in a new turn.
     if ((this.#connection?.changed ?? 0) >= SOME_ROWS && loopTurn.hasHeld(SHORT_TURN_MS)) await loopTurn.next()
     const commit = async (): Promise<void> => void (await connection.executeQuery(CompiledQuery.raw('COMMIT')))
     await (this.#isLarge && this.#checkpointer ? this.#checkpointer.commit(commit) : commit())

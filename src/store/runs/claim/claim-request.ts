@@ -12,7 +12,7 @@ import type { Blocked } from '../../admission/blocked.ts'
 export interface EarlyRequest {
   /** Only runs that are due within this many milliseconds. */
   readonly aheadMs: number
-  /** No runs with a greater priority number. Default: all. */
+  /** Excludes runs with a greater priority number. Default: no limit. */
   readonly maxPriority?: number | undefined
 }
 

@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely'
 import type { Tables } from '../../tables.ts'
 import { QUEUED } from '../run-states.ts'
 
-/** The first priority behind this one that has queued runs, from the index of the queue; without `after`, the first of all. */
+/** The first priority after the given one that has queued runs, read from the index of the queue; without `after`, the first of all. */
 export async function nextPriority(db: Kysely<Tables>, after: number | undefined): Promise<number | undefined> {
   const row = await db
     .selectFrom('piko_run')
