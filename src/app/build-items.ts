@@ -15,6 +15,7 @@ import { LaneSpeeds } from '../engine/items/measures/lane-speeds.ts'
 import { LaneWaker } from '../engine/items/lane-waker.ts'
 import { LoopPressure } from '../engine/items/measures/loop-pressure.ts'
 import { OpenExtensions } from '../engine/items/open-extensions.ts'
+import { StoredPrints } from '../engine/items/stored-prints.ts'
 import { RootItems } from '../engine/items/root-items.ts'
 import { rootOutcome } from '../engine/items/root-end.ts'
 import { RootWaits } from '../engine/items/root-waits.ts'
@@ -29,6 +30,7 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
   const { nodeId, holdsLease, prepare, locks, shared, caches, runLogs, ownRuns } = own
   const policies = [...registry].flatMap((job) => (job.policy.items ? [{ job, items: job.policy.items }] : []))
   const lanes = new LaneIds(store.items)
+  const prints = new StoredPrints()
   const waker = new LaneWaker({ store: store.items, clock, loops, onWoken: () => dispatcher.wake() })
   const waits = new RootWaits({ store: store.items, clock, loops })
   const monotonic = (): number => clock.monotonic()
@@ -38,6 +40,7 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
   const completer = new ItemCompleter({
     store: store.items,
     lanes,
+    prints,
     clock,
     loops,
     onLanes: (ids) => waker.wake(ids),
@@ -108,6 +111,7 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
     openLanes: () => sweeper.openLanes,
     lost: (reason) => {
       lanes.clear()
+      prints.clear()
       runner.abortAll(reason)
     },
     services: [

@@ -11,9 +11,10 @@ import type { Clock } from '../../clock.ts'
 import type { LoopHealth } from '../loop/loop-health.ts'
 import { type PendingItem, withLanes } from './adding.ts'
 import type { LaneIds } from './lane-ids.ts'
+import type { StoredPrints } from './stored-prints.ts'
 
 /** The end of an item. The items that it added have no lane ids yet. */
-export interface ItemFinish extends Omit<EndedItem, 'added'> {
+export interface ItemFinish extends Omit<EndedItem, 'added' | 'duplicates'> {
   readonly nodeId: string
   readonly added: readonly PendingItem[]
 }
@@ -30,6 +31,7 @@ const ITEM_BYTES = 500
 export interface ItemCompleterParts {
   readonly store: Pick<ItemStore, 'end'>
   readonly lanes: LaneIds
+  readonly prints: StoredPrints
   readonly clock: Clock
   readonly loops: LoopHealth
   /** Receives the ids of lanes that have new items. */
@@ -82,17 +84,25 @@ export class ItemCompleter {
     for (const end of ends) {
       const { id } = end.held
       if (lost.has(id) && !earlier.has(id)) others.set(end, 'lost')
+      else this.#parts.prints.add(end.added)
     }
     this.#parts.onLanes(laneIds)
     if (changes.length > 0) this.#parts.onChanges(changes)
   }
 
   async #store(nodeId: string, ends: readonly ItemFinish[]): Promise<ItemsEnded> {
-    const pending = ends.flatMap(({ added }) => added)
-    const items = await withLanes(pending, (lanes) => this.#parts.lanes.of(lanes))
+    const { lanes, prints, store } = this.#parts
+    const parts = ends.map(({ added }) => Map.groupBy(added, (item) => (prints.has(item) ? 'known' : 'fresh')))
+    const items = await withLanes(
+      parts.flatMap((part) => part.get('fresh') ?? []),
+      (some) => lanes.of(some),
+    )
     let from = 0
-    const ended = ends.map((end): EndedItem => ({ ...end, added: items.slice(from, (from += end.added.length)) }))
-    return this.#parts.store.end(nodeId, ended)
+    const ended = ends.map((end, index): EndedItem => {
+      const [fresh, known] = [parts[index]?.get('fresh') ?? [], parts[index]?.get('known') ?? []]
+      return { ...end, added: items.slice(from, (from += fresh.length)), duplicates: byKind(known) }
+    })
+    return store.end(nodeId, ended)
   }
 
   /**
@@ -142,4 +152,11 @@ export class ItemCompleter {
 
 function addedBytes({ added }: ItemFinish): number {
   return added.reduce((sum, { data }) => sum + ITEM_BYTES + (data?.length ?? 0), 0)
+}
+
+/** How many items there are of each kind. */
+function byKind(items: readonly PendingItem[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (const { kind } of items) counts.set(kind, (counts.get(kind) ?? 0) + 1)
+  return counts
 }

@@ -31,6 +31,8 @@ export interface EndedItem {
   readonly held: HeldItem
   readonly end: ItemEnd
   readonly added: readonly NewItem[]
+  /** How many further items of each kind it added that are certainly stored already. Default: none. */
+  readonly duplicates?: ReadonlyMap<string, number>
   /** Items that a limit has left out, by reason. */
   readonly left: ReadonlyMap<string, number>
   readonly ms: number
@@ -216,7 +218,8 @@ function changesOf({ end, kept }: EndedItem, dialect: Dialect) {
   }
 }
 
-function count(counts: CountChanges, { held: { fence, kind }, end, ms, bytes, left }: EndedItem): void {
+function count(counts: CountChanges, { held: { fence, kind }, end, ms, bytes, left, duplicates }: EndedItem): void {
+  for (const [ofKind, amount] of duplicates ?? []) counts.add(fence, ofKind, 'duplicate', amount)
   counts.add(fence, kind, 'bytes', bytes)
   for (const [reason, amount] of left) counts.add(fence, kind, `left:${reason}`, amount)
   if (end.to === 'queued') return

@@ -4,6 +4,7 @@ import { defineJob } from '../../../src/job/define-job.ts'
 import type { Database } from '../../../src/store/connection/database.ts'
 import { eventually, Gate, startApp } from '../../support/app.ts'
 import { describeEachStore } from '../../support/databases.ts'
+import { refuseRows } from '../../support/refusing.ts'
 
 describeEachStore((fixture) => {
   let database: Database
@@ -40,6 +41,41 @@ describeEachStore((fixture) => {
 
     expect(run.state).toBe('succeeded')
     expect(seen.toSorted()).toEqual(['lane of before before', 'lane of first first', 'lane of within within'])
+  })
+
+  it('does not send items to the database again that it has stored for the same run, and counts them', async () => {
+    const next = new Map([
+      ['first', ['one', 'one', 'two']],
+      ['two', ['one', 'first', 'three']],
+    ])
+    let allow: (() => Promise<void>) | undefined
+    const job = defineJob(
+      {
+        id: 'known',
+        items: {
+          page: {
+            run: async ({ key }: Item<string>, ctx) => {
+              if (key === 'two') allow ??= await refuseRows(database, 'piko_item', 'INSERT', `NEW.item_key = 'one'`)
+              await ctx.items.add('page', next.get(key) ?? [])
+            },
+            retry: { '*': 0 },
+          },
+        },
+      },
+      async (ctx) => ctx.items.add('page', ['first']),
+    )
+    const app = await startApp(fixture.options, [job])
+    const run = await app.run('known', { wait: true })
+
+    expect(await app.items.status(run.id)).toMatchObject({
+      state: 'succeeded',
+      total: 4,
+      done: 4,
+      dead: 0,
+      duplicates: 3,
+    })
+    await expect(app.run('known', { wait: true })).rejects.toMatchObject({ code: 'RUN_FAILED' })
+    await allow?.()
   })
 
   it('ends an item that it claimed again while its earlier attempt was ending', async () => {
