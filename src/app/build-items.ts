@@ -84,7 +84,8 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
     },
   })
   const dispatcher = new ItemDispatcher({
-    ...{ store: store.items, runner, nodeId, holdsLease, ownRuns, clock, loops },
+    ...{ store: store.items, nodes: store.nodes, runner, nodeId, holdsLease, ownRuns, clock, loops },
+    concurrency: settings.items.concurrency,
     pollIntervalMs: settings.piko.pollIntervalMs,
     scopes: [...new Set(policies.flatMap(({ items }) => [...items.kinds.values()].map(({ laneScope }) => laneScope)))],
     jobIds: policies.map(({ job }) => job.id),

@@ -1,10 +1,14 @@
 import type { ItemStore } from '../../store/items/item-store.ts'
+import type { NodeStore } from '../../store/nodes/node-store.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import type { ItemRunner } from './item-runner.ts'
 
 export interface ItemDispatcherParts extends LoopServiceParts {
   readonly store: Pick<ItemStore, 'claim'>
+  readonly nodes: Pick<NodeStore, 'countLive'>
   readonly runner: Pick<ItemRunner, 'room' | 'over' | 'take'>
+  /** How many items this node runs at the same time. */
+  readonly concurrency: number
   readonly nodeId: () => string
   readonly holdsLease: () => boolean
   readonly pollIntervalMs: number
@@ -23,12 +27,18 @@ const MAX_IDLE_MS = 500
 const MAX_LEAD_MS = 2_000
 /** After a slow claim, the lead falls by this factor with each faster claim. */
 const LEAD_DECAY = 0.9
+/** How often the live nodes are counted while items are claimed, in milliseconds. */
+const COUNTED_MS = 1_000
 
 /** Claims due items for the free slots of this node, a moment before they may begin. */
 export class ItemDispatcher extends LoopService {
   readonly #parts: ItemDispatcherParts
   #idleMs = FIRST_IDLE_MS
   #leadMs = 0
+  /** Whether the last claim has found items. */
+  #isBusy = false
+  #isAlone = false
+  #countedAt = -Infinity
 
   constructor(parts: ItemDispatcherParts) {
     super('item-dispatcher', parts)
@@ -42,10 +52,12 @@ export class ItemDispatcher extends LoopService {
   }
 
   protected override async step(): Promise<number> {
-    const { store, runner, nodeId, holdsLease, pollIntervalMs, scopes, jobIds, ownRuns, clock } = this.#parts
+    const { store, runner, nodeId, holdsLease, pollIntervalMs, scopes, jobIds, ownRuns, clock, concurrency } =
+      this.#parts
     const { room } = runner
     if (room <= 0 || ownRuns?.size === 0) return pollIntervalMs
     if (!holdsLease()) return FIRST_IDLE_MS
+    await this.#count()
     const owner = nodeId()
     const { claims, nextInMs, reading } = await store.claim({
       ...{
@@ -56,6 +68,8 @@ export class ItemDispatcher extends LoopService {
         ...(ownRuns && { runIds: [...ownRuns] }),
       },
       ...{ leadMs: Math.ceil(this.#leadMs), monotonic: () => clock.monotonic(), over: runner.over },
+      // With several nodes, items that wait here for a slot would keep the other nodes from the lane.
+      ...(this.#isAlone && { slots: concurrency }),
     })
     if (reading) {
       // The rest of the claim is doubled, because an item may also have to read its run or its kept bytes.
@@ -63,11 +77,23 @@ export class ItemDispatcher extends LoopService {
       this.#leadMs = Math.min(MAX_LEAD_MS, Math.max(restMs, this.#leadMs * LEAD_DECAY))
       runner.take(claims, owner, reading)
     }
-    if (claims.length > 0) {
+    this.#isBusy = claims.length > 0
+    if (this.#isBusy) {
       this.#idleMs = FIRST_IDLE_MS
       return 0
     }
     this.#idleMs = Math.min(MAX_IDLE_MS, pollIntervalMs, this.#idleMs * 2)
     return Math.max(1, Math.min(this.#idleMs, nextInMs === undefined || nextInMs <= 0 ? Infinity : nextInMs))
+  }
+
+  /** Counts the live nodes from time to time, but never while there are no items. */
+  async #count(): Promise<void> {
+    const { clock, nodes } = this.#parts
+    const now = clock.monotonic()
+    if (now - this.#countedAt < COUNTED_MS) return
+    this.#isAlone = false
+    if (!this.#isBusy) return
+    this.#isAlone = (await nodes.countLive()) <= 1
+    this.#countedAt = now
   }
 }

@@ -7,6 +7,7 @@ import type { Tables } from '../tables.ts'
 import { lockLanes, nextInMs, ofRuns, readableMs } from './due-lanes.ts'
 import type { ItemTable } from './item-tables.ts'
 import { instantOrNull, type LaneState } from './lane-rows.ts'
+import { runningOf } from './running-items.ts'
 
 export interface ItemClaimRequest {
   readonly nodeId: string
@@ -24,6 +25,11 @@ export interface ItemClaimRequest {
   readonly monotonic: () => number
   /** Items of this node whose functions have ended, but whose ends are not stored yet. They do not count for `parallel`. Default: none. */
   readonly over?: readonly number[]
+  /**
+   * How many functions this node runs at the same time, if it may claim items for which no slot is free. Such items do not count for a
+   * `parallel` that is no smaller, unless another node also has items of the lane. Default: all items that are claimed count.
+   */
+  readonly slots?: number | undefined
 }
 
 /** A reading of the database's clock by a claim. */
@@ -148,10 +154,16 @@ async function openLanes(
   dialect: Dialect,
   lanes: readonly LaneState[],
   now: number,
-  { limit, leadMs, over = [] }: ItemClaimRequest,
+  request: ItemClaimRequest,
 ): Promise<readonly OpenLane[]> {
   const idsOf = (some: readonly LaneState[]): number[] => some.map(({ id }) => id)
-  const running = await runningOf(trx, idsOf(lanes.filter(({ parallel }) => parallel !== undefined)), { over })
+  const { limit, leadMs, over = [] } = request
+  const limited = lanes.filter(({ parallel }) => parallel !== undefined)
+  const wide = limited.filter(({ parallel = 0 }) => request.slots !== undefined && parallel >= request.slots)
+  const elsewhere = await runningOf(trx, idsOf(wide), { except: request.nodeId })
+  // The slots of this node keep the limit of such a lane, so items that wait for a slot may be claimed.
+  const own = new Set(wide.filter(({ id }) => !elsewhere.has(id)))
+  const running = await runningOf(trx, idsOf(limited.filter((lane) => !own.has(lane))), { over })
   const failing = lanes.filter(({ breaker }) => mostUnderWay(breaker) < Infinity)
   // Items that run for a long time, such as streams, are left out: they say nothing about requests that are sent now.
   const recent = await runningOf(trx, idsOf(failing), { since: dialect.nowPlus(-PROBE_MS) })
@@ -161,7 +173,7 @@ async function openLanes(
     const free = Math.max(
       0,
       Math.min(
-        (lane.parallel ?? Infinity) - (running.get(lane.id) ?? 0),
+        own.has(lane) ? Infinity : (lane.parallel ?? Infinity) - (running.get(lane.id) ?? 0),
         mostUnderWay(lane.breaker) - (recent.get(lane.id) ?? 0),
       ),
     )
@@ -175,25 +187,6 @@ async function openLanes(
 /** When the next item of a lane may begin: not during a wait or a pause by its breaker. */
 function opensAt({ freeAt, breaker }: LaneState): number {
   return Math.max(freeAt, breaker.openUntil ?? 0)
-}
-
-/** How many items of each lane run. @param only leaves out items that are over, and counts only those that have begun after `since` */
-async function runningOf(
-  trx: Transaction<Tables>,
-  laneIds: readonly number[],
-  { over = [], since }: { readonly over?: readonly number[]; readonly since?: RawBuilder<Date> },
-): Promise<ReadonlyMap<number, number>> {
-  if (laneIds.length === 0) return new Map()
-  const rows = await trx
-    .selectFrom('piko_item')
-    .select((eb) => ['lane_id', eb.fn.countAll<number>().as('count')])
-    .where('lane_id', 'in', laneIds)
-    .where('state', '=', 'running')
-    .$if(since !== undefined, (query) => query.where('started_at', '>', since ?? null))
-    .$if(over.length > 0, (query) => query.where('id', 'not in', over))
-    .groupBy('lane_id')
-    .execute()
-  return new Map(rows.map((row) => [row.lane_id, Number(row.count)]))
 }
 
 /** The first due items of each lane. The items need no lock, because the lanes are locked and no other claim can take them. */

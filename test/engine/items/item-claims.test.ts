@@ -78,6 +78,33 @@ describeEachStore((fixture) => {
     await allow?.()
   })
 
+  it('keeps the limit of a lane although it claims ahead', async () => {
+    let [active, most] = [0, 0]
+    const job = defineJob(
+      {
+        id: 'ahead',
+        items: {
+          page: {
+            run: async () => {
+              most = Math.max(most, (active += 1))
+              await new Promise((resolve) => setTimeout(resolve, 1))
+              active -= 1
+            },
+            lanes: { '*': { parallel: 4 } },
+          },
+        },
+      },
+      async (ctx) =>
+        ctx.items.add(
+          'page',
+          Array.from({ length: 100 }, (_, n) => n),
+        ),
+    )
+    const app = await startApp(fixture.options, [job], { settings: { items: { concurrency: 4 } } })
+    expect(await app.run('ahead', { wait: true })).toMatchObject({ state: 'succeeded' })
+    expect(most).toBe(4)
+  })
+
   it('ends an item that it claimed again while its earlier attempt was ending', async () => {
     const [first, second, leave] = [new Gate(), new Gate(), new Gate()]
     const reasons: unknown[] = []

@@ -120,6 +120,23 @@ describeEachStore((fixture) => {
     expect(await claimed([first, second])).toEqual([])
   })
 
+  it('claims items ahead of a lane whose limit the slots of the node keep, unless another node has items of it', async () => {
+    const lane = await parallelLane(2)
+    for (let n = 0; n < 9; n++) await queue(lane, `item ${n}`)
+    const request = { nodeId: 'here', limit: 3, scopes: ['job'], jobIds: ['job'], leadMs: 0, monotonic: () => 0 }
+    const claimed = async (more: object): Promise<number> => {
+      await items.wakeLanes([lane])
+      return (await items.claim({ ...request, ...more })).claims.length
+    }
+    expect(await claimed({ slots: 3 })).toBe(2)
+    expect([await claimed({ slots: 2 }), await claimed({ slots: 2 })]).toEqual([3, 3])
+    expect(await claimed({ slots: 2, nodeId: 'there' })).toBe(0)
+    await database.db.updateTable('piko_item').set({ state: 'done' }).where('node_id', '=', 'here').execute()
+    expect(await claimed({ slots: 3, limit: 1, nodeId: 'there' })).toBe(1)
+    for (let n = 0; n < 9; n++) await queue(lane, `later ${n}`)
+    expect(await claimed({ slots: 2 })).toBe(1)
+  })
+
   it('claims no more of a lane that fails than would open its breaker, beside items that run for long', async () => {
     const [lane = 0] = await lanes('acme')
     for (let n = 0; n < 12; n++) await queue(lane, `item ${n}`)

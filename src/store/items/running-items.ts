@@ -1,0 +1,27 @@
+import type { RawBuilder, Transaction } from 'kysely'
+import type { Tables } from '../tables.ts'
+
+/**
+ * How many items of each lane run.
+ *
+ * @param only leaves out items that are over and those of the node `except`, and counts only those that have begun after `since`
+ */
+export async function runningOf(
+  trx: Transaction<Tables>,
+  laneIds: readonly number[],
+  only: { readonly over?: readonly number[]; readonly since?: RawBuilder<Date>; readonly except?: string },
+): Promise<ReadonlyMap<number, number>> {
+  if (laneIds.length === 0) return new Map()
+  const { over = [], since, except } = only
+  const rows = await trx
+    .selectFrom('piko_item')
+    .select((eb) => ['lane_id', eb.fn.countAll<number>().as('count')])
+    .where('lane_id', 'in', laneIds)
+    .where('state', '=', 'running')
+    .$if(since !== undefined, (query) => query.where('started_at', '>', since ?? null))
+    .$if(over.length > 0, (query) => query.where('id', 'not in', over))
+    .$if(except !== undefined, (query) => query.where('node_id', '<>', except ?? ''))
+    .groupBy('lane_id')
+    .execute()
+  return new Map(rows.map((row) => [row.lane_id, Number(row.count)]))
+}
