@@ -19,8 +19,8 @@ async function recorded(): Promise<Buffer> {
     sent.push(Buffer.from(bytes))
     return bytes
   })
-  const link = linkOf(one, { role: 'dial' })
-  const back = linkOf(other, { role: 'listen', routes: [routes([])] })
+  const link = linkOf(one, { role: 'dial', maxFrame: 16_384 })
+  const back = linkOf(other, { role: 'listen', routes: [routes([])], maxFrame: 16_384 })
   expect(await link.call('/note', { id: 1 }, { timeout: '60s' })).toEqual({ id: 1 })
   // Two frames with data, and an end.
   await link.call('/note', 'x'.repeat(20_000))

@@ -240,13 +240,12 @@ export class Connection implements Carrier {
 
   #frame(frame: Frame): void {
     if (this.#state === 'handshake') return this.#take(this.#handshake.readFrame(frame))
-    const { type, message, body } = frame
+    const { type, message } = frame
+    if (type === DATA || type === END) return this.#continued(frame)
+    const { body } = frame
     switch (type) {
       case OPEN:
         return this.#opened(frame)
-      case DATA:
-      case END:
-        return this.#continued(frame)
       case CREDIT:
         return this.#credited(message, body.readUInt32BE(0))
       case CANCEL:
@@ -290,8 +289,9 @@ export class Connection implements Carrier {
     this.#sender?.control(smallFrame(CANCEL, id, codeAndReason(CANCEL_CODES.full, reason)))
   }
 
-  #continued({ type, message: id, isLast, body }: Frame): void {
-    const bytes = type === END ? 0 : body.length - (isLast ? TRAILER_BYTES : 0)
+  #continued(frame: Frame): void {
+    const { type, message: id, isLast } = frame
+    const bytes = type === END ? 0 : frame.length - (isLast ? TRAILER_BYTES : 0)
     if (bytes < 0) throw broken('a frame without its trailer')
     this.#confirm(bytes)
     const message = this.#incoming.get(id)
@@ -300,9 +300,9 @@ export class Connection implements Carrier {
     this.#useCredit(message, bytes)
     if (message.isOver) return
     this.#hold(message, bytes)
-    if (type === END) message.arrivedEnd(body)
-    else if (isLast) message.arrivedLast(body)
-    else message.arrived(body)
+    if (type === END) message.arrivedEnd(frame.body)
+    else if (isLast) message.arrivedLast(frame.body)
+    else for (const piece of frame.pieces) message.arrived(piece)
   }
 
   #useCredit(message: Incoming, bytes: number): void {

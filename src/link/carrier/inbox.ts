@@ -5,7 +5,8 @@ import { Parked } from './parked.ts'
 /** Smaller pieces are gathered, because each buffer costs a hundred bytes of its own and keeps the packet it came in. */
 const SMALL_PIECE = 4_096
 const GATHERED = 16_384
-const READ_BYTES = 65_536
+/** Pieces of this size are read as they are. */
+const MIN_READ = 32_768
 
 /** Bytes that have arrived and wait for their reader: in memory, or in a temporary file if memory is short. */
 export class Inbox {
@@ -86,18 +87,22 @@ export class Inbox {
     }
   }
 
-  /** Takes several pieces together, because each read costs more than a copy. */
+  /** Takes several small pieces together, because each read costs more than a copy. */
   #take(): Buffer {
     let [count, bytes] = [1, this.#chunks[0]?.length ?? 0]
-    for (let next = this.#chunks[count]; next && bytes + next.length <= READ_BYTES; next = this.#chunks[count]) {
+    for (
+      let next = this.#chunks[count];
+      next && bytes < MIN_READ && next.length < MIN_READ;
+      next = this.#chunks[count]
+    ) {
       bytes += next.length
       count++
     }
-    const taken = this.#chunks.splice(0, count)
+    const taken = count === 1 ? this.#chunks.shift() : Buffer.concat(this.#chunks.splice(0, count), bytes)
     if (this.#chunks.length === 0) this.#gathering = undefined
     this.#unread -= bytes
     this.#freed(bytes)
-    return taken.length === 1 ? (taken[0] as Buffer) : Buffer.concat(taken, bytes)
+    return taken as Buffer
   }
 
   async #readParked(parked: Parked): Promise<Buffer | undefined> {
@@ -138,8 +143,10 @@ export class Inbox {
   }
 
   #gather(bytes: Buffer): void {
-    if (!this.#gathering || this.#gathering.filled + bytes.length > GATHERED) {
-      this.#gathering = { buffer: Buffer.allocUnsafeSlow(GATHERED), filled: 0 }
+    if (!this.#gathering || this.#gathering.filled + bytes.length > this.#gathering.buffer.length) {
+      // Between large pieces there is often a single small one.
+      const size = this.#gathering ? GATHERED : Math.min(GATHERED, bytes.length * 8)
+      this.#gathering = { buffer: Buffer.allocUnsafeSlow(size), filled: 0 }
       this.#chunks.push(this.#gathering.buffer.subarray(0, 0))
     }
     const { buffer, filled } = this.#gathering

@@ -1,6 +1,6 @@
 /** What one end of a connection accepts, and its timings. */
 export interface LinkLimits {
-  /** The maximum bytes in one frame that the other end may send. Default 16 KB; 1 KB to 1 MB. */
+  /** The maximum bytes in one frame that the other end may send. Default 64 KB; 1 KB to 1 MB. */
   readonly maxFrame: number
   /** How many bytes of a message the other end may send before a reader takes them. Default 1 MB. */
   readonly window: number
@@ -13,7 +13,7 @@ export interface LinkLimits {
 }
 
 export const DEFAULT_LIMITS: LinkLimits = {
-  maxFrame: 16_384,
+  maxFrame: 65_536,
   window: 1_048_576,
   maxOpen: 1_000,
   handshakeMs: 10_000,

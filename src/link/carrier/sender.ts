@@ -1,11 +1,14 @@
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../clock.ts'
+import { MIN_FRAME } from '../wire/frame.ts'
 import { InFlight } from './in-flight.ts'
 import { Levels } from './levels.ts'
 import type { Outgoing } from './outgoing.ts'
 
 /** One write has at most about this many bytes, so that an urgent message waits for no more than that. */
 const MAX_WRITE = 65_536
+/** Messages of which others wait are sent in pieces of at most this many bytes. */
+const SHARED_PIECE = 16_384
 /** Level 0 may use this much more than the limit of bytes under way. */
 const URGENT_EXTRA = 131_072
 /** So many messages that wait are sent before the turn has ended, so that the other end works on them while this one makes more. */
@@ -138,7 +141,7 @@ export class Sender {
     while (bytes < MAX_WRITE && own < this.#credit) {
       const message = this.#levels.take((level) => this.#mayGo(level, own))
       if (!message) break
-      const frame = this.#nextFrame(message, own)
+      const frame = this.#nextFrame(message, this.#pieceOf(bytes, own))
       if (!frame) continue
       own += frame.bytes
       for (const part of frame.parts) {
@@ -158,11 +161,18 @@ export class Sender {
     return this.#inFlight.bytes + own < limit
   }
 
-  #nextFrame(message: Outgoing, own: number): ReturnType<Outgoing['nextFrame']> | undefined {
+  /** How many bytes of a message are sent in one frame. */
+  #pieceOf(bytes: number, own: number): number {
+    const { maxFrame } = this.#deps
+    const left = Math.max(MIN_FRAME, MAX_WRITE - bytes)
+    return Math.min(maxFrame, left, this.#credit - own, this.#levels.size > 0 ? SHARED_PIECE : maxFrame)
+  }
+
+  #nextFrame(message: Outgoing, most: number): ReturnType<Outgoing['nextFrame']> | undefined {
     const isFirst = message.id === undefined
     if (isFirst && !this.#deps.begin(message)) return undefined
     if (!isFirst && !message.isReady) return undefined
-    const frame = message.nextFrame(Math.min(this.#deps.maxFrame, this.#credit - own), isFirst)
+    const frame = message.nextFrame(most, isFirst)
     this.ready(message)
     return frame
   }

@@ -29,6 +29,18 @@ export class ByteQueue {
     return this.#gather(bytes)
   }
 
+  /** As {@link take}, but in the pieces in which they came, without copying. */
+  takePieces(bytes: number): readonly Buffer[] | undefined {
+    if (this.#length < bytes) return undefined
+    const pieces: Buffer[] = []
+    for (let left = bytes; left > 0;) {
+      const piece = this.takeSome(left)
+      pieces.push(piece)
+      left -= piece.length
+    }
+    return pieces
+  }
+
   /** Takes at most `bytes` bytes without copying. */
   takeSome(bytes: number): Buffer {
     const head = this.#chunks[this.#first]

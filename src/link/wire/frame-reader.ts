@@ -1,5 +1,5 @@
 import { ByteQueue } from './byte-queue.ts'
-import { checkedFrame, type Frame, type FrameHeader, HEADER_BYTES, readHeader } from './frame.ts'
+import { Frame, type FrameHeader, HEADER_BYTES, readHeader } from './frame.ts'
 
 /** Finds the frames in a stream of bytes, however the bytes are cut into pieces. */
 export class FrameReader {
@@ -32,10 +32,10 @@ export class FrameReader {
       if (!bytes) return undefined
       this.#header = readHeader(bytes, this.#maxFrame)
     }
-    const body = this.#bytes.take(this.#header.length)
-    if (!body) return undefined
+    const pieces = this.#bytes.takePieces(this.#header.length)
+    if (!pieces) return undefined
     const header = this.#header
     this.#header = undefined
-    return checkedFrame(header, body)
+    return new Frame(header, pieces)
   }
 }

@@ -27,13 +27,34 @@ export const LEVELS = 4
 const MAGIC = 0x50
 const WORD = 2 ** 32
 
-export interface Frame {
+/** A frame that was received. */
+export class Frame {
   readonly type: number
   readonly isLast: boolean
   readonly level: number
   readonly message: number
-  /** Part of the received bytes, not a copy. */
-  readonly body: Buffer
+  readonly length: number
+  /** The body: parts of the received bytes, not copies. */
+  readonly pieces: readonly Buffer[]
+
+  /** @throws PikoError `LINK_BROKEN` if the body is not the one of the header */
+  constructor({ type, isLast, level, message, length, crc, headerCrc }: FrameHeader, pieces: readonly Buffer[]) {
+    let actual = headerCrc
+    for (const piece of pieces) actual = crc32(piece, actual)
+    if (actual !== crc) throw broken(`a damaged frame of type ${type}`)
+    this.type = type
+    this.isLast = isLast
+    this.level = level
+    this.message = message
+    this.length = length
+    this.pieces = pieces
+  }
+
+  /** The body as one buffer. */
+  get body(): Buffer {
+    const { pieces } = this
+    return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces, this.length)
+  }
 }
 
 /** The header of a frame. */
@@ -169,13 +190,6 @@ function bodyLimits(type: number, isLast: boolean, maxFrame: number): readonly [
     default:
       throw broken(`a frame of the unknown type ${type}`)
   }
-}
-
-/** @throws PikoError `LINK_BROKEN` if the body is not the one of the header */
-export function checkedFrame(header: FrameHeader, body: Buffer): Frame {
-  if (crc32(body, header.headerCrc) !== header.crc) throw broken(`a damaged frame of type ${header.type}`)
-  const { type, isLast, level, message } = header
-  return { type, isLast, level, message, body }
 }
 
 /** Writes the length of a message and its SHA-256, which has one character for each byte. */
