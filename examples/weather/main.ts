@@ -101,9 +101,9 @@ async function retryFailed(app: Piko): Promise<void> {
   await Promise.all(failed.map(({ start }) => app.run(weather.id, { window: start })))
 }
 
-/** The page of the job, with the last of the four years. */
+/** The page of the job, with the calendar of its four years. */
 function calendarOf({ url }: HttpService): string {
-  return `${url}/jobs/${weather.id}?year=2015`
+  return `${url}/jobs/${weather.id}`
 }
 
 async function serve(http: HttpService): Promise<void> {

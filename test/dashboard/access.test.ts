@@ -82,6 +82,23 @@ it('an operator changes a job, and the audit has the name and the reason', async
   expect(entry).toMatchObject({ actor: { kind: 'session', name: 'the operator' }, reason: 'a holiday' })
 })
 
+it('a session that ends in the middle of an action asks for a token, and the action goes on after it', async () => {
+  const page = await loggedIn('operator', '/jobs/other')
+  await page.getByRole('button', { name: 'Pause…' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Reason').fill('a long reason')
+  await page.context().clearCookies()
+  await dialog.getByRole('button').first().click()
+  await page.getByLabel('Token').fill(tokens['operator'] ?? '')
+  await page.keyboard.press('Enter')
+  await dialog.getByText(/No tick starts a run/).waitFor()
+  expect(await dialog.getByLabel('Reason').inputValue()).toBe('a long reason')
+  await dialog.getByRole('button').first().click()
+  await page.getByRole('button', { name: 'Resume…' }).waitFor()
+  const [entry] = await served.app.audit.list({ verb: 'jobs.pause', jobId: 'other' })
+  expect(entry).toMatchObject({ reason: 'a long reason' })
+})
+
 it('knows the role of every operation', () => {
   const wrong = ANY_ROUTES.filter(({ audit }) => audit !== undefined).filter(
     (route) => roleFor({ path: route.path.replaceAll(/\{\w+\}/g, 'x') }) !== route.role,

@@ -8,6 +8,8 @@ import { HOSTILE, type Served, serveApp } from './served-app.ts'
 import { watchedPage } from './watched-page.ts'
 
 const MEGABYTE = 1_000_000
+/** The store finds ids of visible ASCII only. */
+const HOSTILE_ID = HOSTILE.replaceAll(' ', '/').replaceAll(/[^!-~]/g, '')
 const LONG = `${HOSTILE}${'x'.repeat(MEGABYTE)}`
 
 let served: Served
@@ -44,7 +46,7 @@ beforeAll(async () => {
     ['piko_run', 'job_id'],
     ['piko_window', 'job_id'],
   ] as const)
-    store.prepare(`UPDATE ${table} SET ${column} = ? WHERE ${column} = 'plain'`).run(HOSTILE)
+    store.prepare(`UPDATE ${table} SET ${column} = ? WHERE ${column} = 'plain'`).run(HOSTILE_ID)
   store.close()
 })
 
@@ -88,13 +90,16 @@ it('a run with lines, errors and inputs of a megabyte shows them as text, and ca
 })
 
 it('a job whose id looks like markup is text on every page that names it', async () => {
-  const name = encodeURIComponent(HOSTILE)
+  const name = encodeURIComponent(HOSTILE_ID)
   const page = await opened('/')
-  await page.getByRole('link', { name: '<img src=x' }).first().waitFor()
+  await page.getByRole('link', { name: '<img/src=x' }).first().waitFor()
   await expectUsable(page)
   await page.goto(`${served.url}/jobs/${name}?year=2026&day=2026-01-02`)
-  await page.getByRole('heading', { level: 1, name: '<img src=x' }).waitFor()
+  await page.getByRole('region', { name: 'Last runs' }).getByRole('row').nth(3).waitFor()
+  await page.getByRole('heading', { level: 1, name: '<img/src=x' }).waitFor()
   await expectUsable(page)
+  await page.goto(`${served.url}/runs?jobId=${name}`)
+  await page.getByRole('row', { name: 'failed' }).nth(2).waitFor()
   for (const path of [
     '/grid',
     `/runs?jobId=${name}`,

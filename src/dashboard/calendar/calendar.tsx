@@ -5,7 +5,7 @@ import { useLoad } from '../shared/load.ts'
 import { now } from '../shared/live.ts'
 import { Card, Empty, Instant, Shown, Table } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
-import { State } from '../shared/states.tsx'
+import { cellSign, State } from '../shared/states.tsx'
 import { WindowActions } from '../shared/window-actions.tsx'
 import { type Counts, countsText, WINDOW_STATES, worstOf } from '../shared/window-states.ts'
 
@@ -18,62 +18,93 @@ const WEEKDAYS: readonly (readonly [row: number, name: string])[] = [
   [4, 'Fri'],
 ]
 const MAX_WINDOWS = 500
-const SIGNS: Readonly<Record<string, string>> = {
-  failed: '✕',
-  running: '▶',
-  stale: '↻',
-  waiting: '·',
-  queued: '·',
-  pending: '○',
-  skipped: '–',
-  cancelled: '⊘',
-}
-
+/** As many years as are shown below each other, if no year is chosen. */
+const MAX_YEARS = 5
 interface CalendarProps {
   readonly jobId: string
   readonly zone: string | undefined
-  readonly firstYear: number | undefined
+  /** The years of its windows; undefined if it has none yet. */
+  readonly years: { readonly first: number; readonly last: number } | undefined
 }
 
-/** A year of one job, a day in each cell; select days to see their windows and run them again. */
-export function Calendar({ jobId, zone, firstYear }: CalendarProps) {
+/** The years of one job, a day in each cell; select days to see their windows and run them again. */
+export function Calendar({ jobId, zone, years: known }: CalendarProps) {
   const thisYear = now.peek().getUTCFullYear()
-  const year = Number(query.value.get('year') ?? Math.min(thisYear, firstYear ?? thisYear))
-  const from = new Date(Date.UTC(year, 0)).toISOString()
-  const to = new Date(Date.UTC(year + 1, 0)).toISOString()
-  const loaded = useLoad(`calendar ${jobId} ${year}`, (signal) =>
-    get<'windows.grid'>('/windows/grid', { jobId, from, to, by: 'day' }, signal),
-  )
+  const { first, last } = known ?? { first: thisYear, last: thisYear }
   const day = query.value.get('day') ?? undefined
   const lastDay = query.value.get('until') ?? day
+  const asked = query.value.get('year') ?? undefined
+  const isAll = asked === undefined && last - first < MAX_YEARS
+  const chosen = Number(asked ?? last)
+  const shown = isAll ? yearsFrom(first, last) : [chosen]
+  const from = new Date(Date.UTC(shown[0] ?? chosen, 0)).toISOString()
+  const to = new Date(Date.UTC((shown.at(-1) ?? chosen) + 1, 0)).toISOString()
+  const loaded = useLoad(`calendar ${jobId} ${from} ${to}`, (signal) =>
+    get<'windows.grid'>('/windows/grid', { jobId, from, to, by: 'day' }, signal),
+  )
+  const choice = { first, last, chosen: isAll ? undefined : chosen }
   return (
-    <Card
-      title={`Calendar of ${year}`}
-      aside={
-        <>
-          <button type="button" onClick={() => setQuery({ year: `${year - 1}`, day: undefined, until: undefined })}>
-            {year - 1}
-          </button>
-          <button type="button" onClick={() => setQuery({ year: `${year + 1}`, day: undefined, until: undefined })}>
-            {year + 1}
-          </button>
-        </>
-      }
-    >
+    <Card title={`Calendar of ${isAll ? yearsText(first, last) : chosen}`} aside={<Years {...choice} />}>
       <Shown of={loaded}>
         {({ items }) => (
           <>
-            <Days year={year} cells={items[0]?.cells ?? []} day={day} lastDay={lastDay} />
+            {shown.map((year) => (
+              <div key={year} class="calendar-year">
+                {shown.length > 1 && <h3>{year}</h3>}
+                <Days year={year} cells={items[0]?.cells ?? []} day={day} lastDay={lastDay} />
+                {day !== undefined && lastDay !== undefined && day.startsWith(`${year}`) && (
+                  <DayWindows jobId={jobId} zone={zone} from={day} to={dayAfter(lastDay)} />
+                )}
+              </div>
+            ))}
             <Legend cells={items[0]?.cells ?? []} />
           </>
         )}
       </Shown>
-      {day === undefined || lastDay === undefined ? (
+      {day === undefined && (
         <p class="note">Days are in UTC. Choose a day to see its windows; hold Shift to choose a range.</p>
-      ) : (
-        <DayWindows jobId={jobId} zone={zone} from={day} to={dayAfter(lastDay)} />
       )}
     </Card>
+  )
+}
+
+function yearsFrom(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index)
+}
+
+function yearsText(first: number, last: number): string {
+  return first === last ? `${first}` : `${first} to ${last}`
+}
+
+/** The years around the shown one, and the way back to all of them. */
+function Years({
+  first,
+  last,
+  chosen,
+}: {
+  readonly first: number
+  readonly last: number
+  readonly chosen: number | undefined
+}) {
+  const show = (year: number | undefined): void =>
+    setQuery({ year: year === undefined ? undefined : `${year}`, day: undefined, until: undefined })
+  const near =
+    chosen === undefined
+      ? yearsFrom(first, last)
+      : yearsFrom(Math.min(chosen - 1, Math.max(first, chosen - 2)), Math.max(chosen + 1, Math.min(last, chosen + 2)))
+  return (
+    <>
+      {last > first && last - first < MAX_YEARS && (
+        <button type="button" aria-pressed={chosen === undefined} onClick={() => show(undefined)}>
+          All
+        </button>
+      )}
+      {near.map((year) => (
+        <button key={year} type="button" aria-pressed={year === chosen} onClick={() => show(year)}>
+          {year}
+        </button>
+      ))}
+    </>
   )
 }
 
@@ -87,7 +118,7 @@ function Legend({ cells }: { readonly cells: Item<'windows.grid'>['cells'] }) {
       {shown.map(([state, found]) => (
         <li key={state}>
           <span class={`calendar-sign mark-${state}`} aria-hidden="true">
-            {SIGNS[state] ?? ''}
+            {cellSign(state)}
           </span>{' '}
           {found} {state}
         </li>
@@ -159,7 +190,7 @@ function Days({ year, cells, day, lastDay }: DaysProps) {
             onFocus={() => setFocused(one)}
             onClick={({ shiftKey }) => choose(one, shiftKey)}
           >
-            {state === undefined ? '' : (SIGNS[state] ?? '')}
+            {cellSign(state)}
           </button>
         )
       })}

@@ -71,6 +71,7 @@ function Details({ job }: { readonly job: Job }) {
           The stored schedule cannot be read: {job.problem}
         </p>
       )}
+      {hasWindows && <Windows jobId={job.id} zone={zoneOf(job.schedule)} />}
       <div class="columns">
         <ScheduleCard job={job} />
         <div>
@@ -80,7 +81,6 @@ function Details({ job }: { readonly job: Job }) {
         </div>
       </div>
       {hasWindows && <GraphCard jobId={job.id} />}
-      {hasWindows && <Windows jobId={job.id} zone={zoneOf(job.schedule)} />}
       <LastRuns jobId={job.id} />
       <DurationsCard jobId={job.id} />
       <Config jobId={job.id} zone={zoneOf(job.schedule)} />
@@ -114,16 +114,15 @@ function Windows({ jobId, zone }: { readonly jobId: string; readonly zone: strin
         </Shown>
       </Card>
       <Shown of={loaded}>
-        {({ end }) => (
-          <Calendar
-            jobId={jobId}
-            zone={zone}
-            firstYear={end === undefined ? undefined : new Date(Date.parse(end) - 1).getUTCFullYear()}
-          />
-        )}
+        {({ start, end }) => <Calendar jobId={jobId} zone={zone} years={yearsOf(start, end)} />}
       </Shown>
     </>
   )
+}
+
+function yearsOf(start: string | undefined, end: string | undefined) {
+  if (start === undefined || end === undefined) return undefined
+  return { first: new Date(start).getUTCFullYear(), last: new Date(Date.parse(end) - 1).getUTCFullYear() }
 }
 
 function Fact({ name, children }: { readonly name: string; readonly children: preact.ComponentChildren }) {

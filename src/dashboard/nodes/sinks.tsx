@@ -51,29 +51,31 @@ function SinkRow({ sink: { sink, deadRows, oldestDead, spilledRows, files } }: {
       </td>
       <td>{numberText(spilledRows)} rows</td>
       <td>{files.damaged.length === 0 ? '0' : <span class="bad">{files.damaged.join(', ')}</span>}</td>
-      <td class="row">
-        <ActionButton
-          off={off}
-          action={{
-            title: `Deliver ${rows} again`,
-            request: { method: 'POST', path: '/sinks/dead/replay', body: { sink } },
-            cli: ['sinks', 'replay', sink],
-            preview: says('Rows that the target accepts now leave the list. The others stay, with their new reason.'),
-          }}
-        >
-          Deliver again…
-        </ActionButton>
-        <ActionButton
-          off={off}
-          action={{
-            title: `Delete ${rows}`,
-            request: { method: 'POST', path: '/sinks/dead/drop', body: { sink } },
-            cli: ['sinks', 'drop', sink],
-            preview: says('The rows are lost: nothing keeps them after this.'),
-          }}
-        >
-          Delete…
-        </ActionButton>
+      <td>
+        <div class="row">
+          <ActionButton
+            off={off}
+            action={{
+              title: `Deliver ${rows} again`,
+              request: { method: 'POST', path: '/sinks/dead/replay', body: { sink } },
+              cli: ['sinks', 'replay', sink],
+              preview: says('Rows that the target accepts now leave the list. The others stay, with their new reason.'),
+            }}
+          >
+            Deliver again…
+          </ActionButton>
+          <ActionButton
+            off={off}
+            action={{
+              title: `Delete ${rows}`,
+              request: { method: 'POST', path: '/sinks/dead/drop', body: { sink } },
+              cli: ['sinks', 'drop', sink],
+              preview: says('The rows are lost: nothing keeps them after this.'),
+            }}
+          >
+            Delete…
+          </ActionButton>
+        </div>
       </td>
     </tr>
   )

@@ -5,12 +5,17 @@ import { jsonText } from '../shared/format.ts'
 import { Card } from '../shared/parts.tsx'
 import { go } from '../shared/router.ts'
 
+interface Props {
+  readonly run: Answer<'runs.show'>
+  readonly onDiscard: () => void
+}
+
 /** Starts another run of the same job and window, with an input that can be changed. */
-export function RunAgain({ run }: { readonly run: Answer<'runs.show'> }) {
-  const [text, setText] = useState<string>()
+export function RunAgain({ run, onDiscard }: Props) {
+  const [text, setText] = useState(run.input === undefined ? '' : jsonText(run.input))
   const [problem, setProblem] = useState<string>()
   const start = (): void => {
-    const given = (text ?? '').trim()
+    const given = text.trim()
     let input: unknown
     try {
       input = given === '' ? undefined : JSON.parse(given)
@@ -45,14 +50,6 @@ export function RunAgain({ run }: { readonly run: Answer<'runs.show'> }) {
       },
     })
   }
-  if (text === undefined)
-    return (
-      <p>
-        <button type="button" onClick={() => setText(run.input === undefined ? '' : jsonText(run.input))}>
-          Run again with other input
-        </button>
-      </p>
-    )
   return (
     <Card title="Run again">
       <form
@@ -75,7 +72,7 @@ export function RunAgain({ run }: { readonly run: Answer<'runs.show'> }) {
           <button type="submit" class="main">
             Run…
           </button>
-          <button type="button" onClick={() => setText(undefined)}>
+          <button type="button" onClick={onDiscard}>
             Discard
           </button>
         </p>

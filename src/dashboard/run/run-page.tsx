@@ -1,3 +1,4 @@
+import { useState } from 'preact/hooks'
 import { ActionButton, says } from '../shared/action.tsx'
 import { type Answer, get, part } from '../shared/api.ts'
 import { durationText, jsonText } from '../shared/format.ts'
@@ -85,6 +86,7 @@ function ReplayEffect({ run }: { readonly run: Run }) {
 
 function Details({ run }: { readonly run: Run }) {
   const inForce = useConfigInForce(run)
+  const [isAgain, setAgain] = useState(false)
   return (
     <>
       <section class="strip" aria-label="Facts">
@@ -133,9 +135,15 @@ function Details({ run }: { readonly run: Run }) {
         <Timeline run={run} />
       </Card>
       <Logs runId={run.id} isRunning={run.state === 'running'} />
-      <RunAgain run={run} />
+      {isAgain && <RunAgain run={run} onDiscard={() => setAgain(false)} />}
       <div class="columns">
-        <Value name="Input" value={run.input} none="This run has no input." />
+        <Value name="Input" value={run.input} none="This run has no input.">
+          {!isAgain && (
+            <button type="button" class="small" onClick={() => setAgain(true)}>
+              Run again with other input
+            </button>
+          )}
+        </Value>
         <Value
           name="Output"
           value={run.output}
@@ -178,14 +186,25 @@ function Progress({
   )
 }
 
-function Value({ name, value, none }: { readonly name: string; readonly value: unknown; readonly none: string }) {
+interface ValueProps {
+  readonly name: string
+  readonly value: unknown
+  readonly none: string
+  /** What else one can do with it. */
+  readonly children?: preact.ComponentChildren
+}
+
+function Value({ name, value, none, children }: ValueProps) {
+  const isThere = value !== undefined && value !== null
+  const aside = (
+    <>
+      {children}
+      {isThere && <Copy label="Copy" text={jsonText(value)} />}
+    </>
+  )
   return (
-    <Card title={name} aside={value !== undefined && value !== null && <Copy label="Copy" text={jsonText(value)} />}>
-      {value === undefined || value === null ? (
-        <p class="quiet">{none}</p>
-      ) : (
-        <Block label={name} text={jsonText(value)} />
-      )}
+    <Card title={name} aside={aside}>
+      {isThere ? <Block label={name} text={jsonText(value)} /> : <p class="quiet">{none}</p>}
     </Card>
   )
 }

@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { type Request, send } from './api.ts'
+import { isLocked, type Request, send } from './api.ts'
 import { cliText, curlText } from './command.ts'
 import { useLoad } from './load.ts'
 import { reloadSoon } from './live.ts'
@@ -21,9 +21,12 @@ export interface Action {
 }
 
 const asked = signal<Action | undefined>(undefined)
+/** Kept beside the action, so that a login in the middle loses nothing that was typed. */
+const reason = signal('')
 
 /** Shows an action before it is done. */
 export function ask(action: Action): void {
+  reason.value = ''
   asked.value = action
 }
 
@@ -59,15 +62,14 @@ export function ActionButton({
   )
 }
 
-/** The dialog of the action that somebody has chosen. */
+/** The dialog of the action that somebody has chosen. Gives way to a login, and comes back after it. */
 export function ActionDialog() {
   const action = asked.value
-  return action ? <Dialog key={action.title} action={action} /> : null
+  return action && !isLocked.value ? <Dialog key={action.title} action={action} /> : null
 }
 
 function Dialog({ action }: { readonly action: Action }) {
   const dialog = useRef<HTMLDialogElement>(null)
-  const [reason, setReason] = useState('')
   const [error, setError] = useState<Error>()
   const [isBusy, setBusy] = useState(false)
   const preview = useLoad(`preview ${action.title}`, action.preview)
@@ -75,7 +77,7 @@ function Dialog({ action }: { readonly action: Action }) {
   const close = (): void => {
     asked.value = undefined
   }
-  const request = withReason(action.request, reason)
+  const request = withReason(action.request, reason.value)
   const act = async (): Promise<void> => {
     setBusy(true)
     try {
@@ -101,7 +103,11 @@ function Dialog({ action }: { readonly action: Action }) {
         <div class="fields">
           <label>
             Reason (the audit keeps it)
-            <input value={reason} maxLength={500} onInput={({ currentTarget }) => setReason(currentTarget.value)} />
+            <input
+              value={reason.value}
+              maxLength={500}
+              onInput={({ currentTarget }) => (reason.value = currentTarget.value)}
+            />
           </label>
         </div>
         {error && (
@@ -117,7 +123,7 @@ function Dialog({ action }: { readonly action: Action }) {
             Close
           </button>
           <span class="spread" />
-          <Copy label="Copy as CLI" text={cliText(action.cli, reason)} />
+          <Copy label="Copy as CLI" text={cliText(action.cli, reason.value)} />
           <Copy label="Copy as curl" text={curlText(request, session.value?.kind === 'session')} />
         </div>
       </form>

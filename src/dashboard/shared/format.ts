@@ -4,6 +4,7 @@ const SECOND = 1_000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
+const YEAR = 365.25 * DAY
 
 const formats = new Map<string, Intl.DateTimeFormat>()
 
@@ -48,13 +49,14 @@ function safeZone(zone: string | undefined): string | undefined {
   }
 }
 
-/** A duration such as `350 ms`, `12.3 s`, `4 min 5 s`, `3 h 20 min` or `2 d 4 h`. */
+/** A duration such as `350 ms`, `12.3 s`, `4 min 5 s`, `3 h 20 min` or `2 d 4 h`, and whole years from two on. */
 export function durationText(ms: number): string {
   if (ms < SECOND) return `${Math.round(ms)} ms`
   if (ms < MINUTE) return `${(ms / SECOND).toFixed(1)} s`
   if (ms < HOUR) return two(ms, MINUTE, 'min', SECOND, 's')
   if (ms < DAY) return two(ms, HOUR, 'h', MINUTE, 'min')
-  return two(ms, DAY, 'd', HOUR, 'h')
+  if (ms < 2 * YEAR) return two(ms, DAY, 'd', HOUR, 'h')
+  return `${Math.floor(ms / YEAR)} years`
 }
 
 function two(ms: number, unit: number, name: string, smaller: number, smallerName: string): string {

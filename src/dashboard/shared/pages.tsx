@@ -32,6 +32,7 @@ interface PageButtonsProps {
 }
 
 export function PageButtons({ pages: { newer, older }, next, of }: PageButtonsProps) {
+  if (newer === undefined && next === undefined) return null
   return (
     <nav class="row pages" aria-label={`Pages of ${of}`}>
       <button type="button" disabled={newer === undefined} onClick={() => newer?.()}>

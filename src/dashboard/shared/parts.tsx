@@ -6,6 +6,7 @@ import type { Loaded } from './load.ts'
 import { now } from './live.ts'
 
 const FORBIDDEN = 403
+const NOT_FOUND = 404
 
 /** A longer text in one element makes the page slow. */
 const MAX_TEXT = 50_000
@@ -67,9 +68,12 @@ export function Failure({ error, retry }: { readonly error: Error; readonly retr
   return (
     <div class="failure" role="alert">
       <p>{error.message}</p>
-      <button type="button" onClick={retry}>
-        Try again
-      </button>
+      <p class="row">
+        <button type="button" onClick={retry}>
+          Try again
+        </button>
+        {error instanceof ApiError && error.status === NOT_FOUND && <a href="/">Go to the overview</a>}
+      </p>
     </div>
   )
 }

@@ -15,6 +15,11 @@ export const SIGNS: Readonly<Record<string, string>> = {
   retried: '↻',
 }
 
+/** The sign of a state in a small cell: none where all is well, so that the others stand out. */
+export function cellSign(state: string | undefined): string {
+  return state === undefined || state === 'succeeded' ? '' : (SIGNS[state] ?? '•')
+}
+
 /** The name of a state in its colour, with its sign. */
 export function State({ name }: { readonly name: string }) {
   return (

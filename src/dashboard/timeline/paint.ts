@@ -158,6 +158,9 @@ function head(to: CanvasRenderingContext2D, scene: Scene, width: number, palette
   to.fillRect(0, 0, width, HEAD)
   to.fillStyle = palette['quiet'] ?? ''
   const { stepMs, marks } = marksOf(scene.from, scene.to, width - NAMES)
-  for (const mark of marks)
-    to.fillText(markText(instantText(new Date(mark)), stepMs), pixelOf(mark, scene, width) + 3, HEAD / 2)
+  for (const mark of marks) {
+    const text = markText(instantText(new Date(mark)), stepMs)
+    const x = pixelOf(mark, scene, width) + 3
+    if (x + to.measureText(text).width <= width) to.fillText(text, x, HEAD / 2)
+  }
 }
