@@ -14,6 +14,7 @@ import { inFlight } from './in-flight.ts'
 import { items } from './items.ts'
 import { latency } from './latency.ts'
 import { link } from './link.ts'
+import { liveReaders } from './live-readers.ts'
 import { offloadCalls } from './offload.ts'
 import { offloadStream } from './offload-stream.ts'
 import { proof } from './proof.ts'
@@ -35,6 +36,7 @@ const BENCHMARKS: Readonly<Record<string, (argv: readonly string[]) => Promise<v
   'in-flight': inFlight,
   'cold-cli': coldCli,
   'api-scale': apiScale,
+  'live-readers': liveReaders,
   cron,
   dashboard,
   rate,
@@ -81,6 +83,7 @@ const USAGE = `Usage: npm run bench -- <name> [options]
   offload-stream  a 1 GB NDJSON and a gzip CSV parsed in a thread into sinks, beside a bare worker [--size 1000 (MB)]
                [--targets count,lists,jsonl,sqlite,mysql] [--systems bare,piko] [--formats ndjson,csv]
   api-scale    every list, filter, grid and summary of the API on a generated store [--runs 2000000] [--windows 1000000]
+  live-readers 200 readers of events over HTTP at 1,000 runs/s, beside none [--seconds 300] [--nodes 200 (readers)] [--runs 1000 (a second)]
   queries      statements, rows and locks of 1,000 runs, by the server's own count
   growth       ten times the runs, history, nodes, jobs
   backfill     two years of minute windows: CPU and memory of planning them [--runs 1051200]

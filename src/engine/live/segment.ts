@@ -1,15 +1,15 @@
 import { type LiveEvent, type LiveFilter, passes } from '../../live/live-event.ts'
 
-/** The maximum number of filters whose texts a segment keeps. */
-const MAX_TEXTS = 16
+/** The maximum number of filters whose bytes a segment keeps. */
+const MAX_FILTERS = 16
 
-/** Events that were read together. All readers of this process share it, and those with the same filter share its text. */
+/** Events that were read together. All readers of this process share it, and those with the same filter share its bytes. */
 export class Segment {
   readonly events: readonly LiveEvent[]
   /** The id before its first event, and its last id. */
   readonly after: number
   readonly last: number
-  readonly #texts = new Map<string, string>()
+  readonly #bytes = new Map<string, Buffer>()
 
   constructor(events: readonly LiveEvent[], after: number, last: number) {
     this.events = events
@@ -32,12 +32,12 @@ export class Segment {
     )
   }
 
-  /** The text of the events that pass the filter. @param key the same for equal filters */
-  text(key: string, filter: LiveFilter, textOf: (event: LiveEvent) => string): string {
-    const known = this.#texts.get(key)
-    if (known !== undefined) return known
-    const text = this.passing(filter).map(textOf).join('')
-    if (this.#texts.size < MAX_TEXTS) this.#texts.set(key, text)
-    return text
+  /** The text of the events that pass the filter, in UTF-8. @param key the same for equal filters */
+  bytes(key: string, filter: LiveFilter, textOf: (event: LiveEvent) => string): Buffer {
+    const known = this.#bytes.get(key)
+    if (known) return known
+    const bytes = Buffer.from(this.passing(filter).map(textOf).join(''))
+    if (this.#bytes.size < MAX_FILTERS) this.#bytes.set(key, bytes)
+    return bytes
   }
 }

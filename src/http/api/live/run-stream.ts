@@ -15,7 +15,7 @@ export async function writeRunNews(
   response.once('close', () => gone.abort())
   let text = `retry: ${RETRY_MS}\n\n`
   let next: Promise<Next> = Promise.resolve(first)
-  while (await isWritten(response, text)) {
+  while (await isWritten(response, [text])) {
     const one = await nextWithin(next, gone.signal)
     if (one === undefined) {
       text = ': nothing new\n\n'

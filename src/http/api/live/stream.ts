@@ -10,6 +10,9 @@ const MAX_DRAIN_MS = 15_000
 /** How long a client waits before it connects again. */
 export const RETRY_MS = 2_000
 
+/** A part of the stream. The bytes of events are the same object for all readers with the same filter. */
+type Part = string | Buffer
+
 /** Writes events to one client as they happen, until it goes, is too slow, or the server stops. */
 export async function writeEvents(
   response: ServerResponse,
@@ -20,32 +23,37 @@ export async function writeEvents(
   const key = JSON.stringify([filter.kinds, filter.jobs])
   response.once('close', () => reader.close())
   let state: ReaderState = NOT_OPEN
-  let text = `retry: ${RETRY_MS}\n\n`
-  while (await isWritten(response, text, drainMs)) {
+  let parts: readonly Part[] = [`retry: ${RETRY_MS}\n\n`]
+  while (await isWritten(response, parts, drainMs)) {
     const batch = await reader.next(state.isOpen ? HEARTBEAT_MS : 1_000)
     if (!batch) break
-    const parts = signalsOf(state, batch).map(signalText)
+    const signals = signalsOf(state, batch).map(signalText)
     state = { isOpen: batch.isOpen, isComplete: batch.isComplete }
-    for (const segment of batch.segments) parts.push(segment.text(key, filter, eventText))
+    const events = batch.segments.map((segment) => segment.bytes(key, filter, eventText))
     // The id moves on although the filter leaves the last events out, so that the client can continue from here.
-    text = batch.isOpen ? `${parts.join('')}id: ${batch.last}\n\n` : ': the database does not answer\n\n'
+    parts = batch.isOpen ? [...signals, ...events, `id: ${batch.last}\n\n`] : [': the database does not answer\n\n']
   }
   reader.close()
   response.end()
 }
 
 /** @returns false if the client has gone, or is too slow */
-export async function isWritten(response: ServerResponse, text: string, drainMs = MAX_DRAIN_MS): Promise<boolean> {
+export async function isWritten(
+  response: ServerResponse,
+  parts: readonly Part[],
+  drainMs = MAX_DRAIN_MS,
+): Promise<boolean> {
   if (response.destroyed || response.writableEnded) return false
-  if (response.write(text)) return true
-  let timer: NodeJS.Timeout | undefined
-  const isDrained = await new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), drainMs)
-    response.once('drain', () => resolve(true))
-    response.once('close', () => resolve(false))
-  })
+  const isTaken = parts.map((part) => part.length === 0 || response.write(part)).every(Boolean)
+  if (isTaken) return true
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const taken = (): void => resolve(true)
+  const lost = (): void => resolve(false)
+  const timer = setTimeout(lost, drainMs)
+  response.once('drain', taken).once('close', lost)
+  const isDrained = await promise
   clearTimeout(timer)
-  response.removeAllListeners('drain')
+  response.off('drain', taken).off('close', lost)
   if (!isDrained) response.destroy()
   return isDrained
 }
