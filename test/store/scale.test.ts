@@ -1,6 +1,7 @@
 import { type Compilable, sql } from 'kysely'
 import { beforeAll, expect, it } from 'vitest'
 import type { Database } from '../../src/store/connection/database.ts'
+import { pageOfItems } from '../../src/store/items/page-of-items.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'
 import { describeEachStore } from '../support/databases.ts'
 import { fillStore, type ScaleStore } from '../support/scale/scale-store.ts'
@@ -65,6 +66,7 @@ function readsOf(store: Store, { busyJob, fullRun, begin, end }: ScaleStore) {
     overview: () => store.jobs.activities([busyJob, 'rare'], 20),
     runs: () => store.runs.page({}),
     'runs of a job': () => store.runs.page({ jobId: busyJob, state: 'failed' }),
+    'runs succeeded of a job': () => store.runs.page({ jobId: busyJob, state: 'succeeded', before: RUNS / 2 }),
     'runs of a rare job': () => store.runs.page({ jobId: 'rare' }),
     'runs queued': () => store.runs.page({ state: 'queued' }),
     'runs running': () => store.runs.page({ state: 'running' }),
@@ -90,6 +92,9 @@ function readsOf(store: Store, { busyJob, fullRun, begin, end }: ScaleStore) {
     'audit of a person': () => store.audit.list({ actor: 'person-0000003', limit: 100 }),
     'dead rows': () => store.deadRows.list({}, 100),
     'dead rows of a sink': () => store.deadRows.list({ sink: 'sink-0000001' }, 100),
+    items: () => store.items.list(fullRun, { limit: 100, after: 500 }),
+    'dead items': () => store.items.list(fullRun, { limit: 100, state: 'dead' }),
+    'items of a lane': () => store.items.list(fullRun, { limit: 100, lane: 'host-0000005' }),
     nodes: () => store.nodes.overview(),
     'running of nodes': () => store.nodes.running(),
     locks: () => store.locks.held('user:', 100, 'lock-0000300'),
@@ -162,6 +167,45 @@ describeEachStore((fixture) => {
       .select(sql`1`.as('one'))
       .where('run_id', '=', 1)
     expect(await faultsOf(indexed.compile())).toEqual([])
+  })
+
+  it('pages through the items of all generations in order, whatever the filter', async () => {
+    const change = (text: string): Promise<unknown> => sql.raw(text).execute(database.db)
+    await change(`UPDATE piko_item SET fence = 65538 WHERE id % 3 = 0`)
+    await change(
+      `INSERT INTO piko_item_run (fence, run_id, job_id, created_at) SELECT 65538, run_id, job_id, created_at FROM piko_item_run`,
+    )
+    await change(`UPDATE piko_item SET lane_id = 7 WHERE id % 5 = 0`)
+    await change(`UPDATE piko_item SET kind = 'image' WHERE id % 7 = 0`)
+    const some = [
+      { filter: {}, where: '1 = 1' },
+      { filter: { state: 'queued' }, where: `state = 'queued'` },
+      { filter: { kind: 'image' }, where: `kind = 'image'` },
+      { filter: { lane: 'host-0000006' }, where: 'lane_id = 7' },
+      {
+        filter: { lane: 'host-0000006', kind: 'image', state: 'dead' },
+        where: `lane_id = 7 AND kind = 'image' AND state = 'dead'`,
+      },
+      { filter: { lane: 'unknown' }, where: '1 = 0' },
+    ] as const
+    for (const { filter, where } of some) {
+      const rows = await database.sql.query<{ id: number }>(`SELECT id FROM piko_item WHERE ${where} ORDER BY id`, [])
+      // A lane with few items is read by another index than one with many.
+      for (const maxSorted of [0, 5_000]) {
+        const found: number[] = []
+        for (let after: number | undefined = 0; after !== undefined;) {
+          const page: number[] = await pageOfItems(
+            database,
+            filled.fullRun,
+            { ...filter, after, limit: 500 },
+            maxSorted,
+          )
+          found.push(...page)
+          after = page.length === 500 ? page.at(-1) : undefined
+        }
+        expect([filter, found]).toEqual([filter, rows.map(({ id }) => id)])
+      }
+    }
   })
 })
 

@@ -24,7 +24,6 @@ import { createdState, leaseState, type StateRequest } from './leased-states.ts'
 import { storedBytes } from './kept-bytes.ts'
 import { ensureLanes, type EnsureLanes, type LaneRef, wakeLanes } from './lane-rows.ts'
 import {
-  type ItemFilter,
   type LaneFilter,
   type LaneStatus,
   listItems,
@@ -34,6 +33,7 @@ import {
   showItem,
   type StoredItem,
 } from './list-items.ts'
+import type { ItemFilter } from './page-of-items.ts'
 import { type ItemReplayFilter, replayItems } from './replay-items.ts'
 import { sweepItems, type Swept, type SweepRequest } from './sweep-items.ts'
 

@@ -7,6 +7,7 @@ import { FENCE_FACTOR } from '../runs/fence.ts'
 import { exactKey, keyOf } from '../values/exact-key.ts'
 import type { ItemTable } from './item-tables.ts'
 import { openAt } from './lane-rows.ts'
+import { type ItemFilter, pageOfItems } from './page-of-items.ts'
 import { speedColumns } from './lane-speeds.ts'
 
 /** A stored item. */
@@ -36,32 +37,13 @@ export interface StoredItem {
   readonly finishedAt: Date | undefined
 }
 
-/** Selects items of a run, in the order of their ids. */
-export interface ItemFilter {
-  readonly state?: ItemState
-  readonly kind?: string
-  /** The name of a lane. */
-  readonly lane?: string
-  /** Default 100. */
-  readonly limit?: number
-  /** Only items with a larger id, such as the `next` of the previous page. Default: all items. */
-  readonly after?: number
-}
-
 type Row = Omit<Selectable<ItemTable>, 'data'> & { readonly lane: string | null; readonly data?: string | null }
 
 /** Items of all generations of a run. */
 export async function listItems(database: Database, runId: number, filter: ItemFilter): Promise<StoredItem[]> {
-  const { state, kind, lane, limit = 100, after = 0 } = filter
-  const first = runId * FENCE_FACTOR
-  let query = selected(database)
-    .where('piko_item.fence', '>=', first)
-    .where('piko_item.fence', '<', first + FENCE_FACTOR)
-    .where('piko_item.id', '>', after)
-  if (state) query = query.where('piko_item.state', '=', state)
-  if (kind !== undefined) query = query.where('piko_item.kind', '=', kind)
-  if (lane !== undefined) query = query.where('piko_lane.name', '=', exactKey(lane))
-  const rows = await query.orderBy('piko_item.id').limit(limit).execute()
+  const ids = await pageOfItems(database, runId, filter)
+  if (ids.length === 0) return []
+  const rows = await selected(database).where('piko_item.id', 'in', ids).orderBy('piko_item.id').execute()
   return rows.map((row) => itemOf(row as Row, database))
 }
 

@@ -65,9 +65,12 @@ export async function jobActivities(
   const since = first === undefined || end === undefined ? 0 : await firstIdSince(database, { first, end }, dayAgo)
   const found = new Map<string, JobActivity>()
   for (const some of chunksOf(jobIds, JOBS_AT_ONCE[dialect.name])) {
-    const counts = await countsOf(database, some, since)
-    const last = await lastRuns(database, some, runs)
-    const lags = new Map((await oldestOpenWindows(database, some)).map((row) => [row.jobId, row]))
+    const [counts, last, open] = await Promise.all([
+      countsOf(database, some, since),
+      lastRuns(database, some, runs),
+      oldestOpenWindows(database, some),
+    ])
+    const lags = new Map(open.map((row) => [row.jobId, row]))
     for (const jobId of some) {
       const count = (what: string): CappedCount => capped(counts.get(`${jobId} ${what}`) ?? 0, MAX_COUNTED)
       const lag = lags.get(jobId)

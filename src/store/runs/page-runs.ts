@@ -65,7 +65,7 @@ async function search(
   const isSorted = isOrdered(database, filter)
   if (isSorted || (await isFew(database, filter))) {
     const byIndex = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(
-      sql`piko_run${isSorted ? sql`` : indexOfFew(database, filter)}`,
+      sql`piko_run${isSorted ? indexInOrder(database, filter) : indexOfFew(database, filter)}`,
     )
     const found = await database.db
       .selectFrom(byIndex)
@@ -101,6 +101,11 @@ function indexOfFew({ dialect }: Database, { jobId, state }: RunFilter) {
 function isOrdered({ dialect }: Database, { jobId, state, kind, from, to, error }: RunFilter): boolean {
   const isPlain = kind === undefined && from === undefined && to === undefined && error === undefined
   return isPlain && jobId !== undefined && state !== undefined && (dialect.name === 'mysql' || isIndexed(state))
+}
+
+/** The index of {@link isOrdered}. Without this, MariaDB begins at the newest run of the state, however old the page is. */
+function indexInOrder({ dialect }: Database, { state }: RunFilter) {
+  return dialect.name === 'mysql' ? dialect.forceIndex('run_job') : sql` INDEXED BY ${sql.raw(`run_${state ?? ''}`)}`
 }
 
 /** The matching runs in a range of ids, by the primary key. */

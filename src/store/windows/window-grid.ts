@@ -20,47 +20,48 @@ export interface GridRange extends Window {
   readonly cells: readonly Date[]
 }
 
+/** How many jobs a server counts at the same time. Each needs a connection of the pool. */
+const JOBS_AT_ONCE = 4
+
 /** Counts the windows of some jobs by cell and state, from entries of the index (job_id, state, start_at) alone. */
 export async function windowGrid(
   database: Database,
   jobIds: readonly string[],
   range: GridRange,
 ): Promise<ReadonlyMap<string, readonly GridCount[]>> {
-  if (jobIds.length === 0) return new Map()
-  if (database.dialect.name === 'mysql') return grouped(database, jobIds, range)
   const found = new Map<string, readonly GridCount[]>()
-  for (const jobId of jobIds) found.set(jobId, await byCells(database, jobId, range))
+  const isServer = database.dialect.name === 'mysql'
+  for (const some of chunksOf(jobIds, isServer ? JOBS_AT_ONCE : 1)) {
+    const counts = await Promise.all(
+      some.map((jobId) => (isServer ? grouped(database, jobId, range) : byCells(database, jobId, range))),
+    )
+    for (const [index, jobId] of some.entries()) found.set(jobId, counts[index] ?? [])
+  }
   return found
 }
 
 const STATES = sql.join(WINDOW_STATES.map((state) => sql.lit(state)))
 
-/** In one statement, for a server. */
+/** A statement for each job groups in half the time of one for all, because the key of a group is shorter. */
 async function grouped(
   { db, dialect }: Database,
-  jobIds: readonly string[],
+  jobId: string,
   { start, end, by }: GridRange,
-): Promise<ReadonlyMap<string, readonly GridCount[]>> {
+): Promise<readonly GridCount[]> {
   const cell = {
     hour: sql`TO_DAYS(start_at) * 24 + HOUR(start_at)`,
     day: sql`TO_DAYS(start_at)`,
     week: sql`TO_DAYS(start_at)`,
     month: sql`EXTRACT(YEAR_MONTH FROM start_at)`,
   }[by]
-  const { rows } = await sql<{ job_id: string; state: WindowState; start: Date | string; found: number }>`
-    SELECT job_id, state, ${cell} AS cell, MIN(start_at) AS start, COUNT(*) AS found
+  const { rows } = await sql<{ state: WindowState; start: Date | string; found: number }>`
+    SELECT state, ${cell} AS cell, MIN(start_at) AS start, COUNT(*) AS found
     FROM piko_window${dialect.forceIndex('window_state')}
-    WHERE job_id IN (${sql.join(jobIds.map(exactId))}) AND state IN (${STATES})
+    WHERE job_id = ${exactId(jobId)} AND state IN (${STATES})
       AND start_at >= ${dialect.instant(start)} AND start_at < ${dialect.instant(end)}
-    GROUP BY job_id, state, cell
+    GROUP BY state, cell
   `.execute(db)
-  const counts = rows.map((row) => ({
-    jobId: row.job_id,
-    count: { start: dialect.date(row.start), state: row.state, count: Number(row.found) },
-  }))
-  return new Map(
-    [...Map.groupBy(counts, ({ jobId }) => jobId)].map(([jobId, own]) => [jobId, own.map(({ count }) => count)]),
-  )
+  return rows.map((row) => ({ start: dialect.date(row.start), state: row.state, count: Number(row.found) }))
 }
 
 /** The maximum number of cells in one statement, because it blocks the event loop. */
