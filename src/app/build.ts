@@ -12,6 +12,7 @@ import type { ResourcesService } from '../resource/resources-service.ts'
 import type { ExitStack } from '../service/exit-stack.ts'
 import type { Service } from '../service/service.ts'
 import type { Settings } from '../settings/settings.ts'
+import { wantRunSignals } from '../offload/signal.ts'
 import { SinksService } from '../sink/sinks-service.ts'
 import { StoreService } from '../store/store-service.ts'
 import type { Store } from '../store/store.ts'
@@ -85,6 +86,8 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
     durable: durableSinks({ store: store.store, events, settings, log }),
     classes: execute ? sinkClassesOf(registry) : [],
   }).dependsOn(store)
+  // A transaction of theirs blocks all other writes to an SQLite file, so it must end with the run that uses them. See also `app.sql`.
+  if (store.isEmbedded && [...registry].some(({ spec }) => spec.resources ?? spec.sinks)) wantRunSignals()
   const users = [...(options.services ?? []).map(serviceOf), ...added.others]
   const hasItems = execute && [...registry].some(({ policy }) => policy.items)
   const node = new Node({

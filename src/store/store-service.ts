@@ -1,6 +1,5 @@
 // Imported, because a test that mocks the global timer would stop the check.
 import { setInterval } from 'node:timers'
-import { wantRunSignals } from '../offload/signal.ts'
 import { Service } from '../service/service.ts'
 import type { Settings } from '../settings/settings.ts'
 import { databaseGone } from './connection/sqlite/database-gone.ts'
@@ -36,8 +35,6 @@ export class StoreService extends Service {
     super({ name: 'store' })
     this.options = databaseOptions(settings)
     this.isEmbedded = settings.mysql.dsn === ''
-    // A transaction in a handler blocks all other writes to the file, so it must end with its run.
-    if (this.isEmbedded) wantRunSignals()
     this.isLocal = this.isEmbedded || isLoopback(this.options)
     this.#lookMs = this.isEmbedded && !isNode ? settings.piko.leaseMs / 3 : 0
     this.#autoMigrate = settings.piko.autoMigrate

@@ -76,8 +76,11 @@ export class ConfigWatcher extends LoopService {
   }
 
   #storedInForce(jobId: string): StoredVersion | undefined {
+    const versions = this.#versions.get(jobId)
+    // Each run asks, and most jobs have no versions.
+    if (!versions) return undefined
     const now = this.#parts.clock.now() + this.#aheadMs
-    return this.#versions.get(jobId)?.findLast(({ effectiveFrom }) => effectiveFrom.getTime() <= now)
+    return versions.findLast(({ effectiveFrom }) => effectiveFrom.getTime() <= now)
   }
 
   /** Calls `listener` when another config of the job is in force. Returns a function that removes it. */
