@@ -20,12 +20,10 @@ export class Zone {
     const format = new Intl.DateTimeFormat('en-US', {
       timeZone: name,
       hourCycle: 'h23',
-      year: 'numeric',
-      month: 'numeric',
-      day: 'numeric',
-      hour: 'numeric',
-      minute: 'numeric',
-      second: 'numeric',
+      day: '2-digit',
+      hour: '2-digit',
+      minute: '2-digit',
+      second: '2-digit',
     })
     this.#format = format.resolvedOptions().timeZone === 'UTC' ? undefined : format
   }
@@ -87,10 +85,30 @@ export class Zone {
 
   #measure(instantMs: number): number {
     const wholeMs = Math.floor(instantMs / 1_000) * 1_000
-    const [month = 1, day = 1, year = 0, hour = 0, minute = 0, second = 0] =
-      this.#format?.format(wholeMs).match(/\d+/g)?.map(Number) ?? []
-    return Date.UTC(year, month - 1, day, hour, minute, second) - wholeMs
+    const [day = 0, hour = 0, minute = 0, second = 0] = numbersIn(this.#format?.format(wholeMs) ?? '')
+    const ahead = day - new Date(wholeMs).getUTCDate()
+    // The zone's day is the same, the next or the previous one, so a greater difference is the end of a month.
+    const days = Math.abs(ahead) > 1 ? -Math.sign(ahead) : ahead
+    return days * DAY_MS + (hour * 3_600 + minute * 60 + second) * 1_000 - mod(wholeMs, DAY_MS)
   }
 }
 
+/** The numbers in a text. A regular expression would take as long as `Intl` itself, and a year has hundreds of days to measure. */
+function numbersIn(text: string): number[] {
+  const numbers: number[] = []
+  let isInside = false
+  for (let index = 0; index < text.length; index++) {
+    const digit = text.charCodeAt(index) - ZERO
+    const isDigit = digit >= 0 && digit <= 9
+    if (isDigit) numbers.push(isInside ? 10 * (numbers.pop() ?? 0) + digit : digit)
+    isInside = isDigit
+  }
+  return numbers
+}
+
+function mod(value: number, by: number): number {
+  return ((value % by) + by) % by
+}
+
+const ZERO = '0'.charCodeAt(0)
 const DAY_MS = 86_400_000
