@@ -32,12 +32,16 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/fixtures/**', 'test/cluster/**', 'test/browser/**'],
-    globalSetup: ['test/support/mysql-global-setup.ts', 'test/support/built-global-setup.ts'],
+    globalSetup: [
+      'test/support/mysql-global-setup.ts',
+      'test/support/sqlite-global-setup.ts',
+      'test/support/built-global-setup.ts',
+    ],
     pool: 'forks',
     // Loading the sources costs each file a second of processor. A test leaves nothing behind that the next file could notice.
     isolate: false,
-    // Two more than the processors of the smallest machine: many tests wait for leases and processes.
-    maxWorkers: 4,
+    // Three for each processor of the smallest machine: most of the time, a test waits for leases, processes and the disk.
+    maxWorkers: 6,
     sequence: { sequencer: LongestFirst },
     // Only a hang fails a test: on a machine with other work each takes many times as long as alone.
     testTimeout: 600_000,

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createConnection } from 'mysql2/promise'
 import { afterAll, beforeAll, describe, inject } from 'vitest'
 import { type Database, openDatabase, type OpenOptions } from '../../src/store/connection/database.ts'
-import { migrate } from '../../src/store/migration/migrate.ts'
 import './mysql-global-setup.ts'
+import './sqlite-global-setup.ts'
 
 /** Creates an empty database on the shared server. */
 export async function createMysqlDatabase(): Promise<{
@@ -117,12 +117,12 @@ class SuiteStore implements TestStore {
       this.#remove = drop
     } else {
       const { path, remove } = createSqliteFile()
+      copyFileSync(inject('sqliteTemplate'), path)
       this.#options = { sqlitePath: path }
       this.#remove = remove
     }
     const database = await this.open()
     if (this.name === 'mysql') for (const statement of inject('mysqlTables')) await database.sql.exec(statement)
-    else await migrate(database, { direction: 'up' })
   }
 
   async open(options: Pick<OpenOptions, 'clock'> = {}): Promise<Database> {

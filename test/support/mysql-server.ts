@@ -173,7 +173,7 @@ class PrivateServer implements MysqlServer {
           : ['--skip-log-bin']),
         `--innodb-buffer-pool-size=${this.#options.bufferPool ?? '64M'}`,
         '--innodb-flush-log-at-trx-commit=1',
-        '--max-connections=300',
+        '--max-connections=500',
         ...(maxPacket === undefined ? [] : [`--max-allowed-packet=${maxPacket}`]),
         ...(isMaria ? [] : ['--mysqlx=OFF']),
         ...(this.#options.args ?? []),
