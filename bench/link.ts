@@ -16,6 +16,8 @@ export async function link(argv: readonly string[]): Promise<void> {
     { ...shared, system: 'node:http2', module: script('http2') },
     { ...shared, system: 'socket with SHA-256', module: script('socket') },
     { ...shared, system: 'piko', variant: '20 MB/s line', module: script('slow-line') },
-    { ...shared, system: 'piko', variant: 'a reader that stops, 1 GB into a file, idle', module: script('bounds') },
+    { ...shared, system: 'piko', variant: 'a reader that stops, idle', module: script('bounds') },
+    { ...shared, system: 'piko', variant: '1 GB into a file', module: script('file') },
+    { ...shared, system: 'plain Node', variant: '1 GB into a file', module: script('plain-file') },
   ])
 }

@@ -35,13 +35,6 @@ export default async function bounds(): Promise<Found> {
   while (spooled() > 0) await sleep(1)
   const goneMs = performance.now() - abortedAt
 
-  const rssBefore = Number(await link.call('/rss'))
-  const whole = (await link.send('/file', Readable.from(bulk(GIGABYTE), { objectMode: false }), { level: 2 })) as {
-    bytes: number
-    rss: number
-  }
-  if (whole.bytes !== GIGABYTE) throw new Error(`only ${whole.bytes} bytes arrived`)
-
   const cpu = async (): Promise<number> => {
     const { user, system } = (await link.call('/cpu')) as NodeJS.CpuUsage
     return user + system
@@ -56,8 +49,6 @@ export default async function bounds(): Promise<Found> {
       'small calls beside it, of before': { value: (100 * besideRate) / rate, unit: '%' },
       'temporary files during the upload': { value: filesBefore, unit: 'files' },
       'until an aborted upload left no file': { value: goneMs, unit: 'ms' },
-      'peak RSS of 1 GB into a file': { value: whole.rss / 1_000_000, unit: 'MB' },
-      'of that before': { value: rssBefore / 1_000_000, unit: 'MB' },
       'idle connection': { value: idle * 100, unit: '% of a core' },
     },
   }

@@ -1,11 +1,13 @@
 // The other end of the measurements: `peer.ts {"kind":"piko"}` prints `ready` and `port <number>`.
 import { createHash } from 'node:crypto'
-import { createServer as createHttp2 } from 'node:http2'
+import { createWriteStream, rmSync } from 'node:fs'
 import { createServer, type AddressInfo, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { defineRoutes, listen } from 'piko/link'
 import { bulk } from './measures.ts'
 
-const { kind } = JSON.parse(process.argv[2] ?? '{}') as { kind: 'piko' | 'http2' | 'socket' }
+const { kind } = JSON.parse(process.argv[2] ?? '{}') as { kind: 'piko' | 'http2' | 'socket' | 'file' }
 
 const routes = defineRoutes()
   .on('/echo', ({ body }) => body)
@@ -21,9 +23,10 @@ const routes = defineRoutes()
     return bytes
   })
   .upload('/file', { spool: 'file' }, async ({ stream }) => {
+    const rss = process.resourceUsage().maxRSS * 1_024
     let bytes = 0
     for await (const chunk of stream) bytes += (chunk as Buffer).length
-    return { bytes, rss: process.resourceUsage().maxRSS * 1_024 }
+    return { bytes, rss }
   })
   .stream('/bulk', async function* ({ body }) {
     yield* bulk(Number(body))
@@ -35,7 +38,9 @@ async function pikoPort(): Promise<string> {
   return server.url?.split(':').at(-1) ?? ''
 }
 
-function http2Server(): Server {
+async function http2Server(): Promise<Server> {
+  // Loaded by this one only: it costs 20 MB.
+  const { createServer: createHttp2 } = await import('node:http2')
   const server = createHttp2()
   server.on('stream', (stream, headers) => {
     if (headers[':path'] === '/echo') {
@@ -66,9 +71,22 @@ function socketServer(): Server {
   })
 }
 
+function fileServer(): Server {
+  return createServer({ allowHalfOpen: true }, (socket) => {
+    const path = join(tmpdir(), `piko-link-plain-${process.pid}`)
+    const before = process.memoryUsage.rss()
+    socket.pipe(createWriteStream(path)).on('close', () => {
+      rmSync(path)
+      socket.end(JSON.stringify({ before, rss: process.resourceUsage().maxRSS * 1_024 }))
+    })
+  })
+}
+
+const SERVERS = { http2: http2Server, socket: socketServer, file: fileServer }
+
 if (kind === 'piko') console.log(`port ${await pikoPort()}`)
 else {
-  const server = kind === 'http2' ? http2Server() : socketServer()
+  const server = await SERVERS[kind]()
   server.listen(0, '127.0.0.1', () => console.log(`port ${(server.address() as AddressInfo).port}`))
 }
 console.log('ready')

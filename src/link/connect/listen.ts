@@ -1,9 +1,7 @@
 import { chmodSync, unlinkSync } from 'node:fs'
-import { createServer as createHttp } from 'node:http'
-import { createServer as createHttps } from 'node:https'
 import { connect, createServer as createTcp, type Server } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { createServer as createTls, type TlsOptions } from 'node:tls'
+import type { TlsOptions } from 'node:tls'
 import { isMainThread } from 'node:worker_threads'
 import { aFunction, aTable, aText, flag, wholeNumber } from '../../options.ts'
 import { messageOf, propertyOf } from '../../errors-read.ts'
@@ -118,12 +116,13 @@ export class LinkServer extends Service {
   protected override async onStart(): Promise<void> {
     const { tls, websocket, path } = this.#options
     const accept = (duplex: Duplex): void => this.#accept(duplex)
+    // Node's modules for HTTP and TLS cost 15 MB of memory, which most listeners do not need.
     if (websocket) {
-      const server = tls ? createHttps(tls) : createHttp()
+      const server = tls ? (await import('node:https')).createServer(tls) : (await import('node:http')).createServer()
       this.#server = server
       await acceptSockets(server, path, accept)
     } else {
-      this.#server = tls ? createTls(tls, accept) : createTcp({ noDelay: true }, accept)
+      this.#server = tls ? (await import('node:tls')).createServer(tls, accept) : createTcp({ noDelay: true }, accept)
       // A failed TLS handshake has no connection that could report it.
       this.#server.on('tlsClientError', () => this.#refuse())
     }

@@ -1,6 +1,5 @@
 import { connect as connectTcp } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { connect as connectTls } from 'node:tls'
 import type { Address } from './address.ts'
 import type { DialTls } from './dial-tls.ts'
 import { dialSocket } from './websocket.ts'
@@ -14,6 +13,8 @@ export async function openDuplex(address: Address, tls: DialTls): Promise<Duplex
       return connectTcp({ path: address.path })
     case 'tls': {
       const { host, port } = address
+      // Costs 15 MB of memory, which most links do not need.
+      const { connect: connectTls } = await import('node:tls')
       const socket = connectTls({ ...(isName(host) && { servername: host }), ...tls, host, port })
       socket.setNoDelay(true)
       return socket

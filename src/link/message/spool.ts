@@ -33,7 +33,7 @@ export async function spoolToFile(
       for await (const chunk of chunks) {
         bytes += chunk.length
         if (bytes > max) throw tooLarge()
-        await file.writeFile(chunk)
+        for (let from = 0; from < chunk.length;) from += (await file.write(chunk, from)).bytesWritten
       }
     } finally {
       await file.close()
