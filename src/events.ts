@@ -80,6 +80,8 @@ export interface EventMap {
     error: Error
     retryInMs: number | undefined
   }
+  /** The HTTP server has answered a request. `route` is the pattern of its path, `none` if no route fits. */
+  'request.answered': { method: string; route: string; status: number; durationMs: number }
   /** A request to the HTTP API was refused before it was carried out. `actor` is undefined if nobody was recognized. */
   'request.refused': { code: string; route: string; actor: string | undefined }
   'tick.skipped': { jobId: string; tick: Date; reason: string }

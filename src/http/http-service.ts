@@ -1,5 +1,6 @@
 import { Server as TlsServer } from 'node:tls'
 import { Service } from '../service/service.ts'
+import { countRequests } from './count-requests.ts'
 import { ownRoutes } from './own-routes.ts'
 import type { Settings } from '../settings/settings.ts'
 import { isLoopback } from './access/addresses.ts'
@@ -58,6 +59,7 @@ export class HttpService extends Service {
         },
       }),
     })
+    countRequests(server, app.events)
     ownRoutes(server, app.http.additions)
     this.defer(() => server.close())
     const port = this.#url === undefined ? this.#at.port : Number(new URL(this.#url).port)

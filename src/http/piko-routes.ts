@@ -3,6 +3,7 @@ import { toError } from '../errors.ts'
 import { API_BASE, apiPlugin } from './api/plugin.ts'
 import { sendProblem } from './api/problems.ts'
 import { Connections } from './connections.ts'
+import { countRequests } from './count-requests.ts'
 import { graphRoutes } from './graph.ts'
 import { healthRoutes } from './health.ts'
 import { metricsRoutes } from './metrics.ts'
@@ -22,6 +23,7 @@ export interface PikoRoutesOptions {
 export async function pikoRoutes(server: FastifyInstance, { app }: PikoRoutesOptions): Promise<void> {
   const facts = new Connections(server.server)
   server.setErrorHandler((error, request, reply) => sendProblem(toError(error), request, reply, app.log))
+  countRequests(server, app.events)
   healthRoutes(server, { isStopping: () => app.isStopping, health: () => app.health() })
   metricsRoutes(server, { metrics: () => app.metrics() })
   graphRoutes(server, { services: () => app.services })

@@ -40,7 +40,7 @@ const CHECKS = {
   template: aTemplate,
 }
 
-/** Closing a connection must not take longer than the call. */
+/** The longest silence of a mail server. */
 const SOCKET_MS = 20_000
 
 /**
@@ -59,15 +59,13 @@ export function email(given: EmailOptions): Notifier {
       const { createTransport } = await optionalPackage('nodemailer', 'email()', () => import('nodemailer'))
       const timeouts = { connectionTimeout: SOCKET_MS, greetingTimeout: SOCKET_MS, socketTimeout: SOCKET_MS }
       const transport = createTransport({ url: smtp, ...timeouts })
-      const close = (): void => transport.close()
-      signal.addEventListener('abort', close, { once: true })
       try {
         const texts = template?.(notice) ?? textsOf(notice, link)
         // The same notice has the same id, so that mail programs can join repetitions.
         const messageId = `<piko-${notice.id}-${notice.at.getTime()}@${domainOf(from)}>`
-        await transport.sendMail({ from, to: isList(to) ? [...to] : to, messageId, ...texts })
+        // The signal closes the connection of a server that stops in the middle.
+        await transport.sendMail({ from, to: isList(to) ? [...to] : to, messageId, ...texts, signal })
       } finally {
-        signal.removeEventListener('abort', close)
         transport.close()
       }
     },

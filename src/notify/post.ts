@@ -13,9 +13,9 @@ export async function post(
   signal: AbortSignal,
 ): Promise<void> {
   const response = await sent(url, body, headers, signal)
-  const text = await response.text()
-  if (response.ok) return
-  const shown = text.trim().slice(0, MAX_SHOWN)
+  // The receiver has the text. How long its answer is, and how slowly it comes, is no reason to send the text again.
+  if (response.ok) return response.body?.cancel()
+  const shown = (await beginningOf(response)).trim().slice(0, MAX_SHOWN)
   // Without the path, which may be a secret.
   throw new Error(`${new URL(url).origin} answered ${response.status}${shown === '' ? '' : `: ${shown}`}`)
 }
@@ -37,4 +37,15 @@ async function sent(url: string, body: string, headers: object, signal: AbortSig
       cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : String(thrown)
     throw new Error(`${new URL(url).origin} can't be reached: ${reason}`, { cause: thrown })
   }
+}
+
+/** The first characters of a response, without reading the rest: it may be of any size. */
+async function beginningOf(response: Response): Promise<string> {
+  let text = ''
+  const decoder = new TextDecoder()
+  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+    text += decoder.decode(chunk, { stream: true })
+    if (text.length >= MAX_SHOWN) break
+  }
+  return text
 }

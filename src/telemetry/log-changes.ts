@@ -1,7 +1,7 @@
 import type { Events } from '../events.ts'
 import type { Logger } from '../logger.ts'
 
-/** Writes the log lines of changes and of refused requests. Returns the functions that stop it. */
+/** Writes the log lines of changes, and of answered and refused requests. Returns the functions that stop it. */
 export function logChanges(events: Events, log: Logger): (() => void)[] {
   return [
     events.on('change.recorded', ({ auditId, verb, jobId, target, actor, outcome }) => {
@@ -21,6 +21,12 @@ export function logChanges(events: Events, log: Logger): (() => void)[] {
       log.error(
         { piko_event: 'change.unrecorded', verb, job_id: jobId, target, err: error },
         `${verb} has ended, but its audit row could not be completed and still says started`,
+      ),
+    ),
+    events.on('request.answered', ({ method, route, status, durationMs }) =>
+      log.trace(
+        { piko_event: 'request.answered', method, route, status, duration_ms: Math.round(durationMs) },
+        `answered ${method} ${route} with ${status}`,
       ),
     ),
     events.on('request.refused', ({ code, route, actor }) =>

@@ -5,6 +5,7 @@ import { registerResources, type ResourceFigures } from './resource-metrics.ts'
 import type { SinkStats } from '../sink/delivery/sink-stats.ts'
 import { registerSinks } from './sink-metrics.ts'
 import { countChanges } from './change-metrics.ts'
+import { countRequests } from './request-metrics.ts'
 import { countItems, registerLanes } from './item-metrics.ts'
 import { FleetMetrics, type ReadFleet } from './fleet-metrics.ts'
 import { countNode, type NodeSources, registerNode } from './node-metrics.ts'
@@ -166,7 +167,7 @@ export class Metrics {
     ]
     subscriptions.push(countUnknownJobs(events, this.#registry))
     subscriptions.push(...countItems(events, this.#registry), ...countChanges(events, this.#registry))
-    subscriptions.push(...countNode(events, this.#registry))
+    subscriptions.push(...countNode(events, this.#registry), countRequests(events, this.#registry))
     return () => {
       for (const unsubscribe of subscriptions) unsubscribe()
     }

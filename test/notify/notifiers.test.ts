@@ -1,5 +1,7 @@
 import { createHmac } from 'node:crypto'
-import { describe, expect, it } from 'vitest'
+import { createServer as createHttpServer, type RequestListener } from 'node:http'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Notice, NoticeJob, Notifier } from '../../src/notice/notice.ts'
 import { email } from '../../src/notify/email.ts'
 import { linesOf, titleOf } from '../../src/notify/notice-text.ts'
@@ -107,3 +109,83 @@ it('each notifier names all its wrong options at once', () => {
   expect(String(mail)).toMatch(/has 3 problems[^]*smtp[^]*from[^]*to /)
   expect(String(mail)).not.toContain('hunter2')
 })
+
+describe('a receiver that misbehaves', () => {
+  const given = notice()
+
+  it('is not read to the end: neither an endless answer, nor a refusal of any size', async () => {
+    const endless = (status: number) =>
+      rawServer((request, response) => {
+        request.resume()
+        response.writeHead(status)
+        const more = (): void => {
+          while (!response.destroyed && response.write('x'.repeat(65_536)));
+        }
+        response.on('drain', more)
+        more()
+      })
+    await send(webhook({ url: await endless(200) }))
+    const refused = await Promise.resolve(send(slack({ url: await endless(500) }))).catch((error: unknown) => error)
+    expect(String(refused)).toMatch(/^Error: http:\/\/127\.0\.0\.1:\d+ answered 500: x{200}$/)
+  })
+
+  it.each(['file:///etc/passwd', 'http://169.254.169.254/latest', '/elsewhere'])(
+    'gets no request elsewhere by a redirect to %s',
+    async (location) => {
+      const asked: string[] = []
+      const url = await rawServer((request, response) => {
+        asked.push(request.url ?? '')
+        response.writeHead(307, { location }).end()
+      })
+      const refused = await Promise.resolve(send(webhook({ url }))).catch((error: unknown) => error)
+      expect(String(refused)).toMatch(/can't be reached: .*redirect/)
+      expect(asked).toEqual(['/'])
+    },
+  )
+
+  it('that hangs is left when the signal aborts: no connection stays, also in the middle of a mail', async () => {
+    let closed = 0
+    const open = new Set<Socket>()
+    const mute = createServer((socket) => {
+      open.add(socket)
+      socket.on('error', () => {}).once('close', () => (closed += 1))
+      // The beginning of a dialogue, and then silence.
+      socket.write('220 mail.test ESMTP\r\n')
+      socket.once('data', () => socket.write('250-mail.test\r\n'))
+    })
+    await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => {
+      for (const socket of open) socket.destroy()
+      mute.close()
+    })
+    const address = `127.0.0.1:${(mute.address() as AddressInfo).port}`
+    for (const notifier of [
+      email({ smtp: `smtp://${address}`, from: 'a@p.test', to: 'b@p.test' }),
+      webhook({ url: `http://${address}` }),
+    ]) {
+      const before = closed
+      const signal = AbortSignal.timeout(300)
+      await expect(Promise.resolve(notifier.send(given, { signal }))).rejects.toThrow()
+      await expect.poll(() => closed, { timeout: 10_000 }).toBe(before + 1)
+    }
+  })
+
+  it('names in a text can not become headers of a mail', async () => {
+    const { url, mails } = await mailServer()
+    const wild = notice({ jobs: [job({ jobId: 'a\r\nBcc: x@evil.test\r\n\r\n.\r\n{{b}}<i>' })] })
+    await send(email({ smtp: url, from: 'x@p.test', to: 'a@p.test' }), wild)
+    expect(mails).toHaveLength(1)
+    expect(mails[0]?.to).toEqual(['a@p.test'])
+    expect(mails[0]?.content.split('\n\n')[0]).not.toMatch(/^Bcc:/m)
+  })
+})
+
+async function rawServer(answer: RequestListener): Promise<string> {
+  const server = createHttpServer(answer)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}

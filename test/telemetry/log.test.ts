@@ -206,6 +206,7 @@ const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
   'notice.failed': {
     ...{ noticeId: 3, channel: 'app', kind: 'failure', tries: 1, error: new Error('gone'), retryInMs: 5_000 },
   },
+  'request.answered': { method: 'GET', route: '/healthz', status: 200, durationMs: 1 },
   'request.refused': { code: 'TOKEN_INVALID', route: 'GET /api/v1/jobs', actor: undefined },
   'tick.skipped': { jobId: 'sync', tick: new Date(0), reason: 'overlap' },
   'runs.planned': { jobId: 'sync', count: 1 },
