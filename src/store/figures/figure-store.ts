@@ -1,9 +1,14 @@
-import { type RawBuilder, sql } from 'kysely'
+import { type RawBuilder, type Selectable, sql } from 'kysely'
 import type { FleetFigures, JobFigures, QueueFigures, WindowFigures } from '../../ledger/fleet-figures.ts'
 import type { Database } from '../connection/database.ts'
+import { nextPriority } from '../runs/claim/next-priority.ts'
+import { QUEUED } from '../runs/run-states.ts'
+import type { RunTable } from '../tables.ts'
 
 const MAX_JOBS = 1_000
 const MAX_QUEUED = 10_000
+/** Jobs may give their runs any priority. */
+const MAX_PRIORITIES = 20
 const MAX_COUNTED = 10_000
 
 /** A window in one of these states ends the watermark. */
@@ -59,27 +64,49 @@ export class FigureStore {
     }
   }
 
-  /** The due runs that would be claimed first. */
+  /**
+   * The due runs that would be claimed first, and the oldest ones of each further priority. Each priority is a range of the index of the
+   * queue, so runs that are due later are not read.
+   */
   async #queue(now: number): Promise<[QueueFigures[], boolean]> {
+    const { db } = this.#database
+    const queue: QueueFigures[] = []
+    let left = MAX_QUEUED
+    let isCapped = false
+    let priority = await nextPriority(db, undefined)
+    for (let count = 0; priority !== undefined; count++) {
+      if (count === MAX_PRIORITIES) return [queue, true]
+      const found = await this.#ofPriority(priority, now, Math.max(1, left))
+      queue.push(...found)
+      left -= found.reduce((sum, { runs }) => sum + runs, 0)
+      isCapped ||= left <= 0 || found.length === MAX_JOBS
+      priority = await nextPriority(db, priority)
+    }
+    return [queue, isCapped]
+  }
+
+  async #ofPriority(priority: number, now: number, limit: number): Promise<QueueFigures[]> {
     const { db, dialect } = this.#database
+    const queue = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${dialect.forceIndex('run_queue')}`)
     const due = db
-      .selectFrom('piko_run')
-      .select(['job_id', 'priority', 'run_at'])
-      // A literal, because SQLite does not use that state's index for a bound value.
-      .where('state', '=', sql.lit('queued' as const))
+      .selectFrom(queue)
+      .select(['job_id', 'run_at'])
+      .where('state', '=', QUEUED)
+      .where('priority', '=', priority)
       .where('run_at', '<=', dialect.instant(new Date(now)))
-      .limit(MAX_QUEUED)
+      .orderBy('run_at')
+      .limit(limit)
     const rows = await db
       .selectFrom(due.as('due'))
-      .select((eb) => ['job_id', 'priority', eb.fn.countAll<number>().as('runs'), eb.fn.min('run_at').as('oldest')])
-      .groupBy(['job_id', 'priority'])
+      .select((eb) => ['job_id', eb.fn.countAll<number>().as('runs'), eb.fn.min('run_at').as('oldest')])
+      .groupBy('job_id')
+      .orderBy('oldest')
       .limit(MAX_JOBS)
       .execute()
-    const queue = rows.map((row) => ({
-      ...{ jobId: row.job_id, priority: row.priority, runs: Number(row.runs) },
+    return rows.map((row) => ({
+      ...{ jobId: row.job_id, priority, runs: Number(row.runs) },
       oldestSeconds: Math.max(0, now - dialect.date(row.oldest).getTime()) / 1_000,
     }))
-    return [queue, queue.reduce((sum, { runs }) => sum + runs, 0) >= MAX_QUEUED]
   }
 
   async #jobs(now: number): Promise<JobFigures[]> {
@@ -87,8 +114,12 @@ export class FigureStore {
     const first = (column: 'start_at' | 'end_at', state: string): RawBuilder<Stored> =>
       sql<Stored>`(SELECT w.${sql.raw(column)} FROM piko_window w WHERE w.job_id = piko_job.id
         AND w.state = ${sql.lit(state)} AND w.start_at >= piko_job.ledger_start ORDER BY w.start_at LIMIT 1)`
-    const count = (state: string): RawBuilder<number> =>
-      sql<number>`(SELECT COUNT(*) FROM piko_window w WHERE w.job_id = piko_job.id AND w.state = ${sql.lit(state)})`
+    const count = (state: string): RawBuilder<number> => {
+      const windows = sql`FROM piko_window w WHERE w.job_id = piko_job.id AND w.state = ${sql.lit(state)}`
+      const most = sql.lit(MAX_COUNTED)
+      return sql<number>`CASE WHEN (SELECT w.start_at ${windows} ORDER BY w.start_at LIMIT 1 OFFSET ${most}) IS NULL
+        THEN (SELECT COUNT(*) ${windows}) ELSE ${most} END`
+    }
     const rows = await db
       .selectFrom('piko_job')
       .select(['id', 'windows', 'is_paused', 'next_tick', 'ledger_start', 'window_cursor', 'deadline_ms'])

@@ -80,4 +80,36 @@ describeEachStore((fixture) => {
     expect(Number(lines.get('piko_claim_runs_total'))).toBeGreaterThan(0)
     expect(lines.get('piko_store_connections{state="size"}')).toBe(fixture.name === 'mysql' ? '10' : undefined)
   })
+
+  it('counts the queue by priority without what is due later, and windows up to a limit', async () => {
+    const database = await fixture.open()
+    const store = storeOn(database)
+    const later = new Date(Date.now() + HOUR)
+    const queued = [
+      ...Array.from({ length: 30 }, () => ({ jobId: 'later', priority: 0, runAt: later })),
+      ...['ship', 'ship', 'bill'].map((jobId) => ({ jobId, priority: 5 })),
+      { jobId: 'ship', priority: 7 },
+    ]
+    await store.runs.enqueue(queued.map((run) => ({ kind: 'manual' as const, ...run })))
+    const { queue, isQueueCapped } = await store.figures.read()
+    expect(isQueueCapped).toBe(false)
+    expect(queue.map(({ jobId, priority, runs }) => [priority, jobId, runs]).sort()).toEqual([
+      [5, 'bill', 1],
+      [5, 'ship', 2],
+      [7, 'ship', 1],
+    ])
+    const ledger = { windows: '{}', schedule: null, description: undefined }
+    const begin = { nextTick: undefined, windowCursor: new Date(NOW) }
+    await store.jobs.register([{ id: 'wide', ...ledger, begin }])
+    const at = (minute: number): Date | string => database.dialect.instant(new Date(NOW + minute * 60_000))
+    for (let from = 0; from < 10_500; from += 1_500) {
+      const rows = Array.from({ length: 1_500 }, (_, index) => ({
+        ...{ job_id: 'wide', state: 'failed' as const, updated_at: at(0) },
+        ...{ start_at: at(from + index), end_at: at(from + index + 1) },
+      }))
+      await database.db.insertInto('piko_window').values(rows).execute()
+    }
+    const [wide] = (await store.figures.read()).jobs
+    expect(wide?.windows?.counts).toEqual({ pending: 0, waiting: 0, failed: 10_000, stale: 0 })
+  })
 })
