@@ -96,6 +96,23 @@ describe('the links of a page', () => {
     expect(pageOf(body).links('p')).toEqual([])
   })
 
+  it('are those of the selector a[href], in any document', () => {
+    const nested = `<a href=1>1<a href=2>2</a></a><template><p><a href=3>3</a></p></template><svg><A href=4 xlink:href=5>4</A></svg>
+      <table><a href=6>6</a><tr><td><a href=7>7</table><!-- <a href=8> --><noscript><a href=9></noscript><script>"<a href=10>"</script>
+      <form><a href=11><form><a href=12></form><abbr href=13></abbr><select><a href=14></select><textarea><a href=15></textarea>`
+    for (const html of [nested, body, '', '<frameset><frame src=x></frameset>', 'a'.repeat(10_000)])
+      expect(pageOf(html).links()).toEqual(pageOf(html).links('a[href]'))
+    expect(pageOf(nested).links().length).toBeGreaterThan(6)
+    const xml = '<x><a href="/1"/><A href="/2"/><b:a href="/3"/><![CDATA[<a href="/4"/>]]></x>'
+    expect(pageOf(xml, 'text/xml').links()).toEqual(pageOf(xml, 'text/xml').links('a[href]'))
+  })
+
+  it('begin at a base that the step has added', () => {
+    const page = pageOf(body)
+    ;(page.html('body') as unknown as { append: (html: string) => void }).append('<base href="https://cdn.test/">')
+    expect(page.links('a.p')).toEqual(['https://cdn.test/a?x=1&y=2'])
+  })
+
   it('begin at the base of the document', () => {
     const links = (base: string) => pageOf(`<base href="${base}">${body}`).links('a.p')
     expect(links('/deep/')).toEqual(['https://shop.test/deep/a?x=1&y=2'])
