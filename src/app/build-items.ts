@@ -77,7 +77,10 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
       notes: new LaneNotes({ store: store.items, locks, clock }),
       scores: new ItemScores({ store: store.items, clock, loops }),
     }),
-    onFree: () => dispatcher.wake(),
+    // Otherwise the dispatcher would only see that there is no room, twice for each item.
+    onFree: () => {
+      if (runner.room > 0) dispatcher.wake()
+    },
     onEnded: ({ fence, laneId, isLimited }) => {
       if (isLimited) waker.wake([laneId])
       waits.ended([fence])
