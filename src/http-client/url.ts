@@ -18,8 +18,8 @@ export function shownUrl(url: URL): string {
 export function readUrl(given: unknown, origin?: URL): { readonly url: URL } | { readonly problem: string } {
   if (!(given instanceof URL) && typeof given !== 'string') return { problem: `is ${describe(given)}; expected a URL` }
   const url = safely(() => new URL(given, origin), undefined)
-  const shown = describe(redactText(String(given).split(/[?#]/, 1)[0] ?? ''))
   if (!url) {
+    const shown = describe(redactText(String(given).split(/[?#]/, 1)[0] ?? ''))
     const isRelative = typeof given === 'string' && !/^[a-z][a-z0-9+.-]*:/i.test(given) && origin === undefined
     const why = isRelative ? 'expected an absolute URL, because this client has no origin' : 'expected a URL'
     return { problem: `is ${shown}; ${why}` }

@@ -115,12 +115,13 @@ class CrawlFetcher implements Fetcher {
   /** Checks robots.txt, then takes a session and a proxy. */
   async #hold(request: ReadyRequest, asked: FetchScope, isCaching = false): Promise<Held> {
     const { fleet, signal, attempt, failures } = asked
-    const { host, url } = hostOf(request)
+    const place = hostOf(request)
+    const { host, url } = place
     // Checked before robots.txt is loaded: otherwise the page would fail with a failure of its robots.txt. A host's name is checked later,
     // when it is resolved.
     if (isRefused(url, this.#limits))
       throw new CrawlError(`${url.hostname} is refused: it is a private address`, { class: 'address' })
-    const admit = await this.#admitted(request, fleet, signal)
+    const admit = await this.#admitted(request, place, fleet, signal)
     const wasBlocked = (failures.blocked ?? 0) > 0
     const session =
       this.#sessions && request.session !== null
@@ -153,12 +154,12 @@ class CrawlFetcher implements Fetcher {
   /** Checks the URL against robots.txt. @returns a function that checks the URL of a redirect; undefined if the crawl ignores robots.txt */
   async #admitted(
     request: ReadyRequest,
+    { host, origin }: Place,
     fleet: FetchFleet,
     signal: AbortSignal,
   ): Promise<((url: string) => Promise<void>) | undefined> {
     const robots = this.#robots
     if (!robots) return undefined
-    const { host, origin } = hostOf(request)
     const proxy: NamedProxy | undefined = await this.#proxies?.pick(host, undefined, fleet, signal)
     const asker = { lane: fleet.lane, origin, scope: { signal, proxy: proxy?.proxy } }
     const admit = (url: string): Promise<void> => robots.admit(url, asker)
@@ -208,7 +209,13 @@ function isRefused(url: URL, limits: DownloadLimits): boolean {
   return address !== undefined && !isPublicAddress(address)
 }
 
-function hostOf(request: ReadyRequest): { readonly url: URL; readonly host: string; readonly origin: string } {
+interface Place {
+  readonly url: URL
+  readonly host: string
+  readonly origin: string
+}
+
+function hostOf(request: ReadyRequest): Place {
   const url = URL.parse(request.url)
   if (url && /^(?:https?|wss?):$/.test(url.protocol)) {
     const origin = url.origin === 'null' ? `${url.protocol.replace('ws', 'http')}//${url.host}` : url.origin

@@ -17,11 +17,14 @@ const ACCEPT = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
 export function firstHop(request: ReadyRequest, scope: Pick<DownloadScope, 'session' | 'userAgent'>): Sent {
   const reading = readUrl(request.url)
   if ('problem' in reading) throw new CrawlError(`the URL ${reading.problem}`, { class: 'address' })
-  const url = new URL(reading.url)
+  const { url } = reading
   const authorization = basicAuth(url)
-  url.username = ''
-  url.password = ''
-  url.hash = ''
+  // Each assignment parses the URL again.
+  if (authorization !== undefined) {
+    url.username = ''
+    url.password = ''
+  }
+  if (url.href.includes('#')) url.hash = ''
   return {
     method: request.method,
     url,

@@ -102,7 +102,14 @@ export class HttpLoader {
     const seen = new Set<string>()
     let sent = firstHop(request, scope)
     for (let hops = 0; ; hops++) {
-      const failing = { request, idleMs: scope.limits.idleMs, shown: shownHop(sent), proxy: scope.proxy?.label }
+      const asked = sent
+      const failing: Failing = {
+        ...{ request, idleMs: scope.limits.idleMs, proxy: scope.proxy?.label },
+        // Only failures need it.
+        get shown() {
+          return shownHop(asked)
+        },
+      }
       const leftMs = request.timeoutMs - (performance.now() - since)
       const reply = await this.#exchange(sent, failing, scope, leftMs)
       scope.session?.storeCookies(sent.url.href, cookiesOf(reply))
@@ -221,7 +228,7 @@ async function readBeginning(body: Readable, maxBytes: number): Promise<Buffer> 
 
 /** Copies bytes into a buffer of their own, because a step may transfer the buffer to a thread. */
 function ownBytes(bytes: Buffer): Uint8Array {
-  return Uint8Array.from(bytes)
+  return new Uint8Array(bytes)
 }
 
 /** Reads the rest of a body, so that its connection can be used again. */
@@ -240,10 +247,11 @@ function cookiesOf({ headers }: Reply): readonly string[] {
 }
 
 function headersOf({ headers }: Reply): HttpHeaders {
-  const { 'set-cookie': _cookies, ...others } = headers
-  return Object.fromEntries(
-    Object.entries(others).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, Array.isArray(value) ? value.join(', ') : value] as const],
-    ),
-  )
+  const joined = new Map<string, string>()
+  for (const name of Object.keys(headers)) {
+    const value = name === 'set-cookie' ? undefined : headers[name]
+    if (value !== undefined) joined.set(name, Array.isArray(value) ? value.join(', ') : value)
+  }
+  // Assigning properties one by one would lose a header named `__proto__`.
+  return Object.fromEntries(joined)
 }

@@ -40,9 +40,17 @@ function declaredIn(bytes: Uint8Array, contentType: string): string | undefined 
   return label !== undefined && /^utf-?16/i.test(label) ? 'utf-8' : label
 }
 
+/** The decoders of common encodings, by label. These keep nothing between two bodies. */
+const decoders = new Map<string, TextDecoder>()
+const KEPT = /^(?:utf-?8|windows-1252|iso-8859-1|us-ascii)$/
+
 function decoderOf(label: string): TextDecoder | undefined {
+  const known = decoders.get(label)
+  if (known) return known
   try {
-    return new TextDecoder(label)
+    const decoder = new TextDecoder(label)
+    if (KEPT.test(label)) decoders.set(label, decoder)
+    return decoder
   } catch {
     // Node does not know this encoding.
     return undefined

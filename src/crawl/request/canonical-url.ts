@@ -16,12 +16,14 @@ const ESCAPE = /%([\dA-Fa-f]{2})/g
 export function canonicalUrl(url: string, ignore: readonly string[] = []): string {
   const parsed = parsedUrl(url)
   if (!parsed) return url
-  parsed.hash = ''
+  // Each assignment parses the URL again, so only what must change is assigned.
+  if (parsed.href.includes('#')) parsed.hash = ''
   if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') return parsed.href
   // A host with a dot at its end is the same host.
   if (parsed.hostname.endsWith('.')) parsed.hostname = parsed.hostname.slice(0, -1)
-  parsed.pathname = normalEscapes(parsed.pathname)
-  parsed.search = sortedQuery(parsed.search.slice(1), ignore)
+  if (parsed.pathname.includes('%')) parsed.pathname = normalEscapes(parsed.pathname)
+  // A URL without parameters may still end with `?`.
+  if (parsed.href.includes('?')) parsed.search = sortedQuery(parsed.search.slice(1), ignore)
   return parsed.href
 }
 

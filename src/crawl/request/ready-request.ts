@@ -132,9 +132,12 @@ function absoluteUrl(
   const url = parsedUrl(text, base)
   if (!url) return { url: text, authorization: undefined }
   const authorization = basicAuth(url)
-  url.username = ''
-  url.password = ''
-  url.hash = ''
+  // Each assignment parses the URL again.
+  if (authorization !== undefined) {
+    url.username = ''
+    url.password = ''
+  }
+  if (url.href.includes('#')) url.hash = ''
   return { url: url.href, authorization }
 }
 
