@@ -29,17 +29,24 @@ ${sections.join('\n')}
 `
 }
 
-function operation({ id, method, path, role, summary, description, query, example }: AnyRoute, base: string): string {
+function operation(
+  { id, method, path, role, isPublic, summary, description, query, example }: AnyRoute,
+  base: string,
+): string {
   const names = Object.keys(query.shape)
   const rows = [
     ...(description === undefined ? [] : [`<p>${text(description)}</p>`]),
     ...(names.length === 0 ? [] : [`<p>Query: ${names.map((name) => `<code>${text(name)}</code>`).join(', ')}</p>`]),
     ...(example.body === undefined ? [] : [`<p>Body:</p><pre>${json(example.body)}</pre>`]),
-    ...(example.answer === undefined ? [] : [`<p>Answer:</p><pre>${json(example.answer)}</pre>`]),
+    ...(example.answer === undefined
+      ? []
+      : [
+          `<p>Answer:</p><pre>${typeof example.answer === 'string' ? text(example.answer) : json(example.answer)}</pre>`,
+        ]),
   ]
   return `<details id="${id}">
 <summary><code>${method} ${text(`${base}${path}`)}</code> ${text(summary)}</summary>
-<p><code>${id}</code>, role ${role}</p>
+<p><code>${id}</code>, ${isPublic ? 'no token is needed' : `role ${role}`}</p>
 ${rows.join('\n')}
 </details>`
 }

@@ -13,6 +13,37 @@ import type { Fields } from './route.ts'
 export type OpenApiDocument = ReturnType<typeof createDocument>
 
 const JSON_TYPE = 'application/json'
+const STREAM_TYPE = 'text/event-stream'
+
+/** What each noun is, for the headings of the document. */
+const NOUNS: Readonly<Record<string, string>> = {
+  audit: 'Who changed what, when and why.',
+  backfills: 'Runs for windows of the past.',
+  batches: 'Many calls of a job as one piece of work.',
+  cache: 'Caches that processes share.',
+  configs: 'Versions of the configs of jobs.',
+  crawls: 'Crawls and their hosts.',
+  doctor: 'Checks of an installation, with remedies.',
+  items: 'Items of runs, and the lanes in which they begin.',
+  jobs: 'What runs, when, and why not.',
+  leader: 'The node that plans.',
+  limits: 'Rates and numbers of parallel runs.',
+  live: 'Events of the fleet.',
+  locks: 'Named locks.',
+  metrics: 'Figures of the fleet.',
+  nodes: 'The processes of the fleet.',
+  notify: 'Ways to tell people.',
+  resources: 'Pools that jobs share.',
+  runs: 'Executions of jobs.',
+  schedules: 'When jobs run.',
+  services: 'The tree of services of the process that answers.',
+  session: 'The session of a browser.',
+  shared: 'Values that processes share.',
+  sinks: 'Writers of rows, and the rows that they could not write.',
+  status: 'The process that answers.',
+  tokens: 'Who may use the API.',
+  windows: 'Ranges of time that jobs process, and their states.',
+}
 
 /**
  * The OpenAPI 3.1 document of some routes.
@@ -35,7 +66,7 @@ export function openApiOf(routes: readonly AnyRoute[], options: { base: string; 
     },
     servers: [{ url: options.base }],
     security: [{ token: [] }, { session: [] }, {}],
-    tags: nouns.map((name) => ({ name })),
+    tags: nouns.map((name) => ({ name, description: NOUNS[name] ?? name })),
     paths,
     components: {
       schemas: { Problem: problem },
@@ -52,8 +83,8 @@ export function nounOf(id: string): string {
 }
 
 function operationOf(route: AnyRoute): ZodOpenApiOperationObject {
-  const { id, summary, description, params, query, headers, body, role, example } = route
-  const rights = `Role: ${role}.`
+  const { id, summary, description, params, query, headers, body, role, isPublic, example } = route
+  const rights = isPublic ? 'No token is needed.' : `Role: ${role}.`
   return {
     operationId: id,
     summary,
@@ -71,7 +102,7 @@ function operationOf(route: AnyRoute): ZodOpenApiOperationObject {
       },
     }),
     responses: responsesOf(route),
-    'x-role': role,
+    ...(isPublic ? { security: [{}] } : { 'x-role': role }),
     ...(route.audit !== undefined && { 'x-audit': route.audit }),
   }
 }
@@ -87,12 +118,12 @@ function withExamples(fields: Fields, values: Readonly<Record<string, unknown>> 
   return z.strictObject(shape)
 }
 
-function responsesOf({ status, answer, params, body, example }: AnyRoute): ZodOpenApiResponsesObject {
+function responsesOf({ status, answer, params, body, isStream, example }: AnyRoute): ZodOpenApiResponsesObject {
   const refused = (description: string) => ({ description, content: { [PROBLEM_TYPE]: { schema: problem } } })
   return {
     [`${status}`]: {
       description: answer ? 'The answer.' : 'Done.',
-      ...(answer && { content: { [JSON_TYPE]: { schema: answer, example: example.answer } } }),
+      ...(answer && { content: { [isStream ? STREAM_TYPE : JSON_TYPE]: { schema: answer, example: example.answer } } }),
     },
     '400': refused('A parameter or the body is wrong.'),
     '401': refused('The token is missing or not valid.'),

@@ -57,6 +57,10 @@ export interface Route<
   readonly status: 200 | 201 | 202 | 204
   /** How long the answer may take. Default: the server's limit. */
   readonly timeoutMs: number | undefined
+  /** Whether the answer is a stream of server-sent events. */
+  readonly isStream: boolean
+  /** Whether it needs no token, and so no role. */
+  readonly isPublic: boolean
   readonly example: RouteExample
 }
 
@@ -84,6 +88,10 @@ interface RouteInput<
   /** Default 200; 204 without an answer. */
   readonly status?: 200 | 201 | 202
   readonly timeoutMs?: number
+  /** Default false. */
+  readonly isStream?: boolean
+  /** Default false. */
+  readonly isPublic?: boolean
   readonly example?: RouteExample
 }
 
@@ -120,6 +128,8 @@ export function route<
     answer,
     status: answer ? (input.status ?? 200) : 204,
     timeoutMs: input.timeoutMs,
+    isStream: input.isStream ?? false,
+    isPublic: input.isPublic ?? false,
     example: input.example ?? {},
   }
 }

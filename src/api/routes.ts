@@ -13,6 +13,7 @@ import { NOTIFY } from './nouns/notify.ts'
 import { RUN_FOLLOW } from './nouns/run-follow.ts'
 import { RUNS } from './nouns/runs.ts'
 import { SCHEDULES } from './nouns/schedules.ts'
+import { SESSION } from './nouns/session.ts'
 import { SHARED } from './nouns/shared.ts'
 import { SINKS } from './nouns/sinks.ts'
 import { STATUS } from './nouns/status.ts'
@@ -59,3 +60,6 @@ export const ANY_ROUTES: readonly AnyRoute[] = [...ROUTES]
 
 /** The routes whose answers are streams of server-sent events, which the server binds on its own. */
 export const STREAMS: readonly AnyRoute[] = [LIVE_FOLLOW, RUN_FOLLOW]
+
+/** Everything that the document of the API describes. */
+export const DOCUMENTED: readonly AnyRoute[] = [...ANY_ROUTES, ...STREAMS, ...SESSION]

@@ -79,7 +79,14 @@ export const LIVE_FOLLOW = route({
   summary: 'Streams the events of the fleet as server-sent events.',
   query,
   headers: z.object({ 'last-event-id': wholeText(0).optional() }),
-  answer: z.string(),
+  description:
+    'Each message has an `id` and, as `data`, an event or a signal about the stream itself: `open`, `complete`, `span_exceeded`. ' +
+    'After an interruption, send the last id as `Last-Event-ID`. docs/events-api.md lists all events.',
+  ...{ isStream: true, answer: z.string() },
+  example: {
+    query: { kinds: 'run,window' },
+    answer: `event: open\nid: 41\ndata: {"kind":"open","id":41,"isComplete":true}\n\nid: 42\ndata: ${JSON.stringify(EXAMPLE)}\n\n`,
+  },
 })
 
 export const LIVE = [
@@ -97,6 +104,6 @@ export const LIVE = [
       next: count.meta({ description: '`after` of the next call.' }),
       isExceeded: z.boolean().meta({ description: 'Whether events after `after` are missing.' }),
     }),
-    example: { query: { after: '41', kinds: 'run,window' }, answer: { items: [EXAMPLE], next: 42, isExceeded: false } },
+    example: { query: { after: 41, kinds: 'run,window' }, answer: { items: [EXAMPLE], next: 42, isExceeded: false } },
   }),
 ] as const

@@ -12,6 +12,11 @@ export const runNews = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('state'), state: z.enum(RUN_STATES), run }),
 ])
 
+const LINE = {
+  ...{ id: 3, runId: 17, fence: 1_114_113, attempt: 1 },
+  ...{ at: '2026-01-01T00:00:00.000Z', level: 'warn', message: 'a slow shop' },
+}
+
 /** Not bound like the others, because its answer goes on until the run has ended. */
 export const RUN_FOLLOW = route({
   id: 'runs.follow',
@@ -26,6 +31,10 @@ export const RUN_FOLLOW = route({
     level: z.enum(RUN_LOG_LEVELS).optional().meta({ description: 'Only log lines of this level or a higher one.' }),
   }),
   headers: z.object({ 'last-event-id': wholeText(0).optional() }),
-  answer: z.string(),
-  example: { params: { runId: 17 }, query: { level: 'warn' } },
+  ...{ isStream: true, answer: z.string() },
+  example: {
+    params: { runId: 17 },
+    query: { level: 'warn' },
+    answer: `event: line\nid: 3\ndata: ${JSON.stringify({ kind: 'line', line: LINE })}\n\n`,
+  },
 })

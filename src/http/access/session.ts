@@ -1,7 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { z } from 'zod'
 import type { Actor } from '../../access/actor.ts'
-import { MAX_TOKEN_CHARACTERS } from '../../access/token.ts'
+import { SESSION } from '../../api/nouns/session.ts'
 import { PikoError } from '../../errors.ts'
 import { SESSION_COOKIE } from './authenticate.ts'
 import type { Access } from '../../operations/tokens/access.ts'
@@ -9,7 +8,7 @@ import type { Access } from '../../operations/tokens/access.ts'
 /** Counts a login with a wrong token. */
 type Counted = <T>(request: FastifyRequest, reply: FastifyReply, login: () => Promise<T>) => Promise<T>
 
-const LOGIN = z.strictObject({ token: z.string().min(1).max(MAX_TOKEN_CHARACTERS) })
+const [OPEN] = SESSION
 
 /** Adds the routes with which a browser logs in with a token, asks who it is, and logs out. */
 export function sessionRoutes(
@@ -18,8 +17,8 @@ export function sessionRoutes(
   counted: Counted,
 ): void {
   const login = async (request: FastifyRequest, reply: FastifyReply): Promise<object> => {
-    const given = LOGIN.safeParse(request.body)
-    if (!given.success) throw new PikoError('REQUEST_INVALID', 'the body must be {"token": "…"} and nothing else')
+    const given = OPEN.body?.safeParse(request.body)
+    if (!given?.success) throw new PikoError('REQUEST_INVALID', 'the body must be {"token": "…"} and nothing else')
     const opened = await access.openSession(given.data.token)
     if (!opened) throw new PikoError('TOKEN_INVALID', 'the token is unknown, revoked or expired')
     void reply.setCookie(SESSION_COOKIE, opened.secret, { ...cookieFor(request), maxAge: opened.lengthMs / 1_000 })

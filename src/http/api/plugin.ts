@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { problemOf, PROBLEM_TYPE } from '../../api/problem.ts'
 import { docsPage } from '../../api/docs-page.ts'
 import { openApiOf } from '../../api/openapi.ts'
-import { ANY_ROUTES } from '../../api/routes.ts'
+import { DOCUMENTED } from '../../api/routes.ts'
 import { toError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
 import { type AccessOptions, addAccess } from '../access/plugin.ts'
@@ -38,12 +38,12 @@ export async function apiPlugin(server: FastifyInstance, { app, facts, logger, a
     reply
       .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
       .type('text/html; charset=utf-8')
-      .send(docsPage(ANY_ROUTES, server.prefix)),
+      .send(docsPage(DOCUMENTED, server.prefix)),
   )
   liveRoutes(server, app)
   let document: string | undefined
   server.get('/openapi.json', { config: { piko: { role: 'viewer', route: undefined } } }, (_request, reply) => {
-    document ??= JSON.stringify(openApiOf(ANY_ROUTES, { base: server.prefix, version: packageVersion() }))
+    document ??= JSON.stringify(openApiOf(DOCUMENTED, { base: server.prefix, version: packageVersion() }))
     return reply.type('application/json; charset=utf-8').send(document)
   })
 }

@@ -1,11 +1,12 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { expect, it } from 'vitest'
 import { openApiOf } from '../../../src/api/openapi.ts'
-import { ANY_ROUTES, type AnyRoute } from '../../../src/api/routes.ts'
+import { ANY_ROUTES, type AnyRoute, DOCUMENTED, STREAMS } from '../../../src/api/routes.ts'
+import { SESSION } from '../../../src/api/nouns/session.ts'
 import { apiFixture, type ApiFixture } from '../../support/api-fixture.ts'
 import { describeEachStore } from '../../support/databases.ts'
 
-const document = JSON.parse(JSON.stringify(openApiOf(ANY_ROUTES, { base: '/api/v1', version: '1' }))) as {
+const document = JSON.parse(JSON.stringify(openApiOf(DOCUMENTED, { base: '/api/v1', version: '1' }))) as {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
 }
 interface Operation {
@@ -20,7 +21,9 @@ function problemsOf(route: AnyRoute, body: unknown): unknown {
     .map((part) => part.replaceAll('~', '~0').replaceAll('/', '~1'))
     .map(encodeURIComponent)
     .join('/')
-  const validate = ajv.getSchema(`api#/${pointer}/content/application~1json/schema`)
+  const validate = ajv.getSchema(
+    `api#/${pointer}/content/${route.isStream ? 'text~1event-stream' : 'application~1json'}/schema`,
+  )
   if (!validate) throw new Error(`no schema for ${pointer}`)
   return validate(body) ? [] : validate.errors
 }
@@ -93,6 +96,34 @@ describeEachStore((store) => {
       )
       if (added.length !== (isChange ? 1 : 0) || !isRight) failures.push({ id: route.id, audit: added })
     }
+    for (const route of STREAMS) {
+      const { url } = requestOf(route, fixture)
+      const gone = new AbortController()
+      const response = await fetch(`${fixture.url}${url}`, { signal: gone.signal })
+      const [type, first] = [response.headers.get('content-type'), await response.body?.getReader().read()]
+      gone.abort()
+      if (response.status !== route.status || !type?.startsWith('text/event-stream') || first?.done !== false)
+        failures.push({ id: route.id, status: response.status, type })
+    }
+    const { token } = await fixture.app.tokens.create({ name: 'browser', role: 'operator' })
+    const opened = await fetch(`${fixture.url}/session`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ token }),
+    })
+    const headers = {
+      cookie: opened.headers
+        .getSetCookie()
+        .map((cookie) => cookie.split(';')[0])
+        .join('; '),
+    }
+    for (const route of SESSION) {
+      const response =
+        route.id === 'session.open' ? opened : await fetch(`${fixture.url}/session`, { method: route.method, headers })
+      const problems = route.answer ? problemsOf(route, await response.json()) : []
+      if (response.status !== route.status || (problems as unknown[]).length > 0)
+        failures.push({ id: route.id, status: response.status, problems })
+    }
     expect(failures).toEqual([])
     // A refused change leaves no row, and is counted.
     const before = await newest()
@@ -104,7 +135,7 @@ describeEachStore((store) => {
 })
 
 it('the example of each answer fits its schema', () => {
-  for (const route of ANY_ROUTES) {
+  for (const route of DOCUMENTED) {
     if (route.answer)
       expect({ id: route.id, problems: problemsOf(route, route.example.answer) }).toEqual({
         id: route.id,
