@@ -3,6 +3,7 @@ import type { Actor, ActorKind } from '../../access/actor.ts'
 import { fromJson } from '../../json/json.ts'
 import type { Database } from '../connection/database.ts'
 import { optionalDate } from '../runs/run-row.ts'
+import { deleteOld } from '../statements/delete-old.ts'
 import { inPages } from '../statements/pages.ts'
 import { exactId } from '../values/exact-key.ts'
 import { mapSound } from '../values/map-sound.ts'
@@ -148,19 +149,12 @@ export class AuditStore {
   }
 
   /** Deletes some of the rows that began at least this long ago. @returns whether there may be more */
-  async prune(olderThanMs: number): Promise<boolean> {
-    const { db, dialect, retry } = this.#database
-    const found = await db
-      .selectFrom('piko_audit')
-      .select('id')
-      .where((eb) => eb('began_at', '<=', dialect.nowPlus(-olderThanMs)))
-      .orderBy('began_at')
-      .limit(PRUNED_AT_ONCE)
-      .execute()
-    if (found.length === 0) return false
-    const ids = found.map(({ id }) => id)
-    await retry(() => db.deleteFrom('piko_audit').where('id', 'in', ids).execute())
-    return found.length === PRUNED_AT_ONCE
+  prune(olderThanMs: number): Promise<boolean> {
+    return deleteOld(
+      this.#database,
+      { table: 'piko_audit', key: 'id', since: 'began_at', atOnce: PRUNED_AT_ONCE },
+      olderThanMs,
+    )
   }
 
   #recordOf(row: Selectable<AuditTable>): AuditRecord {

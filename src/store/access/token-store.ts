@@ -2,6 +2,7 @@ import type { Selectable } from 'kysely'
 import type { TokenGrant } from '../../access/token.ts'
 import type { Role } from '../../access/actor.ts'
 import { fromJson } from '../../json/json.ts'
+import { deleteOld } from '../statements/delete-old.ts'
 import type { Database } from '../connection/database.ts'
 import { optionalDate } from '../runs/run-row.ts'
 import { inPages } from '../statements/pages.ts'
@@ -183,19 +184,12 @@ export class TokenStore {
   }
 
   /** Deletes some of the sessions that have expired. @returns whether there may be more */
-  async prune(): Promise<boolean> {
-    const { db, dialect, retry } = this.#database
-    const found = await db
-      .selectFrom('piko_session')
-      .select('digest')
-      .where('expires_at', '<=', dialect.now())
-      .orderBy('expires_at')
-      .limit(PRUNED_AT_ONCE)
-      .execute()
-    if (found.length === 0) return false
-    const digests = found.map(({ digest }) => digest)
-    await retry(() => db.deleteFrom('piko_session').where('digest', 'in', digests).execute())
-    return found.length === PRUNED_AT_ONCE
+  prune(): Promise<boolean> {
+    return deleteOld(
+      this.#database,
+      { table: 'piko_session', key: 'digest', since: 'expires_at', atOnce: PRUNED_AT_ONCE },
+      0,
+    )
   }
 
   #rows(db: Pick<Database['db'], 'selectFrom'> = this.#database.db) {

@@ -5,6 +5,7 @@ import type { Notice, NoticeJob, NoticeKind } from '../../notice/notice.ts'
 import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
 import { isObject } from '../../errors-read.ts'
 import { storedInstant } from '../../time/instant.ts'
+import { deleteOld } from '../statements/delete-old.ts'
 import type { Database } from '../connection/database.ts'
 import { optionalDate } from '../runs/run-row.ts'
 import { soundRows } from '../values/broken-row.ts'
@@ -197,23 +198,12 @@ export class MessageStore {
   }
 
   /** Deletes some of the messages that were made at least this long ago. @returns whether there may be more */
-  async prune(olderThanMs: number): Promise<boolean> {
-    const { db, dialect, retry } = this.#database
-    const found = await db
-      .selectFrom('piko_message')
-      .select('id')
-      .where('created_at', '<=', dialect.nowPlus(-olderThanMs))
-      .orderBy('created_at')
-      .limit(PRUNED_AT_ONCE)
-      .execute()
-    if (found.length === 0) return false
-    await retry(() =>
-      db
-        .deleteFrom('piko_message')
-        .where(dialect.isAmong(found.map(({ id }) => Number(id))))
-        .execute(),
+  prune(olderThanMs: number): Promise<boolean> {
+    return deleteOld(
+      this.#database,
+      { table: 'piko_message', key: 'id', since: 'created_at', atOnce: PRUNED_AT_ONCE },
+      olderThanMs,
     )
-    return found.length === PRUNED_AT_ONCE
   }
 
   #messageOf(row: Selectable<MessageTable>): StoredMessage {

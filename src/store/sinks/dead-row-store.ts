@@ -7,6 +7,7 @@ import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
 import type { Window } from '../../time/window.ts'
 import type { Database } from '../connection/database.ts'
 import { optionalDate } from '../runs/run-row.ts'
+import { deleteOld } from '../statements/delete-old.ts'
 import { inPages } from '../statements/pages.ts'
 import type { DeadRowTable } from '../tables.ts'
 import { exactId, exactKey, keyOf } from '../values/exact-key.ts'
@@ -145,19 +146,12 @@ export class DeadRowStore {
   }
 
   /** Deletes some of the rows that were refused at least this long ago. @returns whether there may be more */
-  async prune(olderThanMs: number): Promise<boolean> {
-    const { db, dialect, retry } = this.#database
-    const found = await db
-      .selectFrom('piko_dead_row')
-      .select('id')
-      .where((eb) => eb('died_at', '<=', dialect.nowPlus(-olderThanMs)))
-      .orderBy('died_at')
-      .limit(MAX_DELETED)
-      .execute()
-    if (found.length === 0) return false
-    const ids = found.map(({ id }) => id)
-    await retry(() => db.deleteFrom('piko_dead_row').where('id', 'in', ids).execute())
-    return found.length === MAX_DELETED
+  prune(olderThanMs: number): Promise<boolean> {
+    return deleteOld(
+      this.#database,
+      { table: 'piko_dead_row', key: 'id', since: 'died_at', atOnce: MAX_DELETED },
+      olderThanMs,
+    )
   }
 
   async count(filter: DeadRowFilter): Promise<number> {
