@@ -68,7 +68,7 @@ const USAGE = `Usage: npm run bench -- <name> [options]
   in-flight    50,000 handlers that await at once: memory of each, time until all have begun
   cold-cli     wall and CPU of piko runs list, why and windows on SQLite, beside node -e 0 [--repeat 21]
   cron         10,000 jobs on schedules: lateness spread and in a burst, CPU of an idle planner [--seconds 60]
-  dashboard    each page in Chromium: time to data, frames of the grid, heap after an hour's events [--url http://127.0.0.1:9464]
+  dashboard    each page in Chromium: time to data, frames of the grid, heap after an hour's events [--path scale.db]
   batch        a batch of 5,000 calls at 50 a second on two nodes, 100 of which fail and are replayed [--nodes 2]
   rate         5,000 runs at 50 a second on two nodes: the share that is reached, the most in a second [--nodes 2]
   crawl        500 items, 50 workers, 50 ms of I/O each
