@@ -1,6 +1,7 @@
-import type { Answer } from '../shared/api.ts'
+import type { AnswerOf } from '../../api/route.ts'
+import type { RouteOf } from '../../api/routes.ts'
 
-type Run = Answer<'runs.show'>
+type Run = AnswerOf<RouteOf<'runs.show'>>
 
 /** A part of a run's time. */
 export interface Span {

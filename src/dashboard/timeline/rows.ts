@@ -1,6 +1,7 @@
-import type { Answer } from '../shared/api.ts'
+import type { AnswerOf } from '../../api/route.ts'
+import type { RouteOf } from '../../api/routes.ts'
 
-export type TimelineRun = Answer<'runs.timeline'>['runs'][number]
+export type TimelineRun = AnswerOf<RouteOf<'runs.timeline'>>['runs'][number]
 
 export const ROWS_BY = ['job', 'node'] as const
 export type RowsBy = (typeof ROWS_BY)[number]
