@@ -33,7 +33,10 @@ export async function windowOf(
     ? `the ledger knows those from ${windows.start.toISOString()} to ${cursor.toISOString()}`
     : `no node has planned job "${job.id}" yet: start one with piko start`
   if (asked === undefined) {
-    throw new PikoError('WINDOW_UNKNOWN', `job "${job.id}" runs by window; name the window by its start (${known})`)
+    throw new PikoError(
+      'WINDOW_UNKNOWN',
+      `job "${job.id}" runs by window; name the window by its start, such as --window ${windows.start.toISOString()} (${known})`,
+    )
   }
   const zone = row ? zoneOfJob(row) : zoneOfDefinition(job)
   const start = momentOf(`window of a run of job "${job.id}"`, asked, zone, 'WINDOW_UNKNOWN')

@@ -13,6 +13,7 @@ import { logChanges } from './log-changes.ts'
 import { logNotices } from './log-notices.ts'
 import { logItems } from './log-items.ts'
 import { logSinks } from './log-sinks.ts'
+import { logSkippedTicks } from './log-skipped-ticks.ts'
 
 const load = createRequire(import.meta.url)
 
@@ -170,9 +171,7 @@ export function logEvents(events: Events, log: AppLogger): () => void {
       const words = `the shared level of cache ${cache} responds again after ${formatMs(outageMs)}`
       log.info({ piko_event: 'cache.recovered', cache, outage_ms: Math.round(outageMs) }, words)
     }),
-    events.on('tick.skipped', ({ jobId, tick, reason }) => {
-      log.info({ piko_event: 'tick.skipped', job_id: jobId, tick: tick.toISOString(), reason }, 'tick skipped')
-    }),
+    logSkippedTicks(events, log),
     events.on('runs.planned', ({ jobId, count: planned }) => {
       log.debug({ piko_event: 'runs.planned', job_id: jobId }, `${counted(planned, 'run')} planned`)
     }),

@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, symlinkSync } from 'node:fs'
+import { chmodSync, mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { type ChoiceFlags, choicesOf } from '../../src/cli/init/choices.ts'
+import { withoutProjects } from '../../src/cli/init/machine-node.ts'
 import { cleanEnv } from '../support/source-process.ts'
 import { errorOf, Project } from './project.ts'
 
@@ -39,7 +40,24 @@ describe('piko init', () => {
     })
     expect(npm(project, 'test')).toMatch(/^# pass 2$|^ℹ pass 2$/m)
     if (flags.includes('--ts')) npm(project, 'run', 'check')
-    expect((await project.piko(['run', 'hello'])).code).toBe(0)
+    const [, run = ''] = /npx piko (run \w+)/.exec(project.read('README.md')) ?? []
+    expect((await project.piko(run.split(' '))).code).toBe(0)
+  })
+
+  it('gives the project a Node of its own if that of the machine is too old', async () => {
+    expect(withoutProjects('/a/node_modules/.bin:/usr/bin:/b/node_modules/.bin:/bin')).toBe('/usr/bin:/bin')
+    for (const [version, node] of [
+      ['v20.20.2', '^24.0.0'],
+      ['v24.1.0', undefined],
+    ] as const) {
+      const project = new Project({ 'bin/node': `#!/bin/sh\necho ${version}\n` })
+      chmodSync(join(project.folder, 'bin/node'), 0o755)
+      const PATH = `${MODULES}/.bin:${project.folder}/bin:${process.env['PATH'] ?? ''}`
+      const args = ['init', 'orders', '--js', '--no-install', '--package', 'x']
+      expect(await project.piko(args, { PATH })).toMatchObject({ code: 0 })
+      const { devDependencies } = JSON.parse(project.read('orders/package.json')) as Record<string, object>
+      expect(devDependencies).toEqual(node === undefined ? {} : { node })
+    }
   })
 
   it('packs the Piko that runs, and says what to do next', async () => {

@@ -266,6 +266,23 @@ describe('logEvents', () => {
     expect(more).toEqual([])
   })
 
+  it('writes one line for the further ticks of a burst, however many', () => {
+    const { log, lines } = capture()
+    const events = new Events()
+    const stop = logEvents(events, log)
+    for (let second = 0; second < 3_600; second++)
+      for (const jobId of ['sync', 'ship'])
+        events.emit('tick.skipped', { jobId, tick: new Date(second * 1_000), reason: 'misfire' })
+    stop()
+    const last = '1970-01-01T00:59:59.000Z'
+    expect(lines()).toMatchObject([
+      { msg: 'tick skipped', job_id: 'sync', tick: '1970-01-01T00:00:00.000Z' },
+      { msg: 'tick skipped', job_id: 'ship' },
+      { msg: '3599 more ticks skipped', job_id: 'sync', count: 3_599, last, reason: 'misfire' },
+      { msg: '3599 more ticks skipped', job_id: 'ship', count: 3_599 },
+    ])
+  })
+
   it.each([
     ['info', 'run succeeded in 1.2s', {}],
     ['warn', 'run failed; retrying in 2.0s', { outcome: 'failure', state: 'queued', retryInMs: 2_000 }],

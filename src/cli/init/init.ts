@@ -10,6 +10,7 @@ import { visibleLine } from '../../visible.ts'
 import { examples, globalOptions } from '../global-options.ts'
 import { printResult } from '../output/print-result.ts'
 import { type Ask, type ChoiceFlags, type Choices, choicesOf, problemOf } from './choices.ts'
+import { isMachineNodeTooOld, OWN_NODE } from './machine-node.ts'
 import { npm, packPiko } from './package-of-piko.ts'
 import { type Manifest, manifestOf, projectFiles } from './project-files.ts'
 
@@ -59,9 +60,10 @@ async function init(given: string, options: InitOptions, { json }: { readonly js
   const choices = await chosen(options, json)
   mkdirSync(folder, { recursive: true })
   const piko = options.package ?? registeredSpec(before) ?? (await packPiko(folder))
+  const node = (await isMachineNodeTooOld()) ? OWN_NODE : undefined
   const files = projectFiles(choices, new Date(systemClock.now() - DAYS_SHOWN * 86_400_000))
   for (const [name, text] of files) write(join(folder, name), text)
-  write(join(folder, 'package.json'), `${JSON.stringify(merged(before, manifestOf(choices, piko)), null, 2)}\n`)
+  write(join(folder, 'package.json'), `${JSON.stringify(merged(before, manifestOf(choices, piko, node)), null, 2)}\n`)
   if (options.install) await install(folder)
   const written = ['package.json', ...files.keys()]
   const place = relative(process.cwd(), folder)

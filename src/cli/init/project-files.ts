@@ -23,8 +23,13 @@ export function projectFiles(choices: Choices, start: Date): ProjectFiles {
   ])
 }
 
-/** The scripts and packages of `package.json`. Pure. @param piko the specifier of Piko's package */
-export function manifestOf({ language, style }: Choices, piko: string): Manifest {
+/**
+ * The scripts and packages of `package.json`. Pure.
+ *
+ * @param piko the specifier of Piko's package
+ * @param node that of Node's package, if the project needs a Node of its own
+ */
+export function manifestOf({ language, style }: Choices, piko: string, node?: string): Manifest {
   const runner = language === 'js' ? 'node --test' : style === 'decorators' ? 'tsx --test' : 'node --test'
   return {
     type: 'module',
@@ -40,6 +45,7 @@ export function manifestOf({ language, style }: Choices, piko: string): Manifest
     devDependencies: {
       ...(language === 'ts' && { '@types/node': '^24.0.0', typescript: '~6.0' }),
       ...(language === 'ts' && style === 'decorators' && { tsx: '^4.23.0' }),
+      ...(node !== undefined && { node }),
     },
   }
 }
@@ -110,7 +116,7 @@ function readme({ language }: Choices, isSecret: boolean): string {
 \`\`\`sh
 npm run dev              # run the jobs, and start again after each change; http://127.0.0.1:9464 shows them
 npm test${language === 'ts' ? ' && npm run check' : ''}
-npx piko run daily       # one run of a job, now
+npx piko run hello       # one run of a job, now
 npx piko windows daily   # what has been done, and what is missing
 npm start                # on a server
 docker build -t jobs . && docker run --rm -v jobs:/app/.piko jobs

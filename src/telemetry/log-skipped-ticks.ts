@@ -1,0 +1,48 @@
+import { counted } from '../counted.ts'
+import type { Events } from '../events.ts'
+import type { Logger } from '../logger.ts'
+
+/** The further ticks of a burst: of one job, for one reason. */
+interface Further {
+  readonly jobId: string
+  readonly reason: string
+  count: number
+  last: Date
+}
+
+const BURST_MS = 1_000
+
+/**
+ * Writes a line for the first of skipped ticks, and one for all others of the same second: after an hour in which nothing ran, a job of each
+ * second has 3,600. Returns the function that stops it.
+ */
+export function logSkippedTicks(events: Events, log: Logger): () => void {
+  const bursts = new Map<string, Further>()
+  let timer: NodeJS.Timeout | undefined
+  const flush = (): void => {
+    timer = undefined
+    for (const { jobId, reason, count, last } of bursts.values()) {
+      if (count === 0) continue
+      const fields = { piko_event: 'tick.skipped', job_id: jobId, count, last: last.toISOString(), reason }
+      log.info(fields, `${counted(count, 'more tick')} skipped`)
+    }
+    bursts.clear()
+  }
+  const off = events.on('tick.skipped', ({ jobId, tick, reason }) => {
+    const key = `${reason} ${jobId}`
+    const burst = bursts.get(key)
+    if (burst) {
+      burst.count += 1
+      burst.last = tick
+      return
+    }
+    bursts.set(key, { jobId, reason, count: 0, last: tick })
+    log.info({ piko_event: 'tick.skipped', job_id: jobId, tick: tick.toISOString(), reason }, 'tick skipped')
+    timer ??= setTimeout(flush, BURST_MS).unref()
+  })
+  return () => {
+    off()
+    clearTimeout(timer)
+    flush()
+  }
+}
