@@ -1,4 +1,4 @@
-// Long because it has all calls of a cache: short methods that use the files beside it.
+// Long because it has all calls of a cache: short methods that use the other files of this folder.
 import { readCall } from '../calls/call-checks.ts'
 import { within } from '../calls/timeout.ts'
 import type { Clock } from '../clock.ts'
@@ -58,7 +58,7 @@ const MAX_KEYS = 10_000
 const MAX_LOOKS = 3
 /** The pause after a failed refresh. */
 const REFRESH_PAUSE_MS = 1_000
-/** A deletion is remembered for the time limit of a load plus this time. */
+/** The record of a deletion is kept for the time limit of a load plus this time. */
 const DELETED_MS = 60_000
 const MAX_TRIES = 50
 const LONGEST_PAUSE_MS = 200
@@ -191,7 +191,7 @@ export class LayeredCache<V> implements Cache<V> {
         return isKnown
       }
       const entry = await this.#current(key)
-      // The deletion is remembered until all earlier loads have ended, because these must not store the values that they have read.
+      // The record of the deletion is kept until all earlier loads have ended, because these must not store the values that they have read.
       const gone = {
         bytes: undefined,
         version: newVersion(),
@@ -267,7 +267,7 @@ export class LayeredCache<V> implements Cache<V> {
     await this.#parts.level?.close()
   }
 
-  // Loads.
+  // Methods that load values.
 
   #begin(key: string, load: CacheLoader<V>, ttlMs: number): Flight<V> {
     const over = (): void => {
@@ -363,7 +363,7 @@ export class LayeredCache<V> implements Cache<V> {
     }
   }
 
-  // The shared level.
+  // Methods for the shared level.
 
   async #entry(key: string): Promise<Kept<V> | undefined> {
     this.#assertOpen(key)
@@ -511,7 +511,7 @@ export class LayeredCache<V> implements Cache<V> {
     return count
   }
 
-  // Values.
+  // Methods for values.
 
   #usable(key: string, now: number): Kept<V> | undefined {
     const kept = this.#memory.get(key)

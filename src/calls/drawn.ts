@@ -2,7 +2,7 @@ import { propertyOf, safely, watchStray } from '../errors-read.ts'
 import { expecting } from '../options.ts'
 import { untilAborted } from '../signals/until-aborted.ts'
 
-/** Where items come from. */
+/** A source of items. */
 export type Source<T> = Iterable<T> | AsyncIterable<T>
 
 export const aSource = expecting(

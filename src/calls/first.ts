@@ -6,7 +6,7 @@ import { settled } from './fan-out.ts'
 import { LinkedSignal } from '../signals/linked-signal.ts'
 
 export interface FirstOptions {
-  /** How many functions must succeed. With it, the result is a list. */
+  /** The number of functions that must succeed. With this option, the result is a list. */
   readonly count?: number
   /** Ends all calls early. */
   readonly signal?: AbortSignal

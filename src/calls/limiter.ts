@@ -8,8 +8,8 @@ import { Turns } from './turns.ts'
 
 export interface LimiterOptions {
   /**
-   * How many can be taken at the same moment. Default: the count of the rate. A smaller burst spreads the calls evenly. A larger one lets
-   * callers catch up after an idle time.
+   * The maximum number that can be taken at the same moment. Default: the count of the rate. A smaller burst spreads the calls evenly. A
+   * larger one lets callers catch up after an idle time.
    */
   readonly burst?: number
 }
@@ -32,7 +32,7 @@ const TAKE = {
 }
 
 /**
- * Limits a rate within this process. In any span of the rate's length, no more are taken than the larger of its count and `burst`.
+ * Limits a rate within this process. In any span of the rate's length, at most the larger of its count and `burst` are taken.
  *
  * @param rate such as `'5/s'` or `'100/m'`
  * @throws PikoError `USAGE`

@@ -19,7 +19,7 @@ import { aTimeout, within } from './timeout.ts'
 export interface MapOptions {
   /** Calls that run at the same time. Default 8. */
   readonly concurrency?: number
-  /** How many calls may begin in a span of time, retries included: `'5/s'`. Default: no limit. */
+  /** The maximum number of calls that may begin in a span of time, retries included: `'5/s'`. Default: no limit. */
   readonly rate?: Rate
   /** Retries `fn` for a failed item. Has the options and defaults of a job's `retry`. Default: no retries. */
   readonly retry?: RetrySpec

@@ -24,7 +24,7 @@ const FORM = {
 export const aTimeout = aDuration(1)
 
 /**
- * Calls `fn` with a time limit. When the time is over, `fn`'s signal aborts and the call rejects. It does not wait for `fn`: a function
+ * Calls `fn` with a time limit. After that time, `fn`'s signal aborts and the call rejects. It does not wait for `fn`: a function
  * that ignores its signal continues, and its result is dropped.
  *
  * @throws PikoError `TIMEOUT`, which is also the reason of `fn`'s signal

@@ -16,14 +16,14 @@ export function jobsOption(): Option {
 /**
  * Loads the jobs of the project. A directory with one `jobs.ts` needs no settings.
  *
- * @param asked the globs of `--jobs`; undefined: those of the settings
+ * @param asked the globs of `--jobs`; undefined: the globs of the settings
  * @throws PikoError `JOBS_NOT_FOUND`, `JOB_LOAD_FAILED`, `JOB_DUPLICATE`, `JOB_INVALID`, `SCHEDULE_INVALID`
  */
 export async function cliJobs(settings: Settings, asked: readonly string[] | undefined): Promise<JobRegistry> {
   return (await cliJobModules(settings, asked)).registry
 }
 
-/** Like {@link cliJobs}, but undefined in a folder without files of jobs, such as that of an operator, unless globs name them. */
+/** Like {@link cliJobs}, but without globs it returns undefined in a folder without job files, such as the folder of an operator. */
 export async function cliJobsIfAny(
   settings: Settings,
   asked: readonly string[] | undefined,
@@ -42,7 +42,7 @@ export async function cliJobModules(
   settings: Settings,
   asked: readonly string[] | undefined,
 ): Promise<{ readonly registry: JobRegistry; readonly modules: readonly JobModule[] }> {
-  // The node knows the jobs.
+  // With a remote node, that node knows the jobs.
   if (remoteTarget.isSet) return { registry: JobRegistry.of([]), modules: [] }
   // `--jobs` takes precedence over the jobs of piko.config.ts, and these over the globs of the settings.
   const { jobs } = asked ? {} : await projectConfig()

@@ -12,7 +12,7 @@ export function cliSettings({ settings: file }: GlobalOptions, overrides?: Setti
 }
 
 /**
- * Overrides of settings for a command that only reads and must leave no trace. With them an existing database is never migrated. A missing
+ * Overrides of settings for a command that only reads and must change nothing. With them an existing database is never migrated. A missing
  * SQLite file is not created: the command reads an empty database in memory instead.
  */
 export function readOnly({ mysql, sqlite }: Settings): {

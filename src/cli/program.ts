@@ -45,7 +45,7 @@ Exit codes:
   2  the command could not begin: wrong usage, settings, jobs or schema, or an unreachable database
   Each error has a code, such as JOB_UNKNOWN; docs/errors.md says how to fix it.`
 
-/** By the first word, so that a command adds only itself: each has a hundred texts and options. */
+/** Commands by the first word of the command line. Only the requested command is created, because each has many texts and options. */
 const COMMANDS: Readonly<Record<string, (program: Command) => void>> = {
   init: addInit,
   dev: addDev,

@@ -1,7 +1,7 @@
 import type { Command, CommanderError } from 'commander'
 import { PikoError } from '../errors.ts'
 
-/** Converts commander's refusal of a command line into one of Piko's errors. */
+/** Converts an error of commander about the command line into one of Piko's errors. */
 export function usageError(error: CommanderError, program: Command, args: readonly string[]): PikoError {
   const command = commandOf(program, args)
   const isIncomplete = error.code === 'commander.help'

@@ -19,7 +19,7 @@ export interface ProxyOptions {
 }
 
 export interface DashboardProxy {
-  /** The address to open. It contains a key for this one process, which the browser exchanges for a cookie. */
+  /** The address to open. It contains a key that is valid only for this process, and that the browser exchanges for a cookie. */
   readonly url: string
   close(): Promise<void>
 }
@@ -30,7 +30,7 @@ const KEY_BYTES = 32
 const OPEN = '/open'
 const BAD_GATEWAY = 502
 const UNAUTHORIZED = 401
-/** What the node needs of a request. Its cookies, its origin and its address are of this machine only. */
+/** The headers of a request that the node needs. Cookies, origin and address are not sent, because they are valid only on this machine. */
 const REQUEST_HEADERS = [
   'accept',
   'content-type',
@@ -39,7 +39,7 @@ const REQUEST_HEADERS = [
   'idempotency-key',
   'if-none-match',
 ]
-/** What the browser needs of an answer. */
+/** The headers of a response that the browser needs. */
 const ANSWER_HEADERS = ['content-type', 'content-length', 'content-encoding', 'cache-control', 'etag', 'retry-after']
 
 /**
@@ -62,7 +62,7 @@ export async function serveDashboard({ target, token, port }: ProxyOptions): Pro
   })
   await server.register(
     async (api) => {
-      // Bodies go through as they are.
+      // Bodies are passed on unchanged.
       api.removeAllContentTypeParsers()
       api.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
       api.addHook('onRequest', async (request) => {
@@ -100,7 +100,7 @@ async function forward(
     const send = url.protocol === 'https:' ? requestHttps : requestHttp
     const sent = send(url, { method: request.method, headers }, resolve)
     sent.once('error', reject)
-    // A stream of events ends with its reader.
+    // A stream of events ends when its reader disconnects.
     reply.raw.once('close', () => sent.destroy())
     if (isStream(request.body)) request.body.pipe(sent)
     else sent.end()

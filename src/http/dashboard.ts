@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { constants, gzip } from 'node:zlib'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
-/** Where `npm run build` puts the dashboard. */
+/** The folder in which `npm run build` puts the dashboard. */
 const BUILT = fileURLToPath(new URL('../../dist/dashboard', import.meta.url))
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -15,7 +15,7 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 }
 
-/** The page loads files of this server alone, and no text ever becomes HTML or a script. */
+/** The page loads files from this server only, and a text can never become HTML or a script. */
 const POLICY = [
   "default-src 'none'",
   ...["script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'"],
@@ -33,7 +33,7 @@ const HEADERS = {
 
 const IMMUTABLE = 'public, max-age=31536000, immutable'
 const PAGE = 'index.html'
-/** The first parts of paths that belong to programs. An unknown one stays a 404. */
+/** The first parts of paths that are for programs. For an unknown path of these, the response is 404. */
 const NOT_PAGES = new Set(['api', 'assets', 'healthz', 'readyz', 'metrics', 'graph'])
 
 const MISSING = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Piko</title>
@@ -72,7 +72,7 @@ export function dashboardRoutes(server: FastifyInstance, folder: string = BUILT)
   })
 }
 
-/** Whether a browser asks for a page. Programs that ask for an unknown path get the 404 that they understand. */
+/** Whether a browser asks for a page. Programs that request an unknown path get a 404, as they expect. */
 function isPage({ url, headers }: FastifyRequest): boolean {
   const [path = ''] = url.split('?')
   const [, first = ''] = path.split('/')

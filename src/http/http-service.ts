@@ -9,7 +9,7 @@ import { followTls, readTls, tlsFiles } from './access/tls.ts'
 import type { ServedApp } from './served-app.ts'
 import { buildServer, listen } from './server.ts'
 
-/** Where the server listens, and what else `[http]` sets. What is left out has the value of the app's settings. */
+/** The address on which the server listens, and other settings of `[http]`. Missing ones have the value of the app's settings. */
 export type HttpAt = Pick<Settings['http'], 'host' | 'port'> & Partial<Settings['http']>
 
 /**

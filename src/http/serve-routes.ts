@@ -14,7 +14,7 @@ import type { BodyType } from '../link/wire/head.ts'
 import type { Logger } from '../logger.ts'
 
 export interface ServeRoutesOptions extends Partial<BodyLimits> {
-  /** Gets the errors of handlers that the caller does not see. Default: process warnings. */
+  /** Receives the errors of handlers that the caller does not see. Default: process warnings. */
   readonly log?: Logger
 }
 
@@ -27,8 +27,8 @@ const CONTENT_TYPES: Readonly<Record<BodyType, string>> = {
 const LEVEL = 1
 
 /**
- * Makes a fastify plugin that serves routes over HTTP as a link serves them: same paths, bodies, statuses and errors. The query is `meta`, or
- * the body of a `GET`. A stream of values is sent as lines of JSON.
+ * Creates a fastify plugin that serves routes over HTTP with the same paths, bodies, statuses and errors as over a link. The query is
+ * `meta`, or the body of a `GET`. A stream of values is sent as lines of JSON.
  *
  * @throws PikoError `USAGE` if two routes have the same path
  * @example
@@ -85,7 +85,7 @@ function sent({ status, type, headers, body }: Reply, reply: FastifyReply, faile
   void reply.code(status).headers(headers ?? {})
   if (Buffer.isBuffer(body)) return body.length === 0 ? reply.send() : reply.type(CONTENT_TYPES[type]).send(body)
   const stream = Readable.from(body, { objectMode: false })
-  // The status has been sent, so the connection breaks in the middle: the client sees that the body is not complete.
+  // The status has been sent, so the connection is closed in the middle. The client sees that the body is incomplete.
   stream.on('error', failed)
   return reply.type(CONTENT_TYPES[type]).send(stream)
 }
@@ -109,7 +109,7 @@ function ofPayload(request: FastifyRequest): IncomingMessage {
   const length = Number(request.headers['content-length'])
   return message(typeOf(request.headers['content-type']), Number.isSafeInteger(length) ? length : undefined, {
     read: async () => (await chunks?.next())?.value,
-    // What is left is read and dropped, because the answer must still arrive.
+    // The rest is read and dropped, because the client must still receive the response.
     stop: () => void payload?.resume(),
   })
 }

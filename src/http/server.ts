@@ -19,7 +19,7 @@ export interface HttpDeps extends HealthSource, MetricsSource, GraphSource {
   readonly logger?: Logger
   /** The app whose API the server has. Without one, there is no API. */
   readonly app?: ApiApp
-  /** How the API checks its requests; required with `app`. */
+  /** How requests of the API are checked; required with `app`. */
   readonly access?: AccessOptions
   readonly tls?: TlsPair | undefined
   /** The largest body of a request, in bytes. Default 1 MiB. */
@@ -59,7 +59,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
     connectionTimeout: SILENT_MS,
     ...(deps.bodyLimit !== undefined && { bodyLimit: deps.bodyLimit }),
     http: { headersTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: CHECK_CONNECTIONS_MS },
-    // Fastify serves HTTPS with it; its type has a server of its own for that.
+    // With this option, fastify serves HTTPS. The type of such a server is different.
     ...(deps.tls && ({ https: deps.tls } as object)),
     frameworkErrors: (error, request, reply) => void answerError(deps, error, request, reply),
     clientErrorHandler: answerBrokenRequest,

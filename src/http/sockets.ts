@@ -9,7 +9,7 @@ import { optionalPackage } from '../optional-package.ts'
 
 /** A client of a WebSocket. */
 export interface SocketClient {
-  /** Sends a text, bytes, or any other value as JSON. @returns false if it reads too slowly: it is then cut off */
+  /** Sends a text, bytes, or any other value as JSON. @returns false if the client reads too slowly; it is then disconnected */
   send(value: unknown): boolean
   close(): void
 }
@@ -21,13 +21,13 @@ export interface SocketsOptions {
   readonly onMessage?: (message: string | Buffer, client: SocketClient) => unknown
   /** Called with each new client. */
   readonly onConnection?: (client: SocketClient) => unknown
-  /** The maximum bytes that wait for a client that reads slowly; beyond it the client is cut off. Default 1 MB. */
+  /** The maximum bytes that wait for a client that reads slowly. A client with more is disconnected. Default 1 MB. */
   readonly maxBuffered?: number
   /** The maximum bytes of one message of a client. Default 1 MB. */
   readonly maxMessage?: number
   /** Default 1,000. */
   readonly maxClients?: number
-  /** Origins of pages that may connect, besides those of this server. */
+  /** Origins of pages that may connect, in addition to pages of this server. */
   readonly origins?: readonly string[]
 }
 
@@ -78,7 +78,7 @@ export class Sockets {
     return this.#clients.size
   }
 
-  /** Sends a value to all clients; those that read too slowly are cut off. @returns how many got it */
+  /** Sends a value to all clients. Those that read too slowly are disconnected. @returns the number of clients that it was sent to */
   broadcast(value: unknown): number {
     const data = dataOf(value)
     return [...this.#clients.keys()].filter((socket) => this.#send(socket, data)).length
@@ -125,7 +125,7 @@ export class Sockets {
     this.#clients.set(socket, state)
     socket.on('pong', () => void (state.isAlive = true))
     socket.on('close', () => void this.#clients.delete(socket))
-    // The close follows.
+    // The event `close` follows.
     socket.on('error', () => {})
     socket.on('message', (data, isBinary) => {
       const bytes = Buffer.isBuffer(data) ? data : Buffer.concat(Array.isArray(data) ? data : [Buffer.from(data)])
@@ -139,7 +139,7 @@ export class Sockets {
     if (socket.bufferedAmount + data.length > (this.#options.maxBuffered ?? MEGABYTE)) {
       this.#clients.delete(socket)
       socket.close(TOO_SLOW, 'reads too slowly')
-      // A client that does not read does not answer the close either.
+      // A client that does not read does not respond to the close either.
       socket.terminate()
       return false
     }

@@ -1,6 +1,6 @@
 /** The circuit breaker of a lane opens after this many failures in a row. While it is open, no item of the lane begins. */
 const FAILURES_IN_A_ROW = 10
-/** A breaker also opens if at least half of the last outcomes, of which it remembers this many, are failures. */
+/** A breaker stores this many of the last outcomes. It also opens if at least half of them are failures. */
 const LAST = 20
 /** How long a breaker stays open. Each opening takes twice as long as the one before, up to the longest time. */
 const FIRST_OPEN_MS = 30_000
@@ -34,7 +34,7 @@ export function afterOutcome(state: BreakerState, isSuccess: boolean, now: numbe
   if (isSuccess) {
     if (isProbe) return { ...CLOSED, opens: state.opens }
     const recent = pushed(state.recent, 0)
-    // When all remembered outcomes are successes, the next opening is as short as the first one again.
+    // When all stored outcomes are successes, the next opening is as short as the first one again.
     return {
       failures: 0,
       recent,
@@ -51,8 +51,8 @@ export function afterOutcome(state: BreakerState, isSuccess: boolean, now: numbe
 }
 
 /**
- * How many items of a lane may run at the same time on all nodes. After failures in a row, no more items run than would open the breaker if
- * they failed too. After a pause of the breaker, only one item runs, to test the lane. Pure.
+ * The maximum number of items of a lane that may run at the same time on all nodes. After failures in a row, no more items run than would
+ * open the breaker if they failed too. After a pause of the breaker, only one item runs, to test the lane. Pure.
  */
 export function mostUnderWay({ failures, openUntil }: BreakerState): number {
   if (openUntil !== undefined) return 1

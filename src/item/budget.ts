@@ -26,7 +26,7 @@ export const ERROR_CLASS = 'error'
 export const TIMEOUT_CLASS = 'timeout'
 /** The class of the failure of an item whose sinks could not be flushed. */
 export const SINK_CLASS = 'sink'
-/** The class of an error in the set-up, such as a missing package or table, which no retry can heal. */
+/** The class of an error in the setup, such as a missing package or table, which no retry can solve. */
 export const SETUP_CLASS = 'setup'
 /** The name in `retry` whose budget applies to every class that the kind does not name. */
 const ANY_CLASS = '*'

@@ -13,7 +13,7 @@ export interface ItemCounts {
   readonly left: number
   /** The bytes that `ctx.countBytes` has counted. */
   readonly bytes: number
-  /** The time that functions of ended items took, in milliseconds. */
+  /** The total time of the functions of ended items, in milliseconds. */
   readonly ms: number
 }
 

@@ -17,12 +17,12 @@ export interface ItemErrorOptions extends ErrorOptions {
   readonly breaker?: boolean | undefined
 }
 
-/** What an error demands for the next try of its item. */
+/** The requests of an error for the next try of its item. */
 export interface ItemFault {
   readonly class: string
   /** Milliseconds until the next try; undefined: the delay of the class. */
   readonly retryAfterMs: number | undefined
-  /** Whether the whole lane waits as long as the item. */
+  /** Whether the whole lane waits for as long as the item. */
   readonly laneWaits: boolean
   /** Whether the breaker of the lane counts the error; undefined: as for its class. */
   readonly breaker: boolean | undefined
@@ -50,7 +50,7 @@ export class ItemError extends Error {
   }
 }
 
-/** What an error, or one of its causes, demands for the next try; undefined if none of them is an `ItemError`. */
+/** The requests of an error, or of one of its causes, for the next try; undefined if none of them is an `ItemError`. */
 export function itemFaultOf(error: unknown): ItemFault | undefined {
   for (const link of chainOf(error)) {
     const fault = propertyOf(link, ITEM_FAULT)

@@ -2,9 +2,9 @@ import type { Rate, RateLimit } from '../run/limits.ts'
 
 /** The limits of a lane, which all nodes share. */
 export interface LaneSpec {
-  /** How many items may begin within a length of time, such as `'2/s'` or `'600/m'`. Default: no limit. */
+  /** The maximum number of items that may begin within a length of time, such as `'2/s'` or `'600/m'`. Default: no limit. */
   readonly rate?: Rate
-  /** How many items may run at the same time. Default: no limit. */
+  /** The maximum number of items that may run at the same time. Default: no limit. */
   readonly parallel?: number
   /**
    * Whether the lane becomes slower, down to 1/8 of its rate, while at least half of its items take twice as long as usual and 250 ms
@@ -27,11 +27,11 @@ export const MIN_FACTOR = 1 / 32
 /** After this many successes, a slowed lane becomes faster by the factor `SPEED_UP`. */
 export const SUCCESSES_TO_SPEED_UP = 50
 const SPEED_UP = 1.1
-/** How long before its place in time an item is claimed at most, in milliseconds. */
+/** An item is claimed at most this long before its place in time, in milliseconds. */
 export const CLAIM_AHEAD_MS = 250
 /**
  * An item may begin late by this share of the rate's length of time, but by at least `MIN_LATE_MS` and at most `MAX_LATE_MS`. An item that
- * would begin later gives up its place in time, and is claimed again.
+ * would begin later loses its place in time, and is claimed again.
  */
 const LATE_SHARE = 0.05
 const MIN_LATE_MS = 20
@@ -53,8 +53,8 @@ export function spacingMs(rate: RateLimit | undefined, factor: number, delayMs: 
 }
 
 /**
- * How many milliseconds after its place in time an item may begin. With this delay, the lane keeps its minimum time between two items, and
- * exceeds its rate by at most one item.
+ * The maximum delay after its place in time with which an item may begin, in milliseconds. Even with this delay, the lane keeps its minimum
+ * time between two items, and exceeds its rate by at most one item.
  */
 export function allowedLateMs(rate: RateLimit | undefined, delayMs: number | undefined): number {
   if (delayMs !== undefined) return DELAY_LATE_MS

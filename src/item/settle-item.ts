@@ -15,7 +15,7 @@ import { isSetupError } from './setup-error.ts'
 /** The maximum number of classes that are counted for one item. Errors of further classes count as class `error`. */
 const MAX_CLASSES = 50
 
-/** What follows from the failure of an item. */
+/** The consequences of the failure of an item. */
 export interface ItemFailure {
   /** The class by which the failure is counted. */
   readonly class: string
@@ -30,7 +30,7 @@ export interface ItemFailure {
 }
 
 /**
- * Decides what follows from the failure of an item. Pure.
+ * Determines the consequences of the failure of an item. Pure.
  *
  * @param tries how many earlier attempts failed, by class
  * @param random a random number in [0, 1)

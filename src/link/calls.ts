@@ -16,7 +16,7 @@ export interface Call {
   failed(reason: PikoError): void
 }
 
-/** Finds the call of each reply. */
+/** The open calls of a connection. Finds the call that a reply belongs to. */
 export class Calls {
   readonly #waiting = new ById<Call>()
 
@@ -40,12 +40,12 @@ export class Calls {
   /** A reply has begun. */
   replied(reply: IncomingMessage): void {
     const call = this.#waiting.get(reply.head.of ?? 0)
-    if (!call) return reply.cancel(CANCEL_CODES.unwanted, 'its caller has gone')
+    if (!call) return reply.cancel(CANCEL_CODES.unwanted, 'its caller no longer waits')
     this.forget(call)
     call.replied(reply)
   }
 
-  /** Its caller does not wait any more. */
+  /** Forgets a call whose caller no longer waits. */
   forget(call: Call): void {
     if (call.id !== undefined) this.#waiting.delete(call.id)
   }

@@ -18,14 +18,14 @@ export class Source {
   }
 }
 
-/** How a body is sent: whole, or from a source. */
+/** A body to send: complete, or from a source. */
 export interface Content {
   readonly type: BodyType
   readonly whole?: Buffer
   readonly source?: AsyncIterable<Buffer>
 }
 
-/** Any value as a body. @throws PikoError `USAGE` if JSON can't represent it */
+/** Converts any value to a body. @throws PikoError `USAGE` if JSON can't represent it */
 export function contentOf(body: unknown): Content {
   if (body instanceof Source) return { type: 'raw', source: buffersOf(body.chunks) }
   if (body instanceof Uint8Array) return { type: 'raw', whole: asBuffer(body) }
@@ -72,7 +72,7 @@ export async function wholeOf(body: Body): Promise<unknown> {
   return values
 }
 
-/** A reply that ends its request when it was read. */
+/** A reply that ends its request after it was read. */
 export class Watched implements IncomingMessage {
   readonly #reply: IncomingMessage
   readonly #request: Request

@@ -33,15 +33,17 @@ export interface LinkOptions {
   readonly log?: Logger
   /** The maximum bytes in one frame that the other end may send. Default 65,536; 1,024 to 1,048,576. */
   readonly maxFrame?: number
-  /** The bytes of a message that the other end may send before they are read. Default 1 MB; of all messages together eight times as many. */
+  /**
+   * The bytes of a message that the other end may send before they are read. Default 1 MB; for all messages together, eight times as many.
+   */
   readonly window?: number
-  /** How many messages the other end may have open. Default 1,000. */
+  /** The maximum number of open messages of the other end. Default 1,000. */
   readonly maxOpen?: number
-  /** The maximum of a JSON body, and of one value of a stream. Default 8 MB. */
+  /** The maximum size of a JSON body, and of one value of a stream. Default 8 MB. */
   readonly maxJsonBytes?: number
-  /** The maximum of a body that is read into memory as bytes. Default 64 MB. */
+  /** The maximum size of a body that is read into memory as bytes. Default 64 MB. */
   readonly maxBytes?: number
-  /** The maximum of a temporary file. Default 16 GB. */
+  /** The maximum size of a temporary file. Default 16 GB. */
   readonly maxFileBytes?: number
   /** How long the handshake may take. Default `'10s'`. */
   readonly handshake?: Duration
@@ -51,13 +53,16 @@ export interface LinkOptions {
 
 /** The options of a call. */
 export interface CallOptions {
-  /** How long the call may take until the reply is complete. Default: `'30s'` for `call`, none for others. The handler's signal aborts then, too. */
+  /**
+   * How long the call may take until the reply is complete. Default: `'30s'` for `call`, none for others. The handler's signal aborts at
+   * that time too.
+   */
   readonly timeout?: Duration
   /** Default 1. */
   readonly level?: Level
   readonly signal?: AbortSignal
   readonly headers?: Readonly<Record<string, string>>
-  /** Sent beside the body: any small JSON value. */
+  /** Sent in addition to the body: any small JSON value. */
   readonly meta?: unknown
   /** Sends the request again if the connection is lost before the reply is complete. Default false. */
   readonly idempotent?: boolean

@@ -73,7 +73,7 @@ export class Link implements AsyncDisposable {
   }
 
   /**
-   * Takes a connection. For `dial`, which replaces a lost one.
+   * Uses a connection. Called by `dial`, which replaces a lost connection.
    *
    * @param connect creates the carrier, whose events this link handles
    */
@@ -106,7 +106,7 @@ export class Link implements AsyncDisposable {
     if (this.#state !== 'up') await this.#up.next(signal)
   }
 
-  /** Resolves with the reason when the link has ended for good. */
+  /** Resolves with the reason when the link has ended permanently. */
   whenClosed(): Promise<PikoError> {
     return this.#closed.promise
   }
@@ -138,8 +138,8 @@ export class Link implements AsyncDisposable {
   }
 
   /**
-   * Calls a route that answers with many values: JSON values, or buffers. The other end sends them as fast as they are read. To leave the
-   * loop cancels the request.
+   * Calls a route that returns many values: JSON values, or buffers. The other end sends them as fast as they are read. Leaving the loop
+   * cancels the request.
    *
    * @throws as {@link call}, at any item
    */
@@ -173,8 +173,8 @@ export class Link implements AsyncDisposable {
   }
 
   /**
-   * Calls a route and gives the reply as it begins, for large bodies: `reply.file()`, `reply.stream()`, `reply.bytes()`. The call ends when
-   * its body was read or discarded.
+   * Calls a route and returns the reply when it begins, for large bodies: `reply.file()`, `reply.stream()`, `reply.bytes()`. The call ends
+   * after its body was read or discarded.
    *
    * @throws as {@link call}
    */
@@ -189,9 +189,9 @@ export class Link implements AsyncDisposable {
   }
 
   /**
-   * Emits an event at the other end, where `link.events` has its listeners. Without an answer.
+   * Emits an event at the other end, where `link.events` has its listeners. The other end does not respond.
    *
-   * @returns resolves when it was given to the connection. Nobody needs to await it
+   * @returns resolves when the event was passed to the connection. It is not necessary to await it
    * @throws PikoError `LINK_LOST`, `LINK_FULL`
    */
   emit(name: string, payload?: unknown, options: { readonly level?: 0 | 1 | 2 | 3 } = {}): Promise<void> {
@@ -215,7 +215,7 @@ export class Link implements AsyncDisposable {
     return { state: this.#state, ...(this.#carrier?.stats() ?? none) }
   }
 
-  /** Takes no new calls, waits up to five seconds until all open ones have ended, and closes the connection. */
+  /** Accepts no new calls, waits up to five seconds until all open ones have ended, and closes the connection. */
   async close(): Promise<void> {
     if (this.#state !== 'closed') {
       this.#reconnects = false
@@ -275,7 +275,7 @@ export class Link implements AsyncDisposable {
     const timeoutMs = options.timeout === undefined ? defaultMs : durationMs(options.timeout)
     options.signal?.throwIfAborted()
     const carrier = this.#carrierNow() ?? (await this.#whenUp(timeoutMs, options.signal))
-    // It may have aborted meanwhile.
+    // The signal may have aborted in the meantime.
     options.signal?.throwIfAborted()
     if (this.#open >= carrier.maxOpen) throw full(carrier.maxOpen)
     const request = this.#send(carrier, route, body, options, timeoutMs)
@@ -315,13 +315,13 @@ export class Link implements AsyncDisposable {
     return request
   }
 
-  /** A lost request is sent again only if its caller says that this does no harm, and its body still exists. */
+  /** A lost request is sent again only if its caller allows it (`idempotent`), and its body is still available. */
   async #mayRepeat(error: unknown, body: unknown, options: CallOptions | undefined): Promise<boolean> {
     if (!this.#reconnects || options?.idempotent !== true || !isRepeatable(body)) return false
     return error instanceof PikoError && error.code === 'LINK_LOST'
   }
 
-  /** The open connection. While `dial` connects again, this waits. */
+  /** Resolves with the open connection. Waits while `dial` reconnects. */
   async #whenUp(timeoutMs: number | undefined, signal: AbortSignal | undefined): Promise<Carrier> {
     if (this.#up.size >= this.#limits.maxOpen) throw full(this.#limits.maxOpen)
     const late = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)
@@ -355,7 +355,7 @@ export class Link implements AsyncDisposable {
     }
   }
 
-  // What arrives.
+  // Methods that handle received messages.
 
   #opened(): void {
     this.#state = 'up'
@@ -393,7 +393,7 @@ export class Link implements AsyncDisposable {
       const body = new Body(message, this.#limits)
       await this.events.emit(name, body.type === 'json' ? await body.json() : await body.bytes())
     } catch (error) {
-      // An event that arrives damaged, or never completely, has no listener that could be called.
+      // The listeners are not called for an event that arrives damaged or incomplete.
       this.#options.log?.debug({ event: name, reason: headline(error) }, 'an event did not arrive')
     } finally {
       this.#dispatching--
@@ -414,7 +414,7 @@ export class Link implements AsyncDisposable {
     this.#onLost?.(reason)
   }
 
-  /** Ends it for good. */
+  /** Ends the link permanently. */
   #end(reason: PikoError): void {
     if (this.#state === 'closed') return
     const wasUp = this.#state === 'up'

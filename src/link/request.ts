@@ -15,11 +15,11 @@ export interface RequestOptions {
   readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined
   readonly deadlines: Deadlines
-  /** Called once when it is over, whatever its outcome. */
+  /** Called once when the request has ended, with any outcome. */
   readonly over: () => void
 }
 
-/** A request and its reply, from the caller's side. */
+/** A request and its reply, on the caller's side. */
 export class Request implements Call {
   id: number | undefined
   readonly #options: RequestOptions
@@ -60,7 +60,7 @@ export class Request implements Call {
     return this.#begun.promise
   }
 
-  /** The error of a read of the reply: why this request was cancelled, if it was. */
+  /** The error to throw from a read of the reply. If this request was cancelled, the reason of that. */
   errorOf(error: unknown): unknown {
     return this.#failure ?? (error instanceof PikoError ? this.#said(error) : error)
   }
@@ -73,7 +73,7 @@ export class Request implements Call {
     this.#fail(reason)
   }
 
-  /** The reply was read completely, or nobody needs it. */
+  /** Called when the reply was read completely, or is no longer needed. */
   end(): void {
     if (this.#isOver) return
     this.#isOver = true
@@ -96,7 +96,7 @@ export class Request implements Call {
     this.end()
   }
 
-  /** Says whether the other end can have handled the request. */
+  /** Adds to the error whether the other end may have handled the request. */
   #said(reason: PikoError): PikoError {
     if (reason.code !== 'LINK_LOST' && reason.code !== 'LINK_BROKEN') return reason
     const { route } = this.#options

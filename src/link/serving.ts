@@ -126,7 +126,7 @@ class Serving {
   }
 }
 
-/** A reply that nobody wants any more: its source must still end. */
+/** Ends the source of a reply that is no longer needed. */
 function discard({ body }: Reply): void {
   if (!Buffer.isBuffer(body)) watchStray(body[Symbol.asyncIterator]().return?.())
 }

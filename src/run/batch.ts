@@ -32,7 +32,7 @@ export function batchEnd(
   return failed > 0 ? 'failed' : cancelled > 0 ? 'cancelled' : 'succeeded'
 }
 
-/** What the report of a batch needs of each run. */
+/** The properties of a run that the report of a batch uses. */
 export interface BatchRun {
   readonly id: number
   /** The index of its item, from 0. */
@@ -65,7 +65,7 @@ interface Group extends BatchFailure {
   readonly items: number[]
 }
 
-/** Groups failures by error, the largest group first. There are groups for 100 different errors; all further ones share one group. */
+/** Groups failures by error, the largest group first. At most 100 different errors have their own group. All others share one group. */
 export class FailureGroups {
   readonly #groups = new Map<string, Group>()
 

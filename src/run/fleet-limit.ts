@@ -3,8 +3,8 @@ import type { Rate } from './limits.ts'
 /** The options of a rate limit that all nodes share. */
 export interface FleetLimitOptions {
   /**
-   * How many can be taken at the same moment. Default: the count of the rate. A smaller burst spreads the calls evenly. A larger one lets
-   * callers catch up after an idle time.
+   * The maximum number that can be taken at the same moment. Default: the count of the rate. A smaller burst spreads the calls evenly. A
+   * larger one lets callers catch up after an idle time.
    */
   readonly burst?: number
 }
@@ -21,7 +21,7 @@ export interface FleetTakeOptions {
 export interface FleetLimiter {
   /**
    * Takes `count` together, as soon as the rate allows it. Callers in this process are served in the order of their calls. Begin the
-   * limited call right after this one: after a pause, the take is counted later.
+   * limited call immediately after this one. After a pause, the take is counted later.
    *
    * @param count default 1
    * @throws the signal's reason if it aborts first: nothing is taken

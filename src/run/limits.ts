@@ -16,13 +16,13 @@ export interface Admissible<C = Record<string, unknown>, W extends Window | unde
  */
 export type KeyOf<C, W extends Window | undefined> = (run: Admissible<C, W>) => string | undefined
 
-/** How many runs of a job with the same key may run at the same time, across all nodes. */
+/** The maximum number of runs of a job with the same key that may run at the same time, across all nodes. */
 export interface KeyedConcurrency<C = Record<string, unknown>, W extends Window | undefined = Window | undefined> {
   readonly limit: number
   readonly key: KeyOf<C, W>
 }
 
-/** How many attempts may begin within a span of time: `'100/m'`, `'5/s'`, `'1000/h'`, `'50/10s'`. */
+/** The maximum number of attempts that may begin within a span of time: `'100/m'`, `'5/s'`, `'1000/h'`, `'50/10s'`. */
 export type Rate = `${number}/${Duration | DurationUnit}`
 
 /** A rate with a key; each key has the full rate. */

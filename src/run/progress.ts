@@ -8,7 +8,10 @@ export interface Progress {
   readonly total: number | undefined
   /** At most 500 characters, without secrets. */
   readonly message: string | undefined
-  /** How much is done per second, smoothed over about 20 seconds; undefined before the second report, and if the last report is too old. */
+  /**
+   * The increase of `done` per second, smoothed over about 20 seconds; undefined before the second report, and if the last report is too
+   * old.
+   */
   readonly ratePerSecond: number | undefined
   /** Milliseconds until `total` at that rate; undefined unless the run is running and both are known. */
   readonly etaMs: number | undefined
@@ -62,7 +65,7 @@ export function paceAfter(before: Pace | undefined, done: number, atMs: number):
   }
 }
 
-/** How much is done per second; undefined before two reports that are far enough apart. Pure. */
+/** The increase of `done` per second; undefined before two reports that are far enough apart. Pure. */
 export function rateOf({ sum, weight }: Pace): number | undefined {
   const rate = weight > 0 ? sum / weight : Infinity
   return Number.isFinite(rate) ? rate : undefined

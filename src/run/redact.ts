@@ -160,7 +160,7 @@ const NEXT_ITEM = /\\{0,15}["'`]\s{0,4},\s{0,8}(?=\\{0,15}["'`])/y
 /** The maximum number of items in a list that are hidden. */
 const MAX_ITEMS = 1_000
 
-/** Where the value begins and ends, without its quotes; for a list, where each text in it does. */
+/** The positions where the value begins and ends, without its quotes. For a list, the positions of each text in it. */
 function valuesAt(text: string, start: number, isWholeLine: boolean): [number, number][] {
   const list = at(LIST, text, start)
   if (!list) return [valueOf(text, start, isWholeLine)]

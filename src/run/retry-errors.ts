@@ -22,12 +22,12 @@ export class NoRetryError extends Error {
   }
 }
 
-/** When the next attempt may begin: at an instant, or this long after the previous attempt ends. */
+/** When the next attempt may begin: at an instant, or after this delay from the end of the previous attempt. */
 export type RetryTiming = { readonly at: Date } | { readonly afterMs: number }
 
 /**
  * Thrown from a handler that knows when to try again. The time replaces the back-off and its maximum. The attempt still counts towards the
- * limit of the job's `retry`. The back-off applies if the instant has passed.
+ * limit of the job's `retry`. If the instant has already passed, the back-off applies.
  *
  * @example
  * if (response.status === 429) throw RetryLaterError.fromHeader(response.headers.get('retry-after'), 'rate limited')

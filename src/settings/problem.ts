@@ -9,7 +9,7 @@ export interface SettingsProblem {
   readonly value: string | undefined
   /** `environment variable PIKO_…`, `file settings.toml`, `default` or `override`. */
   readonly origin: string
-  /** What is wrong, or what is expected instead. */
+  /** The problem, or the value that is expected instead. */
   readonly expected: string
 }
 

@@ -11,7 +11,7 @@ export interface Setting<K extends string = string, Raw = unknown, Value = unkno
   readonly isSecret: boolean
   /** The value of an environment variable's text, or the text itself if it is not valid. */
   fromEnv(this: void, text: string): unknown
-  /** What is expected instead of `value`; undefined if the value is valid. */
+  /** The form that is expected instead of `value`; undefined if the value is valid. */
   complaint(this: void, value: unknown): string | undefined
   /** Converts a valid value to the form that the program uses, such as milliseconds for `"10s"`. */
   parse(this: void, raw: Raw): Value

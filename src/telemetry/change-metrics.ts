@@ -1,7 +1,7 @@
 import { Counter, type Registry } from 'prom-client'
 import type { Events } from '../events.ts'
 
-/** Counts changes and refused requests. Returns the functions that stop it. */
+/** Counts changes and refused requests. Returns functions that stop the counting. */
 export function countChanges(events: Events, register: Registry): (() => void)[] {
   const registers = [register]
   const made = new Counter({

@@ -1,7 +1,7 @@
 import { Gauge, type Registry } from 'prom-client'
 import type { FleetFigures, JobFigures, WindowFigures } from '../ledger/fleet-figures.ts'
 
-/** Undefined while the store is not open. */
+/** Returns undefined while the store is not open. */
 export type ReadFleet = () => Promise<FleetFigures> | undefined
 
 /** Figures of this age are read again. Scrapes at the same time share one read. */
@@ -38,7 +38,7 @@ const WINDOW_GAUGES: readonly (readonly [
   ],
 ]
 
-/** The state of the fleet, which every node reports. Reads it at most once in 5 s, however many scrapes come. */
+/** The state of the fleet, which every node reports. Reads it at most once in 5 s, regardless of the number of scrapes. */
 export class FleetMetrics {
   readonly #read: ReadFleet
   readonly #fill: (figures: FleetFigures | undefined) => void
@@ -185,7 +185,7 @@ export class FleetMetrics {
     try {
       this.#fill(await this.#read())
     } catch {
-      // The store's own metrics and the log say why. Old figures would hide that the data is late.
+      // The store's own metrics and the log contain the reason. Old figures would hide that the data is late.
       this.#fill(undefined)
     }
     this.#readAt = performance.now()

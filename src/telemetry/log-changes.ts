@@ -10,7 +10,7 @@ export function logChanges(events: Events, log: Logger): (() => void)[] {
         ...{ actor: actor.name, actor_kind: actor.kind, outcome },
       }
       const what = [verb, jobId, target].filter((word) => word !== undefined).join(' ')
-      // Who types a command sees what it answers.
+      // A person who types a command sees its result anyway, so the line is only for debugging.
       if (outcome === 'done') log[actor.kind === 'cli' ? 'debug' : 'info'](fields, `${what} by ${actor.name}`)
       else log.warn(fields, `${what} by ${actor.name} failed, and may have changed something`)
     }),

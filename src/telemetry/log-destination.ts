@@ -25,7 +25,7 @@ export class LogDestination {
   #dropped = 0
   #triedAt = 0
   #timer: NodeJS.Timeout | undefined
-  /** Whether an error has cut off a line. Then the next one begins with a line break. */
+  /** Whether an error has truncated the last line. Then the next one begins with a line break. */
   #isCut = false
   /** Whether the last line could not be written. */
   #isFailing = false

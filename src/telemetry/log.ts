@@ -29,7 +29,7 @@ export interface LoggerOptions {
   readonly name: string
   /** Default: standard error, so that standard output has only the output of commands. */
   readonly stream?: DestinationStream
-  /** Colours the lines for people. Default: if standard error is a terminal and `NO_COLOR` is unset. */
+  /** Colours the lines for people. Default: true if standard error is a terminal and `NO_COLOR` is unset. */
   readonly colour?: boolean
 }
 
@@ -265,7 +265,7 @@ export function logEvents(events: Events, log: AppLogger): () => void {
 /** The maximum number of jobs that a line names. */
 const MAX_IDS = 20
 
-/** Contention usually ends without action, so it is logged only after this many conflicts of a loop in a row. */
+/** Contention usually ends by itself, so it is logged only after this many conflicts of a loop in a row. */
 const MAX_SILENT_CONFLICTS = 5
 
 /** Logs a failed loop. During an outage, only the line for `store.outage` is logged, for all loops. */

@@ -196,7 +196,7 @@ export class Metrics {
     return { contentType: this.#registry.contentType, body: `${own}${await this.#process.metrics()}` }
   }
 
-  /** Begins the counters of jobs at 0, so that their first increase is seen. */
+  /** Creates the counters of jobs with the value 0, so that their first increase is visible. */
   know(jobIds: Iterable<string>): void {
     for (const jobId of jobIds) {
       for (const status of ['succeeded', 'failed', 'retried']) this.#runs.inc({ job_id: jobId, status }, 0)
@@ -217,7 +217,7 @@ export class Metrics {
     byJob.set(jobId, (byJob.get(jobId) ?? 0) + 1)
   }
 
-  /** A prom-client histogram has no labels here, so it has only a few lines. */
+  /** The histograms of prom-client have no labels here, so each has only a few lines. */
   #textOf(name: string): Promise<string> {
     const metric = this.#registry.getSingleMetric(name)
     if (metric instanceof TalliedHistogram) return metric.text()

@@ -54,7 +54,7 @@ export function registerNode(sources: NodeSources, registers: Registry[]): void 
   })
 }
 
-/** Counts lost leases and notices. Returns the functions that stop it. */
+/** Counts lost leases and notices. Returns functions that stop the counting. */
 export function countNode(events: Events, register: Registry): (() => void)[] {
   const registers = [register]
   const lost = new Counter({ name: 'piko_lease_lost_total', help: 'Leases that this process lost.', registers })

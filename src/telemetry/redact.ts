@@ -2,8 +2,8 @@ import { describe, isError, messageOf, propertyOf, readError, safely } from '../
 import { HIDDEN, redactText } from '../run/redact.ts'
 import { announcesSecret, isDoubtfulKey, isSecretField, isSecretKey } from '../run/secret-names.ts'
 
-// Limits for a line. Objects of a driver or a server refer to each other so often that a walk over all paths, or their JSON, would hardly
-// end. With the limits, the cost of a line does not depend on its content.
+// Limits for a line. Objects of a driver or a server refer to each other so often that it would take far too long to visit all paths, or to
+// write them as JSON. With the limits, the cost of a line does not depend on its content.
 const DEEPEST = 5
 const MAX_OBJECTS = 500
 const MAX_ENTRIES = 100

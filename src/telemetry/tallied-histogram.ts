@@ -54,7 +54,7 @@ export class TalliedHistogram<L extends string = string> extends Histogram<L> {
     return described as unknown as MetricObjectWithValues<MetricValueWithName<L>>
   }
 
-  /** The text of all values. prom-client would write all lines in one turn, which takes most of a second for thousands of values. */
+  /** The text of all values. prom-client would write all lines in one turn, which takes almost a second for thousands of values. */
   async text(): Promise<string> {
     const head = `# HELP ${this.#name} ${this.#help}\n# TYPE ${this.#name} histogram`
     return withLines(head, [...this.#tallies], ([labelValue, tally]) => this.#linesOf(labelValue, tally))

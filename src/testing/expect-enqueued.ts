@@ -9,9 +9,9 @@ import { anything, type OptionChecks, wholeNumber } from '../options.ts'
 import type { Run } from '../run/run.ts'
 import { momentOf, type WindowInput } from '../time/local-dates.ts'
 
-/** The runs that are read, newest first. */
+/** The maximum number of runs that are read, newest first. */
 const MAX_READ = 1_000
-/** The runs that an error shows. */
+/** The maximum number of runs that an error shows. */
 const MAX_SHOWN = 20
 
 export interface EnqueuedFilter {
@@ -33,7 +33,7 @@ const CHECKS: OptionChecks<EnqueuedFilter> = {
 }
 
 /**
- * The runs of a job that were enqueued, whatever their state, newest first. Looks at the newest 1,000.
+ * The runs of a job that were enqueued, whatever their state, newest first. Reads only the newest 1,000 runs.
  *
  * @throws AssertionError of `node:assert` that lists what was enqueued instead
  * @throws PikoError `USAGE`

@@ -11,7 +11,7 @@ interface Sleeper {
   readonly run: { readonly isOver: boolean } | undefined
 }
 
-/** What test apps need to know about a clock. */
+/** The state of a clock that test apps read. */
 export interface ClockState {
   /** Called after each sleep has begun and each advance. */
   readonly listeners: Set<() => void>

@@ -8,7 +8,7 @@ import { testedJob } from './tested-job.ts'
 
 const DEFAULT_TICKS = 10_000
 const MAX_TICKS = 1_000_000
-/** The number of ticks that are computed in one step. */
+/** The maximum number of ticks that are computed in one step. */
 const STEP_TICKS = 500
 
 export interface SimulateOptions {
@@ -18,7 +18,7 @@ export interface SimulateOptions {
   readonly to: WindowInput
   /** The maximum number of ticks. Default 10,000, at most 1,000,000. */
   readonly limit?: number
-  /** Which job, for a class with several. */
+  /** The id of the job, if the class has several jobs. */
   readonly id?: string
 }
 
@@ -36,7 +36,7 @@ export interface Simulation {
  * `jitter`, `overlap`, `catchUp` or a schedule set at run time.
  *
  * @param job a job of `defineJob`, or a class or an instance with `@job`
- * @throws PikoError `USAGE` that names all problems, also for a job without a schedule; `JOB_INVALID` if a calendar's function fails
+ * @throws PikoError `USAGE` that names all problems, or if the job has no schedule; `JOB_INVALID` if a calendar's function fails
  * @example
  * const { ticks } = simulate(report, { from: '2026-03-28', to: '2026-03-31' })
  * expect(ticks.map(({ local }) => local)).toEqual(['2026-03-28T06:00:00', '2026-03-29T06:00:00', '2026-03-30T06:00:00'])
@@ -73,7 +73,7 @@ export function simulate(job: object, options: SimulateOptions): Simulation {
   }
 }
 
-/** Checked with UTC first, because the zone is not known before the job is. */
+/** Checked with UTC first, because the zone is unknown until the job is found. */
 const aMoment: OptionCheck = (value) => {
   const reading = readMoment(value, 'UTC')
   return 'date' in reading ? undefined : `is ${describeMoment(value)}; expected ${reading.expected}`

@@ -95,7 +95,7 @@ export class TestApp extends Piko {
   }
 
   override async start(options?: Parameters<Piko['start']>[0]): Promise<void> {
-    // Then a sleep on the clock is known to belong to a run.
+    // The signals show which run a sleep on the clock belongs to.
     if (this.#stepped) wantRunSignals()
     await super.start(options)
     this.#stepped?.begin()
@@ -188,7 +188,7 @@ export class TestApp extends Piko {
 /** How long `drain` waits without an end, in milliseconds. */
 const DRAIN_MS = 30_000
 
-/** What an advance sees of an app. */
+/** The app as an advance of the clock uses it. */
 class Stepped implements SteppedApp {
   readonly clock: AppClock
   readonly #app: Piko

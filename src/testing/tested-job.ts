@@ -8,7 +8,7 @@ import type { JobDefinition } from '../job/spec.ts'
  * The job that a test names: a definition, or a class or an instance with `@job`.
  *
  * @param call the name of the call, for errors
- * @param id which job, if the class has several
+ * @param id the id of the job, if the class has several jobs
  * @throws PikoError `USAGE` that lists the jobs of the class; `JOB_INVALID`
  */
 export function testedJob(call: string, given: unknown, id: string | undefined): JobDefinition {

@@ -25,7 +25,7 @@ export interface Calendar {
   /** `'2026-12-25'` */
   readonly dates?: readonly string[]
   readonly weekdays?: readonly Weekday[]
-  /** A function, which can't be stored. The database only marks that it exists; see {@link scheduleJson}. */
+  /** A function, which can't be stored. The database only stores that there is one; see {@link scheduleJson}. */
   readonly when?: CalendarFunction
 }
 

@@ -21,7 +21,7 @@ const LARGEST_TABLE = 1_440
 /** After this many single queries within a day, a table of its times is made. */
 const WORTH_A_TABLE = 8
 
-/** The wall-clock times of a cron expression, in whole seconds, as if they were UTC. */
+/** The wall-clock times of a cron expression in whole seconds, treated as UTC. */
 export class CronTicks implements Ticks {
   /** Whether the hour is a wildcard: `*`, with or without a step. */
   readonly isHourWild: boolean

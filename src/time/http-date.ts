@@ -18,7 +18,7 @@ const FORMS = [
 /**
  * Reads an HTTP-date as strictly as RFC 9110 defines it: names, digits, spaces, the calendar and the day of the week. Pure.
  *
- * @param now decides the century of two-digit years: a year more than 50 years ahead belongs to the previous century
+ * @param now determines the century of two-digit years: a year more than 50 years ahead belongs to the previous century
  * @returns undefined for any other text, even if `Date` could read it
  */
 export function httpDate(text: string, now: Date): Date | undefined {

@@ -16,7 +16,7 @@ export type WindowInput = InstantInput | { readonly date: string }
 
 const DATE = /^\d{4}-\d\d-\d\d$/
 const DAY_MS = 86_400_000
-/** No clock has ever been set by more than a day. */
+/** No zone has ever changed its offset by more than a day. */
 const LONGEST_SHIFT_MS = 26 * 3_600_000
 const OR_DATE = ', or a date of the job\'s time zone, such as "2026-01-01"'
 
@@ -64,7 +64,7 @@ export function momentOf(name: string, value: unknown, timezone: string, code: E
   })
 }
 
-/** As the user wrote it, for messages. */
+/** The text that the user wrote, for messages. */
 export function describeMoment(value: unknown): string {
   const date = writtenDate(value)
   return date === undefined ? describeInstant(value) : describe(date)
@@ -89,7 +89,7 @@ export function momentText(instant: Date, timezone: string): string {
     : instant.toISOString().replace('.000Z', 'Z')
 }
 
-/** An instant on the clocks of the zone: `2025-06-15 02:00 +02:00`. Seconds only if there are any. Pure. */
+/** An instant in the local time of the zone: `2025-06-15 02:00 +02:00`. Seconds only if there are any. Pure. */
 export function localText(instant: Date, timezone: string): string {
   const offset = zoneNamed(timezone).offsetAt(instant.getTime())
   const [date = '', time = ''] = new Date(instant.getTime() + offset).toISOString().split(/[TZ]/)

@@ -6,7 +6,7 @@ import { Schedule, type ScheduleSpec } from './schedule.ts'
 import { Timeline, type TimelineBounds, type Window } from './window.ts'
 import type { Zone } from './zone.ts'
 
-/** A tick as the clocks of its zone show it. */
+/** A tick in the local time of its zone. */
 export interface PreviewTick {
   readonly at: Date
   /** `2026-03-08T03:00:00` */
@@ -103,7 +103,7 @@ function windowsOf(
 
 const LONGEST_SHIFT_MS = 26 * 3_600_000
 
-/** Whether the zone's clocks show the same time at another instant. */
+/** Whether another instant has the same local time in the zone. */
 function isTwice(zone: Zone, at: number): boolean {
   const offset = zone.offsetAt(at)
   const last = zone.changeBefore(at, at - LONGEST_SHIFT_MS)

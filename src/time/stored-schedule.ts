@@ -9,7 +9,7 @@ export interface StoredDefaults {
   readonly timezone?: string | undefined
   /** The anchor of a fixed rate whose text has none. Default: the epoch. */
   readonly anchor?: string | undefined
-  /** The calendar's function, of which the text has only a mark. Without a function, the mark has no effect. */
+  /** The calendar's function. The text only says that there is one. Without a function here, that has no effect. */
   readonly when?: CalendarFunction | undefined
   /** Whether the job has windows. Then its schedule must repeat. */
   readonly hasWindows?: boolean | undefined

@@ -6,7 +6,7 @@ import type { Zone } from './zone.ts'
 const FIRST_MS = Date.UTC(1000, 0, 1)
 const LAST_MS = Date.UTC(2999, 0, 1)
 
-/** No clock has ever been set by more than a day. */
+/** No zone has ever changed its offset by more than a day. */
 const LONGEST_SHIFT_MS = 26 * 3_600_000
 
 /**
@@ -21,7 +21,7 @@ export class ZonedTicks implements Ticks {
   readonly #zone: Zone
   readonly #rule: DstRule
 
-  /** @param wall ticks in wall-clock time, as if it were UTC */
+  /** @param wall ticks in wall-clock time, treated as UTC */
   constructor(wall: Ticks, zone: Zone, rule: DstRule) {
     this.#wall = wall
     this.#zone = zone

@@ -103,7 +103,7 @@ function addCreate(tokens: Command): void {
     })
 }
 
-/** A number is an id; a name never consists of digits alone on the command line. */
+/** A text of digits is an id, because on the command line no name consists of digits only. */
 function tokenOf(text: string): string | number {
   return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : text
 }

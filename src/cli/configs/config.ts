@@ -99,7 +99,7 @@ function diffText({ from, to, changes }: ConfigDiff): string {
   return [`version ${from} → version ${to}`, ...(lines.length === 0 ? ['no difference'] : lines)].join('\n')
 }
 
-/** For a command that only reads. It needs the code only for a job that no node has registered yet. */
+/** Runs a command that only reads. It needs the code only for a job that no node has registered yet. */
 async function reading(
   options: ConfigCommandOptions,
   globals: GlobalOptions,

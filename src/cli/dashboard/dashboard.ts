@@ -34,7 +34,7 @@ async function serve(port: number, json: boolean): Promise<void> {
       'piko dashboard shows the fleet of a node elsewhere; give the address of the node with --url or PIKO_URL',
     )
   }
-  // A wrong address or token is said here, not in the browser.
+  // A wrong address or token is reported here, not in the browser.
   await (await remoteTarget.get())?.app.runs.summary()
   const { serveDashboard } = await import('../../http/dashboard-proxy.ts')
   const signals = stopSignals()

@@ -1,4 +1,4 @@
-/** What a new project looks like. */
+/** The choices for a new project. */
 export interface Choices {
   readonly language: 'ts' | 'js'
   /** Only TypeScript has decorators that Node can run. */
@@ -31,7 +31,7 @@ const STORE =
 
 const DSN = /^(?:mysql|mariadb)(?:\+\w+)?:\/\/[^/]+\/./
 
-/** What is wrong with the flags; undefined if nothing is. Pure. */
+/** The problem of the flags; undefined if there is none. Pure. */
 export function problemOf({ ts, js, decorators, functions, sqlite, dsn }: ChoiceFlags): string | undefined {
   if (ts && js) return '--ts and --js exclude each other'
   if (decorators && functions) return '--decorators and --functions exclude each other'
@@ -42,7 +42,10 @@ export function problemOf({ ts, js, decorators, functions, sqlite, dsn }: Choice
   return undefined
 }
 
-/** Asks for what the flags leave open. @param ask undefined without a terminal: then TypeScript with decorators, on SQLite */
+/**
+ * Asks for the choices that the flags do not make.
+ * @param ask undefined without a terminal. The project then uses TypeScript with decorators, on SQLite
+ */
 export async function choicesOf(flags: ChoiceFlags, ask: Ask | undefined): Promise<Choices> {
   const isOpen = !flags.ts && !flags.js && !flags.decorators && !flags.functions
   const code =

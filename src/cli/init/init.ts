@@ -19,7 +19,7 @@ interface InitOptions extends ChoiceFlags {
   readonly package?: string
 }
 
-/** What a folder may contain already: what npm and git create in an empty one. */
+/** The files that a folder may already contain: those that npm and git create in an empty one. */
 const HARMLESS: ReadonlySet<string> = new Set(['.git', 'node_modules', 'package.json', 'package-lock.json'])
 const DAYS_SHOWN = 3
 
@@ -96,13 +96,16 @@ function existingManifest(folder: string): Existing {
   }
 }
 
-/** What an existing `package.json` says about Piko, if a registry has it. A file elsewhere would be missing in a container. */
+/**
+ * The specifier of Piko in an existing `package.json`, if it names a package of a registry. A file outside the project would be missing in
+ * a container.
+ */
 function registeredSpec({ dependencies }: Existing): string | undefined {
   const spec = (dependencies as Readonly<Record<string, string>> | undefined)?.['piko']
   return spec === undefined || /^(?:file:|link:|\.|\/)/.test(spec) ? undefined : spec
 }
 
-/** Keeps what the file says already, apart from Piko's specifier and the script `test` that `npm init` writes. */
+/** Keeps the existing content of the file, apart from Piko's specifier and the script `test` that `npm init` writes. */
 function merged(before: Existing, manifest: Manifest): object {
   const { scripts, dependencies, devDependencies } = before as Partial<Manifest>
   const { test, ...otherScripts } = scripts ?? {}

@@ -47,7 +47,7 @@ export const daily = defineJob(
 )
 `
 
-/** In TypeScript and in JavaScript alike. */
+/** The same text for TypeScript and JavaScript. */
 export const HELLO_FUNCTION = functions(`import { defineJob } from 'piko'`)
 
 /** Its tests need no database. `JOBS` is the export with the jobs, `ENDING` the language. */

@@ -8,11 +8,11 @@ import { PikoError } from '../../errors.ts'
 
 /** The folder of the package that this process runs from. */
 const OWN = fileURLToPath(new URL('../../../', import.meta.url))
-/** Where a project keeps packages that no registry has. */
+/** The folder of a project with packages that are not in a registry. */
 const VENDOR = 'vendor'
 
 /**
- * Packs the Piko that runs into the project, so that the project is installed from there, on this machine and in a container.
+ * Packs the running version of Piko into the project, so that it is installed from there, on this machine and in a container.
  *
  * @returns the specifier for `package.json`
  * @throws PikoError `USAGE` if the package was not built, or npm can't pack it
@@ -31,7 +31,7 @@ export async function packPiko(folder: string): Promise<string> {
   }
 }
 
-/** Runs npm: the one that started this process, otherwise the one of the path. */
+/** Runs npm: the one that started this process, otherwise the one in `PATH`. */
 export function npm(args: readonly string[], cwd: string): Promise<{ readonly stdout: string }> {
   const path = process.env['npm_execpath']
   const [command, first] = path?.endsWith('.js') ? [process.execPath, [path]] : ['npm', []]

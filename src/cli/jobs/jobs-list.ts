@@ -23,7 +23,7 @@ import { withAppOn } from '../with-app.ts'
 import type { JobRow } from '../../store/jobs/job-row.ts'
 import { remoteTarget } from '../remote/target.ts'
 
-/** `new`: no node has started with it yet. `no code`: the database has it, but the project's files don't. */
+/** `new`: no node has started with the job yet. `no code`: the job is in the database, but not in the project's files. */
 type JobState = 'active' | 'paused' | 'new' | 'no code'
 
 interface ListedJob {
@@ -112,7 +112,7 @@ function firstTick(job: JobDefinition, now: Date): { nextTick?: Date | undefined
   }
 }
 
-/** @param hasCode whether the code of the project is known, which then lacks the job */
+/** @param hasCode whether the code of the project is known, so that the job is missing from it */
 function orphan(row: JobRow, hasCode: boolean): ListedJob {
   return {
     id: row.id,

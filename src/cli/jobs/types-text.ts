@@ -20,7 +20,7 @@ export function typedJobs(ids: readonly string[], modules: readonly JobModule[])
     for (const [name, value] of namedIn(exports)) {
       const id = isObject(value) && typeof value !== 'function' ? propertyOf(value, 'id') : undefined
       if (typeof id !== 'string' || !IDENTIFIER.test(name)) continue
-      // The definition knows what the handler returns; a spec does not.
+      // The definition has the type of the handler's result; a spec does not.
       if (isJobDefinition(value) || !places.has(id)) places.set(id, { file, name })
     }
   }

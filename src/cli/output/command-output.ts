@@ -9,8 +9,8 @@ import { exitGuard } from '../process/exit-guard.ts'
 type Stake = 'all' | 'result' | 'notice'
 
 /**
- * Handles a standard output that can't be written. A command that only shows something ends, since it has nothing left to do. Others
- * continue until their runs have ended. The exit code is 0 if the reader has left (`piko windows … | head`) or only a notice was lost.
+ * Handles a standard output that can't be written. A command that only shows something then ends. Others continue until their runs have
+ * ended. The exit code is 0 if the reader has closed the pipe (`piko windows … | head`) or only a notice was lost.
  */
 class CommandOutput {
   stake: Stake = 'all'

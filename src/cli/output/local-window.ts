@@ -16,7 +16,7 @@ export async function jobZone(app: Piko, jobId: string): Promise<string | undefi
   }
 }
 
-/** The columns that show a window in local time beside UTC. None for UTC itself. */
+/** The columns that show a window in local time in addition to UTC. None if the zone is UTC. */
 export function localColumns<Row extends Window>(zone: string): Column<Row>[] {
   return zone === 'UTC' ? [] : [{ title: 'local', cell: (row) => localRange(row, zone) }]
 }
@@ -26,13 +26,13 @@ export function localRange(range: Window, zone: string): string {
   return `${dateOfWindow(range, zone) ?? `${localMoment(range.start, zone)} to ${localMoment(range.end, zone)}`} (${zone})`
 }
 
-/** A range in UTC, and beside it in local time unless the zone is UTC. */
+/** A range in UTC, followed by local time unless the zone is UTC. */
 export function rangeText(range: Window, zone: string): string {
   const utc = `${instantText(range.start)} to ${instantText(range.end)}`
   return zone === 'UTC' ? utc : `${utc}, ${localRange(range, zone)}`
 }
 
-/** An instant in UTC, and beside it in local time unless the zone is UTC. */
+/** An instant in UTC, followed by local time unless the zone is UTC. */
 export function besideUtc(instant: Date | undefined, zone: string): string {
   return instant && zone !== 'UTC'
     ? `${instantText(instant)} (${localMoment(instant, zone)}, ${zone})`

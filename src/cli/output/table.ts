@@ -9,10 +9,10 @@ export interface Column<Row> {
 
 const GAP = '  '
 const WIDEST_CELL = 100
-/** A line of its own may be longer: an error says at its end what to do next. */
+/** A separate line may be longer, because the end of an error says what to do next. */
 const WIDEST_FIELD = 2_000
 
-/** Rows in aligned columns under their titles. Escapes control characters that a terminal would obey. */
+/** Rows in aligned columns under their titles. Escapes control characters that a terminal would execute. */
 export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
   const cells = rows.map((row) => columns.map((column) => plain(column.cell(row))))
   const widths = columns.map(({ title }, index) =>

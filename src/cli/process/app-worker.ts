@@ -8,7 +8,9 @@ import { Worker } from '../../service/worker.ts'
 import type { Settings } from '../../settings/settings.ts'
 import { catchStrayErrors } from './stray-errors.ts'
 
-/** How long the worker waits for the app beyond `shutdown_timeout`. The app's own stop gives up earlier, whatever hangs. */
+/**
+ * How long the worker waits for the app after `shutdown_timeout`. The app's own stop ends earlier, even if a part of it does not respond.
+ */
 const LEAVE_MS = STOP_MARGIN_MS + 1_000
 
 /** The process of `piko start`: the app's tree of services under a worker that handles signals, crashes and stray errors. */

@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { dial } from '../../link/connect/dial.ts'
 
-/** What `piko attach` asks a process. */
+/** Sends the request of `piko attach` to a process. */
 export async function attached(
   path: string,
   {
@@ -16,7 +16,7 @@ export async function attached(
   if (logLevel !== undefined) return await link.call('/attach/log-level', { level: logLevel })
   if (heap === undefined) return await link.call(`/attach/${what}`)
   const reply = await link.open('/attach/heap')
-  // Nobody else may read it: it has everything that the process knows.
+  // Only the user may read the file, because it contains all data of the process.
   const file = createWriteStream(heap, { mode: 0o600, flags: 'wx' })
   await pipeline(reply.stream(), file)
   return { heap, bytes: file.bytesWritten }

@@ -11,7 +11,7 @@ export interface FoundJobs {
   readonly jobs: readonly string[]
 }
 
-/** What a process that has started tells about itself. */
+/** The facts that a process shows after its start. */
 export interface BannerFacts {
   readonly version: string
   readonly store: string

@@ -60,7 +60,7 @@ async function dev(options: DevOptions, globals: GlobalOptions): Promise<void> {
 
 const isSignal = (text: string): boolean => /^SIG[A-Z]+$/.test(text)
 
-/** Starts `piko start` in a process of its own, so that nothing of the old code remains. */
+/** Starts `piko start` in a new process, so that nothing of the old code remains. */
 function startProcess({ http, database, jobs }: DevOptions, { json, settings }: GlobalOptions): ChildProcess {
   const args = [
     ...['start', '--dev', database ? 'database' : 'embedded'],
@@ -69,7 +69,7 @@ function startProcess({ http, database, jobs }: DevOptions, { json, settings }: 
     ...(settings === undefined ? [] : ['--settings', settings]),
     ...(jobs === undefined ? [] : ['--jobs', ...jobs]),
   ]
-  // Not in the group of the terminal, whose Ctrl-C would reach it as a second signal. It ends when this process has ended.
+  // The process is not in the group of the terminal, because Ctrl-C would reach it as a second signal. It ends when this process has ended.
   return spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', ...args], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     detached: true,

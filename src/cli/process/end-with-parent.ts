@@ -10,7 +10,7 @@ const LOOK_MS = 1_000
 
 /**
  * Stops this process, as a signal would, when npm has ended. `npx piko start`, and a script without `exec`, run in a shell that npm starts.
- * A signal to npm ends that shell and not this process, which would otherwise go on without an owner.
+ * A signal to npm ends that shell but not this process, which would otherwise continue without a parent.
  */
 export function endWithNpm(): void {
   if (process.env['npm_execpath'] === undefined) return

@@ -6,7 +6,7 @@ const MAX_NAMED = 5
 /** Node's exit code for a top-level `await` that can never settle. */
 const UNSETTLED = 13
 
-/** An app, or a part of one, that knows its runs in progress. */
+/** An app, or a part of it, that knows its runs in progress. */
 interface Worked {
   readonly runsUnderWay: readonly { readonly runId: number; readonly jobId: string }[]
 }

@@ -5,7 +5,7 @@ const LOOK_MS = 100
 const MAX_LOOKS = 20
 /** A file operation ends by itself, on an overloaded disk after seconds. */
 const MAX_FILE_LOOKS = 300
-/** Operations that end by themselves, and streams that don't keep the process alive without them. */
+/** Operations that end by themselves, and streams that keep the process alive only through such operations. */
 const ENDS_BY_ITSELF = /^(?:FSReqCallback|FSReqPromise|PipeWrap|TTYWrap)$/
 
 /**

@@ -32,7 +32,7 @@ export class SourceWatch {
   #add(folder: string): void {
     if (this.#watchers.has(folder) || this.#watchers.size >= MAX_FOLDERS) return
     const watcher = safely(() => watch(folder, (_event, name) => this.#changed(folder, name)), undefined)
-    if (!watcher) return // It was deleted, or may not be read.
+    if (!watcher) return // The folder was deleted, or may not be read.
     this.#watchers.set(
       folder,
       watcher.on('error', () => this.#drop(folder)),
@@ -50,7 +50,7 @@ export class SourceWatch {
     if (name === null || IGNORED.test(name)) return
     const path = join(folder, name)
     if (!SOURCE.test(name)) {
-      // It may be a new folder, whose files exist already.
+      // The changed path may be a new folder that already contains files.
       const count = this.#watchers.size
       if (isFolder(path)) this.#add(path)
       if (this.#watchers.size === count) return

@@ -75,13 +75,13 @@ async function start({ http, jobs, dev }: StartOptions, globals: GlobalOptions):
   })
   const code = await worker.run()
   if (worker.startError !== undefined) throw worker.startError
-  // A second signal, the deadline or a crash has ended the stop early. What is still open must not keep the process alive.
+  // A second signal, the deadline or a crash has ended the stop early. Open handles must not keep the process alive.
   if (code === 0) return
   exitGuard.allow()
   process.exit(code)
 }
 
-/** The developer reads the log, and waits for the next start. */
+/** The settings of `piko dev`: a readable log and a fast start. */
 function overridesOf(dev: NonNullable<StartOptions['dev']>): SettingsOverrides {
   return {
     piko: { log_json: false, shutdown_timeout: '5s' },
@@ -89,7 +89,7 @@ function overridesOf(dev: NonNullable<StartOptions['dev']>): SettingsOverrides {
   }
 }
 
-/** Says what has started: lines for people, or one line of the log. */
+/** Shows that the app has started: lines for people, or one line of the log. */
 async function introduce(
   app: Piko,
   { http }: Settings,

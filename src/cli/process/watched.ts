@@ -26,7 +26,7 @@ export interface Watch {
 export function watchOf(given: readonly string[]): Watch | undefined {
   const index = given.findIndex((arg) => arg === '--watch' || arg.startsWith('--watch='))
   const arg = given[index]
-  // The status of a crawl has its own.
+  // The status of a crawl has its own option `--watch`.
   if (arg === undefined || (given.includes('status') && given[0]?.startsWith('crawl'))) return undefined
   const args = given.filter((_, at) => at !== index)
   if (!args.some((word) => WATCHABLE.has(word)))
@@ -35,7 +35,7 @@ export function watchOf(given: readonly string[]): Watch | undefined {
   return { args, everyMs: every === '' ? DEFAULT_MS : Math.max(MIN_MS, durationMs(every, '--watch')) }
 }
 
-/** Repeats a command until Ctrl-C, or until it fails. On a terminal, each result replaces the one before. @returns the last exit code */
+/** Repeats a command until Ctrl-C, or until it fails. On a terminal, each result replaces the previous one. @returns the last exit code */
 export async function watched(
   { args, everyMs }: Watch,
   execute: (args: readonly string[]) => Promise<number>,

@@ -9,8 +9,8 @@ const ENDINGS = ['ts', 'mts', 'cts', 'js', 'mjs', 'cjs'] as const
 let loading: Promise<PikoConfig> | undefined
 
 /**
- * What `piko.config.ts` in the working directory exports as its default (or with another ending of TypeScript or JavaScript); empty without
- * such a file. Loaded once.
+ * The default export of `piko.config.ts` in the working directory (or of the same name with another extension of TypeScript or JavaScript);
+ * empty without such a file. Loaded once.
  *
  * @throws PikoError `JOB_LOAD_FAILED` if the file can't be imported, `USAGE` if it exports something else
  */

@@ -13,7 +13,7 @@ const LOCAL: ReadonlySet<string> = new Set(['start', 'dev', 'init', 'migrate', '
 export function chooseTarget(command: Command): void {
   const { url: asked, token, reason } = command.optsWithGlobals<{ url?: string; token?: string; reason?: string }>()
   const url = asked ?? textOf(process.env['PIKO_URL'])
-  // `graph` draws what the node at the address answers.
+  // `graph` has its own `--url`, so it handles the address itself.
   if (url === undefined || command.name() === 'graph') return
   if (isLocal(command)) {
     // A variable applies to all commands of a shell, so these ignore it.

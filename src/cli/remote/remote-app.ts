@@ -20,7 +20,7 @@ const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   'nodes.set': ['changes'],
   'crawls.try': ['crawl', 'request'],
 }
-/** Fields with values of users, in which a text stays a text. */
+/** Fields with values of users. A text in them is never converted to a date. */
 const PAYLOADS = new Set([
   'config',
   'input',
@@ -55,7 +55,7 @@ export function remoteApp(client: Client, reason?: string): Piko {
           if (name === 'live' && verb === 'follow') return (options?: object) => client.events(options)
           const id = `${name}.${verb}`
           if (id === 'runs.follow') return (runId: number, options?: FollowOptions) => followed(client, runId, options)
-          // A list that the app yields one by one.
+          // The app yields the entries of this list one by one.
           if (id === 'backfills.preview') return (...given: unknown[]) => yielded(() => call(id, given))
           return (...given: unknown[]) => call(id, given)
         },
@@ -65,7 +65,7 @@ export function remoteApp(client: Client, reason?: string): Piko {
     {},
     {
       get: (_target, name) => {
-        // Not a promise, although it has any property.
+        // The object has every property, but must not look like a promise.
         if (typeof name !== 'string' || name === 'then') return undefined
         if (name === 'run') return (jobId: string, options: Fields = {}) => call('runs.start', [jobId, options])
         if (name === 'doctor') return () => call('doctor.examine', [])
@@ -125,7 +125,7 @@ function inputOf(id: string, [, path]: Operation, given: readonly unknown[]): Fi
   return input
 }
 
-/** The answer; for a list its entries, from as many pages as the limit needs. */
+/** The result of a call; for a list, its entries from as many pages as the limit requires. */
 async function allPages(send: Caller, input: Fields, options: object): Promise<unknown> {
   const { limit } = input
   const wanted = typeof limit === 'number' ? limit : DEFAULT_LIMIT

@@ -12,7 +12,7 @@ interface Remote {
   readonly client: Client
 }
 
-/** The node to which the commands of this process talk, if `--url` or `PIKO_URL` names one. */
+/** The node to which the commands of this process send requests, if `--url` or `PIKO_URL` names one. */
 class RemoteTarget {
   #target: Target | undefined
   #remote: Promise<Remote> | undefined

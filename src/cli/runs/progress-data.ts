@@ -1,7 +1,7 @@
 import { type Progress, progressText } from '../../run/progress.ts'
 import { visibleLine } from '../../visible.ts'
 
-/** Progress as `--json` prints it. */
+/** Progress in the form that `--json` prints. */
 export function progressData(progress: Progress | undefined): object | null {
   if (!progress) return null
   const { total, message, ratePerSecond, etaMs, ...rest } = progress

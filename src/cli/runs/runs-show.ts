@@ -20,7 +20,7 @@ import { withApp } from '../with-app.ts'
 import { progressData, progressLine } from './progress-data.ts'
 import { stepData, stepsText } from './steps-text.ts'
 
-/** How often to read the run. A node stores progress once a second. */
+/** The interval at which the run is read, in milliseconds. A node stores progress once a second. */
 const FOLLOW_MS = 500
 
 export function addShow(runs: Command): void {

@@ -97,7 +97,7 @@ function addDrop(sinks: Command): void {
     )
 }
 
-/** Adds the options that choose rows. */
+/** Adds the options that select rows. */
 function addWhich(command: Command): Command {
   return command
     .option('--job <id>', 'only rows of this job')

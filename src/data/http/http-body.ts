@@ -4,12 +4,12 @@ import type { Plan } from './http-plan.ts'
 import { tooLarge } from '../../http-client/read-all.ts'
 import type { HttpHeaders } from './http-error.ts'
 
-/** A body that is not what was expected. The message contains no part of the body, which may be secret. */
+/** A body that does not have the expected form. The message contains no part of the body, which may be secret. */
 export class WrongBody extends Error {}
 
 /**
- * A stream of the body that fails beyond `maxBytes`. Its errors are those that `translate` returns. Destroying the stream destroys the
- * body.
+ * A stream of the body that fails if the body is larger than `maxBytes`. Its errors are those that `translate` returns. Destroying the
+ * stream destroys the body.
  */
 export function bodyStream(body: Readable, maxBytes: number, translate: (thrown: unknown) => Error): Readable {
   let bytes = 0
@@ -28,7 +28,7 @@ export function bodyStream(body: Readable, maxBytes: number, translate: (thrown:
   return pipeline(body, stream, () => {})
 }
 
-/** How much of the body of a failed request is kept. */
+/** The maximum length of the kept part of the body of a failed request, in bytes. */
 const MAX_FAILED_BYTES = 16_384
 
 /** Reads the beginning of a body. An error only makes it shorter; undefined if nothing could be read. */

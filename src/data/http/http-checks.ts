@@ -83,7 +83,7 @@ const anOrigin: OptionCheck = (value) => {
   return `is ${describe(shownUrl(read.url))}; expected no path, such as ${describe(origin)}`
 }
 
-/** Whether a value can be sent as it is. */
+/** Whether a value can be sent unchanged. */
 export function isBody(value: unknown): value is NonNullable<HttpRequest['body']> {
   return (
     typeof value === 'string' ||

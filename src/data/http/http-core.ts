@@ -97,7 +97,7 @@ function streamOf({ body: source, head }: Answer, tried: Try, linked: LinkedSign
   return { ...head, body, close, [Symbol.asyncDispose]: close }
 }
 
-/** Sends a request, and repeats it as its plan allows. */
+/** Sends a request, and repeats it as often as its plan allows. */
 function retried<T>(plan: Plan, signal: AbortSignal, once: (tried: Try) => Promise<T>): Promise<T> {
   const policy: RetryPolicy = { ...plan.retry, retryIf: (error) => mayHelp(plan, error) }
   return attempted((_signal, attempt) => once({ plan, attempt }), policy, signal)
@@ -109,6 +109,6 @@ function mayHelp({ mayRepeat, retried, retry }: Plan, error: Error): boolean {
   const timing = retryTimingOf(error)
   const waitMs =
     timing === undefined ? 0 : 'afterMs' in timing ? timing.afterMs : timing.at.getTime() - systemClock.now()
-  // A longer wait is left to the retry of the job, because a run that waits for its retry holds neither a slot nor resources.
+  // After a longer delay the request fails, and the job's retry can wait instead, because a waiting run holds neither a slot nor resources.
   return waitMs <= retry.maxMs && (retry.retryIf === undefined || askAbout('retryIf', retry.retryIf, error))
 }

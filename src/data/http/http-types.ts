@@ -11,13 +11,13 @@ export type RetriedKind = Extract<HttpErrorKind, 'network' | 'throttled' | 'serv
 
 /** Has the options and defaults of a job's `retry`. A `Retry-After` replaces the back-off. If it is longer than `max`, attempts end. */
 export interface HttpRetry extends RetrySpec {
-  /** The kinds of failure that are tried again. Default: `network`, `throttled` and `server`. */
+  /** The kinds of failure that are retried. Default: `network`, `throttled` and `server`. */
   readonly on?: readonly RetriedKind[]
-  /** Also repeat POST and PATCH, which the server may then execute twice. Default false. */
+  /** Whether to repeat POST and PATCH too. The server may then execute them twice. Default false. */
   readonly nonIdempotent?: boolean
 }
 
-/** Headers to send. An undefined one is left out. */
+/** Headers to send. A header with the value undefined is left out. */
 export type HeadersToSend = Readonly<Record<string, string | undefined>>
 
 /** How a client sends its requests. An option of a request takes precedence over the client's option of the same name. */
@@ -37,7 +37,7 @@ export interface HttpOptions {
    * The time limit of one attempt, from sending it until the whole body is read. Waiting for a connection does not count. Default `'30s'`.
    */
   readonly timeout?: Duration
-  /** The maximum time without a byte from the server; it is enforced up to a second late. Default `'10s'`. */
+  /** The maximum time without a byte from the server. The request may fail up to a second later. Default `'10s'`. */
   readonly idleTimeout?: Duration
   /** The time limit for opening a connection, including TLS. Default `'10s'`. */
   readonly connectTimeout?: Duration
@@ -49,7 +49,7 @@ export interface HttpOptions {
   readonly maxBytes?: number
   /** The statuses that are accepted; any other status is a failure. Default: 200 to 299. */
   readonly accept?: readonly number[] | ((status: number) => boolean)
-  /** Asked before each request that is sent, retries and redirects included: a `limiter` of `piko/async` or of this module. */
+  /** Waited for before each request, retries and redirects included: a `limiter` of `piko/async` or of this module. */
   readonly limiter?: { take(count: number, options: { readonly signal: AbortSignal }): Promise<unknown> }
   /** Options of TLS connections. */
   readonly tls?: TlsOptions

@@ -3,7 +3,7 @@ import { describe } from '../../errors.ts'
 import type { SqlValue } from '../../sql/sql.ts'
 
 /**
- * Converts the values of a statement for the driver. Dates become text in UTC, whatever the time zone of the user's pool.
+ * Converts the values of a statement for the driver. Dates become text in UTC, regardless of the time zone of the user's pool.
  *
  * @throws PikoError `USAGE` for a value that the driver would store as a different one
  */

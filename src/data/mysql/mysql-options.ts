@@ -14,14 +14,17 @@ export interface MysqlTls extends Pick<
   ConnectionOptions,
   'ca' | 'cert' | 'key' | 'passphrase' | 'rejectUnauthorized' | 'minVersion'
 > {
-  /** Whether the certificate must be for the host of the DSN. Default true, unless `rejectUnauthorized` is false. */
+  /** Whether the certificate must name the host of the DSN. Default true, unless `rejectUnauthorized` is false. */
   readonly verifyIdentity?: boolean
 }
 
 export interface MysqlOptions {
   /** For messages and metrics. Default: `mysql`, with the database of a DSN. */
   readonly name?: string
-  /** How many runs may have a transaction at the same time; others wait. Default 10, or 5 with your own pool or Kysely instance. */
+  /**
+   * The maximum number of runs that may have a transaction at the same time; others wait. Default 10, or 5 with your own pool or Kysely
+   * instance.
+   */
   readonly size?: number
   /** How long the first use waits for a server that can't be reached. Default `'30s'`. */
   readonly wait?: Duration

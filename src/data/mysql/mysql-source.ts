@@ -16,7 +16,7 @@ export interface OpenTransaction<X> extends Statements {
   readonly extra: X
   commit(): Promise<void>
   rollback(): Promise<void>
-  /** Gives up the connection, even during a statement, so that the server rolls back. */
+  /** Destroys the connection, even during a statement, so that the server rolls back. */
   abandon(): void
 }
 
@@ -26,7 +26,7 @@ export interface MysqlSource<X> extends Statements {
   begin(signal: AbortSignal | undefined): Promise<OpenTransaction<X>>
   /** Makes one round trip. */
   ping(): Promise<void>
-  /** Closes what this source has opened itself. */
+  /** Closes the connections that this source has opened itself. */
   close(): Promise<void>
 }
 

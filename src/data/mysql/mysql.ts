@@ -33,7 +33,7 @@ type GivenPool = Pool | CallbackPool
  * A MySQL or MariaDB database as a resource. Each attempt of a run borrows a transaction. If the handler succeeds, the transaction is
  * committed after its sinks were flushed and before the run's success is stored. Otherwise it is rolled back.
  *
- * If the process dies between the commit and the stored success, the run is executed again. So the writes may happen twice, but never
+ * If the process dies between the commit and the stored success, the run is executed again. So the writes may be executed twice, but never
  * partly. For exactly once, write to Piko's own database with `ctx.commit`.
  *
  * @param source a DSN, or your own pool or Kysely instance, which stays open
@@ -73,7 +73,10 @@ export function mysql(
   return Object.assign(resource, { database: databaseOn(() => (shared ??= open())) })
 }
 
-/** Fails if the server can't be reached in time, so that a wrong address fails the first run. A server that is lost later is waited for. */
+/**
+ * Fails if the server can't be reached in time, so that a wrong address fails the first run. If the connection is lost later, calls wait
+ * for the server.
+ */
 async function reachable<T extends Pick<MysqlSource<unknown>, 'ping' | 'close'>>(
   source: T,
   waitMs: number,

@@ -81,7 +81,7 @@ export class PoolSource implements MysqlSource<WithConnection> {
 
   async close(): Promise<void> {
     if (!this.#isOwn) return
-    // A connection that was given up may never end, so the wait has a limit.
+    // An abandoned connection may never end, so the wait has a limit.
     try {
       await within(() => this.#pool.end(), MAX_CLOSE_MS, undefined)
     } catch (error) {
@@ -96,7 +96,7 @@ export class PoolSource implements MysqlSource<WithConnection> {
       this.#release(connection)
     } catch (error) {
       connection.destroy()
-      // If the connection was lost, a ROLLBACK has succeeded all the same: the server rolls back by itself.
+      // If the connection was lost, a ROLLBACK has succeeded anyway, because the server rolls back by itself.
       if (statement === 'COMMIT' || !isConnectionLost(error)) throw error
     }
   }
@@ -129,7 +129,7 @@ export class PoolSource implements MysqlSource<WithConnection> {
         await answered(connection)
         return connection
       } catch {
-        // The connection was lost while it was idle. Other idle ones may be lost too; the pool opens new ones.
+        // The connection was lost while it was idle. Other idle connections may be lost too. The pool opens new ones.
         connection.destroy()
       }
     }
@@ -164,7 +164,7 @@ async function sendOn(
   return { rows: [], changes: result.affectedRows }
 }
 
-/** Sends rows as a file. The file belongs to this statement only, so the server can't request a file with any other. */
+/** Sends rows as a file. The file belongs to this statement only, so the server can't request a file with any other statement. */
 async function loadOn(connection: PoolConnection, sql: string, chunks: SqlFile): Promise<SqlLoaded> {
   // mysql2 lacks a type for this option in its promise API.
   const statement: QueryOptions = { sql, infileStreamFactory: () => Readable.from(chunks, { highWaterMark: 2 }) }

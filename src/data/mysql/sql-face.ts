@@ -10,7 +10,7 @@ import { after, within } from '../../calls/timeout.ts'
 import { boundValues } from './bound-values.ts'
 import type { MysqlSource, OpenTransaction, Statements } from './mysql-source.ts'
 
-/** The time limit of a rollback. Afterwards the connection is given up, and the server rolls back. */
+/** The time limit of a rollback. Afterwards the connection is destroyed, and the server rolls back. */
 const MAX_ROLLBACK_MS = 5_000
 
 /** Creates an executor that sends its statements through `statements`. */
@@ -80,7 +80,7 @@ export class TransactionFace<X> {
     }
   }
 
-  /** Rolls back. Does not wait for a statement that is still running: its connection is given up. */
+  /** Rolls back. Does not wait for a statement that is still running. Its connection is destroyed instead. */
   async rollback(): Promise<void> {
     this.#end()
     if (this.#running > 0) return this.#open.abandon()
@@ -130,7 +130,7 @@ function rolledBack(cause: unknown): PikoError {
   )
 }
 
-/** The database as sinks and other code use it outside of a run's transaction. */
+/** The database for sinks and other code, outside of a run's transaction. */
 export function databaseOn<X>(source: () => Promise<MysqlSource<X>>): SqlDatabase {
   const plain = executorOn({ send: async (sql, values) => (await source()).send(sql, values) })
   return {

@@ -5,7 +5,7 @@ const FIRST_PAUSE_MS = 50
 const MAX_PAUSE_MS = 1_000
 
 /**
- * Calls `attempt` again while the server can't be reached, for at most `waitMs`. A failed attempt must have no effect on the server.
+ * Repeats `attempt` while the server can't be reached, for at most `waitMs`. A failed attempt must have no effect on the server.
  *
  * @throws the reason of the signal, the last error
  */

@@ -89,7 +89,8 @@ export class FencedFiles {
     for (const { temporary, path } of files) await move(temporary, join(this.#root, path))
     const written = new Set(files.map(({ path }) => basename(path)))
     for (const name of await readdir(target)) {
-      // Old parts are moved instead of deleted. So a writer with a smaller fence can't delete parts of a newer run: its folder is gone.
+      // Old parts are moved instead of deleted. So a writer with a smaller fence can't delete parts of a newer run, because its folder no
+      // longer exists.
       if (isPart(name) && !written.has(name)) await move(join(target, name), join(folder, `old-${name}`))
     }
     await syncFolder(target)

@@ -46,9 +46,10 @@ interface OpenFile {
 const MIN_DAY_MS = 23 * 3_600_000
 
 /**
- * The files of one attempt, which are temporary until {@link publish}. Calls are executed one after the other.
+ * The files of one attempt, which are temporary until {@link publish}. Calls are executed one after another.
  *
- * writing → `publish()` or `discard()` → over. After a failed write only `discard()` is possible, because the file may end within a row.
+ * States: writing → `publish()` or `discard()` → ended. After a failed write only `discard()` is possible, because the file may end within
+ * a row.
  */
 export class FileAttempt {
   readonly #options: AttemptOptions

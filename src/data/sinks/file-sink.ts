@@ -41,7 +41,7 @@ export interface FileSinkOptions<M extends RowModel> {
   readonly batchBytes?: number
 }
 
-/** A sink class with one model, whose rows become files. */
+/** A sink class with one model. Its rows are written to files. */
 export type FileSinkClass<M extends RowModel> = SinkClass<
   Sink & { readonly rows: (rows: RowOf<M>[], batch: SinkBatch) => Promise<void> }
 >

@@ -6,7 +6,7 @@ import { createGzip, createZstdCompress } from 'node:zlib'
 export type Compression = 'none' | 'gzip' | 'zstd'
 
 /**
- * A file that is written piece by piece, and compressed if wanted. Memory holds only bytes that are not written yet.
+ * A file that is written in pieces, and compressed if requested. Only bytes that are not written yet are in memory.
  *
  * open → `write()` … → `close()` or `abandon()`.
  */

@@ -30,10 +30,10 @@ const ROW_STATUSES: readonly unknown[] = [400, 409, 422]
 
 /**
  * A sink class that sends each batch to an HTTP endpoint, with an `Idempotency-Key` that is the same for each delivery of the batch. The
- * guarantee is `idempotent`, which needs an endpoint that remembers the keys; otherwise set `guarantee: 'atLeastOnce'`.
+ * guarantee is `idempotent`, which needs an endpoint that stores the keys; otherwise set `guarantee: 'atLeastOnce'`.
  *
  * To refuse single rows, an endpoint responds with status 400, 409 or 422 and the body `{ "errors": [{ "index": 3, "message": "…" }] }`.
- * With `deadLetters` these rows are put aside, and the others are sent again.
+ * With `deadLetters` these rows are stored as dead letters, and the others are sent again.
  *
  * @throws PikoError `SINK_FAILED` naming every wrong option
  * @example
@@ -94,6 +94,6 @@ function parsed(body: string): unknown {
   try {
     return JSON.parse(body)
   } catch {
-    return undefined // The body may be cut off, because only its beginning is kept, or it is not JSON.
+    return undefined // The body is not JSON, or is truncated, because only its beginning is kept.
   }
 }

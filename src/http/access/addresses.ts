@@ -15,8 +15,8 @@ export function hostOf(header: string | undefined): string | undefined {
 }
 
 /**
- * Whether a server answers requests for this host. A name that resolves to this machine may belong to anybody: with it, a website could
- * make a browser read from here (DNS rebinding). An IP address is no such name.
+ * Whether a server answers requests for this host. A name that resolves to this machine may belong to an attacker. With it, a website could
+ * make a browser read from this server (DNS rebinding). This is not possible with an IP address.
  *
  * @param names the names of `[http] hosts`; `*` allows every name
  */

@@ -8,9 +8,9 @@ import { hostOf, isLoopback, isOwnHost, isOwnOrigin } from './addresses.ts'
 export const SESSION_COOKIE = 'piko_session'
 
 export interface AccessRules {
-  /** Names under which clients reach this server, apart from IP addresses and this machine's own name. */
+  /** Names by which clients reach this server, apart from IP addresses and this machine's own name. */
   readonly hosts: readonly string[]
-  /** Whether a request from this machine may come without a token. */
+  /** Whether a request from this machine is accepted without a token. */
   readonly allowsLocal: boolean
   /** Whether a request from this machine counts as local although a proxy has forwarded it. */
   readonly trustsForwarded: boolean
@@ -18,14 +18,14 @@ export interface AccessRules {
 
 const LOCAL: Actor = { kind: 'local', name: 'loopback', role: 'admin' }
 const SAFE_METHODS: readonly string[] = ['GET', 'HEAD', 'OPTIONS']
-/** Headers of proxies, apart from all `X-Forwarded-*`: with one of them, the request comes from elsewhere. */
+/** Headers of proxies, in addition to all `X-Forwarded-*`. A request with one of them comes from another machine. */
 const OF_PROXIES = new Set([
   ...['forwarded', 'via', 'x-real-ip', 'x-client-ip', 'x-cluster-client-ip', 'x-original-host', 'x-original-url'],
   ...['true-client-ip', 'cf-connecting-ip', 'fastly-client-ip', 'x-envoy-external-address', 'x-envoy-original-path'],
 ])
 
 /**
- * Refuses requests that a website of somebody else makes a browser send: those for a foreign host, and those with a foreign origin.
+ * Refuses requests that another website makes a browser send: requests for a foreign host, and requests with a foreign origin.
  *
  * @throws PikoError `ACCESS_DENIED`
  */
@@ -55,7 +55,7 @@ function isNavigation({ method, headers }: FastifyRequest): boolean {
 }
 
 /**
- * The actor of a request: of its bearer token, otherwise of its session, otherwise this machine.
+ * The actor of a request: the owner of its bearer token, otherwise of its session, otherwise this machine.
  *
  * @throws PikoError `TOKEN_INVALID`, `ACCESS_DENIED`, and the errors of the database
  */
@@ -86,7 +86,7 @@ export async function actorOf(request: FastifyRequest, access: Access, rules: Ac
 /** A browser sends the cookie by itself, so a changing request must prove that a page of this server sent it. */
 function assertSameOrigin({ method, headers }: FastifyRequest): void {
   if (SAFE_METHODS.includes(method)) return
-  // Both were compared with this server before; a browser sends one of them with each changing request.
+  // Both headers were already compared with this server. A browser sends one of them with each changing request.
   if (headers.origin !== undefined || headers['sec-fetch-site'] === 'same-origin') return
   throw denied(
     'origin',

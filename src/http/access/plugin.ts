@@ -13,25 +13,25 @@ import { sessionRoutes } from './session.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who makes the request. */
+    /** The user or program that sends the request. */
     actor: Actor
-    /** Checks the token or the session again, for answers that last. @throws PikoError `TOKEN_INVALID` once it is no longer valid */
+    /** Checks the token or the session again, for long responses. @throws PikoError `TOKEN_INVALID` once it is no longer valid */
     authenticate(): Promise<Actor>
     /** @throws PikoError `ACCESS_DENIED` if the actor is limited to jobs, and the request is about none of them */
     assertJobs(about: JobOf | undefined): Promise<void>
   }
 }
 
-/** What the API needs to check requests. */
+/** The options of the API's checks of requests. */
 export interface AccessOptions extends AccessRules {
   readonly access: Access
   readonly events: Pick<Events, 'emit'>
-  /** Requests that one token may send in a minute; 0: any number. */
+  /** The maximum number of requests of one token in a minute; 0: no limit. */
   readonly perMinute: number
   readonly hasTls: boolean
 }
 
-/** Requests with a wrong token that one address may send in a minute, if there is a limit at all. */
+/** The maximum number of requests with a wrong token from one address in a minute, if there is a rate limit. */
 const WRONG_PER_MINUTE = 60
 const MINUTE_MS = 60_000
 /** The number of clients whose requests are counted at the same time. */
@@ -83,7 +83,7 @@ export async function addAccess(server: FastifyInstance, options: AccessOptions)
 
 type Count = ReturnType<FastifyInstance['createRateLimit']>
 
-/** Counts a wrong token. Many of them from one address are refused without a look at the database. */
+/** Counts a wrong token. If one address sends too many, they are refused without a query of the database. */
 async function countingWrong<T>(
   request: FastifyRequest,
   reply: FastifyReply,

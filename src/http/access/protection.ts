@@ -7,7 +7,7 @@ export interface Exposure {
   readonly api: boolean
   /** Whether the server has a key and a certificate. */
   readonly hasTls: boolean
-  /** Whether a person has said that something else encrypts. */
+  /** Whether the settings say that another program encrypts the connections. */
   readonly plain: boolean
   /** Undefined: not known yet. */
   readonly hasTokens: boolean | undefined

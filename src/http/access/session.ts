@@ -10,7 +10,7 @@ type Counted = <T>(request: FastifyRequest, reply: FastifyReply, login: () => Pr
 
 const [OPEN] = SESSION
 
-/** Adds the routes with which a browser logs in with a token, asks who it is, and logs out. */
+/** Adds the routes by which a browser logs in with a token, reads the current user, and logs out. */
 export function sessionRoutes(
   server: FastifyInstance,
   { access, hasTls }: { readonly access: Access; readonly hasTls: boolean },

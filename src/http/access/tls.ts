@@ -50,7 +50,10 @@ function read(name: string, path: string): Buffer {
   }
 }
 
-/** Uses renewed files without a restart. A wrong pair keeps the earlier one. @returns a function that stops it */
+/**
+ * Uses renewed files without a restart. If the new pair is invalid, the server keeps the earlier one.
+ * @returns a function that stops this
+ */
 export function followTls(
   server: Pick<Server, 'setSecureContext'>,
   files: TlsFiles,

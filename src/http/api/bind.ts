@@ -24,7 +24,7 @@ import { tokenHandlers } from './handlers/tokens.ts'
 import { windowHandlers } from './handlers/windows.ts'
 import type { AllHandlers, ApiApp, Asked, ServerFacts } from './handler.ts'
 
-/** What hooks know about a route of Piko. */
+/** The facts about a route of Piko that hooks use. */
 export interface RouteAccess {
   /** Undefined: a route of the user without a role of its own. */
   readonly role: Role | undefined
@@ -41,7 +41,7 @@ declare module 'fastify' {
 
 type AnyHandler = (app: ApiApp, asked: Asked<unknown, unknown, unknown>) => unknown
 
-/** Every handler; the type demands one for each route. */
+/** All handlers; the type requires one for each route. */
 function handlersOfAll(): AllHandlers {
   return {
     ...{ ...jobHandlers, ...scheduleHandlers, ...configHandlers, ...runHandlers, ...windowHandlers },

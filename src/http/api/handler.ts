@@ -35,7 +35,7 @@ export type ApiApp = Pick<
   | 'doctor'
 >
 
-/** Facts of the server that answers. */
+/** Facts about the server. */
 export interface ServerFacts {
   connections(): number
   requests(): number
@@ -48,12 +48,12 @@ export interface Asked<P, Q, B> {
   readonly body: B
   readonly headers: Readonly<Record<string, string | undefined>>
   readonly actor: Actor
-  /** Aborted when the client has gone. */
+  /** Aborts when the client has closed its connection. */
   readonly signal: AbortSignal
   readonly server: ServerFacts
 }
 
-/** Fields of a request: one that is left out is absent, not undefined. */
+/** Fields of a request. A field that is left out is absent, not undefined. */
 export type Given<T> = { readonly [K in keyof T]: Exclude<T[K], undefined> }
 
 type HandlerOf<R> =

@@ -8,7 +8,7 @@ export const CANCEL_CODES = { unwanted: 1, deadline: 2, tooLarge: 3, full: 4, co
 export interface OutgoingMessage {
   /** Its id, as soon as it has begun. */
   readonly id: number | undefined
-  /** Whether everything has been given to the connection. */
+  /** Whether all bytes have been passed to the connection. */
   readonly isSent: boolean
   readonly isOver: boolean
   /**
@@ -18,11 +18,11 @@ export interface OutgoingMessage {
    */
   write(bytes: Buffer): Promise<void>
   end(end?: ReplyEnd): void
-  /** Takes it back. Does nothing if it is over. */
+  /** Cancels the message. Does nothing if it has ended. */
   cancel(code: number, reason: string): void
   /** Forgets a request whose reply has ended. */
   release(): void
-  /** Resolves when everything has been given to the connection. @throws the reason why that is impossible */
+  /** Resolves when all bytes have been passed to the connection. @throws the reason why that is impossible */
   whenSent(): Promise<void>
 }
 
@@ -31,7 +31,7 @@ export interface IncomingMessage {
   readonly id: number
   readonly level: number
   readonly head: Head
-  /** What the end of a reply said; only after the last byte was read. */
+  /** The end of a reply. It is available only after the last byte was read. */
   readonly end: ReplyEnd | undefined
   /** Reads the complete, verified body if it is here already and not longer than this. */
   take(max: number): Buffer | undefined
@@ -42,7 +42,7 @@ export interface IncomingMessage {
    * @throws PikoError `LINK_CORRUPT`, `LINK_CANCELLED`, `LINK_LOST`, `LINK_BROKEN`
    */
   read(): Promise<Buffer | undefined>
-  /** Discards the rest and lets the sender stop. Does nothing if it is over. */
+  /** Discards the rest and tells the sender to stop. Does nothing if the message has ended. */
   cancel(code: number, reason: string): void
   /** Called once if the sender cancels it, or the connection ends, before it was released. */
   onCancelled(callback: (reason: PikoError) => void): void
@@ -50,7 +50,7 @@ export interface IncomingMessage {
   release(): void
 }
 
-/** What a message to be sent looks like. */
+/** The properties of a message to send. */
 export interface OutgoingSpec {
   readonly head: Head
   readonly level: number
@@ -64,11 +64,11 @@ export interface OutgoingSpec {
   readonly onFailed?: (reason: PikoError) => void
 }
 
-/** What a carrier tells its link. */
+/** The events that a carrier reports to its link. */
 export interface CarrierEvents {
   readonly opened: () => void
   readonly message: (message: IncomingMessage) => void
-  /** The other end takes no new messages. */
+  /** The other end accepts no new messages. */
   readonly leaving: () => void
   readonly closed: (reason: PikoError) => void
 }
@@ -78,7 +78,7 @@ export interface CarrierStats {
   readonly rttMs: number | undefined
   /** Unfinished messages in both directions. */
   readonly open: number
-  /** Messages that wait to send something, by level. */
+  /** The number of messages with data to send, by level. */
   readonly waiting: readonly number[]
   readonly sentBytes: number
   readonly receivedBytes: number
@@ -91,18 +91,18 @@ export interface CarrierStats {
 }
 
 /**
- * Carries messages in both directions over one connection. Everything above knows only this interface, so that another protocol can take the
- * place of the frames of `wire/`.
+ * Carries messages in both directions over one connection. All other code uses only this interface, so that another protocol can replace
+ * the frames of `wire/`.
  */
 export interface Carrier {
   readonly isOpen: boolean
   /** The id of the node at the other end in hexadecimal; undefined before the handshake. */
   readonly peerId: string | undefined
   readonly version: number | undefined
-  /** How many messages the other end accepts at the same time. */
+  /** The maximum number of messages that the other end accepts at the same time. */
   readonly maxOpen: number
   begin(spec: OutgoingSpec): OutgoingMessage
-  /** Takes no new messages, and closes when no message is open. */
+  /** Accepts no new messages, and closes when no message is open. */
   leave(): void
   close(reason: PikoError): void
   stats(): CarrierStats

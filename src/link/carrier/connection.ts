@@ -41,17 +41,20 @@ export interface ConnectionOptions {
   readonly role: Role
   readonly limits: LinkLimits
   readonly secret: string | undefined
-  /** 16 bytes. */
+  /** The id of this node: 16 bytes. */
   readonly nodeId: Uint8Array
   readonly clock?: Clock
-  /** The version that it offers; for tests. */
+  /** The version of the protocol that this end offers; for tests. */
   readonly version?: number
 }
 
-/** Received bytes are confirmed to the sender after this many. The sender measures the line by it, so it is small. */
+/**
+ * After this many received bytes, the receiver confirms them. The sender measures the connection by the confirmations, so the number is
+ * small.
+ */
 const CONFIRM_EACH = 32_768
 const LAST_ID = 2 ** 31 - 1
-/** How long the other end may take to read the reason why it was refused. */
+/** How long the other end may take to read the reason of its refusal. */
 const FAREWELL_MS = 1_000
 
 type State = 'handshake' | 'open' | 'closed'
@@ -81,7 +84,7 @@ export class Connection implements Carrier {
   #isLeaving = false
   #peerTakes = Infinity
   #isReading = false
-  /** Bytes that were received and not confirmed. */
+  /** The number of bytes that were received but not confirmed. */
   #unconfirmed = 0
   #credit: number
   #unread = 0
@@ -176,7 +179,7 @@ export class Connection implements Carrier {
     }
   }
 
-  // Bytes and frames.
+  // Methods that handle received bytes and frames.
 
   #arrived(bytes: Buffer): void {
     if (this.#state === 'closed') return
@@ -341,9 +344,9 @@ export class Connection implements Carrier {
     this.#endIfEmpty()
   }
 
-  // Credit.
+  // Methods that handle credit.
 
-  /** Bytes have arrived. Gives their credit back as long as the memory for unread bytes has room. */
+  /** Called when bytes have arrived. Returns their credit while there is memory for further unread bytes. */
   #confirm(bytes: number): void {
     this.#credit -= bytes
     if (this.#credit < 0) throw broken('more bytes than the connection has credit for')
@@ -370,7 +373,7 @@ export class Connection implements Carrier {
     }
   }
 
-  /** Bytes of a message have arrived. */
+  /** Called when bytes of a message have arrived. */
   #hold(message: Incoming, bytes: number): void {
     if (bytes === 0) return
     this.#unread += bytes
@@ -425,7 +428,7 @@ export class Connection implements Carrier {
     return true
   }
 
-  // The end.
+  // Methods that end the connection.
 
   #isClosed(): boolean {
     return this.#state === 'closed'
@@ -440,12 +443,12 @@ export class Connection implements Carrier {
     if (this.#state !== 'open' || (!this.#isLeaving && this.#peerTakes === Infinity)) return
     if (this.#outgoing.size + this.#incoming.size + this.#early.size > 0) return
     if (this.#sender?.isBusy) return
-    // The last frames may still be on their way into the socket.
+    // The last frames may not have been written to the socket yet.
     this.#options.duplex.end()
     this.#fail(lost('has stopped'), true)
   }
 
-  /** @param isPolite whether what was written should still reach the other end */
+  /** @param isPolite whether to send frames that were already written before the connection closes */
   #fail(reason: PikoError, isPolite = false): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'

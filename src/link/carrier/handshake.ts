@@ -14,7 +14,7 @@ import {
   writePreface,
 } from '../wire/preface.ts'
 
-/** What the handshake asks its connection to do. */
+/** The actions that the handshake requests from its connection. */
 export type HandshakeStep =
   | { readonly is: 'waiting' }
   /** Send these bytes, and go on. */
@@ -92,7 +92,7 @@ function refusal(code: number, error: PikoError): HandshakeStep {
   return { is: 'refused', bytes: smallFrame(GOAWAY, 0, goAwayBody(0, code, error.message)), error }
 }
 
-/** Why the other end left. */
+/** The error for a connection that the other end has closed with GOAWAY. */
 export function goneError({ code, reason }: { readonly code: number; readonly reason: string }): PikoError {
   const said = reason === '' ? '' : `: ${reason}`
   switch (code) {

@@ -1,16 +1,16 @@
 import { Fifo } from '../../resource/fifo.ts'
 
-/** How long bytes may wait between the two programs, in milliseconds, in addition to the way itself. */
+/** How long bytes may wait between the two programs, in milliseconds, in addition to the transfer time of an idle connection. */
 const TARGET_MS = 20
 const MIN_LIMIT = 65_536
 const FIRST_LIMIT = 262_144
-/** The shortest way is measured anew after this time, because the path may have changed. */
+/** The shortest transfer time is measured again after this time, because the network path may have changed. */
 const MEASURE_EACH_MS = 10_000
 
 /**
- * Limits the bytes that are under way. The buffers of sockets, proxies and kernels between two programs hold megabytes, and a small message
- * would wait behind them. So this measures how long bytes take until the other end has received them. It keeps the limit so low that
- * they wait {@link TARGET_MS} at most. Pure.
+ * Limits the bytes that were sent but not yet received. The buffers of sockets, proxies and kernels between two programs hold megabytes,
+ * and a small message would wait behind them. So this class measures the time until the other end has received the bytes. It keeps the
+ * limit so low that they wait at most {@link TARGET_MS}. Pure.
  */
 export class InFlight {
   readonly #max: number
@@ -21,9 +21,9 @@ export class InFlight {
   #baseMs = Infinity
   #lastBaseMs = Infinity
   #measuredAtMs: number | undefined
-  /** While the shortest way is measured: where this began, and the limit before. */
+  /** Set while the shortest transfer time is measured: the byte at which this began, and the previous limit. */
   #probe: { readonly from: number; readonly limit: number } | undefined
-  /** The limit decreases at most once for the bytes that are under way. */
+  /** The limit decreases at most once for the bytes that are in transit. */
   #decreasedUntil = 0
 
   /** @param max the highest limit, in bytes */
@@ -44,7 +44,7 @@ export class InFlight {
     this.#marks.push({ until: this.#sent, atMs: nowMs })
   }
 
-  /** The other end has received this many more bytes. */
+  /** Called when the other end has received this many more bytes. */
   received(bytes: number, nowMs: number): void {
     const before = this.bytes
     this.#received += bytes
@@ -65,7 +65,7 @@ export class InFlight {
       this.#decreasedUntil = this.#sent
       this.#limit = Math.max(MIN_LIMIT, Math.round(this.#limit * Math.max(0.5, TARGET_MS / waitedMs)))
     } else if (before * 2 >= this.#limit) {
-      // Grows fast while nothing waits, slowly near the target.
+      // The limit grows fast while bytes do not wait, and slowly near the target.
       const growth = waitedMs * 2 < TARGET_MS ? bytes : (bytes * MIN_LIMIT) / this.#limit
       this.#limit = Math.min(this.#max, Math.round(this.#limit + growth))
     }
@@ -81,7 +81,7 @@ export class InFlight {
       this.#lastBaseMs = this.#baseMs
       this.#baseMs = Infinity
       this.#measuredAtMs = nowMs
-      // Only bytes that are sent with a low limit find the way free.
+      // Only bytes that are sent with a low limit find empty buffers.
       this.#probe = { from: this.#sent, limit: this.#limit }
       this.#limit = MIN_LIMIT
     }

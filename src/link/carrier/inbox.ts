@@ -2,7 +2,10 @@ import { PikoError } from '../../errors.ts'
 import { messageOf } from '../../errors-read.ts'
 import { Parked } from './parked.ts'
 
-/** Smaller pieces are gathered, because each buffer costs a hundred bytes of its own and keeps the packet it came in. */
+/**
+ * Smaller pieces are copied into a common buffer, because each separate buffer needs a hundred bytes more and keeps its whole packet in
+ * memory.
+ */
 const SMALL_PIECE = 4_096
 const GATHERED = 16_384
 /** Pieces of this size are read as they are. */
@@ -13,18 +16,18 @@ export class Inbox {
   readonly #freed: (bytes: number) => void
   readonly #parking: (bytes: number) => void
   #chunks: Buffer[] = []
-  /** Where small pieces are gathered; the last chunk is its filled part. */
+  /** The common buffer of small pieces; the last chunk is its filled part. */
   #gathering: { readonly buffer: Buffer; filled: number } | undefined
   #unread = 0
   #isEnded = false
   #failure: Error | undefined
   #waiting: PromiseWithResolvers<void> | undefined
-  /** Once parked, later bytes go to the file too, until the reader has caught up. */
+  /** The temporary file. While it exists, later bytes are written to it too, until the reader has read all of it. */
   #parked: Parked | undefined
 
   /**
-   * @param freed called with each number of bytes that have left the memory
-   * @param parking called with bytes that are about to leave it, because they are being written to a file; negative when they have
+   * @param freed called with the number of bytes that are no longer in memory
+   * @param parking called with the number of bytes that are being written to a file; negative after they have been written
    */
   constructor(freed: (bytes: number) => void, parking: (bytes: number) => void) {
     this.#freed = freed
@@ -40,7 +43,7 @@ export class Inbox {
     if (this.#failure) return this.#freed(bytes.length)
     if (this.#parked) return this.#write(this.#parked, bytes)
     this.#unread += bytes.length
-    // The reader goes on once all frames that arrived together are here, and takes them at once.
+    // The reader continues after all frames that arrived together were handled, and reads them together.
     this.#wake()
     if (bytes.length < SMALL_PIECE) this.#gather(bytes)
     else {
@@ -54,7 +57,7 @@ export class Inbox {
     this.#wake()
   }
 
-  /** Discards what is there. */
+  /** Discards all bytes, and fails further reads. */
   fail(reason: Error): void {
     this.#failure ??= reason
     this.#freed(this.#unread)
@@ -65,7 +68,7 @@ export class Inbox {
     this.#wake()
   }
 
-  /** Moves what is in memory into a temporary file. */
+  /** Moves the bytes in memory into a temporary file. */
   park(): void {
     if (this.#failure || this.#unread === 0) return
     const parked = (this.#parked ??= new Parked())
@@ -135,7 +138,7 @@ export class Inbox {
     void parked?.close()
   }
 
-  /** Lets a waiting reader look again. */
+  /** Lets a waiting reader check again. */
   #wake(): void {
     const waiting = this.#waiting
     this.#waiting = undefined

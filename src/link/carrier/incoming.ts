@@ -6,19 +6,19 @@ import { readReplyEnd } from '../wire/head.ts'
 import { CANCEL_CODES, type IncomingMessage } from './carrier.ts'
 import { Inbox } from './inbox.ts'
 
-/** What a message needs from its connection. */
+/** The methods of a connection that a received message calls. */
 export interface IncomingOwner {
-  /** Its reader has taken bytes. */
+  /** The reader of a message has read bytes. */
   consumed(message: Incoming, bytes: number): void
-  /** Bytes have left the memory, because they were read, discarded or written to a file. */
+  /** Bytes are no longer in memory, because they were read, discarded or written to a file. */
   freed(bytes: number): void
-  /** Bytes are being written to a file; negative when that has ended. */
+  /** Bytes are being written to a file; negative after they have been written. */
   parking(bytes: number): void
-  /** Nothing more is expected of it. @param cancel to tell the other end */
+  /** The message has ended. @param cancel the code and reason to send to the other end */
   over(message: Incoming, cancel?: { readonly code: number; readonly reason: string }): void
 }
 
-/** A message of the other end, whose frames arrive while it is read. */
+/** A message from the other end. Its frames arrive while it is read. */
 export class Incoming implements IncomingMessage {
   readonly id: number
   readonly level: number
@@ -56,7 +56,7 @@ export class Incoming implements IncomingMessage {
     return this.#isOver
   }
 
-  /** Bytes in memory that no reader has taken. */
+  /** The number of bytes in memory that were not read yet. */
   get unread(): number {
     return this.#inbox?.unread ?? 0
   }
@@ -66,7 +66,7 @@ export class Incoming implements IncomingMessage {
     this.#inbox?.park()
   }
 
-  // What arrives.
+  // Methods that handle received frames.
 
   /** A message that came in one frame: its bytes and its trailer. */
   arrivedWhole(body: Buffer): void {
@@ -92,7 +92,7 @@ export class Incoming implements IncomingMessage {
     this.#finish(body, at)
   }
 
-  /** An END frame. @throws PikoError `LINK_BROKEN` */
+  /** Handles an END frame. @throws PikoError `LINK_BROKEN` */
   arrivedEnd(body: Buffer): void {
     this.end = readReplyEnd(body.subarray(TRAILER_BYTES))
     this.#finish(body, 0)
@@ -115,7 +115,7 @@ export class Incoming implements IncomingMessage {
     this.#owner.over(this, { code: CANCEL_CODES.corrupt, reason: 'the length or the SHA-256 differs' })
   }
 
-  /** The sender cancelled it, or the connection ended. */
+  /** Called when the sender has cancelled the message, or the connection has ended. */
   failed(reason: PikoError): void {
     if (this.#isOver) return
     this.#isOver = true
@@ -125,7 +125,7 @@ export class Incoming implements IncomingMessage {
     this.#cancelled?.(reason)
   }
 
-  // What its reader does.
+  // Methods for the reader.
 
   take(max: number): Buffer | undefined {
     const whole = this.#whole

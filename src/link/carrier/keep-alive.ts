@@ -29,7 +29,7 @@ export class KeepAlive {
     clearInterval(this.#timer)
   }
 
-  /** Bytes have arrived, so the other end lives, even if its PONG waits behind them. */
+  /** Called when bytes have arrived: the other end is alive, even if its PONG waits behind them. */
   heard(): void {
     this.#unanswered = 0
   }

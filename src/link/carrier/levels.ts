@@ -1,7 +1,7 @@
 import { Fifo, type Place } from '../../resource/fifo.ts'
 import { LEVELS } from '../wire/frame.ts'
 
-/** Every this many pieces, one belongs to the lowest waiting level, so that no level starves. */
+/** One of this many pieces is taken from the lowest waiting level, so that no level starves. */
 const LOWEST_EACH = 16
 
 /** Something that waits to be sent. It knows its own place, because a `Map` would be filled and emptied all the time. */
@@ -11,7 +11,7 @@ export interface Waiting {
   place: Place<unknown> | undefined
 }
 
-/** Decides whose piece is sent next: the highest waiting level, in turn within a level. Pure. */
+/** Decides which message sends its next piece: one of the highest waiting level, in turn within the level. Pure. */
 export class Levels<T extends Waiting> {
   readonly #queues = Array.from({ length: LEVELS }, () => new Fifo<T>())
   #size = 0
@@ -26,7 +26,7 @@ export class Levels<T extends Waiting> {
     return this.#queues.map(({ size }) => size)
   }
 
-  /** Adds it at the end of its level, unless it waits already. */
+  /** Adds a message at the end of its level, unless it already waits. */
   add(item: T): void {
     if (item.place) return
     item.place = (this.#queues[item.level] as Fifo<T>).push(item)
@@ -42,9 +42,9 @@ export class Levels<T extends Waiting> {
   }
 
   /**
-   * Takes the next one out; to send a further piece it must be added again.
+   * Removes and returns the next message. To send a further piece, it must be added again.
    *
-   * @param mayGo whether pieces of a level may be sent now. The turn of the lowest level ignores it
+   * @param mayGo whether pieces of a level may be sent now. Does not apply to the turn of the lowest level
    */
   take(mayGo: (level: number) => boolean): T | undefined {
     const isTurnOfLowest = (this.#pieces + 1) % LOWEST_EACH === 0

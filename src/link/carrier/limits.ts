@@ -1,10 +1,10 @@
-/** What one end of a connection accepts, and its timings. */
+/** The limits of one end of a connection, and its time limits. */
 export interface LinkLimits {
   /** The maximum bytes in one frame that the other end may send. Default 64 KB; 1 KB to 1 MB. */
   readonly maxFrame: number
-  /** How many bytes of a message the other end may send before a reader takes them. Default 1 MB. */
+  /** The maximum bytes of a message that the other end may send before they are read. Default 1 MB. */
   readonly window: number
-  /** How many messages the other end may have open. Default 1,000. */
+  /** The maximum number of open messages of the other end. Default 1,000. */
   readonly maxOpen: number
   /** How long the handshake may take. Default 10 s. */
   readonly handshakeMs: number

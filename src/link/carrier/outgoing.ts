@@ -16,21 +16,21 @@ import type { ReplyEnd } from '../wire/head.ts'
 import type { Waiting } from './levels.ts'
 import { CANCEL_CODES, type OutgoingMessage, type OutgoingSpec } from './carrier.ts'
 
-/** How many bytes a writer may be ahead of the connection. */
+/** The maximum number of bytes that wait for the connection before a writer must wait. */
 const MAX_AHEAD = 131_072
 
-/** What a message needs from its connection. */
+/** The methods of a connection that a message to send calls. */
 export interface OutgoingOwner {
-  /** It has something to send. */
+  /** The message has data to send. */
   ready(message: Outgoing): void
-  /** It is over: nothing more will be sent. @param cancel to tell the other end */
+  /** The message has ended, and will send nothing more. @param cancel the code and reason to send to the other end */
   over(message: Outgoing, cancel?: { readonly code: number; readonly reason: string }): void
 }
 
-/** A message that is cut into frames as credit allows. */
+/** A message that is sent in frames, as far as credit allows. */
 export class Outgoing implements OutgoingMessage {
   id: number | undefined
-  /** How many bytes the other end accepts. */
+  /** The number of bytes that the other end accepts. */
   credit = 0
   readonly level: number
   place: Waiting['place']
@@ -75,12 +75,12 @@ export class Outgoing implements OutgoingMessage {
     return this.#isReleased
   }
 
-  /** Whether it has bytes but no credit. */
+  /** Whether the message has bytes to send but no credit. */
   get isWaitingForCredit(): boolean {
     return this.id !== undefined && this.#bytes.length > 0 && this.credit === 0 && !this.isOver
   }
 
-  /** Whether it could send a frame now. */
+  /** Whether the message could send a frame now. */
   get isReady(): boolean {
     if (this.isOver) return false
     if (this.id === undefined) return true
@@ -124,7 +124,7 @@ export class Outgoing implements OutgoingMessage {
     return this.#sent.promise
   }
 
-  /** The other end cancelled it, or the connection ended. */
+  /** Called when the other end has cancelled the message, or the connection has ended. */
   failed(reason: PikoError): void {
     if (this.#isReleased) return
     this.#drop(reason)
@@ -137,14 +137,14 @@ export class Outgoing implements OutgoingMessage {
     this.#failure = reason
     this.#bytes.clear()
     for (const waiting of [this.#room, this.#sent]) {
-      // It may have no caller that waits.
+      // The promise may have no caller that waits for it.
       waiting?.promise.catch(() => {})
       waiting?.reject(reason)
     }
     this.#room = undefined
   }
 
-  /** Gives it the id and the credit with which it begins. */
+  /** Sets the id and the credit with which the message begins. */
   begin(id: number, credit: number): void {
     this.id = id
     this.credit = credit
@@ -152,7 +152,7 @@ export class Outgoing implements OutgoingMessage {
   }
 
   /**
-   * Makes the next frame. Only if {@link isReady}.
+   * Creates the next frame. Only allowed if {@link isReady}.
    *
    * @param most the maximum number of the message's own bytes
    * @param isFirst whether the message begins with this frame
@@ -221,7 +221,7 @@ export class Outgoing implements OutgoingMessage {
     this.#isSent = true
     this.#sent?.resolve()
     this.#spec.onSent?.()
-    // A request stays known, because its caller can still cancel it.
+    // A request is kept, because its caller can still cancel it.
     if (this.kind !== 'request') this.release()
   }
 }

@@ -1,6 +1,6 @@
 import { describe, PikoError } from '../../errors.ts'
 
-/** Where a link is listened to. */
+/** The address of a listener. */
 export type Address =
   | { readonly kind: 'tcp' | 'tls'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
@@ -21,7 +21,7 @@ export function readAddress(url: string): Address {
   return { kind, host: parsed.hostname.replace(/^\[|\]$/g, ''), port: Number(parsed.port) }
 }
 
-/** Whether only programs of this machine reach this host. */
+/** Whether only programs on this machine can reach this host. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
 }

@@ -15,7 +15,7 @@ import { openDuplex } from './open-duplex.ts'
 export interface DialOptions extends LinkOptions {
   /** `piko://host:port`, `piko+tls://host:port`, `piko+unix:/path`, `ws://host:port/path` or `wss://host:port/path`. */
   readonly url: string
-  /** For `piko+tls` and `wss`: what Node's `tls.connect` takes, such as `ca`. */
+  /** For `piko+tls` and `wss`: options of Node's `tls.connect`, such as `ca`. */
   readonly tls?: DialTls
   /** Ends the first attempt. */
   readonly signal?: AbortSignal
@@ -23,7 +23,7 @@ export interface DialOptions extends LinkOptions {
 
 const FIRST_DELAY_MS = 100
 const LONGEST_DELAY_MS = 30_000
-/** A connection that lasted this long was good: the next delay is short again. */
+/** After a connection that lasted this long, the next delay is short again. */
 const GOOD_MS = 5_000
 
 /**
@@ -82,7 +82,7 @@ class Dialer {
     return link
   }
 
-  /** An error of a socket says nothing about the link; errors of the handshake do. */
+  /** Converts an error of a socket into one of the link. Errors of the handshake already are such errors. */
   #unreachable(error: unknown): unknown {
     if (!(error instanceof PikoError) || (error.code !== 'LINK_LOST' && error.code !== 'LINK_BROKEN')) return error
     const why = error.cause === undefined ? error.message : messageOf(error.cause)

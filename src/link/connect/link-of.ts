@@ -10,7 +10,7 @@ import type { Role } from '../wire/preface.ts'
 import { nodeIdOf } from './node-id.ts'
 
 export interface LinkOfOptions extends LinkOptions {
-  /** One end must dial, the other listen. It makes no other difference. */
+  /** One end must have the role `dial`, the other `listen`. Otherwise both roles behave the same. */
   readonly role: Role
 }
 
@@ -55,9 +55,9 @@ export function linkOver(duplex: Duplex, options: LinkOfOptions, table?: RouteTa
   return link
 }
 
-/** A transport of two functions. */
+/** A transport that consists of two functions. */
 export interface Pipe {
-  /** The next bytes, any number of them; null or undefined at the end. */
+  /** Returns the next bytes, any number of them; null or undefined at the end. */
   readonly read: () => Promise<Uint8Array | null | undefined> | Uint8Array | null | undefined
   /** Resolves when more bytes may follow. */
   readonly write: (bytes: Buffer) => unknown
@@ -84,7 +84,7 @@ export function duplexFrom(pipe: Pipe): Duplex {
       void settle(
         async () => {
           const bytes = await read()
-          // No bytes are no end: a pipe may return them at any time.
+          // An empty array is not the end: a pipe may return one at any time.
           if (!bytes) this.push(null)
           else if (bytes.length > 0) this.push(bytes)
           else setImmediate(() => this._read(0))

@@ -21,7 +21,7 @@ export interface ListenOptions extends LinkOptions {
   readonly port?: number
   /** A Unix socket instead of a port. Only this user can connect. With `websocket`: the path of the URL. */
   readonly path?: string
-  /** What Node's `tls.createServer` takes, such as `cert` and `key`. */
+  /** Options of Node's `tls.createServer`, such as `cert` and `key`. */
   readonly tls?: TlsOptions
   /** Accepts WebSockets instead of plain connections. Needs the package `ws`. */
   readonly websocket?: boolean
@@ -31,7 +31,7 @@ export interface ListenOptions extends LinkOptions {
   readonly maxConnections?: number
 }
 
-/** How many connections may be in their handshake. Further ones are closed. */
+/** The maximum number of connections in their handshake. Further ones are closed. */
 const MAX_HANDSHAKES = 100
 const DEFAULT_CONNECTIONS = 1_000
 /** Refused connections are counted, and logged at most this often. */
@@ -40,7 +40,7 @@ const LOG_EACH_MS = 60_000
 /**
  * Accepts links. A service: start it, or add it to a tree of services with `app.addService`.
  *
- * @throws PikoError `USAGE` that names every wrong option, also if it would be open to other machines without TLS and secret
+ * @throws PikoError `USAGE` that names every wrong option, or if other machines could connect without TLS and a secret
  * @example
  * const server = listen({ port: 9466, routes: [users] })
  * await server.start()
@@ -79,7 +79,7 @@ function problemOf({ host, port, path, tls, secret, websocket }: ListenOptions):
 /** Accepts links and serves routes to them. */
 export class LinkServer extends Service {
   readonly #options: ListenOptions
-  /** Shared by all links: to build it takes longer than a connection of a stranger lasts. */
+  /** Shared by all links, because building it takes longer than refusing a connection. */
   readonly #table: RouteTable
   readonly #links = new Set<Link>()
   readonly #handshakes = new Set<Link>()
@@ -104,9 +104,9 @@ export class LinkServer extends Service {
   }
 
   /**
-   * Emits an event at all links. A link that reads too slowly misses it.
+   * Emits an event at all links. A link that reads too slowly does not get it.
    *
-   * @returns how many links took it
+   * @returns the number of links that got it
    */
   async broadcast(name: string, payload?: unknown): Promise<number> {
     const sent = await Promise.allSettled([...this.#links].map((link) => link.emit(name, payload)))
@@ -153,7 +153,7 @@ export class LinkServer extends Service {
     try {
       await link.ready()
     } catch {
-      // The other end learns the reason, if it speaks the protocol. Here it only counts.
+      // The other end gets the reason, if it uses the protocol. Here the refusal is only counted.
       this.#handshakes.delete(link)
       return this.#refuse()
     }

@@ -4,7 +4,7 @@ import type { Address } from './address.ts'
 import type { DialTls } from './dial-tls.ts'
 import { dialSocket } from './websocket.ts'
 
-/** Begins to connect. The stream takes bytes immediately, and reports a failure as its error. */
+/** Begins to connect. The stream accepts bytes immediately, and emits a failure as its error. */
 export async function openDuplex(address: Address, tls: DialTls): Promise<Duplex> {
   switch (address.kind) {
     case 'tcp':

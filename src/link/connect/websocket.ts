@@ -10,7 +10,7 @@ function load(): Promise<typeof import('ws')> {
   return optionalPackage('ws', 'a link over WebSocket', () => import('ws'))
 }
 
-/** A WebSocket as a stream. It must exist before the socket is open: otherwise the first message is lost. */
+/** A WebSocket as a stream. It must exist before the socket is open, because otherwise the first message would be lost. */
 export async function dialSocket(url: string, tls: DialTls): Promise<Duplex> {
   const { WebSocket, createWebSocketStream } = await load()
   const socket = new WebSocket(url, { ...tls, perMessageDeflate: false, maxPayload: MAX_PAYLOAD })

@@ -5,13 +5,13 @@ import { CANCEL_CODES, type IncomingMessage } from '../carrier/carrier.ts'
 import type { BodyType } from '../wire/head.ts'
 import { spoolToFile, type SpooledFile } from './spool.ts'
 
-/** How large a body may be in memory. */
+/** The maximum sizes of a body. */
 export interface BodyLimits {
-  /** The maximum of a JSON value, and of one line of a stream, in bytes. Parsing more would hold the event loop. Default 8 MB. */
+  /** The maximum size of a JSON value, and of one line of a stream, in bytes. Parsing more would block the event loop. Default 8 MB. */
   readonly maxJsonBytes: number
-  /** The maximum of `bytes()` and `text()`. Default 64 MB. */
+  /** The maximum size for `bytes()` and `text()`. Default 64 MB. */
   readonly maxBytes: number
-  /** The maximum of a temporary file. Default 16 GB. */
+  /** The maximum size of a temporary file. Default 16 GB. */
   readonly maxFileBytes: number
 }
 
@@ -72,7 +72,7 @@ export class Body {
     return valueOf(await this.bytes(this.#limits.maxJsonBytes))
   }
 
-  /** The pieces as they arrive. To leave the loop early cancels the message. */
+  /** The pieces as they arrive. Leaving the loop early cancels the message. */
   async *chunks(): AsyncGenerator<Buffer, void, undefined> {
     let isEnded = false
     try {
@@ -106,7 +106,7 @@ export class Body {
     if (waiting > 0) yield parsed(Buffer.concat(parts))
   }
 
-  /** A stream of the bytes, with back-pressure up to the sender. To destroy it early cancels the message. */
+  /** A stream of the bytes, with back-pressure up to the sender. Destroying the stream early cancels the message. */
   stream(): Readable {
     const message = this.#message
     let isEnded = false

@@ -4,7 +4,7 @@ import type { ReplyEnd } from '../wire/head.ts'
 /**
  * Sends all chunks of a source. Reads the next one only when there is room.
  *
- * @param failed what the end says if the source fails
+ * @param failed returns the content of the end if the source fails
  */
 export async function pump(
   source: AsyncIterable<Buffer>,
@@ -20,7 +20,7 @@ export async function pump(
     }
     out.end()
   } catch (error) {
-    // A failed write says why to its own caller.
+    // A failed write reports its error to its own caller.
     if (!isSending && !out.isOver) out.end(await failed(error))
   }
 }

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { Body } from './body.ts'
 
-/** The bytes of an upload, and what to remove after its handler. */
+/** The bytes of an upload, and the file to remove after its handler. */
 export interface Upload {
   readonly stream: () => Readable
   readonly remove: () => Promise<void>

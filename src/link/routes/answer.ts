@@ -1,7 +1,7 @@
 import { isObject } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
 
-/** What a handler may return instead of a plain value: a status, headers. */
+/** A result of a handler with its own status and headers, instead of a plain value. */
 export class Answer {
   readonly status: number
   readonly body: unknown
@@ -15,7 +15,7 @@ export class Answer {
 }
 
 /**
- * An answer with a status of its own.
+ * An answer with its own status.
  *
  * @param status as in HTTP: from 200 to 599; 400 or more is an error for the caller
  * @example return answer(404, { problem: 'no such user' })

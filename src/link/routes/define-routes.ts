@@ -38,7 +38,7 @@ const ROUTE_OPTIONS = {
   ),
 }
 
-/** Routes with a common prefix, middleware and error handler. They serve links and HTTP alike. */
+/** Routes with a common prefix, middleware and error handler. They serve both links and HTTP. */
 export class Routes {
   readonly options: RoutesOptions
   readonly #entries = new Map<string, RouteEntry>()
@@ -58,7 +58,7 @@ export class Routes {
   }
 
   /**
-   * Adds a route that answers with one value.
+   * Adds a route that returns one value.
    *
    * @param path `/list`, or `/:id` with a parameter
    * @throws PikoError `USAGE` if the path or an option is wrong, or the path is taken
@@ -73,7 +73,7 @@ export class Routes {
     return this.#add('call', path, first, second)
   }
 
-  /** Adds a route that answers with many values: JSON values or bytes, whichever the first one is. @throws PikoError `USAGE` */
+  /** Adds a route that returns many values: JSON values or bytes, depending on the first one. @throws PikoError `USAGE` */
   stream<Item>(path: string, handler: StreamHandler<unknown, Item>): this
   stream<In extends z.ZodType, Out extends z.ZodType>(
     path: string,
@@ -109,7 +109,7 @@ export class Routes {
     return this
   }
 
-  /** Removes nested routes, or the route with this path. Works while links are open. @returns whether it was there */
+  /** Removes nested routes, or the route with this path. Works while links are open. @returns whether it existed */
   remove(which: Routes | string): boolean {
     const isRemoved = typeof which === 'string' ? this.#entries.delete(which) : this.#unmount(which)
     if (isRemoved) this.#changed()
@@ -167,7 +167,7 @@ export class Routes {
 }
 
 /**
- * Starts a blueprint: routes that links and HTTP servers mount.
+ * Creates a blueprint: routes that links and HTTP servers mount.
  *
  * @throws PikoError `USAGE` that names every wrong option
  * @example

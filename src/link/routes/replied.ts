@@ -4,7 +4,7 @@ import { isPikoError } from '../../errors.ts'
 import type { BodyType } from '../wire/head.ts'
 import { Answer } from './answer.ts'
 
-/** What is sent as a reply: the whole body, or pieces of it. */
+/** The reply to send: the complete body, or pieces of it. */
 export interface Reply {
   readonly status: number
   readonly type: BodyType
@@ -12,7 +12,10 @@ export interface Reply {
   readonly body: Buffer | AsyncIterable<Buffer>
 }
 
-/** The codes of errors that say what the caller did wrong, and their statuses. Others are `INTERNAL` and say nothing. */
+/**
+ * The codes of errors that tell the caller what to correct, and their statuses. All other errors are sent as `INTERNAL`, without their
+ * message.
+ */
 const SHOWN: Readonly<Record<string, number>> = { INPUT_INVALID: 422, LINK_NO_ROUTE: 404, LINK_TOO_LARGE: 413 }
 const FAILED = 500
 const LINE_FEED = Buffer.from('\n')
@@ -53,7 +56,7 @@ export async function* linesOf(values: AsyncIterable<unknown>): AsyncGenerator<B
 }
 
 /**
- * The reply that a stream of a handler makes: of bytes if the first item is bytes, otherwise of lines.
+ * The reply for a stream that a handler returned: of bytes if the first item is bytes, otherwise of lines.
  *
  * @throws the error of the handler, if it fails before the first item
  */
@@ -89,7 +92,7 @@ async function* resumed(first: IteratorResult<unknown>, iterator: AsyncIterator<
   }
 }
 
-/** The reply to an error that no `onError` has answered. Says only what the caller can correct. */
+/** The reply to an error that no `onError` has handled. Contains only what the caller can correct. */
 export function errorReply(error: unknown): Answer {
   const code = isPikoError(error) ? error.code : ''
   const status = Object.hasOwn(SHOWN, code) ? SHOWN[code] : undefined

@@ -13,7 +13,7 @@ import type { FoundRoute } from './table.ts'
 const INTERNAL = 500
 
 /**
- * Calls the handler of a request, over a link or HTTP alike. Never throws nor rejects. Answers immediately if nothing must be waited for.
+ * Calls the handler of a request, over a link or over HTTP. Never throws nor rejects. Answers immediately if nothing must be waited for.
  *
  * @param failed called with an error that the caller does not see
  */
@@ -133,7 +133,7 @@ async function* checkedItems(
   }
 }
 
-/** What the end of a stream says that failed after it began: the answer of the nearest `onError`, or `INTERNAL`. */
+/** The content of the end of a stream that failed after it began: the answer of the nearest `onError`, or `INTERNAL`. */
 export async function endOf(found: FoundRoute | undefined, error: unknown, request: ServedRequest): Promise<Answer> {
   try {
     const result = await onErrorOf(found?.chain ?? [], error, request)

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { z } from 'zod'
 import type { Answer } from './answer.ts'
 
-/** A request as handlers and middleware see it, over a link and over HTTP alike. */
+/** The request that handlers and middleware receive, both over a link and over HTTP. */
 export interface RouteRequest<Body = unknown> {
   /** The path of the request: `/user/7`. */
   readonly path: string
@@ -10,7 +10,7 @@ export interface RouteRequest<Body = unknown> {
   readonly route: string
   readonly params: Readonly<Record<string, string>>
   readonly headers: Readonly<Record<string, string>>
-  /** What the caller sent beside the body. Over HTTP: the query. */
+  /** The value that the caller sent in addition to the body. Over HTTP: the query. */
   readonly meta: unknown
   /** The JSON value, parsed by the schema `in`. Undefined for uploads. */
   readonly body: Body
@@ -41,7 +41,7 @@ export type Middleware = (request: RouteRequest, next: () => Promise<unknown>) =
 export type ErrorHandler = (error: unknown, request: RouteRequest) => unknown
 
 export interface RoutesOptions {
-  /** Is added to the paths of all routes: `/user`. */
+  /** Added before the paths of all routes: `/user`. */
   readonly prefix?: string
   /** The first one is the outermost. */
   readonly use?: readonly Middleware[]
@@ -62,18 +62,19 @@ export interface RouteOptions<In extends z.ZodType = z.ZodType, Out extends z.Zo
   readonly in?: In
   /** Checks and converts the result. */
   readonly out?: Out
-  /** The method over HTTP. Default `POST`. The body of a `GET` is the query. */
+  /** The method over HTTP. Default `POST`. With `GET`, the query is used as the body. */
   readonly method?: HttpMethod
 }
 
 export interface UploadOptions<Meta extends z.ZodType = z.ZodType, Out extends z.ZodType = z.ZodType> {
-  /** Checks and converts what is sent beside the bytes. */
+  /** Checks and converts the value that is sent in addition to the bytes. */
   readonly meta?: Meta
   readonly out?: Out
   readonly method?: HttpMethod
   /**
-   * Receives and verifies everything before the handler is called. `'memory'`: up to the limit of the link; `'file'`: into a temporary
-   * file, which is removed afterwards; a number: up to this many bytes in memory, more into a file. Default: the handler reads while the bytes arrive.
+   * Receives and verifies the complete upload before the handler is called. `'memory'`: up to the limit of the link; `'file'`: into a
+   * temporary file, which is removed afterwards; a number: up to this many bytes in memory, more into a file. Default: the handler reads
+   * while the bytes arrive.
    */
   readonly spool?: 'memory' | 'file' | number
 }

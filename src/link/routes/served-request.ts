@@ -10,7 +10,7 @@ export interface ServedRequestInit {
   readonly via: 'link' | 'http'
 }
 
-/** A request of any transport, as it is answered. */
+/** A request over any transport, while it is served. */
 export class ServedRequest implements RouteRequest {
   readonly path: string
   readonly route: string
@@ -34,7 +34,7 @@ export class ServedRequest implements RouteRequest {
     this.via = via
   }
 
-  /** Made only for handlers that ask for it. */
+  /** Created only for handlers that use it. */
   get signal(): AbortSignal {
     if (!this.#aborter) {
       this.#aborter = new AbortController()
@@ -52,7 +52,7 @@ export class ServedRequest implements RouteRequest {
     this.#aborter?.abort(reason)
   }
 
-  /** Adds the bytes of an upload. To the request itself, because a copy would lose the getter of its signal. */
+  /** Adds the bytes of an upload to the request itself, because a copy would lose the getter of its signal. */
   withStream(open: () => unknown): this {
     let stream: unknown
     return Object.defineProperty(this, 'stream', { get: () => (stream ??= open()), configurable: true })

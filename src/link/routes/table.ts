@@ -23,11 +23,11 @@ interface Fallback {
 }
 
 const MAX_PARAMETER = 1_024
-/** The routes of all methods are found by this one over a link, which has no methods. */
+/** A link has no methods. With this value, the routes of all methods are found. */
 const ANY = 'LINK'
 const MAX_DEPTH = 32
 
-/** Finds the route of a path. Follows routes that are added and removed. */
+/** Finds the route of a path. Includes routes that are added later, and not those that were removed. */
 export class RouteTable {
   readonly #roots: readonly Routes[]
   readonly #unwatch: (() => void)[]

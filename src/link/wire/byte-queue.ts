@@ -1,7 +1,7 @@
-/** Received bytes that are not read yet. Pieces of any length go in, exact lengths come out. */
+/** Received bytes that are not read yet. Accepts pieces of any length, and returns pieces of exact lengths. */
 export class ByteQueue {
   #chunks: Buffer[] = []
-  /** The first chunk that is not completely read, and where. */
+  /** The first chunk that is not completely read, and the position in it. */
   #first = 0
   #offset = 0
   #length = 0

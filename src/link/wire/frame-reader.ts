@@ -1,7 +1,7 @@
 import { ByteQueue } from './byte-queue.ts'
 import { Frame, type FrameHeader, HEADER_BYTES, readHeader } from './frame.ts'
 
-/** Finds the frames in a stream of bytes, however the bytes are cut into pieces. */
+/** Finds the frames in a stream of bytes, regardless of how the bytes are divided into pieces. */
 export class FrameReader {
   readonly #maxFrame: number
   readonly #bytes: ByteQueue
@@ -9,14 +9,14 @@ export class FrameReader {
 
   /**
    * @param maxFrame the maximum body of a DATA frame
-   * @param bytes what has been received already
+   * @param bytes the bytes that have already been received
    */
   constructor(maxFrame: number, bytes = new ByteQueue()) {
     this.#maxFrame = maxFrame
     this.#bytes = bytes
   }
 
-  /** Whether a frame has begun that is not complete. */
+  /** Whether an incomplete frame has begun. */
   get isInFrame(): boolean {
     return this.#header !== undefined || this.#bytes.length > 0
   }

@@ -7,7 +7,7 @@ export type MessageKind = 'request' | 'event' | 'reply'
 /** `json`: one value. `lines`: JSON values, each followed by a line feed. `raw`: bytes. */
 export type BodyType = 'json' | 'lines' | 'raw'
 
-/** What a message says about itself before its body. */
+/** The head of a message, before its body. */
 export interface Head {
   readonly kind: MessageKind
   readonly route?: string
@@ -22,7 +22,7 @@ export interface Head {
   readonly meta?: unknown
 }
 
-/** What the end of a reply says: `status` 400 or more means that it failed after it began. */
+/** The end of a reply: `status` 400 or more means that it failed after it began. */
 export interface ReplyEnd {
   readonly status: number
   readonly body: unknown
@@ -106,7 +106,7 @@ function isTexts(headers: unknown): boolean {
   )
 }
 
-/** Reads what follows the trailer in an END frame. @throws PikoError `LINK_BROKEN` */
+/** Reads the part after the trailer in an END frame. @throws PikoError `LINK_BROKEN` */
 export function readReplyEnd(bytes: Buffer): ReplyEnd | undefined {
   if (bytes.length === 0) return undefined
   const end = safely(() => JSON.parse(bytes.toString()) as unknown, undefined)

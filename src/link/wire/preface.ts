@@ -6,7 +6,7 @@ import { broken, MAX_FRAME, MIN_FRAME } from './frame.ts'
 // The beginning of a connection: docs/link-protocol.md. Pure.
 
 export const PREFACE_BYTES = 60
-/** The highest version that this program speaks. */
+/** The highest version that this program supports. */
 export const VERSION = 1
 const OLDEST_VERSION = 1
 const MAGIC = Buffer.from('PIKOLINK')
@@ -74,13 +74,13 @@ export function readPreface(bytes: Buffer): Preface {
   return preface
 }
 
-/** Why two ends can't talk, and the code of the GOAWAY that says so. */
+/** The reason why two ends can't communicate, with the code for GOAWAY. */
 export interface Refusal {
   readonly code: number
   readonly error: PikoError
 }
 
-/** The version that both ends speak, or why there is none. */
+/** The version that both ends support, or the reason why there is none. */
 export function agree(own: Preface, other: Preface): { readonly version: number } | Refusal {
   if (own.role === other.role) {
     const error = new PikoError(

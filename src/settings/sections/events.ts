@@ -1,6 +1,6 @@
 import { duration, integer } from '../setting-types.ts'
 
-/** The events of the fleet, for readers that look on from outside. */
+/** The events of the fleet, for readers outside the app. */
 export const events = {
   keepMs: duration({
     key: 'keep',

@@ -51,7 +51,7 @@ export const http = {
     max: 10_000_000,
     help: 'Maximum number of API requests with one token in a minute; 0: any number.',
   }),
-  /** Bytes. */
+  /** In bytes. */
   bodyLimit: integer({
     key: 'body_limit',
     default: 2_000_000,

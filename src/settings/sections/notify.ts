@@ -1,6 +1,6 @@
 import { duration, list, optionalMailServer, optionalSecret, optionalText, optionalWebhook } from '../setting-types.ts'
 
-/** When and how people are told of failures, late data and recoveries. */
+/** When and how Piko notifies people of failures, late data and recoveries. */
 export const notify = {
   quietMs: duration({
     key: 'quiet',

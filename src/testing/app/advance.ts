@@ -10,23 +10,23 @@ export interface SteppedApp {
   readonly clock: AppClock
   /** The number of runs that have begun and whose outcomes are not stored, without those of jobs with items. */
   readonly underWay: number
-  /** The same for jobs with items. */
+  /** The number of such runs of jobs with items. */
   readonly itemRuns: number
   /** Increases with each outcome and each plan. */
   readonly progress: number
   agenda(nodeIds: readonly string[]): Promise<Agenda>
   readonly nodeIds: readonly string[]
-  /** What runs and waits, for an error. */
+  /** Describes the runs that run or wait, for an error. */
   left(): Promise<string>
 }
 
 /** How long an advance waits in real time for runs that neither end nor sleep on the clock, in milliseconds. */
 const PATIENCE_MS = 60_000
-/** The first and the longest jump while something is only polled. The jump doubles while nothing happens. */
+/** The first jump while something is only polled. The jump doubles, up to a maximum, while nothing happens. */
 const FIRST_POLL_MS = 20
 const LONGEST_POLL_MS = 3_600_000
 
-/** The loops that look for work which has no instant of its own. */
+/** The loops that look for work that is not due at a known instant. */
 const POLLING: readonly WorkingLoop[] = [
   'dependencies',
   'backfills',
@@ -55,7 +55,7 @@ export class Advance {
     this.#manual = manual
   }
 
-  /** One advance after the other. @param to epoch milliseconds */
+  /** Advances are executed one after another. @param to epoch milliseconds */
   run(to: () => number): Promise<void> {
     const run = this.#running.then(() => this.#advance(to()))
     this.#running = run.catch(() => {})

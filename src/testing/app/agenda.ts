@@ -4,7 +4,7 @@ import { instantOf } from '../../time/instant.ts'
 /** More jobs than this are not named in the statement, which then counts the work of all jobs. */
 const MAX_NAMED = 1_000
 
-/** What an app's database says about work now and later. Instants are epoch milliseconds; `Infinity`: there is none. */
+/** The current and future work in an app's database. Instants are epoch milliseconds; `Infinity`: there is none. */
 export interface Agenda {
   /** When the next job is planned. */
   readonly planAt: number
@@ -14,10 +14,10 @@ export interface Agenda {
   readonly nextRunAt: number
   /** When the next version of a config takes effect. */
   readonly configAt: number
-  /** When the first lease of a node outside of this test ends. */
+  /** When the first lease of a node that is not part of this test ends. */
   readonly leaseAt: number
   readonly running: number
-  /** Those that these nodes run. */
+  /** The runs that run on these nodes. */
   readonly runningHere: number
   /** Backfills and batches that have not ended. */
   readonly backfills: number

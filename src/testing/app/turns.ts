@@ -1,7 +1,7 @@
 // Imported, because a test may have replaced the global timers.
 import { clearTimeout, setImmediate, setTimeout } from 'node:timers'
 
-/** Changes are noticed by events. This is only for changes without one, such as those of another process. */
+/** Most changes have an event. This interval is only for changes without one, such as those of another process. */
 const LOOK_MS = 20
 
 /** Lets a test wait for changes of its apps. */

@@ -95,7 +95,7 @@ function openTopic<T, I>(
   return topic
 }
 
-/** Caches of this process alone, new for each run. */
+/** Caches that only this process uses, new for each run. */
 export function memoryCaches(): PipelineParts['caches'] & { close(): Promise<void> } {
   const opened = new Map<CacheDefinition<unknown>, Cache<unknown>>()
   return {

@@ -87,7 +87,7 @@ function valueOf(result: string | null): unknown {
   return result === null ? undefined : fromJson(result)
 }
 
-/** What a test without a store can't do. */
+/** The error of a call that needs a store. */
 export function needsStore(call: string): PikoError {
   return new PikoError(
     'USAGE',

@@ -28,7 +28,7 @@ import { testedJob } from '../tested-job.ts'
 import { type AddedItem, memoryCaches, memoryLocks, memoryShared, recordedItems } from './memory-parts.ts'
 import { MemorySteps, needsStore } from './memory-steps.ts'
 
-/** More calls of `ctx.until` than this are taken for an endless wait. */
+/** With more calls of `ctx.until` than this, the wait is considered endless. */
 const MAX_WAITS = 10_000
 const RUN_ID = 1
 
@@ -52,7 +52,7 @@ export interface RunJobOptions {
   readonly trx?: SqlExecutor
   /** The clock for timeouts and pauses of steps. Default: the machine's. */
   readonly clock?: Clock
-  /** Which job, for a class with several. */
+  /** The id of the job, if the class has several jobs. */
   readonly id?: string
 }
 
@@ -64,7 +64,7 @@ export interface LoggedLine {
 }
 
 export interface RunJobResult<Out = unknown> {
-  /** As the database would return it. */
+  /** The output in the form in which the database would return it. */
   readonly output: Out
   /** The rows that were written, by the names of the sinks, in the output form of their models. */
   readonly rows: Readonly<RecordedRows>
@@ -185,7 +185,7 @@ class JobRun {
     })
     const { signal } = this.#options
     const cancel = (): void => attempt.abort(signal?.reason)
-    // As in a run that is cancelled before it begins, the handler is not called.
+    // The handler is not called, as in a run that is cancelled before it begins.
     if (signal?.aborted) throw toError(signal.reason)
     signal?.addEventListener('abort', cancel, { once: true })
     const over = new AbortController()

@@ -25,7 +25,7 @@ export interface FixturePage {
 }
 
 export interface FixtureFailures {
-  /** How many requests fail. */
+  /** The number of requests that fail. */
   readonly times: number
   /** The status of each failure; `'reset'` resets the connection. Default 500. */
   readonly status?: number | 'reset'

@@ -2,7 +2,7 @@ import { serviceGraph } from '../../../service/graph/graph.ts'
 import type { Handlers } from '../handler.ts'
 import { nameCursor, nameIn, pageByName } from '../paged.ts'
 
-/** Limits and caches are short lists: at most this many are read. */
+/** The maximum number of limits or caches that are read. Both lists are usually short. */
 const MAX_NAMES = 10_000
 
 export const limitHandlers: Handlers<'limits'> = {

@@ -3,11 +3,11 @@ import type { LiveEvent, LiveFilter, LiveSignal } from '../../../live/live-event
 import type { LiveReader } from '../../../engine/live/live-reader.ts'
 import { NOT_OPEN, type ReaderState, signalsOf } from '../../../operations/live/live.ts'
 
-/** Proxies and clients end connections on which nothing arrives. */
+/** Proxies and clients close connections without traffic. */
 export const HEARTBEAT_MS = 10_000
-/** A reader that has not taken a batch after this time is cut off. */
+/** A reader that has not read a batch after this time is disconnected. */
 const MAX_DRAIN_MS = 15_000
-/** How long a client waits before it connects again. */
+/** How long a client waits before it reconnects. */
 export const RETRY_MS = 2_000
 
 /** A part of the stream. The bytes of events are the same object for all readers with the same filter. */
