@@ -5,12 +5,12 @@ export type Role = (typeof ROLES)[number]
 export const ACTOR_KINDS = ['token', 'session', 'local', 'cli', 'code'] as const
 
 /**
- * How a request came: with a bearer token, with the cookie of a browser's session, without either from this machine (`local`), from the
- * command line, or from the code of a program.
+ * How a request was authenticated: with a bearer token, with the cookie of a browser's session, without either from this machine (`local`),
+ * from the command line, or from the code of a program.
  */
 export type ActorKind = (typeof ACTOR_KINDS)[number]
 
-/** The one who makes a request. */
+/** The user or program that makes a request. */
 export interface Actor {
   readonly kind: ActorKind
   /** The name of a token, `user@host` on the command line and in code, `loopback` for `local`. */

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Role } from './actor.ts'
 
-/** Begins every token, so that scanners for secrets recognize one. */
+/** The beginning of every token, so that scanners for secrets recognize one. */
 const PREFIX = 'piko_'
 const SECRET_BYTES = 32
 /** The shortest token that people may choose themselves, in a file of tokens. */
@@ -31,13 +31,14 @@ export function newSecret(prefix = PREFIX): string {
 }
 
 /**
- * The stored form of a token: its SHA-256 in hexadecimal. A slow hash protects guessable passwords; a token has 256 random bits.
+ * The stored form of a token: its SHA-256 in hexadecimal. No slow hash is necessary, because it only protects guessable passwords, and a
+ * token has 256 random bits.
  */
 export function digestOf(secret: string): string {
   return createHash('sha256').update(secret).digest('hex')
 }
 
-/** Why a name can't be that of a token; undefined if it can. */
+/** The reason why a name is not valid for a token; undefined if it is valid. */
 export function nameProblem(name: unknown): string | undefined {
   const isName = typeof name === 'string' && name.length <= MAX_TOKEN_NAME && NAME.test(name) && name.trim() === name
   return isName
@@ -45,7 +46,7 @@ export function nameProblem(name: unknown): string | undefined {
     : `expected 1 to ${MAX_TOKEN_NAME} characters, at least one letter, then digits, spaces and . _ @ / : -`
 }
 
-/** Why a value can't be the globs of a token; undefined if it can. */
+/** The reason why a value is not valid as the globs of a token; undefined if it is valid. */
 export function globsProblem(globs: unknown): string | undefined {
   const expected = `expected 1 to ${MAX_TOKEN_JOBS} globs of job ids, such as "orders_*"`
   if (!Array.isArray(globs) || globs.length === 0 || globs.length > MAX_TOKEN_JOBS) return expected

@@ -1,6 +1,6 @@
 export { type Actor, type Role, ROLES } from '../access/actor.ts'
 
-/** What a request is about: a job, or an object that belongs to one. */
+/** The subject of a request: a job, or an object that belongs to one. */
 export type JobOf =
   | { readonly job: string }
   | { readonly jobs: readonly string[] }

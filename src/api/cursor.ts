@@ -12,7 +12,7 @@ export function cursorOf(place: Place): string {
  * Reads a cursor.
  *
  * @param shape the names of the place, each with its type
- * @throws PikoError `USAGE` if this is no cursor of the same list
+ * @throws PikoError `USAGE` if this is not a cursor of the same list
  */
 export function placeOf<const Shape extends Readonly<Record<string, 'string' | 'number'>>>(
   cursor: string | undefined,

@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { ERROR_CODES, type ErrorCode } from '../errors.ts'
 
-/** The media type of every error answer. */
+/** The media type of every error response. */
 export const PROBLEM_TYPE = 'application/problem+json'
 
-/** An error answer, as problem details of RFC 9457. */
+/** An error response, as problem details of RFC 9457. */
 export const problem = z.object({
   type: z.string().meta({ description: '`urn:piko:error:` and the code.' }),
   title: z.string().meta({ description: 'What the status means.' }),

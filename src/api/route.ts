@@ -6,7 +6,7 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 /** Parameters, a query or a body: named values. Unknown names are refused. */
 export type Fields = z.ZodObject
 
-/** What a request of a route contains, as an example and as sent. */
+/** The content of a request, both for examples and for real requests. */
 export interface RouteExample {
   readonly params?: Readonly<Record<string, string | number>>
   readonly query?: Readonly<Record<string, unknown>>
@@ -37,9 +37,9 @@ export interface Route<
 > {
   readonly id: Id
   readonly method: Method
-  /** Below `/api/v1`, with parameters in braces: `/runs/{id}/cancel`. */
+  /** The path below `/api/v1`, with parameters in braces: `/runs/{id}/cancel`. */
   readonly path: string
-  /** The least role that may use it. */
+  /** The lowest role that may use the route. */
   readonly role: Role
   /** The verb in the audit. Undefined for a route that changes nothing. */
   readonly audit: string | undefined
@@ -55,7 +55,7 @@ export interface Route<
   /** Undefined: the answer has no body. */
   readonly answer: Answer | undefined
   readonly status: 200 | 201 | 202 | 204
-  /** How long the answer may take. Default: the server's limit. */
+  /** The time limit of the response. Default: the server's limit. */
   readonly timeoutMs: number | undefined
   /** Whether the answer is a stream of server-sent events. */
   readonly isStream: boolean
@@ -98,7 +98,7 @@ interface RouteInput<
 const NONE = z.strictObject({})
 type None = typeof NONE
 
-/** Why a person or program makes a change; the audit keeps it. */
+/** The reason why a person or program makes a change. It is recorded in the audit. */
 const REASON = z.string().max(500).optional().meta({ description: 'Why you make this change. The audit keeps it.' })
 
 /**

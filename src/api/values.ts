@@ -9,7 +9,7 @@ const MAX_CURSOR = 500
 
 type Shown = Readonly<Record<string, unknown>>
 
-/** How the document shows a schema, instead of the one that zod derives. */
+/** The form of a schema in the document, instead of the one that zod derives. */
 function shownAs(shown: Shown): { override: (context: { jsonSchema: object }) => void } {
   return {
     override: ({ jsonSchema }) => {
@@ -85,7 +85,7 @@ export function jsonText(maxLength: number) {
 export const id = wholeText(1)
 export const idNumber = z.number().int().min(1)
 
-/** The part of a list that a request wants. */
+/** The part of a list that a request asks for. */
 export const page = {
   limit: wholeText(1, MAX_LIMIT)
     .default(DEFAULT_LIMIT)

@@ -10,9 +10,9 @@ import { type Duration, durationMs, formatMs, MAX_STORED_MS } from '../time/dura
 import type { RunCallOptions } from './bulkhead.ts'
 
 export interface BreakerOptions {
-  /** The number of failures in a row that opens it. */
+  /** The number of failures in a row after which the breaker opens. */
   readonly failures: number
-  /** How long it refuses calls before it allows one as a trial. */
+  /** How long the breaker refuses calls before it allows one as a trial. */
   readonly cooldown: Duration
   /** Whether an error counts as a failure of the called system: a 503 does, but not a 404. Default: every error counts. */
   readonly failIf?: (error: Error) => boolean
@@ -54,7 +54,7 @@ export class Breaker {
   #failures = 0
   /** Set while it is open: when the next trial may begin. */
   #trialAt: number | undefined
-  /** Changes whenever it opens or closes, so that the result of an earlier call has no effect any more. */
+  /** Changes whenever it opens or closes, so that the result of an earlier call has no effect. */
   #epoch = 0
   #lastError: unknown
 
@@ -127,7 +127,7 @@ export class Breaker {
     const retryInMs = Math.ceil(leftMs)
     const message = `the breaker is open for ${formatMs(retryInMs)} more, because calls failed: ${headline(this.#lastError)}`
     return new PikoError('BREAKER_OPEN', message, {
-      // So a retry, even that of a job, knows when to try again.
+      // This cause tells a retry, including the retry of a job, when to try again.
       cause: new RetryLaterError('the breaker is open', { after: `${retryInMs}ms` }),
       details: { retryInMs },
     })

@@ -6,7 +6,7 @@ import { PikoError } from '../errors.ts'
 import { anAbortSignal, type OptionChecks, wholeNumber } from '../options.ts'
 
 export interface BulkheadOptions {
-  /** How many calls may wait for their turn. Default 0. */
+  /** The maximum number of calls that may wait for their turn. Default 0. */
   readonly queue?: number
 }
 
@@ -27,8 +27,8 @@ const RUN = {
 }
 
 /**
- * Runs at most `concurrency` calls at the same time, and refuses further calls when the queue is full. So one slow system can't use
- * everything.
+ * Runs at most `concurrency` calls at the same time, and refuses further calls when the queue is full. So one slow system can't use all
+ * capacity.
  *
  * @throws PikoError `USAGE`
  */
@@ -77,7 +77,7 @@ export class Bulkhead {
       signal?.throwIfAborted()
       return await called(fn, signal ?? new AbortController().signal)
     } finally {
-      // The next caller replaces this one.
+      // The next waiting caller takes the place of this one.
       if (this.#turns.size > 0) this.#turns.give()
       else this.#running--
     }

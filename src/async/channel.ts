@@ -6,7 +6,7 @@ import { LinkedSignal } from '../signals/linked-signal.ts'
 import { Turns } from '../calls/turns.ts'
 
 export interface ChannelOptions {
-  /** How many values the channel holds; further puts wait. With 0, each put waits until a consumer takes its value. */
+  /** The maximum number of values in the channel; further puts wait. With 0, each put waits until a consumer takes its value. */
   readonly capacity: number
 }
 
@@ -36,9 +36,10 @@ interface End {
 
 /**
  * Passes values from any number of producers to any number of consumers, each value to one consumer, first in, first out. It holds at most
- * `capacity` values, so producers run no faster than consumers.
+ * `capacity` values, so producers can't run faster than consumers.
  *
- * open → `close()` → closed: its remaining values can still be taken; → `fail(error)` → failed: its remaining values are dropped.
+ * States: open; after `close()` closed, when its remaining values can still be taken; after `fail(error)` failed, when its remaining values
+ * are dropped.
  *
  * @example
  * const urls = new Channel<string>({ capacity: 10 })
@@ -58,7 +59,7 @@ export class Channel<T> implements AsyncIterable<T> {
     this.capacity = readCall<ChannelOptions>(FORM, {}, options).capacity as number
   }
 
-  /** Number of values that it holds. */
+  /** The number of values in the channel. */
   get size(): number {
     return this.#held.size
   }
@@ -79,7 +80,7 @@ export class Channel<T> implements AsyncIterable<T> {
   }
 
   /**
-   * Puts a value. Resolves when the channel holds it or a consumer has it.
+   * Puts a value. Resolves when the value is in the channel or a consumer has received it.
    *
    * @throws the signal's reason if it aborts first, the error of `fail`, PikoError `CHANNEL_CLOSED`: no consumer gets the value
    */

@@ -1,5 +1,5 @@
 /**
- * An error of a call: what the server answered, or why there is no answer.
+ * An error of a call: the error that the server returned, or the reason why there is no response.
  *
  * `code` is one of `docs/errors.md`, or `UNREACHABLE` if no answer came, `TIMEOUT` if it took too long, or `ANSWER_INVALID` if the answer is
  * not one of Piko's.

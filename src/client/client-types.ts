@@ -7,7 +7,7 @@ type Optional<In, Out> = {
   [K in keyof Out as K extends keyof In ? (undefined extends In[K] ? K : never) : never]?: Out[K] | undefined
 } & { [K in keyof Out as K extends keyof In ? (undefined extends In[K] ? never : K) : never]: Out[K] }
 
-/** What a path or query contains: numbers and flags as such, although they travel as text. */
+/** The fields of a path or query: numbers and flags in their own types, although they are sent as text. */
 type Sent<F> = F extends Fields ? Known<Optional<z.input<F>, z.output<F>>, z.output<F>> : unknown
 
 /** Nothing for a schema without fields, whose type has an index signature. */
@@ -21,7 +21,7 @@ export type InputOf<Id extends RouteId> =
     ? Flat<Sent<P> & Sent<Q> & (Fields extends B ? unknown : Known<z.input<B>, z.input<B>>)>
     : never
 
-/** The answer of an operation; instants are text in ISO 8601. */
+/** The result of an operation; instants are text in ISO 8601. */
 export type AnswerOf<Id extends RouteId> =
   RouteOf<Id> extends Route<string, Fields, Fields, Fields, infer A>
     ? z.ZodType extends A
@@ -31,13 +31,13 @@ export type AnswerOf<Id extends RouteId> =
 
 /** Options of one call. */
 export interface CallOptions {
-  /** Why you make a change; the audit keeps it. */
+  /** The reason for a change. It is recorded in the audit. */
   readonly reason?: string
   /** Ends the call. */
   readonly signal?: AbortSignal
   /** Further headers, such as `idempotency-key`. */
   readonly headers?: Readonly<Record<string, string>>
-  /** How long to wait for the answer, in milliseconds. Default 60,000. */
+  /** How long to wait for the response, in milliseconds. Default 60,000. */
   readonly timeoutMs?: number
 }
 

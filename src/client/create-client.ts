@@ -19,7 +19,7 @@ export type Client = Nouns & {
 type Caller = (input?: Readonly<Record<string, unknown>>, options?: object) => Promise<unknown>
 
 /**
- * Makes a client of a node's HTTP API. Works in Node and in browsers, without dependencies.
+ * Creates a client of a node's HTTP API. Works in Node and in browsers, without dependencies.
  *
  * @throws PikoError `USAGE` for a wrong address
  */

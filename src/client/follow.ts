@@ -4,7 +4,7 @@ import { eventStream, lostBy, pause, pauseMs, queryOf } from './event-stream.ts'
 import type { Transport } from './transport.ts'
 
 export interface FollowOptions {
-  /** Only these kinds. Default: all. */
+  /** Only events of these kinds. Default: all. */
   readonly kinds?: readonly LiveKind[]
   /** Only events of these jobs. Default: all. */
   readonly jobs?: readonly string[]
@@ -12,19 +12,19 @@ export interface FollowOptions {
   readonly after?: number
   /** Ends the iteration. */
   readonly signal?: AbortSignal
-  /** For a proxy that holds streams back: asks for pages at this interval, in milliseconds, instead. */
+  /** Polls for pages at this interval, in milliseconds, instead of reading a stream. For a proxy that buffers streams. */
   readonly pollMs?: number
-  /** Called each time the stream or page has begun to arrive: with `onDisconnect`, it tells whether the caller is up to date. */
+  /** Called each time a stream or page begins to arrive. Together with `onDisconnect`, it shows whether the caller is up to date. */
   readonly onConnect?: () => void
-  /** Called with the error each time the connection is lost, before it is made again. */
+  /** Called with the error each time the connection is lost, before the client reconnects. */
   readonly onDisconnect?: (error: PikoError) => void
 }
 
 type Item = LiveEvent | LiveSignal
 
 /**
- * Follows the events of the fleet. A lost connection is made again, and the stream continues after the last event, without losing or
- * repeating one. If it was away for too long, it yields `span_exceeded`.
+ * Follows the events of the fleet. If the connection is lost, it reconnects and continues after the last event, without losing or repeating
+ * one. If it was disconnected for too long, it yields `span_exceeded`.
  *
  * @throws PikoError if the server refuses the request
  */
@@ -43,7 +43,7 @@ export async function* follow(transport: Transport, options: FollowOptions): Asy
         if (item.id === undefined) continue
         after = item.id
         if (!('kind' in item)) continue
-        // The caller does not notice that the connection is another one.
+        // The caller does not see that the connection has changed.
         if (item.kind === 'open' && !isFirst) continue
         isFirst = false
         yield item
@@ -58,7 +58,7 @@ export async function* follow(transport: Transport, options: FollowOptions): Asy
   }
 }
 
-/** Without `id`: the server has said that it is there. */
+/** Without `id`, it is only a sign that the server is alive. */
 type Read = Item | { readonly id: number | undefined }
 
 async function* streamed(

@@ -7,7 +7,7 @@ export interface Message {
   readonly data: string
 }
 
-/** A message that is longer is not one of Piko's. */
+/** Piko sends no longer messages. */
 const MAX_CHARACTERS = 4_000_000
 
 /** Reads the messages of a stream. @throws Error if a message is too long */

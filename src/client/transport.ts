@@ -73,7 +73,7 @@ export class Transport {
     }
   }
 
-  /** @throws PikoError with the problem that the server answers, `UNREACHABLE` or `TIMEOUT`; or the reason of the signal */
+  /** @throws PikoError with the problem that the server returns, `UNREACHABLE` or `TIMEOUT`; or the reason of the signal */
   async request(path: string, init: RequestInit & { readonly headers: Record<string, string> }): Promise<Response> {
     const headers = { ...init.headers, ...(this.#token !== undefined && { authorization: `Bearer ${this.#token}` }) }
     let response: Response

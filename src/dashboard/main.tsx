@@ -34,7 +34,7 @@ function App() {
   )
 }
 
-/** The page of the address. Its key is its subject, so that nothing of another one stays. */
+/** The page for the address. Its key is its subject, so that no state of another page remains. */
 function Shown() {
   const job = matched('/jobs/:id')?.['id']
   const why = matched('/why/:id')?.['id']

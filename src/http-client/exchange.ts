@@ -49,7 +49,7 @@ export async function exchange(sent: Sent, options: ExchangeOptions): Promise<Re
     released()
   }
   const asked = signal.aborted ? Promise.reject<Asked>(signal.reason as Error) : ask(sent, open, limits, signal)
-  // The connection is free only once undici has given it up, which may be later than the abort.
+  // The connection is free only once undici has released it, which may be later than the abort.
   asked.then(
     ({ body }) => {
       // A destroyed body emits an error, which would end the process without a listener.

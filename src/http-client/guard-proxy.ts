@@ -69,7 +69,7 @@ export class GuardProxy {
       answer.once('close', () => onward.destroy())
       wanted.pipe(onward)
     } catch {
-      // Node refuses to send some of the headers.
+      // Reached if Node refuses to send some of the headers.
       end()
     }
   }

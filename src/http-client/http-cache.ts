@@ -21,7 +21,7 @@ type GetResult = NonNullable<Awaited<ReturnType<CacheStore['get']>>>
 const storing = new WeakMap<ResponseStore, Map<string, Promise<unknown>>>()
 
 /**
- * Answers one request from a store as far as HTTP allows (RFC 9111), and stores its response.
+ * Serves one request from a store if HTTP allows it (RFC 9111). Otherwise stores its response.
  *
  * @param maxBytes larger bodies are not kept
  */
@@ -40,7 +40,7 @@ export class HttpCache {
     return this.#isHit
   }
 
-  /** Returns a dispatcher that first looks in this cache, and then uses the given dispatcher. */
+  /** Returns a dispatcher that first checks this cache, and then uses the given dispatcher. */
   async before(dispatcher: Dispatcher): Promise<Dispatcher> {
     const undici = await import('undici')
     return dispatcher.compose(undici.interceptors.cache({ store: this.#asUndici(), methods: ['GET', 'HEAD'] }))

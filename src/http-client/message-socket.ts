@@ -30,7 +30,7 @@ export interface MessageSocketOptions {
 /** The error of a connection that ended without the closing handshake. */
 export class SocketBroken extends Error {}
 
-/** How many messages and bytes are read ahead before the server has to wait. */
+/** The maximum number of messages and bytes that are read ahead before the server has to wait. */
 const MAX_AHEAD_MESSAGES = 1_000
 const MAX_AHEAD_BYTES = 4_000_000
 
@@ -180,7 +180,7 @@ export class MessageSocket {
   }
 
   #failed(error: unknown, reject: (error: Error) => void): void {
-    // undici does not say why it ended a connection. The only reason that a server can cause on purpose is a message that is too large.
+    // undici does not report why it ended a connection. The only reason that a server can cause on purpose is a message that is too large.
     const broken = this.#connection.isEndedHere()
       ? new TooLarge('sends a message that is too large')
       : new SocketBroken(`the connection broke: ${messageOf(error)}`)

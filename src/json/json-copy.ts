@@ -10,10 +10,10 @@ export interface JsonRemark {
   readonly text: string
 }
 
-/** A value as parsed from its JSON text. */
+/** A copy of a value, as if parsed from its JSON text. */
 export interface JsonCopy {
   readonly value: unknown
-  /** Values that JSON would lose or replace. The copy does not have them. */
+  /** Values that JSON would lose or replace. The copy does not contain them. */
   readonly problems: readonly JsonRemark[]
   /** Objects that JSON converts by their own `toJSON`: a `Date` is text in the copy. The remark names the kind of object. */
   readonly converted: readonly JsonRemark[]

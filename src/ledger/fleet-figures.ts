@@ -1,4 +1,4 @@
-/** What a scrape needs to know of a job. All times are in seconds. */
+/** The figures of a job for a scrape. All times are in seconds. */
 export interface JobFigures {
   readonly jobId: string
   readonly isPaused: boolean
@@ -12,9 +12,9 @@ export interface JobFigures {
 export interface WindowFigures {
   /** End of the unbroken sequence of succeeded windows, as a Unix time. */
   readonly watermark: number
-  /** The time from there until now. */
+  /** The time from the watermark until now. */
   readonly ageSeconds: number
-  /** The time from there to the end of the last window that is due by the schedule. */
+  /** The time from the watermark to the end of the last window that is due by the schedule. */
   readonly lagSeconds: number
   /** For how long the oldest window that should have data has had none; 0: no data is missing. */
   readonly overdueSeconds: number
@@ -28,11 +28,11 @@ export interface QueueFigures {
   readonly jobId: string
   readonly priority: number
   readonly runs: number
-  /** How long the oldest one has waited. */
+  /** How long the oldest of them has waited. */
   readonly oldestSeconds: number
 }
 
-/** The state of the fleet, as the database has it. */
+/** The state of the fleet in the database. */
 export interface FleetFigures {
   /** At most 1,000 jobs, by id. */
   readonly jobs: readonly JobFigures[]
@@ -44,6 +44,6 @@ export interface FleetFigures {
   readonly nodes: number
   readonly hasLeader: boolean
   readonly alerts: Readonly<Record<'failure' | 'late', number>>
-  /** Messages to people: those that wait, and those that could not be delivered. */
+  /** The numbers of messages to people: those that wait, and those that could not be delivered. */
   readonly messages: Readonly<Record<'due' | 'dead', number>>
 }

@@ -20,7 +20,7 @@ export interface RunChange {
   readonly runAt?: string
   /** Why its last attempt failed, at most 200 characters. */
   readonly error?: string
-  /** True if somebody has asked to cancel the run. */
+  /** True if the cancellation of the run was requested. */
   readonly isCancelRequested?: boolean
 }
 
@@ -70,7 +70,7 @@ export interface NodeChange {
   readonly host?: string
 }
 
-/** Somebody has changed something. */
+/** A person or program has changed something. */
 export interface AuditChange {
   readonly kind: 'audit'
   readonly auditId: number
@@ -104,9 +104,12 @@ export function passes({ kinds, jobs }: LiveFilter, change: LiveChange): boolean
   return jobId !== undefined && jobs.includes(jobId)
 }
 
-/** What a reader of events learns about its own connection. `id` is the id after which it continues. */
+/** A signal to a reader of events about its own connection. `id` is the id after which it continues. */
 export type LiveSignal =
-  /** It begins. Without `isComplete`, events of processes that do not know of readers yet may be missing for ten seconds. */
+  /**
+   * The connection begins. Without `isComplete`, some events may be missing for ten seconds: those of processes that do not know yet that
+   * there are readers.
+   */
   | { readonly kind: 'open'; readonly id: number; readonly isComplete: boolean }
   /** From here on, every process stores its events. */
   | { readonly kind: 'complete'; readonly id: number }

@@ -65,7 +65,7 @@ function groupsOf(body: string): readonly Packed[] {
     const groups: unknown = JSON.parse(body)
     return Array.isArray(groups) ? (groups as unknown[]).filter(isGroup) : []
   } catch {
-    // An edited row is no reason to stop all readers.
+    // A row that a person has edited must not stop all readers.
     return []
   }
 }

@@ -6,7 +6,7 @@ import type { NestCore, NestInjector, NestModules } from './nest-core.ts'
 
 /**
  * Creates the instances of resources: one that a module provides, with that module's providers as the arguments of its constructor. A
- * provided value, such as a fake of a test, is used as it is.
+ * provided value, such as a fake of a test, is used unchanged.
  */
 export function constructorIn(
   modules: NestModules,

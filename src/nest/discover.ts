@@ -3,7 +3,7 @@ import { carriesJobs } from '../job/jobs-of.ts'
 import { Service } from '../service/service.ts'
 import type { InstanceWrapper, NestModule, NestModules } from './nest-core.ts'
 
-/** What the providers and controllers of an application have for Piko. */
+/** The jobs and services of the providers and controllers of an application. */
 export interface Discovered {
   /** Instances of classes with `@job`. */
   readonly jobs: readonly object[]

@@ -2,7 +2,7 @@ import type { Piko } from '../app/piko.ts'
 import { discover } from './discover.ts'
 import type { NestModules } from './nest-core.ts'
 
-/** Ties an app to the life cycle of Nest, which calls these methods by their names. */
+/** Connects an app to the life cycle of Nest, which calls these methods by their names. */
 export class PikoLife {
   readonly #app: Piko
   readonly #modules: NestModules
@@ -14,7 +14,7 @@ export class PikoLife {
     this.#modules = modules
     this.#starts = starts
     // Nest calls the hooks of the nearest modules last at the start, and first at the end. So everything that a run may use is ready before
-    // the first run begins, and is still there when the last one ends.
+    // the first run begins, and still available when the last one ends.
     for (const one of modules.values()) if (one.metatype === module) one.distance = -1
   }
 

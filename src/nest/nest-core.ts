@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { optionalPackageNow } from '../optional-package.ts'
 
-/** The parts of `@nestjs/core` that the module needs. Nest's own types are not used, so that Piko's compile without Nest. */
+/** The parts of `@nestjs/core` that the module needs. Nest's own types are not used, so that Piko's types compile without Nest. */
 export interface NestCore {
   /** The token of the list of all modules. */
   readonly ModulesContainer: object
@@ -25,7 +25,7 @@ export interface InstanceWrapper {
 export interface NestModule {
   readonly metatype: unknown
   readonly name: string
-  /** How far it is from the root, which orders the hooks of the life cycle. */
+  /** The distance from the root module, which determines the order of the hooks of the life cycle. */
   distance: number
   readonly providers: ReadonlyMap<unknown, InstanceWrapper>
   readonly controllers: ReadonlyMap<unknown, InstanceWrapper>

@@ -19,7 +19,7 @@ export interface PikoModulePlace {
 
 /** Options that other providers know, such as a `ConfigService`. */
 export interface PikoModuleAsyncOptions extends PikoModulePlace {
-  // Nest's own types are not used, so that these compile without Nest; Nest checks the values.
+  // Nest's own types are not used, so that Piko's types compile without Nest. Nest checks the values.
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   readonly imports?: any[]
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
@@ -53,14 +53,14 @@ const ASYNC_EXAMPLE = { imports: anything, inject: anything, useFactory: aFuncti
  * export class AppModule {}
  */
 export class PikoModule {
-  /** @param options those of `new Piko`. `jobs` are added to those of the providers; no file is searched for jobs */
+  /** @param options the options of `new Piko`. `jobs` are added to the jobs of the providers. Files are not searched for jobs */
   static forRoot(options: PikoModuleOptions & PikoModulePlace = {}): PikoDynamicModule {
     const { isGlobal, ...own } = options
     return PikoModule.forRootAsync({ ...(isGlobal !== undefined && { isGlobal }), useFactory: () => own })
   }
 
   /**
-   * The same with options from a function, which gets the providers that `inject` names.
+   * Like `forRoot`, with options from a function, which gets the providers that `inject` names.
    *
    * @throws PikoError `USAGE`, `PACKAGE_MISSING`
    * @example

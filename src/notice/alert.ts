@@ -1,7 +1,7 @@
 import type { Window } from '../time/window.ts'
 import type { NoticeJob, Problem } from './notice.ts'
 
-/** A problem of one job, from when it began until people have been told that it is over. */
+/** A problem of one job, from its beginning until people have been notified of its end. */
 export interface Alert {
   readonly jobId: string
   readonly problem: Problem
@@ -11,7 +11,7 @@ export interface Alert {
   readonly runId: number | undefined
   readonly error: string | undefined
   readonly window: Window | undefined
-  /** When people were last told of it. */
+  /** When people were last notified of it. */
   readonly toldAt: Date | undefined
   readonly recoveredAt: Date | undefined
 }

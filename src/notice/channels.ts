@@ -3,7 +3,7 @@ import { type Alert, noticeJobOf } from './alert.ts'
 import type { DueNotice } from './due-notices.ts'
 import type { Notice, NoticeKind } from './notice.ts'
 
-/** A way to tell people: the hooks of a job or of the app, or a notifier. */
+/** A way to notify people: the hooks of a job or of the app, or a notifier. */
 export interface Channel {
   readonly name: string
   readonly on: readonly NoticeKind[]
@@ -31,7 +31,7 @@ export function notifierChannel(name: string): string {
 }
 
 /**
- * The messages of notices: one for each channel that wants it, with the jobs that it wants. Pure.
+ * The messages of notices: one for each channel that requests such a notice, with the jobs that the channel requests. Pure.
  *
  * @param hooksOf the kinds of notices for which a job has hooks
  */

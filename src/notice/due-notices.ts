@@ -1,15 +1,15 @@
 import type { Alert } from './alert.ts'
 import { HOOK_KINDS, type NoticeKind } from './notice.ts'
 
-/** When people are told. All times are in milliseconds. */
+/** The rules that determine when people are notified. All times are in milliseconds. */
 export interface NoticePolicy {
   /** A burst ends when nothing new has happened for this long. */
   readonly quietMs: number
-  /** A burst is told at the latest this long after it began. */
+  /** The notice of a burst is sent at most this long after the burst began. */
   readonly maxWaitMs: number
   /** The shortest time between two notices of one kind. */
   readonly intervalMs: number
-  /** A problem that gets worse is told again after this time; 0: never. */
+  /** A notice about a problem that gets worse is repeated after this time; 0: never. */
   readonly repeatMs: number
 }
 
@@ -20,17 +20,17 @@ export interface DueNotice {
 
 export interface Decision {
   readonly due: readonly DueNotice[]
-  /** When to decide again; undefined: when something happens. */
+  /** When to check again; undefined: at the next failure or recovery. */
   readonly nextAt: Date | undefined
 }
 
-/** When each kind of notice was last told. */
+/** When each kind of notice was last sent. */
 export type LastTold = Readonly<Partial<Record<NoticeKind, Date>>>
 
 /**
  * Decides which notices are due: all alerts of one kind that wait become one notice, once their burst is over. Pure.
  *
- * An alert that nobody was told of waits for its notice even if the job has recovered meanwhile. Its recovery is the next notice.
+ * An alert without a notice waits for its notice even if the job has recovered in the meantime. The recovery is the next notice.
  */
 export function dueNotices(alerts: readonly Alert[], lastTold: LastTold, now: Date, policy: NoticePolicy): Decision {
   const due: DueNotice[] = []
@@ -45,7 +45,7 @@ export function dueNotices(alerts: readonly Alert[], lastTold: LastTold, now: Da
   return { due, nextAt: nextMs === Infinity ? undefined : new Date(nextMs) }
 }
 
-/** The notice for which an alert waits; undefined: people know of it. */
+/** The notice for which an alert waits; undefined: people have been notified. */
 function kindOf(alert: Alert, { repeatMs }: NoticePolicy): DueNotice['kind'] | undefined {
   const { toldAt, recoveredAt, lastAt, problem } = alert
   if (!toldAt) return problem

@@ -1,26 +1,26 @@
 import type { Window } from '../time/window.ts'
 import type { Alert } from './alert.ts'
 
-/** What is known of a job with a deadline. */
+/** The late windows of a job with a deadline. */
 export interface Overdue {
   readonly jobId: string
   /** From the start of the oldest late window to the end of the newest one. Undefined: nothing is late. */
   readonly late: Window | undefined
-  /** How many windows are late. */
+  /** The number of late windows. */
   readonly count: number
 }
 
 export interface LateChanges {
   /** Alerts that are new or have changed. */
   readonly written: readonly Alert[]
-  /** Jobs whose alerts end without a notice, because they have no deadline any more. */
+  /** Jobs whose alerts end without a notice, because the jobs no longer have a deadline. */
   readonly dropped: readonly string[]
 }
 
 /**
  * Opens, continues and ends the alerts of late jobs. Pure.
  *
- * An alert ends only after people were told that the job is late, so that each beginning is told.
+ * An alert ends only after people were notified that the job is late, so that each alert has a notice of its beginning.
  */
 export function lateChanges(alerts: readonly Alert[], jobs: readonly Overdue[], now: Date): LateChanges {
   const known = new Map(alerts.filter(({ problem }) => problem === 'late').map((alert) => [alert.jobId, alert]))

@@ -1,6 +1,6 @@
 import type { Window } from '../time/window.ts'
 
-/** Why people are told something. `test`: somebody tries a channel. */
+/** The reason for a notice. `test`: a person tries a channel. */
 export type NoticeKind = 'failure' | 'late' | 'recovered' | 'test'
 
 export const NOTICE_KINDS: readonly NoticeKind[] = ['failure', 'late', 'recovered', 'test']
@@ -10,11 +10,11 @@ export type Problem = 'failure' | 'late'
 
 export const PROBLEMS: readonly Problem[] = ['failure', 'late']
 
-/** What became of one job. */
+/** The part of a notice about one job. */
 export interface NoticeJob {
   readonly jobId: string
   readonly problem: Problem
-  /** How many runs have failed, or how many windows are late, since the problem began. At most 1,000 late windows are counted. */
+  /** The number of runs that have failed, or of windows that are late, since the problem began. At most 1,000 late windows are counted. */
   readonly count: number
   /** When the problem began and when it last happened. */
   readonly since: Date
@@ -27,16 +27,16 @@ export interface NoticeJob {
   readonly window?: Window
   /** Only in a notice of the kind `recovered`. */
   readonly recoveredAt?: Date
-  /** Whether people have been told of this problem before, and it continues. */
+  /** Whether people were already notified of this problem, and it continues. */
   readonly isRepeated?: true
 }
 
 /** One message to people. A burst of failures is one notice. */
 export interface Notice {
-  /** The same if the notice is delivered again, so that a receiver can ignore the repetition. */
+  /** The id is the same if the notice is delivered again, so that a receiver can ignore the repetition. */
   readonly id: number
   readonly kind: NoticeKind
-  /** When it was made. */
+  /** When the notice was created. */
   readonly at: Date
   /** At most 50 jobs, those with the most failures first. */
   readonly jobs: readonly NoticeJob[]
@@ -46,7 +46,7 @@ export interface Notice {
   readonly count: number
 }
 
-/** What a hook or a notifier gets beside the notice. */
+/** The second argument of a hook or a notifier, after the notice. */
 export interface NoticeContext {
   /** Aborts at the end of `[notify] timeout`, or when the app stops. */
   readonly signal: AbortSignal
@@ -63,7 +63,7 @@ export interface NoticeHooks {
   readonly onFailure?: NoticeHook
   /** Data of the job is late: a window, or without windows the run of a tick, has not succeeded within `deadline`. */
   readonly onLate?: NoticeHook
-  /** The problem that an earlier call told of is over. */
+  /** The problem that an earlier call reported has ended. */
   readonly onRecovered?: NoticeHook
 }
 
@@ -71,7 +71,7 @@ export interface NoticeHooks {
 export interface Notifier {
   /** Unique in the app; stored with messages that wait. At most 64 letters, digits, `_`, `-` or `.`. */
   readonly name: string
-  /** Which notices it gets. Default: all. */
+  /** The kinds of notices that it gets. Default: all. */
   readonly on?: readonly Exclude<NoticeKind, 'test'>[]
   /** Globs of job ids, such as `orders_*`. Default: all jobs. */
   readonly jobs?: readonly string[]

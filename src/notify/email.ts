@@ -28,7 +28,7 @@ export interface EmailOptions extends NotifierOptions {
 
 const CHECKS = {
   ...NOTIFIER_CHECKS,
-  // Its value is a secret, so the message does not show it.
+  // The value may contain a password, so the message does not show it.
   smtp: (value: unknown) =>
     typeof value === 'string' && /^smtps?:\/\/\S+$/i.test(value)
       ? undefined

@@ -2,7 +2,7 @@ import { counted } from '../counted.ts'
 import type { Notice, NoticeJob } from '../notice/notice.ts'
 import { formatMs } from '../time/duration.ts'
 
-/** How many jobs the text of a notice lists. */
+/** The maximum number of jobs that the text of a notice lists. */
 const MAX_LISTED = 10
 
 /** One line: `3 runs of sync_orders failed`. */

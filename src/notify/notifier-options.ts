@@ -46,7 +46,7 @@ export const NOTIFIER_CHECKS: OptionChecks<NotifierOptions> = {
 
 export const aTemplate = aFunction
 
-/** Makes the body or the texts of a message. */
+/** Creates the body or the texts of a message. */
 export type Template<T> = (notice: Notice) => T | undefined
 
 /** @throws PikoError `USAGE` naming every wrong option */
@@ -62,7 +62,7 @@ export function notifierOptions<T extends object>(
   return options as T
 }
 
-/** The part of a notifier that its options decide. */
+/** The part of a notifier that its options determine. */
 export function filterOf({ on, jobs }: NotifierOptions): Pick<Notifier, 'on' | 'jobs'> {
   return { ...(on && { on }), ...(jobs && { jobs }) }
 }

@@ -1,4 +1,4 @@
-/** The beginning of a response that an error shows. */
+/** The maximum length of a response's beginning that an error shows. */
 const MAX_SHOWN = 200
 
 /**

@@ -14,7 +14,10 @@ import { post } from './post.ts'
 export interface SlackOptions extends NotifierOptions {
   /** The address of the incoming webhook. */
   readonly url: string
-  /** Makes the text of a message, in Slack's markup, or its whole body, such as `{ blocks: […] }`. Default: a title and a line a job. */
+  /**
+   * Creates the text of a message, in Slack's markup, or its whole body, such as `{ blocks: […] }`. Default: a title and one line for each
+   * job.
+   */
   readonly template?: Template<string | object>
 }
 

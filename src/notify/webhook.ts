@@ -20,7 +20,7 @@ export interface WebhookOptions extends NotifierOptions {
   readonly secret?: string
   /** Further headers, such as `authorization`. */
   readonly headers?: Readonly<Record<string, string>>
-  /** Makes the body, which is sent as JSON. Default: the notice with `title` and `text`. */
+  /** Creates the body, which is sent as JSON. Default: the notice with `title` and `text`. */
   readonly template?: Template<unknown>
 }
 

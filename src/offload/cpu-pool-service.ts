@@ -26,7 +26,7 @@ export class CpuPoolService extends Service {
 
   protected override async onStop(why: StopReason): Promise<void> {
     if (why === 'crash') return
-    // Calls of runs have ended with their runs. A call outside a run could loop and delay the stop forever.
+    // Calls of runs have ended with their runs. A call outside of a run could run forever and prevent the stop.
     const late = new AbortController()
     const reason = new PikoError('STOPPED', 'the app is stopping, so the call and its thread were ended')
     const timer = setTimeout(() => late.abort(reason), LATE_CALLS_MS)

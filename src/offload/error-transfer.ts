@@ -48,7 +48,7 @@ export function serialiseError(thrown: unknown): TransferredError {
 
 /**
  * Turns the data back into a thrown value. `PikoError` and the built-in classes keep their class. An error of any other class becomes its
- * nearest built-in class with the same `name`. A value that was not an `Error` stays as it was.
+ * nearest built-in class with the same `name`. A value that was not an `Error` is unchanged.
  */
 export function reviveError(data: TransferredError): unknown {
   if (data.kind === 'value') return data.value
@@ -91,7 +91,7 @@ function baseOf(error: Error): string {
   if (error instanceof AggregateError) return 'AggregateError'
   if (error instanceof DOMException) return 'DOMException'
   const known = Object.entries(BASES).find(([, base]) => error instanceof base)?.[0]
-  // An error of another realm is no instance of these classes, but has the same name.
+  // An error of another realm is not an instance of these classes, but has the same name.
   const name = propertyOf(error, 'name')
   return known ?? (name === 'AggregateError' || (typeof name === 'string' && name in BASES) ? name : 'Error')
 }

@@ -17,7 +17,7 @@ const CHECKS: OptionChecks<FileOptions> = {
 }
 const CHUNK_BYTES = 64 * 1_024
 
-/** A file that an offloaded function gets as an async iterable of its decompressed bytes. It is opened in the thread. */
+/** A file that an offloaded function receives as an async iterable of its decompressed bytes. It is opened in the thread. */
 export class OffloadFile implements AsyncIterable<Uint8Array> {
   readonly toOpen: FileToOpen
 
@@ -36,8 +36,8 @@ export function isOffloadFile(value: unknown): value is OffloadFile {
 }
 
 /**
- * Names a file as an argument of an offloaded function, which gets its decompressed bytes as an async iterable. The worker thread opens the
- * file, so no byte passes through the calling thread.
+ * Names a file as an argument of an offloaded function, which receives its decompressed bytes as an async iterable. The worker thread opens
+ * the file, so no byte passes through the calling thread.
  *
  * @param path relative to the working directory, or a `file:` URL
  * @throws PikoError `USAGE` if the path or an option is invalid

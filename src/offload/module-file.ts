@@ -3,7 +3,7 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, PikoError } from '../errors.ts'
 
-/** The extensions to try if a file is missing, best first. TypeScript may replace its compiled form, and the reverse. */
+/** The extensions to try if a file is missing, best first. A TypeScript file may replace its compiled form, and vice versa. */
 const STAND_INS: Readonly<Record<string, readonly string[]>> = {
   '.ts': ['.js', '.mjs', '.mts', '.cjs', '.cts'],
   '.mts': ['.mjs', '.js', '.ts'],
@@ -32,8 +32,8 @@ export function moduleUrl(module: URL | string): URL {
 }
 
 /**
- * The file to load: the given one, otherwise its compiled or source form. So one spelling works in development, which has `parse.ts`, and
- * in the built package, which has only `parse.js`.
+ * The file to load: the given one, otherwise its compiled or source form. So the same path works in development, with `parse.ts`, and in
+ * the built package, which has only `parse.js`.
  *
  * @throws PikoError `OFFLOAD_FAILED` with the paths that were tried
  */

@@ -16,7 +16,7 @@ export interface Moved<T> {
 /**
  * An offloaded function returns the result of `move` to hand over the buffers in `transfer` instead of copying them.
  *
- * The caller receives `value` itself. `transfer` defaults to the value, which must then be movable.
+ * The caller receives `value` itself. `transfer` defaults to the value, which must then be of a type that can be moved.
  *
  * @example
  * export function column(rows: readonly Row[]) {
@@ -39,5 +39,5 @@ export function transferList(movables: readonly Movable[]): Transferable[] {
   return [...new Set(movables.map((movable) => (ArrayBuffer.isView(movable) ? bufferOf(movable) : movable)))]
 }
 
-// The buffer may also be a `SharedArrayBuffer`, which `postMessage` refuses with an error of its own.
+// The buffer may also be a `SharedArrayBuffer`, which `postMessage` refuses with its own error.
 const bufferOf = (view: ArrayBufferView): Transferable => view.buffer as ArrayBuffer

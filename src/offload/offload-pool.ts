@@ -4,13 +4,13 @@ import { type FailureReason, PoolFigures } from './pool/pool-figures.ts'
 import { type OffloadOptions, type PoolOptions, poolOptions } from './pool/pool-options.ts'
 import { ThreadPool } from './pool/thread-pool.ts'
 
-/** What a pool does now, and has done since the start of the process. */
+/** The current state of a pool, and its figures since the start of the process. */
 export interface OffloadStats {
   /** The number of threads that may run at the same time. */
   readonly size: number
   /** Threads that exist now. */
   readonly threads: number
-  /** Calls that a thread executes. */
+  /** The number of calls that a thread executes. */
   readonly running: number
   readonly waiting: number
   /** Threads replaced by `recycle`. */

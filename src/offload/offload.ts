@@ -83,9 +83,10 @@ export type OffloadHandle<M> = Offloaded<M> & {
   /** The same functions with these options: `parsing.$with({ transfer: [bytes] }).parse(bytes)`. */
   readonly $with: (options: OffloadCallOptions) => Offloaded<M>
   /**
-   * Calls a function of one parameter for every item, in batches on all threads of the pool, and waits for all results. They keep the
-   * order of the items; an error of the function becomes a rejected result. If an item ends its thread, only that item fails: the function
-   * is called again for items whose results were lost with the thread. Rejects if a signal aborts or the source of the items fails.
+   * Calls a function of one parameter for every item, in batches on all threads of the pool, and waits for all results. The results are in
+   * the order of the items. An error of the function becomes a rejected result. If an item ends its thread, only that item fails: the
+   * function is called again for items whose results were lost with the thread. The returned promise rejects if a signal aborts or the
+   * source of the items fails.
    *
    * @example
    * const hashes = await parsing.$map('digest', files, { timeout: '10s' })
@@ -140,9 +141,9 @@ export interface OffloadHandleOptions {
  * const parsing = offload<typeof import('./parse.ts')>(new URL('./parse.ts', import.meta.url))
  * const rows = await parsing.parse(bytes)
  *
- * With `on: 'fleet'`, calls that find all threads busy also run on other nodes that declare the same module with `on: 'fleet'` and have free
- * threads. If such a node is lost, the call runs again, here or elsewhere: the functions must not mind. Calls with `transfer`, streams or
- * files run here, and so do generators, `$map` and `$mapReduce`.
+ * With `on: 'fleet'`, calls that find all threads busy also run on other nodes that declare the same module with `on: 'fleet'` and have
+ * free threads. If such a node is lost, the call runs again, in this process or elsewhere, so the functions must be safe to repeat. Calls
+ * with `transfer`, streams or files always run in this process, as do generators, `$map` and `$mapReduce`.
  *
  * @param options.pool a separate pool; default: the process's, see `configureOffload`
  * @throws PikoError `OFFLOAD_FAILED`: immediately if `module` is not a `file:` URL; from a call if the module or the export is missing.
@@ -204,7 +205,7 @@ function streamable(result: Promise<unknown>, name: string): Promise<unknown> {
         if (value instanceof StreamHandle) return value
         throw new PikoError('OFFLOAD_FAILED', `${name}() returned no stream; await its result instead of iterating it`)
       })
-      // `next` throws the error. If nobody iterates, the error must not become an unhandled rejection.
+      // `next` throws the error. If no code iterates, the error must not become an unhandled rejection.
       reader.catch(() => {})
       let open: StreamHandle | undefined
       return {
@@ -216,8 +217,8 @@ function streamable(result: Promise<unknown>, name: string): Promise<unknown> {
 }
 
 /**
- * Returns an object on which every name is a function, created at first use. Properties of `target` and of every object stay as they are.
- * The names that `await` and `JSON.stringify` look for are absent.
+ * Returns an object on which every name is a function, created at first use. Properties of `target` and those that every object has are
+ * unchanged. The names that `await` and `JSON.stringify` look for are absent.
  */
 function functions(target: object, make: (name: string) => unknown): unknown {
   const made = new Map<string, unknown>()
@@ -231,7 +232,7 @@ function functions(target: object, make: (name: string) => unknown): unknown {
   })
 }
 
-/** The place of a call. Node builds the text of a stack only when it is read, so a successful call doesn't pay for it. */
+/** The place of a call. Node builds the text of a stack only when it is read, so it costs a successful call nothing. */
 function callSite(above: AnyFunction): { readonly stack?: string } {
   const site = {}
   Error.captureStackTrace(site, above)

@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { OffloadFile } from './file.ts'
 
-/** A value that the compiler knows can't be copied to a thread. Its type argument says which part, and why. */
+/** The type of a value that can't be copied to a thread. Its type argument names the part that can't be copied, and the reason. */
 export interface Unsendable<Why extends string> {
   readonly "this value can't be copied between threads": Why
 }

@@ -10,7 +10,7 @@ export interface AmbientRun {
   readonly progress?: (...progress: Progress) => void
 }
 
-/** A run whose handler is under way or has ended, or a part of it that has a signal of its own. */
+/** A run whose handler is running or has ended, or a part of it that has its own signal. */
 export class RunScope {
   readonly run: AmbientRun
   /** The scope of the run that this part belongs to. A run's own scope is its owner. */
@@ -24,7 +24,7 @@ export class RunScope {
   }
 
   /**
-   * Calls `end` once the handler of the run has ended, in whatever way.
+   * Calls `end` once the handler of the run has ended, with any outcome.
    *
    * @returns a function that prevents it
    */
@@ -65,9 +65,9 @@ export function wantRunSignals(): void {
 }
 
 /**
- * Calls `fn` with the run's signal as the ambient one: its abort ends every offloaded call made inside, however deep. The engine wraps each
- * handler, so a run's timeout or cancel reaches its threads. The signal is read only when first needed. A scope inside a run, with a signal
- * of its own, still belongs to the run's job.
+ * Calls `fn` with the run's signal as the ambient one: its abort ends every offloaded call made inside `fn`, at any depth. The engine wraps
+ * each handler, so a run's timeout or cancel reaches its threads. The signal is read only when first needed. A scope inside a run with its
+ * own signal still belongs to the run's job.
  */
 export function withRunSignal<T>(run: AmbientRun, fn: () => T): T {
   if (!isWanted) return begun(run, fn)

@@ -14,7 +14,7 @@ interface Search {
  * The error for a value that can't be copied between threads. Names its place: `args[0].rows[3].onDone is a function`.
  *
  * @param what the value as a whole, such as `an argument of parse() of parse.ts`
- * @param root what the place starts with
+ * @param root the beginning of the place, such as `args`
  */
 export function unsendable(what: string, root: string, value: unknown, cause: unknown): PikoError {
   const found = culprit(value, root, { looks: 0, seen: new Set() })
@@ -100,7 +100,7 @@ function isCopied(value: object): boolean {
 /** Describes a value that can't be copied although no part of it is the cause, such as a promise or a WeakMap. */
 function opaque(value: object, path: string): Culprit | undefined {
   try {
-    // All its parts can be copied, and a plain object has nothing else.
+    // All parts of the value can be copied, and a plain object has nothing else.
     if (isPlain(value)) return undefined
     structuredClone(value)
     return undefined

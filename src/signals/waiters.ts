@@ -6,7 +6,7 @@ interface Waiter<T> {
 }
 
 /**
- * The calls that wait for the next event. A call whose signal aborts is forgotten. With one promise for all of them, each would stay in
+ * The calls that wait for the next event. A call whose signal aborts is removed. With one promise for all of them, each would stay in
  * memory until the next event, which may take months.
  */
 export class Waiters<T> {

@@ -4,7 +4,8 @@ import { chainOf, propertyOf } from '../errors-read.ts'
 
 const MAX_TRIES = 8
 /**
- * The minimum time for which contention is retried. On a cluster, many nodes may need the same rows, with conflicts in quick succession.
+ * Contention is retried for at least this time, in milliseconds. On a cluster, many nodes may need the same rows, so that conflicts follow
+ * each other quickly.
  */
 const MIN_TRIED_MS = 10_000
 const FIRST_DELAY_MS = 10

@@ -123,7 +123,7 @@ const SQLITE_ERRORS: ReadonlyMap<number, DatabaseFault> = new Map([
   [20, 'data'], // SQLITE_MISMATCH
 ])
 
-/** Piko's own codes for a database that does not answer. */
+/** Piko's own codes for a database that does not respond. */
 const OWN_OUTAGES: ReadonlySet<unknown> = new Set(['DATABASE_UNREACHABLE', 'DATABASE_TIMEOUT', 'DATABASE_LOCKED'])
 
 /** The number of causes to check, because other code may wrap database errors. */
@@ -148,7 +148,7 @@ export class UnstorableValue extends RangeError {}
 /**
  * Whether a value caused a statement to fail, so that the other rows of a batch may be written without it. The database refuses the value,
  * Piko or the driver can't send it, or a row that it needs can't be read. Never true for an outage, contention, a wrong statement, a commit
- * whose answer was lost, or a bug.
+ * whose result is unknown, or a bug.
  */
 export function isRefusedValue(error: unknown): boolean {
   const fault = databaseFault(error)

@@ -5,7 +5,7 @@ export type SqlValue = string | number | bigint | boolean | Date | Uint8Array | 
 
 export type SqlRow = Record<string, unknown>
 
-/** How many rows a `LOAD DATA` statement stored, and how many warnings the server has about them. */
+/** The number of rows that a `LOAD DATA` statement stored, and the number of warnings of the server. */
 export interface SqlLoaded {
   readonly changes: number
   readonly warnings: number
@@ -25,8 +25,8 @@ export interface SqlExecutor {
   /** Runs a SELECT, or a statement with RETURNING, and returns its rows. */
   query<T extends SqlRow = SqlRow>(sql: string, params?: readonly SqlValue[]): Promise<T[]>
   /**
-   * Runs a `LOAD DATA LOCAL INFILE` statement whose file is `data`, read once, piece by piece. Missing if the database can't, or its
-   * adapter does not allow it. `SqlTable` then inserts rows.
+   * Runs a `LOAD DATA LOCAL INFILE` statement whose file is `data`, read once, piece by piece. Absent if the database or its adapter does
+   * not support it. `SqlTable` then inserts rows.
    */
   readonly load?: ((sql: string, data: SqlFile) => Promise<SqlLoaded>) | undefined
   /** Runs any other statement. `changes` is the number of rows that it matched. */

@@ -1,5 +1,5 @@
 /**
- * The largest statement of a batch, in bytes. Every server accepts 1 MB, and most accept more. A larger statement is no faster, and delays
+ * The largest statement of a batch, in bytes. Every server accepts 1 MB, and most accept more. A larger statement is not faster, and delays
  * others for longer.
  */
 export const MAX_BATCH_BYTES = 1_000_000

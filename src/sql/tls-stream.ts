@@ -10,7 +10,7 @@ interface ServerOptions {
 }
 
 /**
- * Adds a socket that knows the server's IP address, if the certificate must be for that address. With the driver's own socket, TLS knows
+ * Adds a socket with the server's IP address, if the certificate must name that address. With the driver's own socket, TLS knows
  * the host only after a name lookup, which an address does not need. It would then expect a certificate for "localhost".
  */
 export function withPeerName<O extends ServerOptions>(options: O): O {

@@ -15,7 +15,7 @@ export interface SharedSpec<S extends z.ZodType> {
   readonly schema: S
   /** The value until another one is published. It has version 1. */
   readonly initial: z.input<S>
-  /** How many versions are stored, for history and rollback. Default 100, at most 1,000. */
+  /** The number of versions that are stored, for history and rollback. Default 100, at most 1,000. */
   readonly keep?: number
 }
 

@@ -1,4 +1,4 @@
-/** Calls functions one after the other, in the order of their requests. */
+/** Calls functions one after another, in the order of their requests. */
 export class Turns {
   #last: Promise<unknown> = Promise.resolve()
 

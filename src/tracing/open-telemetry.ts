@@ -4,7 +4,7 @@ import { isMissingPackage } from '../optional-package.ts'
 import { packageVersion } from '../package-version.ts'
 import { type SpanFacts, type TracedEnd, type TracedRun, type Tracing, tracing, useTracing } from './tracing.ts'
 
-/** Where the API keeps what an SDK registers. */
+/** The global key under which the API keeps the objects that an SDK registers. */
 const REGISTERED = Symbol.for('opentelemetry.js.api.1')
 
 /**
@@ -21,7 +21,7 @@ export async function loadTracing(): Promise<void> {
 }
 
 const TRACEPARENT = /^00-([\da-f]{32})-([\da-f]{16})-([\da-f]{2})(?: (.*))?$/s
-/** The longest trace context that a run's row takes. */
+/** The maximum length of the trace context in a run's row. */
 const MAX_CONTEXT = 600
 
 class OpenTelemetry implements Tracing {
@@ -39,7 +39,7 @@ class OpenTelemetry implements Tracing {
     if (!span || !isSpanContextValid(span)) return undefined
     const parent = `00-${span.traceId}-${span.spanId}-${span.traceFlags.toString(16).padStart(2, '0')}`
     const state = span.traceState?.serialize() ?? ''
-    // A state that is too long, or not ASCII, is left out: the trace goes on without it.
+    // A state that is too long, or not ASCII, is left out. The trace continues without it.
     const isStorable = state !== '' && /^[ -~]*$/.test(state) && parent.length + 1 + state.length <= MAX_CONTEXT
     return isStorable ? `${parent} ${state}` : parent
   }
@@ -106,7 +106,7 @@ class OpenTelemetry implements Tracing {
     span.end()
   }
 
-  /** Only the kind of the error: its message may contain a secret, and the run's span has it without secrets. */
+  /** Sets only the kind of the error, because its message may contain a secret. The run's span has the message without secrets. */
   #failed(span: Api.Span, thrown: unknown): void {
     const kind = propertyOf(thrown, 'code') ?? propertyOf(thrown, 'name')
     span.setAttribute('error.type', typeof kind === 'string' ? kind : 'error')

@@ -1,4 +1,4 @@
-/** What a span is about, such as `{ 'piko.job.id': 'sync_orders' }`. */
+/** The attributes of a span, such as `{ 'piko.job.id': 'sync_orders' }`. */
 export type SpanFacts = Readonly<Record<string, string | number | boolean | undefined>>
 
 /** The run that spans belong to. */
@@ -13,18 +13,18 @@ export interface TracedRun {
   readonly facts: SpanFacts
 }
 
-/** How a run ended, for its span. */
+/** The end of a run, for its span. */
 export interface TracedEnd {
   readonly facts: SpanFacts
-  /** Without secrets. Undefined: it did not fail. */
+  /** The error, without secrets. Undefined: the run did not fail. */
   readonly error: string | undefined
 }
 
-/** Writes spans. There is one only in a process that has registered an SDK of OpenTelemetry. */
+/** Writes spans. Exists only in a process that has registered an SDK of OpenTelemetry. */
 export interface Tracing {
   /** The trace context of the current span, to store with a run: a W3C traceparent, and after a space the tracestate. */
   context(): string | undefined
-  /** Calls `fn` in a span of its own, which ends when the result has settled. */
+  /** Calls `fn` in a new span, which ends when the result has settled. */
   span<T>(name: string, facts: SpanFacts, fn: () => T): T
   /** Calls `fn` in the span of a run, after spans for its tick and for its time in the queue. */
   run<T>(run: TracedRun, fn: () => T, endOf: (result: Awaited<T>) => TracedEnd): T
@@ -32,7 +32,7 @@ export interface Tracing {
 
 let current: Tracing | undefined
 
-/** Undefined without an SDK, so that nothing is done for traces. */
+/** Returns undefined without an SDK, so that traces cost nothing. */
 export function tracing(): Tracing | undefined {
   return current
 }
@@ -41,7 +41,7 @@ export function useTracing(tracer: Tracing | undefined): void {
   current = tracer
 }
 
-/** Calls `fn`, in a span of its own if the process writes spans. */
+/** Calls `fn`, in a new span if the process writes spans. */
 export function traced<T>(name: string, facts: () => SpanFacts, fn: () => T): T {
   return current ? current.span(name, facts(), fn) : fn()
 }

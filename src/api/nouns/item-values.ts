@@ -33,7 +33,7 @@ export const itemsStatus = z
 export const lane = z.object({ id: count, scope: z.string(), name: z.string() }).loose()
 export const lanesPaused = z.object({ lanes: count })
 
-/** Lists of items begin after an id. */
+/** The pages of such a list begin after an id. */
 export const laneQuery = { runId: id.optional(), ...page }
 export const laneParams = z.strictObject({ lane: name })
 export const replayBody = {

@@ -47,7 +47,7 @@ export const run = z.object({
   progress: progress.optional(),
 })
 
-/** A run as bars of a timeline need it. */
+/** The fields of a run that the bars of a timeline need. */
 export const timelineRun = run.omit({
   ...{ config: true, configVersion: true, input: true, output: true, error: true, progress: true, fence: true },
   priority: true,

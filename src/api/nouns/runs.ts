@@ -23,7 +23,7 @@ import { logLine, run, RUN_EXAMPLE, runDetails, TIMELINE_EXAMPLE, timelineRun } 
 
 const MAX_KEY_LENGTH = 255
 const MAX_WAIT_MS = 60_000
-/** The wait, and some time to answer. */
+/** The maximum wait, plus some time for the response. */
 const START_TIMEOUT_MS = MAX_WAIT_MS + 10_000
 const MAX_PRIORITY = 32_767
 const MAX_TIMELINE = 5_000

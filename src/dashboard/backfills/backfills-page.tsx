@@ -12,7 +12,7 @@ import { CreateBackfill } from './create-backfill.tsx'
 
 type Backfill = Answer<'backfills.show'>
 
-/** Backfills, newest first, and a new one. */
+/** The list of backfills, newest first, with a form for a new one. */
 export function BackfillsPage() {
   useTitle('Backfills')
   const state = query.value.get('state') ?? undefined

@@ -11,7 +11,7 @@ import { type Counts, countsText, WINDOW_STATES, worstOf } from '../shared/windo
 
 const WEEK = 7
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
-/** The rows that have a name: every second one, for lack of space. */
+/** The rows that show a name: every second one, because there is not enough space for all. */
 const WEEKDAYS: readonly (readonly [row: number, name: string])[] = [
   [0, 'Mon'],
   [2, 'Wed'],

@@ -8,19 +8,19 @@ import { SIGNS } from '../shared/states.tsx'
 import { type Counts, countsText, worstOf } from '../shared/window-states.ts'
 
 const WEEK = 7
-/** Four years: the API answers at most 2,000 cells. */
+/** About four years, because the API returns at most 2,000 cells. */
 const MAX_DAYS = 1_500
 
 interface Props {
   readonly jobId: string
-  /** Instants. */
+  /** The beginning of the range, as an instant. */
   readonly from: string
   readonly to: string
-  /** How many windows of a day are going to run, by day in UTC. Undefined: shows states only. */
+  /** The number of windows that will run, by day in UTC. Undefined: shows only states. */
   readonly chosen?: ReadonlyMap<string, number>
 }
 
-/** The days of a range with the states of their windows, and what is going to run painted over them. Days are in UTC. */
+/** The days of a range with the states of their windows. The windows that will run are drawn over them. Days are in UTC. */
 export function RangeCalendar({ jobId, from, to, chosen }: Props) {
   const days = daysOf(from, to)
   const first = days[0] ?? from.slice(0, 10)

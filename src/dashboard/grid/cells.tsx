@@ -34,7 +34,7 @@ export function paletteOf(element: Element): Palette {
   return { ...palette, pending: palette['queued'] ?? '', waiting: palette['queued'] ?? '' }
 }
 
-/** Draws one cell. Each state has a shape of its own, so that nobody needs to tell colours apart. */
+/** Draws one cell. Each state has its own shape, so that it can be recognised without its colour. */
 export function drawCell(
   to: CanvasRenderingContext2D,
   state: string | undefined,
@@ -86,7 +86,7 @@ function sign(to: CanvasRenderingContext2D, state: string, left: number, top: nu
   }
 }
 
-/** Says what each shape means. */
+/** Explains the shapes. */
 export function Legend() {
   return (
     <ul class="legend" aria-label="Legend">

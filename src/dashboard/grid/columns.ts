@@ -4,7 +4,7 @@ export type By = (typeof BYS)[number]
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 const WEEK_MS = 7 * DAY_MS
-/** A Monday. */
+/** A Monday, from which weeks are counted. */
 const FIRST_MONDAY_MS = 4 * DAY_MS
 
 /** The beginning of the cell that contains an instant, in UTC. */
@@ -37,7 +37,7 @@ export function columnsOf(from: string, to: string, by: By): Date[] {
   return columns
 }
 
-/** What stands above a column; undefined above most, because there is no room. */
+/** The label above a column; undefined for most columns, because there is not enough space. */
 export function labelOf(start: Date, by: By): string | undefined {
   const text = start.toISOString()
   switch (by) {

@@ -179,7 +179,7 @@ function useDrawing(
   return draw
 }
 
-/** Keeps the first visible column in the address, so that the view can be sent to somebody. */
+/** Keeps the first visible column in the address, so that the view can be shared as a link. */
 function keepPlace(box: HTMLElement, columns: readonly Date[]): void {
   const isAtEnd = box.scrollLeft + box.clientWidth >= box.scrollWidth - CELL
   const first = columns[Math.floor(box.scrollLeft / CELL)]?.toISOString()

@@ -19,7 +19,7 @@ const MAX_COLUMNS = 10_000
 /** The number of columns that are shown without `windows.start`. */
 const USUAL_COLUMNS = 400
 
-/** Jobs by time, upstream above downstream: which windows are there, and which are not. */
+/** The windows of all jobs by time, with upstream jobs above their downstream jobs. It shows which windows exist and which are missing. */
 export function GridPage() {
   useTitle('Grid')
   const search = query.value.get('job') ?? ''

@@ -1,7 +1,7 @@
 /** A row of the grid. */
 export interface GridRow {
   readonly jobId: string
-  /** How many steps of dependencies are above it. */
+  /** The number of levels of dependencies above the job. */
   readonly depth: number
   /** The zone of its schedule. */
   readonly zone: string | undefined
@@ -13,7 +13,7 @@ interface Given {
   readonly zone: string | undefined
 }
 
-/** Jobs in an order in which each stands below all jobs on which it depends, near one of them. Otherwise by id. Pure. */
+/** Orders jobs so that each follows all jobs on which it depends, near one of them. Otherwise by id. Pure. */
 export function upstreamFirst(jobs: readonly Given[]): GridRow[] {
   const known = new Map(jobs.map((job) => [job.id, job]))
   const below = new Map<string, Given[]>()
@@ -30,7 +30,7 @@ export function upstreamFirst(jobs: readonly Given[]): GridRow[] {
   }
   const sorted = byId(jobs)
   for (const job of sorted) add(job)
-  // A circle of dependencies can't run, but its jobs are shown.
+  // Jobs with circular dependencies can't run, but are shown.
   for (const { id, zone } of sorted) if (!depths.has(id)) rows.push({ jobId: id, depth: 0, zone })
   return rows
 }

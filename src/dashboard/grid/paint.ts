@@ -19,7 +19,7 @@ export interface Scene {
   readonly columns: readonly Date[]
   readonly by: By
   readonly tiles: Tiles
-  /** The cell of the pointer or keyboard. */
+  /** The cell under the pointer, or selected by the keyboard. */
   readonly at: Place | undefined
   /** Where a selection began. */
   readonly anchor: Place | undefined
@@ -38,7 +38,7 @@ function lastOf(all: readonly unknown[], end: number): number {
   return Math.min(all.length - 1, Math.ceil(end / CELL))
 }
 
-/** A picture of each state, so that a frame only copies pixels. */
+/** A prepared image of each state, so that drawing a frame only copies pixels. */
 export class Stamps {
   readonly #scale: number
   readonly #palette: Palette
@@ -68,7 +68,7 @@ export class Stamps {
   }
 }
 
-/** Draws what is in view. */
+/** Draws the visible part. */
 export function paint(canvas: HTMLCanvasElement, box: HTMLElement, scene: Scene, stamps: Stamps): void {
   const { clientWidth: width, clientHeight: height, scrollLeft, scrollTop } = box
   const to = canvasFor(canvas, box)

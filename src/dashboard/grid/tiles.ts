@@ -21,8 +21,8 @@ interface Tile extends View {
 }
 
 /**
- * The cells of a large grid, loaded in tiles as they come into view. Keeps what it has while newer cells load. A change of the unit needs
- * new tiles.
+ * The cells of a large grid, loaded in tiles as they come into view. Keeps the loaded cells while newer ones load. After a change of the
+ * unit, a new instance is needed.
  */
 export class Tiles {
   readonly #load: LoadTile
@@ -48,7 +48,7 @@ export class Tiles {
     return this.#wanted?.every(({ key }) => this.#known.has(key)) !== true
   }
 
-  /** Loads the cells around a view, unless they are there. Ends loads that are out of view. */
+  /** Loads the cells around a view that are not loaded yet. Aborts loads of cells that are out of view. */
   show(rows: readonly string[], edges: readonly Date[], rowRange: Range, columnRange: Range): void {
     const tiles: Tile[] = []
     for (let row = floorTo(rowRange.first, TILE_ROWS); row <= rowRange.last; row += TILE_ROWS) {
@@ -69,7 +69,7 @@ export class Tiles {
     this.#next()
   }
 
-  /** Loads everything again that is in view, and the rest when it comes into view. */
+  /** Reloads all cells in view, and other cells when they come into view. */
   refresh(): void {
     this.#fresh.clear()
     this.#next()

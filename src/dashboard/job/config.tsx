@@ -7,7 +7,7 @@ import { Block, Card, Instant, Shown } from '../shared/parts.tsx'
 
 const VERSIONS = 10
 
-/** The config in force, its versions, and a new one. */
+/** The config in force, its versions, and a form for a new one. */
 export function Config({ jobId, zone }: { readonly jobId: string; readonly zone: string | undefined }) {
   const place = `/jobs/${part(jobId)}/config`
   const loaded = useLoad(`config ${jobId}`, async (signal) => ({
@@ -124,7 +124,7 @@ function Editor({ jobId, before, draft, setDraft }: EditorProps) {
   )
 }
 
-/** What changes, value by value. */
+/** The difference between two configs, by value. */
 function Difference({ before, after }: { readonly before: unknown; readonly after: unknown }) {
   const [one, other] = [flat(before), flat(after)]
   const names = [...new Set([...one.keys(), ...other.keys()])]

@@ -9,12 +9,12 @@ import { type Bin, histogram, quantile, trend } from './durations.ts'
 const RUNS = 500
 const LEAST_RUNS = 3
 const YEAR_MS = 366 * 86_400_000
-/** Durations of hundreds of runs change slowly, so they are not asked for with each event. */
+/** The durations of hundreds of runs change slowly, so they are not loaded again after each event. */
 const FRESH_MS = 30_000
 const SIZE = { width: 340, height: 90 }
 const GROUPS = 40
 
-/** How long the runs of a job take, and how that changed. */
+/** The durations of a job's runs, and their trend. */
 export function DurationsCard({ jobId }: { readonly jobId: string }) {
   const kept = useRef<{ readonly at: number; readonly answer: Answer<'runs.timeline'> } | undefined>(undefined)
   const loaded = useLoad(`durations ${jobId}`, async (signal) => {

@@ -1,4 +1,4 @@
-/** Runs between two durations. */
+/** A bin of the histogram: the runs between two durations. */
 export interface Bin {
   readonly from: number
   readonly to: number
@@ -27,13 +27,13 @@ export function histogram(durations: readonly number[]): Bin[] {
   return counts.map((count, bin) => ({ from: back(start + bin * size), to: back(start + (bin + 1) * size), count }))
 }
 
-/** The duration that a part of all is at most. Pure. @param part from 0 to 1 */
+/** The quantile of sorted durations: the given part of them is not longer. Pure. @param part from 0 to 1 */
 export function quantile(durations: readonly number[], part: number): number {
   const sorted = durations.toSorted((one, other) => one - other)
   return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? 0
 }
 
-/** The medians of runs in sequence, in groups of equal size: how the duration changed. Pure. */
+/** The medians of consecutive groups of runs of equal size, which show how the duration changes. Pure. */
 export function trend(durations: readonly number[], groups: number): number[] {
   const size = Math.max(1, Math.ceil(durations.length / groups))
   return Array.from({ length: Math.ceil(durations.length / size) }, (_, group) =>

@@ -3,7 +3,7 @@ export interface Edge {
   readonly to: string
 }
 
-/** Where a job stands: its column is one more than those of all jobs that it depends on. */
+/** The position of a job. Its column is to the right of the columns of all jobs on which it depends. */
 export interface Spot {
   readonly id: string
   readonly column: number
@@ -19,7 +19,7 @@ export function layout(ids: readonly string[], edges: readonly Edge[]): Spot[] {
   const columnOf = (id: string, path: ReadonlySet<string>): number => {
     const known = columns.get(id)
     if (known !== undefined) return known
-    // A circle cannot be registered, but a page must not hang on one.
+    // Jobs with circular dependencies cannot be registered, but must never make the page loop forever.
     const before = (upstreams.get(id) ?? []).filter(({ from }) => !path.has(from))
     const column = Math.max(0, ...before.map(({ from }) => 1 + columnOf(from, new Set([...path, id]))))
     columns.set(id, column)

@@ -5,7 +5,7 @@ import { Card, Shown } from '../shared/parts.tsx'
 
 type Declared = NonNullable<Answer<'jobs.limits'>['declared']>
 
-/** What limits the runs of a job, and how much of it is in use. */
+/** The limits of a job's runs, and how much of each is in use. */
 export function LimitsCard({ jobId }: { readonly jobId: string }) {
   const loaded = useLoad(`limits ${jobId}`, (signal) => get<'jobs.limits'>(`/jobs/${part(jobId)}/limits`, {}, signal))
   return (

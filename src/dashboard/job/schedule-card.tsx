@@ -11,7 +11,7 @@ import { TickTable } from './tick-table.tsx'
 
 const TICKS = 20
 
-/** The schedule in words with its next ticks, and another one instead. */
+/** The schedule in words with its next ticks, and a form to change it. */
 export function ScheduleCard({ job }: { readonly job: Answer<'jobs.show'> }) {
   const words = useWords(job.schedule)
   const [isEdited, setEdited] = useState(false)

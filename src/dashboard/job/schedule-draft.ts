@@ -4,7 +4,7 @@ export const KINDS = ['cron', 'every', 'at', 'none'] as const
 export const GAPS = ['', 'skip', 'after'] as const
 export const OVERLAPS = ['', 'first', 'second', 'both'] as const
 
-/** A schedule as somebody types it. */
+/** A schedule that a person is typing. */
 export interface Draft {
   readonly kind: (typeof KINDS)[number]
   /** One expression in each line. */
@@ -44,7 +44,7 @@ export function draftOf(schedule: unknown): Draft {
   }
 }
 
-/** The schedule of a draft, or what is wrong with it. Options that the draft does not show are kept from the schedule before. Pure. */
+/** The schedule of a draft, or its problem. Options that the draft does not show are kept from the previous schedule. Pure. */
 export function scheduleOf(
   draft: Draft,
   before: unknown,
@@ -79,7 +79,7 @@ export function scheduleOf(
   }
 }
 
-/** The same as options of `piko schedules set`. Pure. */
+/** The draft as options of `piko schedules set`. Pure. */
 export function scheduleFlags({ kind, cron, timezone, gap, overlap, every, at }: Draft): string[] {
   switch (kind) {
     case 'none':

@@ -21,7 +21,7 @@ interface Props {
   readonly onEnd: () => void
 }
 
-/** Another schedule for a job. It shows the ticks of the typed schedule before anything is saved. */
+/** The form that changes the schedule of a job. It shows the ticks of the typed schedule before anything is saved. */
 export function ScheduleEditor({ job, onEnd }: Props) {
   const [draft, setDraft] = useState(() => draftOf(job.schedule))
   const set = (change: Partial<Draft>): void => setDraft((before) => ({ ...before, ...change }))
@@ -174,7 +174,7 @@ function Choice({ label, value, choices, onChange }: ChoiceProps) {
   )
 }
 
-/** The ticks of a schedule that is not saved. */
+/** The ticks of a schedule that is not saved yet. */
 function Tried({ jobId, schedule }: { readonly jobId: string; readonly schedule: Readonly<Record<string, unknown>> }) {
   const loaded = useLoad(`tried ${jobId} ${JSON.stringify(schedule)}`, (signal) => ticksOf(jobId, schedule, signal))
   return <Shown of={loaded}>{({ ticks }) => <TickTable ticks={ticks} label="Ticks of what is typed" />}</Shown>

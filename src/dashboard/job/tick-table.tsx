@@ -1,6 +1,6 @@
 import type { Answer } from '../shared/api.ts'
 
-/** Ticks with their local times; those that a clock change moves or doubles are marked. */
+/** Ticks with their local times. Those that a clock change moves or repeats are marked. */
 export function TickTable({
   ticks,
   label,

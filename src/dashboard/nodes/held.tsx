@@ -3,7 +3,7 @@ import { get, part } from '../shared/api.ts'
 import { useLoad } from '../shared/load.ts'
 import { Card, Instant, Shown } from '../shared/parts.tsx'
 
-/** What nodes hold: locks, resources and shared limits. */
+/** The locks, resources and shared limits that nodes hold. */
 export function Held() {
   const loaded = useLoad('held', async (signal) => ({
     locks: (await get<'locks.list'>('/locks', {}, signal)).items,

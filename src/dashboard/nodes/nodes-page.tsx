@@ -8,7 +8,7 @@ import { Held } from './held.tsx'
 import { Services } from './services.tsx'
 import { Sinks } from './sinks.tsx'
 
-/** The processes, what they hold, and the services of the one that answers. */
+/** The nodes, the locks and resources that they hold, and the services of the node that serves this page. */
 export function NodesPage() {
   useTitle('Nodes')
   const loaded = useLoad('nodes', async (signal) => ({

@@ -4,7 +4,7 @@ import { Card, Shown } from '../shared/parts.tsx'
 
 type Tree = Answer<'services.tree'>
 
-/** The services of the process that answers, as a tree. */
+/** The tree of services of the node that serves this page. */
 export function Services() {
   const loaded = useLoad('services', (signal) => get<'services.tree'>('/services', {}, signal))
   return (

@@ -34,7 +34,7 @@ export function FleetStrip() {
   )
 }
 
-/** What all nodes together can do, as far as they say. */
+/** The number of runs that all nodes together can run at the same time, as far as they report it. */
 function Capacity({ nodes }: { readonly nodes: readonly Node[] }) {
   const slots = sum(nodes.map((node) => node.slots))
   const cpu = sum(nodes.map(({ load }) => load?.cpu))

@@ -8,7 +8,7 @@ import { theme, THEMES, zoneChoice, ZONES } from '../shared/settings.ts'
 /** One line of the palette. */
 export interface Entry {
   readonly name: string
-  /** Why it can't be chosen. */
+  /** The reason why it can't be selected. */
   readonly off?: string | undefined
   readonly open: () => void
 }
@@ -41,7 +41,7 @@ const VERBS =
   /\b(?:pause|resume|run|replay|cancel|backfill|why|failed|windows?|calendar|drain|job|of|on|the|now|node)\b/gi
 const MAX_JOBS = 12
 
-/** Reads what the entries for a text need. */
+/** Loads the data that the entries for a text need. */
 export async function find(text: string, signal: AbortSignal): Promise<Found> {
   const search = text.replace(DATE, '').replaceAll(VERBS, '').trim()
   const [jobs, nodes] = await Promise.all([
@@ -51,7 +51,7 @@ export async function find(text: string, signal: AbortSignal): Promise<Found> {
   return { jobs: jobs.items, nodes: nodes.items.filter(({ isLive }) => isLive) }
 }
 
-/** What fits to a text: a run by its number, the windows of a date, pages, jobs and every action. */
+/** The entries that match a text: a run by its number, the windows of a date, pages, jobs and every action. */
 export function entriesFor(text: string, { jobs, nodes }: Found): Entry[] {
   const [date] = DATE.exec(text) ?? []
   const words = text.toLowerCase().split(/\s+/).filter(Boolean)

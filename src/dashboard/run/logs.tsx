@@ -11,10 +11,10 @@ type Line = Item<'runs.logs'>
 
 const PAGE = 500
 const FOLLOW_MS = 1_000
-/** More lines would make the page slow. */
+/** The maximum number of lines on the page. More lines would make it slow. */
 const MAX_LINES = 2_000
 const MAX_CHARACTERS = 4_000
-/** How near to the end the lines are scrolled for new ones to be followed. */
+/** New lines scroll into view only if the list is scrolled to within this many pixels of its end. */
 const END_PIXELS = 40
 
 /** The log lines of a run; new ones follow while it runs. */
@@ -23,7 +23,7 @@ export function Logs({ runId, isRunning }: { readonly runId: number; readonly is
   const search = query.value.get('log') ?? ''
   const [reader] = useState(() => new LogReader())
   const loaded = useLoad(`logs ${runId} ${level}`, (signal) => reader.read(runId, level, signal))
-  // Log lines have no event.
+  // Log lines have no event, so they are polled.
   const read = useRef(loaded.retry)
   read.current = loaded.retry
   useEffect(() => {
@@ -61,7 +61,7 @@ export function Logs({ runId, isRunning }: { readonly runId: number; readonly is
   )
 }
 
-/** Reads on where the last read ended: the last page is read again, because lines may have been added to it. */
+/** Continues where the last read ended. The last page is read again, because lines may have been added to it. */
 class LogReader {
   #key = ''
   #before: Line[] = []
@@ -89,7 +89,7 @@ function Lines({ lines, search }: { readonly lines: readonly Line[]; readonly se
   const box = useRef<HTMLDivElement>(null)
   const isAtEnd = useRef(true)
   const last = lines.at(-1)?.id
-  // Who reads an earlier line stays there.
+  // The list does not scroll while the user reads an earlier line.
   useEffect(() => {
     if (isAtEnd.current && box.current) box.current.scrollTop = box.current.scrollHeight
   }, [last, search])

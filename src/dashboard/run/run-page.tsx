@@ -15,7 +15,7 @@ import { Timeline } from './timeline.tsx'
 
 type Run = Answer<'runs.show'>
 
-/** One run: what happened, why, and what one can do. */
+/** One run: its history, the reasons for it, and the possible actions. */
 export function RunPage({ id }: { readonly id: string }) {
   useTitle(`Run ${id}`)
   const loaded = useLoad(`run ${id}`, (signal) => get<'runs.show'>(`/runs/${part(id)}`, {}, signal))

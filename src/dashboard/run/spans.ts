@@ -10,7 +10,7 @@ export interface Span {
   readonly from: number
   readonly to: number
   readonly note: string | undefined
-  /** A part of the attempt above it. */
+  /** Whether it is a part of the attempt above it. */
   readonly isInner?: boolean
 }
 
@@ -61,10 +61,13 @@ function firstStart({ attempts }: Run): number | undefined {
   return started === undefined ? undefined : Date.parse(started)
 }
 
-/** The most of the axis that the wait before a run may take: a window of 2014 waits for years until somebody runs it. */
+/** The maximum part of the axis for the wait before a run. A window of 2014 may have waited for years until it was run. */
 const LONGEST_LEAD = 1 / 4
 
-/** Where the axis begins, in milliseconds: with the first part, unless that would leave too little room for the others. Pure. */
+/**
+ * The beginning of the axis, in milliseconds: the beginning of the first part, unless that would leave too little space for the other
+ * parts. Pure.
+ */
 export function axisStart(spans: readonly Span[], end: number): number {
   const [first] = spans
   if (first === undefined) return end

@@ -2,7 +2,7 @@ import { ActionButton } from '../shared/action.tsx'
 import { type Query, send } from '../shared/api.ts'
 import { numberText } from '../shared/format.ts'
 
-/** Cancel and replay of all runs that match, with their number before. */
+/** Cancels or replays all runs that match. First shows their number. */
 export function BulkActions({ filter }: { readonly filter: Query }) {
   return (
     <>

@@ -8,14 +8,14 @@ import { reloadSoon } from './live.ts'
 import { Copy, Shown } from './parts.tsx'
 import { session, whyNot } from './session.ts'
 
-/** A change that somebody can make: what it will do, and the same as a request and as a command. */
+/** A change that the user can make, with a preview of its effect, and with the same change as an API request and as a command. */
 export interface Action {
-  /** Such as `Cancel run 17`. */
+  /** The title, such as `Cancel run 17`. */
   readonly title: string
-  /** Sentences that say what changes. Asked from the server where it can count. */
+  /** Sentences that describe the effect. Where possible, the server counts what is affected. */
   readonly preview: (signal: AbortSignal) => Promise<ComponentChildren>
   readonly request: Request
-  /** The words after `piko`. */
+  /** The words of the command after `piko`. */
   readonly cli: readonly (string | number)[]
   readonly onDone?: (answer: unknown) => void
 }
@@ -24,7 +24,7 @@ const asked = signal<Action | undefined>(undefined)
 /** Kept beside the action, so that a login in the middle loses nothing that was typed. */
 const reason = signal('')
 
-/** Shows an action before it is done. */
+/** Shows the dialog of an action before it is executed. */
 export function ask(action: Action): void {
   reason.value = ''
   asked.value = action
@@ -35,7 +35,7 @@ export function says(text: ComponentChildren): Action['preview'] {
   return () => Promise.resolve(text)
 }
 
-/** The button of an action. It stays visible where it can't be used, and says why: the role of the reader, or `off`. */
+/** The button of an action. It stays visible even if it can't be used, and shows the reason: the role of the user, or `off`. */
 export function ActionButton({
   action,
   off: given,

@@ -7,14 +7,14 @@ const BASE = '/api/v1'
 const UNAUTHORIZED = 401
 const NO_CONTENT = 204
 
-/** The answer of an operation. */
+/** The result of an operation. */
 export type Answer<Id extends RouteId> = AnswerOf<RouteOf<Id>>
-/** One entry of the list that an operation answers. */
+/** One entry of the list that an operation returns. */
 export type Item<Id extends RouteId> = Answer<Id> extends { items: readonly (infer One)[] } ? One : never
 
 export interface Request {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
-  /** Below `/api/v1`. */
+  /** The path below `/api/v1`. */
   readonly path: string
   readonly query?: Query
   readonly body?: Readonly<Record<string, unknown>>
@@ -22,7 +22,7 @@ export interface Request {
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>
 
-/** An error answer of the API. Its message says what is wrong and what to do next. */
+/** An error response of the API. Its message says what is wrong and what to do next. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
@@ -33,10 +33,10 @@ export class ApiError extends Error {
   }
 }
 
-/** Whether the last answer was that a token is needed. */
+/** Whether the last response said that a token is needed. */
 export const isLocked = signal(false)
 
-/** The value of a part of a path. */
+/** Encodes a value as a part of a path. */
 export function part(value: string | number): string {
   return encodeURIComponent(value)
 }
@@ -56,7 +56,7 @@ export async function get<Id extends RouteId>(
   return (await send({ method: 'GET', path, query }, signal)) as Answer<Id>
 }
 
-/** Sends a request. @throws ApiError, also if no server answers */
+/** Sends a request. @throws ApiError, including when no server responds */
 export async function send(request: Request, signal?: AbortSignal): Promise<unknown> {
   const { method, body } = request
   const response = await fetch(addressOf(request), {

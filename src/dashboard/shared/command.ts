@@ -6,7 +6,7 @@ export function shellWord(value: string | number): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }
 
-/** A command line of Piko's own command. */
+/** A command line of `piko`. */
 export function cliText(words: readonly (string | number)[], reason = ''): string {
   const all = ['piko', ...words, ...(reason === '' ? [] : ['--reason', reason])]
   return all.map(shellWord).join(' ')

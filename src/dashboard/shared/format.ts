@@ -39,7 +39,7 @@ export function instantIn(at: Date, zone: string): string {
   return formatOf(safeZone(zone), false).format(at)
 }
 
-/** A job's zone may be one that this browser does not know. */
+/** The zone, or UTC if this browser does not know it. */
 function safeZone(zone: string | undefined): string | undefined {
   try {
     formatOf(zone, false)

@@ -3,7 +3,7 @@ import { says } from './action.tsx'
 import { part } from './api.ts'
 import { go } from './router.ts'
 
-/** A change by its verb in the audit, and what it is about. */
+/** A change, with its verb in the audit and its subject. */
 export interface KnownChange {
   readonly verb: string
   readonly jobId?: string | undefined
@@ -80,7 +80,7 @@ function backfill(jobId: string, from: string, to: string): Action {
     title: `Backfill ${jobId} from ${from.slice(0, 16)}Z`,
     request: { method: 'POST', path: `/jobs/${part(jobId)}/backfills`, body: { from, to } },
     cli: ['backfills', 'create', jobId, '--from', from, '--to', to],
-    // The calendar of the preview is code that few visits need.
+    // The code of the preview's calendar is loaded only when needed, because few visits need it.
     preview: async (signal) => (await import('../calendar/dry-run.tsx')).dryRun({ jobId, from, to }, 'missing', signal),
     onDone: (answer) => {
       if (typeof answer === 'object' && answer !== null && 'id' in answer) go(`/backfills/${String(answer.id)}`)

@@ -96,7 +96,7 @@ function Switches() {
   )
 }
 
-/** Who uses the page, with what role. */
+/** Shows the user of the page and their role. */
 function Who() {
   const who = session.value
   if (!who) return null

@@ -5,23 +5,23 @@ const POLL_MS = 3_000
 const SLOWEST_POLL_MS = 30_000
 /** Some facts have no event, such as a heartbeat or the progress of a run. */
 const REFRESH_MS = 10_000
-/** Changes within this time are one reload. */
+/** Changes within this time cause only one reload. */
 const GATHER_MS = 300
-/** A page whose reload takes long reloads less often: it may take this part of the time. */
+/** Reloads may take at most this part of the time, so a slow page reloads less often. */
 const BUSY_PART = 0.25
-/** A proxy that holds the stream back lets nothing through in this time. */
+/** If nothing arrives in this time, a proxy is assumed to buffer the stream. */
 const SILENT_MS = 8_000
 const TRY_STREAM_AGAIN_MS = 60_000
 
-/** How the page learns of changes. */
+/** How the page receives changes. */
 export type Connection = 'events' | 'polling' | 'lost'
 
 export const connection = signal<Connection>('polling')
-/** Grows when shown data may have changed. */
+/** Increases when the displayed data may have changed. */
 export const revision = signal(0)
 /** The browser's time, once a second while the page is visible. */
 export const now = signal(new Date())
-/** Whether the view stays as it is, so that somebody can read it. */
+/** Whether updates are paused, so that the user can read the page. */
 export const isHeld = signal(false)
 
 export const connectionText = computed(() => {
@@ -35,22 +35,22 @@ let lastReloadMs = 0
 let reloadBegan = 0
 let gathering: ReturnType<typeof setTimeout> | undefined
 let stream: AbortController | undefined
-/** The last event that was heard: a new connection continues after it. */
+/** The last event that was received. A new connection continues after it. */
 let after: number | undefined
 
-/** Reports whether the last request reached the server, and how long the answer took. */
+/** Records whether the last request reached the server, and how long the response took. */
 export function noteReach(hasReached: boolean, ms = 0): void {
   failures = hasReached ? 0 : failures + 1
   lastReloadMs = Math.max(lastReloadMs, ms)
   if (!hasReached) connection.value = 'lost'
   else if (connection.value === 'lost') {
     connection.value = 'polling'
-    // The stream waits longer and longer between its tries.
+    // The stream itself waits longer after each failed attempt, so it is opened again here.
     listen()
   }
 }
 
-/** Reloads what is shown, soon: many changes at the same time are one reload, and slow pages reload less often. */
+/** Reloads the displayed data after a short delay. Many changes at the same time cause one reload, and slow pages reload less often. */
 export function reloadSoon(): void {
   if (gathering !== undefined) return
   const wait = Math.max(GATHER_MS, reloadBegan + lastReloadMs / BUSY_PART - performance.now())
@@ -66,7 +66,7 @@ function reload(): void {
   revision.value += 1
 }
 
-/** Starts to follow the fleet, by its events; by polling where they do not arrive. */
+/** Starts to follow the fleet by its events, or by polling if they do not arrive. */
 export function follow(): void {
   setInterval(() => {
     if (!document.hidden && !isHeld.value) now.value = new Date()
@@ -88,7 +88,7 @@ export function follow(): void {
   listen()
 }
 
-/** Opens the stream of events, in place of an earlier one. */
+/** Opens the stream of events, and closes an earlier one. */
 export function listen(): void {
   stream?.abort()
   stream = new AbortController()
@@ -110,7 +110,7 @@ async function hear(own: AbortController): Promise<void> {
     clearTimeout(silence)
     connection.value = 'events'
     failures = 0
-    // What happened while nobody listened is in the state of the store.
+    // Events without a listener are lost, but their effects are in the store.
     reloadSoon()
   }
   const onDisconnect = (): void => {
@@ -130,7 +130,7 @@ async function hear(own: AbortController): Promise<void> {
       reloadSoon()
     }
   } catch {
-    // This token may not follow events, or there is none yet: requests go on, and a login listens again.
+    // This token may not follow events, or there is none yet. Requests continue, and a login opens the stream again.
     if (stream === own && connection.value === 'events') connection.value = 'polling'
   } finally {
     clearTimeout(silence)

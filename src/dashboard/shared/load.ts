@@ -3,7 +3,7 @@ import { ApiError } from './api.ts'
 import { noteReach, revision } from './live.ts'
 
 export interface Loaded<T> {
-  /** Kept while newer data loads, and after an error. */
+  /** The data. It is kept while newer data loads, and after an error. */
   readonly data: T | undefined
   readonly error: Error | undefined
   readonly isLoading: boolean
@@ -11,9 +11,9 @@ export interface Loaded<T> {
 }
 
 /**
- * Loads data and loads it again when it may have changed. A reload never interrupts a load of the same data: it follows it.
+ * Loads data, and reloads it when it may have changed. A reload never interrupts a load of the same data, but follows it.
  *
- * @param key selects the data: another key drops what is there. Undefined: loads nothing
+ * @param key selects the data: with another key, the current data is dropped. Undefined: loads nothing
  */
 export function useLoad<T>(key: string | undefined, load: (signal: AbortSignal) => Promise<T>): Loaded<T> {
   const [state, setState] = useState<{ key: string | undefined; data?: T; error?: Error; isLoading: boolean }>({

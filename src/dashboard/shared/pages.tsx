@@ -2,14 +2,14 @@ import { useState } from 'preact/hooks'
 
 type Cursor = string | undefined
 
-/** The page of a long list that is shown, and the way to the others. */
+/** The displayed page of a long list, with functions that go to other pages. */
 export interface Pages {
   /** Undefined: the first page. */
   readonly cursor: Cursor
-  /** How to get back; undefined on the first page. */
+  /** Goes to the previous page; undefined on the first page. */
   readonly newer: (() => void) | undefined
   readonly older: (next: string) => void
-  /** Goes back to the first page, because the filter changes. */
+  /** Goes to the first page, because the filter has changed. */
   readonly restart: () => void
 }
 
@@ -25,9 +25,9 @@ export function usePages(): Pages {
 
 interface PageButtonsProps {
   readonly pages: Pages
-  /** The cursor behind this page; undefined on the last one. */
+  /** The cursor of the next page; undefined on the last one. */
   readonly next: Cursor
-  /** What the list has, such as `runs`. */
+  /** The plural of the entries, such as `runs`. */
   readonly of: string
 }
 

@@ -8,7 +8,7 @@ import { now } from './live.ts'
 const FORBIDDEN = 403
 const NOT_FOUND = 404
 
-/** A longer text in one element makes the page slow. */
+/** The maximum length of a text in one element. A longer text would make the page slow. */
 const MAX_TEXT = 50_000
 const MAX_TITLE = 1_000
 
@@ -47,7 +47,7 @@ export function Card({
   )
 }
 
-/** What to show where nothing is: it says the next step. */
+/** Shown instead of an empty list. It names the next step. */
 export function Empty({ title, children }: Children & { readonly title: string }) {
   return (
     <div class="empty">
@@ -78,7 +78,7 @@ export function Failure({ error, retry }: { readonly error: Error; readonly retr
   )
 }
 
-/** Shows data once it is there. Old data stays below an error. */
+/** Shows data once it is loaded. After an error, the old data stays visible below it. */
 export function Shown<T>({
   of,
   children,
@@ -152,10 +152,10 @@ export function Block({ text, label }: { readonly text: string; readonly label: 
   )
 }
 
-/** The title of a column; `isNumber` aligns it as its figures are. */
+/** The title of a column; `isNumber` aligns it with its figures. */
 export type Column = string | { readonly title: string; readonly isNumber: true }
 
-/** A table that scrolls alone, also by keyboard. Its children are the rows. */
+/** A table that scrolls independently of the page, also by keyboard. Its children are the rows. */
 export function Table({
   label,
   columns,

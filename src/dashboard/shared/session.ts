@@ -4,7 +4,7 @@ import { isLocked, type Request, send } from './api.ts'
 import { listen, reloadSoon } from './live.ts'
 import { roleFor } from './roles.ts'
 
-/** Who uses this page. */
+/** The user of this page. */
 export interface Session {
   /** `local`: a request from the server's own machine, which needs no token. */
   readonly kind: string
@@ -17,12 +17,12 @@ export interface Session {
 export const session = signal<Session | undefined>(undefined)
 export const role = computed<Role>(() => session.value?.role ?? 'viewer')
 
-/** Asks the server who this is. */
+/** Asks the server for the user of this page. */
 export async function readSession(): Promise<void> {
   try {
     session.value = (await send({ method: 'GET', path: '/session' })) as Session
   } catch {
-    // The pages say that a token is needed, or that the server does not answer.
+    // The pages show that a token is needed, or that the server does not respond.
     session.value = undefined
   }
 }
@@ -44,7 +44,7 @@ export async function logOut(): Promise<void> {
   reloadSoon()
 }
 
-/** Why this person may not send a request; undefined if they may. */
+/** The reason why this user may not send a request; undefined if they may. */
 export function whyNot(request: Pick<Request, 'path'>): string | undefined {
   const needed = roleFor(request)
   if (session.value === undefined || mayAct(role.value, needed)) return undefined

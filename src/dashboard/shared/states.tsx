@@ -1,4 +1,4 @@
-/** A state of a run or window: its name, and a sign that shows it without colour. */
+/** The symbols of the states of runs and windows, which show a state without colour. */
 export const SIGNS: Readonly<Record<string, string>> = {
   succeeded: '✓',
   failed: '✕',

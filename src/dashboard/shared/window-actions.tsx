@@ -3,14 +3,14 @@ import { part } from './api.ts'
 import { dryRun } from '../calendar/dry-run.tsx'
 import { go } from './router.ts'
 
-/** A range of one job, such as people select it in the grid or calendar. */
+/** A range of one job, as selected in the grid or the calendar. */
 export interface Range {
   readonly jobId: string
   readonly from: string
   readonly to: string
 }
 
-/** What one can do with the windows of a range. */
+/** The actions for the windows of a range. */
 export function WindowActions({ range }: { readonly range: Range }) {
   const { jobId, from, to } = range
   const place = `/jobs/${part(jobId)}`

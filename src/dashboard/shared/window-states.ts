@@ -1,4 +1,4 @@
-/** States of windows, the one that matters most first: a cell of many windows shows this one. */
+/** The states of windows, the most important first. A cell with many windows shows the most important state among them. */
 export const WINDOW_STATES = [
   'failed',
   'running',

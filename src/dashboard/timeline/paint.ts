@@ -15,7 +15,7 @@ export interface Scene {
   readonly from: number
   readonly to: number
   readonly now: number
-  /** Index of the row and the bar that is read. */
+  /** The bar whose details are shown. */
   readonly chosen: Bar | undefined
 }
 
@@ -28,7 +28,7 @@ export function pixelOf(at: number, { from, to }: Pick<Scene, 'from' | 'to'>, wi
   return NAMES + ((at - from) / (to - from)) * (width - NAMES)
 }
 
-/** The bar at a place of the canvas. */
+/** The bar at a point of the canvas. */
 export function barAt(scene: Scene, x: number, y: number, width: number): Bar | undefined {
   if (x < NAMES || y < 0) return undefined
   let top = 0
@@ -103,7 +103,7 @@ function paintRow(
   to.restore()
 }
 
-/** A thin line from the tick, a hatched part from when it was due, a full part from the claim. */
+/** Draws a thin line from the tick, a hatched part from the time when it was due, and a filled part from the claim. */
 function paintBar(
   to: CanvasRenderingContext2D,
   bar: Bar,
@@ -141,7 +141,7 @@ function paintBar(
   }
 }
 
-/** Failed runs are told apart without their colour. */
+/** Draws a cross, so that failed runs can be recognised without their colour. */
 function cross(to: CanvasRenderingContext2D, x: number, y: number, palette: Palette): void {
   to.strokeStyle = palette['card'] ?? ''
   to.lineWidth = 1.5

@@ -6,14 +6,14 @@ export type TimelineRun = AnswerOf<RouteOf<'runs.timeline'>>['runs'][number]
 export const ROWS_BY = ['job', 'node'] as const
 export type RowsBy = (typeof ROWS_BY)[number]
 
-/** The instants of a run, in milliseconds. A run that has not ended reaches to now. */
+/** The instants of a run, in milliseconds. A run that has not ended extends to the present. */
 export interface Bar {
   readonly run: TimelineRun
-  /** When its schedule fired, or when somebody requested it. */
+  /** When its schedule fired, or when it was requested. */
   readonly asked: number
   /** When it was due and could be claimed. */
   readonly due: number
-  /** When a node claimed it; undefined: it waits. */
+  /** When a node claimed it; undefined while it waits. */
   readonly claimed: number | undefined
   readonly end: number
 }
@@ -21,13 +21,13 @@ export interface Bar {
 /** The bars of one job or node. */
 export interface Row {
   readonly name: string
-  /** Bars of a lane do not overlap, except in the last one. */
+  /** Bars of a lane do not overlap, except in the last lane. */
   readonly lanes: readonly (readonly Bar[])[]
 }
 
 const MAX_LANES = 8
 const CAUGHT_UP_MS = 86_400_000
-/** Where runs stand that no node has claimed. */
+/** The name of the row with runs that no node has claimed. */
 export const NO_NODE = 'no node yet'
 
 export function barOf(run: TimelineRun, now: number): Bar {
@@ -36,7 +36,7 @@ export function barOf(run: TimelineRun, now: number): Bar {
   const claimed = run.startedAt === undefined ? undefined : Date.parse(run.startedAt)
   const ended = run.finishedAt === undefined ? undefined : Date.parse(run.finishedAt)
   const tick = run.tick === undefined ? created : Date.parse(run.tick)
-  // A run that catches up is not late by the years since its tick.
+  // A run that catches up begins at its creation, not at its tick, which may be years ago.
   const asked = Math.min(created - tick > CAUGHT_UP_MS ? created : tick, claimed ?? due)
   return { run, asked, due: Math.min(due, claimed ?? due), claimed, end: ended ?? Math.max(now, claimed ?? due) }
 }

@@ -41,7 +41,7 @@ export function marksOf(
   return { stepMs, marks }
 }
 
-/** What of an instant's text stands at a line: the parts that differ between lines. */
+/** The part of an instant's text that is shown at a line: the part that differs between lines. */
 export function markText(text: string, stepMs: number): string {
   if (stepMs >= DAY) return text.slice(0, 10)
   return stepMs >= MINUTE ? text.slice(5, 16) : text.slice(11, 19)

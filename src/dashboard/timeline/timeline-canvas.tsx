@@ -7,7 +7,7 @@ import { barAt, HEAD, heightOf, NAMES, paint, type Scene } from './paint.ts'
 import type { Bar, Row } from './rows.ts'
 
 const MAX_HEIGHT = 640
-/** A pointer that moves less does not drag. */
+/** A pointer movement of fewer pixels is a click, not a drag. */
 const CLICK_PIXELS = 4
 const WHEEL_STEP = 60
 
@@ -18,7 +18,7 @@ interface Props {
   readonly now: number
   /** Moves the range by a part of its length. */
   readonly onMove: (part: number) => void
-  /** Zooms in (1) or out (-1) around a part of the range, from 0 at its begin to 1 at its end. */
+  /** Zooms in (1) or out (-1) around a part of the range, from 0 at its beginning to 1 at its end. */
   readonly onZoom: (direction: 1 | -1, around: number) => void
 }
 
@@ -130,7 +130,7 @@ export function TimelineCanvas({ rows, from, to, now, onMove, onZoom }: Props) {
   )
 }
 
-/** What a bar shows, as a sentence. */
+/** The content of a bar as a sentence. */
 export function describe({ run, asked, due, claimed, end }: Bar): string {
   const parts = [
     `Run ${run.id} of ${run.jobId}: ${run.state}`,

@@ -32,7 +32,7 @@ export function TimelinePage() {
       signal,
     ),
   )
-  // While another range loads, the bars of the one before stay: they are right where the ranges overlap.
+  // While another range loads, the previous bars stay visible. They are correct where the ranges overlap.
   const before = useRef<Answer<'runs.timeline'> | undefined>(undefined)
   if (loaded.data) before.current = loaded.data
   const shown = { ...loaded, data: loaded.data ?? before.current }
@@ -123,7 +123,7 @@ export function TimelinePage() {
   )
 }
 
-/** Says what the parts of a bar are. */
+/** Explains the parts of a bar. */
 function Key() {
   return (
     <p class="quiet">

@@ -9,7 +9,7 @@ const WORDS: Readonly<Record<Role, string>> = {
   admin: 'It can do everything, also make tokens.',
 }
 
-/** Makes a token with a role, for some jobs or all. */
+/** The form that creates a token with a role, for some or all jobs. */
 export function CreateToken({ onMade }: { readonly onMade: (name: string, text: string) => void }) {
   const [name, setName] = useState('')
   const [role, setRole] = useState<Role>('viewer')

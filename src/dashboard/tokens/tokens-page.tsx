@@ -9,10 +9,10 @@ import { CreateToken } from './create-token.tsx'
 
 type Token = Item<'tokens.list'>
 
-/** The text of the token that was just made. Nobody can read it again. */
+/** The text of the token that was just created. It can't be read again. */
 const made = signal<{ readonly name: string; readonly text: string } | undefined>(undefined)
 
-/** Who may use the API, with what role. */
+/** The tokens of the API, with their roles. */
 export function TokensPage() {
   useTitle('Tokens')
   const all = query.value.get('all') === 'true'

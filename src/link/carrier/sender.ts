@@ -9,13 +9,13 @@ import type { Outgoing } from './outgoing.ts'
 const MAX_WRITE = 65_536
 /** Messages of which others wait are sent in pieces of at most this many bytes. */
 const SHARED_PIECE = 16_384
-/** Level 0 may use this much more than the limit of bytes under way. */
+/** Level 0 may exceed the limit of bytes in transit by this many bytes. */
 const URGENT_EXTRA = 131_072
 /** So many messages that wait are sent before the turn has ended, so that the other end works on them while this one makes more. */
 const EAGER = 16
 /** Smaller buffers are copied into one; larger ones are written as they are. */
 const MIN_PART = 4_096
-/** A peer that reads nothing, but makes this end answer, is cut off. */
+/** The connection ends if more bytes of answers than this wait for a peer that does not read. */
 const MAX_CONTROL_BYTES = 1_048_576
 
 export interface SenderDeps {
@@ -28,11 +28,11 @@ export interface SenderDeps {
   /** Gives a message its id and credit as it begins. @returns false if it can't begin any more */
   readonly begin: (message: Outgoing) => boolean
   readonly failed: (error: unknown) => void
-  /** Everything that waited was written. */
+  /** Called when all waiting frames were written. */
   readonly idle: () => void
 }
 
-/** Writes frames: one write at a time, the most urgent messages first, as credit and the line allow. */
+/** Writes frames, one write at a time and the most urgent messages first, within the credit and the limit of bytes in transit. */
 export class Sender {
   readonly #deps: SenderDeps
   readonly #levels = new Levels<Outgoing>()
@@ -85,7 +85,7 @@ export class Sender {
     this.#levels.remove(message)
   }
 
-  /** The other end accepts more bytes of all messages together. */
+  /** Called when the other end accepts more bytes of all messages together. */
   credited(bytes: number): void {
     this.#credit += bytes
     this.#inFlight.received(bytes, this.#deps.clock.monotonic())
@@ -97,7 +97,7 @@ export class Sender {
     this.#controls = []
   }
 
-  /** Collects what is sent in the same turn of the event loop into one write: each write is a call of the system. */
+  /** Collects the frames of one turn of the event loop into one write, because each write is a system call. */
   #schedule(): void {
     if (this.#isScheduled || this.#isWriting) return
     this.#isScheduled = true

@@ -37,7 +37,7 @@ export class Frame {
   /** The body: parts of the received bytes, not copies. */
   readonly pieces: readonly Buffer[]
 
-  /** @throws PikoError `LINK_BROKEN` if the body is not the one of the header */
+  /** @throws PikoError `LINK_BROKEN` if the body does not match its header */
   constructor({ type, isLast, level, message, length, crc, headerCrc }: FrameHeader, pieces: readonly Buffer[]) {
     let actual = headerCrc
     for (const piece of pieces) actual = crc32(piece, actual)
@@ -65,11 +65,11 @@ export interface FrameHeader {
   readonly message: number
   readonly length: number
   readonly crc: number
-  /** The CRC of the header's own bytes, which the one of the body continues. */
+  /** The CRC of the header's own bytes, which is continued over the body. */
   readonly headerCrc: number
 }
 
-/** A frame, or bytes that should be one, which break the connection. */
+/** The error for an invalid frame, which ends the connection. */
 export function broken(problem: string, details: Record<string, unknown> = {}): PikoError {
   return new PikoError('LINK_BROKEN', `the other end of the link sent ${problem}; the connection is closed`, {
     details,
@@ -207,7 +207,7 @@ export function isTrailerOf(bytes: Buffer, at: number, total: number, sha256: st
   )
 }
 
-/** The body of CANCEL: a code and its reason, cut to the limit. */
+/** The body of CANCEL: a code and its reason, truncated to the limit. */
 export function codeAndReason(code: number, reason: string): Buffer {
   const text = cutUtf8(reason)
   const body = Buffer.allocUnsafe(2 + text.length)
@@ -235,7 +235,7 @@ function cutUtf8(text: string): Buffer {
   const bytes = Buffer.from(text)
   if (bytes.length <= MAX_REASON_BYTES) return bytes
   let end = MAX_REASON_BYTES
-  // Never cut a character: bytes 10xxxxxx continue one.
+  // Never truncate within a character: bytes of the form 10xxxxxx continue one.
   while (end > 0 && ((bytes[end] as number) & 0xc0) === 0x80) end--
   return bytes.subarray(0, end)
 }

@@ -14,28 +14,28 @@ interface Waiting {
   readonly signal: AbortSignal | undefined
   readonly call: FleetCall
   readonly settle: { readonly resolve: (value: unknown) => void; readonly reject: (reason: unknown) => void }
-  /** How often a node was lost with it. */
+  /** The number of nodes that were lost while they executed this call. */
   losses: number
 }
 
-/** How often the other nodes are asked for free threads while calls wait. */
+/** The interval at which the other nodes are asked for free threads while calls wait, in milliseconds. */
 const LOOK_MS = 50
-/** Larger arguments stay here. */
+/** Calls with larger arguments run in this process. */
 const MAX_ARGS_BYTES = 16 * 2 ** 20
-/** A call that ended this many nodes may be the reason, and stays here. */
+/** If this many nodes were lost with a call, the call may be the cause. It then runs in this process. */
 const MAX_LOSSES = 2
 /** How long a node that refused a module is not asked for it again. */
 const REFUSED_MS = 60_000
 
-/** Calls that may run on any node: here while a thread is free, otherwise on a node with a free thread, whichever is first. */
+/** Calls that may run on any node: in this process or on another node, depending on where a thread is free first. */
 export class FleetQueue {
   readonly #pool: OffloadPool
   #waiting: Waiting[] = []
-  /** The free threads of other nodes, less those that were taken since. */
+  /** The free threads of other nodes, without those that this node has used since the last answer. */
   #free = new Map<string, number>()
   /** When a node refused a module, by node and hash. */
   readonly #refusedAt = new Map<string, number>()
-  /** Functions that must run here, because another node can't return their result. */
+  /** Functions that must run in this process, because another node can't return their result. */
   readonly #onlyHere = new Set<string>()
   #timer: NodeJS.Timeout | undefined
   #isLooking = false
@@ -55,7 +55,7 @@ export class FleetQueue {
     this.#waiting.push(waiting)
     const unwatch = this.#watch(waiting)
     this.#pump()
-    // A run may live much longer than one of its calls.
+    // A run may last much longer than one of its calls.
     return promise.finally(unwatch)
   }
 
@@ -84,7 +84,7 @@ export class FleetQueue {
         timeoutMs: timeoutMs ?? this.#pool.timeoutMs,
       }
     } catch {
-      // The call here says what is wrong.
+      // The call in this process reports the error.
       return undefined
     }
   }
@@ -138,7 +138,7 @@ export class FleetQueue {
       const found = await fleetNodes()?.look(this.#pool.name)
       this.#free = new Map((found ?? []).map(({ id, free }) => [id, free]))
     } catch {
-      // Calls continue here.
+      // Calls continue in this process.
       this.#free.clear()
     }
     this.#isLooking = false

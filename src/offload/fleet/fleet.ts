@@ -3,7 +3,7 @@ import { moduleFile } from '../module-file.ts'
 import type { OffloadPool } from '../offload-pool.ts'
 import { moduleHash } from './module-hash.ts'
 
-/** A call as another node needs it. */
+/** A call in the form that is sent to another node. */
 export interface FleetCall {
   /** The SHA-256 of the module; see `moduleHash`. */
   readonly hash: string
@@ -16,7 +16,7 @@ export interface FleetCall {
   readonly timeoutMs: number | undefined
 }
 
-/** What became of a call on another node. */
+/** The outcome of a call on another node. */
 export type FleetAnswer =
   | { readonly kind: 'value'; readonly value: unknown }
   | { readonly kind: 'error'; readonly error: unknown }
@@ -36,7 +36,7 @@ export interface FleetNodes {
 
 let nodes: FleetNodes | undefined
 
-/** Makes other nodes available to `offload(…, { on: 'fleet' })`. @returns a function that ends it */
+/** Makes other nodes available to `offload(…, { on: 'fleet' })`. @returns a function that ends this */
 export function offerFleet(offered: FleetNodes): () => void {
   nodes = offered
   return () => {
@@ -56,7 +56,7 @@ export function declareFleetModule(url: URL, pool: OffloadPool): void {
   declared.set(url.href, { url, pool })
 }
 
-/** The declared module with this hash, or why there is none. */
+/** The declared module with this hash, or the reason why there is none. */
 export function fleetModule(
   hash: string,
   name: string,

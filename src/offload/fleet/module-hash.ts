@@ -10,14 +10,14 @@ const hashes = new Map<string, string>()
 
 /**
  * The SHA-256 over a module, the files that it imports by relative paths, and the version of V8, which both ends must share to understand the
- * arguments. Read once: a thread does not load a later version of a file either.
+ * arguments. The files are read only once, because a thread does not load a later version of a file either.
  */
 export function moduleHash(file: string): string {
   const known = hashes.get(file)
   if (known !== undefined) return known
   const hash = createHash('sha256').update(process.versions.v8)
   const seen = new Set([file])
-  // By the order of the imports, not by path: the program may lie in another folder there.
+  // Ordered by the imports, not by path, because the program may be in another folder on the other node.
   for (const url of seen) {
     const text = readFileSync(fileURLToPath(url))
     hash.update(`\0${text.length}\0`).update(text)
@@ -35,7 +35,7 @@ function importedFile(path: string, from: string): string | undefined {
   try {
     return moduleFile(new URL(path, from)).href
   } catch {
-    // Not a file, for example in a comment. The thread says so if it is one.
+    // The import does not name a file, for example because it is in a comment. Otherwise the thread reports the missing file.
     return undefined
   }
 }

@@ -24,7 +24,7 @@ export interface MapNames {
 
 type Items = Iterable<unknown> | AsyncIterable<unknown>
 
-/** Calls the function for each item. Results keep the order of the items. */
+/** Calls the function for each item. Results are in the order of the items. */
 export async function mapCalls(
   target: MapTarget,
   name: string,

@@ -8,7 +8,7 @@ import type { BatchResult } from '../protocol.ts'
 import { BEGUN, BEGUN_AT, monotonicMs } from '../thread/batch.ts'
 
 export interface OffloadMapOptions {
-  /** How many batches run or wait for a thread at the same time. Default: twice the size of the pool. */
+  /** The maximum number of batches that run or wait for a thread at the same time. Default: twice the size of the pool. */
   readonly inFlight?: number
   /** The number of items per batch. Default: as many as take about 20 ms, at most 1,000. */
   readonly batch?: number
@@ -127,7 +127,7 @@ export class MapRun {
       if (!isOfItem(error)) throw error
       if (items.length === 1) return this.#plan.onResults(first, [failed], 1)
       if (isPikoError(error, 'OFFLOAD_COPY')) {
-        // Some item of the batch, or its result, can't be copied. Halving the batch finds it.
+        // An item of the batch, or its result, can't be copied. Halving the batch repeatedly finds it.
         const half = items.length >> 1
         await this.#settle({ first, items: items.slice(0, half) })
         return this.#settle({ first: first + half, items: items.slice(half) })
@@ -138,7 +138,7 @@ export class MapRun {
           items.map(() => failed),
           items.length,
         )
-      // The thread ended at the item that began last. The results of earlier items were lost with it, so they are called again.
+      // The thread ended during the item that began last. The results of earlier items were lost with it, so they are called again.
       if (begun > 1) await this.#settle({ first, items: items.slice(0, begun - 1) })
       this.#plan.onResults(first + begun - 1, [failed], 1)
       if (begun < items.length) await this.#settle({ first: first + begun, items: items.slice(begun) })

@@ -2,7 +2,7 @@ import { callError, callTitle, megabytes } from './thread-error.ts'
 import type { PikoError } from '../../errors.ts'
 import type { Work } from './work.ts'
 
-/** How often the memory of threads is checked. */
+/** The interval at which the memory of threads is checked, in milliseconds. */
 const LOOK_EVERY_MS = 100
 /** Garbage that is not collected yet may exceed a thread's memory: by this part of that memory, plus `MAX_GARBAGE_BYTES` for buffers. */
 const MAX_GARBAGE = 0.5

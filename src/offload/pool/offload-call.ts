@@ -48,7 +48,7 @@ export class OffloadCall {
   readonly isRepeatable: boolean
   /** The result, or the {@link ChunkReader} of a stream. */
   readonly result: Promise<unknown>
-  /** Resolves when no thread works for the call any more. */
+  /** Resolves when no thread works on the call any more. */
   readonly over: Promise<void>
   /** The progress that was last reported to the run. */
   progress: Progress | undefined
@@ -90,7 +90,7 @@ export class OffloadCall {
     return this.#waitsFor > 0
   }
 
-  /** Creates the message for the thread. From now on, the sources are read as the thread asks for their items. */
+  /** Creates the message for the thread. From now on, the sources are read whenever the thread asks for their items. */
   begin(events: CallEvents): { readonly task: OffloadTask; readonly transfer: readonly Transferable[] } {
     this.#events = events
     const { module, name, args, batch } = this.wanted
@@ -119,7 +119,7 @@ export class OffloadCall {
   }
 
   complete(reply: OffloadReply): void {
-    // A stream ends through its own port instead, because its last chunk may still be on its way.
+    // A stream ends through its own port instead, because its last chunk may not have arrived yet.
     if (this.#reader === undefined) {
       if (reply.ok) this.#settle.resolve(reply.value)
       else this.#settle.reject(reviveError(reply.error))

@@ -19,7 +19,7 @@ export class Durations {
 /** Why a call failed. */
 export type FailureReason = 'error' | 'cancelled' | 'timeout' | 'memory' | 'exit' | 'crashed' | 'copy'
 
-/** What a pool has done since the start of the process. */
+/** The figures of a pool since the start of the process. */
 export class PoolFigures {
   /** From each call to the moment when a thread begins it. */
   readonly waits = new Durations()

@@ -15,7 +15,9 @@ import { type Duration, durationMs, readDuration } from '../../time/duration.ts'
 import { memoryBytes, MEMORY_EXPECTED, type MemorySize } from './memory-size.ts'
 
 export interface OffloadOptions {
-  /** Calls that run at the same time, each in its own thread. Default: the available processors minus one, at least 1. */
+  /**
+   * The maximum number of calls that run at the same time, each in its own thread. Default: the available processors minus one, at least 1.
+   */
   readonly size?: number
   /**
    * The memory of each thread: its heap and its buffers. A call that needs more fails with `OFFLOAD_MEMORY`, and its thread ends. Default:

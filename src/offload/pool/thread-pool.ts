@@ -27,7 +27,7 @@ const MAX_WAITING_PER_THREAD = 4
 /**
  * The threads of a pool, with a queue of calls.
  *
- * A call *waits*, *runs* (one per thread) and is *over*. A waiting call costs only an entry in a set: its arguments are copied, or its
+ * A call *waits*, *runs* (one per thread) and has *ended*. A waiting call costs only an entry in a set: its arguments are copied, or its
  * buffers handed over, when a thread takes it. Threads start on demand and end after an idle time. While a thread waits for its
  * caller, such as for the reader of its stream, another one may run. After `close`, the pool accepts no further call.
  */
@@ -37,7 +37,7 @@ export class ThreadPool {
   readonly #waiting = new WaitingCalls()
   readonly #working = new Map<OffloadCall, Work>()
   readonly #idle: Thread[] = []
-  /** Threads in which a call has left work behind. */
+  /** Threads in which a call has left unfinished work. */
   readonly #unclean = new Map<Thread, NodeJS.Timeout>()
   readonly #runningOf = new Map<string, number>()
   #closing = false
@@ -312,7 +312,10 @@ export class ThreadPool {
     }
   }
 
-  /** Gives a thread no other call while work is left behind, because that work may throw, loop or exit and fail the other call. */
+  /**
+   * Gives a thread no other call while an earlier call's work is unfinished, because that work may throw, loop or exit, and make the other
+   * call fail.
+   */
   #keepOut(thread: Thread, { wanted }: OffloadCall, left: readonly string[]): void {
     const timer = setTimeout(() => {
       // Only timers are faults. Other work may be useful, such as a loader that writes its cache or a module that writes its log.

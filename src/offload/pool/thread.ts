@@ -81,7 +81,7 @@ export class Thread {
   }
 
   /**
-   * Makes one call.
+   * Executes one call.
    *
    * @param onReady called when the thread is ready for the call
    * @throws whatever ended the thread, or the error of copying the arguments

@@ -24,7 +24,7 @@ export function isInnocent(work: Work): boolean {
   return isHeldUp(work) && (work.isFreed || !work.thread.isAlive) && work.call.endedBy === undefined
 }
 
-/** Ends a thread that can't begin its call. */
+/** Ends a thread that can't begin its call, so that the call is repeated in another thread. */
 export function free(work: Work): void {
   work.isFreed = true
   void work.thread.end()

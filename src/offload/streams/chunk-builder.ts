@@ -3,7 +3,7 @@ import { isMoved, type Moved } from '../move.ts'
 import { MAX_CHUNK_BYTES, MAX_CHUNK_ROWS, sizeOf } from './chunk-size.ts'
 import { PackedChunk, type PackedRows, RowPacker } from './packed-rows.ts'
 
-/** An item waits at most this long for others of its chunk. */
+/** An item waits at most this long for other items of its chunk, in milliseconds. */
 export const MAX_LINGER_MS = 5
 /** No more chunks are packed once those that could not be packed outnumber the packed ones by this many. */
 const MAX_PACKS = 8
@@ -13,7 +13,7 @@ export interface BuiltChunk {
   readonly length: number
   readonly message: { readonly packed: PackedRows } | { readonly items: readonly unknown[] }
   readonly transfer: readonly Transferable[]
-  /** The items one by one. */
+  /** The items as separate messages. */
   readonly items: () => readonly { readonly item: unknown; readonly transfer: readonly Transferable[] }[]
 }
 
@@ -85,7 +85,7 @@ export class ChunkBuilder {
     try {
       return this.#packer.add(item)
     } catch {
-      // Reading the item failed. Sending it will fail too, with an error that names the place in the item.
+      // The item could not be read. Sending it will fail too, with an error that names the place in the item.
       return undefined
     }
   }
@@ -139,7 +139,7 @@ export class ChunkBuilder {
   }
 }
 
-/** A proxy may throw. */
+/** Reading a property of a proxy may throw. */
 function isMovedItem(item: unknown): item is Moved<unknown> {
   try {
     return isMoved(item)

@@ -116,7 +116,7 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
   async #take(): Promise<IteratorResult<T, undefined>> {
     while (!this.#isReturned) {
       if (this.#index < this.#chunk.length) return { done: false, value: this.#chunk.at(this.#index++) }
-      // Without this, a loop over items that have all arrived would hold up timers, sockets and signals.
+      // Without this, a loop over items that have already arrived would delay timers, sockets and signals.
       if (loopTurn.isDue(false)) await loopTurn.next()
       if (this.#isReturned) break
       const chunk = this.#chunks.shift()

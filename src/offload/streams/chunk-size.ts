@@ -1,7 +1,10 @@
-/** The limits of a chunk: whichever comes first. Each chunk costs a message, but the rows of small chunks are cheap garbage. */
+/**
+ * The limits of a chunk; the one that is reached first applies. Each chunk costs a message, but small chunks are cheaper for the garbage
+ * collector.
+ */
 export const MAX_CHUNK_ROWS = 1_000
 export const MAX_CHUNK_BYTES = 128 * 1_024
-/** The maximum number of chunks that are on their way or wait for the reader. */
+/** The maximum number of chunks that were sent but not yet read. */
 export const MAX_CHUNKS_AHEAD = 2
 
 const MAX_DEPTH = 6

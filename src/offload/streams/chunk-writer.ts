@@ -29,7 +29,7 @@ export class ChunkWriter {
   readonly #room: WriterRoom
   readonly #options: WriterOptions
   readonly #chunk = new ChunkBuilder()
-  /** Items sent. */
+  /** The number of items sent. */
   #sent = 0
   #linger: NodeJS.Timeout | undefined
   #isEnded = false
@@ -74,7 +74,7 @@ export class ChunkWriter {
     }
   }
 
-  /** Ends the source early, whatever it waits for. */
+  /** Ends the source early, even while it waits. */
   end(): void {
     if (this.#isEnded) return
     this.#isEnded = true

@@ -10,7 +10,7 @@ export function newRoom(): SharedRoom {
   return new Int32Array(new SharedArrayBuffer(8))
 }
 
-/** Knows whether the writer may send another chunk. The reader sends a message only if the writer has to wait. */
+/** Determines whether the writer may send another chunk. The reader sends a message only if the writer has to wait. */
 export class WriterRoom {
   readonly #shared: SharedRoom
   #sent = 0

@@ -14,13 +14,13 @@ function count(): Map<string, number> {
 }
 
 /**
- * Notices the work that a call leaves behind in its thread. Does not count what a module starts while it loads, nor what does not keep a
+ * Finds unfinished work that a call leaves in its thread. Ignores work that a module starts while it loads, and work that does not keep a
  * process alive (`unref`).
  */
 export class Leftovers {
   #before = new Map<string, number>()
 
-  /** Remembers the resources that are active now. Called before a call, after its module is loaded. */
+  /** Stores the resources that are active now. Called before a call, after its module is loaded. */
   begin(): void {
     this.#before = count()
   }
@@ -30,7 +30,7 @@ export class Leftovers {
     return [...count()].filter(([type, now]) => now > (this.#before.get(type) ?? 0)).map(([type]) => type)
   }
 
-  /** Calls `whenClean` once nothing is left. */
+  /** Calls `whenClean` once no unfinished work is left. */
   watch(whenClean: () => void): void {
     // This timer is unref'd, so it does not count as work itself.
     const timer = setInterval(() => {

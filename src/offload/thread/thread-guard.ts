@@ -6,10 +6,10 @@ import { tell, type ThreadCall, threadCalls } from './current-call.ts'
 
 let lastReply: { readonly call: ThreadCall; readonly value: unknown } | undefined
 
-/** Remembers the reply that piscina sends next. Only when sending fails is it known that the reply can't be copied. */
+/** Stores the reply that piscina sends next. Whether a reply can be copied is known only when it is sent. */
 export function aboutToReply(call: ThreadCall, value: unknown): void {
   lastReply = { call, value }
-  // By then the reply was sent, because piscina posts it in the same turn of the event loop.
+  // In the next turn, the reply has been sent, because piscina posts it in this turn of the event loop.
   setImmediate(() => (lastReply = undefined)).unref()
 }
 
