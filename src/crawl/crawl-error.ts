@@ -34,7 +34,7 @@ export const FAILURE_CLASSES = [
 
 export type FailureClass = (typeof FAILURE_CLASSES)[number]
 
-/** What a downloader tells about a failure. */
+/** The facts about a failure that a downloader provides. */
 export interface CrawlErrorParts {
   readonly class: FailureClass
   /** The status of the response; undefined if none arrived. */

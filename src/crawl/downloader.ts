@@ -5,7 +5,7 @@ import type { ReadyRequest } from './request/request.ts'
 /** The headers of a response by their names in lower case. The values of a repeated header are joined by `, `; `set-cookie` is left out. */
 export type HttpHeaders = Readonly<Record<string, string>>
 
-/** A response, as a downloader returns it. The crawl makes the step's `Page` from it. */
+/** A response, as a downloader returns it. The crawl creates the step's `Page` from it. */
 export interface Answer {
   /** The URL of the response, after redirects. */
   readonly url: string
@@ -26,7 +26,7 @@ export interface DownloadSession {
   headersFor(url: string): Readonly<Record<string, string>>
   /** The `cookie` header for a URL; undefined if the session has no cookies for it. */
   cookiesFor(url: string): string | undefined
-  /** Stores the `set-cookie` headers of a response, also those of redirects. */
+  /** Stores the `set-cookie` headers of a response, including those of redirects. */
   storeCookies(url: string, cookies: readonly string[]): void
 }
 
@@ -38,7 +38,7 @@ export interface DownloadProxy {
   readonly label: string
 }
 
-/** What a downloader must refuse. */
+/** The limits that a downloader must enforce. */
 export interface DownloadLimits {
   /** The maximum size of a body after decompression, in bytes. */
   readonly bytes: number
@@ -80,7 +80,7 @@ export interface Downloader {
   close?(): Promise<void>
 }
 
-/** One message of a stream. Each is a page of its own, for which the step is called. */
+/** One message of a stream. Each message is a separate page, for which the step is called. */
 export interface StreamMessage {
   readonly bytes: Uint8Array
   readonly isBinary: boolean
@@ -90,7 +90,7 @@ export interface StreamMessage {
 export interface StreamDownloader {
   readonly name: string
   /**
-   * @param from how many messages of the item are already stored; the first message of this stream has the next number
+   * @param from the number of messages of the item that are already stored; the first message of this stream has the next number
    * @throws CrawlError with the class of the failure
    */
   stream(request: ReadyRequest, scope: DownloadScope, from: number): AsyncIterable<StreamMessage>

@@ -16,7 +16,7 @@ export interface FetchScope {
   readonly log: Logger
   /** 1 for the first try. */
   readonly attempt: number
-  /** How many earlier tries of the item failed, by class. An item that was `blocked` gets another session and another proxy. */
+  /** The number of earlier tries of the item that failed, by class. An item that was `blocked` gets another session and another proxy. */
   readonly failures: Readonly<Partial<Record<FailureClass, number>>>
 }
 
@@ -26,7 +26,7 @@ export interface Fetched {
   /** The name of the session that sent the request, which the page's links use as well; undefined without a session. */
   readonly session: string | undefined
   /**
-   * Gives the session and the proxy back, and scores them by the outcome. Must be called exactly once for each response, before the end of
+   * Returns the session and the proxy, and scores them by the outcome. Must be called exactly once for each response, before the end of
    * the item is stored. Never throws.
    */
   release(outcome: 'done' | 'skipped' | FailureClass): Promise<void>
@@ -44,14 +44,14 @@ export interface Streamed {
  * opens it for the first page of the crawl.
  */
 export interface Fetcher {
-  /** @throws CrawlError; session and proxy are then already given back */
+  /** @throws CrawlError; the session and the proxy are then already returned */
   fetch(request: ReadyRequest, scope: FetchScope): Promise<Fetched>
   /** @throws CrawlError */
   stream(request: ReadyRequest, scope: FetchScope, from: number): Promise<Streamed>
   /** Whether the request's downloader sends many messages for it. */
   streams(request: ReadyRequest): boolean
   /**
-   * Closes its connections, and each downloader that no other open fetcher uses.
+   * Closes the fetcher's connections, and each downloader that no other open fetcher uses.
    *
    * @throws the errors of all downloaders that fail to close
    */

@@ -3,7 +3,7 @@ import type { HttpHeaders } from './downloader.ts'
 import type { HtmlDocument, HtmlNodes } from './html.ts'
 import type { ReadyRequest } from './request/request.ts'
 
-/** A page as a step receives it. */
+/** A page that a step receives. */
 export interface Page {
   /** The URL of the response, after redirects. */
   readonly url: string
@@ -35,12 +35,13 @@ export interface Page {
   /** Whether the response comes from the crawl's cache. */
   readonly isCached: boolean
   /**
-   * The time from sending the request until the body was read, in milliseconds; 0 if an earlier try or the cache mode `'force'` kept it.
+   * The time from sending the request until the body was read, in milliseconds; 0 if the response comes from an earlier try or from the
+   * cache mode `'force'`.
    */
   readonly ms: number
   /** 1 for the first try. */
   readonly attempt: number
-  /** Which message of a socket this page is; undefined for a page that is not a message. The step is called for each message. */
+  /** The message of a socket that this page contains; undefined for a page that is not a message. The step is called for each message. */
   readonly message?: PageMessage
 }
 

@@ -20,7 +20,7 @@ export class Limits {
   }
 
   /**
-   * Forgets what a limit has counted, so its whole rate is free immediately. Use it after a wrong rate, or if the called server has reset
+   * Resets the count of a limit, so that its whole rate is free immediately. Use it after a wrong rate, or if the called server has reset
    * its own count: for one span, that server may see up to twice the rate.
    *
    * @returns whether anything was counted

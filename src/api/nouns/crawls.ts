@@ -61,7 +61,7 @@ export const CRAWLS = [
     method: 'POST',
     path: '/crawls/{crawl}/replay',
     role: 'operator',
-    summary: 'Loads dead pages again, or parses what they kept.',
+    summary: 'Loads dead pages again, or parses their kept responses.',
     ...{ params, job },
     body: z.strictObject({ ...replayBody, ...pages }),
     answer: z.object({
@@ -108,7 +108,7 @@ export const CRAWLS = [
     method: 'POST',
     path: '/hosts/{host}/pause',
     role: 'operator',
-    summary: 'Loads nothing more from a host.',
+    summary: 'Loads no further pages from a host.',
     ...{ params: hostParams, answer: lanesPaused },
     example: { params: { host: 'shop.example' }, body: { reason: 'they asked us' }, answer: { lanes: 1 } },
   }),

@@ -46,7 +46,7 @@ export const LIMITS = [
     method: 'POST',
     path: '/limits/{limit}/reset',
     role: 'operator',
-    summary: 'Forgets what a limit has counted.',
+    summary: 'Resets the count of a limit.',
     params: z.strictObject({ limit: name }),
     answer: z.object({ wasCounted: z.boolean() }),
     example: { params: { limit: 'shop-api' }, body: { reason: 'a wrong rate' }, answer: { wasCounted: true } },
@@ -122,7 +122,7 @@ export const SERVICES = [
     method: 'GET',
     path: '/services',
     role: 'viewer',
-    summary: 'Shows the services of the process that answers, with their states and dependencies.',
+    summary: 'Shows the services of the node that handles the request, with their states and dependencies.',
     answer: z.object({ nodes: z.array(service), edges: z.array(edge) }),
     example: {
       answer: { nodes: [{ id: 'Piko', name: 'Piko', state: 'running', restarts: 0, kind: 'supervisor' }], edges: [] },

@@ -82,7 +82,7 @@ export const ITEMS = [
     method: 'POST',
     path: '/lanes/{lane}/pause',
     role: 'operator',
-    summary: 'Begins no item of a lane.',
+    summary: 'Begins no further items of a lane.',
     ...{ params: laneParams, body: scope, answer: lanesPaused },
     example: { params: { lane: 'shop-1' }, body: { reason: 'the shop asks us to wait' }, answer: { lanes: 1 } },
   }),

@@ -137,7 +137,7 @@ export const JOBS = [
     method: 'GET',
     path: '/jobs',
     role: 'viewer',
-    summary: 'Lists the jobs that the database knows, by id.',
+    summary: 'Lists the jobs in the database, by id.',
     query: z.strictObject({ ...filter, ...page }),
     answer: pageOf(job),
     example: { query: { state: 'active' }, answer: { items: [EXAMPLE] } },
@@ -233,7 +233,7 @@ export const JOBS = [
     method: 'GET',
     path: '/jobs/{jobId}/limits',
     role: 'viewer',
-    summary: 'Shows what limits the runs of a job, and how many run and wait now.',
+    summary: 'Shows the limits of a job, and how many of its runs run and wait now.',
     params,
     answer: limits,
     example: {

@@ -59,7 +59,7 @@ export const NOTIFY = [
     method: 'GET',
     path: '/notify/alerts',
     role: 'viewer',
-    summary: 'Lists jobs that fail or are late, until people have been told that it is over.',
+    summary: 'Lists jobs that fail or are late, until people have been notified of the recovery.',
     answer: allOf(alert),
     example: {
       answer: {
@@ -74,7 +74,7 @@ export const NOTIFY = [
     method: 'POST',
     path: '/notify/test',
     role: 'operator',
-    summary: 'Sends a test message to each notifier of the process that answers.',
+    summary: 'Sends a test message to each notifier of the node that handles the request.',
     isRead: true,
     timeoutMs: 620_000,
     body: z.strictObject({ to: name.optional() }),

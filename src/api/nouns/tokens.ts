@@ -47,7 +47,7 @@ export const TOKENS = [
     method: 'POST',
     path: '/tokens',
     role: 'admin',
-    summary: 'Creates a token. Only this answer has its text.',
+    summary: 'Creates a token. Only this response contains its text.',
     body: z.strictObject({
       name: z.string().min(1).max(100),
       role,
@@ -77,7 +77,7 @@ export const TOKENS = [
     method: 'DELETE',
     path: '/tokens/{token}',
     role: 'admin',
-    summary: 'Makes a token invalid on all nodes, for ever.',
+    summary: 'Makes a token permanently invalid on all nodes.',
     params,
     answer: token,
     example: { params: { token: 'grafana' }, answer: { ...EXAMPLE, isValid: false } },

@@ -60,7 +60,7 @@ export const WINDOWS = [
     method: 'GET',
     path: '/jobs/{jobId}/windows/coverage',
     role: 'viewer',
-    summary: 'Shows which parts of the timeline windows cover, and the holes.',
+    summary: 'Shows which parts of the timeline have windows, and the gaps.',
     params,
     query: z.strictObject({ ...range, ...page }),
     answer: pageOf(span),

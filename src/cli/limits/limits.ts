@@ -25,7 +25,7 @@ export function addLimits(program: Command): void {
   limits
     .command('reset')
     .description(
-      'Forgets what a limit has counted, so its whole rate is free immediately. For one period of the rate, the called server may ' +
+      'Resets the count of a limit, so that its whole rate is free immediately. For one period of the rate, the called server may ' +
         'receive up to twice as many calls.',
     )
     .argument('<limit>', 'name of the limit')

@@ -65,9 +65,9 @@ function only(headers: Headers, isKept: (name: string) => boolean): Headers {
 }
 
 /**
- * Sets the headers of each request of a page, and sets them anew for each redirect. Routes of playwright can't do that: they would send the
- * headers of a request, such as its authorization, to every origin that its redirects lead to. Redirects to private addresses are refused
- * here as well, because routes do not see redirects.
+ * Sets the headers of each request of a page, and sets them again for each redirect. Routes of playwright can't do that. They would send
+ * the headers of a request, such as its authorization, to every origin that its redirects lead to. Redirects to private addresses are
+ * refused here as well, because routes do not see redirects.
  *
  * @param frameId the id of the page's main frame
  */

@@ -25,7 +25,7 @@ export interface BrowserOptions {
    * When a page is ready to be read: after an event of its loading, or when an element that matches a selector appears. Default `'load'`.
    */
   readonly wait?: 'load' | 'domcontentloaded' | 'networkidle' | { readonly selector: string }
-  /** Called when the page is ready, for example to click or to scroll. The page's HTML is read afterwards. Default: nothing is called. */
+  /** Called when the page is ready, for example to click or to scroll. The page's HTML is read afterwards. Default: no function. */
   // A method, so that its parameter may also be declared as the page of Playwright.
   drive?(page: BrowserPage, signal: AbortSignal): unknown
   /** The maximum number of pages that are open at the same time in this process, from 1 to 100. Default 4. */

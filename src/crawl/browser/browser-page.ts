@@ -1,5 +1,5 @@
 interface Timeout {
-  /** In milliseconds. */
+  /** The time limit, in milliseconds. */
   readonly timeout?: number
 }
 
@@ -34,8 +34,8 @@ export interface BrowserLocator {
 }
 
 /**
- * An open page of the browser: a page of Playwright, with the methods that are used most. It also has all others: a function of `drive` may
- * declare its parameter as `Page` of `playwright-core`.
+ * An open page of the browser: a page of Playwright. This type has the methods that are used most. For all others, declare the parameter of
+ * `drive` as `Page` of `playwright-core`.
  */
 export interface BrowserPage {
   url(): string

@@ -18,7 +18,9 @@ interface Running {
 
 type Work<T> = (browser: Browser, retire: () => void) => Promise<T>
 
-/** Limits how many pages use a browser at the same time, and replaces a browser that has loaded `recycle` pages or has crashed. */
+/**
+ * Limits the number of pages that use a browser at the same time, and replaces a browser that has loaded `recycle` pages or has crashed.
+ */
 export class BrowserPool {
   readonly #options: Partial<BrowserOptions>
   readonly #places: Semaphore
@@ -104,6 +106,6 @@ export class BrowserPool {
 }
 
 async function ended({ browser }: Running): Promise<void> {
-  // Closing fails if the browser never started or has crashed; then nothing is left to close.
+  // Closing fails if the browser never started or has crashed. In both cases there is nothing to close.
   await browser.then((started) => started.close()).catch(() => {})
 }

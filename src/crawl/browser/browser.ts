@@ -26,7 +26,7 @@ import { htmlOf, limitDocuments } from './page-bodies.ts'
 const DEFAULT_BLOCK: readonly ResourceKind[] = ['image', 'media', 'font']
 /** The maximum number of screenshots that one process takes, so that failing pages do not fill the disk. */
 const MAX_SCREENSHOTS = 1_000
-/** A browser that does not close a page within this time is considered to no longer respond, and is replaced. */
+/** A browser that does not close a page within this time is considered unresponsive, and is replaced. */
 const MAX_CLOSE_MS = 5_000
 
 /**
@@ -67,7 +67,10 @@ class BrowserDownloader implements Downloader {
     }
   }
 
-  /** Loads a page in its own browser context, which is closed in any case. @param retire replaces a browser that no longer responds */
+  /**
+   * Loads a page in its own browser context, which is always closed afterwards.
+   * @param retire replaces a browser that no longer responds
+   */
   async #within(
     opened: Browser,
     retire: () => void,

@@ -7,7 +7,7 @@ import { redactText } from '../../run/redact.ts'
 import { durationMs } from '../../time/duration.ts'
 import type { BrowserOptions } from './browser-options.ts'
 
-/** Where Linux distributions install Chromium and Chrome. */
+/** The paths at which Linux distributions install Chromium and Chrome. */
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 
 /** Prevents WebRTC from sending datagrams past the proxy. The name of this switch depends on the version of Chromium. */
@@ -33,7 +33,7 @@ export async function startChromium(options: Partial<BrowserOptions>, proxy: str
       args: [...rootArgs, '--disable-dev-shm-usage', ...PROXIED_ONLY, ...args],
       timeout: durationMs(startTimeout),
       ...(executablePath !== undefined && { executablePath }),
-      // By default, Chromium connects to addresses of this machine without the proxy, and the guard would not see them.
+      // By default, Chromium connects to addresses of this machine without the proxy, so the guard could not check them.
       ...(proxy !== undefined && { proxy: { server: proxy, bypass: '<-loopback>' } }),
     })
   } catch (cause) {

@@ -50,7 +50,7 @@ export type DeadPageContext<Ctx = CrawlContext> = Omit<
  * The context of a step, which is the context of a job's handler for one page.
  *
  * `fence` is the same for all pages of a run on all nodes, and larger for a later run of the same window. Sinks are flushed before the page
- * is done. The requests that `follow` took are stored in the same transaction as the end of the page.
+ * is done. The requests that `follow` has accepted are stored in the same transaction as the end of the page.
  *
  * @typeParam Step the names of the crawl's steps
  */
@@ -82,7 +82,7 @@ export interface CrawlContext<
    * Adds requests to the crawl; they are stored when this page is done. Leaves out requests that the `follow` option of the crawl or step
    * does not allow, and those whose URL is too long. A request that the crawl already has is not stored again.
    *
-   * @returns how many requests it took, including those that the crawl already has
+   * @returns the number of accepted requests, including those that the crawl already has
    * @throws PikoError `USAGE` that names every problem of a request
    */
   readonly follow: (requests: CrawlRequest<Step> | readonly CrawlRequest<Step>[]) => number
@@ -92,6 +92,9 @@ export interface CrawlContext<
    * @param reason skipped pages are counted by the part of it before the first `:`
    */
   readonly skip: (reason: string) => never
-  /** Loads the page again, not before `when`. Uses up no retry. None of the page's rows and requests are stored. Never returns. */
+  /**
+   * Loads the page again, not before `when`. This does not count as a retry. None of the page's rows and requests are stored. Never
+   * returns.
+   */
   readonly retryLater: (when: Date | Duration) => never
 }

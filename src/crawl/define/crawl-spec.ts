@@ -26,9 +26,9 @@ export interface StepSpec<Ctx = CrawlContext> {
   readonly timeout?: Duration
   /** Options for each request of the step. Those of a request itself take precedence. */
   readonly request?: RequestDefaults
-  /** What loads the step's pages: the name of one of the crawl's `downloaders`, or a downloader. Default: HTTP. */
+  /** The downloader of the step's pages: the name of one of the crawl's `downloaders`, or a downloader. Default: HTTP. */
   readonly downloader?: string | Downloader | StreamDownloader
-  /** Which links the pages of the step follow. Default: the crawl's `follow`. */
+  /** The links that the pages of the step may follow. Default: the crawl's `follow`. */
   readonly follow?: FollowSpec
 }
 
@@ -43,7 +43,7 @@ export type Seeds<Step extends string> = Iterable<Seed<Step>> | AsyncIterable<Se
 /** A request, or its URL for a crawl with one step. */
 export type Seed<Step extends string = string> = CrawlRequest<Step> | string | URL
 
-/** Which requests count as the same, and are loaded only once. */
+/** Decides which requests count as the same, and are loaded only once. */
 export interface DedupSpec {
   /** A request is loaded once in each run (`'run'`), once ever (`'job'`), or once in a length of time (`within`). Default `'run'`. */
   readonly scope?: 'run' | 'job' | { readonly within: Duration }
@@ -94,13 +94,16 @@ export type RowMiddleware<Ctx = CrawlContext> = (
 /** The options that a crawl has in addition to those of a job, except seeds and steps. */
 export interface CrawlOptions<Ctx = CrawlContext> extends FetchSpec {
   readonly dedup?: DedupSpec
-  /** Which requests `ctx.follow` takes. Default: all of them. */
+  /** The requests that `ctx.follow` accepts. Default: all of them. */
   readonly follow?: FollowSpec
   /** Limits by host, shared by all nodes and all crawls; `'*'` stands for every other host. Default `{ '*': { parallel: 8 } }`. */
   readonly hosts?: Readonly<Record<string, LaneSpec>>
   /** The retries of pages by class of failure, and those of the seeds. Defaults: see `docs/crawl.md`. */
   readonly retry?: CrawlRetry
-  /** Recognises a page that is blocked although its status says otherwise. Such a page fails with class `blocked`. Default: no page is. */
+  /**
+   * Recognises a page that is blocked although its status is a success. Such a page fails with class `blocked`. Default: only the status
+   * decides.
+   */
   readonly isBlocked?: (page: Page) => boolean
   readonly use?: readonly CrawlMiddleware<Ctx>[]
   readonly rows?: readonly RowMiddleware<Ctx>[]
@@ -109,13 +112,13 @@ export interface CrawlOptions<Ctx = CrawlContext> extends FetchSpec {
   /**
    * Called for a page that failed and has no retries left, before the page is stored as dead. May use the sinks and resources of the crawl,
    * and may take one minute. If the node dies before the end is stored, the page is tried again, and this function may be called again. Its
-   * errors are logged. Default: nothing is called.
+   * errors are logged. Default: no function.
    */
   readonly dead?: (page: DeadPage, ctx: DeadPageContext<Ctx>) => unknown
   /** What is kept of a dead page. Default `'body'`: the response, for people to look at. */
   readonly keep?: { readonly dead?: 'body' | 'nothing' }
   readonly limits?: CrawlLimits
-  /** How many pages may be dead for the run to still succeed. Default 0. */
+  /** The maximum number of dead pages with which a run still succeeds. Default 0. */
   readonly tolerate?: ItemTolerance
 }
 

@@ -80,7 +80,7 @@ export function crawl<
         `crawl ${describe(propertyOf(spec, 'id'))}: @crawl is on ${describe(owner)}; expected a class`,
       )
     }
-    // A crawl's spec is not a job's, but it has the id, and nothing else is read before `define` is called.
+    // A crawl's spec is not the spec of a job, but it has the id, and only the id is read before `define` is called.
     markClass(owner, {
       name: 'crawl',
       spec: spec as unknown as AnyJobSpec,
@@ -122,7 +122,7 @@ export function step(name?: string, options: Omit<StepSpec, 'parse'> = {}): Step
   }
 }
 
-/** Makes the crawl of an instance of a class. A method that a subclass overrides is called in its overridden form. */
+/** Creates the crawl of an instance of a class. A method that a subclass overrides is called in its overridden form. */
 function ofClass(spec: object, receiver: object): ReturnType<typeof crawlOf> {
   const methods = receiver as Record<string | symbol, (...args: unknown[]) => unknown>
   const steps: Record<string, unknown> = {}

@@ -25,8 +25,8 @@ const MAX_BYTES = 10_000_000
 
 let loaded: typeof import('../run/runtime.ts') | undefined
 /**
- * Imported when the first page is loaded, because most processes that register a crawl only list or start it. Each `import()` takes time, so
- * the module is remembered.
+ * Imported when the first page is loaded, because most processes that register a crawl only list or start it. Each `import()` takes time,
+ * so the module is kept in a variable.
  */
 const runtime = async () => (loaded ??= await import('../run/runtime.ts'))
 

@@ -19,7 +19,7 @@ import type { StepPlan } from '../run/crawl-plan.ts'
 import { CRAWL_CHECKS, STEP_CHECKS } from './crawl-checks.ts'
 import type { CrawlOptions, StepSpec } from './crawl-spec.ts'
 
-/** A crawl's spec after it was read: the options of the crawl itself, and those of its job. */
+/** A crawl's spec after it was read: the options of the crawl itself, and the options of its job. */
 export interface ReadCrawl {
   readonly id: string
   readonly seeds: (ctx: unknown) => unknown

@@ -38,7 +38,7 @@ class CrawlFetcher implements Fetcher {
   readonly #options: FetchOptions
   readonly #limits: DownloadLimits
   readonly #userAgent: string
-  /** Loads robots.txt files and logins, and also the pages of requests without a downloader of their own. */
+  /** Loads robots.txt files and logins, and the pages of requests without their own downloader. */
   readonly #loader: HttpLoader = openLoader()
   readonly #robots: Robots | undefined
   readonly #proxies: Proxies | undefined
@@ -189,7 +189,7 @@ class CrawlFetcher implements Fetcher {
   }
 }
 
-/** How many open fetchers use each downloader, because several crawls or apps may share one. */
+/** The number of open fetchers that use each downloader, because several crawls or apps may share one. */
 const uses = new WeakMap<object, number>()
 
 function retained<D extends object>(downloader: D): D {
@@ -197,7 +197,7 @@ function retained<D extends object>(downloader: D): D {
   return downloader
 }
 
-/** Counts one use less. @returns whether no fetcher uses the downloader any more */
+/** Removes one use. @returns whether no fetcher uses the downloader any more */
 function released(downloader: object): boolean {
   const left = Math.max(0, (uses.get(downloader) ?? 0) - 1)
   uses.set(downloader, left)
@@ -226,8 +226,8 @@ function hostOf(request: ReadyRequest): Place {
 }
 
 /**
- * The outcome of a failed download. An error that is no CrawlError, such as that of a cancelled run, must not count against the session or
- * the proxy.
+ * The outcome of a failed download. An error that is not a CrawlError, such as that of a cancelled run, must not lower the score of the
+ * session or the proxy.
  */
 function outcomeOf(thrown: unknown): Outcome {
   if (thrown instanceof CrawlError) return thrown.class

@@ -30,7 +30,7 @@ const FORM = {
 }
 
 /**
- * A downloader for HTTP/1.1, and the default one of a crawl. Keeps its connections open for further requests to the same host.
+ * A downloader for HTTP/1.1, which is the default downloader of a crawl. Keeps its connections open for further requests to the same host.
  *
  * @throws PikoError `USAGE` naming all problems
  */

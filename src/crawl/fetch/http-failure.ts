@@ -13,7 +13,7 @@ import { CrawlError, type FailureClass } from '../crawl-error.ts'
 import type { Answer } from '../downloader.ts'
 import type { ReadyRequest } from '../request/request.ts'
 
-/** What the error of a failed request tells about the request. */
+/** The facts about a failed request that its error contains. */
 export interface Failing {
   readonly request: ReadyRequest
   readonly idleMs: number

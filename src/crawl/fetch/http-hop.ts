@@ -10,7 +10,7 @@ import type { ReadyBody, ReadyRequest } from '../request/request.ts'
 const ACCEPT = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
 
 /**
- * Makes the HTTP request for a crawl's request, before any redirect. Pure.
+ * Creates the HTTP request for a crawl's request, before any redirect. Pure.
  *
  * @throws CrawlError of class `address`
  */
@@ -45,7 +45,7 @@ function bodyOf(body: ReadyBody): string | Uint8Array {
 }
 
 /**
- * Makes the HTTP request that a redirect leads to. Pure.
+ * Creates the HTTP request that a redirect leads to. Pure.
  *
  * @throws CrawlError of class `redirect`, or `address` for a scheme other than http and https
  */

@@ -13,7 +13,7 @@ import type { HttpAgents } from './http-agents.ts'
 import { type Failing, failureOf, statusFailure } from './http-failure.ts'
 import { firstHop, nextHop, refusePrivate, shownHop, withCookies, withSession } from './http-hop.ts'
 
-/** The maximum number of bytes that are read of a redirect's body. A body that was read whole leaves its connection usable. */
+/** The maximum number of bytes that are read of a redirect's body. After a body was read completely, its connection can be used again. */
 const MAX_REDIRECT_BYTES = 16_384
 /** The time limit for the body that `pieces` yields, without the time that its reader takes. */
 const MAX_ARRIVAL_MS = 3_600_000
@@ -32,7 +32,7 @@ interface Opened {
 /** The parts of a downloader's scope that loading needs. */
 export type LoadScope = Omit<DownloadScope, 'log' | 'attempt'>
 
-/** What happens with a body that exceeds the limit: the request fails, or the body is cut at the limit. */
+/** The handling of a body that exceeds the limit: the request fails, or the body is truncated at the limit. */
 export type Excess = 'fail' | 'cut'
 
 /** Sends requests, follows their redirects and reads their bodies within the limits of each. */
@@ -77,7 +77,7 @@ export class HttpLoader {
       for await (const piece of (await bodyOf(opened)) as AsyncIterable<Buffer>) {
         bytes += piece.byteLength
         waitedMs += performance.now() - askedAt
-        // The limit between two bytes does not end a server that sends a byte now and then.
+        // The limit between two bytes is not enough, because a server may send single bytes forever.
         if (waitedMs > arrivalMs)
           throw new CrawlError(`${opened.failing.shown} did not arrive within ${formatMs(arrivalMs)}`, {
             class: 'network',
@@ -122,7 +122,7 @@ export class HttpLoader {
       const problem =
         hops === request.redirects
           ? `has more than ${request.redirects} redirects`
-          : // A redirect to the same URL is no loop if it has set a cookie, as many logins do: the cookie is part of the key.
+          : // A redirect to the same URL is not a loop if it has set a cookie, as many logins do. So the cookie is part of the key.
             seen.has(hopKey(sent, scope)) && `has a redirect that leads back to ${shownHop(sent)}`
       if (problem !== false)
         throw new CrawlError(`${failing.shown} ${problem}`, { class: 'redirect', status: reply.status })

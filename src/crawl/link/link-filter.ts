@@ -2,16 +2,16 @@ import { expecting, isList, oneOf, type OptionChecks } from '../../options.ts'
 import { parsedUrl } from '../request/canonical-url.ts'
 import { urlMatcher, type UrlPattern } from './url-glob.ts'
 
-/** Which requests `ctx.follow` takes. The others are left out. Seeds are never filtered. */
+/** The requests that `ctx.follow` accepts. The others are left out. Seeds are never filtered. */
 export interface FollowSpec {
   /**
    * `'host'`: only URLs of the host of the seed that led to the page. `'domain'`: that host without `www.`, and its subdomains. `'any'`:
    * URLs of every host. Default `'any'`.
    */
   readonly within?: 'host' | 'domain' | 'any'
-  /** Takes only URLs that match one of these patterns. Globs match the whole URL: `https://shop.test/products/**`. Default: all URLs. */
+  /** Accepts only URLs that match one of these patterns. Globs match the whole URL: `https://shop.test/products/**`. Default: all URLs. */
   readonly include?: readonly UrlPattern[]
-  /** Takes no URL that matches one of these patterns. Default: none is left out. */
+  /** Leaves out URLs that match one of these patterns. Default: none. */
   readonly exclude?: readonly UrlPattern[]
 }
 
@@ -36,7 +36,7 @@ export type LinkRefusal = 'host' | 'pattern'
  */
 export type LinkFilter = (url: string, root: string) => LinkRefusal | undefined
 
-/** Makes the filter of a crawl or of a step. */
+/** Creates the filter of a crawl or of a step. */
 export function linkFilter({ within = 'any', include, exclude }: FollowSpec): LinkFilter {
   const isIncluded = include ? urlMatcher(include) : () => true
   const isExcluded = exclude ? urlMatcher(exclude) : () => false

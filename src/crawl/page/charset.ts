@@ -36,7 +36,7 @@ function declaredIn(bytes: Uint8Array, contentType: string): string | undefined 
   const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, MAX_DECLARATION_BYTES))
   const text = start.toString('latin1')
   const label = (XML.exec(text) ?? META.exec(text))?.[1]
-  // The declaration was read as ASCII, so the document can't be UTF-16, whatever it declares. The HTML standard then takes UTF-8.
+  // The declaration was read as ASCII, so the document can't be UTF-16, even if it declares that. The HTML standard then takes UTF-8.
   return label !== undefined && /^utf-?16/i.test(label) ? 'utf-8' : label
 }
 

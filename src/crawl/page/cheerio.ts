@@ -13,7 +13,7 @@ let loaded: Load | undefined
 export async function prepareCheerio(): Promise<void> {
   try {
     const { load } = await import('cheerio')
-    // Its nodes are cheerio's own, of which `HtmlNode` names a part.
+    // Its nodes are those of cheerio. `HtmlNode` declares only a part of their properties.
     loaded ??= load as Load
   } catch (thrown) {
     if (!isMissingPackage('cheerio', thrown)) throw thrown
@@ -28,7 +28,7 @@ export async function prepareCheerio(): Promise<void> {
  */
 export function loadCheerio(what: string): Load {
   loaded ??= optionalPackageNow('cheerio', what, () => {
-    // `page.html()` returns its result at once, so cheerio can't be loaded by an asynchronous import here.
+    // `page.html()` is synchronous, so cheerio can't be loaded by an asynchronous import here.
     const { load } = createRequire(import.meta.url)('cheerio') as { readonly load: Load }
     return load
   })

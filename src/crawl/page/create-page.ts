@@ -10,7 +10,7 @@ import type { ReadyRequest } from '../request/request.ts'
 import { decodeText } from './charset.ts'
 import { loadCheerio } from './cheerio.ts'
 
-/** Makes the page of a response for its step. Text and document are made when the step first needs them. */
+/** Creates the page of a response for its step. Text and document are created when the step first needs them. */
 export function createPage(request: ReadyRequest, answer: Answer, attempt: number, message?: PageMessage): Page {
   return new AnswerPage(request, answer, attempt, message)
 }

@@ -21,7 +21,7 @@ const MAX_HOSTS = 1_000
 const OWN_REQUESTS = 5
 /** After this many blocked requests in a row, a host gets proxies of the next tier. */
 const BLOCKED_TO_RISE = 3
-/** After this many successful requests in a row, a host gets proxies of the tier before. */
+/** After this many successful requests in a row, a host gets proxies of the previous tier. */
 const DONE_TO_FALL = 50
 /** The time limit for a call of the provider. */
 const PROVIDER_MS = 30_000
@@ -30,7 +30,7 @@ const FAILED_PAUSE_MS = 5_000
 
 /** Failures that the proxy may have caused. */
 const FAILED: ReadonlySet<string> = new Set<FailureClass>(['network', 'blocked', 'throttled', 'server'])
-/** Failures after which, several times in a row, a proxy is not used for the host for a while. */
+/** After several of these failures in a row, a proxy is not used for the host for some time. */
 const BANNING: ReadonlySet<string> = new Set<FailureClass>(['network', 'blocked', 'throttled'])
 /** Outcomes that say nothing about the proxy, because no request was sent or its response was no longer needed. */
 const UNSENT: ReadonlySet<string> = new Set<FailureClass | 'skipped'>(['robots', 'address', 'skipped'])
@@ -48,7 +48,7 @@ interface Host {
   doneInARow: number
 }
 
-/** Chooses proxies by how well they worked. All nodes share the scores; each process has its own bans by host. */
+/** Chooses proxies by their recent results. All nodes share the scores; each process has its own bans by host. */
 export class Proxies {
   readonly #pool: ProxyPool
   readonly #banMs: number
@@ -111,7 +111,10 @@ export class Proxies {
     this.#moveTier(at, outcome)
   }
 
-  /** Moves a host that blocks requests to the next tier of proxies, and one that has long not blocked any to the tier before. */
+  /**
+   * Moves a host that blocks requests to the next tier of proxies, and a host that has not blocked any for a long time to the previous
+   * tier.
+   */
   #moveTier(at: Host, outcome: string): void {
     const highest = (this.#pool.tiers?.length ?? 1) - 1
     at.blockedInARow = outcome === 'blocked' ? at.blockedInARow + 1 : 0
@@ -148,7 +151,7 @@ export class Proxies {
     if (this.#known.length === 0) await untilAborted(this.#loading, signal)
   }
 
-  /** Calls the provider. The signals of items do not end this call, because other items wait for it too. */
+  /** Calls the provider. The signals of items do not end this call, because other items also wait for it. */
   async #load(provider: NonNullable<ProxyPool['provider']>): Promise<void> {
     this.#failure = undefined
     let urls: readonly string[] = []

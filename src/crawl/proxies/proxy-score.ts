@@ -1,6 +1,6 @@
-/** How well a proxy has worked lately. */
+/** The recent results of a proxy. */
 export interface ProxyScore {
-  /** The share of requests that succeeded, from 0 to 1. About the last 40 requests count most. */
+  /** The share of requests that succeeded, from 0 to 1. About the last 40 requests have most of the weight. */
   readonly successShare: number
   /** The average time of a successful request, in milliseconds; undefined before the first success. */
   readonly ms: number | undefined
@@ -10,9 +10,9 @@ export interface ProxyScore {
 export const NEW_SCORE: ProxyScore = { successShare: 1, ms: undefined, requests: 0 }
 
 const ALPHA = 0.05
-/** Differences in time that are small compared to this hardly matter: a proxy that works is worth more than a fast one. */
+/** Differences in time that are small compared to this have little effect, because a reliable proxy is better than a fast one. */
 const FAST_MS = 250
-/** The smallest share of the requests for a proxy that fails. It is still used now and then, because it may work again. */
+/** The smallest share of the requests for a proxy that fails. It is still used sometimes, because it may work again. */
 const SMALLEST_SHARE = 0.005
 
 /** Returns the score after one more request. Pure. */
@@ -25,7 +25,7 @@ export function scored(score: ProxyScore, isOk: boolean, ms: number): ProxyScore
   }
 }
 
-/** How often a proxy is chosen compared to others. Among proxies that always work, the faster ones are chosen more often. Pure. */
+/** The weight with which a proxy is chosen. Among proxies that always work, the faster ones are chosen more often. Pure. */
 export function weightOf({ successShare, ms = 0 }: ProxyScore): number {
   return successShare ** 8 * (FAST_MS / (FAST_MS + ms)) ** 2
 }

@@ -12,7 +12,7 @@ export interface KeyParts {
 
 /** The maximum length of a key that is stored as plain text, in characters. */
 const MAX_PLAIN = 1_500
-/** How many characters of a longer key come before its hash. */
+/** The number of characters of a longer key that come before its hash. */
 const SHOWN = 1_000
 
 /**

@@ -30,7 +30,7 @@ const aName = expecting(
 )
 
 const REQUEST_CHECKS: OptionChecks<CrawlRequest> = {
-  // Never shows a URL, whose query may have secrets.
+  // The message never shows a URL, because its query may contain secrets.
   url: (value) => {
     const isUrl = typeof value === 'string' || value instanceof URL
     if (isUrl && isUrlText(String(value))) return undefined

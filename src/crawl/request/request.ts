@@ -25,9 +25,9 @@ export interface CrawlRequest<Step extends string = string> {
   readonly step?: Step
   /** Default: POST if the request has a body, otherwise GET. */
   readonly method?: CrawlMethod
-  /** Added to the headers of the step, where they replace those of the same name; `undefined` removes one. Default: none. */
+  /** Added to the headers of the step. They replace headers of the same name, and `undefined` removes one. Default: none. */
   readonly headers?: Readonly<Record<string, string | undefined>>
-  /** What the request sends, up to 1 MB. Default: nothing. */
+  /** The body of the request, up to 1 MB. Default: none. */
   readonly body?: CrawlBody
   /** Any JSON value up to 64 KB, which the step receives as `ctx.data`. Default: undefined. */
   readonly data?: unknown
@@ -44,7 +44,7 @@ export interface CrawlRequest<Step extends string = string> {
    * different if their texts differ. Default true: the same request is loaded once.
    */
   readonly dedup?: boolean | string
-  /** How the request uses the crawl's cache. Default: as the crawl's `cache` says. */
+  /** How the request uses the crawl's cache. Default: the crawl's `cache`. */
   readonly cache?: RequestCache
   /** The time limit of one download. Default: the one in the step's `request`, otherwise `'30s'`. */
   readonly timeout?: Duration

@@ -19,7 +19,7 @@ export interface RobotsAnswer {
 
 /** The stored form: one line of JSON, then the text of the file, which might be several times as long in JSON. */
 export function storedAnswer({ text, ...head }: RobotsAnswer): string {
-  // A NUL character, which the database does not accept, can't be part of a rule.
+  // NUL characters are removed. The database does not accept them, and they can't be part of a rule.
   return `${JSON.stringify({ ...head, isThere: text !== null })}\n${text?.replaceAll('\0', ' ') ?? ''}`
 }
 
@@ -37,7 +37,7 @@ export function readAnswer(stored: string): RobotsAnswer {
   }
 }
 
-/** Longer lines are ignored. They are no sensible rules, and matching them could take long. */
+/** Longer lines are ignored. They are not useful rules, and matching them could take a long time. */
 const MAX_LINE = 2_000
 /** Limits on rules, because each URL is matched against all of them, and the time grows with the length of the patterns. */
 const MAX_PATTERN = 500

@@ -15,7 +15,7 @@ const MAX_ROBOTS_BYTES = 500 * 1_024
 const MAX_REDIRECTS = 5
 const ROBOTS_TIMEOUT_MS = 30_000
 const VALID_MS = 24 * 3_600_000
-/** How long nothing is allowed after a robots.txt could not be read. Then it is requested again. */
+/** How long no URL is allowed after a robots.txt could not be read. Then it is requested again. */
 const UNREACHABLE_MS = 30_000
 const MAX_KEPT_HOSTS = 1_000
 const MAX_KEPT_BYTES = 50_000_000
@@ -27,7 +27,7 @@ const LEARNING_MS = 10_000
 export interface RobotsOptions {
   readonly userAgent: string
   readonly loader: HttpLoader
-  /** The limits of the crawl. Their `bytes` does not apply: a robots.txt has a limit of its own. */
+  /** The limits of the crawl. Their `bytes` does not apply, because a robots.txt has its own limit. */
   readonly limits: DownloadLimits
 }
 
@@ -142,7 +142,7 @@ export class Robots {
       return { text: new TextDecoder().decode(bytes), until }
     } catch (thrown) {
       from.signal.throwIfAborted()
-      // Nothing is stored about a private address: it is refused for the page as well, and says nothing about the host.
+      // Nothing is stored about a private address, because it is refused for the page too, and is not a failure of the host.
       if (thrown instanceof CrawlError && thrown.class === 'address') throw thrown
       if (thrown instanceof CrawlError && isAbsent(thrown)) return { text: null, until }
       const status = thrown instanceof CrawlError ? thrown.status : undefined

@@ -13,7 +13,7 @@ export interface StepPlan extends StepDefaults {
   readonly follow: LinkFilter
   /** The time limit of one try. */
   readonly timeout: Duration
-  /** A downloader that was given to the step directly; the property `downloader` is then its made-up name. */
+  /** A downloader that was given to the step directly; the property `downloader` is then its generated name. */
   readonly own: Downloader | StreamDownloader | undefined
 }
 

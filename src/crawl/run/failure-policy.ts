@@ -35,7 +35,7 @@ const BUDGETS: Readonly<Record<RetriedClass, ItemRetrySpec>> = {
 /** A server's `Retry-After` counts up to this time, in milliseconds. */
 export const MAX_RETRY_AFTER_MS = 3_600_000
 
-/** The retries of a crawl by class. Its own options of a class replace the defaults of that class one by one. */
+/** The retries of a crawl by class. Each option that the spec gives for a class replaces the default of that option. */
 export function budgetsOf(retry: CrawlRetry): Record<RetriedClass, ItemRetrySpec> {
   const own = (name: RetriedClass): Partial<ItemRetrySpec> => {
     const given = retry[name]

@@ -21,7 +21,7 @@ export function isCrawlError(thrown: unknown): thrown is CrawlError {
 export function failureOf(thrown: unknown): PageFailure {
   if (isCrawlError(thrown)) return { class: thrown.class, error: ofDownload(thrown) }
   const fault = itemFaultOf(thrown)
-  // The error of an author may itself say by which class, when or whether the item is retried; that is kept.
+  // The error of an author may itself set the class, the time, or that the item is not retried. This is kept.
   if (fault || forbidsRetry(thrown) || retryTimingOf(thrown)) {
     const name = fault?.class
     return { class: FAILURE_CLASSES.find((one) => one === name) ?? 'parse', error: toError(thrown) }

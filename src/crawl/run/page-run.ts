@@ -1,4 +1,4 @@
-// Long because it has each step of one try of a page, from its download to what is stored.
+// Long because it has each step of one try of a page, from the download to the stored result.
 import { chainOf, isObject } from '../../errors-read.ts'
 import { isPikoError, PikoError } from '../../errors.ts'
 import { systemClock } from '../../clock.ts'
@@ -38,7 +38,7 @@ export class PageRun {
   #borrowed: Pick<Fetched, 'session' | 'release'> | undefined
   /** The bytes that an earlier try kept; undefined if this try does not use them. */
   #kept: Uint8Array | undefined
-  /** How the step has ended the item itself; undefined if it has not. */
+  /** The way in which the step has ended the item itself; undefined if it has not. */
   #ending: 'commit' | 'skip' | 'later' | undefined
   /** How many requests this try has sent. A middleware may send more than one. */
   #downloads = 0
@@ -141,7 +141,7 @@ export class PageRun {
       this.#answer = kept.answer
       this.#borrowed ??= { session: kept.session, release: () => Promise.resolve() }
     } else {
-      // A middleware may load several pages. The session and proxy of each are given back before the next one takes its own.
+      // A middleware may load several pages. The session and the proxy of each page are returned before those of the next one are taken.
       await this.#borrowed?.release('done')
       this.#borrowed = undefined
       const fetched = await this.#fetcher.fetch(request, this.#scope())
@@ -182,7 +182,7 @@ export class PageRun {
     await this.#own(() => this.#ctx.checkpoint(String(number), fn))
   }
 
-  /** Calls a function that uses Piko's own database or locks, and remembers its error if it fails. */
+  /** Calls a function that uses Piko's own database or locks, and records its error if it fails. */
   async #own<T>(call: () => Promise<T>): Promise<T> {
     try {
       return await call()
@@ -201,14 +201,14 @@ export class PageRun {
     const { item, signal } = ctx
     return {
       ...{ fleet: this.#fleet(), signal, attempt: item.attempt, failures: item.tries },
-      // Made at its first use, which most downloads have not.
+      // Created at its first use, because most downloads log nothing.
       get log() {
         return ctx.log
       },
     }
   }
 
-  /** The parts of the context that all nodes share. Their errors are remembered, because those of a downloader may look the same. */
+  /** The parts of the context that all nodes share. Their errors are recorded, because errors of a downloader may look the same. */
   #fleet(): FetchFleet {
     const ctx = this.#ctx
     const { lane } = ctx
@@ -233,7 +233,7 @@ export class PageRun {
   /** Keeps the body before the step runs, so that the page need not be loaded again if the step or a sink fails. */
   #keepParsed(): void {
     this.#isParsed = true
-    // A body that an earlier try kept is still kept.
+    // A body that an earlier try kept stays kept.
     if (!this.#plan.keepsBodies || !this.#answer || this.#kept) return
     const session = this.#borrowed?.session
     // If a middleware loaded several pages, only the last one is known here. The next try must not use it for all of the requests.
@@ -288,7 +288,7 @@ export class PageRun {
     return result
   }
 
-  /** Gives the session back before the end of the item is stored, so that new cookies of the session are stored with it. */
+  /** Returns the session before the end of the item is stored, so that new cookies of the session are stored with it. */
   async #giveBack(): Promise<void> {
     const borrowed = this.#borrowed
     this.#borrowed = borrowed && { session: borrowed.session, release: () => Promise.resolve() }
@@ -304,7 +304,7 @@ export class PageRun {
     const parent = { url: this.#url, step: this.#step.name, session: this.#session() }
     let taken = 0
     for (const request of requests) {
-      // Sites generate URLs that get longer with each page by mistake. That is no error of the step.
+      // Sites generate URLs that get longer with each page by mistake. That is not an error of the step.
       if (isTooLong(request)) {
         this.#watcher?.tooLong(request)
         continue
@@ -350,7 +350,7 @@ function isOwnFault(thrown: object): boolean {
 const OWN_FAULTS = ['LOCK_BUSY', 'LOCK_LOST', 'LEASE_LOST', 'STOPPED'] as const
 /** How long a page waits for its next try after an error of Piko's own database or locks. */
 const FAULT_PAUSE = '2s'
-/** How long a page waits at least before it gets another place in time. */
+/** The minimum time that a page waits before it gets another place in time. */
 const TURN_PAUSE = '500ms'
 
 function usage(problem: string): PikoError {

@@ -16,7 +16,7 @@ import type { PageWatcher } from './page-watcher.ts'
 const MAX_FOLLOWS = 1_000
 /** The maximum number of messages that a trial reads of a stream. */
 const MAX_MESSAGES = 10
-/** The maximum number of requests that are remembered to find duplicates. */
+/** The maximum number of requests that are kept in memory to find duplicates. */
 const MAX_COMPARED = 100_000
 const SHOWN_CHARACTERS = 100
 

@@ -2,7 +2,7 @@ import type { Answer } from '../downloader.ts'
 import type { LinkRefusal } from '../link/link-filter.ts'
 import type { NewItem } from '../request/ready-request.ts'
 
-/** Is told what a page does while it is tried. */
+/** Receives reports about a page during its trial. */
 export interface PageWatcher {
   /** The response to the page's request has arrived. */
   answered(answer: Answer): void

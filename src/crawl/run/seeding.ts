@@ -13,7 +13,7 @@ import { addItems } from './add-items.ts'
 import type { CrawlPlan } from './crawl-plan.ts'
 
 const MAX_BATCH = 1_000
-/** How many characters of a URL a log line shows. Its query is left out, because it may contain secrets. */
+/** The maximum number of characters of a URL in a log line. Its query is left out, because it may contain secrets. */
 const SHOWN_CHARS = 100
 
 /** The context of a crawl's seeds, with its type parameters erased. */

@@ -11,7 +11,7 @@ import { safely } from '../../errors-read.ts'
 import { optionalPackage } from '../../optional-package.ts'
 import { clockAt, PRELUDE } from './sandbox-prelude.ts'
 
-/** One evaluation of a source, as the thread receives it. */
+/** One evaluation of a source, in the form that is sent to the thread. */
 export interface SandboxTask {
   readonly source: string
   /** The name of the function to call; undefined: the result is the value of the source's last statement. */
@@ -51,7 +51,7 @@ async function load(): Promise<{ readonly quickjs: QuickJSWASMModule; readonly s
   return { quickjs: await newQuickJSWASMModule(), scopes }
 }
 
-/** Runs in a thread of the pool. Each task has a new engine, so that a source can't see what an earlier one left. */
+/** Runs in a thread of the pool. Each task has a new engine, so that a source can't see any data of an earlier one. */
 export async function evaluate(task: SandboxTask): Promise<SandboxReply> {
   library ??= load()
   const { quickjs, scopes } = await library
@@ -72,7 +72,7 @@ export async function evaluate(task: SandboxTask): Promise<SandboxReply> {
   }
 }
 
-/** Ends an engine. If that fails, because the engine ran out of memory, the next task loads the library anew. */
+/** Ends an engine. If that fails, because the engine ran out of memory, the next task loads the library again. */
 function dispose(runtime: QuickJSRuntime): void {
   try {
     runtime.dispose()

@@ -63,8 +63,8 @@ const thread = offload<typeof import('./sandbox-thread.ts')>(new URL('./sandbox-
 
 /**
  * Runs the JavaScript of a page, such as the function that signs its requests, in a separate engine inside a thread. The source has no
- * access to the process, the network, timers or the clock; `Date` shows only the time that it is given. A call sees nothing of earlier
- * calls. Needs the package `quickjs-emscripten`.
+ * access to the process, the network, timers or the clock; `Date` shows only the time of the option `now`. A call can't access data of
+ * earlier calls. Needs the package `quickjs-emscripten`.
  */
 export const sandbox = {
   /**

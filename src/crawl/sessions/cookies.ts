@@ -37,7 +37,7 @@ export class Cookies {
   }
 }
 
-/** Returns a function that makes cookies from a stored text, which may be empty. @throws PikoError `PACKAGE_MISSING` */
+/** Returns a function that reads cookies from a stored text, which may be empty. @throws PikoError `PACKAGE_MISSING` */
 export async function cookieJars(): Promise<(text: string) => Cookies> {
   const library = await optionalPackage('tough-cookie', 'the sessions of a crawl', () => import('tough-cookie'))
   return (text) => new Cookies(text === '' ? new library.CookieJar() : library.CookieJar.deserializeSync(text))

@@ -55,7 +55,7 @@ function withoutComments(text: string): { readonly text: string; readonly held: 
     parts.push(text.slice(from, open === -1 ? undefined : open))
     if (open === -1) return { text: parts.join(''), held: '' }
     const end = text.indexOf('-->', open + 4)
-    // Of the comment only the last two characters are kept, because they may be the beginning of `-->`.
+    // Only the last two characters of the comment are kept, because they may be the beginning of `-->`.
     if (end === -1) return { text: parts.join(''), held: `<!--${text.slice(Math.max(open + 4, text.length - 2))}` }
     from = end + 3
   }
@@ -73,8 +73,8 @@ function entryOf(kind: Located['kind'], text: string): Located | undefined {
 }
 
 /**
- * The patterns of an element's opening and closing tag. They are searched one after the other: one pattern for both would take quadratic
- * time in a text with many opening tags and no closing tag.
+ * The patterns of an element's opening and closing tag. They are searched one after another, because one pattern for both would take
+ * quadratic time in a text with many opening tags and no closing tag.
  */
 const ELEMENTS = {
   loc: [/<(?:[\w.-]{1,40}:)?loc(?:\s[^>]{0,200})?>/, /<\/(?:[\w.-]{1,40}:)?loc\s{0,20}>/],

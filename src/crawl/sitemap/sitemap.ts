@@ -45,7 +45,7 @@ export interface SitemapPage {
 /** The limits of the sitemap protocol: the size of a sitemap after decompression in bytes, and the number of sitemaps in an index. */
 const MAX_SITEMAP_BYTES = 50 * 1_024 * 1_024
 const MAX_SITEMAPS = 50_000
-/** How deep an index may be inside other indexes. */
+/** The maximum depth of indexes inside other indexes. */
 const MAX_DEPTH = 3
 
 const anInstant: OptionCheck = (value) => {

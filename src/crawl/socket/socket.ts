@@ -32,11 +32,14 @@ export interface SocketOptions {
   readonly send?: readonly string[] | ((from: number) => readonly string[])
   /** The subprotocols to offer to the server. Default: none. */
   readonly protocols?: readonly string[]
-  /** When the item is done. It is also done when the server closes the connection. Default: after 30 seconds without a message. */
+  /**
+   * The conditions under which the item is done. It is also done when the server closes the connection. Default: after 30 seconds without a
+   * message.
+   */
   readonly until?: SocketUntil
   /**
-   * What the server sends to a new connection after a crash. `'skip'`: the same messages again from the first one, so those already stored
-   * are skipped. `'continue'`: only further messages. Default `'continue'` if `send` is a function, otherwise `'skip'`.
+   * The messages that the server sends to a new connection after a crash. `'skip'`: the same messages again from the first one, so those
+   * already stored are skipped. `'continue'`: only further messages. Default `'continue'` if `send` is a function, otherwise `'skip'`.
    */
   readonly resume?: 'skip' | 'continue'
   /** The time limit for opening a connection. Default `'10s'`. */
@@ -47,7 +50,7 @@ export interface SocketOptions {
   readonly lookup?: LookupFunction
 }
 
-/** When the item of a socket is done. */
+/** The conditions under which the item of a socket is done. */
 export interface SocketUntil {
   /** After this many messages, counted across all connections of the item. Default: no limit. */
   readonly messages?: number
@@ -86,7 +89,7 @@ const FORM = {
 }
 
 /**
- * A downloader that reads the messages of a WebSocket (`ws:` or `wss:`). Each message is a page of its own. The step is called for one
+ * A downloader that reads the messages of a WebSocket (`ws:` or `wss:`). Each message is a separate page. The step is called for one
  * message at a time, and while it runs, no further messages are read. After a crash, the item continues after the last message that was
  * stored.
  *

@@ -40,7 +40,9 @@ export function LimitsCard({ jobId }: { readonly jobId: string }) {
                 ))}
               </dl>
             ) : (
-              <p class="note">The process that answers has no code for this job, so it does not know its limits.</p>
+              <p class="note">
+                The node that serves this page has no code for this job, so it does not know the limits.
+              </p>
             )}
           </>
         )}

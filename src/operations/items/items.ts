@@ -93,7 +93,11 @@ export class Items {
     return this.#reach().store.items.lanes(optionsOf('items.lanes', filter))
   }
 
-  /** Begins no item of a lane on any node until it is resumed. @returns the number of lanes @throws PikoError `ITEM_UNKNOWN` */
+  /**
+   * Stops items of a lane from beginning on any node, until the lane is resumed.
+   * @returns the number of lanes
+   * @throws PikoError `ITEM_UNKNOWN`
+   */
   async pause(lane: string, options: LanePause = {}): Promise<{ readonly lanes: number }> {
     return this.#pause(lane, optionsOf('items.pause', options), true)
   }

@@ -26,7 +26,7 @@ export interface TokenRequest {
 
 /** A new token. */
 export interface CreatedToken extends TokenRow {
-  /** The text for the header `Authorization: Bearer …`. Only this answer has it; the database keeps its SHA-256. */
+  /** The text for the header `Authorization: Bearer …`. Only this result contains it; the database keeps its SHA-256. */
   readonly token: string
 }
 
