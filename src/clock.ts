@@ -27,7 +27,7 @@ export interface DatabaseTestClock extends Clock {
    * @param isEach before each jump, since leases may be new. Default: only if the time that the previous call asked for has passed
    */
   beforeJump(keep: (ms: number) => Promise<unknown>, isEach?: boolean): void
-  /** Calls `query` when the clock finds due runs, so that the loops need not look for them. */
+  /** Calls `query` when the clock finds due runs, so that the loops need not search for them. */
   whenDue(query: () => void): void
   /** Called with the milliseconds until the first timeout of a run; undefined: no run has a timeout. */
   onDeadline(ms: number | undefined): void

@@ -82,7 +82,7 @@ export interface EventMap {
   }
   /** The HTTP server has answered a request. `route` is the pattern of its path, `none` if no route fits. */
   'request.answered': { method: string; route: string; status: number; durationMs: number }
-  /** A request to the HTTP API was refused before it was carried out. `actor` is undefined if nobody was recognized. */
+  /** A request to the HTTP API was refused before it was executed. `actor` is undefined if the sender was not recognized. */
   'request.refused': { code: string; route: string; actor: string | undefined }
   'tick.skipped': { jobId: string; tick: Date; reason: string }
   'runs.planned': { jobId: string; count: number }

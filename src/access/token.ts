@@ -12,7 +12,7 @@ export const MAX_TOKEN_NAME = 100
 export const MAX_TOKEN_JOBS = 100
 export const MAX_GLOB_CHARACTERS = 128
 
-/** What a token allows, without its text. */
+/** The rights of a token, without its text. */
 export interface TokenGrant {
   readonly name: string
   readonly role: Role

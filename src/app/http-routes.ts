@@ -33,7 +33,7 @@ export type HttpMiddleware = (request: HttpRequest) => unknown
 /** A plugin of fastify, with a type that needs no import of fastify here. Declare its parameter as `FastifyInstance`. */
 export type HttpPlugin = (server: never) => unknown
 
-/** What the server adds to Piko's own routes. */
+/** The user's routes, in addition to Piko's own. */
 export interface HttpAdditions {
   readonly routes: readonly HttpRoute[]
   readonly middlewares: readonly HttpMiddleware[]

@@ -2,7 +2,7 @@ import { resourcesOf } from '../job/job-resources.ts'
 import type { JobDefinition } from '../job/spec.ts'
 import type { ResourceMap } from '../resource/resource.ts'
 
-/** What one attempt of a job borrows of the resources that have a size. */
+/** The resources with a size that one attempt of a job borrows. */
 export interface Demand {
   readonly name: string
   readonly size: number

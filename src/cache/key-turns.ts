@@ -1,4 +1,4 @@
-/** Lets the writers of one key write one after the other. */
+/** Lets the writers of one key write one after another. */
 export class KeyTurns {
   readonly #last = new Map<string, Promise<unknown>>()
 

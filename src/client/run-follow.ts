@@ -16,7 +16,7 @@ export interface RunFollowOptions {
   readonly onDisconnect?: (error: PikoError) => void
 }
 
-/** What happens to a run while somebody follows it; instants are text in ISO 8601. */
+/** An event of a run that is followed; instants are text in ISO 8601. */
 export type RunNews = z.output<typeof runNews>
 
 const ENDED: readonly string[] = ['succeeded', 'failed', 'cancelled', 'skipped']
@@ -34,7 +34,7 @@ export async function* followRun(
 ): AsyncGenerator<RunNews, void, undefined> {
   const path = `/runs/${encodeURIComponent(runId)}/follow${queryOf({ level })}`
   let last = after
-  // What a new connection tells again.
+  // The last state, which a new connection sends again.
   let known = ''
   for (let failures = 1; !signal?.aborted; failures += 1) {
     try {

@@ -50,7 +50,7 @@ export interface DownloadLimits {
   readonly idleMs: number
 }
 
-/** What a downloader receives in addition to the request. */
+/** The second argument of a downloader, after the request. */
 export interface DownloadScope {
   /** Aborts at the item's time limit, when the run is cancelled, when the item's lease is lost, or when the process stops. */
   readonly signal: AbortSignal

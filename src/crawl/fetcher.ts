@@ -9,7 +9,7 @@ export type FetchFleet = Pick<AnyItemContext, 'state' | 'score' | 'scores'> & {
   readonly lane: Omit<AnyItemContext['lane'], 'measured'>
 }
 
-/** What a fetcher receives in addition to the request of an item. */
+/** The second argument of a fetcher, after the request of an item. */
 export interface FetchScope {
   readonly fleet: FetchFleet
   readonly signal: AbortSignal

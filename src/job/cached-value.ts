@@ -40,7 +40,7 @@ export interface CacheEntry<V> {
   readonly leftMs: number
 }
 
-/** What a cache has done in this process since it was opened. */
+/** The figures of a cache in this process since it was opened. */
 export interface CacheStats {
   readonly name: string
   /** How many answers came from this process, how many from the shared level, and how many were stale. */

@@ -4,7 +4,7 @@ import type { AnyItemContext } from './items/item-kind.ts'
 /** The scope of the lanes of all crawls, which share the limits of their hosts. */
 export const CRAWL_LANES = 'crawl'
 
-/** What `piko/crawl` adds to the job of a crawl. Other parts of Piko use crawls only through this interface. */
+/** The part of a crawl's job that `piko/crawl` adds. Other parts of Piko use crawls only through this interface. */
 export interface JobExtension {
   /**
    * Keeps the downloaders of the crawl open in this process. Called by each app that runs the items of the job.
@@ -34,7 +34,7 @@ export interface PageTrial {
   report(): TrialReport
 }
 
-/** What happened when a request was tried. */
+/** The result of the trial of a request. */
 export interface TrialReport {
   /** The last response, even if the request failed; undefined if none arrived. */
   readonly answer: TriedAnswer | undefined

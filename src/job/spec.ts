@@ -104,7 +104,7 @@ export interface JobSpec<
   /**
    * What happens to a tick while an earlier run of the job is queued or running. `'allow'`: both run. `'skip'`: the tick is recorded as
    * skipped. `'bufferOne'`: it waits for the end of the earlier run, and further ticks are skipped while one waits. `'bufferAll'`: all
-   * ticks wait, and run one after the other. `'cancelOther'`: the earlier runs are cancelled, and the tick starts when they have ended.
+   * ticks wait, and run one after another. `'cancelOther'`: the earlier runs are cancelled, and the tick starts when they have ended.
    * Default `'allow'`. With the last three, two runs of the job never run at the same time, including manual ones. For windows see
    * `windows.parallel`.
    */
@@ -201,7 +201,7 @@ export interface JobDefinition<T extends JobTypes = JobTypes> extends Typed<T> {
   readonly spec: AnyJobSpec
   readonly policy: JobPolicy
   readonly handler: (ctx: AnyJobContext, resources: Readonly<Record<string, unknown>>) => unknown
-  /** What a crawl adds to its job; undefined for any other job. */
+  /** The part that a crawl adds to its job; undefined for any other job. */
   readonly extension?: JobExtension
 }
 

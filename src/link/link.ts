@@ -42,7 +42,7 @@ const OWN_EVENTS = 'link.'
 
 // Long because users call this class, and its comments are their manual.
 
-/** One end of a link. Both ends are alike: each calls the routes of the other. */
+/** One end of a link. Both ends have the same functions: each calls the routes of the other. */
 export class Link implements AsyncDisposable {
   /** Events that the other end emits, and `link.up`, `link.down`. */
   readonly events: Emitter<LinkEvents>

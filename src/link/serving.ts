@@ -109,7 +109,7 @@ class Serving {
     watchStray(pump(body, out, (error) => this.#endOf(error)))
   }
 
-  /** What the end of a reply says that failed after it began. */
+  /** The content of the end of a reply that failed after it began. */
   async #endOf(error: unknown): Promise<ReplyEnd> {
     const { status, body } = await endOf(this.#found, error, this.#request)
     if (status >= 500) this.#failed(error)

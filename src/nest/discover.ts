@@ -14,7 +14,7 @@ export interface Discovered {
 /**
  * Finds providers and controllers with `@job` methods, and providers that are services. A class that several modules provide counts once.
  *
- * @throws PikoError `JOB_INVALID` naming every class with jobs that has no instance of its own for the whole application
+ * @throws PikoError `JOB_INVALID` naming every class with jobs that does not have one instance for the whole application
  */
 export function discover(modules: NestModules): Discovered {
   const jobs = new Set<object>()

@@ -60,7 +60,7 @@ export type Sendable<T, Path extends string> = [WhyUnsendable<T, Path>] extends 
   ? T
   : Unsendable<WhyUnsendable<T, Path>>
 
-/** What a caller may pass for a parameter: for an async iterable also a stream or a file. */
+/** The type of a value that a caller may pass for a parameter. For an async iterable, it may also be a stream or a file. */
 export type Argument<T, Path extends string> =
   IsAny<T> extends true
     ? T

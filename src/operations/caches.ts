@@ -16,7 +16,7 @@ export interface CacheFilter {
 export interface CacheStatus {
   /** Its entries in the database. */
   readonly stored: CacheFigures
-  /** What it has done in this process; undefined if it was not opened here. */
+  /** Its figures in this process; undefined if this process has not opened it. */
   readonly here: CacheStats | undefined
 }
 

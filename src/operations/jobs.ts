@@ -150,7 +150,7 @@ export class Jobs {
   }
 
   /**
-   * What limits the runs of a job, and how many run and wait now. The limits are those in the code of this process.
+   * The limits of a job's runs, and how many of them run and wait now. The limits are those in the code of this process.
    *
    * @throws PikoError `JOB_UNKNOWN`
    */

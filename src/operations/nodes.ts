@@ -150,7 +150,7 @@ export class Nodes {
   /**
    * Changes the log level, the number of slots or the poll interval without a restart, on all nodes or, with `on`, on one host or node.
    * Takes effect within two polls. Settings for all nodes or for a host survive restarts; those of one node end with its process. A setting
-   * that is left out stays as it is.
+   * that is left out is unchanged.
    *
    * @throws PikoError `USAGE` naming everything that is wrong
    * @example

@@ -5,7 +5,7 @@ import { sinkFolder } from '../sink/spill/sink-folder.ts'
 import type { DeadRow, DeadRowFilter } from '../store/sinks/dead-row-store.ts'
 import type { Reach } from './reach.ts'
 
-/** What a replay did with dead rows. */
+/** The result of a replay of dead rows. */
 export interface ReplayedDead {
   readonly delivered: number
   /** How many rows the target refused again. */

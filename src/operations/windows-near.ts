@@ -9,7 +9,7 @@ export interface NearWindows {
 
 /**
  * The windows next to an instant. Pure.
- * @param lastEnd only windows that end by then can be requested
+ * @param lastEnd only windows that end at this instant or earlier can be requested
  */
 export function windowsNear(timeline: Timeline, instant: Date, lastEnd: Date): NearWindows {
   const around = timeline.containing(instant)

@@ -9,7 +9,7 @@ export type Source = number | ServiceClass
 /** One value that an attempt borrows. */
 export interface PlannedValue {
   readonly node: ResourceNode
-  /** What `ctx.resources` contains, by name. */
+  /** The values of `ctx.resources`, by name. */
   readonly needs: readonly (readonly [key: string, source: Source])[]
   /** Whether it may outlast its attempt: a value of the scope `run`, or a shared one that such a value needs. */
   readonly isKept: boolean

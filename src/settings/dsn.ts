@@ -9,7 +9,7 @@ export interface Dsn {
   readonly user: string
   readonly password: string
   readonly database: string
-  /** The query parameters, passed on as they are (`charset`, `ssl`, …); the last one wins if a name is repeated. */
+  /** The query parameters (`charset`, `ssl`, …), passed on unchanged. If a name is repeated, the last one is used. */
   readonly params: Readonly<Record<string, string>>
 }
 

@@ -8,7 +8,7 @@ const LIVE = { log_level: piko.logLevel, concurrency: piko.concurrency, poll_int
 
 const DRAINED = 'drained'
 
-/** Live settings as they are stored. If one is missing, the node uses the value of its own settings. */
+/** The stored form of live settings. If one is missing, the node uses the value of its own settings. */
 export interface LiveConfig {
   /** `trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. */
   readonly log_level?: string

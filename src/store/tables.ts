@@ -70,7 +70,7 @@ export interface JobConfigTable {
   digest: Generated<string | null>
 }
 
-/** What a node reports about the config of one job. Written when it changes. */
+/** The report of a node about the config of one job. Written when it changes. */
 export interface ConfigAckTable {
   job_id: string
   node_id: string

@@ -99,7 +99,7 @@ function html(body: string): GivenAnswer {
   return { body, headers: { 'content-type': 'text/html; charset=utf-8' } }
 }
 
-/** The body of a response, copied into a buffer of its own, because a step may transfer the buffer to a thread. */
+/** The body of a response, copied into a separate buffer, because a step may transfer the buffer to a thread. */
 function bytesOf(body: unknown): [bytes: Uint8Array, type: string | undefined] {
   if (body === undefined) return [new Uint8Array(), undefined]
   if (typeof body === 'string') return [Uint8Array.from(Buffer.from(body)), undefined]

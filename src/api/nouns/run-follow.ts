@@ -5,7 +5,7 @@ import { ofRun, route } from '../route.ts'
 import { id, wholeText } from '../values.ts'
 import { logLine, progress, run } from './run-values.ts'
 
-/** What one message of {@link RUN_FOLLOW} contains. */
+/** The content of one message of {@link RUN_FOLLOW}. */
 export const runNews = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('line'), line: logLine }),
   z.object({ kind: z.literal('progress'), progress }),
@@ -17,7 +17,7 @@ const LINE = {
   ...{ at: '2026-01-01T00:00:00.000Z', level: 'warn', message: 'a slow shop' },
 }
 
-/** Not bound like the others, because its answer goes on until the run has ended. */
+/** Not handled like the other routes, because its response continues until the run has ended. */
 export const RUN_FOLLOW = route({
   id: 'runs.follow',
   method: 'GET',

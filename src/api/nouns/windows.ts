@@ -60,7 +60,7 @@ export const WINDOWS = [
     method: 'GET',
     path: '/jobs/{jobId}/windows/coverage',
     role: 'viewer',
-    summary: 'Shows which parts of the timeline have windows, and the gaps.',
+    summary: 'Shows which parts of the timeline have windows, and the holes.',
     params,
     query: z.strictObject({ ...range, ...page }),
     answer: pageOf(span),

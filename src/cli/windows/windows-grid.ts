@@ -23,7 +23,7 @@ export function addGrid(windows: Command): void {
     .requiredOption('--from <instant>', 'start of the range', parseInstant)
     .requiredOption('--to <instant>', 'end of the range (exclusive)', parseInstant)
     .addOption(new Option('--by <unit>', 'the length of a cell').choices(GRID_UNITS).default('day'))
-    .option('--job <id...>', 'only these jobs; default: all with windows')
+    .option('--job <id...>', 'only these jobs; default: all jobs with windows')
     .option('--limit <count>', 'maximum number of jobs to show', parseLimit, 50)
     .option('--after <id>', 'only jobs with larger ids: the "next" of the last page')
     .addHelpText(

@@ -104,7 +104,7 @@ export async function sendHeaders(
         ...(isFirst && { method: first.method }),
         ...(isFirst && isText(body) && { postData: Buffer.from(body).toString('base64') }),
       })
-      // The page was closed, so nobody waits for this request.
+      // The page was closed, so this request is no longer needed.
       .catch(() => {})
   })
   await cdp.send('Fetch.enable', { patterns: [{ urlPattern: '*', requestStage: 'Request' }] })

@@ -115,7 +115,7 @@ export interface CrawlOptions<Ctx = CrawlContext> extends FetchSpec {
    * errors are logged. Default: no function.
    */
   readonly dead?: (page: DeadPage, ctx: DeadPageContext<Ctx>) => unknown
-  /** What is kept of a dead page. Default `'body'`: the response, for people to look at. */
+  /** Whether the response of a dead page is kept. Default `'body'`: it is kept, so that people can read it. */
   readonly keep?: { readonly dead?: 'body' | 'nothing' }
   readonly limits?: CrawlLimits
   /** The maximum number of dead pages with which a run still succeeds. Default 0. */

@@ -47,7 +47,7 @@ interface CrawlClass<Ctx> {
   new (...args: any[]): { seeds(ctx: Ctx): Seeds<string> | Promise<Seeds<string>> }
 }
 
-/** What `@crawl` returns: a class decorator that works as a standard (TC39) and as a legacy decorator. */
+/** The result of `@crawl`: a class decorator that works as a standard (TC39) and as a legacy decorator. */
 export type CrawlDecorator<Ctx> = (owner: CrawlClass<Ctx>, context?: ClassDecoratorContext) => void
 
 /**
@@ -92,7 +92,7 @@ export function crawl<
 /** A method that parses the pages of a step. */
 type StepMethod = (page: Page, ctx: never) => unknown
 
-/** What `@step` returns: a method decorator that works as a standard (TC39) and as a legacy decorator. */
+/** The result of `@step`: a method decorator that works as a standard (TC39) and as a legacy decorator. */
 export interface StepDecorator {
   (method: StepMethod, context: ClassMethodDecoratorContext): void
   <M extends StepMethod>(target: object, name: string | symbol, descriptor: TypedPropertyDescriptor<M>): void

@@ -6,7 +6,7 @@ export type UrlPattern = string | RegExp
 
 const SPECIAL = /[$()*+.?[\\\]^{|}]/g
 
-/** Returns a function that tells whether a URL matches one of the patterns. */
+/** Returns a function that checks whether a URL matches one of the patterns. */
 export function urlMatcher(patterns: readonly UrlPattern[]): (url: string) => boolean {
   const expressions = patterns.map((pattern) => (typeof pattern === 'string' ? expressionOf(pattern) : pattern))
   // Unlike `test`, `search` does not depend on where the last match of a global or sticky expression ended.

@@ -107,7 +107,7 @@ export function joinedHeaders(
   return joined
 }
 
-/** The body as it is stored, and the `content-type` that is sent if the request has no such header. */
+/** The stored form of the body, and the `content-type` that is sent if the request has no such header. */
 export function bodyOf(
   body: CrawlRequest['body'],
   problems: string[],

@@ -54,7 +54,7 @@ export interface CrawlRequest<Step extends string = string> {
   readonly accept?: readonly number[]
 }
 
-/** A request with every default filled in, as it is stored as JSON, and as downloaders and middleware receive it. */
+/** A request with every default filled in. It is stored as JSON, and downloaders and middleware receive it in this form. */
 export interface ReadyRequest {
   /** The absolute URL, without its fragment. */
   readonly url: string
@@ -72,5 +72,5 @@ export interface ReadyRequest {
   readonly accept: readonly number[]
 }
 
-/** The body of a request as it is stored. Its `content-type` is among the headers. */
+/** The stored form of a request's body. Its `content-type` is among the headers. */
 export type ReadyBody = { readonly text: string } | { readonly base64: string }

@@ -5,7 +5,7 @@ import { normalEscapes } from '../request/canonical-url.ts'
 /** The types of this package say that the function is the property `default` of the module, but the module itself is the function. */
 const robotsParser = robotsParserModule as unknown as typeof robotsParserModule.default
 
-/** The result of loading a robots.txt, as it is stored for all nodes. */
+/** The result of loading a robots.txt, which is stored for all nodes. */
 export interface RobotsAnswer {
   /** The text of the file. Null if the host has no robots.txt, so that everything is allowed, or if it could not be read. */
   readonly text: string | null

@@ -74,7 +74,7 @@ export class Robots {
   /**
    * @throws CrawlError of class `robots` if the URL must not be loaded, or, with a `retryAfterMs`, if it must not be loaded yet; of class
    *   `network` if the host did not respond to the request for robots.txt
-   * @throws OutOfTurn if the page must get another place in time if the page must get another place in time
+   * @throws OutOfTurn if the page must get another place in time
    */
   async admit(url: string, asker: RobotsAsker): Promise<void> {
     const { origin } = new URL(url)

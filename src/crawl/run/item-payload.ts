@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { parsedUrl } from '../request/canonical-url.ts'
 import type { ReadyRequest } from '../request/request.ts'
 
-/** The data of a crawl's item as it is stored. */
+/** The stored data of a crawl's item. */
 export interface ItemPayload {
   readonly request: ReadyRequest
   /** The `data` that the author gave the request. */

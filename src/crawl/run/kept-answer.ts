@@ -2,7 +2,7 @@ import { isObject, propertyOf } from '../../errors-read.ts'
 import { fromJson } from '../../json/json.ts'
 import type { Answer } from '../downloader.ts'
 
-/** Why a response is kept. `'parse'`: the next try parses it and sends no request. `'look'`: only for people to look at. */
+/** The purpose of a kept response. `'parse'`: the next try parses it and sends no request. `'look'`: only people read it. */
 export type KeptFor = 'parse' | 'look'
 
 /** A response that an earlier try kept. */
@@ -38,7 +38,7 @@ export function keptAnswer(kept: Uint8Array | undefined): KeptAnswer | undefined
       url,
       status,
       headers: headers as Answer['headers'],
-      // Copied into a buffer of its own, because a step may transfer the buffer to a thread.
+      // Copied into a separate buffer, because a step may transfer the buffer to a thread.
       bytes: Uint8Array.from(kept.subarray(end + 1)),
       ms: 0,
       isCached: false,

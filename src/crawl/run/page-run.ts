@@ -241,7 +241,7 @@ export class PageRun {
     this.#ctx.keep(keptBytes({ keptFor, answer: this.#answer, session }))
   }
 
-  /** Keeps the response of a failed download for people to look at. */
+  /** Keeps the response of a failed download, so that people can read it. */
   #keepFailed({ answer }: CrawlError): void {
     if (this.#plan.keepsBodies) this.#ctx.keep(answer && keptBytes({ keptFor: 'look', answer }))
   }

@@ -2,7 +2,7 @@ import { isObject, safely } from '../../errors-read.ts'
 import type { DownloadSession } from '../downloader.ts'
 import type { Cookies } from './cookies.ts'
 
-/** A session as it is stored. */
+/** The stored form of a session. */
 export interface SessionValue {
   /** The cookie jar as text. */
   readonly cookies: string

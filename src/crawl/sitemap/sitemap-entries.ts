@@ -93,7 +93,7 @@ async function* entriesIn(pieces: AsyncIterable<string>): AsyncGenerator<Located
   for await (const piece of pieces) {
     const text = scanner ? piece : piece.trimStart()
     if (text === '') continue
-    // The first character tells whether the sitemap is XML or a list of lines.
+    // The first character shows whether the sitemap is XML or a list of lines.
     scanner ??= text.startsWith('<') ? new SitemapScanner() : new LineScanner()
     yield* scanner.write(text)
   }

@@ -190,7 +190,7 @@ interface ValueProps {
   readonly name: string
   readonly value: unknown
   readonly none: string
-  /** What else one can do with it. */
+  /** The further actions for the run. */
   readonly children?: preact.ComponentChildren
 }
 

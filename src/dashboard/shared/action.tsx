@@ -21,7 +21,7 @@ export interface Action {
 }
 
 const asked = signal<Action | undefined>(undefined)
-/** Kept beside the action, so that a login in the middle loses nothing that was typed. */
+/** Kept separately from the action, so that no typed text is lost if a login is needed. */
 const reason = signal('')
 
 /** Shows the dialog of an action before it is executed. */
@@ -62,7 +62,7 @@ export function ActionButton({
   )
 }
 
-/** The dialog of the action that somebody has chosen. Gives way to a login, and comes back after it. */
+/** The dialog of the selected action. It is hidden during a login, and shown again afterwards. */
 export function ActionDialog() {
   const action = asked.value
   return action && !isLocked.value ? <Dialog key={action.title} action={action} /> : null

@@ -6,7 +6,7 @@ const MORE = 120
 const MARGIN = '600px'
 
 /**
- * The first rows of a long table, and more of them as their end comes into view, so that a page does not draw what nobody sees.
+ * The first rows of a long table, and more of them when their end comes into view, so that a page does not draw invisible rows.
  *
  * @param restart another value begins with the first rows again
  */

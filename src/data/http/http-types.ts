@@ -57,7 +57,7 @@ export interface HttpOptions {
 
 export type QueryValue = string | number | bigint | boolean | Date | null | undefined
 
-/** The options of a request besides its URL and method. */
+/** The options of a request, except its URL and method. */
 export interface HttpRequestOptions extends Pick<
   HttpOptions,
   'timeout' | 'idleTimeout' | 'retry' | 'redirects' | 'maxBytes' | 'accept'

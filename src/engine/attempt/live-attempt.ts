@@ -18,13 +18,13 @@ export interface AttemptItems extends ItemAdder<ItemData> {
   readonly fence: number
   /** Whether the run has items. If so, it ends only after them. */
   readonly hasItems: boolean
-  /** What the handler returned, if an earlier attempt has added all items. Undefined: the handler must be called. */
+  /** The result of the handler, if an earlier attempt has added all items. Undefined: the handler must be called. */
   readonly seeded: { readonly output: string | null } | undefined
   /** Records that the handler has added all items. */
   end(output: unknown): Promise<void>
 }
 
-/** What the executor passes to each attempt. */
+/** The parts that the executor passes to each attempt. */
 export interface AttemptParts {
   /** Creates the run's logger. Called at its first use. */
   readonly runLog: (claim: Claim) => Logger
@@ -68,7 +68,7 @@ export class LiveAttempt {
   configVersion: number | undefined
   /** Stops the notifications of the handler's `ctx.onConfigChange`. */
   stopListening: (() => void) | undefined
-  /** What the handler has reported with `ctx.progress`, if anything. */
+  /** The last report of the handler with `ctx.progress`, if any. */
   progress: ReportedProgress | undefined
   /** Set if a step is not ready: in how many milliseconds the run is due again. */
   waitMs: number | undefined

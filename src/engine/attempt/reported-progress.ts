@@ -1,6 +1,6 @@
 import type { Pace } from '../../run/progress.ts'
 
-/** What an attempt has reported with `ctx.progress`. */
+/** The progress that an attempt has reported with `ctx.progress`. */
 export interface ReportedProgress {
   done: number
   total: number | undefined

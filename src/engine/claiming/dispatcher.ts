@@ -27,7 +27,7 @@ type DispatcherExecutor = Pick<
   'isLeaving' | 'room' | 'freeSlots' | 'roomForEarly' | 'isBeginning' | 'waitingForRates' | 'take' | 'takeEarly'
 >
 
-/** What a step does: wait for a slot, wait a moment, query whether any run is due, or claim. */
+/** The action of a step: wait for a slot, wait a moment, query whether any run is due, or claim. */
 type Mode = 'full' | 'wait' | 'look' | 'claim'
 
 /** How many more runs may be claimed, and how. */
@@ -46,7 +46,7 @@ export interface DispatcherParts extends LoopServiceParts {
   readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
   /** Claims only jobs of the registry, instead of finding out which jobs are unknown. For a node that executes a single job. */
   readonly onlyRegistered: boolean
-  /** A claim that is not full has taken all due runs. Only a test's clock knows this, because it looks for due runs itself. */
+  /** A claim that is not full has taken all due runs. Only a test's clock knows this, because it searches for due runs itself. */
   readonly claimsAll?: boolean
   /** Claims only these runs. Undefined: all. */
   readonly ownRuns?: ReadonlySet<number> | undefined
@@ -195,7 +195,7 @@ export class Dispatcher extends LoopService {
    */
   async #look(): Promise<number> {
     const heard = this.#heard
-    // A test's clock tells when runs are due.
+    // A test's clock reports when runs are due.
     if (this.#parts.claimsAll && this.#due.soonest > this.#parts.clock.now()) return this.#rest(heard)
     const look = await this.#parts.runs.look({ except: this.#currentlyLeftOut(), ...this.#only })
     if (look.isAnyDue) {

@@ -20,7 +20,7 @@ interface Peer {
   usedAt: number
 }
 
-/** A connection that nobody uses for this long is closed. */
+/** A connection that is unused for this long is closed. */
 const IDLE_MS = 60_000
 const SWEEP_MS = 15_000
 /** The pause after a failed attempt to connect. */

@@ -54,7 +54,7 @@ export class KeptBytes {
     return { ref: name, bytes: undefined }
   }
 
-  /** Removes a file that its item no longer needs. A file on another machine stays there until that machine cleans up. */
+  /** Removes a file that its item no longer needs. A file on another machine remains until that machine cleans up. */
   async drop(ref: string | undefined): Promise<void> {
     if (ref !== undefined && NAME.test(ref)) await rm(this.#pathOf(ref), { force: true })
   }

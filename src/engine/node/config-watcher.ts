@@ -196,7 +196,7 @@ export class ConfigWatcher extends LoopService {
   }
 
   /**
-   * Applies the settings, and tells the listeners of each job whose config has changed: a version was read, or its `effectiveFrom` has
+   * Applies the settings, and notifies the listeners of each job whose config has changed: a version was read, or its `effectiveFrom` has
    * passed.
    */
   #tellChanges(): void {

@@ -36,8 +36,8 @@ const SHARED = ' shared '
 const MAX_TOPICS = 1_000
 
 /**
- * Notifies other nodes immediately of work in the queue. It tells two nodes, over a link if one is open, otherwise by a UDP datagram to the
- * address in the row. A datagram needs no connection, and so is the faster way for the first notification.
+ * Notifies other nodes immediately of work in the queue. It notifies two nodes, over a link if one is open, otherwise by a UDP datagram to
+ * the address in the row. A datagram needs no connection, and so is the faster way for the first notification.
  *
  * The datagram contains only the id of the receiving node, which then queries the queue without waiting for its next poll. In the same way
  * it notifies all nodes of a new version of a shared value: the datagram has the topic and the number, but not the value.

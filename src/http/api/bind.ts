@@ -26,7 +26,7 @@ import type { AllHandlers, ApiApp, Asked, ServerFacts } from './handler.ts'
 
 /** The facts about a route of Piko that hooks use. */
 export interface RouteAccess {
-  /** Undefined: a route of the user without a role of its own. */
+  /** Undefined: a route of the user without its own role. */
   readonly role: Role | undefined
   readonly route: AnyRoute | undefined
   /** Whether it needs no token. Default false. */

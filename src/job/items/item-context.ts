@@ -7,7 +7,7 @@ import type { Window } from '../../time/window.ts'
 import type { JobContext } from '../context.ts'
 import type { ItemAdder, ItemData } from './adding.ts'
 
-/** What a lane remembers for all nodes. */
+/** The state of a lane that all nodes share. */
 export interface LaneNote {
   readonly text: string
   /** How long the note is valid. */

@@ -50,7 +50,7 @@ const TOLERATE: OptionChecks<ItemTolerance> = {
 }
 const LIMITS: OptionChecks<ItemLimits> = { items: wholeNumber(1), depth: wholeNumber(0, 32_767) }
 
-/** What a spec says about items. */
+/** The options of a spec about items. */
 export interface GivenItems {
   readonly id: string
   readonly items?: unknown

@@ -356,7 +356,7 @@ export class Connection implements Carrier {
   #confirmIfRoom(): void {
     const room = this.#options.limits.window * WINDOWS_PER_CONNECTION
     if (this.#unread - this.#parking > room / 2) this.#park(room / 2)
-    // What arrived together is confirmed together.
+    // Bytes that arrived together are confirmed together.
     if (this.#unconfirmed < CONFIRM_EACH || this.#unread > room || this.#isReading) return
     this.#sender?.control(smallFrame(CREDIT, 0, creditBody(this.#unconfirmed)))
     this.#credit += this.#unconfirmed

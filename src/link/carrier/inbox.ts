@@ -8,7 +8,7 @@ import { Parked } from './parked.ts'
  */
 const SMALL_PIECE = 4_096
 const GATHERED = 16_384
-/** Pieces of this size are read as they are. */
+/** Pieces of this size are read unchanged. */
 const MIN_READ = 32_768
 
 /** Bytes that have arrived and wait for their reader: in memory, or in a temporary file if memory is short. */

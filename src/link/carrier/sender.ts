@@ -13,7 +13,7 @@ const SHARED_PIECE = 16_384
 const URGENT_EXTRA = 131_072
 /** So many messages that wait are sent before the turn has ended, so that the other end works on them while this one makes more. */
 const EAGER = 16
-/** Smaller buffers are copied into one; larger ones are written as they are. */
+/** Smaller buffers are copied into one; larger ones are written unchanged. */
 const MIN_PART = 4_096
 /** The connection ends if more bytes of answers than this wait for a peer that does not read. */
 const MAX_CONTROL_BYTES = 1_048_576
@@ -131,7 +131,7 @@ export class Sender {
     if (duplex.writableLength === 0) this.#isWriting = false
   }
 
-  /** What is written together. */
+  /** The frames that are written together. */
   #batch(): Buffer[] {
     const parts: Buffer[] = this.#controls
     let bytes = this.#controlBytes
@@ -152,7 +152,7 @@ export class Sender {
     this.#credit -= own
     if (own > 0) this.#inFlight.sent(own, this.#deps.clock.monotonic())
     this.sentBytes += bytes
-    // A stream that takes several buffers at once needs no copy of the large ones.
+    // A stream that accepts several buffers in one write needs no copy of the large ones.
     return this.#deps.duplex._writev ? joined(parts) : parts.length > 1 ? [Buffer.concat(parts, bytes)] : parts
   }
 

@@ -5,7 +5,7 @@ import type { Nouns } from './nouns.ts'
 /** The arguments of a call, as the caller gave them: not checked yet. */
 export type CallArguments = readonly unknown[]
 
-/** What the functions that read states may use. */
+/** The objects that the functions that read states may use. */
 export interface Sight {
   readonly nouns: Nouns
   readonly store: Store
@@ -17,7 +17,7 @@ export interface Change {
   readonly target?: (args: CallArguments) => string | undefined
   /** The job that it concerns. Default: the `jobId` of the state before or of the result. */
   readonly job?: (args: CallArguments) => string | undefined
-  /** What the caller asked for. Default: all arguments after the first. */
+  /** The request of the caller. Default: all arguments after the first. */
   readonly request?: (args: CallArguments) => unknown
   /** The state that the change affects, read before it and after it. */
   readonly state?: (sight: Sight, args: CallArguments) => Promise<unknown>

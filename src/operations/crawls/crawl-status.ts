@@ -61,7 +61,7 @@ export function crawlPageOf({ kind, key, lane, ...item }: StoredItem): CrawlPage
 /** A host from which pages are loaded. All crawls share it. */
 export type CrawlLane = LaneStatus
 
-/** What a replay has done. */
+/** The result of a replay. */
 export interface CrawlReplayed {
   /** How many pages are queued again. */
   readonly pages: number

@@ -41,7 +41,7 @@ export class TriedWriter implements SinkWriter {
     }
   }
 
-  /** @throws the error of a refused write that nobody awaited */
+  /** @throws the error of a refused write that was not awaited */
   flush(): void {
     for (const refusal of this.#unseen) throw refusal
   }

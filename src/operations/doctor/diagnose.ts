@@ -9,13 +9,13 @@ import { type Finding, SEVERITIES } from './finding.ts'
 export interface CheckState {
   readonly id: string
   /**
-   * `failed`: it could not run, which is a finding of its own. `skipped`: it needs something that is missing, which another finding
+   * `failed`: it could not run, which is a separate finding. `skipped`: it needs something that is missing, which another finding
    * reports.
    */
   readonly state: 'passed' | 'found' | 'failed' | 'skipped'
 }
 
-/** What the doctor found. */
+/** The result of the doctor. */
 export interface DoctorReport {
   /** Whether there is no error and no warning. */
   readonly isHealthy: boolean

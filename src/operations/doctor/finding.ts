@@ -11,9 +11,9 @@ export interface Finding {
   /** The stable name of the fault, such as `redo-log` or `schema.index`. */
   readonly id: string
   readonly severity: Severity
-  /** What was found, with the offending value and what is expected. */
+  /** The problem, with the offending value and the expected one. */
   readonly found: string
-  /** What to do: a command, a statement, or a line of a settings file. */
+  /** The remedy: a command, a statement, or a line of a settings file. */
   readonly remedy: string
 }
 

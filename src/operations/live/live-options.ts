@@ -11,7 +11,7 @@ export interface LivePage {
   readonly items: readonly LiveEvent[]
   /** Pass it as `after` for the next page. */
   readonly next: number
-  /** Whether events after the requested id are missing, because they were deleted or nobody had listened. */
+  /** Whether events after the requested id are missing, because they were deleted, or because there was no listener. */
   readonly isExceeded: boolean
 }
 

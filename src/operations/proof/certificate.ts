@@ -3,7 +3,7 @@ import type { WindowState } from '../../store/tables.ts'
 import type { Window } from '../../time/window.ts'
 
 /**
- * What a proof found wrong.
+ * A problem that a proof has found.
  *
  * In the ledger: `gap`: no window covers this time. `overlap`: two windows share some time. `edited`: a window's row does not match the
  * claim that ended it. `unfinished`: a window failed, was cancelled, or is stale.
@@ -30,7 +30,7 @@ export interface ProofFinding {
 
 export type NotProved = 'database' | 'merge' | 'upsert'
 
-/** What a proof compared in one table. */
+/** The result of a proof for one table. */
 export interface ProvedTable {
   readonly name: string
   /** False for a table whose rows were not compared. */

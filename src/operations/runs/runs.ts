@@ -27,7 +27,7 @@ import { type FollowOptions, followRun, type RunNews } from './follow-run.ts'
 
 /** A run in a list. */
 export interface ListedRun extends Run {
-  /** What its handler last reported with `ctx.progress`; undefined if it reported nothing since its last claim. */
+  /** The last report of its handler with `ctx.progress`; undefined if there was none since its last claim. */
   readonly progress: Progress | undefined
 }
 

@@ -1,6 +1,6 @@
 import type { JobPolicy } from '../../job/spec.ts'
 
-/** What limits the runs of a job, and how many there are now. */
+/** The limits of a job's runs, and the current number of runs. */
 export interface JobLimits {
   readonly jobId: string
   /** Its running runs, counted up to 10,000. */

@@ -117,7 +117,7 @@ function whyRun(run: Run, { now, liveNodes, backfill }: WhyFacts): string {
   }
 }
 
-/** What a waiting window waits for. */
+/** The reason why a window waits. */
 export function whyWaiting({ waitsFor }: LedgerWindow, blocker: LedgerWindow | undefined): string {
   if (!waitsFor) return 'it waits for the jobs that it depends on, and no leader has checked them yet'
   const { jobId, at } = waitsFor

@@ -33,7 +33,7 @@ export interface WhyChange {
   readonly to?: Date
 }
 
-/** What one rule decided. */
+/** The decision of one rule. */
 export interface WhyStep {
   readonly rule: WhyRule
   /**

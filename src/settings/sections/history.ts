@@ -1,6 +1,6 @@
 import { duration, integer, runLogLevel } from '../setting-types.ts'
 
-/** What Piko keeps about runs, and for how long. */
+/** The history of runs that Piko keeps, and for how long. */
 export const history = {
   /** Lowest level of `ctx.log` lines to keep; undefined: none. */
   runLogs: runLogLevel({

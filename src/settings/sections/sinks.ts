@@ -1,6 +1,6 @@
 import { duration, filePath } from '../setting-types.ts'
 
-/** What sinks keep while their targets are down or refuse rows. */
+/** The rows that sinks keep while their targets are down or refuse rows. */
 export const sinks = {
   /** Relative to the working directory. */
   spillDir: filePath({

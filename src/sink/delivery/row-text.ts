@@ -8,7 +8,7 @@ export interface RowText {
 
 /** The longest text of a row. */
 const MAX_ROW_BYTES = 256_000
-/** How much is kept of a longer text. */
+/** The length to which a longer text is truncated. */
 const KEPT_CHARACTERS = 4_000
 const MAX_DEPTH = 64
 const TAGGED = /^\$(?:date|bigint|bytes|number|map|set|object)$/

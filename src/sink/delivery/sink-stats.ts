@@ -1,4 +1,4 @@
-/** What a sink of this process has done since the process started. */
+/** The figures of a sink since the start of the process. */
 export interface SinkStats {
   readonly sink: string
   readonly rows: number

@@ -19,7 +19,7 @@ export interface DrainParts {
   readonly retryEveryMs: number
 }
 
-/** Sends the batches of a spill to their target, one after the other, as soon as it accepts them. */
+/** Sends the batches of a spill to their target, one after another, as soon as it accepts them. */
 export class Drain {
   readonly #parts: DrainParts
   readonly #stop = new AbortController()

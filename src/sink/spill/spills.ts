@@ -15,7 +15,7 @@ import { Segment } from './segment.ts'
 import { sinkFolder } from './sink-folder.ts'
 import { syncFolder } from './segment-writer.ts'
 
-/** How often a process looks for batches left on disk by processes that have ended. */
+/** The interval at which a process searches for batches that ended processes have left on disk. */
 const ADOPT_EVERY_MS = 10_000
 const OWNER_ONLY = 0o700
 const MAX_TRIES = 5

@@ -135,7 +135,7 @@ export class SqlTable<Row extends object> {
   }
 
   /**
-   * Adds rows and overwrites existing ones. With `fenceColumn`, a row of a newer run stays as it is.
+   * Adds rows and overwrites existing ones. With `fenceColumn`, rows of newer runs are not overwritten.
    *
    * @param keyColumns the columns of the primary key or of a unique index (MySQL uses any index that matches). Default: the table's `key`,
    *   with its window column

@@ -42,7 +42,7 @@ export class WindowFence {
   }
 
   /**
-   * Reads the row as it is now, without waiting for other transactions.
+   * Reads the current row, without waiting for other transactions.
    *
    * @throws PikoError `SINK_FAILED` if the window belongs to a newer claim
    */

@@ -37,7 +37,7 @@ export interface AuditRecord {
   readonly verb: string
   readonly actor: { readonly kind: ActorKind; readonly name: string }
   readonly jobId: string | undefined
-  /** What was changed, such as `run 17`. */
+  /** The object that was changed, such as `run 17`. */
   readonly target: string | undefined
   readonly reason: string | undefined
   /** The arguments of the call. */

@@ -45,8 +45,8 @@ export interface ClockReading {
 const BUCKET = 0
 
 /**
- * What a limit has counted. Applies two rules. First, any span of the rate's length has at most as many takes as the larger of its count
- * and the burst. Second, a bucket of `burst` takes, filled at the rate, never has less than zero.
+ * The takes that a limit has counted. Applies two rules. First, any span of the rate's length has at most as many takes as the larger of
+ * its count and the burst. Second, a bucket of `burst` takes, filled at the rate, never has less than zero.
  */
 export class LimitPlaces {
   readonly #rule: LimitRule

@@ -4,7 +4,7 @@ import { exactKey, keyOf } from '../values/exact-key.ts'
 import { storedStarts } from './rate-starts.ts'
 import { NO_JOB } from './reserve-places.ts'
 
-/** What a rate limit that all nodes share has counted. */
+/** The counted takes of a rate limit that all nodes share. */
 export interface LimitStatus {
   readonly name: string
   /** The number of takes in the span that ends with the last one. */

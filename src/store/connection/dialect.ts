@@ -6,7 +6,7 @@ import { describeInstant, isInstantMs, storedInstant } from '../../time/instant.
 import { type SizeLimits, SQLITE_SIZES } from './packet-size.ts'
 
 /**
- * The differences between MySQL and SQLite that many statements share. Code with a difference of its own checks `name`.
+ * The differences between MySQL and SQLite that many statements share. Code with any other difference checks `name`.
  *
  * Instants are `DATETIME(3)` in UTC on MySQL, and mysql2 returns them as `Date`s. On SQLite they are ISO 8601 text with milliseconds and
  * `Z`, which sorts in the order of time. All code converts them with `instant` and `date`.

@@ -26,7 +26,7 @@ export function expectedSchema(dialect: Dialect['name'], folder = migrationFolde
 }
 
 /**
- * The schema after these statements, in the style of Piko's migrations: each column and key of a new table on a line of its own. Other
+ * The schema after these statements, in the style of Piko's migrations: each column and key of a new table on a separate line. Other
  * statements have no effect. Pure.
  */
 export function schemaOf(statements: readonly string[]): ExpectedSchema {
@@ -86,7 +86,7 @@ function alterTable(tables: Map<string, Table>, name: string, changes: string, s
   }
 }
 
-/** The statements name the table as it is called now. */
+/** The statements use the current name of the table. */
 function renamedTable({ statements, columns, indexes }: Table, from: string, to: string): Table {
   const name = new RegExp(`\\b${from}\\b`, 'g')
   const all = (parts: Map<string, string>) =>

@@ -8,7 +8,7 @@ export interface ServerFacts {
   readonly location: string
   /** The server's variables that matter to Piko, by name. On SQLite: pragmas of the file. */
   readonly global: Readonly<Record<string, string>>
-  /** The same variables as they are in the session of Piko's connection. */
+  /** The values of the same variables in the session of Piko's connection. */
   readonly session: Readonly<Record<string, string>>
   /** Counters of the server. */
   readonly status: Readonly<Record<string, string>>

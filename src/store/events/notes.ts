@@ -17,7 +17,7 @@ const MAX_ERROR = 200
 
 type Touched = 'runs' | 'windows' | 'windowsOf' | 'backfills' | 'batches'
 
-/** What one transaction has changed so far. */
+/** The changes of one transaction so far. */
 class Notes {
   readonly #packed: Packed[] = []
   readonly #touched = new Map<Touched, Set<number>>()

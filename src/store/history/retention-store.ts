@@ -84,7 +84,7 @@ export class RetentionStore {
       .orderBy('id')
       .limit(STEP)
       .execute()
-    // It is unknown whether an unreadable run is old, so it stays, and the walk continues after it.
+    // It is unknown whether an unreadable run is old, so it is not deleted, and the search continues after it.
     const sound = soundRows(dialect, 'piko_run', rows, this.#database.broken.report)
     const ids = sound
       .filter((row) => Number(row.is_ended_before) === 1 && isOneOf(filter.states, row.state))

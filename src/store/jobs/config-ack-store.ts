@@ -5,7 +5,7 @@ import { soundRows } from '../values/broken-row.ts'
 import { exactId } from '../values/exact-key.ts'
 import { NODE_SETTINGS } from './config-store.ts'
 
-/** What a node reports about the config of one job. */
+/** The report of a node about the config of one job. */
 export interface ConfigAck {
   readonly jobId: string
   /** The version that it uses; undefined if none is in force. */

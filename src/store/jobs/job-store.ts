@@ -59,7 +59,7 @@ export class JobStore {
     return registerJobs(this.#database, registrations)
   }
 
-  /** Pauses or resumes a job's schedule. Queued and running runs stay as they are. Returns false if there is no such job. */
+  /** Pauses or resumes a job's schedule. Queued and running runs are not affected. Returns false if there is no such job. */
   async setPaused(jobId: string, isPaused: boolean): Promise<boolean> {
     const { dialect, transaction } = this.#database
     return transaction(async (trx) => {

@@ -22,7 +22,7 @@ export interface DueJob {
   readonly active: number
 }
 
-/** What the planner decided about a due job. */
+/** The decision of the planner about a due job. */
 export interface PlanDecision {
   readonly jobId: string
   /** Runs to queue and ticks to record as skipped. */

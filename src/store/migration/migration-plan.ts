@@ -3,7 +3,7 @@ import { PikoError } from '../../errors.ts'
 import type { MigrationFile } from './migration-files.ts'
 import type { Direction, MigrationRecord } from './migration-log.ts'
 
-/** What to do next: execute the statements of one migration, after those that an interrupted attempt has already executed. */
+/** The next action: execute the statements of one migration, after those that an interrupted attempt has already executed. */
 export interface Move {
   readonly file: MigrationFile
   readonly direction: Direction

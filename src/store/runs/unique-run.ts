@@ -81,7 +81,10 @@ export async function storeUnique(
   return runId
 }
 
-/** Reads the request of a run; no row if it is deleted or in another state. On MySQL reads digests, which are safe in any character set. */
+/**
+ * Reads the request of a run. Returns no row if the run was deleted or is in another state. On MySQL it reads digests, which are safe in
+ * any character set.
+ */
 function storedRun({ db, dialect }: Database, id: number, states: readonly RunState[]): Compilable {
   const text = (column: 'config' | 'input') => {
     const reference = sql.ref<string | null>(column)

@@ -18,7 +18,7 @@ export interface SpilledRows {
   readonly spilledAt: Date
 }
 
-/** What to add to the counts of a run, sink and host. */
+/** The numbers to add to the counts of a run, sink and host. */
 export interface SpillChange {
   readonly runId: number
   readonly jobId: string

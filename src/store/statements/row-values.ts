@@ -1,8 +1,8 @@
 import { describe, PikoError } from '../../errors.ts'
 
 /**
- * The values of rows in the order of the columns, whatever the driver returns: objects with names of its own, lists, one object per table,
- * or bytes.
+ * The values of rows in the order of the columns, for any form that the driver returns: objects with its own names, lists, one object per
+ * table, or bytes.
  */
 export function valuesOf(rows: readonly unknown[]): unknown[][] {
   return rows.map((row) => flat(row))

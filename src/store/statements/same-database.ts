@@ -75,8 +75,8 @@ const SEVERAL_ROWS = 1242
 export const NO_PROBE = 'DO 0'
 
 /**
- * A statement whose answer shows whether a transaction is open; only answers without rows show this. It fails with {@link isElsewhere} if
- * the connection's current database was not checked before.
+ * A statement whose result shows whether a transaction is open. It returns no rows, because only such results show this. It fails with
+ * {@link isElsewhere} if the connection's current database was not checked before.
  */
 export function probeOf(database: Database, pool: object): string {
   const names = [...checkedOf(database, pool)].filter((name) => name !== '')

@@ -60,7 +60,7 @@ function runSignal(): AbortSignal | undefined {
   return signal?.aborted ? undefined : signal
 }
 
-/** What ends a transaction before its function has ended. */
+/** The conditions that end a transaction before its function has ended. */
 export interface ExecutorLimit {
   readonly ms: number
   /** Aborts when the caller no longer wants the transaction. */
@@ -97,7 +97,7 @@ export async function withExecutor<T>(
   }
 }
 
-/** Sends the statements of a transaction one after the other, as its connection executes them. */
+/** Sends the statements of a transaction one after another, because its connection executes them in order. */
 class Turns {
   #state: 'open' | 'done' | 'failed' = 'open'
   #refusal: PikoError | undefined

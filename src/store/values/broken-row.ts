@@ -3,7 +3,7 @@ import { PikoError } from '../../errors.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import { type Fault, faultsOf, ROW_RULES, type TableName } from './row-rules.ts'
 
-/** A row that can't be read because a person has edited it. It stays as it is, and readers skip it. */
+/** A row that can't be read because a person has edited it. It is not changed, and readers skip it. */
 export class BrokenRow extends PikoError {
   readonly table: TableName
   /** The row's key as SQL, such as `id = 17`. */

@@ -31,7 +31,7 @@ export async function firstHole(
   const range = { from: around.start_at, before: dialect.instant(end), except }
   // The window around the start has succeeded.
   const firstBad = await firstInState(db, dialect, jobId, NOT_COVERING, range)
-  // What is missing after it does not matter.
+  // Windows that are missing after it are ignored.
   const before = firstBad ? dialect.instant(firstBad) : range.before
   return (await missingWithin(db, dialect, jobId, { ...range, before })) ?? firstBad
 }

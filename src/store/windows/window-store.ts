@@ -61,7 +61,7 @@ export interface LedgerSummary {
 }
 
 export interface SummaryOptions {
-  /** Counts, and looks for missing windows, only among this number of the newest windows. Default: among all. */
+  /** Counts windows, and searches for missing ones, only among this number of the newest windows. Default: among all. */
   readonly newest?: number
 }
 

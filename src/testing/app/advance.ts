@@ -26,7 +26,7 @@ const PATIENCE_MS = 60_000
 const FIRST_POLL_MS = 20
 const LONGEST_POLL_MS = 3_600_000
 
-/** The loops that look for work that is not due at a known instant. */
+/** The loops that search for work that is not due at a known instant. */
 const POLLING: readonly WorkingLoop[] = [
   'dependencies',
   'backfills',
@@ -209,7 +209,7 @@ function dueOf({ planAt, runAt, leaseAt, items }: Agenda, now: number): string {
   return [planAt, runAt, leaseAt + 1, items?.dueAt ?? Infinity].filter((at) => at <= now).join(' ')
 }
 
-/** Whether a loop looks for work that has no instant. */
+/** Whether a loop searches for work that is not due at a known instant. */
 function polls(loop: WorkingLoop, { backfills, batches, waiting, items }: Agenda): boolean {
   switch (loop) {
     case 'backfills':

@@ -3,7 +3,7 @@ import { jsonCopy, pathText } from '../../../json/json-copy.ts'
 import { smallCopy } from '../../../json/small-copy.ts'
 import type { Claim } from '../../../run/run.ts'
 
-/** A step's result as it is stored, and as every later attempt receives it. */
+/** The stored form of a step's result, which every later attempt receives. */
 export interface StepText {
   /** The result as JSON; null for undefined. */
   readonly json: string | null

@@ -24,13 +24,13 @@ export async function writeRunNews(
     if (one.done) break
     text = newsText(one.value)
     next = news.next()
-    // It is awaited in the next turn of the loop, or never, if the client has gone.
+    // It is awaited in the next turn of the loop, or never, if the client has disconnected.
     next.catch(() => {})
   }
   response.end()
 }
 
-/** @returns undefined if there is nothing new before the next heartbeat, or the client has gone */
+/** @returns undefined if there is nothing new before the next heartbeat, or the client has disconnected */
 async function nextWithin(next: Promise<Next>, gone: AbortSignal): Promise<Next | undefined> {
   const timer = new AbortController()
   const signal = AbortSignal.any([timer.signal, gone])

@@ -37,7 +37,7 @@ export async function writeEvents(
   response.end()
 }
 
-/** @returns false if the client has gone, or is too slow */
+/** @returns false if the client has disconnected, or is too slow */
 export async function isWritten(
   response: ServerResponse,
   parts: readonly Part[],

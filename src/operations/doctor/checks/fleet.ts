@@ -6,7 +6,7 @@ import { type Finding, namesText, spanText } from '../finding.ts'
 const LEADERLESS_MS = 60_000
 const DEAD_MS = 120_000
 
-/** A fleet without nodes, without a leader, or with dead nodes that nobody removes. */
+/** A fleet without nodes, without a leader, or with dead nodes that are not removed. */
 export const fleet = check({
   id: 'fleet',
   needs: ['fleet'],

@@ -89,7 +89,7 @@ function wishOf(name: string, value: string): Wish {
   }
 }
 
-/** A parameter that turns on a check also turns on TLS. One that turns a check off leaves TLS as it is. */
+/** A parameter that turns on a check also turns on TLS. One that turns a check off does not change TLS. */
 function withTls(checks: boolean, check: 'checksCert' | 'checksHost'): Wish {
   return { [check]: checks, ...(checks && { isOn: true }) }
 }
