@@ -312,10 +312,7 @@ export class ThreadPool {
     }
   }
 
-  /**
-   * Gives a thread no other call while an earlier call's work is unfinished, because that work may throw, loop or exit, and make the other
-   * call fail.
-   */
+  /** Gives a thread no other call while earlier work is unfinished, which may throw, loop or exit, and make the other call fail. */
   #keepOut(thread: Thread, { wanted }: OffloadCall, left: readonly string[]): void {
     const timer = setTimeout(() => {
       // Only timers are faults. Other work may be useful, such as a loader that writes its cache or a module that writes its log.
