@@ -377,7 +377,9 @@ describeEachStore((store) => {
         'expected an instant with its zone, such as "2026-01-01T00:00:00Z" or "2026-01-01T01:00:00+01:00", or a date of the ' +
         'job\'s time zone, such as "2026-01-01"'
       expect(await message('sync', 'yesterday')).toBe(`window of a run of job "sync" is "yesterday"; ${form}`)
-      expect(await message('sync')).toBe(`job "sync" runs by window; name the window by its start (${known})`)
+      expect(await message('sync')).toBe(
+        `job "sync" runs by window; name the window by its start, such as --window 2025-01-01T00:00:00.000Z (${known})`,
+      )
       expect(await message('sync', '2025-01-01T00:01:00')).toBe(
         `window of a run of job "sync" is "2025-01-01T00:01:00"; ${form}`,
       )
