@@ -44,7 +44,7 @@ export function threadsClock(): number {
 }
 
 /** The longest delay of a Node timer in milliseconds, about 25 days. A longer one would fire after 1 ms. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
+export const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** The machine's clock. */
 export const systemClock: Clock = {

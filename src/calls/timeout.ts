@@ -6,14 +6,12 @@ import { aDuration } from '../time/duration-check.ts'
 import { type Call, called } from './called.ts'
 import { LinkedSignal } from '../signals/linked-signal.ts'
 import { untilAborted } from '../signals/until-aborted.ts'
+import { LONGEST_TIMER_MS } from '../clock.ts'
 
 export interface TimeoutOptions {
   /** Ends the call early, with its own reason. */
   readonly signal?: AbortSignal
 }
-
-/** The longest delay of a Node timer. A longer one would fire after 1 ms. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 const FORM = {
   call: 'timeout',

@@ -13,6 +13,8 @@ export interface ClientOptions {
 
 const API = '/api/v1'
 const DEFAULT_TIMEOUT_MS = 60_000
+/** A longer delay of a timer would end it at once. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
 const NO_CONTENT = 204
 
 type Input = Readonly<Record<string, unknown>>
@@ -115,7 +117,7 @@ function textOf(value: unknown): string {
 }
 
 function signalOf({ signal, timeoutMs = DEFAULT_TIMEOUT_MS }: CallOptions): AbortSignal {
-  const timeout = AbortSignal.timeout(timeoutMs)
+  const timeout = AbortSignal.timeout(Math.min(timeoutMs, LONGEST_TIMEOUT_MS))
   return signal ? AbortSignal.any([signal, timeout]) : timeout
 }
 

@@ -9,6 +9,7 @@ import { endOf, respond } from './routes/respond.ts'
 import { ServedRequest } from './routes/served-request.ts'
 import type { FoundRoute, RouteTable } from './routes/table.ts'
 import type { Head, ReplyEnd } from './wire/head.ts'
+import { LONGEST_TIMER_MS } from '../clock.ts'
 
 export interface ServingDeps {
   readonly carrier: Carrier
@@ -18,8 +19,6 @@ export interface ServingDeps {
   /** An error of a handler that the caller does not see. */
   readonly failed: (error: unknown, route: string) => void
 }
-
-const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** Answers a request of the other end. Never throws. */
 export function serve(deps: ServingDeps, message: IncomingMessage): void {

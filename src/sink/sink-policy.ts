@@ -16,6 +16,7 @@ import { RETRY_CHECKS } from '../run/retry-checks.ts'
 import { durationMs } from '../time/duration.ts'
 import { aDuration } from '../time/duration-check.ts'
 import type { DeadLetterOptions, SinkGuarantee, SinkRules, SpillOptions } from './sink.ts'
+import { LONGEST_TIMER_MS } from '../clock.ts'
 
 /** The rules of a sink with their defaults filled in. */
 export interface SinkPolicy {
@@ -48,16 +49,14 @@ const DEFAULT_SPILL_BYTES = 1_000_000_000
 const DEFAULT_SPILL_WAIT_MS = 30_000
 const DEFAULT_RETRY_EVERY_MS = 10_000
 const MAX_WRITERS = 64
-/** The maximum delay of a Node timer. */
-const MAX_TIMER_MS = 2 ** 31 - 1
 /** A smaller spill would not even hold two batches of ordinary rows. */
 const MIN_SPILL_BYTES = 65_536
 
 const EACH_DEAD: OptionChecks<DeadLetterOptions> = { tolerate: wholeNumber(0) }
 const EACH_SPILL: OptionChecks<SpillOptions> = {
   maxBytes: wholeNumber(MIN_SPILL_BYTES),
-  wait: aDuration(0, MAX_TIMER_MS),
-  retryEvery: aDuration(1, MAX_TIMER_MS),
+  wait: aDuration(0, LONGEST_TIMER_MS),
+  retryEvery: aDuration(1, LONGEST_TIMER_MS),
   isOutage: aFunction,
 }
 
@@ -65,12 +64,12 @@ const EACH_SPILL: OptionChecks<SpillOptions> = {
 export const RULE_CHECKS: OptionChecks<SinkRules> = {
   batchSize: wholeNumber(1),
   batchBytes: wholeNumber(1),
-  linger: aDuration(1, MAX_TIMER_MS),
+  linger: aDuration(1, LONGEST_TIMER_MS),
   writers: wholeNumber(1, MAX_WRITERS),
   key: aFunction,
   guarantee: oneOf('transactional', 'idempotent', 'atLeastOnce'),
   retry: group(RETRY_CHECKS, '{ limit: 5 }', ['limit']),
-  timeout: aDuration(1, MAX_TIMER_MS),
+  timeout: aDuration(1, LONGEST_TIMER_MS),
   deadLetters: flagOr(group(EACH_DEAD, '{ tolerate: 100 }')),
   spill: flagOr(group(EACH_SPILL, '{ maxBytes: 1_000_000_000 }')),
 }

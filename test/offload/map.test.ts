@@ -22,6 +22,10 @@ function items(options: OffloadOptions = {}) {
   return { pool, functions: offload<Items>(new URL('./modules/items.ts', import.meta.url), { pool }) }
 }
 
+test('a time limit longer than the longest timer of Node does not end a call at once', async () => {
+  expect(await items().functions.$with({ timeout: '60d' }).innocent(30)).toBe('innocent')
+})
+
 describe('$map and $mapReduce', () => {
   test('keep the order, settle each item, and blame only the item that took its thread with it', async () => {
     const { pool, functions } = items({ size: 2 })

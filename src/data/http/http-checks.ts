@@ -18,13 +18,12 @@ import {
 import type { HttpMethod } from '../../http-client/sent.ts'
 import { readUrl, shownUrl } from '../../http-client/url.ts'
 import type { HttpOptions, HttpRequest, HttpRetry, RetriedKind } from './http-types.ts'
+import { LONGEST_TIMER_MS } from '../../clock.ts'
 
 const METHODS: readonly HttpMethod[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 export const RETRIED_KINDS: readonly RetriedKind[] = ['network', 'throttled', 'server']
 const MAX_REDIRECTS = 50
 const MAX_CONNECTIONS = 10_000
-/** The maximum delay of a Node timer. */
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 // The checks of headers, queries, forms and bodies never show a value, because it may be a secret.
 
@@ -41,7 +40,7 @@ const someStatuses = expecting(
   (value) => typeof value === 'function' || (Array.isArray(value) && value.every(isStatus)),
 )
 
-const aTime = aDuration(1, MAX_TIMER_MS)
+const aTime = aDuration(1, LONGEST_TIMER_MS)
 
 const byName: OptionCheck = (value) =>
   isObject(value) && typeof value !== 'function' && !Array.isArray(value)

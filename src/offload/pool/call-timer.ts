@@ -1,4 +1,9 @@
-/** A time limit that can be paused: only the time between `start` and `halt` counts. */
+import { LONGEST_TIMER_MS } from '../../clock.ts'
+
+/**
+ * A time limit that can be paused: only the time between `start` and `halt` counts. One of more than 25 days, which no timer of Node takes,
+ * ends after 25.
+ */
 export class CallTimer {
   readonly #onTimeout: () => void
   #leftMs: number | undefined
@@ -13,7 +18,7 @@ export class CallTimer {
   start(): void {
     if (this.#leftMs === undefined || this.#timer) return
     this.#since = performance.now()
-    this.#timer = setTimeout(this.#onTimeout, this.#leftMs)
+    this.#timer = setTimeout(this.#onTimeout, Math.min(this.#leftMs, LONGEST_TIMER_MS))
   }
 
   halt(): void {

@@ -21,6 +21,7 @@ import type { SqlExecutor } from '../../sql/sql.ts'
 import type { Window } from '../../time/window.ts'
 import type { Reach } from '../reach.ts'
 import { type TriedWriter, triedWriters } from './tried-rows.ts'
+import { LONGEST_TIMER_MS } from '../../clock.ts'
 
 export interface TrialParts {
   readonly reach: Pick<Reach, 'store' | 'locks' | 'shared' | 'caches' | 'trial'>
@@ -86,8 +87,8 @@ export class Trial implements ItemActions {
     if (signal?.aborted) leave()
     signal?.addEventListener('abort', leave, { once: true })
     const { timeoutMs } = kind
-    const timer =
-      timeoutMs === undefined ? undefined : setTimeout(() => live.abort(runTimedOut(live.claim, timeoutMs)), timeoutMs)
+    const late = (): void => live.abort(runTimedOut(live.claim, timeoutMs ?? 0))
+    const timer = timeoutMs === undefined ? undefined : setTimeout(late, Math.min(timeoutMs, LONGEST_TIMER_MS))
     try {
       await untilAborted(this.#called(), live.signal)
       for (const writer of Object.values(this.writers)) writer.flush()

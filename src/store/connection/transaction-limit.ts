@@ -4,6 +4,7 @@ import { durationMs } from '../../time/duration.ts'
 import { checkedCall } from '../../call-options.ts'
 import { anything, type OptionChecks } from '../../options.ts'
 import type { TransactionOptions } from '../../sql/sql.ts'
+import { LONGEST_TIMER_MS } from '../../clock.ts'
 
 /** How long the function of a user's transaction may take, in milliseconds. */
 export interface TransactionLimits {
@@ -34,9 +35,6 @@ export function requestedMs({ defaultMs, maxMs }: TransactionLimits, given: Tran
   return ms
 }
 
-/** The longest delay of a timer, in milliseconds. */
-const MAX_TIMER_MS = 2 ** 31 - 1
-
 /** The signal of one user's transaction. Aborts if the transaction must end before its function has ended. */
 export class TransactionDeadline {
   readonly #linked: LinkedSignal
@@ -45,7 +43,7 @@ export class TransactionDeadline {
   /** @param giveUp aborts when the caller no longer wants the transaction */
   constructor(limitMs: number, giveUp: AbortSignal | undefined) {
     this.#linked = new LinkedSignal(giveUp)
-    this.#timer = setTimeout(() => this.#linked.abort(timedOut(limitMs)), Math.min(limitMs, MAX_TIMER_MS))
+    this.#timer = setTimeout(() => this.#linked.abort(timedOut(limitMs)), Math.min(limitMs, LONGEST_TIMER_MS))
   }
 
   get signal(): AbortSignal {
