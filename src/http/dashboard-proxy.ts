@@ -1,4 +1,5 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { isSameSecret } from '../access/same-secret.ts'
+import { randomBytes } from 'node:crypto'
 import { type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import cookie from '@fastify/cookie'
@@ -126,8 +127,7 @@ function isStream(body: unknown): body is NodeJS.ReadableStream {
 }
 
 function isSame(given: string | undefined, key: string): boolean {
-  const [one, other] = [Buffer.from(given ?? ''), Buffer.from(key)]
-  return one.length === other.length && timingSafeEqual(one, other)
+  return isSameSecret(Buffer.from(given ?? ''), Buffer.from(key))
 }
 
 function locked(): PikoError {

@@ -1,5 +1,6 @@
 // Imported, because a test that mocks the global timer would stop the check.
 import { setInterval } from 'node:timers'
+import { isLoopback } from '../access/loopback.ts'
 import { Service } from '../service/service.ts'
 import type { Settings } from '../settings/settings.ts'
 import { databaseGone } from './connection/sqlite/database-gone.ts'
@@ -35,7 +36,7 @@ export class StoreService extends Service {
     super({ name: 'store' })
     this.options = databaseOptions(settings)
     this.isEmbedded = settings.mysql.dsn === ''
-    this.isLocal = this.isEmbedded || isLoopback(this.options)
+    this.isLocal = this.isEmbedded || isOnThisMachine(this.options)
     this.#lookMs = this.isEmbedded && !isNode ? settings.piko.leaseMs / 3 : 0
     this.#autoMigrate = settings.piko.autoMigrate
     this.#poolWarning = this.isEmbedded ? undefined : poolWarning(settings.mysql.poolSize, settings.piko.concurrency)
@@ -64,6 +65,6 @@ export class StoreService extends Service {
   }
 }
 
-function isLoopback({ mysql }: OpenOptions): boolean {
-  return mysql?.params?.['unix_socket'] !== undefined || /^(?:localhost|127\.[\d.]+|::1)$/.test(mysql?.host ?? '')
+function isOnThisMachine({ mysql }: OpenOptions): boolean {
+  return mysql?.params?.['unix_socket'] !== undefined || isLoopback(mysql?.host ?? '')
 }

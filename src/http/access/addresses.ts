@@ -1,11 +1,6 @@
 import { hostname } from 'node:os'
 import { isIP } from 'node:net'
-
-/** Whether only this machine can reach an address on which a server listens. */
-export function isLoopback(host: string): boolean {
-  const bare = host.replace(/^\[|\]$/g, '').toLowerCase()
-  return bare === 'localhost' || bare === '::1' || /^(?:::ffff:)?127(?:\.\d{1,3}){3}$/.test(bare)
-}
+import { isLoopback } from '../../access/loopback.ts'
 
 /** The host of a `Host` header, without its port, in lower case. Undefined if the header is not a host. */
 export function hostOf(header: string | undefined): string | undefined {

@@ -2,7 +2,8 @@ import type { FastifyRequest } from 'fastify'
 import type { Actor } from '../../access/actor.ts'
 import { PikoError } from '../../errors.ts'
 import type { Access } from '../../operations/tokens/access.ts'
-import { hostOf, isLoopback, isOwnHost, isOwnOrigin } from './addresses.ts'
+import { isLoopback } from '../../access/loopback.ts'
+import { hostOf, isOwnHost, isOwnOrigin } from './addresses.ts'
 
 /** The cookie of a browser's session. */
 export const SESSION_COOKIE = 'piko_session'

@@ -1,6 +1,6 @@
 import { PikoError } from '../../errors.ts'
 import { problemsText } from '../../options.ts'
-import { isLoopback } from './addresses.ts'
+import { isLoopback } from '../../access/loopback.ts'
 
 export interface Exposure {
   readonly host: string

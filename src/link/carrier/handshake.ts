@@ -1,3 +1,4 @@
+import { isSameSecret } from '../../access/same-secret.ts'
 import { PikoError } from '../../errors.ts'
 import type { ByteQueue } from '../wire/byte-queue.ts'
 import { AUTH, broken, type Frame, GOAWAY, goAwayBody, readGoAway, smallFrame } from '../wire/frame.ts'
@@ -7,7 +8,6 @@ import {
   denied,
   GOAWAY_CODES,
   isPrefaceSoFar,
-  isSameAuth,
   type Preface,
   PREFACE_BYTES,
   readPreface,
@@ -64,7 +64,7 @@ export class Handshake {
     if (type === GOAWAY) return { is: 'refused', bytes: Buffer.alloc(0), error: goneError(readGoAway(body)) }
     if (type !== AUTH) throw broken(`a frame of type ${type} before its AUTH`)
     const other = this.#own.role === 'dial' ? 'listen' : 'dial'
-    if (!isSameAuth(body, authOf(this.#secret ?? '', other, ...this.#prefaces())))
+    if (!isSameSecret(body, authOf(this.#secret ?? '', other, ...this.#prefaces())))
       return refusal(GOAWAY_CODES.denied, denied('has another secret; both ends need the same one'))
     return this.#opened(this.#own.role === 'listen' ? this.#auth() : undefined)
   }

@@ -21,11 +21,6 @@ export function readAddress(url: string): Address {
   return { kind, host: parsed.hostname.replace(/^\[|\]$/g, ''), port: Number(parsed.port) }
 }
 
-/** Whether only programs on this machine can reach this host. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
-}
-
 export function addressText(address: Address): string {
   switch (address.kind) {
     case 'websocket':

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { PikoError } from '../../errors.ts'
 import { broken, MAX_FRAME, MIN_FRAME } from './frame.ts'
@@ -115,8 +115,4 @@ export function authOf(secret: string, from: Role, dialler: Buffer, listener: Bu
     .update(dialler)
     .update(listener)
     .digest()
-}
-
-export function isSameAuth(one: Buffer, other: Buffer): boolean {
-  return one.length === other.length && timingSafeEqual(one, other)
 }

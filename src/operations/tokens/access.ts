@@ -1,6 +1,6 @@
-import { timingSafeEqual } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Actor } from '../../access/actor.ts'
+import { isSameSecret } from '../../access/same-secret.ts'
 import { digestOf, MAX_TOKEN_CHARACTERS, newSecret, type TokenGrant } from '../../access/token.ts'
 import { toError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
@@ -98,8 +98,8 @@ export class Access {
   async #grantOf(digest: string): Promise<TokenGrant | undefined> {
     const wanted = Buffer.from(digest, 'hex')
     for (const [known, grant] of await this.#fileTokens()) {
-      const isSame = timingSafeEqual(wanted, Buffer.from(known, 'hex'))
-      if (isSame) return grant.expiresAt === undefined || grant.expiresAt > new Date() ? grant : undefined
+      if (isSameSecret(wanted, Buffer.from(known, 'hex')))
+        return grant.expiresAt === undefined || grant.expiresAt > new Date() ? grant : undefined
     }
     const { tokens } = this.#parts.store()
     // The index searches for the SHA-256 of a random text, so its timing reveals nothing about the text.
