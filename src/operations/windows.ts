@@ -87,7 +87,7 @@ export class Windows {
 
   /**
    * Marks the succeeded windows that start within a range as stale: what they wrote is no longer right. A backfill of missing windows runs
-   * them again.
+   * them again, and only then the windows of other jobs that depend on them follow, as these jobs declare.
    *
    * @returns the number of windows
    * @throws PikoError `JOB_UNKNOWN`, `USAGE`
