@@ -131,7 +131,7 @@ export class FleetLimiter {
     if (this.#parts.clock.monotonic() > place.overAt) this.#late.push(place)
   }
 
-  /** The next place for a caller. Gives up places for callers that have left. */
+  /** The next place for a caller. Drops the places of callers that no longer wait. */
   #placeFor(count: number): LimitPlace | undefined {
     for (let place = this.#held.shift(); place; place = this.#held.shift()) {
       if (place.count === count) return place

@@ -97,7 +97,10 @@ export function goneError({ code, reason }: { readonly code: number; readonly re
   const said = reason === '' ? '' : `: ${reason}`
   switch (code) {
     case GOAWAY_CODES.version:
-      return new PikoError('LINK_VERSION', `the other end of the link speaks no version that this one speaks${said}`)
+      return new PikoError(
+        'LINK_VERSION',
+        `the other end of the link supports no version that this end supports${said}`,
+      )
     case GOAWAY_CODES.denied:
       return denied(`refused the secret of this end, or needs one${said}`)
     case GOAWAY_CODES.full:

@@ -90,7 +90,7 @@ export class Crawls {
         pages += items
         if (items > 0) runs.push(runId)
       } catch (error) {
-        // A refused run does not keep the pages of the other runs from being queued.
+        // The pages of the other runs are queued although one run is refused.
         if (!isOneOf(['USAGE', 'RUN_UNKNOWN'], isPikoError(error) && error.code)) throw error
         refused.push({ runId, reason: isPikoError(error) ? error.message : '' })
       }

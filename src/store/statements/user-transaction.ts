@@ -58,7 +58,7 @@ export interface UserStatement {
 }
 
 /**
- * Returns functions that run statements in a transaction. They bypass all plugins and options of its library that would change the
+ * Returns functions that run statements in a transaction. They bypass all plugins and options of the library of `trx` that would change the
  * statements or their results.
  *
  * @throws PikoError `USAGE` if `trx` is not a transaction, none is open on it, or it belongs to another database
