@@ -91,14 +91,14 @@ it('a schedule is changed after its ticks were shown, with the clock changes, an
   await expectAccessible(page)
   await editor.getByRole('button', { name: 'Save…' }).click()
   await confirm(page, 'survives deploys', 'once a year')
-  await page.getByText('It is overridden here').waitFor()
+  await page.getByText('It overrides the schedule in the code').waitFor()
   expect((await served.app.schedules.list()).find(({ jobId }) => jobId === 'berlin')).toMatchObject({
     isOverridden: true,
     schedule: { kind: 'cron', cron: '30 2 29 3 *', timezone: 'Europe/Berlin' },
   })
   await page.getByRole('button', { name: 'Back to the code…' }).click()
   await confirm(page, 'that the code declares', 'back')
-  await page.getByText('It is overridden here').waitFor({ state: 'detached' })
+  await page.getByText('It overrides the schedule in the code').waitFor({ state: 'detached' })
 })
 
 it('the page of a job shows its dependencies, limits, and how long its runs take', async () => {

@@ -38,6 +38,7 @@ beforeAll(() => {
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
   write('package.json', '{ "type": "module" }')
   compileInto('dist', [
+    'clock.ts',
     'errors.ts',
     'call-options.ts',
     'errors-read.ts',
