@@ -15,7 +15,10 @@ const data = new Snippets('docs/data.md')
 const downloads = new Snippets('docs/crawl-downloads.md')
 const items = new Snippets('docs/items.md')
 const jobs = new Snippets('docs/jobs.md')
+const doctor = new Snippets('docs/doctor.md')
 const link = new Snippets('docs/link.md')
+const notify = new Snippets('docs/notify.md')
+const traces = new Snippets('docs/traces.md')
 const offload = new Snippets('docs/offload.md')
 const steps = new Snippets('docs/steps.md')
 const resources = new Snippets('docs/resources.md')
@@ -37,10 +40,12 @@ afterAll(() => {
     cli,
     crawl,
     data,
+    doctor,
     downloads,
     items,
     jobs,
     link,
+    notify,
     offload,
     resources,
     steps,
@@ -49,6 +54,7 @@ afterAll(() => {
     sinks,
     targets,
     testing,
+    traces,
     transactions,
     windows,
   ])
@@ -66,10 +72,12 @@ describe('the README and the pages of docs', () => {
       cli,
       crawl,
       data,
+      doctor,
       downloads,
       items,
       jobs,
       link,
+      notify,
       offload,
       resources,
       steps,
@@ -78,6 +86,7 @@ describe('the README and the pages of docs', () => {
       sinks,
       targets,
       testing,
+      traces,
       transactions,
       windows,
     ]) {
@@ -98,10 +107,12 @@ describe('the README and the pages of docs', () => {
           cli,
           crawl,
           data,
+          doctor,
           downloads,
           items,
           jobs,
           link,
+          notify,
           offload,
           resources,
           steps,
@@ -110,6 +121,7 @@ describe('the README and the pages of docs', () => {
           sinks,
           targets,
           testing,
+          traces,
           transactions,
           windows,
         ].flatMap(({ files }) => files),
@@ -144,6 +156,12 @@ describe('docs/async.md', () => {
     ['guards.ts', ["[ 'a', 'b' ]", 'true', '[ 1, 2, 3 ] free']],
   ])('shows a program that ends by itself: %s', async (file, lines) => {
     expect((await async.run(file)).trimEnd().split('\n')).toEqual(lines)
+  })
+})
+
+describe('docs/doctor.md', () => {
+  it('shows a program that examines an installation, which is healthy', async () => {
+    expect((await doctor.run('doctor.ts')).trimEnd().split('\n').at(-1)).toMatch(/^true \d+ \d+$/)
   })
 })
 

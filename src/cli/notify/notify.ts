@@ -1,4 +1,6 @@
 import { type Command, Option } from 'commander'
+import { counted } from '../../counted.ts'
+import { PikoError } from '../../errors.ts'
 import type { MessageFilter, MessageStatus } from '../../operations/notify.ts'
 import type { Alert } from '../../notice/alert.ts'
 import { MESSAGE_STATES } from '../../store/notices/notice-tables.ts'
@@ -33,7 +35,8 @@ export function addNotify(program: Command): void {
             )
             .join('\n'),
         )
-        if (tests.some(({ isOk }) => !isOk)) process.exitCode = 1
+        const failed = tests.filter(({ isOk }) => !isOk).map(({ notifier }) => notifier)
+        if (failed.length > 0) throw failedError(failed)
       }),
     )
   addList(notify, {
@@ -60,6 +63,11 @@ export function addNotify(program: Command): void {
         )
       }),
     )
+}
+
+function failedError(notifiers: readonly string[]): PikoError {
+  const message = `the test did not reach ${counted(notifiers.length, 'notifier')}: ${notifiers.join(', ')}; the output says why`
+  return new PikoError('NOTIFY_FAILED', message, { details: { notifiers } })
 }
 
 const optional = (at: Date | undefined): string => (at ? instantText(at) : '-')
