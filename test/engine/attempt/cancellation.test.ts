@@ -107,7 +107,9 @@ describeEachStore((fixture) => {
       await started
       const askedAt = performance.now()
       const asked = await other.runs.cancel(id)
-      expect(asked).toMatchObject({ id, state: 'running', cancelRequestedAt: expect.any(Date) as Date })
+      // Over a link, the run may have ended before the answer is read.
+      const state = expect.stringMatching(/^(running|cancelled)$/) as string
+      expect(asked).toMatchObject({ id, state, cancelRequestedAt: expect.any(Date) as Date })
       expect(await settled).toMatchObject({ runId: id, outcome: 'cancelled', state: 'cancelled', isGivenUp: false })
       expect(performance.now() - askedAt).toBeLessThan(20_000)
       expect(reasons).toMatchObject([{ code: 'RUN_CANCELLED', details: { runId: id } }])
