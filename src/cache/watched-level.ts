@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors-read.ts'
 import { PikoError, toError } from '../errors.ts'
-import { after } from '../calls/timeout.ts'
+import { after } from '../time/after.ts'
 import type { CacheLevel } from '../job/cached-value.ts'
 import { redactText } from '../run/redact.ts'
 import { untilAborted } from '../signals/until-aborted.ts'

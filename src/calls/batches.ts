@@ -7,7 +7,7 @@ import { aDuration } from '../time/duration-check.ts'
 import { aSource, drawn, type Source } from './drawn.ts'
 import { settled } from './fan-out.ts'
 import { LinkedSignal } from '../signals/linked-signal.ts'
-import { after } from './timeout.ts'
+import { after } from '../time/after.ts'
 
 export interface BatchesOptions {
   /** Maximum number of items in a batch. Default 1,000, as in a sink. */

@@ -4,9 +4,9 @@ import { type Duration, durationMs, formatMs } from '../time/duration.ts'
 import { asFunction, readCall } from './call-checks.ts'
 import { aDuration } from '../time/duration-check.ts'
 import { type Call, called } from './called.ts'
+import { after } from '../time/after.ts'
 import { LinkedSignal } from '../signals/linked-signal.ts'
 import { untilAborted } from '../signals/until-aborted.ts'
-import { LONGEST_TIMER_MS } from '../clock.ts'
 
 export interface TimeoutOptions {
   /** Ends the call early, with its own reason. */
@@ -49,15 +49,4 @@ export async function within<T>(fn: Call<T>, ms: number, parent: AbortSignal | u
 
 function timedOut(ms: number): PikoError {
   return new PikoError('TIMEOUT', `the call did not end within ${formatMs(ms)}`, { details: { timeoutMs: ms } })
-}
-
-/** Calls `fn` once after `ms`, even if `ms` is longer than a timer allows. Returns a function that cancels this. */
-export function after(ms: number, fn: () => void): () => void {
-  let timer: NodeJS.Timeout
-  const wait = (leftMs: number): void => {
-    const isLong = leftMs > LONGEST_TIMER_MS
-    timer = setTimeout(isLong ? () => wait(leftMs - LONGEST_TIMER_MS) : fn, isLong ? LONGEST_TIMER_MS : leftMs)
-  }
-  wait(ms)
-  return () => clearTimeout(timer)
 }

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { after } from '../calls/timeout.ts'
+import { after } from '../time/after.ts'
 import { LinkedSignal } from '../signals/linked-signal.ts'
 import { untilAborted } from '../signals/until-aborted.ts'
 import type { Sent } from './sent.ts'

@@ -45,6 +45,7 @@ beforeAll(() => {
     'options.ts',
     'thread-module.ts',
     'loop-turn.ts',
+    'time/after.ts',
     'signals/on-abort.ts',
     'time/duration.ts',
     ...['offload', 'tracing'].flatMap((room) =>

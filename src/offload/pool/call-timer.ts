@@ -1,13 +1,10 @@
-import { LONGEST_TIMER_MS } from '../../clock.ts'
+import { after } from '../../time/after.ts'
 
-/**
- * A time limit that can be paused: only the time between `start` and `halt` counts. One of more than 25 days, which no timer of Node takes,
- * ends after 25.
- */
+/** A time limit that can be paused: only the time between `start` and `halt` counts. */
 export class CallTimer {
   readonly #onTimeout: () => void
   #leftMs: number | undefined
-  #timer: NodeJS.Timeout | undefined
+  #cancel: (() => void) | undefined
   #since = 0
 
   constructor(limitMs: number | undefined, onTimeout: () => void) {
@@ -16,15 +13,15 @@ export class CallTimer {
   }
 
   start(): void {
-    if (this.#leftMs === undefined || this.#timer) return
+    if (this.#leftMs === undefined || this.#cancel) return
     this.#since = performance.now()
-    this.#timer = setTimeout(this.#onTimeout, Math.min(this.#leftMs, LONGEST_TIMER_MS))
+    this.#cancel = after(this.#leftMs, this.#onTimeout)
   }
 
   halt(): void {
-    if (this.#leftMs === undefined || !this.#timer) return
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    if (this.#leftMs === undefined || !this.#cancel) return
+    this.#cancel()
+    this.#cancel = undefined
     this.#leftMs = Math.max(0, this.#leftMs - (performance.now() - this.#since))
   }
 }

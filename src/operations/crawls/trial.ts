@@ -15,13 +15,13 @@ import { withRunSignal } from '../../offload/signal.ts'
 import type { ResourceMap } from '../../resource/resource.ts'
 import { runTimedOut } from '../../run/attempt.ts'
 import type { Claim } from '../../run/run.ts'
+import { after } from '../../time/after.ts'
 import { untilAborted } from '../../signals/until-aborted.ts'
 import type { SinkMap } from '../../sink/sink.ts'
 import type { SqlExecutor } from '../../sql/sql.ts'
 import type { Window } from '../../time/window.ts'
 import type { Reach } from '../reach.ts'
 import { type TriedWriter, triedWriters } from './tried-rows.ts'
-import { LONGEST_TIMER_MS } from '../../clock.ts'
 
 export interface TrialParts {
   readonly reach: Pick<Reach, 'store' | 'locks' | 'shared' | 'caches' | 'trial'>
@@ -87,13 +87,13 @@ export class Trial implements ItemActions {
     if (signal?.aborted) leave()
     signal?.addEventListener('abort', leave, { once: true })
     const { timeoutMs } = kind
-    const late = (): void => live.abort(runTimedOut(live.claim, timeoutMs ?? 0))
-    const timer = timeoutMs === undefined ? undefined : setTimeout(late, Math.min(timeoutMs, LONGEST_TIMER_MS))
+    const cancelTimeout =
+      timeoutMs === undefined ? undefined : after(timeoutMs, () => live.abort(runTimedOut(live.claim, timeoutMs)))
     try {
       await untilAborted(this.#called(), live.signal)
       for (const writer of Object.values(this.writers)) writer.flush()
     } finally {
-      clearTimeout(timer)
+      cancelTimeout?.()
       signal?.removeEventListener('abort', leave)
       live.isHandled = true
       await live.locks?.release(live.log)
