@@ -78,7 +78,7 @@ async function withServer<T>(
   return await measure(await server.told('ready'))
 }
 
-/** Serves a new store with so many jobs and windows of each. */
+/** Serves a new store with this number of jobs, and of windows of each job. */
 async function withGrid<T>(size: string, kept: string | undefined, measure: (url: string) => Promise<T>): Promise<T> {
   const [jobs, windows] = size.split('x').map(Number)
   const folder = mkdtempSync(join(tmpdir(), 'piko-bench-grid-'))

@@ -10,7 +10,7 @@ const WINDOWS = JSON.stringify({ start: '2020-01-01T00:00:00.000Z' })
 
 /**
  * Serves the dashboard of a SQLite store without executing anything, and prints its address. Its options are the first argument, as JSON.
- * `grid` fills a new store first: so many jobs, each with so many windows of an hour.
+ * `grid` fills a new store first: this number of jobs, each with this number of windows of an hour.
  */
 const order = JSON.parse(process.argv[2] ?? '{}') as {
   readonly path: string

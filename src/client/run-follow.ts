@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { runNews } from '../api/nouns/run-follow.ts'
+import { TERMINAL_STATES } from '../run/run.ts'
 import type { RunLogLevel } from '../run/run-log.ts'
 import type { PikoError } from './client-error.ts'
 import { eventStream, lostBy, pause, pauseMs, queryOf } from './event-stream.ts'
@@ -18,8 +19,6 @@ export interface RunFollowOptions {
 
 /** An event of a run that is followed; instants are text in ISO 8601. */
 export type RunNews = z.output<typeof runNews>
-
-const ENDED: readonly string[] = ['succeeded', 'failed', 'cancelled', 'skipped']
 
 /**
  * Follows a run until it has ended: its log lines, its progress and its states. A lost connection is made again, and continues after the
@@ -46,7 +45,7 @@ export async function* followRun(
         else if (data === known) continue
         if (news.kind === 'state') known = data
         yield news
-        if (news.kind === 'state' && ENDED.includes(news.state)) return
+        if (news.kind === 'state' && TERMINAL_STATES.has(news.state)) return
       }
     } catch (thrown) {
       if (signal?.aborted) return

@@ -11,7 +11,7 @@ const MAX_WRITE = 65_536
 const SHARED_PIECE = 16_384
 /** Level 0 may exceed the limit of bytes in transit by this many bytes. */
 const URGENT_EXTRA = 131_072
-/** So many messages that wait are sent before the turn has ended, so that the other end works on them while this one makes more. */
+/** When this number of messages waits, they are sent before the turn has ended, so that the other end works on them meanwhile. */
 const EAGER = 16
 /** Smaller buffers are copied into one; larger ones are written unchanged. */
 const MIN_PART = 4_096
