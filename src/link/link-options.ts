@@ -18,6 +18,7 @@ import { DEFAULT_LIMITS, type LinkLimits } from './carrier/limits.ts'
 import { type BodyLimits, DEFAULT_BODY_LIMITS } from './message/body.ts'
 import { Routes } from './routes/define-routes.ts'
 import { MAX_FRAME, MIN_FRAME } from './wire/frame.ts'
+import { LONGEST_TIMER_MS } from '../clock.ts'
 
 /** A priority: 0 is sent first, 3 last. */
 export type Level = 0 | 1 | 2 | 3
@@ -98,12 +99,12 @@ export const LINK_CHECKS: { readonly [K in keyof LinkOptions]-?: OptionCheck } =
   maxJsonBytes: wholeNumber(1_024, 536_870_888),
   maxBytes: wholeNumber(1_024),
   maxFileBytes: wholeNumber(1_024),
-  handshake: aDuration(1, 2 ** 31 - 1),
-  ping: aDuration(10, 2 ** 31 - 1),
+  handshake: aDuration(1, LONGEST_TIMER_MS),
+  ping: aDuration(10, LONGEST_TIMER_MS),
 }
 
 export const CALL_CHECKS = {
-  timeout: aDuration(1, 2 ** 31 - 1),
+  timeout: aDuration(1, LONGEST_TIMER_MS),
   level: oneOfLevels(),
   signal: anAbortSignal,
   headers: expecting(

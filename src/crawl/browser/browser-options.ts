@@ -15,6 +15,7 @@ import {
 import { aDuration } from '../../time/duration-check.ts'
 import type { Duration } from '../../time/duration.ts'
 import type { BrowserPage } from './browser-page.ts'
+import { LONGEST_TIMER_MS } from '../../clock.ts'
 
 export type ResourceKind =
   'image' | 'media' | 'font' | 'stylesheet' | 'script' | 'xhr' | 'fetch' | 'websocket' | 'other'
@@ -81,7 +82,7 @@ const FORM = {
       expecting('a text', (value) => typeof value === 'string'),
     ),
     headless: flag,
-    startTimeout: aDuration(1, 2 ** 31 - 1),
+    startTimeout: aDuration(1, LONGEST_TIMER_MS),
   } satisfies OptionChecks<BrowserOptions>,
   example: "{ wait: 'networkidle' }",
 }

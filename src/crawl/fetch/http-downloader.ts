@@ -8,6 +8,7 @@ import type { Answer, Downloader, DownloadScope } from '../downloader.ts'
 import type { ReadyRequest } from '../request/request.ts'
 import { HttpAgents } from './http-agents.ts'
 import { HttpLoader } from './http-loader.ts'
+import { LONGEST_TIMER_MS } from '../../clock.ts'
 
 /** The options of `http()`. */
 export interface HttpDownloaderOptions {
@@ -22,7 +23,7 @@ export interface HttpDownloaderOptions {
 const FORM = {
   call: 'http',
   checks: {
-    connectTimeout: aDuration(1, 2 ** 31 - 1),
+    connectTimeout: aDuration(1, LONGEST_TIMER_MS),
     tls: aTable,
     lookup: aFunction,
   } satisfies OptionChecks<HttpDownloaderOptions>,

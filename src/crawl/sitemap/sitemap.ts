@@ -13,6 +13,7 @@ import type { LoadScope } from '../fetch/http-loader.ts'
 import { MAX_URL_LENGTH } from '../request/request-checks.ts'
 import { type ChangedWithin, isWithin } from './lastmod.ts'
 import { sitemapEntries } from './sitemap-entries.ts'
+import { LONGEST_TIMER_MS } from '../../clock.ts'
 
 const MAX_LASTMOD = 64
 
@@ -65,7 +66,7 @@ const FORM = {
     step: aText,
     private: flag,
     userAgent: aText,
-    timeout: aDuration(1, 2 ** 31 - 1),
+    timeout: aDuration(1, LONGEST_TIMER_MS),
     signal: anAbortSignal,
   } satisfies OptionChecks<SitemapOptions>,
   example: '{ since: window.start }',

@@ -22,6 +22,7 @@ import type { DownloadScope, StreamDownloader, StreamMessage } from '../download
 import { failureOf } from '../fetch/http-failure.ts'
 import { firstHop, refusePrivate, shownHop, withCookies } from '../fetch/http-hop.ts'
 import type { ReadyRequest } from '../request/request.ts'
+import { LONGEST_TIMER_MS } from '../../clock.ts'
 
 /** The options of `socket()`. */
 export interface SocketOptions {
@@ -66,8 +67,8 @@ const someTexts = listOf(
 )
 const UNTIL: OptionChecks<SocketUntil> = {
   messages: wholeNumber(1),
-  idle: aDuration(1, 2 ** 31 - 1),
-  time: aDuration(1, 2 ** 31 - 1),
+  idle: aDuration(1, LONGEST_TIMER_MS),
+  time: aDuration(1, LONGEST_TIMER_MS),
 }
 const anEnd: OptionCheck = (value) => {
   const { problems } = readOptions(value, UNTIL, '{ messages: 10_000 }')
@@ -81,7 +82,7 @@ const FORM = {
     protocols: someTexts,
     until: anEnd,
     resume: oneOf('skip', 'continue'),
-    connectTimeout: aDuration(1, 2 ** 31 - 1),
+    connectTimeout: aDuration(1, LONGEST_TIMER_MS),
     tls: aTable,
     lookup: aFunction,
   } satisfies OptionChecks<SocketOptions>,
