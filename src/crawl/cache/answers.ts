@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { decodeEntry, encodeEntry } from '../../http-client/cache-entry.ts'
-import type { ResponseStore } from '../../http-client/http-cache.ts'
+import { type ResponseStore, storedIn } from '../../http-client/http-cache.ts'
 import { durationMs } from '../../time/duration.ts'
 import type { Answer } from '../downloader.ts'
 import type { ReadyRequest } from '../request/request.ts'
@@ -64,6 +64,11 @@ export class Answers {
     const ttl = `${request.cache?.ttlMs ?? durationMs(this.#spec.ttl ?? DEFAULT_TTL)}ms` as const
     // A failure of the store must not fail the page: the next run then only has to load it again.
     await this.store.set(this.#keyOf(request), encodeEntry(head, bytes), { ttl }).catch(() => {})
+  }
+
+  /** Waits until the responses that were loaded are stored, so that the next process finds them. */
+  async close(): Promise<void> {
+    if (this.#store) await storedIn(this.#store)
   }
 
   /**

@@ -183,6 +183,7 @@ class CrawlFetcher implements Fetcher {
   async close(): Promise<void> {
     const unused = this.#downloaders.filter((one) => released(one))
     const closed = await Promise.allSettled([this.#loader.close(), ...unused.map(async (one) => one.close?.())])
+    await this.#answers.close()
     const failures = closed.flatMap((one): unknown[] => (one.status === 'rejected' ? [one.reason] : []))
     if (failures.length > 1) throw new AggregateError(failures, `${failures.length} downloaders could not be closed`)
     if (failures.length === 1) throw toError(failures[0])

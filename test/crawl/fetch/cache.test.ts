@@ -16,9 +16,8 @@ function loaderWith(
 ): (request: ReadyRequest) => Promise<readonly [body: string, isCached: boolean]> {
   return async (request) => {
     const fetcher = createFetcher({ crawl: 'shop', limits: { private: true }, cache, ...options })
-    onTestFinished(() => fetcher.close())
     const fleet = new LocalFleet()
-    const { answer } = await fetcher.fetch(request, fleet.scope(fleet.item().fleet))
+    const { answer } = await fetcher.fetch(request, fleet.scope(fleet.item().fleet)).finally(() => fetcher.close())
     return [Buffer.from(answer.bytes).toString(), answer.isCached]
   }
 }
