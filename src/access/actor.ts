@@ -1,4 +1,4 @@
-/** From the least to the most. Each role may do what those before it may. */
+/** The roles, from the fewest rights to the most. Each role may do everything that the roles before it may do. */
 export const ROLES = ['viewer', 'operator', 'admin'] as const
 export type Role = (typeof ROLES)[number]
 

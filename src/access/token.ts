@@ -18,11 +18,11 @@ export interface TokenGrant {
   readonly role: Role
   /** Globs of job ids. Undefined: all jobs. */
   readonly jobs: readonly string[] | undefined
-  /** Undefined: never. */
+  /** When the token expires; undefined: never. */
   readonly expiresAt: Date | undefined
 }
 
-/** At least one letter: a number is the id of a token. */
+/** A name has at least one letter, because a number is the id of a token. */
 const NAME = /^(?=.*\p{L})[\p{L}\p{N}][\p{L}\p{N} ._@/:-]*$/u
 
 /** A new random text with 256 bits. */

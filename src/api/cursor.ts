@@ -1,6 +1,6 @@
 import { PikoError } from '../errors.ts'
 
-/** The place in a list after which the next page begins, by names such as `id`. */
+/** The place in a list after which the next page begins: values by names such as `id`. */
 export type Place = Readonly<Record<string, string | number>>
 
 /** Makes the opaque text of a place. */

@@ -15,7 +15,7 @@ export type OpenApiDocument = ReturnType<typeof createDocument>
 const JSON_TYPE = 'application/json'
 const STREAM_TYPE = 'text/event-stream'
 
-/** What each noun is, for the headings of the document. */
+/** A description of each noun, for the headings of the document. */
 const NOUNS: Readonly<Record<string, string>> = {
   audit: 'Who changed what, when and why.',
   backfills: 'Runs for windows of the past.',

@@ -43,7 +43,7 @@ export interface Route<
   readonly role: Role
   /** The verb in the audit. Undefined for a route that changes nothing. */
   readonly audit: string | undefined
-  /** The job that a request is about, for tokens that are limited to some jobs. Undefined: it is not about one job. */
+  /** The job that a request is about, for tokens that are limited to some jobs. Undefined for a request that is not about one job. */
   readonly job: ((request: RoutedRequest) => JobOf | undefined) | undefined
   readonly summary: string
   readonly description: string | undefined
@@ -59,7 +59,7 @@ export interface Route<
   readonly timeoutMs: number | undefined
   /** Whether the answer is a stream of server-sent events. */
   readonly isStream: boolean
-  /** Whether it needs no token, and so no role. */
+  /** Whether the route needs no token, and therefore no role. */
   readonly isPublic: boolean
   readonly example: RouteExample
 }
@@ -77,7 +77,7 @@ interface RouteInput<
   readonly role: Role
   readonly summary: string
   readonly description?: string
-  /** For a POST that changes nothing, such as a preview. */
+  /** Whether this is a POST that changes nothing, such as a preview. */
   readonly isRead?: boolean
   readonly job?: (request: RoutedRequest) => JobOf | undefined
   readonly params?: Params
@@ -85,12 +85,12 @@ interface RouteInput<
   readonly headers?: Fields
   readonly body?: Body
   readonly answer?: Answer
-  /** Default 200; 204 without an answer. */
+  /** The HTTP status of a success. Default 200, or 204 without an answer. */
   readonly status?: 200 | 201 | 202
   readonly timeoutMs?: number
-  /** Default false. */
+  /** Whether the answer is a stream of server-sent events. Default false. */
   readonly isStream?: boolean
-  /** Default false. */
+  /** Whether the route needs no token. Default false. */
   readonly isPublic?: boolean
   readonly example?: RouteExample
 }
@@ -139,7 +139,7 @@ function jobOf({ params, query, body }: RoutedRequest): JobOf | undefined {
   return typeof jobId === 'string' ? { job: jobId } : undefined
 }
 
-/** For the routes of one run. */
+/** Selects the run as the subject of a request. */
 export function ofRun({ params }: RoutedRequest): JobOf {
   return { run: Number(params['runId']) }
 }

@@ -77,7 +77,7 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
       notes: new LaneNotes({ store: store.items, locks, clock }),
       scores: new ItemScores({ store: store.items, clock, loops }),
     }),
-    // Otherwise the dispatcher would only see that there is no room, twice for each item.
+    // Without this check, the dispatcher would be woken twice for each item, only to see that there is no room.
     onFree: () => {
       if (runner.room > 0) dispatcher.wake()
     },

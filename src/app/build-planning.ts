@@ -19,7 +19,7 @@ export interface Planning {
   readonly leader: Leader
   readonly backfills: BackfillDriver
   readonly batches: BatchDriver
-  /** In start order. */
+  /** The services, in the order in which they start. */
   readonly services: readonly Service[]
 }
 

@@ -86,7 +86,8 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
     durable: durableSinks({ store: store.store, events, settings, log }),
     classes: execute ? sinkClassesOf(registry) : [],
   }).dependsOn(store)
-  // A transaction of theirs blocks all other writes to an SQLite file, so it must end with the run that uses them. See also `app.sql`.
+  // A transaction of a resource or sink blocks all other writes to an SQLite file, so it must end with the run that uses it. See also
+  // `app.sql`.
   if (store.isEmbedded && [...registry].some(({ spec }) => spec.resources ?? spec.sinks)) wantRunSignals()
   const users = [...(options.services ?? []).map(serviceOf), ...added.others]
   const hasItems = execute && [...registry].some(({ policy }) => policy.items)

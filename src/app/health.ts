@@ -7,7 +7,7 @@ import { treeChecks } from './tree-checks.ts'
 export interface Health {
   readonly started: boolean
   readonly stopping: boolean
-  /** By name: `database`, or the name of a service. */
+  /** The results of the checks, by name: `database`, or the name of a service. */
   readonly checks: Readonly<Record<string, Check>>
 }
 

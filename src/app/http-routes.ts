@@ -5,7 +5,7 @@ export type HttpMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 
 /** A request to a route of your own. */
 export interface HttpRequest {
   readonly method: string
-  /** With its query: `/orders/7?full=1`. */
+  /** The URL with its query: `/orders/7?full=1`. */
   readonly url: string
   readonly params: Readonly<Record<string, string>>
   readonly query: Readonly<Record<string, unknown>>
@@ -19,7 +19,7 @@ export interface HttpRequest {
 /** A route of your own on the server of the app. */
 export interface HttpRoute {
   readonly method: HttpMethod | readonly HttpMethod[]
-  /** Such as `/orders/:id`. Not below `/api/v1`. */
+  /** The path, such as `/orders/:id`. It must not be below `/api/v1`. */
   readonly path: string
   /**
    * Returns the answer: a value that becomes JSON, a text, a stream, or a `Response` with a status and headers. Undefined: 204, no body.

@@ -17,7 +17,7 @@ export interface Items {
   readonly openLanes: () => ReadonlyMap<string, number>
   /** Called when this node has lost its lease. Aborts its items, and forgets the ids of lanes. */
   readonly lost: (reason: Error) => void
-  /** In start order. */
+  /** The services, in the order in which they start. */
   readonly services: readonly Service[]
 }
 

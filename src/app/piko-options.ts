@@ -15,7 +15,7 @@ export interface PikoOptions extends NoticeHooks {
   readonly jobs?: JobSource
   /** Settings that override environment and file, in the shape of `settings.toml`. */
   readonly settings?: SettingsOverrides
-  /** Default: a pino logger that follows the settings. */
+  /** The logger. Default: a pino logger that follows the settings. */
   readonly logger?: AppLogger
   /**
    * A registry of prom-client that also gets Piko's metrics, from the start to the stop of the app. Default: only `app.metrics()` and
@@ -41,7 +41,7 @@ export interface PikoOptions extends NoticeHooks {
   readonly only?: readonly string[]
   /** Executes only runs that this process requests, as `piko run` does. Default false. */
   readonly onlyOwn?: boolean
-  /** For tests. Default: the system's clock. */
+  /** The clock, for tests. Default: the system's clock. */
   readonly clock?: Clock
   /** How long a handler may continue after its signal aborts, before Piko gives up its run. Milliseconds. Default 5,000. */
   readonly graceMs?: number

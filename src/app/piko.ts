@@ -136,7 +136,7 @@ export class Piko implements Nouns {
   constructor(given: PikoOptions = {}) {
     const tooOld = nodeTooOld(process.versions.node)
     if (tooOld) throw tooOld
-    // Not in the field's declaration: an older Node has no such function, and the constructor must report the error above.
+    // This is not in the field's declaration, because an older Node has no such function, and the constructor must report the error above.
     this.#startGivenUp = Promise.withResolvers()
     const { options, loaded } = checkedOptions(given)
     const { settings } = loaded

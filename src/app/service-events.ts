@@ -10,7 +10,7 @@ import type { Events } from '../events.ts'
 export function serviceEvents(events: Events, isUp: () => boolean): ServiceObserver {
   return {
     stateChanged(service, _from, to, reason) {
-      // Not reported here: other events say what a stop left behind.
+      // Other events report what a stop left behind.
       if (isPikoError(reason, 'STOP_INCOMPLETE')) return
       // The child service that found it has already reported it.
       if (isPikoError(reason, 'DATABASE_GONE') && service.children.length > 0) return

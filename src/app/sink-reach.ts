@@ -31,7 +31,7 @@ export function sinkReach({ store, sinks, settings, log }: Parts): SinkReach {
       if (!route) return false
       const { jobId, runId, attempt, fence, window, batchKey, place } = row
       const scope = { jobId, runId, attempt, fence, window, signal, log, sql: store.database.sql }
-      // Not 0, which would delete the rows of the window.
+      // The index is not 0, because 0 would delete the rows of the window.
       const batch = { ...scope, index: 1, key: `${batchKey}/dead:${place}` }
       await callSink(target, route, restored(route, [rowOfText(row.content)]), batch, row.content.length)
       return true

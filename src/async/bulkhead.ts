@@ -11,7 +11,7 @@ export interface BulkheadOptions {
 }
 
 export interface RunCallOptions {
-  /** Ends the wait; `fn` receives the same signal. */
+  /** Aborting this signal ends the wait; `fn` receives the same signal. */
   readonly signal?: AbortSignal
 }
 
@@ -50,12 +50,12 @@ export class Bulkhead {
     this.#queue = queue
   }
 
-  /** Number of running calls. */
+  /** The number of running calls. */
   get running(): number {
     return this.#running
   }
 
-  /** Number of waiting calls. */
+  /** The number of waiting calls. */
   get waiting(): number {
     return this.#turns.size
   }

@@ -11,7 +11,7 @@ export interface ChannelOptions {
 }
 
 export interface WaitOptions {
-  /** Ends the wait. */
+  /** Aborting this signal ends the wait. */
   readonly signal?: AbortSignal
 }
 
@@ -64,12 +64,12 @@ export class Channel<T> implements AsyncIterable<T> {
     return this.#held.size
   }
 
-  /** Number of waiting puts. */
+  /** The number of waiting puts. */
   get waitingPuts(): number {
     return this.#puts.size
   }
 
-  /** Number of waiting takes. */
+  /** The number of waiting takes. */
   get waitingTakes(): number {
     return this.#takes.size
   }

@@ -7,7 +7,7 @@ import { anAbortSignal, type OptionChecks, wholeNumber } from '../options.ts'
 export interface AddOptions {
   /** Calls with a smaller priority run first, from −32,768 to 32,767, as in a job. Default 0. */
   readonly priority?: number
-  /** Removes the call from the queue; `fn` receives the same signal. */
+  /** Aborting this signal removes the call from the queue; `fn` receives the same signal. */
   readonly signal?: AbortSignal
 }
 
@@ -46,12 +46,12 @@ export class Pool {
     this.concurrency = concurrency
   }
 
-  /** Number of waiting calls. */
+  /** The number of waiting calls. */
   get size(): number {
     return this.#size
   }
 
-  /** Number of running calls. */
+  /** The number of running calls. */
   get running(): number {
     return this.#running
   }

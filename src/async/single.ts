@@ -12,7 +12,7 @@ export interface SingleOptions<I> {
   readonly key?: (input: I) => unknown
   /** How long a result is kept for later callers. Errors are never kept. Default: results are not kept. */
   readonly ttl?: Duration
-  /** Maximum number of kept results; the oldest are dropped first. Default 1,000. */
+  /** The maximum number of kept results; the oldest are dropped first. Default 1,000. */
   readonly max?: number
 }
 
@@ -93,7 +93,7 @@ class SharedCall<T> {
     }
   }
 
-  /** After this, a later caller starts a new call. */
+  /** After this, the next caller starts a new call. */
   #abandon(): void {
     this.#over()
     this.#controller.abort()
@@ -118,7 +118,7 @@ class Kept<T> {
   readonly #ttlMs: number
   readonly #max: number
   readonly #clock: Clock
-  /** In the order in which they expire, since all are kept for the same time. */
+  /** The results in the order in which they expire, because all are kept for the same time. */
   readonly #results = new Map<unknown, { readonly value: T; readonly until: number }>()
 
   constructor(ttlMs: number, max: number, clock: Clock) {

@@ -37,7 +37,7 @@ export interface CacheSpec<V> {
   readonly stale?: Duration
   /** How long this process returns the error of a failed load before it loads again. Default: not at all. */
   readonly negative?: Duration
-  /** The part in this process; false: there is none. Default: a part with the defaults of `CacheL1`. */
+  /** The part of the cache in this process; false: none. Default: a part with the defaults of `CacheL1`. */
   readonly l1?: CacheL1 | false
   /** The level that all nodes share: `store()` or `redis(url)`. Default: none. */
   readonly l2?: LevelSource

@@ -23,7 +23,7 @@ const FRAME_BYTES = 200
 export class Memory<V> {
   readonly #values: LRUCache<string, Kept<V>> | undefined
 
-  /** @param maxBytes 0 keeps nothing */
+  /** @param maxBytes 0: no value is kept */
   constructor({ max, maxBytes }: { readonly max: number; readonly maxBytes: number }) {
     this.#values =
       maxBytes === 0

@@ -6,7 +6,7 @@ export class Negatives {
   readonly #errors: LRUCache<string, { readonly error: Error; readonly until: number }> | undefined
   readonly #keepMs: number
 
-  /** @param keepMs 0 keeps nothing */
+  /** @param keepMs 0: no error is kept */
   constructor(max: number, keepMs: number) {
     this.#keepMs = keepMs
     this.#errors = keepMs === 0 ? undefined : new LRUCache({ max })

@@ -35,7 +35,7 @@ export class Allowance {
     this.#slackMs = Math.min(rate.perMs * SLACK, MAX_SLACK_MS)
   }
 
-  /** When `count` takes are allowed, if nothing is taken before. */
+  /** When `count` takes are allowed, if nothing else is taken before that. */
   readyAt(count: number, now: number): number {
     this.#forget(now)
     return Math.max(this.#spanReadyAt(count, now), this.#bucketReadyAt(count))

@@ -10,13 +10,13 @@ import { LinkedSignal } from '../signals/linked-signal.ts'
 import { after } from '../time/after.ts'
 
 export interface BatchesOptions {
-  /** Maximum number of items in a batch. Default 1,000, as in a sink. */
+  /** The maximum number of items in a batch. Default 1,000, as in a sink. */
   readonly rows?: number
-  /** Approximate maximum size of a batch, in bytes; a larger item gets its own batch. Default 8,000,000, as in a sink. */
+  /** The approximate maximum size of a batch, in bytes; a larger item gets its own batch. Default 8,000,000, as in a sink. */
   readonly bytes?: number
   /** How long an item waits for others. Default: until the batch is full or the source ends. */
   readonly wait?: Duration
-  /** Ends the loop with its reason. */
+  /** Aborting this signal ends the loop with the signal's reason. */
   readonly signal?: AbortSignal
 }
 

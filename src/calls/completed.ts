@@ -8,9 +8,9 @@ import { settled } from './fan-out.ts'
 import { LinkedSignal } from '../signals/linked-signal.ts'
 
 export interface CompletedOptions {
-  /** Calls that run at the same time. Default 8. */
+  /** The maximum number of calls that run at the same time. Default 8. */
   readonly concurrency?: number
-  /** Ends the loop with its reason. */
+  /** Aborting this signal ends the loop with the signal's reason. */
   readonly signal?: AbortSignal
 }
 

@@ -8,7 +8,7 @@ import { LinkedSignal } from '../signals/linked-signal.ts'
 export interface FirstOptions {
   /** The number of functions that must succeed. With this option, the result is a list. */
   readonly count?: number
-  /** Ends all calls early. */
+  /** Aborting this signal ends all calls early. */
   readonly signal?: AbortSignal
 }
 

@@ -15,7 +15,7 @@ export interface LimiterOptions {
 }
 
 export interface TakeOptions {
-  /** Ends the wait: nothing is taken. */
+  /** Aborting this signal ends the wait: nothing is taken. */
   readonly signal?: AbortSignal
 }
 
@@ -63,7 +63,7 @@ export class Limiter {
     this.#allowance = new Allowance(limit, burst)
   }
 
-  /** Number of waiting callers. */
+  /** The number of waiting callers. */
   get waiting(): number {
     return this.#turns.size
   }

@@ -17,13 +17,16 @@ import { aTimeout, within } from './timeout.ts'
 
 /** How `ctx.map` calls the function. */
 export interface MapOptions {
-  /** Calls that run at the same time. Default 8. */
+  /** The maximum number of calls that run at the same time. Default 8. */
   readonly concurrency?: number
   /** The maximum number of calls that may begin in a span of time, retries included: `'5/s'`. Default: no limit. */
   readonly rate?: Rate
   /** Retries `fn` for a failed item. Has the options and defaults of a job's `retry`. Default: no retries. */
   readonly retry?: RetrySpec
-  /** Longest time of one call; applies to each retry separately. Then the call fails with a `PikoError` `TIMEOUT`. Default: none. */
+  /**
+   * The time limit of one call. It applies to each retry separately. After this time the call fails with a `PikoError` `TIMEOUT`. Default:
+   * none.
+   */
   readonly timeout?: Duration
   /**
    * Whether to stop the map after an item's error, when its retries are used up. Then no further call begins, the signals of running ones

@@ -8,7 +8,7 @@ import { called } from './called.ts'
 
 /** Has the options and defaults of a job's `retry`. */
 export interface RetryOptions extends RetrySpec {
-  /** Ends the wait for the next attempt; `fn` receives the same signal. */
+  /** Aborting this signal ends the wait for the next attempt; `fn` receives the same signal. */
   readonly signal?: AbortSignal
 }
 
@@ -36,7 +36,7 @@ export async function retry<T>(fn: Attempted<T>, options: RetryOptions): Promise
   return attempted(fn, policyOf(spec), signal ?? new AbortController().signal)
 }
 
-/** {@link retry} with a policy. */
+/** Like {@link retry}, but with a policy. */
 export async function attempted<T>(fn: Attempted<T>, policy: RetryPolicy, signal: AbortSignal): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted()
@@ -51,7 +51,7 @@ export async function attempted<T>(fn: Attempted<T>, policy: RetryPolicy, signal
   }
 }
 
-/** Milliseconds until the next attempt, or undefined to give up. */
+/** Milliseconds until the next attempt, undefined if there is none. */
 function delayAfter(thrown: unknown, policy: RetryPolicy, attempt: number): number | undefined {
   const delayMs = retryDelayMs(policy, attempt, Math.random())
   if (delayMs === undefined || forbidsRetry(thrown)) return undefined

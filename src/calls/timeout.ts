@@ -9,7 +9,7 @@ import { LinkedSignal } from '../signals/linked-signal.ts'
 import { untilAborted } from '../signals/until-aborted.ts'
 
 export interface TimeoutOptions {
-  /** Ends the call early, with its own reason. */
+  /** Aborting this signal ends the call early, with its own reason. */
   readonly signal?: AbortSignal
 }
 
@@ -35,7 +35,7 @@ export async function timeout<T>(fn: Call<T>, time: Duration, options: TimeoutOp
   return within(fn, durationMs(time), signal)
 }
 
-/** {@link timeout} in milliseconds. */
+/** Like {@link timeout}, but in milliseconds. */
 export async function within<T>(fn: Call<T>, ms: number, parent: AbortSignal | undefined): Promise<T> {
   const linked = new LinkedSignal(parent)
   const cancel = after(ms, () => linked.abort(timedOut(ms)))

@@ -33,7 +33,7 @@ export type AnswerOf<Id extends RouteId> =
 export interface CallOptions {
   /** The reason for a change. It is recorded in the audit. */
   readonly reason?: string
-  /** Ends the call. */
+  /** Aborting this signal ends the call. */
   readonly signal?: AbortSignal
   /** Further headers, such as `idempotency-key`. */
   readonly headers?: Readonly<Record<string, string>>

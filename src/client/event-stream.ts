@@ -4,9 +4,9 @@ import type { Transport } from './transport.ts'
 
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 15_000
-/** The server sends something every ten seconds. */
+/** A stream on which nothing arrives for this long is considered lost. The server sends something every ten seconds. */
 const SILENT_MS = 35_000
-/** With these statuses, another try has another result. */
+/** The statuses after which another try may succeed. */
 const TEMPORARY = new Set([408, 421, 429, 500, 502, 503, 504])
 
 /** Opens a stream of server-sent events and yields its messages. Ends it if nothing arrives for a long time. */
@@ -39,7 +39,7 @@ export async function* eventStream(
   }
 }
 
-/** The error by which a stream was lost. @throws PikoError if another try can't help */
+/** The error that ended a stream. @throws PikoError if another try can't help */
 export function lostBy(thrown: unknown): PikoError {
   const message = thrown instanceof Error ? thrown.message : String(thrown)
   const error =

@@ -10,7 +10,7 @@ export interface FollowOptions {
   readonly jobs?: readonly string[]
   /** The id of the last event that you know. Default: begins with the next event. */
   readonly after?: number
-  /** Ends the iteration. */
+  /** Aborting this signal ends the iteration. */
   readonly signal?: AbortSignal
   /** Polls for pages at this interval, in milliseconds, instead of reading a stream. For a proxy that buffers streams. */
   readonly pollMs?: number

@@ -11,9 +11,9 @@ export interface RunFollowOptions {
   readonly level?: RunLogLevel | undefined
   /** The id of the last log line that you know. Default: begins with the first line. */
   readonly after?: number | undefined
-  /** Ends the iteration. */
+  /** Aborting this signal ends the iteration. */
   readonly signal?: AbortSignal | undefined
-  /** Called with the error each time the connection is lost, before it is made again. */
+  /** Called with the error each time the connection is lost, before the client reconnects. */
   readonly onDisconnect?: (error: PikoError) => void
 }
 
@@ -21,8 +21,8 @@ export interface RunFollowOptions {
 export type RunNews = z.output<typeof runNews>
 
 /**
- * Follows a run until it has ended: its log lines, its progress and its states. A lost connection is made again, and continues after the
- * last line, without losing or repeating one.
+ * Follows a run until it has ended: its log lines, its progress and its states. If the connection is lost, the client reconnects and
+ * continues after the last line, without losing or repeating one.
  *
  * @throws PikoError if the server refuses the request, for example with `RUN_UNKNOWN`
  */

@@ -3,11 +3,11 @@ export interface Message {
   /** The last id that the stream has named. */
   readonly id: string | undefined
   readonly event: string
-  /** Empty: the message only names an id. */
+  /** The content; empty if the message only has an id. */
   readonly data: string
 }
 
-/** Piko sends no longer messages. */
+/** The maximum length of a message. Piko's own messages are shorter. */
 const MAX_CHARACTERS = 4_000_000
 
 /** Reads the messages of a stream. @throws Error if a message is too long */

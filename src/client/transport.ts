@@ -7,13 +7,13 @@ export interface ClientOptions {
   readonly url: string
   /** A token of `piko tokens create`. */
   readonly token?: string | undefined
-  /** Default: the platform's `fetch`. */
+  /** The function that sends requests. Default: the platform's `fetch`. */
   readonly fetch?: typeof fetch
 }
 
 const API = '/api/v1'
 const DEFAULT_TIMEOUT_MS = 60_000
-/** A longer delay of a timer would end it at once. */
+/** A timer with a longer delay would fire immediately. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
 const NO_CONTENT = 204
 

@@ -59,7 +59,7 @@ export interface DownloadScope {
   readonly session: DownloadSession | undefined
   readonly proxy: DownloadProxy | undefined
   readonly log: Logger
-  /** 1 for the first try. */
+  /** The number of the try; 1 for the first. */
   readonly attempt: number
   /** The store for responses that may be cached by the rules of HTTP; undefined: do not cache. */
   readonly cache?: ResponseStore | undefined

@@ -14,7 +14,7 @@ export interface FetchScope {
   readonly fleet: FetchFleet
   readonly signal: AbortSignal
   readonly log: Logger
-  /** 1 for the first try. */
+  /** The number of the try; 1 for the first. */
   readonly attempt: number
   /** The number of earlier tries of the item that failed, by class. An item that was `blocked` gets another session and another proxy. */
   readonly failures: Readonly<Partial<Record<FailureClass, number>>>

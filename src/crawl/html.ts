@@ -1,6 +1,6 @@
 /** A node of an HTML or XML document. An element also has a name and attributes. */
 export interface HtmlNode {
-  /** Such as `tag`, `text` or `comment`. */
+  /** The type of the node, such as `tag`, `text` or `comment`. */
   readonly type: string
 }
 

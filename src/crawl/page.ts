@@ -39,7 +39,7 @@ export interface Page {
    * cache mode `'force'`.
    */
   readonly ms: number
-  /** 1 for the first try. */
+  /** The number of the try; 1 for the first. */
   readonly attempt: number
   /** The message of a socket that this page contains; undefined for a page that is not a message. The step is called for each message. */
   readonly message?: PageMessage
@@ -47,7 +47,7 @@ export interface Page {
 
 /** The place of a message in its stream. */
 export interface PageMessage {
-  /** 1 for the first message of the item. After a crash, the count continues. */
+  /** The number of the message; 1 for the first message of the item. After a crash, the count continues. */
   readonly number: number
   readonly isBinary: boolean
 }

@@ -27,17 +27,17 @@ export const MIN_FACTOR = 1 / 32
 /** After this many successes, a slowed lane becomes faster by the factor `SPEED_UP`. */
 export const SUCCESSES_TO_SPEED_UP = 50
 const SPEED_UP = 1.1
-/** An item is claimed at most this long before its place in time, in milliseconds. */
+/** An item is claimed at most this long before its start time, in milliseconds. */
 export const CLAIM_AHEAD_MS = 250
 /**
  * An item may begin late by this share of the rate's length of time, but by at least `MIN_LATE_MS` and at most `MAX_LATE_MS`. An item that
- * would begin later loses its place in time, and is claimed again.
+ * would begin later loses its start time, and is claimed again.
  */
 const LATE_SHARE = 0.05
 const MIN_LATE_MS = 20
 const MAX_LATE_MS = 250
 
-/** In a lane with a minimum time between two items, an item may begin this late after its place in time, in milliseconds. */
+/** In a lane with a minimum time between two items, an item may begin this late after its start time, in milliseconds. */
 const DELAY_LATE_MS = 100
 
 /**
@@ -53,7 +53,7 @@ export function spacingMs(rate: RateLimit | undefined, factor: number, delayMs: 
 }
 
 /**
- * The maximum delay after its place in time with which an item may begin, in milliseconds. Even with this delay, the lane keeps its minimum
+ * The maximum delay after its start time with which an item may begin, in milliseconds. Even with this delay, the lane keeps its minimum
  * time between two items, and exceeds its rate by at most one item.
  */
 export function allowedLateMs(rate: RateLimit | undefined, delayMs: number | undefined): number {
@@ -62,20 +62,20 @@ export function allowedLateMs(rate: RateLimit | undefined, delayMs: number | und
 }
 
 /**
- * The places in time of the next items (`at`), and the first free place after them (`freeAt`), in milliseconds of the database's clock. A
- * place in time is the instant at which an item may begin.
+ * The start times of the next items (`at`), and the first free one after them (`freeAt`), in milliseconds of the database's clock. A
+ * start time is the instant at which an item may begin.
  */
 export interface Places {
   readonly at: readonly number[]
   readonly freeAt: number
 }
 
-/** Returns the places in time of a lane that may be claimed now. */
+/** Returns the start times of a lane that may be claimed now. */
 export function placesFrom(lane: {
   readonly now: number
-  /** No place is earlier than this many milliseconds from now, so that the claim has ended by then. Ignored if the lane has no rate. */
+  /** No start time is earlier than this many milliseconds from now, so that the claim has ended by then. Ignored if the lane has no rate. */
   readonly leadMs: number
-  /** The first free place in time. */
+  /** The first free start time. */
   readonly freeAt: number
   /** Milliseconds between two items; 0 if the lane has no rate. */
   readonly spacing: number

@@ -7,7 +7,7 @@ export type CacheLoader<V> = (signal: AbortSignal) => V | Promise<V>
 export interface CacheFetch {
   /** How long the loaded value is fresh. Default: the `ttl` of the cache. */
   readonly ttl?: Duration
-  /** Ends this caller's wait. In a handler the run's own signal ends it too. */
+  /** Aborting this signal ends this caller's wait. In a handler the run's own signal ends it too. */
   readonly signal?: AbortSignal
 }
 

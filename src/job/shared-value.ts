@@ -25,7 +25,7 @@ export interface SharedReason {
 }
 
 export interface SharedWait {
-  /** Ends the wait. In a handler the run's own signal ends it too. */
+  /** Aborting this signal ends the wait. In a handler the run's own signal ends it too. */
   readonly signal?: AbortSignal
 }
 

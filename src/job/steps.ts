@@ -14,7 +14,7 @@ export interface StepScope {
 export interface StepOptions {
   /** Calls the function again after an error, within the same attempt of the run. Default: no retries. */
   readonly retry?: RetrySpec
-  /** Longest time of one call of the function. Default: none. */
+  /** The longest time of one call of the function. Default: none. */
   readonly timeout?: Duration
 }
 

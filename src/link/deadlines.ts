@@ -17,10 +17,13 @@ interface Queue {
 
 /** Timers may be early by less than this. */
 const EARLY_MS = 1
-/** Times that nothing waits for keep their timer, because the next call probably has the same. */
+/** The maximum number of unused timers that are kept, because the next call probably has the same duration. */
 const MAX_IDLE = 16
 
-/** Deadlines of many calls with few timers: all that have the same duration share one. A timer for each costs a tenth of its call. */
+/**
+ * Deadlines of many calls with few timers: all that have the same duration share one. A separate timer would take a tenth of the time of
+ * each call.
+ */
 export class Deadlines {
   readonly #queues = new Map<number, Queue>()
 
@@ -39,7 +42,7 @@ export class Deadlines {
     deadline.place = undefined
     queue.waiting.remove(place)
     if (queue.waiting.size > 0) return
-    // An idle process may end.
+    // The timer must not keep an idle process alive.
     queue.timer.unref()
     if (this.#queues.size > MAX_IDLE) this.#close(queue)
   }

@@ -27,7 +27,7 @@ export type Level = 0 | 1 | 2 | 3
 export interface LinkOptions {
   /** The routes that this end serves. */
   readonly routes?: readonly Routes[]
-  /** Both ends must have the same. At least 16 characters. */
+  /** A secret that both ends must share. At least 16 characters. Default: none. */
   readonly secret?: string
   /** Identifies this node to the other end: 32 hexadecimal digits. Default: random, one for each process. */
   readonly nodeId?: string
@@ -55,11 +55,11 @@ export interface LinkOptions {
 /** The options of a call. */
 export interface CallOptions {
   /**
-   * How long the call may take until the reply is complete. Default: `'30s'` for `call`, none for others. The handler's signal aborts at
-   * that time too.
+   * How long the call may take until the reply is complete. Default: `'30s'` for `call`, none for the other methods. The handler's signal
+   * aborts at that time too.
    */
   readonly timeout?: Duration
-  /** Default 1. */
+  /** The priority of the request and of its reply. Default 1. */
   readonly level?: Level
   readonly signal?: AbortSignal
   readonly headers?: Readonly<Record<string, string>>

@@ -240,7 +240,7 @@ export class Link implements AsyncDisposable {
     return this.close()
   }
 
-  // Calls.
+  // Methods for calls.
 
   async #value(
     route: string,

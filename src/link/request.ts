@@ -60,7 +60,7 @@ export class Request implements Call {
     return this.#begun.promise
   }
 
-  /** The error to throw from a read of the reply. If this request was cancelled, the reason of that. */
+  /** The error to throw when the reply is read. If this request was cancelled, it is the reason for that. */
   errorOf(error: unknown): unknown {
     return this.#failure ?? (error instanceof PikoError ? this.#said(error) : error)
   }

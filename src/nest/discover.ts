@@ -12,7 +12,7 @@ export interface Discovered {
 }
 
 /**
- * Finds providers and controllers with `@job` methods, and providers that are services. A class that several modules provide counts once.
+ * Finds providers and controllers with `@job` methods, and providers that are services. A class that several modules provide is used once.
  *
  * @throws PikoError `JOB_INVALID` naming every class with jobs that does not have one instance for the whole application
  */

@@ -13,8 +13,8 @@ export class PikoLife {
     this.#app = app
     this.#modules = modules
     this.#starts = starts
-    // Nest calls the hooks of the nearest modules last at the start, and first at the end. So everything that a run may use is ready before
-    // the first run begins, and still available when the last one ends.
+    // Nest calls the hooks of the modules nearest to the root last at the start, and first at the end. So everything that a run may use is
+    // ready before the first run begins, and still available when the last one ends.
     for (const one of modules.values()) if (one.metatype === module) one.distance = -1
   }
 
@@ -25,7 +25,7 @@ export class PikoLife {
     if (this.#starts) await this.#app.start()
   }
 
-  /** Nest awaits it before it closes the server and calls the hooks `onApplicationShutdown`. */
+  /** Nest awaits this method before it closes the server and calls the hooks `onApplicationShutdown`. */
   async onModuleDestroy(): Promise<void> {
     await this.#app.stop()
   }

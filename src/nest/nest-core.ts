@@ -17,7 +17,7 @@ export interface InstanceWrapper {
   readonly instance: unknown
   /** Whether the instance is a value or comes from a factory. */
   readonly isNotMetatype: boolean
-  /** False for a provider of each request, or one that depends on such a provider. */
+  /** False for a provider that is created for each request, or one that depends on such a provider. */
   isDependencyTreeStatic(): boolean
   readonly isTransient: boolean
 }

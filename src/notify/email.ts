@@ -63,7 +63,7 @@ export function email(given: EmailOptions): Notifier {
         const texts = template?.(notice) ?? textsOf(notice, link)
         // The same notice has the same id, so that mail programs can join repetitions.
         const messageId = `<piko-${notice.id}-${notice.at.getTime()}@${domainOf(from)}>`
-        // The signal closes the connection of a server that stops in the middle.
+        // Aborting the signal also closes the connection to a server that stops responding.
         await transport.sendMail({ from, to: isList(to) ? [...to] : to, messageId, ...texts, signal })
       } finally {
         transport.close()

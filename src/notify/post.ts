@@ -13,10 +13,10 @@ export async function post(
   signal: AbortSignal,
 ): Promise<void> {
   const response = await sent(url, body, headers, signal)
-  // The receiver has the text. How long its answer is, and how slowly it comes, is no reason to send the text again.
+  // The receiver has the text. A long or slow response is no reason to send the text again.
   if (response.ok) return response.body?.cancel()
   const shown = (await beginningOf(response)).trim().slice(0, MAX_SHOWN)
-  // Without the path, which may be a secret.
+  // The message leaves out the path, which may be a secret.
   throw new Error(`${new URL(url).origin} answered ${response.status}${shown === '' ? '' : `: ${shown}`}`)
 }
 

@@ -43,7 +43,7 @@ export interface PruneOptions {
 export interface PreviewOptions {
   /** Shows ticks from this instant on, or from this day in the job's zone on (`'2025-06-15'`). Default: now, on this process's clock. */
   readonly from?: WindowInput
-  /** Maximum number of ticks. Default 10. */
+  /** The maximum number of ticks. Default 10. */
   readonly count?: number
   /** Shows the ticks that the job would have with this schedule. Default: the one in force. */
   readonly schedule?: ScheduleSpec
@@ -59,7 +59,7 @@ export interface BackfillWait {
 
 /** Which held locks to list. */
 export interface LockFilter {
-  /** Maximum number of locks. Default 100. */
+  /** The maximum number of locks. Default 100. */
   readonly limit?: number
   /** Only locks with later names, such as the last one of the page before. */
   readonly after?: string
@@ -67,7 +67,7 @@ export interface LockFilter {
 
 /** Which shared rate limits to list. */
 export interface LimitFilter {
-  /** Maximum number of limits. Default 100. */
+  /** The maximum number of limits. Default 100. */
   readonly limit?: number
 }
 

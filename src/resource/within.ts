@@ -6,7 +6,7 @@ export interface Limit {
   readonly ms: number
   /** What the call does, for the message. */
   readonly what: string
-  /** Ends the wait earlier, with its reason. */
+  /** Aborting this signal ends the wait earlier, with the signal's reason. */
   readonly signal?: AbortSignal
 }
 

@@ -42,7 +42,7 @@ export interface BatchRun {
 
 /** Failed runs of a batch with the same error. */
 export interface BatchFailure {
-  /** Name and message, with `#` instead of numbers and identifiers. */
+  /** The name and message, with `#` instead of numbers and identifiers. */
   readonly error: string
   readonly code: string | undefined
   readonly count: number

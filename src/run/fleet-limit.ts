@@ -10,7 +10,7 @@ export interface FleetLimitOptions {
 }
 
 export interface FleetTakeOptions {
-  /** Ends the wait: nothing is taken. The run's signal ends it too. */
+  /** Aborting this signal ends the wait: nothing is taken. The run's signal ends it too. */
   readonly signal?: AbortSignal
 }
 

@@ -8,7 +8,7 @@ export interface RetrySpec {
   readonly backoff?: 'fixed' | 'exponential'
   /** Delay before the first retry. Default `'1s'`. */
   readonly base?: Duration
-  /** Longest delay. Default `'5m'`. */
+  /** The longest delay. Default `'5m'`. */
   readonly max?: Duration
   /** Makes the delay random, evenly between half and all of it. Default true. */
   readonly jitter?: boolean

@@ -45,7 +45,7 @@ export type Replacement = (crashed: Service, index: number, error: Error) => Ser
 export interface SupervisorOptions extends ServiceOptions {
   /** Default `'one-for-one'`. */
   readonly strategy?: Strategy
-  /** Maximum number of restarts within `over`; the restart of a group counts once. Default 3. */
+  /** The maximum number of restarts within `over`; the restart of a group counts once. Default 3. */
   readonly maxRestarts?: number
   /** Length of the sliding window. Default `'1m'`. */
   readonly over?: Duration

@@ -14,7 +14,7 @@ export interface LiveConfig {
   readonly log_level?: string
   /** Runs in progress at the same time on each node. */
   readonly concurrency?: number
-  /** Longest pause between two polls for work, such as `'500ms'`. */
+  /** The longest pause between two polls for work, such as `'500ms'`. */
   readonly poll_interval?: string
   /** Whether nodes begin no further runs; `app.nodes.drain` sets it. */
   readonly drained?: boolean

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Metric } from 'prom-client'
 
-/** Number of values processed in one turn of the event loop. */
+/** The number of values processed in one turn of the event loop. */
 const SLICE = 200
 
 /**

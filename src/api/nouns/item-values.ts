@@ -26,7 +26,7 @@ const common = {
 export const item = z.object({ ...common, kind: z.string(), key: z.string(), lane: z.string() })
 export const crawlPage = z.object({ ...common, step: z.string(), request: z.string(), host: z.string() })
 
-/** The counts of items, of a run or crawl. Their names depend on its kinds. */
+/** The numbers of items of a run or crawl. Their names depend on its kinds. */
 export const itemsStatus = z
   .object({ runId: count, jobId: z.string(), state: z.string(), isSeeded: z.boolean(), perSecond: z.number() })
   .loose()

@@ -69,7 +69,7 @@ const EXAMPLE = {
   attempt: 1,
 }
 
-/** Not handled like the other routes, because its response never ends. */
+/** This route is not handled like the others, because its response never ends. */
 export const LIVE_FOLLOW = route({
   id: 'live.follow',
   method: 'GET',

@@ -17,7 +17,7 @@ const LINE = {
   ...{ at: '2026-01-01T00:00:00.000Z', level: 'warn', message: 'a slow shop' },
 }
 
-/** Not handled like the other routes, because its response continues until the run has ended. */
+/** This route is not handled like the others, because its response continues until the run has ended. */
 export const RUN_FOLLOW = route({
   id: 'runs.follow',
   method: 'GET',

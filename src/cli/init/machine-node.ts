@@ -7,8 +7,8 @@ import { nodeTooOld } from '../../node-version.ts'
 export const OWN_NODE = '^24.0.0'
 
 /**
- * Whether the Node of this machine is too old for Piko, or missing. npx and npm scripts put that of a project first in the path, which
- * another project does not have.
+ * Whether the Node of this machine is too old for Piko, or missing. Ignores the Node of a project, which npx and npm scripts put first in
+ * `PATH`, because another project may not have it.
  */
 export async function isMachineNodeTooOld(): Promise<boolean> {
   try {
@@ -21,7 +21,7 @@ export async function isMachineNodeTooOld(): Promise<boolean> {
   }
 }
 
-/** Pure. */
+/** Removes the folders that npx and npm scripts add from the value of `PATH`. Pure. */
 export function withoutProjects(path: string): string {
   const own = `${sep}node_modules${sep}.bin`
   return path

@@ -36,7 +36,7 @@ export function manifestOf({ language, style }: Choices, piko: string, node?: st
     private: true,
     scripts: {
       dev: 'piko dev',
-      // Without exec, the shell that npm starts keeps SIGTERM to itself.
+      // Without exec, the shell that npm starts does not pass SIGTERM on.
       start: 'exec piko start',
       test: `${runner} "test/*.test.${language}"`,
       ...(language === 'ts' && { check: 'tsc --noEmit' }),

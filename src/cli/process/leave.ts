@@ -3,7 +3,9 @@ import { say } from '../../say.ts'
 /** Two seconds, divided into checks. On an overloaded machine each check is late, so the process has more time to end. */
 const LOOK_MS = 100
 const MAX_LOOKS = 20
-/** A file operation ends by itself, on an overloaded disk after seconds. */
+/**
+ * The number of checks while only file operations are open. Such an operation ends by itself, but may take seconds on an overloaded disk.
+ */
 const MAX_FILE_LOOKS = 300
 /** Operations that end by themselves, and streams that keep the process alive only through such operations. */
 const ENDS_BY_ITSELF = /^(?:FSReqCallback|FSReqPromise|PipeWrap|TTYWrap)$/

@@ -4,9 +4,9 @@ import { safely } from '../../errors-read.ts'
 
 const SOURCE = /\.(?:[cm]?[jt]sx?|toml|sql)$|^(?:package|tsconfig)\.json$/
 const IGNORED = /^(?:\..*|node_modules|dist|build|coverage|vendor)$/
-/** Enough for any project; a larger tree is not a project but the root of a disk. */
+/** The maximum number of folders. A tree with more folders is probably not a project but a whole disk. */
 const MAX_FOLDERS = 2_000
-/** Editors write a file in several steps. */
+/** The time to wait for further changes, because editors write a file in several steps. */
 const SETTLE_MS = 150
 
 /** Watches the code of a project: TypeScript, JavaScript, SQL and TOML, without `node_modules`, built files and hidden folders. */

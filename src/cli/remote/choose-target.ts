@@ -16,7 +16,7 @@ export function chooseTarget(command: Command): void {
   // `graph` has its own `--url`, so it handles the address itself.
   if (url === undefined || command.name() === 'graph') return
   if (isLocal(command)) {
-    // A variable applies to all commands of a shell, so these ignore it.
+    // The variable applies to all commands of a shell, so local commands ignore it.
     if (asked === undefined) return
     throw new PikoError('USAGE', `${command.name()} works on this machine; leave out --url`)
   }

@@ -6,7 +6,7 @@ import type { Operation } from '../../client/operation.ts'
 import type { FollowOptions, RunNews } from '../../operations/runs/follow-run.ts'
 import { ERROR_CODES, type ErrorCode, PikoError } from '../../errors.ts'
 
-/** The arguments of calls whose names are not all in the path, in order. A further object has named options. */
+/** The names of positional arguments, in order, for calls whose names are not all in the path. One further object has named options. */
 const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   'runs.cancel': ['ids'],
   'runs.replay': ['ids'],
@@ -146,7 +146,7 @@ function isPage(answer: unknown): answer is { readonly items: readonly unknown[]
   return typeof answer === 'object' && answer !== null && 'items' in answer && Array.isArray(answer.items)
 }
 
-/** The form that `app` returns, where the API has another one. */
+/** Converts an answer to the form that `app` returns, if the API has another form. */
 function shaped(id: string, answer: unknown): unknown {
   if (id === 'jobs.list') return (answer as readonly Fields[]).map(jobRow)
   return id === 'jobs.show' ? jobRow(answer as Fields) : answer

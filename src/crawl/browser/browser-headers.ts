@@ -26,7 +26,7 @@ export interface SentHop extends PageHop {
  * Joins the headers of one request of a page: the browser's own, those that the session has for the origin, and those of the crawl's
  * request. The last ones are dropped when a redirect leads to another origin. Pure.
  *
- * @param from the headers of the crawl's request if this is its first request; the request before if a redirect led here; otherwise
+ * @param from the headers of the crawl's request if this is its first request; the previous request if a redirect led here; otherwise
  *   undefined
  */
 export function pageHop(

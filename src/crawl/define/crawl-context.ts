@@ -12,11 +12,11 @@ export interface CrawlItem {
   readonly step: string
   /** The absolute URL that was requested, before redirects. */
   readonly url: string
-  /** 1 for the first try. Lost nodes, stops and `ctx.retryLater` are not counted. */
+  /** The number of the try; 1 for the first. Lost nodes, stops and `ctx.retryLater` are not counted. */
   readonly attempt: number
   /** How many earlier tries failed, by class of failure. */
   readonly tries: Readonly<Record<string, number>>
-  /** 0 for a seed, otherwise one more than the depth of the page that followed it. */
+  /** The depth: 0 for a seed, otherwise one more than the depth of the page whose step followed this one. */
   readonly depth: number
   readonly priority: number
   /** The id of the item whose step followed this one; undefined for a seed. */
@@ -30,7 +30,7 @@ export interface DeadPage extends CrawlItem {
   /** The page's last failure. */
   readonly error: Error
   readonly request: ReadyRequest
-  /** What the page that followed this one passed as `data`. */
+  /** The value that was passed as `data` when this page was followed. */
   readonly data: unknown
   /** The last response; undefined if none arrived, or if `keep` is `{ dead: 'nothing' }`. */
   readonly page: Page | undefined
@@ -76,7 +76,7 @@ export interface CrawlContext<
   | 'lane'
 > {
   readonly item: CrawlItem
-  /** What the page that followed this one passed as `data`. */
+  /** The value that was passed as `data` when this page was followed. */
   readonly data: unknown
   /**
    * Adds requests to the crawl; they are stored when this page is done. Leaves out requests that the `follow` option of the crawl or step

@@ -150,7 +150,7 @@ function jobSpecOf(read: ReadCrawl, plan: CrawlPlan): AnyJobSpec {
       priority: step.priority,
       timeout: step.timeout,
       dedup: dedupOf(options),
-      // Loading takes about a second, in which the first pages would miss their places in time.
+      // Loading takes about a second, in which the first pages would miss their start times.
       prepare: () => Promise.all([runtime(), plan.fetcher()]),
     },
   ])

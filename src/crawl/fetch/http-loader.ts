@@ -105,7 +105,7 @@ export class HttpLoader {
       const asked = sent
       const failing: Failing = {
         ...{ request, idleMs: scope.limits.idleMs, proxy: scope.proxy?.label },
-        // Only failures need it.
+        // Computed only when it is used, because only failures need it.
         get shown() {
           return shownHop(asked)
         },

@@ -25,7 +25,7 @@ export interface CrawlRequest<Step extends string = string> {
   readonly step?: Step
   /** Default: POST if the request has a body, otherwise GET. */
   readonly method?: CrawlMethod
-  /** Added to the headers of the step. They replace headers of the same name, and `undefined` removes one. Default: none. */
+  /** Headers to add to those of the step. They replace headers of the same name, and `undefined` removes one. Default: none. */
   readonly headers?: Readonly<Record<string, string | undefined>>
   /** The body of the request, up to 1 MB. Default: none. */
   readonly body?: CrawlBody

@@ -19,9 +19,9 @@ const VALID_MS = 24 * 3_600_000
 const UNREACHABLE_MS = 30_000
 const MAX_KEPT_HOSTS = 1_000
 const MAX_KEPT_BYTES = 50_000_000
-/** A page that waited for robots.txt longer than this, in milliseconds, has lost its place in time. */
+/** A page that waited for robots.txt longer than this, in milliseconds, has missed its start time. */
 const WAITED_MS = 50
-/** For this long after robots.txt was read, there may be pages whose places in time were assigned without its `crawl-delay`. */
+/** For this long after robots.txt was read, there may be pages whose start times were assigned without its `crawl-delay`. */
 const LEARNING_MS = 10_000
 
 export interface RobotsOptions {
@@ -46,7 +46,7 @@ interface Kept {
   readonly since: number
 }
 
-/** Thrown for a page that must not begin at its place in time any more. The page must return to the queue and get another place. */
+/** Thrown for a page that has missed its start time. The page must return to the queue and get another start time. */
 export class OutOfTurn extends Error {
   constructor(origin: string) {
     super(`the page waited for ${origin}/robots.txt and returns to the queue`)
@@ -74,7 +74,7 @@ export class Robots {
   /**
    * @throws CrawlError of class `robots` if the URL must not be loaded, or, with a `retryAfterMs`, if it must not be loaded yet; of class
    *   `network` if the host did not respond to the request for robots.txt
-   * @throws OutOfTurn if the page must get another place in time
+   * @throws OutOfTurn if the page must get another start time
    */
   async admit(url: string, asker: RobotsAsker): Promise<void> {
     const { origin } = new URL(url)
@@ -153,8 +153,8 @@ export class Robots {
 }
 
 /**
- * Whether a page must get another place in time, because it waited too long, or because its place was assigned before the delay was known.
- * The second reason counts only for a short time, because another crawl may later set another delay.
+ * Whether a page must get another start time, because it waited too long, or because its start time was assigned before the delay was
+ * known. The second reason applies only for a short time, because another crawl may later set another delay.
  */
 function isOutOfTurn({ rules, since }: Kept, spacingMs: number, asked: number): boolean {
   const now = performance.now()

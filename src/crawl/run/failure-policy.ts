@@ -32,7 +32,7 @@ const BUDGETS: Readonly<Record<RetriedClass, ItemRetrySpec>> = {
   setup: { limit: 0 },
 }
 
-/** A server's `Retry-After` counts up to this time, in milliseconds. */
+/** A server's `Retry-After` is obeyed up to this time, in milliseconds. */
 export const MAX_RETRY_AFTER_MS = 3_600_000
 
 /** The retries of a crawl by class. Each option that the spec gives for a class replaces the default of that option. */

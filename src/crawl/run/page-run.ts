@@ -101,8 +101,8 @@ export class PageRun {
       }
       const failure = failureOf(thrown)
       outcome = failure.class
-      // After an error of the step, such as one of page.json(), the next try parses the kept body. Only if the error has the class
-      // `blocked`, the page is loaded again.
+      // After an error of the step, such as one of page.json(), the next try parses the kept body. The page is loaded again only if the
+      // error has the class `blocked`.
       if (isCrawlError(thrown) && (!this.#isParsed || thrown.class === 'blocked')) this.#keepFailed(thrown)
       throw failure.error
     } finally {
@@ -255,7 +255,7 @@ export class PageRun {
       },
       retryLater: (when) => {
         this.#ending = 'later'
-        // The step asked for the page later, so the next try must load it again.
+        // The step has asked to try the page later, so the next try must load it again.
         this.#ctx.keep(undefined)
         return this.#ctx.retryLater(when)
       },
@@ -350,7 +350,7 @@ function isOwnFault(thrown: object): boolean {
 const OWN_FAULTS = ['LOCK_BUSY', 'LOCK_LOST', 'LEASE_LOST', 'STOPPED'] as const
 /** How long a page waits for its next try after an error of Piko's own database or locks. */
 const FAULT_PAUSE = '2s'
-/** The minimum time that a page waits before it gets another place in time. */
+/** The minimum time that a page waits before it gets another turn to be loaded. */
 const TURN_PAUSE = '500ms'
 
 function usage(problem: string): PikoError {

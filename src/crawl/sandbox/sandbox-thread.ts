@@ -25,7 +25,7 @@ export interface SandboxTask {
   readonly leastMs: number
   /** The time that `Date` shows to the source, in milliseconds since 1970; undefined: the source has no `Date`. */
   readonly nowMs: number | undefined
-  /** When the evaluation begins, the thread writes here when it must have ended, by the same clock. */
+  /** When the evaluation begins, the thread writes the time by which it must end here, by the same clock. */
   readonly endsAt: Float64Array<SharedArrayBuffer>
 }
 

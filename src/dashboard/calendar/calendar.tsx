@@ -18,7 +18,7 @@ const WEEKDAYS: readonly (readonly [row: number, name: string])[] = [
   [4, 'Fri'],
 ]
 const MAX_WINDOWS = 500
-/** As many years as are shown below each other, if no year is chosen. */
+/** The maximum number of years that are shown below each other if no year is chosen. */
 const MAX_YEARS = 5
 interface CalendarProps {
   readonly jobId: string
@@ -27,7 +27,7 @@ interface CalendarProps {
   readonly years: { readonly first: number; readonly last: number } | undefined
 }
 
-/** The years of one job, a day in each cell; select days to see their windows and run them again. */
+/** The years of one job, with one day in each cell. Users select days to see their windows and to run them again. */
 export function Calendar({ jobId, zone, years: known }: CalendarProps) {
   const thisYear = now.peek().getUTCFullYear()
   const { first, last } = known ?? { first: thisYear, last: thisYear }
@@ -76,7 +76,7 @@ function yearsText(first: number, last: number): string {
   return first === last ? `${first}` : `${first} to ${last}`
 }
 
-/** The years around the shown one, and the way back to all of them. */
+/** Links to the previous and the next year, and back to all years. */
 function Years({
   first,
   last,

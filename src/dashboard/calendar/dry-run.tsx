@@ -6,7 +6,7 @@ import { RangeCalendar } from './range-calendar.tsx'
 type Windows = Answer<'backfills.preview'>['items']
 
 const PAGE = 500
-/** More windows are counted as "more than". */
+/** The maximum number of pages to load. If there are more windows, their number is shown as "more than". */
 const MAX_PAGES = 20
 const LISTED = 20
 

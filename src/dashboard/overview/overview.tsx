@@ -54,7 +54,7 @@ export function Overview() {
   )
 }
 
-/** Late data first, then failures, then by id. */
+/** Sorts the jobs: late data first, then failures, then by id. */
 function rowsOf(jobs: readonly Job[]): Row[] {
   const at = now.peek().getTime()
   const rows = jobs.map((job) => {

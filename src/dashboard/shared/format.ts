@@ -49,7 +49,7 @@ function safeZone(zone: string | undefined): string | undefined {
   }
 }
 
-/** A duration such as `350 ms`, `12.3 s`, `4 min 5 s`, `3 h 20 min` or `2 d 4 h`, and whole years from two on. */
+/** A duration such as `350 ms`, `12.3 s`, `4 min 5 s`, `3 h 20 min` or `2 d 4 h`; from two years on, whole years. */
 export function durationText(ms: number): string {
   if (ms < SECOND) return `${Math.round(ms)} ms`
   if (ms < MINUTE) return `${(ms / SECOND).toFixed(1)} s`

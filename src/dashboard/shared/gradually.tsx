@@ -8,7 +8,7 @@ const MARGIN = '600px'
 /**
  * The first rows of a long table, and more of them when their end comes into view, so that a page does not draw invisible rows.
  *
- * @param restart another value begins with the first rows again
+ * @param restart when this value changes, the list begins with the first rows again
  */
 export function useGradually<T>(all: readonly T[], restart: string) {
   const [shown, setShown] = useState({ restart, count: FIRST })

@@ -13,7 +13,7 @@ export interface KnownChange {
   readonly to?: string | undefined
 }
 
-/** The action of a change; undefined if it needs more than that, such as a new schedule. */
+/** The action of a change; undefined if it needs further input, such as a new schedule. */
 export function knownAction({
   verb,
   jobId = '',

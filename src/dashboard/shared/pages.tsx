@@ -27,7 +27,7 @@ interface PageButtonsProps {
   readonly pages: Pages
   /** The cursor of the next page; undefined on the last one. */
   readonly next: Cursor
-  /** The plural of the entries, such as `runs`. */
+  /** A plural noun for the entries, such as `runs`. */
   readonly of: string
 }
 

@@ -15,7 +15,7 @@ export const SIGNS: Readonly<Record<string, string>> = {
   retried: '↻',
 }
 
-/** The sign of a state in a small cell: none where all is well, so that the others stand out. */
+/** The sign of a state in a small cell. States that need no attention have no sign, so that the others are easier to see. */
 export function cellSign(state: string | undefined): string {
   return state === undefined || state === 'succeeded' ? '' : (SIGNS[state] ?? '•')
 }

@@ -31,7 +31,7 @@ export interface HttpErrorParts {
   readonly kind: HttpErrorKind
   /** The method and the URL without its query, for messages. */
   readonly request: string
-  /** 1 for the first try. */
+  /** The number of the try; 1 for the first. */
   readonly attempt: number
   readonly answer?: FailedAnswer | undefined
   readonly cause?: unknown

@@ -18,7 +18,7 @@ type Head = Pick<HttpResponse, 'status' | 'headers' | 'cookies' | 'url'>
 /** A response with an accepted status, whose body was not read yet. */
 export interface Answer {
   readonly head: Head
-  /** Decompressed. */
+  /** The body after decompression. */
   readonly body: Readable
 }
 

@@ -50,7 +50,7 @@ export interface Plan {
 /** One try of a request. */
 export interface Try {
   readonly plan: Plan
-  /** 1 for the first. */
+  /** The number of the try; 1 for the first. */
   readonly attempt: number
 }
 

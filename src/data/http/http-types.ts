@@ -22,13 +22,13 @@ export type HeadersToSend = Readonly<Record<string, string | undefined>>
 
 /** How a client sends its requests. An option of a request takes precedence over the client's option of the same name. */
 export interface HttpOptions {
-  /** For messages and metrics. Default: `http`, with the host of `origin`. */
+  /** The name for messages and metrics. Default: `http`, with the host of `origin`. */
   readonly name?: string
   /** Relative URLs are resolved against this: `https://api.example.com`, without a path. */
   readonly origin?: string | URL
   /**
-   * Sent with every request to `origin`, and never to another origin. Without `origin`, sent with every request, but not after a redirect
-   * to another origin. A function is called before each attempt, for example to get a token.
+   * Headers to send with every request to `origin`, and never to another origin. Without `origin`, they are sent with every request, but
+   * not after a redirect to another origin. A function is called before each attempt, for example to get a token.
    */
   readonly headers?: HeadersToSend | ((signal: AbortSignal) => HeadersToSend | Promise<HeadersToSend>)
   /** The maximum number of simultaneous requests to one origin, each on its own connection. Others wait in order. Default 10. */
@@ -49,7 +49,7 @@ export interface HttpOptions {
   readonly maxBytes?: number
   /** The statuses that are accepted; any other status is a failure. Default: 200 to 299. */
   readonly accept?: readonly number[] | ((status: number) => boolean)
-  /** Waited for before each request, retries and redirects included: a `limiter` of `piko/async` or of this module. */
+  /** A `limiter` of `piko/async` or of this module. Each request, including retries and redirects, first waits for it. */
   readonly limiter?: { take(count: number, options: { readonly signal: AbortSignal }): Promise<unknown> }
   /** Options of TLS connections. */
   readonly tls?: TlsOptions
@@ -63,26 +63,29 @@ export interface HttpRequestOptions extends Pick<
   'timeout' | 'idleTimeout' | 'retry' | 'redirects' | 'maxBytes' | 'accept'
 > {
   readonly headers?: HeadersToSend
-  /** Added to the URL's query. A list gives the name several times; null and undefined are left out; a date is written in ISO 8601. */
+  /**
+   * Parameters to add to the URL's query. A list adds its parameter several times; null and undefined are left out; a date is written in
+   * ISO 8601.
+   */
   readonly query?: Readonly<Record<string, QueryValue | readonly QueryValue[]>>
-  /** Sent as JSON. */
+  /** A value to send as JSON. */
   readonly json?: unknown
-  /** Sent as a form. */
+  /** Fields to send as a form. */
   readonly form?: Readonly<Record<string, QueryValue>>
-  /** Sent unchanged. A stream can be sent only once, so it is not retried, and a redirect that repeats the body fails. */
+  /** A body to send unchanged. A stream can be sent only once, so it is not retried, and a redirect that repeats the body fails. */
   readonly body?: string | Uint8Array | Readable | AsyncIterable<Uint8Array | string>
   /** The form of `data`. Default: depends on the `content-type`: JSON becomes its value, text a string, anything else bytes. */
   readonly as?: 'json' | 'text' | 'bytes'
   /** Checks the body, read as JSON. `data` is its output. */
   readonly schema?: ZodType
-  /** Aborting it ends the request. */
+  /** Aborting this signal ends the request. */
   readonly signal?: AbortSignal
 }
 
 export interface HttpRequest extends HttpRequestOptions {
-  /** Absolute, or relative to `origin`. */
+  /** The URL: absolute, or relative to `origin`. */
   readonly url: string | URL
-  /** Default GET; POST with a body. */
+  /** The method. Default: `POST` if there is a body, otherwise `GET`. */
   readonly method?: HttpMethod
 }
 
@@ -104,7 +107,7 @@ export interface HttpResponse<T = unknown> {
   /** The URL of the response, after redirects. */
   readonly url: string
   readonly data: T
-  /** 1 if no retry was needed. */
+  /** The number of attempts; 1 if no retry was needed. */
   readonly attempts: number
 }
 
@@ -112,7 +115,7 @@ export interface HttpResponse<T = unknown> {
 export type HttpResult<T = unknown> =
   | (HttpResponse<T> & { readonly error?: undefined })
   | {
-      /** Undefined if there was no response. */
+      /** The status of the response; undefined if there was no response. */
       readonly status: number | undefined
       readonly headers: HttpHeaders | undefined
       readonly data?: undefined
@@ -123,7 +126,7 @@ export type HttpResult<T = unknown> =
 export interface BatchOptions {
   /** The number of requests at the same time. Default 10. */
   readonly concurrency?: number
-  /** Aborting it ends the batch, which rejects with its reason. */
+  /** Aborting this signal ends the batch, which rejects with the signal's reason. */
   readonly signal?: AbortSignal
 }
 

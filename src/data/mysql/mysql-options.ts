@@ -19,7 +19,7 @@ export interface MysqlTls extends Pick<
 }
 
 export interface MysqlOptions {
-  /** For messages and metrics. Default: `mysql`, with the database of a DSN. */
+  /** The name for messages and metrics. Default: `mysql`, with the database of a DSN. */
   readonly name?: string
   /**
    * The maximum number of runs that may have a transaction at the same time; others wait. Default 10, or 5 with your own pool or Kysely

@@ -11,7 +11,7 @@ import { redactText } from '../../run/redact.ts'
 import { type Duration, durationMs, formatMs } from '../../time/duration.ts'
 
 export interface RedisOptions {
-  /** For messages and metrics. Default: `redis`, with the host of a URL. */
+  /** The name for messages and metrics. Default: `redis`, with the host of a URL. */
   readonly name?: string
   /** How long the first use waits for a server that can't be reached. Default `'30s'`. */
   readonly wait?: Duration

@@ -27,13 +27,13 @@ export interface FileSinkOptions<M extends RowModel> {
    * are in a folder `.piko` below the folder before the first placeholder.
    */
   readonly path: string
-  /** For messages and metrics. Default: the name of the format. */
+  /** The name for messages and metrics. Default: the name of the format. */
   readonly name?: string
   /** The IANA time zone of `{date}`. Default `UTC`. */
   readonly timezone?: string
   /** The compression of the file. Default: `gzip` for a path that ends with `.gz`, `zstd` for `.zst`, otherwise `none`. */
   readonly compress?: Compression
-  /** Rows per file; needs `{part}` in the path. Default: one file. */
+  /** The number of rows per file. Needs `{part}` in the path. Default: one file. */
   readonly partRows?: number
   /** Rows per delivered batch. Default 1,000. */
   readonly batchSize?: number

@@ -13,13 +13,13 @@ export interface HttpSinkOptions<M extends RowModel> extends Omit<SinkRules, 'ke
   readonly model: M
   /** The URL to which each batch is sent. */
   readonly url: string | URL
-  /** For messages and metrics. Default `http`. */
+  /** The name for messages and metrics. Default `http`. */
   readonly name?: string
-  /** Default POST. */
+  /** The method of the requests. Default `POST`. */
   readonly method?: Extract<HttpMethod, 'POST' | 'PUT' | 'PATCH'>
   /** `json`: one array. `ndjson`: one row per line. Default `json`. */
   readonly format?: 'json' | 'ndjson'
-  /** Sent with each batch, and never logged. A function is called before each try, for example to get a token. */
+  /** Headers to send with each batch. They are never logged. A function is called before each try, for example to get a token. */
   readonly headers?: HeadersToSend | ((signal: AbortSignal) => HeadersToSend | Promise<HeadersToSend>)
   /** Further options of the client, such as `timeout` and `tls`. Its `retry` repeats a request with the same key. */
   readonly client?: Omit<HttpOptions, 'headers' | 'origin'>

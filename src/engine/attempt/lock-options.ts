@@ -2,6 +2,6 @@ import type { RunLockOptions } from '../../job/context.ts'
 
 /** The options of `app.locks.acquire`. */
 export interface LockOptions extends RunLockOptions {
-  /** Ends the wait. */
+  /** Aborting this signal ends the wait. */
   readonly signal?: AbortSignal
 }

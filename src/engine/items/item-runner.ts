@@ -70,7 +70,7 @@ interface Held {
   readonly item: ItemClaim
   readonly nodeId: string
   readonly reading: ClockReading
-  /** Whether a slot is reserved for the item's place in time. */
+  /** Whether a slot is reserved for the item's start time. */
   hasReserved: boolean
   /** The bytes that the item has kept. */
   kept: Uint8Array | undefined

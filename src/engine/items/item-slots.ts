@@ -13,12 +13,12 @@ export interface ItemSlotsParts<T> {
 
 /**
  * The slots of a node's items. While functions are short, items are claimed before a slot is free, and wait for one; otherwise slots would
- * be unused while the database answers. An item with a place in time starts before those that wait, so that it is not late.
+ * be unused while the database answers. An item with a start time starts before those that wait, so that it is not late.
  */
 export class ItemSlots<T> {
   readonly #parts: ItemSlotsParts<T>
   readonly #waiting: WaitingLine<T>
-  /** Items whose place in time has come while no slot was free. */
+  /** Items whose start time has come while no slot was free. */
   readonly #inTime: T[] = []
   #used = 0
   #reserved = 0
@@ -43,7 +43,7 @@ export class ItemSlots<T> {
     return this.#waiting.isWorthWhile ? this.#parts.concurrency() : 0
   }
 
-  /** Keeps a slot free for an item whose place in time is later. */
+  /** Keeps a slot free for an item whose start time is later. */
   reserve(): void {
     this.#reserved += 1
   }
@@ -54,7 +54,7 @@ export class ItemSlots<T> {
     this.#fill()
   }
 
-  /** Starts an item whose place in time has come, as soon as a slot is free. */
+  /** Starts an item whose start time has come, as soon as a slot is free. */
   takeReserved(item: T): void {
     this.#reserved -= 1
     this.#inTime.push(item)

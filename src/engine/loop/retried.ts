@@ -11,7 +11,7 @@ export interface RetriedParts {
   readonly health?: { readonly loop: string; readonly loops: LoopHealth }
   /** Whether another try is useless. */
   readonly isFinal: (thrown: unknown) => boolean
-  /** Ends a pause early. */
+  /** Aborting this signal ends a pause early. */
   readonly signal?: AbortSignal
 }
 

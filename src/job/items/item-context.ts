@@ -19,7 +19,7 @@ export interface LaneNote {
 /** The lane of an item. */
 export interface ItemLane {
   readonly name: string
-  /** The milliseconds between two items of the lane when this item got its place in time; 0 if the lane has no rate. */
+  /** The milliseconds between two items of the lane when this item got its start time; 0 if the lane has no rate. */
   readonly spacingMs: number
   /**
    * A text that all nodes share, such as a host's robots.txt. If it is missing or has expired, one item on one node loads it, and the

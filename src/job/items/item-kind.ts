@@ -55,7 +55,7 @@ export interface ItemKind<
   readonly retry?: Readonly<Record<string, ItemRetrySpec | number>>
   /** Items with a smaller number come first in their lane: from −32,768 to 32,767. Default 0. */
   readonly priority?: number
-  /** Longest time of one try. Default: none. */
+  /** The longest time of one try. Default: none. */
   readonly timeout?: Duration
   /** Default `'run'`. */
   readonly dedup?: DedupScope

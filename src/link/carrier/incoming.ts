@@ -8,11 +8,11 @@ import { Inbox } from './inbox.ts'
 
 /** The methods of a connection that a received message calls. */
 export interface IncomingOwner {
-  /** The reader of a message has read bytes. */
+  /** Called when the reader of a message has read bytes. */
   consumed(message: Incoming, bytes: number): void
   /** Bytes are no longer in memory, because they were read, discarded or written to a file. */
   freed(bytes: number): void
-  /** Bytes are being written to a file; negative after they have been written. */
+  /** Called with the number of bytes whose write to a file begins, and with the negative number when it has ended. */
   parking(bytes: number): void
   /** The message has ended. @param cancel the code and reason to send to the other end */
   over(message: Incoming, cancel?: { readonly code: number; readonly reason: string }): void
@@ -24,7 +24,7 @@ export class Incoming implements IncomingMessage {
   readonly level: number
   readonly head: Head
   end: ReplyEnd | undefined
-  /** How many bytes the other end may still send. */
+  /** The number of bytes that the other end may still send. */
   credit: number
   /** Bytes that were read, and whose credit was not returned yet. */
   owed = 0
@@ -51,7 +51,7 @@ export class Incoming implements IncomingMessage {
     return this.#isComplete
   }
 
-  /** Whether its frames are ignored. */
+  /** Whether further frames of this message are ignored. */
   get isOver(): boolean {
     return this.#isOver
   }
@@ -68,7 +68,7 @@ export class Incoming implements IncomingMessage {
 
   // Methods that handle received frames.
 
-  /** A message that came in one frame: its bytes and its trailer. */
+  /** Handles a message that came in one frame: its bytes and its trailer. */
   arrivedWhole(body: Buffer): void {
     const at = body.length - TRAILER_BYTES
     const bytes = body.subarray(0, at)
@@ -85,7 +85,7 @@ export class Incoming implements IncomingMessage {
     this.#box().push(bytes)
   }
 
-  /** The last DATA frame: bytes and a trailer. */
+  /** Handles the last DATA frame: its bytes and its trailer. */
   arrivedLast(body: Buffer): void {
     const at = body.length - TRAILER_BYTES
     if (at > 0) this.arrived(body.subarray(0, at))

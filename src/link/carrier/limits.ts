@@ -1,4 +1,4 @@
-/** The limits of one end of a connection, and its time limits. */
+/** The limits of one end of a connection: sizes, numbers and times. */
 export interface LinkLimits {
   /** The maximum bytes in one frame that the other end may send. Default 64 KB; 1 KB to 1 MB. */
   readonly maxFrame: number

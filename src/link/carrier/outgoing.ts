@@ -137,7 +137,7 @@ export class Outgoing implements OutgoingMessage {
     this.#failure = reason
     this.#bytes.clear()
     for (const waiting of [this.#room, this.#sent]) {
-      // The promise may have no caller that waits for it.
+      // Without this handler, a rejection would be unhandled if no caller waits for the promise.
       waiting?.promise.catch(() => {})
       waiting?.reject(reason)
     }

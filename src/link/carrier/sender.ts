@@ -7,11 +7,11 @@ import type { Outgoing } from './outgoing.ts'
 
 /** One write has at most about this many bytes, so that an urgent message waits for no more than that. */
 const MAX_WRITE = 65_536
-/** Messages of which others wait are sent in pieces of at most this many bytes. */
+/** While other messages wait too, a message is sent in pieces of at most this many bytes. */
 const SHARED_PIECE = 16_384
 /** Level 0 may exceed the limit of bytes in transit by this many bytes. */
 const URGENT_EXTRA = 131_072
-/** When this number of messages waits, they are sent before the turn has ended, so that the other end works on them meanwhile. */
+/** Once this many messages wait, they are sent before the end of the turn, so that the other end can already work on them. */
 const EAGER = 16
 /** Smaller buffers are copied into one; larger ones are written unchanged. */
 const MIN_PART = 4_096
@@ -161,7 +161,7 @@ export class Sender {
     return this.#inFlight.bytes + own < limit
   }
 
-  /** How many bytes of a message are sent in one frame. */
+  /** The number of bytes of a message that are sent in one frame. */
   #pieceOf(bytes: number, own: number): number {
     const { maxFrame } = this.#deps
     const left = Math.max(MIN_FRAME, MAX_WRITE - bytes)
@@ -178,7 +178,7 @@ export class Sender {
   }
 }
 
-/** Fewer buffers with the same bytes: a buffer more costs more than a small copy. */
+/** Joins small buffers, because an additional buffer costs more than a small copy. */
 function joined(parts: readonly Buffer[]): Buffer[] {
   const all: Buffer[] = []
   let from = 0

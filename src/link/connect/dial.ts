@@ -17,7 +17,7 @@ export interface DialOptions extends LinkOptions {
   readonly url: string
   /** For `piko+tls` and `wss`: options of Node's `tls.connect`, such as `ca`. */
   readonly tls?: DialTls
-  /** Ends the first attempt. */
+  /** Aborting this signal ends the first attempt to connect. */
   readonly signal?: AbortSignal
 }
 

@@ -16,9 +16,9 @@ import { linkOver } from './link-of.ts'
 import { acceptSockets } from './websocket.ts'
 
 export interface ListenOptions extends LinkOptions {
-  /** Default `127.0.0.1`. Another address needs `tls` and `secret`. */
+  /** The address to listen on. Default `127.0.0.1`. Another address needs `tls` and `secret`. */
   readonly host?: string
-  /** 0: any free port. */
+  /** The port to listen on; 0: any free port. */
   readonly port?: number
   /** A Unix socket instead of a port. Only this user can connect. With `websocket`: the path of the URL. */
   readonly path?: string
@@ -28,7 +28,7 @@ export interface ListenOptions extends LinkOptions {
   readonly websocket?: boolean
   /** Called with each new link once its handshake has ended. */
   readonly onConnection?: (link: Link) => unknown
-  /** Default 1,000. Further connections are refused. */
+  /** The maximum number of open links. Default 1,000. Further connections are refused. */
   readonly maxConnections?: number
 }
 

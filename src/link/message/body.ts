@@ -21,7 +21,7 @@ export const DEFAULT_BODY_LIMITS: BodyLimits = {
   maxFileBytes: 17_179_869_184,
 }
 
-/** A value that must be waited for. */
+/** Stands for a value that is not available yet. */
 export const LATER = Symbol('later')
 
 const LINE_FEED = 10
@@ -61,7 +61,10 @@ export class Body {
     return (await this.bytes()).toString()
   }
 
-  /** As {@link json}, but {@link LATER} if the body is not complete yet: most are, and then no promise is needed. @throws PikoError `INPUT_INVALID` */
+  /**
+   * Like {@link json}, but returns {@link LATER} if the body is not complete yet. Most bodies are complete, and then no promise is needed.
+   * @throws PikoError `INPUT_INVALID`
+   */
   jsonNow(): unknown {
     const bytes = this.#message.take(this.#limits.maxJsonBytes)
     return bytes ? valueOf(bytes) : LATER
@@ -155,7 +158,7 @@ export class Body {
     return spoolToFile(after(kept, chunks), max, () => this.#tooLarge(max))
   }
 
-  /** Discards it. */
+  /** Discards the body. */
   discard(): void {
     this.#message.cancel(CANCEL_CODES.unwanted, 'its reader does not need it')
   }

@@ -13,7 +13,7 @@ import type { FoundRoute } from './table.ts'
 const INTERNAL = 500
 
 /**
- * Calls the handler of a request, over a link or over HTTP. Never throws nor rejects. Answers immediately if nothing must be waited for.
+ * Calls the handler of a request, over a link or over HTTP. Never throws or rejects. Answers immediately if there is nothing to wait for.
  *
  * @param failed called with an error that the caller does not see
  */
@@ -59,7 +59,7 @@ function isThenable(value: unknown): boolean {
   return value instanceof Promise || (isObject(value) && typeof propertyOf(value, 'then') === 'function')
 }
 
-/** Without a schema, and with a body that is here already, the handler is called immediately. */
+/** Without a schema, and with a body that has already arrived, the handler is called immediately. */
 function handled(entry: RouteEntry, request: ServedRequest, body: Body): unknown {
   const now = entry.in || body.type !== 'json' ? LATER : body.jsonNow()
   if (now === LATER) return handledLater(entry, request, body)
@@ -78,7 +78,7 @@ function answered(entry: RouteEntry, request: ServedRequest): unknown {
   return entry.out ? outOf(entry, result, request) : result
 }
 
-/** The reply of a stream, which middleware can't confuse with a value. */
+/** The reply of a stream, in a class of its own so that middleware can't confuse it with a value. */
 class Begun {
   readonly reply: Reply
 

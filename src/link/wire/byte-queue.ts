@@ -16,7 +16,7 @@ export class ByteQueue {
     this.#length += chunk.length
   }
 
-  /** Takes exactly `bytes` bytes, or returns undefined if there are not as many. Copies only what is in several pieces. */
+  /** Takes exactly `bytes` bytes, or returns undefined if there are fewer. Copies only bytes that are in several pieces. */
   take(bytes: number): Buffer | undefined {
     if (this.#length < bytes) return undefined
     const head = this.#chunks[this.#first]
@@ -29,7 +29,7 @@ export class ByteQueue {
     return this.#gather(bytes)
   }
 
-  /** As {@link take}, but in the pieces in which they came, without copying. */
+  /** Like {@link take}, but returns the pieces as they arrived, without copying. */
   takePieces(bytes: number): readonly Buffer[] | undefined {
     if (this.#length < bytes) return undefined
     const pieces: Buffer[] = []

@@ -1,9 +1,9 @@
 import { createHash, hash, type Hash } from 'node:crypto'
 
-/** Many messages have no bytes. */
+/** The digest of a message without bytes, computed once because there are many such messages. */
 const OF_NOTHING = hash('sha256', '', 'binary')
 
-/** The SHA-256 of a whole message, with one character for each byte: to make a buffer of it takes three times as long. */
+/** The SHA-256 of a whole message, as a text with one character for each byte, because creating a buffer takes three times as long. */
 export function sha256Of(bytes: Uint8Array): string {
   return bytes.length === 0 ? OF_NOTHING : hash('sha256', bytes, 'binary')
 }
@@ -16,7 +16,7 @@ export class Digest {
     ;(this.#hash ??= createHash('sha256')).update(bytes)
   }
 
-  /** Ends it. @returns as {@link sha256Of} */
+  /** Ends the digest. @returns the SHA-256, in the form of {@link sha256Of} */
   end(): string {
     return this.#hash?.digest('binary') ?? OF_NOTHING
   }

@@ -12,7 +12,7 @@ const OLDEST_VERSION = 1
 const MAGIC = Buffer.from('PIKOLINK')
 const HAS_SECRET = 1
 const DIALLED = 2
-/** The connection's first credit in windows. */
+/** The first credit of a connection, as a multiple of the window. */
 export const WINDOWS_PER_CONNECTION = 8
 const MIN_WINDOW = 1_024
 const MAX_WINDOW = 2 ** 31 - 1
@@ -27,9 +27,9 @@ export interface Preface {
   readonly maxFrame: number
   readonly window: number
   readonly maxOpen: number
-  /** 16 bytes. */
+  /** The id of the node: 16 bytes. */
   readonly nodeId: Uint8Array
-  /** 16 bytes. */
+  /** A random value for the handshake: 16 bytes. */
   readonly nonce: Uint8Array
 }
 

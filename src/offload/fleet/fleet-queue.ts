@@ -31,7 +31,7 @@ const REFUSED_MS = 60_000
 export class FleetQueue {
   readonly #pool: OffloadPool
   #waiting: Waiting[] = []
-  /** The free threads of other nodes, without those that this node has used since the last answer. */
+  /** The number of free threads of each other node, minus those that this node has used since the last answer. */
   #free = new Map<string, number>()
   /** When a node refused a module, by node and hash. */
   readonly #refusedAt = new Map<string, number>()

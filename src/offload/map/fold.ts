@@ -1,7 +1,7 @@
 import type { BatchResult } from '../protocol.ts'
 import { reasonOf } from './map-run.ts'
 
-/** Combines the results of batches in the order of their items. A result waits until the results before it have arrived. */
+/** Combines the results of batches in the order of their items. A result waits until all earlier results have arrived. */
 export class Fold {
   readonly #combine: (a: unknown, b: unknown) => Promise<unknown>
   readonly #parts = new Map<number, { readonly end: number; readonly result: BatchResult }>()

@@ -16,6 +16,6 @@ export interface LivePage {
 }
 
 export interface LiveFollow extends LiveRequest {
-  /** Ends the iteration. */
+  /** Aborting this signal ends the iteration. */
   readonly signal?: AbortSignal
 }

@@ -83,6 +83,6 @@ export interface ProofRange {
   readonly from?: WindowInput
   /** Windows that start before it. Default: all that are planned. */
   readonly to?: WindowInput
-  /** Ends the proof early. */
+  /** Aborting this signal ends the proof early. */
   readonly signal?: AbortSignal
 }

@@ -8,7 +8,7 @@ export interface FollowOptions {
   readonly level?: RunLogLevel
   /** Only lines with larger ids, which are newer. */
   readonly after?: number
-  /** Ends it. */
+  /** Aborting this signal ends the call. */
   readonly signal?: AbortSignal
 }
 

@@ -40,7 +40,7 @@ export interface WhyFacts {
   readonly blocker: LedgerWindow | undefined
   /** The backfill of the run. */
   readonly backfill: { readonly id: number; readonly state: BackfillState } | undefined
-  /** Number of nodes with a lease that has not expired. */
+  /** The number of nodes with a lease that has not expired. */
   readonly liveNodes: number
   /** Some running runs of the job, if the run waits for them. */
   readonly running: readonly number[]

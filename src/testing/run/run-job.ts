@@ -42,7 +42,7 @@ export interface RunJobOptions {
   readonly resources?: Readonly<Record<string, unknown>>
   /** The number of the attempt. Default 1. */
   readonly attempt?: number
-  /** Ends the run as a cancel does. */
+  /** Aborting this signal ends the run as a cancel does. */
   readonly signal?: AbortSignal
   /** Results of steps that earlier attempts have stored, by name. */
   readonly steps?: Readonly<Record<string, unknown>>

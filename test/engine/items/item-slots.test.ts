@@ -30,7 +30,7 @@ describe('ItemSlots', () => {
     expect(slots.ahead).toBe(0)
   })
 
-  it('keeps a slot for an item whose place in time is later, and starts it before those that wait', () => {
+  it('keeps a slot for an item whose start time is later, and starts it before those that wait', () => {
     const { slots, begun } = slotsOfTwo()
     slots.take('a')
     slots.reserve()
