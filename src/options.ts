@@ -4,7 +4,7 @@ import { describe, headline, isObject, isOneOf, isWhole } from './errors-read.ts
 /** Checks an option. Returns undefined if the value is valid, otherwise its problem as text that follows the option's name. */
 export type OptionCheck = (value: unknown) => string | undefined
 
-/** One check for each option. */
+/** The checks of options: one for each option. */
 export type OptionChecks<T> = { readonly [K in keyof T]-?: OptionCheck }
 
 export interface ReadOptions<T> {
@@ -86,7 +86,7 @@ function ownNames(given: object): string[] {
   try {
     return Object.keys(given)
   } catch {
-    return [] // A proxy may refuse to list its keys. Its known options are still read.
+    return [] // A proxy may refuse to list its keys. The options that are known are read in any case.
   }
 }
 

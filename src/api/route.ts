@@ -50,9 +50,9 @@ export interface Route<
   readonly params: Params
   readonly query: Query
   readonly headers: Fields | undefined
-  /** Undefined: the request has no body. */
+  /** The schema of the request's body; undefined: the request has no body. */
   readonly body: Body | undefined
-  /** Undefined: the answer has no body. */
+  /** The schema of the answer's body; undefined: the answer has no body. */
   readonly answer: Answer | undefined
   readonly status: 200 | 201 | 202 | 204
   /** The time limit of the response. Default: the server's limit. */

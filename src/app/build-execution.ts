@@ -56,7 +56,7 @@ export interface Execution {
   readonly signal: WorkSignal
   /** The runs that this process has requested, if it executes no others. */
   readonly ownRuns: Set<number> | undefined
-  /** Undefined for an app without items. */
+  /** The parts that run items; undefined for an app without items. */
   readonly items: Items | undefined
 }
 

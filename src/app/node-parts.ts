@@ -32,7 +32,7 @@ export interface NodeParts {
   readonly setLogLevel: (level: Settings['piko']['logLevel'] | undefined) => void
   readonly loops: LoopHealth
   readonly role: NodeRole
-  /** Undefined for an app without items. */
+  /** Creates the parts that run items; undefined for an app without items. */
   readonly buildItems: ((parts: NodeParts, own: ItemsOwn) => Items) | undefined
   /** How long a handler may continue after its signal aborts. */
   readonly graceMs: number

@@ -14,7 +14,7 @@ export interface ExchangeLimits {
 export interface Reply {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  /** Must be read to its end, or destroyed. */
+  /** The body. It must be read to its end, or destroyed. */
   readonly body: Readable
   /** Cancels the limit `timeoutMs`, so that reading the body may take longer. */
   readonly untimed: () => void

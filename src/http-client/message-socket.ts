@@ -18,7 +18,7 @@ export interface MessageSocketOptions {
   readonly protocols: readonly string[]
   /** The time limit for opening the connection, including the server's response to the handshake, in milliseconds. */
   readonly connectTimeoutMs: number
-  /** Aborts the opening, which then throws the signal's reason. */
+  /** Aborting this signal ends the opening, which then throws the signal's reason. */
   readonly signal: AbortSignal
   readonly tls: TlsOptions | undefined
   /** Resolves host names. The connection is opened to exactly the address that it returns. */

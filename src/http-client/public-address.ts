@@ -67,7 +67,7 @@ const WITH_V4: ReadonlySet<string> = new Set(['0,0,0,0,0,0', '0,0,0,0,0,65535', 
 
 function innerV4(groups: readonly number[]): string | undefined {
   if (WITH_V4.has(groups.slice(0, 6).join())) return dotted(groups.slice(6))
-  // 6to4
+  // An address of 6to4 (`2002::/16`) contains an IPv4 address.
   return groups[0] === 0x2002 ? dotted(groups.slice(1, 3)) : undefined
 }
 

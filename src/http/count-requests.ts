@@ -5,8 +5,8 @@ import type { Events } from '../events.ts'
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
 /**
- * Tells of each answered request of this server, or of this part of one, whose prefix the routes then lack. A route is its pattern, never a
- * path, so that the number of routes is bounded.
+ * Emits an event for each answered request of this server, or of a part of a server, whose prefix the routes then lack. A route is named by
+ * its pattern, never by a path, so that the number of routes is bounded.
  */
 export function countRequests(server: FastifyInstance, events: Pick<Events, 'emit'>): void {
   const { prefix } = server

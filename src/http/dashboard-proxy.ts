@@ -13,9 +13,9 @@ import { listen } from './server.ts'
 export interface ProxyOptions {
   /** The address of a node, such as `https://piko.example.com`. */
   readonly target: string
-  /** Sent with every request to the node. It never reaches the browser. */
+  /** The token to send with every request to the node. It never reaches the browser. */
   readonly token: string | undefined
-  /** 0: any free port. */
+  /** The port; 0: any free port. */
   readonly port: number
 }
 

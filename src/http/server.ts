@@ -37,7 +37,7 @@ const KEEP_ALIVE_MS = 5_000
 /** A connection without traffic for this time is ended: no request arrives, or the client does not read the response. */
 const SILENT_MS = 30_000
 const CHECK_CONNECTIONS_MS = 1_000
-/** The id of a job has up to 255 characters, and each may have nine in a URL. */
+/** The id of a job has up to 255 characters, and each of them may become nine characters in a URL. */
 const MAX_PARAM_LENGTH = 2_500
 /** How long a stop waits for responses in progress. */
 const CLOSE_GRACE_MS = 1_000

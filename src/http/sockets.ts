@@ -25,7 +25,7 @@ export interface SocketsOptions {
   readonly maxBuffered?: number
   /** The maximum bytes of one message of a client. Default 1 MB. */
   readonly maxMessage?: number
-  /** Default 1,000. */
+  /** The maximum number of clients. Default 1,000. */
   readonly maxClients?: number
   /** Origins of pages that may connect, in addition to pages of this server. */
   readonly origins?: readonly string[]
@@ -125,7 +125,7 @@ export class Sockets {
     this.#clients.set(socket, state)
     socket.on('pong', () => void (state.isAlive = true))
     socket.on('close', () => void this.#clients.delete(socket))
-    // The event `close` follows.
+    // The event `close` follows, and handles the error.
     socket.on('error', () => {})
     socket.on('message', (data, isBinary) => {
       const bytes = Buffer.isBuffer(data) ? data : Buffer.concat(Array.isArray(data) ? data : [Buffer.from(data)])

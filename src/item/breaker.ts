@@ -14,7 +14,7 @@ export interface BreakerState {
    * The last outcomes as bits, the newest in the lowest bit; 1 is a failure. The highest bit that is set marks how many outcomes there are.
    */
   readonly recent: number
-  /** How often the breaker has opened since the lane last worked without failures. */
+  /** How often the breaker has opened since the last time without failures. */
   readonly opens: number
   /** When the breaker lets one item begin, to test whether the lane works again. Undefined: the breaker is closed. */
   readonly openUntil: number | undefined

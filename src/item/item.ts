@@ -16,13 +16,13 @@ export interface Item<D = unknown> {
   /** A key that no other item of the kind has within the scope of `dedup`. */
   readonly key: string
   readonly data: D
-  /** 1 for the first try. Lost nodes, stops and `ctx.retryLater` are not counted. */
+  /** The number of the try; 1 for the first. Lost nodes, stops and `ctx.retryLater` are not counted. */
   readonly attempt: number
   /** How many earlier attempts failed, by class of error. */
   readonly tries: Readonly<Record<string, number>>
   /** The name of the item's lane, without the scope. */
   readonly lane: string
-  /** 0 for an item that the job's handler added, otherwise one more than the depth of the item that added this one. */
+  /** The depth: 0 for an item that the job's handler added, otherwise one more than the depth of the item that added this one. */
   readonly depth: number
   readonly priority: number
   /** The id of the item that added this one; undefined if the job's handler did. */

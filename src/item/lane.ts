@@ -41,7 +41,7 @@ const MAX_LATE_MS = 250
 const DELAY_LATE_MS = 100
 
 /**
- * The milliseconds between the places of two items of a lane; 0 if the lane has no rate.
+ * The milliseconds between the start times of two items of a lane; 0 if the lane has no rate.
  *
  * @param factor the share of its rate at which a slowed lane works, up to 1
  * @param delayMs the minimum time between two items that a note of the lane demands
@@ -96,7 +96,7 @@ export function placesFrom(lane: {
   return { at, freeAt: at.length === 0 ? freeAt : next }
 }
 
-/** Returns the new factor of a lane that an error has told to wait. */
+/** Returns the new factor of a lane after an error that makes the whole lane wait. */
 export function slowed(factor: number): number {
   return Math.max(MIN_FACTOR, factor / 2)
 }

@@ -14,9 +14,9 @@ export interface CacheFetch {
 export interface CacheSet {
   /** How long the value is fresh. Default: the `ttl` of the cache. */
   readonly ttl?: Duration
-  /** Only if the key has no value. */
+  /** Writes only if the key has no value. */
   readonly ifAbsent?: boolean
-  /** Only if the value has this version. */
+  /** Writes only if the value has this version. */
   readonly ifVersion?: number
 }
 
@@ -26,17 +26,17 @@ export interface CacheIncrement {
 }
 
 export interface CacheClear {
-  /** Only keys that begin with this text. Default: all. */
+  /** Deletes only keys that begin with this text. Default: all keys. */
   readonly prefix?: string
 }
 
 /** A value with its version and its remaining time. */
 export interface CacheEntry<V> {
   readonly value: V
-  /** Changes with each write. */
+  /** The version of the value, which changes with each write. */
   readonly version: number
   readonly isStale: boolean
-  /** For how many more milliseconds the value is kept. */
+  /** The number of milliseconds for which the value is still kept. */
   readonly leftMs: number
 }
 
@@ -47,12 +47,12 @@ export interface CacheStats {
   readonly l1Hits: number
   readonly l2Hits: number
   readonly stale: number
-  /** Requests that found no value. */
+  /** The number of requests that found no value. */
   readonly misses: number
   readonly loads: number
-  /** Loads that failed. */
+  /** The number of loads that failed. */
   readonly failures: number
-  /** Values that were too large to keep, or that the codec refused to read. */
+  /** The number of values that were too large to keep, or that the codec refused to read. */
   readonly refused: number
   /** Values and bytes in this process. */
   readonly l1Size: number
@@ -83,17 +83,17 @@ export interface Cache<V> {
   /** The known values of many keys, in the order of the keys. */
   getMany(keys: readonly string[]): Promise<Map<string, V>>
   /**
-   * @returns the new version; undefined if the condition did not hold
+   * Stores a value. @returns the new version; undefined if the condition did not hold
    * @throws PikoError `CACHE_UNAVAILABLE` if the shared level does not answer
    */
   set(key: string, value: V, options?: CacheSet): Promise<number | undefined>
-  /** @returns whether there was a value @throws PikoError `CACHE_UNAVAILABLE` */
+  /** Deletes a value. @returns whether there was one @throws PikoError `CACHE_UNAVAILABLE` */
   delete(key: string): Promise<boolean>
   /** Adds to a number, without losing a concurrent addition. A key without a value begins at 0. @throws PikoError `CACHE_UNAVAILABLE` */
   increment(key: string, by?: number, options?: CacheIncrement): Promise<number>
   /** Sets how long a value is fresh, from now on. @returns false if there is none @throws PikoError `CACHE_UNAVAILABLE` */
   expire(key: string, ttl: Duration): Promise<boolean>
-  /** @returns how many values were deleted @throws PikoError `CACHE_UNAVAILABLE` */
+  /** Deletes values. @returns how many were deleted @throws PikoError `CACHE_UNAVAILABLE` */
   clear(options?: CacheClear): Promise<number>
   stats(): CacheStats
   /** Removes keys from this process alone, because the shared level has changed; undefined: all keys. */
@@ -104,7 +104,7 @@ export interface Cache<V> {
 
 /** An entry of a shared level. Its times are those that were left when it was read, by the clock of the level. */
 export interface LevelEntry {
-  /** Undefined: the key was deleted, or a node loads its value. */
+  /** The encoded value. Undefined if the key was deleted, or a node loads its value. */
   readonly bytes: Uint8Array | undefined
   readonly version: number
   /** The milliseconds for which it is still fresh; 0 or less: stale. */
@@ -129,7 +129,7 @@ export interface CacheLevel {
   /** Claims the load of a key for some time, or extends the claim of the same owner. @returns false if another owner has it */
   claim(space: string, key: string, owner: string, forMs: number): Promise<boolean>
   release(space: string, key: string, owner: string): Promise<void>
-  /** Deletes entries whose keys begin with `prefix`, in steps. @returns how many */
+  /** Deletes entries whose keys begin with `prefix`, in steps. @returns how many were deleted */
   clear(space: string, prefix: string, step?: () => void): Promise<number>
   close(): Promise<void>
 }
@@ -148,6 +148,6 @@ export interface CacheReach {
 /** The definition of a cache; see `defineCache` of `piko/cache`. */
 export interface CacheDefinition<V> {
   readonly name: string
-  /** Opens it without an app, for a test or a script; then `l2: store()` has no effect. An app opens it with its own parts. */
+  /** Opens the cache without an app, for a test or a script; then `l2: store()` has no effect. An app opens it with its own parts. */
   open(reach?: CacheReach): Cache<V>
 }

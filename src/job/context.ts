@@ -48,7 +48,7 @@ export interface JobContext<
 > extends Steps {
   readonly runId: number
   readonly jobId: string
-  /** 1 for the first attempt. */
+  /** The number of the attempt; 1 for the first. */
   readonly attempt: number
   /** Increases with every claim of a run, and from one run of a window to the next. Targets should refuse writes with a smaller fence. */
   readonly fence: number

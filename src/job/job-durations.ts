@@ -19,7 +19,7 @@ export interface JobDurations {
 
 const FIVE_MINUTES_MS = 300_000
 
-/** Used for a spec whose durations can't be read. */
+/** The durations of a spec whose durations can't be read. */
 export const NO_DURATIONS: JobDurations = {
   everyMs: undefined,
   jitterMs: 0,

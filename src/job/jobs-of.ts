@@ -113,7 +113,7 @@ export function bindJob(job: DecoratedJob, receiver: object): JobDefinition {
   }
 }
 
-/** `OrderJobs.sync` */
+/** The name of a decorated job for messages, such as `OrderJobs.sync`. */
 export function labelOf(job: DecoratedJob): string {
   return `${nameOf(job.class)}.${String(job.name)}`
 }

@@ -105,7 +105,7 @@ type Candidate =
 interface MethodCandidate {
   readonly kind: 'method'
   readonly job: DecoratedJob
-  /** Undefined if the class is not constructed yet. */
+  /** An instance of the class; undefined if the class is not constructed yet. */
   readonly instance: object | undefined
   readonly origin: string
 }

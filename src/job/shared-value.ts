@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 /** A value with its version. */
 export interface SharedVersion<T> {
   readonly value: T
-  /** 1 for the initial value; each publication adds 1. */
+  /** The number of the version: 1 for the initial value; each publication adds 1. */
   readonly version: number
 }
 
@@ -30,7 +30,7 @@ export interface SharedWait {
 }
 
 export interface SharedHistory {
-  /** Default 20, at most 100. */
+  /** The maximum number of versions. Default 20, at most 100. */
   readonly limit?: number
 }
 
@@ -73,7 +73,7 @@ export interface SharedHandle<T, I = T> {
    * aborts or the app stops.
    */
   watch(options?: SharedWait): AsyncGenerator<SharedVersion<T>, void, void>
-  /** Reads the newest stored version now, without waiting for the poll. @returns its version */
+  /** Immediately reads the newest stored version, without waiting for the poll. @returns its version */
   refresh(): Promise<number>
   /** Stored versions, newest first. @throws PikoError `USAGE` */
   history(options?: SharedHistory): Promise<SharedRecord[]>
@@ -89,7 +89,7 @@ export interface SharedHandle<T, I = T> {
 /** A stored version as a node reads it. */
 export interface SharedText {
   readonly version: number
-  /** The JSON text. */
+  /** The value as JSON text. */
   readonly text: string
 }
 
@@ -118,7 +118,7 @@ export interface SharedTopic<T, I> {
   readonly refusal: { readonly version: number; readonly error: Error } | undefined
   /** Uses a stored version, unless it knows a newer one. */
   take(stored: SharedText): void
-  /** @param signal ends the waits of this handle */
+  /** Creates a handle. @param signal ends the waits of this handle */
   handle(signal?: AbortSignal): SharedHandle<T, I>
 }
 

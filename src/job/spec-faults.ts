@@ -43,7 +43,7 @@ export class SpecFaults {
     })
   }
 
-  /** The line without the job's name, which the first line has. */
+  /** The line without the name of the job, because the first line already has it. */
   #alone(line: string): string {
     return line.replace(`${this.#subject}: `, '').replace(` of ${this.#subject} is `, ' is ')
   }

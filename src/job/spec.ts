@@ -53,14 +53,16 @@ export interface JobSpec<
   O extends z.ZodType = z.ZodType,
   M extends ItemData = Record<never, never>,
 > {
-  /** Unique; letters, digits, `_`, `-`, `.`, `:` and `/`, at most 128. */
+  /** The id of the job: at most 128 letters, digits, `_`, `-`, `.`, `:` and `/`. It must be unique. */
   readonly id: string
   readonly description?: string
-  /** Five fields, or six with seconds first, as croner reads them. With several expressions, the job fires when one of them does. */
+  /**
+   * A cron expression, or several: five fields, or six with seconds first, as croner reads them. The job fires whenever one of them does.
+   */
   readonly cron?: string | readonly string[]
   /** A fixed rate, aligned to the Unix epoch or to `windows.start`, not to process start. */
   readonly every?: Duration
-  /** Once, at this instant. */
+  /** The only tick of the job: it runs once, at this instant. */
   readonly at?: InstantInput
   /** IANA time zone of `cron`, of `windows.grid`, of the days of `exclude`, and of dates that name windows. Default `'UTC'`. */
   readonly timezone?: string
@@ -99,7 +101,7 @@ export interface JobSpec<
    * the last of them runs, the others are skipped. `'all'`: the last `misfireLimit` of them run. Default `'skip'`.
    */
   readonly misfire?: 'skip' | 'once' | 'all'
-  /** With `misfire: 'all'`, from 1 to 10,000. Default 100. */
+  /** The maximum number of late ticks that run with `misfire: 'all'`, from 1 to 10,000. Default 100. */
   readonly misfireLimit?: number
   /**
    * What happens to a tick while an earlier run of the job is queued or running. `'allow'`: both run. `'skip'`: the tick is recorded as
@@ -138,8 +140,8 @@ export interface JobSpec<
    */
   readonly proof?: string | readonly string[]
   /**
-   * How long after its end a window must have succeeded, such as `'2h'`; otherwise the job is late, and Piko notifies people (see
-   * `onLate`). Without windows: how long after its tick a run must have succeeded. Default: none.
+   * The time after its end within which a window must succeed, such as `'2h'`; otherwise the job is late, and Piko notifies people (see
+   * `onLate`). Without windows: the time after its tick within which a run must succeed. Default: none.
    */
   readonly deadline?: Duration
   /**
@@ -225,23 +227,23 @@ export interface JobPolicy {
   readonly retry: RetryPolicy
   readonly timeoutMs: number | undefined
   readonly misfireGraceMs: number
-  /** How many ticks that are later than the grace time still run. The last ones are chosen. */
+  /** How many of the ticks that are later than the grace time still run: the last ones. */
   readonly misfireLimit: number
   readonly overlap: Overlap
-  /** Undefined if there is no limit. */
+  /** The limits of the job's runs; undefined if there are none. */
   readonly limits: AdmissionLimits | undefined
   readonly concurrencyKey: ((run: AnyAdmissible) => unknown) | undefined
   readonly rateKey: ((run: AnyAdmissible) => unknown) | undefined
-  /** Ids of the jobs that it depends on. */
+  /** The ids of the jobs on which the job depends. */
   readonly dependsOn: readonly string[]
   readonly onUpstreamChange: OnUpstreamChange
   readonly priority: number
-  /** The schedule of the extra job that proves the ledger; undefined: there is none. */
+  /** The schedule of the extra job that proves the ledger; undefined if there is none. */
   readonly proof: ScheduleSpec | undefined
-  /** How long after its end a window, or after its tick a run, must have succeeded; undefined: there is no deadline. */
+  /** The time after its end within which a window must succeed, or after its tick a run; undefined if there is no deadline. */
   readonly deadlineMs: number | undefined
   readonly hooks: NoticeHooks
-  /** Undefined for a job without items. */
+  /** The items of the job; undefined for a job without items. */
   readonly items: ItemPolicy | undefined
 }
 

@@ -14,7 +14,7 @@ export interface StepScope {
 export interface StepOptions {
   /** Calls the function again after an error, within the same attempt of the run. Default: no retries. */
   readonly retry?: RetrySpec
-  /** The longest time of one call of the function. Default: none. */
+  /** The time limit of one call of the function. Default: none. */
   readonly timeout?: Duration
 }
 
@@ -22,7 +22,7 @@ export interface StepOptions {
 export interface StepMapOptions<T> extends StepOptions {
   /** The part of a step's name that identifies the item. Default: the item, if it is a string or a number. */
   readonly key?: (item: T, index: number) => string | number
-  /** Steps that run at the same time. Default 8. */
+  /** The maximum number of steps that run at the same time. Default 8. */
   readonly concurrency?: number
 }
 

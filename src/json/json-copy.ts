@@ -198,7 +198,7 @@ function define(record: Record<string, unknown>, key: string, value: unknown): v
   else Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true })
 }
 
-/** Objects whose content is not in their properties. */
+/** Returns the kind of an object whose content is not in its properties. */
 function opaqueKind(value: object): string | undefined {
   if (types.isNativeError(value)) return 'is an Error, of which JSON keeps no message: pass the message'
   if (types.isMap(value)) return 'is a Map, of which JSON keeps nothing: pass Object.fromEntries(map)'

@@ -43,7 +43,7 @@ class SmallCopier {
         return value
       case 'number':
         if (!Number.isFinite(value)) throw UNUSUAL
-        return value === 0 ? 0 : value // JSON has no -0.
+        return value === 0 ? 0 : value // JSON has no -0, so the value would change.
       case 'object':
         return value === null ? null : this.#inside(value, depth + 1)
       default:

@@ -5,7 +5,7 @@ import { smallCopy } from './small-copy.ts'
 /** Describes a value to store with a run. */
 export interface Storing {
   readonly jobId: string
-  /** `config`, `input` or `output`. */
+  /** The name of the value: `config`, `input` or `output`. */
   readonly what: string
   /** The largest JSON text, in bytes of UTF-8. */
   readonly maxBytes: number

@@ -5,7 +5,7 @@ export interface JobFigures {
   /** When the planner plans the job next, as a Unix time. */
   readonly nextTick: number | undefined
   readonly deadlineSeconds: number | undefined
-  /** Only for a job with windows that has begun. */
+  /** The figures of the windows. Only for a job with windows that has begun. */
   readonly windows: WindowFigures | undefined
 }
 
@@ -34,13 +34,13 @@ export interface QueueFigures {
 
 /** The state of the fleet in the database. */
 export interface FleetFigures {
-  /** At most 1,000 jobs, by id. */
+  /** The figures of at most 1,000 jobs, by id. */
   readonly jobs: readonly JobFigures[]
   readonly queue: readonly QueueFigures[]
   /** Whether more runs are due than were counted. */
   readonly isQueueCapped: boolean
   readonly running: number
-  /** Nodes with a valid lease. */
+  /** The number of nodes with a lease that has not expired. */
   readonly nodes: number
   readonly hasLeader: boolean
   readonly alerts: Readonly<Record<'failure' | 'late', number>>

@@ -10,11 +10,11 @@ export interface PoolFigures {
   readonly size: number
   readonly open: number
   readonly idle: number
-  /** Calls that wait for a connection. */
+  /** The number of calls that wait for a connection. */
   readonly waiting: number
 }
 
-/** Waits for a batch and counts it. Failed ones are not counted. */
+/** Waits for a batch and counts it. Failed batches are not counted. */
 export async function countedBatch<T>(
   figures: BatchFigures,
   batch: Promise<T>,

@@ -8,7 +8,7 @@ import {
   type OutgoingSpec,
 } from './carrier/carrier.ts'
 
-/** A call that waits for its reply. Gets the reply as it begins, or why there is none. */
+/** A call that waits for its reply. Receives the reply as soon as it begins, or the reason why there is none. */
 export interface Call {
   /** The id of its request, as soon as that has begun. */
   id: number | undefined

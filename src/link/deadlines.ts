@@ -5,7 +5,7 @@ export interface Deadline {
   readonly atMs: number
   readonly expired: () => void
   readonly queue: Queue
-  /** Undefined once it has expired or was cancelled. */
+  /** Its place in the queue; undefined once it has expired or was cancelled. */
   place: Place<Deadline> | undefined
 }
 

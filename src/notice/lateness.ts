@@ -36,7 +36,7 @@ export function lateChanges(alerts: readonly Alert[], jobs: readonly Overdue[], 
   return { written, dropped: [...known.keys()] }
 }
 
-/** Undefined if nothing has changed. */
+/** Returns the changed alert of a late job; undefined if nothing has changed. */
 function continued(alert: Alert | undefined, jobId: string, late: Window, count: number, now: Date): Alert | undefined {
   const same = { runId: undefined, error: undefined, window: late, count, recoveredAt: undefined }
   if (!alert) return { jobId, problem: 'late', ...same, openedAt: now, lastAt: now, toldAt: undefined }

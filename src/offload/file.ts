@@ -5,7 +5,7 @@ import { aText, oneOf, type OptionChecks, problemsText, readOptions, wholeNumber
 import type { FileToOpen } from './protocol.ts'
 
 export interface FileOptions {
-  /** Default `'auto'`: gzip for the extensions `.gz` and `.gzip`, brotli for `.br`, otherwise none. */
+  /** The compression of the file. Default `'auto'`: gzip for the extensions `.gz` and `.gzip`, brotli for `.br`, otherwise none. */
   readonly compression?: FileToOpen['compression']
   /** The bytes of each chunk, from 1 to 16,777,216. Default 65,536. */
   readonly chunkBytes?: number

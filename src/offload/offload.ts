@@ -118,7 +118,7 @@ type ReducerOf<M, V> = {
 }[NameOf<M>]
 
 export interface OffloadHandleOptions {
-  /** Default: the pool of the process. */
+  /** The pool whose threads run the calls. Default: the pool of the process. */
   readonly pool?: OffloadPool
   /** Where calls may run. Default `'here'`: in this process. */
   readonly on?: 'here' | 'fleet'

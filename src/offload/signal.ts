@@ -90,7 +90,7 @@ function begun<T>(run: AmbientRun, fn: () => T): T {
     beginning = outer
     scope = first
     first = undefined
-    // The caller must not get the scope of the run.
+    // The caller must not see the scope of the run.
     if (scope) scopes.enterWith(undefined)
   }
   if (scope) endWith(result, scope)

@@ -11,7 +11,7 @@ interface Search {
 }
 
 /**
- * The error for a value that can't be copied between threads. Names its place: `args[0].rows[3].onDone is a function`.
+ * The error for a value that can't be copied between threads. The error names its place: `args[0].rows[3].onDone is a function`.
  *
  * @param what the value as a whole, such as `an argument of parse() of parse.ts`
  * @param root the beginning of the place, such as `args`

@@ -8,7 +8,7 @@ import { Callable } from './callable.ts'
 import type { Reach } from './reach.ts'
 
 export interface CacheFilter {
-  /** Default 100. */
+  /** The maximum number of caches. Default 100. */
   readonly limit?: number
 }
 
@@ -73,7 +73,7 @@ export class Caches extends Callable {
   }
 }
 
-/** @throws PikoError `USAGE` */
+/** Returns the definition of a cache. @throws PikoError `USAGE` for any other value */
 function asDefinition<V>(definition: CacheDefinition<V>): CacheDefinition<V> {
   if (isObject(definition) && typeof propertyOf(definition, 'open') === 'function') return definition
   throw new PikoError('USAGE', `the cache is ${describe(definition)}; expected a definition of defineCache`)

@@ -294,7 +294,7 @@ export function requestOf(call: keyof typeof REQUESTS, given: EnqueueOptions): E
   return plainRequest(NAMES[call], given) ?? checkedCall(`app.${call}`, REQUESTS[call], given)
 }
 
-/** Undefined if the options can't be read, or have a problem. */
+/** Returns plain options; undefined if the options can't be read, or have a problem. */
 function plainRequest(names: ReadonlySet<string>, given: EnqueueOptions): EnqueueOptions | undefined {
   try {
     if (typeof given !== 'object' || Array.isArray(given)) return undefined

@@ -4,7 +4,7 @@ import { mapInTurns } from '../loop-turn.ts'
 import { isList } from '../options.ts'
 
 const MAX_PROBLEMS = 20
-/** More items would not fit into memory. The `length` of a proxy may be any number. */
+/** The maximum number of items: more would not fit into memory. The `length` of a proxy may be any number. */
 const MAX_ITEMS = 100_000_000
 
 /**

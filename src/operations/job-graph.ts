@@ -4,7 +4,7 @@ import { dotText, mermaidText } from '../service/graph/graph-text.ts'
 /** Jobs and their dependencies, as plain data. */
 export interface JobGraph {
   readonly nodes: readonly { readonly id: string; readonly hasWindows: boolean }[]
-  /** `to` depends on `from`. */
+  /** A dependency: the job `to` depends on the job `from`. */
   readonly edges: readonly { readonly from: string; readonly to: string }[]
 }
 
@@ -16,7 +16,7 @@ export function jobGraph(registry: JobRegistry): JobGraph {
   }
 }
 
-/** Graphviz text. Edges lead from a job to the jobs that depend on it. Jobs with windows are boxes, the others ovals. */
+/** The graph as Graphviz text. Edges lead from a job to the jobs that depend on it. Jobs with windows are boxes, the others ovals. */
 export function jobsToDot({ nodes, edges }: JobGraph): string {
   return [
     'digraph jobs {',
@@ -29,7 +29,7 @@ export function jobsToDot({ nodes, edges }: JobGraph): string {
   ].join('\n')
 }
 
-/** Mermaid text, for docs and issues. */
+/** The graph as Mermaid text, for documents and issues. */
 export function jobsToMermaid({ nodes, edges }: JobGraph): string {
   const names = new Map(nodes.map(({ id }, index) => [id, `job${index}`]))
   return [

@@ -26,15 +26,15 @@ export interface ListedNode extends Omit<NodeStatus, 'facts'> {
   readonly slots: number | undefined
   /** How many jobs its code has. */
   readonly jobs: number | undefined
-  /** Their ids in order, at most a hundred. */
+  /** The ids of these jobs in order, at most 100. */
   readonly jobIds: readonly string[] | undefined
-  /** Processor time in processors, and memory in bytes. Some seconds old. */
+  /** The use of processors (1 is one whole processor) and of memory (in bytes), some seconds ago. */
   readonly load: NodeLoad | undefined
 }
 
 /** The node that plans. */
 export interface LeaderStatus {
-  /** Undefined: no node leads now. */
+  /** The id of the node that leads; undefined if no node leads now. */
   readonly nodeId: string | undefined
   readonly host: string | undefined
   /** Grows with each change of leader; 0 before the first. */
@@ -45,7 +45,7 @@ export interface LeaderStatus {
 
 /** Live settings, as saved. */
 export interface NodeSettings {
-  /** 0 if none were saved. */
+  /** The version of the settings; 0 if none were saved. */
   readonly version: number
   readonly settings: LiveConfig
   readonly effectiveFrom: Date | undefined

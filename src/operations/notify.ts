@@ -22,9 +22,9 @@ export interface NotifyTest {
 
 export interface MessageFilter {
   readonly state?: MessageState
-  /** Only messages with smaller ids: the next page. */
+  /** Lists only messages with smaller ids, for the next page. */
   readonly before?: number
-  /** Default 100. Newest first. */
+  /** The maximum number of messages, newest first. Default 100. */
   readonly limit?: number
 }
 

@@ -16,7 +16,7 @@ export interface OverviewFilter extends JobFilter {
 
 /** Which runs to cancel. */
 export interface CancelOptions extends CancelFilter {
-  /** Only counts the runs. Default false. */
+  /** Only counts the runs that would be cancelled. Default false. */
   readonly dryRun?: boolean
 }
 
@@ -24,18 +24,18 @@ export interface CancelOptions extends CancelFilter {
 export interface ReplayOptions extends ReplayFilter {
   /** Forgets the step with this name, and all steps that finished after it. Default: keeps all steps. */
   readonly from?: string
-  /** Only count the runs. Default false. */
+  /** Only counts the runs that would be replayed. Default false. */
   readonly dryRun?: boolean
 }
 
 /** Which ended runs to delete. */
 export interface PruneOptions {
-  /** Minimum age: only runs that ended at least this long ago. */
+  /** The minimum age: deletes only runs that ended at least this long ago. */
   readonly olderThan: Duration
-  /** Default: `'succeeded'`, `'failed'`, `'cancelled'` and `'skipped'`. */
+  /** The states of the runs to delete. Default: `'succeeded'`, `'failed'`, `'cancelled'` and `'skipped'`. */
   readonly states?: readonly EndedState[]
   readonly jobId?: string | undefined
-  /** Only count the runs. Default false. */
+  /** Only counts the runs that would be deleted. Default false. */
   readonly dryRun?: boolean
 }
 
@@ -51,7 +51,7 @@ export interface PreviewOptions {
 
 /** How to wait for a backfill. */
 export interface BackfillWait {
-  /** Stops the wait, not the backfill. */
+  /** Aborting this signal ends the wait, but not the backfill. */
   readonly signal?: AbortSignal
   /** Receives the status repeatedly, including the last one. */
   readonly onProgress?: (status: BackfillStatus) => void
@@ -72,9 +72,9 @@ export interface LimitFilter {
 }
 
 export interface DeadFilter extends DeadRowFilter {
-  /** Default 100. */
+  /** The maximum number of entries. Default 100. */
   readonly limit?: number
-  /** Only rows with larger ids. */
+  /** Lists only rows with larger ids. */
   readonly after?: number
 }
 

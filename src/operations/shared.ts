@@ -18,7 +18,7 @@ import type { Reach } from './reach.ts'
 export type SharedRef = string | SharedDefinition<unknown, never>
 
 export interface SharedFilter {
-  /** Default 100. */
+  /** The maximum number of topics. Default 100. */
   readonly limit?: number
 }
 

@@ -17,7 +17,7 @@ export interface SinkStatus {
   /** Rows that are still on the disks of hosts and have not reached the target. */
   readonly spilledRows: number
   readonly oldestSpilled: Date | undefined
-  /** The hosts that have them. */
+  /** The hosts that have these rows. */
   readonly hosts: readonly string[]
   /** The contents of the spill folder on this host. */
   readonly files: { readonly segments: number; readonly bytes: number; readonly damaged: readonly string[] }
@@ -82,7 +82,7 @@ export class Sinks {
     return replayDead({ store, locks, sinks, classes }, chosen)
   }
 
-  /** Deletes dead rows. @returns how many @throws PikoError `USAGE` for an empty filter */
+  /** Deletes dead rows. @returns how many it deleted @throws PikoError `USAGE` for an empty filter */
   async drop(filter: DeadRowFilter): Promise<number> {
     const { store } = this.#reach()
     const chosen = chosenBy('sinks.drop', filter)

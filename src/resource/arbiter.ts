@@ -6,9 +6,9 @@ import { Fifo, type Place } from './fifo.ts'
 export class Lane {
   readonly id: number
   readonly size: number
-  /** Slots taken. */
+  /** The number of taken slots. */
   active = 0
-  /** Requests that wait for it. */
+  /** The number of waiting requests. */
   waiting = 0
   /** While it is closed, its requests wait, even if slots are free. */
   isOpen = true

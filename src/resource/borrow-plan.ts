@@ -17,7 +17,10 @@ export interface PlannedValue {
 
 /** The values that an attempt borrows for one map. */
 export interface BorrowPlan {
-  /** In the order in which they are acquired: each follows those that it needs. The order is the same for all attempts of the process. */
+  /**
+   * The values in the order in which they are acquired: each follows those that it needs. The order is the same for all attempts of the
+   * process.
+   */
   readonly values: readonly PlannedValue[]
   /** The map's own names. */
   readonly names: readonly (readonly [key: string, source: Source])[]
@@ -60,7 +63,7 @@ function keptOf(nodes: Iterable<ResourceNode>): Set<ResourceNode> {
   return new Set([...runs, ...needs])
 }
 
-/** In the order of the indexes. */
+/** The demands, in the order of the indexes. */
 function demandsOf(entries: readonly Need[]): Map<ResourceNode, number> {
   const demands = new Map<ResourceNode, number>()
   const demand = (needs: readonly Need[], users: number): void => {

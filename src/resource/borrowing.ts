@@ -34,7 +34,7 @@ export class Borrowing {
   /** Set if the attempt has a time limit for borrowing. */
   readonly #limit: LinkedSignal | undefined
   readonly #timeouts: readonly (() => void)[]
-  /** By the index of the value in the plan. */
+  /** The borrowed values, by their index in the plan. */
   readonly #loans = new Map<number, Loan>()
 
   constructor(parts: BorrowingParts) {

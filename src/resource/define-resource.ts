@@ -15,7 +15,7 @@ import { OPTION_CHECKS, resourceInvalid } from './resource-options.ts'
 
 /** The options that all forms of a definition have in common. */
 export interface ResourceSettings<R extends ResourceMap> {
-  /** For messages and metrics. */
+  /** The name for messages and metrics. */
   readonly name: string
   /** How many values may be borrowed at the same time; other runs queue, first in, first out. Default: no limit. */
   readonly size?: number

@@ -11,7 +11,7 @@ const GRACE_MS = 10_000
 
 /** The values that a failed attempt has left for its retry. */
 export interface Left {
-  /** By the index of the value in the plan. */
+  /** The borrowed values, by their index in the plan. */
   readonly loans: ReadonlyMap<number, Loan>
   /** How the attempt failed. */
   readonly error: Error

@@ -137,7 +137,7 @@ export class Lender {
     return !this.#isClosed && this.#current !== generation
   }
 
-  /** @throws an error that says why it can't serve */
+  /** Checks the resource. @throws an error that says why it can't serve */
   async assertReady(): Promise<void> {
     const generation = this.#current
     if (generation && this.#hasCheck(generation)) await this.#check(generation)
@@ -238,7 +238,7 @@ export class Lender {
       const delayMs = retryDelayMs(REOPEN, this.#renewTries, random()) ?? REOPEN.maxMs
       this.#renewAtMs = clock.monotonic() + delayMs
       const words = `resource ${this.name} could not be renewed, so its old instance stays in use; the next try is in ${formatMs(delayMs)}`
-      // Further tries fail for the same reason, so only the first one is a warning.
+      // Further tries fail for the same reason, so only the first failure is a warning.
       const log = this.#parts.log()
       if (this.#renewTries === 1) log.warn({ err: toError(thrown), resource: this.name }, words)
       else log.debug({ err: toError(thrown), resource: this.name }, words)

@@ -21,7 +21,7 @@ const MAX_CLOSE_MS = 2_000
 
 /** The values that one attempt has borrowed. */
 export interface Borrowed {
-  /** Keyed by the names of the resource map. */
+  /** The values, by the names of the resource map. */
   readonly values: Readonly<Record<string, unknown>>
   /**
    * Returns all values in reverse order, even if some fail; a second call returns the first one's promise. After a failure, values of the
@@ -39,11 +39,11 @@ export interface Borrowed {
 export interface ResourceStats extends LenderState {
   readonly name: string
   readonly scope: ResourceScope
-  /** `Infinity` without a limit. */
+  /** The number of slots; `Infinity` without a limit. */
   readonly size: number
-  /** Slots that runs hold. */
+  /** The number of slots that runs hold. */
   readonly borrowed: number
-  /** Attempts that wait for it. */
+  /** The number of attempts that wait for the resource. */
   readonly waiting: number
 }
 
@@ -85,7 +85,7 @@ export class ResourcePool {
   readonly #graph = new ResourceGraph()
   readonly #arbiter = new Arbiter()
   readonly #kept: KeptLoans
-  /** By the index of their nodes. */
+  /** The lenders, by the index of their nodes. */
   readonly #lenders: Lender[] = []
   /** The prepared maps. The maps of jobs live as long as the process. */
   readonly #prepared = new WeakMap<ResourceMap, Prepared>()

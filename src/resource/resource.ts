@@ -100,7 +100,7 @@ export abstract class Resource<T> {
 }
 
 export interface ResourceClass<T = unknown> {
-  /** Without arguments, unless `new Piko({ construct })` gives them. */
+  /** The constructor gets no arguments, unless `new Piko({ construct })` gives them. */
   new (...args: never[]): Resource<T>
   readonly size: number
   readonly scope: ResourceScope

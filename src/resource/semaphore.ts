@@ -19,12 +19,12 @@ export class Semaphore {
     this.size = size
   }
 
-  /** Slots taken. */
+  /** The number of taken slots. */
   get active(): number {
     return this.#active
   }
 
-  /** Requests in the queue. */
+  /** The number of requests in the queue. */
   get waiting(): number {
     return this.#waiters.size
   }

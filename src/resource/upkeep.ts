@@ -10,7 +10,7 @@ export class Upkeep {
 
   /**
    * @param step returns the milliseconds until its next call; `Infinity` ends the repetition until `wake`. Never rejects
-   * @param signal ends it for good
+   * @param signal ends the repetition permanently
    */
   constructor(step: () => Promise<number>, clock: Clock, signal: AbortSignal) {
     this.#step = step

@@ -4,7 +4,7 @@ import { LinkedSignal } from '../signals/linked-signal.ts'
 export interface Limit {
   readonly clock: Clock
   readonly ms: number
-  /** What the call does, for the message. */
+  /** A description of the call, for the message. */
   readonly what: string
   /** Aborting this signal ends the wait earlier, with the signal's reason. */
   readonly signal?: AbortSignal

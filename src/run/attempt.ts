@@ -9,7 +9,10 @@ export const ATTEMPT_OUTCOMES: readonly AttemptOutcome[] = ['failed', 'timeout',
 
 /** One attempt to execute a run. */
 export interface Attempt {
-  /** 1 for the first attempt, also after a replay. If a stop or a lost node ended an attempt, the next one has the same number. */
+  /**
+   * The number of the attempt; 1 for the first, also after a replay. If a stop or a lost node ended an attempt, the next one has the same
+   * number.
+   */
   readonly attempt: number
   /** Increases from one attempt to the next. */
   readonly fence: number

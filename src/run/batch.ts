@@ -87,10 +87,10 @@ export class FailureGroups {
   }
 }
 
-/** The number of tries of an HTTP request, which says nothing about the error. */
+/** Matches the number of tries of an HTTP request, which says nothing about the error. */
 const TRIES = / \(attempt #\)/
 
-/** Only the first line, because the rest differs from run to run. */
+/** Returns the pattern of the first line only, because the rest differs from run to run. */
 function patternOf(text: string): string {
   const [line = ''] = text.slice(0, 10 * MAX_PATTERN).split('\n', 1)
   return line.replaceAll(UNIQUE_WORD, '#').replace(TRIES, '').slice(0, MAX_PATTERN)
@@ -106,7 +106,7 @@ export interface BatchDurations {
   readonly maxMs: number
 }
 
-/** Undefined if there are no durations. Pure. */
+/** Computes the statistics of durations. Undefined if there are none. Pure. */
 export function durationsOf(durations: Iterable<number>): BatchDurations | undefined {
   const sorted = Float64Array.from(durations).sort()
   const at = (share: number): number => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0

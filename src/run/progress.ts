@@ -43,7 +43,7 @@ export interface Pace {
   readonly weight: number
 }
 
-/** Older reports weigh less: after this time, about a third. */
+/** Older reports have less weight: after this time, about a third. */
 const SMOOTHING_MS = 20_000
 /** Reports within this time are measured together, because the speed between two calls in the same turn is meaningless. */
 const MIN_SPAN_MS = 200
@@ -99,7 +99,7 @@ const SMALL = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 })
 const MAX_PLAIN = 1e15
 const MIN_SHOWN = 1e-6
 
-/** For people: `12,000 of 50,000 (24 %), 1,150/s, 33 s left`. Pure. */
+/** The progress for people: `12,000 of 50,000 (24 %), 1,150/s, 33 s left`. Pure. */
 export function progressText({
   done,
   total,

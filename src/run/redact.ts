@@ -6,7 +6,7 @@ export const HIDDEN = '[redacted]'
 // Quantifiers are bounded and the scheme is not matched, so that a long line without spaces does not take quadratic time. `host:3306/path`
 // is not a credential, so a port that ends the authority is kept. So is `user:password@host`, the placeholder of help texts.
 const URL_PASSWORD = /(:\/\/[^\s/:@"]{0,128}:)(?!\d{1,5}(?:[/?#]|$)|password@[^\s"@]{0,256}(?:[\s"]|$))[^\s"]{1,256}@/g
-/** A token instead of user and password. Only in web URLs: in others, a single name is a user. */
+/** Matches a token instead of user and password. Only in web URLs, because in other URLs a single name is a user. */
 const URL_TOKEN = /((?:https?|wss?):\/\/)(?!user(?:name)?:?@)[^\s/?#:@"'`\\[\]]{1,256}(:?@)(?=[\w[])/gi
 const PEM = /-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^]*?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|$)/g
 const AWS_KEY = /\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g
@@ -18,20 +18,20 @@ const QUERY_SECRET =
 const KEY =
   /(?:password|passwd|(?<![a-z])pwd|(?<=[a-z])Pwd|passphrase|secret|token|(?<![a-z])sig|jwt|api[-_ ]?key|private[-_ ]?key|access[-_ ]?key|account[-_ ]?key|secret[-_ ]?key|signing[-_ ]?key|encryption[-_ ]?key|authorization|cookies?|credentials?)(?<quotes>\\{0,15}["'`]|)[ \t]{0,4}(?:=>|[:=])[ \t]{0,4}/gi
 const DSN_KEY = /dsn(?:\\{0,15}["'`]\s{0,4}:\s{0,4}|=)/gi
-/** The last word of a name whose value may also be harmless: `DB_PASS`, `smtpPass`, `auth`, `signature`. */
+/** Matches the last word of a name whose value may also be harmless: `DB_PASS`, `smtpPass`, `auth`, `signature`. */
 const DOUBTFUL_KEY =
   /(?:pass|Pass|PASS|auth|Auth|AUTH|signature|Signature|SIGNATURE)(?:[-_]?\d{1,4})?(?<quotes>\\{0,15}["'`]|)[ \t]{0,4}(?:=>|[:=])[ \t]{0,4}/g
-/** An option of a command line, followed by a space and its value. */
+/** Matches an option of a command line, followed by a space and its value. */
 const FLAG = /-([a-z][\w-]{0,63})[ \t]{1,4}(?=[^\s-])/gi
-/** An item of a list that is followed by a secret: `["--password", "…"]`, `["x-api-key", "…"]`. */
+/** Matches an item of a list that is followed by a secret: `["--password", "…"]`, `["x-api-key", "…"]`. */
 const ANNOUNCED =
   /(["'`])(-{1,2}[a-z][\w-]{0,63}|(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]{1,40})\\{0,15}\1\s{0,4},\s{0,8}(?=\\{0,15}["'`])/gi
-/** `{ name: "password", value: "…" }`, and with the value first. */
+/** Matches `{ name: "password", value: "…" }`, also with the value first. */
 const NAMED =
   /\b(?:name|key|header|field)(?<quotes>\\{0,15}["'`]|)\s{0,4}[:=]\s{0,4}(\\{0,15}["'`])([\w.-]{1,64})\2\s{0,4},\s{0,8}(?:\\{0,15}["'`])?value(?:\\{0,15}["'`])?\s{0,4}[:=]\s{0,4}/gi
 const VALUE_FIRST =
   /\b(value(?:\\{0,15}["'`])?\s{0,4}:\s{0,4}(\\{0,15}["'`]))((?:(?!\2)[^]){1,512}?)(\2\s{0,4},\s{0,8}(?:\\{0,15}["'`])?(?:name|key|header|field)(?:\\{0,15}["'`])?\s{0,4}:\s{0,4}\\{0,15}["'`]([\w.-]{1,64})\\{0,15}["'`])/gi
-/** The parameters of a scheme such as `Digest username="…", response="…"`. */
+/** Matches the parameters of a scheme such as `Digest username="…", response="…"`. */
 const SCHEME_PARAMETERS =
   /\b(Digest|OAuth|Hawk|AWS4-HMAC-SHA256|SCRAM-SHA-\d{1,3}|Signature)(\s{1,4})(?:[\w-]{1,64}=(?:\\{0,15}"[^"\\]{0,4096}\\{0,15}"|[^\s,"'`\\]{0,4096})[ \t]{0,4},?[ \t]{0,4}){1,32}/gi
 /** Keys whose value extends to the end of the line, because it may contain spaces and punctuation. */
@@ -102,7 +102,7 @@ function hideValues(text: string, key: RegExp, isHarmless: IsHarmless): string {
 }
 
 const PROSE_KEY = /^(token|password|jwt)[ \t]{0,4}:[ \t]/i
-/** A plain word or sign that a parser reports after `unexpected token:`. */
+/** Matches a plain word or sign that a parser reports after `unexpected token:`. */
 const PROSE_TOKEN = /^(?:[a-z]{1,12}|[A-Z]{1,12}|[A-Z][a-z]{1,11}|[^\w\s]{1,3})$/
 
 /**

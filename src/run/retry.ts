@@ -2,9 +2,9 @@ import { type Duration, durationMs } from '../time/duration.ts'
 
 /** When a failed attempt is retried, and how often. */
 export interface RetrySpec {
-  /** Retries after the first attempt. Default 0. */
+  /** The number of retries after the first attempt. Default 0. */
   readonly limit: number
-  /** `'fixed'`: `base` each time. `'exponential'`: base · 2^(retry − 1). Default `'exponential'`. */
+  /** How the delay grows. `'fixed'`: `base` each time. `'exponential'`: base · 2^(retry − 1). Default `'exponential'`. */
   readonly backoff?: 'fixed' | 'exponential'
   /** Delay before the first retry. Default `'1s'`. */
   readonly base?: Duration

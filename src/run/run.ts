@@ -57,7 +57,7 @@ export interface Run<Out = unknown> {
  * in milliseconds.
  */
 export interface RatePlace {
-  /** Empty if the rate applies to the whole job. */
+  /** The key of the rate limit; empty if the rate applies to the whole job. */
   readonly key: string
   /** The time at which the rate limit counts it, on the database's clock. */
   readonly at: number

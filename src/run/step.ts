@@ -12,7 +12,7 @@ export interface StepRecord {
   readonly ms: number
   /** When `ctx.until` first called its function. Undefined if the first call was ready. */
   readonly waitingSince: Date | undefined
-  /** Undefined while `ctx.until` waits. */
+  /** When the step finished; undefined while `ctx.until` waits. */
   readonly finishedAt: Date | undefined
 }
 
@@ -39,7 +39,7 @@ export function stepRetryMs(
 /** When `ctx.until` calls its function. */
 export interface WaitPolicy {
   readonly everyMs: number
-  /** The longest wait in milliseconds. Undefined: no limit. */
+  /** The longest wait, in milliseconds; undefined: no limit. */
   readonly forMs: number | undefined
 }
 

@@ -5,7 +5,7 @@ export interface FencedTable {
   readonly fenceColumn: string
   /** The columns that hold the row's properties. */
   readonly columns: readonly string[]
-  /** The columns that identify a row within its window. Empty if unknown. */
+  /** The columns that identify a row within its window. Empty if they are not known. */
   readonly key: readonly string[]
   /** Whether a checksum of its rows is recorded too. */
   readonly checksum?: boolean
@@ -18,8 +18,8 @@ export interface FencedTable {
 /** The rows that a claim has in a table when its window ends. */
 export interface TableRows {
   readonly table: FencedTable
-  /** Undefined if they could not be counted. */
+  /** The number of rows; undefined if they could not be counted. */
   readonly rows: number | undefined
-  /** See `checksumSql`. Undefined unless the table asks for it. */
+  /** The checksum of the rows; see `checksumSql`. Undefined unless the table asks for it. */
   readonly checksum?: number | undefined
 }

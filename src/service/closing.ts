@@ -11,7 +11,7 @@ export class Closing {
     this.limitMs = limitMs
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#over = promise
-    // Not `AbortSignal.timeout`: that timer does not keep the process alive.
+    // A timer of `AbortSignal.timeout` is not used, because it does not keep the process alive.
     this.#timer = setTimeout(resolve, limitMs)
   }
 

@@ -32,16 +32,16 @@ type ServiceFunction = (ctx: ServiceContext) => unknown
 
 export interface ServiceDefinition extends Omit<ServiceOptions, 'name'> {
   readonly name: string
-  /** The service awaits it before its children start. */
+  /** Called at a start. The service awaits it before its children start. */
   readonly start?: ServiceFunction
   /** Runs in the background after each start. If it throws, the service crashes. */
   readonly run?: ServiceFunction
-  /** The service awaits it before its children stop. */
+  /** Called at a stop. The service awaits it before its children stop. */
   readonly stop?: ServiceFunction
   readonly children?: readonly Service[]
-  /** By name: `{ expire: { every: '1m', run: (ctx) => … } }`; see `@timer`. */
+  /** Timers by name: `{ expire: { every: '1m', run: (ctx) => … } }`; see `@timer`. */
   readonly timers?: Readonly<Record<string, TimerOptions & { readonly every: Duration; readonly run: ServiceFunction }>>
-  /** By name: `{ report: { cron: '0 6 * * *', timezone: 'Europe/Berlin', run: (ctx) => … } }`; see `@crontab`. */
+  /** Crontabs by name: `{ report: { cron: '0 6 * * *', timezone: 'Europe/Berlin', run: (ctx) => … } }`; see `@crontab`. */
   readonly crontabs?: Readonly<
     Record<string, CrontabOptions & { readonly cron: string; readonly run: ServiceFunction }>
   >

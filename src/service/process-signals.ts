@@ -5,7 +5,8 @@ export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
 const STOP_SIGNALS: readonly StopSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
 /**
- * The same signal within this time counts once: npm and npx repeat a signal that the terminal has already sent to the whole process group.
+ * A signal that is repeated within this time is treated as one: npm and npx repeat a signal that the terminal has already sent to the whole
+ * process group.
  */
 const ECHO_MS = 500
 

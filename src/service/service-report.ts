@@ -30,7 +30,7 @@ function serviceLines(service: Service): string[] {
   ]
 }
 
-/** `Timeout x3, TCPServerWrap`. */
+/** The resources that keep the process alive, as text: `Timeout x3, TCPServerWrap`. */
 function activeResources(): string {
   const counts = new Map<string, number>()
   for (const name of process.getActiveResourcesInfo()) counts.set(name, (counts.get(name) ?? 0) + 1)

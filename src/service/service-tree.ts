@@ -28,7 +28,7 @@ export class ServiceTree<S extends Named> {
     return [...this.#dependencies]
   }
 
-  /** Distance from the root, which has 0. */
+  /** The distance from the root, which has 0. */
   get depth(): number {
     return this.#parent ? this.#parent.depth + 1 : 0
   }

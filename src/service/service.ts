@@ -26,7 +26,7 @@ import type { Logger } from '../logger.ts'
 
 /** Services below inherit `log`, `clock` and `taskGrace` unless they have their own. */
 export interface ServiceOptions {
-  /** Default: the name of the class. */
+  /** The name of the service. Default: the name of its class. */
   readonly name?: string
   readonly log?: Logger
   readonly clock?: Clock
@@ -76,7 +76,7 @@ let created = 0
  * step. Don't await `stop` or `restart` in a background task of the same service: they wait for that task.
  */
 export abstract class Service implements AsyncDisposable {
-  /** Unique in the process. */
+  /** The id of the service, unique in the process. */
   readonly id = `s${++created}`
   readonly #options: ServiceOptions
   readonly #observers = new Set<ServiceObserver>()
@@ -179,9 +179,9 @@ export abstract class Service implements AsyncDisposable {
     this.crash(reason)
   }
 
-  // Identity and state.
+  // Methods for identity and state.
 
-  /** A name for people; not unique. */
+  /** The name of the service for people; it need not be unique. */
   get name(): string {
     return this.#options.name ?? this.constructor.name
   }
@@ -232,7 +232,7 @@ export abstract class Service implements AsyncDisposable {
     return this.#tree.dependencies
   }
 
-  /** Distance from the root, which has 0. */
+  /** The distance from the root, which has 0. */
   get depth(): number {
     return this.#tree.depth
   }
@@ -242,12 +242,12 @@ export abstract class Service implements AsyncDisposable {
     return this.#tree.path
   }
 
-  /** Running background tasks. */
+  /** The running background tasks. */
   get tasks(): readonly TaskInfo[] {
     return this.#life.background?.running ?? []
   }
 
-  /** Timers and crontabs since the last start. */
+  /** The timers and crontabs since the last start. */
   get timerStats(): readonly TimerStats[] {
     return this.#background?.timerStats ?? []
   }
@@ -257,7 +257,7 @@ export abstract class Service implements AsyncDisposable {
     return this.#tree.inherited((service) => service.#options.clock) ?? systemClock
   }
 
-  // Start and stop.
+  // Methods for start and stop.
 
   /**
    * Starts this service and its children. Resolves when all are running.
@@ -319,7 +319,7 @@ export abstract class Service implements AsyncDisposable {
     return () => void this.#observers.delete(observer)
   }
 
-  // The tree.
+  // Methods for the tree.
 
   /**
    * Adds a child, which starts and stops with this service. A child that `onStart` adds is removed before the next start, which adds its own

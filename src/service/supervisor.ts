@@ -15,9 +15,9 @@ export const STRATEGIES = [
   'one-for-all',
   /** Stops the child and those added after it in reverse order, and starts them in order. */
   'rest-for-one',
-  /** Stops the child for good. */
+  /** Stops the child permanently. */
   'forfeit-one-for-one',
-  /** Stops all children for good. */
+  /** Stops all children permanently. */
   'forfeit-one-for-all',
   /** Crashes the supervisor, like any other parent. */
   'crashing',
@@ -27,9 +27,9 @@ export type Strategy = (typeof STRATEGIES)[number]
 
 /** The pause before a restart: `base`, doubled for each restart of that child within the window, at most `max`. */
 export interface RestartBackoff {
-  /** Default `'100ms'`. */
+  /** The first pause. Default `'100ms'`. */
   readonly base?: Duration
-  /** Default `'30s'`. */
+  /** The longest pause. Default `'30s'`. */
   readonly max?: Duration
   /** Makes each pause random, evenly distributed between half of it and the whole. Default true. */
   readonly jitter?: boolean
@@ -43,11 +43,11 @@ export interface RestartBackoff {
 export type Replacement = (crashed: Service, index: number, error: Error) => Service | Promise<Service>
 
 export interface SupervisorOptions extends ServiceOptions {
-  /** Default `'one-for-one'`. */
+  /** What happens when a child crashes. Default `'one-for-one'`. */
   readonly strategy?: Strategy
   /** The maximum number of restarts within `over`; the restart of a group counts once. Default 3. */
   readonly maxRestarts?: number
-  /** Length of the sliding window. Default `'1m'`. */
+  /** The length of the sliding window. Default `'1m'`. */
   readonly over?: Duration
   readonly backoff?: RestartBackoff
   /** Creates the instance to start. Default: the same instance starts again. */
@@ -177,7 +177,7 @@ export class Supervisor extends Service {
   }
 
   async #handle({ child, reason }: Crash, signal: AbortSignal): Promise<void> {
-    // After an earlier crash in its group, it may already have been restarted.
+    // The child may already have been restarted, after an earlier crash in its group.
     if (signal.aborted || child.state !== 'crashed') return
     switch (this.#strategy) {
       case 'one-for-one':

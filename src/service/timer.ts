@@ -4,7 +4,7 @@ import { Schedule } from '../time/schedule.ts'
 import type { Clock } from '../clock.ts'
 
 export interface TimerOptions {
-  /** Also fires immediately when the service starts. Default false: fires first after one interval. */
+  /** Whether the timer also fires immediately when the service starts. Default false: it first fires after one interval. */
   readonly immediate?: boolean
   /** The time until it fires first. Default: one interval. Not together with `immediate`. */
   readonly after?: Duration
@@ -18,7 +18,7 @@ export interface CrontabOptions {
 /** Statistics of a timer or crontab since the last start of the service. */
 export interface TimerStats {
   readonly name: string
-  /** `'1s'`, or the cron expression. */
+  /** The schedule as text: `'1s'`, or the cron expression. */
   readonly schedule: string
   readonly fired: number
   /** The number of ticks that did not fire, because an earlier call took too long or the machine was asleep. */

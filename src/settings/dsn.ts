@@ -5,7 +5,7 @@ import { maskDsn } from './mask.ts'
 export interface Dsn {
   readonly host: string
   readonly port: number
-  /** Empty if the DSN names no user. */
+  /** The name of the user; empty if the DSN names none. */
   readonly user: string
   readonly password: string
   readonly database: string

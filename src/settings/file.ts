@@ -10,7 +10,7 @@ const DEFAULT_FILE = 'settings.toml'
 
 /** The settings file to read, and the source of its name. */
 export interface SettingsFile {
-  /** The absolute path. */
+  /** The absolute path of the file. */
   readonly path: string
   /** The path as given, for messages. */
   readonly shown: string

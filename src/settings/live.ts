@@ -10,9 +10,9 @@ const DRAINED = 'drained'
 
 /** The stored form of live settings. If one is missing, the node uses the value of its own settings. */
 export interface LiveConfig {
-  /** `trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. */
+  /** The log level: `trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. */
   readonly log_level?: string
-  /** Runs in progress at the same time on each node. */
+  /** The maximum number of runs in progress at the same time on each node. */
   readonly concurrency?: number
   /** The longest pause between two polls for work, such as `'500ms'`. */
   readonly poll_interval?: string

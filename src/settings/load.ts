@@ -12,7 +12,7 @@ import { readTree } from './tree.ts'
 export interface LoadSettingsOptions {
   /** The folder of `settings.toml` and of relative paths. Default: the working directory. */
   readonly cwd?: string | undefined
-  /** Default: the process's environment. */
+  /** The environment variables. Default: those of the process. */
   readonly env?: NodeJS.ProcessEnv | undefined
   /** A file that must exist; takes precedence over `PIKO_SETTINGS_PATH`. */
   readonly file?: string | undefined
@@ -26,7 +26,7 @@ export interface LoadedSettings {
   readonly origins: ReadonlyMap<string, string>
   /** The printable value of each key, with secrets masked. */
   readonly shown: ReadonlyMap<string, string>
-  /** Absolute path of the file; undefined if none was read. */
+  /** The absolute path of the file; undefined if none was read. */
   readonly file: string | undefined
 }
 

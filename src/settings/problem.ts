@@ -3,11 +3,13 @@ import { maskSecret, maskText } from './mask.ts'
 
 /** One problem of the settings. */
 export interface SettingsProblem {
-  /** `mysql.pool_size`, the name of an unknown variable, or the path of a file that cannot be read. */
+  /**
+   * The subject of the problem: a key such as `mysql.pool_size`, the name of an unknown variable, or the path of a file that can't be read.
+   */
   readonly key: string
   /** The printable form of the offending value; undefined if there is none to show. */
   readonly value: string | undefined
-  /** `environment variable PIKO_…`, `file settings.toml`, `default` or `override`. */
+  /** The source of the value: `environment variable PIKO_…`, `file settings.toml`, `default` or `override`. */
   readonly origin: string
   /** The problem, or the value that is expected instead. */
   readonly expected: string

@@ -229,7 +229,7 @@ function isDurationIn(value: string, { min, max }: { readonly min: Duration; rea
   }
 }
 
-/** Splits at commas outside the braces of a glob: `jobs/*.{ts,js},more/*.ts` is two. */
+/** Splits a text at the commas outside the braces of a glob: `jobs/*.{ts,js},more/*.ts` is two. */
 function splitList(value: string): string[] {
   const items = ['']
   let depth = 0

@@ -1,6 +1,6 @@
 /** One setting, defined completely by its entry in a section. */
 export interface Setting<K extends string = string, Raw = unknown, Value = unknown> {
-  /** Its name in `settings.toml`. */
+  /** The name of the setting in `settings.toml`. */
   readonly key: K
   readonly default: Raw
   /** The meaning, with units and special values. `settings.example.toml` and `docs/settings.md` show it. */

@@ -20,7 +20,7 @@ export class LinkedSignal {
     return this.#controller.signal
   }
 
-  /** Keeps only the first reason. Default: an `AbortError`. */
+  /** Aborts the signal. Keeps only the first reason. Default: an `AbortError`. */
   abort(reason?: unknown): void {
     this.#controller.abort(reason)
   }

@@ -24,7 +24,7 @@ export interface SinkDefinition<
   Models extends readonly RowModel[] = readonly RowModel[],
   Named extends RouteMap = RouteMap,
 > extends Omit<SinkRules, 'key'> {
-  /** For messages and metrics. Unique in the process if the sink has `spill` or `deadLetters`. */
+  /** The name for messages and metrics. It must be unique in the process if the sink has `spill` or `deadLetters`. */
   readonly name: string
   /** Pairs of a model and the function that receives its rows. */
   readonly on?: { readonly [K in keyof Models]: readonly [model: Models[K], handler: RowHandler<Models[K]>] }

@@ -24,7 +24,7 @@ export class Lanes {
     for (let free = 0; ; free++) if (!this.#running.has(free)) return free
   }
 
-  /** @param delivery never rejects */
+  /** Starts a delivery in a lane. @param delivery never rejects */
   start(lane: number, delivery: () => Promise<void>): Promise<void> {
     const running = delivery().finally(() => this.#running.delete(lane))
     this.#running.set(lane, running)

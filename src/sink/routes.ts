@@ -6,7 +6,7 @@ import { type RowModel, Sink, type SinkClass } from './sink.ts'
 /** The method that receives the rows of a model. */
 export interface Route {
   readonly model: RowModel
-  /** For messages and batch keys: unique within the sink, and the same in every process. */
+  /** The name for messages and batch keys: unique within the sink, and the same in every process. */
   readonly modelName: string
   /** The name of the sink's method. */
   readonly method: string | symbol
@@ -94,7 +94,7 @@ function nameOf(model: RowModel, method: string | symbol): string {
   return typeof name === 'string' && name !== '' ? name : String(method)
 }
 
-/** The prototype chain, nearest first. */
+/** The object and its prototypes, the nearest first. */
 function prototypes(sinkClass: SinkClass): object[] {
   const found: object[] = []
   let prototype: unknown = sinkClass.prototype

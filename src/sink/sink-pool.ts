@@ -16,7 +16,7 @@ const MAX_CLOSE_MS = 2_000
 
 /** The sinks of one attempt. */
 export interface RunSinks {
-  /** Keyed by the names of the sink map. */
+  /** The writers, by the names of the sink map. */
   readonly writers: Readonly<Record<string, SinkWriter>>
   /**
    * Delivers the remaining rows after a successful handler, sink by sink in the map's order.
@@ -32,7 +32,7 @@ export interface RunSinks {
 
 export interface SinkPoolParts {
   readonly env: SinkEnv
-  /** Undefined: nothing is put aside or stored on disk, as in tests of sinks alone. */
+  /** The parts that put rows aside or store them on disk. Undefined: no row is put aside or stored on disk, as in tests of sinks alone. */
   readonly durable?: DurableParts | undefined
 }
 

@@ -50,7 +50,7 @@ export interface SpillOptions {
 
 /** The options of every sink, whatever its target: how rows are batched, repeated and kept. */
 export interface SinkRules {
-  /** Rows per delivered batch. Default 1,000. */
+  /** The number of rows per delivered batch. Default 1,000. */
   readonly batchSize?: number
   /**
    * The approximate bytes that a batch holds in memory: it is delivered before it exceeds this. A single larger row fails its write.
@@ -63,7 +63,7 @@ export interface SinkRules {
   readonly writers?: number
   /** With several writers: rows of one key are delivered in order, one delivery after the other. Default: in any order. */
   readonly key?: RowKey
-  /** Required for `retry`, `deadLetters` and `spill`, which deliver rows again. */
+  /** The effect of delivering the same rows again. Required for `retry`, `deadLetters` and `spill`, which deliver rows again. */
   readonly guarantee?: SinkGuarantee
   /** Repeats a failed delivery within the attempt. The options are those of a job's `retry`. Default: no repeat. */
   readonly retry?: RetrySpec
@@ -107,7 +107,9 @@ export interface SinkScope {
 
 /** One delivery of rows of one model. */
 export interface SinkBatch extends SinkScope {
-  /** 0 until rows of this model have been delivered in this attempt; afterwards the number of the batch, at least 1. */
+  /**
+   * The number of the batch: 0 until rows of this model have been delivered in this attempt; afterwards at least 1.
+   */
   readonly index: number
   /**
    * An idempotency key: unique per job, window or run, model and batch, and the same in each delivery of the batch. It is also the same in
@@ -123,7 +125,7 @@ export interface SinkBatch extends SinkScope {
  * instance per process; buffers are per run.
  */
 export abstract class Sink {
-  /** Rows per delivered batch. Default 1,000. */
+  /** The number of rows per delivered batch. Default 1,000. */
   static readonly batchSize: number = 1_000
 
   /**

@@ -7,7 +7,7 @@ import type { Window } from '../time/window.ts'
 interface Noted {
   readonly table: FencedTable
   readonly on: SqlDatabase
-  /** Undefined if the number must be read from the table, as after an upsert. */
+  /** The number of rows; undefined if it must be read from the table, as after an upsert. */
   rows: number | undefined
 }
 

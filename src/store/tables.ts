@@ -38,11 +38,11 @@ export interface JobTable {
   next_tick: NullableInstant
   /** When the planner next plans the job; null: never. */
   plan_at: NullableInstant
-  /** Start of the first planned window. The watermark is the end of the unbroken sequence of succeeded windows from here on. */
+  /** The start of the first planned window. The watermark is the end of the unbroken sequence of succeeded windows from here on. */
   ledger_start: NullableInstant
-  /** End of the last planned window. */
+  /** The end of the last planned window. */
   window_cursor: NullableInstant
-  /** How long after its end a window must have succeeded, in milliseconds. Null: no deadline. */
+  /** The time after its end within which a window must succeed, in milliseconds. Null: no deadline. */
   deadline_ms: Generated<number | null>
   /** The kinds of notices for which its code has hooks, such as `failure,late`. */
   hooks: Generated<string | null>
@@ -66,7 +66,7 @@ export interface JobConfigTable {
   config: string
   effective_from: Instant
   created_at: Instant
-  /** SHA-256 of the text that Piko checked and saved; empty: unknown; null: a person has inserted the row. */
+  /** The SHA-256 of the text that Piko checked and saved; empty: unknown; null: a person has inserted the row. */
   digest: Generated<string | null>
 }
 
@@ -163,7 +163,7 @@ export interface BackfillTable {
   id: Generated<number>
   job_id: string
   state: BackfillState
-  /** Start of the first window and end of the last. */
+  /** The start of the first window and the end of the last one. */
   from_at: Instant
   to_at: Instant
   /** Windows are planned up to here, from the oldest or the newest one. Null: all are planned. */
@@ -185,7 +185,7 @@ export interface BackfillTable {
 }
 
 export interface NodeTable {
-  /** A UUID per boot. */
+  /** The id of the node: a UUID, which is new after each start. */
   id: string
   host: string
   pid: number
@@ -194,7 +194,7 @@ export interface NodeTable {
   expires_at: Instant
   /** The address for notifications of new work, `host:port`. */
   doorbell: string | null
-  /** The URL of its link, for the other nodes; null: it has none. */
+  /** The URL of its link, for the other nodes; null if it has none. */
   link: Generated<string | null>
   /** The secret of that link; null: all nodes have the one of their settings. */
   link_key: Generated<string | null>
@@ -207,7 +207,7 @@ export interface NodeTable {
   connections: Generated<string | null>
   /** The server that gave these ids, `hostname:port`. */
   connections_of: Generated<string | null>
-  /** When they were written. */
+  /** When these ids were written. */
   connections_at: NullableInstant
   /** The digests of the node's jobs, by id, as JSON. */
   jobs: Generated<JsonText>
@@ -251,7 +251,7 @@ export interface StepTable {
   tries: number
   /** When `ctx.until` first called its function, if it was not ready then. */
   waiting_since: NullableInstant
-  /** Null while `ctx.until` waits; then there is no result yet. */
+  /** When the step finished; null while `ctx.until` waits, because there is no result yet. */
   finished_at: NullableInstant
 }
 
@@ -313,7 +313,7 @@ export interface IdempotencyTable {
 /** The attempts that began within a rate's length of time. Written under the lock of the job's row. */
 export interface RateTable {
   job_id: string
-  /** Empty if the rate applies to the whole job. */
+  /** The key of the runs; empty if the rate applies to the whole job. */
   rate_key: string
   /** `[[milliseconds since the epoch, count], …]` as JSON, oldest first. */
   starts: string
@@ -324,7 +324,7 @@ export interface RateTable {
 /** A row that a sink's target refused. */
 export interface DeadRowTable {
   id: Generated<number>
-  /** Digest of sink, batch and place. So the same row of a later attempt replaces it. */
+  /** A digest of sink, batch and place, so that the same row of a later attempt replaces this one. */
   row_key: string
   sink: string
   route: string
@@ -361,7 +361,7 @@ export interface SpillTable {
 export interface SharedTable {
   topic: string
   version: number
-  /** JSON. */
+  /** The value as JSON. */
   value: string
   reason: string | null
   /** The node that published it. */
@@ -372,11 +372,11 @@ export interface SharedTable {
 /** An entry of a cache. Without a value, the key was deleted, or a node loads its value. */
 export interface CacheTable {
   space: string
-  /** SHA-256 of the key. */
+  /** The SHA-256 of the key. */
   print: Buffer
   cache_key: string
   value: Buffer | null
-  /** A random number for each write. */
+  /** A random number, which changes with each write. */
   version: number
   stale_at: Instant
   expires_at: Instant

@@ -9,7 +9,7 @@ import { Topic } from './topic.ts'
 
 /** The definition of a shared value. @typeParam S the zod schema of the value */
 export interface SharedSpec<S extends z.ZodType> {
-  /** Its name on all nodes: 1 to 128 letters, digits or any of `_ - . : /`. */
+  /** The name of the value on all nodes: 1 to 128 letters, digits or any of `_ - . : /`. */
   readonly topic: string
   /** Checks and types the value; the value is stored as JSON. Must be synchronous. */
   readonly schema: S

@@ -1,10 +1,10 @@
 import { Gauge, type Registry } from 'prom-client'
 import type { FleetFigures, JobFigures, WindowFigures } from '../ledger/fleet-figures.ts'
 
-/** Returns undefined while the store is not open. */
+/** Reads the figures of the fleet. Returns undefined while the store is not open. */
 export type ReadFleet = () => Promise<FleetFigures> | undefined
 
-/** Figures of this age are read again. Scrapes at the same time share one read. */
+/** The age, in milliseconds, at which the figures are read again. Scrapes at the same time share one read. */
 const MAX_AGE_MS = 5_000
 
 type Row = readonly [labels: Record<string, string>, value: number]

@@ -13,8 +13,8 @@ interface Further {
 const BURST_MS = 1_000
 
 /**
- * Writes a line for the first of skipped ticks, and one for all others of the same second: after an hour in which nothing ran, a job of each
- * second has 3,600. Returns the function that stops it.
+ * Writes a line for the first of skipped ticks, and one for all others of the same second: after an hour in which nothing ran, a job with a
+ * tick each second has 3,600 of them. Returns the function that stops it.
  */
 export function logSkippedTicks(events: Events, log: Logger): () => void {
   const bursts = new Map<string, Further>()

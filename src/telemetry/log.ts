@@ -21,13 +21,16 @@ const load = createRequire(import.meta.url)
 export type AppLogger = PinoLogger
 
 export interface LoggerOptions {
-  /** `trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. */
+  /** The lowest level to log: `trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. */
   readonly level: string
-  /** One JSON object per line (`time` in ISO 8601 UTC, `level` as text); otherwise short lines for people, in local time. */
+  /**
+   * The form of the lines. JSON: one object per line (`time` in ISO 8601 UTC, `level` as text); otherwise short lines for people, in local
+   * time.
+   */
   readonly json: boolean
   /** The field `name` of JSON lines. */
   readonly name: string
-  /** Default: standard error, so that standard output has only the output of commands. */
+  /** The destination of the lines. Default: standard error, so that standard output has only the output of commands. */
   readonly stream?: DestinationStream
   /** Colours the lines for people. Default: true if standard error is a terminal and `NO_COLOR` is unset. */
   readonly colour?: boolean

@@ -5,7 +5,7 @@ import type { BatchFigures, PoolFigures } from '../ledger/node-figures.ts'
 export interface NodeSources {
   readonly claims: () => BatchFigures
   readonly finishes: () => BatchFigures
-  /** Undefined on SQLite. */
+  /** Returns the figures of the pool; undefined on SQLite. */
   readonly pool: () => PoolFigures | undefined
   /** The versions of configs in force on this node, by job. */
   readonly configs: () => Iterable<readonly [jobId: string, version: number]>

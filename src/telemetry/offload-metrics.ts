@@ -3,7 +3,7 @@ import { POOL_BUCKETS_S } from '../offload/pool/pool-figures.ts'
 
 /** Durations counted by bucket, in seconds. */
 interface Durations {
-  /** One count per bound, and a last one for longer durations. Not cumulative. */
+  /** One count per bound, and a last one for longer durations. The counts are not cumulative. */
   readonly counts: readonly number[]
   readonly sumS: number
 }

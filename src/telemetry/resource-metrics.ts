@@ -3,7 +3,7 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 /** The figures of one resource. */
 export interface ResourceFigures {
   readonly name: string
-  /** `Infinity` without a limit. */
+  /** The number of slots; `Infinity` without a limit. */
   readonly size: number
   readonly borrowed: number
   readonly waiting: number

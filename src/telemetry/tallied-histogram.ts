@@ -2,7 +2,7 @@ import { Histogram, type MetricObjectWithValues, type MetricValueWithName, type 
 import { labelsText, withLines } from './metric-text.ts'
 
 interface Tally {
-  /** Indexed by bucket; the last entry is for values above all bounds. Not cumulative. */
+  /** The counts by bucket, not cumulative; the last entry is for values above all bounds. */
   readonly counts: Float64Array
   sum: number
 }

@@ -13,7 +13,7 @@ import type { ReadyRequest } from '../crawl/request/request.ts'
 
 /** A response that a test defines. */
 export interface GivenAnswer {
-  /** Default 200. */
+  /** The status of the response. Default 200. */
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
   /** The body: a text or bytes; any other value becomes JSON. Default: empty. */

@@ -14,7 +14,7 @@ const STEP_TICKS = 500
 export interface SimulateOptions {
   /** The first instant, included: an instant with its zone, or a day in the job's zone (`'2026-03-01'`). */
   readonly from: WindowInput
-  /** The end, excluded. */
+  /** The end of the range, excluded. */
   readonly to: WindowInput
   /** The maximum number of ticks. Default 10,000, at most 1,000,000. */
   readonly limit?: number

@@ -33,7 +33,7 @@ export interface TestedItem {
 }
 
 export interface TestedCrawl {
-  /** `succeeded` or `failed`. */
+  /** The final state: `succeeded` or `failed`. */
   readonly state: string
   /** The requests, in the order in which they were stored. */
   readonly items: readonly TestedItem[]

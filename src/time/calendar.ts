@@ -10,9 +10,9 @@ export type Weekday = (typeof WEEKDAYS)[number]
 
 /** An instant as the clocks of the schedule's time zone show it. */
 export interface LocalTime {
-  /** `2026-12-25` */
+  /** The date, such as `2026-12-25`. */
   readonly date: string
-  /** `02:30:00` */
+  /** The time of day, such as `02:30:00`. */
   readonly time: string
   readonly weekday: Weekday
 }
@@ -22,7 +22,7 @@ export type CalendarFunction = (instant: Date, local: LocalTime) => boolean
 
 /** The days and ticks on which a schedule does not fire. Days are in the schedule's time zone. */
 export interface Calendar {
-  /** `'2026-12-25'` */
+  /** Dates to leave out, such as `'2026-12-25'`. */
   readonly dates?: readonly string[]
   readonly weekdays?: readonly Weekday[]
   /** A function, which can't be stored. The database only stores that there is one; see {@link scheduleJson}. */
@@ -37,7 +37,7 @@ export const FUNCTION_MARKER = '(function)'
  */
 const MAX_EXCLUDED = 100_000
 const DAY_MS = 86_400_000
-/** Long enough: after at most 40 years, dates fall on the same weekdays again. */
+/** This is long enough, because after at most 40 years, dates fall on the same weekdays again. */
 const LONGEST_EXCLUDED_MS = 100 * 366 * DAY_MS
 
 /** The ticks that a calendar does not skip. */

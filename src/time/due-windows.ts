@@ -5,7 +5,7 @@ import { Schedule, scheduleJson, type ScheduleSpec } from './schedule.ts'
 export interface DueParts {
   /** The schedule that bounds the windows, if it is not the job's own. */
   readonly grid?: ScheduleSpec | undefined
-  /** Time between the end of a window and its run. Default 0. Has no effect on a job with both a grid and a schedule. */
+  /** The time between the end of a window and its run. Default 0. Has no effect on a job with both a grid and a schedule. */
   readonly delayMs?: number | undefined
 }
 
@@ -45,7 +45,7 @@ export class DueWindows {
     return this.#ticks.previous(new Date(now.getTime() + 1)) ?? new Date(FIRST_INSTANT_MS)
   }
 
-  /** As {@link lastEnd}, for requests: after the last tick of the schedule, a window can be requested as soon as it is over. */
+  /** Like {@link lastEnd}, for requests: after the last tick of the schedule, a window can be requested as soon as it is over. */
   lastEndOnRequest(now: Date): Date {
     return this.#ticks && !this.#ticks.next(now) ? now : this.lastEnd(now)
   }

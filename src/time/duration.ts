@@ -55,7 +55,7 @@ export function cappedDurationMs(text: string, what: string, maxMs: number): num
 
 /** Formats a duration for people: `850ms`, `12.3s`, `4m 05s`, `2h 03m`. */
 export function formatMs(ms: number): string {
-  // Round first, so that no unit overflows: 59.98 s is a minute, not 60.0 s.
+  // The value is rounded first, so that no unit overflows: 59.98 s is a minute, not 60.0 s.
   if (Math.round(ms) < 1_000) return `${Math.round(ms)}ms`
   const tenths = Math.round(ms / 100)
   if (tenths < 600) return `${(tenths / 10).toFixed(1)}s`

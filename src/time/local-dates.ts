@@ -96,7 +96,7 @@ export function localText(instant: Date, timezone: string): string {
   return `${date} ${time.replace(/(?::00)?\.000$/, '')} ${offsetText(offset)}`
 }
 
-/** `+02:00`. Shows seconds only if there are any, as in offsets before standard time. */
+/** The offset from UTC, such as `+02:00`. Shows seconds only if there are any, as in offsets before standard time. */
 export function offsetText(offsetMs: number): string {
   const sign = offsetMs < 0 ? '-' : '+'
   const text = new Date(Math.abs(offsetMs)).toISOString().slice(11, 19)

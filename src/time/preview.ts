@@ -9,9 +9,9 @@ import type { Zone } from './zone.ts'
 /** A tick in the local time of its zone. */
 export interface PreviewTick {
   readonly at: Date
-  /** `2026-03-08T03:00:00` */
+  /** The local time, such as `2026-03-08T03:00:00`. */
   readonly local: string
-  /** `-04:00` */
+  /** The offset from UTC, such as `-04:00`. */
   readonly offset: string
   /** `'gap'`: the tick replaces times that do not exist. `'overlap'`: its local time exists twice. */
   readonly transition: 'gap' | 'overlap' | null

@@ -6,7 +6,7 @@ export interface ScheduleFault {
     'schedule' | 'cron' | 'timezone' | 'dst' | 'start' | 'end' | 'exclude' | 'everyMs' | 'anchor' | 'at' | 'kind'
   readonly value: unknown
   readonly expected: string
-  /** What to do next. */
+  /** A text that says what to do next. */
   readonly hint: string
   readonly cause?: unknown
 }

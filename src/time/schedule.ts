@@ -25,7 +25,7 @@ export type ScheduleSpec =
       readonly kind: 'cron'
       readonly cron: string | readonly string[]
       readonly timezone: string
-      /** Default `'auto'`. */
+      /** What happens when clocks change. Default `'auto'`. */
       readonly dst?: DstPolicy
     } & ScheduleBounds)
   /** `anchor` is an instant on the grid, as ISO 8601. `timezone` is the zone of the calendar's days. */

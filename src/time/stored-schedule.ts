@@ -53,7 +53,7 @@ export function storedDefaults({
   windows,
 }: {
   readonly codeSchedule: string | null
-  /** The windows option as JSON. */
+  /** The option `windows` as JSON. */
   readonly windows: string | null
 }): StoredDefaults {
   const defaults = codeSchedule === null ? {} : defaultsOf(storedSchedule(codeSchedule))

@@ -47,7 +47,7 @@ export class ZonedTicks implements Ticks {
         behind = from
       } else {
         if (this.#standsForGap(change)) return change
-        // Continue with the offset after the change, from the change itself on.
+        // The search continues with the offset after the change, from the change itself on.
         from = change - 1
         behind = change
         offset = this.#zone.offsetAt(change)

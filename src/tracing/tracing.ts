@@ -4,7 +4,7 @@ export type SpanFacts = Readonly<Record<string, string | number | boolean | unde
 /** The run that spans belong to. */
 export interface TracedRun {
   readonly jobId: string
-  /** When it was due. */
+  /** When the run was due. */
   readonly runAt: Date
   /** The tick that it belongs to. */
   readonly tick: Date | undefined

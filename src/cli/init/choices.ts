@@ -3,7 +3,7 @@ export interface Choices {
   readonly language: 'ts' | 'js'
   /** Only TypeScript has decorators that Node can run. */
   readonly style: 'decorators' | 'functions'
-  /** Undefined: the embedded SQLite file. */
+  /** The DSN of the database; undefined: the embedded SQLite file. */
   readonly dsn: string | undefined
 }
 

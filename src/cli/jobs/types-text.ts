@@ -6,7 +6,7 @@ import type { JobModule } from '../../job/job-source.ts'
 /** A job, and the export from which TypeScript reads its types. */
 export interface TypedJob {
   readonly id: string
-  /** Undefined if no file exports its definition or its spec: only its id is known then. */
+  /** The file and the name of the export. Undefined if no file exports the job's definition or its spec: only its id is known then. */
   readonly place: { readonly file: string; readonly name: string } | undefined
 }
 

@@ -17,7 +17,7 @@ export interface BannerFacts {
   readonly store: string
   /** Milliseconds since the process began. */
   readonly startedMs: number
-  /** Undefined without HTTP. */
+  /** The URL of the HTTP server; undefined without HTTP. */
   readonly url: string | undefined
   readonly hasApi: boolean
   readonly found: readonly FoundJobs[]

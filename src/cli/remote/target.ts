@@ -21,7 +21,7 @@ class RemoteTarget {
     this.#target = target
   }
 
-  /** Undefined: the commands use the database. */
+  /** The node; undefined if the commands use the database. */
   get(): Promise<Remote> | undefined {
     const target = this.#target
     if (!target) return undefined

@@ -23,7 +23,7 @@ export interface CrawlRequest<Step extends string = string> {
   readonly url: string | URL
   /** The step that parses the page. Default: the step that follows the request. A seed must name it if the crawl has several steps. */
   readonly step?: Step
-  /** Default: POST if the request has a body, otherwise GET. */
+  /** The method. Default: POST if the request has a body, otherwise GET. */
   readonly method?: CrawlMethod
   /** Headers to add to those of the step. They replace headers of the same name, and `undefined` removes one. Default: none. */
   readonly headers?: Readonly<Record<string, string | undefined>>

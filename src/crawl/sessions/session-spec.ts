@@ -8,7 +8,7 @@ import type { CrawlBody, CrawlMethod } from '../request/request.ts'
 /** A request that a login sends. */
 export interface LoginRequest {
   readonly url: string | URL
-  /** Default: POST if the request has a body, otherwise GET. */
+  /** The method. Default: POST if the request has a body, otherwise GET. */
   readonly method?: CrawlMethod
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: CrawlBody

@@ -12,7 +12,7 @@ export interface Draft {
   readonly timezone: string
   readonly gap: string
   readonly overlap: string
-  /** Such as `10m`. */
+  /** The interval as text, such as `10m`. */
   readonly every: string
   readonly at: string
 }

@@ -4,7 +4,7 @@ type Cursor = string | undefined
 
 /** The displayed page of a long list, with functions that go to other pages. */
 export interface Pages {
-  /** Undefined: the first page. */
+  /** The place where the displayed page begins; undefined: the first page. */
   readonly cursor: Cursor
   /** Goes to the previous page; undefined on the first page. */
   readonly newer: (() => void) | undefined

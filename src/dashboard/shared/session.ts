@@ -13,7 +13,7 @@ export interface Session {
   readonly jobs?: readonly string[]
 }
 
-/** Undefined until the server has answered, and while a token is needed. */
+/** The user of this page; undefined until the server has answered, and while a token is needed. */
 export const session = signal<Session | undefined>(undefined)
 export const role = computed<Role>(() => session.value?.role ?? 'viewer')
 

@@ -62,7 +62,7 @@ export class LiveAttempt {
   items: AttemptItems | undefined
   /** Ends the wait for the run's items. Set while the run waits for them; the run has no slot then. */
   endWait: (() => void) | undefined
-  /** Set when all items of the run have ended, so that the run ends too: the generation of these items. */
+  /** The generation of the run's items. Set when all of them have ended, so that the run ends too. */
   idleItems: number | undefined
   /** The version of the job's config that the handler uses; undefined if none was in force. */
   configVersion: number | undefined
@@ -70,7 +70,7 @@ export class LiveAttempt {
   stopListening: (() => void) | undefined
   /** The last report of the handler with `ctx.progress`, if any. */
   progress: ReportedProgress | undefined
-  /** Set if a step is not ready: in how many milliseconds the run is due again. */
+  /** The milliseconds until the run is due again. Set if a step is not ready. */
   waitMs: number | undefined
   /** The item whose function runs. Undefined for the handler of a run. */
   itemId: number | undefined

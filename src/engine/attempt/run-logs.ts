@@ -26,7 +26,7 @@ const MAX_WAITING_CHARACTERS = 50_000_000
 const LONGEST_MESSAGE = 4_000
 const LONGEST_SEARCHED = 100_000
 const LONGEST_FIELDS = 8_000
-/** How many runs with lost lines a message names. */
+/** The maximum number of runs with lost lines that a message names. */
 const MAX_NAMED = 20
 
 /** Stores the log lines of handlers. It collects the lines of all runs on this node and writes them together each second. */
@@ -65,7 +65,7 @@ export class RunLogs extends LoopService {
     return Object.fromEntries(levels) as unknown as Logger
   }
 
-  /** Stores now what this run has logged on this node. */
+  /** Immediately stores the lines that this run has logged on this node. */
   async stored(runId: number): Promise<void> {
     if (this.#waiting.some((line) => line.runId === runId)) await this.#flush()
   }

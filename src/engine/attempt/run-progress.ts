@@ -21,7 +21,7 @@ const WRITE_MS = 1_000
 /** The shortest time between two writes while a run with a new report is watched. */
 const WATCHED_MS = 50
 const MAX_MESSAGE = 500
-/** The part of a message that is searched for secrets. */
+/** The maximum number of characters of a message that are searched for secrets. */
 const MAX_SEARCHED = 10_000
 
 /**
@@ -62,7 +62,7 @@ export class RunProgress extends LoopService {
     events.emit('run.progress', { runId, jobId, done, total: kept.total, message: kept.message })
   }
 
-  /** Stores now what these runs have reported on this node. */
+  /** Immediately stores the progress that these runs have reported on this node. */
   async stored(runIds: readonly number[]): Promise<void> {
     if (this.#waiting.size === 0) return
     const ids = new Set(runIds)

@@ -136,7 +136,7 @@ export class Dispatcher extends LoopService {
     this.#parts.executor.take(firstClaimOf(runId, run, new Date(this.#parts.clock.now())), nodeId, this.#source)
   }
 
-  /** Remembers that runs will be due at these times, and queries then. */
+  /** Stores the times at which runs will be due, and queries the queue then. */
   expect(times: readonly Date[]): void {
     const now = this.#parts.clock.now()
     let isDue = false
@@ -235,7 +235,7 @@ export class Dispatcher extends LoopService {
       this.#idleMs = FIRST_IDLE_MS
       if (this.#parts.claimsAll && claims.length < limit && blocked.length === 0)
         this.#isQueueEmpty = heard === this.#heard
-      // More runs may be due behind those left in the queue. After a full claim, this is probable.
+      // More runs may be due after those that were left in the queue. After a full claim, this is probable.
       return claims.length === limit || blocked.length > 0 ? 0 : FIRST_IDLE_MS
     }
     // The runs that this claim left out may still be due.

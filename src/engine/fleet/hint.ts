@@ -1,6 +1,9 @@
 import { z } from 'zod'
 
-/** A notification from one node to another, which then reads the database before its next poll. Only the database's content counts. */
+/**
+ * A notification from one node to another, which then reads the database before its next poll. The node then acts only on the content of
+ * the database.
+ */
 export const HINT = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('work') }),
   z.object({ kind: z.literal('cancel') }),

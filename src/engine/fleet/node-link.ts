@@ -40,10 +40,11 @@ const HINT_EVENT = 'piko.hint'
 const MAX_PENDING = 1_000
 
 /**
- * The connections to the other nodes of the fleet. Its address is in the row of the node. Connections are made when they are needed, and
+ * The connections to the other nodes of the fleet. The address of a node is in its row. Connections are made when they are needed, and
  * closed after a minute without use.
  *
- * Nothing relies on it: whatever a hint says is also in the database, so without connections everything takes up to one poll longer.
+ * Nothing depends on them, because everything that a hint says is also in the database. Without connections, a node sees a change up to one
+ * poll later.
  */
 export class NodeLink extends Service {
   readonly #parts: NodeLinkParts
@@ -85,7 +86,7 @@ export class NodeLink extends Service {
     return link !== undefined
   }
 
-  /** Sends a hint to some nodes, or to all others. Connects first where it must. Returns immediately, and never fails. */
+  /** Sends a hint to some nodes, or to all others. Connects first if necessary. Returns immediately, and never fails. */
   tellAll(hint: Hint, nodeIds?: readonly string[]): void {
     if (!this.isRunning || this.#isOff || this.#pending.size > MAX_PENDING) return
     this.#keep(this.#tellAll(hint, nodeIds))

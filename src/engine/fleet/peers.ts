@@ -131,7 +131,7 @@ function uuidOf(hex: string): string | undefined {
   return /^[0-9a-f]{32}$/.test(hex) ? hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5') : undefined
 }
 
-/** The id of a node as the preface of its link has it. */
+/** The id of a node in the form that the preface of its link has. */
 export function linkIdOf(nodeId: string): string {
   return nodeId.replaceAll('-', '')
 }

@@ -19,7 +19,7 @@ export class RunWatch {
     return this.#watchers.has(runId)
   }
 
-  /** @returns a function that ends it */
+  /** Watches a run. @returns a function that stops watching */
   add(runId: number, onNews: OnNews): () => void {
     const watchers = this.#watchers.get(runId) ?? new Set()
     this.#watchers.set(runId, watchers.add(onNews))

@@ -50,7 +50,7 @@ export class ItemAttempt {
   position: string | undefined
   /** How long the item's lane took to respond, in milliseconds. Undefined: as long as the function took; null: not known. */
   laneMs: number | null | undefined
-  /** Undefined: the kept bytes do not change; null: they are removed. */
+  /** The bytes for the next attempt. Undefined: the kept bytes do not change; null: they are removed. */
   kept: Uint8Array | null | undefined
   readonly states: HeldState[] = []
   /** Whether a transaction of the function has already ended the item. */

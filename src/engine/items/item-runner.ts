@@ -92,7 +92,7 @@ const STOP_MARGIN_MS = 500
 const HOOK_MS = 60_000
 /** The pause before an item that could not be read is tried again. */
 const UNREAD_MS = 1_000
-/** An item that waited longer for the preparation of its kind takes a new place in its lane. */
+/** An item that waited longer for the preparation of its kind gets a new start time in its lane. */
 const PREPARED_MS = 20
 
 /** Runs claimed items in separate slots, each from the time when it may begin to its stored end. A stop waits for items in progress. */
@@ -226,7 +226,7 @@ export class ItemRunner extends Service {
     }
   }
 
-  /** Waits until the kind is ready. @returns whether that took so long that the item has lost its place */
+  /** Waits until the kind is ready. @returns whether that took so long that the item has missed its start time */
   async #hasLostPlace({ lane: { rate, delayMs } }: ItemClaim, preparing: Promise<void>): Promise<boolean> {
     const { clock } = this.#parts
     const since = clock.monotonic()

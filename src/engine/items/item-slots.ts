@@ -78,7 +78,7 @@ export class ItemSlots<T> {
     this.#waiting.took(ms)
   }
 
-  /** Returns the items that wait to the queue. */
+  /** Returns the waiting items to the queue. */
   giveBackAll(): void {
     for (const item of this.#inTime.splice(0)) this.#parts.giveBack(item)
     this.#waiting.giveBackAll()

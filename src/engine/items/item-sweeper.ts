@@ -91,7 +91,7 @@ export class ItemSweeper extends LoopService {
     await speeds.store(pressure.isLate)
   }
 
-  /** Deletes some of what is deleted rarely. @returns whether more is left to delete */
+  /** Deletes some of the rows and files that are deleted only rarely. @returns whether more is left to delete */
   async #forgetRare(): Promise<boolean> {
     const { store } = this.#parts
     const areNotesLeft = await store.forgetNotes()

@@ -1,6 +1,6 @@
 import type { NewItem } from '../../store/items/new-item.ts'
 
-/** The maximum number of prints that a process remembers: at most twice as many, about 10 MB. */
+/** The number of new prints after which the older ones are dropped. A process has at most twice as many, about 10 MB. */
 const MAX_PRINTS = 50_000
 
 /** The part of an item that says whether it is the same as another one. */

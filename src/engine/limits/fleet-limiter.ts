@@ -140,7 +140,7 @@ export class FleetLimiter {
     return count === 1 ? this.#nextOf(this.#more) : undefined
   }
 
-  /** The first place that is still valid. Gives up those before it. */
+  /** Returns the first place that is still valid, and drops the places before it. */
   #nextOf(places: LimitPlace[]): LimitPlace | undefined {
     const now = this.#parts.clock.monotonic()
     for (let place = places.shift(); place; place = places.shift()) {

@@ -23,7 +23,7 @@ export class Caches extends Service {
   readonly #parts: CachesParts
   readonly #opened = new Map<CacheDefinition<unknown>, Cache<unknown>>()
 
-  /** The changed keys of each cache; undefined: any. */
+  /** The changed keys of each cache; undefined: any key may have changed. */
   readonly #changes = new Map<string, Set<string> | undefined>()
   #timer: NodeJS.Timeout | undefined
 

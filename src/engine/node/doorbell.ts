@@ -136,7 +136,7 @@ export class Doorbell extends Service {
   #open(): Socket {
     const socket = createSocket('udp4')
     socket.unref()
-    // Ignored: an unreachable address is like a lost datagram.
+    // The error is ignored, because an unreachable address is like a lost datagram.
     socket.on('error', () => {})
     this.#socket = socket
     return socket

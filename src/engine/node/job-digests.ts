@@ -19,7 +19,7 @@ function digestOf({ id, policy, handler }: JobDefinition): string {
   return hash.digest('hex').slice(0, DIGEST_LENGTH)
 }
 
-/** Undefined if a user's object among the options can't be written as JSON. */
+/** The options as JSON; undefined if a user's object among them can't be written as JSON. */
 function optionsText(policy: object): string | undefined {
   try {
     return JSON.stringify(policy, (_key, value: unknown) => (typeof value === 'function' ? String(value) : value))

@@ -25,11 +25,11 @@ export interface NodeLeaseParts {
   readonly memory: LeaseMemory
   /** What happens to this process when its event loop is blocked. */
   readonly block: BlockPolicy
-  /** Where other nodes reach this one. */
+  /** The addresses at which other nodes reach this one. */
   readonly addresses: () => Pick<NewNode, 'doorbell' | 'link' | 'linkKey'>
   /** Returns the facts that the node reports about itself. */
   readonly facts: () => NodeFacts
-  /** A digest of each of its jobs, for its row. */
+  /** Returns a digest of each of the node's jobs, for the node's row. */
   readonly digests: () => Promise<JobDigests>
   /** Called before the node takes its new id; may be called more than once. */
   readonly onLost: (reason: PikoError) => void
@@ -65,7 +65,7 @@ export class NodeLease extends Service {
     this.#parts = parts
   }
 
-  /** A UUID per boot, and a new one after a lost lease. */
+  /** The id of the node: a UUID, which is new after each start and after each lost lease. */
   get nodeId(): string {
     return this.#id
   }

@@ -106,7 +106,7 @@ export class Delivery extends LoopService {
     else if (this.#unknown.size < MAX_UNKNOWN) this.#unknown.set(`${kind} ${channel}`, { channel, kind })
   }
 
-  /** Looks again at what was unknown: jobs may have been added, and messages may be so old that they are given up. */
+  /** Checks unknown destinations again: jobs may have been added, and messages may have become too old to be delivered. */
   #recallUnknown(): void {
     if (performance.now() - this.#unknownSince > UNKNOWN_MS) {
       this.#unknown.clear()

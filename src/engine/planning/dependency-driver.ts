@@ -112,7 +112,7 @@ export class DependencyDriver extends LoopService {
   }
 }
 
-/** Undefined for a window of a grid: several may share a tick, and a tick belongs to one run only. */
+/** The tick of a window's run. Undefined for a window of a grid: several may share a tick, and a tick belongs to one run only. */
 function tickOf({ policy: { windows } }: JobDefinition, { end }: Window): Date | undefined {
   return windows?.grid ? undefined : new Date(end.getTime() + (windows?.delayMs ?? 0))
 }

@@ -4,7 +4,7 @@ import { BrokenRow } from '../../store/values/broken-row.ts'
 import type { LoopServiceParts } from '../loop/loop-service.ts'
 import type { RefusedPlan } from '../../store/jobs/plan.ts'
 
-/** The planner retries such a job after this time, since a person may have corrected the cause. */
+/** After this time, the planner retries a job that was set aside, since a person may have corrected the cause. */
 const PAUSE_MS = 10_000
 
 /** Jobs that the planner sets aside for a while, because the store refuses their plans or can't read their rows. */

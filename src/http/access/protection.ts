@@ -9,7 +9,7 @@ export interface Exposure {
   readonly hasTls: boolean
   /** Whether the settings say that another program encrypts the connections. */
   readonly plain: boolean
-  /** Undefined: not known yet. */
+  /** Whether there are tokens; undefined: not known yet. */
   readonly hasTokens: boolean | undefined
 }
 

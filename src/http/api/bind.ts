@@ -26,10 +26,10 @@ import type { AllHandlers, ApiApp, Asked, ServerFacts } from './handler.ts'
 
 /** The facts about a route of Piko that hooks use. */
 export interface RouteAccess {
-  /** Undefined: a route of the user without its own role. */
+  /** The lowest role that may use the route; undefined for a route of the user without its own role. */
   readonly role: Role | undefined
   readonly route: AnyRoute | undefined
-  /** Whether it needs no token. Default false. */
+  /** Whether the route needs no token. Default false. */
   readonly isPublic?: boolean
 }
 

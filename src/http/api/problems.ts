@@ -10,7 +10,7 @@ const SERVER_ERROR = 500
 const NOT_INSTALLED = 501
 const UNAVAILABLE = 503
 
-/** Sends an error as problem details. Only the log gets an unexpected error: it may have SQL or paths. */
+/** Sends an error as problem details. An unexpected error goes only to the log, because it may contain SQL or paths. */
 export function sendProblem(
   error: Error,
   request: FastifyRequest,

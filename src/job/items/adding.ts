@@ -3,7 +3,7 @@ import type { Duration } from '../../time/duration.ts'
 /** The data of each kind of item of a job, by the name of the kind. */
 export type ItemData = Readonly<Record<string, unknown>>
 
-/** Where an item is unique: within its run, within its job for ever, within its job for a length of time, or nowhere. */
+/** Where an item is unique: within its run, within its job forever, within its job for a length of time, or nowhere. */
 export type DedupScope = 'run' | 'job' | false | { readonly within: Duration }
 
 /** A value, or a function that returns it for each item. */
@@ -12,7 +12,7 @@ export type PerItem<D, T> = T | ((data: D, index: number) => T)
 export interface AddItemOptions<D> {
   /** Makes an item unique; at most 2,048 characters. Default: the data if it is a text or a number, otherwise no item is a duplicate. */
   readonly key?: PerItem<D, string | number>
-  /** Default: the lane that the kind chooses. */
+  /** The lane of the item. Default: the lane that the kind chooses. */
   readonly lane?: PerItem<D, string | undefined>
   readonly priority?: PerItem<D, number | undefined>
   /** The item is not claimed before this time: an instant, or a duration from now. Default: now. */

@@ -29,8 +29,8 @@ export interface ItemLane {
    */
   note(name: string, load: (signal: AbortSignal) => Promise<LaneNote>): Promise<string>
   /**
-   * Says how long the lane took to respond to this item, in milliseconds, for the lane's speed and its `throttle`; undefined if that is not
-   * known. Default: the duration of the whole function.
+   * Reports how long the lane took to respond to this item, in milliseconds, for the lane's speed and its `throttle`; undefined if that is
+   * not known. Default: the duration of the whole function.
    */
   measured(ms: number | undefined): void
 }
@@ -38,7 +38,7 @@ export interface ItemLane {
 /** A named state that one item at a time holds, such as a session with its cookies. */
 export interface LeasedState<T> {
   readonly name: string
-  /** JSON, as last saved. */
+  /** The value as JSON, in the form in which it was last saved. */
   readonly value: T
   /** How many items have held it before, and how many errors they reported. */
   readonly uses: number
@@ -54,7 +54,7 @@ export interface LeasedState<T> {
 export interface LeaseOptions<T> {
   /** The maximum number of states in this pool, across all nodes. */
   readonly size: number
-  /** Creates a state; called by one item on one node for each. If it throws, the item fails, and the next item tries again. */
+  /** Creates a state. Called once for each state, by one item on one node. If it throws, the item fails, and the next item tries again. */
   readonly create: (name: string, signal: AbortSignal) => Promise<T>
   /** Leases the state with this name, or any other if that one is retired. */
   readonly name?: string | undefined
@@ -66,9 +66,12 @@ export interface LeaseOptions<T> {
 export interface Score {
   readonly ok: number
   readonly failed: number
-  /** Failures since the last success. */
+  /** The number of failures since the last success. */
   readonly failuresInARow: number
-  /** Averages in which about the last 20 outcomes weigh most: the share of successes from 0 to 1, and milliseconds. */
+  /**
+   * Averages, in which about the last 20 outcomes have most of the weight: the share of successes from 0 to 1, and the time in
+   * milliseconds.
+   */
   readonly successShare: number
   readonly ms: number | undefined
   readonly updatedAt: Date
@@ -112,7 +115,7 @@ export interface ItemContext<
   countBytes(bytes: number): void
   /** Leases a named state from one of the job's pools until the item ends. */
   state<T>(pool: string, options: LeaseOptions<T>): Promise<LeasedState<T>>
-  /** Counts an outcome for a name, stored within about a second. */
+  /** Counts an outcome for a name. It is stored within about a second. */
   score(group: string, name: string, outcome: { readonly ok: boolean; readonly ms?: number }): void
   /** The scores of a group of the job by name, at most two seconds old. */
   scores(group: string): Promise<ReadonlyMap<string, Score>>

@@ -55,13 +55,13 @@ export interface ItemKind<
   readonly retry?: Readonly<Record<string, ItemRetrySpec | number>>
   /** Items with a smaller number come first in their lane: from −32,768 to 32,767. Default 0. */
   readonly priority?: number
-  /** The longest time of one try. Default: none. */
+  /** The time limit of one try. Default: none. */
   readonly timeout?: Duration
-  /** Default `'run'`. */
+  /** The scope in which an item is unique. Default `'run'`. */
   readonly dedup?: DedupScope
   /**
    * Called once in each process before its first item of the kind, to open what the items need. Items that had to wait for it get another
-   * place in their lane, so that they do not all begin at the same time. If it fails, items begin anyway. Default: nothing is called.
+   * start time in their lane, so that they do not all begin at the same time. If it fails, items begin anyway. Default: nothing is called.
    */
   readonly prepare?: () => unknown
 }

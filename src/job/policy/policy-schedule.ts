@@ -28,7 +28,7 @@ export function windowsOf(checks: PolicyChecks, { windowDelayMs }: JobDurations)
   return Object.freeze({
     start: start ?? MIN_DATE,
     end,
-    // Only if given, so that the stored text of windows without them stays the same.
+    // Adds these options only if they are given, so that the stored text of windows without them stays the same.
     ...(grid && { grid }),
     ...(windowDelayMs !== undefined && { delayMs: windowDelayMs }),
     catchUp: windows.catchUp ?? 'all',
@@ -113,7 +113,7 @@ function specOf(
   return { kind: 'every', everyMs, anchor, ...(timezone !== undefined && { timezone }), ...bounds }
 }
 
-/** Only the given options, so that the stored text of a schedule without them stays the same. */
+/** Contains only the given options, so that the stored text of a schedule without them stays the same. */
 function boundsOf(checks: PolicyChecks): ScheduleBounds {
   const { exclude } = checks.spec
   const start = checks.optionalInstant('start')

@@ -1,4 +1,4 @@
-/** A power of two. */
+/** The number of recent ids with a fixed place. Must be a power of two. */
 const RECENT = 256
 
 interface Numbered {
@@ -6,8 +6,8 @@ interface Numbered {
 }
 
 /**
- * Open messages by their ids, which increase by two. As a `Map`, but without its garbage: a `Map` that is filled and emptied all the time
- * makes a new table again and again, and the old one keeps the messages in it until the next full garbage collection.
+ * Open messages by their ids, which increase by two. Works like a `Map`, but without its garbage: a `Map` that is constantly filled and
+ * emptied creates new tables, and the old tables keep their messages in memory until the next full garbage collection.
  */
 export class ById<T extends Numbered> {
   /** The last ids, each at its place. */
@@ -44,7 +44,7 @@ export class ById<T extends Numbered> {
     } else if (this.#old.delete(id)) this.#size--
   }
 
-  /** All of them, in any order. */
+  /** Returns all messages, in any order. */
   all(): T[] {
     return [...this.#old.values(), ...this.#recent.filter((message) => message !== undefined)]
   }

@@ -33,7 +33,7 @@ export interface IncomingMessage {
   readonly head: Head
   /** The end of a reply. It is available only after the last byte was read. */
   readonly end: ReplyEnd | undefined
-  /** Reads the complete, verified body if it is here already and not longer than this. */
+  /** Reads the complete, verified body if it has already arrived and is not longer than this. */
   take(max: number): Buffer | undefined
   /**
    * The next bytes, or undefined at the verified end. For one reader, which calls it again after the result. Reading gives credit to the
@@ -74,9 +74,9 @@ export interface CarrierEvents {
 }
 
 export interface CarrierStats {
-  /** Round trip of the last PING in milliseconds; undefined before the first. */
+  /** The round trip of the last PING in milliseconds; undefined before the first. */
   readonly rttMs: number | undefined
-  /** Unfinished messages in both directions. */
+  /** The number of unfinished messages in both directions. */
   readonly open: number
   /** The number of messages with data to send, by level. */
   readonly waiting: readonly number[]
@@ -84,7 +84,7 @@ export interface CarrierStats {
   readonly receivedBytes: number
   readonly sentMessages: number
   readonly receivedMessages: number
-  /** Bytes that have arrived and that no reader has taken. */
+  /** The number of bytes that have arrived and that no reader has taken. */
   readonly unreadBytes: number
   /** How often a message had to wait for credit of the other end. */
   readonly creditWaits: number

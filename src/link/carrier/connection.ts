@@ -49,8 +49,8 @@ export interface ConnectionOptions {
 }
 
 /**
- * After this many received bytes, the receiver confirms them. The sender measures the connection by the confirmations, so the number is
- * small.
+ * After this many received bytes, the receiver confirms them. The number is small, because the sender measures the connection by the
+ * confirmations.
  */
 const CONFIRM_EACH = 32_768
 const LAST_ID = 2 ** 31 - 1
@@ -148,7 +148,7 @@ export class Connection implements Carrier {
       throw new PikoError('USAGE', message)
     }
     const message = new Outgoing(spec, head, this.#outgoingOwner)
-    // Later, because its caller does not know the message yet.
+    // Called in a later turn, because the caller does not know the message yet.
     if (this.#state === 'closed') queueMicrotask(() => message.failed(lost('is closed')))
     else if (this.#sender) this.#sender.ready(message)
     else this.#early.add(message)
@@ -188,7 +188,7 @@ export class Connection implements Carrier {
     try {
       if (this.#reader) this.#reader.push(bytes)
       else this.#begun(bytes)
-      // A handler may have made the other end answer, if both are in this process.
+      // A handler may have caused an answer of the other end, if both ends are in this process.
       if (this.#isReading) return
       this.#isReading = true
       for (let frame = this.#reader?.next(); frame; frame = this.#reader?.next()) {

@@ -23,7 +23,7 @@ export class InFlight {
   #measuredAtMs: number | undefined
   /** Set while the shortest transfer time is measured: the byte at which this began, and the previous limit. */
   #probe: { readonly from: number; readonly limit: number } | undefined
-  /** The limit decreases at most once for the bytes that are in transit. */
+  /** The limit decreases at most once for the bytes that are in transit. This is the last of these bytes. */
   #decreasedUntil = 0
 
   /** @param max the highest limit, in bytes */

@@ -44,7 +44,7 @@ export function offerFleet(offered: FleetNodes): () => void {
   }
 }
 
-/** Undefined while no app runs in this process. */
+/** The other nodes; undefined while no app runs in this process. */
 export function fleetNodes(): FleetNodes | undefined {
   return nodes
 }

@@ -19,7 +19,7 @@ export interface BuiltChunk {
 
 type MovedItems = ReadonlyMap<number, readonly Transferable[]>
 
-/** Collects items until they are enough for a message: by number, by bytes, and by the time that the first of them has waited. */
+/** Collects items until a message is full: by their number, by their bytes, or by the time that the first of them has waited. */
 export class ChunkBuilder {
   #count = 0
   #bytes = 0
@@ -108,7 +108,10 @@ export class ChunkBuilder {
     this.#bytes += this.#sizeOf(item, count)
   }
 
-  /** Measuring an object is slow. So after the first eight only every fourth is measured, and the next three count as equally large. */
+  /**
+   * Measuring an object is slow. So after the first eight only every fourth is measured, and the next three are assumed to have the same
+   * size.
+   */
   #sizeOf(item: unknown, count: number): number {
     if (typeof item === 'object' && !Array.isArray(item) && count >= 8 && (count & 3) !== 0) return this.#lastSize
     try {

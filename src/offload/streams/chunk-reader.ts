@@ -33,7 +33,7 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
   #returned: Promise<IteratorReturnResult<undefined>> | undefined
   #failure: { readonly error: unknown } | undefined
   #wake: (() => void) | undefined
-  /** Settles with the last read that had to wait; undefined if no read waits. */
+  /** Settles together with the last read that had to wait; undefined if no read waits. */
   #reads: Promise<unknown> | undefined
 
   constructor({ port, room }: StreamEnd, options: ReaderOptions = {}) {
@@ -83,7 +83,7 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
     this.#close()
   }
 
-  /** Completes the stream without an error, although the writer's thread was ended: no code reads the stream any more. */
+  /** Completes the stream without an error, although the writer's thread was ended, because no code reads the stream any more. */
   finish(): void {
     this.#close()
   }

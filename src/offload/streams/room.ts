@@ -19,12 +19,12 @@ export class WriterRoom {
     this.#shared = shared
   }
 
-  /** Whether the reader has taken every chunk. */
+  /** Whether the reader has taken all chunks. */
   get isAll(): boolean {
     return Atomics.load(this.#shared, TAKEN) === this.#sent
   }
 
-  /** Whether one more chunk may be sent. If not, the reader sends a message as soon as it may. */
+  /** Whether one more chunk may be sent. If not, the reader sends a message as soon as there is room. */
   get isAny(): boolean {
     if (this.#isFree) return true
     Atomics.store(this.#shared, IS_WAITING, 1)

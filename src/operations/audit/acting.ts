@@ -21,7 +21,7 @@ export function withoutActor<T>(fn: () => T): T {
   return acting.getStore() === undefined ? fn() : acting.run(undefined, fn)
 }
 
-/** Undefined in the code of a program that names no actor. */
+/** The current actor; undefined in the code of a program that names none. */
 export function actingNow(): Acting | undefined {
   return acting.getStore()
 }

@@ -41,7 +41,7 @@ function copyOf(value: unknown, depth: number, budget: { left: number }): unknow
       if (budget.left <= 0 || depth >= MAX_DEPTH) return '…'
       return isList(value) ? listOf(value, depth, budget) : fieldsOf(value, depth, budget)
     default:
-      return undefined // A function or a symbol.
+      return undefined // A function or a symbol, which JSON can't represent.
   }
 }
 

@@ -31,7 +31,7 @@ export interface Change {
   readonly isDry?: (args: CallArguments) => boolean
   /** Whether the change may be partly done when it fails. */
   readonly isInParts?: boolean
-  /** Whether code that names no actor leaves no row, because it is the normal work of programs. */
+  /** Whether code that names no actor leaves no row, because such calls are the normal work of programs. */
   readonly isWork?: boolean
 }
 

@@ -29,7 +29,7 @@ interface RecorderParts {
 
 /** A call that changes something. */
 interface Call<T> {
-  /** Such as `jobs.pause`. */
+  /** The noun and the verb of the call, such as `jobs.pause`. */
   readonly verb: string
   readonly change: Change
   readonly args: CallArguments
@@ -175,7 +175,7 @@ async function afterOf(change: Change, sight: Sight, args: CallArguments, result
   return state ? unlessRefused(() => state(sight, args)) : result
 }
 
-/** Undefined if the state can't be read. The change itself then fails for the same reason, which its caller gets. */
+/** Reads a state; undefined if it can't be read. The change itself then fails for the same reason, and its caller gets the error. */
 async function unlessRefused(read: () => Promise<unknown>): Promise<unknown> {
   try {
     return await read()

@@ -34,7 +34,7 @@ export interface BatchOptions {
 
 /** How to wait for a batch. */
 export interface BatchWait {
-  /** Stops the wait, not the batch. */
+  /** Aborting this signal ends the wait, but not the batch. */
   readonly signal?: AbortSignal
   /** Receives the status repeatedly, including the last one. */
   readonly onProgress?: (status: BatchStatus) => void
@@ -42,9 +42,9 @@ export interface BatchWait {
 
 /** Which runs of a batch to replay. */
 export interface BatchReplay {
-  /** Default `failed`. */
+  /** The state of the runs to replay. Default `'failed'`. */
   readonly state?: 'failed' | 'cancelled'
-  /** Only counts the runs. Default false. */
+  /** Only counts the runs that would be queued. Default false. */
   readonly dryRun?: boolean
 }
 
@@ -69,7 +69,7 @@ export function assertBatch(items: unknown, { key }: BatchOptions): void {
     throw new PikoError('USAGE', `app.batches.create: ${problems.join('; ')}`, { details: { problems } })
 }
 
-/** SHA-256 of the items and options of a batch, to compare a second request with the same key. */
+/** The SHA-256 of the items and options of a batch, to compare a second request with the same key. */
 export async function digestOf(
   runs: readonly NewRun[],
   given: readonly BatchItem[],

@@ -11,7 +11,7 @@ export interface PageFilter {
   readonly step?: string
   /** A host, followed by its port unless that is the default port. */
   readonly host?: string
-  /** Default 100. */
+  /** The maximum number of pages. Default 100. */
   readonly limit?: number
   /** Only pages with a larger id. Give the `next` of the previous list. */
   readonly after?: number
@@ -19,11 +19,11 @@ export interface PageFilter {
 
 /** Selects the pages to load or parse again. */
 export interface PageReplay {
-  /** Default `'dead'`. */
+  /** The state of the pages to queue again. Default `'dead'`. */
   readonly state?: 'dead' | 'skipped' | 'cancelled'
   readonly step?: string
   readonly host?: string
-  /** Ids of pages. */
+  /** The ids of the pages. Default: all pages that match. */
   readonly ids?: readonly number[]
 }
 
@@ -31,7 +31,7 @@ export interface PageReplay {
 export interface HostFilter {
   /** Only hosts with queued or running pages of this run. */
   readonly runId?: number
-  /** Default 100. */
+  /** The maximum number of hosts. Default 100. */
   readonly limit?: number
   /** Only lanes with a larger id. */
   readonly after?: number
@@ -54,6 +54,6 @@ export interface TryOptions {
   readonly config?: Readonly<Record<string, unknown>>
   /** The window in the context of the step. Default: the last window that is over. */
   readonly window?: WindowInput
-  /** Aborts the trial, which then throws the signal's reason. Default: none. */
+  /** Aborting this signal ends the trial, which then throws the signal's reason. Default: none. */
   readonly signal?: AbortSignal
 }

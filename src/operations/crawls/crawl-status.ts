@@ -29,7 +29,7 @@ export interface CrawlStatus extends Omit<ItemsStatus, 'kinds' | 'reasons' | 'sk
 /** The numbers of a step's pages. */
 export interface StepCounts {
   readonly total: number
-  /** Queued or running. */
+  /** The number of queued and running pages. */
   readonly open: number
   readonly done: number
   readonly dead: number

@@ -8,7 +8,7 @@ const OWN = new URL('../..', import.meta.url).href
 
 /** Where the user's code threw an error: the first frame that does not belong to Piko, a package or Node; undefined if there is none. */
 export function placeOf(error: unknown): string | undefined {
-  // Begins with the innermost cause, because it was thrown first.
+  // The search begins with the innermost cause, because that error was thrown first.
   for (const link of chainOf(error).toReversed()) {
     const stack = propertyOf(link, 'stack')
     if (typeof stack !== 'string') continue

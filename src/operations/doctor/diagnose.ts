@@ -19,7 +19,7 @@ export interface CheckState {
 export interface DoctorReport {
   /** Whether there is no error and no warning. */
   readonly isHealthy: boolean
-  /** The most severe first. */
+  /** The findings, the most severe first. */
   readonly findings: readonly Finding[]
   readonly checks: readonly CheckState[]
   /** The settings in force, with secrets masked. Empty if they can't be read. */

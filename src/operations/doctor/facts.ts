@@ -11,11 +11,11 @@ import type { Settings } from '../../settings/settings.ts'
 
 /** One setting in force. */
 export interface SettingFact {
-  /** Such as `mysql.pool_size`. */
+  /** The key of the setting, such as `mysql.pool_size`. */
   readonly key: string
-  /** Printable; secrets are masked. */
+  /** The value for people; secrets are masked. */
   readonly value: string
-  /** `default`, `file …`, `environment variable …` or `override`. */
+  /** The source of the value: `default`, `file …`, `environment variable …` or `override`. */
   readonly origin: string
 }
 
@@ -34,9 +34,9 @@ export interface BrokenFact {
   readonly message: string
 }
 
-/** Everything that the checks judge. Each fact is gathered on its own. */
+/** All facts that the checks judge. Each fact is gathered separately. */
 export interface Facts {
-  /** Empty if the settings are valid. */
+  /** The problems of the settings. Empty if the settings are valid. */
   readonly problems: readonly SettingsProblem[]
   readonly settings: SettingsFacts
   /** The time of a round trip, in milliseconds. */

@@ -1,6 +1,6 @@
 /**
- * How much a finding matters. `error`: work is lost, late or refused now. `warning`: it will be, or it is unsafe. `info`: worth knowing; the
- * installation is sound.
+ * The severity of a finding. `error`: work is lost, late or refused now. `warning`: work will be lost, late or refused, or something is
+ * unsafe. `info`: useful to know, but the installation works.
  */
 export type Severity = 'error' | 'warning' | 'info'
 
@@ -38,7 +38,7 @@ export function sizeText(bytes: number): string {
 
 const MAX_NAMED = 5
 
-/** `a, b and 7 more`. */
+/** The names in a list: `a, b and 7 more`. */
 export function namesText(names: readonly string[]): string {
   const shown = names.slice(0, MAX_NAMED).join(', ')
   return names.length > MAX_NAMED ? `${shown} and ${names.length - MAX_NAMED} more` : shown

@@ -11,11 +11,11 @@ export interface ItemsStatus extends ItemCounts {
   readonly isSeeded: boolean
   /** The counts of each kind. `open` counts its queued and running items together. */
   readonly kinds: Readonly<Record<string, Omit<ItemCounts, 'queued' | 'running'> & { readonly open: number }>>
-  /** Skipped items by reason, and left-out values by limit. */
+  /** The numbers of skipped items by reason, and of left-out values by limit. */
   readonly reasons: Readonly<Record<string, number>>
-  /** Ended items per second since the run started. */
+  /** The number of ended items per second since the run started. */
   readonly perSecond: number
-  /** Undefined if nothing has ended yet, or nothing is left. */
+  /** The milliseconds until all items have ended at this speed. Undefined if nothing has ended yet, or nothing is left. */
   readonly etaMs: number | undefined
   /** At most 50 lanes with queued or running items. */
   readonly lanes: readonly LaneStatus[]

@@ -71,8 +71,8 @@ export class Items {
   }
 
   /**
-   * Queues dead (or skipped, or cancelled) items of a run again, with the bytes they kept. A failed run is open again, and its window succeeds
-   * when its items do.
+   * Queues dead (or skipped, or cancelled) items of a run again, with the bytes that they kept. A failed run is open again, and its window
+   * succeeds when its items do.
    *
    * @returns the number of items
    * @throws PikoError `RUN_UNKNOWN`, `USAGE` if the run has succeeded

@@ -6,10 +6,10 @@ export interface LiveRequest extends LiveFilter {
   readonly after?: number
 }
 
-/** Some events in order. */
+/** A page of events, in order. */
 export interface LivePage {
   readonly items: readonly LiveEvent[]
-  /** Pass it as `after` for the next page. */
+  /** The value to pass as `after` for the next page. */
   readonly next: number
   /** Whether events after the requested id are missing, because they were deleted, or because there was no listener. */
   readonly isExceeded: boolean

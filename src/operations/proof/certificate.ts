@@ -22,7 +22,7 @@ export interface ProofFinding {
   readonly table: string | undefined
   /** The keys of the affected rows, at most 10. Empty if the rows no longer exist or can't be told apart. */
   readonly rows: readonly Readonly<Record<string, unknown>>[]
-  /** One sentence for people. */
+  /** The finding as one sentence for people. */
   readonly message: string
   /** A command line, or a statement for the database, that repairs it. */
   readonly repair: string
@@ -33,7 +33,7 @@ export type NotProved = 'database' | 'merge' | 'upsert'
 /** The result of a proof for one table. */
 export interface ProvedTable {
   readonly name: string
-  /** False for a table whose rows were not compared. */
+  /** Whether the rows were compared. */
   readonly isRead: boolean
   /**
    * Why its rows were not compared. `database`: it is in another database. `merge`: it keeps rows of older generations. `upsert`: its key
@@ -47,7 +47,7 @@ export interface ProvedTable {
    * counted.
    */
   readonly unrecorded: number
-  /** SHA-256 of each window's start, fence and number of rows, as hexadecimal text. */
+  /** The SHA-256 of each window's start, fence and number of rows, as hexadecimal text. */
   readonly digest: string
 }
 
@@ -67,12 +67,12 @@ export interface Certificate {
   readonly unverified: number
   /** The number of schedules that have bounded the windows. */
   readonly generations: number
-  /** SHA-256 of each succeeded window's start, end and fence, as hexadecimal text. */
+  /** The SHA-256 of each succeeded window's start, end and fence, as hexadecimal text. */
   readonly digest: string
   readonly tables: readonly ProvedTable[]
   /** The spans without windows before the first window that Piko planned itself. */
   readonly unrun: readonly Window[]
-  /** At most 1,000. */
+  /** The findings, at most 1,000. */
   readonly findings: readonly ProofFinding[]
   /** The number of all findings. */
   readonly findingsTotal: number
@@ -81,7 +81,7 @@ export interface Certificate {
 export interface ProofRange {
   /** Windows that start at this instant or later, or with this day of the job's zone. Default: all. */
   readonly from?: WindowInput
-  /** Windows that start before it. Default: all that are planned. */
+  /** Windows that start before this instant or day. Default: all that are planned. */
   readonly to?: WindowInput
   /** Aborting this signal ends the proof early. */
   readonly signal?: AbortSignal

@@ -4,7 +4,7 @@ const FIRST_LOCAL = 500
 const SLOW_MS = 30
 const FAST_MS = 10
 
-/** How many windows a proof reads at a time. On SQLite it depends on how long the last page took. */
+/** The number of windows that a proof reads at a time. On SQLite it depends on how long the last page took. */
 export class PageSize {
   rows: number
   readonly #isLocal: boolean

@@ -53,7 +53,7 @@ export async function suspectsOf(
   return { ids, entries }
 }
 
-/** How the row differs from its claim; undefined if only the form of its values differs. */
+/** The difference between the row and its claim; undefined if only the form of its values differs. */
 function whyEdited(
   { start, end, state, fence }: SuspectWindow,
   run: NonNullable<SuspectWindow['run']>,

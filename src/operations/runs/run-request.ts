@@ -15,14 +15,17 @@ import type { WindowInput } from '../../time/local-dates.ts'
 export interface RunOptions {
   /** Overrides of the job's config. Piko checks them now, as the database will return them, and again when the run starts. */
   readonly config?: unknown
-  /** Any JSON value; the handler receives it as `ctx.input`. Piko refuses values that JSON would lose or replace (a `Map`, `NaN`). */
+  /**
+   * The input of the run: any JSON value, which the handler receives as `ctx.input`. Piko refuses values that JSON would lose or replace (a
+   * `Map`, `NaN`).
+   */
   readonly input?: unknown
   /**
-   * The window to run (again): its start as an instant with its zone, or as a date in the job's zone (`'2025-06-15'`) if it starts with a
-   * day. Required for a job with windows.
+   * The window to run, or to run again: its start as an instant with its zone, or as a date in the job's zone (`'2025-06-15'`) if it starts
+   * with a day. Required for a job with windows.
    */
   readonly window?: WindowInput
-  /** Earliest start. Default: now. */
+  /** The earliest time at which the run starts. Default: now. */
   readonly runAt?: InstantInput
   /** Runs with a smaller number start first. Default: the job's priority. */
   readonly priority?: number
@@ -34,7 +37,7 @@ export interface RunOptions {
   readonly idempotencyKey?: string | IdempotencyKey
   /** Resolves only when the run has ended. Default false. */
   readonly wait?: boolean
-  /** Stops the wait, not the run. */
+  /** Aborting this signal ends the wait, but not the run. */
   readonly signal?: AbortSignal
 }
 
@@ -44,7 +47,7 @@ declare const OUTPUT: unique symbol
 
 /** An idempotency key with its rules. */
 export interface IdempotencyKey {
-  /** 1 to 255 characters. */
+  /** The key, from 1 to 255 characters. */
   readonly key: string
   /** How long the key prevents another run. Default: as long as the run is kept. */
   readonly period?: Duration

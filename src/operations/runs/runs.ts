@@ -35,7 +35,7 @@ export interface ListedRun extends Run {
 export interface RunDetails extends ListedRun {
   /** The batch that it belongs to. */
   readonly batchId: number | undefined
-  /** Oldest first, including those before a replay. */
+  /** The attempts, oldest first, including those before a replay. */
   readonly attempts: readonly Attempt[]
   /** The steps of its handler with stored results, in the order in which they finished. */
   readonly steps: readonly StepRecord[]

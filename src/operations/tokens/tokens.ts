@@ -12,15 +12,15 @@ import type { Reach } from '../reach.ts'
 
 /** A token to create. */
 export interface TokenRequest {
-  /** 1 to 100 letters, digits and, in between, . _ @ / : -; unique among the tokens that are not revoked. */
+  /** The name of the token: 1 to 100 letters, digits and, in between, . _ @ / : -; unique among the tokens that are not revoked. */
   readonly name: string
   /** What the token may do: `viewer` reads, `operator` changes runs, windows and jobs, `admin` everything. */
   readonly role: Role
   /** Limits the token to jobs whose ids match one of these globs: `*` stands for any characters, `?` for one. Default: all jobs. */
   readonly jobs?: readonly string[]
-  /** When it becomes invalid. Default: never. */
+  /** When the token becomes invalid. Default: never. */
   readonly expiresAt?: InstantInput
-  /** How long it is valid, instead of `expiresAt`. */
+  /** How long the token is valid, instead of `expiresAt`. */
   readonly expiresIn?: Duration
 }
 
@@ -108,7 +108,7 @@ export class Tokens {
   }
 
   /**
-   * Makes a token invalid on all nodes immediately, and for ever. Ends the sessions of browsers that were opened with it. Does nothing to a
+   * Makes a token invalid on all nodes immediately, permanently. Ends the sessions of browsers that were opened with it. Does nothing to a
    * token that is revoked.
    *
    * @param which its id, or its name

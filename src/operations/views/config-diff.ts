@@ -18,9 +18,9 @@ export interface ConfigDiffOptions {
 export interface ConfigChange {
   /** The place of the value as a JSON pointer, such as `/shop/name`. */
   readonly path: string
-  /** Undefined: the earlier version has none. */
+  /** The earlier value; undefined if the earlier version has none. */
   readonly before: unknown
-  /** Undefined: the later version has none. */
+  /** The later value; undefined if the later version has none. */
   readonly after: unknown
 }
 

@@ -13,7 +13,7 @@ export interface RelatedJob {
 /** The jobs around one job, upstream and downstream, with their states. */
 export interface JobDependencies {
   readonly jobs: readonly RelatedJob[]
-  /** `to` depends on `from`. */
+  /** The dependencies: the job `to` depends on the job `from`. */
   readonly edges: readonly Edge[]
   /** False if there are more jobs than these; the result contains the jobs nearest to this one. */
   readonly isWhole: boolean
@@ -38,7 +38,7 @@ export function relatedJobs(jobId: string, edges: readonly Edge[], most: number)
 /** The ids that are reached by steps from one, with the number of steps. */
 function reached(start: string, next: (id: string) => readonly string[]): Map<string, number> {
   const steps = new Map([[start, 0]])
-  // A map's loop also visits the entries that are added meanwhile.
+  // The loop over a map also visits the entries that are added during the loop.
   for (const [id, step] of steps) for (const one of next(id)) if (!steps.has(one)) steps.set(one, step + 1)
   steps.delete(start)
   return steps

@@ -7,7 +7,7 @@ export interface JobLimits {
   readonly running: number
   /** Its queued runs, counted up to 10,000. */
   readonly queued: number
-  /** As the code of this process declares them; undefined if it has no code for the job. */
+  /** The limits that the code of this process declares; undefined if it has no code for the job. */
   readonly declared: DeclaredLimits | undefined
 }
 

@@ -9,16 +9,16 @@ export type GridUnit = (typeof GRID_UNITS)[number]
 
 /** Which windows a grid shows. */
 export interface GridFilter {
-  /** Rounded down to the beginning of its hour, day, week (Monday) or month in UTC. */
+  /** The start of the grid, rounded down to the beginning of its hour, day, week (Monday) or month in UTC. */
   readonly from: InstantInput
   readonly to: InstantInput
   /** The length of a cell. Default `'day'`. */
   readonly by?: GridUnit
-  /** Default: all jobs with windows. */
+  /** The jobs to show. Default: all jobs with windows. */
   readonly jobIds?: readonly string[]
   /** The maximum number of jobs. Default 50. */
   readonly limit?: number
-  /** Only jobs with larger ids, such as the `next` of the page before. */
+  /** Only jobs with larger ids, such as the `next` of the previous page. */
   readonly after?: string
 }
 

@@ -48,7 +48,7 @@ export interface WhyStep {
 
 type Decision = Pick<WhyStep, 'verdict' | 'evidence'> & { readonly change?: WhyChange | undefined }
 
-/** Undefined: the rule does not apply. */
+/** Returns the decision of a rule; undefined if the rule does not apply. */
 type Rule = (facts: WhyFacts) => Decision | undefined
 
 /** The decisions about a tick or window, up to the first rule that stopped it. Pure. */

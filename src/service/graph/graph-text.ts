@@ -19,5 +19,5 @@ export function mermaidText(text: string): string {
     .replaceAll(CONTROL, ' ')
 }
 
-/** Includes the marks that change the direction of text. */
+/** Matches control characters, including the marks that change the direction of text. */
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g

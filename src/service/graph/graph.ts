@@ -3,7 +3,7 @@ import type { Service } from '../service.ts'
 import type { ServiceState } from '../service-state.ts'
 
 export interface GraphNode {
-  /** Unique, even among services of one class. */
+  /** A unique id, even among services of one class. */
   readonly id: string
   readonly name: string
   readonly state: ServiceState
@@ -58,7 +58,7 @@ const FILL: Readonly<Record<ServiceState, string>> = {
   crashed: '#ffc9c9',
 }
 
-/** Graphviz text. Children have solid edges, dependencies dashed ones. Supervisors and workers have their own shape. */
+/** The graph as Graphviz text. Children have solid edges, dependencies dashed ones. Supervisors and workers have their own shape. */
 export function toDot(graph: ServiceGraph): string {
   const shapes = { service: 'box', supervisor: 'octagon', worker: 'house' } as const
   return [
@@ -74,7 +74,7 @@ export function toDot(graph: ServiceGraph): string {
   ].join('\n')
 }
 
-/** Mermaid text, for docs and issues. */
+/** The graph as Mermaid text, for documents and issues. */
 export function toMermaid(graph: ServiceGraph): string {
   const shapes = { service: ['[', ']'], supervisor: ['{{', '}}'], worker: ['([', '])'] } as const
   const states = [...new Set(graph.nodes.map((node) => node.state))]

@@ -18,7 +18,7 @@ export class ProcessorWait {
     }
   }
 
-  /** In nanoseconds since the thread began. Undefined on a system that does not report it. Takes about 10 µs. */
+  /** The wait in nanoseconds since the thread began. Undefined on a system that does not report it. Takes about 10 µs. */
   read(): bigint | undefined {
     if (this.#file === undefined) return undefined
     try {

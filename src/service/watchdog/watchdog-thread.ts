@@ -11,7 +11,7 @@ export interface WatchdogData {
    */
   readonly lastBeat: BigInt64Array<SharedArrayBuffer>
   readonly thresholdMs: number
-  /** False if a debugger is attached, because frames must not be read then. */
+  /** Whether the main thread may be paused. False if a debugger is attached, because frames must not be read then. */
   readonly canPause: boolean
 }
 
@@ -26,7 +26,7 @@ export interface RawFrame {
 /** The message that the thread posts after a block. */
 export interface BlockReport {
   readonly blockedMs: number
-  /** For how much of this time the main thread only waited for a processor, because the machine was busy. */
+  /** The part of this time in which the main thread only waited for a processor, because the machine was busy. */
   readonly starvedMs: number
   /** Every sample of the stack, innermost frame first. */
   readonly samples: readonly (readonly RawFrame[])[]
@@ -102,7 +102,8 @@ async function look(): Promise<RawFrame[]> {
       session.post('Debugger.pause')
     })
   } finally {
-    // Disconnect before the thread waits again. A connected session would leave the main thread paused forever (Node 24.21).
+    // The session disconnects before the thread waits again, because a connected session would leave the main thread paused forever (Node
+    // 24.21).
     session.disconnect()
   }
 }

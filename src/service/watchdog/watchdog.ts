@@ -29,13 +29,13 @@ export interface Blocked {
 }
 
 export interface WatchdogOptions extends ServiceOptions {
-  /** Minimum length of a reported block. Default `'250ms'`. */
+  /** The minimum length of a reported block. Default `'250ms'`. */
   readonly threshold?: Duration
   /** Called after the block. Default: a warning in the log. */
   readonly onBlocked?: (blocked: Blocked) => void
 }
 
-/** Heartbeats per threshold, so a block is measured to within a quarter of it. */
+/** The number of heartbeats per threshold, so that a block is measured to within a quarter of it. */
 const BEATS_PER_THRESHOLD = 4
 
 /**
@@ -92,8 +92,8 @@ export class Watchdog extends Service {
   }
 
   #report({ blockedMs, starvedMs, samples }: BlockReport): void {
-    // The thread reads the clock between two heartbeats. A heartbeat that was only late is not a block. Nor is code to blame for the time
-    // in which the machine had no processor for it.
+    // The thread reads the clock between two heartbeats. A heartbeat that was only late is not a block. The time in which the machine had
+    // no processor for the main thread is not a fault of the code either.
     if (this.shouldStop || blockedMs - starvedMs < this.#thresholdMs) return
     const stack = mostSeen(samples).map(stackFrame)
     this.#onBlocked({ blockedMs, stack, culprit: stack.find(isOwnCode) })

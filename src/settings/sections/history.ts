@@ -2,7 +2,7 @@ import { duration, integer, runLogLevel } from '../setting-types.ts'
 
 /** The history of runs that Piko keeps, and for how long. */
 export const history = {
-  /** Lowest level of `ctx.log` lines to keep; undefined: none. */
+  /** The lowest level of `ctx.log` lines to keep; undefined: none. */
   runLogs: runLogLevel({
     key: 'run_logs',
     default: 'info',
@@ -15,7 +15,7 @@ export const history = {
     max: 1_000_000,
     help: 'Maximum number of lines to keep per attempt.',
   }),
-  /** 0: keep them forever. */
+  /** How long succeeded runs and skipped ticks are kept; 0: forever. */
   keepSucceededMs: duration({
     key: 'keep_succeeded',
     default: '30d',
@@ -23,7 +23,7 @@ export const history = {
     max: '3650d',
     help: 'Succeeded runs and skipped ticks are deleted after this time; 0s: never.',
   }),
-  /** 0: keep them forever. */
+  /** How long failed and cancelled runs are kept; 0: forever. */
   keepFailedMs: duration({
     key: 'keep_failed',
     default: '90d',
@@ -38,7 +38,7 @@ export const history = {
     max: 100_000_000,
     help: 'Maximum number of ended runs to keep per job; 0: all.',
   }),
-  /** 0: keep them forever. */
+  /** How long rows of the audit are kept; 0: forever. */
   keepAuditMs: duration({
     key: 'keep_audit',
     default: '365d',

@@ -8,7 +8,7 @@ export const http = {
     default: '127.0.0.1',
     help: 'Address to listen on; "0.0.0.0" for every interface, which needs tokens (docs/access.md).',
   }),
-  /** 0: any free port. */
+  /** The port; 0: any free port. */
   port: integer({
     key: 'port',
     default: 9464,
@@ -43,7 +43,7 @@ export const http = {
     default: false,
     help: 'Serve the API without TLS on an address that other machines reach, because a proxy or the network encrypts.',
   }),
-  /** Requests in a minute; 0: any number. */
+  /** The number of requests of one token in a minute; 0: any number. */
   rateLimit: integer({
     key: 'rate_limit',
     default: 3_000,
@@ -51,7 +51,7 @@ export const http = {
     max: 10_000_000,
     help: 'Maximum number of API requests with one token in a minute; 0: any number.',
   }),
-  /** In bytes. */
+  /** The maximum size of a request's body, in bytes. */
   bodyLimit: integer({
     key: 'body_limit',
     default: 2_000_000,

@@ -2,7 +2,7 @@ import { optionalSecret, optionalText, tcpAddress } from '../setting-types.ts'
 
 /** The connections between the nodes of a fleet. */
 export const link = {
-  /** `auto`, `off` or `host:port`. */
+  /** The address for links: `auto`, `off` or `host:port`. */
   listen: tcpAddress({
     key: 'listen',
     default: 'auto',

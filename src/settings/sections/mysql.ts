@@ -2,7 +2,7 @@ import { duration, durationOrSeconds, flag, integer, optionalDsn } from '../sett
 
 /** The MySQL or MariaDB server, if there is one. */
 export const mysql = {
-  /** A secret; masked in logs and JSON of this object. Empty: embedded SQLite. */
+  /** The address of the server, which is masked in logs and in the JSON of this object. Empty: embedded SQLite. */
   dsn: optionalDsn({
     key: 'dsn',
     help: 'MySQL or MariaDB server, mysql://user:password@host:3306/database; empty: embedded SQLite.',
@@ -28,7 +28,7 @@ export const mysql = {
     max: '10m',
     help: 'Longest wait for a new connection.',
   }),
-  /** 0: no limit. */
+  /** The time limit of a statement; 0: no limit. */
   statementTimeoutMs: duration({
     key: 'statement_timeout',
     default: '1m',

@@ -5,7 +5,7 @@ import { integer, list } from '../setting-types.ts'
 
 /** The threads for long computation. */
 export const offload = {
-  /** At least 1: the `0` of the file is already resolved. */
+  /** The number of threads, at least 1: the `0` of the file is already resolved. */
   threads: {
     ...integer({
       key: 'threads',

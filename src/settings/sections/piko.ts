@@ -4,7 +4,7 @@ import { duration, flag, integer, list, logLevel, text, udpAddress } from '../se
 /** This node: its name, its jobs, its log, and how it works. */
 export const piko = {
   name: text({ key: 'name', default: 'piko', help: 'Name of this installation in the log.' }),
-  /** Globs, relative to the working directory. */
+  /** Globs of files with jobs, relative to the working directory. */
   jobs: list({
     key: 'jobs',
     default: [],
@@ -34,7 +34,7 @@ export const piko = {
     max: '1m',
     help: 'Longest pause between two polls for work.',
   }),
-  /** `auto`, `off` or `host:port`: the address for notifications of new work. */
+  /** The address for notifications of new work: `auto`, `off` or `host:port`. */
   doorbell: udpAddress({
     key: 'doorbell',
     default: 'auto',
@@ -47,7 +47,7 @@ export const piko = {
     max: MAX_LEASE,
     help: 'A node that fails to renew its lease within this time is considered dead.',
   }),
-  /** Deadline of a drain. */
+  /** The deadline of a drain. */
   shutdownTimeoutMs: duration({
     key: 'shutdown_timeout',
     default: '30s',
@@ -62,13 +62,13 @@ export const piko = {
     max: '1d',
     help: 'Longest time of the function of a transaction: app.sql.transaction, ctx.commit, a step with a transaction. On SQLite at most half of the lease.',
   }),
-  /** For the whole process: see `src/small-heap.ts`. */
+  /** Applies to the whole process: see `src/small-heap.ts`. */
   smallHeap: flag({
     key: 'small_heap',
     default: false,
     help: 'Keeps the memory of the whole process small: garbage is collected sooner and more often, at the cost of processor time.',
   }),
-  /** 0: Piko does not watch for blocks of the event loop. */
+  /** The length of a block of the event loop that is reported; 0: Piko does not watch for blocks. */
   blockThresholdMs: duration({
     key: 'block_threshold',
     default: '500ms',

@@ -2,13 +2,13 @@ import { duration, filePath } from '../setting-types.ts'
 
 /** The rows that sinks keep while their targets are down or refuse rows. */
 export const sinks = {
-  /** Relative to the working directory. */
+  /** The folder of spilled batches, relative to the working directory. */
   spillDir: filePath({
     key: 'spill_dir',
     default: '.piko/spill',
     help: 'Folder for batches of sinks with spill while their targets are down, relative to the working directory. It must survive restarts.',
   }),
-  /** 0: keep them forever. */
+  /** How long dead letters are kept; 0: forever. */
   keepDeadMs: duration({
     key: 'keep_dead',
     default: '90d',

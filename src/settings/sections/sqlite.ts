@@ -2,7 +2,7 @@ import { filePath } from '../setting-types.ts'
 
 /** The embedded database. */
 export const sqlite = {
-  /** Relative to the working directory. */
+  /** The path of the database file, relative to the working directory. */
   path: filePath({
     key: 'path',
     default: '.piko/piko.db',

@@ -8,7 +8,7 @@ import { mayBeOfRow, refusedRows } from './refused-rows.ts'
 /** Some rows of a batch. */
 export interface Part {
   readonly rows: readonly unknown[]
-  /** Added to the key of the batch; the same in every attempt. Empty for the whole batch. */
+  /** A text to add to the key of the batch, the same in every attempt. Empty for the whole batch. */
   readonly suffix: string
 }
 
@@ -39,7 +39,7 @@ export async function sift(rows: readonly unknown[], { send, isOutage, admit }: 
     admit(aside)
     asides.push(aside)
   }
-  // Depth first, in the order of the rows.
+  // The parts that wait, so that rows are delivered depth first and in their order.
   const waiting: (readonly number[])[] = [rows.map((_row, place) => place)]
   for (let places = waiting.pop(); places; places = waiting.pop()) {
     try {

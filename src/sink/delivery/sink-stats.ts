@@ -12,7 +12,7 @@ export interface SinkStats {
   /** The bytes of this sink that are on disk now. */
   readonly spillBytes: number
   readonly spillSegments: number
-  /** Age of the oldest batch on disk; 0 if there is none. */
+  /** The age of the oldest batch on disk; 0 if there is none. */
   readonly spillAgeSeconds: number
 }
 

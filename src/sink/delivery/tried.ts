@@ -5,7 +5,7 @@ import { forbidsRetry, retryTimingOf } from '../../run/retry-errors.ts'
 
 export interface Tries {
   readonly policy: RetryPolicy | undefined
-  /** Aborting it ends the wait for the next try. */
+  /** Aborting this signal ends the wait for the next try. */
   readonly signal: AbortSignal
   /** Whether another try may help. */
   readonly mayHelp: (error: Error) => boolean
@@ -33,7 +33,7 @@ export async function tried(fn: () => Promise<void>, { policy, signal, mayHelp, 
   }
 }
 
-/** Milliseconds until the next try, or undefined to give up. */
+/** Milliseconds until the next try, undefined if there is none. */
 function delayAfter(error: Error, policy: RetryPolicy, attempt: number): number | undefined {
   const delayMs = retryDelayMs(policy, attempt, Math.random())
   if (delayMs === undefined || forbidsRetry(error) || policy.retryIf?.(error) === false) return undefined

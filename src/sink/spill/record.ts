@@ -17,7 +17,7 @@ const MAX_CONTENT_BYTES = 2 ** 30
 export interface RecordHeader {
   readonly contentBytes: number
   readonly contentSum: number
-  /** 0 for the first record of its segment. */
+  /** The number of the record; 0 for the first record of its segment. */
   readonly number: number
 }
 

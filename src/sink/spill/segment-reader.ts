@@ -9,7 +9,7 @@ const SEARCH_BYTES = 65_536
 /** A record of a segment. */
 export interface ReadRecord {
   readonly batch: SpillBatch
-  /** Where the next record begins. */
+  /** The position where the next record begins. */
   readonly end: number
 }
 

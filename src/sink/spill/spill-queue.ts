@@ -2,7 +2,7 @@ import type { RowsSource } from '../delivery/dead-row.ts'
 
 /** A batch to be stored on disk. */
 export interface SpillBatch extends RowsSource {
-  /** `clear`: the route received no rows, so its window must be cleared. */
+  /** The kind of the batch. `clear`: the route received no rows, so its window must be cleared. */
   readonly kind: 'rows' | 'clear'
   readonly rows: readonly unknown[]
 }

@@ -92,7 +92,7 @@ export class Spills {
     return queue
   }
 
-  /** Takes over, now and every ten seconds, batches for known sinks that were left by processes that have ended. */
+  /** Takes over, immediately and every ten seconds, batches for known sinks that were left by processes that have ended. */
   async adopt(): Promise<void> {
     await this.#adoptOnce()
     this.#timer ??= setInterval(() => {

@@ -121,7 +121,7 @@ interface Warning {
   readonly Message: string
 }
 
-/** The first warning. Notes don't count, because INSERTs ignore them too. */
+/** The first warning. Notes are left out, because INSERTs ignore them too. */
 async function firstWarning(trx: SqlExecutor): Promise<Warning | undefined> {
   const shown = await trx.query<{ Level: string; Code: number; Message: string }>('SHOW WARNINGS')
   return shown.find(({ Level }) => Level !== 'Note')

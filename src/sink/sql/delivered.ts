@@ -4,7 +4,7 @@ type Range = [first: number, last: number]
 interface Stored {
   /** The numbers of batches by series. The batches of one route of one sink are a series. */
   readonly series?: Readonly<Record<string, readonly Range[]>>
-  /** Batches without a number, such as parts of a batch. */
+  /** The names of batches without a number, such as parts of a batch. */
   readonly others?: readonly string[]
 }
 

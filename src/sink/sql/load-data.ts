@@ -146,7 +146,7 @@ class Fields {
     this.inHex = known.map((type) => BINARY.has(type))
   }
 
-  /** Undefined if a value can't be written. @throws PikoError `SINK_ROW_INVALID` */
+  /** Returns the line of a row; undefined if a value can't be written. @throws PikoError `SINK_ROW_INVALID` */
   line(row: object, index: number): string | undefined {
     const properties = this.#properties
     let line = ''

@@ -12,7 +12,7 @@ export type ColumnKind =
 
 export interface ModelColumn {
   readonly property: string
-  /** Undefined if the schema does not reveal it, for example because of a transformation. */
+  /** The kind of the values; undefined if the schema does not reveal it, for example because of a transformation. */
   readonly kind: ColumnKind | undefined
   readonly isNullable: boolean
 }

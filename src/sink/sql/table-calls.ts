@@ -14,7 +14,7 @@ export interface SqlTableMerge extends SqlTableTarget {
 /** A window of which the rows of older generations should be deleted. */
 export interface SqlTableGeneration {
   readonly window: Window
-  /** Rows with a smaller fence are deleted. */
+  /** The smallest fence whose rows stay: rows with a smaller fence are deleted. */
   readonly before: number
   /** The database of the table, unless `on` is given. */
   readonly sql?: SqlDatabase
@@ -26,7 +26,7 @@ export interface SqlTableOpen extends SqlTableTarget {
 }
 
 export interface SqlTableDdl {
-  /** Default `'mysql'`, which includes MariaDB. */
+  /** The dialect of the statements. Default `'mysql'`, which includes MariaDB. */
   readonly dialect?: SqlExecutor['dialect']
   /**
    * The existing columns of the table, or its earlier definition. With it, the statements add the missing columns. Default: a new table.

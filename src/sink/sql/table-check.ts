@@ -6,7 +6,7 @@ import type { TableShape } from './table-options.ts'
 /** A column of the table in the database. */
 export interface ExistingColumn {
   readonly name: string
-  /** In lower case, without its length: `varchar`. */
+  /** The type of the column in lower case, without its length: `varchar`. */
   readonly type: string
 }
 

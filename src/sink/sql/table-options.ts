@@ -20,7 +20,7 @@ import { type ColumnKind, modelColumns } from './model-columns.ts'
 export type BulkMode = 'auto' | 'insert' | 'load'
 
 export interface SqlTableOptions<Row extends object> {
-  /** `orders`, or with a schema: `sales.orders`. */
+  /** The name of the table: `orders`, or with its schema `sales.orders`. */
   readonly name: string
   /**
    * The properties of the row to store: a list if the columns have the same names, otherwise `{ property: 'column' }`. Default: all
@@ -36,7 +36,7 @@ export interface SqlTableOptions<Row extends object> {
   readonly key?: readonly string[]
   /** SQL types of columns for {@link SqlTable.ddl}, such as `{ total: 'DECIMAL(12,2) NOT NULL' }`. They replace the model's. */
   readonly types?: Readonly<Record<string, string>>
-  /** The column for the start of the run's window. `null`: the table has none. Default `'window_start'`. */
+  /** The column for the start of the run's window. `null`: the table has no such column. Default `'window_start'`. */
   readonly windowColumn?: string | null
   /**
    * The column (NOT NULL, 64 bits) for the fence of the run. It prevents writes of a run after a newer run of its window. Default: none.

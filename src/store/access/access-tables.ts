@@ -6,7 +6,7 @@ type NullableInstant = ColumnType<Date | string | null, Date | string | null | u
 
 export interface TokenTable {
   id: Generated<number>
-  /** SHA-256 of the token, in hexadecimal. */
+  /** The SHA-256 of the token, in hexadecimal. */
   digest: string
   name: string
   /** The name while the token is not revoked, otherwise null: two such tokens can't share a name. */
@@ -23,7 +23,7 @@ export interface TokenTable {
 
 /** A browser's session. It allows what its token allows, as long as that token is valid. */
 export interface SessionTable {
-  /** SHA-256 of the cookie's value, in hexadecimal. */
+  /** The SHA-256 of the cookie's value, in hexadecimal. */
   digest: string
   token_digest: string
   created_at: Instant
@@ -39,14 +39,14 @@ export interface AuditTable {
   began_at: Instant
   ended_at: NullableInstant
   outcome: AuditOutcome
-  /** Such as `jobs.pause`. */
+  /** The noun and the verb of the change, such as `jobs.pause`. */
   verb: string
   actor_kind: ActorKind
   actor: string
   job_id: string | null
   target: string | null
   reason: string | null
-  /** JSON without secrets, each at most `MAX_AUDIT_BYTES`. */
+  /** The request and the states, as JSON without secrets, each at most `MAX_AUDIT_BYTES`. */
   request: string | null
   before_change: string | null
   after_change: string | null

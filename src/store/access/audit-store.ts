@@ -33,7 +33,7 @@ export interface AuditEnd {
 /** One change: who made it, what it was, and the states before and after it. */
 export interface AuditRecord {
   readonly id: number
-  /** Such as `jobs.pause`. */
+  /** The noun and the verb of the change, such as `jobs.pause`. */
   readonly verb: string
   readonly actor: { readonly kind: ActorKind; readonly name: string }
   readonly jobId: string | undefined
@@ -45,7 +45,8 @@ export interface AuditRecord {
   readonly before: unknown
   readonly after: unknown
   /**
-   * `done`; `started`: the change is in progress, or its process ended during it; `unknown`: it failed, and may have changed something.
+   * How the change ended. `done`; `started`: the change is in progress, or its process ended during it; `unknown`: it failed, and may have
+   * changed something.
    */
   readonly outcome: AuditOutcome
   readonly errorCode: string | undefined
@@ -56,15 +57,15 @@ export interface AuditRecord {
 export interface AuditFilter {
   readonly jobId?: string
   readonly verb?: string
-  /** The name of a token, or `user@host`. */
+  /** The actor: the name of a token, or `user@host`. */
   readonly actor?: string
   readonly outcome?: AuditOutcome
   /** Changes that began at this instant or later, and before the other one. */
   readonly from?: Date
   readonly to?: Date
-  /** Only records with smaller ids. Give the id of the last one for the next page. */
+  /** Only records with smaller ids. Pass the id of the last record to get the next page. */
   readonly before?: number
-  /** Default 100. Newest first. */
+  /** The maximum number of records, newest first. Default 100. */
   readonly limit?: number
 }
 
@@ -83,7 +84,7 @@ export class AuditStore {
     this.#database = database
   }
 
-  /** @returns the id of the new row */
+  /** Begins a record. @returns the id of the new row */
   async begin({ verb, actor, jobId, target, reason, request, before }: NewAudit): Promise<number> {
     const { db, dialect, retry } = this.#database
     const insert = db.insertInto('piko_audit').values({
@@ -121,7 +122,7 @@ export class AuditStore {
     await retry(() => db.deleteFrom('piko_audit').where('id', '=', id).where('outcome', '=', 'started').execute())
   }
 
-  /** Newest first. */
+  /** The records that match, newest first. */
   async list(filter: AuditFilter = {}): Promise<AuditRecord[]> {
     const { dialect, broken } = this.#database
     const { limit = 100, before } = filter

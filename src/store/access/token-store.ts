@@ -16,15 +16,15 @@ export interface TokenRow extends TokenGrant {
   readonly revokedAt: Date | undefined
   /** When it was last used, accurate to a minute; undefined: never. */
   readonly lastUsedAt: Date | undefined
-  /** Neither revoked nor expired, on the database's clock. */
+  /** Whether the token is neither revoked nor expired, on the database's clock. */
   readonly isValid: boolean
 }
 
 export interface TokenFilter {
-  /** Includes revoked and expired tokens. Default false. */
+  /** Whether to include revoked and expired tokens. Default false. */
   readonly all?: boolean
   readonly role?: Role
-  /** Default 100. */
+  /** The maximum number of tokens. Default 100. */
   readonly limit?: number
   /** Only tokens with larger ids. */
   readonly after?: number
@@ -32,7 +32,7 @@ export interface TokenFilter {
 
 export interface NewToken extends TokenGrant {
   readonly digest: string
-  /** How long it is valid, on the database's clock, instead of `expiresAt`. */
+  /** How long the token is valid, on the database's clock, instead of `expiresAt`. */
   readonly validMs: number | undefined
 }
 
@@ -48,7 +48,7 @@ export class TokenStore {
     this.#database = database
   }
 
-  /** @returns undefined if a token that is not revoked has this name, or the digest is known */
+  /** Stores a new token. @returns undefined if a token that is not revoked has this name, or the digest is known */
   async create({ digest, name, role, jobs, expiresAt, validMs }: NewToken): Promise<TokenRow | undefined> {
     const { dialect } = this.#database
     try {
@@ -120,7 +120,7 @@ export class TokenStore {
     return mapSound(dialect, 'piko_token', rows, (row) => this.#tokenOf(row), broken.report)
   }
 
-  /** Revokes a token for ever, and ends its sessions. @returns false if it was revoked before */
+  /** Revokes a token permanently, and ends its sessions. @returns false if it was revoked before */
   async revoke(id: number): Promise<boolean> {
     const { dialect } = this.#database
     return this.#database.transaction(async (trx) => {

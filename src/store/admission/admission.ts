@@ -99,7 +99,7 @@ const NO_PLACES: ReadonlyMap<number, RatePlace> = new Map()
 
 type NamedRate = RateName & { readonly limit: NonNullable<AdmissionLimits['rate']> }
 
-/** Undefined if no rate limits the run. */
+/** The rate that limits a run; undefined if there is none. */
 function rateOf(row: Candidate, limits: ReadonlyMap<string, AdmissionLimits>): NamedRate | undefined {
   const limit = limits.get(row.job_id)?.rate
   const key = limit?.isKeyed ? row.rate_key : ''

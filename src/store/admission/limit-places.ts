@@ -14,14 +14,14 @@ import {
   withStarts,
 } from './rate-starts.ts'
 
-/** A rate, and how many can be taken at the same moment. */
+/** A rate, and the maximum number that can be taken at the same moment. */
 export interface LimitRule extends RateLimit {
   readonly burst: number
 }
 
 /** A place that the database has counted for this process. Times are milliseconds on the process's monotonic clock, except `at`. */
 export interface LimitPlace {
-  /** How many the caller takes. */
+  /** The number that the caller takes. */
   readonly count: number
   /** The instant at which it is counted, on the database's clock. */
   readonly at: number

@@ -8,7 +8,7 @@ import { type RateName, REFUSED_RATE_MS, RateWindows } from './rate-windows.ts'
 /** A request for a run whose place is no longer valid. */
 export interface PlaceExchange extends RateName {
   readonly limit: RateLimit
-  /** See `slackMs`. */
+  /** The number of times that the run missed its place; see `slackMs`. */
   readonly lateTries: number
   /** The place that the run did not use. */
   readonly unused: RatePlace | undefined

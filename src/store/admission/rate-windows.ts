@@ -25,7 +25,7 @@ import type { RateTable, Tables } from '../tables.ts'
 /** A rate of a job, or of its runs that share a key. */
 export interface RateName {
   readonly jobId: string
-  /** Empty if the rate applies to the whole job. */
+  /** The key of the runs; empty if the rate applies to the whole job. */
   readonly key: string
 }
 
@@ -53,7 +53,7 @@ interface RateWindow extends RateName {
 export class RateWindows {
   readonly #windows = new Map<string, RateWindow>()
   #nowMs = 0
-  /** Milliseconds on the node's monotonic clock, before the query for the database's time and after its answer. */
+  /** The time on the node's monotonic clock in milliseconds, before the query for the database's time and after its answer. */
   #askedAt = 0
   #answeredAt = 0
 

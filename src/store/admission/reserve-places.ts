@@ -13,9 +13,9 @@ export interface LimitRequest {
   readonly counts: readonly number[]
   /** Single places for callers that are likely to come, if they are free now. */
   readonly more: number
-  /** How long these may be kept, in milliseconds. */
+  /** How long these places may be kept, in milliseconds. */
   readonly holdMs: number
-  /** See `slackMs`. */
+  /** The number of times that a caller missed its place; see `slackMs`. */
   readonly lateTries: number
   /** Whether a place may be taken shortly before it is free, by `aheadMs`. */
   readonly isAhead: boolean
@@ -25,10 +25,10 @@ export interface LimitRequest {
 }
 
 export interface LimitAnswer {
-  /** For the first callers, in their order. */
+  /** The places for the first callers, in their order. */
   readonly places: readonly LimitPlace[]
   readonly more: readonly LimitPlace[]
-  /** Milliseconds until the next caller's place may be taken. */
+  /** The milliseconds until the next caller's place may be taken. */
   readonly retryInMs: number | undefined
 }
 

@@ -15,7 +15,7 @@ const STOPPED: ReadonlySet<BackfillState> = new Set(['paused', 'cancelling'])
 
 /** How many runs of each backfill may still start. */
 export class BackfillLimits {
-  /** Undefined if another transaction has locked the row. */
+  /** The number of runs of each backfill that may still start; undefined if another transaction has locked its row. */
   readonly #free = new Map<number, number>()
 
   /**

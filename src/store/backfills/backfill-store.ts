@@ -14,7 +14,7 @@ export interface BackfillFilter {
   readonly state?: BackfillState
   /** Only backfills with smaller ids, which are older. */
   readonly before?: number
-  /** Default 100. Newest first. */
+  /** The maximum number of backfills, newest first. Default 100. */
   readonly limit?: number
 }
 

@@ -11,7 +11,7 @@ export interface BatchRow {
   readonly id: number
   readonly jobId: string
   readonly key: string | undefined
-  /** SHA-256 of the items and options with which it was created. */
+  /** The SHA-256 of the items and options with which the batch was created. */
   readonly digest: string
   readonly state: BatchState
   /** The number of items. */

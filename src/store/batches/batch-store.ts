@@ -20,7 +20,7 @@ export interface BatchFilter {
   readonly state?: BatchState
   /** Only batches with smaller ids, which are older. */
   readonly before?: number
-  /** Default 100. Newest first. */
+  /** The maximum number of batches, newest first. Default 100. */
   readonly limit?: number
 }
 

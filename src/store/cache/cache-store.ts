@@ -8,11 +8,11 @@ import type { Tables } from '../tables.ts'
 /** Figures about one cache in the database: how many entries it has, and their size. */
 export interface CacheFigures {
   readonly name: string
-  /** Entries that can be read, and how many of them are stale. */
+  /** The number of entries that can be read, and of those that are stale. */
   readonly entries: number
   readonly stale: number
   readonly bytes: number
-  /** Entries that wait for their clean-up: expired, deleted, or claimed by a load. */
+  /** The number of entries that wait for their clean-up: expired, deleted, or claimed by a load. */
   readonly other: number
 }
 

@@ -26,7 +26,7 @@ import { DEFAULT_TRANSACTION_LIMITS, requestedMs, type TransactionLimits } from 
 export interface OpenOptions {
   /** A MySQL 5.7+ or MariaDB 10.3+ server. Takes precedence over `sqlitePath`. */
   readonly mysql?: MysqlOptions | undefined
-  /** Default: `.piko/piko.db`. Piko creates a missing folder. */
+  /** The path of the SQLite file. Default: `.piko/piko.db`. Piko creates a missing folder. */
   readonly sqlitePath?: string | undefined
   /** How long a user's transaction may take. */
   readonly transactions?: TransactionLimits | undefined
@@ -51,7 +51,7 @@ export interface Database {
   readonly broken: BrokenRows
   /** Whether transactions record their changes for the readers of events. */
   readonly recording: Recording
-  /** For messages, without the password. */
+  /** The location of the database for messages, without the password. */
   readonly location: string
   /** The server's ids of the open connections, in ascending order. Empty on SQLite. */
   readonly connectionIds: () => readonly number[]

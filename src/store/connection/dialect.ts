@@ -18,7 +18,7 @@ export interface Dialect {
   now(): RawBuilder<Date>
   /** The same as SQL text and the values to bind. */
   nowText(): { readonly text: string; readonly values: readonly unknown[] }
-  /** `now() + ms` (ms may be negative). */
+  /** The SQL expression for `now() + ms`; `ms` may be negative. */
   nowPlus(ms: number): RawBuilder<Date>
   /** The later one of two instants. */
   later(one: Expression<unknown>, other: Expression<unknown>): RawBuilder<Date>
@@ -26,26 +26,28 @@ export interface Dialect {
   instant(date: Date): Date | string
   /** A stored instant as a `Date`. */
   date(value: Date | string): Date
-  /** False for MySQL before 8.0 and MariaDB before 10.6, where a statement waits for locked rows. */
+  /**
+   * Whether statements can skip locked rows. False for MySQL before 8.0 and MariaDB before 10.6, where a statement waits for locked rows.
+   */
   readonly skipsLocked: boolean
-  /** ` FOR UPDATE SKIP LOCKED` and ` FOR UPDATE` on MySQL. Empty on SQLite, which runs only one write transaction at a time. */
+  /** The clauses ` FOR UPDATE SKIP LOCKED` and ` FOR UPDATE` on MySQL. Empty on SQLite, which runs only one write transaction at a time. */
   readonly forUpdateSkipLocked: RawBuilder<unknown>
   readonly forUpdate: RawBuilder<unknown>
-  /** ` LOCK IN SHARE MODE` on MySQL, so that no other transaction changes the row before this one ends. Empty on SQLite. */
+  /** The clause ` LOCK IN SHARE MODE` on MySQL, so that no other transaction changes the row before this one ends. Empty on SQLite. */
   readonly forShare: RawBuilder<unknown>
   /**
-   * `id IN (…)` for many whole numbers. On MySQL the numbers are part of the text, because the driver would search the text for each
-   * placeholder. On SQLite they are one JSON parameter, so the prepared statement is the same for any count.
+   * The condition `id IN (…)` for many whole numbers. On MySQL the numbers are part of the text, because the driver would search the text
+   * for each placeholder. On SQLite they are one JSON parameter, so the prepared statement is the same for any count.
    *
    * Consecutive ids become `id BETWEEN … AND …`, which saves the server a third of the work of an update.
    */
   isAmong(ids: readonly number[]): RawBuilder<SqlBool>
   /**
-   * ` FORCE INDEX (…)` on MySQL; empty on SQLite. Without it MySQL may scan a table that it considers small, and lock every row that it
-   * reads.
+   * The clause ` FORCE INDEX (…)` on MySQL; empty on SQLite. Without it MySQL may scan a table that it considers small, and lock every row
+   * that it reads.
    */
   forceIndex(name: string): RawBuilder<unknown>
-  /** ` NOT INDEXED` on SQLite, which then reads rows by primary key and in its order; empty on MySQL. */
+  /** The clause ` NOT INDEXED` on SQLite, which then reads rows by primary key and in its order; empty on MySQL. */
   readonly byPrimaryKey: RawBuilder<unknown>
   /**
    * The column `state` for queries that find rows by id and only check their state. With a plain `state`, SQLite would use the index on it.

@@ -16,9 +16,9 @@ export interface SizeLimits {
 export const SQLITE_SIZES: SizeLimits = { statement: 1_000_000_000, batch: MAX_BATCH_BYTES, value: MAX_VALUE_BYTES }
 
 const MIN_PACKET_BYTES = 256 * 1_024
-/** Reserved for the parts of a statement other than large values: column names and short values. */
+/** The bytes that are reserved for the parts of a statement other than large values: column names and short values. */
 const FRAME_BYTES = 20_000
-/** The driver doubles quotes and backslashes. */
+/** The driver may double the length of a text, because it escapes quotes and backslashes. */
 const MAX_GROWTH = 2
 
 /**

@@ -78,7 +78,7 @@ export class ReopenableDatabase implements Database {
   readonly poolFigures = () => this.#current?.poolFigures?.()
   readonly connectionIds = (): readonly number[] => this.#current?.connectionIds() ?? []
 
-  // Fields rather than methods, so that they can be destructured like those of any database.
+  // These are fields rather than methods, so that they can be destructured like those of any database.
   readonly transaction = async <T>(fn: (trx: Transaction<Tables>) => Promise<T>): Promise<T> =>
     (await this.#opened()).transaction(fn)
 

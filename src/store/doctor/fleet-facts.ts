@@ -11,7 +11,7 @@ export interface FleetNode {
   readonly startedAgoMs: number
   /** How long ago its lease expired; negative: how long it is still valid. */
   readonly expiredAgoMs: number
-  /** Undefined for a node that does not report it, such as one of an older version. */
+  /** The version of Piko; undefined for a node that does not report it, such as one of an older version. */
   readonly version: string | undefined
   /** A digest of each of its jobs, by id. */
   readonly jobs: Readonly<Record<string, string>> | undefined

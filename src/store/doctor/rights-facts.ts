@@ -4,14 +4,14 @@ import { sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
 
 export interface RightsFacts {
-  /** `'user'@'host'`; empty on SQLite. */
+  /** The user of the connection as `'user'@'host'`; empty on SQLite. */
   readonly user: string
   readonly database: string
   /** The lines of `SHOW GRANTS`, with those of the user's roles. */
   readonly grants: readonly string[]
   /** Roles whose rights could not be read. */
   readonly unknownRoles: readonly string[]
-  /** Piko's tables. */
+  /** The names of Piko's tables. */
   readonly tables: readonly string[]
   /** Files and folders of an SQLite database that this process may not write. */
   readonly unwritable: readonly string[]

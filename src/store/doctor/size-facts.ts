@@ -5,14 +5,14 @@ import type { Database } from '../connection/database.ts'
 
 export interface TableSize {
   readonly name: string
-  /** An estimate on MySQL. Undefined on SQLite, where a count reads the whole table. */
+  /** The number of rows, an estimate on MySQL. Undefined on SQLite, where a count reads the whole table. */
   readonly rows: number | undefined
   readonly bytes: number
 }
 
 export interface SizeFacts {
   readonly store: 'mysql' | 'sqlite'
-  /** The largest first. Empty if the database does not report sizes. */
+  /** The tables, the largest first. Empty if the database does not report sizes. */
   readonly tables: readonly TableSize[]
   readonly totalBytes: number
   /** The log of an SQLite file, and its unused pages. */

@@ -10,7 +10,7 @@ export interface EventTable {
   seq: Generated<number | null>
   /** The number of its events. */
   size: number
-  /** `Packed[]` as JSON. */
+  /** The changes, as JSON of `Packed[]`. */
   body: string
   created_at: Instant
 }

@@ -173,7 +173,7 @@ function instantText(dialect: Dialect, value: Date | string): string {
   try {
     return dialect.date(value).toISOString()
   } catch {
-    // A person has written it. The readers of the row report it.
+    // A person has written this value. The readers of the row report it.
     return String(value)
   }
 }
@@ -204,7 +204,7 @@ async function windowsNow(
       const window: PackedWindow = row.run_id === null ? [start, end, row.state] : [start, end, row.state, row.run_id]
       return [{ jobId: row.job_id, window }]
     } catch {
-      // A person has written it. The readers of the row report it.
+      // A person has written this value. The readers of the row report it.
       return []
     }
   })

@@ -17,7 +17,7 @@ export interface RunLogFilter {
   readonly level?: RunLogLevel
   /** Only lines with larger ids, which are newer. */
   readonly after?: number
-  /** Default 1,000. Oldest first. */
+  /** The maximum number of lines, oldest first. Default 1,000. */
   readonly limit?: number
 }
 

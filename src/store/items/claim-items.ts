@@ -17,11 +17,11 @@ export interface ItemClaimRequest {
   readonly scopes: readonly string[]
   /** The jobs that this node has code for. */
   readonly jobIds: readonly string[]
-  /** Only items of these runs. Default: of all runs. */
+  /** Only items of these runs. Default: items of all runs. */
   readonly runIds?: readonly number[]
   /** Items begin no earlier than this after the database's clock was read, because the rest of the claim takes about as long. */
   readonly leadMs: number
-  /** The node's monotonic clock. */
+  /** The node's monotonic clock, in milliseconds. */
   readonly monotonic: () => number
   /** Items of this node whose functions have ended, but whose ends are not stored yet. They do not count for `parallel`. Default: none. */
   readonly over?: readonly number[]
@@ -57,15 +57,15 @@ export interface ItemClaim {
   readonly tries: string | null
   readonly kept: string | undefined
   readonly position: string | undefined
-  /** Milliseconds from the reading of the clock until the item may begin. */
+  /** The milliseconds from the reading of the clock until the item may begin. */
   readonly inMs: number
 }
 
 export interface ClaimedItems {
   readonly claims: readonly ItemClaim[]
-  /** Milliseconds until the next lane is due; undefined: no lane waits for a time. */
+  /** The milliseconds until the next lane is due; undefined: no lane waits for a time. */
   readonly nextInMs: number | undefined
-  /** Undefined if no lane was due. */
+  /** The reading of the clock; undefined if no lane was due. */
   readonly reading: ClockReading | undefined
 }
 

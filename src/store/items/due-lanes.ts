@@ -41,7 +41,7 @@ export async function lockLanes(
   if (lanes.length < rows.length) {
     const known = new Set(lanes.map(({ id }) => id))
     const ids = rows.filter(({ id }) => !known.has(id)).map(({ id }) => id)
-    // A person has edited these rows. Without this, they would always be the first due lanes, and no claim would reach the others.
+    // A person has edited these rows. If they stayed due, they would always be the first due lanes, and no claim would reach the others.
     await trx.updateTable('piko_lane').set({ next_at: null }).where(dialect.isAmong(ids)).execute()
   }
   return { now: dialect.date(first.now).getTime(), lanes }

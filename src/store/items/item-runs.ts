@@ -69,7 +69,7 @@ export async function giveUpItems(
 }
 
 export interface Seeds extends StepOwner {
-  /** The generation. */
+  /** The generation of the items. */
   readonly fence: number
   /** Whether this is the first write of the generation. */
   readonly isFirst: boolean

@@ -36,7 +36,7 @@ export interface ItemTable {
   depth: number
   /** Where `print` is unique: the fence, 0 for the whole job, or −1 − the number of a period. */
   scope: number
-  /** SHA-256 of kind and key. */
+  /** The SHA-256 of the kind and the key. */
   print: string
   item_key: string
   data: string | null
@@ -44,9 +44,9 @@ export interface ItemTable {
   node_id: string | null
   /** How often the item was claimed. Together with `node_id` it fences the end of the item. */
   claims: Generated<number>
-  /** Tries by class of error, as JSON. */
+  /** The numbers of tries by class of error, as JSON. */
   tries: Generated<string | null>
-  /** Why it was skipped, or the class of the error of a dead item. */
+  /** Why the item was skipped, or the class of the error of a dead item. */
   reason: Generated<string | null>
   error: Generated<string | null>
   /** Where bytes for the next attempt are: `store`, or the name of a file. */
@@ -119,7 +119,7 @@ export interface ItemStateTable {
   job_id: string
   pool: string
   name: string
-  /** Null until it has been created. */
+  /** The state as JSON; null until it has been created. */
   state: string | null
   uses: Generated<number>
   errors: Generated<number>

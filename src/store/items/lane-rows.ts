@@ -130,7 +130,7 @@ async function usedLanes(
   return ids
 }
 
-/** {@link ensureLanes} on a given connection. */
+/** Like {@link ensureLanes}, on a given connection. */
 export type EnsureLanes = (lanes: readonly LaneRef[]) => Promise<ReadonlyMap<string, number>>
 
 export function laneKey(scope: string, name: string): string {

@@ -24,9 +24,9 @@ export interface StoredItem {
   readonly parent: number | undefined
   readonly dueAt: Date
   readonly nodeId: string | undefined
-  /** Failed tries by class of error. */
+  /** The number of failed tries by class of error. */
   readonly tries: Readonly<Record<string, number>>
-  /** Why it was skipped, or the class of the error of a dead item. */
+  /** Why the item was skipped, or the class of the error of a dead item. */
   readonly reason: string | undefined
   readonly error: RunError | undefined
   readonly position: string | undefined
@@ -153,11 +153,11 @@ export interface LaneStatus {
 }
 
 export interface LaneFilter {
-  /** A job's id, or the `laneScope` of its kinds. */
+  /** A job's id, or the `laneScope` of its kinds. Default: all scopes. */
   readonly scope?: string
   /** Only lanes with queued or running items of this run. */
   readonly runId?: number
-  /** Default 100. */
+  /** The maximum number of lanes. Default 100. */
   readonly limit?: number
   /** Only lanes with a larger id. */
   readonly after?: number

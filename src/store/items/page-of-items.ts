@@ -17,7 +17,7 @@ export interface ItemFilter {
   readonly kind?: string
   /** The name of a lane. */
   readonly lane?: string
-  /** Default 100. */
+  /** The maximum number of items. Default 100. */
   readonly limit?: number
   /** Only items with a larger id, such as the `next` of the previous page. Default: all items. */
   readonly after?: number

@@ -14,7 +14,7 @@ export type ReplayableState = Extract<ItemState, 'dead' | 'skipped' | 'cancelled
 /** Selects ended items to queue again. */
 export interface ItemReplayFilter {
   readonly runId: number
-  /** Default `'dead'`. */
+  /** The state of the items to queue again. Default `'dead'`. */
   readonly state?: ReplayableState
   readonly kind?: string
   readonly lane?: string
@@ -54,8 +54,8 @@ export async function replayItems(database: Database, nodeId: string, filter: It
     const ids = rows.map(({ id }) => id)
     if (isHeld) held = ids
     count += await database.transaction(async (trx) => {
-      // Done in each step, because the run may have ended since the last one. The lock also keeps the run from ending before these items
-      // are queued.
+      // This is done in each step, because the run may have ended since the last one. The lock also prevents the end of the run before
+      // these items are queued.
       await reopenRun(trx, database, filter.runId, fence)
       return requeue(trx, database, nodeId, filter, ids, isHeld ? HOLD_MS : 0)
     })

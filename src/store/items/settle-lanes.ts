@@ -53,7 +53,7 @@ export async function settleLanes(
   for (const row of rows) {
     const now = dialect.date(row.now).getTime()
     const lane = readableLane(row, dialect)
-    // A row that a person has edited is left alone, and must not keep the item from ending.
+    // A row that a person has edited is left unchanged, and must not prevent the end of the item.
     if (!lane) continue
     const before: Changing = { ...lane, waitsUntil: undefined }
     const after = (byLane.get(row.id) ?? []).reduce((lane, outcome) => settled(lane, outcome, now), before)
@@ -68,7 +68,7 @@ export async function settleLanes(
         ...{ failures: after.breaker.failures, recent: after.breaker.recent, opens: after.breaker.opens },
         open_until: instantOrNull(openUntil, dialect),
         ...(freeAt !== before.freeAt && { free_at: instantOrNull(freeAt, dialect) }),
-        // Otherwise a resting lane continues to rest until items that return to it wake it.
+        // In all other cases, a resting lane continues to rest until items that return to it wake it.
         ...(row.paused_at === null && blockedUntil > now && { next_at: instantOrNull(blockedUntil, dialect) }),
         ...(row.paused_at === null && isClosedNow && { next_at: dialect.now() }),
       })

@@ -15,10 +15,10 @@ import { unknownJob } from './unknown-job.ts'
 /** One version of a job's config. A stored version never changes. */
 export interface ConfigVersion {
   readonly jobId: string
-  /** 1 for the first version; assigned by the store. */
+  /** The number of the version: 1 for the first; assigned by the store. */
   readonly version: number
   readonly config: unknown
-  /** On the database's clock. Of the versions whose `effectiveFrom` has passed, the highest is in force. */
+  /** When the version takes effect, on the database's clock. Of the versions whose `effectiveFrom` has passed, the highest is in force. */
   readonly effectiveFrom: Date
   readonly createdAt: Date
 }
@@ -50,7 +50,7 @@ export function isSettings(jobId: string): boolean {
 export interface ConfigState {
   /** The time of the database's clock. */
   readonly now: Date
-  /** Changes with every added version, even if two saves commit in another order than they began. */
+  /** A text that changes with every added version, even if two saves commit in another order than they began. */
   readonly mark: string
 }
 

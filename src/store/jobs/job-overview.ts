@@ -27,12 +27,12 @@ export interface JobActivity {
   readonly running: CappedCount
   /** The failed runs that were requested within the last 24 hours. */
   readonly failed: CappedCount
-  /** Null for a job without windows. */
+  /** The state of the ledger; null for a job without windows. */
   readonly ledger: LedgerActivity | null
 }
 
 export interface LedgerActivity {
-  /** All planned windows that start before it have succeeded, or were skipped. Undefined: none is planned yet. */
+  /** The instant up to which all planned windows have succeeded or were skipped. Undefined: none is planned yet. */
   readonly watermark: Date | undefined
   /** The time from the start of the oldest window that has not succeeded until now, in milliseconds; 0 if all have. */
   readonly lagMs: number
@@ -99,7 +99,7 @@ async function countsOf(
   const most = sql.lit(MAX_COUNTED + 1)
   const counted = (jobId: string, what: string, rows: RawBuilder<unknown>) =>
     sql`SELECT ${jobId} AS job, ${sql.lit(what)} AS what, count(*) AS found FROM (${rows} LIMIT ${most}) AS some`
-  // Literals, because SQLite does not use the index of a state for a bound value.
+  // These are literals, because SQLite does not use the index of a state for a bound value.
   const ofRuns = (jobId: string, state: string, more = sql``) =>
     counted(
       jobId,

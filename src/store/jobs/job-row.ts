@@ -8,12 +8,12 @@ export interface JobRegistration {
   readonly schedule: string | null
   /** The schedule that bounds its windows, as JSON. Default: `schedule`. */
   readonly bounds?: string
-  /** The windows option as JSON. */
+  /** The option `windows`, as JSON. */
   readonly windows: string | null
-  /** Ids of the jobs that it depends on. Default: none. */
+  /** The ids of the jobs on which the job depends. Default: none. */
   readonly dependsOn?: readonly string[]
   readonly onUpstreamChange?: OnUpstreamChange
-  /** How long after its end a window must have succeeded, in milliseconds. Default: no deadline. */
+  /** The time after its end within which a window must succeed, in milliseconds. Default: no deadline. */
   readonly deadlineMs?: number
   /** The kinds of notices for which it has hooks, such as `failure,late`. Default: none. */
   readonly hooks?: string
@@ -26,7 +26,7 @@ export interface JobRegistration {
 /** A job that is new or whose declaration has changed. */
 export interface AddedJob {
   readonly id: string
-  /** Undefined if it has no schedule. */
+  /** When the job is planned next; undefined if it has no schedule. */
   readonly planAt: Date | undefined
 }
 

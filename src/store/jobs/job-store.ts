@@ -22,9 +22,9 @@ export interface JobFilter {
   /** Only jobs with windows, or without. */
   readonly hasWindows?: boolean
   readonly ids?: readonly string[]
-  /** Only jobs with larger ids, such as the `next` of the page before. */
+  /** Only jobs with larger ids, such as the `next` of the previous page. */
   readonly after?: string
-  /** Default 100. */
+  /** The maximum number of jobs. Default 100. */
   readonly limit?: number
 }
 

@@ -12,9 +12,9 @@ export interface DueJob {
   readonly windowCursor: Date | undefined
   /** Whether the last node that registered the job declared windows for it. */
   readonly hasWindows?: boolean
-  /** For a job with windows, oldest first. */
+  /** The schedules that have bounded the windows of a job, oldest first. */
   readonly generations?: readonly StoredGeneration[]
-  /** For a job with windows: the windows beyond its cursor. */
+  /** The windows beyond the cursor of a job with windows. */
   readonly beyond?: StoredWindows | undefined
   /** The number of planned windows that have not ended, without those of backfills. */
   readonly pending: number

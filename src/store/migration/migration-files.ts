@@ -4,7 +4,7 @@ import type { Dialect } from '../connection/dialect.ts'
 
 /** One version of the schema: the statements to reach it and to undo it. */
 export interface MigrationFile {
-  /** 1, 2, 3 …; from the file's name. */
+  /** The number of the version, from the file's name: 1, 2, 3 … */
   readonly version: number
   /** The file's name without its ending: `0001_jobs_and_runs`. */
   readonly name: string

@@ -58,7 +58,7 @@ export class MigrationLock {
       await this.#shorten()
       return false
     }
-    // Ignored: the next renewal or the next step finds out whether this process still holds the lock.
+    // The error is ignored, because the next renewal or the next step finds out whether this process still holds the lock.
     this.#timer = setInterval(() => {
       this.#renewal = this.#renew().catch(() => {})
     }, RENEW_EVERY_MS)

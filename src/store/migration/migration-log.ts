@@ -15,7 +15,7 @@ export interface MigrationRecord {
   readonly stepsDone: number
   /** Whether the next statement has begun and its result is unknown: it may or may not have executed. */
   readonly isStepOpen: boolean
-  /** Undefined while the migration moves up or down. */
+  /** When the migration was applied; undefined while it moves up or down. */
   readonly appliedAt: Date | undefined
 }
 

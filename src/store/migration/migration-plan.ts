@@ -7,7 +7,7 @@ import type { Direction, MigrationRecord } from './migration-log.ts'
 export interface Move {
   readonly file: MigrationFile
   readonly direction: Direction
-  /** Undefined for a migration not yet begun. */
+  /** The record of the interrupted attempt; undefined for a migration that has not begun. */
   readonly interrupted: MigrationRecord | undefined
 }
 

@@ -102,7 +102,7 @@ async function ownersOf(
   return owners
 }
 
-/** How long the server has run. Undefined if it does not say, like some compatible servers. */
+/** How long the server has run. Undefined if it does not report that, like some compatible servers. */
 async function uptimeSeconds(connection: Kysely<Tables>): Promise<number | undefined> {
   const { rows } = await sql<{ Value: string }>`SHOW GLOBAL STATUS LIKE 'Uptime'`.execute(connection)
   const [row] = rows

@@ -209,7 +209,7 @@ parentPort?.on('message', (message: ToThread) => {
   const dropped = new AbortController()
   const { id, memory, block } = message.heartbeat
   kept.set(id, dropped)
-  // The watch continues after the loss of the lease, since the event loop may be blocked for good.
+  // The watch continues after the loss of the lease, since the event loop may be blocked forever.
   const watch = new BlockWatch(id, memory, block)
   watches.set(id, watch)
   void keep(message.heartbeat, watch, dropped.signal)

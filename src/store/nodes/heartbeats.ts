@@ -63,7 +63,7 @@ class HeartbeatThread {
     this.#send({ kind: 'keep', heartbeat })
     return () => {
       this.#heard(heartbeat.id)
-      // Sent for a lost lease too, because the thread still watches the event loop of its node.
+      // This is sent for a lost lease too, because the thread still watches the event loop of its node.
       this.#send({ kind: 'drop', id: heartbeat.id })
       if (this.#listeners.delete(heartbeat.id)) this.#rest()
     }

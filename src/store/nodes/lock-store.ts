@@ -7,7 +7,7 @@ import { OddLease } from './odd-lease.ts'
 
 export interface LockHolding {
   readonly name: string
-  /** A new UUID each time the lock is taken. */
+  /** The owner of the lock: a new UUID each time the lock is taken. */
   readonly owner: string
 }
 
@@ -154,7 +154,7 @@ export class LockStore {
     return { owner, fence, expiresAt: dialect.date(expires_at) }
   }
 
-  /** The locks that are currently held, in the order of their names. @param after only later names @throws BrokenRow */
+  /** The locks that are currently held, in the order of their names. @param after lists only locks with later names @throws BrokenRow */
   async held(prefix: string, limit: number, after = ''): Promise<{ name: string; fence: number; expiresAt: Date }[]> {
     const { db, dialect } = this.#database
     const rows = await db

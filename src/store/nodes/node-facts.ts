@@ -8,7 +8,7 @@ export interface NodeFacts {
   readonly slots: number
   /** How many jobs its code has. */
   readonly jobs: number
-  /** Their ids in order, at most a hundred. */
+  /** The ids of these jobs in order, at most 100. */
   readonly jobIds: readonly string[]
   readonly load: NodeLoad
 }

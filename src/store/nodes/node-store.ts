@@ -40,7 +40,7 @@ export interface NodeStatus extends NodeRow {
   readonly expiresAt: Date
   /** False if its lease has expired. */
   readonly isLive: boolean
-  /** Undefined for a node with an older version of Piko. */
+  /** The facts that the node reports; undefined for a node with an older version of Piko. */
   readonly facts: NodeFacts | undefined
 }
 
@@ -48,7 +48,7 @@ export interface NodeStatus extends NodeRow {
 export interface ResourceStatus extends Omit<ResourceStats, 'size'> {
   readonly nodeId: string
   readonly host: string
-  /** Null without a limit. */
+  /** The number of slots; null without a limit. */
   readonly size: number | null
 }
 
@@ -184,7 +184,7 @@ export class NodeStore {
     )
   }
 
-  /** @param why for the readers of events: the nodes have stopped, or their leases have ended */
+  /** @param why the reason for the readers of events: the nodes have stopped, or their leases have ended */
   async remove(nodeIds: readonly string[], why: 'stopped' | 'lost' = 'lost'): Promise<void> {
     if (nodeIds.length === 0) return
     const { db, retry, transaction } = this.#database

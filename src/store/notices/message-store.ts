@@ -27,9 +27,9 @@ export interface StoredMessage {
   readonly sentAt: Date | undefined
 }
 
-/** A message whose time has come. */
+/** A message that is due. */
 export interface DueMessage extends StoredMessage {
-  /** Since when it is due, in milliseconds. */
+  /** How long the message has been due, in milliseconds. */
   readonly dueForMs: number
 }
 
@@ -38,10 +38,10 @@ export type Destination = Pick<StoredMessage, 'channel' | 'kind'>
 
 export interface DueMessages {
   readonly messages: DueMessage[]
-  /** Milliseconds until the next message is due, and the next one that was tried before; `Infinity` if none was found. */
+  /** The milliseconds until the next message is due, and the next one that was tried before; `Infinity` if none was found. */
   readonly nextInMs: number
   readonly nextRetryInMs: number
-  /** Whether there may be more of them. */
+  /** Whether there may be more due messages. */
   readonly isFull: boolean
 }
 
@@ -177,7 +177,7 @@ export class MessageStore {
     )
   }
 
-  /** Newest first. */
+  /** The messages that match, newest first. */
   async list({
     limit = 100,
     state,

@@ -32,7 +32,7 @@ export class NoticeStore {
     this.#database = database
   }
 
-  /** One short read. */
+  /** Reads with one short query what is left to do. */
   async work(): Promise<NoticeWork> {
     const { db, dialect } = this.#database
     const row = await db
@@ -127,7 +127,7 @@ export class NoticeStore {
     const recovered: Alert[] = []
     for (const alert of some) {
       if (!(await hasRecovered(this.#database, alert))) continue
-      // Not if the job has failed again meanwhile.
+      // The alert is not changed if the job has failed again in the meantime.
       const { numUpdatedRows } = await db
         .updateTable('piko_alert')
         .set({ recovered_at: dialect.now() })

@@ -41,7 +41,7 @@ export interface MessageTable {
   id: Generated<number>
   channel: string
   kind: NoticeKind
-  /** `NoticeBody` as JSON. */
+  /** The notice as JSON of `NoticeBody`. */
   body: string
   state: MessageState
   due_at: Instant

@@ -8,10 +8,11 @@ const OPEN = ['pending', 'waiting', 'failed'] as const
 const MAX_COUNTED = 1_000
 
 /**
- * The jobs with a deadline, and what is late. A job with windows is late if one of them has not succeeded a deadline after its end, or has
- * not even been planned. Any other job is late if the run of its last tick has not. Paused jobs are never late.
+ * The jobs with a deadline, and what is late. A job with windows is late if the deadline after the end of one of its windows has passed and
+ * the window has not succeeded, or has not even been planned. Any other job is late if the run of its last tick has not succeeded in time.
+ * Paused jobs are never late.
  *
- * One statement for all jobs, which reads a few entries of an index for each; another one for each late job.
+ * Needs one statement for all jobs, which reads a few entries of an index for each, and another one for each late job.
  */
 export async function overdueJobs(database: Database): Promise<Overdue[]> {
   const { db, dialect } = database

@@ -4,7 +4,7 @@ import type { ColumnType } from 'kysely'
 export interface JobTableTable {
   job_id: string
   table_name: string
-  /** `FencedTable` without its name, as JSON. */
+  /** The table as JSON of `FencedTable`, without its name. */
   layout: string
 }
 
@@ -15,7 +15,7 @@ export interface WindowRowsTable {
   start_at: ColumnType<Date | string, Date | string, Date | string>
   fence: number
   row_count: number | null
-  /** See `checksumSql`; null unless the table asks for it. */
+  /** The checksum of the rows, see `checksumSql`; null unless the table asks for it. */
   checksum: number | null
 }
 

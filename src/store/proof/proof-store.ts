@@ -17,7 +17,7 @@ import { startRanges } from '../windows/window-ranges.ts'
 /** A row of the ledger, read even if a person has written wrong values into it. */
 export interface ProofWindow {
   readonly id: number
-  /** Undefined if the row has no readable instant. */
+  /** The start of the window; undefined if the row has no readable instant. */
   readonly start: Date | undefined
   readonly end: Date | undefined
   readonly state: WindowState
@@ -29,7 +29,7 @@ export interface ProofWindow {
 
 /** A window whose row does not match its run. */
 export interface SuspectWindow extends ProofWindow {
-  /** Undefined if the run no longer exists. */
+  /** The run of the window; undefined if the run no longer exists. */
   readonly run:
     | {
         readonly id: number
@@ -44,18 +44,18 @@ export interface SuspectWindow extends ProofWindow {
 
 /** Rows of a table with the same window and fence. */
 export interface RowGroup {
-  /** Undefined if the window column has no readable instant. */
+  /** The start of the window; undefined if the window column has no readable instant. */
   readonly start: Date | undefined
   readonly fence: number
   readonly rows: number
-  /** Undefined unless the table asks for it. */
+  /** The checksum of the rows; undefined unless the table asks for it. */
   readonly checksum: number | undefined
 }
 
 /** The rows of a table that were recorded when a window ended. */
 export interface RecordedRows {
   readonly fence: number
-  /** Undefined if the rows could not be counted. */
+  /** The number of rows; undefined if they could not be counted. */
   readonly rows: number | undefined
   readonly checksum: number | undefined
 }

@@ -71,7 +71,7 @@ async function recordTables(trx: Transaction<Tables>, dialect: Dialect, written:
   const layouts = new Map(rows.map(({ job_id, table_name, layout }) => [`${job_id}\n${table_name}`, layout]))
   for (const [key, { jobId, name, layout }] of unknown) {
     const before = layouts.get(key)
-    // Remembered only if an earlier transaction has stored it, because this one may be rolled back.
+    // The layout is cached only if an earlier transaction has stored it, because this transaction may be rolled back.
     if (before === layout) known.set(key, layout)
     else if (before === undefined) {
       const insert = trx.insertInto('piko_job_table').values({ job_id: jobId, table_name: name, layout })

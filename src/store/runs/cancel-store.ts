@@ -15,7 +15,7 @@ import type { Tables } from '../tables.ts'
 export interface CancelFilter {
   readonly ids?: readonly number[]
   readonly jobId?: string
-  /** Default: both. */
+  /** The state of the runs to cancel. Default: both states. */
   readonly state?: 'queued' | 'running'
 }
 
@@ -47,7 +47,7 @@ export class CancelStore {
     this.#database = database
   }
 
-  /** Ignores runs that have ended, are unknown, or were queued after the call. */
+  /** Requests the cancellation. Ignores runs that have ended, are unknown, or were queued after the call. */
   async request(filter: CancelFilter, onRefused = throwRefusal): Promise<CancelResult> {
     let cancelled = 0
     let requested = 0

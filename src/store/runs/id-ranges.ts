@@ -17,7 +17,7 @@ const SPAN = 10_000
 /** The maximum number of named ids in one statement: SQLite accepts 32,766 parameters. */
 export const MAX_NAMED = 5_000
 
-/** Each id once, ascending. */
+/** Returns each id once, in ascending order. */
 export function idsInOrder(ids: readonly number[]): number[] {
   return [...new Set(ids)].sort((one, other) => one - other)
 }

@@ -11,13 +11,13 @@ export interface NewRun {
   readonly jobId: string
   readonly kind: RunKind
   readonly priority: number
-  /** Default: now, on the database's clock. */
+  /** When the run is due. Default: now, on the database's clock. */
   readonly runAt?: Date | undefined
   readonly tick?: Date | undefined
   readonly window?: Window | undefined
   readonly config?: unknown
   readonly input?: unknown
-  /** Used by `enqueueUnique` and `enqueueIn`. */
+  /** The key of the run, used by `enqueueUnique` and `enqueueIn`. */
   readonly unique?: Unique | undefined
   readonly concurrencyKey?: string | undefined
   readonly rateKey?: string | undefined
@@ -27,7 +27,7 @@ export interface NewRun {
   readonly trace?: string | undefined
   /** Why a tick does not run; its row is stored as `skipped`. */
   readonly skipped?: string | undefined
-  /** The node that executes it immediately; its row is stored with a first claim by this node. */
+  /** The node that executes the run immediately; the row is stored with a first claim by this node. */
   readonly claimedBy?: string | undefined
 }
 

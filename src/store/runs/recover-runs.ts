@@ -70,7 +70,7 @@ export async function recoverUnheld(
     .where('started_at', '<', dialect.nowPlus(-ageMs))
     .execute()
   if (rows.length === 0) return { count: 0, refused: [] }
-  // Read only now: after a blocked event loop, the answer to an old claim may arrive during the query above.
+  // The held claims are read last: after a blocked event loop, the answer to an old claim may arrive during the query above.
   const fences = held()
   const unheld = rows.map(heldOf).filter(({ runId, fence }) => !fences.has(fence) && !aside.has(runId))
   let count = 0

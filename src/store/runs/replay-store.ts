@@ -17,7 +17,7 @@ import type { Tables } from '../tables.ts'
 export interface ReplayFilter {
   readonly ids?: readonly number[]
   readonly jobId?: string
-  /** Default: both for `ids`, otherwise `failed`. */
+  /** The state of the runs to queue again. Default: both states for `ids`, otherwise `failed`. */
   readonly state?: 'failed' | 'cancelled'
   /** Only runs that ended at this instant or later. */
   readonly since?: InstantInput

@@ -18,7 +18,7 @@ export interface RunFilter {
   readonly error?: string
   /** Only runs with smaller ids, which are older. */
   readonly before?: number
-  /** Default 100. Newest first. */
+  /** The maximum number of runs, newest first. Default 100. */
   readonly limit?: number
 }
 
@@ -35,7 +35,7 @@ export function fits(
 ) {
   return eb.and([
     ...(jobId === undefined ? [] : [eb('piko_run.job_id', '=', exactId(jobId))]),
-    // A literal, because SQLite does not use that state's index for a bound value.
+    // This is a literal, because SQLite does not use that state's index for a bound value.
     ...(state === undefined ? [] : [eb('piko_run.state', '=', isIndexed(state) ? sql.lit(state) : state)]),
     ...(kind === undefined ? [] : [eb('piko_run.kind', '=', kind)]),
     ...(from === undefined ? [] : [eb('piko_run.created_at', '>=', dialect.instant(instantOf('from', from)))]),

@@ -29,7 +29,7 @@ export const CLAIM_COLUMNS = [
 
 /** The columns that a claim needs. */
 export interface ClaimRow extends Pick<Selectable<RunTable>, (typeof CLAIM_COLUMNS)[number]> {
-  /** Read only for an early claim. */
+  /** The priority; read only for an early claim. */
   readonly priority?: number
 }
 

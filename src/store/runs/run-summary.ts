@@ -13,19 +13,19 @@ export interface RunSummary {
   readonly due: CappedCount
   readonly running: CappedCount
   readonly failed: CappedCount
-  /** How long the oldest due run has waited, in milliseconds. Exact if `due` is. */
+  /** How long the oldest due run has waited, in milliseconds. The value is exact if `due` is exact. */
   readonly oldestDueMs: number | undefined
   /** The newest runs, at most 10,000, by state. */
   readonly recent: { readonly since: Date | undefined; readonly states: Readonly<Partial<Record<RunState, number>>> }
   /** How long the newest started runs waited beyond their `runAt`, in milliseconds. */
   readonly lateness: { readonly runs: number; readonly p50Ms: number; readonly p95Ms: number; readonly maxMs: number }
-  /** The jobs with windows, those that lag most first; at most 500 jobs. */
+  /** The jobs with windows, the ones with the greatest lag first; at most 500 jobs. */
   readonly windows: readonly WindowLag[]
 }
 
 export interface WindowLag {
   readonly jobId: string
-  /** The start of the oldest window that has not succeeded. Undefined: all have. */
+  /** The start of the oldest window that has not succeeded. Undefined if all have succeeded. */
   readonly oldestOpen: Date | undefined
   /** The time from there until now, in milliseconds; 0 if all windows have succeeded. */
   readonly lagMs: number
@@ -124,7 +124,7 @@ async function lateness(database: Database): Promise<RunSummary['lateness']> {
   return { runs: late.length, p50Ms: at(0.5), p95Ms: at(0.95), maxMs: late.at(-1) ?? 0 }
 }
 
-/** The jobs that lag most first. */
+/** The jobs with the greatest lag first. */
 async function windowLags(database: Database, now: Date): Promise<WindowLag[]> {
   const found = await oldestOpenWindows(database, MAX_JOBS)
   return found

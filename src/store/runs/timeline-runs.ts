@@ -14,7 +14,7 @@ export interface TimelineFilter {
   readonly from: InstantInput
   readonly to: InstantInput
   readonly jobId?: string
-  /** Default 1,000. */
+  /** The maximum number of runs. Default 1,000. */
   readonly limit?: number
 }
 
@@ -22,7 +22,7 @@ export interface TimelineFilter {
 export type TimelineRun = Omit<Run, 'config' | 'configVersion' | 'input' | 'output' | 'error' | 'fence' | 'priority'>
 
 export interface RunTimeline {
-  /** Newest first. */
+  /** The runs, newest first. */
   readonly runs: readonly TimelineRun[]
   /** Whether these are all runs of the range. Otherwise they are a sample of them, spread evenly where the store has many. */
   readonly isWhole: boolean
@@ -35,7 +35,7 @@ const SPAN = { mysql: 20_000, sqlite: 5_000 } as const
 const BUDGET_MS = 250
 /** The maximum number of runs from before the range that are searched for those that ran in it. */
 const EARLIER = 10_000
-/** The ids of a sample in one statement. */
+/** The number of ids of a sample in one statement. */
 const SAMPLED = 2_000
 
 const COLUMNS = [
@@ -119,7 +119,7 @@ async function sampled(database: Database, range: Window, ids: Ids, limit: numbe
   return { rows, isWhole: false }
 }
 
-/** Runs that may have begun long before the range. An index has the running ones. */
+/** Adds runs that may have begun long before the range. An index has the running ones. */
 function stillRunning(database: Database, range: Window, jobId: string | undefined, limit: number): Promise<Row[]> {
   return activeIn(database, range)
     .where('state', '=', sql.lit('running'))

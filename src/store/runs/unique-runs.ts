@@ -77,7 +77,7 @@ function newHolder(place: number, { config, input }: NewRow): Holder {
 interface KeyRow {
   readonly idempotency_key: string
   readonly run_id: number | null
-  /** `within_0` and so on: whether the run was created within that period. */
+  /** Columns such as `within_0`: whether the run was created within that period. */
   readonly [within: string]: unknown
 }
 

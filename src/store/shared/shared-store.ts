@@ -20,7 +20,7 @@ export interface SharedSummary extends Omit<SharedRecord, 'value'> {
   readonly versions: number
 }
 
-/** A statement with more parameters would be no faster. */
+/** The maximum number of topics in one statement. A statement with more parameters would not be faster. */
 const MAX_TOPICS = 500
 const MAX_REASON = 500
 /** The number of rows of a history in one read, because each may have a megabyte. */

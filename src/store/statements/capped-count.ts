@@ -1,7 +1,7 @@
 /** A number that is counted up to a limit. */
 export interface CappedCount {
   readonly count: number
-  /** False if there are more. */
+  /** False if there are more than were counted. */
   readonly isExact: boolean
 }
 

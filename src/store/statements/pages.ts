@@ -1,7 +1,7 @@
 /** The maximum number of rows in one read, because an SQLite statement blocks the event loop while it runs. */
 const PAGE = 1_000
 
-/** @param read reads the rows that follow the given one, in order; undefined: the first rows */
+/** Reads rows page by page. @param read reads the rows that follow the given one, in order; undefined: the first rows */
 export async function inPages<Row>(
   limit: number,
   read: (limit: number, last: Row | undefined) => Promise<readonly Row[]>,

@@ -22,7 +22,7 @@ export function readNumber(value: unknown, least: number): number {
   return number
 }
 
-/** An empty digest means that there is no value. */
+/** The form of a digest. An empty digest means that there is no value. */
 const DIGEST = /^(?:[0-9a-f]{64})?$/i
 
 /** @throws PikoError `USAGE` if the driver did not return a digest */

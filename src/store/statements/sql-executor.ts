@@ -163,7 +163,7 @@ export type Insert = (text: string, params: readonly SqlValue[]) => Promise<numb
 
 const inserts = new WeakMap<SqlExecutor, Insert>()
 
-/** Undefined for an executor that is not Piko's own. */
+/** The insert function of an executor; undefined for an executor that is not Piko's own. */
 export function insertOf(executor: SqlExecutor): Insert | undefined {
   return inserts.get(executor)
 }

@@ -22,9 +22,9 @@ import { insertOf, isExecutorOf } from './sql-executor.ts'
 export interface KyselyTransaction {
   readonly isTransaction: boolean
   executeQuery(query: CompiledQuery): Promise<{ readonly rows: readonly unknown[] }>
-  /** Without plugins, because these may rename, change or drop the results. */
+  /** Returns the transaction without plugins, because these may rename, change or drop the results. */
   withoutPlugins(): Pick<KyselyTransaction, 'executeQuery'>
-  /** All transactions of one Kysely share its adapter. */
+  /** Returns the executor. All transactions of one Kysely share its adapter. */
   getExecutor(): { readonly adapter: object }
 }
 
@@ -51,8 +51,8 @@ export type EnqueueTransaction = SqlExecutor | KyselyTransaction | Mysql2Connect
 export interface UserStatement {
   readonly run: Statement
   /**
-   * Runs an INSERT and returns the id of its first row, from the answer to this statement: `LAST_INSERT_ID()` would see what the caller
-   * inserts at the same time. 0 if the answer has none.
+   * Runs an INSERT and returns the id of its first row, from the answer to this statement: `LAST_INSERT_ID()` would also see rows that the
+   * caller inserts at the same time. Returns 0 if the answer has no id.
    */
   readonly insert: (text: string, values: readonly unknown[]) => Promise<number>
 }

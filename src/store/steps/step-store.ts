@@ -83,7 +83,7 @@ export class StepStore {
 
   /**
    * All steps of a run by name; with `name` only that one. Reads small results too, but large ones only when needed, since a run may have
-   * thousands of a megabyte each. Reports rows that can't be read; they count as not finished.
+   * thousands of a megabyte each. Reports rows that can't be read; these are treated as not finished.
    */
   async stored(runId: number, name?: string): Promise<ReadonlyMap<string, StoredStep>> {
     const { dialect, broken } = this.#database
@@ -101,7 +101,7 @@ export class StepStore {
           tries: sound?.tries ?? 0,
           waitingSince: since,
           waitedMs: since ? dialect.date(row.read_at).getTime() - since.getTime() : 0,
-          // Parsed only when needed: there may be thousands, and the handler may need only a few.
+          // The text is parsed only when needed: there may be thousands of steps, and the handler may need only a few.
           read: async () => (isHere ? this.#parsed(row, small) : this.#read(row)),
         })
       }

@@ -14,7 +14,7 @@ export class BrokenRows {
     this.#listener = listener
   }
 
-  // A field, so that it can be passed as a function.
+  // This is a field, so that it can be passed as a function.
   readonly report = (row: BrokenRow): void => {
     const name = `${row.table} ${row.key}`
     if (this.#reported.get(name) === row.message) return

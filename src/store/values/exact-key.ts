@@ -1,4 +1,4 @@
-/** Sorts before a space, so a marked key equals no other one. */
+/** The mark sorts before a space, so a marked key equals no other one. */
 const MARK = '\u0001'
 
 /**

@@ -56,7 +56,7 @@ export class RowCheck {
     return this.#looks.length > 0
   }
 
-  /** Each check reads a page and returns whether there is more. */
+  /** Returns the checks. Each reads a page and returns whether there are more pages. */
   #allLooks(): (() => Promise<boolean>)[] {
     return [
       this.#pages('piko_job', 'id'),

@@ -31,7 +31,7 @@ export async function firstHole(
   const range = { from: around.start_at, before: dialect.instant(end), except }
   // The window around the start has succeeded.
   const firstBad = await firstInState(db, dialect, jobId, NOT_COVERING, range)
-  // Windows that are missing after it are ignored.
+  // Windows after that instant are ignored, whether they are missing or not.
   const before = firstBad ? dialect.instant(firstBad) : range.before
   return (await missingWithin(db, dialect, jobId, { ...range, before })) ?? firstBad
 }

@@ -29,7 +29,7 @@ export interface WaitingWindow {
 /** How waiting windows get their runs. */
 export interface Promotion {
   readonly upstreams: (jobId: string) => readonly string[]
-  /** Undefined if no run can be created now. The window then continues to wait. */
+  /** Creates the run. Undefined if no run can be created now; the window then continues to wait. */
   readonly runOf: (waiting: WaitingWindow) => NewRun | undefined
 }
 

@@ -7,7 +7,7 @@ import type { Tables } from '../tables.ts'
 /** From `start` until the next generation begins, the ticks of `schedule` bound a job's windows. */
 export interface StoredGeneration {
   readonly start: Date
-  /** `ScheduleSpec` as JSON. */
+  /** The schedule as JSON of `ScheduleSpec`. */
   readonly schedule: string
 }
 

@@ -8,7 +8,7 @@ import type { Tables } from '../tables.ts'
 
 /** Consecutive windows of a job's ledger. No window between them is left out. */
 export interface StoredWindows {
-  /** Oldest first. */
+  /** The windows, oldest first. */
   readonly windows: readonly Window[]
   /** Windows beyond this instant are unknown. Undefined: the ledger has no further window. */
   readonly until: Date | undefined

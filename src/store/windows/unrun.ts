@@ -10,11 +10,11 @@ import { readExtreme } from '../values/read-extreme.ts'
 
 /** The bounds of the registered job's ledger. */
 export interface LedgerBounds {
-  /** `windows.start`. */
+  /** The instant `windows.start`. */
   readonly begin: Date | undefined
-  /** Start of the first window that Piko planned itself. */
+  /** The start of the first window that Piko planned itself. */
   readonly start: Date | undefined
-  /** Windows are planned up to here. */
+  /** The instant up to which windows are planned. */
   readonly cursor: Date | undefined
 }
 

@@ -10,7 +10,7 @@ export interface OldestOpen {
   readonly jobId: string
   /** The start of the oldest window that has not succeeded and was not skipped. */
   readonly oldestOpen: Date | undefined
-  /** Windows are planned up to here. */
+  /** The instant up to which windows are planned. */
   readonly cursor: Date | undefined
 }
 
@@ -18,7 +18,7 @@ export interface OldestOpen {
 export const OPEN_WINDOWS = ['pending', 'waiting', 'failed', 'cancelled', 'stale'] as const satisfies WindowState[]
 
 /**
- * The oldest open window of each job with windows, by id. One read of the index (job_id, state, start_at) for each job and state.
+ * The oldest open window of each job with windows, by id. Needs one read of the index (job_id, state, start_at) for each job and state.
  *
  * @param which the ids of jobs, or the maximum number of jobs
  */

@@ -10,9 +10,9 @@ const SPAN = 2_500
 
 /** Some of a job's windows, by their stored starts. */
 export interface StartRange {
-  /** Undefined: from the first window. */
+  /** The start of the range; undefined: the first window. */
   readonly from: Date | string | undefined
-  /** Only windows that start before it. Undefined: up to the last window. */
+  /** The end of the range: only windows that start before it. Undefined: up to the last window. */
   readonly before: Date | string | undefined
   /** Ids of windows to skip. */
   readonly except?: readonly number[]
@@ -100,7 +100,7 @@ export function withoutNext(db: Kysely<Tables>, jobId: string, range: StartRange
 }
 
 /**
- * Start of the first window in one of these states. One statement reads each state from the index (job_id, state, start_at). @throws
+ * The start of the first window in one of these states. One statement reads each state from the index (job_id, state, start_at). @throws
  * BrokenRow
  */
 export async function firstInState(

@@ -48,15 +48,15 @@ export interface LedgerSummary {
    */
   readonly start: Date | undefined
   /**
-   * End of the unbroken sequence of succeeded windows from `start` on; equal to `start` until the first window has succeeded. Undefined if
-   * the ledger has no window from `start` on.
+   * The end of the unbroken sequence of succeeded windows from `start` on; equal to `start` until the first window has succeeded. Undefined
+   * if the ledger has no window from `start` on.
    */
   readonly watermark: Date | undefined
   /**
    * The parts of the job's timeline without a window: before the first window, between windows, and after the last. Oldest first.
    */
   readonly unrun: readonly Window[]
-  /** End of the last window in the ledger. */
+  /** The end of the last window in the ledger. */
   readonly end: Date | undefined
 }
 
@@ -71,7 +71,7 @@ export interface WindowFilter {
   readonly from?: WindowInput
   /** Includes only windows that start before this instant or day. */
   readonly to?: WindowInput
-  /** Default 100. Oldest first. */
+  /** The maximum number of windows, oldest first. Default 100. */
   readonly limit?: number
 }
 
@@ -85,7 +85,7 @@ export class WindowStore {
 
   /**
    * The state of a job's ledger. The watermark is computed, not stored, so it is correct even if two nodes finish adjacent windows at the
-   * same moment. To find the first window that has not succeeded takes one read per state from the index (job_id, state, start_at), however
+   * same moment. Finding the first window that has not succeeded takes one read per state from the index (job_id, state, start_at), however
    * long the ledger is.
    */
   async summary(jobId: string, { newest }: SummaryOptions = {}): Promise<LedgerSummary> {
@@ -157,7 +157,7 @@ export class WindowStore {
     return windowGrid(this.#database, jobIds, range)
   }
 
-  /** Makes succeeded windows that start within a range stale. @returns how many */
+  /** Makes succeeded windows that start within a range stale. @returns the number of windows */
   markStale(jobId: string, range: Window): Promise<number> {
     return markStale(this.#database, jobId, range)
   }

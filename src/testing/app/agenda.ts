@@ -8,7 +8,7 @@ const MAX_NAMED = 1_000
 export interface Agenda {
   /** When the next job is planned. */
   readonly planAt: number
-  /** When the first queued run is due; in the past: a limit may block it. */
+  /** When the first queued run is due. If this is in the past, a limit may block the run. */
   readonly runAt: number
   /** When the first queued run that is not due yet is due. */
   readonly nextRunAt: number
@@ -44,7 +44,7 @@ const NOTHING = Infinity
 
 type Row = Readonly<Record<keyof Agenda | 'itemAt' | 'nextItemAt' | 'itemsRunning', unknown>>
 
-/** Reads it with one statement. */
+/** Reads the agenda with one statement. */
 export async function readAgenda(sql: SqlDatabase, scope: AgendaScope): Promise<Agenda> {
   const { jobIds, nodeIds, hasItems, now } = scope
   const isNamed = jobIds.length <= MAX_NAMED

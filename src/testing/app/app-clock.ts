@@ -107,7 +107,7 @@ export class AppClock implements DatabaseTestClock {
    * Extends the leases of the app, so that they last through jumps.
    *
    * @param ms how long they must last
-   * @param isKept they were extended before, so only those that may be new are extended
+   * @param isKept whether they were extended before, so that only those that may be new are extended
    */
   async keepFor(ms: number, isKept = false): Promise<void> {
     for (const { keep, isEach } of this.#keeps) if (isEach || !isKept) await keep(ms)

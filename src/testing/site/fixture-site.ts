@@ -37,7 +37,7 @@ export async function fixtureSite(graph: FixtureGraph, options: FixtureSiteOptio
 
 /** See {@link fixtureSite}. */
 export class FixtureSite implements AsyncDisposable {
-  /** `http://127.0.0.1:…`, without a path. */
+  /** The URL of the server without a path: `http://127.0.0.1:…`. */
   readonly origin: string
   /** All requests, in the order of their arrival. */
   readonly requests: FixtureLogEntry[] = []

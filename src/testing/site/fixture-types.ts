@@ -3,10 +3,13 @@ import type { Duration } from '../../time/duration.ts'
 
 /** A page of a fixture site: how the server responds. */
 export interface FixturePage {
-  /** Default 200; 302 with `redirect`. */
+  /** The status of the response. Default 200; with `redirect` 302. */
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
-  /** A text is sent as HTML, bytes are sent unchanged, and any other value is sent as JSON. `headers` may set another content type. */
+  /**
+   * The body of the response. A text is sent as HTML, bytes are sent unchanged, and any other value is sent as JSON. `headers` may set
+   * another content type.
+   */
   readonly body?: unknown
   /** The links of an HTML page, which is sent instead of `body`. */
   readonly links?: readonly string[]

@@ -9,7 +9,7 @@ export const scheduleHandlers: Handlers<'schedules'> = {
     return pageByName(fits, ({ jobId }) => jobId, page)
   },
   'schedules.set': async (app, { params, body }) => {
-    // The operation checks it.
+    // The operation checks the schedule.
     await app.schedules.set(params.jobId, body.schedule as ScheduleSpec | null)
     return shown(app, params.jobId)
   },
@@ -18,7 +18,7 @@ export const scheduleHandlers: Handlers<'schedules'> = {
     return shown(app, params.jobId)
   },
   'schedules.preview': (app, { params, query: { schedule, ...query } }) =>
-    // The operation checks it.
+    // The operation checks the schedule.
     app.schedules.preview(params.jobId, {
       ...query,
       ...(schedule !== undefined && { schedule: schedule as ScheduleSpec }),

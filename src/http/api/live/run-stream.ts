@@ -5,7 +5,7 @@ import { HEARTBEAT_MS, isWritten, RETRY_MS } from './stream.ts'
 
 type Next = IteratorResult<RunNews, void>
 
-/** Writes what happens to a run to one client, until the run has ended, the client goes or is too slow, or the server stops. */
+/** Writes what happens to a run to one client, until the run has ended, the client disconnects or is too slow, or the server stops. */
 export async function writeRunNews(
   response: ServerResponse,
   first: Next,

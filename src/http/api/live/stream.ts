@@ -3,7 +3,7 @@ import type { LiveEvent, LiveFilter, LiveSignal } from '../../../live/live-event
 import type { LiveReader } from '../../../engine/live/live-reader.ts'
 import { NOT_OPEN, type ReaderState, signalsOf } from '../../../operations/live/live.ts'
 
-/** Proxies and clients close connections without traffic. */
+/** How often a message is sent even without events, because proxies and clients close connections without traffic. */
 export const HEARTBEAT_MS = 10_000
 /** A reader that has not read a batch after this time is disconnected. */
 const MAX_DRAIN_MS = 15_000
@@ -13,7 +13,7 @@ export const RETRY_MS = 2_000
 /** A part of the stream. The bytes of events are the same object for all readers with the same filter. */
 type Part = string | Buffer
 
-/** Writes events to one client as they happen, until it goes, is too slow, or the server stops. */
+/** Writes events to one client as they happen, until it disconnects or is too slow, or the server stops. */
 export async function writeEvents(
   response: ServerResponse,
   reader: LiveReader,

@@ -2,7 +2,7 @@ import type { FleetNode } from '../../../store/doctor/fleet-facts.ts'
 import { check } from '../check.ts'
 import { type Finding, namesText } from '../finding.ts'
 
-/** A rolling deploy ends within this time. */
+/** A rolling deploy normally ends within this time. */
 const DEPLOY_MS = 900_000
 
 /** Live nodes that run different code: versions of Piko, or jobs of one id that differ. */

@@ -2,7 +2,7 @@ import { counted } from '../../../counted.ts'
 import { check } from '../check.ts'
 import { type Finding, namesText, spanText } from '../finding.ts'
 
-/** Longer than an election and a recovery take together. */
+/** A fleet may be without a leader for this long: an election and a recovery together take less time. */
 const LEADERLESS_MS = 60_000
 const DEAD_MS = 120_000
 

@@ -4,7 +4,7 @@ import { spanText } from '../finding.ts'
 
 /** The leader deletes old runs at least once a day. */
 const LATE_MS = 2 * 86_400_000
-/** Fewer than this may be kept for other reasons. */
+/** A smaller number of old runs may be kept for other reasons. */
 const MIN_RUNS = 20
 
 /** Ended runs that should have been deleted long ago. */

@@ -1,7 +1,7 @@
 import { check } from '../check.ts'
 import type { Finding } from '../finding.ts'
 
-/** Below this, MySQL may read a whole table because that is fast. */
+/** In a smaller table, MySQL may read all rows because that is fast. */
 const MIN_ROWS = 10_000
 
 /** Indexes that the database does not use for the statements that must stay fast. */

@@ -4,7 +4,7 @@ import type { Finding } from '../finding.ts'
 
 /** The heartbeat needs one more connection per node. */
 const BESIDES = 1
-/** Runs per connection; see the warning at start. */
+/** The maximum number of runs per connection; see the warning at start. */
 const MAX_RUNS_PER_CONNECTION = 20
 const NEARLY = 0.9
 

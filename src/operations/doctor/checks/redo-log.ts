@@ -26,7 +26,7 @@ export const redoLog = check({
   },
 })
 
-/** Undefined if the server does not report it. */
+/** The size of the redo log; undefined if the server does not report it. */
 function capacityOf({ store, global }: ServerFacts): number | undefined {
   if (store === 'sqlite') return undefined
   const capacity = Number(global['innodb_redo_log_capacity'] ?? 0)

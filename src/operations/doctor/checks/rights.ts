@@ -51,9 +51,9 @@ function unwritable({ unwritable: paths, database }: RightsFacts): Finding[] {
 interface Grant {
   readonly isRevoke: boolean
   readonly privileges: ReadonlySet<string>
-  /** `*` or a pattern with `_` and `%`. */
+  /** The database of the rights: `*`, a name, or a pattern with `_` and `%`. */
   readonly database: string
-  /** `*` or a table. */
+  /** The table of the rights: `*` or a name. */
   readonly table: string
 }
 

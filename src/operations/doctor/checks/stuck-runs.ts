@@ -3,7 +3,7 @@ import type { StuckRun } from '../../../store/doctor/run-facts.ts'
 import { check } from '../check.ts'
 import { type Finding, namesText, spanText } from '../finding.ts'
 
-/** Longer than any recovery takes. */
+/** A run may be without a live node for this long: any recovery takes less time. */
 const ORPHANED_MS = 120_000
 const CANCELLED_MS = 300_000
 const LONG_MS = 24 * 3_600_000

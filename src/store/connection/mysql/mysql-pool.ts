@@ -21,11 +21,14 @@ export interface MysqlOptions {
   readonly poolRecycleMs: number
   /** Limits the time to connect, with the handshake, and the time of each statement that sets up the session. */
   readonly connectTimeoutMs: number
-  /** Limits the wait for the answer to a statement and for a free connection. 0: no limit. DDL has no limit. */
+  /**
+   * Limits the wait for the answer to a statement, and the wait for a free connection. 0: no limit. Statements that change the schema have
+   * no limit.
+   */
   readonly statementTimeoutMs: number
-  /** `false`: do not use `SKIP LOCKED`. Default: depends on the server's version. */
+  /** Whether to use `SKIP LOCKED`. Default: depends on the server's version. */
   readonly skipLocked?: boolean
-  /** `false`: with TLS, do not check that the server's certificate is for this host. Default `true`. */
+  /** Whether to check, with TLS, that the server's certificate is for this host. Default true. */
   readonly sslVerifyHost?: boolean
   /** Query parameters of the DSN. See `connectionParams`. */
   readonly params?: Readonly<Record<string, string>>

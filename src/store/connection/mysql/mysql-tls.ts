@@ -5,16 +5,16 @@ import { describe, PikoError, toError } from '../../../errors.ts'
 /** The connection options from a DSN's parameters, as plain data that can be sent to a thread. */
 export interface ConnectionParams {
   readonly socketPath?: string
-  /** Undefined: no TLS. */
+  /** The checks of TLS; undefined: no TLS. */
   readonly ssl?: TlsChecks
 }
 
 export interface TlsChecks {
   /** Certificates of the trusted authorities, as PEM. Undefined: the authorities that Node.js trusts. */
   readonly ca?: string
-  /** Checks that the certificate has not expired and is signed by a known authority. */
+  /** Whether to check that the certificate has not expired and is signed by a known authority. */
   readonly rejectUnauthorized: boolean
-  /** Checks that the certificate is for the host of the DSN. */
+  /** Whether to check that the certificate is for the host of the DSN. */
   readonly verifyIdentity: boolean
 }
 
@@ -32,7 +32,7 @@ const KNOWN = 'charset, unix_socket, ssl, ssl_ca, ssl_mode, ssl_verify_cert, ssl
 export function connectionParams(params: Params, verifyHost = true): ConnectionParams {
   const { unix_socket: socketPath } = params
   const wishes = Object.entries(params).map(([name, value]) => wishOf(name, value))
-  // If several parameters set the same check, the last one wins.
+  // If several parameters set the same check, the last one applies.
   const { ca, isOn, checksCert, checksHost } = Object.assign({}, ...wishes) as Wish
   if (isOn === false && ca !== undefined)
     throw new PikoError('SETTINGS_INVALID', 'MySQL DSN parameter "ssl_ca" is given, but TLS is off; remove one of them')

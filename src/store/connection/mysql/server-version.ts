@@ -5,7 +5,7 @@ const SKIPS_LOCKED = { MySQL: [8, 0], MariaDB: [10, 6] } as const
 
 /** The features of a server that the store must know. */
 export interface ServerFeatures {
-  /** `SELECT … FOR UPDATE SKIP LOCKED`: MySQL 8.0 or later, MariaDB 10.6 or later. */
+  /** Whether the server has `SELECT … FOR UPDATE SKIP LOCKED`: MySQL 8.0 or later, MariaDB 10.6 or later. */
   readonly skipsLocked: boolean
 }
 

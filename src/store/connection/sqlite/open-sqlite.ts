@@ -29,7 +29,7 @@ export function openSqlite(path: string): SqliteDatabase {
   const database = new (nodeSqlite().DatabaseSync)(path)
   database.function(SQLITE_CRC32, { deterministic: true }, (text) => crc32(String(text)))
   try {
-    // Set first, so that the switch to WAL also waits if several processes create the file at the same time.
+    // This is set first, so that the switch to WAL also waits if several processes create the file at the same time.
     database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
     database.exec('PRAGMA journal_mode = WAL')
     database.exec('PRAGMA synchronous = NORMAL')

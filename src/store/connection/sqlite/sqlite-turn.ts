@@ -47,7 +47,7 @@ export class SqliteTurn {
     next?.()
   }
 
-  /** Resolves with true if the caller got the turn. */
+  /** Waits for the turn. Resolves with true if the caller got the turn. */
   #standInLine(): Promise<boolean> {
     return new Promise((resolve) => {
       const leave = (isMine: boolean): void => {

@@ -21,9 +21,9 @@ export interface ClaimRequest {
   readonly limit: number
   /** Claims only runs of these jobs. Default: all jobs. */
   readonly only?: readonly string[]
-  /** Claims only these runs. Default: all. */
+  /** Claims only these runs. Default: all runs. */
   readonly ids?: readonly number[]
-  /** Does not claim these: a whole job, or a job's runs with one key. */
+  /** Does not claim these runs: those of a whole job, or a job's runs with one key. */
   readonly except?: readonly Blocked[]
   readonly early?: EarlyRequest
   /** Claims only this share of the due runs; see `ClaimSpread`. */

@@ -67,7 +67,7 @@ export class RunClaims {
     if (admitted.length === 0) return { claims: [], blocked, leftPriority, refused, isOvertaken: false }
     const ids = admitted.map((row) => row.id)
     const taking = takeRuns(trx, dialect, request, ids)
-    // Reads the rows while the server works on the update. By the next turn of the event loop its statement has been sent.
+    // Reads the rows while the server works on the update. By the next turn of the event loop, the statement of the update has been sent.
     const reading = setImmediate().then(() =>
       claimsFrom(dialect, admitted, (row) => claimOf(row, dialect, places.get(row.id))),
     )

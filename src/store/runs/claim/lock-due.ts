@@ -6,12 +6,13 @@ import { QUEUED } from '../run-states.ts'
 import type { RunTable, Tables } from '../../tables.ts'
 import type { ClaimRequest } from './claim-request.ts'
 
-/** Selects the runs. */
+/** The options that select the runs of a claim. */
 type Among = Pick<ClaimRequest, 'only' | 'except' | 'early' | 'share' | 'without' | 'ids'>
 
 const NEAR = 4
 /**
- * How many runs a claim reads if others hold the head of the queue. Enough for simultaneous claims by eight nodes, of 2,000 runs each.
+ * The number of runs that a claim reads if others hold the head of the queue. It is enough for simultaneous claims by eight nodes, of 2,000
+ * runs each.
  */
 const FAR = 16_000
 
@@ -94,7 +95,7 @@ function until(dialect: Dialect, { early }: Among): RawBuilder<Date> {
 
 function due(db: Kysely<Tables>, dialect: Dialect, request: Among & Pick<ClaimRequest, 'limit'>) {
   const { limit, only, except, early, share, without: broken, ids } = request
-  // Forces the index, whatever the server estimates. With another index it would sort the whole queue for each claim.
+  // Forces the index, whatever the server estimates. With another index, the server would sort the whole queue for each claim.
   const index = dialect.forceIndex(ids ? 'PRIMARY' : 'run_queue')
   const queue = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${index}`)
   let query = db
