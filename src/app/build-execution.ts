@@ -77,6 +77,7 @@ export function buildExecution(parts: NodeParts): Execution {
   const configs = new ConfigWatcher({
     ...{ configs: store.configs, registry, live, nodeId, host: hostname(), clock, events, loops },
     acks: role.execute ? store.configAcks : undefined,
+    tell: (topic, version) => doorbell.tell(topic, version),
   })
   const prepare = new PrepareRun(
     (jobId) => configs.inForce(jobId),
@@ -136,6 +137,9 @@ export function buildExecution(parts: NodeParts): Execution {
     dispatcher.wake()
     items?.dispatcher.wake()
   }
+  const onShared = (topic: string, version: number): void => {
+    if (!configs.told(topic, version)) shared.told(topic, version)
+  }
   const known = new KnownNodes({ nodeId, clock, peers: () => store.nodes.peers() })
   const link: NodeLink = new NodeLink({
     ...{ nodeId, known, clock },
@@ -149,7 +153,7 @@ export function buildExecution(parts: NodeParts): Execution {
         case 'cancel':
           return cancellation.wake()
         case 'shared':
-          return shared.told(hint.topic, hint.version)
+          return onShared(hint.topic, hint.version)
         case 'cache':
           return caches.told(hint.cache, hint.keys)
       }
@@ -159,10 +163,9 @@ export function buildExecution(parts: NodeParts): Execution {
     ],
   })
   const doorbell = new Doorbell({
-    ...{ nodeId, known, onRing },
+    ...{ nodeId, known, onRing, onShared },
     overLink: (row, hint) => link.tell(row, hint),
     hasLinks: settings.link.listen !== 'off',
-    onShared: (topic, version) => shared.told(topic, version),
     listens: role.execute,
     doorbell: settings.piko.doorbell,
     isLocal: parts.store.isLocal,

@@ -119,9 +119,9 @@ export interface JobContext<
    */
   progress(done: number, total?: number, message?: string): void
   /**
-   * Calls `fn` when another version of the job's config takes effect while the handler runs, within two polls. `fn` receives the whole
-   * config, with the run's own overrides, parsed by the schema. Ignores a version that the schema refuses, and writes a warning to the
-   * run's log. Errors of `fn` go to the log and have no other effect. `ctx.config` does not change.
+   * Calls `fn` when another version of the job's config takes effect while the handler runs, at most two polls after it was saved. `fn`
+   * receives the whole config, with the run's own overrides, parsed by the schema. Ignores a version that the schema refuses, and writes a
+   * warning to the run's log. Errors of `fn` go to the log and have no other effect. `ctx.config` does not change.
    * @returns a function that ends the calls before the attempt ends
    */
   onConfigChange(fn: (config: C, version: number) => unknown): () => void

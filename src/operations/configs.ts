@@ -23,7 +23,10 @@ export interface SavedConfig extends ConfigVersion {
   readonly warnings: readonly string[]
 }
 
-/** Configuration of jobs at run time: `app.configs`. Every node applies a new version within one poll, without a deploy. */
+/**
+ * Configuration of jobs at run time: `app.configs`. Nodes that can be notified apply a new version within milliseconds,
+ * all others within two polls, without a deploy.
+ */
 export class Configs {
   readonly #reach: () => Pick<Reach, 'store' | 'registry' | 'configs'>
 
@@ -133,7 +136,7 @@ export class Configs {
 
   async #known(jobId: string, saved: Promise<ConfigVersion>): Promise<ConfigVersion> {
     const version = await changing(`a config of job "${jobId}"`, 'piko_job_config', () => saved)
-    await this.#reach().configs.refresh()
+    await this.#reach().configs.saved(version)
     return version
   }
 }

@@ -176,10 +176,11 @@ export class Nodes {
     const subject = await this.#subject('nodes.set', on)
     const change = (newest: readonly unknown[]): object =>
       merged(newest.find((one) => !('problems' in readLive(one))) as object | undefined, changes)
-    const { version, config, effectiveFrom } = await changing('the settings of nodes', 'piko_job_config', () =>
+    const saved = await changing('the settings of nodes', 'piko_job_config', () =>
       store.configs.change(subject, change, at),
     )
-    await configs.refresh()
+    await configs.saved(saved)
+    const { version, config, effectiveFrom } = saved
     return { version, settings: config as LiveConfig, effectiveFrom }
   }
 

@@ -26,7 +26,7 @@ import type { Store } from '../store/store.ts'
 export interface Reach {
   readonly store: Store
   readonly registry: JobRegistry
-  readonly configs: Pick<ConfigWatcher, 'inForce' | 'refresh'>
+  readonly configs: Pick<ConfigWatcher, 'inForce' | 'refresh' | 'saved'>
   readonly prepare: PrepareRun
   readonly locks: Pick<Locks, 'acquire'>
   readonly shared: Pick<SharedValues, 'handle'>

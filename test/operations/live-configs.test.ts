@@ -169,6 +169,7 @@ describeEachStore((fixture) => {
           clock,
         },
         live: { pollIntervalMs: 1_000, apply: () => {} },
+        tell: () => {},
         loops: new LoopHealth({ events, clock }),
       })
       const edit = async (config: string): Promise<unknown> => {

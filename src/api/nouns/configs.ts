@@ -87,7 +87,7 @@ export const CONFIGS = [
     method: 'PUT',
     path: '/jobs/{jobId}/config',
     role: 'operator',
-    summary: "Adds a version of a job's config. All nodes use it within one poll.",
+    summary: "Adds a version of a job's config. All nodes use it within two polls.",
     params,
     body: z.strictObject({ config, effectiveFrom: givenInstant.optional() }),
     answer: version.extend({ warnings: z.array(z.string()) }),

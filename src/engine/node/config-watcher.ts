@@ -19,6 +19,8 @@ import type { LiveSettings } from './live-settings.ts'
 
 /** The number of polls for work between two checks for a new config. */
 const POLLS = 2
+/** Notifications of configs go the way of those of shared values. No topic of a shared value begins like this. */
+const TOPIC = '@config/'
 /** Rows that a person edits in place have no new version, so the versions in force are read again after this time. */
 const EDITS_MS = 10_000
 
@@ -30,6 +32,8 @@ export interface ConfigWatcherParts extends LoopServiceParts {
   readonly host: string
   readonly registry: Pick<JobRegistry, 'find'>
   readonly live: Pick<LiveSettings, 'pollIntervalMs' | 'apply'>
+  /** Notifies the other nodes, as of a new version of a shared value. */
+  readonly tell: (topic: string, version: number) => void
   readonly events: Events
 }
 
@@ -41,8 +45,8 @@ interface Refused {
 }
 
 /**
- * Keeps the config in force for every job up to date. Each poll sends one short query for all jobs. The last known config stays in force
- * while the database is unavailable or this service restarts.
+ * Keeps the config in force for every job up to date. Each poll sends one short query for all jobs. A notification by another node only
+ * makes the next poll come earlier. The last known config stays in force while the database is unavailable or this service restarts.
  *
  * If the job's schema refuses a version, the one that this node uses stays in force. If a person wrote the refused version into the
  * database, the last good one before it is used. If newer code refuses what older code has saved, no version is good. Then the runs fail,
@@ -91,6 +95,21 @@ export class ConfigWatcher extends LoopService {
       listeners.delete(listener)
       if (listeners.size === 0) this.#listeners.delete(jobId)
     }
+  }
+
+  /** Reads a version that this process has saved, and notifies the other nodes of it. */
+  async saved({ jobId, version }: Pick<ConfigVersion, 'jobId' | 'version'>): Promise<void> {
+    this.#parts.tell(TOPIC + jobId, version)
+    await this.refresh()
+    // The next step acknowledges the version.
+    this.wake()
+  }
+
+  /** Called when another node notifies this one of a version. Returns false if it is not one of a config. */
+  told(topic: string, version: number): boolean {
+    if (!topic.startsWith(TOPIC)) return false
+    if (version > (this.#versions.get(topic.slice(TOPIC.length))?.at(-1)?.version ?? 0)) this.wake()
+    return true
   }
 
   /** Reads the configs again immediately. */

@@ -17,7 +17,7 @@ export interface DoorbellParts {
   readonly overLink: (row: PeerRow, hint: Hint) => boolean
   /** Called when another node reports new work in the queue. */
   readonly onRing: () => void
-  /** Called when another node reports a new version of a shared value. */
+  /** Called when another node reports a new version of a shared value or a config. */
   readonly onShared: (topic: string, version: number) => void
   /** Whether links may be open. */
   readonly hasLinks: boolean
@@ -31,7 +31,7 @@ export interface DoorbellParts {
 /** The number of nodes to notify, because one of them may have no free slot. */
 const RUNG = 2
 const GREETING = 'piko '
-/** The separator between the id of the receiving node and the version and topic of a shared value. */
+/** The separator between the id of the receiving node and the version and topic of a value. */
 const SHARED = ' shared '
 const MAX_TOPICS = 1_000
 
@@ -40,7 +40,7 @@ const MAX_TOPICS = 1_000
  * the address in the row. A datagram needs no connection, and so is the faster way for the first notification.
  *
  * The datagram contains only the id of the receiving node, which then queries the queue without waiting for its next poll. In the same way
- * it notifies all nodes of a new version of a shared value: the datagram has the topic and the number, but not the value.
+ * it notifies all nodes of a new version of a shared value or a config: the datagram has the topic and the number, but not the value.
  *
  * Nothing relies on datagrams: if one is lost, or the network blocks them, work starts up to `[piko] poll_interval` later.
  */
@@ -51,7 +51,7 @@ export class Doorbell extends Service {
   /** The port stays the same across a restart, because the node's row contains it. */
   #port = 0
   #isRinging = false
-  /** The newest versions of shared values that other nodes have not been notified of. */
+  /** The newest versions of values that other nodes have not been notified of. */
   readonly #versions = new Map<string, number>()
   #isTelling = false
 
@@ -75,7 +75,7 @@ export class Doorbell extends Service {
       .finally(() => (this.#isRinging = false))
   }
 
-  /** Notifies other nodes of a version of a shared value. Returns immediately, and never fails. */
+  /** Notifies other nodes of a version of a shared value or a config. Returns immediately, and never fails. */
   tell(topic: string, version: number): void {
     if (!this.isRunning || this.#isOff || this.#versions.size >= MAX_TOPICS) return
     this.#versions.set(topic, version)

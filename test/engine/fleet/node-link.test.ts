@@ -16,7 +16,7 @@ import { describeEachStore } from '../../support/databases.ts'
 import { z } from 'zod'
 
 /** The polls that hints replace never come, so what happens was told by another node. */
-const UNPOLLED = new Set(['cancellation', 'shared-values', 'dispatcher'])
+const UNPOLLED = new Set(['cancellation', 'shared-values', 'config-watcher', 'dispatcher'])
 const deaf: Clock = {
   ...systemClock,
   now: () => systemClock.now(),
@@ -97,6 +97,24 @@ describeEachStore((store) => {
       expect([others[0], others.at(-1)]).toEqual(['running', 'succeeded'])
       // Lines and progress are stored by different batches.
       expect(others.slice(1, -1).sort()).toEqual(['3 of 3', 'the last'])
+    })
+
+    it('a config reaches all nodes, which acknowledge it, and so do the settings of nodes', async () => {
+      const job = defineJob({ id: 'shop', config: z.object({ pages: z.int().default(1) }) }, () => {})
+      const one = await node({ jobs: [job] })
+      await node({ jobs: [job] })
+      const asks = await node({ jobs: [job], execute: false })
+      for (const [index, app] of [one, asks].entries()) {
+        const { version } = await app.configs.set('shop', { pages: index })
+        await eventually(async () => {
+          const { nodes: using = [] } = (await one.configs.show('shop')) ?? {}
+          expect(using.map((one) => one.version)).toEqual([version, version])
+        })
+      }
+      await asks.nodes.set({ log_level: 'fatal' })
+      await eventually(async () => {
+        expect((await asks.nodes.list()).map(({ settingsVersion }) => settingsVersion)).toEqual([1, 1])
+      })
     })
 
     it('a shared value and a changed key of a cache reach all nodes', async () => {

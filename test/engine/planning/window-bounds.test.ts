@@ -65,7 +65,7 @@ class World {
     return {
       store: this.store,
       registry: JobRegistry.of([job]),
-      configs: { inForce: () => undefined, refresh: () => Promise.resolve() },
+      configs: { inForce: () => undefined, saved: () => Promise.resolve(), refresh: () => Promise.resolve() },
       pollIntervalMs: 10,
       changed: { runsCancelled: nothing, runsQueued: nothing, runsDeleted: nothing, backfill: nothing, batch: nothing },
     }
