@@ -7,7 +7,7 @@ CREATE TABLE piko_backfill (
   cursor_at DATETIME(3) NULL,
   window_order ENUM('oldest', 'newest') NOT NULL,
   only_windows ENUM('missing', 'failed', 'all') NOT NULL,
-  parallel INT NOT NULL,
+  `parallel` INT NOT NULL,
   priority SMALLINT NOT NULL,
   config TEXT NULL,
   total INT NOT NULL,

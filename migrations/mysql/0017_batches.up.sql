@@ -5,7 +5,7 @@ CREATE TABLE piko_batch (
   digest CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   state ENUM('creating', 'running', 'cancelling', 'succeeded', 'failed', 'cancelled') NOT NULL,
   total INT NOT NULL,
-  stored INT NOT NULL DEFAULT 0,
+  `stored` INT NOT NULL DEFAULT 0,
   on_done VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NULL,
   done_run_id BIGINT NULL,
   created_at DATETIME(3) NOT NULL,

@@ -61,7 +61,7 @@ function createTable(tables: Map<string, Table>, name: string, body: string, sta
 function addLine(name: string, table: Table, line: string): void {
   const key = /^(?:UNIQUE )?(?:KEY|INDEX) (\w+)/i.exec(line)
   if (key) table.indexes.set(key[1] ?? '', `ALTER TABLE ${name} ADD ${line}`)
-  const column = /^(?!PRIMARY|UNIQUE|KEY|INDEX|CHECK|CONSTRAINT|FOREIGN)([a-z]\w*)\s+[A-Z]/.exec(line)
+  const column = /^(?!PRIMARY|UNIQUE|KEY|INDEX|CHECK|CONSTRAINT|FOREIGN)`?([a-z]\w*)`?\s+[A-Z]/.exec(line)
   if (column) table.columns.set(column[1] ?? '', `ALTER TABLE ${name} ADD COLUMN ${line}`)
 }
 

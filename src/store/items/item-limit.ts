@@ -40,7 +40,7 @@ export async function withinLimits(
     if (taken.length === 0) continue
     await trx
       .updateTable('piko_item_run')
-      .set({ stored: sql`stored + ${sql.lit(taken.length)}` })
+      .set({ stored: sql`${sql.ref('stored')} + ${sql.lit(taken.length)}` })
       .where('fence', '=', fence)
       .execute()
   }

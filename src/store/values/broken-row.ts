@@ -28,7 +28,7 @@ export class BrokenRow extends PikoError {
       faults.length > 0
         ? faults.map(({ column, value, expected }) => `${column} is ${value}; expected ${expected}`).join('; ')
         : headline(cause)
-    const set = faults.map(({ column, example }) => `${column} = ${example}`).join(', ')
+    const set = faults.map(({ column, example }) => `${quotedIfReserved(column)} = ${example}`).join(', ')
     const columns = faults.map(({ column }) => column)
     super(
       'ROW_BROKEN',
@@ -47,6 +47,13 @@ export class BrokenRow extends PikoError {
     const job = table === 'piko_job' ? id : jobId
     this.jobId = typeof job === 'string' ? job : undefined
   }
+}
+
+/** Columns whose names MySQL reserves, and MariaDB does not. All databases understand these quotes. */
+const RESERVED: ReadonlySet<string> = new Set(['stored'])
+
+function quotedIfReserved(column: string): string {
+  return RESERVED.has(column) ? `\`${column}\`` : column
 }
 
 function keyOf(table: TableName, row: object): string {

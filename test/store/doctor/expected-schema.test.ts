@@ -31,7 +31,7 @@ describeEachStore((store) => {
 
 it('gives the statement that adds each lost part again', () => {
   const { tables } = schemaOf([
-    'CREATE TABLE piko_a (\n  id BIGINT NOT NULL,\n  name VARCHAR(9) NULL,\n  PRIMARY KEY (id),\n  KEY a_name (name)\n)',
+    'CREATE TABLE piko_a (\n  id BIGINT NOT NULL,\n  `name` VARCHAR(9) NULL,\n  PRIMARY KEY (id),\n  KEY a_name (name)\n)',
     'ALTER TABLE piko_a ADD COLUMN late DATETIME(3) NULL, ADD KEY a_late (late, id)',
     'CREATE TABLE piko_b (\n  id INTEGER PRIMARY KEY\n) STRICT',
     'CREATE UNIQUE INDEX b_id ON piko_b (id)',
@@ -44,7 +44,7 @@ it('gives the statement that adds each lost part again', () => {
   expect(Object.fromEntries(parts)).toEqual({
     piko_a: {
       id: 'ALTER TABLE piko_a ADD COLUMN id BIGINT NOT NULL',
-      name: 'ALTER TABLE piko_a ADD COLUMN name VARCHAR(9) NULL',
+      name: 'ALTER TABLE piko_a ADD COLUMN `name` VARCHAR(9) NULL',
       a_name: 'ALTER TABLE piko_a ADD KEY a_name (name)',
       late: 'ALTER TABLE piko_a ADD COLUMN late DATETIME(3) NULL',
       a_late: 'ALTER TABLE piko_a ADD KEY a_late (late, id)',
