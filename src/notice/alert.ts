@@ -50,7 +50,7 @@ function withFailure(alert: Alert | undefined, { jobId, count, at, runId, error,
 }
 
 /** The shortest window that contains both. */
-function spanning(one: Window | undefined, other: Window | undefined): Window | undefined {
+export function spanning(one: Window | undefined, other: Window | undefined): Window | undefined {
   if (!one || !other) return one ?? other
   return { start: earlier(one.start, other.start), end: one.end > other.end ? one.end : other.end }
 }

@@ -1,5 +1,5 @@
 import type { Window } from '../time/window.ts'
-import type { Alert } from './alert.ts'
+import { type Alert, spanning } from './alert.ts'
 
 /** The late windows of a job with a deadline. */
 export interface Overdue {
@@ -36,11 +36,19 @@ export function lateChanges(alerts: readonly Alert[], jobs: readonly Overdue[], 
   return { written, dropped: [...known.keys()] }
 }
 
-/** Returns the changed alert of a late job; undefined if nothing has changed. */
+/**
+ * Returns the changed alert of a late job; undefined if nothing has changed. Once people were notified, the alert keeps the windows that
+ * they were told of, so that the notice of the recovery names all of them.
+ */
 function continued(alert: Alert | undefined, jobId: string, late: Window, count: number, now: Date): Alert | undefined {
-  const same = { runId: undefined, error: undefined, window: late, count, recoveredAt: undefined }
-  if (!alert) return { jobId, problem: 'late', ...same, openedAt: now, lastAt: now, toldAt: undefined }
+  const same = { runId: undefined, error: undefined, recoveredAt: undefined }
+  if (!alert) {
+    return { jobId, problem: 'late', ...same, window: late, count, openedAt: now, lastAt: now, toldAt: undefined }
+  }
+  const told = alert.toldAt ? alert : undefined
+  const [window, most] = [spanning(told?.window, late) ?? late, Math.max(told?.count ?? 0, count)]
   const isWorse = !alert.window || late.end > alert.window.end
-  if (!isWorse && !alert.recoveredAt && count === alert.count) return undefined
-  return { ...alert, ...same, lastAt: isWorse ? now : alert.lastAt }
+  const isWider = !alert.window || window.start < alert.window.start
+  if (!isWorse && !isWider && !alert.recoveredAt && most === alert.count) return undefined
+  return { ...alert, ...same, window, count: most, lastAt: isWorse ? now : alert.lastAt }
 }

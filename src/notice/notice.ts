@@ -14,7 +14,7 @@ export const PROBLEMS: readonly Problem[] = ['failure', 'late']
 export interface NoticeJob {
   readonly jobId: string
   readonly problem: Problem
-  /** The number of runs that have failed, or of windows that are late, since the problem began. At most 1,000 late windows are counted. */
+  /** The number of runs that have failed since the problem began, or the most windows that were late at the same time, at most 1,000. */
   readonly count: number
   /** When the problem began and when it last happened. */
   readonly since: Date

@@ -21,6 +21,19 @@ it('opens, continues and ends the alert of a late job', () => {
   expect(lateChanges([known], [onTime], at(5)).written).toMatchObject([{ recoveredAt: at(5) }])
 })
 
+it('keeps the windows that people were told of until the last one is complete', () => {
+  const [opened] = lateChanges([], [late(0, 3, 3)], at(3)).written
+  // Nobody knows of it yet: the notice will name what is late then.
+  expect(lateChanges([opened as Alert], [late(1, 3, 2)], at(4)).written).toMatchObject([{ window: late(1, 3).late }])
+  const known = told(opened, 3)
+  expect(lateChanges([known], [late(2, 3)], at(4)).written).toEqual([])
+  expect(lateChanges([known], [onTime], at(5)).written).toMatchObject([{ window: late(0, 3).late, count: 3 }])
+  const [worse] = lateChanges([known], [late(2, 5, 3)], at(5)).written
+  expect(worse).toMatchObject({ window: late(0, 5).late, count: 3, lastAt: at(5) })
+  const [older] = lateChanges([known], [late(-2, -1)], at(5)).written
+  expect(older).toMatchObject({ window: late(-2, 3).late, count: 3, lastAt: at(3) })
+})
+
 it('keeps the alert of which nobody was told', () => {
   const { written } = lateChanges([], [late(0, 1)], at(3))
   expect(lateChanges(written, [onTime], at(4)).written).toEqual([])
