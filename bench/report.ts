@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { format } from 'prettier'
+import { format } from 'oxfmt'
 import { goals } from './goals.ts'
 import { growthTable } from './growth-table.ts'
 import { barChart } from './harness/bar-chart.ts'
@@ -46,7 +46,7 @@ export async function report(argv: readonly string[]): Promise<void> {
       (_, begin: string, bench: string, shown: string, end: string) =>
         `${begin}\n${part(bench, lines, shown.trim())}\n\n${end}`,
     )
-    writeFileSync(file, await format(text, { parser: 'markdown', printWidth: 120 }))
+    writeFileSync(file, (await format(file, text, { printWidth: 120 })).code)
   }
   process.stderr.write(`${lines.length} measurements are in ${values.page} and ${values.results}\n`)
 }

@@ -45,7 +45,9 @@ async function measure(round: Round, contestant: Contestant, { runs, nodes, hist
   const serverCpu = round.server.cpuMs()
   // All nodes at the same time, until the queue is empty.
   const sharing = Array.from({ length: nodes }, () => round.phase('process', count, nodes > 1, work))
-  const shares = await Promise.all(sharing).finally(() => Promise.allSettled(sharing))
+  // An error is thrown only once no node works any more.
+  await Promise.allSettled(sharing)
+  const shares = await Promise.all(sharing)
   await sleep(SETTLE_MS)
   const serverMs = (round.server.cpuMs() ?? NaN) - (serverCpu ?? NaN)
   const handled = shares.reduce((sum, share) => sum + share.handled, 0)

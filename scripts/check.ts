@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 
 // Runs every script of package.json whose name begins with `check:`, two at a time, and prints each one's output when it ends.
-const LONGEST_FIRST = ['check:lint', 'check:types', 'check:package', 'check:format']
+const LONGEST_FIRST = ['check:lint', 'check:package', 'check:unused']
 const AT_ONCE = 2
 
 const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> }

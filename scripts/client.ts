@@ -1,6 +1,7 @@
 /** Writes `src/client/operations.ts`, the methods and paths of the HTTP API, from its routes. `--check` only compares. */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { format, resolveConfig } from 'prettier'
+import { format, type FormatConfig } from 'oxfmt'
+import style from '../.oxfmtrc.json' with { type: 'json' }
 import { ANY_ROUTES } from '../src/api/routes.ts'
 
 const FILE = new URL('../src/client/operations.ts', import.meta.url)
@@ -11,7 +12,8 @@ const rows = ANY_ROUTES.map(({ id, method, path, query, body }) => {
   const row = [method, path, ...(inQuery.length > 0 ? [inQuery] : [])]
   return `  '${id}': ${JSON.stringify(row)},`
 })
-const text = await format(
+const { code: text } = await format(
+  FILE.pathname,
   `// Written by scripts/client.ts; do not edit.
 import type { Operation } from './operation.ts'
 
@@ -20,7 +22,7 @@ export const OPERATIONS = {
 ${rows.join('\n')}
 } as const satisfies Readonly<Record<string, Operation>>
 `,
-  { ...(await resolveConfig(FILE.pathname)), parser: 'typescript' },
+  style as FormatConfig,
 )
 const known = readFileSync(FILE, { encoding: 'utf8', flag: 'a+' })
 if (known !== text && process.argv.includes('--check')) {

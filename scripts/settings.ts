@@ -1,16 +1,15 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { format, resolveConfig } from 'prettier'
+import { format, type FormatConfig } from 'oxfmt'
+import style from '../.oxfmtrc.json' with { type: 'json' }
 import { examplePage, settingsPage } from './settings/pages.ts'
 
 // Writes settings.example.toml and the tables of docs/settings.md from the settings in src/settings/sections.
 // With --check it writes nothing and fails if a file differs.
-const PRETTIER = await resolveConfig(fileURLToPath(new URL('../docs/settings.md', import.meta.url)))
 const isCheck = process.argv.includes('--check')
 const pages = {
   'settings.example.toml': examplePage,
   'docs/settings.md': async (text: string): Promise<string> =>
-    format(settingsPage(text), { ...PRETTIER, parser: 'markdown' }),
+    (await format('docs/settings.md', settingsPage(text), style as FormatConfig)).code,
 }
 
 for (const [path, pageOf] of Object.entries(pages)) {

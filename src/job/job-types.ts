@@ -40,7 +40,7 @@ type Windowed<W> = [W] extends [object] ? true : [W] extends [undefined] ? false
  *   }
  * }
  */
-// eslint-disable-next-line @typescript-eslint/no-empty-object-type
+// oxlint-disable-next-line typescript/no-empty-object-type
 export interface RegisteredJobs {}
 
 /** Any string, or one of the registered ids if {@link RegisteredJobs} has any. */

@@ -100,7 +100,8 @@ export class JobRegistry implements Iterable<JobDefinition> {
 }
 
 type Candidate =
-  { readonly kind: 'definition'; readonly definition: JobDefinition; readonly origin: string } | MethodCandidate
+  | { readonly kind: 'definition'; readonly definition: JobDefinition; readonly origin: string }
+  | MethodCandidate
 
 interface MethodCandidate {
   readonly kind: 'method'

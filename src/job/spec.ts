@@ -190,10 +190,10 @@ export type JobHandler<
 > = (ctx: JobContext<R, z.output<C>, S, WindowOf<W>, z.output<I>, M>, resources: BorrowedOf<R>) => Promise<Out> | Out
 
 // Erased types: the registry and the engine hold jobs of every shape.
-/* eslint-disable @typescript-eslint/no-explicit-any */
+/* oxlint-disable typescript/no-explicit-any */
 export type AnyJobSpec = JobSpec<any, any, any, any, any, any, any>
 export type AnyJobContext = JobContext<any, any, any, any, any, any>
-/* eslint-enable @typescript-eslint/no-explicit-any */
+/* oxlint-enable typescript/no-explicit-any */
 
 /** A handler with its options, immutable, as the engine uses it. All durations are in milliseconds. */
 export interface JobDefinition<T extends JobTypes = JobTypes> extends Typed<T> {

@@ -81,7 +81,14 @@ export interface AuditChange {
 
 /** A change of the fleet's state. */
 export type LiveChange =
-  RunChange | WindowChange | BackfillChange | BatchChange | JobChange | ConfigChange | NodeChange | AuditChange
+  | RunChange
+  | WindowChange
+  | BackfillChange
+  | BatchChange
+  | JobChange
+  | ConfigChange
+  | NodeChange
+  | AuditChange
 
 /**
  * An event of the fleet.

@@ -20,11 +20,11 @@ export interface PikoModulePlace {
 /** Options that other providers know, such as a `ConfigService`. */
 export interface PikoModuleAsyncOptions extends PikoModulePlace {
   // Nest's own types are not used, so that Piko's types compile without Nest. Nest checks the values.
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  // oxlint-disable-next-line typescript/no-explicit-any
   readonly imports?: any[]
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  // oxlint-disable-next-line typescript/no-explicit-any
   readonly inject?: any[]
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  // oxlint-disable-next-line typescript/no-explicit-any
   readonly useFactory: (...injected: any[]) => PikoModuleOptions | Promise<PikoModuleOptions>
 }
 
@@ -32,11 +32,11 @@ export interface PikoModuleAsyncOptions extends PikoModulePlace {
 export interface PikoDynamicModule {
   module: typeof PikoModule
   global: boolean
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  // oxlint-disable-next-line typescript/no-explicit-any
   imports: any[]
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  // oxlint-disable-next-line typescript/no-explicit-any
   providers: any[]
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  // oxlint-disable-next-line typescript/no-explicit-any
   exports: any[]
 }
 

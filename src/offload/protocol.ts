@@ -19,7 +19,8 @@ export interface OffloadTask {
 }
 
 export type SourceArgument = { readonly index: number } & (
-  ({ readonly kind: 'stream' } & StreamEnd) | ({ readonly kind: 'file' } & FileToOpen)
+  | ({ readonly kind: 'stream' } & StreamEnd)
+  | ({ readonly kind: 'file' } & FileToOpen)
 )
 
 export interface FileToOpen {
@@ -39,7 +40,8 @@ export interface BatchTask {
 export type OffloadReply = CallResult & ThreadState
 
 export type CallResult =
-  { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: TransferredError }
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly error: TransferredError }
 
 export interface ThreadState {
   /** The last progress, even if it was already sent. */
@@ -52,7 +54,9 @@ export interface ThreadState {
 
 /** The result of one item of a batch: `error` comes from the thread, `thrown` from the calling thread. */
 export type BatchResult =
-  { readonly value: unknown } | { readonly error: TransferredError } | { readonly thrown: unknown }
+  | { readonly value: unknown }
+  | { readonly error: TransferredError }
+  | { readonly thrown: unknown }
 
 export type Progress = readonly [done: number, total: number | undefined, message: string | undefined]
 

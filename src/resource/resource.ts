@@ -115,7 +115,7 @@ export interface ResourceClass<T = unknown> {
 export type ServiceClass<S extends Service = Service> = abstract new (...args: never[]) => S
 
 // `any` lets TypeScript infer a map of differently typed classes; `BorrowedOf` recovers the values.
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
+// oxlint-disable-next-line typescript/no-explicit-any
 export type ResourceMap = Readonly<Record<string, ResourceClass<any> | ServiceClass>>
 
 /** The values that a run borrows: `{ db: Warehouse, cache: Cache }` → `{ db: PoolConnection, cache: Cache }`. */

@@ -7,7 +7,7 @@ import type { Logger } from '../logger.ts'
 import type { WrittenRows } from './written-rows.ts'
 
 /** Identifies and checks the rows of one kind: a zod schema, or a class whose instances are the rows. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
+// oxlint-disable-next-line typescript/no-explicit-any
 export type RowModel<T = any> = z.ZodType<T> | (abstract new (...args: never[]) => T)
 
 /** The row type that a handler receives: the schema's output, or the class's instances. */
@@ -27,7 +27,7 @@ export type RowInputOf<M> = M extends z.ZodType ? z.input<M> : RowOf<M>
 export type SinkGuarantee = 'transactional' | 'idempotent' | 'atLeastOnce'
 
 /** Returns the value that rows must share to keep their order, such as their customer. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
+// oxlint-disable-next-line typescript/no-explicit-any
 export type RowKey<T = any> = (row: T) => string | number | bigint | boolean | Date
 
 /** Options of a sink that puts aside the rows that its target refuses. */
@@ -191,7 +191,7 @@ type MethodRow<Method> = Method extends (...args: never[]) => unknown
     : never
   : never
 
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
+// oxlint-disable-next-line typescript/no-explicit-any
 type OrAny<T> = [T] extends [never] ? any : T
 
 /** Only for types: carries the row types that a defined sink takes by name. No value has this property. */
@@ -206,7 +206,7 @@ export type NamedRows<C> =
     : never
 
 /** A run's writer for a sink. @typeParam Rows the rows of the sink's models @typeParam Named its rows by the name of their route */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
+// oxlint-disable-next-line typescript/no-explicit-any
 export interface SinkWriter<Rows = any, Named = Readonly<Record<string, any>>> {
   /**
    * Checks and buffers one row or a list of rows (if the rows themselves are arrays, pass a list). Waits while all writers deliver and the

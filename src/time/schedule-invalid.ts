@@ -3,7 +3,17 @@ import { describe, PikoError } from '../errors.ts'
 /** What is wrong with a schedule. `expected` and `hint` are parts of one sentence. */
 export interface ScheduleFault {
   readonly option:
-    'schedule' | 'cron' | 'timezone' | 'dst' | 'start' | 'end' | 'exclude' | 'everyMs' | 'anchor' | 'at' | 'kind'
+    | 'schedule'
+    | 'cron'
+    | 'timezone'
+    | 'dst'
+    | 'start'
+    | 'end'
+    | 'exclude'
+    | 'everyMs'
+    | 'anchor'
+    | 'at'
+    | 'kind'
   readonly value: unknown
   readonly expected: string
   /** A text that says what to do next. */

@@ -99,7 +99,11 @@ describe('10,000 runs cost', () => {
   it('on MySQL at most 8 times as much as a bare loop', async () => {
     const open = async <T>(use: (dsn: string) => Promise<T>): Promise<T> => {
       const { dsn, drop } = await createMysqlDatabase()
-      return use(dsn).finally(drop)
+      try {
+        return await use(dsn)
+      } finally {
+        await drop()
+      }
     }
     const engine = (): Promise<number> =>
       open(async (dsn) => {

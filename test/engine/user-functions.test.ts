@@ -25,7 +25,7 @@ const define = (spec: object, handler: () => unknown = () => {}): JobDefinition 
 /** Results of functions that should return a boolean, and how the error shows them. */
 const NO_DECISION: [string, () => unknown, RegExp][] = [
   ['throws', boom, /threw TypeError: no such field; /],
-  // eslint-disable-next-line @typescript-eslint/only-throw-error -- as users may
+  // oxlint-disable-next-line typescript/only-throw-error -- as users may
   ['throws undefined', () => { throw undefined }, /threw undefined; /], // prettier-ignore
   ['resolves', () => Promise.resolve(true), /returned a promise; expected true or false immediately/],
   ['rejects', () => Promise.reject(BOOM), /returned a promise; expected true or false immediately/],

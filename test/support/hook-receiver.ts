@@ -5,7 +5,7 @@ import { onTestFinished } from 'vitest'
 export interface ReceivedHook {
   readonly headers: IncomingHttpHeaders
   readonly text: string
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  // oxlint-disable-next-line typescript/no-explicit-any
   readonly json: any
 }
 

@@ -18,7 +18,15 @@ import type { BrowserPage } from './browser-page.ts'
 import { LONGEST_TIMER_MS } from '../../clock.ts'
 
 export type ResourceKind =
-  'image' | 'media' | 'font' | 'stylesheet' | 'script' | 'xhr' | 'fetch' | 'websocket' | 'other'
+  | 'image'
+  | 'media'
+  | 'font'
+  | 'stylesheet'
+  | 'script'
+  | 'xhr'
+  | 'fetch'
+  | 'websocket'
+  | 'other'
 
 /** The options of `browser()`. */
 export interface BrowserOptions {

@@ -163,7 +163,7 @@ export interface CrawlClassSpec<
 }
 
 // The type parameters are erased, as for jobs, because the pipeline holds crawls of every type.
-/* eslint-disable @typescript-eslint/no-explicit-any */
+/* oxlint-disable typescript/no-explicit-any */
 export type AnyCrawlSpec = CrawlSpec<any, any, any, any, any>
 export type AnyCrawlContext = CrawlContext<any, any, any, any, any>
-/* eslint-enable @typescript-eslint/no-explicit-any */
+/* oxlint-enable typescript/no-explicit-any */

@@ -43,7 +43,7 @@ export type SeedContextOf<Spec> =
 
 /** A class that has a method `seeds`. */
 interface CrawlClass<Ctx> {
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  // oxlint-disable-next-line typescript/no-explicit-any
   new (...args: any[]): { seeds(ctx: Ctx): Seeds<string> | Promise<Seeds<string>> }
 }
 

@@ -24,12 +24,13 @@ export type Query = Readonly<Record<string, string | number | boolean | undefine
 
 /** An error response of the API. Its message says what is wrong and what to do next. */
 export class ApiError extends Error {
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    message: string,
-  ) {
+  readonly status: number
+  readonly code: string
+
+  constructor(status: number, code: string, message: string) {
     super(message)
+    this.status = status
+    this.code = code
   }
 }
 

@@ -46,7 +46,9 @@ const EXPECTED = 'expected a DSN such as mysql://user:password@host:3306/databas
 
 /** The kind of database that the caller gave. */
 export type Given =
-  { readonly kind: 'dsn'; readonly dsn: Dsn } | { readonly kind: 'pool' } | { readonly kind: 'kysely' }
+  | { readonly kind: 'dsn'; readonly dsn: Dsn }
+  | { readonly kind: 'pool' }
+  | { readonly kind: 'kysely' }
 
 /** @throws PikoError `USAGE` with all problems, but without the password */
 export function readMysqlCall(

@@ -10,7 +10,8 @@ const LEVEL = 2
 
 /** A node's answer to an offloaded call of another node. */
 export type OffloadAnswer =
-  Exclude<FleetAnswer, { kind: 'error' | 'lost' }> | { readonly kind: 'error'; readonly error: TransferredError }
+  | Exclude<FleetAnswer, { kind: 'error' | 'lost' }>
+  | { readonly kind: 'error'; readonly error: TransferredError }
 
 /** Calls the threads of other nodes over links. */
 export class FleetOffload implements FleetNodes {

@@ -92,10 +92,10 @@ export interface ItemLimits {
 }
 
 // Erased types: the registry and the engine hold kinds of every shape.
-/* eslint-disable @typescript-eslint/no-explicit-any */
+/* oxlint-disable typescript/no-explicit-any */
 export type AnyItemKind = ItemKind<any, any, any, any, any, any>
 export type AnyItemContext = ItemContext<any, any, any, any, any, any>
-/* eslint-enable @typescript-eslint/no-explicit-any */
+/* oxlint-enable typescript/no-explicit-any */
 
 /** The `items` option of a job, of any shape. */
 export type AnyItemKinds = Readonly<Record<string, AnyItemKind>>

@@ -12,7 +12,15 @@ import type { Window } from '../../time/window.ts'
  * `foreign`: rows with the fence of another claim, or of no window. `changed`: as many rows as were recorded, with another checksum.
  */
 export type ProofKind =
-  'gap' | 'overlap' | 'edited' | 'unfinished' | 'missing' | 'doubled' | 'late' | 'foreign' | 'changed'
+  | 'gap'
+  | 'overlap'
+  | 'edited'
+  | 'unfinished'
+  | 'missing'
+  | 'doubled'
+  | 'late'
+  | 'foreign'
+  | 'changed'
 
 export interface ProofFinding {
   readonly kind: ProofKind

@@ -31,7 +31,10 @@ export interface OpenedSession {
 
 /** A reference to an object that belongs to a job. */
 export type JobObject =
-  { readonly run: number } | { readonly backfill: number } | { readonly batch: number } | { readonly item: number }
+  | { readonly run: number }
+  | { readonly backfill: number }
+  | { readonly batch: number }
+  | { readonly item: number }
 
 /** Checks tokens and sessions: `app.access`. For servers; people use `app.tokens`. */
 export class Access {

@@ -4,7 +4,15 @@ import type { Tables } from '../tables.ts'
 
 /** The quantities that are counted for the items of a run, by kind. A reason follows `skipped:` and `left:`. */
 export type Counted =
-  'stored' | 'done' | 'dead' | 'cancelled' | 'duplicate' | 'bytes' | 'ms' | `skipped:${string}` | `left:${string}`
+  | 'stored'
+  | 'done'
+  | 'dead'
+  | 'cancelled'
+  | 'duplicate'
+  | 'bytes'
+  | 'ms'
+  | `skipped:${string}`
+  | `left:${string}`
 
 /** Amounts to add to the counts of runs. */
 export class CountChanges {

@@ -28,7 +28,8 @@ export interface Heartbeat {
 }
 
 export type ToThread =
-  { readonly kind: 'keep'; readonly heartbeat: Heartbeat } | { readonly kind: 'drop'; readonly id: string }
+  | { readonly kind: 'keep'; readonly heartbeat: Heartbeat }
+  | { readonly kind: 'drop'; readonly id: string }
 
 export type FromThread = { readonly id: string } & (
   | { readonly kind: 'renewed' }

@@ -17,8 +17,12 @@ function loaderWith(
   return async (request) => {
     const fetcher = createFetcher({ crawl: 'shop', limits: { private: true }, cache, ...options })
     const fleet = new LocalFleet()
-    const { answer } = await fetcher.fetch(request, fleet.scope(fleet.item().fleet)).finally(() => fetcher.close())
-    return [Buffer.from(answer.bytes).toString(), answer.isCached]
+    try {
+      const { answer } = await fetcher.fetch(request, fleet.scope(fleet.item().fleet))
+      return [Buffer.from(answer.bytes).toString(), answer.isCached]
+    } finally {
+      await fetcher.close()
+    }
   }
 }
 

@@ -72,7 +72,7 @@ export function failAsPiko(): never {
 }
 
 export function throwText(): never {
-  // eslint-disable-next-line @typescript-eslint/only-throw-error -- that it may be done is what the test is about
+  // oxlint-disable-next-line typescript/only-throw-error -- that it may be done is what the test is about
   throw 'plain text'
 }
 
@@ -108,7 +108,7 @@ export function throwHostile(field: string): never {
 }
 
 export function throwUntouchable(): never {
-  // eslint-disable-next-line @typescript-eslint/only-throw-error -- that it may be done is what the test is about
+  // oxlint-disable-next-line typescript/only-throw-error -- that it may be done is what the test is about
   throw new Proxy(
     {},
     {
