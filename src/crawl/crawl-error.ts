@@ -56,6 +56,7 @@ export class CrawlError extends PikoError {
   readonly status: number | undefined
   readonly retryAfterMs: number | undefined
   readonly #answer: Answer | undefined
+  #isOfProxy = false
 
   constructor(message: string, parts: CrawlErrorParts) {
     super('CRAWL_FAILED', message, {
@@ -75,5 +76,14 @@ export class CrawlError extends PikoError {
   /** The response, if one arrived. It never appears in logs. */
   get answer(): Answer | undefined {
     return this.#answer
+  }
+
+  /** Whether the proxy may have failed rather than the host, so that the host's breaker does not count the error. Set by the fetcher. */
+  get isOfProxy(): boolean {
+    return this.#isOfProxy
+  }
+
+  set isOfProxy(value: boolean) {
+    this.#isOfProxy = value
   }
 }

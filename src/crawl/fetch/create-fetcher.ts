@@ -6,8 +6,8 @@ import type { Answer, Downloader, DownloadLimits, DownloadScope, StreamDownloade
 import type { CrawlDownloaders, Fetched, Fetcher, FetchFleet, FetchScope, Streamed } from '../fetcher.ts'
 import { Proxies } from '../proxies/proxies.ts'
 import type { ReadyRequest } from '../request/request.ts'
-import { Robots } from '../robots/robots.ts'
-import { type HeldSession, type NamedProxy, Sessions } from '../sessions/sessions.ts'
+import { Robots, type RobotsAsker } from '../robots/robots.ts'
+import { type HeldSession, Sessions } from '../sessions/sessions.ts'
 import type { FetchSpec } from './fetch-spec.ts'
 import { DEFAULT_LIMITS, DEFAULT_USER_AGENT } from './fetch-defaults.ts'
 import { openLoader } from './http-downloader.ts'
@@ -31,7 +31,8 @@ type Outcome = 'done' | 'skipped' | FailureClass
 interface Held {
   readonly scope: DownloadScope
   readonly session: HeldSession | undefined
-  readonly end: (outcome: Outcome, ms: number) => void
+  /** @returns whether a failure says something about the host, and not only about the proxy */
+  readonly end: (outcome: Outcome, ms: number) => boolean
 }
 
 class CrawlFetcher implements Fetcher {
@@ -85,7 +86,8 @@ class CrawlFetcher implements Fetcher {
     try {
       answer = await downloader.download(request, held.scope)
     } catch (thrown) {
-      held.end(outcomeOf(thrown), performance.now() - since)
+      const isOfHost = held.end(outcomeOf(thrown), performance.now() - since)
+      if (!isOfHost && thrown instanceof CrawlError) thrown.isOfProxy = true
       throw thrown
     }
     if (mode === 'force') await this.#answers.set(request, answer, held.session?.session.name)
@@ -93,7 +95,7 @@ class CrawlFetcher implements Fetcher {
       answer,
       session: held.session?.session.name,
       // A response arrived, so a page that its step skipped still counts as a success of the proxy and the session.
-      release: async (outcome) => held.end(outcome === 'skipped' ? 'done' : outcome, answer.ms),
+      release: async (outcome) => void held.end(outcome === 'skipped' ? 'done' : outcome, answer.ms),
     }
   }
 
@@ -108,7 +110,7 @@ class CrawlFetcher implements Fetcher {
     return {
       messages: downloader.stream(request, held.scope, from),
       session: held.session?.session.name,
-      release: async (outcome) => held.end(outcome, performance.now() - since),
+      release: async (outcome) => void held.end(outcome, performance.now() - since),
     }
   }
 
@@ -146,7 +148,7 @@ class CrawlFetcher implements Fetcher {
       },
       end: (outcome, ms) => {
         session?.end(outcome)
-        if (proxy) this.#proxies?.report(host, proxy, outcome, ms, fleet)
+        return proxy && this.#proxies ? this.#proxies.report(host, proxy, outcome, ms, fleet) : true
       },
     }
   }
@@ -160,8 +162,14 @@ class CrawlFetcher implements Fetcher {
   ): Promise<((url: string) => Promise<void>) | undefined> {
     const robots = this.#robots
     if (!robots) return undefined
-    const proxy: NamedProxy | undefined = await this.#proxies?.pick(host, undefined, fleet, signal)
-    const asker = { lane: fleet.lane, origin, scope: { signal, proxy: proxy?.proxy } }
+    const proxies = this.#proxies
+    const asker: RobotsAsker = {
+      ...{ lane: fleet.lane, origin, signal },
+      proxies: proxies && {
+        pick: (except) => proxies.pick(host, undefined, fleet, signal, except),
+        report: (proxy, outcome, ms) => void proxies.report(host, proxy, outcome, ms, fleet),
+      },
+    }
     const admit = (url: string): Promise<void> => robots.admit(url, asker)
     await admit(request.url.replace(/^ws/i, 'http'))
     return admit

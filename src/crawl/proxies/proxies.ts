@@ -34,6 +34,11 @@ const FAILED: ReadonlySet<string> = new Set<FailureClass>(['network', 'blocked',
 const BANNING: ReadonlySet<string> = new Set<FailureClass>(['network', 'blocked', 'throttled'])
 /** Outcomes that say nothing about the proxy, because no request was sent or its response was no longer needed. */
 const UNSENT: ReadonlySet<string> = new Set<FailureClass | 'skipped'>(['robots', 'address', 'skipped'])
+/** Failures that either the host or the proxy may have caused. */
+const UNCLEAR: ReadonlySet<string> = new Set<FailureClass>(['network', 'server'])
+/** It is the host that fails if this many proxies that work elsewhere have failed there in a row, or this many of any kind. */
+const PROVEN_WITNESSES = 3
+const ANY_WITNESSES = 20
 
 interface Known extends NamedProxy {
   readonly tier: number
@@ -43,6 +48,8 @@ interface Known extends NamedProxy {
 interface Host {
   readonly failures: Map<string, number>
   readonly bannedUntil: Map<string, number>
+  /** The proxies that have failed since the host last answered. */
+  readonly witnesses: Set<string>
   tier: number
   blockedInARow: number
   doneInARow: number
@@ -71,9 +78,16 @@ export class Proxies {
    *
    * @param host the host of the request's URL
    * @param name the name of the session's proxy, which is taken if the pool still has it; undefined for any proxy
+   * @param except names of proxies that are taken only if there is no other
    * @throws CrawlError of class `network` if the pool is empty, or the reason of the signal
    */
-  async pick(host: string, name: string | undefined, fleet: FetchFleet, signal: AbortSignal): Promise<NamedProxy> {
+  async pick(
+    host: string,
+    name: string | undefined,
+    fleet: FetchFleet,
+    signal: AbortSignal,
+    except: ReadonlySet<string> = new Set(),
+  ): Promise<NamedProxy> {
     await this.#refreshed(signal)
     const sticky = name === undefined ? undefined : this.#known.find((one) => one.name === name)
     if (sticky) return sticky
@@ -84,20 +98,26 @@ export class Proxies {
       const other = shared.get(one.name)
       return other ? { ...other, requests: other.ok + other.failed } : (own ?? NEW_SCORE)
     }
-    const found = chosen(this.#candidates(host), score, Math.random())
+    const all = this.#candidates(host)
+    const others = all.filter((one) => !except.has(one.name))
+    const found = chosen(others.length > 0 ? others : all, score, Math.random())
     if (found) return found
     throw this.#failure ?? new CrawlError('the crawl has no proxy', { class: 'network' })
   }
 
-  /** Counts how a request through a proxy ended. */
+  /**
+   * Counts how a request through a proxy ended.
+   *
+   * @returns whether a failure says something about the host: no other proxy is left that could still reach it
+   */
   report(
     host: string,
     { name }: NamedProxy,
     outcome: 'done' | 'skipped' | FailureClass,
     ms: number,
     fleet: FetchFleet,
-  ): void {
-    if (UNSENT.has(outcome)) return
+  ): boolean {
+    if (UNSENT.has(outcome)) return false
     const isOk = !FAILED.has(outcome)
     this.#scores.set(name, scored(this.#scores.get(name) ?? NEW_SCORE, isOk, ms))
     fleet.score(GROUP, name, { ok: isOk, ms })
@@ -109,6 +129,14 @@ export class Proxies {
       at.bannedUntil.set(name, systemClock.now() + this.#banMs)
     }
     this.#moveTier(at, outcome)
+    if (!UNCLEAR.has(outcome)) {
+      at.witnesses.clear()
+      return true
+    }
+    if (at.witnesses.size < ANY_WITNESSES) at.witnesses.add(name)
+    if (at.witnesses.size >= ANY_WITNESSES) return true
+    const proven = [...at.witnesses].filter((one) => this.#scores.get(one)?.ms !== undefined)
+    return proven.length >= PROVEN_WITNESSES || this.#candidates(host).every((one) => at.witnesses.has(one.name))
   }
 
   /**
@@ -137,7 +165,10 @@ export class Proxies {
   #hostOf(host: string): Host {
     const known = this.#hosts.get(host)
     if (known) return known
-    const made: Host = { failures: new Map(), bannedUntil: new Map(), tier: 0, blockedInARow: 0, doneInARow: 0 }
+    const made: Host = {
+      ...{ failures: new Map(), bannedUntil: new Map(), witnesses: new Set() },
+      ...{ tier: 0, blockedInARow: 0, doneInARow: 0 },
+    }
     this.#hosts.set(host, made)
     return made
   }

@@ -4,10 +4,11 @@ import { systemClock } from '../../clock.ts'
 import { headline } from '../../errors-read.ts'
 import type { LaneNote } from '../../job/items/item-context.ts'
 import type { FetchFleet } from '../fetcher.ts'
-import { CrawlError } from '../crawl-error.ts'
+import { CrawlError, type FailureClass } from '../crawl-error.ts'
 import type { DownloadLimits } from '../downloader.ts'
 import type { HttpLoader, LoadScope } from '../fetch/http-loader.ts'
 import type { ReadyRequest } from '../request/request.ts'
+import type { NamedProxy } from '../sessions/sessions.ts'
 import { productToken, readAnswer, type RobotsAnswer, RobotsRules, storedAnswer } from './robots-rules.ts'
 
 /** RFC 9309, section 2.5: a parser must read at least this much. */
@@ -17,6 +18,8 @@ const ROBOTS_TIMEOUT_MS = 30_000
 const VALID_MS = 24 * 3_600_000
 /** How long no URL is allowed after a robots.txt could not be read. Then it is requested again. */
 const UNREACHABLE_MS = 30_000
+/** A robots.txt is loaded through at most this many proxies. */
+const MAX_PROXIES_TRIED = 3
 const MAX_KEPT_HOSTS = 1_000
 const MAX_KEPT_BYTES = 50_000_000
 /** A page that waited for robots.txt longer than this, in milliseconds, has missed its start time. */
@@ -36,7 +39,14 @@ export interface RobotsAsker {
   readonly lane: FetchFleet['lane']
   /** The origin of the item's own URL. The lane takes the `crawl-delay` only from the robots.txt of this origin. */
   readonly origin: string
-  readonly scope: Pick<LoadScope, 'signal' | 'proxy'>
+  readonly signal: AbortSignal
+  /** Chooses a proxy for the request, other than those that have failed, and counts how the request ended. Undefined: there are none. */
+  readonly proxies:
+    | {
+        readonly pick: (failed: ReadonlySet<string>) => Promise<NamedProxy>
+        readonly report: (proxy: NamedProxy, outcome: 'done' | FailureClass, ms: number) => void
+      }
+    | undefined
 }
 
 interface Kept {
@@ -108,7 +118,7 @@ export class Robots {
   }
 
   async #note(origin: string, asker: RobotsAsker, signal: AbortSignal): Promise<LaneNote> {
-    const answer = await this.#load(origin, { ...asker.scope, signal })
+    const answer = await this.#load(origin, asker, signal)
     const isOwn = origin === asker.origin && answer.unreachable === undefined
     const delayMs = this.#rules(origin, answer.text)?.delayMs ?? 0
     return {
@@ -127,27 +137,47 @@ export class Robots {
     await asker.lane.note(name, async () => ({ text: '', ttl: leftOf(answer), spacing: `${Math.ceil(delayMs)}ms` }))
   }
 
-  async #load(origin: string, from: RobotsAsker['scope']): Promise<RobotsAnswer> {
-    const { userAgent, loader, limits } = this.#options
-    const scope: LoadScope = {
-      ...from,
-      userAgent,
-      session: undefined,
-      limits: { ...limits, bytes: MAX_ROBOTS_BYTES },
-    }
+  async #load(origin: string, asker: RobotsAsker, signal: AbortSignal): Promise<RobotsAnswer> {
     const until = systemClock.now() + VALID_MS
     try {
-      const { bytes } = await loader.load(robotsRequest(origin), scope, 'cut')
       // RFC 9309: robots.txt is UTF-8. Bytes that are not valid UTF-8 can't be part of a rule.
-      return { text: new TextDecoder().decode(bytes), until }
+      return { text: new TextDecoder().decode(await this.#bytes(origin, asker, signal)), until }
     } catch (thrown) {
-      from.signal.throwIfAborted()
+      signal.throwIfAborted()
       // Nothing is stored about a private address, because it is refused for the page too, and is not a failure of the host.
       if (thrown instanceof CrawlError && thrown.class === 'address') throw thrown
       if (thrown instanceof CrawlError && isAbsent(thrown)) return { text: null, until }
       const status = thrown instanceof CrawlError ? thrown.status : undefined
       const unreachable = status === undefined ? `can't be read: ${headline(thrown)}` : `answered ${status}`
       return { text: null, unreachable, until: systemClock.now() + UNREACHABLE_MS }
+    }
+  }
+
+  /** Loads a robots.txt. If no response arrives through one proxy, others are tried, because a bad one must not close the whole host. */
+  async #bytes(origin: string, { proxies }: RobotsAsker, signal: AbortSignal): Promise<Uint8Array> {
+    const { userAgent, loader, limits } = this.#options
+    const failed = new Set<string>()
+    for (let left = MAX_PROXIES_TRIED; ; left--) {
+      const proxy = await proxies?.pick(failed)
+      const scope: LoadScope = {
+        ...{ signal, userAgent, session: undefined, proxy: proxy?.proxy },
+        limits: { ...limits, bytes: MAX_ROBOTS_BYTES },
+      }
+      const since = performance.now()
+      const report = (outcome: 'done' | FailureClass): void => {
+        if (proxy) proxies?.report(proxy, outcome, performance.now() - since)
+      }
+      try {
+        const { bytes } = await loader.load(robotsRequest(origin), scope, 'cut')
+        report('done')
+        return bytes
+      } catch (thrown) {
+        signal.throwIfAborted()
+        const outcome = thrown instanceof CrawlError ? thrown.class : 'network'
+        report(outcome)
+        if (!proxy || outcome !== 'network' || failed.has(proxy.name) || left <= 1) throw thrown
+        failed.add(proxy.name)
+      }
     }
   }
 }

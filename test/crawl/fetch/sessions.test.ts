@@ -261,6 +261,31 @@ describe('proxies', () => {
     expect(failed).toBe(1)
   })
 
+  it('that fail are not taken for a host that fails, unless others fail there too, and its robots.txt is read by another', async () => {
+    const site = await serve({ '/': 'page' })
+    const good = await proxyServer(() => false)
+    const dead = ['http://127.0.0.1:9', 'http://127.0.0.1:11']
+    const failures = async (options: Partial<FetchOptions>): Promise<readonly CrawlError[]> => {
+      const fetcher = fetcherWith(options)
+      const fleet = new LocalFleet()
+      const ends = Array.from({ length: 8 }, async () => {
+        const fetched = await fetcher.fetch(requestFor(site.url('/')), fleet.scope(fleet.item().fleet))
+        await fetched.release('done')
+      })
+      const settled = await Promise.allSettled(ends)
+      return settled.flatMap((end) => (end.status === 'rejected' ? [end.reason as CrawlError] : []))
+    }
+    const ofProxy = async (urls: string[]): Promise<boolean[]> =>
+      (await failures({ proxies: { urls } })).map(({ isOfProxy }) => isOfProxy)
+    expect(new Set(await ofProxy([dead[0]!, good.url]))).not.toContain(false)
+    expect((await ofProxy(dead)).at(-1)).toBe(false)
+    expect(new Set(await ofProxy([dead[0]!]))).toEqual(new Set([false]))
+    for (let count = 0; count < 6; count++) {
+      const messages = (await failures({ robots: true, proxies: { urls: [...dead, good.url] } })).map(String)
+      expect(messages.filter((message) => message.includes('robots.txt'))).toEqual([])
+    }
+  })
+
   it('that never answer fail, and say nothing if the item was stopped', async () => {
     const hole = createTcpServer((client) => void client.on('error', () => {})).listen(0, '127.0.0.1')
     await once(hole, 'listening')
