@@ -2,6 +2,7 @@ import { transform } from 'esbuild'
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type Plugin } from 'vitest/config'
 import { LongestFirst } from './test/support/longest-first.ts'
+import { PATIENCE_MS } from './test/support/patience.ts'
 import { packedAliases, packLibraries } from './test/support/packed.ts'
 
 /** Vite's own TypeScript transform leaves decorators as they are, and Node cannot run them yet. */
@@ -47,6 +48,6 @@ export default defineConfig({
     testTimeout: 600_000,
     hookTimeout: 600_000,
     teardownTimeout: 120_000,
-    expect: { poll: { timeout: 120_000 } },
+    expect: { poll: { timeout: PATIENCE_MS } },
   },
 })

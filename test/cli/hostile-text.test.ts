@@ -176,4 +176,4 @@ it('no command passes raw text of a database, a project or an argument to the te
       expect([shown, /^run 7 of x/m.test(text)]).toEqual([shown, false])
     }
   }
-}, 600_000)
+})

@@ -51,7 +51,7 @@ describeEachStore((fixture) => {
       KEYS.map((input) => ({ input })),
     )
     for (const id of called) expect((await app.waitFor(id)).state).toBe('succeeded')
-    await expect.poll(() => seen.size, { timeout: 60_000 }).toBe(KEYS.length)
+    await expect.poll(() => seen.size).toBe(KEYS.length)
     gate.open()
     for (const id of held) expect((await app.waitFor(id)).state).toBe('succeeded')
   })
@@ -84,7 +84,7 @@ describeEachStore((fixture) => {
         () => {},
       ),
     )
-    await expect.poll(async () => (await app.windows.summary('sync')).counts.succeeded, { timeout: 60_000 }).toBe(4)
+    await expect.poll(async () => (await app.windows.summary('sync')).counts.succeeded).toBe(4)
     const nothing = await app.windows.summary('nothing')
     expect(await app.windows.coverage('sync')).not.toEqual([])
     for (const id of ['sync ', ' sync', 'SYNC', 's\u00fdnc', 'sync\0']) {

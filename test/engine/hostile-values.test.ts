@@ -52,7 +52,7 @@ describeEachStore((store) => {
       }
     }
     expect(await app.run('innocent', { wait: true })).toMatchObject({ state: 'succeeded', output: 'done' })
-  }, 200_000)
+  })
 
   it('a run fails whatever its handler returns, and the slot is free again', async () => {
     const app = await startApp(
@@ -77,7 +77,7 @@ describeEachStore((store) => {
         expect([name, run.jobId, run.state]).toEqual([name, run.jobId, 'failed'])
     }
     expect(await app.run('innocent', { wait: true })).toMatchObject({ state: 'succeeded', output: 'done' })
-  }, 200_000)
+  })
 
   it('says in the error of the run what could not be read', async () => {
     const app = await startApp(store.options, [
@@ -165,7 +165,7 @@ describeEachStore((store) => {
       { logger: unseen() },
     )
     expect((await app.run('logs', { wait: true })).state).toBe('succeeded')
-  }, 60_000)
+  })
 })
 
 describe('an error of retryIf', () => {

@@ -6,7 +6,7 @@ import { eventually, makeApp, nextEvent, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 
 /** A handler that reaches this limit was not stopped. */
-const LIMIT_MS = 30_000
+const LIMIT_MS = 120_000
 
 describeEachStore((store) => {
   /** Queries the database in a loop until it is stopped. */

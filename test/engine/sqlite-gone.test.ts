@@ -7,8 +7,6 @@ import { openDatabase } from '../../src/store/connection/database.ts'
 import { migrate } from '../../src/store/migration/migrate.ts'
 import { eventually, nextEvent, recordEvents, startApp } from '../support/app.ts'
 
-const LIMIT_MS = 60_000
-
 /** Nested, so that the folder can be renamed. All of it is removed after the test. */
 function newFile(): string {
   const root = mkdtempSync(join(tmpdir(), 'piko-gone-'))
@@ -51,7 +49,6 @@ const deeds: Record<string, { readonly deed: (path: string) => void; readonly sa
 
 it.each(Object.entries(deeds))(
   'a node stops when %s, says so once, and lets no run succeed',
-  { timeout: LIMIT_MS },
   async (_name, { deed, says }) => {
     const path = newFile()
     const reasons: unknown[] = []
@@ -84,7 +81,7 @@ it.each(Object.entries(deeds))(
   },
 )
 
-it('creates no new file in place of the deleted one', { timeout: LIMIT_MS }, async () => {
+it('creates no new file in place of the deleted one', async () => {
   const path = newFile()
   const app = await startApp(
     { sqlitePath: path },
@@ -97,7 +94,7 @@ it('creates no new file in place of the deleted one', { timeout: LIMIT_MS }, asy
   expect(existsSync(path)).toBe(false)
 })
 
-it('a run whose handler blocks the event loop meanwhile does not succeed', { timeout: LIMIT_MS }, async () => {
+it('a run whose handler blocks the event loop meanwhile does not succeed', async () => {
   const path = newFile()
   const block = defineJob({ id: 'block' }, () => {
     rmSync(path)
@@ -112,7 +109,7 @@ it('a run whose handler blocks the event loop meanwhile does not succeed', { tim
   expect(ends).toEqual([])
 })
 
-it('an app that executes no runs stops too', { timeout: LIMIT_MS }, async () => {
+it('an app that executes no runs stops too', async () => {
   const path = newFile()
   const app = await startApp(
     { sqlitePath: path },
@@ -125,7 +122,7 @@ it('an app that executes no runs stops too', { timeout: LIMIT_MS }, async () => 
   await expect(app.enqueue('job')).rejects.toMatchObject({ code: 'DATABASE_GONE' })
 })
 
-it('a link that leads to another file is noticed', { timeout: LIMIT_MS }, async () => {
+it('a link that leads to another file is noticed', async () => {
   const path = newFile()
   const link = join(dirname(dirname(path)), 'link.db')
   for (const file of [path, `${path}.other`]) {
@@ -145,7 +142,7 @@ it('a link that leads to another file is noticed', { timeout: LIMIT_MS }, async 
   expect((await crashed).error.message).toContain('link.db was replaced by another file')
 })
 
-it('the content of a deleted log is in the database once the app has stopped', { timeout: LIMIT_MS }, async () => {
+it('the content of a deleted log is in the database once the app has stopped', async () => {
   const path = newFile()
   const app = await startApp(
     { sqlitePath: path },
@@ -162,7 +159,7 @@ it('the content of a deleted log is in the database once the app has stopped', {
   expect(await database.sql.query('SELECT state FROM piko_run WHERE id = ?', [id])).toEqual([{ state: 'succeeded' }])
 })
 
-it('other connections, checkpoints and a VACUUM are not mistaken for it', { timeout: LIMIT_MS }, async () => {
+it('other connections, checkpoints and a VACUUM are not mistaken for it', async () => {
   const path = newFile()
   const app = await startApp(
     { sqlitePath: path },
@@ -176,7 +173,7 @@ it('other connections, checkpoints and a VACUUM are not mistaken for it', { time
     await other.retry(() => other.sql.query(statement)).catch(() => {})
     await other.close()
     const before = await renewals()
-    await eventually(async () => expect(await renewals()).not.toEqual(before), LIMIT_MS)
+    await eventually(async () => expect(await renewals()).not.toEqual(before))
   }
   expect(crashes).toEqual([])
 })

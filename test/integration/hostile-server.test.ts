@@ -11,7 +11,7 @@ let server: MysqlServer
 
 beforeAll(async () => {
   server = await startMysqlServer({ args: [] })
-}, 300_000)
+})
 afterAll(() => server?.stop())
 
 async function ask(statements: readonly string[]): Promise<void> {
@@ -63,35 +63,31 @@ describe('a server with hostile defaults', () => {
     ['init_connect', "'SET NAMES latin1, sql_auto_is_null = 1'", "''"],
     ['foreign_key_checks', '0', '1'],
     ['innodb_lock_wait_timeout', '1', '50'],
-  ])(
-    '%s = %s: migrates, runs a job and keeps its lease',
-    async (name, value, normal) => {
-      const database = `hostile_${name}`
-      await ask([`CREATE DATABASE ${database}`])
-      // The server ignores `init_connect` for users with all rights.
-      await ask([
-        `CREATE USER IF NOT EXISTS plain@'%' IDENTIFIED BY 'pw'`,
-        `GRANT ALL ON ${database}.* TO plain@'%'`,
-        `SET GLOBAL ${name} = ${value}`,
-      ])
-      try {
-        const app = appOn(`${server.dsn.replace(/\/\/[^@]+@/, '//plain:pw@')}/${database}`)
-        const lost = recordEvents(app, 'node.lost')
-        await app.start()
-        const input = `it's "quoted" \\ Grüße 😀`
-        expect(await app.run('job', { input, wait: true })).toMatchObject({ state: 'succeeded', output: input })
-        const ids = await app.enqueueMany('job', [{ input: 1 }, { input: 2 }, { input: 3 }])
-        for (const id of ids) expect(await app.waitFor(id)).toMatchObject({ state: 'succeeded' })
-        expect(lost).toEqual([])
-        await app.stop()
-      } finally {
-        // The session that resets the value starts with the hostile one.
-        const connection = await createConnection(server.dsn)
-        await connection.query(`SET GLOBAL ${name} = ${normal}`).finally(() => connection.destroy())
-      }
-    },
-    120_000,
-  )
+  ])('%s = %s: migrates, runs a job and keeps its lease', async (name, value, normal) => {
+    const database = `hostile_${name}`
+    await ask([`CREATE DATABASE ${database}`])
+    // The server ignores `init_connect` for users with all rights.
+    await ask([
+      `CREATE USER IF NOT EXISTS plain@'%' IDENTIFIED BY 'pw'`,
+      `GRANT ALL ON ${database}.* TO plain@'%'`,
+      `SET GLOBAL ${name} = ${value}`,
+    ])
+    try {
+      const app = appOn(`${server.dsn.replace(/\/\/[^@]+@/, '//plain:pw@')}/${database}`)
+      const lost = recordEvents(app, 'node.lost')
+      await app.start()
+      const input = `it's "quoted" \\ Grüße 😀`
+      expect(await app.run('job', { input, wait: true })).toMatchObject({ state: 'succeeded', output: input })
+      const ids = await app.enqueueMany('job', [{ input: 1 }, { input: 2 }, { input: 3 }])
+      for (const id of ids) expect(await app.waitFor(id)).toMatchObject({ state: 'succeeded' })
+      expect(lost).toEqual([])
+      await app.stop()
+    } finally {
+      // The session that resets the value starts with the hostile one.
+      const connection = await createConnection(server.dsn)
+      await connection.query(`SET GLOBAL ${name} = ${normal}`).finally(() => connection.destroy())
+    }
+  })
 })
 
 describe('a database user who loses a right at work', () => {
@@ -130,7 +126,7 @@ describe('a database user who loses a right at work', () => {
 })
 
 describe('a database user who loses the right to renew a lease', () => {
-  it('gets the GRANT from the heartbeat, and continues once it is granted', { timeout: 300_000 }, async () => {
+  it('gets the GRANT from the heartbeat, and continues once it is granted', async () => {
     const [database, user] = ['work_lease', 'worker_lease']
     const app = appOn(await dsnOf(user, database), { lease: '3s' })
     const failures = recordEvents(app, 'loop.failed')
@@ -153,37 +149,33 @@ describe('a database user without the rights of a migration', () => {
     ['none but USAGE on its tables', 'CREATE TEMPORARY TABLES', /denied/],
     ['no CREATE', 'SELECT, INSERT, UPDATE, DELETE', /CREATE command denied/],
     ['no ALTER', 'SELECT, INSERT, UPDATE, DELETE, CREATE, DROP', /ALTER command denied|INDEX command denied/],
-  ])(
-    'has %s: gets the GRANT and the alternatives',
-    async (name, rights, reason) => {
-      const database = `rights_${name.replaceAll(/\W/g, '')}`
-      const user = `'poor'@'%'`
-      await ask([
-        `CREATE DATABASE ${database}`,
-        `CREATE OR REPLACE USER ${user} IDENTIFIED BY 'pw'`,
-        `GRANT ${rights} ON ${database}.* TO ${user}`,
-      ])
-      const dsn = `${server.dsn.replace(/\/\/[^@]+@/, '//poor:pw@')}/${database}`
-      const error = await rejected(appOn(dsn).start())
-      expect(error.code).toBe('MIGRATION_FAILED')
-      expect(error.message).toMatch(reason)
-      expect(error.message).toContain(
-        `GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON \`${database}\`.* TO 'poor'@`,
-      )
-      expect(error.message).toContain('piko migrate up')
-      expect(error.message).toContain('auto_migrate = false')
-      // Following the advice helps: another user migrates, or the right is granted.
-      const rich = appOn(`${server.dsn}/${database}`)
-      await rich.start()
-      await rich.stop()
-      await ask([`GRANT SELECT, INSERT, UPDATE, DELETE ON ${database}.* TO ${user}`])
-      for (const auto_migrate of [false, true]) {
-        const app = appOn(dsn, { auto_migrate })
-        await app.start()
-        expect(await app.run('job', { wait: true })).toMatchObject({ state: 'succeeded' })
-        await app.stop()
-      }
-    },
-    120_000,
-  )
+  ])('has %s: gets the GRANT and the alternatives', async (name, rights, reason) => {
+    const database = `rights_${name.replaceAll(/\W/g, '')}`
+    const user = `'poor'@'%'`
+    await ask([
+      `CREATE DATABASE ${database}`,
+      `CREATE OR REPLACE USER ${user} IDENTIFIED BY 'pw'`,
+      `GRANT ${rights} ON ${database}.* TO ${user}`,
+    ])
+    const dsn = `${server.dsn.replace(/\/\/[^@]+@/, '//poor:pw@')}/${database}`
+    const error = await rejected(appOn(dsn).start())
+    expect(error.code).toBe('MIGRATION_FAILED')
+    expect(error.message).toMatch(reason)
+    expect(error.message).toContain(
+      `GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON \`${database}\`.* TO 'poor'@`,
+    )
+    expect(error.message).toContain('piko migrate up')
+    expect(error.message).toContain('auto_migrate = false')
+    // Following the advice helps: another user migrates, or the right is granted.
+    const rich = appOn(`${server.dsn}/${database}`)
+    await rich.start()
+    await rich.stop()
+    await ask([`GRANT SELECT, INSERT, UPDATE, DELETE ON ${database}.* TO ${user}`])
+    for (const auto_migrate of [false, true]) {
+      const app = appOn(dsn, { auto_migrate })
+      await app.start()
+      expect(await app.run('job', { wait: true })).toMatchObject({ state: 'succeeded' })
+      await app.stop()
+    }
+  })
 })

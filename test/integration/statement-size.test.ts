@@ -47,7 +47,7 @@ const stores = {
 describe.each(Object.entries(stores))('on %s', (_name, create) => {
   let options: OpenOptions
   let remove: () => unknown
-  beforeAll(async () => ({ options, remove } = await create()), 300_000)
+  beforeAll(async () => ({ options, remove } = await create()))
   afterAll(() => remove())
 
   it('keeps 500 long lines of one run, and those of simultaneous runs', async () => {

@@ -164,7 +164,7 @@ describe('sources', () => {
     ])
   })
 
-  test("a settings.toml that this user can't read is a problem, and says what to do", { timeout: 120_000 }, () => {
+  test("a settings.toml that this user can't read is a problem, and says what to do", () => {
     chmodSync(cwd, 0o755)
     chmodSync(write('[piko]\nname = "secret"\n'), 0o000)
     const error = asUnprivileged('settings', cwd)

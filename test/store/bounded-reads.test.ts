@@ -6,7 +6,6 @@ import { describeEachStore } from '../support/databases.ts'
 import { sqliteStatementsDuring } from '../support/sqlite-statements.ts'
 
 const COUNT = 12_000
-const LIMIT_MS = 120_000
 /** The most rows that one statement returns or changes on SQLite, where it blocks the event loop. */
 const MAX_ROWS = 1_000
 const MAX_BYTES = 5_000_000
@@ -63,7 +62,7 @@ describeEachStore((fixture) => {
     ])
   }
 
-  it('lists and counts runs in bounded reads, newest first', { timeout: LIMIT_MS }, async () => {
+  it('lists and counts runs in bounded reads, newest first', async () => {
     const enqueue = (count: number, jobId: string): Promise<number[]> =>
       store.runs.enqueue(Array.from({ length: count }, () => ({ jobId, kind: 'manual', priority: 0 })))
     const rare = await enqueue(3, 'rare')
@@ -90,7 +89,7 @@ describeEachStore((fixture) => {
     expect(await bounded(() => store.runs.count('job'), 2)).toMatchObject({ queued: COUNT - 2_500, cancelled: 2_500 })
   })
 
-  it('limits a read of runs by the bytes of their values', { timeout: LIMIT_MS }, async () => {
+  it('limits a read of runs by the bytes of their values', async () => {
     const input = 'x'.repeat(900_000)
     for (let index = 0; index < 12; index++)
       await store.runs.enqueue([{ jobId: 'job', kind: 'manual', priority: 0, input: `${index} ${input}` }])
@@ -102,7 +101,7 @@ describeEachStore((fixture) => {
     expect(sent.filter(({ bytes }) => bytes > MAX_BYTES)).toEqual([])
   })
 
-  it('lists windows and reads a ledger in bounded reads', { timeout: LIMIT_MS }, async () => {
+  it('lists windows and reads a ledger in bounded reads', async () => {
     await fillWindows('whole', 'succeeded')
     await fillWindows('holes', 'failed', { step: 2 })
     const whole = await bounded(() => store.windows.list('whole', { limit: COUNT }), COUNT / MAX_ROWS)
@@ -128,7 +127,7 @@ describeEachStore((fixture) => {
     })
   })
 
-  it('finds a hole far after the first windows', { timeout: LIMIT_MS }, async () => {
+  it('finds a hole far after the first windows', async () => {
     await fillWindows('whole', 'succeeded')
     const at = new Date(Date.UTC(2025, 0, 1, 0, 9_000))
     await database.db
@@ -140,7 +139,7 @@ describeEachStore((fixture) => {
     expect(unrun).toEqual([{ start: at, end: new Date(at.getTime() + 60_000) }])
   })
 
-  it('counts a large backfill and cancels its waiting windows in bounded steps', { timeout: LIMIT_MS }, async () => {
+  it('counts a large backfill and cancels its waiting windows in bounded steps', async () => {
     const run = { jobId: 'down', from: new Date(0), to: new Date(60_000), order: 'oldest', only: 'all' } as const
     const rest = { parallel: 1, priority: 0, config: undefined, total: COUNT }
     const id = await store.backfills.create({ ...run, ...rest })
@@ -153,7 +152,7 @@ describeEachStore((fixture) => {
     expect(await store.backfills.counts(other)).toMatchObject({ waiting: COUNT, cancelled: 0 })
   })
 
-  it('checks many waiting windows in bounded reads, and gives every job a turn', { timeout: LIMIT_MS }, async () => {
+  it('checks many waiting windows in bounded reads, and gives every job a turn', async () => {
     await fillJob('a')
     await fillJob('b')
     const wait = { wait_job: 'up', wait_at: database.dialect.instant(new Date(Date.UTC(2025, 0, 1))) }
@@ -179,7 +178,7 @@ describeEachStore((fixture) => {
     expect(new Set(rows.map((row) => row.job_id))).toEqual(new Set(['a', 'b']))
   })
 
-  it('counts the windows that a job has yet to run up to the limit of the planner', { timeout: LIMIT_MS }, async () => {
+  it('counts the windows that a job has yet to run up to the limit of the planner', async () => {
     await fillJob('many')
     await fillJob('few')
     await fillWindows('many', 'waiting')
@@ -195,38 +194,34 @@ describeEachStore((fixture) => {
     expect(counts.get('none') ?? 0).toBe(0)
   })
 
-  it(
-    'marks many windows that depend on changed ones in bounded steps, in one transaction',
-    { timeout: LIMIT_MS },
-    async () => {
-      await fillJob('year')
-      await fillJob('minutes')
-      await database.db
-        .insertInto('piko_dependency')
-        .values({ job_id: 'minutes', upstream_id: 'year', on_change: 'stale' })
-        .execute()
-      await fillWindows('minutes', 'succeeded')
-      const minute = (number: number): Date => new Date(Date.UTC(2025, 0, 1, 0, number))
-      // The changed range begins inside one window and ends inside another; both overlap it.
-      const year = {
-        start: new Date(minute(4).getTime() + 30_000),
-        end: new Date(minute(COUNT - 5).getTime() + 30_000),
-      }
-      await database.db
-        .insertInto('piko_window')
-        .values({
-          ...{ job_id: 'year', state: 'succeeded', updated_at: database.dialect.instant(year.start) },
-          ...{ start_at: database.dialect.instant(year.start), end_at: database.dialect.instant(year.end) },
-        })
-        .execute()
-      const runs = { jobId: 'year', kind: 'manual', priority: 0, window: year } as const
-      await bounded(() => store.windows.enqueue(runs), 2 * (COUNT / MAX_ROWS))
-      const { counts } = await store.windows.summary('minutes')
-      expect(counts).toMatchObject({ succeeded: 4 + 4, stale: COUNT - 8 })
-    },
-  )
+  it('marks many windows that depend on changed ones in bounded steps, in one transaction', async () => {
+    await fillJob('year')
+    await fillJob('minutes')
+    await database.db
+      .insertInto('piko_dependency')
+      .values({ job_id: 'minutes', upstream_id: 'year', on_change: 'stale' })
+      .execute()
+    await fillWindows('minutes', 'succeeded')
+    const minute = (number: number): Date => new Date(Date.UTC(2025, 0, 1, 0, number))
+    // The changed range begins inside one window and ends inside another; both overlap it.
+    const year = {
+      start: new Date(minute(4).getTime() + 30_000),
+      end: new Date(minute(COUNT - 5).getTime() + 30_000),
+    }
+    await database.db
+      .insertInto('piko_window')
+      .values({
+        ...{ job_id: 'year', state: 'succeeded', updated_at: database.dialect.instant(year.start) },
+        ...{ start_at: database.dialect.instant(year.start), end_at: database.dialect.instant(year.end) },
+      })
+      .execute()
+    const runs = { jobId: 'year', kind: 'manual', priority: 0, window: year } as const
+    await bounded(() => store.windows.enqueue(runs), 2 * (COUNT / MAX_ROWS))
+    const { counts } = await store.windows.summary('minutes')
+    expect(counts).toMatchObject({ succeeded: 4 + 4, stale: COUNT - 8 })
+  })
 
-  it('lists jobs, config versions and log lines in bounded reads', { timeout: LIMIT_MS }, async () => {
+  it('lists jobs, config versions and log lines in bounded reads', async () => {
     const ids = Array.from({ length: 2_500 }, (_, index) => `job${String(index).padStart(4, '0')}`)
     await store.jobs.register(
       ids.map((id) => ({
@@ -272,7 +267,7 @@ describeEachStore((fixture) => {
     expect(lines.map(({ message }) => Number(message))).toEqual(versions.toReversed().slice(0, 2_400))
   })
 
-  it('cancels the runs of every job', { timeout: LIMIT_MS }, async () => {
+  it('cancels the runs of every job', async () => {
     for (const jobId of ['b', 'A', 'c']) await store.runs.enqueue([{ jobId, kind: 'manual', priority: 0 }])
     await store.runs.enqueue([{ jobId: 'd', kind: 'manual', priority: 0, claimedBy: 'node' }])
     expect(await store.cancels.request({ state: 'queued' })).toEqual({ cancelled: 3, requested: 0 })

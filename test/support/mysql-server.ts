@@ -7,6 +7,7 @@ import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { createConnection } from 'mysql2/promise'
+import { PATIENCE_MS } from './patience.ts'
 
 const run = promisify(execFile)
 
@@ -38,7 +39,7 @@ export interface MysqlServerOptions {
 
 const USER = 'piko_test'
 const PASSWORD = 'piko-test-secret'
-const START_DEADLINE_MS = 60_000
+const START_DEADLINE_MS = PATIENCE_MS
 const STOP_DEADLINE_MS = 15_000
 
 const HOW_TO = `The tests need a MySQL or MariaDB server. Do one of these:

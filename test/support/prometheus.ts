@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { findProgram, freePort, installPackage, isRunning } from './mysql-server.ts'
+import { PATIENCE_MS } from './patience.ts'
 
-const START_DEADLINE_MS = 120_000
+const START_DEADLINE_MS = PATIENCE_MS
 
 const HOW_TO = `The test needs Prometheus with promtool. Do one of these:
   1. put prometheus and promtool on the PATH: a private server is then started and removed by the test;

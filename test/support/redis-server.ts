@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { findProgram, freePort, installPackage, isRunning } from './mysql-server.ts'
+import { PATIENCE_MS } from './patience.ts'
 
-const START_DEADLINE_MS = 60_000
+const START_DEADLINE_MS = PATIENCE_MS
 const PASSWORD = 'piko-test-secret'
 
 const HOW_TO = `The test needs a Redis server. Do one of these:

@@ -76,7 +76,7 @@ describe('a socket', () => {
     expect(await messagesOf(server.url, { send: ['3'], until: { time: '500ms' } })).toEqual(['<4,5>'])
   })
 
-  it('makes a fast server wait for a slow step', { timeout: 60_000 }, async () => {
+  it('makes a fast server wait for a slow step', async () => {
     let sent = 0
     const server = await socketServer((client) => {
       const more = (): void => {

@@ -172,69 +172,65 @@ describeEachStore((store) => {
   })
 })
 
-it(
-  'finds the planted faults of a server, its rights and its clock, and the remedies mend them',
-  { timeout: 300_000 },
-  async () => {
-    const server = await startMysqlServer({
-      ...{ binlog: true, maxPacket: '1M', redoLog: '8M' },
-      args: ['--innodb-flush-log-at-trx-commit=2', '--sync-binlog=0', '--max-connections=30'],
-    })
-    onTestFinished(() => server.stop())
-    const root = await createConnection(server.dsn)
-    onTestFinished(() => root.end())
-    await root.query('CREATE DATABASE ops')
-    const dsn = `${server.dsn}/ops`
-    const database = await openDatabase(
-      databaseOptions(loadSettings({ env: {}, overrides: { mysql: { dsn } } }).settings),
-    )
-    await migrate(database, { direction: 'up' })
-    const planted = new Planted(database)
-    for (const id of [1, 2, 3]) await planted.node(id, { started: -1_000 })
-    await database.sql.exec('ALTER TABLE piko_batch_slice ENGINE = MyISAM')
-    await database.close()
-    const isMaria =
-      (await root.query<never[]>("SHOW VARIABLES LIKE 'version_comment'"))[0].length > 0 &&
-      /maria/i.test(JSON.stringify((await root.query('SELECT VERSION() AS v'))[0]))
-    await root.query(`ALTER TABLE ops.piko_window ALTER INDEX window_state ${isMaria ? 'IGNORED' : 'INVISIBLE'}`)
-    await root.query("CREATE USER poor@'%' IDENTIFIED BY 'secret'")
-    await root.query("GRANT SELECT, INSERT, UPDATE ON ops.* TO poor@'%'")
-    for (const set of ["binlog_format = 'STATEMENT'", 'read_only = ON']) await root.query(`SET GLOBAL ${set}`)
+it('finds the planted faults of a server, its rights and its clock, and the remedies mend them', async () => {
+  const server = await startMysqlServer({
+    ...{ binlog: true, maxPacket: '1M', redoLog: '8M' },
+    args: ['--innodb-flush-log-at-trx-commit=2', '--sync-binlog=0', '--max-connections=30'],
+  })
+  onTestFinished(() => server.stop())
+  const root = await createConnection(server.dsn)
+  onTestFinished(() => root.end())
+  await root.query('CREATE DATABASE ops')
+  const dsn = `${server.dsn}/ops`
+  const database = await openDatabase(
+    databaseOptions(loadSettings({ env: {}, overrides: { mysql: { dsn } } }).settings),
+  )
+  await migrate(database, { direction: 'up' })
+  const planted = new Planted(database)
+  for (const id of [1, 2, 3]) await planted.node(id, { started: -1_000 })
+  await database.sql.exec('ALTER TABLE piko_batch_slice ENGINE = MyISAM')
+  await database.close()
+  const isMaria =
+    (await root.query<never[]>("SHOW VARIABLES LIKE 'version_comment'"))[0].length > 0 &&
+    /maria/i.test(JSON.stringify((await root.query('SELECT VERSION() AS v'))[0]))
+  await root.query(`ALTER TABLE ops.piko_window ALTER INDEX window_state ${isMaria ? 'IGNORED' : 'INVISIBLE'}`)
+  await root.query("CREATE USER poor@'%' IDENTIFIED BY 'secret'")
+  await root.query("GRANT SELECT, INSERT, UPDATE ON ops.* TO poor@'%'")
+  for (const set of ["binlog_format = 'STATEMENT'", 'read_only = ON']) await root.query(`SET GLOBAL ${set}`)
 
-    const overrides = {
-      mysql: { dsn: dsn.replace(/\/\/[^@]*@/, '//poor:secret@') },
-      piko: { max_block: '0s', concurrency: 500 },
-    }
-    const look = (now = () => Date.now()) => examine({ env: {}, overrides }, { now })
-    const { findings } = await look(() => Date.now() - 90_000)
-    const remedies: Readonly<Record<string, RegExp>> = {
-      'settings.risk': /^\[piko\]\nmax_block = "1m"$/,
-      'packet-size': /^SET GLOBAL max_allowed_packet = 67108864/,
-      'redo-log': /innodb_(?:log_file_size|redo_log_capacity)/,
-      'durability.commit': /^SET GLOBAL innodb_flush_log_at_trx_commit = 1/,
-      'durability.binlog': /^SET GLOBAL sync_binlog = 1/,
-      'binary-log': /^SET GLOBAL binlog_format = 'ROW'/,
-      'read-only': /SET GLOBAL read_only = OFF/,
-      'rights.daily': /^GRANT DELETE ON `ops`\.\* TO 'poor'@'%'$/,
-      'rights.migrate':
-        /^GRANT CREATE, ALTER, INDEX, DROP ON `ops`\.\* TO 'poor'@'%'; or set \[piko\] auto_migrate = false/,
-      'schema.engine': /^ALTER TABLE piko_batch_slice ENGINE = InnoDB$/,
-      'indexes.hidden': /^ALTER TABLE piko_window ALTER INDEX window_state (?:NOT IGNORED|VISIBLE)$/,
-      clock: /timedatectl/,
-      'pools.server': /^SET GLOBAL max_connections = \d+/,
-      'pools.node': /^\[mysql\]\npool_size = 25$/,
-    }
-    expect(ids(findings)).toEqual(Object.keys(remedies).sort())
-    for (const { id, remedy } of findings) expect(remedy, id).toMatch(remedies[id] ?? /never/)
-    expect(findings.find(({ id }) => id === 'clock')?.found).toContain('90 s ahead of')
+  const overrides = {
+    mysql: { dsn: dsn.replace(/\/\/[^@]*@/, '//poor:secret@') },
+    piko: { max_block: '0s', concurrency: 500 },
+  }
+  const look = (now = () => Date.now()) => examine({ env: {}, overrides }, { now })
+  const { findings } = await look(() => Date.now() - 90_000)
+  const remedies: Readonly<Record<string, RegExp>> = {
+    'settings.risk': /^\[piko\]\nmax_block = "1m"$/,
+    'packet-size': /^SET GLOBAL max_allowed_packet = 67108864/,
+    'redo-log': /innodb_(?:log_file_size|redo_log_capacity)/,
+    'durability.commit': /^SET GLOBAL innodb_flush_log_at_trx_commit = 1/,
+    'durability.binlog': /^SET GLOBAL sync_binlog = 1/,
+    'binary-log': /^SET GLOBAL binlog_format = 'ROW'/,
+    'read-only': /SET GLOBAL read_only = OFF/,
+    'rights.daily': /^GRANT DELETE ON `ops`\.\* TO 'poor'@'%'$/,
+    'rights.migrate':
+      /^GRANT CREATE, ALTER, INDEX, DROP ON `ops`\.\* TO 'poor'@'%'; or set \[piko\] auto_migrate = false/,
+    'schema.engine': /^ALTER TABLE piko_batch_slice ENGINE = InnoDB$/,
+    'indexes.hidden': /^ALTER TABLE piko_window ALTER INDEX window_state (?:NOT IGNORED|VISIBLE)$/,
+    clock: /timedatectl/,
+    'pools.server': /^SET GLOBAL max_connections = \d+/,
+    'pools.node': /^\[mysql\]\npool_size = 25$/,
+  }
+  expect(ids(findings)).toEqual(Object.keys(remedies).sort())
+  for (const { id, remedy } of findings) expect(remedy, id).toMatch(remedies[id] ?? /never/)
+  expect(findings.find(({ id }) => id === 'clock')?.found).toContain('90 s ahead of')
 
-    // Everything that a statement can mend, with the statements as they are printed.
-    await root.query('USE ops')
-    const byStatement = /^(?:packet-size|durability|binary-log|read-only|rights|schema|indexes|pools\.server)/
-    for (const { id, remedy } of findings.toReversed()) {
-      if (byStatement.test(id)) await root.query((/(?:SET|GRANT|ALTER)[^;]*/.exec(remedy) ?? [''])[0])
-    }
-    const after = await look()
-    expect(ids(after.findings)).toEqual(['pools.node', 'redo-log', 'settings.risk'])
-  },
-)
+  // Everything that a statement can mend, with the statements as they are printed.
+  await root.query('USE ops')
+  const byStatement = /^(?:packet-size|durability|binary-log|read-only|rights|schema|indexes|pools\.server)/
+  for (const { id, remedy } of findings.toReversed()) {
+    if (byStatement.test(id)) await root.query((/(?:SET|GRANT|ALTER)[^;]*/.exec(remedy) ?? [''])[0])
+  }
+  const after = await look()
+  expect(ids(after.findings)).toEqual(['pools.node', 'redo-log', 'settings.risk'])
+})

@@ -9,7 +9,6 @@ import { type Store, storeOn } from '../../../src/store/store.ts'
 import { describeEachStore } from '../../support/databases.ts'
 
 const RUNS = 8_000
-const LIMIT_MS = 120_000
 
 /** The number of turns that the event loop had meanwhile. */
 async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
@@ -50,19 +49,15 @@ describeEachStore((fixture) => {
     return count
   }
 
-  it(
-    'gives the event loop turns while many runs are stored, cancelled, replayed and deleted',
-    { timeout: LIMIT_MS },
-    async () => {
-      expect(await turnsDuring(() => enqueue(RUNS))).toBeGreaterThan(1)
-      expect(await turnsDuring(() => store.cancels.request({}))).toBeGreaterThan(1)
-      expect(await turnsDuring(() => store.replays.replay({ jobId: 'job', state: 'cancelled' }))).toBeGreaterThan(1)
-      expect(await turnsDuring(() => store.cancels.request({ jobId: 'job' }))).toBeGreaterThan(1)
-      expect(await turnsDuring(() => pruneAll())).toBeGreaterThan(1)
-    },
-  )
+  it('gives the event loop turns while many runs are stored, cancelled, replayed and deleted', async () => {
+    expect(await turnsDuring(() => enqueue(RUNS))).toBeGreaterThan(1)
+    expect(await turnsDuring(() => store.cancels.request({}))).toBeGreaterThan(1)
+    expect(await turnsDuring(() => store.replays.replay({ jobId: 'job', state: 'cancelled' }))).toBeGreaterThan(1)
+    expect(await turnsDuring(() => store.cancels.request({ jobId: 'job' }))).toBeGreaterThan(1)
+    expect(await turnsDuring(() => pruneAll())).toBeGreaterThan(1)
+  })
 
-  it('reaches each run of each job once, however far apart their ids are', { timeout: LIMIT_MS }, async () => {
+  it('reaches each run of each job once, however far apart their ids are', async () => {
     const [first = 0] = await enqueue(1, 'a')
     await database.db
       .updateTable('piko_run')
@@ -82,7 +77,7 @@ describeEachStore((fixture) => {
     expect(await pruneAll('b')).toBe(700)
   })
 
-  it('gives the event loop turns while a long ledger and many runs are read', { timeout: LIMIT_MS }, async () => {
+  it('gives the event loop turns while a long ledger and many runs are read', async () => {
     const count = 20_000
     const digits =
       '(SELECT 0 AS d UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9)'
@@ -118,7 +113,7 @@ describeEachStore((fixture) => {
     expect(await turnsDuring(() => store.runs.list({ limit: RUNS }))).toBeGreaterThan(0)
   })
 
-  it('keeps the newest runs of each job, and all that have not ended', { timeout: LIMIT_MS }, async () => {
+  it('keeps the newest runs of each job, and all that have not ended', async () => {
     await enqueue(1_500, 'a')
     const rare = await enqueue(3, 'b')
     await enqueue(1_500, 'a')
@@ -141,7 +136,7 @@ describeEachStore((fixture) => {
     expect(kept.map(({ state }) => state)).toEqual(['queued', 'queued', 'cancelled', 'cancelled'])
   })
 
-  it('reaches the few runs of a job in a long history in few steps', { timeout: LIMIT_MS }, async () => {
+  it('reaches the few runs of a job in a long history in few steps', async () => {
     await enqueue(1, 'rare')
     const other = await enqueue(RUNS, 'other')
     const [last = 0] = await enqueue(1, 'rare')
@@ -163,7 +158,7 @@ describeEachStore((fixture) => {
     expect(steps).toBeLessThan(6)
   })
 
-  it('accepts more named runs than fit into one statement', { timeout: LIMIT_MS }, async () => {
+  it('accepts more named runs than fit into one statement', async () => {
     const real = await enqueue(3)
     const named = [...Array.from({ length: 40_000 }, (_, index) => 10_000_000 + index), ...real, ...real]
     expect(await store.cancels.request({ ids: named })).toEqual({ cancelled: 3, requested: 0 })

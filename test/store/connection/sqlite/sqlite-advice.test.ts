@@ -6,8 +6,6 @@ import { openDatabase } from '../../../../src/store/connection/database.ts'
 import { migrate } from '../../../../src/store/migration/migrate.ts'
 import { asUnprivileged } from '../../../support/unprivileged.ts'
 
-const LIMIT_MS = 120_000
-
 let folder: string
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'piko-advice-'))
@@ -74,7 +72,7 @@ describe('a path without a database', () => {
 })
 
 describe('a user who may not write', () => {
-  it.each(['write', 'start'] as const)('is told that a file is read-only: %s', { timeout: LIMIT_MS }, async (act) => {
+  it.each(['write', 'start'] as const)('is told that a file is read-only: %s', async (act) => {
     const path = await makeDatabase(0o444)
     const error = asUnprivileged(act, path)
     expect(error?.code).toBe('DATABASE_UNREACHABLE')
@@ -82,14 +80,14 @@ describe('a user who may not write', () => {
     expect(error?.message).toContain(`may not write to ${path}: SQLite needs the file and its folder`)
   })
 
-  it.each(['open', 'start'] as const)('is told that a file is unreadable: %s', { timeout: LIMIT_MS }, async (act) => {
+  it.each(['open', 'start'] as const)('is told that a file is unreadable: %s', async (act) => {
     const path = await makeDatabase(0o000)
     const error = asUnprivileged(act, path)
     expect(error?.code).toBe('DATABASE_UNREACHABLE')
     expect(error?.message).toContain(`may not write to ${path}`)
   })
 
-  it.each(['open', 'start'] as const)('is told that a folder is read-only: %s', { timeout: LIMIT_MS }, async (act) => {
+  it.each(['open', 'start'] as const)('is told that a folder is read-only: %s', async (act) => {
     const path = await makeDatabase(0o666)
     chmodSync(folder, 0o555)
     const error = asUnprivileged(act, path)
@@ -97,7 +95,7 @@ describe('a user who may not write', () => {
     expect(error?.message).toContain(`may not write to ${folder}: SQLite needs the file and its folder`)
   })
 
-  it('is told that a folder can not be created', { timeout: LIMIT_MS }, () => {
+  it('is told that a folder can not be created', () => {
     const parent = join(folder, 'parent')
     mkdirSync(parent)
     chmodSync(parent, 0o555)
@@ -106,7 +104,7 @@ describe('a user who may not write', () => {
     expect(error?.message).toContain(`may not write to ${parent}`)
   })
 
-  it('gets no advice if it may write', { timeout: LIMIT_MS }, async () => {
+  it('gets no advice if it may write', async () => {
     const path = await makeDatabase(0o666)
     expect(asUnprivileged('write', path)).toBeNull()
     expect(asUnprivileged('start', path)).toBeNull()
