@@ -53,6 +53,11 @@ export interface ConnectionOptions {
  * confirmations.
  */
 const CONFIRM_EACH = 32_768
+/**
+ * Each confirmation is a system call, so it waits for further bytes of the next turn of the event loop, but not beyond this many: half of
+ * the least credit that a connection has.
+ */
+const CONFIRM_MOST = 262_144
 const LAST_ID = 2 ** 31 - 1
 /** How long the other end may take to read the reason of its refusal. */
 const FAREWELL_MS = 1_000
@@ -86,6 +91,8 @@ export class Connection implements Carrier {
   #isReading = false
   /** The number of bytes that were received but not confirmed. */
   #unconfirmed = 0
+  /** Whether a confirmation waits for the next turn of the event loop. */
+  #isConfirming = false
   #credit: number
   #unread = 0
   /** Unread bytes that are being written to files. */
@@ -346,18 +353,33 @@ export class Connection implements Carrier {
 
   // Methods that handle credit.
 
-  /** Called when bytes have arrived. Returns their credit while there is memory for further unread bytes. */
+  /** Called when bytes have arrived. Their credit is returned while there is memory for further unread bytes. */
   #confirm(bytes: number): void {
     this.#credit -= bytes
     if (this.#credit < 0) throw broken('more bytes than the connection has credit for')
     this.#unconfirmed += bytes
   }
 
-  #confirmIfRoom(): void {
+  #confirmIfRoom(isQuiet = false): void {
     const room = this.#options.limits.window * WINDOWS_PER_CONNECTION
     if (this.#unread - this.#parking > room / 2) this.#park(room / 2)
     // Bytes that arrived together are confirmed together.
     if (this.#unconfirmed < CONFIRM_EACH || this.#unread > room || this.#isReading) return
+    if (isQuiet || this.#unconfirmed >= CONFIRM_MOST) this.#sendCredit()
+    else if (!this.#isConfirming) this.#confirmSoon()
+  }
+
+  /** Confirms as soon as a turn of the event loop brings nothing more. */
+  #confirmSoon(): void {
+    this.#isConfirming = true
+    const before = this.#unconfirmed
+    setImmediate(() => {
+      this.#isConfirming = false
+      this.#confirmIfRoom(this.#unconfirmed === before)
+    })
+  }
+
+  #sendCredit(): void {
     this.#sender?.control(smallFrame(CREDIT, 0, creditBody(this.#unconfirmed)))
     this.#credit += this.#unconfirmed
     this.#unconfirmed = 0

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { safely } from '../../errors-read.ts'
 import { isPikoError } from '../../errors.ts'
+import { chunksOf } from '../message/chunks-of.ts'
 import type { BodyType } from '../wire/head.ts'
 import { Answer } from './answer.ts'
 
@@ -43,7 +44,7 @@ export function asBuffer(bytes: Uint8Array): Buffer {
 
 /** Any stream of bytes or texts as buffers. */
 export async function* buffersOf(source: AsyncIterable<unknown>): AsyncGenerator<Buffer, void, undefined> {
-  for await (const chunk of source) {
+  for await (const chunk of source instanceof Readable ? chunksOf(source) : source) {
     if (typeof chunk === 'string') yield Buffer.from(chunk)
     else if (chunk instanceof Uint8Array) yield asBuffer(chunk)
     else throw new TypeError(`a stream of bytes yielded a ${typeof chunk}`)
