@@ -136,6 +136,7 @@ function message(
     end: undefined,
     take: () => undefined,
     read,
+    used: () => {},
     cancel: stop,
     onCancelled: () => {},
     release: () => {},

@@ -115,6 +115,10 @@ export class Watched implements IncomingMessage {
     }
   }
 
+  used(bytes: Buffer): void {
+    this.#reply.used(bytes)
+  }
+
   cancel(code: number, reason: string): void {
     this.#request.cancel(
       code || CANCEL_CODES.unwanted,

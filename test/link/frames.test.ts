@@ -205,4 +205,15 @@ describe('the bytes under way', () => {
     // A line so slow that one write takes longer.
     expect(waitOn(1_000, 5_000)).toBeLessThan(140)
   })
+
+  it('are measured by the last small message, not by older ones', () => {
+    const flight = new InFlight(8_388_608)
+    flight.sent(40_000, 0)
+    flight.received(40_000, 1)
+    const before = flight.limit
+    for (let at = 1; at < 34; at++) for (let piece = 0; piece < 100; piece++) flight.sent(10, at * 200 + piece)
+    flight.received(33_000, 6_701)
+    expect(flight.bytes).toBe(0)
+    expect(flight.limit).toBeGreaterThanOrEqual(before)
+  })
 })

@@ -42,6 +42,11 @@ export interface IncomingMessage {
    * @throws PikoError `LINK_CORRUPT`, `LINK_CANCELLED`, `LINK_LOST`, `LINK_BROKEN`
    */
   read(): Promise<Buffer | undefined>
+  /**
+   * The reader does not need these bytes of {@link read} any more, and nobody else does. Frees their memory, which the garbage collector
+   * would do much later.
+   */
+  used(bytes: Buffer): void
   /** Discards the rest and tells the sender to stop. Does nothing if the message has ended. */
   cancel(code: number, reason: string): void
   /** Called once if the sender cancels it, or the connection ends, before it was released. */

@@ -29,6 +29,7 @@ import { headText, readOpen } from '../wire/head.ts'
 import { GOAWAY_CODES, type Preface, type Role, VERSION, WINDOWS_PER_CONNECTION } from '../wire/preface.ts'
 import { ById } from './by-id.ts'
 import { CANCEL_CODES, type Carrier, type CarrierEvents, type CarrierStats, type OutgoingSpec } from './carrier.ts'
+import { ChunkMemory } from './chunk-memory.ts'
 import { goneError, Handshake, type HandshakeStep, mayBePreface } from './handshake.ts'
 import { Incoming } from './incoming.ts'
 import { KeepAlive } from './keep-alive.ts'
@@ -38,6 +39,8 @@ import { Sender } from './sender.ts'
 
 export interface ConnectionOptions {
   readonly duplex: Duplex
+  /** Whether nothing else refers to the chunks that the stream yields, so that their memory may be freed. Default false. */
+  readonly ownsChunks?: boolean
   readonly role: Role
   readonly limits: LinkLimits
   readonly secret: string | undefined
@@ -73,7 +76,8 @@ export class Connection implements Carrier {
   readonly #clock: Clock
   readonly #handshake: Handshake
   readonly #keepAlive: KeepAlive
-  readonly #received = new ByteQueue()
+  readonly #memory = new ChunkMemory()
+  readonly #received = new ByteQueue((part) => this.#memory.used(part))
   #reader: FrameReader | undefined
   #sender: Sender | undefined
   #peer: Preface | undefined
@@ -192,6 +196,7 @@ export class Connection implements Carrier {
     if (this.#state === 'closed') return
     this.#stats.receivedBytes += bytes.length
     this.#keepAlive.heard()
+    if (this.#options.ownsChunks) this.#memory.own(bytes)
     try {
       if (this.#reader) this.#reader.push(bytes)
       else this.#begun(bytes)
@@ -213,7 +218,10 @@ export class Connection implements Carrier {
     if (this.#received.length === 0 && !mayBePreface(bytes)) throw broken('something that is not a link')
     this.#received.push(bytes)
     this.#take(this.#handshake.readPreface(this.#received))
-    if (this.#handshake.hasPreface) this.#reader = new FrameReader(this.#options.limits.maxFrame, this.#received)
+    if (this.#handshake.hasPreface) {
+      const { maxFrame } = this.#options.limits
+      this.#reader = new FrameReader(maxFrame, this.#received, (header) => this.#memory.used(header))
+    }
   }
 
   #take(step: HandshakeStep): void {
@@ -403,6 +411,7 @@ export class Connection implements Carrier {
   }
 
   readonly #incomingOwner = {
+    memory: this.#memory,
     parking: (bytes: number): void => void (this.#parking += bytes),
     consumed: (message: Incoming, bytes: number): void => {
       if (message.unread === 0) this.#held.delete(message)

@@ -4,8 +4,17 @@ import { Fifo } from '../../resource/fifo.ts'
 const TARGET_MS = 20
 const MIN_LIMIT = 65_536
 const FIRST_LIMIT = 262_144
+/** Small messages share a mark, otherwise each of them would be remembered until the other end confirms, which it does after 32 KB. */
+const MARK_EACH = 4_096
 /** The shortest transfer time is measured again after this time, because the network path may have changed. */
 const MEASURE_EACH_MS = 10_000
+
+/** The bytes up to `until` were sent at this time. */
+interface Mark {
+  readonly from: number
+  until: number
+  atMs: number
+}
 
 /**
  * Limits the bytes that were sent but not yet received. The buffers of sockets, proxies and kernels between two programs hold megabytes,
@@ -14,7 +23,9 @@ const MEASURE_EACH_MS = 10_000
  */
 export class InFlight {
   readonly #max: number
-  readonly #marks = new Fifo<{ readonly until: number; readonly atMs: number }>()
+  /** When which bytes were sent. The last one is always about the last byte. */
+  readonly #marks = new Fifo<Mark>()
+  #last: Mark | undefined
   #sent = 0
   #received = 0
   #limit = FIRST_LIMIT
@@ -40,8 +51,15 @@ export class InFlight {
   }
 
   sent(bytes: number, nowMs: number): void {
+    const last = this.#last
+    if (last && this.#sent + bytes - last.from < MARK_EACH && this.#marks.size > 0) {
+      last.until = this.#sent += bytes
+      last.atMs = nowMs
+      return
+    }
+    this.#last = { from: this.#sent, until: this.#sent + bytes, atMs: nowMs }
+    this.#marks.push(this.#last)
     this.#sent += bytes
-    this.#marks.push({ until: this.#sent, atMs: nowMs })
   }
 
   /** Called when the other end has received this many more bytes. */

@@ -1,5 +1,6 @@
 import { PikoError } from '../../errors.ts'
 import { messageOf } from '../../errors-read.ts'
+import type { ChunkMemory } from './chunk-memory.ts'
 import { Parked } from './parked.ts'
 
 /**
@@ -15,6 +16,7 @@ const MIN_READ = 32_768
 export class Inbox {
   readonly #freed: (bytes: number) => void
   readonly #parking: (bytes: number) => void
+  readonly #memory: ChunkMemory
   #chunks: Buffer[] = []
   /** The common buffer of small pieces; the last chunk is its filled part. */
   #gathering: { readonly buffer: Buffer; filled: number } | undefined
@@ -28,8 +30,10 @@ export class Inbox {
   /**
    * @param freed called with the number of bytes that are no longer in memory
    * @param parking called with the number of bytes that are being written to a file; negative after they have been written
+   * @param memory frees the memory of bytes that were copied
    */
-  constructor(freed: (bytes: number) => void, parking: (bytes: number) => void) {
+  constructor(freed: (bytes: number) => void, parking: (bytes: number) => void, memory: ChunkMemory) {
+    this.#memory = memory
     this.#freed = freed
     this.#parking = parking
   }
@@ -101,11 +105,18 @@ export class Inbox {
       bytes += next.length
       count++
     }
-    const taken = count === 1 ? this.#chunks.shift() : Buffer.concat(this.#chunks.splice(0, count), bytes)
+    const taken = count === 1 ? this.#chunks.shift() : this.#joined(this.#chunks.splice(0, count), bytes)
     if (this.#chunks.length === 0) this.#gathering = undefined
     this.#unread -= bytes
     this.#freed(bytes)
     return taken as Buffer
+  }
+
+  #joined(chunks: readonly Buffer[], bytes: number): Buffer {
+    const whole = Buffer.concat(chunks, bytes)
+    for (const chunk of chunks) this.#memory.used(chunk)
+    this.#memory.own(whole)
+    return whole
   }
 
   async #readParked(parked: Parked): Promise<Buffer | undefined> {
@@ -124,6 +135,7 @@ export class Inbox {
     const left = (): void => {
       this.#parking(-bytes.length)
       this.#freed(bytes.length)
+      this.#memory.used(bytes)
     }
     parked.write(bytes).then(left, (error: unknown) => {
       left()
@@ -157,5 +169,7 @@ export class Inbox {
     this.#gathering.filled += bytes.length
     const from = (this.#chunks.at(-1) as Buffer).byteOffset - buffer.byteOffset
     this.#chunks[this.#chunks.length - 1] = buffer.subarray(from, this.#gathering.filled)
+    // Last, because the bytes may have no length any more after it.
+    this.#memory.used(bytes)
   }
 }

@@ -4,10 +4,13 @@ import { isTrailerOf, TRAILER_BYTES } from '../wire/frame.ts'
 import type { Head, ReplyEnd } from '../wire/head.ts'
 import { readReplyEnd } from '../wire/head.ts'
 import { CANCEL_CODES, type IncomingMessage } from './carrier.ts'
+import type { ChunkMemory } from './chunk-memory.ts'
 import { Inbox } from './inbox.ts'
 
 /** The methods of a connection that a received message calls. */
 export interface IncomingOwner {
+  /** Frees the memory of bytes that were used. */
+  readonly memory: ChunkMemory
   /** Called when the reader of a message has read bytes. */
   consumed(message: Incoming, bytes: number): void
   /** Bytes are no longer in memory, because they were read, discarded or written to a file. */
@@ -143,6 +146,10 @@ export class Incoming implements IncomingMessage {
     return bytes
   }
 
+  used(bytes: Buffer): void {
+    this.#owner.memory.used(bytes)
+  }
+
   cancel(code: number, reason: string): void {
     if (this.#isOver) return
     const wasOver = this.#isComplete && this.#isReleased
@@ -170,6 +177,7 @@ export class Incoming implements IncomingMessage {
     return (this.#inbox ??= new Inbox(
       (bytes) => this.#owner.freed(bytes),
       (bytes) => this.#owner.parking(bytes),
+      this.#owner.memory,
     ))
   }
 }

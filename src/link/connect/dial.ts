@@ -104,7 +104,14 @@ class Dialer {
   #connect(duplex: Duplex, events: CarrierEvents): Connection {
     const { secret, nodeId } = this.#options
     return new Connection(
-      { duplex, role: 'dial', limits: limitsOf(this.#options), secret, nodeId: nodeIdOf(nodeId) },
+      {
+        duplex,
+        ownsChunks: this.#address.kind !== 'websocket',
+        role: 'dial',
+        limits: limitsOf(this.#options),
+        secret,
+        nodeId: nodeIdOf(nodeId),
+      },
       events,
     )
   }

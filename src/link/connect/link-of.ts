@@ -35,15 +35,21 @@ export function linkOf(duplex: Duplex, options: LinkOfOptions): Link {
 /**
  * {@link linkOf} with options that were checked.
  *
- * @param table the routes, if several links share them
+ * @param own.table the routes, if several links share them
+ * @param own.ownsChunks whether nothing else refers to the chunks that the stream yields
  */
-export function linkOver(duplex: Duplex, options: LinkOfOptions, table?: RouteTable): Link {
+export function linkOver(
+  duplex: Duplex,
+  options: LinkOfOptions,
+  { table, ownsChunks = false }: { readonly table?: RouteTable; readonly ownsChunks?: boolean } = {},
+): Link {
   const link = new Link(options, table)
   link.attach(
     (events) =>
       new Connection(
         {
           duplex,
+          ownsChunks,
           role: options.role,
           limits: limitsOf(options),
           secret: options.secret,

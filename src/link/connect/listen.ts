@@ -145,7 +145,8 @@ export class LinkServer extends Service {
       duplex.destroy()
       return this.#refuse()
     }
-    const link = linkOver(duplex, { ...this.#options, role: 'listen' }, this.#table)
+    const ownsChunks = this.#options.websocket !== true
+    const link = linkOver(duplex, { ...this.#options, role: 'listen' }, { table: this.#table, ownsChunks })
     this.#handshakes.add(link)
     void this.#follow(link)
   }

@@ -139,12 +139,11 @@ export class Body {
   file(): Promise<SpooledFile> {
     const max = this.#limits.maxFileBytes
     if (this.size !== undefined && this.size > max) return Promise.reject(this.#tooLarge(max))
-    return spoolToFile(this.chunks(), max, () => this.#tooLarge(max))
+    return this.#toFile(this.chunks())
   }
 
   /** Reads up to `memory` bytes into memory, and everything into a temporary file if there are more. @throws PikoError `LINK_TOO_LARGE` */
   async spooled(memory: number): Promise<Buffer | SpooledFile> {
-    const max = this.#limits.maxFileBytes
     if (this.size !== undefined && this.size > memory) return this.file()
     const chunks = this.chunks()
     const kept: Buffer[] = []
@@ -155,7 +154,16 @@ export class Body {
       kept.push(value)
       total += value.length
     }
-    return spoolToFile(after(kept, chunks), max, () => this.#tooLarge(max))
+    return this.#toFile(after(kept, chunks))
+  }
+
+  #toFile(chunks: AsyncIterable<Buffer>): Promise<SpooledFile> {
+    const max = this.#limits.maxFileBytes
+    return spoolToFile(chunks, {
+      max,
+      tooLarge: () => this.#tooLarge(max),
+      written: (chunk) => this.#message.used(chunk),
+    })
   }
 
   /** Discards the body. */

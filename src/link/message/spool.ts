@@ -13,15 +13,22 @@ export interface SpooledFile extends AsyncDisposable {
   remove(): Promise<void>
 }
 
+export interface SpoolOptions {
+  readonly max: number
+  /** The error if there are more than `max` bytes. */
+  readonly tooLarge: () => Error
+  /** Called with each chunk after it was written. */
+  readonly written: (chunk: Buffer) => void
+}
+
 /**
  * Writes chunks into a temporary file, which only this user can read. Removes it if anything fails.
  *
- * @param tooLarge the error if there are more than `max` bytes
+ * @throws the error of `tooLarge`
  */
 export async function spoolToFile(
   chunks: AsyncIterable<Buffer>,
-  max: number,
-  tooLarge: () => Error,
+  { max, tooLarge, written }: SpoolOptions,
 ): Promise<SpooledFile> {
   const folder = await mkdtemp(join(tmpdir(), 'piko-link-'))
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true })
@@ -34,6 +41,7 @@ export async function spoolToFile(
         bytes += chunk.length
         if (bytes > max) throw tooLarge()
         for (let from = 0; from < chunk.length;) from += (await file.write(chunk, from)).bytesWritten
+        written(chunk)
       }
     } finally {
       await file.close()

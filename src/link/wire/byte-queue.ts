@@ -1,10 +1,16 @@
 /** Received bytes that are not read yet. Accepts pieces of any length, and returns pieces of exact lengths. */
 export class ByteQueue {
+  readonly #copied: ((part: Buffer) => void) | undefined
   #chunks: Buffer[] = []
   /** The first chunk that is not completely read, and the position in it. */
   #first = 0
   #offset = 0
   #length = 0
+
+  /** @param copied called with parts of chunks that were copied, and are not needed any more */
+  constructor(copied?: (part: Buffer) => void) {
+    this.#copied = copied
+  }
 
   get length(): number {
     return this.#length
@@ -65,6 +71,7 @@ export class ByteQueue {
       whole.set(part, filled)
       filled += part.length
       this.#advance(part.length)
+      this.#copied?.(part)
     }
     return whole
   }

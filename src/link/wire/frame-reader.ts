@@ -5,13 +5,16 @@ import { Frame, type FrameHeader, HEADER_BYTES, readHeader } from './frame.ts'
 export class FrameReader {
   readonly #maxFrame: number
   readonly #bytes: ByteQueue
+  readonly #used: ((bytes: Buffer) => void) | undefined
   #header: FrameHeader | undefined
 
   /**
    * @param maxFrame the maximum body of a DATA frame
    * @param bytes the bytes that have already been received
+   * @param used called with the bytes of headers, which are not needed any more
    */
-  constructor(maxFrame: number, bytes = new ByteQueue()) {
+  constructor(maxFrame: number, bytes = new ByteQueue(), used?: (bytes: Buffer) => void) {
+    this.#used = used
     this.#maxFrame = maxFrame
     this.#bytes = bytes
   }
@@ -31,6 +34,7 @@ export class FrameReader {
       const bytes = this.#bytes.take(HEADER_BYTES)
       if (!bytes) return undefined
       this.#header = readHeader(bytes, this.#maxFrame)
+      this.#used?.(bytes)
     }
     const pieces = this.#bytes.takePieces(this.#header.length)
     if (!pieces) return undefined
