@@ -90,7 +90,7 @@ export interface EventMap {
   'windows.skipped': { jobId: string; count: number }
   /**
    * This node has ended the database connections of nodes whose leases had expired, so the server has rolled back their open transactions.
-   * Only on MySQL.
+   * Emitted only on MySQL.
    */
   'connections.ended': { count: number; nodeIds: readonly string[] }
   /** This node can't end such connections, so their locks may stay. Emitted once. */

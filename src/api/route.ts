@@ -99,7 +99,7 @@ const NONE = z.strictObject({})
 type None = typeof NONE
 
 /** The reason why a person or program makes a change. It is recorded in the audit. */
-const REASON = z.string().max(500).optional().meta({ description: 'Why you make this change. The audit keeps it.' })
+const REASON = z.string().max(500).optional().meta({ description: 'The reason for this change. The audit stores it.' })
 
 /**
  * Defines a route. A changing one also accepts `reason`: in its body, or in the query of a DELETE. The parameter `{jobId}`, or a body's or

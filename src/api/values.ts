@@ -103,7 +103,7 @@ export const page = {
     .min(1)
     .max(MAX_CURSOR)
     .optional()
-    .meta({ description: '`next` of the page before. Keep the other parameters as they were.' }),
+    .meta({ description: 'The `next` of the previous page. Send the other parameters unchanged.' }),
 }
 
 /** A page of a list. Without `next` it is the last one. A page may have fewer entries than `limit` and still not be the last. */

@@ -146,7 +146,9 @@ export class Channel<T> implements AsyncIterable<T> {
     return this.#values(undefined)
   }
 
-  /** Not a generator, because its `return` would wait for its `next`, and that take could remove a value that no consumer receives. */
+  /**
+   * This is not a generator, because its `return` would wait for its `next`, and that take could remove a value that no consumer receives.
+   */
   #values(signal: AbortSignal | undefined): AsyncIterableIterator<T, undefined> {
     const leaving = new AbortController()
     const values: AsyncIterableIterator<T, undefined> = {

@@ -12,9 +12,12 @@ export function addGlobalOptions(program: Command): void {
   program
     .option('--json', 'write one line of JSON to standard output, and errors as JSON to standard error')
     .option('--url <address>', 'address of a node to ask, instead of the database; default: PIKO_URL')
-    .option('--token <token>', 'token for that node; better in PIKO_TOKEN, because others can see command lines')
+    .option(
+      '--token <token>',
+      'token for that node; prefer the variable PIKO_TOKEN, because others can see command lines',
+    )
     .option('--settings <file>', 'settings file; default: PIKO_SETTINGS_PATH, otherwise settings.toml if it exists')
-    .option('--reason <text>', 'why; the audit keeps it with what the command changes')
+    .option('--reason <text>', 'the reason for the change, which the audit stores')
 }
 
 export function globalOptions(command: Command): GlobalOptions {

@@ -4,9 +4,9 @@ import { eventStream, lostBy, pause, pauseMs, queryOf } from './event-stream.ts'
 import type { Transport } from './transport.ts'
 
 export interface FollowOptions {
-  /** Only events of these kinds. Default: all. */
+  /** Selects only events of these kinds. Default: all. */
   readonly kinds?: readonly LiveKind[]
-  /** Only events of these jobs. Default: all. */
+  /** Selects only events of these jobs. Default: all. */
   readonly jobs?: readonly string[]
   /** The id of the last event that you know. Default: begins with the next event. */
   readonly after?: number

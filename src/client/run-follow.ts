@@ -7,7 +7,7 @@ import { eventStream, lostBy, pause, pauseMs, queryOf } from './event-stream.ts'
 import type { Transport } from './transport.ts'
 
 export interface RunFollowOptions {
-  /** Only log lines of this level or a higher one. Default: all. */
+  /** Selects only log lines of this level or a higher one. Default: all. */
   readonly level?: RunLogLevel | undefined
   /** The id of the last log line that you know. Default: begins with the first line. */
   readonly after?: number | undefined

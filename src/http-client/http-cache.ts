@@ -7,7 +7,7 @@ import { decodeEntry, encodeEntry } from './cache-entry.ts'
 /** Stores responses: a cache of `piko/cache` for bytes, or any object with the same methods. */
 export interface ResponseStore {
   get(key: string): Promise<Uint8Array | undefined>
-  /** May refuse a value, for example because it is too large. */
+  /** The store may refuse a value, for example because it is too large. */
   set(key: string, value: Uint8Array, options: { readonly ttl: `${number}ms` }): Promise<unknown>
   delete(key: string): Promise<unknown>
 }

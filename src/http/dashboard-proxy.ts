@@ -44,7 +44,7 @@ const REQUEST_HEADERS = [
 const ANSWER_HEADERS = ['content-type', 'content-length', 'content-encoding', 'cache-control', 'etag', 'retry-after']
 
 /**
- * Serves the dashboard on this machine, with the API of a node elsewhere.
+ * Serves the dashboard on this machine, with the API of a node on another machine.
  *
  * The token stays in this process. Other users of this machine, and pages of other sites, cannot use it: a request needs the key of the
  * printed address, and must name this server as its host and origin.

@@ -25,7 +25,7 @@ export interface NoticeJob {
   readonly error?: string
   /** From the start of the first affected window to the end of the last. */
   readonly window?: Window
-  /** Only in a notice of the kind `recovered`. */
+  /** Present only in a notice of the kind `recovered`. */
   readonly recoveredAt?: Date
   /** Whether people were already notified of this problem, and it continues. */
   readonly isRepeated?: true

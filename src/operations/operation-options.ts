@@ -61,7 +61,7 @@ export interface BackfillWait {
 export interface LockFilter {
   /** The maximum number of locks. Default 100. */
   readonly limit?: number
-  /** Only locks with later names, such as the last one of the page before. */
+  /** Selects only locks with later names, such as the last one of the previous page. */
   readonly after?: string
 }
 

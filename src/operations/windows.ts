@@ -86,8 +86,8 @@ export class Windows {
   }
 
   /**
-   * Marks the succeeded windows that start within a range as stale: what they wrote is no longer right. A backfill of missing windows runs
-   * them again, and only then the windows of other jobs that depend on them follow, as these jobs declare.
+   * Marks the succeeded windows that start within a range as stale: the data that they wrote is no longer correct. A backfill of missing
+   * windows runs them again. Only then do the windows of other jobs that depend on them run again, as these jobs declare.
    *
    * @returns the number of windows
    * @throws PikoError `JOB_UNKNOWN`, `USAGE`

@@ -70,7 +70,7 @@ it('piko runs: lists, shows with attempts, and replays failed runs', async () =>
   await node.ended
   expect(replayed.attempts.map(({ outcome }) => outcome)).toEqual(['failed', 'failed', 'succeeded'])
   expect((await project.piko(['runs', 'replay', String(failed.id)])).stdout).toBe(
-    '0 runs queued again; 1 left alone: only failed and cancelled runs are replayed\n',
+    '0 runs queued again; 1 not replayed: only failed and cancelled runs can be\n',
   )
 })
 

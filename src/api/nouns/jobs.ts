@@ -64,12 +64,14 @@ const related = z.object({
 
 const declared = z.object({
   concurrency: count.optional(),
-  parallel: count.optional().meta({ description: 'The most runs for windows at the same time, without backfills.' }),
+  parallel: count
+    .optional()
+    .meta({ description: 'The maximum number of runs for windows at the same time. Backfills do not count.' }),
   perKey: count.optional(),
   rate: z.object({ limit: count, perMs: milliseconds, isKeyed: z.boolean() }).optional(),
   overlap: z.string(),
   timeoutMs: milliseconds.optional(),
-  attempts: count.nullable().meta({ description: 'The most attempts of a run; null: without end.' }),
+  attempts: count.nullable().meta({ description: 'The maximum number of attempts of a run; null: no limit.' }),
   misfireGraceMs: milliseconds,
   priority: z.number().int(),
 })
@@ -247,7 +249,7 @@ export const JOBS = [
     path: '/jobs/{jobId}/why',
     role: 'viewer',
     summary: 'Explains why a job did or did not run at an instant of its schedule.',
-    description: 'Without `tick`, it explains the last planned tick.',
+    description: 'Without `tick`, the last planned tick is explained.',
     params,
     query: z.strictObject({ tick: givenMoment.optional() }),
     answer: why,

@@ -63,7 +63,7 @@ export const NODES = [
     path: '/leader',
     role: 'viewer',
     summary: 'Shows the node that plans.',
-    description: 'Without a leader, the answer has no `nodeId`.',
+    description: 'If there is no leader, the answer has no `nodeId`.',
     answer: z.object({
       nodeId: z.string().optional(),
       host: z.string().optional(),

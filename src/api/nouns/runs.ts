@@ -121,7 +121,7 @@ export const RUNS = [
     role: 'viewer',
     summary: 'Lists the runs that waited or ran in a range of time, newest first.',
     description:
-      'Without inputs and outputs. If the range has more runs than `limit`, a part of them; then `isWhole` is false.',
+      'The runs have no inputs or outputs. If the range has more than `limit` runs, only some are returned, and `isWhole` is false.',
     query: z.strictObject({
       from: givenInstant,
       to: givenInstant,

@@ -16,9 +16,9 @@ const status = z.object({
   cpuMs: z.object({ user: milliseconds, system: milliseconds }),
   loopDelayMs: z
     .object({ mean: milliseconds, p99: milliseconds, max: milliseconds })
-    .meta({ description: 'How late the event loop was, since the request before.' }),
+    .meta({ description: 'The delay of the event loop since the previous request.' }),
   connections: count.meta({ description: 'Open connections to this server.' }),
-  requests: count.meta({ description: 'Requests in progress, with this one.' }),
+  requests: count.meta({ description: 'Requests in progress, including this one.' }),
 })
 
 export const STATUS = [

@@ -17,7 +17,7 @@ export const token = z.object({
   createdAt: instant,
   expiresAt: instant.optional(),
   revokedAt: instant.optional(),
-  lastUsedAt: instant.optional().meta({ description: 'About when it was last used, within a minute.' }),
+  lastUsedAt: instant.optional().meta({ description: 'When it was last used, accurate to a minute.' }),
 })
 
 const which = name.meta({ description: 'The id of a token, or the name of one that is not revoked.' })

@@ -78,9 +78,9 @@ export const WINDOWS = [
     summary: "Shows the counts, bounds and watermark of a job's ledger.",
     params,
     query: z.strictObject({
-      newest: wholeText(1, 1_000_000)
-        .default(2_000)
-        .meta({ description: 'Counts, and looks for missing windows, only among this number of the newest windows.' }),
+      newest: wholeText(1, 1_000_000).default(2_000).meta({
+        description: 'Limits the counts and the search for missing windows to this number of the newest windows.',
+      }),
     }),
     answer: summary,
     example: { params: P, answer: { ...P, counts: { succeeded: 1 }, unrun: [] } },
@@ -142,7 +142,7 @@ export const WINDOWS = [
     path: '/jobs/{jobId}/windows/stale',
     role: 'operator',
     summary: 'Marks the succeeded windows of a range as stale.',
-    description: 'What they wrote is no longer right. A backfill of missing windows runs them again.',
+    description: 'The data that they wrote is no longer correct. A backfill of missing windows runs them again.',
     timeoutMs: 60_000,
     params,
     body: z.strictObject({ from: givenMoment, to: givenMoment }),

@@ -58,7 +58,7 @@ export function addTokens(program: Command): void {
     )
   tokens
     .command('revoke')
-    .description('Makes a token invalid on all nodes immediately and for ever, and ends the sessions opened with it.')
+    .description('Makes a token permanently invalid on all nodes, immediately, and ends the sessions opened with it.')
     .argument('<token>', 'name of a token, or its id', tokenOf)
     .addHelpText('after', examples(['piko tokens revoke grafana', 'piko tokens revoke 3 --reason "laptop lost"']))
     .action((which: string | number, _options: object, command: Command) =>

@@ -163,7 +163,7 @@ function addCancel(batches: Command): void {
   batches
     .command('cancel')
     .description(
-      'Cancels a batch: its queued runs immediately, its runs in progress within two seconds. A batch that has ended stays as it is.',
+      'Cancels a batch: its queued runs immediately, its runs in progress within two seconds. A batch that has ended is not changed.',
     )
     .argument('<batch>', 'number of the batch', parseBatchId)
     .addHelpText('after', examples(['piko batches cancel 3', 'piko batches cancel 3 --json']))

@@ -10,7 +10,7 @@ const MAX_PORT = 65_535
 export function addDashboard(program: Command): void {
   program
     .command('dashboard')
-    .summary('open the dashboard of a fleet elsewhere')
+    .summary('open the dashboard of a fleet on other machines')
     .description(
       'Serves the dashboard on this machine for the node at --url, until Ctrl-C. The token stays in this process: the browser gets a key ' +
         'for this process only. A node serves its own dashboard too, at its own address.',
@@ -31,7 +31,7 @@ async function serve(port: number, json: boolean): Promise<void> {
   if (!target) {
     throw new PikoError(
       'USAGE',
-      'piko dashboard shows the fleet of a node elsewhere; give the address of the node with --url or PIKO_URL',
+      'piko dashboard shows the fleet of a node on another machine; give the address of that node with --url or PIKO_URL',
     )
   }
   // A wrong address or token is reported here, not in the browser.

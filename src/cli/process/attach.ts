@@ -25,7 +25,7 @@ export function addAttach(program: Command): void {
     .addOption(new Option('--log-level <level>', 'set the level of its log').choices(LOG_LEVELS))
     .option(
       '--heap <file>',
-      'write a snapshot of its heap for the developer tools of Chrome; the process pauses meanwhile',
+      'write a snapshot of its heap for the developer tools of Chrome; the process pauses during that time',
     )
     .addHelpText(
       'after',

@@ -37,7 +37,7 @@ function foundError({ findings }: DoctorReport): PikoError {
   const [errors, warnings] = [count('error'), count('warning')]
   return new PikoError(
     'DOCTOR_FOUND',
-    `the doctor found ${counted(errors, 'error')} and ${counted(warnings, 'warning')}; the remedy is with each of them`,
+    `the doctor found ${counted(errors, 'error')} and ${counted(warnings, 'warning')}; each is shown with its remedy`,
     { details: { errors, warnings } },
   )
 }

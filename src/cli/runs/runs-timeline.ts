@@ -57,7 +57,7 @@ export function addRunsTimeline(runs: Command): void {
 
 function textOf({ runs, isWhole }: RunTimeline): string {
   if (runs.length === 0) return 'no runs'
-  return `${table(COLUMNS, runs)}${isWhole ? '' : '\nthese are only a part of the runs; choose a shorter range or a job'}`
+  return `${table(COLUMNS, runs)}${isWhole ? '' : '\nthese are only some of the runs; choose a shorter range or a job'}`
 }
 
 function between(from: Date | undefined, to: Date | undefined): string {

@@ -98,7 +98,7 @@ function addCancel(runs: Command): void {
     .command('cancel')
     .description(
       'Cancels runs on any node. A queued run ends immediately; the node of a running one ends it within two seconds. ' +
-        'Cancelled runs are not retried. Runs that have ended stay as they are.',
+        'Cancelled runs are not retried. Runs that have ended are not changed.',
     )
     .argument('[run...]', 'numbers of runs', parseRunIds)
     .option('--job <id>', 'all runs of this job that have not ended')
@@ -141,7 +141,7 @@ function cancelText(run: Run): string {
     case 'requested':
       return `${name} is being cancelled: its node ends it within two seconds`
     case 'unchanged':
-      return `${name} has already ended, as ${run.state}; it stays as it is`
+      return `${name} has already ended, as ${run.state}; it is not changed`
   }
 }
 
@@ -170,7 +170,7 @@ function addReplay(runs: Command): void {
     .command('replay')
     .description(
       'Puts failed or cancelled runs back into the queue, as if they had never run; their windows are pending again. ' +
-        'A run stays as it is if another run has since executed its window.',
+        'A run is not replayed if another run has since executed its window.',
     )
     .argument('[run...]', 'numbers of runs', parseRunIds)
     .option('--job <id>', 'all failed runs of this job')
@@ -215,8 +215,8 @@ async function replay(app: Piko, runIds: readonly number[], options: ReplayOptio
     [
       `${count} ${count === 1 ? 'run' : 'runs'} ${dryRun ? 'would be queued again' : 'queued again'}`,
       ...(forgotten === undefined ? [] : [stepsForgotten(forgotten, dryRun)]),
-      ...(superseded > 0 ? [`${superseded} left alone: a later run has their window`] : []),
-      ...(others > 0 ? [`${others} left alone: only failed and cancelled runs are replayed`] : []),
+      ...(superseded > 0 ? [`${superseded} not replayed: a later run has their window`] : []),
+      ...(others > 0 ? [`${others} not replayed: only failed and cancelled runs can be`] : []),
     ].join('; '),
   )
 }

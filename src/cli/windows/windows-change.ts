@@ -39,7 +39,7 @@ export function addWindowChanges(windows: Command): void {
     })
   ranged(windows.command('stale'))
     .description(
-      'Marks the succeeded windows of a range as stale: what they wrote is no longer right. A backfill of missing windows runs them again.',
+      'Marks the succeeded windows of a range as stale: the data that they wrote is no longer correct. A backfill of missing windows runs them again.',
     )
     .addHelpText('after', examples(['piko windows stale sync_orders --from 2026-03-01 --to 2026-03-02']))
     .action((jobId: string, range: WindowMark, command: Command) =>

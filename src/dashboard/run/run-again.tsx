@@ -42,7 +42,7 @@ export function RunAgain({ run, onDiscard }: Props) {
           <ul>
             <li>Stores a new run of {jobId}. A free node starts it.</li>
             {window && <li>Its window that begins at {window.start} runs again.</li>}
-            <li>Run {run.id} stays as it is.</li>
+            <li>Run {run.id} is not changed.</li>
           </ul>,
         ),
       onDone: (answer) => {

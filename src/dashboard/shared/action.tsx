@@ -102,7 +102,7 @@ function Dialog({ action }: { readonly action: Action }) {
         <Shown of={preview}>{(text) => <div class="preview">{text}</div>}</Shown>
         <div class="fields">
           <label>
-            Reason (the audit keeps it)
+            Reason (stored in the audit)
             <input
               value={reason.value}
               maxLength={500}

@@ -100,7 +100,7 @@ export function TimelinePage() {
             <>
               {!isWhole && (
                 <p class="note">
-                  This range has more than {runs.length} runs. These are a part of them: zoom in, or choose a job.
+                  This range has more than {runs.length} runs. Only some are shown: zoom in, or choose a job.
                 </p>
               )}
               {runs.length === 0 ? (

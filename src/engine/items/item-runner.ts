@@ -99,7 +99,7 @@ const PREPARED_MS = 20
 export class ItemRunner extends Service {
   readonly runs: ItemRuns
   readonly #parts: ItemRunnerParts
-  /** Not a map by id, because an item may be claimed again while an earlier attempt that has lost it is still ending. */
+  /** This is not a map by id, because an item may be claimed again while an earlier attempt that has lost it is still ending. */
   readonly #held = new Set<Held>()
   readonly #deadlines: Deadlines
   /** Lanes that were slowed or have failures, so that successes of their items must be stored. */

@@ -43,7 +43,7 @@ export function notifiersOf(own: readonly Notifier[], settings: Settings['notify
   if (twice === undefined) return all
   throw new PikoError(
     'USAGE',
-    `two notifiers have the name ${describe(twice)}; give one of them another, such as webhook({ name: 'ops', … })`,
+    `two notifiers have the name ${describe(twice)}; give one of them another name, such as webhook({ name: 'ops', … })`,
     { details: { name: twice } },
   )
 }

@@ -13,7 +13,7 @@ export interface PageFilter {
   readonly host?: string
   /** The maximum number of pages. Default 100. */
   readonly limit?: number
-  /** Only pages with a larger id. Give the `next` of the previous list. */
+  /** Selects only pages with a larger id. Pass the `next` of the previous list. */
   readonly after?: number
 }
 
@@ -29,11 +29,11 @@ export interface PageReplay {
 
 /** Selects hosts. */
 export interface HostFilter {
-  /** Only hosts with queued or running pages of this run. */
+  /** Selects only hosts with queued or running pages of this run. */
   readonly runId?: number
   /** The maximum number of hosts. Default 100. */
   readonly limit?: number
-  /** Only lanes with a larger id. */
+  /** Selects only lanes with a larger id. */
   readonly after?: number
 }
 

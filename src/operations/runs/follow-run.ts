@@ -4,9 +4,9 @@ import { type Run, type RunState, TERMINAL_STATES } from '../../run/run.ts'
 import type { RunLogLevel, RunLogLine } from '../../run/run-log.ts'
 
 export interface FollowOptions {
-  /** Only lines of this level or a higher one. */
+  /** Selects only lines of this level or a higher one. */
   readonly level?: RunLogLevel
-  /** Only lines with larger ids, which are newer. */
+  /** Selects only lines with larger ids, which are newer. */
   readonly after?: number
   /** Aborting this signal ends the call. */
   readonly signal?: AbortSignal

@@ -80,7 +80,7 @@ export class Tokens {
     const validMs = expiresIn === undefined ? undefined : durationMs(expiresIn, `expiresIn of ${call}`)
     const until = expiresAt === undefined ? undefined : instantOf(`expiresAt of ${call}`, expiresAt)
     if (validMs === 0 || (until && until.getTime() <= systemClock.now()))
-      throw new PikoError('USAGE', `${call}: the token would be expired from the beginning; give a later end`)
+      throw new PikoError('USAGE', `${call}: the token would already be expired; give a later end`)
     const digest = digestOf(secret)
     const row = await store.tokens.create({ digest, name, role, jobs, expiresAt: until, validMs })
     if (row) return { ...row, token: secret }

@@ -2,7 +2,7 @@ import type { ConfigVersion } from '../../store/jobs/config-store.ts'
 
 /** Which versions `app.configs.history` lists. */
 export interface ConfigHistory {
-  /** Only versions with smaller numbers. */
+  /** Selects only versions with smaller numbers. */
   readonly before?: number
 }
 

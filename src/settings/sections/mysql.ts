@@ -19,7 +19,7 @@ export const mysql = {
     default: '1h',
     min: '1s',
     max: '7d',
-    help: 'A connection older than this is replaced. Here a bare number means seconds.',
+    help: 'A connection older than this is replaced. Here a number without a unit means seconds.',
   }),
   connectTimeoutMs: duration({
     key: 'connect_timeout',

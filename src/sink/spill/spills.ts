@@ -99,7 +99,7 @@ export class Spills {
       this.#adoptOnce().catch((error: unknown) => {
         this.#parts.log.warn(
           { err: error },
-          'could not look for batches left on disk by processes that have ended; trying again in ten seconds',
+          'could not search for batches left on disk by processes that have ended; trying again in ten seconds',
         )
       })
     }, ADOPT_EVERY_MS).unref()

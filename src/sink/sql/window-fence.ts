@@ -110,7 +110,7 @@ export class WindowFence {
       throw this.stale(
         writer,
         String(row.fence),
-        `. If Piko's own database was created anew, so that its fences started again: DELETE FROM ${name} WHERE table_name = '${bareName(this.#table)}'`,
+        `. If Piko's own database was deleted and created again, so that its fences started again: DELETE FROM ${name} WHERE table_name = '${bareName(this.#table)}'`,
       )
     }
     const rows = row.row_count === null ? undefined : Number(row.row_count)

@@ -63,7 +63,7 @@ export interface AuditFilter {
   /** Changes that began at this instant or later, and before the other one. */
   readonly from?: Date
   readonly to?: Date
-  /** Only records with smaller ids. Pass the id of the last record to get the next page. */
+  /** Selects only records with smaller ids. Pass the id of the last record to get the next page. */
   readonly before?: number
   /** The maximum number of records, newest first. Default 100. */
   readonly limit?: number

@@ -26,7 +26,7 @@ export interface TokenFilter {
   readonly role?: Role
   /** The maximum number of tokens. Default 100. */
   readonly limit?: number
-  /** Only tokens with larger ids. */
+  /** Selects only tokens with larger ids. */
   readonly after?: number
 }
 

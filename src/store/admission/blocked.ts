@@ -3,7 +3,7 @@ export interface Blocked {
   readonly jobId: string
   readonly concurrencyKey?: string | undefined
   readonly rateKey?: string | undefined
-  /** Only the runs of this backfill; null: only those without a backfill. */
+  /** Selects only the runs of this backfill; null: only those without a backfill. */
   readonly backfillId?: number | null | undefined
   /** In how many milliseconds to query again, if known. */
   readonly retryInMs?: number | undefined

@@ -12,7 +12,7 @@ import { insertedId } from '../statements/inserted-id.ts'
 export interface BackfillFilter {
   readonly jobId?: string
   readonly state?: BackfillState
-  /** Only backfills with smaller ids, which are older. */
+  /** Selects only backfills with smaller ids, which are older. */
   readonly before?: number
   /** The maximum number of backfills, newest first. Default 100. */
   readonly limit?: number

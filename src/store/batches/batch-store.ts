@@ -18,7 +18,7 @@ import { noteRows } from '../events/notes.ts'
 export interface BatchFilter {
   readonly jobId?: string
   readonly state?: BatchState
-  /** Only batches with smaller ids, which are older. */
+  /** Selects only batches with smaller ids, which are older. */
   readonly before?: number
   /** The maximum number of batches, newest first. Default 100. */
   readonly limit?: number

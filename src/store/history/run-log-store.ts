@@ -13,9 +13,9 @@ export type NewRunLogLine = Omit<RunLogLine, 'id' | 'fields'> & { readonly field
 
 export interface RunLogFilter {
   readonly attempt?: number
-  /** Only lines of this level or a higher one. */
+  /** Selects only lines of this level or a higher one. */
   readonly level?: RunLogLevel
-  /** Only lines with larger ids, which are newer. */
+  /** Selects only lines with larger ids, which are newer. */
   readonly after?: number
   /** The maximum number of lines, oldest first. Default 1,000. */
   readonly limit?: number

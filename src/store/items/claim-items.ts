@@ -17,7 +17,7 @@ export interface ItemClaimRequest {
   readonly scopes: readonly string[]
   /** The jobs that this node has code for. */
   readonly jobIds: readonly string[]
-  /** Only items of these runs. Default: items of all runs. */
+  /** Selects only items of these runs. Default: items of all runs. */
   readonly runIds?: readonly number[]
   /** Items begin no earlier than this after the database's clock was read, because the rest of the claim takes about as long. */
   readonly leadMs: number

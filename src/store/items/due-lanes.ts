@@ -13,7 +13,7 @@ const LOCKED_MS = 20
 export interface LaneChoice {
   /** The scopes that this node has code for. */
   readonly scopes: readonly string[]
-  /** Only lanes with items of these runs. */
+  /** Selects only lanes with items of these runs. */
   readonly runIds?: readonly number[]
 }
 

@@ -155,11 +155,11 @@ export interface LaneStatus {
 export interface LaneFilter {
   /** A job's id, or the `laneScope` of its kinds. Default: all scopes. */
   readonly scope?: string
-  /** Only lanes with queued or running items of this run. */
+  /** Selects only lanes with queued or running items of this run. */
   readonly runId?: number
   /** The maximum number of lanes. Default 100. */
   readonly limit?: number
-  /** Only lanes with a larger id. */
+  /** Selects only lanes with a larger id. */
   readonly after?: number
 }
 

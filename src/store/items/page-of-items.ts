@@ -19,7 +19,7 @@ export interface ItemFilter {
   readonly lane?: string
   /** The maximum number of items. Default 100. */
   readonly limit?: number
-  /** Only items with a larger id, such as the `next` of the previous page. Default: all items. */
+  /** Selects only items with a larger id, such as the `next` of the previous page. Default: all items. */
   readonly after?: number
 }
 

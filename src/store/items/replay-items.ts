@@ -97,7 +97,7 @@ async function reopenRun(trx: Transaction<Tables>, database: Database, runId: nu
     if (await isOpen(trx, fence)) return
     throw new PikoError(
       'USAGE',
-      `run ${runId} of job "${run.job_id}" was replayed and begins anew: it adds all its items again, so those it had before are not replayed`,
+      `run ${runId} of job "${run.job_id}" was replayed and starts from the beginning: it adds all its items again, so its earlier items are not replayed`,
       { details: { runId, jobId: run.job_id, state: run.state } },
     )
   }

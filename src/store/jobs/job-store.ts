@@ -17,12 +17,12 @@ import { registerJobs } from './register-jobs.ts'
 /** Which jobs a page shows. */
 export interface JobFilter {
   readonly state?: 'active' | 'paused'
-  /** Only jobs whose id contains this text. */
+  /** Selects only jobs whose id contains this text. */
   readonly search?: string
-  /** Only jobs with windows, or without. */
+  /** Selects only jobs with windows, or without. */
   readonly hasWindows?: boolean
   readonly ids?: readonly string[]
-  /** Only jobs with larger ids, such as the `next` of the previous page. */
+  /** Selects only jobs with larger ids, such as the `next` of the previous page. */
   readonly after?: string
   /** The maximum number of jobs. Default 100. */
   readonly limit?: number

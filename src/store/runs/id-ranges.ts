@@ -5,9 +5,9 @@ import type { RunTable } from '../tables.ts'
 
 /** Some of the runs, by their ids. */
 export interface IdRange {
-  /** Only runs with a greater id. */
+  /** Selects only runs with a greater id. */
   readonly after: number
-  /** Only runs with this id or a smaller one. */
+  /** Selects only runs with this id or a smaller one. */
   readonly last: number
   readonly ids?: readonly number[]
 }

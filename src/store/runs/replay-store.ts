@@ -19,11 +19,11 @@ export interface ReplayFilter {
   readonly jobId?: string
   /** The state of the runs to queue again. Default: both states for `ids`, otherwise `failed`. */
   readonly state?: 'failed' | 'cancelled'
-  /** Only runs that ended at this instant or later. */
+  /** Selects only runs that ended at this instant or later. */
   readonly since?: InstantInput
-  /** Only runs that ended before this instant. */
+  /** Selects only runs that ended before this instant. */
   readonly until?: InstantInput
-  /** Only runs whose error contains this text. */
+  /** Selects only runs whose error contains this text. */
   readonly error?: string
 }
 

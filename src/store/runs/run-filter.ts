@@ -10,13 +10,13 @@ export interface RunFilter {
   readonly jobId?: string
   readonly state?: RunState
   readonly kind?: RunKind
-  /** Only runs that were requested at this instant or later. */
+  /** Selects only runs that were requested at this instant or later. */
   readonly from?: InstantInput
-  /** Only runs that were requested before this instant. */
+  /** Selects only runs that were requested before this instant. */
   readonly to?: InstantInput
-  /** Only runs whose last error contains this text. */
+  /** Selects only runs whose last error contains this text. */
   readonly error?: string
-  /** Only runs with smaller ids, which are older. */
+  /** Selects only runs with smaller ids, which are older. */
   readonly before?: number
   /** The maximum number of runs, newest first. Default 100. */
   readonly limit?: number

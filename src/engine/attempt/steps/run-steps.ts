@@ -299,7 +299,7 @@ function scopeOf({ attempt, signal }: StepScope): StepScope {
   return { attempt, signal }
 }
 
-/** Not retried, because the run has too few claims left. */
+/** Returns an error that is not retried, because the run has too few claims left. */
 function outOfLooks(attempt: StepAttempt, name: string, tries: number): PikoError {
   const why = `it is not ready after ${tries} calls, and the run has been claimed more than ${MAX_CLAIMS_OF_WAITS} times; set a larger every`
   return stepTimedOut(attempt, name, why, new NoRetryError('a run can be claimed only 65535 times'))

@@ -10,7 +10,7 @@ import type { Blocked } from '../../admission/blocked.ts'
  * these runs as running.
  */
 export interface EarlyRequest {
-  /** Only runs that are due within this many milliseconds. */
+  /** Selects only runs that are due within this many milliseconds. */
   readonly aheadMs: number
   /** Excludes runs with a greater priority number. Default: no limit. */
   readonly maxPriority?: number | undefined
