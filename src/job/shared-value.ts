@@ -32,6 +32,8 @@ export interface SharedWait {
 export interface SharedHistory {
   /** The maximum number of versions. Default 20, at most 100. */
   readonly limit?: number
+  /** Only versions before this one, such as the last one of the previous page. */
+  readonly before?: number
 }
 
 /**
@@ -105,7 +107,7 @@ export interface SharedReach {
   /** Stores a version. @returns false if that version, or a newer one, is already stored */
   append(row: SharedText & SharedReason & { readonly topic: string; readonly keep: number }): Promise<boolean>
   /** Stored versions, newest first. */
-  history(topic: string, limit: number): Promise<SharedRecord[]>
+  history(topic: string, limit: number, before?: number): Promise<SharedRecord[]>
   /** The text of one version; undefined if it is not stored. */
   find(topic: string, version: number): Promise<string | undefined>
   changed(topic: string, version: number): void

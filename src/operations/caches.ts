@@ -10,6 +10,8 @@ import type { Reach } from './reach.ts'
 export interface CacheFilter {
   /** The maximum number of caches. Default 100. */
   readonly limit?: number
+  /** Only caches with later names, such as the last one of the previous page. */
+  readonly after?: string
 }
 
 /** The figures of a cache. */
@@ -41,11 +43,11 @@ export class Caches extends Callable {
 
   /** The caches with entries in the database, by name. */
   async list(filter: CacheFilter = {}): Promise<CacheFigures[]> {
-    const form = { call: 'app.cache.list', checks: { limit: wholeNumber(0) }, example: '{ limit: 10 }' }
-    const { limit = 100 } = readArguments<CacheFilter>(form, {}, filter)
+    const form = { call: 'app.cache.list', checks: { limit: wholeNumber(0), after: aText }, example: '{ limit: 10 }' }
+    const { limit = 100, after } = readArguments<CacheFilter>(form, {}, filter)
     const { store } = this.#reach()
     const found: CacheFigures[] = []
-    for (const name of await store.caches.spaces(limit)) found.push(await store.caches.figures(name))
+    for (const name of await store.caches.spaces(limit, after)) found.push(await store.caches.figures(name))
     return found
   }
 

@@ -43,6 +43,7 @@ import type {
   PreviewOptions,
   PruneOptions,
   ReplayOptions,
+  ScheduleFilter,
   WindowMark,
   WindowRerun,
 } from './operation-options.ts'
@@ -74,6 +75,7 @@ const jobs: OptionChecks<JobFilter> = {
   search: aText,
   hasWindows: flag,
   ids: listOf('the ids of jobs', aText),
+  isOverridden: flag,
   after: aText,
   limit: wholeNumber(1),
 }
@@ -254,6 +256,12 @@ const CALLS = {
   'configs.diff': { from: wholeNumber(0), to: wholeNumber(1) } satisfies OptionChecks<ConfigDiffOptions>,
   'nodes.settings': { on: aText },
   'nodes.set': { effectiveFrom: anything, on: aText },
+  'schedules.list': {
+    jobIds: listOf('the ids of jobs', aText),
+    isOverridden: flag,
+    after: aText,
+    limit: wholeNumber(1),
+  } satisfies OptionChecks<ScheduleFilter>,
   'schedules.preview': {
     from: anything,
     count: wholeNumber(1),
@@ -261,7 +269,7 @@ const CALLS = {
   } satisfies OptionChecks<PreviewOptions>,
   'live.page': live,
   'live.follow': { ...live, signal: anAbortSignal },
-  'limits.list': { limit } satisfies OptionChecks<LimitFilter>,
+  'limits.list': { limit, after: aText } satisfies OptionChecks<LimitFilter>,
   'locks.list': { limit, after: aText } satisfies OptionChecks<LockFilter>,
 }
 

@@ -15,8 +15,8 @@ export class Limits {
 
   /** The limits with counts that may still have an effect, by name. @param filter.limit default 100 */
   async list(filter: LimitFilter = {}): Promise<LimitStatus[]> {
-    const { limit = 100 } = optionsOf('limits.list', filter)
-    return this.#reach().store.rates.limits(limit)
+    const { limit = 100, after } = optionsOf('limits.list', filter)
+    return this.#reach().store.rates.limits(limit, after)
   }
 
   /**

@@ -39,6 +39,17 @@ export interface PruneOptions {
   readonly dryRun?: boolean
 }
 
+/** Which schedules to list. */
+export interface ScheduleFilter {
+  readonly jobIds?: readonly string[]
+  /** Only schedules that were set at run time, or only those from code. */
+  readonly isOverridden?: boolean
+  /** Only jobs with larger ids, such as the last one of the previous page. */
+  readonly after?: string
+  /** Maximum number of schedules. Default: all. */
+  readonly limit?: number
+}
+
 /** Which ticks of a schedule to show. */
 export interface PreviewOptions {
   /** Shows ticks from this instant on, or from this day in the job's zone on (`'2025-06-15'`). Default: now, on this process's clock. */
@@ -69,6 +80,8 @@ export interface LockFilter {
 export interface LimitFilter {
   /** The maximum number of limits. Default 100. */
   readonly limit?: number
+  /** Only limits with later names, such as the last one of the previous page. */
+  readonly after?: string
 }
 
 export interface DeadFilter extends DeadRowFilter {

@@ -14,10 +14,12 @@ import { defaultsOf } from '../time/stored-schedule.ts'
 import { optionsOf } from './call-options.ts'
 import { fromJson } from '../json/json.ts'
 import { jobIdOf } from './job-id.ts'
-import type { PreviewOptions } from './operation-options.ts'
+import type { PreviewOptions, ScheduleFilter } from './operation-options.ts'
 import type { Reach } from './reach.ts'
 
 const DEFAULT_COUNT = 10
+/** The number of jobs in one read. */
+const PAGE = 1_000
 
 /** The schedule of a job, as stored. */
 export interface ScheduleStatus {
@@ -54,10 +56,24 @@ export class Schedules {
     this.#reach = reach
   }
 
-  /** The schedules of all jobs that the database knows, by job. */
-  async list(): Promise<ScheduleStatus[]> {
-    const rows = await this.#reach().store.jobs.list()
-    return rows.map(scheduleStatus).toSorted((one, other) => (one.jobId < other.jobId ? -1 : 1))
+  /** The schedules of the jobs that the database knows, by job. */
+  async list(filter: ScheduleFilter = {}): Promise<ScheduleStatus[]> {
+    const { jobIds, limit = Infinity, ...which } = optionsOf('schedules.list', filter)
+    const { store } = this.#reach()
+    const found: ScheduleStatus[] = []
+    for (let { after } = which, isLast = false; !isLast && found.length < limit;) {
+      const size = Math.min(PAGE, limit - found.length)
+      const { jobs, next } = await store.jobs.page({
+        ...which,
+        ...(jobIds && { ids: jobIds }),
+        ...(after !== undefined && { after }),
+        limit: size,
+      })
+      for (const row of jobs) found.push(scheduleStatus(row))
+      isLast = next === undefined
+      after = next
+    }
+    return found
   }
 
   /**

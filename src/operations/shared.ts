@@ -20,6 +20,8 @@ export type SharedRef = string | SharedDefinition<unknown, never>
 export interface SharedFilter {
   /** The maximum number of topics. Default 100. */
   readonly limit?: number
+  /** Only topics with later names, such as the last one of the previous page. */
+  readonly after?: string
 }
 
 /** Returns a handle on the value of a definition; see {@link Shared}. */
@@ -45,9 +47,9 @@ export class Shared extends Callable {
 
   /** The topics with a stored version, each with its newest one, by name. */
   async list(filter: SharedFilter = {}): Promise<SharedSummary[]> {
-    const form = { call: 'app.shared.list', checks: { limit: wholeNumber(0) }, example: '{ limit: 10 }' }
-    const { limit = 100 } = readArguments<SharedFilter>(form, {}, filter)
-    return this.#reach().store.shared.list(limit)
+    const form = { call: 'app.shared.list', checks: { limit: wholeNumber(0), after: aText }, example: '{ limit: 10 }' }
+    const { limit = 100, after } = readArguments<SharedFilter>(form, {}, filter)
+    return this.#reach().store.shared.list(limit, after)
   }
 
   /** The newest stored version of a topic; undefined if none is stored, so that the initial value is in force. */
@@ -60,11 +62,11 @@ export class Shared extends Callable {
   async history(topic: SharedRef, options: SharedHistory = {}): Promise<SharedRecord[]> {
     const form = {
       call: 'app.shared.history',
-      checks: { limit: wholeNumber(1, MAX_HISTORY) },
+      checks: { limit: wholeNumber(1, MAX_HISTORY), before: wholeNumber(1) },
       example: '{ limit: 10 }',
     }
-    const { limit = 20 } = readArguments<SharedHistory>(form, { topic: [topic, aTopic] }, options)
-    return this.#reach().store.shared.history(topicOf(topic) ?? '', limit)
+    const { limit = 20, before } = readArguments<SharedHistory>(form, { topic: [topic, aTopic] }, options)
+    return this.#reach().store.shared.history(topicOf(topic) ?? '', limit, before)
   }
 
   /**

@@ -15,7 +15,7 @@ const MAX_HISTORY = 100
 
 const REASON: OptionChecks<SharedReason> = { reason: aText }
 const WAIT: OptionChecks<SharedWait> = { signal: anAbortSignal }
-const HISTORY: OptionChecks<SharedHistory> = { limit: wholeNumber(1, MAX_HISTORY) }
+const HISTORY: OptionChecks<SharedHistory> = { limit: wholeNumber(1, MAX_HISTORY), before: wholeNumber(1) }
 const UPDATE = { call: 'shared.update', checks: REASON, example: "{ reason: 'sale' }" }
 const ROLLBACK = { call: 'shared.rollback', checks: REASON, example: "{ reason: 'sale is over' }" }
 
@@ -29,7 +29,7 @@ export interface HandledTopic<T, I> {
   update(fn: (value: T) => I | Promise<I>, reason: SharedReason): Promise<number>
   rollback(version: number, reason: SharedReason): Promise<number>
   refresh(): Promise<number>
-  history(limit: number): Promise<SharedRecord[]>
+  history(limit: number, before?: number): Promise<SharedRecord[]>
   /** Resolves at the next change. @throws the reason of the signal */
   next(signal: AbortSignal): Promise<void>
 }
@@ -103,8 +103,8 @@ export class Handle<T, I> implements SharedHandle<T, I> {
   }
 
   async history(options: SharedHistory = {}): Promise<SharedRecord[]> {
-    const { limit = 20 } = checkedCall('shared.history', HISTORY, options)
-    return this.#topic.history(limit)
+    const { limit = 20, before } = checkedCall('shared.history', HISTORY, options)
+    return this.#topic.history(limit, before)
   }
 
   async rollback(version: number, options: SharedReason = {}): Promise<number> {

@@ -94,8 +94,8 @@ export class Topic<T, I> implements SharedTopic<T, I>, HandledTopic<T, I> {
     return this.#current.version
   }
 
-  history(limit: number): Promise<SharedRecord[]> {
-    return this.#parts.reach.history(this.name, limit)
+  history(limit: number, before?: number): Promise<SharedRecord[]> {
+    return this.#parts.reach.history(this.name, limit, before)
   }
 
   /** @throws PikoError `SHARED_INVALID`, `SHARED_CONTENDED` */

@@ -106,6 +106,7 @@ describeEachStore((store) => {
       false,
       undefined,
     ])
+    expect((await one.cache.list({ after: rates.name })).map(({ name }) => name)).not.toContain(rates.name)
     expect(await one.cache.list()).toContainEqual(
       expect.objectContaining({ name: rates.name, entries: 3, stale: 0, bytes: 4, other: 1 }),
     )

@@ -52,8 +52,13 @@ it('with --url, commands ask a node and answer as with the database', async () =
       ])
       expect([args, there.stderr, json(there.stdout)]).toEqual([args, '', json(here.stdout)])
     }
+    const following = project.start(['live', 'follow', '--kinds', 'audit', '--json'], env)
+    await until(() => /"isComplete":true|"kind":"complete"/.test(following.stdout))
     const paused = await project.piko(['jobs', 'pause', 'note', '--url', http.url ?? ''])
     expect(paused.code).toBe(0)
+    await until(() => following.stdout.includes('"verb":"jobs.pause"'))
+    following.kill('SIGINT')
+    expect((await following.ended).code).toBe(0)
     expect((await app.jobs.show('note')).isPaused).toBe(true)
     const unknown = await project.piko(['runs', 'show', '999', '--json'], env)
     expect([unknown.code, errorOf(unknown).code]).toEqual([2, 'RUN_UNKNOWN'])

@@ -107,5 +107,15 @@ describeEachStore((fixture) => {
     const wrong = app.schedules.preview('source', { schedule: { ...schedule, cron: '61 * * * *' } })
     expect(await rejected(wrong)).toMatchObject({ code: 'SCHEDULE_INVALID' })
     expect((await app.schedules.list())[0]?.isOverridden).toBe(false)
+
+    const idsOf = async (filter?: Parameters<typeof app.schedules.list>[0]): Promise<string[]> =>
+      (await app.schedules.list(filter)).map(({ jobId }) => jobId)
+    const all = await idsOf()
+    await app.schedules.set('source', schedule)
+    // A job without any schedule is in one of both lists too.
+    expect(await idsOf({ isOverridden: true })).toEqual(['source'])
+    expect(await idsOf({ isOverridden: false })).toEqual(all.filter((id) => id !== 'source'))
+    expect([...(await idsOf({ limit: 1 })), ...(await idsOf({ after: all[0] ?? '' }))]).toEqual(all)
+    expect(await idsOf({ jobIds: ['source', 'none'] })).toEqual(['source'])
   })
 })

@@ -315,6 +315,7 @@ describeEachStore((fixture) => {
     await app.waitFor(await app.enqueue('pages'))
     await app.sql.exec("INSERT INTO piko_lane (scope, name) VALUES ('crawl', 'crawl.test')")
     expect(await app.audit.list()).toEqual([])
+    const begin = (await app.live.page({ kinds: ['audit'] })).next
 
     for (const [index, [verb, { call, refused, row }]] of Object.entries(CASES).entries()) {
       const before = await app.audit.list({ limit: 1 })
@@ -342,6 +343,15 @@ describeEachStore((fixture) => {
     expect(await app.audit.list({ limit: 1_000 })).toHaveLength(count)
     expect(recorded.map(({ verb }) => verb)).toEqual(Object.keys(CASES))
     expect(refusals.map(({ verb }) => verb)).toEqual(Object.keys(CASES))
+    // The readers of events learn of each change once, and of no refused one.
+    const noticed = (await app.live.page({ kinds: ['audit'], after: begin })).items
+    const rows = (await app.audit.list({ limit: count })).toReversed()
+    expect(noticed.map(({ id: _id, at: _at, ...event }) => event)).toEqual(
+      rows.map(({ id, verb, jobId, actor }) => ({
+        ...{ kind: 'audit', auditId: id, verb, actor: actor.name },
+        ...(jobId !== undefined && { jobId }),
+      })),
+    )
     const { body } = await app.metrics()
     for (const verb of CHANGES) {
       expect(body).toContain(`piko_change_total{verb="${verb}",outcome="done"} 1`)

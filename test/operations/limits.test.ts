@@ -22,6 +22,8 @@ describeEachStore((fixture) => {
     ])
     for (const { lastAt, expiresAt } of listed) expect(lastAt?.getTime()).toBeLessThan(expiresAt.getTime())
     expect(await app.limits.list({ limit: 1 })).toHaveLength(1)
+    expect((await app.limits.list({ after: 'mail' })).map(({ name }) => name)).toEqual(['shop '])
+    expect(await app.limits.list({ after: 'shop ' })).toEqual([])
     expect([await app.limits.reset('mail'), await app.limits.reset('mail'), await app.limits.reset('shop')]).toEqual([
       true,
       false,

@@ -43,6 +43,12 @@ describeEachStore((store) => {
       [1, { eur: 1 }, 'initial value'],
     ])
     expect(await app.shared.list()).toMatchObject([{ topic: 'prices', version: 5, versions: 5 }])
+    expect([await app.shared.list({ after: 'price' }), await app.shared.list({ after: 'prices' })]).toMatchObject([
+      [{ topic: 'prices' }],
+      [],
+    ])
+    const earlier = await app.shared.history('prices', { before: 4, limit: 2 })
+    expect(earlier.map(({ version }) => version)).toEqual([3, 2])
     expect(await app.shared.show(Rates)).toMatchObject({
       version: 5,
       value: { eur: 1 },

@@ -25,6 +25,8 @@ const PAGE_EXAMPLE = { ...ITEM_EXAMPLE, step: 'product', request: 'GET https://s
 const pages = { step: name.optional(), host: name.optional() }
 const hostParams = z.strictObject({ host: name })
 
+const pagesOfRun = pageOf(crawlPage).extend({ runId: count })
+
 export const CRAWLS = [
   route({
     id: 'crawls.status',
@@ -42,8 +44,12 @@ export const CRAWLS = [
     summary: 'Lists the pages of a crawl, by id.',
     ...{ params, job },
     query: z.strictObject({ state: z.enum(ITEM_STATES).optional(), ...pages, ...page }),
-    answer: pageOf(crawlPage),
-    example: { params: P, query: { state: 'done' }, answer: { items: [{ ...PAGE_EXAMPLE, state: 'done' }] } },
+    answer: pagesOfRun,
+    example: {
+      params: P,
+      query: { state: 'done' },
+      answer: { runId: 17, items: [{ ...PAGE_EXAMPLE, state: 'done' }] },
+    },
   }),
   route({
     id: 'crawls.dead',
@@ -53,8 +59,8 @@ export const CRAWLS = [
     summary: 'Lists the dead pages of a crawl with their errors, by id.',
     ...{ params, job },
     query: z.strictObject({ ...pages, ...page }),
-    answer: pageOf(crawlPage),
-    example: { params: P, query: { host: 'shop.example' }, answer: { items: [PAGE_EXAMPLE] } },
+    answer: pagesOfRun,
+    example: { params: P, query: { host: 'shop.example' }, answer: { runId: 17, items: [PAGE_EXAMPLE] } },
   }),
   route({
     id: 'crawls.replay',

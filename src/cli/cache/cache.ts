@@ -19,8 +19,10 @@ export function addCache(program: Command): void {
     description: 'Lists the caches with entries in the database, by name. Changes nothing.',
     examples: ['piko cache list', "piko cache list --json | jq -r '.caches[].name'"],
     columns: () => COLUMNS,
-    find: (options: { limit?: number }, globals) => withApp(globals, (app) => app.cache.list(options)),
-  }).option('--limit <count>', 'maximum number of caches to list; default: 100', parseLimit)
+    find: (options: { limit?: number; after?: string }, globals) => withApp(globals, (app) => app.cache.list(options)),
+  })
+    .option('--limit <count>', 'maximum number of caches to list; default: 100', parseLimit)
+    .option('--after <name>', 'only caches with later names, for the next page')
   cache
     .command('stats')
     .description('Counts the entries of one cache in the database. Changes nothing.')

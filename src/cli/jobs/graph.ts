@@ -16,6 +16,7 @@ interface GraphOptions {
   readonly format: Format
   readonly running?: boolean
   readonly url?: string
+  readonly token?: string
   readonly jobs?: string[] | true
 }
 
@@ -55,7 +56,7 @@ async function graph(options: GraphOptions, globals: GlobalOptions): Promise<voi
     ? drawnJobs(settings, options.jobs === true ? undefined : options.jobs, format)
     : address === undefined
       ? drawn(settings, format)
-      : asked(address, format))
+      : asked(address, format, options.token ?? process.env['PIKO_TOKEN']))
   if (format === 'json') printResult(true, JSON.parse(text) as object, () => text)
   // A text from the network may come from any server, so its control characters are escaped.
   else process.stdout.write(visible(text.endsWith('\n') ? text : `${text}\n`))
@@ -99,7 +100,7 @@ async function drawn(settings: Settings, format: Format): Promise<string> {
 }
 
 /** @throws PikoError `USAGE` if the address is invalid or no node answers there */
-async function asked(address: string, format: Format): Promise<string> {
+async function asked(address: string, format: Format, token: string | undefined): Promise<string> {
   const url = URL.parse(`/graph?format=${format}`, address)
   if (!url)
     throw new PikoError(
@@ -107,7 +108,10 @@ async function asked(address: string, format: Format): Promise<string> {
       `--url is ${JSON.stringify(address)}; expected an address such as http://127.0.0.1:9464`,
     )
   try {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(10_000) })
+    const answer = await fetch(url, {
+      ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } }),
+      signal: AbortSignal.timeout(10_000),
+    })
     if (answer.ok) return await answer.text()
     throw new Error(`it answered ${answer.status}`)
   } catch (thrown) {

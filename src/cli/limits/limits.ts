@@ -19,9 +19,11 @@ export function addLimits(program: Command): void {
     description: 'Lists the limits whose counts may still have an effect, ordered by name. Changes nothing.',
     examples: ['piko limits list', "piko limits list --json | jq '.limits[] | .name, .taken'"],
     columns: () => COLUMNS,
-    find: (options: { limit?: number }, globals) => withApp(globals, (app) => app.limits.list(options)),
+    find: (options: { limit?: number; after?: string }, globals) => withApp(globals, (app) => app.limits.list(options)),
     data: (status) => ({ ...status, lastAt: status.lastAt ?? null }),
-  }).option('--limit <count>', 'maximum number of limits to list; default: 100', parseLimit)
+  })
+    .option('--limit <count>', 'maximum number of limits to list; default: 100', parseLimit)
+    .option('--after <name>', 'only limits with later names, for the next page')
   limits
     .command('reset')
     .description(

@@ -18,8 +18,10 @@ export function addLocks(program: Command): void {
     description: 'Lists the currently held locks, by name. Changes nothing.',
     examples: ['piko locks list', "piko locks list --json | jq -r '.locks[].name'"],
     columns: () => COLUMNS,
-    find: (options: { limit?: number }, globals) => withApp(globals, (app) => app.locks.list(options)),
-  }).option('--limit <count>', 'maximum number of locks to list; default: 100', parseLimit)
+    find: (options: { limit?: number; after?: string }, globals) => withApp(globals, (app) => app.locks.list(options)),
+  })
+    .option('--limit <count>', 'maximum number of locks to list; default: 100', parseLimit)
+    .option('--after <name>', 'only locks with later names, for the next page')
 }
 
 const COLUMNS: readonly Column<HeldNamedLock>[] = [

@@ -3,7 +3,18 @@ import { PikoError } from '../../errors.ts'
 import { remoteTarget } from './target.ts'
 
 /** Commands that are about this machine or the database itself. */
-const LOCAL: ReadonlySet<string> = new Set(['start', 'dev', 'init', 'migrate', 'graph', 'types', 'try', 'completion'])
+const LOCAL: ReadonlySet<string> = new Set([
+  'start',
+  'dev',
+  'attach',
+  'init',
+  'migrate',
+  'graph',
+  'types',
+  'try',
+  'completion',
+  'complete',
+])
 
 /**
  * Decides whether a command asks a node or the database. `--url` takes precedence over `PIKO_URL`.
@@ -13,6 +24,7 @@ const LOCAL: ReadonlySet<string> = new Set(['start', 'dev', 'init', 'migrate', '
 export function chooseTarget(command: Command): void {
   const { url: asked, token, reason } = command.optsWithGlobals<{ url?: string; token?: string; reason?: string }>()
   const url = asked ?? textOf(process.env['PIKO_URL'])
+  remoteTarget.set(undefined)
   // `graph` has its own `--url`, so it handles the address itself.
   if (url === undefined || command.name() === 'graph') return
   if (isLocal(command)) {

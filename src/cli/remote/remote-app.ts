@@ -3,23 +3,14 @@ import { PikoError as ClientError } from '../../client/client-error.ts'
 import type { Client } from '../../client/create-client.ts'
 import { OPERATIONS } from '../../client/operations.ts'
 import type { Operation } from '../../client/operation.ts'
+import type { BackfillRequest } from '../../operations/backfills/backfill-request.ts'
 import type { FollowOptions, RunNews } from '../../operations/runs/follow-run.ts'
-import { ERROR_CODES, type ErrorCode, PikoError } from '../../errors.ts'
+import type { Window } from '../../time/window.ts'
+import { cursorOf, placeOf } from '../../api/cursor.ts'
+import { ERROR_CODES, type ErrorCode, isPikoError, PikoError } from '../../errors.ts'
+import { ARGUMENTS, type ListForm, LISTS, NOTHING_STORED, OF_ONE_RUN, ONLY_FIELD, WHOLE } from './remote-forms.ts'
+import { waited, WAITS } from './remote-waits.ts'
 
-/** The names of positional arguments, in order, for calls whose names are not all in the path. One further object has named options. */
-const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
-  'runs.cancel': ['ids'],
-  'runs.replay': ['ids'],
-  'jobs.why': ['jobId', 'tick'],
-  'schedules.set': ['jobId', 'schedule'],
-  'configs.set': ['jobId', 'config'],
-  'configs.rollback': ['jobId', 'version'],
-  'batches.create': ['jobId', 'items'],
-  'shared.publish': ['topic', 'value'],
-  'shared.rollback': ['topic', 'version'],
-  'nodes.set': ['changes'],
-  'crawls.try': ['crawl', 'request'],
-}
 /** Fields with values of users. A text in them is never converted to a date. */
 const PAYLOADS = new Set([
   'config',
@@ -44,7 +35,10 @@ type Caller = (input: Fields, options: object) => Promise<unknown>
  * An app whose calls go to a node: `app.runs.show(17)` is the operation `runs.show`. Only what commands use works: the nouns, `run` and
  * `live.follow`.
  */
-export function remoteApp(client: Client, reason?: string): Piko {
+export function remoteApp(
+  client: Client,
+  { url, reason }: { readonly url: string; readonly reason?: string | undefined },
+): Piko {
   const call = callerOf(client, reason)
   const noun = (name: string): unknown =>
     new Proxy(
@@ -55,8 +49,10 @@ export function remoteApp(client: Client, reason?: string): Piko {
           if (name === 'live' && verb === 'follow') return (options?: object) => client.events(options)
           const id = `${name}.${verb}`
           if (id === 'runs.follow') return (runId: number, options?: FollowOptions) => followed(client, runId, options)
-          // The app yields the entries of this list one by one.
-          if (id === 'backfills.preview') return (...given: unknown[]) => yielded(() => call(id, given))
+          const shows = WAITS[id]
+          if (shows !== undefined) return (work: number, options?: object) => waited(() => call(shows, [work]), options)
+          if (id === 'backfills.preview')
+            return (jobId: string, request: BackfillRequest) => previewed((part) => call(id, [jobId, part]), request)
           return (...given: unknown[]) => call(id, given)
         },
       },
@@ -67,6 +63,7 @@ export function remoteApp(client: Client, reason?: string): Piko {
       get: (_target, name) => {
         // The object has every property, but must not look like a promise.
         if (typeof name !== 'string' || name === 'then') return undefined
+        if (name === 'storeLocation') return url
         if (name === 'run') return (jobId: string, options: Fields = {}) => call('runs.start', [jobId, options])
         if (name === 'doctor') return () => call('doctor.examine', [])
         return noun(name)
@@ -84,8 +81,21 @@ async function* followed(client: Client, runId: number, options: FollowOptions =
   }
 }
 
-async function* yielded(ask: () => Promise<unknown>): AsyncGenerator<unknown, void, undefined> {
-  yield* (await ask()) as readonly unknown[]
+/** The windows that a backfill would run, from as many requests as needed: each answers only a part of a long range. */
+async function* previewed(
+  ask: (request: BackfillRequest & { readonly limit: number }) => Promise<unknown>,
+  request: BackfillRequest,
+): AsyncGenerator<Window, void, undefined> {
+  for (let left = request; ;) {
+    const part = (await ask({ ...left, limit: MAX_PAGE })) as {
+      readonly items: readonly Window[]
+      readonly isWhole: boolean
+    }
+    yield* part.items
+    const last = part.items.at(-1)
+    if (part.isWhole || !last) return
+    left = request.order === 'newest' ? { ...request, to: last.start } : { ...request, from: last.end }
+  }
 }
 
 function callerOf(
@@ -94,7 +104,8 @@ function callerOf(
 ): (id: string, given: readonly unknown[]) => Promise<unknown> {
   const nouns = client as unknown as Readonly<Record<string, Readonly<Record<string, Caller>>>>
   const operations = OPERATIONS as Readonly<Record<string, Operation>>
-  return async (id, given) => {
+  return async (asked, given) => {
+    const id = typeof given[0] === 'number' ? (OF_ONE_RUN[asked] ?? asked) : asked
     const operation = operations[id]
     const [name = '', verb = ''] = id.split('.')
     const send = nouns[name]?.[verb]
@@ -106,8 +117,16 @@ function callerOf(
     const input = inputOf(id, operation, given)
     const isChange = operation[0] !== 'GET'
     const options = isChange && reason !== undefined ? { reason } : {}
-    const answer = await coreErrors(() => (id === 'live.page' ? send(input, options) : allPages(send, input, options)))
-    return id === 'live.page' ? answer : revived(shaped(id, answer))
+    const list = LISTS[id]
+    try {
+      const answer = await coreErrors(() =>
+        list ? allPages(list, (page) => send(page, options), input) : send(input, options),
+      )
+      return id === 'live.page' ? answer : revived(shaped(id, answer))
+    } catch (error) {
+      if (isPikoError(error) && error.code === NOTHING_STORED[id]) return undefined
+      throw error
+    }
   }
 }
 
@@ -125,39 +144,65 @@ function inputOf(id: string, [, path]: Operation, given: readonly unknown[]): Fi
   return input
 }
 
-/** The result of a call; for a list, its entries from as many pages as the limit requires. */
-async function allPages(send: Caller, input: Fields, options: object): Promise<unknown> {
-  const { limit } = input
-  const wanted = typeof limit === 'number' ? limit : DEFAULT_LIMIT
-  const first = await send({ ...input, ...(limit !== undefined && { limit: Math.min(wanted, MAX_PAGE) }) }, options)
-  if (!isPage(first)) return first
-  const items = [...first.items]
-  for (let { next } = first; next !== undefined && items.length < wanted;) {
-    const size = Math.min(wanted - items.length, MAX_PAGE)
-    const page = await send({ ...input, limit: size, cursor: next }, options)
-    if (!isPage(page)) break
-    items.push(...page.items)
-    ;({ next } = page)
-  }
-  return items.slice(0, wanted)
+interface Page extends Fields {
+  readonly items: readonly unknown[]
+  readonly next?: string
 }
 
-function isPage(answer: unknown): answer is { readonly items: readonly unknown[]; readonly next?: string } {
-  return typeof answer === 'object' && answer !== null && 'items' in answer && Array.isArray(answer.items)
+/** The entries of a list from as many pages as the limit requires, in the form of the app. */
+async function allPages(
+  { begin, name, limit: most = DEFAULT_LIMIT }: ListForm,
+  send: (input: Fields) => Promise<unknown>,
+  { limit = most, ...input }: Fields,
+): Promise<unknown> {
+  const wanted = Number(limit)
+  const filter: Fields = { ...input }
+  let cursor: string | undefined
+  if (begin && filter[begin[0]] !== undefined) {
+    cursor = cursorOf({ [begin[1]]: filter[begin[0]] as string | number })
+    Reflect.deleteProperty(filter, begin[0])
+  }
+  const items: unknown[] = []
+  for (;;) {
+    const size = Math.max(1, Math.min(wanted - items.length, MAX_PAGE))
+    const page = (await send({ ...filter, limit: size, ...(cursor !== undefined && { cursor }) })) as Page
+    items.push(...page.items)
+    cursor = page.next
+    if (cursor !== undefined && items.length < wanted) continue
+    if (name === undefined) return items.slice(0, wanted)
+    const { items: _items, next: _next, ...rest } = page
+    return { ...rest, [name]: items, next: cursor === undefined ? undefined : placeIn(cursor, begin?.[1] ?? 'id') }
+  }
+}
+
+function placeIn(cursor: string, place: 'id' | 'name'): string | number | undefined {
+  return place === 'id' ? placeOf(cursor, { id: 'number' })?.id : placeOf(cursor, { name: 'string' })?.name
 }
 
 /** Converts an answer to the form that `app` returns, if the API has another form. */
 function shaped(id: string, answer: unknown): unknown {
-  if (id === 'jobs.list') return (answer as readonly Fields[]).map(jobRow)
-  return id === 'jobs.show' ? jobRow(answer as Fields) : answer
+  const only = ONLY_FIELD[id]
+  if (only !== undefined) return (answer as Fields)[only]
+  if (WHOLE.has(id)) return (answer as Page).items
+  switch (id) {
+    case 'jobs.list':
+      return (answer as readonly Fields[]).map(jobRow)
+    case 'jobs.show':
+      return jobRow(answer as Fields)
+    case 'configs.show':
+      return (answer as Fields)['version'] === 0 ? undefined : answer
+    default:
+      return answer
+  }
 }
 
-function jobRow({ id, description, state, schedule, isOverridden, windows, nextTick }: Fields): Fields {
+function jobRow({ id, description, state, schedule, isOverridden, windows, nextTick, ...rest }: Fields): Fields {
   const text = schedule === null || schedule === undefined ? null : JSON.stringify(schedule)
   return {
     ...{ id, description, nextTick, schedule: text, plannedSchedule: text, isPaused: state === 'paused' },
     codeSchedule: isOverridden === true ? null : text,
     windows: windows === null || windows === undefined ? null : JSON.stringify(windows),
+    dependsOn: rest['dependsOn'],
   }
 }
 

@@ -17,7 +17,9 @@ class RemoteTarget {
   #target: Target | undefined
   #remote: Promise<Remote> | undefined
 
-  set(target: Target): void {
+  /** @param target undefined: the commands use the database */
+  set(target: Target | undefined): void {
+    if (JSON.stringify(target) !== JSON.stringify(this.#target)) this.#remote = undefined
     this.#target = target
   }
 
@@ -41,7 +43,7 @@ async function connect({ url, token, reason }: Target): Promise<Remote> {
   const { createClient } = await import('../../client/create-client.ts')
   const { coreErrors, remoteApp } = await import('./remote-app.ts')
   const client = await coreErrors(() => createClient({ url, token }))
-  return { client, app: remoteApp(client, reason) }
+  return { client, app: remoteApp(client, { url, reason }) }
 }
 
 export const remoteTarget = new RemoteTarget()

@@ -6,7 +6,7 @@ import { durationMs } from '../../time/duration.ts'
 import { momentOf } from '../../time/local-dates.ts'
 import { type Preview, previewOf, type PreviewTick } from '../../time/preview.ts'
 import type { ScheduleSpec } from '../../time/schedule.ts'
-import { cliJobs, jobsOption } from '../cli-jobs.ts'
+import { cliJobs, cliJobsIfAny, jobsOption } from '../cli-jobs.ts'
 import { cliSettings, readOnly } from '../cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
 import { addList } from '../list-command.ts'
@@ -30,6 +30,12 @@ interface ScheduleOptions {
   readonly dstOverlap?: 'first' | 'second' | 'both'
   readonly start?: string
   readonly end?: string
+}
+
+interface ListOptions {
+  readonly overridden?: true
+  readonly limit?: number
+  readonly after?: string
 }
 
 interface PreviewOptions extends ScheduleOptions {
@@ -63,13 +69,16 @@ export function addSchedule(program: Command): void {
   addList(schedule, {
     noun: 'schedules',
     description: 'Lists the schedules of all jobs that the database knows, by job. Changes nothing.',
-    examples: [
-      'piko schedules list',
-      "piko schedules list --json | jq '.schedules[] | select(.isOverridden) | .jobId'",
-    ],
+    examples: ['piko schedules list', "piko schedules list --overridden --json | jq '.schedules[].jobId'"],
     columns: () => LIST_COLUMNS,
-    find: (_options, globals) => withApp(globals, (app) => app.schedules.list()),
+    find: ({ overridden, ...options }: ListOptions, globals) =>
+      withApp(globals, (app) =>
+        app.schedules.list({ ...options, ...(overridden !== undefined && { isOverridden: overridden }) }),
+      ),
   })
+    .option('--overridden', 'only schedules that were set at run time')
+    .option('--limit <count>', 'maximum number of schedules to list; default: all', parseLimit)
+    .option('--after <job>', 'only jobs with larger ids, for the next page')
   addSet(schedule)
   addClear(schedule)
   withScheduleOptions(schedule.command('preview'), 'instead of a job: ')
@@ -226,12 +235,13 @@ async function jobPreview(
   globals: GlobalOptions,
 ): Promise<Preview> {
   const settings = cliSettings(globals)
-  const registry = await cliJobs(settings, jobs)
   if (!code) {
-    if (!remoteTarget.isSet) registry.get(jobId)
-    return withAppOn(readOnly(settings), (app) => app.schedules.preview(jobId, { from, count }), [...registry])
+    // In a folder without jobs, such as that of an operator, the database knows the schedule.
+    const known = await cliJobsIfAny(settings, jobs)
+    if (!remoteTarget.isSet) known?.get(jobId)
+    return withAppOn(readOnly(settings), (app) => app.schedules.preview(jobId, { from, count }), [...(known ?? [])])
   }
-  const { schedule, windows } = registry.get(jobId).policy
+  const { schedule, windows } = (await cliJobs(settings, jobs)).get(jobId).policy
   if (!schedule) return { ticks: [], windows: [] }
   return previewOf(schedule, momentOf('--from', from, zoneOfSchedule(schedule)), count, windows ?? 'none', jobId)
 }

@@ -11,6 +11,8 @@ import { instantText, printResult } from '../output/print-result.ts'
 import { type Column, table } from '../output/table.ts'
 import { parseJson } from '../parse/parse-json.ts'
 import { parseLimit } from '../parse/parse-limit.ts'
+import { remoteTarget } from '../remote/target.ts'
+import type { Settings } from '../../settings/settings.ts'
 import { withApp, withAppOn } from '../with-app.ts'
 
 interface ChangeOptions {
@@ -28,8 +30,10 @@ export function addShared(program: Command): void {
     description: 'Lists the topics with their newest versions, by name. Changes nothing.',
     examples: ['piko shared list', "piko shared list --json | jq -r '.shared[].topic'"],
     columns: () => LIST_COLUMNS,
-    find: (options: { limit?: number }, globals) => withApp(globals, (app) => app.shared.list(options)),
-  }).option('--limit <count>', 'maximum number of topics to list; default: 100', parseLimit)
+    find: (options: { limit?: number; after?: string }, globals) => withApp(globals, (app) => app.shared.list(options)),
+  })
+    .option('--limit <count>', 'maximum number of topics to list; default: 100', parseLimit)
+    .option('--after <name>', 'only topics with later names, for the next page')
   addShow(shared)
   addHistory(shared)
   addPublish(shared)
@@ -106,14 +110,18 @@ async function change(
 ): Promise<void> {
   const globals = globalOptions(command)
   const { reason } = globals
-  const settings = cliSettings(globals)
-  const { discoverJobs } = await import('../../app/discovery/discover.ts')
-  const { jobGlobs } = await import('../../app/discovery/job-globs.ts')
-  await discoverJobs(jobs ?? jobGlobs(settings), process.cwd())
+  // With a remote node, that node knows the schema.
+  if (!remoteTarget.isSet) await loadModules(cliSettings(globals), jobs)
   await withAppOn({}, async (app) => {
     const version = await publish(app, reason === undefined ? {} : { reason })
     printResult(globals.json, { topic, version }, () => `${visibleLine(topic)} has version ${version}`)
   })
+}
+
+async function loadModules(settings: Settings, jobs: string[] | undefined): Promise<void> {
+  const { discoverJobs } = await import('../../app/discovery/discover.ts')
+  const { jobGlobs } = await import('../../app/discovery/job-globs.ts')
+  await discoverJobs(jobs ?? jobGlobs(settings), process.cwd())
 }
 
 const LIST_COLUMNS: readonly Column<SharedSummary>[] = [

@@ -86,7 +86,7 @@ export class SharedValues extends LoopService {
       stopped: this.#stopped.signal,
       refresh: (name) => this.#read([name]),
       append: (row) => changing(`a version of "${topic}"`, 'piko_shared', () => this.#append(row)),
-      history: (name, limit) => store.history(name, limit),
+      history: (name, limit, before) => store.history(name, limit, before),
       find: (name, version) => store.find(name, version),
       changed: (name, version) => events.emit('shared.changed', { topic: name, version }),
       refused: (name, version, inForce, error) =>

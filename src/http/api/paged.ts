@@ -31,19 +31,24 @@ export function pageById<Item extends { readonly id: number }>(found: readonly I
   return { items, next: found.length > limit ? idCursor(items.at(-1)?.id) : undefined }
 }
 
-/** A page of a short list that is in memory, in the order of its names. @throws PikoError `USAGE` */
+/** The options with which a list by name is read for a page: one entry more than the page has. @throws PikoError `USAGE` */
+export function afterName({ cursor, limit }: { readonly cursor?: string; readonly limit: number }): {
+  readonly limit: number
+  readonly after?: string
+} {
+  const after = nameIn(cursor)
+  return { limit: limit + 1, ...(after !== undefined && { after }) }
+}
+
+/** The page of a list by name that was read with {@link afterName}. */
 export function pageByName<Item>(
   found: readonly Item[],
   nameOf: (item: Item) => string,
-  { cursor, limit }: { readonly cursor?: string; readonly limit: number },
+  { limit }: { readonly limit: number },
 ): Paged<Item> {
-  const after = placeOf(cursor, { name: 'string' })?.name
-  const left = found
-    .toSorted((one, other) => (nameOf(one) < nameOf(other) ? -1 : 1))
-    .filter((item) => after === undefined || nameOf(item) > after)
-  const items = left.slice(0, limit)
+  const items = found.slice(0, limit)
   const last = items.at(-1)
-  return { items, next: left.length > limit && last ? cursorOf({ name: nameOf(last) }) : undefined }
+  return { items, next: found.length > limit && last ? nameCursor(nameOf(last)) : undefined }
 }
 
 /** The instant in the cursor of a list by start. @throws PikoError `USAGE` */

@@ -141,7 +141,11 @@ export class Recorder {
     }: { verb: string; jobId: string | undefined; target: string | undefined; actor: Actor },
     store: Store,
   ): Promise<void> {
-    const isStored = await this.#quietly(() => store.audit.end(id, end), { verb, jobId, target })
+    const isStored = await this.#quietly(() => store.audit.end(id, end, { verb, jobId, actor }), {
+      verb,
+      jobId,
+      target,
+    })
     const { kind, name } = actor
     if (isStored)
       this.#parts.events.emit('change.recorded', {

@@ -2,6 +2,7 @@ import type { Selectable } from 'kysely'
 import type { Actor, ActorKind } from '../../access/actor.ts'
 import { fromJson } from '../../json/json.ts'
 import type { Database } from '../connection/database.ts'
+import { note } from '../events/notes.ts'
 import { optionalDate } from '../runs/run-row.ts'
 import { deleteOld } from '../statements/delete-old.ts'
 import { inPages } from '../statements/pages.ts'
@@ -20,6 +21,9 @@ export interface NewAudit {
   readonly request: string | undefined
   readonly before: string | undefined
 }
+
+/** What the readers of events learn about a change. */
+export type AuditedChange = Pick<NewAudit, 'verb' | 'actor' | 'jobId'>
 
 /** How a change ended. */
 export interface AuditEnd {
@@ -99,21 +103,28 @@ export class AuditStore {
     return retry(() => insertedId(dialect, insert.returning('id')))
   }
 
-  /** Completes a row that was begun. */
-  async end(id: number, { outcome, after, target, errorCode }: AuditEnd): Promise<void> {
-    const { db, dialect, retry } = this.#database
-    const update = db
-      .updateTable('piko_audit')
-      .set({
-        outcome,
-        ended_at: dialect.now(),
-        after_change: after ?? null,
-        error_code: errorCode ?? null,
-        ...(target !== undefined && { target: cut(target, MAX_TARGET) }),
-      })
-      .where('id', '=', id)
-      .where('outcome', '=', 'started')
-    await retry(() => update.execute())
+  /** Completes a row that was begun, and notes it for the readers of events. */
+  async end(id: number, { outcome, after, target, errorCode }: AuditEnd, about: AuditedChange): Promise<void> {
+    const { dialect, transaction } = this.#database
+    const { verb, jobId, actor } = about
+    await transaction(async (trx) => {
+      const update = trx
+        .updateTable('piko_audit')
+        .set({
+          outcome,
+          ended_at: dialect.now(),
+          after_change: after ?? null,
+          error_code: errorCode ?? null,
+          ...(target !== undefined && { target: cut(target, MAX_TARGET) }),
+        })
+        .where('id', '=', id)
+        .where('outcome', '=', 'started')
+      const { numUpdatedRows } = await update.executeTakeFirstOrThrow()
+      if (numUpdatedRows === 0n) return
+      note(trx, () => [
+        { kind: 'audit', auditId: id, verb, ...(jobId !== undefined && { jobId }), actor: cut(actor.name, MAX_ACTOR) },
+      ])
+    })
   }
 
   /** Deletes the row of a change that was refused. */

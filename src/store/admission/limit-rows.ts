@@ -15,12 +15,17 @@ export interface LimitStatus {
   readonly expiresAt: Date
 }
 
-/** The limits that have not expired, by name. */
-export async function listLimits({ db, dialect, broken }: Database, limit: number): Promise<LimitStatus[]> {
+/** The limits that have not expired, by name. @param after only limits with later names */
+export async function listLimits(
+  { db, dialect, broken }: Database,
+  limit: number,
+  after?: string,
+): Promise<LimitStatus[]> {
   const rows = await db
     .selectFrom('piko_rate')
     .select(['job_id', 'rate_key', 'starts', 'expires_at'])
     .where('job_id', '=', NO_JOB)
+    .$if(after !== undefined, (of) => of.where('rate_key', '>', exactKey(after ?? '')))
     .where('expires_at', '>=', dialect.now())
     .orderBy('rate_key')
     .limit(limit)

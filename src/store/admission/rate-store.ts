@@ -78,9 +78,9 @@ export class RateStore {
   }
 
   /** The rate limits that all nodes share and that have counts, by name. */
-  async limits(limit: number): Promise<LimitStatus[]> {
+  async limits(limit: number, after?: string): Promise<LimitStatus[]> {
     const { listLimits } = await import('./limit-rows.ts')
-    return listLimits(this.#database, limit)
+    return listLimits(this.#database, limit, after)
   }
 
   /** Forgets what a shared rate limit has counted. @returns whether there was anything to forget */

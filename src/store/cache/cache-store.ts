@@ -165,15 +165,15 @@ export class CacheStore implements CacheLevel {
     return count
   }
 
-  /** The names of the caches with entries. */
-  async spaces(limit: number): Promise<string[]> {
+  /** The names of the caches with entries. @param after only later names */
+  async spaces(limit: number, after = ''): Promise<string[]> {
     const names: string[] = []
     // Finds each name by the primary key, without reading the entries of the others.
     while (names.length < limit) {
       const row = await this.#database.db
         .selectFrom('piko_cache')
         .select('space')
-        .where('space', '>', names.at(-1) ?? '')
+        .where('space', '>', names.at(-1) ?? after)
         .orderBy('space')
         .limit(1)
         .executeTakeFirst()

@@ -22,6 +22,8 @@ export interface JobFilter {
   /** Selects only jobs with windows, or without. */
   readonly hasWindows?: boolean
   readonly ids?: readonly string[]
+  /** Selects only jobs whose schedule was set at run time, or only those whose schedule is the one in code. */
+  readonly isOverridden?: boolean
   /** Selects only jobs with larger ids, such as the `next` of the previous page. */
   readonly after?: string
   /** The maximum number of jobs. Default 100. */
@@ -110,7 +112,7 @@ export class JobStore {
   }
 
   /** A page of jobs. Leaves out those whose rows can't be read. */
-  async page({ state, search, hasWindows, ids, after, limit = 100 }: JobFilter): Promise<JobPage> {
+  async page({ state, search, hasWindows, ids, isOverridden, after, limit = 100 }: JobFilter): Promise<JobPage> {
     const { db, dialect, broken } = this.#database
     let query = db
       .selectFrom('piko_job')
@@ -121,6 +123,8 @@ export class JobStore {
     if (search !== undefined) query = query.where(sql<boolean>`id LIKE ${containing(search)} ESCAPE '!'`)
     if (hasWindows !== undefined) query = query.where('windows', hasWindows ? 'is not' : 'is', null)
     if (ids !== undefined) query = query.where('id', 'in', ['', ...ids.map(exactId)])
+    if (isOverridden !== undefined)
+      query = query.where(isOverridden ? sql<boolean>`NOT ${SAME_SCHEDULE}` : SAME_SCHEDULE)
     if (after !== undefined) query = query.where('id', '>', exactId(after))
     const rows = await query.execute()
     const shown = rows.slice(0, limit)
@@ -135,6 +139,9 @@ export class JobStore {
     return jobActivities(this.#database, jobIds, runs)
   }
 }
+
+/** Both texts, or neither. A comparison with null alone is neither true nor false. */
+const SAME_SCHEDULE = sql<boolean>`(coalesce(schedule, '') = coalesce(code_schedule, ''))`
 
 /**
  * The pattern of ids that contain a text. Ids have only ASCII characters, so a search with others, which a server would refuse to compare,

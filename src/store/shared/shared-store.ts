@@ -83,15 +83,15 @@ export class SharedStore {
     return row?.value
   }
 
-  /** Versions of a topic, newest first. Reports rows that can't be read. */
-  async history(topic: string, limit: number): Promise<SharedRecord[]> {
+  /** Versions of a topic, newest first. Reports rows that can't be read. @param before only earlier versions */
+  async history(topic: string, limit: number, before?: number): Promise<SharedRecord[]> {
     const { db, dialect, broken } = this.#database
     const query = db.selectFrom('piko_shared').selectAll().where('topic', '=', topic).orderBy('version', 'desc')
     const rows: Selectable<SharedTable>[] = []
     while (rows.length < limit) {
-      const last = rows.at(-1)
+      const end = rows.at(-1)?.version ?? before
       const size = Math.min(PAGE, limit - rows.length)
-      const page = await (last ? query.where('version', '<', last.version) : query).limit(size).execute()
+      const page = await (end === undefined ? query : query.where('version', '<', end)).limit(size).execute()
       rows.push(...page)
       if (page.length < size) break
     }
@@ -102,8 +102,8 @@ export class SharedStore {
     return mapSound(dialect, 'piko_shared', rows, recordOf, broken.report)
   }
 
-  /** The topics with their newest versions, by name. */
-  async list(limit: number): Promise<SharedSummary[]> {
+  /** The topics with their newest versions, by name. @param after only topics with later names */
+  async list(limit: number, after?: string): Promise<SharedSummary[]> {
     const { db, dialect, broken } = this.#database
     const rows = await inPages<Omit<Selectable<SharedTable>, 'value'> & { readonly versions: number }>(
       limit,
@@ -119,7 +119,7 @@ export class SharedStore {
                   of.fn.max('version').as('newest'),
                   of.fn.countAll<number>().as('versions'),
                 ])
-                .$if(last !== undefined, (of) => of.where('topic', '>', last?.topic ?? ''))
+                .where('topic', '>', last?.topic ?? after ?? '')
                 .groupBy('topic')
                 .orderBy('topic')
                 .limit(size)

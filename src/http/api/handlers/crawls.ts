@@ -7,14 +7,14 @@ export const crawlHandlers: Handlers<'crawls'> = {
   'crawls.items': async (app, { params, query: { cursor, ...filter } }) => {
     const after = idIn(cursor)
     const asked = { ...filter, ...(after !== undefined && { after }) }
-    const { pages, next } = await app.crawls.items(refOf(params.crawl), asked)
-    return { items: pages, next: idCursor(next) }
+    const { runId, pages, next } = await app.crawls.items(refOf(params.crawl), asked)
+    return { runId, items: pages, next: idCursor(next) }
   },
   'crawls.dead': async (app, { params, query: { cursor, ...filter } }) => {
     const after = idIn(cursor)
     const asked = { ...filter, ...(after !== undefined && { after }) }
-    const { pages, next } = await app.crawls.dead(refOf(params.crawl), asked)
-    return { items: pages, next: idCursor(next) }
+    const { runId, pages, next } = await app.crawls.dead(refOf(params.crawl), asked)
+    return { runId, items: pages, next: idCursor(next) }
   },
   'crawls.replay': (app, { params, body }) => app.crawls.replay(refOf(params.crawl), body),
   'crawls.try': (app, { params, body: { url, step, ...options }, signal }) =>

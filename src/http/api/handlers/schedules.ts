@@ -1,12 +1,14 @@
 import type { ScheduleSpec } from '../../../time/schedule.ts'
 import type { ApiApp, Handlers } from '../handler.ts'
-import { pageByName } from '../paged.ts'
+import { afterName, pageByName } from '../paged.ts'
 
 export const scheduleHandlers: Handlers<'schedules'> = {
   'schedules.list': async (app, { query: { isOverridden, ...page } }) => {
-    const found = await app.schedules.list()
-    const fits = found.filter((one) => isOverridden === undefined || one.isOverridden === (isOverridden === 'true'))
-    return pageByName(fits, ({ jobId }) => jobId, page)
+    const found = await app.schedules.list({
+      ...afterName(page),
+      ...(isOverridden !== undefined && { isOverridden: isOverridden === 'true' }),
+    })
+    return pageByName(found, ({ jobId }) => jobId, page)
   },
   'schedules.set': async (app, { params, body }) => {
     // The operation checks the schedule.
@@ -26,5 +28,5 @@ export const scheduleHandlers: Handlers<'schedules'> = {
 }
 
 async function shown(app: ApiApp, jobId: string): Promise<object | undefined> {
-  return (await app.schedules.list()).find((one) => one.jobId === jobId)
+  return (await app.schedules.list({ jobIds: [jobId] }))[0]
 }

@@ -1,13 +1,13 @@
 import { PikoError } from '../../../errors.ts'
 import type { Handlers } from '../handler.ts'
-import { pageByName, idCursor, idIn } from '../paged.ts'
+import { afterName, idCursor, idIn, pageByName } from '../paged.ts'
 
-const MAX_TOPICS = 500
+/** The most versions of one read, because each may have a megabyte. */
 const MAX_HISTORY = 100
 
 export const sharedHandlers: Handlers<'shared'> = {
   'shared.list': async (app, { query }) =>
-    pageByName(await app.shared.list({ limit: MAX_TOPICS }), ({ topic }) => topic, query),
+    pageByName(await app.shared.list(afterName(query)), ({ topic }) => topic, query),
   'shared.show': async (app, { params: { topic } }) => {
     const record = await app.shared.show(topic)
     if (record) return record
@@ -16,12 +16,11 @@ export const sharedHandlers: Handlers<'shared'> = {
     })
   },
   'shared.history': async (app, { params, query: { cursor, limit } }) => {
-    const before = idIn(cursor) ?? Infinity
-    const found = (await app.shared.history(params.topic, { limit: MAX_HISTORY })).filter(
-      ({ version }) => version < before,
-    )
-    const items = found.slice(0, limit)
-    return { items, next: found.length > limit ? idCursor(items.at(-1)?.version) : undefined }
+    const before = idIn(cursor)
+    const asked = Math.min(limit + 1, MAX_HISTORY)
+    const found = await app.shared.history(params.topic, { limit: asked, ...(before !== undefined && { before }) })
+    const items = found.slice(0, asked - 1)
+    return { items, next: found.length === asked ? idCursor(items.at(-1)?.version) : undefined }
   },
   'shared.publish': async (app, { params: { topic }, body }) => ({
     topic,
