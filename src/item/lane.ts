@@ -39,6 +39,8 @@ const MAX_LATE_MS = 250
 
 /** In a lane with a minimum time between two items, an item may begin this late after its start time, in milliseconds. */
 const DELAY_LATE_MS = 100
+/** In such a lane, a request may take this much longer to arrive than the next one, such as when it opens a new connection. */
+const DELAY_ARRIVAL_MS = 100
 
 /**
  * The milliseconds between the start times of two items of a lane; 0 if the lane has no rate.
@@ -49,7 +51,7 @@ const DELAY_LATE_MS = 100
 export function spacingMs(rate: RateLimit | undefined, factor: number, delayMs: number | undefined): number {
   const ofRate = rate ? rate.perMs / (rate.limit * Math.max(factor, MIN_FACTOR)) : 0
   // The next item may begin in time after a late one, and the time between both must still be at least `delayMs`.
-  return Math.max(ofRate, delayMs === undefined ? 0 : delayMs + DELAY_LATE_MS)
+  return Math.max(ofRate, delayMs === undefined ? 0 : delayMs + DELAY_LATE_MS + DELAY_ARRIVAL_MS)
 }
 
 /**
