@@ -35,7 +35,7 @@ const SERIES: readonly Series[] = [
   {
     ...perRun,
     grows: 'nodes, handlers that do nothing',
-    curve: 'grows where, as here, one node and the server use up the processors: more nodes only share them',
+    curve: 'grows if, as here, one node and the server already use all processors, which more nodes can only share',
     sizes: [1, 2, 4].map((size) => [size, `mysql, ${size === 1 ? '' : `${size} nodes, `}100,000 runs`]),
   },
   {

@@ -3,7 +3,7 @@ const HIDDEN_CHARACTERS = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u061C\u200E\
 
 /**
  * Makes text from a job, a config or a database safe to show. Characters that move the cursor, colour the terminal or change the text
- * direction become escapes, such as `\u001b`. Newlines and tabs stay.
+ * direction become escapes, such as `\u001b`. Newlines and tabs are kept.
  */
 export function visible(text: string): string {
   return text.replace(HIDDEN_CHARACTERS, escaped)

@@ -4,7 +4,8 @@ import type { FleetLimiter, FleetLimitOptions } from '../run/fleet-limit.ts'
 import type { Rate } from '../run/limits.ts'
 
 /**
- * A rate limit that all nodes share, as a resource: `await ctx.resources.api.take()`. The same as `ctx.limit(name, rate, options)`.
+ * A rate limit that all nodes share, as a resource: `await ctx.resources.api.take()`. `ctx.limit(name, rate, options)` gives the same
+ * limiter.
  *
  * @example
  * const sync = defineJob({ id: 'sync', resources: { api: limiter('api', '5/s') } }, async (ctx) => {

@@ -14,7 +14,7 @@ export interface AgentOptions {
   readonly connections?: number
   readonly connectTimeoutMs: number
   readonly tls?: TlsOptions | undefined
-  /** The maximum bytes of a response's headers. Default 16 KB. */
+  /** The maximum number of bytes of a response's headers. Default 16 KB. */
   readonly headerBytes?: number
   /** Resolves host names. A connection is opened to exactly the address that it returns. Default: the system's resolver. */
   readonly lookup?: LookupFunction

@@ -23,7 +23,7 @@ export interface MessageSocketOptions {
   readonly tls: TlsOptions | undefined
   /** Resolves host names. The connection is opened to exactly the address that it returns. */
   readonly lookup: LookupFunction | undefined
-  /** The maximum bytes of a message, after decompression. */
+  /** The maximum number of bytes of a message, after decompression. */
   readonly maxBytes: number
 }
 

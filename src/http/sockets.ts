@@ -21,9 +21,9 @@ export interface SocketsOptions {
   readonly onMessage?: (message: string | Buffer, client: SocketClient) => unknown
   /** Called with each new client. */
   readonly onConnection?: (client: SocketClient) => unknown
-  /** The maximum bytes that wait for a client that reads slowly. A client with more is disconnected. Default 1 MB. */
+  /** The maximum number of bytes that wait for a client that reads slowly. A client with more is disconnected. Default 1 MB. */
   readonly maxBuffered?: number
-  /** The maximum bytes of one message of a client. Default 1 MB. */
+  /** The maximum number of bytes of one message of a client. Default 1 MB. */
   readonly maxMessage?: number
   /** The maximum number of clients. Default 1,000. */
   readonly maxClients?: number

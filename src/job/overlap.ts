@@ -5,7 +5,7 @@ export type Overlap = 'allow' | 'skip' | 'bufferOne' | 'bufferAll' | 'cancelOthe
 interface OverlapRule {
   /** A tick is skipped while this many runs of its job are queued or running. */
   readonly maxActive: number
-  /** Whether the decision needs the number of active runs at the tick, so that it can't be made ahead. */
+  /** Whether the decision needs the number of active runs at the tick, so that it can't be made in advance. */
   readonly isDecidedAtTick: boolean
   /** Whether a run starts only after the previous one has ended. */
   readonly isOneByOne: boolean

@@ -28,7 +28,7 @@ export interface QueueFigures {
   readonly jobId: string
   readonly priority: number
   readonly runs: number
-  /** How long the oldest of them has waited. */
+  /** How long the oldest of these runs has waited. */
   readonly oldestSeconds: number
 }
 

@@ -32,7 +32,7 @@ export interface LinkOptions {
   /** Identifies this node to the other end: 32 hexadecimal digits. Default: random, one for each process. */
   readonly nodeId?: string
   readonly log?: Logger
-  /** The maximum bytes in one frame that the other end may send. Default 65,536; 1,024 to 1,048,576. */
+  /** The maximum number of bytes in one frame that the other end may send. Default 65,536; 1,024 to 1,048,576. */
   readonly maxFrame?: number
   /**
    * The bytes of a message that the other end may send before they are read. Default 1 MB; for all messages together, eight times as many.

@@ -48,7 +48,7 @@ export class Loan {
     return this.#life !== undefined && this.#state === 'taken'
   }
 
-  /** Whether its instance still lends. */
+  /** Whether the instance of its value still lends values to new attempts. */
   get isCurrent(): boolean {
     return this.#generation?.isRetired === false
   }

@@ -11,7 +11,7 @@ export interface RunError {
 
 const LONGEST_MESSAGE = 2_000
 const LONGEST_STACK = 8_000
-/** Redact before truncating: a truncated connection string no longer matches the pattern. */
+/** Redaction comes before truncation, because a truncated connection string no longer matches the pattern. */
 const LONGEST_SEARCHED = 100_000
 
 /** The error to store, without secrets and truncated to the size that a row should have. The stack text includes the chain of causes. */

@@ -1,7 +1,10 @@
 const SECRET_NAME =
   /(?:password|passwd|pwd|passphrase|secret|token|dsn|authorization|cookies?|credentials?|jwt|apikey|privatekey|accesskey|secretkey|signingkey|encryptionkey|(?:db|user|smtp|imap|mail|ftp|ssh|root|admin|mysql|pg|redis|proxy|login|key|store)pass)$/
 
-/** Whether the value of this key is a secret: `password`, `clientSecret`, `X_API_KEY`, `set-cookie`. Not `tokens`, `monkey`, `author`. */
+/**
+ * Whether the value of this key is a secret: `password`, `clientSecret`, `X_API_KEY`, `set-cookie`. `tokens`, `monkey` and `author` are no
+ * such keys.
+ */
 export function isSecretKey(key: string): boolean {
   return SECRET_NAME.test(
     key
@@ -11,7 +14,7 @@ export function isSecretKey(key: string): boolean {
   )
 }
 
-/** The last word of a name such as `smtpPass`, `DB_PASS`, `auth`, `X-Hub-Signature-256`. Not `bypass`, `oauth`. */
+/** The last word of a name such as `smtpPass`, `DB_PASS`, `auth`, `X-Hub-Signature-256`. `bypass` and `oauth` do not match. */
 const DOUBTFUL_NAME =
   /(?:(?<![A-Za-z])(?:pass|Pass|PASS|auth|Auth|AUTH|sig|Sig|SIG|signature|Signature|SIGNATURE)|(?<=[a-z0-9])(?:Pass|Auth|Sig|Signature))(?:[-_]?\d{1,4})?$/
 

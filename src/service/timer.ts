@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts'
 export interface TimerOptions {
   /** Whether the timer also fires immediately when the service starts. Default false: it first fires after one interval. */
   readonly immediate?: boolean
-  /** The time until it fires first. Default: one interval. Not together with `immediate`. */
+  /** The time until it fires first. Default: one interval. It can't be combined with `immediate`. */
   readonly after?: Duration
 }
 

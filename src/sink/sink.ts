@@ -38,7 +38,7 @@ export interface DeadLetterOptions {
 
 /** Options of a sink that stores batches on this host's disk while its target is down. */
 export interface SpillOptions {
-  /** The maximum bytes on disk for this sink in one process, at least 65,536. Default 1,000,000,000. */
+  /** The maximum number of bytes on disk for this sink in one process, at least 65,536. Default 1,000,000,000. */
   readonly maxBytes?: number
   /** How long a write waits for room on disk before it fails with `SINK_SPILL_FULL`. Default `'30s'`. */
   readonly wait?: Duration
@@ -65,7 +65,7 @@ export interface SinkRules {
   readonly key?: RowKey
   /** The effect of delivering the same rows again. Required for `retry`, `deadLetters` and `spill`, which deliver rows again. */
   readonly guarantee?: SinkGuarantee
-  /** Repeats a failed delivery within the attempt. The options are those of a job's `retry`. Default: no repeat. */
+  /** Repeats a failed delivery within the attempt. The options are those of a job's `retry`. Default: it is not repeated. */
   readonly retry?: RetrySpec
   /**
    * The time limit of one delivery, or of one `clear`. After it, the call fails as an outage, its signal aborts, and the sink no longer

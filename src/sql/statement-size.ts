@@ -10,7 +10,7 @@ const MAX_BYTES_PER_CHARACTER = 3
 /** The size of a number, an instant or a keyword, in bytes. */
 const MAX_OTHER_BYTES = 30
 
-/** The size of a value in a statement, in bytes, as the MySQL driver writes it: escaped, in UTF-8. Never an underestimate. */
+/** The size of a value in a statement, in bytes, as the MySQL driver writes it: escaped, in UTF-8. The result is never too small. */
 export function sentBytes(value: unknown): number {
   if (typeof value === 'string') {
     return value.length <= MAX_GUESSED_CHARACTERS

@@ -131,7 +131,7 @@ export class FleetMetrics {
     )
     gauge(
       'piko_queue_age_seconds',
-      'How long the oldest of these runs has waited; 0: none is due.',
+      'How long the oldest due run has waited; 0: none is due.',
       [],
       ofFleet(({ queue }) => Math.max(0, ...queue.map(({ oldestSeconds }) => oldestSeconds))),
     )

@@ -11,7 +11,7 @@ const LONGEST_CAUSE_CHAIN = 8
 const MAX_AGGREGATED = 5
 const LONGEST_MESSAGE = 8_000
 const LONGEST_STACK = 16_000
-/** Redact before truncating: a truncated connection string no longer matches the pattern. */
+/** Redaction comes before truncation, because a truncated connection string no longer matches the pattern. */
 const LONGEST_SEARCHED = 100_000
 const UNREADABLE = "[can't be read]"
 

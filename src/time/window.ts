@@ -17,7 +17,7 @@ export interface TimelineBounds {
  * The windows of a job: they fill its bounds without gap or overlap. The first window starts at `bounds.start` and the last one ends at
  * `bounds.end`, whether these are ticks or not. Every boundary between them is a tick. Pure.
  *
- * Only the generator walks the timeline. Every other method takes the same time for any instant.
+ * Only the generator steps through the timeline. Every other method takes the same time for any instant.
  */
 export class Timeline {
   readonly #schedule: Schedule

@@ -13,7 +13,7 @@ interface Given {
   readonly zone: string | undefined
 }
 
-/** Orders jobs so that each follows all jobs on which it depends, near one of them. Otherwise by id. Pure. */
+/** Orders jobs so that each follows all jobs on which it depends, near one of them. Other jobs are ordered by id. Pure. */
 export function upstreamFirst(jobs: readonly Given[]): GridRow[] {
   const known = new Map(jobs.map((job) => [job.id, job]))
   const below = new Map<string, Given[]>()

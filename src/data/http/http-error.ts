@@ -15,7 +15,10 @@ import { type ErrorCode, PikoError } from '../../errors.ts'
  */
 export type HttpErrorKind = 'network' | 'throttled' | 'server' | 'blocked' | 'client' | 'redirect' | 'size' | 'body'
 
-/** Headers of a response by their names in lower case. The values of a repeated header are joined by `, `. Without `set-cookie`. */
+/**
+ * Headers of a response by their names in lower case. The values of a repeated header are joined by `, `. The header `set-cookie` is left
+ * out.
+ */
 export type HttpHeaders = Readonly<Record<string, string>>
 
 /** The response to a request that failed. */
@@ -64,12 +67,12 @@ export class HttpError extends PikoError {
     return this.#answer?.status
   }
 
-  /** The headers of the response; undefined if there was no response. Not part of logs. */
+  /** The headers of the response; undefined if there was no response. They are not logged. */
   get headers(): HttpHeaders | undefined {
     return this.#answer?.headers
   }
 
-  /** The beginning of the response's body, up to 16,384 bytes, which often says what was wrong. Not part of logs. */
+  /** The beginning of the response's body, up to 16,384 bytes, which often says what was wrong. It is not logged. */
   get body(): string | undefined {
     return this.#answer?.text
   }

@@ -45,7 +45,7 @@ export interface HttpOptions {
   readonly retry?: HttpRetry
   /** The maximum number of redirects to follow, at most 50. Default 5. With 0, a redirect is a status that is not accepted. */
   readonly redirects?: number
-  /** The maximum bytes of the body after decompression. Reading a larger body fails with `HTTP_TOO_LARGE`. Default 10,000,000. */
+  /** The maximum number of bytes of the body after decompression. Reading a larger body fails with `HTTP_TOO_LARGE`. Default 10,000,000. */
   readonly maxBytes?: number
   /** The statuses that are accepted; any other status is a failure. Default: 200 to 299. */
   readonly accept?: readonly number[] | ((status: number) => boolean)

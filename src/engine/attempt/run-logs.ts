@@ -128,7 +128,7 @@ export class RunLogs extends LoopService {
       attempt,
       at: new Date(this.#parts.clock.now()),
       level,
-      // Redact before truncating: a truncated connection string no longer matches the pattern.
+      // Redaction comes before truncation, because a truncated connection string no longer matches the pattern.
       message: redactText(message.slice(0, LONGEST_SEARCHED)).slice(0, LONGEST_MESSAGE),
       fields: fieldsText(fields),
     }

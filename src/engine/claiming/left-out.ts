@@ -22,7 +22,7 @@ export class LeftOut {
   #ended: EndedClaim[] | undefined
   #endedNames: Set<string> | undefined
 
-  /** Called before each query, because its answer may say that a limit is reached although a run has ended in between. */
+  /** Called before each query, because its answer may say that a limit is reached although a run has ended since. */
   asking(): void {
     this.#ended = []
     this.#endedNames = undefined

@@ -23,7 +23,7 @@ export interface ItemFinish extends Omit<EndedItem, 'added' | 'duplicates'> {
 export type ItemStored = 'stored' | 'lost' | 'dead'
 
 const MAX_ENDS = 100
-/** The maximum bytes of items that one transaction adds, so that it is short. A single item may exceed it. */
+/** The maximum number of bytes of items that one transaction adds, so that it is short. A single item may exceed it. */
 const MAX_ADDED_BYTES = 8_000_000
 /** The estimated bytes of an added item without its data. */
 const ITEM_BYTES = 500

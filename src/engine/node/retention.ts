@@ -14,12 +14,12 @@ export interface RetentionParts extends LoopServiceParts {
   readonly batches: Pick<BatchStore, 'forget'>
   /** Tables whose old rows are deleted: those that sinks could not deliver, the audit. `keepMs` 0: never. */
   readonly aged?: readonly { readonly keepMs: number; readonly store: AgedRows }[]
-  /** Sessions of browsers that have expired. */
+  /** Deletes the sessions of browsers that have expired. */
   readonly sessions?: { prune(): Promise<boolean> }
   readonly rows: Pick<RowCheck, 'step'>
-  /** Expired entries of caches. */
+  /** Deletes expired entries of caches. */
   readonly caches?: { prune(): Promise<boolean> }
-  /** Old events of the fleet. Nodes with readers delete them more often. */
+  /** Deletes old events of the fleet. Nodes whose events are being read also do so, and more often. */
   readonly live?: { prune(): Promise<boolean> }
   readonly leader: Pick<Leader, 'isLeader' | 'onLead'>
   readonly history: Pick<Settings['history'], 'keepSucceededMs' | 'keepFailedMs' | 'keepRuns'>

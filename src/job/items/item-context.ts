@@ -40,7 +40,7 @@ export interface LeasedState<T> {
   readonly name: string
   /** The value as JSON, in the form in which it was last saved. */
   readonly value: T
-  /** How many items have held it before, and how many errors they reported. */
+  /** How many items have used the state before, and how many errors they reported. */
   readonly uses: number
   readonly errors: number
   /** Stores a new value when this item ends, whatever its outcome. */

@@ -1,8 +1,8 @@
 /** The limits of one end of a connection: sizes, numbers and times. */
 export interface LinkLimits {
-  /** The maximum bytes in one frame that the other end may send. Default 64 KB; 1 KB to 1 MB. */
+  /** The maximum number of bytes in one frame that the other end may send. Default 64 KB; 1 KB to 1 MB. */
   readonly maxFrame: number
-  /** The maximum bytes of a message that the other end may send before they are read. Default 1 MB. */
+  /** The maximum number of bytes of a message that the other end may send before they are read. Default 1 MB. */
   readonly window: number
   /** The maximum number of open messages of the other end. Default 1,000. */
   readonly maxOpen: number

@@ -55,7 +55,7 @@ export function tell(message: ThreadMessage, transfer: readonly MessagePort[] = 
 
 /**
  * Reports the progress of an offloaded function to the run that called it, as `ctx.progress` does. At most ten reports a second leave the
- * thread, and always the last one. Does nothing outside an offloaded call.
+ * thread; the last one always does. Does nothing outside an offloaded call.
  *
  * @example
  * export async function* rows(file: AsyncIterable<Uint8Array>, size: number) {

@@ -13,7 +13,7 @@ import type { Settings } from '../../settings/settings.ts'
 export interface SettingFact {
   /** The key of the setting, such as `mysql.pool_size`. */
   readonly key: string
-  /** The value for people; secrets are masked. */
+  /** The value as text for people; secrets are masked. */
   readonly value: string
   /** The source of the value: `default`, `file …`, `environment variable …` or `override`. */
   readonly origin: string

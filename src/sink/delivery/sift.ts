@@ -8,7 +8,7 @@ import { mayBeOfRow, refusedRows } from './refused-rows.ts'
 /** Some rows of a batch. */
 export interface Part {
   readonly rows: readonly unknown[]
-  /** A text to add to the key of the batch, the same in every attempt. Empty for the whole batch. */
+  /** A text to add to the key of the batch, the same in every attempt. It is empty for the whole batch. */
   readonly suffix: string
 }
 

@@ -163,7 +163,7 @@ export class DiskSpill implements SpillQueue {
     this.#parts.journal.note({ runId, jobId, sink: this.#parts.sink, sent: batch.rows.length })
   }
 
-  /** Waits for the batches that are being written. Batches on disk stay there. */
+  /** Waits for the batches that are being written. Batches on disk are kept. */
   async close(): Promise<void> {
     await this.#writer.close()
     await this.#reader?.close()

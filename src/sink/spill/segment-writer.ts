@@ -2,7 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { recordOf, SEGMENT_MAGIC } from './record.ts'
 import { Segment } from './segment.ts'
 
-/** The maximum bytes that are written before a sync of the disk. */
+/** The maximum number of bytes that are written before a sync of the disk. */
 const MAX_SYNC_BYTES = 16_000_000
 
 interface Pending {

@@ -13,7 +13,7 @@ const NUMBERED = /^(.*)\/(\d{1,15})$/s
 
 /**
  * The batches of one claim that a table contains. Numbers are stored as ranges, so a million consecutive batches need as little room as
- * one. Immutable.
+ * one. An instance never changes.
  */
 export class Delivered {
   static readonly none = new Delivered(new Map(), new Set())

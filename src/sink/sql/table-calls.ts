@@ -39,7 +39,7 @@ export interface SqlTableLayout {
   readonly name: string
   /** The columns that hold the row's properties. */
   readonly columns: readonly string[]
-  /** The columns that identify a row within its window, or within a table without windows. Empty if unknown. */
+  /** The columns that identify a row within its window, or within a table without windows. The list is empty if they are unknown. */
   readonly key: readonly string[]
   readonly windowColumn: string | null
   readonly fenceColumn: string | undefined

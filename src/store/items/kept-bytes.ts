@@ -3,7 +3,7 @@ import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 
-/** The maximum bytes that the store keeps for an item. More bytes are kept in a file. */
+/** The maximum number of bytes that the store keeps for an item. More bytes are kept in a file. */
 export const MAX_STORED_KEPT = 65_536
 
 /** The value of `piko_item.kept` for bytes in the store. */

@@ -116,7 +116,7 @@ export class SpillStore {
     return found.length === MAX_DELETED
   }
 
-  /** Identifies this database by its name and when it was created. The same on every host. */
+  /** Identifies this database by its name and the time of its creation. Every host gets the same result. */
   async identity(): Promise<string> {
     const { db, dialect, files, location } = this.#database
     const made = await sql<{ made: unknown; name: unknown }>`

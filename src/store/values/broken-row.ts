@@ -49,7 +49,7 @@ export class BrokenRow extends PikoError {
   }
 }
 
-/** Columns whose names MySQL reserves, and MariaDB does not. All databases understand these quotes. */
+/** The columns whose names are reserved words in MySQL but not in MariaDB. They are written in backticks, which SQLite accepts too. */
 const RESERVED: ReadonlySet<string> = new Set(['stored'])
 
 function quotedIfReserved(column: string): string {

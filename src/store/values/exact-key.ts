@@ -3,7 +3,7 @@ const MARK = '\u0001'
 
 /**
  * The stored form of a text key. In every collation that all versions of MySQL share, comparisons ignore trailing spaces. So no stored key
- * ends with one. Different keys stay different.
+ * ends with one. Different keys have different stored forms.
  */
 export function exactKey(key: string): string {
   return key.endsWith(' ') || key.endsWith(MARK) ? key + MARK : key

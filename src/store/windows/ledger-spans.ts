@@ -23,7 +23,7 @@ export interface CoverageFilter {
   readonly from?: WindowInput
   /** Includes only windows that start before this instant or day. Default: all. */
   readonly to?: WindowInput
-  /** The maximum number of spans. Default 100. Oldest first. */
+  /** The maximum number of spans, oldest first. Default 100. */
   readonly limit?: number
 }
 

@@ -99,7 +99,7 @@ export async function windowsBeyond(
   return beyond
 }
 
-/** @throws BrokenRow if it can't be read: the position of other windows would be unknown */
+/** @throws BrokenRow if the row can't be read, because the position of other windows would then be unknown */
 function windowOf(row: { id: number; start_at: Date | string; end_at: Date | string }, dialect: Dialect): Window {
   assertSound(dialect, 'piko_window', row)
   return { start: dialect.date(row.start_at), end: dialect.date(row.end_at) }

@@ -98,7 +98,7 @@ async function byCells(
 
 const MARKED = 500
 
-/** Makes succeeded windows that start within a range stale, in small transactions. @returns the number of windows */
+/** Marks the succeeded windows that start within a range as stale, in small transactions. @returns the number of windows */
 export async function markStale(database: Database, jobId: string, { start, end }: Window): Promise<number> {
   const { dialect } = database
   let marked = 0

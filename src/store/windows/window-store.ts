@@ -53,7 +53,7 @@ export interface LedgerSummary {
    */
   readonly watermark: Date | undefined
   /**
-   * The parts of the job's timeline without a window: before the first window, between windows, and after the last. Oldest first.
+   * The parts of the job's timeline without a window, oldest first: before the first window, between windows, and after the last.
    */
   readonly unrun: readonly Window[]
   /** The end of the last window in the ledger. */

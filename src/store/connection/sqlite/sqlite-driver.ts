@@ -26,7 +26,7 @@ const LONG_MS = 500
 /** A transaction that changed at least this many rows commits in a turn that is not older than this. */
 const SOME_ROWS = 500
 const SHORT_TURN_MS = 3
-/** The length of the log, in pages, at which a commit runs a checkpoint. SQLite's own default. */
+/** The length of the log, in pages, at which a commit runs a checkpoint. This is SQLite's own default. */
 const CHECKPOINT_PAGES = 1_000
 
 /**
