@@ -1,5 +1,7 @@
 import type { Clock } from '../../clock.ts'
+import { isPikoError } from '../../errors.ts'
 import { dial, type DialOptions } from '../../link/connect/dial.ts'
+import { trustAdvice } from '../../link/connect/trust.ts'
 import type { Link } from '../../link/link.ts'
 import type { PeerRow } from '../../store/nodes/node-store.ts'
 
@@ -35,6 +37,8 @@ export class Peers {
   readonly #theirs = new Map<string, Link>()
   readonly #opening = new Map<string, Promise<Link | undefined>>()
   readonly #failedAt = new Map<string, number>()
+  /** Nodes whose wrong settings were warned of. */
+  readonly #warned = new Set<string>()
   readonly #closing = new AbortController()
   #timer: NodeJS.Timeout | undefined
 
@@ -96,6 +100,7 @@ export class Peers {
       const peer: Peer = { link, messages: 0, usedAt: clock.monotonic() }
       this.#open.set(row.id, peer)
       this.#failedAt.delete(row.id)
+      this.#warned.delete(row.id)
       void link.whenClosed().then(() => this.#closed(row.id, peer))
       this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS).unref()
       onLink(link)
@@ -103,9 +108,22 @@ export class Peers {
     } catch (error) {
       if (this.#failedAt.size > 1_000) this.#failedAt.clear()
       this.#failedAt.set(row.id, clock.monotonic())
-      options.log?.debug({ err: error, node: row.id }, 'another node cannot be reached')
+      this.#logFailure(row, error)
       return undefined
     }
+  }
+
+  /** Wrong settings are warned of, once for each node. A node that has stopped or is far away is normal. */
+  #logFailure({ id, linkKey }: PeerRow, error: unknown): void {
+    const { log } = this.#parts.options
+    // The key of a row may be the one of the node's last start.
+    const isDenied = isPikoError(error) && error.code === 'LINK_DENIED' && linkKey === undefined
+    const isWrong = isDenied || trustAdvice(error) !== undefined
+    if (!isWrong || this.#warned.has(id)) return log?.debug({ err: error, node: id }, 'another node cannot be reached')
+    if (this.#warned.size > 1_000) this.#warned.clear()
+    this.#warned.add(id)
+    const effect = 'until that is corrected, changes reach them as datagrams or by polls'
+    log?.warn({ err: error, node: id }, `this node and another one do not trust each other; ${effect}`)
   }
 
   #closed(id: string, peer: Peer): void {

@@ -11,6 +11,7 @@ import { type Address, addressText, readAddress } from './address.ts'
 import { nodeIdOf } from './node-id.ts'
 import type { DialTls } from './dial-tls.ts'
 import { openDuplex } from './open-duplex.ts'
+import { trustAdvice } from './trust.ts'
 
 export interface DialOptions extends LinkOptions {
   /** `piko://host:port`, `piko+tls://host:port`, `piko+unix:/path`, `ws://host:port/path` or `wss://host:port/path`. */
@@ -86,7 +87,8 @@ class Dialer {
   #unreachable(error: unknown): unknown {
     if (!(error instanceof PikoError) || (error.code !== 'LINK_LOST' && error.code !== 'LINK_BROKEN')) return error
     const why = error.cause === undefined ? error.message : messageOf(error.cause)
-    const message = `can not connect to ${addressText(this.#address)}: ${why}; check the address, and that the other end listens`
+    const advice = trustAdvice(error) ?? 'check the address, and that the other end listens'
+    const message = `can not connect to ${addressText(this.#address)}: ${why}; ${advice}`
     return new PikoError('LINK_UNREACHABLE', message, { cause: error, details: { url: this.#options.url } })
   }
 
