@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { stripTypeScriptTypes } from 'node:module'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -14,17 +16,26 @@ export class NodeProcess implements AsyncDisposable {
   readonly #name: string
   readonly #end = (): void => void this.#child.kill('SIGKILL')
 
-  /** Starts the process, and resolves when it has printed `ready`. */
-  static async start(module: URL, order: unknown): Promise<NodeProcess> {
-    const node = new NodeProcess(module, order)
+  /**
+   * Starts the process, and resolves when it has printed `ready`.
+   *
+   * @param options.isLean converts the module here, so that the converter does not count in the memory of the process. The module can't
+   * import other TypeScript files
+   */
+  static async start(module: URL, order: unknown, options: { readonly isLean?: boolean } = {}): Promise<NodeProcess> {
+    const node = new NodeProcess(module, order, options.isLean === true)
     await node.told('ready')
     return node
   }
 
-  private constructor(module: URL, order: unknown) {
+  private constructor(module: URL, order: unknown, isLean: boolean) {
     this.#name = module.pathname.split('/').slice(-2).join('/')
     const flags = ['--disable-warning=ExperimentalWarning', '--expose-gc']
-    this.#child = spawn(process.execPath, [...flags, fileURLToPath(module), JSON.stringify(order)], {
+    const file = fileURLToPath(module)
+    const program = isLean
+      ? ['--input-type=module', '--eval', stripTypeScriptTypes(readFileSync(file, 'utf8')), '--']
+      : [file]
+    this.#child = spawn(process.execPath, [...flags, ...program, JSON.stringify(order)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     this.#child.stdin?.on('error', () => {}) // The next wait for a line reports its end.

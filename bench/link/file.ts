@@ -8,7 +8,7 @@ export const GIGABYTE = 1_073_741_824
 
 /** The memory of a process that does nothing else than to receive 1 GB into a file. */
 export default async function file(): Promise<Found> {
-  await using peer = await NodeProcess.start(new URL('peer.ts', import.meta.url), { kind: 'piko' })
+  await using peer = await NodeProcess.start(new URL('file-peer.ts', import.meta.url), ['piko'], { isLean: true })
   await using link = await dial({ url: `piko://127.0.0.1:${await peer.told('port')}` })
   const before = Number(await link.call('/rss'))
   const whole = (await link.send('/file', Readable.from(bulk(GIGABYTE), { objectMode: false }), { level: 2 })) as {

@@ -1,13 +1,10 @@
 // The other end of the measurements: `peer.ts {"kind":"piko"}` prints `ready` and `port <number>`.
 import { createHash } from 'node:crypto'
-import { createWriteStream, rmSync } from 'node:fs'
 import { createServer, type AddressInfo, type Server } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { defineRoutes, listen } from 'piko/link'
 import { bulk } from './measures.ts'
 
-const { kind } = JSON.parse(process.argv[2] ?? '{}') as { kind: 'piko' | 'http2' | 'socket' | 'file' }
+const { kind } = JSON.parse(process.argv[2] ?? '{}') as { kind: 'piko' | 'http2' | 'socket' }
 
 const routes = defineRoutes()
   .on('/echo', ({ body }) => body)
@@ -23,10 +20,9 @@ const routes = defineRoutes()
     return bytes
   })
   .upload('/file', { spool: 'file' }, async ({ stream }) => {
-    const rss = process.resourceUsage().maxRSS * 1_024
     let bytes = 0
     for await (const chunk of stream) bytes += (chunk as Buffer).length
-    return { bytes, rss }
+    return bytes
   })
   .stream('/bulk', async function* ({ body }) {
     yield* bulk(Number(body))
@@ -71,18 +67,7 @@ function socketServer(): Server {
   })
 }
 
-function fileServer(): Server {
-  return createServer({ allowHalfOpen: true }, (socket) => {
-    const path = join(tmpdir(), `piko-link-plain-${process.pid}`)
-    const before = process.memoryUsage.rss()
-    socket.pipe(createWriteStream(path)).on('close', () => {
-      rmSync(path)
-      socket.end(JSON.stringify({ before, rss: process.resourceUsage().maxRSS * 1_024 }))
-    })
-  })
-}
-
-const SERVERS = { http2: http2Server, socket: socketServer, file: fileServer }
+const SERVERS = { http2: http2Server, socket: socketServer }
 
 if (kind === 'piko') console.log(`port ${await pikoPort()}`)
 else {

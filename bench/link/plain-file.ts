@@ -8,7 +8,7 @@ import { ABOUT, bulk } from './measures.ts'
 
 /** The memory of a process that pipes 1 GB from a socket into a file, without a link: what Node itself needs for it. */
 export default async function plainFile(): Promise<Found> {
-  await using peer = await NodeProcess.start(new URL('peer.ts', import.meta.url), { kind: 'file' })
+  await using peer = await NodeProcess.start(new URL('file-peer.ts', import.meta.url), ['plain'], { isLean: true })
   const socket = connect({ port: Number(await peer.told('port')), host: '127.0.0.1', allowHalfOpen: true })
   for (const piece of bulk(GIGABYTE)) if (!socket.write(piece)) await once(socket, 'drain')
   socket.end()
