@@ -5,6 +5,7 @@ import { isObject } from '../errors-read.ts'
 import type { PikoOptions } from '../app/piko-options.ts'
 import type { ItemState } from '../item/item.ts'
 import { isJobDefinition } from '../job/define-job.ts'
+import { RunFailedError } from '../operations/runs/run-failed-error.ts'
 import { jobsOf } from '../job/jobs-of.ts'
 import type { AnyCrawlSpec } from '../crawl/define/crawl-spec.ts'
 import type { WindowsSpec } from '../job/spec.ts'
@@ -44,10 +45,11 @@ export interface TestedCrawl {
 }
 
 /**
- * Runs a crawl with given pages and a new embedded store. No request is sent, and no sink is written.
+ * Runs a crawl with given pages and a new embedded store. No request is sent, and no sink is written. A crawl with more dead pages than it
+ * tolerates is no error: its `state` is `failed`.
  *
  * @param crawl a crawl of `defineCrawl`, or a class with `@crawl`
- * @throws PikoError `USAGE` for anything else; the errors of the seeds
+ * @throws PikoError `USAGE` for anything else; `RUN_FAILED` with the error of the seeds
  * @example
  * const { rows } = await testCrawl(shop, { pages: { 'https://shop.test/': '<a href="/p/1">…' } })
  */
@@ -65,10 +67,11 @@ export async function testCrawl(
   }
   const tested = crawlOf({ ...spec, ...changed } as AnyCrawlSpec, () => Promise.resolve(given))
   await using app = await startTestApp({ jobs: tested, ...(settings && { settings }) })
-  const run = await app.run(tested.id, {
-    ...(config && { config }),
-    ...(window !== undefined && { window }),
-    wait: true,
+  const options = { ...(config && { config }), ...(window !== undefined && { window }), wait: true } as const
+  const run = await app.run(tested.id, options).catch((error: unknown) => {
+    // A crawl that fails because of its dead pages has ended as a test may expect.
+    if (error instanceof RunFailedError && error.run.error?.code === 'ITEMS_DEAD') return error.run
+    throw error
   })
   const items: TestedItem[] = []
   for (let after: number | undefined; ;) {

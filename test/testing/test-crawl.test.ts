@@ -45,3 +45,26 @@ it('given pages answer as a site does: redirects, classes of failures, bytes of 
   expect(sizes).toEqual([4, 4, 4, 4])
   expect(requests.filter(({ url }) => url.endsWith('/one'))).toHaveLength(2)
 })
+
+it('returns the dead pages of a crawl that fails because of them, and rejects if the seeds fail', async () => {
+  const crawl = (seeds: () => string[]) =>
+    defineCrawl({ id: 'shop', retry: { seeds: 0 }, seeds, steps: { page: (page) => page.json() } })
+  const pages = { 'http://shop.test/': 'no JSON', 'http://shop.test/json': '{}' }
+  const { state, items } = await testCrawl(
+    crawl(() => [...Object.keys(pages), 'http://shop.test/gone']),
+    { pages },
+  )
+  const ends = items.map((item) => [item.request.slice(21), item.state, item.error])
+  expect([state, ends.toSorted()]).toEqual([
+    'failed',
+    [
+      ['', 'dead', 'the body of http://shop.test/ is not JSON'],
+      ['gone', 'dead', 'GET http://shop.test/gone answered 404 Not Found'],
+      ['json', 'done', undefined],
+    ],
+  ])
+  const seedless = crawl(() => {
+    throw new Error('no list today')
+  })
+  await expect(testCrawl(seedless, { pages })).rejects.toThrow('no list today')
+})
