@@ -46,7 +46,7 @@ export class Emitter<M extends object> {
   /**
    * Calls all listeners, in the order in which they were added. Never rejects.
    *
-   * @returns resolves when all of them have ended
+   * @returns a promise that resolves when all of them have ended
    */
   async emit<N extends keyof M & string>(name: N, payload: M[N]): Promise<void> {
     const entries = this.#entries.get(name)

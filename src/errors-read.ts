@@ -21,17 +21,17 @@ export function safely<T, F>(read: () => T, otherwise: F): T | F {
   }
 }
 
-/** Whether it is an object or a function; other values have no getters and no traps. */
+/** Whether the value is an object or a function; other values have no getters and no traps. */
 export function isObject(value: unknown): value is object {
   return (typeof value === 'object' && value !== null) || typeof value === 'function'
 }
 
-/** Whether it is a whole number that JavaScript holds exactly. */
+/** Whether the value is a whole number that JavaScript holds exactly. */
 export function isWhole(value: unknown): value is number {
   return Number.isSafeInteger(value)
 }
 
-/** Whether it is one of some known values. */
+/** Whether the value is one of some known values. */
 export function isOneOf<T>(values: readonly T[], value: unknown): value is T {
   return values.some((one) => one === value)
 }

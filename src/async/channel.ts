@@ -74,7 +74,7 @@ export class Channel<T> implements AsyncIterable<T> {
     return this.#takes.size
   }
 
-  /** Whether it has been closed or has failed. */
+  /** Whether the channel has been closed or has failed. */
   get isClosed(): boolean {
     return this.#end !== undefined
   }

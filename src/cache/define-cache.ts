@@ -31,7 +31,7 @@ export interface CacheL1 {
 export interface CacheSpec<V> {
   /** Its name on all nodes: 1 to 64 letters, digits or any of `_ - . : /`. */
   readonly name: string
-  /** How long a value is fresh. At most ten years. */
+  /** How long a value is fresh; at most ten years. */
   readonly ttl: Duration
   /** How long after its `ttl` a value is still returned while one load refreshes it. Default: not at all. */
   readonly stale?: Duration

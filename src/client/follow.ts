@@ -12,7 +12,7 @@ export interface FollowOptions {
   readonly after?: number
   /** Aborting this signal ends the iteration. */
   readonly signal?: AbortSignal
-  /** Polls for pages at this interval, in milliseconds, instead of reading a stream. For a proxy that buffers streams. */
+  /** Polls for pages at this interval, in milliseconds, instead of reading a stream. Use it if a proxy buffers streams. */
   readonly pollMs?: number
   /** Called each time a stream or page begins to arrive. Together with `onDisconnect`, it shows whether the caller is up to date. */
   readonly onConnect?: () => void

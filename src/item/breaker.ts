@@ -2,7 +2,7 @@
 const FAILURES_IN_A_ROW = 10
 /** A breaker stores this many of the last outcomes. It also opens if at least half of them are failures. */
 const LAST = 20
-/** How long a breaker stays open. Each opening takes twice as long as the one before, up to the longest time. */
+/** How long a breaker stays open. Each time, it stays open twice as long as the previous time, up to the maximum. */
 const FIRST_OPEN_MS = 30_000
 const LONGEST_OPEN_MS = 600_000
 

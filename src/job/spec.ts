@@ -32,7 +32,7 @@ export interface WindowsSpec {
    * job's schedule.
    */
   readonly grid?: string | readonly string[]
-  /** How long after its end a window runs. Not allowed with both `grid` and `cron` or `every`. Default: none. */
+  /** How long after its end a window runs. It is not allowed with both `grid` and `cron` or `every`. Default: none. */
   readonly delay?: Duration
   /**
    * Which missed windows to run: `'all'`, only the `'latest'`, or `'none'`. A window is missed if no node ran when it was due, as before

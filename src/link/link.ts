@@ -191,7 +191,7 @@ export class Link implements AsyncDisposable {
   /**
    * Emits an event at the other end, where `link.events` has its listeners. The other end does not respond.
    *
-   * @returns resolves when the event was passed to the connection. It is not necessary to await it
+   * @returns a promise that resolves when the event was passed to the connection; it need not be awaited
    * @throws PikoError `LINK_LOST`, `LINK_FULL`
    */
   emit(name: string, payload?: unknown, options: { readonly level?: 0 | 1 | 2 | 3 } = {}): Promise<void> {

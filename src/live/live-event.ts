@@ -18,7 +18,7 @@ export interface RunChange {
   readonly nodeId?: string
   /** When a queued run is due, if that is not immediately. */
   readonly runAt?: string
-  /** Why its last attempt failed, at most 200 characters. */
+  /** Why the run's last attempt failed, at most 200 characters. */
   readonly error?: string
   /** True if the cancellation of the run was requested. */
   readonly isCancelRequested?: boolean

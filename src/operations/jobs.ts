@@ -121,8 +121,8 @@ export class Jobs {
   }
 
   /**
-   * The jobs that a job depends on and those that depend on it, directly or not, with the state of their newest due windows. At most 60
-   * jobs, the nearest first.
+   * The jobs that a job depends on and those that depend on it, directly or not, with the state of their newest due windows. These are at
+   * most 60 jobs, the nearest first.
    *
    * @throws PikoError `JOB_UNKNOWN`
    */

@@ -10,7 +10,7 @@ export interface HeldNamedLock {
   readonly name: string
   /** Grows with every change of owner. */
   readonly fence: number
-  /** When its lease ends if it is not renewed, on the database's clock. */
+  /** When the lease of the lock ends if it is not renewed, on the database's clock. */
   readonly expiresAt: Date
 }
 

@@ -16,7 +16,7 @@ export interface ListedNode extends Omit<NodeStatus, 'facts'> {
   readonly settingsVersion: number | undefined
   /** The version that it uses of its own live settings, or of those of its host; undefined if it uses none. */
   readonly ownSettingsVersion: number | undefined
-  /** Whether it begins no further runs. */
+  /** Whether the node begins no further runs. */
   readonly isDraining: boolean
   /** The number of runs that it has claimed and not ended. */
   readonly running: number
@@ -39,7 +39,7 @@ export interface LeaderStatus {
   readonly host: string | undefined
   /** Grows with each change of leader; 0 before the first. */
   readonly epoch: number
-  /** When its lease ends without a renewal. */
+  /** When the node's lease ends if it is not renewed. */
   readonly expiresAt: Date | undefined
 }
 

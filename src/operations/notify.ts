@@ -15,7 +15,7 @@ import type { Reach } from './reach.ts'
 export interface NotifyTest {
   readonly notifier: string
   readonly isOk: boolean
-  /** Why it failed, without secrets. */
+  /** Why the message was not delivered, without secrets. */
   readonly error?: string
   readonly durationMs: number
 }

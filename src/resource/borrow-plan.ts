@@ -11,7 +11,7 @@ export interface PlannedValue {
   readonly node: ResourceNode
   /** The values of `ctx.resources`, by name. */
   readonly needs: readonly (readonly [key: string, source: Source])[]
-  /** Whether it may outlast its attempt: a value of the scope `run`, or a shared one that such a value needs. */
+  /** Whether the value may outlast its attempt: a value of the scope `run`, or a shared one that such a value needs. */
   readonly isKept: boolean
 }
 

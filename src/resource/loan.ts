@@ -43,7 +43,7 @@ export class Loan {
     if (isKept) this.#life = new LinkedSignal(borrower.signal)
   }
 
-  /** Whether it has a value that may be kept for the retry of a failed attempt. */
+  /** Whether the loan has a value that may be kept for the retry of a failed attempt. */
   get isKept(): boolean {
     return this.#life !== undefined && this.#state === 'taken'
   }

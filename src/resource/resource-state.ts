@@ -11,7 +11,7 @@ export interface ResourceObserver {
 /** The state of one resource of the process. */
 export interface LenderState {
   readonly state: 'unopened' | 'open' | 'lost' | 'closed'
-  /** Why it is lost; undefined if it is not. */
+  /** The reason why the resource is lost; undefined if it is not lost. */
   readonly error: string | undefined
   /** How many instances have replaced an earlier one. */
   readonly renewals: number

@@ -143,7 +143,8 @@ const USAGE =
   /^(?:is|are|was|were|to|or|and|must|has|have|not|no|cannot|can|for|with|without|in|on|of|if|when|as|from|requires?|required|needs?|expects?|options?|flags?|arguments?|parameters?|values?|should|may|will|does|only|instead|by|twice|also|both|missing|given|sets?|the|an?|at|but|it|that|which|than|before|after|takes|accepts|reads|into|via|using)$/i
 
 /**
- * Whether it is another option, a word of a sentence, or the placeholder of a help text: `--password <password>`, `--token is required`.
+ * Whether the text after the option is another option, a word of a sentence, or the placeholder of a help text: `--password <password>`,
+ * `--token is required`.
  */
 function isUsage({ text, match, value, isQuoted }: Found): boolean {
   const before = text.slice(Math.max(0, match.index - 2), match.index)
@@ -160,7 +161,7 @@ const NEXT_ITEM = /\\{0,15}["'`]\s{0,4},\s{0,8}(?=\\{0,15}["'`])/y
 /** The maximum number of items in a list that are hidden. */
 const MAX_ITEMS = 1_000
 
-/** The positions where the value begins and ends, without its quotes. For a list, the positions of each text in it. */
+/** The positions where the value begins and ends, without its quotes. For a list, these are the positions of each text in it. */
 function valuesAt(text: string, start: number, isWholeLine: boolean): [number, number][] {
   const list = at(LIST, text, start)
   if (!list) return [valueOf(text, start, isWholeLine)]

@@ -48,7 +48,7 @@ export interface Run<Out = unknown> {
   readonly createdAt: Date
   readonly startedAt: Date | undefined
   readonly finishedAt: Date | undefined
-  /** When cancellation was requested. Also set if the run ended in another way first. */
+  /** When cancellation was requested. It is also set if the run ended in another way first. */
   readonly cancelRequestedAt: Date | undefined
 }
 

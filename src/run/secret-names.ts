@@ -2,8 +2,8 @@ const SECRET_NAME =
   /(?:password|passwd|pwd|passphrase|secret|token|dsn|authorization|cookies?|credentials?|jwt|apikey|privatekey|accesskey|secretkey|signingkey|encryptionkey|(?:db|user|smtp|imap|mail|ftp|ssh|root|admin|mysql|pg|redis|proxy|login|key|store)pass)$/
 
 /**
- * Whether the value of this key is a secret: `password`, `clientSecret`, `X_API_KEY`, `set-cookie`. `tokens`, `monkey` and `author` are no
- * such keys.
+ * Whether the value of this key is a secret: `password`, `clientSecret`, `X_API_KEY`, `set-cookie`. `tokens`, `monkey` and `author` do not
+ * match.
  */
 export function isSecretKey(key: string): boolean {
   return SECRET_NAME.test(

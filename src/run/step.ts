@@ -8,7 +8,7 @@ export interface StepRecord {
   readonly attempt: number
   /** The number of calls of its function; for `ctx.until`, across all attempts. */
   readonly tries: number
-  /** How long its function took, in milliseconds, with all tries and the pauses between them. */
+  /** How long the function of the step took, in milliseconds, with all tries and the pauses between them. */
   readonly ms: number
   /** When `ctx.until` first called its function. Undefined if the first call was ready. */
   readonly waitingSince: Date | undefined

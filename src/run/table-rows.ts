@@ -9,7 +9,7 @@ export interface FencedTable {
   readonly key: readonly string[]
   /** Whether a checksum of its rows is recorded too. */
   readonly checksum?: boolean
-  /** Whether it is in the database that Piko itself runs on. */
+  /** Whether the table is in the database that Piko itself runs on. */
   readonly isOwn: boolean
   /** The kind of write that prevents a proof from comparing its rows with windows. Undefined: they can be compared. */
   readonly unproved?: 'merge' | 'upsert'

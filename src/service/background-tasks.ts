@@ -7,7 +7,7 @@ import type { Clock } from '../clock.ts'
 export interface TaskInfo {
   readonly name: string
   readonly kind: 'task' | 'timer' | 'crontab'
-  /** How long it has been running, in milliseconds. */
+  /** How long the task has been running, in milliseconds. */
   readonly runningMs: number
 }
 

@@ -204,7 +204,7 @@ export abstract class Service implements AsyncDisposable {
     return this.signal.aborted
   }
 
-  /** Why it crashed. Kept until the next start. */
+  /** Why the service crashed. The reason is kept until the next start. */
   get crashReason(): Error | undefined {
     return this.#life.crashReason
   }
@@ -214,7 +214,7 @@ export abstract class Service implements AsyncDisposable {
     return this.#life.signal
   }
 
-  /** How often it was restarted by `restart` or a supervisor, including the restarts of the instances that it replaced. */
+  /** How often the service was restarted by `restart` or a supervisor, including the restarts of the instances that it replaced. */
   get restarts(): number {
     return this.#life.restarts
   }

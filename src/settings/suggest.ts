@@ -18,7 +18,8 @@ export function unknownVariable(name: string): string {
 }
 
 /**
- * The closest known name, by the whole name or its last part, since the section may be wrong. None if more than half of it would differ.
+ * The closest known name, by the whole name or its last part, since the section may be wrong. There is none if more than half of it would
+ * differ.
  */
 function nearest(name: string, known: readonly string[], lastPart: (name: string) => string): string | undefined {
   const last = lastPart(name)

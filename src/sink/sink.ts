@@ -194,7 +194,7 @@ type MethodRow<Method> = Method extends (...args: never[]) => unknown
 // oxlint-disable-next-line typescript/no-explicit-any
 type OrAny<T> = [T] extends [never] ? any : T
 
-/** Only for types: carries the row types that a defined sink takes by name. No value has this property. */
+/** It exists only for types: it carries the row types that a defined sink takes by name. No value has this property. */
 export declare const namedRows: unique symbol
 
 /** The rows that a sink class takes by the name of a route: the name of its method, or of an entry in `routes`. */

@@ -162,7 +162,7 @@ export function isRefusedValue(error: unknown): boolean {
 
 /**
  * Whether one item may have caused a batch to fail, so that it makes sense to try the items separately. The cause is a refused value, or
- * code that failed on a single item. Only for callers that keep an item that fails alone.
+ * code that failed on a single item. Only callers that keep an item that fails alone may use it.
  */
 export function isFaultOfItem(error: unknown): boolean {
   if (isRefusedValue(error)) return true

@@ -35,8 +35,8 @@ export interface SqlExecutor {
 
 export interface TransactionOptions {
   /**
-   * The longest time that the function may take. Default: `[piko] transaction_timeout`. On SQLite at most half of `[piko] lease`, since the
-   * node can't renew its lease during the transaction.
+   * The longest time that the function may take. Default: `[piko] transaction_timeout`. On SQLite it is at most half of `[piko] lease`,
+   * because the node can't renew its lease during the transaction.
    */
   readonly timeout?: Duration | undefined
 }

@@ -207,7 +207,7 @@ export interface NodeTable {
   connections: Generated<string | null>
   /** The server that gave these ids, `hostname:port`. */
   connections_of: Generated<string | null>
-  /** When these ids were written. */
+  /** When the ids of the connections were written. */
   connections_at: NullableInstant
   /** The digests of the node's jobs, by id, as JSON. */
   jobs: Generated<JsonText>
@@ -245,7 +245,7 @@ export interface StepTable {
   seq: number
   attempt: number
   result: JsonText
-  /** How long its function took, in milliseconds, with all tries. */
+  /** How long the function of the step took, in milliseconds, with all tries. */
   ms: number
   /** The number of calls of its function; for `ctx.until`, across all attempts. */
   tries: number

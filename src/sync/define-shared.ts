@@ -11,7 +11,7 @@ import { Topic } from './topic.ts'
 export interface SharedSpec<S extends z.ZodType> {
   /** The name of the value on all nodes: 1 to 128 letters, digits or any of `_ - . : /`. */
   readonly topic: string
-  /** Checks and types the value; the value is stored as JSON. Must be synchronous. */
+  /** Checks and types the value; the value is stored as JSON. The schema must be synchronous. */
   readonly schema: S
   /** The value until another one is published. It has version 1. */
   readonly initial: z.input<S>

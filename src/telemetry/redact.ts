@@ -100,7 +100,7 @@ function bounded(text: string, longest: number): string {
   return text.length <= longest ? text : `${redactText(text.slice(0, LONGEST_SEARCHED)).slice(0, longest)}…`
 }
 
-/** Whether it is an entry such as `{ name: 'DB_PASS', value: '…' }`. */
+/** Whether the object is an entry such as `{ name: 'DB_PASS', value: '…' }`. */
 function isNamedSecret(entry: object): boolean {
   return ['name', 'key', 'header', 'field'].some((one) => isSecretName(propertyOf(entry, one)))
 }

@@ -169,7 +169,7 @@ export function zoneNamed(timezone: string, jobId?: string): Zone {
   )
 }
 
-/** Whether it is the name of an IANA time zone. */
+/** Whether the value is the name of an IANA time zone. */
 export function isZone(timezone: unknown): timezone is string {
   return zoneName(timezone) !== undefined
 }

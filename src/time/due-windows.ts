@@ -32,7 +32,7 @@ export class DueWindows {
     this.delayMs = isOwn ? 0 : delayMs
   }
 
-  /** When a window is due that ends at this instant; undefined if no tick follows. */
+  /** The time at which a window that ends at this instant is due; undefined if no tick follows. */
   at(end: Date): Date | undefined {
     if (this.#ticks) return this.#ticks.next(new Date(end.getTime() - 1))
     const due = end.getTime() + this.delayMs

@@ -111,7 +111,7 @@ function dateOf(reading: InstantReading): Date | undefined {
   return 'date' in reading ? reading.date : undefined
 }
 
-/** Whether it is a Date, even of another realm, for which `instanceof` would be false. */
+/** Whether the value is a Date, even of another realm, for which `instanceof` would be false. */
 function isDate(value: unknown): value is Date {
   try {
     msOf(value as Date)

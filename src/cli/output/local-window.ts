@@ -16,7 +16,7 @@ export async function jobZone(app: Piko, jobId: string): Promise<string | undefi
   }
 }
 
-/** The columns that show a window in local time in addition to UTC. None if the zone is UTC. */
+/** The columns that show a window in local time in addition to UTC. There are none if the zone is UTC. */
 export function localColumns<Row extends Window>(zone: string): Column<Row>[] {
   return zone === 'UTC' ? [] : [{ title: 'local', cell: (row) => localRange(row, zone) }]
 }

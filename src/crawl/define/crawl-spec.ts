@@ -20,7 +20,7 @@ export type ParsePage<Ctx> = (page: Page, ctx: Ctx) => unknown
 /** A step with options. A step without options is its `parse` function alone. */
 export interface StepSpec<Ctx = CrawlContext> {
   readonly parse: ParsePage<Ctx>
-  /** Among the pages of a host, those with the smallest number are loaded first. From −32,768 to 32,767. Default 0. */
+  /** Among the pages of a host, those with the smallest number are loaded first. The range is −32,768 to 32,767. Default 0. */
   readonly priority?: number
   /** The time limit of one try, from the download until the step ends. Default `'5m'`. */
   readonly timeout?: Duration

@@ -31,7 +31,7 @@ export interface CrawlRequest<Step extends string = string> {
   readonly body?: CrawlBody
   /** Any JSON value up to 64 KB, which the step receives as `ctx.data`. Default: undefined. */
   readonly data?: unknown
-  /** Among the requests of a host, those with the smallest number are loaded first. From −32,768 to 32,767. Default: the step's. */
+  /** Among the requests of a host, those with the smallest number are loaded first. The range is −32,768 to 32,767. Default: the step's. */
   readonly priority?: number
   /** The request is not sent before this instant. Default: now. */
   readonly due?: InstantInput

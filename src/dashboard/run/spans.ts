@@ -10,7 +10,7 @@ export interface Span {
   readonly from: number
   readonly to: number
   readonly note: string | undefined
-  /** Whether it is a part of the attempt above it. */
+  /** Whether the span is a part of the attempt above it. */
   readonly isInner?: boolean
 }
 

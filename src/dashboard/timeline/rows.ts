@@ -9,9 +9,9 @@ export type RowsBy = (typeof ROWS_BY)[number]
 /** The instants of a run, in milliseconds. A run that has not ended extends to the present. */
 export interface Bar {
   readonly run: TimelineRun
-  /** When its schedule fired, or when it was requested. */
+  /** When the schedule fired, or when the run was requested. */
   readonly asked: number
-  /** When it was due and could be claimed. */
+  /** When the run was due and could be claimed. */
   readonly due: number
   /** When a node claimed it; undefined while it waits. */
   readonly claimed: number | undefined

@@ -40,7 +40,7 @@ export interface Plan {
   readonly accept: HttpOptions['accept']
   readonly retry: RetryPolicy
   readonly retried: readonly RetriedKind[]
-  /** Whether it may be sent more than once. */
+  /** Whether the request may be sent more than once. */
   readonly mayRepeat: boolean
   readonly as: HttpRequest['as']
   readonly schema: HttpRequest['schema']

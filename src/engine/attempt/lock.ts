@@ -24,7 +24,7 @@ export class Lock implements HeldLock {
     this.#holder = holder
   }
 
-  /** Whether its lease still lasts by the clock. May be false before the loss is reported. */
+  /** Whether the lease of the lock still lasts by the clock. It may be false before the loss is reported. */
   get isHeld(): boolean {
     return !this.lost.aborted && this.#holder.isHeld(this)
   }

@@ -44,7 +44,7 @@ export interface DispatcherParts extends LoopServiceParts {
   readonly nodeId: () => string
   readonly holdsLease: () => boolean
   readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
-  /** Claims only jobs of the registry, instead of finding out which jobs are unknown. For a node that executes a single job. */
+  /** Claims only jobs of the registry, instead of finding out which jobs are unknown. A node that executes a single job needs this. */
   readonly onlyRegistered: boolean
   /** A claim that is not full has taken all due runs. Only a test's clock knows this, because it searches for due runs itself. */
   readonly claimsAll?: boolean

@@ -25,8 +25,9 @@ export interface RateGateParts {
 }
 
 /**
- * Each claim of a job with a rate limit has a place: a short time in which it may begin. Runs that missed theirs wait here, since their
- * resources or the event loop delayed them. All late runs of one turn of the event loop get new places in one transaction.
+ * Each claim of a job with a rate limit has a place: a short time in which it may begin. Runs that missed their place, because their
+ * resources or the event loop delayed them, wait here for another one. All late runs of one turn of the event loop get new places in one
+ * transaction.
  */
 export class RateGate {
   readonly #parts: RateGateParts

@@ -69,7 +69,7 @@ export class Caches extends Service {
     })
   }
 
-  /** Another node has changed these keys of a cache; without keys, any of them. */
+  /** Another node has changed these keys of a cache; undefined: any keys may have changed. */
   told(name: string, keys: readonly string[] | undefined): void {
     for (const cache of this.opened) if (cache.name === name) cache.forget(keys)
   }

@@ -81,7 +81,7 @@ export class ConfigWatcher extends LoopService {
 
   #storedInForce(jobId: string): StoredVersion | undefined {
     const versions = this.#versions.get(jobId)
-    // Each run asks, and most jobs have no versions.
+    // This is checked first, because every run calls this method, and most jobs have no versions.
     if (!versions) return undefined
     const now = this.#parts.clock.now() + this.#aheadMs
     return versions.findLast(({ effectiveFrom }) => effectiveFrom.getTime() <= now)

@@ -51,7 +51,7 @@ const GIVE_UP_MS = 86_400_000
  * Delivers stored messages: calls hooks and notifiers. Claims a message before the call and marks it as sent afterwards. If the process
  * dies in between, another one repeats the call, so each message is delivered at least once.
  *
- * One call at a time for each channel. A channel that hangs, fails or is unknown does not delay the others, however many messages it has.
+ * Each channel has one call at a time. A channel that hangs, fails or is unknown does not delay the others, however many messages it has.
  * If the leader fails to deliver a message, the next try is open to every process: the fault may be in the leader's network.
  */
 export class Delivery extends LoopService {
@@ -173,7 +173,7 @@ export class Delivery extends LoopService {
   }
 }
 
-/** Whether no process could deliver it for a day, by the database's clock. */
+/** Whether no process could deliver the message for a day, by the database's clock. */
 function isOld({ createdAt, dueAt, dueForMs }: DueMessage): boolean {
   return dueAt.getTime() + dueForMs - createdAt.getTime() >= GIVE_UP_MS
 }

@@ -36,8 +36,8 @@ export interface IncomingMessage {
   /** Reads the complete, verified body if it has already arrived and is not longer than this. */
   take(max: number): Buffer | undefined
   /**
-   * The next bytes, or undefined at the verified end. For one reader, which calls it again after the result. Reading gives credit to the
-   * sender.
+   * The next bytes, or undefined at the verified end. Only one reader may call it, and only after the previous result. Reading gives credit
+   * to the sender.
    *
    * @throws PikoError `LINK_CORRUPT`, `LINK_CANCELLED`, `LINK_LOST`, `LINK_BROKEN`
    */

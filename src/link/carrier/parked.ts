@@ -5,7 +5,7 @@ import { join } from 'node:path'
 
 const READ_BYTES = 65_536
 
-/** Bytes of a message in a temporary file, because its reader is slow. First in, first out. */
+/** Bytes of a message in a temporary file, because its reader is slow. They are read in the order in which they were written. */
 export class Parked {
   readonly #path = join(tmpdir(), `piko-link-${randomUUID()}`)
   #file: FileHandle | undefined

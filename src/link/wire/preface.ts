@@ -47,7 +47,7 @@ export function writePreface(preface: Preface): Buffer {
   return bytes
 }
 
-/** Whether these first bytes can become a preface. */
+/** Whether a preface can begin with these bytes. */
 export function isPrefaceSoFar(bytes: Uint8Array): boolean {
   const length = Math.min(bytes.length, MAGIC.length)
   return MAGIC.subarray(0, length).equals(bytes.subarray(0, length))

@@ -14,7 +14,7 @@ export interface BatchStatus extends BatchRow, BatchCounts {
 
 /** A batch with its progress and the results of its runs. */
 export interface BatchReport extends BatchStatus {
-  /** How long its succeeded and failed runs took; undefined if there are none. */
+  /** How long the succeeded and failed runs of the batch took; undefined if there are none. */
   readonly durations: BatchDurations | undefined
   /** The failed runs by error, the most frequent first. */
   readonly failures: readonly BatchFailure[]

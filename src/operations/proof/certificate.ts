@@ -44,8 +44,8 @@ export interface ProvedTable {
   /** Whether the rows were compared. */
   readonly isRead: boolean
   /**
-   * Why its rows were not compared. `database`: it is in another database. `merge`: it keeps rows of older generations. `upsert`: its key
-   * lacks the window column, so that rows move to other windows. Undefined: they were compared.
+   * Why the rows of the table were not compared. `database`: the table is in another database. `merge`: it keeps rows of older generations.
+   * `upsert`: its key lacks the window column, so that rows move to other windows. Undefined: they were compared.
    */
   readonly notProved?: NotProved
   /** Rows of succeeded windows with the fences of their claims. */

@@ -36,7 +36,7 @@ export type JobObject =
   | { readonly batch: number }
   | { readonly item: number }
 
-/** Checks tokens and sessions: `app.access`. For servers; people use `app.tokens`. */
+/** Checks tokens and sessions: `app.access`. Servers use it; people use `app.tokens`. */
 export class Access {
   readonly #parts: AccessParts
   #file: { readonly tokens: FileTokens; readonly mark: string | undefined } | undefined

@@ -9,7 +9,7 @@ import type { Window } from '../../time/window.ts'
 
 /** A window that is not in the ledger. */
 export interface UnrunWindow extends Window {
-  /** Whether it will never be planned: `catchUp` left it out, or planning began later. */
+  /** Whether the window will never be planned: `catchUp` left it out, or planning began later. */
   readonly isLeftOut: boolean
 }
 

@@ -17,7 +17,7 @@ export interface TokenTable {
   created_at: Instant
   expires_at: NullableInstant
   revoked_at: NullableInstant
-  /** When it was last used, accurate to a minute. */
+  /** When the token was last used, accurate to a minute. */
   used_at: NullableInstant
 }
 

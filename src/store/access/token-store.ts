@@ -14,7 +14,7 @@ export interface TokenRow extends TokenGrant {
   readonly id: number
   readonly createdAt: Date
   readonly revokedAt: Date | undefined
-  /** When it was last used, accurate to a minute; undefined: never. */
+  /** When the token was last used, accurate to a minute; undefined: never. */
   readonly lastUsedAt: Date | undefined
   /** Whether the token is neither revoked nor expired, on the database's clock. */
   readonly isValid: boolean

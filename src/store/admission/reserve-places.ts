@@ -13,7 +13,7 @@ export interface LimitRequest {
   readonly counts: readonly number[]
   /** Single places for callers that are likely to come, if they are free now. */
   readonly more: number
-  /** How long these places may be kept, in milliseconds. */
+  /** How long the single places may be kept, in milliseconds. */
   readonly holdMs: number
   /** The number of times that a caller missed its place; see `slackMs`. */
   readonly lateTries: number

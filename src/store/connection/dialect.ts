@@ -14,7 +14,7 @@ import { type SizeLimits, SQLITE_SIZES } from './packet-size.ts'
 export interface Dialect {
   readonly name: 'mysql' | 'sqlite'
   readonly sizes: SizeLimits
-  /** The time of the database's clock, to the millisecond, as an SQL expression. With a test clock, the bound time of that clock. */
+  /** The time of the database's clock, to the millisecond, as an SQL expression. With a test clock, it is the bound time of that clock. */
   now(): RawBuilder<Date>
   /** The same as SQL text and the values to bind. */
   nowText(): { readonly text: string; readonly values: readonly unknown[] }

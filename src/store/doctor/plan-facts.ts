@@ -7,7 +7,7 @@ export interface QueryPlan {
   readonly purpose: string
   readonly table: string
   readonly expected: string
-  /** The index that it would use; undefined if it would read the table instead. */
+  /** The index that the optimizer would use; undefined if it would read the table instead. */
   readonly used: string | undefined
   /** The number of rows that the optimizer expects to read. Undefined on SQLite. */
   readonly rows: number | undefined

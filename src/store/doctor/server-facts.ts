@@ -6,7 +6,7 @@ export interface ServerFacts {
   readonly version: string
   readonly isMariadb: boolean
   readonly location: string
-  /** The server's variables that matter to Piko, by name. On SQLite: pragmas of the file. */
+  /** The server's variables that matter to Piko, by name. On SQLite, these are pragmas of the file. */
   readonly global: Readonly<Record<string, string>>
   /** The values of the same variables in the session of Piko's connection. */
   readonly session: Readonly<Record<string, string>>

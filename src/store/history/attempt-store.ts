@@ -73,7 +73,7 @@ function lastOf(run: Run): Attempt | undefined {
   }
 }
 
-/** The record of an ended claim. None for a success, and none for a wait of `ctx.until`, which may end thousands of claims. */
+/** The record of an ended claim. There is none for a success, and none for a wait of `ctx.until`, which may end thousands of claims. */
 export function endedAttempt(nodeId: string, claim: Claim, transition: Transition): EndedAttempt[] {
   if (transition.to === 'succeeded' || (transition.to === 'queued' && transition.isWaiting)) return []
   const { runId, fence, attempt } = claim

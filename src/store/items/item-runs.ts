@@ -25,7 +25,7 @@ export interface ItemRunInfo {
   readonly fence: number
   readonly run: ClaimRow
   readonly state: RunState
-  /** Whether its items must not run, because the run is being cancelled or was replayed. */
+  /** Whether the items of the run must not run, because the run is being cancelled or was replayed. */
   readonly isCancelled: boolean
   /** When the first items were stored, in milliseconds of the database's clock. */
   readonly begunMs: number

@@ -78,7 +78,7 @@ export interface LaneTable {
   name: string
   /** When a claim must read the lane again. Null: it has no queued item, or is paused. */
   next_at: NullableInstant
-  /** When its rate, or a wait that an error asked for, allows the next item. */
+  /** When the lane's rate, or a wait that an error asked for, allows the next item. */
   free_at: NullableInstant
   rate_limit: number | null
   rate_ms: number | null

@@ -12,7 +12,7 @@ export interface ConfigAck {
   readonly version: number | undefined
   /** A newer version that it does not use, and why. */
   readonly refused: { readonly version: number; readonly problem: string } | undefined
-  /** Whether its code has the job. */
+  /** Whether the node's code has the job. */
   readonly isRegistered: boolean
 }
 

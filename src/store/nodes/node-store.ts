@@ -34,9 +34,9 @@ export interface NewNode extends NodeRow {
 /** A node with its lease. */
 export interface NodeStatus extends NodeRow {
   readonly startedAt: Date
-  /** When it last renewed its lease. */
+  /** When the node last renewed its lease. */
   readonly heartbeatAt: Date
-  /** When its lease ends without a renewal. */
+  /** When the node's lease ends if it is not renewed. */
   readonly expiresAt: Date
   /** False if its lease has expired. */
   readonly isLive: boolean

@@ -23,7 +23,7 @@ export interface ProofWindow {
   readonly state: WindowState
   readonly runId: number | undefined
   readonly fence: number | undefined
-  /** Whether its run still exists. */
+  /** Whether the window's run still exists. */
   readonly hasRun: boolean
 }
 

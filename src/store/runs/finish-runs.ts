@@ -315,7 +315,7 @@ function queuedAt(
   return delayMs > 0 ? dialect.nowPlus(delayMs) : dialect.now()
 }
 
-/** Whether it is a success without an output. One statement writes many of these. */
+/** Whether the end is a success without an output. One statement writes many of these. */
 function isPlain({ transition }: Finish): boolean {
   return transition.to === 'succeeded' && transition.output === undefined
 }
@@ -334,7 +334,7 @@ function delayOf({ transition }: Finish): number {
   return transition.to === 'queued' ? transition.delayMs : 0
 }
 
-/** Whether it is a plain success without a window. */
+/** Whether the end is a plain success without a window. */
 function isAlone(finish: Finish): boolean {
   return finish.claim.window === undefined && finish.idleItems === undefined && isPlain(finish)
 }

@@ -23,7 +23,7 @@ export interface NewRun {
   readonly rateKey?: string | undefined
   /** The backfill that it belongs to. */
   readonly backfillId?: number | undefined
-  /** The trace context of the caller: a W3C traceparent, and after a space the tracestate. At most 600 ASCII characters. */
+  /** The trace context of the caller: a W3C traceparent, and after a space the tracestate. It has at most 600 ASCII characters. */
   readonly trace?: string | undefined
   /** Why a tick does not run; its row is stored as `skipped`. */
   readonly skipped?: string | undefined

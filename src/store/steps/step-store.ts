@@ -82,8 +82,8 @@ export class StepStore {
   }
 
   /**
-   * All steps of a run by name; with `name` only that one. Reads small results too, but large ones only when needed, since a run may have
-   * thousands of a megabyte each. Reports rows that can't be read; these are treated as not finished.
+   * All steps of a run by name; with `name` only that one. Reads small results immediately, but large ones only when they are needed,
+   * because a run may have thousands of a megabyte each. Reports rows that can't be read; these are treated as not finished.
    */
   async stored(runId: number, name?: string): Promise<ReadonlyMap<string, StoredStep>> {
     const { dialect, broken } = this.#database

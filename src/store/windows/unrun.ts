@@ -39,7 +39,7 @@ export async function ledgerBounds({ db, dialect }: Database, jobId: string): Pr
 
 /**
  * The parts of a job's time without a window, oldest first: before the first window, between windows, and from the last one to the point
- * where planning continues. Also the end of the last window.
+ * where planning continues. The result also has the end of the last window.
  */
 export async function unrunStretches(
   { db, dialect }: Database,

@@ -60,7 +60,7 @@ export function windowsWithin(db: Kysely<Tables>, jobId: string, { from, before,
   return query
 }
 
-/** The numbers of windows by state. On a server, from entries of the index (job_id, state, start_at) alone. */
+/** The numbers of windows by state. On a server, only entries of the index (job_id, state, start_at) are read. */
 export async function countByState(
   db: Kysely<Tables>,
   dialect: Dialect,

@@ -48,7 +48,7 @@ export class TimedConnection implements KyselyConnection {
     this.#watch.begun(answer)
   }
 
-  /** When it was last returned, in milliseconds on the monotonic clock. */
+  /** When the connection was last returned, in milliseconds on the monotonic clock. */
   get usedAt(): number {
     return this.#usedAt
   }
