@@ -100,9 +100,10 @@ describe('the applications of docs/embed.md, compiled and run with the packed pa
   const tryOut = async (
     cwd: string,
     answer: string,
+    compiler: 'typescript' | 'typescript-native',
     look: (url: string) => Promise<void> = async () => {},
   ): Promise<void> => {
-    expect(await packed.compile(cwd)).toBe('')
+    expect(await packed.compile(cwd, compiler)).toBe('')
     const { child, url } = await start(cwd)
     const response = await fetch(`${url}/orders/7`, { method: 'POST' })
     expect(await response.json()).toMatchObject({ state: 'succeeded', output: answer })
@@ -142,7 +143,7 @@ describe('the applications of docs/embed.md, compiled and run with the packed pa
       'jobs.ts': files['jobs.ts']!,
       ...filesIn('express'),
     })
-    await tryOut(cwd, 'order 7 is on its way', async (url) => {
+    await tryOut(cwd, 'order 7 is on its way', 'typescript-native', async (url) => {
       expect((await fetch(`${url}/readyz`)).status).toBe(200)
       await scheduled('/metrics')(url)
     })
@@ -155,7 +156,7 @@ describe('the applications of docs/embed.md, compiled and run with the packed pa
       'jobs.ts': files['jobs.ts']!,
       'main.ts': COMMON_JS,
     })
-    await tryOut(cwd, 'order 7 is on its way')
+    await tryOut(cwd, 'order 7 is on its way', 'typescript-native')
     expect(readFileSync(join(cwd, 'out/main.js'), 'utf8')).toContain('require("piko")')
   })
 
@@ -169,7 +170,7 @@ describe('the applications of docs/embed.md, compiled and run with the packed pa
       'all.ts': subpaths.map((path, n) => `export * as part${n} from '${path.replace('.', 'piko')}'\n`).join(''),
       ...filesIn('fastify'),
     })
-    await tryOut(cwd, 'order 7 is on its way', async (url) => {
+    await tryOut(cwd, 'order 7 is on its way', 'typescript', async (url) => {
       expect((await fetch(`${url}/piko/readyz`)).status).toBe(200)
       await scheduled('/metrics')(url)
     })
@@ -184,7 +185,7 @@ describe('the applications of docs/embed.md, compiled and run with the packed pa
       }),
       ...Object.fromEntries(Object.entries(filesIn('nest')).filter(([name]) => name.endsWith('.ts'))),
     })
-    await tryOut(cwd, 'order 7 of corner shop', async (url) => {
+    await tryOut(cwd, 'order 7 of corner shop', 'typescript', async (url) => {
       await expect
         .poll(async () => (await fetch(`${url}/orders/reports`)).json())
         .toContainEqual(expect.objectContaining({ output: 'report of corner shop' }))

@@ -167,7 +167,7 @@ describe('the packed package in an empty project', () => {
         'jobs.ts': JOBS + REGISTERED,
         'all.ts': everything.join(''),
       })
-      expect(await packed.compile(cwd)).toBe('')
+      expect(await packed.compile(cwd, legacy ? 'typescript' : 'typescript-native')).toBe('')
     }
   })
 

@@ -308,7 +308,9 @@ it('knows every verb of docs/operations.md', () => {
 describeEachStore((fixture) => {
   it('leaves exactly one row for each change, with who, what, before, after and why, and none for a refused one', async () => {
     await fixture.empty()
-    const app = await startApp(fixture.options, jobs, { settings: { piko: { log_level: 'silent' } } })
+    // A run of hourly is under way at the end, and ends only when the stop gives it up.
+    const settings = { piko: { log_level: 'silent', shutdown_timeout: '1s' } } as const
+    const app = await startApp(fixture.options, jobs, { settings })
     const recorded = recordEvents(app, 'change.recorded')
     const refusals = recordEvents(app, 'change.refused')
     await app.waitFor(await app.enqueue('sync'))

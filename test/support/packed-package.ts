@@ -80,9 +80,9 @@ export class PackedPackage {
     return path
   }
 
-  /** The complaints of the TypeScript compiler about a project, after it has written its output. */
-  async compile(path: string): Promise<string> {
-    const tsc = join(root, 'node_modules/typescript/bin/tsc')
+  /** The complaints of a TypeScript compiler about a project, after it has written its output. `native` is TypeScript 7. */
+  async compile(path: string, compiler: 'typescript' | 'typescript-native' = 'typescript'): Promise<string> {
+    const tsc = join(root, 'node_modules', compiler, 'bin/tsc')
     const { stdout } = await run(process.execPath, [tsc, '-p', path]).catch(
       (error: unknown) => error as { stdout: string },
     )

@@ -46,7 +46,7 @@ function cronCase(zone: string, minutes: Minutes, crons: readonly ReferenceCron[
   for (const [, matches, isHourWild, seconds] of crons) {
     const auto: Rule = isHourWild ? { gap: 'skip', overlap: 'both' } : { gap: 'after', overlap: 'first' }
     const rule = dst === 'auto' ? auto : dst
-    for (const tick of minutes.ticks((local) => matches(new Date(local)), rule, seconds)) ticks.add(tick)
+    for (const tick of minutes.ticks(matches, rule, seconds)) ticks.add(tick)
   }
   const bounds = boundsOf(zone, minutes, random)
   const texts = crons.map(([text]) => text)

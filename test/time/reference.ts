@@ -13,6 +13,9 @@ export interface Rule {
 interface Minute {
   readonly at: number
   readonly local: number
+  readonly date: Date
+  /** How often the clocks had shown this time, with this minute. */
+  readonly pass: number
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>()
@@ -79,8 +82,12 @@ export class Minutes {
     this.to = to
     this.#stepMs = stepMs
     const all: Minute[] = []
-    for (let at = from - margin; at < to + margin; at += stepMs) all.push({ at, local: clock(zone, at) })
-    for (const { local } of all) this.#count.set(local, (this.#count.get(local) ?? 0) + 1)
+    for (let at = from - margin; at < to + margin; at += stepMs) {
+      const local = clock(zone, at)
+      const pass = (this.#count.get(local) ?? 0) + 1
+      this.#count.set(local, pass)
+      all.push({ at, local, date: new Date(local), pass })
+    }
     this.#all = all
   }
 
@@ -89,19 +96,16 @@ export class Minutes {
    *
    * @param seconds of these minutes; clocks change on whole minutes
    */
-  ticks(matches: (local: number) => boolean, rule: Rule, seconds: readonly number[] = [0]): Set<number> {
+  ticks(matches: (local: Date) => boolean, rule: Rule, seconds: readonly number[] = [0]): Set<number> {
     const ticks = new Set<number>()
-    const seen = new Map<number, number>()
     let before: Minute | undefined
     for (const minute of this.#all) {
-      const { at, local } = minute
-      const pass = (seen.get(local) ?? 0) + 1
-      seen.set(local, pass)
+      const { at, local, date, pass } = minute
       const counts = rule.overlap === 'both' || pass === (rule.overlap === 'first' ? 1 : (this.#count.get(local) ?? 1))
-      if (counts && matches(local)) for (const second of seconds) ticks.add(at + second * 1_000)
+      if (counts && matches(date)) for (const second of seconds) ticks.add(at + second * 1_000)
       if (rule.gap === 'after' && before) {
         for (let missing = before.local + this.#stepMs; missing < local; missing += this.#stepMs) {
-          if (matches(missing)) ticks.add(at)
+          if (matches(new Date(missing))) ticks.add(at)
         }
       }
       before = minute

@@ -61,7 +61,7 @@ const minutes = new Map<string, Minutes>()
 function ticksIn(zone: string, matches: (local: Date) => boolean, rule: Rule): number[] {
   const known = minutes.get(zone) ?? new Minutes(zone, FROM - 10 * DAY_MS, TO + DAY_MS, DAY_MS, QUARTER_MS)
   minutes.set(zone, known)
-  return [...known.ticks((local) => matches(new Date(local)), rule)].sort((a, b) => a - b)
+  return [...known.ticks(matches, rule)].sort((a, b) => a - b)
 }
 
 function jobsOf(random: (below: number) => number): Planned[] {
