@@ -54,13 +54,16 @@ const CHECKS: OptionChecks<PikoOptions> = {
   execute: flag,
   only: listOf('job ids', aText),
   onlyOwn: flag,
-  clock: (value) => {
-    const lacking = lackingMethods(value, CLOCK_METHODS)
-    return lacking.length === 0
-      ? undefined
-      : `is ${describe(value)}, which lacks ${lacking.join(', ')}; expected a clock such as ManualClock of piko/testing`
-  },
+  clock: aClock,
   graceMs: milliseconds,
+}
+
+/** Checks that a value has the methods of a clock. */
+export function aClock(value: unknown): string | undefined {
+  const lacking = lackingMethods(value, CLOCK_METHODS)
+  return lacking.length === 0
+    ? undefined
+    : `is ${describe(value)}, which lacks ${lacking.join(', ')}; expected a clock such as ManualClock of piko/testing`
 }
 
 const EXAMPLE = 'new Piko({ jobs: [OrderJobs] })'

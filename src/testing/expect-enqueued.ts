@@ -2,7 +2,10 @@ import { AssertionError } from 'node:assert'
 import { isDeepStrictEqual } from 'node:util'
 import type { Piko } from '../app/piko.ts'
 import { checkedCall } from '../call-options.ts'
+import { counted } from '../counted.ts'
 import { zoneOfDefinition } from '../engine/planning/plan-job.ts'
+import { propertyOf } from '../errors-read.ts'
+import { describe, PikoError } from '../errors.ts'
 import { jobIdOf } from '../operations/job-id.ts'
 import type { JobRef } from '../job/job-types.ts'
 import { anything, type OptionChecks, wholeNumber } from '../options.ts'
@@ -41,6 +44,9 @@ const CHECKS: OptionChecks<EnqueuedFilter> = {
  * const [run] = await expectEnqueued(app, shipOrder, { input: { id: 7 } })
  */
 export async function expectEnqueued(app: Piko, job: JobRef, filter: EnqueuedFilter = {}): Promise<Run[]> {
+  if (propertyOf(app, 'registry') === undefined || propertyOf(app, 'runs') === undefined) {
+    throw new PikoError('USAGE', `expectEnqueued got ${describe(app)}; expected the app, as startTestApp returns it`)
+  }
   const jobId = jobIdOf('expectEnqueued', job)
   const { input, window, config, count } = checkedCall('expectEnqueued', CHECKS, filter)
   const definition = app.registry.find(jobId)
@@ -60,7 +66,8 @@ export async function expectEnqueued(app: Piko, job: JobRef, filter: EnqueuedFil
   const wanted = JSON.stringify({ input, window: start, config })
   throw new AssertionError({
     message:
-      `expected ${count ?? 'at least one'} run(s) of job "${jobId}"${wanted === '{}' ? '' : ` with ${wanted}`}, but ${found.length} match. ` +
+      `expected ${count === undefined ? 'at least 1 run' : counted(count, 'run')} of job "${jobId}"${wanted === '{}' ? '' : ` with ${wanted}`}, but ${found.length} match. ` +
+      (definition || runs.length > 0 ? '' : `This app has no such job; its jobs are ${app.registry.ids.join(', ')}. `) +
       (others.length === 0
         ? 'Nothing was enqueued.'
         : `Enqueued:\n${others.slice(0, MAX_SHOWN).map(shown).join('\n')}`),

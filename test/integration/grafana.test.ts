@@ -35,7 +35,7 @@ function complaints(dashboards: readonly string[]): readonly (readonly string[])
   // Within the repository, so that the compiler finds the package.
   const folder = mkdtempSync(fileURLToPath(new URL('../../node_modules/.piko-grafana-', import.meta.url)))
   onTestFinished(() => rmSync(folder, { recursive: true }))
-  const files = dashboards.map((json, index) => join(folder, `dashboard-${index}.ts`))
+  const files = dashboards.map((_, index) => join(folder, `dashboard-${index}.ts`))
   for (const [index, file] of files.entries()) writeFileSync(file, HEAD + (dashboards[index] ?? ''))
   const found = compile(files, { types: [], lib: ['lib.es2022.d.ts'], skipLibCheck: true }).complaints
   return files.map((file) => found.filter((one) => one.startsWith(file)).map((one) => one.slice(file.length + 1)))

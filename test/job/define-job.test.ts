@@ -160,6 +160,11 @@ describe('defineJob refuses', () => {
       'job "a": its windows need a schedule whose ticks end them: cron, every or windows.grid',
     ],
     [{ id: 'a', every: '1h', timezone: 'UTC' }, 'job "a": timezone "UTC" has no effect without cron'],
+    [{ id: 'a', deadline: '2h' }, 'job "a": deadline "2h" has no effect without windows or a schedule'],
+    [
+      { id: 'a', every: '1h', onLate: () => {} },
+      'job "a": onLate has no effect without deadline; add one, such as deadline: \'2h\'',
+    ],
     [{ id: 'a', at: '2026-01-01' }, `job "a": at is "2026-01-01"; ${instant}`],
     [{ id: 'a', at: '2026-13-01T00:00:00Z' }, `job "a": at is "2026-13-01T00:00:00Z"; expected a month from 01 to 12`],
     [{ id: 'a', at: 0 }, `job "a": at is 0; ${instant.replace('an', 'a Date, or an')}`],

@@ -10,6 +10,7 @@ import type { FleetOrder } from '../fixtures/engine/fleet-order.ts'
 import type { FrozenOrder } from '../fixtures/engine/frozen-order.ts'
 import type { PoolsOrder } from '../fixtures/engine/pools-order.ts'
 import type { StepOrder } from '../fixtures/engine/step-order.ts'
+import type { VersionOrder } from '../fixtures/engine/version-node.ts'
 import type { WorkerOrder } from '../fixtures/engine/worker-order.ts'
 import type { SettingsOverrides } from '../../src/settings/settings.ts'
 import { eventually } from './app.ts'
@@ -43,6 +44,7 @@ export class WorkerProcess {
   constructor(order: NoticeOrder, script: 'engine/noticed')
   constructor(order: FleetOrder, script: 'engine/fleet-node')
   constructor(order: NoticeOrder, script: 'telemetry/traced-node')
+  constructor(order: VersionOrder, script: 'engine/version-node')
   constructor(
     order:
       | WorkerOrder
@@ -54,7 +56,8 @@ export class WorkerProcess {
       | FrozenOrder
       | PoolsOrder
       | NoticeOrder
-      | FleetOrder,
+      | FleetOrder
+      | VersionOrder,
     script = 'engine/worker',
   ) {
     this.#child = spawn(process.execPath, [...SOURCE_FLAGS, scriptOf(script), JSON.stringify(order)], {

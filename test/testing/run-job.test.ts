@@ -74,6 +74,7 @@ it('a job without a store is checked as a run is', async () => {
       { resources, window: '2026-01-02' },
       /no window .* starts at 2026-01-01T23:00:00.000Z; the window around it starts at 2026-01-01T05/,
     ],
+    [{ resources, window, clock: 3 } as never, /clock is 3, which lacks now, monotonic, sleep; expected a clock/],
     [{ resources, window, input: [7] }, /the input \[7\] of job "prices"/],
     [{ resources, window, config: { factor: 'x' } }, /the config .*of job "prices"/],
     [

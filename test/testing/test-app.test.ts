@@ -73,8 +73,12 @@ it('a test app drains, names what is left, and tells what was enqueued', async (
   expect(await expectEnqueued(app, ship)).toHaveLength(2)
   expect(await expectEnqueued(app, 'ship', { input: { id: 7 }, count: 1 })).toMatchObject([{ state: 'succeeded' }])
   await expect(expectEnqueued(app, ship, { input: { id: 9 } })).rejects.toThrow(
-    /expected at least one run\(s\) of job "ship" with \{"input":\{"id":9\}\}, but 0 match\. Enqueued:\n.*"input":\{"id":8\}/,
+    /expected at least 1 run of job "ship" with \{"input":\{"id":9\}\}, but 0 match\. Enqueued:\n.*"input":\{"id":8\}/,
   )
+  await expect(expectEnqueued(app, 'shipp', { count: 2 })).rejects.toThrow(
+    'expected 2 runs of job "shipp", but 0 match. This app has no such job; its jobs are ship, order, stuck. Enqueued:',
+  )
+  await expect(expectEnqueued(7 as never, ship)).rejects.toThrow('expectEnqueued got 7; expected the app')
   const id = await app.enqueue(stuck)
   await expect(app.drain({ within: '100ms' })).rejects.toThrow(`run ${id} of job "stuck" is running`)
   await app.runs.cancel(id)

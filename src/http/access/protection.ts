@@ -28,7 +28,7 @@ export function assertProtected({ host, api, hasTls, plain, hasTokens }: Exposur
   ]
   if (problems.length === 0) return
   const others = 'or listen on 127.0.0.1, or set [http] api = false to serve only health, metrics and the graph'
-  const what = `the API on ${host} could be used by other machines`
+  const what = `the API on ${host}, which other machines could use,`
   throw new PikoError('HTTP_UNPROTECTED', problemsText(what, [...problems, others]), {
     details: { host, problems },
   })

@@ -1,3 +1,4 @@
+import { aClock } from '../../app/check-options.ts'
 import { wrongCall } from '../../call-options.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { RateGate } from '../../engine/claiming/rate-gate.ts'
@@ -86,7 +87,7 @@ const CHECKS: OptionChecks<RunJobOptions> = {
   steps: aTable,
   shared: aTable,
   trx: aTable,
-  clock: anything,
+  clock: aClock,
   id: aText,
 }
 

@@ -111,6 +111,24 @@ describeEachStore((fixture) => {
     })
   })
 
+  it('tells that a job without windows is late once the run of its last tick has not succeeded in time', async () => {
+    const notices: Notice[] = []
+    const hook = (notice: Notice): number => notices.push(notice)
+    let isBroken = true
+    const report = defineJob({ id: 'report', every: '500ms', deadline: '1s', onLate: hook, onRecovered: hook }, () => {
+      if (isBroken) throw new Error('no')
+    })
+    await start([report])
+    await eventually(() =>
+      expect(notices).toMatchObject([{ kind: 'late', jobs: [{ jobId: 'report', problem: 'late', count: 1 }] }]),
+    )
+    isBroken = false
+    await eventually(() => {
+      const over = notices.filter(({ kind }) => kind === 'recovered').flatMap(({ jobs }) => jobs)
+      expect(over.filter(({ problem }) => problem === 'late')).toMatchObject([{ jobId: 'report' }])
+    })
+  })
+
   it('repeats a call that failed', async () => {
     const { url, received } = await hookReceiver(500)
     const sync = defineJob({ id: 'sync' }, () => {

@@ -1,6 +1,5 @@
 import { crc32 } from 'node:zlib'
 import { SQLITE_CRC32 } from '../../../sql/row-checksum.ts'
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 // A separate `import type`, because an import with inline types would load the module, which prints a warning.
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
@@ -11,6 +10,7 @@ import { UnstorableValue } from '../../../sql/database-faults.ts'
 import { exactInteger, wantsExactIntegers } from '../../statements/exact-integers.ts'
 import { SqlScanner } from '../../statements/sql-scanner.ts'
 import { BUSY_TIMEOUT_MS } from './lock-wait.ts'
+import { makeFolder } from './make-folder.ts'
 import { nodeSqlite } from '../../../sql/node-sqlite.ts'
 import { returnsRows } from './returns-rows.ts'
 
@@ -25,7 +25,7 @@ const CACHED_STATEMENTS = 200
  * @param path a file, or `:memory:`
  */
 export function openSqlite(path: string): SqliteDatabase {
-  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true })
+  if (path !== ':memory:') makeFolder(dirname(path))
   const database = new (nodeSqlite().DatabaseSync)(path)
   database.function(SQLITE_CRC32, { deterministic: true }, (text) => crc32(String(text)))
   try {

@@ -53,6 +53,10 @@ describe('a path without a database', () => {
       make: () => linkTo('missing/piko.db'),
       says: 'whose folder is missing: create the folder or replace the link',
     },
+    'a folder that its file system does not make': {
+      make: () => join('/proc/piko-missing/deeper', 'piko.db'),
+      says: "ENOENT: no such file or directory, mkdir '/proc/piko-missing'",
+    },
     'a file of another kind': {
       make: () => {
         writeFileSync(join(folder, 'text'), 'This is no database. '.repeat(100))
