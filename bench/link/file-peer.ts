@@ -10,7 +10,10 @@ const peak = (): number => process.resourceUsage().maxRSS * 1_024
 async function pikoPort(): Promise<number> {
   const { defineRoutes, listen } = await import('piko/link')
   const routes = defineRoutes()
-    .on('/rss', () => process.memoryUsage.rss())
+    .on('/rss', () => {
+      globalThis.gc?.()
+      return process.memoryUsage.rss()
+    })
     // The body is complete in its file when the handler is called.
     .upload('/file', { spool: 'file' }, async ({ stream }) => {
       const rss = peak()

@@ -1,48 +1,90 @@
-// A link's port under garbage for a minute: 10,000 connections of random bytes, half-open ones and slow ones, beside an honest client.
-// node bench/scripts/link-scan.ts [seconds]. Prints the level-0 latency before and during, and the memory of the serving process.
-import { fork } from 'node:child_process'
+// A link's port under garbage, minute after minute: 10,000 connections each of random bytes, half-open ones and slow ones, beside an honest
+// client. Then the same garbage at a bare `node:net` server with the same limits, because Node's own sockets need memory too.
+// node bench/scripts/link-scan.ts [seconds of a round] [rounds]. Prints the p99 of the honest client, and memory after each round.
+import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { defineRoutes, dial, type Link, listen } from 'piko/link'
 
 const CONNECTIONS = 10_000
-const seconds = Number(process.argv[2] ?? 60)
+/** A link closes connections after this time, and refuses those beyond this many. */
+const HANDSHAKE_MS = 10_000
+const MAX_HANDSHAKES = 100
+const [seconds, rounds] = [Number(process.argv[2] ?? 60), Number(process.argv[3] ?? 3)]
 
-if (process.send) {
-  const routes = defineRoutes()
-    .on('/echo', ({ body }) => body)
-    .on('/memory', () => {
-      globalThis.gc?.()
-      return process.memoryUsage()
-    })
-  const server = listen({ port: 0, routes: [routes] })
+interface Memory {
+  readonly rssMb: number
+  readonly heapMb: number
+}
+
+if (process.send) await serve(process.argv[4] === 'bare')
+else for (const kind of ['link', 'bare'] as const) await scan(kind)
+
+async function serve(isBare: boolean): Promise<void> {
+  process.on('message', () => {
+    globalThis.gc?.()
+    process.send?.(process.memoryUsage())
+  })
+  process.on('disconnect', () => process.exit())
+  process.send?.(isBare ? await bareUrl() : await linkUrl())
+}
+
+async function linkUrl(): Promise<string> {
+  const server = listen({ port: 0, routes: [defineRoutes().on('/echo', ({ body }) => body)] })
   await server.start()
-  process.send(server.url)
-} else {
-  const child = fork(fileURLToPath(import.meta.url), { execArgv: [...process.execArgv, '--expose-gc'] })
+  return server.url ?? ''
+}
+
+async function bareUrl(): Promise<string> {
+  let open = 0
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    if (open >= MAX_HANDSHAKES) return void socket.destroy()
+    open++
+    const timer = setTimeout(() => socket.destroy(), HANDSHAKE_MS)
+    socket.on('data', (bytes) => void (bytes[0] === 0x50 || socket.destroy()))
+    socket.on('close', () => {
+      open--
+      clearTimeout(timer)
+    })
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  return `piko://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+async function scan(kind: 'link' | 'bare'): Promise<void> {
+  const file = fileURLToPath(import.meta.url)
+  const child = fork(file, [String(seconds), String(rounds), kind], { execArgv: [...process.execArgv, '--expose-gc'] })
   const [url] = (await once(child, 'message')) as [string]
-  const link = await dial({ url })
-  const port = Number(new URL(url.replace('piko:', 'http:')).port)
+  const link = kind === 'link' ? await dial({ url }) : undefined
+  const port = Number(url.split(':').at(-1))
   await latency(link, 2_000)
-  const before = { p99: await latency(link, 5_000), ...(await memory(link)) }
-  let opened = 0
-  const until = performance.now() + seconds * 1_000
-  const scanning = (async () => {
-    while (performance.now() < until) {
-      for (let index = 0; index < 17; index++) garbage(port, opened++)
-      await sleep((seconds * 1_000 * 17) / CONNECTIONS)
-    }
-  })()
-  const during = await latency(link, seconds * 1_000)
-  await scanning
-  await sleep(11_000)
-  const after = await memory(link)
-  console.log(JSON.stringify({ opened, before, during: { p99: during }, after }, undefined, 2))
-  await link.close()
+  const rows = [{ kind, round: 0, opened: 0, p99: await latency(link, 5_000), ...(await memory(child)) }]
+  for (let round = 1; round <= rounds; round++) {
+    const scanning = garbageFor(port, seconds)
+    const p99 = await latency(link, seconds * 1_000)
+    const opened = await scanning
+    await sleep(HANDSHAKE_MS + 1_000)
+    rows.push({ kind, round, opened, p99, ...(await memory(child)) })
+  }
+  console.table(rows)
+  await link?.close()
   child.kill()
+  await once(child, 'exit')
+}
+
+/** Opens connections evenly over this time. @returns how many */
+async function garbageFor(port: number, lastsSeconds: number): Promise<number> {
+  let opened = 0
+  const until = performance.now() + lastsSeconds * 1_000
+  while (performance.now() < until) {
+    for (let index = 0; index < 17; index++) garbage(port, opened++)
+    await sleep((lastsSeconds * 1_000 * 17) / CONNECTIONS)
+  }
+  return opened
 }
 
 function garbage(port: number, index: number): void {
@@ -57,8 +99,9 @@ function garbage(port: number, index: number): void {
   }
 }
 
-/** The p99 of a small call, in milliseconds. */
-async function latency(link: Link, ms: number): Promise<number> {
+/** The p99 of a small call, in milliseconds. Without a link, only waits. */
+async function latency(link: Link | undefined, ms: number): Promise<number | undefined> {
+  if (!link) return sleep(ms, undefined)
   const took: number[] = []
   const until = performance.now() + ms
   while (performance.now() < until) {
@@ -71,7 +114,8 @@ async function latency(link: Link, ms: number): Promise<number> {
   return Number((took[Math.floor(took.length * 0.99)] ?? 0).toFixed(2))
 }
 
-async function memory(link: Link): Promise<{ readonly rssMb: number; readonly heapMb: number }> {
-  const { rss, heapUsed } = (await link.call('/memory')) as NodeJS.MemoryUsage
+async function memory(child: ChildProcess): Promise<Memory> {
+  child.send('memory')
+  const [{ rss, heapUsed }] = (await once(child, 'message')) as [NodeJS.MemoryUsage]
   return { rssMb: Math.round(rss / 2 ** 20), heapMb: Number((heapUsed / 2 ** 20).toFixed(1)) }
 }

@@ -22,6 +22,8 @@ function hashing(): { readonly routes: ReturnType<typeof defineRoutes>; readonly
   return { routes, count: () => answered }
 }
 
+/** Messages of each end. The full size is PIKO_TEST_MESSAGES=5000. */
+const MESSAGES = Number(process.env['PIKO_TEST_MESSAGES'] ?? 120)
 const RANDOM = randomBytes(262_144)
 
 /** Sends messages of 0 to `max` bytes, many at the same time, and checks each answer. */
@@ -32,8 +34,8 @@ async function sendMany(link: Link, count: number, max: number): Promise<void> {
       const bytes = RANDOM.subarray(0, Math.floor((max * ((index * 7_919) % count) ** 3) / count ** 3))
       const level = (index % 4) as 0 | 1 | 2 | 3
       const sha = createHash('sha256').update(bytes).digest('hex')
-      if (index % 3 === 0) expect(await link.call('/echo', bytes, { level })).toEqual(bytes)
-      else expect(await link.call('/hash', bytes, { level })).toBe(sha)
+      if (index % 3 === 0) expect(await link.call('/echo', bytes, { level, timeout: '5m' })).toEqual(bytes)
+      else expect(await link.call('/hash', bytes, { level, timeout: '5m' })).toBe(sha)
     }
   }
   await Promise.all(Array.from({ length: 50 }, worker))
@@ -72,7 +74,7 @@ describe('messages from both ends at the same time', () => {
     })
     const url = (server.url ?? '').replace('127.0.0.1', 'localhost')
     const link = await dialled({ url, tls: { ca: ca ?? '' }, secret, routes: [here.routes] })
-    await both(link, await up.promise, [here.count, there.count], 120, 262_144)
+    await both(link, await up.promise, [here.count, there.count], MESSAGES, 262_144)
   })
 
   it('arrive undamaged over a WebSocket', async () => {
@@ -81,7 +83,7 @@ describe('messages from both ends at the same time', () => {
     const server = await serving({ websocket: true, path: '/link', routes: [there.routes], onConnection: up.resolve })
     expect(server.url).toMatch(/^ws:\/\/127\.0\.0\.1:\d+\/link$/)
     const link = await dialled({ url: server.url ?? '', routes: [here.routes] })
-    await both(link, await up.promise, [here.count, there.count], 120, 262_144)
+    await both(link, await up.promise, [here.count, there.count], MESSAGES, 262_144)
   })
 
   it('arrive undamaged over a stream that hands over one byte a read', async () => {
@@ -90,7 +92,7 @@ describe('messages from both ends at the same time', () => {
     const link = linkOf(one, { role: 'dial', routes: [here.routes] })
     const back = linkOf(other, { role: 'listen', routes: [there.routes] })
     onTestFinished(() => Promise.all([link.close(), back.close()]).then(() => {}))
-    await both(link, back, [here.count, there.count], 60, 8_000)
+    await both(link, back, [here.count, there.count], MESSAGES / 2, MESSAGES > 1_000 ? 1_000 : 8_000)
   })
 
   it('arrive over two functions, and over a Unix socket that only this user can open', async () => {
