@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { PikoError } from '../../../src/errors.ts'
 import { check } from '../../../src/operations/doctor/check.ts'
 import { diagnose } from '../../../src/operations/doctor/diagnose.ts'
+import { examine } from '../../../src/operations/doctor/gatherers.ts'
 import type { Facts } from '../../../src/operations/doctor/facts.ts'
 
 const finding = { id: 'a', severity: 'warning', found: 'f', remedy: 'r' } as const
@@ -63,6 +64,15 @@ describe('diagnose', () => {
       },
     ])
     expect(asked).toEqual([])
+  })
+
+  it('names what to change for each setting that is wrong', async () => {
+    const env = { PIKO_HTTP__PROT: '1', PIKO_HTTP__PORT: 'x' }
+    const { findings } = await examine({ env })
+    expect(findings.map(({ remedy }) => remedy).sort()).toEqual([
+      'correct or unset the variable: unset PIKO_HTTP__PORT',
+      'correct or unset the variable: unset PIKO_HTTP__PROT',
+    ])
   })
 
   it('is healthy with nothing but notices, and lists errors first', async () => {

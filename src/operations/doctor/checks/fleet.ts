@@ -18,7 +18,7 @@ export const fleet = check({
       findings.push({
         id: 'fleet.empty',
         severity: 'error',
-        found: `no node is running, and ${counted(wanted.length, 'job')} have something to run: ${namesText(wanted.map(({ id }) => id))}`,
+        found: `no node is running, although there is something to run for ${counted(wanted.length, 'job')}: ${namesText(wanted.map(({ id }) => id))}`,
         remedy: 'piko start',
       })
     }

@@ -34,7 +34,7 @@ export const settingsProblems = check({
       severity: 'error',
       found: `${key}${value === undefined ? '' : ` = ${value}`} (${origin}): ${expected}`,
       remedy: origin.startsWith('environment')
-        ? `correct or unset the variable: unset ${origin.split(' ').at(-1) ?? key}`
+        ? `correct or unset the variable: unset ${origin === 'environment' ? key : (origin.split(' ').at(-1) ?? key)}`
         : `correct ${key} in ${origin}; docs/settings.md lists all settings`,
     })),
 })
