@@ -63,7 +63,17 @@ function document(name: string, found: readonly Installed[], url: string): objec
 }
 
 async function tarball(path: string): Promise<Buffer> {
-  const args = ['-C', join(ROOT, path), '--exclude=./node_modules', '--transform=s,^\\./,package/,', '-czf', '-', '.']
+  const fast = '--use-compress-program=gzip -1'
+  const args = [
+    '-C',
+    join(ROOT, path),
+    '--exclude=./node_modules',
+    '--transform=s,^\\./,package/,',
+    fast,
+    '-cf',
+    '-',
+    '.',
+  ]
   const { stdout } = await promisify(execFile)('tar', args, { encoding: 'buffer', maxBuffer: 2 ** 28 })
   return stdout
 }
