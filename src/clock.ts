@@ -51,7 +51,8 @@ export const systemClock: Clock = {
   // Creates no Date objects, because three per run would be costly.
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  // Not the timer of node:timers/promises: its rejection by a signal costs an error with a stack, and loops are woken for each run.
+  // The timer of node:timers/promises is not used: it rejects with an error and its stack when a signal aborts, and loops are woken for
+  // each run.
   sleep(ms, signal) {
     return new Promise((resolve) => {
       if (signal?.aborted) return resolve()

@@ -188,7 +188,7 @@ export class Piko implements Nouns {
     this.live = new Live(reach('live'))
     this.sinks = audited('sinks', new Sinks(reach('sinks')))
     this.notify = audited('notify', new Notify(reach('notify')))
-    // Also allowed inside a transaction, because a handle only reads memory.
+    // This is also allowed inside a transaction, because a handle only reads memory.
     this.shared = audited('shared', new Shared(() => this.#ready().node.reach)) as Shared & SharedCall
     this.cache = audited('cache', new Caches(() => this.#ready().node.reach)) as Caches & CacheCall
     this.tokens = audited('tokens', new Tokens(reach('tokens')))

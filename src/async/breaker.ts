@@ -98,7 +98,7 @@ export class Breaker {
     if (this.#trialAt === undefined) return this.#epoch
     const leftMs = this.#trialAt - this.#clock.monotonic()
     if (leftMs > 0) throw this.#refusal(leftMs)
-    // One trial at a time. If it does not end within another cooldown, the next trial may begin.
+    // There is only one trial at a time. If it does not end within another cooldown, the next trial may begin.
     this.#trialAt += this.#cooldownMs - leftMs
     return ++this.#epoch
   }

@@ -40,7 +40,7 @@ function keyOf(
   const text = answerOf(asked, () => key(run))
   if (text === undefined) return undefined
   if (isKey(text, LONGEST_KEY)) return exactKey(text)
-  // A USAGE error, because the function derived the string from the caller's request.
+  // This is a USAGE error, because the function derived the string from the caller's request.
   throw new PikoError('USAGE', `${option} of job "${id}" returned ${describe(text)}; expected ${EXPECTED}`, {
     details: { jobId: id, option },
   })

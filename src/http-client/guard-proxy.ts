@@ -69,7 +69,7 @@ export class GuardProxy {
       answer.once('close', () => onward.destroy())
       wanted.pipe(onward)
     } catch {
-      // Reached if Node refuses to send some of the headers.
+      // Node throws here if it refuses to send some of the headers.
       end()
     }
   }

@@ -7,7 +7,7 @@ const SPECIAL_V4 = networks('ipv4', [
   ['10.0.0.0', 8],
   ['100.64.0.0', 10],
   ['127.0.0.0', 8],
-  // Azure's platform, which virtual machines there reach at this address.
+  // Virtual machines in Azure reach its platform services at this address.
   ['168.63.129.16', 32],
   ['169.254.0.0', 16],
   ['172.16.0.0', 12],

@@ -50,7 +50,8 @@ interface ServedFile {
 /** Serves the dashboard at `/`. Only files that the build made can be requested, because their names are the keys of a map. */
 export function dashboardRoutes(server: FastifyInstance, folder: string = BUILT): void {
   let files: Promise<ReadonlyMap<string, ServedFile>> | undefined
-  // Read on first use: most processes never serve the page. A folder without the page is read again, because a build may follow.
+  // The files are read on first use, because most processes never serve the page. A folder without the page is read again, because a build
+  // may follow.
   const read = async (): Promise<ReadonlyMap<string, ServedFile>> => {
     const found = await (files ??= readFiles(folder))
     if (!found.has(PAGE)) files = undefined

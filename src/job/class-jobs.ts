@@ -10,7 +10,7 @@ export interface ClassJob {
   readonly define: (receiver: object) => JobDefinition
 }
 
-// A registered symbol, so that every copy of this package in a process sees the marks.
+// This is a registered symbol, so that every copy of this package in a process sees the marks.
 const CLASS_JOBS = Symbol.for('piko.job.class')
 
 /** Makes a class the source of a job. */

@@ -83,7 +83,7 @@ interface Sighting {
   readonly method: unknown
 }
 
-// Registered symbols, so that every copy of this package in a process sees the marks.
+// These are registered symbols, so that every copy of this package in a process sees the marks.
 const SPECS = Symbol.for('piko.job')
 const SEEN = Symbol.for('piko.job.methods')
 

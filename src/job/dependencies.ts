@@ -32,7 +32,7 @@ export function assertDependencies(jobs: ReadonlyMap<string, JobDefinition>): vo
 /** The jobs of a cycle, with the first one repeated at the end. */
 function cycleIn(jobs: ReadonlyMap<string, JobDefinition>): string[] | undefined {
   const cleared = new Set<string>()
-  // Iterative: deep chains of jobs must not exhaust the stack.
+  // The search is not recursive, because a deep chain of jobs would exhaust the stack.
   for (const start of jobs.keys()) {
     const upstreams = jobs.get(start)?.policy.dependsOn ?? []
     if (upstreams.length === 0 || cleared.has(start)) continue

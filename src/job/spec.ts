@@ -189,7 +189,7 @@ export type JobHandler<
   M extends ItemData = Record<never, never>,
 > = (ctx: JobContext<R, z.output<C>, S, WindowOf<W>, z.output<I>, M>, resources: BorrowedOf<R>) => Promise<Out> | Out
 
-// Erased types: the registry and the engine hold jobs of every shape.
+// These types have no parameters left, because the registry and the engine store jobs with any types.
 /* oxlint-disable typescript/no-explicit-any */
 export type AnyJobSpec = JobSpec<any, any, any, any, any, any, any>
 export type AnyJobContext = JobContext<any, any, any, any, any, any>

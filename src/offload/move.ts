@@ -1,6 +1,6 @@
 import type { Transferable } from 'node:worker_threads'
 
-// A registered symbol, so that a worker module may use `move` of another copy of this package.
+// This is a registered symbol, so that a worker module may use `move` of another copy of this package.
 const MOVED: unique symbol = Symbol.for('piko.offload.moved') as never
 
 /** A value that can be handed over to another thread instead of being copied: a buffer, a view of one, or a port. */

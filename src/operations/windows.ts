@@ -128,7 +128,7 @@ export class Windows {
     const given = optionsOf('windows.prove', range)
     const job = await store.jobs.find(jobId)
     if (!job) throw unknownJob(jobId)
-    // Loaded on first use, because most processes never prove a ledger.
+    // The module is loaded on first use, because most processes never prove a ledger.
     const { prove } = await import('./proof/prove.ts')
     return prove(store, job, given)
   }

@@ -76,7 +76,7 @@ export function declaredOn(service: object): readonly Declared[] {
   return [...byName.values()]
 }
 
-// A registered symbol, so every copy of this package in a process sees the marks.
+// This is a registered symbol, so every copy of this package in a process sees the marks.
 const DECLARED = Symbol.for('piko.service.background')
 
 function decorator(word: string, trigger: Trigger): BackgroundDecorator {

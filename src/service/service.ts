@@ -269,7 +269,7 @@ export abstract class Service implements AsyncDisposable {
     return this.#life.start()
   }
 
-  /** Starts it unless it is already starting or running. @returns whether it did */
+  /** Starts the service unless it is already starting or running. @returns whether it did */
   async maybeStart(): Promise<boolean> {
     if (this.state === 'starting' || this.state === 'running') return false
     await this.start()
@@ -287,7 +287,7 @@ export abstract class Service implements AsyncDisposable {
   }
 
   /**
-   * Stops it if necessary, and starts it again.
+   * Stops the service if necessary, and starts it again.
    *
    * @throws the errors of `stop` and `start`; PikoError `STOPPED` if `stop` was called during the restart
    */

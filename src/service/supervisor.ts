@@ -277,7 +277,7 @@ export class Supervisor extends Service {
   }
 }
 
-/** Stops them in reverse order. If one fails, observers see the error, and the others still stop. */
+/** Stops the services in reverse order. If one fails, observers see the error, and the others still stop. */
 async function stopAll(group: readonly Service[]): Promise<void> {
   for (const member of [...group].reverse()) await member.stop().catch(() => undefined)
 }

@@ -5,7 +5,7 @@ import { SECTIONS, SETTINGS } from './sections.ts'
 import type { Section, Setting } from './setting.ts'
 import { isTable } from './tree.ts'
 
-// A custom format, because convict's own ones convert text to a number (`"12abc"` → 12), even from a file.
+// A custom format is used, because convict's own formats convert text to a number (`"12abc"` → 12), even from a file.
 convict.addFormat({
   name: 'piko',
   validate(value: unknown, item) {

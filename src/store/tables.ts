@@ -1,4 +1,4 @@
-// Long because it lists every table with its columns.
+// This file is long because it lists every table with its columns.
 import type { ColumnType, Generated } from 'kysely'
 import type { EventTables } from './events/event-rows.ts'
 import type { AccessTables } from './access/access-tables.ts'

@@ -12,7 +12,7 @@ export async function attached(
   }: { readonly what: string; readonly logLevel: string | undefined; readonly heap: string | undefined },
 ): Promise<unknown> {
   await using link = await dial({ url: `piko+unix:${path}` })
-  // Awaited, because the link closes when this function returns.
+  // The calls are awaited, because the link closes when this function returns.
   if (logLevel !== undefined) return await link.call('/attach/log-level', { level: logLevel })
   if (heap === undefined) return await link.call(`/attach/${what}`)
   const reply = await link.open('/attach/heap')

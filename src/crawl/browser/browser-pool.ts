@@ -48,7 +48,7 @@ export class BrowserPool {
     } finally {
       running.open -= 1
       this.#places.release()
-      // Not awaited, because a browser that no longer responds takes long to close.
+      // The end is not awaited, because a browser that no longer responds takes long to close.
       void this.#endIfUnused(running)
     }
   }

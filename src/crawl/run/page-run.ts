@@ -201,7 +201,7 @@ export class PageRun {
     const { item, signal } = ctx
     return {
       ...{ fleet: this.#fleet(), signal, attempt: item.attempt, failures: item.tries },
-      // Created at its first use, because most downloads log nothing.
+      // The logger is created at its first use, because most downloads log nothing.
       get log() {
         return ctx.log
       },

@@ -114,7 +114,7 @@ export const CLIENT_CHECKS: OptionChecks<HttpOptions> = {
 
 export const REQUEST_CHECKS: OptionChecks<HttpRequest> = {
   ...SHARED,
-  // Checked later, together with the client's origin.
+  // The URL is checked later, together with the client's origin.
   url: anything,
   method: oneOf(...METHODS),
   headers: someHeaders,

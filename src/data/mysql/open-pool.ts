@@ -12,7 +12,7 @@ const CONNECT_MS = 10_000
  * closed.
  */
 export async function openPool(dsn: Dsn, size: number, tls: MysqlTls | undefined): Promise<Pool> {
-  // Loaded at the first use, because most processes need no such pool.
+  // The package is loaded at the first use, because most processes need no such pool.
   const { createPool } = await import('mysql2')
   const { host, port, user, password, database } = dsn
   const pool = createPool(

@@ -14,7 +14,7 @@ export class RunLocks {
     this.#signal = signal
   }
 
-  // A bound function, because handlers destructure their context.
+  // This is a bound function, because handlers destructure their context.
   readonly acquire = async (name: string, options: RunLockOptions = {}): Promise<HeldLock> => {
     const lock = await this.#locks.acquire(name, { ...optionsOf('ctx.lock', options), signal: this.#signal })
     this.#taken.push(lock)

@@ -134,7 +134,7 @@ export class RateGate {
 
 function limitOf({ job }: LiveAttempt): NonNullable<AdmissionLimits['rate']> {
   const limit = job.policy.limits?.rate
-  // Can't happen: the claim got its place from the same definition.
+  // This can't happen, because the claim got its place from the same definition.
   if (!limit) throw new TypeError(`job "${job.id}" has a place in a rate but no rate`)
   return limit
 }

@@ -61,7 +61,7 @@ const BLOCKED_MARGIN_MS = 500
 /** Executes claims, each from its definition to the stored outcome. A stop drains it. */
 export class Executor extends Service {
   readonly #parts: ExecutorParts
-  // Keyed by fence, not by run: a run whose lease was lost may return here before its earlier attempt has ended.
+  // The key is the fence, not the run: a run whose lease was lost may return here before its earlier attempt has ended.
   readonly #taken = new Map<number, Taken>()
   readonly #deadlines: Deadlines
   readonly #slots: Slots

@@ -20,7 +20,7 @@ export class Preparations {
 
   async #prepare(kind: KindPolicy, prepare: () => unknown): Promise<void> {
     try {
-      // Called in a later turn. Otherwise a call that throws immediately would delete the promise before it is stored.
+      // `prepare` is called in a later turn. Otherwise a call that throws immediately would delete the promise before it is stored.
       await Promise.resolve().then(prepare)
       this.#known.set(kind, 'done')
     } catch {

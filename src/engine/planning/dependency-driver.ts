@@ -72,7 +72,7 @@ export class DependencyDriver extends LoopService {
     // A check of many windows takes a while, and the database must have time for other work.
     const tookMs = this.#parts.clock.monotonic() - now
     this.#restUntil = this.#parts.clock.now() + Math.max(REST_MS, tookMs)
-    // Half of the interval, because the node that claims the run adds its own pause.
+    // The pause is half of the interval, because the node that claims the run adds its own pause.
     return this.#parts.leader.isLeader ? this.#parts.pollIntervalMs / 2 : Infinity
   }
 

@@ -55,7 +55,7 @@ export interface PlannerParts extends LoopServiceParts {
  */
 export class Planner extends LoopService {
   readonly #parts: PlannerParts
-  // Jobs of other nodes. This node's code does not know them, so it does not touch them.
+  // The jobs of other nodes. This node's code does not know them, so this node does not plan them.
   readonly #unknown = new Set<string>()
   // Known jobs to which another node's code has added windows, or whose windows it has removed. Other nodes plan them until this time, in
   // epoch milliseconds.

@@ -129,7 +129,7 @@ export class ScheduleEdits {
           events.emit('loop.failed', { loop, error: unplannable(job.id, thrown), retryInMs: PAUSE_MS })
         return undefined
       }
-      // Reported once: the previous schedule stays in force until a user fixes the row.
+      // It is reported once: the previous schedule stays in force until a user fixes the row.
       this.#refused.set(job.id, schedule)
       if (leader.isLeader) events.emit('schedule.refused', { jobId: job.id, schedule, error: toError(thrown) })
       return undefined

@@ -98,7 +98,7 @@ function bind(
 /** A signal that aborts when the client has closed its connection. */
 function goneSignal({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController()
-  // The response's own event: a listener on the socket would stay for as long as the client keeps the connection.
+  // This listens to the response, because a listener on the socket would remain for as long as the client keeps the connection.
   raw.once('close', () => gone.abort())
   return gone.signal
 }

@@ -91,7 +91,7 @@ export interface ItemLimits {
   readonly depth?: number
 }
 
-// Erased types: the registry and the engine hold kinds of every shape.
+// These types have no parameters left, because the registry and the engine store kinds with any types.
 /* oxlint-disable typescript/no-explicit-any */
 export type AnyItemKind = ItemKind<any, any, any, any, any, any>
 export type AnyItemContext = ItemContext<any, any, any, any, any, any>

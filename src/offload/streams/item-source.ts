@@ -13,7 +13,7 @@ type AnyIterable = AsyncIterable<unknown> | Iterable<unknown>
 export function isStream(value: unknown): value is AnyIterable {
   if (typeof value !== 'object' || value === null) return false
   if (Symbol.asyncIterator in value) return true
-  // A generator or another iterator. Lists, maps and sets are sent as one value.
+  // These are generators and other iterators. Lists, maps and sets are sent as one value.
   return 'next' in value && typeof value.next === 'function' && Symbol.iterator in value
 }
 

@@ -40,7 +40,7 @@ export class ThreadCall {
   }
 }
 
-// A registered symbol: the module may have loaded another copy of this package.
+// This is a registered symbol, because the module may have loaded another copy of this package.
 const CALLS: unique symbol = Symbol.for('piko.offload.calls') as never
 
 /** The call that the current work belongs to, including later work: timers, promises, events. */

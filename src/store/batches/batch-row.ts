@@ -20,7 +20,7 @@ export interface BatchRow {
   readonly stored: number
   /** The job that runs once when all runs have ended. */
   readonly onDone: string | undefined
-  /** The run of that job. */
+  /** The run of `onDone`. */
   readonly doneRunId: number | undefined
   readonly createdAt: Date
   /** When all runs had ended. */

@@ -187,7 +187,7 @@ function addedJob(
 ): AddedJob | undefined {
   if (!row) return { id, planAt: begin.nextTick }
   if ((row.windows === null) === (windows === null)) return undefined
-  // Due immediately: the planner finds the first window from the cursor.
+  // The job is due immediately: the planner finds the first window from the cursor.
   return { id, planAt: windows === null ? begin.nextTick : new Date(FIRST_INSTANT_MS) }
 }
 

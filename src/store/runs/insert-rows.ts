@@ -84,7 +84,7 @@ export async function insertRuns(db: Kysely<Tables>, dialect: Dialect, rows: rea
   for (const group of groups) {
     for (const part of statementsOf(dialect, group, rowAt)) {
       const inserting = db.executeQuery<{ id: number }>(insertRunsText(dialect, part.map(rowAt)))
-      // Sent without waiting for the previous answer, because a connection executes statements in order.
+      // The statement is sent without waiting for the previous answer, because a connection executes statements in order.
       if (dialect.name === 'mysql' && part.length > 1) step ??= autoIncrementStep(db)
       const [answer, each = 0] = await Promise.all([inserting, step])
       const given = dialect.name === 'sqlite' ? answer.rows.map(({ id }) => id) : idsOf(answer, each, part.length)

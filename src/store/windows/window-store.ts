@@ -157,7 +157,7 @@ export class WindowStore {
     return windowGrid(this.#database, jobIds, range)
   }
 
-  /** Makes succeeded windows that start within a range stale. @returns the number of windows */
+  /** Marks the succeeded windows that start within a range as stale. @returns the number of windows */
   markStale(jobId: string, range: Window): Promise<number> {
     return markStale(this.#database, jobId, range)
   }

@@ -8,9 +8,9 @@ import { Changes, nextTurn } from './turns.ts'
 /** A test app on a manual clock. */
 export interface SteppedApp {
   readonly clock: AppClock
-  /** The number of runs that have begun and whose outcomes are not stored, without those of jobs with items. */
+  /** The number of runs that have begun and whose outcomes are not stored. Runs of jobs with items are not counted. */
   readonly underWay: number
-  /** The number of such runs of jobs with items. */
+  /** The number of runs of jobs with items that have begun and whose outcomes are not stored. */
   readonly itemRuns: number
   /** Increases with each outcome and each plan. */
   readonly progress: number

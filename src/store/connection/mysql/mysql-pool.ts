@@ -247,7 +247,7 @@ export class MysqlPool implements KyselyPool {
 function poolOptions(options: MysqlOptions): PoolOptions {
   return {
     ...withPeerName(connectionOptions(options)),
-    // For LOAD DATA of rows in memory. mysql2 sends a file only if the statement provides its content, see timed-connection.ts.
+    // LOAD DATA of rows in memory needs this. mysql2 sends a file only if the statement provides its content, see timed-connection.ts.
     flags: ['LOCAL_FILES'],
     connectionLimit: options.poolSize,
     // mysql2 closes idle connections only if `maxIdle` is below `connectionLimit`.

@@ -95,7 +95,7 @@ class BoundStatement implements SqliteStatement {
   constructor(statement: StatementSync, reader: boolean) {
     this.#statement = statement
     this.reader = reader
-    // Missing before Node 22.16, like `columns`.
+    // Node lacks this function before 22.16, like `columns`.
     this.#answersArrays = reader && 'setReturnArrays' in statement
     if (this.#answersArrays) statement.setReturnArrays(true)
   }
