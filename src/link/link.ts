@@ -167,7 +167,8 @@ export class Link implements AsyncDisposable {
       isEnded = true
       throw request.errorOf(error)
     } finally {
-      if (!isEnded) request.cancel(CANCEL_CODES.unwanted, new PikoError('LINK_CANCELLED', 'its reader has stopped'))
+      if (!isEnded)
+        request.cancel(CANCEL_CODES.unwanted, new PikoError('LINK_CANCELLED', 'the reader of the reply has stopped'))
       request.end()
     }
   }

@@ -295,7 +295,7 @@ export class Lifecycle {
   }
 }
 
-/** True if a start threw this because the service or one of its children was stopped. */
+/** Whether a start threw the error because the service or one of its children was stopped. */
 function isInterruption(thrown: unknown, signal: AbortSignal): boolean {
   return signal.aborted && (isCancellation(thrown, signal) || isPikoError(thrown, 'STOPPED'))
 }

@@ -1,4 +1,4 @@
-// This file is long because it lists every table with its columns.
+// Long because it lists every table with its columns.
 import type { ColumnType, Generated } from 'kysely'
 import type { EventTables } from './events/event-rows.ts'
 import type { AccessTables } from './access/access-tables.ts'

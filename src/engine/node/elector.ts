@@ -78,7 +78,7 @@ export class Elector extends LoopService {
     this.#ttlMs = durationMs(ttl)
   }
 
-  /** Whether this process leads now. False as soon as its lease can't be trusted any more. */
+  /** Whether this process leads now. It is false as soon as the lease can't be trusted any more. */
   get isLeader(): boolean {
     return this.#term?.lock.isHeld ?? false
   }

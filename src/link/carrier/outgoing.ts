@@ -19,7 +19,7 @@ import { CANCEL_CODES, type OutgoingMessage, type OutgoingSpec } from './carrier
 /** The maximum number of bytes that wait for the connection before a writer must wait. */
 const MAX_AHEAD = 131_072
 
-/** The methods of a connection that a message to send calls. */
+/** The methods of a connection that an outgoing message calls. */
 export interface OutgoingOwner {
   /** The message has data to send. */
   ready(message: Outgoing): void

@@ -57,8 +57,8 @@ export function validMs(slack: number): number {
 }
 
 /**
- * How long after the place is free the first synchronous part of the handler may last, in milliseconds. The rate-limited call may be at its
- * very end.
+ * The first synchronous part of the handler may last until this many milliseconds after the place becomes free. The rate-limited call may
+ * be at the end of that part.
  */
 export function seenMs(slack: number): number {
   return slack * SEEN_SHARE

@@ -125,7 +125,7 @@ export class NodeStore {
     return { sql, parameters: parameters as (string | number)[] }
   }
 
-  /** Renews a lease, even one that has expired while no node has removed the row. Returns false without the row. */
+  /** Renews a lease, even an expired one whose row no node has removed yet. Returns false if the row does not exist. */
   async renewHeld(nodeId: string, leaseMs: number): Promise<boolean> {
     const { db, dialect } = this.#database
     const { numUpdatedRows } = await this.#database.retry(() =>

@@ -104,7 +104,7 @@ export async function assertSameServerOnce(
   if (!isKnown || names.size === 0) names.add(await assertSameServer(database, statement))
 }
 
-/** Returns the digest of the name of its current database. */
+/** Returns the digest of the name of the connection's current database. */
 async function assertSameServer(database: Database, statement: Statement): Promise<string> {
   for (const text of [MYSQL, MYSQL_NAME]) {
     const theirs = await answerOf(database, statement, text)

@@ -8,7 +8,7 @@ import { noteRows } from '../events/notes.ts'
 
 /** The windows of a state that start within one cell of a grid. */
 export interface GridCount {
-  /** The start of one of them, or of the cell. */
+  /** The start of one of these windows, or of the cell. */
   readonly start: Date
   readonly state: WindowState
   readonly count: number
