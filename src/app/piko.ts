@@ -479,7 +479,7 @@ export class Piko implements Nouns {
   }
 
   /**
-   * Stores many runs of one job as one object, a batch, with progress, wait, cancel, replay and one report. The same as
+   * Stores many runs of one job as one object, a batch, with progress, wait, cancel, replay and one report. Does the same as
    * `app.batches.create`.
    *
    * @throws PikoError as `app.batches.create` does

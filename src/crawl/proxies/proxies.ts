@@ -25,7 +25,7 @@ const BLOCKED_TO_RISE = 3
 const DONE_TO_FALL = 50
 /** The time limit for a call of the provider. */
 const PROVIDER_MS = 30_000
-/** How long after a call that failed or returned no proxies the provider is called again. */
+/** The pause before the provider is called again after a call that failed or returned no proxies. */
 const FAILED_PAUSE_MS = 5_000
 
 /** Failures that the proxy may have caused. */

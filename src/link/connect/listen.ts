@@ -164,7 +164,7 @@ export class LinkServer extends Service {
     try {
       await this.#options.onConnection?.(link)
     } catch (error) {
-      this.log.error({ err: error }, 'onConnection failed; its link stays open')
+      this.log.error({ err: error }, 'onConnection failed; the link stays open')
     }
     await link.whenClosed()
     this.#links.delete(link)

@@ -129,7 +129,7 @@ export class SqlTable<Row extends object> {
     noteRows(batch, this.layout, on, all)
   }
 
-  /** The same as {@link insert}. */
+  /** Does the same as {@link insert}. */
   async append(batch: SinkBatch, rows: readonly Row[], target: SqlTableTarget = {}): Promise<void> {
     await this.insert(batch, rows, target)
   }

@@ -16,7 +16,7 @@ export interface Dialect {
   readonly sizes: SizeLimits
   /** The time of the database's clock, to the millisecond, as an SQL expression. With a test clock, it is the bound time of that clock. */
   now(): RawBuilder<Date>
-  /** The same as SQL text and the values to bind. */
+  /** The same time as SQL text, with the values to bind. */
   nowText(): { readonly text: string; readonly values: readonly unknown[] }
   /** The SQL expression for `now() + ms`; `ms` may be negative. */
   nowPlus(ms: number): RawBuilder<Date>
