@@ -9,6 +9,7 @@ import type { Page, PageMessage } from '../page.ts'
 import type { ReadyRequest } from '../request/request.ts'
 import { decodeText } from './charset.ts'
 import { loadCheerio } from './cheerio.ts'
+import { ParsedTooSlowly, parsedInTime } from './parse-limit.ts'
 
 /** Creates the page of a response for its step. Text and document are created when the step first needs them. */
 export function createPage(request: ReadyRequest, answer: Answer, attempt: number, message?: PageMessage): Page {
@@ -90,7 +91,13 @@ class AnswerPage implements Page {
   #parse(): HtmlDocument {
     const load = loadCheerio('page.html()')
     // An HTML parser would lose the text of the <link> elements of a feed.
-    return XML_TYPE.test(this.headers['content-type'] ?? '') ? load(this.text(), { xml: true }) : load(this.text())
+    const isXml = XML_TYPE.test(this.headers['content-type'] ?? '')
+    try {
+      return parsedInTime(this.text(), (text) => (isXml ? load(text, { xml: true }) : load(text)))
+    } catch (thrown) {
+      if (!(thrown instanceof ParsedTooSlowly)) throw thrown
+      throw new CrawlError(`${shownUrl(new URL(this.url))} ${thrown.message}`, { class: 'size', status: this.status })
+    }
   }
 
   links(selector?: string): string[] {

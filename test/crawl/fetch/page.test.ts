@@ -121,3 +121,16 @@ describe('the links of a page', () => {
     expect(pageOf('<base href="data:text/plain,x"><a href="a">').links()).toEqual([])
   })
 })
+
+it('a page that would take minutes to parse fails by its size, and the next large one is parsed', () => {
+  // The parser compares each attribute of a tag with all before it.
+  const names = Array.from({ length: 120_000 }, (_, n) => `a${n.toString(36)}`).join(' ')
+  const error = thrown(() => pageOf(`<p ${names}>`).links()) as CrawlError
+  expect([error.class, error.message]).toEqual([
+    'size',
+    expect.stringMatching(
+      /^https:\/\/shop\.test\/list\/\S* has a body of \d+ characters that takes more than \d+ ms to parse$/,
+    ),
+  ])
+  expect(pageOf(`<p>${'x'.repeat(100_000)}<a href="/y">`).links()).toEqual(['https://shop.test/y'])
+})
