@@ -65,12 +65,12 @@ async function scopeOf(store: Store, job: JobRow, range: ProofRange, zone: strin
   const extent = await store.proofs.extent(job.id)
   const end = latest(job.windowCursor, extent?.to)
   const first = earliest(start, extent?.from)
-  const from = range.from === undefined ? first : momentOf('from of a proof', range.from, zone)
-  const given = range.to === undefined ? undefined : momentOf('to of a proof', range.to, zone)
+  const from = range.from === undefined ? first : momentOf('the start of the range (from)', range.from, zone)
+  const given = range.to === undefined ? undefined : momentOf('the end of the range (to)', range.to, zone)
   if (from && given && from >= given) {
     throw new PikoError(
       'USAGE',
-      `to of a proof is ${given.toISOString()}; expected an instant after from, ${from.toISOString()}`,
+      `the end of the range (to) is ${given.toISOString()}; expected an instant after its start (from), ${from.toISOString()}`,
     )
   }
   // Time that is not planned yet is not a gap.

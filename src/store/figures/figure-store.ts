@@ -172,7 +172,10 @@ interface Ledger {
   readonly counts: WindowFigures['counts']
 }
 
-/** Pure. All times are in milliseconds. A tick that has passed and is not planned also means that data is missing. */
+/**
+ * Computes the figures of a job's windows. All times are in milliseconds. A tick that has passed and is not planned also means that data is
+ * missing. Pure.
+ */
 export function windowFigures(now: number, ledger: Ledger): WindowFigures {
   const { cursor, nextTick, hole, missing, missingEnd, counts } = ledger
   const watermark = hole ?? cursor
