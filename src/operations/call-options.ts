@@ -139,7 +139,11 @@ const CALLS = {
   enqueue: { ...item, trx: anything } satisfies OptionChecks<EnqueueOptions>,
   enqueueMany: { trx: anything } satisfies OptionChecks<Pick<EnqueueOptions, 'trx'>>,
   'jobs.page': jobs,
-  'jobs.overview': { ...jobs, runs: wholeNumber(0, MAX_LAST_RUNS) } satisfies OptionChecks<OverviewFilter>,
+  'jobs.overview': {
+    ...jobs,
+    runs: wholeNumber(0, MAX_LAST_RUNS),
+    order: oneOf('id', 'attention'),
+  } satisfies OptionChecks<OverviewFilter>,
   'runs.list': runs,
   'runs.page': runs,
   'runs.timeline': { from: anything, to: anything, jobId: aText, limit } satisfies OptionChecks<TimelineFilter>,

@@ -68,9 +68,9 @@ export class Jobs {
    * const failing = jobs.filter(({ failed }) => failed.count > 0)
    */
   async overview(filter: OverviewFilter = {}): Promise<JobPage<JobOverview>> {
-    const { runs = LAST_RUNS, ...which } = optionsOf('jobs.overview', filter)
+    const { runs = LAST_RUNS, order = 'id', ...which } = optionsOf('jobs.overview', filter)
     const { store } = this.#reach()
-    const { jobs, next } = await store.jobs.page(which)
+    const { jobs, next } = await (order === 'id' ? store.jobs.page(which) : store.jobs.pageByAttention(which))
     const activities = await store.jobs.activities(
       jobs.map(({ id }) => id),
       runs,

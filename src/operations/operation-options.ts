@@ -10,6 +10,11 @@ import type { DeadRowFilter } from '../store/sinks/dead-row-store.ts'
 
 /** Which jobs `app.jobs.overview` shows. */
 export interface OverviewFilter extends JobFilter {
+  /**
+   * `'attention'`: late jobs first, the one that is late for the longest time before all others; then jobs with failures of the last 24
+   * hours; then by id. Default `'id'`.
+   */
+  readonly order?: 'id' | 'attention'
   /** The maximum number of last runs of each job. Default 20. */
   readonly runs?: number
 }

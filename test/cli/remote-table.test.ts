@@ -44,7 +44,7 @@ const READS: Readonly<Record<string, Words>> = {
   'runs logs': ({ runId }) => `${runId}`,
   'runs summary': '',
   'runs timeline': '--from 2020-01-01T00:00:00Z --to 2100-01-01T00:00:00Z --job broken',
-  'jobs overview': '--limit 1 --after broken',
+  'jobs overview': '--limit 1 --after broken --order attention',
   'jobs list': '',
   'jobs show': 'sync_orders',
   'jobs dependencies': 'sync_orders',

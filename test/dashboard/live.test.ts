@@ -24,7 +24,7 @@ afterAll(async () => {
 })
 
 /** A browser reports each request that the server did not answer. */
-const GONE = /ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)|status of 503/
+const GONE = /ERR_(FAILED|CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)|status of 503/
 
 async function opened(path: string, url = served.url): Promise<Page> {
   const page = await watchedPage(browser, { expected: GONE })
@@ -68,6 +68,34 @@ it('a page goes on after a restart of the server, and misses no run', async () =
   await page.getByRole('button', { name: 'live by events' }).waitFor()
   await served.app.run('quick', { wait: true })
   await expect.poll(() => rows.count()).toBe(3)
+})
+
+it('an action whose server restarts says so, and a retry does it once, also if only the answer was lost', async () => {
+  const page = await opened('/jobs/quick')
+  await page.getByRole('button', { name: 'Run…' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByText(/Stores one run of quick/).waitFor()
+  await dialog.getByLabel('Reason').fill('a retry')
+  const press = (): Promise<void> => dialog.getByRole('button').first().click()
+  const runs = async () => (await served.app.runs.list({ jobId: 'quick' })).length
+  const before = await runs()
+
+  await served.app.stop()
+  await press()
+  await dialog.getByRole('alert').getByText('No answer from the server').waitFor()
+  await served.restart()
+  // The server does it, but the answer does not arrive.
+  await page.route('**/runs', async (route) => {
+    await route.fetch()
+    await route.abort()
+  })
+  await press()
+  await expect.poll(runs).toBe(before + 1)
+  await page.unroute('**/runs')
+  await dialog.getByRole('button', { name: 'Run quick' }).waitFor()
+  await press()
+  await page.getByRole('heading', { level: 1, name: 'succeeded' }).waitFor()
+  expect(await runs()).toBe(before + 1)
 })
 
 it('a page behind a proxy that holds streams back polls, and says so', async () => {

@@ -33,6 +33,16 @@ describeEachStore((fixture) => {
     expect(next).toBeUndefined()
     expect(jobs.map(({ id }) => id)).toEqual(['hourly', 'never', 'odd'])
     const [hourly, never, odd] = jobs
+    // The late job comes first, then the one with failures, although its id is the greatest.
+    const idsOf = async (filter: Parameters<typeof app.jobs.overview>[0]): Promise<unknown> => {
+      const page = await app.jobs.overview({ ...filter, order: 'attention' })
+      return [page.jobs.map(({ id }) => id), page.next]
+    }
+    expect(await idsOf({})).toEqual([['hourly', 'odd', 'never'], undefined])
+    expect(await idsOf({ limit: 2 })).toEqual([['hourly', 'odd'], 'odd'])
+    expect(await idsOf({ after: 'odd' })).toEqual([['never'], undefined])
+    expect(await idsOf({ search: 'o', hasWindows: false })).toEqual([['odd'], undefined])
+    expect(await idsOf({ state: 'paused' })).toEqual([[], undefined])
     expect(odd).toMatchObject({
       queued: { count: 1, isExact: true },
       running: NONE,

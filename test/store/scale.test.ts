@@ -64,6 +64,7 @@ function readsOf(store: Store, { busyJob, fullRun, begin, end }: ScaleStore) {
   const reads: Record<string, () => Promise<unknown>> = {
     jobs: () => store.jobs.page({ search: '33' }),
     overview: () => store.jobs.activities([busyJob, 'rare'], 20),
+    'overview by attention': () => store.jobs.pageByAttention({ limit: 100 }),
     runs: () => store.runs.page({}),
     'runs of a job': () => store.runs.page({ jobId: busyJob, state: 'failed' }),
     'runs succeeded of a job': () => store.runs.page({ jobId: busyJob, state: 'succeeded', before: RUNS / 2 }),

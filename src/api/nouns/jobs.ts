@@ -149,10 +149,15 @@ export const JOBS = [
     method: 'GET',
     path: '/overview',
     role: 'viewer',
-    summary: 'Lists the jobs with their last runs, backlog and failures, by id.',
-    description: 'Reads a limited number of entries of indexes for each job, however long the history is.',
+    summary: 'Lists the jobs with their last runs, backlog and failures.',
+    description:
+      'Reads a limited number of entries of indexes for each job, however long the history is. With `order=attention`, the order may be a ' +
+      'few seconds old, and it changes with the jobs, so a later page may repeat a job.',
     query: z.strictObject({
       ...filter,
+      order: z.enum(['id', 'attention']).default('id').meta({
+        description: '`attention`: the latest jobs first, then those with failures of the last 24 hours, then by id.',
+      }),
       runs: wholeText(0, 100).default(20).meta({ description: 'The maximum number of last runs of each job.' }),
       ...page,
     }),

@@ -21,10 +21,23 @@ export function addJobsOverview(jobs: Command): void {
         'Last runs, oldest first: . succeeded, F failed, c cancelled, s skipped, > running.',
     )
     .addOption(new Option('--state <state>', 'only jobs in this state').choices(['active', 'paused']))
+    .addOption(
+      new Option(
+        '--order <order>',
+        'attention: late jobs first, then those with failures, then by id; default: id',
+      ).choices(['id', 'attention']),
+    )
     .option('--search <text>', 'only jobs whose id contains this text')
     .option('--limit <count>', 'maximum number of jobs', parseLimit, 100)
-    .option('--after <job>', 'only jobs with larger ids')
-    .addHelpText('after', examples(['piko jobs overview', 'piko jobs overview --search orders --json']))
+    .option('--after <job>', 'only jobs after this one, for the next page')
+    .addHelpText(
+      'after',
+      examples([
+        'piko jobs overview',
+        'piko jobs overview --order attention',
+        'piko jobs overview --search orders --json',
+      ]),
+    )
     .action((options: OverviewFilter, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
         const { jobs: found, next } = await app.jobs.overview({ ...options, runs: SHOWN_RUNS })

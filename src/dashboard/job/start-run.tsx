@@ -18,6 +18,7 @@ export function StartRun({ jobId, hasWindows }: { readonly jobId: string; readon
     ask({
       title: `Run ${jobId}`,
       request: { method: 'POST', path: `/jobs/${part(jobId)}/runs`, body },
+      isNewRun: window === '',
       cli: ['run', jobId, ...(input === '' ? [] : ['--input', input]), ...(window === '' ? [] : ['--window', window])],
       preview: says(
         `Stores one run of ${jobId}${window === '' ? '' : ` for the window ${window}`}. A free node starts it.`,

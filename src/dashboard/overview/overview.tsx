@@ -27,7 +27,7 @@ export function Overview() {
   useTitle('Overview')
   const search = query.value.get('search') ?? ''
   const loaded = useLoad(`overview ${search}`, (signal) =>
-    get<'jobs.overview'>('/overview', { limit: MAX_JOBS, runs: SPARK_RUNS, search }, signal),
+    get<'jobs.overview'>('/overview', { limit: MAX_JOBS, runs: SPARK_RUNS, search, order: 'attention' }, signal),
   )
   const aside = (
     <label class="search">
@@ -44,7 +44,10 @@ export function Overview() {
             <>
               {items.length === 0 ? <NoJobs search={search} /> : <JobTable rows={rowsOf(items)} search={search} />}
               {next !== undefined && (
-                <p class="note">Only the first {MAX_JOBS} jobs are shown. Type a part of an id to find others.</p>
+                <p class="note">
+                  Only {MAX_JOBS} jobs are shown: late ones first, then those with failures. Type a part of an id to
+                  find others.
+                </p>
               )}
             </>
           )}

@@ -31,6 +31,7 @@ export function RunAgain({ run, onDiscard }: Props) {
         path: `/jobs/${part(jobId)}/runs`,
         body: { ...(input !== undefined && { input }), ...(window && { window: window.start }) },
       },
+      isNewRun: !window,
       cli: [
         'run',
         jobId,

@@ -17,6 +17,8 @@ export interface Action {
   readonly request: Request
   /** The words of the command after `piko`. */
   readonly cli: readonly (string | number)[]
+  /** Whether it stores a run without a window. Then a second attempt, after a lost answer, stores no second run. */
+  readonly isNewRun?: boolean
   readonly onDone?: (answer: unknown) => void
 }
 
@@ -72,6 +74,7 @@ function Dialog({ action }: { readonly action: Action }) {
   const dialog = useRef<HTMLDialogElement>(null)
   const [error, setError] = useState<Error>()
   const [isBusy, setBusy] = useState(false)
+  const [key] = useState(newKey)
   const preview = useLoad(`preview ${action.title}`, action.preview)
   useEffect(() => dialog.current?.showModal(), [])
   const close = (): void => {
@@ -81,7 +84,7 @@ function Dialog({ action }: { readonly action: Action }) {
   const act = async (): Promise<void> => {
     setBusy(true)
     try {
-      const answer = await send(request)
+      const answer = await send(request, undefined, action.isNewRun === true ? key : undefined)
       close()
       reloadSoon()
       action.onDone?.(answer)
@@ -129,6 +132,11 @@ function Dialog({ action }: { readonly action: Action }) {
       </form>
     </dialog>
   )
+}
+
+/** A random text. Browsers offer `randomUUID` only over HTTPS. */
+function newKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-')
 }
 
 function withReason(request: Request, reason: string): Request {

@@ -57,12 +57,21 @@ export async function get<Id extends RouteId>(
   return (await send({ method: 'GET', path, query }, signal)) as Answer<Id>
 }
 
-/** Sends a request. @throws ApiError, including when no server responds */
-export async function send(request: Request, signal?: AbortSignal): Promise<unknown> {
+/**
+ * Sends a request.
+ *
+ * @param key the same for each attempt of one change, so that the server makes it once even if an answer was lost
+ * @throws ApiError, including when no server responds
+ */
+export async function send(request: Request, signal?: AbortSignal, key?: string): Promise<unknown> {
   const { method, body } = request
   const response = await fetch(addressOf(request), {
     method,
-    ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    ...(body && { body: JSON.stringify(body) }),
+    headers: {
+      ...(body && { 'content-type': 'application/json' }),
+      ...(key !== undefined && { 'idempotency-key': key }),
+    },
     ...(signal && { signal }),
   }).catch((error: unknown) => {
     if (signal?.aborted) throw error

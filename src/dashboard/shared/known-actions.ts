@@ -41,6 +41,7 @@ export function knownAction({
       return {
         title: `Run ${jobId} now`,
         request: { method: 'POST', path: `/jobs/${part(jobId)}/runs`, body: {} },
+        isNewRun: true,
         cli: ['run', jobId],
         preview: says(`Stores one run of ${jobId} without input. A node executes it as soon as the limits allow it.`),
         onDone: (answer) => {

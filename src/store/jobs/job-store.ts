@@ -12,6 +12,7 @@ import { mapSound } from '../values/map-sound.ts'
 import { generationsOf, type StoredGeneration } from '../windows/generations.ts'
 import type { AddedJob, JobRegistration, JobRow } from './job-row.ts'
 import { type JobActivity, jobActivities } from './job-overview.ts'
+import { JobRanks, SAME_SCHEDULE } from './job-ranks.ts'
 import { registerJobs } from './register-jobs.ts'
 
 /** Which jobs a page shows. */
@@ -40,9 +41,11 @@ export interface JobPage<Job = JobRow> {
 /** The registered jobs. */
 export class JobStore {
   readonly #database: Database
+  readonly #ranks: JobRanks
 
   constructor(database: Database) {
     this.#database = database
+    this.#ranks = new JobRanks(database)
   }
 
   /** Receives the rows of jobs that this store can't read. */
@@ -134,14 +137,45 @@ export class JobStore {
     }
   }
 
+  /**
+   * A page of jobs, those first that need attention: late for the longest time, then with failures, then by id. The order changes with the
+   * jobs, so a later page may repeat a job. `after` is the last job of the previous page.
+   */
+  async pageByAttention({ after, limit = 100, search, ...filter }: JobFilter): Promise<JobPage> {
+    const { state, hasWindows, ids, isOverridden } = filter
+    const found = search === undefined ? undefined : await this.#idsWith(search)
+    const named = ids && new Set(ids)
+    const ranked = (await this.#ranks.get()).filter(
+      (rank) =>
+        (state === undefined || rank.isPaused === (state === 'paused')) &&
+        (hasWindows === undefined || rank.hasWindows === hasWindows) &&
+        (isOverridden === undefined || rank.isOverridden === isOverridden) &&
+        (found === undefined || found.has(rank.id)) &&
+        (named === undefined || named.has(rank.id)),
+    )
+    const begin = after === undefined ? 0 : ranked.findIndex(({ id }) => id === after) + 1
+    const shown = ranked.slice(begin, begin + limit).map(({ id }) => id)
+    const rows = new Map((await this.list(shown)).map((row) => [row.id, row]))
+    return {
+      jobs: shown.flatMap((id) => rows.get(id) ?? []),
+      next: ranked.length > begin + limit ? shown.at(-1) : undefined,
+    }
+  }
+
+  async #idsWith(search: string): Promise<ReadonlySet<string>> {
+    const rows = await this.#database.db
+      .selectFrom('piko_job')
+      .select('id')
+      .where(sql<boolean>`id LIKE ${containing(search)} ESCAPE '!'`)
+      .execute()
+    return new Set(rows.map(({ id }) => id))
+  }
+
   /** The current state of some jobs' runs and windows. */
   activities(jobIds: readonly string[], runs: number): Promise<ReadonlyMap<string, JobActivity>> {
     return jobActivities(this.#database, jobIds, runs)
   }
 }
-
-/** Both texts, or neither. A comparison with null alone is neither true nor false. */
-const SAME_SCHEDULE = sql<boolean>`(coalesce(schedule, '') = coalesce(code_schedule, ''))`
 
 /**
  * The pattern of ids that contain a text. Ids have only ASCII characters, so a search with others, which a server would refuse to compare,

@@ -38,6 +38,7 @@ export function scaleRequests(store: ScaleStore): ScaleRequest[] {
     ...paged('jobs', '/jobs', byName('job-0000300')),
     get('jobs by text', '/jobs', { search: '33', limit: LIMIT }),
     ...paged('overview', '/overview', byName('job-0000300')),
+    ...paged('overview by attention', '/overview', byName('job-0000300'), { order: 'attention' }),
     get('job', job),
     get('dependencies of a job', `${job}/dependencies`),
     get('limits of a job', `${job}/limits`),

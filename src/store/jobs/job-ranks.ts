@@ -1,0 +1,117 @@
+import { type RawBuilder, sql } from 'kysely'
+import { safely } from '../../errors-read.ts'
+import type { Database } from '../connection/database.ts'
+import { endOfRuns, firstIdSince } from '../runs/id-ranges.ts'
+import { OPEN_WINDOWS } from '../windows/window-lag.ts'
+
+/** What decides how soon a job needs attention, and whether a filter selects it. */
+export interface JobRank {
+  readonly id: string
+  readonly isPaused: boolean
+  readonly hasWindows: boolean
+  readonly isOverridden: boolean
+  /**
+   * Since when the job is late, in milliseconds since the epoch: its overdue tick, or the start of its oldest window that has not
+   * succeeded and was not skipped. Infinity: it is not late.
+   */
+  readonly lateSince: number
+  /** Whether a run that was requested within the last 24 hours has failed. */
+  readonly hasFailed: boolean
+}
+
+interface RankRow {
+  readonly id: string
+  readonly is_paused: number
+  readonly has_windows: number
+  readonly is_overridden: number
+  readonly next_tick: Date | string | null
+  readonly oldest_open: Date | string | null
+  readonly has_failed: number
+}
+
+const DAY_MS = 86_400_000
+/** The number of jobs in one statement. It reads seven entries of indexes for each, which may not hold up the event loop for long. */
+const JOBS_AT_ONCE = { mysql: 2_000, sqlite: 500 } as const
+/** A ranking is used for so many times the time that it took. So it takes at most a few percent of the database's time. */
+const USES_PER_COST = 20
+
+/** The condition that a job's schedule is the one in code. A comparison with null alone is neither true nor false. */
+export const SAME_SCHEDULE = sql<boolean>`(coalesce(schedule, '') = coalesce(code_schedule, ''))`
+
+/** Orders jobs: those that are late for the longest time first, then those with failures, then by id. */
+export function byAttention(one: JobRank, other: JobRank): number {
+  if (one.lateSince !== other.lateSince) return one.lateSince < other.lateSince ? -1 : 1
+  if (one.hasFailed !== other.hasFailed) return one.hasFailed ? -1 : 1
+  return one.id < other.id ? -1 : 1
+}
+
+/** The ranks of all jobs, in order. Reuses a recent result, in proportion to the time that it took. */
+export class JobRanks {
+  readonly #database: Database
+  #ranks: Promise<readonly JobRank[]> | undefined
+  #usableUntil = 0
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  get(): Promise<readonly JobRank[]> {
+    if (this.#ranks === undefined || performance.now() > this.#usableUntil) {
+      const began = performance.now()
+      this.#usableUntil = Infinity
+      this.#ranks = ranksOf(this.#database).finally(() => {
+        this.#usableUntil = performance.now() + (performance.now() - began) * USES_PER_COST
+      })
+      this.#ranks.catch(() => (this.#ranks = undefined))
+    }
+    return this.#ranks
+  }
+}
+
+async function ranksOf(database: Database): Promise<readonly JobRank[]> {
+  const { db, dialect } = database
+  const { now } = await db.selectNoFrom(dialect.now().as('now')).executeTakeFirstOrThrow()
+  const at = dialect.date(now)
+  const [first, end] = [await endOfRuns(database, 'asc'), await endOfRuns(database, 'desc')]
+  const dayAgo = new Date(at.getTime() - DAY_MS)
+  const since = first === undefined || end === undefined ? 0 : await firstIdSince(database, { first, end }, dayAgo)
+  const rows: RankRow[] = []
+  for (let after = ''; ;) {
+    const part = await rankRows(database, after, since)
+    rows.push(...part)
+    const last = part.at(-1)
+    if (!last || part.length < JOBS_AT_ONCE[dialect.name]) break
+    after = last.id
+  }
+  const msOf = (value: Date | string | null): number =>
+    value === null ? Infinity : safely(() => dialect.date(value).getTime(), Infinity)
+  return rows
+    .map((row): JobRank => {
+      const tick = Number(row.is_paused) === 0 ? msOf(row.next_tick) : Infinity
+      return {
+        id: row.id,
+        isPaused: Number(row.is_paused) !== 0,
+        hasWindows: Number(row.has_windows) === 1,
+        isOverridden: Number(row.is_overridden) === 1,
+        lateSince: Math.min(tick < at.getTime() ? tick : Infinity, msOf(row.oldest_open)),
+        hasFailed: Number(row.has_failed) === 1,
+      }
+    })
+    .sort(byAttention)
+}
+
+/** The ranks of the jobs after an id. Reads one entry of an index for each state of a window, and one for failures. */
+async function rankRows({ db, dialect }: Database, after: string, since: number): Promise<readonly RankRow[]> {
+  const isMysql = dialect.name === 'mysql'
+  const never = isMysql ? sql`TIMESTAMP '9999-12-31 00:00:00'` : sql`'9999'`
+  const oldest = (state: string): RawBuilder<unknown> =>
+    sql`coalesce((SELECT w.start_at FROM piko_window w WHERE w.job_id = j.id AND w.state = ${sql.lit(state)} ORDER BY w.start_at LIMIT 1), ${never})`
+  const least = sql`${sql.raw(isMysql ? 'LEAST' : 'min')}(${sql.join(OPEN_WINDOWS.map(oldest))})`
+  const { rows } = await sql<RankRow>`
+    SELECT j.id, j.is_paused, j.windows IS NOT NULL AS has_windows, NOT ${SAME_SCHEDULE} AS is_overridden, j.next_tick,
+      CASE WHEN j.windows IS NULL THEN NULL ELSE nullif(${least}, ${never}) END AS oldest_open,
+      EXISTS (SELECT 1 FROM piko_run r WHERE r.job_id = j.id AND r.state = 'failed' AND r.id >= ${sql.lit(since)}) AS has_failed
+    FROM piko_job j WHERE j.id > ${after} ORDER BY j.id LIMIT ${sql.lit(JOBS_AT_ONCE[dialect.name])}
+  `.execute(db)
+  return rows
+}
