@@ -1,13 +1,13 @@
 // The names are those of the IANA time zone database 2026, links included. A newer name is accepted if its type is `string`.
 
-// prettier-ignore
+// oxfmt-ignore
 type PlainZone =
   | 'CET' | 'CST6CDT' | 'Cuba' | 'EET' | 'EST' | 'EST5EDT' | 'Egypt' | 'Eire' | 'GB' | 'GB-Eire' | 'GMT' | 'GMT+0' | 'GMT-0' | 'GMT0'
   | 'Greenwich' | 'HST' | 'Hongkong' | 'Iceland' | 'Iran' | 'Israel' | 'Jamaica' | 'Japan' | 'Kwajalein' | 'Libya' | 'MET' | 'MST'
   | 'MST7MDT' | 'NZ' | 'NZ-CHAT' | 'Navajo' | 'PRC' | 'PST8PDT' | 'Poland' | 'Portugal' | 'ROC' | 'ROK' | 'Singapore' | 'Turkey' | 'UCT'
   | 'UTC' | 'Universal' | 'W-SU' | 'WET' | 'Zulu'
 
-// prettier-ignore
+// oxfmt-ignore
 type AfricaZone =
   | 'Abidjan' | 'Accra' | 'Addis_Ababa' | 'Algiers' | 'Asmara' | 'Asmera' | 'Bamako' | 'Bangui' | 'Banjul' | 'Bissau' | 'Blantyre'
   | 'Brazzaville' | 'Bujumbura' | 'Cairo' | 'Casablanca' | 'Ceuta' | 'Conakry' | 'Dakar' | 'Dar_es_Salaam' | 'Djibouti' | 'Douala'
@@ -16,7 +16,7 @@ type AfricaZone =
   | 'Nairobi' | 'Ndjamena' | 'Niamey' | 'Nouakchott' | 'Ouagadougou' | 'Porto-Novo' | 'Sao_Tome' | 'Timbuktu' | 'Tripoli' | 'Tunis'
   | 'Windhoek'
 
-// prettier-ignore
+// oxfmt-ignore
 type AmericaZone =
   | 'Adak' | 'Anchorage' | 'Anguilla' | 'Antigua' | 'Araguaina' | 'Argentina/Buenos_Aires' | 'Argentina/Catamarca'
   | 'Argentina/ComodRivadavia' | 'Argentina/Cordoba' | 'Argentina/Jujuy' | 'Argentina/La_Rioja' | 'Argentina/Mendoza'
@@ -39,16 +39,16 @@ type AmericaZone =
   | 'Thule' | 'Thunder_Bay' | 'Tijuana' | 'Toronto' | 'Tortola' | 'Vancouver' | 'Virgin' | 'Whitehorse' | 'Winnipeg' | 'Yakutat'
   | 'Yellowknife'
 
-// prettier-ignore
+// oxfmt-ignore
 type AntarcticaZone =
   | 'Casey' | 'Davis' | 'DumontDUrville' | 'Macquarie' | 'Mawson' | 'McMurdo' | 'Palmer' | 'Rothera' | 'South_Pole' | 'Syowa' | 'Troll'
   | 'Vostok'
 
-// prettier-ignore
+// oxfmt-ignore
 type ArcticZone =
   | 'Longyearbyen'
 
-// prettier-ignore
+// oxfmt-ignore
 type AsiaZone =
   | 'Aden' | 'Almaty' | 'Amman' | 'Anadyr' | 'Aqtau' | 'Aqtobe' | 'Ashgabat' | 'Ashkhabad' | 'Atyrau' | 'Baghdad' | 'Bahrain' | 'Baku'
   | 'Bangkok' | 'Barnaul' | 'Beirut' | 'Bishkek' | 'Brunei' | 'Calcutta' | 'Chita' | 'Choibalsan' | 'Chongqing' | 'Chungking' | 'Colombo'
@@ -61,36 +61,36 @@ type AsiaZone =
   | 'Ujung_Pandang' | 'Ulaanbaatar' | 'Ulan_Bator' | 'Urumqi' | 'Ust-Nera' | 'Vientiane' | 'Vladivostok' | 'Yakutsk' | 'Yangon'
   | 'Yekaterinburg' | 'Yerevan'
 
-// prettier-ignore
+// oxfmt-ignore
 type AtlanticZone =
   | 'Azores' | 'Bermuda' | 'Canary' | 'Cape_Verde' | 'Faeroe' | 'Faroe' | 'Jan_Mayen' | 'Madeira' | 'Reykjavik' | 'South_Georgia'
   | 'St_Helena' | 'Stanley'
 
-// prettier-ignore
+// oxfmt-ignore
 type AustraliaZone =
   | 'ACT' | 'Adelaide' | 'Brisbane' | 'Broken_Hill' | 'Canberra' | 'Currie' | 'Darwin' | 'Eucla' | 'Hobart' | 'LHI' | 'Lindeman'
   | 'Lord_Howe' | 'Melbourne' | 'NSW' | 'North' | 'Perth' | 'Queensland' | 'South' | 'Sydney' | 'Tasmania' | 'Victoria' | 'West'
   | 'Yancowinna'
 
-// prettier-ignore
+// oxfmt-ignore
 type BrazilZone =
   | 'Acre' | 'DeNoronha' | 'East' | 'West'
 
-// prettier-ignore
+// oxfmt-ignore
 type CanadaZone =
   | 'Atlantic' | 'Central' | 'Eastern' | 'Mountain' | 'Newfoundland' | 'Pacific' | 'Saskatchewan' | 'Yukon'
 
-// prettier-ignore
+// oxfmt-ignore
 type ChileZone =
   | 'Continental' | 'EasterIsland'
 
-// prettier-ignore
+// oxfmt-ignore
 type EtcZone =
   | 'GMT' | 'GMT+0' | 'GMT+1' | 'GMT+10' | 'GMT+11' | 'GMT+12' | 'GMT+2' | 'GMT+3' | 'GMT+4' | 'GMT+5' | 'GMT+6' | 'GMT+7' | 'GMT+8'
   | 'GMT+9' | 'GMT-0' | 'GMT-1' | 'GMT-10' | 'GMT-11' | 'GMT-12' | 'GMT-13' | 'GMT-14' | 'GMT-2' | 'GMT-3' | 'GMT-4' | 'GMT-5' | 'GMT-6'
   | 'GMT-7' | 'GMT-8' | 'GMT-9' | 'GMT0' | 'Greenwich' | 'UCT' | 'UTC' | 'Universal' | 'Zulu'
 
-// prettier-ignore
+// oxfmt-ignore
 type EuropeZone =
   | 'Amsterdam' | 'Andorra' | 'Astrakhan' | 'Athens' | 'Belfast' | 'Belgrade' | 'Berlin' | 'Bratislava' | 'Brussels' | 'Bucharest'
   | 'Budapest' | 'Busingen' | 'Chisinau' | 'Copenhagen' | 'Dublin' | 'Gibraltar' | 'Guernsey' | 'Helsinki' | 'Isle_of_Man' | 'Istanbul'
@@ -99,22 +99,22 @@ type EuropeZone =
   | 'San_Marino' | 'Sarajevo' | 'Saratov' | 'Simferopol' | 'Skopje' | 'Sofia' | 'Stockholm' | 'Tallinn' | 'Tirane' | 'Tiraspol'
   | 'Ulyanovsk' | 'Uzhgorod' | 'Vaduz' | 'Vatican' | 'Vienna' | 'Vilnius' | 'Volgograd' | 'Warsaw' | 'Zagreb' | 'Zaporozhye' | 'Zurich'
 
-// prettier-ignore
+// oxfmt-ignore
 type IndianZone =
   | 'Antananarivo' | 'Chagos' | 'Christmas' | 'Cocos' | 'Comoro' | 'Kerguelen' | 'Mahe' | 'Maldives' | 'Mauritius' | 'Mayotte' | 'Reunion'
 
-// prettier-ignore
+// oxfmt-ignore
 type MexicoZone =
   | 'BajaNorte' | 'BajaSur' | 'General'
 
-// prettier-ignore
+// oxfmt-ignore
 type PacificZone =
   | 'Apia' | 'Auckland' | 'Bougainville' | 'Chatham' | 'Chuuk' | 'Easter' | 'Efate' | 'Enderbury' | 'Fakaofo' | 'Fiji' | 'Funafuti'
   | 'Galapagos' | 'Gambier' | 'Guadalcanal' | 'Guam' | 'Honolulu' | 'Johnston' | 'Kanton' | 'Kiritimati' | 'Kosrae' | 'Kwajalein' | 'Majuro'
   | 'Marquesas' | 'Midway' | 'Nauru' | 'Niue' | 'Norfolk' | 'Noumea' | 'Pago_Pago' | 'Palau' | 'Pitcairn' | 'Pohnpei' | 'Ponape'
   | 'Port_Moresby' | 'Rarotonga' | 'Saipan' | 'Samoa' | 'Tahiti' | 'Tarawa' | 'Tongatapu' | 'Truk' | 'Wake' | 'Wallis' | 'Yap'
 
-// prettier-ignore
+// oxfmt-ignore
 type UsZone =
   | 'Alaska' | 'Aleutian' | 'Arizona' | 'Central' | 'East-Indiana' | 'Eastern' | 'Hawaii' | 'Indiana-Starke' | 'Michigan' | 'Mountain'
   | 'Pacific' | 'Samoa'
