@@ -1,5 +1,5 @@
 // A link's port under garbage, minute after minute: 10,000 connections each of random bytes, half-open ones and slow ones, beside an honest
-// client. Then the same garbage at a bare `node:net` server with the same limits, because Node's own sockets need memory too.
+// client. Then the same garbage at a bare `node:net` server with the same limits in such a process, because Node's own sockets need memory too.
 // node bench/scripts/link-scan.ts [seconds of a round] [rounds]. Prints the p99 of the honest client, and memory after each round.
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -20,16 +20,16 @@ interface Memory {
   readonly heapMb: number
 }
 
-if (process.send) await serve(process.argv[4] === 'bare')
+if (process.send) await serve()
 else for (const kind of ['link', 'bare'] as const) await scan(kind)
 
-async function serve(isBare: boolean): Promise<void> {
+async function serve(): Promise<void> {
   process.on('message', () => {
     globalThis.gc?.()
     process.send?.(process.memoryUsage())
   })
   process.on('disconnect', () => process.exit())
-  process.send?.(isBare ? await bareUrl() : await linkUrl())
+  process.send?.({ link: await linkUrl(), bare: await barePort() })
 }
 
 async function linkUrl(): Promise<string> {
@@ -38,7 +38,7 @@ async function linkUrl(): Promise<string> {
   return server.url ?? ''
 }
 
-async function bareUrl(): Promise<string> {
+async function barePort(): Promise<number> {
   let open = 0
   const server = createServer((socket) => {
     socket.on('error', () => {})
@@ -52,15 +52,15 @@ async function bareUrl(): Promise<string> {
     })
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
-  return `piko://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return (server.address() as AddressInfo).port
 }
 
 async function scan(kind: 'link' | 'bare'): Promise<void> {
   const file = fileURLToPath(import.meta.url)
-  const child = fork(file, [String(seconds), String(rounds), kind], { execArgv: [...process.execArgv, '--expose-gc'] })
-  const [url] = (await once(child, 'message')) as [string]
-  const link = kind === 'link' ? await dial({ url }) : undefined
-  const port = Number(url.split(':').at(-1))
+  const child = fork(file, { execArgv: [...process.execArgv, '--expose-gc'] })
+  const [{ link: url, bare }] = (await once(child, 'message')) as [{ link: string; bare: number }]
+  const link = await dial({ url })
+  const port = kind === 'bare' ? bare : Number(url.split(':').at(-1))
   await latency(link, 2_000)
   const rows = [{ kind, round: 0, opened: 0, p99: await latency(link, 5_000), ...(await memory(child)) }]
   for (let round = 1; round <= rounds; round++) {
@@ -71,7 +71,7 @@ async function scan(kind: 'link' | 'bare'): Promise<void> {
     rows.push({ kind, round, opened, p99, ...(await memory(child)) })
   }
   console.table(rows)
-  await link?.close()
+  await link.close()
   child.kill()
   await once(child, 'exit')
 }
@@ -99,9 +99,8 @@ function garbage(port: number, index: number): void {
   }
 }
 
-/** The p99 of a small call, in milliseconds. Without a link, only waits. */
-async function latency(link: Link | undefined, ms: number): Promise<number | undefined> {
-  if (!link) return sleep(ms, undefined)
+/** The p99 of a small call, in milliseconds. */
+async function latency(link: Link, ms: number): Promise<number> {
   const took: number[] = []
   const until = performance.now() + ms
   while (performance.now() < until) {
