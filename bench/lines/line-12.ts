@@ -20,6 +20,8 @@ const LATE_MS = 3_000
 const MEGABYTE = 2 ** 20
 const BOMB_MEGABYTES = 10_240
 const SAMPLE_MS = 20
+/** By then, the node has loaded what it loads in the background after its start. */
+const REST_MS = 5_000
 const HOST = 'http://hostile.test'
 
 export const line: Line<Options> = {
@@ -53,6 +55,7 @@ export const line: Line<Options> = {
     const node = await scene.node({ proxy })
     // The modules of a crawl are loaded with its first page, and their memory is not meant.
     await app.waitFor(await app.enqueue('hostile', { config: { urls: warm } }))
+    await sleep(REST_MS)
     const runId = await app.enqueue('hostile', { config: { urls: [...warm, ...cold] } })
     const growth = await watchedRss(node, app.waitFor(runId))
     const { items } = await app.items.list(runId, { limit: 1_000 })

@@ -21,6 +21,8 @@ export interface Failing {
   readonly shown: string
   /** The host and port of the proxy; undefined without one. */
   readonly proxy: string | undefined
+  /** Whether a session sent the request. Default false. */
+  readonly hasSession?: boolean
 }
 
 /** Turns an error of undici, of a stream or of a decoder into a CrawlError. */
@@ -63,11 +65,11 @@ function lateness(thrown: unknown, { request, idleMs }: Failing): string | undef
 }
 
 /** The error for a status that the request does not accept. */
-export function statusFailure(answer: Answer, { shown, proxy }: Failing): CrawlError {
+export function statusFailure(answer: Answer, { shown, proxy, hasSession = false }: Failing): CrawlError {
   const { status, headers } = answer
   const retryAfterMs = waitOf(headers['retry-after'])
   return new CrawlError(`${shown} answered ${statusText(status)}`, {
-    class: classOf(status, retryAfterMs !== undefined),
+    class: classOf(status, retryAfterMs !== undefined, hasSession),
     status,
     retryAfterMs,
     answer,
@@ -79,11 +81,13 @@ export function statusFailure(answer: Answer, { shown, proxy }: Failing): CrawlE
  * The class of a status of 400 or more. Pure.
  *
  * @param saysWhen whether the response has a usable `Retry-After` header
+ * @param hasSession whether a session sent the request, so that its cookies may be what made the headers too large
  */
-export function classOf(status: number, saysWhen: boolean): FailureClass {
+function classOf(status: number, saysWhen: boolean, hasSession: boolean): FailureClass {
   if (status === 429 || (status === 503 && saysWhen)) return 'throttled'
   if (status >= 500 || status === 408 || status === 425) return 'server'
-  return status === 401 || status === 403 || status === 407 ? 'blocked' : 'client'
+  if (status === 401 || status === 403 || status === 407 || (status === 431 && hasSession)) return 'blocked'
+  return 'client'
 }
 
 /** The wait of a `Retry-After` header in milliseconds from now; undefined if the header is missing or unusable. */

@@ -104,7 +104,7 @@ export class HttpLoader {
     for (let hops = 0; ; hops++) {
       const asked = sent
       const failing: Failing = {
-        ...{ request, idleMs: scope.limits.idleMs, proxy: scope.proxy?.label },
+        ...{ request, idleMs: scope.limits.idleMs, proxy: scope.proxy?.label, hasSession: scope.session !== undefined },
         // Computed only when it is used, because only failures need it.
         get shown() {
           return shownHop(asked)

@@ -79,6 +79,19 @@ describe('sessions', () => {
     expect([...fleet.states.values()].map(({ isRetired }) => isRetired)).toEqual([true, true, false])
   })
 
+  it('retire when a site has given them more cookies than it accepts', async () => {
+    const cookies = Array.from({ length: 5 }, (_, n) => `c${n}=${'x'.repeat(4_000)}`)
+    const site = await serve({
+      '/': { respond: (_request, response) => void response.writeHead(200, { 'set-cookie': cookies }).end() },
+    })
+    const fleet = new LocalFleet()
+    const fetcher = fetcherWith({ session: { size: 1 } })
+    const ends: unknown[] = []
+    for (let count = 0; count < 3; count++) ends.push(await load(fetcher, fleet, site.url('/')))
+    expect([ends, fleet.created]).toEqual([[200, 'blocked', 200], 2])
+    expect(await load(fetcher, fleet, site.url('/'), null)).toBe(200)
+  })
+
   it('send their cookies and headers to no other host, and none without a session', async () => {
     const other = await serve({ '/': 'other' })
     const site = await serve({
@@ -268,12 +281,13 @@ describe('proxies', () => {
     const failures = async (options: Partial<FetchOptions>): Promise<readonly CrawlError[]> => {
       const fetcher = fetcherWith(options)
       const fleet = new LocalFleet()
-      const ends = Array.from({ length: 8 }, async () => {
-        const fetched = await fetcher.fetch(requestFor(site.url('/')), fleet.scope(fleet.item().fleet))
-        await fetched.release('done')
-      })
-      const settled = await Promise.allSettled(ends)
-      return settled.flatMap((end) => (end.status === 'rejected' ? [end.reason as CrawlError] : []))
+      const errors: CrawlError[] = []
+      for (let count = 0; count < 8; count++)
+        await fetcher
+          .fetch(requestFor(site.url('/')), fleet.scope(fleet.item().fleet))
+          .then((fetched) => fetched.release('done'))
+          .catch((error: unknown) => errors.push(error as CrawlError))
+      return errors
     }
     const ofProxy = async (urls: string[]): Promise<boolean[]> =>
       (await failures({ proxies: { urls } })).map(({ isOfProxy }) => isOfProxy)
