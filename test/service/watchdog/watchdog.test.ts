@@ -27,8 +27,9 @@ describe.each([
   ["on Node's own type stripping", []],
 ])('%s', (_name, loader) => {
   it('names the function that blocks the event loop, its file and line, and for how long', async () => {
-    const reports = await blocked('js', loader)
-    expect(reports).toHaveLength(1)
+    // A busy machine may hold up the process elsewhere too, which is reported without this function.
+    const reports = (await blocked('js', loader)).filter(({ culprit }) => culprit?.functionName === 'parseHugeFile')
+    expect(reports).toMatchObject([{ culprit: { functionName: 'parseHugeFile' } }])
     const [{ blockedMs = 0, culprit } = {}] = reports
     // On a busy machine the thread starts late, and measures from there.
     expect(blockedMs).toBeGreaterThan(500)
