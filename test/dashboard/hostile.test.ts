@@ -10,6 +10,8 @@ import { watchedPage } from './watched-page.ts'
 const MEGABYTE = 1_000_000
 /** The store finds ids of visible ASCII only. */
 const HOSTILE_ID = HOSTILE.replaceAll(' ', '/').replaceAll(/[^!-~]/g, '')
+/** The longest id that a job may have, without a place to break it. */
+const LONGEST_ID = 'w'.repeat(128)
 const LONG = `${HOSTILE}${'x'.repeat(MEGABYTE)}`
 
 let served: Served
@@ -18,6 +20,9 @@ let runId = 0
 
 const windows = { start: '2026-01-01', end: '2026-01-04', catchUp: 'all' } as const
 const JOBS = [
+  defineJob({ id: LONGEST_ID }, () => {
+    throw new Error('w'.repeat(300))
+  }),
   defineJob({ id: 'plain', cron: '0 0 * * *', description: HOSTILE, windows, dependsOn: [] }, () => {
     throw new Error(HOSTILE)
   }),
@@ -115,4 +120,22 @@ it('a job whose id looks like markup is text on every page that names it', async
     await expect.poll(() => page.locator('.loading').count()).toBe(0)
     await expectUsable(page)
   }
+})
+
+it('the longest id, and words of 300 letters, fit on a phone and on a desk', async () => {
+  await served.app.run(LONGEST_ID, { input: { ['w'.repeat(300)]: 'w'.repeat(300) }, wait: true }).catch(() => {})
+  const [run] = await served.app.runs.list({ jobId: LONGEST_ID, limit: 1 })
+  const page = await opened('/')
+  const wide: unknown[] = []
+  for (const width of [390, 1_280]) {
+    await page.setViewportSize({ width, height: 800 })
+    for (const path of ['/', `/jobs/${LONGEST_ID}`, '/runs', `/runs/${run?.id}`, `/why/${LONGEST_ID}`]) {
+      await page.goto(`${served.url}${path}`)
+      await page.getByRole('heading', { level: 1 }).waitFor()
+      await page.getByText(LONGEST_ID).first().waitFor()
+      const needed = Number(await page.evaluate('document.documentElement.scrollWidth'))
+      if (needed > width) wide.push({ path, width, needed })
+    }
+  }
+  expect(wide).toEqual([])
 })
