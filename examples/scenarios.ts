@@ -67,7 +67,7 @@ interface LoopDelay {
   readonly longest: number
 }
 
-/** Runs a job once and measures the delay of the event loop meanwhile, in milliseconds. */
+/** Runs a job once and measures the delay of the event loop during the run, in milliseconds. */
 async function loopDelay(app: Piko, jobId: string, input: string): Promise<LoopDelay & { output: unknown }> {
   const delay = monitorEventLoopDelay({ resolution: 1 })
   delay.enable()

@@ -18,7 +18,7 @@ function minutes(windows: number) {
 /** Occupies the only slot of the planning process, so that it executes nothing else. */
 const hold = defineJob({ id: 'hold' }, ({ signal }) => once(signal, 'abort'))
 
-/** The cost of planning for the process that does it; the handlers run elsewhere. */
+/** The cost of planning for the process that does it; the handlers run in other processes. */
 export default async function backfill(config: SystemConfig): Promise<Found> {
   const windows = Number(config['windows'])
   const settings = { ...storeSettings(config), piko: { log_level: 'silent', concurrency: 1 } }

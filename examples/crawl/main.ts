@@ -1,6 +1,6 @@
 /**
  * The crawl demo: loads ten days of a cinema's pages, made from vega-datasets, into typed tables, and checks them against the data. Kill it
- * and run it again: it goes on where it was.
+ * and run it again: it continues where it stopped.
  *
  *   npm run demo:crawl [-- --json]
  */

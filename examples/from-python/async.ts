@@ -1,5 +1,5 @@
 /**
- * The asyncio sheet with `piko/async`, section by section; docs/from-python.md has the Python beside it.
+ * The asyncio sheet with `piko/async`, section by section; docs/from-python.md shows the Python code next to it.
  *
  * `node --conditions=piko-source --import tsx examples/from-python/async.ts`
  */

@@ -1,5 +1,5 @@
 /**
- * What the README of Python Piko promises, as one program; docs/from-python.md has the Python beside it.
+ * What the README of Python Piko promises, as one program; docs/from-python.md shows the Python code next to it.
  *
  * `node --conditions=piko-source --import tsx examples/from-python/readme.ts`
  */

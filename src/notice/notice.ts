@@ -59,7 +59,7 @@ export type NoticeHook = (notice: Notice, context: NoticeContext) => unknown
 
 /** The hooks of a job, or of the app. */
 export interface NoticeHooks {
-  /** Runs of the job have failed, and will not be retried. One call for a burst. */
+  /** Runs of the job have failed, and will not be retried. There is one call for a burst. */
   readonly onFailure?: NoticeHook
   /** Data of the job is late: a window, or without windows the run of a tick, has not succeeded within `deadline`. */
   readonly onLate?: NoticeHook

@@ -24,7 +24,7 @@ describeEachStore((store) => {
   it('two installations with a database each share no run, item, lane, lock, value or cache, though all names are the same', async () => {
     const gate = new Gate()
     const done: string[] = []
-    /** Its items are unique within the job for ever, and one at a time runs in the lane. */
+    /** Its items are permanently unique within the job, and the lane runs one at a time. */
     const job = (installation: string) =>
       defineJob(
         {

@@ -8,7 +8,7 @@ import type { NodeOrder } from './node-order.ts'
 
 const beside = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
 
-/** A node of the chaos suite as a process. It restarts whenever it is gone, as a container orchestrator would do. */
+/** A node of the chaos suite as a process. It is restarted whenever it has ended, as a container orchestrator would do. */
 export class NodeProcess {
   #order: NodeOrder
   readonly #logFile: string
@@ -72,7 +72,7 @@ export class NodeProcess {
     this.#child?.kill(signal)
   }
 
-  /** Ends the process with a signal and resolves when it is gone. Kills it after 20 s. */
+  /** Ends the process with a signal and resolves when it has ended. Kills it after 20 s. */
   async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     this.#isWanted = false
     const child = this.#child

@@ -28,7 +28,7 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
   completion: 'bash',
 }
 
-/** Their `--url` is tested elsewhere, because they end only with a signal, or take every word. */
+/** Their `--url` is tested in other files, because they end only with a signal, or take every word. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   dashboard: 'test/http/dashboard-proxy.test.ts',
   complete: 'is called by the shell',

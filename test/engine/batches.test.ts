@@ -22,7 +22,7 @@ describeEachStore((fixture) => {
 
   const items = (count: number): { input: number }[] => Array.from({ length: count }, (_, input) => ({ input }))
 
-  /** A job that fails for every tenth item until it is repaired, and one that is told of the end. */
+  /** A job that fails for every tenth item until it is repaired, and one that runs at the end. */
   function jobs() {
     const state = { isBroken: true, seen: 0, done: [] as BatchDone[] }
     const work = defineJob({ id: 'work', input: z.int() }, ({ input }) => {

@@ -6,7 +6,7 @@ import { eventually, recordEvents, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 import { rejected } from '../support/thrown.ts'
 
-// Guarantees that hold over several parts of the engine at once.
+// Guarantees that concern several parts of the engine together.
 describeEachStore((fixture) => {
   let database: Database
 

@@ -61,7 +61,7 @@ describe('the README, as written', () => {
   it('makes a project that runs', async () => {
     const [build, ...lines] = blockWith('bin.js init')
     expect(build).toBe('npm ci && npm run build') // This test run has done both.
-    // A folder of its own, because `../orders` must not be beside this repository.
+    // This is a separate folder, because `../orders` must not be next to this repository.
     const clone = join(home, 'piko')
     mkdirSync(clone)
     symlinkSync(join(ROOT, 'dist'), join(clone, 'dist'))

@@ -73,7 +73,7 @@ registerHooks({
 process.on('exit', () => writeSync(1, JSON.stringify(loaded)))
 `
 
-/** The packed package, unpacked into an empty project elsewhere. Only the dependencies come from this repository. */
+/** The packed package, unpacked into an empty project outside this repository. Only the dependencies come from this repository. */
 describe('the packed package in an empty project', () => {
   let packed: PackedPackage
   const piko = (): string => packed.piko

@@ -14,7 +14,7 @@ export interface Compiled {
 /**
  * Checks these files, and nothing that they import, with the options of this repository.
  *
- * @param more options beside those of `tsconfig.json`
+ * @param more options in addition to those of `tsconfig.json`
  */
 export function compile(files: readonly string[], more: ts.CompilerOptions = {}): Compiled {
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (path) => ts.sys.readFile(path)) as {

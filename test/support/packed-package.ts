@@ -34,7 +34,7 @@ function link(from: string, to: string, except: readonly string[], scope = ''): 
   }
 }
 
-/** The packed package, unpacked into an empty folder elsewhere. Only the dependencies come from this repository. */
+/** The packed package, unpacked into an empty folder outside this repository. Only the dependencies come from this repository. */
 export class PackedPackage {
   /** Has `node_modules/piko`, and gets the projects. */
   readonly folder: string

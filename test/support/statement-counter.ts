@@ -5,7 +5,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 const STATEMENTS = new Set([0x03, 0x17])
 const HEADER_BYTES = 4
 
-/** A proxy that counts the statements to a MySQL server: only those of one app, whoever else uses the server. */
+/** A proxy that counts the statements to a MySQL server: only those of one app, even if others use the server. */
 export class StatementCounter implements AsyncDisposable {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()

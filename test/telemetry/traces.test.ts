@@ -17,7 +17,7 @@ describeEachStore((store) => {
   it('shows one trace of a run that an HTTP request enqueues on one node, and that runs on another', async () => {
     const receiver = await startOtlpReceiver()
     const flush = registerSdk(receiver.url)
-    // The process runs other files afterwards. Each of their runs would send its spans, again and again, to a receiver that has gone.
+    // The process runs other files afterwards. Each of their runs would send its spans, again and again, to a receiver that has ended.
     onTestFinished(async () => {
       await flush()
       trace.disable()

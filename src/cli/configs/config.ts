@@ -27,7 +27,7 @@ export function addConfig(program: Command): void {
     .alias('config')
     .summary('show and change the config of jobs')
     .description(
-      'Shows and changes the config of a job at run time. Every node picks up a new version within seconds; a run in progress keeps its config.',
+      'Shows and changes the config of a job at run time. Every node uses a new version within seconds; a run in progress keeps its config.',
     )
     .addHelpText('after', examples(['piko configs show sync_orders', `piko configs set sync_orders '{"shop":"us"}'`]))
   const command = (name: string, description: string): Command =>

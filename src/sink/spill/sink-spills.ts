@@ -17,7 +17,7 @@ export interface SinkSpillsParts {
   readonly open: (owned: OwnedSink) => Promise<void>
 }
 
-/** The spills of a process, with their drains. Loaded only if a sink has a spill. */
+/** The spills of a process, with their drains. This module is loaded only if a sink has a spill. */
 export class SinkSpills {
   readonly #parts: SinkSpillsParts
   readonly #spills: Spills

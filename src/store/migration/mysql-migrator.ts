@@ -108,7 +108,7 @@ function isAlreadySo(error: unknown): boolean {
   return isError(error) && 'errno' in error && ALREADY_SO.has(error.errno as number)
 }
 
-/** Whether the server sent the error: its errors have an SQL state, those of a lost connection do not. */
+/** Whether the server sent the error. The server's errors have an SQL state; those of a lost connection do not. */
 function isServersAnswer(error: unknown): boolean {
   return isError(error) && 'sqlState' in error && error.sqlState !== undefined
 }

@@ -53,7 +53,7 @@ describeEachStore((fixture) => {
       })
       gates[1]?.open()
       await app.waitFor(id)
-      // The node that executes a run knows its last report at once.
+      // The node that executes a run knows its last report immediately.
       const { progress } = await app.runs.show(id)
       expect(progress).toMatchObject({ attempt: 2, done: 2, total: 8, message: undefined, etaMs: undefined })
       expect((await other.runs.list())[0]).toMatchObject({ id, progress: { done: 2, total: 8 } })

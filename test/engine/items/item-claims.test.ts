@@ -132,7 +132,7 @@ describeEachStore((fixture) => {
     const app = await startApp(fixture.options, [job])
     const id = await app.enqueue('twice')
     await first.pass()
-    // As the sweep does for an item whose node is gone.
+    // The sweep does this for an item whose node has died.
     const at = database.dialect.now()
     await database.db.updateTable('piko_item').set({ state: 'queued', node_id: null, due_at: at }).execute()
     await database.db.updateTable('piko_lane').set({ next_at: at }).execute()

@@ -24,7 +24,7 @@ describeEachStore((fixture) => {
     store.runs.enqueue(Array.from({ length: count }, () => ({ jobId: 'work', kind: 'manual', priority: 0 })))
 
   describe('a process that is killed', () => {
-    // On SQLite the pid shows immediately that the process is gone, however long its lease is.
+    // On SQLite the pid shows immediately that the process has ended, however long its lease is.
     const lease = fixture.name === 'sqlite' ? '600s' : '2s'
 
     it('leaves its runs to the next process, uncounted', async () => {

@@ -31,7 +31,7 @@ export interface Scenario {
   readonly url: string
   readonly token: string
   readonly project: Project
-  /** What has become of everything, for all three ways alike. */
+  /** The results of the tasks, in the same form for all three ways. */
   snapshot(): Promise<object>
 }
 

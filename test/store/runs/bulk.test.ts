@@ -10,7 +10,7 @@ import { describeEachStore } from '../../support/databases.ts'
 
 const RUNS = 8_000
 
-/** The number of turns that the event loop had meanwhile. */
+/** The number of turns that the event loop had during the call. */
 async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
   let turns = 0
   let isOver = false

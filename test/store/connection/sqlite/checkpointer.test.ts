@@ -60,7 +60,7 @@ it('leaves the checkpoint of a large transaction to a thread, and later commits 
   await largeWrite(db)
   expect({ bytes: bytes() < MB, asked: asked.length }).toEqual({ bytes: true, asked: 1 })
   asked[0]?.resolve()
-  // The rows written meanwhile need another checkpoint.
+  // The rows written during the checkpoint need another one.
   await vi.waitFor(() => expect(asked).toHaveLength(2), { timeout: PATIENCE_MS })
   asked[1]?.resolve()
   await automatic(run)

@@ -19,7 +19,7 @@ async function openFile() {
   return { database, path }
 }
 
-/** A second process that holds the write lock until it is told to let go. */
+/** A second process that holds the write lock until it gets a message to release it. */
 async function lockFrom(path: string): Promise<() => void> {
   const program = `
     const { DatabaseSync } = require('node:sqlite')

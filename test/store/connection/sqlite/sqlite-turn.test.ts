@@ -4,7 +4,7 @@ import { SqliteTurn } from '../../../../src/store/connection/sqlite/sqlite-turn.
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }))
 afterEach(() => void vi.useRealTimers())
 
-/** Holds the turn for a time, and returns how many callers held it meanwhile. */
+/** Holds the turn for a time, and returns how many callers held it in that time. */
 async function hold(turn: SqliteTurn, ms: number, seen: { now: number; most: number; done: number }): Promise<void> {
   const giveBack = await turn.take()
   seen.most = Math.max(seen.most, ++seen.now)
