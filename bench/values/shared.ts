@@ -11,7 +11,13 @@ const UPDATES = 20
 
 /** One node makes 1,000 publications while another watches; then each of four nodes makes 20 updates at the same time. */
 export default async function valuesShared(config: SystemConfig): Promise<Found> {
-  const settings = { piko: { log_level: 'silent', doorbell: String(config['doorbell']) }, ...storeSettings(config) }
+  const doorbell = String(config['doorbell'])
+  const settings = {
+    piko: { log_level: 'silent', doorbell },
+    // A link would notify the nodes as well.
+    ...(doorbell === 'off' && { link: { listen: 'off' } }),
+    ...storeSettings(config),
+  }
   const client = new Piko({ jobs: [], execute: false, settings })
   await client.start()
   const about = await aboutPiko(client, config)
