@@ -85,12 +85,16 @@ it('an action whose server restarts says so, and a retry does it once, also if o
   await dialog.getByRole('alert').getByText('No answer from the server').waitFor()
   await served.restart()
   // The server does it, but the answer does not arrive.
+  const isLost = Promise.withResolvers<void>()
   await page.route('**/runs', async (route) => {
     await route.fetch()
     await route.abort()
+    isLost.resolve()
   })
   await press()
-  await expect.poll(runs).toBe(before + 1)
+  // Without this wait, the browser would send the request again when it is no longer held.
+  await isLost.promise
+  expect(await runs()).toBe(before + 1)
   await page.unroute('**/runs')
   await dialog.getByRole('button', { name: 'Run quick' }).waitFor()
   await press()
