@@ -221,7 +221,7 @@ function buildExecutor(
   const { store } = parts.store
   const { nodeId, memory, live, prepare, locks, shared, caches, runLogs, progress } = own
   return new Executor({
-    // A test's manual clock stands still while real time passes in the thread.
+    // With a test's manual clock, time stands still, but the thread of the heartbeat measures real time.
     onDeadline: parts.testClock
       ? (_ms, timeoutInMs) => parts.databaseClock?.onDeadline(timeoutInMs)
       : (ms) => memory.setDeadline(ms),

@@ -14,8 +14,8 @@ export interface Demand {
 const MAX_WAITING_SHARE = 3
 
 /**
- * A sentence for each resource that far more runs may need at the same time than can borrow it. Waiting runs hold slots of the node that
- * runs of other jobs could use. Pure.
+ * Returns a sentence for each resource with too few slots: far more runs may need it at the same time than can borrow it. The waiting
+ * runs occupy slots of the node, which other jobs then can't use. Pure.
  *
  * @param concurrency how many runs the node can run at the same time
  */

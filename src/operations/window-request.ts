@@ -8,7 +8,7 @@ import type { Window } from '../time/window.ts'
 import { nearestText, windowsNear } from './windows-near.ts'
 
 /**
- * The window that starts at the instant, or with the day, that the request names.
+ * The window that starts at the requested instant or on the requested date.
  *
  * @returns undefined for a job without windows
  * @throws PikoError `WINDOW_UNKNOWN`

@@ -63,7 +63,7 @@ let created = 0
  * service runs, the parent handles the crash: it crashes too unless it is a `Supervisor`. During a stop, `stop` continues and rejects at
  * the end.
  *
- * Hooks, all optional, in this order (in the Python library mode: `on_first_start, on_start, on_started, on_stop, on_shutdown,
+ * Hooks, all optional, in this order (in Python's library `mode`: `on_first_start, on_start, on_started, on_stop, on_shutdown,
  * on_restart`):
  *
  * - start: `onFirstStart` (the first time only), then `onStart`, then the background tasks. Then the children start in the order they were

@@ -18,8 +18,8 @@ export function unknownVariable(name: string): string {
 }
 
 /**
- * The closest known name, by the whole name or its last part, since the section may be wrong. There is none if more than half of it would
- * differ.
+ * Returns the known name that is closest to `name`. Also compares the last parts, since the section may be wrong. Undefined if more than
+ * half of the name would have to change.
  */
 function nearest(name: string, known: readonly string[], lastPart: (name: string) => string): string | undefined {
   const last = lastPart(name)

@@ -39,7 +39,10 @@ export function addInit(program: Command): void {
     .option('--functions', 'jobs as functions, with defineJob')
     .option('--sqlite', 'keep the state in an SQLite file')
     .option('--dsn <dsn>', 'keep the state in MySQL or MariaDB: mysql://user:password@host/database')
-    .option('--package <spec>', 'what package.json says about piko, instead of a copy in vendor/')
+    .option(
+      '--package <spec>',
+      'version or source of piko for package.json, instead of a copy in vendor/; such as file:../piko-0.1.0.tgz',
+    )
     .option('--no-install', 'do not run npm install')
     .addHelpText(
       'after',

@@ -41,7 +41,7 @@ export function npm(args: readonly string[], cwd: string): Promise<{ readonly st
 function unpacked(problem: string, cause?: unknown): PikoError {
   return new PikoError(
     'USAGE',
-    `the package of Piko in ${OWN} can't be packed: ${problem}; or name one with --package, such as --package file:../piko-0.1.0.tgz`,
+    `the package of Piko in ${OWN} can't be packed: ${problem}. To use another package, name it with --package, such as --package file:../piko-0.1.0.tgz`,
     { cause, details: { folder: OWN } },
   )
 }

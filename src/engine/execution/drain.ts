@@ -10,7 +10,7 @@ export interface DrainParts {
   readonly plan: StopPlan
   /** Claims whose outcomes are not stored yet, by fence. */
   readonly taken: ReadonlyMap<number, Taken>
-  /** Returns all claims that have not begun. */
+  /** Gives all claims whose handlers have not begun back to the queue. */
   readonly handOver: () => void
   /** Ends a run without its handler. */
   readonly giveUp: (taken: Taken, attempt: LiveAttempt) => void

@@ -15,7 +15,7 @@ export interface RetriedParts {
   readonly signal?: AbortSignal
 }
 
-/** Repeats a call of the database until it succeeds. @throws an error for which `isFinal` returns true */
+/** Repeats a call to the database until it succeeds. @throws an error for which `isFinal` returns true */
 export async function retried<T>(call: () => Promise<T>, parts: RetriedParts): Promise<T> {
   const { clock, health, isFinal, signal } = parts
   for (let failures = 0; ;) {

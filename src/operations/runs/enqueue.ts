@@ -121,8 +121,8 @@ export class Enqueue extends Service {
   }
 
   /**
-   * Stores many runs of a job, all or none, and returns their ids in order. If a run with the same idempotency key exists, the item gets
-   * the id of that run; the same is true for an earlier item of the same call.
+   * Stores many runs of a job, all or none, and returns their ids in order. If a run, or an earlier item of this call, already has the
+   * idempotency key of an item, the item gets the id of that run.
    *
    * @throws PikoError as {@link enqueue} does, before anything is stored
    */

@@ -35,7 +35,7 @@ export function relatedJobs(jobId: string, edges: readonly Edge[], most: number)
   return { ids: ids.slice(0, most), isWhole: ids.length <= most }
 }
 
-/** The ids that are reached by steps from one, with the number of steps. */
+/** All ids that can be reached from `start`, each with its distance in steps. Without `start` itself. */
 function reached(start: string, next: (id: string) => readonly string[]): Map<string, number> {
   const steps = new Map([[start, 0]])
   // The loop over a map also visits the entries that are added during the loop.

@@ -83,7 +83,7 @@ export const piko = {
     max: '1d',
     help: 'A node whose event loop is blocked this long gives up its lease, so that other nodes take over its runs; 0s: never.',
   }),
-  /** Whether the process ends when the loop has been blocked for one more lease. */
+  /** Whether the process ends when the event loop has been blocked for `max_block` plus one lease. */
   endWhenBlocked: flag({
     key: 'end_when_blocked',
     default: true,

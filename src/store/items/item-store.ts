@@ -45,12 +45,12 @@ export class ItemStore {
     this.#database = database
   }
 
-  /** See `claimItems`. */
+  /** Calls the function `claimItems`. */
   claim(request: ItemClaimRequest): Promise<ClaimedItems> {
     return claimItems(this.#database, request)
   }
 
-  /** See `endItems`. */
+  /** Calls the function `endItems`. */
   end(nodeId: string, ends: readonly EndedItem[]): Promise<ItemsEnded> {
     return endItems(this.#database, nodeId, ends)
   }
@@ -103,7 +103,7 @@ export class ItemStore {
     return this.#database.retry(() => saveLaneNote(this.#database, laneId, name, note))
   }
 
-  /** See `leaseState`. */
+  /** Calls the function `leaseState`. */
   leaseState(request: StateRequest): ReturnType<typeof leaseState> {
     return leaseState(this.#database, request)
   }
@@ -136,12 +136,12 @@ export class ItemStore {
     return listLanes(this.#database, filter)
   }
 
-  /** See `pauseLanes`. */
+  /** Calls the function `pauseLanes`. */
   pauseLanes(request: Parameters<typeof pauseLanes>[1]): Promise<number> {
     return pauseLanes(this.#database, request)
   }
 
-  /** See `replayItems`. */
+  /** Calls the function `replayItems`. */
   replay(nodeId: string, filter: ItemReplayFilter): Promise<number> {
     return replayItems(this.#database, nodeId, filter)
   }
@@ -194,42 +194,42 @@ export class ItemStore {
     return sweepItems(this.#database, request)
   }
 
-  /** See `forgetItems`. */
+  /** Calls the function `forgetItems`. */
   forget(): Promise<boolean> {
     return forgetItems(this.#database)
   }
 
-  /** See `forgetNotes`. */
+  /** Calls the function `forgetNotes`. */
   forgetNotes(): Promise<boolean> {
     return forgetNotes(this.#database)
   }
 
-  /** See `forgetLanes`. */
+  /** Calls the function `forgetLanes`. */
   forgetLanes(after: number): Promise<number> {
     return forgetLanes(this.#database, after)
   }
 
-  /** See `unnamedKept`. */
+  /** Calls the function `unnamedKept`. */
   unnamedKept(names: ReadonlyMap<number, readonly string[]>): Promise<readonly string[]> {
     return unnamedKept(this.#database, names)
   }
 
-  /** See `storeSpeeds`. */
+  /** Calls the function `storeSpeeds`. */
   storeSpeeds(nodeId: string, speeds: readonly LaneSpeed[]): Promise<void> {
     return this.#database.retry(() => storeSpeeds(this.#database, nodeId, speeds))
   }
 
-  /** See `slowLanes`. */
+  /** Calls the function `slowLanes`. */
   slowLanes(laneIds: readonly number[]): Promise<void> {
     return slowLanes(this.#database, laneIds)
   }
 
-  /** See `openLanes`. */
+  /** Calls the function `openLanes`. */
   openLanes(): Promise<ReadonlyMap<string, number>> {
     return openLanes(this.#database)
   }
 
-  /** See `forgetSpeeds`. */
+  /** Calls the function `forgetSpeeds`. */
   forgetSpeeds(): Promise<boolean> {
     return forgetSpeeds(this.#database)
   }

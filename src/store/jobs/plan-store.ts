@@ -220,7 +220,7 @@ export class PlanStore {
   /**
    * Plans a job again after an edit, unless its schedule was edited once more. New windows begin where the old ones end.
    *
-   * @param spec the schedule that bounds the job's windows from now on, as JSON in the form that code writes; undefined: none
+   * @param spec the schedule that sets the bounds of new windows, as JSON made by `scheduleJson`; undefined: none
    * @returns false if the job was edited again or another node has already planned it
    */
   async replan(

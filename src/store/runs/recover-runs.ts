@@ -25,7 +25,7 @@ export async function recoverRuns(
   after: number,
 ): Promise<Recovered> {
   const { db, dialect } = database
-  // Forces the index of the queue: to read in the order of the ids, both databases would read all stored runs.
+  // Forces the index of the queue. Otherwise, both databases would read all stored runs, to return them in the order of the ids.
   const running = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${dialect.forceIndex('run_queue')}`)
   const unindexedId = dialect.name === 'sqlite' ? sql<number>`+piko_run.id` : sql<number>`piko_run.id`
   const orphans = await db

@@ -33,7 +33,7 @@ const DEFAULT_LIMIT = 1_000
 const SPAN = { mysql: 20_000, sqlite: 5_000 } as const
 /** A search ends after this time with what it has found. */
 const BUDGET_MS = 250
-/** The maximum number of runs from before the range that are searched for those that ran in it. */
+/** The number of ids before the range that are searched too, because those runs may have been active in the range. */
 const EARLIER = 10_000
 /** The number of ids of a sample in one statement. */
 const SAMPLED = 2_000

@@ -168,7 +168,7 @@ export function insertOf(executor: SqlExecutor): Insert | undefined {
   return inserts.get(executor)
 }
 
-/** Each open database has its own dialect. */
+/** The dialect object of each executor. Every open database has its own object, so the same object means the same database. */
 const dialects = new WeakMap<SqlExecutor, Dialect>()
 
 export function isExecutorOf(executor: SqlExecutor, dialect: Dialect): boolean {

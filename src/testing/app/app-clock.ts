@@ -113,7 +113,7 @@ export class AppClock implements DatabaseTestClock {
     for (const { keep, isEach } of this.#keeps) if (isEach || !isKept) await keep(ms)
   }
 
-  /** Names loops that may not have slept yet. */
+  /** Adds loops that an advance waits for, even if they have not slept yet. */
   expect(...loops: readonly WorkingLoop[]): void {
     for (const name of loops) this.#known.add(name)
   }
