@@ -54,3 +54,21 @@ it('yields what came before a failure, and then throws it', async () => {
   await expect(reading).rejects.toThrow('the disk is gone')
   expect(chunks).toEqual([Buffer.from('a')])
 })
+
+it('swallows the failure of a stream that is destroyed because its reader left', async () => {
+  const stream = new Readable({
+    read() {
+      this.push(Buffer.from('a'))
+    },
+    destroy(_error, done) {
+      done(new Error('the file could not be closed'))
+    },
+  })
+  // An error event without a listener would be an uncaught exception, and fail this test file.
+  for await (const chunk of chunksOf(stream)) {
+    expect(chunk).toEqual(Buffer.from('a'))
+    break
+  }
+  if (!stream.closed) await new Promise((resolve) => stream.once('close', resolve))
+  expect(stream.errored?.message).toBe('the file could not be closed')
+})

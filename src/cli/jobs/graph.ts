@@ -8,6 +8,7 @@ import { cliJobs } from '../cli-jobs.ts'
 import { cliSettings } from '../cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
 import { printResult } from '../output/print-result.ts'
+import { textOf } from '../remote/choose-target.ts'
 
 const FORMATS = ['svg', 'dot', 'mermaid', 'json'] as const
 type Format = (typeof FORMATS)[number]
@@ -56,7 +57,7 @@ async function graph(options: GraphOptions, globals: GlobalOptions): Promise<voi
     ? drawnJobs(settings, options.jobs === true ? undefined : options.jobs, format)
     : address === undefined
       ? drawn(settings, format)
-      : asked(address, format, options.token ?? process.env['PIKO_TOKEN']))
+      : asked(address, format, options.token ?? textOf(process.env['PIKO_TOKEN'])))
   if (format === 'json') printResult(true, JSON.parse(text) as object, () => text)
   // A text from the network may come from any server, so its control characters are escaped.
   else process.stdout.write(visible(text.endsWith('\n') ? text : `${text}\n`))
@@ -107,6 +108,9 @@ async function asked(address: string, format: Format, token: string | undefined)
       'USAGE',
       `--url is ${JSON.stringify(address)}; expected an address such as http://127.0.0.1:9464`,
     )
+  // The message of the error for such a header would show the token.
+  if (token !== undefined && !/^[!-~]+$/.test(token))
+    throw new PikoError('USAGE', 'the token has characters that no token has; expected visible ASCII characters only')
   try {
     const answer = await fetch(url, {
       ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } }),

@@ -39,7 +39,8 @@ function isLocal(command: Command): boolean {
   return LOCAL.has(command.name()) || (command.parent !== null && LOCAL.has(command.parent.name()))
 }
 
-function textOf(variable: string | undefined): string | undefined {
+/** The text of a variable without the spaces around it; undefined if it is empty. */
+export function textOf(variable: string | undefined): string | undefined {
   const text = variable?.trim() ?? ''
   return text === '' ? undefined : text
 }

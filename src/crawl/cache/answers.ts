@@ -9,6 +9,8 @@ import { FileStore } from './file-store.ts'
 
 const DEFAULT_FOLDER = '.piko/http-cache'
 const DEFAULT_TTL = '1d'
+/** The time that a close waits for writes. */
+const CLOSE_MS = 2_000
 
 /** The crawl whose responses are cached. */
 export interface AnswersOwner {
@@ -66,9 +68,13 @@ export class Answers {
     await this.store.set(this.#keyOf(request), encodeEntry(head, bytes), { ttl }).catch(() => {})
   }
 
-  /** Waits until the responses that were loaded are stored, so that the next process finds them. */
+  /** Waits until the responses that were loaded are stored, so that the next process finds them. Gives up on a store that does not answer. */
   async close(): Promise<void> {
-    if (this.#store) await storedIn(this.#store)
+    if (!this.#store) return
+    const { promise: isLate, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, CLOSE_MS)
+    await Promise.race([storedIn(this.#store), isLate])
+    clearTimeout(timer)
   }
 
   /**

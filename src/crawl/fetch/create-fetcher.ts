@@ -32,7 +32,7 @@ interface Held {
   readonly scope: DownloadScope
   readonly session: HeldSession | undefined
   /** @returns whether a failure says something about the host, and not only about the proxy */
-  readonly end: (outcome: Outcome, ms: number) => boolean
+  readonly end: (outcome: Outcome, ms: number, isOfSession?: boolean) => boolean
 }
 
 class CrawlFetcher implements Fetcher {
@@ -86,7 +86,7 @@ class CrawlFetcher implements Fetcher {
     try {
       answer = await downloader.download(request, held.scope)
     } catch (thrown) {
-      const isOfHost = held.end(outcomeOf(thrown), performance.now() - since)
+      const isOfHost = held.end(outcomeOf(thrown), performance.now() - since, isTooManyCookies(thrown))
       if (!isOfHost && thrown instanceof CrawlError) thrown.isOfProxy = true
       throw thrown
     }
@@ -146,9 +146,10 @@ class CrawlFetcher implements Fetcher {
         // A response to a session may contain private content, so other requests must not get it from the cache.
         cache: isCaching && !session ? this.#answers.store : undefined,
       },
-      end: (outcome, ms) => {
+      end: (outcome, ms, isOfSession = false) => {
         session?.end(outcome)
-        return proxy && this.#proxies ? this.#proxies.report(host, proxy, outcome, ms, fleet) : true
+        const ofProxy = isOfSession ? 'done' : outcome
+        return proxy && this.#proxies ? this.#proxies.report(host, proxy, ofProxy, ms, fleet) : true
       },
     }
   }
@@ -167,7 +168,8 @@ class CrawlFetcher implements Fetcher {
       ...{ lane: fleet.lane, origin, signal },
       proxies: proxies && {
         pick: (except) => proxies.pick(host, undefined, fleet, signal, except),
-        report: (proxy, outcome, ms) => void proxies.report(host, proxy, outcome, ms, fleet),
+        // A redirect may lead to another host, whose failures say nothing about the host of the page.
+        report: (of, proxy, outcome, ms) => void proxies.report(new URL(of).hostname, proxy, outcome, ms, fleet),
       },
     }
     const admit = (url: string): Promise<void> => robots.admit(url, asker)
@@ -238,6 +240,11 @@ function hostOf(request: ReadyRequest): Place {
  * The outcome of a failed download. An error that is not a CrawlError, such as that of a cancelled run, must not lower the score of the
  * session or the proxy.
  */
+/** Whether the cookies of a session have become too large for the site. The proxy has done its work. */
+function isTooManyCookies(thrown: unknown): boolean {
+  return thrown instanceof CrawlError && thrown.status === 431
+}
+
 function outcomeOf(thrown: unknown): Outcome {
   if (thrown instanceof CrawlError) return thrown.class
   // The time limit of the step ended the download, because the server or the proxy did not respond.

@@ -5,6 +5,7 @@ import { propertyOf } from '../../errors-read.ts'
 const SHORT_CHARS = 50_000
 const BASE_MS = 1_000
 const CHARS_PER_MS = 1_000
+const TRIES = 3
 
 /** A text that takes too long to parse. */
 export class ParsedTooSlowly extends Error {}
@@ -24,11 +25,18 @@ export function parsedInTime<T>(text: string, parse: (text: string) => T): T {
   context ??= createContext({ work: undefined })
   context.work = () => parse(text)
   try {
-    // Only a script of `node:vm` can be ended while its code, and all that it calls, does not return.
-    return SCRIPT.runInContext(context, { timeout: ms }) as T
-  } catch (thrown) {
-    if (propertyOf(thrown, 'code') !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw thrown
-    throw new ParsedTooSlowly(`has a body of ${text.length} characters that takes more than ${ms} ms to parse`)
+    for (let tries = 1; ; tries++) {
+      const before = process.cpuUsage()
+      try {
+        // Only a script of `node:vm` can be ended while its code, and all that it calls, does not return.
+        return SCRIPT.runInContext(context, { timeout: ms }) as T
+      } catch (thrown) {
+        if (propertyOf(thrown, 'code') !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw thrown
+        // The time limit is one of the wall clock. A process that was suspended, or got little of the processor, tries again.
+        if (tries < TRIES && process.cpuUsage(before).user < (ms * 1_000) / 2) continue
+        throw new ParsedTooSlowly(`has a body of ${text.length} characters that takes more than ${ms} ms to parse`)
+      }
+    }
   } finally {
     context.work = undefined
   }

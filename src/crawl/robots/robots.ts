@@ -44,7 +44,7 @@ export interface RobotsAsker {
   readonly proxies:
     | {
         readonly pick: (failed: ReadonlySet<string>) => Promise<NamedProxy>
-        readonly report: (proxy: NamedProxy, outcome: 'done' | FailureClass, ms: number) => void
+        readonly report: (origin: string, proxy: NamedProxy, outcome: 'done' | FailureClass, ms: number) => void
       }
     | undefined
 }
@@ -139,9 +139,11 @@ export class Robots {
 
   async #load(origin: string, asker: RobotsAsker, signal: AbortSignal): Promise<RobotsAnswer> {
     const until = systemClock.now() + VALID_MS
+    // Outside of `try`: if there is no proxy, only the page fails. That says nothing about the host.
+    const first = await asker.proxies?.pick(new Set())
     try {
       // RFC 9309: robots.txt is UTF-8. Bytes that are not valid UTF-8 can't be part of a rule.
-      return { text: new TextDecoder().decode(await this.#bytes(origin, asker, signal)), until }
+      return { text: new TextDecoder().decode(await this.#bytes(origin, asker, signal, first)), until }
     } catch (thrown) {
       signal.throwIfAborted()
       // Nothing is stored about a private address, because it is refused for the page too, and is not a failure of the host.
@@ -154,18 +156,23 @@ export class Robots {
   }
 
   /** Loads a robots.txt. If no response arrives through one proxy, others are tried, because a bad one must not close the whole host. */
-  async #bytes(origin: string, { proxies }: RobotsAsker, signal: AbortSignal): Promise<Uint8Array> {
+  async #bytes(
+    origin: string,
+    { proxies }: RobotsAsker,
+    signal: AbortSignal,
+    first: NamedProxy | undefined,
+  ): Promise<Uint8Array> {
     const { userAgent, loader, limits } = this.#options
     const failed = new Set<string>()
     for (let left = MAX_PROXIES_TRIED; ; left--) {
-      const proxy = await proxies?.pick(failed)
+      const proxy = failed.size === 0 ? first : await proxies?.pick(failed)
       const scope: LoadScope = {
         ...{ signal, userAgent, session: undefined, proxy: proxy?.proxy },
         limits: { ...limits, bytes: MAX_ROBOTS_BYTES },
       }
       const since = performance.now()
       const report = (outcome: 'done' | FailureClass): void => {
-        if (proxy) proxies?.report(proxy, outcome, performance.now() - since)
+        if (proxy) proxies?.report(origin, proxy, outcome, performance.now() - since)
       }
       try {
         const { bytes } = await loader.load(robotsRequest(origin), scope, 'cut')

@@ -1,5 +1,6 @@
 import type { Database } from '../connection/database.ts'
 import { soundRows } from '../values/broken-row.ts'
+import { soundInPages } from '../statements/pages.ts'
 import { exactKey, keyOf } from '../values/exact-key.ts'
 import { storedStarts } from './rate-starts.ts'
 import { NO_JOB } from './reserve-places.ts'
@@ -21,16 +22,22 @@ export async function listLimits(
   limit: number,
   after?: string,
 ): Promise<LimitStatus[]> {
-  const rows = await db
+  const query = db
     .selectFrom('piko_rate')
     .select(['job_id', 'rate_key', 'starts', 'expires_at'])
     .where('job_id', '=', NO_JOB)
-    .$if(after !== undefined, (of) => of.where('rate_key', '>', exactKey(after ?? '')))
     .where('expires_at', '>=', dialect.now())
     .orderBy('rate_key')
-    .limit(limit)
-    .execute()
-  return soundRows(dialect, 'piko_rate', rows, broken.report).map(({ rate_key: key, starts, expires_at: end }) => {
+  type Row = Awaited<ReturnType<typeof query.execute>>[number]
+  const sound = await soundInPages<Row, Row>(
+    limit,
+    (size, last) => {
+      const begin = last?.rate_key ?? (after === undefined ? undefined : exactKey(after))
+      return (begin === undefined ? query : query.where('rate_key', '>', begin)).limit(size).execute()
+    },
+    (rows) => soundRows(dialect, 'piko_rate', rows, broken.report),
+  )
+  return sound.map(({ rate_key: key, starts, expires_at: end }) => {
     // An entry with the count 0 is the state of the bucket.
     const takes = storedStarts(starts).filter(([, count]) => count > 0)
     const last = takes.at(-1)

@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import { safely } from '../../errors-read.ts'
 import type { Database } from '../connection/database.ts'
+import type { Dialect } from '../connection/dialect.ts'
 import { endOfRuns, firstIdSince } from '../runs/id-ranges.ts'
 import { OPEN_WINDOWS } from '../windows/window-lag.ts'
 
@@ -34,9 +35,17 @@ const DAY_MS = 86_400_000
 const JOBS_AT_ONCE = { mysql: 2_000, sqlite: 500 } as const
 /** A ranking is used for so many times the time that it took. So it takes at most a few percent of the database's time. */
 const USES_PER_COST = 20
+/** A ranking is not used for longer than this, even if it took long because the database was busy. */
+const MAX_USE_MS = 10_000
 
-/** The condition that a job's schedule is the one in code. A comparison with null alone is neither true nor false. */
-export const SAME_SCHEDULE = sql<boolean>`(coalesce(schedule, '') = coalesce(code_schedule, ''))`
+/**
+ * The condition that a job's schedule is the one in code, byte for byte: the columns of MySQL ignore case. A comparison with null alone is
+ * neither true nor false.
+ */
+export function sameSchedule({ name }: Dialect): RawBuilder<boolean> {
+  const [own, code] = [sql`coalesce(schedule, '')`, sql`coalesce(code_schedule, '')`]
+  return name === 'mysql' ? sql`(CAST(${own} AS BINARY) = CAST(${code} AS BINARY))` : sql`(${own} = ${code})`
+}
 
 /** Orders jobs: those that are late for the longest time first, then those with failures, then by id. */
 export function byAttention(one: JobRank, other: JobRank): number {
@@ -60,7 +69,8 @@ export class JobRanks {
       const began = performance.now()
       this.#usableUntil = Infinity
       this.#ranks = ranksOf(this.#database).finally(() => {
-        this.#usableUntil = performance.now() + (performance.now() - began) * USES_PER_COST
+        const now = performance.now()
+        this.#usableUntil = now + Math.min((now - began) * USES_PER_COST, MAX_USE_MS)
       })
       this.#ranks.catch(() => (this.#ranks = undefined))
     }
@@ -108,7 +118,7 @@ async function rankRows({ db, dialect }: Database, after: string, since: number)
     sql`coalesce((SELECT w.start_at FROM piko_window w WHERE w.job_id = j.id AND w.state = ${sql.lit(state)} ORDER BY w.start_at LIMIT 1), ${never})`
   const least = sql`${sql.raw(isMysql ? 'LEAST' : 'min')}(${sql.join(OPEN_WINDOWS.map(oldest))})`
   const { rows } = await sql<RankRow>`
-    SELECT j.id, j.is_paused, j.windows IS NOT NULL AS has_windows, NOT ${SAME_SCHEDULE} AS is_overridden, j.next_tick,
+    SELECT j.id, j.is_paused, j.windows IS NOT NULL AS has_windows, NOT ${sameSchedule(dialect)} AS is_overridden, j.next_tick,
       CASE WHEN j.windows IS NULL THEN NULL ELSE nullif(${least}, ${never}) END AS oldest_open,
       EXISTS (SELECT 1 FROM piko_run r WHERE r.job_id = j.id AND r.state = 'failed' AND r.id >= ${sql.lit(since)}) AS has_failed
     FROM piko_job j WHERE j.id > ${after} ORDER BY j.id LIMIT ${sql.lit(JOBS_AT_ONCE[dialect.name])}

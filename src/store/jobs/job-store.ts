@@ -12,7 +12,7 @@ import { mapSound } from '../values/map-sound.ts'
 import { generationsOf, type StoredGeneration } from '../windows/generations.ts'
 import type { AddedJob, JobRegistration, JobRow } from './job-row.ts'
 import { type JobActivity, jobActivities } from './job-overview.ts'
-import { JobRanks, SAME_SCHEDULE } from './job-ranks.ts'
+import { JobRanks, sameSchedule } from './job-ranks.ts'
 import { registerJobs } from './register-jobs.ts'
 
 /** Which jobs a page shows. */
@@ -127,7 +127,7 @@ export class JobStore {
     if (hasWindows !== undefined) query = query.where('windows', hasWindows ? 'is not' : 'is', null)
     if (ids !== undefined) query = query.where('id', 'in', ['', ...ids.map(exactId)])
     if (isOverridden !== undefined)
-      query = query.where(isOverridden ? sql<boolean>`NOT ${SAME_SCHEDULE}` : SAME_SCHEDULE)
+      query = query.where(isOverridden ? sql<boolean>`NOT ${sameSchedule(dialect)}` : sameSchedule(dialect))
     if (after !== undefined) query = query.where('id', '>', exactId(after))
     const rows = await query.execute()
     const shown = rows.slice(0, limit)

@@ -3,7 +3,7 @@ import type { SharedRecord, SharedText } from '../../job/shared-value.ts'
 import { fromJson } from '../../json/json.ts'
 import type { Database } from '../connection/database.ts'
 import { chunksOf } from '../statements/chunks.ts'
-import { inPages } from '../statements/pages.ts'
+import { soundInPages } from '../statements/pages.ts'
 import type { SharedTable } from '../tables.ts'
 import { mapSound } from '../values/map-sound.ts'
 
@@ -87,25 +87,26 @@ export class SharedStore {
   async history(topic: string, limit: number, before?: number): Promise<SharedRecord[]> {
     const { db, dialect, broken } = this.#database
     const query = db.selectFrom('piko_shared').selectAll().where('topic', '=', topic).orderBy('version', 'desc')
-    const rows: Selectable<SharedTable>[] = []
-    while (rows.length < limit) {
-      const end = rows.at(-1)?.version ?? before
-      const size = Math.min(PAGE, limit - rows.length)
-      const page = await (end === undefined ? query : query.where('version', '<', end)).limit(size).execute()
-      rows.push(...page)
-      if (page.length < size) break
-    }
     const recordOf = (row: Selectable<SharedTable>): SharedRecord => ({
       ...headOf(row, dialect.date(row.created_at)),
       value: fromJson(row.value),
     })
-    return mapSound(dialect, 'piko_shared', rows, recordOf, broken.report)
+    const records: SharedRecord[] = []
+    let last = before
+    while (records.length < limit) {
+      const size = Math.min(PAGE, limit - records.length)
+      const rows = await (last === undefined ? query : query.where('version', '<', last)).limit(size).execute()
+      records.push(...(await mapSound(dialect, 'piko_shared', rows, recordOf, broken.report)))
+      if (rows.length < size) break
+      last = rows.at(-1)?.version
+    }
+    return records
   }
 
   /** The topics with their newest versions, by name. @param after only topics with later names */
   async list(limit: number, after?: string): Promise<SharedSummary[]> {
     const { db, dialect, broken } = this.#database
-    const rows = await inPages<Omit<Selectable<SharedTable>, 'value'> & { readonly versions: number }>(
+    return soundInPages<Omit<Selectable<SharedTable>, 'value'> & { readonly versions: number }, SharedSummary>(
       limit,
       (size, last) =>
         db
@@ -129,13 +130,14 @@ export class SharedStore {
           .select(['topic', 'version', 'reason', 'node_id', 'created_at', 'versions'])
           .orderBy('topic')
           .execute(),
-    )
-    return mapSound(
-      dialect,
-      'piko_shared',
-      rows,
-      (row) => ({ ...headOf(row, dialect.date(row.created_at)), versions: Number(row.versions) }),
-      broken.report,
+      (rows) =>
+        mapSound(
+          dialect,
+          'piko_shared',
+          rows,
+          (row) => ({ ...headOf(row, dialect.date(row.created_at)), versions: Number(row.versions) }),
+          broken.report,
+        ),
     )
   }
 
