@@ -88,8 +88,15 @@ it('a session that ends in the middle of an action asks for a token, and the act
   const dialog = page.getByRole('dialog')
   await dialog.getByLabel('Reason').fill('a long reason')
   await page.context().clearCookies()
-  await dialog.getByRole('button').first().click()
-  await page.getByLabel('Token').fill(tokens['operator'] ?? '')
+  const token = page.getByLabel('Token')
+  // The page's own requests may notice the end of the session before the button is pressed: then the dialog has already given way.
+  const asksForToken = async (): Promise<boolean> => {
+    const button = dialog.getByRole('button').first()
+    if (await button.isVisible()) await button.click({ timeout: 1_000 }).catch(() => {})
+    return token.isVisible()
+  }
+  await expect.poll(asksForToken).toBe(true)
+  await token.fill(tokens['operator'] ?? '')
   await page.keyboard.press('Enter')
   await dialog.getByText(/No tick starts a run/).waitFor()
   expect(await dialog.getByLabel('Reason').inputValue()).toBe('a long reason')
