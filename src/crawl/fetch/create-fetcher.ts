@@ -169,7 +169,7 @@ class CrawlFetcher implements Fetcher {
       proxies: proxies && {
         pick: (except) => proxies.pick(host, undefined, fleet, signal, except),
         // A redirect may lead to another host, whose failures say nothing about the host of the page.
-        report: (of, proxy, outcome, ms) => void proxies.report(new URL(of).hostname, proxy, outcome, ms, fleet),
+        report: (of, proxy, outcome, ms) => void proxies.report(new URL(of).host, proxy, outcome, ms, fleet),
       },
     }
     const admit = (url: string): Promise<void> => robots.admit(url, asker)
@@ -236,15 +236,15 @@ function hostOf(request: ReadyRequest): Place {
   throw new CrawlError(`the request's URL${scheme}; expected http: or https:`, { class: 'address' })
 }
 
-/**
- * The outcome of a failed download. An error that is not a CrawlError, such as that of a cancelled run, must not lower the score of the
- * session or the proxy.
- */
 /** Whether the cookies of a session have become too large for the site. The proxy has done its work. */
 function isTooManyCookies(thrown: unknown): boolean {
   return thrown instanceof CrawlError && thrown.status === 431
 }
 
+/**
+ * The outcome of a failed download. An error that is not a CrawlError, such as that of a cancelled run, must not lower the score of the
+ * session or the proxy.
+ */
 function outcomeOf(thrown: unknown): Outcome {
   if (thrown instanceof CrawlError) return thrown.class
   // The time limit of the step ended the download, because the server or the proxy did not respond.
