@@ -196,13 +196,13 @@ function shaped(id: string, answer: unknown): unknown {
   }
 }
 
-function jobRow({ id, description, state, schedule, isOverridden, windows, nextTick, ...rest }: Fields): Fields {
+function jobRow({ id, description, state, schedule, isOverridden, windows, nextTick, dependsOn }: Fields): Fields {
   const text = schedule === null || schedule === undefined ? null : JSON.stringify(schedule)
   return {
     ...{ id, description, nextTick, schedule: text, plannedSchedule: text, isPaused: state === 'paused' },
     codeSchedule: isOverridden === true ? null : text,
     windows: windows === null || windows === undefined ? null : JSON.stringify(windows),
-    dependsOn: rest['dependsOn'],
+    dependsOn,
   }
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { within } from '../../calls/timeout.ts'
 import { decodeEntry, encodeEntry } from '../../http-client/cache-entry.ts'
 import { type ResponseStore, storedIn } from '../../http-client/http-cache.ts'
 import { durationMs } from '../../time/duration.ts'
@@ -70,11 +71,9 @@ export class Answers {
 
   /** Waits until the responses that were loaded are stored, so that the next process finds them. Gives up on a store that does not answer. */
   async close(): Promise<void> {
-    if (!this.#store) return
-    const { promise: isLate, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, CLOSE_MS)
-    await Promise.race([storedIn(this.#store), isLate])
-    clearTimeout(timer)
+    const store = this.#store
+    if (!store) return
+    await within(() => storedIn(store), CLOSE_MS, undefined).catch(() => {})
   }
 
   /**

@@ -44,10 +44,9 @@ async function* flowing(stream: Readable): AsyncGenerator<unknown, void, undefin
     }
     if (failure) throw failure
   } finally {
-    // A stream whose `destroy` fails emits the error later, when nobody wants to know of it any more.
-    if (!isEnded) stream.on('error', () => {})
-    unwatch()
     stream.off('data', take)
-    if (!isEnded) stream.destroy()
+    // A stream whose `destroy` fails emits the error later, when nobody waits for it any more.
+    if (!isEnded) stream.on('error', () => {}).destroy()
+    unwatch()
   }
 }

@@ -33,7 +33,7 @@ interface RankRow {
 const DAY_MS = 86_400_000
 /** The number of jobs in one statement. It reads seven entries of indexes for each, which may not hold up the event loop for long. */
 const JOBS_AT_ONCE = { mysql: 2_000, sqlite: 500 } as const
-/** A ranking is used for so many times the time that it took. So it takes at most a few percent of the database's time. */
+/** A ranking is used for this multiple of the time that it took. So rankings take at most a few percent of the database's time. */
 const USES_PER_COST = 20
 /** A ranking is not used for longer than this, even if it took long because the database was busy. */
 const MAX_USE_MS = 10_000

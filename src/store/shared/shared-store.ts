@@ -91,16 +91,15 @@ export class SharedStore {
       ...headOf(row, dialect.date(row.created_at)),
       value: fromJson(row.value),
     })
-    const records: SharedRecord[] = []
-    let last = before
-    while (records.length < limit) {
-      const size = Math.min(PAGE, limit - records.length)
-      const rows = await (last === undefined ? query : query.where('version', '<', last)).limit(size).execute()
-      records.push(...(await mapSound(dialect, 'piko_shared', rows, recordOf, broken.report)))
-      if (rows.length < size) break
-      last = rows.at(-1)?.version
-    }
-    return records
+    return soundInPages<Selectable<SharedTable>, SharedRecord>(
+      limit,
+      (size, last) => {
+        const end = last?.version ?? before
+        return (end === undefined ? query : query.where('version', '<', end)).limit(size).execute()
+      },
+      (rows) => mapSound(dialect, 'piko_shared', rows, recordOf, broken.report),
+      PAGE,
+    )
   }
 
   /** The topics with their newest versions, by name. @param after only topics with later names */
