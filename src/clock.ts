@@ -1,4 +1,4 @@
-// Imported, because a test that mocks the global timers would otherwise stop the loops.
+// These are imported, because a test may replace the global timers, and then the loops would stop.
 import { clearTimeout, setTimeout } from 'node:timers'
 
 /** The source of time: the machine's clock in production, a manual clock in tests. */
@@ -10,26 +10,27 @@ export interface Clock {
   /**
    * Resolves after `ms` (`Infinity`: never), or as soon as the signal aborts. Never rejects.
    *
-   * @param who the name of the loop that sleeps, or {@link TIME_LIMIT}; a test's clock needs it
+   * @param who the name of the sleeping loop, or {@link TIME_LIMIT}; test clocks use it
    */
   sleep(ms: number, signal?: AbortSignal, who?: string): Promise<void>
 }
 
-/** The name of a sleeper that waits for a time limit while other work continues. */
+/** The name of a sleeper that only measures a time limit while other work continues. */
 export const TIME_LIMIT = 'time limit'
 
-/** A clock of a test that also replaces the database's clock. It moves in jumps, across which a node keeps its leases. */
+/** A test's clock that also replaces the database's clock. It moves in jumps, and a node keeps its leases across each jump. */
 export interface DatabaseTestClock extends Clock {
   readonly movesDatabase: true
   /**
-   * Calls `keep` before jumps, with the number of milliseconds for which the leases must last. 0 ends the need for leases.
+   * Registers a function to call before jumps, with the number of milliseconds for which the leases must last; 0 if they are no longer
+   * needed.
    *
-   * @param isEach before each jump, since leases may be new. Default: only if the time that the previous call asked for has passed
+   * @param isEach whether to call it before each jump, because leases may be new. Default: only if the time of the previous call has passed
    */
   beforeJump(keep: (ms: number) => Promise<unknown>, isEach?: boolean): void
-  /** Calls `query` when the clock finds due runs, so that the loops need not search for them. */
+  /** Registers a function to call when the clock finds due runs, so that the loops need not search for them. */
   whenDue(query: () => void): void
-  /** Called with the milliseconds until the first timeout of a run; undefined: no run has a timeout. */
+  /** Tells the clock how many milliseconds remain until the first timeout of a run; undefined if no run has a timeout. */
   onDeadline(ms: number | undefined): void
 }
 
@@ -37,7 +38,7 @@ export function movesDatabase(clock: Clock | undefined): clock is DatabaseTestCl
   return clock !== undefined && 'movesDatabase' in clock
 }
 
-/** Milliseconds of a monotonic clock that is the same in all threads of this process. `performance.now()` begins at 0 in each thread. */
+/** Returns the milliseconds of a monotonic clock that all threads of this process share. `performance.now()` starts at 0 in each thread. */
 export function threadsClock(): number {
   const [seconds, nanoseconds] = process.hrtime()
   return seconds * 1_000 + nanoseconds / 1e6
@@ -48,11 +49,11 @@ export const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** The machine's clock. */
 export const systemClock: Clock = {
-  // Creates no Date objects, because three per run would be costly.
+  // Does not create Date objects, because three of them for each run would be costly.
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  // The timer of node:timers/promises is not used: it rejects with an error and its stack when a signal aborts, and loops are woken for
-  // each run.
+  // Does not use the timer of node:timers/promises. When a signal aborts, that timer rejects with an error and its stack, which is slow,
+  // and loops are woken for each run.
   sleep(ms, signal) {
     return new Promise((resolve) => {
       if (signal?.aborted) return resolve()

@@ -5,8 +5,8 @@ export type Role = (typeof ROLES)[number]
 export const ACTOR_KINDS = ['token', 'session', 'local', 'cli', 'code'] as const
 
 /**
- * How a request was authenticated: with a bearer token, with the cookie of a browser's session, without either from this machine (`local`),
- * from the command line, or from the code of a program.
+ * How the author of a request proved who it is: by a bearer token, or by the cookie of a browser's session. `local` is a request from this
+ * machine without either. The other kinds are the command line and the code of a program.
  */
 export type ActorKind = (typeof ACTOR_KINDS)[number]
 

@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Role } from './actor.ts'
 
-/** The beginning of every token, so that scanners for secrets recognize one. */
+/** The prefix of every token, so that secret scanners recognize tokens. */
 const PREFIX = 'piko_'
 const SECRET_BYTES = 32
-/** The shortest token that people may choose themselves, in a file of tokens. */
+/** The minimum length of a token that a person chose, in a tokens file. */
 export const MIN_TOKEN_CHARACTERS = 32
 export const MAX_TOKEN_CHARACTERS = 512
 export const MAX_TOKEN_NAME = 100
@@ -12,7 +12,7 @@ export const MAX_TOKEN_NAME = 100
 export const MAX_TOKEN_JOBS = 100
 export const MAX_GLOB_CHARACTERS = 128
 
-/** The rights of a token, without its text. */
+/** What a token allows. It does not contain the token itself. */
 export interface TokenGrant {
   readonly name: string
   readonly role: Role
@@ -25,20 +25,20 @@ export interface TokenGrant {
 /** A name has at least one letter, because a number is the id of a token. */
 const NAME = /^(?=.*\p{L})[\p{L}\p{N}][\p{L}\p{N} ._@/:-]*$/u
 
-/** A new random text with 256 bits. */
+/** Returns a new random secret of 256 bits. */
 export function newSecret(prefix = PREFIX): string {
   return `${prefix}${randomBytes(SECRET_BYTES).toString('base64url')}`
 }
 
 /**
- * The stored form of a token: its SHA-256 in hexadecimal. No slow hash is necessary, because it only protects guessable passwords, and a
- * token has 256 random bits.
+ * Returns the form in which a token is stored: its SHA-256 in hexadecimal. A slow hash is not necessary: it protects passwords that can be
+ * guessed, but a token has 256 random bits.
  */
 export function digestOf(secret: string): string {
   return createHash('sha256').update(secret).digest('hex')
 }
 
-/** The reason why a name is not valid for a token; undefined if it is valid. */
+/** Returns why a name is not valid for a token, or undefined if it is valid. */
 export function nameProblem(name: unknown): string | undefined {
   const isName = typeof name === 'string' && name.length <= MAX_TOKEN_NAME && NAME.test(name) && name.trim() === name
   return isName
@@ -46,7 +46,7 @@ export function nameProblem(name: unknown): string | undefined {
     : `expected 1 to ${MAX_TOKEN_NAME} characters, at least one letter, then digits, spaces and . _ @ / : -`
 }
 
-/** The reason why a value is not valid as the globs of a token; undefined if it is valid. */
+/** Returns why a list of globs is not valid for a token, or undefined if it is valid. */
 export function globsProblem(globs: unknown): string | undefined {
   const expected = `expected 1 to ${MAX_TOKEN_JOBS} globs of job ids, such as "orders_*"`
   if (!Array.isArray(globs) || globs.length === 0 || globs.length > MAX_TOKEN_JOBS) return expected

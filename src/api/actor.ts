@@ -1,6 +1,6 @@
 export { type Actor, type Role, ROLES } from '../access/actor.ts'
 
-/** The subject of a request: a job, or an object that belongs to one. */
+/** What a request is about: a job, or something that belongs to a job. */
 export type JobOf =
   | { readonly job: string }
   | { readonly jobs: readonly string[] }

@@ -1,18 +1,18 @@
 import { PikoError } from '../errors.ts'
 
-/** The place in a list after which the next page begins: values by names such as `id`. */
+/** The position of the last entry of a page, by column, such as `{ id: 7 }`. The next page begins after it. */
 export type Place = Readonly<Record<string, string | number>>
 
-/** Makes the opaque text of a place. */
+/** Encodes a position as a cursor, which clients treat as opaque. */
 export function cursorOf(place: Place): string {
   return Buffer.from(JSON.stringify(place)).toString('base64url')
 }
 
 /**
- * Reads a cursor.
+ * Decodes a cursor.
  *
- * @param shape the names of the place, each with its type
- * @throws PikoError `USAGE` if this is not a cursor of the same list
+ * @param shape the columns of the position with their types
+ * @throws PikoError `USAGE` if the cursor belongs to another list or is not a cursor
  */
 export function placeOf<const Shape extends Readonly<Record<string, 'string' | 'number'>>>(
   cursor: string | undefined,

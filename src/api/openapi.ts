@@ -15,7 +15,7 @@ export type OpenApiDocument = ReturnType<typeof createDocument>
 const JSON_TYPE = 'application/json'
 const STREAM_TYPE = 'text/event-stream'
 
-/** A description of each noun, for the headings of the document. */
+/** One description for each group of routes; a heading of the document. */
 const NOUNS: Readonly<Record<string, string>> = {
   audit: 'Who changed what, when and why.',
   backfills: 'Runs for windows of the past.',
@@ -46,7 +46,7 @@ const NOUNS: Readonly<Record<string, string>> = {
 }
 
 /**
- * The OpenAPI 3.1 document of some routes.
+ * Returns the OpenAPI 3.1 document of some routes.
  *
  * @param options.base the path of the API on its server, such as `/api/v1`
  */
@@ -107,7 +107,7 @@ function operationOf(route: AnyRoute): ZodOpenApiOperationObject {
   }
 }
 
-/** The parameters, each with its value in the example. */
+/** Returns the parameters, each with its value from the example. */
 function withExamples(fields: Fields, values: Readonly<Record<string, unknown>> = {}): Fields {
   const shape: Record<string, z.ZodType> = {}
   for (const name of Object.keys(fields.shape)) {

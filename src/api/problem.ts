@@ -4,7 +4,7 @@ import { ERROR_CODES, type ErrorCode } from '../errors.ts'
 /** The media type of every error response. */
 export const PROBLEM_TYPE = 'application/problem+json'
 
-/** An error response, as problem details of RFC 9457. */
+/** An error response: problem details as in RFC 9457. */
 export const problem = z.object({
   type: z.string().meta({ description: '`urn:piko:error:` and the code.' }),
   title: z.string().meta({ description: 'What the status means.' }),

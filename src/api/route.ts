@@ -3,10 +3,10 @@ import type { JobOf, Role } from './actor.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 
-/** Parameters, a query or a body: named values. Unknown names are refused. */
+/** Named values: parameters, a query or a body. Unknown names are refused. */
 export type Fields = z.ZodObject
 
-/** The content of a request, both for examples and for real requests. */
+/** The content of an example request. */
 export interface RouteExample {
   readonly params?: Readonly<Record<string, string | number>>
   readonly query?: Readonly<Record<string, unknown>>
@@ -16,7 +16,7 @@ export interface RouteExample {
   readonly answer?: unknown
 }
 
-/** The parts of a request that select a job. */
+/** The parts of a request from which a route finds its job. */
 export interface RoutedRequest {
   readonly params: Readonly<Record<string, unknown>>
   readonly query: Readonly<Record<string, unknown>>
@@ -24,7 +24,7 @@ export interface RoutedRequest {
 }
 
 /**
- * One operation of the HTTP API as a value: the server, the OpenAPI document, the client and the tests use the same one.
+ * One operation of the HTTP API. The server, the OpenAPI document, the client and the tests all use this one value.
  *
  * @typeParam Id `noun.verb`, as in `app.noun.verb` and `piko noun verb`
  */
@@ -41,9 +41,11 @@ export interface Route<
   readonly path: string
   /** The lowest role that may use the route. */
   readonly role: Role
-  /** The verb in the audit. Undefined for a route that changes nothing. */
+  /** The verb that the audit records. Undefined for a route that changes nothing. */
   readonly audit: string | undefined
-  /** The job that a request is about, for tokens that are limited to some jobs. Undefined for a request that is not about one job. */
+  /**
+   * Finds the job that a request is about, because some tokens are limited to some jobs. Undefined for a request that is not about one job.
+   */
   readonly job: ((request: RoutedRequest) => JobOf | undefined) | undefined
   readonly summary: string
   readonly description: string | undefined
@@ -102,8 +104,8 @@ type None = typeof NONE
 const REASON = z.string().max(500).optional().meta({ description: 'The reason for this change. The audit stores it.' })
 
 /**
- * Defines a route. A changing one also accepts `reason`: in its body, or in the query of a DELETE. The parameter `{jobId}`, or a body's or
- * query's `jobId`, selects the job.
+ * Defines a route. A route that changes something also accepts `reason`, in its body or in the query of a DELETE. The job of a request is
+ * the parameter `{jobId}`, or `jobId` in the body or query.
  */
 export function route<
   const Id extends string,
@@ -139,7 +141,7 @@ function jobOf({ params, query, body }: RoutedRequest): JobOf | undefined {
   return typeof jobId === 'string' ? { job: jobId } : undefined
 }
 
-/** Selects the run as the subject of a request. */
+/** Finds the run that a request is about. */
 export function ofRun({ params }: RoutedRequest): JobOf {
   return { run: Number(params['runId']) }
 }

@@ -21,7 +21,7 @@ import { TOKENS } from './nouns/tokens.ts'
 import { WINDOWS } from './nouns/windows.ts'
 import type { Route } from './route.ts'
 
-/** All operations of the HTTP API, in the order of its document. */
+/** All operations of the HTTP API. The OpenAPI document lists them in this order. */
 export const ROUTES = [
   ...JOBS,
   ...SCHEDULES,
@@ -55,11 +55,11 @@ export type RouteId = Routes['id']
 export type RouteOf<Id extends RouteId> = Extract<Routes, { readonly id: Id }>
 export type AnyRoute = Route
 
-/** The routes without their types. */
+/** The same routes, without their specific types. */
 export const ANY_ROUTES: readonly AnyRoute[] = [...ROUTES]
 
-/** The routes whose answers are streams of server-sent events, which the server binds on its own. */
+/** The routes whose answers are streams of server-sent events. The server handles them separately. */
 export const STREAMS: readonly AnyRoute[] = [LIVE_FOLLOW, RUN_FOLLOW]
 
-/** Everything that the document of the API describes. */
+/** All routes that the OpenAPI document describes. */
 export const DOCUMENTED: readonly AnyRoute[] = [...ANY_ROUTES, ...STREAMS, ...SESSION]

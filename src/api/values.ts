@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** The longest page of a list. */
+/** The maximum number of entries in one page of a list. */
 export const MAX_LIMIT = 500
 export const DEFAULT_LIMIT = 100
 const MAX_TEXT = 1_000
@@ -9,7 +9,7 @@ const MAX_CURSOR = 500
 
 type Shown = Readonly<Record<string, unknown>>
 
-/** The form of a schema in the document, instead of the one that zod derives. */
+/** Replaces the schema that zod would show in the OpenAPI document. */
 function shownAs(shown: Shown): { override: (context: { jsonSchema: object }) => void } {
   return {
     override: ({ jsonSchema }) => {
@@ -50,7 +50,7 @@ export const jobId = z.string().min(1).max(MAX_JOB_ID).meta({ description: 'The 
 export const text = z.string().max(MAX_TEXT)
 export const name = z.string().min(1).max(MAX_JOB_ID)
 
-/** A whole number as text, as in a path or a query. */
+/** A whole number, given as text in a path or a query. */
 export function wholeText(min: number, max = Number.MAX_SAFE_INTEGER) {
   return z
     .string()
@@ -66,7 +66,7 @@ export const flagText = z
   .transform((value) => value === 'true')
   .meta(shownAs({ type: 'boolean' }))
 
-/** A JSON value as text, as in a query. */
+/** A JSON value, given as text in a query. */
 export function jsonText(maxLength: number) {
   return z
     .string()
@@ -85,7 +85,7 @@ export function jsonText(maxLength: number) {
 export const id = wholeText(1)
 export const idNumber = z.number().int().min(1)
 
-/** The part of a list that a request asks for. */
+/** Which part of a list a request asks for. */
 export const page = {
   limit: wholeText(1, MAX_LIMIT)
     .default(DEFAULT_LIMIT)
@@ -106,7 +106,7 @@ export const page = {
     .meta({ description: 'The `next` of the previous page. Send the other parameters unchanged.' }),
 }
 
-/** A page of a list. Without `next` it is the last one. A page may have fewer entries than `limit` and still not be the last. */
+/** A page of a list. The last page has no `next`. A page with fewer than `limit` entries need not be the last one. */
 export function pageOf<Item extends z.ZodType>(item: Item) {
   return z.object({
     items: z.array(item),

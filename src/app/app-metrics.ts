@@ -10,10 +10,7 @@ interface AppMetricsParts {
   readonly registry: MetricRegistry | undefined
 }
 
-/**
- * The metrics of an app. Their library is loaded only for an app whose metrics can be read, because loading it takes longer than most
- * commands.
- */
+/** The metrics of an app. The library is loaded only if the metrics can be read, because loading it takes longer than most commands. */
 export class AppMetrics {
   readonly #parts: AppMetricsParts
   #loading: Promise<Metrics> | undefined

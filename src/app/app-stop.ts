@@ -11,7 +11,7 @@ export interface StopParts {
 /** A stop waits this long for a start in progress, and then abandons it. */
 const MAX_START_GRACE_MS = 5_000
 
-/** The deadlines of an app's stop. All are measured from the moment at which the stop begins. */
+/** The time limits of an app's stop. All of them start when the stop begins. */
 export class AppStop {
   readonly #parts: StopParts
 
@@ -19,12 +19,12 @@ export class AppStop {
     this.#parts = parts
   }
 
-  /** The stop timeout for the root of the tree. After this time, the stop leaves hanging services behind. */
+  /** The time limit for stopping the tree. After it, the stop no longer waits for services that hang. */
   get treeTimeoutMs(): number {
     return this.#parts.shutdownTimeoutMs + CLOSING_MS
   }
 
-  /** Starts the deadlines when the stop of the tree begins. A worker above the app may begin it. */
+  /** Starts the time limits when the tree begins to stop. A worker above the app may stop the tree. */
   watch(root: Service, node: { beginStop(): void }, cutDatabase: () => void): void {
     const { shutdownTimeoutMs, graceMs } = this.#parts
     let late: NodeJS.Timeout | undefined
@@ -50,7 +50,8 @@ export class AppStop {
   }
 
   /**
-   * Settles with the stop, or when all deadlines have passed.
+   * Waits for the stop, but not longer than the time limits.
+   *
    * @throws PikoError `STOP_INCOMPLETE` that names the services that still hang
    */
   async within(stop: Promise<void>, root: () => Service | undefined): Promise<void> {
@@ -64,7 +65,7 @@ export class AppStop {
   }
 }
 
-/** Throws one error that names everything that could not be stopped or stored. Rethrows any other error. */
+/** Throws one error that names everything that could not be stopped or stored. Any other error is thrown again unchanged. */
 function throwSummary(thrown: unknown): never {
   const parts = new Set(partsOf(toError(thrown)))
   if (parts.size === 1 || ![...parts].some((error) => isPikoError(error, 'STOP_INCOMPLETE'))) throw thrown

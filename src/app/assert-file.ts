@@ -1,7 +1,7 @@
 import type { Settings } from '../settings/settings.ts'
 import { settingsError } from '../settings/problem.ts'
 
-/** Also matches a path with parameters, for which SQLite would create a file with that name. */
+/** Also matches `:memory:` with parameters, because SQLite would create a file with that name. */
 const IN_MEMORY = /^\s*:memory:/i
 
 /**

@@ -30,7 +30,7 @@ import type { Items } from './items-parts.ts'
 import type { NodeParts } from './node-parts.ts'
 import { WorkSignal } from './work-signal.ts'
 
-/** The parts of a node that claim and execute runs, and their helpers. */
+/** The parts of a node that claim and execute runs. */
 export interface Execution {
   readonly doorbell: Doorbell
   readonly link: NodeLink
@@ -54,7 +54,7 @@ export interface Execution {
   readonly executor: Executor
   readonly dispatcher: Dispatcher
   readonly signal: WorkSignal
-  /** The runs that this process has requested, if it executes no others. */
+  /** The runs that this process has requested, if it may execute only those. */
   readonly ownRuns: Set<number> | undefined
   /** The parts that run items; undefined for an app without items. */
   readonly items: Items | undefined
@@ -221,7 +221,7 @@ function buildExecutor(
   const { store } = parts.store
   const { nodeId, memory, live, prepare, locks, shared, caches, runLogs, progress } = own
   return new Executor({
-    // With a test's manual clock, time stands still, but the thread of the heartbeat measures real time.
+    // A manual test clock stands still, but the heartbeat's thread measures real time.
     onDeadline: parts.testClock
       ? (_ms, timeoutInMs) => parts.databaseClock?.onDeadline(timeoutInMs)
       : (ms) => memory.setDeadline(ms),

@@ -39,7 +39,7 @@ export function buildPlanning(
   const { leaseMs } = settings.piko
   const leader = new Leader({ locks: store.locks, nodeId: lease.nodeId, leaseMs, clock, events, loops })
   parts.databaseClock?.beforeJump((ms) => leader.keepFor(ms))
-  // Uses the database's clock, because the clocks of two nodes differ. A test may supply its own.
+  // Uses the database's clock, because the clocks of two nodes differ. A test may replace it.
   const agenda = async (scope?: PlanScope): Promise<Agenda> => {
     const { now, ...rest } = await store.plans.agenda(scope)
     return { ...rest, now: parts.testClock ? new Date(parts.testClock.now()) : now }

@@ -33,7 +33,7 @@ import { serviceEvents } from './service-events.ts'
 import { sinkReach } from './sink-reach.ts'
 import { watchdog } from './watchdog.ts'
 
-/** The parts of an app before its start. */
+/** What an app is built from. */
 export interface AppParts {
   readonly options: PikoOptions
   readonly settings: Settings
@@ -45,7 +45,7 @@ export interface AppParts {
   readonly resources: ResourcesService
   readonly stopping: AppStop
   readonly graceMs: number
-  /** The user's services: `first` start before everything else, `others` start together with the services of the options. */
+  /** The user's services. `first` start before all other services; `others` start with the services from the options. */
   readonly added: { readonly first: readonly Service[]; readonly others: readonly Service[] }
   /** Jobs that were added to those of the options. */
   readonly addedJobs: readonly JobSource[]
@@ -64,9 +64,9 @@ export interface Running {
 }
 
 /**
- * Builds the tree of services. Starts, opens and connects nothing.
+ * Builds the tree of services. Does not start, open or connect anything.
  *
- * @param cleanup collects what the stop must undo
+ * @param cleanup collects the functions that the stop must call
  */
 export async function build(parts: AppParts, cleanup: ExitStack): Promise<Running> {
   const { options, settings, log, events, clock, loops, metrics, resources, stopping, added, graceMs } = parts
@@ -86,8 +86,8 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
     durable: durableSinks({ store: store.store, events, settings, log }),
     classes: execute ? sinkClassesOf(registry) : [],
   }).dependsOn(store)
-  // A transaction of a resource or sink blocks all other writes to an SQLite file, so it must end with the run that uses it. See also
-  // `app.sql`.
+  // A transaction of a resource or sink blocks all other writes to an SQLite file. It must end with its run, so an abort of the run must
+  // reach the database. See also `app.sql`.
   if (store.isEmbedded && [...registry].some(({ spec }) => spec.resources ?? spec.sinks)) wantRunSignals()
   const users = [...(options.services ?? []).map(serviceOf), ...added.others]
   const hasItems = execute && [...registry].some(({ policy }) => policy.items)
@@ -122,7 +122,7 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   root.observe(serviceEvents(events, parts.isReady))
   root.observe({
     stateChanged: (service, _from, to, reason) => {
-      // From here on, requests must be refused. A caller of `stop()` gets the result of this stop.
+      // The root crashed, so the app refuses requests from now on. `stop()` then returns the result of this stop.
       if (service === root && to === 'crashed' && isPikoError(reason, 'DATABASE_GONE')) parts.onGone()
     },
   })
@@ -130,7 +130,7 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   return { registry, store: store.store, node, root, sinks }
 }
 
-/** A new level applies to this log, and to the logs of runs that begin later. */
+/** Changes the level of this log, and of the logs of runs that begin later. */
 function logLevelOf(log: AppLogger): (level: string | undefined) => void {
   const { level: own } = log
   return (level) => void (log.level = level ?? own)

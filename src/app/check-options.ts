@@ -18,7 +18,7 @@ import { type LoadedSettings, loadSettings } from '../settings/load.ts'
 import { aNotifier } from '../engine/notices/notifiers.ts'
 import type { PikoOptions } from './piko-options.ts'
 
-/** The methods that Piko calls on a logger. */
+/** The methods of a logger that Piko calls. */
 const LOGGER_METHODS = ['trace', 'debug', 'info', 'warn', 'error', 'child', 'isLevelEnabled'] as const
 const REGISTRY_METHODS = ['registerMetric', 'getSingleMetric', 'removeSingleMetric'] as const
 const CLOCK_METHODS = ['now', 'monotonic', 'sleep'] as const
@@ -69,9 +69,9 @@ export function aClock(value: unknown): string | undefined {
 const EXAMPLE = 'new Piko({ jobs: [OrderJobs] })'
 
 /**
- * The checked options of `new Piko` with the resulting settings. Reads each option once.
+ * Checks the options of `new Piko`, and loads the settings. Reads each option once.
  *
- * @throws PikoError `USAGE` naming every wrong option and every problem of the settings; `SETTINGS_INVALID` if only settings are wrong
+ * @throws PikoError `USAGE` that names every wrong option and every problem of the settings; `SETTINGS_INVALID` if only settings are wrong
  */
 export function checkedOptions(given: unknown): { readonly options: PikoOptions; readonly loaded: LoadedSettings } {
   const { options, problems } = readOptions(given, CHECKS, EXAMPLE)
@@ -84,7 +84,7 @@ export function checkedOptions(given: unknown): { readonly options: PikoOptions;
   return { options, loaded }
 }
 
-/** The settings, or what is wrong with them. A string means that reading the option threw an error. */
+/** Returns the settings or their problems. Returns a string if reading the option threw an error. */
 function settingsOf({ settings }: PikoOptions): LoadedSettings | PikoError | string {
   try {
     return loadSettings(settings ? { overrides: settings } : {})
@@ -107,7 +107,7 @@ function isServiceSource(value: unknown): boolean {
 
 const MAX_DEPTH = 20
 
-/** Checks only the type of each source. The app checks the contents when it starts, because that may construct a class. */
+/** Checks only the type of each source. The app checks the contents later, when it starts, because that may construct a class. */
 function jobSources(value: unknown, depth = 0): string | undefined {
   if (typeof value === 'string') {
     return `is ${describe(value)}; expected job classes or definitions. To name files, use settings: { piko: { jobs: [${describe(value)}] } }`

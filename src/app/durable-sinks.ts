@@ -38,15 +38,15 @@ export function durableSinks({ store, events, settings, log }: Parts): DurablePa
   }
 }
 
-/** The folder of an app. Apps with different databases or names never share one. */
+/** The name of an app's spill folder. Apps with different databases or names never share a folder. */
 export function spillApp(name: string, identity: string): string {
   return `${name.replaceAll(/[^\w-]/g, '_').slice(0, 40)}-${identity}`
 }
 
-/** How long changes are collected before they are stored, in milliseconds. */
+/** Changes are collected for this many milliseconds and then stored together. */
 const GATHER_MS = 500
 
-/** Stores how many rows of each run are on this host's disk, many changes together. If that fails, it only retries later. */
+/** Stores how many rows of each run are on this host's disk. It collects many changes into one write, and retries a failed write later. */
 class SpillNotes implements SpillJournal {
   readonly #store: SpillStore
   readonly #log: Logger

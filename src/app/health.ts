@@ -3,7 +3,7 @@ import { isPikoError } from '../errors.ts'
 import type { Service } from '../service/service.ts'
 import { treeChecks } from './tree-checks.ts'
 
-/** Whether the process can do its work, part by part. */
+/** Whether the process can do its work, with one result for each part. */
 export interface Health {
   readonly started: boolean
   readonly stopping: boolean

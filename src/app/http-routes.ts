@@ -22,15 +22,16 @@ export interface HttpRoute {
   /** The path, such as `/orders/:id`. It must not be below `/api/v1`. */
   readonly path: string
   /**
-   * Returns the answer: a value that becomes JSON, a text, a stream, or a `Response` with a status and headers. Undefined: 204, no body.
+   * Returns the answer: a value to send as JSON, a text, a stream, or a `Response` with a status and headers. Undefined sends status 204
+   * without a body.
    */
   readonly handler: (request: HttpRequest) => unknown
 }
 
-/** Runs before each route of your own. A returned value other than undefined is the answer; the route is not called then. */
+/** Runs before each of your own routes. If it returns a value, that value is the answer, and the route is not called. */
 export type HttpMiddleware = (request: HttpRequest) => unknown
 
-/** A plugin of fastify, with a type that needs no import of fastify here. Declare its parameter as `FastifyInstance`. */
+/** A fastify plugin. The parameter has the type `never`, so that this file need not import fastify. Declare yours as `FastifyInstance`. */
 export type HttpPlugin = (server: never) => unknown
 
 /** The user's routes, in addition to Piko's own. */
@@ -100,7 +101,7 @@ export class HttpRoutes {
     return this
   }
 
-  /** Everything that was added. */
+  /** Everything that the user has added. */
   get additions(): HttpAdditions {
     return { routes: this.#routes, middlewares: this.#middlewares, plugins: this.#plugins }
   }

@@ -34,7 +34,7 @@ export interface NodeParts {
   readonly role: NodeRole
   /** Creates the parts that run items; undefined for an app without items. */
   readonly buildItems: ((parts: NodeParts, own: ItemsOwn) => Items) | undefined
-  /** How long a handler may continue after its signal aborts. */
+  /** How long a handler may continue after its signal has aborted. */
   readonly graceMs: number
 }
 
@@ -42,8 +42,8 @@ export interface NodeParts {
 export interface NodeRole {
   readonly plan: boolean
   readonly execute: boolean
-  /** Claims only runs of its own jobs. */
+  /** Whether the node claims only runs of its registered jobs. */
   readonly onlyRegistered: boolean
-  /** Claims only runs that this process has requested. */
+  /** Whether the node claims only runs that this process has requested. */
   readonly onlyOwn: boolean
 }

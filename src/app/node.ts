@@ -19,8 +19,8 @@ import type { NodeParts } from './node-parts.ts'
  * enqueue → run-logs → run-progress → cancellation → executor → registration → leader → planner → retention → unknown-jobs → backfills → batches → dependencies →
  * notices → alerting → dispatcher
  *
- * They stop in reverse order. First the node stops claiming, and another node may lead. Then its runs end, while their handlers can still
- * request other runs. Only then does the node give up its lease.
+ * They stop in reverse order. First the node stops claiming and stops leading. Then it waits for its runs; their handlers can still request
+ * other runs. Only then does it release its lease.
  */
 export class Node {
   readonly services: readonly Service[]
@@ -114,14 +114,14 @@ export class Node {
     })
   }
 
-  /** Callers that watch a run are notified of its end once all its log lines are stored. */
+  /** Waits until all log lines of a run are stored, and then notifies the callers that watch it. */
   async #tellWatchers(runId: number): Promise<void> {
     const { runLogs, progress, watch } = this.#execution
     await Promise.allSettled([runLogs.stored(runId), progress.stored([runId])])
     watch.tell([runId], true)
   }
 
-  /** Begins the stop: the time limit of running runs is measured from now on. */
+  /** Begins the stop. The time limit for the running runs starts now. */
   beginStop(): void {
     this.#execution.executor.beginStop()
   }
@@ -159,7 +159,7 @@ export class Node {
   }
 }
 
-/** Whether an attempt that ended is followed by another one, which may begin on this node. */
+/** Whether a failed attempt is followed by another attempt that may begin on this node. */
 function retriesHere({ state, outcome }: EventMap['run.settled']): boolean {
   return state === 'queued' && (outcome === 'failure' || outcome === 'timeout')
 }

@@ -6,7 +6,7 @@ import type { PikoOptions } from './piko-options.ts'
  * the environment, where every command sees them.
  */
 export interface PikoConfig extends Omit<PikoOptions, 'settings'> {
-  /** Called before the app starts, for what needs the app itself: `app.events.on(…)`, `app.http.route(…)`. */
+  /** Called before the app starts, for code that needs the app: `app.events.on(…)`, `app.http.route(…)`. */
   readonly setup?: (app: Piko) => void | Promise<void>
 }
 

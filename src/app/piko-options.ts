@@ -22,11 +22,11 @@ export interface PikoOptions extends NoticeHooks {
    * `/metrics` have them.
    */
   readonly registry?: MetricRegistry
-  /** Creates the instances of resources, for a container of dependencies. Default: `new`, without arguments. */
+  /** Creates instances of resources, for example through a dependency injection container. Default: `new` without arguments. */
   readonly construct?: (resourceClass: ResourceClass) => Resource<unknown> | Promise<Resource<unknown>>
   /**
-   * Your own services. They start before any run and stop after the last one. Piko supervises them like its own. A run borrows one if the
-   * job names its class among its resources.
+   * Your own services. They start before any run and stop after the last run. Piko supervises them like its own. A job can use a service:
+   * it names the service's class among its resources.
    */
   readonly services?: readonly ServiceSource[]
   /**
@@ -35,7 +35,7 @@ export interface PikoOptions extends NoticeHooks {
   readonly notifiers?: readonly Notifier[]
   /** Whether this node may become leader and plan ticks. Default true. */
   readonly plan?: boolean
-  /** Whether this node executes runs. With false, the app only sends requests and reads. Default true. */
+  /** Whether this node executes runs. With false, the app only requests and reads runs. Default true. */
   readonly execute?: boolean
   /** Executes only runs of these jobs. Default: all registered jobs. */
   readonly only?: readonly string[]

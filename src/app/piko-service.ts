@@ -6,9 +6,9 @@ import { Supervisor } from '../service/supervisor.ts'
 export type ServiceSource = Service | (new () => Service)
 
 /**
- * The root of an app's services. Restarts only the child that crashed, because no part of Piko needs its siblings restarted. The pause
- * before a restart doubles each time. If restarts do not help, the app crashes. If the database no longer exists, the app crashes
- * immediately, because a new store would be a different database.
+ * The root of an app's services. If a child crashes, only that child restarts, because no part of Piko depends on a restart of its
+ * siblings. Each pause before a restart is twice as long as the last one. If restarts do not help, the app crashes. If the database no
+ * longer exists, the app crashes immediately, because a new store would be another database.
  */
 export class PikoService extends Supervisor {
   constructor(services: readonly Service[], options: Pick<ServiceOptions, 'log' | 'stopTimeout'>) {

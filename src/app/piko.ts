@@ -83,9 +83,8 @@ const NO_BATCHES = { batches: 0, runs: 0, seconds: 0 }
 /**
  * The application: settings, store, jobs and the node that executes them.
  *
- * new → `start()` → running → `stop()` → stopped. A stopped app can't start again; create a new one.
- * Calls and commands have the same names: `app.runs.cancel(id)` does the same as `piko runs cancel`. These calls reject with `STOPPED`
- * while the app is not running.
+ * new → `start()` → running → `stop()` → stopped. A stopped app can't start again; create a new one. Calls and commands have the same
+ * names: `app.runs.cancel(id)` does the same as `piko runs cancel`. The calls reject with `STOPPED` while the app is not running.
  */
 export class Piko implements Nouns {
   readonly runs: Runs
@@ -104,7 +103,7 @@ export class Piko implements Nouns {
   /** The events of the fleet. */
   readonly live: Live
   readonly sinks: Sinks
-  /** Notices to people: tests the notifiers, lists messages and open alerts. */
+  /** Notices to people. Tests the notifiers, and lists messages and open alerts. */
   readonly notify: Notify
   readonly shared: Shared & SharedCall
   readonly cache: Caches & CacheCall
@@ -123,7 +122,7 @@ export class Piko implements Nouns {
   #started: Promise<void> | undefined
   #stopped: Promise<void> | undefined
   #running: Running | undefined
-  /** Undoes what the start has done. */
+  /** The functions that the stop calls to undo the start. */
   #cleanup: ExitStack | undefined
   readonly #added: { readonly first: Service[]; readonly others: Service[] } = { first: [], others: [] }
   readonly #addedJobs: JobSource[] = []
@@ -136,7 +135,8 @@ export class Piko implements Nouns {
   constructor(given: PikoOptions = {}) {
     const tooOld = nodeTooOld(process.versions.node)
     if (tooOld) throw tooOld
-    // This is not in the field's declaration, because an older Node has no such function, and the constructor must report the error above.
+    // The field's declaration can't create this, because an older Node has no such function, and the constructor must first report the
+    // error above.
     this.#startGivenUp = Promise.withResolvers()
     const { options, loaded } = checkedOptions(given)
     const { settings } = loaded
@@ -147,7 +147,7 @@ export class Piko implements Nouns {
     if (smallHeap) keepHeapSmall()
     const newLogger = (): AppLogger => createLogger({ level: logLevel, json: logJson, name })
     this.log = options.logger ?? (options.execute === false ? lazyLogger(logLevel, newLogger) : newLogger())
-    this.#startGivenUp.promise.catch(() => {}) // Whoever awaits the start handles the rejection.
+    this.#startGivenUp.promise.catch(() => {}) // The caller that awaits the start handles the rejection.
     const resources = new ResourcesService({
       ...{ clock, observer: this.#resourceObserver() },
       construct: options.construct,
@@ -381,7 +381,7 @@ export class Piko implements Nouns {
 
   /** Runs plain SQL on Piko's own database. */
   get sql(): SqlDatabase {
-    // An abort of a run must also end its handler's transaction.
+    // When a run is aborted, the transaction of its handler must also end.
     wantRunSignals()
     return this.#ready().store.database.sql
   }
@@ -458,7 +458,10 @@ export class Piko implements Nouns {
       : enqueue()
   }
 
-  /** Starts runs for an actor, with a record in the audit. Programs that name no actor may start thousands a second, without records. */
+  /**
+   * Starts runs for an actor, and records this in the audit. A program without an actor may start thousands of runs per second; these are
+   * not recorded.
+   */
   #startRuns<T>(args: readonly [jobId: string, request: unknown], make: () => Promise<T>): Promise<T> {
     const store = () => this.#ready('a call of app.run').node.reach.store
     return this.#recorder.record({ verb: 'runs.start', change: START, args, store, make })
@@ -511,8 +514,8 @@ export class Piko implements Nouns {
   }
 
   /**
-   * Whether this node leads, and its epoch, a number that grows with each change of leader. `changed()` resolves when either changes. A
-   * node stops leading before its lease ends.
+   * Whether this node leads, and its epoch. The epoch grows with each change of leader. `changed()` resolves when either of the two
+   * changes. A node stops leading before its lease ends.
    */
   get leader(): Pick<Leader, 'isLeader' | 'epoch' | 'changed'> {
     return this.#ready().node.leader
@@ -544,7 +547,7 @@ export class Piko implements Nouns {
 
   /**
    * Examines the installation: settings, database, rights, schema, clocks, fleet, runs and rows. Changes nothing. Never rejects because of
-   * what it finds: a check that can't run is a finding too. `piko doctor` does the same, and without a running node.
+   * a problem: a check that can't run is also a finding. `piko doctor` does the same, even without a running node.
    *
    * @throws PikoError `STOPPED`
    */
@@ -567,6 +570,8 @@ export class Piko implements Nouns {
   }
 
   /**
+   * Returns the running app.
+   *
    * @param call the name of a call that is refused inside a transaction of SQLite, because it would wait for that transaction forever
    * @throws PikoError `STOPPED`, `DATABASE_GONE`, `USAGE`
    */

@@ -6,7 +6,7 @@ import { proofFailed } from '../operations/proof/proof-failed.ts'
 
 type Prove = (jobId: string, range: { readonly signal: AbortSignal }) => Promise<Certificate>
 
-/** The registry, with one more job for each job with a `proof` option. The added job proves the ledger of the other. */
+/** Returns the registry with additional jobs. For each job with a `proof` option, an additional job proves its ledger. */
 export function withProofs(registry: JobRegistry, prove: Prove): JobRegistry {
   return registry.with([...registry].flatMap((job) => proofOf(job, prove) ?? []))
 }

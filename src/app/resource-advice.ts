@@ -2,20 +2,20 @@ import { resourcesOf } from '../job/job-resources.ts'
 import type { JobDefinition } from '../job/spec.ts'
 import type { ResourceMap } from '../resource/resource.ts'
 
-/** The resources with a size that one attempt of a job borrows. */
+/** How much one attempt of a job borrows of the resources that have a size. */
 export interface Demand {
   readonly name: string
   readonly size: number
-  /** Slots that one attempt takes. */
+  /** How many slots one attempt takes. */
   readonly slots: number
 }
 
-/** Advice is given if more runs than this may wait for each run that holds the resource. */
+/** Advice is given if the runs that may wait are more than this many times the runs that can hold the resource. */
 const MAX_WAITING_SHARE = 3
 
 /**
- * Returns a sentence for each resource with too few slots: far more runs may need it at the same time than can borrow it. The waiting
- * runs occupy slots of the node, which other jobs then can't use. Pure.
+ * Returns a sentence for each resource with too few slots. Such a resource can be needed by far more runs than can borrow it. The waiting
+ * runs then occupy slots of the node that other jobs can't use. Pure.
  *
  * @param concurrency how many runs the node can run at the same time
  */

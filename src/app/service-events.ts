@@ -10,9 +10,9 @@ import type { Events } from '../events.ts'
 export function serviceEvents(events: Events, isUp: () => boolean): ServiceObserver {
   return {
     stateChanged(service, _from, to, reason) {
-      // Other events report what a stop left behind.
+      // Other events report the parts that a stop could not stop.
       if (isPikoError(reason, 'STOP_INCOMPLETE')) return
-      // The child service that found it has already reported it.
+      // The child service that found the missing database has already reported it.
       if (isPikoError(reason, 'DATABASE_GONE') && service.children.length > 0) return
       if (to === 'crashed' && reason && isUp()) events.emit('service.crashed', { service: service.path, error: reason })
     },

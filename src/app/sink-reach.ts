@@ -17,7 +17,7 @@ interface Parts {
   readonly log: Logger
 }
 
-/** The access of operations to the sinks of this process and to the spill folder of this host. */
+/** Lets operations reach the sinks of this process and the spill folder of this host. */
 export function sinkReach({ store, sinks, settings, log }: Parts): SinkReach {
   return {
     async files(names) {
@@ -31,7 +31,7 @@ export function sinkReach({ store, sinks, settings, log }: Parts): SinkReach {
       if (!route) return false
       const { jobId, runId, attempt, fence, window, batchKey, place } = row
       const scope = { jobId, runId, attempt, fence, window, signal, log, sql: store.database.sql }
-      // The index is not 0, because 0 would delete the rows of the window.
+      // Index 0 would delete the rows of the window, so this batch has index 1.
       const batch = { ...scope, index: 1, key: `${batchKey}/dead:${place}` }
       await callSink(target, route, restored(route, [rowOfText(row.content)]), batch, row.content.length)
       return true

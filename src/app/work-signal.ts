@@ -24,7 +24,7 @@ export class WorkSignal {
     this.#ring(runAts.reduce((count, runAt) => (runAt.getTime() <= now ? count + 1 : count), 0))
   }
 
-  /** Announces that this many runs, stored earlier, can begin now. */
+  /** Announces that this many runs can begin now. They were stored earlier. */
   queued(count: number): void {
     this.#parts.dispatcher.wake()
     this.#ring(count)

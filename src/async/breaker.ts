@@ -14,7 +14,9 @@ export interface BreakerOptions {
   readonly failures: number
   /** How long the breaker refuses calls before it allows one as a trial. */
   readonly cooldown: Duration
-  /** Whether an error counts as a failure of the called system: a 503 does, but not a 404. Default: every error counts. */
+  /**
+   * Whether an error counts as a failure of the called system. For example, a 503 is a failure, a 404 is not. Default: every error counts.
+   */
   readonly failIf?: (error: Error) => boolean
 }
 
@@ -52,9 +54,9 @@ export class Breaker {
   readonly #failIf: BreakerOptions['failIf']
   readonly #clock: Clock
   #failures = 0
-  /** Set while it is open: when the next trial may begin. */
+  /** When the next trial may begin; undefined while the breaker is not open. */
   #trialAt: number | undefined
-  /** Changes whenever it opens or closes, so that the result of an earlier call has no effect. */
+  /** Changes whenever the breaker opens or closes. So the result of an earlier call has no effect. */
   #epoch = 0
   #lastError: unknown
 
@@ -112,7 +114,7 @@ export class Breaker {
 
   #failed(thrown: unknown, isAborted: boolean): void {
     if (isAborted) {
-      // The trial has no result, so the next call is the trial.
+      // The trial ended without a result, so the next call becomes the trial.
       if (this.#trialAt !== undefined) this.#trialAt = this.#clock.monotonic()
       return
     }
@@ -127,7 +129,7 @@ export class Breaker {
     const retryInMs = Math.ceil(leftMs)
     const message = `the breaker is open for ${formatMs(retryInMs)} more, because calls failed: ${headline(this.#lastError)}`
     return new PikoError('BREAKER_OPEN', message, {
-      // This cause tells a retry, including the retry of a job, when to try again.
+      // From this cause, a retry (also the retry of a job) reads when to try again.
       cause: new RetryLaterError('the breaker is open', { after: `${retryInMs}ms` }),
       details: { retryInMs },
     })

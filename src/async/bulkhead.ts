@@ -77,7 +77,7 @@ export class Bulkhead {
       signal?.throwIfAborted()
       return await called(fn, signal ?? new AbortController().signal)
     } finally {
-      // The next waiting caller takes the place of this one.
+      // The next waiting caller takes the slot of this one.
       if (this.#turns.size > 0) this.#turns.give()
       else this.#running--
     }

@@ -29,7 +29,7 @@ const waitFor = (call: string) => ({
 })
 const [PUT, TAKE, VALUES] = [waitFor('put'), waitFor('take'), waitFor('values')]
 
-/** How a channel has ended. `failed`: the argument of `fail`, instead of the error of a closed channel. */
+/** How a channel has ended. `failed` holds the argument of `fail`; without it, readers get the error of a closed channel. */
 interface End {
   readonly failed?: { readonly reason: unknown }
 }
@@ -38,8 +38,8 @@ interface End {
  * Passes values from any number of producers to any number of consumers, each value to one consumer, first in, first out. It holds at most
  * `capacity` values, so producers can't run faster than consumers.
  *
- * States: open; after `close()` closed, when its remaining values can still be taken; after `fail(error)` failed, when its remaining values
- * are dropped.
+ * A channel is open at first. After `close()` it is closed, and its remaining values can still be taken. After `fail(error)` it has failed,
+ * and its remaining values are dropped.
  *
  * @example
  * const urls = new Channel<string>({ capacity: 10 })
@@ -93,6 +93,7 @@ export class Channel<T> implements AsyncIterable<T> {
   /**
    * Puts a value if this is possible without waiting.
    *
+   * @returns whether it did
    * @throws the error of `fail`, PikoError `CHANNEL_CLOSED`
    */
   tryPut(value: T): boolean {
@@ -133,7 +134,7 @@ export class Channel<T> implements AsyncIterable<T> {
   }
 
   /**
-   * The values until the channel is closed and empty. Leaving the loop leaves the channel open for other consumers.
+   * Yields values until the channel is closed and empty. A consumer that leaves the loop does not close the channel.
    *
    * @throws in the loop: the signal's reason, the error of `fail`
    */
@@ -146,9 +147,7 @@ export class Channel<T> implements AsyncIterable<T> {
     return this.#values(undefined)
   }
 
-  /**
-   * This is not a generator, because its `return` would wait for its `next`, and that take could remove a value that no consumer receives.
-   */
+  /** Not a generator: its `return` would wait for its pending `next`, and that take could remove a value that no consumer receives. */
   #values(signal: AbortSignal | undefined): AsyncIterableIterator<T, undefined> {
     const leaving = new AbortController()
     const values: AsyncIterableIterator<T, undefined> = {
@@ -192,7 +191,7 @@ export class Channel<T> implements AsyncIterable<T> {
   }
 }
 
-/** The result of a take from a closed, empty channel. A symbol, because a channel may contain any other value. */
+/** The result of a take from a closed, empty channel. It is a symbol, because any other value may be in the channel. */
 const OVER = Symbol('over')
 
 const DONE = { done: true, value: undefined } as const

@@ -5,7 +5,7 @@ import { Turns } from '../calls/turns.ts'
 import { anAbortSignal, type OptionChecks, wholeNumber } from '../options.ts'
 
 export interface AddOptions {
-  /** Calls with a smaller priority run first, from −32,768 to 32,767, as in a job. Default 0. */
+  /** The priority, from −32,768 to 32,767, as in a job. Calls with a smaller number run first. Default 0. */
   readonly priority?: number
   /** Aborting this signal removes the call from the queue; `fn` receives the same signal. */
   readonly signal?: AbortSignal
@@ -64,7 +64,6 @@ export class Pool {
    * Calls `fn` when it is its turn. A call counts until it has ended, even after its signal has aborted, so the pool never exceeds its
    * limit.
    *
-   * @returns the result of `fn`
    * @throws the signal's reason if it aborts before `fn` begins, and any error of `fn`
    * @throws PikoError `USAGE`
    */

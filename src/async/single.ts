@@ -31,8 +31,8 @@ const CALL = {
 }
 
 /**
- * Creates a function whose concurrent callers with the same key share one call of `fn`, with its result or error. A caller's signal ends
- * only this caller's wait. The signal of `fn` aborts when no caller waits any more.
+ * Creates a function whose concurrent callers with the same key share one call of `fn` and its result or error. A caller's signal ends only
+ * the wait of this caller. The signal of `fn` aborts when no caller waits any more.
  *
  * @throws PikoError `USAGE`
  */
@@ -78,7 +78,7 @@ class SharedCall<T> {
   #hasEnded = false
   #callers = 0
 
-  /** @param over called when the call has ended, or when no caller waits for it any more */
+  /** @param over called when the call has ended, or when its last caller has stopped waiting */
   constructor(fn: (signal: AbortSignal) => Promise<T> | T, over: () => void, succeeded: (value: T) => void) {
     this.#over = over
     this.#result = this.#run(fn, succeeded)
@@ -93,14 +93,14 @@ class SharedCall<T> {
     }
   }
 
-  /** After this, the next caller starts a new call. */
+  /** Forgets this call, so that the next caller starts a new one. */
   #abandon(): void {
     this.#over()
     this.#controller.abort()
   }
 
   async #run(fn: (signal: AbortSignal) => Promise<T> | T, succeeded: (value: T) => void): Promise<T> {
-    // The call must be registered before `fn` runs, because `fn` may call the function again.
+    // Waits first: the call must be registered before `fn` runs, because `fn` may call the function again.
     await Promise.resolve()
     try {
       const value = await called(fn, this.#controller.signal)
@@ -118,7 +118,7 @@ class Kept<T> {
   readonly #ttlMs: number
   readonly #max: number
   readonly #clock: Clock
-  /** The results in the order in which they expire, because all are kept for the same time. */
+  /** The results in the order in which they expire. A map keeps the order of insertion, and all results are kept for the same time. */
   readonly #results = new Map<unknown, { readonly value: T; readonly until: number }>()
 
   constructor(ttlMs: number, max: number, clock: Clock) {

@@ -24,7 +24,7 @@ export interface CacheL1 {
   readonly max?: number
   /** The maximum number of bytes of encoded values. Default 64,000,000. */
   readonly maxBytes?: number
-  /** How long a value is used without asking the shared level. Has no effect without a shared level. Default `'30s'`. */
+  /** How long a value is used before the shared level is asked again. Has no effect without a shared level. Default `'30s'`. */
   readonly ttl?: Duration
 }
 
@@ -33,15 +33,15 @@ export interface CacheSpec<V> {
   readonly name: string
   /** How long a value is fresh; at most ten years. */
   readonly ttl: Duration
-  /** How long after its `ttl` a value is still returned while one load refreshes it. Default: not at all. */
+  /** How long an expired value is still returned while one load refreshes it. This time begins when `ttl` ends. Default: not at all. */
   readonly stale?: Duration
-  /** How long this process returns the error of a failed load before it loads again. Default: not at all. */
+  /** How long the error of a failed load is returned in this process before the next load. Default: not at all. */
   readonly negative?: Duration
   /** The part of the cache in this process; false: none. Default: a part with the defaults of `CacheL1`. */
   readonly l1?: CacheL1 | false
   /** The level that all nodes share: `store()` or `redis(url)`. Default: none. */
   readonly l2?: LevelSource
-  /** At most one load of a key runs at a time: in each process, or with `'fleet'` in all processes together. Default `'process'`. */
+  /** Where at most one load of a key runs at a time: in each process, or with `'fleet'` in all processes together. Default `'process'`. */
   readonly flight?: 'process' | 'fleet'
   /** How long one load may take. Default `'5m'`. */
   readonly loadTimeout?: Duration
@@ -118,7 +118,7 @@ export function defineCache<V = unknown>(spec: CacheSpec<V>): CacheDefinition<V>
   })
 }
 
-/** The problems of options that require another option. */
+/** Returns the problems of options that require another option. */
 function contradictions<V>({ l1, l2, flight }: Partial<CacheSpec<V>>): string[] {
   const problems: string[] = []
   if (flight === 'fleet' && !l2)

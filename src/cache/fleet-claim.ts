@@ -53,7 +53,9 @@ export class FleetClaim {
     return this.#level.tried((level) => level.claim(cache, key, this.#owner, CLAIM_MS))
   }
 
-  /** Renews the claim until its end. Never rejects. If a claim is lost nevertheless, the only consequence is a second load. */
+  /**
+   * Renews the claim until it is released. Never rejects. If the claim is lost nevertheless, two nodes load the value, which does no harm.
+   */
   async #renew(): Promise<void> {
     for (;;) {
       await this.#parts.clock.sleep(CLAIM_MS / 3, this.#over.signal)

@@ -17,11 +17,11 @@ export class Flight<V> {
   constructor(stopped: AbortSignal, abandoned: () => void) {
     this.#linked = new LinkedSignal(stopped)
     this.#abandoned = abandoned
-    // A refresh in the background has no waiting callers, so nothing else would handle its error.
+    // A background refresh has no waiting callers, so this handles its error.
     this.#answer.promise.catch(() => {})
   }
 
-  /** Aborts when the cache is closed, or when no caller waits any more unless the load is a refresh in the background. */
+  /** Aborts when the cache is closed. Unless the load is a background refresh, it also aborts when no caller waits any more. */
   get signal(): AbortSignal {
     return this.#linked.signal
   }

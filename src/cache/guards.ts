@@ -1,9 +1,9 @@
-/** Tells a reader whether its key was written or deleted while it waited. */
+/** Shows a reader whether its key was written or deleted while the reader waited. */
 export interface Guard {
   readonly isOvertaken: boolean
 }
 
-/** The reads in progress, by key. A reader that was overtaken must not keep the value that it has read. */
+/** The reads in progress, by key. If a key changes during a read, the reader must not keep the value. */
 export class Guards {
   readonly #guards = new Map<string, Set<{ isOvertaken: boolean }>>()
 

@@ -1,4 +1,4 @@
-/** Lets the writers of one key write one after another. */
+/** Makes the writers of one key write one after another. */
 export class KeyTurns {
   readonly #last = new Map<string, Promise<unknown>>()
 

@@ -45,20 +45,20 @@ export interface LayeredCacheParts<V> {
   readonly observer?: Pick<CacheReach, 'degraded' | 'recovered' | 'changed'>
 }
 
-/** The result of reading a key from the shared level. */
+/** What the shared level has for a key. */
 interface Found<V> {
   readonly kept: Kept<V> | undefined
-  /** The version to replace; undefined if the level does not respond. */
+  /** The version that a write must replace; undefined if the level does not respond. */
   readonly seen: SeenVersion | undefined
 }
 
 const MAX_KEY = 512
 const MAX_KEYS = 10_000
-/** How often a read is repeated if the key was changed in the meantime. */
+/** How often a read is repeated if its key has changed during the read. */
 const MAX_LOOKS = 3
 /** The pause after a failed refresh. */
 const REFRESH_PAUSE_MS = 1_000
-/** The record of a deletion is kept for the time limit of a load plus this time. */
+/** The record of a deletion is kept for this time plus the time limit of a load. */
 const DELETED_MS = 60_000
 const MAX_TRIES = 50
 const LONGEST_PAUSE_MS = 200
@@ -191,7 +191,8 @@ export class LayeredCache<V> implements Cache<V> {
         return isKnown
       }
       const entry = await this.#current(key)
-      // The record of the deletion is kept until all earlier loads have ended, because these must not store the values that they have read.
+      // Loads that began earlier must not store the values that they have read. So the record of the deletion is kept until they have
+      // ended.
       const gone = {
         bytes: undefined,
         version: newVersion(),
@@ -313,7 +314,10 @@ export class LayeredCache<V> implements Cache<V> {
     }
   }
 
-  /** Returns a fresh value, so that no load is needed. A stale value is given to the waiting callers, and the load continues. */
+  /**
+   * Returns a fresh value if there is one, so that no load is needed. If there is a stale value, the waiting callers receive it and the
+   * load continues.
+   */
   #answered(flight: Flight<V>, { kept }: Found<V>): Kept<V> | undefined {
     if (!kept) return undefined
     const isFresh = kept.freshUntil > this.#parts.clock.monotonic()
@@ -333,8 +337,8 @@ export class LayeredCache<V> implements Cache<V> {
     const times = { freshMs: ttlMs, leftMs: ttlMs + this.#parts.staleMs }
     const version = newVersion()
     const sentAt = this.#parts.clock.monotonic()
-    // While this process was suspended, the key may have been deleted, and the record of the deletion may have expired. Storing the value
-    // would undo the deletion.
+    // This process may have been suspended for so long that the key was deleted and even the record of the deletion has expired. Storing
+    // the value would undo the deletion.
     if (this.#level && sentAt - lookedAt > this.#parts.loadTimeoutMs + DELETED_MS / 2) return value
     if (this.#level && seen !== undefined && !guard.isOvertaken) {
       const written = await this.#level.tried((level) =>
@@ -388,7 +392,10 @@ export class LayeredCache<V> implements Cache<V> {
     }
   }
 
-  /** Reads keys from the shared level, and keeps the values that did not change in the meantime. Empty if the level does not respond. */
+  /**
+   * Reads keys from the shared level, and keeps the values whose keys did not change during the read. Returns an empty result if the level
+   * does not respond.
+   */
   async #lookUnder(guards: ReadonlyMap<string, Guard>): Promise<ReadonlyMap<string, Found<V>>> {
     const all = new Map<string, Found<V>>()
     let keys = [...guards.keys()]
@@ -423,13 +430,17 @@ export class LayeredCache<V> implements Cache<V> {
         seen: version,
       }
     } catch {
-      // Another version of the code has stored the value in another form, so it is loaded again.
+      // Another version of the code has stored the value in another form, so it must be loaded again.
       this.#counts.refused += 1
       return { kept: undefined, seen: version }
     }
   }
 
-  /** The stored entry, even if its value has expired or was deleted. @throws PikoError `CACHE_UNAVAILABLE` */
+  /**
+   * Returns the stored entry, even if its value has expired or was deleted.
+   *
+   * @throws PikoError `CACHE_UNAVAILABLE`
+   */
   async #current(key: string): Promise<LevelEntry | undefined> {
     if (this.#level) return (await this.#level.needed((level) => level.read(this.name, [key]))).get(key)
     const now = this.#parts.clock.monotonic()
@@ -440,8 +451,8 @@ export class LayeredCache<V> implements Cache<V> {
   }
 
   /**
-   * Replaces a value unconditionally. The write itself names the version that it replaces, so that a database that executes it late does
-   * not undo a newer change.
+   * Replaces any value. The write still names the version that it replaces. A database may execute the write late, and it must not undo a
+   * newer change.
    */
   async #replace(key: string, bytes: Uint8Array, times: Times): Promise<number | undefined> {
     const level = this.#level
@@ -449,7 +460,7 @@ export class LayeredCache<V> implements Cache<V> {
     let refused: SeenVersion | undefined
     for (let tries = 1; tries <= MAX_TRIES; tries++) {
       const seen = (await level.needed((asked) => asked.versions(this.name, [key]))).get(key) ?? 'none'
-      // The same version is still stored, so the level has refused the value because it is too large.
+      // The stored version has not changed, so the level has refused the value because of its size.
       if (seen === refused) return undefined
       const version = await this.#write(key, bytes, times, seen)
       if (version !== undefined) return version
@@ -484,7 +495,7 @@ export class LayeredCache<V> implements Cache<V> {
     return version
   }
 
-  /** Changes a key in the shared level, so that no reader of this process keeps an earlier value. */
+  /** Changes a key in the shared level. Makes sure that no reader of this process keeps an earlier value. */
   async #changing(key: string, change: (level: CacheLevel) => Promise<boolean>): Promise<boolean> {
     this.#forget(key)
     try {
@@ -566,7 +577,7 @@ export class LayeredCache<V> implements Cache<V> {
   }
 }
 
-/** The load of a key, with the version that the shared level had before it. */
+/** The load of a key, and the version that the shared level had before the load. */
 interface Loading<V> {
   readonly key: string
   readonly load: CacheLoader<V>
@@ -595,7 +606,7 @@ function tooLarge(cache: string, key: string, size: number): PikoError {
   )
 }
 
-/** A version that no other writer chooses, so a deleted and newly written value never looks unchanged. */
+/** Returns a version that no other writer chooses. So a reader notices if a value was deleted and then written again. */
 function newVersion(): number {
   const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2))
   return (high % 2 ** 21) * 2 ** 32 + low + 1

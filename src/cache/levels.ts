@@ -29,7 +29,7 @@ export function redis(source: string | Readonly<Record<string, unknown>>): Level
   const url = typeof source === 'string' ? safely(() => new URL(source), undefined) : undefined
   const isClient = typeof propertyOf(source, 'sendCommand') === 'function'
   if (url ? !/^rediss?:$/.test(url.protocol) : !isObject(source) || isClient) {
-    // The text is not shown, because it may be a password that was given by mistake.
+    // The text is not shown, because it may be a password that the user passed by mistake.
     const what = typeof source === 'string' ? 'the URL is not a Redis URL' : `the server is ${describe(source)}`
     throw wrongCall('redis', [
       `${what}; expected redis://user:password@host:6379, rediss://…, or options of createClient`,

@@ -16,10 +16,10 @@ export interface Kept<V> {
   refreshAt: number
 }
 
-/** The approximate bytes of memory that a value needs in addition to its content and its key. */
+/** The approximate memory of a value in bytes, without its content and its key. */
 const FRAME_BYTES = 200
 
-/** The values of a cache in this process. If there are too many, the least recently used ones are removed first. */
+/** The values of a cache in this process. When the memory is full, the least recently used values are removed first. */
 export class Memory<V> {
   readonly #values: LRUCache<string, Kept<V>> | undefined
 

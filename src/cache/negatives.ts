@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { toError } from '../errors.ts'
 
-/** Errors of failed loads, which are returned for some time without another load. */
+/** Errors of failed loads. Each is returned for some time, so that the load is not repeated immediately. */
 export class Negatives {
   readonly #errors: LRUCache<string, { readonly error: Error; readonly until: number }> | undefined
   readonly #keepMs: number

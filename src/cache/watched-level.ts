@@ -15,12 +15,12 @@ interface WatchedParts {
   readonly recovered: (outageMs: number) => void
 }
 
-/** A step of a call that takes longer than this is treated as failed. Most calls have only one step. */
+/** A call of the level fails if one of its steps takes longer than this. Most calls have only one step. */
 const MAX_STEP_MS = 5_000
 
-/** A call of the level. A call with many steps calls `step` after each of them. */
+/** A call of the level. If it has many steps, it calls `step` after each of them. */
 type LevelCall<T> = (level: CacheLevel, step: () => void) => Promise<T>
-/** After a failure, no call is made for this time, so that requests do not wait for a level that does not respond. */
+/** After a failure, no call is made for this time. Requests then do not wait for a level that does not respond. */
 const PAUSE_MS = 1_000
 
 /** Wraps a shared level that may not respond, and reports its outages. */
@@ -52,7 +52,11 @@ export class WatchedLevel {
     }
   }
 
-  /** Calls the level, without an alternative. @throws PikoError `CACHE_UNAVAILABLE` if it does not respond */
+  /**
+   * Calls the level, for callers that can't continue without its result.
+   *
+   * @throws PikoError `CACHE_UNAVAILABLE` if it does not respond
+   */
   async needed<T>(call: LevelCall<T>): Promise<T> {
     const result = await this.tried(call)
     if (result) return result.value

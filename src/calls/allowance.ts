@@ -1,8 +1,11 @@
 import type { RateLimit } from '../run/limits.ts'
 
-/** A span is divided into this many grains. Takes in the same grain share an entry of the log, which has the time of the grain's end. */
+/**
+ * Takes are counted in grains of this fraction of the span, to keep the log short. All takes of a grain share one entry with the time of
+ * the grain's end.
+ */
 const GRAINS = 1_000
-/** A take is counted up to this part of the span later, because its caller begins a moment after it. */
+/** A take counts for this fraction of the span longer, because its caller begins slightly after the take. */
 const SLACK = 0.01
 const MAX_SLACK_MS = 20
 
@@ -12,10 +15,10 @@ interface Entry {
 }
 
 /**
- * Decides what a rate allows. Pure: the caller passes the time, which must never go back.
+ * Decides when a rate allows a take. Pure: the caller passes the time, which must never go back.
  *
- * Applies two rules. First, any span of the rate's length has at most as many takes as the larger of limit and burst. Second, a bucket of
- * `burst` takes, filled at the rate, never has less than zero.
+ * Two rules apply. First, any span of the rate's length has at most as many takes as the larger of limit and burst. Second, each take
+ * removes one unit from a bucket, which holds at most `burst` units, refills at the rate and never has less than zero.
  */
 export class Allowance {
   readonly #rate: RateLimit
@@ -35,7 +38,7 @@ export class Allowance {
     this.#slackMs = Math.min(rate.perMs * SLACK, MAX_SLACK_MS)
   }
 
-  /** When `count` takes are allowed, if nothing else is taken before that. */
+  /** Returns when `count` takes are allowed, if no other takes come first. */
   readyAt(count: number, now: number): number {
     this.#forget(now)
     return Math.max(this.#spanReadyAt(count, now), this.#bucketReadyAt(count))

@@ -14,7 +14,7 @@ export interface BatchesOptions {
   readonly rows?: number
   /** The approximate maximum size of a batch, in bytes; a larger item gets its own batch. Default 8,000,000, as in a sink. */
   readonly bytes?: number
-  /** How long an item waits for others. Default: until the batch is full or the source ends. */
+  /** How long an item waits for further items. Default: until the batch is full or the source ends. */
   readonly wait?: Duration
   /** Aborting this signal ends the loop with the signal's reason. */
   readonly signal?: AbortSignal
@@ -103,7 +103,7 @@ class Batch<T> {
     return this.#items.length >= this.#maxRows || this.#bytes >= this.#maxBytes
   }
 
-  /** Resolves when the first item has waited long enough. Undefined if it may wait forever, and if there are no items. */
+  /** Resolves when the first item has waited long enough. Undefined if items may wait forever, or if no item waits. */
   get late(): Promise<typeof LATE> | undefined {
     return this.#late
   }

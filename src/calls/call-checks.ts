@@ -9,7 +9,7 @@ export const aRate: OptionCheck = (value) => {
   return 'problem' in parsed ? `is ${parsed.problem}` : undefined
 }
 
-/** A call with arguments before its options. */
+/** How to read a call: its name, and its arguments before the options. */
 export interface CallForm<T> {
   /** The call as users write it, such as `retry`. */
   readonly call: string
@@ -38,7 +38,7 @@ export function readCall<T extends object>(
   return options
 }
 
-/** The function that a call is for. */
+/** Describes the argument `fn` of a call, and its check. */
 export const asFunction = (fn: unknown): readonly [unknown, OptionCheck] => [fn, aFunction]
 
 /**

@@ -1,9 +1,9 @@
 import { withRunSignal } from '../offload/signal.ts'
 
-/** A user's function that receives a signal. */
+/** A function of the user that receives a signal. */
 export type Call<T> = (signal: AbortSignal) => Promise<T> | T
 
-/** Calls the function. A synchronous error becomes a rejection. Its offloaded calls end with the signal. */
+/** Calls the function. A synchronous error becomes a rejection. Its offloaded calls are cancelled when the signal aborts. */
 export async function called<T>(fn: Call<T>, signal: AbortSignal): Promise<T> {
   return withRunSignal({ signal }, () => fn(signal))
 }

@@ -28,7 +28,7 @@ export type ItemCall<T, U> = (item: T, index: number, signal: AbortSignal) => Pr
 
 /**
  * Calls `fn` for every item, at most `concurrency` at the same time, and yields the results in the order in which the calls end. Starts
- * when the loop starts. A result that the loop has not taken counts as a running call, so a slow loop slows the calls down. Leaving the
+ * when the loop starts. A result that the loop has not yet taken counts as a running call. So a slow loop makes the calls wait. Leaving the
  * loop aborts the signals of the running calls, and waits until they have ended.
  *
  * @example
@@ -89,7 +89,7 @@ class Calls<T, U> {
     this.#signal = signal
   }
 
-  /** Resolves when the last call has ended; never rejects. */
+  /** Calls the function for all items. Resolves when the last call has ended; never rejects. */
   async drawAll(items: Source<T>): Promise<void> {
     let index = 0
     const running = new Set<Promise<void>>()
@@ -110,7 +110,7 @@ class Calls<T, U> {
 
   async #call(item: T, index: number): Promise<void> {
     this.#running++
-    // A separate signal, because the loop may still use a result after it has left, for example to read a body.
+    // Each call has its own signal, because the loop may still use a result after it has left, for example to read a body.
     const linked = new LinkedSignal(this.#signal)
     const end = await settled(() => called((signal) => this.#fn(item, index, signal), linked.signal))
     linked.release()

@@ -14,8 +14,8 @@ export const aSource = expecting(
 )
 
 /**
- * Reads items from a source, each only when it is needed. An abort ends the wait for the next item, even if the source never answers.
- * Closes the source unless it has ended.
+ * Reads items from a source, each only when it is needed. The signal ends the wait for the next item, even if the source never answers.
+ * Closes the source unless it has already ended.
  *
  * @throws the signal's reason, and any error of the source
  */
@@ -57,7 +57,7 @@ class Items<T> {
 
   async close(mayFail: boolean): Promise<void> {
     if (this.#state === 'over') return
-    // A generator closes only after its pending `next`, which may never answer.
+    // The source can't be closed while its `next` is pending, and that may never answer. So this does not wait.
     if (this.#state === 'asked') safely(() => watchStray(this.#iterator.return?.()), undefined)
     else if (mayFail) await this.#iterator.return?.().then(undefined, () => {})
     else await this.#iterator.return?.()

@@ -5,8 +5,8 @@ import { drawn, type Source } from './drawn.ts'
  * Calls `fn` for every item, at most `concurrency` at the same time, and returns the settled results in order. Takes an item only when a
  * call may start, so it never reads ahead in an endless source.
  *
- * After an abort it takes no further item, waits for the running calls and rejects with the signal's reason. It does the same with the
- * source's error if the source fails.
+ * After an abort it takes no further item, waits for the running calls, and rejects with the signal's reason. If the source fails, it does
+ * the same and rejects with the source's error.
  */
 export async function fanOut<T, U>(
   items: Source<T>,

@@ -31,8 +31,8 @@ const formFor = (fns: unknown) => ({
 })
 
 /**
- * Calls all functions at the same time and returns the result of the first that succeeds; with `count`, the results of the first `count`,
- * in the order in which they succeed. Then the signals of the others abort, and `first` waits until they have ended.
+ * Calls all functions at the same time and returns the result of the first that succeeds. With `count`, returns the results of the first
+ * `count`, in the order in which they succeed. Then it aborts the signals of the others and waits until they have ended.
  *
  * @throws AggregateError with the errors, in the order of `fns`, as soon as too many have failed
  * @throws the reason of `options.signal` once it has aborted and the functions have ended
@@ -53,7 +53,10 @@ class Race<T> {
   readonly #fns: readonly Call<T>[]
   readonly #count: number
   readonly #parent: AbortSignal | undefined
-  /** The signals of the calls that have not ended. A winner may still use its own, for example to read a body. */
+  /**
+   * The signals of the calls that have not ended. The signal of a call that succeeded is not aborted, because its result may still need it,
+   * for example to read a body.
+   */
   readonly #running = new Set<LinkedSignal>()
   readonly #values: T[] = []
   readonly #errors = new Map<number, unknown>()

@@ -43,7 +43,7 @@ export function limiter(rate: Rate, options: LimiterOptions = {}): Limiter {
   return new Limiter(limit, burst ?? limit.limit, systemClock)
 }
 
-/** After this many microtasks, a caller has continued, even through a few layers of promises. */
+/** After this many microtasks, an awaiting caller has continued, even through several promises. */
 const HOPS = 12
 
 /** See {@link limiter}. */
@@ -52,7 +52,7 @@ export class Limiter {
   readonly #clock: Clock
   readonly #allowance: Allowance
   readonly #turns = new Turns<number>()
-  /** Set while the first caller waits for the rate. */
+  /** Ends the sleep; undefined unless the first caller waits for the rate. */
   #sleep: AbortController | undefined
   #isServing = false
 
@@ -108,14 +108,14 @@ export class Limiter {
       else {
         this.#allowance.take(count, now)
         this.#turns.give()
-        // The next take is counted when it can begin, because this caller's code may block the event loop first.
+        // The caller's code may block the event loop before it begins. So the take is counted only once the caller has continued.
         for (let hop = 0; hop < HOPS; hop++) await Promise.resolve()
       }
     }
     this.#isServing = false
   }
 
-  /** Ends early if a caller leaves, because it may have been the first. */
+  /** Sleeps, but ends early if a caller leaves the queue, because it may have been the first. */
   async #sleepFor(ms: number): Promise<void> {
     this.#sleep = new AbortController()
     await this.#clock.sleep(ms, this.#sleep.signal)

@@ -15,7 +15,7 @@ import { attempted } from './retry.ts'
 import { aRetry } from '../run/retry-checks.ts'
 import { aTimeout, within } from './timeout.ts'
 
-/** How `ctx.map` calls the function. */
+/** Options of `ctx.map`. */
 export interface MapOptions {
   /** The maximum number of calls that run at the same time. Default 8. */
   readonly concurrency?: number
@@ -29,8 +29,8 @@ export interface MapOptions {
    */
   readonly timeout?: Duration
   /**
-   * Whether to stop the map after an item's error, when its retries are used up. Then no further call begins, the signals of running ones
-   * abort, and the map rejects with this error. Default: never.
+   * Whether an item's error stops the map, once its retries are used up. Then no further call begins, the signals of running calls abort,
+   * and the map rejects with this error. Default: never.
    */
   readonly stopOn?: (error: Error) => boolean
 }
@@ -84,7 +84,7 @@ function stopIf(stopOn: NonNullable<MapOptions['stopOn']>, thrown: unknown, link
   }
 }
 
-/** The call for one item, with its retries, its time limit and its wait for the rate. */
+/** Creates the call for one item. It waits for the rate, and has the retries and the time limit. */
 function itemCall<T, U>(
   fn: ItemCall<T, U>,
   { rate, retry, timeout }: MapOptions,

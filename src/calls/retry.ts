@@ -24,9 +24,8 @@ const FORM = {
 
 /**
  * Calls `fn` until it succeeds, at most `limit` times after the first, with the delays of a job's `retry`. A `RetryLaterError` sets the
- * next delay, and a `NoRetryError` ends the attempts.
+ * next delay, and a `NoRetryError` stops the retries.
  *
- * @returns the result of the attempt that succeeds
  * @throws the error of the last attempt
  * @throws the signal's reason, instead of a further attempt, once it has aborted
  * @throws PikoError `USAGE`
@@ -36,7 +35,7 @@ export async function retry<T>(fn: Attempted<T>, options: RetryOptions): Promise
   return attempted(fn, policyOf(spec), signal ?? new AbortController().signal)
 }
 
-/** Like {@link retry}, but with a policy. */
+/** Like {@link retry}, but takes a policy instead of options. */
 export async function attempted<T>(fn: Attempted<T>, policy: RetryPolicy, signal: AbortSignal): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted()
@@ -51,7 +50,7 @@ export async function attempted<T>(fn: Attempted<T>, policy: RetryPolicy, signal
   }
 }
 
-/** Milliseconds until the next attempt, undefined if there is none. */
+/** Returns the milliseconds until the next attempt, or undefined if there is none. */
 function delayAfter(thrown: unknown, policy: RetryPolicy, attempt: number): number | undefined {
   const delayMs = retryDelayMs(policy, attempt, Math.random())
   if (delayMs === undefined || forbidsRetry(thrown)) return undefined

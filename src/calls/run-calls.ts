@@ -6,10 +6,10 @@ import { LinkedSignal } from '../signals/linked-signal.ts'
 import { retry } from './retry.ts'
 import { timeout } from './timeout.ts'
 
-// A handler's context loads this file on first use, because most handlers do not need it.
+// The context of a handler imports this file on first use, because most handlers do not need it.
 export { mapItems } from './map-items.ts'
 
-/** The helpers of `piko/async` that a signal can end. Each ends with the run's signal, and with a `signal` in its options. */
+/** The helpers of `piko/async` that accept a signal. Here, each also ends with the signal of the run. */
 export interface RunCalls {
   readonly retry: typeof retry
   readonly timeout: typeof timeout
@@ -60,7 +60,8 @@ async function* giving<O extends WithSignal, T>(
 }
 
 /**
- * The options with a signal that aborts with the run's and the caller's own. Returns wrong options unchanged, since the call refuses them.
+ * Returns the options with a signal that aborts with either of two signals: the run's and the caller's. Wrong options are returned
+ * unchanged, because the called function refuses them.
  */
 function join<O extends WithSignal>(run: AbortSignal, options: O): readonly [options: O, release: () => void] {
   if (!isObject(options) || Array.isArray(options)) return [options, () => {}]

@@ -22,8 +22,8 @@ const FORM = {
 export const aTimeout = aDuration(1)
 
 /**
- * Calls `fn` with a time limit. After that time, `fn`'s signal aborts and the call rejects. It does not wait for `fn`: a function
- * that ignores its signal continues, and its result is dropped.
+ * Calls `fn` with a time limit. When the time is over, the signal of `fn` aborts and the call rejects. It does not wait for `fn`: a
+ * function that ignores its signal continues, and its result is dropped.
  *
  * @throws PikoError `TIMEOUT`, which is also the reason of `fn`'s signal
  * @throws the reason of `options.signal` as soon as it aborts, and any error of `fn`

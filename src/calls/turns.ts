@@ -8,9 +8,10 @@ interface Waiter<T, R> {
 }
 
 /**
- * Callers that wait for their turn, first in, first out. An abort of its signal removes a caller from the queue.
+ * A queue of callers that wait for their turn, first in, first out. If a caller's signal aborts, the caller leaves the queue.
  *
- * @typeParam T the value that a caller passes, @typeParam R the result of its turn
+ * @typeParam T the value that a caller passes,
+ * @typeParam R the result of its turn
  */
 export class Turns<T, R = void> {
   readonly #waiters = new Fifo<Waiter<T, R>>()
@@ -63,7 +64,7 @@ export class Turns<T, R = void> {
     return waiter.value
   }
 
-  /** Refuses every caller. */
+  /** Rejects all waiting callers. */
   refuseAll(reason: unknown): void {
     while (this.#waiters.size > 0) this.#next().reject(reason as Error)
   }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Must run on Node 18 up to the import of main.ts, so an old Node gives a clear error instead of a syntax error.
+// This file must run on Node 18 up to the import of main.ts, so that an old Node shows a clear error instead of a syntax error.
 import { exitCodeOf } from './process/exit-code.ts'
 import { nodeTooOld } from '../node-version.ts'
 import { printError } from './output/print-error.ts'
@@ -11,7 +11,7 @@ if (tooOld) {
   process.exitCode = exitCodeOf(tooOld)
 } else {
   const { enableCompileCache } = await import('node:module')
-  // Without this cache, half of the time of a short command is spent on compiling. NODE_DISABLE_COMPILE_CACHE=1 turns the cache off.
+  // Without this cache, a short command spends half of its time on compiling. NODE_DISABLE_COMPILE_CACHE=1 turns the cache off.
   enableCompileCache()
   const { main } = await import('./main.ts')
   await main(args)

@@ -14,7 +14,7 @@ export function jobsOption(): Option {
 }
 
 /**
- * Loads the jobs of the project. A directory with one `jobs.ts` needs no settings.
+ * Loads the jobs of the project. A directory that has only a `jobs.ts` needs no settings.
  *
  * @param asked the globs of `--jobs`; undefined: the globs of the settings
  * @throws PikoError `JOBS_NOT_FOUND`, `JOB_LOAD_FAILED`, `JOB_DUPLICATE`, `JOB_INVALID`, `SCHEDULE_INVALID`
@@ -23,7 +23,10 @@ export async function cliJobs(settings: Settings, asked: readonly string[] | und
   return (await cliJobModules(settings, asked)).registry
 }
 
-/** Like {@link cliJobs}, but without globs it returns undefined in a folder without job files, such as the folder of an operator. */
+/**
+ * Like {@link cliJobs}, but returns undefined if no globs were given and the folder has no job files. An operator often works in such a
+ * folder.
+ */
 export async function cliJobsIfAny(
   settings: Settings,
   asked: readonly string[] | undefined,
@@ -42,7 +45,7 @@ export async function cliJobModules(
   settings: Settings,
   asked: readonly string[] | undefined,
 ): Promise<{ readonly registry: JobRegistry; readonly modules: readonly JobModule[] }> {
-  // With a remote node, that node knows the jobs.
+  // The remote node knows the jobs, so no files are loaded.
   if (remoteTarget.isSet) return { registry: JobRegistry.of([]), modules: [] }
   // `--jobs` takes precedence over the jobs of piko.config.ts, and these over the globs of the settings.
   const { jobs } = asked ? {} : await projectConfig()

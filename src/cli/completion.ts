@@ -4,10 +4,10 @@ import { examples } from './global-options.ts'
 const SHELLS = ['bash', 'zsh', 'fish'] as const
 
 /**
- * Adds `completion`, which prints the script of a shell, and the hidden `complete`, which that script calls. Both load their library only
- * when they run.
+ * Adds `completion`, which prints a script for the shell, and the hidden command `complete`, which that script calls. Both load their
+ * library only when they run.
  *
- * @param create makes the whole command line, whose commands and options are completed
+ * @param create creates the command line whose commands and options are completed
  */
 export function addCompletion(program: Command, create: () => Command): void {
   program

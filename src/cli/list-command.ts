@@ -4,7 +4,7 @@ import { printResult } from './output/print-result.ts'
 import { type Column, table } from './output/table.ts'
 
 export interface ListCommand<Row, Options> {
-  /** The plural, which is also the key in JSON. */
+  /** The plural of the noun; also the key in JSON. */
   readonly noun: string
   readonly description: string
   readonly examples: readonly string[]
@@ -14,7 +14,7 @@ export interface ListCommand<Row, Options> {
   readonly data?: (row: Row) => object
 }
 
-/** Adds the command `list` to a noun. It prints the rows of `find` as a table, or as JSON. The caller adds its options. */
+/** Adds the command `list` to a noun. The command prints the rows of `find` as a table, or as JSON. The caller adds the options. */
 export function addList<Row extends object, Options extends object>(
   group: Command,
   { noun, description, examples: lines, columns, find, data = (row) => row }: ListCommand<Row, Options>,

@@ -78,7 +78,7 @@ function statusText({ current, latest, migrations }: MigrationStatus): string {
   return `the schema is at version ${current} of ${latest}\n\n${rows}`
 }
 
-/** Settings that do not create a missing SQLite file, because an empty database has nothing to show or revert. */
+/** Returns settings that do not create a missing SQLite file, because an empty database has nothing to show or to revert. */
 function looking(settings: Settings): Settings {
   return { ...settings, sqlite: { path: readOnly(settings).sqlite.path } }
 }

@@ -45,7 +45,7 @@ Exit codes:
   2  the command could not begin: wrong usage, settings, jobs or schema, or an unreachable database
   Each error has a code, such as JOB_UNKNOWN; docs/errors.md says how to fix it.`
 
-/** Commands by the first word of the command line. Only the requested command is created, because each has many texts and options. */
+/** The commands by the first word of the command line. Only the requested one is created, because each has many texts and options. */
 const COMMANDS: Readonly<Record<string, (program: Command) => void>> = {
   init: addInit,
   dev: addDev,
@@ -81,9 +81,9 @@ const COMMANDS: Readonly<Record<string, (program: Command) => void>> = {
 
 /**
  * Creates the command line with all commands. Commands import the engine only when they need it, so help and usage errors appear
- * immediately. Parsing throws where commander would exit the process, and prints no errors.
+ * immediately. Where commander would exit the process, parsing throws instead; it prints no errors.
  *
- * @param options.json keeps the help for a missing command off standard error, and prints the version as JSON
+ * @param options.json prints the version as JSON, and does not print the help to standard error if the command is missing
  * @param options.first the first word of the command line: if it names a command, only that one is created. Default: all
  */
 export function createProgram(options: ProgramOptions): Command {

@@ -1,7 +1,7 @@
 import type { Command, CommanderError } from 'commander'
 import { PikoError } from '../errors.ts'
 
-/** Converts an error of commander about the command line into one of Piko's errors. */
+/** Converts commander's error about the command line to one of Piko's errors. */
 export function usageError(error: CommanderError, program: Command, args: readonly string[]): PikoError {
   const command = commandOf(program, args)
   const isIncomplete = error.code === 'commander.help'
@@ -11,7 +11,7 @@ export function usageError(error: CommanderError, program: Command, args: readon
   return new PikoError('USAGE', `${problem}; see: ${command} --help`, { details: { command } })
 }
 
-/** The part of the command line that names commands, such as `piko migrate up`. */
+/** Returns the words of the command line that name the command, such as `piko migrate up`. */
 function commandOf(program: Command, args: readonly string[]): string {
   const path = [program.name()]
   let command = program

@@ -6,13 +6,16 @@ import type { GlobalOptions } from './global-options.ts'
 import { remoteTarget } from './remote/target.ts'
 import { asCommand } from './process/command-actor.ts'
 
-/** Runs one command with an app that executes and plans nothing, and never migrates an existing database; with `--url`, on that node. */
+/**
+ * Runs a command with an app. The app executes and plans nothing, and never migrates an existing database. With `--url`, the command runs
+ * on that node instead.
+ */
 export function withApp<T>(globals: GlobalOptions, work: (app: Piko, json: boolean) => Promise<T>): Promise<T> {
   const settings = remoteTarget.isSet ? {} : readOnly(cliSettings(globals))
   return withAppOn(settings, (app) => work(app, globals.json))
 }
 
-/** Like `withApp`, but with overrides of settings that the command chooses, and with jobs of the project. */
+/** Like `withApp`, but the command chooses overrides of settings and jobs of the project. */
 export async function withAppOn<T>(
   settings: SettingsOverrides,
   work: (app: Piko) => Promise<T>,

@@ -1,8 +1,8 @@
 /**
- * An error of a call: the error that the server returned, or the reason why there is no response.
+ * The error of a call: the server's own error, or the reason why there is no valid response.
  *
- * `code` is one of `docs/errors.md`, or `UNREACHABLE` if no answer came, `TIMEOUT` if it took too long, or `ANSWER_INVALID` if the answer is
- * not one of Piko's.
+ * `code` is one of `docs/errors.md`, or one of three codes of the client. `UNREACHABLE`: no response arrived. `TIMEOUT`: it took too long.
+ * `ANSWER_INVALID`: the response does not come from Piko.
  */
 export class PikoError extends Error {
   override readonly name = 'PikoError'
@@ -33,7 +33,7 @@ interface Problem {
   readonly details?: Readonly<Record<string, unknown>>
 }
 
-/** The error in an answer. Never throws. */
+/** Reads the error from a response. Never throws. */
 export async function errorOf(response: Response): Promise<PikoError> {
   const { status } = response
   const text = await response.text().catch(() => '')
@@ -52,7 +52,7 @@ function problemIn(text: string): Problem | undefined {
     const { code, detail } = value as Partial<Problem>
     return typeof code === 'string' && typeof detail === 'string' ? (value as Problem) : undefined
   } catch {
-    // A proxy has answered instead.
+    // Not an error of Piko: a proxy has sent this response.
     return undefined
   }
 }

@@ -2,26 +2,26 @@ import type { z } from 'zod'
 import type { Fields, Route } from '../api/route.ts'
 import type { RouteId, RouteOf } from '../api/routes.ts'
 
-/** Fields that may be left out, because the server has a default or does not need them. */
+/** Makes fields optional that the server does not need or has defaults for. */
 type Optional<In, Out> = {
   [K in keyof Out as K extends keyof In ? (undefined extends In[K] ? K : never) : never]?: Out[K] | undefined
 } & { [K in keyof Out as K extends keyof In ? (undefined extends In[K] ? never : K) : never]: Out[K] }
 
-/** The fields of a path or query: numbers and flags in their own types, although they are sent as text. */
+/** The fields of a path or query. Numbers and flags have their own types here, although they are sent as text. */
 type Sent<F> = F extends Fields ? Known<Optional<z.input<F>, z.output<F>>, z.output<F>> : unknown
 
-/** Nothing for a schema without fields, whose type has an index signature. */
+/** Removes a schema without fields, because its type has an index signature that would allow any name. */
 type Known<T, Out> = string extends keyof Out ? unknown : T
 
 type Flat<T> = { [K in keyof T]: T[K] }
 
-/** The fields of an operation: those of its path, its query and its body. */
+/** All fields of an operation: path, query and body. */
 export type InputOf<Id extends RouteId> =
   RouteOf<Id> extends Route<string, infer P, infer Q, infer B, z.ZodType>
     ? Flat<Sent<P> & Sent<Q> & (Fields extends B ? unknown : Known<z.input<B>, z.input<B>>)>
     : never
 
-/** The result of an operation; instants are text in ISO 8601. */
+/** The result of an operation. Instants are ISO 8601 texts. */
 export type AnswerOf<Id extends RouteId> =
   RouteOf<Id> extends Route<string, Fields, Fields, Fields, infer A>
     ? z.ZodType extends A
@@ -51,7 +51,7 @@ type Call<Id extends RouteId> =
 type Noun = RouteId extends infer Id ? (Id extends `${infer N}.${string}` ? N : never) : never
 type VerbOf<N extends string> = RouteId extends infer Id ? (Id extends `${N}.${infer V}` ? V : never) : never
 
-/** Every operation of the HTTP API, by noun and verb: `client.runs.show({ runId: 17 })`. */
+/** All operations of the HTTP API, by noun and verb: `client.runs.show({ runId: 17 })`. */
 export type Nouns = {
   readonly [N in Noun]: { readonly [V in VerbOf<N>]: Call<Extract<RouteId, `${N}.${V}`>> }
 }

@@ -4,12 +4,12 @@ import type { Transport } from './transport.ts'
 
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 15_000
-/** A stream on which nothing arrives for this long is considered lost. The server sends something every ten seconds. */
+/** A stream is considered lost if nothing arrives for this long. The server sends something every ten seconds. */
 const SILENT_MS = 35_000
 /** The statuses after which another try may succeed. */
 const TEMPORARY = new Set([408, 421, 429, 500, 502, 503, 504])
 
-/** Opens a stream of server-sent events and yields its messages. Ends it if nothing arrives for a long time. */
+/** Opens a stream of server-sent events and yields its messages. Ends the stream if nothing arrives for too long. */
 export async function* eventStream(
   transport: Transport,
   path: string,
@@ -39,7 +39,11 @@ export async function* eventStream(
   }
 }
 
-/** The error that ended a stream. @throws PikoError if another try can't help */
+/**
+ * Returns the error that ended a stream.
+ *
+ * @throws PikoError if another try can't succeed
+ */
 export function lostBy(thrown: unknown): PikoError {
   const message = thrown instanceof Error ? thrown.message : String(thrown)
   const error =
@@ -55,7 +59,7 @@ export function pauseMs(failures: number): number {
   return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1))
 }
 
-/** Waits, at most until the signal is aborted. */
+/** Waits for a time, or until the signal aborts. */
 export function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const end = (): void => {
@@ -69,7 +73,7 @@ export function pause(ms: number, signal: AbortSignal | undefined): Promise<void
   })
 }
 
-/** The query of a path; lists become names separated by commas. */
+/** Builds the query of a path. A list becomes names separated by commas. */
 export function queryOf(given: Readonly<Record<string, readonly string[] | string | number | undefined>>): string {
   const query = new URLSearchParams()
   for (const [name, value] of Object.entries(given)) if (value !== undefined) query.set(name, value.toString())

@@ -8,7 +8,7 @@ export interface FollowOptions {
   readonly kinds?: readonly LiveKind[]
   /** Selects only events of these jobs. Default: all. */
   readonly jobs?: readonly string[]
-  /** The id of the last event that you know. Default: begins with the next event. */
+  /** The id of the last event that you have. Default: only new events. */
   readonly after?: number
   /** Aborting this signal ends the iteration. */
   readonly signal?: AbortSignal
@@ -23,8 +23,8 @@ export interface FollowOptions {
 type Item = LiveEvent | LiveSignal
 
 /**
- * Follows the events of the fleet. If the connection is lost, it reconnects and continues after the last event, without losing or repeating
- * one. If it was disconnected for too long, it yields `span_exceeded`.
+ * Follows the events of the fleet. If the connection is lost, the client reconnects and continues after the last event, so no event is lost
+ * or repeated. If it was disconnected for too long, it yields `span_exceeded`.
  *
  * @throws PikoError if the server refuses the request
  */
@@ -43,7 +43,7 @@ export async function* follow(transport: Transport, options: FollowOptions): Asy
         if (item.id === undefined) continue
         after = item.id
         if (!('kind' in item)) continue
-        // The caller does not see that the connection has changed.
+        // A change of the connection is not shown to the caller.
         if (item.kind === 'open' && !isFirst) continue
         isFirst = false
         yield item
@@ -58,7 +58,7 @@ export async function* follow(transport: Transport, options: FollowOptions): Asy
   }
 }
 
-/** Without `id`, it is only a sign that the server is alive. */
+/** A message without `id` only shows that the server is alive. */
 type Read = Item | { readonly id: number | undefined }
 
 async function* streamed(

@@ -1,2 +1,2 @@
-/** The method, the path below `/api/v1`, and the names that go into the query although the request has a body. */
+/** The method, the path below `/api/v1`, and the names of fields that belong in the query even though the request has a body. */
 export type Operation = readonly [method: string, path: string, inQuery?: readonly string[]]

@@ -9,7 +9,7 @@ import type { Transport } from './transport.ts'
 export interface RunFollowOptions {
   /** Selects only log lines of this level or a higher one. Default: all. */
   readonly level?: RunLogLevel | undefined
-  /** The id of the last log line that you know. Default: begins with the first line. */
+  /** The id of the last log line that you have. Default: all lines. */
   readonly after?: number | undefined
   /** Aborting this signal ends the iteration. */
   readonly signal?: AbortSignal | undefined
@@ -17,12 +17,12 @@ export interface RunFollowOptions {
   readonly onDisconnect?: (error: PikoError) => void
 }
 
-/** An event of a run that is followed; instants are text in ISO 8601. */
+/** An event of a followed run. Instants are ISO 8601 texts. */
 export type RunNews = z.output<typeof runNews>
 
 /**
- * Follows a run until it has ended: its log lines, its progress and its states. If the connection is lost, the client reconnects and
- * continues after the last line, without losing or repeating one.
+ * Follows a run until it has ended: log lines, progress and states. If the connection is lost, the client reconnects and continues after
+ * the last line, so no line is lost or repeated.
  *
  * @throws PikoError if the server refuses the request, for example with `RUN_UNKNOWN`
  */
@@ -33,7 +33,7 @@ export async function* followRun(
 ): AsyncGenerator<RunNews, void, undefined> {
   const path = `/runs/${encodeURIComponent(runId)}/follow${queryOf({ level })}`
   let last = after
-  // The last state, which a new connection sends again.
+  // The last known state. A new connection sends it again, and the caller must not see it twice.
   let known = ''
   for (let failures = 1; !signal?.aborted; failures += 1) {
     try {

@@ -1,9 +1,9 @@
 /** One message of a stream of server-sent events. */
 export interface Message {
-  /** The last id that the stream has named. */
+  /** The last id in the stream. */
   readonly id: string | undefined
   readonly event: string
-  /** The content; empty if the message only has an id. */
+  /** The content; empty if the message has only an id. */
   readonly data: string
 }
 

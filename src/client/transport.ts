@@ -3,9 +3,9 @@ import { errorOf, PikoError } from './client-error.ts'
 import type { Operation } from './operation.ts'
 
 export interface ClientOptions {
-  /** The address of a node, such as `http://127.0.0.1:9464`; with a path if a proxy adds one. */
+  /** The address of a node, such as `http://127.0.0.1:9464`. Add a path if a proxy requires one. */
   readonly url: string
-  /** A token of `piko tokens create`. */
+  /** A token that `piko tokens create` has printed. */
   readonly token?: string | undefined
   /** The function that sends requests. Default: the platform's `fetch`. */
   readonly fetch?: typeof fetch
@@ -75,7 +75,7 @@ export class Transport {
     }
   }
 
-  /** @throws PikoError with the problem that the server returns, `UNREACHABLE` or `TIMEOUT`; or the reason of the signal */
+  /** @throws PikoError with the error that the server returns, `UNREACHABLE` or `TIMEOUT`; or the reason of the signal */
   async request(path: string, init: RequestInit & { readonly headers: Record<string, string> }): Promise<Response> {
     const headers = { ...init.headers, ...(this.#token !== undefined && { authorization: `Bearer ${this.#token}` }) }
     let response: Response

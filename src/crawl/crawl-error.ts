@@ -34,21 +34,21 @@ export const FAILURE_CLASSES = [
 
 export type FailureClass = (typeof FAILURE_CLASSES)[number]
 
-/** The facts about a failure that a downloader provides. */
+/** What a downloader knows about a failure. */
 export interface CrawlErrorParts {
   readonly class: FailureClass
   /** The status of the response; undefined if none arrived. */
   readonly status?: number | undefined
-  /** How long the server asks clients to wait, by its `Retry-After` header, in milliseconds; undefined if it does not ask. */
+  /** How long the server asks clients to wait, as in its `Retry-After` header, in milliseconds; undefined if it sends no such header. */
   readonly retryAfterMs?: number | undefined
-  /** The response, if one arrived. Its body is kept with a dead item. */
+  /** The response, if one arrived. A dead item keeps its body. */
   readonly answer?: Answer | undefined
   readonly cause?: unknown
   readonly details?: Record<string, unknown>
 }
 
 /**
- * The failure of a crawl's request. Its message never contains the URL's query, a header, the body or the proxy's URL, because they may
+ * The failure of a crawl's request. Its message never contains the URL's query, a header, the body or the proxy's URL, because these may
  * contain secrets.
  */
 export class CrawlError extends PikoError {
@@ -73,12 +73,12 @@ export class CrawlError extends PikoError {
     this.#answer = parts.answer
   }
 
-  /** The response, if one arrived. It never appears in logs. */
+  /** The response, if one arrived. Logs never contain it. */
   get answer(): Answer | undefined {
     return this.#answer
   }
 
-  /** Whether the proxy may have failed rather than the host, so that the host's breaker does not count the error. Set by the fetcher. */
+  /** Whether the proxy, and not the host, may have failed. The circuit breaker of the host ignores such an error. Set by the fetcher. */
   get isOfProxy(): boolean {
     return this.#isOfProxy
   }

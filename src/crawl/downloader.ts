@@ -2,10 +2,10 @@ import type { ResponseStore } from '../http-client/http-cache.ts'
 import type { Logger } from '../logger.ts'
 import type { ReadyRequest } from './request/request.ts'
 
-/** The headers of a response by their names in lower case. The values of a repeated header are joined by `, `; `set-cookie` is left out. */
+/** The headers of a response, with lower-case names. The values of a repeated header are joined by `, `. `set-cookie` is left out. */
 export type HttpHeaders = Readonly<Record<string, string>>
 
-/** A response, as a downloader returns it. The crawl creates the step's `Page` from it. */
+/** A response, in the form that a downloader returns. The crawl creates the step's `Page` from it. */
 export interface Answer {
   /** The URL of the response, after redirects. */
   readonly url: string
@@ -19,7 +19,7 @@ export interface Answer {
   readonly isCached: boolean
 }
 
-/** A session during one request. Only one item uses it at a time. */
+/** A session, for the duration of one request. Only one item uses a session at a time. */
 export interface DownloadSession {
   readonly name: string
   /** The headers that the session adds to every request to the origin of this URL. */
@@ -30,9 +30,9 @@ export interface DownloadSession {
   storeCookies(url: string, cookies: readonly string[]): void
 }
 
-/** A proxy during one request. */
+/** A proxy, for the duration of one request. */
 export interface DownloadProxy {
-  /** The proxy's URL with its user and password. It must never appear in a log, a stored row or an error. */
+  /** The proxy's URL, with its user and password. It must not appear in logs, stored rows or errors. */
   readonly url: string
   /** The proxy's host and port, without its user and password. */
   readonly label: string
@@ -46,13 +46,13 @@ export interface DownloadLimits {
   readonly headerBytes: number
   /** Whether requests and redirects may go to private, loopback and link-local addresses. */
   readonly private: boolean
-  /** The maximum time without a byte from the server, in milliseconds. */
+  /** The maximum time in which the server sends no byte, in milliseconds. */
   readonly idleMs: number
 }
 
 /** The second argument of a downloader, after the request. */
 export interface DownloadScope {
-  /** Aborts at the item's time limit, when the run is cancelled, when the item's lease is lost, or when the process stops. */
+  /** Aborts when the item exceeds its time limit or loses its lease, when the run is cancelled, or when the process stops. */
   readonly signal: AbortSignal
   readonly limits: DownloadLimits
   readonly userAgent: string
@@ -61,26 +61,30 @@ export interface DownloadScope {
   readonly log: Logger
   /** The number of the try; 1 for the first. */
   readonly attempt: number
-  /** The store for responses that may be cached by the rules of HTTP; undefined: do not cache. */
+  /** The store for responses that HTTP allows to cache. Undefined: do not cache. */
   readonly cache?: ResponseStore | undefined
-  /** A downloader calls this with each URL that a redirect leads to. @throws CrawlError of class `robots` if it must not be loaded */
+  /**
+   * A downloader must call this with the target URL of each redirect.
+   *
+   * @throws CrawlError of class `robots` if that URL must not be loaded
+   */
   readonly admit?: ((url: string) => Promise<void>) | undefined
 }
 
-/** Loads requests: `http()`, `browser()`, or one that you write. Each process has one instance for each crawl. */
+/** Loads requests: `http()`, `browser()`, or a downloader that you write. Each crawl has one instance in each process. */
 export interface Downloader {
   readonly name: string
   /**
-   * Returns the response if its status is below 400 or among those that the request accepts.
+   * Returns the response if its status is below 400, or if the request accepts its status.
    *
    * @throws CrawlError with the class of the failure
    */
   download(request: ReadyRequest, scope: DownloadScope): Promise<Answer>
-  /** Called when the last app of the process that uses the downloader stops. An app that starts later may use the downloader again. */
+  /** Called when the last app that uses the downloader in this process stops. An app that starts later may use it again. */
   close?(): Promise<void>
 }
 
-/** One message of a stream. Each message is a separate page, for which the step is called. */
+/** One message of a stream. Each message is a separate page, so the step is called for each. */
 export interface StreamMessage {
   readonly bytes: Uint8Array
   readonly isBinary: boolean
@@ -90,10 +94,10 @@ export interface StreamMessage {
 export interface StreamDownloader {
   readonly name: string
   /**
-   * @param from the number of messages of the item that are already stored; the first message of this stream has the next number
+   * @param from how many messages of the item are already stored. The first message of this stream has the next number
    * @throws CrawlError with the class of the failure
    */
   stream(request: ReadyRequest, scope: DownloadScope, from: number): AsyncIterable<StreamMessage>
-  /** Has the same meaning as `close` of a {@link Downloader}. */
+  /** Like `close` of a {@link Downloader}. */
   close?(): Promise<void>
 }

@@ -4,7 +4,7 @@ import type { FailureClass } from './crawl-error.ts'
 import type { Answer, Downloader, StreamDownloader, StreamMessage } from './downloader.ts'
 import type { ReadyRequest } from './request/request.ts'
 
-/** The parts of an item's context that are shared with the items of all nodes. */
+/** The parts of an item's context that the items of all nodes share. */
 export type FetchFleet = Pick<AnyItemContext, 'state' | 'score' | 'scores'> & {
   readonly lane: Omit<AnyItemContext['lane'], 'measured'>
 }
@@ -16,23 +16,23 @@ export interface FetchScope {
   readonly log: Logger
   /** The number of the try; 1 for the first. */
   readonly attempt: number
-  /** The number of earlier tries of the item that failed, by class. An item that was `blocked` gets another session and another proxy. */
+  /** How many earlier tries of the item failed, by class. An item that was `blocked` gets another session and another proxy. */
   readonly failures: Readonly<Partial<Record<FailureClass, number>>>
 }
 
-/** A response, with a function that must be called when the page has ended. */
+/** A response, with a function to call when the page has ended. */
 export interface Fetched {
   readonly answer: Answer
-  /** The name of the session that sent the request, which the page's links use as well; undefined without a session. */
+  /** The name of the session that sent the request; undefined without a session. The page's links use the same session. */
   readonly session: string | undefined
   /**
-   * Returns the session and the proxy, and scores them by the outcome. Must be called exactly once for each response, before the end of
-   * the item is stored. Never throws.
+   * Returns the session and the proxy, and updates their scores. Must be called exactly once for each response, before the end of the item
+   * is stored. Never throws.
    */
   release(outcome: 'done' | 'skipped' | FailureClass): Promise<void>
 }
 
-/** The messages of one request, with a function that must be called when the item has ended. */
+/** The messages of one request, with a function to call when the item has ended. */
 export interface Streamed {
   readonly messages: AsyncIterable<StreamMessage>
   readonly session: string | undefined
@@ -40,15 +40,15 @@ export interface Streamed {
 }
 
 /**
- * Everything between a step and the network: robots.txt, cache, sessions, proxies and downloaders. Each process has one for each crawl, and
- * opens it for the first page of the crawl.
+ * Everything between a step and the network: robots.txt, cache, sessions, proxies and downloaders. Each crawl has one in each process; it
+ * is opened for the crawl's first page.
  */
 export interface Fetcher {
-  /** @throws CrawlError; the session and the proxy are then already returned */
+  /** @throws CrawlError; the session and the proxy have already been returned then */
   fetch(request: ReadyRequest, scope: FetchScope): Promise<Fetched>
   /** @throws CrawlError */
   stream(request: ReadyRequest, scope: FetchScope, from: number): Promise<Streamed>
-  /** Whether the request's downloader sends many messages for it. */
+  /** Whether the request's downloader returns many messages instead of one response. */
   streams(request: ReadyRequest): boolean
   /**
    * Closes the fetcher's connections, and each downloader that no other open fetcher uses.
@@ -58,7 +58,7 @@ export interface Fetcher {
   close(): Promise<void>
 }
 
-/** The downloaders of a crawl by name, and the name of the one for requests that name none. */
+/** The downloaders of a crawl by name, and the name of the default downloader. */
 export interface CrawlDownloaders {
   readonly byName: Readonly<Record<string, Downloader | StreamDownloader>>
   readonly default: string

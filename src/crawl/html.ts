@@ -6,7 +6,7 @@ export interface HtmlNode {
 
 /** An element of a document. */
 export interface HtmlElement extends HtmlNode {
-  /** Its tag in lower case. */
+  /** The tag name in lower case. */
   readonly name: string
   readonly attribs: Readonly<Record<string, string>>
 }
@@ -14,19 +14,19 @@ export interface HtmlElement extends HtmlNode {
 /** Values that {@link HtmlNodes.map} returned. */
 export interface HtmlValues<T> extends Iterable<T> {
   readonly length: number
-  /** All values, as an array. */
+  /** Returns all values as an array. */
   get(): T[]
   toArray(): T[]
 }
 
 /**
- * Nodes of a document: a selection of cheerio, with the methods that crawls use most. It also has all others:
- * `import type { CheerioAPI } from 'cheerio'`, then `page.html() as CheerioAPI`.
+ * Nodes of a document: a cheerio selection, with the methods that crawls use most. To use the others, cast it: `import type { CheerioAPI }
+ * from 'cheerio'`, then `page.html() as CheerioAPI`.
  */
 export interface HtmlNodes extends Iterable<HtmlNode> {
   readonly length: number
   readonly [index: number]: HtmlNode
-  /** The text of all nodes together. */
+  /** The combined text of all nodes. */
   text(): string
   /** The inner HTML of the first element. */
   html(): string | null
@@ -60,14 +60,14 @@ export interface HtmlNodes extends Iterable<HtmlNode> {
   remove(selector?: string): HtmlNodes
   /** Calls the function for each node, until it returns false. */
   each(fn: (index: number, node: HtmlNode) => unknown): HtmlNodes
-  /** Collects what the function returns for each node. Leaves out null and undefined, and flattens arrays. */
+  /** Collects the results of a function that is called for each node. Leaves out null and undefined, and flattens arrays. */
   map<T>(fn: (index: number, node: HtmlNode) => T[] | T | null | undefined): HtmlValues<T>
   get(): HtmlNode[]
   get(index: number): HtmlNode | undefined
   toArray(): HtmlNode[]
 }
 
-/** A document of cheerio: a function that selects nodes. */
+/** A cheerio document: a function that selects nodes. */
 export interface HtmlDocument {
   (selector: string | HtmlNode | readonly HtmlNode[] | HtmlNodes, context?: string | HtmlNode | HtmlNodes): HtmlNodes
   root(): HtmlNodes

@@ -3,7 +3,7 @@ import type { HttpHeaders } from './downloader.ts'
 import type { HtmlDocument, HtmlNodes } from './html.ts'
 import type { ReadyRequest } from './request/request.ts'
 
-/** A page that a step receives. */
+/** A loaded page, as the step receives it. */
 export interface Page {
   /** The URL of the response, after redirects. */
   readonly url: string
@@ -12,8 +12,8 @@ export interface Page {
   readonly headers: HttpHeaders
   readonly bytes: Uint8Array
   /**
-   * The body as text. Its encoding is that of its byte order mark, otherwise the `charset` of its content type, otherwise the one in its
-   * `<meta>` or XML declaration. Without any of them, it is UTF-8 if the body is valid UTF-8, otherwise windows-1252.
+   * Returns the body as text. The encoding is taken from the byte order mark, otherwise from the `charset` of the content type, otherwise
+   * from the `<meta>` or XML declaration. Without any of these, valid UTF-8 is read as UTF-8, and everything else as windows-1252.
    */
   text(): string
   /**
@@ -23,31 +23,34 @@ export interface Page {
    */
   json(): unknown
   json<S extends ZodType>(schema: S): output<S>
-  /** The body as a cheerio document, which is parsed once; with a selector, the elements that match. Needs the package `cheerio`. */
+  /**
+   * Returns the body as a cheerio document, or with a selector the matching elements. The body is parsed only once. Needs the package
+   * `cheerio`.
+   */
   html(): HtmlDocument
   html(selector: string): HtmlNodes
   /**
-   * The absolute URLs of the page's links, in the order of the page, without duplicates and fragments; only http and https.
+   * Returns the absolute http and https URLs of the page's links, in the order of the page, without duplicates and fragments.
    *
-   * @param selector which elements count as links, by their `href`; default `a[href]`
+   * @param selector which elements are links; their `href` is used. Default `a[href]`
    */
   links(selector?: string): string[]
   /** Whether the response comes from the crawl's cache. */
   readonly isCached: boolean
   /**
-   * The time from sending the request until the body was read, in milliseconds; 0 if the response comes from an earlier try or from the
-   * cache mode `'force'`.
+   * Milliseconds from sending the request until the body was read. 0 if the response comes from an earlier try or from the cache mode
+   * `'force'`.
    */
   readonly ms: number
   /** The number of the try; 1 for the first. */
   readonly attempt: number
-  /** The message of a socket that this page contains; undefined for a page that is not a message. The step is called for each message. */
+  /** The WebSocket message in this page; undefined for other pages. The step is called for each message. */
   readonly message?: PageMessage
 }
 
-/** The place of a message in its stream. */
+/** The position of a message in its stream. */
 export interface PageMessage {
-  /** The number of the message; 1 for the first message of the item. After a crash, the count continues. */
+  /** The number of the message; 1 for the item's first message. The numbers continue after a crash. */
   readonly number: number
   readonly isBinary: boolean
 }

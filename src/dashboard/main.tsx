@@ -34,7 +34,7 @@ function App() {
   )
 }
 
-/** The page for the address. Its key is its subject, so that no state of another page remains. */
+/** Shows the page for the address. The page's subject is its key, so that it does not keep the state of another page. */
 function Shown() {
   const job = matched('/jobs/:id')?.['id']
   const why = matched('/why/:id')?.['id']

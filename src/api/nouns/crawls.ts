@@ -14,7 +14,7 @@ import {
   STATUS_EXAMPLE,
 } from './item-values.ts'
 
-/** A run by its number, or a crawl by its job id. */
+/** A crawl is named by the id of its job, or by the number of one of its runs. */
 const params = z.strictObject({
   crawl: name.meta({ description: 'The number of a run, or the id of a crawl, which stands for its newest run.' }),
 })

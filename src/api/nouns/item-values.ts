@@ -26,14 +26,14 @@ const common = {
 export const item = z.object({ ...common, kind: z.string(), key: z.string(), lane: z.string() })
 export const crawlPage = z.object({ ...common, step: z.string(), request: z.string(), host: z.string() })
 
-/** The numbers of items of a run or crawl. Their names depend on its kinds. */
+/** How many items of a run or crawl are in each state. The kinds of item decide the names. */
 export const itemsStatus = z
   .object({ runId: count, jobId: z.string(), state: z.string(), isSeeded: z.boolean(), perSecond: z.number() })
   .loose()
 export const lane = z.object({ id: count, scope: z.string(), name: z.string() }).loose()
 export const lanesPaused = z.object({ lanes: count })
 
-/** The pages of such a list begin after an id. */
+/** The query of a list of lanes. */
 export const laneQuery = { runId: id.optional(), ...page }
 export const laneParams = z.strictObject({ lane: name })
 export const replayBody = {

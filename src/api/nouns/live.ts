@@ -69,7 +69,7 @@ const EXAMPLE = {
   attempt: 1,
 }
 
-/** This route is not handled like the others, because its response never ends. */
+/** The server handles this route separately, because its response never ends. */
 export const LIVE_FOLLOW = route({
   id: 'live.follow',
   method: 'GET',

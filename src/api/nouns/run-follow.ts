@@ -5,7 +5,7 @@ import { ofRun, route } from '../route.ts'
 import { id, wholeText } from '../values.ts'
 import { logLine, progress, run } from './run-values.ts'
 
-/** The content of one message of {@link RUN_FOLLOW}. */
+/** One message of {@link RUN_FOLLOW}. */
 export const runNews = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('line'), line: logLine }),
   z.object({ kind: z.literal('progress'), progress }),
@@ -17,7 +17,7 @@ const LINE = {
   ...{ at: '2026-01-01T00:00:00.000Z', level: 'warn', message: 'a slow shop' },
 }
 
-/** This route is not handled like the others, because its response continues until the run has ended. */
+/** The server handles this route separately, because its response continues until the run has ended. */
 export const RUN_FOLLOW = route({
   id: 'runs.follow',
   method: 'GET',

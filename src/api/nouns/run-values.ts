@@ -47,7 +47,7 @@ export const run = z.object({
   progress: progress.optional(),
 })
 
-/** The fields of a run that the bars of a timeline need. */
+/** The fields of a run from which the dashboard draws a bar of the timeline. */
 export const timelineRun = run.omit({
   ...{ config: true, configVersion: true, input: true, output: true, error: true, progress: true, fence: true },
   priority: true,

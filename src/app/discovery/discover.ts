@@ -9,10 +9,10 @@ import { JobRegistry } from '../../job/registry.ts'
 import { loadTypeScript } from './typescript-loader.ts'
 
 /**
- * Imports every JavaScript or TypeScript file that the globs match, sorted by path, as sources for `JobRegistry.of`. A file may have no
- * jobs.
+ * Imports every JavaScript or TypeScript file that the globs match, sorted by path, as sources for `JobRegistry.of`. A file without jobs is
+ * allowed.
  *
- * TypeScript files run without a build step, with either standard of decorators, under the `tsconfig.json` of `cwd`.
+ * TypeScript files need no build step; both kinds of decorators work. The `tsconfig.json` of `cwd` applies.
  *
  * @param globs relative to `cwd`; a leading `!` excludes. `node_modules` and declaration files never match. A test or mock matches only
  * when a glob names it, such as `jobs/a.test.ts`.
@@ -53,8 +53,8 @@ export async function importedFile(path: string, cwd: string): Promise<object> {
 }
 
 /**
- * All problems of a file whose import stopped at the first one. Executes the file a second time. That is safe, because the app does not
- * start.
+ * Finds all problems of a file whose import stopped at the first one. It executes the file a second time, which is safe because the app
+ * does not start.
  */
 async function allFaults(path: string, file: string, thrown: unknown): Promise<unknown[]> {
   if (!isPikoError(thrown) || thrown.code === 'JOB_LOAD_FAILED') return [thrown]
@@ -66,7 +66,7 @@ async function allFaults(path: string, file: string, thrown: unknown): Promise<u
 
 let executions = 0
 
-/** Throws if the files that could be imported have wrong jobs. Ignores a missing dependency, since a file that failed may define it. */
+/** Throws if the imported files contain wrong jobs. Ignores a missing dependency, because a file that failed to import may define it. */
 function assertJobs(modules: readonly JobModule[]): void {
   try {
     JobRegistry.of(modules)
@@ -120,7 +120,7 @@ function inFile(file: string, cause: PikoError): PikoError {
   return new PikoError(cause.code, `${file}: ${messageOf(cause)}`, { cause, details: { ...cause.details, file } })
 }
 
-// Node's message for a decorator's `@`. Compilers keep decorators if their target is ESNext.
+// Returns advice if Node failed at the `@` of a decorator. Compilers leave decorators in the code if their target is ESNext.
 function hint(file: string, cause: Error): string {
   if (!(cause instanceof SyntaxError) || cause.message !== 'Invalid or unexpected token') return ''
   return TYPESCRIPT.test(file)

@@ -2,7 +2,7 @@ import type { Settings } from '../../settings/settings.ts'
 
 const ENDINGS = '{ts,mts,cts,js,mjs,cjs}'
 
-/** Where Piko searches for jobs: `[piko] jobs`, or the usual files and folders if there is no such setting. */
+/** Returns the globs of the job files: `[piko] jobs`, or the default files and folders if that setting is missing. */
 export function jobGlobs({ piko }: Settings): readonly string[] {
   return piko.jobs.length > 0 ? piko.jobs : [`jobs/**/*.${ENDINGS}`, `src/jobs/**/*.${ENDINGS}`, `jobs.${ENDINGS}`]
 }

@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path'
 let registration: Promise<void> | undefined
 
 /**
- * Lets this process import TypeScript, with the nearest `tsconfig.json` in `cwd` or above. Node's own type stripping is not enough, because
- * it rejects decorators. Does nothing if a loader is already active.
+ * Lets this process import TypeScript, with the nearest `tsconfig.json` in `cwd` or above it. Node can also run TypeScript, but it rejects
+ * decorators. Does nothing if a loader is already active.
  */
 export async function loadTypeScript(cwd: string): Promise<void> {
   if (hasLoader()) return
@@ -21,7 +21,7 @@ async function register(cwd: string): Promise<void> {
     esm.register()
     return
   }
-  // The loader for CommonJS finds its tsconfig only through the environment, and reads it when it is registered.
+  // The CommonJS loader reads the path of its tsconfig from the environment when it is registered.
   const before = process.env['TSX_TSCONFIG_PATH']
   process.env['TSX_TSCONFIG_PATH'] = tsconfig
   try {

@@ -4,7 +4,7 @@ import type { CacheLevel, LevelEntry, SeenVersion } from '../../job/cached-value
 import { optionalPackage } from '../../optional-package.ts'
 import * as scripts from './scripts.ts'
 
-/** The part of a client of `@redis/client` that is used here. */
+/** The methods of a `@redis/client` client that are used here. */
 interface Client {
   readonly isReady: boolean
   readonly isOpen: boolean
@@ -21,7 +21,7 @@ const FIRST_PAUSE_MS = 50
 const MAX_PAUSE_MS = 2_000
 const SCANNED = '500'
 
-/** The shared level of a cache in a Redis server. Each call, except `clear`, is one command. Calls fail while there is no connection. */
+/** The shared level of a cache in a Redis server. Each call sends one command, except `clear`. Calls fail while there is no connection. */
 export class RedisLevel implements CacheLevel {
   readonly #source: Source
   #client: Promise<Client> | undefined
@@ -142,7 +142,7 @@ export class RedisLevel implements CacheLevel {
     const socket = propertyOf(settings, 'socket')
     const client = library.createClient({
       ...settings,
-      // Commands fail immediately while there is no connection, because the cache works without this level.
+      // Without a connection, commands must fail immediately instead of waiting, because the cache also works without this level.
       disableOfflineQueue: true,
       socket: {
         reconnectStrategy: (retries: number) => Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(retries, 10)),
@@ -155,7 +155,8 @@ export class RedisLevel implements CacheLevel {
   }
 }
 
-// The name of a cache may contain a colon but no bar. So the keys of two caches never collide, even if one name begins with the other.
+// Returns the key of an entry. A cache's name may contain a colon but no `|`, so the keys of two caches never collide, even if one name
+// begins with the other.
 const entryKey = (space: string, key: string): string => `piko:cache:${space}|${key}`
 const claimKey = (space: string, key: string): string => `piko:loading:${space}|${key}`
 

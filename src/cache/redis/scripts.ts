@@ -28,7 +28,7 @@ for i, key in ipairs(KEYS) do found[i] = redis.call('HGET', key, 'v') end
 return found`
 
 /**
- * Writes an entry, or marks it as deleted, if its version is the expected one, and ends the claim of its loading.
+ * Writes an entry, or marks it as deleted, if its version is the expected one, and ends the claim on its load.
  *
  * - `KEYS`: the entry, the claim
  * - `ARGV`: the version to replace, `none` or `any`; the new version; milliseconds until it is stale; milliseconds until it expires; the
@@ -61,18 +61,18 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1`
 
 /**
- * Claims the loading of an entry, or extends the owner's own claim.
+ * Claims the load of an entry, or extends the owner's own claim.
  *
  * - `KEYS`: the claim
  * - `ARGV`: the owner; milliseconds until the claim ends
- * - returns 1 if the owner has the claim, 0 if another one has it
+ * - returns 1 if the owner has the claim, 0 if another owner has it
  */
 export const CLAIM = `local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`
 
-/** Ends the claim in `KEYS` if the owner in `ARGV` has it. */
+/** Ends the claim in `KEYS` if it belongs to the owner in `ARGV`. */
 export const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`
 

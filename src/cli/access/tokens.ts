@@ -103,7 +103,7 @@ function addCreate(tokens: Command): void {
     })
 }
 
-/** A text of digits is an id, because on the command line no name consists of digits only. */
+/** Reads a text of digits as an id, and any other text as a name. A name of only digits is not possible on the command line. */
 function tokenOf(text: string): string | number {
   return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : text
 }

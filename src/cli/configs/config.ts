@@ -99,7 +99,7 @@ function diffText({ from, to, changes }: ConfigDiff): string {
   return [`version ${from} → version ${to}`, ...(lines.length === 0 ? ['no difference'] : lines)].join('\n')
 }
 
-/** Runs a command that only reads. It needs the code only for a job that no node has registered yet. */
+/** Runs a command that only reads. It loads the code only if no node has registered the job yet. */
 async function reading(
   options: ConfigCommandOptions,
   globals: GlobalOptions,
@@ -143,7 +143,7 @@ function text({ jobId, version, effectiveFrom, config }: ConfigVersion): string 
   return `${visibleLine(jobId)}, version ${version}, in force from ${instantText(effectiveFrom)}:\n${visible(JSON.stringify(config, null, 2))}`
 }
 
-/** `3 of 4 nodes on version 12`, followed by a line for each other node. */
+/** Returns `3 of 4 nodes on version 12`, and a line for each node on another version. */
 function nodesText({ version, nodes }: ConfigStatus): string {
   const others = nodes.filter((node) => node.version !== version)
   const count = `${nodes.length - others.length} of ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}`

@@ -6,7 +6,7 @@ import { instantText } from '../output/print-result.ts'
 import { type Column, fieldsText, table } from '../output/table.ts'
 
 const BAR = 30
-/** The maximum number of rows and of requests that the text about a trial shows; `--json` shows more. */
+/** The text about a trial shows at most this many rows and this many requests; `--json` shows more. */
 const MAX_SHOWN_ROWS = 10
 const MAX_SHOWN_FOLLOWS = 30
 
@@ -71,7 +71,7 @@ export function statusText(status: CrawlStatus): string {
   ].join('\n\n')
 }
 
-/** The status in one line, for an output that is not a terminal. */
+/** Returns the status in one line, for an output that is not a terminal. */
 export function statusLine(status: CrawlStatus): string {
   const { state, queued, running, dead, perSecond, etaMs } = status
   const left = etaMs === undefined ? '' : `, ${formatMs(etaMs)} left`
@@ -145,7 +145,7 @@ function rowsText(sink: string, count: number, rows: readonly unknown[]): string
   return [`${count} ${count === 1 ? 'row' : 'rows'} for sink ${visibleLine(sink)}`, ...shown, ...more].join('\n')
 }
 
-/** Returns a row as JSON, or in another form if it has values that JSON can't represent. */
+/** Returns a row as JSON. A row with values that JSON can't represent is returned in another form. */
 function jsonOf(row: unknown): string {
   try {
     return visibleJson(row ?? null)

@@ -72,7 +72,7 @@ async function tryPage(crawl: string, url: string, options: TryCommandOptions, g
   }
 }
 
-/** The output of `--json`. A row with values that JSON can't represent becomes a text. */
+/** Returns the data that `--json` prints. A row with values that JSON can't represent becomes a text. */
 function triedData(page: TriedPage): object {
   const rows = Object.entries(page.rows).map(([sink, { count, rows: some }]) => [
     sink,

@@ -11,7 +11,7 @@ import { InterruptedError, stopSignals } from '../process/stop-signals.ts'
 import { statusLine, statusText } from './crawls-text.ts'
 
 const EVERY_MS = 1_000
-/** The speed is measured over this many readings of the status. */
+/** The speed is calculated from the last readings of the status; at most this many. */
 const MAX_SAMPLES = 10
 
 interface Sample {
@@ -20,8 +20,8 @@ interface Sample {
 }
 
 /**
- * Shows the status of a run each second until it has ended. A terminal is redrawn; any other output gets a line for each change, or with
- * JSON one line each second. A signal ends only the view, and the run continues.
+ * Shows the status of a run each second until it has ended. A terminal is redrawn. Any other output gets a line for each change; JSON
+ * output gets one line each second. A signal ends only the display: the run continues.
  *
  * @throws PikoError `RUN_FAILED` if the run does not succeed; InterruptedError after a signal
  */
@@ -49,7 +49,7 @@ export async function watchStatus(app: Piko, crawl: CrawlRef, json: boolean): Pr
   }
 }
 
-/** Replaces the speed since the start of the run by the speed of the last seconds. */
+/** Calculates the speed of the last seconds. The status has only the speed since the start of the run. */
 class Speed {
   readonly #samples: Sample[] = []
 
@@ -86,7 +86,7 @@ function lineView(): View {
   }
 }
 
-/** Draws the status over the previous one, as much of it as fits on the screen. */
+/** Draws each status over the previous one, and cuts it to the size of the screen. */
 function terminalView(terminal: WriteStream): View {
   let drawn = 0
   return (status) => {

@@ -34,7 +34,7 @@ async function serve(port: number, json: boolean): Promise<void> {
       'piko dashboard shows the fleet of a node on another machine; give the address of that node with --url or PIKO_URL',
     )
   }
-  // A wrong address or token is reported here, not in the browser.
+  // This call reports a wrong address or token here, instead of in the browser.
   await (await remoteTarget.get())?.app.runs.summary()
   const { serveDashboard } = await import('../../http/dashboard-proxy.ts')
   const signals = stopSignals()

@@ -1,7 +1,7 @@
 /** The choices for a new project. */
 export interface Choices {
   readonly language: 'ts' | 'js'
-  /** Only TypeScript has decorators that Node can run. */
+  /** `decorators` needs TypeScript, because Node can't run decorators in JavaScript. */
   readonly style: 'decorators' | 'functions'
   /** The DSN of the database; undefined: the embedded SQLite file. */
   readonly dsn: string | undefined
@@ -31,7 +31,7 @@ const STORE =
 
 const DSN = /^(?:mysql|mariadb)(?:\+\w+)?:\/\/[^/]+\/./
 
-/** The problem of the flags; undefined if there is none. Pure. */
+/** Returns the problem of the flags, or undefined. Pure. */
 export function problemOf({ ts, js, decorators, functions, sqlite, dsn }: ChoiceFlags): string | undefined {
   if (ts && js) return '--ts and --js exclude each other'
   if (decorators && functions) return '--decorators and --functions exclude each other'
@@ -43,7 +43,8 @@ export function problemOf({ ts, js, decorators, functions, sqlite, dsn }: Choice
 }
 
 /**
- * Asks for the choices that the flags do not make.
+ * Asks for the choices that no flag has made.
+ *
  * @param ask undefined without a terminal. The project then uses TypeScript with decorators, on SQLite
  */
 export async function choicesOf(flags: ChoiceFlags, ask: Ask | undefined): Promise<Choices> {

@@ -19,7 +19,7 @@ interface InitOptions extends ChoiceFlags {
   readonly package?: string
 }
 
-/** The files that a folder may already contain: those that npm and git create in an empty one. */
+/** A folder counts as empty even if it contains these files, because npm and git create them. */
 const HARMLESS: ReadonlySet<string> = new Set(['.git', 'node_modules', 'package.json', 'package-lock.json'])
 const DAYS_SHOWN = 3
 
@@ -78,7 +78,11 @@ async function init(given: string, options: InitOptions, { json }: { readonly js
 
 type Existing = Readonly<Record<string, unknown>>
 
-/** @throws PikoError `USAGE` if the folder has anything that the project could overwrite or mix with */
+/**
+ * Reads an existing `package.json`.
+ *
+ * @throws PikoError `USAGE` if the folder contains anything that the project could overwrite or conflict with
+ */
 function existingManifest(folder: string): Existing {
   const entries = existsSync(folder) ? readdirSync(folder) : []
   const others = entries.filter((name) => !HARMLESS.has(name)).sort()
@@ -100,15 +104,15 @@ function existingManifest(folder: string): Existing {
 }
 
 /**
- * The specifier of Piko in an existing `package.json`, if it names a package of a registry. A file outside the project would be missing in
- * a container.
+ * Returns the version of Piko in an existing `package.json` if it comes from a registry. A file outside the project would be missing in a
+ * container.
  */
 function registeredSpec({ dependencies }: Existing): string | undefined {
   const spec = (dependencies as Readonly<Record<string, string>> | undefined)?.['piko']
   return spec === undefined || /^(?:file:|link:|\.|\/)/.test(spec) ? undefined : spec
 }
 
-/** Keeps the existing content of the file, apart from Piko's specifier and the script `test` that `npm init` writes. */
+/** Merges the existing `package.json` with the new one. Replaces only the version of Piko, and the script `test` that `npm init` writes. */
 function merged(before: Existing, manifest: Manifest): object {
   const { scripts, dependencies, devDependencies } = before as Partial<Manifest>
   const { test, ...otherScripts } = scripts ?? {}

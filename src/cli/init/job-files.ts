@@ -1,4 +1,4 @@
-/** The files with jobs of a new project. `START` is the start of the first window. */
+/** The job files of a new project. `START` stands for the start of the first window. */
 
 export const HELLO_TS_CLASS = `import { job, jobSpec, type ContextOf, type JobContext } from 'piko'
 
@@ -47,10 +47,10 @@ export const daily = defineJob(
 )
 `
 
-/** The same text for TypeScript and JavaScript. */
+/** The same function for TypeScript and JavaScript. */
 export const HELLO_FUNCTION = functions(`import { defineJob } from 'piko'`)
 
-/** Its tests need no database. `JOBS` is the export with the jobs, `ENDING` the language. */
+/** The tests of a new project; they need no database. `JOBS` stands for the export with the jobs, `ENDING` for the file extension. */
 export const HELLO_TEST = `import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { runJob, simulate } from 'piko/testing'

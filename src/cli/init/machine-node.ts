@@ -3,12 +3,12 @@ import { delimiter, sep } from 'node:path'
 import { promisify } from 'node:util'
 import { nodeTooOld } from '../../node-version.ts'
 
-/** The Node package that a project gets on a machine whose own Node is too old. npx and npm scripts then use it. */
+/** A project needs its own Node package if the Node of the machine is too old. npx and npm scripts then use this package. */
 export const OWN_NODE = '^24.0.0'
 
 /**
- * Whether the Node of this machine is too old for Piko, or missing. Ignores the Node of a project, which npx and npm scripts put first in
- * `PATH`, because another project may not have it.
+ * Whether the Node of this machine is too old for Piko, or missing. Ignores the Node package of the current project, which npx and npm
+ * scripts put first in `PATH`: another project may not have it.
  */
 export async function isMachineNodeTooOld(): Promise<boolean> {
   try {
@@ -21,7 +21,7 @@ export async function isMachineNodeTooOld(): Promise<boolean> {
   }
 }
 
-/** Removes the folders that npx and npm scripts add from the value of `PATH`. Pure. */
+/** Removes the folders that npx and npm scripts add to `PATH`. Pure. */
 export function withoutProjects(path: string): string {
   const own = `${sep}node_modules${sep}.bin`
   return path

@@ -6,13 +6,13 @@ import { promisify } from 'node:util'
 import { messageOf } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
 
-/** The folder of the package that this process runs from. */
+/** The folder of the Piko package that this process runs from. */
 const OWN = fileURLToPath(new URL('../../../', import.meta.url))
-/** The folder of a project with packages that are not in a registry. */
+/** The folder of a project for packages that come from no registry. */
 const VENDOR = 'vendor'
 
 /**
- * Packs the running version of Piko into the project, so that it is installed from there, on this machine and in a container.
+ * Packs the running version of Piko into the project. So the project can be installed here and in a container.
  *
  * @returns the specifier for `package.json`
  * @throws PikoError `USAGE` if the package was not built, or npm can't pack it
@@ -31,7 +31,7 @@ export async function packPiko(folder: string): Promise<string> {
   }
 }
 
-/** Runs npm: the one that started this process, otherwise the one in `PATH`. */
+/** Runs npm: the same npm that started this process, or the one in `PATH`. */
 export function npm(args: readonly string[], cwd: string): Promise<{ readonly stdout: string }> {
   const path = process.env['npm_execpath']
   const [command, first] = path?.endsWith('.js') ? [process.execPath, [path]] : ['npm', []]

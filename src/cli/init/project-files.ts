@@ -1,10 +1,14 @@
 import type { Choices } from './choices.ts'
 import { HELLO_FUNCTION, HELLO_TEST, HELLO_TS_CLASS } from './job-files.ts'
 
-/** The name of a file, relative to the folder of the project, and its text. */
+/** The files of a project: paths relative to its folder, with their texts. */
 export type ProjectFiles = ReadonlyMap<string, string>
 
-/** The files of a new project, without `package.json`. Pure. @param start the start of the first window of its job */
+/**
+ * Creates the files of a new project, without `package.json`. Pure.
+ *
+ * @param start the start of the first window of its job
+ */
 export function projectFiles(choices: Choices, start: Date): ProjectFiles {
   const { language, style, dsn } = choices
   const job = language === 'ts' && style === 'decorators' ? HELLO_TS_CLASS : HELLO_FUNCTION
@@ -24,10 +28,10 @@ export function projectFiles(choices: Choices, start: Date): ProjectFiles {
 }
 
 /**
- * The scripts and packages of `package.json`. Pure.
+ * Creates the scripts and packages of `package.json`. Pure.
  *
  * @param piko the specifier of Piko's package
- * @param node that of Node's package, if the project needs a Node of its own
+ * @param node the specifier of Node's package, if the project needs its own Node
  */
 export function manifestOf({ language, style }: Choices, piko: string, node?: string): Manifest {
   const runner = language === 'js' ? 'node --test' : style === 'decorators' ? 'tsx --test' : 'node --test'
@@ -36,7 +40,7 @@ export function manifestOf({ language, style }: Choices, piko: string, node?: st
     private: true,
     scripts: {
       dev: 'piko dev',
-      // Without exec, the shell that npm starts does not pass SIGTERM on.
+      // Without exec, the shell that npm starts would not pass SIGTERM to Piko.
       start: 'exec piko start',
       test: `${runner} "test/*.test.${language}"`,
       ...(language === 'ts' && { check: 'tsc --noEmit' }),

@@ -100,7 +100,11 @@ async function drawn(settings: Settings, format: Format): Promise<string> {
   }
 }
 
-/** @throws PikoError `USAGE` if the address is invalid or no node answers there */
+/**
+ * Requests the graph from a node.
+ *
+ * @throws PikoError `USAGE` if the address is invalid or no node answers there
+ */
 async function asked(address: string, format: Format, token: string | undefined): Promise<string> {
   const url = URL.parse(`/graph?format=${format}`, address)
   if (!url)
@@ -108,7 +112,7 @@ async function asked(address: string, format: Format, token: string | undefined)
       'USAGE',
       `--url is ${JSON.stringify(address)}; expected an address such as http://127.0.0.1:9464`,
     )
-  // The message of the error for such a header would show the token.
+  // fetch would show the token in its error about an invalid header, so such a token is refused first.
   if (token !== undefined && !/^[!-~]+$/.test(token))
     throw new PikoError('USAGE', 'the token has characters that no token has; expected visible ASCII characters only')
   try {

@@ -8,7 +8,7 @@ import { formatMs } from '../../time/duration.ts'
 import { visibleLine } from '../../visible.ts'
 import { withApp } from '../with-app.ts'
 
-/** Adds the commands that show what surrounds a job: the jobs before and after it, and its limits. */
+/** Adds the commands that show the neighbours of a job, and its limits. */
 export function addJobsAround(jobs: Command): void {
   jobs
     .command('dependencies')

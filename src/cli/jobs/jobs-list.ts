@@ -78,7 +78,7 @@ async function show(jobId: string, options: { jobs?: string[] }, globals: Global
   printResult(globals.json, { job }, () => fieldsText(columns(), job))
 }
 
-/** The jobs of the project and of the database, sorted by id. */
+/** Lists the jobs of the project and of the database, sorted by id. */
 async function listed(options: { jobs?: string[] }, globals: GlobalOptions): Promise<ListedJob[]> {
   const settings = cliSettings(globals)
   const registry = remoteTarget.isSet ? undefined : await cliJobsIfAny(settings, options.jobs)
@@ -103,7 +103,9 @@ function known(job: JobDefinition, row: JobRow | undefined, now: Date): ListedJo
   }
 }
 
-/** The first tick, or the problem that prevents it: the function of a calendar is user code, and its failure must not hide other jobs. */
+/**
+ * Returns the first tick, or the problem that prevents it. A calendar's function is user code, and its error must not hide the other jobs.
+ */
 function firstTick(job: JobDefinition, now: Date): { nextTick?: Date | undefined; problem?: string | undefined } {
   try {
     return { nextTick: registrationOf(job, now).begin.nextTick }
@@ -112,7 +114,11 @@ function firstTick(job: JobDefinition, now: Date): { nextTick?: Date | undefined
   }
 }
 
-/** @param hasCode whether the code of the project is known, so that the job is missing from it */
+/**
+ * Lists a job that only the database knows.
+ *
+ * @param hasCode whether the project's code was loaded, so that the job is known to be missing in it
+ */
 function orphan(row: JobRow, hasCode: boolean): ListedJob {
   return {
     id: row.id,

@@ -9,7 +9,7 @@ import { type Column, table } from '../output/table.ts'
 import { parseLimit } from '../parse/parse-limit.ts'
 import { withApp } from '../with-app.ts'
 
-/** One character for each of the last runs, the newest last. */
+/** One character for each of the last runs; the newest is last. */
 const MARKS = { succeeded: '.', failed: 'F', cancelled: 'c', skipped: 's', running: '>' } as const
 const SHOWN_RUNS = 20
 

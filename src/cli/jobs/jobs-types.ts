@@ -41,7 +41,11 @@ async function types({ jobs: globs, out }: TypesOptions, globals: GlobalOptions)
   )
 }
 
-/** @throws PikoError `USAGE` if the file can't be written */
+/**
+ * Writes a file.
+ *
+ * @throws PikoError `USAGE` if the file can't be written
+ */
 function write(file: string, text: string): void {
   if (!file.endsWith('.d.ts'))
     throw new PikoError(

@@ -6,7 +6,7 @@ import type { JobModule } from '../../job/job-source.ts'
 /** A job, and the export from which TypeScript reads its types. */
 export interface TypedJob {
   readonly id: string
-  /** The file and the name of the export. Undefined if no file exports the job's definition or its spec: only its id is known then. */
+  /** The file and the name of the export. Undefined if no file exports the definition or the spec; then only the job's id is known. */
   readonly place: { readonly file: string; readonly name: string } | undefined
 }
 
@@ -20,14 +20,14 @@ export function typedJobs(ids: readonly string[], modules: readonly JobModule[])
     for (const [name, value] of namedIn(exports)) {
       const id = isObject(value) && typeof value !== 'function' ? propertyOf(value, 'id') : undefined
       if (typeof id !== 'string' || !IDENTIFIER.test(name)) continue
-      // The definition has the type of the handler's result; a spec does not.
+      // A definition takes precedence over a spec, because only the definition has the type of the handler's result.
       if (isJobDefinition(value) || !places.has(id)) places.set(id, { file, name })
     }
   }
   return ids.toSorted().map((id) => ({ id, place: places.get(id) }))
 }
 
-/** A CommonJS module that was loaded with `import` has its exports one level deeper too. */
+/** If a CommonJS module was loaded with `import`, its exports are also in the `default` export. */
 function namedIn(exports: object): [string, unknown][] {
   const direct = Object.entries(exports) as [string, unknown][]
   const nested = direct.flatMap(([name, value]) =>
@@ -39,7 +39,7 @@ function namedIn(exports: object): [string, unknown][] {
 }
 
 /**
- * Writes the declaration with which editors complete ids of jobs, and the compiler checks them. Pure.
+ * Creates the declaration file from which editors complete job ids and the compiler checks them. Pure.
  *
  * @param folder the folder of the declaration, such as `types`, relative to the same directory as the paths of the jobs' files
  */

@@ -3,14 +3,14 @@ import { say } from '../../say.ts'
 import { exitGuard } from '../process/exit-guard.ts'
 
 /**
- * How much a command depends on standard output. It can be the whole purpose (`runs list`), the result of work that continues without it
- * (`run`), or a notice (`start`).
+ * How much a command depends on its standard output. The output can be the whole purpose (`runs list`), the result of work that continues
+ * without it (`run`), or only a notice (`start`).
  */
 type Stake = 'all' | 'result' | 'notice'
 
 /**
- * Handles a standard output that can't be written. A command that only shows something then ends. Others continue until their runs have
- * ended. The exit code is 0 if the reader has closed the pipe (`piko windows … | head`) or only a notice was lost.
+ * Handles errors of standard output. If the output can't be written, a command that only shows something ends. Other commands continue
+ * until their runs have ended. The exit code is 0 if the reader has closed the pipe (`piko windows … | head`) or only a notice was lost.
  */
 class CommandOutput {
   stake: Stake = 'all'
@@ -20,7 +20,7 @@ class CommandOutput {
     process.stdout.on('error', (error: Error) => this.#onError(error))
   }
 
-  /** Adjusts the exit code of a command for lost output. */
+  /** Returns the exit code of a command, changed if output was lost. */
   codeOf(code: number): number {
     if (code !== 0 || !this.#error || this.stake === 'notice') return code
     return isReaderGone(this.#error) ? 0 : 1
@@ -40,5 +40,5 @@ function isReaderGone(error: Error): boolean {
   return 'code' in error && error.code === 'EPIPE'
 }
 
-/** Guards the standard output of this process. A command sets its `stake`. */
+/** Watches the standard output of this process. Each command sets its `stake`. */
 export const commandOutput = new CommandOutput()

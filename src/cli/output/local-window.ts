@@ -6,7 +6,7 @@ import type { Window } from '../../time/window.ts'
 import { instantText } from './print-result.ts'
 import type { Column } from './table.ts'
 
-/** The zone whose dates name a job's windows; undefined for a job that the database does not know. */
+/** Returns the time zone in which a job's windows are shown; undefined for a job that the database does not know. */
 export async function jobZone(app: Piko, jobId: string): Promise<string | undefined> {
   try {
     return zoneOfJob(await app.jobs.show(jobId))
@@ -16,30 +16,33 @@ export async function jobZone(app: Piko, jobId: string): Promise<string | undefi
   }
 }
 
-/** The columns that show a window in local time in addition to UTC. There are none if the zone is UTC. */
+/** Returns columns that show a window in local time, in addition to the UTC columns. Returns none if the zone is UTC. */
 export function localColumns<Row extends Window>(zone: string): Column<Row>[] {
   return zone === 'UTC' ? [] : [{ title: 'local', cell: (row) => localRange(row, zone) }]
 }
 
-/** `2025-06-15 (Europe/Berlin)` for a day of the zone, `2025-01-01 to 2025-02-01 (Europe/Berlin)` for days, otherwise local times. */
+/**
+ * Returns a range in local time: `2025-06-15 (Europe/Berlin)` for a day of the zone, `2025-01-01 to 2025-02-01 (Europe/Berlin)` for days,
+ * otherwise times.
+ */
 export function localRange(range: Window, zone: string): string {
   return `${dateOfWindow(range, zone) ?? `${localMoment(range.start, zone)} to ${localMoment(range.end, zone)}`} (${zone})`
 }
 
-/** A range in UTC, followed by local time unless the zone is UTC. */
+/** Returns a range in UTC, followed by local time unless the zone is UTC. */
 export function rangeText(range: Window, zone: string): string {
   const utc = `${instantText(range.start)} to ${instantText(range.end)}`
   return zone === 'UTC' ? utc : `${utc}, ${localRange(range, zone)}`
 }
 
-/** An instant in UTC, followed by local time unless the zone is UTC. */
+/** Returns an instant in UTC, followed by local time unless the zone is UTC. */
 export function besideUtc(instant: Date | undefined, zone: string): string {
   return instant && zone !== 'UTC'
     ? `${instantText(instant)} (${localMoment(instant, zone)}, ${zone})`
     : instantText(instant)
 }
 
-/** The date of a window for JSON; null unless the window is exactly one day of the zone. */
+/** Returns the date of a window for JSON; null unless the window is exactly one day of the zone. */
 export function dateData(window: Window, zone: string): { readonly date: string | null } {
   return { date: dateOfWindow(window, zone) ?? null }
 }

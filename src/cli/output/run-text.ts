@@ -9,7 +9,7 @@ export function durationMs({ startedAt, finishedAt }: Pick<Run, 'startedAt' | 'f
   return startedAt && finishedAt && finishedAt.getTime() - startedAt.getTime()
 }
 
-/** The duration as text; `-` until the run or attempt has ended. */
+/** Returns the duration as text, or `-` while the run or attempt has not ended. */
 export function durationText(span: Parameters<typeof durationMs>[0]): string {
   const ms = durationMs(span)
   return ms === undefined ? '-' : formatMs(ms)
@@ -37,7 +37,7 @@ export function runData(run: Run): object {
   }
 }
 
-/** Indents the second and later lines of a value. */
+/** Aligns the second and later lines of a value with its first line. */
 const NEXT = ' '.repeat(10)
 
 /** A run as text for people. @param zone the zone of its job's windows */

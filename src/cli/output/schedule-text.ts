@@ -8,7 +8,7 @@ const UNITS = [
   ['ms', 1],
 ] as const
 
-/** A schedule as text: `0 * * * *`, `every 1h30m`, `at 2026-01-01T00:00:00Z`, or `-` for a job that runs only on request. */
+/** Returns a schedule as text: `0 * * * *`, `every 1h30m`, `at 2026-01-01T00:00:00Z`, or `-` for a job that runs only on request. */
 export function scheduleText(spec: ScheduleSpec | undefined): string {
   switch (spec?.kind) {
     case undefined:

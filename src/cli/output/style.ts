@@ -3,7 +3,7 @@ import picocolors from 'picocolors'
 
 export type Style = ReturnType<typeof picocolors.createColors>
 
-/** Uses colours only on a terminal; picocolors alone would also colour output that CI captures. */
+/** Returns the colours to use. Only a terminal gets colours; picocolors alone would also use them in the output of CI systems. */
 export function styleFor(stream: Pick<WriteStream, 'isTTY'>): Style {
   const { NO_COLOR = '', TERM } = process.env
   return picocolors.createColors(stream.isTTY === true && NO_COLOR === '' && TERM !== 'dumb')

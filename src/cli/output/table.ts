@@ -9,10 +9,10 @@ export interface Column<Row> {
 
 const GAP = '  '
 const WIDEST_CELL = 100
-/** A separate line may be longer, because the end of an error says what to do next. */
+/** A field in a row of its own may be longer than a cell, because the end of an error says what to do next. */
 const WIDEST_FIELD = 2_000
 
-/** Rows in aligned columns under their titles. Escapes control characters that a terminal would execute. */
+/** Formats rows as aligned columns with titles. Escapes control characters, because a terminal would execute them. */
 export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
   const cells = rows.map((row) => columns.map((column) => plain(column.cell(row))))
   const widths = columns.map(({ title }, index) =>
@@ -31,7 +31,7 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
     .join('\n')
 }
 
-/** One row as text, with one line per column. */
+/** Formats one row as text, with one line per column. */
 export function fieldsText<Row>(columns: readonly Column<Row>[], row: Row): string {
   const width = Math.max(...columns.map(({ title }) => title.length))
   return columns

@@ -1,13 +1,14 @@
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]/g
 
 /**
- * Keys that occur twice in an object of a JSON text, with their path: `shop.id`. `JSON.parse` silently keeps the last value.
+ * Returns the keys that occur twice in an object of a JSON text, with their path: `shop.id`. `JSON.parse` would silently keep the last
+ * value.
  *
  * @param text valid JSON
  */
 export function duplicateKeys(text: string): string[] {
   const found: string[] = []
-  /** The objects and lists around the current token; undefined stands for a list. */
+  /** The objects and lists that contain the current token. Undefined stands for a list. */
   const open: ({ readonly keys: Set<string>; key: string } | undefined)[] = []
   let last = ''
   for (const [token] of text.matchAll(TOKEN)) {

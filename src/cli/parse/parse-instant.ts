@@ -1,7 +1,11 @@
 import { InvalidArgumentError } from 'commander'
 import { readInstant } from '../../time/instant.ts'
 
-/** @throws InvalidArgumentError if {@link readInstant} refuses the text */
+/**
+ * Parses an instant for an option.
+ *
+ * @throws InvalidArgumentError if {@link readInstant} refuses the text
+ */
 export function parseInstant(value: string): Date {
   const reading = readInstant(value)
   if ('date' in reading) return reading.date

@@ -2,10 +2,14 @@ import { InvalidArgumentError } from 'commander'
 import { messageOf } from '../../errors-read.ts'
 import { duplicateKeys } from './duplicate-keys.ts'
 
-/** A reviver with the context that engines pass since Node 21: the text of a number, string or literal. */
+/** A reviver as modern engines call it. Since Node 21 they pass a context with the source text of a number, string or literal. */
 type Reviver = (this: unknown, key: string, value: unknown, context?: { readonly source?: string }) => unknown
 
-/** @throws InvalidArgumentError for invalid JSON, for numbers that JavaScript would change, and for keys that occur twice in an object */
+/**
+ * Parses JSON.
+ *
+ * @throws InvalidArgumentError for invalid JSON, for numbers that JavaScript would change, and for keys that occur twice in an object
+ */
 export function parseJson(text: string): unknown {
   const changed: string[] = []
   const reviver: Reviver = (_key, value, context) => {
@@ -30,7 +34,7 @@ export function parseJson(text: string): unknown {
 /** Enough digits to distinguish any two numbers of JavaScript. */
 const MAX_DIGITS = 17
 
-/** Whether a number keeps the value of its text. */
+/** Whether JavaScript keeps the exact value of a number's text. */
 function isKept(source: string, value: number): boolean {
   const written = digitsOf(source)
   if (written === '') return true

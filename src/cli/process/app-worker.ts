@@ -9,7 +9,7 @@ import type { Settings } from '../../settings/settings.ts'
 import { catchStrayErrors } from './stray-errors.ts'
 
 /**
- * How long the worker waits for the app after `shutdown_timeout`. The app's own stop ends earlier, even if a part of it does not respond.
+ * How long the worker waits for the app after `shutdown_timeout`. Normally the app stops earlier, even if a part of it does not respond.
  */
 const LEAVE_MS = STOP_MARGIN_MS + 1_000
 
@@ -19,7 +19,9 @@ export class AppWorker extends Worker {
   readonly #onUp: () => void
   #startError: Error | undefined
   #isUp = false
-  /** A start that was interrupted by a stop is not an error of the command, but errors of that stop are printed. */
+  /**
+   * Whether a stop was requested. A start that a stop has interrupted is not an error of the command, but errors of that stop are printed.
+   */
   get #isToldToStop(): boolean {
     return this.shouldStop && this.#startError === undefined
   }
@@ -28,7 +30,7 @@ export class AppWorker extends Worker {
     super([], {
       name: piko.name,
       log: app.log,
-      // While the app runs, its events report crashes, so the worker logs states only at the level `debug`.
+      // The app's events already report crashes, so the worker logs changes of state only at the level `debug`.
       lifeLog: { stateChanged: (service, _from, to) => service.log.debug(to) },
       stopDeadline: `${piko.shutdownTimeoutMs + LEAVE_MS}ms`,
       // After a failed start the command prints the error in one line, so the worker prints nothing.
@@ -40,7 +42,7 @@ export class AppWorker extends Worker {
     this.#onUp = onUp
   }
 
-  /** Why the app could not start; undefined if it started or a stop interrupted the start. */
+  /** Why the app could not start. Undefined if it started, or if a stop interrupted the start. */
   get startError(): Error | undefined {
     return this.#startError
   }

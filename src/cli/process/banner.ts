@@ -11,7 +11,7 @@ export interface FoundJobs {
   readonly jobs: readonly string[]
 }
 
-/** The facts that a process shows after its start. */
+/** What a process shows after its start. */
 export interface BannerFacts {
   readonly version: string
   readonly store: string
@@ -34,7 +34,7 @@ const MAX_FILES = 10
 const MAX_JOBS = 5
 const MAX_TICKS = 3
 
-/** The lines for people. */
+/** Returns the lines that people read. */
 export function bannerText({ version, store, startedMs, url, hasApi, found, next }: BannerFacts): string {
   const rows = [
     ['store', store],
@@ -47,7 +47,7 @@ export function bannerText({ version, store, startedMs, url, hasApi, found, next
   return [`piko ${version} started in ${formatMs(startedMs)}`, ...lines].join('\n')
 }
 
-/** The fields of the log line with the same facts. */
+/** Returns the same facts as fields of a log line. */
 export function bannerFields({ version, store, startedMs, url, found, next }: BannerFacts): Record<string, unknown> {
   return {
     ...{ version, url, store, started_ms: Math.round(startedMs) },
@@ -62,7 +62,7 @@ function some(jobs: readonly string[]): string {
   return jobs.slice(0, MAX_JOBS).join(', ') + more
 }
 
-/** The jobs of the registry by the file that defines them. Jobs of no file, such as those of `piko.config.ts`, come last. */
+/** Groups the jobs of the registry by the file that defines them. Jobs without a file, such as those of `piko.config.ts`, come last. */
 export function foundJobs(registry: JobRegistry, modules: readonly JobModule[]): FoundJobs[] {
   const found = modules.map((module) => ({ file: module.file, jobs: jobIdsIn(module) }))
   const named = new Set(found.flatMap(({ jobs }) => jobs))
@@ -73,7 +73,7 @@ export function foundJobs(registry: JobRegistry, modules: readonly JobModule[]):
   ]
 }
 
-/** The next ticks of jobs that are not paused, earliest first. */
+/** Returns the next ticks of jobs that are not paused, earliest first. */
 export function nextTicks(rows: readonly JobRow[]): NextTick[] {
   return rows
     .flatMap(({ id, isPaused, nextTick }) => (isPaused || !nextTick ? [] : [{ jobId: id, at: nextTick }]))

@@ -2,12 +2,12 @@ import { processName, withActor } from '../../operations/audit/acting.ts'
 
 let reason: string | undefined
 
-/** Stores the `--reason` of the command of this process. */
+/** Stores the `--reason` of the command that this process runs. */
 export function noteReason(given: string | undefined): void {
   reason = given
 }
 
-/** Records the user of this process as the author of the changes that `fn` requests: the audit contains `user@host` and `--reason`. */
+/** Makes the user of this process the author of the changes in `fn`: the audit records `user@host` and `--reason`. */
 export function asCommand<T>(fn: () => T): T {
   return withActor({ kind: 'cli', name: processName(), role: 'admin' }, reason, fn)
 }

@@ -60,7 +60,7 @@ async function dev(options: DevOptions, globals: GlobalOptions): Promise<void> {
 
 const isSignal = (text: string): boolean => /^SIG[A-Z]+$/.test(text)
 
-/** Starts `piko start` in a new process, so that nothing of the old code remains. */
+/** Starts `piko start` in a new process, so that no old code stays in memory. */
 function startProcess({ http, database, jobs }: DevOptions, { json, settings }: GlobalOptions): ChildProcess {
   const args = [
     ...['start', '--dev', database ? 'database' : 'embedded'],
@@ -69,18 +69,19 @@ function startProcess({ http, database, jobs }: DevOptions, { json, settings }: 
     ...(settings === undefined ? [] : ['--settings', settings]),
     ...(jobs === undefined ? [] : ['--jobs', ...jobs]),
   ]
-  // The process is not in the group of the terminal, because Ctrl-C would reach it as a second signal. It ends when this process has ended.
+  // The new process is not in the terminal's process group. Otherwise Ctrl-C would reach it in addition to the signal that this process
+  // sends. It ends when this process ends.
   return spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', ...args], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     detached: true,
   })
 }
 
-/** Files that have changed. */
+/** Collects the files that have changed. */
 class Changes {
   #next = Promise.withResolvers<string>()
 
-  /** The first file that has changed since the last `forget`. */
+  /** Resolves with the first file that has changed since the last `forget`. */
   get next(): Promise<string> {
     return this.#next.promise
   }

@@ -3,7 +3,7 @@ import { type ErrorCode, isPikoError } from '../../errors.ts'
 const WORK_FAILED = 1
 const CANNOT_WORK = 2
 
-/** Exit codes by error code. `docs/errors.md` explains each; a test compares them. */
+/** The exit code for each error code. `docs/errors.md` explains each of them; a test compares the two. */
 export const EXIT_CODES: Readonly<Record<ErrorCode, 1 | 2>> = {
   ACCESS_DENIED: CANNOT_WORK,
   BACKFILL_UNKNOWN: CANNOT_WORK,
@@ -129,7 +129,7 @@ export const EXIT_CODES: Readonly<Record<ErrorCode, 1 | 2>> = {
   WINDOW_UNKNOWN: CANNOT_WORK,
 }
 
-/** 1: the work failed. 2: the work could not begin because of the command, the settings, the jobs or the database. */
+/** Returns 1 if the work failed. Returns 2 if it could not begin because of the command, the settings, the jobs or the database. */
 export function exitCodeOf(error: Error): number {
   return isPikoError(error) ? EXIT_CODES[error.code] : WORK_FAILED
 }

@@ -6,13 +6,14 @@ const MAX_NAMED = 5
 /** Node's exit code for a top-level `await` that can never settle. */
 const UNSETTLED = 13
 
-/** An app, or a part of it, that knows its runs in progress. */
+/** An app, or a part of an app, that can list its runs in progress. */
 interface Worked {
   readonly runsUnderWay: readonly { readonly runId: number; readonly jobId: string }[]
 }
 
 /**
- * A job's code may end the process (`process.exit(0)`) or set its exit code. Neither turns an unfinished or failed command into a success.
+ * Makes sure that a job's code can't turn a failed or unfinished command into a success. That code may call `process.exit(0)` or set the
+ * exit code.
  */
 class ExitGuard {
   #app: Worked | undefined
@@ -20,7 +21,7 @@ class ExitGuard {
   #code: number | undefined
   #isAllowed = false
 
-  /** Starts the guard. Until `finish` is called, every exit of the process is a failure. */
+  /** Starts the guard. Until `finish` is called, every exit of the process counts as a failure. */
   begin(): void {
     process.once('exit', (code) => this.#check(code))
   }
@@ -35,7 +36,7 @@ class ExitGuard {
     this.#isAllowed = true
   }
 
-  /** Sets the app whose runs in progress are named if the process exits too early. */
+  /** Sets the app whose runs are named in the error if the process exits too early. */
   watch(app: Worked): void {
     this.#app = app
   }

@@ -17,7 +17,7 @@ interface WaitOptions<S> {
 }
 
 /**
- * Waits for the end of work that running nodes do, and shows a progress bar. A signal stops only the wait, not the work.
+ * Waits until work on the running nodes has ended, and shows a progress bar. A signal ends only the wait; the work continues.
  *
  * @param what the name of the work, such as `batch 3`
  * @param show the command that shows the work again, for the message after a signal

@@ -1,18 +1,19 @@
 import { say } from '../../say.ts'
 
-/** Two seconds, divided into checks. On an overloaded machine each check is late, so the process has more time to end. */
+/**
+ * The interval of the checks. All checks together take two seconds. On an overloaded machine each check is late, so the process has more
+ * time to end.
+ */
 const LOOK_MS = 100
 const MAX_LOOKS = 20
-/**
- * The number of checks while only file operations are open. Such an operation ends by itself, but may take seconds on an overloaded disk.
- */
+/** The maximum number of checks while only file operations are open. They end without help, but may take seconds on an overloaded disk. */
 const MAX_FILE_LOOKS = 300
-/** Operations that end by themselves, and streams that keep the process alive only through such operations. */
+/** Operations that end without help, and streams that keep the process alive only through such operations. */
 const ENDS_BY_ITSELF = /^(?:FSReqCallback|FSReqPromise|PipeWrap|TTYWrap)$/
 
 /**
- * Lets the process end by itself. A job's module may have left something open (a pool that no resource closes, a timer) that would keep it
- * alive forever. So after two seconds it prints what is open, and the process ends.
+ * Waits until the process ends without help. The module of a job may have left something open, such as a timer or a pool that no resource
+ * closes, which would keep the process alive forever. So after two seconds this prints what is open and ends the process.
  */
 export function leave(): void {
   let looks = 0

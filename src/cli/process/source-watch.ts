@@ -4,19 +4,19 @@ import { safely } from '../../errors-read.ts'
 
 const SOURCE = /\.(?:[cm]?[jt]sx?|toml|sql)$|^(?:package|tsconfig)\.json$/
 const IGNORED = /^(?:\..*|node_modules|dist|build|coverage|vendor)$/
-/** The maximum number of folders. A tree with more folders is probably not a project but a whole disk. */
+/** The maximum number of folders to watch. A tree with more folders is probably a whole disk and not a project. */
 const MAX_FOLDERS = 2_000
-/** The time to wait for further changes, because editors write a file in several steps. */
+/** How long to wait for further changes, because editors write a file in several steps. */
 const SETTLE_MS = 150
 
-/** Watches the code of a project: TypeScript, JavaScript, SQL and TOML, without `node_modules`, built files and hidden folders. */
+/** Watches the code of a project: TypeScript, JavaScript, SQL and TOML files. Ignores `node_modules`, built files and hidden folders. */
 export class SourceWatch {
   readonly #root: string
   readonly #watchers = new Map<string, FSWatcher>()
   readonly #onChange: (file: string) => void
   #settling: NodeJS.Timeout | undefined
 
-  /** @param onChange called once for changes that follow each other closely, with the first file relative to `root` */
+  /** @param onChange called once for changes that follow each other closely, with the path of the first file relative to `root` */
   constructor(root: string, onChange: (file: string) => void) {
     this.#root = root
     this.#onChange = onChange
@@ -32,7 +32,7 @@ export class SourceWatch {
   #add(folder: string): void {
     if (this.#watchers.has(folder) || this.#watchers.size >= MAX_FOLDERS) return
     const watcher = safely(() => watch(folder, (_event, name) => this.#changed(folder, name)), undefined)
-    if (!watcher) return // The folder was deleted, or may not be read.
+    if (!watcher) return // The folder was deleted or can't be read.
     this.#watchers.set(
       folder,
       watcher.on('error', () => this.#drop(folder)),

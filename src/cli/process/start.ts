@@ -18,7 +18,7 @@ import { examples, type GlobalOptions, globalOptions } from '../global-options.t
 interface StartOptions {
   readonly http: boolean
   readonly jobs?: string[]
-  /** Set by `piko dev`: whether its process uses the embedded store, or the database of the settings. */
+  /** Which store `piko dev` uses: the embedded one, or the database of the settings. Undefined for `piko start`. */
   readonly dev?: 'embedded' | 'database'
 }
 
@@ -62,7 +62,7 @@ async function start({ http, jobs, dev }: StartOptions, globals: GlobalOptions):
   await setup?.(app)
   exitGuard.watch(app)
   commandOutput.stake = 'notice'
-  // HTTP starts first, so a port in use fails the start before the database is touched, and probes see `starting`.
+  // HTTP starts first. So a port in use stops the start before it reaches the database, and probes see `starting`.
   const server =
     http && settings.http.enabled ? app.addService(new HttpService(app, settings.http), { first: true }) : undefined
   const worker = new AppWorker(app, settings, () => {
@@ -75,7 +75,7 @@ async function start({ http, jobs, dev }: StartOptions, globals: GlobalOptions):
   })
   const code = await worker.run()
   if (worker.startError !== undefined) throw worker.startError
-  // A second signal, the deadline or a crash has ended the stop early. Open handles must not keep the process alive.
+  // The stop was not clean: a second signal, the deadline or a crash. Open handles must not keep the process alive.
   if (code === 0) return
   exitGuard.allow()
   process.exit(code)
@@ -89,7 +89,7 @@ function overridesOf(dev: NonNullable<StartOptions['dev']>): SettingsOverrides {
   }
 }
 
-/** Shows that the app has started: lines for people, or one line of the log. */
+/** Shows that the app has started: some lines for people, or one log line. */
 async function introduce(
   app: Piko,
   { http }: Settings,
@@ -103,7 +103,7 @@ async function introduce(
     if (isPlain) say(bannerText(facts))
     else app.log.info(bannerFields(facts), words)
   } catch (thrown) {
-    // The app runs. Its database may have become unavailable, or a signal may have stopped it already.
+    // The app runs, but the facts could not be read: the database may be unavailable, or a signal may already stop the app.
     app.log.info({ url, store: app.storeLocation, problem: messageOf(toError(thrown)) }, words)
   }
 }

@@ -15,7 +15,7 @@ export class InterruptedError extends PikoError {
 /**
  * Waits for the first SIGINT or SIGTERM. A second one ends the process immediately.
  *
- * @returns `release` removes the listeners, so both signals have their usual effect again
+ * @returns also `release`, which removes the listeners, so that both signals have their default effect again
  */
 export function stopSignals(): { readonly first: Promise<StopSignal>; readonly release: () => void } {
   const signals = new ProcessSignals(() => {})

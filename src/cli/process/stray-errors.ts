@@ -2,8 +2,9 @@ import { toError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
 
 /**
- * Handles errors that no code catches. A rejected promise of a handler is logged and the process continues, because only that handler's run
- * can be affected. After an uncaught exception the state of the process is unknown, so the error is logged and passed to `onUncaught`.
+ * Handles errors that no other code has caught. An unhandled rejection is logged and the process continues, because only the run of that
+ * handler can be affected. After an uncaught exception the state of the process is unknown, so the error is logged and passed to
+ * `onUncaught`.
  *
  * @returns a function that restores Node's default: both kinds of errors end the process
  */

@@ -3,7 +3,7 @@ import { PikoError } from '../../errors.ts'
 import { durationMs } from '../../time/duration.ts'
 import { stopSignals } from './stop-signals.ts'
 
-/** Commands that only show something. */
+/** Commands that can be repeated with `--watch`, because they only show something. */
 const WATCHABLE: ReadonlySet<string> = new Set([
   ...['list', 'show', 'summary', 'coverage', 'history', 'status', 'stats', 'settings', 'preview', 'why'],
   ...['lanes', 'items', 'dead'],
@@ -19,14 +19,14 @@ export interface Watch {
 }
 
 /**
- * Whether a command line has `--watch` or `--watch=5s`.
+ * Returns the interval of `--watch` or `--watch=5s`; undefined without this option.
  *
  * @throws PikoError `USAGE`, `DURATION_INVALID`
  */
 export function watchOf(given: readonly string[]): Watch | undefined {
   const index = given.findIndex((arg) => arg === '--watch' || arg.startsWith('--watch='))
   const arg = given[index]
-  // The status of a crawl has its own option `--watch`.
+  // `crawls status` has its own option `--watch`.
   if (arg === undefined || (given.includes('status') && given[0]?.startsWith('crawl'))) return undefined
   const args = given.filter((_, at) => at !== index)
   if (!args.some((word) => WATCHABLE.has(word)))

@@ -9,8 +9,8 @@ const ENDINGS = ['ts', 'mts', 'cts', 'js', 'mjs', 'cjs'] as const
 let loading: Promise<PikoConfig> | undefined
 
 /**
- * The default export of `piko.config.ts` in the working directory (or of the same name with another extension of TypeScript or JavaScript);
- * empty without such a file. Loaded once.
+ * Loads the default export of `piko.config.ts` in the working directory, or of the same name with another extension of TypeScript or
+ * JavaScript. Returns an empty object without such a file. The file is loaded once.
  *
  * @throws PikoError `JOB_LOAD_FAILED` if the file can't be imported, `USAGE` if it exports something else
  */

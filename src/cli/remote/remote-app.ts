@@ -11,7 +11,7 @@ import { ERROR_CODES, type ErrorCode, isPikoError, PikoError } from '../../error
 import { ARGUMENTS, type ListForm, LISTS, NOTHING_STORED, OF_ONE_RUN, ONLY_FIELD, WHOLE } from './remote-forms.ts'
 import { waited, WAITS } from './remote-waits.ts'
 
-/** Fields with values of users. A text in them is never converted to a date. */
+/** Fields that contain the user's own values. Texts in them are never converted to dates. */
 const PAYLOADS = new Set([
   'config',
   'input',
@@ -32,8 +32,8 @@ type Fields = Record<string, unknown>
 type Caller = (input: Fields, options: object) => Promise<unknown>
 
 /**
- * An app whose calls go to a node: `app.runs.show(17)` is the operation `runs.show`. Only what commands use works: the nouns, `run` and
- * `live.follow`.
+ * Returns an app whose calls go to a node: `app.runs.show(17)` sends the operation `runs.show`. It supports only what commands use: the
+ * nouns, `run` and `live.follow`.
  */
 export function remoteApp(
   client: Client,
@@ -61,7 +61,7 @@ export function remoteApp(
     {},
     {
       get: (_target, name) => {
-        // The object has every property, but must not look like a promise.
+        // This proxy object accepts every property name. But with a function `then` it would look like a promise.
         if (typeof name !== 'string' || name === 'then') return undefined
         if (name === 'storeLocation') return url
         if (name === 'run') return (jobId: string, options: Fields = {}) => call('runs.start', [jobId, options])
@@ -81,7 +81,10 @@ async function* followed(client: Client, runId: number, options: FollowOptions =
   }
 }
 
-/** The windows that a backfill would run, from as many requests as needed: each answers only a part of a long range. */
+/**
+ * Yields the windows that a backfill would run. Sends as many requests as necessary, because each answer contains only a part of a long
+ * range.
+ */
 async function* previewed(
   ask: (request: BackfillRequest & { readonly limit: number }) => Promise<unknown>,
   request: BackfillRequest,
@@ -130,7 +133,7 @@ function callerOf(
   }
 }
 
-/** Puts positional arguments into named fields. */
+/** Converts the positional arguments of a call to named fields. */
 function inputOf(id: string, [, path]: Operation, given: readonly unknown[]): Fields {
   const names = ARGUMENTS[id] ?? [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name ?? '')
   const input: Fields = {}
@@ -149,7 +152,7 @@ interface Page extends Fields {
   readonly next?: string
 }
 
-/** The entries of a list from as many pages as the limit requires, in the form of the app. */
+/** Reads as many pages of a list as the limit requires, and returns the entries in the app's form. */
 async function allPages(
   { begin, name, limit: most = DEFAULT_LIMIT }: ListForm,
   send: (input: Fields) => Promise<unknown>,
@@ -179,7 +182,7 @@ function placeIn(cursor: string, place: 'id' | 'name'): string | number | undefi
   return place === 'id' ? placeOf(cursor, { id: 'number' })?.id : placeOf(cursor, { name: 'string' })?.name
 }
 
-/** Converts an answer to the form that `app` returns, if the API has another form. */
+/** Converts an answer to the form that `app` returns, if the API's form is different. */
 function shaped(id: string, answer: unknown): unknown {
   const only = ONLY_FIELD[id]
   if (only !== undefined) return (answer as Fields)[only]
@@ -206,7 +209,7 @@ function jobRow({ id, description, state, schedule, isOverridden, windows, nextT
   }
 }
 
-/** Turns texts that are instants into dates. */
+/** Converts texts that are instants to dates. */
 function revived(value: unknown): unknown {
   if (typeof value === 'string') return INSTANT.test(value) ? new Date(value) : value
   if (Array.isArray(value)) return value.map(revived)
@@ -216,7 +219,7 @@ function revived(value: unknown): unknown {
   )
 }
 
-/** Turns errors of the client into those of the command line. */
+/** Converts errors of the client to errors of the command line. */
 export async function coreErrors<T>(work: () => T | Promise<T>): Promise<T> {
   try {
     return await work()

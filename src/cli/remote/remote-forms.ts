@@ -1,10 +1,10 @@
-/** How a list of the API becomes the list of an app. */
+/** How to convert a list of the API to the same list of the app. */
 export interface ListForm {
-  /** The option of the app that begins after a place in the list, and what that place is. Default: the app has no such option. */
+  /** The app's option for where the list begins, and what its value means. Default: the app has no such option. */
   readonly begin?: readonly [option: 'before' | 'after', place: 'id' | 'name']
-  /** The name of the list in the app's answer, beside `next`. Default: the answer is the list alone. */
+  /** The property of the app's answer that contains the list, next to `next`. Default: the answer is the list itself. */
   readonly name?: string
-  /** The entries without a limit of the caller. Default 100. */
+  /** How many entries to read if the caller sets no limit. Default 100. */
   readonly limit?: number
 }
 
@@ -13,7 +13,7 @@ const AFTER: ListForm = { begin: ['after', 'id'] }
 const BY_NAME: ListForm = { begin: ['after', 'name'] }
 const ALL = Infinity
 
-/** The lists that the API answers in pages. */
+/** The lists that the API returns in pages. */
 export const LISTS: Readonly<Record<string, ListForm>> = {
   'jobs.list': { limit: ALL },
   'jobs.overview': { begin: ['after', 'name'], name: 'jobs' },
@@ -42,7 +42,7 @@ export const LISTS: Readonly<Record<string, ListForm>> = {
   'audit.list': BEFORE,
 }
 
-/** Lists that the API answers whole. */
+/** The lists that the API returns as a whole. */
 export const WHOLE: ReadonlySet<string> = new Set([
   'nodes.list',
   'resources.list',
@@ -51,7 +51,10 @@ export const WHOLE: ReadonlySet<string> = new Set([
   'notify.test',
 ])
 
-/** The names of positional arguments, in order, for calls whose names are not all in the path. One further object has named options. */
+/**
+ * The names of the positional arguments, in order, for calls whose path does not contain all of them. An object after them contains named
+ * options.
+ */
 export const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   'runs.cancel': ['ids'],
   'runs.replay': ['ids'],
@@ -66,13 +69,13 @@ export const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   'nodes.set': ['changes'],
 }
 
-/** Calls that are another operation of the API if their argument is the number of one run. */
+/** Calls that use another operation of the API if their argument is the number of a single run. */
 export const OF_ONE_RUN: Readonly<Record<string, string>> = {
   'runs.cancel': 'runs.cancelOne',
   'runs.replay': 'runs.replayOne',
 }
 
-/** The field of the answer that the app returns alone. */
+/** The field of the API's answer that the app returns without the others. */
 export const ONLY_FIELD: Readonly<Record<string, string>> = {
   'runs.prune': 'deleted',
   'limits.reset': 'wasCounted',
@@ -82,5 +85,5 @@ export const ONLY_FIELD: Readonly<Record<string, string>> = {
   'cache.clear': 'deleted',
 }
 
-/** The code with which the API answers a request for what is not stored, where the app returns undefined. */
+/** The error code that the API returns if nothing is stored. The app returns undefined in this case. */
 export const NOTHING_STORED: Readonly<Record<string, string>> = { 'shared.show': 'SHARED_UNKNOWN' }

@@ -2,16 +2,18 @@ import { BATCH_ENDS } from '../../run/batch.ts'
 import type { BatchWait } from '../../operations/batches/batch-request.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** The interval at which a node is asked again, in milliseconds. */
+/** How often a node is polled, in milliseconds. */
 const LOOK_MS = 1_000
 
-/** The calls of an app that wait for the end of work, which are too long for one request, and the operation that shows the work. */
+/**
+ * The calls of an app that wait until work has ended, each with the operation that shows the work. A single request can't wait that long.
+ */
 export const WAITS: Readonly<Record<string, string>> = {
   'backfills.wait': 'backfills.show',
   'batches.wait': 'batches.show',
 }
 
-/** Asks for a backfill or batch until it has ended. */
+/** Polls a backfill or batch until it has ended. */
 export async function waited(
   show: () => Promise<unknown>,
   { signal, onProgress }: Pick<BatchWait, 'signal'> & { readonly onProgress?: (status: never) => void } = {},

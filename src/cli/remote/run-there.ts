@@ -6,9 +6,9 @@ import type { Piko } from '../../app/piko.ts'
 import { printResult } from '../output/print-result.ts'
 import { runData, runText } from '../output/run-text.ts'
 
-/** The time for which one request waits for the end of the run. */
+/** How long one request waits for the end of the run. */
 const WAIT = '30s'
-/** The interval at which a longer run is polled, in milliseconds. */
+/** How often a longer run is polled, in milliseconds. */
 const LOOK_MS = 1_000
 
 /** Requests a run on a node, and waits until any node has ended it. */
@@ -18,7 +18,7 @@ export async function runThere(
   options: RunOptions,
   { wait, json }: { readonly wait: boolean; readonly json: boolean },
 ): Promise<void> {
-  // The API accepts a time limit here. Afterwards the node returns the current state of the run.
+  // With a node, `wait` may be a time limit. When it is over, the node returns the current state of the run.
   let run: Run = await app.run(jobId, { ...options, ...(wait && { wait: WAIT as unknown as true }) })
   while (wait && !TERMINAL_STATES.has(run.state)) {
     await systemClock.sleep(LOOK_MS)

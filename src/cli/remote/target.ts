@@ -12,7 +12,7 @@ interface Remote {
   readonly client: Client
 }
 
-/** The node to which the commands of this process send requests, if `--url` or `PIKO_URL` names one. */
+/** The node that receives the requests of this process's commands, if `--url` or `PIKO_URL` names one. */
 class RemoteTarget {
   #target: Target | undefined
   #remote: Promise<Remote> | undefined
@@ -23,7 +23,7 @@ class RemoteTarget {
     this.#target = target
   }
 
-  /** The node; undefined if the commands use the database. */
+  /** Returns the node, or undefined if the commands use the database. */
   get(): Promise<Remote> | undefined {
     const target = this.#target
     if (!target) return undefined

@@ -1,7 +1,7 @@
 import { type Progress, progressText } from '../../run/progress.ts'
 import { visibleLine } from '../../visible.ts'
 
-/** Progress in the form that `--json` prints. */
+/** Returns the progress in the form that `--json` prints. */
 export function progressData(progress: Progress | undefined): object | null {
   if (!progress) return null
   const { total, message, ratePerSecond, etaMs, ...rest } = progress
@@ -14,7 +14,7 @@ export function progressData(progress: Progress | undefined): object | null {
   }
 }
 
-/** Progress as text: numbers, rate and estimated end, followed by the handler's message. */
+/** Formats progress as text: numbers, rate and estimated end, followed by the handler's message. */
 export function progressLine(progress: Progress): string {
   const words = progress.message === undefined ? '' : `: ${visibleLine(progress.message)}`
   return `${progressText(progress)}${words}`

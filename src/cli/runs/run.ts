@@ -115,9 +115,9 @@ async function loggerAbove(bar: ProgressBar, { piko }: Settings): Promise<AppLog
 }
 
 /**
- * Waits for the end of the run. A signal stops the app, which waits for a run in progress or returns it to the queue.
+ * Waits until the run has ended. A signal stops the app; the app then waits for a run in progress, or returns it to the queue.
  *
- * @throws InterruptedError when the app has stopped before the run ended
+ * @throws InterruptedError if the app has stopped before the run ended
  */
 async function watch(
   app: Piko,
@@ -130,7 +130,7 @@ async function watch(
     app.events.on('run.progress', (progress) => {
       if (progress.runId === queued.id) bar?.show(progress)
     }),
-    // Reads the run immediately, because a stop may close the store right after this event.
+    // Reads the run now, because a stop may close the store right after this event.
     app.events.on('run.settled', ({ runId, state }) => {
       if (runId === queued.id && TERMINAL_STATES.has(state)) ended.resolve(app.runs.show(runId))
     }),
@@ -146,7 +146,7 @@ async function watch(
     void app.stop().then(interrupted, interrupted)
   })
   void app.waitFor(queued.id).then(ended.resolve, (error: unknown) => {
-    // When the app stops, it rejects this wait before the run has ended. So after a signal, the rejection is ignored.
+    // An app that stops rejects this wait even though the run has not ended. So after a signal, this rejection is ignored.
     if (!isSignalled) ended.reject(error)
   })
   try {

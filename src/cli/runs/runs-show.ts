@@ -20,7 +20,7 @@ import { withApp } from '../with-app.ts'
 import { progressData, progressLine } from './progress-data.ts'
 import { stepData, stepsText } from './steps-text.ts'
 
-/** The interval at which the run is read, in milliseconds. A node stores progress once a second. */
+/** How often the run is read, in milliseconds. A node stores progress once per second. */
 const FOLLOW_MS = 500
 
 export function addShow(runs: Command): void {
@@ -49,7 +49,7 @@ export function addShow(runs: Command): void {
     )
 }
 
-/** Follows a run to its end. A signal stops only the command; the run continues. */
+/** Shows a run until it ends. A signal ends only the command; the run continues. */
 async function followed(app: Piko, runId: number, json: boolean): Promise<RunDetails> {
   const signals = stopSignals()
   const stop = new AbortController()

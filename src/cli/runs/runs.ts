@@ -121,7 +121,7 @@ function addCancel(runs: Command): void {
 }
 
 async function cancelEach(app: Piko, runIds: readonly number[], json: boolean): Promise<void> {
-  // Fails on an unknown number before it cancels any run.
+  // Checks all numbers first, so that an unknown one fails before any run is cancelled.
   for (const runId of runIds) await app.runs.show(runId)
   const ended: Run[] = []
   for (const runId of runIds) ended.push(await app.runs.cancel(runId))
@@ -235,7 +235,7 @@ function runColumns(runs: readonly ListedRun[]): Column<ListedRun>[] {
     { title: 'attempt', cell: ({ attempt }) => (attempt > 0 ? String(attempt) : '-') },
     { title: 'due', cell: ({ runAt }) => instantText(runAt) },
     { title: 'duration', cell: durationText },
-    // Most jobs report no progress, so the column would usually be empty.
+    // The column is shown only if it has values, because most jobs report no progress.
     ...(runs.some(({ progress }) => progress) ? [PROGRESS] : []),
     { title: 'error', cell: ({ error, reason }) => error?.message ?? reason ?? '' },
   ]

@@ -11,7 +11,7 @@ export function stepData({ name, attempt, tries, ms, waitingSince, finishedAt }:
   return { name, attempt, tries, ms, waitingSince: waitingSince ?? null, finishedAt: finishedAt ?? null }
 }
 
-/** The last 100 steps as text. */
+/** Returns the last 100 steps as text. */
 export function stepsText(steps: readonly StepRecord[]): string {
   const hidden = steps.length - MAX_SHOWN
   const shown = table(COLUMNS, hidden > 0 ? steps.slice(hidden) : steps)

@@ -105,7 +105,7 @@ export function addSchedule(program: Command): void {
     )
 }
 
-/** @param note a prefix that says when these options apply */
+/** @param note a prefix for the help texts that says when these options apply */
 function withScheduleOptions(command: Command, note: string): Command {
   return command
     .option('--cron <expression>', `${note}a cron expression; may be repeated`, (text: string, all: string[] = []) => [
@@ -159,7 +159,7 @@ function addSet(schedule: Command): void {
     )
 }
 
-/** Anchors a fixed rate at the start of the first window, as for a schedule that is declared in code. */
+/** Aligns a fixed rate to the start of the first window, as for a schedule in code. */
 function anchored(schedule: ScheduleSpec, row: JobRow): ScheduleSpec {
   if (schedule.kind !== 'every' || row.windows === null) return schedule
   const { start } = JSON.parse(row.windows) as { start: string }
@@ -201,7 +201,7 @@ async function preview(jobId: string | undefined, options: PreviewOptions, globa
   printResult(globals.json, dataOf(found), () => textOf(found))
 }
 
-/** The schedule that the options describe; undefined without such options. */
+/** Returns the schedule that the options describe, or undefined without such options. */
 function writtenSchedule(options: ScheduleOptions, command = 'preview'): ScheduleSpec | undefined {
   const { cron, every, at, timezone, dstGap, dstOverlap, start, end } = options
   const kinds = [cron, every, at].filter((kind) => kind !== undefined).length
@@ -236,7 +236,7 @@ async function jobPreview(
 ): Promise<Preview> {
   const settings = cliSettings(globals)
   if (!code) {
-    // In a folder without jobs, such as that of an operator, the database knows the schedule.
+    // An operator's folder has no jobs; then the database provides the schedule.
     const known = await cliJobsIfAny(settings, jobs)
     if (!remoteTarget.isSet) known?.get(jobId)
     return withAppOn(readOnly(settings), (app) => app.schedules.preview(jobId, { from, count }), [...(known ?? [])])
@@ -271,7 +271,7 @@ function textOf({ ticks, windows }: Preview): string {
     title: 'window to',
     cell: ({ at }) => instantText(byTick.get(at.getTime())?.at(-1)?.end),
   }
-  // A window ends at its tick, unless the job has a grid or a delay.
+  // A window ends at its tick, unless the job has a grid or a delay. Then the ends are shown separately.
   const isApart = windows.some(({ end: last, due }) => last.getTime() !== due.getTime())
   return table(windows.length === 0 ? columns : [...columns, start, ...(isApart ? [end] : [])], ticks)
 }

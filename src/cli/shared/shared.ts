@@ -110,7 +110,7 @@ async function change(
 ): Promise<void> {
   const globals = globalOptions(command)
   const { reason } = globals
-  // With a remote node, that node knows the schema.
+  // A remote node knows the schema, so no modules are loaded.
   if (!remoteTarget.isSet) await loadModules(cliSettings(globals), jobs)
   await withAppOn({}, async (app) => {
     const version = await publish(app, reason === undefined ? {} : { reason })

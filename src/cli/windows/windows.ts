@@ -53,7 +53,7 @@ export function addWindows(program: Command): void {
   addWindowChanges(windows)
 }
 
-/** Adds the default command, so `piko windows <job>` lists windows too. */
+/** Adds `list` as the default command, so `piko windows <job>` also lists windows. */
 function addWindowList(windows: Command): void {
   ranged(windows.command('list', { isDefault: true }), 'windows')
     .description("Lists a job's windows, oldest first. Changes nothing.")
@@ -69,7 +69,7 @@ function addWindowList(windows: Command): void {
     .action((jobId: string, options: ListOptions, command: Command) =>
       withWindows(jobId, command, async (app, json, zone) => {
         const { limit } = options
-        // Reads one window more than it shows, to know whether there are more.
+        // Reads one window more than it shows, to find out whether there are more.
         const found = await app.windows.list(jobId, { ...options, limit: limit + 1 })
         const shown = found.slice(0, limit)
         const data = shown.map((window) => ({ ...windowData(window), ...dateData(window, zone) }))

@@ -6,7 +6,7 @@ import type { JobRow } from '../../store/jobs/job-row.ts'
 import { globalOptions } from '../global-options.ts'
 import { withApp } from '../with-app.ts'
 
-/** Runs a command about the windows of a job, with the time zone whose dates name them. */
+/** Runs a command on the windows of a job. The command receives the time zone of the windows' dates. */
 export function withWindows(
   jobId: string,
   command: Command,

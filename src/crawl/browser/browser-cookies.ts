@@ -1,7 +1,7 @@
 import type { Cookie } from 'playwright-core'
 import type { DownloadSession } from '../downloader.ts'
 
-/** Turns a `cookie` header for a URL into the form that a browser accepts. Pure. */
+/** Converts the `cookie` header for a URL to the form that a browser accepts. Pure. */
 export function cookiesTo(url: string, header: string | undefined): { name: string; value: string; url: string }[] {
   if (header === undefined) return []
   return header.split(/;\s*/).map((pair) => {
@@ -10,7 +10,7 @@ export function cookiesTo(url: string, header: string | undefined): { name: stri
   })
 }
 
-/** Stores the cookies of a browser in a session, as if servers had set them. */
+/** Stores the browser's cookies in a session, as if servers had set them. */
 export function storeCookiesOf(cookies: readonly Cookie[], session: DownloadSession): void {
   for (const cookie of cookies) {
     const host = cookie.domain.replace(/^\./, '')
@@ -23,7 +23,7 @@ function headerOf({ name, value, domain, path, expires, secure, httpOnly }: Cook
   return [
     `${name}=${value}`,
     `Path=${path}`,
-    // A domain without a leading dot means that the cookie is for this host only.
+    // A domain without a leading dot means that the cookie belongs to this host only.
     ...(domain.startsWith('.') ? [`Domain=${domain.slice(1)}`] : []),
     ...(expires > 0 ? [`Expires=${new Date(expires * 1_000).toUTCString()}`] : []),
     ...(secure ? ['Secure'] : []),

@@ -6,7 +6,7 @@ import type { PageAddresses } from './page-addresses.ts'
 
 type Headers = Readonly<Record<string, string>>
 
-/** A request that a browser's page is about to send, first or because of a redirect. */
+/** A request that a browser's page is about to send: a new request, or one that follows a redirect. */
 export interface PageHop {
   readonly url: string
   readonly method: string
@@ -14,19 +14,19 @@ export interface PageHop {
   readonly headers: Headers
 }
 
-/** A request with the headers that are actually sent. */
+/** A request with the headers that are really sent. */
 export interface SentHop extends PageHop {
-  /** Headers of the crawl's request that are still sent after the redirects so far. */
+  /** The headers of the crawl's request that no redirect has removed so far. */
   readonly carried: Headers
-  /** The names of all headers that the browser did not choose itself. */
+  /** The names of all headers that did not come from the browser itself. */
   readonly added: readonly string[]
 }
 
 /**
- * Joins the headers of one request of a page: the browser's own, those that the session has for the origin, and those of the crawl's
- * request. The last ones are dropped when a redirect leads to another origin. Pure.
+ * Joins the headers of one request of a page: those of the browser, those of the session for this origin, and those of the crawl's request.
+ * A redirect to another origin removes the last ones. Pure.
  *
- * @param from the headers of the crawl's request if this is its first request; the previous request if a redirect led here; otherwise
+ * @param from for the first request of a page, the headers of the crawl's request; after a redirect, the previous request; otherwise
  *   undefined
  */
 export function pageHop(
@@ -45,7 +45,7 @@ function isSent(from: Sent['headers'] | SentHop | undefined): from is SentHop {
   return typeof from?.['carried'] === 'object'
 }
 
-/** Chromium sets the headers `accept` and `accept-encoding` itself. */
+/** Removes `accept` and `accept-encoding`, because Chromium sets them itself. */
 function withoutOwn(headers: Headers): Headers {
   return without(headers, ['accept', 'accept-encoding'])
 }
@@ -65,9 +65,9 @@ function only(headers: Headers, isKept: (name: string) => boolean): Headers {
 }
 
 /**
- * Sets the headers of each request of a page, and sets them again for each redirect. Routes of playwright can't do that. They would send
- * the headers of a request, such as its authorization, to every origin that its redirects lead to. Redirects to private addresses are
- * refused here as well, because routes do not see redirects.
+ * Sets the headers of each request of a page, also after each redirect. A Playwright route can't do that: it would send the headers of a
+ * request, such as its authorization, to every origin that the redirects lead to. Redirects to private addresses are also refused here,
+ * because routes do not see redirects.
  *
  * @param frameId the id of the page's main frame
  */
@@ -83,7 +83,7 @@ export async function sendHeaders(
     const { url, method } = request
     const isPage = resourceType === 'Document' && frame === frameId
     if (!addresses.isAllowed(url, isPage)) {
-      // The page may already be closed.
+      // This fails if the page is already closed, which does no harm.
       cdp.send('Fetch.failRequest', { requestId, errorReason: 'BlockedByClient' }).catch(() => {})
       return
     }

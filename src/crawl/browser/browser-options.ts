@@ -30,24 +30,22 @@ export type ResourceKind =
 
 /** The options of `browser()`. */
 export interface BrowserOptions {
-  /**
-   * When a page is ready to be read: after an event of its loading, or when an element that matches a selector appears. Default `'load'`.
-   */
+  /** When a page is ready to be read: after a loading event, or when an element that matches a selector appears. Default `'load'`. */
   readonly wait?: 'load' | 'domcontentloaded' | 'networkidle' | { readonly selector: string }
   /** Called when the page is ready, for example to click or to scroll. The page's HTML is read afterwards. Default: no function. */
-  // A method, so that its parameter may also be declared as the page of Playwright.
+  // This is a method, so that an implementation may declare its parameter as Playwright's `Page`.
   drive?(page: BrowserPage, signal: AbortSignal): unknown
   /** The maximum number of pages that are open at the same time in this process, from 1 to 100. Default 4. */
   readonly size?: number
-  /** The browser is replaced by a new one after this many pages, which frees its memory. Default 200. */
+  /** After this many pages, a new browser replaces the old one, which frees memory. Default 200. */
   readonly recycle?: number
   /** Kinds of resources that are not loaded. Default `['image', 'media', 'font']`. */
   readonly block?: readonly ResourceKind[]
-  /** The folder in which a screenshot of each failed page is stored. Default: no screenshots are taken. */
+  /** The folder for screenshots of failed pages. Default: no screenshots. */
   readonly screenshots?: string
-  /** The path of the browser's program. Default: Chromium or Chrome in `/usr/bin`, otherwise the browser of playwright-core. */
+  /** The path of the browser's executable. Default: Chromium or Chrome in `/usr/bin`, otherwise the browser of playwright-core. */
   readonly executablePath?: string
-  /** Further arguments of the browser's command line. Default: none. `--no-sandbox` is always added if the process runs as root. */
+  /** Additional command-line arguments of the browser. Default: none. `--no-sandbox` is always added if the process runs as root. */
   readonly args?: readonly string[]
   /** Whether the browser runs without a visible window. Default true. */
   readonly headless?: boolean

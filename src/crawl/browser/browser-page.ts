@@ -5,7 +5,7 @@ interface Timeout {
 
 type Event = 'load' | 'domcontentloaded' | 'networkidle'
 
-/** Elements of an open page: a locator of Playwright, with the methods that are used most. */
+/** Elements of an open page: a Playwright locator, with its most common methods. */
 export interface BrowserLocator {
   click(options?: Timeout): Promise<void>
   dblclick(options?: Timeout): Promise<void>
@@ -34,7 +34,7 @@ export interface BrowserLocator {
 }
 
 /**
- * An open page of the browser: a page of Playwright. This type has the methods that are used most. For all others, declare the parameter of
+ * An open page of the browser: a Playwright page. This type has only the most common methods. If you need others, declare the parameter of
  * `drive` as `Page` of `playwright-core`.
  */
 export interface BrowserPage {
@@ -58,7 +58,7 @@ export interface BrowserPage {
   waitForLoadState(event?: Event, options?: Timeout): Promise<void>
   waitForURL(url: string | RegExp, options?: Timeout): Promise<void>
   waitForTimeout(ms: number): Promise<void>
-  /** Runs a function, or an expression, in the page. Its result must be JSON. */
+  /** Evaluates a function or an expression in the page. The result must be JSON. */
   evaluate<Result>(fn: string | (() => Result | Promise<Result>)): Promise<Result>
   evaluate<Result, Argument>(
     fn: string | ((argument: Argument) => Result | Promise<Result>),

@@ -37,7 +37,7 @@ export class BrowserPool {
    * Waits until another page may be open, then calls `work` with a browser.
    *
    * @param isPrivate whether the page may load from private addresses
-   * @param work also receives a function that replaces the browser, to be called if the browser no longer responds
+   * @param work also receives a function that replaces the browser; it calls this function if the browser no longer responds
    * @throws the reason of the signal, PikoError `PACKAGE_MISSING` or `RESOURCE_FAILED`, or any error of `work`
    */
   async with<T>(isPrivate: boolean, signal: AbortSignal, work: Work<T>): Promise<T> {
@@ -48,7 +48,7 @@ export class BrowserPool {
     } finally {
       running.open -= 1
       this.#places.release()
-      // The end is not awaited, because a browser that no longer responds takes long to close.
+      // This is not awaited, because a browser that no longer responds takes long to close.
       void this.#endIfUnused(running)
     }
   }
@@ -92,7 +92,7 @@ export class BrowserPool {
     this.#retired.delete(running)
   }
 
-  /** Closes all browsers, including those that still have open pages. A page that is loaded later starts a new browser. */
+  /** Closes all browsers, also those with open pages. A page that is loaded later starts a new browser. */
   async close(): Promise<void> {
     const all = [...this.#retired, ...(this.#running ? [this.#running] : [])]
     const guarding = this.#guard

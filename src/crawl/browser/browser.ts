@@ -25,9 +25,9 @@ import { isOfPage, PageAddresses } from './page-addresses.ts'
 import { htmlOf, limitDocuments } from './page-bodies.ts'
 
 const DEFAULT_BLOCK: readonly ResourceKind[] = ['image', 'media', 'font']
-/** The maximum number of screenshots that one process takes, so that failing pages do not fill the disk. */
+/** The maximum number of screenshots of one process, so that failing pages do not fill the disk. */
 const MAX_SCREENSHOTS = 1_000
-/** A browser that does not close a page within this time is considered unresponsive, and is replaced. */
+/** If a browser needs longer than this to close a page, it is considered unresponsive and is replaced. */
 const MAX_CLOSE_MS = 5_000
 
 /**
@@ -69,7 +69,8 @@ class BrowserDownloader implements Downloader {
   }
 
   /**
-   * Loads a page in its own browser context, which is always closed afterwards.
+   * Loads a page in its own browser context, and always closes the context afterwards.
+   *
    * @param retire replaces a browser that no longer responds
    */
   async #within(
@@ -134,7 +135,7 @@ class BrowserDownloader implements Downloader {
     }
   }
 
-  /** Decides whether a request of a page is sent. The addresses of names are checked when the browser connects. */
+  /** Decides whether a request of a page is sent. Host names are checked later, when the browser connects. */
   async #routed(route: Route, addresses: PageAddresses): Promise<void> {
     const { block = DEFAULT_BLOCK } = this.#options
     const asked = route.request()
@@ -172,7 +173,7 @@ function contextOptions(scope: DownloadScope): BrowserContextOptions {
   }
 }
 
-/** Opens a browser context. A browser that does not open it in time is replaced. */
+/** Opens a browser context. If this takes too long, the browser is replaced. */
 async function newContext(
   opened: Browser,
   options: BrowserContextOptions,
@@ -184,7 +185,7 @@ async function newContext(
     return await untilAborted(making, signal)
   } catch (thrown) {
     if (thrown instanceof TimeIsUp) retire()
-    // The context may still open later, and must then be closed. Closing fails if the browser has crashed.
+    // The context may still open later and must then be closed. Closing fails if the browser has crashed, which does no harm.
     making.then((late) => late.close()).catch(() => {})
     throw thrown
   }
@@ -227,7 +228,7 @@ async function answerOf(
   }
 }
 
-/** The error without playwright's log of calls, which may contain headers. */
+/** Returns the error without Playwright's call log, because that may contain headers. */
 function plain(thrown: unknown): unknown {
   if (thrown instanceof TimeIsUp || thrown instanceof AddressRefused || thrown instanceof TooLarge) return thrown
   const [first = ''] = messageOf(thrown).split('\n')

@@ -10,7 +10,7 @@ import type { BrowserOptions } from './browser-options.ts'
 /** The paths at which Linux distributions install Chromium and Chrome. */
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 
-/** Prevents WebRTC from sending datagrams past the proxy. The name of this switch depends on the version of Chromium. */
+/** Prevents WebRTC from bypassing the proxy with datagrams. The name of this switch depends on the version of Chromium. */
 const PROXIED_ONLY = ['--force-webrtc-ip-handling-policy', '--webrtc-ip-handling-policy'].map(
   (name) => `${name}=disable_non_proxied_udp`,
 )
@@ -18,14 +18,14 @@ const PROXIED_ONLY = ['--force-webrtc-ip-handling-policy', '--webrtc-ip-handling
 /**
  * Starts a browser.
  *
- * @param proxy the URL of the guard proxy in this process, through which all connections of the browser go; undefined: no guard
+ * @param proxy the URL of the guard proxy in this process; all connections of the browser use it. Undefined: no guard
  * @throws PikoError `PACKAGE_MISSING`, `RESOURCE_FAILED`
  */
 export async function startChromium(options: Partial<BrowserOptions>, proxy: string | undefined): Promise<Browser> {
   const { chromium } = await optionalPackage('playwright-core', 'browser()', () => import('playwright-core'))
   const { args = [], headless = true, startTimeout = '30s' } = options
   const executablePath = options.executablePath ?? (await installed())
-  // Chromium does not start as root while its sandbox is on.
+  // As root, Chromium starts only with its sandbox off.
   const rootArgs = process.getuid?.() === 0 ? ['--no-sandbox'] : []
   try {
     return await chromium.launch({
@@ -33,7 +33,7 @@ export async function startChromium(options: Partial<BrowserOptions>, proxy: str
       args: [...rootArgs, '--disable-dev-shm-usage', ...PROXIED_ONLY, ...args],
       timeout: durationMs(startTimeout),
       ...(executablePath !== undefined && { executablePath }),
-      // By default, Chromium connects to addresses of this machine without the proxy, so the guard could not check them.
+      // By default, Chromium connects to this machine's own addresses without the proxy. Then the guard could not check these connections.
       ...(proxy !== undefined && { proxy: { server: proxy, bypass: '<-loopback>' } }),
     })
   } catch (cause) {

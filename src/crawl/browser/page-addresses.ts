@@ -4,8 +4,8 @@ import type { DownloadScope } from '../downloader.ts'
 import { refusePrivate } from '../fetch/http-hop.ts'
 
 /**
- * Refuses the requests of a page to private addresses in URLs. The guard proxy also checks the connections of the browser. If the crawl
- * uses a proxy, that proxy opens the connections, so only URLs can be checked.
+ * Refuses requests of a page to URLs with private addresses. The guard proxy also checks the browser's connections. If the crawl uses a
+ * proxy, that proxy opens the connections, so only the URLs can be checked.
  */
 export class PageAddresses {
   readonly #scope: Pick<DownloadScope, 'limits' | 'proxy'>
@@ -32,7 +32,7 @@ export class PageAddresses {
     }
   }
 
-  /** @throws AddressRefused if the page itself was refused, because the browser then shows an error page instead */
+  /** @throws AddressRefused if the page itself was refused, because the browser then shows its own error page */
   throwIfRefused(): void {
     if (this.#refused) throw this.#refused
   }

@@ -2,13 +2,13 @@ import type { CDPSession } from 'playwright-core'
 import { tooLarge } from '../../http-client/read-all.ts'
 
 /**
- * Returns the HTML of a page. The browser checks its length before it sends it to this process.
+ * Returns the HTML of a page. The browser checks the length before it sends the HTML to this process.
  *
  * @param frameId the id of the page's main frame
  * @throws TooLarge, or an error of the browser
  */
 export async function htmlOf(cdp: CDPSession, frameId: string, maxBytes: number): Promise<Buffer> {
-  // In an isolated world, the scripts of the page can't replace the functions that are called here.
+  // In an isolated world, the page's own scripts can't replace the functions that are called here.
   const { executionContextId } = await cdp.send('Page.createIsolatedWorld', { frameId, worldName: 'piko' })
   const { result, exceptionDetails } = await cdp.send('Runtime.evaluate', {
     contextId: executionContextId,
@@ -22,7 +22,7 @@ export async function htmlOf(cdp: CDPSession, frameId: string, maxBytes: number)
   return html
 }
 
-/** Returns a script whose value is the document's HTML, or false if the HTML is too long. */
+/** Returns a script for the browser. Its value is the document's HTML, or false if the HTML is too long. */
 function htmlWithin(maxChars: number): string {
   return `(() => {
     try {
@@ -38,7 +38,8 @@ function htmlWithin(maxChars: number): string {
 }
 
 /**
- * Calls `excess` as soon as a document of the page's main frame exceeds the limit. Otherwise the browser would load the whole document.
+ * Calls `excess` as soon as a document of the page's main frame is larger than the limit. Otherwise the browser would load the whole
+ * document.
  */
 export async function limitDocuments(
   cdp: CDPSession,
@@ -58,6 +59,6 @@ export async function limitDocuments(
     bytes += dataLength
     if (bytes > maxBytes) excess(tooLarge(maxBytes))
   })
-  // Keeps no bodies in memory, because this session does not read them.
+  // The browser need not keep bodies in memory, because this session does not read them.
   await cdp.send('Network.enable', { maxTotalBufferSize: 0, maxResourceBufferSize: 0 })
 }

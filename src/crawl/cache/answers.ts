@@ -10,18 +10,18 @@ import { FileStore } from './file-store.ts'
 
 const DEFAULT_FOLDER = '.piko/http-cache'
 const DEFAULT_TTL = '1d'
-/** The time that a close waits for writes. */
+/** How long a close waits for unfinished writes. */
 const CLOSE_MS = 2_000
 
-/** The crawl whose responses are cached. */
+/** The crawl that the cached responses belong to. */
 export interface AnswersOwner {
-  /** The id of the crawl. Its responses are not used for other crawls, which may log in differently or send other headers. */
+  /** The id of the crawl. Other crawls never use its responses, because they may log in differently or send other headers. */
   readonly crawl: string
-  /** Whether the requests of the crawl have sessions. */
+  /** Whether the crawl uses sessions. */
   readonly hasSessions: boolean
 }
 
-/** A cached response, and the name of the session that loaded it. */
+/** A cached response, and the name of the session that loaded it, if any. */
 interface KeptAnswer {
   readonly answer: Answer
   readonly session: string | undefined
@@ -41,18 +41,18 @@ export class Answers {
     this.#store = spec.store
   }
 
-  /** The store of the responses. A folder is opened when the first request needs it. */
+  /** Returns the store of the responses. A folder is opened with the first request that needs it. */
   get store(): ResponseStore {
     this.#store ??= new FileStore(this.#spec.folder ?? DEFAULT_FOLDER)
     return this.#store
   }
 
-  /** How a request uses the cache: by its own `cache` option, otherwise by that of the crawl. */
+  /** Returns how a request uses the cache: as its own `cache` option says, otherwise as the crawl's does. */
   modeOf({ cache }: ReadyRequest): CacheSpec['mode'] {
     return cache?.mode ?? this.#spec.mode
   }
 
-  /** The cached response of a request; undefined if there is none or the store can't be reached. */
+  /** Returns the cached response of a request; undefined if there is none or the store can't be reached. */
   async get(request: ReadyRequest): Promise<KeptAnswer | undefined> {
     const bytes = await this.store.get(this.#keyOf(request)).catch(() => undefined)
     const entry = bytes && decodeEntry<Head>(bytes)
@@ -65,11 +65,11 @@ export class Answers {
   async set(request: ReadyRequest, { bytes, ...answer }: Answer, session: string | undefined): Promise<void> {
     const head: Head = { ...answer, ...(session !== undefined && { session }) }
     const ttl = `${request.cache?.ttlMs ?? durationMs(this.#spec.ttl ?? DEFAULT_TTL)}ms` as const
-    // A failure of the store must not fail the page: the next run then only has to load it again.
+    // An error of the store must not fail the page: its only effect is that the next run loads the page again.
     await this.store.set(this.#keyOf(request), encodeEntry(head, bytes), { ttl }).catch(() => {})
   }
 
-  /** Waits until the responses that were loaded are stored, so that the next process finds them. Gives up on a store that does not answer. */
+  /** Waits until the loaded responses are stored, so that the next process finds them. Stops waiting if the store does not answer. */
   async close(): Promise<void> {
     const store = this.#store
     if (!store) return
@@ -77,11 +77,12 @@ export class Answers {
   }
 
   /**
-   * The key of a request in the store, which crawls may share. A response to a session may contain private content, so keys are separate.
+   * Returns the key of a request in the store. Crawls may share the store, and a response for a session may be private, so the key contains
+   * both.
    */
   #keyOf({ method, url, body, session, headers, downloader }: ReadyRequest): string {
     const { crawl, hasSessions } = this.#owner
-    // A request without the name of a session may use the response of any session.
+    // If a request names no session, it may use a response that any session has loaded.
     const seenBy = hasSessions && session !== null ? { session: session ?? 'any' } : 'no session'
     const parts = JSON.stringify([crawl, seenBy, method, url, body, headers, downloader])
     return createHash('sha256').update(`force ${parts}`).digest('hex')

@@ -7,15 +7,15 @@ import type { Duration } from '../../time/duration.ts'
 /** How a crawl caches responses. The `cache` option of a request takes precedence. */
 export interface CacheSpec {
   /**
-   * `'http'`: caches what the servers' headers allow. `'force'`: caches every response for `ttl`, so that a second run sends no requests,
-   * which helps while you write a crawl. `'off'`: caches nothing, except for requests with their own `cache` option.
+   * `'http'`: caches what the servers' headers allow. `'force'`: caches every response for `ttl`, so that a second run sends no requests;
+   * this helps while you develop a crawl. `'off'`: caches nothing, except for requests with their own `cache` option.
    */
   readonly mode: 'http' | 'force' | 'off'
   /** How long `'force'` keeps a response. Default `'1d'`. */
   readonly ttl?: Duration
   /** The store of the responses. Default: files in `folder`. */
   readonly store?: ResponseStore
-  /** The folder of the cached responses if there is no `store`. Default `.piko/http-cache`. */
+  /** The folder for the cached responses, if there is no `store`. Default `.piko/http-cache`. */
   readonly folder?: string
 }
 

@@ -6,16 +6,16 @@ import { decodeEntry, encodeEntry } from '../../http-client/cache-entry.ts'
 import type { ResponseStore } from '../../http-client/http-cache.ts'
 import { durationMs } from '../../time/duration.ts'
 
-/** The maximum number of files and of bytes in the folder. When one is reached, no more responses are stored. */
+/** The maximum number of files in the folder. While it is reached, no more responses are stored. */
 const MAX_FILES = 100_000
 const MAX_BYTES = 10_000_000_000
 
-/** While the folder is full, its files are counted again after this time, in milliseconds. */
+/** After this time in milliseconds, the files of a full folder are counted again. */
 const RECOUNT_MS = 600_000
-/** An unfinished file that is older than this is deleted, because the process that wrote it must have ended. */
+/** An unfinished file older than this is deleted, because the process that wrote it has probably ended. */
 const LEFT_MS = 3_600_000
 
-/** Stores each response in a file of one folder. Expired files are removed when the store is opened, and when the folder is full. */
+/** Stores each response in a file of one folder. Removes expired files when the store is opened and when the folder is full. */
 export class FileStore implements ResponseStore {
   readonly #folder: string
   readonly #mostFiles: number
@@ -24,12 +24,12 @@ export class FileStore implements ResponseStore {
   #files = 0
   #bytes = 0
 
-  /** @param mostFiles the maximum number of files; further responses are not stored */
+  /** @param mostFiles the maximum number of files; when it is reached, no more responses are stored */
   constructor(folder: string, mostFiles: number = MAX_FILES) {
     this.#folder = folder
     this.#mostFiles = mostFiles
     this.#opened = this.#count()
-    // `get` and `set` throw the error. Without this line, it would also be reported as an unhandled rejection.
+    // `get` and `set` throw this error. Without this line, it would also be reported as an unhandled rejection.
     this.#opened.catch(() => {})
   }
 
@@ -45,11 +45,11 @@ export class FileStore implements ResponseStore {
     const before = await sizeOf(file)
     if (!this.#fits(value.byteLength, before)) return
     this.#add(value.byteLength, before)
-    // The file is written under another name first, because another process may read it at the same time.
+    // The file is first written under another name, because another process may read it at the same time.
     const whole = join(this.#folder, `${randomUUID()}.tmp`)
     const until = systemClock.now() + durationMs(ttl)
     await writeFile(whole, encodeEntry({ until }, value))
-    // The file's time is set to when it expires, so that expired files are found without reading them.
+    // The file's modification time is the time when it expires, so expired files are found without reading them.
     await utimes(whole, until / 1_000, until / 1_000)
     await rename(whole, file)
   }
@@ -63,7 +63,11 @@ export class FileStore implements ResponseStore {
     this.#bytes -= before
   }
 
-  /** Whether a new file fits. @param before the size of the file that it replaces; undefined if it replaces none */
+  /**
+   * Whether there is room for a new file.
+   *
+   * @param before the size of the file that it replaces; undefined if it replaces none
+   */
   #fits(bytes: number, before: number | undefined): boolean {
     const isFull =
       (before === undefined && this.#files >= this.#mostFiles) || this.#bytes + bytes - (before ?? 0) > MAX_BYTES
@@ -84,7 +88,7 @@ export class FileStore implements ResponseStore {
     return join(this.#folder, `${createHash('sha256').update(key).digest('hex')}.response`)
   }
 
-  /** Counts the files and their bytes, and removes expired and unfinished ones. */
+  /** Counts the files and their bytes. Removes expired and unfinished files. */
   async #count(): Promise<void> {
     await mkdir(this.#folder, { recursive: true })
     let files = 0

@@ -24,7 +24,7 @@ import type { CrawlLimits, CrawlOptions, DedupSpec, StepSpec } from './crawl-spe
 
 const isTable = (value: unknown): value is object => isObject(value) && !isList(value) && typeof value !== 'function'
 
-/** Checks an object and each of its options. */
+/** Checks that a value is an object, and checks each of its options. */
 function nested<T extends object>(checks: OptionChecks<T>, example: string): OptionCheck {
   return (value) => {
     const { problems } = readOptions<T>(value, checks, example)
@@ -60,7 +60,7 @@ const DEDUP: OptionChecks<DedupSpec> = {
 
 const SIZE = /^(\d+(?:\.\d+)?)(KB|MB|GB)$/
 const SIZES: Readonly<Record<string, number>> = { KB: 1_000, MB: 1_000_000, GB: 1_000_000_000 }
-/** The largest limit that a crawl may set, in bytes: a body is held in one buffer. */
+/** The largest body limit that a crawl may set, in bytes: a body is held in one buffer. */
 const MAX_BODY_BYTES = 1_000_000_000
 
 const LIMITS: OptionChecks<CrawlLimits> = {
@@ -91,7 +91,7 @@ const RETRY = {
   seeds: orLimit(nested(RETRY_CHECKS, "{ limit: 3, base: '10s' }")),
 } as OptionChecks<CrawlRetry>
 
-/** Makes the check of one option of {@link FetchSpec}. */
+/** Creates the check of one option of {@link FetchSpec}. */
 const fetched =
   (name: keyof FetchSpec): OptionCheck =>
   (value) => {
@@ -138,7 +138,7 @@ export const STEP_CHECKS: OptionChecks<StepSpec> = {
   follow: nested(FOLLOW_CHECKS, "{ within: 'host' }"),
 }
 
-/** A size such as `'10MB'` or a number, in bytes; undefined if the value is not a size. */
+/** Converts a size such as `'10MB'`, or a number, to bytes. Returns undefined if the value is not a size. */
 export function bytesOf(value: unknown): number | undefined {
   const [, amount, unit] = (typeof value === 'string' && SIZE.exec(value)) || []
   const bytes = unit === undefined ? value : Math.floor(Number(amount) * (SIZES[unit] ?? NaN))

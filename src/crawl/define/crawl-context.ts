@@ -6,28 +6,28 @@ import type { Window } from '../../time/window.ts'
 import type { Page } from '../page.ts'
 import type { CrawlRequest, ReadyRequest } from '../request/request.ts'
 
-/** The item of a page: one request of a crawl as a durable unit of work. */
+/** One request of a crawl as an item: a durable unit of work. */
 export interface CrawlItem {
   readonly id: number
   readonly step: string
   /** The absolute URL that was requested, before redirects. */
   readonly url: string
-  /** The number of the try; 1 for the first. Lost nodes, stops and `ctx.retryLater` are not counted. */
+  /** The number of the try; 1 for the first. Tries that ended because of a lost node, a stop or `ctx.retryLater` are not counted. */
   readonly attempt: number
-  /** How many earlier tries failed, by class of failure. */
+  /** How many earlier tries failed, by failure class. */
   readonly tries: Readonly<Record<string, number>>
-  /** The depth: 0 for a seed, otherwise one more than the depth of the page whose step followed this one. */
+  /** The depth of the page: 0 for a seed. For other pages, one more than the depth of the page that links to it. */
   readonly depth: number
   readonly priority: number
-  /** The id of the item whose step followed this one; undefined for a seed. */
+  /** The id of the item whose step followed this page; undefined for a seed. */
   readonly parent: number | undefined
 }
 
 /** A page that failed and has no retries left. */
 export interface DeadPage extends CrawlItem {
-  /** The class of the page's last failure. */
+  /** The failure class of the last try. */
   readonly class: string
-  /** The page's last failure. */
+  /** The error of the last try. */
   readonly error: Error
   readonly request: ReadyRequest
   /** The value that was passed as `data` when this page was followed. */
@@ -79,8 +79,8 @@ export interface CrawlContext<
   /** The value that was passed as `data` when this page was followed. */
   readonly data: unknown
   /**
-   * Adds requests to the crawl; they are stored when this page is done. Leaves out requests that the `follow` option of the crawl or step
-   * does not allow, and those whose URL is too long. A request that the crawl already has is not stored again.
+   * Adds requests to the crawl; they are stored when this page is done. Leaves out requests that the crawl's or step's option `follow` does
+   * not allow, and requests whose URL is too long. A request that the crawl already has is not stored again.
    *
    * @returns the number of accepted requests, including those that the crawl already has
    * @throws PikoError `USAGE` that names every problem of a request
@@ -89,11 +89,11 @@ export interface CrawlContext<
   /**
    * Ends the page as skipped. None of its rows and requests are stored. Never returns.
    *
-   * @param reason the text before its first `:` is the name under which skipped pages are counted
+   * @param reason skipped pages are counted by the part of this text before its first `:`
    */
   readonly skip: (reason: string) => never
   /**
-   * Loads the page again, not before `when`. This does not count as a retry. None of the page's rows and requests are stored. Never
+   * Loads the page again, but not before `when`. This is not counted as a retry. None of the page's rows and requests are stored. Never
    * returns.
    */
   readonly retryLater: (when: Date | Duration) => never

@@ -17,22 +17,22 @@ import type { CrawlContext, DeadPage, DeadPageContext } from './crawl-context.ts
 /** Parses a page: writes its rows to sinks, and follows its links. */
 export type ParsePage<Ctx> = (page: Page, ctx: Ctx) => unknown
 
-/** A step with options. A step without options is its `parse` function alone. */
+/** A step with options. A step without options is only its `parse` function. */
 export interface StepSpec<Ctx = CrawlContext> {
   readonly parse: ParsePage<Ctx>
-  /** Among the pages of a host, those with the smallest number are loaded first. The range is −32,768 to 32,767. Default 0. */
+  /** Pages of a host with a smaller number are loaded first. The range is −32,768 to 32,767. Default 0. */
   readonly priority?: number
   /** The time limit of one try, from the download until the step ends. Default `'5m'`. */
   readonly timeout?: Duration
-  /** Options for each request of the step. Those of a request itself take precedence. */
+  /** Default options for all requests of the step. The options of a request take precedence. */
   readonly request?: RequestDefaults
-  /** The downloader of the step's pages: the name of one of the crawl's `downloaders`, or a downloader. Default: HTTP. */
+  /** The downloader of the step's pages: a name from the crawl's `downloaders`, or a downloader itself. Default: HTTP. */
   readonly downloader?: string | Downloader | StreamDownloader
-  /** The links that the pages of the step may follow. Default: the crawl's `follow`. */
+  /** Which links the pages of the step may follow. Default: the crawl's `follow`. */
   readonly follow?: FollowSpec
 }
 
-/** The options of a request that a step can set for all its requests. */
+/** The request options that a step can set for all its requests. */
 export type RequestDefaults = Omit<CrawlRequest, 'url' | 'step' | 'data' | 'due' | 'dedup' | 'downloader' | 'priority'>
 
 export type CrawlStep<Ctx = CrawlContext> = ParsePage<Ctx> | StepSpec<Ctx>
@@ -40,27 +40,27 @@ export type CrawlStep<Ctx = CrawlContext> = ParsePage<Ctx> | StepSpec<Ctx>
 /** The requests that a run starts with. */
 export type Seeds<Step extends string> = Iterable<Seed<Step>> | AsyncIterable<Seed<Step>>
 
-/** A request, or its URL for a crawl with one step. */
+/** A request. If the crawl has only one step, a URL is enough. */
 export type Seed<Step extends string = string> = CrawlRequest<Step> | string | URL
 
-/** Decides which requests count as the same, and are loaded only once. */
+/** Decides which requests are considered the same. Of these, only one is loaded. */
 export interface DedupSpec {
-  /** A request is loaded once in each run (`'run'`), once ever (`'job'`), or once in a length of time (`within`). Default `'run'`. */
-  readonly scope?: 'run' | 'job' | { readonly within: Duration }
   /**
-   * Names of query parameters that are ignored in the comparison, such as {@link TRACKING_PARAMETERS}; `*` stands for any characters.
-   * Default: none.
+   * How long the same request is not loaded again: within one run (`'run'`), forever (`'job'`), or for a length of time (`within`). Default
+   * `'run'`.
    */
+  readonly scope?: 'run' | 'job' | { readonly within: Duration }
+  /** The query parameters that the comparison ignores, such as {@link TRACKING_PARAMETERS}; `*` matches any characters. Default: none. */
   readonly ignore?: readonly string[]
 }
 
 /** The limits of a run and of its pages. */
 export interface CrawlLimits {
-  /** The maximum number of requests of a run. Further requests are counted as skipped. Default: no limit. */
+  /** The maximum number of requests of a run. Further requests count as skipped. Default: no limit. */
   readonly items?: number
-  /** The maximum number of links between a seed and a page. Requests beyond that are counted as skipped. Default: no limit. */
+  /** The maximum number of links from a seed to a page. Requests beyond this depth count as skipped. Default: no limit. */
   readonly depth?: number
-  /** Pages that have not begun this long after the first seeds were stored are skipped. Default: no limit. */
+  /** How long after the first seeds were stored a page may still begin. Later pages are skipped. Default: no limit. */
   readonly time?: Duration
   /** The maximum size of a body after decompression: a number of bytes, or a text such as `'10MB'`. Default `'10MB'`. */
   readonly bytes?: number | `${number}${'KB' | 'MB' | 'GB'}`
@@ -68,22 +68,22 @@ export interface CrawlLimits {
   readonly private?: boolean
 }
 
-/** Wraps the download of every page. The first middleware of the list is the outermost: its `next` calls the second one. */
+/** Wraps the download of every page. The first middleware in the list is the outermost: its `next` calls the second one. */
 export type CrawlMiddleware<Ctx = CrawlContext> = (
   request: ReadyRequest,
   next: (request: ReadyRequest) => Promise<Page>,
   ctx: Ctx,
 ) => Promise<Page> | Page
 
-/** The sink and the model that a row is written to. */
+/** Where a row is written: a sink and a model. */
 export interface RowTarget {
   /** The name of the sink in the crawl's `sinks`. */
   readonly sink: string
-  /** The model or the route of the row. */
+  /** The model, or the route, of the row. */
   readonly model: unknown
 }
 
-/** Wraps the writing of every row to a sink. A row that the middleware does not pass to `next` is not written. */
+/** Wraps every write of a row to a sink. A row that the middleware does not pass to `next` is not written. */
 export type RowMiddleware<Ctx = CrawlContext> = (
   row: unknown,
   next: (row: unknown) => Promise<void>,
@@ -94,15 +94,15 @@ export type RowMiddleware<Ctx = CrawlContext> = (
 /** The options that a crawl has in addition to those of a job, except seeds and steps. */
 export interface CrawlOptions<Ctx = CrawlContext> extends FetchSpec {
   readonly dedup?: DedupSpec
-  /** The requests that `ctx.follow` accepts. Default: all of them. */
+  /** Which requests `ctx.follow` accepts. Default: all. */
   readonly follow?: FollowSpec
-  /** Limits by host, shared by all nodes and all crawls; `'*'` stands for every other host. Default `{ '*': { parallel: 8 } }`. */
+  /** Limits by host. All nodes and all crawls share them. `'*'` applies to every other host. Default `{ '*': { parallel: 8 } }`. */
   readonly hosts?: Readonly<Record<string, LaneSpec>>
-  /** The retries of pages by class of failure, and those of the seeds. Defaults: see `docs/crawl.md`. */
+  /** The retries of pages by failure class, and the retries of the seeds. Defaults: see `docs/crawl.md`. */
   readonly retry?: CrawlRetry
   /**
-   * Recognises a page that is blocked although its status is a success. Such a page fails with class `blocked`. Default: only the status
-   * decides.
+   * Returns true for a page that shows a block although its status is a success. Such a page fails with class `blocked`. Default: only the
+   * status decides.
    */
   readonly isBlocked?: (page: Page) => boolean
   readonly use?: readonly CrawlMiddleware<Ctx>[]
@@ -110,19 +110,19 @@ export interface CrawlOptions<Ctx = CrawlContext> extends FetchSpec {
   /** Downloaders by name, for steps and requests. */
   readonly downloaders?: Readonly<Record<string, Downloader | StreamDownloader>>
   /**
-   * Called for a page that failed and has no retries left, before the page is stored as dead. May use the sinks and resources of the crawl,
-   * and may take one minute. If the node dies before the end is stored, the page is tried again, and this function may be called again. Its
-   * errors are logged. Default: no function.
+   * Called for a page that failed and has no retries left, before the page is stored as dead. It may use the sinks and resources of the
+   * crawl, for up to one minute. If the node dies before the page is stored as dead, the page is tried again and this function may be
+   * called again. Its errors are logged. Default: no function.
    */
   readonly dead?: (page: DeadPage, ctx: DeadPageContext<Ctx>) => unknown
-  /** Whether the response of a dead page is kept. Default `'body'`: it is kept, so that people can read it. */
+  /** Whether a dead page keeps its response. Default `'body'`: it does, so that people can read it. */
   readonly keep?: { readonly dead?: 'body' | 'nothing' }
   readonly limits?: CrawlLimits
-  /** The maximum number of dead pages with which a run still succeeds. Default 0. */
+  /** The maximum number of dead pages for a run that still succeeds. Default 0. */
   readonly tolerate?: ItemTolerance
 }
 
-/** The options of a job that a crawl has as well. `retry` is not among them, because it has another meaning for a crawl. */
+/** The job options that a crawl also has. `retry` is not one of them, because it has another meaning in a crawl. */
 export type CrawlJobOptions<
   R extends ResourceMap,
   C extends z.ZodType,
@@ -140,8 +140,8 @@ export interface CrawlSpec<
 >
   extends CrawlJobOptions<R, C, S, W>, CrawlOptions<CrawlContext<R, z.output<C>, S, WindowOf<W>, Step>> {
   /**
-   * The requests that a run starts with: a list, or a function that returns them and may read config and window. They are stored in
-   * transactions of 1,000. If the run is restarted, those already stored are not stored again.
+   * The requests that a run starts with: a list, or a function that returns them and may use config and window. They are stored in
+   * transactions of 1,000. After a restart of the run, requests that are already stored are not stored again.
    */
   readonly seeds:
     | readonly Seed<NoInfer<Step>>[]
@@ -149,7 +149,7 @@ export interface CrawlSpec<
   readonly steps: Readonly<Record<Step, CrawlStep<CrawlContext<R, z.output<C>, S, WindowOf<W>, Step>>>>
 }
 
-/** The description of a crawl that is written as a class, whose seeds and steps are methods. */
+/** The description of a crawl that is written as a class. Its seeds and steps are methods. */
 export interface CrawlClassSpec<
   Step extends string = string,
   R extends ResourceMap = Record<never, never>,
@@ -158,11 +158,11 @@ export interface CrawlClassSpec<
   W extends WindowsSpec | undefined = WindowsSpec | undefined,
 >
   extends CrawlJobOptions<R, C, S, W>, CrawlOptions<CrawlContext<R, z.output<C>, S, WindowOf<W>, Step>> {
-  /** The names of the steps, for the compiler only: it then reports requests to any other step as errors. */
+  /** The names of the steps, only for the compiler: a request to any other step is then a compile error. */
   readonly steps?: readonly Step[]
 }
 
-// The type parameters are erased, as for jobs, because the pipeline holds crawls of every type.
+// The type parameters are erased, as for jobs, because the pipeline handles crawls of every type.
 /* oxlint-disable typescript/no-explicit-any */
 export type AnyCrawlSpec = CrawlSpec<any, any, any, any, any>
 export type AnyCrawlContext = CrawlContext<any, any, any, any, any>

@@ -14,8 +14,8 @@ import type { AnyCrawlSpec, CrawlClassSpec, Seeds, StepSpec } from './crawl-spec
 import { crawlOf } from './define-crawl.ts'
 
 /**
- * Gives the spec of a class with `@crawl` its type, for `@crawl(spec)` and `CrawlContextOf<typeof spec>`. With `steps`, the compiler checks
- * the names of steps in `ctx.follow`.
+ * Gives the spec of a crawl class its type, for `@crawl(spec)` and `CrawlContextOf<typeof spec>`. With `steps`, the compiler checks the
+ * step names in `ctx.follow`.
  */
 export function crawlSpec<
   const Step extends string = string,
@@ -41,7 +41,7 @@ export type SeedContextOf<Spec> =
     ? JobContext<R, z.output<C>, S, WindowOf<W>>
     : never
 
-/** A class that has a method `seeds`. */
+/** A class with a method `seeds`. */
 interface CrawlClass<Ctx> {
   // oxlint-disable-next-line typescript/no-explicit-any
   new (...args: any[]): { seeds(ctx: Ctx): Seeds<string> | Promise<Seeds<string>> }
@@ -80,7 +80,7 @@ export function crawl<
         `crawl ${describe(propertyOf(spec, 'id'))}: @crawl is on ${describe(owner)}; expected a class`,
       )
     }
-    // A crawl's spec is not the spec of a job, but it has the id, and only the id is read before `define` is called.
+    // Only the id of a job spec is read before `define` is called, and the crawl's spec also has an id.
     markClass(owner, {
       name: 'crawl',
       spec: spec as unknown as AnyJobSpec,
@@ -122,7 +122,7 @@ export function step(name?: string, options: Omit<StepSpec, 'parse'> = {}): Step
   }
 }
 
-/** Creates the crawl of an instance of a class. A method that a subclass overrides is called in its overridden form. */
+/** Creates the crawl of a class instance. If a subclass overrides a method, the override is used. */
 function ofClass(spec: object, receiver: object): ReturnType<typeof crawlOf> {
   const methods = receiver as Record<string | symbol, (...args: unknown[]) => unknown>
   const steps: Record<string, unknown> = {}

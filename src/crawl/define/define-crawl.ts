@@ -25,8 +25,8 @@ const MAX_BYTES = 10_000_000
 
 let loaded: typeof import('../run/runtime.ts') | undefined
 /**
- * Imported when the first page is loaded, because most processes that register a crawl only list or start it. Each `import()` takes time,
- * so the module is kept in a variable.
+ * Imported when the first page is loaded, because most processes that register a crawl only list or start it. The module is kept in a
+ * variable, because each `import()` takes time.
  */
 const runtime = async () => (loaded ??= await import('../run/runtime.ts'))
 
@@ -56,18 +56,18 @@ export function defineCrawl<
   return crawlOf(spec as unknown as AnyCrawlSpec)
 }
 
-/** The specs of this process's crawls. Tests use them to define the same crawls with given pages instead of downloads. */
+/** The specs of this process's crawls. Tests use them to define the same crawls with given pages instead of real downloads. */
 const specs = new WeakMap<object, AnyCrawlSpec>()
 
-/** The spec of a crawl; undefined for a job that is not a crawl. */
+/** Returns the spec of a crawl; undefined for a job that is not a crawl. */
 export function crawlSpecOf(definition: object): AnyCrawlSpec | undefined {
   return specs.get(definition)
 }
 
 /**
- * Defines a crawl from a spec whose type parameters are erased.
+ * Defines a crawl from a spec with erased type parameters.
  *
- * @param open opens another fetcher than the one of the spec, for tests
+ * @param open opens a test's fetcher instead of the one in the spec
  */
 export function crawlOf(spec: AnyCrawlSpec, open?: () => Promise<Fetcher>): JobDefinition<never> {
   const read = readCrawl(spec)
@@ -86,7 +86,7 @@ export function crawlOf(spec: AnyCrawlSpec, open?: () => Promise<Fetcher>): JobD
   return definition as JobDefinition<never>
 }
 
-/** @throws PikoError that names all problems, both of the crawl's own options and of its job's */
+/** @throws PikoError that names all problems, of the crawl's own options and of the job's options */
 function defined(read: ReadCrawl, plan: CrawlPlan): JobDefinition {
   const faults = new Faults()
   faults.gather(() => throwProblems(read.id, read.problems), undefined)
@@ -150,7 +150,7 @@ function jobSpecOf(read: ReadCrawl, plan: CrawlPlan): AnyJobSpec {
       priority: step.priority,
       timeout: step.timeout,
       dedup: dedupOf(options),
-      // Loading takes about a second, in which the first pages would miss their start times.
+      // Loading takes about a second. Without this preparation, the first pages would miss their start times.
       prepare: () => Promise.all([runtime(), plan.fetcher()]),
     },
   ])

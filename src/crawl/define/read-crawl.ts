@@ -19,18 +19,18 @@ import type { StepPlan } from '../run/crawl-plan.ts'
 import { CRAWL_CHECKS, STEP_CHECKS } from './crawl-checks.ts'
 import type { CrawlOptions, StepSpec } from './crawl-spec.ts'
 
-/** A crawl's spec after it was read: the options of the crawl itself, and the options of its job. */
+/** A crawl's spec after reading: the crawl's own options, and the options of its job. */
 export interface ReadCrawl {
   readonly id: string
   readonly seeds: (ctx: unknown) => unknown
   readonly options: Partial<CrawlOptions>
   readonly steps: ReadonlyMap<string, StepPlan>
-  /** The options of the job, which are not checked here. */
+  /** The job's options; this file does not check them. */
   readonly job: Readonly<Record<string, unknown>>
   readonly problems: readonly string[]
 }
 
-/** The options of a job that a crawl does not have, or that have another meaning in a crawl. */
+/** Options of a job that a crawl does not have, or that have another meaning in a crawl. */
 const NO_JOB_OPTIONS = ['items', 'input', 'output', 'retry', 'tolerate', 'limits']
 const KNOWN: readonly string[] = [
   ...JOB_OPTIONS.filter((name) => !NO_JOB_OPTIONS.includes(name)),
@@ -42,13 +42,10 @@ const KNOWN: readonly string[] = [
 const STEP_NAME = /^[\w.-]{1,64}$/
 /** The default time limit of one try of an item. */
 const DEFAULT_TIMEOUT = '5m'
-/** The limits of a host for which the spec has no rule. */
+/** The default limits of a host, if the spec has no rule for it. */
 const DEFAULT_HOSTS: Readonly<Record<string, LaneSpec>> = { '*': { parallel: 8 } }
 
-/**
- * Reads each property of a spec once. Lists every problem of the options that a crawl adds to a job; the job's own options are checked
- * later like those of any job.
- */
+/** Reads each property of a spec once. Lists every problem of the options that only a crawl has; the job checks its own options later. */
 export function readCrawl(spec: unknown): ReadCrawl {
   if (!isObject(spec) || typeof spec === 'function') {
     throw new PikoError(
@@ -88,13 +85,13 @@ export function readCrawl(spec: unknown): ReadCrawl {
   }
 }
 
-/** The scope in which the crawl's requests are unique. */
+/** Returns the scope in which the crawl's requests are unique. */
 export function dedupOf({ dedup }: Partial<CrawlOptions>): DedupScope {
   return dedup?.scope ?? 'run'
 }
 
 export function hostsOf({ hosts }: Partial<CrawlOptions>): Readonly<Record<string, LaneSpec>> {
-  // A value that is not an object stays unchanged, so that the later check reports it as it was written.
+  // A value that is not an object is not changed, so that the later check shows the user's own value.
   const limits = Object.entries({ ...DEFAULT_HOSTS, ...hosts }).map(([host, spec]): [string, LaneSpec] => [
     host,
     isObject(spec) && !isList(spec) ? { throttle: true, ...spec } : spec,
@@ -142,7 +139,7 @@ function stepPlan(name: string, step: Partial<StepSpec>, { follow }: Partial<Cra
   }
 }
 
-/** The name of a downloader that was given to a step directly and not by name. */
+/** Generates the name for a downloader that a step has as an object. */
 function stepDownloader(step: string): string {
   return `step:${step}`
 }

@@ -20,18 +20,22 @@ export interface FetchOptions extends FetchSpec {
   readonly limits?: Partial<DownloadLimits>
 }
 
-/** Opens the fetcher of a crawl in this process. @param options must be checked already */
+/**
+ * Opens the fetcher of a crawl in this process.
+ *
+ * @param options must already be checked
+ */
 export function createFetcher(options: FetchOptions): Fetcher {
   return new CrawlFetcher(options)
 }
 
 type Outcome = 'done' | 'skipped' | FailureClass
 
-/** The session and proxy that a request uses until its page has ended. */
+/** The session and the proxy that a request keeps until its page has ended. */
 interface Held {
   readonly scope: DownloadScope
   readonly session: HeldSession | undefined
-  /** @returns whether a failure says something about the host, and not only about the proxy */
+  /** @returns whether a failure is also evidence against the host, and not only against the proxy */
   readonly end: (outcome: Outcome, ms: number, isOfSession?: boolean) => boolean
 }
 
@@ -39,7 +43,7 @@ class CrawlFetcher implements Fetcher {
   readonly #options: FetchOptions
   readonly #limits: DownloadLimits
   readonly #userAgent: string
-  /** Loads robots.txt files and logins, and the pages of requests without their own downloader. */
+  /** Loads robots.txt files, logins, and the pages of requests without their own downloader. */
   readonly #loader: HttpLoader = openLoader()
   readonly #robots: Robots | undefined
   readonly #proxies: Proxies | undefined
@@ -94,7 +98,7 @@ class CrawlFetcher implements Fetcher {
     return {
       answer,
       session: held.session?.session.name,
-      // A response arrived, so a page that its step skipped still counts as a success of the proxy and the session.
+      // If the step skipped the page, a response still arrived, so it counts as a success of the proxy and the session.
       release: async (outcome) => void held.end(outcome === 'skipped' ? 'done' : outcome, answer.ms),
     }
   }
@@ -119,8 +123,8 @@ class CrawlFetcher implements Fetcher {
     const { fleet, signal, attempt, failures } = asked
     const place = hostOf(request)
     const { host, url } = place
-    // Checked before robots.txt is loaded: otherwise the page would fail with a failure of its robots.txt. A host's name is checked later,
-    // when it is resolved.
+    // This is checked before robots.txt is loaded; otherwise the page would fail because of its robots.txt. Host names are checked later,
+    // when they are resolved.
     if (isRefused(url, this.#limits))
       throw new CrawlError(`${url.hostname} is refused: it is a private address`, { class: 'address' })
     const admit = await this.#admitted(request, place, fleet, signal)
@@ -143,7 +147,7 @@ class CrawlFetcher implements Fetcher {
         session: session?.session,
         proxy: proxy?.proxy,
         admit,
-        // A response to a session may contain private content, so other requests must not get it from the cache.
+        // A response for a session may be private, so other requests must not get it from the cache.
         cache: isCaching && !session ? this.#answers.store : undefined,
       },
       end: (outcome, ms, isOfSession = false) => {
@@ -168,7 +172,7 @@ class CrawlFetcher implements Fetcher {
       ...{ lane: fleet.lane, origin, signal },
       proxies: proxies && {
         pick: (except) => proxies.pick(host, undefined, fleet, signal, except),
-        // A redirect may lead to another host, whose failures say nothing about the host of the page.
+        // A redirect may lead to another host. Its failures are no evidence against the page's own host.
         report: (of, proxy, outcome, ms) => void proxies.report(new URL(of).host, proxy, outcome, ms, fleet),
       },
     }
@@ -200,7 +204,7 @@ class CrawlFetcher implements Fetcher {
   }
 }
 
-/** The number of open fetchers that use each downloader, because several crawls or apps may share one. */
+/** How many open fetchers use each downloader, because crawls and apps may share one. */
 const uses = new WeakMap<object, number>()
 
 function retained<D extends object>(downloader: D): D {
@@ -208,7 +212,11 @@ function retained<D extends object>(downloader: D): D {
   return downloader
 }
 
-/** Removes one use. @returns whether no fetcher uses the downloader any more */
+/**
+ * Counts one user less.
+ *
+ * @returns whether no fetcher uses the downloader any more
+ */
 function released(downloader: object): boolean {
   const left = Math.max(0, (uses.get(downloader) ?? 0) - 1)
   uses.set(downloader, left)
@@ -236,17 +244,17 @@ function hostOf(request: ReadyRequest): Place {
   throw new CrawlError(`the request's URL${scheme}; expected http: or https:`, { class: 'address' })
 }
 
-/** Whether the cookies of a session have become too large for the site. The proxy has done its work. */
+/** Whether the session's cookies have become too large for the site. This is no fault of the proxy. */
 function isTooManyCookies(thrown: unknown): boolean {
   return thrown instanceof CrawlError && thrown.status === 431
 }
 
 /**
- * The outcome of a failed download. An error that is not a CrawlError, such as that of a cancelled run, must not lower the score of the
- * session or the proxy.
+ * Returns the outcome of a failed download. An error that is not a CrawlError, such as the abort of a cancelled run, must not lower the
+ * score of the session or the proxy.
  */
 function outcomeOf(thrown: unknown): Outcome {
   if (thrown instanceof CrawlError) return thrown.class
-  // The time limit of the step ended the download, because the server or the proxy did not respond.
+  // The step's time limit ended the download, so the server or the proxy did not respond in time.
   return isPikoError(thrown, 'RUN_TIMEOUT') ? 'network' : 'skipped'
 }

@@ -4,24 +4,24 @@ import { aCacheSpec, type CacheSpec } from '../cache/cache-spec.ts'
 import { type ProxyPool, proxyProblems } from '../proxies/proxy-spec.ts'
 import { type SessionSpec, sessionProblems } from '../sessions/session-spec.ts'
 
-/** The options of a crawl that decide how it loads pages. */
+/** The crawl options about how pages are loaded. */
 export interface FetchSpec {
   /**
-   * The `user-agent` header of requests, such as `acme-bot (+https://acme.test/bot)`. Its beginning, here `acme-bot`, is also the name by
-   * which a robots.txt addresses the crawl. Default `piko`.
+   * The `user-agent` header of requests, such as `acme-bot (+https://acme.test/bot)`. The first word, here `acme-bot`, is also the
+   * crawler's name in robots.txt files. Default `piko`.
    */
   readonly userAgent?: string
   /** Whether the crawl obeys robots.txt. Default true. */
   readonly robots?: boolean
-  /** Keeps cookies and logins between requests. Default: no sessions. */
+  /** Whether and how cookies and logins are kept between requests. Default: no sessions. */
   readonly session?: SessionSpec
   /** The proxies through which requests are sent. Default: none. */
   readonly proxies?: ProxyPool
-  /** How the crawl caches responses. Default: not at all. */
+  /** How the crawl caches responses. Default: it caches nothing. */
   readonly cache?: CacheSpec
 }
 
-/** All problems of the options of {@link FetchSpec} in a crawl's spec. */
+/** Returns all problems of the options of {@link FetchSpec} in a crawl's spec. */
 export function fetchProblems(spec: unknown): readonly string[] {
   const given = (name: keyof FetchSpec): unknown => propertyOf(spec, name)
   const simple = (name: keyof FetchSpec, check: typeof flag): string[] => {

@@ -10,12 +10,12 @@ export interface HttpAgentsOptions {
   readonly lookup: LookupFunction | undefined
 }
 
-/** The maximum number of proxies whose connections are kept open. */
+/** The maximum number of proxies with open connections. */
 const MAX_PROXIES = 1_000
-/** How long unused connections of a proxy are kept open. */
+/** How long the connections of an unused proxy are kept open. */
 const PROXY_IDLE_MS = 60_000
 
-/** The connections of a downloader: direct ones, and those through each proxy. */
+/** The connections of a downloader: direct connections, and connections through each proxy. */
 export class HttpAgents {
   readonly #options: HttpAgentsOptions
   readonly #direct = new Map<string, Promise<Dispatcher>>()
@@ -24,7 +24,7 @@ export class HttpAgents {
     ttl: PROXY_IDLE_MS,
     updateAgeOnGet: true,
     ttlAutopurge: true,
-    // `close` waits until requests in progress have ended; `destroy` would end them.
+    // `close` waits for the requests in progress, but `destroy` would abort them.
     dispose: (agent) => void closed(agent, (open) => open.close()),
   })
 
@@ -32,7 +32,7 @@ export class HttpAgents {
     this.#options = options
   }
 
-  /** The undici dispatcher that sends a request, through its proxy if it has one. */
+  /** Returns the undici dispatcher that sends a request. If the request has a proxy, the dispatcher uses it. */
   for({ proxy, limits }: Pick<DownloadScope, 'proxy' | 'limits'>): Promise<Dispatcher> {
     const { connectTimeoutMs, tls, lookup } = this.#options
     const common = { connectTimeoutMs, tls, headerBytes: limits.headerBytes }
@@ -69,7 +69,7 @@ function remembered(kept: Kept, key: string, open: () => Promise<Dispatcher>): P
   return opened
 }
 
-/** Closes an agent. Ignores errors: an agent that could not be opened, or is already closed, has nothing to close. */
+/** Closes an agent. Ignores errors, because an agent that failed to open or is already closed needs no close. */
 async function closed(agent: Promise<Dispatcher>, close: (open: Dispatcher) => Promise<void>): Promise<void> {
   await agent.then(close).catch(() => {})
 }

@@ -14,9 +14,9 @@ import { LONGEST_TIMER_MS } from '../../clock.ts'
 export interface HttpDownloaderOptions {
   /** The time limit for opening a connection, including TLS. Default `'10s'`. */
   readonly connectTimeout?: Duration
-  /** The certificates that servers are checked against, and the client certificate of the crawl. Default: those of Node. */
+  /** The trusted certificates for servers, and the crawl's own client certificate. Default: Node's. */
   readonly tls?: TlsOptions
-  /** Resolves the names of hosts: a function like `dns.lookup` of Node. Default: `dns.lookup`. */
+  /** Resolves host names, like Node's `dns.lookup`. Default: `dns.lookup`. */
   readonly lookup?: LookupFunction
 }
 
@@ -31,7 +31,7 @@ const FORM = {
 }
 
 /**
- * A downloader for HTTP/1.1, which is the default downloader of a crawl. Keeps its connections open for further requests to the same host.
+ * A downloader for HTTP/1.1; the default downloader of a crawl. It keeps connections open for further requests to the same host.
  *
  * @throws PikoError `USAGE` naming all problems
  */

@@ -13,19 +13,19 @@ import { CrawlError, type FailureClass } from '../crawl-error.ts'
 import type { Answer } from '../downloader.ts'
 import type { ReadyRequest } from '../request/request.ts'
 
-/** The facts about a failed request that its error contains. */
+/** What the error of a failed request contains. */
 export interface Failing {
   readonly request: ReadyRequest
   readonly idleMs: number
-  /** The method and the URL of the current request, which may be that of a redirect, without secrets. */
+  /** The method and URL of the failed request, without secrets. After a redirect, this is the URL of the redirect. */
   readonly shown: string
-  /** The host and port of the proxy; undefined without one. */
+  /** The host and port of the proxy; undefined without a proxy. */
   readonly proxy: string | undefined
   /** Whether a session sent the request. Default false. */
   readonly hasSession?: boolean
 }
 
-/** Turns an error of undici, of a stream or of a decoder into a CrawlError. */
+/** Converts an error of undici, of a stream or of a decoder to a CrawlError. */
 export function failureOf(thrown: unknown, failing: Failing): Error {
   if (isPikoError(thrown)) return thrown
   const { shown, proxy } = failing
@@ -39,11 +39,11 @@ export function failureOf(thrown: unknown, failing: Failing): Error {
   const late = lateness(thrown, failing)
   if (late !== undefined) return made('network', late)
   const through = proxy === undefined ? '' : ` through the proxy ${proxy}`
-  // With a proxy, the cause is left out, because it may contain the proxy's password.
+  // With a proxy, the error has no cause, because the cause may contain the proxy's password.
   return made('network', `failed${through}: ${redactText(messageOf(thrown))}`, proxy === undefined ? thrown : undefined)
 }
 
-/** Finds the refusal of an address in a chain of causes, because undici may wrap the error of the lookup. */
+/** Finds a refused address in the chain of causes, because undici may wrap the error of the lookup. */
 function addressRefusal(thrown: unknown): AddressRefused | undefined {
   for (let error = thrown, depth = 0; error !== undefined && depth < 4; error = propertyOf(error, 'cause'), depth++)
     if (error instanceof AddressRefused) return error
@@ -64,7 +64,7 @@ function lateness(thrown: unknown, { request, idleMs }: Failing): string | undef
   }
 }
 
-/** The error for a status that the request does not accept. */
+/** Creates the error for a status that the request does not accept. */
 export function statusFailure(answer: Answer, { shown, proxy, hasSession = false }: Failing): CrawlError {
   const { status, headers } = answer
   const retryAfterMs = waitOf(headers['retry-after'])
@@ -78,10 +78,10 @@ export function statusFailure(answer: Answer, { shown, proxy, hasSession = false
 }
 
 /**
- * The class of a status of 400 or more. Pure.
+ * Returns the failure class of a status of 400 or more. Pure.
  *
  * @param saysWhen whether the response has a usable `Retry-After` header
- * @param hasSession whether a session sent the request, so that its cookies may be what made the headers too large
+ * @param hasSession whether a session sent the request; then its cookies may have made the headers too large
  */
 function classOf(status: number, saysWhen: boolean, hasSession: boolean): FailureClass {
   if (status === 429 || (status === 503 && saysWhen)) return 'throttled'
@@ -90,14 +90,14 @@ function classOf(status: number, saysWhen: boolean, hasSession: boolean): Failur
   return 'client'
 }
 
-/** The wait of a `Retry-After` header in milliseconds from now; undefined if the header is missing or unusable. */
+/** Returns how long a `Retry-After` header asks to wait, in milliseconds from now; undefined if the header is missing or unusable. */
 function waitOf(header: string | undefined): number | undefined {
   const timing = retryTimingOf(RetryLaterError.fromHeader(header, ''))
   if (!timing) return undefined
   return 'afterMs' in timing ? timing.afterMs : Math.max(0, timing.at.getTime() - systemClock.now())
 }
 
-/** A status with its standard words, such as `404 Not Found`. The server's own words are left out. */
+/** Formats a status with its standard text, such as `404 Not Found`. The server's own text is left out. */
 function statusText(status: number): string {
   const words = STATUS_CODES[status]
   return words === undefined ? String(status) : `${status} ${words}`

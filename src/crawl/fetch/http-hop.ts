@@ -10,7 +10,7 @@ import type { ReadyBody, ReadyRequest } from '../request/request.ts'
 const ACCEPT = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
 
 /**
- * Creates the HTTP request for a crawl's request, before any redirect. Pure.
+ * Creates the first HTTP request for a crawl's request. Redirects may follow it. Pure.
  *
  * @throws CrawlError of class `address`
  */
@@ -19,7 +19,7 @@ export function firstHop(request: ReadyRequest, scope: Pick<DownloadScope, 'sess
   if ('problem' in reading) throw new CrawlError(`the URL ${reading.problem}`, { class: 'address' })
   const { url } = reading
   const authorization = basicAuth(url)
-  // Each assignment parses the URL again.
+  // Each assignment parses the URL again, so there are only the necessary ones.
   if (authorization !== undefined) {
     url.username = ''
     url.password = ''
@@ -45,7 +45,7 @@ function bodyOf(body: ReadyBody): string | Uint8Array {
 }
 
 /**
- * Creates the HTTP request that a redirect leads to. Pure.
+ * Creates the HTTP request that follows a redirect. Pure.
  *
  * @throws CrawlError of class `redirect`, or `address` for a scheme other than http and https
  */
@@ -60,8 +60,8 @@ export function nextHop(sent: Sent, status: number, location: string | undefined
 }
 
 /**
- * Adds the headers that the session has for the origin that a redirect leads to. The session's headers for the previous origin are already
- * removed. A header of the crawl's request itself takes precedence. Pure.
+ * Adds the session's headers for the new origin after a redirect. Those for the previous origin are already removed. A header of the
+ * crawl's request takes precedence. Pure.
  */
 export function withSession(
   sent: Sent,
@@ -73,20 +73,20 @@ export function withSession(
   return { ...sent, headers: { ...sent.headers, ...Object.fromEntries(missing) } }
 }
 
-/** Adds the cookies of the session to a request, after the request's own cookies. */
+/** Adds the session's cookies to a request, after the request's own cookies. */
 export function withCookies(sent: Sent, { session }: Pick<DownloadScope, 'session'>): Sent {
   const cookies = [sent.headers['cookie'], session?.cookiesFor(sent.url.href)].filter((text) => text !== undefined)
   return cookies.length === 0 ? sent : { ...sent, headers: { ...sent.headers, cookie: cookies.join('; ') } }
 }
 
-/** The method and the URL of a request, for messages. */
+/** Formats the method and the URL of a request for messages. */
 export function shownHop({ method, url }: Sent): string {
   return `${method} ${shownUrl(url)}`
 }
 
 /**
- * Refuses a URL whose host is a private address. A host that is a name is checked when it is resolved. A proxy resolves names itself, so
- * with a proxy, `localhost` and its subdomains are refused here.
+ * Refuses a URL with a private address as its host. Host names are checked when they are resolved. A proxy resolves names itself, so with a
+ * proxy `localhost` and its subdomains are refused here.
  *
  * @throws AddressRefused
  */

@@ -13,11 +13,11 @@ import type { HttpAgents } from './http-agents.ts'
 import { type Failing, failureOf, statusFailure } from './http-failure.ts'
 import { firstHop, nextHop, refusePrivate, shownHop, withCookies, withSession } from './http-hop.ts'
 
-/** The maximum number of bytes that are read of a redirect's body. After a body was read completely, its connection can be used again. */
+/** The maximum number of bytes to read from the body of a redirect. If the whole body is read, the connection can be used again. */
 const MAX_REDIRECT_BYTES = 16_384
-/** The time limit for the body that `pieces` yields, without the time that its reader takes. */
+/** The time limit for the body that `pieces` yields. The time that its reader needs is not counted. */
 const MAX_ARRIVAL_MS = 3_600_000
-/** The maximum number of bytes that are kept of the body of a failed request. */
+/** The maximum number of bytes that the error of a failed request keeps of the body. */
 const MAX_FAILED_BYTES = 1_048_576
 
 /** A response whose body has not been read yet. */
@@ -29,13 +29,13 @@ interface Opened {
   readonly since: number
 }
 
-/** The parts of a downloader's scope that loading needs. */
+/** The parts of a downloader's scope that are needed to load a request. */
 export type LoadScope = Omit<DownloadScope, 'log' | 'attempt'>
 
-/** The handling of a body that exceeds the limit: the request fails, or the body is truncated at the limit. */
+/** What happens to a body over the limit: the request fails, or the body is truncated. */
 export type Excess = 'fail' | 'cut'
 
-/** Sends requests, follows their redirects and reads their bodies within the limits of each. */
+/** Sends requests, follows redirects and reads bodies, within the limits of each request. */
 export class HttpLoader {
   readonly #agents: HttpAgents
 
@@ -59,7 +59,7 @@ export class HttpLoader {
   /**
    * Yields the decompressed body while it arrives. The time limit of the request applies only until the headers have arrived.
    *
-   * @param arrivalMs the time limit for the whole body, without the time that the reader takes
+   * @param arrivalMs the time limit for the whole body, without the time that the reader needs
    * @throws CrawlError, or the reason of the signal
    */
   async *pieces(
@@ -77,7 +77,7 @@ export class HttpLoader {
       for await (const piece of (await bodyOf(opened)) as AsyncIterable<Buffer>) {
         bytes += piece.byteLength
         waitedMs += performance.now() - askedAt
-        // The limit between two bytes is not enough, because a server may send single bytes forever.
+        // A limit for the time between two bytes is not enough, because a server may send single bytes forever.
         if (waitedMs > arrivalMs)
           throw new CrawlError(`${opened.failing.shown} did not arrive within ${formatMs(arrivalMs)}`, {
             class: 'network',
@@ -105,7 +105,7 @@ export class HttpLoader {
       const asked = sent
       const failing: Failing = {
         ...{ request, idleMs: scope.limits.idleMs, proxy: scope.proxy?.label, hasSession: scope.session !== undefined },
-        // Computed only when it is used, because only failures need it.
+        // A getter, because only failures need this text.
         get shown() {
           return shownHop(asked)
         },
@@ -122,11 +122,11 @@ export class HttpLoader {
       const problem =
         hops === request.redirects
           ? `has more than ${request.redirects} redirects`
-          : // A redirect to the same URL is not a loop if it has set a cookie, as many logins do. So the cookie is part of the key.
+          : // Many logins set a cookie and redirect to the same URL, which is not a loop. So the key contains the cookies.
             seen.has(hopKey(sent, scope)) && `has a redirect that leads back to ${shownHop(sent)}`
       if (problem !== false)
         throw new CrawlError(`${failing.shown} ${problem}`, { class: 'redirect', status: reply.status })
-      // Checked before robots.txt of the next URL is loaded: otherwise the page would fail with a failure of that robots.txt.
+      // This is checked before robots.txt of the new host is loaded; otherwise the page would fail because of that robots.txt.
       this.#refuse(sent, failing, scope)
       await scope.admit?.(sent.url.href)
     }
@@ -164,7 +164,7 @@ export class HttpLoader {
   }
 }
 
-/** Two requests with the same key would get the same response, so a key that appears twice means a loop of redirects. */
+/** Returns a key of a request. Two requests with the same key would get the same response, so a repeated key means a redirect loop. */
 function hopKey(sent: Sent, scope: LoadScope): string {
   const { method, url, headers } = withCookies(sent, scope)
   return JSON.stringify([method, url.href, headers['cookie']])
@@ -210,7 +210,7 @@ async function readInto(
   return answerWith(bytes)
 }
 
-/** Reads at most `maxBytes` of a body. If reading fails, returns what has arrived so far. */
+/** Reads at most `maxBytes` of a body. If reading fails, returns the bytes that have arrived. */
 async function readBeginning(body: Readable, maxBytes: number): Promise<Buffer> {
   const pieces: Buffer[] = []
   let bytes = 0
@@ -226,17 +226,17 @@ async function readBeginning(body: Readable, maxBytes: number): Promise<Buffer> 
   return Buffer.concat(pieces).subarray(0, maxBytes)
 }
 
-/** Copies bytes into a buffer of their own, because a step may transfer the buffer to a thread. */
+/** Copies the bytes to a new buffer, because a step may transfer the buffer to a thread. */
 function ownBytes(bytes: Buffer): Uint8Array {
   return new Uint8Array(bytes)
 }
 
-/** Reads the rest of a body, so that its connection can be used again. */
+/** Reads the rest of a body, so that the connection can be used again. */
 async function drained(body: Readable): Promise<void> {
   try {
     await readAll(body, MAX_REDIRECT_BYTES)
   } catch {
-    // The body is too large or can't be read, so its connection is closed.
+    // The body is too large or unreadable, so the connection must be closed.
     body.destroy()
   }
 }
@@ -252,6 +252,6 @@ function headersOf({ headers }: Reply): HttpHeaders {
     const value = name === 'set-cookie' ? undefined : headers[name]
     if (value !== undefined) joined.set(name, Array.isArray(value) ? value.join(', ') : value)
   }
-  // Assigning properties one by one would lose a header named `__proto__`.
+  // An object built by assignments would lose a header named `__proto__`.
   return Object.fromEntries(joined)
 }

@@ -2,14 +2,17 @@ import { expecting, isList, oneOf, type OptionChecks } from '../../options.ts'
 import { parsedUrl } from '../request/canonical-url.ts'
 import { urlMatcher, type UrlPattern } from './url-glob.ts'
 
-/** The requests that `ctx.follow` accepts. The others are left out. Seeds are never filtered. */
+/** Which requests `ctx.follow` accepts. Others are left out. Seeds are never filtered. */
 export interface FollowSpec {
   /**
-   * `'host'`: only URLs of the host of the seed that led to the page. `'domain'`: that host without `www.`, and its subdomains. `'any'`:
+   * `'host'`: only URLs with the host of the seed that led to the page. `'domain'`: that host without `www.`, and its subdomains. `'any'`:
    * URLs of every host. Default `'any'`.
    */
   readonly within?: 'host' | 'domain' | 'any'
-  /** Accepts only URLs that match one of these patterns. Globs match the whole URL: `https://shop.test/products/**`. Default: all URLs. */
+  /**
+   * Accepts only URLs that match one of these patterns. A glob must match the whole URL: `https://shop.test/products/**`. Default: all
+   * URLs.
+   */
   readonly include?: readonly UrlPattern[]
   /** Leaves out URLs that match one of these patterns. Default: none. */
   readonly exclude?: readonly UrlPattern[]
@@ -26,7 +29,7 @@ export const FOLLOW_CHECKS: OptionChecks<FollowSpec> = {
   exclude: patterns,
 }
 
-/** Why a URL is left out: because of `within`, or because of `include` and `exclude`. */
+/** Why a URL is left out: `host` because of `within`, `pattern` because of `include` or `exclude`. */
 export type LinkRefusal = 'host' | 'pattern'
 
 /**

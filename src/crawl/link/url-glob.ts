@@ -1,6 +1,6 @@
 /**
- * A pattern of URLs: a regular expression, or a glob such as `https://shop.test/products/**`, in which `*` stops at a `/` and `**` does
- * not.
+ * A pattern for URLs: a regular expression, or a glob such as `https://shop.test/products/**`. In a glob, `*` does not match a `/`, but
+ * `**` does.
  */
 export type UrlPattern = string | RegExp
 
@@ -9,7 +9,7 @@ const SPECIAL = /[$()*+.?[\\\]^{|}]/g
 /** Returns a function that checks whether a URL matches one of the patterns. */
 export function urlMatcher(patterns: readonly UrlPattern[]): (url: string) => boolean {
   const expressions = patterns.map((pattern) => (typeof pattern === 'string' ? expressionOf(pattern) : pattern))
-  // Unlike `test`, `search` does not depend on where the last match of a global or sticky expression ended.
+  // `search` is used instead of `test`, because the result of `test` with a global or sticky expression depends on its last match.
   return (url) => expressions.some((expression) => url.search(expression) !== -1)
 }
 

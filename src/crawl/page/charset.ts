@@ -15,9 +15,9 @@ const MARKS: readonly (readonly [label: string, bytes: readonly number[]])[] = [
 ]
 
 /**
- * Decodes a body. Its encoding is that of its byte order mark, otherwise the `charset` of its content type, otherwise the one in its
- * `<meta>` or XML declaration. Without any of them, it is UTF-8 if the body is valid UTF-8, otherwise windows-1252, but always UTF-8 for
- * JSON.
+ * Decodes a body. The encoding is taken from the byte order mark, otherwise from the `charset` of the content type, otherwise from the
+ * `<meta>` or XML declaration. Without any of these, valid UTF-8 is read as UTF-8, and everything else as windows-1252. JSON is always
+ * UTF-8.
  */
 export function decodeText(bytes: Uint8Array, contentType: string): string {
   const marked = MARKS.find(([, mark]) => mark.every((byte, index) => bytes[index] === byte))
@@ -36,11 +36,12 @@ function declaredIn(bytes: Uint8Array, contentType: string): string | undefined 
   const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, MAX_DECLARATION_BYTES))
   const text = start.toString('latin1')
   const label = (XML.exec(text) ?? META.exec(text))?.[1]
-  // The declaration was read as ASCII, so the document can't be UTF-16, even if it declares that. The HTML standard then takes UTF-8.
+  // The declaration could be read as ASCII, so the document can't be UTF-16, whatever it declares. The HTML standard requires UTF-8 in this
+  // case.
   return label !== undefined && /^utf-?16/i.test(label) ? 'utf-8' : label
 }
 
-/** The decoders of common encodings, by label. These keep nothing between two bodies. */
+/** The decoders of common encodings, by label. They can be reused, because they keep no state between two bodies. */
 const decoders = new Map<string, TextDecoder>()
 const KEPT = /^(?:utf-?8|windows-1252|iso-8859-1|us-ascii)$/
 

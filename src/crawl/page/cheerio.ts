@@ -7,13 +7,13 @@ type Load = (text: string, options?: { readonly xml: boolean }) => HtmlDocument
 let loaded: Load | undefined
 
 /**
- * Imports cheerio before the first page needs it, so that loading it does not block the event loop. Does nothing if cheerio is not
+ * Imports cheerio before the first page needs it, because the import would then block the event loop. Does nothing if cheerio is not
  * installed, because not every crawl reads HTML.
  */
 export async function prepareCheerio(): Promise<void> {
   try {
     const { load } = await import('cheerio')
-    // Its nodes are those of cheerio. `HtmlNode` declares only a part of their properties.
+    // The cast is safe: `HtmlNode` declares only some properties of cheerio's nodes.
     loaded ??= load as Load
   } catch (thrown) {
     if (!isMissingPackage('cheerio', thrown)) throw thrown
@@ -21,9 +21,9 @@ export async function prepareCheerio(): Promise<void> {
 }
 
 /**
- * Returns the `load` function of cheerio.
+ * Returns cheerio's function `load`.
  *
- * @param what what needs cheerio, for the error's message
+ * @param what the feature that needs cheerio, for the error message
  * @throws PikoError `PACKAGE_MISSING`
  */
 export function loadCheerio(what: string): Load {

@@ -11,7 +11,7 @@ import { decodeText } from './charset.ts'
 import { loadCheerio } from './cheerio.ts'
 import { ParsedTooSlowly, parsedInTime } from './parse-limit.ts'
 
-/** Creates the page of a response for its step. Text and document are created when the step first needs them. */
+/** Creates the step's page from a response. The text and the document are created when the step first uses them. */
 export function createPage(request: ReadyRequest, answer: Answer, attempt: number, message?: PageMessage): Page {
   return new AnswerPage(request, answer, attempt, message)
 }
@@ -31,7 +31,7 @@ class AnswerPage implements Page {
   declare readonly message?: PageMessage
   #text: string | undefined
   #document: HtmlDocument | undefined
-  /** Whether the step has received the document, and so may have changed it. */
+  /** Whether the step has received the document. It may then have changed it. */
   #isGiven = false
 
   constructor(request: ReadyRequest, answer: Answer, attempt: number, message: PageMessage | undefined) {
@@ -66,7 +66,7 @@ class AnswerPage implements Page {
     try {
       return JSON.parse(this.text()) as unknown
     } catch {
-      // The parser's message shows a part of the body, and logs must not.
+      // The parser's message would show a part of the body, which must not appear in logs.
       throw this.#unreadable('is not JSON')
     }
   }
@@ -108,23 +108,23 @@ class AnswerPage implements Page {
       const href = isElement(element) ? element.attribs['href'] : undefined
       const url = href === undefined ? undefined : safely(() => new URL(href, base), undefined)
       if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) continue
-      // An assignment parses the URL again.
+      // Each assignment parses the URL again, so there are only the necessary ones.
       if (url.href.includes('#')) url.hash = ''
       found.add(url.href)
     }
     return [...found]
   }
 
-  /** The URL against which relative links are resolved: the first `<base href>` if it is usable, otherwise that of the page. */
+  /** Returns the base URL for relative links: the first usable `<base href>`, otherwise the page's URL. */
   #base(): string {
-    // Searching the text is much faster than searching the document.
+    // Searching the text is much faster than searching the document, so most pages without a `<base>` need only this.
     if (!this.#isGiven && !/<base\b/i.test(this.text())) return this.url
     const href = this.#parsedOnce()('base[href]').first().attr('href')
     return href === undefined ? this.url : safely(() => new URL(href, this.url).href, this.url)
   }
 }
 
-/** The elements of the selector `a[href]`, in the order of the document, in a fifth of the time that a selection takes. */
+/** Finds the elements of the selector `a[href]` in document order, in a fifth of the time that a selection needs. */
 function anchorsOf(root: HtmlNodes): readonly HtmlElement[] {
   const found: HtmlElement[] = []
   const left: HtmlNode[] = [...root]

@@ -17,26 +17,29 @@ const DEFAULT_REFRESH = '5m'
 const DEFAULT_ERRORS = 3
 const DEFAULT_BAN = '10m'
 const MAX_HOSTS = 1_000
-/** After this many requests through a proxy, a process uses its own score of the proxy instead of the score that the nodes share. */
+/** After this many requests through a proxy, a process uses its own score for it instead of the shared one. */
 const OWN_REQUESTS = 5
-/** After this many blocked requests in a row, a host gets proxies of the next tier. */
+/** After this many blocked requests in a row, a host gets the proxies of the next tier. */
 const BLOCKED_TO_RISE = 3
-/** After this many successful requests in a row, a host gets proxies of the previous tier. */
+/** After this many successful requests in a row, a host gets the proxies of the previous tier again. */
 const DONE_TO_FALL = 50
-/** The time limit for a call of the provider. */
+/** The time limit for one call of the provider. */
 const PROVIDER_MS = 30_000
-/** The pause before the provider is called again after a call that failed or returned no proxies. */
+/** How long to wait after a call of the provider that failed or returned no proxies. */
 const FAILED_PAUSE_MS = 5_000
 
-/** Failures that the proxy may have caused. */
+/** Failure classes that the proxy may have caused. */
 const FAILED: ReadonlySet<string> = new Set<FailureClass>(['network', 'blocked', 'throttled', 'server'])
-/** After several of these failures in a row, a proxy is not used for the host for some time. */
+/** Failure classes for which a proxy is banned: after several in a row at a host, it is not used for this host for some time. */
 const BANNING: ReadonlySet<string> = new Set<FailureClass>(['network', 'blocked', 'throttled'])
-/** Outcomes that say nothing about the proxy, because no request was sent or its response was no longer needed. */
+/** Outcomes that show nothing about the proxy, because no request was sent or the response was no longer needed. */
 const UNSENT: ReadonlySet<string> = new Set<FailureClass | 'skipped'>(['robots', 'address', 'skipped'])
-/** Failures that either the host or the proxy may have caused. */
+/** Failure classes for which either the host or the proxy may be responsible. */
 const UNCLEAR: ReadonlySet<string> = new Set<FailureClass>(['network', 'server'])
-/** It is the host that fails if this many proxies that work elsewhere have failed there in a row, or this many of any kind. */
+/**
+ * When to blame the host instead of the proxies: this many proxies that work at other hosts have failed here in a row, or the number below
+ * of any proxies.
+ */
 const PROVEN_WITNESSES = 3
 const ANY_WITNESSES = 20
 
@@ -48,14 +51,14 @@ interface Known extends NamedProxy {
 interface Host {
   readonly failures: Map<string, number>
   readonly bannedUntil: Map<string, number>
-  /** The proxies that have failed since the host last answered. */
+  /** The proxies that have failed since the host's last response. */
   readonly witnesses: Set<string>
   tier: number
   blockedInARow: number
   doneInARow: number
 }
 
-/** Chooses proxies by their recent results. All nodes share the scores; each process has its own bans by host. */
+/** Chooses proxies by their recent results. All nodes share the scores; bans for a host belong to one process. */
 export class Proxies {
   readonly #pool: ProxyPool
   readonly #banMs: number
@@ -77,8 +80,8 @@ export class Proxies {
    * Chooses a proxy for a request.
    *
    * @param host the host of the request's URL
-   * @param name the name of the session's proxy, which is taken if the pool still has it; undefined for any proxy
-   * @param except names of proxies that are taken only if there is no other
+   * @param name the name of the session's proxy, which is used if the pool still has it; undefined for any proxy
+   * @param except names of proxies to use only if there is no other
    * @throws CrawlError of class `network` if the pool is empty, or the reason of the signal
    */
   async pick(
@@ -108,7 +111,7 @@ export class Proxies {
   /**
    * Counts how a request through a proxy ended.
    *
-   * @returns whether a failure says something about the host: no other proxy is left that could still reach it
+   * @returns whether a failure is evidence against the host: no remaining proxy could still reach it
    */
   report(
     host: string,
@@ -139,10 +142,7 @@ export class Proxies {
     return proven.length >= PROVEN_WITNESSES || this.#candidates(host).every((one) => at.witnesses.has(one.name))
   }
 
-  /**
-   * Moves a host that blocks requests to the next tier of proxies, and a host that has not blocked any for a long time to the previous
-   * tier.
-   */
+  /** Changes the tier of proxies for a host: up if it blocks requests, down if it has blocked none for a long time. */
   #moveTier(at: Host, outcome: string): void {
     const highest = (this.#pool.tiers?.length ?? 1) - 1
     at.blockedInARow = outcome === 'blocked' ? at.blockedInARow + 1 : 0
@@ -152,7 +152,7 @@ export class Proxies {
     if (at.doneInARow >= DONE_TO_FALL && at.tier > 0) Object.assign(at, { tier: at.tier - 1, doneInARow: 0 })
   }
 
-  /** The proxies of a host's tier that are not banned for it. If all are banned, the one whose ban ends first. */
+  /** Returns the proxies of a host's tier that are not banned for it. If all are banned, returns the one whose ban ends first. */
   #candidates(host: string): readonly Known[] {
     const { tier, bannedUntil } = this.#hostOf(host)
     const ofTier = this.#known.filter((one) => one.tier === tier)
@@ -173,16 +173,16 @@ export class Proxies {
     return made
   }
 
-  /** Calls the provider if `refresh` has passed since the last time. Requests that wait at the same time share one call. */
+  /** Calls the provider if the last call is older than `refresh`. Concurrent requests share one call. */
   async #refreshed(signal: AbortSignal): Promise<void> {
     const { provider } = this.#pool
     if (!provider || performance.now() < this.#askAt) return
     this.#loading ??= this.#load(provider).finally(() => (this.#loading = undefined))
-    // Requests use the proxies of the last call until this one has returned. Only the first call must be waited for.
+    // If there are already proxies, requests use them until the new call has returned, so only the first call must be awaited.
     if (this.#known.length === 0) await untilAborted(this.#loading, signal)
   }
 
-  /** Calls the provider. The signals of items do not end this call, because other items also wait for it. */
+  /** Calls the provider. An item's signal does not abort this call, because other items also wait for it. */
   async #load(provider: NonNullable<ProxyPool['provider']>): Promise<void> {
     this.#failure = undefined
     let urls: readonly string[] = []
@@ -190,7 +190,7 @@ export class Proxies {
       const given: unknown = await within((signal) => provider(signal), PROVIDER_MS, undefined)
       urls = Array.isArray(given) ? given.filter(isProxyUrl).slice(0, MAX_PROXIES) : []
     } catch (thrown) {
-      // The provider's message may contain a password.
+      // The provider's error message may contain a password.
       const problem = `the proxies' provider failed: ${redactText(headline(thrown))}`
       this.#failure = new CrawlError(problem, { class: 'network' })
     }
@@ -206,7 +206,7 @@ function knownOf(tiers: readonly (readonly string[])[]): Known[] {
   )
 }
 
-/** The name of a proxy in the database: a hash, because its URL may contain a password. */
+/** Returns the name under which a proxy is stored: a hash, because its URL may contain a password. */
 function nameOf(url: string): string {
   return createHash('sha256').update(url).digest('hex').slice(0, 32)
 }

@@ -1,6 +1,6 @@
 /** The recent results of a proxy. */
 export interface ProxyScore {
-  /** The share of requests that succeeded, from 0 to 1. About the last 40 requests have most of the weight. */
+  /** The share of successful requests, from 0 to 1. About the last 40 requests have most of the weight. */
   readonly successShare: number
   /** The average time of a successful request, in milliseconds; undefined before the first success. */
   readonly ms: number | undefined
@@ -10,12 +10,12 @@ export interface ProxyScore {
 export const NEW_SCORE: ProxyScore = { successShare: 1, ms: undefined, requests: 0 }
 
 const ALPHA = 0.05
-/** Differences in time that are small compared to this have little effect, because a reliable proxy is better than a fast one. */
+/** Time differences much smaller than this have little effect, because a reliable proxy is more important than a fast one. */
 const FAST_MS = 250
-/** The smallest share of the requests for a proxy that fails. It is still used sometimes, because it may work again. */
+/** The minimum share of requests for a proxy that fails. It is still used sometimes, because it may recover. */
 const SMALLEST_SHARE = 0.005
 
-/** Returns the score after one more request. Pure. */
+/** Returns a score that includes one more request. Pure. */
 export function scored(score: ProxyScore, isOk: boolean, ms: number): ProxyScore {
   const mix = (old: number, now: number): number => old + ALPHA * (now - old)
   return {
@@ -25,13 +25,13 @@ export function scored(score: ProxyScore, isOk: boolean, ms: number): ProxyScore
   }
 }
 
-/** The weight with which a proxy is chosen. Among proxies that always work, the faster ones are chosen more often. Pure. */
+/** Returns the weight for the random choice of a proxy. Among proxies that always work, faster ones get a higher weight. Pure. */
 export function weightOf({ successShare, ms = 0 }: ProxyScore): number {
   return successShare ** 8 * (FAST_MS / (FAST_MS + ms)) ** 2
 }
 
 /**
- * Chooses one of the candidates at random, weighted by their scores. Pure.
+ * Chooses one candidate at random, weighted by score. Pure.
  *
  * @param random a random number from 0 to 1
  * @returns undefined if there are no candidates

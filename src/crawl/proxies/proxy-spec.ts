@@ -5,17 +5,17 @@ import { aDuration } from '../../time/duration-check.ts'
 import type { Duration } from '../../time/duration.ts'
 
 /**
- * The proxies of a crawl: exactly one of `urls`, `provider` and `tiers`. The URL of a proxy begins with `http:`, `https:` or `socks5:`, and
- * may contain a user and a password.
+ * The proxies of a crawl: exactly one of `urls`, `provider` and `tiers`. A proxy's URL begins with `http:`, `https:` or `socks5:`, and may
+ * contain a user and a password.
  */
 export interface ProxyPool {
   /** The URLs of all proxies. */
   readonly urls?: readonly string[]
-  /** Returns the URLs of the proxies. Called before the first request, and again when `refresh` has passed. */
+  /** Returns the proxies' URLs. Called before the first request, and again after each `refresh`. */
   readonly provider?: (signal: AbortSignal) => readonly string[] | Promise<readonly string[]>
-  /** Groups of URLs. After a host has blocked three requests in a row, requests to it go through the next group. */
+  /** Groups of URLs. After a host has blocked three requests in a row, requests to this host use the next group. */
   readonly tiers?: readonly (readonly string[])[]
-  /** How long the URLs of the `provider` are used before it is called again. Default `'5m'`. */
+  /** How long the `provider`'s URLs are used before it is called again. Default `'5m'`. */
   readonly refresh?: Duration
   /** After `errors` failures in a row at a host, a proxy is not used for this host for `time`. Default `{ errors: 3, time: '10m' }`. */
   readonly ban?: { readonly errors?: number; readonly time?: Duration }
@@ -31,7 +31,7 @@ export function isProxyUrl(value: unknown): value is string {
   return url !== undefined && SCHEMES.test(url.protocol) && url.hostname !== ''
 }
 
-/** The message never shows the value, because it may contain a password. */
+/** The message never contains the value, because it may include a password. */
 const aProxyUrl: OptionCheck = (value) =>
   isProxyUrl(value) ? undefined : 'is not the URL of a proxy; expected one such as "http://proxy.example:8080"'
 
@@ -61,7 +61,7 @@ const CHECKS: OptionChecks<ProxyPool> = {
 
 const SOURCES = ['urls', 'provider', 'tiers'] as const
 
-/** All problems of the `proxies` option of a spec. The texts never contain a URL, because it may contain a password. */
+/** Returns all problems of the `proxies` option of a spec. The texts never contain a URL, because it may include a password. */
 export function proxyProblems(value: unknown): readonly string[] {
   const { options, problems } = readOptions<ProxyPool>(value, CHECKS, "{ urls: ['http://proxy.example:8080'] }")
   const given = SOURCES.filter((name) => options[name] !== undefined)

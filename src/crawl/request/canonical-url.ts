@@ -1,25 +1,25 @@
-/** Query parameters that only name an advertising campaign and do not change the page, for `dedup.ignore`. */
+/** Query parameters of advertising campaigns, which do not change the page; for `dedup.ignore`. */
 export const TRACKING_PARAMETERS: readonly string[] = ['utm_*', 'fbclid', 'gclid']
 
 const UNRESERVED = /^[\w.~-]$/
 const ESCAPE = /%([\dA-Fa-f]{2})/g
 
 /**
- * Returns the same text for all URLs that name the same page. The URL is parsed as browsers do. Fragment, default port and a dot at the end
- * of the host are removed, percent-encoding is normalised, and the query is sorted by name, where parameters of the same name keep their
- * order. The canonical URL of a canonical URL is the same text.
+ * Returns the same text for all URLs of the same page. The URL is parsed as browsers do. The fragment, the default port and a dot at the
+ * end of the host are removed. Percent-encoding is normalised. The query is sorted by name; parameters with the same name keep their order.
+ * A canonical URL is its own canonical URL.
  *
  * @param url an absolute URL
- * @param ignore names of query parameters to leave out, in which `*` stands for any characters
- * @returns the URL itself if it can't be parsed
+ * @param ignore names of query parameters to remove; `*` matches any characters
+ * @returns the URL unchanged if it can't be parsed
  */
 export function canonicalUrl(url: string, ignore: readonly string[] = []): string {
   const parsed = parsedUrl(url)
   if (!parsed) return url
-  // Each assignment parses the URL again, so only what must change is assigned.
+  // Each assignment parses the URL again, so only the parts that must change are assigned.
   if (parsed.href.includes('#')) parsed.hash = ''
   if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') return parsed.href
-  // A host with a dot at its end is the same host.
+  // A host name with a dot at its end means the same host.
   if (parsed.hostname.endsWith('.')) parsed.hostname = parsed.hostname.slice(0, -1)
   if (parsed.pathname.includes('%')) parsed.pathname = normalEscapes(parsed.pathname)
   // A URL without parameters may still end with `?`.
@@ -27,12 +27,12 @@ export function canonicalUrl(url: string, ignore: readonly string[] = []): strin
   return parsed.href
 }
 
-/** Parses a URL, relative to `base` if that is given. Returns undefined if it is not a URL. */
+/** Parses a URL, relative to `base` if given. Returns undefined for an invalid URL. */
 export function parsedUrl(url: string, base?: string): URL | undefined {
   return URL.parse(url, base) ?? undefined
 }
 
-/** Decodes the characters that need no escape, and writes all other escapes in upper case. Pure. */
+/** Normalises percent-encoding: decodes the characters that need no escape, and writes all other escapes in upper case. Pure. */
 export function normalEscapes(text: string): string {
   return text.replaceAll(ESCAPE, (whole, hex: string) => {
     const character = String.fromCharCode(Number.parseInt(hex, 16))
@@ -52,7 +52,7 @@ function sortedQuery(query: string, ignore: readonly string[]): string {
     .join('&')
 }
 
-/** Whether a name matches a pattern, in which `*` stands for any characters. */
+/** Whether a name matches a pattern; `*` matches any characters. */
 function matchesName(pattern: string, name: string): boolean {
   const [first = '', ...others] = pattern.split('*')
   const last = others.pop()

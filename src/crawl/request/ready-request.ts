@@ -17,7 +17,7 @@ const DEFAULT_REDIRECTS = 10
 /** The default time limit of one download. */
 const DEFAULT_TIMEOUT_MS = 30_000
 
-/** The options that a step sets for its requests. */
+/** The options that a step sets for all its requests. */
 export interface StepDefaults {
   readonly request: Omit<CrawlRequest, 'url'>
   readonly priority: number
@@ -32,15 +32,15 @@ export interface RequestParent {
   readonly session: string | null | undefined
 }
 
-/** The parts of a crawl that are needed to turn an author's request into an item. */
+/** What is needed from a crawl to convert an author's request to an item. */
 export interface RequestRules {
   readonly crawl: string
   readonly steps: ReadonlyMap<string, StepDefaults>
-  /** Names of query parameters that the comparison of requests ignores. */
+  /** The query parameters that the comparison of requests ignores. */
   readonly ignore: readonly string[]
 }
 
-/** A request with the fields of its item in the queue. */
+/** A request with the fields that its item has in the queue. */
 export interface NewItem {
   readonly request: ReadyRequest
   readonly data: unknown
@@ -48,12 +48,12 @@ export interface NewItem {
   readonly due: Date | undefined
   /** Two requests of a step with the same key are the same item. */
   readonly key: string
-  /** False: the request is stored even if the crawl already has one with the same key. */
+  /** Whether the request is left out if the crawl already has one with the same key. */
   readonly isFiltered: boolean
 }
 
 /**
- * Checks a request and fills in its defaults.
+ * Checks a request and fills in the defaults.
  *
  * @param given the request as the author wrote it
  * @param parent the page whose step follows the request; undefined for a seed
@@ -122,8 +122,8 @@ function stepOf(
 }
 
 /**
- * Returns the absolute URL without its fragment, and moves its user and password to a header, because URLs are shown in lists of items and
- * in logs. A text that is not a URL is returned unchanged: then only its own item fails, not the page.
+ * Returns the absolute URL without its fragment. Moves a user and password from the URL to a header, because lists of items and logs show
+ * URLs. An invalid URL is returned unchanged, so that only its own item fails and not the page.
  */
 function absoluteUrl(
   text: string,
@@ -132,7 +132,7 @@ function absoluteUrl(
   const url = parsedUrl(text, base)
   if (!url) return { url: text, authorization: undefined }
   const authorization = basicAuth(url)
-  // Each assignment parses the URL again.
+  // Each assignment parses the URL again, so there are only the necessary ones.
   if (authorization !== undefined) {
     url.username = ''
     url.password = ''
@@ -162,7 +162,7 @@ function refused(given: unknown, crawl: string, problems: readonly string[]): Pi
   })
 }
 
-/** A URL for a message, without the parts that may contain secrets. */
+/** Returns a URL for a message, without the parts that may contain secrets. */
 function shownUrl(given: unknown): string {
   const isUrl = typeof given === 'string' || given instanceof URL
   return describe(isUrl ? redactText(String(given).split(/[?#]/, 1)[0] ?? '') : given)

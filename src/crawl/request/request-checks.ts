@@ -30,7 +30,7 @@ const aName = expecting(
 )
 
 const REQUEST_CHECKS: OptionChecks<CrawlRequest> = {
-  // The message never shows a URL, because its query may contain secrets.
+  // The message never contains a URL, because its query may include secrets.
   url: (value) => {
     const isUrl = typeof value === 'string' || value instanceof URL
     if (isUrl && isUrlText(String(value))) return undefined
@@ -85,7 +85,7 @@ export function readRequestOptions(given: unknown): ReadOptions<Partial<CrawlReq
   return readOptions<CrawlRequest>(given, REQUEST_CHECKS, EXAMPLE, ['url'])
 }
 
-/** Headers with their names in lower case. A header that is undefined stays in the result: it removes the step's header of that name. */
+/** Returns headers with lower-case names. An undefined header stays in the result, because it removes the step's header of that name. */
 export function headersOf(given: CrawlRequest['headers'], problems: string[]): Record<string, string | undefined> {
   const headers: Record<string, string | undefined> = {}
   for (const [name, value] of Object.entries(given ?? {}) as [string, unknown][]) {
@@ -96,7 +96,7 @@ export function headersOf(given: CrawlRequest['headers'], problems: string[]): R
   return headers
 }
 
-/** Joins headers. Later ones replace earlier ones of the same name, and those that are undefined are left out. */
+/** Joins headers. Later ones replace earlier ones of the same name. Undefined ones are left out. */
 export function joinedHeaders(
   ...layers: readonly (Readonly<Record<string, string | undefined>> | undefined)[]
 ): Record<string, string> {
@@ -107,7 +107,7 @@ export function joinedHeaders(
   return joined
 }
 
-/** The stored form of the body, and the `content-type` that is sent if the request has no such header. */
+/** Returns the stored form of the body, and the default `content-type` for it. */
 export function bodyOf(
   body: CrawlRequest['body'],
   problems: string[],
@@ -160,7 +160,7 @@ function isCache(value: unknown): boolean {
   return (mode === 'http' || mode === 'force' || mode === 'off') && isTtl
 }
 
-/** Whether a request's URL is too long. Sites generate such URLs by mistake, so callers leave these requests out instead of failing. */
+/** Whether a request's URL is too long. Sites generate such URLs by mistake, so callers leave the request out instead of failing. */
 export function isTooLong(request: unknown): boolean {
   const url = propertyOf(request, 'url')
   return (typeof url === 'string' || url instanceof URL) && String(url).length > MAX_URL_LENGTH

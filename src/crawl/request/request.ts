@@ -3,14 +3,14 @@ import type { InstantInput } from '../../time/instant.ts'
 
 export type CrawlMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS'
 
-/** The body of a request: a text, bytes, a value that is sent as JSON, or the fields of a form. */
+/** The body of a request: a text, bytes, a value to send as JSON, or the fields of a form. */
 export type CrawlBody =
   | string
   | Uint8Array
   | { readonly json: unknown }
   | { readonly form: Readonly<Record<string, string | number | boolean>> }
 
-/** How a request uses the crawl's cache: `true` as `{ mode: 'http' }`, `false` as `{ mode: 'off' }`. */
+/** How a request uses the crawl's cache. `true` means `{ mode: 'http' }`, `false` means `{ mode: 'off' }`. */
 export type RequestCache = boolean | { readonly mode: 'http' | 'force' | 'off'; readonly ttl?: Duration }
 
 /**
@@ -19,48 +19,48 @@ export type RequestCache = boolean | { readonly mode: 'http' | 'force' | 'off'; 
  * @typeParam Step the names of the crawl's steps
  */
 export interface CrawlRequest<Step extends string = string> {
-  /** An absolute URL, or one relative to the page whose step follows it. A seed must be absolute. */
+  /** An absolute URL, or a URL relative to the page that links to it. A seed's URL must be absolute. */
   readonly url: string | URL
-  /** The step that parses the page. Default: the step that follows the request. A seed must name it if the crawl has several steps. */
+  /** The step that parses the page. Default: the step that follows the request. If the crawl has several steps, a seed must name one. */
   readonly step?: Step
   /** The method. Default: POST if the request has a body, otherwise GET. */
   readonly method?: CrawlMethod
-  /** Headers to add to those of the step. They replace headers of the same name, and `undefined` removes one. Default: none. */
+  /** Headers in addition to the step's. They replace headers of the same name; `undefined` removes one. Default: none. */
   readonly headers?: Readonly<Record<string, string | undefined>>
   /** The body of the request, up to 1 MB. Default: none. */
   readonly body?: CrawlBody
-  /** Any JSON value up to 64 KB, which the step receives as `ctx.data`. Default: undefined. */
+  /** Any JSON value up to 64 KB; the step receives it as `ctx.data`. Default: undefined. */
   readonly data?: unknown
-  /** Among the requests of a host, those with the smallest number are loaded first. The range is −32,768 to 32,767. Default: the step's. */
+  /** Requests of a host with a smaller number are loaded first. The range is −32,768 to 32,767. Default: the step's. */
   readonly priority?: number
   /** The request is not sent before this instant. Default: now. */
   readonly due?: InstantInput
-  /** The name of the session that sends the request; `false` for none. Default: the session of the page whose step follows it. */
+  /** The name of the session that sends the request; `false` for none. Default: the session of the page that links to it. */
   readonly session?: string | false
   /** The name of the downloader that loads the request. Default: the step's. */
   readonly downloader?: string
   /**
-   * `false` loads the request even if the crawl already has the same one. With a text, requests that are otherwise the same count as
-   * different if their texts differ. Default true: the same request is loaded once.
+   * `false` loads the request even if the crawl already has the same one. A text is compared too: requests with different texts are
+   * different. Default true: the same request is loaded once.
    */
   readonly dedup?: boolean | string
   /** How the request uses the crawl's cache. Default: the crawl's `cache`. */
   readonly cache?: RequestCache
   /** The time limit of one download. Default: the one in the step's `request`, otherwise `'30s'`. */
   readonly timeout?: Duration
-  /** The maximum number of redirects, up to 100; with 0, a redirect is itself the response. Default 10. */
+  /** The maximum number of redirects, up to 100. With 0, the redirect itself is the response. Default 10. */
   readonly redirects?: number
   /** Statuses of 400 or more that do not count as failures. Default: none. */
   readonly accept?: readonly number[]
 }
 
-/** A request with every default filled in. It is stored as JSON, and downloaders and middleware receive it in this form. */
+/** A request with all defaults filled in. It is stored as JSON. Downloaders and middleware receive it in this form. */
 export interface ReadyRequest {
   /** The absolute URL, without its fragment. */
   readonly url: string
   readonly step: string
   readonly method: CrawlMethod
-  /** Headers by their names in lower case. */
+  /** Headers, with lower-case names. */
   readonly headers: Readonly<Record<string, string>>
   readonly body?: ReadyBody
   /** The name of the session that sends the request. Undefined: any session; null: no session. */
@@ -72,5 +72,5 @@ export interface ReadyRequest {
   readonly accept: readonly number[]
 }
 
-/** The stored form of a request's body. Its `content-type` is among the headers. */
+/** The stored form of a request's body. The request's headers contain its `content-type`. */
 export type ReadyBody = { readonly text: string } | { readonly base64: string }

@@ -2,28 +2,28 @@ import robotsParserModule from 'robots-parser'
 import { isObject, safely } from '../../errors-read.ts'
 import { normalEscapes } from '../request/canonical-url.ts'
 
-/** The types of this package say that the function is the property `default` of the module, but the module itself is the function. */
+/** According to the package's types, the function is the module's property `default`. In fact, the module itself is the function. */
 const robotsParser = robotsParserModule as unknown as typeof robotsParserModule.default
 
-/** The result of loading a robots.txt, which is stored for all nodes. */
+/** The result of loading a robots.txt. It is stored for all nodes. */
 export interface RobotsAnswer {
-  /** The text of the file. Null if the host has no robots.txt, so that everything is allowed, or if it could not be read. */
+  /** The text of the file. Null if the host has no robots.txt (then everything is allowed), or if it could not be read. */
   readonly text: string | null
-  /** Why the file could not be read, such as `answered 503`. Nothing may then be loaded from the host. */
+  /** Why the file could not be read, such as `answered 503`. Nothing may be loaded from the host then. */
   readonly unreachable?: string
   /** When this result expires, in milliseconds since 1970. */
   readonly until: number
-  /** The `crawl-delay` that was stored in the lane together with this result, in milliseconds. */
+  /** The `crawl-delay` in milliseconds, as stored in the lane together with this result. */
   readonly delayMs?: number
 }
 
-/** The stored form: one line of JSON, then the text of the file, which might be several times as long in JSON. */
+/** Returns the stored form: one line of JSON, then the text of the file. As JSON, the text could be several times as long. */
 export function storedAnswer({ text, ...head }: RobotsAnswer): string {
-  // NUL characters are removed. The database does not accept them, and they can't be part of a rule.
+  // NUL characters are removed: the database does not accept them, and no rule contains them.
   return `${JSON.stringify({ ...head, isThere: text !== null })}\n${text?.replaceAll('\0', ' ') ?? ''}`
 }
 
-/** Parses the stored result. One that can't be parsed counts as expired. */
+/** Parses a stored result. A result that can't be parsed is treated as expired. */
 export function readAnswer(stored: string): RobotsAnswer {
   const [first = ''] = stored.split('\n', 1)
   const value = safely(() => JSON.parse(first) as unknown, undefined)
@@ -37,18 +37,18 @@ export function readAnswer(stored: string): RobotsAnswer {
   }
 }
 
-/** Longer lines are ignored. They are not useful rules, and matching them could take a long time. */
+/** Longer lines are ignored: they are not useful rules, and matching them could take a long time. */
 const MAX_LINE = 2_000
-/** Limits on rules, because each URL is matched against all of them, and the time grows with the length of the patterns. */
+/** Limits on rules. Each URL is matched against all of them, and longer patterns take more time. */
 const MAX_PATTERN = 500
 const MAX_STARS = 20
 const MAX_RULES = 5_000
-/** The maximum length of all patterns with a `*` together, in characters. */
+/** The maximum total length of all patterns with a `*`, in characters. */
 const MAX_WILD_CHARS = 20_000
-/** Limits on the work for one URL. Of a longer path, only the beginning is matched. */
+/** Limits on the work for one URL. Only the beginning of a longer path is matched. */
 const MAX_STEPS = 10_000_000
 const MAX_PLACES = 5_000_000
-/** The approximate bytes of memory for a rule, in addition to its text. */
+/** The approximate memory of a rule in bytes, without its text. */
 const RULE_BYTES = 200
 const MAX_DELAY_MS = 3_600_000
 
@@ -58,7 +58,7 @@ export class RobotsRules {
   readonly #origin: string
   readonly #token: string
   readonly #longestPath: number
-  /** The approximate bytes of memory that the rules use. */
+  /** The approximate memory of the rules, in bytes. */
   readonly bytes: number
 
   constructor(origin: string, text: string, userAgent: string) {
@@ -74,7 +74,7 @@ export class RobotsRules {
     const { pathname, search } = new URL(url)
     // RFC 9309: robots.txt itself is always allowed.
     if (pathname === '/robots.txt') return true
-    // RFC 9309, section 2.2.2: a character that is escaped without need is the same as the character itself.
+    // RFC 9309, section 2.2.2: an unnecessarily escaped character is the same as the character itself.
     const path = normalEscapes(`${pathname}${search}`).slice(0, this.#longestPath)
     return this.#robots.isAllowed(`${this.#origin}${path}`, this.#token) !== false
   }
@@ -91,8 +91,8 @@ export class RobotsRules {
 }
 
 /**
- * The lines that concern this crawler, up to the limits above. `Sitemap` lines come last and unknown lines are left out, because the parser
- * would end a group of rules at such a line.
+ * Returns the lines that apply to this crawler, up to the limits above. `Sitemap` lines come last and unknown lines are left out, because
+ * the parser would end a group of rules at such a line.
  */
 function linesFor(
   token: string,
@@ -135,7 +135,7 @@ function agentOf(value: string): string {
   return (value.toLowerCase().split('/', 1)[0] ?? '').trim()
 }
 
-/** The name by which robots.txt addresses a crawler, such as `acme-bot` for the user agent `acme-bot/1.2 (+https://acme.test)`. */
+/** Returns a crawler's name in robots.txt files, such as `acme-bot` for the user agent `acme-bot/1.2 (+https://acme.test)`. */
 export function productToken(userAgent: string): string {
   return /^[^\s/;(]+/.exec(userAgent.trim())?.[0] ?? '*'
 }

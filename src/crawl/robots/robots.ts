@@ -11,36 +11,38 @@ import type { ReadyRequest } from '../request/request.ts'
 import type { NamedProxy } from '../sessions/sessions.ts'
 import { productToken, readAnswer, type RobotsAnswer, RobotsRules, storedAnswer } from './robots-rules.ts'
 
-/** RFC 9309, section 2.5: a parser must read at least this much. */
+/** RFC 9309, section 2.5: a parser must accept at least this size. */
 const MAX_ROBOTS_BYTES = 500 * 1_024
 const MAX_REDIRECTS = 5
 const ROBOTS_TIMEOUT_MS = 30_000
 const VALID_MS = 24 * 3_600_000
-/** How long no URL is allowed after a robots.txt could not be read. Then it is requested again. */
+/** How long all URLs of a host are refused after its robots.txt could not be read. After that, the file is requested again. */
 const UNREACHABLE_MS = 30_000
-/** A robots.txt is loaded through at most this many proxies. */
+/** The maximum number of proxies that are tried for one robots.txt. */
 const MAX_PROXIES_TRIED = 3
 const MAX_KEPT_HOSTS = 1_000
 const MAX_KEPT_BYTES = 50_000_000
-/** A page that waited for robots.txt longer than this, in milliseconds, has missed its start time. */
+/** If a page waits longer than this for robots.txt, in milliseconds, it has missed its start time. */
 const WAITED_MS = 50
-/** For this long after robots.txt was read, there may be pages whose start times were assigned without its `crawl-delay`. */
+/** For this long after robots.txt was read, some pages may still have start times that ignore its `crawl-delay`. */
 const LEARNING_MS = 10_000
 
 export interface RobotsOptions {
   readonly userAgent: string
   readonly loader: HttpLoader
-  /** The limits of the crawl. Their `bytes` does not apply, because a robots.txt has its own limit. */
+  /** The limits of the crawl. `bytes` is not used, because robots.txt has its own size limit. */
   readonly limits: DownloadLimits
 }
 
-/** The item that wants to load a URL. */
+/** The item that is about to load a URL. */
 export interface RobotsAsker {
   readonly lane: FetchFleet['lane']
   /** The origin of the item's own URL. The lane takes the `crawl-delay` only from the robots.txt of this origin. */
   readonly origin: string
   readonly signal: AbortSignal
-  /** Chooses a proxy for the request, other than those that have failed, and counts how the request ended. Undefined: there are none. */
+  /**
+   * Chooses proxies for the request, except those that have already failed, and counts the results. Undefined: the crawl has no proxies.
+   */
   readonly proxies:
     | {
         readonly pick: (failed: ReadonlySet<string>) => Promise<NamedProxy>
@@ -52,11 +54,11 @@ export interface RobotsAsker {
 interface Kept {
   readonly answer: Omit<RobotsAnswer, 'text'>
   readonly rules: RobotsRules | undefined
-  /** When this process read the result, by its monotonic clock. */
+  /** When this process read the result, on its monotonic clock. */
   readonly since: number
 }
 
-/** Thrown for a page that has missed its start time. The page must return to the queue and get another start time. */
+/** Thrown for a page that has missed its start time. The page must return to the queue to get another one. */
 export class OutOfTurn extends Error {
   constructor(origin: string) {
     super(`the page waited for ${origin}/robots.txt and returns to the queue`)
@@ -65,9 +67,9 @@ export class OutOfTurn extends Error {
 }
 
 /**
- * Checks by robots.txt what the crawl may load (RFC 9309). One of the nodes loads a robots.txt once a day and stores it with the host's
- * lane for all nodes. If it has a status of 4xx, everything is allowed. If it has a status of 5xx or can't be loaded, nothing is allowed
- * for 30 seconds.
+ * Checks in robots.txt what the crawl may load (RFC 9309). Once a day, one node loads the robots.txt of a host and stores it with the
+ * host's lane for all nodes. If the response has a status of 4xx, everything is allowed. If it has a status of 5xx or the file can't be
+ * loaded, nothing is allowed for 30 seconds.
  */
 export class Robots {
   readonly #options: RobotsOptions
@@ -82,7 +84,7 @@ export class Robots {
   }
 
   /**
-   * @throws CrawlError of class `robots` if the URL must not be loaded, or, with a `retryAfterMs`, if it must not be loaded yet; of class
+   * @throws CrawlError of class `robots` if the URL must not be loaded, with `retryAfterMs` if it must not be loaded yet; of class
    *   `network` if the host did not respond to the request for robots.txt
    * @throws OutOfTurn if the page must get another start time
    */
@@ -124,12 +126,12 @@ export class Robots {
     return {
       text: storedAnswer(isOwn ? { ...answer, delayMs } : answer),
       ttl: leftOf(answer),
-      // If the new robots.txt demands no delay, this ends the delay of the previous one.
+      // If the new robots.txt has no delay, this removes the previous one's delay.
       ...(isOwn && { spacing: `${Math.ceil(delayMs)}ms` }),
     }
   }
 
-  /** Stores this crawler's delay in the lane, once, if it is longer than that of the crawler that loaded the robots.txt. */
+  /** Stores this crawler's delay in the lane, once, if it is longer than the delay for the crawler that loaded the file. */
   async #slower(origin: string, asker: RobotsAsker, { answer, rules }: Kept): Promise<void> {
     const delayMs = rules?.delayMs ?? 0
     if (origin !== asker.origin || answer.delayMs === undefined || delayMs <= answer.delayMs) return
@@ -139,14 +141,14 @@ export class Robots {
 
   async #load(origin: string, asker: RobotsAsker, signal: AbortSignal): Promise<RobotsAnswer> {
     const until = systemClock.now() + VALID_MS
-    // Outside of `try`: if there is no proxy, only the page fails. That says nothing about the host.
+    // This is outside of `try`: if there is no proxy, only the page fails, because that is no evidence against the host.
     const first = await asker.proxies?.pick(new Set())
     try {
-      // RFC 9309: robots.txt is UTF-8. Bytes that are not valid UTF-8 can't be part of a rule.
+      // RFC 9309: robots.txt is UTF-8. Invalid bytes can't be part of a rule.
       return { text: new TextDecoder().decode(await this.#bytes(origin, asker, signal, first)), until }
     } catch (thrown) {
       signal.throwIfAborted()
-      // Nothing is stored about a private address, because it is refused for the page too, and is not a failure of the host.
+      // Nothing is stored for a private address: the page itself is also refused, and the host has not failed.
       if (thrown instanceof CrawlError && thrown.class === 'address') throw thrown
       if (thrown instanceof CrawlError && isAbsent(thrown)) return { text: null, until }
       const status = thrown instanceof CrawlError ? thrown.status : undefined
@@ -155,7 +157,7 @@ export class Robots {
     }
   }
 
-  /** Loads a robots.txt. If no response arrives through one proxy, others are tried, because a bad one must not close the whole host. */
+  /** Loads a robots.txt. If one proxy gets no response, others are tried, because a single bad proxy must not block the whole host. */
   async #bytes(
     origin: string,
     { proxies }: RobotsAsker,
@@ -190,8 +192,8 @@ export class Robots {
 }
 
 /**
- * Whether a page must get another start time, because it waited too long, or because its start time was assigned before the delay was
- * known. The second reason applies only for a short time, because another crawl may later set another delay.
+ * Whether a page must get another start time. One reason is that it waited too long. The other is that its start time was assigned before
+ * the delay was known. The second reason applies only for a short time, because another crawl may later set another delay.
  */
 function isOutOfTurn({ rules, since }: Kept, spacingMs: number, asked: number): boolean {
   const now = performance.now()
@@ -199,7 +201,7 @@ function isOutOfTurn({ rules, since }: Kept, spacingMs: number, asked: number): 
   return now - since < LEARNING_MS && (rules?.delayMs ?? 0) > spacingMs
 }
 
-/** Whether the failure means that a host has no robots.txt. Too many redirects count as that (RFC 9309, section 2.3.1.2). */
+/** Whether the failure means that a host has no robots.txt. This includes too many redirects (RFC 9309, section 2.3.1.2). */
 function isAbsent(error: CrawlError): boolean {
   return error.class === 'redirect' || (error.status !== undefined && error.status >= 400 && error.status < 500)
 }
@@ -216,7 +218,10 @@ function robotsRequest(origin: string): ReadyRequest {
   }
 }
 
-/** The name of the note in the item's lane. The origin of a redirect has its note there too, by a hash, because names must be short. */
+/**
+ * Returns the name of the robots.txt note in the item's lane. If a redirect leads to another origin, that origin's note is stored in the
+ * same lane. Its name is a hash, because names must be short.
+ */
 function noteName(origin: string, asker: RobotsAsker): string {
   if (origin === asker.origin) return `robots ${new URL(origin).protocol}`
   return `robots ${hashOf(origin)}`

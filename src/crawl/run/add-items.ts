@@ -3,7 +3,7 @@ import type { NewItem } from '../request/ready-request.ts'
 import { hostOf, laneOf, type ItemPayload } from './item-payload.ts'
 
 /**
- * Adds requests to the run, in one call for each step.
+ * Adds requests to the run, with one call for each step.
  *
  * @param root the host of the seed that led to them; undefined if they are seeds
  */

@@ -6,18 +6,18 @@ import type { LinkFilter } from '../link/link-filter.ts'
 import type { Page } from '../page.ts'
 import type { RequestRules, StepDefaults } from '../request/ready-request.ts'
 
-/** A step with every default filled in. */
+/** A step with all defaults filled in. */
 export interface StepPlan extends StepDefaults {
   readonly name: string
   readonly parse: ParsePage<AnyCrawlContext>
   readonly follow: LinkFilter
   /** The time limit of one try. */
   readonly timeout: Duration
-  /** A downloader that was given to the step directly; the property `downloader` is then its generated name. */
+  /** A downloader that the step has as an object; `downloader` is then its generated name. */
   readonly own: Downloader | StreamDownloader | undefined
 }
 
-/** A crawl with every default filled in. */
+/** A crawl with all defaults filled in. */
 export interface CrawlPlan {
   readonly id: string
   /** Returns the seeds. Called with the context of the run's handler. */
@@ -30,6 +30,6 @@ export interface CrawlPlan {
   /** Whether responses are kept for the next try and with dead items. */
   readonly keepsBodies: boolean
   readonly timeLimitMs: number | undefined
-  /** Returns the fetcher of the crawl in this process, and opens it with the first call. */
+  /** Returns the fetcher of the crawl in this process. The first call opens it. */
   readonly fetcher: () => Promise<Fetcher>
 }

@@ -4,7 +4,7 @@ import { createPage } from '../page/create-page.ts'
 import type { ItemPayload } from './item-payload.ts'
 import { keptAnswer } from './kept-answer.ts'
 
-/** Turns a dead item of a crawl into the page that the crawl's function `dead` receives. */
+/** Converts a dead item of a crawl to the page that the crawl's function `dead` receives. */
 export function deadPage(item: DeadItem<ItemPayload>): DeadPage {
   const { request, data } = item.data
   const kept = keptAnswer(item.kept)

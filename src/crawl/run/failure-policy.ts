@@ -2,12 +2,15 @@ import type { ItemRetrySpec } from '../../item/budget.ts'
 import type { RetrySpec } from '../../run/retry.ts'
 import { FAILURE_CLASSES, type FailureClass } from '../crawl-error.ts'
 
-/** A class of failure, or `timeout` for a page that reached the time limit of its step. */
+/** A failure class, or `timeout` for a page that exceeded the time limit of its step. */
 export type RetriedClass = FailureClass | 'timeout'
 
-/** How often a page is retried after failures of each class. Each class is counted separately. A number alone is the limit of retries. */
+/**
+ * How often a page is retried after failures of each class. Each class is counted separately. A number alone is the maximum number of
+ * retries.
+ */
 export type CrawlRetry = { readonly [K in RetriedClass]?: number | ItemRetrySpec } & {
-  /** The retries of the function `seeds`, like the `retry` of a job. Default `{ limit: 3, base: '10s' }`. */
+  /** The retries of the function `seeds`, with the options of a job's `retry`. Default `{ limit: 3, base: '10s' }`. */
   readonly seeds?: number | RetrySpec
 }
 
@@ -25,17 +28,17 @@ const BUDGETS: Readonly<Record<RetriedClass, ItemRetrySpec>> = {
   size: { limit: 0 },
   redirect: { limit: 0 },
   address: { limit: 0 },
-  // A robots.txt that can't be read is requested again for about an hour. A page that robots.txt disallows is skipped and not retried.
+  // An unreadable robots.txt is requested again for about an hour. A page that robots.txt disallows is skipped and not retried.
   robots: { limit: 120, base: '30s', max: '30s', breaker: true },
   parse: { limit: 1 },
   sink: { limit: 5, base: '1s', max: '60s' },
   setup: { limit: 0 },
 }
 
-/** A server's `Retry-After` is obeyed up to this time, in milliseconds. */
+/** The longest `Retry-After` of a server that is respected, in milliseconds. */
 export const MAX_RETRY_AFTER_MS = 3_600_000
 
-/** The retries of a crawl by class. Each option that the spec gives for a class replaces the default of that option. */
+/** Returns the retries of a crawl by failure class. The spec's options for a class replace the default options one by one. */
 export function budgetsOf(retry: CrawlRetry): Record<RetriedClass, ItemRetrySpec> {
   const own = (name: RetriedClass): Partial<ItemRetrySpec> => {
     const given = retry[name]

@@ -6,22 +6,22 @@ import { forbidsRetry, retryTimingOf } from '../../run/retry-errors.ts'
 import { type CrawlError, FAILURE_CLASSES, type FailureClass } from '../crawl-error.ts'
 import { MAX_RETRY_AFTER_MS } from './failure-policy.ts'
 
-/** The failure of a page: its class, and the error that the item ends with, which decides how often the item is retried. */
+/** The failure of a page. Its class decides how often the page is retried; the item ends with its error. */
 export interface PageFailure {
   readonly class: FailureClass
   readonly error: Error
 }
 
-/** Whether the value is a {@link CrawlError}, including one from another installed copy of this package. */
+/** Whether the value is a {@link CrawlError}, also from another installed copy of this package. */
 export function isCrawlError(thrown: unknown): thrown is CrawlError {
   return isPikoError(thrown, 'CRAWL_FAILED') && isOneOf(FAILURE_CLASSES, propertyOf(thrown, 'class'))
 }
 
-/** Finds the class of an error that a download, a middleware or a step threw. */
+/** Returns the failure of a page for an error from a download, a middleware or a step. */
 export function failureOf(thrown: unknown): PageFailure {
   if (isCrawlError(thrown)) return { class: thrown.class, error: ofDownload(thrown) }
   const fault = itemFaultOf(thrown)
-  // The error of an author may itself set the class, the time, or that the item is not retried. This is kept.
+  // An author's own error may decide the class, the time of the retry, or that there is none. Such an error is kept.
   if (fault || forbidsRetry(thrown) || retryTimingOf(thrown)) {
     const name = fault?.class
     return { class: FAILURE_CLASSES.find((one) => one === name) ?? 'parse', error: toError(thrown) }

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import { parsedUrl } from '../request/canonical-url.ts'
 import type { ReadyRequest } from '../request/request.ts'
 
-/** The stored data of a crawl's item. */
+/** The data that the queue stores for a crawl's item. */
 export interface ItemPayload {
   readonly request: ReadyRequest
-  /** The `data` that the author gave the request. */
+  /** The author's `data` for the request. */
   readonly data?: unknown
   /** The host of the seed that led to this item. */
   readonly root: string
@@ -17,7 +17,7 @@ const MAX_LANE = 200
 const SHOWN_CHARS = 130
 
 /**
- * The name of a request's lane: its host without a dot at its end, followed by the port unless it is the default port. A very long host is
+ * Returns the name of a request's lane: the host without a dot at its end, and the port if it is not the default port. A very long host is
  * shortened and gets a hash, so that hosts with the same beginning have different lanes.
  */
 export function laneOf(url: string): string {
@@ -26,7 +26,7 @@ export function laneOf(url: string): string {
   return `${host.slice(0, SHOWN_CHARS)} ${createHash('sha256').update(host).digest('hex')}`
 }
 
-/** The host of a URL; an empty string if it has none. */
+/** Returns the host of a URL; an empty string if it has none. */
 export function hostOf(url: string): string {
   return parsedUrl(url)?.host ?? ''
 }

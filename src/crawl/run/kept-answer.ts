@@ -2,7 +2,7 @@ import { isObject, propertyOf } from '../../errors-read.ts'
 import { fromJson } from '../../json/json.ts'
 import type { Answer } from '../downloader.ts'
 
-/** The purpose of a kept response. `'parse'`: the next try parses it and sends no request. `'look'`: only people read it. */
+/** What a response is kept for. `'parse'`: the next try parses it and sends no request. `'look'`: only people read it. */
 export type KeptFor = 'parse' | 'look'
 
 /** A response that an earlier try kept. */
@@ -15,14 +15,14 @@ export interface KeptAnswer {
 
 const LINE_END = 10
 
-/** Writes a kept response as bytes: one line of JSON, then the body. */
+/** Encodes a kept response: one line of JSON, then the body. */
 export function keptBytes({ keptFor, answer, session }: KeptAnswer): Uint8Array {
   const { bytes, url, status, headers } = answer
   const head = JSON.stringify({ keptFor, url, status, headers, session })
   return Buffer.concat([Buffer.from(`${head}\n`), bytes])
 }
 
-/** Reads the bytes of {@link keptBytes}; undefined for any other bytes. */
+/** Decodes the result of {@link keptBytes}. Returns undefined for any other bytes. */
 export function keptAnswer(kept: Uint8Array | undefined): KeptAnswer | undefined {
   const end = kept?.indexOf(LINE_END) ?? -1
   if (!kept || end === -1) return undefined
@@ -38,7 +38,7 @@ export function keptAnswer(kept: Uint8Array | undefined): KeptAnswer | undefined
       url,
       status,
       headers: headers as Answer['headers'],
-      // Copied into a separate buffer, because a step may transfer the buffer to a thread.
+      // Copied to a separate buffer, because a step may transfer it to a thread.
       bytes: Uint8Array.from(kept.subarray(end + 1)),
       ms: 0,
       isCached: false,

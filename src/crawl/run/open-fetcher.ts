@@ -1,7 +1,8 @@
 import type { Fetcher } from '../fetcher.ts'
 
 /**
- * The fetcher of a crawl in this process. It is opened for the first page, closed when no app holds it any more, and may be opened again.
+ * The fetcher of a crawl in this process. It is opened for the first page and closed when no app uses it any more. It may be opened again
+ * later.
  */
 export class OpenFetcher {
   readonly #open: () => Promise<Fetcher>
@@ -16,7 +17,7 @@ export class OpenFetcher {
   /** Returns the fetcher, and opens it if necessary. If opening fails, the next call tries again. */
   get(): Promise<Fetcher> {
     if (this.#opening) return this.#opening
-    // A downloader belongs to the crawl's spec and may be used again, so the old fetcher must be closed before a new one opens.
+    // The old fetcher must be closed before a new one opens, because both use the same downloaders of the spec.
     const opening = this.#closing.then(() => this.#open())
     opening.catch(() => {
       if (this.#opening === opening) this.#opening = undefined
@@ -24,7 +25,11 @@ export class OpenFetcher {
     return (this.#opening = opening)
   }
 
-  /** Keeps the fetcher open. @returns a function that ends this; the last one that is called closes the fetcher */
+  /**
+   * Keeps the fetcher open.
+   *
+   * @returns a function to call when the caller no longer needs it; the last such call closes the fetcher
+   */
   hold(): () => Promise<void> {
     this.#holders += 1
     let isHeld = true

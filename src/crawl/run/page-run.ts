@@ -1,4 +1,4 @@
-// Long because it has each step of one try of a page, from the download to the stored result.
+// Long because one try of a page has many steps, from the download to the stored result.
 import { chainOf, isObject } from '../../errors-read.ts'
 import { isPikoError, PikoError } from '../../errors.ts'
 import { systemClock } from '../../clock.ts'
@@ -38,17 +38,17 @@ export class PageRun {
   #borrowed: Pick<Fetched, 'session' | 'release'> | undefined
   /** The bytes that an earlier try kept; undefined if this try does not use them. */
   #kept: Uint8Array | undefined
-  /** The way in which the step has ended the item itself; undefined if it has not. */
+  /** How the step has ended the item itself; undefined if it has not. */
   #ending: 'commit' | 'skip' | 'later' | undefined
-  /** How many requests this try has sent. A middleware may send more than one. */
+  /** How many requests this try has sent. A middleware may send several. */
   #downloads = 0
-  /** Whether the page has been handed to its step. */
+  /** Whether the step was called with the page. */
   #isParsed = false
   /** The number of the current message of a stream. */
   #message: number | undefined
   /** Whether the current message has been committed. */
   #isMessageStored = false
-  /** Errors of Piko's own database and locks, which must not count as failures of the page. */
+  /** Errors of Piko's own database and locks. They must not count as failures of the page. */
   readonly #faults = new WeakSet<object>()
 
   constructor(
@@ -68,11 +68,11 @@ export class PageRun {
     this.#url = payload.request.url
   }
 
-  /** @throws the error or the signal that ends the item other than as done */
+  /** @throws an error or a signal if the item does not end as done */
   async run(): Promise<void> {
     const ctx = this.#context()
     let outcome: 'done' | 'skipped' | FailureClass = 'done'
-    // Without a request, the time of this item says nothing about the speed of its host.
+    // No request was sent, so the duration of this item shows nothing about the speed of its host.
     this.#ctx.lane.measured(undefined)
     try {
       const { request } = this.#payload
@@ -86,7 +86,7 @@ export class PageRun {
         outcome = 'skipped'
         throw thrown
       }
-      // With `retryAfterMs`, robots.txt could not be read, and the page must be tried again later. Otherwise robots.txt disallows it.
+      // With `retryAfterMs`, robots.txt could not be read, so the page is tried again later. Without it, robots.txt disallows the page.
       if (isCrawlError(thrown) && thrown.class === 'robots' && thrown.retryAfterMs === undefined) {
         outcome = 'robots'
         this.#ctx.skip(`robots: ${thrown.message}`)
@@ -101,8 +101,8 @@ export class PageRun {
       }
       const failure = failureOf(thrown)
       outcome = failure.class
-      // After an error of the step, such as one of page.json(), the next try parses the kept body. The page is loaded again only if the
-      // error has the class `blocked`.
+      // After an error of the step, for example of page.json(), the next try parses the kept body. Only an error of class `blocked` causes
+      // a new download.
       if (isCrawlError(thrown) && (!this.#isParsed || thrown.class === 'blocked')) this.#keepFailed(thrown)
       throw failure.error
     } finally {
@@ -141,7 +141,7 @@ export class PageRun {
       this.#answer = kept.answer
       this.#borrowed ??= { session: kept.session, release: () => Promise.resolve() }
     } else {
-      // A middleware may load several pages. The session and the proxy of each page are returned before those of the next one are taken.
+      // A middleware may load several pages. Each page's session and proxy are returned before the next page needs some.
       await this.#borrowed?.release('done')
       this.#borrowed = undefined
       const fetched = await this.#fetcher.fetch(request, this.#scope())
@@ -155,7 +155,7 @@ export class PageRun {
     return createPage(request, this.#answer, item.attempt)
   }
 
-  /** Calls the step for each message. The requests that the step follows are stored together with the position in the stream. */
+  /** Calls the step for each message. The position in the stream is stored together with the requests that the step follows. */
   async #stream(request: ReadyRequest, ctx: PageContext): Promise<void> {
     const { item } = this.#ctx
     let number = Number(item.position ?? 0)
@@ -182,7 +182,7 @@ export class PageRun {
     await this.#own(() => this.#ctx.checkpoint(String(number), fn))
   }
 
-  /** Calls a function that uses Piko's own database or locks, and records its error if it fails. */
+  /** Calls a function that uses Piko's own database or locks. If it fails, records the error as Piko's own. */
   async #own<T>(call: () => Promise<T>): Promise<T> {
     try {
       return await call()
@@ -201,14 +201,17 @@ export class PageRun {
     const { item, signal } = ctx
     return {
       ...{ fleet: this.#fleet(), signal, attempt: item.attempt, failures: item.tries },
-      // The logger is created at its first use, because most downloads log nothing.
+      // Created on first use, because most downloads log nothing.
       get log() {
         return ctx.log
       },
     }
   }
 
-  /** The parts of the context that all nodes share. Their errors are recorded, because errors of a downloader may look the same. */
+  /**
+   * Returns the parts of the context that all nodes share. Their errors are recorded as Piko's own, because a downloader's errors may look
+   * the same.
+   */
   #fleet(): FetchFleet {
     const ctx = this.#ctx
     const { lane } = ctx
@@ -224,19 +227,19 @@ export class PageRun {
     }
   }
 
-  /** Passes the followed requests to the item, which stores them together with its end. */
+  /** Passes the requests to the item, which stores them in the same transaction as its end. */
   async #store(): Promise<void> {
     const items = this.#followed.splice(0)
     if (items.length > 0) await addItems(this.#ctx.items, items, this.#payload.root)
   }
 
-  /** Keeps the body before the step runs, so that the page need not be loaded again if the step or a sink fails. */
+  /** Keeps the body before the step runs, so that a failure of the step or a sink does not cause another download. */
   #keepParsed(): void {
     this.#isParsed = true
-    // A body that an earlier try kept stays kept.
+    // A body that an earlier try kept is still stored.
     if (!this.#plan.keepsBodies || !this.#answer || this.#kept) return
     const session = this.#borrowed?.session
-    // If a middleware loaded several pages, only the last one is known here. The next try must not use it for all of the requests.
+    // If a middleware loaded several pages, only the last response is known here. The next try must not use it for all requests.
     const keptFor = this.#downloads > 1 ? 'look' : 'parse'
     this.#ctx.keep(keptBytes({ keptFor, answer: this.#answer, session }))
   }
@@ -255,7 +258,7 @@ export class PageRun {
       },
       retryLater: (when) => {
         this.#ending = 'later'
-        // The step has asked to try the page later, so the next try must load it again.
+        // The step asked to try the page later, so the next try must download it again.
         this.#ctx.keep(undefined)
         return this.#ctx.retryLater(when)
       },
@@ -267,8 +270,8 @@ export class PageRun {
   }
 
   /**
-   * Stores what `fn` writes: in a stream, together with the position of the message, and the stream continues; otherwise together with the
-   * end of the page.
+   * Stores what `fn` writes. In a stream, the position of the message is stored in the same transaction, and the stream continues.
+   * Otherwise the end of the page is stored in the same transaction.
    */
   async #commit<T>(fn: (trx: SqlExecutor) => Promise<T>): Promise<T> {
     const message = this.#message
@@ -288,7 +291,7 @@ export class PageRun {
     return result
   }
 
-  /** Returns the session before the end of the item is stored, so that new cookies of the session are stored with it. */
+  /** Returns the session before the end of the item is stored, so that both are stored together with the session's new cookies. */
   async #giveBack(): Promise<void> {
     const borrowed = this.#borrowed
     this.#borrowed = borrowed && { session: borrowed.session, release: () => Promise.resolve() }
@@ -304,7 +307,7 @@ export class PageRun {
     const parent = { url: this.#url, step: this.#step.name, session: this.#session() }
     let taken = 0
     for (const request of requests) {
-      // Sites generate URLs that get longer with each page by mistake. That is not an error of the step.
+      // By mistake, some sites generate links that get longer with each page. This is no error of the step.
       if (isTooLong(request)) {
         this.#watcher?.tooLong(request)
         continue
@@ -324,7 +327,7 @@ export class PageRun {
   }
 }
 
-/** The position in a stream is stored after this many messages, or after this many milliseconds. */
+/** After this many messages, or the number of milliseconds below, the position in a stream is stored. */
 const CHECKPOINT_MESSAGES = 500
 const CHECKPOINT_MS = 1_000
 
@@ -340,7 +343,7 @@ function messagePage(request: ReadyRequest, message: StreamMessage, attempt: num
   return createPage(request, answer, attempt, { number, isBinary: message.isBinary })
 }
 
-/** Whether an error comes from Piko's own database or locks. The page can then simply be tried again. */
+/** Whether an error comes from Piko's own database or locks. The page is then simply tried again. */
 function isOwnFault(thrown: object): boolean {
   if (isCrawlError(thrown)) return false
   const fault = databaseFault(thrown)
@@ -350,7 +353,7 @@ function isOwnFault(thrown: object): boolean {
 const OWN_FAULTS = ['LOCK_BUSY', 'LOCK_LOST', 'LEASE_LOST', 'STOPPED'] as const
 /** How long a page waits for its next try after an error of Piko's own database or locks. */
 const FAULT_PAUSE = '2s'
-/** The minimum time that a page waits before it gets another turn to be loaded. */
+/** How long a page waits at least before it gets another turn to be loaded. */
 const TURN_PAUSE = '500ms'
 
 function usage(problem: string): PikoError {

@@ -12,11 +12,11 @@ import type { CrawlItemContext } from './page-context.ts'
 import { PageRun } from './page-run.ts'
 import type { PageWatcher } from './page-watcher.ts'
 
-/** The maximum number of requests in a report. */
+/** The maximum number of followed requests in a report. */
 const MAX_FOLLOWS = 1_000
-/** The maximum number of messages that a trial reads of a stream. */
+/** The maximum number of messages that a trial reads from a stream. */
 const MAX_MESSAGES = 10
-/** The maximum number of requests that are kept in memory to find duplicates. */
+/** The maximum number of requests to keep in memory to find duplicates. */
 const MAX_COMPARED = 100_000
 const SHOWN_CHARACTERS = 100
 
@@ -28,7 +28,7 @@ export function trialOf(plan: CrawlPlan, request: unknown): PageTrial {
   return new TriedPage(plan, plan.steps.get(item.request.step) as StepPlan, item)
 }
 
-/** A request that is loaded and parsed without storing anything. */
+/** Loads and parses a request without storing anything. */
 class TriedPage implements PageTrial, PageWatcher {
   readonly kind: string
   readonly key: string
@@ -95,7 +95,7 @@ class TriedPage implements PageTrial, PageWatcher {
   }
 }
 
-/** Returns the same text for two requests that are the same page. */
+/** Returns a text that is the same for two requests of the same page. */
 function identityOf({ request, key }: NewItem): string {
   return `${request.step} ${key}`
 }

@@ -4,7 +4,7 @@ import type { AnyCrawlContext, RowMiddleware } from '../define/crawl-spec.ts'
 
 type Writers = Readonly<Record<string, SinkWriter>>
 
-/** Wraps writers so that each row passes through the crawl's `rows` middleware. The remaining rows are written in order in one call. */
+/** Wraps writers so that each row passes through the crawl's `rows` middleware. The rows that remain are written in order, in one call. */
 export function rowWriters(
   writers: Writers,
   rows: readonly RowMiddleware<AnyCrawlContext>[],

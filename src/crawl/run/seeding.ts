@@ -13,13 +13,13 @@ import { addItems } from './add-items.ts'
 import type { CrawlPlan } from './crawl-plan.ts'
 
 const MAX_BATCH = 1_000
-/** The maximum number of characters of a URL in a log line. Its query is left out, because it may contain secrets. */
+/** The maximum length of a URL in a log line, in characters. Its query is left out, because it may contain secrets. */
 const SHOWN_CHARS = 100
 
 /** The context of a crawl's seeds, with its type parameters erased. */
 export type SeedContext = JobContext<ResourceMap, unknown, SinkMap, Window, unknown, ItemData>
 
-/** The handler of a crawl's job, which only stores the seeds as items. The run ends later, when all its items have ended. */
+/** The handler of a crawl's job. It only stores the seeds as items. The run ends later, when all its items have ended. */
 export async function seed(plan: CrawlPlan, ctx: SeedContext): Promise<void> {
   let batch: NewItem[] = []
   let left = 0
@@ -32,7 +32,7 @@ export async function seed(plan: CrawlPlan, ctx: SeedContext): Promise<void> {
   for await (const given of await seedsOf(plan, ctx)) {
     const request = typeof given === 'string' || given instanceof URL ? { url: given } : given
     if (isTooLong(request)) {
-      // Long lists of URLs often contain such a URL by mistake, which must not stop the whole run.
+      // Long lists of URLs often contain an invalid one by mistake. It must not stop the whole run.
       first ??= shown(propertyOf(request, 'url'))
       left += 1
       continue

@@ -1,6 +1,6 @@
 /**
- * Code that runs in the sandbox before the source, and saves built-in functions that the source could replace. Its value is a function that
- * the thread calls with the name of a step and its arguments.
+ * Runs in the sandbox before the source. It saves built-in functions, because the source could replace them. Its value is a function that
+ * the thread calls with a step's name and arguments.
  */
 export const PRELUDE = `(() => {
   const { parse, stringify } = JSON
@@ -31,7 +31,7 @@ export const PRELUDE = `(() => {
   }
 })()`
 
-/** Code that replaces `Date` by one whose clock always shows the given time. */
+/** Returns code that replaces `Date`. The new one always shows the given time. */
 export function clockAt(ms: number): string {
   return `(() => {
   const Real = Date

@@ -11,21 +11,21 @@ import { safely } from '../../errors-read.ts'
 import { optionalPackage } from '../../optional-package.ts'
 import { clockAt, PRELUDE } from './sandbox-prelude.ts'
 
-/** One evaluation of a source, in the form that is sent to the thread. */
+/** One evaluation of a source, in the form in which it is sent to the thread. */
 export interface SandboxTask {
   readonly source: string
-  /** The name of the function to call; undefined: the result is the value of the source's last statement. */
+  /** The name of the function to call. Undefined: the result is the value of the source's last statement. */
   readonly name: string | undefined
-  /** The JSON text of the list of arguments. */
+  /** The list of arguments, as JSON text. */
   readonly args: string
   readonly memoryBytes: number
   /** When the evaluation must have ended, by `threadsClock`. */
   readonly deadline: number
-  /** The evaluation may take at least this long once it begins, even past the deadline, because the start of a thread may take time. */
+  /** The minimum time for the evaluation once it begins, even past the deadline, because the start of a thread may take long. */
   readonly leastMs: number
   /** The time that `Date` shows to the source, in milliseconds since 1970; undefined: the source has no `Date`. */
   readonly nowMs: number | undefined
-  /** When the evaluation begins, the thread writes the time by which it must end here, by the same clock. */
+  /** When the evaluation begins, the thread writes its real deadline here, on the same clock. */
   readonly endsAt: Float64Array<SharedArrayBuffer>
 }
 
@@ -34,7 +34,7 @@ export type SandboxReply =
   | { readonly kind: 'time' | 'memory' | 'output' | 'pending' }
   | { readonly kind: 'error'; readonly name: string; readonly message: string; readonly stack: string }
 
-/** The maximum size of the engine's stack. The engine runs on the stack of the thread, which must be larger. */
+/** The maximum stack size of the engine. The engine runs on the stack of the thread, which must be larger. */
 const STACK_BYTES = 256 * 1_024
 const MAX_OUTPUT_CHARS = 10_000_000
 
@@ -51,7 +51,7 @@ async function load(): Promise<{ readonly quickjs: QuickJSWASMModule; readonly s
   return { quickjs: await newQuickJSWASMModule(), scopes }
 }
 
-/** Runs in a thread of the pool. Each task has a new engine, so that a source can't see any data of an earlier one. */
+/** Evaluates a task in a thread of the pool. Each task gets a new engine, so a source can't see data of an earlier one. */
 export async function evaluate(task: SandboxTask): Promise<SandboxReply> {
   library ??= load()
   const { quickjs, scopes } = await library
@@ -72,7 +72,7 @@ export async function evaluate(task: SandboxTask): Promise<SandboxReply> {
   }
 }
 
-/** Ends an engine. If that fails, because the engine ran out of memory, the next task loads the library again. */
+/** Disposes of an engine. This fails if the engine ran out of memory; then the next task loads the library again. */
 function dispose(runtime: QuickJSRuntime): void {
   try {
     runtime.dispose()
@@ -81,7 +81,7 @@ function dispose(runtime: QuickJSRuntime): void {
   }
 }
 
-/** Thrown to end an evaluation early, with the reply to send. */
+/** Thrown to end an evaluation early; contains the reply to send. */
 class Ended extends Error {
   readonly reply: SandboxReply
 
@@ -110,11 +110,11 @@ function evaluateIn(
   const text = context.getString(end)
   if (text.length > MAX_OUTPUT_CHARS) return { kind: 'output' }
   if (text.startsWith('done')) return { kind: 'done', json: text.slice(4) }
-  // The engine ends a late source by an error, which the source may have caught and reported as its own.
+  // The engine interrupts a late source with an error. The source may have caught it and reported an error of its own.
   return isLate ? { kind: 'time' } : errorReply(text.slice(5))
 }
 
-/** The built-in objects that a source has: those of the language, and `Date` only if it was given a time. */
+/** Returns the built-in objects of a source: those of the language, and `Date` only if a time was given. */
 function intrinsics(hasDate: boolean): Intrinsics {
   return {
     BaseObjects: true,

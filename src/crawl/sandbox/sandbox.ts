@@ -15,11 +15,11 @@ import type { SandboxReply, SandboxTask } from './sandbox-thread.ts'
 
 /** The options of `sandbox.call`. */
 export interface SandboxOptions {
-  /** The time limit of the call, which includes the start of a thread if one is needed, up to `'10m'`. Default `'1s'`. */
+  /** The time limit of the call, up to `'10m'`. It includes the start of a thread if one is needed. Default `'1s'`. */
   readonly timeout?: Duration
   /** The maximum memory of the source, from `'1MB'` to `'1GB'`. Default `'32MB'`. */
   readonly memory?: MemorySize
-  /** The time that `Date` always shows to the source. Default: the source has no `Date`. */
+  /** The time that `Date` always shows in the source. Default: the source has no `Date`. */
   readonly now?: InstantInput
   /** Aborts the call, which then throws the signal's reason. Default: none. */
   readonly signal?: AbortSignal
@@ -27,7 +27,10 @@ export interface SandboxOptions {
 
 const MAX_SOURCE_CHARS = 10_000_000
 const MAX_ARGS_CHARS = 10_000_000
-/** How long after its time limit a source is ended by force. The engine normally ends it, but does not check the clock at all times. */
+/**
+ * How long after its time limit a source is stopped by force. Normally the engine stops it, but the engine does not check the clock at all
+ * times.
+ */
 const GRACE_MS = 100
 const NAME = /^[\p{ID_Start}$_][\p{ID_Continue}$]*(?:\.[\p{ID_Start}$_][\p{ID_Continue}$]*)*$/u
 
@@ -62,8 +65,8 @@ const FORM = {
 const thread = offload<typeof import('./sandbox-thread.ts')>(new URL('./sandbox-thread.ts', import.meta.url))
 
 /**
- * Runs the JavaScript of a page, such as the function that signs its requests, in a separate engine inside a thread. The source has no
- * access to the process, the network, timers or the clock; `Date` shows only the time of the option `now`. A call can't access data of
+ * Runs the JavaScript of a page, such as the function that signs its requests, in a separate engine inside a thread. The source can't
+ * access the process, the network, timers or the clock. `Date` shows only the time of the option `now`. A call can't access the data of
  * earlier calls. Needs the package `quickjs-emscripten`.
  */
 export const sandbox = {
@@ -113,7 +116,7 @@ export const sandbox = {
   },
 }
 
-/** Calls `end` when the evaluation has exceeded its time limit. It is not called while the evaluation still waits for a thread. */
+/** Calls `end` when the evaluation has exceeded its time limit, but not while it still waits for a thread. */
 function forced({ endsAt, deadline }: SandboxTask, end: () => void): () => void {
   let timer: NodeJS.Timeout
   const look = (): void => {

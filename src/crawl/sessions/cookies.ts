@@ -4,7 +4,7 @@ import { optionalPackage } from '../../optional-package.ts'
 /** The maximum length of a stored cookie jar, in characters. */
 const MAX_JAR_CHARS = 200_000
 
-/** The cookies of a session by the rules of RFC 6265, in a jar of tough-cookie. */
+/** The cookies of a session, as defined in RFC 6265, in a tough-cookie jar. */
 export class Cookies {
   readonly #jar: CookieJar
   #hasChanged = false
@@ -17,27 +17,31 @@ export class Cookies {
     return this.#hasChanged
   }
 
-  /** The `cookie` header for a URL; undefined if there are no cookies for it. */
+  /** Returns the `cookie` header for a URL; undefined if it has no cookies. */
   for(url: string): string | undefined {
     const text = this.#jar.getCookieStringSync(url)
     return text === '' ? undefined : text
   }
 
-  /** Stores `set-cookie` headers. Leaves out those that the standard forbids, such as a cookie for another domain. */
+  /** Stores `set-cookie` headers. Ignores those that the standard forbids, such as a cookie for another domain. */
   store(url: string, headers: readonly string[]): void {
     for (const header of headers) {
       if (this.#jar.setCookieSync(header, url, { ignoreError: true, loose: true })) this.#hasChanged = true
     }
   }
 
-  /** The jar as text, to be stored; an empty string, without any cookies, if the text would be too long. */
+  /** Returns the jar as text to store. If the text would be too long, returns an empty string, which means no cookies. */
   text(): string {
     const text = JSON.stringify(this.#jar.serializeSync() ?? {})
     return text.length > MAX_JAR_CHARS ? '' : text
   }
 }
 
-/** Returns a function that reads cookies from a stored text, which may be empty. @throws PikoError `PACKAGE_MISSING` */
+/**
+ * Returns a function that restores cookies from a stored text, which may be empty.
+ *
+ * @throws PikoError `PACKAGE_MISSING`
+ */
 export async function cookieJars(): Promise<(text: string) => Cookies> {
   const library = await optionalPackage('tough-cookie', 'the sessions of a crawl', () => import('tough-cookie'))
   return (text) => new Cookies(text === '' ? new library.CookieJar() : library.CookieJar.deserializeSync(text))

@@ -30,26 +30,27 @@ export interface LoginHttp {
   post(url: string | URL, body?: CrawlBody, options?: Omit<LoginRequest, 'url' | 'method' | 'body'>): Promise<Page>
 }
 
-/** A session during its login. Cookies that servers set are stored without further calls. */
+/** A session during its login. Cookies of the responses are stored automatically. */
 export interface NewSession {
   readonly name: string
   readonly signal: AbortSignal
   /**
-   * Sets headers, such as a token, that all later requests of the session send to an origin.
+   * Sets headers, such as a token, for all later requests of the session to an origin.
    *
    * @param origin default: every origin to which this login has sent a request
    */
   send(headers: Readonly<Record<string, string>>, origin?: string | URL): void
 }
 
-/** The sessions of a crawl. Across all nodes, only one item at a time uses a session. */
+/** The sessions of a crawl. All nodes share them, and only one item at a time uses a session. */
 export interface SessionSpec {
-  /** The maximum number of sessions that exist at the same time across all nodes. Default 20. */
+  /** The maximum number of sessions of all nodes at the same time. Default 20. */
   readonly size?: number
-  /** Called once for each new session, on one of the nodes, before its first request. An error fails the item. Default: no login. */
+  /** Called once for each new session, on one node, before the session's first request. An error fails the item. Default: no login. */
   readonly login?: (http: LoginHttp, session: NewSession) => unknown
   /**
-   * After how many requests or failed requests a new session replaces this one. Blocked sessions are always replaced. Default: 3 errors.
+   * After how many requests (`uses`) or failed requests (`errors`) a session is replaced. A blocked session is always replaced. Default: 3
+   * errors.
    */
   readonly retireAfter?: { readonly uses?: number; readonly errors?: number }
   /** How long an item waits for a free session. Default `'30s'`. */
@@ -73,7 +74,7 @@ function nested<T extends object>(checks: OptionChecks<T>, example: string): Opt
   }
 }
 
-/** All problems of a spec's `session`. */
+/** Returns all problems of a spec's `session`. */
 export function sessionProblems(value: unknown): readonly string[] {
   return readOptions(value, CHECKS, '{ size: 20 }').problems.map((problem) => `session: ${problem}`)
 }

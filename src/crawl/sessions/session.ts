@@ -8,11 +8,11 @@ export interface SessionValue {
   readonly cookies: string
   /** The headers that the session sends, by origin. */
   readonly headers: Readonly<Record<string, Readonly<Record<string, string>>>>
-  /** The name of the session's proxy, which is a hash and never its URL; undefined without a proxy. */
+  /** The name of the session's proxy: a hash, never the URL. Undefined without a proxy. */
   readonly proxy?: string | undefined
 }
 
-/** A session during one request, or during its login. */
+/** A session that is used for a request or a login. */
 export class CrawlSession implements DownloadSession {
   readonly name: string
   readonly proxy: string | undefined
@@ -58,7 +58,7 @@ export class CrawlSession implements DownloadSession {
   }
 }
 
-/** Reads a stored session. Ignores fields that do not have the expected type. */
+/** Reads a stored session. Ignores fields of an unexpected type. */
 export function readSession(value: unknown): SessionValue {
   if (!isObject(value)) return { cookies: '', headers: {} }
   const { cookies, headers, proxy } = value as Partial<SessionValue>

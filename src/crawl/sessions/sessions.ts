@@ -18,7 +18,7 @@ import type { LoginHttp, LoginRequest, NewSession, SessionSpec } from './session
 const POOL = 'session'
 const DEFAULT_SIZE = 20
 const DEFAULT_ERRORS = 3
-/** Failures that the session may have caused, for example because its account is throttled or its proxy no longer works. */
+/** Failure classes that the session may have caused, for example because its account is throttled or its proxy no longer works. */
 const ERRORS: ReadonlySet<string> = new Set<FailureClass>(['network', 'throttled', 'server'])
 
 export interface SessionsOptions {
@@ -27,17 +27,17 @@ export interface SessionsOptions {
   readonly loader: HttpLoader
   /** The limits and the user agent of all requests of the crawl. */
   readonly base: Pick<LoadScope, 'limits' | 'userAgent'>
-  /** Finds a proxy by its name; without a name, chooses one for a new session. */
+  /** Returns the proxy with this name; without a name, chooses one for a new session. */
   readonly proxyFor: (name: string | undefined, fleet: FetchFleet) => Promise<NamedProxy | undefined>
 }
 
-/** A proxy with its name in the database. */
+/** A proxy, and its name in the database. */
 export interface NamedProxy {
   readonly name: string
   readonly proxy: DownloadProxy
 }
 
-/** A session that one item holds. */
+/** A session that an item holds. */
 export interface HeldSession {
   readonly session: CrawlSession
   readonly proxy: NamedProxy | undefined
@@ -52,7 +52,7 @@ export class Sessions {
 
   constructor(options: SessionsOptions) {
     this.#options = options
-    // The error is thrown by `lease`. Without this line, it would also be reported as an unhandled rejection.
+    // `lease` throws this error. Without this line, it would also be reported as an unhandled rejection.
     this.#jars.catch(() => {})
   }
 
@@ -104,7 +104,7 @@ export class Sessions {
   }
 }
 
-/** The object that the function `login` of a crawl receives as both of its arguments. */
+/** The function `login` of a crawl receives this object as both of its arguments. */
 class Login implements LoginHttp, NewSession {
   readonly name: string
   readonly signal: AbortSignal

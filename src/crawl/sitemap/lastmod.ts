@@ -1,16 +1,16 @@
-/** The range of time in which a page must have been changed to be read, in milliseconds since 1970; undefined: no bound. */
+/** A time range. Only pages that were changed within it are read. In milliseconds since 1970; undefined means no bound. */
 export interface ChangedWithin {
   readonly sinceMs: number | undefined
   readonly untilMs: number | undefined
 }
 
 const DAY_MS = 24 * 3_600_000
-/** The maximum length of a year, a month and a day: a `lastmod` without a time is `2026`, `2026-03` or `2026-03-05`. */
+/** How long a year, a month and a day can be. A `lastmod` without a time has the form `2026`, `2026-03` or `2026-03-05`. */
 const LENGTHS_MS: readonly number[] = [366 * DAY_MS, 31 * DAY_MS, DAY_MS]
 
 /**
- * Whether a page with this `lastmod` may have been changed within a range. A date without a time means any time of that year, month or day.
- * A `lastmod` that is missing or can't be read is within every range. Pure.
+ * Whether a page with this `lastmod` may have been changed within a range. A date without a time stands for any time of that year, month or
+ * day. A missing or unreadable `lastmod` is within every range. Pure.
  */
 export function isWithin(lastmod: string | undefined, { sinceMs, untilMs }: ChangedWithin): boolean {
   const first = lastmod === undefined ? Number.NaN : Date.parse(lastmod)

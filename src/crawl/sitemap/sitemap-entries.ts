@@ -9,13 +9,13 @@ import type { ReadyRequest } from '../request/request.ts'
 import { RobotsRules } from '../robots/robots-rules.ts'
 import { type Located, SitemapScanner } from './sitemap-scanner.ts'
 
-/** RFC 9309 does not require a crawler to read more of a robots.txt. */
+/** A crawler need not read more of a robots.txt (RFC 9309). */
 const MAX_ROBOTS_CHARS = 500 * 1_024
-/** Longer lines are ignored, because no request can have such a URL. */
+/** Longer lines are ignored, because a request's URL can't be that long. */
 const MAX_LINE = 10_000
 
 /**
- * Yields the entries of one sitemap while it arrives. The entries of a robots.txt are its `Sitemap` lines.
+ * Yields the entries of a sitemap while it arrives. The entries of a robots.txt are its `Sitemap` lines.
  *
  * @throws CrawlError, or the reason of the signal
  */
@@ -43,14 +43,14 @@ function requestFor(url: URL, { limits }: LoadScope): ReadyRequest {
   }
 }
 
-/** Decompresses a sitemap that is a gzip file. The loader has only undone a compression that the response's headers declare. */
+/** Decompresses a sitemap if it is a gzip file. The loader decompresses only what the response's headers declare. */
 async function* unzipped(
   pieces: AsyncGenerator<Buffer, void>,
   url: URL,
   maxBytes: number,
 ): AsyncGenerator<Buffer, void> {
   let beginning: Buffer = Buffer.alloc(0)
-  // Two bytes are needed to recognise gzip, and the first piece may have only one.
+  // gzip is recognised by its first two bytes, and the first piece may have only one.
   while (beginning.byteLength < 2) {
     const next = await pieces.next()
     if (next.done === true) break
@@ -93,20 +93,20 @@ async function* entriesIn(pieces: AsyncIterable<string>): AsyncGenerator<Located
   for await (const piece of pieces) {
     const text = scanner ? piece : piece.trimStart()
     if (text === '') continue
-    // The first character shows whether the sitemap is XML or a list of lines.
+    // The first character shows whether the sitemap is XML or a text with one URL per line.
     scanner ??= text.startsWith('<') ? new SitemapScanner() : new LineScanner()
     yield* scanner.write(text)
   }
   if (scanner instanceof LineScanner) yield* scanner.write('\n')
 }
 
-/** Reads a sitemap in the text format, which has one URL on each line. */
+/** Reads a sitemap in text format: one URL per line. */
 class LineScanner {
   #rest = '';
 
   *write(piece: string): Generator<Located, void> {
     const lines = (this.#rest + piece).split(/\r\n|\r|\n/)
-    // An unfinished line is cut, because it would otherwise grow, and be searched again, with each piece.
+    // An unfinished line is cut. Otherwise it would grow with each piece, and be searched again each time.
     this.#rest = (lines.pop() ?? '').slice(0, MAX_LINE)
     for (const line of lines)
       if (line.trim() !== '' && line.length < MAX_LINE) yield { kind: 'url', loc: line.trim(), lastmod: undefined }

@@ -1,26 +1,26 @@
-/** An entry of a sitemap, or of an index of sitemaps. */
+/** An entry of a sitemap, or of a sitemap index. */
 export interface Located {
   readonly kind: 'url' | 'sitemap'
   readonly loc: string
   readonly lastmod: string | undefined
 }
 
-/** Longer entries are ignored. */
+/** The maximum length of an entry. Longer entries are ignored. */
 const MAX_ENTRY_CHARS = 100_000
 const OPENING = /<(?:[\w.-]{1,40}:)?(url|sitemap)(?=[\s>])[^>]{0,100}>/g
 
-/** How many characters are kept when no tag is found, because the piece may end in the middle of a tag. */
+/** How many characters to keep if no tag is found, because the piece may end within a tag. */
 const MAX_TAG_CHARS = 200
 
-/** Finds the entries of a sitemap while its text arrives. Everything that is not an entry is ignored, so invalid XML is read as well. */
+/** Finds the entries of a sitemap while its text arrives. Ignores everything else, so it can also read invalid XML. */
 export class SitemapScanner {
   #rest = '';
 
-  /** Takes the next piece of the text, and yields the entries that end in it. */
+  /** Takes the next piece of the text, and yields the entries that are now complete. */
   *write(piece: string): Generator<Located, void> {
     const { text, held } = withoutComments(this.#rest + piece)
     let from = 0
-    // If no end of an entry was found, the same text is not searched for it again.
+    // Kinds of entries whose end was not found. The same text is not searched again for them.
     const unended = new Set<Located['kind']>()
     for (;;) {
       OPENING.lastIndex = from
@@ -45,7 +45,7 @@ export class SitemapScanner {
   }
 }
 
-/** Removes the XML comments of a text. `held` is the beginning of a comment that has not ended yet, to be put before the next piece. */
+/** Removes XML comments from a text. `held` is the beginning of an unfinished comment, to be put before the next piece. */
 function withoutComments(text: string): { readonly text: string; readonly held: string } {
   if (!text.includes('<!--')) return { text, held: '' }
   const parts: string[] = []
@@ -55,7 +55,7 @@ function withoutComments(text: string): { readonly text: string; readonly held: 
     parts.push(text.slice(from, open === -1 ? undefined : open))
     if (open === -1) return { text: parts.join(''), held: '' }
     const end = text.indexOf('-->', open + 4)
-    // Only the last two characters of the comment are kept, because they may be the beginning of `-->`.
+    // Only the last two characters are kept, because they may be the beginning of `-->`.
     if (end === -1) return { text: parts.join(''), held: `<!--${text.slice(Math.max(open + 4, text.length - 2))}` }
     from = end + 3
   }
@@ -73,8 +73,8 @@ function entryOf(kind: Located['kind'], text: string): Located | undefined {
 }
 
 /**
- * The patterns of an element's opening and closing tag. They are searched one after another, because one pattern for both would take
- * quadratic time in a text with many opening tags and no closing tag.
+ * The patterns of an element's opening and closing tags. They are searched one after another: a single pattern would take quadratic time if
+ * a text has many opening tags and no closing tag.
  */
 const ELEMENTS = {
   loc: [/<(?:[\w.-]{1,40}:)?loc(?:\s[^>]{0,200})?>/, /<\/(?:[\w.-]{1,40}:)?loc\s{0,20}>/],
@@ -82,7 +82,7 @@ const ELEMENTS = {
 } as const
 
 function elementText(name: keyof typeof ELEMENTS, text: string): string | undefined {
-  // The images and videos of an entry have such elements too, such as <image:loc>. The first one is that of the page.
+  // Images and videos of an entry also have such elements, for example <image:loc>. The first one belongs to the page.
   const [opening, closing] = ELEMENTS[name]
   const open = opening.exec(text)
   if (!open) return undefined

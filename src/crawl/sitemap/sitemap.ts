@@ -23,13 +23,13 @@ export interface SitemapOptions {
   readonly since?: InstantInput
   /** Reads only pages that were changed before this instant, and pages without a `lastmod`. Default: all pages. */
   readonly until?: InstantInput
-  /** The step of each request. Default: the step of a crawl with only one. */
+  /** The step of each request. Default: the only step, if the crawl has only one. */
   readonly step?: string
   /** Whether sitemaps may be loaded from private addresses. Default false. */
   readonly private?: boolean
   /** The `user-agent` header of the requests. Default `piko`. */
   readonly userAgent?: string
-  /** The maximum time without a byte from the server. Default `'30s'`. */
+  /** The maximum time in which the server sends no byte. Default `'30s'`. */
   readonly timeout?: Duration
   /** Aborts the reading, which then throws the signal's reason. Default: none. */
   readonly signal?: AbortSignal
@@ -46,7 +46,7 @@ export interface SitemapPage {
 /** The limits of the sitemap protocol: the size of a sitemap after decompression in bytes, and the number of sitemaps in an index. */
 const MAX_SITEMAP_BYTES = 50 * 1_024 * 1_024
 const MAX_SITEMAPS = 50_000
-/** The maximum depth of indexes inside other indexes. */
+/** How deep sitemap indexes may be nested. */
 const MAX_DEPTH = 3
 
 const anInstant: OptionCheck = (value) => {
@@ -73,8 +73,9 @@ const FORM = {
 }
 
 /**
- * Yields the pages of a sitemap while it arrives. The sitemap may be XML or text, may be compressed, and may be an index of sitemaps or a
- * robots.txt, whose `Sitemap` lines are read. Sitemaps of an index that were last changed before `since` are not loaded.
+ * Yields the pages of a sitemap while it arrives. The sitemap may be XML or text, and may be compressed. It may also be a sitemap index, or
+ * a robots.txt, whose `Sitemap` lines are then read. If an index shows that a sitemap was last changed before `since`, that sitemap is not
+ * loaded.
  *
  * @throws PikoError `USAGE` naming all problems
  * @throws CrawlError if a sitemap can't be loaded or has more than 50 MB
@@ -113,9 +114,10 @@ async function* pagesOf(
     for (let next = open.shift(); next; next = open.shift()) {
       for await (const { kind, loc, lastmod } of sitemapEntries(next.url, loader, scope)) {
         const url = safely(() => new URL(loc), undefined)
-        // A URL that no request can have is left out, and the others are still read.
+        // An invalid URL is left out, and the other entries are still read.
         if (!url || !/^https?:$/.test(url.protocol) || url.href.length > MAX_URL_LENGTH) continue
-        // `until` does not apply to a sitemap of an index: one that was changed later may still contain pages that were changed before.
+        // `until` does not apply to the sitemaps of an index: a sitemap that was changed later may still contain pages that were changed
+        // before.
         if (!isWithin(lastmod, kind === 'url' ? within : { ...within, untilMs: undefined })) continue
         if (kind === 'url') {
           yield { url: url.href, ...(step !== undefined && { step }), data: { lastmod: shortText(lastmod) } }
@@ -131,7 +133,7 @@ async function* pagesOf(
   }
 }
 
-/** A `lastmod` that is too long is not a time, and would only fill the database. */
+/** Removes a `lastmod` that is too long: it is not a time, and would only fill the database. */
 function shortText(lastmod: string | undefined): string | null {
   return lastmod === undefined || lastmod.length > MAX_LASTMOD ? null : lastmod
 }

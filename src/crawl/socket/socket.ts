@@ -27,37 +27,34 @@ import { LONGEST_TIMER_MS } from '../../clock.ts'
 /** The options of `socket()`. */
 export interface SocketOptions {
   /**
-   * Texts to send after the connection has opened. A function receives the number of messages that are already stored, so that it can
-   * request the messages after them. Default: none.
+   * Texts to send after the connection has opened. A function receives the number of messages that are already stored, so it can request
+   * only the messages after them. Default: none.
    */
   readonly send?: readonly string[] | ((from: number) => readonly string[])
   /** The subprotocols to offer to the server. Default: none. */
   readonly protocols?: readonly string[]
-  /**
-   * The conditions under which the item is done. It is also done when the server closes the connection. Default: after 30 seconds without a
-   * message.
-   */
+  /** When the item is done. It is also done when the server closes the connection. Default: after 30 seconds without a message. */
   readonly until?: SocketUntil
   /**
-   * The messages that the server sends to a new connection after a crash. `'skip'`: the same messages again from the first one, so those
-   * already stored are skipped. `'continue'`: only further messages. Default `'continue'` if `send` is a function, otherwise `'skip'`.
+   * What the server sends to a new connection after a crash. `'skip'`: all messages from the first one, so those already stored are
+   * skipped. `'continue'`: only new messages. Default `'continue'` if `send` is a function, otherwise `'skip'`.
    */
   readonly resume?: 'skip' | 'continue'
   /** The time limit for opening a connection. Default `'10s'`. */
   readonly connectTimeout?: Duration
-  /** The certificates that servers are checked against, and the client certificate of the crawl. Default: those of Node. */
+  /** The trusted certificates for servers, and the crawl's own client certificate. Default: Node's. */
   readonly tls?: TlsOptions
-  /** Resolves the names of hosts: a function like `dns.lookup` of Node. Default: `dns.lookup`. */
+  /** Resolves host names, like Node's `dns.lookup`. Default: `dns.lookup`. */
   readonly lookup?: LookupFunction
 }
 
-/** The conditions under which the item of a socket is done. */
+/** When the item of a socket is done. One of these conditions is enough. */
 export interface SocketUntil {
-  /** After this many messages, counted across all connections of the item. Default: no limit. */
+  /** The number of messages, counted across all connections of the item. Default: no limit. */
   readonly messages?: number
-  /** After this time without a message. Default `'30s'`. */
+  /** How long no message has arrived. Default `'30s'`. */
   readonly idle?: Duration
-  /** After this time of one connection. Default: no limit but the time limit of the step, which fails the item. */
+  /** How long the connection has been open. Default: no limit. The step's time limit still applies, but it fails the item. */
   readonly time?: Duration
 }
 
@@ -161,7 +158,7 @@ class SocketDownloader implements StreamDownloader {
   }
 }
 
-/** The request with an HTTP URL, because a WebSocket is opened by an HTTP request. */
+/** Returns the request with an HTTP URL, because an HTTP request opens a WebSocket. */
 function asHttp(request: ReadyRequest): ReadyRequest {
   return { ...request, url: request.url.replace(/^ws/i, 'http') }
 }

@@ -16,7 +16,7 @@ const FILTERS = [
   ['actor', 'By', 'a token, or user@host'],
 ] as const
 
-/** Every change that a person or program made: the actor, the action, the time, the reason, and the states before and after. */
+/** Every change by a person or program: who, what, when, why, and the states before and after. */
 export function AuditPage() {
   useTitle('Audit')
   const pages = usePages()

@@ -8,7 +8,7 @@ import { dryRun } from '../calendar/dry-run.tsx'
 
 const MAX_JOBS = 500
 
-/** The form of a new backfill. A dry run first shows the exact windows. */
+/** The form for a new backfill. A dry run shows the exact windows before anything is stored. */
 export function CreateBackfill() {
   const jobs = useLoad('jobs with windows', async (signal) => {
     const { items } = await get<'jobs.list'>('/jobs', { limit: MAX_JOBS }, signal)

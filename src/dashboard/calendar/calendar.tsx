@@ -11,23 +11,23 @@ import { type Counts, countsText, WINDOW_STATES, worstOf } from '../shared/windo
 
 const WEEK = 7
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
-/** The rows that show a name: every second one, because there is not enough space for all. */
+/** The rows with a name: only every second one, because there is not enough space for all. */
 const WEEKDAYS: readonly (readonly [row: number, name: string])[] = [
   [0, 'Mon'],
   [2, 'Wed'],
   [4, 'Fri'],
 ]
 const MAX_WINDOWS = 500
-/** The maximum number of years that are shown below each other if no year is chosen. */
+/** If no year is chosen, at most this many years are shown below each other. */
 const MAX_YEARS = 5
 interface CalendarProps {
   readonly jobId: string
   readonly zone: string | undefined
-  /** The years of its windows; undefined if it has none yet. */
+  /** The first and the last year with windows; undefined if the job has no windows yet. */
   readonly years: { readonly first: number; readonly last: number } | undefined
 }
 
-/** The years of one job, with one day in each cell. Users select days to see their windows and to run them again. */
+/** The calendar of one job, with a cell for each day. Users select days to see their windows or to run them again. */
 export function Calendar({ jobId, zone, years: known }: CalendarProps) {
   const thisYear = now.peek().getUTCFullYear()
   const { first, last } = known ?? { first: thisYear, last: thisYear }
@@ -76,7 +76,7 @@ function yearsText(first: number, last: number): string {
   return first === last ? `${first}` : `${first} to ${last}`
 }
 
-/** Links to the previous and the next year, and back to all years. */
+/** Links to the previous and the next year, and back to the view of all years. */
 function Years({
   first,
   last,
@@ -108,7 +108,7 @@ function Years({
   )
 }
 
-/** The states of the year's windows, with their signs and numbers. */
+/** Explains the signs of the states, and shows how many windows of the year are in each. */
 function Legend({ cells }: { readonly cells: Item<'windows.grid'>['cells'] }) {
   const count = (state: string): number => cells.reduce((sum, { counts }) => sum + ((counts as Counts)[state] ?? 0), 0)
   const shown = WINDOW_STATES.map((state) => [state, count(state)] as const).filter(([, found]) => found > 0)
@@ -140,7 +140,7 @@ function Days({ year, cells, day, lastDay }: DaysProps) {
   const days = Array.from({ length: Math.round((Date.UTC(year + 1, 0) - first) / DAY_MS) }, (_, index) =>
     dayOf(first + index * DAY_MS),
   )
-  // Columns are weeks that begin on Monday.
+  // A column is a week that begins on Monday.
   const offset = (new Date(first).getUTCDay() + WEEK - 1) % WEEK
   const [focused, setFocused] = useState(day ?? [...counts.keys()][0] ?? days[0])
   const choose = (chosen: string, isRange: boolean): void => {

@@ -6,11 +6,11 @@ import { RangeCalendar } from './range-calendar.tsx'
 type Windows = Answer<'backfills.preview'>['items']
 
 const PAGE = 500
-/** The maximum number of pages to load. If there are more windows, their number is shown as "more than". */
+/** The maximum number of pages to load. If there are more windows, the dialog shows "more than" and their number. */
 const MAX_PAGES = 20
 const LISTED = 20
 
-/** Asks the server which windows a backfill would run, and paints them on their days. */
+/** Requests the windows that a backfill would run, and draws them on their days. */
 export async function dryRun(
   { jobId, from, to }: { readonly jobId: string; readonly from: string; readonly to: string },
   only: string,
@@ -44,7 +44,7 @@ export async function dryRun(
   )
 }
 
-/** The windows of all pages, oldest first. */
+/** Yields the windows of all pages, oldest first. */
 async function allWindows(
   jobId: string,
   range: { readonly from: string; readonly to: string; readonly only: string },

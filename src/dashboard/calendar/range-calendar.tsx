@@ -16,11 +16,11 @@ interface Props {
   /** The beginning of the range, as an instant. */
   readonly from: string
   readonly to: string
-  /** The number of windows that will run, by day in UTC. Undefined: shows only states. */
+  /** How many windows will run, by UTC day. Undefined: only the states are shown. */
   readonly chosen?: ReadonlyMap<string, number>
 }
 
-/** The days of a range with the states of their windows. The windows that will run are drawn over them. Days are in UTC. */
+/** The days of a range, in UTC, with the states of their windows. The windows that will run are drawn over them. */
 export function RangeCalendar({ jobId, from, to, chosen }: Props) {
   const days = daysOf(from, to)
   const first = days[0] ?? from.slice(0, 10)

@@ -7,11 +7,11 @@ import { type Counts, countsText } from '../shared/window-states.ts'
 import { type By, shifted } from './columns.ts'
 import type { GridRow } from './order.ts'
 
-/** The pointer must rest for this long, in milliseconds, before details are loaded. */
+/** Details are loaded only after the pointer has rested for this long, in milliseconds. */
 const REST_MS = 150
 const MAX_NAMED = 3
 
-/** The details of a cell: its bounds in UTC and in the zone of the job, its windows, their attempts and durations. */
+/** The details of a cell: its bounds in UTC and in the job's zone, and its windows with their attempts and durations. */
 export function CellDetails({
   row: { jobId, zone = 'UTC' },
   start,

@@ -6,7 +6,7 @@ const INSET = 1
 
 export type Palette = Readonly<Record<string, string>>
 
-/** The colours of the page's theme, for a canvas. */
+/** Reads the colours of the page's theme for a canvas. */
 export function paletteOf(element: Element): Palette {
   const probe = document.createElement('span')
   element.append(probe)
@@ -34,7 +34,7 @@ export function paletteOf(element: Element): Palette {
   return { ...palette, pending: palette['queued'] ?? '', waiting: palette['queued'] ?? '' }
 }
 
-/** Draws one cell. Each state has its own shape, so that it can be recognised without its colour. */
+/** Draws one cell. Each state has its own shape, so that people can recognise it without the colour. */
 export function drawCell(
   to: CanvasRenderingContext2D,
   state: string | undefined,
@@ -86,7 +86,7 @@ function sign(to: CanvasRenderingContext2D, state: string, left: number, top: nu
   }
 }
 
-/** Explains the shapes. */
+/** Explains the shapes of the states. */
 export function Legend() {
   return (
     <ul class="legend" aria-label="Legend">

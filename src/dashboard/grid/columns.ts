@@ -4,10 +4,10 @@ export type By = (typeof BYS)[number]
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 const WEEK_MS = 7 * DAY_MS
-/** A Monday, from which weeks are counted. */
+/** A Monday from which weeks are counted. */
 const FIRST_MONDAY_MS = 4 * DAY_MS
 
-/** The beginning of the cell that contains an instant, in UTC. */
+/** Returns the start of the cell that contains an instant, in UTC. */
 export function startOf(at: Date, by: By): Date {
   const ms = at.getTime()
   switch (by) {
@@ -22,14 +22,14 @@ export function startOf(at: Date, by: By): Date {
   }
 }
 
-/** The beginning of the cell that is `steps` cells later. */
+/** Returns the start of the cell that is `steps` cells later. */
 export function shifted(start: Date, by: By, steps: number): Date {
   if (by === 'month') return new Date(Date.UTC(start.getUTCFullYear(), start.getUTCMonth() + steps))
   const size = { hour: HOUR_MS, day: DAY_MS, week: WEEK_MS }[by]
   return new Date(start.getTime() + steps * size)
 }
 
-/** The beginnings of all cells of a range. */
+/** Returns the starts of all cells of a range. */
 export function columnsOf(from: string, to: string, by: By): Date[] {
   const columns: Date[] = []
   const end = new Date(to)
@@ -37,7 +37,7 @@ export function columnsOf(from: string, to: string, by: By): Date[] {
   return columns
 }
 
-/** The label above a column; undefined for most columns, because there is not enough space. */
+/** Returns the label above a column. Undefined for most columns, because there is not enough space. */
 export function labelOf(start: Date, by: By): string | undefined {
   const text = start.toISOString()
   switch (by) {

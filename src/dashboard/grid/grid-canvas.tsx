@@ -22,7 +22,7 @@ interface Props {
   readonly onSelect: (range: Range | undefined) => void
 }
 
-/** A canvas as large as the visible part: it draws only the cells that are in view, and loads them as they come into view. */
+/** A canvas as large as the visible part. It draws only the visible cells, and loads them when they become visible. */
 export function GridCanvas({ rows, columns, by, onSelect }: Props) {
   const box = useRef<HTMLDivElement>(null)
   const canvas = useRef<HTMLCanvasElement>(null)
@@ -126,7 +126,7 @@ export function GridCanvas({ rows, columns, by, onSelect }: Props) {
   )
 }
 
-/** Draws at most once a frame, and loads what is in view. */
+/** Loads and draws what is visible, at most once per frame. */
 function useDrawing(
   box: { readonly current: HTMLDivElement | null },
   canvas: { readonly current: HTMLCanvasElement | null },
@@ -179,7 +179,7 @@ function useDrawing(
   return draw
 }
 
-/** Keeps the first visible column in the address, so that the view can be shared as a link. */
+/** Keeps the first visible column in the page's address, so that a link shows the same view. */
 function keepPlace(box: HTMLElement, columns: readonly Date[]): void {
   const isAtEnd = box.scrollLeft + box.clientWidth >= box.scrollWidth - CELL
   const first = columns[Math.floor(box.scrollLeft / CELL)]?.toISOString()
@@ -187,7 +187,7 @@ function keepPlace(box: HTMLElement, columns: readonly Date[]): void {
   if (at !== (query.peek().get('at') ?? undefined)) setQuery({ at })
 }
 
-/** Scrolls to the instant of the address, otherwise to the newest time. */
+/** Scrolls to the instant in the page's address, otherwise to the newest time. */
 function scrollToStart(box: HTMLElement | null, columns: readonly Date[]): void {
   if (!box) return
   const at = query.peek().get('at')

@@ -16,10 +16,10 @@ type Job = Item<'jobs.list'>
 
 const PAGE = 500
 const MAX_COLUMNS = 10_000
-/** The number of columns that are shown without `windows.start`. */
+/** The number of columns if the address has no `windows.start`. */
 const USUAL_COLUMNS = 400
 
-/** The windows of all jobs by time, with upstream jobs above their downstream jobs. It shows which windows exist and which are missing. */
+/** The windows of all jobs over time, with upstream jobs above their downstream jobs. Shows which windows exist and which are missing. */
 export function GridPage() {
   useTitle('Grid')
   const search = query.value.get('job') ?? ''
@@ -76,7 +76,7 @@ function Grid({ jobs }: { readonly jobs: readonly Job[] }) {
   )
 }
 
-/** The columns from the first window of the jobs until now, at most the newest 10,000. */
+/** Returns the columns from the first window of the jobs until now; at most the newest 10,000. */
 function columnsFor(jobs: readonly Job[], by: By, last: string | undefined): Date[] {
   const to = last === undefined ? shifted(startOf(now.peek(), by), by, 1) : new Date(last)
   const starts = jobs.map(({ windows }) => startIn(windows)).filter((start) => start !== undefined)

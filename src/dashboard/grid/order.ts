@@ -1,9 +1,9 @@
 /** A row of the grid. */
 export interface GridRow {
   readonly jobId: string
-  /** The number of levels of dependencies above the job. */
+  /** How many levels of upstream jobs the job has. */
   readonly depth: number
-  /** The zone of its schedule. */
+  /** The time zone of the job's schedule. */
   readonly zone: string | undefined
 }
 
@@ -13,7 +13,7 @@ interface Given {
   readonly zone: string | undefined
 }
 
-/** Orders jobs so that each follows all jobs on which it depends, near one of them. Other jobs are ordered by id. Pure. */
+/** Orders jobs so that each comes after all its upstream jobs, close to one of them. Other jobs are ordered by id. Pure. */
 export function upstreamFirst(jobs: readonly Given[]): GridRow[] {
   const known = new Map(jobs.map((job) => [job.id, job]))
   const below = new Map<string, Given[]>()

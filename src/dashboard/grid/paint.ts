@@ -19,13 +19,13 @@ export interface Scene {
   readonly columns: readonly Date[]
   readonly by: By
   readonly tiles: Tiles
-  /** The cell under the pointer, or selected by the keyboard. */
+  /** The cell under the pointer, or the cell that the keyboard has selected. */
   readonly at: Place | undefined
-  /** Where a selection began. */
+  /** Where the selection began. */
   readonly anchor: Place | undefined
 }
 
-/** The rows and columns that are in view. */
+/** Returns the visible rows and columns. */
 export function inView(box: HTMLElement, { rows, columns }: Pick<Scene, 'rows' | 'columns'>) {
   const { clientWidth: width, clientHeight: height, scrollLeft, scrollTop } = box
   return {
@@ -38,7 +38,7 @@ function lastOf(all: readonly unknown[], end: number): number {
   return Math.min(all.length - 1, Math.ceil(end / CELL))
 }
 
-/** A prepared image of each state, so that drawing a frame only copies pixels. */
+/** Prepared images of the states. Drawing a frame only copies their pixels. */
 export class Stamps {
   readonly #scale: number
   readonly #palette: Palette

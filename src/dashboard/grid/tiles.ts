@@ -7,7 +7,7 @@ const MAX_LOADS = 3
 
 type Loaded = readonly Item<'windows.grid'>[]
 
-/** The part of a grid that is in view. `to` is the end of the last column. */
+/** The visible part of a grid. `to` is the end of the last column. */
 export interface View {
   readonly jobIds: readonly string[]
   readonly from: Date
@@ -21,15 +21,15 @@ interface Tile extends View {
 }
 
 /**
- * The cells of a large grid, loaded in tiles as they come into view. Keeps the loaded cells while newer ones load. After a change of the
- * unit, a new instance is needed.
+ * The cells of a large grid, loaded in tiles when they become visible. The loaded cells stay while newer ones load. A change of the unit
+ * needs a new instance.
  */
 export class Tiles {
   readonly #load: LoadTile
   readonly #onChange: (error: Error | undefined) => void
   readonly #cells = new Map<string, Map<number, Counts>>()
   readonly #fresh = new Set<string>()
-  /** The tiles that were loaded, also if they are no longer fresh. */
+  /** The tiles that were loaded, even if they are out of date. */
   readonly #known = new Set<string>()
   readonly #loading = new Map<string, AbortController>()
   #wanted: readonly Tile[] | undefined
@@ -43,12 +43,12 @@ export class Tiles {
     return this.#cells.get(jobId)?.get(startMs)
   }
 
-  /** Whether some cell of the view was never loaded. */
+  /** Whether the view has cells that were never loaded. */
   get isBusy(): boolean {
     return this.#wanted?.every(({ key }) => this.#known.has(key)) !== true
   }
 
-  /** Loads the cells around a view that are not loaded yet. Aborts loads of cells that are out of view. */
+  /** Loads the missing cells around a view. Aborts loads of cells that are no longer visible. */
   show(rows: readonly string[], edges: readonly Date[], rowRange: Range, columnRange: Range): void {
     const tiles: Tile[] = []
     for (let row = floorTo(rowRange.first, TILE_ROWS); row <= rowRange.last; row += TILE_ROWS) {
@@ -69,7 +69,7 @@ export class Tiles {
     this.#next()
   }
 
-  /** Reloads all cells in view, and other cells when they come into view. */
+  /** Reloads all visible cells, and the others when they become visible. */
   refresh(): void {
     this.#fresh.clear()
     this.#next()

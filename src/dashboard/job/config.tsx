@@ -124,7 +124,7 @@ function Editor({ jobId, before, draft, setDraft }: EditorProps) {
   )
 }
 
-/** The difference between two configs, by value. */
+/** The differences between two configs, value by value. */
 function Difference({ before, after }: { readonly before: unknown; readonly after: unknown }) {
   const [one, other] = [flat(before), flat(after)]
   const names = [...new Set([...one.keys(), ...other.keys()])]

@@ -9,7 +9,7 @@ import { type Bin, histogram, quantile, trend } from './durations.ts'
 const RUNS = 500
 const LEAST_RUNS = 3
 const YEAR_MS = 366 * 86_400_000
-/** The durations of hundreds of runs change slowly, so they are not loaded again after each event. */
+/** The durations of hundreds of runs change slowly, so an event does not reload them if they are younger than this. */
 const FRESH_MS = 30_000
 const SIZE = { width: 340, height: 90 }
 const GROUPS = 40
@@ -32,7 +32,7 @@ export function DurationsCard({ jobId }: { readonly jobId: string }) {
   )
 }
 
-/** The durations of succeeded runs, oldest first. */
+/** Returns the durations of succeeded runs, oldest first. */
 function durationsOf(runs: Answer<'runs.timeline'>['runs']): number[] {
   return runs
     .flatMap(({ state, startedAt, finishedAt }) =>

@@ -1,4 +1,4 @@
-/** A bin of the histogram: the runs between two durations. */
+/** One bar of the histogram: the runs between two durations. */
 export interface Bin {
   readonly from: number
   readonly to: number
@@ -6,10 +6,10 @@ export interface Bin {
 }
 
 const BINS = 24
-/** Durations that differ more than this are shown in bins of equal ratio. */
+/** If the longest duration is more than this many times the shortest, the bins have equal ratios instead of equal widths. */
 const WIDE = 30
 
-/** Counts durations in bins of equal width, or of equal ratio if they differ much. Pure. */
+/** Counts durations in bins of equal width, or of equal ratio if the durations differ much. Pure. */
 export function histogram(durations: readonly number[]): Bin[] {
   const least = Math.min(...durations)
   const most = Math.max(...durations)
@@ -27,13 +27,17 @@ export function histogram(durations: readonly number[]): Bin[] {
   return counts.map((count, bin) => ({ from: back(start + bin * size), to: back(start + (bin + 1) * size), count }))
 }
 
-/** The quantile of sorted durations: the given part of them is not longer. Pure. @param part from 0 to 1 */
+/**
+ * Returns a quantile of durations: the given part of them is not longer. Pure.
+ *
+ * @param part from 0 to 1
+ */
 export function quantile(durations: readonly number[], part: number): number {
   const sorted = durations.toSorted((one, other) => one - other)
   return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? 0
 }
 
-/** The medians of consecutive groups of runs of equal size, which show how the duration changes. Pure. */
+/** Divides consecutive runs into groups of equal size and returns the median of each. These show how the duration changes. Pure. */
 export function trend(durations: readonly number[], groups: number): number[] {
   const size = Math.max(1, Math.ceil(durations.length / groups))
   return Array.from({ length: Math.ceil(durations.length / size) }, (_, group) =>

@@ -12,7 +12,7 @@ const HEIGHT = 44
 const GAP = { x: 54, y: 14 }
 const MAX_LETTERS = 24
 
-/** The jobs before and after a job, with the state of their newest windows. */
+/** The upstream and downstream jobs of a job, with the state of their newest windows. */
 export function GraphCard({ jobId }: { readonly jobId: string }) {
   const loaded = useLoad(`graph ${jobId}`, (signal) =>
     get<'jobs.dependencies'>(`/jobs/${part(jobId)}/dependencies`, {}, signal),

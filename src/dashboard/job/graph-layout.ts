@@ -3,7 +3,7 @@ export interface Edge {
   readonly to: string
 }
 
-/** The position of a job. Its column is to the right of the columns of all jobs on which it depends. */
+/** The position of a job in the drawing. It is to the right of all its upstream jobs. */
 export interface Spot {
   readonly id: string
   readonly column: number
@@ -12,14 +12,14 @@ export interface Spot {
 
 const SWEEPS = 4
 
-/** Places jobs in columns, upstream on the left, with few crossings. Pure. */
+/** Places jobs in columns, with upstream jobs on the left and few crossing lines. Pure. */
 export function layout(ids: readonly string[], edges: readonly Edge[]): Spot[] {
   const columns = new Map<string, number>()
   const upstreams = Map.groupBy(edges, ({ to }) => to)
   const columnOf = (id: string, path: ReadonlySet<string>): number => {
     const known = columns.get(id)
     if (known !== undefined) return known
-    // Jobs with circular dependencies cannot be registered, but must never make the page loop forever.
+    // Jobs with circular dependencies can't be registered, but if they exist, the page must not loop forever.
     const before = (upstreams.get(id) ?? []).filter(({ from }) => !path.has(from))
     const column = Math.max(0, ...before.map(({ from }) => 1 + columnOf(from, new Set([...path, id]))))
     columns.set(id, column)
@@ -40,7 +40,7 @@ export function layout(ids: readonly string[], edges: readonly Edge[]): Spot[] {
   return ids.map((id) => ({ id, column: columns.get(id) ?? 0, row: rows.get(id) ?? 0 }))
 }
 
-/** The mean row of a job's neighbours on one side; its own row if it has none. */
+/** Returns the mean row of a job's neighbours on one side, or its own row if it has none there. */
 function middleOf(id: string, edges: readonly Edge[], rows: ReadonlyMap<string, number>, isForward: boolean): number {
   const near = edges.filter(({ from, to }) => (isForward ? to : from) === id)
   const places = near.map(({ from, to }) => rows.get(isForward ? from : to) ?? 0)

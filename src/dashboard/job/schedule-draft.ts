@@ -4,10 +4,10 @@ export const KINDS = ['cron', 'every', 'at', 'none'] as const
 export const GAPS = ['', 'skip', 'after'] as const
 export const OVERLAPS = ['', 'first', 'second', 'both'] as const
 
-/** A schedule that a person is typing. */
+/** A schedule while a person types it. */
 export interface Draft {
   readonly kind: (typeof KINDS)[number]
-  /** One expression in each line. */
+  /** The cron expressions, one per line. */
   readonly cron: string
   readonly timezone: string
   readonly gap: string
@@ -27,7 +27,7 @@ const UNITS: Readonly<Record<string, number>> = {
 }
 const EPOCH = '1970-01-01T00:00:00.000Z'
 
-/** The draft that begins with the schedule in force. Pure. */
+/** Returns a draft that begins with the current schedule. Pure. */
 export function draftOf(schedule: unknown): Draft {
   const given = isRecord(schedule) ? schedule : {}
   const { kind, cron, timezone = 'UTC', dst, everyMs, at } = given
@@ -44,7 +44,7 @@ export function draftOf(schedule: unknown): Draft {
   }
 }
 
-/** The schedule of a draft, or its problem. Options that the draft does not show are kept from the previous schedule. Pure. */
+/** Returns the schedule of a draft, or its problem. Keeps options of the previous schedule that the form does not show. Pure. */
 export function scheduleOf(
   draft: Draft,
   before: unknown,
@@ -79,7 +79,7 @@ export function scheduleOf(
   }
 }
 
-/** The draft as options of `piko schedules set`. Pure. */
+/** Returns the draft as options of `piko schedules set`. Pure. */
 export function scheduleFlags({ kind, cron, timezone, gap, overlap, every, at }: Draft): string[] {
   switch (kind) {
     case 'none':

@@ -21,7 +21,7 @@ interface Props {
   readonly onEnd: () => void
 }
 
-/** The form that changes the schedule of a job. It shows the ticks of the typed schedule before anything is saved. */
+/** The form for a job's schedule. It shows the ticks of the new schedule before it is saved. */
 export function ScheduleEditor({ job, onEnd }: Props) {
   const [draft, setDraft] = useState(() => draftOf(job.schedule))
   const set = (change: Partial<Draft>): void => setDraft((before) => ({ ...before, ...change }))

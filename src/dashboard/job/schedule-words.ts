@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import { durationText } from '../shared/format.ts'
 
-/** A schedule as a sentence. */
+/** Describes a schedule in a sentence. */
 export function useWords(schedule: unknown): string {
   const [words, setWords] = useState('…')
   const text = JSON.stringify(schedule ?? null)

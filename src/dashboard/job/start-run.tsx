@@ -4,7 +4,7 @@ import { part } from '../shared/api.ts'
 import { Card } from '../shared/parts.tsx'
 import { go } from '../shared/router.ts'
 
-/** Requests one run, with an input. */
+/** The form that requests one run, with an input. */
 export function StartRun({ jobId, hasWindows }: { readonly jobId: string; readonly hasWindows: boolean }) {
   const [input, setInput] = useState('')
   const [window, setWindow] = useState('')

@@ -1,6 +1,6 @@
 import type { Answer } from '../shared/api.ts'
 
-/** Ticks with their local times. Those that a clock change moves or repeats are marked. */
+/** Ticks with their local times. Marks ticks that a clock change moves or repeats. */
 export function TickTable({
   ticks,
   label,

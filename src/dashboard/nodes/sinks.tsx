@@ -8,7 +8,7 @@ type Sink = Item<'sinks.list'>
 
 const SHOWN_ROWS = 20
 
-/** Sinks with rows that did not arrive: refused by the target, or kept on disk. */
+/** Sinks whose rows did not arrive: the target refused them, or they are kept on disk. */
 export function Sinks() {
   const loaded = useLoad('sinks', async (signal) => ({
     sinks: (await get<'sinks.list'>('/sinks', {}, signal)).items,

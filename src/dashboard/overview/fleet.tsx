@@ -34,7 +34,7 @@ export function FleetStrip() {
   )
 }
 
-/** The number of runs that all nodes together can run at the same time, as far as they report it. */
+/** How many runs all nodes together can execute at the same time. Nodes that do not report this are not counted. */
 function Capacity({ nodes }: { readonly nodes: readonly Node[] }) {
   const slots = sum(nodes.map((node) => node.slots))
   const cpu = sum(nodes.map(({ load }) => load?.cpu))

@@ -22,7 +22,7 @@ interface Row {
   readonly lateMs: number
 }
 
-/** All jobs with their health; late and failing ones first. */
+/** All jobs with their health. Late and failing jobs come first. */
 export function Overview() {
   useTitle('Overview')
   const search = query.value.get('search') ?? ''
@@ -57,7 +57,7 @@ export function Overview() {
   )
 }
 
-/** Sorts the jobs: late data first, then failures, then by id. */
+/** Sorts the jobs: late data first, then failures, then all others by id. */
 function rowsOf(jobs: readonly Job[]): Row[] {
   const at = now.peek().getTime()
   const rows = jobs.map((job) => {

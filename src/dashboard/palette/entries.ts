@@ -5,10 +5,10 @@ import { go } from '../shared/router.ts'
 import { whyNot } from '../shared/session.ts'
 import { theme, THEMES, zoneChoice, ZONES } from '../shared/settings.ts'
 
-/** One line of the palette. */
+/** One line of the command palette. */
 export interface Entry {
   readonly name: string
-  /** The reason why it can't be selected. */
+  /** Why the line can't be selected; undefined if it can. */
   readonly off?: string | undefined
   readonly open: () => void
 }
@@ -36,12 +36,12 @@ const PAGES: readonly (readonly [name: string, target: string])[] = [
 ]
 const ZONE_NAMES = { utc: 'UTC', job: "the job's zone", browser: 'my zone' } as const
 const DATE = /\b\d{4}-\d{2}-\d{2}\b/
-/** Words that name an action, not a part of a job's id. */
+/** Words that name an action and are not part of a job's id. */
 const VERBS =
   /\b(?:pause|resume|run|replay|cancel|backfill|why|failed|windows?|calendar|drain|job|of|on|the|now|node)\b/gi
 const MAX_JOBS = 12
 
-/** Loads the data that the entries for a text need. */
+/** Loads the data for the entries that match a text. */
 export async function find(text: string, signal: AbortSignal): Promise<Found> {
   const search = text.replace(DATE, '').replaceAll(VERBS, '').trim()
   const [jobs, nodes] = await Promise.all([
@@ -51,7 +51,7 @@ export async function find(text: string, signal: AbortSignal): Promise<Found> {
   return { jobs: jobs.items, nodes: nodes.items.filter(({ isLive }) => isLive) }
 }
 
-/** The entries that match a text: a run by its number, the windows of a date, pages, jobs and every action. */
+/** Returns the entries that match a text: a run by its number, the windows of a date, pages, jobs and every action. */
 export function entriesFor(text: string, { jobs, nodes }: Found): Entry[] {
   const [date] = DATE.exec(text) ?? []
   const words = text.toLowerCase().split(/\s+/).filter(Boolean)

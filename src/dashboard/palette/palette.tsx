@@ -7,7 +7,7 @@ const NOTHING = { jobs: [], nodes: [] }
 
 const isOpen = signal(false)
 
-/** Opens the palette with Ctrl+K or ⌘K. */
+/** Opens the command palette with Ctrl+K or ⌘K. */
 export function listenForPalette(): void {
   document.addEventListener('keydown', (event) => {
     if (event.key.toLowerCase() !== 'k' || !(event.ctrlKey || event.metaKey)) return

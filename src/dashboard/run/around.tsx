@@ -8,7 +8,7 @@ type Run = Answer<'runs.show'>
 
 const MAX_WINDOWS = 20
 
-/** The runs of the windows on which the window of a run depends. */
+/** The runs of the upstream windows that a run's window depends on. */
 export function Upstream({ run: { jobId, window } }: { readonly run: Run }) {
   const loaded = useLoad(window && `upstream ${jobId} ${window.start}`, async (signal) => {
     const { edges } = await get<'jobs.dependencies'>(`/jobs/${part(jobId)}/dependencies`, {}, signal)
@@ -46,7 +46,7 @@ export function Upstream({ run: { jobId, window } }: { readonly run: Run }) {
   )
 }
 
-/** The config that the run used: the stored version, with the values that the run overrides. */
+/** Returns the config of a run: the stored version, with the values that the run overrides. */
 export function useConfigInForce({ jobId, config, configVersion }: Run): {
   readonly name: string
   readonly value: unknown

@@ -11,19 +11,19 @@ type Line = Item<'runs.logs'>
 
 const PAGE = 500
 const FOLLOW_MS = 1_000
-/** The maximum number of lines on the page. More lines would make it slow. */
+/** The maximum number of log lines on the page, because more would make it slow. */
 const MAX_LINES = 2_000
 const MAX_CHARACTERS = 4_000
-/** New lines scroll into view only if the list is scrolled to within this many pixels of its end. */
+/** New lines scroll into view only if the list is scrolled to its end, within this many pixels. */
 const END_PIXELS = 40
 
-/** The log lines of a run; new ones follow while it runs. */
+/** The log lines of a run. New lines appear while it runs. */
 export function Logs({ runId, isRunning }: { readonly runId: number; readonly isRunning: boolean }) {
   const level = query.value.get('level') ?? undefined
   const search = query.value.get('log') ?? ''
   const [reader] = useState(() => new LogReader())
   const loaded = useLoad(`logs ${runId} ${level}`, (signal) => reader.read(runId, level, signal))
-  // Log lines have no event, so they are polled.
+  // Log lines cause no event, so this polls them.
   const read = useRef(loaded.retry)
   read.current = loaded.retry
   useEffect(() => {
@@ -61,7 +61,7 @@ export function Logs({ runId, isRunning }: { readonly runId: number; readonly is
   )
 }
 
-/** Continues where the last read ended. The last page is read again, because lines may have been added to it. */
+/** Reads log lines, and continues where the last read ended. The last page is read again, because it may have new lines. */
 class LogReader {
   #key = ''
   #before: Line[] = []
@@ -89,7 +89,7 @@ function Lines({ lines, search }: { readonly lines: readonly Line[]; readonly se
   const box = useRef<HTMLDivElement>(null)
   const isAtEnd = useRef(true)
   const last = lines.at(-1)?.id
-  // The list does not scroll while the user reads an earlier line.
+  // If the user reads an earlier line, the list does not scroll.
   useEffect(() => {
     if (isAtEnd.current && box.current) box.current.scrollTop = box.current.scrollHeight
   }, [last, search])

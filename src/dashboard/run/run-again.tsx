@@ -10,7 +10,7 @@ interface Props {
   readonly onDiscard: () => void
 }
 
-/** Starts another run of the same job and window, with an input that can be changed. */
+/** The form that starts another run of the same job and window. Its input can be changed. */
 export function RunAgain({ run, onDiscard }: Props) {
   const [text, setText] = useState(run.input === undefined ? '' : jsonText(run.input))
   const [problem, setProblem] = useState<string>()

@@ -15,7 +15,7 @@ import { Timeline } from './timeline.tsx'
 
 type Run = Answer<'runs.show'>
 
-/** One run: its history, the reasons for it, and the possible actions. */
+/** One run: its history, why it ran, and what can be done. */
 export function RunPage({ id }: { readonly id: string }) {
   useTitle(`Run ${id}`)
   const loaded = useLoad(`run ${id}`, (signal) => get<'runs.show'>(`/runs/${part(id)}`, {}, signal))
@@ -157,7 +157,7 @@ function Details({ run }: { readonly run: Run }) {
   )
 }
 
-/** The page of the job with the day of a window. */
+/** Returns the path of the job's page that shows the day of a window. */
 function windowPath(jobId: string, start: string): string {
   return `/jobs/${part(jobId)}?year=${start.slice(0, 4)}&day=${start.slice(0, 10)}`
 }
@@ -190,7 +190,7 @@ interface ValueProps {
   readonly name: string
   readonly value: unknown
   readonly none: string
-  /** The further actions for the run. */
+  /** Further actions for the run. */
   readonly children?: preact.ComponentChildren
 }
 

@@ -3,18 +3,22 @@ import type { RouteOf } from '../../api/routes.ts'
 
 type Run = AnswerOf<RouteOf<'runs.show'>>
 
-/** A part of a run's time. */
+/** A section of a run's time. */
 export interface Span {
   readonly name: string
   readonly state: string
   readonly from: number
   readonly to: number
   readonly note: string | undefined
-  /** Whether the span is a part of the attempt above it. */
+  /** Whether the span belongs to the attempt above it. */
   readonly isInner?: boolean
 }
 
-/** The waits and attempts of a run, and the steps in them, in order of time. Pure. @param at now, in milliseconds */
+/**
+ * Returns the waits, attempts and steps of a run in order of time. Pure.
+ *
+ * @param at now, in milliseconds
+ */
 export function spansOf(run: Run, at: number): Span[] {
   const created = Date.parse(run.createdAt)
   const started = firstStart(run)
@@ -61,12 +65,12 @@ function firstStart({ attempts }: Run): number | undefined {
   return started === undefined ? undefined : Date.parse(started)
 }
 
-/** The maximum part of the axis for the wait before a run. A window of 2014 may have waited for years until it was run. */
+/** The maximum share of the axis for the wait before a run. For example, a window of 2014 may have waited for years before it was run. */
 const LONGEST_LEAD = 1 / 4
 
 /**
- * The beginning of the axis, in milliseconds: the beginning of the first part, unless that would leave too little space for the other
- * parts. Pure.
+ * Returns the start of the axis in milliseconds: normally the start of the first span, but later if the other spans would get too little
+ * space. Pure.
  */
 export function axisStart(spans: readonly Span[], end: number): number {
   const [first] = spans

@@ -2,7 +2,7 @@ import { ActionButton } from '../shared/action.tsx'
 import { type Query, send } from '../shared/api.ts'
 import { numberText } from '../shared/format.ts'
 
-/** Cancels or replays all runs that match. First shows their number. */
+/** Cancels or replays all matching runs. First shows how many they are. */
 export function BulkActions({ filter }: { readonly filter: Query }) {
   return (
     <>
@@ -77,7 +77,7 @@ function given(values: Query): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
 }
 
-/** Filters that the bulk operation does not have would select other runs than those on the page. */
+/** A filter that the bulk operation does not support would be ignored, and other runs would be selected than those on the page. */
 function offWith(others: Query, otherwise: string | undefined): string | undefined {
   const [first] = Object.entries(others).find(([, value]) => value !== undefined) ?? []
   return first === undefined ? otherwise : `remove the filter "${first}", which this action does not have`

@@ -13,12 +13,12 @@ import { BulkActions } from './bulk-actions.tsx'
 const PAGE = 100
 const FILTERS = ['jobId', 'state', 'kind', 'error', 'from', 'to'] as const
 
-/** The filter in the address of the page. */
+/** Reads the filter from the page's address. */
 export function filterOf(parameters: URLSearchParams): Query {
   return Object.fromEntries(FILTERS.map((name) => [name, parameters.get(name) ?? undefined]))
 }
 
-/** Runs, newest first, by the filter in the address. */
+/** The runs that match the filter in the address, newest first. */
 export function RunsPage() {
   useTitle('Runs')
   const filter = filterOf(query.value)

@@ -8,36 +8,38 @@ import { reloadSoon } from './live.ts'
 import { Copy, Shown } from './parts.tsx'
 import { session, whyNot } from './session.ts'
 
-/** A change that the user can make, with a preview of its effect, and with the same change as an API request and as a command. */
+/** A change that a user can make. It has a preview of the effect, and is also shown as an API request and as a command. */
 export interface Action {
   /** The title, such as `Cancel run 17`. */
   readonly title: string
-  /** Sentences that describe the effect. Where possible, the server counts what is affected. */
+  /** Describes the effect in sentences. Where possible, the server counts what is affected. */
   readonly preview: (signal: AbortSignal) => Promise<ComponentChildren>
   readonly request: Request
-  /** The words of the command after `piko`. */
+  /** The command line without the word `piko`. */
   readonly cli: readonly (string | number)[]
-  /** Whether it stores a run without a window. Then a second attempt, after a lost answer, stores no second run. */
+  /**
+   * Whether the action stores a run without a window. It then needs a key, so that a second try after a lost answer stores no second run.
+   */
   readonly isNewRun?: boolean
   readonly onDone?: (answer: unknown) => void
 }
 
 const asked = signal<Action | undefined>(undefined)
-/** Kept separately from the action, so that no typed text is lost if a login is needed. */
+/** This is not part of the action, so that a login in between does not lose the typed text. */
 const reason = signal('')
 
-/** Shows the dialog of an action before it is executed. */
+/** Opens the dialog of an action, in which the user confirms it. */
 export function ask(action: Action): void {
   reason.value = ''
   asked.value = action
 }
 
-/** A preview that needs no request. */
+/** Creates a preview that needs no request. */
 export function says(text: ComponentChildren): Action['preview'] {
   return () => Promise.resolve(text)
 }
 
-/** The button of an action. It stays visible even if it can't be used, and shows the reason: the role of the user, or `off`. */
+/** The button of an action. A button that can't be used stays visible and shows why: the role of the user, or `off`. */
 export function ActionButton({
   action,
   off: given,
@@ -64,7 +66,7 @@ export function ActionButton({
   )
 }
 
-/** The dialog of the selected action. It is hidden during a login, and shown again afterwards. */
+/** The dialog of the selected action. During a login it is hidden, and afterwards it appears again. */
 export function ActionDialog() {
   const action = asked.value
   return action && !isLocked.value ? <Dialog key={action.title} action={action} /> : null
@@ -134,7 +136,7 @@ function Dialog({ action }: { readonly action: Action }) {
   )
 }
 
-/** A random text. Browsers offer `randomUUID` only over HTTPS. */
+/** Returns a random text. `randomUUID` is not used, because browsers have it only over HTTPS. */
 function newKey(): string {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-')
 }

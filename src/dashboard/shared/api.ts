@@ -9,7 +9,7 @@ const NO_CONTENT = 204
 
 /** The result of an operation. */
 export type Answer<Id extends RouteId> = AnswerOf<RouteOf<Id>>
-/** One entry of the list that an operation returns. */
+/** One entry of a list that an operation returns. */
 export type Item<Id extends RouteId> = Answer<Id> extends { items: readonly (infer One)[] } ? One : never
 
 export interface Request {
@@ -22,7 +22,7 @@ export interface Request {
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>
 
-/** An error response of the API. Its message says what is wrong and what to do next. */
+/** An error response of the API. Its message explains the problem and the next step. */
 export class ApiError extends Error {
   readonly status: number
   readonly code: string
@@ -34,10 +34,10 @@ export class ApiError extends Error {
   }
 }
 
-/** Whether the last response said that a token is needed. */
+/** Whether the last response required a token. */
 export const isLocked = signal(false)
 
-/** Encodes a value as a part of a path. */
+/** Encodes a value for use in a path. */
 export function part(value: string | number): string {
   return encodeURIComponent(value)
 }
@@ -48,7 +48,11 @@ export function addressOf({ path, query = {} }: Pick<Request, 'path' | 'query'>)
   return `${BASE}${path}${text && `?${text}`}`
 }
 
-/** Sends a GET. @throws ApiError */
+/**
+ * Sends a GET request.
+ *
+ * @throws ApiError
+ */
 export async function get<Id extends RouteId>(
   path: string,
   query: Query = {},
@@ -60,8 +64,8 @@ export async function get<Id extends RouteId>(
 /**
  * Sends a request.
  *
- * @param key the same for each attempt of one change, so that the server makes it once even if an answer was lost
- * @throws ApiError, including when no server responds
+ * @param key stays the same in all tries of one change, so that the server makes the change only once, even if an answer was lost
+ * @throws ApiError, also if no server responds
  */
 export async function send(request: Request, signal?: AbortSignal, key?: string): Promise<unknown> {
   const { method, body } = request

@@ -1,7 +1,7 @@
 /**
- * Prepares a canvas that covers the view of a scrolled box: fits it to the box and the screen, and clears it.
+ * Prepares a canvas for the visible part of a scrolled box: adapts it to the box and the screen, and clears it.
  *
- * @returns undefined if the browser has no context to draw with
+ * @returns undefined if the browser can't draw
  */
 export function canvasFor(canvas: HTMLCanvasElement, box: HTMLElement): CanvasRenderingContext2D | undefined {
   const { clientWidth: width, clientHeight: height } = box

@@ -1,6 +1,6 @@
 export const DAY_MS = 86_400_000
 
-/** The day that begins at an instant, in UTC. */
+/** Returns the UTC day that begins at an instant. */
 export function dayOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10)
 }

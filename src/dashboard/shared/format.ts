@@ -21,25 +21,25 @@ function formatOf(timeZone: string | undefined, withSeconds: boolean): Intl.Date
   return made
 }
 
-/** The zone in which to show an instant of a job. Undefined: the browser's. */
+/** Returns the zone in which to show an instant of a job. Undefined: the browser's zone. */
 export function chosenZone(jobZone: string | undefined): string | undefined {
   if (zoneChoice.value === 'browser') return undefined
   return zoneChoice.value === 'job' ? (jobZone ?? 'UTC') : 'UTC'
 }
 
-/** An instant such as `2026-01-31 23:59:59` in the chosen zone. */
+/** Formats an instant in the chosen zone, such as `2026-01-31 23:59:59`. */
 export function instantText(at: string | Date, jobZone?: string, withSeconds = true): string {
   const date = new Date(at)
   if (Number.isNaN(date.getTime())) return String(at)
   return formatOf(safeZone(chosenZone(jobZone)), withSeconds).format(date)
 }
 
-/** An instant such as `2026-01-31 23:59` in a zone. */
+/** Formats an instant in a given zone, such as `2026-01-31 23:59`. */
 export function instantIn(at: Date, zone: string): string {
   return formatOf(safeZone(zone), false).format(at)
 }
 
-/** The zone, or UTC if this browser does not know it. */
+/** Returns the zone, or UTC if this browser does not know it. */
 function safeZone(zone: string | undefined): string | undefined {
   try {
     formatOf(zone, false)
@@ -49,7 +49,7 @@ function safeZone(zone: string | undefined): string | undefined {
   }
 }
 
-/** A duration such as `350 ms`, `12.3 s`, `4 min 5 s`, `3 h 20 min` or `2 d 4 h`; from two years on, whole years. */
+/** Formats a duration, such as `350 ms`, `12.3 s`, `4 min 5 s`, `3 h 20 min` or `2 d 4 h`. From two years on, it shows whole years. */
 export function durationText(ms: number): string {
   if (ms < SECOND) return `${Math.round(ms)} ms`
   if (ms < MINUTE) return `${(ms / SECOND).toFixed(1)} s`
@@ -64,7 +64,7 @@ function two(ms: number, unit: number, name: string, smaller: number, smallerNam
   return `${Math.floor(ms / unit)} ${name}${rest > 0 ? ` ${rest} ${smallerName}` : ''}`
 }
 
-/** How far an instant is away, such as `in 5 min` or `2 h ago`. */
+/** Formats the distance of an instant, such as `in 5 min` or `2 h ago`. */
 export function distanceText(at: string | Date, from: Date): string {
   const ms = new Date(at).getTime() - from.getTime()
   const size = Math.abs(ms)
@@ -78,7 +78,7 @@ export function numberText(value: number): string {
   return numbers.format(value)
 }
 
-/** A JSON value as text of several lines. */
+/** Formats a JSON value as several lines of text. */
 export function jsonText(value: unknown): string {
   return JSON.stringify(value, null, 2) ?? ''
 }

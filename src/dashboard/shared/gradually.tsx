@@ -2,13 +2,14 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 
 const FIRST = 40
 const MORE = 120
-/** Rows are added this far before they come into view. */
+/** How far outside the visible part further rows are already added. */
 const MARGIN = '600px'
 
 /**
- * The first rows of a long table, and more of them when their end comes into view, so that a page does not draw invisible rows.
+ * Shows the first rows of a long table, and adds more when the end of the table becomes visible, so that the browser need not draw
+ * invisible rows.
  *
- * @param restart when this value changes, the list begins with the first rows again
+ * @param restart if this value changes, the list begins with the first rows again
  */
 export function useGradually<T>(all: readonly T[], restart: string) {
   const [shown, setShown] = useState({ restart, count: FIRST })

@@ -3,7 +3,7 @@ import { says } from './action.tsx'
 import { part } from './api.ts'
 import { go } from './router.ts'
 
-/** A change, with its verb in the audit and its subject. */
+/** A change, as its audit verb and its subject. */
 export interface KnownChange {
   readonly verb: string
   readonly jobId?: string | undefined
@@ -13,7 +13,7 @@ export interface KnownChange {
   readonly to?: string | undefined
 }
 
-/** The action of a change; undefined if it needs further input, such as a new schedule. */
+/** Returns the action of a change. Undefined if it needs further input, such as a new schedule. */
 export function knownAction({
   verb,
   jobId = '',
@@ -81,7 +81,7 @@ function backfill(jobId: string, from: string, to: string): Action {
     title: `Backfill ${jobId} from ${from.slice(0, 16)}Z`,
     request: { method: 'POST', path: `/jobs/${part(jobId)}/backfills`, body: { from, to } },
     cli: ['backfills', 'create', jobId, '--from', from, '--to', to],
-    // The code of the preview's calendar is loaded only when needed, because few visits need it.
+    // The preview's calendar is loaded only when needed, because few visits need it.
     preview: async (signal) => (await import('../calendar/dry-run.tsx')).dryRun({ jobId, from, to }, 'missing', signal),
     onDone: (answer) => {
       if (typeof answer === 'object' && answer !== null && 'id' in answer) go(`/backfills/${String(answer.id)}`)

@@ -2,7 +2,7 @@ import type { ComponentType } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import { Failure } from './parts.tsx'
 
-/** A page whose code is loaded when it is first shown. */
+/** Creates a component whose code is loaded when it is first shown. */
 export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): ComponentType<P> {
   let made: ComponentType<P> | undefined
   return function Lazy(props: P) {

@@ -3,13 +3,13 @@ import { createClient } from '../../client/index.ts'
 
 const POLL_MS = 3_000
 const SLOWEST_POLL_MS = 30_000
-/** Some facts have no event, such as a heartbeat or the progress of a run. */
+/** How often data is reloaded that causes no event, such as a heartbeat or the progress of a run. */
 const REFRESH_MS = 10_000
 /** Changes within this time cause only one reload. */
 const GATHER_MS = 300
-/** Reloads may take at most this part of the time, so a slow page reloads less often. */
+/** The maximum share of the time that reloads may take. A slow page therefore reloads less often. */
 const BUSY_PART = 0.25
-/** If nothing arrives in this time, a proxy is assumed to buffer the stream. */
+/** If no event arrives within this time, a proxy probably buffers the stream. */
 const SILENT_MS = 8_000
 const TRY_STREAM_AGAIN_MS = 60_000
 
@@ -19,9 +19,9 @@ export type Connection = 'events' | 'polling' | 'lost'
 export const connection = signal<Connection>('polling')
 /** Increases when the displayed data may have changed. */
 export const revision = signal(0)
-/** The browser's time, once a second while the page is visible. */
+/** The browser's time. It changes once per second while the page is visible. */
 export const now = signal(new Date())
-/** Whether updates are paused, so that the user can read the page. */
+/** Whether updates are paused, so that the user can read the page undisturbed. */
 export const isHeld = signal(false)
 
 export const connectionText = computed(() => {
@@ -35,7 +35,7 @@ let lastReloadMs = 0
 let reloadBegan = 0
 let gathering: ReturnType<typeof setTimeout> | undefined
 let stream: AbortController | undefined
-/** The last event that was received. A new connection continues after it. */
+/** The id of the last received event. A new connection continues after it. */
 let after: number | undefined
 
 /** Records whether the last request reached the server, and how long the response took. */
@@ -45,12 +45,12 @@ export function noteReach(hasReached: boolean, ms = 0): void {
   if (!hasReached) connection.value = 'lost'
   else if (connection.value === 'lost') {
     connection.value = 'polling'
-    // The stream itself waits longer after each failed attempt, so it is opened again here.
+    // After failures, the stream waits longer before each new attempt. So it is opened again here.
     listen()
   }
 }
 
-/** Reloads the displayed data after a short delay. Many changes at the same time cause one reload, and slow pages reload less often. */
+/** Reloads the displayed data after a short delay. Many changes at the same time cause only one reload. Slow pages reload less often. */
 export function reloadSoon(): void {
   if (gathering !== undefined) return
   const wait = Math.max(GATHER_MS, reloadBegan + lastReloadMs / BUSY_PART - performance.now())
@@ -66,7 +66,7 @@ function reload(): void {
   revision.value += 1
 }
 
-/** Starts to follow the fleet by its events, or by polling if they do not arrive. */
+/** Starts to follow the fleet through its events. Polls if no events arrive. */
 export function follow(): void {
   setInterval(() => {
     if (!document.hidden && !isHeld.value) now.value = new Date()
@@ -88,7 +88,7 @@ export function follow(): void {
   listen()
 }
 
-/** Opens the stream of events, and closes an earlier one. */
+/** Opens the stream of events. Closes an earlier one. */
 export function listen(): void {
   stream?.abort()
   stream = new AbortController()
@@ -110,7 +110,7 @@ async function hear(own: AbortController): Promise<void> {
     clearTimeout(silence)
     connection.value = 'events'
     failures = 0
-    // Events without a listener are lost, but their effects are in the store.
+    // Events that were sent before this connection are lost, but the reload shows their effects.
     reloadSoon()
   }
   const onDisconnect = (): void => {
@@ -130,7 +130,7 @@ async function hear(own: AbortController): Promise<void> {
       reloadSoon()
     }
   } catch {
-    // This token may not follow events, or there is none yet. Requests continue, and a login opens the stream again.
+    // The token may not follow events, or there is none yet. Requests still work, and a login opens the stream again.
     if (stream === own && connection.value === 'events') connection.value = 'polling'
   } finally {
     clearTimeout(silence)

@@ -3,7 +3,7 @@ import { ApiError } from './api.ts'
 import { noteReach, revision } from './live.ts'
 
 export interface Loaded<T> {
-  /** The data. It is kept while newer data loads, and after an error. */
+  /** The data. It stays while newer data is loading, and after an error. */
   readonly data: T | undefined
   readonly error: Error | undefined
   readonly isLoading: boolean
@@ -11,9 +11,9 @@ export interface Loaded<T> {
 }
 
 /**
- * Loads data, and reloads it when it may have changed. A reload never interrupts a load of the same data, but follows it.
+ * Loads data, and loads it again when it may have changed. A reload never interrupts a running load of the same data, but starts after it.
  *
- * @param key selects the data: with another key, the current data is dropped. Undefined: loads nothing
+ * @param key selects the data. A new key drops the current data; undefined loads nothing
  */
 export function useLoad<T>(key: string | undefined, load: (signal: AbortSignal) => Promise<T>): Loaded<T> {
   const [state, setState] = useState<{ key: string | undefined; data?: T; error?: Error; isLoading: boolean }>({

@@ -3,7 +3,7 @@ import { useTitle } from './layout.tsx'
 import { Page } from './parts.tsx'
 import { logIn } from './session.ts'
 
-/** Asks for a token. The browser keeps a session, never the token. */
+/** Asks for a token. The browser keeps a session, but never the token. */
 export function Login() {
   useTitle('Log in')
   const [token, setToken] = useState('')

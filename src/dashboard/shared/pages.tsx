@@ -2,14 +2,14 @@ import { useState } from 'preact/hooks'
 
 type Cursor = string | undefined
 
-/** The displayed page of a long list, with functions that go to other pages. */
+/** The current page of a long list, and functions that go to other pages. */
 export interface Pages {
-  /** The place where the displayed page begins; undefined: the first page. */
+  /** Where the current page begins; undefined: the first page. */
   readonly cursor: Cursor
   /** Goes to the previous page; undefined on the first page. */
   readonly newer: (() => void) | undefined
   readonly older: (next: string) => void
-  /** Goes to the first page, because the filter has changed. */
+  /** Goes to the first page; called when the filter has changed. */
   readonly restart: () => void
 }
 
@@ -27,7 +27,7 @@ interface PageButtonsProps {
   readonly pages: Pages
   /** The cursor of the next page; undefined on the last one. */
   readonly next: Cursor
-  /** A plural noun for the entries, such as `runs`. */
+  /** The plural noun for the entries, such as `runs`. */
   readonly of: string
 }
 

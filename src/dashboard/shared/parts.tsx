@@ -47,7 +47,7 @@ export function Card({
   )
 }
 
-/** Shown instead of an empty list. It names the next step. */
+/** Shown in place of an empty list. It suggests the next step. */
 export function Empty({ title, children }: Children & { readonly title: string }) {
   return (
     <div class="empty">
@@ -78,7 +78,7 @@ export function Failure({ error, retry }: { readonly error: Error; readonly retr
   )
 }
 
-/** Shows data once it is loaded. After an error, the old data stays visible below it. */
+/** Shows data when it is loaded. After an error, the old data stays visible below the error. */
 export function Shown<T>({
   of,
   children,
@@ -94,7 +94,7 @@ export function Shown<T>({
   )
 }
 
-/** An instant in the chosen zone; its title has it in UTC. */
+/** An instant in the chosen zone; its tooltip shows it in UTC. */
 export function Instant({
   at,
   zone,
@@ -135,7 +135,7 @@ export function Copy({ text, label }: { readonly text: string; readonly label: s
   )
 }
 
-/** A text of the store, such as JSON or a stack, with its line breaks. */
+/** A stored text, such as JSON or a stack, with its line breaks. */
 export function Block({ text, label }: { readonly text: string; readonly label: string }) {
   const isLong = text.length > MAX_TEXT
   return (
@@ -152,10 +152,10 @@ export function Block({ text, label }: { readonly text: string; readonly label: 
   )
 }
 
-/** The title of a column; `isNumber` aligns it with its figures. */
+/** The title of a column. With `isNumber` it is aligned like the numbers below it. */
 export type Column = string | { readonly title: string; readonly isNumber: true }
 
-/** A table that scrolls independently of the page, also by keyboard. Its children are the rows. */
+/** A table that scrolls separately from the page, also by keyboard. Its children are the rows. */
 export function Table({
   label,
   columns,

@@ -4,7 +4,7 @@ const place = signal(new URL(location.href))
 
 /** The path of the page, such as `/runs/17`. */
 export const path = computed(() => place.value.pathname)
-/** The parameters of the page: the whole state of a view. */
+/** The query parameters of the page. They contain the whole state of a view. */
 export const query = computed(() => place.value.searchParams)
 
 /** Goes to a page of the dashboard. */
@@ -14,7 +14,7 @@ export function go(target: string): void {
   scrollTo(0, 0)
 }
 
-/** Changes parameters of the page; an empty value removes one. The browser's back button skips these changes. */
+/** Changes query parameters of the page; an empty value removes one. The browser's back button skips these changes. */
 export function setQuery(changes: Readonly<Record<string, string | undefined>>): void {
   const next = new URL(location.href)
   for (const [name, value] of Object.entries(changes)) {
@@ -25,7 +25,7 @@ export function setQuery(changes: Readonly<Record<string, string | undefined>>):
   place.value = next
 }
 
-/** The values of a pattern such as `/jobs/:id`, or undefined if another page is shown. */
+/** Returns the values of a pattern such as `/jobs/:id`, or undefined if the address shows another page. */
 export function matched(pattern: string): Readonly<Record<string, string>> | undefined {
   const wanted = pattern.split('/')
   const found = path.value.split('/')
@@ -47,7 +47,7 @@ function decoded(value: string): string {
   }
 }
 
-/** Follows links and the browser's history. */
+/** Handles clicks on links, and the browser's history. */
 export function startRouter(): void {
   addEventListener('popstate', () => (place.value = new URL(location.href)))
   document.addEventListener('click', (event) => {

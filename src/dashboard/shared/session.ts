@@ -4,25 +4,25 @@ import { isLocked, type Request, send } from './api.ts'
 import { listen, reloadSoon } from './live.ts'
 import { roleFor } from './roles.ts'
 
-/** The user of this page. */
+/** Who uses this page. */
 export interface Session {
-  /** `local`: a request from the server's own machine, which needs no token. */
+  /** How the user was authenticated. `local`: by a request from the server's own machine, which needs no token. */
   readonly kind: string
   readonly name: string
   readonly role: Role
   readonly jobs?: readonly string[]
 }
 
-/** The user of this page; undefined until the server has answered, and while a token is needed. */
+/** Who uses this page. Undefined until the server has answered, and while a token is needed. */
 export const session = signal<Session | undefined>(undefined)
 export const role = computed<Role>(() => session.value?.role ?? 'viewer')
 
-/** Asks the server for the user of this page. */
+/** Asks the server who uses this page. */
 export async function readSession(): Promise<void> {
   try {
     session.value = (await send({ method: 'GET', path: '/session' })) as Session
   } catch {
-    // The pages show that a token is needed, or that the server does not respond.
+    // The pages themselves show that a token is needed or that the server does not respond.
     session.value = undefined
   }
 }
@@ -44,7 +44,7 @@ export async function logOut(): Promise<void> {
   reloadSoon()
 }
 
-/** The reason why this user may not send a request; undefined if they may. */
+/** Returns why this user may not send a request; undefined if they may. */
 export function whyNot(request: Pick<Request, 'path'>): string | undefined {
   const needed = roleFor(request)
   if (session.value === undefined || mayAct(role.value, needed)) return undefined

@@ -11,7 +11,7 @@ effect(() => {
   document.documentElement.dataset['theme'] = theme.value
 })
 
-/** A choice that the browser keeps. If the browser forbids storage, the choice lasts until the page is closed. */
+/** Creates a choice that the browser stores. If the browser forbids storage, the choice lasts until the page is closed. */
 function kept<const T extends string>(name: string, choices: readonly [T, ...T[]]): Signal<T> {
   const chosen = choices.find((choice) => choice === safely(() => localStorage.getItem(name), null))
   const value = signal<T>(chosen ?? choices[0])

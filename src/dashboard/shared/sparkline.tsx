@@ -18,7 +18,10 @@ export function runMs({ startedAt, finishedAt }: SparkRun): number | undefined {
   return Date.parse(finishedAt) - Date.parse(startedAt)
 }
 
-/** The last runs, oldest first: the height is the duration, the colour the state, and a failed run has a cross above it. A click opens a run; for the keyboard, the last one is a link too. */
+/**
+ * The last runs, oldest first. A bar's height is the duration, its colour the state; a failed run has a cross above it. A click opens a
+ * run. For the keyboard, the last run is also a link.
+ */
 export function Sparkline({ runs, length }: { readonly runs: readonly SparkRun[]; readonly length: number }) {
   const longest = Math.max(1, ...runs.map((run) => runMs(run) ?? 0))
   const failed = runs.filter(({ state }) => state === 'failed').length

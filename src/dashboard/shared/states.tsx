@@ -1,4 +1,4 @@
-/** The symbols of the states of runs and windows, which show a state without colour. */
+/** The symbols of run and window states, so that a state can be seen without its colour. */
 export const SIGNS: Readonly<Record<string, string>> = {
   succeeded: '✓',
   failed: '✕',
@@ -15,12 +15,12 @@ export const SIGNS: Readonly<Record<string, string>> = {
   retried: '↻',
 }
 
-/** The sign of a state in a small cell. States that need no attention have no sign, so that the others are easier to see. */
+/** Returns the symbol of a state for a small cell. States that need no attention have none, so that the others are easier to see. */
 export function cellSign(state: string | undefined): string {
   return state === undefined || state === 'succeeded' ? '' : (SIGNS[state] ?? '•')
 }
 
-/** The name of a state in its colour, with its sign. */
+/** The name of a state, with its colour and symbol. */
 export function State({ name }: { readonly name: string }) {
   return (
     <span class={`state state-${SIGNS[name] === undefined ? 'other' : name}`}>

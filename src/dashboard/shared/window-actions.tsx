@@ -3,7 +3,7 @@ import { part } from './api.ts'
 import { dryRun } from '../calendar/dry-run.tsx'
 import { go } from './router.ts'
 
-/** A range of one job, as selected in the grid or the calendar. */
+/** The range of one job that the user has selected in the grid or the calendar. */
 export interface Range {
   readonly jobId: string
   readonly from: string

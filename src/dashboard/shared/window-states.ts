@@ -1,4 +1,4 @@
-/** The states of windows, the most important first. A cell with many windows shows the most important state among them. */
+/** The states of windows, the most important first. A cell with many windows shows the first of these states that it contains. */
 export const WINDOW_STATES = [
   'failed',
   'running',
@@ -13,12 +13,12 @@ export const WINDOW_STATES = [
 
 export type Counts = Readonly<Record<string, number>>
 
-/** The state that a cell shows. Undefined: it has no window. */
+/** Returns the state that a cell shows. Undefined: the cell has no window. */
 export function worstOf(counts: Counts): string | undefined {
   return WINDOW_STATES.find((state) => (counts[state] ?? 0) > 0)
 }
 
-/** Counts as words, such as `23 succeeded, 1 failed`. */
+/** Formats counts in words, such as `23 succeeded, 1 failed`. */
 export function countsText(counts: Counts): string {
   const words = Object.entries(counts)
     .filter(([, count]) => count > 0)

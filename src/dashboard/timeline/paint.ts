@@ -15,7 +15,7 @@ export interface Scene {
   readonly from: number
   readonly to: number
   readonly now: number
-  /** The bar whose details are shown. */
+  /** The bar with visible details. */
   readonly chosen: Bar | undefined
 }
 
@@ -23,12 +23,12 @@ export function heightOf({ lanes }: Row): number {
   return Math.max(1, lanes.length) * LANE + GAP
 }
 
-/** The pixel of an instant. */
+/** Returns the pixel column of an instant. */
 export function pixelOf(at: number, { from, to }: Pick<Scene, 'from' | 'to'>, width: number): number {
   return NAMES + ((at - from) / (to - from)) * (width - NAMES)
 }
 
-/** The bar at a point of the canvas. */
+/** Returns the bar at a point of the canvas. */
 export function barAt(scene: Scene, x: number, y: number, width: number): Bar | undefined {
   if (x < NAMES || y < 0) return undefined
   let top = 0
@@ -103,7 +103,7 @@ function paintRow(
   to.restore()
 }
 
-/** Draws a thin line from the tick, a hatched part from the time when it was due, and a filled part from the claim. */
+/** Draws a bar: a thin line from the tick, a hatched part from the time when the run was due, and a filled part from the claim. */
 function paintBar(
   to: CanvasRenderingContext2D,
   bar: Bar,
@@ -141,7 +141,7 @@ function paintBar(
   }
 }
 
-/** Draws a cross, so that failed runs can be recognised without their colour. */
+/** Draws a cross, so that people can recognise failed runs without the colour. */
 function cross(to: CanvasRenderingContext2D, x: number, y: number, palette: Palette): void {
   to.strokeStyle = palette['card'] ?? ''
   to.lineWidth = 1.5

@@ -6,7 +6,7 @@ export type TimelineRun = AnswerOf<RouteOf<'runs.timeline'>>['runs'][number]
 export const ROWS_BY = ['job', 'node'] as const
 export type RowsBy = (typeof ROWS_BY)[number]
 
-/** The instants of a run, in milliseconds. A run that has not ended extends to the present. */
+/** The instants of a run, in milliseconds. The bar of a run that has not ended extends to the present. */
 export interface Bar {
   readonly run: TimelineRun
   /** When the schedule fired, or when the run was requested. */
@@ -21,13 +21,13 @@ export interface Bar {
 /** The bars of one job or node. */
 export interface Row {
   readonly name: string
-  /** Bars of a lane do not overlap, except in the last lane. */
+  /** The bars of a lane do not overlap, except in the last lane. */
   readonly lanes: readonly (readonly Bar[])[]
 }
 
 const MAX_LANES = 8
 const CAUGHT_UP_MS = 86_400_000
-/** The name of the row with runs that no node has claimed. */
+/** The name of the row for runs that no node has claimed. */
 export const NO_NODE = 'no node yet'
 
 export function barOf(run: TimelineRun, now: number): Bar {
@@ -36,12 +36,12 @@ export function barOf(run: TimelineRun, now: number): Bar {
   const claimed = run.startedAt === undefined ? undefined : Date.parse(run.startedAt)
   const ended = run.finishedAt === undefined ? undefined : Date.parse(run.finishedAt)
   const tick = run.tick === undefined ? created : Date.parse(run.tick)
-  // A run that catches up begins at its creation, not at its tick, which may be years ago.
+  // The bar of a run that catches up begins when the run was created, because its tick may be years ago.
   const asked = Math.min(created - tick > CAUGHT_UP_MS ? created : tick, claimed ?? due)
   return { run, asked, due: Math.min(due, claimed ?? due), claimed, end: ended ?? Math.max(now, claimed ?? due) }
 }
 
-/** Rows by name, with bars that overlap in lanes below each other. Pure. */
+/** Groups bars in rows by name. Overlapping bars of a row are in lanes below each other. Pure. */
 export function rowsOf(runs: readonly TimelineRun[], by: RowsBy, now: number): Row[] {
   const groups = Map.groupBy(runs, ({ jobId, nodeId }) => (by === 'job' ? jobId : (nodeId ?? NO_NODE)))
   return [...groups]

@@ -3,7 +3,7 @@ const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 
-/** The lengths of time that the page offers, the shortest first. */
+/** The lengths of time that the page offers, shortest first. */
 export const SPANS: readonly (readonly [ms: number, name: string])[] = [
   [MINUTE, '1 minute'],
   [5 * MINUTE, '5 minutes'],
@@ -21,14 +21,14 @@ const STEPS = [
 ]
 const LEAST_PIXELS = 90
 
-/** The span nearest to a length, `steps` longer or shorter. */
+/** Returns the next longer or shorter length of time from a given one. */
 export function nextSpan(spanMs: number, steps: number): number {
   const index = SPANS.findIndex(([ms]) => ms >= spanMs)
   const next = Math.max(0, Math.min(SPANS.length - 1, (index < 0 ? SPANS.length - 1 : index) + steps))
   return SPANS[next]?.[0] ?? spanMs
 }
 
-/** The instants that get a line, on whole seconds, minutes, hours or days in UTC. */
+/** Returns the instants that get a line, at whole seconds, minutes, hours or days in UTC. */
 export function marksOf(
   from: number,
   to: number,
@@ -41,7 +41,7 @@ export function marksOf(
   return { stepMs, marks }
 }
 
-/** The part of an instant's text that is shown at a line: the part that differs between lines. */
+/** Returns the part of an instant's text to show at a line: the part in which the lines differ. */
 export function markText(text: string, stepMs: number): string {
   if (stepMs >= DAY) return text.slice(0, 10)
   return stepMs >= MINUTE ? text.slice(5, 16) : text.slice(11, 19)

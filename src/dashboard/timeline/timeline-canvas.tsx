@@ -7,7 +7,7 @@ import { barAt, HEAD, heightOf, NAMES, paint, type Scene } from './paint.ts'
 import type { Bar, Row } from './rows.ts'
 
 const MAX_HEIGHT = 640
-/** A pointer movement of fewer pixels is a click, not a drag. */
+/** A pointer movement shorter than this is a click and not a drag. */
 const CLICK_PIXELS = 4
 const WHEEL_STEP = 60
 
@@ -16,13 +16,13 @@ interface Props {
   readonly from: number
   readonly to: number
   readonly now: number
-  /** Moves the range by a part of its length. */
+  /** Called to move the range by a fraction of its length. */
   readonly onMove: (part: number) => void
-  /** Zooms in (1) or out (-1) around a part of the range, from 0 at its beginning to 1 at its end. */
+  /** Called to zoom in (1) or out (-1). `around` is the fixed point, from 0 at the beginning of the range to 1 at its end. */
   readonly onZoom: (direction: 1 | -1, around: number) => void
 }
 
-/** A canvas as large as the visible part, with the bars of the rows in view. */
+/** A canvas as large as the visible part, with the bars of the visible rows. */
 export function TimelineCanvas({ rows, from, to, now, onMove, onZoom }: Props) {
   const box = useRef<HTMLDivElement>(null)
   const canvas = useRef<HTMLCanvasElement>(null)
@@ -130,7 +130,7 @@ export function TimelineCanvas({ rows, from, to, now, onMove, onZoom }: Props) {
   )
 }
 
-/** The content of a bar as a sentence. */
+/** Describes a bar in a sentence. */
 export function describe({ run, asked, due, claimed, end }: Bar): string {
   const parts = [
     `Run ${run.id} of ${run.jobId}: ${run.state}`,

@@ -11,10 +11,10 @@ import { TimelineCanvas } from './timeline-canvas.tsx'
 
 const HOUR_MS = 3_600_000
 const MAX_RUNS = 3_000
-/** The part of the range that lies in the future while it follows the present. */
+/** The share of the range that lies in the future while the page follows the present. */
 const AHEAD = 0.03
 
-/** Runs as bars over time, by job or by node. Without an end in the address, it follows the present. */
+/** Runs as bars over time, by job or by node. If the address has no end, the page follows the present. */
 export function TimelinePage() {
   useTitle('Timeline')
   const by = ROWS_BY.find((one) => one === query.value.get('by')) ?? 'job'
@@ -32,7 +32,7 @@ export function TimelinePage() {
       signal,
     ),
   )
-  // While another range loads, the previous bars stay visible. They are correct where the ranges overlap.
+  // While another range loads, the previous bars stay visible. They are still correct where the ranges overlap.
   const before = useRef<Answer<'runs.timeline'> | undefined>(undefined)
   if (loaded.data) before.current = loaded.data
   const shown = { ...loaded, data: loaded.data ?? before.current }

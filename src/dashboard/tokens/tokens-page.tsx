@@ -9,7 +9,7 @@ import { CreateToken } from './create-token.tsx'
 
 type Token = Item<'tokens.list'>
 
-/** The text of the token that was just created. It can't be read again. */
+/** The new token itself. It can't be read again later. */
 const made = signal<{ readonly name: string; readonly text: string } | undefined>(undefined)
 
 /** The tokens of the API, with their roles. */

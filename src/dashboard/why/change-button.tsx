@@ -2,7 +2,7 @@ import { ActionButton } from '../shared/action.tsx'
 import { part } from '../shared/api.ts'
 import { knownAction, type KnownChange } from '../shared/known-actions.ts'
 
-/** The button that changes the decision of a rule. */
+/** A button for a change that would change the decision of a rule. */
 export function ChangeButton({ change }: { readonly change: KnownChange }) {
   const { verb, jobId = '' } = change
   if (verb === 'schedules.set') return <a href={`/jobs/${part(jobId)}`}>Change the schedule</a>

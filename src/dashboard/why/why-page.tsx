@@ -11,7 +11,9 @@ const MAX_JOBS = 500
 const SIGNS = { passed: '✓', stopped: '✕', waiting: '◷', info: 'ⓘ' } as const
 const WORDS = { passed: 'lets it run', stopped: 'stopped it', waiting: 'makes it wait', info: 'to know' } as const
 
-/** Why a job ran or did not run at an instant: each rule with its evidence, and a button that changes the decision. */
+/**
+ * Why a job ran or did not run at an instant. Shows each rule with its evidence, and a button for the change that would decide otherwise.
+ */
 export function WhyPage({ jobId }: { readonly jobId: string | undefined }) {
   useTitle(jobId === undefined ? 'Why not?' : `Why ${jobId}?`)
   const at = query.value.get('at') ?? undefined
