@@ -8,9 +8,9 @@ interface Entry {
 }
 
 /**
- * Typed events for users. Listeners may be async. One that fails is reported, and the others still run.
+ * Typed events for users. Listeners may be async. If a listener fails, its error is reported and the others still run.
  *
- * @typeParam M payloads by the name of the event
+ * @typeParam M the payloads by event name
  */
 export class Emitter<M extends object> {
   readonly #entries = new Map<string, Entry[]>()
@@ -38,15 +38,15 @@ export class Emitter<M extends object> {
     else this.#entries.delete(name)
   }
 
-  /** Whether an event of this name has a listener. */
+  /** Whether this event has any listeners. */
   has(name: string): boolean {
     return this.#entries.has(name)
   }
 
   /**
-   * Calls all listeners, in the order in which they were added. Never rejects.
+   * Calls all listeners in the order in which they were added. Never rejects.
    *
-   * @returns a promise that resolves when all of them have ended
+   * @returns a promise that resolves when all listeners have finished
    */
   async emit<N extends keyof M & string>(name: N, payload: M[N]): Promise<void> {
     const entries = this.#entries.get(name)

@@ -24,7 +24,7 @@ export interface ThreadsOptions extends OffloadOptions {
 export function threads<M>(module: URL | string, options: ThreadsOptions = {}): ResourceClass<Offloaded<M>> {
   const { name, ...rest } = options
   const create = (): OffloadPool => (name === undefined ? new OffloadPool(rest) : offloadPool({ ...rest, name }))
-  // Checks the module and the options now. This pool is never called, so it starts no thread.
+  // Checks the module and the options now. This pool is never used, so it starts no thread.
   offload<M>(module, { pool: create() })
   return defineResource({
     name: `threads ${name ?? String(module).split('/').at(-1)}`,

@@ -8,11 +8,11 @@ import type { NewRun } from '../store/runs/new-run.ts'
 const LONGEST_KEY = 128
 
 /**
- * Adds the keys of the job's limits to a run that is about to be stored.
+ * Adds the keys of the job's limits to a run before the run is stored.
  *
- * @param saved the job's config in force
+ * @param saved the job's current config
  * @throws PikoError `CONFIG_INVALID`; `JOB_INVALID` if a key function throws or does not return a string; `USAGE` if the string is longer
- * than 128 characters
+ *   than 128 characters
  */
 export function withKeys<R extends NewRun>(job: JobDefinition, run: R, saved: unknown): R {
   const { concurrencyKey, rateKey } = job.policy
@@ -40,7 +40,7 @@ function keyOf(
   const text = answerOf(asked, () => key(run))
   if (text === undefined) return undefined
   if (isKey(text, LONGEST_KEY)) return exactKey(text)
-  // This is a USAGE error, because the function derived the string from the caller's request.
+  // The function computed the string from the caller's request, so this is a USAGE error.
   throw new PikoError('USAGE', `${option} of job "${id}" returned ${describe(text)}; expected ${EXPECTED}`, {
     details: { jobId: id, option },
   })

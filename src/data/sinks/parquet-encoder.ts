@@ -15,7 +15,7 @@ export interface ParquetEncoderOptions {
   readonly rowGroupBytes: number
 }
 
-/** Collects rows column by column, and writes them as row groups. Memory holds one row group. */
+/** Collects rows column by column, and writes them as row groups. Only one row group is in memory at a time. */
 export class ParquetEncoder implements RowEncoder {
   readonly #options: ParquetEncoderOptions
   #columns: unknown[][]
@@ -65,7 +65,7 @@ export class ParquetEncoder implements RowEncoder {
 
   async #flush(): Promise<void> {
     const { file, writer } = this.#options
-    // The bytes are copied, because the library writes the next bytes into the same memory.
+    // The bytes are copied, because the library reuses the memory for the next bytes.
     await file.write(writer.getBytes().slice())
     writer.index = 0
   }

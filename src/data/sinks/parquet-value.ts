@@ -13,8 +13,8 @@ const MAX_INT64 = 2n ** 63n
 /**
  * Converts a value to the form that the library stores in a column.
  *
- * @param where the place of the row for messages
- * @throws PikoError `SINK_ROW_INVALID` if the column can't hold it exactly
+ * @param where the position of the row, for messages
+ * @throws PikoError `SINK_ROW_INVALID` if the column can't store the value exactly
  */
 export function parquetValue(value: unknown, { name, type, isNullable }: ParquetColumn, where: () => string): unknown {
   const unfit = (expected: string): never => {

@@ -15,7 +15,7 @@ export type ParquetType = ColumnKind['is']
 
 export interface ParquetOptions<M extends RowModel> extends Omit<FileSinkOptions<M>, 'compress'> {
   /**
-   * Types of columns that the schema does not reveal. For a model that is a class, the types of all columns: `{ id: 'integer', raw: 'bytes'
+   * The types of columns that the schema does not show. If the model is a class, the types of all columns: `{ id: 'integer', raw: 'bytes'
    * }`.
    */
   readonly types?: Readonly<Partial<Record<keyof RowOf<M> & string, ParquetType>>>
@@ -153,7 +153,7 @@ function elementOf({ name, type, isNullable }: ParquetColumn): SchemaElement {
         logical_type: { type: 'TIMESTAMP', isAdjustedToUTC: true, unit: 'MILLIS' },
       }
     case 'json':
-      // There is no converted type here, because with it the library would encode the bytes a second time.
+      // There is no converted type here; with one, the library would encode the bytes a second time.
       return { ...base, type: 'BYTE_ARRAY', logical_type: { type: 'JSON' } }
     case 'bytes':
       return { ...base, type: 'BYTE_ARRAY' }

@@ -15,20 +15,24 @@ export interface PathTemplate {
   /** The folder before the first placeholder, where the sink keeps its temporary files. */
   readonly root: string
   readonly names: ReadonlySet<PlaceholderName>
-  /** The path of a file relative to `root`, with `/` between its parts. */
+  /** Returns the path of a file relative to `root`, with `/` between its parts. */
   fill(values: PathValues, part?: number): string
 }
 
 export type PlaceholderName = (typeof PLACEHOLDERS)[number]
 const PLACEHOLDERS = ['job', 'window', 'window.start', 'window.end', 'date', 'run', 'part'] as const
 
-/** Characters with a special meaning in some file system, shell or object store. */
+/** Characters with a special meaning in a file system, a shell or an object store. */
 const UNSAFE = /[\0-\x1f\x7f\\:*?"<>|]/g
 const MAX_CHARACTERS = 1_000
 
 type Piece = { readonly text: string } | { readonly name: PlaceholderName }
 
-/** Reads a path with placeholders. @returns the template, or all problems of the text */
+/**
+ * Parses a path with placeholders.
+ *
+ * @returns the template, or all problems of the text
+ */
 export function pathTemplate(
   path: unknown,
 ): { readonly template: PathTemplate; readonly problems: [] } | { readonly problems: string[] } {
@@ -116,10 +120,10 @@ function valueOf(name: PlaceholderName, { job, run, window, timezone }: PathValu
   }
 }
 
-/** Part numbers have at least this many digits, so that up to 100,000 names sort in the order of their numbers. */
+/** The minimum number of digits of a part number. So up to 100,000 names are in the right order when they are sorted as text. */
 const PART_DIGITS = 5
 
-/** An instant such as `20260101T000000Z`, without the colons of ISO 8601, which some file systems do not allow. */
+/** Formats an instant as `20260101T000000Z`. Some file systems do not allow the colons of ISO 8601. */
 function stamp(instant: Date): string {
   return instant
     .toISOString()
@@ -127,15 +131,15 @@ function stamp(instant: Date): string {
     .replace(/\.000Z$/, 'Z')
 }
 
-/** The date of an instant in the time zone, such as `2026-01-01`. */
+/** Formats the date of an instant in the time zone, such as `2026-01-01`. */
 function dateIn(instant: Date, timeZone: string): string {
   const parts = new Intl.DateTimeFormat('en-CA', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' })
   return parts.format(instant)
 }
 
 /**
- * A text as the name of a folder or file. Different texts have different names: each character except letters, digits and `_ . -` becomes
- * `%` and its bytes in hexadecimal digits.
+ * Encodes a text as the name of a folder or file. Each character except letters, digits and `_ . -` becomes `%` and its bytes in
+ * hexadecimal digits, so different texts have different names.
  */
 function safeName(text: string): string {
   const escape = (character: string): string =>

@@ -4,7 +4,7 @@ import { describe } from '../../errors.ts'
 import type { FileWriter } from './file-writer.ts'
 import type { RowEncoder } from './file-attempt.ts'
 
-/** How many characters are encoded in one turn of the event loop, which takes about 2 ms. */
+/** The number of characters to encode in one turn of the event loop; this takes about 2 ms. */
 const MAX_CHARACTERS_A_TURN = 500_000
 
 /** Encodes rows as lines of text. */
@@ -52,7 +52,11 @@ export class LineEncoder implements RowEncoder {
   }
 }
 
-/** @returns PikoError `SINK_ROW_INVALID` */
+/**
+ * Creates the error for a value that the format can't represent.
+ *
+ * @returns PikoError `SINK_ROW_INVALID`
+ */
 export function unfitValue(where: string, path: string, value: unknown, expected: string): PikoError {
   return new PikoError(
     'SINK_ROW_INVALID',

@@ -9,7 +9,7 @@ const CALLS = {
 }
 
 /**
- * Reads the options of a call that handlers can also make. Reads each option once. Later code checks instants and durations.
+ * Reads the options of a call that handlers may make. Reads each option once. Later code checks instants and durations.
  *
  * @throws PikoError `USAGE` that names all their problems
  */

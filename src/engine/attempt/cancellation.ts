@@ -2,11 +2,11 @@ import type { CancelStore } from '../../store/runs/cancel-store.ts'
 import type { Executor } from '../execution/executor.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 
-/** The poll interval, so that a cancel by any node reaches the handler within two seconds. */
+/** The poll interval. It must be short, so that a cancel on any node reaches the handler within two seconds. */
 const POLL_MS = 1_000
 /**
- * After this many polls it queries even if the mark is unchanged, because a cancel that a person writes into a row does not change the
- * mark.
+ * After this many polls it reads the runs even if the mark has not changed, because a person may write a cancel request into a row by hand,
+ * which does not change the mark.
  */
 const ASK_ANYWAY = 10
 
@@ -17,7 +17,8 @@ export interface CancellationParts extends LoopServiceParts {
 }
 
 /**
- * Ends the runs of this node that have a cancel request. Sends one short query a second for all runs, and none if the node has no runs.
+ * Aborts the runs of this node that have a cancel request. Sends one short query per second for all runs, and none while the node has no
+ * runs.
  */
 export class Cancellation extends LoopService {
   readonly #parts: CancellationParts
@@ -33,12 +34,12 @@ export class Cancellation extends LoopService {
   protected override async step(): Promise<number> {
     if (this.#parts.executor.active === 0) return POLL_MS
     const nodeId = this.#parts.nodeId()
-    // Reads the mark before the runs, so that a request made in between changes the mark of the next poll.
+    // The mark is read before the runs. A request in between then changes the mark of the next poll.
     const mark = `${nodeId} ${await this.#parts.cancels.mark(nodeId)}`
     const isNew = mark !== this.#known
     if (!isNew && !this.#asksAgain && ++this.#polls < ASK_ANYWAY) return POLL_MS
     this.#polls = 0
-    // The request may be for a run whose claim has not reached this node yet.
+    // The request may belong to a run whose claim has not reached this node yet.
     this.#asksAgain = isNew
     const runIds = this.#parts.executor.cancellable
     if (runIds.length > 0) this.#parts.executor.cancel(await this.#parts.cancels.requested(runIds))

@@ -6,8 +6,8 @@ import type { LiveAttempt } from './live-attempt.ts'
 type Listener = (config: unknown, version: number) => unknown
 
 /**
- * Calls a handler's function when another version of its job's config takes effect, until the attempt has ended. If the schema refuses a
- * version, or the function throws, the only effect is a line in the run's log.
+ * Calls a handler's function when another version of its job's config takes effect, until the attempt ends. If the schema refuses the
+ * version or the function throws, this is only written to the run's log.
  *
  * @throws PikoError `USAGE`
  */

@@ -12,19 +12,19 @@ import type { Logger } from '../../logger.ts'
 
 const NO_TABLES: readonly TableRows[] = []
 
-/** The items of an attempt: the part that the engine uses. */
+/** The items of an attempt, as the engine uses them. */
 export interface AttemptItems extends ItemAdder<ItemData> {
   /** The generation of the items. */
   readonly fence: number
-  /** Whether the run has items. If so, it ends only after them. */
+  /** Whether the run has items. If so, it ends only when they have ended. */
   readonly hasItems: boolean
-  /** The result of the handler, if an earlier attempt has added all items. Undefined: the handler must be called. */
+  /** The handler's result, if an earlier attempt has added all items. Undefined: the handler must be called. */
   readonly seeded: { readonly output: string | null } | undefined
   /** Records that the handler has added all items. */
   end(output: unknown): Promise<void>
 }
 
-/** The parts that the executor passes to each attempt. */
+/** What the executor passes to each attempt. */
 export interface AttemptParts {
   /** Creates the run's logger. Called at its first use. */
   readonly runLog: (claim: Claim) => Logger
@@ -42,15 +42,15 @@ export class LiveAttempt {
   readonly nodeId: string
   readonly job: JobDefinition
   readonly startedAt: number
-  /** The run ended without its handler, which still ran after the grace time. */
+  /** Whether the run has ended without its handler, which was still running after the grace time. */
   isGivenUp = false
-  /** The handler has returned or thrown. No further step may begin. */
+  /** Whether the handler has returned or thrown. Then no further step may begin. */
   isHandled = false
-  /** The outcome is known, and anything later has no effect. */
+  /** Whether the outcome is known. Then nothing can change it any more. */
   isOver = false
   /**
-   * `'sent'`: nothing can stop the commit any more, and only the database's answer shows how the run ended. `'done'`: the handler has ended
-   * the run with `ctx.commit`, and nothing changes that later.
+   * The state of `ctx.commit`. `'sent'`: nothing can stop the commit any more, and only the database's answer shows how the run ended.
+   * `'done'`: the commit has ended the run, and nothing can change that.
    */
   commit: 'none' | 'begun' | 'sent' | 'done' = 'none'
   committing: Promise<unknown> | undefined
@@ -60,19 +60,19 @@ export class LiveAttempt {
   steps: RunSteps | undefined
   /** The items that the handler adds, for a job with items. */
   items: AttemptItems | undefined
-  /** Ends the wait for the run's items. Set while the run waits for them; the run has no slot then. */
+  /** Ends the wait for the run's items. Set only during this wait, in which the run has no slot. */
   endWait: (() => void) | undefined
-  /** The generation of the run's items. Set when all of them have ended, so that the run ends too. */
+  /** The generation of the run's items. Set when all of them have ended; then the run ends too. */
   idleItems: number | undefined
-  /** The version of the job's config that the handler uses; undefined if none was in force. */
+  /** The version of the job's config that the handler uses; undefined if the job had no config. */
   configVersion: number | undefined
   /** Stops the notifications of the handler's `ctx.onConfigChange`. */
   stopListening: (() => void) | undefined
   /** The last report of the handler with `ctx.progress`, if any. */
   progress: ReportedProgress | undefined
-  /** The milliseconds until the run is due again. Set if a step is not ready. */
+  /** How many milliseconds later the run is due again. Set if a step is not ready. */
   waitMs: number | undefined
-  /** The item whose function runs. Undefined for the handler of a run. */
+  /** The item whose function runs. Undefined in the handler of a run. */
   itemId: number | undefined
   /** Whether this attempt runs the function `dead` of an item's kind instead of the item's own function. */
   isDead = false
@@ -83,7 +83,7 @@ export class LiveAttempt {
   tables: readonly TableRows[] = NO_TABLES
   /** The value of `ctx.input`. */
   input: unknown
-  /** When the job's rate limit lets the attempt begin. */
+  /** When the attempt may begin according to the job's rate limit. */
   place: RatePlace | undefined
   /** Removes the attempt's timeout. */
   cancelTimeout: (() => void) | undefined

@@ -1,15 +1,15 @@
 import { PikoError } from '../../errors.ts'
 import type { HeldLock } from '../../job/context.ts'
 
-/** The methods of `Locks` that a lock needs. */
+/** The methods of `Locks` that a lock uses. */
 export interface LockHolder {
   release(lock: Lock): Promise<void>
   abandon(lock: Lock): () => Promise<void>
-  /** Whether the lock's lease can still be trusted. */
+  /** Whether the lock's lease is certainly still valid. */
   isHeld(lock: Lock): boolean
 }
 
-/** A lock that this process holds; implements `HeldLock`. */
+/** A lock that this process holds. Implements `HeldLock`. */
 export class Lock implements HeldLock {
   readonly name: string
   readonly fence: number
@@ -24,7 +24,7 @@ export class Lock implements HeldLock {
     this.#holder = holder
   }
 
-  /** Whether the lease of the lock still lasts by the clock. It may be false before the loss is reported. */
+  /** Whether the lease is still valid by the clock. May become false before the loss is reported. */
   get isHeld(): boolean {
     return !this.lost.aborted && this.#holder.isHeld(this)
   }
@@ -34,9 +34,9 @@ export class Lock implements HeldLock {
   }
 
   /**
-   * Ends the renewals without a release: the lease expires, and this process no longer counts as the holder.
+   * Stops the renewals without releasing the lock. The lease then expires, and this process is no longer the holder.
    *
-   * @returns a function that releases the lock early. Call it when the protected work has ended
+   * @returns a function that releases the lock early; call it when the protected work has ended
    */
   abandon(): () => Promise<void> {
     return this.#holder.abandon(this)
@@ -46,7 +46,7 @@ export class Lock implements HeldLock {
     return this.release()
   }
 
-  /** Records that the lock is lost: from now on another owner may hold it. */
+  /** Marks the lock as lost, because another owner may hold it from now on. */
   lose(why: string): void {
     this.#lost.abort(
       new PikoError(

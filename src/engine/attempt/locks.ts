@@ -10,22 +10,25 @@ import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import type { LockOptions } from './lock-options.ts'
 import type { StopReason } from '../../service/lifecycle-parts.ts'
 
-/** The prefix of users' locks, which separates them from Piko's own. */
+/** The prefix of users' locks. It keeps them apart from Piko's own locks. */
 export const USER_LOCKS = 'user:'
 const LOCK_TABLE = 'piko_lock'
 const NAME = /^[\w.:/-]{1,120}$/
 const SHORTEST_TTL_MS = 1_000
 /**
- * If a lock's lease ends later than any lease can, it is shortened to at least this many milliseconds. Its owner may have asked for an
+ * A lease that ends later than any valid lease is shortened, but at least this many milliseconds remain. Its owner may have asked for an
  * hour, and needs time to renew it.
  */
 const MIN_SHORTENED_MS = 20 * 60_000
 const FIRST_PAUSE_MS = 20
 const LONGEST_PAUSE_MS = 500
 const RETRY_MS = 200
-/** Renewals report failures under their own name, because the loop's steps may succeed while renewals fail. */
+/**
+ * The name under which failures of renewals are reported. It is separate from the loop's name, because the loop's steps may succeed while
+ * renewals fail.
+ */
 const RENEWALS = 'lock renewals'
-/** The holder trusts only this share of its lease, so that it notices the end before another lease begins. */
+/** The holder relies only on this share of its lease. So it notices the end before another owner can get the lock. */
 const TRUSTED_SHARE = 0.8
 const LATE = 'it could not be renewed in time'
 
@@ -34,7 +37,7 @@ interface Holding extends LockHolding {
   /** Lets the next waiter of this process continue. */
   readonly leave: () => void
   readonly ttlMs: number
-  /** A time on the monotonic clock, computed from when the renewal was sent, not from its answer. */
+  /** A time on the monotonic clock. It counts from when the renewal was sent, because the answer may come late. */
   trustedUntil: number
   renewAt: number
 }
@@ -46,8 +49,8 @@ export interface LocksParts extends LoopServiceParts {
 }
 
 /**
- * The locks that this process holds for its users. Renews them together, and ends them by the clock if the database does not answer.
- * Callers of this process that want the same lock queue here, and only the first one asks the database.
+ * The locks that users hold in this process. It renews all of them together. If the database does not answer, it ends them by the clock.
+ * Callers that want the same lock wait in a queue here, and only the first one asks the database.
  */
 export class Locks extends LoopService {
   readonly #parts: LocksParts
@@ -67,7 +70,7 @@ export class Locks extends LoopService {
     this.#parts = parts
   }
 
-  /** Takes a lock that only one owner on this database can hold at a time. See `NamedLocks`. */
+  /** Acquires a lock that only one owner on this database can hold at a time. See `NamedLocks`. */
   async acquire(name: string, options: LockOptions = {}): Promise<Lock> {
     this.#parts.assertOutside('the acquisition of a lock')
     const { ttl = '30s', wait = '30s', signal } = optionsOf('app.locks.acquire', options)
@@ -91,15 +94,19 @@ export class Locks extends LoopService {
   }
 
   /**
-   * Takes one of Piko's own locks. The name must include its prefix. Does not wait for another owner.
+   * Acquires one of Piko's own locks. The name must include its prefix. Does not wait for another owner.
    *
-   * @returns undefined if another owner holds it
+   * @returns undefined if another owner holds the lock
    */
   tryAcquire(name: string, ttlMs: number): Promise<Lock | undefined> {
     return this.#take(name, ttlMs, () => {}, '')
   }
 
-  /** Extends locks that would end within a jump of a test's clock, which follows. @param ms the length of the jump; 0: all locks */
+  /**
+   * Extends locks that would end during the next jump of a test's clock.
+   *
+   * @param ms the length of the jump; 0: all locks
+   */
   async keepFor(ms: number): Promise<void> {
     const now = this.#parts.clock.monotonic()
     const ending = [...this.#held.values()].filter(({ trustedUntil }) => ms === 0 || trustedUntil <= now + ms)
@@ -109,7 +116,7 @@ export class Locks extends LoopService {
     }
   }
 
-  /** Does not wait for the database, so that the loss of a lock is reported in time. */
+  /** Does not wait for the database, so that a lost lock is reported in time. */
   protected override step(): Promise<number> {
     const now = this.#parts.clock.monotonic()
     let nextAt = Infinity
@@ -197,7 +204,7 @@ export class Locks extends LoopService {
     if (fence === undefined) return undefined
     const times = timesOf(sentAt, ttlMs)
     if (times.trustedUntil <= this.#parts.clock.monotonic()) {
-      // The answer came so late that another owner may soon hold the lock.
+      // The answer came so late that another owner may soon get the lock, so this one is released.
       await this.#parts.locks.release(`${prefix}${name}`, owner, fence)
       return undefined
     }
@@ -253,7 +260,7 @@ export class Locks extends LoopService {
   }
 
   #lose(holding: Holding, why: string): void {
-    // The lock has been released, so there is no loss to report.
+    // The lock was already released, so there is no loss to report.
     if (!this.#held.delete(holding.lock)) return
     holding.lock.lose(why)
     holding.leave()

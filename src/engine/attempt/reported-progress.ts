@@ -6,6 +6,6 @@ export interface ReportedProgress {
   total: number | undefined
   message: string | undefined
   pace: Pace | undefined
-  /** Whether a wrong report was logged. One line per attempt is enough. */
+  /** Whether an invalid report was logged. One line per attempt is enough. */
   isFaultLogged: boolean
 }

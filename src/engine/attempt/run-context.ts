@@ -12,7 +12,7 @@ import type { LiveAttempt } from './live-attempt.ts'
 import type { RunSteps } from './steps/run-steps.ts'
 import type { Logger } from '../../logger.ts'
 
-/** The actions of a handler's context. */
+/** What the functions of a handler's context do. */
 export interface RunActions {
   commit<T>(attempt: LiveAttempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
   lock(attempt: LiveAttempt, name: string, options: RunLockOptions | undefined): Promise<HeldLock>
@@ -27,10 +27,10 @@ export interface RunActions {
 
 type Context = JobContext<ResourceMap, unknown, SinkMap>
 
-/** Loaded at first use, because most handlers need none of it. */
+/** Loaded on first use, because most handlers need none of these functions. */
 const calls = () => import('../../calls/run-calls.ts')
 
-/** The context of a handler. The types of its maps are erased here; the spec types them for the handler. */
+/** The context of a handler. The types of its maps are erased here; the handler sees the types of its spec. */
 export class RunContext implements Context {
   readonly runId: number
   readonly jobId: string

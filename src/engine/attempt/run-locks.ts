@@ -3,7 +3,7 @@ import { optionsOf } from './call-options.ts'
 import type { Locks } from './locks.ts'
 import type { Logger } from '../../logger.ts'
 
-/** The locks of one attempt. The end of the attempt releases those that the handler still holds. */
+/** The locks of one attempt. When the attempt ends, those that the handler still holds are released. */
 export class RunLocks {
   readonly #locks: Pick<Locks, 'acquire'>
   readonly #signal: AbortSignal
@@ -14,14 +14,14 @@ export class RunLocks {
     this.#signal = signal
   }
 
-  // This is a bound function, because handlers destructure their context.
+  // A bound function, because handlers destructure their context.
   readonly acquire = async (name: string, options: RunLockOptions = {}): Promise<HeldLock> => {
     const lock = await this.#locks.acquire(name, { ...optionsOf('ctx.lock', options), signal: this.#signal })
     this.#taken.push(lock)
     return lock
   }
 
-  /** Releases the locks. If the database does not answer, they end with their leases. */
+  /** Releases the locks. If the database does not answer, they expire with their leases. */
   async release(log: Logger): Promise<void> {
     for (const end of await Promise.allSettled(this.#taken.map((lock) => lock.release()))) {
       if (end.status === 'rejected')

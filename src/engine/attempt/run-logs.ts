@@ -18,23 +18,23 @@ export interface RunLogsParts extends LoopServiceParts {
 }
 
 const FLUSH_MS = 1_000
-/** How soon lines of a watched run are stored. */
+/** How soon the log lines of a watched run are stored. */
 const WATCHED_MS = 25
-/** The maximum number of lines kept while the database does not answer. Later lines are left out. */
+/** The maximum number of lines to keep while the database does not answer. Later lines are dropped. */
 const MAX_WAITING_LINES = 20_000
 const MAX_WAITING_CHARACTERS = 50_000_000
 const LONGEST_MESSAGE = 4_000
 const LONGEST_SEARCHED = 100_000
 const LONGEST_FIELDS = 8_000
-/** The maximum number of runs with lost lines that a message names. */
+/** The maximum number of runs with lost lines to name in a message. */
 const MAX_NAMED = 20
 
-/** Stores the log lines of handlers. It collects the lines of all runs on this node and writes them together each second. */
+/** Stores the log lines of handlers. Once per second, it writes the new lines of all runs of this node together. */
 export class RunLogs extends LoopService {
   readonly #parts: RunLogsParts
   #waiting: NewRunLogLine[] = []
   #waitingCharacters = 0
-  /** Attempts with lines that were left out, by fence. */
+  /** The attempts with dropped lines, by fence. */
   readonly #leftOut = new Map<number, { readonly claim: Claim; lines: number }>()
   #flushing: Promise<void> | undefined
   #early: NodeJS.Timeout | undefined
@@ -44,7 +44,7 @@ export class RunLogs extends LoopService {
     this.#parts = parts
   }
 
-  /** A logger that writes to `logger` and also keeps the lines. */
+  /** Returns a logger that writes to `logger` and also keeps the lines. */
   capture(claim: Claim, logger: Logger): Logger {
     const { runLogs: level, runLogLines } = this.#parts.history
     if (level === undefined) return logger
@@ -65,12 +65,12 @@ export class RunLogs extends LoopService {
     return Object.fromEntries(levels) as unknown as Logger
   }
 
-  /** Immediately stores the lines that this run has logged on this node. */
+  /** Stores immediately what this run has logged on this node. */
   async stored(runId: number): Promise<void> {
     if (this.#waiting.some((line) => line.runId === runId)) await this.#flush()
   }
 
-  /** The lines of a run, including those that this node has not stored yet. */
+  /** Returns the lines of a run, including those that this node has not stored yet. */
   async list(runId: number, filter: RunLogFilter): Promise<RunLogLine[]> {
     await this.stored(runId)
     return this.#parts.store.list(runId, filter)
@@ -88,7 +88,7 @@ export class RunLogs extends LoopService {
     if (why === 'stop') await this.#flush().catch((thrown: unknown) => this.#reportLost(thrown))
   }
 
-  /** Reports lines that are lost because the node stops and no longer retries. */
+  /** Reports lines that are lost, because the node stops and does not retry any more. */
   #reportLost(thrown: unknown): void {
     const left = [...this.#leftOut.values()]
     const lines = left.reduce((sum, one) => sum + one.lines, this.#waiting.length)
@@ -128,7 +128,7 @@ export class RunLogs extends LoopService {
       attempt,
       at: new Date(this.#parts.clock.now()),
       level,
-      // Redaction comes before truncation, because a truncated connection string no longer matches the pattern.
+      // Redaction comes before truncation, because the pattern does not match a truncated connection string.
       message: redactText(message.slice(0, LONGEST_SEARCHED)).slice(0, LONGEST_MESSAGE),
       fields: fieldsText(fields),
     }
@@ -185,7 +185,7 @@ function charactersOf({ message, fields }: NewRunLogLine): number {
   return message.length + (fields?.length ?? 0)
 }
 
-/** A line that can't be written must not fail the handler that wrote it. */
+/** Writes a line. A failure must not fail the handler that logs it. */
 function write(logger: Logger, name: RunLogLevel, fields: object | string, message: string | undefined): void {
   try {
     if (typeof fields === 'string') logger[name](fields)
@@ -195,7 +195,7 @@ function write(logger: Logger, name: RunLogLevel, fields: object | string, messa
   }
 }
 
-/** The message as a string. The type says string, but at run time the value may be anything. */
+/** Returns the message as a string. It should be one, but at run time it may be any value. */
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : describe(value)
 }
@@ -207,7 +207,7 @@ function fieldsText(fields: object | undefined): string | null {
     if (text.length <= LONGEST_FIELDS) return text === '{}' ? null : text
     return JSON.stringify({ '…': `${text.length} characters of fields are left out` })
   } catch {
-    // The fields contain a BigInt, or a toJSON that throws. The line is more important than its fields.
+    // The fields contain a BigInt, or a `toJSON` that throws. The line is kept without them, because it is more important.
     return JSON.stringify({ '…': 'the fields could not be written as JSON' })
   }
 }

@@ -1,4 +1,4 @@
-// Long because it contains each step from a claim to its outcome, and all calls that a handler can make between them.
+// Long because it contains each step from a claim to its outcome, and all calls that a handler can make.
 import { isObject } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
 import type { HeldLock, RunLockOptions } from '../../job/context.ts'
@@ -53,7 +53,7 @@ export interface PipelineParts {
   readonly prepare: PrepareRun
   readonly progress: Pick<RunProgress, 'report'>
   readonly rateGate: RateGate
-  /** The items of runs; undefined: no job has items. */
+  /** How to run items. Undefined: no job has items. */
   readonly items?: RootParts | undefined
   /** Aborts when a stop has waited long enough for a database that does not answer. */
   readonly abandoned: AbortSignal
@@ -62,9 +62,9 @@ export interface PipelineParts {
 /** Connects runs with their items. */
 export interface RootParts {
   open(attempt: LiveAttempt, policy: ItemPolicy): Promise<AttemptItems>
-  /** Calls `onIdle` once no item of the generation is queued or running. Returns a function that ends the wait. */
+  /** Calls `onIdle` when no item of the generation is queued or running. Returns a function that cancels the wait. */
   wait(fence: number, onIdle: () => void): () => void
-  /** The outcome of a run whose items have ended. Never rejects. */
+  /** Returns the outcome of a run whose items have ended. Never rejects. */
   outcome(attempt: LiveAttempt, items: AttemptItems, success: Outcome): Promise<Outcome>
 }
 
@@ -119,7 +119,7 @@ export class RunPipeline implements RunActions {
     return this.#isInTime(attempt) ? this.#plain(attempt, config) : this.#plainLate(attempt, config)
   }
 
-  /** Calls the handler, unless an earlier attempt has added all items. */
+  /** Calls the handler, unless an earlier attempt has already added all items. */
   async #withItems(attempt: LiveAttempt, parts: RootParts, policy: ItemPolicy, config: unknown): Promise<Outcome> {
     try {
       attempt.items = await parts.open(attempt, policy)
@@ -132,13 +132,13 @@ export class RunPipeline implements RunActions {
       if (outcome.kind === 'success') await attempt.items.end(outcome.output)
       return outcome
     } catch (thrown) {
-      // The run returns to the queue, and the attempt does not count.
+      // The run returns to the queue, and this attempt is not counted.
       if (databaseFault(thrown) === 'outage') return { kind: 'interrupted' }
       return outcomeOf(attempt, toError(thrown))
     }
   }
 
-  /** Whether the job's rate limit lets the run begin now. Checked last, right before the handler is called. */
+  /** Whether the job's rate limit lets the run begin now. This is the last check, right before the handler is called. */
   #isInTime({ claim: { place } }: LiveAttempt): boolean {
     return place === undefined || this.#parts.rateGate.isOpen(place)
   }
@@ -171,7 +171,7 @@ export class RunPipeline implements RunActions {
       : this.#plainEnd(attempt, returned)
   }
 
-  /** Awaits what the handler returned. If the `then` of that object throws, the run fails. */
+  /** Awaits the object that the handler returned. If its `then` throws, the run fails. */
   async #plainLater(attempt: LiveAttempt, returned: PromiseLike<unknown>): Promise<Outcome> {
     let output: unknown
     try {
@@ -203,7 +203,7 @@ export class RunPipeline implements RunActions {
     const { job, claim, signal, log } = attempt
     const { runId, jobId, window } = claim
     const { items } = attempt
-    // The rows of a window come from the handler and all items of its run, over all its attempts: they have one fence.
+    // The handler and all items of a run write the rows of its window, over all attempts. So they share one fence.
     const fence = items?.fence ?? claim.fence
     const { resources, sinks: sinkPool, store } = this.#parts
     const scope = { runId, jobId, attempt: claim.attempt, fence, signal, log }
@@ -260,17 +260,17 @@ export class RunPipeline implements RunActions {
     }
   }
 
-  /** Runs the steps from the handler to the outcome. */
+  /** Runs the steps after the call of the handler, up to the outcome. */
   async #end(attempt: LiveAttempt, handled: () => unknown, borrowed: Borrowed, sinks: RunSinks): Promise<Outcome> {
     try {
       try {
         const returned = await withSteps(attempt, handled)
-        // The handler may not have waited for its commit.
+        // The handler may have returned before its commit ended.
         if (attempt.commit !== 'none') await attempt.committing
         attempt.throwIfAborted()
-        // Checks the output before it is written, so an output that can't be stored fails only this run.
+        // The output is checked before it is written with others, so that an output that can't be stored fails only this run.
         const output = storableOutput(returned, attempt.job.id, this.#parts.store.database.maxValueBytes)
-        // After a commit, the output is the commit's result, which has already been checked.
+        // After a commit, the output is the result of the commit, which was already checked.
         if (attempt.commit === 'none') assertOutput(attempt.job, output)
         await sinks.flush()
         if (attempt.written) attempt.tables = await attempt.written.collect()
@@ -386,7 +386,7 @@ export class RunPipeline implements RunActions {
   }
 }
 
-/** Resolves with the handler's result after all its steps have ended, even those that it did not await. */
+/** Resolves with the handler's result when all its steps have ended, also those that it did not await. */
 async function withSteps(attempt: LiveAttempt, handled: () => unknown): Promise<unknown> {
   try {
     return await handled()
@@ -396,12 +396,12 @@ async function withSteps(attempt: LiveAttempt, handled: () => unknown): Promise<
   }
 }
 
-/** The outcome of a run whose handler was not called. The run keeps its due time, so it comes first in its job again. */
+/** Returns the outcome of a run whose handler was not called. The run keeps its due time, so it is again the first of its job. */
 function withoutTurn({ claim }: LiveAttempt): Outcome {
   return { kind: 'interrupted', at: claim.runAt }
 }
 
-/** The outcome of a failed attempt. After an abort, the abort's reason decides, not the handler's error. */
+/** Returns the outcome of a failed attempt. After an abort, the reason of the abort decides and not the handler's error. */
 export function outcomeOf({ abortReason, waitMs }: LiveAttempt, error: Error): Outcome {
   if (!abortReason) return { kind: 'failure', error }
   switch (abortReason instanceof PikoError ? abortReason.code : undefined) {
@@ -421,7 +421,7 @@ function isPlain({ spec }: JobDefinition): boolean {
   return spec.resources === undefined && spec.sinks === undefined
 }
 
-/** Returns the resources of a failed run. If that fails, the error is logged and the run's own error stays. */
+/** Returns the resources of a failed run. An error in doing so is only logged, so the run keeps its own error. */
 async function returnAfter(attempt: LiveAttempt, borrowed: Borrowed, error: Error): Promise<void> {
   try {
     await borrowed.release({ ok: false, error })

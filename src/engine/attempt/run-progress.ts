@@ -16,21 +16,18 @@ export interface RunProgressParts extends LoopServiceParts {
   readonly watch: RunWatch
 }
 
-/** The shortest time between two writes of a node. */
+/** The minimum time between two writes of a node. */
 const WRITE_MS = 1_000
-/** The shortest time between two writes while a run with a new report is watched. */
+/** The minimum time between two writes while someone watches a run with a new report. */
 const WATCHED_MS = 50
 const MAX_MESSAGE = 500
-/** The maximum number of characters of a message that are searched for secrets. */
+/** The maximum length of a message that is searched for secrets, in characters. */
 const MAX_SEARCHED = 10_000
 
-/**
- * Stores the progress that handlers report. At most once a second, it writes the latest report of every run that has a new one, in one
- * batch.
- */
+/** Stores the progress that handlers report. At most once per second, it writes the newest report of each run in one batch. */
 export class RunProgress extends LoopService {
   readonly #parts: RunProgressParts
-  /** The attempts with a report that is not stored. */
+  /** The attempts with a report that is not stored yet. */
   #waiting = new Set<LiveAttempt>()
   #writeAt = -Infinity
   #writing: Promise<void> | undefined
@@ -40,7 +37,7 @@ export class RunProgress extends LoopService {
     this.#parts = parts
   }
 
-  /** Records a handler's report. Never throws: ignores a wrong report and writes a warning to the run's log. */
+  /** Records a handler's report. Never throws: an invalid report is ignored, with a warning in the run's log. */
   report(attempt: LiveAttempt, done: number, total: number | undefined, message: string | undefined): void {
     if (attempt.isOver) return
     const kept = (attempt.progress ??= newProgress())
@@ -62,7 +59,7 @@ export class RunProgress extends LoopService {
     events.emit('run.progress', { runId, jobId, done, total: kept.total, message: kept.message })
   }
 
-  /** Immediately stores the progress that these runs have reported on this node. */
+  /** Stores immediately the progress that these runs have reported on this node. */
   async stored(runIds: readonly number[]): Promise<void> {
     if (this.#waiting.size === 0) return
     const ids = new Set(runIds)
@@ -115,7 +112,7 @@ function newProgress(): ReportedProgress {
   return { done: 0, total: undefined, message: undefined, pace: undefined, isFaultLogged: false }
 }
 
-/** The types say what a report is, but at run time the values may be anything. */
+/** Returns the problems of a report. At run time, its values may have other types than TypeScript says. */
 function problemsOf(done: unknown, total: unknown, message: unknown): string[] {
   const isAmount = (value: unknown): boolean => Number.isFinite(value) && (value as number) >= 0
   return [
@@ -135,7 +132,7 @@ function rowOf({ claim, progress }: LiveAttempt): NewProgress {
   return { ...{ runId, fence, attempt, done, total }, message: messageOf(message), rate: pace && rateOf(pace) }
 }
 
-/** Redacts before truncating: a truncated connection string no longer matches the pattern. */
+/** Redacts before truncating, because the pattern does not match a truncated connection string. */
 function messageOf(message: string | undefined): string | undefined {
   if (message === undefined) return undefined
   const text = redactText(message.slice(0, MAX_SEARCHED))

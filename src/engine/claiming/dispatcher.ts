@@ -19,7 +19,7 @@ import type { NewRun } from '../../store/runs/new-run.ts'
 import type { StopReason } from '../../service/lifecycle-parts.ts'
 
 const FIRST_IDLE_MS = 20
-/** Runs are claimed this long before their known due time, provided nothing is due now. */
+/** Runs with a known due time are claimed this long before it, if nothing is due now. */
 const EARLY_MS = 250
 
 type DispatcherExecutor = Pick<
@@ -27,13 +27,13 @@ type DispatcherExecutor = Pick<
   'isLeaving' | 'room' | 'freeSlots' | 'roomForEarly' | 'isBeginning' | 'waitingForRates' | 'take' | 'takeEarly'
 >
 
-/** The action of a step: wait for a slot, wait a moment, query whether any run is due, or claim. */
+/** What a step of the dispatcher does: wait for a slot, wait a moment, check whether a run is due, or claim. */
 type Mode = 'full' | 'wait' | 'look' | 'claim'
 
 /** How many more runs may be claimed, and how. */
 interface Room {
   readonly free: number
-  /** No slot is free, so claimed runs wait for one. */
+  /** Whether claimed runs must wait for a slot, because none is free. */
   readonly isAhead: boolean
 }
 
@@ -44,17 +44,23 @@ export interface DispatcherParts extends LoopServiceParts {
   readonly nodeId: () => string
   readonly holdsLease: () => boolean
   readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
-  /** Claims only jobs of the registry, instead of finding out which jobs are unknown. A node that executes a single job needs this. */
+  /**
+   * Whether to claim only jobs of the registry. Otherwise the node finds unknown jobs by claiming them. A node for a single job needs this.
+   */
   readonly onlyRegistered: boolean
-  /** A claim that is not full has taken all due runs. Only a test's clock knows this, because it searches for due runs itself. */
+  /**
+   * Whether a claim that is not full has taken all due runs. Only a test's clock can be sure of this, because it searches for due runs
+   * itself.
+   */
   readonly claimsAll?: boolean
-  /** Claims only these runs. Undefined: all. */
+  /** Only these runs are claimed. Undefined: all. */
   readonly ownRuns?: ReadonlySet<number> | undefined
 }
 
 /**
- * Claims due runs for the free slots of this node and passes them to the executor. Queries again immediately after a full claim or when a
- * slot becomes free, and shortly before a planned run is due. Otherwise it pauses, each time twice as long, up to the poll interval.
+ * Claims due runs for the free slots of this node and passes them to the executor. It claims again immediately after a full claim or when a
+ * slot becomes free, and shortly before a planned run is due. Otherwise it pauses. Each pause is twice as long as the last one, up to the
+ * poll interval.
  */
 export class Dispatcher extends LoopService {
   readonly #parts: DispatcherParts
@@ -64,7 +70,7 @@ export class Dispatcher extends LoopService {
   readonly #due = new DueTimes(EARLY_MS)
   readonly #reservations = new Reservations()
   readonly #source: ClaimSource = {
-    // If the queue is empty, a free slot is no reason to query.
+    // If the queue is empty, a free slot is no reason for a query.
     onFree: () => {
       if (!this.#isQueueEmpty) super.wake()
     },
@@ -73,9 +79,9 @@ export class Dispatcher extends LoopService {
     },
     onGivenBack: ({ runAt }) => this.expect([runAt]),
   }
-  /** Whether the last query found nothing and no signal of due work has come since. */
+  /** Whether the last query found nothing and nothing has announced due work since then. */
   #isQueueEmpty = false
-  /** The number of signals of due work so far, to notice one that comes during a query. */
+  /** How often due work was announced. It shows an announcement that comes during a query. */
   #heard = 0
   #idleMs = FIRST_IDLE_MS
 
@@ -88,7 +94,7 @@ export class Dispatcher extends LoopService {
     this.#limited = [...this.#limits.keys()].map((jobId) => ({ jobId }))
   }
 
-  /** Queries the queue immediately, because there is new work. */
+  /** Checks the queue immediately, because there is new work. */
   override wake(): void {
     this.#idleMs = FIRST_IDLE_MS
     this.#isQueueEmpty = false
@@ -96,15 +102,15 @@ export class Dispatcher extends LoopService {
     super.wake()
   }
 
-  /** Like `wake`, and also forgets which limits this node considers reached. */
+  /** Like `wake`, and also clears the list of limits that this node considers reached. */
   wakeAnew(): void {
     this.#leftOut.forgetEnds()
     this.wake()
   }
 
   /**
-   * Reserves a slot for a run that is about to be stored, so that it is stored as claimed by this node. Returns undefined if the run has to
-   * queue: other runs already wait, its job has limits, which all nodes share, or no slot is free.
+   * Reserves a slot for a new run, so that the run is stored as already claimed by this node. Returns undefined if the run has to wait in
+   * the queue: other runs already wait, no slot is free, or its job has limits, which all nodes share.
    *
    * @returns the node's id; the caller must then call `begin` or `release`
    */
@@ -125,18 +131,18 @@ export class Dispatcher extends LoopService {
     return this.#parts.nodeId()
   }
 
-  /** Returns a reserved slot whose run could not be stored. */
+  /** Frees a reserved slot whose run could not be stored. */
   release(): void {
     this.#reservations.release()
   }
 
-  /** Starts a run that was stored as claimed by `nodeId`. */
+  /** Starts a run that was stored as claimed by the node `nodeId`. */
   begin(runId: number, nodeId: string, run: NewRun): void {
     this.release()
     this.#parts.executor.take(firstClaimOf(runId, run, new Date(this.#parts.clock.now())), nodeId, this.#source)
   }
 
-  /** Stores the times at which runs will be due, and queries the queue then. */
+  /** Stores when runs will be due. The queue is checked at these times. */
   expect(times: readonly Date[]): void {
     const now = this.#parts.clock.now()
     let isDue = false
@@ -150,7 +156,7 @@ export class Dispatcher extends LoopService {
     else if (isSooner) super.wake()
   }
 
-  /** Waits until runs that are being stored as claimed have begun, because the executor stops next. */
+  /** Waits until reserved runs have begun, because the executor stops next. */
   protected override async onStop(why: StopReason): Promise<void> {
     await super.onStop()
     if (why === 'stop') await this.#reservations.none()
@@ -160,7 +166,7 @@ export class Dispatcher extends LoopService {
     const room = this.#room()
     switch (this.#mode(room)) {
       case 'full':
-        // The state of the queue is unknown, so the next free slot is a reason to query, whatever the last query found.
+        // The state of the queue is unknown, so the next free slot is a reason for a query.
         this.#isQueueEmpty = false
         return this.#parts.pollIntervalMs
       case 'wait':
@@ -180,22 +186,22 @@ export class Dispatcher extends LoopService {
   }
 
   #mode({ free }: Room): Mode {
-    // The stop reaches this loop a few turns after it has begun.
+    // A stop reaches this loop a few turns of the event loop after it has begun.
     if (free <= 0 || this.#parts.executor.isLeaving || this.#parts.ownRuns?.size === 0) return 'full'
-    // Waits for runs that begin now: they may end in a moment, and one claim for all their slots costs no more than one for a few.
+    // Waits if runs begin now: short ones may end in a moment, and one claim for all their slots costs no more than one for a few slots.
     if (free < MAX_RUNS && this.#parts.executor.isBeginning) return 'wait'
-    // Another node would immediately return these claims to the queue.
+    // Without a valid lease, another node would immediately return these claims to the queue.
     if (!this.#parts.holdsLease()) return 'wait'
     return this.#isQueueEmpty ? 'look' : 'claim'
   }
 
   /**
-   * Checks with one statement whether a claim is worth its transaction. Slots may be reserved during the query, so the next step counts
-   * them again.
+   * Checks with one cheap statement whether a claim is worth its transaction. Slots may be reserved during this query, so the next step
+   * counts them again.
    */
   async #look(): Promise<number> {
     const heard = this.#heard
-    // A test's clock reports when runs are due.
+    // A test's clock announces due runs, so no query is needed.
     if (this.#parts.claimsAll && this.#due.soonest > this.#parts.clock.now()) return this.#rest(heard)
     const look = await this.#parts.runs.look({ except: this.#currentlyLeftOut(), ...this.#only })
     if (look.isAnyDue) {
@@ -209,7 +215,7 @@ export class Dispatcher extends LoopService {
   async #claim({ free, isAhead }: Room): Promise<number> {
     const heard = this.#heard
     const leftOut = this.#currentlyLeftOut()
-    // Runs of jobs with limits do not wait here for a slot, because their limits would count them as running.
+    // If no slot is free, runs of jobs with limits are not claimed, because waiting runs would count toward their limits.
     const except = isAhead ? [...leftOut, ...this.#limited] : leftOut
     const limit = Math.min(free, MAX_RUNS)
     const nodeId = this.#parts.nodeId()
@@ -224,7 +230,7 @@ export class Dispatcher extends LoopService {
       limits: this.#limits,
       monotonic: () => this.#parts.clock.monotonic(),
     })
-    // Measured from the answer, so that the next query does not come before the limit lets another run begin.
+    // The time is measured after the answer. Otherwise the next query would come before the limit allows another run.
     const answeredAt = this.#parts.clock.now()
     this.#leftOut.answered(blocked, answeredAt)
     for (const rate of refused ?? []) this.#reportRefused(rate)
@@ -235,14 +241,14 @@ export class Dispatcher extends LoopService {
       this.#idleMs = FIRST_IDLE_MS
       if (this.#parts.claimsAll && claims.length < limit && blocked.length === 0)
         this.#isQueueEmpty = heard === this.#heard
-      // More runs may be due after those that were left in the queue. After a full claim, this is probable.
+      // Further runs may be due after the runs that were left in the queue. After a full claim, this is probable.
       return claims.length === limit || blocked.length > 0 ? 0 : FIRST_IDLE_MS
     }
-    // The runs that this claim left out may still be due.
+    // The runs that this claim has left out may still be due.
     return isAhead ? this.#parts.pollIntervalMs : this.#rest(heard)
   }
 
-  /** The jobs or runs to which claims are restricted, if any. */
+  /** The jobs or runs that may be claimed, if not all. */
   get #only(): Pick<ClaimRequest, 'only' | 'ids'> {
     const { onlyRegistered, registry, ownRuns } = this.#parts
     return { ...(onlyRegistered && { only: registry.ids }), ...(ownRuns && { ids: [...ownRuns] }) }
@@ -255,7 +261,7 @@ export class Dispatcher extends LoopService {
     return this.#leftOut.at(now)
   }
 
-  /** Passes the claims to the executor. If a run's rate limit makes it wait a moment, it needs no slot until then. */
+  /** Passes the claims to the executor. A run that must wait for its rate limit needs no slot during this wait. */
   #handOver(claims: readonly Claim[], nodeId: string): void {
     const now = this.#parts.clock.monotonic()
     const early = new Map<number, Claim[]>()
@@ -286,8 +292,8 @@ export class Dispatcher extends LoopService {
   }
 
   /**
-   * Claims runs that will be due in a moment. If many runs share a due time, the last one would otherwise wait for the claims of all
-   * others. A run of a job with limits is not claimed before it is due, and neither is any run of a lower priority.
+   * Claims runs that will be due in a moment. Without this, if many runs share a due time, the last one would have to wait for the claims
+   * of all others. A run of a job with limits is not claimed early, and neither is any run of a lower priority.
    *
    * @param now the current time of the database
    */
@@ -322,14 +328,14 @@ export class Dispatcher extends LoopService {
         this.#parts.executor.takeEarly(group, ms, nodeId, this.#source)
       }
       maxPriority ??= leftPriority
-      // A claim that is not full proves nothing, because other nodes may hold some of the rows.
+      // A claim that is not full does not prove that no run is left, because other nodes may hold some of the rows.
       if (claims.length > 0 || leftPriority !== undefined) continue
-      // All runs of these times are claimed, so no query is needed when they are due.
+      // All runs of these times are claimed, so their due time needs no query.
       const isAll = maxPriority === undefined && except.length + blocked.length === 0
       if (isAll) this.#due.done(soon, now.getTime())
       return
     }
-    // Due runs take precedence. The remaining early runs come after them.
+    // Due runs come first. The remaining early runs are claimed after them.
     this.#due.leave(soon)
   }
 
@@ -343,7 +349,9 @@ export class Dispatcher extends LoopService {
     this.#parts.loops.failed({ loop: this.name, thrown, retryInMs: REFUSED_RATE_MS, failures: 1 })
   }
 
-  /** Leaves out jobs that this node does not know. The executor returns their runs to the queue; this node must not claim them again. */
+  /**
+   * Leaves out jobs that this node does not know. The executor returns their runs to the queue, and this node must not claim them again.
+   */
   #leaveOutUnknown(claims: readonly Claim[]): void {
     for (const { jobId } of claims) if (!this.#parts.registry.find(jobId)) this.#leftOut.addForGood(jobId)
   }

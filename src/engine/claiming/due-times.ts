@@ -1,17 +1,17 @@
-/** The maximum number of times that are remembered. */
+/** The maximum number of stored times. */
 const MAX_TIMES = 1_000
 
-/** The times at which runs will be due, and which of them have been claimed early. */
+/** The times at which runs will be due. Also stores which of them were claimed early. */
 export class DueTimes {
   readonly #times = new Map<number, 'ahead' | 'claimed'>()
   readonly #earlyMs: number
 
-  /** @param earlyMs how early runs are claimed, in milliseconds before their due time */
+  /** @param earlyMs how long before its due time a run may be claimed, in milliseconds */
   constructor(earlyMs: number) {
     this.#earlyMs = earlyMs
   }
 
-  /** Remembers a future time. Returns false if too many are remembered. */
+  /** Stores a future time. Returns false if there are already too many. */
   add(time: number): boolean {
     if (this.#times.size >= MAX_TIMES && !this.#times.has(time)) return false
     this.#times.set(time, 'ahead')
@@ -24,7 +24,10 @@ export class DueTimes {
     return soonest
   }
 
-  /** When the next query is useful. A time that can already be claimed early waits until a query finds nothing due, at most `idleMs`. */
+  /**
+   * Returns when the next query is useful. A time whose runs can already be claimed early waits until a query finds nothing due, but at
+   * most `idleMs`.
+   */
   soonestLook(now: number, idleMs: number): number {
     let soonest = Infinity
     for (const [time, state] of this.#times)
@@ -39,7 +42,7 @@ export class DueTimes {
     for (const time of this.#times.keys()) if (time <= now) this.#times.delete(time)
   }
 
-  /** Marks the times that come soon as claimed, and returns them. */
+  /** Returns the times that come soon, and marks them as claimed. */
   claimSoon(now: number): number[] {
     const soon = [...this.#times].flatMap(([time, state]) =>
       time <= now + this.#earlyMs && state === 'ahead' ? time : [],
@@ -48,13 +51,17 @@ export class DueTimes {
     return soon
   }
 
-  /** Forgets these times, because all their runs are claimed. Keeps a time that was added again. @param now the database's time */
+  /**
+   * Removes these times, because all their runs are claimed. Keeps a time that was added again in between.
+   *
+   * @param now the database's time
+   */
   done(times: readonly number[], now: number): void {
     for (const time of times)
       if (time <= now + this.#earlyMs && this.#times.get(time) === 'claimed') this.#times.delete(time)
   }
 
-  /** Marks these times as not claimed, because some of their runs remain. */
+  /** Marks these times as not claimed, because some of their runs are left. */
   leave(times: readonly number[]): void {
     for (const time of times) this.#times.set(time, 'ahead')
   }

@@ -1,9 +1,9 @@
 import type { Claim } from '../../run/run.ts'
 import type { Blocked } from '../../store/admission/blocked.ts'
 
-/** How long, in milliseconds, claims leave out a job or key that has reached its limit, unless one of its runs ends here first. */
+/** How long claims leave out a job or key that has reached its limit, in milliseconds, unless one of its runs ends on this node earlier. */
 const SATURATED_MS = 250
-/** The maximum number of entries that are remembered. For other jobs and keys, claims query again. */
+/** The maximum number of entries. Jobs and keys beyond it are not left out, so claims find them again. */
 const MAX_ENTRIES = 10_000
 
 type EndedClaim = Pick<Claim, 'jobId' | 'concurrencyKey' | 'backfillId'>
@@ -11,24 +11,24 @@ type EndedClaim = Pick<Claim, 'jobId' | 'concurrencyKey' | 'backfillId'>
 interface Entry {
   readonly blocked: Blocked
   readonly until: number
-  /** Whether the entry waits until a run has ended rather than for a time. */
+  /** Whether the entry waits for the end of a run. Otherwise it waits for a time. */
   readonly isConcurrency: boolean
 }
 
-/** Jobs, or runs of a job with the same key, that claims leave out for now because their limit is reached. */
+/** What claims leave out for now, because a limit is reached: jobs, or the runs of a job that share a key. */
 export class LeftOut {
   readonly #entries = new Map<string, Entry>()
-  /** The runs that have ended since the current query began; undefined: no query is in progress. */
+  /** The runs that have ended during the current query; undefined if no query is in progress. */
   #ended: EndedClaim[] | undefined
   #endedNames: Set<string> | undefined
 
-  /** Called before each query, because its answer may say that a limit is reached although a run has ended since. */
+  /** Called before each query. A run may end during it, and then the answer that a limit is reached is out of date. */
   asking(): void {
     this.#ended = []
     this.#endedNames = undefined
   }
 
-  /** Adds the jobs and keys whose limit is reached according to the answer. */
+  /** Adds the jobs and keys whose limits are reached, as the answer says. */
   answered(blocked: readonly Blocked[], now: number): void {
     for (const one of blocked) this.add(one, now)
     this.#ended = undefined
@@ -47,12 +47,12 @@ export class LeftOut {
     })
   }
 
-  /** Leaves out a job that this node does not know for as long as the node runs, since its code does not change. */
+  /** Leaves out an unknown job until the node stops, because the node's code does not change. */
   addForGood(jobId: string): void {
     this.#entries.set(nameOf({ jobId }), { blocked: { jobId }, until: Infinity, isConcurrency: false })
   }
 
-  /** Removes the entry that waits for this run, which has ended. Returns false if there is none. */
+  /** Removes the entry that waits for the end of this run. Returns false if there is none. */
   release(claim: EndedClaim): boolean {
     if (this.#ended && this.#ended.length < MAX_ENTRIES) this.#ended.push(claim)
     if (this.#entries.size === 0) return false
@@ -75,13 +75,17 @@ export class LeftOut {
     for (const [name, { isConcurrency }] of this.#entries) if (isConcurrency) this.#entries.delete(name)
   }
 
-  /** The entries that are left out now. */
+  /** Returns the entries that are valid now. */
   at(now: number): Blocked[] {
     for (const [name, { until }] of this.#entries) if (until <= now) this.#entries.delete(name)
     return [...this.#entries.values()].map(({ blocked }) => blocked)
   }
 
-  /** When the next entry ends. @param isTimed only entries that wait for a time */
+  /**
+   * Returns when the first entry ends.
+   *
+   * @param isTimed considers only entries that wait for a time
+   */
   soonest(isTimed = false): number {
     let soonest = Infinity
     for (const { until, isConcurrency } of this.#entries.values())
@@ -90,7 +94,7 @@ export class LeftOut {
   }
 }
 
-/** The names of the entries that wait for the end of this run. */
+/** Returns the names of the entries that may wait for the end of this run. */
 function namesOf({ jobId, concurrencyKey, backfillId }: EndedClaim): string[] {
   return [{ jobId }, { jobId, concurrencyKey }, { jobId, backfillId: backfillId ?? null }].map(nameOf)
 }

@@ -9,8 +9,8 @@ import type { Clock } from '../../clock.ts'
 import type { Blocked } from '../../store/admission/blocked.ts'
 
 /**
- * A run that can't begin within this time, in milliseconds, returns to the queue. A waiting run holds a slot and resources that others
- * need.
+ * If a run can't begin within this time, in milliseconds, it returns to the queue. While it waits, it holds a slot and resources that
+ * others need.
  */
 const PATIENCE_MS = 1_000
 const OUTAGE_MS = 200
@@ -20,14 +20,13 @@ export interface RateGateParts {
   readonly rates: Pick<RateStore, 'exchange'>
   readonly clock: Clock
   readonly events: Events
-  /** Whether this node is sure that it still holds its lease. */
+  /** Whether this node certainly still holds its lease. */
   readonly holdsLease: () => boolean
 }
 
 /**
- * Each claim of a job with a rate limit has a place: a short time in which it may begin. Runs that missed their place, because their
- * resources or the event loop delayed them, wait here for another one. All late runs of one turn of the event loop get new places in one
- * transaction.
+ * A claim of a job with a rate limit has a place: a short period in which it may begin. A run misses its place if its resources or the
+ * event loop delay it. Then it waits here for another place. All late runs of one turn of the event loop get new places in one transaction.
  */
 export class RateGate {
   readonly #parts: RateGateParts
@@ -39,7 +38,7 @@ export class RateGate {
     this.#batcher = new Batcher((requests) => this.#exchange(requests), { largest: MAX_REQUESTS })
   }
 
-  /** The rate limits of the late runs. Claims leave them out, since they would take the places that the late runs need. */
+  /** The rate limits of the late runs. New claims leave them out, because they would take the places that the late runs need. */
   get waiting(): readonly Blocked[] {
     return [...this.#waiting]
   }
@@ -51,7 +50,7 @@ export class RateGate {
   }
 
   /**
-   * Calls `begin` once the run's place is open, in the same turn of the event loop.
+   * Calls `begin` when the run's place is open, in the same turn of the event loop.
    *
    * @param leave called instead if the run must return to the queue
    * @throws the reason of the attempt's abort
@@ -89,7 +88,8 @@ export class RateGate {
   }
 
   /**
-   * Called after the first synchronous part of the handler. If that part took longer than the place lasts, counts the place as used later.
+   * Called after the first synchronous part of the handler. If that part took longer than the place was open, the use of the place is
+   * recorded with a later time.
    */
   begun(attempt: LiveAttempt): void {
     const { place: used } = attempt
@@ -98,7 +98,7 @@ export class RateGate {
     void this.#postpone(request)
   }
 
-  /** Repeats until the delay is written or the place no longer matters. */
+  /** Tries to write the delay until it succeeds, or until it no longer has an effect. */
   async #postpone(request: PlaceDelay): Promise<void> {
     const { clock } = this.#parts
     const until = request.used.overAt + request.limit.perMs
@@ -134,7 +134,7 @@ export class RateGate {
 
 function limitOf({ job }: LiveAttempt): NonNullable<AdmissionLimits['rate']> {
   const limit = job.policy.limits?.rate
-  // This can't happen, because the claim got its place from the same definition.
+  // A claim has a place only if its job has a rate limit, so this can't happen.
   if (!limit) throw new TypeError(`job "${job.id}" has a place in a rate but no rate`)
   return limit
 }

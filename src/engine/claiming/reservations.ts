@@ -1,4 +1,4 @@
-/** Slots reserved for runs that are being stored as claimed by this node. */
+/** The slots that are reserved for new runs. These are stored as already claimed by this node. */
 export class Reservations {
   #count = 0
   #onNone: (() => void) | undefined
@@ -16,7 +16,7 @@ export class Reservations {
     if (this.#count === 0) this.#onNone?.()
   }
 
-  /** Resolves when no reservation is left. */
+  /** Resolves when there are no reservations. */
   async none(): Promise<void> {
     if (this.#count > 0) await new Promise<void>((resolve) => (this.#onNone = resolve))
   }

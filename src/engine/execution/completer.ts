@@ -17,9 +17,9 @@ interface Item extends Finish {
 }
 
 /**
- * `unstorable`: the database refused the outcome, so the run is stored as failed with this error. `cancelled`: the run should have been
- * queued again but had a cancel request. `reopened`: the run is queued again, because some of its items are. `lost`: the claim was no
- * longer valid, so nothing was written.
+ * How the outcome was stored. `unstorable`: the database refused it, so the run is stored as failed with this error. `cancelled`: the run
+ * should have been queued again but had a cancel request. `reopened`: the run is queued again, because some of its items are. `lost`: the
+ * claim was no longer valid, so nothing was written.
  */
 export type Stored = 'stored' | 'cancelled' | 'reopened' | 'lost' | { readonly unstorable: PikoError }
 
@@ -27,13 +27,13 @@ export interface CompleterParts {
   readonly runs: Pick<RunStore, 'finish'>
   readonly clock: Clock
   readonly loops: LoopHealth
-  /** Whether runs will begin, and may end, in the next turn of the event loop, so that their outcomes are written together. */
+  /** Whether further runs begin in the next turn of the event loop. They may end immediately; their outcomes are then written together. */
   readonly isMoreComing?: () => boolean
 }
 
 /**
- * Writes the outcomes of runs, many per statement, guarded by their fences. Retries while the database does not answer. If the node's lease
- * ends before the write, another node executes the run again, and the database refuses the late write.
+ * Writes the outcomes of runs, many per statement; their fences guard the write. Retries if the database does not answer. If the node's
+ * lease ends before the write, another node executes the run again, and the database refuses the late write.
  */
 export class Completer {
   readonly #parts: CompleterParts
@@ -52,12 +52,12 @@ export class Completer {
 
   /** @param stored receives the result; also receives `'lost'` if the process ends before the write */
   finish(nodeId: string, { claim, transition, configVersion, idleItems }: Finish, stored: (how: Stored) => void): void {
-    // Nothing is left to do: an event has already reported the failure, the process is ending, and the run returns to the queue when its
+    // Nothing needs to be done: an event has already reported the failure, the process is ending, and the run returns to the queue when its
     // lease ends.
     this.#batcher.push({ nodeId, claim, transition, configVersion, idleItems }, stored, () => stored('lost'))
   }
 
-  /** The fences of claims whose outcomes the database refuses. Their runs were executed and must not be executed again. */
+  /** The fences of claims whose outcomes the database refuses. These runs were executed and must not be executed again. */
   get unstored(): Iterable<number> {
     return this.#unstored.fences
   }
@@ -67,7 +67,7 @@ export class Completer {
     this.#unstored.stop()
   }
 
-  /** Stops waiting for a database that does not answer, at the end of a shutdown. */
+  /** Stops waiting for a database that does not answer. Called at the end of a shutdown. */
   abandon(): void {
     this.#isAbandoned = true
   }
@@ -90,7 +90,7 @@ export class Completer {
     return items.map((item) => others.get(item.claim) ?? 'stored')
   }
 
-  /** Stores the run as failed, so that it does not stay `running`. If that is refused too, retries from time to time. */
+  /** Stores the run as failed, so that it does not stay `running`. If the database refuses this too, it is retried from time to time. */
   async #persistReduced(
     nodeId: string,
     { claim, transition }: Finish,
@@ -112,7 +112,7 @@ export class Completer {
     }
   }
 
-  /** Retries temporary failures. Throws the error for a refused value, since a retry would not help. */
+  /** Writes outcomes and retries temporary failures. If the database refuses a value, throws the error, because a retry would not help. */
   #persist(nodeId: string, finishes: readonly Finish[]): Promise<FinishResult> {
     const { runs, clock, loops } = this.#parts
     return retried(() => runs.finish(nodeId, finishes), {

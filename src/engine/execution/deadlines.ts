@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts'
 
 const RESOLUTION_MS = 50
 
-/** The deadlines of any number of runs on one timer and the monotonic clock. Each fires within 50 ms of its time. */
+/** The deadlines of any number of runs, on one timer and the monotonic clock. Each is called at most 50 ms late. */
 export class Deadlines {
   readonly #clock: Clock
   readonly #buckets = new Map<number, Set<() => void>>()
@@ -10,7 +10,7 @@ export class Deadlines {
   #soonest = Infinity
   #timer: NodeJS.Timeout | undefined
 
-  /** @param onSoonest receives the milliseconds until the next deadline, whenever that changes; undefined: none is left */
+  /** @param onSoonest receives the milliseconds until the next deadline whenever they change; undefined if there is none */
   constructor(clock: Clock, onSoonest: (ms: number | undefined) => void = () => {}) {
     this.#clock = clock
     this.#onSoonest = onSoonest
@@ -26,7 +26,7 @@ export class Deadlines {
     this.#timer ??= setInterval(() => this.#sweep(), RESOLUTION_MS).unref()
     return () => {
       bucket.delete(expire)
-      // The bucket may have expired, and another one may have its key.
+      // The bucket may have expired, and another bucket may now have its key.
       if (bucket.size === 0 && this.#buckets.get(key) === bucket) this.#buckets.delete(key)
       this.#rest()
       if (key === this.#soonest && bucket.size === 0) this.#findSoonest()

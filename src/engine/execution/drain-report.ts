@@ -2,10 +2,10 @@ import { PikoError } from '../../errors.ts'
 import type { Claim } from '../../run/run.ts'
 import type { EventMap } from '../../events.ts'
 
-/** The maximum number of runs that a message names. For the others it only gives their number. */
+/** The maximum number of runs to name in a message. The others are only counted. */
 const MAX_NAMED = 20
 
-/** The results of the runs that were running when the node's stop began. */
+/** How the runs ended that were running when the node began to stop. */
 export type Drained = EventMap['node.drained']
 
 /** Counts how runs end during a drain. */
@@ -46,7 +46,7 @@ export class DrainReport {
     }
   }
 
-  /** @throws PikoError `STOP_INCOMPLETE` if runs were left behind */
+  /** @throws PikoError `STOP_INCOMPLETE` if some runs have not ended */
   assertNoneLeft(): void {
     const { leftBehind, runs } = this.drained
     if (leftBehind === 0) return

@@ -10,7 +10,7 @@ export interface DrainParts {
   readonly plan: StopPlan
   /** Claims whose outcomes are not stored yet, by fence. */
   readonly taken: ReadonlyMap<number, Taken>
-  /** Gives all claims whose handlers have not begun back to the queue. */
+  /** Returns all claims whose handlers have not begun to the queue. */
   readonly handOver: () => void
   /** Ends a run without its handler. */
   readonly giveUp: (taken: Taken, attempt: LiveAttempt) => void
@@ -19,12 +19,12 @@ export interface DrainParts {
   readonly onDone: (report: DrainReport) => void
 }
 
-/** Why a stopping node ends a run. */
+/** Returns the error with which a stopping node ends a run. */
 export function leaving(): PikoError {
   return new PikoError('STOPPED', 'this node is stopping; the run returns to the queue, and the attempt does not count')
 }
 
-/** A drain: waits for runs until the deadline, then returns the rest to the queue without counting their attempts. */
+/** Waits for runs until the deadline. Then it returns the remaining runs to the queue, and their attempts are not counted. */
 export class Drain {
   readonly report = new DrainReport()
   /** Resolves when the outcome of every run is stored or given up. */
@@ -39,12 +39,12 @@ export class Drain {
     this.done = this.#drain().then(() => parts.onDone(this.report))
   }
 
-  /** Whether runs may no longer begin. */
+  /** Whether the node is stopping, so that no further run may begin. */
   get isLeaving(): boolean {
     return this.#isLeaving
   }
 
-  /** Records that no more runs are claimed. */
+  /** Called when no more runs will be claimed. */
   noMore(): void {
     this.#noMore.resolve()
   }
@@ -69,7 +69,7 @@ export class Drain {
     abandon()
   }
 
-  /** Ends the remaining runs without waiting for their handlers, as after a timeout. */
+  /** Ends the remaining runs without waiting for their handlers. */
   #giveUpAll(): void {
     for (const taken of this.#parts.taken.values()) {
       const { attempt, claim } = taken
@@ -83,7 +83,11 @@ export class Drain {
     if (this.#parts.taken.size > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
   }
 
-  /** Waits for `work`, at most `ms`. Leaves no timer if `work` ends first. @returns whether `work` has ended */
+  /**
+   * Waits for `work`, but at most `ms`. If `work` ends first, the timer is removed.
+   *
+   * @returns whether `work` has ended
+   */
   async #atMost(ms: number, work: Promise<void>): Promise<boolean> {
     const done = new AbortController()
     await Promise.race([work.then(() => done.abort()), this.#parts.clock.sleep(ms, done.signal)])

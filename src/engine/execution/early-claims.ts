@@ -8,7 +8,7 @@ interface Group<T> {
   readonly over: AbortController
 }
 
-/** Keeps claims that were taken early until they are due. */
+/** Keeps early claims until they are due. */
 export class EarlyClaims<T> {
   readonly #clock: Clock
   readonly #onDue: (item: T) => void
@@ -33,7 +33,7 @@ export class EarlyClaims<T> {
     void this.#wait(group)
   }
 
-  /** Removes and returns all claims, so none becomes due here any more. */
+  /** Removes and returns all claims. None of them becomes due here any more. */
   takeAll(): T[] {
     const groups = [...this.#groups]
     for (const group of groups) {
@@ -45,7 +45,7 @@ export class EarlyClaims<T> {
 
   async #wait(group: Group<T>): Promise<void> {
     const { items, dueAt, over } = group
-    // A timer may fire a little too soon.
+    // A timer may fire slightly too early.
     for (let leftMs; (leftMs = dueAt - this.#clock.monotonic()) > 0;) {
       await this.#clock.sleep(Math.ceil(leftMs), over.signal)
       if (over.signal.aborted) return

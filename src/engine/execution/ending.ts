@@ -11,7 +11,7 @@ import type { Clock } from '../../clock.ts'
 import type { Completer, Stored } from './completer.ts'
 import type { Taken } from './taken.ts'
 
-/** How an attempt ended, as it was stored. */
+/** How an attempt ended, as stored. */
 export type SettledRun = EventMap['run.settled']
 
 export interface EndingParts {
@@ -28,7 +28,7 @@ export interface EndingParts {
   readonly onEnded: (taken: Taken) => void
 }
 
-/** Ends attempts: decides the run's transition, stores it and reports it. */
+/** Ends attempts: decides the new state of the run, stores it and reports it. */
 export class Ending {
   readonly #parts: EndingParts
 
@@ -45,7 +45,7 @@ export class Ending {
         .then(() => this.#settle(taken, attempt, outcome))
   }
 
-  /** Ends an attempt whose run no longer belongs to this node. Writes nothing. */
+  /** Ends an attempt that has lost its run to another node. Writes nothing. */
   lost(taken: Taken): void {
     const { runId, jobId, fence } = taken.claim
     this.#parts.events.emit('run.lost', { runId, jobId, fence })
@@ -62,7 +62,7 @@ export class Ending {
     const decided = this.#decide(attempt, outcome)
     const hasTables = decided.to === 'succeeded' && attempt.tables.length > 0
     const transition = hasTables ? { ...decided, tables: attempt.tables } : decided
-    // A node that has lost its lease writes nothing more; the fence would refuse it anyway.
+    // A node without a lease writes nothing more. The fence would refuse the write anyway.
     if (hasLostLease(attempt) || !holdsLease()) this.lost(taken)
     else
       completer.finish(
@@ -112,7 +112,7 @@ export class Ending {
     onEnded(taken)
   }
 
-  /** Decides what follows from a handler's outcome. If the decision itself fails, the run fails, so that it does not stay `running`. */
+  /** Decides the new state of a run from the handler's outcome. If this fails, the run fails, so that it does not stay `running`. */
   #decide(attempt: LiveAttempt, outcome: Outcome): Transition {
     try {
       const advised = outcome.kind === 'success' ? outcome : withAdvice(attempt, outcome)
@@ -123,7 +123,7 @@ export class Ending {
   }
 }
 
-/** Adds what the handler's error and the job's `retryIf` say about a further attempt. */
+/** Adds to the outcome whether the handler's error and the job's `retryIf` allow a further attempt. */
 function withAdvice(attempt: LiveAttempt, outcome: Outcome): Outcome {
   if (outcome.kind !== 'failure' && outcome.kind !== 'timeout') return outcome
   const { error } = outcome
@@ -151,7 +151,7 @@ function hasLostLease({ abortReason }: LiveAttempt): boolean {
   return abortReason instanceof PikoError && abortReason.code === 'LEASE_LOST'
 }
 
-/** Milliseconds until the next attempt of a run that is retried or waits in `ctx.until`. */
+/** Returns the milliseconds until the next attempt of a run that is retried or waits in `ctx.until`. */
 function retryInMs(transition: Transition, now: number): number | undefined {
   if (transition.to !== 'queued' || !(transition.counted || transition.isWaiting)) return undefined
   return transition.at ? Math.max(0, transition.at.getTime() - now) : transition.delayMs

@@ -26,7 +26,7 @@ import type { Blocked } from '../../store/admission/blocked.ts'
 
 export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGate'> {
   readonly registry: JobRegistry
-  /** The maximum number of handlers that run at the same time. May change: see `resized`. */
+  /** The maximum number of handlers that run at the same time. It may change later: see `resized`. */
   readonly concurrency: Settings['piko']['concurrency']
   readonly store: PipelineParts['store'] & {
     readonly runs: Pick<RunStore, 'finish'>
@@ -36,8 +36,8 @@ export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGa
   readonly loops: LoopHealth
   readonly nodeId: () => string
   /**
-   * Receives the milliseconds until the first timeout of a run plus the grace time has passed: a loop that is still blocked then gives up
-   * the lease. Undefined: no run has a timeout. `timeoutInMs` is the time until the timeout itself.
+   * Receives how many milliseconds remain until the first timeout of a run plus the grace time. An event loop that is still blocked then
+   * gives up the lease. Undefined: no run has a timeout. `timeoutInMs` is the time until the timeout without the grace time.
    */
   readonly onDeadline: (ms: number | undefined, timeoutInMs: number | undefined) => void
   /** Whether this node is sure that it still holds its lease. */
@@ -46,7 +46,7 @@ export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGa
   readonly shutdownTimeoutMs: Settings['piko']['shutdownTimeoutMs']
   /** Returns a number in [0, 1), for the retry's jitter. */
   readonly random: () => number
-  /** How many milliseconds a handler has to end after its signal aborts. Then its run ends without it and its slot is free. */
+  /** How long a handler may run after its signal has aborted, in milliseconds. After that, its run ends without it and its slot is free. */
   readonly graceMs: number
 }
 
@@ -55,13 +55,13 @@ export interface RunUnderWay {
   readonly jobId: string
 }
 
-/** An event loop that is merely busy begins its next turn within this time. */
+/** An event loop that is only busy, and not blocked, begins its next turn within this time. */
 const BLOCKED_MARGIN_MS = 500
 
-/** Executes claims, each from its definition to the stored outcome. A stop drains it. */
+/** Executes claims, from the job's definition to the stored outcome. A stop drains it. */
 export class Executor extends Service {
   readonly #parts: ExecutorParts
-  // The key is the fence, not the run: a run whose lease was lost may return here before its earlier attempt has ended.
+  // The key is the fence and not the run: a run with a lost lease may return to this node before its earlier attempt has ended.
   readonly #taken = new Map<number, Taken>()
   readonly #deadlines: Deadlines
   readonly #slots: Slots
@@ -73,9 +73,9 @@ export class Executor extends Service {
   /** Aborts when a stop has waited long enough for a database that does not answer. */
   readonly #abandoned = new AbortController()
   readonly #onSettled: ((run: SettledRun) => void)[] = []
-  /** Runs that wait for their items, without a slot. */
+  /** How many runs wait for their items. They have no slot. */
   #waiting = 0
-  /** The drain, in progress or finished; undefined before a stop. */
+  /** The drain of this executor, also when it is finished; undefined before a stop. */
   #drain: Drain | undefined
 
   constructor(parts: ExecutorParts) {
@@ -111,14 +111,14 @@ export class Executor extends Service {
   }
 
   /**
-   * Ends every running attempt early and prevents waiting claims from beginning. `reason` aborts the handlers' signals and decides the
+   * Aborts every running attempt, and prevents waiting claims from beginning. `reason` aborts the handlers' signals and decides the
    * outcome.
    */
   abortAll(reason: PikoError): void {
     for (const taken of this.#taken.values()) abortTaken(taken, reason)
   }
 
-  /** Ends the attempts with these fences, since their runs were cancelled. */
+  /** Ends the attempts with these fences, because their runs were cancelled. */
   cancel(fences: readonly number[]): void {
     for (const fence of fences) {
       const taken = this.#taken.get(fence)
@@ -126,14 +126,14 @@ export class Executor extends Service {
     }
   }
 
-  /** The ids of taken runs that have not ended and are not being ended. */
+  /** The ids of the claimed runs that have not ended and are not being ended. */
   get cancellable(): number[] {
     return [...this.#taken.values()].flatMap(({ claim, attempt, reason }) =>
       (reason ?? attempt?.abortReason ?? attempt?.isOver) ? [] : claim.runId,
     )
   }
 
-  /** The runs that have begun and whose outcomes are not stored yet. */
+  /** The runs that have begun but whose outcomes are not stored yet. */
   get underWay(): RunUnderWay[] {
     return [...this.#taken.values()].flatMap(({ claim: { runId, jobId }, attempt }) =>
       attempt ? { runId, jobId } : [],
@@ -145,7 +145,7 @@ export class Executor extends Service {
     if (!this.#drain) this.#slots.fill()
   }
 
-  /** Whether the process stops, so that nothing more may begin. */
+  /** Whether the process is stopping, so that nothing more may begin. */
   get isLeaving(): boolean {
     return this.#drain !== undefined
   }
@@ -170,7 +170,7 @@ export class Executor extends Service {
     return this.#slots.isBeginning
   }
 
-  /** Rate limits whose next places are needed by runs that this node has already taken. */
+  /** The rate limits with waiting runs on this node. These runs need the next places, so claims leave the limits out. */
   get waitingForRates(): readonly Blocked[] {
     return this.#rateGate.waiting
   }
@@ -180,7 +180,7 @@ export class Executor extends Service {
     return this.#slots.used
   }
 
-  /** The number of claims that were taken and whose outcomes are not stored yet. */
+  /** The number of claims whose outcomes are not stored yet. */
   get active(): number {
     return this.#taken.size
   }
@@ -218,19 +218,19 @@ export class Executor extends Service {
     return taken
   }
 
-  /** Returns the run to the queue without counting the attempt. */
+  /** Returns the run to the queue. Its attempt is not counted. */
   #giveBack(taken: Taken): void {
     const { claim, nodeId } = taken
     const transition = { to: 'queued', delayMs: 0, at: claim.runAt, counted: false } as const
     this.#completer.finish(nodeId, { claim, transition }, (stored) => {
-      // If the claim is lost, the run belongs to another claim, so it is not counted here.
+      // If the claim is lost, another claim has the run, so it is not counted here.
       if (stored !== 'lost') this.#drain?.report.givenBack()
       this.#end(taken)
       taken.source.onGivenBack(claim)
     })
   }
 
-  /** Frees the slot of a handler that has ended. The next claim gets it, unless a stop has begun. */
+  /** Frees the slot of a handler that has ended. The next claim gets the slot, unless the node is stopping. */
   #free(taken: Taken): void {
     this.#slots.release(!this.#drain)
     taken.source.onFree()
@@ -241,14 +241,14 @@ export class Executor extends Service {
     const { registry, clock, events, holdsLease } = this.#parts
     const { runId, jobId } = claim
     if (nodeId !== this.#parts.nodeId()) {
-      // The node lost its lease after the run was claimed and before it began.
+      // The node lost its lease between the claim and the start of the run.
       events.emit('run.lost', { runId, jobId, fence: claim.fence })
       this.#free(taken)
       this.#end(taken)
       return
     }
     const job = registry.find(jobId)
-    // If the lease is uncertain, another node may begin the run too. If the run still belongs to this node, it returns to the queue.
+    // Without a certain lease, another node may also begin the run. If the run still belongs to this node, it returns to the queue.
     if (!job || !holdsLease()) {
       this.#free(taken)
       this.#giveBack(taken)
@@ -275,13 +275,13 @@ export class Executor extends Service {
     if (outcome instanceof Promise)
       void outcome.then(
         (late) => this.#over(taken, attempt, late),
-        // A user's logger may throw, for example. The slot must be freed in any case.
+        // This handles errors of code such as a user's logger. The slot must become free in any case.
         (thrown: unknown) => this.#over(taken, attempt, { kind: 'failure', error: toError(thrown) }),
       )
     else this.#over(taken, attempt, outcome)
   }
 
-  /** Gives the handler the grace time to end after an abort, then ends its run without it. */
+  /** After an abort, waits for the handler until the grace time is over. Then ends its run without it. */
   #waitNoLonger(attempt: LiveAttempt): void {
     if (attempt.isOver) return
     if (attempt.endWait) {
@@ -318,7 +318,7 @@ export class Executor extends Service {
     if (!attempt.endWait) this.#free(taken)
   }
 
-  /** Frees the slot of a run whose handler has ended, and ends the run once its items have ended. */
+  /** The handler of a run has ended: frees its slot, and ends the run when its items have ended. */
   #awaitItems(taken: Taken, attempt: LiveAttempt, items: RootParts, success: Outcome): void {
     const own = attempt.items
     if (!own) return
@@ -330,7 +330,7 @@ export class Executor extends Service {
     })
     this.#waiting += 1
     this.#free(taken)
-    // A drain does not wait for items: they and the run continue on other nodes.
+    // A drain does not wait for items. They and their run continue on other nodes.
     if (this.#drain) attempt.abort(leaving())
     else if (attempt.abortReason) this.#waitNoLonger(attempt)
   }
@@ -347,7 +347,10 @@ export class Executor extends Service {
     if (this.#taken.size === 0) this.#drain?.idle()
   }
 
-  /** Begins the time that runs have during a stop of the whole app. Called first, since services that stop earlier may be slow or hang. */
+  /**
+   * Starts the time limit that runs have during a stop of the whole app. It is called first, because services that stop earlier may be slow
+   * or hang.
+   */
   beginStop(): void {
     if (this.state !== 'init' && this.state !== 'stopped') this.#drain ??= this.#beginDrain()
   }
@@ -370,8 +373,8 @@ export class Executor extends Service {
   }
 
   /**
-   * Waits for runs until the deadline, then returns the rest to the queue without counting their attempts. After a crash of this service,
-   * its runs continue unless the whole app stops: a restart replaces nothing that they need.
+   * Waits for runs until the deadline. Then returns the remaining runs to the queue, and their attempts are not counted. After a crash of
+   * this service, its runs continue unless the whole app stops, because a restart replaces nothing that they need.
    *
    * @throws PikoError `STOP_INCOMPLETE` if outcomes could not be stored
    */

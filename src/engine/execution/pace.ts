@@ -1,10 +1,10 @@
-/** The maximum number of items in one turn of the event loop: about a millisecond of work. */
+/** The maximum number of items in one turn of the event loop. They take about a millisecond. */
 const MAX_PER_TURN = 128
 const MAX_KEPT = 1_024
 
 /**
- * Spreads large batches of work over several turns of the event loop. Between them, the database's answers are read and its next statements
- * are sent. A single item is processed immediately.
+ * Divides large batches of work over several turns of the event loop. In between, the process can read the database's answers and send
+ * further statements. A single item is processed immediately.
  */
 export class Pace<T> {
   readonly #work: (item: T) => void
@@ -17,7 +17,7 @@ export class Pace<T> {
     this.#work = work
   }
 
-  /** Whether some items wait for their turn. */
+  /** Whether items wait for a later turn. */
   get isBusy(): boolean {
     return this.#waiting.length > 0
   }
@@ -47,7 +47,8 @@ export class Pace<T> {
       this.#waiting = []
       this.#from = 0
     } else if (to >= MAX_KEPT) {
-      // If handlers create work for each other, some items always wait. Finished items must not stay in memory until no item waits.
+      // If handlers always create more work, there are always waiting items. So finished items are removed here, to keep them from filling
+      // the memory.
       this.#waiting = batch.slice(to)
       this.#from = 0
     }

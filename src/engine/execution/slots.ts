@@ -8,20 +8,20 @@ import type { Taken } from './taken.ts'
 /** The maximum number of early claims that wait until they are due. */
 const MAX_EARLY = 10_000
 
-/** The maximum number of claims per slot that wait, run, or have an outcome that is not stored yet. */
+/** The maximum number of claims per slot. This includes claims that wait or run, and claims whose outcomes are not stored yet. */
 const MAX_KEPT_PER_SLOT = 3
 
 export interface SlotParts {
   /** The maximum number of handlers that run at the same time. */
   readonly concurrency: Settings['piko']['concurrency']
   readonly clock: Clock
-  /** The number of claims that this node has taken and whose outcomes are not stored yet. */
+  /** The number of claims of this node whose outcomes are not stored yet. */
   readonly kept: () => number
   readonly begin: (taken: Taken) => void
   readonly giveBack: (taken: Taken) => void
 }
 
-/** The slots of a node: which claims have one, which wait for one, and how many more the node may claim. */
+/** The slots of a node: which claims have one, which wait for one, and how many more claims the node may take. */
 export class Slots {
   readonly #parts: SlotParts
   readonly #pace: Pace<Taken>
@@ -41,31 +41,31 @@ export class Slots {
     return this.#used
   }
 
-  /** Whether some claims begin in the next turns of the event loop. */
+  /** Whether claims begin in the next turns of the event loop. */
   get isBeginning(): boolean {
     return this.#pace.isBusy
   }
 
-  /** How many claims the node would take now: fewer while a slow database has not stored the outcomes of earlier ones. */
+  /** How many more claims the node would take now. There are fewer while a slow database has not yet stored earlier outcomes. */
   get room(): number {
     const { concurrency, kept } = this.#parts
-    // The maximum number of waiting claims is the number of slots.
+    // At most as many claims may wait as there are slots.
     const wanted = concurrency * (this.#waiting.isWorthWhile ? 2 : 1) - this.#used - this.#waiting.size
     return Math.min(wanted, MAX_KEPT_PER_SLOT * concurrency - (kept() - this.#early.size))
   }
 
-  /** How many of these claims would begin immediately. */
+  /** How many of these claims could begin immediately. */
   get free(): number {
     return Math.min(this.room, this.#parts.concurrency - this.#used - this.#waiting.size)
   }
 
-  /** How many runs the node would claim early. They occupy no slot until they are due. */
+  /** How many runs the node would claim early. They need no slot until they are due. */
   get roomForEarly(): number {
     const most = Math.min(this.#waiting.soonOver(this.#parts.concurrency), MAX_EARLY)
     return most - this.#used - this.#waiting.size - this.#early.size
   }
 
-  /** Starts a claim or lets it wait for a slot. */
+  /** Starts a claim, or makes it wait for a slot. */
   take(taken: Taken): void {
     if (this.#used < this.#parts.concurrency) this.#start(taken)
     else this.#waiting.push(taken)
@@ -76,13 +76,17 @@ export class Slots {
     this.#early.add(early, ms)
   }
 
-  /** Frees a slot. @param isNextDue whether the next waiting claim gets it */
+  /**
+   * Frees a slot.
+   *
+   * @param isNextDue whether the next waiting claim gets the slot
+   */
   release(isNextDue: boolean): void {
     this.#used -= 1
     if (isNextDue) this.fill()
   }
 
-  /** Starts waiting claims in free slots. There may be several after the number of slots has grown, and none after it has shrunk. */
+  /** Starts waiting claims in free slots. If the number of slots has grown, several can start; if it has shrunk, none. */
   fill(): void {
     while (this.#used < this.#parts.concurrency) {
       const next = this.#waiting.shift()

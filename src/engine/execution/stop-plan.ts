@@ -1,30 +1,30 @@
-/** Time after `shutdown_timeout` to close the resources and sinks of the runs. */
+/** How long after `shutdown_timeout` the resources and sinks of the runs may take to close. */
 export const CLOSING_MS = 4_000
-/** If services still hang this long after the deadline of a stop, the stop ends without them. */
+/** If services still hang this long after the deadline, the stop ends without them. */
 export const STOP_MARGIN_MS = 5_000
-/** Time after `shutdown_timeout` for the last writes. */
+/** How long after `shutdown_timeout` the last writes may take. */
 const DATABASE_GRACE_MS = 2_000
-/** After this additional time, the connection is cut off, so that services waiting for the database can close. */
+/** After this additional time, the connection is cut, so that services that wait for the database can close. */
 const CUT_MS = 500
 const ABORT_SHARE = 0.8
 const SIGNAL_SHARE = 0.1
 
-/** The steps of a stop, in milliseconds from its beginning. */
+/** When the phases of a stop begin, in milliseconds from its beginning. */
 export interface StopPlan {
   /** When the signals of the running runs abort. */
   readonly abortAtMs: number
-  /** When runs that have not ended return to the queue, without waiting for their handlers. */
+  /** When the remaining runs return to the queue, without waiting for their handlers. */
   readonly giveUpAtMs: number
-  /** When outcomes that could not be written are left for recovery. */
+  /** When the node stops trying to write outcomes. Recovery then handles these runs. */
   readonly abandonAtMs: number
-  /** When the connection to the database is cut off. */
+  /** When the connection to the database is cut. */
   readonly cutAtMs: number
 }
 
 /**
  * Divides `shutdown_timeout`: 80 % for runs to end, 10 % for handlers after their signal, 10 % and two seconds to store outcomes.
  *
- * @param graceMs the longest time that handlers have after their signal
+ * @param graceMs the maximum time for handlers after their signal
  */
 export function stopPlan(shutdownTimeoutMs: number, graceMs: number): StopPlan {
   const abortAtMs = shutdownTimeoutMs * ABORT_SHARE

@@ -2,9 +2,9 @@ import type { PikoError } from '../../errors.ts'
 import type { Claim } from '../../run/run.ts'
 import type { LiveAttempt } from '../attempt/live-attempt.ts'
 
-/** The source of claims. */
+/** Who claimed a run and must be notified about it. */
 export interface ClaimSource {
-  /** Called when a handler has ended, so there may be room for more claims. The outcome of its run is not stored yet. */
+  /** Called when a handler has ended and there may be room for more claims. The outcome of its run is not stored yet. */
   onFree(): void
   /** Called when the outcome of the attempt is stored or refused. */
   onEnded(claim: Claim): void
@@ -12,17 +12,17 @@ export interface ClaimSource {
   onGivenBack(claim: Claim): void
 }
 
-/** A claim that waits for its turn, is running, or whose outcome is being stored. */
+/** A claim that waits, runs, or whose outcome is being stored. */
 export interface Taken {
   readonly claim: Claim
   readonly nodeId: string
   readonly source: ClaimSource
   attempt: LiveAttempt | undefined
-  /** Why the claim must not begin. */
+  /** Why the claim must not begin; undefined if it may. */
   reason: PikoError | undefined
 }
 
-/** Ends the attempt early or prevents it from beginning. */
+/** Aborts the attempt, or prevents it from beginning. */
 export function abortTaken(taken: Taken, reason: PikoError): void {
   const { attempt } = taken
   if (!attempt) taken.reason ??= reason

@@ -2,9 +2,9 @@ import type { RunStore } from '../../store/runs/run-store.ts'
 import type { Clock } from '../../clock.ts'
 import type { Finish } from '../../store/runs/finish.ts'
 
-/** The interval of retries. */
+/** How often each outcome is tried again. */
 export const REPEAT_MS = 60_000
-/** The maximum number of outcomes that are kept. Further ones are dropped, and recovery returns their claims. */
+/** The maximum number of kept outcomes. Further ones are dropped, and recovery returns their claims. */
 const MAX_UNSTORED = 10_000
 
 interface Unstored {
@@ -13,8 +13,8 @@ interface Unstored {
 }
 
 /**
- * Outcomes that the database refuses even as plain failures. Their runs stay claimed by this node, because in the queue they would run
- * again and again. A person may fix the cause, so each outcome is retried separately from time to time.
+ * Outcomes that the database refuses, even as plain failures. Their runs stay claimed by this node, because in the queue they would run
+ * again and again. A person may fix the cause, so each outcome is tried again from time to time.
  */
 export class UnstoredEnds {
   readonly #runs: Pick<RunStore, 'finish'>
@@ -56,7 +56,7 @@ export class UnstoredEnds {
     this.#repeating = undefined
   }
 
-  /** Tries to store an outcome. Also returns true if the claim no longer belongs to this node. Reports only the first refusal. */
+  /** Tries to store an outcome. Also returns true if the claim no longer belongs to this node. Only the first refusal is reported. */
   async #isStored({ nodeId, finish }: Unstored): Promise<boolean> {
     return this.#runs.finish(nodeId, [finish]).then(
       () => true,

@@ -2,13 +2,13 @@ import type { Clock } from '../../clock.ts'
 import { Deadlines } from './deadlines.ts'
 
 /**
- * If handlers take at most this long on average, runs are claimed before a slot is free. Otherwise slots would spend much of their time
- * waiting for the database.
+ * If handlers take at most this long on average, runs are claimed before a slot is free. Otherwise slots would often be idle while the
+ * database answers.
  */
 const SHORT_MS = 100
-/** A claim that waits longer than this returns to the queue, because another node may have a slot for it. */
+/** A claim that waits longer than this for a slot returns to the queue, because another node may have a free slot. */
 const PATIENCE_MS = 500
-/** The weight of the latest handler in the average. */
+/** The weight of the newest duration in the average. */
 const NEWEST = 0.05
 
 interface Entry<T> {
@@ -17,10 +17,10 @@ interface Entry<T> {
   readonly since: number
 }
 
-/** Claims that wait for a slot, in order. Also decides whether it is worthwhile to let claims wait. */
+/** Claims that wait for a slot, in order. Also decides whether claims should wait at all. */
 export class WaitingLine<T> {
   readonly #clock: Clock
-  /** Separate from the deadlines of runs: past those, a blocked event loop makes the node give up its lease. */
+  /** Not the deadlines of runs: a blocked event loop that misses those gives up the node's lease. */
   readonly #deadlines: Deadlines
   readonly #giveBack: (item: T) => void
   readonly #entries: Entry<T>[] = []
@@ -28,7 +28,7 @@ export class WaitingLine<T> {
   #averageMs: number | undefined
   #isTimed = false
 
-  /** @param giveBack receives claims that have waited too long or must not wait any longer */
+  /** @param giveBack receives claims that have waited too long or must no longer wait */
   constructor(clock: Clock, giveBack: (item: T) => void) {
     this.#clock = clock
     this.#deadlines = new Deadlines(clock)
@@ -44,8 +44,8 @@ export class WaitingLine<T> {
   }
 
   /**
-   * How many claims these slots finish in 100 ms on average; at least one per slot. `Infinity` until the first handler has ended. If that
-   * guess is wrong, the claims that wait here return to the queue after half a second.
+   * Estimates how many claims these slots finish in 100 ms; at least one per slot. `Infinity` until the first handler has ended. If this is
+   * too many, the waiting claims return to the queue after half a second.
    */
   soonOver(slots: number): number {
     return this.#averageMs === undefined ? Infinity : Math.floor(slots * Math.max(1, SHORT_MS / this.#averageMs))

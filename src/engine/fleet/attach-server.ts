@@ -7,14 +7,14 @@ import { serviceReport } from '../../service/service-report.ts'
 import { LOG_LEVELS } from '../../settings/log-level.ts'
 
 export interface AttachParts {
-  /** The path of the Unix socket. Only this user can open it. */
+  /** The path of the Unix socket. Only this operating system user can open it. */
   readonly path: string
   /** The root of the services. */
   readonly root: () => Service
   readonly log: { level: string }
 }
 
-/** Lets `piko attach` inspect this process over a Unix socket of this user. */
+/** Lets `piko attach` inspect this process over a Unix socket that only the same user can open. */
 export class AttachServer extends Service {
   readonly #parts: AttachParts
 

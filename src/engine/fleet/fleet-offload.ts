@@ -4,7 +4,7 @@ import type { FleetAnswer, FleetCall, FleetNodes } from '../../offload/fleet/fle
 import { reviveError, type TransferredError } from '../../offload/error-transfer.ts'
 import type { NodeLink } from './node-link.ts'
 
-/** The maximum number of other nodes that are asked for free threads at the same time. */
+/** How many other nodes are asked for free threads at the same time, at most. */
 const MAX_ASKED = 20
 const LEVEL = 2
 
@@ -13,7 +13,7 @@ export type OffloadAnswer =
   | Exclude<FleetAnswer, { kind: 'error' | 'lost' }>
   | { readonly kind: 'error'; readonly error: TransferredError }
 
-/** Calls the threads of other nodes over links. */
+/** Runs offloaded calls on the threads of other nodes, over links. */
 export class FleetOffload implements FleetNodes {
   readonly #link: Pick<NodeLink, 'to' | 'reachable'>
   readonly #nodeId: () => string
@@ -47,7 +47,7 @@ export class FleetOffload implements FleetNodes {
       const answer = deserialize(bytes as Buffer) as OffloadAnswer
       return answer.kind === 'error' ? { kind: 'error', error: reviveError(answer.error) } : answer
     } catch (error) {
-      // A node that does not know the route, or whose handler fails, is not asked again either.
+      // A node without this route, or with a failing handler, is not asked again either.
       return isPikoError(error, 'LINK_LOST') ? { kind: 'lost' } : { kind: 'refused', why: String(error) }
     }
   }

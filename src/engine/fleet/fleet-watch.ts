@@ -9,7 +9,7 @@ export interface FleetWatchParts {
 
 const LEVEL = 2
 
-/** Watches a run on the node that executes it, here or elsewhere. */
+/** Watches a run on the node that executes it, which may be another node. */
 export class FleetWatch {
   readonly #parts: FleetWatchParts
 
@@ -17,12 +17,16 @@ export class FleetWatch {
     this.#parts = parts
   }
 
-  /** Without a link to the node, `onNews` is never called. @returns a function that ends it */
+  /**
+   * Starts to watch. If there is no link to the node, `onNews` is never called.
+   *
+   * @returns a function that stops watching
+   */
   open(runId: number, nodeId: string, onNews: OnNews): () => void {
     const { nodeId: own, watch } = this.#parts
     if (nodeId === own()) return watch.add(runId, onNews)
     const over = new AbortController()
-    // Without news, the reader polls.
+    // If this fails, the reader gets no news and polls.
     void this.#read(runId, nodeId, onNews, over.signal).catch(() => {})
     return () => over.abort()
   }

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 
 /**
- * A notification from one node to another, which then reads the database before its next poll. The node then acts only on the content of
- * the database.
+ * A hint from one node to another to read the database before its next poll. The other node then acts only on what it reads in the
+ * database.
  */
 export const HINT = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('work') }),
@@ -11,5 +11,5 @@ export const HINT = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('cache'), cache: z.string(), keys: z.array(z.string()).readonly().optional() }),
 ])
 
-/** A hint `cache` without keys is for all keys of the cache. */
+/** A hint of the kind `cache` without keys applies to all keys of the cache. */
 export type Hint = z.infer<typeof HINT>

@@ -8,12 +8,12 @@ export interface KnownNodesParts {
   readonly clock: Clock
 }
 
-/** How long, in milliseconds, a node keeps its list of the others. */
+/** How long a node uses its list of the other nodes before it reads the list again, in milliseconds. */
 const KNOWN_MS = 5_000
-/** A list without the wanted node is read again after this time. */
+/** If the wanted node is not in the list, the list is read again after this time. */
 const MISSED_MS = 250
 
-/** The other live nodes, read from the database when they are needed. */
+/** The other live nodes. They are read from the database when needed. */
 export class KnownNodes {
   readonly #parts: KnownNodesParts
   #rows: readonly PeerRow[] = []
@@ -24,14 +24,14 @@ export class KnownNodes {
     this.#parts = parts
   }
 
-  /** The other live nodes, in no order, at most some seconds old. */
+  /** Returns the other live nodes in no particular order. The list may be some seconds old. */
   async others(): Promise<readonly PeerRow[]> {
     const { clock, nodeId } = this.#parts
     if (clock.monotonic() - this.#readAt > KNOWN_MS) await this.#read()
     return this.#rows.filter(({ id }) => id !== nodeId())
   }
 
-  /** The row of one node; undefined if it has ended, or can't be reached. */
+  /** Returns the row of one node; undefined if the node has ended or can't be reached. */
   async find(id: string): Promise<PeerRow | undefined> {
     const inList = (): PeerRow | undefined => this.#rows.find((row) => row.id === id)
     const { clock } = this.#parts

@@ -23,12 +23,12 @@ export interface NodeLinkParts {
   readonly nodeId: () => string
   readonly known: KnownNodes
   readonly settings: Settings['link']
-  /** Whether this process executes runs, and so accepts connections. */
+  /** Whether this process executes runs. Only then it accepts connections. */
   readonly listens: boolean
   readonly onHint: (hint: Hint) => void
-  /** The routes that other nodes may call on this one. Loaded when the first connection is made. */
+  /** The routes that other nodes may call. Loaded with the first connection. */
   readonly routes: () => Promise<readonly Routes[]>
-  /** Creates the part through which `offload` calls other nodes. */
+  /** Creates the object through which `offload` calls other nodes. */
   readonly fleet: (link: Pick<NodeLink, 'to' | 'reachable'>) => FleetNodes
   readonly clock: Clock
 }
@@ -50,7 +50,7 @@ export class NodeLink extends Service {
   readonly #parts: NodeLinkParts
   #server: LinkServer | undefined
   #url: string | undefined
-  /** The secret in the row of this node, if the settings have none. */
+  /** The secret in the row of this node. Undefined if the settings contain one. */
   readonly #key: string | undefined
   #routes: readonly Routes[] = []
   #peers: Promise<Peers> | undefined
@@ -63,20 +63,20 @@ export class NodeLink extends Service {
     this.#key = parts.settings.secret === '' ? randomBytes(24).toString('base64url') : undefined
   }
 
-  /** The URL for other nodes; undefined without a listener. */
+  /** The URL for other nodes; undefined if this node accepts no connections. */
   get url(): string | undefined {
     return this.#url
   }
 
-  /** The secret for other nodes, if it is not the one of the settings. */
+  /** The secret for other nodes; undefined if it is in the settings. */
   get key(): string | undefined {
     return this.#url === undefined ? undefined : this.#key
   }
 
   /**
-   * Sends a hint over an open connection. Without one it connects first.
+   * Sends a hint over an open connection. If there is none, it opens one for later.
    *
-   * @returns whether it was sent over an open connection
+   * @returns whether the hint was sent over an open connection
    */
   tell(row: PeerRow, hint: Hint): boolean {
     if (!this.isRunning || !this.#canReach(row)) return false
@@ -86,20 +86,20 @@ export class NodeLink extends Service {
     return link !== undefined
   }
 
-  /** Sends a hint to some nodes, or to all others. Connects first if necessary. Returns immediately, and never fails. */
+  /** Sends a hint to some nodes, or to all others. Opens connections if necessary. Returns immediately and never fails. */
   tellAll(hint: Hint, nodeIds?: readonly string[]): void {
     if (!this.isRunning || this.#isOff || this.#pending.size > MAX_PENDING) return
     this.#keep(this.#tellAll(hint, nodeIds))
   }
 
-  /** A connection to a node; undefined if it can't be reached. */
+  /** Returns a connection to a node; undefined if it can't be reached. */
   async to(nodeId: string): Promise<Link | undefined> {
     if (!this.isRunning || this.#isOff) return undefined
     const row = await this.#parts.known.find(nodeId)
     return row && this.#canReach(row) ? this.#reach(row) : undefined
   }
 
-  /** The other nodes that can be reached. */
+  /** Returns the other nodes that can be reached. */
   async reachable(): Promise<PeerRow[]> {
     if (!this.isRunning || this.#isOff) return []
     return (await this.#parts.known.others()).filter((row) => this.#canReach(row))
@@ -135,7 +135,7 @@ export class NodeLink extends Service {
     return this.#parts.settings.listen === 'off'
   }
 
-  /** A link on loopback is for nodes of the same machine. */
+  /** Whether this node can reach another one. A loopback address works only on the same machine. */
   #canReach({ link, host }: PeerRow): boolean {
     if (this.#isOff || link === undefined) return false
     return host === hostname() || !isLoopback(bare(URL.parse(link)?.hostname ?? ''))
@@ -162,7 +162,11 @@ export class NodeLink extends Service {
     this.#url = this.#server.url?.replace(/\/\/(0\.0\.0\.0|\[::\]):/, `//${outsideAddress()}:`)
   }
 
-  /** @throws PikoError `SETTINGS_INVALID` if other machines reach the address, and the settings do not protect it */
+  /**
+   * Refuses an address that other machines can reach but the settings do not protect.
+   *
+   * @throws PikoError `SETTINGS_INVALID`
+   */
   #assertSafe(host: string): void {
     const { listen, secret, tlsCert } = this.#parts.settings
     if (isLoopback(host) || (secret !== '' && tlsCert !== '')) return
@@ -226,7 +230,7 @@ export class NodeLink extends Service {
     return sent
   }
 
-  /** If a hint can't be sent, the poll of the other node finds the change. */
+  /** Ignores errors: if a hint can't be sent, the other node finds the change at its next poll. */
   #keep(work: Promise<unknown>): void {
     const kept: Promise<void> = work
       .then(() => {})
@@ -250,7 +254,7 @@ function addressOf(listen: string): { readonly host: string; readonly port: numb
   return { host: bare(listen.slice(0, colon)), port: Number(listen.slice(colon + 1)) }
 }
 
-/** An IPv6 address without its brackets. */
+/** Returns an IPv6 address without its brackets. */
 function bare(host: string): string {
   return host.replace(/^\[|\]$/g, '')
 }

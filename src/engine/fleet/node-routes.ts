@@ -4,17 +4,17 @@ import { Waiters } from '../../signals/waiters.ts'
 import { offloadRoutes } from './offload-routes.ts'
 import type { RunWatch } from './run-watch.ts'
 
-/** The maximum number of runs of this node that other nodes may watch. */
+/** How many runs of this node other nodes may watch, at most. */
 const MAX_WATCHED = 1_000
 
-/** The routes that other nodes may call on this one. */
+/** Creates the routes that other nodes may call on this one. */
 export function nodeRoutes(watch: RunWatch, takesCalls: () => boolean): Routes {
   return defineRoutes({ prefix: '/piko' })
     .stream('/runs/:id/watch', ({ params, signal }) => newsOf(watch, Number(params['id']), signal))
     .mount(offloadRoutes(takesCalls))
 }
 
-/** Yields once for each change of a run. Changes that the reader has not taken yet become one. */
+/** Yields once for each change of a run. If the reader is slow, several changes become one. */
 async function* newsOf(watch: RunWatch, runId: number, signal: AbortSignal): AsyncGenerator<'news' | 'settled'> {
   if (!Number.isSafeInteger(runId) || watch.size >= MAX_WATCHED)
     throw new PikoError('LINK_FULL', `run ${runId} can't be watched here; read its log from the database`)

@@ -18,7 +18,7 @@ const CALL = z.object({
   timeoutMs: z.number().optional(),
 })
 
-/** @param isIdle whether this node takes calls of others */
+/** @param isIdle whether this node accepts calls of other nodes */
 export function offloadRoutes(isIdle: () => boolean): Routes {
   const freeOf = (pool: OffloadPool | undefined): number => {
     if (!pool || !isIdle()) return 0

@@ -8,7 +8,7 @@ import type { PeerRow } from '../../store/nodes/node-store.ts'
 export interface PeersParts {
   /** The options of every connection. */
   readonly options: Omit<DialOptions, 'url' | 'signal'>
-  /** The secret of nodes whose row has none. */
+  /** The secret for nodes without a secret in their row. */
   readonly secret: string | undefined
   /** Called with each new connection. */
   readonly onLink: (link: Link) => void
@@ -17,27 +17,27 @@ export interface PeersParts {
 
 interface Peer {
   readonly link: Link
-  /** The number of messages in both directions at the last check. */
+  /** How many messages were sent and received until the last check. */
   messages: number
   usedAt: number
 }
 
-/** A connection that is unused for this long is closed. */
+/** A connection without messages for this long is closed. */
 const IDLE_MS = 60_000
 const SWEEP_MS = 15_000
-/** The pause after a failed attempt to connect. */
+/** How long to wait after a failed attempt to connect. */
 const PAUSE_MS = 1_000
 const CONNECT_MS = 3_000
 
-/** The connections to other nodes: at most one that this node opened for each, opened when it is needed. */
+/** The connections to other nodes. This node opens at most one to each, when it is needed. */
 export class Peers {
   readonly #parts: PeersParts
   readonly #open = new Map<string, Peer>()
-  /** Connections that the other node has opened. It also closes them. */
+  /** Connections that other nodes have opened. They also close them. */
   readonly #theirs = new Map<string, Link>()
   readonly #opening = new Map<string, Promise<Link | undefined>>()
   readonly #failedAt = new Map<string, number>()
-  /** Nodes whose wrong settings were warned of. */
+  /** Nodes for which a warning about wrong settings was logged. */
   readonly #warned = new Set<string>()
   readonly #closing = new AbortController()
   #timer: NodeJS.Timeout | undefined
@@ -51,13 +51,13 @@ export class Peers {
     return this.#open.size + this.#theirs.size
   }
 
-  /** An open connection to this node; undefined without one. */
+  /** Returns the open connection to this node, if any. */
   up(id: string): Link | undefined {
     const link = this.#open.get(id)?.link ?? this.#theirs.get(id)
     return link?.state === 'up' ? link : undefined
   }
 
-  /** Connects unless a connection is open. Undefined if the node can't be reached, or did not answer a moment ago. */
+  /** Opens a connection unless there is one. Returns undefined if the node can't be reached, or if the last attempt failed a moment ago. */
   async reach(row: PeerRow): Promise<Link | undefined> {
     const { id, link: url } = row
     if (url === undefined || this.#closing.signal.aborted) return undefined
@@ -72,7 +72,7 @@ export class Peers {
     return opening
   }
 
-  /** Uses a connection that another node has opened. */
+  /** Adds a connection that another node has opened. */
   adopt(link: Link): void {
     const id = link.peerId === undefined ? undefined : uuidOf(link.peerId)
     this.#parts.onLink(link)
@@ -95,7 +95,7 @@ export class Peers {
     try {
       const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(CONNECT_MS)])
       const link = await dial({ ...options, url, signal, ...(own !== undefined && { secret: own }) })
-      // A lost link does not connect again by itself; the next use does.
+      // A lost link does not reconnect automatically; the next use opens a new one.
       link.events.once('link.down', () => link.destroy())
       const peer: Peer = { link, messages: 0, usedAt: clock.monotonic() }
       this.#open.set(row.id, peer)
@@ -113,10 +113,10 @@ export class Peers {
     }
   }
 
-  /** Wrong settings are warned of, once for each node. A node that has stopped or is far away is normal. */
+  /** Logs a failed connection. Wrong settings cause one warning per node. A node that has stopped or can't be reached is normal. */
   #logFailure({ id, linkKey }: PeerRow, error: unknown): void {
     const { log } = this.#parts.options
-    // The key of a row may be the one of the node's last start.
+    // After a restart of the other node, the row may still have the key of its last start.
     const isDenied = isPikoError(error) && error.code === 'LINK_DENIED' && linkKey === undefined
     const isWrong = isDenied || trustAdvice(error) !== undefined
     if (!isWrong || this.#warned.has(id)) return log?.debug({ err: error, node: id }, 'another node cannot be reached')
@@ -144,12 +144,12 @@ export class Peers {
   }
 }
 
-/** The id of a node from the preface of its link, which has no dashes. */
+/** Returns a node's id from the preface of its link, which has no dashes. */
 function uuidOf(hex: string): string | undefined {
   return /^[0-9a-f]{32}$/.test(hex) ? hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5') : undefined
 }
 
-/** The id of a node in the form that the preface of its link has. */
+/** Returns a node's id in the form that the link's preface has: without dashes. */
 export function linkIdOf(nodeId: string): string {
   return nodeId.replaceAll('-', '')
 }

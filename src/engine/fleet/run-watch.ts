@@ -1,13 +1,14 @@
 /**
  * Called when a log line, the progress or the end of a run was stored.
- * @param isSettled whether its attempt has ended, and all its log lines are stored
+ *
+ * @param isSettled whether the attempt has ended and all its log lines are stored
  */
 export type OnNews = (isSettled: boolean) => void
 
-/** The watchers of runs of this node. Log lines and progress of a watched run are stored sooner. */
+/** Who watches runs of this node. Log lines and progress of a watched run are stored sooner. */
 export class RunWatch {
   readonly #watchers = new Map<number, Set<OnNews>>()
-  /** Called when a run is watched, so that what it has logged and reported before is stored too. */
+  /** Called when someone begins to watch a run, so that its earlier log lines and progress are also stored. */
   onAdded: (() => void) | undefined
 
   /** The number of watched runs. */

@@ -14,7 +14,7 @@ import { laneKey, type LaneRef } from '../../store/items/lane-rows.ts'
 import { isKey } from '../../store/values/exact-key.ts'
 import { type NewItem, printOf } from '../../store/items/new-item.ts'
 
-/** The maximum length of an item's key in characters, and the maximum size of its data in bytes of JSON. */
+/** The maximum length of an item's key in characters. Below: the maximum size of an item's data as JSON, in bytes. */
 const MAX_KEY = 2_048
 const MAX_DATA_BYTES = 1_000_000
 const MAX_DEPTH = 32_767
@@ -30,7 +30,7 @@ const CHECKS: OptionChecks<AddItemOptions<unknown>> = {
   dedup: whatever,
 }
 
-/** An item to add, whose lane has no id yet. */
+/** An item to add. Its lane has no id yet. */
 export interface PendingItem extends Omit<NewItem, 'laneId'> {
   readonly lane: LaneRef
 }
@@ -45,7 +45,7 @@ export interface Adder {
   /** The depth of the items that it adds. */
   readonly depth: number
   readonly now: () => number
-  /** Returns a key for an item without one. A repeated attempt that has stored nothing gets the same key for the same item. */
+  /** Creates a key for an item that has none. A repeated attempt that has not stored the item creates the same key for it. */
   readonly unique: () => string
 }
 
@@ -54,7 +54,7 @@ export class ItemReader {
   readonly #adder: Adder
   readonly #kind: KindPolicy
   readonly #options: AddItemOptions<unknown>
-  /** Items that a limit has left out, by reason. */
+  /** How many items a limit has left out, by reason. */
   readonly left = new Map<string, number>()
 
   /** @throws PikoError `USAGE` */
@@ -75,7 +75,11 @@ export class ItemReader {
     return this.#kind.name
   }
 
-  /** Returns undefined if a limit leaves the item out. @throws PikoError `ITEM_INVALID` */
+  /**
+   * Reads one item. Returns undefined if a limit leaves it out.
+   *
+   * @throws PikoError `ITEM_INVALID`
+   */
   item(given: unknown, index: number): PendingItem | undefined {
     const { jobId, policy, fence, parentId } = this.#adder
     const { name: kind, laneScope } = this.#kind
@@ -169,7 +173,7 @@ export class ItemReader {
     throw this.#wrong(index, `its due is ${describe(due)}; expected a Date, or a time from now such as '10s'`)
   }
 
-  /** The value of an option for this item. */
+  /** Returns the value of an option for this item. */
   #option(name: keyof AddItemOptions<unknown>, data: unknown, index: number): unknown {
     const given: unknown = this.#options[name]
     return typeof given === 'function'
@@ -194,7 +198,7 @@ export class ItemReader {
   }
 }
 
-/** Items with the ids of their lanes. */
+/** Adds the ids of their lanes to items. */
 export async function withLanes(
   pending: readonly PendingItem[],
   idsOf: (lanes: readonly LaneRef[]) => Promise<ReadonlyMap<string, number>>,
@@ -203,7 +207,7 @@ export async function withLanes(
   const ids = await idsOf(pending.map(({ lane }) => lane))
   return pending.map(({ lane, ...item }) => {
     const laneId = ids.get(laneKey(lane.scope, lane.name))
-    // A claim would never find an item without its lane.
+    // Without its lane, no claim would ever find the item.
     if (laneId === undefined) throw new Error(`the store has no lane ${describe(lane.name)} of ${describe(lane.scope)}`)
     return { ...item, laneId }
   })
@@ -218,7 +222,7 @@ function kindOf({ jobId, policy }: Adder, kind: unknown): KindPolicy {
   })
 }
 
-/** The scope within which a key is unique: its generation, its job, or a period of its job. */
+/** Returns the scope in which a key is unique: its generation, its job, or a period of its job. */
 function scopeOf(dedup: Exclude<Dedup, 'none'>, fence: number, now: number): number {
   if (dedup === 'run') return fence
   return dedup === 'job' ? 0 : -1 - Math.floor(now / dedup.withinMs)

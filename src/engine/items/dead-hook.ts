@@ -7,7 +7,9 @@ import type { RunContext } from '../attempt/run-context.ts'
 import type { ItemAttempt } from './item-attempt.ts'
 import { itemOf } from './item-context.ts'
 
-/** Makes a job whose handler calls the function `dead` of an item's kind. A pipeline can run it, with its own resources and sinks. */
+/**
+ * Creates a job whose handler calls the function `dead` of an item's kind, so that a pipeline can run it with its own resources and sinks.
+ */
 export function hookJob(attempt: ItemAttempt, failed: Outcome): JobDefinition {
   const { job, kind } = attempt
   const error = 'error' in failed ? failed.error : toError(failed.kind)
@@ -27,7 +29,7 @@ function deadItem(attempt: ItemAttempt, error: Error): DeadItem {
   }
 }
 
-/** The context for `dead`: without the functions that end an item, add items or run steps. */
+/** Creates the context for `dead`: without the functions that end an item, add items or run steps. */
 function deadContext(base: RunContext): DeadContext {
   const { runId, jobId, attempt, fence, scheduledTime, window, config, input, resources, sinks } = base
   return {

@@ -9,10 +9,10 @@ import type { StateEnd } from '../../store/items/leased-states.ts'
 import type { LiveAttempt } from '../attempt/live-attempt.ts'
 import { ItemReader, type PendingItem } from './adding.ts'
 
-/** The maximum number of items, and of bytes of their data, that one item may add between checkpoints. */
+/** How many items, and how many bytes of their data, one item may add between two checkpoints. */
 const MAX_ADDED = 100_000
 const MAX_ADDED_BYTES = 64_000_000
-/** How many added items are read before the clock is read again. */
+/** The clock is read only once per this many added items. */
 const SLICE = 64
 
 /** Thrown by `ctx.skip` and `ctx.retryLater` to leave the item's function. */
@@ -25,7 +25,7 @@ export class ItemLeave extends Error {
   }
 }
 
-/** A state, such as a session, that the item holds until it ends. */
+/** A state, such as a session, that an item holds until it ends. */
 export interface HeldState {
   readonly pool: string
   readonly name: string
@@ -34,7 +34,7 @@ export interface HeldState {
   isRetired: boolean
 }
 
-/** The state of an item's function: everything that will be stored with the item's end. */
+/** The state of an item's function: everything that is stored when the item ends. */
 export class ItemAttempt {
   readonly item: ItemClaim
   readonly kind: KindPolicy
@@ -48,9 +48,9 @@ export class ItemAttempt {
   startedAt = 0
   bytes = 0
   position: string | undefined
-  /** How long the item's lane took to respond, in milliseconds. Undefined: as long as the function took; null: not known. */
+  /** How long the item's lane took to respond, in milliseconds. Undefined: use the duration of the function. Null: unknown. */
   laneMs: number | null | undefined
-  /** The bytes for the next attempt. Undefined: the kept bytes do not change; null: they are removed. */
+  /** The bytes to keep for the next attempt. Undefined: no change; null: remove them. */
   kept: Uint8Array | null | undefined
   readonly states: HeldState[] = []
   /** Whether a transaction of the function has already ended the item. */
@@ -86,7 +86,7 @@ export class ItemAttempt {
     this.#begunMs = parts.begunMs
   }
 
-  /** How long ago the first items of the run were stored, in milliseconds by the database's clock. */
+  /** Milliseconds since the first items of the run were stored, by the database's clock. */
   get elapsedMs(): number {
     return Math.max(0, this.#now() - this.#begunMs)
   }
@@ -96,7 +96,12 @@ export class ItemAttempt {
     return { id, fence, jobId, kind, claims }
   }
 
-  /** Reads items to add, which are stored with this item's end. @returns their number @throws PikoError `ITEM_INVALID`, `USAGE` */
+  /**
+   * Reads items to add. They are stored together with the end of this item.
+   *
+   * @returns their number
+   * @throws PikoError `ITEM_INVALID`, `USAGE`
+   */
   async add(kind: string, values: unknown, options: unknown): Promise<number> {
     this.assertOpen('items.add')
     const { policy } = this.job
@@ -142,12 +147,12 @@ export class ItemAttempt {
     )
   }
 
-  /** The items that were added since the last checkpoint. */
+  /** Returns the items that were added since the last checkpoint. */
   get added(): { readonly items: readonly PendingItem[]; readonly left: ReadonlyMap<string, number> } {
     return { items: this.#added, left: this.#left }
   }
 
-  /** Removes the first `count` added items, which a checkpoint has stored. */
+  /** Removes the first `count` added items, because a checkpoint has stored them. */
   addedStored(count: number): void {
     this.#added = this.#added.slice(count)
     this.#left = new Map()
@@ -161,7 +166,7 @@ export class ItemAttempt {
     }))
   }
 
-  /** @throws PikoError `USAGE` once the item has ended */
+  /** @throws PikoError `USAGE` if the item has ended */
   assertOpen(call: string): void {
     if (!this.isCommitted && !this.isOver && !this.live?.isHandled) return
     throw new PikoError(

@@ -42,7 +42,7 @@ const LEASE: OptionChecks<LeaseOptions<unknown>> = {
   },
 }
 
-/** Implements those calls of an item's context that need the store. */
+/** Implements the calls of an item's context that need the store. */
 export class ItemCalls implements ItemActions {
   readonly #parts: ItemCallsParts
 
@@ -57,7 +57,7 @@ export class ItemCalls implements ItemActions {
   ): Promise<void> {
     const { live } = attempt
     if (!live) return
-    // The position includes all rows that were written before, so they are delivered first.
+    // A position includes all rows that were written before it, so they are delivered first.
     await live.sinks?.deliver()
     await this.#parts.commits.checkpoint(attempt, position, fn, live.signal)
   }
@@ -113,7 +113,7 @@ export class ItemCalls implements ItemActions {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(MAX_PAUSE_MS, pauseMs * 2)) {
       const row = await store.leaseState(asked)
       if (row === 'lost') throw lost(request)
-      // A retired state does not come back, so any other state may replace it.
+      // A retired state does not come back, so any other state may take its place.
       if (row === 'retired') asked = { ...asked, name: undefined }
       else if (row) return row
       else {
@@ -125,7 +125,8 @@ export class ItemCalls implements ItemActions {
   }
 
   /**
-   * Creates the value of a new state. Across all nodes, only the item that holds the state does so. If it fails, the next item tries again.
+   * Creates the value of a new state. Only the item that holds the state does this, across all nodes. If it fails, the next item tries
+   * again.
    */
   async #create(
     attempt: ItemAttempt,

@@ -17,7 +17,7 @@ export interface ItemCommitsParts {
   readonly lanes: LaneIds
   readonly waker: LaneWaker
   readonly monotonic: () => number
-  /** Called with the circuit breakers that have opened or closed. */
+  /** Called when circuit breakers have opened or closed. */
   readonly onChanges: (changes: readonly LaneChange[]) => void
 }
 
@@ -30,7 +30,7 @@ export class ItemCommits {
     this.#parts = parts
   }
 
-  /** Allows the attempt to commit until {@link forget} is called. */
+  /** Allows an attempt to commit, until {@link forget} is called. */
   begin(attempt: ItemAttempt): void {
     this.#attempts.set(attempt.claim, attempt)
   }
@@ -39,12 +39,17 @@ export class ItemCommits {
     this.#attempts.delete(attempt.claim)
   }
 
-  /** Ends the item in one transaction with the writes of `fn`. @throws PikoError `LEASE_LOST`, and any error of `fn` */
+  /**
+   * Ends the item in one transaction with the writes of `fn`.
+   *
+   * @throws PikoError `LEASE_LOST`, and any error of `fn`
+   */
   async commit<T>(nodeId: string, claim: Claim, fn: (trx: SqlExecutor) => Promise<T>, rules: CommitRules): Promise<T> {
     const attempt = this.#attempts.get(claim)
     if (!attempt) throw lost(claim)
     let value: T | undefined
-    // Lanes are read before the transaction: during it, a separate query could wait forever for the connection that the transaction holds.
+    // The lanes are read before the transaction. A separate query during it could wait forever for the connection that the transaction
+    // uses.
     const lanes = await this.#parts.lanes.of(attempt.added.items.map(({ lane }) => lane))
     const { laneIds, changes } = await this.#fenced(attempt, () =>
       this.#parts.store.commit(
@@ -64,7 +69,7 @@ export class ItemCommits {
     return value as T
   }
 
-  /** Stores a position, and the items added since the last checkpoint, in one transaction with the writes of `fn`. */
+  /** Stores a position and the items added since the last checkpoint, in one transaction with the writes of `fn`. */
   async checkpoint(
     attempt: ItemAttempt,
     position: string,

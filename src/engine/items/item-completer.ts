@@ -13,7 +13,7 @@ import { type PendingItem, withLanes } from './adding.ts'
 import type { LaneIds } from './lane-ids.ts'
 import type { StoredPrints } from './stored-prints.ts'
 
-/** The end of an item. The items that it added have no lane ids yet. */
+/** The end of an item. The lanes of the items that it added have no ids yet. */
 export interface ItemFinish extends Omit<EndedItem, 'added' | 'duplicates'> {
   readonly nodeId: string
   readonly added: readonly PendingItem[]
@@ -23,9 +23,9 @@ export interface ItemFinish extends Omit<EndedItem, 'added' | 'duplicates'> {
 export type ItemStored = 'stored' | 'lost' | 'dead'
 
 const MAX_ENDS = 100
-/** The maximum number of bytes of items that one transaction adds, so that it is short. A single item may exceed it. */
+/** The maximum number of bytes of items that one transaction adds, so that it stays short. A single larger item is still added. */
 const MAX_ADDED_BYTES = 8_000_000
-/** The estimated bytes of an added item without its data. */
+/** The estimated size of an added item without its data, in bytes. */
 const ITEM_BYTES = 500
 
 export interface ItemCompleterParts {
@@ -34,13 +34,13 @@ export interface ItemCompleterParts {
   readonly prints: StoredPrints
   readonly clock: Clock
   readonly loops: LoopHealth
-  /** Receives the ids of lanes that have new items. */
+  /** Receives the ids of lanes with new items. */
   readonly onLanes: (ids: Iterable<number>) => void
-  /** Called with the circuit breakers that have opened or closed. */
+  /** Called when circuit breakers have opened or closed. */
   readonly onChanges: (changes: readonly LaneChange[]) => void
 }
 
-/** Stores the ends of items, many in one transaction. Retries as long as the database does not respond. */
+/** Stores the ends of items, many in one transaction. Retries if the database does not respond. */
 export class ItemCompleter {
   readonly #parts: ItemCompleterParts
   readonly #batcher: Batcher<ItemFinish, ItemStored>
@@ -59,7 +59,7 @@ export class ItemCompleter {
     return this.#batcher.idle()
   }
 
-  /** Stops retrying, because the process stops and the database does not respond. */
+  /** Stops retrying. Called if the process stops and the database does not respond. */
   abandon(): void {
     this.#isAbandoned = true
   }
@@ -106,8 +106,8 @@ export class ItemCompleter {
   }
 
   /**
-   * Stores an item as dead, without anything else of it, after the database has refused its end. If the database refuses that too, the item
-   * counts as lost. The other items of the batch are stored in any case.
+   * Stores only that an item is dead, after the database has refused its end. If this is refused too, the item counts as lost. The other
+   * items of the batch are stored in any case.
    */
   async #persistDead(
     nodeId: string,
@@ -117,8 +117,8 @@ export class ItemCompleter {
   ): Promise<void> {
     others.set(end, 'lost')
     const shown = `the end of the item could not be stored: ${headline(refusal)}`
-    // The item's states are freed with their old values, because the database may have refused a new value. The last try contains nothing
-    // that the database could refuse.
+    // The item's states keep their old values, because the database may have refused a new one. So the last try contains nothing that the
+    // database could refuse.
     const freed = end.states.map((state) => ({ ...state, value: undefined }))
     for (const [message, states] of [
       [shown, freed],
@@ -154,7 +154,7 @@ function addedBytes({ added }: ItemFinish): number {
   return added.reduce((sum, { data }) => sum + ITEM_BYTES + (data?.length ?? 0), 0)
 }
 
-/** How many items there are of each kind. */
+/** Counts the items of each kind. */
 function byKind(items: readonly PendingItem[]): ReadonlyMap<string, number> {
   const counts = new Map<string, number>()
   for (const { kind } of items) counts.set(kind, (counts.get(kind) ?? 0) + 1)

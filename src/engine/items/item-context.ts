@@ -13,7 +13,7 @@ import { type ItemAttempt, ItemLeave } from './item-attempt.ts'
 
 type Context = ItemContext<ResourceMap, unknown, SinkMap>
 
-/** Those calls of an item's context that need the store. */
+/** The calls of an item's context that need the store. */
 export interface ItemActions {
   checkpoint(
     attempt: ItemAttempt,
@@ -28,7 +28,7 @@ export interface ItemActions {
 
 const MAX_POSITION = 2_000
 const MAX_REASON = 255
-/** The maximum number of bytes that an item may keep for its next attempt. */
+/** How many bytes an item may keep for its next attempt, at most. */
 const MAX_KEPT_BYTES = 256_000_000
 
 export function itemOf(attempt: ItemAttempt): Item {
@@ -49,14 +49,14 @@ export function itemOf(attempt: ItemAttempt): Item {
   }
 }
 
-/** The context of an item's function, from the context of its run. */
+/** Creates the context of an item's function from the context of its run. */
 export function itemContext(base: RunContext, attempt: ItemAttempt, item: Item, actions: ItemActions): Context {
   return new OfItem(base, attempt, item, actions)
 }
 
 /**
- * Its calls are functions without `this`, because functions destructure their context. Each function is created when it is first used,
- * because most functions use few of them.
+ * All calls work without `this`, because functions destructure their context. Each is created on first use, because most functions use only
+ * a few.
  */
 class OfItem implements Context {
   readonly runId: number

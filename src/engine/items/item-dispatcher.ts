@@ -15,7 +15,7 @@ export interface ItemDispatcherParts extends LoopServiceParts {
   /** The scopes of lanes, and the jobs, for which this node has code. */
   readonly scopes: readonly string[]
   readonly jobIds: readonly string[]
-  /** The runs that this process has requested, if it executes no others. */
+  /** The runs that this process has requested, if it may execute only those. */
   readonly ownRuns: ReadonlySet<number> | undefined
 }
 
@@ -23,19 +23,19 @@ export interface ItemDispatcherParts extends LoopServiceParts {
 const MAX_CLAIMED = 100
 const FIRST_IDLE_MS = 20
 const MAX_IDLE_MS = 500
-/** A slow database makes items begin at most this much later, in milliseconds. */
+/** If the database is slow, items begin at most this much later, in milliseconds. */
 const MAX_LEAD_MS = 2_000
-/** After a slow claim, the lead falls by this factor with each faster claim. */
+/** After a slow claim, each faster claim multiplies the lead by this factor. */
 const LEAD_DECAY = 0.9
-/** How often the live nodes are counted while items are claimed, in milliseconds. */
+/** While items are claimed, the live nodes are counted this often, in milliseconds. */
 const COUNTED_MS = 1_000
 
-/** Claims due items for the free slots of this node, a moment before they may begin. */
+/** Claims due items for the free slots of this node, slightly before they may begin. */
 export class ItemDispatcher extends LoopService {
   readonly #parts: ItemDispatcherParts
   #idleMs = FIRST_IDLE_MS
   #leadMs = 0
-  /** Whether the last claim has found items. */
+  /** Whether the last claim found items. */
   #isBusy = false
   #isAlone = false
   #countedAt = -Infinity
@@ -45,7 +45,7 @@ export class ItemDispatcher extends LoopService {
     this.#parts = parts
   }
 
-  /** Called when there are new items, or lanes can begin more items. */
+  /** Called when there are new items, or when lanes can begin more items. */
   override wake(): void {
     this.#idleMs = FIRST_IDLE_MS
     super.wake()
@@ -68,11 +68,11 @@ export class ItemDispatcher extends LoopService {
         ...(ownRuns && { runIds: [...ownRuns] }),
       },
       ...{ leadMs: Math.ceil(this.#leadMs), monotonic: () => clock.monotonic(), over: runner.over },
-      // With several nodes, items that wait here for a slot would keep the other nodes from the lane.
+      // If there are several nodes, items that wait here for a slot would block the lane for the other nodes.
       ...(this.#isAlone && { slots: concurrency }),
     })
     if (reading) {
-      // The rest of the claim is doubled, because an item may also have to read its run or its kept bytes.
+      // The remaining time is doubled, because an item may also have to read its run or its kept bytes.
       const restMs = 2 * (clock.monotonic() - reading.readAt)
       this.#leadMs = Math.min(MAX_LEAD_MS, Math.max(restMs, this.#leadMs * LEAD_DECAY))
       runner.take(claims, owner, reading)

@@ -5,7 +5,7 @@ import type { ItemEnd } from '../../store/items/end-items.ts'
 import type { LaneOutcome } from '../../store/items/settle-lanes.ts'
 import { type ItemAttempt, ItemLeave } from './item-attempt.ts'
 
-/** The end to store for the outcome of an item's function. */
+/** What to store for the outcome of an item's function. */
 export interface DecidedEnd {
   readonly end: ItemEnd
   readonly lane: LaneOutcome | undefined
@@ -15,11 +15,11 @@ export interface DecisionParts {
   readonly random: number
   /** Milliseconds since the epoch. */
   readonly now: number
-  /** Whether the lane was slowed or has failures, so that a success must be stored. */
+  /** Whether the lane was slowed down or has failures. Then a success must be stored. */
   readonly isTroubled: boolean
 }
 
-/** Decides how an item ends, and the effect on its lane. Pure. */
+/** Decides how an item ends and how this affects its lane. Pure. */
 export function endOf(attempt: ItemAttempt, outcome: Outcome, parts: DecisionParts): DecidedEnd {
   const laneId = attempt.item.lane.id
   switch (outcome.kind) {
@@ -41,7 +41,8 @@ export function endOf(attempt: ItemAttempt, outcome: Outcome, parts: DecisionPar
 
 function failedEnd(attempt: ItemAttempt, error: Error, { random, now }: DecisionParts): DecidedEnd {
   const { kind, tries, item } = attempt
-  // A single item tries a lane after a pause by its breaker. Any response closes the breaker, unless the breaker counts it as a failure.
+  // After a pause by its circuit breaker, a lane is tried with a single item. Any response closes the breaker, unless the breaker counts it
+  // as a failure.
   const answered: LaneOutcome | undefined =
     item.lane.breaker.openUntil === undefined
       ? undefined

@@ -59,28 +59,28 @@ export interface ItemRunnerParts {
   readonly speeds: LaneSpeeds
   readonly pressure: LoopPressure
   readonly pipeline: RunPipeline
-  /** Called when a slot is free. */
+  /** Called when a slot becomes free. */
   readonly onFree: () => void
   /** Called after the end of an item was stored. */
   readonly onEnded: (attempt: { readonly fence: number; readonly laneId: number; readonly isLimited: boolean }) => void
 }
 
-/** An item that this node holds. */
+/** An item that this node has claimed. */
 interface Held {
   readonly item: ItemClaim
   readonly nodeId: string
   readonly reading: ClockReading
-  /** Whether a slot is reserved for the item's start time. */
+  /** Whether a slot is reserved for the item. */
   hasReserved: boolean
-  /** The bytes that the item has kept. */
+  /** The bytes that an earlier attempt has kept. */
   kept: Uint8Array | undefined
   attempt: ItemAttempt | undefined
   live: LiveAttempt | undefined
-  /** Whether the item's function runs. */
+  /** Whether the item has a slot, because its function runs. */
   hasSlot: boolean
-  /** Whether the item's function has ended by itself. Then it certainly sends nothing more to its lane. */
+  /** Whether the item's function has returned. Then it certainly sends nothing more to its lane. */
   hasReturned: boolean
-  /** How the item will end, while the function `dead` of its kind runs; otherwise undefined. */
+  /** How the item will end. Set only while the function `dead` of its kind runs. */
   dying: DecidedEnd | undefined
   isOver: boolean
   cancelTimeout: (() => void) | undefined
@@ -90,24 +90,24 @@ interface Held {
 const STOP_MARGIN_MS = 500
 /** The time limit for the function `dead` of an item's kind, in milliseconds. */
 const HOOK_MS = 60_000
-/** The pause before an item that could not be read is tried again. */
+/** How long to wait before an item is tried again that could not be read. */
 const UNREAD_MS = 1_000
-/** An item that waited longer for the preparation of its kind gets a new start time in its lane. */
+/** If an item waits longer than this for the preparation of its kind, it gets a new start time in its lane. */
 const PREPARED_MS = 20
 
-/** Runs claimed items in separate slots, each from the time when it may begin to its stored end. A stop waits for items in progress. */
+/** Runs claimed items, each in a slot, from its start time to its stored end. A stop waits for items in progress. */
 export class ItemRunner extends Service {
   readonly runs: ItemRuns
   readonly #parts: ItemRunnerParts
-  /** This is not a map by id, because an item may be claimed again while an earlier attempt that has lost it is still ending. */
+  /** Not a map by id: an item may be claimed again while an earlier attempt, which has lost it, is still ending. */
   readonly #held = new Set<Held>()
   readonly #deadlines: Deadlines
-  /** Lanes that were slowed or have failures, so that successes of their items must be stored. */
+  /** Lanes that were slowed down or have failures. The successes of their items must be stored. */
   readonly #troubled = new Set<number>()
   readonly #lateness = new WeakMap<KindPolicy, Lateness>()
   readonly #slots: ItemSlots<Held>
   readonly #preparations = new Preparations()
-  /** Each job without the options that only the handler of its runs uses. */
+  /** Each job without the options that only the handler of a run uses. */
   readonly #plain = new WeakMap<JobDefinition, Pick<JobDefinition, 'spec' | 'policy'>>()
   #isStopping = false
   #onIdle: (() => void) | undefined
@@ -129,19 +129,17 @@ export class ItemRunner extends Service {
     if (this.#isStopping) return 0
     const concurrency = this.#concurrency
     const room = concurrency + this.#slots.ahead - this.#held.size + this.#ending
-    // A claim for a few items takes as long as one for many, and no slot is waiting for an item now.
+    // A claim for a few items takes as long as one for many, and no slot is idle now, so this waits for more room.
     return this.#slots.waiting > 0 && room < concurrency / 2 ? 0 : room
   }
 
-  /** How many items this node runs at the same time, which are fewer while its event loop is late. */
+  /** How many items this node runs at the same time. There are fewer while its event loop is late. */
   get #concurrency(): number {
     const { concurrency, pressure } = this.#parts
     return Math.max(1, Math.floor(concurrency * pressure.share))
   }
 
-  /**
-   * The number of items whose functions have ended and whose rows and outcomes are being stored, at most one per slot. They occupy no slot.
-   */
+  /** How many items have ended functions but are still storing their rows and outcomes; at most one per slot. They occupy no slot. */
   get #ending(): number {
     let count = 0
     for (const held of this.#held) if (held.isOver || (held.live && !held.hasSlot)) count += 1
@@ -152,7 +150,7 @@ export class ItemRunner extends Service {
   get over(): readonly number[] {
     const [over, under] = [new Set<number>(), new Set<number>()]
     for (const { item, hasReturned, dying } of this.#held) (hasReturned && !dying ? over : under).add(item.id)
-    // Leaves out items of which this node holds a later attempt, even if an earlier one that has lost the item is still ending.
+    // An earlier attempt of an item may still be ending although this node already holds a later one. Such items are left out.
     return [...over].filter((id) => !under.has(id))
   }
 
@@ -209,7 +207,7 @@ export class ItemRunner extends Service {
     const { item, reading } = held
     const { clock, kept } = this.#parts
     try {
-      // The item's data is read before the time when it may begin. Otherwise many items would begin together after a stall of the database.
+      // The data is read before the item's start time. Otherwise many items would begin at once when a slow database answers.
       const bytes = kept.read(item.id, item.kept)
       bytes.catch(() => undefined)
       await loaded
@@ -221,12 +219,16 @@ export class ItemRunner extends Service {
       if (waitMs > 0) await clock.sleep(waitMs)
       this.#inTurn(held)
     } catch {
-      // The item has not begun, because the database did not answer.
+      // The database did not answer, so the item has not begun.
       this.#end(held, { to: 'queued', delayMs: UNREAD_MS }, undefined)
     }
   }
 
-  /** Waits until the kind is ready. @returns whether that took so long that the item has missed its start time */
+  /**
+   * Waits until the kind is ready.
+   *
+   * @returns whether the item has missed its start time because of that
+   */
   async #hasLostPlace({ lane: { rate, delayMs } }: ItemClaim, preparing: Promise<void>): Promise<boolean> {
     const { clock } = this.#parts
     const since = clock.monotonic()
@@ -245,12 +247,14 @@ export class ItemRunner extends Service {
     this.#slots.takeReserved(held)
   }
 
-  /** Starts the function of an item. Returns whether it runs. Never throws, because it may be called when another item's function ends. */
+  /**
+   * Starts the function of an item. Returns whether it runs. Never throws, because it may be called when the function of another item ends.
+   */
   #begun(held: Held): boolean {
     try {
       return this.#begin(held)
     } catch {
-      // A row of the item's run can't be read.
+      // The row of the item's run can't be read.
       this.#end(held, { to: 'queued', delayMs: UNREAD_MS }, undefined)
       return false
     }
@@ -271,14 +275,14 @@ export class ItemRunner extends Service {
     const run = claimOf(info.run, this.#parts.dialect())
     const attemptNumber = Object.values(tries).reduce((sum, count) => sum + count, 1)
     const claim: Claim = { ...run, attempt: attemptNumber, fence: item.fence }
-    // The database's clock is used, so that `due` and the periods of `within` mean the same on all nodes.
+    // This is the database's clock, so that `due` and the periods of `within` mean the same on all nodes.
     const now = (): number => reading.databaseMs + clock.monotonic() - reading.readAt
     const attempt = new ItemAttempt({ item, kind, job, nodeId, claim, tries, kept, now, begunMs: info.begunMs })
     this.#run(held, attempt)
     return true
   }
 
-  /** Whether the item is so late that it would begin at the same time as the next item of its lane. */
+  /** Whether the item is so late that it would begin together with the next item of its lane. */
   #isTooLate({ item, reading }: Held, kind: KindPolicy): boolean {
     const allowedMs = allowedLateMs(item.lane.rate, item.lane.delayMs)
     if (allowedMs === Infinity) return false
@@ -319,21 +323,21 @@ export class ItemRunner extends Service {
     } else this.#over(held, outcome)
   }
 
-  /** A job whose handler calls the item's function, because the pipeline runs jobs. */
+  /** Creates a job whose handler calls the item's function, because the pipeline runs jobs. */
   #jobOf(held: Held, attempt: ItemAttempt): JobDefinition {
     const { job, kind } = attempt
     const { actions, holdsLease } = this.#parts
     const handler: JobDefinition['handler'] = async (base) => {
-      // This is checked here, because the item may have waited for a resource until now.
+      // This is checked late, because the item may have waited for a resource until now.
       if (this.#isTooLate(held, kind)) throw new ItemLeave({ laterMs: 0 })
       const item = itemOf(attempt)
       try {
         await kind.kind.run(item, itemContext(base as never, attempt, item, actions))
       } finally {
-        // The item needs no slot while its rows are sent to the sinks.
+        // While its rows are sent to the sinks, the item needs no slot.
         this.#handled(held)
       }
-      // After a suspension, the process must not send rows to sinks, because another node may already have the item.
+      // If the process was suspended, another node may already have the item, so this process must not send rows to sinks.
       if (!holdsLease())
         throw new PikoError('LEASE_LOST', `item ${item.id} of job "${job.id}" may belong to another node`)
     }
@@ -369,8 +373,8 @@ export class ItemRunner extends Service {
   }
 
   /**
-   * Calls the kind's function `dead` before the end is stored. If this node dies in between, another node tries the item and calls it
-   * again.
+   * Calls the kind's function `dead` before the end is stored. If this node dies in between, another node tries the item again and calls
+   * `dead` again.
    */
   #beforeDeath(held: Held, attempt: ItemAttempt, decided: DecidedEnd, failed: Outcome): void {
     const { clock, runLog, graceMs, pipeline } = this.#parts
@@ -409,7 +413,7 @@ export class ItemRunner extends Service {
     this.#end(held, dying.end, dying.lane)
   }
 
-  /** Returns an item that has not begun to the queue. This uses none of its tries. */
+  /** Returns an item that has not begun to the queue. This does not count as a try. */
   #giveBack(held: Held): void {
     this.#end(held, { to: 'queued', delayMs: 0 }, undefined)
   }
@@ -441,14 +445,14 @@ export class ItemRunner extends Service {
       )
   }
 
-  /** Records how fast the lane was, except for an item that returns to the queue without a failure. */
+  /** Records the speed of the lane, unless the item returns to the queue without a failure. */
   #measure({ item }: Held, attempt: ItemAttempt, end: ItemEnd): void {
     if (end.to === 'queued' && end.tries === undefined) return
     const ms = attempt.laneMs === undefined ? this.#parts.clock.monotonic() - attempt.startedAt : attempt.laneMs
     this.#parts.speeds.ended(item.lane.id, ms ?? undefined, limitsOf(attempt.kind, item.lane.name).throttle)
   }
 
-  /** Drops an item that belongs to another node. Nothing is written. */
+  /** Drops an item that belongs to another node now. Writes nothing. */
   #drop(held: Held): void {
     held.isOver = true
     this.#free(held)
@@ -488,11 +492,11 @@ export class ItemRunner extends Service {
     this.#parts.onFree()
   }
 
-  /** Deletes the file of an earlier attempt if its item has ended or another file has replaced it. */
+  /** Deletes the file of an earlier attempt if its item has ended or has another file now. */
   #dropKept({ kept }: ItemClaim, { to }: ItemEnd, bytes: Kept | undefined): void {
     const isNeeded = (to === 'dead' || to === 'queued') && (bytes === undefined || bytes.ref === kept)
     if (kept === undefined || isNeeded) return
-    // A file that can't be deleted only uses space on the disk.
+    // If the file can't be deleted, it only uses some disk space.
     this.#parts.kept.drop(kept).catch(() => undefined)
   }
 
@@ -511,7 +515,7 @@ export class ItemRunner extends Service {
     this.#parts.pressure.start()
   }
 
-  /** Waits for items in progress until the deadline, then returns the rest to the queue without counting their attempts. */
+  /** Waits for items in progress until the deadline. Then returns the remaining ones to the queue, and their attempts are not counted. */
   protected override async onStop(why: StopReason): Promise<void> {
     this.#parts.pressure.stop()
     if (why === 'crash') return
@@ -540,11 +544,11 @@ async function within(clock: Clock, ms: number, work: Promise<void>): Promise<bo
   return done.signal.aborted
 }
 
-/** Reads the tries by class. Ignores values that can't be read, because a person may have edited the text. */
+/** Reads the tries by class. Ignores unreadable values, because a person may have edited the text. */
 function triesOf(text: string | null): Readonly<Record<string, number>> {
   const given = fromJson(text)
   if (typeof given !== 'object' || given === null) return {}
-  // Assigning properties one by one would lose a class named `__proto__`.
+  // An object built by assignments would lose a class named `__proto__`.
   return Object.fromEntries(
     Object.entries(given).filter((entry): entry is [string, number] => isWhole(entry[1]) && entry[1] > 0),
   )

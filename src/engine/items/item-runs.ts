@@ -9,7 +9,7 @@ interface Known {
   readonly at: number
 }
 
-/** The runs of the items that this node holds, read at most a second ago. */
+/** The runs of the items that this node holds. They were read at most one second ago. */
 export class ItemRuns {
   readonly #store: Pick<ItemStore, 'infos'>
   readonly #monotonic: () => number
@@ -33,12 +33,14 @@ export class ItemRuns {
     for (const fence of missing) this.#known.set(fence, { info: infos.get(fence), at })
   }
 
-  /** The run of a generation; undefined if it no longer exists, or was not read. */
+  /** Returns the run of a generation; undefined if it no longer exists or was not read. */
   get(fence: number): ItemRunInfo | undefined {
     return this.#known.get(fence)?.info
   }
 
-  /** Whether the run has ended, is being cancelled or no longer exists, so its items must not run. False for one that was not read. */
+  /**
+   * Whether the items of a run must not run, because it has ended, is being cancelled or no longer exists. False if the run was not read.
+   */
   isStopped(fence: number): boolean {
     const known = this.#known.get(fence)
     if (!known) return false
@@ -46,7 +48,7 @@ export class ItemRuns {
     return !info || info.isCancelled || TERMINAL_STATES.has(info.state)
   }
 
-  /** Forgets all runs except those of these generations. */
+  /** Removes all runs except those of these generations. */
   keep(fences: ReadonlySet<number>): void {
     for (const fence of this.#known.keys()) if (!fences.has(fence)) this.#known.delete(fence)
   }

@@ -7,9 +7,9 @@ import type { LoopHealth } from '../loop/loop-health.ts'
 
 const EVERY_MS = 1_000
 const FRESH_MS = 1_000
-/** The maximum number of groups whose scores are cached. */
+/** The maximum number of groups with cached scores. */
 const MAX_READS = 1_000
-/** The maximum number of outcomes that wait for the database. Further outcomes during an outage are lost. */
+/** The maximum number of outcomes that wait for the database. During an outage, further ones are lost. */
 const MAX_WAITING = 10_000
 
 export interface ItemScoresParts {
@@ -23,7 +23,7 @@ interface Read {
   readonly scores: Promise<ReadonlyMap<string, Score>>
 }
 
-/** Collects the outcomes that items of this node report, stores them once a second, and reads scores. */
+/** Collects the outcomes that items of this node report, stores them once per second, and reads scores. */
 export class ItemScores {
   readonly #parts: ItemScoresParts
   #waiting = new Map<string, ScoreChange & { outcomes: { ok: boolean; ms: number | undefined }[] }>()

@@ -2,23 +2,23 @@ import type { Clock } from '../../clock.ts'
 import { WaitingLine } from '../execution/waiting-line.ts'
 
 export interface ItemSlotsParts<T> {
-  /** How many functions run at the same time: fewer while the event loop is late. */
+  /** How many functions may run at the same time: fewer while the event loop is late. */
   readonly concurrency: () => number
   readonly clock: Clock
-  /** Starts the function of an item. Returns false if it does not start. */
+  /** Starts the function of an item. Returns false if it did not start. */
   readonly begin: (item: T) => boolean
   /** Receives items that would wait too long for a slot. */
   readonly giveBack: (item: T) => void
 }
 
 /**
- * The slots of a node's items. While functions are short, items are claimed before a slot is free, and wait for one; otherwise slots would
- * be unused while the database answers. An item with a start time starts before those that wait, so that it is not late.
+ * The slots for a node's items. While functions are short, items are claimed before a slot is free and wait for one. Otherwise slots would
+ * be idle while the database answers. An item with a start time starts before the waiting ones, so that it is not late.
  */
 export class ItemSlots<T> {
   readonly #parts: ItemSlotsParts<T>
   readonly #waiting: WaitingLine<T>
-  /** Items whose start time has come while no slot was free. */
+  /** Items whose start time has come but for which no slot was free. */
   readonly #inTime: T[] = []
   #used = 0
   #reserved = 0
@@ -38,36 +38,36 @@ export class ItemSlots<T> {
     return this.#waiting.size + this.#inTime.length
   }
 
-  /** How many items may be claimed for which no slot is free. */
+  /** How many items may be claimed in addition to the free slots. */
   get ahead(): number {
     return this.#waiting.isWorthWhile ? this.#parts.concurrency() : 0
   }
 
-  /** Keeps a slot free for an item whose start time is later. */
+  /** Keeps a slot free for an item with a later start time. */
   reserve(): void {
     this.#reserved += 1
   }
 
-  /** The item does not need its reserved slot. */
+  /** Frees a reserved slot that the item does not need. */
   unreserve(): void {
     this.#reserved -= 1
     this.#fill()
   }
 
-  /** Starts an item whose start time has come, as soon as a slot is free. */
+  /** Starts an item at its start time, or as soon as a slot is free. */
   takeReserved(item: T): void {
     this.#reserved -= 1
     this.#inTime.push(item)
     this.#fill()
   }
 
-  /** Starts an item, or lets it wait for a slot. */
+  /** Starts an item, or makes it wait for a slot. */
   take(item: T): void {
     if (this.#hasSlot(this.#reserved) && this.waiting === 0) this.#start(item)
     else this.#waiting.push(item)
   }
 
-  /** The function of an item has ended. */
+  /** Called when the function of an item has ended. */
   release(): void {
     this.#used -= 1
     this.#fill()
@@ -84,7 +84,7 @@ export class ItemSlots<T> {
     this.#waiting.giveBackAll()
   }
 
-  /** @param kept slots that must stay free */
+  /** @param kept how many slots must stay free */
   #hasSlot(kept: number): boolean {
     return this.#used + kept < this.#parts.concurrency()
   }

@@ -13,7 +13,7 @@ export interface ItemSweeperParts extends LoopServiceParts {
   readonly runner: Pick<ItemRunner, 'held' | 'fences' | 'runs' | 'stopEnded'>
   readonly nodeId: () => string
   readonly leaseMs: number
-  /** An item is dead after this many deaths of its nodes. */
+  /** If this many of its nodes have died, an item is dead. */
   readonly lostAttempts: number
   readonly events: Events
   readonly progress: ItemProgress
@@ -26,15 +26,15 @@ export interface ItemSweeperParts extends LoopServiceParts {
 
 const LOOK_MS = 1_000
 const BUSY_MS = 50
-/** How often items of deleted runs are deleted. */
+/** How often the items of deleted runs are deleted. */
 const FORGET_MS = 60_000
-/** How often expired notes, old measurements, unused lanes and unused files are deleted. */
+/** How often rarely needed deletions run: expired notes, old measurements, unused lanes and unused files. */
 const FORGET_RARE_MS = 3_600_000
 const NO_LANES: ReadonlyMap<string, number> = new Map()
 
 /**
- * Handles items that no other part handles: those of dead nodes and of ended runs. It also wakes lanes that rest although they have queued
- * items. Each second it also ends the items of this node whose run has been cancelled.
+ * Handles items that no other part handles: those of dead nodes and of ended runs. Wakes lanes that rest although they have queued items.
+ * Once per second, it also ends this node's items of cancelled runs.
  */
 export class ItemSweeper extends LoopService {
   readonly #parts: ItemSweeperParts
@@ -52,12 +52,12 @@ export class ItemSweeper extends LoopService {
     this.#parts = parts
   }
 
-  /** How many lanes of each scope have an open circuit breaker, as read a few seconds ago. */
+  /** How many lanes of each scope had an open circuit breaker a few seconds ago. */
   get openLanes(): ReadonlyMap<string, number> {
     return this.#openLanes
   }
 
-  /** Returns the items of a node that died just now, before this node begins to work. */
+  /** Returns the items of a node that has just died to the queue, before this node begins to work. */
   protected override async onStart(): Promise<void> {
     await this.#sweep()
     super.onStart()
@@ -69,7 +69,7 @@ export class ItemSweeper extends LoopService {
     await runner.runs.load(fences)
     runner.stopEnded()
     if (clock.monotonic() >= this.#lookAt) await this.#look(fences)
-    // Items may have been claimed since the generations were read.
+    // Items may have been claimed after the generations were read.
     runner.runs.keep(runner.fences)
     if (clock.monotonic() < this.#sweepAt) return LOOK_MS
     const isMore = await this.#sweep()
@@ -82,7 +82,7 @@ export class ItemSweeper extends LoopService {
     return isMore || this.#forgetAt === 0 || this.#forgetRareAt === 0 ? BUSY_MS : LOOK_MS
   }
 
-  /** The work that must be done once a second, even while sweeps follow each other more quickly. */
+  /** Does the work that is needed once per second, even if sweeps follow each other faster. */
   async #look(fences: ReadonlySet<number>): Promise<void> {
     const { progress, pressure, speeds, clock } = this.#parts
     this.#lookAt = clock.monotonic() + LOOK_MS - BUSY_MS
@@ -91,7 +91,11 @@ export class ItemSweeper extends LoopService {
     await speeds.store(pressure.isLate)
   }
 
-  /** Deletes some of the rows and files that are deleted only rarely. @returns whether more is left to delete */
+  /**
+   * Deletes a part of the rows and files that are deleted rarely.
+   *
+   * @returns whether there is more to delete
+   */
   async #forgetRare(): Promise<boolean> {
     const { store } = this.#parts
     const areNotesLeft = await store.forgetNotes()
@@ -112,7 +116,11 @@ export class ItemSweeper extends LoopService {
     }
   }
 
-  /** @returns whether the next sweep should follow immediately */
+  /**
+   * Does one sweep.
+   *
+   * @returns whether the next one should follow immediately
+   */
   async #sweep(): Promise<boolean> {
     const { store, runner, nodeId, leaseMs, lostAttempts, clock, events, onQueued } = this.#parts
     const everyMs = leaseMs / 3

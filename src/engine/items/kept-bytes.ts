@@ -9,19 +9,19 @@ import { IN_STORE, type Kept, MAX_STORED_KEPT } from '../../store/items/kept-byt
 
 /** `<item>-<hash>-<database>`, such as `2031-9b1c…-0f3a…`. */
 const NAME = /^(\d{1,16})-([0-9a-f]{32})-([0-9a-f]{12})$/
-/** How many files one step of a clean-up checks. */
+/** How many files one step of a clean-up checks, at most. */
 const STEP = 500
-/** Only files older than this are deleted, because the item of a newer file may not be stored yet. */
+/** Newer files are not deleted, because their items may not be stored yet. */
 const MIN_AGE_MS = 86_400_000
 /** How often the folder is cleaned up. */
 const EVERY_MS = 86_400_000
-/** The name of a file that a process had not finished writing when it ended. */
+/** The name of a file that is not completely written, because its process ended. */
 const UNFINISHED = /^\d{1,16}-[0-9a-f]{32}-[0-9a-f]{12}\.[0-9a-f-]{36}\.tmp$/
 
 export interface KeptBytesParts {
   readonly store: Pick<ItemStore, 'storedBytes' | 'unnamedKept'>
   readonly folder: string
-  /** Returns the id of the database, because several databases may store files in the same folder. */
+  /** Returns the id of the database, because several databases may use the same folder. */
   readonly database: () => Promise<string>
   readonly clock: Clock
 }
@@ -30,7 +30,7 @@ export interface KeptBytesParts {
 export class KeptBytes {
   readonly #parts: KeptBytesParts
   #database: Promise<string> | undefined
-  /** The files that the clean-up in progress has not checked yet; undefined between two clean-ups. */
+  /** The files that the current clean-up has not checked yet; undefined between two clean-ups. */
   #files: AsyncIterator<string | undefined> | undefined
   #nextAt = 0
 
@@ -38,7 +38,11 @@ export class KeptBytes {
     this.#parts = parts
   }
 
-  /** Stores bytes for the next attempt. @param given undefined: keeps the earlier bytes; null: keeps none */
+  /**
+   * Stores bytes for the next attempt.
+   *
+   * @param given undefined: keeps the earlier bytes; null: keeps none
+   */
   async keep(itemId: number, given: Uint8Array | null | undefined): Promise<Kept | undefined> {
     if (given === undefined) return undefined
     if (given === null) return { ref: undefined, bytes: undefined }
@@ -47,19 +51,19 @@ export class KeptBytes {
     const name = `${itemId}-${hash}-${await this.#databaseId()}`
     const path = this.#pathOf(name)
     await mkdir(dirname(path), { recursive: true })
-    // The file is renamed when it is complete, so no reader sees a part of it.
+    // The file gets its real name when it is complete. So no reader sees only a part of it.
     const unfinished = `${path}.${randomUUID()}.tmp`
     await writeFile(unfinished, given)
     await rename(unfinished, path)
     return { ref: name, bytes: undefined }
   }
 
-  /** Removes a file that its item no longer needs. A file on another machine remains until that machine cleans up. */
+  /** Removes a file that its item no longer needs. A file on another machine stays until that machine cleans up. */
   async drop(ref: string | undefined): Promise<void> {
     if (ref !== undefined && NAME.test(ref)) await rm(this.#pathOf(ref), { force: true })
   }
 
-  /** Returns the bytes; undefined if they are not here, because the file may be on another machine. */
+  /** Returns the bytes. Undefined if they are not on this machine: the file may be on another one. */
   async read(itemId: number, ref: string | undefined): Promise<Uint8Array | undefined> {
     if (ref === undefined) return undefined
     if (ref === IN_STORE) return this.#parts.store.storedBytes(itemId)
@@ -68,10 +72,10 @@ export class KeptBytes {
   }
 
   /**
-   * Continues the daily clean-up, which deletes files that no item needs, because the item is done or deleted or has kept other bytes
-   * since. Deletes only files of this database that are older than a day.
+   * Continues the daily clean-up. It deletes files that no item needs any more: the item is done or deleted, or has kept other bytes since.
+   * It deletes only files of this database that are older than a day.
    *
-   * @returns whether more files are left to check
+   * @returns whether there are more files to check
    */
   async forgetSome(): Promise<boolean> {
     const { clock } = this.#parts
@@ -81,7 +85,7 @@ export class KeptBytes {
       this.#files = this.#oldFiles()
     }
     const files = this.#files
-    // If this step fails, the clean-up ends, and the next one begins a day later.
+    // If this step fails, the clean-up ends. The next one begins a day later.
     this.#files = undefined
     const paths: string[] = []
     let isMore = true
@@ -112,7 +116,7 @@ export class KeptBytes {
     for (const path of gone) await rm(path, { force: true })
   }
 
-  /** Yields the path of each file that is older than a day, and undefined for every other entry of the folder. */
+  /** Yields the path of each file older than a day, and undefined for every other entry of the folder. */
   async *#oldFiles(): AsyncGenerator<string | undefined, void, undefined> {
     const { folder, clock } = this.#parts
     for await (const outer of entriesOf(folder)) {
@@ -136,14 +140,14 @@ export class KeptBytes {
   }
 }
 
-/** Yields the paths in a folder; none if the folder does not exist. */
+/** Yields the paths in a folder. Yields nothing if the folder does not exist. */
 async function* entriesOf(folder: string): AsyncGenerator<string, void, undefined> {
   const opened = await orGone<Dir>(() => opendir(folder))
   if (!opened) return
   for await (const entry of opened) yield join(folder, entry.name)
 }
 
-/** Calls a function; returns undefined if its file or folder does not exist, or is not a folder. */
+/** Calls a function. Returns undefined if its file or folder does not exist or is not a folder. */
 async function orGone<T>(read: () => Promise<T>): Promise<T | undefined> {
   try {
     return await read()

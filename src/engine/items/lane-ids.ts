@@ -3,13 +3,13 @@ import type { ItemStore } from '../../store/items/item-store.ts'
 import { type EnsureLanes, laneKey, type LaneRef, MAX_LANES } from '../../store/items/lane-rows.ts'
 import { chunksOf } from '../../store/statements/chunks.ts'
 
-/** The maximum number of lanes whose ids a node remembers. */
+/** The maximum number of lanes whose ids a node caches. */
 const MAX_KNOWN = 50_000
-/** How long a node remembers an id, in milliseconds. Unused lanes are deleted only after a much longer time. */
+/** How long a node caches an id, in milliseconds. Unused lanes exist much longer before they are deleted. */
 const KNOWN_MS = 600_000
 const NONE: ReadonlyMap<string, number> = new Map()
 
-/** The ids of lanes, remembered per process. Creates lanes that are missing. */
+/** The ids of lanes, cached in this process. Creates missing lanes. */
 export class LaneIds {
   readonly #store: Pick<ItemStore, 'ensureLanes'>
   readonly #known = new LRUCache<string, number>({ max: MAX_KNOWN, ttl: KNOWN_MS })
@@ -18,12 +18,12 @@ export class LaneIds {
     this.#store = store
   }
 
-  /** Forgets all ids, because lanes may have been deleted while this process was suspended. */
+  /** Clears the cache, because lanes may have been deleted while this process was suspended. */
   clear(): void {
     this.#known.clear()
   }
 
-  /** The id of each lane, by `laneKey`. */
+  /** Returns the id of each lane, by `laneKey`. */
   async of(lanes: readonly LaneRef[]): Promise<ReadonlyMap<string, number>> {
     const ids = await this.within(lanes, NONE, (some) => this.#store.ensureLanes(some))
     for (const [key, id] of ids) this.#known.set(key, id)
@@ -31,11 +31,10 @@ export class LaneIds {
   }
 
   /**
-   * Like {@link of}, but inside a transaction. The ids of lanes that it creates are not remembered, since the transaction may be rolled
-   * back.
+   * Like {@link of}, but inside a transaction. The ids of new lanes are not cached, because the transaction may be rolled back.
    *
    * @param before ids that were read before the transaction
-   * @param ensure reads lanes, and creates those that are missing, in the transaction
+   * @param ensure reads lanes in the transaction, and creates missing ones
    */
   async within(
     lanes: readonly LaneRef[],

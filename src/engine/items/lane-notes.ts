@@ -8,7 +8,7 @@ import type { Clock } from '../../clock.ts'
 import type { Locks } from '../attempt/locks.ts'
 
 const MAX_NOTES = 5_000
-/** The maximum length of all notes together that this process remembers, in characters. */
+/** The maximum total length of the notes that this process caches, in characters. */
 const MAX_KNOWN_CHARACTERS = 50_000_000
 const MAX_NOTE_CHARACTERS = 1_000_000
 /** How long an item waits for a note that another node loads. */
@@ -22,7 +22,7 @@ export interface LaneNotesParts {
 
 type Load = (signal: AbortSignal) => Promise<LaneNote>
 
-/** Texts that lanes store for all nodes. Each note is loaded by one node only. */
+/** Texts that are stored with lanes for all nodes. Only one node loads each note. */
 export class LaneNotes {
   readonly #parts: LaneNotesParts
   readonly #known = new LRUCache<string, { readonly text: string; readonly until: number }>({
@@ -43,7 +43,7 @@ export class LaneNotes {
       if (known && known.until > this.#parts.clock.monotonic()) return known.text
       const loading = this.#loading.get(key)
       if (!loading) break
-      // The load of another item may fail; then this item loads the note itself.
+      // The other item's load may fail; then this item loads the note itself.
       await loading.catch(() => undefined)
       signal.throwIfAborted()
     }
@@ -92,7 +92,7 @@ function readNote(given: unknown): {
   throw new PikoError('USAGE', `the note of a lane is ${describe(given)}; expected { text, ttl: '1d', spacing: '2s' }`)
 }
 
-/** Encodes a note's name for the name of a lock, which allows only some characters and a limited length. */
+/** Hashes a note's name for the name of a lock. Lock names are short and allow only some characters. */
 function hashOf(name: string): string {
   return Buffer.from(name).toString('base64url').slice(0, 80)
 }

@@ -3,18 +3,18 @@ import type { ItemStore } from '../../store/items/item-store.ts'
 import type { LoopHealth } from '../loop/loop-health.ts'
 import { retried } from '../loop/retried.ts'
 
-/** The sweep wakes lanes that this node fails to wake this often. */
+/** If this node fails to wake lanes this many times, it leaves them to the sweep. */
 const MAX_FAILURES = 5
 
 export interface LaneWakerParts {
   readonly store: Pick<ItemStore, 'wakeLanes'>
   readonly clock: Clock
   readonly loops: LoopHealth
-  /** Called when lanes of this node have been woken. */
+  /** Called when this node has woken lanes. */
   readonly onWoken: () => void
 }
 
-/** Wakes lanes, many with one statement. The sweep wakes the lanes that this node fails to wake. */
+/** Wakes lanes, many with one statement. If this fails, the sweep wakes them. */
 export class LaneWaker {
   readonly #parts: LaneWakerParts
   #ids = new Set<number>()

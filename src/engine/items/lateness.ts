@@ -1,9 +1,9 @@
-/** The number of claims whose lateness is remembered. */
+/** From how many claims the lateness is kept. */
 const CLAIMS = 16
 
 /**
  * How late the items of a kind begin on this node. A delay that all items share, such as that of a slow database or resource, does not
- * change the time between them. So only the time by which an item is later than the others matters.
+ * change the distance between them. So only how much later an item is than the others is important.
  */
 export class Lateness {
   readonly #claims: number[] = []
@@ -12,10 +12,10 @@ export class Lateness {
   /**
    * Whether the item would begin too close to the next item of its lane.
    *
-   * @param claim identifies the claim of the item
+   * @param claim identifies the item's claim
    */
   isTooLate(claim: object, lateMs: number, allowedMs: number): boolean {
-    // Only one item of each claim is remembered, so that a stall that delays a whole claim does not look normal.
+    // Only one item of each claim is kept. Otherwise a stall that delays a whole claim would look normal.
     if (!this.#seen.has(claim)) {
       this.#seen.add(claim)
       this.#claims.push(lateMs)

@@ -7,7 +7,7 @@ import { Service } from '../../service/service.ts'
 /** The time limit for closing all fetchers, in milliseconds. */
 const MAX_CLOSE_MS = 5_000
 
-/** Keeps the fetchers of crawls open while their pages may run, and closes them at stop. */
+/** Keeps the fetchers of crawls open while pages may run, and closes them when the app stops. */
 export class OpenExtensions extends Service {
   readonly #jobs: readonly JobDefinition[]
   #opened: { readonly jobId: string; readonly close: () => Promise<void> }[] = []
@@ -23,7 +23,11 @@ export class OpenExtensions extends Service {
     )
   }
 
-  /** Closes all fetchers, even if some fail or hang. @throws PikoError `CRAWL_FAILED` */
+  /**
+   * Closes all fetchers. Continues if some fail or hang.
+   *
+   * @throws PikoError `CRAWL_FAILED`
+   */
   protected override async onStop(): Promise<void> {
     const opened = this.#opened.splice(0)
     const closing = new Closing(MAX_CLOSE_MS)

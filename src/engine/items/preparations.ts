@@ -1,12 +1,12 @@
 import type { KindPolicy } from '../../job/items/item-policy.ts'
 
-/** Calls the function `prepare` of each kind of items once, before the first item of the kind runs in this process. */
+/** Calls the function `prepare` of each kind of item once, before the kind's first item runs in this process. */
 export class Preparations {
   readonly #known = new WeakMap<KindPolicy, Promise<void> | 'done'>()
 
   /**
-   * Returns undefined if the kind is ready, otherwise a promise that never rejects. If preparing fails, waiting items begin anyway, and the
-   * next item tries again.
+   * Returns undefined if the kind is ready, otherwise a promise that never rejects. If preparing fails, the waiting items begin anyway, and
+   * the next item tries again.
    */
   of(kind: KindPolicy): Promise<void> | undefined {
     const { prepare } = kind.kind
@@ -20,7 +20,7 @@ export class Preparations {
 
   async #prepare(kind: KindPolicy, prepare: () => unknown): Promise<void> {
     try {
-      // `prepare` is called in a later turn. Otherwise a call that throws immediately would delete the promise before it is stored.
+      // `prepare` is called in a later turn. If it threw immediately, the promise would be deleted before it is stored.
       await Promise.resolve().then(prepare)
       this.#known.set(kind, 'done')
     } catch {

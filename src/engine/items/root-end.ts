@@ -41,7 +41,7 @@ export async function rootOutcome(
     }
     return success
   } catch (thrown) {
-    // The items are done, so the run returns to the queue and ends when the database is back.
+    // The items are done. The run returns to the queue, and ends when the database is available again.
     if (databaseFault(thrown) === 'outage') return { kind: 'interrupted' }
     return { kind: 'failure', error: toError(thrown) }
   }
@@ -55,7 +55,7 @@ function tooManyDead({ claim: { runId, jobId } }: LiveAttempt, dead: number, sto
   )
 }
 
-/** The error of a run that was reopened after a cancel: items were cancelled with it and never executed. */
+/** Returns the error of a run that was cancelled and then reopened: the items that the cancel ended were never executed. */
 function someCancelled({ claim: { runId, jobId } }: LiveAttempt, cancelled: number): PikoError {
   return new PikoError(
     'ITEMS_CANCELLED',

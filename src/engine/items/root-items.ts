@@ -11,7 +11,7 @@ import { ItemReader, type PendingItem, withLanes } from './adding.ts'
 import type { LaneIds } from './lane-ids.ts'
 import type { LaneWaker } from './lane-waker.ts'
 
-/** The maximum number of items, and their approximate maximum bytes, in one transaction. */
+/** The maximum number of items in one transaction. Below: their approximate maximum size in bytes. */
 const MAX_SEEDS = 1_000
 const MAX_SEED_BYTES = 4_000_000
 /** How often a run checks whether items of its older generation have ended. */
@@ -61,14 +61,14 @@ export class RootItems implements ItemAdder<ItemData> {
     return this.#open?.fence ?? this.#attempt.claim.fence
   }
 
-  /** The generation, if an earlier attempt has added all items, so that the handler is not called; otherwise undefined. */
+  /** The generation, if an earlier attempt has added all items, so that the handler need not be called; otherwise undefined. */
   get seeded(): OpenItems | undefined {
     return this.#open?.isSeeded ? this.#open : undefined
   }
 
-  /** Whether the run has items, so that its end must wait for them. */
+  /** Whether the run has items. If so, it ends only when they have ended. */
   get hasItems(): boolean {
-    // The handler may return before the first ones are stored.
+    // The handler may return before its first items are stored.
     return this.#hasBegun || this.#pending.size > 0
   }
 
@@ -77,7 +77,7 @@ export class RootItems implements ItemAdder<ItemData> {
     this.#pending.add(adding)
     const over = (): void => void this.#pending.delete(adding)
     adding.then(over, (error: unknown) => {
-      // The handler may not await this promise, so `end` throws the error.
+      // The handler may not have awaited this promise, so `end` throws the error.
       this.#failure ??= isError(error) ? error : new Error(String(error))
       over()
     })
@@ -85,7 +85,8 @@ export class RootItems implements ItemAdder<ItemData> {
   }
 
   /**
-   * Waits for all calls of `add`, including those that were not awaited, and records that all items were added.
+   * Waits for all calls of `add`, including those that the handler did not await, and records that all items were added.
+   *
    * @throws the error of a call
    */
   async end(output: unknown): Promise<void> {

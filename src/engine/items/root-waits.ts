@@ -2,14 +2,14 @@ import type { ItemStore } from '../../store/items/item-store.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 
 const POLL_MS = 500
-/** The minimum time between two queries. */
+/** The minimum time between two queries, in milliseconds. */
 const MIN_POLL_MS = 20
 
 export interface RootWaitsParts extends LoopServiceParts {
   readonly store: Pick<ItemStore, 'idle'>
 }
 
-/** The runs of this node that wait for the end of their items. Makes one query for all of them, and none while there are none. */
+/** The runs of this node that wait until their items have ended. One query serves all of them; without such runs there is no query. */
 export class RootWaits extends LoopService {
   readonly #parts: RootWaitsParts
   readonly #waiting = new Map<number, () => void>()
@@ -19,7 +19,11 @@ export class RootWaits extends LoopService {
     this.#parts = parts
   }
 
-  /** Calls `onIdle` once no item of the generation is queued or running. @returns a function that ends the wait */
+  /**
+   * Calls `onIdle` when no item of the generation is queued or running.
+   *
+   * @returns a function that cancels the wait
+   */
   add(fence: number, onIdle: () => void): () => void {
     this.#waiting.set(fence, onIdle)
     this.wake()
@@ -28,7 +32,7 @@ export class RootWaits extends LoopService {
     }
   }
 
-  /** Called when items of these generations have ended on this node, so that their runs may be over. */
+  /** Called when items of these generations have ended on this node, because their runs may now end too. */
   ended(fences: Iterable<number>): void {
     for (const fence of fences) if (this.#waiting.has(fence)) return this.wake()
   }

@@ -1,15 +1,15 @@
 import type { NewItem } from '../../store/items/new-item.ts'
 
-/** The number of new prints after which the older ones are dropped. A process has at most twice as many, about 10 MB. */
+/** After this many new prints, the older ones are dropped. So a process has at most twice as many, about 10 MB. */
 const MAX_PRINTS = 50_000
 
-/** The part of an item that says whether it is the same as another one. */
+/** The parts of an item that show whether it equals another one. */
 type Printed = Pick<NewItem, 'fence' | 'scope' | 'print' | 'maxItems'>
 
 /**
- * The prints of items that are certainly stored, as far as this process remembers. Pages of a site link to the same pages again and again,
- * and the database need not refuse these items each time. Only items that are unique within their run are remembered: those stay stored
- * until the run is deleted.
+ * The prints of items that are certainly stored, as far as this process knows. Pages of a site often link to the same pages, and with these
+ * prints the database need not refuse the items each time. Only items that are unique within their run are included, because those stay
+ * stored until the run is deleted.
  */
 export class StoredPrints {
   #newer = new Map<number, Set<string>>()
@@ -20,7 +20,7 @@ export class StoredPrints {
     return scope === fence && (isIn(this.#newer, fence, print) || isIn(this.#older, fence, print))
   }
 
-  /** Called after items were stored. A limit may have left out items of its run, so these are not remembered. */
+  /** Called after items were stored. If a limit may have left out items of a run, its items are not included. */
   add(items: Iterable<Printed>): void {
     for (const { fence, scope, print, maxItems } of items) {
       if (scope !== fence || maxItems !== undefined || isIn(this.#newer, fence, print)) continue
@@ -32,7 +32,7 @@ export class StoredPrints {
     }
   }
 
-  /** Forgets all prints, because items may have been deleted while this process was suspended. */
+  /** Removes all prints, because items may have been deleted while this process was suspended. */
   clear(): void {
     this.#newer = new Map()
     this.#forgetOlder()

@@ -10,44 +10,44 @@ import type { LimitRequest } from '../../store/admission/reserve-places.ts'
 export interface FleetLimiterParts {
   readonly rates: Pick<RateStore, 'reserve'>
   readonly clock: Clock
-  /** Called when the database did not answer; the limiter tries again after a pause. */
+  /** Called if the database did not answer. The limiter tries again after a pause. */
   readonly onFailure: (error: unknown, retryInMs: number) => void
 }
 
 const MAX_REQUESTS = 1_000
 const OUTAGE_MS = 200
-/** After this many microtasks, the caller has continued, even through a few layers of promises. */
+/** After this many microtasks, an awaiting caller has continued, even through several promises. */
 const HOPS = 12
-/** After this many uses in a row that were not late, the next places get less slack again. */
+/** After this many uses in a row that were in time, the next places get less slack. */
 const CALM_USES = 20
 const MAX_LATE_TRIES = 5
 
 /**
- * Lets the callers of one limit in this process continue, first in, first out. In one transaction it reserves places for all waiting
- * callers. If callers come quickly, it also reserves some places ahead, which it may keep for a moment. Each place is valid for a short
- * time by the monotonic clock. If the event loop was blocked for longer, the place is returned and another one reserved.
+ * Lets the callers of one limit in this process continue, first in, first out. One transaction reserves places for all waiting callers. If
+ * callers come quickly, it also reserves some places in advance and keeps them for a moment. Each place is valid for a short time on the
+ * monotonic clock. If the event loop was blocked longer than that, the place is returned and another one is reserved.
  */
 export class FleetLimiter {
   readonly #name: string
   readonly #parts: FleetLimiterParts
   readonly #turns = new Turns<number>()
   #rule: LimitRule
-  /** Places for waiting callers, in their order. */
+  /** Places for the waiting callers, in order. */
   #held: LimitPlace[] = []
-  /** Places for callers that may come. */
+  /** Places for callers that may come soon. */
   #more: LimitPlace[] = []
   readonly #unused: LimitPlace[] = []
   readonly #late: LimitPlace[] = []
   #lateTries = 0
-  /** The latest place of the reservation that was late. */
+  /** The last place of the newest reservation that was late. */
   #lateAt = 0
-  /** The number of uses since the last late one. */
+  /** How many uses were in time since the last late one. */
   #inTime = 0
   /** The number of waiting callers whose count is more than one. */
   #large = 0
   #isServing = false
   #sleep: AbortController | undefined
-  /** The number of uses since the last transaction began, and the time when it began. */
+  /** How many uses there were since the last transaction began. Below: when it began. */
   #taken = 0
   #since = 0
 
@@ -95,7 +95,7 @@ export class FleetLimiter {
     this.#isServing = true
     try {
       for (let count = this.#turns.first; count !== undefined; count = this.#turns.first) await this.#next(count)
-      // A late use must be stored before the limit gives out the places that follow it.
+      // A late use must be stored before the limit assigns the places after it.
       while (this.#late.length > 0 && this.#turns.size === 0) await this.#reserve([])
     } catch (error) {
       this.#turns.refuseAll(error)
@@ -115,7 +115,7 @@ export class FleetLimiter {
       return this.#sleepFor(Math.ceil(place.opensAt - now))
     }
     if (now > place.closesAt) {
-      // All places of one reservation are late together, so they count as one late try.
+      // If places of one reservation are late, they count as a single late try.
       if (place.at > this.#lateAt) this.#lateTries = Math.min(MAX_LATE_TRIES, this.#lateTries + 1)
       this.#lateAt = Math.max(this.#lateAt, ...this.#held.map(({ at }) => at), place.at)
       this.#inTime = 0
@@ -126,12 +126,12 @@ export class FleetLimiter {
     if (this.#inTime % CALM_USES === 0) this.#lateTries = Math.max(0, this.#lateTries - 1)
     this.#use(place)
     this.#turns.give()
-    // Checks the next place only when its caller can begin, because this caller's code may block the event loop first.
+    // The next place is checked only when its caller can begin, because this caller's code may block the event loop first.
     for (let hop = 0; hop < HOPS; hop++) await Promise.resolve()
     if (this.#parts.clock.monotonic() > place.overAt) this.#late.push(place)
   }
 
-  /** The next place for a caller. Drops the places of callers that no longer wait. */
+  /** Returns the next place for a caller. Drops the places of callers that no longer wait. */
   #placeFor(count: number): LimitPlace | undefined {
     for (let place = this.#held.shift(); place; place = this.#held.shift()) {
       if (place.count === count) return place
@@ -167,7 +167,7 @@ export class FleetLimiter {
     if (retryInMs !== undefined && places.length === 0) await this.#sleepFor(Math.ceil(retryInMs))
   }
 
-  /** How many more callers are likely to come while places can be held. */
+  /** Estimates how many more callers will come while places can be kept. */
   #likely(counts: readonly number[]): number {
     if (counts.length === 0 || this.#large > 0) return 0
     const elapsedMs = Math.max(1, this.#parts.clock.monotonic() - this.#since)
@@ -175,7 +175,7 @@ export class FleetLimiter {
     return Math.max(0, Math.min(likely, MAX_REQUESTS, this.#rule.burst))
   }
 
-  /** @throws an error of the database other than an outage */
+  /** @throws an error of the database that is not an outage */
   async #exchange(
     wanted: Pick<LimitRequest, 'counts' | 'more' | 'isAhead'>,
   ): ReturnType<FleetLimiterParts['rates']['reserve']> {
@@ -195,8 +195,8 @@ export class FleetLimiter {
     try {
       return await rates.reserve(request, () => clock.monotonic())
     } catch (error) {
-      // The failed transaction may have returned the unused places already, so they are not sent again. Late ones are sent again, even if
-      // they then count twice.
+      // The failed transaction may already have returned the unused places, so they are not sent again. Late ones are sent again, even
+      // though they may count twice then.
       this.#late.push(...late)
       const fault = databaseFault(error)
       if (fault === 'data' || fault === 'programming') throw error
@@ -206,7 +206,7 @@ export class FleetLimiter {
     }
   }
 
-  /** Sleeps. Ends early if a caller leaves, because it may have been the first in the queue. */
+  /** Sleeps, but ends early if a caller leaves the queue, because it may have been the first. */
   async #sleepFor(ms: number): Promise<void> {
     this.#sleep = new AbortController()
     await this.#parts.clock.sleep(ms, this.#sleep.signal)

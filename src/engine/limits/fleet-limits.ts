@@ -29,7 +29,7 @@ function ruleOf(name: string, rate: Rate, options: FleetLimitOptions): LimitRule
   return { ...limit, burst: burst ?? limit.limit }
 }
 
-/** The limits that this process uses, by their names. */
+/** The limits that this process uses, by name. */
 export class FleetLimits {
   readonly #parts: FleetLimiterParts
   readonly #limiters = new Map<string, FleetLimiter>()
@@ -39,7 +39,7 @@ export class FleetLimits {
   }
 
   /**
-   * The limit for one run, whose signal ends its waits.
+   * Returns the limit for one run, whose signal ends its waits.
    *
    * @throws PikoError `USAGE`
    */

@@ -14,7 +14,7 @@ interface LimitParts {
   readonly events: Events
 }
 
-/** The limits for the runs of a node. Loads their code when the first run uses a limit. */
+/** Creates the limits for the runs of a node. Their code is loaded when the first run uses a limit. */
 export function lazyLimits({ store, clock, events }: LimitParts): (run: AbortSignal) => FleetLimit {
   const open = async () => {
     const { FleetLimits } = await import('./fleet-limits.ts')

@@ -6,9 +6,9 @@ interface NamedItem<T> {
 }
 
 /**
- * The items with the names of their steps. Checks a list before its first step begins, and any other source as it is read.
+ * Yields the items with the names of their steps. A list is checked before its first step begins, any other source while it is read.
  *
- * @throws PikoError `USAGE` for an invalid key, and the error of `duplicate` for a name that two items share
+ * @throws PikoError `USAGE` for an invalid key, and the error of `duplicate` if two items have the same name
  */
 export function namedItems<T>(
   name: string,

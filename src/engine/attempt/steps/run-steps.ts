@@ -25,7 +25,7 @@ import { namedItems } from './named-items.ts'
 import type { StepWriter } from './step-writer.ts'
 import { isPassing, retried } from '../../loop/retried.ts'
 
-/** The parts of a store that steps need. */
+/** The store methods that steps use. */
 export type StepStorage = Pick<StepStore, 'add' | 'stored' | 'commit' | 'isInTransaction'>
 
 export interface StepParts {
@@ -42,7 +42,7 @@ type Options = StepOptions & { readonly transaction?: boolean }
 
 const NONE: ReadonlyMap<string, StoredStep> = new Map()
 
-/** The steps of one attempt: those stored by earlier attempts, and those that it adds. */
+/** The steps of one attempt: those that earlier attempts have stored, and new ones. */
 export class RunSteps {
   readonly #attempt: StepAttempt
   readonly #parts: StepParts
@@ -95,12 +95,15 @@ export class RunSteps {
     })
   }
 
-  /** Waits for steps that the handler began and did not await, because the next attempt must not begin them while they run. */
+  /** Waits for steps that the handler has begun but not awaited. They must not run at the same time as the next attempt's steps. */
   async idle(): Promise<void> {
     while (this.#open.size > 0) await Promise.allSettled([...this.#open])
   }
 
-  /** Refuses a call after the handler has ended: it could overlap with the next attempt. A `stepMap` that has begun runs all its items. */
+  /**
+   * Refuses calls after the handler has ended, because they could run at the same time as the next attempt. A `stepMap` that has begun
+   * still runs all its items.
+   */
   async #begun<T>(call: StepCall, begin: () => Promise<T>): Promise<T> {
     if (!this.#attempt.isHandled) return this.#tracked(begin)
     this.#attempt.throwIfAborted()
@@ -110,7 +113,7 @@ export class RunSteps {
   #tracked<T>(begin: () => Promise<T>): Promise<T> {
     const work = begin()
     this.#open.add(work)
-    // The caller gets a separate promise, so a rejection that the user never awaits is still reported as unhandled.
+    // The caller gets a separate promise. If it is never awaited, its rejection is still reported as unhandled.
     return work.finally(() => this.#open.delete(work))
   }
 
@@ -151,7 +154,10 @@ export class RunSteps {
     return new PikoError('USAGE', `run ${runId} of job "${jobId}" called ${call} ${problem}`)
   }
 
-  /** Reads the stored steps once per attempt, but large results only when needed. The first claim has none and needs no query. */
+  /**
+   * Reads the stored steps once per attempt; large results are read only when needed. The first claim of a run has no stored steps and
+   * needs no query.
+   */
   #allStored(): Promise<ReadonlyMap<string, StoredStep>> {
     const { runId, fence } = this.#attempt.claim
     if (fence === fenceOf(runId, 1)) return Promise.resolve(NONE)
@@ -232,7 +238,7 @@ export class RunSteps {
     if (afterMs === undefined)
       throw stepTimedOut(attempt, name, `it is not ready after ${tries} calls in ${policy.forMs} ms`)
     if (claimsIn(attempt.claim) > MAX_CLAIMS_OF_WAITS) throw outOfLooks(attempt, name, tries)
-    // Another wait may already be ending the attempt. This wait is stored anyway, so that its time begins now.
+    // Another wait may already be ending the attempt. This wait is also stored, because its time begins now.
     if (!isPikoError(attempt.abortReason, 'STEP_WAITING')) attempt.throwIfAborted()
     attempt.waitMs = Math.min(attempt.waitMs ?? Infinity, Math.max(1, Math.round(afterMs)))
     const ms = Math.round(waitedMs)
@@ -248,7 +254,7 @@ export class RunSteps {
   }
 
   async #add(name: string, fields: StepFields): Promise<void> {
-    // An abort ends the handler's wait. The attempt still ends only after the row is stored.
+    // An abort ends the handler's wait. The attempt itself still waits until the row is stored.
     const adding = this.#tracked(() => this.#parts.writer.add(this.#attempt, this.#newStep(name, fields)))
     try {
       await untilAborted(adding, this.#attempt.signal)
@@ -267,7 +273,7 @@ export class RunSteps {
     return Math.round(this.#parts.clock.monotonic() - begunAt)
   }
 
-  /** Repeats `ask` while the database does not answer and the attempt continues. */
+  /** Repeats `ask` if the database does not answer, while the attempt continues. */
   #asked<T>(ask: () => Promise<T>): Promise<T> {
     const { clock, abandoned } = this.#parts
     return retried(ask, {
@@ -299,7 +305,7 @@ function scopeOf({ attempt, signal }: StepScope): StepScope {
   return { attempt, signal }
 }
 
-/** Returns an error that is not retried, because the run has too few claims left. */
+/** Returns an error for a run with too few claims left. It is not retried. */
 function outOfLooks(attempt: StepAttempt, name: string, tries: number): PikoError {
   const why = `it is not ready after ${tries} calls, and the run has been claimed more than ${MAX_CLAIMS_OF_WAITS} times; set a larger every`
   return stepTimedOut(attempt, name, why, new NoRetryError('a run can be claimed only 65535 times'))

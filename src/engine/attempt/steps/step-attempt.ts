@@ -1,7 +1,7 @@
 import type { Logger } from '../../../logger.ts'
 import type { Claim } from '../../../run/run.ts'
 
-/** The parts of an attempt that its steps need. */
+/** What steps need from their attempt. */
 export interface StepAttempt {
   readonly claim: Claim
   readonly nodeId: string

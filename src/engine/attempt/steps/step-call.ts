@@ -11,14 +11,14 @@ import type { StepPolicy } from './step-options.ts'
 
 /** One call of a step's function. */
 export interface StepTry extends StepScope {
-  /** Runs the user's function, at most until the timeout. */
+  /** Runs the user's function, but not longer than the timeout. */
   readonly run: <T>(part: () => Promise<T> | T) => Promise<T>
 }
 
-/** Errors that another call of the function can't fix. */
+/** Errors after which another call of the function can't succeed. */
 const FINAL = ['LEASE_LOST', 'STEP_RESULT', 'STEP_DUPLICATE', 'STEP_WAITING', 'USAGE'] as const
 
-/** Repeats a call while the policy allows it. The attempt keeps its slot. */
+/** Repeats a call as often as the policy allows. The attempt keeps its slot. */
 export async function triedCall<T>(
   attempt: StepAttempt,
   name: string,
@@ -54,7 +54,7 @@ async function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<voi
   }
 }
 
-/** Whether to call the function again. If `retryIf` fails, the step keeps its own error. */
+/** Whether to call the function again. If `retryIf` itself fails, the step keeps its own error. */
 function isWorthIt(
   { claim, log }: StepAttempt,
   name: string,

@@ -82,7 +82,11 @@ export function assertStep(call: StepCall, name: unknown, fn: unknown): void {
   if (problems.length > 0) throw new PikoError('USAGE', `${call}: ${problems.join('; ')}`, { details: { problems } })
 }
 
-/** The name of an item's step. @throws PikoError `USAGE` */
+/**
+ * Returns the name of an item's step.
+ *
+ * @throws PikoError `USAGE`
+ */
 export function itemName(name: string, key: unknown, index: number): string {
   const isUsable = typeof key === 'string' || typeof key === 'number'
   const whole = isUsable ? `${name}:${key}` : ''

@@ -3,7 +3,7 @@ import { jsonCopy, pathText } from '../../../json/json-copy.ts'
 import { smallCopy } from '../../../json/small-copy.ts'
 import type { Claim } from '../../../run/run.ts'
 
-/** The stored form of a step's result, which every later attempt receives. */
+/** The stored form of a step's result. Every later attempt gets it. */
 export interface StepText {
   /** The result as JSON; null for undefined. */
   readonly json: string | null
@@ -11,8 +11,8 @@ export interface StepText {
 }
 
 /**
- * Converts a step's result to JSON. This attempt and later ones must get the same result. So a `Date` is refused, because a later attempt
- * would get a string.
+ * Converts a step's result to JSON. This attempt and later ones must get the same result. For example, a `Date` is refused, because a later
+ * attempt would get a string.
  *
  * @throws PikoError `STEP_RESULT` that lists every value that JSON would lose or change, or says that the result is too large
  */

@@ -14,7 +14,7 @@ interface Item {
   readonly attempt: StepAttempt
 }
 
-/** Stores the steps of all runs of a node, many in one statement. Retries while the database does not answer. */
+/** Stores the steps of all runs of a node, many in one statement. Retries if the database does not answer. */
 export class StepWriter {
   readonly #store: Pick<StepStore, 'add'>
   readonly #batcher: Batcher<Item, StepStored>

@@ -16,7 +16,7 @@ interface Told {
   readonly at: number
 }
 
-/** Emits the progress of all runs that have items on this node. */
+/** Emits the progress of all runs with items on this node. */
 export class ItemProgress {
   readonly #parts: ItemProgressParts
   #told = new Map<number, Told>()

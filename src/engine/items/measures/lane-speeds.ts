@@ -5,9 +5,9 @@ import type { LaneSpeed } from '../../../store/items/lane-speeds.ts'
 
 /** The maximum number of lanes that a node measures at the same time. */
 const MAX_LANES = 5_000
-/** The maximum number of lanes whose speeds are stored at a time. */
+/** The maximum number of lanes whose speeds are stored at once. */
 const MAX_STORED = 500
-/** The maximum number of measured times of one lane between two stores. Further items still count for the speed. */
+/** The maximum number of measured times per lane between two stores. Further items still count for the speed. */
 const MAX_SAMPLES = 500
 /** How often measurements are stored. */
 const EVERY_MS = 5_000
@@ -23,13 +23,14 @@ interface Measured {
   ended: number
   /** How long the lane took to respond to each of them, in milliseconds. */
   samples: number[]
-  /** The measured times since the last decision whether the lane is slow. */
+  /** The times measured since the last decision about whether the lane is slow. */
   unjudged: number[]
   usualMs: number | undefined
 }
 
 /**
- * Measures how fast lanes respond to the items of this node. People see the speeds, and the rate of a lane that has become slow is lowered.
+ * Measures how fast lanes respond to the items of this node, and shows the speeds to people. The rate of a lane that has become slow is
+ * lowered.
  */
 export class LaneSpeeds {
   readonly #parts: LaneSpeedsParts
@@ -45,8 +46,8 @@ export class LaneSpeeds {
   /**
    * Records the end of an item.
    *
-   * @param ms how long the item's lane took to respond, in milliseconds; undefined if that is not known
-   * @param isJudged whether the lane's rate is lowered when it responds slowly
+   * @param ms how long the item's lane took to respond, in milliseconds; undefined if unknown
+   * @param isJudged whether a slow response may lower the lane's rate
    */
   ended(laneId: number, ms: number | undefined, isJudged: boolean): void {
     let lane = this.#lanes.get(laneId)
@@ -61,7 +62,7 @@ export class LaneSpeeds {
   /**
    * Stores the measurements if enough time has passed since the last store.
    *
-   * @param isLoopLate whether the event loop of this process was late, so that the measured times say nothing about the lanes
+   * @param isLoopLate whether the event loop of this process was late; then the measured times show nothing about the lanes
    */
   async store(isLoopLate: boolean): Promise<void> {
     const now = this.#parts.monotonic()
@@ -71,7 +72,7 @@ export class LaneSpeeds {
     const speeds: LaneSpeed[] = []
     const slow: number[] = []
     for (const laneId of this.#changed) {
-      // The remaining lanes are stored by later calls.
+      // Later calls store the remaining lanes.
       if (speeds.length === MAX_STORED) break
       this.#changed.delete(laneId)
       const lane = this.#lanes.get(laneId)

@@ -1,8 +1,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
-/** The event loop is late if its turns begin more than this late on average, in milliseconds. */
+/** If turns of the event loop begin more than this late on average, in milliseconds, the loop is late. */
 const LATE_MS = 100
-/** Below this average delay, in milliseconds, the process may run more items again. */
+/** If the average delay is below this, in milliseconds, the process may run more items again. */
 const IN_TIME_MS = 50
 const RESOLUTION_MS = 20
 const LEAST = 1 / 8
@@ -34,7 +34,7 @@ export class LoopPressure {
     return this.#share
   }
 
-  /** Whether the event loop was late before the last call of `look`. */
+  /** Whether the event loop was late at the last call of `look`. */
   get isLate(): boolean {
     return this.#isLate
   }
@@ -56,7 +56,7 @@ export class LoopPressure {
   }
 }
 
-/** Returns the next share. It falls fast and grows slowly, so that it does not oscillate. Pure. */
+/** Returns the next share. It falls fast and grows slowly to avoid oscillation. Pure. */
 export function nextShare(share: number, delayMs: number): number {
   if (delayMs > LATE_MS) return Math.max(LEAST, share * SLOW_DOWN)
   return delayMs < IN_TIME_MS ? Math.min(1, share + SPEED_UP) : share
@@ -65,6 +65,6 @@ export function nextShare(share: number, delayMs: number): number {
 function meanOf(histogram: LoopHistogram): number {
   const { mean } = histogram
   histogram.reset()
-  // Each value of the histogram includes the interval of its timer. The mean of no values is NaN.
+  // Each value of the histogram includes the timer's interval. Without values, the mean is NaN.
   return Number.isNaN(mean) ? 0 : Math.max(0, mean / NS_PER_MS - RESOLUTION_MS)
 }
