@@ -33,9 +33,9 @@ export interface AttemptParts {
 }
 
 /**
- * A running claim and the single signal that ends it early.
+ * A running claim, with one signal that ends it early.
  *
- * Creates the signal and the log at first use, because thousands of attempts run at the same time and most use neither.
+ * The signal and the log are created on first use, because thousands of attempts run at the same time and most need neither.
  */
 export class LiveAttempt {
   readonly claim: Claim

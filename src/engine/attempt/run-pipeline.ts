@@ -76,7 +76,7 @@ const NO_SINKS: RunSinks = { writers: {}, flush: async () => {}, deliver: async 
 /**
  * The steps from a claim to its outcome: config → resources → sinks → handler → flush the sinks → return the resources.
  *
- * For a job without resources and sinks it creates no promises other than the handler's own.
+ * If a job has no resources and no sinks, the only promise is the handler's own.
  */
 export class RunPipeline implements RunActions {
   readonly #parts: PipelineParts

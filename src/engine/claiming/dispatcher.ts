@@ -44,23 +44,17 @@ export interface DispatcherParts extends LoopServiceParts {
   readonly nodeId: () => string
   readonly holdsLease: () => boolean
   readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
-  /**
-   * Whether to claim only jobs of the registry. Otherwise the node finds unknown jobs by claiming them. A node for a single job needs this.
-   */
+  /** Whether to claim only jobs of the registry. Otherwise the node finds unknown jobs by claiming them. */
   readonly onlyRegistered: boolean
-  /**
-   * Whether a claim that is not full has taken all due runs. Only a test's clock can be sure of this, because it searches for due runs
-   * itself.
-   */
+  /** Whether a claim that is not full has taken all due runs. Only a test's clock can be sure, because it searches for them itself. */
   readonly claimsAll?: boolean
   /** Only these runs are claimed. Undefined: all. */
   readonly ownRuns?: ReadonlySet<number> | undefined
 }
 
 /**
- * Claims due runs for the free slots of this node and passes them to the executor. It claims again immediately after a full claim or when a
- * slot becomes free, and shortly before a planned run is due. Otherwise it pauses. Each pause is twice as long as the last one, up to the
- * poll interval.
+ * Claims due runs for the free slots of this node and passes them to the executor. Claims again immediately after a full claim or when a
+ * slot becomes free, and shortly before a planned run is due. Otherwise it pauses, each time longer, up to the poll interval.
  */
 export class Dispatcher extends LoopService {
   readonly #parts: DispatcherParts
@@ -349,9 +343,7 @@ export class Dispatcher extends LoopService {
     this.#parts.loops.failed({ loop: this.name, thrown, retryInMs: REFUSED_RATE_MS, failures: 1 })
   }
 
-  /**
-   * Leaves out jobs that this node does not know. The executor returns their runs to the queue, and this node must not claim them again.
-   */
+  /** Leaves out jobs that this node does not know. The executor returns their runs to the queue for other nodes. */
   #leaveOutUnknown(claims: readonly Claim[]): void {
     for (const { jobId } of claims) if (!this.#parts.registry.find(jobId)) this.#leftOut.addForGood(jobId)
   }

@@ -13,7 +13,8 @@ export interface RootEndParts {
 }
 
 /**
- * The outcome of a run whose items have ended. If the run has a window, this also clears the rows of older generations in its sinks.
+ * Returns the outcome of a run whose items have ended. If the run has a window, this also deletes the rows of older generations from its
+ * sinks.
  *
  * Never rejects.
  */
