@@ -17,7 +17,7 @@ const { code: text } = await format(
   `// Written by scripts/client.ts; do not edit.
 import type { Operation } from './operation.ts'
 
-/** The method and path of each operation, and the names of its query if it has a body too. */
+/** The method and path of each operation. If it has both a query and a body, the names of the query's fields follow. */
 export const OPERATIONS = {
 ${rows.join('\n')}
 } as const satisfies Readonly<Record<string, Operation>>
