@@ -1,15 +1,15 @@
 import { inspect, types } from 'node:util'
 
 /**
- * Functions that read values from user code. A getter, a proxy's trap or a conversion may throw anything, so no other source file may touch
- * such values. No function here throws, whatever its argument.
+ * These functions read values that come from user code. A getter, a proxy's trap or a conversion may throw anything. So only this file may
+ * read such values. No function here throws, whatever its argument.
  */
 
 const LONGEST_SHOWN = 120
 const MAX_SHOWN_PARTS = 1_000
 const MAX_CHAIN = 8
 const MAX_PARTS = 10
-/** The maximum number of prototypes to visit, because a proxy's `getPrototypeOf` could continue forever. */
+/** The maximum number of prototypes to read. A proxy's `getPrototypeOf` could return new ones forever. */
 const MAX_PROTOTYPES = 100
 
 /** Returns the result of `read`, or `otherwise` if it throws. */
@@ -21,12 +21,12 @@ export function safely<T, F>(read: () => T, otherwise: F): T | F {
   }
 }
 
-/** Whether the value is an object or a function; other values have no getters and no traps. */
+/** Whether the value is an object or a function. Only these can have getters and traps. */
 export function isObject(value: unknown): value is object {
   return (typeof value === 'object' && value !== null) || typeof value === 'function'
 }
 
-/** Whether the value is a whole number that JavaScript holds exactly. */
+/** Whether the value is a whole number that JavaScript can represent exactly. */
 export function isWhole(value: unknown): value is number {
   return Number.isSafeInteger(value)
 }
@@ -36,22 +36,22 @@ export function isOneOf<T>(values: readonly T[], value: unknown): value is T {
   return values.some((one) => one === value)
 }
 
-/** The prototype of an object, which TypeScript knows as `any`. */
+/** Returns the prototype of an object with a safe type, because TypeScript's own type is `any`. */
 export function prototypeOf(value: object): object | null {
   return Object.getPrototypeOf(value) as object | null
 }
 
-/** A property of any value; undefined if it is absent or reading it throws. */
+/** Reads a property of any value. Returns undefined if it is missing or reading it throws. */
 export function propertyOf(value: unknown, key: PropertyKey): unknown {
   return isObject(value) ? safely(() => Reflect.get(value, key) as unknown, undefined) : undefined
 }
 
-/** True for an error of this or another realm (`vm`, Jest), even if its prototype was changed. */
+/** Whether the value is an error. Also recognises errors of another realm (`vm`, Jest), even with a changed prototype. */
 export function isError(value: unknown): value is Error {
   return types.isNativeError(value) || safely(() => value instanceof Error, false)
 }
 
-/** The parts of an error. Texts have any length, and values any type. */
+/** The parts of an error. The texts may have any length, the values any type. */
 export interface ErrorParts {
   readonly name: string
   readonly message: string
@@ -59,9 +59,9 @@ export interface ErrorParts {
   readonly stack: string | undefined
   /** The cause; undefined if there is none. */
   readonly cause: unknown
-  /** The first parts of an `AggregateError`. */
+  /** The first errors of an `AggregateError`. */
   readonly errors: readonly unknown[]
-  /** The number of all parts of an `AggregateError`. */
+  /** How many errors an `AggregateError` contains. */
   readonly errorCount: number
 }
 
@@ -81,7 +81,7 @@ export function readError(error: object): ErrorParts {
   }
 }
 
-/** An error and its causes, outermost first, at most 8. A circular chain ends where it would repeat. */
+/** Returns an error and its causes, outermost first, at most 8. A circular chain ends before it repeats. */
 export function chainOf(thrown: unknown): unknown[] {
   const chain: unknown[] = []
   let link = thrown
@@ -92,7 +92,7 @@ export function chainOf(thrown: unknown): unknown[] {
   return chain
 }
 
-/** The message of an error for people. If it is empty, the message of its parts, its code or its cause. */
+/** Returns the message of an error for people. If it is empty, uses the messages of its inner errors, its code or its cause. */
 export function messageOf(thrown: unknown): string {
   return summary(thrown, MAX_CHAIN)
 }
@@ -102,7 +102,7 @@ export function headline(thrown: unknown): string {
   return lineOf(thrown, MAX_CHAIN)
 }
 
-/** The default messages of `Promise.any` and `using`, which name no reason. */
+/** The default messages of `Promise.any` and `using`. They contain no reason. */
 const SAYS_NOTHING = new Set(['All promises were rejected', 'An error was suppressed during disposal.'])
 
 function summary(thrown: unknown, deepest: number): string {
@@ -128,7 +128,7 @@ function partsText(error: object, deepest: number): string {
   return [...shown, ...(count > errors.length ? [`and ${count - errors.length} more`] : [])].join('; ')
 }
 
-/** The stack of an error, its parts and its causes. Also shows values in the chain that are not errors. */
+/** Returns the stacks of an error, of its inner errors and of its causes. Values that are not errors are shown too. */
 export function stackOf(thrown: unknown): string {
   return stackText(thrown, MAX_CHAIN)
 }
@@ -161,7 +161,7 @@ function textOf(error: object, key: 'name' | 'message'): string | undefined {
   }
 }
 
-/** The message only, because reading the message of a thrown error may throw another error, without end. */
+/** Only the message is read, because reading a thrown error may throw another error, and so on without end. */
 function plainText(error: object): string {
   const message = propertyOf(error, 'message')
   return typeof message === 'string' ? describe(message) : 'an error'
@@ -179,7 +179,7 @@ function partsOf(error: object): readonly [readonly unknown[], number] {
   return [first, length]
 }
 
-/** A short, safe description of any value for an error message. */
+/** Describes any value in a short text for an error message. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(cut(value))
   if (typeof value === 'bigint') return cut(String(value))
@@ -192,7 +192,7 @@ export function describe(value: unknown): string {
   return cut(objectText(value) ?? tagOf(value))
 }
 
-/** An object as JSON. Undefined if that would show nothing, as for a `Response`, an `ErrorEvent` or a `Map`. */
+/** Returns an object as JSON. Undefined if that would show nothing useful, as for a `Response`, an `ErrorEvent` or a `Map`. */
 function objectText(value: object): string | undefined {
   const json = safely(() => shortJson(value), undefined)
   const message = propertyOf(value, 'message')
@@ -214,7 +214,7 @@ function isPlain(value: object): boolean {
   return prototype === null || prototype === Object.prototype
 }
 
-/** The properties of an error, whose message JSON does not show. */
+/** Returns the properties of an error as text. JSON alone would not show its message. */
 function propertyText(error: object): string | undefined {
   const message = propertyOf(error, 'message')
   const name = propertyOf(error, 'name')
@@ -229,7 +229,7 @@ function tagOf(value: object): string {
   )
 }
 
-/** The object as JSON. Stops when the text is too long, because people see only its beginning. */
+/** Converts an object to JSON. Stops when the text is too long, because people see only its beginning. */
 function shortJson(value: object): string | undefined {
   let parts = 0
   const part = (_key: string, inner: unknown): unknown => {
@@ -246,8 +246,8 @@ function cut(text: string): string {
 const FIELDS = ['name', 'message', 'code', 'cause'] as const
 
 /**
- * An error that any code can read safely: `name` and `message` are strings, and no field is a getter. Returns the error itself if it is
- * safe, otherwise a replacement of the same class with its readable parts.
+ * Returns an error that any code can read safely: `name` and `message` are strings, and no field is a getter. A safe error is returned
+ * unchanged; otherwise the result is a replacement of the same class with the readable parts.
  */
 export function readable(error: Error): Error {
   return safely(() => isReadable(error), false) ? error : standInFor(error)
@@ -265,7 +265,7 @@ function isAccessor(error: object, field: string): boolean {
   for (let depth = 0; owner !== null && depth < MAX_PROTOTYPES; depth++) {
     if (types.isProxy(owner)) return true
     const property = Object.getOwnPropertyDescriptor(owner, field)
-    // The getters of `DOMException` belong to the platform and are safe.
+    // The getters of `DOMException` are built in, so they are safe.
     if (property) return property.get !== undefined && owner !== DOMException.prototype
     owner = prototypeOf(owner)
   }
@@ -284,7 +284,7 @@ function standInFor(error: Error): Error {
   return standIn
 }
 
-/** The prototype, for `instanceof`. Undefined if a proxy is part of the chain. */
+/** Returns the prototype, so that `instanceof` works. Undefined if the chain contains a proxy. */
 function plainPrototype(error: object): object | undefined {
   if (types.isProxy(error)) return undefined
   const own = prototypeOf(error)
@@ -296,7 +296,7 @@ function plainPrototype(error: object): object | undefined {
   return own ?? undefined
 }
 
-/** Own properties that are not getters, such as marks and details. */
+/** Returns the error's own properties that are not getters. */
 function ownValues(error: object): [PropertyKey, unknown][] {
   if (types.isProxy(error)) return []
   const keys = safely(() => Reflect.ownKeys(error).slice(0, 50), [])
@@ -310,7 +310,7 @@ function define(error: Error, key: PropertyKey, value: unknown, enumerable: bool
   Object.defineProperty(error, key, { value, enumerable, configurable: true, writable: true })
 }
 
-/** Handles the rejection of a promise that no code awaits, because it would end the process. */
+/** Handles the rejection of a promise that nothing awaits; unhandled, it would end the process. */
 export function watchStray(value: unknown, onRejected: (reason: unknown) => void = () => {}): void {
   if (types.isPromise(value)) void settled(value, onRejected)
 }

@@ -3,10 +3,7 @@ import { describe, isError, propertyOf, readable, safely } from './errors-read.t
 
 export { describe } from './errors-read.ts'
 
-/**
- * Every error that Piko throws deliberately has one of these codes. `docs/errors.md` lists each code with its cause and what to do; a test
- * fails if one is missing there.
- */
+/** The codes of all errors that Piko throws itself. `docs/errors.md` explains each code; a test fails if one is missing there. */
 export const ERROR_CODES = [
   'ACCESS_DENIED',
   'BACKFILL_UNKNOWN',
@@ -135,10 +132,8 @@ export const ERROR_CODES = [
 export type ErrorCode = (typeof ERROR_CODES)[number]
 
 /**
- * An error that a person or a program can act on.
- *
- * @property code stable; one of {@link ERROR_CODES}. Match on this, never on the message
- * @property details the offending values as JSON-safe data, for `--json` and for logs
+ * An error that a person or a program can react to. @property code stable; one of {@link ERROR_CODES}. Compare this, never the message
+ * @property details the wrong values as JSON-safe data, for `--json` and for logs
  */
 export class PikoError extends Error {
   readonly code: ErrorCode
@@ -152,7 +147,7 @@ export class PikoError extends Error {
   }
 }
 
-/** Whether the value is a {@link PikoError}, including one from another copy of this package or from a worker thread. */
+/** Whether the value is a {@link PikoError}. Also recognises errors from another copy of this package or from a worker thread. */
 export function isPikoError(error: unknown, code?: ErrorCode): error is PikoError {
   return (
     isError(error) &&
@@ -163,8 +158,8 @@ export function isPikoError(error: unknown, code?: ErrorCode): error is PikoErro
 }
 
 /**
- * Turns any thrown value into an `Error`. Returns an `Error` unchanged, or a replacement if reading it is unsafe. For any other value,
- * returns an error that describes it.
+ * Converts any thrown value to an `Error`. An `Error` is returned unchanged, or as a replacement if reading it is not safe. For any other
+ * value, the result is an error that describes it.
  */
 export function toError(thrown: unknown): Error {
   if (isError(thrown)) return readable(thrown)

@@ -6,14 +6,14 @@ import type { NewRun } from '../store/runs/new-run.ts'
 import { tracing } from '../tracing/tracing.ts'
 import { withKeys } from './admission-keys.ts'
 
-/** Applies the config in force, both to runs that are about to be stored and to runs that begin. */
+/** Applies the current config to new runs before they are stored, and to runs that begin. */
 export class PrepareRun {
   readonly #inForce: (jobId: string) => ConfigVersion | undefined
   readonly #onChange: (jobId: string, listener: () => void) => () => void
 
   /**
-   * @param inForce the config version in force for a job, if one was saved
-   * @param onChange calls the listener when another version is in force; returns a function that removes it
+   * @param inForce returns the current config version of a job, if one was saved
+   * @param onChange calls the listener when the version changes; returns a function that removes the listener
    */
   constructor(
     inForce: (jobId: string) => ConfigVersion | undefined,
@@ -23,18 +23,18 @@ export class PrepareRun {
     this.#onChange = onChange
   }
 
-  /** The number of the version in force; undefined if none was saved. */
+  /** The number of the current version; undefined if none was saved. */
   versionOf(jobId: string): number | undefined {
     return this.#inForce(jobId)?.version
   }
 
-  /** Calls `listener` when another version of the job's config is in force. Returns a function that ends this. */
+  /** Calls `listener` when the job's config has another version. Returns a function that removes the listener. */
   onChange(jobId: string, listener: () => void): () => void {
     return this.#onChange(jobId, listener)
   }
 
   /**
-   * A run's own config in the form in which it is stored, after the job has accepted it.
+   * Checks a run's own config and returns its stored form.
    *
    * @throws PikoError `CONFIG_INVALID`
    */
@@ -42,10 +42,11 @@ export class PrepareRun {
     return storableConfig(job, config, this.#inForce(job.id)?.config)
   }
 
-  /** Adds the keys of the job's limits, and the trace of the caller, to a run. @throws PikoError see `withKeys` */
+  /** Runs that the engine plans itself belong to no caller's trace. */
   keyed<R extends NewRun>(job: JobDefinition, run: R): R {
     const keyed = withKeys(job, run, this.#inForce(job.id)?.config)
-    // The engine plans its own runs outside of any caller's trace.
+    // Returns the config that a handler receives. @param own the config that was stored with the run @throws PikoError `CONFIG_INVALID`,
+    // which names the current version
     const trace = run.kind === 'manual' ? tracing()?.context() : undefined
     return trace === undefined ? keyed : { ...keyed, trace }
   }

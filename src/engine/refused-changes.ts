@@ -3,17 +3,17 @@ import { headline } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
 import type { Refused } from '../store/statements/each-apart.ts'
 
-/** The tables with rows of a deleted run. */
+/** The tables that contain rows of a deleted run. */
 export const HISTORY_TABLES = 'piko_run, piko_attempt, piko_run_log, piko_step, piko_run_progress and piko_idempotency'
 
-/** The maximum number of runs that a message names. */
+/** How many runs a message names, at most. */
 const MAX_NAMED = 10
 
 /**
- * Makes a change that a person requested. If the database refuses it, the error explains why.
+ * Makes a change that a person has requested. If the database refuses it, the error explains why.
  *
  * @param what the subject of the message, such as `a config of job "sync"`
- * @throws PikoError `CHANGE_REFUSED` if the database refuses the change; passes on any other error
+ * @throws PikoError `CHANGE_REFUSED` if the database refuses the change; any other error unchanged
  */
 export async function changing<T>(what: string, tables: string, change: () => Promise<T>): Promise<T> {
   try {
@@ -24,7 +24,7 @@ export async function changing<T>(what: string, tables: string, change: () => Pr
   }
 }
 
-/** The error that says why some of many runs are unchanged. Undefined if all were changed. */
+/** Returns the error that explains why some of many runs were not changed; undefined if all were changed. */
 export function refusedChange(done: string, refused: readonly Refused[], tables: string): PikoError | undefined {
   const [first] = refused
   if (!first) return undefined
@@ -34,7 +34,7 @@ export function refusedChange(done: string, refused: readonly Refused[], tables:
   return changeRefused(`${what}, but all others are`, tables, first.refusal, { runIds: ids })
 }
 
-/** @param what a sentence that says what does not happen */
+/** @param what a sentence that names the effect that is missing */
 export function changeRefused(
   what: string,
   tables: string,

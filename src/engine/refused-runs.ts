@@ -4,7 +4,11 @@ import { isPikoError, PikoError, toError } from '../errors.ts'
 import type { NotGivenBack } from '../store/runs/give-back.ts'
 import type { Window } from '../time/window.ts'
 
-/** Stores new runs of a job. @throws a refusal in the form of `refusedRuns` */
+/**
+ * Stores new runs of a job.
+ *
+ * @throws errors of the database in the form of `refusedRuns`
+ */
 export async function clearly<T>(jobId: string, count: number, store: () => Promise<T>): Promise<T> {
   try {
     return await store()
@@ -13,10 +17,10 @@ export async function clearly<T>(jobId: string, count: number, store: () => Prom
   }
 }
 
-/** How many runs a message names. */
+/** How many runs a message names, at most. */
 const MAX_NAMED = 10
 
-/** The error that says why runs of dead nodes can't return to the queue; undefined if there are none. */
+/** Returns the error that explains why runs of dead nodes can't return to the queue; undefined if there are none. */
 export function notGivenBack(refused: readonly NotGivenBack[]): PikoError | undefined {
   const [first] = refused
   if (!first) return undefined
@@ -33,7 +37,7 @@ export function notGivenBack(refused: readonly NotGivenBack[]): PikoError | unde
   )
 }
 
-/** The error that says why a window has no run. */
+/** Returns the error that explains why a window has no run. */
 export function refusedWindow(jobId: string, { start }: Window, refusal: unknown, hasFailed = true): PikoError {
   const effect = hasFailed
     ? 'the window has failed, and the others continue. Check triggers on piko_run and piko_window, then run it again with a backfill of the failed windows'
@@ -45,7 +49,7 @@ export function refusedWindow(jobId: string, { start }: Window, refusal: unknown
   )
 }
 
-/** The error that says why a backfill does not continue. */
+/** Returns the error that explains why a backfill does not continue. */
 export function refusedBackfill(id: number, jobId: string, refusal: unknown): Error {
   if (isPikoError(refusal)) return refusal
   return new PikoError(
@@ -55,7 +59,7 @@ export function refusedBackfill(id: number, jobId: string, refusal: unknown): Er
   )
 }
 
-/** The error that says why a batch does not end. */
+/** Returns the error that explains why a batch does not end. */
 export function refusedBatch(id: number, jobId: string, refusal: unknown): Error {
   if (isPikoError(refusal)) return refusal
   return new PikoError(
@@ -65,7 +69,10 @@ export function refusedBatch(id: number, jobId: string, refusal: unknown): Error
   )
 }
 
-/** The error that says why new runs of a job were not stored. Returns any other error, and one that is already clear, unchanged. */
+/**
+ * Returns the error that explains why new runs of a job were not stored. Other errors, and those that already explain it, are returned
+ * unchanged.
+ */
 export function refusedRuns(jobId: string, count: number, thrown: unknown): Error {
   if (isPikoError(thrown) || !isRefusedValue(thrown)) return toError(thrown)
   const what = count === 1 ? 'the run' : `none of the ${count} runs`

@@ -9,22 +9,23 @@ export interface LiveFeedParts extends LoopServiceParts {
   readonly settings: Settings['events']
 }
 
-/** The pause between two polls while there are readers. */
+/** How long to wait between two polls while there are readers. */
 const POLL_MS = 250
-/** The number of recent events that stay in memory for all readers. */
+/** How many recent events stay in memory for all readers. */
 const MAX_KEPT = 20_000
 const PRUNE_MS = 10_000
-/** A reader gets further events only after it has taken this many. */
+/** The maximum number of events that a reader gets at once. */
 const MAX_AT_ONCE = 4_000
-/** The maximum number of steps that number rows, or delete some, in one poll. */
+/** The maximum number of steps per poll. A step gives numbers to new rows, or deletes old ones. */
 const MAX_STEPS = 20
-/** The maximum number of late readers that read from the database at the same time. */
+/** The maximum number of late readers that may read from the database at the same time. */
 const MAX_CATCHING_UP = 2
 
 /**
- * The events of the fleet, for all readers of this process. One poll serves them all; without a reader there is none.
+ * The events of the fleet, for all readers of this process. One poll serves all readers; without readers there is no poll.
  *
- * A reader pulls what it can take, so a slow one holds nothing in memory. Recent events come from memory, older ones from the database.
+ * A reader pulls as many events as it can process, so a slow reader needs no extra memory. Recent events come from memory, older ones from
+ * the database.
  */
 export class LiveFeed extends LoopService {
   readonly #parts: LiveFeedParts
@@ -43,7 +44,7 @@ export class LiveFeed extends LoopService {
     this.#parts = parts
   }
 
-  /** @param after the last id that the reader knows; undefined: it begins with the next event */
+  /** @param after the id of the last event that the reader has; undefined: only new events */
   open(after?: number): LiveReader {
     const reader = new LiveReader(this, after, () => this.#readers.delete(reader))
     this.#readers.add(reader)
@@ -51,7 +52,7 @@ export class LiveFeed extends LoopService {
     return reader
   }
 
-  /** Makes all processes record their events, and reads the newest id and whether all of them do so already. */
+  /** Makes all processes record their events. Returns the newest id, and whether all processes already record. */
   async listen(): Promise<EventHead> {
     const { store, settings } = this.#parts
     const head = await store.head()
@@ -60,7 +61,7 @@ export class LiveFeed extends LoopService {
     return store.head()
   }
 
-  /** The events after an id, from the database. */
+  /** Reads the events after an id from the database. */
   async page(after: number): Promise<EventPage> {
     const { store } = this.#parts
     await this.listen()
@@ -68,22 +69,22 @@ export class LiveFeed extends LoopService {
     return store.after(after)
   }
 
-  /** How far the events in memory reach; undefined before the first poll. */
+  /** The id of the last event in memory; undefined before the first poll. */
   get last(): number | undefined {
     return this.#last
   }
 
-  /** Whether every process records; see `EventHead`. */
+  /** Whether every process records its events; see `EventHead`. */
   get isComplete(): boolean {
     return this.#head?.isComplete ?? false
   }
 
-  /** Resolves after the next poll that found something. */
+  /** Resolves after the next poll that has found something. */
   get changed(): Promise<void> {
     return this.#tick.promise
   }
 
-  /** The recent events after an id; undefined if they are no longer in memory. */
+  /** Returns the recent events after an id; undefined if they are no longer in memory. */
   recent(after: number): readonly Segment[] | undefined {
     const [first] = this.#segments
     if (after === this.#last) return []
@@ -99,7 +100,7 @@ export class LiveFeed extends LoopService {
     return found
   }
 
-  /** Events that are no longer in memory, from the database. Few readers do this at the same time. */
+  /** Reads events from the database that are no longer in memory. Only a few readers may do this at the same time. */
   async older(after: number): Promise<EventPage> {
     while (this.#catchingUp >= MAX_CATCHING_UP) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     this.#catchingUp += 1
@@ -121,7 +122,7 @@ export class LiveFeed extends LoopService {
     this.#head = head
     await this.#number(head)
     await this.#prune()
-    // After a pause in recording, readers find out from the database what they have missed.
+    // Recording was interrupted, so readers must find out from the database what they have missed.
     if (this.#last === undefined || this.#last < head.start) this.#begin(await this.#parts.store.head())
     const isMore = await this.#read()
     if (before?.isComplete !== head.isComplete) this.#told()
@@ -140,7 +141,7 @@ export class LiveFeed extends LoopService {
     this.#told()
   }
 
-  /** @returns whether there may be more */
+  /** @returns whether there may be more events */
   async #read(): Promise<boolean> {
     const after = this.#last ?? 0
     const { events, next, isExceeded } = await this.#parts.store.after(after)

@@ -1,21 +1,22 @@
 import { Segment } from './segment.ts'
 
-/** The events that a reader gets with one call. */
+/** The events that a reader gets from one call. */
 export interface LiveBatch {
   readonly segments: readonly Segment[]
   /** The id after which the next batch begins. */
   readonly last: number
   /** False while the database has not answered yet. */
   readonly isOpen: boolean
-  /** Whether every process records. Until then, events of some processes may be missing. */
+  /** Whether every process records its events. Until then, events of some processes may be missing. */
   readonly isComplete: boolean
   /**
-   * Set if events after this id are missing, because they were deleted or there was no reader. The reader continues with the next event.
+   * Set if events after this id are missing: they were deleted, or not recorded because there was no reader. The reader continues with the
+   * next event.
    */
   readonly exceeded?: number
 }
 
-/** The part of the feed that a reader uses. */
+/** What a reader needs from the feed. */
 interface Feed {
   readonly last: number | undefined
   readonly isComplete: boolean
@@ -28,10 +29,13 @@ interface Feed {
   }>
 }
 
-/** How long to wait for an id that this node does not know yet, because its member of a cluster may lag behind. */
+/**
+ * How long to wait for an id that this node does not know yet. Its database server may be a member of a cluster that lags behind the
+ * others.
+ */
 const MAX_AHEAD_MS = 5_000
 
-/** One reader of the events: a cursor. It has no queue. */
+/** One reader of the events. It is only a position in the feed and has no queue. */
 export class LiveReader {
   readonly #feed: Feed
   readonly #onClose: () => void
@@ -55,9 +59,7 @@ export class LiveReader {
     this.#onClose()
   }
 
-  /**
-   * The next events. Without any, it resolves after `waitMs` at the latest, with no segments. Undefined: the feed has stopped.
-   */
+  /** Returns the next events. If there are none for `waitMs`, returns no segments. Undefined: the feed has stopped. */
   async next(waitMs: number): Promise<LiveBatch | undefined> {
     const until = performance.now() + waitMs
     while (!this.#isClosed) {

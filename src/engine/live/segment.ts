@@ -1,12 +1,12 @@
 import { type LiveEvent, type LiveFilter, passes } from '../../live/live-event.ts'
 
-/** The maximum number of filters whose bytes a segment keeps. */
+/** The maximum number of filters for which a segment caches its bytes. */
 const MAX_FILTERS = 16
 
-/** Events that were read together. All readers of this process share it, and those with the same filter share its bytes. */
+/** Events that were read together. All readers of this process share a segment, and readers with the same filter share its bytes. */
 export class Segment {
   readonly events: readonly LiveEvent[]
-  /** The id before its first event, and its last id. */
+  /** The id before the first event of the segment. Below: the id of its last event. */
   readonly after: number
   readonly last: number
   readonly #bytes = new Map<string, Buffer>()
@@ -17,12 +17,12 @@ export class Segment {
     this.last = last
   }
 
-  /** Its events that pass the filter. */
+  /** Returns the events that pass the filter. */
   passing(filter: LiveFilter): readonly LiveEvent[] {
     return filter.kinds || filter.jobs ? this.events.filter((event) => passes(filter, event)) : this.events
   }
 
-  /** The same segment from a later id. */
+  /** Returns the part of this segment after an id. */
   from(id: number): Segment {
     if (id <= this.after) return this
     return new Segment(
@@ -32,7 +32,11 @@ export class Segment {
     )
   }
 
-  /** The text of the events that pass the filter, in UTF-8. @param key the same for equal filters */
+  /**
+   * Returns the events that pass the filter as UTF-8 text.
+   *
+   * @param key must be the same for equal filters
+   */
   bytes(key: string, filter: LiveFilter, textOf: (event: LiveEvent) => string): Buffer {
     const known = this.#bytes.get(key)
     if (known) return known

@@ -5,8 +5,8 @@ interface Entry<T, R> {
 }
 
 /**
- * Sends items in batches. Items that arrive in the same turn of the event loop are sent together. Items that arrive while all lanes are
- * busy are sent when a batch ends. So batches grow with the load.
+ * Sends items in batches. Items that arrive in the same turn of the event loop are sent together. If all lanes are busy, new items wait
+ * until a batch ends. So batches grow with the load.
  */
 export class Batcher<T, R> {
   readonly #flush: (items: readonly T[]) => Promise<readonly R[]>
@@ -19,8 +19,8 @@ export class Batcher<T, R> {
   #onIdle: (() => void)[] = []
 
   /**
-   * @param flush receives at most `largest` items and returns their results in order; its error fails the whole batch
-   * @param lanes the number of batches that run at the same time
+   * @param flush receives at most `largest` items and returns their results in order; an error fails the whole batch
+   * @param lanes how many batches may run at the same time
    * @param isMoreComing while it returns true, a batch that is not full waits for the next turn of the event loop
    */
   constructor(
@@ -78,7 +78,7 @@ export class Batcher<T, R> {
       answer = () => batch.forEach((entry) => entry.reject(error))
     }
     this.#busy -= 1
-    // Sends the next batch before the callers of this batch continue with their own work.
+    // Sends the next batch first, before the callers of this batch continue with their own work.
     this.#send()
     answer()
     if (this.#busy > 0 || this.#entries.length > 0) return

@@ -3,27 +3,26 @@ import { databaseFault } from '../../sql/database-faults.ts'
 import type { Events } from '../../events.ts'
 import type { Clock } from '../../clock.ts'
 
-/** A failed loop that reports nothing for this long after its retry was due has been stopped or replaced. */
+/** If a failed loop reports nothing for this long after its retry was due, it was probably stopped or replaced. */
 const FORGOTTEN_AFTER_MS = 30_000
 
 export interface LoopFailure {
   readonly loop: string
   readonly thrown: unknown
   readonly retryInMs: number
-  /** Failures in a row. */
+  /** The number of failures in a row. */
   readonly failures: number
-  /** The kind of fault if the database is the cause. Default: found from the error. */
+  /** What kind of fault the database has, if it is the cause. Default: taken from the error. */
   readonly fault?: ReturnType<typeof databaseFault>
 }
 
 /**
- * The loops of a node report here that they failed, and that they work again. The reports show whether the store is unavailable. The first
- * failure begins an outage, which ends when every failed loop has worked again. So a server that answers reads but refuses writes counts as
- * unavailable.
+ * Loops of a node report here when they fail and when they work again. This shows whether the store is available. An outage begins with the
+ * first failure, and ends when every failed loop has worked again. So a server that answers reads but refuses writes counts as unavailable.
  */
 export class LoopHealth {
   readonly #parts: { readonly events: Events; readonly clock: Clock }
-  /** The loops that failed and have not succeeded since, each with the time until which a report of it is expected. */
+  /** The loops that have failed and not yet succeeded again, each with the time by which it should report. */
   readonly #failing = new Map<string, number>()
   #since: number | undefined
   #error: Error | undefined
@@ -33,14 +32,14 @@ export class LoopHealth {
     this.#parts = parts
   }
 
-  /** Why the store is not ready. Undefined if there is no known outage. */
+  /** Why the store is not available; undefined if it is. */
   get outage(): string | undefined {
     if (this.#since === undefined) return undefined
     const seconds = Math.round((this.#parts.clock.monotonic() - this.#since) / 1_000)
     return `unavailable for ${seconds} s: ${this.#error?.message ?? ''}`
   }
 
-  /** Records that a loop failed and will try again. */
+  /** Records that a loop has failed and will try again. */
   failed({ loop, thrown, retryInMs, failures, fault = databaseFault(thrown) }: LoopFailure): void {
     const error = toError(thrown)
     if (fault === 'outage') this.#outageOf(loop, error, retryInMs)

@@ -4,13 +4,13 @@ import type { Clock } from '../../clock.ts'
 import { Loop } from './loop.ts'
 import type { LoopHealth } from './loop-health.ts'
 
-/** The parts that every looping service needs. */
+/** What every looping service needs. */
 export interface LoopServiceParts {
   readonly clock: Clock
   readonly loops: LoopHealth
 }
 
-/** A service that repeats a step, such as the leader, the planner and the dispatcher. */
+/** A service that repeats a step, for example the leader, the planner or the dispatcher. */
 export abstract class LoopService extends Service {
   readonly #loop: Loop
 
@@ -19,7 +19,7 @@ export abstract class LoopService extends Service {
     this.#loop = new Loop({ name, step: () => this.step(), clock, loops })
   }
 
-  /** Does one step. Returns the milliseconds until the next; `Infinity` waits for `wake`. */
+  /** Does one step. Returns how many milliseconds later the next step begins; `Infinity` waits for `wake`. */
   protected abstract step(): Promise<number>
 
   /** The number of steps that failed in a row; 0 if the last one succeeded. */

@@ -4,20 +4,23 @@ import type { LoopHealth } from './loop-health.ts'
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
-/** Created once, because an abort without a reason creates an error with a stack, and every run that ends wakes a busy loop. */
+/**
+ * Created only once: an abort without a reason would create an error with a stack each time, and a busy loop is woken by every run that
+ * ends.
+ */
 const WOKEN = new Error('woken')
 
 export interface LoopParts {
   readonly name: string
-  /** Returns milliseconds until its next call; `Infinity` waits for `wake`. */
+  /** Returns how many milliseconds later it must be called again; `Infinity` waits for `wake`. */
   readonly step: () => Promise<number>
   readonly clock: Clock
   readonly loops: LoopHealth
 }
 
 /**
- * Repeats a step until it is stopped. The step returns when to call it again; `wake` calls it immediately. An error never ends the loop:
- * the loop reports it and continues after a pause, which doubles up to 5 s.
+ * Repeats a step until it is stopped. The step returns when to call it again; `wake` calls it immediately. An error never ends the loop: it
+ * is reported, and the loop continues after a pause. The pause doubles each time, up to 5 s.
  */
 export class Loop {
   readonly #parts: LoopParts
@@ -53,7 +56,7 @@ export class Loop {
     this.#pause.abort(WOKEN)
   }
 
-  /** Stops the loop; resolves when the running step has ended. */
+  /** Stops the loop. Resolves when the running step has ended. */
   async stop(): Promise<void> {
     this.#stopping.abort(WOKEN)
     this.#pause.abort(WOKEN)
@@ -78,7 +81,7 @@ export class Loop {
       return delayMs
     } catch (thrown) {
       const whole = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures)
-      // The pause is random, because transactions that were in conflict would otherwise conflict again.
+      // The pause is random. Otherwise transactions that conflict would conflict again after the pause.
       const retryInMs = databaseFault(thrown) === 'contention' ? whole / 2 + (whole / 2) * Math.random() : whole
       this.#failures += 1
       this.#isWoken = false

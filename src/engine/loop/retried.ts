@@ -2,14 +2,14 @@ import { databaseFault } from '../../sql/database-faults.ts'
 import type { Clock } from '../../clock.ts'
 import type { LoopHealth } from './loop-health.ts'
 
-/** The pause before each retry, in milliseconds. */
+/** How long to wait before each retry, in milliseconds. */
 const RETRY_MS = 200
 
 export interface RetriedParts {
   readonly clock: Clock
-  /** Receives the failures, under the name of a loop. Default: failures are not reported. */
+  /** Where to report failures, and under which loop's name. Default: they are not reported. */
   readonly health?: { readonly loop: string; readonly loops: LoopHealth }
-  /** Whether another try is useless. */
+  /** Whether another try can't succeed. */
   readonly isFinal: (thrown: unknown) => boolean
   /** Aborting this signal ends a pause early. */
   readonly signal?: AbortSignal

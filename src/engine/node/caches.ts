@@ -9,13 +9,13 @@ export interface CachesParts {
   readonly store: CacheLevel
   readonly clock: Clock
   readonly events: Events
-  /** Notifies the other nodes that keys of a cache have changed; without keys, any of them. */
+  /** Tells the other nodes that keys of a cache have changed. Without keys, any key may have changed. */
   readonly tell: (cache: string, keys: readonly string[] | undefined) => void
 }
 
 /** How long changes are collected before the other nodes are notified. */
 const COLLECT_MS = 5
-/** With more changed keys of one cache, the others forget all of them. */
+/** If more keys of a cache have changed than this, the other nodes drop all of its keys. */
 const MAX_KEYS = 1_000
 
 /** The caches of this process. */
@@ -23,7 +23,7 @@ export class Caches extends Service {
   readonly #parts: CachesParts
   readonly #opened = new Map<CacheDefinition<unknown>, Cache<unknown>>()
 
-  /** The changed keys of each cache; undefined: any key may have changed. */
+  /** The changed keys of each cache. Undefined: any key may have changed. */
   readonly #changes = new Map<string, Set<string> | undefined>()
   #timer: NodeJS.Timeout | undefined
 
@@ -32,7 +32,7 @@ export class Caches extends Service {
     this.#parts = parts
   }
 
-  /** The cache of a definition, which is opened at its first use. */
+  /** Returns the cache of a definition. The first call opens it. */
   get<V>(definition: CacheDefinition<V>): Cache<V> {
     const known = this.#opened.get(definition)
     if (known) return known as Cache<V>
@@ -47,7 +47,7 @@ export class Caches extends Service {
     return cache
   }
 
-  /** The cache for a run: an abort of the run's signal ends its waits. */
+  /** Returns the cache for a run. The run's signal ends the waits of its calls. */
   forRun<V>(definition: CacheDefinition<V>, run: AbortSignal): Cache<V> {
     const cache = this.get(definition)
     const fetch = async (key: string, load: CacheLoader<V>, options: CacheFetch = {}): Promise<V> => {
@@ -59,7 +59,7 @@ export class Caches extends Service {
         linked.release()
       }
     }
-    // Only `fetch` waits long enough to need the run's signal.
+    // Only `fetch` can wait for a long time, so only `fetch` gets the run's signal.
     return new Proxy(cache, {
       get: (target, name) => {
         if (name === 'fetch') return fetch
@@ -69,12 +69,12 @@ export class Caches extends Service {
     })
   }
 
-  /** Another node has changed these keys of a cache; undefined: any keys may have changed. */
+  /** Called when another node has changed these keys of a cache. Undefined: any key may have changed. */
   told(name: string, keys: readonly string[] | undefined): void {
     for (const cache of this.opened) if (cache.name === name) cache.forget(keys)
   }
 
-  /** The caches that were opened so far. */
+  /** The caches that are already open. */
   get opened(): readonly Cache<unknown>[] {
     return [...this.#opened.values()]
   }

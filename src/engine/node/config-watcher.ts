@@ -17,22 +17,22 @@ import type { Events } from '../../events.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import type { LiveSettings } from './live-settings.ts'
 
-/** The number of polls for work between two checks for a new config. */
+/** How many polls for work there are between two checks for new configs. */
 const POLLS = 2
-/** Notifications of configs go the way of those of shared values. No topic of a shared value begins like this. */
+/** News about configs are sent like those about shared values. No topic of a shared value has this prefix. */
 const TOPIC = '@config/'
-/** Rows that a person edits in place have no new version, so the versions in force are read again after this time. */
+/** If a person edits a row in place, the version number does not change. So the current versions are read again after this time. */
 const EDITS_MS = 10_000
 
 export interface ConfigWatcherParts extends LoopServiceParts {
   readonly configs: Pick<ConfigStore, 'state' | 'inForce'>
-  /** Stores which versions this node uses. Undefined for a process that executes nothing. */
+  /** Stores which versions this node uses. Undefined in a process that executes no runs. */
   readonly acks: Pick<ConfigAckStore, 'save'> | undefined
   readonly nodeId: () => string
   readonly host: string
   readonly registry: Pick<JobRegistry, 'find'>
   readonly live: Pick<LiveSettings, 'pollIntervalMs' | 'apply'>
-  /** Notifies the other nodes, as of a new version of a shared value. */
+  /** Tells the other nodes about a new version, in the same way as for a shared value. */
   readonly tell: (topic: string, version: number) => void
   readonly events: Events
 }
@@ -45,8 +45,8 @@ interface Refused {
 }
 
 /**
- * Keeps the config in force for every job up to date. Each poll sends one short query for all jobs. A notification by another node only
- * makes the next poll come earlier. The last known config stays in force while the database is unavailable or this service restarts.
+ * Knows the current config of every job. Each poll sends one short query for all jobs. A message from another node only starts the next
+ * poll earlier. The last known config stays in force while the database is unavailable or this service restarts.
  *
  * If the job's schema refuses a version, the one that this node uses stays in force. If a person wrote the refused version into the
  * database, the last good one before it is used. If newer code refuses what older code has saved, no version is good. Then the runs fail,
@@ -60,9 +60,9 @@ export class ConfigWatcher extends LoopService {
   /** How many milliseconds the database's clock is ahead of this process's clock. */
   #aheadMs = 0
   #versions: ReadonlyMap<string, readonly StoredVersion[]> = new Map()
-  /** The newest refused version of each job. */
+  /** The newest version of each job that its schema refuses. */
   #refused: ReadonlyMap<string, Refused> = new Map()
-  /** The versions that were in force at the last check. */
+  /** The versions that this node used at the last check. */
   readonly #used = new Map<string, StoredVersion | undefined>()
   readonly #listeners = new Map<string, Set<() => void>>()
   /** The last acknowledgement of this node for each job, as text. */
@@ -74,20 +74,20 @@ export class ConfigWatcher extends LoopService {
     this.#parts = parts
   }
 
-  /** The version in force; undefined if no config was set for the job. */
+  /** Returns the current version of a job's config; undefined if the job has none. */
   inForce(jobId: string): ConfigVersion | undefined {
     return this.#storedInForce(jobId)
   }
 
   #storedInForce(jobId: string): StoredVersion | undefined {
     const versions = this.#versions.get(jobId)
-    // This is checked first, because every run calls this method, and most jobs have no versions.
+    // This check comes first, because every run calls this method and most jobs have no versions.
     if (!versions) return undefined
     const now = this.#parts.clock.now() + this.#aheadMs
     return versions.findLast(({ effectiveFrom }) => effectiveFrom.getTime() <= now)
   }
 
-  /** Calls `listener` when another config of the job is in force. Returns a function that removes it. */
+  /** Calls `listener` when the job gets another config. Returns a function that removes the listener. */
   onChange(jobId: string, listener: () => void): () => void {
     const listeners = this.#listeners.get(jobId) ?? new Set()
     this.#listeners.set(jobId, listeners.add(listener))
@@ -97,22 +97,22 @@ export class ConfigWatcher extends LoopService {
     }
   }
 
-  /** Reads a version that this process has saved, and notifies the other nodes of it. */
+  /** Reads a version that this process has saved, and tells the other nodes about it. */
   async saved({ jobId, version }: Pick<ConfigVersion, 'jobId' | 'version'>): Promise<void> {
     this.#parts.tell(TOPIC + jobId, version)
     await this.refresh()
-    // The next step acknowledges the version.
+    // Wakes the loop, because the next step acknowledges the version.
     this.wake()
   }
 
-  /** Called when another node notifies this one of a version. Returns false if it is not one of a config. */
+  /** Called when another node reports a new version. Returns false if it is not a version of a config. */
   told(topic: string, version: number): boolean {
     if (!topic.startsWith(TOPIC)) return false
     if (version > (this.#versions.get(topic.slice(TOPIC.length))?.at(-1)?.version ?? 0)) this.wake()
     return true
   }
 
-  /** Reads the configs again immediately. */
+  /** Reads all configs again immediately. */
   async refresh(): Promise<void> {
     const { now, mark } = await this.#parts.configs.state()
     this.#aheadMs = now.getTime() - this.#parts.clock.now()
@@ -129,7 +129,7 @@ export class ConfigWatcher extends LoopService {
     for (const [jobId, versions] of before) {
       const aside = (one: StoredVersion): boolean => broken.has(one.id) || refused.get(jobId)?.id === one.id
       const used = versions.filter((one) => aside(one) && !found.some(({ id }) => id === one.id))
-      // This node uses the content of a row that a person has since made invalid. It keeps that content.
+      // A person has made the row invalid after this node read it. The node keeps the content that it has read.
       if (used.length > 0)
         known.set(
           jobId,
@@ -139,7 +139,7 @@ export class ConfigWatcher extends LoopService {
     this.#versions = known
     const isFirst = this.#isFirst
     this.#isFirst = false
-    // Forgets the mark while a row is broken, because correcting the row does not create a new version.
+    // While a row is invalid, there is no mark. So the row is read again even though its correction creates no new version.
     this.#mark = broken.size > 0 ? '' : mark
     this.#editsAt = this.#parts.clock.monotonic() + EDITS_MS
     this.#tellRefused(refused)
@@ -152,7 +152,7 @@ export class ConfigWatcher extends LoopService {
     }
   }
 
-  /** Whether a version is set aside. Adds it to `refused` if the schema does not accept it. */
+  /** Whether a version must not be used. Adds it to `refused` if the schema refuses it. */
   #isRefused(stored: StoredVersion, refused: Map<string, Refused>): boolean {
     const error = this.#problemOf(stored)
     if (!error) return false
@@ -195,13 +195,13 @@ export class ConfigWatcher extends LoopService {
     }
   }
 
-  /** Whether the version in force is one that the schema accepts. */
+  /** Whether the schema accepts the current version. */
   #isKept(jobId: string): boolean {
     const used = this.#storedInForce(jobId)
     return used !== undefined && !this.#problemOf(used)
   }
 
-  /** The subjects of the settings of this node: those of all nodes, of its host, its own. Later ones take precedence. */
+  /** The subjects of this node's settings: all nodes, its host, and the node itself. Later ones take precedence. */
   get #settings(): readonly string[] {
     const { host, nodeId } = this.#parts
     return [NODE_SETTINGS, settingsOf(host), settingsOf(nodeId())].filter((subject) => subject !== undefined)
@@ -214,10 +214,7 @@ export class ConfigWatcher extends LoopService {
     live.apply(Object.assign({}, ...inForce))
   }
 
-  /**
-   * Applies the settings, and notifies the listeners of each job whose config has changed: a version was read, or its `effectiveFrom` has
-   * passed.
-   */
+  /** Applies the settings. Calls the listeners of each job with another config: a version was read, or its `effectiveFrom` has passed. */
   #tellChanges(): void {
     this.#applySettings()
     for (const jobId of new Set([...this.#versions.keys(), ...this.#used.keys()])) {
@@ -230,7 +227,7 @@ export class ConfigWatcher extends LoopService {
     }
   }
 
-  /** Reports which versions this node uses, if that has changed. */
+  /** Stores which versions this node uses, if that has changed. */
   async #acknowledge(): Promise<void> {
     const { acks, nodeId } = this.#parts
     if (!acks) return
@@ -264,7 +261,7 @@ export class ConfigWatcher extends LoopService {
     }
   }
 
-  /** Loads the configs before any run begins. */
+  /** Loads the configs before the first run begins. */
   protected override async onStart(): Promise<void> {
     await this.refresh()
     await super.onStart()
@@ -284,7 +281,7 @@ function textOf({ config }: ConfigVersion): string {
   return JSON.stringify(config) ?? ''
 }
 
-/** The same version with the same content. */
+/** Whether this is the same version with the same content. */
 function isSame(one: ConfigVersion, other: ConfigVersion | undefined): boolean {
   if (one === other) return true
   return one.version === other?.version && textOf(one) === textOf(other)

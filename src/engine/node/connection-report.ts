@@ -9,8 +9,8 @@ export interface ConnectionReportParts extends LoopServiceParts {
 }
 
 /**
- * Stores the server's ids of this process's connections in the row of its node, whenever a connection was added. If the process is
- * suspended inside a transaction, other nodes use these ids to end that transaction.
+ * Stores the server's ids of this process's connections in the row of its node, whenever a connection is added. If the process is suspended
+ * during a transaction, other nodes use these ids to end the transaction.
  */
 export class ConnectionReport extends LoopService {
   readonly #report: ConnectionReportParts
@@ -35,7 +35,7 @@ export class ConnectionReport extends LoopService {
   protected async step(): Promise<number> {
     const { nodes, database, nodeId } = this.#report
     const id = nodeId()
-    // Ids of closed connections may stay in the row: the server no longer lists them.
+    // Ids of closed connections may stay in the row, because the server no longer lists them.
     if (id === this.#nodeId && database.connectionIds().every((one) => this.#written.has(one))) return Infinity
     this.#written = new Set(await nodes.saveConnections(id))
     this.#nodeId = id

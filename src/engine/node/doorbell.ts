@@ -13,33 +13,33 @@ export interface DoorbellParts {
   /** This node's id. */
   readonly nodeId: () => string
   readonly known: Pick<KnownNodes, 'others'>
-  /** Sends a hint over an open link instead. Returns false if there is none. */
+  /** Sends a hint over an open link. Returns false if there is none; then a datagram is sent. */
   readonly overLink: (row: PeerRow, hint: Hint) => boolean
   /** Called when another node reports new work in the queue. */
   readonly onRing: () => void
   /** Called when another node reports a new version of a shared value or a config. */
   readonly onShared: (topic: string, version: number) => void
-  /** Whether links may be open. */
+  /** Whether links are possible. */
   readonly hasLinks: boolean
-  /** Whether this process executes runs, and so can be notified. */
+  /** Whether this process executes runs. Only then it needs notifications. */
   readonly listens: boolean
   readonly doorbell: Settings['piko']['doorbell']
   /** Whether every process of the store is on this machine. */
   readonly isLocal: boolean
 }
 
-/** The number of nodes to notify, because one of them may have no free slot. */
+/** How many nodes to notify. There are several, because one may have no free slot. */
 const RUNG = 2
 const GREETING = 'piko '
-/** The separator between the id of the receiving node and the version and topic of a value. */
+/** What separates the id of the receiving node from the version and topic of a value. */
 const SHARED = ' shared '
 const MAX_TOPICS = 1_000
 
 /**
- * Notifies other nodes immediately of work in the queue. It notifies two nodes, over a link if one is open, otherwise by a UDP datagram to
- * the address in the row. A datagram needs no connection, and so is the faster way for the first notification.
+ * Tells other nodes immediately about new work in the queue. It notifies two nodes, over a link if one is open, otherwise by a UDP datagram
+ * to the address in the row. A datagram needs no connection, so the first message arrives sooner.
  *
- * The datagram contains only the id of the receiving node, which then queries the queue without waiting for its next poll. In the same way
+ * It contains only the id of the receiving node. That node then reads the queue without waiting for its next poll. In the same way
  * it notifies all nodes of a new version of a shared value or a config: the datagram has the topic and the number, but not the value.
  *
  * Nothing relies on datagrams: if one is lost, or the network blocks them, work starts up to `[piko] poll_interval` later.
@@ -48,10 +48,10 @@ export class Doorbell extends Service {
   readonly #parts: DoorbellParts
   #socket: Socket | undefined
   #address: string | undefined
-  /** The port stays the same across a restart, because the node's row contains it. */
+  /** The port does not change when the service restarts, because the node's row contains it. */
   #port = 0
   #isRinging = false
-  /** The newest versions of values that other nodes have not been notified of. */
+  /** The newest versions of values that were not sent to other nodes yet. */
   readonly #versions = new Map<string, number>()
   #isTelling = false
 
@@ -60,12 +60,12 @@ export class Doorbell extends Service {
     this.#parts = parts
   }
 
-  /** The address for notifications, `host:port`; undefined if there is none. */
+  /** The address for datagrams, `host:port`; undefined if there is none. */
   get address(): string | undefined {
     return this.#address
   }
 
-  /** Notifies other nodes. Returns immediately, and never fails. */
+  /** Tells other nodes about work. Returns immediately and never fails. */
   ring(): void {
     if (this.#isRinging || !this.isRunning || this.#isOff) return
     this.#isRinging = true
@@ -75,7 +75,7 @@ export class Doorbell extends Service {
       .finally(() => (this.#isRinging = false))
   }
 
-  /** Notifies other nodes of a version of a shared value or a config. Returns immediately, and never fails. */
+  /** Tells other nodes about a version of a shared value or a config. Returns immediately and never fails. */
   tell(topic: string, version: number): void {
     if (!this.isRunning || this.#isOff || this.#versions.size >= MAX_TOPICS) return
     this.#versions.set(topic, version)
@@ -136,7 +136,7 @@ export class Doorbell extends Service {
   #open(): Socket {
     const socket = createSocket('udp4')
     socket.unref()
-    // The error is ignored, because an unreachable address is like a lost datagram.
+    // The error is ignored: an unreachable address has the same effect as a lost datagram.
     socket.on('error', () => {})
     this.#socket = socket
     return socket
@@ -152,14 +152,14 @@ export class Doorbell extends Service {
   async #tell(): Promise<void> {
     const others = await this.#others()
     this.#isTelling = false
-    // Includes the versions that were published in the meantime.
+    // This also includes versions that were published since the call.
     const versions = [...this.#versions]
     this.#versions.clear()
     for (const [topic, version] of versions)
       for (const other of others) this.#send(other, { kind: 'shared', topic, version }, `${SHARED}${version} ${topic}`)
   }
 
-  /** The other live nodes. */
+  /** Returns the other live nodes. */
   #others(): Promise<readonly PeerRow[]> {
     return this.#parts.known.others()
   }

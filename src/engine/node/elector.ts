@@ -12,15 +12,18 @@ import type { Locks } from '../attempt/locks.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 
 export interface ElectorOptions {
-  /** How long a dead leader still blocks the others. A live leader renews its lease in time. Default `'10s'`, at least one second. */
+  /**
+   * How long the lease of a dead leader still blocks the others. A live leader renews its lease in time. Default `'10s'`, at least one
+   * second.
+   */
   readonly ttl?: Duration
 }
 
 /**
- * A function that the leader runs in its term.
+ * A function that runs while this process leads.
  *
  * @param signal aborts when the term ends: the lease was lost, or the elector stops
- * @param epoch grows with each term, across all nodes; targets should refuse writes with a smaller epoch than the last
+ * @param epoch grows with each term, across all nodes. A target should refuse writes with a smaller epoch than the last one
  */
 export type LeaderWork = (signal: AbortSignal, epoch: number) => unknown
 
@@ -32,9 +35,9 @@ export interface ElectorParts extends LoopServiceParts {
 const NAME = /^[\w.:/-]{1,100}$/
 const PREFIX = 'elector:'
 const CHECKS: OptionChecks<ElectorOptions> = { ttl: aDuration(1_000, MAX_STORED_MS) }
-/** A follower tries again after at most this time. */
+/** How often a follower tries to lead, at least. */
 const MAX_RETRY_MS = 1_000
-/** How long the end of a term waits for the leader's functions before it leaves the lease to them. */
+/** When a term ends, how long to wait for the leader's functions. After that, the lease is released only when they end. */
 const MAX_WORK_MS = 4_000
 
 /** One term of leadership on this process. */
@@ -44,10 +47,10 @@ interface Term {
 }
 
 /**
- * Elects one leader among all processes that use the same name on one database. Created by `app.elector`, which also starts it.
+ * Elects one leader among all processes that use the same name on one database. `app.elector` creates and starts it.
  *
- * The leader steps down at 80 % of its lease, by its own monotonic clock. So a process that was suspended never leads at the same time as
- * its successor.
+ * The leader steps down after 80 % of its lease, by its own monotonic clock. So a process that was suspended never leads at the same time
+ * as its successor.
  */
 export class Elector extends LoopService {
   readonly #parts: ElectorParts
@@ -56,7 +59,7 @@ export class Elector extends LoopService {
   readonly #works = new Set<LeaderWork>()
   #term: Term | undefined
   /**
-   * The running calls of functions that were passed to `lead`. In the next term, a function is called only after its earlier call has
+   * The running calls of functions that were passed to `lead`. In a later term, a function is called again only when its earlier call has
    * ended.
    */
   readonly #under = new Map<LeaderWork, Promise<void>>()
@@ -78,7 +81,7 @@ export class Elector extends LoopService {
     this.#ttlMs = durationMs(ttl)
   }
 
-  /** Whether this process leads now. It is false as soon as the lease can't be trusted any more. */
+  /** Whether this process leads now. It becomes false as soon as the lease is no longer certain. */
   get isLeader(): boolean {
     return this.#term?.lock.isHeld ?? false
   }
@@ -89,7 +92,7 @@ export class Elector extends LoopService {
   }
 
   /**
-   * Resolves when this process becomes or ceases to be the leader; with true if it leads.
+   * Resolves when this process starts or stops to lead; with true if it leads now.
    *
    * @throws the reason of the signal; PikoError `STOPPED` when the elector stops
    */
@@ -99,10 +102,10 @@ export class Elector extends LoopService {
   }
 
   /**
-   * Calls `work` once in each term of this process, beginning with the current one. If it fails, this process steps down and lets others
-   * lead for a while. Calls `work` again only after its call of an earlier term has ended.
+   * Calls `work` once in each term of this process, beginning with the current one. If `work` fails, this process steps down and lets
+   * others lead for a while. In a later term, `work` is called again only when its earlier call has ended.
    *
-   * @returns a function that removes it; a call in progress continues
+   * @returns a function that removes `work`; a call in progress continues
    */
   lead(work: LeaderWork): () => void {
     const problem = aFunction(work)
@@ -132,7 +135,7 @@ export class Elector extends LoopService {
     const term = this.#term
     const reason = new PikoError('STOPPED', `elector "${this.#elector}" was stopped`)
     if (term) this.#end(term, reason)
-    // After a crash, the elector starts again. After any other stop, later waits are rejected too.
+    // After a crash, the elector is restarted. After any other stop, later waits are also rejected.
     this.#changes.end(reason, why !== 'crash')
     if (term) await this.#handOver(term, [...this.#under.values()])
   }
@@ -169,9 +172,9 @@ export class Elector extends LoopService {
     })
   }
 
-  /** Steps down after a function of the leader has failed, so that another process can try. */
+  /** Steps down because a function of the leader has failed. Another process can then try. */
   async #failed(term: Term, failed: LeaderWork, error: Error): Promise<void> {
-    // After the end of its term, a failure has no effect.
+    // A failure after the end of the term has no effect.
     if (this.#term !== term) {
       if (!isPikoError(error, 'STOPPED') && !isPikoError(error, 'LOCK_LOST'))
         this.log.debug({ err: error }, 'a function of a former leader ended with an error')
@@ -187,14 +190,14 @@ export class Elector extends LoopService {
   }
 
   /**
-   * Lets another process lead once these calls have ended, because it must not begin while work continues here. If they take too long, the
-   * lease is no longer renewed: it ends when they end, or when it expires.
+   * Lets another process lead when these calls have ended, because it must not begin while work continues here. If they take too long, the
+   * lease is no longer renewed. Then it ends when the calls end, or when it expires.
    */
   async #handOver({ lock }: Term, calls: readonly Promise<void>[]): Promise<void> {
     const ended = Promise.all(calls)
     if (await this.#inTime(ended)) return lock.release()
     const release = lock.abandon()
-    // The database may already be closed when the calls end.
+    // This is not awaited: when the calls end, the database may already be closed.
     void ended
       .then(release)
       .catch((thrown: unknown) =>

@@ -11,7 +11,11 @@ export class Electors extends Service {
     this.#parts = parts
   }
 
-  /** The elector of this name. Starts it in the background. Replaces a stopped one. @throws PikoError `USAGE` */
+  /**
+   * Returns the elector with this name. Starts it in the background. Replaces a stopped one.
+   *
+   * @throws PikoError `USAGE`
+   */
   get(name: string, options: ElectorOptions): Elector {
     const known = this.#known.get(name)
     if (known && !known.shouldStop) return known

@@ -6,20 +6,23 @@ import type { JobDigests } from '../../store/nodes/node-store.ts'
 
 const DIGEST_LENGTH = 12
 
-/** A digest of each of this process's jobs, by id. Other nodes and `piko doctor` compare them. */
+/** Returns a digest of each job of this process, by id. Other nodes and `piko doctor` compare the digests. */
 export async function jobDigests(registry: JobRegistry): Promise<JobDigests> {
   const digests = await mapInTurns([...registry], (job) => [job.id, digestOf(job)] as const)
   return Object.fromEntries(digests)
 }
 
-/** Changes with the job's options and with the source of its handler. Code that the handler calls has no effect. */
+/**
+ * Returns a digest that changes with the job's options and the source text of its handler. Functions that the handler calls are not
+ * included.
+ */
 function digestOf({ id, policy, handler }: JobDefinition): string {
   const hash = createHash('sha256')
   hash.update(optionsText(policy) ?? id).update(String(handler))
   return hash.digest('hex').slice(0, DIGEST_LENGTH)
 }
 
-/** The options as JSON; undefined if a user's object among them can't be written as JSON. */
+/** Returns the options as JSON; undefined if they contain an object that can't be converted to JSON. */
 function optionsText(policy: object): string | undefined {
   try {
     return JSON.stringify(policy, (_key, value: unknown) => (typeof value === 'function' ? String(value) : value))

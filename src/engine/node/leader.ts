@@ -16,8 +16,8 @@ export interface LeaderParts extends LoopServiceParts {
 }
 
 /**
- * The leader lease, whose holder plans ticks. The holder trusts the lease only until shortly before its end, by the monotonic clock,
- * counted from before the renewal was sent. So it steps down without the database's answer.
+ * The leader's lease. The leader plans ticks. It relies on the lease only until shortly before its end, by the monotonic clock, counted
+ * from before the renewal was sent. So it steps down even if the database does not answer.
  */
 export class Leader extends LoopService {
   readonly #parts: LeaderParts
@@ -36,7 +36,7 @@ export class Leader extends LoopService {
     return this.#epoch !== undefined && this.#parts.clock.monotonic() < this.#trustedUntil
   }
 
-  /** The fence of the lease: increases with every change of leader. */
+  /** The fence of the lease. It grows with every change of leader. */
   get epoch(): number | undefined {
     return this.isLeader ? this.#epoch : undefined
   }
@@ -47,7 +47,7 @@ export class Leader extends LoopService {
   }
 
   /**
-   * Resolves when this node becomes or ceases to be the leader; with true if it leads.
+   * Resolves when this node starts or stops to lead; with true if it leads now.
    *
    * @throws the reason of `signal`
    */
@@ -64,7 +64,11 @@ export class Leader extends LoopService {
     }
   }
 
-  /** Extends the lease by a jump of a test's clock, which follows. @param ms the length of the jump */
+  /**
+   * Extends the lease before a test's clock jumps.
+   *
+   * @param ms the length of the jump
+   */
   async keepFor(ms: number): Promise<void> {
     const { locks, nodeId, leaseMs, clock } = this.#parts
     if (!this.isLeader || this.#epoch === undefined) return
@@ -72,13 +76,13 @@ export class Leader extends LoopService {
       this.#trustedUntil = clock.monotonic() + ms + leaseMs * 0.8
   }
 
-  /** Tries once to take or keep the lease, so that a lone node leads as soon as it has started. */
+  /** Tries once to get or keep the lease. So a single node leads as soon as it has started. */
   protected override async onStart(): Promise<void> {
     await this.step()
     await super.onStart()
   }
 
-  /** Keeps the lease after a crash. The restarted service renews it; otherwise it expires. */
+  /** After a crash, the lease is kept. The restarted service renews it; otherwise it expires. */
   protected override async onStop(why: StopReason): Promise<void> {
     await super.onStop()
     if (why === 'crash') return
@@ -107,7 +111,7 @@ export class Leader extends LoopService {
     }
     this.#epoch ??= await this.#parts.locks.acquire(LOCK, this.#parts.nodeId, this.#parts.leaseMs)
     if (this.#epoch === undefined) return
-    // If the trust ended before this answer came, callers have seen no leader, and must be notified again.
+    // If the lease was uncertain before this answer came, callers saw no leader. So they are notified again.
     this.#report()
     this.#trustedUntil = sentAt + this.#parts.leaseMs * 0.8
   }

@@ -9,21 +9,21 @@ import {
 } from '../../store/nodes/heartbeat-memory.ts'
 
 /**
- * State that this node shares with the thread that renews its lease. It is in shared memory because a message would reach a blocked event
+ * State that this node shares with the thread that renews its lease. It is in shared memory, because a message would reach a blocked event
  * loop too late.
  *
- * A node with a blocked loop deliberately keeps its lease for a while. But if a run blocks the loop past the run's timeout, the node must
- * give up the lease, since no timer can end that run.
+ * A node with a blocked loop keeps its lease for a while, on purpose. But if a run blocks the loop longer than the run's timeout, the node
+ * must give up the lease, because no timer can end that run.
  */
 export class LeaseMemory {
   readonly shared: HeartbeatMemory = new BigInt64Array(new SharedArrayBuffer(BYTES))
 
-  /** Whether this node is sure that it still holds the lease. */
+  /** Whether this node certainly still holds the lease. */
   get isHeld(): boolean {
     return process.hrtime.bigint() < Atomics.load(this.shared, TRUSTED_UNTIL)
   }
 
-  /** Records that the event loop is turning. */
+  /** Records that the event loop is not blocked. */
   beat(): void {
     Atomics.store(this.shared, DEBUGGED, inspector.url() === undefined ? 0n : 1n)
     Atomics.add(this.shared, BEATS, 1n)
@@ -34,7 +34,7 @@ export class LeaseMemory {
     Atomics.store(this.shared, TRUSTED_UNTIL, fromNow(leaseMs))
   }
 
-  /** @param ms time after which a loop that is still blocked gives up the lease; undefined: never */
+  /** @param ms how long a blocked loop may keep the lease; undefined: forever */
   setDeadline(ms: number | undefined): void {
     Atomics.store(this.shared, DEADLINE, ms === undefined ? 0n : fromNow(ms))
   }

@@ -8,7 +8,7 @@ export interface LiveParts {
   readonly onConcurrency: () => void
 }
 
-/** The settings of this node that can change while it runs. Stored settings take precedence over the node's own. */
+/** The settings of this node that can change while it runs. Stored settings take precedence over the node's own settings. */
 export class LiveSettings implements LiveValues {
   readonly #parts: LiveParts
   #shared: Partial<LiveValues> = {}
@@ -29,7 +29,7 @@ export class LiveSettings implements LiveValues {
     return this.#shared.logLevel ?? this.#parts.own.logLevel
   }
 
-  /** Applies stored settings; undefined: none are stored. They are valid, since the watcher refuses wrong ones. */
+  /** Applies stored settings; undefined: there are none. They are valid, because the watcher refuses invalid ones. */
   apply(config: unknown): void {
     const read = readLive(config ?? {})
     if ('problems' in read) return
@@ -39,7 +39,7 @@ export class LiveSettings implements LiveValues {
     if (this.concurrency !== before.concurrency) this.#parts.onConcurrency()
   }
 
-  /** Adds a poll interval to the parts of a service that always reads the current value. */
+  /** Adds a poll interval to the parts of a service. Reading it always returns the current value. */
   polled<P extends Pick<LiveValues, 'pollIntervalMs'>>(parts: Omit<P, 'pollIntervalMs'>): P {
     return Object.defineProperty(parts, 'pollIntervalMs', { get: () => this.pollIntervalMs, enumerable: true }) as P
   }

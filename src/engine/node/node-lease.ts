@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-// Imported, because a test that mocks the global timer would otherwise make the event loop seem blocked.
+// This is imported, because a test may replace the global timer, and then the event loop would seem to be blocked.
 import { setInterval } from 'node:timers'
 import { PikoError } from '../../errors.ts'
 import type { Settings } from '../../settings/settings.ts'
@@ -18,12 +18,12 @@ import type { LoopHealth } from '../loop/loop-health.ts'
 
 export interface NodeLeaseParts {
   readonly nodes: NodeStore
-  /** The options for the lease's own connection to the database. */
+  /** The options for the separate database connection of the lease. */
   readonly options: OpenOptions
-  /** The files of the database that the store has open. */
+  /** The database files that the store has open. */
   readonly files: () => readonly OpenedFile[]
   readonly memory: LeaseMemory
-  /** What happens to this process when its event loop is blocked. */
+  /** What to do if the event loop of this process is blocked. */
   readonly block: BlockPolicy
   /** The addresses at which other nodes reach this one. */
   readonly addresses: () => Pick<NewNode, 'doorbell' | 'link' | 'linkKey'>
@@ -31,31 +31,31 @@ export interface NodeLeaseParts {
   readonly facts: () => NodeFacts
   /** Returns a digest of each of the node's jobs, for the node's row. */
   readonly digests: () => Promise<JobDigests>
-  /** Called before the node takes its new id; may be called more than once. */
+  /** Called before the node gets its new id. It may be called more than once. */
   readonly onLost: (reason: PikoError) => void
   readonly leaseMs: Settings['piko']['leaseMs']
   readonly events: Events
   readonly loops: LoopHealth
-  /** Set in a test that moves the database's clock. Then this process renews the lease by that clock, without a thread. */
+  /** Set if a test moves the database's clock. Then this process itself renews the lease by that clock, without a thread. */
   readonly databaseClock: DatabaseTestClock | undefined
 }
 
 const REGISTER_AGAIN_MS = 200
-/** 30 years: longer than any test. */
+/** 30 years, which is longer than any test. */
 const TEST_TRUST_MS = 1e12
 
 /**
- * This process's row and its lease, which a separate thread renews. A node that has lost its lease gives up its claims and continues as a
- * new node. The old id is never used again, so no claim under it can store anything any more.
+ * This process's row and its lease. A separate thread renews the lease. If the lease is lost, the node gives up its claims and continues
+ * under a new id. The old id is never used again, so claims under it can't store anything any more.
  */
 export class NodeLease extends Service {
-  // The ids of the nodes of all apps in this process.
+  // The ids of all nodes in this process; there may be several apps.
   static readonly #ownIds = new Set<string>()
   readonly #parts: NodeLeaseParts
   #id = crypto.randomUUID() as string
   #failures = 0
 
-  /** Whether a node of this process has the id. */
+  /** Whether this id belongs to a node of this process. */
   static isOwn(nodeId: string): boolean {
     return NodeLease.#ownIds.has(nodeId)
   }
@@ -65,7 +65,7 @@ export class NodeLease extends Service {
     this.#parts = parts
   }
 
-  /** The id of the node: a UUID, which is new after each start and after each lost lease. */
+  /** The id of the node: a UUID. It changes with each start and after each lost lease. */
   get nodeId(): string {
     return this.#id
   }
@@ -81,7 +81,7 @@ export class NodeLease extends Service {
     await this.#keep()
   }
 
-  /** Keeps the row after a crash. The restarted service renews the lease; otherwise it expires. */
+  /** After a crash, the row is kept. The restarted service renews the lease; otherwise it expires. */
   protected override async onStop(why: StopReason): Promise<void> {
     if (why === 'crash') return
     NodeLease.#ownIds.delete(this.#id)
@@ -96,7 +96,7 @@ export class NodeLease extends Service {
     this.defer(() => clearInterval(timer))
   }
 
-  /** Resolves when the lease has been renewed once, or lost. */
+  /** Resolves when the lease was renewed once, or is lost. */
   #keep(): Promise<void> {
     const { databaseClock } = this.#parts
     return databaseClock ? this.#keepBy(databaseClock) : this.#keepByThread()
@@ -170,17 +170,17 @@ export class NodeLease extends Service {
     onLost(reason)
     const id = crypto.randomUUID()
     if (!(await this.#registerUntilStopped(id))) return
-    // Runs that were claimed since the first call also belong to the old row.
+    // Runs that were claimed after the first call also belong to the old row.
     onLost(reason)
     NodeLease.#ownIds.delete(lost)
     this.#id = id
     events.emit('node.lost', { nodeId: lost, newNodeId: id })
-    // Removing the row lets other nodes recover its runs immediately, in case only this node's connection has failed.
+    // If only this node's connection has failed, other nodes can recover its runs immediately when its row is deleted.
     await nodes.remove([lost])
     await this.#keep()
   }
 
-  /** Registers the node. Retries until the database answers, since the node can't continue without a row. */
+  /** Registers the node. Retries until the database answers, because the node can't continue without a row. */
   async #registerUntilStopped(id: string): Promise<boolean> {
     while (!this.shouldStop) {
       try {
@@ -201,7 +201,7 @@ export class NodeLease extends Service {
     const { nodes, memory, addresses, facts, leaseMs, digests } = this.#parts
     const row = { id, host: hostname(), pid: process.pid, ...addresses(), facts: facts(), digests: await digests() }
     await nodes.register(row, leaseMs)
-    // On a test's clock, the time of the process must not end the lease.
+    // With a test's clock, real time must not end the lease.
     memory.begin(this.#parts.databaseClock ? TEST_TRUST_MS : this.#parts.leaseMs)
   }
 }

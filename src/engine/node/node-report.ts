@@ -10,10 +10,12 @@ export interface NodeReportParts extends LoopServiceParts {
   readonly facts: () => NodeFacts
 }
 
-/** The interval at which changed facts are written. */
+/** How often changed facts are written. */
 const INTERVAL_MS = 5_000
 
-/** Stores the facts of this process and the figures of its resources in its node's row, for requests on other nodes. Writes only changes. */
+/**
+ * Stores facts about this process and figures of its resources in its node's row, so that other nodes can show them. Writes only changes.
+ */
 export class NodeReport extends LoopService {
   readonly #report: NodeReportParts
   #written = ''

@@ -12,9 +12,9 @@ import { notGivenBack } from '../refused-runs.ts'
 import type { NotGivenBack } from '../../store/runs/give-back.ts'
 import { NodeLease } from './node-lease.ts'
 
-/** The interval of retries for runs that the database refuses to return. */
+/** How long to wait before retrying a run that the database refuses to return to the queue. */
 const REPEAT_MS = 60_000
-/** The maximum number of such runs that are remembered. */
+/** The maximum number of such runs to store. */
 const MAX_ASIDE = 10_000
 
 export interface RecoveryParts extends LoopServiceParts {
@@ -35,17 +35,18 @@ export interface RecoveryParts extends LoopServiceParts {
 }
 
 /**
- * Returns runs that no node executes to the queue. Any node does this for nodes whose lease has ended. Each node also does it for claims
- * under its own id that it does not know: the database's answer to the claim was lost. The fence ensures that only these claims are
- * returned.
+ * Returns runs that no node executes to the queue. Every node does this for nodes whose lease has expired. Each node also does it for
+ * claims under its own id that it does not know, because the database's answer to the claim was lost. The fence makes sure that only these
+ * claims are returned.
  */
 export class Recovery extends LoopService {
   readonly #parts: RecoveryParts
   readonly #intervalMs: number
-  /** Runs that could not be returned, and until when they are skipped. */
+  /** Runs that could not be returned. Each has a time until which it is skipped. */
   readonly #refused = new Map<number, number>()
   /**
-   * Orphans up to this id have been read. Each call reads a limited number, so runs that can't be returned must not come first every time.
+   * The last orphan that was read. Each call reads a limited number and continues here. Otherwise the same runs that can't be returned
+   * would come first every time.
    */
   #after = 0
   #hasToldDenied = false
@@ -56,7 +57,7 @@ export class Recovery extends LoopService {
     this.#intervalMs = parts.leaseMs / 3
   }
 
-  /** Recovers the runs of a node that died just now, before this node begins to work. */
+  /** Recovers the runs of a node that has just died, before this node begins to work. */
   protected override async onStart(): Promise<void> {
     if (this.#parts.isEmbedded) await this.#removeDeadLocalNodes()
     await this.#recoverOrphans()
@@ -64,8 +65,8 @@ export class Recovery extends LoopService {
   }
 
   /**
-   * For the embedded store, whose nodes all run on this machine. Removes the row of a process that no longer exists before its lease ends,
-   * and ends its leadership. So the runs of a killed process continue immediately.
+   * For the embedded store, whose nodes all run on this machine. If a process no longer exists, deletes its row before its lease ends, and
+   * ends its leadership. So the runs of a killed process continue immediately.
    */
   async #removeDeadLocalNodes(): Promise<void> {
     const dead = (await this.#parts.nodes.list()).filter((node) => node.host === hostname() && !isAlive(node))
@@ -80,12 +81,12 @@ export class Recovery extends LoopService {
     this.#setAside(given.refused)
     if (given.count > 0) onRecovered()
     await this.#recoverOrphans()
-    // Continues immediately only if there are more runs. Without a pause, a node that still claims after losing its lease would get the
-    // same runs again.
+    // Continues immediately only if there are more runs. Otherwise a node that still claims after losing its lease would immediately get
+    // the same runs again.
     return this.#after > 0 ? 0 : this.#intervalMs
   }
 
-  /** Runs whose return the database refused recently. Retrying them every time would delay the others. */
+  /** Returns the runs that the database has recently refused to return. Retrying them every time would delay the others. */
   #aside(): ReadonlySet<number> {
     const now = this.#parts.clock.monotonic()
     for (const [runId, until] of this.#refused) if (until <= now) this.#refused.delete(runId)
@@ -103,7 +104,10 @@ export class Recovery extends LoopService {
     if (error) events.emit('loop.failed', { loop: this.name, error, retryInMs: REPEAT_MS })
   }
 
-  /** Ends the connections of dead nodes, whose transactions hold locks. Returns the nodes with connections that are still in use. */
+  /**
+   * Ends the database connections of dead nodes, because their transactions hold locks. Returns the nodes whose connections are still in
+   * use.
+   */
   async #endConnections(nodeIds: readonly string[]): Promise<ReadonlySet<string>> {
     const { nodes, events } = this.#parts
     if (nodeIds.length === 0) return new Set()
@@ -113,7 +117,7 @@ export class Recovery extends LoopService {
       if (ended.denied !== undefined) this.#denied(ended.denied, nodeIds)
       return ended.busy
     } catch (error) {
-      // Connections that can't be ended must not delay the recovery of runs.
+      // If connections can't be ended, this must not delay the recovery of runs.
       if (isPassing(error)) throw error
       this.#denied(error, nodeIds)
       return new Set()
@@ -128,11 +132,11 @@ export class Recovery extends LoopService {
 
   async #recoverOrphans(): Promise<void> {
     const { runs, nodes, events, onRecovered } = this.#parts
-    // The node's own lease is left out: only the heartbeat decides whether it is lost. Until then the node claims and runs handlers.
+    // The node's own lease is left out: only the heartbeat decides whether it is lost. Until then, the node claims and runs handlers.
     const ownId = this.#parts.nodeId()
     await nodes.shortenOdd()
     const expired = (await nodes.expired()).filter(({ id }) => id !== ownId)
-    // Done first, because a suspended node may hold locks on the rows that the next statements change.
+    // This comes first, because a suspended node may hold locks on the rows that the next statements change.
     const busy = await this.#endConnections(expired.map((node) => node.id))
     const { count, nodeIds, refused, next } = await runs.recover(
       this.#parts.lostAttempts,
@@ -142,7 +146,8 @@ export class Recovery extends LoopService {
     )
     this.#after = next ?? 0
     this.#setAside(refused)
-    // Removes the row only after the runs are in the queue: the row marks them as orphans. It also names the node's connections.
+    // The row is deleted only after the runs are in the queue, because it marks them as orphans and contains the ids of the node's
+    // connections.
     await nodes.remove(expired.map((node) => node.id).filter((id) => !busy.has(id)))
     if (count > 0) {
       events.emit('runs.recovered', { count, nodeIds })
@@ -161,13 +166,13 @@ function notEnded(error: unknown, nodeIds: readonly string[]): PikoError {
 }
 
 function isAlive(node: NodeRow): boolean {
-  // A row with this process's pid may belong to an earlier process, since in containers the pid is always 1.
+  // A row with this process's pid may belong to an earlier process, because in containers the pid is always 1.
   if (node.pid === process.pid) return NodeLease.isOwn(node.id)
   try {
     process.kill(node.pid, 0)
     return true
   } catch (error) {
-    // EPERM: the process exists and belongs to another user.
+    // EPERM means that the process exists but belongs to another user.
     return propertyOf(error, 'code') === 'EPERM'
   }
 }

@@ -12,14 +12,14 @@ import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 export interface RetentionParts extends LoopServiceParts {
   readonly store: RetentionStore
   readonly batches: Pick<BatchStore, 'forget'>
-  /** Tables whose old rows are deleted: those that sinks could not deliver, the audit. `keepMs` 0: never. */
+  /** Tables whose old rows are deleted: rows that sinks could not deliver, and the audit. `keepMs` 0: they are never deleted. */
   readonly aged?: readonly { readonly keepMs: number; readonly store: AgedRows }[]
-  /** Deletes the sessions of browsers that have expired. */
+  /** Deletes expired browser sessions. */
   readonly sessions?: { prune(): Promise<boolean> }
   readonly rows: Pick<RowCheck, 'step'>
-  /** Deletes expired entries of caches. */
+  /** Deletes expired cache entries. */
   readonly caches?: { prune(): Promise<boolean> }
-  /** Deletes old events of the fleet. Nodes whose events are being read also do so, and more often. */
+  /** Deletes old events of the fleet. A node with readers of events also does this, and more often. */
   readonly live?: { prune(): Promise<boolean> }
   readonly leader: Pick<Leader, 'isLeader' | 'onLead'>
   readonly history: Pick<Settings['history'], 'keepSucceededMs' | 'keepFailedMs' | 'keepRuns'>
@@ -27,41 +27,45 @@ export interface RetentionParts extends LoopServiceParts {
 }
 
 interface AgedRows {
-  /** Deletes some rows of at least this age. @returns whether there may be more */
+  /**
+   * Deletes some rows that are at least this old.
+   *
+   * @returns whether there may be more
+   */
   prune(olderThanMs: number): Promise<boolean>
 }
 
-/** The pause after a pass that deleted runs. */
+/** How long to wait after a pass that has deleted runs. */
 const PASS_MS = 60_000
-/** The pause after a pass that deleted none. */
+/** How long to wait after a pass that has deleted no runs. */
 const IDLE_PASS_MS = 15 * 60_000
 /**
- * A walk reads the whole history. The next walk begins before the idle pause ends if the number of new runs exceeds this share of the runs
- * that the last walk read.
+ * A walk reads the whole history, which is expensive. It is repeated early only if the number of new runs is larger than this share of the
+ * runs in the last walk.
  */
 const MIN_GROWTH = 0.1
 const NEVER = { newest: 0, looked: 0, at: -Infinity }
-/** The pause between two steps of a pass, because others need the database too. */
+/** How long to wait between two steps of a pass, because others also need the database. */
 const STEP_MS = 50
-/** The maximum number of steps in a pass that delete old rows of one table. */
+/** The maximum number of steps per pass that delete old rows of one table. */
 const MAX_AGED_STEPS = 20
-/** The maximum number of steps in a pass that delete expired entries of caches. Further entries wait for the next pass. */
+/** The maximum number of steps per pass that delete expired cache entries. Further entries wait for the next pass. */
 const MAX_CACHE_STEPS = 600
 /**
- * The pause between two steps that search for unreadable rows. A pass has about 15 such steps, and the first pass runs while the app is
- * still busy starting.
+ * How long to wait between two steps that search for unreadable rows. A pass has about 15 such steps, and the first pass runs while the app
+ * is still busy with its start.
  */
 const CHECK_STEP_MS = 250
 
-/** Deletes old runs in small steps, on the leader. Also checks for unreadable rows in small steps; see `RowCheck`. */
+/** Deletes old runs in small steps, on the leader. It also searches for unreadable rows in small steps; see `RowCheck`. */
 export class Retention extends LoopService {
   readonly #parts: RetentionParts
-  // The state of the running pass.
+  // How many runs the current pass has deleted.
   #deleted = 0
   #isRefusalTold = false
   #isExpiring = false
   #beyond: BeyondWalk | undefined
-  /** The last walk over all runs: the newest run at that time, how many runs it read, and when it began. */
+  /** The last walk over all runs: which run was the newest, how many runs there were, and when it began. */
   #lastWalk = NEVER
   #checkAt = 0
   #passAt = 0
@@ -147,7 +151,7 @@ export class Retention extends LoopService {
     return this.#nextMs
   }
 
-  /** @returns whether some had expired, so that the next pass comes soon */
+  /** @returns whether some entries had expired; then the next pass comes soon */
   async #forgetInSteps(store: { prune(): Promise<boolean> } | undefined): Promise<boolean> {
     const { leader, clock } = this.#parts
     for (let steps = 0; steps < MAX_CACHE_STEPS; steps++) {
@@ -172,7 +176,7 @@ export class Retention extends LoopService {
     }
   }
 
-  /** Whether enough runs are new for another walk, which reads the whole history. */
+  /** Whether there are enough new runs for another walk, which reads the whole history. */
   async #isWalkWorthIt(): Promise<boolean> {
     const newest = await this.#parts.store.newestRun()
     const now = this.#parts.clock.monotonic()

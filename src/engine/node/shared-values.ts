@@ -18,29 +18,29 @@ import type { LiveSettings } from './live-settings.ts'
 
 export interface SharedValuesParts extends LoopServiceParts {
   readonly store: SharedStore
-  /** The id of this node; undefined for a process that executes nothing. */
+  /** The id of this node; undefined in a process that executes no runs. */
   readonly nodeId: () => string | undefined
   readonly maxBytes: () => number
-  /** Notifies the other nodes of a new version. */
+  /** Tells the other nodes about a new version. */
   readonly tell: (topic: string, version: number) => void
   readonly live: Pick<LiveSettings, 'pollIntervalMs'>
   readonly events: Events
 }
 
-/** Old versions are deleted after this many publications. */
+/** After this many publications, old versions are deleted. */
 const PRUNE_EVERY = 10
 const FIRST_VERSION = 1
 
 /**
  * The shared values of this process. Each poll finds new versions of all topics that the process has defined, with one query. Without
- * topics, it sends none. A notification by another node only makes the next poll come earlier, so a lost one only causes a delay.
+ * topics, there is no query. A message from another node only starts the next poll earlier, so a lost message only causes a delay.
  */
 export class SharedValues extends LoopService {
   readonly #parts: SharedValuesParts
   /** The newest stored version of each topic. */
   readonly #stored = new Map<string, SharedText>()
   readonly #opened = new Map<SharedDefinition<unknown, never>, SharedTopic<unknown, never>>()
-  /** The topics with old versions, each with the newest version to delete. */
+  /** The topics with old versions. Each has the newest version to delete. */
   readonly #old = new Map<string, number>()
   readonly #stopped = new AbortController()
 
@@ -49,7 +49,7 @@ export class SharedValues extends LoopService {
     this.#parts = parts
   }
 
-  /** @param signal ends the waits of this handle */
+  /** @param signal ends all waits of this handle */
   handle<T, I>(definition: SharedDefinition<T, I>, signal?: AbortSignal): SharedHandle<T, I> {
     const known = this.#opened.get(definition)
     return ((known ?? this.#open(definition)) as SharedTopic<T, I>).handle(signal)
@@ -63,7 +63,7 @@ export class SharedValues extends LoopService {
     return refused.length === 0 ? undefined : refused.join('; ')
   }
 
-  /** Called when another node notifies this one of a new version. */
+  /** Called when another node reports a new version. */
   told(topic: string, version: number): void {
     if (version > this.#versionOf(topic)) this.wake()
   }
@@ -118,13 +118,13 @@ export class SharedValues extends LoopService {
     for (const [definition, opened] of this.#opened) if (definition.topic === topic) opened.take(stored)
   }
 
-  /** Reads the newest versions of these topics, and the texts of those that are new here. */
+  /** Reads the newest versions of these topics. Reads the texts only of versions that are new here. */
   async #read(topics: readonly string[]): Promise<void> {
     const { store } = this.#parts
     for (const [topic, version] of await store.versions(topics)) {
       if (version <= this.#versionOf(topic)) continue
       const text = await store.find(topic, version)
-      // If the version has been deleted, there is a newer one, which the next poll finds.
+      // If the version was deleted, there is a newer one. The next poll finds it.
       if (text !== undefined) this.#take(topic, { version, text })
     }
   }
@@ -142,7 +142,7 @@ export class SharedValues extends LoopService {
   }
 
   protected override async step(): Promise<number> {
-    // Polls first, because a deletion that fails, for instance without the right to delete, must not hide new versions.
+    // The poll comes first: if a deletion fails, for example because of missing rights, new versions must still be found.
     const isAny = await this.#poll()
     for (const [topic, upTo] of [...this.#old]) {
       await this.#parts.store.prune(topic, upTo)
@@ -151,7 +151,7 @@ export class SharedValues extends LoopService {
     return isAny ? this.#parts.live.pollIntervalMs : Infinity
   }
 
-  /** @returns false if nothing is defined */
+  /** @returns false if there are no topics */
   async #poll(): Promise<boolean> {
     const topics = new Set([...sharedDefinitions, ...this.#opened.keys()].map(({ topic }) => topic))
     if (topics.size === 0) return false

@@ -9,13 +9,13 @@ export interface UnknownJobsParts extends LoopServiceParts {
   readonly events: Events
 }
 
-/** After a restart of the whole fleet, the other nodes register within this time. */
+/** How long to wait for the other nodes to register, if the whole fleet was restarted. */
 const FIRST_LOOK_MS = 5_000
 const LOOK_MS = 60_000
 
 /**
- * Reports jobs in the database that have something to run, but that no live node has in its code, because a deploy forgot them or they were
- * removed. Every node checks once after its start, and the leader once a minute.
+ * Reports jobs in the database that have something to run but are in the code of no live node: they were removed, or a deploy has forgotten
+ * them. Every node checks once after its start, and the leader once per minute.
  */
 export class UnknownJobs extends LoopService {
   readonly #parts: UnknownJobsParts
@@ -39,7 +39,7 @@ export class UnknownJobs extends LoopService {
     return LOOK_MS
   }
 
-  /** Reports only changes. A node that does not lead reports no jobs, so only one node's metric has the count. */
+  /** Reports only changes. A node that does not lead reports no jobs, so that only one node's metric has the count. */
   #tell(jobIds: readonly string[]): void {
     const text = jobIds.join(' ')
     if (text === this.#told) return

@@ -17,17 +17,17 @@ export interface AlertingParts extends LoopServiceParts {
   readonly onMessages: () => void
 }
 
-/** The pause between two checks, unless a burst ends sooner. */
+/** How long to wait between two checks, unless a burst ends sooner. */
 const LOOK_MS = 5_000
 const MIN_LOOK_MS = 50
-/** The windows of jobs with deadlines are read at every third check. */
+/** The windows of jobs with deadlines are read only at every third check. */
 const LATE_LOOKS = 3
 /** The maximum number of transactions that merge failures in one check. */
 const MAX_GATHERS = 20
 
 /**
  * Decides on the leader which notices people receive. Its whole state is in the database, so the next leader continues where a dead one
- * stopped: the transaction that stores a failure also stores a notice, and the one that stores a message also marks its alerts.
+ * stopped. The transaction that stores a failure also stores a notice. The transaction that stores a message also marks its alerts.
  */
 export class Alerting extends LoopService {
   readonly #parts: AlertingParts
@@ -59,7 +59,7 @@ export class Alerting extends LoopService {
     return Math.min(LOOK_MS, Math.max(MIN_LOOK_MS, this.#parts.settings.quietMs / 2))
   }
 
-  /** The alerts after a check for late jobs and for jobs that have recovered. */
+  /** Returns the alerts after checking for late jobs and for jobs that have recovered. */
   async #alerts({ hasDeadlines, now }: NoticeWork, looksAtLate: boolean): Promise<Alert[]> {
     const { notices } = this.#parts.store
     const alerts = await notices.alerts()
@@ -72,7 +72,11 @@ export class Alerting extends LoopService {
     return written.length + dropped.length + recovered.length > 0 ? notices.alerts() : alerts
   }
 
-  /** Stores the messages that are due. @returns when the next ones are */
+  /**
+   * Stores the messages that are due.
+   *
+   * @returns when the next ones are due
+   */
   async #tell(alerts: readonly Alert[], now: Date): Promise<Date | undefined> {
     const { store, outlets, settings, leader } = this.#parts
     const { due, nextAt } = dueNotices(alerts, await store.notices.lastTold(), now, settings)

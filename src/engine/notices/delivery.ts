@@ -19,37 +19,37 @@ export interface DeliveryParts extends LoopServiceParts {
   readonly events: Events
 }
 
-/** The pause between two polls for messages, on the leader and on the other nodes. */
+/** How often the leader and the other nodes poll for messages. */
 const LOOK_MS = 5_000
 const MIN_LOOK_MS = 50
 const FOLLOWER_LOOK_MS = 30_000
 /**
- * Another node delivers only messages that the leader has not delivered for this long, such as those to hooks of a job that only this
- * node's code has.
+ * How long another node leaves messages to the leader. After that, it delivers those that it can, for example to hooks of a job that only
+ * its own code has.
  */
 const LEFT_MS = 20_000
-/** Messages that one statement reads. */
+/** The maximum number of messages that one statement reads. */
 const MAX_DUE = 100
 const MAX_PAGES = 10
-/** A process that has failed to deliver a message lets others try it first. */
+/** After a process has failed to deliver a message, it waits this long, so that others can try. */
 const YIELD_MS = 1_000
-/** Destinations that this process does not know are left out for this long. */
+/** How long destinations that this process does not know are left out. */
 const UNKNOWN_MS = 300_000
 const MAX_UNKNOWN = 1_000
-/** The ids of messages that this process has failed to deliver. */
+/** The maximum number of stored ids of messages that this process has failed to deliver. */
 const MAX_FAILED = 10_000
-/** How many channels are called at the same time. */
+/** How many channels are called at the same time, at most. */
 const MAX_BUSY = 16
-/** Added to the time limit of a call before another process may repeat it. */
+/** How long after the time limit of a call another process may repeat it. */
 const MARGIN_MS = 5_000
 const FIRST_RETRY_MS = 5_000
 const MAX_RETRY_MS = 300_000
-/** If a message could not be delivered for this long, there are no further tries. */
+/** If a message could not be delivered for this long, there is no further try. */
 const GIVE_UP_MS = 86_400_000
 
 /**
  * Delivers stored messages: calls hooks and notifiers. Claims a message before the call and marks it as sent afterwards. If the process
- * dies in between, another one repeats the call, so each message is delivered at least once.
+ * dies in between, another process repeats the call. So each message is delivered at least once.
  *
  * Each channel has one call at a time. A channel that hangs, fails or is unknown does not delay the others, however many messages it has.
  * If the leader fails to deliver a message, the next try is open to every process: the fault may be in the leader's network.
@@ -78,13 +78,17 @@ export class Delivery extends LoopService {
       const waits = []
       for (const message of due.messages) waits.push(await this.#consider(message))
       nextInMs = Math.min(nextInMs, leader.isLeader ? due.nextInMs : due.nextRetryInMs, ...waits)
-      // If all of them wait, a further page would have the same messages.
+      // If all messages of this page must wait, a further page would contain the same ones.
       if (!due.isFull || waits.every(Number.isFinite)) break
     }
     return Math.min(lookMs, Math.max(nextInMs, MIN_LOOK_MS))
   }
 
-  /** Begins to deliver a message, or leaves it. @returns the milliseconds until this process may deliver it, if it must wait */
+  /**
+   * Starts to deliver a message, or postpones it.
+   *
+   * @returns how many milliseconds this process must wait before it may deliver the message, if at all
+   */
   async #consider(message: DueMessage): Promise<number> {
     const { leader, outlets } = this.#parts
     const { id, channel, kind, tries, dueForMs } = message
@@ -99,14 +103,14 @@ export class Delivery extends LoopService {
     return Infinity
   }
 
-  /** Leaves a message to a process that knows its channel. There may be none, if a job or a notifier was removed. */
+  /** Leaves a message to a process that knows its channel. If a job or a notifier was removed, there may be none. */
   async #leave(message: DueMessage): Promise<void> {
     const { id, channel, kind } = message
     if (isOld(message)) await this.#parts.store.failed(id, `no process knows the channel ${channel}`, undefined)
     else if (this.#unknown.size < MAX_UNKNOWN) this.#unknown.set(`${kind} ${channel}`, { channel, kind })
   }
 
-  /** Checks unknown destinations again: jobs may have been added, and messages may have become too old to be delivered. */
+  /** Checks unknown destinations again: jobs may have been added, or messages may now be too old. */
   #recallUnknown(): void {
     if (performance.now() - this.#unknownSince > UNKNOWN_MS) {
       this.#unknown.clear()
@@ -165,7 +169,7 @@ export class Delivery extends LoopService {
     events.emit('notice.failed', { noticeId: id, channel, kind, tries: tries + 1, error, retryInMs })
   }
 
-  /** Ends the calls in progress. Another process repeats them. */
+  /** Aborts the calls in progress. Another process repeats them. */
   protected override async onStop(why?: StopReason): Promise<void> {
     this.#stop.abort(new PikoError('STOPPED', 'the app is stopping; another process repeats this call'))
     await super.onStop(why)

@@ -19,7 +19,7 @@ export const aNotifier: OptionCheck = (value) => {
 }
 
 /**
- * The notifiers of the options, and those of the `[notify]` settings.
+ * Returns the notifiers of the options and of the `[notify]` settings.
  *
  * @throws PikoError `USAGE` if two have the same name; `SETTINGS_INVALID` if a setting is missing
  */

@@ -18,11 +18,14 @@ export interface OutletParts {
 
 type Deliver = (notice: Notice, context: NoticeContext) => unknown
 
-/** The ways in which this process notifies people: the hooks of the app, the notifiers, and the hooks of its jobs. */
+/** How this process notifies people: through the hooks of the app, the notifiers, and the hooks of its jobs. */
 export class Outlets {
   readonly #parts: OutletParts
   readonly #notifiers: ReadonlyMap<string, Notifier>
-  /** The hooks of the app and the notifiers. The hooks of jobs are in the database, because another node may have their code. */
+  /**
+   * The channels that every process knows: the hooks of the app and the notifiers. Hooks of jobs are not included, because another node may
+   * have their code.
+   */
   readonly channels: readonly Channel[]
 
   constructor(parts: OutletParts) {
@@ -39,7 +42,7 @@ export class Outlets {
     return this.#parts.notifiers
   }
 
-  /** The function that delivers to a channel; undefined if only another process can deliver to it. */
+  /** Returns the function that delivers to a channel; undefined if only another process can. */
   find(channel: string, kind: Notice['kind']): Deliver | undefined {
     const notifier = this.#notifiers.get(channel)
     if (notifier) return (notice, context) => notifier.send(notice, context)

@@ -13,14 +13,14 @@ import { refusedBackfill, refusedWindow } from '../refused-runs.ts'
 import { sweep } from './backfill-sweep.ts'
 import type { NewRun } from '../../store/runs/new-run.ts'
 
-/** The number of steps of one backfill before the others get their turn. */
+/** How many steps one backfill gets before the others have their turn. */
 const STEPS = 3
-/** The pause between two turns, because other work needs the event loop and the locks on job and backfill. */
+/** How long to wait between two turns. Other work needs the event loop, and the locks on the job and the backfill. */
 const BREATH_MS = 10
-/** The first pause of a backfill while enough of its windows are queued. The pause doubles each time. */
+/** How long a backfill first pauses when enough of its windows are queued. The pause doubles each time. */
 const SHORTEST_REST_MS = 20
 const LONGEST_REST_MS = 200
-/** The pause of a backfill if a function of its job fails or a row can't be read. */
+/** How long a backfill pauses if a function of its job fails or a row can't be read. */
 const PAUSE_MS = 10_000
 
 interface Rest {
@@ -29,10 +29,10 @@ interface Rest {
   readonly until: number
 }
 
-/** Advances all backfills until they end, on the leader. Keeps some windows of each in the queue. */
+/** Runs on the leader. Advances all backfills until they end, and keeps some windows of each in the queue. */
 export class BackfillDriver extends LoopService {
   readonly #parts: DriverParts<Store>
-  /** The pauses of backfills with enough waiting windows, by id. */
+  /** The pauses of backfills that have enough waiting windows, by id. */
   readonly #rests = new Map<number, Rest>()
 
   constructor(parts: DriverParts<Store>) {
@@ -53,7 +53,7 @@ export class BackfillDriver extends LoopService {
           state === 'cancelling' ? await this.#cancel(id, jobId) : await this.#drive(id, jobId),
         )
       } catch (thrown) {
-        // A user's function or a broken row may be the cause; one failing backfill must not delay the others.
+        // The cause may be a user's function or an invalid row. One failing backfill must not delay the others.
         const isBroken = thrown instanceof BrokenRow
         const isRefused = !isBroken && isRefusedValue(thrown)
         const isOption = isOptionFault(thrown, jobId)
@@ -72,7 +72,7 @@ export class BackfillDriver extends LoopService {
   async #drive(id: number, jobId: string): Promise<number> {
     const job = this.#parts.registry.find(jobId)
     const windows = job?.policy.windows
-    // Another node's code knows the job and plans the backfill when that node leads.
+    // This node does not know the job. Another node whose code knows it plans the backfill when it leads.
     if (!job || !windows) return this.#parts.pollIntervalMs
     const leftMs = (this.#rests.get(id)?.until ?? -Infinity) - this.#parts.clock.monotonic()
     if (leftMs > 0) return leftMs
@@ -94,7 +94,7 @@ export class BackfillDriver extends LoopService {
       if (looked === 0) return this.#rest(id)
       this.#rests.delete(id)
       if (queued > 0) this.#parts.onQueued(queued)
-      // On SQLite, a step runs without a break, so other work gets its turn here.
+      // On SQLite, a step does not yield to the event loop, so other work gets its turn here.
       await nextTurn()
     }
     return BREATH_MS

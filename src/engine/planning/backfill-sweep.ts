@@ -1,6 +1,6 @@
 import type { Store } from '../../store/store.ts'
 
-/** Cancels the open windows of a backfill that is being cancelled. Returns true if none is left. */
+/** Cancels the open windows of a backfill that is being cancelled. Returns true when none are left. */
 export async function sweep(store: Store, id: number): Promise<boolean> {
   const asked = new Set<number>()
   await store.backfills.cancelWaiting(id)
@@ -11,7 +11,7 @@ export async function sweep(store: Store, id: number): Promise<boolean> {
       return true
     }
     const ids = open.filter((runId) => !asked.has(runId))
-    // The remaining runs are running, and their nodes end them.
+    // The remaining runs are being executed, so their nodes end them.
     if (ids.length === 0) return false
     for (const runId of ids) asked.add(runId)
     await store.cancels.request({ ids })

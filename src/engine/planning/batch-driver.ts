@@ -8,19 +8,19 @@ import { refusedBatch } from '../refused-runs.ts'
 import { doneRunBy } from './batch-end.ts'
 import type { DriverParts } from './driver-parts.ts'
 
-/** The pause between two turns while there is more to do. */
+/** How long to wait between two turns if there is more to do. */
 const BREATH_MS = 10
-/** The shortest pause without work. */
+/** How long to wait if there is nothing to do, at least. */
 const MIN_REST_MS = 500
-/** The pause of a batch if its row can't be read or the database refuses to end it. */
+/** How long a batch pauses if its row can't be read or the database refuses to end it. */
 const PAUSE_MS = 10_000
 
-/** Ends batches whose runs have ended, and continues interrupted cancellations, on the leader. */
+/** Runs on the leader. Ends batches whose runs have ended, and continues interrupted cancellations. */
 export class BatchDriver extends LoopService {
   readonly #parts: DriverParts<Store>
-  /** Batches that are paused after a failure, until this time of the monotonic clock. */
+  /** Batches that pause after a failure. Each has the end of its pause on the monotonic clock. */
   readonly #resting = new Map<number, number>()
-  /** The id of the last batch of the previous turn; the next turn continues after it. */
+  /** The last batch of the previous turn. The next turn continues after it. */
   #after = 0
 
   constructor(parts: DriverParts<Store>) {
@@ -72,7 +72,7 @@ export class BatchDriver extends LoopService {
   }
 }
 
-/** Cancels all runs of a batch that is being cancelled. If it is interrupted, a later call continues. */
+/** Cancels all runs of a batch that is being cancelled. After an interruption, a later call continues. */
 export async function cancelRuns(
   { batches, cancels }: Pick<Store, 'batches' | 'cancels'>,
   id: number,

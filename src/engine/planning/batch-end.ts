@@ -5,7 +5,7 @@ import type { DoneRun } from '../../store/batches/settle-batch.ts'
 import type { NewRun } from '../../store/runs/new-run.ts'
 import type { PrepareRun } from '../prepare-run.ts'
 
-/** The input of a batch's `onDone` job. */
+/** The input of the job `onDone` of a batch. */
 export interface BatchDone extends Pick<BatchCounts, 'succeeded' | 'failed' | 'cancelled'> {
   readonly batchId: number
   /** The job whose runs have ended. */
@@ -17,8 +17,8 @@ export interface BatchDone extends Pick<BatchCounts, 'succeeded' | 'failed' | 'c
 }
 
 /**
- * Creates the run of a batch's `onDone` job. Also does so if this node's code does not know the job, since no other node may end the batch.
- * Then limits with keys do not apply to the run.
+ * Creates the run of the job `onDone` of a batch. It does so even if this node's code does not know the job, because no other node may end
+ * the batch. In that case, limits with keys do not apply to the run.
  */
 export function doneRunBy(registry: Pick<JobRegistry, 'find'>, prepare: Pick<PrepareRun, 'keyed'>): DoneRun {
   return (batch, { succeeded, failed, cancelled }, state) => {
@@ -32,7 +32,8 @@ export function doneRunBy(registry: Pick<JobRegistry, 'find'>, prepare: Pick<Pre
 }
 
 /**
- * Adds the keys of limits. Adds none if the user's key functions fail, although they accepted a similar input when the batch was created.
+ * Adds the keys of the limits. If the user's key functions fail, it adds none: the functions accepted a similar input when the batch was
+ * created.
  */
 function keyed(prepare: Pick<PrepareRun, 'keyed'>, job: JobDefinition, run: NewRun): NewRun {
   try {

@@ -7,27 +7,27 @@ import { refusedWindow } from '../refused-runs.ts'
 import type { DriverParts } from './driver-parts.ts'
 import type { NewRun } from '../../store/runs/new-run.ts'
 
-/** The pause after a check that found nothing. */
+/** How long to wait after a check that has found nothing. */
 const REST_MS = 50
-/** The pause for a job's windows if its functions fail or a row can't be read. */
+/** How long a job's windows are skipped if its functions fail or a row can't be read. */
 const PAUSE_MS = 10_000
 const MAX_ASIDE = 1_000
 
 /**
- * Creates the runs of windows that wait for windows of other jobs. The leader checks repeatedly. Every node also checks when a window on
- * which others depend has succeeded on it, so that they need not wait for the leader. If two nodes check at the same time, they take turns,
- * because each locks the windows.
+ * Creates the runs of windows that wait for windows of other jobs. The leader checks for them repeatedly. Every node also checks when a
+ * window on which others depend has succeeded there, so that they need not wait for the leader. If two nodes check at the same time, they
+ * do so one after another, because each locks the windows.
  */
 export class DependencyDriver extends LoopService {
   readonly #parts: DriverParts<DependencyStore>
   /** The jobs that depend on others. */
   readonly #dependents: readonly string[]
   readonly #upstreams: ReadonlySet<string>
-  /** Windows with an unreadable row, and until when they are skipped. */
+  /** Windows with an unreadable row. Each has a time until which it is skipped. */
   readonly #windowsAside = new Map<number, number>()
-  /** Jobs whose functions failed, and until when their windows are skipped. */
+  /** Jobs with failed functions. Each has a time until which its windows are skipped. */
   readonly #setAside = new Map<string, number>()
-  /** Whether a window that others may wait for has succeeded on this node. */
+  /** Whether a window that others may depend on has succeeded on this node. */
   #hasSucceeded = false
   #restUntil = 0
 
@@ -39,7 +39,7 @@ export class DependencyDriver extends LoopService {
     parts.leader.onLead(() => this.wake())
   }
 
-  /** Called when a run of this node has ended, since other windows may depend on its window. */
+  /** Called when a run of this node has ended, because windows may depend on its window. */
   settled({ jobId, state }: Pick<SettledRun, 'jobId' | 'state'>): void {
     if (state !== 'succeeded' || !this.#upstreams.has(jobId)) return
     this.#hasSucceeded = true
@@ -48,7 +48,7 @@ export class DependencyDriver extends LoopService {
 
   protected override async step(): Promise<number> {
     if (this.#dependents.length === 0 || !(this.#parts.leader.isLeader || this.#hasSucceeded)) return Infinity
-    // Limits the checks, since thousands of windows may succeed and each node checks the same windows.
+    // Limits the number of checks: thousands of windows may succeed, and every check covers all of them.
     const restMs = this.#restUntil - this.#parts.clock.now()
     if (restMs > 0) return restMs
     this.#hasSucceeded = false
@@ -69,7 +69,7 @@ export class DependencyDriver extends LoopService {
       this.#hasSucceeded = true
       return 0
     }
-    // A check of many windows takes a while, and the database must have time for other work.
+    // After a check of many windows, which takes a while, the database must have time for other work.
     const tookMs = this.#parts.clock.monotonic() - now
     this.#restUntil = this.#parts.clock.now() + Math.max(REST_MS, tookMs)
     // The pause is half of the interval, because the node that claims the run adds its own pause.
@@ -83,7 +83,7 @@ export class DependencyDriver extends LoopService {
     this.#parts.loops.failed({ loop: this.name, thrown, retryInMs, failures: 1 })
   }
 
-  /** The run of a window. Undefined if a function of the job fails, so that it does not block the other windows. */
+  /** Returns the run of a window. Undefined if a function of the job fails: this must not block the other windows. */
   #tryRunOf(waiting: WaitingWindow): NewRun | undefined {
     const { jobId } = waiting
     if ((this.#setAside.get(jobId) ?? -Infinity) > this.#parts.clock.monotonic()) return undefined
@@ -112,7 +112,10 @@ export class DependencyDriver extends LoopService {
   }
 }
 
-/** The tick of a window's run. Undefined for a window of a grid: several may share a tick, and a tick belongs to one run only. */
+/**
+ * Returns the tick of a window's run. Undefined for a window of a grid: several of these may share a tick, but a tick belongs to one run
+ * only.
+ */
 function tickOf({ policy: { windows } }: JobDefinition, { end }: Window): Date | undefined {
   return windows?.grid ? undefined : new Date(end.getTime() + (windows?.delayMs ?? 0))
 }

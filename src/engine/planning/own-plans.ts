@@ -2,13 +2,13 @@ import type { PlanDecision } from '../../store/jobs/plan.ts'
 
 interface Own {
   readonly dueMs: number
-  /** The job was due, but another node planned it or held its row at that moment. */
+  /** Whether the job was due, but another node planned it or held its row at that moment. */
   readonly isMissed: boolean
 }
 
 /**
- * The jobs that this node plans while another node leads, since the leader's code may not know them. These are jobs that it registered as
- * new, and jobs that it was the last to plan. A job is removed when another node has planned it.
+ * Jobs that this node plans although another node leads, because the leader's code may not know them. These are the jobs that this node has
+ * registered as new, and those that it was the last to plan. When another node has planned a job, it is removed from here.
  */
 export class OwnPlans {
   readonly #jobs = new Map<string, Own>()
@@ -22,7 +22,7 @@ export class OwnPlans {
     this.#jobs.delete(jobId)
   }
 
-  /** When the next of these jobs is due, in epoch milliseconds. */
+  /** When the first of these jobs is due, in epoch milliseconds. */
   get nextMs(): number {
     let next = Infinity
     for (const { dueMs } of this.#jobs.values()) next = Math.min(next, dueMs)
@@ -38,7 +38,7 @@ export class OwnPlans {
     return ids
   }
 
-  /** Updates these jobs after a pass that tried to plan them. */
+  /** Updates the list after a pass that tried to plan these jobs. */
   settle(jobIds: readonly string[], written: readonly PlanDecision[], retryAt: Date): void {
     const planned = new Set(written.map(({ jobId }) => jobId))
     for (const id of jobIds) {

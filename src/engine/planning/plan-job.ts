@@ -13,13 +13,13 @@ import type { NewRun } from '../../store/runs/new-run.ts'
 import type { DueJob, PlanDecision } from '../../store/jobs/plan.ts'
 import type { JobRegistration } from '../../store/jobs/job-row.ts'
 
-/** The maximum number of ticks or windows of one job in one pass. The next pass continues from there. */
+/** How many ticks or windows of one job one pass plans, at most. The next pass continues from there. */
 const LARGEST_STEP = 500
-/** The maximum number of waiting windows of one job. More are planned as these end. */
+/** How many windows of one job may wait, at most. When some end, more are planned. */
 const MAX_PENDING = 1_000
 const FULL_QUEUE_PAUSE_MS = 250
 
-/** Where planning begins for a new job. */
+/** Returns where planning begins for a new job. */
 export function registrationOf(job: JobDefinition, now: Date): JobRegistration {
   const { schedule: spec, windows, deadlineMs, hooks } = job.policy
   const kinds = HOOK_KINDS.filter((kind) => hooks[HOOK_OF[kind]] !== undefined)
@@ -57,7 +57,7 @@ function beginOf(jobId: string, spec: ScheduleSpec, windows: WindowPolicy | unde
   return { windowCursor, nextTick: first && due.at(first.end) }
 }
 
-/** @param lastEnd windows that end later are not due yet */
+/** @param lastEnd windows with a later end are not due yet */
 function firstCursor(timeline: Timeline, windows: WindowPolicy, lastEnd: Date): Date {
   switch (windows.catchUp) {
     case 'all':
@@ -69,20 +69,24 @@ function firstCursor(timeline: Timeline, windows: WindowPolicy, lastEnd: Date): 
   }
 }
 
-/** The schedule that bounds a job's windows. @param schedule the job's own */
+/**
+ * Returns the schedule that sets the bounds of a job's windows.
+ *
+ * @param schedule the job's own
+ */
 export function boundsOf<S extends ScheduleSpec | undefined>({ grid }: WindowPolicy, schedule: S): ScheduleSpec | S {
   return grid ?? schedule
 }
 
-/** The time zone in which dates stand for a job's windows, as the job's code declares it. */
+/** Returns the time zone of the dates that name a job's windows, as the job's code declares it. */
 export function zoneOfDefinition({ policy: { windows, schedule } }: JobDefinition): string {
   const spec = windows ? boundsOf(windows, schedule) : schedule
   return (spec && 'timezone' in spec && spec.timezone) || 'UTC'
 }
 
 /**
- * Whether this code and the code that last registered the job agree on whether it has windows. If they differ, as during a deploy, the
- * nodes with the other code plan the job: planning windows as ticks, or ticks as windows, would be wrong. Pure.
+ * Whether this code and the code that last registered the job agree about windows. During a deploy, one may have windows and the other not.
+ * Then only nodes with the other code plan the job, because planning windows as ticks, or ticks as windows, would be wrong. Pure.
  */
 export function isPlannedHere(job: JobDefinition, { hasWindows }: DueJob): boolean {
   return hasWindows === undefined || hasWindows === (job.policy.windows !== undefined)
@@ -91,8 +95,8 @@ export function isPlannedHere(job: JobDefinition, { hasWindows }: DueJob): boole
 /**
  * Decides what to plan for a job that is due. Pure.
  *
- * @param now   the planner's clock
- * @param until how far ahead to plan; a run starts at its tick, not earlier
+ * @param now the planner's clock
+ * @param until how far in advance to plan; a run never starts before its tick
  */
 export function planJob(job: JobDefinition, due: DueJob, now: Date, until: Date): PlanDecision {
   const { windows } = job.policy
@@ -120,7 +124,7 @@ export function planJob(job: JobDefinition, due: DueJob, now: Date, until: Date)
 }
 
 /**
- * The schedule in the database, which a person may have edited.
+ * Returns the schedule in the database, which a person may have edited.
  *
  * @throws PikoError `SCHEDULE_INVALID`
  */
@@ -132,7 +136,7 @@ export function scheduleInForce(job: JobDefinition, stored: string | null | unde
   return storedSchedule(stored, { ...defaultsOf(schedule), ...ofWindows }, job.id)
 }
 
-/** The windows of a job, each computed with the schedule in force at its time. */
+/** Returns the windows of a job. Each is computed with the schedule that was valid at its time. */
 export function timelineOf(
   job: JobDefinition,
   windows: WindowPolicy,
@@ -148,7 +152,7 @@ export function timelineOf(
 
 function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Date, until: Date): PlanDecision {
   const { misfireGraceMs, misfireLimit, overlap, priority } = job.policy
-  // The number of active runs is known only at the time of the tick itself.
+  // The number of active runs is known only at the tick itself.
   const { maxActive, isDecidedAtTick, cancels } = OVERLAPS[overlap]
   const horizon = isDecidedAtTick || cancels ? now : until
   const caughtUpFrom = misfiresFrom(schedule, new Date(now.getTime() - misfireGraceMs), misfireLimit)
@@ -175,7 +179,7 @@ function planTicks(job: JobDefinition, schedule: Schedule, due: DueJob, now: Dat
   }
 }
 
-/** The earliest of the last `limit` ticks before an instant; the instant itself if there is none. */
+/** Returns the earliest of the last `limit` ticks before an instant, or the instant itself if there is none. */
 function misfiresFrom(schedule: Schedule, before: Date, limit: number): Date {
   let from = before
   for (let count = 0; count < limit; count++) {
@@ -218,7 +222,7 @@ function planWindows(
     if (isSkipped) skippedWindows.push(window)
     else if (waits) waitingWindows.push(window)
     else {
-      // A tick belongs to one run: that of the last window that is due then.
+      // A tick belongs to only one run: the run of the last window that is due at this tick.
       const isShared = following !== undefined && rule.at(following.end)?.getTime() === at.getTime()
       const run = { jobId: job.id, kind: 'scheduled', priority: job.policy.priority, window } as const
       runs.push({ ...run, runAt: startOf(job, at), tick: isShared ? undefined : at })
@@ -243,7 +247,7 @@ function planWindows(
     skippedWindows,
     waitingWindows,
     nextTick: nextDue,
-    // `isCut`: the stored windows were read only up to a point, so the next pass continues from there, immediately.
+    // `isCut` means that not all stored windows were read, so the next pass continues immediately from there.
     planAt: isDue && planned() >= room ? new Date(now.getTime() + FULL_QUEUE_PAUSE_MS) : isCut ? now : nextDue,
     windowCursor: cursor,
   }
@@ -252,8 +256,8 @@ function planWindows(
 const NONE_BEYOND: StoredWindows = { windows: [], until: undefined }
 
 /**
- * Where planning continues. The code may declare a start after the cursor. If a person has moved the cursor back into a window, planning
- * continues at that window's end. Never skips known windows of the ledger.
+ * Returns where planning continues. The code may declare a start after the cursor. If a person has moved the cursor back into a window,
+ * planning continues at that window's end. Known windows of the ledger are never skipped.
  */
 function cursorOf({ windowCursor, beyond }: DueJob, { start }: WindowPolicy, stored: readonly Window[]): Date {
   const wanted = windowCursor && windowCursor > start ? windowCursor : start

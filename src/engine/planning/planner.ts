@@ -14,22 +14,23 @@ import { PAUSE_MS, ScheduleEdits, unplannable } from './schedule-edits.ts'
 import type { Agenda, DueJob, PlanDecision, PlanResult, PlanScope } from '../../store/jobs/plan.ts'
 
 const JOBS_PER_PASS = 2_000
-/** The approximate number of runs in one transaction. The next pass plans the remaining jobs. */
+/** The approximate number of runs per transaction. The next pass plans the remaining jobs. */
 const RUNS_PER_PASS = 10_000
 
 /**
- * The normal number of passes per poll interval. The planner plans one interval ahead, so an edit or a pause takes effect for every tick at
- * least one interval away. Passes come more often than that, so even a pass that is late by a third of the interval makes no tick late.
+ * The normal number of passes per poll interval. The planner plans one interval in advance, so an edit or a pause affects every tick that
+ * is at least one interval away. There are more passes than one per interval, so that a pass may be late by a third of the interval without
+ * making a tick late.
  */
 const LOOKS = 1.5
 
 /**
- * The maximum number of passes per poll interval. If the next tick is known, a pass begins as soon as the tick may be planned. Thousands of
- * jobs may share the tick, so planning them takes a part of the interval.
+ * The maximum number of passes per poll interval. A pass begins as soon as the next known tick may be planned. Thousands of jobs may share
+ * a tick, and planning them takes a part of the interval.
  */
 const MAX_LOOKS = 4
 
-/** The number of poll intervals between two passes of a follower that plans nothing and sees nothing due. */
+/** How many poll intervals a follower waits between two passes if it plans nothing and nothing is due. */
 const MAX_FOLLOWER_PAUSE = 2
 
 export interface PlannerParts extends LoopServiceParts {
@@ -42,23 +43,23 @@ export interface PlannerParts extends LoopServiceParts {
   readonly prepare: PrepareRun
   readonly events: Events
   readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
-  /** Receives the times at which the planned runs are due. */
+  /** Receives the due times of the planned runs. */
   readonly onPlanned: (runAts: readonly Date[]) => void
 }
 
 /**
  * Turns due ticks into runs, many jobs per transaction.
  *
- * The leader plans ahead. During a deploy its code may not know all jobs. So each other node plans its own jobs (see `OwnPlans`), also
- * ahead, but after the leader had its turn. It also plans overdue jobs and applies old edits that the leader's code may not know. A tick is
- * stored only once, so planning at the same time as the leader does no harm.
+ * The leader plans ahead. During a deploy its code may not know all jobs. So each other node plans its own jobs (see `OwnPlans`), also in
+ * advance, but after the leader. It also plans overdue jobs and applies old edits that the leader's code may not know. A tick is stored
+ * only once, so planning at the same time as the leader does no harm.
  */
 export class Planner extends LoopService {
   readonly #parts: PlannerParts
-  // The jobs of other nodes. This node's code does not know them, so this node does not plan them.
+  // The jobs of other nodes. This node does not plan them, because its code does not know them.
   readonly #unknown = new Set<string>()
-  // Known jobs to which another node's code has added windows, or whose windows it has removed. Other nodes plan them until this time, in
-  // epoch milliseconds.
+  // Known jobs to which another node's code has added windows, or from which it has removed them. Until this time, in epoch milliseconds,
+  // only other nodes plan them.
   readonly #otherForm = new Map<string, number>()
   readonly #edits: ScheduleEdits
   readonly #setAside: RefusedPlans
@@ -89,7 +90,7 @@ export class Planner extends LoopService {
     const until = new Date(agenda.now.getTime() + this.#parts.pollIntervalMs)
     if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
     const { due, written } = await this.#plan(agenda.now, until, until)
-    // After a full pass, more jobs may be due. If the pass wrote plans without any run or window, its jobs only wait for their ticks.
+    // After a full pass, more jobs may be due. If the pass stored no runs and no windows, its jobs only wait for their ticks.
     const hasWritten = written.some(
       ({ runs, skippedWindows, waitingWindows }) => runs.length + skippedWindows.length + waitingWindows.length > 0,
     )
@@ -105,7 +106,7 @@ export class Planner extends LoopService {
 
   async #follow(): Promise<number> {
     const { now, nextPlanAt, hasEdits } = await this.#look()
-    // The leader's passes are more frequent than this, so it has already seen the jobs due until then.
+    // The leader makes passes more often than this, so it has already planned what was due until then.
     const turnMs = this.#parts.pollIntervalMs / MAX_LOOKS
     await this.#edits.applyLeft(hasEdits ? await this.#parts.plans.edited() : [], now)
     await this.#planOwn(now, new Date(now.getTime() + turnMs))
@@ -127,7 +128,7 @@ export class Planner extends LoopService {
     this.#parts.own.settle(only, written, due)
   }
 
-  /** The jobs to plan, as a list of jobs to include or to exclude, whichever is shorter. Leaves out jobs that were refused recently. */
+  /** Which jobs to plan: a list of jobs to include or to exclude, whichever is shorter. Leaves out jobs that were refused recently. */
   get #scope(): PlanScope {
     const aside = new Set([...this.#setAside.current, ...this.#otherForm.keys()])
     return this.#unknown.size > this.#parts.registry.size
@@ -139,7 +140,7 @@ export class Planner extends LoopService {
     const lookMs = this.#parts.pollIntervalMs / LOOKS
     if (!nextPlanAt) return lookMs
     const ms = nextPlanAt.getTime() - now.getTime()
-    // Waits for a tick that comes within the interval.
+    // Waits for the next tick if it comes within the interval.
     return Math.min(
       lookMs,
       ms > this.#parts.pollIntervalMs
@@ -149,10 +150,10 @@ export class Planner extends LoopService {
   }
 
   /**
-   * Runs one pass. All instants are by the database's clock, since the clocks of two nodes differ.
+   * Runs one pass. All instants are on the database's clock, because the clocks of two nodes differ.
    *
-   * @param due jobs whose time is not after this are due
-   * @param until how far ahead they are planned
+   * @param due jobs with a time until this are due
+   * @param until how far in advance they are planned
    */
   async #plan(now: Date, due: Date, until: Date, scope = this.#scope): Promise<PlanResult> {
     await this.#cancelOthers(now, scope)
@@ -173,8 +174,8 @@ export class Planner extends LoopService {
   }
 
   /**
-   * Cancels the previous runs of jobs with `cancelOther`, before their ticks are planned. If the process dies in between, no tick is lost,
-   * and only runs are cancelled that the next leader would cancel at this tick.
+   * Cancels the earlier runs of jobs with `cancelOther` before their ticks are planned. If the process dies in between, no tick is lost,
+   * and the next leader would have cancelled the same runs.
    */
   async #cancelOthers(now: Date, scope: PlanScope): Promise<void> {
     const jobIds = 'only' in scope ? this.#cancelling.filter((id) => scope.only.includes(id)) : this.#cancelling
@@ -207,7 +208,7 @@ export class Planner extends LoopService {
       const decision = planJob(job, due, now, until)
       return { ...decision, runs: decision.runs.map((run) => this.#parts.prepare.keyed(job, run)) }
     } catch (thrown) {
-      // The user's functions may fail, and one job must not delay the others.
+      // A user's function may fail, and one job must not delay the others.
       const problem = unplannable(job.id, thrown)
       this.#parts.events.emit('loop.failed', { loop: this.name, error: problem, retryInMs: PAUSE_MS })
       return postponed(due, now)

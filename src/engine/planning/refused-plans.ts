@@ -4,21 +4,21 @@ import { BrokenRow } from '../../store/values/broken-row.ts'
 import type { LoopServiceParts } from '../loop/loop-service.ts'
 import type { RefusedPlan } from '../../store/jobs/plan.ts'
 
-/** After this time, the planner retries a job that was set aside, since a person may have corrected the cause. */
+/** After this time, the planner tries a skipped job again, because a person may have corrected the cause. */
 const PAUSE_MS = 10_000
 
-/** Jobs that the planner sets aside for a while, because the store refuses their plans or can't read their rows. */
+/** Jobs that the planner skips for a while, because the store refuses their plans or can't read their rows. */
 export class RefusedPlans {
   readonly #parts: LoopServiceParts
   readonly #until = new Map<string, number>()
-  /** The reported problem of each job. */
+  /** The last reported problem of each job. */
   readonly #reported = new Map<string, string>()
 
   constructor(parts: LoopServiceParts) {
     this.#parts = parts
   }
 
-  /** The jobs that the planner skips for now. */
+  /** The jobs that are skipped now. */
   get current(): ReadonlySet<string> {
     if (this.#until.size === 0) return NONE
     const now = this.#parts.clock.monotonic()
@@ -26,7 +26,7 @@ export class RefusedPlans {
     return new Set(this.#until.keys())
   }
 
-  /** Sets a job aside. Reports the reason once, until it changes. */
+  /** Skips a job for a while. Reports the reason, but only if it has changed. */
   add({ jobId, refusal }: RefusedPlan): void {
     this.#until.set(jobId, this.#parts.clock.monotonic() + PAUSE_MS)
     const reason = headline(refusal)

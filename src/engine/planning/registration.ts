@@ -10,23 +10,22 @@ import { registrationOf } from './plan-job.ts'
 import type { Agenda } from '../../store/jobs/plan.ts'
 import type { JobRegistration } from '../../store/jobs/job-row.ts'
 
-/** The pause before a retry of a job that can't be registered. */
+/** How long to wait before trying again to register a job. */
 const PAUSE_MS = 10_000
 
 export interface RegistrationParts extends LoopServiceParts {
   readonly jobs: JobStore
   readonly registry: JobRegistry
   readonly agenda: () => Promise<Agenda>
-  /** Receives the jobs that a leader with older code does not plan. */
+  /** Receives the jobs that the leader does not plan, because its code is older. */
   readonly own: OwnPlans
 }
 
 /**
- * Writes the jobs' declarations from code to the database. Only a node that plans does this, because from then on the jobs must run on
- * time.
+ * Writes the jobs as declared in code to the database. Only a node that plans does this, because these jobs must run on time from now on.
  *
- * A user's calendar function may decide where planning begins. If the function of a job fails, or a row can't be read, the job is set aside
- * and retried. Until then its earlier data stays in the database, and all other jobs continue.
+ * A user's calendar function may decide where planning begins. If a job's function fails or a row can't be read, the job is skipped and
+ * tried again later. Until then, its earlier data stays in the database, and all other jobs continue.
  */
 export class Registration extends LoopService {
   readonly #parts: RegistrationParts
@@ -70,8 +69,8 @@ export class Registration extends LoopService {
     for (;;) {
       const fault = await this.#write(readable.map(({ registration }) => registration))
       if (!fault) break
-      // The transaction calls the user's function itself, to find where a changed schedule continues. Rows written earlier may be written
-      // again.
+      // The transaction itself calls the user's function, to find where a changed schedule continues. Rows that were already written may be
+      // written again.
       refuse((readable.find(({ job }) => job.id === fault.jobId) as { job: JobDefinition }).job, fault.thrown)
       readable = readable.filter(({ job }) => job.id !== fault.jobId)
     }
@@ -79,7 +78,7 @@ export class Registration extends LoopService {
     this.#retryAt = this.#parts.clock.monotonic() + PAUSE_MS
   }
 
-  /** Returns the job whose function failed or whose row can't be read, if any. */
+  /** Writes the jobs. Returns the job whose function failed or whose row can't be read, if any. */
   async #write(registrations: readonly JobRegistration[]): Promise<{ jobId: string; thrown: unknown } | undefined> {
     try {
       const added = await this.#parts.jobs.register(registrations)

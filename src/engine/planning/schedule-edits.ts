@@ -14,10 +14,10 @@ import type { Leader } from '../node/leader.ts'
 import type { OwnPlans } from './own-plans.ts'
 import { boundsOf, scheduleInForce } from './plan-job.ts'
 
-/** The pause of a job that can't be planned because its functions throw, or because another node added or removed its windows. */
+/** How long a job is skipped that can't be planned: its functions throw, or another node has added or removed its windows. */
 export const PAUSE_MS = 10_000
 
-/** If the leader has not applied an edit after this number of poll intervals, its code does not know the job. */
+/** If the leader has not applied an edit after this many poll intervals, its code does not know the job. */
 const LEFT_EDIT = 2
 
 /** A job whose schedule a user has edited. */
@@ -46,12 +46,12 @@ export interface ScheduleEditsParts {
   readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
 }
 
-/** Applies schedules that users have edited in `piko_job`, by hand or by a tool. */
+/** Applies schedules that were edited in `piko_job`, by a person or by a tool. */
 export class ScheduleEdits {
   readonly #parts: ScheduleEditsParts
   /** Edited schedules that can't be read. */
   readonly #refused = new Map<string, string | null>()
-  /** Jobs whose function failed, and until when their edits are skipped. */
+  /** Jobs with a failed function. Each has a time until which its edits are skipped. */
   readonly #paused = new Map<string, number>()
   /** Edits that the leader had not applied when this node last read them. */
   #left: ReadonlyMap<string, LeftEdit> = new Map()
@@ -60,7 +60,7 @@ export class ScheduleEdits {
     this.#parts = parts
   }
 
-  /** Called when this node begins to lead: it then reports unreadable schedules itself. */
+  /** Called when this node becomes leader, because it must report unreadable schedules itself from now on. */
   beginLead(): void {
     this.#refused.clear()
   }
@@ -74,7 +74,7 @@ export class ScheduleEdits {
     }
   }
 
-  /** Applies the edits that the leader does not apply. */
+  /** Applies the edits that the leader has not applied. */
   async applyLeft(edits: readonly Edit[], now: Date): Promise<void> {
     const before = this.#left
     const nowMs = now.getTime()
@@ -99,7 +99,7 @@ export class ScheduleEdits {
   ): Promise<void> {
     const { plans, own, events, loops, loop, pollIntervalMs } = this.#parts
     try {
-      // With a grid, the schedule decides only when windows run, not where they begin and end.
+      // With a grid, the schedule decides only when windows run, and not their bounds.
       const bounds = spec && windows ? boundsOf(windows, spec) : spec
       const isReplanned = await plans.replan(id, schedule, bounds && scheduleJson(bounds), nextTick)
       this.#refused.delete(id)
@@ -119,17 +119,17 @@ export class ScheduleEdits {
     const { leader, events, loop } = this.#parts
     try {
       const spec = scheduleInForce(job, schedule)
-      // With windows, the planner finds the next tick from the cursor.
+      // For a job with windows, the planner finds the next tick from the cursor.
       return { spec, nextTick: spec && (job.policy.windows ? now : Schedule.of(spec, job.id).next(now)) }
     } catch (thrown) {
       if (isOptionFault(thrown, job.id)) {
-        // The row is valid, but the job's own function fails.
+        // The row is valid, but a function of the job fails.
         this.#paused.set(job.id, now.getTime() + PAUSE_MS)
         if (leader.isLeader)
           events.emit('loop.failed', { loop, error: unplannable(job.id, thrown), retryInMs: PAUSE_MS })
         return undefined
       }
-      // It is reported once: the previous schedule stays in force until a user fixes the row.
+      // This is reported once. The previous schedule stays valid until a user corrects the row.
       this.#refused.set(job.id, schedule)
       if (leader.isLeader) events.emit('schedule.refused', { jobId: job.id, schedule, error: toError(thrown) })
       return undefined
@@ -141,7 +141,7 @@ export class ScheduleEdits {
   }
 }
 
-/** The error of a job that can't be planned, with the function's error as its cause. */
+/** Returns the error for a job that can't be planned. Its cause is the error of the function. */
 export function unplannable(jobId: string, thrown: unknown): PikoError {
   const isOption = isOptionFault(thrown, jobId)
   return new PikoError('JOB_INVALID', `job "${jobId}" can't be planned: ${messageOf(thrown)}`, {

@@ -14,8 +14,8 @@ export function isOverridden(row: JobRow): boolean {
 }
 
 /**
- * The schedule of a job in the database. If an edited schedule can't be read, also returns the problem, and the schedule that stays in
- * force.
+ * Reads the schedule of a job from the database. If an edited schedule is invalid, also returns the problem and the schedule that is used
+ * instead.
  *
  * @param code the parts that only the code knows
  */
@@ -38,20 +38,20 @@ export function storedJob(
   }
 }
 
-/** The time zone in which dates stand for the job's windows: that of its grid, otherwise that of its schedule. */
+/** Returns the time zone of the dates that name the job's windows: the zone of its grid, otherwise the zone of its schedule. */
 export function zoneOfJob(row: JobRow): string {
   const { grid } = windowsOption(row)
   return zoneOfSchedule(grid ?? storedJob(row).schedule ?? codeSpec(row))
 }
 
-/** The time zone of a schedule. */
+/** Returns the time zone of a schedule. */
 export function zoneOfSchedule(spec: ScheduleSpec | undefined): string {
   const zone: unknown = spec && 'timezone' in spec ? spec.timezone : undefined
   return isZone(zone) ? zone : 'UTC'
 }
 
 /**
- * When the windows of a job in the database are due; undefined if it has no windows or no schedule.
+ * Returns when the windows of a stored job are due; undefined if it has no windows or no schedule.
  *
  * @throws PikoError `SCHEDULE_INVALID`
  */
@@ -69,8 +69,8 @@ function codeSpec(row: JobRow): ScheduleSpec | undefined {
 }
 
 /**
- * The windows of a job in the database. Computed without the job's code, and so without its calendar function. Undefined if it has no
- * windows.
+ * Returns the windows of a stored job; undefined if it has none. They are computed without the job's code, so without its calendar
+ * function.
  *
  * @throws PikoError `SCHEDULE_INVALID`
  */
