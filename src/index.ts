@@ -25,7 +25,7 @@ export type {
 export type { HeldLock, JobContext, RunLockOptions } from './job/context.ts'
 export { job } from './job/decorator.ts'
 export { defineJob, jobSpec } from './job/define-job.ts'
-// Exports everything, so a project can extend `RegisteredJobs` with `declare module 'piko'`.
+// Exports everything, so that a project can extend `RegisteredJobs` with `declare module 'piko'`.
 export type * from './job/job-types.ts'
 export type { JobModule, JobSource } from './job/job-source.ts'
 export { jobsOf } from './job/jobs-of.ts'

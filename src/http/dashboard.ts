@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { constants, gzip } from 'node:zlib'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
-/** The folder in which `npm run build` puts the dashboard. */
+/** The folder of the built dashboard; `npm run build` creates it. */
 const BUILT = fileURLToPath(new URL('../../dist/dashboard', import.meta.url))
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -15,7 +15,7 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 }
 
-/** The page loads files from this server only, and a text can never become HTML or a script. */
+/** Content security policy: the page may load files only from this server, and a text can never become HTML or a script. */
 const POLICY = [
   "default-src 'none'",
   ...["script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'"],
@@ -33,7 +33,7 @@ const HEADERS = {
 
 const IMMUTABLE = 'public, max-age=31536000, immutable'
 const PAGE = 'index.html'
-/** The first parts of paths that are for programs. For an unknown path of these, the response is 404. */
+/** First parts of paths that programs use. An unknown path below them gets a 404 and not the page. */
 const NOT_PAGES = new Set(['api', 'assets', 'healthz', 'readyz', 'metrics', 'graph'])
 
 const MISSING = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Piko</title>
@@ -47,11 +47,11 @@ interface ServedFile {
   readonly gzipped: Buffer
 }
 
-/** Serves the dashboard at `/`. Only files that the build made can be requested, because their names are the keys of a map. */
+/** Serves the dashboard at `/`. Clients can request only files of the build, because file names are looked up in a map. */
 export function dashboardRoutes(server: FastifyInstance, folder: string = BUILT): void {
   let files: Promise<ReadonlyMap<string, ServedFile>> | undefined
-  // The files are read on first use, because most processes never serve the page. A folder without the page is read again, because a build
-  // may follow.
+  // The files are read on first use, because most processes never serve the page. A folder without the page is read again the next time,
+  // because it may be built later.
   const read = async (): Promise<ReadonlyMap<string, ServedFile>> => {
     const found = await (files ??= readFiles(folder))
     if (!found.has(PAGE)) files = undefined
@@ -73,7 +73,7 @@ export function dashboardRoutes(server: FastifyInstance, folder: string = BUILT)
   })
 }
 
-/** Whether a browser asks for a page. Programs that request an unknown path get a 404, as they expect. */
+/** Whether a browser asks for a page. A program that requests an unknown path expects a 404. */
 function isPage({ url, headers }: FastifyRequest): boolean {
   const [path = ''] = url.split('?')
   const [, first = ''] = path.split('/')

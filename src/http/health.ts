@@ -4,16 +4,16 @@ import { messageOf } from '../errors-read.ts'
 import { redactText } from '../run/redact.ts'
 
 export interface HealthSource {
-  /** Whether the process is stopping. Returns immediately, because a liveness probe must not wait for a database. */
+  /** Whether the process is stopping. Must return immediately, because a liveness probe must not wait for a database. */
   isStopping(): boolean
-  /** Checks the process. May query the database and the resources. A rejection means "not ready". */
+  /** Checks the process. It may query the database and the resources. If it rejects, the process is not ready. */
   health(): Promise<Health> | Health
 }
 
 /**
- * Serves two probes. `/healthz` says that the process is alive, even if its database does not respond; its status is always 200. `/readyz`
- * says whether the process can run jobs: 200, or 503 with the failed checks. A node that is not the leader is ready too, because it runs
- * jobs and because rolling updates wait for readiness.
+ * Serves two probes. `/healthz` shows that the process is alive, even if its database does not respond; the status is always 200. `/readyz`
+ * shows whether the process can run jobs: 200, or 503 with the failed checks. A node that is not the leader is also ready: it runs jobs,
+ * and rolling updates wait for readiness.
  */
 export function healthRoutes(server: FastifyInstance, source: HealthSource): void {
   server.get('/healthz', () => ({ status: source.isStopping() ? 'shutting_down' : 'ok' }))

@@ -9,24 +9,24 @@ import { followTls, readTls, tlsFiles } from './access/tls.ts'
 import type { ServedApp } from './served-app.ts'
 import { buildServer, listen } from './server.ts'
 
-/** The address on which the server listens, and other settings of `[http]`. Missing ones have the value of the app's settings. */
+/** Where the server listens, and other settings of `[http]`. Missing ones are taken from the app's settings. */
 export type HttpAt = Pick<Settings['http'], 'host' | 'port'> & Partial<Settings['http']>
 
 /**
- * Serves the API, health, metrics and the graph of an app over HTTP. Add it as the first service, so that it answers probes from the start
- * until all other services have stopped: `app.addService(new HttpService(app, at), { first: true })`.
+ * Serves the API, the health, the metrics and the graph of an app over HTTP. Add it as the first service, so that it answers probes until
+ * all other services have stopped: `app.addService(new HttpService(app, at), { first: true })`.
  */
 export class HttpService extends Service {
   readonly #app: ServedApp
   readonly #at: Settings['http']
   #url: string | undefined
 
-  /** @param at the address; with port 0 any free port, which stays the same after a restart of the service */
+  /** @param at the address. With port 0 it listens on any free port, and keeps this port when the service restarts */
   constructor(app: ServedApp, at: HttpAt) {
     super({ name: 'http' })
     this.#app = app
     this.#at = { ...app.settings.http, ...at }
-    // Tokens may be in the store, which is not open yet when this service starts.
+    // Tokens may be in the store, which is not open yet when this service starts. So a later service checks for them.
     if (this.#at.api && !isLoopback(at.host)) app.addService(new TokenCheck(app, at.host))
   }
 
@@ -68,7 +68,7 @@ export class HttpService extends Service {
   }
 }
 
-/** Refuses the start of an app whose API other machines can reach, while no token exists. */
+/** Stops the start of an app if other machines can reach its API and there are no tokens. */
 class TokenCheck extends Service {
   readonly #app: Pick<ServedApp, 'access'>
   readonly #host: string

@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { HttpAdditions, HttpRequest } from '../app/http-routes.ts'
 
-/** Adds the user's own routes, middlewares and plugins to the server of an app. */
+/** Adds the user's own routes, middlewares and plugins to the app's server. */
 export function ownRoutes(server: FastifyInstance, { routes, middlewares, plugins }: HttpAdditions): void {
-  // The user declares the parameter as an instance of fastify, and this is one.
+  // The user declares the parameter as a fastify instance, which it is.
   for (const plugin of plugins) void server.register(async (scope) => void (await plugin(scope as never)))
   void server.register((scope, _options, done) => {
     for (const { method, path, handler } of routes) {

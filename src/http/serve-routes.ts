@@ -14,7 +14,7 @@ import type { BodyType } from '../link/wire/head.ts'
 import type { Logger } from '../logger.ts'
 
 export interface ServeRoutesOptions extends Partial<BodyLimits> {
-  /** Receives the errors of handlers that the caller does not see. Default: process warnings. */
+  /** Receives errors of handlers that the client does not see. Default: process warnings. */
   readonly log?: Logger
 }
 
@@ -44,7 +44,7 @@ export function serveRoutes(routes: Routes | readonly Routes[], options: ServeRo
     takeAnyBody(server)
     const handler = (request: FastifyRequest, reply: FastifyReply): Promise<unknown> =>
       answered(table, limits, options.log, request, reply)
-    // Fastify has one route for all of them, so that routes can be added and removed while it runs.
+    // All of them share one fastify route, so that routes can be added and removed while the server runs.
     for (const prefix of new Set(roots.map(({ options: { prefix = '' } }) => prefix.replace(/\/$/, '')))) {
       if (prefix !== '') server.route({ method: METHODS, url: prefix, exposeHeadRoute: false, handler })
       server.route({ method: METHODS, url: `${prefix}/*`, exposeHeadRoute: false, handler })
@@ -52,7 +52,7 @@ export function serveRoutes(routes: Routes | readonly Routes[], options: ServeRo
   }
 }
 
-/** The routes read bodies themselves, within their own limits. */
+/** Makes fastify accept any body, because the routes read bodies themselves, within their own limits. */
 function takeAnyBody(server: FastifyInstance): void {
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
@@ -85,7 +85,7 @@ function sent({ status, type, headers, body }: Reply, reply: FastifyReply, faile
   void reply.code(status).headers(headers ?? {})
   if (Buffer.isBuffer(body)) return body.length === 0 ? reply.send() : reply.type(CONTENT_TYPES[type]).send(body)
   const stream = Readable.from(body, { objectMode: false })
-  // The status has been sent, so the connection is closed in the middle. The client sees that the body is incomplete.
+  // The status is already sent, so the connection is closed. The client then sees that the body is incomplete.
   stream.on('error', failed)
   return reply.type(CONTENT_TYPES[type]).send(stream)
 }
@@ -102,14 +102,14 @@ function typeOf(contentType: string | undefined): BodyType {
   return /^application\/x-ndjson\b/i.test(contentType) ? 'lines' : 'raw'
 }
 
-/** The body of an HTTP request as a message. */
+/** Converts the body of an HTTP request to a message. */
 function ofPayload(request: FastifyRequest): IncomingMessage {
   const payload = request.body instanceof Readable ? request.body : undefined
   const chunks = payload?.[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined> | undefined
   const length = Number(request.headers['content-length'])
   return message(typeOf(request.headers['content-type']), Number.isSafeInteger(length) ? length : undefined, {
     read: async () => (await chunks?.next())?.value,
-    // The rest is read and dropped, because the client must still receive the response.
+    // The rest of the body is read and dropped, because the client must still receive the response.
     stop: () => void payload?.resume(),
   })
 }

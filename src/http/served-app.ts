@@ -4,7 +4,7 @@ import type { Piko } from '../app/piko.ts'
 import type { Logger } from '../logger.ts'
 import type { ApiApp } from './api/handler.ts'
 
-/** The part of an app that the server uses, so that it does not depend on `Piko` itself. */
+/** The part of an app that the server uses. The server does not depend on `Piko` itself. */
 export interface ServedApp extends ApiApp, Pick<Piko, 'access' | 'addService' | 'events' | 'settings'> {
   readonly log: Logger
   /** The user's own routes. */

@@ -13,16 +13,16 @@ import { healthRoutes, type HealthSource } from './health.ts'
 import { metricsRoutes, type MetricsSource } from './metrics.ts'
 import type { Logger } from '../logger.ts'
 
-/** The sources of the server's data. The server owns none of them. */
+/** Where the server's data comes from. The server does not own any of these objects. */
 export interface HttpDeps extends HealthSource, MetricsSource, GraphSource {
   /** Logs every failed request with a status of 500 or more. */
   readonly logger?: Logger
-  /** The app whose API the server has. Without one, there is no API. */
+  /** The app whose API is served. Without it, there is no API. */
   readonly app?: ApiApp
-  /** How requests of the API are checked; required with `app`. */
+  /** How to check requests to the API; required with `app`. */
   readonly access?: AccessOptions
   readonly tls?: TlsPair | undefined
-  /** The largest body of a request, in bytes. Default 1 MiB. */
+  /** The maximum size of a request's body, in bytes. Default 1 MiB. */
   readonly bodyLimit?: number
 }
 
@@ -34,20 +34,20 @@ interface ErrorBody {
 const REQUEST_TIMEOUT_MS = 10_000
 const ANSWER_TIMEOUT_MS = 10_000
 const KEEP_ALIVE_MS = 5_000
-/** A connection without traffic for this time is ended: no request arrives, or the client does not read the response. */
+/** If a connection has no traffic for this time, it is closed: no request arrives, or the client does not read the response. */
 const SILENT_MS = 30_000
 const CHECK_CONNECTIONS_MS = 1_000
-/** The id of a job has up to 255 characters, and each of them may become nine characters in a URL. */
+/** A job's id has up to 255 characters, and each may become nine characters in a URL. */
 const MAX_PARAM_LENGTH = 2_500
 /** How long a stop waits for responses in progress. */
 const CLOSE_GRACE_MS = 1_000
-/** The status of a response that would need an optional package that is not installed. */
+/** The status if a response needs an optional package that is not installed. */
 const NOT_IMPLEMENTED = 501
 
 /**
- * Builds the server with every route; it does not listen yet. If a response takes longer than ten seconds, the client gets a 503. The
- * server ends connections that send nothing, or an incomplete request. `close()` immediately ends connections without a complete request,
- * and all others after a second.
+ * Builds the server with every route; it does not listen yet. If a response takes longer than ten seconds, the client gets a 503.
+ * Connections without traffic, and those with an incomplete request, are closed. `close()` closes connections without a complete request
+ * immediately, and all others after a second.
  */
 export function buildServer(deps: HttpDeps): FastifyInstance {
   const server: FastifyInstance = fastify({
@@ -59,7 +59,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
     connectionTimeout: SILENT_MS,
     ...(deps.bodyLimit !== undefined && { bodyLimit: deps.bodyLimit }),
     http: { headersTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: CHECK_CONNECTIONS_MS },
-    // With this option, fastify serves HTTPS. The type of such a server is different.
+    // With this option, fastify serves HTTPS. That server has another type.
     ...(deps.tls && ({ https: deps.tls } as object)),
     frameworkErrors: (error, request, reply) => void answerError(deps, error, request, reply),
     clientErrorHandler: answerBrokenRequest,
@@ -83,7 +83,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
   return server
 }
 
-/** Ends connections when the server stops, so that no client can delay the stop. */
+/** Closes all connections when the server stops, so that no client can delay the stop. */
 function endConnectionsAtClose(server: FastifyInstance): Connections {
   const connections = new Connections(server.server)
   server.addHook('preClose', (done) => {
@@ -139,7 +139,7 @@ function statusOf(error: Error): number {
   return 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500
 }
 
-/** Answers a failed request. Internal errors go to the log, because the endpoints have no authentication. */
+/** Sends the response to a failed request. Internal errors are only logged, because these endpoints need no authentication. */
 function answerError(deps: HttpDeps, error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const declared = statusOf(error)
   const status = declared >= 400 ? declared : 500
@@ -154,7 +154,7 @@ function answerError(deps: HttpDeps, error: Error, request: FastifyRequest, repl
   return reply.send(errorBody(shown, "the server could not answer; see this node's log"))
 }
 
-/** Answers an invalid or incomplete request, for which no request object exists. */
+/** Sends the response to an invalid or incomplete request, which has no request object. */
 function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()

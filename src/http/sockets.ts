@@ -9,7 +9,11 @@ import { optionalPackage } from '../optional-package.ts'
 
 /** A client of a WebSocket. */
 export interface SocketClient {
-  /** Sends a text, bytes, or any other value as JSON. @returns false if the client reads too slowly; it is then disconnected */
+  /**
+   * Sends a value: a text, bytes, or anything else as JSON.
+   *
+   * @returns false if the client reads too slowly; then it is disconnected
+   */
   send(value: unknown): boolean
   close(): void
 }
@@ -17,23 +21,23 @@ export interface SocketClient {
 export interface SocketsOptions {
   /** The path of the URL: `/ws`. */
   readonly path: string
-  /** Called with each message: a text or bytes. It may be async; an error is reported, and the socket stays open. */
+  /** Called with each message: a text or bytes. It may be async. If it fails, the error is reported and the socket stays open. */
   readonly onMessage?: (message: string | Buffer, client: SocketClient) => unknown
   /** Called with each new client. */
   readonly onConnection?: (client: SocketClient) => unknown
-  /** The maximum number of bytes that wait for a client that reads slowly. A client with more is disconnected. Default 1 MB. */
+  /** The maximum number of bytes that may wait for a slow client. Above that, the client is disconnected. Default 1 MB. */
   readonly maxBuffered?: number
-  /** The maximum number of bytes of one message of a client. Default 1 MB. */
+  /** The maximum size of a client's message, in bytes. Default 1 MB. */
   readonly maxMessage?: number
   /** The maximum number of clients. Default 1,000. */
   readonly maxClients?: number
-  /** Origins of pages that may connect, in addition to pages of this server. */
+  /** Origins of pages that may connect, in addition to this server's own pages. */
   readonly origins?: readonly string[]
 }
 
 const MEGABYTE = 1_048_576
 const PING_EACH_MS = 30_000
-/** The close code for a client that can't follow: "try again later". */
+/** The close code for a client that reads too slowly: "try again later". */
 const TOO_SLOW = 1_013
 
 /**
@@ -78,7 +82,11 @@ export class Sockets {
     return this.#clients.size
   }
 
-  /** Sends a value to all clients. Those that read too slowly are disconnected. @returns the number of clients that it was sent to */
+  /**
+   * Sends a value to all clients. Clients that read too slowly are disconnected.
+   *
+   * @returns the number of clients that the value was sent to
+   */
   broadcast(value: unknown): number {
     const data = dataOf(value)
     return [...this.#clients.keys()].filter((socket) => this.#send(socket, data)).length
@@ -110,7 +118,7 @@ export class Sockets {
     accepting.handleUpgrade(request, socket, head, (accepted) => this.#accepted(accepted))
   }
 
-  /** A page of another site must not use the visitor's cookies. Programs send no origin. */
+  /** A page of another site must not use the visitor's cookies. A program sends no origin. */
   #isAllowed({ headers: { origin, host } }: IncomingMessage): boolean {
     if (origin === undefined || this.#options.origins?.includes(origin)) return true
     return URL.canParse(origin) && new URL(origin).host === host
@@ -125,7 +133,7 @@ export class Sockets {
     this.#clients.set(socket, state)
     socket.on('pong', () => void (state.isAlive = true))
     socket.on('close', () => void this.#clients.delete(socket))
-    // The event `close` follows, and handles the error.
+    // The error is ignored here, because the event `close` follows.
     socket.on('error', () => {})
     socket.on('message', (data, isBinary) => {
       const bytes = Buffer.isBuffer(data) ? data : Buffer.concat(Array.isArray(data) ? data : [Buffer.from(data)])
@@ -139,7 +147,7 @@ export class Sockets {
     if (socket.bufferedAmount + data.length > (this.#options.maxBuffered ?? MEGABYTE)) {
       this.#clients.delete(socket)
       socket.close(TOO_SLOW, 'reads too slowly')
-      // A client that does not read does not respond to the close either.
+      // A client that does not read would not answer a close message either.
       socket.terminate()
       return false
     }

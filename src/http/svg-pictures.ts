@@ -1,15 +1,15 @@
 import { once } from 'node:events'
 import { isPikoError, PikoError } from '../errors.ts'
 import { startThread } from '../thread-module.ts'
-// `import type` is required: with an inline `type`, an import statement without names would remain and run the thread's code here.
+// `import type` is required. With an inline `type`, the import statement would remain without names, and run the thread's code here.
 import type { Drawn } from './svg-thread.ts'
 
 type Render = (dot: string) => Promise<string>
 
-/** Draws pictures of a graph. Each version is drawn only once for any number of requests, and only one version at a time. */
+/** Draws pictures of a graph. Each version is drawn only once, however many requests there are, and only one version at a time. */
 export class SvgPictures {
   readonly #render: Render
-  /** Set if the drawing package is not installed. The process does not try to load it again. */
+  /** Set if the drawing package is not installed. Then the process does not try to load it again. */
   #missing: PikoError | undefined
   #last: { readonly dot: string; readonly svg: Promise<string> } | undefined
 
@@ -18,7 +18,7 @@ export class SvgPictures {
   }
 
   /**
-   * @param dot the graph as a Graphviz text; a different text is a different version
+   * @param dot the graph as Graphviz text; another text is another version
    * @throws PikoError `PACKAGE_MISSING`
    */
   async of(dot: string): Promise<string> {
@@ -42,14 +42,14 @@ export class SvgPictures {
 }
 
 /**
- * Draws in a thread, because Graphviz would block the event loop for up to a quarter of a second. The thread ends afterwards, since few
+ * Draws in a thread, because Graphviz would block the event loop for up to a quarter of a second. The thread ends afterwards, because few
  * processes draw often.
  */
 async function renderInThread(dot: string): Promise<string> {
   const thread = startThread('svg-thread', import.meta.url, { workerData: dot, name: 'piko graph' })
   thread.unref()
   try {
-    // This also rejects if the thread fails.
+    // `once` also rejects if the thread fails.
     const [drawn] = (await once(thread, 'message')) as [Drawn]
     if ('svg' in drawn) return drawn.svg
     throw new PikoError('PACKAGE_MISSING', drawn.missing)

@@ -1,9 +1,9 @@
-// The thread of svg-pictures.ts. Graphviz would block the event loop of the main thread.
+// The thread that svg-pictures.ts starts. In the main thread, Graphviz would block the event loop.
 import { parentPort, workerData } from 'node:worker_threads'
 import { isPikoError } from '../errors.ts'
 import { toSvg } from '../service/graph/svg.ts'
 
-/** The message of the thread. An error is sent as data, because a thrown error would lose its code between threads. */
+/** The message that the thread sends. An error is sent as data, because a thrown error would lose its code. */
 export type Drawn = { readonly svg: string } | { readonly missing: string }
 
 let drawn: Drawn

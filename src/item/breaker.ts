@@ -1,40 +1,38 @@
-/** The circuit breaker of a lane opens after this many failures in a row. While it is open, no item of the lane begins. */
+/** After this many failures in a row, the circuit breaker of a lane opens. While it is open, no item of the lane begins. */
 const FAILURES_IN_A_ROW = 10
-/** A breaker stores this many of the last outcomes. It also opens if at least half of them are failures. */
+/** How many of the last outcomes a breaker stores. It also opens if at least half of them are failures. */
 const LAST = 20
-/** How long a breaker stays open. Each time, it stays open twice as long as the previous time, up to the maximum. */
+/** How long a breaker stays open the first time. Each further time is twice as long, up to the maximum. */
 const FIRST_OPEN_MS = 30_000
 const LONGEST_OPEN_MS = 600_000
 
-/** The stored state of a lane's breaker. Instants are milliseconds of the database's clock. */
+/** The stored state of a lane's breaker. Its instants are milliseconds on the database's clock. */
 export interface BreakerState {
   /** The number of failures in a row. */
   readonly failures: number
-  /**
-   * The last outcomes as bits, the newest in the lowest bit; 1 is a failure. The highest bit that is set marks how many outcomes there are.
-   */
+  /** The last outcomes as bits; the newest is the lowest bit, and 1 is a failure. The highest 1 only marks how many outcomes there are. */
   readonly recent: number
-  /** How often the breaker has opened since the last time without failures. */
+  /** How often the breaker has opened since the lane last had no failures. */
   readonly opens: number
-  /** When the breaker lets one item begin, to test whether the lane works again. Undefined: the breaker is closed. */
+  /** When the breaker lets one item begin, as a test. Undefined: the breaker is closed. */
   readonly openUntil: number | undefined
 }
 
 export const CLOSED: BreakerState = { failures: 0, recent: 1, opens: 0, openUntil: undefined }
 
-/** Whether the state differs from that of a lane without failures. Only then must successes be stored. */
+/** Whether the lane has had failures recently. Only then must its successes be stored. */
 export function isTroubled({ failures, recent, opens, openUntil }: BreakerState): boolean {
   return failures > 0 || opens > 0 || openUntil !== undefined || hasFailure(recent)
 }
 
-/** Returns the state after an item has ended. Outcomes while the breaker is open are ignored: those items had begun before it opened. */
+/** Returns the state after an item has ended. Ignores outcomes while the breaker is open, because those items began before it opened. */
 export function afterOutcome(state: BreakerState, isSuccess: boolean, now: number): BreakerState {
   const isProbe = state.openUntil !== undefined && state.openUntil <= now
   if (state.openUntil !== undefined && !isProbe) return state
   if (isSuccess) {
     if (isProbe) return { ...CLOSED, opens: state.opens }
     const recent = pushed(state.recent, 0)
-    // When all stored outcomes are successes, the next opening is as short as the first one again.
+    // All stored outcomes are successes, so the next opening is as short as the first one again.
     return {
       failures: 0,
       recent,
@@ -51,8 +49,8 @@ export function afterOutcome(state: BreakerState, isSuccess: boolean, now: numbe
 }
 
 /**
- * The maximum number of items of a lane that may run at the same time on all nodes. After failures in a row, no more items run than would
- * open the breaker if they failed too. After a pause of the breaker, only one item runs, to test the lane. Pure.
+ * Returns how many items of a lane may run at the same time on all nodes. After failures in a row, there are only as many as would open the
+ * breaker if they also failed. After a pause of the breaker, it is a single item, as a test. Pure.
  */
 export function mostUnderWay({ failures, openUntil }: BreakerState): number {
   if (openUntil !== undefined) return 1

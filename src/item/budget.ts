@@ -1,14 +1,14 @@
 import type { Duration } from '../time/duration.ts'
 
-/** How an item is retried after failures of one class of errors. */
+/** How an item is retried after errors of one class. */
 export interface ItemRetrySpec {
-  /** The maximum number of retries after failures of this class. After one more failure, the item is dead. */
+  /** The maximum number of retries after errors of this class. After one more error, the item is dead. */
   readonly limit: number
-  /** The delay before the first retry, which doubles with each further retry. Default `'1s'`. */
+  /** The delay before the first retry. It doubles with each further retry. Default `'1s'`. */
   readonly base?: Duration
-  /** The longest delay. Default `'1m'`. */
+  /** The maximum delay. Default `'1m'`. */
   readonly max?: Duration
-  /** Whether the breaker of the lane counts failures of this class. Default false. */
+  /** Whether the lane's circuit breaker counts errors of this class. Default false. */
   readonly breaker?: boolean
 }
 
@@ -22,13 +22,13 @@ export interface ItemBudget {
 
 /** The class of an error from the item's function that is not an `ItemError`. */
 export const ERROR_CLASS = 'error'
-/** The class of the failure of an item that exceeded its timeout. */
+/** The error class of an item that exceeded its timeout. */
 export const TIMEOUT_CLASS = 'timeout'
-/** The class of the failure of an item whose sinks could not be flushed. */
+/** The error class of an item whose sinks could not be flushed. */
 export const SINK_CLASS = 'sink'
-/** The class of an error in the setup, such as a missing package or table, which no retry can solve. */
+/** The class of an error in the setup, such as a missing package or table. No retry can correct it. */
 export const SETUP_CLASS = 'setup'
-/** The name in `retry` whose budget applies to every class that the kind does not name. */
+/** The name in `retry` for every class that has no entry of its own. */
 const ANY_CLASS = '*'
 
 /** The maximum length of a class's name, in characters. */
@@ -44,10 +44,10 @@ export function budgetOf(budgets: ReadonlyMap<string, ItemBudget>, name: string)
 }
 
 /**
- * Returns the milliseconds until the next try. Undefined: no retry of the class is left, so the item is dead.
+ * Returns the milliseconds until the next try. Undefined: there are no retries of this class left, so the item is dead.
  *
- * @param tries how many failures of the class there were before this one
- * @param random a random number in [0, 1), by which the delay is between half of its length and all of it
+ * @param tries how many errors of the class there were before this one
+ * @param random a random number in [0, 1); the delay is between half of its length and the full length
  */
 export function itemDelayMs(budget: ItemBudget, tries: number, random: number): number | undefined {
   if (tries >= budget.limit) return undefined

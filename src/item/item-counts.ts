@@ -1,4 +1,4 @@
-/** The number of items in each state, with other sums over the items. */
+/** How many items are in each state, and other sums over the items. */
 export interface ItemCounts {
   readonly total: number
   readonly queued: number
@@ -7,9 +7,9 @@ export interface ItemCounts {
   readonly dead: number
   readonly skipped: number
   readonly cancelled: number
-  /** How often an item was added that already existed. */
+  /** How many added items already existed. */
   readonly duplicates: number
-  /** The number of items that were left out because of a limit. */
+  /** How many items a limit has left out. */
   readonly left: number
   /** The bytes that `ctx.countBytes` has counted. */
   readonly bytes: number
@@ -24,7 +24,7 @@ const NONE: ItemCounts = {
   ...{ duplicates: 0, left: 0, bytes: 0, ms: 0 },
 }
 
-/** Sums stored counts: of all items, by kind of item, and by the reasons of skipped and left out items. Pure. */
+/** Calculates sums of stored counts: for all items, by kind of item, and by the reasons of skipped and left out items. Pure. */
 export function summedItems(counts: readonly Count[], running: number) {
   const reasons: Record<string, number> = {}
   const byKind = new Map<string, ItemCounts>()

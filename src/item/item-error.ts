@@ -2,22 +2,24 @@ import { chainOf, isObject, propertyOf } from '../errors-read.ts'
 import { ERROR_CLASS, MAX_CLASS } from './budget.ts'
 import { cappedDurationMs, type Duration, MAX_STORED_MS } from '../time/duration.ts'
 
-/** A symbol is used instead of `instanceof`, because a job's module may load another copy of this package. */
+/** A symbol instead of `instanceof`, because a job's module may load another copy of this package. */
 const ITEM_FAULT = Symbol.for('piko.itemFault')
 
 /** The options of an {@link ItemError}. */
 export interface ItemErrorOptions extends ErrorOptions {
-  /** The class of the error, by which `retry` of the item's kind sets the retries, such as `'network'`. At most 64 characters are used. */
+  /**
+   * The class of the error, such as `'network'`. The kind's option `retry` sets the retries of each class. At most 64 characters are used.
+   */
   readonly class: string
-  /** How long the item waits for its next try, or until when. Default: the delay of the class. */
+  /** When the item is tried again: after a duration, or at an instant. Default: after the delay of the class. */
   readonly retryAfter?: Duration | Date | undefined
-  /** With `'wait'`, the whole lane waits as long as the item, and its rate is halved. Default: only the item waits. */
+  /** With `'wait'`, the whole lane waits as long as the item does, and its rate is halved. Default: only the item waits. */
   readonly lane?: 'wait' | undefined
   /** Whether the circuit breaker of the lane counts this error. Default: the `breaker` option of the class. */
   readonly breaker?: boolean | undefined
 }
 
-/** The requests of an error for the next try of its item. */
+/** What an error asks for the next try of its item. */
 export interface ItemFault {
   readonly class: string
   /** Milliseconds until the next try; undefined: the delay of the class. */
@@ -50,7 +52,7 @@ export class ItemError extends Error {
   }
 }
 
-/** The requests of an error, or of one of its causes, for the next try; undefined if none of them is an `ItemError`. */
+/** Returns what an error, or one of its causes, asks for the next try; undefined if none of them is an `ItemError`. */
 export function itemFaultOf(error: unknown): ItemFault | undefined {
   for (const link of chainOf(error)) {
     const fault = propertyOf(link, ITEM_FAULT)

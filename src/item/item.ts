@@ -6,29 +6,29 @@ export type ItemState = 'queued' | 'running' | 'done' | 'dead' | 'skipped' | 'ca
 export const ITEM_STATES: readonly ItemState[] = ['queued', 'running', 'done', 'dead', 'skipped', 'cancelled']
 
 /**
- * A small durable unit of work of a run, as the item's function receives it.
+ * A small durable unit of work of a run, in the form in which the item's function receives it.
  *
  * @typeParam D the type of the item's data after a conversion to JSON and back
  */
 export interface Item<D = unknown> {
   readonly id: number
   readonly kind: string
-  /** A key that no other item of the kind has within the scope of `dedup`. */
+  /** The key of the item. It is unique among the items of its kind, within the scope of `dedup`. */
   readonly key: string
   readonly data: D
-  /** The number of the try; 1 for the first. Lost nodes, stops and `ctx.retryLater` are not counted. */
+  /** The number of the try; 1 for the first. Tries that ended because of a lost node, a stop or `ctx.retryLater` are not counted. */
   readonly attempt: number
-  /** How many earlier attempts failed, by class of error. */
+  /** How many earlier tries failed, by error class. */
   readonly tries: Readonly<Record<string, number>>
   /** The name of the item's lane, without the scope. */
   readonly lane: string
-  /** The depth: 0 for an item that the job's handler added, otherwise one more than the depth of the item that added this one. */
+  /** The depth of the item: 0 if the job's handler added it. Otherwise one more than the depth of the item that added it. */
   readonly depth: number
   readonly priority: number
-  /** The id of the item that added this one; undefined if the job's handler did. */
+  /** The id of the item that added this one; undefined if the job's handler added it. */
   readonly parent: number | undefined
-  /** The position of the last `ctx.checkpoint` of this item, which may be from an earlier attempt; undefined if there was none. */
+  /** The position of the item's last `ctx.checkpoint`, possibly in an earlier try; undefined if there was none. */
   readonly position: string | undefined
-  /** The bytes that an earlier, failed attempt passed to `ctx.keep`; undefined if there are none. */
+  /** The bytes that an earlier, failed try passed to `ctx.keep`; undefined if there are none. */
   readonly kept: Uint8Array | undefined
 }

@@ -1,19 +1,20 @@
 import type { Rate, RateLimit } from '../run/limits.ts'
 
-/** The limits of a lane, which all nodes share. */
+/** The limits of a lane. All nodes share them. */
 export interface LaneSpec {
-  /** The maximum number of items that may begin within a length of time, such as `'2/s'` or `'600/m'`. Default: no limit. */
+  /** How many items may begin within a length of time, at most, such as `'2/s'` or `'600/m'`. Default: no limit. */
   readonly rate?: Rate
   /** The maximum number of items that may run at the same time. Default: no limit. */
   readonly parallel?: number
   /**
-   * Whether the lane becomes slower, down to 1/8 of its rate, while at least half of its items take twice as long as usual and 250 ms
-   * longer. After 50 successes, it becomes 10 % faster again. Default: true for the hosts of a crawl, otherwise false.
+   * Whether the lane becomes slower when its responses do, down to 1/8 of its rate. It does so while at least half of its items take twice
+   * as long as usual and 250 ms longer. After 50 successes, it becomes 10 % faster again. Default: true for the hosts of a crawl, otherwise
+   * false.
    */
   readonly throttle?: boolean
 }
 
-/** The limits of a lane in the form that the store keeps. */
+/** The limits of a lane in their stored form. */
 export interface LaneLimits {
   readonly rate: RateLimit | undefined
   readonly parallel: number | undefined
@@ -22,41 +23,41 @@ export interface LaneLimits {
 /** The maximum length of a lane's name, in characters. */
 export const MAX_LANE = 200
 
-/** A lane is slowed down to this share of its rate, but not below it. */
+/** The minimum share of its rate to which a lane is slowed down. */
 export const MIN_FACTOR = 1 / 32
-/** After this many successes, a slowed lane becomes faster by the factor `SPEED_UP`. */
+/** After this many successes, the rate of a slowed lane is multiplied by `SPEED_UP`. */
 export const SUCCESSES_TO_SPEED_UP = 50
 const SPEED_UP = 1.1
-/** An item is claimed at most this long before its start time, in milliseconds. */
+/** How long before its start time an item may be claimed, in milliseconds. */
 export const CLAIM_AHEAD_MS = 250
 /**
- * An item may begin late by this share of the rate's length of time, but by at least `MIN_LATE_MS` and at most `MAX_LATE_MS`. An item that
- * would begin later loses its start time, and is claimed again.
+ * How late an item may begin: by this share of the rate's length of time, but at least `MIN_LATE_MS` and at most `MAX_LATE_MS`. An item
+ * that would begin later loses its start time and is claimed again.
  */
 const LATE_SHARE = 0.05
 const MIN_LATE_MS = 20
 const MAX_LATE_MS = 250
 
-/** In a lane with a minimum time between two items, an item may begin this late after its start time, in milliseconds. */
+/** How late an item may begin if its lane has a minimum time between two items, in milliseconds. */
 const DELAY_LATE_MS = 100
-/** In such a lane, a request may take this much longer to arrive than the next one, such as when it opens a new connection. */
+/** In such a lane, how much longer a request may take to arrive than the next one, for example because it opens a new connection. */
 const DELAY_ARRIVAL_MS = 100
 
 /**
- * The milliseconds between the start times of two items of a lane; 0 if the lane has no rate.
+ * Returns the milliseconds between the start times of two items of a lane; 0 if the lane has no rate.
  *
  * @param factor the share of its rate at which a slowed lane works, up to 1
  * @param delayMs the minimum time between two items that a note of the lane demands
  */
 export function spacingMs(rate: RateLimit | undefined, factor: number, delayMs: number | undefined): number {
   const ofRate = rate ? rate.perMs / (rate.limit * Math.max(factor, MIN_FACTOR)) : 0
-  // The next item may begin in time after a late one, and the time between both must still be at least `delayMs`.
+  // If an item is late and the next one is in time, there must still be at least `delayMs` between them.
   return Math.max(ofRate, delayMs === undefined ? 0 : delayMs + DELAY_LATE_MS + DELAY_ARRIVAL_MS)
 }
 
 /**
- * The maximum delay after its start time with which an item may begin, in milliseconds. Even with this delay, the lane keeps its minimum
- * time between two items, and exceeds its rate by at most one item.
+ * Returns how late an item may begin after its start time, in milliseconds. Even with this delay, the lane keeps its minimum time between
+ * two items, and exceeds its rate by at most one item.
  */
 export function allowedLateMs(rate: RateLimit | undefined, delayMs: number | undefined): number {
   if (delayMs !== undefined) return DELAY_LATE_MS
@@ -64,8 +65,8 @@ export function allowedLateMs(rate: RateLimit | undefined, delayMs: number | und
 }
 
 /**
- * The start times of the next items (`at`), and the first free one after them (`freeAt`), in milliseconds of the database's clock. A
- * start time is the instant at which an item may begin.
+ * The start times of the next items (`at`), and the first free one after them (`freeAt`), in milliseconds on the database's clock. An item
+ * may begin at its start time.
  */
 export interface Places {
   readonly at: readonly number[]
@@ -75,7 +76,7 @@ export interface Places {
 /** Returns the start times of a lane that may be claimed now. */
 export function placesFrom(lane: {
   readonly now: number
-  /** No start time is earlier than this many milliseconds from now, so that the claim has ended by then. Ignored if the lane has no rate. */
+  /** The minimum time from now to a start time, in milliseconds, so that the claim has ended by then. Ignored if the lane has no rate. */
   readonly leadMs: number
   /** The first free start time. */
   readonly freeAt: number
@@ -98,12 +99,12 @@ export function placesFrom(lane: {
   return { at, freeAt: at.length === 0 ? freeAt : next }
 }
 
-/** Returns the new factor of a lane after an error that makes the whole lane wait. */
+/** Returns the new factor of a lane after an error for which the whole lane waits. */
 export function slowed(factor: number): number {
   return Math.max(MIN_FACTOR, factor / 2)
 }
 
-/** Returns the new factor of a lane after successes, and the number of successes that count towards the next change. */
+/** Returns the new factor of a lane after successes, and how many successes already count for the next change. */
 export function speedUp(factor: number, successes: number): { readonly factor: number; readonly successes: number } {
   if (factor >= 1) return { factor: 1, successes: 0 }
   if (successes < SUCCESSES_TO_SPEED_UP) return { factor, successes }

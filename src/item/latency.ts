@@ -2,27 +2,27 @@ import { MIN_FACTOR } from './lane.ts'
 
 /** How many measured times are needed to decide whether a lane is slow. */
 export const JUDGED = 20
-/** A lane is slow if the median of its times is more than `SLOW_FACTOR` times the usual time, and more than `SLOW_MS` longer. */
+/** A lane is slow if the median of its times is more than `SLOW_FACTOR` times the usual time, and also more than `SLOW_MS` longer. */
 const SLOW_FACTOR = 2
 const SLOW_MS = 250
-/** While a lane is not slow, the usual time moves by this share of its distance to the median. */
+/** While a lane is not slow, its usual time moves toward the median by this share of the difference. */
 const FOLLOWS = 0.1
-/** While a lane is slow, the usual time grows by this factor, so that a lane that stays slow is no longer slowed down. */
+/** While a lane is slow, its usual time is multiplied by this factor. So a lane that stays slow is not slowed down forever. */
 const DRIFTS = 1.05
 /** The factor by which a slow lane's rate is lowered. */
 const SLOW_DOWN = 0.8
 /** Slow responses alone never lower a rate below this share. */
 export const LATENCY_FLOOR = Math.max(MIN_FACTOR, 1 / 8)
-/** After a lane was slowed down, it is slowed down again only after this many successes. */
+/** How many successes there must be before a lane is slowed down again. */
 export const SUCCESSES_TO_SLOW = 20
 
-/** How long a lane usually takes to respond, in milliseconds; undefined before enough times were measured. */
+/** How long a lane usually takes to respond, in milliseconds. Undefined until enough times were measured. */
 export interface Latency {
   readonly usualMs: number | undefined
 }
 
 /**
- * Decides by the median of a lane's latest times whether the lane is slow. A time that stays slow for minutes becomes the usual time. Pure.
+ * Decides from the median of its latest times whether a lane is slow. If it stays slow for minutes, this becomes the usual time. Pure.
  *
  * @returns the new usual time, and whether the lane is slow
  */
@@ -38,7 +38,11 @@ export function slowedByLatency(factor: number): number {
   return Math.min(factor, Math.max(LATENCY_FLOOR, factor * SLOW_DOWN))
 }
 
-/** The value that this share of a list does not exceed; undefined if the list is empty. @param sorted the values in ascending order */
+/**
+ * Returns a percentile: the value that this share of the list does not exceed; undefined if the list is empty.
+ *
+ * @param sorted the values in ascending order
+ */
 export function percentile(sorted: readonly number[], share: number): number | undefined {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]
 }

@@ -12,16 +12,16 @@ import {
 import { itemFaultOf } from './item-error.ts'
 import { isSetupError } from './setup-error.ts'
 
-/** The maximum number of classes that are counted for one item. Errors of further classes count as class `error`. */
+/** The maximum number of error classes to count for one item. Errors of further classes count as class `error`. */
 const MAX_CLASSES = 50
 
-/** The consequences of the failure of an item. */
+/** What follows from the failure of an item. */
 export interface ItemFailure {
-  /** The class by which the failure is counted. */
+  /** The class under which the failure is counted. */
   readonly class: string
   /** Milliseconds until the next try; undefined: the item is dead. */
   readonly delayMs: number | undefined
-  /** How many attempts have failed, by class, including this one. */
+  /** How many tries have failed, by class, including this one. */
   readonly tries: Readonly<Record<string, number>>
   /** Whether the circuit breaker of the lane counts the failure. */
   readonly breaker: boolean
@@ -30,11 +30,11 @@ export interface ItemFailure {
 }
 
 /**
- * Determines the consequences of the failure of an item. Pure.
+ * Decides what follows from the failure of an item. Pure.
  *
- * @param tries how many earlier attempts failed, by class
+ * @param tries how many earlier tries failed, by class
  * @param random a random number in [0, 1)
- * @param now the current time in milliseconds since 1970, for an error that demands a retry at an instant
+ * @param now the current time in milliseconds since 1970, for an error that asks for a retry at an instant
  */
 export function settleFailure(
   error: Error,
@@ -45,7 +45,7 @@ export function settleFailure(
 ): ItemFailure {
   const fault = itemFaultOf(error)
   const given = fault?.class ?? classOf(error)
-  // Without this limit, an item whose errors all have different classes would be retried forever.
+  // Without this limit, an item with a new error class each time would be retried forever.
   const isOneTooMany = !Object.hasOwn(tries, given) && Object.keys(tries).length >= MAX_CLASSES
   const name = isOneTooMany ? ERROR_CLASS : given
   const budget = budgetOf(budgets, name)

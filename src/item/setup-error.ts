@@ -1,7 +1,7 @@
 import { chainOf } from '../errors-read.ts'
 import { type ErrorCode, isPikoError } from '../errors.ts'
 
-/** Errors of the setup that a person must correct. */
+/** Codes of setup errors, which a person must correct. */
 const CODES: readonly ErrorCode[] = [
   'PACKAGE_MISSING',
   'RESOURCE_INVALID',
@@ -10,7 +10,7 @@ const CODES: readonly ErrorCode[] = [
   'SINK_TABLE_INVALID',
 ]
 
-/** Whether an error, or one of its causes, is a fault of the setup, such as a missing package or table. No retry can solve it. */
+/** Whether an error, or one of its causes, is a setup error, such as a missing package or table. No retry can correct it. */
 export function isSetupError(error: unknown): boolean {
   return chainOf(error).some((link) => CODES.some((code) => isPikoError(link, code)))
 }

@@ -1,13 +1,13 @@
 import type { Clock } from '../clock.ts'
 import type { Duration } from '../time/duration.ts'
 
-/** @param signal aborts when no caller waits for the value any more, and when the app stops */
+/** @param signal aborts when no caller waits for the value any more, or when the app stops */
 export type CacheLoader<V> = (signal: AbortSignal) => V | Promise<V>
 
 export interface CacheFetch {
   /** How long the loaded value is fresh. Default: the `ttl` of the cache. */
   readonly ttl?: Duration
-  /** Aborting this signal ends this caller's wait. In a handler the run's own signal ends it too. */
+  /** Aborting this signal ends this caller's wait. In a handler, the run's own signal also ends it. */
   readonly signal?: AbortSignal
 }
 
@@ -21,7 +21,7 @@ export interface CacheSet {
 }
 
 export interface CacheIncrement {
-  /** How long a new value is fresh; an existing one keeps its time. Default: the `ttl` of the cache. */
+  /** How long a new value is fresh. An existing value keeps its time. Default: the `ttl` of the cache. */
   readonly ttl?: Duration
 }
 
@@ -36,14 +36,14 @@ export interface CacheEntry<V> {
   /** The version of the value, which changes with each write. */
   readonly version: number
   readonly isStale: boolean
-  /** The number of milliseconds for which the value is still kept. */
+  /** For how many milliseconds the value is still kept. */
   readonly leftMs: number
 }
 
 /** The figures of a cache in this process since it was opened. */
 export interface CacheStats {
   readonly name: string
-  /** How many answers came from this process, how many from the shared level, and how many were stale. */
+  /** Answers from this process. Below: answers from the shared level, and stale answers. */
   readonly l1Hits: number
   readonly l2Hits: number
   readonly stale: number
@@ -54,7 +54,7 @@ export interface CacheStats {
   readonly failures: number
   /** The number of values that were too large to keep, or that the codec refused to read. */
   readonly refused: number
-  /** Values and bytes in this process. */
+  /** How many values are in this process. Below: their size in bytes. */
   readonly l1Size: number
   readonly l1Bytes: number
   /** Whether the shared level does not answer. */
@@ -62,7 +62,7 @@ export interface CacheStats {
 }
 
 /**
- * A cache in one app: values by key, in this process, and optionally in a shared level that all nodes use.
+ * A cache in one app. It stores values by key in this process, and optionally in a level that all nodes share.
  *
  * Keys have 1 to 512 characters; values have up to 1 MB, encoded. All calls reject with `CACHE_INVALID` for other keys and values, and with
  * `USAGE` for wrong options.
@@ -70,17 +70,17 @@ export interface CacheStats {
 export interface Cache<V> {
   readonly name: string
   /**
-   * The value of a key. If the cache has none, `load` creates it. Concurrent calls share one load. A stale value is returned immediately,
-   * while one load refreshes it.
+   * Returns the value of a key. If there is none, `load` creates it. Concurrent calls share one load. A stale value is returned
+   * immediately, while one load refreshes it.
    *
    * @throws the error of `load`, which is not kept unless the cache has `negative`; the reason of the signal
    */
   fetch(key: string, load: CacheLoader<V>, options?: CacheFetch): Promise<V>
-  /** The value, fresh or stale; undefined if there is none. */
+  /** Returns the value, fresh or stale; undefined if there is none. */
   get(key: string): Promise<V | undefined>
-  /** The value with its version. */
+  /** Returns the value with its version; undefined if there is none. */
   entry(key: string): Promise<CacheEntry<V> | undefined>
-  /** The known values of many keys, in the order of the keys. */
+  /** Returns the existing values of many keys, in the order of the keys. */
   getMany(keys: readonly string[]): Promise<Map<string, V>>
   /**
    * Stores a value. @returns the new version; undefined if the condition did not hold
@@ -89,65 +89,91 @@ export interface Cache<V> {
   set(key: string, value: V, options?: CacheSet): Promise<number | undefined>
   /** Deletes a value. @returns whether there was one @throws PikoError `CACHE_UNAVAILABLE` */
   delete(key: string): Promise<boolean>
-  /** Adds to a number, without losing a concurrent addition. A key without a value begins at 0. @throws PikoError `CACHE_UNAVAILABLE` */
+  /**
+   * Adds to a number. Concurrent additions are not lost. A key without a value begins at 0.
+   *
+   * @throws PikoError `CACHE_UNAVAILABLE`
+   */
   increment(key: string, by?: number, options?: CacheIncrement): Promise<number>
-  /** Sets how long a value is fresh, from now on. @returns false if there is none @throws PikoError `CACHE_UNAVAILABLE` */
+  /**
+   * Sets how long a value is fresh, counted from now.
+   *
+   * @returns false if there is no value
+   * @throws PikoError `CACHE_UNAVAILABLE`
+   */
   expire(key: string, ttl: Duration): Promise<boolean>
   /** Deletes values. @returns how many were deleted @throws PikoError `CACHE_UNAVAILABLE` */
   clear(options?: CacheClear): Promise<number>
   stats(): CacheStats
-  /** Removes keys from this process alone, because the shared level has changed; undefined: all keys. */
+  /** Removes keys from this process only, because the shared level has changed. Undefined: all keys. */
   forget(keys: readonly string[] | undefined): void
-  /** Ends loads and connections. An app closes its caches when it stops. */
+  /** Aborts loads and closes connections. An app closes its caches when it stops. */
   close(): Promise<void>
 }
 
-/** An entry of a shared level. Its times are those that were left when it was read, by the clock of the level. */
+/** An entry of a shared level. Its times are what was left when it was read, by the level's clock. */
 export interface LevelEntry {
-  /** The encoded value. Undefined if the key was deleted, or a node loads its value. */
+  /** The encoded value. Undefined if the key was deleted, or if a node is loading its value. */
   readonly bytes: Uint8Array | undefined
   readonly version: number
-  /** The milliseconds for which it is still fresh; 0 or less: stale. */
+  /** For how many milliseconds the value is still fresh; 0 or less: it is stale. */
   readonly freshMs: number
-  /** The milliseconds for which it is still kept; 0 or less: expired. */
+  /** For how many milliseconds the value is still kept; 0 or less: it has expired. */
   readonly leftMs: number
 }
 
-/** The version that a write replaces: `'none'` if the level had no entry. */
+/** The version that a write replaces. `'none'` if the level has no entry. */
 export type SeenVersion = number | 'none'
 
-/** A level of a cache that all nodes share. The name of a cache is the `space` of its entries. */
+/** A level of a cache that all nodes share. The cache's name is the `space` of its entries. */
 export interface CacheLevel {
   /** @param step called after each step of a long call; if it throws, the call ends with that error */
   read(space: string, keys: readonly string[], step?: () => void): Promise<ReadonlyMap<string, LevelEntry>>
   /** Reads only the versions of these keys. */
   versions(space: string, keys: readonly string[]): Promise<ReadonlyMap<string, number>>
-  /** Writes an entry, and ends a claim on its key. @param seen the version to replace; undefined: any @returns whether it was written */
+  /**
+   * Writes an entry, and ends a claim on its key.
+   *
+   * @param seen the version to replace; undefined: any version
+   * @returns whether it was written
+   */
   write(space: string, key: string, entry: LevelEntry, seen?: SeenVersion): Promise<boolean>
-  /** Changes the times of a version. @returns false if it has another version */
+  /**
+   * Changes the times of an entry with this version.
+   *
+   * @returns false if the entry has another version
+   */
   touch(space: string, key: string, entry: Omit<LevelEntry, 'bytes'>): Promise<boolean>
-  /** Claims the load of a key for some time, or extends the claim of the same owner. @returns false if another owner has it */
+  /**
+   * Claims the load of a key for some time, or extends the owner's own claim.
+   *
+   * @returns false if another owner has the claim
+   */
   claim(space: string, key: string, owner: string, forMs: number): Promise<boolean>
   release(space: string, key: string, owner: string): Promise<void>
-  /** Deletes entries whose keys begin with `prefix`, in steps. @returns how many were deleted */
+  /**
+   * Deletes the entries whose keys begin with `prefix`, in steps.
+   *
+   * @returns how many were deleted
+   */
   clear(space: string, prefix: string, step?: () => void): Promise<number>
   close(): Promise<void>
 }
 
-/** The parts of an app that a cache needs. */
+/** What a cache needs from an app. */
 export interface CacheReach {
   readonly clock: Clock
-  /** The level in the app's database. */
+  /** The shared level in the app's database. */
   readonly store: CacheLevel
   degraded(cache: string, error: Error): void
   recovered(cache: string, outageMs: number): void
-  /** A key of a cache with a shared level has changed; undefined: many have. */
+  /** Called when a key of a cache with a shared level has changed; undefined: many keys have changed. */
   changed?(cache: string, key: string | undefined): void
 }
 
 /** The definition of a cache; see `defineCache` of `piko/cache`. */
 export interface CacheDefinition<V> {
   readonly name: string
-  /** Opens the cache without an app, for a test or a script; then `l2: store()` has no effect. An app opens it with its own parts. */
+  /** Opens the cache without an app, for a test or a script; `l2: store()` then has no effect. An app opens it with its own database. */
   open(reach?: CacheReach): Cache<V>
 }

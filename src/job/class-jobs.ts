@@ -1,16 +1,16 @@
 import { ownValue } from './decorator.ts'
 import type { AnyJobSpec, JobDefinition } from './spec.ts'
 
-/** A job that a whole class defines, such as a crawl with its steps. */
+/** A job that a whole class defines, such as a crawl whose steps are methods. */
 export interface ClassJob {
-  /** The decorator, for messages: `crawl`. */
+  /** The name of the decorator for messages: `crawl`. */
   readonly name: string
   readonly spec: AnyJobSpec
   /** @param receiver an instance of the class */
   readonly define: (receiver: object) => JobDefinition
 }
 
-// This is a registered symbol, so that every copy of this package in a process sees the marks.
+// A registered symbol, so that every copy of this package in a process sees these marks.
 const CLASS_JOBS = Symbol.for('piko.job.class')
 
 /** Makes a class the source of a job. */
@@ -19,7 +19,7 @@ export function markClass(owner: object, job: ClassJob): void {
   Object.defineProperty(owner, CLASS_JOBS, { value, configurable: true })
 }
 
-/** The jobs that this class itself defines, without those of its parents. */
+/** Returns the jobs that this class itself defines, without those of its parent classes. */
 export function classJobsOn(owner: unknown): readonly ClassJob[] {
   return typeof owner === 'function' ? (ownValue<readonly ClassJob[]>(owner, CLASS_JOBS) ?? []) : []
 }

@@ -12,31 +12,34 @@ import type { SharedDefinition, SharedHandle } from './shared-value.ts'
 import type { ItemAdder, ItemData } from './items/adding.ts'
 import type { Steps } from './steps.ts'
 
-/** How `ctx.lock` takes a lock. */
+/** Options of `ctx.lock`. */
 export interface RunLockOptions {
-  /** How long the lock lasts if its process dies. Piko renews it while it is held. Default `'30s'`, at least one second. */
+  /** How long the lock stays if its process dies. While it is held, Piko renews it. Default `'30s'`, at least one second. */
   readonly ttl?: Duration
   /** How long to wait for another owner. Default `'30s'`. */
   readonly wait?: Duration
 }
 
-/** A lock that is held. */
+/** A lock that the caller holds. */
 export interface HeldLock extends AsyncDisposable {
   readonly name: string
-  /** Increases each time the lock changes owner. The target should refuse writes with a smaller fence. */
+  /** Increases each time the lock gets another owner. A target should refuse writes with a smaller fence. */
   readonly fence: number
-  /** Aborts with a `PikoError` `LOCK_LOST` when the lock may belong to another owner. */
+  /** Aborts with a `PikoError` `LOCK_LOST` when another owner may have the lock. */
   readonly lost: AbortSignal
-  /** Releases the lock. Harmless if it is lost or already released. */
+  /** Releases the lock. Has no effect if the lock is lost or already released. */
   release(): Promise<void>
 }
 
 /**
  * The context of a handler.
  *
- * @typeParam R resources by name, @typeParam C parsed config, @typeParam S sinks by name,
- * @typeParam W the window: `Window` for a job with windows, otherwise `undefined`, @typeParam I parsed input,
- * @typeParam M data of the job's items by kind
+ * @typeParam R the resources by name,
+ * @typeParam C the parsed config,
+ * @typeParam S the sinks by name,
+ * @typeParam W the window: `Window` for a job with windows, otherwise `undefined`,
+ * @typeParam I the parsed input,
+ * @typeParam M the data of the job's items by kind
  */
 export interface JobContext<
   R extends ResourceMap = Record<never, never>,
@@ -50,23 +53,23 @@ export interface JobContext<
   readonly jobId: string
   /** The number of the attempt; 1 for the first. */
   readonly attempt: number
-  /** Increases with every claim of a run, and from one run of a window to the next. Targets should refuse writes with a smaller fence. */
+  /** Increases with every claim of a run, and from one run of a window to the next. A target should refuse writes with a smaller fence. */
   readonly fence: number
-  /** The tick of a scheduled run, otherwise the time of the request. */
+  /** The tick of a scheduled run. For other runs, the time of the request. */
   readonly scheduledTime: Date
   /** The data interval `[start, end)` in UTC. */
   readonly window: W
   /** The job's config with the run's overrides, parsed by the spec's schema. */
   readonly config: C
-  /** The input that the caller of `app.run` passed, parsed by the spec's schema if it has one; otherwise as stored. */
+  /** The input that the caller of `app.run` passed. If the spec has a schema, it was parsed by it; otherwise it is as stored. */
   readonly input: I
   readonly resources: BorrowedOf<R>
   readonly sinks: SinkWriters<S>
   /** Adds items to the run, for a job with the `items` option. The run ends when they have ended. */
   readonly items: ItemAdder<M>
   /**
-   * Combines timeout, cancel, lost lease and shutdown; `signal.reason` is a `PikoError` `RUN_TIMEOUT`, `RUN_CANCELLED`, `LEASE_LOST` or
-   * `STOPPED`.
+   * Aborts at the timeout, on a cancel, when the lease is lost, or at shutdown. `signal.reason` is a `PikoError` `RUN_TIMEOUT`,
+   * `RUN_CANCELLED`, `LEASE_LOST` or `STOPPED`.
    */
   readonly signal: AbortSignal
   readonly log: Logger
@@ -83,15 +86,15 @@ export interface JobContext<
    */
   commit<T>(fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
   /**
-   * Takes a lock that only one owner on this database can hold at a time. Releases it when the run ends, if the handler has not. An abort
-   * of `signal` ends the wait.
+   * Acquires a lock that only one owner on this database can hold at a time. If the handler does not release it, it is released when the
+   * run ends. An abort of `signal` ends the wait.
    *
    * @throws PikoError `LOCK_BUSY` if another owner still holds it after `wait` (default `'30s'`)
    */
   lock(name: string, options?: RunLockOptions): Promise<HeldLock>
   /**
-   * A rate limit that all nodes share: `await ctx.limit('api', '5/s').take()`. In any span of the rate's length, all nodes together take no
-   * more than the larger of its count and `burst`.
+   * A rate limit that all nodes share: `await ctx.limit('api', '5/s').take()`. In any span of the rate's length, all nodes together take at
+   * most the larger of the rate's count and `burst`.
    *
    * @throws PikoError `USAGE`
    */
@@ -138,8 +141,8 @@ export interface JobContext<
     options?: MapOptions,
   ): Promise<PromiseSettledResult<U>[]>
   /**
-   * `retry`, `timeout`, `first`, `completed` and `batches` of `piko/async`; an abort of the run's signal ends these calls. The objects of
-   * `piko/async`, such as a limiter, live longer than one run: pass `ctx.signal` to their calls.
+   * `retry`, `timeout`, `first`, `completed` and `batches` of `piko/async`, as calls that end with the run's signal. The objects of
+   * `piko/async`, such as a limiter, exist longer than one run: pass `ctx.signal` to their calls.
    */
   readonly async: RunCalls
 }

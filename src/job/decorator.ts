@@ -9,16 +9,16 @@ import type { CheckedLiterals } from './spec-literals.ts'
 import type { AnyJobSpec, JobSpec, WindowOf, WindowsSpec } from './spec.ts'
 
 /**
- * The decorator that `@job(spec)` returns. The first form is the TC39 method decorator, the second the legacy one
- * (`experimentalDecorators`); both work for instance and static methods. `Handler` is in parameter position of a function type, so
- * TypeScript rejects a method that needs more than the spec provides.
+ * The decorator that `@job(spec)` returns. The first form is a TC39 method decorator, the second a legacy one (`experimentalDecorators`).
+ * Both work for instance and static methods. `Handler` is the parameter type of a function type, so TypeScript rejects a method that needs
+ * more than the spec provides.
  */
 export interface JobDecorator<Handler> {
   (method: Handler, context: MethodContext): void
   <M extends Handler>(target: object, name: string | symbol, descriptor: TypedPropertyDescriptor<M>): void
 }
 
-/** The part of TypeScript's `ClassMethodDecoratorContext` that every public method has. */
+/** The part of TypeScript's `ClassMethodDecoratorContext` that is the same for every public method. */
 interface MethodContext {
   readonly kind: 'method'
   readonly private: false
@@ -46,8 +46,8 @@ export type JobMethod<
  * Makes a method a job; `defineJob` does the same without a class. One method may have several jobs. If other decorators replace the
  * method, `@job` must be the outermost one.
  *
- * A decorator can check the method's parameters but not infer their types: write `ctx: ContextOf<typeof spec>`, or `ctx: JobContext` if the
- * method uses no resources, sinks, config or input of the spec.
+ * A decorator can check the types of the method's parameters but can't infer them: write `ctx: ContextOf<typeof spec>`, or `ctx:
+ * JobContext` if the method uses no resources, sinks, config or input of the spec.
  *
  * @throws PikoError `JOB_INVALID` if it decorates anything but a public method; the spec itself is checked when the class is registered, so
  * that the message can name class and method
@@ -76,25 +76,25 @@ export function job<
   }
 }
 
-/** A method of a class that `@job` has decorated. */
+/** A method that `@job` has decorated, and its class. */
 interface Sighting {
   readonly isStatic: boolean
   readonly name: string | symbol
   readonly method: unknown
 }
 
-// These are registered symbols, so that every copy of this package in a process sees the marks.
+// Registered symbols, so that every copy of this package in a process sees these marks.
 const SPECS = Symbol.for('piko.job')
 const SEEN = Symbol.for('piko.job.methods')
 
-/** The specs that decorate this function itself, in source order. */
+/** Returns the specs that decorate this function itself, in source order. */
 export function specsOn(value: unknown): readonly AnyJobSpec[] {
   return typeof value === 'function' ? (ownValue<readonly AnyJobSpec[]>(value, SPECS) ?? []) : []
 }
 
 /**
- * The methods of a class that `@job` has decorated. Complete for legacy decorators. For TC39 decorators, it depends on the metadata that
- * the toolchain keeps. So use it to detect a lost job, never to find the jobs.
+ * Returns the methods of a class that `@job` has decorated. The list is complete for legacy decorators. For TC39 decorators, it depends on
+ * the metadata that the toolchain keeps. So use it only to detect a lost job, never to find the jobs.
  */
 export function seenOn(owner: object): readonly Sighting[] {
   const key = (Symbol as { readonly metadata?: symbol }).metadata ?? Symbol.for('Symbol.metadata')
@@ -110,7 +110,7 @@ export function checkSeen(owner: { readonly name: string; readonly prototype: un
   }
 }
 
-/** The value of an own data property; never calls a getter. */
+/** Returns the value of an own data property. Never calls a getter. */
 export function ownValue<T>(object: object, key: PropertyKey): T | undefined {
   return Object.getOwnPropertyDescriptor(object, key)?.value as T | undefined
 }
@@ -125,7 +125,7 @@ function decorateTc39(spec: AnyJobSpec, method: unknown, context: MethodContext)
   if (context.private as boolean) throw notAMethod(spec, context.name, 'a private method')
   mark(method, spec)
   if (context.metadata) see(context.metadata, { isStatic: context.static, name: context.name, method })
-  // Runs when the class of a static method is defined, otherwise when an instance is created: `this` is the class or the instance.
+  // For a static method, this runs when the class is defined; otherwise when an instance is created. `this` is the class or the instance.
   context.addInitializer(function (this: unknown) {
     const receiver = this as object
     if (!isOnChain(receiver, context.name, method)) {
@@ -149,7 +149,7 @@ function decorateLegacy(
   see(isStatic ? home : (home as object).constructor, { isStatic, name, method })
 }
 
-// Decorators apply from the innermost outwards, so the newest spec comes first.
+// The innermost decorator is applied first, so the newest spec comes first in the source.
 function mark(method: object, spec: AnyJobSpec): void {
   hidden(method, SPECS, [spec, ...specsOn(method)])
 }

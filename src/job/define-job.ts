@@ -10,8 +10,8 @@ import type { CheckedLiterals } from './spec-literals.ts'
 import type { AnyJobSpec, JobDefinition, JobHandler, JobSpec, WindowsSpec } from './spec.ts'
 
 /**
- * Types a spec that is separate from its handler: `@job(spec)` with `ContextOf<typeof spec>`. Runs can be requested with the spec:
- * `app.run(spec, { input })`.
+ * Gives a spec that is separate from its handler its type, for `@job(spec)` with `ContextOf<typeof spec>`. Runs can also be requested with
+ * the spec: `app.run(spec, { input })`.
  */
 export function jobSpec<
   const R extends ResourceMap = Record<never, never>,
@@ -75,7 +75,7 @@ function definitionOf(spec: AnyJobSpec, handler: unknown): JobDefinition {
 }
 
 export function isJobDefinition(value: unknown): value is JobDefinition {
-  // The value may be any export of a module, so no getter of it may run.
+  // The value may be any export of a module, so its getters must not be called.
   return (
     typeof value === 'object' && value !== null && Object.getOwnPropertyDescriptor(value, 'kind')?.value === 'piko.job'
   )

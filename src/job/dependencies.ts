@@ -2,7 +2,7 @@ import { describe, PikoError } from '../errors.ts'
 import type { JobDefinition } from './spec.ts'
 
 /**
- * Checks that the jobs' dependencies can be met.
+ * Checks the dependencies between jobs.
  *
  * @throws PikoError `DEPENDENCY_INVALID` for an unknown id, a job without windows, or a cycle, which the message shows
  */
@@ -29,10 +29,10 @@ export function assertDependencies(jobs: ReadonlyMap<string, JobDefinition>): vo
     )
 }
 
-/** The jobs of a cycle, with the first one repeated at the end. */
+/** Returns the jobs of a cycle. The first one is repeated at the end. */
 function cycleIn(jobs: ReadonlyMap<string, JobDefinition>): string[] | undefined {
   const cleared = new Set<string>()
-  // The search is not recursive, because a deep chain of jobs would exhaust the stack.
+  // The search is not recursive, because a long chain of jobs would exceed the stack.
   for (const start of jobs.keys()) {
     const upstreams = jobs.get(start)?.policy.dependsOn ?? []
     if (upstreams.length === 0 || cleared.has(start)) continue

@@ -4,7 +4,7 @@ import { isPikoError, PikoError } from '../errors.ts'
 export class Faults {
   readonly errors: PikoError[] = []
 
-  /** Returns the result of `read`. If it throws a PikoError, keeps the error and returns `otherwise`. */
+  /** Returns the result of `read`. If it throws a PikoError, stores the error and returns `otherwise`. */
   gather<T, F>(read: () => T, otherwise: F): T | F {
     try {
       return read()
@@ -14,13 +14,13 @@ export class Faults {
     }
   }
 
-  /** Keeps a PikoError, and rethrows any other error. */
+  /** Stores a PikoError. Throws any other error again. */
   add(thrown: unknown): void {
     if (!isPikoError(thrown)) throw thrown
     this.errors.push(thrown)
   }
 
-  /** @throws PikoError the only error, or one with all messages: its code is the common one, otherwise `JOB_INVALID` */
+  /** @throws PikoError the only error, or one with all messages. Its code is their common code, otherwise `JOB_INVALID` */
   throwIfAny(): void {
     const [first, ...others] = this.errors
     if (!first) return

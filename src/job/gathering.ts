@@ -3,8 +3,8 @@ import { isPikoError, type PikoError } from '../errors.ts'
 let gather: ((fault: PikoError) => void) | undefined
 
 /**
- * Collects every fault of the jobs that `load` defines, so that their definitions do not throw. It is used for a file whose import stopped
- * at the first fault. Ignores errors of `load` itself: they are already known, or result from a missing job.
+ * Collects every fault of the jobs that `load` defines. Their definitions then do not throw. It is used for a file whose import stopped at
+ * the first fault. Errors of `load` itself are ignored: they are already known, or they result from a missing job.
  */
 export async function faultsDuring(load: () => Promise<unknown>): Promise<readonly PikoError[]> {
   const faults: PikoError[] = []
@@ -17,7 +17,10 @@ export async function faultsDuring(load: () => Promise<unknown>): Promise<readon
   return faults
 }
 
-/** Returns the result of `define`. While faults are gathered, records a fault and returns the result of `otherwise` instead of throwing. */
+/**
+ * Returns the result of `define`. If faults are being collected, stores a fault instead of throwing it, and returns the result of
+ * `otherwise`.
+ */
 export function orGathered<T>(define: () => T, otherwise: () => T): T {
   if (!gather) return define()
   try {

@@ -4,7 +4,7 @@ import { parseRate, type RateLimit } from '../run/limits.ts'
 import { DEFAULT_RETRY_BASE_MS, DEFAULT_RETRY_MAX_MS } from '../run/retry.ts'
 import type { AnyJobSpec, WindowsSpec } from './spec.ts'
 
-/** The durations in a job's spec, in milliseconds. */
+/** The durations of a job's spec, in milliseconds. */
 export interface JobDurations {
   readonly everyMs: number | undefined
   readonly jitterMs: number
@@ -19,7 +19,7 @@ export interface JobDurations {
 
 const FIVE_MINUTES_MS = 300_000
 
-/** The durations of a spec whose durations can't be read. */
+/** Used in place of durations that can't be read. */
 export const NO_DURATIONS: JobDurations = {
   everyMs: undefined,
   jitterMs: 0,
@@ -40,7 +40,7 @@ interface Problem {
 }
 
 /**
- * Reads every duration of a spec. A duration that is added to a stored instant has a smaller maximum than one that is only compared.
+ * Reads every duration of a spec. If a duration is added to a stored instant, its maximum is smaller than if it is only compared.
  *
  * @throws PikoError `DURATION_INVALID`, or `JOB_INVALID` for a rate; names every problem
  */

@@ -1,15 +1,15 @@
 import type { Item } from '../item/item.ts'
 import type { AnyItemContext } from './items/item-kind.ts'
 
-/** The scope of the lanes of all crawls, which share the limits of their hosts. */
+/** The lane scope of all crawls. They share it, so that a host's limits apply to all of them together. */
 export const CRAWL_LANES = 'crawl'
 
-/** The part of a crawl's job that `piko/crawl` adds. Other parts of Piko use crawls only through this interface. */
+/** What `piko/crawl` adds to a crawl's job. Other parts of Piko use crawls only through this interface. */
 export interface JobExtension {
   /**
-   * Keeps the downloaders of the crawl open in this process. Called by each app that runs the items of the job.
+   * Keeps the crawl's downloaders open in this process. Called by each app that runs the job's items.
    *
-   * @returns a function that ends this; the last one that is called closes them
+   * @returns a function to call when the app no longer needs them; the last such call closes them
    */
   keepOpen(): () => Promise<void>
   /**
@@ -21,16 +21,16 @@ export interface JobExtension {
   trial(request: unknown): Promise<PageTrial>
 }
 
-/** A request to be tried, as an item that is not stored. */
+/** The trial of a request. The request becomes an item that is not stored. */
 export interface PageTrial {
   readonly kind: string
   readonly key: string
   readonly lane: string
   readonly priority: number
   readonly data: unknown
-  /** Loads the page and calls its step. Rejects with the error that would fail the item. */
+  /** Loads the page and calls its step. Rejects with the error with which the item would fail. */
   run(item: Item, ctx: AnyItemContext): Promise<void>
-  /** Returns what has happened until now. */
+  /** Returns what has happened so far. */
   report(): TrialReport
 }
 
@@ -39,11 +39,11 @@ export interface TrialReport {
   /** The last response, even if the request failed; undefined if none arrived. */
   readonly answer: TriedAnswer | undefined
   readonly follows: readonly TriedFollow[]
-  /** How many requests the step passed to `ctx.follow`. The first 1,000 of them are in `follows`. */
+  /** How many requests the step has passed to `ctx.follow`. `follows` contains the first 1,000 of them. */
   readonly followed: number
 }
 
-/** The response to a request that was tried. */
+/** The response in a trial. */
 export interface TriedAnswer {
   /** The URL of the response, after redirects. */
   readonly url: string
@@ -56,10 +56,10 @@ export interface TriedAnswer {
   readonly isCached: boolean
 }
 
-/** A request that the step passed to `ctx.follow`. */
+/** A request that the step has passed to `ctx.follow`. */
 export interface TriedFollow {
   readonly step: string
-  /** The method and the canonical URL, by which duplicates are recognised. */
+  /** The method and the canonical URL. Requests with the same text are duplicates. */
   readonly request: string
   /**
    * Why the request is left out: it leads to another host or domain than the seed (`host`), does not match the patterns (`pattern`), its

@@ -5,16 +5,16 @@ import type { ResourceMap } from '../resource/resource.ts'
 import { Faults } from './faults.ts'
 import type { JobDefinition } from './spec.ts'
 
-/** The resources of a job; undefined if it has none. */
+/** Returns the resources of a job; undefined if it has none. */
 export function resourcesOf(job: JobDefinition): ResourceMap | undefined {
   return job.spec.resources as ResourceMap | undefined
 }
 
 /**
- * Checks that each job can get its resources.
+ * Checks the resources of all jobs.
  *
- * @throws PikoError `RESOURCE_INVALID` for wrong options, a cycle, a resource that needs one with a shorter lifetime, and a size smaller
- * than what one run borrows; one error names all
+ * @throws PikoError `RESOURCE_INVALID` for wrong options, a cycle, a resource that needs one with a shorter lifetime, or a size smaller
+ *   than what one run borrows; one error names all
  */
 export function assertResources(jobs: Iterable<JobDefinition>): void {
   const graph = new ResourceGraph()
@@ -27,7 +27,7 @@ export function assertResources(jobs: Iterable<JobDefinition>): void {
       planBorrow(graph.needsOf(map))
     } catch (thrown) {
       if (!isPikoError(thrown)) throw thrown
-      // Jobs that share a wrong resource have the same problem, which is reported once.
+      // If jobs share an invalid resource, they have the same problem, which is reported only once.
       if (told.has(thrown.message)) continue
       told.add(thrown.message)
       const { code, message, details } = thrown

@@ -23,8 +23,7 @@ export type FoundSource =
   | { readonly kind: 'holder'; readonly holder: object; readonly file: string | undefined }
 
 /**
- * Finds every definition, class and instance in the sources, in order. Of the exports of a module, it returns only those that contain
- * jobs.
+ * Finds every definition, class and instance in the sources, in order. From a module, it takes only the exports that contain jobs.
  *
  * @throws PikoError `JOB_INVALID` for any other source
  */
@@ -56,7 +55,7 @@ function findExport(name: string, value: unknown, file: string | undefined): Fou
   }
   if (Array.isArray(value)) return value.flatMap((item, index) => findExport(`${name}[${index}]`, item, file))
   if (carriesJobs(value)) return [{ kind: 'holder', holder: value, file }]
-  // A CommonJS module loaded with `import` has its exports here, and not always as named exports too.
+  // If a CommonJS module was loaded with `import`, its exports are here, and not always as named exports too.
   if ((name === 'default' || name === 'module.exports') && isPlainObject(value)) return findExports(value, file)
   return []
 }

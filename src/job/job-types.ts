@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 
-/** The types of a job that calls such as `app.run` check. */
+/** The types of a job against which calls such as `app.run` are checked. */
 export interface JobTypes {
   /** The config that a caller may pass. */
   readonly config: unknown
@@ -8,19 +8,19 @@ export interface JobTypes {
   readonly input: unknown
   /** Whether the job has windows; `boolean`: unknown. */
   readonly windowed: boolean
-  /** The output of a succeeded run, as the database returns it. */
+  /** The output of a successful run, as the database returns it. */
   readonly output: unknown
 }
 
 declare const TYPES: unique symbol
 
-/** A definition or a spec that has its types. They exist only for the compiler. */
+/** A definition or a spec with its types, which exist only for the compiler. */
 export interface Typed<T extends JobTypes = JobTypes> {
   readonly id: string
   readonly [TYPES]?: T
 }
 
-/** The types of a spec and of what its handler returns. */
+/** The types of a spec and of its handler's result. */
 export interface SpecTypes<C extends z.ZodType, W extends object | undefined, I extends z.ZodType, Out> {
   readonly config: z.input<C>
   readonly input: z.input<I>
@@ -49,22 +49,22 @@ export type JobId = [keyof RegisteredJobs] extends [never] ? string : Extract<ke
 /** A job in a request for runs: its definition, its spec, or its id. */
 export type JobRef = Typed | JobId
 
-/** A job that may exist only in the database: its definition, its spec, or any id. Editors complete registered ids. */
+/** A job that may exist only in the database: its definition, its spec, or any id. Editors still complete registered ids. */
 export type AnyJob = JobRef | (string & Record<never, never>)
 
-/** Refuses a literal that is not a registered id. Accepts a value of the type string. */
+/** Refuses a literal that is not a registered id, but accepts any value of the type string. */
 export type KnownJob<J> = J & (J extends string ? (string extends J ? J : JobId) : J)
 
-/** The types of a job that is given as {@link JobRef}. */
+/** The types of a job that is given as a {@link JobRef}. */
 export type TypesOf<J> =
   J extends Typed<infer T> ? T : J extends keyof RegisteredJobs ? RegisteredTypes<RegisteredJobs[J]> : JobTypes
 
 type RegisteredTypes<J> = J extends Typed<infer T> ? T : JobTypes
 
-/** The output of a job's succeeded runs. */
+/** The output of a job's successful runs. */
 export type OutputOf<J> = TypesOf<J> extends { readonly output: infer Out } ? Out : unknown
 
-/** The type of a value after JSON: dates become strings, `undefined` and functions in objects are lost. */
+/** The type of a value after a conversion to JSON and back: dates become strings; `undefined` and functions are removed from objects. */
 export type AsJson<T> = unknown extends T
   ? unknown
   : T extends { toJSON(): infer J }
@@ -84,13 +84,13 @@ type Lost = symbol | ((...args: never[]) => unknown)
 
 type Optional<Name extends string, T> = { readonly [K in Name]?: T }
 
-/** The run's own config. Keys that it leaves out come from the saved config. */
+/** The run's own config. Missing keys are taken from the saved config. */
 export type ConfigOption<T extends JobTypes> = Optional<
   'config',
   unknown extends T['config'] ? unknown : Partial<T['config']>
 >
 
-/** The run's input, required if the job's schema requires one. */
+/** The run's input. It is required if the job's schema requires one. */
 export type InputOption<T extends JobTypes> = undefined extends T['input']
   ? Optional<'input', T['input']>
   : { readonly input: T['input'] }

@@ -9,15 +9,15 @@ import type { AnyJobSpec, JobDefinition } from './spec.ts'
 /** A class with any constructor. */
 export type JobClass = abstract new (...args: never[]) => object
 
-/** One job of a class, not yet bound to a receiver. */
+/** One job of a class, before it is bound to an instance or to the class. */
 export interface DecoratedJob {
   readonly class: JobClass
   readonly isStatic: boolean
   readonly name: string | symbol
   readonly spec: AnyJobSpec
-  /** The method that runs: the most derived one of this name. */
+  /** The method to run. If subclasses override it, the last override is used. */
   readonly method: unknown
-  /** Creates the job of a class that is decorated as a whole; `method` is then the class itself. */
+  /** Creates the job if the whole class is decorated; `method` is then the class itself. */
   readonly define?: ClassJob['define']
 }
 
@@ -51,7 +51,7 @@ export function decoratedJobs(source: object): DecoratedJob[] {
   })
 }
 
-/** True for a class or an instance with a `@job` method, even if the job itself was lost. Runs no code of the value. */
+/** Whether the value is a class or an instance with a `@job` method, even if the job itself was lost. Runs no code of the value. */
 export function carriesJobs(value: unknown): value is object {
   if (!isClass(value)) return typeof value === 'object' && value !== null && chain(homeOf(value)).some(holdsAny)
   return [...chain(value.prototype as object), ...chain(value)].some(
@@ -88,7 +88,7 @@ export function construct(owner: JobClass): object {
   }
 }
 
-/** The definition of a decorated job whose method is called on `receiver`. */
+/** Creates the definition of a decorated job. Its method is called on `receiver`. */
 export function bindJob(job: DecoratedJob, receiver: object): JobDefinition {
   if (job.define) return job.define(receiver)
   if (typeof job.method !== 'function') {
@@ -100,7 +100,7 @@ export function bindJob(job: DecoratedJob, receiver: object): JobDefinition {
       },
     )
   }
-  // Reads the method at each call, because an instance may have bound or wrapped it.
+  // The method is read at each call, because an instance may have bound or wrapped it.
   const methods = receiver as Record<string | symbol, (...args: unknown[]) => unknown>
   try {
     return defineJob(job.spec, (ctx, resources) => methods[job.name]?.(ctx, resources))
@@ -113,7 +113,7 @@ export function bindJob(job: DecoratedJob, receiver: object): JobDefinition {
   }
 }
 
-/** The name of a decorated job for messages, such as `OrderJobs.sync`. */
+/** Returns the name of a decorated job for messages, such as `OrderJobs.sync`. */
 export function labelOf(job: DecoratedJob): string {
   return `${nameOf(job.class)}.${String(job.name)}`
 }
@@ -146,12 +146,12 @@ function holdsJob(home: object): boolean {
   return Reflect.ownKeys(home).some((name) => specsOn(ownValue(home, name)).length > 0)
 }
 
-/** Whether an object, or the class whose prototype it is, has a job. */
+/** Whether a class has a job. The object is the class itself or its prototype. */
 function holdsAny(home: object): boolean {
   return holdsJob(home) || classJobsOn(ownValue(home, 'constructor')).length > 0
 }
 
-/** The jobs of the most derived class that is decorated as a whole. */
+/** Returns the jobs of the most derived class that is decorated as a whole. */
 function ofClass(owner: JobClass): DecoratedJob[] {
   const decorated = chain(owner)
     .map((home) => classJobsOn(home))
@@ -166,7 +166,7 @@ function ofClass(owner: JobClass): DecoratedJob[] {
   }))
 }
 
-/** An object and its prototypes, without those that every class or object has. */
+/** Returns an object and its prototypes, without the built-in ones. */
 function chain(start: object | null): object[] {
   const homes: object[] = []
   let home = start

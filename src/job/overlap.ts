@@ -3,13 +3,13 @@ export type Overlap = 'allow' | 'skip' | 'bufferOne' | 'bufferAll' | 'cancelOthe
 
 /** How one policy affects planning and admission. */
 interface OverlapRule {
-  /** A tick is skipped while this many runs of its job are queued or running. */
+  /** While this many runs of the job are queued or running, a tick is skipped. */
   readonly maxActive: number
-  /** Whether the decision needs the number of active runs at the tick, so that it can't be made in advance. */
+  /** Whether the decision needs the number of active runs at the tick. Then it can't be made in advance. */
   readonly isDecidedAtTick: boolean
-  /** Whether a run starts only after the previous one has ended. */
+  /** Whether a run waits until the previous one has ended. */
   readonly isOneByOne: boolean
-  /** Whether a tick cancels the earlier runs and skips the ticks before it. */
+  /** Whether a tick cancels the earlier runs and skips earlier ticks. */
   readonly cancels: boolean
 }
 

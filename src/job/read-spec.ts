@@ -5,7 +5,7 @@ import type { AnyJobSpec, JobSpec, WindowsSpec } from './spec.ts'
 
 const whatever: OptionCheck = () => undefined
 const text = expecting('a text', (value) => typeof value === 'string')
-/** Names the first value that is not a class. A class is undefined if modules import each other in a cycle. */
+/** Finds the first value that is not a class. A class may be undefined if modules import each other in a cycle. */
 const named =
   (kind: string): OptionCheck =>
   (value) => {
@@ -76,7 +76,7 @@ const RETRY: Readonly<Record<keyof RetrySpec, true>> = {
   retryIf: true,
 }
 
-/** The nested options of an option. Undefined if another check reads them. */
+/** The names of the nested options of an option. Undefined if another check reads them. */
 const INNER: Readonly<Record<string, readonly string[] | undefined>> = {
   windows: Object.keys(WINDOWS),
   retry: Object.keys(RETRY),
@@ -85,7 +85,7 @@ const INNER: Readonly<Record<string, readonly string[] | undefined>> = {
 }
 
 /**
- * A copy of a spec that reads every option once: a getter may throw, or return something else the next time. Leaves out unknown and
+ * Copies a spec and reads every option only once, because a getter may throw or return another value the next time. Leaves out unknown and
  * unusable options.
  */
 export function readSpec(given: object): { readonly spec: Partial<AnyJobSpec>; readonly problems: readonly string[] } {

@@ -17,7 +17,7 @@ import {
 } from './jobs-of.ts'
 import type { JobDefinition } from './spec.ts'
 
-/** The jobs of a process by id, immutable, in the order of their sources. */
+/** The jobs of a process, by id and in the order of their sources. Immutable. */
 export class JobRegistry implements Iterable<JobDefinition> {
   readonly #jobs: ReadonlyMap<string, JobDefinition>
 
@@ -55,7 +55,11 @@ export class JobRegistry implements Iterable<JobDefinition> {
     return new JobRegistry(jobs)
   }
 
-  /** A registry with the jobs of this one and more. @throws PikoError `JOB_DUPLICATE` */
+  /**
+   * Returns a registry with these additional jobs.
+   *
+   * @throws PikoError `JOB_DUPLICATE`
+   */
   with(more: readonly JobDefinition[]): JobRegistry {
     if (more.length === 0) return this
     const jobs = new Map(this.#jobs)
@@ -70,7 +74,11 @@ export class JobRegistry implements Iterable<JobDefinition> {
     return new JobRegistry(jobs)
   }
 
-  /** A registry of only these jobs. @throws PikoError `JOB_UNKNOWN` */
+  /**
+   * Returns a registry with only these jobs.
+   *
+   * @throws PikoError `JOB_UNKNOWN`
+   */
   pick(ids: readonly string[]): JobRegistry {
     return new JobRegistry(new Map(ids.map((id) => [id, this.get(id)])))
   }
@@ -106,7 +114,7 @@ type Candidate =
 interface MethodCandidate {
   readonly kind: 'method'
   readonly job: DecoratedJob
-  /** An instance of the class; undefined if the class is not constructed yet. */
+  /** An instance of the class; undefined if none was created yet. */
   readonly instance: object | undefined
   readonly origin: string
 }
@@ -129,14 +137,14 @@ function candidatesOf(source: FoundSource, instances: ReadonlyMap<JobClass, obje
   }))
 }
 
-/** The job's id. Returns a unique key for an unreadable id: the job is refused later, with all its problems. */
+/** Returns the job's id. For an unreadable id, returns a unique key; the job is refused later with all its problems. */
 function idOf(candidate: Candidate): unknown {
   if (candidate.kind === 'definition') return candidate.definition.id
   const id = propertyOf(candidate.job.spec, 'id')
   return typeof id === 'string' ? id : candidate.job
 }
 
-/** The ids of the jobs that a source defines, without constructing its classes. */
+/** Returns the ids of the jobs that a source defines. Does not create instances of its classes. */
 export function jobIdsIn(source: JobSource): string[] {
   const ids = findSources([source])
     .flatMap((found) => candidatesOf(found, new Map()))
@@ -148,7 +156,7 @@ function definitionOf(candidate: Candidate, instances: Map<JobClass, object>): J
   return candidate.kind === 'definition' ? candidate.definition : bind(candidate, instances)
 }
 
-/** Decides which of two candidates with the same id stays. */
+/** Decides which of two candidates with the same id is used. */
 function pick(id: string, a: Candidate, b: Candidate): Candidate {
   if (a.kind === 'definition' && b.kind === 'definition') {
     if (a.definition === b.definition) return a

@@ -14,42 +14,43 @@ export interface SharedRecord {
   /** The stored value, which the schema has not parsed. */
   readonly value: unknown
   readonly reason: string | undefined
-  /** The node that published it; undefined if a process without a node did. */
+  /** The node that published it. Undefined if the process had no node. */
   readonly nodeId: string | undefined
   readonly createdAt: Date
 }
 
-/** Why a value is published: at most 500 characters are stored. */
+/** Why a value is published. At most 500 characters are stored. */
 export interface SharedReason {
   readonly reason?: string
 }
 
 export interface SharedWait {
-  /** Aborting this signal ends the wait. In a handler the run's own signal ends it too. */
+  /** Aborting this signal ends the wait. In a handler, the run's own signal also ends it. */
   readonly signal?: AbortSignal
 }
 
 export interface SharedHistory {
   /** The maximum number of versions. Default 20, at most 100. */
   readonly limit?: number
-  /** Only versions before this one, such as the last one of the previous page. */
+  /** Returns only versions before this one, such as the last one of the previous page. */
   readonly before?: number
 }
 
 /**
- * The handle of a process on a value that all nodes share.
+ * A process's access to a value that all nodes share.
  *
- * @typeParam T the output of the schema, @typeParam I the input of the schema
+ * @typeParam T the output of the schema,
+ * @typeParam I the input of the schema
  */
 export interface SharedHandle<T, I = T> {
   readonly topic: string
   /** The newest version that the schema of this process accepts. Plain objects and lists in it are frozen. */
   readonly value: T
-  /** The version of `value`; never goes back. 1 means the initial value. */
+  /** The version of `value`. It never decreases. 1 means the initial value. */
   readonly version: number
   /**
-   * Adds a version, after the schema has accepted the value. This process uses it immediately, other nodes within milliseconds if they can
-   * be notified, otherwise within `[piko] poll_interval`.
+   * Adds a version after the schema has accepted the value. This process uses it immediately. Other nodes use it within milliseconds if
+   * they can be notified, otherwise within `[piko] poll_interval`.
    *
    * @returns the new version
    * @throws PikoError `SHARED_INVALID` with every problem, `SHARED_CONTENDED`
@@ -64,8 +65,8 @@ export interface SharedHandle<T, I = T> {
    */
   update(fn: (value: T) => I | Promise<I>, options?: SharedReason): Promise<number>
   /**
-   * Resolves with the next value that this method has not returned yet. Resolves immediately if one was published since this handle was
-   * created or since the last call. Skips versions if several were published.
+   * Resolves with the next value that this method has not returned yet. Resolves immediately if a value was published since this handle was
+   * created, or since the last call. If several were published, returns only the newest.
    *
    * @throws the reason of the signal; PikoError `STOPPED` when the app stops
    */
@@ -75,9 +76,17 @@ export interface SharedHandle<T, I = T> {
    * aborts or the app stops.
    */
   watch(options?: SharedWait): AsyncGenerator<SharedVersion<T>, void, void>
-  /** Immediately reads the newest stored version, without waiting for the poll. @returns its version */
+  /**
+   * Reads the newest stored version immediately, without waiting for the poll.
+   *
+   * @returns its version
+   */
   refresh(): Promise<number>
-  /** Stored versions, newest first. @throws PikoError `USAGE` */
+  /**
+   * Returns stored versions, newest first.
+   *
+   * @throws PikoError `USAGE`
+   */
   history(options?: SharedHistory): Promise<SharedRecord[]>
   /**
    * Publishes the content of an earlier version again.
@@ -88,17 +97,17 @@ export interface SharedHandle<T, I = T> {
   rollback(version: number, options?: SharedReason): Promise<number>
 }
 
-/** A stored version as a node reads it. */
+/** A stored version, as a node reads it. */
 export interface SharedText {
   readonly version: number
   /** The value as JSON text. */
   readonly text: string
 }
 
-/** The parts of an app that a shared value needs. */
+/** What a shared value needs from an app. */
 export interface SharedReach {
   readonly clock: Clock
-  /** The largest JSON text, in bytes. */
+  /** The maximum size of the JSON text, in bytes. */
   readonly maxBytes: number
   /** Aborts when the app stops. */
   readonly stopped: AbortSignal
@@ -106,21 +115,25 @@ export interface SharedReach {
   refresh(topic: string): Promise<void>
   /** Stores a version. @returns false if that version, or a newer one, is already stored */
   append(row: SharedText & SharedReason & { readonly topic: string; readonly keep: number }): Promise<boolean>
-  /** Stored versions, newest first. */
+  /** Returns stored versions, newest first. */
   history(topic: string, limit: number, before?: number): Promise<SharedRecord[]>
-  /** The text of one version; undefined if it is not stored. */
+  /** Returns the text of one version; undefined if it is not stored. */
   find(topic: string, version: number): Promise<string | undefined>
   changed(topic: string, version: number): void
   refused(topic: string, version: number, inForce: number, error: Error): void
 }
 
-/** A shared value in one app: receives the stored versions, and creates handles. */
+/** A shared value in one app. It receives the stored versions and creates handles. */
 export interface SharedTopic<T, I> {
-  /** The newest stored version that this process refuses, and why. */
+  /** The newest stored version that this process refuses, with the reason. */
   readonly refusal: { readonly version: number; readonly error: Error } | undefined
-  /** Uses a stored version, unless it knows a newer one. */
+  /** Uses a stored version, unless a newer one is already known. */
   take(stored: SharedText): void
-  /** Creates a handle. @param signal ends the waits of this handle */
+  /**
+   * Creates a handle.
+   *
+   * @param signal ends all waits of the handle
+   */
   handle(signal?: AbortSignal): SharedHandle<T, I>
 }
 
@@ -131,5 +144,5 @@ export interface SharedDefinition<T, I = T> {
   open(reach: SharedReach): SharedTopic<T, I>
 }
 
-/** The definitions of this process. Apps read their values before any run begins. */
+/** The definitions in this process. Apps read their values before any run begins. */
 export const sharedDefinitions = new Set<SharedDefinition<unknown, never>>()

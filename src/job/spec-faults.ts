@@ -2,7 +2,7 @@ import { describe, headline } from '../errors-read.ts'
 import { isPikoError, PikoError } from '../errors.ts'
 import { problemsText } from '../options.ts'
 
-/** Collects the faults of one job, so that one error names them all. */
+/** Collects the faults of one job, so that one error names all of them. */
 export class SpecFaults {
   readonly #errors: PikoError[] = []
   readonly #id: unknown
@@ -19,7 +19,7 @@ export class SpecFaults {
     this.#errors.push(new PikoError('JOB_INVALID', `${this.#subject}: ${problem}`, { details: { jobId: this.#id } }))
   }
 
-  /** Returns the result of `read`. If it throws, records a fault and returns `otherwise`. */
+  /** Returns the result of `read`. If it throws, stores a fault and returns `otherwise`. */
   gather<T, F>(read: () => T, otherwise: F): T | F {
     try {
       return read()
@@ -30,7 +30,7 @@ export class SpecFaults {
     }
   }
 
-  /** @throws PikoError the only fault, or one error that names all: its code is the common one, otherwise `JOB_INVALID` */
+  /** @throws PikoError the only fault, or one error that names all. Its code is their common code, otherwise `JOB_INVALID` */
   throwIfAny(): void {
     const [first, ...others] = this.#errors
     if (!first) return
@@ -43,7 +43,7 @@ export class SpecFaults {
     })
   }
 
-  /** The line without the name of the job, because the first line already has it. */
+  /** Returns the line without the name of the job, because the first line already contains it. */
   #alone(line: string): string {
     return line.replace(`${this.#subject}: `, '').replace(` of ${this.#subject} is `, ' is ')
   }

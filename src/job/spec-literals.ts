@@ -1,9 +1,9 @@
 import type { TimeZone } from '../time/zone-names.ts'
 
-// Compile-time checks of cron expressions and time zones that are written as literals. A value of the type `string` passes. All values are
-// checked again when the job is registered.
+// These types check cron expressions and time zones that are written as literals, at compile time. They accept any value of the type
+// `string`. When the job is registered, all values are checked again.
 
-/** Checks the literals of a spec. A wrong one does not compile, and the type in TypeScript's message says why. */
+/** Checks the literals of a spec. A wrong one does not compile; the type in TypeScript's message explains why. */
 export interface CheckedLiterals<Zone extends string, Cron extends string> {
   readonly timezone?: Zone & Checked<ZoneProblem<Zone>>
   readonly cron?: (Cron | readonly Cron[]) & Checked<CronProblem<Cron>>
@@ -17,7 +17,7 @@ type ZoneProblem<Zone extends string> = string extends Zone
     ? never
     : `"${Zone}" is not an IANA time zone`
 
-/** The problem of a cron expression; for several expressions, the problems of all. */
+/** The problem of a cron expression. For several expressions, the problems of all. */
 type CronProblem<Cron extends string> = string extends Cron
   ? never
   : Cron extends Nickname
@@ -57,7 +57,7 @@ type Misfits<Fields extends readonly string[]> = Fields extends readonly [
     | Misfit<Weekday, Weekdays>
   : never
 
-/** The numbers of a field that are out of range, in a list, in a range, or alone. Steps, names and letters are not checked. */
+/** The numbers of a field that are out of range: alone, in a list, or in a range. Steps, names and letters are not checked. */
 type Misfit<Field extends string, Range extends string> = Field extends `${infer First},${infer Rest}`
   ? Misfit<First, Range> | Misfit<Rest, Range>
   : Field extends `${infer From extends number}-${infer To extends number}`

@@ -27,23 +27,25 @@ export interface WindowsSpec {
   /** End of the last window; without it the timeline never ends. */
   readonly end?: InstantInput
   /**
-   * The bounds of the windows, if they differ from when the windows run: a cron expression or several, in the job's `timezone` and with its
-   * `dst`. Each window runs at the first tick of the job's `cron` or `every` at or after its end; without these, at its end. Default: the
-   * job's schedule.
+   * When the windows begin and end, if not at the ticks at which they run: a cron expression or several, in the job's `timezone` and with
+   * its `dst`. Each window runs at the first tick of the job's `cron` or `every` at or after its end; without these, at its end. Default:
+   * the job's schedule.
    */
   readonly grid?: string | readonly string[]
-  /** How long after its end a window runs. It is not allowed with both `grid` and `cron` or `every`. Default: none. */
+  /** How long after its end a window runs. Not allowed if the job has both `grid` and `cron` or `every`. Default: none. */
   readonly delay?: Duration
   /**
-   * Which missed windows to run: `'all'`, only the `'latest'`, or `'none'`. A window is missed if no node ran when it was due, as before
-   * the job's first start. The others are recorded as skipped. Default `'all'`.
+   * Which missed windows to run: `'all'`, only the `'latest'`, or `'none'`. A window is missed if no node was running when it was due, for
+   * example before the job's first start. Windows that do not run are recorded as skipped. Default `'all'`.
    */
   readonly catchUp?: 'all' | 'latest' | 'none'
   /** How many windows may run at the same time, across all nodes. Default 1. */
   readonly parallel?: number
 }
 
-/** A developer's description of a job. It has at most one of `cron`, `every` and `at`; with none, the job only runs on request. */
+/**
+ * A developer's description of a job. It has at most one of `cron`, `every` and `at`. Without any of these, the job runs only on request.
+ */
 export interface JobSpec<
   R extends ResourceMap = Record<never, never>,
   C extends z.ZodType = z.ZodType<Record<string, unknown>>,
@@ -57,25 +59,26 @@ export interface JobSpec<
   readonly id: string
   readonly description?: string
   /**
-   * A cron expression, or several: five fields, or six with seconds first, as croner reads them. The job fires whenever one of them does.
+   * A cron expression, or several. It has five fields, or six with seconds first, in the syntax of croner. The job has a tick whenever one
+   * of them matches.
    */
   readonly cron?: string | readonly string[]
   /** A fixed rate, aligned to the Unix epoch or to `windows.start`, not to process start. */
   readonly every?: Duration
   /** The only tick of the job: it runs once, at this instant. */
   readonly at?: InstantInput
-  /** IANA time zone of `cron`, of `windows.grid`, of the days of `exclude`, and of dates that name windows. Default `'UTC'`. */
+  /** The IANA time zone of `cron`, of `windows.grid`, of the days of `exclude`, and of dates that name windows. Default `'UTC'`. */
   readonly timezone?: string
-  /** What `cron` and `windows.grid` do when clocks change. Default `'auto'`, which does the same as cronie. */
+  /** What `cron` and `windows.grid` do when clocks change. Default `'auto'`, which behaves like cronie. */
   readonly dst?: DstPolicy
-  /** No tick of `cron` or `every` fires before this instant. With `windows` see also `windows.start`. */
+  /** `cron` and `every` have no ticks before this instant. If the job has `windows`, see also `windows.start`. */
   readonly start?: InstantInput
-  /** No tick fires after this instant; a tick at exactly this instant fires. */
+  /** There are no ticks after this instant. A tick exactly at this instant is included. */
   readonly end?: InstantInput
-  /** Ticks of `cron` or `every` to leave out. A window continues to the next tick that is not left out. */
+  /** Which ticks of `cron` or `every` to leave out. A window then lasts until the next tick that is not left out. */
   readonly exclude?: Calendar | CalendarFunction
   /**
-   * Runs start up to this long after their tick. The delay is always the same for the same job and tick, and differs from job to job, so
+   * The maximum delay of a run after its tick. The delay is always the same for the same job and tick, but differs between jobs, so that
    * not all jobs start on the full hour. Ticks and windows do not change. Default: none.
    */
   readonly jitter?: Duration
@@ -92,9 +95,9 @@ export interface JobSpec<
   readonly resources?: R
   readonly sinks?: S
   readonly retry?: RetrySpec
-  /** The longest time of one attempt, including the time to borrow its resources. Default: none. */
+  /** The time limit of one attempt, including the time to borrow its resources. Default: none. */
   readonly timeout?: Duration
-  /** A job without windows skips a tick that is later than this. Default `'5m'`. */
+  /** The maximum delay of a tick. A job without windows skips later ones. Default `'5m'`. */
   readonly misfireGraceTime?: Duration
   /**
    * What happens to ticks that are later than `misfireGraceTime` (jobs without windows). `'skip'`: they are recorded as skipped. `'once'`:
@@ -112,27 +115,27 @@ export interface JobSpec<
    */
   readonly overlap?: Overlap
   /**
-   * How many runs of this job may be running at the same time, across all nodes; or `{ limit, key }`: how many with the same key. Default:
-   * no limit (for windows see `windows.parallel`).
+   * How many runs of this job may run at the same time, across all nodes. `{ limit, key }` limits the runs with the same key. Default: no
+   * limit (for windows see `windows.parallel`).
    */
   readonly concurrency?: number | KeyedConcurrency<z.output<C>, WindowOf<W>>
   /**
-   * How many attempts of this job, retries included, may begin per unit of time, across all nodes, such as `'100/m'`; or `{ rate, key }`:
-   * for each key. Default: no limit.
+   * How many attempts of this job, retries included, may begin per unit of time across all nodes, such as `'100/m'`. `{ rate, key }` limits
+   * each key separately. Default: no limit.
    */
   readonly rate?: Rate | KeyedRate<z.output<C>, WindowOf<W>>
   /**
-   * Jobs whose windows must cover a window of this job before it runs. Schedules and time zones may differ: a day waits for its hours. All
-   * these jobs need `windows`. Default: none.
+   * The upstream jobs. Their windows must cover a window of this job before it runs. Schedules and time zones may differ: a day waits for
+   * its hours. All upstream jobs need `windows`. Default: none.
    */
   readonly dependsOn?: readonly Upstream[]
   /**
-   * What happens to a window of this job that has run, if a window on which it depends runs again. `'ignore'`: nothing. `'stale'`: the
-   * ledger marks it, and a backfill of missing windows includes it. `'rerun'`: it runs again once the other has succeeded. Default
-   * `'ignore'`.
+   * What happens to a window of this job that has already run, if a window that it depends on runs again. `'ignore'`: nothing. `'stale'`:
+   * the ledger marks it, and a backfill of missing windows includes it. `'rerun'`: it runs again when the other window has succeeded.
+   * Default `'ignore'`.
    */
   readonly onUpstreamChange?: OnUpstreamChange
-  /** A run with a smaller number starts first: from −32,768 to 32,767. Default 0. */
+  /** The priority, from −32,768 to 32,767. A run with a smaller number starts first. Default 0. */
   readonly priority?: number
   /**
    * When to prove the job's ledger, as `app.windows.prove` does: a cron expression or several, in the job's `timezone`. Piko adds the job
@@ -140,22 +143,22 @@ export interface JobSpec<
    */
   readonly proof?: string | readonly string[]
   /**
-   * The time after its end within which a window must succeed, such as `'2h'`; otherwise the job is late, and Piko notifies people (see
-   * `onLate`). Without windows: the time after its tick within which a run must succeed. Default: none.
+   * How soon data must be complete, such as `'2h'`: the time from a window's end until it must have succeeded. Without windows: from a tick
+   * until its run must have succeeded. Otherwise the job is late, and Piko notifies people (see `onLate`). Default: none.
    */
   readonly deadline?: Duration
   /**
-   * Called when runs have failed and will not be retried: once for a burst of failures, on one node. May be called again for the same burst
-   * if that node dies.
+   * Called when runs have failed and will not be retried. There is one call for a burst of failures, on one node. If that node dies, the
+   * call may be repeated.
    */
   readonly onFailure?: NoticeHook
-  /** Called in the same way when data is late. Needs `deadline`. */
+  /** Like `onFailure`, but called when data is late. Needs `deadline`. */
   readonly onLate?: NoticeHook
-  /** Called in the same way when a problem that `onFailure` or `onLate` received is over. */
+  /** Like `onFailure`, but called when a problem that `onFailure` or `onLate` has received is over. */
   readonly onRecovered?: NoticeHook
   /**
-   * Kinds of small durable units of work, by name: pages, files, keys. The handler adds such items with `ctx.items.add`, and the run ends
-   * when all have ended.
+   * Kinds of items, by name. Items are small durable units of work, such as pages, files or keys. The handler adds them with
+   * `ctx.items.add`, and the run ends when all of them have ended.
    */
   readonly items?: ItemKinds<M, R, z.output<C>, S, WindowOf<W>, z.output<I>>
   /** How many items of a run may fail. Needs `items`. */
@@ -169,10 +172,10 @@ export function isPriority(value: unknown): value is number {
   return isWhole(value) && value >= -32_768 && value <= 32_767
 }
 
-/** The window in `ctx`, from the `windows` option. */
+/** The type of the window in `ctx`, which depends on the `windows` option. */
 export type WindowOf<W> = [W] extends [WindowsSpec] ? Window : undefined
 
-/** The context that a handler of this spec receives. */
+/** The context that the handler of a spec receives. */
 export type ContextOf<Spec> =
   Spec extends JobSpec<infer R, infer C, infer S, infer W, infer I, infer _O, infer M>
     ? JobContext<R, z.output<C>, S, WindowOf<W>, z.output<I>, M>
@@ -189,13 +192,13 @@ export type JobHandler<
   M extends ItemData = Record<never, never>,
 > = (ctx: JobContext<R, z.output<C>, S, WindowOf<W>, z.output<I>, M>, resources: BorrowedOf<R>) => Promise<Out> | Out
 
-// These types have no parameters left, because the registry and the engine store jobs with any types.
+// All type parameters are `any`, because the registry and the engine store jobs of every type.
 /* oxlint-disable typescript/no-explicit-any */
 export type AnyJobSpec = JobSpec<any, any, any, any, any, any, any>
 export type AnyJobContext = JobContext<any, any, any, any, any, any>
 /* oxlint-enable typescript/no-explicit-any */
 
-/** A handler with its options, immutable, as the engine uses it. All durations are in milliseconds. */
+/** A handler with its options, as the engine uses it. Immutable. All durations are in milliseconds. */
 export interface JobDefinition<T extends JobTypes = JobTypes> extends Typed<T> {
   readonly kind: 'piko.job'
   readonly id: string
@@ -203,14 +206,14 @@ export interface JobDefinition<T extends JobTypes = JobTypes> extends Typed<T> {
   readonly spec: AnyJobSpec
   readonly policy: JobPolicy
   readonly handler: (ctx: AnyJobContext, resources: Readonly<Record<string, unknown>>) => unknown
-  /** The part that a crawl adds to its job; undefined for any other job. */
+  /** What a crawl adds to its job; undefined for any other job. */
   readonly extension?: JobExtension
 }
 
 export interface WindowPolicy {
   readonly start: Date
   readonly end: Date | undefined
-  /** The schedule that bounds the windows; undefined: the job's own. */
+  /** The schedule that sets the bounds of the windows; undefined: the job's own. */
   readonly grid?: ScheduleSpec
   /** How long after its end a window is due; undefined: at its end. */
   readonly delayMs?: number
@@ -218,36 +221,36 @@ export interface WindowPolicy {
   readonly parallel: number
 }
 
-/** A spec's options with all defaults, and with every text parsed. */
+/** The options of a spec, with all defaults filled in and all texts parsed. */
 export interface JobPolicy {
   readonly schedule: ScheduleSpec | undefined
   readonly windows: WindowPolicy | undefined
-  /** The longest delay of a start after its tick; 0: none. */
+  /** The maximum delay of a start after its tick; 0: none. */
   readonly jitterMs: number
   readonly retry: RetryPolicy
   readonly timeoutMs: number | undefined
   readonly misfireGraceMs: number
-  /** How many of the ticks that are later than the grace time still run: the last ones. */
+  /** How many of the last ticks beyond the grace time still run. */
   readonly misfireLimit: number
   readonly overlap: Overlap
   /** The limits of the job's runs; undefined if there are none. */
   readonly limits: AdmissionLimits | undefined
   readonly concurrencyKey: ((run: AnyAdmissible) => unknown) | undefined
   readonly rateKey: ((run: AnyAdmissible) => unknown) | undefined
-  /** The ids of the jobs on which the job depends. */
+  /** The ids of the upstream jobs. */
   readonly dependsOn: readonly string[]
   readonly onUpstreamChange: OnUpstreamChange
   readonly priority: number
   /** The schedule of the extra job that proves the ledger; undefined if there is none. */
   readonly proof: ScheduleSpec | undefined
-  /** The time after its end within which a window must succeed, or after its tick a run; undefined if there is no deadline. */
+  /** How soon after its end a window must succeed, or a run after its tick; undefined if there is no deadline. */
   readonly deadlineMs: number | undefined
   readonly hooks: NoticeHooks
   /** The items of the job; undefined for a job without items. */
   readonly items: ItemPolicy | undefined
 }
 
-/** A run as key functions see it, for any job. */
+/** A run of any job, as key functions receive it. */
 export interface AnyAdmissible {
   readonly config: unknown
   readonly input: unknown

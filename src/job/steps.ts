@@ -10,7 +10,7 @@ export interface StepScope {
   readonly signal: AbortSignal
 }
 
-/** How a step runs. */
+/** Options of a step. */
 export interface StepOptions {
   /** Calls the function again after an error, within the same attempt of the run. Default: no retries. */
   readonly retry?: RetrySpec
@@ -18,7 +18,7 @@ export interface StepOptions {
   readonly timeout?: Duration
 }
 
-/** How `ctx.stepMap` runs its steps. */
+/** Options of `ctx.stepMap`. */
 export interface StepMapOptions<T> extends StepOptions {
   /** The part of a step's name that identifies the item. Default: the item, if it is a string or a number. */
   readonly key?: (item: T, index: number) => string | number
@@ -26,11 +26,11 @@ export interface StepMapOptions<T> extends StepOptions {
   readonly concurrency?: number
 }
 
-/** How `ctx.until` waits. */
+/** Options of `ctx.until`. */
 export interface UntilOptions {
-  /** If a call was not ready, the run is due again after this time. */
+  /** How long to wait after a call that was not ready. Then the run is due again. */
   readonly every: Duration
-  /** The longest wait since the first call, across all attempts. Default: no limit. */
+  /** The maximum wait since the first call, across all attempts. Default: no limit. */
   readonly for?: Duration
 }
 

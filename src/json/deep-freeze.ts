@@ -1,9 +1,9 @@
-/** The maximum number of levels, because the function recurses once per level. */
+/** The maximum depth, because the function calls itself for each level. */
 const MAX_DEPTH = 500
 
 /**
- * Freezes plain objects and lists, with all that they contain, so that readers who share a value can't change it. Does not freeze other
- * objects, such as a `Date` or a `Map`.
+ * Freezes plain objects and lists with everything in them, so that readers who share a value can't change it. Other objects, such as a
+ * `Date` or a `Map`, are not frozen.
  *
  * @returns the same value
  */

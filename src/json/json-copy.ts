@@ -10,30 +10,30 @@ export interface JsonRemark {
   readonly text: string
 }
 
-/** A copy of a value, as if parsed from its JSON text. */
+/** A copy of a value, as if it was parsed from its JSON text. */
 export interface JsonCopy {
   readonly value: unknown
   /** Values that JSON would lose or replace. The copy does not contain them. */
   readonly problems: readonly JsonRemark[]
-  /** Objects that JSON converts by their own `toJSON`: a `Date` is text in the copy. The remark names the kind of object. */
+  /** Objects with a `toJSON`: for example, a `Date` becomes a text in the copy. The remark names the kind of object. */
   readonly converted: readonly JsonRemark[]
 }
 
-/** The maximum number of levels, because JSON parsers and schemas recurse once per level. */
+/** The maximum depth, because JSON parsers and schemas call themselves for each level. */
 const MAX_DEPTH = 500
 const MAX_PROBLEMS = 20
 const MAX_CONVERTED = 1_000
-/** The shortest list element: a digit and a comma. */
+/** The minimum size of a list element: a digit and a comma. */
 const MIN_ELEMENT_BYTES = 2
 
 const LEFT_OUT = Symbol('left out')
 
 /**
- * Copies a value as `JSON.parse(JSON.stringify(value))` does, but reports what that would lose silently: `NaN` and `undefined` in a list
- * become null, a `Map` becomes `{}`. Reads each property once, so a getter can't return something else later. Omits properties that are
- * undefined, as JSON does. Never throws.
+ * Copies a value as `JSON.parse(JSON.stringify(value))` does, but reports what would be lost silently: `NaN` and `undefined` in a list
+ * become null, a `Map` becomes `{}`. Each property is read only once, because a getter may return another value later. Undefined properties
+ * are left out, as in JSON. Never throws.
  *
- * @param maxBytes lists that exceed this size are not read
+ * @param maxBytes a list that certainly exceeds this size is not read
  */
 export function jsonCopy(value: unknown, maxBytes = Infinity): JsonCopy {
   const copier = new Copier(maxBytes)
@@ -74,7 +74,7 @@ class Copier {
     }
   }
 
-  /** Guards against getters, proxies and `toJSON`, which are user code and may throw. */
+  /** Getters, proxies and `toJSON` are user code and may throw. */
   #guarded(value: object | bigint, key: string): unknown {
     const depth = this.#path.length
     const above = this.#above.length
@@ -155,12 +155,12 @@ class Copier {
     }
     const copied = this.copy(value, String(key))
     if (copied === LEFT_OUT) return LEFT_OUT
-    // JSON repeats an object at each place that refers to it.
+    // If several places refer to an object, JSON repeats it at each of them.
     this.#minBytes += MIN_ELEMENT_BYTES
     return this.#minBytes > this.#maxBytes ? this.#tooLarge() : copied
   }
 
-  /** Copies a value in a position where JSON needs one. Reports a value that JSON would leave out, unless it is already reported. */
+  /** Copies a value where JSON needs one. If JSON would leave the value out, reports that, unless it is already reported. */
   #needed(copy: () => unknown): unknown {
     const { length } = this.problems
     const copied = copy()
@@ -192,13 +192,13 @@ class Copier {
   }
 }
 
-/** In JSON, `__proto__` is an ordinary key. */
+/** Assigning to the key `__proto__` would set the prototype, but in JSON it is an ordinary key. */
 function define(record: Record<string, unknown>, key: string, value: unknown): void {
   if (key !== '__proto__') record[key] = value
   else Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true })
 }
 
-/** Returns the kind of an object whose content is not in its properties. */
+/** Returns the kind of an object whose content is not in its properties, such as a `Map`. */
 function opaqueKind(value: object): string | undefined {
   if (types.isNativeError(value)) return 'is an Error, of which JSON keeps no message: pass the message'
   if (types.isMap(value)) return 'is a Map, of which JSON keeps nothing: pass Object.fromEntries(map)'
@@ -210,7 +210,7 @@ function opaqueKind(value: object): string | undefined {
   return undefined
 }
 
-/** Whether the value is a plain object of this or another realm. */
+/** Whether the value is a plain object, also one of another realm. */
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === null || Object.getPrototypeOf(prototype) === null
@@ -231,7 +231,7 @@ function reasonOf(error: unknown): string {
 
 const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u
 
-/** A path as code writes it: `config.pages[3].first`. */
+/** Formats a path in the way code does: `config.pages[3].first`. */
 export function pathText(root: string, path: readonly PropertyKey[]): string {
   const steps = path.map((key) => {
     if (typeof key === 'number') return `[${key}]`

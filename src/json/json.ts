@@ -1,15 +1,15 @@
 import { describe, PikoError } from '../errors.ts'
 
-/** The largest JSON text of a config, which is the limit of its column. */
+/** The maximum size of a config's JSON text. This is the limit of its column. */
 export const MAX_CONFIG_BYTES = 60_000
-/** The largest JSON text of an input or an output. Smaller on a server that accepts only small statements. */
+/** The maximum size of the JSON text of an input or an output. It is smaller if the server accepts only small statements. */
 export const MAX_VALUE_BYTES = 1_000_000
 
 /**
- * The JSON text to store for a value; null for undefined.
+ * Returns the JSON text of a value to store; null for undefined.
  *
  * @param what the name of the value for the error
- * @param mostBytes the largest text, in bytes of UTF-8
+ * @param mostBytes the maximum size of the text, in bytes of UTF-8
  * @throws PikoError `USAGE` if JSON can't represent the value or the text is too large
  */
 export function toJson(value: unknown, what: string, mostBytes = Infinity): string | null {
@@ -31,10 +31,7 @@ export function toJson(value: unknown, what: string, mostBytes = Infinity): stri
   return text
 }
 
-/**
- * The value of a stored text. Returns text that is not JSON unchanged: a person may have written it, and it must not prevent reading other
- * rows.
- */
+/** Parses a stored text. If it is not JSON, returns it unchanged: a person may have written it, and other rows must still be readable. */
 export function fromJson(text: string | null): unknown {
   if (text === null) return undefined
   try {

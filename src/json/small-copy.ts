@@ -1,20 +1,20 @@
 import { types } from 'node:util'
 
-/** The maximum number of values in a value, including itself. */
+/** The maximum number of values in a value; the value itself is included. */
 const MAX_VALUES = 200
 const MAX_DEPTH = 20
-/** The longest JSON of one character: an escape such as `\u001f`. */
+/** The maximum size of one character in JSON: an escape such as `\u001f`. */
 const MAX_BYTES_PER_CHARACTER = 6
-/** The longest JSON of a number or a word, with its punctuation. */
+/** The maximum size of a number or a word in JSON, with its punctuation. */
 const MAX_BYTES_PER_VALUE = 30
 
 const UNUSUAL = new Error('not a small plain value')
 
 /**
- * Copies a small value of plain JSON: objects and lists of texts, finite numbers, booleans and null. It costs a fraction of `jsonCopy`,
- * which examines all other values and reports their problems.
+ * Copies a small value of plain JSON: objects and lists of texts, finite numbers, booleans and null. It takes a fraction of the time of
+ * `jsonCopy`, which examines all other values and reports their problems.
  *
- * @returns undefined for any other value, and for one that may exceed `maxBytes` of JSON
+ * @returns undefined for any other value, or for one that may exceed `maxBytes` of JSON
  */
 export function smallCopy(value: unknown, maxBytes: number): unknown {
   try {
@@ -43,7 +43,7 @@ class SmallCopier {
         return value
       case 'number':
         if (!Number.isFinite(value)) throw UNUSUAL
-        return value === 0 ? 0 : value // JSON has no -0, so the value would change.
+        return value === 0 ? 0 : value // JSON has no -0, so such a value would change.
       case 'object':
         return value === null ? null : this.#inside(value, depth + 1)
       default:

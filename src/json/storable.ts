@@ -2,19 +2,19 @@ import { type ErrorCode, PikoError } from '../errors.ts'
 import { jsonCopy, pathText } from './json-copy.ts'
 import { smallCopy } from './small-copy.ts'
 
-/** Describes a value to store with a run. */
+/** What is known about a value that is stored with a run. */
 export interface Storing {
   readonly jobId: string
   /** The name of the value: `config`, `input` or `output`. */
   readonly what: string
-  /** The largest JSON text, in bytes of UTF-8. */
+  /** The maximum size of the JSON text, in bytes of UTF-8. */
   readonly maxBytes: number
   /** The code of the error. Default `'USAGE'`. */
   readonly code?: ErrorCode
 }
 
 /**
- * The value that the database will return for this one; undefined stays undefined.
+ * Returns a value as the database will return it; undefined stays undefined.
  *
  * @throws PikoError that names every value that JSON would lose or replace, or says that the value is too large
  */
@@ -32,7 +32,11 @@ export function storable(value: unknown, storing: Storing): unknown {
   return copy.value
 }
 
-/** The value that the database will return for a handler's output. @throws PikoError `USAGE` */
+/**
+ * Returns a handler's output as the database will return it.
+ *
+ * @throws PikoError `USAGE`
+ */
 export function storableOutput(value: unknown, jobId: string, maxBytes: number): unknown {
   return storable(value, { jobId, what: 'output', maxBytes })
 }
@@ -54,7 +58,10 @@ export function assertFits(value: unknown, { jobId, what, maxBytes, code = 'USAG
   )
 }
 
-/** The size of the value's JSON, exact only near the limit: a character takes at most 3 bytes, so most texts need no exact count. */
+/**
+ * Returns the size of the value's JSON. It is exact only near the limit: a character takes at most 3 bytes, so most texts need no exact
+ * count.
+ */
 function bytesOf(value: unknown, maxBytes: number): number {
   const text = JSON.stringify(value)
   return text.length * 3 > maxBytes ? Buffer.byteLength(text) : text.length

@@ -1,4 +1,4 @@
-/** The states of a backfill. No run of a `paused` or `cancelling` backfill starts. The last three states are final. */
+/** The states of a backfill. While it is `paused` or `cancelling`, none of its runs starts. The last three states are final. */
 export type BackfillState = 'running' | 'paused' | 'cancelling' | 'cancelled' | 'succeeded' | 'failed'
 
 export const BACKFILL_STATES: readonly BackfillState[] = [

@@ -1,34 +1,34 @@
-/** The figures of a job for a scrape. All times are in seconds. */
+/** The metrics of a job. All times are in seconds. */
 export interface JobFigures {
   readonly jobId: string
   readonly isPaused: boolean
-  /** When the planner plans the job next, as a Unix time. */
+  /** When the job is planned next, as a Unix time. */
   readonly nextTick: number | undefined
   readonly deadlineSeconds: number | undefined
-  /** The figures of the windows. Only for a job with windows that has begun. */
+  /** The figures of the windows. Undefined if the job has no windows or has not begun. */
   readonly windows: WindowFigures | undefined
 }
 
 export interface WindowFigures {
-  /** End of the unbroken sequence of succeeded windows, as a Unix time. */
+  /** The end of the unbroken sequence of successful windows, as a Unix time. */
   readonly watermark: number
-  /** The time from the watermark until now. */
+  /** The time since the watermark. */
   readonly ageSeconds: number
-  /** The time from the watermark to the end of the last window that is due by the schedule. */
+  /** The time from the watermark to the end of the last window that is already due. */
   readonly lagSeconds: number
-  /** For how long the oldest window that should have data has had none; 0: no data is missing. */
+  /** How long the oldest window without data should have had some; 0: no data is missing. */
   readonly overdueSeconds: number
-  /** Start of this window, as a Unix time. Undefined: no data is missing. */
+  /** The start of that window, as a Unix time. Undefined: no data is missing. */
   readonly oldestMissing: number | undefined
   readonly counts: Readonly<Record<'pending' | 'waiting' | 'failed' | 'stale', number>>
 }
 
-/** Due runs of one job with one priority. */
+/** The due runs of one job with the same priority. */
 export interface QueueFigures {
   readonly jobId: string
   readonly priority: number
   readonly runs: number
-  /** How long the oldest of these runs has waited. */
+  /** How long the oldest of these runs has been waiting. */
   readonly oldestSeconds: number
 }
 
@@ -40,10 +40,10 @@ export interface FleetFigures {
   /** Whether more runs are due than were counted. */
   readonly isQueueCapped: boolean
   readonly running: number
-  /** The number of nodes with a lease that has not expired. */
+  /** How many nodes have a valid lease. */
   readonly nodes: number
   readonly hasLeader: boolean
   readonly alerts: Readonly<Record<'failure' | 'late', number>>
-  /** The numbers of messages to people: those that wait, and those that could not be delivered. */
+  /** How many messages to people are waiting, and how many could not be delivered. */
   readonly messages: Readonly<Record<'due' | 'dead', number>>
 }

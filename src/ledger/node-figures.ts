@@ -1,4 +1,4 @@
-/** Totals of batches of runs that this process claimed, or whose ends it stored. */
+/** Totals of batches: runs that this process has claimed, or whose ends it has stored. */
 export interface BatchFigures {
   batches: number
   runs: number
@@ -10,11 +10,11 @@ export interface PoolFigures {
   readonly size: number
   readonly open: number
   readonly idle: number
-  /** The number of calls that wait for a connection. */
+  /** How many calls wait for a connection. */
   readonly waiting: number
 }
 
-/** Waits for a batch and counts it. Failed batches are not counted. */
+/** Waits for a batch and counts it, unless it fails. */
 export async function countedBatch<T>(
   figures: BatchFigures,
   batch: Promise<T>,

@@ -1,6 +1,6 @@
 /**
- * `waiting`: it has no run until the windows that it depends on have succeeded. `pending`: it has a run that is not settled. `stale`: it
- * has succeeded, and a window that it depends on ran again after that.
+ * `waiting`: it has no run until the windows that it depends on have succeeded. `pending`: its run has not ended. `stale`: it has
+ * succeeded, but a window that it depends on ran again afterwards.
  */
 export type WindowState = 'pending' | 'succeeded' | 'failed' | 'cancelled' | 'skipped' | 'waiting' | 'stale'
 

@@ -8,9 +8,9 @@ import {
   type OutgoingSpec,
 } from './carrier/carrier.ts'
 
-/** A call that waits for its reply. Receives the reply as soon as it begins, or the reason why there is none. */
+/** A call that waits for its reply. It receives the reply when the reply begins, or the reason why there is none. */
 export interface Call {
-  /** The id of its request, as soon as that has begun. */
+  /** The id of its request; undefined until the request has begun. */
   id: number | undefined
   replied(reply: IncomingMessage): void
   failed(reason: PikoError): void
@@ -20,7 +20,7 @@ export interface Call {
 export class Calls {
   readonly #waiting = new ById<Call>()
 
-  /** Sends a request. One of the methods of the call is called once, unless the caller cancels it. */
+  /** Sends a request. Exactly one method of the call is called, and only once, unless the caller cancels the call. */
   begin(carrier: Carrier, spec: Omit<OutgoingSpec, 'onBegun' | 'onFailed'>, call: Call): OutgoingMessage {
     return carrier.begin({
       head: spec.head,
@@ -37,7 +37,7 @@ export class Calls {
     })
   }
 
-  /** A reply has begun. */
+  /** Called when a reply has begun. */
   replied(reply: IncomingMessage): void {
     const call = this.#waiting.get(reply.head.of ?? 0)
     if (!call) return reply.cancel(CANCEL_CODES.unwanted, 'its caller no longer waits')
@@ -45,7 +45,7 @@ export class Calls {
     call.replied(reply)
   }
 
-  /** Forgets a call whose caller no longer waits. */
+  /** Removes a call whose caller no longer waits. */
   forget(call: Call): void {
     if (call.id !== undefined) this.#waiting.delete(call.id)
   }

@@ -1,6 +1,6 @@
 import type { Duration } from '../../time/duration.ts'
 
-/** The data of each kind of item of a job, by the name of the kind. */
+/** The data of each kind of item of a job, by the kind's name. */
 export type ItemData = Readonly<Record<string, unknown>>
 
 /** Where an item is unique: within its run, within its job forever, within its job for a length of time, or nowhere. */
@@ -10,15 +10,18 @@ export type DedupScope = 'run' | 'job' | false | { readonly within: Duration }
 export type PerItem<D, T> = T | ((data: D, index: number) => T)
 
 export interface AddItemOptions<D> {
-  /** Makes an item unique; at most 2,048 characters. Default: the data if it is a text or a number, otherwise no item is a duplicate. */
+  /**
+   * Identifies the item, so that it is added only once; at most 2,048 characters. Default: the data if it is a text or a number, otherwise
+   * no item is a duplicate.
+   */
   readonly key?: PerItem<D, string | number>
-  /** The lane of the item. Default: the lane that the kind chooses. */
+  /** The lane of the item. Default: the lane that its kind chooses. */
   readonly lane?: PerItem<D, string | undefined>
   readonly priority?: PerItem<D, number | undefined>
-  /** The item is not claimed before this time: an instant, or a duration from now. Default: now. */
+  /** When the item may be claimed: an instant, or a duration from now. Default: now. */
   readonly due?: PerItem<D, Date | Duration | undefined>
   readonly depth?: PerItem<D, number | undefined>
-  /** Overrides the kind's `dedup`; `false`: the item does not count as a duplicate, whatever its key. */
+  /** Overrides the kind's `dedup`. With `false`, the item is never a duplicate, whatever its key. */
   readonly dedup?: PerItem<D, DedupScope | undefined>
 }
 
@@ -26,7 +29,7 @@ export interface AddItemOptions<D> {
 export interface ItemAdder<M extends ItemData> {
   /**
    * Adds items of a kind. In the job's handler, they are stored in transactions of 1,000 while `values` is read, and may begin immediately.
-   * A restarted handler adds none of them again. In an item's function, they are stored in the transaction that ends the item.
+   * If the handler is restarted, it adds none of them again. In an item's function, they are stored in the transaction that ends the item.
    *
    * @param values a list, an iterable or an async generator of JSON values of at most 1 MB each
    * @returns in the handler, how many are new and how many were known; in an item's function, all count as new

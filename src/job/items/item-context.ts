@@ -7,47 +7,47 @@ import type { Window } from '../../time/window.ts'
 import type { JobContext } from '../context.ts'
 import type { ItemAdder, ItemData } from './adding.ts'
 
-/** The state of a lane that all nodes share. */
+/** A text that a lane stores for all nodes. */
 export interface LaneNote {
   readonly text: string
   /** How long the note is valid. */
   readonly ttl: Duration
-  /** The shortest time between two items of the lane. Default: unchanged. */
+  /** The minimum time between two items of the lane. Default: unchanged. */
   readonly spacing?: Duration | undefined
 }
 
 /** The lane of an item. */
 export interface ItemLane {
   readonly name: string
-  /** The milliseconds between two items of the lane when this item got its start time; 0 if the lane has no rate. */
+  /** How many milliseconds there were between two items of the lane when this item got its start time; 0 if the lane has no rate. */
   readonly spacingMs: number
   /**
-   * A text that all nodes share, such as a host's robots.txt. If it is missing or has expired, one item on one node loads it, and the
-   * others wait. A failed load is retried by the next caller.
+   * Returns a text that all nodes share, such as a host's robots.txt. If it is missing or expired, one item on one node loads it, and the
+   * others wait. If the load fails, the next caller tries again.
    *
    * @param name at most 64 characters
    */
   note(name: string, load: (signal: AbortSignal) => Promise<LaneNote>): Promise<string>
   /**
-   * Reports how long the lane took to respond to this item, in milliseconds, for the lane's speed and its `throttle`; undefined if that is
-   * not known. Default: the duration of the whole function.
+   * Reports how long the lane took to respond to this item, in milliseconds; undefined if unknown. It is used for the lane's speed and its
+   * `throttle`. Default: the duration of the whole function.
    */
   measured(ms: number | undefined): void
 }
 
-/** A named state that one item at a time holds, such as a session with its cookies. */
+/** A named state, such as a session with its cookies. Only one item at a time holds it. */
 export interface LeasedState<T> {
   readonly name: string
-  /** The value as JSON, in the form in which it was last saved. */
+  /** The value as JSON, as it was last saved. */
   readonly value: T
-  /** How many items have used the state before, and how many errors they reported. */
+  /** How many items have used the state before. Below: how many errors they have reported. */
   readonly uses: number
   readonly errors: number
   /** Stores a new value when this item ends, whatever its outcome. */
   save(value: T): void
-  /** Counts an error when this item ends. */
+  /** Counts an error of the state when this item ends. */
   failed(): void
-  /** Removes the state from the pool when this item ends. The next item that needs one creates another. */
+  /** Removes the state from the pool when this item ends. The next item that needs a state creates another one. */
   retire(): void
 }
 
@@ -56,20 +56,20 @@ export interface LeaseOptions<T> {
   readonly size: number
   /** Creates a state. Called once for each state, by one item on one node. If it throws, the item fails, and the next item tries again. */
   readonly create: (name: string, signal: AbortSignal) => Promise<T>
-  /** Leases the state with this name, or any other if that one is retired. */
+  /** The name of the state to lease. If that state is retired, any other is leased. */
   readonly name?: string | undefined
   /** How long to wait for a free one. Default `'30s'`. */
   readonly wait?: Duration
 }
 
-/** The outcomes that were counted for one name, such as a proxy, by the items of all nodes. */
+/** The counted outcomes of a name, such as a proxy, from the items of all nodes. */
 export interface Score {
   readonly ok: number
   readonly failed: number
   /** The number of failures since the last success. */
   readonly failuresInARow: number
   /**
-   * Averages, in which about the last 20 outcomes have most of the weight: the share of successes from 0 to 1, and the time in
+   * Averages in which about the last 20 outcomes have most of the weight: the share of successes from 0 to 1. Below: the time in
    * milliseconds.
    */
   readonly successShare: number
@@ -77,7 +77,7 @@ export interface Score {
   readonly updatedAt: Date
 }
 
-/** The context of an item's function. `fence` is the generation of the run's items: the same for all of them, on all nodes. */
+/** The context of an item's function. `fence` is the generation of the run's items; it is the same for all of them on all nodes. */
 export interface ItemContext<
   R extends ResourceMap = Record<never, never>,
   C = Record<string, unknown>,
@@ -90,33 +90,34 @@ export interface ItemContext<
   readonly items: ItemAdder<M>
   readonly lane: ItemLane
   /**
-   * Milliseconds since the first items of the run were stored, by the database's clock, because the clocks of nodes may differ and jump.
+   * Milliseconds since the first items of the run were stored. Measured on the database's clock, because the clocks of nodes may differ and
+   * jump.
    */
   readonly elapsedMs: number
-  /** Ends the item as skipped. Nothing that it did is written. Throws, so it never returns. */
+  /** Ends the item as skipped. Nothing that it did is written. Never returns, because it throws. */
   readonly skip: (reason: string) => never
-  /** Puts the item back into the queue until that time. Does not count as a try. Throws, so it never returns. */
+  /** Returns the item to the queue until that time. This does not count as a try. Never returns, because it throws. */
   readonly retryLater: (when: Date | Duration) => never
   /**
-   * Ends the item as done: what `fn` writes through `trx` on Piko's own database, the end and the added items are one transaction. Flushes
-   * the sinks first.
+   * Ends the item as done. The writes of `fn` through `trx` on Piko's own database, the end and the added items are stored in one
+   * transaction. Flushes the sinks first.
    */
   commit<T>(fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
   /**
-   * Stores a position (at most 2,000 characters) and the items added so far, with what `fn` writes, in one transaction. The item continues.
-   * The next attempt finds the position in `item.position`.
+   * Stores a position (at most 2,000 characters), the items that were added until now, and the writes of `fn` in one transaction. The item
+   * continues. The next try finds the position in `item.position`.
    *
    * @throws PikoError `LEASE_LOST` if this node no longer owns the item: nothing is stored
    */
   checkpoint(position: string, fn?: (trx: SqlExecutor) => Promise<unknown>): Promise<void>
-  /** Keeps bytes for the next attempt and for a replay, if this one fails. The last call takes effect; `undefined` keeps none. */
+  /** Keeps bytes for the next try and for a replay, in case this try fails. Only the last call counts; `undefined` keeps nothing. */
   keep(bytes: Uint8Array | undefined): void
-  /** Adds to the number of bytes that the run's status shows. */
+  /** Adds to the byte count that the run's status shows. */
   countBytes(bytes: number): void
   /** Leases a named state from one of the job's pools until the item ends. */
   state<T>(pool: string, options: LeaseOptions<T>): Promise<LeasedState<T>>
   /** Counts an outcome for a name. It is stored within about a second. */
   score(group: string, name: string, outcome: { readonly ok: boolean; readonly ms?: number }): void
-  /** The scores of a group of the job by name, at most two seconds old. */
+  /** Returns the scores of a group of the job, by name. They may be two seconds old. */
   scores(group: string): Promise<ReadonlyMap<string, Score>>
 }

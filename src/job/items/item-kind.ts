@@ -37,31 +37,37 @@ export interface ItemKind<
   W extends Window | undefined = Window | undefined,
   I = unknown,
 > {
-  /** Does the work. When it resolves, the item ends as done. The same transaction stores the items that it added with `ctx.items.add`. */
+  /**
+   * Does the work. When it resolves, the item ends as done. The items that it has added with `ctx.items.add` are stored in the same
+   * transaction.
+   */
   readonly run: (item: Item<D>, ctx: ItemContext<R, C, S, W, I>) => unknown
   /**
    * Called for an item that failed and has no retries left, before the item is stored as dead. May take one minute. If the node dies before
-   * the end is stored, the item is tried again, and this function may be called again. Its errors are logged. Not called for an item whose
-   * nodes have died too often, or whose end the database has refused. Default: nothing is called.
+   * the end is stored, the item is tried again, and this function may be called again. Its errors are logged. Not called if the item is
+   * dead because its nodes died too often, or because the database refused its end. Default: no function.
    */
   readonly dead?: (item: DeadItem<D>, ctx: DeadContext<R, C, S, W, I>) => unknown
-  /** The lane that an item queues in: at most 200 characters. Default: the name of the kind. */
+  /** Returns the lane of an item: at most 200 characters. Default: the name of the kind. */
   readonly lane?: (data: D) => string
-  /** Limits of lanes by name, across all nodes; `'*'` is every lane without a name here. Default: no limits. */
+  /** The limits of lanes by name, across all nodes. `'*'` applies to every lane that has no entry. Default: no limits. */
   readonly lanes?: Readonly<Record<string, LaneSpec>>
-  /** Jobs with the same scope share lanes of the same name. Default: the job's id. */
+  /** The scope of the lane names. Jobs with the same scope share their lanes. Default: the job's id. */
   readonly laneScope?: string
-  /** How often an item is tried again, by class of error; `'*'`: every other class. A number is the limit. Default: 3, and 5 for `sink`. */
+  /**
+   * How often an item is retried, by error class; `'*'` applies to every other class. A number is the maximum. Default: 3, and 5 for
+   * `sink`.
+   */
   readonly retry?: Readonly<Record<string, ItemRetrySpec | number>>
-  /** Items with a smaller number come first in their lane: from −32,768 to 32,767. Default 0. */
+  /** Items with a smaller number begin first in their lane: from −32,768 to 32,767. Default 0. */
   readonly priority?: number
   /** The time limit of one try. Default: none. */
   readonly timeout?: Duration
-  /** The scope in which an item is unique. Default `'run'`. */
+  /** The scope in which an item's key is unique. Default `'run'`. */
   readonly dedup?: DedupScope
   /**
-   * Called once in each process before its first item of the kind, to open what the items need. Items that had to wait for it get another
-   * start time in their lane, so that they do not all begin at the same time. If it fails, items begin anyway. Default: nothing is called.
+   * Called once in each process, before the kind's first item, to open what the items need. Items that waited for it get another start time
+   * in their lane, so that they do not all begin at once. If it fails, the items begin anyway. Default: no function.
    */
   readonly prepare?: () => unknown
 }
@@ -80,22 +86,22 @@ export type ItemKinds<
 
 /** How many items of a run may fail. */
 export interface ItemTolerance {
-  /** The run succeeds with at most this many dead items: a number, or a share such as `'1%'`. Default 0. */
+  /** The maximum number of dead items for a run that still succeeds: a number, or a share such as `'1%'`. Default 0. */
   readonly dead?: number | `${number}%`
 }
 
 export interface ItemLimits {
-  /** The maximum number of items of one run. Further ones are left out and counted as skipped. Default: no limit. */
+  /** The maximum number of items of a run. Further ones are left out and count as skipped. Default: no limit. */
   readonly items?: number
-  /** The maximum depth of an item. Deeper ones are left out and counted as skipped. Default: no limit. */
+  /** The maximum depth of an item. Deeper ones are left out and count as skipped. Default: no limit. */
   readonly depth?: number
 }
 
-// These types have no parameters left, because the registry and the engine store kinds with any types.
+// All type parameters are `any`, because the registry and the engine store kinds of every type.
 /* oxlint-disable typescript/no-explicit-any */
 export type AnyItemKind = ItemKind<any, any, any, any, any, any>
 export type AnyItemContext = ItemContext<any, any, any, any, any, any>
 /* oxlint-enable typescript/no-explicit-any */
 
-/** The `items` option of a job, of any shape. */
+/** The `items` option of a job, with any types. */
 export type AnyItemKinds = Readonly<Record<string, AnyItemKind>>

@@ -2,10 +2,10 @@ import type { ItemBudget } from '../../item/budget.ts'
 import type { LaneLimits } from '../../item/lane.ts'
 import type { AnyItemKind } from './item-kind.ts'
 
-/** The items of a job, with every default filled in and every text parsed. */
+/** The items of a job, with all defaults filled in and all texts parsed. */
 export interface ItemPolicy {
   readonly kinds: ReadonlyMap<string, KindPolicy>
-  /** How many dead items a run may have: a number, or a share from 0 to 1. */
+  /** How many items of a run may be dead: a number, or a share from 0 to 1. */
   readonly tolerated: { readonly count: number } | { readonly share: number }
   readonly maxItems: number | undefined
   readonly maxDepth: number | undefined
@@ -30,7 +30,7 @@ export interface KindPolicy {
 /** The parsed form of `DedupScope`. */
 export type Dedup = 'run' | 'job' | 'none' | { readonly withinMs: number }
 
-/** The limits of a lane by its name. */
+/** Returns the limits of a lane by its name. */
 export function limitsOf({ lanes }: KindPolicy, lane: string): LanePolicy {
   return lanes.get(lane) ?? lanes.get('*') ?? NO_LIMITS
 }

@@ -136,7 +136,7 @@ function readBudget(at: string, name: string, given: unknown, fault: (problem: s
   })
 }
 
-/** Reads the options of a part of the spec, and names each problem with the part's place. */
+/** Reads the options of a part of the spec. Each problem names that part. */
 function read<T extends object>(
   at: string,
   given: unknown,
@@ -150,7 +150,7 @@ function read<T extends object>(
   return options
 }
 
-/** The parsed form of a `dedup` option; undefined if it is wrong. */
+/** Parses a `dedup` option; undefined if it is invalid. */
 export function readDedup(value: unknown): Dedup | undefined {
   if (value === 'run' || value === 'job') return value
   if (value === false) return 'none'

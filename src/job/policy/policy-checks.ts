@@ -6,7 +6,7 @@ import { describeMoment, readMoment, writtenDate } from '../../time/local-dates.
 import type { AnyJobSpec, JobPolicy } from '../spec.ts'
 import { SpecFaults } from '../spec-faults.ts'
 
-/** Reads single options of a spec. Records a fault for a wrong one, and returns a valid value instead. */
+/** Reads the options of a spec one by one. For a wrong option, stores a fault and returns a valid value instead. */
 export class PolicyChecks {
   readonly spec: AnyJobSpec
   readonly faults: SpecFaults
@@ -34,7 +34,7 @@ export class PolicyChecks {
     return undefined
   }
 
-  /** An instant, or a date in the job's time zone. Does not report a wrong zone, which is another option. */
+  /** Reads an instant, or a date in the job's time zone. A wrong time zone is not reported here, because it is another option. */
   moment(option: string, value: unknown): Date | undefined {
     if (writtenDate(value) === undefined) return this.instant(option, value)
     const { timezone = 'UTC' } = this.spec

@@ -28,7 +28,7 @@ export function windowsOf(checks: PolicyChecks, { windowDelayMs }: JobDurations)
   return Object.freeze({
     start: start ?? MIN_DATE,
     end,
-    // Adds these options only if they are given, so that the stored text of windows without them stays the same.
+    // Without these options, the stored text of the windows must not change. So they are added only if they are given.
     ...(grid && { grid }),
     ...(windowDelayMs !== undefined && { delayMs: windowDelayMs }),
     catchUp: windows.catchUp ?? 'all',
@@ -36,7 +36,7 @@ export function windowsOf(checks: PolicyChecks, { windowDelayMs }: JobDurations)
   })
 }
 
-/** An additional schedule, in the job's zone. Each wrong expression is a separate fault. */
+/** Reads an additional schedule in the job's zone. Each wrong expression is a fault of its own. */
 export function cronsOf({ spec, faults }: PolicyChecks, option: string, value: unknown): ScheduleSpec | undefined {
   const expressions: readonly unknown[] = isList(value) ? value : [value]
   if (expressions.length === 0) faults.add(`${option} is an empty list; expected a cron expression or several`)
@@ -113,7 +113,7 @@ function specOf(
   return { kind: 'every', everyMs, anchor, ...(timezone !== undefined && { timezone }), ...bounds }
 }
 
-/** Contains only the given options, so that the stored text of a schedule without them stays the same. */
+/** Returns only the given options, because the stored text of a schedule without them must not change. */
 function boundsOf(checks: PolicyChecks): ScheduleBounds {
   const { exclude } = checks.spec
   const start = checks.optionalInstant('start')
@@ -125,7 +125,7 @@ function boundsOf(checks: PolicyChecks): ScheduleBounds {
   }
 }
 
-/** A schedule reports only its first fault. Finds the others by removing the wrong part. */
+/** Checks a schedule. The schedule reports only its first fault, so this removes the wrong part and checks again. */
 function assertSchedule(checks: PolicyChecks, schedule: ScheduleSpec): void {
   let rest: ScheduleSpec | undefined = schedule
   for (let tries = 0; rest && tries < MAX_SCHEDULE_FAULTS; tries++) {
@@ -142,7 +142,7 @@ function assertSchedule(checks: PolicyChecks, schedule: ScheduleSpec): void {
   }
 }
 
-/** The schedule with a valid value instead of the wrong part; undefined if nothing is left to check. */
+/** Returns the schedule with a valid value in place of the wrong part; undefined if there is nothing left to check. */
 function withoutFault(schedule: ScheduleSpec, option: unknown, value: unknown): ScheduleSpec | undefined {
   if (schedule.kind === 'at') return undefined
   if (option === 'timezone') return { ...schedule, timezone: 'UTC' }

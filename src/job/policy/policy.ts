@@ -27,7 +27,7 @@ export function readJob(given: object, handler: unknown): { readonly spec: AnyJo
   return { spec: Object.freeze(spec) as AnyJobSpec, policy }
 }
 
-/** Continues after each fault, to find all of them. */
+/** Reads the policy of a spec. Continues after each fault, to find all of them. */
 function readPolicy(spec: AnyJobSpec, problems: readonly string[], handler: unknown): JobPolicy {
   const checks = new PolicyChecks(spec)
   const { faults } = checks
@@ -90,7 +90,7 @@ function hooksOf({ onFailure, onLate, onRecovered }: AnyJobSpec): NoticeHooks {
   })
 }
 
-/** Checks that the input schema accepts `undefined`, since runs of a schedule and of windows have no input. */
+/** Checks that the input schema accepts `undefined`: runs of a schedule or a window have no input. */
 function checkInput({ spec, faults }: PolicyChecks): void {
   const option = (['cron', 'every', 'at', 'windows'] as const).find((name) => spec[name] !== undefined)
   if (option === undefined || !isSchema(spec.input) || !checkedBy(spec.input as object, undefined).issues) return
@@ -134,7 +134,7 @@ function priorityOf(checks: PolicyChecks): number {
   return 0
 }
 
-/** The maximum length of the id of a job with `proof`, so that the id of its proof job is not too long. */
+/** The maximum length of a job's id if it has `proof`, because its proof job has a longer id. */
 const MAX_PROVED_ID = 122
 
 function proofOf(checks: PolicyChecks): ScheduleSpec | undefined {

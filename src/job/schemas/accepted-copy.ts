@@ -11,7 +11,7 @@ export interface CheckedValue {
 }
 
 /**
- * The value as the database will return it, after the schema has accepted it. The schema's own result is not stored.
+ * Returns the value as the database will return it, after the schema has accepted it. The schema's own result is not stored.
  *
  * @param check checks the copy with the schema
  * @param whole converts the copy to the schema's input
@@ -36,7 +36,11 @@ export function acceptedCopy(
   return value
 }
 
-/** The schema's result for a stored value. @throws PikoError with every problem, each with its path and what was expected */
+/**
+ * Returns the schema's result for a stored value.
+ *
+ * @throws PikoError with every problem, each with its path and what was expected
+ */
 export function parsedBy(about: CheckedValue, value: unknown, answer: SchemaAnswer): unknown {
   if (!answer.issues) return answer.data
   throw misfit(
@@ -73,7 +77,7 @@ function issueText(
     : `${text} (a ${cause.text} was passed, which JSON stores as the result of its toJSON)`
 }
 
-/** Whether one of the places lies within the other. */
+/** Whether one of two places is inside the other. */
 function touches(one: JsonPath, other: readonly PropertyKey[]): boolean {
   const length = Math.min(one.length, other.length)
   return one.slice(0, length).every((key, index) => String(key) === String(other[index]))

@@ -6,7 +6,7 @@ import { withHints } from './unknown-keys.ts'
 import type { JobDefinition } from '../spec.ts'
 
 /**
- * A run's config: the job's schema parses the run's overrides and adds the defaults.
+ * Parses a run's config: the job's schema parses the run's overrides and adds the defaults.
  *
  * @throws PikoError `CONFIG_INVALID` with every problem, each with its path and what was expected
  */
@@ -15,8 +15,9 @@ export function parseConfig(job: JobDefinition, overrides: unknown): unknown {
 }
 
 /**
- * The overrides as the database will return them, after the job's schema has accepted them together with the job's saved config. The
- * schema's output is not stored, because the run parses the overrides again when it starts.
+ * Returns the overrides as the database will return them, after the job's schema has accepted them together with the job's saved config.
+ * The schema's output is not stored, because the overrides are parsed again when the run starts.
+ *
  * @throws PikoError `CONFIG_INVALID` naming every value that JSON would lose or replace, and every problem of the schema
  */
 export function storableConfig(job: JobDefinition, overrides: unknown, saved?: unknown): unknown {
@@ -34,7 +35,7 @@ export function storableConfig(job: JobDefinition, overrides: unknown, saved?: u
 
 const aboutConfig = ({ id }: JobDefinition): CheckedValue => ({ jobId: id, what: 'config', code: 'CONFIG_INVALID' })
 
-/** The config of a run before parsing: the job's saved config, overridden key by key by the run's own. */
+/** Returns the config of a run before parsing: the job's saved config, in which the run's own config replaces single keys. */
 export function mergeConfig(saved: unknown, overrides: unknown): unknown {
   if (saved === undefined) return overrides
   return isRecord(saved) && (overrides === undefined || isRecord(overrides)) ? { ...saved, ...overrides } : overrides

@@ -16,7 +16,7 @@ interface Schema {
 export interface SchemaIssue {
   readonly path: readonly PropertyKey[]
   readonly message: string
-  /** The keys that a strict schema does not know, if that is the problem. */
+  /** The keys that a strict schema does not know, if this is the problem. */
   readonly unknownKeys?: readonly string[]
 }
 
@@ -26,8 +26,8 @@ export type SchemaAnswer =
   | { readonly issues: readonly SchemaIssue[]; readonly cause?: unknown }
 
 /**
- * Checks a value with a job's schema. Returns an error that it throws as an issue: a user's check may throw, and an asynchronous one always
- * does.
+ * Checks a value with a job's schema. If the schema throws, the error is returned as an issue: a user's check may throw, and an
+ * asynchronous one always does.
  */
 export function checkedBy(schema: object, value: unknown): SchemaAnswer {
   const answer = tried(schema as Schema, value)
@@ -57,15 +57,15 @@ function asked(schema: Schema, value: unknown, hasMade: () => boolean): Tried {
     const path = hasMade() ? pathOfPromise(data, MAX_DEPTH) : undefined
     return path ? { success: false, error: { issues: [{ path, message: PROMISED }] } } : { success: true, data }
   } catch (thrown) {
-    // zod fails on the promise of a field's transform before it reports the problem.
+    // If a field's transform returns a promise, zod fails before it reports the problem.
     return { thrown, isAsync: isAsyncError(thrown) || (hasMade() && propertyOf(thrown, 'name') === 'TypeError') }
   }
 }
 
-/** The maximum number of problems that are reported for one value. */
+/** The maximum number of problems to report for one value. */
 const MAX_ISSUES = 100
 
-/** Copies the issues that a schema reports. Any object may be a schema, so they may contain anything. */
+/** Copies the issues of a schema. Any object may be used as a schema, so they may contain anything. */
 function plainIssues(issues: readonly unknown[]): SchemaIssue[] {
   const found = safely(() => Array.from({ length: Math.min(issues.length, MAX_ISSUES) }, (_, index) => index), [0])
   const copied = found.map((index): SchemaIssue => {
@@ -96,7 +96,7 @@ function plainKey(key: unknown): PropertyKey {
 
 const PROMISED = 'the schema turns this into a promise; a config is checked synchronously'
 
-/** Finds the promise that a default put into a value: zod does not check defaults. */
+/** Finds a promise that a default has put into a value, because zod does not check defaults. */
 function pathOfPromise(value: unknown, deepest: number): PropertyKey[] | undefined {
   if (types.isPromise(value)) return []
   if (typeof value !== 'object' || value === null || deepest === 0) return undefined
@@ -135,7 +135,7 @@ function issueOf(
   return { path, message: `the schema throws here: ${messageOf(thrown)}` }
 }
 
-/** zod throws this error if a schema must be parsed asynchronously. */
+/** Whether this is zod's error for a schema that must be parsed asynchronously. */
 function isAsyncError(thrown: unknown): boolean {
   return (
     isError(thrown) &&
@@ -144,7 +144,10 @@ function isAsyncError(thrown: unknown): boolean {
   )
 }
 
-/** The path of the part of a schema that throws. zod does not report it, so this calls the parts one by one, from the outside inwards. */
+/**
+ * Finds the path of the part of a schema that throws. zod does not report it, so this calls the parts one by one, from the outside to the
+ * inside.
+ */
 function pathOfThrower(schema: object, value: unknown, deepest = MAX_DEPTH): PropertyKey[] {
   if (deepest === 0) return []
   for (const part of safely(() => partsOf(schema, value), [])) {
@@ -164,7 +167,7 @@ interface Part {
   readonly value: unknown
 }
 
-/** The schemas of a value's fields and elements. Schemas that another one wraps or joins have the same path. */
+/** Returns the schemas of a value's fields and elements. If a schema wraps or joins others, these have the same path. */
 function partsOf(schema: object, value: unknown): Part[] {
   const { def = {} } = schema as { readonly def?: Record<string, unknown> }
   const lazy = typeof def['getter'] === 'function' ? (def['getter'] as () => unknown)() : undefined

@@ -6,7 +6,7 @@ import type { SchemaAnswer, SchemaIssue } from './schema-check.ts'
 const MAX_DEPTH = 20
 const MAX_WARNINGS = 20
 
-/** Adds a suggestion, the key that was probably meant, to a strict schema's problem. */
+/** Adds a suggestion to a strict schema's problem: the key that was probably meant. */
 export function withHints(schema: object, answer: SchemaAnswer): SchemaAnswer {
   if (!answer.issues) return answer
   return { ...answer, issues: answer.issues.map((issue) => safely(() => withHint(schema, issue), issue)) }
@@ -22,7 +22,7 @@ function withHint(schema: object, issue: SchemaIssue): SchemaIssue {
   return hints.length === 0 ? issue : { path: issue.path, message: `${issue.message}, ${hints.join(' ')}` }
 }
 
-/** A sentence for each key of a config that its schema does not know and leaves out. */
+/** Returns a sentence for each key of a config that the schema does not know and leaves out. */
 export function unknownKeys(schema: object | undefined, config: unknown): string[] {
   return schema ? safely(() => found(schema, config, [], MAX_DEPTH).slice(0, MAX_WARNINGS), []) : []
 }
@@ -50,7 +50,7 @@ function shapeAt(schema: object, path: readonly PropertyKey[]): Readonly<Record<
   return isObject(field) ? shapeAt(field, rest) : undefined
 }
 
-/** The fields of an object schema, which may be optional or have a default. */
+/** Returns the fields of an object schema. The schema may be optional or have a default. */
 function shapeOf(schema: object): Readonly<Record<string, unknown>> | undefined {
   const definition = objectDefinition(schema, MAX_DEPTH)
   const shape = propertyOf(definition, 'shape')

@@ -1,4 +1,4 @@
-/** The number of recent ids with a fixed place. Must be a power of two. */
+/** How many recent ids have a fixed place in the array. Must be a power of two. */
 const RECENT = 256
 
 interface Numbered {
@@ -6,13 +6,13 @@ interface Numbered {
 }
 
 /**
- * Open messages by their ids, which increase by two. Works like a `Map`, but without its garbage: a `Map` that is constantly filled and
- * emptied creates new tables, and the old tables keep their messages in memory until the next full garbage collection.
+ * Open messages by their ids, which increase by two. Works like a `Map`, but creates no garbage. A `Map` that is filled and emptied all the
+ * time creates new tables, and the old tables keep their messages in memory until the next full garbage collection.
  */
 export class ById<T extends Numbered> {
-  /** The last ids, each at its place. */
+  /** The messages with recent ids, each at its fixed place. */
   readonly #recent: (T | undefined)[] = []
-  /** Messages that are still open after many newer ones. */
+  /** Messages that are still open after many newer ones have begun. */
   readonly #old = new Map<number, T>()
   #size = 0
 
@@ -44,7 +44,7 @@ export class ById<T extends Numbered> {
     } else if (this.#old.delete(id)) this.#size--
   }
 
-  /** Returns all messages, in any order. */
+  /** Returns all messages, in no particular order. */
   all(): T[] {
     return [...this.#old.values(), ...this.#recent.filter((message) => message !== undefined)]
   }
