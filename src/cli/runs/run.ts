@@ -23,6 +23,13 @@ import { InterruptedError, stopSignals } from '../process/stop-signals.ts'
 import { remoteTarget } from '../remote/target.ts'
 import { runThere } from '../remote/run-there.ts'
 import type { RunOptions } from '../../operations/runs/run-request.ts'
+import { withApp } from '../with-app.ts'
+
+/** Where the command writes what it waits for. */
+interface Terminal {
+  readonly bar: ProgressBar | undefined
+  readonly globals: GlobalOptions
+}
 
 interface RunCommandOptions {
   readonly config?: unknown
@@ -90,7 +97,7 @@ async function run(jobId: string, options: RunCommandOptions, globals: GlobalOpt
   try {
     await app.start()
     const queued = await asCommand(() => app.run(jobId, requestOf(options)))
-    const ended = options.wait ? await watch(app, queued, signals.first, bar) : queued
+    const ended = options.wait ? await watch(app, queued, signals.first, { bar, globals }) : queued
     const job = registry.find(jobId)
     const zone = job && zoneOfDefinition(job)
     printResult(globals.json, runData(ended), () => runText(ended, zone))
@@ -119,32 +126,27 @@ async function loggerAbove(bar: ProgressBar, { piko }: Settings): Promise<AppLog
  *
  * @throws InterruptedError if the app has stopped before the run ended
  */
-async function watch(
-  app: Piko,
-  queued: Run,
-  signalled: Promise<StopSignal>,
-  bar: ProgressBar | undefined,
-): Promise<Run> {
+async function watch(app: Piko, queued: Run, signalled: Promise<StopSignal>, { bar, globals }: Terminal): Promise<Run> {
   const ended = Promise.withResolvers<Run>()
-  const subscriptions = [
-    app.events.on('run.progress', (progress) => {
-      if (progress.runId === queued.id) bar?.show(progress)
-    }),
-    // Reads the run now, because a stop may close the store right after this event.
-    app.events.on('run.settled', ({ runId, state }) => {
-      if (runId === queued.id && TERMINAL_STATES.has(state)) ended.resolve(app.runs.show(runId))
-    }),
-  ]
-  let isSignalled = false
-  void signalled.then((signal) => {
-    isSignalled = true
-    const words = `${signal}: waiting for the run in progress; a second signal stops immediately`
-    if (bar) bar.write(`${words}\n`)
-    else say(words)
-    const message = `${signal} before run ${queued.id} ended; it continues, or stays in the queue for another node`
-    const interrupted = (): void => ended.reject(new InterruptedError(signal, message, { runId: queued.id }))
-    void app.stop().then(interrupted, interrupted)
+  const unsubscribe = app.events.on('run.progress', (progress) => {
+    if (progress.runId === queued.id) bar?.show(progress)
   })
+  let isSignalled = false
+  void signalled
+    .then(async (signal) => {
+      isSignalled = true
+      const words = `${signal}: waiting for the run in progress; a second signal stops immediately`
+      if (bar) bar.write(`${words}\n`)
+      else say(words)
+      // A failed stop is reported by the command's own stop.
+      await app.stop().catch(() => {})
+      // The run may have ended during the stop, and the app can't read it any more.
+      const run = await withApp(globals, (reader) => reader.runs.show(queued.id))
+      if (TERMINAL_STATES.has(run.state)) return ended.resolve(run)
+      const message = `${signal} before run ${queued.id} ended; it continues, or stays in the queue for another node`
+      ended.reject(new InterruptedError(signal, message, { runId: queued.id }))
+    })
+    .catch(ended.reject)
   void app.waitFor(queued.id).then(ended.resolve, (error: unknown) => {
     // An app that stops rejects this wait even though the run has not ended. So after a signal, this rejection is ignored.
     if (!isSignalled) ended.reject(error)
@@ -152,7 +154,7 @@ async function watch(
   try {
     return await ended.promise
   } finally {
-    for (const unsubscribe of subscriptions) unsubscribe()
+    unsubscribe()
     bar?.hide()
   }
 }
