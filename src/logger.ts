@@ -1,4 +1,4 @@
-/** The logger of `ctx.log`; a pino logger also fits. Each line carries the ids of the run and the job. */
+/** The logger of `ctx.log`. A pino logger has the same form. Each line contains the ids of the run and the job. */
 export interface Logger {
   trace(message: string): void
   trace(fields: object, message?: string): void

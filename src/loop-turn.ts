@@ -1,29 +1,29 @@
 import { setImmediate } from 'node:timers'
 
-/** The longest time without a turn of the event loop, in milliseconds, before a statement waits for a turn. */
+/** If the event loop has had no turn for this long, in milliseconds, a statement waits for one. */
 const MAX_WITHOUT_TURN_MS = 10
 /**
- * The same limit inside a transaction. It is longer, so that a short transaction ends first: it holds the write lock, and a handler that
- * blocks the event loop in that turn would block all writes.
+ * The same limit inside a transaction. It is longer, so that a short transaction ends first. A transaction holds the write lock: if a
+ * handler blocks the event loop during the turn, all writes would be blocked.
  */
 const MAX_IN_TRANSACTION_MS = 20
 
 /**
- * Lets the event loop turn between statements. `node:sqlite` answers synchronously, so an awaited statement continues in the same turn.
- * During a loop of such statements, no timer, socket or signal would be handled.
+ * Makes sure that the event loop has turns between statements. `node:sqlite` answers synchronously, so code continues in the same turn
+ * after an awaited statement. Without this, a loop of such statements would block timers, sockets and signals.
  *
- * Time is measured from the first statement after a turn. It includes the statements and all code between them.
+ * Time is measured from the first statement after a turn, and includes the statements and all code between them.
  */
 class LoopTurn {
   #since: number | undefined
   #next: Promise<void> | undefined
 
-  /** Whether a statement should wait for the next turn before it starts. */
+  /** Whether a statement should first wait for the next turn. */
   isDue(inTransaction: boolean): boolean {
     return this.hasHeld(inTransaction ? MAX_IN_TRANSACTION_MS : MAX_WITHOUT_TURN_MS)
   }
 
-  /** Whether the event loop has had no turn for this long. Needs to be called regularly: the first call in a turn starts the clock. */
+  /** Whether the event loop has had no turn for this long. Must be called regularly, because the first call in a turn starts the clock. */
   hasHeld(ms: number): boolean {
     const now = performance.now()
     if (this.#since === undefined) {
@@ -45,16 +45,16 @@ class LoopTurn {
   }
 }
 
-/** Shared by all code on this thread's event loop. */
+/** All code on this thread's event loop shares this object. */
 export const loopTurn = new LoopTurn()
 
-/** The number of items between two readings of the clock. */
+/** After how many items the clock is read. */
 const SLICE = 50
 
-/** Maps many items in slices, and lets the event loop turn in between. Maps a few items in the current turn. */
+/** Maps many items in slices, with turns of the event loop in between. A few items are mapped in the current turn. */
 export async function mapInTurns<T, U>(items: readonly T[], fn: (item: T, index: number) => U): Promise<U[]> {
   const mapped: U[] = []
-  // A copy, because the caller may change the list between slices.
+  // Copied, because the caller may change the list between slices.
   const given = items.slice()
   for (let from = 0; from < given.length; from += SLICE) {
     if (loopTurn.isDue(false)) await loopTurn.next()

@@ -4,7 +4,7 @@ import { PikoError } from './errors.ts'
 export const OLDEST_NODE = '22.19.0'
 
 /**
- * The error if Node is too old, otherwise undefined. This file and its imports run on Node 18.
+ * Returns the error if Node is too old, otherwise undefined. This file and its imports must run on Node 18.
  *
  * @param version in the form of `process.versions.node`
  */

@@ -27,7 +27,7 @@ const CONTENT_TYPES: Readonly<Record<BodyType, string>> = {
 const LEVEL = 1
 
 /**
- * Creates a fastify plugin that serves routes over HTTP with the same paths, bodies, statuses and errors as over a link. The query is
+ * Creates a fastify plugin that serves routes over HTTP. Paths, bodies, statuses and errors are the same as over a link. The query is
  * `meta`, or the body of a `GET`. A stream of values is sent as lines of JSON.
  *
  * @throws PikoError `USAGE` if two routes have the same path

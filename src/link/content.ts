@@ -6,10 +6,10 @@ import type { Request } from './request.ts'
 import { asBuffer, buffersOf, jsonBytes, linesOf } from './routes/replied.ts'
 import type { BodyType } from './wire/head.ts'
 
-/** Bytes to send: in memory, or a stream that is read as the other end accepts them. */
+/** Bytes to send: in memory, or a stream. A stream is read only as fast as the other end accepts its bytes. */
 export type Sendable = Uint8Array | Readable | AsyncIterable<Uint8Array | string>
 
-/** Marks a source of bytes, because other async iterables are values. */
+/** Marks a source of bytes. Any other async iterable is a stream of values. */
 export class Source {
   readonly chunks: AsyncIterable<unknown>
 
@@ -18,7 +18,7 @@ export class Source {
   }
 }
 
-/** A body to send: complete, or from a source. */
+/** A body to send: whole, or from a source. */
 export interface Content {
   readonly type: BodyType
   readonly whole?: Buffer
@@ -49,17 +49,17 @@ function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value
 }
 
-/** The values of a reply: one for JSON, the items of a stream. */
+/** Yields the values of a reply: one value for JSON, or the items of a stream. */
 export async function* itemsOf(body: Body): AsyncGenerator<unknown, void> {
   if (body.type === 'lines') yield* body.lines()
   else if (body.type === 'raw') yield* body.chunks()
   else yield await body.json()
 }
 
-/** The maximum number of values of a stream that one value holds. */
+/** How many values of a stream one reply may contain if it is read as a whole. */
 const MAX_VALUES = 100_000
 
-/** A reply as one value. */
+/** Reads a reply as one value. */
 export async function wholeOf(body: Body): Promise<unknown> {
   if (body.type === 'json') return body.json()
   if (body.type === 'raw') return body.bytes()
@@ -72,7 +72,7 @@ export async function wholeOf(body: Body): Promise<unknown> {
   return values
 }
 
-/** A reply that ends its request after it was read. */
+/** A reply that ends its request when it was read. */
 export class Watched implements IncomingMessage {
   readonly #reply: IncomingMessage
   readonly #request: Request

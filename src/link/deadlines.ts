@@ -1,11 +1,11 @@
 import { Fifo, type Place } from '../resource/fifo.ts'
 
-/** Something that must end in time. */
+/** Something with a time limit. */
 export interface Deadline {
   readonly atMs: number
   readonly expired: () => void
   readonly queue: Queue
-  /** Its place in the queue; undefined once it has expired or was cancelled. */
+  /** Its place in the queue; undefined when it has expired or was cancelled. */
   place: Place<Deadline> | undefined
 }
 
@@ -15,19 +15,19 @@ interface Queue {
   timer: NodeJS.Timeout
 }
 
-/** Timers may be early by less than this. */
+/** A timer may fire early, but by less than this. */
 const EARLY_MS = 1
-/** The maximum number of unused timers that are kept, because the next call probably has the same duration. */
+/** How many unused timers to keep, because the next call probably has the same duration. */
 const MAX_IDLE = 16
 
 /**
- * Deadlines of many calls with few timers: all that have the same duration share one. A separate timer would take a tenth of the time of
- * each call.
+ * The deadlines of many calls, with few timers: deadlines of the same duration share one. A separate timer for each call would take a tenth
+ * of the call's time.
  */
 export class Deadlines {
   readonly #queues = new Map<number, Queue>()
 
-  /** Calls `expired` after this time, unless the result is cancelled before. */
+  /** Calls `expired` after this time, unless the result is cancelled first. */
   add(ms: number, expired: () => void): Deadline {
     const queue = this.#queues.get(ms) ?? this.#open(ms)
     if (queue.waiting.size === 0) queue.timer.ref()

@@ -23,22 +23,23 @@ import { LONGEST_TIMER_MS } from '../clock.ts'
 /** A priority: 0 is sent first, 3 last. */
 export type Level = 0 | 1 | 2 | 3
 
-/** The options of both ends of a link. */
+/** The options that both ends of a link have. */
 export interface LinkOptions {
   /** The routes that this end serves. */
   readonly routes?: readonly Routes[]
-  /** A secret that both ends must share. At least 16 characters. Default: none. */
+  /** A secret that both ends must have, of at least 16 characters. Default: none. */
   readonly secret?: string
-  /** Identifies this node to the other end: 32 hexadecimal digits. Default: random, one for each process. */
+  /** The id under which the other end knows this node: 32 hexadecimal digits. Default: a random id for each process. */
   readonly nodeId?: string
   readonly log?: Logger
-  /** The maximum number of bytes in one frame that the other end may send. Default 65,536; 1,024 to 1,048,576. */
+  /** The maximum size of a frame from the other end, in bytes. Default 65,536; 1,024 to 1,048,576. */
   readonly maxFrame?: number
   /**
-   * The bytes of a message that the other end may send before they are read. Default 1 MB; for all messages together, eight times as many.
+   * How many bytes of a message the other end may send before they are read. Default 1 MB. For all messages together, the limit is eight
+   * times as high.
    */
   readonly window?: number
-  /** The maximum number of open messages of the other end. Default 1,000. */
+  /** How many messages of the other end may be open, at most. Default 1,000. */
   readonly maxOpen?: number
   /** The maximum size of a JSON body, and of one value of a stream. Default 8 MB. */
   readonly maxJsonBytes?: number
@@ -55,21 +56,21 @@ export interface LinkOptions {
 /** The options of a call. */
 export interface CallOptions {
   /**
-   * How long the call may take until the reply is complete. Default: `'30s'` for `call`, none for the other methods. The handler's signal
-   * aborts at that time too.
+   * The time limit until the reply is complete. Default: `'30s'` for `call`, none for the other methods. The handler's signal also aborts
+   * at that time.
    */
   readonly timeout?: Duration
   /** The priority of the request and of its reply. Default 1. */
   readonly level?: Level
   readonly signal?: AbortSignal
   readonly headers?: Readonly<Record<string, string>>
-  /** Sent in addition to the body: any small JSON value. */
+  /** Any small JSON value to send in addition to the body. */
   readonly meta?: unknown
-  /** Sends the request again if the connection is lost before the reply is complete. Default false. */
+  /** Whether to send the request again if the connection is lost before the reply is complete. Default false. */
   readonly idempotent?: boolean
 }
 
-/** A call whose result a zod schema checks and converts. */
+/** The options of a call whose result a zod schema checks and converts. */
 export interface SchemaOptions<S extends z.ZodType> extends CallOptions {
   readonly schema: S
 }

@@ -26,7 +26,7 @@ import { checked } from './routes/checked.ts'
 import { RouteTable } from './routes/table.ts'
 import { serve } from './serving.ts'
 
-/** Events of the other end, by name; and `link.up` and `link.down`, which only this end emits. */
+/** Events of the other end by name, and the events `link.up` and `link.down` of this end. */
 export type LinkEvents = Record<string, unknown>
 
 export interface LinkStats extends CarrierStats {
@@ -42,7 +42,7 @@ const OWN_EVENTS = 'link.'
 
 // Long because users call this class, and its comments are their manual.
 
-/** One end of a link. Both ends have the same functions: each calls the routes of the other. */
+/** One end of a link. Both ends have the same functions: each can call the routes of the other. */
 export class Link implements AsyncDisposable {
   /** Events that the other end emits, and `link.up`, `link.down`. */
   readonly events: Emitter<LinkEvents>
@@ -53,14 +53,14 @@ export class Link implements AsyncDisposable {
   readonly #up = new Waiters<void>()
   readonly #closed = Promise.withResolvers<PikoError>()
   #carrier: Carrier | undefined
-  /** The calls of each carrier, because each counts its ids from the beginning. */
+  /** The calls of each carrier. They are separate, because each carrier counts its ids from the beginning. */
   #calls = new Calls()
   readonly #deadlines = new Deadlines()
   #state: LinkState = 'connecting'
   #open = 0
   #dispatching = 0
   #reconnects = false
-  /** Called when the connection is lost, or the other end leaves. */
+  /** Called when the connection is lost, or when the other end leaves. */
   #onLost: ((reason: PikoError) => void) | undefined
 
   /** @param table the routes, if several links share them */
@@ -73,7 +73,7 @@ export class Link implements AsyncDisposable {
   }
 
   /**
-   * Uses a connection. Called by `dial`, which replaces a lost connection.
+   * Starts to use a connection. `dial` calls this with a new connection when the old one is lost.
    *
    * @param connect creates the carrier, whose events this link handles
    */
@@ -84,7 +84,7 @@ export class Link implements AsyncDisposable {
     const carrier = connect({
       opened: () => this.#opened(),
       message: (message) => this.#received(carrier, calls, message),
-      // Without a replacement, open calls continue until the connection has closed.
+      // If no new connection follows, open calls continue until this one has closed.
       leaving: () => (this.#reconnects ? this.#lost(carrier, lost('has stopped')) : undefined),
       closed: (reason) => this.#lost(carrier, reason),
     })
@@ -101,12 +101,16 @@ export class Link implements AsyncDisposable {
     return this.#carrier?.peerId
   }
 
-  /** Resolves when the connection is open. @throws the reason why the link has closed */
+  /**
+   * Resolves when the connection is open.
+   *
+   * @throws why the link has closed
+   */
   async ready(signal?: AbortSignal): Promise<void> {
     if (this.#state !== 'up') await this.#up.next(signal)
   }
 
-  /** Resolves with the reason when the link has ended permanently. */
+  /** Resolves with the reason when the link has ended for good. */
   whenClosed(): Promise<PikoError> {
     return this.#closed.promise
   }
@@ -115,7 +119,7 @@ export class Link implements AsyncDisposable {
    * Calls a route of the other end.
    *
    * @param body any JSON value, or bytes
-   * @returns the JSON value or the bytes of the reply; checked by `schema` if there is one
+   * @returns the reply: a JSON value or bytes; if there is a `schema`, it was checked
    * @throws PikoError `LINK_NO_ROUTE`, `INPUT_INVALID`, `LINK_FAILED` (the handler failed; `details` has its answer), `LINK_TIMEOUT`,
    * `LINK_LOST`, `LINK_FULL`, `LINK_CORRUPT`, `OUTPUT_INVALID`; the reason of the signal
    */
@@ -138,7 +142,7 @@ export class Link implements AsyncDisposable {
   }
 
   /**
-   * Calls a route that returns many values: JSON values, or buffers. The other end sends them as fast as they are read. Leaving the loop
+   * Calls a route that returns many values: JSON values or buffers. The other end sends them as fast as this end reads. Leaving the loop
    * cancels the request.
    *
    * @throws as {@link call}, at any item
@@ -174,8 +178,8 @@ export class Link implements AsyncDisposable {
   }
 
   /**
-   * Calls a route and returns the reply when it begins, for large bodies: `reply.file()`, `reply.stream()`, `reply.bytes()`. The call ends
-   * after its body was read or discarded.
+   * Calls a route and returns the reply as soon as it begins. This is for large bodies: `reply.file()`, `reply.stream()`, `reply.bytes()`.
+   * The call ends when the body was read or dropped.
    *
    * @throws as {@link call}
    */
@@ -190,9 +194,9 @@ export class Link implements AsyncDisposable {
   }
 
   /**
-   * Emits an event at the other end, where `link.events` has its listeners. The other end does not respond.
+   * Emits an event on the other end's `link.events`. The other end does not respond.
    *
-   * @returns a promise that resolves when the event was passed to the connection; it need not be awaited
+   * @returns a promise that resolves when the connection has accepted the event; it need not be awaited
    * @throws PikoError `LINK_LOST`, `LINK_FULL`
    */
   emit(name: string, payload?: unknown, options: { readonly level?: 0 | 1 | 2 | 3 } = {}): Promise<void> {
@@ -216,7 +220,7 @@ export class Link implements AsyncDisposable {
     return { state: this.#state, ...(this.#carrier?.stats() ?? none) }
   }
 
-  /** Accepts no new calls, waits up to five seconds until all open ones have ended, and closes the connection. */
+  /** Accepts no more calls, waits up to five seconds for open ones, and closes the connection. */
   async close(): Promise<void> {
     if (this.#state !== 'closed') {
       this.#reconnects = false
@@ -276,7 +280,7 @@ export class Link implements AsyncDisposable {
     const timeoutMs = options.timeout === undefined ? defaultMs : durationMs(options.timeout)
     options.signal?.throwIfAborted()
     const carrier = this.#carrierNow() ?? (await this.#whenUp(timeoutMs, options.signal))
-    // The signal may have aborted in the meantime.
+    // The signal may have aborted while this was waiting.
     options.signal?.throwIfAborted()
     if (this.#open >= carrier.maxOpen) throw full(carrier.maxOpen)
     const request = this.#send(carrier, route, body, options, timeoutMs)
@@ -316,13 +320,13 @@ export class Link implements AsyncDisposable {
     return request
   }
 
-  /** A lost request is sent again only if its caller allows it (`idempotent`), and its body is still available. */
+  /** Whether a lost request may be sent again: its caller must allow it (`idempotent`), and its body must still be available. */
   async #mayRepeat(error: unknown, body: unknown, options: CallOptions | undefined): Promise<boolean> {
     if (!this.#reconnects || options?.idempotent !== true || !isRepeatable(body)) return false
     return error instanceof PikoError && error.code === 'LINK_LOST'
   }
 
-  /** Resolves with the open connection. Waits while `dial` reconnects. */
+  /** Resolves with the open connection. Waits if `dial` is reconnecting. */
   async #whenUp(timeoutMs: number | undefined, signal: AbortSignal | undefined): Promise<Carrier> {
     if (this.#up.size >= this.#limits.maxOpen) throw full(this.#limits.maxOpen)
     const late = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)
@@ -394,7 +398,7 @@ export class Link implements AsyncDisposable {
       const body = new Body(message, this.#limits)
       await this.events.emit(name, body.type === 'json' ? await body.json() : await body.bytes())
     } catch (error) {
-      // The listeners are not called for an event that arrives damaged or incomplete.
+      // If an event arrives damaged or incomplete, its listeners are not called.
       this.#options.log?.debug({ event: name, reason: headline(error) }, 'an event did not arrive')
     } finally {
       this.#dispatching--
@@ -415,7 +419,7 @@ export class Link implements AsyncDisposable {
     this.#onLost?.(reason)
   }
 
-  /** Ends the link permanently. */
+  /** Ends the link for good. */
   #end(reason: PikoError): void {
     if (this.#state === 'closed') return
     const wasUp = this.#state === 'up'

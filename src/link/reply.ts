@@ -4,7 +4,7 @@ import type { IncomingMessage } from './carrier/carrier.ts'
 import { Body, type BodyLimits } from './message/body.ts'
 import type { ReplyEnd } from './wire/head.ts'
 
-/** Codes of replies that become the code of the error. All others are `LINK_FAILED`. */
+/** Codes in replies that are also the code of the error. All other codes become `LINK_FAILED`. */
 const CODES: readonly ErrorCode[] = ['INPUT_INVALID', 'LINK_NO_ROUTE', 'LINK_TOO_LARGE']
 const FIRST_ERROR = 400
 
@@ -19,12 +19,12 @@ async function refused(body: Body, status: number, route: string): Promise<never
   throw failure(route, { status, body: await body.json() })
 }
 
-/** @throws PikoError if the reply failed after it began */
+/** @throws PikoError if the reply failed after it had begun */
 export function assertGoodEnd(reply: IncomingMessage, route: string): void {
   if (reply.end && reply.end.status >= FIRST_ERROR) throw failure(route, reply.end)
 }
 
-/** The error of a reply whose status is an error. `details` has the status and the body that the other end sent. */
+/** Creates the error for a reply with an error status. `details` contains the status and the body that the other end sent. */
 function failure(route: string, { status, body }: ReplyEnd): PikoError {
   const said = isObject(body) ? propertyOf(body, 'code') : undefined
   const text = isObject(body) ? propertyOf(body, 'message') : undefined

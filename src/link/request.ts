@@ -15,7 +15,7 @@ export interface RequestOptions {
   readonly timeoutMs: number | undefined
   readonly signal: AbortSignal | undefined
   readonly deadlines: Deadlines
-  /** Called once when the request has ended, with any outcome. */
+  /** Called once when the request has ended, whatever its outcome. */
   readonly over: () => void
 }
 
@@ -55,12 +55,16 @@ export class Request implements Call {
     this.#fail(this.#said(reason))
   }
 
-  /** Resolves when the reply begins. @throws why there is none */
+  /**
+   * Resolves when the reply begins.
+   *
+   * @throws why there is no reply
+   */
   get reply(): Promise<IncomingMessage> {
     return this.#begun.promise
   }
 
-  /** The error to throw when the reply is read. If this request was cancelled, it is the reason for that. */
+  /** Returns the error to throw from reading the reply. If this request was cancelled, this is the reason for it. */
   errorOf(error: unknown): unknown {
     return this.#failure ?? (error instanceof PikoError ? this.#said(error) : error)
   }
@@ -73,7 +77,7 @@ export class Request implements Call {
     this.#fail(reason)
   }
 
-  /** Called when the reply was read completely, or is no longer needed. */
+  /** Called when the reply was read completely or is no longer needed. */
   end(): void {
     if (this.#isOver) return
     this.#isOver = true
@@ -96,7 +100,7 @@ export class Request implements Call {
     this.end()
   }
 
-  /** Adds to the error whether the other end may have handled the request. */
+  /** Adds to an error whether the other end may have handled the request. */
   #said(reason: PikoError): PikoError {
     if (reason.code !== 'LINK_LOST' && reason.code !== 'LINK_BROKEN') return reason
     const { route } = this.#options

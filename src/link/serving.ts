@@ -16,7 +16,7 @@ export interface ServingDeps {
   readonly table: RouteTable
   readonly limits: BodyLimits
   readonly deadlines: Deadlines
-  /** An error of a handler that the caller does not see. */
+  /** Called with an error of a handler that the caller does not see. */
   readonly failed: (error: unknown, route: string) => void
 }
 
@@ -76,7 +76,7 @@ class Serving {
     try {
       this.#send(reply)
     } catch (error) {
-      // The connection has ended, or the head is too large.
+      // If the connection is still open, the head was too large.
       if (this.#deps.carrier.isOpen) this.#failed(error)
       this.#end()
     }
@@ -108,7 +108,7 @@ class Serving {
     watchStray(pump(body, out, (error) => this.#endOf(error)))
   }
 
-  /** The content of the end of a reply that failed after it began. */
+  /** Returns what to send at the end of a reply that failed after it began. */
   async #endOf(error: unknown): Promise<ReplyEnd> {
     const { status, body } = await endOf(this.#found, error, this.#request)
     if (status >= 500) this.#failed(error)

@@ -7,24 +7,24 @@ export const LIVE_KINDS = ['run', 'window', 'backfill', 'batch', 'job', 'config'
 
 export type LiveKind = (typeof LIVE_KINDS)[number]
 
-/** A run has a new state. */
+/** The change of a run to a new state. */
 export interface RunChange {
   readonly kind: 'run'
   readonly runId: number
   readonly jobId: string
   readonly state: RunState
   readonly attempt: number
-  /** The node that executes it, or executed it last. */
+  /** The node that executes the run, or has executed it last. */
   readonly nodeId?: string
-  /** When a queued run is due, if that is not immediately. */
+  /** When a queued run is due. Missing if it is due immediately. */
   readonly runAt?: string
-  /** Why the run's last attempt failed, at most 200 characters. */
+  /** Why the run's last attempt failed: at most 200 characters. */
   readonly error?: string
-  /** True if the cancellation of the run was requested. */
+  /** Whether a cancellation of the run was requested. */
   readonly isCancelRequested?: boolean
 }
 
-/** A window has a new state. */
+/** The change of a window to a new state. */
 export interface WindowChange {
   readonly kind: 'window'
   readonly jobId: string
@@ -48,21 +48,21 @@ export interface BatchChange {
   readonly state: BatchState
 }
 
-/** A job was added, paused or resumed, or has another schedule. */
+/** The change of a job: it was added, paused or resumed, or has another schedule. */
 export interface JobChange {
   readonly kind: 'job'
   readonly jobId: string
   readonly change: 'added' | 'paused' | 'resumed' | 'schedule'
 }
 
-/** A version of a job's config was added. `jobId` is `@node…` for settings of nodes. */
+/** A new version of a job's config. `jobId` is `@node…` for settings of nodes. */
 export interface ConfigChange {
   readonly kind: 'config'
   readonly jobId: string
   readonly version: number
 }
 
-/** A node has started or stopped, or its lease has ended without a stop. */
+/** The change of a node: it has started or stopped, or its lease has expired. */
 export interface NodeChange {
   readonly kind: 'node'
   readonly nodeId: string
@@ -70,7 +70,7 @@ export interface NodeChange {
   readonly host?: string
 }
 
-/** A person or program has changed something. */
+/** Something that a person or a program has changed. */
 export interface AuditChange {
   readonly kind: 'audit'
   readonly auditId: number
@@ -93,17 +93,17 @@ export type LiveChange =
 /**
  * An event of the fleet.
  *
- * `id` is its place in the order of all events: a larger id is a later event. `at` is when it was stored, as ISO 8601 in UTC.
+ * `id` shows its position in the order of all events: later events have larger ids. `at` is when it was stored, as ISO 8601 in UTC.
  */
 export type LiveEvent = LiveChange & { readonly id: number; readonly at: string }
 
-/** Selects events: those of these kinds that concern one of these jobs. Undefined: all. */
+/** Selects events by kind and job. Undefined: all. */
 export interface LiveFilter {
   readonly kinds?: readonly LiveKind[] | undefined
   readonly jobs?: readonly string[] | undefined
 }
 
-/** Whether an event passes the filter. An event that concerns no job passes only a filter without jobs. */
+/** Whether an event passes the filter. An event without a job passes only a filter without jobs. */
 export function passes({ kinds, jobs }: LiveFilter, change: LiveChange): boolean {
   if (kinds && !kinds.includes(change.kind)) return false
   if (!jobs) return true
@@ -111,11 +111,11 @@ export function passes({ kinds, jobs }: LiveFilter, change: LiveChange): boolean
   return jobId !== undefined && jobs.includes(jobId)
 }
 
-/** A signal to a reader of events about its own connection. `id` is the id after which it continues. */
+/** A message to a reader of events about its own connection. The reader continues after `id`. */
 export type LiveSignal =
   /**
-   * The connection begins. Without `isComplete`, some events may be missing for ten seconds: those of processes that do not know yet that
-   * there are readers.
+   * Sent when the connection begins. Without `isComplete`, events of some processes may be missing for ten seconds: those that do not know
+   * yet that there are readers.
    */
   | { readonly kind: 'open'; readonly id: number; readonly isComplete: boolean }
   /** From here on, every process stores its events. */

@@ -3,10 +3,10 @@ import type { LiveChange, LiveEvent, RunChange, WindowChange } from './live-even
 
 type RunFacts = Pick<RunChange, 'runAt' | 'error' | 'isCancelRequested'>
 
-/** A run of a {@link RunGroup}: its id, its attempt, and what else is known. */
+/** A run of a {@link RunGroup}: its id, its attempt, and further facts if they are known. */
 export type PackedRun = readonly [runId: number, attempt: number, facts?: RunFacts]
 
-/** Runs of one job that got the same state together. */
+/** Runs of one job that changed to the same state together. */
 export interface RunGroup {
   readonly runs: readonly PackedRun[]
   readonly jobId: string
@@ -23,7 +23,7 @@ export interface WindowGroup {
   readonly jobId: string
 }
 
-/** Changes that were stored together. A group of many runs needs a fraction of the bytes of its events. */
+/** Changes that were stored together. A group of many runs needs much less space than separate events. */
 export type Packed = RunGroup | WindowGroup | LiveChange
 
 /** The number of events in a group. */
@@ -32,7 +32,7 @@ export function sizeOf(packed: Packed): number {
   return 'windows' in packed ? packed.windows.length : 1
 }
 
-/** Splits a group, so that each part has at most `max` events. */
+/** Splits a group into parts of at most `max` events. */
 export function* parts(packed: Packed, max: number): Generator<Packed> {
   if (sizeOf(packed) <= max) yield packed
   else if ('runs' in packed)
@@ -43,7 +43,7 @@ export function* parts(packed: Packed, max: number): Generator<Packed> {
 }
 
 /**
- * The events of a stored row. Leaves out what can't be read, because a person may have edited the row; the ids of the others stay.
+ * Returns the events of a stored row. A person may have edited the row, so unreadable events are left out; the others keep their ids.
  *
  * @param first the id of the row's first event
  */
@@ -65,7 +65,7 @@ function groupsOf(body: string): readonly Packed[] {
     const groups: unknown = JSON.parse(body)
     return Array.isArray(groups) ? (groups as unknown[]).filter(isGroup) : []
   } catch {
-    // A row that a person has edited must not stop all readers.
+    // A row that a person has edited must not stop the readers.
     return []
   }
 }

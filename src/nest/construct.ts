@@ -5,8 +5,8 @@ import { wrappersOf } from './discover.ts'
 import type { NestCore, NestInjector, NestModules } from './nest-core.ts'
 
 /**
- * Creates the instances of resources: one that a module provides, with that module's providers as the arguments of its constructor. A
- * provided value, such as a fake of a test, is used unchanged.
+ * Creates instances of resources. If a module provides a resource, the module's providers become the arguments of its constructor. A
+ * provided value, such as a fake in a test, is used as it is.
  */
 export function constructorIn(
   modules: NestModules,

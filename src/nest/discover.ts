@@ -3,7 +3,7 @@ import { carriesJobs } from '../job/jobs-of.ts'
 import { Service } from '../service/service.ts'
 import type { InstanceWrapper, NestModule, NestModules } from './nest-core.ts'
 
-/** The jobs and services of the providers and controllers of an application. */
+/** The jobs and services among the providers and controllers of an application. */
 export interface Discovered {
   /** Instances of classes with `@job`. */
   readonly jobs: readonly object[]
@@ -12,7 +12,8 @@ export interface Discovered {
 }
 
 /**
- * Finds providers and controllers with `@job` methods, and providers that are services. A class that several modules provide is used once.
+ * Finds providers and controllers with `@job` methods, and providers that are services. If several modules provide a class, it is used
+ * once.
  *
  * @throws PikoError `JOB_INVALID` naming every class with jobs that does not have one instance for the whole application
  */

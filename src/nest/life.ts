@@ -2,7 +2,7 @@ import type { Piko } from '../app/piko.ts'
 import { discover } from './discover.ts'
 import type { NestModules } from './nest-core.ts'
 
-/** Connects an app to the life cycle of Nest, which calls these methods by their names. */
+/** Connects an app to Nest's life cycle. Nest calls these methods by their names. */
 export class PikoLife {
   readonly #app: Piko
   readonly #modules: NestModules
@@ -13,8 +13,8 @@ export class PikoLife {
     this.#app = app
     this.#modules = modules
     this.#starts = starts
-    // Nest calls the hooks of the modules nearest to the root last at the start, and first at the end. So everything that a run may use is
-    // ready before the first run begins, and still available when the last one ends.
+    // Nest calls the hooks of the modules near the root last at the start, and first at the end. So everything that a run may use is ready
+    // before the first run begins, and still available when the last one ends.
     for (const one of modules.values()) if (one.metatype === module) one.distance = -1
   }
 

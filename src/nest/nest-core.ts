@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { optionalPackageNow } from '../optional-package.ts'
 
-/** The parts of `@nestjs/core` that the module needs. Nest's own types are not used, so that Piko's types compile without Nest. */
+/** The parts of `@nestjs/core` that this module needs. Nest's own types are not imported, so that Piko's types compile without Nest. */
 export interface NestCore {
   /** The token of the list of all modules. */
   readonly ModulesContainer: object
@@ -15,9 +15,9 @@ export interface InstanceWrapper {
   readonly name: unknown
   readonly metatype: unknown
   readonly instance: unknown
-  /** Whether the instance is a value or comes from a factory. */
+  /** Whether the provider is a value or a factory. */
   readonly isNotMetatype: boolean
-  /** False for a provider that is created for each request, or one that depends on such a provider. */
+  /** False for a provider that Nest creates for each request, or that depends on such a provider. */
   isDependencyTreeStatic(): boolean
   readonly isTransient: boolean
 }
@@ -25,7 +25,7 @@ export interface InstanceWrapper {
 export interface NestModule {
   readonly metatype: unknown
   readonly name: string
-  /** The distance from the root module, which determines the order of the hooks of the life cycle. */
+  /** The distance from the root module. It decides the order of the life cycle hooks. */
   distance: number
   readonly providers: ReadonlyMap<unknown, InstanceWrapper>
   readonly controllers: ReadonlyMap<unknown, InstanceWrapper>
@@ -34,7 +34,7 @@ export interface NestModule {
 export type NestModules = ReadonlyMap<unknown, NestModule>
 
 export interface NestInjector {
-  /** Creates an instance of a class with the providers that the module sees. */
+  /** Creates an instance of a class from the providers that the module can access. */
   create(type: unknown): Promise<object>
 }
 
@@ -43,7 +43,7 @@ let loaded: NestCore | undefined
 /** @throws PikoError `PACKAGE_MISSING` */
 export function nestCore(): NestCore {
   return (loaded ??= optionalPackageNow('@nestjs/core', 'PikoModule', () => {
-    // `require` returns the same module as `import` does in the user's code.
+    // `require` returns the same module that the user's code gets from `import`.
     return createRequire(import.meta.url)('@nestjs/core') as NestCore
   }))
 }

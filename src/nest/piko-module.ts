@@ -6,18 +6,18 @@ import { constructorIn } from './construct.ts'
 import { PikoLife } from './life.ts'
 import { nestCore, type NestModules } from './nest-core.ts'
 
-/** The options of `new Piko`, and those of the module. */
+/** The options of `new Piko`, and the options of the module. */
 export interface PikoModuleOptions extends PikoOptions {
   /** Whether the app starts with the application. Default true. With false, call `start()` of the injected `Piko`. */
   readonly start?: boolean
 }
 
 export interface PikoModulePlace {
-  /** Whether all modules see the app without importing this one. Default true. */
+  /** Whether all modules can use the app without importing this module. Default true. */
   readonly isGlobal?: boolean
 }
 
-/** Options that other providers know, such as a `ConfigService`. */
+/** Options that depend on other providers, such as a `ConfigService`. */
 export interface PikoModuleAsyncOptions extends PikoModulePlace {
   // Nest's own types are not used, so that Piko's types compile without Nest. Nest checks the values.
   // oxlint-disable-next-line typescript/no-explicit-any
@@ -53,7 +53,7 @@ const ASYNC_EXAMPLE = { imports: anything, inject: anything, useFactory: aFuncti
  * export class AppModule {}
  */
 export class PikoModule {
-  /** @param options the options of `new Piko`. `jobs` are added to the jobs of the providers. Files are not searched for jobs */
+  /** @param options the options of `new Piko`. `jobs` are added to the jobs of the providers. No files are searched for jobs */
   static forRoot(options: PikoModuleOptions & PikoModulePlace = {}): PikoDynamicModule {
     const { isGlobal, ...own } = options
     return PikoModule.forRootAsync({ ...(isGlobal !== undefined && { isGlobal }), useFactory: () => own })

@@ -11,7 +11,7 @@ export interface Alert {
   readonly runId: number | undefined
   readonly error: string | undefined
   readonly window: Window | undefined
-  /** When people were last notified of it. */
+  /** When people were last notified about it. */
   readonly toldAt: Date | undefined
   readonly recoveredAt: Date | undefined
 }
@@ -26,7 +26,7 @@ export interface Failures {
   readonly window: Window | undefined
 }
 
-/** Adds failures to an alert, or opens one. A job that fails again has not recovered. Pure. */
+/** Adds failures to an alert, or opens an alert. A job that fails again has not recovered. Pure. */
 export function withFailures(alert: Alert | undefined, some: readonly Failures[]): Alert | undefined {
   return some.reduce<Alert | undefined>((known, one) => withFailure(known, one), alert)
 }
@@ -49,7 +49,7 @@ function withFailure(alert: Alert | undefined, { jobId, count, at, runId, error,
   }
 }
 
-/** The shortest window that contains both. */
+/** Returns the shortest window that contains both. */
 export function spanning(one: Window | undefined, other: Window | undefined): Window | undefined {
   if (!one || !other) return one ?? other
   return { start: earlier(one.start, other.start), end: one.end > other.end ? one.end : other.end }
@@ -63,7 +63,7 @@ function maxOf(one: number | undefined, other: number | undefined): number | und
   return one === undefined || other === undefined ? (one ?? other) : Math.max(one, other)
 }
 
-/** An alert as a part of a notice. */
+/** Converts an alert to a part of a notice. */
 export function noticeJobOf(alert: Alert): NoticeJob {
   const { jobId, problem, count, openedAt, lastAt, runId, error, window, toldAt, recoveredAt } = alert
   return {

@@ -31,7 +31,7 @@ export function notifierChannel(name: string): string {
 }
 
 /**
- * The messages of notices: one for each channel that requests such a notice, with the jobs that the channel requests. Pure.
+ * Creates the messages for notices: one for each channel that wants this kind of notice, with the jobs that the channel wants. Pure.
  *
  * @param hooksOf the kinds of notices for which a job has hooks
  */

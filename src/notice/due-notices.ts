@@ -1,15 +1,15 @@
 import type { Alert } from './alert.ts'
 import { HOOK_KINDS, type NoticeKind } from './notice.ts'
 
-/** The rules that determine when people are notified. All times are in milliseconds. */
+/** The rules for when people are notified. All times are in milliseconds. */
 export interface NoticePolicy {
   /** A burst ends when nothing new has happened for this long. */
   readonly quietMs: number
-  /** The notice of a burst is sent at most this long after the burst began. */
+  /** The notice about a burst is sent at most this long after the burst began. */
   readonly maxWaitMs: number
-  /** The shortest time between two notices of one kind. */
+  /** The minimum time between two notices of the same kind. */
   readonly intervalMs: number
-  /** A notice about a problem that gets worse is repeated after this time; 0: never. */
+  /** If a problem gets worse, its notice is repeated after this time; 0: never. */
   readonly repeatMs: number
 }
 
@@ -28,9 +28,9 @@ export interface Decision {
 export type LastTold = Readonly<Partial<Record<NoticeKind, Date>>>
 
 /**
- * Decides which notices are due: all alerts of one kind that wait become one notice, once their burst is over. Pure.
+ * Decides which notices are due. When a burst is over, all waiting alerts of one kind become one notice. Pure.
  *
- * An alert without a notice waits for its notice even if the job has recovered in the meantime. The recovery is the next notice.
+ * An alert without a notice waits for its notice even if the job has recovered since; the recovery is the next notice.
  */
 export function dueNotices(alerts: readonly Alert[], lastTold: LastTold, now: Date, policy: NoticePolicy): Decision {
   const due: DueNotice[] = []
@@ -45,7 +45,7 @@ export function dueNotices(alerts: readonly Alert[], lastTold: LastTold, now: Da
   return { due, nextAt: nextMs === Infinity ? undefined : new Date(nextMs) }
 }
 
-/** The notice for which an alert waits; undefined: people have been notified. */
+/** Returns the notice that an alert waits for. Undefined: people have already been notified. */
 function kindOf(alert: Alert, { repeatMs }: NoticePolicy): DueNotice['kind'] | undefined {
   const { toldAt, recoveredAt, lastAt, problem } = alert
   if (!toldAt) return problem
@@ -53,7 +53,7 @@ function kindOf(alert: Alert, { repeatMs }: NoticePolicy): DueNotice['kind'] | u
   return repeatMs > 0 && lastAt > toldAt ? problem : undefined
 }
 
-/** When the burst of these alerts is over. */
+/** Returns when the burst of these alerts is over. */
 function burstEndMs(waiting: readonly Alert[], { quietMs, maxWaitMs, repeatMs }: NoticePolicy): number {
   let [firstMs, lastMs] = [Infinity, -Infinity]
   for (const { openedAt, lastAt, toldAt, recoveredAt } of waiting) {

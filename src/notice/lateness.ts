@@ -4,23 +4,23 @@ import { type Alert, spanning } from './alert.ts'
 /** The late windows of a job with a deadline. */
 export interface Overdue {
   readonly jobId: string
-  /** From the start of the oldest late window to the end of the newest one. Undefined: nothing is late. */
+  /** From the start of the oldest late window to the end of the newest one. Undefined: no window is late. */
   readonly late: Window | undefined
-  /** The number of late windows. */
+  /** How many windows are late. */
   readonly count: number
 }
 
 export interface LateChanges {
   /** Alerts that are new or have changed. */
   readonly written: readonly Alert[]
-  /** Jobs whose alerts end without a notice, because the jobs no longer have a deadline. */
+  /** Jobs whose alerts end without a notice, because they no longer have a deadline. */
   readonly dropped: readonly string[]
 }
 
 /**
  * Opens, continues and ends the alerts of late jobs. Pure.
  *
- * An alert ends only after people were notified that the job is late, so that each alert has a notice of its beginning.
+ * An alert ends only after people were notified that the job is late, so that the beginning of each alert is in a notice.
  */
 export function lateChanges(alerts: readonly Alert[], jobs: readonly Overdue[], now: Date): LateChanges {
   const known = new Map(alerts.filter(({ problem }) => problem === 'late').map((alert) => [alert.jobId, alert]))
@@ -37,8 +37,8 @@ export function lateChanges(alerts: readonly Alert[], jobs: readonly Overdue[], 
 }
 
 /**
- * Returns the changed alert of a late job; undefined if nothing has changed. Once people were notified, the alert keeps the windows that
- * they were told of, so that the notice of the recovery names all of them.
+ * Returns the changed alert of a late job; undefined if nothing has changed. When people have been notified, the alert keeps the windows in
+ * that notice, so that the notice of the recovery names all of them.
  */
 function continued(alert: Alert | undefined, jobId: string, late: Window, count: number, now: Date): Alert | undefined {
   const same = { runId: undefined, error: undefined, recoveredAt: undefined }

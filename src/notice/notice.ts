@@ -1,6 +1,6 @@
 import type { Window } from '../time/window.ts'
 
-/** The reason for a notice. `test`: a person tries a channel. */
+/** The reason for a notice. `test`: a person tests a channel. */
 export type NoticeKind = 'failure' | 'late' | 'recovered' | 'test'
 
 export const NOTICE_KINDS: readonly NoticeKind[] = ['failure', 'late', 'recovered', 'test']
@@ -14,33 +14,36 @@ export const PROBLEMS: readonly Problem[] = ['failure', 'late']
 export interface NoticeJob {
   readonly jobId: string
   readonly problem: Problem
-  /** The number of runs that have failed since the problem began, or the most windows that were late at the same time, at most 1,000. */
+  /**
+   * How many runs have failed since the problem began. For late data: the largest number of windows that were late at the same time, at
+   * most 1,000.
+   */
   readonly count: number
-  /** When the problem began and when it last happened. */
+  /** When the problem began. Below: when it last happened. */
   readonly since: Date
   readonly lastAt: Date
   /** The last run that failed. */
   readonly runId?: number
-  /** Its error, without secrets, at most 500 characters. */
+  /** The error of that run, without secrets, at most 500 characters. */
   readonly error?: string
   /** From the start of the first affected window to the end of the last. */
   readonly window?: Window
   /** Present only in a notice of the kind `recovered`. */
   readonly recoveredAt?: Date
-  /** Whether people were already notified of this problem, and it continues. */
+  /** Set if people were already notified about this problem and it continues. */
   readonly isRepeated?: true
 }
 
 /** One message to people. A burst of failures is one notice. */
 export interface Notice {
-  /** The id is the same if the notice is delivered again, so that a receiver can ignore the repetition. */
+  /** The id of the notice. It stays the same if the notice is delivered again, so a receiver can ignore the repetition. */
   readonly id: number
   readonly kind: NoticeKind
   /** When the notice was created. */
   readonly at: Date
   /** At most 50 jobs, those with the most failures first. */
   readonly jobs: readonly NoticeJob[]
-  /** The number of jobs, including those that `jobs` leaves out. */
+  /** How many jobs are affected, including those that are not in `jobs`. */
   readonly jobCount: number
   /** The sum of their counts. */
   readonly count: number
@@ -48,40 +51,45 @@ export interface Notice {
 
 /** The second argument of a hook or a notifier, after the notice. */
 export interface NoticeContext {
-  /** Aborts at the end of `[notify] timeout`, or when the app stops. */
+  /** Aborts after `[notify] timeout`, or when the app stops. */
   readonly signal: AbortSignal
 }
 
 /**
- * A hook: called on one node for each notice, at least once. It is called again after an error, and if its node died while it ran.
+ * A hook. It is called on one node for each notice, at least once. It is called again after an error, or if its node has died during the
+ * call.
  */
 export type NoticeHook = (notice: Notice, context: NoticeContext) => unknown
 
 /** The hooks of a job, or of the app. */
 export interface NoticeHooks {
-  /** Runs of the job have failed, and will not be retried. There is one call for a burst. */
+  /** Called when runs of the job have failed and will not be retried. There is one call for a burst. */
   readonly onFailure?: NoticeHook
-  /** Data of the job is late: a window, or without windows the run of a tick, has not succeeded within `deadline`. */
+  /** Called when data of the job is late: a window has not succeeded within `deadline`, or without windows the run of a tick. */
   readonly onLate?: NoticeHook
-  /** The problem that an earlier call reported has ended. */
+  /** Called when a problem that an earlier call reported is over. */
   readonly onRecovered?: NoticeHook
 }
 
 /** Delivers notices to people. */
 export interface Notifier {
-  /** Unique in the app; stored with messages that wait. At most 64 letters, digits, `_`, `-` or `.`. */
+  /** The name; unique in the app. It is stored with waiting messages. At most 64 letters, digits, `_`, `-` or `.`. */
   readonly name: string
-  /** The kinds of notices that it gets. Default: all. */
+  /** Which kinds of notices to send. Default: all. */
   readonly on?: readonly Exclude<NoticeKind, 'test'>[]
   /** Globs of job ids, such as `orders_*`. Default: all jobs. */
   readonly jobs?: readonly string[]
-  /** @throws if the notice could not be delivered; it is tried again */
+  /**
+   * Sends a notice.
+   *
+   * @throws if the notice could not be delivered; then it is tried again
+   */
   send(notice: Notice, context: NoticeContext): unknown
 }
 
 export const HOOK_KINDS = ['failure', 'late', 'recovered'] as const
 
-/** The name of the hook for a kind of notice. */
+/** The names of the hooks, by kind of notice. */
 export const HOOK_OF = {
   failure: 'onFailure',
   late: 'onLate',

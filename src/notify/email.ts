@@ -19,7 +19,7 @@ export interface EmailTexts {
 }
 
 export interface EmailOptions extends NotifierOptions {
-  /** The mail server: `smtps://user:password@mail.example.com`, or `smtp://mail.example.com:587`. */
+  /** The mail server's address: `smtps://user:password@mail.example.com`, or `smtp://mail.example.com:587`. */
   readonly smtp: string
   readonly from: string
   readonly to: string | readonly string[]
@@ -28,7 +28,7 @@ export interface EmailOptions extends NotifierOptions {
 
 const CHECKS = {
   ...NOTIFIER_CHECKS,
-  // The value may contain a password, so the message does not show it.
+  // The message does not show the value, because it may contain a password.
   smtp: (value: unknown) =>
     typeof value === 'string' && /^smtps?:\/\/\S+$/i.test(value)
       ? undefined
@@ -40,7 +40,7 @@ const CHECKS = {
   template: aTemplate,
 }
 
-/** The longest silence of a mail server. */
+/** How long a mail server may be silent. */
 const SOCKET_MS = 20_000
 
 /**
@@ -61,9 +61,9 @@ export function email(given: EmailOptions): Notifier {
       const transport = createTransport({ url: smtp, ...timeouts })
       try {
         const texts = template?.(notice) ?? textsOf(notice, link)
-        // The same notice has the same id, so that mail programs can join repetitions.
+        // The id is the same for each delivery of a notice, so that mail programs can join repetitions.
         const messageId = `<piko-${notice.id}-${notice.at.getTime()}@${domainOf(from)}>`
-        // Aborting the signal also closes the connection to a server that stops responding.
+        // Aborting the signal also closes a connection to a server that has stopped responding.
         await transport.sendMail({ from, to: isList(to) ? [...to] : to, messageId, ...texts, signal })
       } finally {
         transport.close()

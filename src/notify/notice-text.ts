@@ -5,7 +5,7 @@ import { formatMs } from '../time/duration.ts'
 /** The maximum number of jobs that the text of a notice lists. */
 const MAX_LISTED = 10
 
-/** One line: `3 runs of sync_orders failed`. */
+/** Returns one line: `3 runs of sync_orders failed`. */
 export function titleOf({ kind, jobs, jobCount, count }: Notice): string {
   const [first] = jobs
   const who = jobCount === 1 && first ? first.jobId : counted(jobCount, 'job')
@@ -21,7 +21,11 @@ export function titleOf({ kind, jobs, jobCount, count }: Notice): string {
   }
 }
 
-/** A line for each of the first jobs. @param link the address of the dashboard; empty: no links */
+/**
+ * Returns a line for each of the first jobs.
+ *
+ * @param link the address of the dashboard; empty: no links
+ */
 export function linesOf({ kind, jobs, jobCount, at }: Notice, link: string): string[] {
   const lines = jobs.slice(0, MAX_LISTED).map((job) => `${lineOf(kind, job)}${linkOf(job, link)}`)
   const rest = jobCount - lines.length

@@ -25,7 +25,7 @@ export const aName = expecting(
   (value) => typeof value === 'string' && NAME.test(value),
 )
 
-/** The value is not shown, because the path of a webhook is its password. */
+/** The value is not shown, because the path of a webhook is a secret. */
 export const anAddress: OptionCheck = (value) =>
   typeof value === 'string' && URL.canParse(value) && /^https?:/i.test(value)
     ? undefined
@@ -62,7 +62,7 @@ export function notifierOptions<T extends object>(
   return options as T
 }
 
-/** The part of a notifier that its options determine. */
+/** Returns the properties of a notifier that come directly from its options. */
 export function filterOf({ on, jobs }: NotifierOptions): Pick<Notifier, 'on' | 'jobs'> {
   return { ...(on && { on }), ...(jobs && { jobs }) }
 }

@@ -1,8 +1,8 @@
-/** The maximum length of a response's beginning that an error shows. */
+/** How much of a response's beginning an error shows, in characters. */
 const MAX_SHOWN = 200
 
 /**
- * Sends a text by HTTP.
+ * Sends a text over HTTP.
  *
  * @throws an error with the status and the beginning of the response, unless the status is 2xx
  */
@@ -13,10 +13,10 @@ export async function post(
   signal: AbortSignal,
 ): Promise<void> {
   const response = await sent(url, body, headers, signal)
-  // The receiver has the text. A long or slow response is no reason to send the text again.
+  // The receiver has the text, so it must not be sent again because of a long or slow response.
   if (response.ok) return response.body?.cancel()
   const shown = (await beginningOf(response)).trim().slice(0, MAX_SHOWN)
-  // The message leaves out the path, which may be a secret.
+  // The message does not contain the path, which may be secret.
   throw new Error(`${new URL(url).origin} answered ${response.status}${shown === '' ? '' : `: ${shown}`}`)
 }
 
@@ -27,7 +27,7 @@ async function sent(url: string, body: string, headers: object, signal: AbortSig
       headers: { 'content-type': 'application/json', 'user-agent': 'piko', ...headers },
       body,
       signal,
-      // A redirect would turn the request into a GET.
+      // After a redirect, the request would become a GET.
       redirect: 'error',
     })
   } catch (thrown) {
@@ -39,7 +39,7 @@ async function sent(url: string, body: string, headers: object, signal: AbortSig
   }
 }
 
-/** The first characters of a response, without reading the rest: it may be of any size. */
+/** Returns the first characters of a response. The rest is not read, because it may have any size. */
 async function beginningOf(response: Response): Promise<string> {
   let text = ''
   const decoder = new TextDecoder()

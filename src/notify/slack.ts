@@ -15,8 +15,7 @@ export interface SlackOptions extends NotifierOptions {
   /** The address of the incoming webhook. */
   readonly url: string
   /**
-   * Creates the text of a message, in Slack's markup, or its whole body, such as `{ blocks: […] }`. Default: a title and one line for each
-   * job.
+   * Creates the text of a message, in Slack's markup, or the whole body, such as `{ blocks: […] }`. Default: a title and one line per job.
    */
   readonly template?: Template<string | object>
 }
@@ -25,7 +24,7 @@ const CHECKS = { ...NOTIFIER_CHECKS, url: anAddress, template: aTemplate }
 const SIGNS = { failure: ':red_circle:', late: ':hourglass:', recovered: ':large_green_circle:', test: ':wave:' }
 
 /**
- * Posts notices to an incoming webhook of Slack, or of a program with the same form, such as Mattermost.
+ * Posts notices to an incoming webhook of Slack, or of a program with compatible webhooks, such as Mattermost.
  *
  * @throws PikoError `USAGE` naming every wrong option
  */
@@ -48,7 +47,7 @@ function textOf(notice: Notice, link: string): string {
   return [`${SIGNS[notice.kind]} *${escaped(titleOf(notice))}*`, ...lines].join('\n')
 }
 
-/** In Slack's markup, these three characters begin links and entities. */
+/** Escapes the three characters with which links and entities begin in Slack's markup. */
 function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }

@@ -16,9 +16,12 @@ import { post } from './post.ts'
 
 export interface WebhookOptions extends NotifierOptions {
   readonly url: string
-  /** Signs each request. `whsec_…`: the rest is the key in base64; otherwise the text is the key. Default: not signed. */
+  /**
+   * The secret with which each request is signed. In the form `whsec_…`, the rest is the key in base64; otherwise the text itself is the
+   * key. Default: not signed.
+   */
   readonly secret?: string
-  /** Further headers, such as `authorization`. */
+  /** Additional headers, such as `authorization`. */
   readonly headers?: Readonly<Record<string, string>>
   /** Creates the body, which is sent as JSON. Default: the notice with `title` and `text`. */
   readonly template?: Template<unknown>
@@ -59,7 +62,7 @@ export function webhook(given: WebhookOptions): Notifier {
   })
 }
 
-/** The headers that identify and sign a body. */
+/** Creates the headers that identify and sign a body. */
 export function webhookHeaders(
   id: number,
   body: string,

@@ -7,7 +7,7 @@ import { Service } from '../service/service.ts'
 /** How long a stop waits for calls that belong to no run. */
 const LATE_CALLS_MS = 1_000
 
-/** The worker threads of `offload` as a service. A crash of the service closes no pool, so its calls continue. */
+/** The worker threads of `offload` as a service. If the service crashes, no pool is closed, so the calls continue. */
 export class CpuPoolService extends Service {
   readonly #threads: number
   readonly #pools: Readonly<Record<string, OffloadOptions>>
@@ -26,7 +26,7 @@ export class CpuPoolService extends Service {
 
   protected override async onStop(why: StopReason): Promise<void> {
     if (why === 'crash') return
-    // Calls of runs have ended with their runs. A call outside of a run could run forever and prevent the stop.
+    // Calls of runs have already ended with their runs. A call without a run could run forever and block the stop.
     const late = new AbortController()
     const reason = new PikoError('STOPPED', 'the app is stopping, so the call and its thread were ended')
     const timer = setTimeout(() => late.abort(reason), LATE_CALLS_MS)

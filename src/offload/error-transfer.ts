@@ -1,11 +1,11 @@
 import { isError, propertyOf, readError, safely } from '../errors-read.ts'
 import { describe, ERROR_CODES, type ErrorCode, isPikoError, PikoError } from '../errors.ts'
 
-/** An error as plain data that structured clone always accepts. */
+/** An error as plain data, which structured clone always accepts. */
 export type TransferredError =
   | {
       readonly kind: 'error'
-      /** The nearest built-in class, which the other side can rebuild. */
+      /** The most specific built-in class of the error, which the other side can create again. */
       readonly base: string
       readonly name: string
       readonly message: string
@@ -21,8 +21,8 @@ export type TransferredError =
 type ErrorData = Extract<TransferredError, { kind: 'error' }>
 
 /**
- * The maximum depth of causes and of the errors in an `AggregateError`. Deeper ones are dropped, and so is a nested error that is one of
- * its own ancestors.
+ * The maximum depth of causes, and of errors in an `AggregateError`. Deeper ones are dropped. A nested error that contains itself is
+ * dropped too.
  */
 const DEEPEST = 16
 const MAX_PROPS = 50
@@ -39,16 +39,16 @@ const BASES: Readonly<Record<string, new (message: string) => Error>> = {
 const OWN_FIELDS = new Set(['name', 'message', 'stack', 'code', 'cause', 'errors'])
 
 /**
- * Turns a thrown value into data: name, message, stack, code, causes, the errors of an `AggregateError`, and own enumerable properties that
- * can be cloned.
+ * Converts a thrown value to data: name, message, stack, code, causes, the errors of an `AggregateError`, and own enumerable properties
+ * that can be cloned.
  */
 export function serialiseError(thrown: unknown): TransferredError {
   return serialise(thrown, [])
 }
 
 /**
- * Turns the data back into a thrown value. `PikoError` and the built-in classes keep their class. An error of any other class becomes its
- * nearest built-in class with the same `name`. A value that was not an `Error` is unchanged.
+ * Converts the data back to a thrown value. `PikoError` and built-in classes keep their class. An error of any other class becomes its most
+ * specific built-in class with the same `name`. A value that is not an `Error` is unchanged.
  */
 export function reviveError(data: TransferredError): unknown {
   if (data.kind === 'value') return data.value
@@ -91,7 +91,7 @@ function baseOf(error: Error): string {
   if (error instanceof AggregateError) return 'AggregateError'
   if (error instanceof DOMException) return 'DOMException'
   const known = Object.entries(BASES).find(([, base]) => error instanceof base)?.[0]
-  // An error of another realm is not an instance of these classes, but has the same name.
+  // An error of another realm is not an instance of these classes, so it is recognised by its name.
   const name = propertyOf(error, 'name')
   return known ?? (name === 'AggregateError' || (typeof name === 'string' && name in BASES) ? name : 'Error')
 }
@@ -130,7 +130,7 @@ function cloneable(value: unknown): boolean {
   }
 }
 
-/** Sets a non-enumerable own property, as the engine does: it does not appear when the error is printed or spread. */
+/** Sets a non-enumerable own property, as the JavaScript engine does, so that it does not appear when the error is printed or spread. */
 function hide(error: Error, key: 'name' | 'stack' | 'cause', value: unknown): void {
   Object.defineProperty(error, key, { value, configurable: true, writable: true, enumerable: false })
 }

@@ -7,7 +7,7 @@ import type { FileToOpen } from './protocol.ts'
 export interface FileOptions {
   /** The compression of the file. Default `'auto'`: gzip for the extensions `.gz` and `.gzip`, brotli for `.br`, otherwise none. */
   readonly compression?: FileToOpen['compression']
-  /** The bytes of each chunk, from 1 to 16,777,216. Default 65,536. */
+  /** The size of a chunk in bytes, from 1 to 16,777,216. Default 65,536. */
   readonly chunkBytes?: number
 }
 
@@ -17,7 +17,7 @@ const CHECKS: OptionChecks<FileOptions> = {
 }
 const CHUNK_BYTES = 64 * 1_024
 
-/** A file that an offloaded function receives as an async iterable of its decompressed bytes. It is opened in the thread. */
+/** A file as an argument. The offloaded function receives it as an async iterable of its decompressed bytes. It is opened in the thread. */
 export class OffloadFile implements AsyncIterable<Uint8Array> {
   readonly toOpen: FileToOpen
 
@@ -25,7 +25,11 @@ export class OffloadFile implements AsyncIterable<Uint8Array> {
     this.toOpen = toOpen
   }
 
-  /** Only an offloaded function can read the file. @throws PikoError `USAGE` in the calling thread */
+  /**
+   * Always throws, because only an offloaded function can read the file.
+   *
+   * @throws PikoError `USAGE` in the calling thread
+   */
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
     throw new PikoError('USAGE', `file("${this.toOpen.path}") is read in a thread; pass it to an offloaded function`)
   }

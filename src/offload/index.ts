@@ -1,4 +1,4 @@
-// The public API of `piko/offload`: light enough to be imported in a thread.
+// The public API of `piko/offload`. It loads quickly, because threads also import it.
 export { file, type FileOptions, type OffloadFile } from './file.ts'
 export { move } from './move.ts'
 export {

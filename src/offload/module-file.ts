@@ -3,7 +3,7 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, PikoError } from '../errors.ts'
 
-/** The extensions to try if a file is missing, best first. A TypeScript file may replace its compiled form, and vice versa. */
+/** The extensions to try if a file is missing, best first. A TypeScript file may replace its compiled file, and vice versa. */
 const STAND_INS: Readonly<Record<string, readonly string[]>> = {
   '.ts': ['.js', '.mjs', '.mts', '.cjs', '.cts'],
   '.mts': ['.mjs', '.js', '.ts'],
@@ -17,9 +17,9 @@ const STAND_INS: Readonly<Record<string, readonly string[]>> = {
 const NEXT_STEP = "name it as new URL('./parse.ts', import.meta.url)"
 
 /**
- * The module's URL as a `file:` URL.
+ * Returns the module's URL as a `file:` URL.
  *
- * @throws PikoError `OFFLOAD_FAILED` if it is any other URL
+ * @throws PikoError `OFFLOAD_FAILED` for any other URL
  */
 export function moduleUrl(module: URL | string): URL {
   const url = URL.parse(String(module))
@@ -32,8 +32,8 @@ export function moduleUrl(module: URL | string): URL {
 }
 
 /**
- * The file to load: the given one, otherwise its compiled or source form. So the same path works in development, with `parse.ts`, and in
- * the built package, which has only `parse.js`.
+ * Returns the file to load: the given one, or its compiled or source file. So the same path works during development with `parse.ts`, and
+ * in the built package, which has only `parse.js`.
  *
  * @throws PikoError `OFFLOAD_FAILED` with the paths that were tried
  */

@@ -1,12 +1,12 @@
 import type { Transferable } from 'node:worker_threads'
 
-// This is a registered symbol, so that a worker module may use `move` of another copy of this package.
+// A registered symbol, so that a worker module may use `move` of another copy of this package.
 const MOVED: unique symbol = Symbol.for('piko.offload.moved') as never
 
-/** A value that can be handed over to another thread instead of being copied: a buffer, a view of one, or a port. */
+/** A value that can be moved to another thread instead of copied: a buffer, a view of a buffer, or a port. */
 export type Movable = Transferable | ArrayBufferView
 
-/** A result whose `transfer` list reaches the caller without a copy. */
+/** A result with a `transfer` list. What the list contains is not copied but moved to the caller. */
 export interface Moved<T> {
   readonly [MOVED]: true
   readonly value: T
@@ -14,7 +14,7 @@ export interface Moved<T> {
 }
 
 /**
- * An offloaded function returns the result of `move` to hand over the buffers in `transfer` instead of copying them.
+ * An offloaded function returns the result of `move` to move the buffers in `transfer` to the caller instead of copying them.
  *
  * The caller receives `value` itself. `transfer` defaults to the value, which must then be of a type that can be moved.
  *
@@ -34,10 +34,10 @@ export function isMoved(result: unknown): result is Moved<unknown> {
   return typeof result === 'object' && result !== null && MOVED in result
 }
 
-/** A list for `postMessage`: replaces views with their buffers, and lists each buffer once. */
+/** Creates the transfer list for `postMessage`: uses the buffers of views, and lists each buffer only once. */
 export function transferList(movables: readonly Movable[]): Transferable[] {
   return [...new Set(movables.map((movable) => (ArrayBuffer.isView(movable) ? bufferOf(movable) : movable)))]
 }
 
-// The buffer may also be a `SharedArrayBuffer`, which `postMessage` refuses with its own error.
+// The buffer may be a `SharedArrayBuffer`. `postMessage` refuses it with its own error.
 const bufferOf = (view: ArrayBufferView): Transferable => view.buffer as ArrayBuffer

@@ -4,26 +4,26 @@ import { type FailureReason, PoolFigures } from './pool/pool-figures.ts'
 import { type OffloadOptions, type PoolOptions, poolOptions } from './pool/pool-options.ts'
 import { ThreadPool } from './pool/thread-pool.ts'
 
-/** The current state of a pool, and its figures since the start of the process. */
+/** The current state of a pool, and its figures since the process started. */
 export interface OffloadStats {
-  /** The number of threads that may run at the same time. */
+  /** How many threads may run at the same time. */
   readonly size: number
-  /** Threads that exist now. */
+  /** How many threads exist now. */
   readonly threads: number
-  /** The number of calls that a thread executes. */
+  /** How many calls are being executed. */
   readonly running: number
   readonly waiting: number
-  /** Threads replaced by `recycle`. */
+  /** How many threads were replaced because of `recycle`. */
   readonly recycled: number
-  /** Failed calls by reason. */
+  /** How many calls have failed, by reason. */
   readonly failures: Readonly<Partial<Record<FailureReason, number>>>
 }
 
 /**
- * Threads that start with the first call, and may start again after a close.
+ * Worker threads that execute calls.
  *
- * *Closed* until the first call, then *open*, then *closing* until the running calls have ended, then *closed* again. While closing, the
- * pool refuses calls.
+ * The pool is *closed* until the first call, which starts threads and makes it *open*. A close makes it *closing*: it refuses calls until
+ * the running ones have ended. Then it is *closed* again, and a later call opens it.
  */
 export class OffloadPool {
   readonly name: string
@@ -32,7 +32,7 @@ export class OffloadPool {
   #overrides: OffloadOptions = {}
   #options: PoolOptions
   #threads: ThreadPool | undefined
-  /** Pools of an earlier configuration whose calls still run. */
+  /** Pools with earlier options that still execute calls. */
   readonly #retired = new Set<ThreadPool>()
 
   /** @throws PikoError `SETTINGS_INVALID` */
@@ -43,8 +43,8 @@ export class OffloadPool {
   }
 
   /**
-   * Replaces all options; a missing one gets its default. Later calls use the new options and earlier calls keep their threads. For a
-   * moment there may be more threads than either configuration allows.
+   * Replaces all options; a missing option gets its default. Later calls use the new options, and earlier calls keep their threads. So for
+   * a moment, there may be more threads than either set of options allows.
    *
    * @throws PikoError `SETTINGS_INVALID`
    */
@@ -88,10 +88,10 @@ export class OffloadPool {
   }
 
   /**
-   * Waits for the running calls, then ends the threads; a later call opens the pool again. May be called again while it waits, with a
+   * Waits for the running calls, then ends the threads. A later call opens the pool again. While this waits, it may be called again with a
    * signal that aborts earlier.
    *
-   * @param signal aborting it immediately ends the running calls, which reject with its reason
+   * @param signal aborting it ends the running calls immediately; they reject with its reason
    */
   async close(signal?: AbortSignal): Promise<void> {
     const open = this.#threads

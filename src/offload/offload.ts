@@ -22,18 +22,18 @@ export type { OffloadMapOptions } from './map/map-run.ts'
 
 type AnyFunction = (...args: never[]) => unknown
 
-/** Names that a handle can't offer. Its own methods begin with `$`, and JavaScript reads the others implicitly. */
+/** Names that a handle can't offer for functions. Its own methods begin with `$`, and JavaScript itself reads the others. */
 type Reserved = `$${string}` | 'then' | 'toJSON' | 'constructor' | 'toString' | 'toLocaleString' | 'valueOf'
 
 type Landed<T> = T extends Moved<infer V> ? V : T
 
-/** A stream of items from a thread. It reads a little ahead. Leaving the loop ends the generator in the thread. */
+/** A stream of items from a thread, which is slightly ahead of the reader. Leaving the loop ends the generator in the thread. */
 export type OffloadStream<T> = AsyncIterable<T>
 
 type Streamed = AsyncIterable<unknown> | Iterator<unknown>
 type ItemOf<T> = T extends AsyncIterable<infer I> ? I : T extends Iterator<infer I> ? I : never
 
-/** The result of an offloaded function: a stream for a generator, otherwise a promise. */
+/** The type of an offloaded function's result: a stream for a generator, otherwise a promise. */
 export type Result<R> = [Awaited<R>] extends [never]
   ? Promise<never>
   : IsAny<Awaited<R>> extends true
@@ -52,9 +52,9 @@ export type Offloaded<M> = {
 }
 
 export interface OffloadCallOptions {
-  /** Aborting this signal ends the call, as an abort of the run's own signal does. */
+  /** Aborting this signal ends the call. An abort of the run's own signal also does. */
   readonly signal?: AbortSignal
-  /** Buffers (or views of them) in the arguments to hand over instead of copying; afterwards they are empty on this side. */
+  /** Buffers, or views of buffers, in the arguments. They are moved instead of copied, and are empty on this side afterwards. */
   readonly transfer?: readonly Movable[]
   /** Calls with a higher number get a thread first. Default 0. */
   readonly priority?: number
@@ -80,7 +80,7 @@ const NOTHING: readonly Transferable[] = []
 
 /** The handle that {@link offload} returns: the functions of the module, and methods that begin with `$`. */
 export type OffloadHandle<M> = Offloaded<M> & {
-  /** The same functions with these options: `parsing.$with({ transfer: [bytes] }).parse(bytes)`. */
+  /** Returns the same functions with these options: `parsing.$with({ transfer: [bytes] }).parse(bytes)`. */
   readonly $with: (options: OffloadCallOptions) => Offloaded<M>
   /**
    * Calls a function of one parameter for every item, in batches on all threads of the pool, and waits for all results. The results are in
@@ -118,7 +118,7 @@ type ReducerOf<M, V> = {
 }[NameOf<M>]
 
 export interface OffloadHandleOptions {
-  /** The pool whose threads run the calls. Default: the pool of the process. */
+  /** The pool whose threads execute the calls. Default: the pool of the process. */
   readonly pool?: OffloadPool
   /** Where calls may run. Default `'here'`: in this process. */
   readonly on?: 'here' | 'fleet'
@@ -197,7 +197,7 @@ export function offload<M>(module: URL | string, options: OffloadHandleOptions =
   return functions({ $with, $map, $mapReduce }, callable({})) as OffloadHandle<M>
 }
 
-/** A promise that can also be iterated if the function turns out to be a generator. */
+/** Returns a promise that can also be iterated, in case the function is a generator. */
 function streamable(result: Promise<unknown>, name: string): Promise<unknown> {
   return Object.assign(result, {
     [Symbol.asyncIterator](): AsyncIterator<unknown> {
@@ -205,7 +205,7 @@ function streamable(result: Promise<unknown>, name: string): Promise<unknown> {
         if (value instanceof StreamHandle) return value
         throw new PikoError('OFFLOAD_FAILED', `${name}() returned no stream; await its result instead of iterating it`)
       })
-      // `next` throws the error. If no code iterates, the error must not become an unhandled rejection.
+      // `next` throws this error. If no code iterates, it must not become an unhandled rejection.
       reader.catch(() => {})
       let open: StreamHandle | undefined
       return {
@@ -217,8 +217,8 @@ function streamable(result: Promise<unknown>, name: string): Promise<unknown> {
 }
 
 /**
- * Returns an object on which every name is a function, created at first use. Properties of `target` and those that every object has are
- * unchanged. The names that `await` and `JSON.stringify` look for are absent.
+ * Returns an object in which every name is a function, created on first use. Properties of `target`, and those that every object has, are
+ * not replaced. The names that `await` and `JSON.stringify` look for are missing.
  */
 function functions(target: object, make: (name: string) => unknown): unknown {
   const made = new Map<string, unknown>()
@@ -232,14 +232,17 @@ function functions(target: object, make: (name: string) => unknown): unknown {
   })
 }
 
-/** The place of a call. Node builds the text of a stack only when it is read, so it costs a successful call nothing. */
+/**
+ * Records where a call was made. This costs a successful call almost nothing, because Node creates the text of a stack only when it is
+ * read.
+ */
 function callSite(above: AnyFunction): { readonly stack?: string } {
   const site = {}
   Error.captureStackTrace(site, above)
   return site
 }
 
-/** Adds the caller's frames to the stack of an error, because a stack from a thread ends at the thread's entry. */
+/** Adds the caller's stack frames to an error, because the stack from a thread ends at the thread's entry. */
 function withSite(thrown: unknown, file: string, site: { readonly stack?: string }): unknown {
   if (!isError(thrown) || thrown.stack === undefined) return thrown
   const frames = site.stack?.split('\n').slice(1) ?? []

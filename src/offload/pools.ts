@@ -5,19 +5,19 @@ import { OffloadPool } from './offload-pool.ts'
 import { type OffloadOptions, POOL_CHECKS, poolOptions } from './pool/pool-options.ts'
 
 export interface OffloadPoolOptions extends OffloadOptions {
-  /** Unique in the process. Names the pool in settings and metrics. */
+  /** The name of the pool in settings and metrics. It must be unique in the process. */
   readonly name: string
 }
 
 /**
- * The process's pools, the only global of the package. An `offload()` handle is declared at module level, before an app exists that could
- * own a pool. Processors belong to the process, not to an app. A pool starts no thread before its first call. Two apps in one process
- * share the pools: when one app stops, it closes them for both, and the next call of the other app opens them again.
+ * The pools of the process. They are the only global state of the package: an `offload()` handle is declared at module level, before there
+ * is an app that could own a pool, and processors belong to the process. A pool starts no thread before its first call. Two apps in one
+ * process share the pools. When one app stops, it closes them for both; the next call of the other app opens them again.
  */
 const pools = new Map<string, { readonly pool: OffloadPool; readonly declared: string }>()
 let overrides: Readonly<Record<string, OffloadOptions>> = {}
 
-/** The pool of all handles that name no other pool. */
+/** The pool of all handles for which no other pool is given. */
 export const defaultPool = new OffloadPool({}, 'default')
 
 const CHECKS: OptionChecks<OffloadPoolOptions> = { ...POOL_CHECKS, name: aText }

@@ -3,7 +3,7 @@ import type { TransferredError } from './error-transfer.ts'
 import type { PackedRows } from './streams/packed-rows.ts'
 import type { SharedRoom } from './streams/room.ts'
 
-/** One call, as sent to its thread. */
+/** One call, as it is sent to its thread. */
 export interface OffloadTask {
   /** Unique in the process. */
   readonly id: number
@@ -12,7 +12,7 @@ export interface OffloadTask {
   /** The name of the exported function. */
   readonly name: string
   readonly args: readonly unknown[]
-  /** The arguments that are streams or files; their places in `args` are empty. */
+  /** The arguments that are streams or files. They are missing in `args`. */
   readonly sources?: readonly SourceArgument[]
   /** Present if the call is a batch: `args[0]` is then the list of its items. */
   readonly batch?: BatchTask
@@ -32,11 +32,11 @@ export interface FileToOpen {
 export interface BatchTask {
   /** An exported function that combines the results of the batch. */
   readonly reduce: string | undefined
-  /** Shared with the caller: the number of items begun, and the time when the last of them began, from `monotonicMs`. */
+  /** Shared with the caller: how many items have begun, and when the last of them began, by `monotonicMs`. */
   readonly state: Int32Array
 }
 
-/** The reply to a call. An error is sent as data, because a thrown one would lose its code, its cause and its class. */
+/** The reply to a call. An error is sent as data, because a thrown error would lose its code, cause and class. */
 export type OffloadReply = CallResult & ThreadState
 
 export type CallResult =
@@ -44,15 +44,15 @@ export type CallResult =
   | { readonly ok: false; readonly error: TransferredError }
 
 export interface ThreadState {
-  /** The last progress, even if it was already sent. */
+  /** The last progress, also if it was already sent. */
   readonly progress?: Progress
-  /** The types of work that the call has left behind in its thread, such as `Timeout`. */
+  /** The types of work that the call has left running in its thread, such as `Timeout`. */
   readonly left?: readonly string[]
-  /** The bytes that the thread uses after the call, before its garbage is collected. */
+  /** How many bytes the thread uses after the call, including garbage that is not collected yet. */
   readonly usedBytes: number
 }
 
-/** The result of one item of a batch: `error` comes from the thread, `thrown` from the calling thread. */
+/** The result of one item of a batch. `error` comes from the thread, `thrown` from the calling thread. */
 export type BatchResult =
   | { readonly value: unknown }
   | { readonly error: TransferredError }
@@ -60,9 +60,9 @@ export type BatchResult =
 
 export type Progress = readonly [done: number, total: number | undefined, message: string | undefined]
 
-/** A message from a thread that is not a reply. */
+/** A message of a thread that is not a reply. */
 export type ThreadMessage =
-  /** The result of a call is a stream, which arrives through the port. */
+  /** Sent if the result of a call is a stream. The items arrive through the port. */
   | ({ readonly piko: 'stream'; readonly id: number } & StreamEnd)
   | { readonly piko: 'progress'; readonly id: number; readonly progress: Progress }
   /** The reply of a call can't be copied, so the call gets this error instead. */
@@ -81,12 +81,12 @@ export interface StreamEnd {
 }
 
 /**
- * From the reader of a stream to its writer. `'open'`: the reader exists. `'more'`: it has room again, and the writer waits for that.
- * `'hungry'`: it has read everything. `'end'`: it wants no more items.
+ * A message from the reader of a stream to its writer. `'open'`: the reader exists. `'more'`: it has room again, and the writer waits for
+ * that. `'hungry'`: it has read everything. `'end'`: it wants no more items.
  */
 export type ReaderMessage = 'open' | 'more' | 'hungry' | 'end'
 
-/** From the writer of a stream to its reader. */
+/** A message from the writer of a stream to its reader. */
 export type WriterMessage =
   | { readonly items: readonly unknown[] }
   | { readonly packed: PackedRows }

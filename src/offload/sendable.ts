@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { OffloadFile } from './file.ts'
 
-/** The type of a value that can't be copied to a thread. Its type argument names the part that can't be copied, and the reason. */
+/** The type of a value that can't be copied to a thread. Its type argument shows which part can't be copied, and why. */
 export interface Unsendable<Why extends string> {
   readonly "this value can't be copied between threads": Why
 }
@@ -27,7 +27,7 @@ type Uncopied = Promise<unknown> | WeakMap<never, unknown> | WeakSet<never> | UR
 export type IsAny<T> = 0 extends 1 & T ? true : false
 type Depths = [never, 0, 1, 2, 3, 4]
 
-/** Why `T` can't be copied; `never` if no reason is known. */
+/** Why `T` can't be copied; `never` if there is no known reason. */
 export type WhyUnsendable<T, Path extends string, Depth extends number = 5> =
   IsAny<T> extends true
     ? never
@@ -55,7 +55,7 @@ export type WhyUnsendable<T, Path extends string, Depth extends number = 5> =
                             : WhyUnsendable<T[K], `${Path}.${K}`, Depths[Depth]>
                         }[keyof T & string]
 
-/** `T`, or the reason why it can't be copied. */
+/** `T` itself, or why it can't be copied. */
 export type Sendable<T, Path extends string> = [WhyUnsendable<T, Path>] extends [never]
   ? T
   : Unsendable<WhyUnsendable<T, Path>>

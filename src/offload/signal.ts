@@ -2,18 +2,18 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { propertyOf } from '../errors-read.ts'
 import type { Progress } from './protocol.ts'
 
-/** The parts of a run that its offloaded calls use. */
+/** What offloaded calls need from their run. */
 export interface AmbientRun {
   readonly signal: AbortSignal
-  /** The job whose share of a pool its calls take. */
+  /** The job for whose share of a pool its calls are counted. */
   readonly jobId?: string
   readonly progress?: (...progress: Progress) => void
 }
 
-/** A run whose handler is running or has ended, or a part of it that has its own signal. */
+/** A run, or a part of a run with its own signal. The handler may be running or may have ended. */
 export class RunScope {
   readonly run: AmbientRun
-  /** The scope of the run that this part belongs to. A run's own scope is its owner. */
+  /** The scope of the run to which this part belongs. A run's own scope is its owner. */
   readonly owner: RunScope
   isOver = false
   #ends: Set<() => void> | undefined
@@ -24,9 +24,9 @@ export class RunScope {
   }
 
   /**
-   * Calls `end` once the handler of the run has ended, with any outcome.
+   * Calls `end` when the handler of the run has ended, whatever the outcome.
    *
-   * @returns a function that prevents it
+   * @returns a function that cancels this
    */
   atEnd(end: () => void): () => void {
     if (this.isOver) {
@@ -48,11 +48,11 @@ export class RunScope {
 
 const scopes = new AsyncLocalStorage<RunScope | undefined>()
 
-/** Before an offload handle or a transaction needs the signal, no run gets one: it costs each run about 800 bytes and 0.4 µs. */
+/** Runs get no ambient signal until an offload handle or a transaction needs it, because it costs each run about 800 bytes and 0.4 µs. */
 let isWanted = false
-/** The run whose handler has not given up the event loop yet, while signals are not wanted. */
+/** The run whose handler is still in its first synchronous part; used only while signals are not wanted. */
 let beginning: AmbientRun | undefined
-/** The scope of a run whose handler was the first to want signals. */
+/** The scope of the run whose handler was the first code to want signals. */
 let first: RunScope | undefined
 
 /** Gives an ambient signal to every run that begins after this, and to the run whose handler calls this before its first `await`. */
@@ -65,9 +65,9 @@ export function wantRunSignals(): void {
 }
 
 /**
- * Calls `fn` with the run's signal as the ambient one: its abort ends every offloaded call made inside `fn`, at any depth. The engine wraps
- * each handler, so a run's timeout or cancel reaches its threads. The signal is read only when first needed. A scope inside a run with its
- * own signal still belongs to the run's job.
+ * Calls `fn` with the run's signal as the ambient signal: its abort ends every offloaded call made inside `fn`, at any depth. The engine
+ * wraps each handler in this call, so a run's timeout or cancel reaches its threads. The signal is read only when it is needed. If a part
+ * of a run has its own signal, the part still belongs to the run's job.
  */
 export function withRunSignal<T>(run: AmbientRun, fn: () => T): T {
   if (!isWanted) return begun(run, fn)
@@ -78,7 +78,7 @@ export function withRunSignal<T>(run: AmbientRun, fn: () => T): T {
   return result
 }
 
-/** Calls `fn` without a scope, unless it is the first code that wants one. */
+/** Calls `fn` without a scope, unless `fn` is the first code that wants one. */
 function begun<T>(run: AmbientRun, fn: () => T): T {
   const outer = beginning
   let result: T
@@ -105,12 +105,12 @@ function endWith(result: unknown, scope: RunScope): void {
   } else if (!isThenable(result)) scope.end()
 }
 
-/** The scope of the run that the current work belongs to. */
+/** Returns the scope of the run to which the current work belongs. */
 export function currentScope(): RunScope | undefined {
   return scopes.getStore()?.owner
 }
 
-/** The ambient signal joined with a call's own. */
+/** Returns a signal that joins the ambient signal and the call's own. */
 export function callSignal(own: AbortSignal | undefined): AbortSignal | undefined {
   const ambient = scopes.getStore()?.run.signal
   if (ambient === undefined || own === undefined) return own ?? ambient

@@ -11,7 +11,7 @@ interface Search {
 }
 
 /**
- * The error for a value that can't be copied between threads. The error names its place: `args[0].rows[3].onDone is a function`.
+ * Creates the error for a value that can't be copied between threads. It names the place: `args[0].rows[3].onDone is a function`.
  *
  * @param what the value as a whole, such as `an argument of parse() of parse.ts`
  * @param root the beginning of the place, such as `args`
@@ -92,15 +92,15 @@ function isClass(value: object): boolean {
   return Function.prototype.toString.call(value).startsWith('class')
 }
 
-/** Whether structured clone copies the value although it is not a plain object. */
+/** Whether structured clone can copy the value although it is not a plain object. */
 function isCopied(value: object): boolean {
   return ArrayBuffer.isView(value) || value instanceof Date || value instanceof ArrayBuffer || value instanceof RegExp
 }
 
-/** Describes a value that can't be copied although no part of it is the cause, such as a promise or a WeakMap. */
+/** Describes a value that can't be copied as a whole, such as a promise or a WeakMap. */
 function opaque(value: object, path: string): Culprit | undefined {
   try {
-    // All parts of the value can be copied, and a plain object has nothing else.
+    // All parts of the value can be copied, and a plain object has no others.
     if (isPlain(value)) return undefined
     structuredClone(value)
     return undefined

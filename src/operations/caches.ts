@@ -10,15 +10,15 @@ import type { Reach } from './reach.ts'
 export interface CacheFilter {
   /** The maximum number of caches. Default 100. */
   readonly limit?: number
-  /** Only caches with later names, such as the last one of the previous page. */
+  /** Returns only caches with later names, such as the last one of the previous page. */
   readonly after?: string
 }
 
-/** The figures of a cache. */
+/** The figures of one cache. */
 export interface CacheStatus {
-  /** Its entries in the database. */
+  /** The entries in the database. */
   readonly stored: CacheFigures
-  /** Its figures in this process; undefined if this process has not opened it. */
+  /** The figures of this process; undefined if it has not opened the cache. */
   readonly here: CacheStats | undefined
 }
 
@@ -30,8 +30,8 @@ type Reached = () => Pick<Reach, 'store' | 'caches'>
 const aName = expecting('the name of a cache', (value) => typeof value === 'string' && /^[\w.:/-]{1,64}$/.test(value))
 
 /**
- * Caches: `app.cache`. Called with a definition of `defineCache`, it returns the cache. Its other calls work on the entries in the
- * database, including those of caches that this process does not define.
+ * `app.cache`: caches. Called as a function with a definition of `defineCache`, it returns the cache. Its methods work on the entries in
+ * the database, also those of caches that this process does not define.
  */
 export class Caches extends Callable {
   readonly #reach: Reached
@@ -41,7 +41,7 @@ export class Caches extends Callable {
     this.#reach = reach
   }
 
-  /** The caches with entries in the database, by name. */
+  /** Lists the caches with entries in the database, by name. */
   async list(filter: CacheFilter = {}): Promise<CacheFigures[]> {
     const form = { call: 'app.cache.list', checks: { limit: wholeNumber(0), after: aText }, example: '{ limit: 10 }' }
     const { limit = 100, after } = readArguments<CacheFilter>(form, {}, filter)
@@ -51,7 +51,7 @@ export class Caches extends Callable {
     return found
   }
 
-  /** The figures of one cache. */
+  /** Returns the figures of one cache. */
   async stats(name: string): Promise<CacheStatus> {
     readArguments({ call: 'app.cache.stats', checks: {}, example: '{}' }, { name: [name, aName] }, {})
     const { store, caches } = this.#reach()
@@ -60,8 +60,8 @@ export class Caches extends Callable {
   }
 
   /**
-   * Deletes the entries of a cache in the database, and those of this process. Other processes may return theirs until the `ttl` of their
-   * `l1` is over.
+   * Deletes the entries of a cache in the database and in this process. Other processes may still return their own entries until the `ttl`
+   * of their `l1` is over.
    *
    * @returns how many were deleted
    */

@@ -128,8 +128,8 @@ const backfill: OptionChecks<BackfillRequest> = {
 }
 
 /**
- * The options of every call of an app. Without this check, a misspelt option would silently mean no limit, no filter, or all runs. Options
- * that are checked elsewhere (instants, durations, configs, keys) are `anything` here.
+ * The options of all calls of an app. Without this check, a misspelt option would mean no limit, no filter, or all runs, and nobody would
+ * notice. Options that other code checks (instants, durations, configs, keys) are `anything` here.
  */
 const CALLS = {
   start: { under: expecting('a Service', (value) => value instanceof Service) },
@@ -278,7 +278,7 @@ const CALLS = {
 }
 
 /**
- * The checked options of a call. Reads each option once.
+ * Checks the options of a call. Reads each option once.
  *
  * @throws PikoError `USAGE` naming every problem
  */
@@ -298,7 +298,8 @@ const NAMES = {
 } satisfies Record<keyof typeof REQUESTS, ReadonlySet<string>>
 
 /**
- * The options of `app.enqueue`, or of an item of the other calls, each read once. Checks only their names: there may be a million items.
+ * Reads the options of `app.enqueue`, or of an item of the other calls, each once. Checks only their names, because there may be a million
+ * items.
  *
  * @throws PikoError `USAGE` naming every problem
  */
@@ -306,7 +307,7 @@ export function requestOf(call: keyof typeof REQUESTS, given: EnqueueOptions): E
   return plainRequest(NAMES[call], given) ?? checkedCall(`app.${call}`, REQUESTS[call], given)
 }
 
-/** Returns plain options; undefined if the options can't be read, or have a problem. */
+/** Returns the options as a plain object; undefined if they can't be read or have a problem. */
 function plainRequest(names: ReadonlySet<string>, given: EnqueueOptions): EnqueueOptions | undefined {
   try {
     if (typeof given !== 'object' || Array.isArray(given)) return undefined

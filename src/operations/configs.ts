@@ -11,9 +11,9 @@ import { configChanges, type ConfigDiff, type ConfigDiffOptions, type ConfigHist
 import { jobIdOf } from './job-id.ts'
 import type { Reach } from './reach.ts'
 
-/** The version in force on this node, and which live nodes use it. */
+/** The current version on this node, and which live nodes use it. */
 export interface ConfigStatus extends ConfigVersion {
-  /** Live nodes whose code has the job, the oldest first, each with the version that it uses. */
+  /** The live nodes whose code has the job, oldest first, each with the version that it uses. */
   readonly nodes: readonly NodeConfig[]
 }
 
@@ -24,8 +24,8 @@ export interface SavedConfig extends ConfigVersion {
 }
 
 /**
- * Configuration of jobs at run time: `app.configs`. Nodes that can be notified apply a new version within milliseconds,
- * all others within two polls, without a deploy.
+ * `app.configs`: configuration of jobs at run time, without a deploy. Nodes that can be notified use a new version within milliseconds, all
+ * others within two polls.
  */
 export class Configs {
   readonly #reach: () => Pick<Reach, 'store' | 'registry' | 'configs'>
@@ -35,7 +35,7 @@ export class Configs {
   }
 
   /**
-   * The version in force on this node, with the version that each live node uses; undefined if only the schema's defaults apply.
+   * Returns the current version on this node, and the version that each live node uses; undefined if there are only the schema's defaults.
    *
    * @throws PikoError `JOB_UNKNOWN`
    */
@@ -49,7 +49,12 @@ export class Configs {
     return { jobId, version, config, effectiveFrom, createdAt, nodes: await store.configAcks.list(jobId) }
   }
 
-  /** Versions of a job, newest first. @param limit default 100 @throws PikoError `JOB_UNKNOWN` */
+  /**
+   * Lists versions of a job's config, newest first.
+   *
+   * @param limit default 100
+   * @throws PikoError `JOB_UNKNOWN`
+   */
   async history<const J extends AnyJob>(
     asked: KnownJob<J>,
     limit?: number,
@@ -63,7 +68,7 @@ export class Configs {
   }
 
   /**
-   * The values that differ between two versions of a job's config.
+   * Returns the values that differ between two versions of a job's config.
    *
    * @throws PikoError `JOB_UNKNOWN`; `CONFIG_UNKNOWN` if a version is not stored
    */
@@ -87,8 +92,9 @@ export class Configs {
   }
 
   /**
-   * Adds a version of a job's config after the job's schema has accepted it. The schema sees the value as the database will return it, so a
-   * `Date` is a string. A run's own overrides take precedence over the version, and the version over the schema's defaults.
+   * Adds a version of a job's config after the job's schema has accepted it. The schema checks the value as the database will return it, so
+   * a `Date` is a string. A run's own overrides take precedence over this version, and this version takes precedence over the schema's
+   * defaults.
    *
    * @param options.effectiveFrom when the version takes effect, on the database's clock; default: now
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`
@@ -114,7 +120,7 @@ export class Configs {
   }
 
   /**
-   * Adds a version equal to an earlier one, if the schema still accepts it.
+   * Adds a version that equals an earlier one, if the schema still accepts it.
    *
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_UNKNOWN`, `CONFIG_INVALID`
    */
@@ -128,7 +134,7 @@ export class Configs {
     )
   }
 
-  /** Reading needs no code of the job: it is enough that the database knows the job. */
+  /** Reading does not need the code of the job. It is enough that the database contains the job. */
   async #assertKnown(jobId: string): Promise<void> {
     const { registry, store } = this.#reach()
     if (!registry.find(jobId) && !(await store.jobs.find(jobId))) registry.get(jobId)

@@ -4,7 +4,7 @@ import { mapInTurns } from '../loop-turn.ts'
 import { isList } from '../options.ts'
 
 const MAX_PROBLEMS = 20
-/** The maximum number of items: more would not fit into memory. The `length` of a proxy may be any number. */
+/** The maximum number of items, because more would not fit into memory. The `length` of a proxy may be any number. */
 const MAX_ITEMS = 100_000_000
 
 /**
@@ -38,7 +38,7 @@ export async function eachItem<T, U>(call: string, given: readonly T[], fn: (ite
   )
 }
 
-/** A copy of the caller's list. At run time, `given` may be anything. */
+/** Copies the caller's list. At run time, `given` may be any value. */
 function itemsOf<T>(call: string, given: readonly T[]): readonly T[] {
   const advice = 'expected a list; write [...items] for a Set or a generator'
   if (!isList(given)) throw new PikoError('USAGE', `${call} got ${describe(given)} as its items; ${advice}`)

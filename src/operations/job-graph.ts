@@ -16,7 +16,9 @@ export function jobGraph(registry: JobRegistry): JobGraph {
   }
 }
 
-/** The graph as Graphviz text. Edges lead from a job to the jobs that depend on it. Jobs with windows are boxes, the others ovals. */
+/**
+ * Returns the graph as Graphviz text. An edge leads from a job to a job that depends on it. Jobs with windows are boxes, the others ovals.
+ */
 export function jobsToDot({ nodes, edges }: JobGraph): string {
   return [
     'digraph jobs {',

@@ -2,7 +2,7 @@ import { isObject, propertyOf } from '../errors-read.ts'
 import { describe, PikoError } from '../errors.ts'
 
 /**
- * The id of a job that is given as its definition, its spec or its id.
+ * Returns the id of a job. The job is given as its definition, its spec or its id.
  *
  * @param call the call as users write it, such as `app.run`
  * @throws PikoError `USAGE`

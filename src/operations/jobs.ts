@@ -27,7 +27,7 @@ const NO_ACTIVITY: JobActivity = {
 /** More jobs would not fit on a page, and would take too long to load. */
 const MAX_RELATED = 60
 
-/** A job as stored in the database, with the jobs on which it depends. */
+/** A job as stored in the database, and its upstream jobs. */
 export interface KnownJobRow extends JobRow {
   readonly dependsOn: readonly string[]
 }
@@ -37,7 +37,7 @@ async function withUpstreams({ dependencies }: Reach['store'], rows: readonly Jo
   return rows.map((row) => ({ ...row, dependsOn: upstreams.get(row.id) ?? [] }))
 }
 
-/** Jobs that the database knows: `app.jobs`. A job becomes known when the first node starts with it. */
+/** `app.jobs`: the jobs in the database. A job is stored there when the first node starts with it. */
 export class Jobs {
   readonly #reach: () => Pick<Reach, 'store' | 'registry'>
 
@@ -45,13 +45,17 @@ export class Jobs {
     this.#reach = reach
   }
 
-  /** All known jobs, with the jobs on which each depends. */
+  /** Lists all known jobs, each with its upstream jobs. */
   async list(): Promise<KnownJobRow[]> {
     const { store } = this.#reach()
     return withUpstreams(store, await store.jobs.list())
   }
 
-  /** A page of the known jobs, in the order of their ids. @param filter.limit default 100 */
+  /**
+   * Returns a page of the known jobs, ordered by id.
+   *
+   * @param filter.limit default 100
+   */
   async page(filter: JobFilter = {}): Promise<JobPage<KnownJobRow>> {
     const { store } = this.#reach()
     const { jobs, next } = await store.jobs.page(optionsOf('jobs.page', filter))
@@ -90,8 +94,8 @@ export class Jobs {
   }
 
   /**
-   * Pauses the schedule of a job on all nodes, within one poll and until {@link resume}, even across deploys. Queued and running runs
-   * continue, and the job can still be run by hand.
+   * Pauses the schedule of a job on all nodes, within one poll. It stays paused until {@link resume}, even across deploys. Queued and
+   * running runs continue, and people can still run the job.
    *
    * @throws PikoError `JOB_UNKNOWN`
    */
@@ -100,8 +104,8 @@ export class Jobs {
   }
 
   /**
-   * Continues the schedule of a paused job. Piko treats missed ticks and windows as it does after an outage: according to
-   * `misfireGraceTime` and `misfire`, or `windows.catchUp`.
+   * Resumes the schedule of a paused job. Missed ticks and windows are treated as after an outage: according to `misfireGraceTime` and
+   * `misfire`, or `windows.catchUp`.
    *
    * @throws PikoError `JOB_UNKNOWN`
    */
@@ -110,9 +114,9 @@ export class Jobs {
   }
 
   /**
-   * Explains why a job did or did not run at an instant of its schedule; without one, at the last planned tick. For a job with windows, the
-   * instant selects the window that starts then, otherwise the one that is due then, otherwise the one around it. The answer says which.
-   * `'2025-06-15'` means the beginning of that day in the job's zone.
+   * Explains why a job ran or did not run at an instant of its schedule. Default: its last planned tick. For a job with windows, the
+   * instant selects a window: the one that starts then, otherwise the one that is due then, otherwise the one that contains the instant.
+   * The answer says which one. `'2025-06-15'` means the beginning of that day in the job's zone.
    *
    * @throws PikoError `JOB_UNKNOWN`, `USAGE`
    */
@@ -121,8 +125,8 @@ export class Jobs {
   }
 
   /**
-   * The jobs that a job depends on and those that depend on it, directly or not, with the state of their newest due windows. These are at
-   * most 60 jobs, the nearest first.
+   * Returns the upstream and downstream jobs of a job, direct and indirect, with the state of their newest due windows. There are at most
+   * 60 jobs, the nearest first.
    *
    * @throws PikoError `JOB_UNKNOWN`
    */
@@ -150,7 +154,7 @@ export class Jobs {
   }
 
   /**
-   * The limits of a job's runs, and how many of them run and wait now. The limits are those in the code of this process.
+   * Returns the limits of a job's runs, and how many runs are running and waiting now. The limits are those in this process's code.
    *
    * @throws PikoError `JOB_UNKNOWN`
    */

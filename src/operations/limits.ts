@@ -5,7 +5,7 @@ import { optionsOf } from './call-options.ts'
 import type { LimitFilter } from './operation-options.ts'
 import type { Reach } from './reach.ts'
 
-/** The rate limits that all nodes share, from `ctx.limit` and from `limiter` of `piko/data`: `app.limits`. */
+/** `app.limits`: the rate limits that all nodes share, from `ctx.limit` and from `limiter` of `piko/data`. */
 export class Limits {
   readonly #reach: () => Pick<Reach, 'store'>
 
@@ -13,7 +13,11 @@ export class Limits {
     this.#reach = reach
   }
 
-  /** The limits with counts that may still have an effect, by name. @param filter.limit default 100 */
+  /**
+   * Lists the limits whose counts may still have an effect, by name.
+   *
+   * @param filter.limit default 100
+   */
   async list(filter: LimitFilter = {}): Promise<LimitStatus[]> {
     const { limit = 100, after } = optionsOf('limits.list', filter)
     return this.#reach().store.rates.limits(limit, after)

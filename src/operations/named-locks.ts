@@ -5,16 +5,16 @@ import { optionsOf } from './call-options.ts'
 import type { LockFilter } from './operation-options.ts'
 import type { Reach } from './reach.ts'
 
-/** A lock with its current owner. */
+/** A lock and its current owner. */
 export interface HeldNamedLock {
   readonly name: string
   /** Grows with every change of owner. */
   readonly fence: number
-  /** When the lease of the lock ends if it is not renewed, on the database's clock. */
+  /** When the lock's lease ends if it is not renewed, by the database's clock. */
   readonly expiresAt: Date
 }
 
-/** Locks across all nodes, for work outside jobs: `app.locks`. In a handler, use `ctx.lock`. */
+/** `app.locks`: locks across all nodes, for work outside of jobs. In a handler, use `ctx.lock`. */
 export class NamedLocks {
   readonly #reach: () => Pick<Reach, 'store' | 'locks'>
 
@@ -36,7 +36,11 @@ export class NamedLocks {
     return this.#reach().locks.acquire(name, options)
   }
 
-  /** Locks held now, by name. @throws PikoError `ROW_BROKEN` */
+  /**
+   * Lists the locks that are held now, by name.
+   *
+   * @throws PikoError `ROW_BROKEN`
+   */
   async list(filter: LockFilter = {}): Promise<HeldNamedLock[]> {
     const { store } = this.#reach()
     const { limit = 100, after } = optionsOf('locks.list', filter)

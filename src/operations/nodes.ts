@@ -10,29 +10,29 @@ import { type InstantInput, instantOf } from '../time/instant.ts'
 import { optionsOf } from './call-options.ts'
 import type { Reach } from './reach.ts'
 
-/** A node as listed. */
+/** A node in the list of nodes. */
 export interface ListedNode extends Omit<NodeStatus, 'facts'> {
-  /** The version that it uses of the live settings for all nodes; undefined if it uses none. */
+  /** Which version of the live settings for all nodes it uses; undefined if none. */
   readonly settingsVersion: number | undefined
-  /** The version that it uses of its own live settings, or of those of its host; undefined if it uses none. */
+  /** Which version of its own live settings, or of its host's, it uses; undefined if none. */
   readonly ownSettingsVersion: number | undefined
-  /** Whether the node begins no further runs. */
+  /** Whether the node is being drained, so that it begins no further runs. */
   readonly isDraining: boolean
-  /** The number of runs that it has claimed and not ended. */
+  /** How many runs the node has claimed that have not ended. */
   readonly running: number
-  /** The version of Piko. This and the following facts are undefined for a node with an older version. */
+  /** The version of Piko. This fact and those below are undefined if the node has an older version. */
   readonly version: string | undefined
   /** The maximum number of runs that it executes at the same time. */
   readonly slots: number | undefined
   /** How many jobs its code has. */
   readonly jobs: number | undefined
-  /** The ids of these jobs in order, at most 100. */
+  /** The ids of these jobs in order; at most 100. */
   readonly jobIds: readonly string[] | undefined
-  /** The use of processors (1 is one whole processor) and of memory (in bytes), some seconds ago. */
+  /** The processor use (1 is one whole processor) and the memory (in bytes), measured some seconds ago. */
   readonly load: NodeLoad | undefined
 }
 
-/** The node that plans. */
+/** Which node plans ticks and windows. */
 export interface LeaderStatus {
   /** The id of the node that leads; undefined if no node leads now. */
   readonly nodeId: string | undefined
@@ -43,7 +43,7 @@ export interface LeaderStatus {
   readonly expiresAt: Date | undefined
 }
 
-/** Live settings, as saved. */
+/** Live settings as they were saved. */
 export interface NodeSettings {
   /** The version of the settings; 0 if none were saved. */
   readonly version: number
@@ -51,10 +51,10 @@ export interface NodeSettings {
   readonly effectiveFrom: Date | undefined
 }
 
-/** Changes to live settings. Null: each node uses the value of its own settings again. */
+/** Changes to live settings. With null, each node uses the value of its own settings again. */
 export type NodeSettingsChange = { readonly [K in keyof LiveConfig]?: LiveConfig[K] | null | undefined }
 
-/** The nodes that live settings apply to. */
+/** Which nodes the live settings apply to. */
 export interface NodeChoice {
   /** A host, or the id of one node. Default: all nodes. */
   readonly on?: string | undefined
@@ -62,7 +62,7 @@ export interface NodeChoice {
 
 const LEADER_LOCK = 'leader'
 
-/** The processes that share the database: `app.nodes`. */
+/** `app.nodes`: the processes that share the database. */
 export class Nodes {
   readonly #reach: () => Pick<Reach, 'store' | 'configs'>
 
@@ -71,8 +71,8 @@ export class Nodes {
   }
 
   /**
-   * Nodes that execute runs, oldest first, each with its lease on the database's clock. A node whose lease has expired is listed until
-   * another node has taken over its runs.
+   * Lists the nodes that execute runs, oldest first. Each has its lease, by the database's clock. A node whose lease has expired is listed
+   * until another node has taken over its runs.
    *
    * @throws PikoError `ROW_BROKEN`
    */
@@ -108,7 +108,11 @@ export class Nodes {
     })
   }
 
-  /** The node that leads: it plans ticks and windows. @throws PikoError `ROW_BROKEN` */
+  /**
+   * Returns which node leads: it plans ticks and windows.
+   *
+   * @throws PikoError `ROW_BROKEN`
+   */
   async leader(): Promise<LeaderStatus> {
     const { store } = this.#reach()
     const lease = await store.locks.lease(LEADER_LOCK)
@@ -118,8 +122,8 @@ export class Nodes {
   }
 
   /**
-   * Stops a node, or all nodes of a host, from beginning further runs. Runs in progress continue until they end, and the node stays in the
-   * list. Takes effect within two polls. {@link resume} ends the drain; the drain of a single node also ends with its process.
+   * Drains a node, or all nodes of a host: they begin no further runs, but running runs continue and the nodes stay in the list. This takes
+   * effect within two polls. {@link resume} ends the drain. The drain of a single node also ends with its process.
    *
    * @param on a host, or the id of a node
    * @throws PikoError `USAGE` if there is no such node
@@ -128,14 +132,18 @@ export class Nodes {
     return this.#set({ drained: true }, { on })
   }
 
-  /** Lets a drained node, or the nodes of a host, begin runs again. @throws PikoError `USAGE` if there is no such node */
+  /**
+   * Ends the drain of a node, or of all nodes of a host: they begin runs again.
+   *
+   * @throws PikoError `USAGE` if there is no such node
+   */
   async resume(on: string): Promise<NodeSettings> {
     return this.#set({ drained: null }, { on })
   }
 
   /**
-   * The live settings that all nodes share; they take precedence over each node's own settings. With `on`, the live settings of one host or
-   * node, which take precedence over the shared ones.
+   * Returns the live settings for all nodes. They take precedence over a node's own settings. With `on`, returns those for one host or
+   * node, which take precedence over both.
    *
    * @throws PikoError `USAGE`
    */
@@ -172,7 +180,7 @@ export class Nodes {
     const { store, configs } = this.#reach()
     const { effectiveFrom: from, on } = optionsOf('nodes.set', options)
     const at = from === undefined ? undefined : instantOf('effectiveFrom', from)
-    merged({}, changes) // Refuses wrong changes before the first query.
+    merged({}, changes) // Wrong changes are refused before the first query.
     const subject = await this.#subject('nodes.set', on)
     const change = (newest: readonly unknown[]): object =>
       merged(newest.find((one) => !('problems' in readLive(one))) as object | undefined, changes)
@@ -184,7 +192,11 @@ export class Nodes {
     return { version, settings: config as LiveConfig, effectiveFrom }
   }
 
-  /** @throws PikoError `USAGE` if there is neither such a node or host, nor stored settings for it */
+  /**
+   * Returns what the settings apply to.
+   *
+   * @throws PikoError `USAGE` if there is no such node or host, and no stored settings for it
+   */
   async #subject(call: string, on: string | undefined): Promise<string> {
     if (on === undefined) return NODE_SETTINGS
     const { store, configs } = this.#reach()

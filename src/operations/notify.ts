@@ -11,7 +11,7 @@ import { MESSAGE_STATES, type MessageState } from '../store/notices/notice-table
 import { readArguments } from './arguments.ts'
 import type { Reach } from './reach.ts'
 
-/** The result of the test of one notifier. */
+/** The result of testing one notifier. */
 export interface NotifyTest {
   readonly notifier: string
   readonly isOk: boolean
@@ -28,7 +28,7 @@ export interface MessageFilter {
   readonly limit?: number
 }
 
-/** A message to people, from `app.notify.list`. */
+/** A message to people; an entry of `app.notify.list`. */
 export interface MessageStatus extends Omit<StoredMessage, 'notice'> {
   readonly jobs: readonly string[]
   readonly jobCount: number
@@ -37,7 +37,7 @@ export interface MessageStatus extends Omit<StoredMessage, 'notice'> {
 
 type NotifyReach = Pick<Reach, 'store' | 'outlets' | 'notifyTimeoutMs'>
 
-/** Notices to people about failures, late data and recoveries: `app.notify`. */
+/** `app.notify`: notices to people about failures, late data and recoveries. */
 export class Notify {
   readonly #reach: () => NotifyReach
 
@@ -46,9 +46,9 @@ export class Notify {
   }
 
   /**
-   * Sends a notice of the kind `test` to each notifier of this process, and waits for the result. Hooks are not called.
+   * Sends a notice of the kind `test` to each notifier of this process, and waits for the results. Hooks are not called.
    *
-   * @param options.to only this notifier
+   * @param options.to tests only this notifier
    * @throws PikoError `USAGE` if there is no such notifier, or none at all
    */
   async test(options: { readonly to?: string } = {}): Promise<NotifyTest[]> {
@@ -72,7 +72,11 @@ export class Notify {
     return Promise.all(chosen.map((notifier) => tested(notifier, notifyTimeoutMs)))
   }
 
-  /** Messages to hooks and notifiers, newest first: sent, waiting, or finally failed. @throws PikoError `USAGE` */
+  /**
+   * Lists messages to hooks and notifiers, newest first. Each is sent, waiting, or has finally failed.
+   *
+   * @throws PikoError `USAGE`
+   */
   async list(filter: MessageFilter = {}): Promise<MessageStatus[]> {
     const checked = readArguments({ call: 'app.notify.list', checks: FILTER, example: "{ state: 'dead' }" }, {}, filter)
     const messages = await this.#reach().store.messages.list(checked)
@@ -82,7 +86,7 @@ export class Notify {
     }))
   }
 
-  /** Open alerts: jobs that fail or are late. An alert is closed once its recovery has been reported. */
+  /** Lists open alerts: jobs that fail or are late. When the recovery of a job has been reported, its alert is closed. */
   alerts(): Promise<Alert[]> {
     return this.#reach().store.notices.alerts()
   }

@@ -11,11 +11,11 @@ import type { DeadRowFilter } from '../store/sinks/dead-row-store.ts'
 /** Which jobs `app.jobs.overview` shows. */
 export interface OverviewFilter extends JobFilter {
   /**
-   * `'attention'`: late jobs first, the one that is late for the longest time before all others; then jobs with failures of the last 24
-   * hours; then by id. Default `'id'`.
+   * `'attention'`: first late jobs, the longest late one before all others; then jobs with failures in the last 24 hours; then the others
+   * by id. Default `'id'`.
    */
   readonly order?: 'id' | 'attention'
-  /** The maximum number of last runs of each job. Default 20. */
+  /** How many of the last runs of each job to show, at most. Default 20. */
   readonly runs?: number
 }
 
@@ -27,7 +27,7 @@ export interface CancelOptions extends CancelFilter {
 
 /** Which runs to replay. */
 export interface ReplayOptions extends ReplayFilter {
-  /** Forgets the step with this name, and all steps that finished after it. Default: keeps all steps. */
+  /** The first step to run again. This step, and all steps that finished after it, are deleted. Default: all steps are kept. */
   readonly from?: string
   /** Only counts the runs that would be replayed. Default false. */
   readonly dryRun?: boolean
@@ -35,7 +35,7 @@ export interface ReplayOptions extends ReplayFilter {
 
 /** Which ended runs to delete. */
 export interface PruneOptions {
-  /** The minimum age: deletes only runs that ended at least this long ago. */
+  /** The minimum age. Only runs that ended at least this long ago are deleted. */
   readonly olderThan: Duration
   /** The states of the runs to delete. Default: `'succeeded'`, `'failed'`, `'cancelled'` and `'skipped'`. */
   readonly states?: readonly EndedState[]
@@ -47,9 +47,9 @@ export interface PruneOptions {
 /** Which schedules to list. */
 export interface ScheduleFilter {
   readonly jobIds?: readonly string[]
-  /** Only schedules that were set at run time, or only those from code. */
+  /** Only schedules that were set at run time (true), or only those from code (false). */
   readonly isOverridden?: boolean
-  /** Only jobs with larger ids, such as the last one of the previous page. */
+  /** Only jobs with larger ids, such as that of the last one of the previous page. */
   readonly after?: string
   /** Maximum number of schedules. Default: all. */
   readonly limit?: number
@@ -57,19 +57,19 @@ export interface ScheduleFilter {
 
 /** Which ticks of a schedule to show. */
 export interface PreviewOptions {
-  /** Shows ticks from this instant on, or from this day in the job's zone on (`'2025-06-15'`). Default: now, on this process's clock. */
+  /** The first instant, or the first day in the job's zone (`'2025-06-15'`). Default: now, by this process's clock. */
   readonly from?: WindowInput
   /** The maximum number of ticks. Default 10. */
   readonly count?: number
-  /** Shows the ticks that the job would have with this schedule. Default: the one in force. */
+  /** A schedule to try: shows the ticks that the job would have with it. Default: the current schedule. */
   readonly schedule?: ScheduleSpec
 }
 
-/** How to wait for a backfill. */
+/** Options for waiting for a backfill. */
 export interface BackfillWait {
   /** Aborting this signal ends the wait, but not the backfill. */
   readonly signal?: AbortSignal
-  /** Receives the status repeatedly, including the last one. */
+  /** Called repeatedly with the status; the last call has the final status. */
   readonly onProgress?: (status: BackfillStatus) => void
 }
 
@@ -100,7 +100,7 @@ export interface DeadFilter extends DeadRowFilter {
 export interface WindowRerun {
   readonly from: WindowInput
   readonly to: WindowInput
-  /** `'failed'`: only those that failed. Default `'all'`. */
+  /** `'failed'`: only windows that failed. Default `'all'`. */
   readonly only?: 'failed' | 'all'
 }
 

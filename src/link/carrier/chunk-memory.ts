@@ -1,21 +1,22 @@
-/** Smaller chunks are left to the garbage collector. */
+/** The minimum size of a chunk whose memory is freed here. Smaller ones are left to the garbage collector. */
 const MIN_CHUNK = 16_384
 
 /**
- * Frees the memory of received chunks as soon as all of their bytes are used. The garbage collector does not: it sees only small objects,
- * and lets tens of megabytes wait behind them. A chunk with bytes that are never reported as used is left to the garbage collector.
+ * Frees the memory of a received chunk as soon as all its bytes are used. The garbage collector does not: it sees only small objects,
+ * although tens of megabytes belong to them. If some bytes of a chunk are never reported as used, the chunk is left to the garbage
+ * collector.
  */
 export class ChunkMemory {
-  /** The number of bytes of each chunk that are not used yet. */
+  /** How many bytes of each chunk are still in use. */
   readonly #left = new WeakMap<ArrayBufferLike, number>()
 
-  /** Adds a chunk to which nothing outside the link refers. */
+  /** Adds a chunk that nothing outside the link refers to. */
   own(chunk: Buffer): void {
     if (chunk.length >= MIN_CHUNK && chunk.length === chunk.buffer.byteLength)
       this.#left.set(chunk.buffer, chunk.length)
   }
 
-  /** These bytes are not needed any more. May be called only once for each byte; the bytes can't be read after that. */
+  /** Called when these bytes are no longer needed. Must be called only once for each byte. Afterwards, the bytes can't be read. */
   used(bytes: Buffer): void {
     const { buffer } = bytes
     const left = this.#left.get(buffer)

@@ -39,7 +39,7 @@ import { Sender } from './sender.ts'
 
 export interface ConnectionOptions {
   readonly duplex: Duplex
-  /** Whether nothing else refers to the chunks that the stream yields, so that their memory may be freed. Default false. */
+  /** Whether only the link uses the chunks of the stream, so that it may free their memory. Default false. */
   readonly ownsChunks?: boolean
   readonly role: Role
   readonly limits: LinkLimits
@@ -47,29 +47,29 @@ export interface ConnectionOptions {
   /** The id of this node: 16 bytes. */
   readonly nodeId: Uint8Array
   readonly clock?: Clock
-  /** The version of the protocol that this end offers; for tests. */
+  /** The protocol version that this end offers; only for tests. */
   readonly version?: number
 }
 
 /**
- * After this many received bytes, the receiver confirms them. The number is small, because the sender measures the connection by the
- * confirmations.
+ * After this many received bytes, the receiver confirms them. The number is small, because the sender uses the confirmations to measure the
+ * connection.
  */
 const CONFIRM_EACH = 32_768
 /**
- * Each confirmation is a system call, so it waits for further bytes of the next turn of the event loop, but not beyond this many: half of
- * the least credit that a connection has.
+ * Each confirmation is a system call, so it waits for further bytes of the next turn of the event loop, up to this many. This is half of
+ * the minimum credit of a connection.
  */
 const CONFIRM_MOST = 262_144
 const LAST_ID = 2 ** 31 - 1
-/** How long the other end may take to read the reason of its refusal. */
+/** How long the other end may take to read why it was refused. */
 const FAREWELL_MS = 1_000
 
 type State = 'handshake' | 'open' | 'closed'
 
 // Long because it is the table of what each frame does; sender, handshake and messages have their own files.
 
-/** Carries messages in frames over a stream of bytes: docs/link-protocol.md. */
+/** Carries messages in frames over a stream of bytes, as in docs/link-protocol.md. */
 export class Connection implements Carrier {
   readonly #options: ConnectionOptions
   readonly #events: CarrierEvents
@@ -84,7 +84,7 @@ export class Connection implements Carrier {
   #state: State = 'handshake'
   version: number | undefined
   #timeout: NodeJS.Timeout | undefined
-  /** Messages that wait for the end of the handshake. */
+  /** Messages that wait until the handshake is finished. */
   readonly #early = new Set<Outgoing>()
   readonly #outgoing = new ById<Outgoing>()
   readonly #incoming = new ById<Incoming>()
@@ -93,13 +93,13 @@ export class Connection implements Carrier {
   #isLeaving = false
   #peerTakes = Infinity
   #isReading = false
-  /** The number of bytes that were received but not confirmed. */
+  /** How many received bytes are not confirmed yet. */
   #unconfirmed = 0
   /** Whether a confirmation waits for the next turn of the event loop. */
   #isConfirming = false
   #credit: number
   #unread = 0
-  /** Unread bytes that are being written to files. */
+  /** How many unread bytes are being written to files. */
   #parking = 0
   /** Messages that may have unread bytes in memory. */
   readonly #held = new Set<Incoming>()
@@ -153,13 +153,13 @@ export class Connection implements Carrier {
   /** @throws PikoError `USAGE` if the head is larger than 64 KB */
   begin(spec: OutgoingSpec): Outgoing {
     const head = headText(spec.head)
-    // A character has at most three bytes.
+    // A character has at most three bytes, so most heads need no exact count.
     if (head.length * 3 > MAX_HEAD_BYTES && Buffer.byteLength(head) > MAX_HEAD_BYTES) {
       const message = `the head of a message to ${spec.head.route} has ${Buffer.byteLength(head)} bytes; headers and meta may have ${MAX_HEAD_BYTES} bytes together: put the rest into the body`
       throw new PikoError('USAGE', message)
     }
     const message = new Outgoing(spec, head, this.#outgoingOwner)
-    // Called in a later turn, because the caller does not know the message yet.
+    // This is called in a later turn, because the caller does not have the message yet.
     if (this.#state === 'closed') queueMicrotask(() => message.failed(lost('is closed')))
     else if (this.#sender) this.#sender.ready(message)
     else this.#early.add(message)
@@ -200,7 +200,7 @@ export class Connection implements Carrier {
     try {
       if (this.#reader) this.#reader.push(bytes)
       else this.#begun(bytes)
-      // A handler may have caused an answer of the other end, if both ends are in this process.
+      // If both ends are in this process, a handler may have caused an answer of the other end.
       if (this.#isReading) return
       this.#isReading = true
       for (let frame = this.#reader?.next(); frame; frame = this.#reader?.next()) {
@@ -361,7 +361,7 @@ export class Connection implements Carrier {
 
   // Methods that handle credit.
 
-  /** Called when bytes have arrived. Their credit is returned while there is memory for further unread bytes. */
+  /** Called when bytes have arrived. Returns their credit while there is enough memory for further unread bytes. */
   #confirm(bytes: number): void {
     this.#credit -= bytes
     if (this.#credit < 0) throw broken('more bytes than the connection has credit for')
@@ -377,7 +377,7 @@ export class Connection implements Carrier {
     else if (!this.#isConfirming) this.#confirmSoon()
   }
 
-  /** Confirms as soon as a turn of the event loop brings nothing more. */
+  /** Confirms as soon as a turn of the event loop brings no more bytes. */
   #confirmSoon(): void {
     this.#isConfirming = true
     const before = this.#unconfirmed
@@ -393,7 +393,7 @@ export class Connection implements Carrier {
     this.#unconfirmed = 0
   }
 
-  /** Moves the largest unread messages to temporary files, so that slow readers do not stop others. */
+  /** Moves the largest unread messages to temporary files, so that slow readers do not block others. */
   #park(until: number): void {
     const slow = [...this.#held].toSorted((a, b) => b.unread - a.unread)
     for (const message of slow) {
@@ -474,12 +474,12 @@ export class Connection implements Carrier {
     if (this.#state !== 'open' || (!this.#isLeaving && this.#peerTakes === Infinity)) return
     if (this.#outgoing.size + this.#incoming.size + this.#early.size > 0) return
     if (this.#sender?.isBusy) return
-    // The last frames may not have been written to the socket yet.
+    // The last frames may not be in the socket yet, so it is ended and not destroyed.
     this.#options.duplex.end()
     this.#fail(lost('has stopped'), true)
   }
 
-  /** @param isPolite whether to send frames that were already written before the connection closes */
+  /** @param isPolite whether to send the frames that were already written before the connection closes */
   #fail(reason: PikoError, isPolite = false): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
@@ -498,7 +498,7 @@ export class Connection implements Carrier {
   }
 }
 
-/** The error of a connection that has ended. */
+/** Creates the error for a connection that has ended. */
 export function lost(what: string, cause?: unknown): PikoError {
   return new PikoError('LINK_LOST', `the other end of the link ${what}`, cause === undefined ? {} : { cause })
 }

@@ -14,7 +14,7 @@ import {
   writePreface,
 } from '../wire/preface.ts'
 
-/** The actions that the handshake requests from its connection. */
+/** What the connection must do next for the handshake. */
 export type HandshakeStep =
   | { readonly is: 'waiting' }
   /** Send these bytes, and go on. */
@@ -26,7 +26,10 @@ export type HandshakeStep =
 
 const WAITING: HandshakeStep = { is: 'waiting' }
 
-/** The beginning of a connection: prefaces, then the proof that both know the secret. Pure: it reads bytes and says what to send. */
+/**
+ * The beginning of a connection: first both prefaces, then the proof that both ends know the secret. Pure: it reads bytes and returns what
+ * to send.
+ */
 export class Handshake {
   readonly #own: Preface
   readonly #secret: string | undefined
@@ -41,12 +44,16 @@ export class Handshake {
     this.preface = writePreface(own)
   }
 
-  /** Whether the preface of the other end has arrived, so that frames follow. */
+  /** Whether the other end's preface has arrived. Frames follow it. */
   get hasPreface(): boolean {
     return this.#peer !== undefined
   }
 
-  /** Reads the preface once it is complete. @throws PikoError `LINK_BROKEN` */
+  /**
+   * Reads the preface when it is complete.
+   *
+   * @throws PikoError `LINK_BROKEN`
+   */
   readPreface(bytes: ByteQueue): HandshakeStep {
     const whole = bytes.take(PREFACE_BYTES)
     if (!whole) return WAITING
@@ -83,7 +90,7 @@ export class Handshake {
   }
 }
 
-/** Whether the first bytes can become a preface. */
+/** Whether these first bytes may be the beginning of a preface. */
 export function mayBePreface(bytes: Buffer): boolean {
   return isPrefaceSoFar(bytes)
 }
@@ -92,7 +99,7 @@ function refusal(code: number, error: PikoError): HandshakeStep {
   return { is: 'refused', bytes: smallFrame(GOAWAY, 0, goAwayBody(0, code, error.message)), error }
 }
 
-/** The error for a connection that the other end has closed with GOAWAY. */
+/** Creates the error for a connection that the other end has closed with GOAWAY. */
 export function goneError({ code, reason }: { readonly code: number; readonly reason: string }): PikoError {
   const said = reason === '' ? '' : `: ${reason}`
   switch (code) {

@@ -1,15 +1,15 @@
 import { Fifo } from '../../resource/fifo.ts'
 
-/** How long bytes may wait between the two programs, in milliseconds, in addition to the transfer time of an idle connection. */
+/** How long bytes may wait between the two programs, in milliseconds. The transfer time of an idle connection is not included. */
 const TARGET_MS = 20
 const MIN_LIMIT = 65_536
 const FIRST_LIMIT = 262_144
-/** Small messages share a mark, otherwise each of them would be remembered until the other end confirms, which it does after 32 KB. */
+/** Small messages share a mark. Otherwise each message would need one until the other end confirms it, which happens every 32 KB. */
 const MARK_EACH = 4_096
-/** The shortest transfer time is measured again after this time, because the network path may have changed. */
+/** How often the shortest transfer time is measured again, because the network path may have changed. */
 const MEASURE_EACH_MS = 10_000
 
-/** The bytes up to `until` were sent at this time. */
+/** The time at which the bytes up to `until` were sent. */
 interface Mark {
   readonly from: number
   until: number
@@ -17,13 +17,13 @@ interface Mark {
 }
 
 /**
- * Limits the bytes that were sent but not yet received. The buffers of sockets, proxies and kernels between two programs hold megabytes,
- * and a small message would wait behind them. So this class measures the time until the other end has received the bytes. It keeps the
+ * Limits how many bytes are sent but not yet received. The buffers of sockets, proxies and kernels between two programs hold megabytes, and
+ * a small message would wait behind them. So this class measures how long bytes take until the other end has received them, and keeps the
  * limit so low that they wait at most {@link TARGET_MS}. Pure.
  */
 export class InFlight {
   readonly #max: number
-  /** When which bytes were sent. The last one is always about the last byte. */
+  /** When which bytes were sent. The last mark always includes the last byte. */
   readonly #marks = new Fifo<Mark>()
   #last: Mark | undefined
   #sent = 0
@@ -32,12 +32,12 @@ export class InFlight {
   #baseMs = Infinity
   #lastBaseMs = Infinity
   #measuredAtMs: number | undefined
-  /** Set while the shortest transfer time is measured: the byte at which this began, and the previous limit. */
+  /** Set while the shortest transfer time is measured: from which byte on, and the limit before. */
   #probe: { readonly from: number; readonly limit: number } | undefined
-  /** The limit decreases at most once for the bytes that are in transit. This is the last of these bytes. */
+  /** The last of the bytes that were in transit when the limit was decreased. Until they have arrived, it is not decreased again. */
   #decreasedUntil = 0
 
-  /** @param max the highest limit, in bytes */
+  /** @param max the maximum limit, in bytes */
   constructor(max: number) {
     this.#max = max
   }
@@ -83,7 +83,7 @@ export class InFlight {
       this.#decreasedUntil = this.#sent
       this.#limit = Math.max(MIN_LIMIT, Math.round(this.#limit * Math.max(0.5, TARGET_MS / waitedMs)))
     } else if (before * 2 >= this.#limit) {
-      // The limit grows fast while bytes do not wait, and slowly near the target.
+      // The limit grows fast while bytes need not wait, and slowly near the target.
       const growth = waitedMs * 2 < TARGET_MS ? bytes : (bytes * MIN_LIMIT) / this.#limit
       this.#limit = Math.min(this.#max, Math.round(this.#limit + growth))
     }
@@ -99,7 +99,7 @@ export class InFlight {
       this.#lastBaseMs = this.#baseMs
       this.#baseMs = Infinity
       this.#measuredAtMs = nowMs
-      // Only bytes that are sent with a low limit find empty buffers.
+      // Only bytes that are sent with a low limit find empty buffers, so only these are measured.
       this.#probe = { from: this.#sent, limit: this.#limit }
       this.#limit = MIN_LIMIT
     }

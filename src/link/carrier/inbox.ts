@@ -3,33 +3,30 @@ import { messageOf } from '../../errors-read.ts'
 import type { ChunkMemory } from './chunk-memory.ts'
 import { Parked } from './parked.ts'
 
-/**
- * Smaller pieces are copied into a common buffer, because each separate buffer needs a hundred bytes more and keeps its whole packet in
- * memory.
- */
+/** Smaller pieces are copied to a common buffer. A separate buffer would need a hundred bytes more and keep its whole packet in memory. */
 const SMALL_PIECE = 4_096
 const GATHERED = 16_384
-/** Pieces of this size are read unchanged. */
+/** Pieces of at least this size are passed on without a copy. */
 const MIN_READ = 32_768
 
-/** Bytes that have arrived and wait for their reader: in memory, or in a temporary file if memory is short. */
+/** Bytes that have arrived and wait for their reader. They are in memory, or in a temporary file if memory is short. */
 export class Inbox {
   readonly #freed: (bytes: number) => void
   readonly #parking: (bytes: number) => void
   readonly #memory: ChunkMemory
   #chunks: Buffer[] = []
-  /** The common buffer of small pieces; the last chunk is its filled part. */
+  /** The common buffer for small pieces. The last chunk is its filled part. */
   #gathering: { readonly buffer: Buffer; filled: number } | undefined
   #unread = 0
   #isEnded = false
   #failure: Error | undefined
   #waiting: PromiseWithResolvers<void> | undefined
-  /** The temporary file. While it exists, later bytes are written to it too, until the reader has read all of it. */
+  /** The temporary file. While it exists, later bytes are also written to it, until the reader has read all of it. */
   #parked: Parked | undefined
 
   /**
    * @param freed called with the number of bytes that are no longer in memory
-   * @param parking called with the number of bytes that are being written to a file; negative after they have been written
+   * @param parking called with the number of bytes that are being written to a file; negative when they are written
    * @param memory frees the memory of bytes that were copied
    */
   constructor(freed: (bytes: number) => void, parking: (bytes: number) => void, memory: ChunkMemory) {
@@ -38,7 +35,7 @@ export class Inbox {
     this.#parking = parking
   }
 
-  /** Bytes in memory that could be parked. */
+  /** How many bytes in memory could be moved to a file. */
   get unread(): number {
     return this.#unread
   }
@@ -47,7 +44,7 @@ export class Inbox {
     if (this.#failure) return this.#freed(bytes.length)
     if (this.#parked) return this.#write(this.#parked, bytes)
     this.#unread += bytes.length
-    // The reader continues after all frames that arrived together were handled, and reads them together.
+    // The reader continues when all frames that arrived together were handled, and then reads them together.
     this.#wake()
     if (bytes.length < SMALL_PIECE) this.#gather(bytes)
     else {
@@ -61,7 +58,7 @@ export class Inbox {
     this.#wake()
   }
 
-  /** Discards all bytes, and fails further reads. */
+  /** Drops all bytes. Further reads fail. */
   fail(reason: Error): void {
     this.#failure ??= reason
     this.#freed(this.#unread)
@@ -72,7 +69,7 @@ export class Inbox {
     this.#wake()
   }
 
-  /** Moves the bytes in memory into a temporary file. */
+  /** Moves the bytes in memory to a temporary file. */
   park(): void {
     if (this.#failure || this.#unread === 0) return
     const parked = (this.#parked ??= new Parked())
@@ -150,7 +147,7 @@ export class Inbox {
     void parked?.close()
   }
 
-  /** Lets a waiting reader check again. */
+  /** Wakes a waiting reader, so that it checks again. */
   #wake(): void {
     const waiting = this.#waiting
     this.#waiting = undefined
@@ -159,7 +156,7 @@ export class Inbox {
 
   #gather(bytes: Buffer): void {
     if (!this.#gathering || this.#gathering.filled + bytes.length > this.#gathering.buffer.length) {
-      // Between large pieces there is often a single small one.
+      // Large pieces often have a single small one between them, so the first buffer is small.
       const size = this.#gathering ? GATHERED : Math.min(GATHERED, bytes.length * 8)
       this.#gathering = { buffer: Buffer.allocUnsafeSlow(size), filled: 0 }
       this.#chunks.push(this.#gathering.buffer.subarray(0, 0))
@@ -169,7 +166,7 @@ export class Inbox {
     this.#gathering.filled += bytes.length
     const from = (this.#chunks.at(-1) as Buffer).byteOffset - buffer.byteOffset
     this.#chunks[this.#chunks.length - 1] = buffer.subarray(from, this.#gathering.filled)
-    // Last, because the bytes may have no length any more after it.
+    // This comes last, because the bytes may have no length afterwards.
     this.#memory.used(bytes)
   }
 }

@@ -7,17 +7,21 @@ import { CANCEL_CODES, type IncomingMessage } from './carrier.ts'
 import type { ChunkMemory } from './chunk-memory.ts'
 import { Inbox } from './inbox.ts'
 
-/** The methods of a connection that a received message calls. */
+/** The methods of a connection that a received message uses. */
 export interface IncomingOwner {
-  /** Frees the memory of bytes that were used. */
+  /** Frees the memory of bytes that are no longer used. */
   readonly memory: ChunkMemory
   /** Called when the reader of a message has read bytes. */
   consumed(message: Incoming, bytes: number): void
-  /** Bytes are no longer in memory, because they were read, discarded or written to a file. */
+  /** Called when bytes are no longer in memory: they were read, dropped or written to a file. */
   freed(bytes: number): void
-  /** Called with the number of bytes whose write to a file begins, and with the negative number when it has ended. */
+  /** Called with the number of bytes when their write to a file begins, and with the negative number when it ends. */
   parking(bytes: number): void
-  /** The message has ended. @param cancel the code and reason to send to the other end */
+  /**
+   * Called when the message has ended.
+   *
+   * @param cancel the code and reason to send to the other end
+   */
   over(message: Incoming, cancel?: { readonly code: number; readonly reason: string }): void
 }
 
@@ -29,10 +33,10 @@ export class Incoming implements IncomingMessage {
   end: ReplyEnd | undefined
   /** The number of bytes that the other end may still send. */
   credit: number
-  /** Bytes that were read, and whose credit was not returned yet. */
+  /** How many bytes were read without returning their credit yet. */
   owed = 0
   readonly #owner: IncomingOwner
-  /** The complete body if it came in one frame and was not read. */
+  /** The whole body, if it came in one frame and was not read yet. */
   #whole: Buffer | undefined
   #inbox: Inbox | undefined
   #digest: Digest | undefined
@@ -59,12 +63,12 @@ export class Incoming implements IncomingMessage {
     return this.#isOver
   }
 
-  /** The number of bytes in memory that were not read yet. */
+  /** How many bytes are in memory and not read yet. */
   get unread(): number {
     return this.#inbox?.unread ?? 0
   }
 
-  /** Moves unread bytes into a temporary file. */
+  /** Moves unread bytes to a temporary file. */
   park(): void {
     this.#inbox?.park()
   }

@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts'
 import { MAX_UNANSWERED } from './limits.ts'
 
-/** Sends PINGs, measures the round trip and notices a dead connection. */
+/** Sends PINGs, measures the round trip and notices when the connection is dead. */
 export class KeepAlive {
   readonly #clock: Clock
   readonly #everyMs: number
@@ -10,7 +10,7 @@ export class KeepAlive {
   #unanswered = 0
   #count = 0n
   #sentAtMs = 0
-  /** Milliseconds of the last round trip. */
+  /** The duration of the last round trip in milliseconds. */
   rttMs: number | undefined
 
   constructor(clock: Clock, everyMs: number, events: { ping: (body: Buffer) => void; lost: () => void }) {
@@ -29,7 +29,7 @@ export class KeepAlive {
     clearInterval(this.#timer)
   }
 
-  /** Called when bytes have arrived: the other end is alive, even if its PONG waits behind them. */
+  /** Called when bytes have arrived. This shows that the other end is alive, even if its PONG waits behind them. */
   heard(): void {
     this.#unanswered = 0
   }

@@ -1,17 +1,17 @@
 import { Fifo, type Place } from '../../resource/fifo.ts'
 import { LEVELS } from '../wire/frame.ts'
 
-/** One of this many pieces is taken from the lowest waiting level, so that no level starves. */
+/** One of this many pieces comes from the lowest waiting level, so that every level makes progress. */
 const LOWEST_EACH = 16
 
-/** Something that waits to be sent. It knows its own place, because a `Map` would be filled and emptied all the time. */
+/** Something that waits to be sent. It stores its own place in the queue, because a `Map` would be filled and emptied all the time. */
 export interface Waiting {
   readonly level: number
-  /** Its place while it waits. */
+  /** Its place in the queue; undefined if it does not wait. */
   place: Place<unknown> | undefined
 }
 
-/** Decides which message sends its next piece: one of the highest waiting level, in turn within the level. Pure. */
+/** Decides which message sends its next piece: a message of the highest waiting level. Messages of the same level take turns. Pure. */
 export class Levels<T extends Waiting> {
   readonly #queues = Array.from({ length: LEVELS }, () => new Fifo<T>())
   #size = 0
@@ -21,12 +21,12 @@ export class Levels<T extends Waiting> {
     return this.#size
   }
 
-  /** The number of waiting messages of each level. */
+  /** How many messages wait on each level. */
   get waiting(): readonly number[] {
     return this.#queues.map(({ size }) => size)
   }
 
-  /** Adds a message at the end of its level, unless it already waits. */
+  /** Adds a message at the end of its level, unless it is already waiting. */
   add(item: T): void {
     if (item.place) return
     item.place = (this.#queues[item.level] as Fifo<T>).push(item)
@@ -42,9 +42,9 @@ export class Levels<T extends Waiting> {
   }
 
   /**
-   * Removes and returns the next message. To send a further piece, it must be added again.
+   * Removes and returns the next message. To send another piece, the message must be added again.
    *
-   * @param mayGo whether pieces of a level may be sent now. Does not apply to the turn of the lowest level
+   * @param mayGo whether pieces of a level may be sent now. Not asked when it is the lowest level's turn
    */
   take(mayGo: (level: number) => boolean): T | undefined {
     const isTurnOfLowest = (this.#pieces + 1) % LOWEST_EACH === 0

@@ -1,14 +1,14 @@
 /** The limits of one end of a connection: sizes, numbers and times. */
 export interface LinkLimits {
-  /** The maximum number of bytes in one frame that the other end may send. Default 64 KB; 1 KB to 1 MB. */
+  /** The maximum size of a frame from the other end, in bytes. Default 64 KB; 1 KB to 1 MB. */
   readonly maxFrame: number
-  /** The maximum number of bytes of a message that the other end may send before they are read. Default 1 MB. */
+  /** How many bytes of a message the other end may send before they are read. Default 1 MB. */
   readonly window: number
-  /** The maximum number of open messages of the other end. Default 1,000. */
+  /** How many messages of the other end may be open, at most. Default 1,000. */
   readonly maxOpen: number
   /** How long the handshake may take. Default 10 s. */
   readonly handshakeMs: number
-  /** The time between two PINGs. Default 10 s; three without an answer end the connection. */
+  /** The time between two PINGs. Default 10 s. Three PINGs without an answer end the connection. */
   readonly pingMs: number
 }
 
@@ -20,5 +20,5 @@ export const DEFAULT_LIMITS: LinkLimits = {
   pingMs: 10_000,
 }
 
-/** After this many PINGs without an answer, the connection is lost. */
+/** After this many PINGs without an answer, the connection counts as lost. */
 export const MAX_UNANSWERED = 3

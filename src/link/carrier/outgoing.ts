@@ -16,21 +16,25 @@ import type { ReplyEnd } from '../wire/head.ts'
 import type { Waiting } from './levels.ts'
 import { CANCEL_CODES, type OutgoingMessage, type OutgoingSpec } from './carrier.ts'
 
-/** The maximum number of bytes that wait for the connection before a writer must wait. */
+/** How many bytes may wait for the connection before a writer must wait. */
 const MAX_AHEAD = 131_072
 
-/** The methods of a connection that an outgoing message calls. */
+/** The methods of a connection that an outgoing message uses. */
 export interface OutgoingOwner {
-  /** The message has data to send. */
+  /** Called when the message has data to send. */
   ready(message: Outgoing): void
-  /** The message has ended, and will send nothing more. @param cancel the code and reason to send to the other end */
+  /**
+   * Called when the message has ended and sends nothing more.
+   *
+   * @param cancel the code and reason to send to the other end
+   */
   over(message: Outgoing, cancel?: { readonly code: number; readonly reason: string }): void
 }
 
-/** A message that is sent in frames, as far as credit allows. */
+/** A message that is sent in frames, within the credit from the other end. */
 export class Outgoing implements OutgoingMessage {
   id: number | undefined
-  /** The number of bytes that the other end accepts. */
+  /** How many bytes the other end still accepts. */
   credit = 0
   readonly level: number
   place: Waiting['place']
@@ -137,7 +141,7 @@ export class Outgoing implements OutgoingMessage {
     this.#failure = reason
     this.#bytes.clear()
     for (const waiting of [this.#room, this.#sent]) {
-      // Without this handler, a rejection would be unhandled if no caller waits for the promise.
+      // If no caller waits for the promise, this handles its rejection.
       waiting?.promise.catch(() => {})
       waiting?.reject(reason)
     }
@@ -154,9 +158,9 @@ export class Outgoing implements OutgoingMessage {
   /**
    * Creates the next frame. Only allowed if {@link isReady}.
    *
-   * @param most the maximum number of the message's own bytes
+   * @param most how many of the message's own bytes it may contain
    * @param isFirst whether the message begins with this frame
-   * @returns the buffers of the frame, and the number of the message's own bytes in it
+   * @returns the buffers of the frame, and how many of the message's own bytes it contains
    */
   nextFrame(most: number, isFirst: boolean): { readonly parts: readonly Buffer[]; readonly bytes: number } {
     const wanted = Math.min(most, this.credit, this.#bytes.length)
@@ -193,7 +197,7 @@ export class Outgoing implements OutgoingMessage {
     frame.writeUInt32BE(length, HEADER_BYTES)
     frame.write(this.#head, HEADER_BYTES + 4)
     frame.set(bytes, at)
-    // One call for a small message is four times as fast as a digest of pieces.
+    // For a small message, one call is four times as fast as a digest in several steps.
     if (isLast) writeTrailer(frame, at + bytes.length, this.#total, sha256Of(bytes))
     else if (bytes.length > 0) this.#update(bytes)
     return sealFrame(frame, OPEN, isLast, this.level, this.id as number)
@@ -221,7 +225,7 @@ export class Outgoing implements OutgoingMessage {
     this.#isSent = true
     this.#sent?.resolve()
     this.#spec.onSent?.()
-    // A request is kept, because its caller can still cancel it.
+    // A request stays, because its caller can still cancel it.
     if (this.kind !== 'request') this.release()
   }
 }

@@ -12,10 +12,10 @@ export class Parked {
   #written = 0
   #read = 0
   #queued = 0
-  /** The last write. Each write begins after the previous one. */
+  /** The last write. The next write begins after it. */
   #last: Promise<void> = Promise.resolve()
 
-  /** The number of bytes that were not read, including those that are still being written. */
+  /** How many bytes were not read yet, including those that are still being written. */
   get length(): number {
     return this.#queued - this.#read
   }
@@ -37,7 +37,7 @@ export class Parked {
     }
   }
 
-  /** Returns the next bytes, at most 64 KB. Only allowed if there are any. */
+  /** Returns the next bytes, at most 64 KB. Only allowed if there are some. */
   async read(): Promise<Buffer> {
     if (this.#written === this.#read) await this.#last
     const wanted = Math.min(READ_BYTES, this.#written - this.#read)
@@ -59,10 +59,10 @@ export class Parked {
   }
 }
 
-/** The name of the file is removed immediately, so that no file remains if the process is killed. */
+/** Opens a file and removes its name immediately, so that no file remains if the process is killed. */
 async function openUnlinked(path: string): Promise<FileHandle> {
   const file = await open(path, 'wx+', 0o600)
-  // Windows can't remove an open file, so `close` removes it there.
+  // Windows can't remove an open file, so there `close` removes it.
   if (process.platform !== 'win32') await rm(path, { force: true })
   return file
 }

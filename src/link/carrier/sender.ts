@@ -5,17 +5,17 @@ import { InFlight } from './in-flight.ts'
 import { Levels } from './levels.ts'
 import type { Outgoing } from './outgoing.ts'
 
-/** One write has at most about this many bytes, so that an urgent message waits for no more than that. */
+/** The approximate maximum size of one write. An urgent message need not wait for more than that. */
 const MAX_WRITE = 65_536
-/** While other messages wait too, a message is sent in pieces of at most this many bytes. */
+/** The maximum size of a piece of a message while other messages are also waiting. */
 const SHARED_PIECE = 16_384
-/** Level 0 may exceed the limit of bytes in transit by this many bytes. */
+/** How many bytes messages of level 0 may exceed the limit of bytes in transit. */
 const URGENT_EXTRA = 131_072
-/** Once this many messages wait, they are sent before the end of the turn, so that the other end can already work on them. */
+/** When this many messages wait, they are sent before the end of the turn, so that the other end can begin to work on them. */
 const EAGER = 16
-/** Smaller buffers are copied into one; larger ones are written unchanged. */
+/** Smaller buffers are copied into one. Larger ones are written without a copy. */
 const MIN_PART = 4_096
-/** The connection ends if more bytes of answers than this wait for a peer that does not read. */
+/** If a peer does not read and more bytes of answers than this wait for it, the connection is closed. */
 const MAX_CONTROL_BYTES = 1_048_576
 
 export interface SenderDeps {
@@ -23,16 +23,20 @@ export interface SenderDeps {
   readonly clock: Clock
   /** The maximum body of a DATA frame that the other end accepts. */
   readonly maxFrame: number
-  /** The first credit of the connection. */
+  /** The initial credit of the connection. */
   readonly credit: number
-  /** Gives a message its id and credit as it begins. @returns false if it can't begin any more */
+  /**
+   * Gives a message its id and its credit when it begins.
+   *
+   * @returns false if it can't begin any more
+   */
   readonly begin: (message: Outgoing) => boolean
   readonly failed: (error: unknown) => void
-  /** Called when all waiting frames were written. */
+  /** Called when all waiting frames are written. */
   readonly idle: () => void
 }
 
-/** Writes frames, one write at a time and the most urgent messages first, within the credit and the limit of bytes in transit. */
+/** Writes frames with one write at a time, the most urgent messages first, within the credit and the limit of bytes in transit. */
 export class Sender {
   readonly #deps: SenderDeps
   readonly #levels = new Levels<Outgoing>()
@@ -57,12 +61,12 @@ export class Sender {
     return this.#levels.waiting
   }
 
-  /** Whether something waits or is being written. `idle` is called after that. */
+  /** Whether frames wait or are being written. `idle` is called afterwards. */
   get isBusy(): boolean {
     return this.#isWriting || this.#levels.size > 0
   }
 
-  /** Sends a small frame before all messages. */
+  /** Sends a small frame before all waiting messages. */
   control(frame: Buffer): void {
     if (this.#isStopped) return
     this.#controls.push(frame)
@@ -85,7 +89,7 @@ export class Sender {
     this.#levels.remove(message)
   }
 
-  /** Called when the other end accepts more bytes of all messages together. */
+  /** Called when the other end accepts more bytes. This credit is for all messages together. */
   credited(bytes: number): void {
     this.#credit += bytes
     this.#inFlight.received(bytes, this.#deps.clock.monotonic())
@@ -97,7 +101,7 @@ export class Sender {
     this.#controls = []
   }
 
-  /** Collects the frames of one turn of the event loop into one write, because each write is a system call. */
+  /** Collects the frames of one turn of the event loop in a single write, because each write is a system call. */
   #schedule(): void {
     if (this.#isScheduled || this.#isWriting) return
     this.#isScheduled = true
@@ -109,7 +113,7 @@ export class Sender {
 
   #write(): void {
     if (this.#isWriting || this.#isStopped) return
-    // While frames are made, others may become ready.
+    // Set now, because other messages may become ready while frames are created.
     this.#isWriting = true
     const batch = this.#batch()
     if (batch.length === 0) {
@@ -127,11 +131,11 @@ export class Sender {
       this.#write()
     })
     if (batch.length > 0) duplex.uncork()
-    // The kernel has taken everything already.
+    // The kernel has already accepted everything, so there is no event to wait for.
     if (duplex.writableLength === 0) this.#isWriting = false
   }
 
-  /** The frames that are written together. */
+  /** Returns the frames for one write. */
   #batch(): Buffer[] {
     const parts: Buffer[] = this.#controls
     let bytes = this.#controlBytes
@@ -152,7 +156,7 @@ export class Sender {
     this.#credit -= own
     if (own > 0) this.#inFlight.sent(own, this.#deps.clock.monotonic())
     this.sentBytes += bytes
-    // A stream that accepts several buffers in one write needs no copy of the large ones.
+    // A stream that can write several buffers at once needs no copies of large ones.
     return this.#deps.duplex._writev ? joined(parts) : parts.length > 1 ? [Buffer.concat(parts, bytes)] : parts
   }
 
@@ -161,7 +165,7 @@ export class Sender {
     return this.#inFlight.bytes + own < limit
   }
 
-  /** The number of bytes of a message that are sent in one frame. */
+  /** Returns how many bytes of a message to send in one frame. */
   #pieceOf(bytes: number, own: number): number {
     const { maxFrame } = this.#deps
     const left = Math.max(MIN_FRAME, MAX_WRITE - bytes)

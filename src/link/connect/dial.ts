@@ -24,12 +24,12 @@ export interface DialOptions extends LinkOptions {
 
 const FIRST_DELAY_MS = 100
 const LONGEST_DELAY_MS = 30_000
-/** After a connection that lasted this long, the next delay is short again. */
+/** If a connection lasted at least this long, the next delay is short again. */
 const GOOD_MS = 5_000
 
 /**
- * Connects to a listener. If the connection is lost later, it connects again, after 100 ms at first and up to 30 s. Meanwhile new calls
- * wait, and `link.events` emits `link.down` and `link.up`.
+ * Connects to a listener. If the connection is lost later, it reconnects, after 100 ms at first, then after longer delays up to 30 s.
+ * During that time new calls wait, and `link.events` emits `link.down` and `link.up`.
  *
  * @throws PikoError `USAGE` that names every wrong option; `LINK_UNREACHABLE`, `LINK_DENIED`, `LINK_VERSION`, `LINK_FULL` if the first
  * attempt fails
@@ -83,7 +83,7 @@ class Dialer {
     return link
   }
 
-  /** Converts an error of a socket into one of the link. Errors of the handshake already are such errors. */
+  /** Converts a socket's error to a link error. Errors of the handshake are already link errors. */
   #unreachable(error: unknown): unknown {
     if (!(error instanceof PikoError) || (error.code !== 'LINK_LOST' && error.code !== 'LINK_BROKEN')) return error
     const why = error.cause === undefined ? error.message : messageOf(error.cause)

@@ -10,7 +10,7 @@ import type { Role } from '../wire/preface.ts'
 import { nodeIdOf } from './node-id.ts'
 
 export interface LinkOfOptions extends LinkOptions {
-  /** One end must have the role `dial`, the other `listen`. Otherwise both roles behave the same. */
+  /** One end must have the role `dial`, and the other `listen`. Apart from that, both ends behave the same. */
   readonly role: Role
 }
 
@@ -20,8 +20,8 @@ const aDuplex = expecting(
 )
 
 /**
- * A link over any stream of bytes: a socket, a serial line, a child process, a WebSocket by `createWebSocketStream`. Calls wait until
- * the handshake has ended. The link destroys the stream when it closes.
+ * Creates a link over any stream of bytes: a socket, a serial line, a child process, a WebSocket by `createWebSocketStream`. Calls wait
+ * until the handshake has ended. The link destroys the stream when it closes.
  *
  * @throws PikoError `USAGE` that names every wrong option
  * @example const link = linkOf(socket, { role: 'dial', routes: [users] })
@@ -33,10 +33,10 @@ export function linkOf(duplex: Duplex, options: LinkOfOptions): Link {
 }
 
 /**
- * {@link linkOf} with options that were checked.
+ * Like {@link linkOf}, with checked options.
  *
  * @param own.table the routes, if several links share them
- * @param own.ownsChunks whether nothing else refers to the chunks that the stream yields
+ * @param own.ownsChunks whether only this link uses the chunks of the stream
  */
 export function linkOver(
   duplex: Duplex,
@@ -61,17 +61,17 @@ export function linkOver(
   return link
 }
 
-/** A transport that consists of two functions. */
+/** A transport in the form of two functions. */
 export interface Pipe {
-  /** Returns the next bytes, any number of them; null or undefined at the end. */
+  /** Returns the next bytes, as many as there are; null or undefined at the end. */
   readonly read: () => Promise<Uint8Array | null | undefined> | Uint8Array | null | undefined
-  /** Resolves when more bytes may follow. */
+  /** Resolves when more bytes may be written. */
   readonly write: (bytes: Buffer) => unknown
   readonly close?: () => unknown
 }
 
 /**
- * Makes a stream of two functions, for {@link linkOf}.
+ * Creates a stream from two functions, for {@link linkOf}.
  *
  * @throws PikoError `USAGE` that names every wrong option
  */
@@ -90,7 +90,7 @@ export function duplexFrom(pipe: Pipe): Duplex {
       void settle(
         async () => {
           const bytes = await read()
-          // An empty array is not the end: a pipe may return one at any time.
+          // An empty array does not mean the end; a pipe may return one at any time.
           if (!bytes) this.push(null)
           else if (bytes.length > 0) this.push(bytes)
           else setImmediate(() => this._read(0))

@@ -20,26 +20,26 @@ export interface ListenOptions extends LinkOptions {
   readonly host?: string
   /** The port to listen on; 0: any free port. */
   readonly port?: number
-  /** A Unix socket instead of a port. Only this user can connect. With `websocket`: the path of the URL. */
+  /** The path of a Unix socket to use instead of a port. Only the same user can connect. With `websocket`, this is the path of the URL. */
   readonly path?: string
   /** Options of Node's `tls.createServer`, such as `cert` and `key`. */
   readonly tls?: TlsOptions
   /** Accepts WebSockets instead of plain connections. Needs the package `ws`. */
   readonly websocket?: boolean
-  /** Called with each new link once its handshake has ended. */
+  /** Called with each new link when its handshake is finished. */
   readonly onConnection?: (link: Link) => unknown
   /** The maximum number of open links. Default 1,000. Further connections are refused. */
   readonly maxConnections?: number
 }
 
-/** The maximum number of connections in their handshake. Further ones are closed. */
+/** How many connections may be in their handshake at the same time. Further ones are closed. */
 const MAX_HANDSHAKES = 100
 const DEFAULT_CONNECTIONS = 1_000
-/** Refused connections are counted, and logged at most this often. */
+/** Refused connections are only counted; this is how often the count may be logged. */
 const LOG_EACH_MS = 60_000
 
 /**
- * Accepts links. A service: start it, or add it to a tree of services with `app.addService`.
+ * Creates a service that accepts links. Start it, or add it to a tree of services with `app.addService`.
  *
  * @throws PikoError `USAGE` that names every wrong option, or if other machines could connect without TLS and a secret
  * @example
@@ -77,10 +77,10 @@ function problemOf({ host, port, path, tls, secret, websocket }: ListenOptions):
   return `host ${host} can be reached from other machines; pass ${missing} too, or listen on 127.0.0.1`
 }
 
-/** Accepts links and serves routes to them. */
+/** Accepts links, and serves routes to them. */
 export class LinkServer extends Service {
   readonly #options: ListenOptions
-  /** Shared by all links, because building it takes longer than refusing a connection. */
+  /** All links share this table, because building one takes longer than refusing a connection. */
   readonly #table: RouteTable
   readonly #links = new Set<Link>()
   readonly #handshakes = new Set<Link>()
@@ -105,9 +105,9 @@ export class LinkServer extends Service {
   }
 
   /**
-   * Emits an event at all links. A link that reads too slowly does not get it.
+   * Emits an event on all links. A link that reads too slowly does not get it.
    *
-   * @returns the number of links that got it
+   * @returns the number of links that got the event
    */
   async broadcast(name: string, payload?: unknown): Promise<number> {
     const sent = await Promise.allSettled([...this.#links].map((link) => link.emit(name, payload)))
@@ -117,14 +117,14 @@ export class LinkServer extends Service {
   protected override async onStart(): Promise<void> {
     const { tls, websocket, path } = this.#options
     const accept = (duplex: Duplex): void => this.#accept(duplex)
-    // Node's modules for HTTP and TLS cost 15 MB of memory, which most listeners do not need.
+    // Node's modules for HTTP and TLS need 15 MB of memory, and most listeners do not use them.
     if (websocket) {
       const server = tls ? (await import('node:https')).createServer(tls) : (await import('node:http')).createServer()
       this.#server = server
       await acceptSockets(server, path, accept)
     } else {
       this.#server = tls ? (await import('node:tls')).createServer(tls, accept) : createTcp({ noDelay: true }, accept)
-      // A failed TLS handshake has no connection that could report it.
+      // A failed TLS handshake creates no connection, so only this event reports it.
       this.#server.on('tlsClientError', () => this.#refuse())
     }
     this.#server.on('connection', (socket) => void socket.on('error', () => {}))
@@ -155,7 +155,7 @@ export class LinkServer extends Service {
     try {
       await link.ready()
     } catch {
-      // The other end gets the reason, if it uses the protocol. Here the refusal is only counted.
+      // If the other end uses the protocol, it gets the reason. Here the refusal is only counted.
       this.#handshakes.delete(link)
       return this.#refuse()
     }
@@ -202,10 +202,10 @@ async function listenOn(server: Server, host: string, port: number): Promise<num
   return typeof address === 'object' && address ? address.port : port
 }
 
-/** Listens on a Unix socket that only this user can open. Replaces the file of a process that no longer listens. */
+/** Listens on a Unix socket that only the same user can open. Replaces the file of a process that no longer listens. */
 async function listenAt(server: Server, path: string): Promise<void> {
   if (await isAbandoned(path)) unlinkSync(path)
-  // The file must never exist with other permissions, not even for a moment.
+  // The umask is set first, because the file must never have other permissions, not even for a moment.
   const before = isMainThread ? process.umask(0o177) : undefined
   const listening = opened(server, path, () => server.listen({ path }))
   if (before !== undefined) process.umask(before)
@@ -236,6 +236,6 @@ async function opened(server: Server, where: string, listenNow: () => void): Pro
   } finally {
     server.off('error', reject)
   }
-  // Errors of single connections, such as too many open files, must not end the process.
+  // Errors of single connections, for example too many open files, must not end the process.
   server.on('error', () => {})
 }

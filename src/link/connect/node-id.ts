@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 
 const own = randomBytes(16)
 
-/** The id of this node in the preface: 16 bytes. */
+/** Returns this node's id for the preface: 16 bytes. */
 export function nodeIdOf(given: string | undefined): Uint8Array {
   return given === undefined ? own : Buffer.from(given, 'hex')
 }

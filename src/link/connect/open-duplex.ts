@@ -4,7 +4,7 @@ import type { Address } from './address.ts'
 import type { DialTls } from './dial-tls.ts'
 import { dialSocket } from './websocket.ts'
 
-/** Begins to connect. The stream accepts bytes immediately, and emits a failure as its error. */
+/** Starts to connect. The stream accepts bytes immediately, and emits a failure as its error. */
 export async function openDuplex(address: Address, tls: DialTls): Promise<Duplex> {
   switch (address.kind) {
     case 'tcp':
@@ -13,7 +13,7 @@ export async function openDuplex(address: Address, tls: DialTls): Promise<Duplex
       return connectTcp({ path: address.path })
     case 'tls': {
       const { host, port } = address
-      // Costs 15 MB of memory, which most links do not need.
+      // This module needs 15 MB of memory, and most links do not use it.
       const { connect: connectTls } = await import('node:tls')
       const socket = connectTls({ ...(isName(host) && { servername: host }), ...tls, host, port })
       socket.setNoDelay(true)

@@ -13,7 +13,7 @@ const ABOUT_CERTIFICATES: readonly (readonly [RegExp, string])[] = [
   ],
 ]
 
-/** What to do if the certificate of the other end is not trusted. Undefined if the connection failed for another reason. */
+/** Returns what to do if the other end's certificate is not trusted. Undefined if the connection failed for another reason. */
 export function trustAdvice(error: unknown): string | undefined {
   const messages = chainOf(error).map((each) => messageOf(each))
   return ABOUT_CERTIFICATES.find(([pattern]) => messages.some((message) => pattern.test(message)))?.[1]

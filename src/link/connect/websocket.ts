@@ -3,14 +3,14 @@ import type { Duplex } from 'node:stream'
 import { optionalPackage } from '../../optional-package.ts'
 import type { DialTls } from './dial-tls.ts'
 
-/** The maximum of one WebSocket message. One write of a link is much smaller. */
+/** The maximum size of a WebSocket message. A link's writes are much smaller. */
 const MAX_PAYLOAD = 4_194_304
 
 function load(): Promise<typeof import('ws')> {
   return optionalPackage('ws', 'a link over WebSocket', () => import('ws'))
 }
 
-/** A WebSocket as a stream. It must exist before the socket is open, because otherwise the first message would be lost. */
+/** Opens a WebSocket as a stream. The stream is created before the socket is open; otherwise the first message would be lost. */
 export async function dialSocket(url: string, tls: DialTls): Promise<Duplex> {
   const { WebSocket, createWebSocketStream } = await load()
   const socket = new WebSocket(url, { ...tls, perMessageDeflate: false, maxPayload: MAX_PAYLOAD })

@@ -7,7 +7,9 @@ import { spoolToFile, type SpooledFile } from './spool.ts'
 
 /** The maximum sizes of a body. */
 export interface BodyLimits {
-  /** The maximum size of a JSON value, and of one line of a stream, in bytes. Parsing more would block the event loop. Default 8 MB. */
+  /**
+   * The maximum size of a JSON value, and of one line of a stream, in bytes. Parsing a larger one would block the event loop. Default 8 MB.
+   */
   readonly maxJsonBytes: number
   /** The maximum size for `bytes()` and `text()`. Default 64 MB. */
   readonly maxBytes: number
@@ -21,13 +23,13 @@ export const DEFAULT_BODY_LIMITS: BodyLimits = {
   maxFileBytes: 17_179_869_184,
 }
 
-/** Stands for a value that is not available yet. */
+/** Returned in place of a value that is not available yet. */
 export const LATER = Symbol('later')
 
 const LINE_FEED = 10
 const STREAM_BYTES = 65_536
 
-/** The body of a received message. It can be read once, in one of these ways. */
+/** The body of a received message. It can be read only once, with one of these methods. */
 export class Body {
   readonly type: BodyType
   /** The length in bytes, if the sender knows it. */
@@ -42,7 +44,11 @@ export class Body {
     this.#limits = limits
   }
 
-  /** The whole body. @throws PikoError `LINK_TOO_LARGE` */
+  /**
+   * Returns the whole body.
+   *
+   * @throws PikoError `LINK_TOO_LARGE`
+   */
   async bytes(max = this.#limits.maxBytes): Promise<Buffer> {
     const whole = this.#message.take(max)
     if (whole) return whole
@@ -62,7 +68,8 @@ export class Body {
   }
 
   /**
-   * Like {@link json}, but returns {@link LATER} if the body is not complete yet. Most bodies are complete, and then no promise is needed.
+   * Like {@link json}, but without a promise, because most bodies are already complete. Returns {@link LATER} if the body is not.
+   *
    * @throws PikoError `INPUT_INVALID`
    */
   jsonNow(): unknown {
@@ -70,12 +77,16 @@ export class Body {
     return bytes ? valueOf(bytes) : LATER
   }
 
-  /** The JSON value; undefined if the body is empty. @throws PikoError `LINK_TOO_LARGE`, `INPUT_INVALID` */
+  /**
+   * Returns the JSON value; undefined if the body is empty.
+   *
+   * @throws PikoError `LINK_TOO_LARGE`, `INPUT_INVALID`
+   */
   async json(): Promise<unknown> {
     return valueOf(await this.bytes(this.#limits.maxJsonBytes))
   }
 
-  /** The pieces as they arrive. Leaving the loop early cancels the message. */
+  /** Yields the pieces as they arrive. Leaving the loop early cancels the message. */
   async *chunks(): AsyncGenerator<Buffer, void, undefined> {
     let isEnded = false
     try {
@@ -86,7 +97,11 @@ export class Body {
     }
   }
 
-  /** The JSON values of a body of lines. @throws PikoError `LINK_TOO_LARGE`, `INPUT_INVALID` */
+  /**
+   * Yields the JSON values of a body with one value per line.
+   *
+   * @throws PikoError `LINK_TOO_LARGE`, `INPUT_INVALID`
+   */
   async *lines(): AsyncGenerator<unknown, void, undefined> {
     let parts: Buffer[] = []
     let waiting = 0
@@ -109,11 +124,11 @@ export class Body {
     if (waiting > 0) yield parsed(Buffer.concat(parts))
   }
 
-  /** A stream of the bytes, with back-pressure up to the sender. Destroying the stream early cancels the message. */
+  /** Returns the bytes as a stream. A slow reader slows the sender down. Destroying the stream early cancels the message. */
   stream(): Readable {
     const message = this.#message
     let isEnded = false
-    // This is twice as fast as `Readable.from`, which needs several promises for each chunk.
+    // This is twice as fast as `Readable.from`, which needs several promises per chunk.
     return new Readable({
       highWaterMark: STREAM_BYTES,
       read() {
@@ -135,14 +150,22 @@ export class Body {
     })
   }
 
-  /** Writes the body into a temporary file, which its owner must dispose of. @throws PikoError `LINK_TOO_LARGE` */
+  /**
+   * Writes the body to a temporary file. The caller must dispose of the file.
+   *
+   * @throws PikoError `LINK_TOO_LARGE`
+   */
   file(): Promise<SpooledFile> {
     const max = this.#limits.maxFileBytes
     if (this.size !== undefined && this.size > max) return Promise.reject(this.#tooLarge(max))
     return this.#toFile(this.chunks())
   }
 
-  /** Reads up to `memory` bytes into memory, and everything into a temporary file if there are more. @throws PikoError `LINK_TOO_LARGE` */
+  /**
+   * Reads the body into memory if it has at most `memory` bytes, otherwise into a temporary file.
+   *
+   * @throws PikoError `LINK_TOO_LARGE`
+   */
   async spooled(memory: number): Promise<Buffer | SpooledFile> {
     if (this.size !== undefined && this.size > memory) return this.file()
     const chunks = this.chunks()
@@ -166,7 +189,7 @@ export class Body {
     })
   }
 
-  /** Discards the body. */
+  /** Drops the body. */
   discard(): void {
     this.#message.cancel(CANCEL_CODES.unwanted, 'its reader does not need it')
   }

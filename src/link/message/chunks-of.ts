@@ -1,14 +1,14 @@
 import { finished, type Readable } from 'node:stream'
 
-/** The stream pauses when this many bytes wait. */
+/** If this many bytes are waiting, the stream is paused. */
 const MAX_WAITING = 131_072
 
 /**
- * The chunks of a stream of bytes, each as it was pushed. The stream's own iterator joins all chunks that wait, and to copy them costs as
- * much as to send them. Destroys the stream if the loop is left early.
+ * Yields the chunks of a stream of bytes as they were pushed. The stream's own iterator would join all waiting chunks, and this copy costs
+ * as much as sending them. If the loop is left early, the stream is destroyed.
  */
 export function chunksOf(stream: Readable): AsyncIterable<unknown> {
-  // With a listener for `readable`, a stream does not flow. Objects are never joined.
+  // A stream with a listener for `readable` does not flow. A stream of objects never joins them. In both cases, its own iterator is used.
   return stream.readableObjectMode || stream.listenerCount('readable') > 0 ? stream : flowing(stream)
 }
 
@@ -45,7 +45,7 @@ async function* flowing(stream: Readable): AsyncGenerator<unknown, void, undefin
     if (failure) throw failure
   } finally {
     stream.off('data', take)
-    // A stream whose `destroy` fails emits the error later, when nobody waits for it any more.
+    // If the stream's `destroy` fails, the error comes later, when no code waits for it any more.
     if (!isEnded) stream.on('error', () => {}).destroy()
     unwatch()
   }

@@ -2,7 +2,7 @@ import type { OutgoingMessage } from '../carrier/carrier.ts'
 import type { ReplyEnd } from '../wire/head.ts'
 
 /**
- * Sends all chunks of a source. Reads the next one only when there is room.
+ * Sends all chunks of a source. Reads the next chunk only when there is room for it.
  *
  * @param failed returns the content of the end if the source fails
  */
@@ -20,7 +20,7 @@ export async function pump(
     }
     out.end()
   } catch (error) {
-    // A failed write reports its error to its own caller.
+    // A failed write is not handled here, because its own caller gets the error.
     if (!isSending && !out.isOver) out.end(await failed(error))
   }
 }

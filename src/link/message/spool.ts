@@ -15,14 +15,14 @@ export interface SpooledFile extends AsyncDisposable {
 
 export interface SpoolOptions {
   readonly max: number
-  /** The error if there are more than `max` bytes. */
+  /** Creates the error for more than `max` bytes. */
   readonly tooLarge: () => Error
-  /** Called with each chunk after it was written. */
+  /** Called with each chunk when it is written. */
   readonly written: (chunk: Buffer) => void
 }
 
 /**
- * Writes chunks into a temporary file, which only this user can read. Removes it if anything fails.
+ * Writes chunks to a temporary file that only the same user can read. If anything fails, the file is removed.
  *
  * @throws the error of `tooLarge`
  */

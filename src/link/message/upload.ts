@@ -1,15 +1,13 @@
 import { Readable } from 'node:stream'
 import type { Body } from './body.ts'
 
-/** The bytes of an upload, and the file to remove after its handler. */
+/** The bytes of an upload, and the file to remove after the handler has ended. */
 export interface Upload {
   readonly stream: () => Readable
   readonly remove: () => Promise<void>
 }
 
-/**
- * @param spool where everything is received before the handler is called; undefined: the handler reads while bytes arrive
- */
+/** @param spool where to collect all bytes before the handler is called; undefined: the handler reads while bytes arrive */
 export async function uploadOf(body: Body, spool: 'memory' | 'file' | number | undefined): Promise<Upload> {
   if (spool === undefined) return streamed(body)
   if (spool === 'memory') return inMemory(await body.bytes())

@@ -15,7 +15,7 @@ export class Answer {
 }
 
 /**
- * An answer with its own status.
+ * Creates an answer with its own status.
  *
  * @param status as in HTTP: from 200 to 599; 400 or more is an error for the caller
  * @example return answer(404, { problem: 'no such user' })
@@ -26,7 +26,7 @@ export function answer(status: number, body?: unknown, headers?: Readonly<Record
   return new Answer(status, body, headers)
 }
 
-/** The result of `onError`, which may also be a plain `{ status, body, headers }`. */
+/** Converts the result of `onError` to an answer. It may be a plain `{ status, body, headers }`. */
 export function answerFrom(result: unknown): unknown {
   if (result instanceof Answer || !isObject(result) || !('status' in result) || typeof result.status !== 'number')
     return result

@@ -4,7 +4,7 @@ import { PikoError } from '../../errors.ts'
 const MAX_SHOWN = 10
 
 /**
- * Parses a value by a schema.
+ * Parses a value with a schema.
  *
  * @throws PikoError `INPUT_INVALID` or `OUTPUT_INVALID` that lists the problems
  */

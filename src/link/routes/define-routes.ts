@@ -96,9 +96,9 @@ export class Routes {
   }
 
   /**
-   * Nests other routes: prefixes are joined, and this middleware wraps theirs.
+   * Adds other routes inside these: prefixes are joined, and this middleware wraps theirs.
    *
-   * @throws PikoError `USAGE` if they contain each other
+   * @throws PikoError `USAGE` if the two contain each other
    */
   mount(other: Routes): this {
     if (!(other instanceof Routes)) throw usage(`mount got ${describe(other)}; expected the result of defineRoutes`)
@@ -109,14 +109,22 @@ export class Routes {
     return this
   }
 
-  /** Removes nested routes, or the route with this path. Works while links are open. @returns whether it existed */
+  /**
+   * Removes inner routes, or the route with this path. Also works while links are open.
+   *
+   * @returns whether it existed
+   */
   remove(which: Routes | string): boolean {
     const isRemoved = typeof which === 'string' ? this.#entries.delete(which) : this.#unmount(which)
     if (isRemoved) this.#changed()
     return isRemoved
   }
 
-  /** Calls back after each change, also of nested routes. @returns a function that ends it */
+  /**
+   * Registers a callback for each change, also in inner routes.
+   *
+   * @returns a function that removes it
+   */
   watch(callback: () => void): () => void {
     this.#watchers.add(callback)
     return () => void this.#watchers.delete(callback)
@@ -167,7 +175,7 @@ export class Routes {
 }
 
 /**
- * Creates a blueprint: routes that links and HTTP servers mount.
+ * Creates routes that links and HTTP servers can serve.
  *
  * @throws PikoError `USAGE` that names every wrong option
  * @example

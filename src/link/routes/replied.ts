@@ -5,7 +5,7 @@ import { chunksOf } from '../message/chunks-of.ts'
 import type { BodyType } from '../wire/head.ts'
 import { Answer } from './answer.ts'
 
-/** The reply to send: the complete body, or pieces of it. */
+/** The reply to send: its whole body, or pieces of it. */
 export interface Reply {
   readonly status: number
   readonly type: BodyType
@@ -13,15 +13,16 @@ export interface Reply {
   readonly body: Buffer | AsyncIterable<Buffer>
 }
 
-/**
- * The codes of errors that tell the caller what to correct, and their statuses. All other errors are sent as `INTERNAL`, without their
- * message.
- */
+/** Error codes that tell the caller what to correct, and their statuses. Any other error is sent as `INTERNAL` without its message. */
 const SHOWN: Readonly<Record<string, number>> = { INPUT_INVALID: 422, LINK_NO_ROUTE: 404, LINK_TOO_LARGE: 413 }
 const FAILED = 500
 const LINE_FEED = Buffer.from('\n')
 
-/** The reply to a result of a handler. @throws if JSON can't represent it */
+/**
+ * Creates the reply for the result of a handler.
+ *
+ * @throws if JSON can't represent it
+ */
 export function replyOf(result: unknown): Reply {
   if (result instanceof Answer) return replyWith(result.status, result.body, result.headers)
   return replyWith(200, result, undefined)
@@ -33,7 +34,7 @@ function replyWith(status: number, body: unknown, headers: Reply['headers']): Re
   return { status, type: 'json', headers, body: jsonBytes(body) }
 }
 
-/** JSON as bytes. No bytes for undefined. */
+/** Encodes a value as JSON in bytes. Undefined becomes no bytes. */
 export function jsonBytes(value: unknown): Buffer {
   return value === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(value) ?? '')
 }
@@ -42,7 +43,7 @@ export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-/** Any stream of bytes or texts as buffers. */
+/** Yields the chunks of a stream of bytes or texts as buffers. */
 export async function* buffersOf(source: AsyncIterable<unknown>): AsyncGenerator<Buffer, void, undefined> {
   for await (const chunk of source instanceof Readable ? chunksOf(source) : source) {
     if (typeof chunk === 'string') yield Buffer.from(chunk)
@@ -51,15 +52,15 @@ export async function* buffersOf(source: AsyncIterable<unknown>): AsyncGenerator
   }
 }
 
-/** Values as lines of JSON. */
+/** Yields values as lines of JSON. */
 export async function* linesOf(values: AsyncIterable<unknown>): AsyncGenerator<Buffer, void, undefined> {
   for await (const value of values) yield Buffer.concat([Buffer.from(JSON.stringify(value) ?? 'null'), LINE_FEED])
 }
 
 /**
- * The reply for a stream that a handler returned: of bytes if the first item is bytes, otherwise of lines.
+ * Creates the reply for a stream that a handler has returned. If the first item is bytes, it is a stream of bytes, otherwise of lines.
  *
- * @throws the error of the handler, if it fails before the first item
+ * @throws the handler's error, if it fails before the first item
  */
 export async function streamReply(items: AsyncIterable<unknown>): Promise<Reply> {
   const iterator = items[Symbol.asyncIterator]()
@@ -93,7 +94,7 @@ async function* resumed(first: IteratorResult<unknown>, iterator: AsyncIterator<
   }
 }
 
-/** The reply to an error that no `onError` has handled. Contains only what the caller can correct. */
+/** Creates the reply for an error that no `onError` has handled. It contains only what the caller can correct. */
 export function errorReply(error: unknown): Answer {
   const code = isPikoError(error) ? error.code : ''
   const status = Object.hasOwn(SHOWN, code) ? SHOWN[code] : undefined

@@ -13,7 +13,8 @@ import type { FoundRoute } from './table.ts'
 const INTERNAL = 500
 
 /**
- * Calls the handler of a request, over a link or over HTTP. Never throws or rejects. Answers immediately if there is nothing to wait for.
+ * Calls the handler of a request, over a link or over HTTP. Never throws or rejects. If there is nothing to wait for, it answers
+ * immediately.
  *
  * @param failed called with an error that the caller does not see
  */
@@ -59,7 +60,7 @@ function isThenable(value: unknown): boolean {
   return value instanceof Promise || (isObject(value) && typeof propertyOf(value, 'then') === 'function')
 }
 
-/** Without a schema, and with a body that has already arrived, the handler is called immediately. */
+/** If there is no schema and the body has already arrived, the handler is called immediately. */
 function handled(entry: RouteEntry, request: ServedRequest, body: Body): unknown {
   const now = entry.in || body.type !== 'json' ? LATER : body.jsonNow()
   if (now === LATER) return handledLater(entry, request, body)
@@ -78,7 +79,7 @@ function answered(entry: RouteEntry, request: ServedRequest): unknown {
   return entry.out ? outOf(entry, result, request) : result
 }
 
-/** The reply of a stream, in a class of its own so that middleware can't confuse it with a value. */
+/** The reply of a stream. It has its own class, so that middleware can't confuse it with a value. */
 class Begun {
   readonly reply: Reply
 
@@ -87,7 +88,7 @@ class Begun {
   }
 }
 
-/** A JSON value, bytes, or a stream of values. */
+/** Reads a body as a JSON value, bytes, or a stream of values. */
 async function valueOf(body: Body): Promise<unknown> {
   if (body.type === 'json') return body.json()
   return body.type === 'raw' ? body.bytes() : body.lines()
@@ -133,7 +134,7 @@ async function* checkedItems(
   }
 }
 
-/** The content of the end of a stream that failed after it began: the answer of the nearest `onError`, or `INTERNAL`. */
+/** Returns what to send at the end of a stream that failed after it began: the answer of the nearest `onError`, or `INTERNAL`. */
 export async function endOf(found: FoundRoute | undefined, error: unknown, request: ServedRequest): Promise<Answer> {
   try {
     const result = await onErrorOf(found?.chain ?? [], error, request)

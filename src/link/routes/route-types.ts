@@ -12,21 +12,21 @@ export interface RouteRequest<Body = unknown> {
   readonly headers: Readonly<Record<string, string>>
   /** The value that the caller sent in addition to the body. Over HTTP: the query. */
   readonly meta: unknown
-  /** The JSON value, parsed by the schema `in`. Undefined for uploads. */
+  /** The JSON value, parsed by the schema `in`. Undefined in uploads. */
   readonly body: Body
   /** Aborts if the caller cancels, its deadline passes or the connection ends. */
   readonly signal: AbortSignal
   readonly via: 'link' | 'http'
-  /** The priority, 0 (first) to 3. The reply has the same. */
+  /** The priority, from 0 (first) to 3. The reply has the same priority. */
   readonly level: number
-  /** For values that middleware passes on to handlers. */
+  /** A place for values that middleware passes to handlers. */
   readonly state: Record<string, unknown>
 }
 
 /** A request whose body is a stream of bytes. */
 export interface UploadRequest<Meta = unknown> extends Omit<RouteRequest<undefined>, 'meta'> {
   readonly meta: Meta
-  /** The bytes, with back-pressure up to the sender. */
+  /** The bytes. If they are read slowly, the sender must slow down. */
   readonly stream: Readable
 }
 
@@ -36,52 +36,52 @@ export type Handled<T> = T | Answer | Promise<T | Answer>
 export type Handler<Body, Out> = (request: RouteRequest<Body>) => Handled<Out>
 export type StreamHandler<Body, Item> = (request: RouteRequest<Body>) => AsyncIterable<Item>
 export type UploadHandler<Meta, Out> = (request: UploadRequest<Meta>) => Handled<Out>
-/** Wraps handlers: it may act before and after `next()`, change its result, or not call it. */
+/** Wraps handlers. It may act before and after `next()`, change its result, or not call it. */
 export type Middleware = (request: RouteRequest, next: () => Promise<unknown>) => unknown
 export type ErrorHandler = (error: unknown, request: RouteRequest) => unknown
 
 export interface RoutesOptions {
-  /** Added before the paths of all routes: `/user`. */
+  /** The prefix of all paths: `/user`. */
   readonly prefix?: string
-  /** The first one is the outermost. */
+  /** The middleware. The first one is the outermost. */
   readonly use?: readonly Middleware[]
-  /** Called before the handler. A result other than undefined is the answer. */
+  /** Functions to call before the handler. If one returns a value other than undefined, this is the answer. */
   readonly before?: readonly ((request: RouteRequest) => unknown)[]
-  /** Called with the result of the handler. A result other than undefined replaces it. */
+  /** Functions to call with the result of the handler. If one returns a value other than undefined, it replaces the result. */
   readonly after?: readonly ((request: RouteRequest, result: unknown) => unknown)[]
-  /** Answers errors of these routes and of nested ones that have no handler of their own. */
+  /** Answers errors of these routes, and of inner routes without their own error handler. */
   readonly onError?: ErrorHandler
-  /** Answers requests below the prefix for which there is no route. */
+  /** Answers requests below the prefix that match no route. */
   readonly fallback?: (request: RouteRequest) => unknown
 }
 
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 export interface RouteOptions<In extends z.ZodType = z.ZodType, Out extends z.ZodType = z.ZodType> {
-  /** Checks and converts the body. */
+  /** The schema that checks and converts the body. */
   readonly in?: In
-  /** Checks and converts the result. */
+  /** The schema that checks and converts the result. */
   readonly out?: Out
   /** The method over HTTP. Default `POST`. With `GET`, the query is used as the body. */
   readonly method?: HttpMethod
 }
 
 export interface UploadOptions<Meta extends z.ZodType = z.ZodType, Out extends z.ZodType = z.ZodType> {
-  /** Checks and converts the value that is sent in addition to the bytes. */
+  /** The schema that checks and converts the value that is sent in addition to the bytes. */
   readonly meta?: Meta
   readonly out?: Out
   readonly method?: HttpMethod
   /**
-   * Receives and verifies the complete upload before the handler is called. `'memory'`: up to the limit of the link; `'file'`: into a
-   * temporary file, which is removed afterwards; a number: up to this many bytes in memory, more into a file. Default: the handler reads
-   * while the bytes arrive.
+   * Where to collect and verify the whole upload before the handler is called. `'memory'`: in memory, up to the limit of the link.
+   * `'file'`: in a temporary file, which is removed afterwards. A number: up to this many bytes in memory, and more in a file. Default: the
+   * handler reads while the bytes arrive.
    */
   readonly spool?: 'memory' | 'file' | number
 }
 
 export type RouteKind = 'call' | 'stream' | 'upload'
 
-/** A route of a blueprint. */
+/** One route of a group of routes. */
 export interface RouteEntry {
   readonly kind: RouteKind
   readonly path: string

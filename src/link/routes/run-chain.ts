@@ -3,9 +3,9 @@ import type { Routes } from './define-routes.ts'
 import type { Middleware, RouteRequest } from './route-types.ts'
 
 /**
- * Calls the handler inside the middleware of all blueprints. An error goes to the nearest blueprint around it that handles errors.
+ * Calls the handler inside the middleware of all groups around it. An error goes to the nearest group that handles errors.
  *
- * @returns the result of the handler itself if there is no middleware, otherwise a promise of it
+ * @returns without middleware the handler's own result, otherwise a promise of the result
  */
 export function runChain(chain: readonly Routes[], request: RouteRequest, handler: () => unknown, from = 0): unknown {
   for (let at = from; at < chain.length; at++) {
@@ -51,7 +51,7 @@ async function asPromise(call: () => unknown): Promise<unknown> {
   return call()
 }
 
-/** Lets the nearest blueprint that handles errors answer; rejects with the error if there is none. */
+/** Lets the nearest group that handles errors answer. Rejects with the error if there is none. */
 export async function onErrorOf(chain: readonly Routes[], error: unknown, request: RouteRequest): Promise<unknown> {
   let last = error
   for (const { options } of chain.toReversed()) {

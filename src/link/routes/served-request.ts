@@ -10,7 +10,7 @@ export interface ServedRequestInit {
   readonly via: 'link' | 'http'
 }
 
-/** A request over any transport, while it is served. */
+/** A request while it is served. The transport may be a link or HTTP. */
 export class ServedRequest implements RouteRequest {
   readonly path: string
   readonly route: string
@@ -34,7 +34,7 @@ export class ServedRequest implements RouteRequest {
     this.via = via
   }
 
-  /** Created only for handlers that use it. */
+  /** Created only if the handler uses it. */
   get signal(): AbortSignal {
     if (!this.#aborter) {
       this.#aborter = new AbortController()

@@ -3,7 +3,7 @@ import { describe, PikoError } from '../../errors.ts'
 import type { Routes } from './define-routes.ts'
 import type { RouteEntry } from './route-types.ts'
 
-/** A route with the blueprints around it, the outermost first. */
+/** A route, and the groups around it; the outermost is first. */
 export interface FoundRoute {
   readonly entry: RouteEntry | undefined
   readonly chain: readonly Routes[]
@@ -23,11 +23,11 @@ interface Fallback {
 }
 
 const MAX_PARAMETER = 1_024
-/** A link has no methods. With this value, the routes of all methods are found. */
+/** A link has no methods. This value finds the routes of all methods. */
 const ANY = 'LINK'
 const MAX_DEPTH = 32
 
-/** Finds the route of a path. Includes routes that are added later, and not those that were removed. */
+/** Finds the route for a path. Also finds routes that were added later. Removed routes are not found. */
 export class RouteTable {
   readonly #roots: readonly Routes[]
   readonly #unwatch: (() => void)[]
@@ -41,12 +41,12 @@ export class RouteTable {
     this.#built()
   }
 
-  /** Stops following changes. */
+  /** Stops watching for changes. */
   release(): void {
     for (const unwatch of this.#unwatch) unwatch()
   }
 
-  /** @param method the HTTP method; undefined over a link */
+  /** @param method the HTTP method; undefined for a link */
   find(path: string, method?: RouteEntry['method']): FoundRoute | undefined {
     const found = this.#built().find(method ?? ANY, path)
     if (found) {

@@ -1,13 +1,13 @@
-/** Received bytes that are not read yet. Accepts pieces of any length, and returns pieces of exact lengths. */
+/** Received bytes that are not read yet. It accepts pieces of any length, and returns pieces of exact lengths. */
 export class ByteQueue {
   readonly #copied: ((part: Buffer) => void) | undefined
   #chunks: Buffer[] = []
-  /** The first chunk that is not completely read, and the position in it. */
+  /** The first chunk with unread bytes. Below: the position in this chunk. */
   #first = 0
   #offset = 0
   #length = 0
 
-  /** @param copied called with parts of chunks that were copied, and are not needed any more */
+  /** @param copied called with parts of chunks that were copied and are no longer needed */
   constructor(copied?: (part: Buffer) => void) {
     this.#copied = copied
   }
@@ -22,7 +22,7 @@ export class ByteQueue {
     this.#length += chunk.length
   }
 
-  /** Takes exactly `bytes` bytes, or returns undefined if there are fewer. Copies only bytes that are in several pieces. */
+  /** Takes exactly `bytes` bytes. Returns undefined if there are fewer. Copies only if the bytes are in several pieces. */
   take(bytes: number): Buffer | undefined {
     if (this.#length < bytes) return undefined
     const head = this.#chunks[this.#first]
@@ -35,7 +35,7 @@ export class ByteQueue {
     return this.#gather(bytes)
   }
 
-  /** Like {@link take}, but returns the pieces as they arrived, without copying. */
+  /** Like {@link take}, but without copying: returns the pieces as they arrived. */
   takePieces(bytes: number): readonly Buffer[] | undefined {
     if (this.#length < bytes) return undefined
     const pieces: Buffer[] = []

@@ -1,7 +1,7 @@
 import { ByteQueue } from './byte-queue.ts'
 import { Frame, type FrameHeader, HEADER_BYTES, readHeader } from './frame.ts'
 
-/** Finds the frames in a stream of bytes, regardless of how the bytes are divided into pieces. */
+/** Finds the frames in a stream of bytes. It does not matter how the bytes are divided into pieces. */
 export class FrameReader {
   readonly #maxFrame: number
   readonly #bytes: ByteQueue
@@ -10,8 +10,8 @@ export class FrameReader {
 
   /**
    * @param maxFrame the maximum body of a DATA frame
-   * @param bytes the bytes that have already been received
-   * @param used called with the bytes of headers, which are not needed any more
+   * @param bytes the bytes that were already received
+   * @param used called with the bytes of headers that are no longer needed
    */
   constructor(maxFrame: number, bytes = new ByteQueue(), used?: (bytes: Buffer) => void) {
     this.#used = used
@@ -19,7 +19,7 @@ export class FrameReader {
     this.#bytes = bytes
   }
 
-  /** Whether an incomplete frame has begun. */
+  /** Whether the last frame is incomplete. */
   get isInFrame(): boolean {
     return this.#header !== undefined || this.#bytes.length > 0
   }
@@ -28,7 +28,11 @@ export class FrameReader {
     this.#bytes.push(chunk)
   }
 
-  /** The next complete frame. @throws PikoError `LINK_BROKEN` */
+  /**
+   * Returns the next complete frame.
+   *
+   * @throws PikoError `LINK_BROKEN`
+   */
   next(): Frame | undefined {
     if (!this.#header) {
       const bytes = this.#bytes.take(HEADER_BYTES)

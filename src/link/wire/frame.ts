@@ -14,7 +14,7 @@ export const PONG = 7
 export const GOAWAY = 8
 export const AUTH = 9
 
-/** The flag of a frame that ends its message. */
+/** The flag of the last frame of a message. */
 export const LAST = 1
 
 export const HEADER_BYTES = 16
@@ -34,7 +34,7 @@ export class Frame {
   readonly level: number
   readonly message: number
   readonly length: number
-  /** The body: parts of the received bytes, not copies. */
+  /** The body: parts of the received bytes, without copies. */
   readonly pieces: readonly Buffer[]
 
   /** @throws PikoError `LINK_BROKEN` if the body does not match its header */
@@ -50,7 +50,7 @@ export class Frame {
     this.pieces = pieces
   }
 
-  /** The body as one buffer. */
+  /** The body in one buffer. */
   get body(): Buffer {
     const { pieces } = this
     return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces, this.length)
@@ -65,11 +65,11 @@ export interface FrameHeader {
   readonly message: number
   readonly length: number
   readonly crc: number
-  /** The CRC of the header's own bytes, which is continued over the body. */
+  /** The CRC of the header's own bytes. The CRC of the body continues from it. */
   readonly headerCrc: number
 }
 
-/** The error for an invalid frame, which ends the connection. */
+/** Creates the error for an invalid frame. It ends the connection. */
 export function broken(problem: string, details: Record<string, unknown> = {}): PikoError {
   return new PikoError('LINK_BROKEN', `the other end of the link sent ${problem}; the connection is closed`, {
     details,
@@ -77,7 +77,7 @@ export function broken(problem: string, details: Record<string, unknown> = {}): 
 }
 
 /**
- * Writes the header of the frame into its first 16 bytes. The rest of the buffer must already contain the body.
+ * Writes the frame's header into its first 16 bytes. The rest of the buffer must already contain the body.
  *
  * @param frame the whole frame
  */
@@ -87,7 +87,7 @@ export function sealFrame(frame: Buffer, type: number, isLast: boolean, level: n
   return frame
 }
 
-/** The header of a frame whose body is in other buffers. */
+/** Creates the header of a frame whose body is in other buffers. */
 export function headerOf(
   type: number,
   isLast: boolean,
@@ -128,7 +128,7 @@ function checkOf(bytes: Buffer): number {
   return check
 }
 
-/** A frame with a small body. */
+/** Creates a frame with a small body. */
 export function smallFrame(type: number, message: number, body: Uint8Array): Buffer {
   const frame = Buffer.allocUnsafe(HEADER_BYTES + body.length)
   frame.set(body, HEADER_BYTES)
@@ -199,7 +199,7 @@ export function writeTrailer(into: Buffer, at: number, total: number, sha256: st
   into.write(sha256, at + 8, 'latin1')
 }
 
-/** Whether the trailer at this place is the one of a message with this length and SHA-256. */
+/** Whether the trailer at this position belongs to a message with this length and SHA-256. */
 export function isTrailerOf(bytes: Buffer, at: number, total: number, sha256: string): boolean {
   return (
     bytes.readUInt32BE(at) * WORD + bytes.readUInt32BE(at + 4) === total &&
@@ -207,7 +207,7 @@ export function isTrailerOf(bytes: Buffer, at: number, total: number, sha256: st
   )
 }
 
-/** The body of CANCEL: a code and its reason, truncated to the limit. */
+/** Returns the body of a CANCEL frame: a code and its reason, truncated to the limit. */
 export function codeAndReason(code: number, reason: string): Buffer {
   const text = cutUtf8(reason)
   const body = Buffer.allocUnsafe(2 + text.length)
@@ -220,7 +220,7 @@ export function readCodeAndReason(body: Buffer): { readonly code: number; readon
   return { code: body.readUInt16BE(0), reason: body.toString('utf8', 2) }
 }
 
-/** The body of GOAWAY. */
+/** Returns the body of a GOAWAY frame. */
 export function goAwayBody(last: number, code: number, reason: string): Buffer {
   const id = Buffer.allocUnsafe(4)
   id.writeUInt32BE(last, 0)
@@ -235,7 +235,7 @@ function cutUtf8(text: string): Buffer {
   const bytes = Buffer.from(text)
   if (bytes.length <= MAX_REASON_BYTES) return bytes
   let end = MAX_REASON_BYTES
-  // Never truncate within a character: bytes of the form 10xxxxxx continue one.
+  // A text must not be truncated within a character: bytes of the form 10xxxxxx continue one.
   while (end > 0 && ((bytes[end] as number) & 0xc0) === 0x80) end--
   return bytes.subarray(0, end)
 }

@@ -4,14 +4,14 @@ import { broken, MAX_HEAD_BYTES } from './frame.ts'
 const MAX_ROUTE = 1_024
 
 export type MessageKind = 'request' | 'event' | 'reply'
-/** `json`: one value. `lines`: JSON values, each followed by a line feed. `raw`: bytes. */
+/** The form of a body. `json`: one value. `lines`: JSON values, each followed by a line feed. `raw`: bytes. */
 export type BodyType = 'json' | 'lines' | 'raw'
 
-/** The head of a message, before its body. */
+/** The head of a message, which comes before its body. */
 export interface Head {
   readonly kind: MessageKind
   readonly route?: string
-  /** The request that a reply answers. */
+  /** The id of the request that a reply answers. */
   readonly of?: number
   readonly status?: number
   readonly type: BodyType
@@ -22,7 +22,7 @@ export interface Head {
   readonly meta?: unknown
 }
 
-/** The end of a reply: `status` 400 or more means that it failed after it began. */
+/** The end of a reply. A `status` of 400 or more means that the reply failed after it began. */
 export interface ReplyEnd {
   readonly status: number
   readonly body: unknown
@@ -31,7 +31,7 @@ export interface ReplyEnd {
 const KINDS: readonly unknown[] = ['request', 'event', 'reply']
 const TYPES: readonly unknown[] = ['json', 'lines', 'raw']
 
-/** The JSON of a head. Most heads have the same few fields, and writing these without `JSON.stringify` is three times as fast. */
+/** Returns a head as JSON. Most heads have the same few fields, and writing these without `JSON.stringify` is three times as fast. */
 export function headText(head: Head): string {
   const { kind, route, of, type, status, size, deadlineMs, headers, meta } = head
   if (status !== undefined || size !== undefined || headers !== undefined || meta !== undefined)
@@ -42,7 +42,7 @@ export function headText(head: Head): string {
 }
 
 /**
- * Splits the body of an OPEN frame into head and first bytes.
+ * Splits the body of an OPEN frame into the head and the first bytes.
  *
  * @throws PikoError `LINK_BROKEN`
  */
@@ -56,10 +56,10 @@ export function readOpen(body: Buffer, maxFrame: number): { readonly head: Head;
   return { head, first }
 }
 
-/** A reply as {@link headText} writes it. */
+/** Matches a reply in the form that {@link headText} writes. */
 const REPLY = /^\{"kind":"reply","of":([1-9]\d{0,8}),"type":"(json|lines|raw)"\}$/
 const MAX_KEPT = 256
-/** Heads that were already parsed, because a program calls the same few routes again and again. */
+/** Heads that were already parsed, because programs often call the same few routes. */
 const KEPT = new Map<string, Head>()
 
 function readHead(text: string): Head | undefined {
@@ -69,7 +69,7 @@ function readHead(text: string): Head | undefined {
   if (reply) return { kind: 'reply', of: Number(reply[1]), type: reply[2] as BodyType }
   const head = safely(() => JSON.parse(text) as unknown, undefined)
   if (!isHead(head)) return undefined
-  // Handlers get headers and meta, and may change them.
+  // Only heads without headers and meta are kept, because handlers get these and may change them.
   if (text.length <= MAX_KEPT && head.kind !== 'reply' && head.headers === undefined && head.meta === undefined) {
     if (KEPT.size >= MAX_KEPT) KEPT.clear()
     KEPT.set(text, head)
@@ -106,7 +106,11 @@ function isTexts(headers: unknown): boolean {
   )
 }
 
-/** Reads the part after the trailer in an END frame. @throws PikoError `LINK_BROKEN` */
+/**
+ * Reads the part of an END frame after the trailer.
+ *
+ * @throws PikoError `LINK_BROKEN`
+ */
 export function readReplyEnd(bytes: Buffer): ReplyEnd | undefined {
   if (bytes.length === 0) return undefined
   const end = safely(() => JSON.parse(bytes.toString()) as unknown, undefined)

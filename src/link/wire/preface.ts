@@ -3,16 +3,16 @@ import { crc32 } from 'node:zlib'
 import { PikoError } from '../../errors.ts'
 import { broken, MAX_FRAME, MIN_FRAME } from './frame.ts'
 
-// The beginning of a connection: docs/link-protocol.md. Pure.
+// The preface with which a connection begins, as in docs/link-protocol.md. Pure.
 
 export const PREFACE_BYTES = 60
-/** The highest version that this program supports. */
+/** The highest protocol version that this program supports. */
 export const VERSION = 1
 const OLDEST_VERSION = 1
 const MAGIC = Buffer.from('PIKOLINK')
 const HAS_SECRET = 1
 const DIALLED = 2
-/** The first credit of a connection, as a multiple of the window. */
+/** The initial credit of a connection, in windows. */
 export const WINDOWS_PER_CONNECTION = 8
 const MIN_WINDOW = 1_024
 const MAX_WINDOW = 2 ** 31 - 1
@@ -47,7 +47,7 @@ export function writePreface(preface: Preface): Buffer {
   return bytes
 }
 
-/** Whether a preface can begin with these bytes. */
+/** Whether these bytes may be the beginning of a preface. */
 export function isPrefaceSoFar(bytes: Uint8Array): boolean {
   const length = Math.min(bytes.length, MAGIC.length)
   return MAGIC.subarray(0, length).equals(bytes.subarray(0, length))
@@ -74,13 +74,13 @@ export function readPreface(bytes: Buffer): Preface {
   return preface
 }
 
-/** The reason why two ends can't communicate, with the code for GOAWAY. */
+/** Why two ends can't communicate, with the code for GOAWAY. */
 export interface Refusal {
   readonly code: number
   readonly error: PikoError
 }
 
-/** The version that both ends support, or the reason why there is none. */
+/** Returns the version that both ends support, or why there is none. */
 export function agree(own: Preface, other: Preface): { readonly version: number } | Refusal {
   if (own.role === other.role) {
     const error = new PikoError(
@@ -108,7 +108,7 @@ export function denied(problem: string): PikoError {
   return new PikoError('LINK_DENIED', `the other end of the link ${problem}`)
 }
 
-/** The body of an AUTH frame. */
+/** Creates the body of an AUTH frame. */
 export function authOf(secret: string, from: Role, dialler: Buffer, listener: Buffer): Buffer {
   return createHmac('sha256', secret)
     .update(from === 'dial' ? 'D' : 'L')

@@ -14,28 +14,28 @@ interface Waiting {
   readonly signal: AbortSignal | undefined
   readonly call: FleetCall
   readonly settle: { readonly resolve: (value: unknown) => void; readonly reject: (reason: unknown) => void }
-  /** The number of nodes that were lost while they executed this call. */
+  /** How many nodes were lost while they executed this call. */
   losses: number
 }
 
-/** The interval at which the other nodes are asked for free threads while calls wait, in milliseconds. */
+/** How often the other nodes are asked for free threads while calls wait, in milliseconds. */
 const LOOK_MS = 50
-/** Calls with larger arguments run in this process. */
+/** The maximum size of arguments for another node. Calls with larger ones run in this process. */
 const MAX_ARGS_BYTES = 16 * 2 ** 20
-/** If this many nodes were lost with a call, the call may be the cause. It then runs in this process. */
+/** If this many nodes were lost during a call, the call may be the cause. Then it runs in this process. */
 const MAX_LOSSES = 2
-/** How long a node that refused a module is not asked for it again. */
+/** How long a node is not asked again for a module that it has refused. */
 const REFUSED_MS = 60_000
 
-/** Calls that may run on any node: in this process or on another node, depending on where a thread is free first. */
+/** Calls that may run on any node. Each runs where a thread is free first, in this process or on another node. */
 export class FleetQueue {
   readonly #pool: OffloadPool
   #waiting: Waiting[] = []
-  /** The number of free threads of each other node, minus those that this node has used since the last answer. */
+  /** How many free threads each other node has: as in its last answer, minus those that this node has used since. */
   #free = new Map<string, number>()
   /** When a node refused a module, by node and hash. */
   readonly #refusedAt = new Map<string, number>()
-  /** Functions that must run in this process, because another node can't return their result. */
+  /** Functions that must run in this process, because their result can't be sent from another node. */
   readonly #onlyHere = new Set<string>()
   #timer: NodeJS.Timeout | undefined
   #isLooking = false
@@ -44,7 +44,7 @@ export class FleetQueue {
     this.#pool = pool
   }
 
-  /** The result of the call; a `ChunkReader` for a generator. */
+  /** Adds a call. Returns its result, or for a generator a `ChunkReader`. */
   add(wanted: WantedCall, options: CallOptions, signal: AbortSignal | undefined): Promise<unknown> {
     if (!fleetNodes() || (this.#waiting.length === 0 && this.#isFreeHere)) return this.#here(wanted, options, signal)
     const travelling = this.#travelling(wanted, options)
@@ -55,7 +55,7 @@ export class FleetQueue {
     this.#waiting.push(waiting)
     const unwatch = this.#watch(waiting)
     this.#pump()
-    // A run may last much longer than one of its calls.
+    // The listener is removed with each call, because a run may be much longer than its calls.
     return promise.finally(unwatch)
   }
 
@@ -64,7 +64,7 @@ export class FleetQueue {
     return running + waiting < size
   }
 
-  /** The call for another node; undefined if it must run here. */
+  /** Returns the call in the form for another node; undefined if it must run here. */
   #travelling(
     { module, name, args }: WantedCall,
     { transfer, priority, timeoutMs }: CallOptions,
@@ -84,7 +84,7 @@ export class FleetQueue {
         timeoutMs: timeoutMs ?? this.#pool.timeoutMs,
       }
     } catch {
-      // The call in this process reports the error.
+      // The call in this process will report the error.
       return undefined
     }
   }
@@ -95,7 +95,7 @@ export class FleetQueue {
     return call.result
   }
 
-  /** Ends the wait when the signal aborts. Returns a function that stops watching. */
+  /** Ends the wait if the signal aborts. Returns a function that stops watching the signal. */
   #watch(waiting: Waiting): () => void {
     const { signal, settle } = waiting
     if (!signal) return () => {}
@@ -138,7 +138,7 @@ export class FleetQueue {
       const found = await fleetNodes()?.look(this.#pool.name)
       this.#free = new Map((found ?? []).map(({ id, free }) => [id, free]))
     } catch {
-      // Calls continue in this process.
+      // No other node can be asked, so the calls continue in this process.
       this.#free.clear()
     }
     this.#isLooking = false
@@ -154,7 +154,7 @@ export class FleetQueue {
     if (signal?.aborted) return settle.reject(signal.reason)
     switch (answer.kind) {
       case 'value':
-        // The thread that has ended the call is free again.
+        // The thread that executed the call is free again.
         this.#free.set(nodeId, (this.#free.get(nodeId) ?? 0) + 1)
         settle.resolve(answer.value)
         break
@@ -184,19 +184,19 @@ export class FleetQueue {
     const isKnown = performance.now() - (this.#refusedAt.get(key) ?? -Infinity) < REFUSED_MS
     if (this.#refusedAt.size > 10_000) this.#refusedAt.clear()
     this.#refusedAt.set(key, performance.now())
-    // Calls that were sent together are refused together.
+    // If calls were sent together, their refusals also come together.
     if (isKnown) return
     const message = `node ${nodeId} refuses calls of ${file}: ${why}; other nodes and this one run them`
     process.emitWarning(message, 'PikoOffloadWarning')
   }
 }
 
-/** Why a node refuses a generator: its items can't be moved to another node if the first one is lost. */
+/** Why a node refuses a generator: if the node is lost, the items can't continue on another one. */
 export const STREAM = 'its result is a stream'
 
 const queues = new Map<OffloadPool, FleetQueue>()
 
-/** The queue of a pool. All handles of the pool share it. */
+/** Returns the queue of a pool. All handles of the pool share it. */
 export function fleetQueueOf(pool: OffloadPool): FleetQueue {
   const queue = queues.get(pool) ?? new FleetQueue(pool)
   queues.set(pool, queue)

@@ -10,13 +10,13 @@ export interface FleetCall {
   /** The name of the module's file, for messages. */
   readonly file: string
   readonly name: string
-  /** The arguments, by `v8.serialize`. */
+  /** The arguments, encoded with `v8.serialize`. */
   readonly args: Buffer
   readonly priority: number
   readonly timeoutMs: number | undefined
 }
 
-/** The outcome of a call on another node. */
+/** The result of a call on another node. */
 export type FleetAnswer =
   | { readonly kind: 'value'; readonly value: unknown }
   | { readonly kind: 'error'; readonly error: unknown }
@@ -29,14 +29,18 @@ export type FleetAnswer =
 
 /** The other nodes. */
 export interface FleetNodes {
-  /** The nodes with free threads in the pool of this name. */
+  /** Returns the nodes with free threads in the pool of this name. */
   look(pool: string): Promise<readonly { readonly id: string; readonly free: number }[]>
   run(nodeId: string, call: FleetCall, signal: AbortSignal | undefined): Promise<FleetAnswer>
 }
 
 let nodes: FleetNodes | undefined
 
-/** Makes other nodes available to `offload(…, { on: 'fleet' })`. @returns a function that ends this */
+/**
+ * Makes other nodes available to `offload(…, { on: 'fleet' })`.
+ *
+ * @returns a function that removes them again
+ */
 export function offerFleet(offered: FleetNodes): () => void {
   nodes = offered
   return () => {
@@ -44,19 +48,19 @@ export function offerFleet(offered: FleetNodes): () => void {
   }
 }
 
-/** The other nodes; undefined while no app runs in this process. */
+/** Returns the other nodes; undefined if no app runs in this process. */
 export function fleetNodes(): FleetNodes | undefined {
   return nodes
 }
 
 const declared = new Map<string, { readonly url: URL; readonly pool: OffloadPool }>()
 
-/** Lets other nodes call the functions of a module in this process. */
+/** Allows other nodes to call the functions of a module in this process. */
 export function declareFleetModule(url: URL, pool: OffloadPool): void {
   declared.set(url.href, { url, pool })
 }
 
-/** The declared module with this hash, or the reason why there is none. */
+/** Returns the declared module with this hash, or why there is none. */
 export function fleetModule(
   hash: string,
   name: string,

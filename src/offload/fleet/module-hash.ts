@@ -4,20 +4,20 @@ import { fileURLToPath } from 'node:url'
 import { moduleFile } from '../module-file.ts'
 
 const MAX_FILES = 1_000
-/** `from './x.ts'`, `import './x.ts'` and `import('./x.ts')`. */
+/** Matches `from './x.ts'`, `import './x.ts'` and `import('./x.ts')`. */
 const IMPORTED = /(?:\bfrom|\bimport)\s*\(?\s*['"](\.{1,2}\/[^'"]+)['"]/g
 const hashes = new Map<string, string>()
 
 /**
- * The SHA-256 over a module, the files that it imports by relative paths, and the version of V8, which both ends must share to understand the
- * arguments. The files are read only once, because a thread does not load a later version of a file either.
+ * Returns the SHA-256 over a module, the files that it imports by relative paths, and the version of V8. Both ends need the same version of
+ * V8 to decode the arguments. The files are read only once, because a thread also keeps the version of a file that it has loaded.
  */
 export function moduleHash(file: string): string {
   const known = hashes.get(file)
   if (known !== undefined) return known
   const hash = createHash('sha256').update(process.versions.v8)
   const seen = new Set([file])
-  // Ordered by the imports, not by path, because the program may be in another folder on the other node.
+  // The order is that of the imports and not of the paths, because the other node may have the program in another folder.
   for (const url of seen) {
     const text = readFileSync(fileURLToPath(url))
     hash.update(`\0${text.length}\0`).update(text)
@@ -35,7 +35,7 @@ function importedFile(path: string, from: string): string | undefined {
   try {
     return moduleFile(new URL(path, from)).href
   } catch {
-    // The import does not name a file, for example because it is in a comment. Otherwise the thread reports the missing file.
+    // The import may not name a real file, for example because it is in a comment. If it does, the thread reports the missing file.
     return undefined
   }
 }

@@ -25,7 +25,11 @@ export class Fold {
     }
   }
 
-  /** The combined value; undefined if there were no items. @throws the error of `combine` */
+  /**
+   * Returns the combined value; undefined if there were no items.
+   *
+   * @throws the error of `combine`
+   */
   async result(): Promise<unknown> {
     return (await this.#folding)?.value
   }
@@ -35,7 +39,7 @@ export class Fold {
     this.#folding = this.#folding.then(async (before) =>
       before === undefined ? { value: result.value } : { value: await this.#combine(before.value, result.value) },
     )
-    // `result` rejects with this error. Without a handler here, an early error would end the process.
+    // `result` rejects with this error. Without this handler, an early error would end the process.
     this.#folding.catch(() => {})
   }
 }

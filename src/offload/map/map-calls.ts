@@ -10,7 +10,7 @@ import { callSignal, currentScope } from '../signal.ts'
 import { Fold } from './fold.ts'
 import { MAP_CHECKS, MapRun, type OffloadMapOptions, settledOf } from './map-run.ts'
 
-/** The pool and the module of an `offload` handle. */
+/** The pool and the module to use. */
 export interface MapTarget {
   readonly pool: OffloadPool
   /** The URL of the module's file. */

@@ -8,11 +8,11 @@ import type { BatchResult } from '../protocol.ts'
 import { BEGUN, BEGUN_AT, monotonicMs } from '../thread/batch.ts'
 
 export interface OffloadMapOptions {
-  /** The maximum number of batches that run or wait for a thread at the same time. Default: twice the size of the pool. */
+  /** How many batches may run or wait for a thread at the same time. Default: twice the size of the pool. */
   readonly inFlight?: number
-  /** The number of items per batch. Default: as many as take about 20 ms, at most 1,000. */
+  /** How many items a batch has. Default: as many as take about 20 ms, at most 1,000. */
   readonly batch?: number
-  /** Aborting this signal ends the map, as an abort of the run's own signal does. */
+  /** Aborting this signal ends the map. An abort of the run's own signal also does. */
   readonly signal?: AbortSignal
   /** Batches with a higher number get a thread first. Default 0. */
   readonly priority?: number
@@ -28,7 +28,7 @@ export const MAP_CHECKS: OptionChecks<OffloadMapOptions> = {
   timeout: aDuration,
 }
 
-/** Sends a batch to a thread. Aborting the signal ends the batch and its thread. */
+/** Sends a batch to a thread. Aborting the signal ends the batch and also its thread. */
 export interface SendBatch {
   (items: readonly unknown[], state: Int32Array, signal: AbortSignal): Promise<readonly BatchResult[]>
 }
@@ -39,7 +39,7 @@ export interface MapPlan {
   readonly batch: number | undefined
   readonly timeoutMs: number | undefined
   readonly timedOut: (ms: number) => PikoError
-  /** Receives the results of a batch: the index of its first item, and the number of its items. Batches may arrive in any order. */
+  /** Receives the results of a batch with the index of its first item and its number of items. Batches may arrive in any order. */
   readonly onResults: (first: number, results: readonly BatchResult[], count: number) => void
 }
 
@@ -52,13 +52,13 @@ const TARGET_MS = 20
 const MAX_ITEMS = 1_000
 const MAX_GROWTH = 4
 
-/** The size of the next batch. It should take about 20 ms, judged by the last one, and grows at most fourfold. */
+/** Returns the size of the next batch. The last one shows how many items take about 20 ms; the size grows at most fourfold. */
 export function nextSize(items: number, tookMs: number): number {
   const wanted = Math.floor((items * TARGET_MS) / Math.max(tookMs, 0.1))
   return Math.max(1, Math.min(wanted, items * MAX_GROWTH, MAX_ITEMS))
 }
 
-/** Sends items in batches, a bounded number at the same time. If an item ends its thread, only that item fails. */
+/** Sends items in batches, a limited number at the same time. If an item ends its thread, only that item fails. */
 export class MapRun {
   readonly #plan: MapPlan
   readonly #items: AsyncIterator<unknown> | Iterator<unknown>
@@ -94,7 +94,7 @@ export class MapRun {
     }
   }
 
-  /** Lets the lanes take items from the source one after another, never at the same time. */
+  /** Takes the next items from the source. The lanes do this one after another, never at the same time. */
   #take(): Promise<Batch | undefined> {
     const taking = this.#taking.then(() => this.#takeNow())
     this.#taking = taking.catch(() => {})
@@ -127,7 +127,7 @@ export class MapRun {
       if (!isOfItem(error)) throw error
       if (items.length === 1) return this.#plan.onResults(first, [failed], 1)
       if (isPikoError(error, 'OFFLOAD_COPY')) {
-        // An item of the batch, or its result, can't be copied. Halving the batch repeatedly finds it.
+        // An item of the batch, or its result, can't be copied. The batch is halved repeatedly to find it.
         const half = items.length >> 1
         await this.#settle({ first, items: items.slice(0, half) })
         return this.#settle({ first: first + half, items: items.slice(half) })
@@ -138,7 +138,7 @@ export class MapRun {
           items.map(() => failed),
           items.length,
         )
-      // The thread ended during the item that began last. The results of earlier items were lost with it, so they are called again.
+      // The thread ended during the item that began last. The results of the earlier items were lost too, so these are called again.
       if (begun > 1) await this.#settle({ first, items: items.slice(0, begun - 1) })
       this.#plan.onResults(first + begun - 1, [failed], 1)
       if (begun < items.length) await this.#settle({ first: first + begun, items: items.slice(begun) })
@@ -167,12 +167,12 @@ export class MapRun {
 
 const OF_ITEM = ['OFFLOAD_COPY', 'OFFLOAD_TIMEOUT', 'OFFLOAD_MEMORY', 'OFFLOAD_EXIT', 'OFFLOAD_CRASHED'] as const
 
-/** Whether a single item caused the error, rather than the map as a whole. */
+/** Whether a single item caused the error, and not the map as a whole. */
 function isOfItem(error: unknown): boolean {
   return OF_ITEM.some((code) => isPikoError(error, code))
 }
 
-/** The settled result of an item, in the form of `Promise.allSettled`. */
+/** Returns the result of an item in the form of `Promise.allSettled`. */
 export function settledOf(result: BatchResult): PromiseSettledResult<unknown> {
   return 'value' in result
     ? { status: 'fulfilled', value: result.value }

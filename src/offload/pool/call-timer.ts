@@ -1,6 +1,6 @@
 import { after } from '../../time/after.ts'
 
-/** A time limit that can be paused: only the time between `start` and `halt` counts. */
+/** A time limit that can be paused. Only the time between `start` and `halt` is counted. */
 export class CallTimer {
   readonly #onTimeout: () => void
   #leftMs: number | undefined

@@ -1,11 +1,11 @@
-/** An amount of memory with its unit: `'256MB'`, `'1.5GB'`. One MB is 1,048,576 bytes. */
+/** An amount of memory with a unit: `'256MB'`, `'1.5GB'`. One MB is 1,048,576 bytes. */
 export type MemorySize = `${number}${'KB' | 'MB' | 'GB'}`
 
 const UNIT_BYTES: Readonly<Record<string, number>> = { KB: 2 ** 10, MB: 2 ** 20, GB: 2 ** 30 }
 
 export const MEMORY_EXPECTED = 'an amount of memory with its unit (KB, MB, GB), such as "256MB"'
 
-/** The number of bytes that the text names; undefined if it is not an amount of memory. */
+/** Parses an amount of memory and returns its bytes; undefined if the text is not one. */
 export function memoryBytes(text: unknown): number | undefined {
   const found = typeof text === 'string' ? /^(\d+(?:\.\d+)?)(KB|MB|GB)$/.exec(text) : null
   const unit = UNIT_BYTES[found?.[2] ?? '']

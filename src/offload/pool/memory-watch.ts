@@ -2,13 +2,19 @@ import { callError, callTitle, megabytes } from './thread-error.ts'
 import type { PikoError } from '../../errors.ts'
 import type { Work } from './work.ts'
 
-/** The interval at which the memory of threads is checked, in milliseconds. */
+/** How often the memory of threads is checked, in milliseconds. */
 const LOOK_EVERY_MS = 100
-/** Garbage that is not collected yet may exceed a thread's memory: by this part of that memory, plus `MAX_GARBAGE_BYTES` for buffers. */
+/**
+ * How much memory a thread may use beyond its limit for garbage that is not collected yet: this share of the limit, plus
+ * `MAX_GARBAGE_BYTES` for buffers.
+ */
 const MAX_GARBAGE = 0.5
 const MAX_GARBAGE_BYTES = 64 * 2 ** 20
 
-/** Checks the memory of busy threads. V8's own limit would end the whole process (see `HEADROOM_MB`), and ignores buffers. */
+/**
+ * Checks the memory of busy threads. V8's own limit does not count buffers, and exceeding it would end the whole process (see
+ * `HEADROOM_MB`).
+ */
 export class MemoryWatch {
   readonly #memoryBytes: number | undefined
   readonly #working: () => readonly Work[]
@@ -25,7 +31,7 @@ export class MemoryWatch {
     this.#onExcess = onExcess
   }
 
-  /** Checks the threads until none of them is busy. */
+  /** Checks the threads as long as one of them is busy. */
   start(): void {
     const limit = this.#memoryBytes
     if (limit !== undefined) this.#timer ??= setInterval(() => void this.#look(limit), LOOK_EVERY_MS).unref()

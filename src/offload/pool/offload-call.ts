@@ -27,13 +27,13 @@ export interface CallOptions {
 }
 
 export interface CallEvents {
-  /** The thread has begun or stopped waiting for the caller: for the reader of its stream, or for the source of an argument. */
+  /** Called when the thread starts or stops to wait for the caller: for the reader of its stream, or for the source of an argument. */
   readonly waiting: (call: OffloadCall) => void
-  /** The reader of the call's stream has stopped early. */
+  /** Called when the reader of the call's stream has stopped early. */
   readonly stopped: (call: OffloadCall) => void
 }
 
-/** How long a source may take to end when the call does not read all its items. */
+/** How long a source may take to end if the call has not read all its items. */
 const MAX_SOURCE_END_MS = 1_000
 
 let lastId = 0
@@ -44,15 +44,15 @@ export class OffloadCall {
   readonly wanted: WantedCall
   readonly options: CallOptions
   readonly madeAt = performance.now()
-  /** Whether the call can be sent to a second thread, because it handed over no buffer and no stream to the first. */
+  /** Whether the call can be sent to another thread. This is not possible if buffers or streams were moved to the first one. */
   readonly isRepeatable: boolean
-  /** The result, or the {@link ChunkReader} of a stream. */
+  /** The result of the call, or the {@link ChunkReader} of a stream. */
   readonly result: Promise<unknown>
-  /** Resolves when no thread works on the call any more. */
+  /** Resolves when no thread executes the call any more. */
   readonly over: Promise<void>
-  /** The progress that was last reported to the run. */
+  /** The progress that the run has last seen. */
   progress: Progress | undefined
-  /** Why the pool ended the call, for its metrics. */
+  /** Why the pool has ended the call; used in its metrics. */
   endedBy: FailureReason | undefined
   #events: CallEvents | undefined
   #settle!: { readonly resolve: (value: unknown) => void; readonly reject: (error: unknown) => void }
@@ -76,7 +76,7 @@ export class OffloadCall {
     return this.options.priority
   }
 
-  /** The job whose share of the threads the call uses; empty outside a run. */
+  /** The job to which the call belongs. Jobs share the threads fairly. Empty outside of a run. */
   get job(): string {
     return this.options.scope?.run.jobId ?? ''
   }
@@ -85,12 +85,12 @@ export class OffloadCall {
     return this.#reader !== undefined
   }
 
-  /** Whether the thread waits for the caller, so that it uses no processor. */
+  /** Whether the thread waits for the caller and so uses no processor time. */
   get isWaiting(): boolean {
     return this.#waitsFor > 0
   }
 
-  /** Creates the message for the thread. From now on, the sources are read whenever the thread asks for their items. */
+  /** Creates the message for the thread. From now on, sources are read when the thread asks for items. */
   begin(events: CallEvents): { readonly task: OffloadTask; readonly transfer: readonly Transferable[] } {
     this.#events = events
     const { module, name, args, batch } = this.wanted
@@ -134,7 +134,7 @@ export class OffloadCall {
     this.#endSources()
   }
 
-  /** Ends the call, because its result is no longer wanted. Drops items that were not read yet. */
+  /** Ends the call, because its result is no longer wanted. Items that were not read yet are dropped. */
   end(reason: unknown): void {
     this.#isEnded = true
     this.#settle.reject(reason)
@@ -142,7 +142,7 @@ export class OffloadCall {
     this.#endSources()
   }
 
-  /** Completes the call's stream after its reader has stopped and its thread was ended. */
+  /** Completes the call's stream when its reader has stopped and its thread was ended. */
   finishReading(): void {
     this.#reader?.finish()
   }

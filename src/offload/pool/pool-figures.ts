@@ -1,9 +1,9 @@
-/** The upper bounds of the buckets of a histogram, in seconds. */
+/** The upper bounds of the histogram's buckets, in seconds. */
 export const POOL_BUCKETS_S = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300] as const
 
-/** A histogram of durations. It needs no metrics library, so code that offloads never loads one. */
+/** A histogram of durations. It does not need the metrics library, so code that offloads does not load it. */
 export class Durations {
-  /** The number of durations in each bucket of `POOL_BUCKETS_S`, and in a last bucket for longer ones. */
+  /** How many durations are in each bucket of `POOL_BUCKETS_S`, and in a last bucket for longer ones. */
   readonly counts: number[] = new Array<number>(POOL_BUCKETS_S.length + 1).fill(0)
   sumS = 0
 
@@ -19,14 +19,14 @@ export class Durations {
 /** Why a call failed. */
 export type FailureReason = 'error' | 'cancelled' | 'timeout' | 'memory' | 'exit' | 'crashed' | 'copy'
 
-/** The figures of a pool since the start of the process. */
+/** The figures of a pool since the process started. */
 export class PoolFigures {
-  /** From each call to the moment when a thread begins it. */
+  /** The time from each call until a thread begins to execute it. */
   readonly waits = new Durations()
-  /** From the moment when a thread begins a call to the end of the call. */
+  /** The time from when a thread begins a call until the call ends. */
   readonly runs = new Durations()
   readonly failures = new Map<FailureReason, number>()
-  /** The number of threads that were replaced because of the option `recycle`. */
+  /** How many threads were replaced because of the option `recycle`. */
   recycled = 0
 
   failed(reason: FailureReason): void {

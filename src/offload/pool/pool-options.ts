@@ -25,17 +25,17 @@ export interface OffloadOptions {
    */
   readonly memory?: MemorySize
   /**
-   * A call that runs longer fails with `OFFLOAD_TIMEOUT`, and its thread ends. Time in which the thread waits for the reader of its stream,
-   * or for items of an argument, does not count. Default: none.
+   * The time limit of a call. A call that exceeds it fails with `OFFLOAD_TIMEOUT`, and its thread ends. While the thread waits for the
+   * reader of its stream, or for items of an argument, the time is not counted. Default: none.
    */
   readonly timeout?: Duration
   /** A thread ends after this time without a call. The next call starts a new thread within tens of milliseconds. Default `'60s'`. */
   readonly idleTimeout?: Duration
   /** Replaces a thread after this number of calls, or once it uses this much memory after a call. Default: never. */
   readonly recycle?: { readonly calls?: number; readonly memory?: MemorySize }
-  /** The part of the threads that the runs of one job may use at the same time, from 0 (one thread) to 1 (all threads). Default 1. */
+  /** The share of the threads that the runs of one job may use at the same time, from 0 (one thread) to 1 (all threads). Default 1. */
   readonly share?: number
-  /** Further limits of V8 for each thread. Default: `memory` sets the limits of the heap. */
+  /** Further V8 limits for each thread. Default: `memory` sets the limits of the heap. */
   readonly resourceLimits?: ResourceLimits
 }
 
@@ -51,14 +51,15 @@ export interface PoolOptions {
 }
 
 const MAX_THREADS = 1_024
-// Measured on Node 24: a heap of 2 MB aborts the whole process when a thread starts; 4 MB does not.
+// The smallest `memory` option. Measured on Node 24: with a heap of 2 MB, the whole process aborts when a thread starts; with 4 MB it does
+// not.
 const SMALLEST_MEMORY = '8MB'
-/** The heap of a thread for young objects. V8's default is three times as large. */
+/** The size of a thread's heap for young objects. V8's default is three times as large. */
 const YOUNG_MB = 16
 const MB = 2 ** 20
 /**
- * V8 ends the whole process if a single allocation, such as that of a long list or text, exceeds the heap limit of a thread by more than
- * 16 MB. So V8's limit is this much above the pool's `memory`, and `MemoryWatch` enforces the pool's. No memory is reserved for it.
+ * V8 ends the whole process if a single allocation, for example of a long list or text, exceeds the heap limit of a thread by more than 16
+ * MB. So V8's limit is this much larger than the pool's `memory`, and `MemoryWatch` enforces the pool's limit. This reserves no memory.
  */
 const HEADROOM_MB = 1_024
 

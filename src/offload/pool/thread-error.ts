@@ -6,7 +6,7 @@ import type { FailureReason } from './pool-figures.ts'
 
 type Called = Pick<OffloadTask, 'module' | 'name'>
 
-/** The function and its module, for messages. */
+/** Returns the function and its module, for messages. */
 export function callTitle({ name, module }: Called): string {
   return `${name}() of ${basename(module)}`
 }
@@ -16,7 +16,7 @@ export function callError(code: ErrorCode, called: Called, message: string, caus
   return new PikoError(code, message, { ...(cause !== undefined && { cause }), details: { module, name } })
 }
 
-/** The error of a call whose thread failed: by an exit, an uncaught error or exhausted memory. */
+/** Creates the error of a call whose thread failed: it exited, had an uncaught error, or ran out of memory. */
 export function threadError(called: Called, cause: unknown): PikoError {
   const { code, reason } = describeCause(cause)
   const ended = `the thread that ran ${callTitle(called)} ended: ${reason}`
@@ -25,7 +25,10 @@ export function threadError(called: Called, cause: unknown): PikoError {
   return callError(/^worker exited with code/.test(reason) ? 'OFFLOAD_EXIT' : 'OFFLOAD_CRASHED', called, ended, cause)
 }
 
-/** The error of a call that can't be repeated, because its buffers or streams were lost with a thread that never began it. */
+/**
+ * Creates the error of a call that can't be repeated: its thread never began it, but its buffers or streams were already moved to that
+ * thread.
+ */
 export function neverBegan(called: Called, previous: string, cause: unknown): PikoError {
   const message = `${callTitle(called)} did not begin, because work that ${previous} left behind ended or blocked the thread; call it again`
   return callError('OFFLOAD_CRASHED', called, message, cause)
@@ -34,14 +37,14 @@ export function neverBegan(called: Called, previous: string, cause: unknown): Pi
 function describeCause(cause: unknown): { code: string | undefined; reason: string } {
   if (!isError(cause)) return { code: undefined, reason: typeof cause === 'string' ? cause : describe(cause) }
   const { code, name, message, stack }: NodeJS.ErrnoException = cause
-  // A DOMException that crosses threads as an uncaught error keeps its name and message only in the stack.
+  // If a DOMException is an uncaught error in a thread, only its stack still contains its name and message here.
   const reason = message === '' ? (stack?.split('\n')[0] ?? name) : name === 'Error' ? message : `${name}: ${message}`
   return { code: typeof code === 'string' ? code : undefined, reason: reason.replace(/\.$/, '') }
 }
 
 const FAILURE_OF: Readonly<Record<string, FailureReason>> = { OFFLOAD_MEMORY: 'memory', OFFLOAD_EXIT: 'exit' }
 
-/** The reason under which the figures of a pool count the error of a failed thread. */
+/** Returns the reason under which the pool's figures count the error of a failed thread. */
 export function failureOf({ code }: PikoError): FailureReason {
   return FAILURE_OF[code] ?? 'crashed'
 }

@@ -16,12 +16,12 @@ import { unsendable } from '../unsendable.ts'
 import { WaitingCalls } from './waiting-calls.ts'
 import { free, isHeldUp, isInnocent, type Work } from './work.ts'
 
-/** How long the `finally` of a generator may take after the reader of its stream has stopped. */
+/** How long the `finally` of a generator may take when the reader of its stream has stopped. */
 const MAX_ENDING_MS = 1_000
-/** How long work that a call left behind may continue before its thread is ended. Until then the thread takes no other call. */
+/** How long a call may leave work running in its thread before the thread is ended. Until then, the thread takes no other call. */
 const MAX_LEFTOVER_MS = 250
 const TIMERS = ['Timeout', 'Immediate']
-/** Threads that wait for their callers don't count towards the size of the pool. This many of them may exist for each counted thread. */
+/** A thread that waits for its caller does not count as running. For each running thread, this many waiting ones may exist. */
 const MAX_WAITING_PER_THREAD = 4
 
 /**
@@ -37,7 +37,7 @@ export class ThreadPool {
   readonly #waiting = new WaitingCalls()
   readonly #working = new Map<OffloadCall, Work>()
   readonly #idle: Thread[] = []
-  /** Threads in which a call has left unfinished work. */
+  /** Threads with unfinished work of an earlier call. */
   readonly #unclean = new Map<Thread, NodeJS.Timeout>()
   readonly #runningOf = new Map<string, number>()
   #closing = false
@@ -62,7 +62,7 @@ export class ThreadPool {
     return this.#waiting.size
   }
 
-  /** Threads that exist. */
+  /** How many threads exist. */
   get threads(): number {
     return this.#working.size + this.#idle.length + this.#unclean.size
   }
@@ -122,13 +122,13 @@ export class ThreadPool {
     )
   }
 
-  /** The next call that may start now. */
+  /** Returns the next call that may start now. */
   #next(): OffloadCall | undefined {
     const { size, share } = this.#options
     const held = this.#working.size + this.#unclean.size
     if (held >= size && held - this.#pausedCalls() >= size) return undefined
     if (held >= size * (1 + MAX_WAITING_PER_THREAD)) {
-      // A thread may wait for the result of another call of the same run, so calls of runs with threads must still begin.
+      // A thread may wait for the result of another call of the same run. So calls of such runs must still begin.
       const owners = new Set([...this.#working.keys()].map(({ options }) => options.scope))
       return this.#waiting.takeFitting(({ options }) => owners.has(options.scope))
     }
@@ -170,7 +170,7 @@ export class ThreadPool {
     this.#over(work)
   }
 
-  /** Runs a call in a new thread, because its first thread never began it. */
+  /** Runs a call in a new thread, because its first thread has never begun it. */
   #repeat(work: Work): void {
     const { call, thread } = work
     warn(
@@ -180,7 +180,7 @@ export class ThreadPool {
     void this.#run(call, this.#newThread())
   }
 
-  /** A batch has no time limit as a whole: its caller watches the limit of each item. */
+  /** A batch has no time limit of its own, because its caller checks the time limit of each item. */
   #limitOf({ options, wanted }: OffloadCall): number | undefined {
     return options.timeoutMs ?? (wanted.batch === undefined ? this.#options.timeoutMs : undefined)
   }
@@ -193,7 +193,7 @@ export class ThreadPool {
 
   #waitsOrNot(work: Work): void {
     const { call, timer, readyAt } = work
-    // The reader of a stream may read its last rows after the thread's reply. A timer that started then would keep the process alive.
+    // The reader of a stream may read its last rows after the thread's reply. A timer that starts then would keep the process alive.
     if (this.#working.get(call) !== work) return
     if (call.isWaiting) timer.halt()
     else if (readyAt !== undefined) timer.start()
@@ -250,7 +250,7 @@ export class ThreadPool {
     else this.#runningOf.delete(job)
   }
 
-  /** Ends a call, whether it waits or runs. If a generator was cancelled, its thread has a moment for its `finally`. */
+  /** Ends a call that waits or runs. If a generator was cancelled, its thread gets a short time for its `finally`. */
   #end(call: OffloadCall, reason: unknown, why: FailureReason): void {
     const work = this.#working.get(call)
     const isWaiting = this.#waiting.delete(call)
@@ -282,7 +282,7 @@ export class ThreadPool {
     this.#end(call, callError('OFFLOAD_TIMEOUT', wanted, message), 'timeout')
   }
 
-  /** @param message from Piko's code in the thread, or from the user's module */
+  /** @param message sent by Piko's code in the thread, or by the user's module */
   #heard(thread: Thread, message: unknown): void {
     if (!isThreadMessage(message)) return
     if (message.piko === 'clean') return this.#clean(thread)
@@ -312,10 +312,10 @@ export class ThreadPool {
     }
   }
 
-  /** Gives a thread no other call while earlier work is unfinished, which may throw, loop or exit, and make the other call fail. */
+  /** Gives a thread no other call while it has unfinished work. That work may throw, loop or exit, and the other call would then fail. */
   #keepOut(thread: Thread, { wanted }: OffloadCall, left: readonly string[]): void {
     const timer = setTimeout(() => {
-      // Only timers are faults. Other work may be useful, such as a loader that writes its cache or a module that writes its log.
+      // Only timers are reported as a fault. Other work may be useful: a loader may write its cache, or a module its log.
       if (!left.some((type) => TIMERS.includes(type))) return this.#clean(thread)
       this.#unclean.delete(thread)
       void thread.end()
@@ -338,7 +338,7 @@ export class ThreadPool {
     this.#dispatch()
   }
 
-  /** Removes a thread that ended without a call: after its idle time, or by an error of work that an earlier call left behind. */
+  /** Removes a thread that ended without a call: after its idle time, or because of an error in work that an earlier call left running. */
   #gone(thread: Thread, error: unknown): void {
     clearTimeout(this.#unclean.get(thread))
     this.#unclean.delete(thread)

@@ -10,13 +10,13 @@ export interface ThreadOptions {
 
 export interface ThreadEvents {
   readonly message: (thread: Thread, message: unknown) => void
-  /** The thread has ended without a call, after its idle time or by an error. */
+  /** Called when the thread has ended without a call: after its idle time, or because of an error. */
   readonly gone: (thread: Thread, error: unknown) => void
 }
 
 let piscina: typeof Piscina | undefined
 
-/** Imported at the first call because it costs about 20 ms, and most processes never offload anything. */
+/** Loads piscina on the first call: this takes about 20 ms, and most processes never offload anything. */
 export async function loadThreads(): Promise<void> {
   piscina = (await import('piscina')).Piscina
 }
@@ -26,15 +26,15 @@ export function threadsAreLoaded(): boolean {
 }
 
 /**
- * One thread, as a piscina pool of size one. Piscina starts the thread with the first call, ends it when idle, and reports its errors.
- * `ThreadPool` decides which call runs in which thread, so an error of a thread always belongs to that thread's call.
+ * One thread, in the form of a piscina pool of size one. Piscina starts the thread with the first call, ends it when idle, and reports its
+ * errors. `ThreadPool` decides which thread executes a call, so an error of a thread always belongs to that thread's call.
  */
 export class Thread {
-  /** The number of calls that have ended in this thread. */
+  /** How many calls have ended in this thread. */
   calls = 0
-  /** The title of the previous call, for messages; undefined before the end of the first. */
+  /** The title of the last call, for messages; undefined until the first call has ended. */
   previous: string | undefined
-  /** Shared with the thread, which sets it to 1 when it begins the call. */
+  /** Shared with the thread. The thread sets it to 1 when it begins the call. */
   readonly #begun = new Int32Array(new SharedArrayBuffer(4))
   readonly #piscina: Piscina
   #isReady = false
@@ -50,13 +50,13 @@ export class Thread {
       minThreads: 0,
       maxThreads: 1,
       idleTimeout: idleTimeoutMs,
-      // With atomics, a thread blocks between calls, which would stop a module's background work, such as sockets and timers.
+      // With atomics, a thread would be blocked between calls. This would stop background work of a module, such as sockets and timers.
       atomics: 'disabled',
       recordTiming: false,
       workerData: this.#begun,
       ...(resourceLimits !== undefined && { resourceLimits }),
-      // Set only if a loader is needed. Otherwise the thread inherits the process's options (`--conditions`, `--import`), including those
-      // that Node refuses in `execArgv`.
+      // Set only if a loader is needed. Otherwise the thread inherits the process's options (`--conditions`, `--import`), even those that
+      // Node refuses in `execArgv`.
       ...(threadLoader.length > 0 && { execArgv: [...process.execArgv, ...threadLoader] }),
     })
     this.#piscina.on('message', (message: unknown) => events.message(this, message))
@@ -68,9 +68,7 @@ export class Thread {
     this.#piscina.on('workerDestroy', () => setImmediate(() => this.#ended(events)))
   }
 
-  /**
-   * Whether the thread has begun its call. If not, it is still starting, or work that the previous call left behind blocks it or ended it.
-   */
+  /** Whether the thread has begun its call. If not, it is still starting, or work of the previous call blocks it or has ended it. */
   get hasBegun(): boolean {
     return Atomics.load(this.#begun, 0) === 1
   }
@@ -101,11 +99,11 @@ export class Thread {
     }) as Promise<OffloadReply>
   }
 
-  /** The bytes of the thread's heap and of its buffers, even while the thread is busy; 0 if there is no thread. */
+  /** Returns the size of the thread's heap and buffers in bytes, even while the thread is busy; 0 without a thread. */
   async usedBytes(): Promise<number> {
     const worker = this.#piscina.threads[0]
     if (worker === undefined || !this.#isReady) return 0
-    // The thread may end in the meantime.
+    // The thread may end during this call.
     const heap = await worker.getHeapStatistics().catch(() => undefined)
     return heap === undefined ? 0 : heap.used_heap_size + heap.external_memory
   }
@@ -125,7 +123,7 @@ export class Thread {
   #ended(events: ThreadEvents): void {
     if (this.isAlive) return
     this.#isReady = false
-    // Piscina does not reject the call of a thread that dies before it is ready.
+    // If a thread dies before it is ready, piscina does not reject its call.
     if (this.#fail) this.#fail(this.#lastError ?? new Error('it did not start'))
     else events.gone(this, this.#isEnding ? undefined : this.#lastError)
   }

@@ -1,6 +1,9 @@
 import type { OffloadCall } from './offload-call.ts'
 
-/** Calls that wait for a thread: by priority, then in turns by job, then in order of arrival. */
+/**
+ * Calls that wait for a thread. They are ordered by priority; within a priority, jobs take turns; within a job, the oldest call comes
+ * first.
+ */
 export class WaitingCalls {
   /** By priority, highest first. */
   #levels: { readonly priority: number; readonly jobs: Map<string, Set<OffloadCall>> }[] = []
@@ -29,8 +32,8 @@ export class WaitingCalls {
   }
 
   /**
-   * Takes a call of the highest possible priority. Of the jobs that may run one more call, the job with the fewest running calls comes first;
-   * of its calls, the oldest.
+   * Takes a call with the highest possible priority. Only jobs that may run one more call are considered; the job with the fewest running
+   * calls comes first, with its oldest call.
    */
   take(running: (job: string) => number, mayRun: (job: string) => boolean): OffloadCall | undefined {
     for (const { jobs } of this.#levels) {

@@ -2,7 +2,7 @@ import type { CallTimer } from './call-timer.ts'
 import type { OffloadCall } from './offload-call.ts'
 import type { Thread } from './thread.ts'
 
-/** A call with its thread. */
+/** A call, and the thread that executes it. */
 export interface Work {
   readonly call: OffloadCall
   readonly thread: Thread
@@ -14,12 +14,12 @@ export interface Work {
   ending: NodeJS.Timeout | undefined
 }
 
-/** Whether work that the previous call left behind blocks the thread or has ended it, so that the call has not begun. */
+/** Whether the call has not begun because work of the previous call blocks the thread or has ended it. */
 export function isHeldUp({ thread }: Work): boolean {
   return thread.previous !== undefined && !thread.hasBegun
 }
 
-/** Whether the thread ended before it began the call, so that the call is not the cause. */
+/** Whether the thread ended before it began the call. Then the call is not the cause. */
 export function isInnocent(work: Work): boolean {
   return isHeldUp(work) && (work.isFreed || !work.thread.isAlive) && work.call.endedBy === undefined
 }

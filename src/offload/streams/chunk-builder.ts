@@ -3,9 +3,9 @@ import { isMoved, type Moved } from '../move.ts'
 import { MAX_CHUNK_BYTES, MAX_CHUNK_ROWS, sizeOf } from './chunk-size.ts'
 import { PackedChunk, type PackedRows, RowPacker } from './packed-rows.ts'
 
-/** An item waits at most this long for other items of its chunk, in milliseconds. */
+/** How long an item waits for other items of its chunk, in milliseconds. */
 export const MAX_LINGER_MS = 5
-/** No more chunks are packed once those that could not be packed outnumber the packed ones by this many. */
+/** If chunks that could not be packed outnumber the packed ones by this many, no more chunks are packed. */
 const MAX_PACKS = 8
 
 /** The items of a chunk, ready to be sent. */
@@ -19,19 +19,19 @@ export interface BuiltChunk {
 
 type MovedItems = ReadonlyMap<number, readonly Transferable[]>
 
-/** Collects items until a message is full: by their number, by their bytes, or by the time that the first of them has waited. */
+/** Collects items until a message is full: by number, by size, or by how long the first item has waited. */
 export class ChunkBuilder {
   #count = 0
   #bytes = 0
   #since = 0
   #isOverdue = false
   readonly #packer = new RowPacker()
-  /** Whether all items so far are in the packer. Otherwise all of them are in the list. */
+  /** Whether the packer contains all items. Otherwise the list contains all of them. */
   #isPacked = true
-  /** The number of packed chunks minus the number of others. */
+  /** The number of packed chunks, minus the number of other chunks. */
   #packs = 0
   #items: unknown[] = []
-  /** The buffers of items that are moved instead of copied, by the index of the item. */
+  /** The buffers that are moved instead of copied, by the index of their item. */
   #moved: Map<number, readonly Transferable[]> | undefined
   #lastSize = 0
 
@@ -85,7 +85,7 @@ export class ChunkBuilder {
     try {
       return this.#packer.add(item)
     } catch {
-      // The item could not be read. Sending it will fail too, with an error that names the place in the item.
+      // The item could not be read. Sending it will also fail, with an error that names the place in the item.
       return undefined
     }
   }
@@ -109,8 +109,8 @@ export class ChunkBuilder {
   }
 
   /**
-   * Measuring an object is slow. So after the first eight only every fourth is measured, and the next three are assumed to have the same
-   * size.
+   * Returns the size of an item. Measuring an object is slow, so after the first eight only every fourth is measured, and the next three
+   * are assumed to have the same size.
    */
   #sizeOf(item: unknown, count: number): number {
     if (typeof item === 'object' && !Array.isArray(item) && count >= 8 && (count & 3) !== 0) return this.#lastSize

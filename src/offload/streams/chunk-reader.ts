@@ -7,13 +7,16 @@ import { type Chunk, ListChunk, PackedChunk } from './packed-rows.ts'
 import { giveRoom, type SharedRoom } from './room.ts'
 
 export interface ReaderOptions {
-  /** Called with true when the reader holds the maximum number of chunks, so the writer waits; with false when it no longer does. */
+  /**
+   * Called with true when the reader has the maximum number of chunks, so that the writer must wait. Called with false when it has room
+   * again.
+   */
   readonly onFull?: (isFull: boolean) => void
   /** Called when the reader stops before the end of the stream. */
   readonly onEnd?: () => void
-  /** Called with the last progress of the writer, before the stream ends. */
+  /** Called with the last progress of the writer before the stream ends. */
   readonly onProgress?: (progress: Progress) => void
-  /** Whether to tell the writer when there is nothing to read. Default: no. */
+  /** Whether to tell the writer when there is nothing left to read. Default: no. */
   readonly tellsHunger?: boolean
 }
 
@@ -27,13 +30,13 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
   #chunk: Chunk<T> = new ListChunk<T>([])
   #index = 0
   #chunks: Chunk<T>[] = []
-  /** Whether the writer has ended, or no more items are wanted. */
+  /** Whether the writer has ended or no more items are wanted. */
   #isOver = false
   #isReturned = false
   #returned: Promise<IteratorReturnResult<undefined>> | undefined
   #failure: { readonly error: unknown } | undefined
   #wake: (() => void) | undefined
-  /** Settles together with the last read that had to wait; undefined if no read waits. */
+  /** Settles with the last read that must wait; undefined if no read is waiting. */
   #reads: Promise<unknown> | undefined
 
   constructor({ port, room }: StreamEnd, options: ReaderOptions = {}) {
@@ -55,7 +58,7 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
     return this.#queued(this.#reads === undefined ? this.#take() : this.#reads.then(() => this.#take()))
   }
 
-  /** Ends the writer's source early. Resolves when the source has ended, or rejects with the error that it threw while ending. */
+  /** Ends the writer's source early. Resolves when the source has ended. Rejects with the error that the source threw when it ended. */
   return(): Promise<IteratorReturnResult<undefined>> {
     return (this.#returned ??= this.#return())
   }
@@ -74,16 +77,16 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
     return DONE
   }
 
-  /** Fails the stream, because the writer can't continue. Items that have arrived can still be read, unless `isNow`. */
+  /** Fails the stream, because the writer can't continue. Unless `isNow`, items that have arrived can still be read. */
   fail(error: unknown, isNow: boolean): void {
-    // After items were dropped the reader must get an error, even if the stream was complete. Otherwise it would not notice the loss.
+    // If items were dropped, the reader must get an error even if the stream was complete. Otherwise it would not notice the loss.
     const isCut = isNow && this.#drop() && !this.#isReturned
     if (this.#isOver && !isCut) return
     this.#failure ??= { error }
     this.#close()
   }
 
-  /** Completes the stream without an error, although the writer's thread was ended, because no code reads the stream any more. */
+  /** Completes the stream without an error although the writer's thread was ended. No code reads the stream any more. */
   finish(): void {
     this.#close()
   }
@@ -92,7 +95,7 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
     return this.#isOver
   }
 
-  /** @returns whether there was anything to drop */
+  /** @returns whether items were dropped */
   #drop(): boolean {
     const isAny = this.#index < this.#chunk.length || this.#chunks.length > 0
     this.#chunk = new ListChunk<T>([])
@@ -116,7 +119,7 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
   async #take(): Promise<IteratorResult<T, undefined>> {
     while (!this.#isReturned) {
       if (this.#index < this.#chunk.length) return { done: false, value: this.#chunk.at(this.#index++) }
-      // Without this, a loop over items that have already arrived would delay timers, sockets and signals.
+      // Without this, a loop over items that have already arrived would block timers, sockets and signals.
       if (loopTurn.isDue(false)) await loopTurn.next()
       if (this.#isReturned) break
       const chunk = this.#chunks.shift()
@@ -136,7 +139,7 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
     return DONE
   }
 
-  /** An error is thrown once, as by a generator. */
+  /** Throws the error of the stream. A generator throws its error only once, and so does this. */
   #throwFailure(): void {
     const failure = this.#failure
     this.#failure = undefined

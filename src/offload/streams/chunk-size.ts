@@ -1,19 +1,19 @@
 /**
- * The limits of a chunk; the one that is reached first applies. Each chunk costs a message, but small chunks are cheaper for the garbage
- * collector.
+ * The limits of a chunk; the first one that is reached ends the chunk. Each chunk costs a message, but small chunks are cheaper for the
+ * garbage collector.
  */
 export const MAX_CHUNK_ROWS = 1_000
 export const MAX_CHUNK_BYTES = 128 * 1_024
-/** The maximum number of chunks that were sent but not yet read. */
+/** How many chunks may be sent but not yet read. */
 export const MAX_CHUNKS_AHEAD = 2
 
 const MAX_DEPTH = 6
-/** The estimated bytes of a number, and of every other value in addition to its content. */
+/** The estimated size of a number, in bytes. Every other value has this size in addition to its content. */
 const WORD = 8
 
 /**
- * An estimate of the bytes that a value takes in a message. Stops at `MAX_CHUNK_BYTES`, because a chunk ends there anyway, and never calls
- * a getter's code more than once.
+ * Estimates the size of a value in a message, in bytes. Stops at `MAX_CHUNK_BYTES`, because the chunk ends there anyway. Calls each getter
+ * at most once.
  */
 export function sizeOf(value: unknown, depth = 0): number {
   if (typeof value === 'string') return value.length + WORD

@@ -7,20 +7,20 @@ import type { ItemSource } from './item-source.ts'
 import { WriterRoom } from './room.ts'
 
 export interface WriterOptions {
-  /** Creates the reader's error for an item that can't be copied; `index` counts from the first item of the stream. */
+  /** Creates the reader's error for an item that can't be copied. `index` is the item's position in the stream. */
   readonly unsendable: (item: unknown, index: number, cause: unknown) => unknown
-  /** The maximum time, in milliseconds, that a source may take to end early. Default: no limit. */
+  /** How long a source may take to end early, in milliseconds. Default: no limit. */
   readonly maxEndMs?: number
-  /** The progress to report with the end of the stream, so that it comes before the reader has read everything. */
+  /** Returns the progress to send with the end of the stream. So it arrives before the reader has read everything. */
   readonly lastProgress?: () => Progress | undefined
-  /** Called with true when the reader has read everything and waits for the source, and with false when it no longer does. */
+  /** Called with true when the reader has read everything and waits for the source. Called with false when it no longer waits. */
   readonly onStarved?: (isStarved: boolean) => void
 }
 
 /**
- * Sends the items of a source through a port: several in one message, and never more than the reader has room for.
+ * Sends the items of a source through a port. A message contains several items. The writer never sends more than the reader has room for.
  *
- * The message `'more'` from the reader means that there is room again, and `'end'` ends the source early. An error of the source is sent to
+ * The reader's message `'more'` means that there is room again, and `'end'` ends the source early. An error of the source is also sent to
  * the reader.
  */
 export class ChunkWriter {
@@ -29,7 +29,7 @@ export class ChunkWriter {
   readonly #room: WriterRoom
   readonly #options: WriterOptions
   readonly #chunk = new ChunkBuilder()
-  /** The number of items sent. */
+  /** How many items were sent. */
   #sent = 0
   #linger: NodeJS.Timeout | undefined
   #isEnded = false
@@ -49,14 +49,14 @@ export class ChunkWriter {
       // A chunk that is on its way will feed the reader.
       else if (message === 'hungry' && this.#room.isAll && !this.#isEnded) this.#setStarved(true)
     })
-    // The reader no longer exists, because its thread ended or it was aborted.
+    // The reader no longer exists: its thread has ended, or it was aborted.
     port.on('close', () => this.end())
     // `write` awaits both promises and handles their errors.
     this.#written.promise.catch(() => {})
     this.#ended.promise.catch(() => {})
   }
 
-  /** Resolves when the source has ended and everything is sent, or the reader has ended it. Never rejects. */
+  /** Sends everything. Resolves when the source has ended and all is sent, or when the reader has ended the source. Never rejects. */
   async write(): Promise<void> {
     try {
       this.#ask()
@@ -74,7 +74,7 @@ export class ChunkWriter {
     }
   }
 
-  /** Ends the source early, even while it waits. */
+  /** Ends the source early, even if it is waiting. */
   end(): void {
     if (this.#isEnded) return
     this.#isEnded = true
@@ -86,7 +86,7 @@ export class ChunkWriter {
     this.#wake?.()
   }
 
-  /** Asks for one item after another. There may be millions, and a callback costs less than an await. */
+  /** Requests one item after another. It uses callbacks, because there may be millions of items and an await costs more. */
   #ask(): void {
     try {
       while (!this.#isEnded) {
@@ -115,9 +115,9 @@ export class ChunkWriter {
     this.#written.resolve(this.#flushed())
   }
 
-  /** Sends the items before the error first. */
+  /** First sends the items before the error. */
   readonly #sourceFailed = (error: unknown): void => {
-    // After an early end, the source may reject the last request for an item. This is no failure.
+    // After an early end, the source may reject the last request for an item, which is no failure.
     if (!this.#isEnded) this.#flushed().then(() => this.#written.reject(error), this.#written.reject)
   }
 
@@ -147,7 +147,7 @@ export class ChunkWriter {
     }
   }
 
-  /** Sends the chunk once there is room for it, and gives the event loop its turns. */
+  /** Sends the chunk when there is room for it, and yields to the event loop. */
   async #flushed(): Promise<void> {
     while (!this.#chunk.isEmpty && !this.#isEnded) {
       if (this.#room.isAny) this.#send()
@@ -179,7 +179,7 @@ export class ChunkWriter {
     this.#sent += chunk.length
   }
 
-  /** Sends the items one by one, so that the reader gets those before the item that can't be sent. */
+  /** Sends the items one by one, so that the reader gets all items before the one that can't be sent. */
   #sendEach(chunk: BuiltChunk, cause: unknown): never {
     for (const [index, { item, transfer }] of chunk.items().entries()) {
       try {

@@ -9,11 +9,11 @@ export interface ItemSource {
 
 type AnyIterable = AsyncIterable<unknown> | Iterable<unknown>
 
-/** Whether a value is a stream to be sent item by item, rather than a value to be copied. */
+/** Whether a value is a stream, which is sent item by item. Any other value is copied. */
 export function isStream(value: unknown): value is AnyIterable {
   if (typeof value !== 'object' || value === null) return false
   if (Symbol.asyncIterator in value) return true
-  // These are generators and other iterators. Lists, maps and sets are sent as one value.
+  // Generators and other iterators are streams. Lists, maps and sets are sent as one value.
   return 'next' in value && typeof value.next === 'function' && Symbol.iterator in value
 }
 
@@ -27,12 +27,12 @@ export function itemSource(stream: AnyIterable): ItemSource {
 function asyncSource(stream: AsyncIterable<unknown>): ItemSource {
   const iterator = stream[Symbol.asyncIterator]()
   return {
-    // As in `for await`, a result may come without a promise, or as a promise of another library.
+    // As in `for await`, the result may not be a promise, or may be the promise of another library.
     next: () => {
       const next: unknown = iterator.next()
       return next instanceof Promise ? (next as Promise<IteratorResult<unknown>>) : resolved(next)
     },
-    // The iterator of a Node stream that waits for data would not return, so the stream itself is destroyed.
+    // If a Node stream waits for data, the `return` of its iterator would not end it. So the stream itself is destroyed.
     end: () => (stream instanceof Readable ? void stream.destroy() : iterator.return?.()),
   }
 }
@@ -41,7 +41,7 @@ async function resolved(next: unknown): Promise<IteratorResult<unknown>> {
   return (await next) as IteratorResult<unknown>
 }
 
-/** A generator that is not async may yield promises, as in `for await`. */
+/** As in `for await`, a generator that is not async may yield promises, which are awaited. */
 function awaited(result: IteratorResult<unknown>): Promise<IteratorResult<unknown>> | IteratorResult<unknown> {
   if (!(result.value instanceof Promise)) return result
   return result.value.then((value: unknown) => ({ done: result.done ?? false, value }))

@@ -1,6 +1,6 @@
 /** The estimated bytes of a number, and of every other value in addition to its content. */
 const WORD = 8
-/** Values nested deeper are not packed: they may refer to their own row, and packing would break that reference. */
+/** More deeply nested values are not packed: they may refer to their own row, and packing would break this reference. */
 const MAX_DEPTH = 4
 /** The properties of a result of `move`. */
 const MOVED_KEYS = 'value,transfer'
@@ -8,7 +8,7 @@ const MOVED_KEYS = 'value,transfer'
 const MAX_KEYS = 100
 
 /**
- * Rows with the same properties in the same order: their names once, and the values of one row after the other. Copying the names with each
+ * Rows with the same properties in the same order: the names are stored once, and then the values of each row. Copying the names with each
  * row would take longer than copying the values.
  */
 export interface PackedRows {
@@ -24,8 +24,8 @@ export class RowPacker {
   /**
    * Adds the current values of a row.
    *
-   * @returns the approximate bytes of the row; undefined if it can't be packed with the rows before
-   * @throws the error of a getter of the row; some values of the row may then have been added
+   * @returns the approximate size of the row in bytes; undefined if it can't be packed with the rows before it
+   * @throws the error of a getter of the row; some values of the row may already be added then
    */
   add(row: unknown): number | undefined {
     if (typeof row !== 'object' || row === null || Object.getPrototypeOf(row) !== Object.prototype) return undefined
@@ -53,12 +53,12 @@ export class RowPacker {
     return undefined
   }
 
-  /** The rows that were added completely. */
+  /** Returns the rows that were added completely. */
   rows(): PackedChunk<unknown> {
     return new PackedChunk({ keys: this.#keys ?? [], values: this.#values })
   }
 
-  /** The rows since the last call. */
+  /** Returns the rows that were added since the last call. */
   take(): PackedRows {
     const packed = { keys: this.#keys ?? [], values: this.#values }
     this.clear()
@@ -71,7 +71,7 @@ export class RowPacker {
   }
 }
 
-/** The names of the row's properties; undefined if the object is probably not a row. */
+/** Returns the names of the row's properties; undefined if the object is probably not a row. */
 function usableKeys(row: object): readonly string[] | undefined {
   const keys = Object.keys(row)
   // Assigning `__proto__` would not create a property.
@@ -79,7 +79,10 @@ function usableKeys(row: object): readonly string[] | undefined {
   return isUsable && keys.join() !== MOVED_KEYS ? keys : undefined
 }
 
-/** The approximate bytes of a value; undefined if it is nested too deeply, or may contain references that packing would break. */
+/**
+ * Returns the approximate size of a value in bytes; undefined if it is nested too deeply or may contain references that packing would
+ * break.
+ */
 function sizeOfTree(value: unknown, depth: number): number | undefined {
   if (typeof value === 'string') return value.length + WORD
   if (typeof value !== 'object' || value === null) return WORD
@@ -105,7 +108,7 @@ function sizeOfTree(value: unknown, depth: number): number | undefined {
   return bytes
 }
 
-/** Items that have arrived together. */
+/** Items that have arrived in one message. */
 export interface Chunk<T> {
   readonly length: number
   at(index: number): T
@@ -124,7 +127,7 @@ export class PackedChunk<T> implements Chunk<T> {
     this.#empty = Object.fromEntries(keys.map((key) => [key, null]))
   }
 
-  /** Unpacks a row. Copying an empty row and filling it is twice as fast as adding one property after another. */
+  /** Unpacks a row. Copying an empty row and filling it is twice as fast as adding the properties one after another. */
   at(index: number): T {
     const row: Record<string, unknown> = { ...this.#empty }
     const keys = this.#keys

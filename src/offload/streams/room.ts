@@ -3,14 +3,14 @@ import { MAX_CHUNKS_AHEAD } from './chunk-size.ts'
 const TAKEN = 0
 const IS_WAITING = 1
 
-/** Memory that the two ends of a stream share: how many chunks the reader has taken, and whether the writer waits for room. */
+/** Memory that both ends of a stream share. It contains how many chunks the reader has taken, and whether the writer waits for room. */
 export type SharedRoom = Int32Array
 
 export function newRoom(): SharedRoom {
   return new Int32Array(new SharedArrayBuffer(8))
 }
 
-/** Determines whether the writer may send another chunk. The reader sends a message only if the writer has to wait. */
+/** Decides whether the writer may send another chunk. The reader sends a message only if the writer must wait. */
 export class WriterRoom {
   readonly #shared: SharedRoom
   #sent = 0
@@ -24,11 +24,11 @@ export class WriterRoom {
     return Atomics.load(this.#shared, TAKEN) === this.#sent
   }
 
-  /** Whether one more chunk may be sent. If not, the reader sends a message as soon as there is room. */
+  /** Whether one more chunk may be sent. If not, the reader sends a message when there is room. */
   get isAny(): boolean {
     if (this.#isFree) return true
     Atomics.store(this.#shared, IS_WAITING, 1)
-    // The reader may have taken a chunk in between, and not have seen that the writer waits.
+    // The reader may have taken a chunk just before it could see that the writer waits. So this checks again.
     return this.#isFree
   }
 

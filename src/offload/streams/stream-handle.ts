@@ -1,9 +1,12 @@
 import type { ChunkReader } from './chunk-reader.ts'
 
-/** Ends the generator of a stream whose handle was garbage-collected, because the generator would occupy its thread forever. */
+/**
+ * If the handle of a stream was garbage-collected, this ends the stream's generator. Otherwise the generator would occupy its thread
+ * forever.
+ */
 const forgotten = new FinalizationRegistry<ChunkReader>((reader) => void reader.return().catch(() => {}))
 
-/** The caller's object for a stream. The port also refers to the reader, so only this handle can be garbage-collected. */
+/** The object for a stream that the caller has. The port also refers to the reader, so only this object can be garbage-collected. */
 export class StreamHandle<T = unknown> implements AsyncIterableIterator<T, undefined> {
   readonly #reader: ChunkReader<T>
 

@@ -8,7 +8,8 @@ export const BEGUN = 0
 export const BEGUN_AT = 1
 
 /**
- * Calls the function for each item of the batch, one after another. With `reduce`, combines the results in order and replies with one.
+ * Calls the function for each item of the batch, one after another. With `reduce`, it combines the results in order and replies with a
+ * single result.
  */
 export async function performBatch(
   task: OffloadTask,
@@ -40,7 +41,10 @@ async function settled(fn: Callable, ...args: readonly unknown[]): Promise<Batch
   }
 }
 
-/** Milliseconds of a clock that all threads share and that never goes back. It wraps around after 24 days, so use only differences. */
+/**
+ * Returns the milliseconds of a clock that all threads share and that never goes back. It starts again at 0 after 24 days, so use only
+ * differences.
+ */
 export function monotonicMs(): number {
   return Number((process.hrtime.bigint() / 1_000_000n) & 0x7fff_ffffn)
 }

@@ -3,7 +3,7 @@ import { basename } from 'node:path'
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import type { OffloadTask, Progress, ThreadMessage } from '../protocol.ts'
 
-/** The minimum time between two progress messages. Progress in between is dropped, but the last is part of the reply. */
+/** The minimum time between two progress messages. Progress in between is dropped, but the reply contains the last one. */
 const PROGRESS_INTERVAL_MS = 100
 
 /** The state of a call in its thread. */
@@ -21,7 +21,7 @@ export class ThreadCall {
     this.title = `${name}() of ${basename(module)}`
   }
 
-  /** Aborts when the reader of the call's stream stops early. Created at first use. */
+  /** Aborts when the reader of the call's stream stops early. Created on first use. */
   get controller(): AbortController {
     return (this.#controller ??= new AbortController())
   }
@@ -40,10 +40,10 @@ export class ThreadCall {
   }
 }
 
-// This is a registered symbol, because the module may have loaded another copy of this package.
+// A registered symbol, because the module may have loaded another copy of this package.
 const CALLS: unique symbol = Symbol.for('piko.offload.calls') as never
 
-/** The call that the current work belongs to, including later work: timers, promises, events. */
+/** Stores which call the current work belongs to. Later work, such as timers, promises and events, belongs to the same call. */
 export function threadCalls(): AsyncLocalStorage<ThreadCall> {
   const holder = globalThis as { [CALLS]?: AsyncLocalStorage<ThreadCall> }
   return (holder[CALLS] ??= new AsyncLocalStorage<ThreadCall>())

@@ -1,6 +1,6 @@
 /**
  * Types of resources that mean unfinished work: timers, and single operations on files, on the network and in Node's thread pool. Sockets
- * and ports don't count, because a module may keep them between calls.
+ * and ports are not included, because a module may keep them open between calls.
  */
 const WORK = /^(Timeout|Immediate)$|Req|ConnectWrap$|^FileHandleClose/
 
@@ -14,25 +14,25 @@ function count(): Map<string, number> {
 }
 
 /**
- * Finds unfinished work that a call leaves in its thread. Ignores work that a module starts while it loads, and work that does not keep a
- * process alive (`unref`).
+ * Finds unfinished work that a call leaves in its thread. Ignores work that a module starts when it is loaded, and work that does not keep
+ * a process alive (`unref`).
  */
 export class Leftovers {
   #before = new Map<string, number>()
 
-  /** Stores the resources that are active now. Called before a call, after its module is loaded. */
+  /** Stores which resources are active now. Called before a call, when its module is loaded. */
   begin(): void {
     this.#before = count()
   }
 
-  /** The types of resources with more instances than before the call. */
+  /** Returns the types of resources with more instances than before the call. */
   find(): string[] {
     return [...count()].filter(([type, now]) => now > (this.#before.get(type) ?? 0)).map(([type]) => type)
   }
 
-  /** Calls `whenClean` once no unfinished work is left. */
+  /** Calls `whenClean` when there is no unfinished work. */
   watch(whenClean: () => void): void {
-    // This timer is unref'd, so it does not count as work itself.
+    // This timer is unref'd, so it is not counted as work.
     const timer = setInterval(() => {
       if (this.find().length > 0) return
       clearInterval(timer)

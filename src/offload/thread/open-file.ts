@@ -6,7 +6,7 @@ import type { FileToOpen } from '../protocol.ts'
 const DECOMPRESS = { gzip: createGunzip, brotli: createBrotliDecompress, deflate: createInflate }
 const BY_EXTENSION: Readonly<Record<string, keyof typeof DECOMPRESS>> = { gz: 'gzip', gzip: 'gzip', br: 'brotli' }
 
-/** The decompressed bytes of a file, read on demand. */
+/** Yields the decompressed bytes of a file, and reads them on demand. */
 export async function* openFile(file: FileToOpen): AsyncGenerator<Uint8Array, void, undefined> {
   const bytes = createReadStream(file.path, { highWaterMark: file.chunkBytes })
   const compression = compressionOf(file)

@@ -2,7 +2,7 @@ import { ChunkReader } from '../streams/chunk-reader.ts'
 import type { OffloadTask, SourceArgument } from '../protocol.ts'
 import { openFile } from './open-file.ts'
 
-/** The arguments of a call, with its streams and files in their places. */
+/** Returns the arguments of a call, with its streams and files inserted. */
 export function openSources({ args, sources = [] }: OffloadTask): readonly unknown[] {
   if (sources.length === 0) return args
   const opened = [...args]

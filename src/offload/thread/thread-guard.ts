@@ -6,16 +6,16 @@ import { tell, type ThreadCall, threadCalls } from './current-call.ts'
 
 let lastReply: { readonly call: ThreadCall; readonly value: unknown } | undefined
 
-/** Stores the reply that piscina sends next. Whether a reply can be copied is known only when it is sent. */
+/** Stores the reply that piscina will send next. Only sending it shows whether it can be copied. */
 export function aboutToReply(call: ThreadCall, value: unknown): void {
   lastReply = { call, value }
-  // In the next turn, the reply has been sent, because piscina posts it in this turn of the event loop.
+  // Piscina posts the reply in this turn of the event loop, so it is sent in the next turn.
   setImmediate(() => (lastReply = undefined)).unref()
 }
 
 /**
- * An uncaught error or an exit of a running call ends its thread, and so the call. After the call's reply, neither may end the thread: it
- * may already execute another call, which would be blamed.
+ * An uncaught error or an exit during a call ends the thread, and so the call. After the call's reply, neither may end the thread: it may
+ * already execute another call, which would be blamed.
  */
 export function guardThread(): void {
   process.on('uncaughtException', (thrown) => {

@@ -23,12 +23,12 @@ type Wanted = Pick<OffloadTask, 'module' | 'name'>
 /** The imported functions by module and name. Importing a module again would take longer than many calls. */
 const functions = new Map<string, Callable>()
 const leftovers = new Leftovers()
-/** Shared with the pool: the thread sets it to 1 when a call begins. */
+/** Shared with the pool. The thread sets it to 1 when a call begins. */
 const begun = workerData instanceof Int32Array ? workerData : undefined
 const calls = threadCalls()
 let isGuarded = false
 
-/** The thread's entry: calls one exported function of one module. */
+/** The entry point of the thread. It calls one exported function of one module. */
 export default async function perform(task: OffloadTask): Promise<unknown> {
   if (begun) Atomics.store(begun, 0, 1)
   if (!isGuarded) guardThread()
@@ -36,7 +36,8 @@ export default async function perform(task: OffloadTask): Promise<unknown> {
   const call = new ThreadCall(task)
   const { result, transfer } = await calls.run(call, () => answer(task, call))
   call.isOver = true
-  // Work that the call deferred to the next turn of the event loop belongs to the call. If that work loops, the call has not ended.
+  // Work that the call has deferred to the next turn of the event loop also belongs to the call. If that work loops, the call has not
+  // ended.
   await turn()
   const reply: OffloadReply = { ...result, ...stateAfter(call) }
   aboutToReply(call, 'value' in reply ? reply.value : undefined)
@@ -61,7 +62,7 @@ async function answer(task: OffloadTask, call: ThreadCall): Promise<Answer> {
   }
 }
 
-/** Sends the items of a result one after another. The call ends with the last one. */
+/** Sends the items of a result one after another. The call ends with the last item. */
 async function sendStream(stream: AsyncIterable<unknown> | Iterable<unknown>, call: ThreadCall): Promise<CallResult> {
   const { port1: ours, port2: port } = new MessageChannel()
   const source = itemSource(stream)
@@ -81,7 +82,7 @@ async function sendStream(stream: AsyncIterable<unknown> | Iterable<unknown>, ca
   const opened = new Promise<void>((resolve) => ours.once('message', resolve).once('close', resolve))
   tell({ piko: 'stream', id: call.id, port, room }, [port])
   await writer.write()
-  // The reply is sent through another port than the stream, and must not arrive before the stream is open.
+  // The reply uses another port than the stream, and must not arrive before the stream is open.
   await opened
   return { ok: true, value: undefined }
 }
@@ -111,7 +112,7 @@ async function load(module: string): Promise<Readonly<Record<string, unknown>>> 
 
 let typeScript: Promise<void> | undefined
 
-/** Registers the TypeScript loader, once per thread. The loader also serves the imports of the offloaded modules. */
+/** Registers the TypeScript loader, once per thread. The loader also handles imports of the offloaded modules. */
 function enableTypeScript(): Promise<void> {
   typeScript ??= import('tsx/esm/api').then(({ register }) => void register())
   return typeScript
@@ -139,7 +140,7 @@ function exportedFunction(exports: Readonly<Record<string, unknown>>, { module, 
 }
 
 async function handOver(reply: OffloadReply, transfer: readonly unknown[]): Promise<unknown> {
-  // Only a thread that moves values imports piscina a second time.
+  // Only a thread that moves values needs to import piscina again.
   const piscina = await import('piscina')
   return piscina.move({ [piscina.transferableSymbol]: transfer, [piscina.valueSymbol]: reply })
 }

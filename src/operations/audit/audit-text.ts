@@ -3,7 +3,7 @@ import { isSecretField } from '../../run/secret-names.ts'
 import { isObject, safely } from '../../errors-read.ts'
 import { isList } from '../../options.ts'
 
-/** The largest text of a state or a request in an audit row, which the column can hold. */
+/** The maximum size of the text of a state or a request in an audit row. This is the limit of the column. */
 const MAX_AUDIT_BYTES = 30_000
 const MAX_VALUES = 500
 const MAX_DEPTH = 8
@@ -12,8 +12,8 @@ const MAX_ITEMS = 100
 const HIDDEN = '[redacted]'
 
 /**
- * The JSON text of a state or a request: without secrets, with only the beginning of long lists and texts. Takes a bounded time for any
- * value and never throws.
+ * Returns the JSON text of a state or a request, without secrets. Only the beginning of long lists and texts is included. Takes a limited
+ * time for any value, and never throws.
  *
  * @returns undefined for undefined
  */
@@ -41,7 +41,7 @@ function copyOf(value: unknown, depth: number, budget: { left: number }): unknow
       if (budget.left <= 0 || depth >= MAX_DEPTH) return '…'
       return isList(value) ? listOf(value, depth, budget) : fieldsOf(value, depth, budget)
     default:
-      return undefined // A function or a symbol, which JSON can't represent.
+      return undefined // JSON can't represent this value: it is a function or a symbol.
   }
 }
 

@@ -24,7 +24,7 @@ const CHECKS: OptionChecks<AuditQuery> = {
   limit: wholeNumber(0),
 }
 
-/** Who changed what, when and why: `app.audit`. */
+/** `app.audit`: who changed what, when and why. */
 export class Audit {
   readonly #reach: () => Pick<Reach, 'store'>
 
@@ -33,7 +33,8 @@ export class Audit {
   }
 
   /**
-   * Changes, newest first. `before` with the id of the last one gives the next page. `[history] keep_audit` sets how long they are kept.
+   * Lists changes, newest first. For the next page, set `before` to the id of the last change. `[history] keep_audit` sets how long changes
+   * are kept.
    *
    * @param filter.limit default 100
    * @throws PikoError `USAGE`

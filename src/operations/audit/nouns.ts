@@ -19,7 +19,7 @@ import type { Windows } from '../windows.ts'
 import type { Audit } from './audit.ts'
 import type { Tokens } from '../tokens/tokens.ts'
 
-/** The nouns of an app. */
+/** The namespaces of an app, such as `app.jobs`. */
 export interface Nouns {
   readonly runs: Runs
   readonly jobs: Jobs
@@ -45,7 +45,7 @@ export interface Nouns {
 
 export type Noun = keyof Nouns
 
-/** The verbs of a noun: the names of its methods. */
+/** The names of a namespace's methods. */
 export type VerbOf<N extends Noun> = {
   [V in keyof Nouns[N] & string]: Nouns[N][V] extends (...args: never[]) => unknown ? V : never
 }[keyof Nouns[N] & string]

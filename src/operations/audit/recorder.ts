@@ -11,7 +11,7 @@ import { auditText } from './audit-text.ts'
 import { type CallArguments, type Change, fieldOf, type Sight, type Verb } from './change.ts'
 import type { Nouns } from './nouns.ts'
 
-/** Errors after which a change may be done, or a part of it. */
+/** Errors after which a change may be done, completely or in part. */
 const UNSURE: readonly ErrorCode[] = [
   'COMMIT_UNKNOWN',
   'DATABASE_GONE',
@@ -61,10 +61,10 @@ export class Recorder {
   }
 
   /**
-   * Makes a change and records it. The row is written before the change, so there is no change without a row, even if the process dies. If
+   * Makes a change and records it. The row is written before the change, so that no change is without a row, even if the process dies. If
    * the change is refused, the row is deleted.
    *
-   * @throws the errors of the change, and of the store if it can't write the row: then nothing is changed
+   * @throws the errors of the change, and errors of the store if it can't write the row; then nothing is changed
    */
   async record<T>(call: Call<T>): Promise<T> {
     const acting = actingNow()
@@ -109,7 +109,7 @@ export class Recorder {
     return result
   }
 
-  /** Keeps the row if the change may be done, and deletes it otherwise. */
+  /** Keeps the row if the change may be done, otherwise deletes it. */
   async #failed(
     id: number,
     {
@@ -158,7 +158,7 @@ export class Recorder {
       })
   }
 
-  /** The change is made, so its caller gets its result even if the row can't be completed: it stays `started`. */
+  /** The change is done, so its caller gets the result even if the row can't be completed. The row then stays `started`. */
   async #quietly(
     write: () => Promise<void>,
     { verb, jobId, target }: { verb: string; jobId: string | undefined; target: string | undefined },
@@ -179,7 +179,7 @@ async function afterOf(change: Change, sight: Sight, args: CallArguments, result
   return state ? unlessRefused(() => state(sight, args)) : result
 }
 
-/** Reads a state; undefined if it can't be read. The change itself then fails for the same reason, and its caller gets the error. */
+/** Reads a state; undefined if it can't be read. The change itself will fail for the same reason, and its caller gets that error. */
 async function unlessRefused(read: () => Promise<unknown>): Promise<unknown> {
   try {
     return await read()
@@ -201,7 +201,7 @@ function afterFirst([, ...rest]: CallArguments): unknown {
   return rest.length > 1 ? rest : rest[0]
 }
 
-/** The `reason` in the options of a call. */
+/** Returns the `reason` in the options of a call. */
 function reasonIn(args: CallArguments): string | undefined {
   return args
     .slice(1)

@@ -16,7 +16,7 @@ const numbered =
     return id === undefined ? undefined : `${what} ${id}`
   }
 
-/** The run's number in the first argument; undefined if that argument is a filter. */
+/** Returns the run's number from the first argument; undefined if that is a filter. */
 const numberIn = ([first]: CallArguments): number | undefined => (typeof first === 'number' ? first : undefined)
 
 const runIn = async ({ store }: Sight, args: CallArguments): Promise<unknown> =>
@@ -24,7 +24,7 @@ const runIn = async ({ store }: Sight, args: CallArguments): Promise<unknown> =>
 
 const ofFilter = (args: CallArguments): unknown => (numberIn(args) === undefined ? args[0] : args[1])
 
-/** Runs, by number or by filter. For a change by filter, the state before it is the number of runs that match. */
+/** A change of runs, by number or by filter. With a filter, the state before the change is the number of matching runs. */
 function ofRuns(count: 'cancel' | 'replay'): Change {
   const preview = async ({ nouns: { runs } }: Sight, [filter]: CallArguments): Promise<unknown> => {
     const options = { ...(filter as object), dryRun: true }
@@ -111,23 +111,21 @@ const ofShared: Change = {
 
 const SETTINGS = ['version', 'settings', 'effectiveFrom']
 
-/** A call with the host or the id of a node as its first argument. */
+/** A call whose first argument is a host or the id of a node. */
 const ofNode: Change = {
   target: numbered('node'),
   before: async ({ nouns }, args) => pick(await nouns.nodes.settings({ on: firstId(args) }), SETTINGS),
   after: (result) => pick(result, SETTINGS),
 }
 
-/** Starts of runs: `app.run`, `app.enqueue` and `app.enqueueMany`. */
+/** The calls that start runs: `app.run`, `app.enqueue` and `app.enqueueMany`. */
 export const START: Change = {
   job: firstId,
   before: async () => null,
   isWork: true,
 }
 
-/**
- * Every verb of every noun. The type demands an entry for each method of an app's nouns, so no change can be left out of the audit.
- */
+/** All operations. The type requires an entry for each method of an app's namespaces, so no change can be missing in the audit. */
 export const VERBS: { readonly [N in Noun]: { readonly [V in VerbOf<N>]: Verb } } = {
   runs: {
     list: 'read',

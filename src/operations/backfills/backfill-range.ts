@@ -11,10 +11,12 @@ import type { Timeline, Window } from '../../time/window.ts'
 import { type NearWindows, nearestRangeText, windowsNear } from '../windows-near.ts'
 import type { BackfillRequest } from './backfill-request.ts'
 
-/** The number of windows processed before other work gets a turn. Small, so that the garbage collector can free each slice early. */
+/**
+ * How many windows to process before other work gets a turn. The number is small, so that the garbage collector can free each slice early.
+ */
 const SLICE = 100
 
-/** The windows of a job within a range that are due, whether or not they have run. */
+/** The due windows of a job within a range, whether or not they have run. */
 export class BackfillRange {
   readonly #store: Store
   readonly #job: JobDefinition
@@ -26,7 +28,7 @@ export class BackfillRange {
   readonly #zone: string
   readonly #lastEnd: Date
 
-  /** @throws PikoError `USAGE` if the bounds are not a range */
+  /** @throws PikoError `USAGE` if the two bounds are not a valid range */
   static async of(
     store: Store,
     job: JobDefinition,
@@ -57,7 +59,7 @@ export class BackfillRange {
       readonly zone: string
       readonly from: Date
       readonly to: Date
-      /** Windows that end later are not due yet. */
+      /** Windows with a later end are not due yet. */
       readonly lastEnd: Date
     },
   ) {
@@ -73,8 +75,8 @@ export class BackfillRange {
   }
 
   /**
-   * The windows of the range in slices, so a million of them are never in memory together. Windows of the ledger keep their bounds; the
-   * others fill the time between them.
+   * Yields the windows of the range in slices, so that a million of them are never in memory together. Windows in the ledger keep their
+   * bounds; new windows fill the time between them.
    */
   async *slices(order: BackfillOrder): AsyncGenerator<Window[]> {
     const isOldest = order === 'oldest'
@@ -113,7 +115,7 @@ export class BackfillRange {
     return { total, from: first.start, to: last.end }
   }
 
-  /** The error for a range without windows. */
+  /** Creates the error for a range without windows. */
   async noWindow(): Promise<PikoError> {
     const { id: jobId } = this.#job
     const { from, to } = this.#request
@@ -130,7 +132,7 @@ export class BackfillRange {
 
   async #near(): Promise<NearWindows> {
     const { windows } = this.#store
-    // If a window starts with the range but is longer, it is the nearest one.
+    // If a window starts at the beginning of the range but is longer than the range, it is the nearest window.
     const from = new Date(this.#from.getTime() + 1)
     const around = async (side: 'before' | 'after'): Promise<NearWindows> => {
       const { windows: stored } = await windows.stored(this.#job.id, from, side)

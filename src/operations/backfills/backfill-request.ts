@@ -10,18 +10,18 @@ export interface BackfillRequest {
    */
   readonly from: WindowInput
   readonly to: WindowInput
-  /** How many windows may be in progress at the same time, across all nodes. Default: `windows.parallel` of the job. */
+  /** How many windows may be running at the same time, across all nodes. Default: the job's `windows.parallel`. */
   readonly parallel?: number
   /** Which window runs first. Default `'oldest'`. */
   readonly order?: BackfillOrder
   /**
-   * `'missing'`: windows that never ran, were skipped or cancelled, or are stale. `'failed'`: windows that failed. `'all'`: every window;
-   * those that succeeded run again. A window with a run in progress is not run again. Default `'missing'`.
+   * Which windows of the range to run. `'missing'`: windows that never ran, were skipped or cancelled, or are stale. `'failed'`: windows
+   * that failed. `'all'`: every window, also those that succeeded. A window that is running is not run again. Default `'missing'`.
    */
   readonly only?: BackfillOnly
   /** Overrides of the job's config. */
   readonly config?: unknown
-  /** Runs with a smaller number start first. Default: the job's own priority plus 10,000, so ordinary runs come first. */
+  /** The priority; runs with a smaller number start first. Default: the job's priority plus 10,000, so that ordinary runs come first. */
   readonly priority?: number
 }
 

@@ -3,15 +3,17 @@ import type { BackfillRow } from '../../store/backfills/backfill-row.ts'
 
 /** A backfill with its progress. */
 export interface BackfillStatus extends Omit<BackfillRow, 'cursor' | 'activeMs'>, BackfillCounts {
-  /** How many windows need no more work: they have ended, or the backfill left them unchanged. */
+  /** How many windows need no more work: they have ended, or the backfill did not have to run them. */
   readonly done: number
-  /** Windows that ended per second while the backfill was running, without pauses; undefined before the first window has ended. */
+  /**
+   * How many windows ended per second while the backfill was running; pauses are not counted. Undefined until the first window has ended.
+   */
   readonly ratePerSecond: number | undefined
-  /** Milliseconds until the backfill ends at that rate; undefined if no rate is known. */
+  /** Milliseconds until the backfill ends at this rate; undefined if there is no rate yet. */
   readonly etaMs: number | undefined
 }
 
-/** The status of a backfill from its row. Pure. */
+/** Calculates the status of a backfill from its row. Pure. */
 export function statusOf({ cursor: _, activeMs, ...row }: BackfillRow, counts: BackfillCounts): BackfillStatus {
   const ended = counts.succeeded + counts.failed + counts.cancelled
   const done = Math.min(row.total, ended + row.passed)

@@ -26,7 +26,7 @@ export interface BackfillWindow extends Window {
   readonly state: LedgerWindow['state'] | undefined
 }
 
-/** A created backfill. `app.backfills` has the same calls, with its id. */
+/** A created backfill. Its calls are those of `app.backfills`, without the id. */
 export interface Backfill {
   readonly id: number
   readonly jobId: string
@@ -37,7 +37,7 @@ export interface Backfill {
   wait(options?: BackfillWait): Promise<BackfillStatus>
 }
 
-/** The pause between two counts is at least this many times as long as the last count took. */
+/** The pause between two counts is at least this many times the duration of the last count. */
 const COUNTING = 20
 const BEHIND_LIVE_WORK = 10_000
 const LAST_PRIORITY = 32_767
@@ -46,7 +46,7 @@ const ENDS: ReadonlySet<BackfillState> = new Set(['succeeded', 'failed', 'cancel
 
 type BackfillReach = Pick<Reach, 'store' | 'registry' | 'configs' | 'pollIntervalMs' | 'changed'>
 
-/** Runs ranges of windows in the background, on all nodes and across restarts: `app.backfills`. */
+/** `app.backfills`: runs ranges of windows in the background, on all nodes and across restarts. */
 export class Backfills {
   readonly #reach: () => BackfillReach
 
@@ -89,7 +89,7 @@ export class Backfills {
   }
 
   /**
-   * The exact windows that `create` would run now, in the same order. Yields them one by one, even if there are millions. Changes nothing.
+   * Yields the exact windows that `create` would run now, in the same order, one by one, because there may be millions. Changes nothing.
    *
    * @throws PikoError as {@link create} does
    */
@@ -103,21 +103,30 @@ export class Backfills {
     )
   }
 
-  /** Backfills with their progress, newest first. @param filter.limit default 100 */
+  /**
+   * Lists backfills with their progress, newest first.
+   *
+   * @param filter.limit default 100
+   */
   async list(filter: BackfillFilter = {}): Promise<BackfillStatus[]> {
     const { store } = this.#reach()
     const rows = await store.backfills.list(optionsOf('backfills.list', filter))
     return Promise.all(rows.map(async (row) => statusOf(row, await store.backfills.counts(row.id))))
   }
 
-  /** One backfill with its progress and rate. @throws PikoError `BACKFILL_UNKNOWN` */
+  /**
+   * Returns one backfill with its progress and rate.
+   *
+   * @throws PikoError `BACKFILL_UNKNOWN`
+   */
   async show(id: number): Promise<BackfillStatus> {
     const { store } = this.#reach()
     return statusOf(await rowOf(store, id), await store.backfills.counts(id))
   }
 
   /**
-   * Starts no further run, on any node. Runs in progress continue until they end. Does nothing to a paused backfill.
+   * Pauses a backfill: no further run starts, on any node. Running runs continue. Has no effect on a paused backfill.
+   *
    * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` if it has ended
    */
   async pause(id: number): Promise<BackfillStatus> {
@@ -125,7 +134,8 @@ export class Backfills {
   }
 
   /**
-   * Continues a paused backfill where it stopped. Does nothing to a running one.
+   * Continues a paused backfill where it stopped. Has no effect on a running backfill.
+   *
    * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` if it has ended
    */
   async resume(id: number): Promise<BackfillStatus> {
@@ -133,7 +143,8 @@ export class Backfills {
   }
 
   /**
-   * Cancels its queued runs, asks running ones to stop, and creates no more. Does nothing to a cancelled backfill.
+   * Cancels a backfill: cancels its queued runs, asks running runs to stop, and creates no more. Has no effect on a cancelled backfill.
+   *
    * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` if it has ended in another state
    */
   async cancel(id: number): Promise<BackfillStatus> {
@@ -161,13 +172,13 @@ export class Backfills {
         onProgress?.(status)
         return status
       }
-      // Counting a million windows takes a while. The pause keeps it from occupying the database.
+      // Counting a million windows takes a while. The pause makes sure that the database also has time for other work.
       const pauseMs = Math.max(pollIntervalMs, (performance.now() - began) * COUNTING)
       await sleep(pauseMs, undefined, signal ? { signal } : {})
     }
   }
 
-  /** Changes the state of a backfill. A repeated change does nothing; a backfill that has ended refuses every change. */
+  /** Changes the state of a backfill. Repeating a change has no effect. A backfill that has ended refuses every change. */
   async #change(id: number, verb: string, from: readonly BackfillState[], to: BackfillState): Promise<BackfillStatus> {
     const { store, changed } = this.#reach()
     const { state } = await rowOf(store, id)

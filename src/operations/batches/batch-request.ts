@@ -16,27 +16,27 @@ export type BatchItemOf<T extends JobTypes> = [T['windowed']] extends [true]
   ? WindowsNeedBackfill
   : Omit<BatchItem, 'config' | 'input'> & ConfigOption<T> & InputOption<T>
 
-/** Shown in the compiler's message. */
+/** The compiler shows this type in its message. */
 type WindowsNeedBackfill = 'a job with windows: use app.backfills.create'
 
 /** Options of `app.batch`. */
 export interface BatchOptions {
   /**
-   * Identifies the batch within its job: 1 to 255 characters. A call with the same key, items and options returns the same batch, and
-   * finishes creating it if the process of an earlier call died. Default: every call creates another batch.
+   * Identifies the batch within its job: 1 to 255 characters. A call with the same key, items and options returns the same batch. If the
+   * process of an earlier call has died, it also completes the batch. Default: every call creates a new batch.
    */
   readonly key?: string
   /** A job that runs once when all runs have ended, whether they succeeded or not. Its input is a `BatchDone`. */
   readonly onDone?: JobRef
-  /** Runs with a smaller number start first; an item may have its own priority. Default: the job's priority. */
+  /** The priority; runs with a smaller number start first. An item may have its own priority. Default: the job's priority. */
   readonly priority?: number
 }
 
-/** How to wait for a batch. */
+/** Options for waiting for a batch. */
 export interface BatchWait {
   /** Aborting this signal ends the wait, but not the batch. */
   readonly signal?: AbortSignal
-  /** Receives the status repeatedly, including the last one. */
+  /** Called repeatedly with the status; the last call has the final status. */
   readonly onProgress?: (status: BatchStatus) => void
 }
 
@@ -69,7 +69,7 @@ export function assertBatch(items: unknown, { key }: BatchOptions): void {
     throw new PikoError('USAGE', `app.batches.create: ${problems.join('; ')}`, { details: { problems } })
 }
 
-/** The SHA-256 of the items and options of a batch, to compare a second request with the same key. */
+/** Returns the SHA-256 of the items and options of a batch, to compare it with a later request that has the same key. */
 export async function digestOf(
   runs: readonly NewRun[],
   given: readonly BatchItem[],
@@ -79,7 +79,7 @@ export async function digestOf(
   },
 ): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify([options.onDone, options.priority]))
-  // The default priority may change with a deploy, so only the requested one is compared.
+  // The default priority may change with a deploy, so only a requested priority is compared.
   await mapInTurns(runs, ({ config, input, runAt }, index) =>
     hash.update(`\n${JSON.stringify([config, input, runAt, given[index]?.priority])}`),
   )

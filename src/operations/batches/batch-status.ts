@@ -4,23 +4,23 @@ import type { BatchRow } from '../../store/batches/batch-row.ts'
 
 /** A batch with its progress. */
 export interface BatchStatus extends BatchRow, BatchCounts {
-  /** The number of runs that have ended. */
+  /** How many runs have ended. */
   readonly done: number
-  /** Runs that ended per second since the batch was created; undefined before the first run has ended. */
+  /** How many runs ended per second since the batch was created; undefined until the first run has ended. */
   readonly ratePerSecond: number | undefined
-  /** Milliseconds until all have ended at that rate; undefined if no rate is known. */
+  /** Milliseconds until all runs have ended at this rate; undefined if there is no rate yet. */
   readonly etaMs: number | undefined
 }
 
 /** A batch with its progress and the results of its runs. */
 export interface BatchReport extends BatchStatus {
-  /** How long the succeeded and failed runs of the batch took; undefined if there are none. */
+  /** How long the succeeded and failed runs took; undefined if there are none. */
   readonly durations: BatchDurations | undefined
   /** The failed runs by error, the most frequent first. */
   readonly failures: readonly BatchFailure[]
 }
 
-/** The status of a batch from its row. Pure. */
+/** Calculates the status of a batch from its row. Pure. */
 export function batchStatus(row: BatchRow, counts: BatchCounts, now: Date): BatchStatus {
   const done = counts.succeeded + counts.failed + counts.cancelled + counts.deleted
   const elapsedMs = (row.finishedAt ?? now).getTime() - row.createdAt.getTime()

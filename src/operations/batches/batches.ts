@@ -32,7 +32,7 @@ import {
 } from './batch-request.ts'
 import { type BatchReport, type BatchStatus, batchStatus } from './batch-status.ts'
 
-/** A created batch. `app.batches` has the same calls, with its id. */
+/** A created batch. Its calls are those of `app.batches`, without the id. */
 export interface Batch {
   readonly id: number
   readonly jobId: string
@@ -45,11 +45,11 @@ export interface Batch {
 
 type BatchReach = Pick<Reach, 'store' | 'registry' | 'prepare' | 'pollIntervalMs' | 'changed'>
 
-/** The pause between two counts is at least this many times as long as the last count took. */
+/** The pause between two counts is at least this many times the duration of the last count. */
 const COUNTING = 20
 const MAX_PAUSE_MS = 5_000
 
-/** Many runs of one job as one object: `app.batches`. */
+/** `app.batches`: many runs of one job as one object. */
 export class Batches {
   readonly #reach: () => BatchReach
 
@@ -111,7 +111,7 @@ export class Batches {
     })
   }
 
-  /** Checks the `onDone` job with an input like the one that it will get, so that it is refused now rather than at the end. */
+  /** Checks the `onDone` job with an input like the one that it will get. A wrong one is then refused now and not at the end. */
   async #assertDone(onDone: string, about: Pick<BatchDone, 'jobId' | 'key' | 'total'>): Promise<void> {
     const { registry, prepare, store } = this.#reach()
     const job = registry.get(onDone)
@@ -138,7 +138,11 @@ export class Batches {
     }
   }
 
-  /** Batches with their progress, newest first. @param filter.limit default 100 */
+  /**
+   * Lists batches with their progress, newest first.
+   *
+   * @param filter.limit default 100
+   */
   async list(filter: BatchFilter = {}): Promise<BatchStatus[]> {
     const { store } = this.#reach()
     const rows = await store.batches.list(optionsOf('batches.list', filter))
@@ -149,8 +153,8 @@ export class Batches {
   }
 
   /**
-   * One batch with its progress and its report: durations, and failures with their runs, grouped by error. Reads all its runs, a few
-   * hundred at a time.
+   * Returns one batch with its progress and its report: durations, and failed runs grouped by error. Reads all its runs, a few hundred at a
+   * time.
    *
    * @throws PikoError `BATCH_UNKNOWN`
    */
@@ -169,7 +173,8 @@ export class Batches {
   }
 
   /**
-   * Cancels its queued runs, asks running ones to stop, and stores no more. Does nothing to a batch that has ended.
+   * Cancels a batch: cancels its queued runs, asks running runs to stop, and stores no more. Has no effect on a batch that has ended.
+   *
    * @throws PikoError `BATCH_UNKNOWN`; `CHANGE_REFUSED` if the database refuses to cancel some runs
    */
   async cancel(id: number): Promise<BatchStatus> {
@@ -189,10 +194,10 @@ export class Batches {
   }
 
   /**
-   * Returns its failed (or cancelled) runs to the queue as new. The batch is `running` again until they have ended. `onDone` does not run
-   * a second time.
+   * Returns the failed (or cancelled) runs of a batch to the queue as new runs. The batch is `running` again until they have ended.
+   * `onDone` does not run a second time.
    *
-   * @returns how many runs it queued; with `dryRun` how many it would queue
+   * @returns how many runs were queued; with `dryRun` how many would be queued
    * @throws PikoError `BATCH_UNKNOWN`; `CHANGE_REFUSED` if the database refuses the change
    */
   async replay(id: number, options: BatchReplay = {}): Promise<ReplayResult> {
@@ -236,14 +241,14 @@ export class Batches {
         onProgress?.(status)
         if (isOver) return status
       }
-      // Counting a million runs takes a while. The pause keeps it from occupying the database.
+      // Counting a million runs takes a while. The pause makes sure that the database also has time for other work.
       const countedMs = onProgress ? (performance.now() - began) * COUNTING : 0
       const pauseMs = Math.max(pollIntervalMs, Math.min(countedMs, MAX_PAUSE_MS))
       await sleep(pauseMs, undefined, signal ? { signal } : {})
     }
   }
 
-  /** Ends the batch if all its runs have ended. A process that does not know its `onDone` job leaves that to the leader. */
+  /** Ends the batch if all its runs have ended. If this process does not know the `onDone` job, the leader does this instead. */
   async #settle(id: number): Promise<void> {
     const { store, registry, prepare, changed } = this.#reach()
     const { onDone } = await rowOf(store, id)

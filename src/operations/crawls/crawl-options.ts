@@ -2,14 +2,14 @@ import type { ItemState } from '../../item/item.ts'
 import type { AnyJob } from '../../job/job-types.ts'
 import type { WindowInput } from '../../time/local-dates.ts'
 
-/** Selects a run of a crawl: by its number, or by the crawl, which stands for its newest run with pages. */
+/** Selects a run of a crawl: by its number, or by the crawl, which means its newest run with pages. */
 export type CrawlRef = number | AnyJob
 
 /** Selects pages of a run, in the order of their ids. */
 export interface PageFilter {
   readonly state?: ItemState
   readonly step?: string
-  /** A host, followed by its port unless that is the default port. */
+  /** A host name, followed by the port if it is not the default port. */
   readonly host?: string
   /** The maximum number of pages. Default 100. */
   readonly limit?: number
@@ -29,11 +29,11 @@ export interface PageReplay {
 
 /** Selects hosts. */
 export interface HostFilter {
-  /** Selects only hosts with queued or running pages of this run. */
+  /** Only hosts with queued or running pages of this run. */
   readonly runId?: number
   /** The maximum number of hosts. Default 100. */
   readonly limit?: number
-  /** Selects only lanes with a larger id. */
+  /** Only lanes with a larger id. */
   readonly after?: number
 }
 
@@ -52,7 +52,7 @@ export type TryRequest =
 export interface TryOptions {
   /** Overrides of the crawl's config. Default: none. */
   readonly config?: Readonly<Record<string, unknown>>
-  /** The window in the context of the step. Default: the last window that is over. */
+  /** The window that the step's context contains. Default: the last window that is over. */
   readonly window?: WindowInput
   /** Aborting this signal ends the trial, which then throws the signal's reason. Default: none. */
   readonly signal?: AbortSignal

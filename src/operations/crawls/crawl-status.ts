@@ -9,7 +9,7 @@ export interface CrawlPage extends Omit<StoredItem, 'kind' | 'key' | 'lane'> {
   readonly host: string
 }
 
-/** A part of a list of pages. `next` is the `after` for the next part; undefined if this is the last part. */
+/** A part of a list of pages. For the next part, pass `next` as `after`; it is undefined if this is the last part. */
 export interface CrawlPages {
   readonly runId: number
   readonly pages: readonly CrawlPage[]
@@ -19,17 +19,17 @@ export interface CrawlPages {
 /** The status of a run's pages, as `app.crawls.status` returns it. */
 export interface CrawlStatus extends Omit<ItemsStatus, 'kinds' | 'reasons' | 'skipped' | 'duplicates' | 'left'> {
   /**
-   * The number of skipped pages by reason: `robots`, `duplicate`, the reasons that steps passed to `ctx.skip`, and the limits `items` and
-   * `depth`, which left requests out.
+   * How many pages were skipped, by reason: `robots`, `duplicate`, the reasons that steps passed to `ctx.skip`, and the limits `items` and
+   * `depth`, which left out requests.
    */
   readonly skipped: Readonly<Record<string, number>>
   readonly steps: Readonly<Record<string, StepCounts>>
 }
 
-/** The numbers of a step's pages. */
+/** How many pages of a step are in each state. */
 export interface StepCounts {
   readonly total: number
-  /** The number of queued and running pages. */
+  /** How many pages are queued or running. */
   readonly open: number
   readonly done: number
   readonly dead: number
@@ -65,8 +65,8 @@ export type CrawlLane = LaneStatus
 export interface CrawlReplayed {
   /** How many pages are queued again. */
   readonly pages: number
-  /** The runs of these pages. */
+  /** The runs to which these pages belong. */
   readonly runs: readonly number[]
-  /** Runs whose pages were not queued again, with the reason: for example, a later run has executed the window. */
+  /** Runs whose pages were not queued again, with the reason. For example, a later run has executed the window. */
   readonly refused: readonly { readonly runId: number; readonly reason: string }[]
 }

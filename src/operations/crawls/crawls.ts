@@ -18,7 +18,7 @@ import {
 } from './crawl-status.ts'
 import type { TriedPage } from './tried-page.ts'
 
-/** How many of a crawl's newest runs are searched for one with pages. */
+/** How many of a crawl's newest runs are searched for a run with pages. */
 const MAX_SEARCHED = 50
 /** The maximum number of runs of one replay. */
 const MAX_REPLAYED = 1_000
@@ -41,9 +41,9 @@ export class Crawls {
   }
 
   /**
-   * Returns the numbers of pages, the speed, the steps and the hosts of a run.
+   * Returns how many pages of a run are in each state, its speed, its steps and its hosts.
    *
-   * @param crawl the number of a run, or a crawl, which stands for its newest run with pages
+   * @param crawl the number of a run, or a crawl, which means its newest run with pages
    * @throws PikoError `RUN_UNKNOWN`, or `ITEM_UNKNOWN` if there are no pages
    */
   async status(crawl: CrawlRef): Promise<CrawlStatus> {
@@ -67,10 +67,10 @@ export class Crawls {
   }
 
   /**
-   * Puts dead pages (or skipped or cancelled ones) back into the queue. A page whose step failed is parsed from its kept response, without
-   * a new request. A failed run is running again, and its window succeeds if its pages do.
+   * Returns dead pages (or skipped or cancelled ones) to the queue. If a page's step failed, its kept response is parsed again, without a
+   * new request. A failed run becomes running again, and its window succeeds if its pages do.
    *
-   * @param crawl the number of a run, or a crawl, which stands for its newest 1,000 runs that have not succeeded
+   * @param crawl the number of a run, or a crawl, which means its newest 1,000 runs that have not succeeded
    * @throws PikoError `RUN_UNKNOWN`; `USAGE` if the run has succeeded
    */
   async replay(crawl: CrawlRef, filter: PageReplay = {}): Promise<CrawlReplayed> {
@@ -90,7 +90,7 @@ export class Crawls {
         pages += items
         if (items > 0) runs.push(runId)
       } catch (error) {
-        // The pages of the other runs are queued although one run is refused.
+        // If one run is refused, the pages of the other runs are still queued.
         if (!isOneOf(['USAGE', 'RUN_UNKNOWN'], isPikoError(error) && error.code)) throw error
         refused.push({ runId, reason: isPikoError(error) ? error.message : '' })
       }
@@ -110,24 +110,32 @@ export class Crawls {
       .toReversed()
   }
 
-  /** Lists hosts with their pages, limits and circuit breakers, ordered by id. All crawls share the hosts. */
+  /** Lists hosts with their pages, limits and circuit breakers, ordered by id. All crawls share them. */
   async lanes(filter: HostFilter = {}): Promise<CrawlLane[]> {
     return this.#items.lanes({ ...optionsOf('crawls.lanes', filter), scope: CRAWL_LANES })
   }
 
-  /** Loads no more pages of a host on any node until it is resumed. @throws PikoError `ITEM_UNKNOWN` */
+  /**
+   * Pauses a host: no more of its pages are loaded on any node.
+   *
+   * @throws PikoError `ITEM_UNKNOWN`
+   */
   async pause(host: string): Promise<{ readonly lanes: number }> {
     return this.#items.pause(host, { scope: CRAWL_LANES })
   }
 
-  /** Loads pages of a paused host again. @throws PikoError `ITEM_UNKNOWN` */
+  /**
+   * Continues to load pages of a paused host.
+   *
+   * @throws PikoError `ITEM_UNKNOWN`
+   */
   async resume(host: string): Promise<{ readonly lanes: number }> {
     return this.#items.resume(host, { scope: CRAWL_LANES })
   }
 
   /**
-   * Loads one page, calls its step and stores nothing: its rows are only returned, and transactions are rolled back. But other writes of
-   * the step, such as those through a resource, take effect. Robots.txt, sessions and proxies apply; limits of hosts and retries do not.
+   * Loads one page, calls its step and stores nothing: rows are only returned, and transactions are rolled back. Other writes of the step,
+   * such as those through a resource, are not undone. Robots.txt, sessions and proxies apply; limits of hosts and retries do not.
    *
    * @param crawl a crawl of this process, or its id
    * @throws PikoError `JOB_UNKNOWN`, `USAGE` naming every problem of the request, `CONFIG_INVALID` or `WINDOW_UNKNOWN`; a page that fails
@@ -160,7 +168,7 @@ export class Crawls {
   async #assertKnown(jobId: string): Promise<void> {
     const { store, registry } = this.#reach()
     if (registry.find(jobId) ?? (await store.jobs.find(jobId))) return
-    // `piko run` stores runs of a job that no node has registered.
+    // `piko run` also stores runs of jobs that no node has registered.
     if ((await store.runs.list({ jobId, limit: 1 })).length > 0) return
     throw new PikoError('JOB_UNKNOWN', `the database has no crawl ${describe(jobId)}; piko jobs list shows all jobs`, {
       details: { jobId },

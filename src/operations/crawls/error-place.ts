@@ -1,14 +1,14 @@
 import { fileURLToPath } from 'node:url'
 import { chainOf, propertyOf } from '../../errors-read.ts'
 
-/** A frame of a stack: `at step (file:///app/shop.ts:12:5)` or `at /app/shop.ts:12:5`. */
+/** Matches a frame of a stack: `at step (file:///app/shop.ts:12:5)` or `at /app/shop.ts:12:5`. */
 const FRAME = /^\s*at (?:async )?(?:.*\()?((?:file:\/\/)?\/?[^()]+:\d+:\d+)\)?$/
 /** The folder of Piko's own files. */
 const OWN = new URL('../..', import.meta.url).href
 
-/** Where the user's code threw an error: the first frame that does not belong to Piko, a package or Node; undefined if there is none. */
+/** Finds where the user's code threw an error: the first frame outside of Piko, packages and Node; undefined if there is none. */
 export function placeOf(error: unknown): string | undefined {
-  // The search begins with the innermost cause, because that error was thrown first.
+  // The innermost cause was thrown first, so the search begins with it.
   for (const link of chainOf(error).toReversed()) {
     const stack = propertyOf(link, 'stack')
     if (typeof stack !== 'string') continue

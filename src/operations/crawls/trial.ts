@@ -42,8 +42,8 @@ function isRolledBack(thrown: unknown): boolean {
 }
 
 /**
- * Calls the function of an item that is not stored. The function has the same config, resources, shared values and locks as in a run. Its
- * transactions are rolled back, and its rows are only returned.
+ * Calls the function of an item that is not stored. The config, resources, shared values and locks are the same as in a run. Transactions
+ * are rolled back, and rows are only returned.
  */
 export class Trial implements ItemActions {
   readonly attempt: ItemAttempt
@@ -113,7 +113,7 @@ export class Trial implements ItemActions {
       const item = itemOf(this.attempt)
       await withRunSignal(base, () => page.run(item, itemContext(base, this.attempt, item, this) as never))
     } finally {
-      // The resources are returned as after a failed run, so that they roll back their transactions.
+      // The resources are returned as after a failed run, so that their transactions are rolled back.
       await release({ ok: false, error: new RolledBack(WHY) }).catch((error: unknown) => {
         if (!isRolledBack(error)) log.warn({ err: error }, 'a resource could not be returned')
       })

@@ -24,19 +24,19 @@ export interface TriedPage extends TrialReport {
   /** The method and the canonical URL of its request. */
   readonly request: string
   readonly host: string
-  /** How the page would have ended. `later`: its step called `ctx.retryLater`. */
+  /** How the page would have ended. `later`: the step called `ctx.retryLater`. */
   readonly outcome: 'done' | 'skipped' | 'later' | 'failed'
-  /** Why the page would be skipped; undefined for another outcome. */
+  /** Why the page would be skipped; undefined if it would not. */
   readonly reason: string | undefined
-  /** The class of the page's failure; undefined for another outcome. */
+  /** The failure class of the page; undefined if it did not fail. */
   readonly class: string | undefined
-  /** The page's failure; undefined for another outcome. `place` is the first line of its stack in your own code. */
+  /** The error of the page; undefined if it did not fail. `place` is the first line of the stack in your own code. */
   readonly error: (RunError & { readonly place: string | undefined }) | undefined
-  /** After how many milliseconds the page would be loaded or parsed again; undefined: never. */
+  /** After how many milliseconds the page would be loaded or parsed again; undefined: not again. */
   readonly againInMs: number | undefined
-  /** The rows that the step wrote, by the name of the sink. */
+  /** The rows that the step wrote, by sink name. */
   readonly rows: Readonly<Record<string, TriedRows>>
-  /** The time from the request until the step had ended, in milliseconds. */
+  /** Milliseconds from the request until the step had ended. */
   readonly ms: number
 }
 
@@ -74,7 +74,7 @@ export async function tryPage(
       (thrown: unknown) => endingOf(thrown, kind, clock.now()),
     )
     const ms = Math.round(clock.monotonic() - startedAt)
-    // If the caller has aborted the trial, there is no result.
+    // After an abort by the caller, there is no result.
     signal?.throwIfAborted()
     return {
       ...{ crawl: job.id, step: page.kind, request: page.key, host: page.lane },
@@ -113,13 +113,13 @@ function endingOf(thrown: unknown, kind: KindPolicy, now: number): Ending {
   }
 }
 
-/** The error that the step or the downloader threw, without the error around it that only carries its class. */
+/** Returns the error that the step or the downloader threw, without the outer error that only adds a class. */
 function shownError(error: Error): Error {
   const cause = propertyOf(error, 'cause')
   return itemFaultOf(error) && isError(cause) ? cause : error
 }
 
-/** The window of the trial: the given one, otherwise the last window that is over. */
+/** Returns the window of the trial: the given one, or the last window that is over. */
 async function windowFor(
   { store, trial }: Parts,
   job: JobDefinition,

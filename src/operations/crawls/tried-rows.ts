@@ -14,7 +14,7 @@ export interface TriedRows {
   readonly rows: readonly unknown[]
 }
 
-/** A writer that checks rows as the sink does, but only keeps them to be returned. */
+/** A writer for a trial. It checks rows as the sink does, but only keeps them to return them. */
 export class TriedWriter implements SinkWriter {
   readonly #name: string
   readonly #routes: Routes

@@ -1,17 +1,17 @@
 import type { FactName, Facts } from './facts.ts'
 import type { Finding } from './finding.ts'
 
-/** One rule of the doctor: a pure function of gathered facts. */
+/** One check of the doctor: a pure function of collected facts. */
 export interface Check<N extends FactName = FactName> {
-  /** Its stable name. The names of its findings begin with it. */
+  /** The name of the check, which never changes. The names of its findings begin with it. */
   readonly id: string
-  /** The facts that it judges. Without one of them it can't run. */
+  /** The facts that the check needs. If one is missing, it can't run. */
   readonly needs: readonly N[]
   find(this: void, facts: Pick<Facts, N>): readonly Finding[]
 }
 
-/** Defines a check. The facts that `find` receives are those of `needs`. */
+/** Defines a check. `find` receives the facts in `needs`. */
 export function check<const N extends FactName>(given: Check<N>): Check {
-  // `diagnose` passes the needed facts.
+  // The cast is safe, because `diagnose` passes the needed facts.
   return given
 }

@@ -9,42 +9,42 @@ import { type Finding, SEVERITIES } from './finding.ts'
 export interface CheckState {
   readonly id: string
   /**
-   * `failed`: it could not run, which is a separate finding. `skipped`: it needs something that is missing, which another finding
-   * reports.
+   * `failed`: the check could not run; a separate finding says so. `skipped`: something that it needs is missing; another finding reports
+   * that.
    */
   readonly state: 'passed' | 'found' | 'failed' | 'skipped'
 }
 
-/** The result of the doctor. */
+/** The report of the doctor. */
 export interface DoctorReport {
-  /** Whether there is no error and no warning. */
+  /** Whether there are no errors and no warnings. */
   readonly isHealthy: boolean
-  /** The findings, the most severe first. */
+  /** The findings, the most serious first. */
   readonly findings: readonly Finding[]
   readonly checks: readonly CheckState[]
-  /** The settings in force, with secrets masked. Empty if they can't be read. */
+  /** The current settings, with secrets masked. Empty if they can't be read. */
   readonly settings: readonly SettingFact[]
 }
 
-/** The functions that gather the facts. A fact without a function is unknown here, and its checks are skipped. */
+/** The functions that collect the facts. If a fact has no function, it is unknown, and its checks are skipped. */
 export type Gatherers = { readonly [N in FactName]?: () => Facts[N] | Promise<Facts[N]> }
 
-/** A fact, or the error that prevented gathering it. Undefined: it was not gathered. */
+/** A fact, or the error that prevented collecting it. Undefined: it was not collected. */
 type Gathered = { readonly value: unknown } | { readonly error: unknown } | undefined
 
-/** The facts that need a current schema. */
+/** The facts that can be collected only with a current schema. */
 const OF_TABLES: ReadonlySet<FactName> = new Set(['sizes', 'runs', 'fleet', 'plans', 'broken'])
-/** The order of gathering. The first facts decide whether the others can be gathered. */
+/** The order in which facts are collected. The first ones decide whether the others can be collected. */
 const ORDER: readonly FactName[] = [
   ...(['problems', 'settings', 'ping', 'schema', 'server', 'clock', 'rights'] as const),
   ...(['sizes', 'runs', 'fleet', 'plans', 'broken'] as const),
 ]
-/** The longest time for one fact. */
+/** The time limit for one fact. */
 const LIMIT_MS = 15_000
 
 /**
- * Gathers the facts and applies the checks. Never rejects: a fact that can't be gathered, or a check that throws, is a finding, and all
- * other checks run.
+ * Collects the facts and runs the checks. Never rejects: if a fact can't be collected or a check throws, that is a finding, and all other
+ * checks still run.
  */
 export async function diagnose(
   gatherers: Gatherers,
@@ -79,7 +79,7 @@ async function gatherAll(gatherers: Gatherers, limitMs: number): Promise<Readonl
   return gathered
 }
 
-/** Without a database, or with another schema, one finding says so instead of one for each statement that fails. */
+/** Without a database, or with another schema, every statement would fail. So there is only one finding for all of them. */
 function canGather(name: FactName, gathered: ReadonlyMap<FactName, Gathered>): boolean {
   if (name === 'problems' || name === 'settings' || name === 'ping') return true
   const ping = gathered.get('ping')
@@ -132,7 +132,7 @@ function unreachable(error: unknown): Finding {
   return { id: 'connectivity.failed', severity: 'error', found: `the database does not answer: ${found}`, remedy }
 }
 
-/** Messages of Piko end with what to do, after a semicolon. */
+/** Splits a message of Piko. After a semicolon, it says what to do. */
 function parted(error: unknown): Pick<Finding, 'found' | 'remedy'> {
   const message = messageOf(error)
   const at = isPikoError(error) ? message.lastIndexOf('; ') : -1

@@ -9,13 +9,13 @@ import type { SizeFacts } from '../../store/doctor/size-facts.ts'
 import type { SettingsProblem } from '../../settings/problem.ts'
 import type { Settings } from '../../settings/settings.ts'
 
-/** One setting in force. */
+/** One current setting. */
 export interface SettingFact {
   /** The key of the setting, such as `mysql.pool_size`. */
   readonly key: string
-  /** The value as text for people; secrets are masked. */
+  /** The value as text. Secrets are masked. */
   readonly value: string
-  /** The source of the value: `default`, `file …`, `environment variable …` or `override`. */
+  /** Where the value comes from: `default`, `file …`, `environment variable …` or `override`. */
   readonly origin: string
 }
 
@@ -34,12 +34,12 @@ export interface BrokenFact {
   readonly message: string
 }
 
-/** All facts that the checks judge. Each fact is gathered separately. */
+/** All facts that checks use. Each fact is collected separately. */
 export interface Facts {
   /** The problems of the settings. Empty if the settings are valid. */
   readonly problems: readonly SettingsProblem[]
   readonly settings: SettingsFacts
-  /** The time of a round trip, in milliseconds. */
+  /** The duration of a round trip to the database, in milliseconds. */
   readonly ping: number
   readonly server: ServerFacts
   readonly clock: ClockFacts

@@ -1,6 +1,6 @@
 /**
- * The severity of a finding. `error`: work is lost, late or refused now. `warning`: work will be lost, late or refused, or something is
- * unsafe. `info`: useful to know, but the installation works.
+ * How serious a finding is. `error`: work is lost, late or refused now. `warning`: work will be lost, late or refused, or something is not
+ * safe. `info`: good to know, but the installation works.
  */
 export type Severity = 'error' | 'warning' | 'info'
 
@@ -8,16 +8,16 @@ export const SEVERITIES: readonly Severity[] = ['error', 'warning', 'info']
 
 /** One thing that the doctor found. */
 export interface Finding {
-  /** The stable name of the fault, such as `redo-log` or `schema.index`. */
+  /** The name of the finding, which never changes, such as `redo-log` or `schema.index`. */
   readonly id: string
   readonly severity: Severity
-  /** The problem, with the offending value and the expected one. */
+  /** The problem, with the wrong value and the expected one. */
   readonly found: string
   /** The remedy: a command, a statement, or a line of a settings file. */
   readonly remedy: string
 }
 
-/** A span such as `3 d`, `2 h` or `40 s`, rounded, for people. */
+/** Formats a duration for people, rounded: `3 d`, `2 h` or `40 s`. */
 export function spanText(ms: number): string {
   const units: readonly (readonly [number, string])[] = [
     [86_400_000, 'd'],
@@ -29,7 +29,7 @@ export function spanText(ms: number): string {
   return `${Math.round(ms / size)} ${unit}`
 }
 
-/** A size such as `64 MiB`. */
+/** Formats a size, such as `64 MiB`. */
 export function sizeText(bytes: number): string {
   const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
   const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
@@ -38,7 +38,7 @@ export function sizeText(bytes: number): string {
 
 const MAX_NAMED = 5
 
-/** The names in a list: `a, b and 7 more`. */
+/** Formats names as a list: `a, b and 7 more`. */
 export function namesText(names: readonly string[]): string {
   const shown = names.slice(0, MAX_NAMED).join(', ')
   return names.length > MAX_NAMED ? `${shown} and ${names.length - MAX_NAMED} more` : shown

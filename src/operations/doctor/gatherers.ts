@@ -44,8 +44,7 @@ function ofSettings({ settings, file, origins, shown }: LoadedSettings): Gathere
 }
 
 /**
- * Examines an installation from outside, without an app: reads the settings and opens the database, which may both fail. Changes nothing,
- * and creates no file.
+ * Examines an installation without an app: reads the settings and opens the database. Both may fail. Changes nothing, and creates no file.
  *
  * @param clock the clock of this host
  */
@@ -71,7 +70,7 @@ export async function examine(
   }
 }
 
-/** Opening a missing file would create it. */
+/** This check comes first, because opening a missing file would create it. */
 function assertFile({ mysql, sqlite: { path } }: LoadedSettings['settings']): void {
   if (mysql.dsn !== '' || path === ':memory:' || existsSync(path)) return
   throw new PikoError('DATABASE_UNREACHABLE', `the file ${path} does not exist; create it: piko migrate up`, {

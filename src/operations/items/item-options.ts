@@ -5,6 +5,6 @@ export type ItemReplay = Omit<ItemReplayFilter, 'runId'>
 
 /** Selects lanes. */
 export interface LanePause {
-  /** A job's id, or the `laneScope` of its kinds. Default: all lanes with this name. */
+  /** The id of a job, or the `laneScope` of its kinds. Default: all lanes with this name. */
   readonly scope?: string
 }

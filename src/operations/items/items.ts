@@ -11,13 +11,13 @@ import { summedItems } from '../../item/item-counts.ts'
 import type { ItemReplay, LanePause } from './item-options.ts'
 import type { ItemsStatus } from './item-status.ts'
 
-/** A page of items. `next` is the `after` of the next page; undefined on the last one. */
+/** A page of items. For the next page, pass `next` as `after`; it is undefined on the last page. */
 export interface ItemPage {
   readonly items: readonly StoredItem[]
   readonly next: number | undefined
 }
 
-/** The items of runs, and their lanes: `app.items`. */
+/** `app.items`: the items of runs, and their lanes. */
 export class Items {
   readonly #reach: () => Pick<Reach, 'store' | 'resources' | 'changed'>
 
@@ -25,7 +25,11 @@ export class Items {
     this.#reach = reach
   }
 
-  /** Counts, speed and lanes of a run's items. @throws PikoError `RUN_UNKNOWN`, `ITEM_UNKNOWN` if it has none */
+  /**
+   * Returns the counts, the speed and the lanes of a run's items.
+   *
+   * @throws PikoError `RUN_UNKNOWN`, `ITEM_UNKNOWN` if it has no items
+   */
   async status(runId: number): Promise<ItemsStatus> {
     const { store } = this.#reach()
     const run = await runOf(store, runId)
@@ -52,7 +56,11 @@ export class Items {
     }
   }
 
-  /** Items of a run by id, in pages. Items that were added together have ids in any order. @throws PikoError `USAGE` */
+  /**
+   * Lists items of a run by id, in pages. The ids of items that were added together are in no particular order.
+   *
+   * @throws PikoError `USAGE`
+   */
   async list(runId: number, filter: ItemFilter = {}): Promise<ItemPage> {
     const { store } = this.#reach()
     const { limit = 100, ...rest } = optionsOf('items.list', filter)
@@ -60,7 +68,11 @@ export class Items {
     return { items: items.slice(0, limit), next: items.length > limit ? items[limit - 1]?.id : undefined }
   }
 
-  /** One item with its data. @throws PikoError `ITEM_UNKNOWN` */
+  /**
+   * Returns one item with its data.
+   *
+   * @throws PikoError `ITEM_UNKNOWN`
+   */
   async show(id: number): Promise<StoredItem & { readonly data: unknown }> {
     const { store } = this.#reach()
     const item = await store.items.show(idOf(id, 'item'))
@@ -71,8 +83,8 @@ export class Items {
   }
 
   /**
-   * Queues dead (or skipped, or cancelled) items of a run again, with the bytes that they kept. A failed run is open again, and its window
-   * succeeds when its items do.
+   * Returns dead (or skipped, or cancelled) items of a run to the queue, with their kept bytes. A failed run becomes open again, and its
+   * window succeeds when its items do.
    *
    * @returns the number of items
    * @throws PikoError `RUN_UNKNOWN`, `USAGE` if the run has succeeded
@@ -88,13 +100,14 @@ export class Items {
     return { items }
   }
 
-  /** Lanes with the figures of their items, in the order of their ids. */
+  /** Lists lanes with the figures of their items, ordered by id. */
   async lanes(filter: LaneFilter = {}): Promise<LaneStatus[]> {
     return this.#reach().store.items.lanes(optionsOf('items.lanes', filter))
   }
 
   /**
-   * Stops items of a lane from beginning on any node, until the lane is resumed.
+   * Pauses a lane: none of its items begins on any node until the lane is resumed.
+   *
    * @returns the number of lanes
    * @throws PikoError `ITEM_UNKNOWN`
    */
@@ -102,7 +115,12 @@ export class Items {
     return this.#pause(lane, optionsOf('items.pause', options), true)
   }
 
-  /** Lets a lane continue. @returns the number of lanes @throws PikoError `ITEM_UNKNOWN` */
+  /**
+   * Resumes a paused lane.
+   *
+   * @returns the number of lanes
+   * @throws PikoError `ITEM_UNKNOWN`
+   */
   async resume(lane: string, options: LanePause = {}): Promise<{ readonly lanes: number }> {
     return this.#pause(lane, optionsOf('items.resume', options), false)
   }

@@ -1,8 +1,8 @@
 import type { LiveEvent, LiveFilter } from '../../live/live-event.ts'
 
-/** Selects events, and where to begin. */
+/** Which events to return, and where to begin. */
 export interface LiveRequest extends LiveFilter {
-  /** The last id that the caller knows. Default: begins with the next event. */
+  /** The id of the last event that the caller has. Default: only new events. */
   readonly after?: number
 }
 
@@ -11,7 +11,7 @@ export interface LivePage {
   readonly items: readonly LiveEvent[]
   /** The value to pass as `after` for the next page. */
   readonly next: number
-  /** Whether events after the requested id are missing, because they were deleted, or because there was no listener. */
+  /** Whether events after the requested id are missing: they were deleted, or not recorded because there was no reader. */
   readonly isExceeded: boolean
 }
 

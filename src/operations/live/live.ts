@@ -5,10 +5,10 @@ import { optionsOf } from '../call-options.ts'
 import type { Reach } from '../reach.ts'
 import type { LiveFollow, LivePage, LiveRequest } from './live-options.ts'
 
-/** How often a follower without events notices that it was aborted. */
+/** How soon a follower that gets no events notices an abort, at the latest. */
 const WAIT_MS = 15_000
 
-/** The events of the fleet: `app.live`. Events are stored while there are readers, and for some time after the last one. */
+/** `app.live`: the events of the fleet. They are stored while there are readers, and for some time after the last one. */
 export class Live {
   readonly #reach: () => Pick<Reach, 'feed'>
 
@@ -16,12 +16,18 @@ export class Live {
     this.#reach = reach
   }
 
-  /** A reader for a face that writes the text of events itself. @throws PikoError `STOPPED` */
+  /**
+   * Returns a reader for code that writes the text of events itself.
+   *
+   * @throws PikoError `STOPPED`
+   */
   static reader(live: Live, after: number | undefined): LiveReader {
     return live.#reach().feed.open(after)
   }
 
-  /** The events after an id, at most some thousands. Without `after`, returns no events: pass `next` as `after` to the next call. */
+  /**
+   * Returns the events after an id, at most some thousands. Without `after`, it returns no events; pass `next` as `after` to the next call.
+   */
   async page(request: LiveRequest = {}): Promise<LivePage> {
     const { feed } = this.#reach()
     const { after, ...filter } = optionsOf('live.page', request)
@@ -32,7 +38,7 @@ export class Live {
   }
 
   /**
-   * Follows the events, of all processes, until `signal` aborts or the app stops. Also yields what happens to the reader itself: `open`,
+   * Follows the events of all processes until `signal` aborts or the app stops. Also yields events about the reader itself: `open`,
    * `complete` and `span_exceeded`. A slow caller delays only itself.
    */
   async *follow(request: LiveFollow = {}): AsyncGenerator<LiveEvent | LiveSignal, void, undefined> {
@@ -65,7 +71,7 @@ export interface ReaderState {
 
 export const NOT_OPEN: ReaderState = { isOpen: false, isComplete: false }
 
-/** The signals that a reader receives before the events of a batch. */
+/** Returns the signals that a reader gets before the events of a batch. */
 export function signalsOf(before: ReaderState, batch: LiveBatch): LiveSignal[] {
   if (!batch.isOpen) return []
   const { isComplete, exceeded } = batch

@@ -24,15 +24,15 @@ export type ProofKind =
 
 export interface ProofFinding {
   readonly kind: ProofKind
-  /** The window, or the time without one. Undefined if a row has no readable instant. */
+  /** The window, or the time without a window. Undefined if the row has no readable instant. */
   readonly window: Window | undefined
   /** The table of the rows; undefined for a finding in the ledger. */
   readonly table: string | undefined
-  /** The keys of the affected rows, at most 10. Empty if the rows no longer exist or can't be told apart. */
+  /** The keys of the affected rows, at most 10. Empty if the rows no longer exist or can't be distinguished. */
   readonly rows: readonly Readonly<Record<string, unknown>>[]
   /** The finding as one sentence for people. */
   readonly message: string
-  /** A command line, or a statement for the database, that repairs it. */
+  /** A command, or a statement for the database, that repairs the problem. */
   readonly repair: string
 }
 
@@ -50,10 +50,7 @@ export interface ProvedTable {
   readonly notProved?: NotProved
   /** Rows of succeeded windows with the fences of their claims. */
   readonly rows: number
-  /**
-   * Windows whose number of rows was not recorded when they ended, because that version of Piko did not record it or the rows could not be
-   * counted.
-   */
+  /** Windows whose number of rows is unknown, because an older version of Piko did not record it or the rows could not be counted. */
   readonly unrecorded: number
   /** The SHA-256 of each window's start, fence and number of rows, as hexadecimal text. */
   readonly digest: string
@@ -67,29 +64,29 @@ export interface Certificate {
   readonly from: Date
   readonly to: Date
   readonly provedAt: Date
-  /** Whether nothing is wrong. */
+  /** Whether the proof has found no problem. */
   readonly isProved: boolean
-  /** The number of windows in each state. */
+  /** How many windows are in each state. */
   readonly windows: Readonly<Record<WindowState, number>>
-  /** Succeeded windows whose runs the retention has deleted: only their fences could be checked. */
+  /** How many succeeded windows have no run any more, because old runs are deleted. Only their fences could be checked. */
   readonly unverified: number
-  /** The number of schedules that have bounded the windows. */
+  /** How many schedules have set the bounds of the windows. */
   readonly generations: number
   /** The SHA-256 of each succeeded window's start, end and fence, as hexadecimal text. */
   readonly digest: string
   readonly tables: readonly ProvedTable[]
-  /** The spans without windows before the first window that Piko planned itself. */
+  /** The times without windows before the first window that Piko has planned itself. */
   readonly unrun: readonly Window[]
   /** The findings, at most 1,000. */
   readonly findings: readonly ProofFinding[]
-  /** The number of all findings. */
+  /** How many findings there are in total. */
   readonly findingsTotal: number
 }
 
 export interface ProofRange {
-  /** Windows that start at this instant or later, or with this day of the job's zone. Default: all. */
+  /** The first start of a window: an instant or a day in the job's zone. Default: all windows. */
   readonly from?: WindowInput
-  /** Windows that start before this instant or day. Default: all that are planned. */
+  /** Only windows that start before this instant or day. Default: all planned windows. */
   readonly to?: WindowInput
   /** Aborting this signal ends the proof early. */
   readonly signal?: AbortSignal

@@ -33,7 +33,7 @@ export class Findings {
     this.#add('overlap', window, message, `DELETE FROM piko_window WHERE id = ${id}`)
   }
 
-  /** @param claimed the run that ended the window, with the values that the window's row must have */
+  /** @param claimed the run that ended the window, with the values that must be in the window's row */
   edited(window: Window, row: ProofWindow, why: string, claimed?: NonNullable<SuspectWindow['run']>): void {
     const message = `the row of window ${this.#name(window)} (row ${row.id} of piko_window) was changed: ${why}`
     const { start, end } = window
@@ -77,7 +77,7 @@ export class Findings {
     this.#add('changed', window, message, this.#backfill(window, 'all'), table)
   }
 
-  /** @param own the fence that the window's rows must have */
+  /** @param own the fence that must be in the window's rows */
   foreign(window: Window, table: FencedTable, found: { fence: number; rows: number }, own: number, sample: Rows): void {
     const message =
       `${table.name} has ${found.rows} ${found.rows === 1 ? 'row' : 'rows'} of window ${this.#name(window)} with fence ${found.fence}; ` +
@@ -95,7 +95,7 @@ export class Findings {
     })
   }
 
-  /** Reports rows whose window column contains an instant at which no window starts. */
+  /** Reports rows whose window column has an instant at which no window starts. */
   homeless(start: Date | undefined, table: FencedTable, found: { fence: number; rows: number }, sample: Rows): void {
     const at = start ? text(start) : 'an unreadable instant'
     this.#push({

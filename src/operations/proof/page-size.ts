@@ -1,10 +1,10 @@
 const LARGEST = 5_000
-/** SQLite works in this process, so a page must not block the event loop for long. */
+/** SQLite runs in this process, so a page must not block the event loop for long. */
 const FIRST_LOCAL = 500
 const SLOW_MS = 30
 const FAST_MS = 10
 
-/** The number of windows that a proof reads at a time. On SQLite it depends on how long the last page took. */
+/** How many windows a proof reads at a time. On SQLite, this depends on how long the last page took. */
 export class PageSize {
   rows: number
   readonly #isLocal: boolean

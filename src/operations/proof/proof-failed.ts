@@ -3,7 +3,7 @@ import type { Certificate } from './certificate.ts'
 
 const MAX_NAMED = 5
 
-/** The error of a proof that found something wrong: it names the first findings. */
+/** Creates the error of a proof that found problems. It names the first ones. */
 export function proofFailed({ jobId, findings, findingsTotal }: Certificate): PikoError {
   const named = findings
     .slice(0, MAX_NAMED)

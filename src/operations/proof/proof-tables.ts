@@ -10,15 +10,15 @@ import type { Findings } from './findings.ts'
 /** A window whose rows are compared, with the bounds and the fence of the claim that ended it. */
 export interface ProofEntry extends Window {
   readonly isSucceeded: boolean
-  /** The fence that its rows must have. */
+  /** The fence that must be in its rows. */
   readonly fence: number
-  /** The row of the ledger; undefined if the ledger has this window with other bounds. */
+  /** The id of its row in the ledger; undefined if the ledger has this window with other bounds. */
   readonly id: number | undefined
 }
 
-/** The maximum number of rows that a finding names. */
+/** How many rows a finding names, at most. */
 const MAX_NAMED = 10
-/** A window whose rows differ is read again this often: a run may have ended between two reads. */
+/** How often a window with differences is read, because a run may have ended between two reads. */
 const MAX_READS = 3
 
 /** Compares the rows of one table with the windows of a job, page by page. */
@@ -54,8 +54,8 @@ export class TableProof {
 
   /**
    * @param entries all windows that start within the range, oldest first
-   * @param lost time without windows
-   * @returns the number of rows whose windows are lost, by the start of the lost time
+   * @param lost the times without windows
+   * @returns how many rows belong to windows that are lost, by the start of the time without windows
    */
   async compare(
     range: TimeRange,
@@ -66,7 +66,7 @@ export class TableProof {
     try {
       return await this.#compare(range, entries, lost)
     } catch (thrown) {
-      // A table that no longer exists or has other columns must not prevent the proof of the others.
+      // If a table no longer exists or has other columns, the other tables must still be proved.
       if (databaseFault(thrown) !== 'programming') throw thrown
       this.#isBroken = true
       this.#findings.unreadableTable(this.#table, headline(thrown))
@@ -161,7 +161,7 @@ export class TableProof {
     return this.#store.sample(this.#table, start, fence, key.length > 0 ? key : columns, MAX_NAMED)
   }
 
-  /** The rows that exist more than once: by their key, by all columns, or by all columns except the key. */
+  /** Finds the rows that exist more than once: by their key, by all columns, or by all columns except the key. */
   async #doubled({ start, fence }: ProofEntry, surplus: number): Promise<readonly Record<string, unknown>[]> {
     const { key, columns } = this.#table
     const others = columns.filter((column) => !key.includes(column))
@@ -169,7 +169,8 @@ export class TableProof {
       if (by.length === 0) continue
       const rows = await this.#store.repeated(this.#table, start, fence, by, MAX_NAMED)
       const more = rows.reduce((sum, { piko_n }) => sum + Number(piko_n) - 1, 0)
-      // Rows with different keys may have equal values otherwise. So such rows are named only if their number is exactly the surplus.
+      // Rows with different keys may have equal values in the other columns. So such rows are named only if their number is exactly the
+      // surplus.
       const isNamed = rows.length > 0 && (by !== others || more === surplus)
       if (isNamed) return rows.map(({ piko_n: _, ...row }) => row)
     }
@@ -187,7 +188,7 @@ function isUncounted({ fence }: ProofEntry, recorded: RecordedRows | undefined):
   return recorded?.fence !== fence || recorded.rows === undefined
 }
 
-/** The number of rows to expect. If rows were delivered from disk after the window's end, only `piko_fence` has counted them. */
+/** Returns how many rows to expect. If rows were delivered from disk after the window's end, only `piko_fence` has counted them. */
 function delivered(
   { fence }: ProofEntry,
   recorded: RecordedRows | undefined,

@@ -1,6 +1,6 @@
 import { check } from '../check.ts'
 
-/** A statement-based binary log: InnoDB then refuses writes in READ COMMITTED. */
+/** Finds a statement-based binary log. With it, InnoDB refuses writes in READ COMMITTED. */
 export const binaryLog = check({
   id: 'binary-log',
   needs: ['server'],

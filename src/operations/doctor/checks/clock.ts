@@ -2,10 +2,10 @@ import { check } from '../check.ts'
 import { spanText } from '../finding.ts'
 
 const MAX_SKEW_MS = 1_000
-/** With a larger difference, times in logs and in rows can't be compared. */
+/** If the difference is larger, times in logs and in rows can't be compared. */
 const ERROR_MS = 30_000
 
-/** A clock of this host or of the database that is wrong. */
+/** Finds a wrong clock on this host or in the database. */
 export const clockSkew = check({
   id: 'clock',
   needs: ['clock', 'server'],

@@ -2,10 +2,10 @@ import type { FleetNode } from '../../../store/doctor/fleet-facts.ts'
 import { check } from '../check.ts'
 import { type Finding, namesText } from '../finding.ts'
 
-/** A rolling deploy normally ends within this time. */
+/** A rolling deploy normally takes less time than this. */
 const DEPLOY_MS = 900_000
 
-/** Live nodes that run different code: versions of Piko, or jobs of one id that differ. */
+/** Finds live nodes with different code: another version of Piko, or a job with the same id but another digest. */
 export const code = check({
   id: 'code',
   needs: ['fleet'],
@@ -39,7 +39,7 @@ export const code = check({
   },
 })
 
-/** Jobs that several nodes have, but not with the same digest. */
+/** Returns the jobs whose digests differ between nodes. */
 function differingJobs(nodes: readonly FleetNode[]): string[] {
   const digests = new Map<string, string>()
   const differing = new Set<string>()

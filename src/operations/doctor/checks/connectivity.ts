@@ -2,7 +2,7 @@ import { check } from '../check.ts'
 
 const SLOW_MS = 50
 
-/** A slow connection to the database. If the database does not answer at all, `diagnose` reports it as a failed fact. */
+/** Finds a slow connection to the database. If the database does not answer at all, `diagnose` reports that. */
 export const connectivity = check({
   id: 'connectivity',
   needs: ['clock', 'server'],

@@ -1,7 +1,7 @@
 import { check } from '../check.ts'
 import type { Finding } from '../finding.ts'
 
-/** A server that may forget commits when the power fails. */
+/** Finds a server that may lose commits in a power failure. */
 export const durability = check({
   id: 'durability',
   needs: ['server'],

@@ -2,11 +2,11 @@ import { counted } from '../../../counted.ts'
 import { check } from '../check.ts'
 import { type Finding, namesText, spanText } from '../finding.ts'
 
-/** A fleet may be without a leader for this long: an election and a recovery together take less time. */
+/** How long a fleet may be without a leader. An election and a recovery together take less time. */
 const LEADERLESS_MS = 60_000
 const DEAD_MS = 120_000
 
-/** A fleet without nodes, without a leader, or with dead nodes that are not removed. */
+/** Finds a fleet without nodes or without a leader, and dead nodes that were not removed. */
 export const fleet = check({
   id: 'fleet',
   needs: ['fleet'],

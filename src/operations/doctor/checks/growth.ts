@@ -8,7 +8,7 @@ const LARGE_WAL = 256 * 1_024 ** 2
 const MANY_ROWS = 1_000_000
 const MIN_FREE = GIB
 
-/** The settings that keep each table small, as the remedy shows them. */
+/** The settings that keep each table small; shown in the remedy. */
 const SHRINKS: Readonly<Record<string, string>> = {
   piko_run: '[history]\nkeep_succeeded = "7d"',
   piko_attempt: '[history]\nkeep_succeeded = "7d"',
@@ -17,7 +17,7 @@ const SHRINKS: Readonly<Record<string, string>> = {
   piko_audit: '[history]\nkeep_audit = "90d"',
 }
 
-/** Tables and files that have grown large. */
+/** Finds large tables and files. */
 export const growth = check({
   id: 'growth',
   needs: ['sizes', 'settings'],

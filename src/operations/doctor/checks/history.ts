@@ -2,12 +2,12 @@ import { counted } from '../../../counted.ts'
 import { check } from '../check.ts'
 import { spanText } from '../finding.ts'
 
-/** The leader deletes old runs at least once a day. */
+/** How long ended runs may stay after their time. The leader deletes old runs at least once per day. */
 const LATE_MS = 2 * 86_400_000
-/** A smaller number of old runs may be kept for other reasons. */
+/** A small number of old runs may be kept for other reasons. */
 const MIN_RUNS = 20
 
-/** Ended runs that should have been deleted long ago. */
+/** Finds ended runs that should have been deleted long ago. */
 export const history = check({
   id: 'history',
   needs: ['sizes', 'settings', 'fleet'],

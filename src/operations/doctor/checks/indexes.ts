@@ -1,10 +1,10 @@
 import { check } from '../check.ts'
 import type { Finding } from '../finding.ts'
 
-/** In a smaller table, MySQL may read all rows because that is fast. */
+/** For a smaller table, MySQL may read all rows, because that is fast. */
 const MIN_ROWS = 10_000
 
-/** Indexes that the database does not use for the statements that must stay fast. */
+/** Finds indexes that the database does not use for statements that must stay fast. */
 export const indexes = check({
   id: 'indexes',
   needs: ['schema', 'plans'],

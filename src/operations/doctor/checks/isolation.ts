@@ -1,6 +1,6 @@
 import { check } from '../check.ts'
 
-/** An isolation level other than the one that Piko has set, for example because a proxy shares sessions. */
+/** Finds an isolation level that Piko has not set, for example because a proxy shares sessions. */
 export const isolation = check({
   id: 'isolation',
   needs: ['server'],

@@ -3,7 +3,7 @@ import { sizeText } from '../finding.ts'
 
 const WANTED_BYTES = 16 * 1_024 ** 2
 
-/** A server that accepts only small statements, so inputs and outputs of runs are refused early. */
+/** Finds a server that accepts only small statements. Large inputs and outputs of runs are then refused. */
 export const packetSize = check({
   id: 'packet-size',
   needs: ['server'],

@@ -1,6 +1,6 @@
 import { check } from '../check.ts'
 
-/** Rows that a person has edited so that Piko can't read them any more. */
+/** Finds rows that a person has edited and that Piko can't read any more. */
 export const poisonRows = check({
   id: 'poison-rows',
   needs: ['broken'],

@@ -2,13 +2,13 @@ import { counted } from '../../../counted.ts'
 import { check } from '../check.ts'
 import type { Finding } from '../finding.ts'
 
-/** The heartbeat needs one more connection per node. */
+/** How many more connections each node needs: one, for the heartbeat. */
 const BESIDES = 1
-/** The maximum number of runs per connection; see the warning at start. */
+/** The maximum number of runs per connection. The start warns about more. */
 const MAX_RUNS_PER_CONNECTION = 20
 const NEARLY = 0.9
 
-/** Connection pools that together exceed the limit of the server, or that are too small for this node's runs. */
+/** Finds connection pools that together exceed the server's limit, or that are too small for this node's runs. */
 export const pools = check({
   id: 'pools',
   needs: ['settings', 'server', 'fleet'],

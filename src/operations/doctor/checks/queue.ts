@@ -4,14 +4,14 @@ import { namesText, spanText } from '../finding.ts'
 
 const LATE_MS = 900_000
 
-/** Due runs that wait although live nodes exist. */
+/** Finds due runs that wait although there are live nodes. */
 export const queue = check({
   id: 'queue',
   needs: ['runs', 'fleet'],
   find: ({ runs: { due }, fleet: { nodes } }) => {
     const late = due.filter(({ forMs }) => forMs >= LATE_MS).sort((one, other) => other.forMs - one.forMs)
     const [oldest] = late
-    // If there is no node, the check `fleet` reports it.
+    // If there are no nodes, the check `fleet` reports that.
     if (!oldest || !nodes.some(({ expiredAgoMs }) => expiredAgoMs <= 0)) return []
     const jobs = [...new Set(late.map(({ jobId }) => jobId))]
     return [

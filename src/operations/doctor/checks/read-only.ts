@@ -2,7 +2,7 @@ import { check } from '../check.ts'
 
 const FLAGS = ['super_read_only', 'innodb_read_only', 'read_only']
 
-/** A server that takes no writes, such as a replica. */
+/** Finds a server that accepts no writes, such as a replica. */
 export const readOnlyServer = check({
   id: 'read-only',
   needs: ['server'],

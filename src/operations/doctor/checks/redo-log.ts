@@ -4,7 +4,7 @@ import { sizeText } from '../finding.ts'
 
 const WANTED_BYTES = 64 * 1_024 ** 2
 
-/** A small redo log, which makes the server flush pages in the middle of a burst of claims. */
+/** Finds a small redo log. With it, the server flushes pages during a burst of claims. */
 export const redoLog = check({
   id: 'redo-log',
   needs: ['server'],
@@ -26,7 +26,7 @@ export const redoLog = check({
   },
 })
 
-/** The size of the redo log; undefined if the server does not report it. */
+/** Returns the size of the redo log; undefined if the server does not report it. */
 function capacityOf({ store, global }: ServerFacts): number | undefined {
   if (store === 'sqlite') return undefined
   const capacity = Number(global['innodb_redo_log_capacity'] ?? 0)

@@ -5,7 +5,7 @@ import { type Finding, namesText } from '../finding.ts'
 const DAILY = ['SELECT', 'INSERT', 'UPDATE', 'DELETE']
 const MIGRATING = ['CREATE', 'ALTER', 'INDEX', 'DROP']
 
-/** Rights that the user of the DSN lacks, and files that this process may not write. */
+/** Finds rights that the user of the DSN does not have, and files that this process may not write. */
 export const rights = check({
   id: 'rights',
   needs: ['rights', 'settings'],
@@ -51,14 +51,14 @@ function unwritable({ unwritable: paths, database }: RightsFacts): Finding[] {
 interface Grant {
   readonly isRevoke: boolean
   readonly privileges: ReadonlySet<string>
-  /** The database of the rights: `*`, a name, or a pattern with `_` and `%`. */
+  /** The database for which the rights are given: `*`, a name, or a pattern with `_` and `%`. */
   readonly database: string
-  /** The table of the rights: `*` or a name. */
+  /** The table for which the rights are given: `*` or a name. */
   readonly table: string
 }
 
 /**
- * The wanted rights that the lines of `SHOW GRANTS` don't give on the whole database. A right on every one of Piko's tables is enough too.
+ * Returns the wanted rights that `SHOW GRANTS` does not show for the whole database. A right on every one of Piko's tables is also enough.
  * Pure.
  */
 export function missingRights(
@@ -81,7 +81,10 @@ export function missingRights(
   })
 }
 
-/** Reads a line such as GRANT SELECT, INSERT ON `piko`.* TO `piko`@`%`. Rights on single columns do not count as rights on the table. */
+/**
+ * Reads a line such as GRANT SELECT, INSERT ON `piko`.* TO `piko`@`%`. Rights on single columns are ignored, because they are no rights on
+ * the table.
+ */
 function grantOf(line: string): Grant[] {
   const pattern = /^(GRANT|REVOKE) (.+?) ON (?:TABLE )?(\*|[`"]?.+?[`"]?)\.(\*|[`"]?[^`"]+[`"]?) (?:TO|FROM) /i
   const [, verb = '', list = '', database = '', table = ''] = pattern.exec(line) ?? []

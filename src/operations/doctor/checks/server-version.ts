@@ -1,9 +1,9 @@
 import { check } from '../check.ts'
 
-/** The first versions that have SKIP LOCKED. */
+/** The first versions with SKIP LOCKED. */
 const WANTED = { MySQL: [8, 0], MariaDB: [10, 6] } as const
 
-/** A server version on which claims are slower, or that its vendor no longer supports. */
+/** Finds a server version on which claims are slower, or that is no longer supported by its vendor. */
 export const serverVersion = check({
   id: 'server-version',
   needs: ['server'],

@@ -2,7 +2,7 @@ import { check } from '../check.ts'
 import type { SettingsFacts } from '../facts.ts'
 import type { Finding } from '../finding.ts'
 
-/** Settings that work but remove a protection: the risky value, its consequence, and the safe value. */
+/** Settings that work but remove a protection. Each entry has the risky value, what it leads to, and the safe value. */
 const RISKS: readonly { key: string; risky: string; then: string; safe: string }[] = [
   {
     key: 'mysql.ssl_verify_host',
@@ -24,7 +24,7 @@ const RISKS: readonly { key: string; risky: string; then: string; safe: string }
   },
 ]
 
-/** Settings that can't be read, and settings that remove a protection. */
+/** Finds settings that can't be read, and settings that remove a protection. */
 export const settingsProblems = check({
   id: 'settings',
   needs: ['problems'],

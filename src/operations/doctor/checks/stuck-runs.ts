@@ -3,12 +3,12 @@ import type { StuckRun } from '../../../store/doctor/run-facts.ts'
 import { check } from '../check.ts'
 import { type Finding, namesText, spanText } from '../finding.ts'
 
-/** A run may be without a live node for this long: any recovery takes less time. */
+/** How long a run may be without a live node. Every recovery takes less time. */
 const ORPHANED_MS = 120_000
 const CANCELLED_MS = 300_000
 const LONG_MS = 24 * 3_600_000
 
-/** Runs that no longer make progress. */
+/** Finds runs that no longer make progress. */
 export const stuckRuns = check({
   id: 'stuck-runs',
   needs: ['runs'],

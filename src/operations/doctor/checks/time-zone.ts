@@ -3,7 +3,10 @@ import type { Finding } from '../finding.ts'
 
 const UTC = new Set(['UTC', '+00:00', 'Etc/UTC', 'GMT', 'Universal', 'Zulu', 'GMT0', 'UCT'])
 
-/** Connections whose time zone is not UTC, and a server whose time zone is not UTC, where people might write local times into rows. */
+/**
+ * Finds connections whose time zone is not UTC. Also finds a server whose time zone is not UTC, because people might write local times into
+ * rows.
+ */
 export const timeZone = check({
   id: 'time-zone',
   needs: ['server'],

@@ -3,7 +3,7 @@ import { unknownJobsOf } from '../../../store/doctor/fleet-facts.ts'
 import { check } from '../check.ts'
 import { type Finding, namesText } from '../finding.ts'
 
-/** Jobs with something to run that no live node has in its code. */
+/** Finds jobs with something to run that are in the code of no live node. */
 export const unknownJobs = check({
   id: 'unknown-jobs',
   needs: ['fleet'],
