@@ -7,7 +7,7 @@ export interface OptionFunction<T> {
   /** The option's name in the job's spec: `exclude`, `concurrency.key`. */
   readonly option: string
   readonly isAnswer: (value: unknown) => value is T
-  /** A description of the expected result. */
+  /** A description of the result that is expected. */
   readonly expected: string
   /** What happens next, or what the user should do. */
   readonly next: string
@@ -48,7 +48,7 @@ function isThenable(value: unknown): boolean {
   return isObject(value) && safely(() => typeof propertyOf(value, 'then') === 'function', false)
 }
 
-/** Whether an error comes from an option function of this job. */
+/** Whether an error comes from a function in this job's options. */
 export function isOptionFault(error: unknown, jobId: string): error is PikoError {
   return isPikoError(error, 'JOB_INVALID') && propertyOf(error.details, 'jobId') === jobId
 }

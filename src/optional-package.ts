@@ -20,7 +20,7 @@ export async function optionalPackage<T>(name: string, what: string, load: () =>
 }
 
 /**
- * Like {@link optionalPackage}, for a package that a synchronous function needs.
+ * Like {@link optionalPackage}, but for a package that a synchronous function needs.
  *
  * @throws PikoError `PACKAGE_MISSING` that names the package to install
  */

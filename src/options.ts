@@ -1,10 +1,12 @@
 import { distance } from 'fastest-levenshtein'
 import { describe, headline, isObject, isOneOf, isWhole } from './errors-read.ts'
 
-/** Checks an option. Returns undefined if the value is valid, otherwise its problem as text that follows the option's name. */
+/**
+ * Checks an option. Returns undefined if the value is valid. Otherwise returns the problem, as a text to be put after the option's name.
+ */
 export type OptionCheck = (value: unknown) => string | undefined
 
-/** The checks of options: one for each option. */
+/** One check for each option. */
 export type OptionChecks<T> = { readonly [K in keyof T]-?: OptionCheck }
 
 export interface ReadOptions<T> {
@@ -43,7 +45,7 @@ export function readOptions<T extends object>(
   return { options, problems }
 }
 
-/** The result of a check, even if reading the value throws. */
+/** Returns the result of a check, even if reading the value throws. */
 export function problemOf(check: OptionCheck, value: unknown): string | undefined {
   try {
     return check(value)
@@ -52,7 +54,7 @@ export function problemOf(check: OptionCheck, value: unknown): string | undefine
   }
 }
 
-/** Joins the name of an option and its problem, which may begin with the position of an element: `[1] is …`. */
+/** Joins the name of an option and its problem. The problem may begin with the position of an element: `[1] is …`. */
 export function placed(name: string, problem: string): string {
   return problem.startsWith('[') ? `${name}${problem}` : `${name} ${problem}`
 }
@@ -66,7 +68,7 @@ export function readProperty(owner: object, name: string): { readonly value: unk
   }
 }
 
-/** A problem for each own property that is not an option. */
+/** Returns a problem for each own property that is not an option. */
 export function unknownOptions(given: object, known: readonly string[], prefix = ''): string[] {
   return ownNames(given)
     .filter((name) => !known.includes(name))
@@ -86,7 +88,7 @@ function ownNames(given: object): string[] {
   try {
     return Object.keys(given)
   } catch {
-    return [] // A proxy may refuse to list its keys. The options that are known are read in any case.
+    return [] // A proxy may refuse to list its keys. The known options are still read.
   }
 }
 
@@ -97,10 +99,10 @@ function unknownOption(name: string, known: readonly string[], prefix: string): 
   return `${what}; the options are ${known.map((one) => `${prefix}${one}`).join(', ')}`
 }
 
-/** The known name that a wrong one probably means. Ignores case, `_` and `-`. */
+/** Returns the known name that was probably meant by a wrong one. Ignores upper and lower case, `_` and `-`. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const plain = plainName(name)
-  // Longer names are not typing mistakes, and comparing them would take too long.
+  // A longer name is no typing mistake, and comparing it would take too long.
   if (plain.length > 64) return undefined
   const ranked = known
     .map((candidate) => ({ candidate, edits: distance(plain, plainName(candidate)) }))
@@ -108,7 +110,7 @@ export function nearestName(name: string, known: readonly string[]): string | un
   const best = ranked[0]
   if (!best) return undefined
   const [shorter, longer] = [plain.length, best.candidate.length].toSorted((a, b) => a - b) as [number, number]
-  // Allows at least two edits for names of four letters or more, because two swapped letters are two edits.
+  // For names of four letters or more, at least two edits are allowed, because two swapped letters count as two.
   return best.edits <= (shorter < 4 ? 1 : Math.max(2, longer / 3)) ? best.candidate : undefined
 }
 
@@ -116,7 +118,7 @@ function plainName(name: string): string {
   return name.replaceAll(/[_-]/g, '').toLowerCase()
 }
 
-/** One message for all problems of one subject. */
+/** Returns one message with all problems of a subject. */
 export function problemsText(subject: string, problems: readonly string[]): string {
   return problems.length === 1
     ? `${subject}: ${problems[0]}`
@@ -162,7 +164,7 @@ export function oneOf(...allowed: readonly string[]): OptionCheck {
   return expecting(`one of ${allowed.join(', ')}`, (value) => isOneOf(allowed, value))
 }
 
-/** Checks a list and names its first wrong element. */
+/** Creates a check for a list. Its message names the first wrong element. */
 export function listOf(what: string, check: OptionCheck): OptionCheck {
   return (value) => {
     if (!Array.isArray(value)) return wrong(value, `a list of ${what}`)

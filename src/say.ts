@@ -11,10 +11,10 @@ export function say(text: string): void {
   safely(() => process.stderr.write(`${text}\n`), undefined)
 }
 
-/** Ensures that no failed write to standard error ends the process, whichever code writes. */
+/** Makes sure that a failed write to standard error never ends the process. */
 export function outliveStandardError(): void {
   if (isGuarded) return
   isGuarded = true
-  // A failed write emits `error`, which ends the process without a listener.
+  // A failed write emits `error`. Without a listener, this event ends the process.
   safely(() => process.stderr.on('error', () => {}), undefined)
 }

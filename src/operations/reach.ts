@@ -22,7 +22,7 @@ import type { SpillFiles } from '../sink/spill/spill-files.ts'
 import type { DeadRow } from '../store/sinks/dead-row-store.ts'
 import type { Store } from '../store/store.ts'
 
-/** The parts that operations use while the app is running. */
+/** What operations may use while the app is running. */
 export interface Reach {
   readonly store: Store
   readonly registry: JobRegistry
@@ -45,7 +45,7 @@ export interface Reach {
   readonly changed: Changed
 }
 
-/** The parts of this process that the trial of a page needs. */
+/** What the trial of a page needs from this process. */
 export interface TrialReach {
   readonly borrow: ResourcePool['borrow']
   readonly limit: (signal: AbortSignal) => FleetLimit
@@ -55,17 +55,17 @@ export interface TrialReach {
 
 /** The sinks of this process, and the spill folder of this host. */
 export interface SinkReach {
-  /** @param names known sinks */
+  /** @param names the names of sinks that exist */
   files(names: readonly string[]): Promise<ReadonlyMap<string, SpillFiles>>
   /** Delivers a dead row through its sink. @returns false if its route no longer exists @throws the error of the sink */
   redeliver(sinkClass: SinkClass, row: DeadRow, signal: AbortSignal): Promise<boolean>
-  /** Whether an error says that the target is down. */
+  /** Whether an error means that the target is down. */
   isOutage(sinkClass: SinkClass, error: Error): boolean
 }
 
-/** Informs the services of this node about a change that an operation made, so they act before their next poll. */
+/** Tells the services of this node about a change by an operation, so that they act before their next poll. */
 export interface Changed {
-  /** Some of the runs may be on this node. */
+  /** Called when a cancellation was requested for runs that may be on this node. */
   runsCancelled(): void
   runsQueued(count: number): void
   runsDeleted(count: number): void

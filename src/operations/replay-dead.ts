@@ -5,12 +5,12 @@ import { sinkFolder } from '../sink/spill/sink-folder.ts'
 import type { DeadRow, DeadRowFilter } from '../store/sinks/dead-row-store.ts'
 import type { Reach } from './reach.ts'
 
-/** The result of a replay of dead rows. */
+/** The result of replaying dead rows. */
 export interface ReplayedDead {
   readonly delivered: number
   /** How many rows the target refused again. */
   readonly refused: number
-  /** How many rows stayed: they are incomplete, or no registered job has their sink or route. */
+  /** How many rows were not delivered: they are incomplete, or no registered job has their sink or route. */
   readonly left: number
 }
 
@@ -20,7 +20,7 @@ export interface ReplayParts extends Pick<Reach, 'store' | 'locks' | 'sinks'> {
 
 const PAGE = 100
 
-/** Delivers dead rows again. Allows one replay per sink at a time, across all nodes, because two would deliver rows twice. */
+/** Delivers dead rows again. Only one replay per sink runs at a time, across all nodes, because two would deliver rows twice. */
 export async function replayDead(parts: ReplayParts, filter: DeadRowFilter): Promise<ReplayedDead> {
   const { store } = parts
   const names = filter.sink === undefined ? (await store.deadRows.counts()).map(({ sink }) => sink) : [filter.sink]

@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import type { ResourceStatus } from '../store/nodes/node-store.ts'
 import type { Reach } from './reach.ts'
 
-/** The resources that runs borrow: `app.resources`. */
+/** `app.resources`: the resources that runs borrow. */
 export class Resources {
   readonly #reach: () => Pick<Reach, 'store' | 'resources'>
 
@@ -11,8 +11,8 @@ export class Resources {
   }
 
   /**
-   * The resources of every live node, each with its size, the slots that runs hold and the runs that wait. Figures of this node are
-   * current; those of other nodes are a few seconds old at most.
+   * Lists the resources of every live node, with their size, the slots that runs hold, and the runs that wait. The figures of this node are
+   * current; those of other nodes may be a few seconds old.
    */
   async list(): Promise<ResourceStatus[]> {
     const { store, resources } = this.#reach()

@@ -18,19 +18,19 @@ import type { PreviewOptions, ScheduleFilter } from './operation-options.ts'
 import type { Reach } from './reach.ts'
 
 const DEFAULT_COUNT = 10
-/** The number of jobs in one read. */
+/** How many jobs one query reads. */
 const PAGE = 1_000
 
-/** The schedule of a job, as stored. */
+/** The schedule of a job, as it is stored. */
 export interface ScheduleStatus {
   readonly jobId: string
-  /** The schedule in force; null if the job runs only on request. */
+  /** The current schedule; null if the job runs only on request. */
   readonly schedule: ScheduleSpec | null
   /** The schedule in code; null if there is none. */
   readonly codeSchedule: unknown
   readonly isOverridden: boolean
   readonly isPaused: boolean
-  /** Why the stored schedule can't be read; `schedule` is then the one that stays in force. */
+  /** Why the stored schedule can't be read; `schedule` is then the one that is used instead. */
   readonly problem: string | undefined
   readonly nextTick: Date | undefined
 }
@@ -48,7 +48,7 @@ function scheduleStatus(row: JobRow): ScheduleStatus {
   }
 }
 
-/** Schedules set at run time, instead of those in code: `app.schedules`. */
+/** `app.schedules`: schedules that are set at run time and replace those in code. */
 export class Schedules {
   readonly #reach: () => Pick<Reach, 'store' | 'registry'>
 
@@ -56,7 +56,7 @@ export class Schedules {
     this.#reach = reach
   }
 
-  /** The schedules of the jobs that the database knows, by job. */
+  /** Lists the schedules of all jobs in the database, by job. */
   async list(filter: ScheduleFilter = {}): Promise<ScheduleStatus[]> {
     const { jobIds, limit = Infinity, ...which } = optionsOf('schedules.list', filter)
     const { store } = this.#reach()
@@ -98,7 +98,11 @@ export class Schedules {
     await override(store, jobId, schedule && scheduleJson(schedule))
   }
 
-  /** Removes the override, so the schedule in code takes effect again. @throws PikoError `JOB_UNKNOWN` */
+  /**
+   * Removes the override, so that the schedule in code applies again.
+   *
+   * @throws PikoError `JOB_UNKNOWN`
+   */
   async clear<const J extends AnyJob>(asked: KnownJob<J>): Promise<void> {
     const jobId = jobIdOf('app.schedules.clear', asked)
     const { store } = this.#reach()
@@ -106,8 +110,8 @@ export class Schedules {
   }
 
   /**
-   * The next ticks of a job with the schedule in force, or with the given one, each with its local time in the job's zone and the windows due then. Changes
-   * nothing.
+   * Returns the next ticks of a job, with its current schedule or with the given one. Each tick has its local time in the job's zone and
+   * the windows that are due then. Changes nothing.
    *
    * @throws PikoError `JOB_UNKNOWN` for a job that neither this app nor the database knows, `SCHEDULE_INVALID`, `USAGE`
    * @example

@@ -20,7 +20,7 @@ export type SharedRef = string | SharedDefinition<unknown, never>
 export interface SharedFilter {
   /** The maximum number of topics. Default 100. */
   readonly limit?: number
-  /** Only topics with later names, such as the last one of the previous page. */
+  /** Returns only topics with later names, such as the last one of the previous page. */
   readonly after?: string
 }
 
@@ -34,8 +34,8 @@ const aTopic = expecting('a definition of defineShared, or its topic', (value) =
 const REASON = { reason: aText } satisfies OptionChecks<SharedReason>
 
 /**
- * Values that all nodes share: `app.shared`. Called with a definition of `defineShared`, it returns a handle on the value. Its methods work
- * on stored versions, even of topics that this process does not define.
+ * `app.shared`: values that all nodes share. Called as a function with a definition of `defineShared`, it returns a handle on the value.
+ * Its methods work on stored versions, also of topics that this process does not define.
  */
 export class Shared extends Callable {
   readonly #reach: Reached
@@ -45,20 +45,20 @@ export class Shared extends Callable {
     this.#reach = reach
   }
 
-  /** The topics with a stored version, each with its newest one, by name. */
+  /** Lists the topics with a stored version, each with its newest version, by name. */
   async list(filter: SharedFilter = {}): Promise<SharedSummary[]> {
     const form = { call: 'app.shared.list', checks: { limit: wholeNumber(0), after: aText }, example: '{ limit: 10 }' }
     const { limit = 100, after } = readArguments<SharedFilter>(form, {}, filter)
     return this.#reach().store.shared.list(limit, after)
   }
 
-  /** The newest stored version of a topic; undefined if none is stored, so that the initial value is in force. */
+  /** Returns the newest stored version of a topic. Undefined if none is stored; then the initial value applies. */
   async show(topic: SharedRef): Promise<SharedRecord | undefined> {
     const [newest] = await this.history(topic, { limit: 1 })
     return newest
   }
 
-  /** The stored versions of a topic, newest first. */
+  /** Returns the stored versions of a topic, newest first. */
   async history(topic: SharedRef, options: SharedHistory = {}): Promise<SharedRecord[]> {
     const form = {
       call: 'app.shared.history',

@@ -11,21 +11,21 @@ import { replayDead, type ReplayedDead } from './replay-dead.ts'
 /** A sink with rows that need attention. */
 export interface SinkStatus {
   readonly sink: string
-  /** Rows that its target refused. */
+  /** How many rows its target has refused. */
   readonly deadRows: number
   readonly oldestDead: Date | undefined
-  /** Rows that are still on the disks of hosts and have not reached the target. */
+  /** How many rows are still on the disks of hosts, because they have not reached the target. */
   readonly spilledRows: number
   readonly oldestSpilled: Date | undefined
   /** The hosts that have these rows. */
   readonly hosts: readonly string[]
-  /** The contents of the spill folder on this host. */
+  /** What the spill folder on this host contains. */
   readonly files: { readonly segments: number; readonly bytes: number; readonly damaged: readonly string[] }
 }
 
 export type { DeadFilter, DeadRow, DeadRowFilter, ReplayedDead }
 
-/** Rows of sinks that have not reached their target: `app.sinks`. */
+/** `app.sinks`: rows of sinks that have not reached their target. */
 export class Sinks {
   readonly #reach: () => Pick<Reach, 'store' | 'registry' | 'locks' | 'sinks'>
 
@@ -33,7 +33,7 @@ export class Sinks {
     this.#reach = reach
   }
 
-  /** Sinks of the registered jobs, and those with dead rows or rows on disk, by name. */
+  /** Lists the sinks of the registered jobs, and other sinks with dead rows or rows on disk, by name. */
   async list(): Promise<SinkStatus[]> {
     const { store, registry, sinks } = this.#reach()
     const dead = await store.deadRows.counts()
@@ -61,18 +61,24 @@ export class Sinks {
     })
   }
 
-  /** Rows that targets refused, the oldest first. @throws PikoError `USAGE` */
+  /**
+   * Lists rows that targets have refused, oldest first.
+   *
+   * @throws PikoError `USAGE`
+   */
   async dead(filter: DeadFilter = {}): Promise<DeadRow[]> {
     const { limit = 100, after = 0, ...rest } = optionsOf('sinks.dead', filter)
     return this.#reach().store.deadRows.list(rest, limit, after)
   }
 
   /**
-   * Delivers dead rows again through their sinks, one by one, and deletes those that the target accepts. A row that it refuses stays, with
-   * the new reason. An outage ends the replay.
-   * @returns how many rows were delivered, refused, and kept because they are incomplete or their sink or route no longer exists
-   * @throws PikoError `USAGE` for an empty filter or a sink that no registered job has, `SINK_FAILED` if the target is down,
-   * `LOCK_BUSY` if another replay of the sink is in progress
+   * Delivers dead rows again through their sinks, one by one, and deletes those that the target accepts. A row that is refused again stays,
+   * with the new reason. An outage ends the replay.
+   *
+   * @returns how many rows were delivered and refused, and how many were not tried because they are incomplete or their sink or route no
+   *   longer exists
+   * @throws PikoError `USAGE` for an empty filter or a sink that no registered job has, `SINK_FAILED` if the target is down, `LOCK_BUSY` if
+   *   another replay of the sink is in progress
    */
   async replay(filter: DeadRowFilter): Promise<ReplayedDead> {
     const { store, registry, locks, sinks } = this.#reach()

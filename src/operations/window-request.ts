@@ -8,7 +8,7 @@ import type { Window } from '../time/window.ts'
 import { nearestText, windowsNear } from './windows-near.ts'
 
 /**
- * The window that starts at the requested instant or on the requested date.
+ * Returns the window that starts at the requested instant or on the requested date.
  *
  * @returns undefined for a job without windows
  * @throws PikoError `WINDOW_UNKNOWN`
@@ -28,7 +28,7 @@ export async function windowOf(
   }
   const row = await jobs.find(job.id)
   const cursor = row?.windowCursor
-  // A node that plans writes the cursor when it starts; `piko run` never writes it.
+  // A node that plans writes the cursor at its start. `piko run` never writes it.
   const known = cursor
     ? `the ledger knows those from ${windows.start.toISOString()} to ${cursor.toISOString()}`
     : `no node has planned job "${job.id}" yet: start one with piko start`

@@ -8,7 +8,8 @@ export interface NearWindows {
 }
 
 /**
- * The windows next to an instant. Pure.
+ * Finds the windows next to an instant. Pure.
+ *
  * @param lastEnd only windows that end at this instant or earlier can be requested
  */
 export function windowsNear(timeline: Timeline, instant: Date, lastEnd: Date): NearWindows {
@@ -20,13 +21,13 @@ export function windowsNear(timeline: Timeline, instant: Date, lastEnd: Date): N
   return { before, after: after && after.end <= lastEnd ? after : undefined }
 }
 
-/** Names windows for people: `2025-06-15 (Europe/Berlin)`, or their bounds in UTC. */
+/** Formats a window for people: `2025-06-15 (Europe/Berlin)`, or its bounds in UTC. */
 export function windowName(window: Window, timezone: string): string {
   const date = dateOfWindow(window, timezone)
   return date === undefined ? `${utc(window.start)} to ${utc(window.end)}` : `${date} (${timezone})`
 }
 
-/** The nearest windows and a range that contains them; undefined without windows. */
+/** Names the nearest windows and a range that contains them; undefined if there are no windows. */
 export function nearestRangeText({ before, after }: NearWindows, timezone: string): string | undefined {
   const found = [before, after].filter((window) => window !== undefined)
   const [first] = found
@@ -37,7 +38,7 @@ export function nearestRangeText({ before, after }: NearWindows, timezone: strin
   return `the nearest ${found.length === 1 ? 'is' : 'are'} ${names.join(' and ')}; type for example ${range}`
 }
 
-/** The nearest windows and how to write them in a request; undefined without windows. */
+/** Names the nearest windows, and how to write them in a request; undefined if there are no windows. */
 export function nearestText({ before, after }: NearWindows, timezone: string): string | undefined {
   const found = [before && ([before, 'before'] as const), after && ([after, 'after'] as const)].filter((one) => !!one)
   if (found.length === 0) return undefined

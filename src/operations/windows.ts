@@ -17,7 +17,7 @@ import { cellsOf, cellStarts, type GridFilter, gridRange, type WindowGrid } from
 
 const DEFAULT_ROWS = 50
 
-/** The ledgers of jobs with windows: `app.windows`. */
+/** `app.windows`: the ledgers of jobs with windows. */
 export class Windows {
   readonly #reach: () => Pick<Reach, 'store'>
   readonly #backfills: Pick<Backfills, 'create'> | undefined
@@ -28,7 +28,11 @@ export class Windows {
     this.#backfills = backfills
   }
 
-  /** Windows of a job's ledger, oldest first. @param filter.limit default 100 */
+  /**
+   * Lists windows of a job's ledger, oldest first.
+   *
+   * @param filter.limit default 100
+   */
   async list<const J extends AnyJob>(asked: KnownJob<J>, filter: WindowFilter = {}): Promise<LedgerWindow[]> {
     const jobId = jobIdOf('app.windows.list', asked)
     const given = await this.#dated(jobId, optionsOf('windows.list', filter))
@@ -36,7 +40,8 @@ export class Windows {
   }
 
   /**
-   * A job's ledger, oldest first, as spans of adjacent windows in the same state and the gaps between them.
+   * Returns a job's ledger as spans, oldest first: adjacent windows in the same state form one span, and gaps between windows are also
+   * spans.
    *
    * @param filter.limit default 100
    * @example
@@ -49,7 +54,7 @@ export class Windows {
   }
 
   /**
-   * The numbers of windows by state, of many jobs, in cells of an hour, a day, a week (from Monday) or a month in UTC.
+   * Returns how many windows are in each state, for many jobs, in cells of an hour, a day, a week (from Monday) or a month in UTC.
    *
    * @throws PikoError `USAGE` for more than 2,000 cells
    * @example
@@ -86,8 +91,8 @@ export class Windows {
   }
 
   /**
-   * Marks the succeeded windows that start within a range as stale: the data that they wrote is no longer correct. A backfill of missing
-   * windows runs them again. Only then do the windows of other jobs that depend on them run again, as these jobs declare.
+   * Marks succeeded windows as stale: the data that they wrote is no longer correct. It marks those that start within a range. A backfill
+   * of missing windows runs them again. Only after that do dependent windows of other jobs run again, as these jobs declare.
    *
    * @returns the number of windows
    * @throws PikoError `JOB_UNKNOWN`, `USAGE`
@@ -105,9 +110,9 @@ export class Windows {
   }
 
   /**
-   * Counts by state, bounds and watermark of a job's ledger. For a ledger of more than some ten thousand windows, `newest` makes the answer
-   * fast: only this number of the newest windows is counted and searched for missing ones. The watermark still takes all windows into
-   * account that have not succeeded, but no gaps before `countedFrom`.
+   * Returns the counts by state, the bounds and the watermark of a job's ledger. If the ledger has more than some ten thousand windows,
+   * `newest` makes this fast: only this many of the newest windows are counted and searched for missing ones. The watermark still includes
+   * all windows that have not succeeded, but no gaps before `countedFrom`.
    */
   async summary<const J extends AnyJob>(job: KnownJob<J>, options: SummaryOptions = {}): Promise<LedgerSummary> {
     const jobId = jobIdOf('app.windows.summary', job)
@@ -128,12 +133,12 @@ export class Windows {
     const given = optionsOf('windows.prove', range)
     const job = await store.jobs.find(jobId)
     if (!job) throw unknownJob(jobId)
-    // The module is loaded on first use, because most processes never prove a ledger.
+    // Loaded on first use, because most processes never prove a ledger.
     const { prove } = await import('./proof/prove.ts')
     return prove(store, job, given)
   }
 
-  /** The filter with instants instead of dates. A date means the beginning of the day in the job's zone. */
+  /** Returns the filter with instants in place of dates. A date means the beginning of the day in the job's zone. */
   async #dated<F extends Range>(jobId: string, filter: F): Promise<F> {
     const { from, to } = filter
     if (writtenDate(from) === undefined && writtenDate(to) === undefined) return filter

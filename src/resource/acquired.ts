@@ -1,18 +1,18 @@
 import { describe } from '../errors.ts'
 import type { AnyResourceContext, Borrower, Resource } from './resource.ts'
 
-/** How the borrowing attempt ended. */
+/** How the borrowing attempt has ended. */
 export type LoanOutcome = { readonly ok: true } | { readonly ok: false; readonly error: Error }
 
 type ValueGenerator = AsyncGenerator<unknown, void, void>
 
-/** A value, and the generator that yielded it and is paused at its `yield`. */
+/** A value, and the generator that has yielded it and is paused at its `yield`. */
 export interface Acquired {
   readonly value: unknown
   readonly generator: ValueGenerator
 }
 
-/** The context without its types; a shared value belongs to no run. */
+/** The context without its types. A shared value belongs to no run, so parts of it may be missing. */
 export interface AcquireContext extends Partial<Borrower> {
   readonly resources: Readonly<Record<string, unknown>>
   readonly signal: AbortSignal
@@ -20,10 +20,10 @@ export interface AcquireContext extends Partial<Borrower> {
 
 /** Runs a resource's generator up to its only `yield`. */
 export async function acquire(resource: Resource<unknown>, ctx: AcquireContext): Promise<Acquired> {
-  // The context has the resources that the class declares, but the types do not show this.
+  // The context contains the resources that the class declares, but its type does not show this.
   const generator: unknown = resource.acquire(ctx as AnyResourceContext)
   if (!isGenerator(generator)) {
-    // If it is a promise instead of a generator, nothing else handles its rejection.
+    // If it is not a generator but a promise, this handles its rejection.
     Promise.resolve(generator).catch(() => {})
     const kind = generator instanceof Promise ? 'a promise' : describe(generator)
     throw new TypeError(
@@ -36,7 +36,8 @@ export async function acquire(resource: Resource<unknown>, ctx: AcquireContext):
 }
 
 /**
- * Runs the generator to its end: with `next()` after a success, with `throw(error)` after a failure.
+ * Continues the generator until it ends: with `next()` after a success, with `throw(error)` after a failure.
+ *
  * @throws any error of the generator, except the error of the outcome
  */
 export async function finish({ generator }: Acquired, outcome: LoanOutcome): Promise<void> {

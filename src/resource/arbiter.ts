@@ -2,7 +2,7 @@ import { toError } from '../errors.ts'
 import { onAbort } from '../signals/on-abort.ts'
 import { Fifo, type Place } from './fifo.ts'
 
-/** The slots of one resource. */
+/** The slots of one resource, and who waits for them. */
 export class Lane {
   readonly id: number
   readonly size: number
@@ -10,7 +10,7 @@ export class Lane {
   active = 0
   /** The number of waiting requests. */
   waiting = 0
-  /** While it is closed, its requests wait, even if slots are free. */
+  /** While this is false, requests wait even if slots are free. */
   isOpen = true
   readonly #whenIdle: (() => void)[] = []
 
@@ -52,7 +52,7 @@ interface Waiter {
 class Line {
   readonly wants: Wants
   readonly queue = new Fifo<Waiter>()
-  /** The lanes that can be full. */
+  /** The lanes with a limited number of slots. */
   readonly limited: Wants
 
   constructor(wants: Wants) {
@@ -73,8 +73,8 @@ class Line {
  * Grants slots of several resources: all that a request wants, or none. A waiting request holds no slots, so two requests never wait for
  * each other, in whatever order they name their resources.
  *
- * First in, first out: a later request overtakes an earlier one only if the earlier one could not use the slot. Of the requests that share
- * a resource, free slots are kept for the earliest, so none waits forever. Requests for a closed lane are skipped.
+ * First in, first out: a later request is served before an earlier one only if the earlier one could not use the slot. If requests share a
+ * resource, free slots are kept for the earliest, so that none waits forever. Requests for a closed lane are skipped.
  */
 export class Arbiter {
   #arrivals = 0
@@ -88,16 +88,16 @@ export class Arbiter {
     return new Lane(this.#lanes++, size)
   }
 
-  /** A place in the order of arrival. */
+  /** Returns a ticket with the next place in the order of arrival. */
   ticket(wants: Wants): Ticket {
     return { arrival: this.#arrivals++, wants }
   }
 
   /**
-   * Takes all slots of a ticket. A ticket that has returned its slots has its old position in the order.
+   * Takes all slots of a ticket. If a ticket returns its slots and takes them again, it keeps its place in the order.
    *
-   * @returns undefined if it has them now, otherwise a promise that resolves when it has
-   * @throws the signal's reason if it aborts first; the request has then left
+   * @returns undefined if the slots are taken immediately, otherwise a promise that resolves when they are
+   * @throws the signal's reason if it aborts first; the request has then left the queue
    */
   take(ticket: Ticket, signal: AbortSignal): Promise<void> | undefined {
     if (signal.aborted) throw toError(signal.reason)
@@ -116,7 +116,7 @@ export class Arbiter {
       const leave = (): void => {
         this.#remove(key, line, place)
         reject(toError(signal.reason))
-        // Later requests may need less than the one that left.
+        // The request that left may have blocked later ones that need fewer slots.
         this.serve()
       }
       const stay = onAbort(signal, leave)
@@ -144,7 +144,7 @@ export class Arbiter {
     if (line.queue.size === 0) this.#lines.delete(key)
   }
 
-  /** Returns slots and serves those who wait. */
+  /** Returns slots and serves waiting requests. */
   release(lane: Lane, count: number): void {
     lane.release(count)
     this.serve()
@@ -160,13 +160,13 @@ export class Arbiter {
     }
   }
 
-  /** Refuses waiting requests, and every request from now on. Taken slots stay taken. */
+  /** Refuses all waiting and later requests. Slots that are already taken stay taken. */
   refuseAll(error: Error): void {
     this.#refusal = error
     for (const line of [...this.#lines.values()]) while (line.queue.size > 0) line.queue.first?.refuse(error)
   }
 
-  /** The queue of the earliest request that can have its slots. */
+  /** Returns the queue of the earliest request whose slots are all free. */
   #next(): Line | undefined {
     const lines = [...this.#lines.values()].filter(({ isOpen }) => isOpen)
     const kept = new Map<Lane, number>()

@@ -3,7 +3,7 @@ import { resourceInvalid } from './resource-options.ts'
 import { isNode, type Need, type ResourceNode } from './resource-graph.ts'
 import type { ServiceClass } from './resource.ts'
 
-/** Where a named value comes from: the index of a value of the plan, or a service. */
+/** Where a named value comes from: the index of a value in the plan, or a service. */
 export type Source = number | ServiceClass
 
 /** One value that an attempt borrows. */
@@ -11,15 +11,15 @@ export interface PlannedValue {
   readonly node: ResourceNode
   /** The values of `ctx.resources`, by name. */
   readonly needs: readonly (readonly [key: string, source: Source])[]
-  /** Whether the value may outlast its attempt: a value of the scope `run`, or a shared one that such a value needs. */
+  /** Whether the value may be kept after the attempt: it has the scope `run`, or such a value needs it and it is shared. */
   readonly isKept: boolean
 }
 
 /** The values that an attempt borrows for one map. */
 export interface BorrowPlan {
   /**
-   * The values in the order in which they are acquired: each follows those that it needs. The order is the same for all attempts of the
-   * process.
+   * The values in the order in which they are acquired: each comes after the values that it needs. The order is the same for all attempts
+   * in the process.
    */
   readonly values: readonly PlannedValue[]
   /** The map's own names. */
@@ -31,8 +31,8 @@ export interface BorrowPlan {
 /**
  * Plans what an attempt borrows. Pure.
  *
- * If one map names a resource twice, it gets two values. Everything else is shared: a resource that needs `Db` gets the value that the map
- * itself gets. The second value of a resource uses the second values of the resources that it needs.
+ * If a map names a resource twice, the attempt gets two values. Everything else is shared: a resource that needs `Db` gets the same value
+ * as the map itself. The second value of a resource uses the second values of the resources that it needs.
  *
  * @throws PikoError `RESOURCE_INVALID` if the attempt borrows more values of a resource than its size
  */
@@ -52,7 +52,7 @@ export function planBorrow(entries: readonly Need[]): BorrowPlan {
   return { values, names: sourcesOf(entries, 0, starts), demands }
 }
 
-/** Whether all runs share its value. The opened instance, not the run, borrows what such a value needs. */
+/** Whether all runs share the resource's value. What such a value needs is borrowed by the opened instance and not by the run. */
 function isShared({ options }: ResourceNode): boolean {
   return options.scope === 'process'
 }
@@ -63,7 +63,7 @@ function keptOf(nodes: Iterable<ResourceNode>): Set<ResourceNode> {
   return new Set([...runs, ...needs])
 }
 
-/** The demands, in the order of the indexes. */
+/** Returns how many values of each resource are needed, ordered by index. */
 function demandsOf(entries: readonly Need[]): Map<ResourceNode, number> {
   const demands = new Map<ResourceNode, number>()
   const demand = (needs: readonly Need[], users: number): void => {
@@ -72,7 +72,7 @@ function demandsOf(entries: readonly Need[]): Map<ResourceNode, number> {
     }
   }
   demand(entries, 1)
-  // A resource has a larger index than those that it needs, so its demand is complete when its turn comes.
+  // A resource has a larger index than the resources that it needs. So its demand is complete when it is processed.
   const reached = [...reachable(entries)].sort((a, b) => b.index - a.index)
   for (const node of reached) if (!isShared(node)) demand(node.needs, demands.get(node) ?? 0)
   return new Map([...demands].sort(([a], [b]) => a.index - b.index))
@@ -93,7 +93,7 @@ function countsOf(needs: readonly Need[]): Map<ResourceNode, number> {
   return counts
 }
 
-/** @param ordinal the number of the value that needs these */
+/** @param ordinal for which value of the resource these are: the first, the second and so on */
 function sourcesOf(
   needs: readonly Need[],
   ordinal: number,

@@ -19,7 +19,7 @@ export interface BorrowingParts {
   readonly arbiter: Arbiter
   readonly kept: KeptLoans
   readonly service: (wanted: ServiceClass) => unknown
-  /** Called for each resource once the attempt has its slots. */
+  /** Called for each resource when the attempt has its slots. */
   readonly onGranted: (lender: Lender) => void
 }
 
@@ -47,14 +47,14 @@ export class Borrowing {
   }
 
   /**
-   * Takes all values. If a resource is lost, returns those already taken, and waits until the resource serves again.
+   * Takes all values. If a resource is lost, returns the values that were already taken, and waits until the resource serves again.
    *
    * @throws PikoError `RESOURCE_FAILED`, `RESOURCE_TIMEOUT`, `STOPPED`, and the reason of the borrower's signal
    */
   async take(): Promise<Values> {
     const { arbiter, plan, onGranted, lenders } = this.#parts
     try {
-      // There is no await before the ticket is taken, so runs keep their order.
+      // The ticket must be taken before any await, so that runs keep their order.
       const before = this.#parts.kept.claim(this.#parts.borrower.runId)
       if (before) await this.#reuse(before)
       const places = plan.values.flatMap((_value, place) => (this.#loans.has(place) ? [] : place))
@@ -75,7 +75,7 @@ export class Borrowing {
   }
 
   /**
-   * Returns all values in reverse order, even if some fail.
+   * Returns all values in reverse order. Continues if some fail.
    *
    * @throws PikoError `RESOURCE_FAILED`
    */
@@ -85,7 +85,7 @@ export class Borrowing {
     throwAll(failures)
   }
 
-  /** Takes over the values that an earlier attempt of the run has left, unless their instance has been replaced. */
+  /** Reuses the values that an earlier attempt of the run has left, unless their instance was replaced. */
   async #reuse(before: Left): Promise<void> {
     if ([...before.loans.values()].every(({ isCurrent }) => isCurrent)) {
       for (const [place, loan] of before.loans) this.#loans.set(place, loan)
@@ -101,7 +101,7 @@ export class Borrowing {
     return [...counts].map(([lane, count]) => ({ lane, count }))
   }
 
-  /** @returns false if a resource is lost; everything that was taken has then been returned */
+  /** @returns false if a resource is lost; then all taken values were returned */
   async #takeValues(places: readonly number[]): Promise<boolean> {
     const { arbiter, plan } = this.#parts
     for (const place of places) {
@@ -117,7 +117,7 @@ export class Borrowing {
       return true
     } catch (thrown) {
       if (!(thrown instanceof ResourceLost) || this.#borrower.signal.aborted) throw thrown
-      // The run must hold nothing while it waits.
+      // While the run waits, it must hold no values.
       const loans = places.map((place) => [place, this.#loans.get(place)] as const).reverse()
       for (const [place, loan] of loans) {
         this.#loans.delete(place)

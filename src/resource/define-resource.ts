@@ -17,26 +17,26 @@ import { OPTION_CHECKS, resourceInvalid } from './resource-options.ts'
 export interface ResourceSettings<R extends ResourceMap> {
   /** The name for messages and metrics. */
   readonly name: string
-  /** How many values may be borrowed at the same time; other runs queue, first in, first out. Default: no limit. */
+  /** How many values may be borrowed at the same time. Further runs wait in a queue, first in, first out. Default: no limit. */
   readonly size?: number
-  /** The interval of `check`. Default `'30s'`. */
+  /** How often `check` is called. Default `'30s'`. */
   readonly checkEvery?: Duration
-  /** After this time, a newly opened value replaces the old one. Default: never. */
+  /** How long an opened value is used before a new one replaces it. Default: no limit. */
   readonly maxLifetime?: Duration
-  /** How long a run waits for its value, in the queue and for `acquire`. Default: as long as the run may take. */
+  /** How long a run waits for its value, including the queue and `acquire`. Default: until the run's own time limit. */
   readonly acquireTimeout?: Duration
-  /** Resources and services that this one needs, by name. `acquire` receives them as `ctx.resources`. */
+  /** The resources and services that this one needs, by name. `acquire` receives them as `ctx.resources`. */
   readonly resources?: R
 }
 
 /** The functions for the opened value. */
 export interface OpenedParts<O> {
   /**
-   * Checks whether the opened value can serve. If this throws, returns `false` or takes longer than five seconds, a new value is opened
-   * instead.
+   * Checks whether the opened value can be used. If this throws, returns `false` or takes longer than five seconds, another value is
+   * opened.
    */
   check?(opened: O): unknown
-  /** Called once, after every borrower has returned, unless `open` failed. Its result is awaited. */
+  /** Called once when every borrower has returned its value, unless `open` failed. Its result is awaited. */
   close?(opened: O): unknown
 }
 
@@ -51,32 +51,32 @@ export interface ResourceDefinition<T, O = undefined, R extends ResourceMap = No
   extends ResourceSettings<R>, OpenedParts<O> {
   /** Each attempt, or each run, borrows its own value. Default `'attempt'`. See {@link ResourceScope}. */
   readonly scope?: Exclude<ResourceScope, 'process'>
-  /** Called before the first use and for each renewal. If the first call fails, the next use calls it again. */
+  /** Called before the first use, and each time a new value is needed. If the first call fails, the next use calls it again. */
   open?(ctx: OpenContext): Promise<O> | O
   /** Called once for each borrowed value, which it yields exactly once. See {@link Resource}. */
   acquire(ctx: ResourceContext<R>, opened: O): AsyncGenerator<T, void, void>
 }
 
-/** A resource whose single value, from `acquire`, all runs share. */
+/** A resource with a single value that all runs share; `acquire` yields it. */
 export interface SharedDefinition<T, O = undefined, R extends ResourceMap = NoResources>
   extends ResourceSettings<R>, OpenedParts<O> {
   readonly scope: 'process'
-  /** Called before the first use and for each renewal. If the first call fails, the next use calls it again. */
+  /** Called before the first use, and each time a new value is needed. If the first call fails, the next use calls it again. */
   open?(ctx: OpenContext): Promise<O> | O
-  /** Called once for each opened value. It yields the value that all runs borrow, and continues after `yield` before `close`. */
+  /** Called once for each opened value. It yields the value that all runs borrow, and continues after `yield` before `close` is called. */
   acquire(ctx: ProcessContext<R>, opened: O): AsyncGenerator<T, void, void>
 }
 
-/** A resource whose opened value all runs share. */
+/** A resource whose opened value itself is shared by all runs. */
 export interface OpenedDefinition<T> extends ResourceSettings<NoResources>, OpenedParts<T> {
   readonly scope: 'process'
-  /** Called before the first use and for each renewal. If the first call fails, the next use calls it again. */
+  /** Called before the first use, and each time a new value is needed. If the first call fails, the next use calls it again. */
   open(ctx: OpenContext): Promise<T> | T
   readonly acquire?: undefined
 }
 
 /**
- * A {@link Resource} class from functions; all types are inferred.
+ * Creates a {@link Resource} class from functions. All types are inferred.
  *
  * @throws PikoError `RESOURCE_INVALID` naming every unknown or unusable option
  * @example
@@ -133,7 +133,7 @@ export function defineResource(definition: unknown): ResourceClass {
   return DefinedResource
 }
 
-/** Any definition, read once. */
+/** A definition of any form, after its properties were read once. */
 interface AnyDefinition extends ResourceSettings<ResourceMap> {
   readonly scope?: ResourceScope
   readonly open?: (ctx: OpenContext) => unknown

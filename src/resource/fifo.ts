@@ -29,9 +29,9 @@ export class Fifo<T> {
     return place
   }
 
-  /** Adds a value after all elements at the front for which `goesBefore` is true. */
+  /** Inserts a value after all elements at the front for which `goesBefore` is true. */
   insert(value: T, goesBefore: (other: T) => boolean): Place<T> {
-    // Most values go to the end.
+    // Most values are inserted at the end.
     if (!this.#last || goesBefore(this.#last.value)) return this.push(value)
     let next: Place<T> | undefined = this.#first
     while (next && goesBefore(next.value)) next = next.next
@@ -50,14 +50,15 @@ export class Fifo<T> {
     return place?.value
   }
 
-  /** Removes an element of this queue. It must still be in it. */
+  /** Removes an element, which must still be in this queue. */
   remove(place: Place<T>): void {
     const { previous, next } = place
     if (previous) previous.next = next
     else this.#first = next
     if (next) next.previous = previous
     else this.#last = previous
-    // An old element that still pointed to a newer one would keep it, and all that follow, until the next full garbage collection.
+    // If a removed element still pointed to a newer one, the newer one and all after it would stay in memory until the next full garbage
+    // collection.
     place.previous = place.next = undefined
     this.#size--
   }

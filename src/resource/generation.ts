@@ -6,12 +6,12 @@ import { type Acquired, acquire, finish } from './acquired.ts'
 import type { Resource } from './resource.ts'
 import { within } from './within.ts'
 
-/** If `open` takes longer, it counts as failed. */
+/** The time limit of `open`. */
 export const MAX_OPEN_MS = 60_000
-/** If `check` takes longer, it counts as failed. */
+/** The time limit of `check`. */
 export const MAX_CHECK_MS = 5_000
 
-/** The values that a shared value itself borrows, for as long as it exists. */
+/** The values that a shared value has borrowed for as long as it exists. */
 export interface HeldNeeds {
   readonly values: Readonly<Record<string, unknown>>
   readonly release: () => void
@@ -22,13 +22,13 @@ export interface GenerationParts {
   readonly resource: Resource<unknown>
   readonly clock: Clock
   readonly log: Logger
-  /** Set if all runs share the resource's value. */
+  /** Set if all runs share the value of the resource. */
   readonly needs: HeldNeeds | undefined
-  /** Called once, when it is retired and the last borrower has returned its value. */
+  /** Called once: when the instance is retired and its last borrower has returned the value. */
   readonly onUnused: (unused: Generation) => void
 }
 
-/** One opened instance of a resource. It lends until it is retired, and may close when the last borrower has returned its value. */
+/** One opened instance of a resource. It lends values until it is retired. It may close when the last borrower has returned its value. */
 export class Generation {
   readonly #parts: GenerationParts
   readonly #life = new AbortController()
@@ -41,14 +41,14 @@ export class Generation {
   /**
    * Opens an instance.
    *
-   * @throws the errors of `open` and of a shared value's `acquire`; an error after a minute; the signal's reason
+   * @throws the errors of `open` and of a shared value's `acquire`; an error after one minute; the signal's reason
    */
   static open(parts: GenerationParts, signal: AbortSignal): Promise<Generation> {
     const { name, clock, log } = parts
     return within(
       { clock, ms: MAX_OPEN_MS, what: 'open', signal },
       (limited) => Generation.#open(parts, limited),
-      // Nothing waits for the instance any more, so it is closed.
+      // No caller waits for this instance any more, so it is closed.
       (late) =>
         void late
           .close()
@@ -92,7 +92,7 @@ export class Generation {
     return this.#parts.resource
   }
 
-  /** The value that all runs borrow, if they share one. */
+  /** The value that all runs share, if there is one. */
   get value(): unknown {
     return this.#shared?.value
   }
@@ -114,7 +114,7 @@ export class Generation {
     this.#tellUnused()
   }
 
-  /** Stops lending. */
+  /** Ends the lending of new values. */
   retire(): void {
     if (this.#isRetired) return
     this.#isRetired = true
@@ -125,7 +125,7 @@ export class Generation {
     if (this.#isRetired && this.#borrowers === 0) this.#parts.onUnused(this)
   }
 
-  /** Checks whether it can serve. Resolves with undefined if it can, otherwise with the reason. Never rejects. */
+  /** Checks whether the instance can be used. Resolves with undefined if it can, otherwise with the reason. Never rejects. */
   async check(): Promise<Error | undefined> {
     const { resource, clock } = this.#parts
     try {
@@ -136,7 +136,7 @@ export class Generation {
     }
   }
 
-  /** Ends the shared value and closes the instance. A second call gets the first one's promise. */
+  /** Ends the shared value and closes the instance. A second call returns the promise of the first. */
   close(): Promise<void> {
     return (this.#closed ??= this.#close())
   }

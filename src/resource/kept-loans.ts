@@ -4,9 +4,9 @@ import type { Logger } from '../logger.ts'
 import { messageOf } from '../errors-read.ts'
 import type { Loan } from './loan.ts'
 
-/** A retry that begins later than this gets new values, in milliseconds. */
+/** If a retry begins later than this, in milliseconds, it gets new values. */
 const MAX_KEEP_MS = 600_000
-/** How long values are kept for a retry that is due, or until it is decided whether there is one. */
+/** How long values are kept for a retry that is due, or until a retry is decided. */
 const GRACE_MS = 10_000
 
 /** The values that a failed attempt has left for its retry. */
@@ -33,14 +33,14 @@ export class KeptLoans {
     this.#clock = clock
   }
 
-  /** Whether a run that failed with this error may have a retry on this node. */
+  /** Whether a run that failed with this error may be retried on this node. */
   static mayKeep(error: Error): boolean {
     return !['STOPPED', 'LEASE_LOST', 'RUN_CANCELLED', 'STEP_WAITING'].some(
       (code) => isPikoError(error) && error.code === code,
     )
   }
 
-  /** Keeps values for a retry. Whether there is one is decided later, see {@link settled}. */
+  /** Keeps values for a possible retry. Whether there will be one is decided later; see {@link settled}. */
   keep(runId: number, left: Left): void {
     this.#giveUp(runId)
     const kept = { ...left, claimed: new AbortController() }
@@ -49,7 +49,7 @@ export class KeptLoans {
     else this.#expire(runId, kept, GRACE_MS)
   }
 
-  /** The values for the retry. The caller owns them. */
+  /** Returns the values for the retry. The caller must return them later. */
   claim(runId: number): Left | undefined {
     const kept = this.#kept.get(runId)
     if (!kept) return undefined
@@ -58,7 +58,7 @@ export class KeptLoans {
     return kept
   }
 
-  /** Returns values for which there is no retry. Never rejects. */
+  /** Returns values that no retry will use. Never rejects. */
   async giveBack({ loans, error, log }: Left): Promise<void> {
     for (const [, loan] of [...loans].reverse()) {
       try {
@@ -84,7 +84,7 @@ export class KeptLoans {
     this.#expire(runId, waiting, retryInMs + GRACE_MS)
   }
 
-  /** Returns everything, with the errors of the attempts. */
+  /** Returns all values, with the errors of their attempts. */
   async close(): Promise<void> {
     this.#isClosed = true
     for (const runId of [...this.#kept.keys()]) this.#giveUp(runId)

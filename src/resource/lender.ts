@@ -24,7 +24,7 @@ export interface LenderParts {
   readonly construct: (resourceClass: ResourceClass) => Resource<unknown> | Promise<Resource<unknown>>
   /** Borrows the resources that a shared value needs. */
   readonly holdNeeds: () => Promise<HeldNeeds>
-  /** Called after the resource was lost, opened again, or replaced. */
+  /** Called when the resource was lost, was opened again, or has another instance. */
   readonly onChange: (lender: Lender, change: 'lost' | 'replaced') => void
 }
 
@@ -42,7 +42,7 @@ const REOPEN = { limit: Infinity, backoff: 'exponential', baseMs: 500, maxMs: 15
 /**
  * One resource of the process: opens it, checks and renews it, and closes it.
  *
- * unopened → (first use) → open ⇄ lost → closed. While it is lost, it opens a new instance, with growing pauses.
+ * unopened → (first use) → open ⇄ lost → closed. While it is lost, it tries to open a new instance, with growing pauses.
  */
 export class Lender {
   readonly #parts: LenderParts
@@ -100,9 +100,9 @@ export class Lender {
   }
 
   /**
-   * The instance to borrow from, held for the caller. Opens the first one.
+   * Returns the instance to borrow from, and counts the caller as a borrower. The first call opens an instance.
    *
-   * @throws ResourceLost, PikoError `RESOURCE_FAILED` if the first one can't be opened, `STOPPED`
+   * @throws ResourceLost, PikoError `RESOURCE_FAILED` if the first instance can't be opened, `STOPPED`
    */
   async hold(): Promise<Generation> {
     for (;;) {
@@ -125,19 +125,24 @@ export class Lender {
   }
 
   /**
-   * Checks the resource after a failure that it may have caused.
-   * @returns whether it is lost, or the instance has been replaced
+   * Checks the resource after a failure for which it may be responsible.
+   *
+   * @returns whether it is lost or has another instance now
    */
   async suspect(generation: Generation): Promise<boolean> {
     if (this.#current === generation && this.#hasCheck(generation)) {
-      // A check in progress may have begun before the failure.
+      // A running check may have begun before the failure.
       await this.#checking?.answer
       await this.#check(generation)
     }
     return !this.#isClosed && this.#current !== generation
   }
 
-  /** Checks the resource. @throws an error that says why it can't serve */
+  /**
+   * Checks the resource.
+   *
+   * @throws an error that says why it can't be used
+   */
   async assertReady(): Promise<void> {
     const generation = this.#current
     if (generation && this.#hasCheck(generation)) await this.#check(generation)
@@ -153,7 +158,7 @@ export class Lender {
     return typeof resource.check === 'function'
   }
 
-  /** Checks the instance that lends. Simultaneous callers share one check. */
+  /** Checks the current instance. Concurrent callers share one check. */
   async #check(generation: Generation): Promise<Error | undefined> {
     if (this.#checking?.generation !== generation) this.#checking = { generation, answer: this.#checkOnce(generation) }
     return this.#checking.answer
@@ -171,7 +176,7 @@ export class Lender {
     return error
   }
 
-  /** Called if the resource can't serve any more. Lends nothing until another instance has been opened. */
+  /** Called if the resource can't be used any more. It lends no values until another instance was opened. */
   lose(error: Error): void {
     const { clock, lane, observer, onChange } = this.#parts
     const generation = this.#current
@@ -186,19 +191,19 @@ export class Lender {
     this.wake()
   }
 
-  /** Replaces the instance soon, since a resource that it needs was replaced. */
+  /** Replaces the instance soon, because a resource that it needs was replaced. */
   renewSoon(): void {
     if (!this.#current) return
     this.#renewAtMs = this.#parts.clock.monotonic()
     this.wake()
   }
 
-  /** Checks immediately whether something is due. */
+  /** Checks immediately whether there is something to do. */
   wake(): void {
     this.#upkeep.wake()
   }
 
-  /** Runs what is due. Returns the milliseconds until something is due again. Never rejects. */
+  /** Does what is due. Returns the milliseconds until the next work. Never rejects. */
   async #step(): Promise<number> {
     const { clock } = this.#parts
     if (this.#loss) return this.#reopen(this.#loss)
@@ -228,7 +233,7 @@ export class Lender {
     }
   }
 
-  /** Replaces an instance that can still serve. If no other can be opened, the old one continues to serve. */
+  /** Replaces an instance that still works. If no new one can be opened, the old one stays. */
   async #renew(): Promise<void> {
     const { clock, random } = this.#parts
     try {
@@ -238,7 +243,7 @@ export class Lender {
       const delayMs = retryDelayMs(REOPEN, this.#renewTries, random()) ?? REOPEN.maxMs
       this.#renewAtMs = clock.monotonic() + delayMs
       const words = `resource ${this.name} could not be renewed, so its old instance stays in use; the next try is in ${formatMs(delayMs)}`
-      // Further tries fail for the same reason, so only the first failure is a warning.
+      // Further tries usually fail for the same reason, so only the first failure is logged as a warning.
       const log = this.#parts.log()
       if (this.#renewTries === 1) log.warn({ err: toError(thrown), resource: this.name }, words)
       else log.debug({ err: toError(thrown), resource: this.name }, words)
@@ -273,7 +278,7 @@ export class Lender {
     }
   }
 
-  /** Lends this instance from now on. */
+  /** Makes this the current instance. */
   #adopt(generation: Generation): void {
     const { clock, lane, node, observer, onChange } = this.#parts
     if (this.#isClosed) {
@@ -302,7 +307,7 @@ export class Lender {
   }
 
   async #closeUnused(generation: Generation): Promise<void> {
-    // A stop closes the remaining instances, in its own order.
+    // A stop closes the remaining instances itself, in its own order.
     if (this.#isClosed) return
     const closing = new Closing(MAX_CLOSE_MS)
     try {
@@ -315,7 +320,7 @@ export class Lender {
     }
   }
 
-  /** Opens nothing from now on, and aborts an instance that is being opened. */
+  /** Opens no more instances, and aborts the opening of one. */
   beginClose(): void {
     this.#stop.abort(stopped())
   }

@@ -9,17 +9,17 @@ import { failed, ResourceLost } from './resource-errors.ts'
 import type { Borrower } from './resource.ts'
 
 /**
- * One slot of one resource, and the value that belongs to it. Runs the resource's generator to its only `yield` and later to its end, then
- * frees the slot.
+ * One slot of one resource, and the value for this slot. It runs the resource's generator to its only `yield`, and later to its end. Then
+ * it frees the slot.
  *
- * `held` → `take()` → `taking` → `taken` → `giveBack()` → `over`. After an abort while `taking`, the loan returns a late value immediately,
- * and only then frees the slot.
+ * `held` → `take()` → `taking` → `taken` → `giveBack()` → `over`. If it is aborted while `taking`, a value that comes late is returned
+ * immediately, and only then is the slot freed.
  */
 export class Loan {
   readonly lender: Lender
   readonly #borrower: Borrower
   readonly #free: () => void
-  /** Set if the value may outlast its attempt. */
+  /** Set if the value may be kept after the attempt. */
   readonly #life: LinkedSignal | undefined
   #state: 'held' | 'taking' | 'taken' | 'over' = 'held'
   #generation: Generation | undefined
@@ -27,10 +27,10 @@ export class Loan {
   #value: unknown
 
   /**
-   * Takes over an acquired slot.
+   * Starts with an acquired slot.
    *
-   * @param options.isKept whether the value may outlast the attempt
-   * @param options.free returns the slot
+   * @param options.isKept whether the value may be kept after the attempt
+   * @param options.free frees the slot
    */
   constructor(
     lender: Lender,
@@ -53,7 +53,7 @@ export class Loan {
     return this.#generation?.isRetired === false
   }
 
-  /** The borrowed value, once it is taken. */
+  /** The borrowed value, when it was taken. */
   get value(): unknown {
     return this.#value
   }
@@ -74,7 +74,7 @@ export class Loan {
         (value) => {
           stay()
           if (left) return void this.#returnLate(left)
-          // From now on, the value lasts longer than the attempt.
+          // From now on, the value may exist longer than the attempt.
           this.#life?.release()
           this.#state = 'taken'
           this.#value = value
@@ -89,8 +89,8 @@ export class Loan {
   }
 
   /**
-   * Runs the generator to its end: with `next()` after a success, with `throw(error)` after a failure. Does nothing if the loan is over or
-   * still taking its value.
+   * Continues the generator until it ends: with `next()` after a success, with `throw(error)` after a failure. Has no effect if the loan is
+   * over or still taking its value.
    *
    * @throws PikoError `RESOURCE_FAILED` if the generator throws another error
    */
@@ -139,7 +139,7 @@ export class Loan {
     try {
       if (this.#acquired) await finish(this.#acquired, outcome)
     } catch (error) {
-      // The resource may no longer be able to serve; then the next runs should wait.
+      // The resource may be unusable now; then the next runs should wait.
       if (generation) void this.lender.suspect(generation)
       throw failed(this.lender.name, 'failed when it was returned', error)
     } finally {

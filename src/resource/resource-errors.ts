@@ -1,7 +1,7 @@
 import { messageOf } from '../errors-read.ts'
 import { PikoError, toError } from '../errors.ts'
 
-/** @param what the text after the name, such as `could not be opened` */
+/** @param what the text after the resource's name, such as `could not be opened` */
 export function failed(name: string, what: string, thrown: unknown): PikoError {
   const cause = typeof thrown === 'string' ? undefined : toError(thrown)
   const why = cause ? messageOf(cause) : String(thrown)
@@ -11,7 +11,7 @@ export function failed(name: string, what: string, thrown: unknown): PikoError {
   })
 }
 
-/** @throws PikoError the only failure, or one error that names all */
+/** @throws PikoError the only failure, or one error that names all of them */
 export function throwAll(failures: readonly Error[]): void {
   const [first] = failures
   if (!first) return
@@ -24,7 +24,7 @@ export function stopped(): PikoError {
   return new PikoError('STOPPED', 'the resource pool is closed: the process is stopping')
 }
 
-/** Thrown inside Piko if a resource can't serve now. Runs wait until it can, so no run fails with this error. */
+/** Thrown inside Piko if a resource can't be used now. Runs wait until it can, so no run fails with this error. */
 export class ResourceLost extends Error {
   override readonly name = 'ResourceLost'
 

@@ -4,7 +4,7 @@ import { Service } from '../service/service.ts'
 import { readResource, resourceInvalid, type ResourceOptions } from './resource-options.ts'
 import type { ResourceClass, ResourceMap, ResourceScope, ServiceClass } from './resource.ts'
 
-/** A resource class with the resources that it needs, whose indexes are smaller than its own. */
+/** A resource class, and the resources that it needs. Their indexes are smaller than its own. */
 export interface ResourceNode {
   readonly resourceClass: ResourceClass
   readonly options: ResourceOptions
@@ -16,11 +16,12 @@ export interface ResourceNode {
 export type Need = readonly [key: string, source: ResourceNode | ServiceClass]
 
 /**
- * The lifetimes of scopes, as ranks. A resource may need only resources with the same rank or a larger one, which live at least as long.
+ * The lifetimes of scopes as numbers. A resource may only need resources with the same or a larger number, because these exist at least as
+ * long.
  */
 const LIFE: Readonly<Record<ResourceScope, number>> = { attempt: 0, run: 1, process: 2 }
 
-/** The resource classes of a process. Each one follows those that it needs. */
+/** The resource classes of a process. Each comes after those that it needs. */
 export class ResourceGraph {
   readonly #nodes = new Map<ResourceClass, ResourceNode>()
   readonly #names = new Set<string>()
@@ -65,7 +66,7 @@ export class ResourceGraph {
     return node
   }
 
-  /** A unique name, because two classes may have the same name, and lists and metrics must not mix them. */
+  /** Returns a unique name: two classes may have the same name, but lists and metrics must distinguish them. */
   #uniqueName(name: string): string {
     let unique = name
     for (let count = 2; this.#names.has(unique); count++) unique = `${name} (${count})`

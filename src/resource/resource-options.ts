@@ -16,14 +16,14 @@ export interface ResourceOptions {
   readonly needs: ResourceMap
 }
 
-/** The shortest interval. More frequent checks would keep the process busy. */
+/** The minimum interval. More frequent checks would keep the process busy. */
 const MIN_CHECK_EVERY_MS = 10
 
 const isSize = (size: unknown): boolean => size === Infinity || (isWhole(size) && size >= 1)
 
 const longEnough = aDuration(MIN_CHECK_EVERY_MS)
 
-/** Names the first value that is not a class. A class is undefined if modules import each other in a cycle. */
+/** Finds the first value that is not a class. A class may be undefined if modules import each other in a cycle. */
 const aResourceMap: OptionCheck = (value) => {
   if (!isObject(value) || isList(value))
     return `is ${describe(value)}; expected an object of resource or service classes by name`

@@ -24,11 +24,10 @@ export interface Borrowed {
   /** The values, by the names of the resource map. */
   readonly values: Readonly<Record<string, unknown>>
   /**
-   * Returns all values in reverse order, even if some fail; a second call returns the first one's promise. After a failure, values of the
-   * scope `run` are kept for the retry, see {@link ResourcePool.settled}.
+   * Returns all values in reverse order. Continues if some fail. A second call returns the promise of the first.
    *
-   * If returning one value fails after a success, returns the remaining ones with that error, because an outer transaction must not commit
-   * if an inner one has failed.
+   * After a failure, values of the scope `run` are kept for the retry, see {@link ResourcePool.settled}. If returning one value fails after
+   * a success, the remaining ones are returned with that error, because an outer transaction must not commit if an inner one has failed.
    *
    * @throws PikoError `RESOURCE_FAILED`: after a success, the run then fails; after a failure, it is an additional error
    */
@@ -43,7 +42,7 @@ export interface ResourceStats extends LenderState {
   readonly size: number
   /** The number of slots that runs hold. */
   readonly borrowed: number
-  /** The number of attempts that wait for the resource. */
+  /** How many attempts wait for the resource. */
   readonly waiting: number
 }
 
@@ -52,9 +51,9 @@ export interface ResourcePoolParts {
   readonly random: () => number
   readonly log: () => Logger
   readonly observer: () => ResourceObserver
-  /** Creates an instance of a resource, for each opening. */
+  /** Creates an instance of a resource. Called each time the resource is opened. */
   readonly construct: (resourceClass: ResourceClass) => Resource<unknown> | Promise<Resource<unknown>>
-  /** The running service of a class. */
+  /** Returns the running service of a class. */
   readonly service: (wanted: ServiceClass) => unknown
 }
 
@@ -76,18 +75,18 @@ export function constructed(resourceClass: ResourceClass): Resource<unknown> {
 }
 
 /**
- * Owns the process's resources: one lender per class, which opens on first use.
+ * The resources of the process, with one lender per class. A resource is opened on first use.
  *
- * open → `close()` → closing (borrowers return, new ones are refused) → closed.
+ * open → `close()` → closing (borrowers return their values, new ones are refused) → closed.
  */
 export class ResourcePool {
   readonly #parts: ResourcePoolParts
   readonly #graph = new ResourceGraph()
   readonly #arbiter = new Arbiter()
   readonly #kept: KeptLoans
-  /** The lenders, by the index of their nodes. */
+  /** The lenders, by the index of their node. */
   readonly #lenders: Lender[] = []
-  /** The prepared maps. The maps of jobs live as long as the process. */
+  /** The prepared maps. The maps of jobs exist as long as the process. */
   readonly #prepared = new WeakMap<ResourceMap, Prepared>()
   #closed: Promise<void> | undefined
 
@@ -130,7 +129,7 @@ export class ResourcePool {
   }
 
   /**
-   * Reads a map without borrowing, so that its resources are listed from now on.
+   * Prepares a map without borrowing, so that lists contain its resources from now on.
    *
    * @throws PikoError `RESOURCE_INVALID`
    */
@@ -146,7 +145,8 @@ export class ResourcePool {
   }
 
   /**
-   * Called when the outcome of an attempt is stored. Returns the values that it has left for a retry, if there is none soon.
+   * Called when the outcome of an attempt is stored. If there is no retry soon, returns the values that were kept for it.
+   *
    * @param retryInMs undefined: the run has ended, or may continue on another node
    */
   settled(runId: number, retryInMs: number | undefined): void {
@@ -164,9 +164,9 @@ export class ResourcePool {
   }
 
   /**
-   * Runs the check of every resource in use.
+   * Checks every resource in use.
    *
-   * @throws PikoError `RESOURCE_FAILED` naming those that can't serve
+   * @throws PikoError `RESOURCE_FAILED` naming those that can't be used
    */
   async check(): Promise<void> {
     const failures: Error[] = []
@@ -176,7 +176,7 @@ export class ResourcePool {
     throwAll(failures)
   }
 
-  /** One entry for every resource, in the order in which they open. */
+  /** Returns one entry for every resource, in the order in which they are opened. */
   stats(): ResourceStats[] {
     return this.#lenders.map(({ node, lane, state }) => ({
       name: node.options.name,

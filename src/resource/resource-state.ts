@@ -1,19 +1,19 @@
 /** Reports what happens to resources. */
 export interface ResourceObserver {
-  /** A resource can't serve. Runs that need it wait from now on. */
+  /** Called when a resource can't be used. Runs that need it must wait from now on. */
   readonly lost: (resource: string, error: Error) => void
-  /** A lost resource serves again. */
+  /** Called when a lost resource can be used again. */
   readonly recovered: (resource: string, lostMs: number, tries: number) => void
-  /** A run has got its slots after waiting this long. */
+  /** Called when a run has got its slots after waiting this long. */
   readonly waited: (resource: string, ms: number) => void
 }
 
 /** The state of one resource of the process. */
 export interface LenderState {
   readonly state: 'unopened' | 'open' | 'lost' | 'closed'
-  /** The reason why the resource is lost; undefined if it is not lost. */
+  /** Why the resource is lost; undefined if it is not. */
   readonly error: string | undefined
-  /** How many instances have replaced an earlier one. */
+  /** How many instances have replaced an earlier instance. */
   readonly renewals: number
   readonly checkFailures: number
 }

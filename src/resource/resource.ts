@@ -16,20 +16,22 @@ export type ResourceScope = 'process' | 'run' | 'attempt'
 /** The resources of a resource that needs none. */
 export type NoResources = Record<never, never>
 
-/** The attempt that borrows. */
+/** The attempt that borrows a value. */
 export interface Borrower {
   readonly runId: number
   readonly jobId: string
   readonly attempt: number
   readonly fence: number
-  /** The config of the job with the overrides of the run, parsed by the schema of the job. */
+  /** The config of the job with the run's overrides, parsed by the job's schema. */
   readonly config: unknown
   /** The window of the run; undefined for a job without windows. */
   readonly window: Window | undefined
-  /** Aborts on timeout, cancel, lost lease and shutdown, with the reason. `acquire` should then stop waiting. */
+  /**
+   * Aborts at a timeout, on a cancel, when the lease is lost, or at shutdown; its reason says which. `acquire` should then stop waiting.
+   */
   readonly signal: AbortSignal
   readonly log: Logger
-  /** A rate limit that all nodes share. The end of the run also ends calls that wait for it. See `ctx.limit`. */
+  /** A rate limit that all nodes share. When the run ends, calls that wait for it also end. See `ctx.limit`. */
   readonly limit: FleetLimit
 }
 
@@ -39,14 +41,14 @@ export interface Borrower {
  * @typeParam R the resources that this one needs, by name
  */
 export interface ResourceContext<R extends ResourceMap = NoResources> extends Borrower {
-  /** The values that this resource itself borrows, by the names of its `resources`. */
+  /** The values of this resource's own `resources`, by name. */
   readonly resources: BorrowedOf<R>
 }
 
 /** The context for a resource of the scope `process`, which belongs to no run. */
 export interface ProcessContext<R extends ResourceMap = NoResources> {
   readonly resources: BorrowedOf<R>
-  /** Aborts when the process stops, or another instance has replaced this one. */
+  /** Aborts when the process stops, or when another instance has replaced this one. */
   readonly signal: AbortSignal
   readonly log: Logger
 }
@@ -58,7 +60,7 @@ export interface AnyResourceContext extends Borrower {
 
 /** The argument of `open`. */
 export interface OpenContext {
-  /** Aborts when the process stops and when opening takes longer than a minute. */
+  /** Aborts when the process stops, or when opening takes longer than one minute. */
   readonly signal: AbortSignal
   readonly log: Logger
 }
@@ -74,17 +76,17 @@ export interface OpenContext {
  * values; it closes when the last value has been returned.
  */
 export abstract class Resource<T> {
-  /** How many values may be borrowed at the same time; other runs queue, first in, first out. Default: no limit. */
+  /** How many values may be borrowed at the same time. Further runs wait in a queue, first in, first out. Default: no limit. */
   static readonly size: number = Infinity
   /** How long a borrowed value lasts. Default `'attempt'`. */
   static readonly scope: ResourceScope = 'attempt'
-  /** The interval of `check`. Default `'30s'`. */
+  /** How often `check` is called. Default `'30s'`. */
   static readonly checkEvery: Duration = '30s'
-  /** After this time, a new instance replaces the old one. Default: never. */
+  /** How long an instance is used before a new one replaces it. Default: no limit. */
   static readonly maxLifetime: Duration | undefined = undefined
-  /** How long a run waits for its value, in the queue and for `acquire`. Default: as long as the run may take. */
+  /** How long a run waits for its value, including the queue and `acquire`. Default: until the run's own time limit. */
   static readonly acquireTimeout: Duration | undefined = undefined
-  /** Resources and services that this one needs, by name. `acquire` receives them as `ctx.resources`. Default: none. */
+  /** The resources and services that this one needs, by name. `acquire` receives them as `ctx.resources`. Default: none. */
   static readonly resources: ResourceMap = {}
 
   /** Opens this instance, once, before the first use. If it throws, the instance is dropped. */
@@ -92,15 +94,15 @@ export abstract class Resource<T> {
 
   abstract acquire(ctx: AnyResourceContext): AsyncGenerator<T, void, void>
 
-  /** Checks whether this instance can serve. It can't if this throws, returns `false` or takes longer than five seconds. */
+  /** Checks whether this instance can be used. It can't if this throws, returns `false` or takes longer than five seconds. */
   check?(): unknown
 
-  /** Called once, after every borrower has returned, unless `open` failed. Its result is awaited. */
+  /** Called once when every borrower has returned its value, unless `open` failed. Its result is awaited. */
   close?(): unknown
 }
 
 export interface ResourceClass<T = unknown> {
-  /** The constructor gets no arguments, unless `new Piko({ construct })` gives them. */
+  /** The constructor gets no arguments, unless `new Piko({ construct })` passes some. */
   new (...args: never[]): Resource<T>
   readonly size: number
   readonly scope: ResourceScope
@@ -111,7 +113,7 @@ export interface ResourceClass<T = unknown> {
   readonly name: string
 }
 
-/** A service class; a run that names it borrows the app's running instance. */
+/** The class of a service. If a run's resources name it, the run borrows the app's running instance. */
 export type ServiceClass<S extends Service = Service> = abstract new (...args: never[]) => S
 
 // `any` lets TypeScript infer a map of differently typed classes; `BorrowedOf` recovers the values.

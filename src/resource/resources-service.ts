@@ -7,7 +7,7 @@ import { type Borrowed, ResourcePool, type ResourcePoolParts, type ResourceStats
 import type { ResourceObserver } from './resource-state.ts'
 import type { Borrower, ResourceMap, ServiceClass } from './resource.ts'
 
-/** How long to wait for values that are still being returned after the last run has ended, in milliseconds. */
+/** After the last run has ended, how long to wait for values that are still being returned, in milliseconds. */
 const LATE_RETURN_MS = 1_000
 
 export interface ResourcesParts {
@@ -18,8 +18,8 @@ export interface ResourcesParts {
 }
 
 /**
- * The process's resources. After a crash, a new pool serves new runs. The old pool closes after all its values have been returned, so runs
- * in progress keep theirs.
+ * The resources of the process as a service. After a crash, a new pool serves new runs. The old pool closes when all its values were
+ * returned, so running runs keep their values.
  */
 export class ResourcesService extends Service {
   readonly #parts: ResourcesParts
@@ -34,14 +34,14 @@ export class ResourcesService extends Service {
     this.#pool = this.#newPool()
   }
 
-  /** Adds the user's services, which runs borrow by class. */
+  /** Adds the user's services. Runs can borrow them by their class. */
   lend(services: readonly Service[]): this {
     this.#services = services
     return this
   }
 
   /**
-   * Reads the maps of the jobs, so that their resources are listed before they are used.
+   * Prepares the maps of the jobs, so that lists contain their resources before they are used.
    *
    * @throws PikoError `RESOURCE_INVALID`
    */
@@ -51,7 +51,7 @@ export class ResourcesService extends Service {
     return this
   }
 
-  /** How many slots one attempt takes of each resource that has a size. */
+  /** Returns how many slots one attempt takes of each resource with a size. */
   demandsOf(map: ResourceMap): { readonly name: string; readonly size: number; readonly slots: number }[] {
     return [...this.#pool.prepare(map).plan.demands].flatMap(
       ([
@@ -102,7 +102,7 @@ export class ResourcesService extends Service {
     return this.#pool.stats()
   }
 
-  /** @throws PikoError `RESOURCE_FAILED` naming those that can't serve */
+  /** @throws PikoError `RESOURCE_FAILED` naming the resources that can't be used */
   check(): Promise<void> {
     return this.#pool.check()
   }
@@ -117,8 +117,8 @@ export class ResourcesService extends Service {
       this.prepare(this.#maps)
       return
     }
-    // A handler that continues after all deadlines must not keep the process alive, so its resources are closed while it uses them. A timer
-    // of `AbortSignal.timeout` does not keep the process alive: without other work, the process would end too early.
+    // A handler that continues after all deadlines must not keep the process alive, so its resources are closed while it uses them.
+    // `AbortSignal.timeout` is not used: its timer does not keep the process alive, so the process could end too early.
     const deadline = new AbortController()
     const timer = setTimeout(() => deadline.abort(), LATE_RETURN_MS)
     try {

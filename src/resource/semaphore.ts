@@ -6,11 +6,14 @@ interface Waiter {
   refuse(error: Error): void
 }
 
-/** Counts slots. If none is free, requests queue, first in, first out. A later, smaller request never overtakes an earlier one. */
+/**
+ * Counts slots. If none is free, requests wait in a queue, first in, first out. A later, smaller request is never served before an earlier
+ * one.
+ */
 export class Semaphore {
   readonly size: number
   #active = 0
-  // A set keeps the order of arrival, and removes any waiter in constant time.
+  // A set keeps the order of arrival, and can remove any waiter in constant time.
   readonly #waiters = new Set<Waiter>()
   readonly #whenIdle: (() => void)[] = []
 
@@ -30,7 +33,7 @@ export class Semaphore {
   }
 
   /**
-   * Takes `count` slots together, or waits until that many are free.
+   * Takes `count` slots together, or waits until this many are free.
    *
    * @throws the signal's reason if it aborts first; the waiter has then left the queue
    */
@@ -45,7 +48,7 @@ export class Semaphore {
       const leave = (): void => {
         this.#waiters.delete(waiter)
         reject(toError(signal?.reason))
-        // Later requests may need fewer slots than the one that left.
+        // The request that left may have blocked later ones that need fewer slots.
         this.#grant()
       }
       const settled = (settle: () => void): void => {
@@ -62,7 +65,7 @@ export class Semaphore {
     })
   }
 
-  /** Returns `count` slots and admits the next waiters. */
+  /** Returns `count` slots and serves the next waiters. */
   release(count = 1): void {
     if (count > this.#active) throw new RangeError(`${count} slots were returned, but only ${this.#active} are taken`)
     this.#active -= count
@@ -76,7 +79,7 @@ export class Semaphore {
     if (this.#active > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve))
   }
 
-  /** Rejects every waiter with this error. Taken slots stay taken. */
+  /** Rejects all waiters with this error. Slots that are already taken stay taken. */
   refuseWaiting(error: Error): void {
     const waiters = [...this.#waiters]
     this.#waiters.clear()

@@ -6,7 +6,10 @@ interface Entry {
   readonly expire: () => void
 }
 
-/** Calls functions after a time that is the same for all, with one timer. So entries expire in the order in which they were added. */
+/**
+ * Calls functions after a time that is the same for all. So the entries expire in the order in which they were added, and one timer is
+ * enough.
+ */
 export class Timeouts {
   readonly #ms: number
   readonly #clock: Clock
@@ -21,7 +24,7 @@ export class Timeouts {
     this.#signal = signal
   }
 
-  /** Calls `expire` after the time. Returns a function that prevents it. */
+  /** Calls `expire` after the time. Returns a function that cancels this. */
   add(expire: () => void): () => void {
     let isOver = false
     const remove = (): void => {
@@ -39,7 +42,7 @@ export class Timeouts {
     return remove
   }
 
-  /** Sleeps until the first entry is due, for as long as there is one. */
+  /** Sleeps until the first entry is due. Ends when there are no entries. */
   async #watch(): Promise<void> {
     this.#isSleeping = true
     for (let first = this.#entries.first; first && !this.#signal.aborted; first = this.#entries.first) {

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 
-/** Repeats a step for as long as there is something to do. */
+/** Repeats a step while there is work. */
 export class Upkeep {
   readonly #step: () => Promise<number>
   readonly #clock: Clock
@@ -9,8 +9,8 @@ export class Upkeep {
   #isRunning = false
 
   /**
-   * @param step returns the milliseconds until its next call; `Infinity` ends the repetition until `wake`. Never rejects
-   * @param signal ends the repetition permanently
+   * @param step returns how many milliseconds later it must be called again; `Infinity` pauses the repetition until `wake`. Never rejects
+   * @param signal ends the repetition for good
    */
   constructor(step: () => Promise<number>, clock: Clock, signal: AbortSignal) {
     this.#step = step

@@ -11,9 +11,9 @@ export interface Limit {
 }
 
 /**
- * The result of a call within a time limit.
+ * Calls a function with a time limit.
  *
- * @param call receives a signal that aborts at the end of the limit
+ * @param call receives a signal that aborts when the time is over
  * @param onLate receives a result that comes after that; a late error is dropped
  * @throws an error that names the limit, the signal's reason, and any error of `call`
  */

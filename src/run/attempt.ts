@@ -10,8 +10,8 @@ export const ATTEMPT_OUTCOMES: readonly AttemptOutcome[] = ['failed', 'timeout',
 /** One attempt to execute a run. */
 export interface Attempt {
   /**
-   * The number of the attempt; 1 for the first, also after a replay. If a stop or a lost node ended an attempt, the next one has the same
-   * number.
+   * The number of the attempt; 1 for the first, also after a replay. If a stop or a lost node has ended an attempt, the next one has the
+   * same number.
    */
   readonly attempt: number
   /** Increases from one attempt to the next. */
@@ -23,7 +23,7 @@ export interface Attempt {
   readonly error: RunError | undefined
 }
 
-/** The outcome of the attempt that a transition ends. */
+/** Returns the outcome of the attempt that ends with a transition. */
 export function attemptOutcome(transition: Exclude<Transition, { to: 'succeeded' }>): AttemptOutcome {
   switch (transition.to) {
     case 'cancelled':
@@ -40,19 +40,19 @@ export function failure(error: RunError | undefined): 'failed' | 'timeout' {
   return error?.name === 'PikoError' && error.code === 'RUN_TIMEOUT' ? 'timeout' : 'failed'
 }
 
-/** The abort reason of a cancelled run, and the error in its row. */
+/** Creates the abort reason of a cancelled run, which is also the error in its row. */
 export function runCancelled(runId?: number): PikoError {
   return new PikoError('RUN_CANCELLED', `${runId === undefined ? 'the run' : `run ${runId}`} was cancelled`, {
     ...(runId !== undefined && { details: { runId } }),
   })
 }
 
-/** The error to store. It has no stack, because the stack of the caller would not explain the cancellation. */
+/** Creates the error to store. It has no stack, because the caller's stack would not explain the cancellation. */
 export function cancelledError(): RunError {
   return withoutStack(runCancelled())
 }
 
-/** The error stored for a run whose node died too often while it ran. */
+/** Creates the error to store for a run whose nodes have died too often. */
 export function crashedError(deaths: number): RunError {
   return withoutStack(
     new PikoError(
@@ -67,7 +67,7 @@ function withoutStack(error: PikoError): RunError {
   return { name, message, ...(code !== undefined && { code }) }
 }
 
-/** The reason of an attempt that took too long. */
+/** Creates the abort reason of an attempt that took too long. */
 export function runTimedOut(
   { runId, jobId }: { readonly runId: number; readonly jobId: string },
   ms: number,

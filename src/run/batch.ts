@@ -1,8 +1,8 @@
 import type { RunError } from './run-error.ts'
 
 /**
- * `creating`: not all runs are stored yet. `cancelling`: its runs are being ended. A `BatchEnd` is final, unless a replay of some of its
- * runs makes the batch `running` again.
+ * `creating`: not all runs are stored yet. `cancelling`: its runs are being cancelled. A `BatchEnd` is final, unless a replay of runs makes
+ * the batch `running` again.
  */
 export type BatchState = 'creating' | 'running' | 'cancelling' | BatchEnd
 
@@ -12,18 +12,18 @@ export const BATCH_ENDS: readonly BatchEnd[] = ['succeeded', 'failed', 'cancelle
 
 export const BATCH_STATES: readonly BatchState[] = ['creating', 'running', 'cancelling', ...BATCH_ENDS]
 
-/** The number of a batch's stored runs by state. */
+/** How many stored runs of a batch are in each state. */
 export interface BatchCounts {
   readonly queued: number
   readonly running: number
   readonly succeeded: number
   readonly failed: number
   readonly cancelled: number
-  /** The number of runs that had ended and whose rows were deleted. */
+  /** How many runs have ended but were deleted since. */
   readonly deleted: number
 }
 
-/** The final state of a batch whose runs have all ended. Pure. */
+/** Returns the final state of a batch whose runs have all ended. Pure. */
 export function batchEnd(
   isCancelling: boolean,
   { failed, cancelled }: Pick<BatchCounts, 'failed' | 'cancelled'>,
@@ -32,7 +32,7 @@ export function batchEnd(
   return failed > 0 ? 'failed' : cancelled > 0 ? 'cancelled' : 'succeeded'
 }
 
-/** The properties of a run that the report of a batch uses. */
+/** What the report of a batch needs to know about a run. */
 export interface BatchRun {
   readonly id: number
   /** The index of its item, from 0. */
@@ -42,13 +42,13 @@ export interface BatchRun {
 
 /** Failed runs of a batch with the same error. */
 export interface BatchFailure {
-  /** The name and message, with `#` instead of numbers and identifiers. */
+  /** The name and the message of the error, with `#` in place of numbers and identifiers. */
   readonly error: string
   readonly code: string | undefined
   readonly count: number
   /** The error of the first of these runs. */
   readonly example: string
-  /** The first of these runs and their items, at most 1,000. */
+  /** The ids of these runs, at most 1,000. Below: their items. */
   readonly runIds: readonly number[]
   readonly items: readonly number[]
 }
@@ -65,7 +65,9 @@ interface Group extends BatchFailure {
   readonly items: number[]
 }
 
-/** Groups failures by error, the largest group first. At most 100 different errors have their own group. All others share one group. */
+/**
+ * Groups failures by error, the largest group first. At most 100 different errors have a group of their own. All others share one group.
+ */
 export class FailureGroups {
   readonly #groups = new Map<string, Group>()
 
@@ -87,10 +89,10 @@ export class FailureGroups {
   }
 }
 
-/** Matches the number of tries of an HTTP request, which says nothing about the error. */
+/** Matches the number of the try in an HTTP error, because the same error may have any number. */
 const TRIES = / \(attempt #\)/
 
-/** Returns the pattern of the first line only, because the rest differs from run to run. */
+/** Returns the pattern of the first line, because the other lines differ from run to run. */
 function patternOf(text: string): string {
   const [line = ''] = text.slice(0, 10 * MAX_PATTERN).split('\n', 1)
   return line.replaceAll(UNIQUE_WORD, '#').replace(TRIES, '').slice(0, MAX_PATTERN)
@@ -106,7 +108,7 @@ export interface BatchDurations {
   readonly maxMs: number
 }
 
-/** Computes the statistics of durations. Undefined if there are none. Pure. */
+/** Calculates the statistics of durations. Undefined if there are none. Pure. */
 export function durationsOf(durations: Iterable<number>): BatchDurations | undefined {
   const sorted = Float64Array.from(durations).sort()
   const at = (share: number): number => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0

@@ -3,14 +3,14 @@ import type { Rate } from './limits.ts'
 /** The options of a rate limit that all nodes share. */
 export interface FleetLimitOptions {
   /**
-   * The maximum number that can be taken at the same moment. Default: the count of the rate. A smaller burst spreads the calls evenly. A
-   * larger one lets callers catch up after an idle time.
+   * How many may be taken at the same moment, at most. Default: the count of the rate. A smaller burst spreads the calls evenly. A larger
+   * one allows callers to catch up after an idle time.
    */
   readonly burst?: number
 }
 
 export interface FleetTakeOptions {
-  /** Aborting this signal ends the wait: nothing is taken. The run's signal ends it too. */
+  /** Aborting this signal ends the wait: nothing is taken. The run's signal also ends it. */
   readonly signal?: AbortSignal
 }
 
@@ -21,7 +21,7 @@ export interface FleetTakeOptions {
 export interface FleetLimiter {
   /**
    * Takes `count` together, as soon as the rate allows it. Callers in this process are served in the order of their calls. Begin the
-   * limited call immediately after this one. After a pause, the take is counted later.
+   * limited call immediately afterwards; if you wait, the take is counted later.
    *
    * @param count default 1
    * @throws the signal's reason if it aborts first: nothing is taken
@@ -37,7 +37,8 @@ export interface FleetLimiter {
 }
 
 /**
- * Returns the limit with this name. All its users should give the same rate. If they differ, the latest one applies in its process.
+ * Returns the limit with this name. All its users should pass the same rate. If they do not, a process uses the last one that was passed
+ * there.
  *
  * @param name at most 128 characters
  */

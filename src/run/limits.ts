@@ -2,7 +2,7 @@ import { describe } from '../errors.ts'
 import { type Duration, type DurationUnit, MAX_STORED_MS, readDuration } from '../time/duration.ts'
 import type { Window } from '../time/window.ts'
 
-/** The input of a function that returns the key of a limit: a run that has not started. */
+/** What a function that returns the key of a limit receives: a run that has not started. */
 export interface Admissible<C = Record<string, unknown>, W extends Window | undefined = Window | undefined> {
   /** The job's config with the run's overrides, parsed by the spec's schema. */
   readonly config: C
@@ -11,18 +11,18 @@ export interface Admissible<C = Record<string, unknown>, W extends Window | unde
 }
 
 /**
- * Returns the key of a limit: a string of at most 128 characters. Runs with the same key share the limit. A run without a key (`undefined`)
- * is not limited.
+ * Returns the key of a limit: a string of at most 128 characters. Runs with the same key share the limit. A run with the key `undefined` is
+ * not limited.
  */
 export type KeyOf<C, W extends Window | undefined> = (run: Admissible<C, W>) => string | undefined
 
-/** The maximum number of runs of a job with the same key that may run at the same time, across all nodes. */
+/** How many runs of a job with the same key may run at the same time, across all nodes. */
 export interface KeyedConcurrency<C = Record<string, unknown>, W extends Window | undefined = Window | undefined> {
   readonly limit: number
   readonly key: KeyOf<C, W>
 }
 
-/** The maximum number of attempts that may begin within a span of time: `'100/m'`, `'5/s'`, `'1000/h'`, `'50/10s'`. */
+/** How many attempts may begin within a span of time: `'100/m'`, `'5/s'`, `'1000/h'`, `'50/10s'`. */
 export type Rate = `${number}/${Duration | DurationUnit}`
 
 /** A rate with a key; each key has the full rate. */
@@ -35,9 +35,9 @@ export interface KeyedRate<C = Record<string, unknown>, W extends Window | undef
 export interface AdmissionLimits {
   /** The limit of the whole job: `concurrency`, or 1 if its runs must not overlap. */
   readonly concurrency?: number | undefined
-  /** The limit of the job's runs, not counting those of backfills: `windows.parallel`. */
+  /** The limit for the job's runs, without those of backfills: `windows.parallel`. */
   readonly parallel?: number | undefined
-  /** The limit of runs with the same concurrency key. */
+  /** The limit for runs with the same concurrency key. */
   readonly perKey?: number | undefined
   /** The rate of runs with the same rate key, or of the whole job. */
   readonly rate?: (RateLimit & { readonly isKeyed: boolean }) | undefined
@@ -53,9 +53,9 @@ const RATE_FORM = 'a count and a span of time, such as "100/m", "5/s" or "50/10s
 const RATE = /^([1-9]\d{0,6})\/(\d+(?:\.\d+)?)?(ms|s|m|h|d)$/
 
 /**
- * Reads a rate such as `'100/m'` or `'50/10s'`.
+ * Parses a rate such as `'100/m'` or `'50/10s'`.
  *
- * @returns the limit, or the problem and what was expected if the text is not a rate
+ * @returns the limit, or the problem and what was expected
  */
 export function parseRate(text: unknown): RateLimit | { readonly problem: string } {
   const [, limit, amount = '1', unit = ''] = (typeof text === 'string' && RATE.exec(text)) || []

@@ -9,11 +9,11 @@ export interface Progress {
   /** At most 500 characters, without secrets. */
   readonly message: string | undefined
   /**
-   * The increase of `done` per second, smoothed over about 20 seconds; undefined before the second report, and if the last report is too
+   * How much `done` increases per second, smoothed over about 20 seconds. Undefined before the second report, or if the last report is too
    * old.
    */
   readonly ratePerSecond: number | undefined
-  /** Milliseconds until `total` at that rate; undefined unless the run is running and both are known. */
+  /** Milliseconds until `total` is reached at this rate. Undefined if the run is not running, or if one of the two is unknown. */
   readonly etaMs: number | undefined
   /** When the report was stored, on the database's clock. */
   readonly updatedAt: Date
@@ -29,7 +29,7 @@ export interface StoredProgress {
   readonly message: string | undefined
   readonly rate: number | undefined
   readonly updatedAt: Date
-  /** The time from `updatedAt` until the row was read, in milliseconds. */
+  /** How old the report was when the row was read, in milliseconds. */
   readonly ageMs: number
 }
 
@@ -38,20 +38,20 @@ export interface Pace {
   /** The report from which the next speed is measured; `atMs` is on a monotonic clock. */
   readonly done: number
   readonly atMs: number
-  /** The weighted sum of all speeds per second, and the sum of their weights. */
+  /** The weighted sum of all speeds per second. Below: the sum of their weights. */
   readonly sum: number
   readonly weight: number
 }
 
-/** Older reports have less weight: after this time, about a third. */
+/** How fast older reports lose weight: after this time, they have about a third of it. */
 const SMOOTHING_MS = 20_000
-/** Reports within this time are measured together, because the speed between two calls in the same turn is meaningless. */
+/** Reports within this time are measured together, because a speed between two calls in the same turn would mean nothing. */
 const MIN_SPAN_MS = 200
-/** Without a report for this long, or for three times the usual pause, the last speed is outdated. */
+/** If there is no report for this long, or for three times the usual pause, the last speed is out of date. */
 const MIN_STALE_MS = 30_000
 const STALE_PAUSES = 3
 
-/** The pace after another report. A count that falls begins a new phase, with a new pace. Pure. */
+/** Returns the pace after another report. If the count has decreased, a new phase with a new pace begins. Pure. */
 export function paceAfter(before: Pace | undefined, done: number, atMs: number): Pace {
   if (!before || done < before.done) return { done, atMs, sum: 0, weight: 0 }
   const spanMs = atMs - before.atMs
@@ -65,13 +65,13 @@ export function paceAfter(before: Pace | undefined, done: number, atMs: number):
   }
 }
 
-/** The increase of `done` per second; undefined before two reports that are far enough apart. Pure. */
+/** Returns how much `done` increases per second; undefined until there are two reports that are far enough apart. Pure. */
 export function rateOf({ sum, weight }: Pace): number | undefined {
   const rate = weight > 0 ? sum / weight : Infinity
   return Number.isFinite(rate) ? rate : undefined
 }
 
-/** The progress to show for a run, from its stored report. Undefined if the report belongs to an earlier claim. Pure. */
+/** Returns the progress to show for a run. Undefined if the report belongs to an earlier claim. Pure. */
 export function progressOf(
   run: { readonly fence: number; readonly state: string },
   stored: StoredProgress | undefined,
@@ -99,7 +99,7 @@ const SMALL = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 })
 const MAX_PLAIN = 1e15
 const MIN_SHOWN = 1e-6
 
-/** The progress for people: `12,000 of 50,000 (24 %), 1,150/s, 33 s left`. Pure. */
+/** Formats progress for people: `12,000 of 50,000 (24 %), 1,150/s, 33 s left`. Pure. */
 export function progressText({
   done,
   total,
@@ -114,7 +114,7 @@ export function progressText({
   return parts.join(', ')
 }
 
-/** Limits the share to 100 %. Totals are often estimates, and a larger share would look like a bug. */
+/** Formats the share, at most 100 %: totals are often estimates, and a larger share would look like a bug. */
 function percent(done: number, total: number): string {
   return total > 0 ? ` (${Math.min(100, Math.floor((done / total) * 100))} %)` : ''
 }

@@ -3,10 +3,11 @@ import { announcesSecret, isDoubtfulKey, isHarmlessWord, isSecretFlag, isSecretK
 /** The text that replaces a secret. */
 export const HIDDEN = '[redacted]'
 
-// Quantifiers are bounded and the scheme is not matched, so that a long line without spaces does not take quadratic time. `host:3306/path`
-// is not a credential, so a port that ends the authority is kept. So is `user:password@host`, the placeholder of help texts.
+// Matches a password in a URL. Quantifiers are bounded and the scheme is not matched, because otherwise a long line without spaces would
+// take quadratic time. `host:3306/path` is no password, so a port at the end of the authority is kept. So is `user:password@host`, the
+// placeholder in help texts.
 const URL_PASSWORD = /(:\/\/[^\s/:@"]{0,128}:)(?!\d{1,5}(?:[/?#]|$)|password@[^\s"@]{0,256}(?:[\s"]|$))[^\s"]{1,256}@/g
-/** Matches a token instead of user and password. Only in web URLs, because in other URLs a single name is a user. */
+/** Matches a token in place of user and password. Only in web URLs, because in other URLs a single name is a user. */
 const URL_TOKEN = /((?:https?|wss?):\/\/)(?!user(?:name)?:?@)[^\s/?#:@"'`\\[\]]{1,256}(:?@)(?=[\w[])/gi
 const PEM = /-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^]*?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|$)/g
 const AWS_KEY = /\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g
@@ -37,7 +38,7 @@ const SCHEME_PARAMETERS =
 /** Keys whose value extends to the end of the line, because it may contain spaces and punctuation. */
 const WHOLE_LINE = /^(?:authorization|cookie)/i
 
-/** Whether a found value stays visible. */
+/** Whether a value that was found stays visible. */
 type IsHarmless = (found: Found) => boolean
 
 interface Found {
@@ -56,7 +57,7 @@ interface Found {
  * private keys. Works on plain text and on a line of JSON, in time proportional to its length.
  */
 export function redactText(text: string): string {
-  // Each guard is a fast search, since most lines have none of these.
+  // Each guard is a fast search, because most lines contain no secrets.
   let hidden = text.includes('-----BEGIN') ? text.replace(PEM, HIDDEN) : text
   if (text.includes('@')) hidden = hidden.replace(URL_PASSWORD, `$1${HIDDEN}@`).replace(URL_TOKEN, `$1${HIDDEN}$2`)
   hidden = hidden.replace(AWS_KEY, HIDDEN)
@@ -106,8 +107,8 @@ const PROSE_KEY = /^(token|password|jwt)[ \t]{0,4}:[ \t]/i
 const PROSE_TOKEN = /^(?:[a-z]{1,12}|[A-Z]{1,12}|[A-Z][a-z]{1,11}|[^\w\s]{1,3})$/
 
 /**
- * Whether the value is ordinary text: `unexpected token: SELECT`, or a server's text about a refused login, `(using password: YES)`. A
- * password may be a plain word.
+ * Whether the value is ordinary text, such as `unexpected token: SELECT`, or a server's text about a refused login, `(using password:
+ * YES)`. This needs care, because a password may be a plain word.
  */
 function isProse({ text, match, value, isQuoted }: Found): boolean {
   const key = isQuoted ? undefined : PROSE_KEY.exec(match[0])?.[1]?.toLowerCase()
@@ -119,7 +120,7 @@ function isProse({ text, match, value, isQuoted }: Found): boolean {
 const PLAIN_WORD = /^[A-Za-z][A-Za-z'-]{0,19}[.:]?$/
 const WORD_BEFORE = /[A-Za-z0-9)][ \t]$/
 const WORD_AFTER = /[ \t][A-Za-z]/y
-/** The whole name that ends with the found key. */
+/** Matches the whole name that ends with the key that was found. */
 const NAME_BEFORE = /[\w-]{0,64}$/
 
 /**
@@ -138,7 +139,7 @@ function isDoubtfulProse({ text, match, end, value, isQuoted }: Found): boolean 
   return WORD_BEFORE.test(text.slice(Math.max(0, match.index - 2), match.index)) || at(WORD_AFTER, text, end) !== null
 }
 
-/** Words that follow the name of an option in a sentence about it. */
+/** Words that follow the name of an option in a sentence about the option. */
 const USAGE =
   /^(?:is|are|was|were|to|or|and|must|has|have|not|no|cannot|can|for|with|without|in|on|of|if|when|as|from|requires?|required|needs?|expects?|options?|flags?|arguments?|parameters?|values?|should|may|will|does|only|instead|by|twice|also|both|missing|given|sets?|the|an?|at|but|it|that|which|than|before|after|takes|accepts|reads|into|via|using)$/i
 
@@ -158,10 +159,10 @@ const LINE = /[^\r\n"'`\\]*/y
 const LITERAL = /(?:null|undefined|true|false|\{)(?![\w])/y
 const LIST = /\[\s{0,8}(?=\\{0,15}["'`])/y
 const NEXT_ITEM = /\\{0,15}["'`]\s{0,4},\s{0,8}(?=\\{0,15}["'`])/y
-/** The maximum number of items in a list that are hidden. */
+/** How many items of a list are hidden, at most. */
 const MAX_ITEMS = 1_000
 
-/** The positions where the value begins and ends, without its quotes. For a list, these are the positions of each text in it. */
+/** Returns where the value begins and ends, without its quotes. For a list, returns this for each text in it. */
 function valuesAt(text: string, start: number, isWholeLine: boolean): [number, number][] {
   const list = at(LIST, text, start)
   if (!list) return [valueOf(text, start, isWholeLine)]
@@ -187,7 +188,7 @@ function valueOf(text: string, start: number, isWholeLine: boolean): [number, nu
   return [open, closing(text, open, quote, slashes.length)]
 }
 
-/** Finds the closing quote. In JSON within JSON, the quotes of each level have their own number of backslashes. */
+/** Finds the closing quote. In JSON within JSON, the quotes of each level have a different number of backslashes. */
 function closing(text: string, open: number, quote: string, slashes: number): number {
   for (let index = text.indexOf(quote, open); index >= 0; index = text.indexOf(quote, index + 1)) {
     let count = 0

@@ -13,7 +13,7 @@ export const RETRY_CHECKS: OptionChecks<RetrySpec> = {
   retryIf: aFunction,
 }
 
-/** The check of an option `retry`. `checks` are the checks of the options inside it. */
+/** Creates the check of an option `retry`. `checks` are the checks of the options inside it. */
 export function aRetryOf<T extends RetrySpec>(checks: OptionChecks<T>): OptionCheck {
   return (value) => {
     const { problems } = readOptions(value, checks, '{ limit: 3 }', ['limit'])

@@ -3,12 +3,12 @@ import { cappedDurationMs, type Duration, MAX_STORED_MS } from '../time/duration
 import { httpDate } from '../time/http-date.ts'
 import { type InstantInput, instantOf, LAST_INSTANT_MS } from '../time/instant.ts'
 
-/** A symbol is used instead of `instanceof`, because a job's module may load another copy of this package. */
+/** A symbol instead of `instanceof`, because a job's module may load another copy of this package. */
 const NO_RETRY = Symbol.for('piko.noRetry')
 const RETRY_AT = Symbol.for('piko.retryAt')
 
 /**
- * Thrown from a handler to fail the run immediately, because another attempt can't help. The job's `retry` has no effect then.
+ * Thrown from a handler to fail the run immediately, because another attempt can't succeed. The job's `retry` has no effect then.
  *
  * @example
  * if (response.status === 404) throw new NoRetryError(`order ${id} does not exist`)
@@ -33,7 +33,7 @@ export type RetryTiming = { readonly at: Date } | { readonly afterMs: number }
  * if (response.status === 429) throw RetryLaterError.fromHeader(response.headers.get('retry-after'), 'rate limited')
  */
 export class RetryLaterError extends Error {
-  /** The requested time. Undefined: the job's back-off applies. */
+  /** The requested time. Undefined: the job's back-off is used. */
   readonly [RETRY_AT]: RetryTiming | undefined
 
   /** @throws PikoError `USAGE` for an invalid instant, `DURATION_INVALID` */
@@ -63,12 +63,12 @@ export class RetryLaterError extends Error {
   }
 }
 
-/** Whether an error, or one of its causes, says that another attempt can't help. */
+/** Whether an error, or one of its causes, says that another attempt can't succeed. */
 export function forbidsRetry(error: unknown): boolean {
   return chainOf(error).some((link) => propertyOf(link, NO_RETRY) === true)
 }
 
-/** The time for the next attempt that an error, or one of its causes, requests. */
+/** Returns when an error, or one of its causes, asks for the next attempt. */
 export function retryTimingOf(error: unknown): RetryTiming | undefined {
   for (const link of chainOf(error)) {
     const timing = timingIn(propertyOf(link, RETRY_AT))
@@ -77,7 +77,7 @@ export function retryTimingOf(error: unknown): RetryTiming | undefined {
   return undefined
 }
 
-/** Reads the time attached to an error, if the database can store it. Other code, or another version of this package, may have set it. */
+/** Reads the time from an error, if the database can store it. Other code, or another version of this package, may have set it. */
 function timingIn(mark: unknown): RetryTiming | undefined {
   const afterMs = propertyOf(mark, 'afterMs')
   if (typeof afterMs === 'number' && afterMs >= 0) return { afterMs: Math.min(MAX_STORED_MS, Math.round(afterMs)) }
@@ -85,12 +85,12 @@ function timingIn(mark: unknown): RetryTiming | undefined {
   return Number.isNaN(ms) ? undefined : { at: new Date(Math.max(0, Math.min(ms, LAST_INSTANT_MS))) }
 }
 
-/** A longer number is not a delay: some servers send the seconds since 1970. */
+/** A longer number is no delay: some servers send the seconds since 1970. */
 const DELAY_SECONDS = /^\d{1,9}$/
 
 function timingOf(time: { readonly at: InstantInput } | { readonly after: Duration }): RetryTiming | undefined {
   if (!('at' in time)) return { afterMs: cappedDurationMs(time.after, 'after of a RetryLaterError', MAX_STORED_MS) }
-  // A server may send an instant that no database can store. It must not replace the handler's error with another.
+  // A server may send an instant that no database can store. It must not replace the handler's error with another error.
   const isTooLate = time.at instanceof Date && time.at.getTime() > LAST_INSTANT_MS
   const at = isTooLate ? new Date(LAST_INSTANT_MS) : instantOf('at of a RetryLaterError', time.at)
   return at > new Date() ? { at } : undefined

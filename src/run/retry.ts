@@ -2,7 +2,7 @@ import { type Duration, durationMs } from '../time/duration.ts'
 
 /** When a failed attempt is retried, and how often. */
 export interface RetrySpec {
-  /** The number of retries after the first attempt. Default 0. */
+  /** The maximum number of retries after the first attempt. Default 0. */
   readonly limit: number
   /** How the delay grows. `'fixed'`: `base` each time. `'exponential'`: base · 2^(retry − 1). Default `'exponential'`. */
   readonly backoff?: 'fixed' | 'exponential'
@@ -13,15 +13,15 @@ export interface RetrySpec {
   /** Makes the delay random, evenly between half and all of it. Default true. */
   readonly jitter?: boolean
   /**
-   * Whether another attempt may help after this error. Also called for a timeout (`PikoError` `RUN_TIMEOUT` for a run, `TIMEOUT` for a
-   * call). Default: always. If it throws, there is no further attempt.
+   * Whether another attempt may succeed after this error. Also called for a timeout (`PikoError` `RUN_TIMEOUT` for a run, `TIMEOUT` for a
+   * call). Default: always true. If it throws, there is no further attempt.
    */
   readonly retryIf?: (error: Error) => boolean
 }
 
-/** The delay before the first retry of a spec without `base`. */
+/** The delay before the first retry if there is no `base`. */
 export const DEFAULT_RETRY_BASE_MS = 1_000
-/** The longest delay of a spec without `max`. */
+/** The maximum delay if there is no `max`. */
 export const DEFAULT_RETRY_MAX_MS = 300_000
 
 /**
@@ -35,7 +35,7 @@ export const DEFAULT_RETRY_MAX_MS = 300_000
  */
 export function retryDelayMs(policy: RetryPolicy, attempt: number, random: number): number | undefined {
   if (attempt > policy.limit) return undefined
-  // 2^60 ms is longer than any limit. An unbounded power would become Infinity, or NaN with a base of 0.
+  // 2^60 ms is longer than any limit. A larger power could become Infinity, or NaN with a base of 0.
   const factor = policy.backoff === 'fixed' ? 1 : 2 ** Math.min(attempt - 1, 60)
   const whole = Math.min(policy.maxMs, policy.baseMs * factor)
   return Math.round(policy.jitter ? whole / 2 + (whole / 2) * random : whole)
@@ -50,7 +50,7 @@ export interface RetryPolicy {
   readonly retryIf?: ((error: Error) => boolean) | undefined
 }
 
-/** The policy of checked options, with the defaults of a job's `retry`. */
+/** Creates a policy from checked options, with the defaults of a job's `retry`. */
 export function policyOf(spec: Partial<RetrySpec>): RetryPolicy {
   return {
     limit: spec.limit ?? 0,

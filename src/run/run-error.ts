@@ -1,7 +1,7 @@
 import { messageOf, readError, stackOf } from '../errors-read.ts'
 import { redactText } from './redact.ts'
 
-/** A stored error, limited in size but sufficient to show and to search. */
+/** An error in its stored form. Its size is limited, but sufficient to show and to search. */
 export interface RunError {
   readonly name: string
   readonly message: string
@@ -11,10 +11,10 @@ export interface RunError {
 
 const LONGEST_MESSAGE = 2_000
 const LONGEST_STACK = 8_000
-/** Redaction comes before truncation, because a truncated connection string no longer matches the pattern. */
+/** Redaction comes before truncation, because the pattern does not match a truncated connection string. */
 const LONGEST_SEARCHED = 100_000
 
-/** The error to store, without secrets and truncated to the size that a row should have. The stack text includes the chain of causes. */
+/** Converts an error to its stored form: without secrets and truncated. The stack text includes the chain of causes. */
 export function runError(error: Error): RunError {
   const { name, code, stack, cause } = readError(error)
   return {
@@ -25,12 +25,12 @@ export function runError(error: Error): RunError {
   }
 }
 
-/** The message of an error that was stored as JSON. */
+/** Returns the message of an error that was stored as JSON. */
 export function storedMessage(json: string): string {
   return (JSON.parse(json) as RunError).message
 }
 
-/** Combines both errors: why the run failed, and why it was not retried. */
+/** Joins two errors: why the run failed, and why it was not retried. */
 export function withAdviceError(error: RunError, adviceError: Error | undefined): RunError {
   if (!adviceError) return error
   const advice = runError(adviceError)

@@ -7,12 +7,12 @@ export interface RunLogLine {
   /** Increases with each line. */
   readonly id: number
   readonly runId: number
-  /** The fence of the claim that logged it. A run that moved to another node may have lines of both claims. */
+  /** The fence of the claim that logged the line. If a run has moved to another node, it may have lines of both claims. */
   readonly fence: number
   readonly attempt: number
   readonly at: Date
   readonly level: RunLogLevel
   readonly message: string
-  /** The fields logged with the message, with secrets redacted. */
+  /** The fields of the message, with secrets redacted. */
   readonly fields: Readonly<Record<string, unknown>> | undefined
 }

@@ -31,16 +31,16 @@ export interface Run<Out = unknown> {
   readonly window: Window | undefined
   /** The backfill that requested the run. */
   readonly backfillId: number | undefined
-  /** The number of attempts begun, without those that a shutdown or a lost node ended. */
+  /** How many attempts have begun. Attempts that a shutdown or a lost node ended are not counted. */
   readonly attempt: number
   readonly nodeId: string | undefined
   readonly fence: number
   /** Overrides of the job's config for this run. */
   readonly config: unknown
-  /** The version of the job's config that its last ended attempt used; undefined if none was in force. */
+  /** The version of the job's config that the last ended attempt used; undefined if the job had none. */
   readonly configVersion: number | undefined
   readonly input: unknown
-  /** The value that the handler returned, as JSON can represent it. */
+  /** The value that the handler returned, as JSON represents it. */
   readonly output: Out
   readonly error: RunError | undefined
   /** Why a tick was skipped. */
@@ -48,7 +48,7 @@ export interface Run<Out = unknown> {
   readonly createdAt: Date
   readonly startedAt: Date | undefined
   readonly finishedAt: Date | undefined
-  /** When cancellation was requested. It is also set if the run ended in another way first. */
+  /** When a cancellation was requested. Also set if the run ended in another way before the cancellation had an effect. */
   readonly cancelRequestedAt: Date | undefined
 }
 
@@ -59,13 +59,13 @@ export interface Run<Out = unknown> {
 export interface RatePlace {
   /** The key of the rate limit; empty if the rate applies to the whole job. */
   readonly key: string
-  /** The time at which the rate limit counts it, on the database's clock. */
+  /** The time for which the rate limit counts the attempt, on the database's clock. */
   readonly at: number
   /** The handler may not begin before this, on the node's monotonic clock. */
   readonly opensAt: number
   /** The handler may not begin after this, on the same clock. */
   readonly closesAt: number
-  /** If the first synchronous part of the handler still runs at this time, the rate limit counts the attempt later. */
+  /** If the first synchronous part of the handler is still running at this time, the rate limit counts the attempt later. */
   readonly overAt: number
 }
 
@@ -85,7 +85,7 @@ export interface Claim {
   readonly backfillId?: number | undefined
   /** The trace context of the caller that requested the run. */
   readonly trace?: string | undefined
-  /** Set if a rate limits the run. */
+  /** Set if a rate limits the job's runs. */
   readonly place?: RatePlace | undefined
 }
 
@@ -113,7 +113,7 @@ export type Outcome =
   /** A step waits for something: the attempt does not count, and the run is due again after this time. */
   | { readonly kind: 'waiting'; readonly afterMs: number }
 
-/** The change that Piko stores for an outcome. */
+/** The change to store for an outcome. */
 export type Transition =
   /** `tables`: the rows that the attempt wrote to fenced tables. */
   | { readonly to: 'succeeded'; readonly output?: unknown; readonly tables?: readonly TableRows[] }

@@ -2,7 +2,7 @@ const SECRET_NAME =
   /(?:password|passwd|pwd|passphrase|secret|token|dsn|authorization|cookies?|credentials?|jwt|apikey|privatekey|accesskey|secretkey|signingkey|encryptionkey|(?:db|user|smtp|imap|mail|ftp|ssh|root|admin|mysql|pg|redis|proxy|login|key|store)pass)$/
 
 /**
- * Whether the value of this key is a secret: `password`, `clientSecret`, `X_API_KEY`, `set-cookie`. `tokens`, `monkey` and `author` do not
+ * Whether a value with this key is a secret: `password`, `clientSecret`, `X_API_KEY`, `set-cookie`. `tokens`, `monkey` and `author` do not
  * match.
  */
 export function isSecretKey(key: string): boolean {
@@ -18,12 +18,12 @@ export function isSecretKey(key: string): boolean {
 const DOUBTFUL_NAME =
   /(?:(?<![A-Za-z])(?:pass|Pass|PASS|auth|Auth|AUTH|sig|Sig|SIG|signature|Signature|SIGNATURE)|(?<=[a-z0-9])(?:Pass|Auth|Sig|Signature))(?:[-_]?\d{1,4})?$/
 
-/** Whether a text under this key is probably a secret. It may also be a word, a number or a group of other keys. */
+/** Whether a text with this key is probably a secret. It may also be a word, a number or a group of other keys. */
 export function isDoubtfulKey(key: string): boolean {
   return DOUBTFUL_NAME.test(key.slice(-64))
 }
 
-/** Words that such a key may have as a value: a kind of login, an answer, the name of a signal. */
+/** Values of such a key that are not secret: a kind of login, an answer, the name of a signal. */
 const HARMLESS =
   /^(?:none|basic|bearer|digest|ntlm|negotiate|oauth2?|jwt|tokens?|m?tls|ldap|saml|iam|kerberos|anonymous|required|optional|true|false|yes|no|on|off|ok|enabled|disabled|valid|invalid|missing|failed|passed|null|undefined|sig[a-z]+|-?\d{1,3}(?:\.\d+)?)$/i
 
@@ -31,7 +31,7 @@ export function isHarmlessWord(value: string): boolean {
   return value === '' || HARMLESS.test(value)
 }
 
-/** Whether the value of a field is a secret, judged by its key and by the value itself. */
+/** Whether the value of a field is a secret. Both its key and the value itself are considered. */
 export function isSecretField(key: string, value: unknown): boolean {
   if (value === undefined || value === null) return false
   return isSecretKey(key) || (typeof value === 'string' && isDoubtfulKey(key) && !isHarmlessWord(value))

@@ -3,12 +3,12 @@ import type { Outcome, Transition } from './run.ts'
 import { runError, withAdviceError } from './run-error.ts'
 
 /**
- * The only place that decides which transition follows the outcome of an attempt: end, retry, or back to the queue. Pure.
+ * The only place that decides what follows from the outcome of an attempt: end, retry, or return to the queue. Pure.
  *
- * A run also returns to the queue without an outcome: `giveBack` of the executor (never begun), `give-back.ts` of the store (lost node), a
- * replay.
+ * A run also returns to the queue without an outcome: through the executor's `giveBack` (never begun), the store's `give-back.ts` (lost
+ * node), or a replay.
  *
- * @param run    the attempt that ended
+ * @param run the attempt that ended
  * @param random a number in [0, 1), for the jitter
  */
 export function settle(

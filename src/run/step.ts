@@ -6,9 +6,9 @@ export interface StepRecord {
   readonly name: string
   /** The attempt that stored the step. */
   readonly attempt: number
-  /** The number of calls of its function; for `ctx.until`, across all attempts. */
+  /** How often its function was called; for `ctx.until`, across all attempts. */
   readonly tries: number
-  /** How long the function of the step took, in milliseconds, with all tries and the pauses between them. */
+  /** How long the step took, in milliseconds, with all tries and the pauses between them. */
   readonly ms: number
   /** When `ctx.until` first called its function. Undefined if the first call was ready. */
   readonly waitingSince: Date | undefined
@@ -17,7 +17,7 @@ export interface StepRecord {
 }
 
 /**
- * Milliseconds until a step's function is called again after an error. Undefined: no tries are left. Pure.
+ * Returns the milliseconds until a step's function is called again after an error. Undefined: no tries are left. Pure.
  *
  * @param tries the calls so far
  * @param random a number in [0, 1)
@@ -39,13 +39,13 @@ export function stepRetryMs(
 /** When `ctx.until` calls its function. */
 export interface WaitPolicy {
   readonly everyMs: number
-  /** The longest wait, in milliseconds; undefined: no limit. */
+  /** The maximum wait, in milliseconds; undefined: no limit. */
   readonly forMs: number | undefined
 }
 
 /**
- * Milliseconds until `ctx.until` calls its function again. Undefined if the longest wait is over. The last call is exactly at its end.
- * Pure.
+ * Returns the milliseconds until `ctx.until` calls its function again. Undefined if the maximum wait is over. The last call is exactly at
+ * its end. Pure.
  *
  * @param waitedMs the time since the first call, in milliseconds
  */

@@ -11,11 +11,11 @@ export interface FencedTable {
   readonly checksum?: boolean
   /** Whether the table is in the database that Piko itself runs on. */
   readonly isOwn: boolean
-  /** The kind of write that prevents a proof from comparing its rows with windows. Undefined: they can be compared. */
+  /** Why a proof can't compare the table's rows with windows: because of this kind of write. Undefined: it can. */
   readonly unproved?: 'merge' | 'upsert'
 }
 
-/** The rows that a claim has in a table when its window ends. */
+/** How many rows a claim has in a table when its window ends. */
 export interface TableRows {
   readonly table: FencedTable
   /** The number of rows; undefined if they could not be counted. */

@@ -38,7 +38,7 @@ export class BackgroundTasks {
     return [...this.#running].map(({ name, kind, sinceMs }) => ({ name, kind, runningMs: nowMs - sinceMs }))
   }
 
-  /** Begins in the next turn of the event loop, so that a start that awaits nothing ends before its tasks begin. */
+  /** Launches a task. It begins in the next turn of the event loop, so that a start without any await ends before its tasks begin. */
   launch(name: string, kind: TaskInfo['kind'], body: (signal: AbortSignal) => unknown): void {
     const task: Running = {
       name,
@@ -50,7 +50,7 @@ export class BackgroundTasks {
   }
 
   /**
-   * Waits at most `graceMs` for the tasks to end after the signal aborted.
+   * Waits until the tasks have ended after the signal's abort, but at most `graceMs`.
    *
    * @returns the names of tasks that still run; their later errors are dropped
    */
@@ -76,7 +76,7 @@ export class BackgroundTasks {
   }
 }
 
-/** True if the signal's abort made code throw this: the signal's reason, or an `AbortError`. */
+/** Whether the signal's abort is the reason why code threw this: it is the signal's reason, or an `AbortError`. */
 export function isCancellation(thrown: unknown, signal: AbortSignal): boolean {
   if (!signal.aborted) return false
   if (thrown === signal.reason) return true

@@ -1,6 +1,6 @@
 /**
- * Closes several things one after another, within one time limit. After the limit, it no longer waits for one that hangs, and gives each of
- * the others only a short time.
+ * Closes several things one after another, within one time limit. After the limit, it does not wait any more for one that hangs, and each
+ * of the others gets only a short time.
  */
 export class Closing {
   readonly #timer: NodeJS.Timeout
@@ -15,7 +15,7 @@ export class Closing {
     this.#timer = setTimeout(resolve, limitMs)
   }
 
-  /** @throws the error of `close`, or an error that says it hangs */
+  /** @throws the error of `close`, or an error that says that it hangs */
   async within(close: () => unknown): Promise<void> {
     const work = (async () => close())()
     let moment: NodeJS.Timeout | undefined
@@ -36,7 +36,7 @@ export class Closing {
 
 const MOMENT_MS = 50
 
-/** Ignores a late error, because the close was already reported as hanging. */
+/** Ignores a late error, because it was already reported that the close hangs. */
 function dropped(): void {
   return undefined
 }

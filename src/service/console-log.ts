@@ -4,7 +4,7 @@ import { visibleBlock, visibleLine } from '../visible.ts'
 import { systemClock, type Clock } from '../clock.ts'
 import type { Logger } from '../logger.ts'
 
-/** The target of the lines. A stream of Node calls `done` when the line is written or lost. */
+/** Where the lines are written. A Node stream calls `done` when the line is written or lost. */
 interface LogStream {
   write(text: string, done?: (error?: Error | null) => void): unknown
   on?(event: 'error', listener: () => void): unknown
@@ -22,8 +22,9 @@ export interface ConsoleLogOptions {
 }
 
 /**
- * Writes `2026-01-01T00:00:00.000Z INFO [^-App]: Starting...` to a stream, with fields after the message. Escapes control characters, which
- * a terminal would execute. Drops and counts lines that can't be written; reports their number with the next line that can.
+ * Writes `2026-01-01T00:00:00.000Z INFO [^-App]: Starting...` to a stream, with fields after the message. Escapes control characters,
+ * because a terminal would execute them. Lines that can't be written are dropped and counted; the next line that can be written reports
+ * their number.
  */
 export function consoleLog(
   stream: LogStream = process.stdout,
@@ -60,7 +61,7 @@ class LossyLines {
 
   constructor(stream: LogStream) {
     this.#stream = stream
-    // A failed write emits `error`, and an `error` without a listener ends the process.
+    // A failed write emits `error`. Without a listener, this event ends the process.
     if (guarded.has(stream)) return
     guarded.add(stream)
     stream.on?.('error', () => {})

@@ -7,7 +7,7 @@ import { crontabSchedule, type CrontabOptions, firstDelayMs, intervalOf, type Ti
 /** A method that runs in the background. Its argument is the signal of the service's current life. */
 export type BackgroundMethod = (signal: AbortSignal) => unknown
 
-/** The part of TypeScript's `ClassMethodDecoratorContext` that fits a method of any class. */
+/** The part of TypeScript's `ClassMethodDecoratorContext` that is the same for a method of any class. */
 interface MethodContext {
   readonly kind: 'method'
   readonly static: boolean
@@ -27,7 +27,7 @@ type Trigger =
   | { readonly kind: 'timer'; readonly every: string; readonly intervalMs: number; readonly firstMs: number }
   | { readonly kind: 'crontab'; readonly expression: string; readonly schedule: Schedule }
 
-/** A method that a decorator runs in the background, and how. */
+/** A decorated method, and how to run it in the background. */
 export interface Declared {
   readonly name: string
   readonly trigger: Trigger
@@ -65,7 +65,7 @@ export function crontab(expression: string, options: CrontabOptions = {}): Backg
   return decorator('crontab', { kind: 'crontab', expression, schedule: crontabSchedule(expression, options) })
 }
 
-/** The decorated methods of this service, base classes first, one entry per name. */
+/** Returns the decorated methods of this service, base classes first, with one entry per name. */
 export function declaredOn(service: object): readonly Declared[] {
   const byName = new Map<string, Declared>()
   const homes: object[] = []
@@ -76,7 +76,7 @@ export function declaredOn(service: object): readonly Declared[] {
   return [...byName.values()]
 }
 
-// This is a registered symbol, so every copy of this package in a process sees the marks.
+// A registered symbol, so that every copy of this package in a process sees these marks.
 const DECLARED = Symbol.for('piko.service.background')
 
 function decorator(word: string, trigger: Trigger): BackgroundDecorator {
@@ -86,7 +86,7 @@ function decorator(word: string, trigger: Trigger): BackgroundDecorator {
       if ((context.kind as string) !== 'method') throw notAMethod(word, context.name, `a ${String(context.kind)}`)
       if (context.static) throw notAMethod(word, context.name, 'a static method')
       const name = String(context.name)
-      // Runs for each new instance before its fields are set; `this` is the instance.
+      // This runs for each new instance before its fields are set. `this` is the instance.
       context.addInitializer(function (this: object) {
         declare(this, { name, trigger, method: (service) => access.get(service) as BackgroundMethod })
       })

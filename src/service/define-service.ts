@@ -22,9 +22,13 @@ export interface ServiceContext {
   readonly signal: AbortSignal
   readonly log: Logger
   readonly service: Service
-  /** Waits; returns early if the service stops or crashes. @returns true if the time has passed */
+  /**
+   * Waits. Returns early if the service stops or crashes.
+   *
+   * @returns true if the whole time has passed
+   */
   readonly sleep: (time: Duration | number) => Promise<boolean>
-  /** Adds a callback for the stop; callbacks run in reverse order. */
+  /** Adds a callback for the stop. Callbacks are called in reverse order. */
   readonly defer: (callback: () => unknown) => void
 }
 
@@ -48,7 +52,7 @@ export interface ServiceDefinition extends Omit<ServiceOptions, 'name'> {
 }
 
 /**
- * A {@link Service} without a class.
+ * Creates a {@link Service} without a class.
  *
  * @throws PikoError `SERVICE_INVALID` naming every unknown or wrong option
  * @example

@@ -1,8 +1,8 @@
 import { toError } from '../errors.ts'
 
 /**
- * Callbacks to run at the end, in reverse order. Like the standard `AsyncDisposableStack`, which Node has since version 24. A failing
- * callback does not stop the others.
+ * Callbacks to call at the end, in reverse order. Similar to the standard `AsyncDisposableStack`, which Node has since version 24. If a
+ * callback fails, the others are still called.
  */
 export class ExitStack {
   #callbacks: (() => unknown)[] = []
@@ -13,7 +13,7 @@ export class ExitStack {
   }
 
   /**
-   * Calls all callbacks, the last added first, and waits for each. A second call has nothing left to do.
+   * Calls all callbacks, the last added first, and waits for each. A second call has no effect.
    *
    * @throws the error of the failed callback, or an `AggregateError` of several
    */

@@ -1,7 +1,7 @@
 import { PikoError } from '../errors.ts'
 import { problemsText } from '../options.ts'
 
-/** The error for a wrong use of a service: a wrong option, a start at the wrong time. */
+/** Creates the error for a wrong use of a service, such as a wrong option or a start at the wrong time. */
 export function serviceInvalid(
   service: string,
   problem: string | readonly string[],

@@ -6,7 +6,7 @@ import type { StopLimit } from './stop-limit.ts'
 /** Why a service stops: on request, or to clean up after a crash. */
 export type StopReason = 'stop' | 'crash'
 
-/** The hooks of a subclass, one per step. */
+/** The hooks that a subclass may implement, one for each step. */
 export interface LifecycleHooks {
   onFirstStart(): unknown
   onStart(): unknown
@@ -16,7 +16,7 @@ export interface LifecycleHooks {
   onRestart(): unknown
 }
 
-/** Notifications for others. */
+/** What a lifecycle reports to others. */
 export interface LifecycleEvents {
   moved(from: ServiceState, to: ServiceState, reason: Error | undefined): void
   restarted(reason: Error | undefined): void
@@ -25,7 +25,7 @@ export interface LifecycleEvents {
   crashedRunning(reason: Error): void
 }
 
-/** A part that starts and stops with the service. */
+/** A part that starts and stops with its service. */
 export interface Child {
   maybeStart(): Promise<boolean>
   stop(): Promise<void>
@@ -38,21 +38,21 @@ export interface LifecycleParts {
   readonly self: { start(): Promise<void>; crash(reason: unknown): void }
   readonly path: () => string
   readonly clock: () => Clock
-  /** Children in order. One may be added while an earlier one starts. */
+  /** The children in order. A child may be added while an earlier one starts. */
   readonly children: () => readonly Child[]
   /** How long a stop waits for background tasks, and for a start in progress. */
   readonly graceMs: () => number
-  /** How long a stop may take; undefined means no limit. */
+  /** How long a stop may take; undefined: no limit. */
   readonly stopTimeoutMs: () => number | undefined
   /**
-   * The limit for the current stop: that of the nearest service, from this one upwards, whose stop has a deadline. Undefined if there is
-   * none.
+   * The time limit for the current stop. It comes from the nearest service, from this one upwards, whose stop has a deadline. Undefined: no
+   * limit.
    */
   readonly stopLimit: () => StopLimit | undefined
   /** Prepares the background work for a new start. */
   readonly begin: (signal: AbortSignal) => Background
   /** Launches the decorated methods. */
   readonly launchDeclared: (background: Background) => void
-  /** Runs the deferred callbacks. */
+  /** Calls the deferred callbacks. */
   readonly closeExits: () => Promise<void>
 }

@@ -6,7 +6,7 @@ import type { Child, LifecycleParts } from './lifecycle-parts.ts'
 import { isLegalMove, type ServiceState } from './service-state.ts'
 import { StopLimit } from './stop-limit.ts'
 
-/** The states of a service and the steps between them, as documented in `Service`. */
+/** The states of a service and the steps between them. `Service` documents them. */
 export class Lifecycle {
   readonly #parts: LifecycleParts
   #state: ServiceState = 'init'
@@ -19,7 +19,7 @@ export class Lifecycle {
   #isOpen = false
   #takesChildren = true
   #stopRequests = 0
-  /** Resolves when the steps of a start are over, whether it succeeded or not. Never rejects. */
+  /** Resolves when the steps of a start have ended, whether it succeeded or not. Never rejects. */
   #bringingUp: Promise<void> | undefined
   #startingChild: Child | undefined
   #halting: Promise<void> | undefined
@@ -47,7 +47,7 @@ export class Lifecycle {
     return this.#restarts
   }
 
-  /** Takes the restart count of the service that this one replaces. */
+  /** Continues the restart count of the service that this one replaces. */
   inherit(predecessor: Lifecycle): void {
     this.#restarts = predecessor.#restarts
   }
@@ -62,17 +62,17 @@ export class Lifecycle {
     return !this.#abort.signal.aborted && (this.#state === 'starting' || this.#state === 'running')
   }
 
-  /** Whether a new child would start together with the service. */
+  /** Whether a new child would be started together with the service. */
   get takesChildren(): boolean {
     return this.#state !== 'running' && this.#takesChildren
   }
 
-  /** Whether a child added now must start immediately. */
+  /** Whether a child that is added now must be started immediately. */
   get isPastChildren(): boolean {
     return this.#state === 'running' || (this.#state === 'starting' && !this.#takesChildren)
   }
 
-  /** The limit of the stop in progress. */
+  /** The time limit of the current stop. */
   get ownLimit(): StopLimit | undefined {
     return this.#stopLimit
   }
@@ -99,7 +99,7 @@ export class Lifecycle {
     } catch (thrown) {
       if (!isInterruption(thrown, signal) && this.#bringingUp === promise) this.#parts.self.crash(thrown)
     }
-    // A stop may have stopped waiting for a slow hook. The result of that hook has no effect any more.
+    // The stop may not have waited for a slow hook. Then the hook's result has no effect.
     if (this.#bringingUp !== promise) throw signal.reason
     this.#startingChild = undefined
     this.#bringingUp = undefined
@@ -109,7 +109,7 @@ export class Lifecycle {
       return
     }
     await this.#halt().catch((error: unknown) => {
-      // The caller must receive the crash reason. Observers have already seen the failed clean-up.
+      // The caller must get the reason of the crash. Observers have already seen the failed clean-up.
       if (this.#crashReason === undefined) throw error
     })
     throw this.#crashReason ?? signal.reason
@@ -157,7 +157,7 @@ export class Lifecycle {
     this.#isOpen = true
     if (signal.aborted) return
     launchDeclared(background)
-    // Iterates by index, because a child may be added while an earlier one starts.
+    // Uses the index, because a child may be added while an earlier one starts.
     for (let index = 0; index < children().length; index++) {
       this.#startingChild = children()[index]
       await this.#startingChild?.maybeStart()
@@ -206,13 +206,13 @@ export class Lifecycle {
     if (first) throw first
   }
 
-  /** Records an error of the stop. A child that is stopped during its start is stopped twice, but its error is recorded once. */
+  /** Records an error of the stop. If a child is stopped during its start, it is stopped twice, but its error is recorded once. */
   #failedToStop(thrown: unknown): void {
     const error = toError(thrown)
     if (!this.#stopFailures.includes(error)) this.#stopFailures.push(error)
   }
 
-  /** Ends a start in progress, which checks the signal after its current step. Does not wait for a hook that never ends. */
+  /** Ends a running start, which checks the signal after its current step. Does not wait for a hook that never ends. */
   async #endStart(): Promise<void> {
     if (!this.#bringingUp) return
     const { path, clock, events, stopLimit } = this.#parts
@@ -295,7 +295,7 @@ export class Lifecycle {
   }
 }
 
-/** Whether a start threw the error because the service or one of its children was stopped. */
+/** Whether a start threw this error because the service or a child was stopped. */
 function isInterruption(thrown: unknown, signal: AbortSignal): boolean {
   return signal.aborted && (isCancellation(thrown, signal) || isPikoError(thrown, 'STOPPED'))
 }
@@ -304,7 +304,7 @@ function incomplete(what: string): PikoError {
   return new PikoError('STOP_INCOMPLETE', `the stop reached its deadline: ${what}`)
 }
 
-/** Ignores an error that observers have already seen with the state change to `crashed`. */
+/** Ignores an error that observers have already seen when the state became `crashed`. */
 function seenByObservers(): void {
   return undefined
 }

@@ -5,12 +5,12 @@ export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
 const STOP_SIGNALS: readonly StopSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
 /**
- * A signal that is repeated within this time is treated as one: npm and npx repeat a signal that the terminal has already sent to the whole
+ * If a signal is repeated within this time, it counts once: npm and npx repeat a signal that the terminal has already sent to the whole
  * process group.
  */
 const ECHO_MS = 500
 
-/** Listens to SIGUSR2, and to SIGINT, SIGTERM and SIGHUP, which then no longer end the process. */
+/** Handles SIGUSR2, and SIGINT, SIGTERM and SIGHUP, which then no longer end the process. */
 export class ProcessSignals {
   readonly #first = Promise.withResolvers<StopSignal>()
   readonly #second = Promise.withResolvers<StopSignal>()
@@ -33,7 +33,7 @@ export class ProcessSignals {
     return this.#second.promise
   }
 
-  /** Removes the listeners, so signals have their usual effect again. */
+  /** Removes the listeners, so that signals have their default effect again. */
   release(): void {
     for (const signal of STOP_SIGNALS) process.off(signal, this.#onStop)
     process.off('SIGUSR2', this.#report)

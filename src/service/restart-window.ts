@@ -15,7 +15,7 @@ export class RestartWindow {
     return this.#restarts.length
   }
 
-  /** Counts a restart and returns true, unless the limit is reached. */
+  /** Counts a restart and returns true. If the limit is reached, returns false. */
   take(nowMs: number): boolean {
     if (this.count(nowMs) >= this.#limit) return false
     this.#restarts.push(nowMs)

@@ -34,9 +34,9 @@ export const SERVICE_CHECKS = {
 /**
  * Checks the options of a service.
  *
- * @param service.isOpen whether the service may have more options, as a user's class may. Then refuses an unknown name only if it differs
- * from a known one just in case or `_`.
- * @param parts problems found in the arguments other than the options
+ * @param service.isOpen whether the service may have more options, as a user's class may. Then an unknown name is refused only if it
+ *   differs from a known one just in upper and lower case or `_`.
+ * @param parts problems of the arguments that are not options
  * @throws PikoError `SERVICE_INVALID` naming everything that is wrong
  */
 export function assertOptions<T extends object>(
@@ -65,7 +65,7 @@ function isSpelling(problem: string, known: readonly string[]): boolean {
   return nearest !== undefined && plain(nearest) === plain(name)
 }
 
-/** The problems of the services given to a parent as children. */
+/** Returns the problems of the services that a parent gets as children. */
 export function childProblems(name: string, children: unknown, isService: (child: unknown) => boolean): string[] {
   const check: OptionCheck = (value) => {
     if (!Array.isArray(value)) return `is ${describe(value)}; expected a list of services`
@@ -77,7 +77,7 @@ export function childProblems(name: string, children: unknown, isService: (child
   return problem === undefined ? [] : [placed(name, problem)]
 }
 
-/** A whole number from 0, or Infinity. */
+/** Checks for a whole number from 0, or Infinity. */
 export const aCountOrInfinity = expecting(
   'a whole number from 0, or Infinity',
   (value) => value === Infinity || (isWhole(value) && value >= 0),

@@ -2,12 +2,12 @@ import { messageOf } from '../errors-read.ts'
 import { formatMs } from '../time/duration.ts'
 import type { Service } from './service.ts'
 
-/** A text that shows every service of the tree with its state, restarts, tasks and timers, and what keeps the process alive. */
+/** Returns a text with every service of the tree (state, restarts, tasks and timers) and with what keeps the process alive. */
 export function serviceReport(root: Service): string {
   return [...serviceLines(root), `active: ${activeResources()}`].join('\n')
 }
 
-/** The paths of services that are neither new nor stopped. */
+/** Returns the paths of services that are neither new nor stopped. */
 export function unstopped(root: Service): string[] {
   const own = root.state === 'stopped' || root.state === 'init' ? [] : [`${root.path} (${root.state})`]
   return [...own, ...root.children.flatMap(unstopped)]
@@ -30,7 +30,7 @@ function serviceLines(service: Service): string[] {
   ]
 }
 
-/** The resources that keep the process alive, as text: `Timeout x3, TCPServerWrap`. */
+/** Returns the resources that keep the process alive, as text: `Timeout x3, TCPServerWrap`. */
 function activeResources(): string {
   const counts = new Map<string, number>()
   for (const name of process.getActiveResourcesInfo()) counts.set(name, (counts.get(name) ?? 0) + 1)

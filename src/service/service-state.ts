@@ -5,7 +5,7 @@ const LEGAL_MOVES: Readonly<Record<ServiceState, readonly ServiceState[]>> = {
   init: ['starting'],
   starting: ['running', 'stopping', 'crashed'],
   running: ['stopping', 'crashed'],
-  // A crash does not end a stop: the stop undoes the rest, and then the service is stopped.
+  // A crash does not end a stop: the stop undoes the remaining steps, and then the service is stopped.
   stopping: ['stopped', 'crashed'],
   crashed: ['stopping', 'stopped'],
   stopped: ['starting'],

@@ -1,11 +1,11 @@
 import { serviceInvalid } from './invalid.ts'
 
-/** The parts of a service that the tree needs. */
+/** What the tree needs to know about a service. */
 interface Named {
   readonly name: string
 }
 
-/** The place of a service in its tree: its parent, its children in order, and the other services it needs. */
+/** The place of a service in its tree: its parent, its children in order, and other services that it needs. */
 export class ServiceTree<S extends Named> {
   readonly owner: S
   readonly #children: ServiceTree<S>[] = []
@@ -28,7 +28,7 @@ export class ServiceTree<S extends Named> {
     return [...this.#dependencies]
   }
 
-  /** The distance from the root, which has 0. */
+  /** The distance from the root. The root has 0. */
   get depth(): number {
     return this.#parent ? this.#parent.depth + 1 : 0
   }
@@ -42,13 +42,13 @@ export class ServiceTree<S extends Named> {
     for (const service of services) this.#dependencies.add(service)
   }
 
-  /** The service itself, its parent, and so on up to the root. */
+  /** The service itself comes first, then its parent, and so on up to the root. */
   *lineage(): Generator<S, void, undefined> {
     yield this.owner
     if (this.#parent) yield* this.#parent.lineage()
   }
 
-  /** The value of the nearest service that has one, from this one up to the root. */
+  /** Returns the value of the nearest service that has one, from this one up to the root. */
   inherited<T>(own: (service: S) => T | undefined): T | undefined {
     for (const service of this.lineage()) {
       const value = own(service)

@@ -24,7 +24,7 @@ import type { StopLimit } from './stop-limit.ts'
 import { TreeLogger } from './tree-log.ts'
 import type { Logger } from '../logger.ts'
 
-/** Services below inherit `log`, `clock` and `taskGrace` unless they have their own. */
+/** Services below inherit `log`, `clock` and `taskGrace`, unless they have their own. */
 export interface ServiceOptions {
   /** The name of the service. Default: the name of its class. */
   readonly name?: string
@@ -35,8 +35,8 @@ export interface ServiceOptions {
   /** How long a stop waits for background tasks to end. Default `'5s'`. */
   readonly taskGrace?: Duration
   /**
-   * How long a stop of this service and all services below it may take. If a step hangs longer, the stop continues without it, and rejects
-   * with `STOP_INCOMPLETE` for each such step. Default: no limit.
+   * How long a stop of this service and all services below it may take. If a step hangs longer, the stop continues without it and rejects
+   * with `STOP_INCOMPLETE`. Default: no limit.
    */
   readonly stopTimeout?: Duration
 }
@@ -130,7 +130,7 @@ export abstract class Service implements AsyncDisposable {
     }
   }
 
-  /** A child that `onStart` adds belongs to one life: the next start adds its own. */
+  /** A child that `onStart` adds belongs to one start. The next start adds its own. */
   async #startOwn(): Promise<void> {
     for (const child of this.#ofStart) if (child.parent === this) this.#tree.release(child.#tree)
     this.#ofStart.clear()
@@ -186,7 +186,7 @@ export abstract class Service implements AsyncDisposable {
     return this.#options.name ?? this.constructor.name
   }
 
-  /** Its kind, which decides its shape in the graph. */
+  /** The kind of service, which decides its shape in the graph. */
   get kind(): 'service' | 'supervisor' | 'worker' {
     return 'service'
   }
@@ -199,12 +199,12 @@ export abstract class Service implements AsyncDisposable {
     return this.state === 'running'
   }
 
-  /** True from the moment a stop or a crash begins until its next start. */
+  /** Whether a stop or a crash has begun. False again after the next start. */
   get shouldStop(): boolean {
     return this.signal.aborted
   }
 
-  /** Why the service crashed. The reason is kept until the next start. */
+  /** Why the service crashed. Kept until the next start. */
   get crashReason(): Error | undefined {
     return this.#life.crashReason
   }
@@ -227,12 +227,12 @@ export abstract class Service implements AsyncDisposable {
     return this.#tree.children
   }
 
-  /** Services that it needs in addition to its children, for the graph. */
+  /** Services that it needs in addition to its children. Only shown in the graph. */
   get dependencies(): readonly Service[] {
     return this.#tree.dependencies
   }
 
-  /** The distance from the root, which has 0. */
+  /** The distance from the root. The root has 0. */
   get depth(): number {
     return this.#tree.depth
   }
@@ -277,10 +277,10 @@ export abstract class Service implements AsyncDisposable {
   }
 
   /**
-   * Stops this service and its children, and closes what they opened. Also cleans up after a crash. Resolves immediately if there is
-   * nothing to stop. Abandons a start or restart in progress.
+   * Stops this service and its children, and closes what they have opened. Also cleans up after a crash. Resolves immediately if there is
+   * nothing to stop. A start or restart that is in progress is given up.
    *
-   * @throws the error of a failed step, after the rest has stopped; an `AggregateError` of several
+   * @throws the error of a failed step, after the other steps; an `AggregateError` of several
    */
   stop(): Promise<void> {
     return this.#life.stop()
@@ -300,7 +300,7 @@ export abstract class Service implements AsyncDisposable {
     this.#life.crash(reason)
   }
 
-  /** Resolves when it has stopped, or immediately if it already has. Rejects with the reason if it crashes. */
+  /** Resolves when the service has stopped. Rejects with the reason if it crashes. */
   waitUntilStopped(): Promise<void> {
     return this.#life.waitUntilStopped()
   }
@@ -322,8 +322,8 @@ export abstract class Service implements AsyncDisposable {
   // Methods for the tree.
 
   /**
-   * Adds a child, which starts and stops with this service. A child that `onStart` adds is removed before the next start, which adds its own
-   * or the same again. For a service that is already running, use {@link startChild}.
+   * Adds a child that starts and stops with this service. If `onStart` adds a child, it is removed before the next start, which adds it or
+   * another one again. For a service that is already running, use {@link startChild}.
    *
    * @throws PikoError `SERVICE_INVALID` if the children have already started, or the child already has a parent
    */
@@ -339,9 +339,9 @@ export abstract class Service implements AsyncDisposable {
   }
 
   /**
-   * Adds a child. While this service runs, it also starts the child before it resolves.
+   * Adds a child. If this service is running, also starts the child and waits for it.
    *
-   * @throws the reason why the child could not start; it is then removed again
+   * @throws why the child could not start; then it is removed again
    */
   async startChild<S extends Service>(child: S): Promise<S> {
     this.#adopt(child)
@@ -355,7 +355,7 @@ export abstract class Service implements AsyncDisposable {
     return child
   }
 
-  /** Stops a child and removes it. Does nothing if it is not a child of this service. */
+  /** Stops a child and removes it. Has no effect if it is not a child of this service. */
   async removeChild(child: Service): Promise<void> {
     if (child.parent !== this) return
     try {
@@ -365,7 +365,7 @@ export abstract class Service implements AsyncDisposable {
     }
   }
 
-  /** Declares services that it needs in addition to its children, for the graph only. Does not change the order of starts. */
+  /** Declares services that it needs in addition to its children. Only the graph uses this; the order of starts does not change. */
   dependsOn(...services: readonly Service[]): this {
     this.#tree.needs(services)
     return this
@@ -377,7 +377,7 @@ export abstract class Service implements AsyncDisposable {
    * Waits for this time. Returns early if the service stops or crashes.
    *
    * @param time a duration, or a number of milliseconds
-   * @returns true if the time has passed: `while (await this.sleep('1s')) …`
+   * @returns true if the whole time has passed: `while (await this.sleep('1s')) …`
    */
   async sleep(time: Duration | number): Promise<boolean> {
     const { signal } = this
@@ -385,7 +385,7 @@ export abstract class Service implements AsyncDisposable {
     return !signal.aborted
   }
 
-  /** Adds a callback for the stop. Callbacks run in reverse order, after the children and the tasks have ended. */
+  /** Adds a callback for the stop. Callbacks are called in reverse order, after the children and the tasks have ended. */
   defer(callback: () => unknown): void {
     this.#exits.defer(callback)
   }
@@ -399,7 +399,7 @@ export abstract class Service implements AsyncDisposable {
   }
 
   /**
-   * Runs the function in the background until the next stop; see `@task` for one that runs after every start.
+   * Runs the function in the background until the next stop. For a function that runs after every start, use `@task`.
    *
    * @throws PikoError `SERVICE_INVALID` if the service is neither starting nor running
    */
@@ -429,11 +429,7 @@ export abstract class Service implements AsyncDisposable {
     this.#living('addCrontab').crontab(name, expression, schedule, body)
   }
 
-  /**
-   * Replaces a crashed child with a successor, which continues its count of restarts.
-   *
-   * @internal
-   */
+  /** Replaces a crashed child. The new child continues the restart count. @internal */
   protected replaceChild(old: Service, successor: Service): void {
     this.#tree.replace(old.#tree, successor.#tree)
     successor.#life.inherit(old.#life)

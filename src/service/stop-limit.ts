@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts'
 
-/** The time for each remaining step after the deadline, in milliseconds. Enough for steps that end quickly. */
+/** The time limit of each remaining step after the deadline, in milliseconds. It is enough for steps that end quickly. */
 const HURRIED_MS = 200
 
-/** The common deadline for the stop of a service and its descendants. The stop does not wait longer for steps that hang. */
+/** The common deadline for the stop of a service and its descendants. After it, the stop no longer waits for steps that hang. */
 export class StopLimit {
   readonly limitMs: number
   readonly #clock: Clock
@@ -40,7 +40,7 @@ export class StopLimit {
   }
 }
 
-/** Ignores a late error, because the stop has already reported the step. */
+/** Ignores a late error, because the stop has already reported this step. */
 function dropped(): void {
   return undefined
 }

@@ -13,11 +13,11 @@ export const STRATEGIES = [
   'one-for-one',
   /** Stops all children in reverse order, and starts them in order. */
   'one-for-all',
-  /** Stops the child and those added after it in reverse order, and starts them in order. */
+  /** Stops the child and those that were added after it in reverse order, and then starts them in order. */
   'rest-for-one',
-  /** Stops the child permanently. */
+  /** Stops the child for good. */
   'forfeit-one-for-one',
-  /** Stops all children permanently. */
+  /** Stops all children for good. */
   'forfeit-one-for-all',
   /** Crashes the supervisor, like any other parent. */
   'crashing',
@@ -25,18 +25,18 @@ export const STRATEGIES = [
 
 export type Strategy = (typeof STRATEGIES)[number]
 
-/** The pause before a restart: `base`, doubled for each restart of that child within the window, at most `max`. */
+/** How long to wait before a restart: `base`, doubled for each restart of the child within the window, up to `max`. */
 export interface RestartBackoff {
-  /** The first pause. Default `'100ms'`. */
+  /** The pause before the first restart. Default `'100ms'`. */
   readonly base?: Duration
-  /** The longest pause. Default `'30s'`. */
+  /** The maximum pause. Default `'30s'`. */
   readonly max?: Duration
-  /** Makes each pause random, evenly distributed between half of it and the whole. Default true. */
+  /** Whether each pause is random, between half of it and all of it. Default true. */
   readonly jitter?: boolean
 }
 
 /**
- * Creates a new instance to replace a crashed child, which has been stopped.
+ * Creates a new instance to replace a crashed child. The child was already stopped.
  *
  * @param index its position among the children
  */
@@ -45,7 +45,7 @@ export type Replacement = (crashed: Service, index: number, error: Error) => Ser
 export interface SupervisorOptions extends ServiceOptions {
   /** What happens when a child crashes. Default `'one-for-one'`. */
   readonly strategy?: Strategy
-  /** The maximum number of restarts within `over`; the restart of a group counts once. Default 3. */
+  /** The maximum number of restarts within `over`. Restarting a group counts once. Default 3. */
   readonly maxRestarts?: number
   /** The length of the sliding window. Default `'1m'`. */
   readonly over?: Duration
@@ -91,7 +91,7 @@ interface Crash {
 export class Supervisor extends Service {
   readonly #strategy: Strategy
   readonly #window: RestartWindow
-  /** One window for each position among the children, so a replacement continues the count of its predecessor. */
+  /** The windows, by the position of the child. So a replacement continues the count of its predecessor. */
   readonly #windows = new Map<number, RestartWindow>()
   readonly #maxRestarts: number
   readonly #over: Duration
@@ -150,7 +150,7 @@ export class Supervisor extends Service {
     if (this.#strategy === 'crashing') {
       super.onChildCrash(child, reason)
     } else if (this.state === 'starting') {
-      // Its siblings are still starting, so the crash is handled after that.
+      // Its siblings are still starting, so the crash is handled when they have started.
       this.#early.push({ child, reason })
     } else if (this.isRunning) {
       this.#answer({ child, reason })
@@ -177,7 +177,7 @@ export class Supervisor extends Service {
   }
 
   async #handle({ child, reason }: Crash, signal: AbortSignal): Promise<void> {
-    // The child may already have been restarted, after an earlier crash in its group.
+    // The child may already be restarted, because of an earlier crash in its group.
     if (signal.aborted || child.state !== 'crashed') return
     switch (this.#strategy) {
       case 'one-for-one':
@@ -253,10 +253,10 @@ export class Supervisor extends Service {
     return window
   }
 
-  /** @param restarts restarts of the child within the window */
+  /** @param restarts how often the child was restarted within the window */
   #delayMs(restarts: number): number {
     const { baseMs, maxMs, jitter } = this.#backoff
-    // 2^60 ms exceeds any limit. An unbounded power would become Infinity, and NaN with a base of 0.
+    // 2^60 ms is longer than any limit. A larger power could become Infinity, or NaN with a base of 0.
     const factor = 2 ** Math.min(restarts, 60)
     const whole = Math.min(maxMs, baseMs * factor)
     return jitter ? whole / 2 + (whole / 2) * this.#random() : whole
@@ -277,7 +277,7 @@ export class Supervisor extends Service {
   }
 }
 
-/** Stops the services in reverse order. If one fails, observers see the error, and the others still stop. */
+/** Stops the services in reverse order. If one fails, observers see the error, and the others are still stopped. */
 async function stopAll(group: readonly Service[]): Promise<void> {
   for (const member of [...group].reverse()) await member.stop().catch(() => undefined)
 }

@@ -4,14 +4,14 @@ import { Schedule } from '../time/schedule.ts'
 import type { Clock } from '../clock.ts'
 
 export interface TimerOptions {
-  /** Whether the timer also fires immediately when the service starts. Default false: it first fires after one interval. */
+  /** Whether the timer fires immediately when the service starts. Default false: it first fires after one interval. */
   readonly immediate?: boolean
-  /** The time until it fires first. Default: one interval. It can't be combined with `immediate`. */
+  /** How long after the start it fires first. Default: one interval. Can't be combined with `immediate`. */
   readonly after?: Duration
 }
 
 export interface CrontabOptions {
-  /** An IANA time zone. Default `'UTC'`. */
+  /** The IANA time zone of the cron expression. Default `'UTC'`. */
   readonly timezone?: string
 }
 
@@ -21,7 +21,7 @@ export interface TimerStats {
   /** The schedule as text: `'1s'`, or the cron expression. */
   readonly schedule: string
   readonly fired: number
-  /** The number of ticks that did not fire, because an earlier call took too long or the machine was asleep. */
+  /** How many ticks did not fire, because an earlier call took too long or the machine was asleep. */
   readonly skipped: number
   /** How late the last tick fired, in milliseconds. */
   readonly lastDriftMs: number
@@ -65,7 +65,7 @@ export class TimerRecord {
   }
 }
 
-/** The parts that run a timer. */
+/** What is needed to run a timer. */
 export interface TimerRun {
   readonly clock: Clock
   readonly signal: AbortSignal
@@ -75,8 +75,8 @@ export interface TimerRun {
 }
 
 /**
- * Fires at `first + n · interval` of the monotonic clock until the signal aborts. Neither a late wake-up nor a long run moves later ticks.
- * Each run ends before the next begins. Skips ticks that have passed during a run, and does not catch up.
+ * Fires at `first + n · interval` of the monotonic clock until the signal aborts. A late wake-up or a long run does not move later ticks.
+ * Runs never overlap: ticks during a run are skipped, and are not caught up.
  */
 export async function runTimer(intervalMs: number, firstMs: number, run: TimerRun): Promise<void> {
   const { clock, signal } = run
@@ -96,18 +96,18 @@ export async function runTimer(intervalMs: number, firstMs: number, run: TimerRu
   }
 }
 
-/** The longest sleep, so a changed clock is noticed within this time. */
+/** The maximum sleep. A change of the clock is noticed within this time. */
 const LONGEST_SLEEP_MS = 30_000
 
-/** If the clock is set back by more than this, ticks may fire again; otherwise no tick fires twice. */
+/** If the clock is set back by more than this, ticks may fire again. Otherwise no tick fires twice. */
 const SET_BACK_MS = 60_000
 
-/** The maximum count of skipped ticks. After a clock jump of years, an exact number is not needed. */
+/** The maximum count of skipped ticks. If the clock jumps by years, nobody needs the exact number. */
 const MAX_COUNTED = 10_000
 
 /**
- * Fires at the ticks of a cron expression on the wall clock, until the signal aborts or no tick is left. When the clock jumps over several
- * ticks, one fires and the others are skipped.
+ * Fires at the ticks of a cron expression on the wall clock, until the signal aborts or there are no more ticks. If the clock jumps over
+ * several ticks, one fires and the others are skipped.
  */
 export async function runCrontab(schedule: Schedule, run: TimerRun): Promise<void> {
   const { clock, signal } = run
@@ -132,7 +132,7 @@ export async function runCrontab(schedule: Schedule, run: TimerRun): Promise<voi
   }
 }
 
-/** How many ticks after `due` have passed, and the last of them. */
+/** Returns how many ticks after `due` have passed, and the last of them. */
 function missedTicks(schedule: Schedule, due: number, nowMs: number): { count: number; last: number } {
   let last = due
   for (let count = 0; count < MAX_COUNTED; count++) {
@@ -149,7 +149,8 @@ function skip(run: TimerRun, count: number): void {
 }
 
 /**
- * A duration above 0, in milliseconds.
+ * Converts a duration above 0 to milliseconds.
+ *
  * @throws PikoError `DURATION_INVALID`; `RangeError` for 0 or a value that is not a number
  */
 export function intervalOf(interval: Duration | number, what: string): number {
@@ -158,7 +159,10 @@ export function intervalOf(interval: Duration | number, what: string): number {
   throw new RangeError(`${what} is ${describe(interval)}; expected a length of time above 0, such as "1s"`)
 }
 
-/** @returns the time until a timer fires first @throws PikoError `DURATION_INVALID`; `RangeError` for two first times */
+/**
+ * @returns after how many milliseconds a timer fires first
+ * @throws PikoError `DURATION_INVALID`; `RangeError` for two first times
+ */
 export function firstDelayMs(intervalMs: number, { immediate = false, after }: TimerOptions, what: string): number {
   if (after === undefined) return immediate ? 0 : intervalMs
   if (immediate) throw new RangeError(`${what} has immediate and after; pass one of them`)

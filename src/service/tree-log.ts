@@ -4,8 +4,8 @@ import type { Service } from './service.ts'
 import type { Logger } from '../logger.ts'
 
 /**
- * The position of a service in its tree: `[^Worker]: ` for the root, `[^-App]: ` for its child, `[^--Cache]: ` for a grandchild. There is
- * one dash per level.
+ * Returns the position of a service in its tree: `[^Worker]: ` for the root, `[^-App]: ` for its child, `[^--Cache]: ` for a grandchild.
+ * There is one dash per level.
  */
 export function treePrefix(service: Service): string {
   return `[^${'-'.repeat(service.depth)}${service.name}]: `

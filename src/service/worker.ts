@@ -17,7 +17,7 @@ export interface WorkerOptions extends ServiceOptions {
   readonly logLevel?: ConsoleLevel
   /** Whether the default `log` writes one JSON object per line instead of text. Default false. */
   readonly logJson?: boolean
-  /** How long a stop may take before the process ends anyway. Default `'30s'`. */
+  /** The time limit of a stop. Then the process ends anyway. Default `'30s'`. */
   readonly stopDeadline?: Duration
   /** Observes starts, stops and crashes in the tree. Default: writes a log line for each. */
   readonly lifeLog?: ServiceObserver
@@ -114,7 +114,7 @@ export class Worker extends Service {
     return Promise.race([signal, life])
   }
 
-  /** @returns undefined if the deadline has passed first */
+  /** @returns undefined if the deadline passes first */
   async #withinDeadline<T>(work: Promise<T>): Promise<T | undefined> {
     const done = new AbortController()
     const deadline = this.clock.sleep(this.#deadlineMs, done.signal).then(() => undefined)

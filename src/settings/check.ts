@@ -5,7 +5,7 @@ import { SECTIONS, SETTINGS } from './sections.ts'
 import type { Section, Setting } from './setting.ts'
 import { isTable } from './tree.ts'
 
-// A custom format is used, because convict's own formats convert text to a number (`"12abc"` → 12), even from a file.
+// These formats replace convict's own, which convert text to a number (`"12abc"` → 12), even from a file.
 convict.addFormat({
   name: 'piko',
   validate(value: unknown, item) {
@@ -23,17 +23,17 @@ interface SchemaItem {
   readonly format: 'piko'
   readonly sensitive: boolean
   readonly setting: Setting
-  /** Receives each problem as data, because convict joins all problems into one text. */
+  /** Receives each problem as data. convict would only return one text with all problems. */
   readonly report: (value: unknown, complaint: string) => void
 }
 
 export interface Checked {
-  /** The value of a key, as in the file. Valid only if there are no problems. */
+  /** Returns the value of a key as in the file. Only valid if there are no problems. */
   readonly valueOf: (key: string) => unknown
   readonly problems: readonly SettingsProblem[]
 }
 
-/** Applies the readings to the defaults and checks every key. */
+/** Applies the values of the sources to the defaults, and checks every key. */
 export function check(readings: ReadonlyMap<string, Reading>): Checked {
   const problems: SettingsProblem[] = []
   const reportFor =
@@ -44,7 +44,7 @@ export function check(readings: ReadonlyMap<string, Reading>): Checked {
     }
   const config = convict(schema(reportFor), { env: {}, args: [] })
   for (const { key, value } of readings.values()) {
-    // convict would read a table or a date as a group of keys.
+    // convict would treat a table or a date as a group of keys.
     if (isTable(value) || value instanceof Date) reject(key, value, reportFor)
     else config.set(key, value as never)
   }

@@ -9,7 +9,7 @@ export interface Dsn {
   readonly user: string
   readonly password: string
   readonly database: string
-  /** The query parameters (`charset`, `ssl`, …), passed on unchanged. If a name is repeated, the last one is used. */
+  /** The query parameters (`charset`, `ssl`, …), passed on unchanged. If a name is repeated, the last value is used. */
   readonly params: Readonly<Record<string, string>>
 }
 
@@ -31,7 +31,7 @@ export function parseDsn(dsn: string): Dsn {
   })
 }
 
-/** The parsed DSN, or its problem, which never quotes a part that could belong to a password. */
+/** Returns the parsed DSN, or its problem. The problem never contains a part that could belong to a password. */
 export function inspectDsn(text: string): { readonly dsn: Dsn } | { readonly complaint: string } {
   const [, scheme, rest] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) ?? []
   if (scheme === undefined || rest === undefined) return { complaint: `expected ${FORM}` }
@@ -39,7 +39,7 @@ export function inspectDsn(text: string): { readonly dsn: Dsn } | { readonly com
     return { complaint: `its scheme is "${scheme}"; expected one of ${SCHEMES.join(', ')}` }
   }
   const [, authority = '', path = '', query = ''] = /^([^/?#]*)([^?#]*)(.*)$/s.exec(rest) ?? []
-  // If not encoded, these characters end the password early, and the rest of it would be read as a database or a parameter.
+  // If these characters are not encoded, they end the password early, and its rest would become the database or a parameter.
   if (`${path}${query}`.includes('@') || query.includes('#')) {
     return { complaint: 'a raw "/", "?", "#" or "@" is in the wrong place; write %2F, %3F, %23 or %40 in a password' }
   }

@@ -13,7 +13,7 @@ const FOREIGN = /^PIKO_(?:TEST|BENCH)_/
 /** Variables of the command line. */
 const OF_COMMANDS = new Set(['PIKO_URL', 'PIKO_TOKEN'])
 
-/** Reads the `PIKO_…` variables. Ignores empty ones, and never shows values of unknown ones. */
+/** Reads the `PIKO_…` variables. Ignores empty ones. Never shows the value of an unknown one. */
 export function readEnvironment(env: NodeJS.ProcessEnv): SourceContent {
   const readings: Reading[] = []
   const problems: SettingsProblem[] = []

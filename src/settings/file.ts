@@ -8,18 +8,18 @@ import { readTree } from './tree.ts'
 
 const DEFAULT_FILE = 'settings.toml'
 
-/** The settings file to read, and the source of its name. */
+/** The settings file to read, and where its name comes from. */
 export interface SettingsFile {
   /** The absolute path of the file. */
   readonly path: string
-  /** The path as given, for messages. */
+  /** The path as the user gave it, for messages. */
   readonly shown: string
   readonly namedBy: string
 }
 
 /**
- * A named file must exist, so it is returned even if it is missing; `settings.toml` is returned only if it exists. A broken link, a folder
- * or an inaccessible file does not count as missing: reading it reports the problem.
+ * Returns the settings file. A named file is returned even if it is missing, because it must exist; `settings.toml` is returned only if it
+ * exists. A broken link, a folder or an inaccessible file does not count as missing, so reading it reports the problem.
  */
 export function findFile(cwd: string, env: NodeJS.ProcessEnv, named: string | undefined): SettingsFile | undefined {
   const fromEnv = env[PATH_VARIABLE]?.trim()
@@ -53,7 +53,7 @@ export function readFile({ path, shown, namedBy }: SettingsFile): SourceContent 
   }
   let toml: string
   try {
-    // `fatal` refuses invalid bytes, which could change a password. The decoder drops a byte order mark.
+    // `fatal` refuses invalid bytes, because replacing them could change a password. The decoder removes a byte order mark.
     toml = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
     return failed('the settings file is not UTF-8 text; save it as UTF-8')
@@ -65,7 +65,7 @@ export function readFile({ path, shown, namedBy }: SettingsFile): SourceContent 
   }
 }
 
-/** The parser's message also quotes the file, which may contain the DSN, so this keeps only its first line and the position. */
+/** Returns the parser's message, but only its first line and the position. The rest quotes the file, which may contain the DSN. */
 function syntaxProblem(error: unknown): string {
   if (!(error instanceof TomlError)) return 'the settings file is not valid TOML'
   const reason = error.message.split('\n', 1)[0]?.replace('Invalid TOML document: ', '') ?? ''

@@ -3,20 +3,20 @@ import { isList, nearestName } from '../options.ts'
 import { piko } from './sections/piko.ts'
 import type { Settings } from './settings.ts'
 
-/** The settings of nodes that change without a restart, by the names of the settings file. */
+/** The node settings that can change without a restart, by their names in the settings file. */
 const LIVE = { log_level: piko.logLevel, concurrency: piko.concurrency, poll_interval: piko.pollIntervalMs } as const
 
 const DRAINED = 'drained'
 
-/** The stored form of live settings. If one is missing, the node uses the value of its own settings. */
+/** Live settings in their stored form. If one is missing, each node uses the value of its own settings. */
 export interface LiveConfig {
   /** The log level: `trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. */
   readonly log_level?: string
-  /** The maximum number of runs in progress at the same time on each node. */
+  /** The maximum number of runs at the same time on each node. */
   readonly concurrency?: number
-  /** The longest pause between two polls for work, such as `'500ms'`. */
+  /** The maximum pause between two polls for work, such as `'500ms'`. */
   readonly poll_interval?: string
-  /** Whether nodes begin no further runs; `app.nodes.drain` sets it. */
+  /** Whether the nodes are drained, so that they begin no further runs. `app.nodes.drain` sets this. */
   readonly drained?: boolean
 }
 
@@ -25,7 +25,7 @@ export type LiveValues = Pick<Settings['piko'], 'logLevel' | 'concurrency' | 'po
 
 export const LIVE_NAMES = Object.keys(LIVE) as (keyof typeof LIVE)[]
 
-/** The values of stored live settings, or everything that is wrong with them. Pure. */
+/** Parses stored live settings. Returns their values, or everything that is wrong with them. Pure. */
 export function readLive(
   config: unknown,
 ): { readonly values: Partial<LiveValues> } | { readonly problems: readonly string[] } {

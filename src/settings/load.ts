@@ -22,7 +22,7 @@ export interface LoadSettingsOptions {
 
 export interface LoadedSettings {
   readonly settings: Settings
-  /** The source of each key's value: `mysql.dsn` → `environment variable PIKO_MYSQL__DSN`, `file …`, `default`. */
+  /** Where each key's value comes from: `mysql.dsn` → `environment variable PIKO_MYSQL__DSN`, `file …`, `default`. */
   readonly origins: ReadonlyMap<string, string>
   /** The printable value of each key, with secrets masked. */
   readonly shown: ReadonlyMap<string, string>

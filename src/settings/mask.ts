@@ -4,8 +4,8 @@ const HIDDEN = '***'
 const HOST_ONLY = /^(?:\[[\da-f:.]+\]|[^:/]+)(?::\d{1,5})?(?:\/.*)?$/is
 
 /**
- * A DSN that is safe to print: `mysql://user:***@host:3306/db?***`. Never fails. Hides too much rather than too little, because the text
- * may be an invalid DSN.
+ * Returns a DSN that is safe to print: `mysql://user:***@host:3306/db?***`. Never fails. The text may be an invalid DSN, so this hides too
+ * much rather than too little.
  */
 export function maskDsn(dsn: string): string {
   const [, scheme, rest] = /^([a-z][a-z0-9+.-]*:\/\/)(.*)$/is.exec(dsn) ?? []
@@ -17,7 +17,7 @@ export function maskDsn(dsn: string): string {
   if (at < 0) return scheme + (HOST_ONLY.test(address) ? address : HIDDEN)
   const colon = credentials.indexOf(':')
   const user = colon < 0 ? credentials : credentials.slice(0, colon)
-  // A raw `?` makes it unclear which `@` ends the password. A text with `/` or `#` is not a user name.
+  // With a raw `?`, it is not clear which `@` ends the password. A text with `/` or `#` is no user name.
   if (credentials.includes('?') || /[/#]/.test(user)) return scheme + HIDDEN
   return `${scheme}${user}${colon < 0 ? '' : `:${HIDDEN}`}@${address}`
 }
@@ -28,7 +28,7 @@ function hideQuery(address: string): string {
 }
 
 /**
- * A form of `text` that is safe to print. Any text in the form of a URL could contain a password, whatever its key. Other texts follow the
+ * Returns a text that is safe to print. If it looks like a URL, it could contain a password, whatever its key is. Other texts follow the
  * rule for logs and errors.
  */
 export function maskText(text: string): string {
@@ -38,7 +38,7 @@ export function maskText(text: string): string {
 /** Replaces a secret that is not a string. */
 export function maskSecret(value: unknown): string {
   if (typeof value !== 'string') return HIDDEN
-  // The path of a webhook is its password.
+  // The path of a webhook is a secret.
   const [, origin] = /^(https?:\/\/[^/?#@]*)[/?#]/i.exec(value) ?? []
   return origin === undefined ? maskDsn(value) : `${origin}/${HIDDEN}`
 }

@@ -4,18 +4,18 @@ import { maskSecret, maskText } from './mask.ts'
 /** One problem of the settings. */
 export interface SettingsProblem {
   /**
-   * The subject of the problem: a key such as `mysql.pool_size`, the name of an unknown variable, or the path of a file that can't be read.
+   * What the problem is about: a key such as `mysql.pool_size`, the name of an unknown variable, or the path of a file that can't be read.
    */
   readonly key: string
-  /** The printable form of the offending value; undefined if there is none to show. */
+  /** The wrong value in printable form; undefined if there is none to show. */
   readonly value: string | undefined
-  /** The source of the value: `environment variable PIKO_…`, `file settings.toml`, `default` or `override`. */
+  /** Where the value comes from: `environment variable PIKO_…`, `file settings.toml`, `default` or `override`. */
   readonly origin: string
-  /** The problem, or the value that is expected instead. */
+  /** The problem, or what is expected instead. */
   readonly expected: string
 }
 
-/** One error for all problems; `details.problems` has them as data. */
+/** Creates one error for all problems. `details.problems` contains them as data. */
 export function settingsError(problems: readonly SettingsProblem[]): PikoError {
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`
   const lines = problems.map(({ key, value, origin, expected }) => {
@@ -26,7 +26,7 @@ export function settingsError(problems: readonly SettingsProblem[]): PikoError {
   })
 }
 
-/** A printable form of a value. Does not show tables: they could contain a secret. */
+/** Returns a value in printable form. Tables are not shown, because they could contain a secret. */
 export function showValue(value: unknown, isSecret: boolean): string {
   if (isSecret) return JSON.stringify(maskSecret(value))
   if (typeof value === 'string') return describe(maskText(value))

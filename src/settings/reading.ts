@@ -1,13 +1,13 @@
 import type { SettingsProblem } from './problem.ts'
 
-/** A value that one source gives for a known key. */
+/** The value of a known key in one source. */
 export interface Reading {
   readonly key: string
   readonly value: unknown
   readonly origin: string
 }
 
-/** Everything in one source. */
+/** Everything that one source contains. */
 export interface SourceContent {
   readonly readings: readonly Reading[]
   readonly problems: readonly SettingsProblem[]

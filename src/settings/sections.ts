@@ -21,7 +21,7 @@ export const SETTINGS: ReadonlyMap<string, Setting> = new Map(
   ),
 )
 
-/** The environment variable of a key: `piko.log_level` → `PIKO_LOG_LEVEL`, `mysql.dsn` → `PIKO_MYSQL__DSN`. */
+/** Returns the environment variable for a key: `piko.log_level` → `PIKO_LOG_LEVEL`, `mysql.dsn` → `PIKO_MYSQL__DSN`. */
 export function envName(key: string): string {
   return `PIKO_${key
     .replace(/^piko\./, '')

@@ -2,14 +2,14 @@ import { isIP } from 'node:net'
 
 const LINK =
   '_(?:(SERVICE_HOST)|(SERVICE_PORT(?:_[A-Z0-9_]+)?)|PORT(?:_(\\d+)_(TCP|UDP|SCTP)(?:_(ADDR|PORT|PROTO))?)?)$'
-/** A Kubernetes Service may be named piko-service or piko-port-80-tcp, so both the shortest and the longest name are tried. */
+/** A Kubernetes Service may be named piko-service or piko-port-80-tcp. So both the shortest and the longest possible name are tried. */
 const NAMES = [new RegExp(`^PIKO(?:_[A-Z0-9_]*?)??${LINK}`), new RegExp(`^PIKO(?:_[A-Z0-9_]*)?${LINK}`)]
 const URL_VALUE = /^(tcp|udp|sctp):\/\/(?:\[([\da-f:.]+)\]|([\da-f:.]+)):(\d+)$/i
 
 /**
- * True for a variable that Kubernetes (or a legacy Docker link) sets in a container for a Service whose name begins with "piko":
- * `PIKO_SERVICE_HOST`, `PIKO_PORT=tcp://10.0.0.7:80`, `PIKO_WEB_PORT_80_TCP_ADDR`. The value must look like one of Kubernetes, so that Piko
- * still reports a mistyped name of a setting.
+ * Whether Kubernetes (or a legacy Docker link) has set this variable for a Service whose name begins with "piko": `PIKO_SERVICE_HOST`,
+ * `PIKO_PORT=tcp://10.0.0.7:80`, `PIKO_WEB_PORT_80_TCP_ADDR`. The value must also look like one of Kubernetes, so that a mistyped setting
+ * is still reported.
  */
 export function isServiceLink(name: string, value: string): boolean {
   return NAMES.some((pattern) => isLinkBy(pattern.exec(name), value))

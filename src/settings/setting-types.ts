@@ -5,7 +5,7 @@ import { inspectDsn } from './dsn.ts'
 import { LOG_LEVELS, type LogLevel, logLevelOf } from './log-level.ts'
 import type { Setting } from './setting.ts'
 
-/** The part of a setting that its section defines; its type adds the rest. */
+/** What a section defines about a setting. The setting's type adds the rest. */
 interface Entry<K extends string, Raw> {
   readonly key: K
   readonly default: Raw
@@ -42,7 +42,7 @@ export function optionalMailServer<const K extends string>(
   return { ...textThat({ ...entry, default: '' }, isFine, expected), isSecret: true }
 }
 
-/** An `http` or `https` address whose path may be a secret, or empty. */
+/** An `http` or `https` address, or empty. Its path may be a secret. */
 export function optionalWebhook<const K extends string>(
   entry: Omit<Entry<K, string>, 'default'>,
 ): Setting<K, string, string> {
@@ -51,7 +51,7 @@ export function optionalWebhook<const K extends string>(
   return { ...textThat({ ...entry, default: '' }, isFine, expected), isSecret: true }
 }
 
-/** A path, not a URI, which SQLite would also accept: Piko creates, watches and compares folder and file by path. */
+/** A file path. SQLite would also accept a URI, but Piko creates, watches and compares the folder and the file by path. */
 export function filePath<const K extends string>(entry: Entry<K, string>): Setting<K, string, string> {
   const isPath = (value: string): boolean => value.trim() !== '' && !/^file:/i.test(value) && !value.includes('\0')
   return textThat(entry, isPath, 'expected the path of a file, not empty and not a URI')
@@ -107,7 +107,7 @@ export function duration<const K extends string>(entry: DurationEntry<K>): Setti
   }
 }
 
-/** A duration that earlier settings files have as a number of seconds; accepts both forms. */
+/** A duration with its unit, or a number of seconds as in old settings files. */
 export function durationOrSeconds<const K extends string>(
   entry: DurationEntry<K>,
 ): Setting<K, string | number, number> {
@@ -149,7 +149,7 @@ export function logLevel<const K extends string>(entry: Entry<K, LogLevel>): Set
   }
 }
 
-/** The level of the lines of a run; undefined: no lines. */
+/** The lowest level of a run's lines; undefined: no lines. */
 export function runLogLevel<const K extends string>(
   entry: Entry<K, LogLevel>,
 ): Setting<K, string, RunLogLevel | undefined> {
@@ -229,7 +229,7 @@ function isDurationIn(value: string, { min, max }: { readonly min: Duration; rea
   }
 }
 
-/** Splits a text at the commas outside the braces of a glob: `jobs/*.{ts,js},more/*.ts` is two. */
+/** Splits a text at commas, except inside the braces of a glob: `jobs/*.{ts,js},more/*.ts` has two parts. */
 function splitList(value: string): string[] {
   const items = ['']
   let depth = 0

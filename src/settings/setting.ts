@@ -1,17 +1,17 @@
-/** One setting, defined completely by its entry in a section. */
+/** One setting. Its entry in a section defines it completely. */
 export interface Setting<K extends string = string, Raw = unknown, Value = unknown> {
   /** The name of the setting in `settings.toml`. */
   readonly key: K
   readonly default: Raw
-  /** The meaning, with units and special values. `settings.example.toml` and `docs/settings.md` show it. */
+  /** What the setting means, with units and special values. `settings.example.toml` and `docs/settings.md` show this text. */
   readonly help: string
-  /** The smallest and the largest value; undefined if there are none. */
+  /** The minimum and the maximum; undefined if there are none. */
   readonly limits: Limits | undefined
-  /** Whether the value is secret and never printed in full. */
+  /** Whether the value is secret. Then it is never printed completely. */
   readonly isSecret: boolean
-  /** The value of an environment variable's text, or the text itself if it is not valid. */
+  /** Converts the text of an environment variable. Returns the text itself if it is not valid. */
   fromEnv(this: void, text: string): unknown
-  /** The form that is expected instead of `value`; undefined if the value is valid. */
+  /** Returns what is expected instead of `value`; undefined if the value is valid. */
   complaint(this: void, value: unknown): string | undefined
   /** Converts a valid value to the form that the program uses, such as milliseconds for `"10s"`. */
   parse(this: void, raw: Raw): Value
@@ -25,7 +25,7 @@ export interface Limits {
 /** The settings of one section by their names in the program. */
 export type Section = Readonly<Record<string, Setting>>
 
-/** The values of a section, in the form that the program uses. */
+/** The values of a section in the form that the program uses. */
 export type SectionValues<S extends Section> = { readonly [N in keyof S]: ReturnType<S[N]['parse']> }
 
 /** Any part of a section, with the names and the values of the file. */

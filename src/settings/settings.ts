@@ -11,7 +11,7 @@ export type Settings = { readonly [S in keyof Sections]: SectionValues<Sections[
 /** Any part of the settings, with the names of the file. */
 export type SettingsOverrides = { readonly [S in keyof Sections]?: SectionOverrides<Sections[S]> | undefined }
 
-/** Parses checked values, which `valueOf` returns by full key, into the form that the program uses. */
+/** Converts checked values to the form that the program uses. `valueOf` returns them by full key. */
 export function toSettings(valueOf: (key: string) => unknown): Settings {
   const sections = Object.entries<Section>(SECTIONS).map(([name, section]) => {
     const values = Object.entries(section).map(([property, setting]) => [

@@ -18,8 +18,8 @@ export function unknownVariable(name: string): string {
 }
 
 /**
- * Returns the known name that is closest to `name`. Also compares the last parts, since the section may be wrong. Undefined if more than
- * half of the name would have to change.
+ * Returns the known name that is closest to `name`. Also compares only the last parts, because the section may be wrong. Undefined if more
+ * than half of the name would have to change.
  */
 function nearest(name: string, known: readonly string[], lastPart: (name: string) => string): string | undefined {
   const last = lastPart(name)
@@ -28,9 +28,9 @@ function nearest(name: string, known: readonly string[], lastPart: (name: string
       candidate,
       edits: Math.min(
         distance(name, candidate),
-        // An exact key in a wrong section is as close as one typing mistake.
+        // The right key in a wrong section counts as one typing mistake.
         distance(last, lastPart(candidate)) + 1,
-        // Earlier versions had flat keys, such as `mysql_dsn` in [default].
+        // Old settings files have keys without sections, such as `mysql_dsn` in [default].
         distance(last, candidate) + 1,
       ),
     }))

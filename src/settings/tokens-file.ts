@@ -20,7 +20,7 @@ export type FileTokens = ReadonlyMap<string, TokenGrant>
 const MAX_FILE_BYTES = 1_000_000
 const FIELDS: readonly string[] = ['name', 'role', 'token', 'sha256', 'jobs', 'expires']
 
-/** Changes whenever the file may have changed. Undefined if it can't be examined. */
+/** Returns a mark that changes when the file may have changed. Undefined if the file can't be examined. */
 export function fileMark(path: string): string | undefined {
   const stats = statSync(path, { throwIfNoEntry: false })
   return stats && `${stats.mtimeMs} ${stats.size} ${stats.ino}`
@@ -40,7 +40,7 @@ export function readTokensFile(path: string): FileTokens {
   return tokens
 }
 
-/** Reads the text of a file of tokens. Never quotes a token. Pure. */
+/** Parses the text of a tokens file. Its problems never quote a token. Pure. */
 export function tokensOf(text: string): { readonly tokens: FileTokens; readonly problems: readonly string[] } {
   let file: Record<string, unknown>
   try {

@@ -3,7 +3,7 @@ import type { Reading, SourceContent } from './reading.ts'
 import { SECTIONS, SETTINGS } from './sections.ts'
 import { unknownKey } from './suggest.ts'
 
-/** Reads a tree of sections (the parsed file, or overrides). Never shows values of unknown keys, which may be secrets. */
+/** Reads a tree of sections: the parsed file, or overrides. Never shows the value of an unknown key, because it may be a secret. */
 export function readTree(tree: Readonly<Record<string, unknown>>, origin: string): SourceContent {
   const readings: Reading[] = []
   const problems: SettingsProblem[] = []
@@ -29,7 +29,7 @@ export function readTree(tree: Readonly<Record<string, unknown>>, origin: string
   return { readings, problems }
 }
 
-/** True for a TOML table: an object that is neither an array nor a date. */
+/** Whether the value is a TOML table: an object that is neither an array nor a date. */
 export function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date)
 }

@@ -1,7 +1,7 @@
 import { onAbort } from './on-abort.ts'
 
 /**
- * A signal that also aborts with others, until it is released. `AbortSignal.any` would use memory for each call as long as the other
+ * A signal that also aborts when others abort, until it is released. `AbortSignal.any` would use memory for each call as long as the other
  * signals exist.
  */
 export class LinkedSignal {
@@ -25,7 +25,7 @@ export class LinkedSignal {
     this.#controller.abort(reason)
   }
 
-  /** Stops following the other signals. */
+  /** Removes the connection to the other signals. */
   release(): void {
     for (const unlink of this.#links) unlink()
   }

@@ -6,8 +6,8 @@ interface Listener {
 const listeners = new WeakMap<AbortSignal, Listener>()
 
 /**
- * Calls `callback` once when the signal aborts. Returns a function that removes it. All callbacks of a signal share one listener, because
- * Node searches all listeners of a signal for each one added or removed. With ten thousand, that takes seconds.
+ * Calls `callback` once when the signal aborts. Returns a function that removes the callback. All callbacks of a signal share one listener:
+ * Node searches all listeners of a signal each time one is added or removed, which takes seconds with ten thousand.
  */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const listener = listeners.get(signal) ?? listenTo(signal)
@@ -24,7 +24,7 @@ function listenTo(signal: AbortSignal): Listener {
   const callbacks = new Set<() => void>()
   const dispatch = (): void => {
     listeners.delete(signal)
-    // A callback may remove others, which are then not called.
+    // A callback may remove others. These are not called any more.
     for (const callback of callbacks) callback()
   }
   const listener = { callbacks, dispatch }

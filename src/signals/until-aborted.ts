@@ -1,7 +1,8 @@
 import { onAbort } from './on-abort.ts'
 
 /**
- * The result of a promise, or a rejection with the signal's reason as soon as the signal aborts. A later rejection of the promise is dropped.
+ * Resolves with the result of a promise, or rejects with the signal's reason as soon as the signal aborts. A later rejection of the promise
+ * is dropped.
  */
 export function untilAborted<T>(promise: PromiseLike<T>, signal: AbortSignal | undefined): Promise<T> {
   return new Promise<T>((resolve, reject) => {

@@ -6,8 +6,8 @@ interface Waiter<T> {
 }
 
 /**
- * The calls that wait for the next event. A call whose signal aborts is removed. With one promise for all of them, each would stay in
- * memory until the next event, which may take months.
+ * Calls that wait for the next event. If a call's signal aborts, the call is removed. A promise that all of them share would keep each call
+ * in memory until the next event, which may take months.
  */
 export class Waiters<T> {
   readonly #waiting = new Set<Waiter<T>>()
@@ -18,7 +18,11 @@ export class Waiters<T> {
     return this.#waiting.size
   }
 
-  /** Waits for the next event. @throws the reason of the signal, or the reason passed to `end` */
+  /**
+   * Waits for the next event.
+   *
+   * @throws the reason of the signal, or the reason that was passed to `end`
+   */
   next(signal?: AbortSignal): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason as Error)
@@ -42,7 +46,7 @@ export class Waiters<T> {
     })
   }
 
-  /** Resolves all waiting calls with the event. Undoes an earlier `end`. */
+  /** Resolves all waiting calls with the event. Cancels an earlier `end`. */
   tell(value: T): void {
     this.#end = undefined
     for (const { resolve } of [...this.#waiting]) resolve(value)

@@ -11,24 +11,25 @@ import type { RowModel, SinkScope, SinkWriter } from './sink.ts'
 import type { SinkTarget } from './sink-target.ts'
 import { WatchedWrite } from './watched-write.ts'
 
-/** A write with more rows than this is checked in several turns of the event loop. */
+/** If a write has more rows than this, they are checked in several turns of the event loop. */
 const MAX_ROWS_A_TURN = 1_000
-/** How many rows of such a write are checked before the clock is read again. */
+/** After this many rows of such a write, the clock is read again. */
 const SLICE = 100
 /**
- * During a delivery, writes let the event loop turn this often, so that the target does not wait while rows of the next batch are checked.
+ * How often writes yield to the event loop during a delivery. Otherwise the target would have to wait while rows of the next batch are
+ * checked.
  */
 const TURN_EVERY_MS = 2
 
-/** The rows of one route in this attempt. */
+/** The rows of one route in the current attempt. */
 interface RouteState {
   readonly route: Route
-  /** The batches that are being filled, by lane. Without a key there is only one, for lane 0. */
+  /** The batches that are not full yet, by lane. Without a key there is only one, in lane 0. */
   readonly buffers: Map<number, Buffer>
   /** The number of the next batch. */
   next: number
   hasDelivered: boolean
-  /** The delivery of the first batch. The others wait for it, because it replaces the rows of earlier attempts. */
+  /** The delivery of the first batch. The others wait for it, because it deletes the rows of earlier attempts. */
   first: Promise<void> | undefined
 }
 
@@ -41,7 +42,7 @@ interface Buffer {
   since: number
 }
 
-/** Checked rows of one write. */
+/** The checked rows of one write. */
 interface Accepted {
   readonly rows: unknown[]
   readonly sizes: number[]
@@ -65,16 +66,16 @@ export class BufferedSink implements SinkWriter {
   readonly #delivery: BatchDelivery
   #lingering: NodeJS.Timeout | undefined
   #state: 'writing' | 'over' | 'discarded' = 'writing'
-  /** The pending writes, in the order of their calls; never rejects. */
+  /** The pending writes, in the order of the calls; never rejects. */
   #turn: Promise<void> = Promise.resolve()
   #turns = 0
   #failure: PikoError | undefined
-  /** Errors of refused writes that no caller has handled: nothing else reports that their rows are lost. */
+  /** Errors of refused writes that no caller has handled. Without them, nothing would report that their rows are lost. */
   readonly #unseen = new Set<Error>()
   #flushed: Promise<number> | undefined
   #isFlushed = false
 
-  /** @param hasOtherWriters whether other writers also write rows of the window, so that the end of this attempt clears nothing */
+  /** @param hasOtherWriters whether other writers also write rows of the window. Then the end of this attempt must not clear the window */
   constructor(target: SinkTarget, scope: SinkScope, hasOtherWriters = (): boolean => scope.itemId !== undefined) {
     this.#target = target
     this.#scope = scope
@@ -121,7 +122,7 @@ export class BufferedSink implements SinkWriter {
     })
   }
 
-  /** Drops the undelivered rows and waits for the running deliveries; ignores their errors. */
+  /** Drops the rows that were not delivered, and waits for the running deliveries. Ignores their errors. */
   async discard(): Promise<void> {
     this.#state = 'discarded'
     this.#dropBuffers()
@@ -135,7 +136,7 @@ export class BufferedSink implements SinkWriter {
     const accepted = this.#checked(state.route, rows)
     if (accepted.rows.length === 0) return undefined
     const { policy } = this.#target
-    // The fast path: most writes only add rows to a batch that stays below its limits.
+    // The fast path: most writes only add rows to a batch that is not full afterwards.
     if (this.#turns === 0 && !this.#laneOf) {
       const buffer = this.#bufferOf(state, 0)
       const bytes = accepted.sizes.reduce((sum, size) => sum + size, buffer.bytes)
@@ -150,8 +151,7 @@ export class BufferedSink implements SinkWriter {
   }
 
   /**
-   * Checks the rows in slices, so that the event loop can turn in between. Copies the list first, because the caller may change it in
-   * between.
+   * Checks the rows in slices, with turns of the event loop in between. Copies the list first, because the caller may change it in between.
    */
   #acceptMany(to: RowModel | string, given: readonly unknown[]): Promise<void> {
     const state = this.#openRoute(to)
@@ -183,7 +183,7 @@ export class BufferedSink implements SinkWriter {
     return { rows, lanes, sizes: this.#sizesOf(route, rows, from) }
   }
 
-  /** The promise of a write that may be refused later. If no caller handles the refusal, it fails the run. */
+  /** Returns the promise of a write that may be refused later. If no caller handles the refusal, it fails the run. */
   #watched(outcome: Promise<void>): Promise<void> {
     let isSeen = false
     let refusal: Error | undefined
@@ -256,7 +256,7 @@ export class BufferedSink implements SinkWriter {
     }
   }
 
-  /** Delivers the buffer later, even if it is not full. */
+  /** Delivers the batch later, even if it is not full then. */
   #linger(buffer: Buffer, lingerMs: number): void {
     buffer.since = performance.now()
     this.#wakeIn(lingerMs, lingerMs)
@@ -267,7 +267,7 @@ export class BufferedSink implements SinkWriter {
     this.#lingering ??= setTimeout(() => {
       this.#lingering = undefined
       if (this.#state !== 'writing') return
-      // The next write or the flush reports an error.
+      // This error is ignored here, because the next write or the flush reports it.
       this.#inTurn(() => this.#deliverOld(lingerMs)).catch(() => {})
     }, ms).unref()
   }
@@ -283,7 +283,7 @@ export class BufferedSink implements SinkWriter {
     if (oldest < Infinity) this.#wakeIn(Math.max(1, lingerMs - (performance.now() - oldest)), lingerMs)
   }
 
-  /** Logs the refusal if no caller has handled it. The run's rows are already delivered, so the refusal can no longer fail the run. */
+  /** Logs the refusal if no caller has handled it. It can't fail the run any more, because the run's rows are already delivered. */
   #tellIfUnseen(refusal: Error): void {
     if (this.#unseen.has(refusal))
       this.#scope.log.error(
@@ -297,7 +297,7 @@ export class BufferedSink implements SinkWriter {
     if (first) throw first
   }
 
-  /** Starts a delivery once the previous one of its lane has ended. Does not wait for the end of the new one. */
+  /** Starts a delivery when the previous one of its lane has ended. Does not wait until the new one ends. */
   async #startDelivery(buffer: Buffer): Promise<void> {
     const { state } = buffer
     const lane = await this.#lanes.free(this.#laneOf && buffer.lane)
@@ -336,8 +336,7 @@ export class BufferedSink implements SinkWriter {
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     this.#turns++
     const done = this.#turn.then(work).finally(() => this.#turns--)
-    // This also handles the error of a write that no code awaits; otherwise Node would end the process. The run reports the error at its
-    // end.
+    // This handles the error of a write that no code awaits; otherwise Node would end the process. The run reports the error when it ends.
     this.#turn = done.then(
       () => {},
       () => {},

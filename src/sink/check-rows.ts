@@ -6,10 +6,10 @@ import { isSchema } from './on.ts'
 import type { Route } from './routes.ts'
 
 /**
- * Checks rows against their model, and returns them in its output form.
+ * Checks rows with their model, and returns the model's output.
  *
  * @param from the index of the first row in its write
- * @throws PikoError `SINK_ROW_INVALID` with the index of the first wrong row; `details.issues` has zod's issues
+ * @throws PikoError `SINK_ROW_INVALID` with the index of the first wrong row; `details.issues` contains zod's issues
  */
 export function checkRows(
   sinkName: string,

@@ -19,18 +19,23 @@ import { invalidSink, misfits, RULE_CHECKS, RULE_NAMES } from './sink-policy.ts'
 
 type RouteMap = Readonly<Record<string, RowModel>>
 
-/** A sink without a class. {@link Sink} describes when each function is called. The result of each function is awaited and ignored. */
+/**
+ * A sink without a class. {@link Sink} describes when each function is called. The results of the functions are awaited and then ignored.
+ */
 export interface SinkDefinition<
   Models extends readonly RowModel[] = readonly RowModel[],
   Named extends RouteMap = RouteMap,
 > extends Omit<SinkRules, 'key'> {
   /** The name for messages and metrics. It must be unique in the process if the sink has `spill` or `deadLetters`. */
   readonly name: string
-  /** Pairs of a model and the function that receives its rows. */
+  /** Pairs of a model and the function that receives the model's rows. */
   readonly on?: { readonly [K in keyof Models]: readonly [model: Models[K], handler: RowHandler<Models[K]>] }
-  /** The same pairs by name, for `write('orders', rows)`. */
+  /** The same pairs, but by name, for `write('orders', rows)`. */
   readonly routes?: { readonly [K in keyof Named]: readonly [model: Named[K], handler: RowHandler<Named[K]>] }
-  /** With several writers: rows of one key are delivered in order, one delivery after the other. Default: in any order. */
+  /**
+   * Returns the key of a row. With several writers, rows with the same key are delivered in order, one delivery after another. Default: in
+   * any order.
+   */
   readonly key?: RowKey<RowOf<Models[number] | Named[keyof Named]>>
   open?(env: SinkEnv): unknown
   clear?(scope: SinkScope, model: RowModel): unknown
@@ -89,7 +94,7 @@ export function defineSink<
     Object.defineProperty(Defined.prototype, method, { value, configurable: true, writable: true })
   }
   for (const { method, model, handler } of routes) {
-    // A separate function for each sink, because two sinks may use the same handler, and the mark belongs to one sink only.
+    // Each sink gets its own function, because two sinks may use the same handler, but a mark belongs to one sink.
     const marked: RowHandler<RowModel> = (rows, batch) => handler(rows, batch)
     mark(marked, model)
     define(method, marked)

@@ -1,7 +1,7 @@
 import { describe, PikoError } from '../errors.ts'
 import type { Route } from './routes.ts'
 
-/** The deliveries of one attempt that are in progress, at most one for each lane. */
+/** The running deliveries of one attempt, at most one for each lane. */
 export class Lanes {
   readonly #count: number
   readonly #running = new Map<number, Promise<void>>()
@@ -37,7 +37,7 @@ export class Lanes {
   }
 }
 
-/** Chooses the lane of a row by its key, so that rows with the same key always have the same lane. */
+/** Chooses the lane of a row by its key. Rows with the same key are always in the same lane. */
 export class LaneChoice {
   readonly #sinkName: string
   readonly #key: (row: unknown) => unknown
@@ -79,7 +79,7 @@ function isNumber(key: unknown): key is number {
   return typeof key === 'number' && !Number.isNaN(key)
 }
 
-/** The hash FNV-1a, which spreads short keys evenly. It is not for security. */
+/** Returns an FNV-1a hash, which spreads short keys evenly. It gives no security. */
 function hashOf(text: string): number {
   let hash = 0x811c9dc5
   for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)

@@ -12,7 +12,7 @@ export interface OnDecorator<Handler> {
   <M extends Handler>(prototype: object, name: string | symbol, descriptor: TypedPropertyDescriptor<M>): void
 }
 
-/** The part of TypeScript's `ClassMethodDecoratorContext` that every public instance method has. */
+/** The part of TypeScript's `ClassMethodDecoratorContext` that is the same for every public instance method. */
 interface MethodContext {
   readonly kind: 'method'
   readonly private: false
@@ -52,7 +52,7 @@ export function on<M extends RowModel>(model: M): OnDecorator<RowHandler<M>> {
   }
 }
 
-/** Accepts a class or a zod schema, recognized by its shape so that any copy of zod works. */
+/** Whether the value is a class or a zod schema. A schema is recognised by its properties, so that any copy of zod works. */
 export function isRowModel(value: unknown): value is RowModel {
   return typeof value === 'function' || isSchema(value)
 }
@@ -61,8 +61,8 @@ export function isSchema(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'safeParse' in value && typeof value.safeParse === 'function'
 }
 
-// The mark is a property of the function itself. So it needs neither Symbol.metadata, which Node lacks, nor an instance. It also works for
-// a class that another copy of this package decorated.
+// The mark is a property of the function itself. So it needs no Symbol.metadata, which Node does not have, and no instance. It also works
+// for a class that another copy of this package has decorated.
 const MODELS = Symbol.for('piko.on')
 
 /** Marks a handler as the receiver of one more model. */
@@ -70,7 +70,7 @@ export function mark(method: object, model: RowModel): void {
   Object.defineProperty(method, MODELS, { value: [...markedModels(method), model], configurable: true })
 }
 
-/** The models of a marked method; none for any other value. */
+/** Returns the models of a marked method; none for any other value. */
 export function markedModels(method: unknown): readonly RowModel[] {
   if (typeof method !== 'function') return []
   return (method as { [MODELS]?: readonly RowModel[] })[MODELS] ?? []

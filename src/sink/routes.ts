@@ -6,7 +6,7 @@ import { type RowModel, Sink, type SinkClass } from './sink.ts'
 /** The method that receives the rows of a model. */
 export interface Route {
   readonly model: RowModel
-  /** The name for messages and batch keys: unique within the sink, and the same in every process. */
+  /** The name for messages and batch keys. It is unique within the sink, and the same in every process. */
   readonly modelName: string
   /** The name of the sink's method. */
   readonly method: string | symbol
@@ -15,7 +15,7 @@ export interface Route {
 /** The routes of a sink, by their models. */
 export class Routes extends Map<RowModel, Route> {
   /**
-   * The route of a model, or of a name.
+   * Returns the route of a model or a name.
    *
    * @param sinkName for the message
    * @throws PikoError `SINK_MODEL_UNKNOWN`
@@ -56,9 +56,9 @@ function unknownRoute(sink: string, what: string, model: string): PikoError {
 }
 
 /**
- * The models of a sink class with their methods, its parents' included.
+ * Returns the models of a sink class with their methods, including those of its parents.
  *
- * @throws PikoError `SINK_FAILED` if two methods of one class are marked for one model
+ * @throws PikoError `SINK_FAILED` if two methods of one class are marked for the same model
  */
 export function routesOf(sinkClass: SinkClass): Routes {
   const methods = new Map<RowModel, string | symbol>()
@@ -66,7 +66,7 @@ export function routesOf(sinkClass: SinkClass): Routes {
     const own = new Map<RowModel, string | symbol>()
     for (const method of Reflect.ownKeys(prototype)) {
       const models = markedModels(Object.getOwnPropertyDescriptor(prototype, method)?.value)
-      // If a subclass overrides a method and marks it again, the method no longer receives the models of the parent's marks.
+      // If a subclass overrides a method and marks it again, the parent's marks no longer apply to it.
       if (models.length > 0) for (const [model, name] of methods) if (name === method) methods.delete(model)
       for (const model of models) {
         const other = own.get(model)
@@ -85,7 +85,7 @@ export function routesOf(sinkClass: SinkClass): Routes {
   return named(methods)
 }
 
-/** The name of a class, the `id` or `title` in the `meta` of a schema, otherwise the name of the method. */
+/** Returns the name of a route: the name of a class, or the `id` or `title` in a schema's `meta`, otherwise the name of the method. */
 function nameOf(model: RowModel, method: string | symbol): string {
   if (!isSchema(model)) return (model as { readonly name: string }).name || String(method)
   const { meta } = model as { meta?: () => { readonly id?: unknown; readonly title?: unknown } | undefined }
@@ -94,7 +94,7 @@ function nameOf(model: RowModel, method: string | symbol): string {
   return typeof name === 'string' && name !== '' ? name : String(method)
 }
 
-/** The object and its prototypes, the nearest first. */
+/** Returns the object and its prototypes, nearest first. */
 function prototypes(sinkClass: SinkClass): object[] {
   const found: object[] = []
   let prototype: unknown = sinkClass.prototype

@@ -1,9 +1,9 @@
-/** The estimated bytes of a number, an instant, a key or a reference. */
+/** The estimated size of a number, an instant, a key or a reference, in bytes. */
 const VALUE_BYTES = 8
 /** The maximum number of values to measure. Further values add nothing to the size of a row. */
 const MAX_VALUES = 100_000
 
-/** The approximate bytes of memory that a row holds: its texts and its binary data. A value that can't be read adds nothing. */
+/** Returns the approximate memory of a row in bytes: its texts and its binary data. A value that can't be read is not counted. */
 export function rowBytes(row: unknown): number {
   return flatBytes(row) ?? deepBytes(row)
 }
@@ -46,7 +46,7 @@ function pushParts(value: object, waiting: unknown[]): void {
     // Inherited properties of an instance are not counted, because they may be getters that compute their values.
     else for (const key of Object.keys(value)) waiting.push((value as Record<string, unknown>)[key])
   } catch {
-    // A getter or a proxy threw. The sink fails at the same value and reports it.
+    // A getter or a proxy has thrown. The sink will fail at the same value and report it.
     return
   }
 }

@@ -29,7 +29,7 @@ export interface SinkPolicy {
   readonly retry: RetryPolicy | undefined
   /** The time limit of one delivery. */
   readonly timeoutMs: number
-  /** How many refused rows one attempt may put aside; undefined: a refused row fails the run. */
+  /** How many refused rows one attempt may store as dead letters. Undefined: a refused row fails the run. */
   readonly tolerate: number | undefined
   readonly spill: SpillPolicy | undefined
 }
@@ -49,7 +49,7 @@ const DEFAULT_SPILL_BYTES = 1_000_000_000
 const DEFAULT_SPILL_WAIT_MS = 30_000
 const DEFAULT_RETRY_EVERY_MS = 10_000
 const MAX_WRITERS = 64
-/** A smaller spill would not even hold two batches of ordinary rows. */
+/** The minimum size of a spill. A smaller one could not even store two ordinary batches. */
 const MIN_SPILL_BYTES = 65_536
 
 const EACH_DEAD: OptionChecks<DeadLetterOptions> = { tolerate: wholeNumber(0) }
@@ -76,7 +76,7 @@ export const RULE_CHECKS: OptionChecks<SinkRules> = {
 
 export const RULE_NAMES = Object.keys(RULE_CHECKS) as (keyof SinkRules)[]
 
-/** The problems of a sink's rules: wrong values of single rules, and rules that contradict each other. */
+/** Returns the problems of a sink's rules: wrong values, and rules that contradict each other. */
 export function ruleProblems(rules: SinkRules): string[] {
   const alone = RULE_NAMES.flatMap((name) => {
     const value: unknown = rules[name]
@@ -86,7 +86,7 @@ export function ruleProblems(rules: SinkRules): string[] {
   return [...alone, ...misfits(rules)]
 }
 
-/** Rules that contradict each other. */
+/** Returns the rules that contradict each other. */
 export function misfits(rules: unknown): string[] {
   const repeating = ['retry', 'deadLetters', 'spill'].filter((name) => Boolean(propertyOf(rules, name)))
   const guarantee = propertyOf(rules, 'guarantee')
@@ -151,7 +151,7 @@ export function invalidSink(name: unknown, problems: readonly string[]): PikoErr
   return new PikoError('SINK_FAILED', what, { details: { problems } })
 }
 
-/** Checks an option that is an object of options. The result names all their problems. */
+/** Creates a check for an option that is an object of options. Its result names all their problems. */
 function group<T extends object>(checks: OptionChecks<T>, example: string, required: (keyof T)[] = []): OptionCheck {
   return (value) => {
     if (!isObject(value)) return `is ${describe(value)}; expected an object, such as ${example}`

@@ -24,20 +24,24 @@ export interface RunSinks {
    * @throws PikoError `SINK_FAILED`; the sinks after the failed one are not flushed: call `discard`
    */
   readonly flush: () => Promise<void>
-  /** Delivers the rows written so far. More rows may be written afterwards. @throws PikoError `SINK_FAILED` */
+  /**
+   * Delivers the rows that were written until now. More rows may be written afterwards.
+   *
+   * @throws PikoError `SINK_FAILED`
+   */
   readonly deliver: () => Promise<void>
-  /** To be called after a failure: drops the undelivered rows and waits for the running deliveries. Never rejects. */
+  /** Called after a failure: drops the rows that were not delivered, and waits for running deliveries. Never rejects. */
   readonly discard: () => Promise<void>
 }
 
 export interface SinkPoolParts {
   readonly env: SinkEnv
-  /** The parts that put rows aside or store them on disk. Undefined: no row is put aside or stored on disk, as in tests of sinks alone. */
+  /** Stores dead letters and spilled batches. Undefined in tests of sinks alone, where nothing is stored. */
   readonly durable?: DurableParts | undefined
 }
 
 /**
- * Owns the process's sinks: one instance per class, created and opened for the first run that needs it.
+ * The sinks of the process, with one instance per class. It is created and opened for the first run that needs it.
  *
  * open → `close()` → closed.
  */
@@ -52,7 +56,7 @@ export class SinkPool {
   }
 
   /**
-   * Prepares the spills of these sinks, and begins to send batches left on disk by processes that have ended.
+   * Prepares the spills of these sinks, and starts to send batches that ended processes have left on disk.
    *
    * @throws PikoError `SINK_FAILED`
    */
@@ -82,7 +86,11 @@ export class SinkPool {
     }))
   }
 
-  /** An open sink, for deliveries outside of runs. @throws PikoError `SINK_FAILED`, `STOPPED` */
+  /**
+   * Returns an open sink, for deliveries outside of runs.
+   *
+   * @throws PikoError `SINK_FAILED`, `STOPPED`
+   */
   async opened(sinkClass: SinkClass): Promise<SinkTarget> {
     this.#assertOpen()
     const owned = this.#sinkOf(sinkClass.name, sinkClass)
@@ -149,7 +157,7 @@ export class SinkPool {
   }
 
   /**
-   * Closes every created sink, the newest first. A sink that fails to close, or hangs, does not prevent the others from closing.
+   * Closes every created sink, newest first. If a sink fails to close or hangs, the others are still closed.
    *
    * @throws PikoError `SINK_FAILED` if sinks fail to close
    */
@@ -182,7 +190,7 @@ export class SinkPool {
     }
   }
 
-  /** Opens a sink. If its target is down and the sink has a spill, it opens later, and until then its rows go to disk. */
+  /** Opens a sink. If its target is down and the sink has a spill, it is opened later, and until then its rows go to disk. */
   async #opening(owned: OwnedSink): Promise<void> {
     try {
       await this.#open(owned)
@@ -231,7 +239,7 @@ export class SinkPool {
   }
 }
 
-/** Rows on disk and dead letters refer to their sink by name, so such a name must be unique. */
+/** Checks that names are unique, because rows on disk and dead letters refer to their sink by name. */
 function assertNames(classes: readonly SinkClass[]): void {
   const seen = new Map<string, SinkClass>()
   for (const sinkClass of classes) {

@@ -20,11 +20,11 @@ export interface SinkTarget {
 
 export interface OwnedSink extends SinkTarget {
   readonly spill: DiskSpill | undefined
-  /** Resolves when the sink is open. Undefined before the sink is opened, and again after opening it has failed. */
+  /** Resolves when the sink is open. Undefined until it is opened, and again if opening it fails. */
   opened: Promise<void> | undefined
 }
 
-/** The parts that keep rows beyond the end of their run: dead letters and spills. */
+/** What keeps rows after their run has ended: dead letters and spills. */
 export interface DurableParts {
   readonly deadLetters: DeadLetters
   readonly journal: SpillJournal

@@ -6,7 +6,7 @@ import type { SqlDatabase } from '../sql/sql.ts'
 import type { Logger } from '../logger.ts'
 import type { WrittenRows } from './written-rows.ts'
 
-/** Identifies and checks the rows of one kind: a zod schema, or a class whose instances are the rows. */
+/** The kind of a row: a zod schema, or a class whose instances are the rows. It also checks the rows. */
 // oxlint-disable-next-line typescript/no-explicit-any
 export type RowModel<T = any> = z.ZodType<T> | (abstract new (...args: never[]) => T)
 
@@ -14,7 +14,7 @@ export type RowModel<T = any> = z.ZodType<T> | (abstract new (...args: never[]) 
 export type RowOf<M> =
   M extends z.ZodType<infer T> ? T : M extends abstract new (...args: never[]) => infer T ? T : never
 
-/** The row type for writes: the input of the schema, which may omit fields with a default, or the class's instances. */
+/** The row type for writes: the input of the schema, in which fields with a default may be missing, or the class's instances. */
 export type RowInputOf<M> = M extends z.ZodType ? z.input<M> : RowOf<M>
 
 /**
@@ -26,23 +26,23 @@ export type RowInputOf<M> = M extends z.ZodType ? z.input<M> : RowOf<M>
  */
 export type SinkGuarantee = 'transactional' | 'idempotent' | 'atLeastOnce'
 
-/** Returns the value that rows must share to keep their order, such as their customer. */
+/** Returns the key of a row, for example its customer. Rows with the same key keep their order. */
 // oxlint-disable-next-line typescript/no-explicit-any
 export type RowKey<T = any> = (row: T) => string | number | bigint | boolean | Date
 
-/** Options of a sink that puts aside the rows that its target refuses. */
+/** Options for a sink that stores rows as dead letters if its target refuses them. */
 export interface DeadLetterOptions {
-  /** How many rows one attempt may put aside. One more fails the attempt. Default 100. */
+  /** How many dead letters one attempt may have. One more fails the attempt. Default 100. */
   readonly tolerate?: number
 }
 
-/** Options of a sink that stores batches on this host's disk while its target is down. */
+/** Options for a sink that stores batches on this host's disk while its target is down. */
 export interface SpillOptions {
-  /** The maximum number of bytes on disk for this sink in one process, at least 65,536. Default 1,000,000,000. */
+  /** How many bytes on disk this sink may use in one process, at least 65,536. Default 1,000,000,000. */
   readonly maxBytes?: number
-  /** How long a write waits for room on disk before it fails with `SINK_SPILL_FULL`. Default `'30s'`. */
+  /** How long a write waits for space on disk before it fails with `SINK_SPILL_FULL`. Default `'30s'`. */
   readonly wait?: Duration
-  /** The maximum time between two tries to reach the target again. Default `'10s'`. */
+  /** How often to try to reach the target again, at least. Default `'10s'`. */
   readonly retryEvery?: Duration
   /** Whether an error means that the target is down. Default: network errors, database outages, timeouts, HTTP 408, 425, 429 and 5xx. */
   readonly isOutage?: (error: Error) => boolean
@@ -50,37 +50,45 @@ export interface SpillOptions {
 
 /** The options of every sink, whatever its target: how rows are batched, repeated and kept. */
 export interface SinkRules {
-  /** The number of rows per delivered batch. Default 1,000. */
+  /** How many rows a delivered batch has, at most. Default 1,000. */
   readonly batchSize?: number
   /**
-   * The approximate bytes that a batch holds in memory: it is delivered before it exceeds this. A single larger row fails its write.
-   * Default 8,000,000.
+   * The approximate memory of a batch in bytes: it is delivered before it exceeds this. A single larger row fails its write. Default
+   * 8,000,000.
    */
   readonly batchBytes?: number
   /** The maximum time that a row waits in a batch that is not full. Default: until the run ends. */
   readonly linger?: Duration
-  /** The number of deliveries of one run at the same time, at most 64. Default 1. */
+  /** How many deliveries of one run may happen at the same time, at most 64. Default 1. */
   readonly writers?: number
-  /** With several writers: rows of one key are delivered in order, one delivery after the other. Default: in any order. */
+  /**
+   * Returns the key of a row. With several writers, rows with the same key are delivered in order, one delivery after another. Default: in
+   * any order.
+   */
   readonly key?: RowKey
-  /** The effect of delivering the same rows again. Required for `retry`, `deadLetters` and `spill`, which deliver rows again. */
+  /**
+   * What happens if the same rows are delivered again. Required for `retry`, `deadLetters` and `spill`, because they deliver rows again.
+   */
   readonly guarantee?: SinkGuarantee
-  /** Repeats a failed delivery within the attempt. The options are those of a job's `retry`. Default: it is not repeated. */
+  /** How a failed delivery is repeated within the attempt, with the options of a job's `retry`. Default: it is not repeated. */
   readonly retry?: RetrySpec
   /**
-   * The time limit of one delivery, or of one `clear`. After it, the call fails as an outage, its signal aborts, and the sink no longer
-   * waits for the method. Default `'5m'`.
+   * The time limit of one delivery, or of one `clear`. A call that exceeds it fails as an outage, its signal aborts, and the sink does not
+   * wait for the method any more. Default `'5m'`.
    */
   readonly timeout?: Duration
-  /** Puts aside the rows that the target refuses, and continues with the others. Default: a refused row fails the run. */
+  /**
+   * Whether rows that the target refuses are stored as dead letters, so that the others are still delivered. Default: a refused row fails
+   * the run.
+   */
   readonly deadLetters?: boolean | DeadLetterOptions
-  /** Stores batches on disk while the target is down. Default: an outage fails the run. */
+  /** Whether batches are stored on disk while the target is down. Default: an outage fails the run. */
   readonly spill?: boolean | SpillOptions
 }
 
-/** Passed to a sink once per process, before its first run. */
+/** What a sink gets once per process, before its first run. */
 export interface SinkEnv {
-  /** The database that Piko itself runs on; a sink may also use its own. */
+  /** The database that Piko itself uses. A sink may also use another one. */
   readonly sql: SqlDatabase
   readonly log: Logger
 }
@@ -92,11 +100,11 @@ export interface SinkScope {
   readonly attempt: number
   readonly fence: number
   readonly window: Window | undefined
-  /** The id of the item that writes; undefined for a handler. With items, a window has many writers with the same fence: use `merge`. */
+  /** The id of the item that writes; undefined in a handler. With items, many writers with the same fence write a window: use `merge`. */
   readonly itemId?: number
   /** Whether the rows come from the function `dead` of the item's kind. */
   readonly isDead?: boolean
-  /** Whether the run has items, so that both its items and its handler write the window. */
+  /** Whether the run has items. Then both its items and its handler write the window. */
   readonly isShared?: boolean
   readonly signal: AbortSignal
   readonly log: Logger
@@ -107,9 +115,7 @@ export interface SinkScope {
 
 /** One delivery of rows of one model. */
 export interface SinkBatch extends SinkScope {
-  /**
-   * The number of the batch: 0 until rows of this model have been delivered in this attempt; afterwards at least 1.
-   */
+  /** The number of the batch. It is 0 until rows of this model were delivered in this attempt, and at least 1 afterwards. */
   readonly index: number
   /**
    * An idempotency key: unique per job, window or run, model and batch, and the same in each delivery of the batch. It is also the same in
@@ -129,12 +135,12 @@ export abstract class Sink {
   static readonly batchSize: number = 1_000
 
   /**
-   * The approximate bytes that a batch holds in memory: it is delivered before it exceeds this. A single larger row fails its write.
-   * Default 8,000,000.
+   * The approximate memory of a batch in bytes: it is delivered before it exceeds this. A single larger row fails its write. Default
+   * 8,000,000.
    */
   static readonly batchBytes: number = 8_000_000
 
-  /** {@link SinkRules} describes this option and the following ones. */
+  /** {@link SinkRules} describes this option and those below. */
   static readonly linger?: Duration
   static readonly writers?: number
   static readonly key?: RowKey
@@ -144,22 +150,22 @@ export abstract class Sink {
   static readonly deadLetters?: boolean | DeadLetterOptions
   static readonly spill?: boolean | SpillOptions
 
-  /** Called once per process before the first run; create tables here. If it fails, the next run calls it again. */
+  /** Called once per process before the first run, for example to create tables. If it fails, the next run calls it again. */
   open?(env: SinkEnv): Promise<void>
 
   /**
-   * Called at the end of a successful attempt of a window, once for each model of which the attempt wrote no row. Should delete the rows
-   * that earlier runs of the window left.
+   * Called at the end of a successful attempt of a window, once for each model without any rows in this attempt. It should delete the rows
+   * that earlier runs of the window have left.
    */
   clear?(scope: SinkScope, model: RowModel): Promise<void>
 
   /**
-   * Called at the end of a successful attempt, after the last delivery of all its sinks and before its success is stored. Should publish
+   * Called at the end of a successful attempt, after the last delivery of all its sinks and before its success is stored. It should publish
    * what the deliveries have prepared. If it fails, the attempt fails too.
    */
   finish?(scope: SinkScope): Promise<void>
 
-  /** Called after an attempt that did not succeed. Should drop what its deliveries have prepared. */
+  /** Called after an attempt that did not succeed. It should drop what the deliveries have prepared. */
   discard?(scope: SinkScope): Promise<void>
 
   /** Called once at stop, even if `open` failed. */
@@ -176,8 +182,8 @@ export interface SinkClass<S extends Sink = Sink> extends SinkRules {
 export type SinkMap = Readonly<Record<string, SinkClass>>
 
 /**
- * The rows that a sink class receives: the first arguments of the methods that it adds. `any` if it adds none, so that a sink whose methods
- * TypeScript can't see accepts rows of every model.
+ * The rows that a sink class accepts: the first arguments of the methods that it adds. `any` if it adds none: TypeScript can't see the
+ * methods of such a sink, so it accepts rows of every model.
  */
 export type SinkRows<C> = C extends SinkClass<infer S> ? OrAny<RowsOfMethods<Omit<S, keyof Sink>>> : never
 
@@ -194,10 +200,10 @@ type MethodRow<Method> = Method extends (...args: never[]) => unknown
 // oxlint-disable-next-line typescript/no-explicit-any
 type OrAny<T> = [T] extends [never] ? any : T
 
-/** It exists only for types: it carries the row types that a defined sink takes by name. No value has this property. */
+/** Only exists for the compiler: it contains the row types that a defined sink accepts by name. No value has this property. */
 export declare const namedRows: unique symbol
 
-/** The rows that a sink class takes by the name of a route: the name of its method, or of an entry in `routes`. */
+/** The rows that a sink class accepts by the name of a route: the name of a method, or of an entry in `routes`. */
 export type NamedRows<C> =
   C extends SinkClass<infer S>
     ? S extends { readonly [namedRows]?: infer Named extends object }
@@ -205,7 +211,12 @@ export type NamedRows<C> =
       : { readonly [K in keyof Omit<S, keyof Sink> as MethodRow<S[K]> extends never ? never : K]: MethodRow<S[K]> }
     : never
 
-/** A run's writer for a sink. @typeParam Rows the rows of the sink's models @typeParam Named its rows by the name of their route */
+/**
+ * Writes rows of a run to a sink.
+ *
+ * @typeParam Rows the rows of the sink's models
+ * @typeParam Named its rows, by the name of the route
+ */
 // oxlint-disable-next-line typescript/no-explicit-any
 export interface SinkWriter<Rows = any, Named = Readonly<Record<string, any>>> {
   /**

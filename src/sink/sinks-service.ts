@@ -9,7 +9,10 @@ export interface SinksServiceParts extends SinkPoolParts {
   readonly classes: readonly SinkClass[]
 }
 
-/** The process's sinks as a service. After a crash, new sinks serve new runs. Runs in progress keep the old sinks, which close at stop. */
+/**
+ * The sinks of the process as a service. After a crash, new sinks serve new runs. Running runs keep the old sinks, which are closed at
+ * stop.
+ */
 export class SinksService extends Service {
   readonly #parts: SinksServiceParts
   #pool: SinkPool

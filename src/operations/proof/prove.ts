@@ -17,24 +17,24 @@ import { suspectsOf, type Suspects } from './suspects.ts'
 
 const UNFINISHED: ReadonlySet<WindowState> = new Set(['failed', 'cancelled', 'stale'])
 const DONE: ReadonlySet<WindowState> = new Set(['succeeded', 'stale'])
-/** The fence of a window that no claim has ended. No row has it. */
+/** The fence of a window that no claim has ended. No row has this fence. */
 const NO_FENCE = 0
 
 /** The range of a proof, and what is known about its bounds. */
 interface Scope extends TimeRange {
-  /** From this instant on, gaps are findings. */
+  /** From this instant on, a gap is a finding. */
   readonly promisedFrom: Date
   /** The end of a window that starts before the range and reaches into it; otherwise the start of the range. */
   readonly begin: Date
-  /** The range in which rows are read. Without given bounds, it is unlimited, to find rows that are far from every window. */
+  /** The range in which rows are read. Without given bounds it is unlimited, so that rows far away from every window are also found. */
   readonly rows: TimeRange
 }
 
 /**
- * Proves what a job's ledger says, page by page, so that memory never holds a ledger of millions of windows. Checks that the windows have
- * no gap and no overlap, that one claim ended each succeeded window, and that the rows of fenced tables are those that this claim wrote.
+ * Proves what a job's ledger says, page by page, because a ledger may have millions of windows. Checks three things: the windows have no
+ * gaps and no overlaps, one claim ended each succeeded window, and the rows of fenced tables are those that this claim wrote.
  *
- * @throws PikoError `WINDOW_UNKNOWN` for a job without windows; `USAGE` for bounds that form no range
+ * @throws PikoError `WINDOW_UNKNOWN` for a job without windows; `USAGE` for bounds that are not a valid range
  */
 export async function prove(store: Store, job: JobRow, range: ProofRange): Promise<Certificate> {
   const zone = zoneOfJob(job)
@@ -73,7 +73,7 @@ async function scopeOf(store: Store, job: JobRow, range: ProofRange, zone: strin
       `the end of the range (to) is ${given.toISOString()}; expected an instant after its start (from), ${from.toISOString()}`,
     )
   }
-  // Time that is not planned yet is not a gap.
+  // A time that is not planned yet is not a gap.
   const to = given && end && given > end ? end : (given ?? end)
   if (!from || !to || from >= to) return undefined
   const before = await store.proofs.before(job.id, from)
@@ -188,7 +188,7 @@ class LedgerProof {
     else this.#findings.gap(gap, rows)
   }
 
-  /** The windows of a page with the bounds and fences that their claims gave them. */
+  /** Returns the windows of a page, with the bounds and fences from their claims. */
   #entriesOf({ from, to }: TimeRange, rows: readonly ProofWindow[]): ProofEntry[] {
     const suspects = this.#suspects
     const entries = rows.flatMap((row) => {
@@ -212,7 +212,7 @@ class LedgerProof {
   }
 }
 
-/** Which of two overlapping windows is wrong: one without a claim, otherwise the one that was created later. */
+/** Decides which of two overlapping windows is wrong: one without a claim, otherwise the one that was created later. */
 function loserOf(one: ProofEntry, other: ProofEntry): [loser: ProofEntry, kept: ProofEntry] {
   const isOther =
     one.isSucceeded === other.isSucceeded

@@ -3,11 +3,11 @@ import type { Window } from '../../time/window.ts'
 import { type Findings, MAX_FINDINGS } from './findings.ts'
 import type { ProofEntry } from './proof-tables.ts'
 
-/** Windows whose rows do not match their claims. They become findings, and their tables are compared with what their claims stored. */
+/** Windows whose rows do not match their claims. They are findings. Their tables are compared with what their claims stored. */
 export interface Suspects {
   /** Ids of rows to leave out. */
   readonly ids: ReadonlySet<number>
-  /** The windows as their claims have ended them. */
+  /** The windows as their claims stored them. */
   readonly entries: readonly ProofEntry[]
 }
 
@@ -53,7 +53,7 @@ export async function suspectsOf(
   return { ids, entries }
 }
 
-/** The difference between the row and its claim; undefined if only the form of its values differs. */
+/** Returns the difference between the row and its claim; undefined if only the notation of a value differs. */
 function whyEdited(
   { start, end, state, fence }: SuspectWindow,
   run: NonNullable<SuspectWindow['run']>,
@@ -72,7 +72,7 @@ function whyEdited(
   )
 }
 
-/** Whether the ledger has a valid window that starts there. */
+/** Whether the ledger has a valid window with this start. */
 async function isKnown(
   store: ProofStore,
   jobId: string,
@@ -83,7 +83,7 @@ async function isKnown(
   return rows.some(({ id }) => !suspects.has(id))
 }
 
-/** A valid window that overlaps this one. */
+/** Returns a valid window that overlaps this one. */
 async function overlapped(
   store: ProofStore,
   jobId: string,

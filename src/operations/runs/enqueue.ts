@@ -21,7 +21,7 @@ import { RunFailedError } from './run-failed-error.ts'
 import { assertStorable, type EnqueueItem, type EnqueueOptions, type RunOptions, uniqueOf } from './run-request.ts'
 import { windowOf } from '../window-request.ts'
 
-/** This node's slots, for runs that can start without queueing. See `Dispatcher`. */
+/** This node's slots, for runs that can start without waiting in the queue. See `Dispatcher`. */
 export interface RunSlots {
   reserve(run: NewRun): string | undefined
   release(): void
@@ -95,13 +95,17 @@ export class Enqueue extends Service {
       ? await this.#enqueueWindow(this.#keyed({ ...run, window }))
       : await this.#store(this.#keyed(run))
     if (!options.wait) return this.#find(runId)
-    // A run with a key may have ended long ago.
+    // A run with a key may already have ended.
     return succeeded(
       await (run.unique ? this.waitFor(runId, options.signal) : this.#waiter.wait(runId, options.signal)),
     )
   }
 
-  /** Resolves with the run once it has succeeded. @throws {@link RunFailedError} */
+  /**
+   * Resolves with the run when it has succeeded.
+   *
+   * @throws {@link RunFailedError}
+   */
   async succeeded(runId: number, signal?: AbortSignal): Promise<Run> {
     return succeeded(await this.waitFor(runId, signal))
   }
@@ -147,7 +151,7 @@ export class Enqueue extends Service {
     })
   }
 
-  /** Resolves with the run once it has ended, whether it succeeded or not. */
+  /** Resolves with the run when it has ended, whether it succeeded or not. */
   async waitFor(runId: number, signal?: AbortSignal): Promise<Run> {
     signal?.throwIfAborted()
     const run = await this.#find(runId)
@@ -204,7 +208,7 @@ export class Enqueue extends Service {
     return id
   }
 
-  /** Stores one request per key at a time, because calls of one process could deadlock each other in the database. */
+  /** Stores one request per key at a time. Otherwise calls of the same process could deadlock each other in the database. */
   async #inTurn<T>(key: string, store: () => Promise<T>): Promise<T> {
     const before = this.#turns.get(key)
     const stored = (async () => {
@@ -219,7 +223,7 @@ export class Enqueue extends Service {
     }
   }
 
-  /** Stores the requests that many callers made at the same time. A request that the database refuses fails alone. */
+  /** Stores requests that many callers made at the same time. If the database refuses one of them, only that one fails. */
   async #enqueueEach(runs: readonly NewRun[]): Promise<(number | Error)[]> {
     const stored = await halved<NewRun, (number | Error)[]>(
       runs,
@@ -229,7 +233,7 @@ export class Enqueue extends Service {
     return stored.flat()
   }
 
-  /** Stores runs as claimed by this node if it has free slots for them; these begin once stored. */
+  /** Stores runs. If this node has free slots, it stores them as claimed by itself, and begins them afterwards. */
   async #enqueue(runs: readonly NewRun[]): Promise<number[]> {
     const claimed: { readonly run: NewRun; readonly index: number; readonly by: string }[] = []
     let ids: number[]

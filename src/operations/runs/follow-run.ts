@@ -12,7 +12,7 @@ export interface FollowOptions {
   readonly signal?: AbortSignal
 }
 
-/** A run with what its handler last reported. */
+/** A run, with its last reported progress. */
 export interface FollowedState extends Run {
   readonly progress: Progress | undefined
 }
@@ -30,12 +30,12 @@ export interface FollowedRun {
     runId: number,
     filter: { after: number; limit: number; level?: RunLogLevel },
   ) => Promise<RunLogLine[]>
-  /** Calls `onNews` when something new is stored; it may never be called. Returns a function that ends it. */
+  /** Calls `onNews` when something new is stored. It may never be called. Returns a function that stops watching. */
   readonly watch?: (runId: number, nodeId: string, onNews: (isSettled: boolean) => void) => () => void
 }
 
 const POLL_MS = 500
-/** A node stores lines every second, so the last ones may be missing when the run has ended. */
+/** A node stores lines every second, so the last lines may be stored after the run has ended. */
 const LAST_LINES_MS = 1_500
 const PAGE = 500
 
@@ -79,7 +79,7 @@ export async function* followRun(
   }
 }
 
-/** Waits for news or the next poll, whichever comes first. */
+/** Waits for news or for the next poll, whichever is first. */
 class Pause {
   readonly #signal: AbortSignal | undefined
   #isNew = false

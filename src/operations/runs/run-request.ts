@@ -13,35 +13,37 @@ import type { WindowInput } from '../../time/local-dates.ts'
 
 /** Options of `app.run`. */
 export interface RunOptions {
-  /** Overrides of the job's config. Piko checks them now, as the database will return them, and again when the run starts. */
+  /**
+   * Overrides of the job's config. They are checked now, in the form in which the database will return them, and again when the run starts.
+   */
   readonly config?: unknown
   /**
-   * The input of the run: any JSON value, which the handler receives as `ctx.input`. Piko refuses values that JSON would lose or replace (a
-   * `Map`, `NaN`).
+   * The input of the run: any JSON value. The handler receives it as `ctx.input`. Values that JSON would lose or replace (a `Map`, `NaN`)
+   * are refused.
    */
   readonly input?: unknown
   /**
-   * The window to run, or to run again: its start as an instant with its zone, or as a date in the job's zone (`'2025-06-15'`) if it starts
-   * with a day. Required for a job with windows.
+   * The window to run, or to run again. It is given by its start: an instant with its zone, or a date in the job's zone (`'2025-06-15'`) if
+   * it starts with a day. Required for a job with windows.
    */
   readonly window?: WindowInput
   /** The earliest time at which the run starts. Default: now. */
   readonly runAt?: InstantInput
-  /** Runs with a smaller number start first. Default: the job's priority. */
+  /** The priority; runs with a smaller number start first. Default: the job's priority. */
   readonly priority?: number
   /**
-   * Requests the run only once: if a run of the job with this key is queued, running or succeeded, the call returns that run. `period`
-   * limits this to runs requested within that time, `states` to runs in one of these states. Not for windows: each has one run at a time
-   * anyway.
+   * Requests the run only once. If a run of the job with this key is queued, running or succeeded, the call returns that run. `period`
+   * considers only runs that were requested within that time, `states` only runs in these states. Not for windows, because each window has
+   * only one run at a time.
    */
   readonly idempotencyKey?: string | IdempotencyKey
   /** Resolves only when the run has ended. Default false. */
   readonly wait?: boolean
-  /** Aborting this signal ends the wait, but not the run. */
+  /** Aborting this signal ends only the wait; the run continues. */
   readonly signal?: AbortSignal
 }
 
-/** The id of a run. At run time it is a number; its type also knows the job's output. */
+/** The id of a run. At run time it is a number; its type also contains the type of the job's output. */
 export type RunId<Out = unknown> = number & { readonly [OUTPUT]?: Out }
 declare const OUTPUT: unique symbol
 
@@ -49,7 +51,7 @@ declare const OUTPUT: unique symbol
 export interface IdempotencyKey {
   /** The key, from 1 to 255 characters. */
   readonly key: string
-  /** How long the key prevents another run. Default: as long as the run is kept. */
+  /** How long the key prevents another run. Default: until the run is deleted. */
   readonly period?: Duration
   /** An existing run in one of these states is returned instead. Default `['queued', 'running', 'succeeded']`. */
   readonly states?: readonly RunState[]
@@ -61,14 +63,14 @@ export type RunOptionsOf<T extends JobTypes> = Omit<RunOptions, 'config' | 'inpu
   InputOption<T> &
   WindowOption<T>
 
-/** Required for a job with windows, not allowed for any other job. */
+/** The option `window`: required for a job with windows, not allowed for any other job. */
 type WindowOption<T extends JobTypes> = [T['windowed']] extends [true]
   ? { readonly window: WindowInput }
   : [T['windowed']] extends [false]
     ? { readonly window?: undefined }
     : { readonly window?: WindowInput }
 
-/** The arguments after the job; the options may be left out if none is required. */
+/** The arguments after the job. The options may be omitted if none is required. */
 export type RunArguments<T extends JobTypes> =
   Record<never, never> extends RunOptionsOf<T> ? [options?: RunOptionsOf<T>] : [options: RunOptionsOf<T>]
 
@@ -80,11 +82,11 @@ export type EnqueueItemOf<T extends JobTypes> = [T['windowed']] extends [true]
 /** {@link EnqueueOptions} for a job whose types are known. */
 export type EnqueueOptionsOf<T extends JobTypes> = EnqueueItemOf<T> & Pick<EnqueueOptions, 'trx'>
 
-/** The arguments after the job; the options may be left out if none is required. */
+/** The arguments after the job. The options may be omitted if none is required. */
 export type EnqueueArguments<T extends JobTypes> =
   Record<never, never> extends EnqueueOptionsOf<T> ? [options?: EnqueueOptionsOf<T>] : [options: EnqueueOptionsOf<T>]
 
-/** Shown in the compiler's message. */
+/** The compiler shows this type in its message. */
 type WindowsNeedRun = 'a job with windows: use app.run(job, { window }) or app.backfills.create'
 
 /** One run of `app.enqueueMany`. */
@@ -99,7 +101,9 @@ export interface EnqueueOptions extends EnqueueItem {
   readonly trx?: EnqueueTransaction
 }
 
-/** Refuses what the database would refuse. Requests are stored in batches, and a refused one must not make the others fail. */
+/**
+ * Refuses a request that the database would refuse. Requests are stored in batches, and one refused request must not make the others fail.
+ */
 export function assertStorable({ priority }: RunOptions): void {
   if (priority !== undefined && !isPriority(priority)) {
     throw new PikoError('USAGE', `priority is ${describe(priority)}; expected a whole number from -32768 to 32767`)

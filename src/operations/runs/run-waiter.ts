@@ -20,8 +20,8 @@ export interface RunWaiterParts extends LoopServiceParts {
 }
 
 /**
- * Waits for runs to end on any node. Outcomes on this node are known immediately; one shared poll finds those on other nodes. A poll sends
- * one query per 500 runs, whatever the number of waiters.
+ * Waits for runs to end on any node. Runs of this node report their end immediately; one shared poll finds the end of other runs. A poll
+ * sends one query per 500 runs, however many callers wait.
  */
 export class RunWaiter extends LoopService {
   readonly #parts: RunWaiterParts
@@ -35,14 +35,14 @@ export class RunWaiter extends LoopService {
     this.#parts = parts
   }
 
-  /** Reports that a run of this node has ended, so its waiters need no poll. */
+  /** Called when a run of this node has ended, so that its waiters need no poll. */
   settled({ runId, state }: Pick<SettledRun, 'runId' | 'state'>): void {
     if (!TERMINAL_STATES.has(state) || !this.#waiters.has(runId)) return
     this.#settledHere.add(runId)
     this.wake()
   }
 
-  /** Resolves with the run once it has ended, whether it succeeded or not. Rejects with `ROW_BROKEN` if its row can't be read. */
+  /** Resolves with the run when it has ended, whether it succeeded or not. Rejects with `ROW_BROKEN` if its row can't be read. */
   wait(runId: number, signal?: AbortSignal): Promise<Run> {
     return new Promise<Run>((resolve, reject) => {
       if (signal?.aborted) {
@@ -57,7 +57,7 @@ export class RunWaiter extends LoopService {
         this.#remove(runId, waiter)
         waiter.reject(signal?.reason as Error)
       }
-      // Removes the listener, because a signal may live much longer than one run.
+      // Removes the listener, because a signal may exist much longer than one run.
       const settled = (settle: () => void): void => {
         signal?.removeEventListener('abort', leave)
         settle()
@@ -68,7 +68,7 @@ export class RunWaiter extends LoopService {
       }
       this.#waiters.set(runId, [...(this.#waiters.get(runId) ?? []), waiter])
       signal?.addEventListener('abort', leave, { once: true })
-      // The run may have ended before this call. The first poll finds that.
+      // The run may have ended before this call; the first poll finds that out.
       this.#nextPollAt = Math.min(this.#nextPollAt, this.#parts.clock.now() + Math.min(50, this.#parts.pollIntervalMs))
       this.wake()
     })

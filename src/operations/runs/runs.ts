@@ -27,25 +27,25 @@ import { type FollowOptions, followRun, type RunNews } from './follow-run.ts'
 
 /** A run in a list. */
 export interface ListedRun extends Run {
-  /** The last report of its handler with `ctx.progress`; undefined if there was none since its last claim. */
+  /** The last progress that its handler reported with `ctx.progress`; undefined if it reported none since its last claim. */
   readonly progress: Progress | undefined
 }
 
 /** A run with its history. */
 export interface RunDetails extends ListedRun {
-  /** The batch that it belongs to. */
+  /** The batch of the run; undefined if it has none. */
   readonly batchId: number | undefined
-  /** The attempts, oldest first, including those before a replay. */
+  /** The attempts, oldest first, also those before a replay. */
   readonly attempts: readonly Attempt[]
   /** The steps of its handler with stored results, in the order in which they finished. */
   readonly steps: readonly StepRecord[]
   /** How many rows each host stored on its disk while a target was down, by sink and host. */
   readonly spilled: readonly SpilledRows[]
-  /** The number of its rows that targets refused. */
+  /** How many rows of the run its targets have refused. */
   readonly deadRows: number
 }
 
-/** Existing runs: `app.runs`. `app.run` and `app.enqueue` create runs. */
+/** `app.runs`: existing runs. `app.run` and `app.enqueue` create runs. */
 export class Runs {
   readonly #reach: () => Pick<Reach, 'store' | 'runLogs' | 'progress' | 'watch' | 'changed'>
 
@@ -53,7 +53,11 @@ export class Runs {
     this.#reach = reach
   }
 
-  /** Runs, newest first. @param filter.limit default 100 */
+  /**
+   * Lists runs, newest first.
+   *
+   * @param filter.limit default 100
+   */
   async list(filter: RunFilter = {}): Promise<ListedRun[]> {
     const { store } = this.#reach()
     return this.#withProgress(await store.runs.list(optionsOf('runs.list', filter)))
@@ -76,8 +80,8 @@ export class Runs {
   }
 
   /**
-   * The work of all nodes now: runs by state, the depth and age of the queue, how late runs start, and how far windows lag behind. Reads
-   * only what indexes find, so large numbers are counted up to 10,000.
+   * Returns the current work of all nodes: runs by state, the length and age of the queue, how late runs start, and how far windows are
+   * behind. It reads only through indexes, so numbers are counted only up to 10,000.
    */
   async summary(): Promise<RunSummary> {
     return this.#reach().store.runs.summary()
@@ -103,7 +107,7 @@ export class Runs {
     return this.#reach().store.runs.timeline(options)
   }
 
-  /** Adds what the runs' handlers have reported, in one query. A queued run that was never claimed has no report. */
+  /** Adds the progress of the runs, in one query. A queued run that was never claimed has no progress. */
   async #withProgress(runs: readonly Run[]): Promise<ListedRun[]> {
     const { store, progress } = this.#reach()
     const ids = runs.filter(({ startedAt }) => startedAt !== undefined).map(({ id }) => id)
@@ -113,7 +117,7 @@ export class Runs {
   }
 
   /**
-   * One run with its attempts and steps.
+   * Returns one run with its attempts and steps.
    *
    * @throws PikoError `RUN_UNKNOWN`
    */
@@ -131,8 +135,8 @@ export class Runs {
   }
 
   /**
-   * Log lines of a run's handler, oldest first. `[history] run_logs` sets the lowest stored level, and `run_log_lines` the maximum number
-   * of lines per attempt. Lines are stored within two seconds.
+   * Returns log lines of a run's handler, oldest first. `[history] run_logs` sets the lowest stored level, and `run_log_lines` the maximum
+   * number of lines per attempt. Lines are stored within two seconds.
    *
    * @param filter.limit default 1,000
    * @throws PikoError `RUN_UNKNOWN`
@@ -203,8 +207,8 @@ export class Runs {
   }
 
   /**
-   * Returns one failed or cancelled run to the queue as new, and makes its window pending. Leaves any other run unchanged, as well as a run
-   * whose window has run again since.
+   * Returns one failed or cancelled run to the queue as a new run, and makes its window pending. Has no effect on other runs, or if the
+   * run's window has run again since.
    *
    * @throws PikoError `RUN_UNKNOWN`, `CHANGE_REFUSED`
    */
@@ -273,7 +277,7 @@ async function runOf({ runs, database }: Store, runId: number): Promise<Run> {
   })
 }
 
-/** Refuses a name that no run has, since a misspelt name would silently forget nothing. */
+/** Refuses a name that no step of the runs has. A misspelt name would otherwise have no effect, and nobody would notice. */
 async function assertStep({ steps }: Store, ids: readonly number[], name: string): Promise<void> {
   const [first] = ids
   if (first === undefined || (await steps.isKnown(ids, name))) return
@@ -287,13 +291,13 @@ async function assertStep({ steps }: Store, ids: readonly number[], name: string
   })
 }
 
-/** Refuses an empty filter, because it would change every run, which is probably a mistake. */
+/** Refuses an empty filter: it would change every run, which is probably a mistake. */
 function assertChosen(filter: CancelFilter | ReplayFilter, call: string): void {
   const { ids, jobId, state } = filter
   if (ids === undefined && jobId === undefined && state === undefined) {
     throw new PikoError('USAGE', `${call}(${describe(filter)}) names no runs; give ids, jobId or state`)
   }
-  // Without this, null would mean all runs.
+  // Without this check, null would mean all runs.
   if (ids !== undefined && !(isList(ids) && safely(() => ids.every((id) => Number.isSafeInteger(id)), false))) {
     throw new PikoError('USAGE', `${call}: ids are ${describe(ids)}; expected the numbers of runs`)
   }

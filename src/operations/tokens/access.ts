@@ -8,7 +8,7 @@ import type { FileTokens } from '../../settings/tokens-file.ts'
 import { USE_LAG_MS } from '../../store/access/token-store.ts'
 import type { Store } from '../../store/store.ts'
 
-/** How often the file of tokens is examined for a change. */
+/** How often the tokens file is checked for changes. */
 const FILE_CHECK_MS = 5_000
 const MAX_USES = 10_000
 const SESSION_MS = 12 * 3_600_000
@@ -36,12 +36,12 @@ export type JobObject =
   | { readonly batch: number }
   | { readonly item: number }
 
-/** Checks tokens and sessions: `app.access`. Servers use it; people use `app.tokens`. */
+/** `app.access`: checks tokens and sessions. Servers use it; people use `app.tokens`. */
 export class Access {
   readonly #parts: AccessParts
   #file: { readonly tokens: FileTokens; readonly mark: string | undefined } | undefined
   #checkFileAt = -Infinity
-  /** When the last use of a token was stored, by its id. */
+  /** When the last use of each token was stored, by the token's id. */
   readonly #uses = new LRUCache<number, number>({ max: MAX_USES })
 
   constructor(parts: AccessParts) {
@@ -49,7 +49,7 @@ export class Access {
   }
 
   /**
-   * The actor of a token; undefined if no valid token has this text.
+   * Returns the actor of a token; undefined if there is no valid token with this text.
    *
    * @throws PikoError `STOPPED` while the app is not running, and the errors of the database
    */
@@ -59,7 +59,11 @@ export class Access {
     return grant && actorOf('token', grant)
   }
 
-  /** Whether a token is valid at all. @throws PikoError `TOKENS_FILE_INVALID`, and the errors of the database */
+  /**
+   * Whether there is any valid token.
+   *
+   * @throws PikoError `TOKENS_FILE_INVALID`, and the errors of the database
+   */
   async hasTokens(): Promise<boolean> {
     const file = await this.#fileTokens()
     const now = new Date()
@@ -67,7 +71,7 @@ export class Access {
     return this.#parts.store().tokens.hasValid()
   }
 
-  /** Opens a session of a browser, which allows what the token allows; undefined if the token is not valid. */
+  /** Opens a browser session with the rights of the token; undefined if the token is not valid. */
   async openSession(secret: string): Promise<OpenedSession | undefined> {
     const token = await this.verify(secret)
     if (!token) return undefined
@@ -76,7 +80,7 @@ export class Access {
     return { actor: { ...token, kind: 'session' }, secret: session, lengthMs: SESSION_MS }
   }
 
-  /** The actor of a session; undefined if the session or its token is no longer valid. */
+  /** Returns the actor of a session; undefined if the session or its token is no longer valid. */
   async session(secret: string): Promise<Actor | undefined> {
     if (secret.length > MAX_TOKEN_CHARACTERS) return undefined
     const digest = await this.#parts.store().tokens.sessionToken(digestOf(secret))
@@ -88,7 +92,7 @@ export class Access {
     await this.#parts.store().tokens.closeSession(digestOf(secret))
   }
 
-  /** The job of an object; undefined if the object does not exist. */
+  /** Returns the job of an object; undefined if the object does not exist. */
   async jobOf(about: JobObject): Promise<string | undefined> {
     const { runs, backfills, batches, items } = this.#parts.store()
     if ('run' in about) return (await runs.find(about.run))?.jobId
@@ -105,13 +109,13 @@ export class Access {
         return grant.expiresAt === undefined || grant.expiresAt > new Date() ? grant : undefined
     }
     const { tokens } = this.#parts.store()
-    // The index searches for the SHA-256 of a random text, so its timing reveals nothing about the text.
+    // The database searches for the SHA-256 of a random text, so the timing reveals nothing about the text.
     const token = await tokens.valid(digest)
     if (token) this.#noteUse(token.id)
     return token
   }
 
-  /** Stores the last use, at most once a minute, and does not wait for it. */
+  /** Stores when a token was last used, at most once per minute. Does not wait for the write. */
   #noteUse(id: number): void {
     const now = performance.now()
     if (now - (this.#uses.get(id) ?? -Infinity) < USE_LAG_MS) return
@@ -122,7 +126,7 @@ export class Access {
       .catch((thrown: unknown) => log.warn({ err: toError(thrown) }, `the last use of token ${id} could not be stored`))
   }
 
-  /** The tokens of the file, read again after a change. After an invalid change, the earlier tokens stay valid. */
+  /** Returns the tokens of the file. The file is read again after a change. If the change is invalid, the earlier tokens stay valid. */
   async #fileTokens(): Promise<FileTokens> {
     const { tokensFile, log } = this.#parts
     if (tokensFile === '') return new Map()

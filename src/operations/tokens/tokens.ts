@@ -10,23 +10,25 @@ import { type InstantInput, instantOf } from '../../time/instant.ts'
 import { readArguments } from '../arguments.ts'
 import type { Reach } from '../reach.ts'
 
-/** A token to create. */
+/** What kind of token to create. */
 export interface TokenRequest {
-  /** The name of the token: 1 to 100 letters, digits and, in between, . _ @ / : -; unique among the tokens that are not revoked. */
+  /**
+   * The name of the token: 1 to 100 letters, digits and, in between, . _ @ / : -. It must be unique among the tokens that are not revoked.
+   */
   readonly name: string
   /** What the token may do: `viewer` reads, `operator` changes runs, windows and jobs, `admin` everything. */
   readonly role: Role
-  /** Limits the token to jobs whose ids match one of these globs: `*` stands for any characters, `?` for one. Default: all jobs. */
+  /** Globs of job ids to which the token is limited: `*` matches any characters, `?` matches one. Default: all jobs. */
   readonly jobs?: readonly string[]
   /** When the token becomes invalid. Default: never. */
   readonly expiresAt?: InstantInput
-  /** How long the token is valid, instead of `expiresAt`. */
+  /** How long the token is valid; an alternative to `expiresAt`. */
   readonly expiresIn?: Duration
 }
 
 /** A new token. */
 export interface CreatedToken extends TokenRow {
-  /** The text for the header `Authorization: Bearer …`. Only this result contains it; the database keeps its SHA-256. */
+  /** The token itself, for the header `Authorization: Bearer …`. Only this result contains it; the database stores only its SHA-256. */
   readonly token: string
 }
 
@@ -52,7 +54,7 @@ const LIST: OptionChecks<TokenFilter> = {
   after: wholeNumber(0),
 }
 
-/** Tokens for the HTTP API: `app.tokens`. */
+/** `app.tokens`: tokens for the HTTP API. */
 export class Tokens {
   readonly #reach: () => Pick<Reach, 'store'>
 
@@ -71,7 +73,7 @@ export class Tokens {
     const call = 'app.tokens.create'
     const form = { call, checks: CREATE, example: "{ name: 'grafana', role: 'viewer' }" }
     const { name, role, jobs, expiresAt, expiresIn } = readArguments<TokenRequest>(form, {}, request)
-    // A required option that is missing has no value to check.
+    // If a required option is missing, it has no value to check.
     readArguments({ ...form, checks: {} }, { name: [name, CREATE.name], role: [role, CREATE.role] }, {})
     if (expiresAt !== undefined && expiresIn !== undefined)
       throw new PikoError('USAGE', `${call} got both expiresAt and expiresIn; give one of them`)
@@ -91,13 +93,17 @@ export class Tokens {
     )
   }
 
-  /** One token, by its id, or by the name of one that is not revoked. @throws PikoError `TOKEN_UNKNOWN`, `USAGE` */
+  /**
+   * Returns one token by its id, or by its name if it is not revoked.
+   *
+   * @throws PikoError `TOKEN_UNKNOWN`, `USAGE`
+   */
   async show(which: number | string): Promise<TokenRow> {
     return this.#find(which)
   }
 
   /**
-   * Valid tokens in the order of their creation; with `all`, revoked and expired ones too.
+   * Lists valid tokens, oldest first. With `all`, revoked and expired ones are included.
    *
    * @param filter.limit default 100
    * @throws PikoError `USAGE`
@@ -108,10 +114,10 @@ export class Tokens {
   }
 
   /**
-   * Makes a token invalid on all nodes immediately, permanently. Ends the sessions of browsers that were opened with it. Does nothing to a
-   * token that is revoked.
+   * Revokes a token on all nodes immediately and for good. Ends the browser sessions that were opened with it. Has no effect on a revoked
+   * token.
    *
-   * @param which its id, or its name
+   * @param which its id or its name
    * @throws PikoError `TOKEN_UNKNOWN`, `USAGE`
    */
   async revoke(which: number | string): Promise<TokenRow> {

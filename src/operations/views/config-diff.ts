@@ -8,15 +8,15 @@ export interface ConfigHistory {
 
 /** Which versions `app.configs.diff` compares. */
 export interface ConfigDiffOptions {
-  /** The earlier version. Default: the one before `to`. 0: no config. */
+  /** The number of the earlier version. Default: the version before `to`. 0 means no config. */
   readonly from?: number
-  /** The later version. Default: the newest one. */
+  /** The number of the later version. Default: the newest version. */
   readonly to?: number
 }
 
 /** A value that differs between two versions of a config. */
 export interface ConfigChange {
-  /** The place of the value as a JSON pointer, such as `/shop/name`. */
+  /** The path of the value as a JSON pointer, such as `/shop/name`. */
   readonly path: string
   /** The earlier value; undefined if the earlier version has none. */
   readonly before: unknown
@@ -31,7 +31,7 @@ export interface ConfigDiff {
   readonly changes: readonly ConfigChange[]
 }
 
-/** The differences between two configs, by place. Lists are compared as a whole. Pure. */
+/** Returns the differences between two configs, by path. Lists are compared as a whole. Pure. */
 export function configChanges(before: ConfigVersion['config'], after: ConfigVersion['config']): ConfigChange[] {
   const changes: ConfigChange[] = []
   const compare = (path: string, one: unknown, other: unknown): void => {

@@ -7,7 +7,7 @@ export interface JobLimits {
   readonly running: number
   /** Its queued runs, counted up to 10,000. */
   readonly queued: number
-  /** The limits that the code of this process declares; undefined if it has no code for the job. */
+  /** The limits in this process's code; undefined if it has no code for the job. */
   readonly declared: DeclaredLimits | undefined
 }
 
@@ -16,7 +16,7 @@ export interface DeclaredLimits {
   readonly concurrency: number | undefined
   /** The maximum number of windows that run at the same time, without those of backfills. */
   readonly parallel: number | undefined
-  /** The maximum number of runs with the same key at the same time. */
+  /** The maximum number of running runs with the same key. */
   readonly perKey: number | undefined
   readonly rate: { readonly limit: number; readonly perMs: number; readonly isKeyed: boolean } | undefined
   readonly overlap: string
@@ -27,7 +27,7 @@ export interface DeclaredLimits {
   readonly priority: number
 }
 
-/** The limits of a policy. Pure. */
+/** Returns the limits of a policy. Pure. */
 export function declaredLimits({
   limits,
   overlap,

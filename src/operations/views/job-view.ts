@@ -3,24 +3,24 @@ import { fromJson } from '../../json/json.ts'
 import type { JobRow } from '../../store/jobs/job-row.ts'
 import type { ScheduleSpec } from '../../time/schedule.ts'
 
-/** A job as the API shows it. */
+/** A job in the form that the API shows. */
 export interface JobView {
   readonly id: string
   readonly description: string | undefined
   readonly state: 'active' | 'paused'
-  /** The schedule in force; null if the job runs only on request. */
+  /** The current schedule; null if the job runs only on request. */
   readonly schedule: ScheduleSpec | null
   readonly isOverridden: boolean
   /** Why the stored schedule can't be read. */
   readonly problem: string | undefined
   /** The windows option; null without windows. */
   readonly windows: unknown
-  /** The jobs on which it depends. */
+  /** The upstream jobs. */
   readonly dependsOn: readonly string[]
   readonly nextTick: Date | undefined
 }
 
-/** The stored job as people see it. Pure. */
+/** Converts a stored job to the form that people see. Pure. */
 export function jobView(row: JobRow & { readonly dependsOn: readonly string[] }): JobView {
   const { schedule, problem } = storedJob(row)
   return {

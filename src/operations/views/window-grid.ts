@@ -33,7 +33,7 @@ export interface WindowGrid {
   readonly from: Date
   readonly to: Date
   readonly rows: readonly { readonly jobId: string; readonly cells: readonly GridCell[] }[]
-  /** The `after` of the next page; undefined on the last one. */
+  /** The value to pass as `after` for the next page; undefined on the last page. */
   readonly next: string | undefined
 }
 
@@ -48,7 +48,11 @@ const UNIT_MS: Readonly<Record<GridUnit, number>> = {
   month: 28 * DAY_MS,
 }
 
-/** The bounds of a grid. @throws PikoError `USAGE` */
+/**
+ * Returns the bounds of a grid.
+ *
+ * @throws PikoError `USAGE`
+ */
 export function gridRange({ from, to, by = 'day' }: GridFilter): { from: Date; to: Date; by: GridUnit } {
   const first = cellOf(instantOf('from of app.windows.grid', from), by)
   const end = instantOf('to of app.windows.grid', to)
@@ -62,7 +66,7 @@ export function gridRange({ from, to, by = 'day' }: GridFilter): { from: Date; t
   )
 }
 
-/** The starts of all cells of a grid, in order. Pure. */
+/** Returns the starts of all cells of a grid, in order. Pure. */
 export function cellStarts({ from, to, by }: { from: Date; to: Date; by: GridUnit }): Date[] {
   const starts: Date[] = []
   for (let start = from; start < to; start = nextCell(start, by)) starts.push(start)
@@ -74,7 +78,7 @@ function nextCell(start: Date, by: GridUnit): Date {
   return new Date(start.getTime() + UNIT_MS[by])
 }
 
-/** The cells of one job, oldest first. Pure. */
+/** Returns the cells of one job, oldest first. Pure. */
 export function cellsOf(counts: readonly GridCount[], by: GridUnit): GridCell[] {
   const cells = new Map<number, Partial<Record<WindowState, number>>>()
   for (const { start: at, state, count } of counts) {
@@ -88,7 +92,7 @@ export function cellsOf(counts: readonly GridCount[], by: GridUnit): GridCell[] 
     .map(([start, found]) => ({ start: new Date(start), counts: found }))
 }
 
-/** The beginning of the cell of an instant. */
+/** Returns the start of the cell that contains an instant. */
 function cellOf(at: Date, by: GridUnit): Date {
   if (by === 'hour') return new Date(at.getTime() - (at.getTime() % HOUR_MS))
   const day = Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), by === 'month' ? 1 : at.getUTCDate())

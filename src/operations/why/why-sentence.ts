@@ -9,11 +9,11 @@ import type { Window } from '../../time/window.ts'
 
 /** A window that is not in the ledger. */
 export interface UnrunWindow extends Window {
-  /** Whether the window will never be planned: `catchUp` left it out, or planning began later. */
+  /** Whether the window will never be planned, because `catchUp` left it out or planning began later. */
   readonly isLeftOut: boolean
 }
 
-/** Known facts about a job, and about one of its ticks. */
+/** What is known about a job and about one of its ticks. */
 export interface WhyFacts {
   readonly jobId: string
   readonly now: Date
@@ -23,16 +23,16 @@ export interface WhyFacts {
   readonly unread: string | undefined
   readonly isPaused: boolean
   readonly nextTick: Date | undefined
-  /** The requested tick; if none was requested, the last tick that has a row. */
+  /** The requested tick. Default: the last tick that has a row. */
   readonly tick: Date | undefined
-  /** The run of the tick, or of its window. */
+  /** The run of the tick, or of the tick's window. */
   readonly run: Run | undefined
   /** The window that the instant selects. */
   readonly window: LedgerWindow | undefined
   /** The window that contains the instant, if it is not in the ledger. */
   readonly unrun: UnrunWindow | undefined
   readonly takenAs: 'start' | 'tick' | 'inside' | undefined
-  /** The zone whose dates name the job's windows. */
+  /** The time zone of the dates that name the job's windows. */
   readonly zone: string
   /** When the job's windows are due; undefined without windows or without a schedule. */
   readonly due: DueWindows | undefined
@@ -40,13 +40,13 @@ export interface WhyFacts {
   readonly blocker: LedgerWindow | undefined
   /** The backfill of the run. */
   readonly backfill: { readonly id: number; readonly state: BackfillState } | undefined
-  /** The number of nodes with a lease that has not expired. */
+  /** How many nodes have a valid lease. */
   readonly liveNodes: number
-  /** Some running runs of the job, if the run waits for them. */
+  /** Some running runs of the job; set if the run waits for them. */
   readonly running: readonly number[]
 }
 
-/** Why a job did or did not run, in one sentence. */
+/** Explains in one sentence why a job ran or did not run. */
 export function whySentence(facts: WhyFacts): string {
   const { jobId, tick, unread, window } = facts
   const edited =
@@ -117,7 +117,7 @@ function whyRun(run: Run, { now, liveNodes, backfill }: WhyFacts): string {
   }
 }
 
-/** The reason why a window waits. */
+/** Explains why a window waits. */
 export function whyWaiting({ waitsFor }: LedgerWindow, blocker: LedgerWindow | undefined): string {
   if (!waitsFor) return 'it waits for the jobs that it depends on, and no leader has checked them yet'
   const { jobId, at } = waitsFor
@@ -129,13 +129,13 @@ export function whyWaiting({ waitsFor }: LedgerWindow, blocker: LedgerWindow | u
   return `it waits for the window of ${jobId} from ${text(start)} to ${text(end)}, which is ${state}${run}`
 }
 
-/** Why a tick was skipped, by the reason of its run. */
+/** Why a tick was skipped, by the stored reason of its run. */
 export const SKIPPED: Readonly<Record<string, string>> = {
   misfire: 'no node planned it within misfireGraceTime',
   overlap: 'an earlier run of the job was queued or running, and the overlap policy does not start another',
 }
 
-/** Why a window is not in the ledger; undefined if the instant is a tick that explains it. */
+/** Explains why a window is not in the ledger; undefined if the instant is a tick that explains it. */
 function unrunReason(tick: Date, { unrun, run, due, isPaused }: WhyFacts): string | undefined {
   if (!unrun || run) return undefined
   if (unrun.isLeftOut) return 'the ledger does not have this window: it never ran; a backfill can run it'
@@ -169,7 +169,7 @@ function attempts({ attempt }: Run): string {
   return attempt === 1 ? 'one attempt' : `${attempt} attempts`
 }
 
-/** An instant in UTC, without milliseconds that are zero. */
+/** Formats an instant in UTC. Milliseconds are shown only if they are not zero. */
 export function text(date: Date | undefined): string {
   return date?.toISOString().replace('.000Z', 'Z') ?? 'never'
 }

@@ -22,7 +22,7 @@ export const WHY_RULES = [
 
 export type WhyRule = (typeof WHY_RULES)[number]
 
-/** A change that would reverse the rule's decision: a verb as in the audit, and its arguments. */
+/** A change that would reverse a rule's decision: the operation as in the audit, and its arguments. */
 export interface WhyChange {
   readonly verb: string
   readonly jobId?: string
@@ -37,11 +37,11 @@ export interface WhyChange {
 export interface WhyStep {
   readonly rule: WhyRule
   /**
-   * `passed`: the rule lets the job run. `stopped`: the rule is the reason why the job did not run. `waiting`: the rule will let the job
-   * run later. `info`: the rule decides nothing.
+   * `passed`: the rule allows the job to run. `stopped`: because of this rule, the job did not run. `waiting`: the rule will allow the job
+   * to run later. `info`: the rule decides nothing.
    */
   readonly verdict: 'passed' | 'stopped' | 'waiting' | 'info'
-  /** The facts on which the rule decided, for people. */
+  /** The facts behind the decision, for people. */
   readonly evidence: string
   readonly change: WhyChange | undefined
 }
@@ -51,7 +51,7 @@ type Decision = Pick<WhyStep, 'verdict' | 'evidence'> & { readonly change?: WhyC
 /** Returns the decision of a rule; undefined if the rule does not apply. */
 type Rule = (facts: WhyFacts) => Decision | undefined
 
-/** The decisions about a tick or window, up to the first rule that stopped it. Pure. */
+/** Returns the decisions about a tick or window, up to the first rule that stopped it. Pure. */
 export function whySteps(facts: WhyFacts): WhyStep[] {
   const steps: WhyStep[] = []
   for (const rule of WHY_RULES) {

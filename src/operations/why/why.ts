@@ -8,27 +8,29 @@ import type { LedgerWindow } from '../../store/windows/window-store.ts'
 import { type UnrunWindow, whySentence } from './why-sentence.ts'
 import { type WhyStep, whySteps } from './why-steps.ts'
 
-/** How the instant of a question relates to the window that it selects. */
+/** How the requested instant relates to the window that it selects. */
 export type TakenAs = 'start' | 'tick' | 'inside'
 
-/** Why a job did or did not run. */
+/** Why a job ran or did not run. */
 export interface Why {
   /** The answer in one sentence, for people. */
   readonly sentence: string
   /** The tick that the sentence explains. */
   readonly tick: Date | undefined
   readonly runId: number | undefined
-  /** For a job with windows: whether the instant is the start of the explained window, the tick at which it is due, or inside it. */
+  /**
+   * For a job with windows: whether the instant is the start of the explained window, the tick at which it is due, or inside the window.
+   */
   readonly takenAs: TakenAs | undefined
   /** The decision of each rule, in order, with its evidence, up to the first rule that stopped the job. */
   readonly steps: readonly WhyStep[]
 }
 
-/** The maximum number of running runs that are named as evidence. */
+/** How many running runs are named as evidence, at most. */
 const NAMED_RUNS = 5
 
 /**
- * Explains a job at an instant; without one, at the last planned tick.
+ * Explains a job at an instant. Default: its last planned tick.
  *
  * @throws PikoError `JOB_UNKNOWN`
  */
@@ -47,7 +49,7 @@ export async function whyOf(store: Store, jobId: string, given: WindowInput | un
   const { window } = named ?? {}
   const unrun = asked && !window && job.windows !== null ? await unrunAt(store, job, asked) : undefined
   const takenAs = named?.takenAs ?? (unrun && (unrun.start.getTime() === asked?.getTime() ? 'start' : 'inside'))
-  // The window may have run again since, or only in a backfill.
+  // The window may have run again since then, or only in a backfill.
   const ofTick = window && takenAs !== 'tick' ? undefined : fired
   const run = window?.runId === undefined ? ofTick : ((await runs.find(window.runId)) ?? ofTick)
   const { now } = await plans.agenda()
@@ -57,7 +59,7 @@ export async function whyOf(store: Store, jobId: string, given: WindowInput | un
     jobId,
     now,
     schedule: schedule ?? undefined,
-    // Removes the job's name, since the sentence already has it.
+    // The job's name is removed, because the sentence already contains it.
     unread: problem?.replace(`job "${jobId}": `, ''),
     isPaused: job.isPaused,
     nextTick: job.nextTick,
@@ -76,7 +78,7 @@ export async function whyOf(store: Store, jobId: string, given: WindowInput | un
   return { sentence: whySentence(facts), tick, runId: run?.id, takenAs, steps: whySteps(facts) }
 }
 
-/** The window that contains an instant, if it is not in the ledger because it is not planned yet or planning began later. */
+/** Returns the window that contains an instant, if it is not in the ledger: it is not planned yet, or planning began later. */
 async function unrunAt({ jobs, windows }: Store, job: JobRow, instant: Date): Promise<UnrunWindow | undefined> {
   const timeline = storedTimeline(job, await jobs.generations(job.id))
   const { windows: stored } = await windows.stored(job.id, instant, 'after')
@@ -84,7 +86,10 @@ async function unrunAt({ jobs, windows }: Store, job: JobRow, instant: Date): Pr
   return window && { ...window, isLeftOut: job.windowCursor !== undefined && window.end <= job.windowCursor }
 }
 
-/** Finds the window of an instant: the one that starts then, is due then, or contains it. A planned tick is always a tick. */
+/**
+ * Finds the window for an instant: the one that starts then, is due then, or contains it. If the instant is a planned tick, it is always
+ * treated as a tick.
+ */
 async function windowAt(
   { windows }: Store,
   jobId: string,

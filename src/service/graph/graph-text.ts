@@ -1,4 +1,4 @@
-/** Escapes a text for Graphviz, which reads `\` escapes and HTML entities inside a quoted label. */
+/** Escapes a text for Graphviz, because Graphviz interprets `\` escapes and HTML entities inside a quoted label. */
 export function dotText(text: string): string {
   return text
     .replaceAll('\\', '\\\\')
@@ -9,8 +9,8 @@ export function dotText(text: string): string {
 }
 
 /**
- * Escapes a text for Mermaid, which reads entities written with `#`. Anything that could be HTML, Markdown or the end of the label becomes
- * an entity.
+ * Escapes a text for Mermaid, which has entities with `#`. Everything that could be HTML, Markdown or the end of the label becomes an
+ * entity.
  */
 export function mermaidText(text: string): string {
   return text

@@ -3,7 +3,7 @@ import type { Service } from '../service.ts'
 import type { ServiceState } from '../service-state.ts'
 
 export interface GraphNode {
-  /** A unique id, even among services of one class. */
+  /** The id of the service. It is unique, even among services of the same class. */
   readonly id: string
   readonly name: string
   readonly state: ServiceState
@@ -23,7 +23,7 @@ export interface ServiceGraph {
   readonly edges: readonly GraphEdge[]
 }
 
-/** The tree below `root` with the dependencies of its services, including those outside the tree. */
+/** Returns the tree below `root`, and the dependencies of its services, even those outside of the tree. */
 export function serviceGraph(root: Service): ServiceGraph {
   const nodes = new Map<string, GraphNode>()
   const edges: GraphEdge[] = []
@@ -58,7 +58,10 @@ const FILL: Readonly<Record<ServiceState, string>> = {
   crashed: '#ffc9c9',
 }
 
-/** The graph as Graphviz text. Children have solid edges, dependencies dashed ones. Supervisors and workers have their own shape. */
+/**
+ * Returns the graph as Graphviz text. Edges to children are solid, edges to dependencies are dashed. Supervisors and workers have a
+ * different shape.
+ */
 export function toDot(graph: ServiceGraph): string {
   const shapes = { service: 'box', supervisor: 'octagon', worker: 'house' } as const
   return [

@@ -7,7 +7,7 @@ import { optionalPackage } from '../../optional-package.ts'
  * @throws an error if Graphviz can't read the text
  */
 export async function toSvg(dot: string): Promise<string> {
-  // The package is loaded only here: Graphviz is a megabyte of WebAssembly, and few processes draw anything.
+  // Loaded only here, because Graphviz is a megabyte of WebAssembly, and few processes draw anything.
   const { instance } = await optionalPackage('@viz-js/viz', 'a picture in SVG', () => import('@viz-js/viz'))
   const viz = await instance()
   return viz.renderString(dot, { format: 'svg' })

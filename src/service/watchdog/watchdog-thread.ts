@@ -1,9 +1,9 @@
-// The thread of watchdog.ts. It may import only Node's own modules and erasable types.
+// The thread of watchdog.ts. It may import only Node's own modules and types that are erased.
 import { Session } from 'node:inspector'
 import { parentPort, workerData } from 'node:worker_threads'
 
 export interface WatchdogData {
-  /** Index 0: the number of heartbeats so far. Index 1: not 0 if the thread must end. */
+  /** Index 0: how many heartbeats there were. Index 1: not 0 if the thread must end. */
   readonly beats: Int32Array<SharedArrayBuffer>
   /**
    * Index 0: the time of the last heartbeat, in nanoseconds of `process.hrtime`, which all threads share. Index 1: how long the main thread
@@ -11,11 +11,11 @@ export interface WatchdogData {
    */
   readonly lastBeat: BigInt64Array<SharedArrayBuffer>
   readonly thresholdMs: number
-  /** Whether the main thread may be paused. False if a debugger is attached, because frames must not be read then. */
+  /** Whether the main thread may be paused. False if a debugger is attached, because then its frames can't be read. */
   readonly canPause: boolean
 }
 
-/** A frame as the inspector reports it: lines and columns start at 0, and the file may be a URL. */
+/** A frame as the inspector reports it. Lines and columns start at 0, and the file may be a URL. */
 export interface RawFrame {
   readonly functionName: string
   readonly url: string
@@ -26,9 +26,9 @@ export interface RawFrame {
 /** The message that the thread posts after a block. */
 export interface BlockReport {
   readonly blockedMs: number
-  /** The part of this time in which the main thread only waited for a processor, because the machine was busy. */
+  /** How much of this time the main thread only waited for a processor, because the machine was busy. */
   readonly starvedMs: number
-  /** Every sample of the stack, innermost frame first. */
+  /** All samples of the stack. The innermost frame is the first. */
   readonly samples: readonly (readonly RawFrame[])[]
 }
 
@@ -48,11 +48,11 @@ interface ScriptParsed {
 const { beats, lastBeat, thresholdMs, canPause } = workerData as WatchdogData
 const MAX_SAMPLES = 20
 
-// An inspector session that waits for the main thread does not keep this thread alive.
+// While an inspector session waits for the main thread, it does not keep this thread alive. So this timer does.
 const keepAlive = setInterval(() => undefined, 2 ** 30)
 void watch().finally(() => clearInterval(keepAlive))
 
-/** Whether the thread must end. It is not terminated from outside, because this could leave the main thread paused. */
+/** Whether the thread must end. It is not terminated from outside, because the main thread could then stay paused. */
 function isEnding(): boolean {
   return Atomics.load(beats, 1) !== 0
 }
@@ -64,7 +64,7 @@ async function watch(): Promise<void> {
   }
 }
 
-/** Follows a block: the main thread has sent no heartbeat since this one. Samples its stack from time to time until it does. */
+/** Follows a block: the main thread has sent no heartbeat since `beat`. Samples its stack from time to time until the next heartbeat. */
 async function follow(beat: number): Promise<void> {
   const since = Atomics.load(lastBeat, 0)
   const isBlocked = (): boolean => Atomics.load(beats, 0) === beat && !isEnding()
@@ -72,24 +72,24 @@ async function follow(beat: number): Promise<void> {
   let lateMs = 0
   while (isBlocked()) {
     const frames = canPause && samples.length < MAX_SAMPLES ? await look() : undefined
-    // The block may have ended in the meantime; then this stack is not its cause.
+    // The block may have ended during the sample; then this stack is not its cause.
     if (frames && isBlocked()) samples.push(frames)
     const begin = performance.now()
     if (Atomics.wait(beats, 0, beat, thresholdMs) === 'timed-out') lateMs += performance.now() - begin - thresholdMs
   }
   const blockedMs = Number(Atomics.load(lastBeat, 0) - since) / 1e6
   const waited = Atomics.load(lastBeat, 1)
-  // If the system does not count it, the delay of this thread is an estimate: it does nearly nothing, so it is late only if it had no
-  // processor either.
+  // If the system does not count the wait, the delay of this thread is used as an estimate: it does almost nothing, so it is late only if
+  // it also had no processor.
   const starvedMs = waited < 0n ? lateMs : Number(waited) / 1e6
   parentPort?.postMessage({ blockedMs, starvedMs, samples } satisfies BlockReport)
 }
 
-/** Pauses the main thread just long enough to read its frames. */
+/** Pauses the main thread only as long as necessary to read its frames. */
 async function look(): Promise<RawFrame[]> {
   const session = new Session()
   session.connectToMainThread()
-  // The url of a frame is deprecated and empty, but the debugger announces each script once it is enabled.
+  // The `url` of a frame is deprecated and empty. But when the debugger is enabled, it announces each script with its URL.
   const urls = new Map<string, string>()
   session.on('Debugger.scriptParsed', ({ params }: ScriptParsed) => urls.set(params.scriptId, params.url))
   try {
@@ -102,8 +102,7 @@ async function look(): Promise<RawFrame[]> {
       session.post('Debugger.pause')
     })
   } finally {
-    // The session disconnects before the thread waits again, because a connected session would leave the main thread paused forever (Node
-    // 24.21).
+    // The session disconnects before the thread waits again. A connected session would leave the main thread paused forever (Node 24.21).
     session.disconnect()
   }
 }

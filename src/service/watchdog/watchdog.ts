@@ -8,10 +8,10 @@ import type { Duration } from '../../time/duration.ts'
 import { Service, type ServiceOptions } from '../service.ts'
 import { intervalOf } from '../timer.ts'
 import { ProcessorWait } from './processor-wait.ts'
-// An inline `type` import would leave an import statement without names, which would run the thread's code here.
+// `import type` is required. With an inline `type`, the import statement would remain without names, and run the thread's code here.
 import type { BlockReport, RawFrame, WatchdogData } from './watchdog-thread.ts'
 
-/** Lines and columns start at 1, and refer to the source if a source map is known. */
+/** A frame of a stack. Lines and columns start at 1, and refer to the source file if there is a source map. */
 export interface StackFrame {
   readonly functionName: string
   readonly file: string
@@ -19,23 +19,23 @@ export interface StackFrame {
   readonly column: number
 }
 
-/** A span of time in which the event loop did not turn. */
+/** A time in which the event loop was blocked. */
 export interface Blocked {
   readonly blockedMs: number
-  /** The most frequent stack during the block, innermost frame first; empty if the block was too short for a sample. */
+  /** The most frequent stack during the block, with the innermost frame first. Empty if the block was too short for a sample. */
   readonly stack: readonly StackFrame[]
-  /** The blocking function: the innermost one outside Node, Piko and dependencies. Undefined if there is none in the stack. */
+  /** The function that blocked: the innermost one outside of Node, Piko and dependencies. Undefined if the stack contains none. */
   readonly culprit: StackFrame | undefined
 }
 
 export interface WatchdogOptions extends ServiceOptions {
-  /** The minimum length of a reported block. Default `'250ms'`. */
+  /** The minimum length of a block that is reported. Default `'250ms'`. */
   readonly threshold?: Duration
   /** Called after the block. Default: a warning in the log. */
   readonly onBlocked?: (blocked: Blocked) => void
 }
 
-/** The number of heartbeats per threshold, so that a block is measured to within a quarter of it. */
+/** How many heartbeats there are per threshold. So the length of a block is accurate to a quarter of the threshold. */
 const BEATS_PER_THRESHOLD = 4
 
 /**
@@ -92,29 +92,32 @@ export class Watchdog extends Service {
   }
 
   #report({ blockedMs, starvedMs, samples }: BlockReport): void {
-    // The thread reads the clock between two heartbeats. A heartbeat that was only late is not a block. The time in which the machine had
-    // no processor for the main thread is not a fault of the code either.
+    // Between two heartbeats, the thread reads the clock. A late heartbeat alone is not a block. And the code is not at fault for the time
+    // in which the main thread had no processor.
     if (this.shouldStop || blockedMs - starvedMs < this.#thresholdMs) return
     const stack = mostSeen(samples).map(stackFrame)
     this.#onBlocked({ blockedMs, stack, culprit: stack.find(isOwnCode) })
   }
 }
 
-/** A text such as `event loop blocked for 3012 ms by parse (/app/src/parse.ts:10:3)`. */
+/** Formats a block, such as `event loop blocked for 3012 ms by parse (/app/src/parse.ts:10:3)`. */
 export function blockedText({ blockedMs, culprit }: Blocked): string {
   const by = culprit ? ` by ${culprit.functionName} (${culprit.file}:${culprit.line}:${culprit.column})` : ''
   return `event loop blocked for ${Math.round(blockedMs)} ms${by}`
 }
 
-/** The maximum number of frames that are shown of a stack. */
+/** How many frames of a stack are shown, at most. */
 const MAX_SHOWN = 10
 
-/** At most ten frames of a stack: first the user's own, then those of Node and of packages. Each group has its innermost frame first. */
+/**
+ * Returns at most ten frames of a stack: first the user's own, then those of Node and of packages. In both groups, the innermost frame is
+ * first.
+ */
 export function shownFrames(stack: readonly StackFrame[]): readonly StackFrame[] {
   return [...stack.filter(isOwnCode), ...stack.filter((frame) => !isOwnCode(frame))].slice(0, MAX_SHOWN)
 }
 
-/** The first stack whose innermost own function is the most frequent one. */
+/** Returns a stack whose innermost own function is the most frequent one. */
 function mostSeen(samples: BlockReport['samples']): readonly RawFrame[] {
   const seen = new Map<string, { count: number; readonly frames: readonly RawFrame[] }>()
   for (const frames of samples) {
@@ -149,7 +152,7 @@ function stackFrame({ functionName, url, line, column }: RawFrame): StackFrame {
   }
 }
 
-/** The position in the source, if a loader such as tsx has left a source map with Node. */
+/** Returns the position in the source file, if a loader such as tsx has registered a source map with Node. */
 function sourceOf(url: string, line: number, column: number): { line: number; column: number } | undefined {
   const path = url.startsWith('file:') ? fileURLToPath(url.replace(/\?.*$/, '')) : url
   const entry = (findSourceMap(url) ?? findSourceMap(path))?.findEntry(line, column)

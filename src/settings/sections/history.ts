@@ -1,8 +1,8 @@
 import { duration, integer, runLogLevel } from '../setting-types.ts'
 
-/** The history of runs that Piko keeps, and for how long. */
+/** Which history of runs is kept, and for how long. */
 export const history = {
-  /** The lowest level of `ctx.log` lines to keep; undefined: none. */
+  /** The lowest level of `ctx.log` lines that are kept; undefined: none. */
   runLogs: runLogLevel({
     key: 'run_logs',
     default: 'info',

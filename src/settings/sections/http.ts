@@ -43,7 +43,7 @@ export const http = {
     default: false,
     help: 'Serve the API without TLS on an address that other machines reach, because a proxy or the network encrypts.',
   }),
-  /** The number of requests of one token in a minute; 0: any number. */
+  /** How many requests one token may send per minute; 0: any number. */
   rateLimit: integer({
     key: 'rate_limit',
     default: 3_000,

@@ -2,7 +2,7 @@ import { duration, durationOrSeconds, flag, integer, optionalDsn } from '../sett
 
 /** The MySQL or MariaDB server, if there is one. */
 export const mysql = {
-  /** The address of the server, which is masked in logs and in the JSON of this object. Empty: embedded SQLite. */
+  /** The address of the server. It is masked in logs and in the JSON of this object. Empty: embedded SQLite. */
   dsn: optionalDsn({
     key: 'dsn',
     help: 'MySQL or MariaDB server, mysql://user:password@host:3306/database; empty: embedded SQLite.',

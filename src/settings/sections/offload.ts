@@ -3,9 +3,9 @@ import type { OffloadOptions } from '../../offload/pool/pool-options.ts'
 import { readPoolText } from '../../offload/pool/pool-text.ts'
 import { integer, list } from '../setting-types.ts'
 
-/** The threads for long computation. */
+/** The threads for long computations. */
 export const offload = {
-  /** The number of threads, at least 1: the `0` of the file is already resolved. */
+  /** The number of threads, at least 1. The value `0` of the file is already replaced. */
   threads: {
     ...integer({
       key: 'threads',

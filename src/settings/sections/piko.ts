@@ -47,7 +47,7 @@ export const piko = {
     max: MAX_LEASE,
     help: 'A node that fails to renew its lease within this time is considered dead.',
   }),
-  /** The deadline of a drain. */
+  /** The time limit of a drain. */
   shutdownTimeoutMs: duration({
     key: 'shutdown_timeout',
     default: '30s',
@@ -68,7 +68,7 @@ export const piko = {
     default: false,
     help: 'Keeps the memory of the whole process small: garbage is collected sooner and more often, at the cost of processor time.',
   }),
-  /** The length of a block of the event loop that is reported; 0: Piko does not watch for blocks. */
+  /** The minimum length of a block of the event loop that is reported; 0: blocks are not watched. */
   blockThresholdMs: duration({
     key: 'block_threshold',
     default: '500ms',
@@ -83,7 +83,7 @@ export const piko = {
     max: '1d',
     help: 'A node whose event loop is blocked this long gives up its lease, so that other nodes take over its runs; 0s: never.',
   }),
-  /** Whether the process ends when the event loop has been blocked for `max_block` plus one lease. */
+  /** Whether the process ends if the event loop is blocked for `max_block` plus one lease. */
   endWhenBlocked: flag({
     key: 'end_when_blocked',
     default: true,

@@ -16,12 +16,12 @@ export interface ReadyBatch {
   readonly number: number
 }
 
-/** Whether rows of a route have been delivered in this attempt. */
+/** Whether rows of a route were already delivered in this attempt. */
 export interface RouteProgress {
   hasDelivered: boolean
 }
 
-/** Delivers the batches of one attempt by the rules of its sink: retries, dead letters and spill. */
+/** Delivers the batches of one attempt according to the rules of its sink: retries, dead letters and spill. */
 export class BatchDelivery {
   readonly #target: SinkTarget
   readonly #scope: SinkScope
@@ -35,12 +35,12 @@ export class BatchDelivery {
     this.#scope = scope
   }
 
-  /** The rows of this attempt that were stored on disk instead of at the target. */
+  /** How many rows of this attempt were stored on disk instead of at the target. */
   get spilledRows(): number {
     return this.#spilled
   }
 
-  /** Ends the wait of every delivery for its next try, because the attempt is over. */
+  /** Called when the attempt is over: deliveries no longer wait for their next try. */
   stop(): void {
     this.#stop.abort()
   }
@@ -57,7 +57,7 @@ export class BatchDelivery {
     let isWhole = true
     const asides = await sift(ready.rows, {
       send: (part) => {
-        // Only the first delivery of the whole batch retries an unknown error. Afterwards its rows are assumed to be the cause.
+        // An unknown error is retried only for the first delivery of the whole batch. After that, its rows are assumed to be the cause.
         const mayHelp = isWhole
           ? (error: Error) => refusedRows(error, part.rows.length) === undefined
           : (error: Error) => this.#isOutage(error)
@@ -73,7 +73,7 @@ export class BatchDelivery {
     this.#target.counts.dead += asides.length
   }
 
-  /** Clears the window of a route that received no rows. */
+  /** Clears the window of a route that got no rows. */
   async clear(route: Route): Promise<void> {
     const { spill } = this.#target
     const batch = this.#batchOf({ route, number: 0 }, '/clear', { hasDelivered: false })

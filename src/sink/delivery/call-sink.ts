@@ -31,7 +31,7 @@ export async function callSink(
   counts.delivered(rows.length, bytes, performance.now() - since)
 }
 
-/** Calls the sink's `clear` for a route that received no rows. Throws as {@link callSink} does. */
+/** Calls the sink's `clear` for a route that got no rows. Throws as {@link callSink} does. */
 export async function clearWindow(
   { name, sink, policy }: Pick<SinkTarget, 'name' | 'sink' | 'policy'>,
   { model }: Route,

@@ -1,7 +1,7 @@
 import type { SinkBatch } from '../sink.ts'
 import type { Aside } from './sift.ts'
 
-/** The origin of rows that were put aside or stored on disk. */
+/** Where rows come from that were refused or stored on disk. */
 export interface RowsSource {
   readonly sink: string
   /** The name of the model in batch keys. */
@@ -9,7 +9,7 @@ export interface RowsSource {
   readonly batch: Pick<SinkBatch, 'jobId' | 'runId' | 'attempt' | 'fence' | 'window' | 'key' | 'index'>
 }
 
-/** Puts rows aside. Resolves when they are stored. */
+/** Stores refused rows. Resolves when they are stored. */
 export interface DeadLetters {
   add(source: RowsSource, rows: readonly Aside[]): Promise<void>
 }

@@ -3,7 +3,7 @@ import { PikoError } from '../../errors.ts'
 import { formatMs } from '../../time/duration.ts'
 
 /**
- * Waits for a call of a sink's method until the time limit. The signal that the call receives then aborts too.
+ * Waits for a call of a sink's method, up to the time limit. Then it also aborts the signal of the call.
  *
  * @throws PikoError `TIMEOUT`
  */

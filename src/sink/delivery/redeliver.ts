@@ -11,7 +11,7 @@ import { isOutage, isStale } from './outage.ts'
 import { rowBytes } from '../row-bytes.ts'
 import { sift } from './sift.ts'
 
-/** The parts that a delivery after the end of its run needs. */
+/** What is needed to deliver rows when their run has already ended. */
 export interface Redelivery {
   readonly target: SinkTarget
   readonly env: SinkEnv
@@ -55,7 +55,7 @@ async function deliverRows(target: SinkTarget, route: Route, spilled: SpillBatch
     send: async (part) => {
       const bytes = part.rows.reduce<number>((sum, row) => sum + rowBytes(row), 0)
       await callSink(target, route, part.rows, { ...batch, index, key: `${batch.key}${part.suffix}` }, bytes)
-      // The first part has replaced the rows of earlier attempts. The other parts add to it.
+      // The first part has already deleted the rows of earlier attempts. The other parts are added to it.
       index = Math.max(1, index)
     },
     isOutage: (error) => isOutage(error, target.policy.spill?.isOutage),
@@ -67,7 +67,7 @@ async function deliverRows(target: SinkTarget, route: Route, spilled: SpillBatch
   target.counts.dead += asides.length
 }
 
-/** Gives the instances of a class their prototype again, because it is not stored on disk. */
+/** Sets the prototype of a class's instances again, because the disk does not store it. */
 export function restored({ model }: Route, rows: readonly unknown[]): readonly unknown[] {
   if (isSchema(model)) return rows
   const { prototype } = model as { readonly prototype: object }

@@ -2,7 +2,7 @@ import { chainOf, headline, isWhole, propertyOf } from '../../errors-read.ts'
 import { databaseFault } from '../../sql/database-faults.ts'
 import { isPikoError } from '../../errors.ts'
 
-/** A symbol is used instead of `instanceof`, because a sink's module may load another copy of this package. */
+/** A symbol instead of `instanceof`, because a sink's module may load another copy of this package. */
 const REFUSED = Symbol.for('piko.refusedRows')
 
 /** A row that the target refuses. */
@@ -13,8 +13,8 @@ export interface RefusedRow {
 }
 
 /**
- * Thrown by a sink's method that knows which rows the target refuses. A sink with `deadLetters` puts these rows aside and delivers the
- * others again, whether or not the target has stored them. Without `deadLetters` the run fails.
+ * Thrown by a sink's method that knows which rows the target refuses. A sink with `deadLetters` stores these rows as dead letters and
+ * delivers the others again, even if the target has already stored them. Without `deadLetters` the run fails.
  *
  * @example
  * if (response.status === 422) throw new RefusedRowsError([{ index: 3, reason: 'no such customer' }])
@@ -31,7 +31,7 @@ export class RefusedRowsError extends Error {
   }
 }
 
-/** The reasons for the rows that an error names, by index below `length`. Undefined if the error names none. */
+/** Returns the reasons for the rows that an error names, by index below `length`. Undefined if the error names none. */
 export function refusedRows(error: unknown, length: number): ReadonlyMap<number, string> | undefined {
   for (const link of chainOf(error)) {
     const rows = new Map<number, string>()
@@ -49,12 +49,12 @@ function namedIn(link: unknown): readonly RefusedRow[] {
       reason: String(propertyOf(row, 'reason')),
     }))
   }
-  // `SqlTable` names the row that can't be stored or is too large for a statement.
+  // `SqlTable` names a row that can't be stored or is too large for a statement.
   const index = isPikoError(link, 'SINK_ROW_INVALID') ? propertyOf(link.details, 'index') : undefined
   return typeof index === 'number' ? [{ index, reason: headline(link) }] : []
 }
 
-/** Whether single rows may have caused the error, so that the target may accept parts of the batch. */
+/** Whether single rows may have caused the error. Then the target may accept other parts of the batch. */
 export function mayBeOfRow(error: unknown): boolean {
   if (isPikoError(error)) return error.code === 'SINK_ROW_INVALID'
   const fault = databaseFault(error)

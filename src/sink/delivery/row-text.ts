@@ -1,12 +1,12 @@
 import { isObject } from '../../errors-read.ts'
 
-/** A row as text. If the row is too large or can't be read: the beginning of its text, or the reason. */
+/** A row as text. If the row is too large or can't be read, this is the beginning of its text, or the reason. */
 export interface RowText {
   readonly text: string
   readonly isWhole: boolean
 }
 
-/** The longest text of a row. */
+/** The maximum size of a row's text, in bytes. */
 const MAX_ROW_BYTES = 256_000
 /** The length to which a longer text is truncated. */
 const KEPT_CHARACTERS = 4_000

@@ -8,11 +8,11 @@ import { mayBeOfRow, refusedRows } from './refused-rows.ts'
 /** Some rows of a batch. */
 export interface Part {
   readonly rows: readonly unknown[]
-  /** A text to add to the key of the batch, the same in every attempt. It is empty for the whole batch. */
+  /** A text to add to the batch's key; it is the same in every attempt. Empty for the whole batch. */
   readonly suffix: string
 }
 
-/** A row that is put aside, with its place in the batch. */
+/** A refused row, and its position in the batch. */
 export interface Aside {
   readonly row: unknown
   readonly place: number
@@ -22,7 +22,11 @@ export interface Aside {
 export interface SiftRules {
   readonly send: (part: Part) => Promise<void>
   readonly isOutage: (error: Error) => boolean
-  /** Counts a row that will be put aside. @throws if there are too many */
+  /**
+   * Counts a row that will be stored as a dead letter.
+   *
+   * @throws if there are too many
+   */
   readonly admit: (aside: Aside) => void
 }
 
@@ -39,7 +43,7 @@ export async function sift(rows: readonly unknown[], { send, isOutage, admit }: 
     admit(aside)
     asides.push(aside)
   }
-  // The parts that wait, so that rows are delivered depth first and in their order.
+  // The parts that are not delivered yet. They are handled depth first, so that rows are delivered in their order.
   const waiting: (readonly number[])[] = [rows.map((_row, place) => place)]
   for (let places = waiting.pop(); places; places = waiting.pop()) {
     try {

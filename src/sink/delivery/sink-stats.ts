@@ -1,4 +1,4 @@
-/** The figures of a sink since the start of the process. */
+/** The figures of a sink since the process started. */
 export interface SinkStats {
   readonly sink: string
   readonly rows: number

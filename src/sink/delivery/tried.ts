@@ -7,7 +7,7 @@ export interface Tries {
   readonly policy: RetryPolicy | undefined
   /** Aborting this signal ends the wait for the next try. */
   readonly signal: AbortSignal
-  /** Whether another try may help. */
+  /** Whether another try may succeed. */
   readonly mayHelp: (error: Error) => boolean
   readonly onRetry: () => void
 }
@@ -33,7 +33,7 @@ export async function tried(fn: () => Promise<void>, { policy, signal, mayHelp, 
   }
 }
 
-/** Milliseconds until the next try, undefined if there is none. */
+/** Returns the milliseconds until the next try; undefined if there is none. */
 function delayAfter(error: Error, policy: RetryPolicy, attempt: number): number | undefined {
   const delayMs = retryDelayMs(policy, attempt, Math.random())
   if (delayMs === undefined || forbidsRetry(error) || policy.retryIf?.(error) === false) return undefined

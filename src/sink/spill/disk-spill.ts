@@ -10,7 +10,7 @@ import type { SpillBatch, SpillQueue } from './spill-queue.ts'
 
 const MAX_SEGMENT_BYTES = 8_000_000
 const MIN_SEGMENT_BYTES = 16_384
-/** A spill is divided into this many segments, because room becomes free only when a whole segment is removed. */
+/** How many segments a spill has. Space becomes free only when a whole segment is removed. */
 const SEGMENTS = 8
 
 export interface DiskSpillParts {
@@ -23,7 +23,7 @@ export interface DiskSpillParts {
   readonly journal: SpillJournal
 }
 
-/** A record that waits for delivery, with its segment. */
+/** A record that is not delivered yet, and its segment. */
 export interface WaitingRecord extends ReadRecord {
   readonly segment: Segment
 }
@@ -38,7 +38,7 @@ export class DiskSpill implements SpillQueue {
   readonly #writer: SegmentWriter
   readonly #segments: Segment[] = []
   #reader: SegmentReader | undefined
-  /** The record that was read but not yet sent. */
+  /** The record that was read but is not sent yet. */
   #waiting: WaitingRecord | undefined
   #appending = 0
   #bytes = 0
@@ -85,7 +85,7 @@ export class DiskSpill implements SpillQueue {
     this.#parts.observer.spilling({ sink: this.#parts.sink, error })
   }
 
-  /** Stores all batches on disk until `release`, because the sink could not be opened. */
+  /** Stores all batches on disk until `release` is called, because the sink could not be opened. */
   hold(error: Error): void {
     this.#isHeld = true
     this.outage(error)
@@ -116,7 +116,7 @@ export class DiskSpill implements SpillQueue {
     }
   }
 
-  /** Takes over loaded segments of an ended process. All segments are sent in the order of their names. */
+  /** Adds the segments of an ended process. All segments are sent in the order of their names. */
   adopt(segments: readonly Segment[]): void {
     for (const segment of segments) this.#bytes += segment.durable
     this.#segments.push(...segments)
@@ -134,7 +134,7 @@ export class DiskSpill implements SpillQueue {
     }
   }
 
-  /** The oldest batch that was not sent yet; undefined if all were sent. Removes the segments before it. */
+  /** Returns the oldest batch that was not sent yet; undefined if all were sent. Removes the segments before it. */
   async peek(): Promise<WaitingRecord | undefined> {
     for (;;) {
       const [segment] = this.#segments
@@ -177,7 +177,7 @@ export class DiskSpill implements SpillQueue {
     return (this.#reader = new SegmentReader(segment))
   }
 
-  /** Removes a segment whose batches were all sent, and reports the end of the outage if it was the last one. */
+  /** Removes a segment whose batches were all sent. If it was the last one, reports the end of the outage. */
   async #end(segment: Segment, sealed: Promise<void>): Promise<void> {
     this.#segments.splice(this.#segments.indexOf(segment), 1)
     const { sink, observer } = this.#parts

@@ -5,9 +5,9 @@ import type { DiskSpill } from './disk-spill.ts'
 import type { SpillBatch } from './spill-queue.ts'
 
 const FIRST_WAIT_MS = 500
-/** How long to wait before checking again for a batch that is being written. */
+/** How long to wait before checking again whether a batch was completely written. */
 const LOOK_MS = 5
-/** How long a stop waits for the delivery in progress. */
+/** How long a stop waits for the current delivery. */
 const MAX_STOP_MS = 1_500
 
 export interface DrainParts {
@@ -19,7 +19,7 @@ export interface DrainParts {
   readonly retryEveryMs: number
 }
 
-/** Sends the batches of a spill to their target, one after another, as soon as it accepts them. */
+/** Sends the batches of a spill to their target, one after another, as soon as the target accepts them. */
 export class Drain {
   readonly #parts: DrainParts
   readonly #stop = new AbortController()
@@ -51,7 +51,7 @@ export class Drain {
       try {
         const isEmpty = !(await this.#sendNext())
         failures = 0
-        // Nothing can be sent until the batch that is being written is complete.
+        // The batch that is being written must be complete before it can be sent.
         if (isEmpty) await systemClock.sleep(LOOK_MS, signal)
       } catch (thrown) {
         if (signal.aborted) return

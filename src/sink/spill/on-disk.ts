@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { propertyOf } from '../../errors-read.ts'
 
-/** The names in a folder. Empty if the folder does not exist, because another process may have removed it. */
+/** Returns the names in a folder. Empty if the folder does not exist, because another process may have removed it. */
 export async function namesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder)
@@ -11,7 +11,7 @@ export async function namesIn(folder: string): Promise<string[]> {
   }
 }
 
-/** The bytes of a file; 0 if it does not exist. */
+/** Returns the size of a file in bytes; 0 if it does not exist. */
 export async function sizeOf(path: string): Promise<number> {
   try {
     return (await stat(path)).size

@@ -4,16 +4,18 @@ import { headline } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
 import type { SpillBatch } from './spill-queue.ts'
 
-/** The first bytes of every segment. */
+/** The bytes with which every segment begins. */
 export const SEGMENT_MAGIC = Buffer.from('PIKOSPL1', 'latin1')
-/** The first bytes of every record. */
+/** The bytes with which every record begins. */
 const RECORD_MAGIC = Buffer.from('PkRc', 'latin1')
-/** A header has five parts of 4 bytes: magic, length of the content, checksum of the content, record number, checksum of these four. */
+/**
+ * A header has five fields of 4 bytes: magic, length of the content, checksum of the content, record number, and checksum of these four.
+ */
 export const HEADER_BYTES = 20
-/** A header with a greater length is damaged, because no batch is that large. */
+/** A larger length means that the header is damaged, because no batch is that large. */
 const MAX_CONTENT_BYTES = 2 ** 30
 
-/** The parts of a record's header. */
+/** What a record's header contains. */
 export interface RecordHeader {
   readonly contentBytes: number
   readonly contentSum: number
@@ -22,7 +24,7 @@ export interface RecordHeader {
 }
 
 /**
- * Creates the content of a record. Rows are stored as structured clones, so dates, `bigint` and binary data keep their types.
+ * Encodes the content of a record. Rows are stored as structured clones, so that dates, `bigint` and binary data keep their types.
  *
  * @throws PikoError `SINK_ROW_INVALID` for rows with functions, promises and the like
  */
@@ -57,7 +59,7 @@ export function recordOf(content: Buffer, number: number): Buffer {
   return record
 }
 
-/** Reads the header at the beginning of `bytes`; undefined if there is none, or it is damaged. */
+/** Reads the header at the beginning of `bytes`; undefined if there is none or it is damaged. */
 export function readHeader(bytes: Buffer): RecordHeader | undefined {
   if (bytes.length < HEADER_BYTES || !bytes.subarray(0, 4).equals(RECORD_MAGIC)) return undefined
   if (bytes.readUInt32LE(16) !== crc32(bytes.subarray(0, 16))) return undefined
@@ -66,7 +68,7 @@ export function readHeader(bytes: Buffer): RecordHeader | undefined {
   return { contentBytes, contentSum: bytes.readUInt32LE(8), number: bytes.readUInt32LE(12) }
 }
 
-/** The next position at or after `from` where a header may begin; -1 if there is none. */
+/** Returns the next position from `from` on where a header may begin; -1 if there is none. */
 export function nextMagic(bytes: Buffer, from: number): number {
   return bytes.indexOf(RECORD_MAGIC, from)
 }

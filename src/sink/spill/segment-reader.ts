@@ -13,7 +13,7 @@ export interface ReadRecord {
   readonly end: number
 }
 
-/** Reads the records of one segment in order. Skips damaged bytes, and records the damage in the segment. */
+/** Reads the records of one segment in order. Skips damaged bytes and records the damage in the segment. */
 export class SegmentReader {
   readonly segment: Segment
   #file: FileHandle | undefined
@@ -30,7 +30,7 @@ export class SegmentReader {
     return this.#at
   }
 
-  /** Reads the next record; undefined if no complete one follows yet. */
+  /** Reads the next record; undefined if there is no complete record yet. */
   async next(): Promise<ReadRecord | undefined> {
     const { segment } = this
     const file = await this.#open()
@@ -83,7 +83,7 @@ export class SegmentReader {
     this.#isChecked = true
     const magic = await this.#bytes(this.#file, 0, SEGMENT_MAGIC.length)
     if (this.#at === 0) this.#at = SEGMENT_MAGIC.length
-    // An empty file is no damage if nothing was written yet. A file that was cut off is already recorded as damaged.
+    // An empty file is not damaged if nothing was written yet. If a file was cut off, this is already recorded as damage.
     if (segment.durable === 0 && (segment.damage.length > 0 || segment.isKnown)) return this.#file
     if (!magic.equals(SEGMENT_MAGIC)) this.#note('it begins with damaged bytes', 0)
     return this.#file
@@ -96,14 +96,14 @@ export class SegmentReader {
     return buffer.subarray(0, bytesRead)
   }
 
-  /** Skips to the next intact header, and records the problem. */
+  /** Skips to the next intact header and records the problem. */
   async #skip(file: FileHandle, from: number, problem: string): Promise<void> {
     let at = from + 1
     while (at < this.segment.durable) {
       const bytes = await this.#bytes(file, at, SEARCH_BYTES)
       const found = nextMagic(bytes, 0)
       if (found < 0) {
-        // The magic may begin in the last three bytes that were read, and continue after them.
+        // The magic bytes may begin in the last three bytes that were read, and continue after them.
         at += Math.max(1, bytes.length - 3)
         continue
       }
