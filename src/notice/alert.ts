@@ -11,6 +11,8 @@ export interface Alert {
   readonly runId: number | undefined
   readonly error: string | undefined
   readonly window: Window | undefined
+  /** Without windows: the last tick whose run is late. */
+  readonly tick: Date | undefined
   /** When people were last notified about it. */
   readonly toldAt: Date | undefined
   readonly recoveredAt: Date | undefined
@@ -33,7 +35,7 @@ export function withFailures(alert: Alert | undefined, some: readonly Failures[]
 
 function withFailure(alert: Alert | undefined, { jobId, count, at, runId, error, window }: Failures): Alert {
   if (!alert) {
-    const times = { openedAt: at, lastAt: at, toldAt: undefined, recoveredAt: undefined }
+    const times = { openedAt: at, lastAt: at, toldAt: undefined, recoveredAt: undefined, tick: undefined }
     return { ...{ jobId, problem: 'failure' as const, count, runId, error, window }, ...times }
   }
   const isNewer = at >= alert.lastAt
@@ -65,12 +67,13 @@ function maxOf(one: number | undefined, other: number | undefined): number | und
 
 /** Converts an alert to a part of a notice. */
 export function noticeJobOf(alert: Alert): NoticeJob {
-  const { jobId, problem, count, openedAt, lastAt, runId, error, window, toldAt, recoveredAt } = alert
+  const { jobId, problem, count, openedAt, lastAt, runId, error, window, tick, toldAt, recoveredAt } = alert
   return {
     ...{ jobId, problem, count, since: openedAt, lastAt },
     ...(runId !== undefined && { runId }),
     ...(error !== undefined && { error }),
     ...(window && { window }),
+    ...(tick && { tick }),
     ...(recoveredAt && { recoveredAt }),
     ...(toldAt && !recoveredAt && { isRepeated: true as const }),
   }

@@ -4,9 +4,17 @@ import { type Alert, spanning } from './alert.ts'
 /** The late windows of a job with a deadline. */
 export interface Overdue {
   readonly jobId: string
-  /** From the start of the oldest late window to the end of the newest one. Undefined: no window is late. */
-  readonly late: Window | undefined
-  /** How many windows are late. */
+  /** Undefined: nothing is late. */
+  readonly late: Late | undefined
+}
+
+/** What is late: windows, or without windows the run of a tick. */
+interface Late {
+  /** From the start of the oldest late window to the end of the newest one. */
+  readonly window?: Window
+  /** The last tick whose run is late. */
+  readonly tick?: Date
+  /** How many windows are late; 1 for a tick. */
   readonly count: number
 }
 
@@ -25,11 +33,11 @@ export interface LateChanges {
 export function lateChanges(alerts: readonly Alert[], jobs: readonly Overdue[], now: Date): LateChanges {
   const known = new Map(alerts.filter(({ problem }) => problem === 'late').map((alert) => [alert.jobId, alert]))
   const written: Alert[] = []
-  for (const { jobId, late, count } of jobs) {
+  for (const { jobId, late } of jobs) {
     const alert = known.get(jobId)
     known.delete(jobId)
     if (late) {
-      const changed = continued(alert, jobId, late, count, now)
+      const changed = continued(alert, jobId, late, now)
       if (changed) written.push(changed)
     } else if (alert?.toldAt && !alert.recoveredAt) written.push({ ...alert, recoveredAt: now })
   }
@@ -40,15 +48,29 @@ export function lateChanges(alerts: readonly Alert[], jobs: readonly Overdue[], 
  * Returns the changed alert of a late job; undefined if nothing has changed. When people have been notified, the alert keeps the windows in
  * that notice, so that the notice of the recovery names all of them.
  */
-function continued(alert: Alert | undefined, jobId: string, late: Window, count: number, now: Date): Alert | undefined {
-  const same = { runId: undefined, error: undefined, recoveredAt: undefined }
+function continued(alert: Alert | undefined, jobId: string, late: Late, now: Date): Alert | undefined {
+  const { count, tick } = late
+  const same = { runId: undefined, error: undefined, recoveredAt: undefined, tick }
   if (!alert) {
-    return { jobId, problem: 'late', ...same, window: late, count, openedAt: now, lastAt: now, toldAt: undefined }
+    return {
+      jobId,
+      problem: 'late',
+      ...same,
+      window: late.window,
+      count,
+      openedAt: now,
+      lastAt: now,
+      toldAt: undefined,
+    }
   }
   const told = alert.toldAt ? alert : undefined
-  const [window, most] = [spanning(told?.window, late) ?? late, Math.max(told?.count ?? 0, count)]
-  const isWorse = !alert.window || late.end > alert.window.end
-  const isWider = !alert.window || window.start < alert.window.start
+  const [window, most] = [late.window && spanning(told?.window, late.window), Math.max(told?.count ?? 0, count)]
+  const isWorse = isLater(late.window?.end, alert.window?.end) || isLater(tick, alert.tick)
+  const isWider = isLater(alert.window?.start, window?.start)
   if (!isWorse && !isWider && !alert.recoveredAt && most === alert.count) return undefined
   return { ...alert, ...same, window, count: most, lastAt: isWorse ? now : alert.lastAt }
+}
+
+function isLater(one: Date | undefined, other: Date | undefined): boolean {
+  return one !== undefined && (!other || one > other)
 }

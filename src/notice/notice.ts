@@ -16,7 +16,7 @@ export interface NoticeJob {
   readonly problem: Problem
   /**
    * How many runs have failed since the problem began. For late data: the largest number of windows that were late at the same time, at
-   * most 1,000.
+   * most 1,000; 1 without windows.
    */
   readonly count: number
   /** When the problem began. Below: when it last happened. */
@@ -28,6 +28,8 @@ export interface NoticeJob {
   readonly error?: string
   /** From the start of the first affected window to the end of the last. */
   readonly window?: Window
+  /** The last tick whose run has not succeeded in time. Only for a job without windows that is late. */
+  readonly tick?: Date
   /** Present only in a notice of the kind `recovered`. */
   readonly recoveredAt?: Date
   /** Set if people were already notified about this problem and it continues. */

@@ -34,15 +34,17 @@ export function linesOf({ kind, jobs, jobCount, at }: Notice, link: string): str
 }
 
 function lineOf(kind: Notice['kind'], job: NoticeJob): string {
-  const { jobId, problem, count, since, lastAt, error, window, recoveredAt, isRepeated } = job
+  const { jobId, problem, count, since, lastAt, error, window, tick, recoveredAt, isRepeated } = job
   const span = window ? ` (${window.start.toISOString()} – ${window.end.toISOString()})` : ''
   if (kind === 'recovered') {
     const lasted = formatMs((recoveredAt ?? lastAt).getTime() - since.getTime())
-    return `${jobId}: works again after ${lasted}${problem === 'late' ? ', its data is complete' : ''}${span}`
+    return `${jobId}: works again after ${lasted}${problem === 'late' && !tick ? ', its data is complete' : ''}${span}`
   }
   const again = isRepeated ? 'still ' : ''
-  if (problem === 'late')
-    return `${jobId}: ${again}late${window ? `, ${counted(count, 'window')} without data` : ''}${span}`
+  if (problem === 'late') {
+    if (tick) return `${jobId}: ${again}late, the run of ${tick.toISOString()} has not succeeded`
+    return `${jobId}: ${again}late, ${counted(count, 'window')} without data${span}`
+  }
   return `${jobId}: ${again}${counted(count, 'failure')} since ${since.toISOString()}${span}${error === undefined ? '' : `; last: ${error}`}`
 }
 

@@ -23,7 +23,7 @@ const isLast = (value: string | number) => value === 'tomorrow' || value === '99
 /** The information that a person needs to correct a row. */
 function expectNamed(error: unknown, table: TableName, { column }: Poison): void {
   expect(error).toMatchObject({ code: 'ROW_BROKEN', details: { table, columns: [column] } })
-  expect((error as Error).message).toMatch(new RegExp(`UPDATE ${table} SET ${column} = '?.+'? WHERE `))
+  expect((error as Error).message).toMatch(new RegExp(`UPDATE ${table} SET \`?${column}\`? = '?.+'? WHERE `))
 }
 
 describeEachStore((store) => {

@@ -5,7 +5,7 @@ import { type Channel, messagesOf } from '../../src/notice/channels.ts'
 const now = new Date('2026-01-01T00:00:00Z')
 const alert = (jobId: string, count = 1): Alert => ({
   ...{ jobId, problem: 'failure', count, openedAt: now, lastAt: now, runId: 7, error: 'Error: no' },
-  ...{ window: undefined, toldAt: undefined, recoveredAt: undefined },
+  ...{ window: undefined, tick: undefined, toldAt: undefined, recoveredAt: undefined },
 })
 const APP: Channel = { name: 'app', on: ['failure'] }
 const OPS: Channel = { name: 'notifier:ops', on: ['failure', 'late'], jobs: ['orders_*'] }

@@ -8,7 +8,7 @@ const POLICY: NoticePolicy = { quietMs: 10_000, maxWaitMs: 120_000, intervalMs: 
 
 const failing = (more: Partial<Alert> = {}): Alert => ({
   ...{ jobId: 'sync', problem: 'failure', count: 1, openedAt: at(0), lastAt: at(0) },
-  ...{ runId: 1, error: 'Error: no', window: undefined, toldAt: undefined, recoveredAt: undefined },
+  ...{ runId: 1, error: 'Error: no', window: undefined, tick: undefined, toldAt: undefined, recoveredAt: undefined },
   ...more,
 })
 const failed = (seconds: number, more: Partial<Failures> = {}): Failures => ({

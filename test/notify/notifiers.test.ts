@@ -46,6 +46,19 @@ describe('texts', () => {
       'and 5 more jobs',
     ])
   })
+
+  it('names the tick of a late job without windows', () => {
+    const late = (more: Partial<NoticeJob>) => job({ jobId: 'day', problem: 'late', count: 1, tick: at, ...more })
+    const recovered = late({ recoveredAt: new Date(at.getTime() + 7_200_000) })
+    expect([
+      ...linesOf(notice({ kind: 'late', jobs: [late({}), late({ isRepeated: true })], jobCount: 2 }), ''),
+      ...linesOf(notice({ kind: 'recovered', jobs: [recovered] }), ''),
+    ]).toEqual([
+      'day: late, the run of 2026-01-01T12:00:00.000Z has not succeeded',
+      'day: still late, the run of 2026-01-01T12:00:00.000Z has not succeeded',
+      'day: works again after 2h 00m',
+    ])
+  })
 })
 
 describe('webhook', () => {

@@ -48,6 +48,6 @@ export async function poison(
   const { host, port, user, password, database: name } = mysql
   const connection = await createConnection({ host, port, user, password, database: name })
   await connection.query("SET SESSION sql_mode = ''")
-  await connection.query(`UPDATE ${table} SET ${column} = ? WHERE ${where}`, [value])
+  await connection.query(`UPDATE ${table} SET \`${column}\` = ? WHERE ${where}`, [value])
   await connection.end()
 }

@@ -29,6 +29,7 @@ const alert = z.object({
   runId: count.optional(),
   error: z.string().optional(),
   window: window.optional(),
+  tick: instant.optional().meta({ description: 'Of a late job without windows: the tick whose run is late.' }),
   toldAt: instant.optional(),
   recoveredAt: instant.optional(),
 })

@@ -96,7 +96,7 @@ const ALERT_COLUMNS: readonly Column<Alert>[] = [
   { title: 'error', cell: ({ error }) => visibleLine(error ?? '') },
 ]
 
-function alertData({ runId, error, window, toldAt, recoveredAt, ...alert }: Alert): object {
-  const rest = { runId: runId ?? null, error: error ?? null, window: window ?? null }
+function alertData({ runId, error, window, tick, toldAt, recoveredAt, ...alert }: Alert): object {
+  const rest = { runId: runId ?? null, error: error ?? null, window: window ?? null, tick: tick ?? null }
   return { ...alert, ...rest, toldAt: toldAt ?? null, recoveredAt: recoveredAt ?? null }
 }

@@ -10,6 +10,7 @@ import { history } from './checks/history.ts'
 import { indexes } from './checks/indexes.ts'
 import { isolation } from './checks/isolation.ts'
 import { packetSize } from './checks/packet-size.ts'
+import { paths } from './checks/paths.ts'
 import { poisonRows } from './checks/poison-rows.ts'
 import { pools } from './checks/pools.ts'
 import { queue } from './checks/queue.ts'
@@ -27,6 +28,7 @@ import { unknownJobs } from './checks/unknown-jobs.ts'
 export const CHECKS: readonly Check[] = [
   settingsProblems,
   riskySettings,
+  paths,
   connectivity,
   serverVersion,
   isolation,

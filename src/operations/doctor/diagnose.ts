@@ -34,9 +34,11 @@ type Gathered = { readonly value: unknown } | { readonly error: unknown } | unde
 
 /** The facts that can be collected only with a current schema. */
 const OF_TABLES: ReadonlySet<FactName> = new Set(['sizes', 'runs', 'fleet', 'plans', 'broken'])
+/** The facts that need no database, and whether it answers. */
+const WITHOUT_DATABASE: ReadonlySet<FactName> = new Set(['problems', 'settings', 'paths', 'ping'])
 /** The order in which facts are collected. The first ones decide whether the others can be collected. */
 const ORDER: readonly FactName[] = [
-  ...(['problems', 'settings', 'ping', 'schema', 'server', 'clock', 'rights'] as const),
+  ...(['problems', 'settings', 'paths', 'ping', 'schema', 'server', 'clock', 'rights'] as const),
   ...(['sizes', 'runs', 'fleet', 'plans', 'broken'] as const),
 ]
 /** The time limit for one fact. */
@@ -81,7 +83,7 @@ async function gatherAll(gatherers: Gatherers, limitMs: number): Promise<Readonl
 
 /** Without a database, or with another schema, every statement would fail. So there is only one finding for all of them. */
 function canGather(name: FactName, gathered: ReadonlyMap<FactName, Gathered>): boolean {
-  if (name === 'problems' || name === 'settings' || name === 'ping') return true
+  if (WITHOUT_DATABASE.has(name)) return true
   const ping = gathered.get('ping')
   if (ping && 'error' in ping) return false
   if (!OF_TABLES.has(name)) return true

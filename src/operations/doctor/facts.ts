@@ -6,6 +6,7 @@ import type { RunFacts } from '../../store/doctor/run-facts.ts'
 import type { SchemaFacts } from '../../store/doctor/schema-facts.ts'
 import type { ServerFacts } from '../../store/doctor/server-facts.ts'
 import type { SizeFacts } from '../../store/doctor/size-facts.ts'
+import type { PathFact } from './path-facts.ts'
 import type { SettingsProblem } from '../../settings/problem.ts'
 import type { Settings } from '../../settings/settings.ts'
 
@@ -39,6 +40,8 @@ export interface Facts {
   /** The problems of the settings. Empty if the settings are valid. */
   readonly problems: readonly SettingsProblem[]
   readonly settings: SettingsFacts
+  /** The paths in the settings that this process can't use. */
+  readonly paths: readonly PathFact[]
   /** The duration of a round trip to the database, in milliseconds. */
   readonly ping: number
   readonly server: ServerFacts

@@ -9,6 +9,7 @@ import { storeOn } from '../../store/store.ts'
 import { openSettingsDatabase } from '../../store/open-store.ts'
 import { diagnose, type DoctorReport, type Gatherers } from './diagnose.ts'
 import type { SettingsFacts } from './facts.ts'
+import { unusablePaths } from './path-facts.ts'
 
 /**
  * Examines an installation whose database is open.
@@ -35,12 +36,13 @@ export function diagnosed(
   })
 }
 
-function ofSettings({ settings, file, origins, shown }: LoadedSettings): Gatherers {
+function ofSettings(loaded: LoadedSettings): Gatherers {
+  const { settings, file, origins, shown } = loaded
   const facts = (): SettingsFacts => ({
     ...{ file, settings },
     values: [...origins].map(([key, origin]) => ({ key, value: shown.get(key) ?? '', origin })),
   })
-  return { problems: () => [], settings: facts }
+  return { problems: () => [], settings: facts, paths: () => unusablePaths(loaded) }
 }
 
 /**

@@ -1,18 +1,66 @@
+import { type Kysely, sql, type SqlBool } from 'kysely'
 import type { Database } from '../connection/database.ts'
-import type { BrokenRow } from '../values/broken-row.ts'
+import { type BrokenRow, soundRows } from '../values/broken-row.ts'
 import { BrokenRows } from '../values/broken-rows.ts'
 import { RowCheck } from '../values/row-check.ts'
+import { ROW_RULES, type TableName } from '../values/row-rules.ts'
 
 /** The maximum number of rows that are named, and of steps of a check. */
 const MAX_ROWS = 100
 const MAX_STEPS = 2_000
+/** The number of rows of each table that are read in addition, and of tables with JSON, whose rows may be large. */
+const NEWEST = 200
+const NEWEST_JSON = 20
 
-/** Searches all checked tables for rows that can't be read. The reports of the running app are not affected. */
+/**
+ * Searches all tables for rows that can't be read: everything that the leader checks, the newest rows of every table, and all shared values.
+ * The reports of the running app are not affected.
+ */
 export async function brokenFacts(database: Database): Promise<readonly BrokenRow[]> {
-  const found: BrokenRow[] = []
+  const found = new Map<string, BrokenRow>()
+  const add = (row: BrokenRow): void => {
+    const name = `${row.table} ${row.key}`
+    if (found.size < MAX_ROWS && !found.has(name)) found.set(name, row)
+  }
+  const { db, dialect } = database
+  // These read all checked columns of a row, so a second report of the same row adds nothing.
+  const tables = Object.keys(ROW_RULES) as TableName[]
+  for (const table of tables) for (const row of await newestBroken(database, table)) add(row)
+  for (const row of await brokenShared(database)) add(row)
   const broken = new BrokenRows()
-  broken.onReport = (row) => found.push(row)
-  const check = new RowCheck({ db: database.db, dialect: database.dialect, broken })
-  for (let steps = 0; steps < MAX_STEPS && found.length < MAX_ROWS; steps++) if (!(await check.step())) break
-  return found.slice(0, MAX_ROWS)
+  broken.onReport = add
+  const check = new RowCheck({ db, dialect, broken })
+  for (let steps = 0; steps < MAX_STEPS && found.size < MAX_ROWS; steps++) if (!(await check.step())) break
+  return [...found.values()]
+}
+
+/** The unreadable rows among the last ones by key. */
+async function newestBroken({ db, dialect }: Database, table: TableName): Promise<BrokenRow[]> {
+  const { key, columns } = ROW_RULES[table]
+  const hasJson = Object.values(columns).some(({ kind }) => kind === 'json' || kind === 'schedule')
+  // The tables have different columns.
+  let query = (db as unknown as Kysely<Record<string, Record<string, unknown>>>)
+    .selectFrom(table)
+    .select([...new Set([...key, ...Object.keys(columns)])])
+    .limit(hasJson ? NEWEST_JSON : NEWEST)
+  for (const column of key) query = query.orderBy(column, 'desc')
+  return brokenAmong(dialect, table, await query.execute())
+}
+
+/** Each version may be published again, so all are checked. The database does it, because a value may have a megabyte. */
+async function brokenShared({ db, dialect }: Database): Promise<BrokenRow[]> {
+  const rows = await db
+    .selectFrom('piko_shared')
+    .select(['topic', 'version', 'value'])
+    .where(sql<SqlBool>`NOT json_valid(value)`)
+    .limit(NEWEST_JSON)
+    .execute()
+  // A database may refuse JSON that Node accepts, such as deeply nested arrays.
+  return brokenAmong(dialect, 'piko_shared', rows)
+}
+
+function brokenAmong(dialect: Database['dialect'], table: TableName, rows: readonly object[]): BrokenRow[] {
+  const broken: BrokenRow[] = []
+  soundRows(dialect, table, rows, (row) => broken.push(row))
+  return broken
 }

@@ -9,7 +9,7 @@ export function alertOf(row: Selectable<AlertTable>, dialect: Dialect): Alert {
   return {
     ...{ jobId: row.job_id, problem: row.kind, count: Number(row.occurrences) },
     ...{ openedAt: dialect.date(row.opened_at), lastAt: dialect.date(row.last_at) },
-    ...{ runId: row.run_id ?? undefined, error: row.error ?? undefined, window: windowOf(row, dialect) },
+    ...{ runId: row.run_id ?? undefined, error: row.error ?? undefined, ...spanOf(row, dialect) },
     ...{ toldAt: optionalDate(row.told_at, dialect), recoveredAt: optionalDate(row.recovered_at, dialect) },
   }
 }
@@ -23,16 +23,23 @@ export function failuresOf(row: Selectable<NoticeTable>, dialect: Dialect): Fail
 
 /** Writes an alert, whether or not the job has one already. */
 export async function writeAlert(trx: Kysely<Tables>, dialect: Dialect, alert: Alert): Promise<void> {
-  const { jobId, problem, count, runId, error, window, openedAt, lastAt, toldAt, recoveredAt } = alert
+  const { jobId, problem, count, runId, error, window, tick, openedAt, lastAt, toldAt, recoveredAt } = alert
   const optional = (date: Date | undefined): Date | string | null => (date ? dialect.instant(date) : null)
   const values = {
     ...{ occurrences: count, run_id: runId ?? null, error: error ?? null },
-    ...{ window_start: optional(window?.start), window_end: optional(window?.end) },
+    ...{ window_start: optional(window?.start ?? tick), window_end: optional(window?.end ?? tick) },
     ...{ opened_at: dialect.instant(openedAt), last_at: dialect.instant(lastAt) },
     ...{ told_at: optional(toldAt), recovered_at: optional(recoveredAt) },
   }
   await dialect.insertIgnore(trx.insertInto('piko_alert').values({ job_id: jobId, kind: problem, ...values })).execute()
   await trx.updateTable('piko_alert').set(values).where('job_id', '=', jobId).where('kind', '=', problem).execute()
+}
+
+/** A late tick is stored as a window without length, which no window has. */
+function spanOf(row: Selectable<AlertTable>, dialect: Dialect): Pick<Alert, 'window' | 'tick'> {
+  const window = windowOf(row, dialect)
+  const isTick = row.kind === 'late' && window?.start.getTime() === window?.end.getTime()
+  return { window: isTick ? undefined : window, tick: isTick ? window?.end : undefined }
 }
 
 function windowOf(

@@ -238,7 +238,7 @@ function parsed(text: string): Record<string, unknown> {
 }
 
 function jobIn(job: Record<string, unknown>): NoticeJob {
-  const recoveredAt = instantIn(job, 'recoveredAt')
+  const [recoveredAt, tick] = [instantIn(job, 'recoveredAt'), instantIn(job, 'tick')]
   const window = isObject(job['window']) ? (job['window'] as Record<string, unknown>) : {}
   const [start, end] = [instantIn(window, 'start'), instantIn(window, 'end')]
   return {
@@ -246,6 +246,7 @@ function jobIn(job: Record<string, unknown>): NoticeJob {
     since: instantIn(job, 'since') ?? new Date(0),
     lastAt: instantIn(job, 'lastAt') ?? new Date(0),
     ...(recoveredAt && { recoveredAt }),
+    ...(tick && { tick }),
     ...(start && end && { window: { start, end } }),
   }
 }

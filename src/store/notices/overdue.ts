@@ -25,7 +25,7 @@ export async function overdueJobs(database: Database): Promise<Overdue[]> {
   }
   const rows = await db
     .selectFrom('piko_job')
-    .select(['id', 'windows', 'is_paused', 'next_tick'])
+    .select(['id', 'windows', 'is_paused', 'next_tick', 'window_cursor'])
     .select(limit.as('limit_at'))
     .select(OPEN.map((state) => end(state, 'asc').as(`${state}_start`)))
     .select(OPEN.map((state) => end(state, 'desc').as(`${state}_end`)))
@@ -44,16 +44,18 @@ export async function overdueJobs(database: Database): Promise<Overdue[]> {
       })
     const limitAt = dialect.date(row.limit_at)
     const [unplanned] = dates(['next_tick']).filter((tick) => tick <= limitAt)
-    const isWindowed = row.windows !== null
-    const starts = isWindowed ? dates(OPEN.map((state) => `${state}_start`)) : dates(['late_tick'])
-    const ends = isWindowed ? dates(OPEN.map((state) => `${state}_end`)) : starts
-    const all = unplanned ? [...starts, unplanned] : starts
-    const isLate = Number(row.is_paused) === 0 && all.length > 0
-    if (!isLate) jobs.push({ jobId: row.id, late: undefined, count: 0 })
-    else {
-      const late = { start: min(all), end: max(unplanned ? [...ends, unplanned] : ends) }
-      const count = isWindowed && ends.length > 0 ? await lateWindows(database, row.id, limitAt) : 0
-      jobs.push({ jobId: row.id, late, count: count + (unplanned || !isWindowed ? 1 : 0) })
+    const notRun = unplanned ? [unplanned] : []
+    if (Number(row.is_paused) !== 0) jobs.push({ jobId: row.id, late: undefined })
+    else if (row.windows === null) {
+      const ticks = [...dates(['late_tick']), ...notRun]
+      jobs.push({ jobId: row.id, late: ticks.length > 0 ? { tick: max(ticks), count: 1 } : undefined })
+    } else {
+      const ends = dates(OPEN.map((state) => `${state}_end`))
+      const count = notRun.length + (ends.length > 0 ? await lateWindows(database, row.id, limitAt) : 0)
+      // A window that is not planned yet begins where the last planned one ends.
+      const starts = [...dates(OPEN.map((state) => `${state}_start`)), ...(unplanned ? dates(['window_cursor']) : [])]
+      const window = starts.length > 0 ? { start: min(starts), end: max([...ends, ...notRun]) } : undefined
+      jobs.push({ jobId: row.id, late: count > 0 ? { ...(window && { window }), count } : undefined })
     }
   }
   return jobs

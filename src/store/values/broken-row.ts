@@ -1,7 +1,8 @@
 import { headline } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
 import type { Dialect } from '../connection/dialect.ts'
-import { type Fault, faultsOf, ROW_RULES, type TableName } from './row-rules.ts'
+import { type Fault, faultsOf } from './row-faults.ts'
+import { ROW_RULES, type TableName } from './row-rules.ts'
 
 /** A row that can't be read because a person has edited it. It is not changed, and readers skip it. */
 export class BrokenRow extends PikoError {
@@ -50,7 +51,7 @@ export class BrokenRow extends PikoError {
 }
 
 /** The columns whose names are reserved words in MySQL but not in MariaDB. They are written in backticks, which SQLite accepts too. */
-const RESERVED: ReadonlySet<string> = new Set(['stored'])
+const RESERVED: ReadonlySet<string> = new Set(['stored', 'parallel'])
 
 function quotedIfReserved(column: string): string {
   return RESERVED.has(column) ? `\`${column}\`` : column
@@ -66,6 +67,7 @@ function literal(value: unknown): string {
     return Number.isNaN(value.getTime())
       ? "'0000-00-00 00:00:00'"
       : `'${value.toISOString().replace(/[TZ]/g, ' ').trim()}'`
+  if (value instanceof Uint8Array) return `x'${Buffer.from(value).toString('hex')}'`
   return `'${String(value).replaceAll("'", "''")}'`
 }
 

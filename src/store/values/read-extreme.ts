@@ -2,7 +2,7 @@ import { type Kysely, sql, type SqlBool } from 'kysely'
 import { BrokenRow } from './broken-row.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import { exactId } from './exact-key.ts'
-import { faultsOf } from './row-rules.ts'
+import { faultsOf } from './row-faults.ts'
 import type { Tables } from '../tables.ts'
 
 /**

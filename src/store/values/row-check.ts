@@ -233,6 +233,11 @@ const BACKFILL_COLUMNS = [
   'cursor_at',
   'window_order',
   'only_windows',
+  'parallel',
+  'total',
+  'planned',
+  'passed',
+  'active_ms',
   'active_since',
   'created_at',
 ] as const satisfies readonly (keyof Selectable<BackfillTable>)[]

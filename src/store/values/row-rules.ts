@@ -6,9 +6,6 @@ import { ITEM_STATES } from '../../item/item.ts'
 import { NOTICE_KINDS, PROBLEMS } from '../../notice/notice.ts'
 import { RUN_KINDS, RUN_STATES } from '../../run/run.ts'
 import { RUN_LOG_LEVELS } from '../../run/run-log.ts'
-import { describeInstant, storedInstant } from '../../time/instant.ts'
-import { storedSchedule } from '../../time/stored-schedule.ts'
-import type { Dialect } from '../connection/dialect.ts'
 import { AUDIT_OUTCOMES } from '../access/access-tables.ts'
 import { MESSAGE_STATES } from '../notices/notice-tables.ts'
 import { FENCE_FACTOR } from '../runs/fence.ts'
@@ -18,26 +15,17 @@ import { ON_UPSTREAM_CHANGE } from '../../job/upstream.ts'
 export type TableName = keyof Tables
 
 /** The values that a column may hold. */
-type Rule =
+export type Rule =
   | { readonly kind: 'instant'; readonly isNullable: boolean }
   | { readonly kind: 'word'; readonly words: readonly string[]; readonly isNullable: boolean }
   | { readonly kind: 'json' }
   | { readonly kind: 'schedule' }
-  | { readonly kind: 'count'; readonly max: number }
+  | { readonly kind: 'count'; readonly max: number; readonly isNullable: boolean }
   | { readonly kind: 'amount'; readonly isNullable: boolean }
 
 interface TableRules {
   readonly key: readonly string[]
   readonly columns: Readonly<Record<string, Rule>>
-}
-
-/** A value that a person has written and that is invalid for its column. */
-export interface Fault {
-  readonly column: string
-  readonly value: string
-  readonly expected: string
-  /** A valid value for the column, as SQL. */
-  readonly example: string
 }
 
 const INSTANT: Rule = { kind: 'instant', isNullable: false }
@@ -46,12 +34,16 @@ const JSON_TEXT: Rule = { kind: 'json' }
 const SCHEDULE_TEXT: Rule = { kind: 'schedule' }
 const word = (words: readonly string[]): Rule => ({ kind: 'word', words, isNullable: false })
 const maybeWord = (words: readonly string[]): Rule => ({ kind: 'word', words, isNullable: true })
-const count = (max: number): Rule => ({ kind: 'count', max })
+const count = (max: number): Rule => ({ kind: 'count', max, isNullable: false })
 
 const AMOUNT: Rule = { kind: 'amount', isNullable: false }
 const MAYBE_AMOUNT: Rule = { kind: 'amount', isNullable: true }
 
 const MAX_INT = 2 ** 31 - 1
+const COUNT = count(MAX_INT)
+const MAYBE_COUNT: Rule = { kind: 'count', max: MAX_INT, isNullable: true }
+const LARGE_COUNT = count(Number.MAX_SAFE_INTEGER)
+const MAYBE_LARGE_COUNT: Rule = { kind: 'count', max: Number.MAX_SAFE_INTEGER, isNullable: true }
 
 /**
  * The valid values of columns in which a database accepts values that Piko can't read: text that is not an instant, dates of zeros, unknown
@@ -83,7 +75,7 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
       tick: MAYBE_INSTANT,
       window_start: MAYBE_INSTANT,
       window_end: MAYBE_INSTANT,
-      attempt: count(MAX_INT),
+      attempt: COUNT,
       claims: count(FENCE_FACTOR - 1),
       created_at: INSTANT,
       started_at: MAYBE_INSTANT,
@@ -93,7 +85,12 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
   },
   piko_attempt: {
     key: ['run_id', 'fence'],
-    columns: { started_at: MAYBE_INSTANT, finished_at: MAYBE_INSTANT, outcome: word(ATTEMPT_OUTCOMES) },
+    columns: {
+      attempt: COUNT,
+      started_at: MAYBE_INSTANT,
+      finished_at: MAYBE_INSTANT,
+      outcome: word(ATTEMPT_OUTCOMES),
+    },
   },
   piko_window: {
     key: ['id'],
@@ -114,6 +111,11 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
       cursor_at: MAYBE_INSTANT,
       window_order: word(BACKFILL_ORDERS),
       only_windows: word(BACKFILL_ONLY),
+      parallel: COUNT,
+      total: COUNT,
+      planned: COUNT,
+      passed: COUNT,
+      active_ms: LARGE_COUNT,
       active_since: MAYBE_INSTANT,
       created_at: INSTANT,
       finished_at: MAYBE_INSTANT,
@@ -121,18 +123,21 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
     },
   },
   piko_job_table: { key: ['job_id', 'table_name'], columns: { layout: JSON_TEXT } },
-  piko_window_rows: { key: ['job_id', 'table_name', 'start_at'], columns: { start_at: INSTANT } },
+  piko_window_rows: {
+    key: ['job_id', 'table_name', 'start_at'],
+    columns: { start_at: INSTANT, row_count: MAYBE_LARGE_COUNT },
+  },
   piko_dependency: { key: ['job_id', 'upstream_id'], columns: { on_change: word(ON_UPSTREAM_CHANGE) } },
   piko_node: { key: ['id'], columns: { started_at: INSTANT, heartbeat_at: INSTANT, expires_at: INSTANT } },
   piko_lock: { key: ['name'], columns: { expires_at: INSTANT } },
-  piko_run_log: { key: ['id'], columns: { logged_at: INSTANT, level: word(RUN_LOG_LEVELS) } },
+  piko_run_log: { key: ['id'], columns: { attempt: COUNT, logged_at: INSTANT, level: word(RUN_LOG_LEVELS) } },
   piko_step: {
     key: ['run_id', 'name'],
     columns: {
-      seq: count(MAX_INT),
-      attempt: count(MAX_INT),
-      ms: count(Number.MAX_SAFE_INTEGER),
-      tries: count(MAX_INT),
+      seq: COUNT,
+      attempt: COUNT,
+      ms: LARGE_COUNT,
+      tries: COUNT,
       result: JSON_TEXT,
       waiting_since: MAYBE_INSTANT,
       finished_at: MAYBE_INSTANT,
@@ -140,12 +145,14 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
   },
   piko_item_run: {
     key: ['fence'],
-    columns: { seeded_at: MAYBE_INSTANT, ended_at: MAYBE_INSTANT, created_at: INSTANT },
+    columns: { stored: LARGE_COUNT, seeded_at: MAYBE_INSTANT, ended_at: MAYBE_INSTANT, created_at: INSTANT },
   },
   piko_item: {
     key: ['id'],
     columns: {
       state: word(ITEM_STATES),
+      depth: COUNT,
+      claims: COUNT,
       due_at: INSTANT,
       created_at: INSTANT,
       started_at: MAYBE_INSTANT,
@@ -162,21 +169,35 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
       open_until: MAYBE_INSTANT,
       paused_at: MAYBE_INSTANT,
       used_at: MAYBE_INSTANT,
+      rate_limit: MAYBE_COUNT,
+      rate_ms: MAYBE_LARGE_COUNT,
+      parallel: MAYBE_COUNT,
+      delay_ms: MAYBE_LARGE_COUNT,
       factor: AMOUNT,
+      successes: COUNT,
+      failures: COUNT,
+      recent: COUNT,
+      opens: COUNT,
     },
   },
-  piko_lane_speed: { key: ['lane_id', 'node_id'], columns: { measured_at: INSTANT } },
+  piko_lane_speed: {
+    key: ['lane_id', 'node_id'],
+    columns: { measured_at: INSTANT, span_ms: COUNT, ended: COUNT, p50_ms: MAYBE_COUNT, p95_ms: MAYBE_COUNT },
+  },
   piko_lane_note: { key: ['lane_id', 'name'], columns: { expires_at: INSTANT } },
   piko_item_state: {
     key: ['job_id', 'pool', 'name'],
-    columns: { used_at: INSTANT, retired_at: MAYBE_INSTANT },
+    columns: { uses: LARGE_COUNT, errors: LARGE_COUNT, used_at: INSTANT, retired_at: MAYBE_INSTANT },
   },
-  piko_item_score: { key: ['job_id', 'score_group', 'name'], columns: { updated_at: INSTANT } },
+  piko_item_score: {
+    key: ['job_id', 'score_group', 'name'],
+    columns: { ok: LARGE_COUNT, failed: LARGE_COUNT, failures: COUNT, success_share: AMOUNT, updated_at: INSTANT },
+  },
   piko_run_progress: {
     key: ['run_id'],
     columns: {
-      fence: count(Number.MAX_SAFE_INTEGER),
-      attempt: count(MAX_INT),
+      fence: LARGE_COUNT,
+      attempt: COUNT,
       done: AMOUNT,
       total: MAYBE_AMOUNT,
       rate: MAYBE_AMOUNT,
@@ -187,8 +208,8 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
     key: ['id'],
     columns: {
       state: word(BATCH_STATES),
-      total: count(MAX_INT),
-      stored: count(MAX_INT),
+      total: COUNT,
+      stored: COUNT,
       created_at: INSTANT,
       finished_at: MAYBE_INSTANT,
     },
@@ -196,10 +217,13 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
   piko_batch_slice: {
     key: ['first_id'],
     columns: {
-      last_id: count(Number.MAX_SAFE_INTEGER),
-      id_step: count(MAX_INT),
-      from_item: count(MAX_INT),
-      size: count(MAX_INT),
+      last_id: LARGE_COUNT,
+      id_step: COUNT,
+      from_item: COUNT,
+      size: COUNT,
+      succeeded: MAYBE_COUNT,
+      failed: MAYBE_COUNT,
+      cancelled: MAYBE_COUNT,
     },
   },
   piko_idempotency: { key: ['job_id', 'idempotency_key'], columns: { created_at: INSTANT } },
@@ -210,22 +234,23 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
       window_start: MAYBE_INSTANT,
       window_end: MAYBE_INSTANT,
       died_at: INSTANT,
-      attempt: count(MAX_INT),
-      place: count(MAX_INT),
+      attempt: COUNT,
+      place: COUNT,
     },
   },
   piko_shared: {
     key: ['topic', 'version'],
-    columns: { version: count(Number.MAX_SAFE_INTEGER), created_at: INSTANT },
+    columns: { version: LARGE_COUNT, value: JSON_TEXT, created_at: INSTANT },
   },
   piko_notice: {
     key: ['id'],
-    columns: { window_start: MAYBE_INSTANT, window_end: MAYBE_INSTANT, created_at: INSTANT, failures: count(MAX_INT) },
+    columns: { window_start: MAYBE_INSTANT, window_end: MAYBE_INSTANT, created_at: INSTANT, failures: COUNT },
   },
   piko_alert: {
     key: ['job_id', 'kind'],
     columns: {
       kind: word(PROBLEMS),
+      occurrences: LARGE_COUNT,
       window_start: MAYBE_INSTANT,
       window_end: MAYBE_INSTANT,
       opened_at: INSTANT,
@@ -240,7 +265,7 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
       kind: word(NOTICE_KINDS),
       state: word(MESSAGE_STATES),
       due_at: INSTANT,
-      tries: count(MAX_INT),
+      tries: COUNT,
       created_at: INSTANT,
       sent_at: MAYBE_INSTANT,
     },
@@ -271,72 +296,14 @@ export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
       ended_at: MAYBE_INSTANT,
     },
   },
-  piko_spill: { key: ['run_id', 'sink', 'host'], columns: { spilled_at: INSTANT, changed_at: INSTANT } },
-}
-
-/** The columns of a row that can't be read. Checks only selected columns. Pure. */
-export function faultsOf(dialect: Pick<Dialect, 'name'>, table: TableName, row: object): readonly Fault[] {
-  let faults: Fault[] | undefined
-  const { columns } = ROW_RULES[table]
-  for (const column in row) {
-    const rule = columns[column]
-    const value: unknown = row[column as keyof typeof row]
-    if (rule && !isHeld(rule, value)) (faults ??= []).push(faultOf(column, value, rule, dialect))
-  }
-  return faults ?? NONE
-}
-
-const NONE: readonly Fault[] = []
-
-function isHeld(rule: Rule, value: unknown): boolean {
-  if (value === null) return rule.kind === 'json' || ('isNullable' in rule && rule.isNullable)
-  switch (rule.kind) {
-    case 'instant':
-      return storedInstant(value) !== undefined
-    case 'word':
-      return rule.words.includes(value as string)
-    case 'json':
-      return typeof value === 'string' && isReadBy(JSON.parse, value)
-    case 'schedule':
-      return typeof value === 'string' && (isReadBy(JSON.parse, value) || isReadBy(storedSchedule, value))
-    case 'count':
-      return Number.isInteger(Number(value)) && Number(value) >= 0 && Number(value) <= rule.max
-    case 'amount':
-      return typeof value === 'number' && Number.isFinite(value) && value >= 0
-  }
-}
-
-function isReadBy(read: (text: string) => unknown, text: string): boolean {
-  try {
-    read(text)
-    return true
-  } catch {
-    return false
-  }
-}
-
-function faultOf(column: string, value: unknown, rule: Rule, { name }: Pick<Dialect, 'name'>): Fault {
-  const shown = describeInstant(value)
-  const length = `text of ${String(value).length} characters`
-  switch (rule.kind) {
-    case 'instant':
-      return {
-        ...{ column, value: shown, expected: 'an instant in UTC from the year 1000 to 9999' },
-        // MySQL accepts no zone. Without one, SQLite would sort the text before the rest of its day.
-        example: name === 'mysql' ? "'2026-01-31 12:00:00.000'" : "'2026-01-31T12:00:00.000Z'",
-      }
-    case 'word':
-      return { column, value: shown, expected: `one of ${rule.words.join(', ')}`, example: `'${rule.words[0]}'` }
-    case 'json':
-      return { column, value: length, expected: 'JSON', example: "'{}'" }
-    case 'schedule':
-      return {
-        ...{ column, value: length, example: "'0 0 * * *'" },
-        expected: 'the JSON of a schedule, or a cron expression',
-      }
-    case 'count':
-      return { column, value: shown, expected: `a whole number from 0 to ${rule.max}`, example: '0' }
-    case 'amount':
-      return { column, value: shown, expected: 'a number of 0 or more', example: '0' }
-  }
+  piko_spill: {
+    key: ['run_id', 'sink', 'host'],
+    columns: {
+      spilled_rows: LARGE_COUNT,
+      sent_rows: LARGE_COUNT,
+      spilled_bytes: LARGE_COUNT,
+      spilled_at: INSTANT,
+      changed_at: INSTANT,
+    },
+  },
 }

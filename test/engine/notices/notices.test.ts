@@ -119,13 +119,15 @@ describeEachStore((fixture) => {
       if (isBroken) throw new Error('no')
     })
     await start([report])
+    const tick = expect.any(Date) as Date
     await eventually(() =>
-      expect(notices).toMatchObject([{ kind: 'late', jobs: [{ jobId: 'report', problem: 'late', count: 1 }] }]),
+      expect(notices).toMatchObject([{ kind: 'late', jobs: [{ jobId: 'report', problem: 'late', count: 1, tick }] }]),
     )
+    expect(notices[0]?.jobs[0]).not.toHaveProperty('window')
     isBroken = false
     await eventually(() => {
       const over = notices.filter(({ kind }) => kind === 'recovered').flatMap(({ jobs }) => jobs)
-      expect(over.filter(({ problem }) => problem === 'late')).toMatchObject([{ jobId: 'report' }])
+      expect(over.filter(({ problem }) => problem === 'late')).toMatchObject([{ jobId: 'report', tick }])
     })
   })
 

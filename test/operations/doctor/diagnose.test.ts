@@ -1,9 +1,13 @@
-import { describe, expect, it } from 'vitest'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { PikoError } from '../../../src/errors.ts'
 import { check } from '../../../src/operations/doctor/check.ts'
 import { diagnose } from '../../../src/operations/doctor/diagnose.ts'
 import { examine } from '../../../src/operations/doctor/gatherers.ts'
 import type { Facts } from '../../../src/operations/doctor/facts.ts'
+import type { SettingsOverrides } from '../../../src/settings/settings.ts'
 
 const finding = { id: 'a', severity: 'warning', found: 'f', remedy: 'r' } as const
 const server: Facts['server'] = {
@@ -73,6 +77,38 @@ describe('diagnose', () => {
       'correct or unset the variable: unset PIKO_HTTP__PORT',
       'correct or unset the variable: unset PIKO_HTTP__PROT',
     ])
+  })
+
+  it('names the folders and files of the settings that this process can not use', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'piko-paths-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const file = join(folder, 'file')
+    writeFileSync(file, '')
+    const look = async (overrides: SettingsOverrides) =>
+      (await examine({ env: {}, overrides: { ...overrides, sqlite: { path: join(folder, 'none.db') } } })).findings
+        .filter(({ id }) => id === 'paths')
+        .map(({ severity, found, remedy }) => `${severity} ${found} → ${remedy}`)
+    expect(
+      await look({
+        sinks: { spill_dir: join(file, 'spill') },
+        items: { bodies: file },
+        http: { tokens_file: join(folder, 'none') },
+      }),
+    ).toEqual([
+      expect.stringMatching(
+        /^warning \[sinks\] spill_dir = .*\/file\/spill \(override\) is not a folder to write: .*file is not a folder → name another folder: \[sinks\]\nspill_dir = "/,
+      ),
+      expect.stringMatching(/^warning \[items\] bodies = .*\/file \(override\) is not a folder to write/),
+      expect.stringMatching(/^warning \[http\] tokens_file = .*ENOENT.* → create .*none, or chown/),
+    ])
+    expect(
+      await look({
+        sinks: { spill_dir: join(folder, 'new/spill') },
+        items: { bodies: folder },
+        http: { tokens_file: file },
+      }),
+    ).toEqual([])
+    expect(await look({})).toEqual([])
   })
 
   it('is healthy with nothing but notices, and lists errors first', async () => {

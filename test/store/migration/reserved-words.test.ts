@@ -41,9 +41,10 @@ it('quotes them in the statements of the sources, too', () => {
 
 it('quotes them in the statements that people are told to run', () => {
   const names = Object.values(ROW_RULES).flatMap(({ columns }) => Object.keys(columns))
-  expect(names.filter((name) => ONLY_MYSQL.has(name)).sort()).toEqual(['stored'])
-  const faults = ['stored', 'total'].map((column) => ({ column, value: "'x'", expected: 'a number', example: '1' }))
+  const reserved = [...new Set(names.filter((name) => ONLY_MYSQL.has(name)))]
+  expect(reserved.sort()).toEqual(['parallel', 'stored'])
+  const faults = [...reserved, 'total'].map((column) => ({ column, value: "'x'", expected: 'a number', example: '1' }))
   expect(new BrokenRow('piko_batch', { id: 7 }, faults).message).toContain(
-    'UPDATE piko_batch SET `stored` = 1, total = 1 WHERE id = 7',
+    'UPDATE piko_batch SET `parallel` = 1, `stored` = 1, total = 1 WHERE id = 7',
   )
 })

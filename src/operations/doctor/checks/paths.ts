@@ -1,0 +1,24 @@
+import { check } from '../check.ts'
+
+/** Folders and files of the settings that this process can't use. A node would only notice when it needs them. */
+export const paths = check({
+  id: 'paths',
+  needs: ['paths'],
+  find: ({ paths: facts }) =>
+    facts.map(({ key, origin, use, path, at, problem }) => ({
+      id: 'paths',
+      severity: 'warning',
+      found: `[${key.replace('.', '] ')} = ${path} (${origin}) is not a ${use}: ${problem}`,
+      remedy:
+        use === 'file to read'
+          ? `create ${path}, or chown $(id -u) ${path}; chmod u+r ${path}`
+          : problem.includes('is not a folder')
+            ? `name another folder: ${lineOf(key)}`
+            : `chown $(id -u) ${at}; chmod u+wx ${at}; or name another folder: ${lineOf(key)}`,
+    })),
+})
+
+function lineOf(key: string): string {
+  const [section = '', name = ''] = key.split('.')
+  return `[${section}]\n${name} = "/var/lib/piko/${name}"`
+}

@@ -1,0 +1,76 @@
+import { accessSync, constants, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { headline, propertyOf } from '../../errors-read.ts'
+import type { LoadedSettings } from '../../settings/load.ts'
+
+/** A path in the settings that this process can't use. */
+export interface PathFact {
+  /** The key of the setting, such as `sinks.spill_dir`. */
+  readonly key: string
+  readonly origin: string
+  readonly use: 'folder to write' | 'file to read'
+  /** The absolute path. */
+  readonly path: string
+  /** The file or folder that prevents its use: the path itself, or the nearest existing folder above it. */
+  readonly at: string
+  readonly problem: string
+}
+
+type Paths = Pick<LoadedSettings, 'settings' | 'origins'>
+
+/** The paths in the settings that this process can't use. A default folder is checked only if it exists, because few apps need it. */
+export function unusablePaths({ settings, origins }: Paths): PathFact[] {
+  const { sinks, items, http } = settings
+  const paths = [
+    { key: 'sinks.spill_dir', use: 'folder to write', given: sinks.spillDir },
+    { key: 'items.bodies', use: 'folder to write', given: items.bodies },
+    { key: 'http.tokens_file', use: 'file to read', given: http.tokensFile },
+  ] as const
+  return paths.flatMap(({ key, use, given }): PathFact[] => {
+    const origin = origins.get(key) ?? 'default'
+    if (given === '') return []
+    const path = resolve(given)
+    const at = use === 'file to read' ? path : existing(path)
+    if (origin === 'default' && at !== path) return []
+    const problem = use === 'file to read' ? fileProblem(path) : folderProblem(at)
+    return problem === undefined ? [] : [{ key, origin, use, path, at, problem }]
+  })
+}
+
+/** The path itself, or the nearest folder above it that exists. */
+function existing(path: string): string {
+  for (let at = path; ; at = dirname(at)) if (dirname(at) === at || isThere(at)) return at
+}
+
+function isThere(path: string): boolean {
+  try {
+    statSync(path)
+    return true
+  } catch (error) {
+    // Anything else, such as EACCES, is the problem to report.
+    return !['ENOENT', 'ENOTDIR'].includes(String(propertyOf(error, 'code')))
+  }
+}
+
+function folderProblem(at: string): string | undefined {
+  return problemOf(() => {
+    if (!statSync(at).isDirectory()) throw new Error(`${at} is not a folder`)
+    accessSync(at, constants.W_OK | constants.X_OK)
+  })
+}
+
+function fileProblem(path: string): string | undefined {
+  return problemOf(() => {
+    if (!statSync(path).isFile()) throw new Error(`${path} is not a file`)
+    accessSync(path, constants.R_OK)
+  })
+}
+
+function problemOf(use: () => void): string | undefined {
+  try {
+    use()
+    return undefined
+  } catch (error) {
+    return headline(error)
+  }
+}
