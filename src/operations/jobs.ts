@@ -75,11 +75,8 @@ export class Jobs {
     const { runs = LAST_RUNS, order = 'id', ...which } = optionsOf('jobs.overview', filter)
     const { store } = this.#reach()
     const { jobs, next } = await (order === 'id' ? store.jobs.page(which) : store.jobs.pageByAttention(which))
-    const activities = await store.jobs.activities(
-      jobs.map(({ id }) => id),
-      runs,
-    )
-    const known = await withUpstreams(store, jobs)
+    const ids = jobs.map(({ id }) => id)
+    const [activities, known] = await Promise.all([store.jobs.activities(ids, runs), withUpstreams(store, jobs)])
     return { jobs: known.map((job) => ({ ...jobView(job), ...(activities.get(job.id) ?? NO_ACTIVITY) })), next }
   }
 

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest'
 import { defineJob } from '../../src/job/define-job.ts'
 import { eventually, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
+import { ScaleSql } from '../support/scale/scale-sql.ts'
 
 const HOUR_MS = 3_600_000
 const NONE = { count: 0, isExact: true }
@@ -60,6 +61,61 @@ describeEachStore((fixture) => {
     expect(hourly?.ledger?.lagMs).toBeGreaterThanOrEqual(2 * HOUR_MS)
     expect(hourly?.lastRuns).toHaveLength(3)
     expect(never).toMatchObject({ lastRuns: [], queued: NONE, failed: NONE, nextTick: expect.any(Date) as Date })
+  })
+
+  it('counts at most 1,000 of each, and forgets failures after a day', async () => {
+    const database = await fixture.open()
+    await fixture.empty()
+    const app = await startApp(fixture.options, [defineJob({ id: 'busy' }, () => {})], { execute: false })
+    const fill = (state: string, count: number): Promise<void> => {
+      const at = new ScaleSql(database).at(Date.now(), '0')
+      const times = { run_at: at, created_at: at, started_at: at, finished_at: at }
+      return new ScaleSql(database).fill('piko_run', count, {
+        ...{ job_id: `'busy'`, state: `'${state}'`, kind: `'manual'`, priority: '0', ...times },
+      })
+    }
+    await app.sql.exec(
+      `INSERT INTO piko_job (id, created_at, updated_at) VALUES ('busy', '2026-01-01 00:00:00', '2026-01-01 00:00:00'), ('idle', '2026-01-01 00:00:00', '2026-01-01 00:00:00')`,
+    )
+    await fill('failed', 1)
+    await fill('succeeded', 5)
+    await fill('failed', 1_000)
+    await fill('queued', 1_001)
+    await fill('cancelled', 2)
+    const most = { count: 1_000, isExact: false }
+    const of = async (filter: object): Promise<object | undefined> => (await app.jobs.overview(filter)).jobs[0]
+    for (const filter of [{}, { ids: ['busy'] }])
+      expect(await of(filter)).toMatchObject({ failed: most, queued: most, running: { count: 0, isExact: true } })
+    const newest = [...Array.from({ length: 2 }, () => 'cancelled'), ...Array.from({ length: 18 }, () => 'failed')]
+    expect(await of({})).toMatchObject({ lastRuns: newest.map((state) => ({ state })) })
+    const ids = await app.sql.query<{ id: number }>(
+      `SELECT id FROM piko_run WHERE state = 'failed' ORDER BY id LIMIT 6, 1`,
+      [],
+    )
+    const old = new Date(Date.now() - 2 * 86_400_000).toISOString().replace('T', ' ').slice(0, 19)
+    const before = await app.sql.query<{ at: string }>('SELECT created_at AS at FROM piko_run LIMIT 1', [])
+    await app.sql.exec(`UPDATE piko_run SET created_at = '${old}' WHERE id < ${ids[0]?.id}`)
+    expect(await of({})).toMatchObject({ failed: { count: 995, isExact: true } })
+    expect(await of({})).toMatchObject({ failed: { count: 995, isExact: true } })
+    await app.sql.query(`UPDATE piko_run SET created_at = ?`, [before[0]?.at ?? ''])
+    expect(await of({})).toMatchObject({ failed: most })
+  })
+
+  it('lists the lag of late jobs behind the first 500 ids', async () => {
+    const database = await fixture.open()
+    await fixture.empty()
+    const app = await startApp(fixture.options, [], { execute: false })
+    const at = new ScaleSql(database).at(0, '0')
+    const job = { windows: `'{}'`, created_at: at, updated_at: at }
+    await new ScaleSql(database).fill('piko_job', 502, { id: new ScaleSql(database).named('job-', 'i'), ...job })
+    await new ScaleSql(database).fill('piko_window', 1, {
+      ...{ job_id: `'job-0000501'`, start_at: at, end_at: at, state: `'failed'`, updated_at: at },
+    })
+    const { windows } = await app.runs.summary()
+    expect([windows.length, windows[0]]).toEqual([
+      500,
+      { jobId: 'job-0000501', oldestOpen: new Date(0), lagMs: expect.any(Number) as number },
+    ])
   })
 
   it('gives pages of jobs by state, text and windows', async () => {

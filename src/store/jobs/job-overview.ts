@@ -4,9 +4,10 @@ import { OPEN_WINDOWS, oldestOpenWindows } from '../windows/window-lag.ts'
 import type { Database } from '../connection/database.ts'
 import { optionalDate } from '../runs/run-row.ts'
 import { capped, type CappedCount } from '../statements/capped-count.ts'
-import { endOfRuns, firstIdSince } from '../runs/id-ranges.ts'
+import { type LastDay, lastDay } from '../runs/last-day.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import { exactId } from '../values/exact-key.ts'
+import { type Counts, countsOnMysql, failuresOnMysql, newestOnMysql } from './mysql-activities.ts'
 import { mapSound } from '../values/map-sound.ts'
 
 /** A run as its job's overview shows it. */
@@ -40,11 +41,9 @@ export interface LedgerActivity {
   readonly open: CappedCount
 }
 
-const DAY_MS = 86_400_000
 const MAX_COUNTED = 1_000
 /** SQLite accepts 500 parts in one `UNION`, and blocks the event loop while it reads. */
-const JOBS_AT_ONCE = { mysql: 50, sqlite: 25 } as const
-const ENDED = ['succeeded', 'failed', 'cancelled', 'skipped'] as const
+const JOBS_AT_ONCE = { mysql: 100, sqlite: 25 } as const
 
 /**
  * The activity of some jobs. Reads a limited number of entries of indexes for each job, whatever the number of its runs and windows.
@@ -56,17 +55,13 @@ export async function jobActivities(
   jobIds: readonly string[],
   runs: number,
 ): Promise<ReadonlyMap<string, JobActivity>> {
-  const { db, dialect } = database
-  const { now } = await db.selectNoFrom(dialect.now().as('now')).executeTakeFirstOrThrow()
-  const at = dialect.date(now)
-  const first = await endOfRuns(database, 'asc')
-  const end = await endOfRuns(database, 'desc')
-  const dayAgo = new Date(at.getTime() - DAY_MS)
-  const since = first === undefined || end === undefined ? 0 : await firstIdSince(database, { first, end }, dayAgo)
+  const { dialect } = database
   const found = new Map<string, JobActivity>()
+  const day = lastDay(database)
   for (const some of chunksOf(jobIds, JOBS_AT_ONCE[dialect.name])) {
-    const [counts, last, open] = await Promise.all([
-      countsOf(database, some, since),
+    const [{ now: at }, counts, last, open] = await Promise.all([
+      day,
+      dialect.name === 'mysql' ? mysqlCounts(database, some, day) : countsOf(database, some, (await day).since),
       lastRuns(database, some, runs),
       oldestOpenWindows(database, some),
     ])
@@ -90,12 +85,14 @@ export async function jobActivities(
   return found
 }
 
-/** The numbers of runs and open windows by job, each counted up to a limit. */
-async function countsOf(
-  { db }: Database,
-  jobIds: readonly string[],
-  since: number,
-): Promise<ReadonlyMap<string, number>> {
+async function mysqlCounts(database: Database, jobIds: readonly string[], day: Promise<LastDay>): Promise<Counts> {
+  const failures = day.then((last) => failuresOnMysql(database, jobIds, last, MAX_COUNTED))
+  const counts = await Promise.all([countsOnMysql(database, jobIds, MAX_COUNTED), failures])
+  return new Map(counts.flatMap((some) => [...some]))
+}
+
+/** The numbers of runs and open windows by job, each counted up to a limit. SQLite counts limited subqueries without writing them. */
+async function countsOf({ db }: Database, jobIds: readonly string[], since: number): Promise<Counts> {
   const most = sql.lit(MAX_COUNTED + 1)
   const counted = (jobId: string, what: string, rows: RawBuilder<unknown>) =>
     sql`SELECT ${jobId} AS job, ${sql.lit(what)} AS what, count(*) AS found FROM (${rows} LIMIT ${most}) AS some`
@@ -140,14 +137,11 @@ async function lastRuns(
   runs: number,
 ): Promise<ReadonlyMap<string, readonly OverviewRun[]>> {
   const { db, dialect } = database
-  const parts = jobIds.flatMap((jobId) => (dialect.name === 'mysql' ? newestByState : newestByTick)(jobId, runs))
-  const found = await sql<{ id: number; job: string }>`${sql.join(parts, sql` UNION ALL `)}`.execute(db)
-  const ids = [...Map.groupBy(found.rows, ({ job }) => job).values()].flatMap((own) =>
-    [...new Set(own.map(({ id }) => id))].sort((one, other) => other - one).slice(0, runs),
-  )
-  if (ids.length === 0) return new Map()
+  const newest = await (dialect.name === 'mysql' ? newestOnMysql : newestOnSqlite)(database, jobIds, runs)
+  if (!newest) return new Map()
   const { rows } = await sql<LastRow>`
-    SELECT id, job_id, ${dialect.checkedState} AS state, kind, run_at, started_at, finished_at FROM piko_run WHERE ${dialect.isAmong(ids)}
+    SELECT id, job_id, ${dialect.checkedState} AS state, kind, run_at, started_at, finished_at
+    FROM piko_run${dialect.forceIndex('run_job')} WHERE ${newest}
   `.execute(db)
   const read = (row: LastRow) => ({
     jobId: row.job_id,
@@ -158,18 +152,24 @@ async function lastRuns(
   })
   // A run may have been replayed since its id was read.
   const begun = rows.filter(({ state }) => (state as RunState) !== 'queued').sort((one, other) => other.id - one.id)
-  const shown = await mapSound(dialect, 'piko_run', begun, read, database.broken.report)
+  const some = [...Map.groupBy(begun, (row) => row.job_id).values()].flatMap((own) => own.slice(0, runs))
+  const shown = await mapSound(dialect, 'piko_run', some, read, database.broken.report)
   return new Map(
     [...Map.groupBy(shown, ({ jobId }) => jobId)].map(([jobId, own]) => [jobId, own.map(({ run }) => run)]),
   )
 }
 
-/** Uses the index (job_id, state, id). */
-function newestByState(jobId: string, runs: number): RawBuilder<unknown>[] {
-  return ['running', ...ENDED].map(
-    (state) =>
-      sql`SELECT * FROM (SELECT id, ${jobId} AS job FROM piko_run FORCE INDEX (run_job) WHERE job_id = ${exactId(jobId)} AND state = ${sql.lit(state)} ORDER BY id DESC LIMIT ${sql.lit(runs)}) AS some`,
+async function newestOnSqlite(
+  { db, dialect }: Database,
+  jobIds: readonly string[],
+  runs: number,
+): Promise<RawBuilder<unknown> | undefined> {
+  const parts = jobIds.flatMap((jobId) => newestByTick(jobId, runs))
+  const found = await sql<{ id: number; job: string }>`${sql.join(parts, sql` UNION ALL `)}`.execute(db)
+  const ids = [...Map.groupBy(found.rows, ({ job }) => job).values()].flatMap((own) =>
+    [...new Set(own.map(({ id }) => id))].sort((one, other) => other - one).slice(0, runs),
   )
+  return ids.length === 0 ? undefined : dialect.isAmong(ids)
 }
 
 const LOOKED_THROUGH = 1_000

@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import { safely } from '../../errors-read.ts'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
-import { endOfRuns, firstIdSince } from '../runs/id-ranges.ts'
+import { lastDay } from '../runs/last-day.ts'
 import { OPEN_WINDOWS } from '../windows/window-lag.ts'
 
 /** What decides how soon a job needs attention, and whether a filter selects it. */
@@ -16,6 +16,8 @@ export interface JobRank {
    * succeeded and was not skipped. Infinity: it is not late.
    */
   readonly lateSince: number
+  /** The start of its oldest window that has not succeeded and was not skipped, in milliseconds. Infinity: it has none. */
+  readonly oldestOpen: number
   /** Whether a run that was requested within the last 24 hours has failed. */
   readonly hasFailed: boolean
 }
@@ -30,7 +32,6 @@ interface RankRow {
   readonly has_failed: number
 }
 
-const DAY_MS = 86_400_000
 /** The number of jobs in one statement. It reads seven entries of indexes for each, which may not hold up the event loop for long. */
 const JOBS_AT_ONCE = { mysql: 2_000, sqlite: 500 } as const
 /** A ranking is used for this multiple of the time that it took. So rankings take at most a few percent of the database's time. */
@@ -56,12 +57,20 @@ export function byAttention(one: JobRank, other: JobRank): number {
 
 /** The ranks of all jobs, in order. Reuses a recent result, in proportion to the time that it took. */
 export class JobRanks {
+  static readonly #all = new WeakMap<Database, JobRanks>()
   readonly #database: Database
   #ranks: Promise<readonly JobRank[]> | undefined
   #usableUntil = 0
 
-  constructor(database: Database) {
+  private constructor(database: Database) {
     this.#database = database
+  }
+
+  /** The ranks of the jobs of a database. All its readers share one result. */
+  static of(database: Database): JobRanks {
+    const ranks = JobRanks.#all.get(database) ?? new JobRanks(database)
+    JobRanks.#all.set(database, ranks)
+    return ranks
   }
 
   get(): Promise<readonly JobRank[]> {
@@ -79,12 +88,8 @@ export class JobRanks {
 }
 
 async function ranksOf(database: Database): Promise<readonly JobRank[]> {
-  const { db, dialect } = database
-  const { now } = await db.selectNoFrom(dialect.now().as('now')).executeTakeFirstOrThrow()
-  const at = dialect.date(now)
-  const [first, end] = [await endOfRuns(database, 'asc'), await endOfRuns(database, 'desc')]
-  const dayAgo = new Date(at.getTime() - DAY_MS)
-  const since = first === undefined || end === undefined ? 0 : await firstIdSince(database, { first, end }, dayAgo)
+  const { dialect } = database
+  const { now: at, since } = await lastDay(database)
   const rows: RankRow[] = []
   for (let after = ''; ;) {
     const part = await rankRows(database, after, since)
@@ -98,12 +103,14 @@ async function ranksOf(database: Database): Promise<readonly JobRank[]> {
   return rows
     .map((row): JobRank => {
       const tick = Number(row.is_paused) === 0 ? msOf(row.next_tick) : Infinity
+      const oldestOpen = msOf(row.oldest_open)
       return {
         id: row.id,
         isPaused: Number(row.is_paused) !== 0,
         hasWindows: Number(row.has_windows) === 1,
         isOverridden: Number(row.is_overridden) === 1,
-        lateSince: Math.min(tick < at.getTime() ? tick : Infinity, msOf(row.oldest_open)),
+        lateSince: Math.min(tick < at.getTime() ? tick : Infinity, oldestOpen),
+        oldestOpen,
         hasFailed: Number(row.has_failed) === 1,
       }
     })
@@ -117,10 +124,14 @@ async function rankRows({ db, dialect }: Database, after: string, since: number)
   const oldest = (state: string): RawBuilder<unknown> =>
     sql`coalesce((SELECT w.start_at FROM piko_window w WHERE w.job_id = j.id AND w.state = ${sql.lit(state)} ORDER BY w.start_at LIMIT 1), ${never})`
   const least = sql`${sql.raw(isMysql ? 'LEAST' : 'min')}(${sql.join(OPEN_WINDOWS.map(oldest))})`
+  // MySQL would read all failed runs of a job for a condition on their ids.
+  const hasFailed = isMysql
+    ? sql`coalesce((SELECT r.id FROM piko_run r FORCE INDEX (run_job) WHERE r.job_id = j.id AND r.state = 'failed' ORDER BY r.id DESC LIMIT 1), -1) >= ${sql.lit(since)}`
+    : sql`EXISTS (SELECT 1 FROM piko_run r WHERE r.job_id = j.id AND r.state = 'failed' AND r.id >= ${sql.lit(since)})`
   const { rows } = await sql<RankRow>`
     SELECT j.id, j.is_paused, j.windows IS NOT NULL AS has_windows, NOT ${sameSchedule(dialect)} AS is_overridden, j.next_tick,
       CASE WHEN j.windows IS NULL THEN NULL ELSE nullif(${least}, ${never}) END AS oldest_open,
-      EXISTS (SELECT 1 FROM piko_run r WHERE r.job_id = j.id AND r.state = 'failed' AND r.id >= ${sql.lit(since)}) AS has_failed
+      ${hasFailed} AS has_failed
     FROM piko_job j WHERE j.id > ${after} ORDER BY j.id LIMIT ${sql.lit(JOBS_AT_ONCE[dialect.name])}
   `.execute(db)
   return rows

@@ -45,7 +45,7 @@ export class JobStore {
 
   constructor(database: Database) {
     this.#database = database
-    this.#ranks = new JobRanks(database)
+    this.#ranks = JobRanks.of(database)
   }
 
   /** Receives the rows of jobs that this store can't read. */

@@ -3,6 +3,7 @@ import type { RunState } from '../../run/run.ts'
 import { exactId } from '../values/exact-key.ts'
 import type { Database } from '../connection/database.ts'
 import { capped, type CappedCount } from '../statements/capped-count.ts'
+import { JobRanks } from '../jobs/job-ranks.ts'
 import { oldestOpenWindows } from '../windows/window-lag.ts'
 import { endOfRuns } from './id-ranges.ts'
 
@@ -19,7 +20,7 @@ export interface RunSummary {
   readonly recent: { readonly since: Date | undefined; readonly states: Readonly<Partial<Record<RunState, number>>> }
   /** How long the newest started runs waited beyond their `runAt`, in milliseconds. */
   readonly lateness: { readonly runs: number; readonly p50Ms: number; readonly p95Ms: number; readonly maxMs: number }
-  /** The jobs with windows, the ones with the greatest lag first; at most 500 jobs. */
+  /** The jobs with windows, the ones with the greatest lag first; at most 500 jobs. If there are more, a lag may appear 10 s late. */
   readonly windows: readonly WindowLag[]
 }
 
@@ -124,9 +125,25 @@ async function lateness(database: Database): Promise<RunSummary['lateness']> {
   return { runs: late.length, p50Ms: at(0.5), p95Ms: at(0.95), maxMs: late.at(-1) ?? 0 }
 }
 
+/** The jobs with the greatest lag, if there are more jobs with windows than are listed. */
+async function lateJobs(database: Database): Promise<readonly string[] | undefined> {
+  const next = await database.db
+    .selectFrom('piko_job')
+    .select('id')
+    .where('windows', 'is not', null)
+    .orderBy('id')
+    .limit(1)
+    .offset(MAX_JOBS)
+    .executeTakeFirst()
+  if (!next) return undefined
+  const ranked = (await JobRanks.of(database).get()).filter(({ hasWindows }) => hasWindows)
+  const byLag = ranked.toSorted((one, other) => (one.oldestOpen < other.oldestOpen ? -1 : 1))
+  return byLag.slice(0, MAX_JOBS).map(({ id }) => id)
+}
+
 /** The jobs with the greatest lag first. */
 async function windowLags(database: Database, now: Date): Promise<WindowLag[]> {
-  const found = await oldestOpenWindows(database, MAX_JOBS)
+  const found = await oldestOpenWindows(database, (await lateJobs(database)) ?? MAX_JOBS)
   return found
     .map(({ jobId, oldestOpen }): WindowLag => {
       const lagMs = oldestOpen ? Math.max(0, now.getTime() - oldestOpen.getTime()) : 0

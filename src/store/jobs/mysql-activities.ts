@@ -1,0 +1,96 @@
+import { type RawBuilder, sql } from 'kysely'
+import type { Database } from '../connection/database.ts'
+import type { LastDay } from '../runs/last-day.ts'
+import { exactId } from '../values/exact-key.ts'
+import { OPEN_WINDOWS } from '../windows/window-lag.ts'
+
+/** Counts by job and subject, such as `sync_orders queued`. */
+export type Counts = Map<string, number>
+
+export const BEGUN = ['running', 'succeeded', 'failed', 'cancelled', 'skipped'] as const
+
+const RUNS = sql`piko_run r FORCE INDEX (run_job)`
+const WINDOWS = sql`piko_window r FORCE INDEX (window_state)`
+
+/** An entry of the index (job_id, state, id), counted from the newest; null if there are fewer. */
+function nthNewest(state: string, place: number): RawBuilder<number | null> {
+  return sql`(SELECT r.id FROM ${RUNS} WHERE r.job_id = j.id AND r.state = ${sql.lit(state)} ORDER BY r.id DESC LIMIT ${sql.lit(place)}, 1)`
+}
+
+/**
+ * The number of a job's rows in a state, or a greater number than `most` if there are more. Looks first whether there are more. A count of
+ * a limited subquery would need a temporary table for each job.
+ */
+function countOf(from: RawBuilder<unknown>, state: string, most: number): RawBuilder<number> {
+  const rows = sql`FROM ${from} WHERE r.job_id = j.id AND r.state = ${sql.lit(state)}`
+  return sql`CASE WHEN (SELECT 1 ${rows} LIMIT ${sql.lit(most)}, 1) IS NULL THEN (SELECT count(*) ${rows}) ELSE ${sql.lit(most + 1)} END`
+}
+
+const among = (jobIds: readonly string[]): RawBuilder<unknown> => sql`(${sql.join(jobIds.map(exactId))})`
+
+/** The numbers of queued and running runs and of open windows, by one read of each job's entries of the index. */
+export async function countsOnMysql({ db }: Database, jobIds: readonly string[], most: number): Promise<Counts> {
+  const open = sql.join(
+    OPEN_WINDOWS.map((state) => countOf(WINDOWS, state, most)),
+    sql` + `,
+  )
+  const { rows } = await sql<{ id: string; queued: number; running: number; open: number | null }>`
+    SELECT j.id, ${countOf(RUNS, 'queued', most)} AS queued, ${countOf(RUNS, 'running', most)} AS running,
+      CASE WHEN j.windows IS NULL THEN 0 ELSE ${open} END AS open
+    FROM piko_job j WHERE j.id IN ${among(jobIds)}
+  `.execute(db)
+  return new Map(
+    rows.flatMap(({ id, queued, running, open: windows }): [string, number][] => [
+      [`${id} queued`, Number(queued)],
+      [`${id} running`, Number(running)],
+      [`${id} open`, Number(windows)],
+    ]),
+  )
+}
+
+/** The number of each job's failed runs of the last day. */
+export async function failuresOnMysql(
+  { db }: Database,
+  jobIds: readonly string[],
+  { since, end }: LastDay,
+  most: number,
+): Promise<Counts> {
+  const found: Counts = new Map()
+  let few = jobIds
+  // Only if there were many runs can a job have too many failures to count them all.
+  if (end - since > most * jobIds.length) {
+    const { rows } = await sql<{ id: string; last: number | null }>`
+      SELECT j.id, ${nthNewest('failed', most)} AS last FROM piko_job j WHERE j.id IN ${among(jobIds)}
+    `.execute(db)
+    const many = new Set(rows.flatMap(({ id, last }) => (last !== null && last >= since ? [id] : [])))
+    for (const id of many) found.set(`${id} failed`, most + 1)
+    few = jobIds.filter((id) => !many.has(id))
+  }
+  if (few.length === 0) return found
+  const { rows } = await sql<{ job_id: string; found: number }>`
+    SELECT job_id, count(*) AS found FROM piko_run FORCE INDEX (run_job)
+    WHERE job_id IN ${among(few)} AND state = 'failed' AND id >= ${sql.lit(since)} GROUP BY job_id
+  `.execute(db)
+  for (const row of rows) found.set(`${row.job_id} failed`, Number(row.found))
+  return found
+}
+
+/** Selects the newest runs of jobs that have begun: at least `runs` of each job, if it has so many, and at most that number of each state. */
+export async function newestOnMysql(
+  { db }: Database,
+  jobIds: readonly string[],
+  runs: number,
+): Promise<RawBuilder<unknown> | undefined> {
+  if (runs === 0) return undefined
+  // If a state has enough runs, no run before the last of them can be shown.
+  const bounds = BEGUN.map((state) => sql`coalesce(${nthNewest(state, runs - 1)}, 0)`)
+  const { rows } = await sql<{ id: string; bound: number }>`
+    SELECT j.id, GREATEST(${sql.join(bounds)}) AS bound FROM piko_job j WHERE j.id IN ${among(jobIds)}
+  `.execute(db)
+  if (rows.length === 0) return undefined
+  const states = sql.join(BEGUN.map((state) => sql.lit(state)))
+  return sql.join(
+    rows.map(({ id, bound }) => sql`(job_id = ${id} AND state IN (${states}) AND id >= ${sql.lit(Number(bound))})`),
+    sql` OR `,
+  )
+}

@@ -1,0 +1,76 @@
+import type { Database } from '../connection/database.ts'
+import { endOfRuns, firstIdSince } from './id-ranges.ts'
+
+/** The runs of the last 24 hours, by their ids. */
+export interface LastDay {
+  /** The database's time. */
+  readonly now: Date
+  /** Approximately the first run that was stored within the last 24 hours; 0 without any run. */
+  readonly since: number
+  /** The newest run; 0 without any. */
+  readonly end: number
+}
+
+const DAY_MS = 86_400_000
+const FIRST_STEP = 256
+
+/** The previous answer of each database. The first id of the last day only grows, so the next search begins there. */
+const previous = new WeakMap<Database, { readonly atMs: number; readonly since: number }>()
+
+/** Usually sends five statements, three of them at the same time. The first search of a process sends about 20 more. */
+export async function lastDay(database: Database): Promise<LastDay> {
+  const { db, dialect } = database
+  const [{ now }, first, end] = await Promise.all([
+    db.selectNoFrom(dialect.now().as('now')).executeTakeFirstOrThrow(),
+    endOfRuns(database, 'asc'),
+    endOfRuns(database, 'desc'),
+  ])
+  const at = dialect.date(now)
+  if (first === undefined || end === undefined) return { now: at, since: 0, end: 0 }
+  const dayAgo = new Date(at.getTime() - DAY_MS)
+  const since =
+    (await sinceBefore(database, { first, end }, dayAgo)) ?? (await firstIdSince(database, { first, end }, dayAgo))
+  previous.set(database, { atMs: dayAgo.getTime(), since })
+  return { now: at, since, end }
+}
+
+/** The first id, found from the previous answer on; undefined if that answer is of no use. */
+async function sinceBefore(
+  database: Database,
+  { first, end }: { readonly first: number; readonly end: number },
+  at: Date,
+): Promise<number | undefined> {
+  const before = previous.get(database)
+  if (!before || before.atMs > at.getTime() || before.since < first || before.since > end) return undefined
+  const { since } = before
+  const [older, own] = await Promise.all([
+    isStoredSince(database, since - 1, at, 'before'),
+    isStoredSince(database, since, at),
+  ])
+  if (older) return undefined
+  if (own) return since
+  let low = since
+  for (let step = FIRST_STEP; low + step < end; step *= 2) {
+    if (await isStoredSince(database, low + step, at))
+      return firstIdSince(database, { first: low, end: low + step }, at)
+    low += step
+  }
+  return firstIdSince(database, { first: low, end }, at)
+}
+
+/** Whether the run with this id, or the next one that exists, was stored at an instant or later. False if there is none. */
+async function isStoredSince(
+  { db, dialect }: Database,
+  id: number,
+  at: Date,
+  side: 'from' | 'before' = 'from',
+): Promise<boolean> {
+  const row = await db
+    .selectFrom('piko_run')
+    .select('created_at')
+    .where('id', side === 'from' ? '>=' : '<=', id)
+    .orderBy('id', side === 'from' ? 'asc' : 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined && dialect.date(row.created_at) >= at
+}
