@@ -36,7 +36,7 @@ const NOUNS: Readonly<Record<string, string>> = {
   resources: 'Pools that jobs share.',
   runs: 'Executions of jobs.',
   schedules: 'When jobs run.',
-  services: 'The tree of services of the process that answers.',
+  services: 'The services of the process that answers, and of all nodes.',
   session: 'The session of a browser.',
   shared: 'Values that processes share.',
   sinks: 'Writers of rows, and the rows that they could not write.',

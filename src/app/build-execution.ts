@@ -159,7 +159,11 @@ export function buildExecution(parts: NodeParts): Execution {
       }
     },
     routes: async () => [
-      (await import('../engine/fleet/node-routes.ts')).nodeRoutes(watch, () => role.execute && link.isRunning),
+      (await import('../engine/fleet/node-routes.ts')).nodeRoutes(
+        watch,
+        parts.services,
+        () => role.execute && link.isRunning,
+      ),
     ],
   })
   const doorbell = new Doorbell({

@@ -1,3 +1,4 @@
+import { LocalServices } from '../engine/fleet/local-services.ts'
 import type { LoopHealth } from '../engine/loop/loop-health.ts'
 import { type Clock, movesDatabase } from '../clock.ts'
 import { isPikoError } from '../errors.ts'
@@ -60,6 +61,7 @@ export interface Running {
   readonly store: Store
   readonly node: Node
   readonly root: PikoService
+  readonly services: LocalServices
   readonly sinks: SinksService
 }
 
@@ -90,10 +92,11 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   // reach the database. See also `app.sql`.
   if (store.isEmbedded && [...registry].some(({ spec }) => spec.resources ?? spec.sinks)) wantRunSignals()
   const users = [...(options.services ?? []).map(serviceOf), ...added.others]
+  const services = new LocalServices(() => root, new Set([...added.first, ...users]))
   const hasItems = execute && [...registry].some(({ policy }) => policy.items)
   const node = new Node({
     buildItems: hasItems ? (await import('./build-items.ts')).buildItems : undefined,
-    ...{ store, registry, sinks, events, clock, loops, settings, graceMs },
+    ...{ store, registry, sinks, services, events, clock, loops, settings, graceMs },
     outlets: new Outlets({
       registry,
       hooks: options,
@@ -127,7 +130,7 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
     },
   })
   stopping.watch(root, node, () => store.store.database.cut())
-  return { registry, store: store.store, node, root, sinks }
+  return { registry, store: store.store, node, root, services, sinks }
 }
 
 /** Changes the level of this log, and of the logs of runs that begin later. */

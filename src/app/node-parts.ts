@@ -1,4 +1,5 @@
 import type { Clock, DatabaseTestClock } from '../clock.ts'
+import type { LocalServices } from '../engine/fleet/local-services.ts'
 import type { LoopHealth } from '../engine/loop/loop-health.ts'
 import type { Outlets } from '../engine/notices/outlets.ts'
 import type { Events } from '../events.ts'
@@ -20,6 +21,8 @@ export interface NodeParts {
   readonly sinks: SinksService
   readonly sinkReach: SinkReach
   readonly outlets: Outlets
+  /** The services of this process, for requests of other nodes. */
+  readonly services: LocalServices
   readonly events: Events
   readonly clock: Clock
   /** The clock for planning. Default: the database's. */

@@ -1,6 +1,7 @@
 import type { RunUnderWay } from '../engine/execution/executor.ts'
 import type { Electors } from '../engine/node/electors.ts'
 import type { Leader } from '../engine/node/leader.ts'
+import { FleetServices } from '../engine/fleet/fleet-services.ts'
 import { FleetWatch } from '../engine/fleet/fleet-watch.ts'
 import { lazyLimits } from '../engine/limits/lazy-limits.ts'
 import { Enqueue } from '../operations/runs/enqueue.ts'
@@ -62,6 +63,7 @@ export class Node {
       ...{ outlets: parts.outlets, notifyTimeoutMs: parts.settings.notify.timeoutMs },
       sinks: parts.sinkReach,
       watch: new FleetWatch({ nodeId: () => this.id, watch: execution.watch, link: execution.link }),
+      fleet: new FleetServices(execution.link, () => (role.execute ? this.id : undefined)),
       resources: { nodeId: () => this.id, stats: () => parts.resources.stats() },
       trial: {
         borrow: (map, borrower) => parts.resources.borrow(map, borrower),

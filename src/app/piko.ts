@@ -54,6 +54,7 @@ import type {
 import type { JobRef, OutputOf, TypesOf } from '../job/job-types.ts'
 import { Runs } from '../operations/runs/runs.ts'
 import { Shared, type SharedCall } from '../operations/shared.ts'
+import { Services } from '../operations/services.ts'
 import { Schedules } from '../operations/schedules.ts'
 import { Sinks } from '../operations/sinks.ts'
 import { Access } from '../operations/tokens/access.ts'
@@ -66,12 +67,12 @@ import type { Elector, ElectorOptions } from '../engine/node/elector.ts'
 import type { Leader } from '../engine/node/leader.ts'
 import type { Store } from '../store/store.ts'
 import { databaseWarning } from '../store/open-store.ts'
+import type { LocalServices } from '../engine/fleet/local-services.ts'
 import { LoopHealth } from '../engine/loop/loop-health.ts'
 import { type AppParts, build, type Running } from './build.ts'
 import { checksOf, type Health } from './health.ts'
 import { HttpRoutes } from './http-routes.ts'
 import type { PikoOptions } from './piko-options.ts'
-import type { PikoService } from './piko-service.ts'
 import { resourceAdvice } from './resource-advice.ts'
 import { keepHeapSmall } from '../small-heap.ts'
 import type { ResourceObserver } from '../resource/resource-state.ts'
@@ -100,6 +101,8 @@ export class Piko implements Nouns {
   readonly locks: NamedLocks
   readonly nodes: Nodes
   readonly resources: Resources
+  /** The services of this process and of all nodes. {@link tree} returns those of this process as objects. */
+  readonly services: Services
   /** The events of the fleet. */
   readonly live: Live
   readonly sinks: Sinks
@@ -185,6 +188,7 @@ export class Piko implements Nouns {
     this.locks = audited('locks', new NamedLocks(reach('locks')))
     this.nodes = audited('nodes', new Nodes(reach('nodes')))
     this.resources = audited('resources', new Resources(reach('resources')))
+    this.services = audited('services', new Services(reach('services'), () => this.#servicesHere()))
     this.live = new Live(reach('live'))
     this.sinks = audited('sinks', new Sinks(reach('sinks')))
     this.notify = audited('notify', new Notify(reach('notify')))
@@ -198,6 +202,12 @@ export class Piko implements Nouns {
       tokensFile: this.settings.http.tokensFile,
       log: this.log,
     })
+  }
+
+  #servicesHere(): LocalServices {
+    const { services } = this.#running ?? {}
+    if (services) return services
+    throw new PikoError('STOPPED', 'this app is not started; call start() first')
   }
 
   #resourceObserver(): ResourceObserver {
@@ -267,7 +277,10 @@ export class Piko implements Nouns {
     for (const sentence of advice) log.info(sentence)
   }
 
-  /** The tree of services that `start()` would run. Starts, opens and connects nothing. */
+  /**
+   * The root of the tree of services, Piko's own and the user's, which the app starts and stops. Before `start()`: the tree that it would
+   * run. Starts, opens and connects nothing.
+   */
   async tree(): Promise<Service> {
     if (this.#running) return this.#running.root
     const cleanup = new ExitStack()
@@ -323,13 +336,6 @@ export class Piko implements Nouns {
     }
     if (!this.#running)
       throw new PikoError('STOP_INCOMPLETE', 'start() was aborted: a job module never finishes loading')
-  }
-
-  /** The root of the tree of services: Piko's own and the user's. The app starts and stops it. */
-  get services(): PikoService {
-    const { root } = this.#running ?? {}
-    if (root) return root
-    throw new PikoError('STOPPED', 'this app is not started; call start() first')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

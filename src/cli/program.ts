@@ -25,6 +25,7 @@ import { addRun } from './runs/run.ts'
 import { addRuns } from './runs/runs.ts'
 import { addSchedule } from './schedules/schedule.ts'
 import { addShared } from './shared/shared.ts'
+import { addServices } from './services/services.ts'
 import { addSinks } from './sinks/sinks.ts'
 import { packageVersion } from '../package-version.ts'
 import { noteReason } from './process/command-actor.ts'
@@ -63,6 +64,7 @@ const COMMANDS: Readonly<Record<string, (program: Command) => void>> = {
   crawls: addCrawls,
   nodes: addNodes,
   resources: addResources,
+  services: addServices,
   live: addLive,
   limits: addLimits,
   locks: addLocks,

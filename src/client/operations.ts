@@ -72,6 +72,8 @@ export const OPERATIONS = {
   'nodes.drain': ['POST', '/nodes/{node}/drain'],
   'nodes.resume': ['POST', '/nodes/{node}/resume'],
   'services.tree': ['GET', '/services'],
+  'services.list': ['GET', '/services/all'],
+  'services.restart': ['POST', '/services/{service}/restart'],
   'resources.list': ['GET', '/resources'],
   'limits.list': ['GET', '/limits'],
   'limits.reset': ['POST', '/limits/{limit}/reset'],

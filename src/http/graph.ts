@@ -1,12 +1,11 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { isPikoError } from '../errors.ts'
-import { type ServiceGraph, serviceGraph, toDot, toMermaid } from '../service/graph/graph.ts'
-import type { Service } from '../service/service.ts'
+import { type ServiceGraph, toDot, toMermaid } from '../service/graph/graph.ts'
 import { SvgPictures } from './svg-pictures.ts'
 
 export interface GraphSource {
-  /** The root of the tree to draw. */
-  services(): Service
+  /** The tree to draw. */
+  services(): ServiceGraph | Promise<ServiceGraph>
 }
 
 const TYPES = {
@@ -27,7 +26,8 @@ export function graphRoutes(server: FastifyInstance, source: GraphSource, pictur
     { schema: { querystring } },
     async (request, reply) => {
       const { format } = request.query
-      const graph = serviceGraph(source.services())
+      const { nodes, edges } = await source.services()
+      const graph = { nodes, edges }
       if (format === undefined) return drawnOrText(graph, pictures, reply)
       void reply.type(TYPES[format])
       switch (format) {

@@ -47,7 +47,7 @@ export class HttpService extends Service {
       isStopping: () => app.isStopping,
       health: () => app.health(),
       metrics: () => app.metrics(),
-      services: () => app.services,
+      services: () => app.services.tree(),
       tls: files && readTls(files),
       bodyLimit,
       ...(api && {

@@ -26,7 +26,7 @@ export async function pikoRoutes(server: FastifyInstance, { app }: PikoRoutesOpt
   countRequests(server, app.events)
   healthRoutes(server, { isStopping: () => app.isStopping, health: () => app.health() })
   metricsRoutes(server, { metrics: () => app.metrics() })
-  graphRoutes(server, { services: () => app.services })
+  graphRoutes(server, { services: () => app.services.tree() })
   const { hosts, rateLimit, requireToken, trustForwarded } = app.settings.http
   const access = {
     ...{ access: app.access, events: app.events, hosts, perMinute: rateLimit },

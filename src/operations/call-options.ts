@@ -54,6 +54,7 @@ import type { BatchOptions, BatchReplay, BatchWait } from './batches/batch-reque
 import { GRID_UNITS, type GridFilter } from './views/window-grid.ts'
 import type { ConfigDiffOptions, ConfigHistory } from './views/config-diff.ts'
 import type { BackfillRequest } from './backfills/backfill-request.ts'
+import type { ServiceChoice, ServiceFilter } from './services.ts'
 
 const limit = wholeNumber(0)
 const WINDOW_STATES: Readonly<Record<WindowState, true>> = {
@@ -260,6 +261,9 @@ const CALLS = {
   'configs.diff': { from: wholeNumber(0), to: wholeNumber(1) } satisfies OptionChecks<ConfigDiffOptions>,
   'nodes.settings': { on: aText },
   'nodes.set': { effectiveFrom: anything, on: aText },
+  'services.tree': { on: aText } satisfies OptionChecks<ServiceChoice>,
+  'services.list': { on: aText, service: aText } satisfies OptionChecks<ServiceFilter>,
+  'services.restart': { on: aText } satisfies OptionChecks<ServiceChoice>,
   'schedules.list': {
     jobIds: listOf('the ids of jobs', aText),
     isOverridden: flag,

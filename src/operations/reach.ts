@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../logger.ts'
 import type { Locks } from '../engine/attempt/locks.ts'
+import type { FleetServices } from '../engine/fleet/fleet-services.ts'
 import type { FleetWatch } from '../engine/fleet/fleet-watch.ts'
 import type { LiveFeed } from '../engine/live/live-feed.ts'
 import type { Caches } from '../engine/node/caches.ts'
@@ -35,6 +36,8 @@ export interface Reach {
   readonly runLogs: Pick<RunLogs, 'list'>
   readonly progress: Pick<RunProgress, 'stored'>
   readonly watch: Pick<FleetWatch, 'open'>
+  /** The services of other nodes. */
+  readonly fleet: Pick<FleetServices, 'nodeId' | 'tree' | 'restart'>
   readonly sinks: SinkReach
   /** The resources of this process. */
   readonly resources: { readonly nodeId: () => string; readonly stats: () => readonly ResourceStats[] }

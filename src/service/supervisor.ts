@@ -3,6 +3,7 @@ import { PikoError, toError } from '../errors.ts'
 import { aFunction, flag, oneOf, type OptionChecks, readOptions } from '../options.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { RestartWindow } from './restart-window.ts'
+import { serviceInvalid } from './invalid.ts'
 import { Service, type ServiceOptions } from './service.ts'
 import { aDuration } from '../time/duration-check.ts'
 import { aCountOrInfinity, assertOptions, childProblems, SERVICE_CHECKS } from './service-options.ts'
@@ -157,10 +158,64 @@ export class Supervisor extends Service {
     }
   }
 
+  /**
+   * Restarts a child on request, with the siblings that the strategy restarts together with it. Also starts one that was stopped. A request
+   * does not count as one of `maxRestarts`.
+   *
+   * @throws the reason why a service could not start again; the supervisor then handles that as a crash. PikoError `SERVICE_INVALID` if the
+   * supervisor does not run, or has no such child
+   */
+  async restartChild(child: Service): Promise<void> {
+    if (child.parent !== this || !this.isRunning) {
+      const why = child.parent === this ? `it is ${this.state}` : 'that is not one of its children'
+      throw serviceInvalid(this.path, `restartChild(${child.name}) was called, but ${why}`)
+    }
+    const done = Promise.withResolvers<void>()
+    this.#inTurn(`restart ${child.name}`, (signal) => this.#renew(child, signal, done))
+    await done.promise
+  }
+
+  async #renew(child: Service, signal: AbortSignal, done: PromiseWithResolvers<void>): Promise<void> {
+    const group = this.#groupOf(child).filter((member) => member === child || isUp(member))
+    try {
+      await stopAll(group)
+      for (const member of group) {
+        signal.throwIfAborted()
+        await member.restart()
+      }
+      done.resolve()
+    } catch (thrown) {
+      done.reject(thrown)
+      const failed = group.find((member) => !member.isRunning)
+      if (signal.aborted || !failed) return
+      if (this.#strategy === 'crashing') super.onChildCrash(failed, toError(thrown))
+      else if (!this.#strategy.startsWith('forfeit')) await this.#startAgain(group, failed, toError(thrown), signal)
+    }
+  }
+
+  /** The child and those that the strategy restarts together with it. */
+  #groupOf(child: Service): readonly Service[] {
+    switch (this.#strategy) {
+      case 'one-for-all':
+        return this.children
+      case 'rest-for-one':
+        return this.children.slice(this.children.indexOf(child))
+      case 'one-for-one':
+      case 'forfeit-one-for-one':
+      case 'forfeit-one-for-all':
+      case 'crashing':
+        return [child]
+    }
+  }
+
   #answer(crash: Crash): void {
-    const name = `restart ${crash.child.name}`
+    this.#inTurn(`restart ${crash.child.name}`, (signal) => this.#handle(crash, signal))
+  }
+
+  /** Works in the background. With the strategies for groups, works one after another. */
+  #inTurn(name: string, work: (signal: AbortSignal) => Promise<void>): void {
     if (this.#strategy === 'one-for-one' || this.#strategy === 'forfeit-one-for-one') {
-      this.addTask((signal) => this.#handle(crash, signal), name)
+      this.addTask(work, name)
       return
     }
     const before = this.#lane
@@ -169,7 +224,7 @@ export class Supervisor extends Service {
     this.addTask(async (signal) => {
       await before
       try {
-        await this.#handle(crash, signal)
+        await work(signal)
       } finally {
         turn.resolve()
       }
@@ -181,11 +236,9 @@ export class Supervisor extends Service {
     if (signal.aborted || child.state !== 'crashed') return
     switch (this.#strategy) {
       case 'one-for-one':
-        return this.#restart([child], child, reason, signal)
       case 'one-for-all':
-        return this.#restart(this.children, child, reason, signal)
       case 'rest-for-one':
-        return this.#restart(this.children.slice(this.children.indexOf(child)), child, reason, signal)
+        return this.#startAgain(this.#groupOf(child).filter(isUp), child, reason, signal)
       case 'forfeit-one-for-one':
         return stopAll([child])
       case 'forfeit-one-for-all':
@@ -195,8 +248,8 @@ export class Supervisor extends Service {
     }
   }
 
-  async #restart(members: readonly Service[], child: Service, crash: Error, signal: AbortSignal): Promise<void> {
-    let group = members.filter((member) => member.state !== 'stopped' && member.state !== 'init')
+  async #startAgain(members: readonly Service[], child: Service, crash: Error, signal: AbortSignal): Promise<void> {
+    let group = members
     let crashed = child
     let reason = crash
     for (;;) {
@@ -207,7 +260,8 @@ export class Supervisor extends Service {
       own.take(nowMs)
       await stopAll(group)
       await this.clock.sleep(delayMs, signal)
-      if (signal.aborted) return
+      // A request may have restarted them in the meantime.
+      if (signal.aborted || group.every(({ isRunning }) => isRunning)) return
       group = group.filter((member) => member.parent === this)
       const failure = await this.#startAll(group, crashed, reason, signal)
       if (signal.aborted || failure === undefined) return
@@ -275,6 +329,11 @@ export class Supervisor extends Service {
       ),
     )
   }
+}
+
+/** Whether a service was started and not stopped on purpose. */
+function isUp({ state }: Service): boolean {
+  return state !== 'stopped' && state !== 'init'
 }
 
 /** Stops the services in reverse order. If one fails, observers see the error, and the others are still stopped. */

@@ -23,7 +23,7 @@ describeEachStore((fixture) => {
         const runs = await Promise.allSettled(Array.from({ length: 10 }, () => app.run('work')))
         for (const run of runs) if (run.status === 'fulfilled') ids.push(run.value.id)
       }
-      const names = app.services.children.map((service) => service.name)
+      const names = (await app.tree()).children.map((service) => service.name)
       expect(names).toEqual([
         'http',
         'store',
@@ -60,7 +60,7 @@ describeEachStore((fixture) => {
         'alerting',
         'dispatcher',
       ])
-      for (const service of app.services.children) {
+      for (const service of (await app.tree()).children) {
         await enqueue()
         service.crash(new Error(`injected into ${service.name}`))
         expect((await app.health()).checks[service.name]).toMatchObject({ ok: false })
@@ -115,7 +115,7 @@ describe("a user's service", () => {
 
   it('starts before runs, is borrowed by its class, restarts after a crash, and stops after the last run', async () => {
     const app = await startApp({}, count, { services: [Cache] })
-    const cache = app.services.children.find((service) => service instanceof Cache) as Cache
+    const cache = (await app.tree()).children.find((service) => service instanceof Cache) as Cache
     expect((await app.run('count', { input: '/a', wait: true })).output).toBe(1)
     expect((await app.run('count', { input: '/a', wait: true })).output).toBe(2)
     cache.crash(new Error('injected'))

@@ -117,7 +117,8 @@ describeEachStore((fixture) => {
     const [app] = (await nodes(1, job)) as [Piko]
     const run = await app.run('work')
     await eventually(() => expect(calls).toBe(1))
-    app.services.children.find((service) => service.name === 'store')?.crash(new Error('injected'))
+    const services = (await app.tree()).children
+    services.find((service) => service.name === 'store')?.crash(new Error('injected'))
     await eventually(async () => expect(await app.runs.show(run.id)).toMatchObject({ state: 'succeeded', attempt: 1 }))
     expect(calls).toBe(1)
   })

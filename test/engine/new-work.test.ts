@@ -46,7 +46,7 @@ describeEachStore((store) => {
         seen.push([input, attempt, fence === runId * 65_536 + 1])
       })
       const app = await start(store.options, job, { settings: { piko: NO_POLL } })
-      await eventually(() => expect(app.services.isRunning).toBe(true))
+      await eventually(async () => expect((await app.tree()).isRunning).toBe(true))
       const input = { at: new Date(0), left: undefined, list: [1] }
       const run = await app.run('own', { input, wait: true })
       input.list.push(2)

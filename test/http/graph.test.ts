@@ -4,6 +4,7 @@ import { PikoError } from '../../src/errors.ts'
 import { buildServer } from '../../src/http/server.ts'
 import { SvgPictures } from '../../src/http/svg-pictures.ts'
 import { defineService } from '../../src/service/define-service.ts'
+import { serviceGraph } from '../../src/service/graph/graph.ts'
 import { fastify } from 'fastify'
 
 describe('/graph', () => {
@@ -12,7 +13,7 @@ describe('/graph', () => {
     const root = defineService({ name: 'app', children })
     const server = fastify()
     onTestFinished(() => server.close())
-    graphRoutes(server, { services: () => root })
+    graphRoutes(server, { services: () => serviceGraph(root) })
     let turns = 0
     const timer = setInterval(() => (turns += 1), 1)
     const answers = await Promise.all(Array.from({ length: 20 }, () => server.inject('/graph')))
@@ -38,7 +39,7 @@ describe('without the drawing package', () => {
     let name = 'app'
     const server = fastify()
     onTestFinished(() => server.close())
-    graphRoutes(server, { services: () => defineService({ name }) }, pictures)
+    graphRoutes(server, { services: () => serviceGraph(defineService({ name })) }, pictures)
     for (name of ['app', 'other']) {
       const { statusCode, headers, body } = await server.inject('/graph')
       expect([statusCode, headers['content-type']]).toEqual([200, 'text/plain; charset=utf-8'])

@@ -9,6 +9,7 @@ import type { Health } from '../../src/app/health.ts'
 import { buildServer, type HttpDeps, listen } from '../../src/http/server.ts'
 import { createLogger } from '../../src/telemetry/log.ts'
 import { defineService } from '../../src/service/define-service.ts'
+import { serviceGraph } from '../../src/service/graph/graph.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 
 const healthy: Health = { started: true, stopping: false, checks: { database: { ok: true } } }
@@ -24,7 +25,7 @@ function build(change: Partial<HttpDeps> = {}): FastifyInstance {
     sources: { active: () => 3, slots: () => 8, resources: () => [] },
   })
   const deps = {
-    services: () => defineService({ name: 'app' }),
+    services: () => serviceGraph(defineService({ name: 'app' })),
     isStopping: () => false,
     health: () => healthy,
     metrics: () => metrics.render(),

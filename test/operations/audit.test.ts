@@ -11,6 +11,7 @@ import type { AuditRecord } from '../../src/store/access/audit-store.ts'
 import { defineShared } from '../../src/sync/index.ts'
 import { recordEvents, startApp } from '../support/app.ts'
 import { describeEachStore, describeSqlite } from '../support/databases.ts'
+import { defineService } from '../../src/service/define-service.ts'
 import { rejected, thrown } from '../support/thrown.ts'
 
 /** Every changing verb, from the table that the app itself uses. Programs that name no actor start runs and batches without a row. */
@@ -114,6 +115,15 @@ const CASES: Readonly<Record<string, Case>> = {
       ...{ jobId: 'sync', request: 1 },
       before: expect.objectContaining({ version: 1 }) as object,
       after: expect.objectContaining({ version: 2 }) as object,
+    },
+  },
+  'services.restart': {
+    call: (app) => app.services.restart('Prices'),
+    refused: (app) => app.services.restart('Price'),
+    row: {
+      target: 'service Prices',
+      before: [expect.objectContaining({ restarts: 0 }) as object],
+      after: [expect.objectContaining({ state: 'running', restarts: 1 }) as object],
     },
   },
   'nodes.set': {
@@ -310,7 +320,8 @@ describeEachStore((fixture) => {
     await fixture.empty()
     // A run of hourly is under way at the end, and ends only when the stop gives it up.
     const settings = { piko: { log_level: 'silent', shutdown_timeout: '1s' } } as const
-    const app = await startApp(fixture.options, jobs, { settings })
+    const services = [defineService({ name: 'Prices' })]
+    const app = await startApp(fixture.options, jobs, { settings, services })
     const recorded = recordEvents(app, 'change.recorded')
     const refusals = recordEvents(app, 'change.refused')
     await app.waitFor(await app.enqueue('sync'))

@@ -86,7 +86,7 @@ describeEachStore((store) => {
     it('keeps the last known config while its watcher crashes', async () => {
       const app = await startApp(store.options, job())
       await app.configs.set('job', { shop: 'us' })
-      const watcher = app.services.children.find(({ name }) => name === 'config-watcher')
+      const watcher = (await app.tree()).children.find(({ name }) => name === 'config-watcher')
       const restarted = nextEvent(app, 'service.restarted', ({ service }) => service.endsWith('config-watcher'))
       watcher?.crash(new Error('on purpose'))
       expect(await app.run('job', { wait: true })).toMatchObject({ output: { shop: 'us' } })

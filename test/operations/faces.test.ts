@@ -20,7 +20,6 @@ const EXCEPTIONS: Readonly<Record<string, { readonly in: readonly Face[]; readon
   'runs.start': { in: ['api'], why: 'app.run and piko run' },
   'runs.cancelOne': { in: ['api'], why: 'app.runs.cancel and piko runs cancel take one id too' },
   'runs.replayOne': { in: ['api'], why: 'app.runs.replay and piko runs replay take one id too' },
-  'services.tree': { in: ['api'], why: 'app.services and app.tree(); piko graph --running draws it' },
   'status.show': { in: ['api'], why: 'the facts of the process that answers; a command is another process' },
   'jobs.types': { in: ['cli'], why: 'writes a file for the compiler' },
   'doctor.examine': { in: ['api'], why: 'app.doctor; the command is piko doctor' },

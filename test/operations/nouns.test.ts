@@ -18,6 +18,7 @@ const NOUNS = [
   'locks',
   'nodes',
   'resources',
+  'services',
   'live',
   'sinks',
   'notify',

@@ -74,6 +74,49 @@ it.each(EXPECTED)('%s, a crash of %s', async (strategy, name, hooks, after) => {
   expect([tree.supervisor.state, tree.root.state]).toEqual(['running', 'running'])
 })
 
+it.each([
+  ['one-for-one', ['A0', 'B1', 'C0']],
+  ['one-for-all', ['A1', 'B1', 'C1']],
+  ['rest-for-one', ['A0', 'B1', 'C1']],
+  ['forfeit-one-for-all', ['A0', 'B1', 'C0']],
+  ['crashing', ['A0', 'B1', 'C0']],
+] as const)('%s, a request to restart B', async (strategy, after) => {
+  await using tree = await supervised({ strategy, maxRestarts: 0 })
+  await tree.supervisor.restartChild(child(tree.supervisor, 'B'))
+  expect(tree.supervisor.children.map(({ name, restarts }) => `${name}${restarts}`)).toEqual(after)
+  expect(tree.supervisor.children.every(({ isRunning }) => isRunning)).toBe(true)
+  await child(tree.supervisor, 'B').stop()
+  await tree.supervisor.restartChild(child(tree.supervisor, 'B'))
+  expect(child(tree.supervisor, 'B').isRunning).toBe(true)
+})
+
+it('a request whose restart fails rejects, and the supervisor restarts the service as after a crash', async () => {
+  let failures = 1
+  class Once extends Service {
+    protected override onStart(): void {
+      if (this.restarts > 0 && failures-- > 0) throw new Error('not yet')
+    }
+  }
+  const clock = new ManualServiceClock()
+  const once = new Once()
+  const supervisor = new Supervisor([once], { clock, backoff: { base: '100ms', jitter: false } })
+  await supervisor.start()
+  await expect(supervisor.restartChild(once)).rejects.toThrow('not yet')
+  await clock.pass(100)
+  expect([once.state, supervisor.state]).toEqual(['running', 'running'])
+  await supervisor.stop()
+  await expect(supervisor.restartChild(once)).rejects.toMatchObject({ code: 'SERVICE_INVALID' })
+})
+
+it('a request during the pause after a crash restarts immediately, and only once', async () => {
+  await using tree = await supervised({ strategy: 'one-for-one' })
+  const b = child(tree.supervisor, 'B')
+  b.crash(new Error('x'))
+  await tree.supervisor.restartChild(b)
+  await tree.clock.pass(1_000)
+  expect([b.state, b.restarts]).toEqual(['running', 1])
+})
+
 it('crashing passes the crash to the parent: nothing restarts', async () => {
   await using tree = await supervised({ strategy: 'crashing' })
   const reason = new Error('x')

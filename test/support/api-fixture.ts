@@ -4,6 +4,7 @@ import { defineCrawl } from '../../src/crawl/index.ts'
 import { HttpService } from '../../src/http/http-service.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { on } from '../../src/sink/on.ts'
+import { defineService } from '../../src/service/define-service.ts'
 import { Sink } from '../../src/sink/sink.ts'
 import { defineShared } from '../../src/sync/index.ts'
 import type { OpenOptions } from '../../src/store/connection/database.ts'
@@ -78,7 +79,10 @@ export interface ApiFixture {
 /** An app with its API on a store that has something of every kind. */
 export async function apiFixture(options: OpenOptions): Promise<ApiFixture> {
   defineShared({ topic: 'fx-rates', schema: z.object({ usd: z.number() }), initial: { usd: 1 } })
-  const app = makeApp(options, jobsOf(), { notifiers: [{ name: 'slack', send: () => {} }] })
+  const app = makeApp(options, jobsOf(), {
+    notifiers: [{ name: 'slack', send: () => {} }],
+    services: [defineService({ name: 'Prices' })],
+  })
   const http = app.addService(new HttpService(app, { host: '127.0.0.1', port: 0 }), { first: true })
   await app.start()
   if (http.url === undefined) throw new Error('the server does not listen')

@@ -27,7 +27,16 @@ const service = z.object({
   state: z.string(),
   restarts: count,
   kind: z.string(),
+  path: z.string().meta({ description: 'The names from the root to this service.' }),
+  canRestart: z.boolean().meta({ description: 'Whether `services.restart` accepts it.' }),
 })
+const place = {
+  nodeId: z.string().optional().meta({ description: 'Absent for a process that executes no runs.' }),
+  host: z.string(),
+}
+const on = name.optional().meta({ description: 'A host, or the id of a node.' })
+const PRICES = { name: 'Prices', state: 'running', restarts: 0, kind: 'service', path: 'Piko/Prices', canRestart: true }
+const NODE = { nodeId: '0190b6f0-0000-7000-8000-000000000000', host: 'worker-1' }
 const edge = z.object({ from: z.string(), to: z.string(), kind: z.enum(['child', 'depends']) })
 
 export const LIMITS = [
@@ -122,10 +131,48 @@ export const SERVICES = [
     method: 'GET',
     path: '/services',
     role: 'viewer',
-    summary: 'Shows the services of the node that handles the request, with their states and dependencies.',
-    answer: z.object({ nodes: z.array(service), edges: z.array(edge) }),
+    summary: 'Shows the services of one process, with their states and dependencies.',
+    description: 'Without `on`: those of the process that handles the request.',
+    query: z.strictObject({ on }),
+    answer: z.object({ ...place, nodes: z.array(service), edges: z.array(edge) }),
+    example: { answer: { ...NODE, nodes: [{ id: 's1', ...PRICES }], edges: [] } },
+  }),
+  route({
+    id: 'services.list',
+    method: 'GET',
+    path: '/services/all',
+    role: 'viewer',
+    summary: 'Lists the services of all live nodes, node by node.',
+    description: "Without `on`, leaves out nodes that can't be reached over their links.",
+    query: z.strictObject({ on, service: name.optional().meta({ description: 'A path or a name.' }) }),
+    answer: allOf(z.object({ ...place, ...service.omit({ id: true }).shape })),
+    example: { answer: { items: [{ ...NODE, ...PRICES }] } },
+  }),
+  route({
+    id: 'services.restart',
+    method: 'POST',
+    path: '/services/{service}/restart',
+    role: 'operator',
+    summary: 'Restarts a service of an app that has a supervisor, as after a crash.',
+    description:
+      'Without `on`: on every live node that has it, one after another. Waits up to 3 s on each node. A state other than `running` means that the restart continues, or has failed for the reason in `problem`.',
+    params: z.strictObject({
+      service: name.meta({ description: 'Its path, or its name if no other service has it.' }),
+    }),
+    body: z.strictObject({ on }),
+    answer: allOf(
+      z.object({
+        ...place,
+        service: z.string(),
+        state: z.string(),
+        restarts: count.optional().meta({ description: 'Absent if the node could not be asked.' }),
+        problem: z.string().optional(),
+      }),
+    ),
     example: {
-      answer: { nodes: [{ id: 'Piko', name: 'Piko', state: 'running', restarts: 0, kind: 'supervisor' }], edges: [] },
+      params: { service: 'Prices' },
+      body: { reason: 'its feed is stuck' },
+      answer: { items: [{ ...NODE, service: 'Piko/Prices', state: 'running', restarts: 1 }] },
     },
   }),
 ] as const

@@ -46,6 +46,8 @@ export const LISTS: Readonly<Record<string, ListForm>> = {
 export const WHOLE: ReadonlySet<string> = new Set([
   'nodes.list',
   'resources.list',
+  'services.list',
+  'services.restart',
   'sinks.list',
   'notify.alerts',
   'notify.test',

@@ -1,17 +1,20 @@
 import { PikoError } from '../../errors.ts'
 import { defineRoutes, type Routes } from '../../link/routes/define-routes.ts'
 import { Waiters } from '../../signals/waiters.ts'
+import type { LocalServices } from './local-services.ts'
 import { offloadRoutes } from './offload-routes.ts'
 import type { RunWatch } from './run-watch.ts'
+import { serviceRoutes } from './service-routes.ts'
 
 /** How many runs of this node other nodes may watch, at most. */
 const MAX_WATCHED = 1_000
 
 /** Creates the routes that other nodes may call on this one. */
-export function nodeRoutes(watch: RunWatch, takesCalls: () => boolean): Routes {
+export function nodeRoutes(watch: RunWatch, services: LocalServices, takesCalls: () => boolean): Routes {
   return defineRoutes({ prefix: '/piko' })
     .stream('/runs/:id/watch', ({ params, signal }) => newsOf(watch, Number(params['id']), signal))
     .mount(offloadRoutes(takesCalls))
+    .mount(serviceRoutes(services))
 }
 
 /** Yields once for each change of a run. If the reader is slow, several changes become one. */

@@ -13,6 +13,7 @@ import type { Notify } from '../notify.ts'
 import type { Resources } from '../resources.ts'
 import type { Runs } from '../runs/runs.ts'
 import type { Schedules } from '../schedules.ts'
+import type { Services } from '../services.ts'
 import type { Shared } from '../shared.ts'
 import type { Sinks } from '../sinks.ts'
 import type { Windows } from '../windows.ts'
@@ -35,6 +36,7 @@ export interface Nouns {
   readonly locks: NamedLocks
   readonly nodes: Nodes
   readonly resources: Resources
+  readonly services: Services
   readonly sinks: Sinks
   readonly notify: Notify
   readonly shared: Shared

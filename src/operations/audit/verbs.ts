@@ -8,6 +8,8 @@ const CONFIG = ['version', 'config', 'effectiveFrom']
 const SHARED = ['version', 'value', 'reason']
 const LANE = ['id', 'scope', 'name', 'pausedAt']
 const MAX_LANES = 20
+const SERVICE = ['nodeId', 'host', 'path', 'state', 'restarts']
+const MAX_SERVICES = 100
 
 const numbered =
   (what: string) =>
@@ -259,6 +261,22 @@ export const VERBS: { readonly [N in Noun]: { readonly [V in VerbOf<N>]: Verb } 
     },
   },
   resources: { list: 'read' },
+  services: {
+    tree: 'read',
+    list: 'read',
+    restart: {
+      target: numbered('service'),
+      before: async ({ nouns }, [service, options]) => {
+        const on = fieldOf(options, 'on')
+        const found = await nouns.services.list({
+          service: String(service),
+          ...(typeof on === 'string' && { on }),
+        })
+        return found.slice(0, MAX_SERVICES).map((one) => pick(one, SERVICE))
+      },
+      after: (result) => (Array.isArray(result) ? result.slice(0, MAX_SERVICES) : result),
+    },
+  },
   sinks: { list: 'read', dead: 'read', replay: ofDeadRows, drop: ofDeadRows },
   notify: { list: 'read', alerts: 'read', test: 'work' },
   shared: { list: 'read', show: 'read', history: 'read', publish: ofShared, rollback: ofShared },

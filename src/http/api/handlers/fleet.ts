@@ -1,4 +1,3 @@
-import { serviceGraph } from '../../../service/graph/graph.ts'
 import type { Handlers } from '../handler.ts'
 import { afterName, pageByName } from '../paged.ts'
 
@@ -23,5 +22,7 @@ export const cacheHandlers: Handlers<'cache'> = {
 }
 
 export const serviceHandlers: Handlers<'services'> = {
-  'services.tree': (app) => serviceGraph(app.services),
+  'services.tree': (app, { query }) => app.services.tree(query),
+  'services.list': async (app, { query }) => ({ items: await app.services.list(query) }),
+  'services.restart': async (app, { params, body }) => ({ items: await app.services.restart(params.service, body) }),
 }
