@@ -44,6 +44,8 @@ import type {
   PruneOptions,
   ReplayOptions,
   ScheduleFilter,
+  ServiceChoice,
+  ServiceFilter,
   WindowMark,
   WindowRerun,
 } from './operation-options.ts'
@@ -54,7 +56,6 @@ import type { BatchOptions, BatchReplay, BatchWait } from './batches/batch-reque
 import { GRID_UNITS, type GridFilter } from './views/window-grid.ts'
 import type { ConfigDiffOptions, ConfigHistory } from './views/config-diff.ts'
 import type { BackfillRequest } from './backfills/backfill-request.ts'
-import type { ServiceChoice, ServiceFilter } from './services.ts'
 
 const limit = wholeNumber(0)
 const WINDOW_STATES: Readonly<Record<WindowState, true>> = {

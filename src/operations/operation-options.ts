@@ -55,6 +55,18 @@ export interface ScheduleFilter {
   readonly limit?: number
 }
 
+/** The process whose services are meant. */
+export interface ServiceChoice {
+  /** A host, or the id of one node. */
+  readonly on?: string | undefined
+}
+
+/** Which services to list. */
+export interface ServiceFilter extends ServiceChoice {
+  /** Only services with this path or name. */
+  readonly service?: string | undefined
+}
+
 /** Which ticks of a schedule to show. */
 export interface PreviewOptions {
   /** The first instant, or the first day in the job's zone (`'2025-06-15'`). Default: now, by this process's clock. */

@@ -10,6 +10,7 @@ import {
   unknownService,
 } from '../engine/fleet/local-services.ts'
 import { optionsOf } from './call-options.ts'
+import type { ServiceChoice, ServiceFilter } from './operation-options.ts'
 import type { Reach } from './reach.ts'
 
 /** The services of one process. */
@@ -31,16 +32,6 @@ export interface ServiceRestart extends Omit<RestartedService, 'restarts'> {
   readonly host: string
   /** Undefined if the node could not be asked: then `state` is `unknown`, and `problem` says why. */
   readonly restarts?: number
-}
-
-export interface ServiceChoice {
-  /** A host, or the id of one node. */
-  readonly on?: string | undefined
-}
-
-export interface ServiceFilter extends ServiceChoice {
-  /** Only services with this path or name. */
-  readonly service?: string | undefined
 }
 
 /** A process with services: this one, or a live node. */

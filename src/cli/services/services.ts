@@ -1,11 +1,6 @@
 import { type Command, Option } from 'commander'
-import type {
-  FleetService,
-  ServiceChoice,
-  ServiceFilter,
-  ServiceRestart,
-  ServiceTree,
-} from '../../operations/services.ts'
+import type { ServiceChoice, ServiceFilter } from '../../operations/operation-options.ts'
+import type { FleetService, ServiceRestart, ServiceTree } from '../../operations/services.ts'
 import { visibleLine } from '../../visible.ts'
 import { examples, globalOptions } from '../global-options.ts'
 import { addList } from '../list-command.ts'

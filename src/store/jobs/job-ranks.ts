@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import { safely } from '../../errors-read.ts'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
-import { lastDay } from '../runs/last-day.ts'
+import { lastDay } from './last-day.ts'
 import { OPEN_WINDOWS } from '../windows/window-lag.ts'
 
 /** What decides how soon a job needs attention, and whether a filter selects it. */

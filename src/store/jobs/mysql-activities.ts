@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
-import type { LastDay } from '../runs/last-day.ts'
+import type { LastDay } from './last-day.ts'
 import { exactId } from '../values/exact-key.ts'
 import { OPEN_WINDOWS } from '../windows/window-lag.ts'
 

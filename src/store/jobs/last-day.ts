@@ -1,5 +1,5 @@
 import type { Database } from '../connection/database.ts'
-import { endOfRuns, firstIdSince } from './id-ranges.ts'
+import { endOfRuns, firstIdSince } from '../runs/id-ranges.ts'
 
 /** The runs of the last 24 hours, by their ids. */
 export interface LastDay {
