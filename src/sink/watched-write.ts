@@ -1,20 +1,22 @@
-/** The promise of a write. Its rejection does not end the process if no code handles it, and it notices whether any code does. */
+/**
+ * The promise of a write. If no code handles its rejection, the process does not end; but the promise knows whether any code handles it.
+ */
 export class WatchedWrite extends Promise<void> {
   #onSeen: (() => void) | undefined
 
-  // Promises that `then` returns are plain promises.
+  // `then` must return plain promises.
   static override get [Symbol.species](): PromiseConstructor {
     return Promise
   }
 
-  /** @param onSeen called once, when a caller awaits the promise or adds a handler */
+  /** @param onSeen called once when a caller awaits the promise or adds a handler */
   constructor(outcome: Promise<void>, onSeen: () => void) {
     super((resolve, reject) => void outcome.then(resolve, reject))
     super.then(undefined, () => {})
     this.#onSeen = onSeen
   }
 
-  /** `catch`, `finally`, `Promise.all` and `await` also call this method; `await` skips it only for plain promises. */
+  /** `catch`, `finally`, `Promise.all` and `await` also call this method. `await` skips it only for plain promises. */
   override then<A = void, B = never>(
     onFulfilled?: ((value: void) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,

@@ -7,7 +7,7 @@ import type { Window } from '../time/window.ts'
 interface Noted {
   readonly table: FencedTable
   readonly on: SqlDatabase
-  /** The number of rows; undefined if it must be read from the table, as after an upsert. */
+  /** How many rows were written; undefined if the number must be read from the table, for example after an upsert. */
   rows: number | undefined
 }
 
@@ -23,20 +23,20 @@ export class WrittenRows {
   }
 
   /**
-   * Called after rows have been written.
+   * Called when rows were written.
    *
-   * @param rows the number of all rows that the attempt now has in the table; undefined if it must be read from the table
+   * @param rows how many rows the attempt has in the table now; undefined if the number must be read from the table
    */
   note(table: FencedTable, on: SqlDatabase, rows: number | undefined): void {
     const known = this.#tables.get(table.name)
     if (known?.table.unproved !== undefined) return
     const isKnown = rows !== undefined && (known === undefined || known.rows !== undefined)
-    // Parallel deliveries may report in any order. Only `clear` removes rows, so the greatest number is the latest.
+    // Parallel deliveries may report in any order. Only `clear` removes rows, so the largest number is the latest.
     const most = isKnown ? (rows === 0 ? 0 : Math.max(rows, known?.rows ?? 0)) : undefined
     this.#tables.set(table.name, { table, on, rows: most })
   }
 
-  /** The number of the attempt's rows in each table. Reads it from the database only after an upsert, or for a checksum. */
+  /** Returns how many rows of the attempt are in each table. Reads this from the database only after an upsert or for a checksum. */
   async collect(): Promise<readonly TableRows[]> {
     if (this.#tables.size === 0) return NOTHING
     return Promise.all(
@@ -49,7 +49,7 @@ export class WrittenRows {
     )
   }
 
-  /** Counts the rows in the database. An error only makes the number unknown, because it must not fail a run whose rows are written. */
+  /** Counts the rows in the database. After an error, the number is unknown: this must not fail a run whose rows are already written. */
   async #count(
     { name, windowColumn, fenceColumn, columns, checksum }: FencedTable,
     on: SqlDatabase,
@@ -72,7 +72,7 @@ export class WrittenRows {
 const NOTHING: readonly TableRows[] = []
 
 /**
- * Records for proofs how many rows a run has written, if the table has a window and a fence column. See {@link WrittenRows.note}.
+ * Records how many rows a run has written, for proofs, if the table has a window and a fence column. See {@link WrittenRows.note}.
  *
  * @param unproved the kind of write, if a proof can't compare its rows
  */

@@ -4,8 +4,8 @@ import { chainOf, propertyOf } from '../errors-read.ts'
 
 const MAX_TRIES = 8
 /**
- * Contention is retried for at least this time, in milliseconds. On a cluster, many nodes may need the same rows, so that conflicts follow
- * each other quickly.
+ * How long contention is retried at least, in milliseconds. In a cluster, many nodes may need the same rows, so there may be many conflicts
+ * in a short time.
  */
 const MIN_TRIED_MS = 10_000
 const FIRST_DELAY_MS = 10
@@ -13,7 +13,7 @@ const MAX_DELAY_MS = 500
 
 /**
  * Runs `fn` again while it fails with a temporary error, then throws the last error unchanged. The wait before each retry is random,
- * between half and all of 10, 20, 40 … 500 ms, so that callers with a conflict do not conflict again.
+ * between half and all of 10, 20, 40 … 500 ms, so that callers do not conflict again.
  *
  * @param passes whether an error is temporary; default: a deadlock, a lock wait timeout or a busy database
  */
@@ -33,8 +33,8 @@ export async function retryContention<T>(fn: () => Promise<T>, passes = isConten
 }
 
 /**
- * Whether the error is a deadlock, a lock wait timeout, a row changed by another transaction, or a busy database. Then the whole
- * transaction may run again. Also checks causes, since other code may have wrapped the error.
+ * Whether the error is a deadlock, a lock wait timeout, a row that another transaction has changed, or a busy database. Then the whole
+ * transaction may run again. Also checks the causes, because other code may have wrapped the error.
  */
 export function isContention(error: unknown): boolean {
   return databaseFault(error) === 'contention'

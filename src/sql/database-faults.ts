@@ -1,4 +1,4 @@
-// The heartbeat's thread loads this too, so it imports only modules whose types Node can strip.
+// The heartbeat's thread also loads this module, so it may import only modules whose types Node can strip.
 
 import { chainOf, isError, propertyOf } from '../errors-read.ts'
 
@@ -14,11 +14,11 @@ export type DatabaseFault = 'outage' | 'contention' | 'data' | 'programming'
 
 interface ServerError {
   readonly fault: DatabaseFault
-  /** The server refuses the statement before it does anything, so the statement certainly did not execute. */
+  /** Whether the server refuses the statement before it does anything. Then the statement certainly did not execute. */
   readonly isRefusal?: true
-  /** The server rolls the whole transaction back, but a later statement or the COMMIT still succeeds. */
+  /** Whether the server rolls the whole transaction back. Later statements and the COMMIT would still succeed. */
   readonly endsTransaction?: true
-  /** A pattern for the error's text, if the number also has other meanings. */
+  /** What the error's text must match, because the number also has other meanings. */
   readonly only?: RegExp
 }
 
@@ -108,7 +108,7 @@ const SERVER_ERRORS: ReadonlyMap<number, ServerError> = new Map([
   [1305, PROGRAMMING], // ER_SP_DOES_NOT_EXIST
 ])
 
-/** Errors by their codes in https://www.sqlite.org/rescode.html. The low byte is the primary code, the rest its subtype. */
+/** Errors by the codes in https://www.sqlite.org/rescode.html. The low byte is the primary code, the other bytes are its subtype. */
 const SQLITE_ERRORS: ReadonlyMap<number, DatabaseFault> = new Map([
   [5, 'contention'], // SQLITE_BUSY
   [6, 'contention'], // SQLITE_LOCKED
@@ -126,10 +126,10 @@ const SQLITE_ERRORS: ReadonlyMap<number, DatabaseFault> = new Map([
 /** Piko's own codes for a database that does not respond. */
 const OWN_OUTAGES: ReadonlySet<unknown> = new Set(['DATABASE_UNREACHABLE', 'DATABASE_TIMEOUT', 'DATABASE_LOCKED'])
 
-/** The number of causes to check, because other code may wrap database errors. */
+/** How many causes are checked, because other code may have wrapped a database error. */
 const MAX_CAUSES = 5
 
-/** The kind of a database error. Undefined if the error did not come from the database, or is unknown. */
+/** Returns the kind of a database error. Undefined if the error does not come from the database or is unknown. */
 export function databaseFault(error: unknown): DatabaseFault | undefined {
   for (const one of chain(error)) {
     if (OWN_OUTAGES.has(one.code) || isBrokenConnection(one)) return 'outage'
@@ -146,9 +146,9 @@ export function databaseFault(error: unknown): DatabaseFault | undefined {
 export class UnstorableValue extends RangeError {}
 
 /**
- * Whether a value caused a statement to fail, so that the other rows of a batch may be written without it. The database refuses the value,
- * Piko or the driver can't send it, or a row that it needs can't be read. Never true for an outage, contention, a wrong statement, a commit
- * whose result is unknown, or a bug.
+ * Whether a statement failed because of a value. Then the other rows of a batch may be written without it. It is true if the database
+ * refuses the value, Piko or the driver can't send it, or a row that it needs can't be read. It is never true for an outage, contention, a
+ * wrong statement, a commit with an unknown result, or a bug.
  */
 export function isRefusedValue(error: unknown): boolean {
   const fault = databaseFault(error)
@@ -161,21 +161,21 @@ export function isRefusedValue(error: unknown): boolean {
 }
 
 /**
- * Whether one item may have caused a batch to fail, so that it makes sense to try the items separately. The cause is a refused value, or
- * code that failed on a single item. Only callers that keep an item that fails alone may use it.
+ * Whether a batch may have failed because of one item, so that trying the items separately makes sense. The cause is a refused value, or
+ * code that failed for a single item. May be used only by callers that keep an item that fails alone.
  */
 export function isFaultOfItem(error: unknown): boolean {
   if (isRefusedValue(error)) return true
   return databaseFault(error) === undefined && (error instanceof TypeError || error instanceof RangeError)
 }
 
-/** Codes of errors that Node's own functions, and so the drivers, throw for a value that they do not accept. */
+/** Error codes of Node's own functions, and so of the drivers, for a value that they do not accept. */
 const RUNTIME_REFUSALS: ReadonlySet<unknown> = new Set([
   'ERR_INVALID_ARG_TYPE',
   'ERR_INVALID_ARG_VALUE',
   'ERR_OUT_OF_RANGE',
 ])
-/** Messages of errors to which the JavaScript engine gives no code. */
+/** Messages of errors that have no code in the JavaScript engine. */
 const ENGINE_REFUSALS: ReadonlySet<unknown> = new Set(['Invalid time value', 'Invalid string length'])
 
 function isRefusedByRuntime(error: Error): boolean {
@@ -184,14 +184,14 @@ function isRefusedByRuntime(error: Error): boolean {
 }
 
 /**
- * Whether the connection broke, could not be opened, or leads to a server that can't serve. A new connection is needed. For Piko's own
- * wrapper errors, only the causes decide.
+ * Whether the connection broke, could not be opened, or leads to a server that can't be used. Then a new connection is needed. For Piko's
+ * own wrapper errors, only the causes are considered.
  */
 export function isConnectionLost(error: unknown): boolean {
   return chain(error).some((one) => isBrokenConnection(one) || serverError(one)?.fault === 'outage')
 }
 
-/** Whether the error means for certain that the statement did not execute. */
+/** Whether the error certainly means that the statement did not execute. */
 export function isRefusal(error: unknown): boolean {
   return chain(error).some((one) => serverError(one)?.isRefusal)
 }
@@ -211,7 +211,7 @@ interface Fields {
 }
 
 /**
- * Whether the connection broke. mysql2 marks such errors as fatal. Errors that the server reported deliberately, such as a wrong password,
+ * Whether the connection broke. mysql2 marks such errors as fatal. Errors that the server reports on purpose, such as a wrong password,
  * have an SQL state.
  */
 function isBrokenConnection({ fatal, sqlState }: Fields): boolean {
@@ -227,7 +227,7 @@ function chain(error: unknown): readonly Fields[] {
   return chainOf(error).slice(0, MAX_CAUSES).filter(isError).map(fieldsOf)
 }
 
-/** The fields of an error. Guarded, because the error may come from user code in a transaction, where reading it may throw. */
+/** Reads the fields of an error safely. The error may come from user code in a transaction, and then reading it may throw. */
 function fieldsOf(error: Error): Fields {
   const message = propertyOf(error, 'message')
   return {

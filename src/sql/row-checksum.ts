@@ -1,15 +1,15 @@
 import type { SqlExecutor } from './sql.ts'
 import { quoted } from './sql-text.ts'
 
-/** The function that Piko adds to its SQLite connection; MySQL has its own. */
+/** The name of the function that Piko adds to its SQLite connection; MySQL has one of its own. */
 export const SQLITE_CRC32 = 'piko_crc32'
 
-/** The sums of checksums are compared modulo this, so that they are exact numbers. */
+/** Sums of checksums are compared modulo this number, so that they are always exact. */
 const MODULUS = 2 ** 32
 
 /**
- * An aggregate for the contents of rows in these columns: the sum of each row's CRC-32. It does not depend on the order of the rows. Each
- * value is read as the bytes that the database has stored.
+ * Returns an SQL aggregate for the contents of rows in these columns: the sum of the CRC-32 of each row. It does not depend on the order of
+ * the rows. Each value is read as the bytes that the database has stored.
  */
 export function checksumSql(dialect: SqlExecutor['dialect'], columns: readonly string[]): string {
   const values = columns.map((name) => {

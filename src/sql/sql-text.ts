@@ -5,7 +5,7 @@ const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_$]{0,63}$/
 const QUOTE = { mysql: '`', sqlite: '"' } as const
 
 /**
- * An identifier in the dialect's quotes.
+ * Quotes an identifier for the dialect.
  *
  * @throws PikoError `SINK_FAILED` unless the name has only letters, digits, `_` and `$`, at most 64, and does not begin with a digit
  */
@@ -25,8 +25,8 @@ export function quotedTable(dialect: SqlExecutor['dialect'], name: string): stri
 }
 
 /**
- * The end of an INSERT that overwrites rows with the same key. With a fence column, it overwrites only rows with the same or a smaller
- * fence.
+ * Returns the end of an INSERT that overwrites rows with the same key. With a fence column, it overwrites only rows with the same or a
+ * smaller fence.
  *
  * @param columns the columns of the INSERT; the fence column must be the last
  */
@@ -41,11 +41,11 @@ export function onConflict(
   const keys = keyColumns.map(quote)
   const changed = columns.map(quote).filter((column) => !keys.includes(column))
   if (dialect === 'mysql') {
-    // MySQL assigns columns from left to right. The fence guards all of them, so it must be the last.
+    // MySQL assigns columns from left to right. All assignments depend on the fence, so it must be the last.
     const value = (column: string): string =>
       fence === undefined ? `VALUES(${column})` : `IF(VALUES(${fence}) >= ${fence}, VALUES(${column}), ${column})`
     const sets = changed.map((column) => `${column} = ${value(column)}`)
-    // If there is nothing to change, sets the key to itself. Unlike INSERT IGNORE, this hides no other error.
+    // If there is nothing to change, the key is set to itself. INSERT IGNORE would also hide other errors.
     return ` ON DUPLICATE KEY UPDATE ${sets.join(', ') || `${keys[0]} = ${keys[0]}`}`
   }
   if (changed.length === 0) return ` ON CONFLICT (${keys.join(', ')}) DO NOTHING`
@@ -55,7 +55,7 @@ export function onConflict(
 }
 
 /**
- * The value to bind for a property of a row. `undefined` becomes NULL; plain objects and arrays become JSON text.
+ * Returns the value to bind for a property of a row. `undefined` becomes NULL; plain objects and arrays become JSON text.
  *
  * @param what the name of the value for the error message
  * @throws PikoError `SINK_ROW_INVALID` for NaN, an invalid date, a function, or an instance of any other class

@@ -5,28 +5,25 @@ export type SqlValue = string | number | bigint | boolean | Date | Uint8Array | 
 
 export type SqlRow = Record<string, unknown>
 
-/** The number of rows that a `LOAD DATA` statement stored, and the number of warnings of the server. */
+/** How many rows a `LOAD DATA` statement has stored, and how many warnings there were. */
 export interface SqlLoaded {
   readonly changes: number
   readonly warnings: number
 }
 
-/** The bytes of a file, in pieces of at most 128 KiB, which may be generated during the read. */
+/** The bytes of a file, in pieces of at most 128 KiB. They may be generated while they are read. */
 export type SqlFile = Iterable<Uint8Array> | AsyncIterable<Uint8Array>
 
 /** Runs statements with `?` placeholders on one connection. */
 export interface SqlExecutor {
   readonly dialect: 'mysql' | 'sqlite'
-  /**
-   * The largest statement, with its values, that the database accepts, in bytes. `SqlTable` splits its rows to stay below it. Default: 1
-   * MB.
-   */
+  /** The maximum size of a statement with its values, in bytes. `SqlTable` splits its rows to stay below it. Default: 1 MB. */
   readonly maxStatementBytes?: number | undefined
   /** Runs a SELECT, or a statement with RETURNING, and returns its rows. */
   query<T extends SqlRow = SqlRow>(sql: string, params?: readonly SqlValue[]): Promise<T[]>
   /**
-   * Runs a `LOAD DATA LOCAL INFILE` statement whose file is `data`, read once, piece by piece. Absent if the database or its adapter does
-   * not support it. `SqlTable` then inserts rows.
+   * Runs a `LOAD DATA LOCAL INFILE` statement. `data` is its file; it is read once, piece by piece. Missing if the database or its adapter
+   * does not support this; then `SqlTable` inserts rows.
    */
   readonly load?: ((sql: string, data: SqlFile) => Promise<SqlLoaded>) | undefined
   /** Runs any other statement. `changes` is the number of rows that it matched. */
@@ -35,8 +32,8 @@ export interface SqlExecutor {
 
 export interface TransactionOptions {
   /**
-   * The longest time that the function may take. Default: `[piko] transaction_timeout`. On SQLite it is at most half of `[piko] lease`,
-   * because the node can't renew its lease during the transaction.
+   * The time limit of the function. Default: `[piko] transaction_timeout`. On SQLite it is at most half of `[piko] lease`, because the node
+   * can't renew its lease during the transaction.
    */
   readonly timeout?: Duration | undefined
 }

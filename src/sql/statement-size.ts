@@ -1,16 +1,16 @@
 /**
- * The largest statement of a batch, in bytes. Every server accepts 1 MB, and most accept more. A larger statement is not faster, and delays
- * others for longer.
+ * The maximum size of a batch's statement, in bytes. Every server accepts 1 MB, and most accept more. A larger statement is not faster, and
+ * delays others longer.
  */
 export const MAX_BATCH_BYTES = 1_000_000
 
-/** For texts up to this length, characters that the driver escapes are not counted: the size is estimated. */
+/** For texts up to this length, the characters to escape are not counted, but estimated. */
 const MAX_GUESSED_CHARACTERS = 200
 const MAX_BYTES_PER_CHARACTER = 3
-/** The size of a number, an instant or a keyword, in bytes. */
+/** The maximum size of a number, an instant or a keyword, in bytes. */
 const MAX_OTHER_BYTES = 30
 
-/** The size of a value in a statement, in bytes, as the MySQL driver writes it: escaped, in UTF-8. The result is never too small. */
+/** Returns the size of a value in a statement in bytes, as the MySQL driver writes it: escaped, in UTF-8. The result is never too small. */
 export function sentBytes(value: unknown): number {
   if (typeof value === 'string') {
     return value.length <= MAX_GUESSED_CHARACTERS
@@ -20,7 +20,7 @@ export function sentBytes(value: unknown): number {
   return value instanceof Uint8Array ? 2 * value.byteLength + 3 : MAX_OTHER_BYTES
 }
 
-/** The number of characters that the driver escapes with a backslash. */
+/** Returns how many characters the driver escapes with a backslash. */
 function escapes(text: string): number {
   let count = 0
   for (let index = 0; index < text.length; index++) {
@@ -46,8 +46,8 @@ export interface BatchLimits {
 }
 
 /**
- * Splits rows so that each part is one statement. A single row that exceeds the limit becomes its own part. Measures the rows of a part
- * only when that part is requested, so that many rows are not all measured in one turn of the event loop.
+ * Splits rows into parts that fit into one statement. A single row over the limit becomes a part of its own. The rows of a part are
+ * measured only when the part is requested, because measuring many rows in one turn would block the event loop.
  */
 export function* batchesOf<Row>(
   rows: Iterable<Row>,

@@ -1,7 +1,7 @@
-// The heartbeat's thread loads this too, so it imports only modules whose types Node can strip.
+// The heartbeat's thread also loads this module, so it may import only modules whose types Node can strip.
 import { connect, isIP, type Socket } from 'node:net'
 
-/** The options of a connection that are used here. */
+/** The options of a connection that this module uses. */
 interface ServerOptions {
   readonly host?: string | undefined
   readonly port?: number | undefined
@@ -10,8 +10,8 @@ interface ServerOptions {
 }
 
 /**
- * Adds a socket with the server's IP address, if the certificate must name that address. With the driver's own socket, TLS knows
- * the host only after a name lookup, which an address does not need. It would then expect a certificate for "localhost".
+ * If the certificate must name the server's IP address, adds a socket with this address. With the driver's own socket, TLS knows the host
+ * only after a name lookup. There is no lookup for an address, so TLS would expect a certificate for "localhost".
  */
 export function withPeerName<O extends ServerOptions>(options: O): O {
   const { host = '', port = 3306, ssl, keepAliveInitialDelay } = options

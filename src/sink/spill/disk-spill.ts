@@ -29,9 +29,9 @@ export interface WaitingRecord extends ReadRecord {
 }
 
 /**
- * The batches of one sink in a folder: segments, oldest first. Batches are appended to the last one and read from the first.
+ * The batches of one sink in a folder. They are in segments: new batches are appended to the last segment, and the first segment is read.
  *
- * Holds in memory only the batches that are being written or read.
+ * Only the batches that are being written or read are in memory.
  */
 export class DiskSpill implements SpillQueue {
   readonly #parts: DiskSpillParts

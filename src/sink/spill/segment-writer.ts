@@ -2,7 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { recordOf, SEGMENT_MAGIC } from './record.ts'
 import { Segment } from './segment.ts'
 
-/** The maximum number of bytes that are written before a sync of the disk. */
+/** How many bytes may be written before the disk is synced. */
 const MAX_SYNC_BYTES = 16_000_000
 
 interface Pending {
@@ -14,14 +14,14 @@ interface Pending {
 export interface WriterParts {
   readonly folder: string
   readonly segmentBytes: number
-  /** Returns a name that sorts after all earlier ones. */
+  /** Returns a name that comes after all earlier names when sorted. */
   readonly nextName: () => string
   /** Called before the first record of a segment is durable. */
   readonly onSegment: (segment: Segment) => void
   readonly onDurable: () => void
 }
 
-/** Appends contents to segments. Several contents share one sync of the disk. */
+/** Appends contents to segments. Several contents share one sync. */
 export class SegmentWriter {
   readonly #parts: WriterParts
   readonly #pending: Pending[] = []
@@ -50,7 +50,7 @@ export class SegmentWriter {
     return written
   }
 
-  /** Completes the segment, so that the next record begins a new one. */
+  /** Completes the segment. The next record begins a new one. */
   async seal(): Promise<void> {
     const file = this.#file
     this.#file = undefined
@@ -64,7 +64,7 @@ export class SegmentWriter {
   }
 
   async #write(): Promise<void> {
-    // Other contents that are appended in this turn of the event loop share the sync.
+    // Contents that are appended in this turn of the event loop share the sync.
     await Promise.resolve()
     while (this.#pending.length > 0) {
       const some = this.#take()
@@ -120,7 +120,7 @@ export class SegmentWriter {
     return { segment, file }
   }
 
-  /** Removes the bytes of a failed write, which must not look like a record. If that fails too, completes the segment. */
+  /** Removes the bytes of a failed write, because they must not look like a record. If this also fails, completes the segment. */
   async #cutBack(segment: Segment, file: FileHandle): Promise<void> {
     try {
       await file.truncate(segment.durable)
@@ -137,7 +137,7 @@ async function writeAll(file: FileHandle, bytes: Buffer, at: number): Promise<nu
   return bytes.length
 }
 
-/** Makes new names in a folder durable. */
+/** Makes new file names in a folder durable. */
 export async function syncFolder(folder: string): Promise<void> {
   // Windows can't open a folder, and does not need to sync one.
   if (process.platform === 'win32') return

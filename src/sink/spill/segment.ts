@@ -5,9 +5,9 @@ import { sizeOf } from './on-disk.ts'
 
 const STATE_BYTES = 24
 
-/** The state of a segment: how much of it was written and how much was sent. */
+/** The state of a segment: how much was written and how much was sent. */
 interface SegmentState {
-  /** The position up to which the segment is durable on disk. A shorter file was cut off. */
+  /** The position up to which the segment is durable on disk. If the file is shorter, it was cut off. */
   readonly durable: number
   /** The position up to which the target has received the records. */
   readonly sent: number
@@ -19,9 +19,9 @@ export class Segment {
   readonly name: string
   durable = 0
   sent = 0
-  /** Whether the state could be read. Otherwise the expected length of the file is unknown. */
+  /** Whether the state could be read. If not, the expected length of the file is unknown. */
   isKnown = true
-  /** The number of records that were read from the segment. */
+  /** How many records were read from the segment. */
   read = 0
   readonly damage: string[] = []
   lostBytes = 0
@@ -55,7 +55,11 @@ export class Segment {
     await this.#state.write(bytes, 0, STATE_BYTES, 0)
   }
 
-  /** Removes a segment after its records were sent. A damaged one is renamed instead. @returns the path of a damaged segment */
+  /**
+   * Removes a segment whose records were sent. A damaged one is renamed instead.
+   *
+   * @returns the path of a damaged segment
+   */
   async end(): Promise<string | undefined> {
     await this.close()
     const kept = this.damage.length > 0 ? `${this.path}.damaged` : undefined

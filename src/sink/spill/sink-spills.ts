@@ -7,7 +7,7 @@ import type { DiskSpill } from './disk-spill.ts'
 import { Drain } from './drain.ts'
 import { Spills } from './spills.ts'
 
-/** How long a stop waits until the counts of rows on disk are stored in the database. */
+/** How long a stop waits until the number of rows on disk is stored in the database. */
 const MAX_NOTES_MS = 500
 
 export interface SinkSpillsParts {
@@ -17,7 +17,7 @@ export interface SinkSpillsParts {
   readonly open: (owned: OwnedSink) => Promise<void>
 }
 
-/** The spills of a process, with their drains. This module is loaded only if a sink has a spill. */
+/** The spills of a process. Each has a drain that sends its batches. This module is loaded only if a sink has a spill. */
 export class SinkSpills {
   readonly #parts: SinkSpillsParts
   readonly #spills: Spills
@@ -44,12 +44,12 @@ export class SinkSpills {
     return this.#queues.get(sink)
   }
 
-  /** Starts to send the batches on disk, including those that are stored there later. */
+  /** Starts to send the batches on disk, also those that are stored later. */
   drain(owned: OwnedSink): void {
     const { spill: queue, policy } = owned
     const { durable, env, open } = this.#parts
     if (!queue || !policy.spill) return
-    // The run of these rows has ended and can't report refused ones, so they become dead letters even if the sink has no `deadLetters`.
+    // The run of these rows has ended and can't report refused rows. So they become dead letters, even if the sink has no `deadLetters`.
     const target = { ...owned, deadLetters: durable.deadLetters }
     this.#drains.push(
       new Drain({

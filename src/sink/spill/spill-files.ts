@@ -6,14 +6,14 @@ import { sinkFolder } from './sink-folder.ts'
 export interface SpillFiles {
   readonly segments: number
   readonly bytes: number
-  /** Paths of damaged segments, which are kept for inspection and not delivered again. */
+  /** The paths of damaged segments. They are kept for inspection and are not delivered again. */
   readonly damaged: readonly string[]
 }
 
 /**
  * Lists the files of all processes of an app on this host, by sink.
  *
- * @param names the names of known sinks; any other sink appears under the name of its folder
+ * @param names the names of known sinks; for other sinks, the name of the folder is shown
  */
 export async function spillFiles(
   dir: string,

@@ -15,18 +15,18 @@ import { Segment } from './segment.ts'
 import { sinkFolder } from './sink-folder.ts'
 import { syncFolder } from './segment-writer.ts'
 
-/** The interval at which a process searches for batches that ended processes have left on disk. */
+/** How often a process searches for batches that ended processes have left on disk. */
 const ADOPT_EVERY_MS = 10_000
 const OWNER_ONLY = 0o700
 const MAX_TRIES = 5
-/** The digits of an instant in milliseconds, so that names sort by time. */
+/** The number of digits of an instant in milliseconds. All names have as many, so that sorting them by name sorts them by time. */
 const NAME_DIGITS = 15
 const SEGMENT_NAME = /^\d{15}-[\da-f]{8}\.spill$/
 
 export interface SpillsParts {
   /** The folder of all apps. */
   readonly dir: string
-  /** Distinguishes this app from others on this host: letters, digits, `-` and `_`. */
+  /** The name of this app's folder, which differs from those of other apps on this host: letters, digits, `-` and `_`. */
   readonly app: string
   readonly observer: Pick<SinkObserver, 'spilling' | 'drained' | 'damaged' | 'adopted'>
   readonly journal: SpillJournal
@@ -34,8 +34,9 @@ export interface SpillsParts {
 }
 
 /**
- * The spills of one process, each in its own folder: `<dir>/<app>/<process>/<sink>`. The process holds a lock on its folder until it ends.
- * Then another process of the same app takes over the batches that are left.
+ * The spills of one process, each in its own folder: `<dir>/<app>/<process>/<sink>`.
+ *
+ * The process holds a lock on its folder until it ends. Then another process of the same app takes over the remaining batches.
  */
 export class Spills {
   readonly #parts: SpillsParts
@@ -57,7 +58,7 @@ export class Spills {
       try {
         await mkdir(own, { recursive: true, mode: OWNER_ONLY })
         const unlock = lockFolder(own)
-        // Another process may have found the folder before it was locked, and removed it.
+        // Another process may have found the folder before it was locked, and may have removed it.
         if (unlock && (await exists(`${own}/lock`))) return new Spills(parts, appFolder, own, unlock)
         unlock?.()
       } catch (error) {
@@ -92,7 +93,7 @@ export class Spills {
     return queue
   }
 
-  /** Takes over, immediately and every ten seconds, batches for known sinks that were left by processes that have ended. */
+  /** Takes over batches of known sinks that ended processes have left, now and every ten seconds. */
   async adopt(): Promise<void> {
     await this.#adoptOnce()
     this.#timer ??= setInterval(() => {
@@ -140,7 +141,7 @@ export class Spills {
     const target = `${this.#own}/${sinkFolder(sink)}`
     const names = await namesIn(source)
     if (!queue || names.length === 0) return
-    // State files are moved first, so that no segment arrives before its state.
+    // State files are moved first, so that no segment is there without its state.
     for (const name of names.toSorted((a, b) => Number(SEGMENT_NAME.test(a)) - Number(SEGMENT_NAME.test(b)))) {
       await rename(`${source}/${name}`, `${target}/${name}`)
     }
@@ -163,7 +164,7 @@ export class Spills {
   }
 }
 
-/** The names of segments among files, including those of which only the state file is left. */
+/** Returns the names of segments among files, also of those that only have a state file. */
 function segmentsOf(names: readonly string[]): string[] {
   const found = names.map((name) => name.replace(/\.state$/, '')).filter((name) => SEGMENT_NAME.test(name))
   return [...new Set(found)].toSorted()
@@ -176,7 +177,7 @@ async function exists(path: string): Promise<boolean> {
   )
 }
 
-/** Removes the folder of a process if it has no files of any sink. */
+/** Removes the folder of a process if it contains no files of any sink. */
 async function removeEmpty(folder: string): Promise<void> {
   const isEmpty = await Promise.all(
     (await namesIn(folder)).map(async (name) => name === 'lock' || (await removed(`${folder}/${name}`))),

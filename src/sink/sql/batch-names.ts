@@ -1,21 +1,21 @@
 import { callOf } from '../call-mark.ts'
 import type { SinkBatch } from '../sink.ts'
 
-/** Names the batches of one table, so that a repeated delivery is recognized. */
+/** Names the batches of one table, so that repeated deliveries are recognised. */
 export class BatchNames {
-  /** The number of writes to this table within one call of the sink's method. */
+  /** How often each call of the sink's method has written to this table. */
   readonly #calls = new WeakMap<object, number>()
 
-  /** The name of a batch, which is the same in each of its deliveries. Undefined for a batch without a key. */
+  /** Returns the name of a batch. It is the same in each delivery of the batch. Undefined for a batch without a key. */
   of({ jobId, window, key, sink }: SinkBatch): string | undefined {
     if (key === '') return undefined
     const prefix = `${jobId}/${window?.start.toISOString() ?? ''}/`
-    // The row in `piko_fence` already belongs to one window, so the name needs neither job nor window.
+    // A row in `piko_fence` belongs to one window, so the name needs no job and no window.
     const own = key.startsWith(prefix) ? key.slice(prefix.length) : key
     return sink === undefined ? own : `${sink}:${own}`
   }
 
-  /** The name for the next of several writes with the same batch, each of which adds other rows. */
+  /** Returns a name for the next write with the same batch, if several writes each add other rows. */
   next(batch: SinkBatch): string | undefined {
     const delivery = callOf(batch)
     const call = this.#calls.get(delivery) ?? 0

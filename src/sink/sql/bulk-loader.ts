@@ -6,15 +6,15 @@ import { LoadData } from './load-data.ts'
 import { existingColumns } from './table-check.ts'
 import type { BulkMode } from './table-options.ts'
 
-/** With fewer rows, `LOAD DATA` is not faster than INSERTs. */
+/** The minimum number of rows for `LOAD DATA`. For fewer rows, INSERTs are as fast. */
 const MIN_LOAD_ROWS = 100
 
 const WRONG_TYPE = 'a value has another type than its column'
 
-/** The types of a table's columns, by their names in lower case. */
+/** The types of a table's columns, by their lower-case names. */
 type ColumnTypes = ReadonlyMap<string, string>
 
-/** Thrown if `LOAD DATA` would not store the rows exactly as INSERTs do. The transaction must be rolled back. */
+/** Thrown if `LOAD DATA` would not store exactly what INSERTs store. The transaction must be rolled back. */
 class LoadUnfit extends PikoError {}
 
 /** Sends rows with `LOAD DATA LOCAL INFILE`, if the server allows it and the result is the same as with INSERTs. */
@@ -29,7 +29,7 @@ export class BulkLoader {
   }
 
   /**
-   * The rows as a file to load; undefined if they should be inserted instead.
+   * Returns the rows as a file to load; undefined if they should be inserted instead.
    *
    * @throws PikoError `SINK_FAILED` if `bulk` is `load`, but the server refuses it or a value can't be written to the file
    */
@@ -45,8 +45,8 @@ export class BulkLoader {
   }
 
   /**
-   * Handles a failed load. The columns of the table may have changed, so the next write reads them again. If the server does not allow
-   * loading, later writes use INSERTs.
+   * Called when a load has failed. The columns of the table may have changed, so the next write reads them again. If the server does not
+   * allow loading, later writes use INSERTs.
    */
   failed(on: SqlDatabase, error: unknown): void {
     if (isNotAllowed(error)) this.#types.set(on, Promise.resolve(undefined))
@@ -72,7 +72,7 @@ export class BulkLoader {
     if (failure) throw failure.error === undefined ? this.#unfit(WRONG_TYPE) : toError(failure.error)
     const first = warnings > 0 ? await firstWarning(trx) : undefined
     if (!first && changes === rows) return true
-    // Where the server would refuse an INSERT, it only gives a warning for `LOAD DATA`.
+    // For `LOAD DATA`, the server only gives a warning where it would refuse an INSERT.
     const message = first?.Message ?? `${changes} of ${rows} rows were stored`
     const cause = Object.assign(new Error(message), { errno: Number(first?.Code ?? 1265), sqlState: 'HY000' })
     throw this.#unfit(message, cause)
@@ -121,13 +121,13 @@ interface Warning {
   readonly Message: string
 }
 
-/** The first warning. Notes are left out, because INSERTs ignore them too. */
+/** Returns the first warning. Notes are ignored, because INSERTs also ignore them. */
 async function firstWarning(trx: SqlExecutor): Promise<Warning | undefined> {
   const shown = await trx.query<{ Level: string; Code: number; Message: string }>('SHOW WARNINGS')
   return shown.find(({ Level }) => Level !== 'Note')
 }
 
-/** ER_NOT_ALLOWED_COMMAND, and the errors of MySQL 8 and MariaDB if `local_infile` is off in the client or the server. */
+/** ER_NOT_ALLOWED_COMMAND, and the errors of MySQL 8 and MariaDB if `local_infile` is off on the client or the server. */
 const NOT_ALLOWED = [1148, 3948, 3950, 4166]
 
 function isNotAllowed(error: unknown): boolean {

@@ -3,16 +3,19 @@ import type { ColumnKind } from './model-columns.ts'
 
 type SqlDialect = SqlExecutor['dialect']
 
-/** The maximum characters of a text in an index, unless its model has another maximum: InnoDB limits the bytes of an index. */
+/** The default maximum length of a text in an index, in characters, because InnoDB limits the bytes of an index. */
 const MAX_KEY_CHARACTERS = 191
-/** Longer texts are not stored as VARCHAR, because all VARCHAR values of a row together may have at most 65,535 bytes. */
+/**
+ * The maximum length of a VARCHAR. Longer texts have another type, because all VARCHAR values of a row together may have at most 65,535
+ * bytes.
+ */
 const MAX_VARCHAR_CHARACTERS = 255
 /** A MEDIUMTEXT has at most 16 MB, and a character up to 4 bytes. */
 const MAX_MEDIUMTEXT_CHARACTERS = 4_000_000
-/** A VARCHAR has at least this length, because an enum may get longer members later. */
+/** The minimum length of a VARCHAR, because an enum may get longer members later. */
 const MIN_VARCHAR_CHARACTERS = 32
 
-/** The type of a column for values of a kind, without nullability. */
+/** Returns the column type for a kind of value, without nullability. */
 export function sqlType(dialect: SqlDialect, kind: ColumnKind, isKey: boolean): string {
   return dialect === 'mysql' ? mysqlType(kind, isKey) : sqliteType(kind)
 }
@@ -60,12 +63,12 @@ function sqliteType(kind: ColumnKind): string {
   }
 }
 
-/** The type of the column for the start of the window, which is filled from the run. */
+/** Returns the type of the column with the start of the window. Its value comes from the run. */
 export function windowType(dialect: SqlDialect): string {
   return sqlType(dialect, { is: 'instant' }, true)
 }
 
-/** The type of the column for the fence, which is filled from the run. */
+/** Returns the type of the column with the fence. Its value comes from the run. */
 export function fenceType(dialect: SqlDialect): string {
   return sqlType(dialect, { is: 'integer', bits: 64 }, true)
 }

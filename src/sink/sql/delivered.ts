@@ -2,18 +2,18 @@
 type Range = [first: number, last: number]
 
 interface Stored {
-  /** The numbers of batches by series. The batches of one route of one sink are a series. */
+  /** The numbers of batches by series. All batches of one route of a sink are one series. */
   readonly series?: Readonly<Record<string, readonly Range[]>>
   /** The names of batches without a number, such as parts of a batch. */
   readonly others?: readonly string[]
 }
 
-/** The name of a numbered batch ends with its number in its series. */
+/** Matches a numbered batch: its name ends with its number within the series. */
 const NUMBERED = /^(.*)\/(\d{1,15})$/s
 
 /**
- * The batches of one claim that a table contains. Numbers are stored as ranges, so a million consecutive batches need as little room as
- * one. An instance never changes.
+ * Which batches of one claim a table contains. Numbers are stored as ranges, so a million consecutive batches need as little space as one.
+ * Immutable.
  */
 export class Delivered {
   static readonly none = new Delivered(new Map(), new Set())
@@ -25,7 +25,11 @@ export class Delivered {
     this.#others = others
   }
 
-  /** Reads the text of {@link toString}. @throws SyntaxError for any other text */
+  /**
+   * Parses the text of {@link toString}.
+   *
+   * @throws SyntaxError for any other text
+   */
   static from(text: string): Delivered {
     if (text === '') return Delivered.none
     const { series = {}, others = [] } = JSON.parse(text) as Stored

@@ -4,21 +4,21 @@ import { fenceType, windowType } from './column-types.ts'
 
 type SqlDialect = SqlExecutor['dialect']
 
-/** Each schema has one such table, for the fences of all its other tables. The migrations create it in Piko's own database. */
+/** Each schema has one such table, with the fences of all other tables. Migrations create it in Piko's own database. */
 const FENCE_TABLE = 'piko_fence'
 
-/** The name of the table, in the same schema, that stores the fences of a table's windows. */
+/** Returns the name of the fence table in the schema of a table. */
 export function fenceTableOf(table: string): string {
   const [schema] = table.includes('.') ? table.split('.') : []
   return schema === undefined ? FENCE_TABLE : `${schema}.${FENCE_TABLE}`
 }
 
-/** The name of a table within its schema. */
+/** Returns the name of a table without its schema. */
 export function bareName(table: string): string {
   return table.split('.').at(-1) ?? table
 }
 
-/** The statement that creates the table of fences in the schema of a table. */
+/** Returns the statement that creates the fence table in the schema of a table. */
 export function createFenceTable(dialect: SqlDialect, table: string): string {
   const [name, batches, options] =
     dialect === 'mysql'

@@ -5,7 +5,10 @@ import { MAX_BATCH_BYTES, sentBytes } from '../../sql/statement-size.ts'
 
 /** SQLite accepts 32,766 parameters per statement, MySQL 65,535. */
 const MAX_PARAMETERS = 30_000
-/** SQLite executes statements synchronously. More rows per statement would block the event loop longer, without being faster. */
+/**
+ * The maximum number of rows per statement on SQLite. It executes statements synchronously: more rows would block the event loop longer,
+ * without being faster.
+ */
 const MAX_SQLITE_ROWS = 250
 
 /** Rows for a table. The objects must not change until they are written. */
@@ -15,7 +18,7 @@ export interface TableRows {
   readonly columns: readonly string[]
   readonly properties: readonly string[]
   readonly rows: readonly object[]
-  /** Values that all rows share, such as the start of the window and the fence. */
+  /** Values that are the same in all rows, such as the start of the window and the fence. */
   readonly filled: readonly SqlValue[]
 }
 

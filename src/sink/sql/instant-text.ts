@@ -4,9 +4,10 @@ const MAX_INSTANT_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
 const TWO_DIGITS = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'))
 
 /**
- * Writes instants in the format of MySQL, in UTC: `2026-01-01 00:00:00.000`. Much faster than `toISOString` for instants of the same day.
+ * Creates a function that formats instants for MySQL, in UTC: `2026-01-01 00:00:00.000`. It is much faster than `toISOString` for instants
+ * of the same day.
  *
- * @returns a function that returns undefined for an invalid date, and for years that MySQL does not support
+ * @returns a function that returns undefined for an invalid date, or for years that MySQL does not support
  */
 export function instantTexts(): (instant: Date) => string | undefined {
   let known: number | undefined

@@ -4,23 +4,21 @@ import { quoted, quotedTable, toSqlValue } from '../../sql/sql-text.ts'
 import type { TableRows } from './insert-rows.ts'
 import { instantTexts } from './instant-text.ts'
 
-/** Column types that store the same value for a number and for its text. */
+/** Column types in which a number and its text are stored as the same value. */
 const NUMERIC = new Set([
   ...['tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'decimal', 'double'],
   ...['integer', 'numeric', 'real'],
 ])
-/** Column types that store bytes. A UTF-8 file can't contain all bytes, so these fields are written in hexadecimal digits. */
+/** Column types for bytes. A UTF-8 file can't contain all bytes, so these fields are written as hexadecimal digits. */
 const BINARY = new Set(['binary', 'varbinary', 'tinyblob', 'blob', 'mediumblob', 'longblob'])
-/** How many rows are encoded before the clock is read again. */
+/** After this many rows, the clock is read again. */
 const SLICE_ROWS = 200
 const CHUNK_CHARACTERS = 128 * 1_024
 /** Each chunk is a packet, and a server refuses packets larger than `max_allowed_packet`. */
 const MAX_CHUNK_BYTES = 256 * 1_024
 const MAX_INTEGER = 2n ** 63n
 
-/**
- * Rows as the file of a `LOAD DATA` statement, which stores exactly what INSERTs would store. Rows are encoded while the server reads them.
- */
+/** Rows as the file of a `LOAD DATA` statement. The result is exactly that of INSERTs. The rows are encoded while the server reads them. */
 export class LoadData {
   readonly sql: string
   readonly #rows: TableRows
@@ -28,8 +26,8 @@ export class LoadData {
   #failure: { readonly error: unknown } | undefined
 
   /**
-   * Undefined if a value can't be written to such a file: bytes for a text column, or a number for a text column, which only the server
-   * knows how to format. Checks the first row only; {@link failure} reports the same for a later row.
+   * Creates the file. Returns undefined if a value can't be written to it: bytes for a text column, or a number for a text column, because
+   * only the server knows its format. Checks only the first row; for later rows, {@link failure} reports the same.
    *
    * @param types the types of the table's columns, in lower case
    * @throws PikoError `SINK_ROW_INVALID`
@@ -52,13 +50,14 @@ export class LoadData {
     return this.#rows.rows.length
   }
 
-  /** Why the last file is incomplete; undefined if it is complete. If its `error` is undefined, a value can't be written to a file. */
+  /** Why the last file is incomplete; undefined if it is complete. If its `error` is undefined, a value could not be written. */
   get failure(): { readonly error: unknown } | undefined {
     return this.#failure
   }
 
   /**
-   * The file from its beginning. After an error it ends early and sets {@link failure}, because mysql2 can't handle an error of a stream.
+   * Yields the file from its beginning. If there is an error, it ends early and sets {@link failure}, because mysql2 can't handle errors of
+   * a stream.
    */
   async *chunks(): AsyncGenerator<Uint8Array> {
     this.#failure = undefined
@@ -102,7 +101,7 @@ function* packetsOf(text: string): Generator<Uint8Array> {
   for (let from = 0; from < bytes.length; from += MAX_CHUNK_BYTES) yield bytes.subarray(from, from + MAX_CHUNK_BYTES)
 }
 
-/** The SQL text of a value that all rows share; undefined if the value has no such text. */
+/** Returns the SQL text of a value that is the same in all rows; undefined if there is none. */
 function filledText(value: SqlValue): string | undefined {
   if (typeof value === 'number' && Number.isSafeInteger(value)) return String(value)
   const text = value instanceof Date ? instantTexts()(value) : undefined
@@ -129,7 +128,7 @@ function statementOf(
 
 const NULL = String.raw`\N`
 
-/** Writes rows as lines. */
+/** Writes rows as lines of the file. */
 class Fields {
   /** Whether the fields of each column are written in hexadecimal digits. */
   readonly inHex: readonly boolean[]
@@ -192,13 +191,17 @@ class Fields {
     return toSqlValue(value, () => `${this.#properties[column]} of row ${index} for table ${this.#table}`)
   }
 
-  /** Returns undefined if INSERTs can store the value. @throws PikoError `SINK_ROW_INVALID` if they can't either */
+  /**
+   * Handles a value that can't be written. Returns undefined if INSERTs can store it.
+   *
+   * @throws PikoError `SINK_ROW_INVALID` if they can't either
+   */
   #refused(value: unknown, column: number, index: number): undefined {
     this.#bound(value, column, index)
   }
 }
 
-/** The text of a number as INSERTs send it: with all digits of a 64-bit integer, where JavaScript prints zeros for the last ones. */
+/** Formats a number as INSERTs send it. A 64-bit integer has all its digits; JavaScript would print zeros for the last ones. */
 function numberOf(value: number): string {
   if (Number.isSafeInteger(value) || !Number.isInteger(value)) return String(value)
   return integer(BigInt(value)) ?? String(value)

@@ -1,6 +1,6 @@
 import { propertyOf, safely } from '../../errors-read.ts'
 
-/** The kind of a column's values, independent of any database or file format. */
+/** The kind of a column's values. It does not depend on the database or the file format. */
 export type ColumnKind =
   | { readonly is: 'text'; readonly maxLength?: number; readonly format?: 'uuid' | 'date' }
   | { readonly is: 'integer'; readonly bits: 32 | 64 }
@@ -12,15 +12,15 @@ export type ColumnKind =
 
 export interface ModelColumn {
   readonly property: string
-  /** The kind of the values; undefined if the schema does not reveal it, for example because of a transformation. */
+  /** The kind of the values; undefined if the schema does not show it, for example because of a transformation. */
   readonly kind: ColumnKind | undefined
   readonly isNullable: boolean
 }
 
-/** The maximum depth to which schemas are read, because a schema may be recursive. */
+/** How deep schemas are read, at most, because a schema may be recursive. */
 const MAX_DEPTH = 20
 
-/** The columns that the output of an object schema has. Undefined for any other schema or a class. Works with every copy of zod 4. */
+/** Returns the columns of an object schema's output. Undefined for any other schema or a class. Works with every copy of zod 4. */
 export function modelColumns(model: unknown): readonly ModelColumn[] | undefined {
   const shape = safely(() => shapeOf(model, 0), undefined)
   if (shape === undefined) return undefined
@@ -43,7 +43,7 @@ function typeOf(schema: unknown): unknown {
   return propertyOf(defOf(schema), 'type')
 }
 
-/** The inner schema of a wrapper, such as `optional` or `lazy`. */
+/** Returns the inner schema of a wrapper such as `optional` or `lazy`. */
 function innerOf(schema: unknown): unknown {
   const def = defOf(schema)
   switch (typeOf(schema)) {
@@ -115,7 +115,7 @@ function columnOf(schema: unknown, depth: number): Column {
 
 const filled = (kind: ColumnKind): Column => ({ kind, isNullable: false })
 
-/** `.optional().default(…)` has no undefined in its output, but `.nullable().default(…)` still has null. */
+/** `.optional().default(…)` removes undefined from the output, but `.nullable().default(…)` does not remove null. */
 function withoutUndefined(schema: unknown, depth: number): Column {
   let inner = innerOf(schema)
   while (typeOf(inner) === 'optional') inner = innerOf(inner)
@@ -187,7 +187,7 @@ function listOf(schema: unknown, key: string): readonly unknown[] {
   return Array.isArray(list) ? list : []
 }
 
-/** `z.instanceof(Uint8Array)` does not reveal its class, so this checks which values the schema accepts. */
+/** `z.instanceof(Uint8Array)` does not show its class, so this tries which values the schema accepts. */
 function isOfBytes(schema: unknown): boolean {
   const safeParse = propertyOf(schema, 'safeParse')
   if (typeof safeParse !== 'function') return false

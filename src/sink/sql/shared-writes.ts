@@ -3,7 +3,7 @@ import { databaseFault } from '../../sql/database-faults.ts'
 import type { SqlDatabase } from '../../sql/sql.ts'
 import type { TableRows } from './insert-rows.ts'
 
-/** The maximum number of rows that are written together, so that no transaction takes long. A single batch may have more. */
+/** How many rows are written together, at most, so that no transaction takes long. A single batch may have more. */
 const MAX_ROWS = 1_000
 
 type Send = (rows: TableRows) => Promise<void>
@@ -12,25 +12,26 @@ interface Waiting {
   readonly rows: TableRows
   readonly send: Send
   readonly signal: AbortSignal
-  /** Calls a function with the logger, signal and transaction of the caller. */
+  /** Calls a function in the caller's logger, signal and transaction. */
   readonly within: (fn: () => Promise<void>) => Promise<void>
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
 
 /**
- * Writes batches that differ only in their rows in one transaction, while an earlier transaction is in progress. Many items of a run end at
- * the same time, each with a few rows: one transaction each would cost more than their rows, and they would wait for the same fence.
+ * Writes batches together that differ only in their rows, in one transaction after the current one. Many items of a run may end at the same
+ * time, each with a few rows. With one transaction each, they would wait for the same fence, and the transactions would cost more than the
+ * rows.
  */
 export class SharedWrites {
   readonly #lines = new WeakMap<SqlDatabase, Map<string, Waiting[]>>()
 
   /**
-   * Resolves once the rows are stored. A batch that can't be stored fails alone, because it is then written again without the others.
+   * Resolves when the rows are stored. If a batch can't be stored, it fails alone: it is written again without the others.
    *
-   * @param kind equal for batches that may share a statement
-   * @param send writes the rows, those of other batches too. May be called again with the same rows
-   * @param signal when aborted, rows that still wait are not written
+   * @param kind must be equal for batches that may share a statement
+   * @param send writes the rows, also those of other batches. May be called again with the same rows
+   * @param signal if it aborts, rows that are still waiting are not written
    */
   write(on: SqlDatabase, kind: string, rows: TableRows, send: Send, signal: AbortSignal): Promise<void> {
     let lines = this.#lines.get(on)
@@ -51,7 +52,7 @@ export class SharedWrites {
   }
 }
 
-/** @param ended called in the same turn in which the line became empty, so that no batch joins it afterwards */
+/** @param ended called in the same turn in which the line becomes empty, so that no batch is added to it afterwards */
 async function work(line: Waiting[], ended: () => void): Promise<void> {
   while (line.length > 0) await writeTogether(line.splice(0, lengthOfGroup(line)))
   ended()
@@ -78,7 +79,7 @@ async function writeTogether(given: readonly Waiting[]): Promise<void> {
     await first.within(() => first.send(rows))
     for (const { resolve } of group) resolve()
   } catch (error) {
-    // After an outage each batch would fail for the same reason.
+    // After an outage, each batch would fail for the same reason, so they are not tried separately.
     if (group.length === 1 || databaseFault(error) === 'outage') for (const { reject } of group) reject(error)
     else for (const waiting of group) await writeTogether([waiting])
   }

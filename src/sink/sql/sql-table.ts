@@ -34,7 +34,7 @@ import { type WindowBatch, WindowWrites } from './window-writes.ts'
  * Every write throws `SINK_TABLE_INVALID`, with the statements that solve it, if the table or a column is missing.
  */
 export class SqlTable<Row extends object> {
-  /** A description of the table for tools that read it. */
+  /** The structure of the table, for tools that read it. */
   readonly layout: SqlTableLayout
   readonly #shape: TableShape
   readonly #properties: readonly string[]
@@ -70,9 +70,10 @@ export class SqlTable<Row extends object> {
 
   /**
    * Checks that the table has all columns, and a unique index for its `key`. Creates the table `piko_fence` in the same schema, which
-   * stores the claim that has written each window. Call it in the sink's `open`, so that a wrong table fails the first run before its work.
+   * stores which claim has written each window. Call this in the sink's `open`, so that a wrong table fails the first run before it does
+   * any work.
    *
-   * @throws PikoError `SINK_TABLE_INVALID` naming what is missing, with the statements that solve it
+   * @throws PikoError `SINK_TABLE_INVALID` naming what is missing, with the statements that add it
    */
   async open(env: { readonly sql: SqlDatabase }, { on = env.sql, create = false }: SqlTableOpen = {}): Promise<void> {
     await this.#home.open(on, create)
@@ -85,7 +86,7 @@ export class SqlTable<Row extends object> {
    * @throws PikoError `SINK_FAILED` if a newer run has written the window (with `fenceColumn`)
    */
   async replace(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {
-    // All items of a run write rows of its window, and the first batch of each item would delete the rows of the others.
+    // All items of a run write rows of its window. The first batch of each item would delete the rows of the others.
     if (batch.itemId !== undefined) throw this.#wrong('replace was called for rows of an item; use merge')
     if (batch.isShared) throw this.#wrong('replace was called by the handler of a job with items; use merge')
     const writer = this.#writerOf(batch, 'replace', rows)
@@ -95,8 +96,8 @@ export class SqlTable<Row extends object> {
   }
 
   /**
-   * Deletes the rows of the window from earlier runs. With `before`, deletes the rows of earlier generations, and keeps those of this one.
-   * Call it with the run's scope, or with `{ window, before }`. Throws as {@link replace} does.
+   * Deletes the rows of the window from earlier runs. With `before`, deletes only the rows of earlier generations. Call it with the run's
+   * scope, or with `{ window, before }`. Throws as {@link replace} does.
    */
   async clear(scope: SinkScope | SqlTableGeneration, { on = scope.sql }: SqlTableTarget = {}): Promise<void> {
     const { window } = this.#windowOf(scope, 'clear')
@@ -137,8 +138,8 @@ export class SqlTable<Row extends object> {
   /**
    * Adds rows and overwrites existing ones. With `fenceColumn`, rows of newer runs are not overwritten.
    *
-   * @param keyColumns the columns of the primary key or of a unique index (MySQL uses any index that matches). Default: the table's `key`,
-   *   with its window column
+   * @param keyColumns the columns of the primary key or of a unique index (MySQL uses any index that matches). Default: the table's `key`
+   *   and its window column
    */
   async upsert(
     batch: SinkBatch,
@@ -155,7 +156,7 @@ export class SqlTable<Row extends object> {
         this.#insert(trx, all, onConflict(trx.dialect, columns, keyColumns, this.#shape.fenceColumn)),
       ),
     )
-    // Without the window in its key, a row may move to another window later.
+    // If the key does not contain the window, a row may move to another window later.
     const hasWindow = keyColumns.some((column) => column === this.#shape.windowColumn)
     noteRows(batch, this.layout, on, undefined, hasWindow ? undefined : 'upsert')
   }
@@ -190,7 +191,7 @@ export class SqlTable<Row extends object> {
     noteRows(batch, this.layout, on, undefined, 'merge')
   }
 
-  /** Writes a batch. Batches of items whose rows have the same window and fence are written together. */
+  /** Writes a batch of an item. Batches whose rows have the same window and fence are written together. */
   #shared(
     { itemId, signal }: SinkBatch,
     on: SqlDatabase,
@@ -212,7 +213,7 @@ export class SqlTable<Row extends object> {
   }
 
   /**
-   * Adds rows in a transaction, with `LOAD DATA` where possible and faster.
+   * Adds rows in a transaction. Uses `LOAD DATA` if it is possible and faster.
    *
    * @param fn receives a function that adds the rows
    */
@@ -233,7 +234,7 @@ export class SqlTable<Row extends object> {
     }
   }
 
-  /** @returns the rows that the claim has in the table now. Undefined: unknown */
+  /** @returns how many rows the claim has in the table now; undefined: unknown */
   async #addBatch(
     on: SqlDatabase,
     batch: WindowBatch,
@@ -243,7 +244,7 @@ export class SqlTable<Row extends object> {
     try {
       return await this.#add(on, rows, fn)
     } catch (error) {
-      // An earlier delivery of the same batch, which exceeded its time limit, may have stored these rows in the meantime.
+      // An earlier delivery of the same batch may have exceeded its time limit and stored these rows since.
       if (databaseFault(error) !== 'data') throw error
       const state = await this.#windows.delivered(on, batch)
       if (!state) throw error
@@ -277,8 +278,8 @@ export class SqlTable<Row extends object> {
   }
 
   /**
-   * The default key of `upsert`. A table with both a window and a fence column has no default key: with the fence in the key, rows of older
-   * runs would stay next to the new ones, and for a key without the fence, the table has no unique index.
+   * Returns the default key of `upsert`. A table with both a window and a fence column has none. With the fence in the key, rows of older
+   * runs would stay next to the new ones. For a key without the fence, the table has no unique index.
    */
   #upsertKey({ window }: SinkScope): readonly string[] {
     const { key, windowColumn, fenceColumn } = this.#shape

@@ -10,7 +10,7 @@ export interface ExistingColumn {
   readonly type: string
 }
 
-/** The columns of the table, in their order. Empty if the table is missing. */
+/** Returns the columns of the table in their order. Empty if the table does not exist. */
 export async function existingColumns(on: SqlExecutor, name: string): Promise<readonly ExistingColumn[]> {
   const [table = name, schema] = name.split('.').reverse()
   const rows =
@@ -28,9 +28,10 @@ export async function existingColumns(on: SqlExecutor, name: string): Promise<re
 }
 
 /**
- * The problem of a table that is missing or lacks columns, with the statements that solve it. Undefined if it has all columns.
+ * Returns the problem of a table that is missing or has too few columns, with the statements that correct it. Undefined if it has all
+ * columns.
  *
- * @param cause the error of a statement that failed for this reason
+ * @param cause the error of a statement that failed because of this
  */
 export function tableProblem(
   dialect: SqlExecutor['dialect'],

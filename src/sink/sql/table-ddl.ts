@@ -8,9 +8,9 @@ import type { TableColumn, TableShape } from './table-options.ts'
 type SqlDialect = SqlExecutor['dialect']
 
 /**
- * The statements that create the table, its index, and the table for the fences of its windows. Execute each statement separately.
+ * Returns the statements that create the table, its index, and the table for the fences of its windows. Execute them separately.
  *
- * @throws PikoError `SINK_FAILED` naming each column whose type is unknown
+ * @throws PikoError `SINK_FAILED` naming each column with an unknown type
  */
 export function createTable(dialect: SqlDialect, shape: TableShape): readonly string[] {
   assertTyped(shape, shape.columns)
@@ -24,7 +24,7 @@ export function createTable(dialect: SqlDialect, shape: TableShape): readonly st
     ...(primary.length > 0 ? [`PRIMARY KEY (${list(primary)})`] : []),
     ...(index.length > 0 && dialect === 'mysql' ? [`KEY ${quoted(dialect, indexName(shape))} (${list(index)})`] : []),
   ]
-  // With this collation MySQL compares texts exactly, as SQLite does. Otherwise the keys "a" and "A" would be equal.
+  // With this collation, MySQL compares texts exactly, as SQLite does. With others, the keys "a" and "A" would be equal.
   const options = dialect === 'mysql' ? ' DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin' : ''
   const create = `CREATE TABLE IF NOT EXISTS ${table} (\n  ${lines.join(',\n  ')}\n)${options}`
   const isSeparate = index.length > 0 && dialect === 'sqlite'
@@ -36,8 +36,8 @@ export function createTable(dialect: SqlDialect, shape: TableShape): readonly st
 }
 
 /**
- * The statements that add missing columns to an existing table. The new columns accept NULL, because existing rows have no values for them,
- * and because an older version of the code may still insert rows without them.
+ * Returns the statements that add missing columns to an existing table. The new columns accept NULL: existing rows have no values for them,
+ * and an older version of the code may still insert rows without them.
  *
  * @param existing the names of the table's columns
  * @throws PikoError `SINK_FAILED` if a missing column can't be added later, or its type is unknown
@@ -65,12 +65,15 @@ export function addColumns(dialect: SqlDialect, shape: TableShape, existing: rea
   return parts.length > 0 ? [alter + parts.join(', ')] : []
 }
 
-/** The window and fence columns. The unique index for `merge` begins with them, and the DELETEs of `replace` search by them. */
+/**
+ * Returns the names of the window and fence columns. The unique index for `merge` begins with them, and `replace` finds the rows to delete
+ * by them.
+ */
 export function filledNames({ windowColumn, fenceColumn }: TableShape): string[] {
   return [windowColumn, fenceColumn].filter((column) => typeof column === 'string')
 }
 
-/** The fence is part of the key of a window's rows, because rows of an older run stay until the rows of the newer run are complete. */
+/** The fence is part of the key of a window's rows, because rows of an older run stay until the newer run is complete. */
 function primaryKey(shape: TableShape): readonly string[] {
   if (shape.key.length === 0) return []
   return shape.windowColumn === null ? shape.key : [...filledNames(shape), ...shape.key]
@@ -115,7 +118,7 @@ function indexName({ name }: TableShape): string {
   return `${name.split('.').at(-1) ?? name}_window`.slice(-64)
 }
 
-/** In SQLite, the schema is a prefix of the index's name, not of the table's name. */
+/** In SQLite, the schema is a prefix of the index's name and not of the table's. */
 function indexOf(dialect: SqlDialect, shape: TableShape): string {
   const parts = shape.name.split('.')
   const table = quoted(dialect, parts.at(-1) ?? shape.name)

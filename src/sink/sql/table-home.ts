@@ -10,10 +10,10 @@ import type { TableShape } from './table-options.ts'
 import { isUnique, noIndex, uniqueIndexes } from './unique-index.ts'
 import { RepeatedBatch } from './window-fence.ts'
 
-/** Checks that a database has what a table needs: its columns, its unique index, and the fences of its windows. */
+/** Checks that a database has what a table needs: the columns, the unique index, and the fences of the windows. */
 export class TableHome {
   readonly #shape: TableShape
-  /** The unique indexes of the table, by its database. */
+  /** The unique indexes of the table, by database. */
   readonly #indexes = new WeakMap<SqlDatabase, Promise<readonly (readonly string[])[]>>()
 
   constructor(shape: TableShape) {
@@ -35,7 +35,7 @@ export class TableHome {
   }
 
   /**
-   * Runs a transaction. Repeats it after a deadlock, a lock timeout, or if another delivery of the same batch was faster.
+   * Runs a transaction. Repeats it after a deadlock or a lock timeout, or if another delivery of the same batch was faster.
    *
    * @throws PikoError `SINK_TABLE_INVALID` if the table, a column or an index is missing
    */
@@ -57,14 +57,14 @@ export class TableHome {
   }
 
   /**
-   * Checks that a unique index prevents two rows with the same key. Reads the indexes of a database only once.
+   * Checks that a unique index prevents two rows with the same key. Reads the indexes of each database only once.
    *
    * @throws PikoError `SINK_TABLE_INVALID` with the statement that adds the index
    */
   async assertUnique(on: SqlDatabase, columns: readonly string[]): Promise<void> {
     if (isUnique(await this.#indexesOf(on), columns)) return
     this.#indexes.delete(on)
-    // Without columns the table does not exist. The write itself reports this.
+    // If there are no columns, the table does not exist, which the write itself reports.
     if ((await existingColumns(on, this.#shape.name)).length === 0) return
     throw noIndex(
       on.dialect,
@@ -95,7 +95,7 @@ export class TableHome {
     return read
   }
 
-  /** The error to throw for a statement that failed. Undefined if only the fences are missing. */
+  /** Returns the error to throw for a failed statement. Undefined if only the fences are missing. */
   async #problemOf(on: SqlDatabase, error: Error): Promise<Error | undefined> {
     const { name, windowColumn } = this.#shape
     const problem = tableProblem(on.dialect, this.#shape, await existingColumns(on, name), error)

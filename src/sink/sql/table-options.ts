@@ -27,7 +27,7 @@ export interface SqlTableOptions<Row extends object> {
    * properties of the `model`.
    */
   readonly columns?: readonly (keyof Row & string)[] | Readonly<Partial<Record<keyof Row & string, string>>>
-  /** The zod object schema of the rows, for the types in {@link SqlTable.ddl}. The sink itself checks rows by its own model. */
+  /** The zod object schema of the rows. It is used only for the types in {@link SqlTable.ddl}; the sink checks rows with its own model. */
   readonly model?: z.ZodType<Row>
   /**
    * The columns that identify a row within its window, or within the table if it has no window column. They are part of the primary key in
@@ -36,19 +36,21 @@ export interface SqlTableOptions<Row extends object> {
   readonly key?: readonly string[]
   /** SQL types of columns for {@link SqlTable.ddl}, such as `{ total: 'DECIMAL(12,2) NOT NULL' }`. They replace the model's. */
   readonly types?: Readonly<Record<string, string>>
-  /** The column for the start of the run's window. `null`: the table has no such column. Default `'window_start'`. */
+  /** The column with the start of the run's window. `null`: the table has no such column. Default `'window_start'`. */
   readonly windowColumn?: string | null
   /**
-   * The column (NOT NULL, 64 bits) for the fence of the run. It prevents writes of a run after a newer run of its window. Default: none.
+   * The column (NOT NULL, 64 bits) with the fence of the run. It prevents a run from writing after a newer run of its window. Default:
+   * none.
    */
   readonly fenceColumn?: string
   /**
-   * Records a checksum of a window's rows when its run ends, so that a proof also finds rows that were changed later. For this, the rows of
-   * each window are read once more. Needs `fenceColumn` and a window column. Default false.
+   * Whether a checksum of a window's rows is recorded when its run ends, so that a proof also finds rows that were changed later. This
+   * reads the rows of each window once more. Needs `fenceColumn` and a window column. Default false.
    */
   readonly checksum?: boolean
   /**
-   * The maximum rows per INSERT statement, at most 1,000. A statement has fewer if it would exceed 1 MB or 30,000 values. Default 1,000.
+   * The maximum number of rows per INSERT statement, at most 1,000. A statement has fewer rows if it would exceed 1 MB or 30,000 values.
+   * Default 1,000.
    */
   readonly chunkSize?: number
   /**
@@ -58,7 +60,7 @@ export interface SqlTableOptions<Row extends object> {
   readonly bulk?: BulkMode
 }
 
-/** A column that holds a property of the row. */
+/** A column with a property of the row. */
 export interface TableColumn {
   readonly property: string
   readonly column: string
@@ -99,7 +101,7 @@ const CHECKS: OptionChecks<SqlTableOptions<Record<string, unknown>>> = {
   bulk: oneOf('auto', 'insert', 'load'),
 }
 
-/** One line without `;`, so that a type can't end its statement: types may come from a configuration. */
+/** Types may come from a configuration, so they must be one line without `;`. Otherwise a type could end its statement. */
 const SQL_TYPE = /^[^;\n\r\0]+$/
 
 function isChunkSize(value: unknown): boolean {

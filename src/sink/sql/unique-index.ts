@@ -3,7 +3,10 @@ import type { SqlExecutor } from '../../sql/sql.ts'
 import { quoted, quotedTable } from '../../sql/sql-text.ts'
 import { bareName } from './fence-table.ts'
 
-/** The columns of each unique index of the table, in lower case. Leaves out indexes that cover only prefixes of values or some rows. */
+/**
+ * Returns the columns of each unique index of the table, in lower case. Ignores indexes that contain only prefixes of values or only some
+ * rows.
+ */
 export async function uniqueIndexes(on: SqlExecutor, name: string): Promise<readonly (readonly string[])[]> {
   const [table = name, schema] = name.split('.').reverse()
   const rows =
@@ -17,7 +20,7 @@ export async function uniqueIndexes(on: SqlExecutor, name: string): Promise<read
           'SELECT l.name, i.name AS col, l.partial = 0 AS is_whole' +
             ` FROM pragma_index_list(?${schema === undefined ? '' : ', ?'}) l` +
             ` JOIN pragma_index_info(l.name${schema === undefined ? '' : ', ?'}) i WHERE l."unique" = 1` +
-            // A single INTEGER PRIMARY KEY has no separate index, because the table itself is ordered by it.
+            // A single INTEGER PRIMARY KEY has no index of its own, because it is the order of the table itself.
             ` UNION ALL SELECT '', name, 1 FROM pragma_table_info(?${schema === undefined ? '' : ', ?'}) WHERE pk > 0`,
           schema === undefined ? [table, table] : [table, schema, schema, table, schema],
         )
@@ -40,9 +43,9 @@ export function isUnique(indexes: readonly (readonly string[])[], columns: reado
 }
 
 /**
- * The problem of a table whose key has no unique index.
+ * Creates the error for a table whose key has no unique index.
  *
- * @param why the consequence of the missing index, for the message
+ * @param why what follows from the missing index, for the message
  */
 export function noIndex(
   dialect: SqlExecutor['dialect'],
@@ -64,7 +67,7 @@ function createIndex(dialect: SqlExecutor['dialect'], name: string, columns: rea
   if (dialect === 'mysql') {
     return `CREATE UNIQUE INDEX ${quoted(dialect, index)} ON ${quotedTable(dialect, name)} (${list})`
   }
-  // In SQLite, the schema is a prefix of the index's name, not of its table's name.
+  // In SQLite, the schema is a prefix of the index's name and not of its table's.
   const schema = name.includes('.') ? `${name.split('.')[0]}.` : ''
   return `CREATE UNIQUE INDEX ${quotedTable(dialect, schema + index)} ON ${quoted(dialect, bareName(name))} (${list})`
 }

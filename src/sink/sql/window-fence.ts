@@ -5,16 +5,16 @@ import type { Window } from '../../time/window.ts'
 import { Delivered } from './delivered.ts'
 import { bareName, fenceTableOf } from './fence-table.ts'
 
-/** A claim that writes a window. */
+/** A claim that writes to a window. */
 export interface WindowWriter {
   readonly window: Window
   readonly fence: number
   readonly runId: number | undefined
-  /** The name of its batch, the same in each delivery. Undefined: the batch has no name, so a repeat can't be recognized. */
+  /** The name of its batch, the same in each delivery. Undefined: without a name, a repeated delivery can't be recognised. */
   readonly batch: string | undefined
 }
 
-/** The content of a window's row in `piko_fence`. */
+/** What a window's row in `piko_fence` contains. */
 export interface FenceState {
   /** The fence of the claim that last wrote the window; 0 if the row is new. */
   readonly fence: number
@@ -29,9 +29,9 @@ export class RepeatedBatch extends Error {}
 const NEW: FenceState = { fence: 0, delivered: Delivered.none, rows: undefined }
 
 /**
- * The row of a window in `piko_fence`. It says which claim's rows the table contains, and which batches of that claim. Each batch updates
- * the row in its own transaction. So a batch that is delivered again changes nothing, and an older run is refused even if the newer one
- * wrote no row.
+ * The row of a window in `piko_fence`. It stores which claim's rows the table contains, and which batches of that claim. Each batch updates
+ * the row in its own transaction. So delivering a batch again changes nothing, and an older run is refused even if the newer run wrote no
+ * rows.
  */
 export class WindowFence {
   readonly #table: string
@@ -50,7 +50,7 @@ export class WindowFence {
     return this.#read(trx, writer, '')
   }
 
-  /** Reads the row and locks it until this transaction ends. Adds a missing row. */
+  /** Reads the row and locks it until this transaction ends. Creates a missing row. */
   async own(trx: SqlExecutor, writer: WindowWriter): Promise<FenceState> {
     const { dialect } = trx
     const ignore = dialect === 'mysql' ? 'ON DUPLICATE KEY UPDATE fence = fence' : 'ON CONFLICT DO NOTHING'
@@ -61,12 +61,16 @@ export class WindowFence {
     return this.#read(trx, writer, 'FOR UPDATE')
   }
 
-  /** Reads the row with a shared lock: until this transaction ends, others may read the row but not change it. */
+  /** Reads the row with a shared lock: until this transaction ends, others can read but not change it. */
   async share(trx: SqlExecutor, writer: WindowWriter): Promise<FenceState> {
     return this.#read(trx, writer, 'LOCK IN SHARE MODE')
   }
 
-  /** Locks the row, and checks that the claim still owns the window and has not delivered this batch. @throws RepeatedBatch otherwise */
+  /**
+   * Locks the row. Checks that the claim still owns the window and that this batch was not delivered yet.
+   *
+   * @throws RepeatedBatch otherwise
+   */
   async confirm(trx: SqlExecutor, writer: WindowWriter): Promise<FenceState> {
     const state = await this.#read(trx, writer, 'FOR UPDATE')
     if (state.fence !== writer.fence || isDelivered(state, writer)) throw new RepeatedBatch('the window has changed')
@@ -86,7 +90,7 @@ export class WindowFence {
     )
   }
 
-  /** The error for a claim after a newer claim has written the window: a PikoError `SINK_FAILED`. */
+  /** Creates the error for a claim whose window a newer claim has written: a PikoError `SINK_FAILED`. */
   stale({ window, fence, runId }: WindowWriter, newer: string, advice = ''): PikoError {
     const who = runId === undefined ? 'the writer' : `run ${runId}`
     return new PikoError(
@@ -122,7 +126,7 @@ export class WindowFence {
   }
 }
 
-/** Whether this claim has delivered its batch. */
+/** Whether this claim has already delivered its batch. */
 export function isDelivered({ fence, delivered }: FenceState, writer: WindowWriter): boolean {
   return fence === writer.fence && writer.batch !== undefined && delivered.has(writer.batch)
 }

@@ -9,14 +9,14 @@ type Shape = Pick<TableShape, 'name' | 'windowColumn' | 'fenceColumn'>
 
 /** A batch of rows of a window. */
 export interface WindowBatch extends WindowWriter {
-  /** The number of the batch, at least 1; 0 until rows have been delivered in this attempt. */
+  /** The number of the batch: 0 until rows were delivered in this attempt, and at least 1 afterwards. */
   readonly index: number
   readonly rows: number
 }
 
 /**
- * The writes of a window's rows, each in a transaction of its caller. The window's row in `piko_fence` decides which claim may write. The
- * fences in the rows themselves are checked too, because older versions of Piko write only those.
+ * Writes a window's rows, each time in a transaction of the caller. The window's row in `piko_fence` decides which claim may write. The
+ * fences in the rows themselves are also checked, because older versions of Piko write only those.
  */
 export class WindowWrites {
   readonly #shape: Shape
@@ -28,15 +28,16 @@ export class WindowWrites {
   }
 
   /**
-   * The first batch that a claim stores deletes the rows of earlier claims, whatever its index: batches before it may have been refused.
+   * Writes rows in place of those of earlier claims: the first batch that a claim stores deletes these. Its index may be any, because
+   * batches before it may have been refused.
    *
-   * @returns the rows that the claim has in the table now. Undefined: unknown
+   * @returns how many rows the claim has in the table now; undefined: unknown
    * @throws RepeatedBatch
    */
   async replace(trx: SqlExecutor, batch: WindowBatch, add: Add): Promise<number | undefined> {
     const known = await this.#fence.look(trx, batch)
     if (isDelivered(known, batch)) return known.rows
-    // A first batch without a name can't be recognized as a repeat, so it replaces the rows of this claim too.
+    // If the first batch has no name, a repeated delivery can't be recognised. So it also replaces the rows of this claim.
     const isAgain = batch.index === 0 && batch.batch === undefined
     if (known.fence === batch.fence && !isAgain) return this.#add(trx, batch, add)
     const before = await this.#fence.own(trx, batch)
@@ -44,7 +45,7 @@ export class WindowWrites {
     await this.#refuseStale(trx, batch)
     const isCounted = await this.#takeOver(trx, batch, before)
     await add()
-    // A process with an older version of Piko may have inserted rows between the DELETE and the first INSERT.
+    // Between the DELETE and the first INSERT, a process with an older version of Piko may have inserted rows.
     if (this.#shape.fenceColumn !== undefined) await this.#delete(trx, batch, '<')
     await this.#refuseStale(trx, batch, 'locking')
     return this.#store(trx, batch, isCounted)
@@ -89,13 +90,15 @@ export class WindowWrites {
     await this.#refuseStale(trx, writer, 'locking')
   }
 
-  /** The window's state; undefined unless the claim has already delivered the batch. */
+  /** Returns the window's state; undefined unless the claim has already delivered the batch. */
   async delivered(on: SqlExecutor, batch: WindowBatch): Promise<FenceState | undefined> {
     const state = await this.#fence.look(on, batch)
     return isDelivered(state, batch) ? state : undefined
   }
 
-  /** Adds rows of a claim that owns the window. Locks the window only at the end, so that several writers can insert at the same time. */
+  /**
+   * Adds rows of a claim that owns the window. The window is locked only at the end, so that several writers can insert at the same time.
+   */
   async #add(trx: SqlExecutor, batch: WindowBatch, add: Add): Promise<number | undefined> {
     await add()
     await this.#refuseStale(trx, batch, 'locking')
@@ -105,14 +108,18 @@ export class WindowWrites {
     return rows
   }
 
-  /** Stores the claim's first batch as its only one so far. */
+  /** Stores the claim's first batch as its only batch so far. */
   async #store(trx: SqlExecutor, batch: WindowBatch, isCounted: boolean): Promise<number | undefined> {
     const rows = isCounted ? batch.rows : undefined
     await this.#fence.store(trx, batch, { delivered: Delivered.none, rows })
     return rows
   }
 
-  /** Deletes the rows of earlier claims. @returns whether the table now certainly has no rows of this claim */
+  /**
+   * Deletes the rows of earlier claims.
+   *
+   * @returns whether the table now certainly contains no rows of this claim
+   */
   async #takeOver(trx: SqlExecutor, batch: WindowBatch, { fence }: FenceState): Promise<boolean> {
     if (batch.index === 0) {
       await this.#delete(trx, batch, '<=')
@@ -120,7 +127,7 @@ export class WindowWrites {
     }
     if (this.#shape.fenceColumn !== undefined) await this.#delete(trx, batch, '<')
     else if (fence > 0) await this.#delete(trx, batch, '<=')
-    // Without a row in piko_fence, a process with an older version of Piko may have written the batches before this one.
+    // Without a row in piko_fence, a process with an older version of Piko may have written earlier batches.
     return fence > 0
   }
 

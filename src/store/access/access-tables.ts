@@ -9,7 +9,7 @@ export interface TokenTable {
   /** The SHA-256 of the token, in hexadecimal. */
   digest: string
   name: string
-  /** The name while the token is not revoked, otherwise null: two such tokens can't share a name. */
+  /** The name; null when the token is revoked. So two tokens that are not revoked can't have the same name. */
   name_key: string | null
   role: Role
   /** Globs of job ids as JSON; null: all jobs. */
@@ -21,7 +21,7 @@ export interface TokenTable {
   used_at: NullableInstant
 }
 
-/** A browser's session. It allows what its token allows, as long as that token is valid. */
+/** A browser's session. It allows what its token allows, while that token is valid. */
 export interface SessionTable {
   /** The SHA-256 of the cookie's value, in hexadecimal. */
   digest: string

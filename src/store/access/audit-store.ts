@@ -11,7 +11,7 @@ import { mapSound } from '../values/map-sound.ts'
 import { insertedId } from '../statements/inserted-id.ts'
 import type { AuditOutcome, AuditTable } from './access-tables.ts'
 
-/** A change that begins. The texts are JSON without secrets. */
+/** A change that begins. Its texts are JSON without secrets. */
 export interface NewAudit {
   readonly verb: string
   readonly actor: Pick<Actor, 'kind' | 'name'>
@@ -22,14 +22,14 @@ export interface NewAudit {
   readonly before: string | undefined
 }
 
-/** What the readers of events learn about a change. */
+/** What readers of events see of a change. */
 export type AuditedChange = Pick<NewAudit, 'verb' | 'actor' | 'jobId'>
 
 /** How a change ended. */
 export interface AuditEnd {
   readonly outcome: Exclude<AuditOutcome, 'started'>
   readonly after: string | undefined
-  /** The object that was changed, if it was known only after the change. */
+  /** What was changed, if this was not known before the change. */
   readonly target?: string | undefined
   readonly errorCode?: string | undefined
 }
@@ -41,7 +41,7 @@ export interface AuditRecord {
   readonly verb: string
   readonly actor: { readonly kind: ActorKind; readonly name: string }
   readonly jobId: string | undefined
-  /** The object that was changed, such as `run 17`. */
+  /** What was changed, such as `run 17`. */
   readonly target: string | undefined
   readonly reason: string | undefined
   /** The arguments of the call. */
@@ -49,8 +49,8 @@ export interface AuditRecord {
   readonly before: unknown
   readonly after: unknown
   /**
-   * How the change ended. `done`; `started`: the change is in progress, or its process ended during it; `unknown`: it failed, and may have
-   * changed something.
+   * How the change ended. `done`: it succeeded. `started`: it is in progress, or its process ended during it. `unknown`: it failed, and may
+   * have changed something.
    */
   readonly outcome: AuditOutcome
   readonly errorCode: string | undefined
@@ -61,10 +61,10 @@ export interface AuditRecord {
 export interface AuditFilter {
   readonly jobId?: string
   readonly verb?: string
-  /** The actor: the name of a token, or `user@host`. */
+  /** Who made the change: the name of a token, or `user@host`. */
   readonly actor?: string
   readonly outcome?: AuditOutcome
-  /** Changes that began at this instant or later, and before the other one. */
+  /** Only changes that began at this instant or later. Below: before this instant. */
   readonly from?: Date
   readonly to?: Date
   /** Selects only records with smaller ids. Pass the id of the last record to get the next page. */
@@ -76,11 +76,11 @@ export interface AuditFilter {
 const MAX_TARGET = 255
 const MAX_ACTOR = 255
 const MAX_REASON = 500
-/** The number of rows in one read, since each may have some dozen kilobytes. */
+/** How many rows one query reads. Each may have some dozen kilobytes. */
 const PAGE = 100
 const PRUNED_AT_ONCE = 1_000
 
-/** Who changed what. A row is written before its change and completed after it. */
+/** Stores who changed what. A row is written before its change and completed afterwards. */
 export class AuditStore {
   readonly #database: Database
 
@@ -103,7 +103,7 @@ export class AuditStore {
     return retry(() => insertedId(dialect, insert.returning('id')))
   }
 
-  /** Completes a row that was begun, and notes it for the readers of events. */
+  /** Completes a row that was begun, and records it for the readers of events. */
   async end(id: number, { outcome, after, target, errorCode }: AuditEnd, about: AuditedChange): Promise<void> {
     const { dialect, transaction } = this.#database
     const { verb, jobId, actor } = about
@@ -133,7 +133,7 @@ export class AuditStore {
     await retry(() => db.deleteFrom('piko_audit').where('id', '=', id).where('outcome', '=', 'started').execute())
   }
 
-  /** The records that match, newest first. */
+  /** Returns the matching records, newest first. */
   async list(filter: AuditFilter = {}): Promise<AuditRecord[]> {
     const { dialect, broken } = this.#database
     const { limit = 100, before } = filter
@@ -181,7 +181,7 @@ export class AuditStore {
   }
 }
 
-/** Half of a surrogate pair would make the database refuse the text, and so the change. */
+/** Half of a surrogate pair is removed, because the database would refuse the text, and so the change. */
 function cut(text: string, characters: number): string {
   return text.slice(0, characters).toWellFormed()
 }

@@ -9,14 +9,14 @@ import { inPages } from '../statements/pages.ts'
 import { mapSound } from '../values/map-sound.ts'
 import type { TokenTable } from './access-tables.ts'
 
-/** A stored token. Its text is not stored. */
+/** A stored token, without its text. */
 export interface TokenRow extends TokenGrant {
   readonly id: number
   readonly createdAt: Date
   readonly revokedAt: Date | undefined
   /** When the token was last used, accurate to a minute; undefined: never. */
   readonly lastUsedAt: Date | undefined
-  /** Whether the token is neither revoked nor expired, on the database's clock. */
+  /** Whether the token is neither revoked nor expired, by the database's clock. */
   readonly isValid: boolean
 }
 
@@ -32,15 +32,15 @@ export interface TokenFilter {
 
 export interface NewToken extends TokenGrant {
   readonly digest: string
-  /** How long the token is valid, on the database's clock, instead of `expiresAt`. */
+  /** How long the token is valid, by the database's clock; used if there is no `expiresAt`. */
   readonly validMs: number | undefined
 }
 
-/** How long the stored time of the last use may lag behind. */
+/** How much later the last use of a token is stored, at most. */
 export const USE_LAG_MS = 60_000
 const PRUNED_AT_ONCE = 1_000
 
-/** Tokens and the sessions that browsers opened with them. Compares validity with the database's clock. */
+/** Tokens, and the sessions that browsers have opened with them. Validity is decided by the database's clock. */
 export class TokenStore {
   readonly #database: Database
 
@@ -48,7 +48,11 @@ export class TokenStore {
     this.#database = database
   }
 
-  /** Stores a new token. @returns undefined if a token that is not revoked has this name, or the digest is known */
+  /**
+   * Stores a new token.
+   *
+   * @returns undefined if another token with this name is not revoked, or if the digest is known
+   */
   async create({ digest, name, role, jobs, expiresAt, validMs }: NewToken): Promise<TokenRow | undefined> {
     const { dialect } = this.#database
     try {
@@ -72,7 +76,7 @@ export class TokenStore {
     }
   }
 
-  /** A token by its id, or one that is not revoked by its name. */
+  /** Returns a token by its id, or by its name if it is not revoked. */
   async find(which: number | string): Promise<TokenRow | undefined> {
     const query = this.#rows()
     const row = await (
@@ -81,14 +85,14 @@ export class TokenStore {
     return row && this.#tokenOf(row)
   }
 
-  /** The valid token with this digest. */
+  /** Returns the valid token with this digest. */
   async valid(digest: string): Promise<TokenRow | undefined> {
     const row = await this.#rows().where('digest', '=', digest).executeTakeFirst()
     const token = row && this.#tokenOf(row)
     return token?.isValid ? token : undefined
   }
 
-  /** Whether any token is valid. */
+  /** Whether there is any valid token. */
   async hasValid(): Promise<boolean> {
     const { db, dialect } = this.#database
     const row = await db
@@ -101,7 +105,7 @@ export class TokenStore {
     return row !== undefined
   }
 
-  /** Tokens in the order of their creation. */
+  /** Lists tokens, oldest first. */
   async list({ all = false, role, limit = 100, after = 0 }: TokenFilter = {}): Promise<TokenRow[]> {
     const { dialect, broken } = this.#database
     const rows = await inPages<TokenReading>(limit, (size, last) =>
@@ -120,7 +124,11 @@ export class TokenStore {
     return mapSound(dialect, 'piko_token', rows, (row) => this.#tokenOf(row), broken.report)
   }
 
-  /** Revokes a token permanently, and ends its sessions. @returns false if it was revoked before */
+  /**
+   * Revokes a token for good, and ends its sessions.
+   *
+   * @returns false if it was already revoked
+   */
   async revoke(id: number): Promise<boolean> {
     const { dialect } = this.#database
     return this.#database.transaction(async (trx) => {
@@ -140,7 +148,7 @@ export class TokenStore {
     })
   }
 
-  /** Stores that a token was used, unless that is stored for the last minute. */
+  /** Stores that a token was used, unless a use within the last minute is already stored. */
   async used(id: number): Promise<void> {
     const { db, dialect } = this.#database
     await db
@@ -151,7 +159,7 @@ export class TokenStore {
       .execute()
   }
 
-  /** Opens a session of at most this length. */
+  /** Opens a session that lasts at most this long. */
   async openSession(digest: string, tokenDigest: string, lengthMs: number): Promise<void> {
     const { db, dialect } = this.#database
     await db
@@ -165,7 +173,7 @@ export class TokenStore {
       .execute()
   }
 
-  /** The digest of the token of a session that has not expired. */
+  /** Returns the digest of a session's token; undefined if the session has expired. */
   async sessionToken(digest: string): Promise<string | undefined> {
     const { db, dialect } = this.#database
     const row = await db
@@ -204,7 +212,7 @@ export class TokenStore {
     const isKnown = expiresAt === undefined || expiresAt > dialect.date(row.now)
     return {
       ...{ id: Number(row.id), name: row.name, role: row.role },
-      // Text that is not a list was written by a person. It must not extend the token to all jobs.
+      // If the text is not a list, a person has written it. Such a token must not be valid for all jobs.
       jobs: jobs === undefined ? undefined : Array.isArray(jobs) ? jobs.map(String) : [],
       ...{ expiresAt, revokedAt },
       createdAt: dialect.date(row.created_at),

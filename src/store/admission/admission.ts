@@ -11,8 +11,8 @@ import type { Blocked } from './blocked.ts'
 type Candidate = Pick<Selectable<RunTable>, 'id' | 'job_id' | 'concurrency_key' | 'rate_key' | 'backfill_id'>
 
 /**
- * Candidates for an early claim: runs of jobs without limits, up to the priority of the first run of a job with limits. A less urgent run
- * that is claimed early could take the slot that this first run needs when it is due.
+ * Returns the candidates for an early claim: runs of jobs without limits, up to the priority of the first run of a job with limits. A less
+ * urgent run that is claimed early could take the slot that this first run needs when it is due.
  */
 export function withoutLimited<T extends { readonly job_id: string; readonly priority?: number }>(
   candidates: readonly T[],
@@ -24,23 +24,23 @@ export function withoutLimited<T extends { readonly job_id: string; readonly pri
   return { rows, leftPriority }
 }
 
-/** The pause if another node is counting the runs of this job now, which takes a few milliseconds. */
+/** How long to wait if another node is counting the runs of this job, which takes a few milliseconds. */
 const BUSY_MS = 15
 
 interface Admission<T> {
   readonly admitted: T[]
   readonly blocked: Blocked[]
   readonly places: ReadonlyMap<number, RatePlace>
-  /** Rates whose rows the database refuses. `blocked` includes their runs. */
+  /** Rates whose rows the database refuses. Their runs are in `blocked`. */
   readonly refused: readonly RefusedRate[]
 }
 
 /**
  * Admits only candidates within the limits of their jobs.
  *
- * Locks the row of a job with limits while it counts the job's running runs, so two nodes can't both start the last allowed run. Counts the
- * runs themselves, so a crash can't leave a wrong count. If another node has locked the row, skips the job for now: a claim never waits.
- * Backfills are locked and counted in the same way.
+ * While it counts the running runs of a job with limits, it locks the job's row, so that two nodes can't both start the last allowed run.
+ * It counts the runs themselves, so a crash can't leave a wrong count. If another node has locked the row, the job is skipped for now,
+ * because a claim never waits. Backfills are locked and counted in the same way.
  */
 export async function admit<T extends Candidate>(
   trx: Transaction<Tables>,
@@ -99,7 +99,7 @@ const NO_PLACES: ReadonlyMap<number, RatePlace> = new Map()
 
 type NamedRate = RateName & { readonly limit: NonNullable<AdmissionLimits['rate']> }
 
-/** The rate that limits a run; undefined if there is none. */
+/** Returns the rate that limits a run; undefined if there is none. */
 function rateOf(row: Candidate, limits: ReadonlyMap<string, AdmissionLimits>): NamedRate | undefined {
   const limit = limits.get(row.job_id)?.rate
   const key = limit?.isKeyed ? row.rate_key : ''
@@ -112,7 +112,7 @@ function rateBlocks(rates: RateWindows, rate: NamedRate): Blocked | undefined {
   return { jobId: rate.jobId, ...(rate.limit.isKeyed && { rateKey: rate.key }), retryInMs }
 }
 
-/** The conditions that exclude blocked runs from a claim. */
+/** Returns the conditions that exclude blocked runs from a claim. */
 export function without(
   blocked: readonly Blocked[],
 ): ((eb: ExpressionBuilder<Tables, 'piko_run'>) => ReturnType<typeof sql<SqlBool>>)[] {
@@ -144,8 +144,8 @@ const KEYS = [
 ] as const
 
 /**
- * Locks the rows of jobs. Returns the jobs that another transaction has locked. A job that was never registered has no row, so no other
- * node runs it.
+ * Locks the rows of jobs. Returns the jobs that another transaction has already locked. A job that was never registered has no row, so no
+ * other node runs it.
  */
 async function lockJobs(trx: Transaction<Tables>, dialect: Dialect, jobIds: readonly string[]): Promise<string[]> {
   const jobs = trx.selectFrom('piko_job').select('id')
@@ -155,7 +155,7 @@ async function lockJobs(trx: Transaction<Tables>, dialect: Dialect, jobIds: read
   return (await jobs.where('id', 'in', missing).execute()).map((row) => row.id)
 }
 
-/** The number of running runs by job, by job and key, and by job without the runs of backfills. */
+/** How many runs are running: by job, by job and key, and by job without the runs of backfills. */
 class Counts {
   readonly #counts = new Map<string, number>()
 

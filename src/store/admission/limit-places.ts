@@ -14,16 +14,16 @@ import {
   withStarts,
 } from './rate-starts.ts'
 
-/** A rate, and the maximum number that can be taken at the same moment. */
+/** A rate, and how many may be taken at the same moment. */
 export interface LimitRule extends RateLimit {
   readonly burst: number
 }
 
-/** A place that the database has counted for this process. Times are milliseconds on the process's monotonic clock, except `at`. */
+/** A place that the database has counted for this process. Times are milliseconds on the process's monotonic clock, except for `at`. */
 export interface LimitPlace {
   /** The number that the caller takes. */
   readonly count: number
-  /** The instant at which it is counted, on the database's clock. */
+  /** The instant for which it is counted, on the database's clock. */
   readonly at: number
   /** The caller may not use it before this time. */
   readonly opensAt: number
@@ -36,17 +36,18 @@ export interface LimitPlace {
 /** One reading of the database's clock. */
 export interface ClockReading {
   readonly nowMs: number
-  /** The monotonic clock before the query and after its answer. */
+  /** The monotonic clock before the query. Below: after its answer. */
   readonly askedAt: number
   readonly answeredAt: number
 }
 
-/** An entry with this count does not stand for a take: it stores the time at which the bucket is full. */
+/** An entry with this count is no take: it stores when the bucket will be full. */
 const BUCKET = 0
 
 /**
- * The takes that a limit has counted. Applies two rules. First, any span of the rate's length has at most as many takes as the larger of
- * its count and the burst. Second, a bucket of `burst` takes, filled at the rate, never has less than zero.
+ * The takes that a limit has counted. There are two rules. First, any span of the rate's length has at most as many takes as the larger of
+ * its count and the burst. Second, each take removes one unit from a bucket, which holds at most `burst` units, refills at the rate and
+ * never has less than zero.
  */
 export class LimitPlaces {
   readonly #rule: LimitRule
@@ -64,7 +65,7 @@ export class LimitPlaces {
     const taken = stored.filter(([, count]) => count > BUCKET)
     this.#starts = startsSince(taken, clock.nowMs, this.#span)
     const [fullMs = -Infinity] = stored.find(([, count]) => count === BUCKET) ?? []
-    // A clock that was set back must not delay the bucket by more than its own length.
+    // If the clock was set back, the bucket must not be delayed by more than its own length.
     this.#fullMs = Math.min(fullMs, clock.nowMs + aheadMs(this.#span) + rule.burst * this.#intervalMs)
   }
 
@@ -72,7 +73,7 @@ export class LimitPlaces {
     return this.#rule.perMs / this.#rule.limit
   }
 
-  /** Milliseconds until `count` more are free; 0: now. */
+  /** Returns the milliseconds until `count` more are free; 0: now. */
   freeInMs(count: number): number {
     const { nowMs } = this.#clock
     const bucketMs = this.#fullMs - (this.#rule.burst - count) * this.#intervalMs - nowMs
@@ -80,10 +81,10 @@ export class LimitPlaces {
   }
 
   /**
-   * Takes places, which may be free a moment later.
+   * Takes places. They may become free slightly later.
    *
    * @param lateTries see `slackMs`
-   * @param holdMs how much longer the place may be kept unused
+   * @param holdMs how much longer the place may stay unused
    */
   take(count: number, lateTries: number, holdMs: number): LimitPlace {
     const { nowMs, askedAt, answeredAt } = this.#clock
@@ -104,7 +105,7 @@ export class LimitPlaces {
     }
   }
 
-  /** Returns an unused place. Ignores one that no longer has an effect. */
+  /** Returns an unused place. Has no effect if the place has expired. */
   giveBack({ at, count }: LimitPlace): void {
     if (this.#without(at, count)) this.#fullMs -= count * this.#intervalMs
   }
@@ -122,7 +123,7 @@ export class LimitPlaces {
     return this.#starts !== before
   }
 
-  /** When the counts of the limit stop having an effect, in milliseconds since the epoch. */
+  /** From when on the counts of the limit have no effect, in milliseconds since the epoch. */
   get expiresMs(): number {
     const last = Math.max(this.#clock.nowMs, this.#starts.at(-1)?.[0] ?? 0, this.#fullMs)
     return last + 2 * this.#span.perMs

@@ -5,18 +5,22 @@ import { exactKey, keyOf } from '../values/exact-key.ts'
 import { storedStarts } from './rate-starts.ts'
 import { NO_JOB } from './reserve-places.ts'
 
-/** The counted takes of a rate limit that all nodes share. */
+/** How much of a rate limit that all nodes share is used. */
 export interface LimitStatus {
   readonly name: string
-  /** The number of takes in the span that ends with the last one. */
+  /** How many takes there are in the span that ends with the last one. */
   readonly taken: number
-  /** The instant at which the last take is counted, on the database's clock; undefined if none is. */
+  /** For when the last take is counted, on the database's clock; undefined if there is none. */
   readonly lastAt: Date | undefined
   /** After this instant, the counts have no effect. */
   readonly expiresAt: Date
 }
 
-/** The limits that have not expired, by name. @param after only limits with later names */
+/**
+ * Lists the limits that have not expired, by name.
+ *
+ * @param after only limits with later names
+ */
 export async function listLimits(
   { db, dialect, broken }: Database,
   limit: number,
@@ -38,7 +42,7 @@ export async function listLimits(
     (rows) => soundRows(dialect, 'piko_rate', rows, broken.report),
   )
   return sound.map(({ rate_key: key, starts, expires_at: end }) => {
-    // An entry with the count 0 is the state of the bucket.
+    // An entry with the count 0 is no take, but the state of the bucket.
     const takes = storedStarts(starts).filter(([, count]) => count > 0)
     const last = takes.at(-1)
     return {
@@ -50,7 +54,7 @@ export async function listLimits(
   })
 }
 
-/** @returns whether there was anything to forget */
+/** @returns whether there was anything to delete */
 export async function resetLimit({ db, retry }: Database, name: string): Promise<boolean> {
   const { numDeletedRows } = await retry(() =>
     db

@@ -1,32 +1,30 @@
 import type { RateLimit } from '../../run/limits.ts'
 
 /**
- * Places in a rate, oldest first: `[milliseconds since the epoch, count]`. If a place has more slack than usual, a third number gives it.
+ * Places in a rate, oldest first: `[milliseconds since the epoch, count]`. If a place has more slack than usual, this is a third number.
  */
 export type Starts = readonly (readonly [at: number, count: number, slackMs?: number])[]
 
-/** A span is divided into this many parts. Places in the same part are stored as one entry, so rows stay small even for a large limit. */
+/** How many parts a span has. Places in the same part share one entry, so that rows stay small even for a large limit. */
 const PARTS = 128
 
-/** The slack as a share of the span. Slack and rounding up to a part delay the next use of a place by at most a twentieth of the span. */
+/** The slack, as a share of the span. Slack and rounding up to a part delay the next use of a place by at most a twentieth of the span. */
 const SLACK_SHARE = 0.04
-/** The smallest slack, because a busy machine needs this much for any span. */
+/** The minimum slack. A busy machine needs this much, however short the span is. */
 const MIN_SLACK_MS = 40
 const MAX_SLACK_MS = 1_000
-/** The largest slack. A node that needs more is blocked most of the time. */
+/** The maximum slack. A node that needs more is blocked most of the time. */
 const MAX_GROWN_SLACK_MS = 60_000
-/**
- * The share of the slack in which the handler may begin. The rest covers delays in the network to the called server.
- */
+/** The share of the slack in which the handler may begin. The rest is for delays in the network to the called server. */
 const VALID_SHARE = 0.5
 /** The first synchronous part of the handler must end within this share of the slack. Otherwise its place was counted too early. */
 const SEEN_SHARE = 0.75
 
-/** A place is taken this long before it is free, so that the duration of a claim does not lower the rate. */
+/** How long before it is free a place may be taken, so that the duration of a claim does not lower the rate. */
 const MAX_AHEAD_MS = 50
 const AHEAD_SHARE = 0.05
 
-/** How long before it is free a place is taken, in milliseconds. */
+/** Returns how long before it is free a place may be taken, in milliseconds. */
 export function aheadMs({ perMs }: RateLimit): number {
   return Math.min(MAX_AHEAD_MS, Math.floor(perMs * AHEAD_SHARE))
 }
@@ -35,16 +33,16 @@ function partMs({ perMs }: RateLimit): number {
   return Math.max(1, Math.ceil(perMs / PARTS))
 }
 
-/** How long the answer to a claim is likely to take, in milliseconds. A place that is free earlier is counted from then. */
+/** Returns how long the answer to a claim probably takes, in milliseconds. If a place is free earlier, it is counted from then. */
 export function answerMs(limit: RateLimit): number {
   return Math.floor(aheadMs(limit) / 2)
 }
 
 /**
- * How many milliseconds after the database's time a place is counted, since the handler begins after the answer, and later on a busy
- * machine.
+ * Returns how many milliseconds after the database's time a place is counted, because the handler begins after the answer, and later on a
+ * busy machine.
  *
- * @param lateTries how often the run missed its place; the slack doubles each time, so the run can begin even on a slow machine
+ * @param lateTries how often the run has missed its place. The slack doubles each time, so that the run can begin even on a slow machine
  */
 export function slackMs({ perMs }: RateLimit, lateTries = 0): number {
   const usual = Math.min(MAX_SLACK_MS, Math.max(MIN_SLACK_MS, Math.floor(perMs * SLACK_SHARE)))
@@ -57,16 +55,16 @@ export function validMs(slack: number): number {
 }
 
 /**
- * The first synchronous part of the handler may last until this many milliseconds after the place becomes free. The rate-limited call may
- * be at the end of that part.
+ * Returns how many milliseconds after the place is free the first synchronous part of the handler may end. The call that the rate limits
+ * may be at the end of that part.
  */
 export function seenMs(slack: number): number {
   return slack * SEEN_SHARE
 }
 
 /**
- * Reads the stored places. If a person has edited the row, keeps only valid places: unreadable text must not stop the job's runs. The next
- * place rewrites the row.
+ * Reads the stored places. If a person has edited the row, keeps only valid places, because unreadable text must not stop the job's runs.
+ * The next place rewrites the row.
  */
 export function storedStarts(text: string): Starts {
   let read: unknown
@@ -83,7 +81,8 @@ function isStart(value: unknown): value is Starts[number] {
 }
 
 /**
- * The places that still have an effect. A place too far in the future is moved near to now, so that it delays the rate by at most its span.
+ * Returns the places that still have an effect. A place too far in the future is moved near to now, so that it delays the rate by at most
+ * its span.
  */
 export function startsSince(starts: Starts, nowMs: number, limit: RateLimit): Starts {
   return starts
@@ -102,9 +101,9 @@ function latestAt(nowMs: number, limit: RateLimit, slack = slackMs(limit)): numb
 }
 
 /**
- * Milliseconds until one more run may begin; 0: now.
+ * Returns the milliseconds until one more run may begin; 0: now.
  *
- * @param added places that begin now and are not yet in `starts`
+ * @param added places that begin now and are not in `starts` yet
  */
 export function untilFree(starts: Starts, added: number, nowMs: number, { limit, perMs }: RateLimit): number {
   let over = starts.reduce((sum, [, count]) => sum + count, added) - limit + 1
@@ -116,13 +115,13 @@ export function untilFree(starts: Starts, added: number, nowMs: number, { limit,
   return perMs
 }
 
-/** The instant at which a place that is free at `freeMs` is counted: the end of a part, so that no span ever exceeds the limit. */
+/** Returns for when a place that is free at `freeMs` is counted: the end of a part, so that no span ever exceeds the limit. */
 export function countedAt(freeMs: number, limit: RateLimit, slack: number): number {
   const part = partMs(limit)
   return Math.ceil((freeMs + slack) / part) * part
 }
 
-/** Adds places that are counted at `at`. */
+/** Adds places that are counted for `at`. */
 export function withStarts(starts: Starts, added: number, at: number, limit: RateLimit, slack: number): Starts {
   const index = starts.findIndex(([other]) => other >= at)
   const isThere = starts[index]?.[0] === at
@@ -132,7 +131,7 @@ export function withStarts(starts: Starts, added: number, at: number, limit: Rat
   return index < 0 ? [...starts, made] : starts.toSpliced(index, isThere ? 1 : 0, made)
 }
 
-/** Removes one unused place that was counted at `at`. */
+/** Removes one unused place that was counted for `at`. */
 export function withoutStart(starts: Starts, at: number): Starts {
   const index = starts.findIndex(([other]) => other === at)
   const [, count = 0, slack] = starts[index] ?? []

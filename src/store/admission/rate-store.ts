@@ -5,16 +5,16 @@ import type { LimitStatus } from './limit-rows.ts'
 import type { LimitAnswer, LimitRequest } from './reserve-places.ts'
 import { type RateName, REFUSED_RATE_MS, RateWindows } from './rate-windows.ts'
 
-/** A request for a run whose place is no longer valid. */
+/** A request for a run whose place has expired. */
 export interface PlaceExchange extends RateName {
   readonly limit: RateLimit
-  /** The number of times that the run missed its place; see `slackMs`. */
+  /** How often the run has missed its place; see `slackMs`. */
   readonly lateTries: number
   /** The place that the run did not use. */
   readonly unused: RatePlace | undefined
 }
 
-/** A request for a run whose first synchronous part lasted longer than its place. */
+/** A request for a run whose first synchronous part took longer than its place. */
 export interface PlaceDelay extends RateName {
   readonly limit: RateLimit
   /** The place that the run used. */
@@ -25,7 +25,7 @@ export type PlaceRequest = PlaceExchange | PlaceDelay
 
 export type PlaceAnswer = { readonly place: RatePlace } | { readonly retryInMs: number }
 
-/** Places in rates, for claimed runs. */
+/** Gives claimed runs their places in rates. */
 export class RateStore {
   readonly #database: Database
 
@@ -34,7 +34,7 @@ export class RateStore {
   }
 
   /**
-   * Exchanges places in one transaction: first returns the unused ones, then postpones the late ones.
+   * Exchanges places in one transaction: returns the unused ones first, then postpones the late ones.
    *
    * @param monotonic the node's clock
    * @returns the answers in order
@@ -77,13 +77,17 @@ export class RateStore {
     return reservePlaces(this.#database, request, monotonic)
   }
 
-  /** The rate limits that all nodes share and that have counts, by name. */
+  /** Lists the rate limits with counts that all nodes share, by name. */
   async limits(limit: number, after?: string): Promise<LimitStatus[]> {
     const { listLimits } = await import('./limit-rows.ts')
     return listLimits(this.#database, limit, after)
   }
 
-  /** Forgets what a shared rate limit has counted. @returns whether there was anything to forget */
+  /**
+   * Deletes the counts of a shared rate limit.
+   *
+   * @returns whether there were any
+   */
   async reset(name: string): Promise<boolean> {
     const { resetLimit } = await import('./limit-rows.ts')
     return resetLimit(this.#database, name)

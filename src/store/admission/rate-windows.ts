@@ -34,7 +34,7 @@ export interface RefusedRate extends RateName {
   readonly refusal: unknown
 }
 
-/** The pause for runs of a refused rate, since a person must change the row, a trigger or the key. */
+/** How long runs of a refused rate wait, because a person must correct the row, a trigger or the key. */
 export const REFUSED_RATE_MS = 10_000
 
 const MAX_ROWS = 1_000
@@ -45,15 +45,15 @@ interface RateWindow extends RateName {
   readonly limit: RateLimit
   starts: Starts
   isChanged: boolean
-  /** Places with the same slack that are free at the same time are one entry. */
+  /** Places that have the same slack and are free at the same time share one entry. */
   taken: { readonly place: RatePlace; readonly slack: number; readonly freeInMs: number; count: number } | undefined
 }
 
-/** Some rates, read and written under the locks of their jobs' rows. */
+/** Some rates. They are read and written while the rows of their jobs are locked. */
 export class RateWindows {
   readonly #windows = new Map<string, RateWindow>()
   #nowMs = 0
-  /** The time on the node's monotonic clock in milliseconds, before the query for the database's time and after its answer. */
+  /** The node's monotonic clock in milliseconds, before the query for the database's time. Below: after its answer. */
   #askedAt = 0
   #answeredAt = 0
 
@@ -84,13 +84,13 @@ export class RateWindows {
       if (!window) continue
       const starts = storedStarts(row.starts)
       window.starts = startsSince(starts, windows.#nowMs, window.limit)
-      // Stores the moved places even if none is taken. Otherwise each claim would move them again until the clock has caught up.
+      // Moved places are stored even if no place is taken. Otherwise each claim would move them again until the clock has caught up.
       window.isChanged = areOfFuture(starts, windows.#nowMs, window.limit)
     }
     return windows
   }
 
-  /** Milliseconds until a place may be taken, which may be shortly before it is free; 0: now. */
+  /** Returns the milliseconds until a place may be taken, possibly shortly before it is free; 0: now. */
   untilTaken(name: RateName): number {
     const window = this.#windowOf(name)
     const freeInMs = this.#freeInMs(window)
@@ -116,8 +116,8 @@ export class RateWindows {
   }
 
   /**
-   * The database read its clock between the query and its answer. To be safe, the place opens as if the clock was read at the answer, and
-   * closes as if it was read at the query.
+   * The database has read its clock between the query and the answer. To be safe, the place opens as if this was at the answer, and closes
+   * as if it was at the query.
    */
   #placeOf({ key, limit }: RateWindow, slack: number, freeInMs: number): RatePlace {
     const usedInMs = Math.max(freeInMs, answerMs(limit))
@@ -131,7 +131,7 @@ export class RateWindows {
     }
   }
 
-  /** Counts a place later, because its handler was called in time but interrupted in its first synchronous part. */
+  /** Counts a place later, because its handler was called in time but was interrupted in its first synchronous part. */
   postpone(name: RateName, { at }: RatePlace): void {
     const window = this.#windowOf(name)
     this.#settle(window)
@@ -142,7 +142,7 @@ export class RateWindows {
     window.isChanged = true
   }
 
-  /** Returns an unused place. Ignores one that no longer has an effect, or was moved because a clock was set back. */
+  /** Returns an unused place. Has no effect if the place has expired, or was moved because a clock was set back. */
   giveBack(name: RateName, { at }: RatePlace): void {
     const window = this.#windowOf(name)
     this.#settle(window)

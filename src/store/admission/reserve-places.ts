@@ -9,15 +9,15 @@ import { aheadMs } from './rate-starts.ts'
 export interface LimitRequest {
   readonly name: string
   readonly rule: LimitRule
-  /** The count of each waiting caller, in their order. */
+  /** How much each waiting caller takes, in order. */
   readonly counts: readonly number[]
-  /** Single places for callers that are likely to come, if they are free now. */
+  /** How many single places to take for callers that will probably come, if these are free now. */
   readonly more: number
   /** How long the single places may be kept, in milliseconds. */
   readonly holdMs: number
-  /** The number of times that a caller missed its place; see `slackMs`. */
+  /** How often a caller has missed its place; see `slackMs`. */
   readonly lateTries: number
-  /** Whether a place may be taken shortly before it is free, by `aheadMs`. */
+  /** Whether a place may be taken before it is free, by `aheadMs`. */
   readonly isAhead: boolean
   readonly unused: readonly LimitPlace[]
   /** Used places whose callers were interrupted. */
@@ -25,7 +25,7 @@ export interface LimitRequest {
 }
 
 export interface LimitAnswer {
-  /** The places for the first callers, in their order. */
+  /** The places for the first callers, in order. */
   readonly places: readonly LimitPlace[]
   readonly more: readonly LimitPlace[]
   /** The milliseconds until the next caller's place may be taken. */
@@ -33,11 +33,12 @@ export interface LimitAnswer {
 }
 
 /**
- * The job id in the rows of limits that all nodes share. They are rates without a job, but their rows expire and are checked like others.
+ * The job id in the rows of limits that all nodes share. Such a limit is a rate without a job, but its row expires and is checked like
+ * others.
  */
 export const NO_JOB = ''
 
-/** Takes places for several callers in one transaction, under the lock of the limit's row. */
+/** Takes places for several callers in one transaction, while the limit's row is locked. */
 export async function reservePlaces(
   database: Database,
   request: LimitRequest,
@@ -80,7 +81,7 @@ function answerOf(places: LimitPlaces, { counts, more, holdMs, lateTries, rule, 
   return { places: taken, more: kept, retryInMs: undefined }
 }
 
-/** Locks the row of a limit. Creates it first if there is none, because a row that does not exist can't be locked. */
+/** Locks the row of a limit. A missing row is created first, because it could not be locked. */
 async function lockedRow(trx: Transaction<Tables>, { dialect }: Database, key: string): Promise<string> {
   const find = trx
     .selectFrom('piko_rate')

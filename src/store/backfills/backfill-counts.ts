@@ -2,9 +2,9 @@ import type { Database } from '../connection/database.ts'
 import { RUNNING } from '../runs/run-states.ts'
 import type { WindowState } from '../tables.ts'
 
-/** The number of a backfill's windows in each state. */
+/** How many windows of a backfill are in each state. */
 export interface BackfillCounts {
-  /** Windows without a run: they wait for the windows on which they depend. */
+  /** How many windows have no run, because they wait for windows that they depend on. */
   readonly waiting: number
   readonly queued: number
   readonly running: number
@@ -13,7 +13,7 @@ export interface BackfillCounts {
   readonly cancelled: number
 }
 
-/** The maximum number of windows that one statement counts, because on SQLite it blocks the event loop. */
+/** How many windows one statement counts, at most, because on SQLite it blocks the event loop. */
 const PART = 10_000
 
 export async function backfillCounts(database: Database, id: number): Promise<BackfillCounts> {
@@ -30,7 +30,7 @@ export async function backfillCounts(database: Database, id: number): Promise<Ba
   }
 }
 
-/** Counts with the index (backfill_id, state): in one statement, or state by state in parts. */
+/** Counts with the index (backfill_id, state), either in one statement, or in parts for each state. */
 async function countsByState(database: Database, id: number): Promise<Record<WindowState, number>> {
   const { db } = database
   const counts = { succeeded: 0, stale: 0, failed: 0, cancelled: 0, skipped: 0, pending: 0, waiting: 0 }
@@ -47,7 +47,7 @@ async function countsByState(database: Database, id: number): Promise<Record<Win
   for (const { state, count } of rows) if (state in counts) counts[state] = Number(count)
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0)
   if (total <= PART) return counts
-  // Counts running windows last, so a window that ends in between is not counted twice.
+  // Running windows are counted last, so that a window that ends during the count is not counted twice.
   for (const state of Object.keys(counts) as WindowState[]) {
     counts[state] = 0
     for await (const { count } of partsOf(database, id, state)) counts[state] += count
@@ -63,7 +63,7 @@ async function countRunning(database: Database, id: number): Promise<number> {
 
 interface Part {
   readonly count: number
-  /** Windows whose runs are running, if requested. */
+  /** How many windows have a running run, if requested. */
   readonly running: number
 }
 

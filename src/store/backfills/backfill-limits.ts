@@ -7,19 +7,19 @@ import type { Blocked } from '../admission/blocked.ts'
 
 type Candidate = Pick<Selectable<RunTable>, 'job_id' | 'backfill_id'>
 
-/** The pause if a claim or a step of the backfill has locked its row, which takes a few milliseconds. */
+/** How long to wait if a claim or a step has locked the backfill's row, which takes a few milliseconds. */
 const BUSY_MS = 15
 
-/** No run of a backfill in these states starts. A backfill that has ended does not stop a replayed run. */
+/** The states in which no run of a backfill starts. When a backfill has ended, a replayed run may still start. */
 const STOPPED: ReadonlySet<BackfillState> = new Set(['paused', 'cancelling'])
 
 /** How many runs of each backfill may still start. */
 export class BackfillLimits {
-  /** The number of runs of each backfill that may still start; undefined if another transaction has locked its row. */
+  /** How many runs of each backfill may still start; undefined if another transaction has locked its row. */
   readonly #free = new Map<number, number>()
 
   /**
-   * Locks the backfills of candidates. So two nodes can't both start the last allowed run, and no node starts a run of a backfill that is
+   * Locks the backfills of candidates. So two nodes can't both start the last allowed run, and no run of a backfill starts while it is
    * being paused.
    */
   static async read(
@@ -58,7 +58,7 @@ export class BackfillLimits {
   }
 }
 
-/** The number of running runs by backfill, read from the index of job and state. */
+/** Returns how many runs of each backfill are running, read from the index on job and state. */
 async function running(
   trx: Transaction<Tables>,
   backfills: readonly { id: number; job_id: string }[],

@@ -9,7 +9,7 @@ import { assertSound } from '../values/broken-row.ts'
 /** A user's request for a backfill. */
 export interface NewBackfill {
   readonly jobId: string
-  /** The start of the first window; `to` is the end of the last. */
+  /** The start of the first window. Below: the end of the last window. */
   readonly from: Date
   readonly to: Date
   readonly order: BackfillOrder
@@ -17,7 +17,7 @@ export interface NewBackfill {
   /** How many windows may run at the same time, across all nodes. */
   readonly parallel: number
   readonly priority: number
-  /** Overrides the job's config for the runs of the backfill. */
+  /** Overrides of the job's config for the runs of the backfill. */
   readonly config: unknown
   /** The number of windows in the range. */
   readonly total: number
@@ -27,11 +27,11 @@ export interface NewBackfill {
 export interface BackfillRow extends NewBackfill {
   readonly id: number
   readonly state: BackfillState
-  /** Windows are planned up to here; undefined if all are. */
+  /** Up to where windows are planned; undefined if all are. */
   readonly cursor: Date | undefined
   /** The number of windows that got a run. */
   readonly planned: number
-  /** The number of windows left unchanged because they needed no run. */
+  /** How many windows needed no run. */
   readonly passed: number
   /** How long the backfill ran, in milliseconds, without pauses. */
   readonly activeMs: number

@@ -22,19 +22,19 @@ import { noteRows } from '../events/notes.ts'
 /** How a step creates the runs of windows. */
 export interface BackfillPlan {
   readonly timeline: (generations: readonly StoredGeneration[]) => Timeline
-  /** Whether the job depends on other jobs, so that its windows wait for their windows. */
+  /** Whether the job has upstream jobs, so that its windows wait for their windows. */
   readonly waits: boolean
-  /** Creates the run, with the keys of the job's limits. */
+  /** Creates a run, with the keys of the job's limits. */
   readonly runOf: (window: Window, backfill: BackfillRow) => NewRun
 }
 
 /** The result of a step. */
 export interface BackfillStep {
-  /** The number of windows that this step read; 0 if enough of them wait for their runs, or if none is left to plan. */
+  /** How many windows this step has read; 0 if enough of them wait for their runs, or if all are planned. */
   readonly looked: number
   /** The number of runs that this step queued. */
   readonly queued: number
-  /** The state in which the backfill ended. */
+  /** In which state the backfill has ended; undefined if it has not. */
   readonly ended?: BackfillState
   /** A window that has failed because the database refuses its run. */
   readonly refused?: { readonly window: Window; readonly refusal: unknown }
@@ -50,13 +50,13 @@ interface StepPlan extends BackfillPlan {
 const NO_STEP: BackfillStep = { looked: 0, queued: 0 }
 
 /**
- * The maximum number of windows in one step, which is one transaction. Small, because the objects of a step are then freed early. With
- * 1,000 windows, the memory of a process that plans years grows by 150 MB.
+ * How many windows one step handles, at most. A step is one transaction. The number is small, so that the objects of a step are freed
+ * early: with 1,000 windows, a process that plans years would need 150 MB more memory.
  */
 const STEP = 100
-/** The maximum number of windows of a backfill that wait in the queue. The others have no rows yet, only the cursor. */
+/** How many windows of a backfill wait in the queue, at most. The others have no rows yet; only the cursor is stored. */
 export const MAX_WAITING = 2_000
-/** The maximum number of tries of a step, which begins again if another writer creates a window at the same moment. */
+/** How often a step is tried. It begins again if another writer creates a window at the same moment. */
 const MAX_TRIES = 5
 
 /** See `BackfillStore.step`. */
@@ -87,7 +87,7 @@ async function stepIn(
   plan: StepPlan,
 ): Promise<BackfillStep> {
   const { dialect } = database
-  // The planner and a change of the schedule also take this lock, so the windows' bounds can't change.
+  // The planner and a change of the schedule also lock this row, so the bounds of the windows can't change.
   await trx.selectFrom('piko_job').select('id').where('id', '=', jobId).modifyEnd(dialect.forUpdate).execute()
   const backfill = await lockBackfill(trx, dialect, id)
   if (backfill?.state !== 'running') return NO_STEP
@@ -116,10 +116,10 @@ async function stepIn(
   return { looked: next.windows.length, queued: plan.waits ? 0 : planned }
 }
 
-/** If a window runs again after one of these states, the windows that depend on it are marked. */
+/** If a window in one of these states runs again, the windows that depend on it are marked. */
 const HAS_RUN: ReadonlySet<WindowState | undefined> = new Set(['succeeded', 'stale'])
 
-/** Creates runs for the windows that need one. Returns how many. */
+/** Creates runs for the windows that need one, and returns how many. */
 async function writeWindows(
   trx: Transaction<Tables>,
   { dialect, broken }: Database,
@@ -160,7 +160,7 @@ async function writeWindows(
   return wanted.length
 }
 
-/** Assigns windows that have ended to their new runs. */
+/** Gives windows that have ended to their new runs. */
 async function takeOver(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -215,7 +215,7 @@ async function endBackfill(trx: Transaction<Tables>, dialect: Dialect, id: numbe
   return state
 }
 
-/** The number of the backfill's waiting windows, counted up to the maximum. */
+/** Counts the backfill's waiting windows, up to the maximum. */
 async function countWaiting(trx: Transaction<Tables>, id: number): Promise<number> {
   const some = trx
     .selectFrom('piko_window')

@@ -18,14 +18,14 @@ export interface BackfillFilter {
   readonly limit?: number
 }
 
-/** The maximum number of windows or runs that one statement cancels. */
+/** How many windows or runs one statement cancels, at most. */
 const SWEPT = 500
 const ENDED: ReadonlySet<BackfillState> = new Set(['succeeded', 'failed', 'cancelled'])
 
 /**
- * Backfills: a range of windows and a cursor in it.
+ * Stores backfills: for each, a range of windows and a cursor in it.
  *
- * Order of locks: the job's row, the backfill, then windows.
+ * Locks are taken in this order: the job's row, the backfill, then windows.
  */
 export class BackfillStore {
   readonly #database: Database
@@ -87,7 +87,7 @@ export class BackfillStore {
     )
   }
 
-  /** The backfills on which a leader has work to do. */
+  /** Returns the backfills that need work by a leader. */
   async unfinished(): Promise<{ id: number; jobId: string; state: BackfillState }[]> {
     const rows = await this.#database.db
       .selectFrom('piko_backfill')
@@ -102,7 +102,7 @@ export class BackfillStore {
     return backfillCounts(this.#database, id)
   }
 
-  /** Changes the state if it is one of `from`; returns false otherwise. */
+  /** Changes the state if it is one of `from`; otherwise returns false. */
   async change(id: number, from: readonly BackfillState[], to: BackfillState): Promise<boolean> {
     const { dialect } = this.#database
     return this.#database.transaction(async (trx) => {
@@ -124,7 +124,7 @@ export class BackfillStore {
     })
   }
 
-  /** Cancels a backfill's waiting windows in small steps. A later call continues after an interruption. */
+  /** Cancels a backfill's waiting windows in small steps. After an interruption, a later call continues. */
   async cancelWaiting(id: number): Promise<void> {
     const { db, dialect } = this.#database
     for (let count = SWEPT; count === SWEPT;) {
@@ -152,7 +152,7 @@ export class BackfillStore {
     }
   }
 
-  /** Runs of a backfill's windows that have not ended, at most 500. */
+  /** Returns the runs of a backfill's windows that have not ended, at most 500. */
   async openRuns(id: number): Promise<number[]> {
     const rows = await this.#database.db
       .selectFrom('piko_window')

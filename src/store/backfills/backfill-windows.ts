@@ -2,13 +2,13 @@ import type { Timeline, Window } from '../../time/window.ts'
 import type { BackfillOnly, BackfillOrder } from '../../ledger/backfill.ts'
 import type { WindowState } from '../tables.ts'
 
-/** The next windows of a range and where to continue after them. Undefined if there are none. */
+/** The next windows of a range, and where to continue after them. Undefined if there are none. */
 export interface Planned {
   readonly windows: readonly Window[]
   readonly cursor: Date | undefined
 }
 
-/** The next windows after the cursor, in the order of the backfill. Pure. */
+/** Returns the next windows after the cursor, in the order of the backfill. Pure. */
 export function nextWindows(
   timeline: Timeline,
   { from, to, order }: { readonly from: Date; readonly to: Date; readonly order: BackfillOrder },

@@ -3,7 +3,10 @@ import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 import { noteRows } from '../events/notes.ts'
 
-/** Locks the backfills whose windows these runs own. Call it before locking the windows, since a step of a backfill uses the same order. */
+/**
+ * Locks the backfills that own the windows of these runs. Call this before locking the windows, because a step of a backfill uses the same
+ * order.
+ */
 export async function lockBackfillsOf(
   trx: Transaction<Tables>,
   dialect: Dialect,

@@ -18,12 +18,12 @@ export interface BatchRow {
   readonly total: number
   /** The number of items whose runs are stored. */
   readonly stored: number
-  /** The job that runs once when all runs have ended. */
+  /** The id of the job that runs once when all runs have ended. */
   readonly onDone: string | undefined
   /** The run of `onDone`. */
   readonly doneRunId: number | undefined
   readonly createdAt: Date
-  /** When all runs had ended. */
+  /** When the last run ended. */
   readonly finishedAt: Date | undefined
 }
 

@@ -30,17 +30,17 @@ export interface EndedBatchRun extends BatchRun {
   readonly durationMs: number | undefined
 }
 
-/** The maximum number of batches that a leader handles in one turn. */
+/** How many batches a leader handles in one turn, at most. */
 export const MAX_OPEN = 100
-/** The maximum number of rows in one read of runs with their errors. */
+/** How many runs with their errors one query reads, at most. */
 const PAGE = 200
-/** The maximum number of batches that one statement deletes. */
+/** How many batches one statement deletes, at most. */
 const DELETED = 50
 
 /**
- * Batches: many runs of one job as one object. A batch stores ranges of the ids of its runs, so a run that is in no batch costs nothing.
+ * Stores batches: many runs of one job as one object. A batch stores ranges of the ids of its runs, so other runs cost nothing.
  *
- * Order of locks: runs, then batches by id, then slices.
+ * Locks are taken in this order: runs, then batches by id, then slices.
  */
 export class BatchStore {
   readonly #database: Database
@@ -72,7 +72,7 @@ export class BatchStore {
     return row && batchOf(row, dialect)
   }
 
-  /** The time of the database's clock. */
+  /** Returns the time on the database's clock. */
   async now(): Promise<Date> {
     const { db, dialect } = this.#database
     const { rows } = await sql<{ now: Date | string }>`SELECT ${dialect.now()} AS now`.execute(db)
@@ -88,7 +88,7 @@ export class BatchStore {
     return soundRows(dialect, 'piko_batch', await query.execute(), broken.report).map((row) => batchOf(row, dialect))
   }
 
-  /** The batches on which a leader has work to do, at most 100 after the given id. */
+  /** Returns the batches that need work by a leader: at most 100, after the given id. */
   async unfinished(after: number): Promise<{ id: number; jobId: string; state: BatchState }[]> {
     const rows = await this.#database.db
       .selectFrom('piko_batch')
@@ -102,7 +102,7 @@ export class BatchStore {
     return rows.map((row) => ({ id: row.id, jobId: row.job_id, state: row.state }))
   }
 
-  /** The batch of a run, if it has one. */
+  /** Returns the batch of a run; undefined if it has none. */
   async batchOfRun(runId: number): Promise<number | undefined> {
     const row = await this.#database.db
       .selectFrom('piko_batch_slice')
@@ -115,7 +115,7 @@ export class BatchStore {
     return isIn ? row.batch_id : undefined
   }
 
-  /** The stored runs by state. The counts of closed slices are stored; the runs of open ones are counted by primary key. */
+  /** Counts the stored runs by state. The counts of closed slices are stored; the runs of open slices are counted by primary key. */
   async counts(id: number): Promise<BatchCounts> {
     const { db } = this.#database
     const counts = { queued: 0, running: 0, ...(await closedCounts(db, id)) }
@@ -132,7 +132,7 @@ export class BatchStore {
     return counts
   }
 
-  /** Begins to cancel a batch that has not ended. Returns false if it has. */
+  /** Begins to cancel a batch. Returns false if the batch has already ended. */
   async cancel(id: number): Promise<boolean> {
     const { dialect } = this.#database
     return this.#database.transaction(async (trx) => {
@@ -144,7 +144,7 @@ export class BatchStore {
     })
   }
 
-  /** Runs that have not ended and have no cancel request, in parts. */
+  /** Yields runs that have not ended and have no cancel request, in parts. */
   async *openRuns(id: number): AsyncGenerator<number[]> {
     for await (const { row } of this.#slices(id, 1)) {
       const runs = await runsOfSlice(this.#database, this.#database.db, sliceOf(row))
@@ -156,7 +156,7 @@ export class BatchStore {
     }
   }
 
-  /** Ended runs in one of two states, in parts. */
+  /** Yields ended runs in one of two states, in parts. */
   async *runsIn(id: number, state: 'failed' | 'cancelled'): AsyncGenerator<number[]> {
     for await (const { row } of this.#slices(id)) {
       if (row[state] === 0) continue
@@ -168,7 +168,7 @@ export class BatchStore {
     }
   }
 
-  /** The ended runs with their durations, and failed ones with their errors, in parts. */
+  /** Yields the ended runs with their durations, and failed runs with their errors, in parts. */
   async *ended(id: number): AsyncGenerator<EndedBatchRun[]> {
     const { dialect, db, broken } = this.#database
     for await (const { row: slice } of this.#slices(id)) {
@@ -195,7 +195,7 @@ export class BatchStore {
     }
   }
 
-  /** Deletes some batches that ended at least this long ago. Returns their number. */
+  /** Deletes some batches that ended at least this long ago, and returns how many. */
   async forget(olderThanMs: number): Promise<number> {
     const { db, dialect, transaction } = this.#database
     const found = await db

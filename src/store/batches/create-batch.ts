@@ -18,10 +18,10 @@ export interface NewBatch {
   readonly onDone: string | undefined
 }
 
-/** The maximum number of runs in one transaction, because claims skip the rows that it locks. */
+/** How many runs one transaction stores, at most, because claims skip the rows that it locks. */
 const MAX_SLICE = 1_000
 
-/** Creates the batch, or returns the one that the job has with the same key. */
+/** Creates the batch. If the job already has one with the same key, returns that one. */
 export async function openBatch(database: Database, batch: NewBatch): Promise<BatchRow> {
   const { dialect, transaction } = database
   const key = batch.key === undefined ? null : exactKey(batch.key)
@@ -52,7 +52,7 @@ export async function openBatch(database: Database, batch: NewBatch): Promise<Ba
   })
 }
 
-/** Receives the runs that a slice has stored. */
+/** Called with the runs that a slice has stored. */
 export type OnStored = (runs: readonly NewRun[]) => void
 
 /**
@@ -76,7 +76,7 @@ export async function storeItems(
       batch = added.batch
       if (added.runs.length > 0) onStored(added.runs)
     } catch (thrown) {
-      // The next slice waits for the row's lock, and then sees whether this one was stored.
+      // The next slice waits for the lock on the row, and then sees whether this slice was stored.
       if (!isPikoError(thrown, 'COMMIT_UNKNOWN')) throw thrown
     }
   }

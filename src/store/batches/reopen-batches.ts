@@ -6,7 +6,7 @@ import { lockBatch } from './batch-row.ts'
 import { noteRows } from '../events/notes.ts'
 
 /**
- * Opens the slices of runs that are queued again, and continues their batches if these had ended.
+ * Opens the slices of runs that are queued again. If their batches have ended, these continue.
  *
  * @param runIds runs whose rows the transaction has locked, ascending
  */

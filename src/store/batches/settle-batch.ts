@@ -12,7 +12,7 @@ import { noteRows } from '../events/notes.ts'
 export type DoneRun = (batch: BatchRow, counts: BatchCounts, state: BatchEnd) => NewRun | undefined
 
 export interface BatchStep {
-  /** The state in which this step ended the batch, if it did. */
+  /** In which state this step has ended the batch, if it has. */
   readonly ended: BatchEnd | undefined
   readonly doneRunId: number | undefined
   /** Whether another step can do more now. */
@@ -25,8 +25,8 @@ const NOTHING: BatchStep = { ended: undefined, doneRunId: undefined, isMore: fal
 
 /**
  * Closes the slices of a batch whose runs have all ended, oldest first, and ends the batch after the last one. Stores its `onDone` run in
- * the same transaction, under the lock of the batch's row. So that run exists exactly once, even if several processes call this or die.
- * Stops at the first slice with a run that has not ended, so a call costs little while a batch runs.
+ * the same transaction, while the batch's row is locked. So that run exists exactly once, even if several processes call this or die. Stops
+ * at the first slice with a run that has not ended, so that a call costs little while a batch runs.
  */
 export async function settleBatch(database: Database, id: number, doneRun: DoneRun): Promise<BatchStep> {
   const { dialect } = database
@@ -60,7 +60,7 @@ export async function settleBatch(database: Database, id: number, doneRun: DoneR
     const closed = await closedCounts(trx, id)
     const counts = { ...closed, queued: 0, running: 0 }
     const ended = batchEnd(batch.state === 'cancelling', counts)
-    // If the batch ends again after a replay, its onDone run already exists.
+    // After a replay, the batch ends again, but its onDone run already exists.
     const run = batch.doneRunId === undefined ? doneRun(batch, counts, ended) : undefined
     const [doneRunId] = run ? await insertRuns(trx, dialect, [newRow(dialect, run)]) : []
     await trx
@@ -77,7 +77,7 @@ export async function settleBatch(database: Database, id: number, doneRun: DoneR
   })
 }
 
-/** Whether the first open slice has a run that has not ended. Reads without a transaction, because usually it has one. */
+/** Whether the first open slice has a run that has not ended. Reads without a transaction, because usually there is one. */
 async function isUnderWay(database: Database, id: number): Promise<boolean> {
   const { db } = database
   const first = await db
@@ -97,7 +97,7 @@ async function isUnderWay(database: Database, id: number): Promise<boolean> {
   return run !== undefined
 }
 
-/** The results of the slices that are closed. */
+/** Returns the results of the closed slices. */
 export async function closedCounts(
   db: Database['db'] | Transaction<Tables>,
   id: number,

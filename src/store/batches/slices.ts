@@ -3,11 +3,11 @@ import type { RunState } from '../../run/run.ts'
 import type { Database } from '../connection/database.ts'
 import type { BatchSliceTable, RunTable } from '../tables.ts'
 
-/** Runs of a batch whose ids have equal distances. */
+/** Runs of a batch whose ids have the same distance. */
 export interface Slice {
   readonly firstId: number
   readonly lastId: number
-  /** The distance of two ids: more than 1 only if several servers assign ids. */
+  /** The distance between two ids. It is more than 1 only if several servers assign ids. */
   readonly step: number
   readonly size: number
 }
@@ -30,7 +30,7 @@ export function sliceOf(row: Pick<Selectable<BatchSliceTable>, 'first_id' | 'las
   return { firstId: row.first_id, lastId: row.last_id, step: row.id_step, size: row.size }
 }
 
-/** The runs of a slice, read by primary key. */
+/** Returns the runs of a slice, found by primary key. */
 export function runsOfSlice({ dialect }: Pick<Database, 'dialect'>, db: Database['db'], slice: Slice) {
   const hint = dialect.name === 'sqlite' ? dialect.byPrimaryKey : dialect.forceIndex('PRIMARY')
   return db.selectFrom(sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${hint}`)).where(isIn(slice))
@@ -41,7 +41,7 @@ function isIn({ firstId, lastId, step }: Slice): RawBuilder<SqlBool> {
   return step === 1 ? range : sql<SqlBool>`(${range} AND (id - ${sql.lit(firstId)}) % ${sql.lit(step)} = 0)`
 }
 
-/** The number of a slice's runs by state, without runs whose rows are deleted. */
+/** Counts a slice's runs by state. Deleted runs are not included. */
 export async function statesOf(
   database: Pick<Database, 'dialect'>,
   db: Database['db'],

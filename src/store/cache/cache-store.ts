@@ -5,23 +5,26 @@ import type { Database } from '../connection/database.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import type { Tables } from '../tables.ts'
 
-/** Figures about one cache in the database: how many entries it has, and their size. */
+/** How many entries a cache has in the database, and their size. */
 export interface CacheFigures {
   readonly name: string
-  /** The number of entries that can be read, and of those that are stale. */
+  /** How many entries are usable. Below: how many of these are stale. */
   readonly entries: number
   readonly stale: number
   readonly bytes: number
-  /** The number of entries that wait for their clean-up: expired, deleted, or claimed by a load. */
+  /** How many entries have no usable value: they are expired, deleted, or claimed by a load. */
   readonly other: number
 }
 
-/** SQLite statements block the event loop, so each touches few rows. */
+/** SQLite statements block the event loop, so each reads only this many rows. */
 const PAGE = 500
-/** The maximum number of values that one statement reads. It is small, because a value may have up to 1 MB. */
+/** How many values one statement reads, at most. The number is small, because a value may have up to 1 MB. */
 const READ_PAGE = { mysql: 100, sqlite: 16 } as const
 
-/** The shared level of caches in the database. Writes are compare-and-set by version, and find their row by primary key. */
+/**
+ * The shared level of caches in the database. A write succeeds only if the version has not changed (compare-and-set). Rows are found by
+ * primary key.
+ */
 export class CacheStore implements CacheLevel {
   readonly #database: Database
 
@@ -165,7 +168,11 @@ export class CacheStore implements CacheLevel {
     return count
   }
 
-  /** The names of the caches with entries. @param after only later names */
+  /**
+   * Returns the names of caches with entries.
+   *
+   * @param after only later names
+   */
   async spaces(limit: number, after = ''): Promise<string[]> {
     const names: string[] = []
     // Finds each name by the primary key, without reading the entries of the others.
@@ -261,7 +268,7 @@ export class CacheStore implements CacheLevel {
   }
 }
 
-/** Keys are compared by their digests, because a database would ignore trailing blanks. */
+/** Keys are compared by their digests, because a database would ignore spaces at the end. */
 function printOf(key: string): Buffer {
   return createHash('sha256').update(key).digest()
 }

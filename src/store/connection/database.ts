@@ -28,7 +28,7 @@ export interface OpenOptions {
   readonly mysql?: MysqlOptions | undefined
   /** The path of the SQLite file. Default: `.piko/piko.db`. Piko creates a missing folder. */
   readonly sqlitePath?: string | undefined
-  /** How long a user's transaction may take. */
+  /** The time limit of a user's transaction. */
   readonly transactions?: TransactionLimits | undefined
   /** Replaces the database's clock in tests. */
   readonly clock?: DatabaseClock | undefined
@@ -40,14 +40,11 @@ export interface Database {
   readonly dialect: Dialect
   /** Plain SQL on the same connections, for sinks. */
   readonly sql: SqlDatabase
-  /** The largest JSON, in bytes, that a run's input or output may have. Available even while the database is closed. */
+  /** The maximum size of a run's input or output as JSON, in bytes. Also available while the database is closed. */
   readonly maxValueBytes: number
-  /**
-   * The files to which the path of an SQLite database led when it was opened: the database and its WAL. Empty for a server or an in-memory
-   * database.
-   */
+  /** The files of an SQLite database when it was opened: the database and its WAL. Empty for a server or a database in memory. */
   readonly files: readonly OpenedFile[]
-  /** Collects the reports of rows that readers skip because they can't be read. */
+  /** Reports rows that readers skip because they can't be read. */
   readonly broken: BrokenRows
   /** Whether transactions record their changes for the readers of events. */
   readonly recording: Recording
@@ -57,7 +54,7 @@ export interface Database {
   readonly connectionIds: () => readonly number[]
   /** The pool's connections. Undefined on SQLite. */
   readonly poolFigures?: () => PoolFigures | undefined
-  /** Called when another connection is open. */
+  /** Called when another connection was opened. */
   onConnection: () => void
   /**
    * Runs `fn` in one transaction: READ COMMITTED on MySQL, `BEGIN IMMEDIATE` on SQLite. Commits when `fn` resolves, rolls back when it
@@ -72,15 +69,15 @@ export interface Database {
   readonly transaction: <T>(fn: (trx: Transaction<Tables>) => Promise<T>) => Promise<T>
   /** Retries one statement in the same way, but not after a lost connection, because the server may have executed it. */
   readonly retry: <T>(fn: () => Promise<T>) => Promise<T>
-  /** The longest time that the function given to `ctx.commit`, or to a step with a transaction, may take, in milliseconds. */
+  /** The time limit of the function that is passed to `ctx.commit`, or to a step with a transaction, in milliseconds. */
   readonly transactionMs: number
-  /** Runs the function of a user's transaction, and recognizes calls in it that bypass its `trx`. */
+  /** Runs the function of a user's transaction. Recognises calls in it that do not use its `trx`. */
   readonly enter: <T>(body: () => Promise<T>) => Promise<T>
-  /** Whether the caller is the function of such a transaction. */
+  /** Whether the caller is inside such a function. */
   readonly isInside: () => boolean
   /** @throws PikoError `USAGE` inside such a function, on a database with one connection */
   readonly assertOutside: (what: string) => void
-  /** Rejects every call that waits for the database, and every later one. Called when the process no longer waits for answers. */
+  /** Rejects every call that waits for the database, and every later call. Called when the process no longer waits for answers. */
   readonly cut: () => void
   /** Waits for running statements. Safe to call twice. */
   readonly close: () => Promise<void>
@@ -211,7 +208,7 @@ function unreachable(what: string, error: unknown, advice: string): PikoError {
   })
 }
 
-/** If a host has several addresses, the error is an `AggregateError` whose own message is empty. */
+/** If a host has several addresses, the error is an `AggregateError` with an empty message. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(reasonOf).join(', ')
   return isError(error) ? error.message || codeOf(error) || error.name : String(error)

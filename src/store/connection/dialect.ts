@@ -6,21 +6,23 @@ import { describeInstant, isInstantMs, storedInstant } from '../../time/instant.
 import { type SizeLimits, SQLITE_SIZES } from './packet-size.ts'
 
 /**
- * The differences between MySQL and SQLite that many statements share. Code with any other difference checks `name`.
+ * The differences between MySQL and SQLite that many statements share. Code with another difference checks `name`.
  *
  * Instants are `DATETIME(3)` in UTC on MySQL, and mysql2 returns them as `Date`s. On SQLite they are ISO 8601 text with milliseconds and
- * `Z`, which sorts in the order of time. All code converts them with `instant` and `date`.
+ * `Z`, so sorting the text sorts by time. All code converts them with `instant` and `date`.
  */
 export interface Dialect {
   readonly name: 'mysql' | 'sqlite'
   readonly sizes: SizeLimits
-  /** The time of the database's clock, to the millisecond, as an SQL expression. With a test clock, it is the bound time of that clock. */
+  /**
+   * Returns an SQL expression for the time on the database's clock, in milliseconds. With a test clock, it is the bound time of that clock.
+   */
   now(): RawBuilder<Date>
   /** The same time as SQL text, with the values to bind. */
   nowText(): { readonly text: string; readonly values: readonly unknown[] }
-  /** The SQL expression for `now() + ms`; `ms` may be negative. */
+  /** Returns the SQL expression for `now() + ms`; `ms` may be negative. */
   nowPlus(ms: number): RawBuilder<Date>
-  /** The later one of two instants. */
+  /** Returns an SQL expression for the later of two instants. */
   later(one: Expression<unknown>, other: Expression<unknown>): RawBuilder<Date>
   /** The value to bind for an instant. */
   instant(date: Date): Date | string
@@ -43,14 +45,15 @@ export interface Dialect {
    */
   isAmong(ids: readonly number[]): RawBuilder<SqlBool>
   /**
-   * The clause ` FORCE INDEX (…)` on MySQL; empty on SQLite. Without it MySQL may scan a table that it considers small, and lock every row
-   * that it reads.
+   * The clause ` FORCE INDEX (…)` on MySQL; empty on SQLite. Without it, MySQL may scan a table that it considers small, and then locks
+   * every row that it reads.
    */
   forceIndex(name: string): RawBuilder<unknown>
-  /** The clause ` NOT INDEXED` on SQLite, which then reads rows by primary key and in its order; empty on MySQL. */
+  /** The clause ` NOT INDEXED` on SQLite, which makes it read rows by primary key and in this order; empty on MySQL. */
   readonly byPrimaryKey: RawBuilder<unknown>
   /**
-   * The column `state` for queries that find rows by id and only check their state. With a plain `state`, SQLite would use the index on it.
+   * The column `state`, for queries that find rows by id and only check their state. With the plain column, SQLite would use the index on
+   * it.
    */
   readonly checkedState: RawBuilder<string>
   /** Skips rows whose key already exists. */
@@ -71,7 +74,7 @@ const DUPLICATE_ENTRY = 1062
 const DUPLICATE_ENTRY_WITH_KEY_NAME = 1586
 
 export function mysqlDialect(skipsLocked: boolean, sizes: SizeLimits, clock?: DatabaseClock): Dialect {
-  // A bound Date reaches the server as a string literal. The cast keeps it a DATETIME inside GREATEST, CASE and arithmetic.
+  // A bound Date reaches the server as a string literal. With the cast, it stays a DATETIME inside GREATEST, CASE and arithmetic.
   const reading = (ms: number): RawBuilder<Date> => sql<Date>`CAST(${new Date(ms)} AS DATETIME(3))`
   return {
     name: 'mysql',
@@ -144,7 +147,7 @@ function isBetween(ids: readonly number[]): RawBuilder<SqlBool> | undefined {
   return sql<SqlBool>`id BETWEEN ${first} AND ${last}`
 }
 
-/** Refuses anything but whole numbers, because they become part of the statement's text. */
+/** Accepts only whole numbers, because they become part of the statement's text. */
 function whole(values: readonly number[]): readonly number[] {
   for (const value of values)
     if (!Number.isSafeInteger(value)) throw new UnstorableValue(`${String(value)} is not a whole number`)
@@ -152,7 +155,7 @@ function whole(values: readonly number[]): readonly number[] {
   return values.length > 0 ? values : [-1]
 }
 
-/** SQLite would store NULL without an error if the sum were out of range. */
+/** If the sum was out of range, SQLite would store NULL without an error. */
 function wholeSpan(ms: number): number {
   if (Math.abs(ms) <= MAX_DURATION_MS) return Math.round(ms)
   throw new UnstorableValue(
@@ -166,16 +169,16 @@ function valid(date: Date): Date {
   throw new UnstorableValue(`an instant to store is ${date.toISOString()}; expected one from the year 1000 to 9999`)
 }
 
-/** Runs that are stored together often have the same due time, so the previous text is usually the next one too. */
+/** Runs that are stored together often have the same due time, so the previous text can usually be used again. */
 let last: { readonly text: string; readonly ms: number } | undefined
 
-/** Checks a date. With a lax `sql_mode`, a server accepts a date of zeros, which the driver returns as an invalid Date. */
+/** Checks a date. With a lax `sql_mode`, a server accepts a date of zeros; the driver returns it as an invalid Date. */
 function kept(date: Date): Date {
   if (isInstantMs(date.getTime())) return date
   throw new RangeError(`a stored instant is ${describeInstant(date)}; expected one from the year 1000 to 9999`)
 }
 
-/** Reads ISO text, or text that a person typed into a row: `2026-01-31 12:00:00` is UTC, never local time. */
+/** Parses ISO text, or text that a person has typed into a row: `2026-01-31 12:00:00` is UTC, never local time. */
 function parse(text: string): Date {
   if (last?.text === text) return new Date(last.ms)
   const date = storedInstant(text)

@@ -2,8 +2,8 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { PikoError } from '../../errors.ts'
 
 /**
- * Recognizes calls from inside a user's transaction. With a single connection such a call would wait for the connection that its own
- * transaction holds.
+ * Recognises calls from inside a user's transaction. If there is only one connection, such a call would wait for the connection of its own
+ * transaction.
  */
 export class OwnTransaction {
   readonly #inside = new AsyncLocalStorage<{ isOpen: boolean }>()
@@ -18,7 +18,7 @@ export class OwnTransaction {
     return this.#inside.getStore()?.isOpen === true
   }
 
-  /** Runs the function of a transaction. Callbacks that it leaves behind, such as timers, count as outside once the function has ended. */
+  /** Runs the function of a transaction. When the function has ended, callbacks that it has left, such as timers, count as outside. */
   async enter<T>(body: () => Promise<T>): Promise<T> {
     const transaction = { isOpen: true }
     try {

@@ -2,27 +2,28 @@ import { PikoError } from '../../errors.ts'
 import { MAX_BATCH_BYTES, sentBytes } from '../../sql/statement-size.ts'
 import { MAX_VALUE_BYTES, MAX_CONFIG_BYTES } from '../../json/json.ts'
 
-/** The sizes that follow from a database's largest statement. */
+/** The sizes that follow from the maximum size of a statement. */
 export interface SizeLimits {
-  /** The largest statement that the database accepts, in bytes. */
+  /** The maximum size of a statement, in bytes. */
   readonly statement: number
-  /** Batches of rows are split at this size, in bytes. */
+  /** The size at which batches of rows are split, in bytes. */
   readonly batch: number
-  /** The largest JSON of one run's input or output, in bytes. */
+  /** The maximum size of one run's input or output as JSON, in bytes. */
   readonly value: number
 }
 
-/** SQLite's own limit for the text of a statement and for each value. */
+/** SQLite's own limit for the text of a statement, and for each value. */
 export const SQLITE_SIZES: SizeLimits = { statement: 1_000_000_000, batch: MAX_BATCH_BYTES, value: MAX_VALUE_BYTES }
 
 const MIN_PACKET_BYTES = 256 * 1_024
-/** The bytes that are reserved for the parts of a statement other than large values: column names and short values. */
+/** How many bytes are reserved for everything in a statement except large values: column names and short values. */
 const FRAME_BYTES = 20_000
 /** The driver may double the length of a text, because it escapes quotes and backslashes. */
 const MAX_GROWTH = 2
 
 /**
- * The sizes that a server's `max_allowed_packet` allows. One statement must have room for an input and a config, both at twice their size.
+ * Returns the sizes that a server's `max_allowed_packet` allows. One statement must have space for an input and a config, both at twice
+ * their size.
  *
  * @throws PikoError `DATABASE_UNSUPPORTED` if it is too small for Piko's own statements
  */
@@ -52,7 +53,7 @@ const MAX_BYTES_PER_CHARACTER = 3
  * @throws PikoError `STATEMENT_TOO_LARGE`
  */
 export function assertFits(text: string, values: readonly unknown[], maxBytes: number): void {
-  // For nearly every statement this estimate is enough. It does not read the characters.
+  // This estimate is enough for nearly every statement, and it need not read the characters.
   let most = text.length
   for (const value of values) most += roughly(value)
   if (most * MAX_BYTES_PER_CHARACTER + COMMAND_BYTES <= maxBytes) return

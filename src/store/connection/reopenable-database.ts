@@ -15,7 +15,7 @@ export class ReopenableDatabase implements Database {
   #opening: Promise<Database> | undefined
   #current: Database | undefined
   readonly sql: SqlDatabase
-  /** Stays the same across restarts. */
+  /** The same object before and after restarts. */
   readonly broken = new BrokenRows()
   onConnection: () => void = () => {}
   #maxValueBytes = MAX_VALUE_BYTES
@@ -78,7 +78,7 @@ export class ReopenableDatabase implements Database {
   readonly poolFigures = () => this.#current?.poolFigures?.()
   readonly connectionIds = (): readonly number[] => this.#current?.connectionIds() ?? []
 
-  // These are fields rather than methods, so that they can be destructured like those of any database.
+  // These are fields and not methods, so that they can be destructured.
   readonly transaction = async <T>(fn: (trx: Transaction<Tables>) => Promise<T>): Promise<T> =>
     (await this.#opened()).transaction(fn)
 

@@ -6,10 +6,10 @@ import { anything, type OptionChecks } from '../../options.ts'
 import type { TransactionOptions } from '../../sql/sql.ts'
 import { LONGEST_TIMER_MS } from '../../clock.ts'
 
-/** How long the function of a user's transaction may take, in milliseconds. */
+/** The time limit of a user's transaction, in milliseconds. */
 export interface TransactionLimits {
   readonly defaultMs: number
-  /** The longest time that may be requested. On SQLite, nothing else can write during a transaction, not even the node's own heartbeat. */
+  /** The maximum that a caller may request. On SQLite, nothing else can write during a transaction, not even the node's own heartbeat. */
   readonly maxMs: number
 }
 
@@ -18,7 +18,7 @@ export const DEFAULT_TRANSACTION_LIMITS: TransactionLimits = { defaultMs: 60_000
 const CHECKS: OptionChecks<TransactionOptions> = { timeout: anything }
 
 /**
- * The limit that a caller requests, or the default.
+ * Returns the time limit that a caller requests, or the default.
  *
  * @throws PikoError `USAGE`, `DURATION_INVALID`
  */
@@ -35,7 +35,7 @@ export function requestedMs({ defaultMs, maxMs }: TransactionLimits, given: Tran
   return ms
 }
 
-/** The signal of one user's transaction. Aborts if the transaction must end before its function has ended. */
+/** The signal of one user's transaction. Aborts if the transaction must end while its function is still running. */
 export class TransactionDeadline {
   readonly #linked: LinkedSignal
   readonly #timer: NodeJS.Timeout

@@ -23,7 +23,7 @@ export async function transactionOnce<T>(
         isSent = true
         return value
       } catch (error) {
-        // Kysely reads the error before it rolls back. If reading it throws, the transaction would stay open.
+        // Kysely reads the error before it rolls back. If reading threw, the transaction would stay open.
         const tame = toError(error)
         if (tame !== error) unreadable = { thrown: error }
         throw tame
@@ -40,7 +40,7 @@ export async function transactionOnce<T>(
   }
 }
 
-/** Runs a transaction, and again after contention or a connection that broke before the commit was sent. */
+/** Runs a transaction. Repeats it after contention, or if the connection broke before the commit was sent. */
 export function transactionRepeated<T>(
   db: Kysely<Tables>,
   location: string,

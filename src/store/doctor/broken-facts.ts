@@ -5,7 +5,7 @@ import { BrokenRows } from '../values/broken-rows.ts'
 import { RowCheck } from '../values/row-check.ts'
 import { ROW_RULES, type TableName } from '../values/row-rules.ts'
 
-/** The maximum number of rows that are named, and of steps of a check. */
+/** How many rows are named, at most. Also the maximum number of steps of a check. */
 const MAX_ROWS = 100
 const MAX_STEPS = 2_000
 /** The number of rows of each table that are read in addition, and of tables with JSON, whose rows may be large. */

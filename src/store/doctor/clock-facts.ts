@@ -4,15 +4,19 @@ import type { Database } from '../connection/database.ts'
 export interface ClockFacts {
   /** How far the database's clock is ahead of this process's, in milliseconds. */
   readonly aheadMs: number
-  /** The skew is known to within this many milliseconds. */
+  /** How accurate `aheadMs` is, in milliseconds. */
   readonly withinMs: number
-  /** The shortest round trip to the database, in milliseconds. */
+  /** The duration of the shortest round trip to the database, in milliseconds. */
   readonly latencyMs: number
 }
 
 const TRIES = 3
 
-/** Compares the clocks by the shortest of a few round trips. @param now the time of this process, in epoch milliseconds */
+/**
+ * Compares the clocks during the shortest of some round trips.
+ *
+ * @param now returns the time of this process, in epoch milliseconds
+ */
 export async function clockFacts({ db, dialect }: Database, now: () => number): Promise<ClockFacts> {
   let best: ClockFacts | undefined
   for (let tries = 0; tries < TRIES; tries++) {

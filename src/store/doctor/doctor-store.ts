@@ -9,7 +9,7 @@ import type { ServerFacts } from './server-facts.ts'
 import type { SizeFacts } from './size-facts.ts'
 import type { BrokenRow } from '../values/broken-row.ts'
 
-/** Reads the facts about the database that `piko doctor` checks. Changes nothing. Loads its parts when they are needed. */
+/** Reads the facts about the database that `piko doctor` checks. Changes nothing. Its parts are loaded when they are needed. */
 export class DoctorStore {
   readonly #database: Database
 

@@ -6,7 +6,7 @@ export interface ExpectedSchema {
   readonly tables: ReadonlyMap<string, ExpectedTable>
 }
 
-/** Each column and index with the statement that adds it to an existing table. */
+/** A table. For each column and index, it has the statement that adds it to an existing table. */
 export interface ExpectedTable {
   /** The statements that create the table in its current form. */
   readonly statements: readonly string[]
@@ -26,8 +26,8 @@ export function expectedSchema(dialect: Dialect['name'], folder = migrationFolde
 }
 
 /**
- * The schema after these statements, in the style of Piko's migrations: each column and key of a new table on a separate line. Other
- * statements have no effect. Pure.
+ * Returns the schema after these statements. They must be in the style of Piko's migrations: each column and key of a new table is on a
+ * line of its own. Other statements have no effect. Pure.
  */
 export function schemaOf(statements: readonly string[]): ExpectedSchema {
   const tables = new Map<string, Table>()
@@ -57,7 +57,7 @@ function createTable(tables: Map<string, Table>, name: string, body: string, sta
   tables.set(name, table)
 }
 
-/** Adds a column or key, from a line of a new table or a part of an `ALTER TABLE … ADD`. */
+/** Adds a column or key, from a line of a new table or a part of `ALTER TABLE … ADD`. */
 function addLine(name: string, table: Table, line: string): void {
   const key = /^(?:UNIQUE )?(?:KEY|INDEX) (\w+)/i.exec(line)
   if (key) table.indexes.set(key[1] ?? '', `ALTER TABLE ${name} ADD ${line}`)
@@ -76,7 +76,7 @@ function alterTable(tables: Map<string, Table>, name: string, changes: string, s
     return
   }
   table.statements = [...table.statements, statement]
-  // A comma between two changes is followed by a verb; other commas are inside a definition.
+  // A comma between two changes is followed by a verb. All other commas are inside a definition.
   for (const change of changes.split(/,\s*(?=(?:ADD|DROP|MODIFY|CHANGE|RENAME)\b)/i)) {
     addLine(name, table, /^ADD (?:COLUMN )?([^]*)/i.exec(change)?.[1]?.trim() ?? '')
     const column = /^DROP COLUMN (\w+)/i.exec(change)
@@ -86,7 +86,7 @@ function alterTable(tables: Map<string, Table>, name: string, changes: string, s
   }
 }
 
-/** The statements use the current name of the table. */
+/** The statements get the current name of the table. */
 function renamedTable({ statements, columns, indexes }: Table, from: string, to: string): Table {
   const name = new RegExp(`\\b${from}\\b`, 'g')
   const all = (parts: Map<string, string>) =>

@@ -11,7 +11,7 @@ export interface FleetNode {
   readonly startedAgoMs: number
   /** How long ago its lease expired; negative: how long it is still valid. */
   readonly expiredAgoMs: number
-  /** The version of Piko; undefined for a node that does not report it, such as one of an older version. */
+  /** The version of Piko; undefined if the node does not report it, for example because it is older. */
   readonly version: string | undefined
   /** A digest of each of its jobs, by id. */
   readonly jobs: Readonly<Record<string, string>> | undefined
@@ -31,7 +31,7 @@ export interface FleetFacts {
   readonly wanted: readonly WantedJob[]
 }
 
-/** The maximum number of jobs and nodes that are read. */
+/** How many jobs and nodes are read, at most. */
 const MAX_ROWS = 20_000
 
 export async function fleetFacts(database: Database): Promise<FleetFacts> {
@@ -93,7 +93,8 @@ function digestsOf(text: string | null): Readonly<Record<string, string>> | unde
 }
 
 /**
- * The jobs with something to run that no live node has. Undefined if a live node does not report its jobs, or no node is live. Pure.
+ * Returns the jobs with something to run that no live node has. Undefined if a live node does not report its jobs, or if there is no live
+ * node. Pure.
  */
 export function unknownJobsOf({
   nodes,

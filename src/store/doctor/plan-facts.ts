@@ -3,13 +3,13 @@ import type { Database } from '../connection/database.ts'
 
 /** How the database would execute one of the statements that must stay fast. */
 export interface QueryPlan {
-  /** The purpose of the statement. */
+  /** What the statement is for. */
   readonly purpose: string
   readonly table: string
   readonly expected: string
   /** The index that the optimizer would use; undefined if it would read the table instead. */
   readonly used: string | undefined
-  /** The number of rows that the optimizer expects to read. Undefined on SQLite. */
+  /** How many rows the optimizer expects to read. Undefined on SQLite. */
   readonly rows: number | undefined
 }
 
@@ -21,7 +21,7 @@ interface Watched {
   readonly sqlite: string
 }
 
-/** The statements in the form that both stores understand. A literal state, because SQLite's indexes have conditions. */
+/** The statements, in a form that both stores understand. States are literals, because SQLite's indexes have conditions. */
 const WATCHED: readonly Watched[] = [
   {
     purpose: 'claims of due runs',

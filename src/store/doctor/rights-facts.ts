@@ -7,7 +7,7 @@ export interface RightsFacts {
   /** The user of the connection as `'user'@'host'`; empty on SQLite. */
   readonly user: string
   readonly database: string
-  /** The lines of `SHOW GRANTS`, with those of the user's roles. */
+  /** The lines of `SHOW GRANTS`, including those of the user's roles. */
   readonly grants: readonly string[]
   /** Roles whose rights could not be read. */
   readonly unknownRoles: readonly string[]
@@ -48,7 +48,7 @@ async function grantLines(db: Database['db'], statement: ReturnType<typeof sql>)
   return rows.flatMap((row) => Object.values(row as Record<string, unknown>).map(String))
 }
 
-/** The roles that a line such as GRANT `app`@`%` TO `piko`@`%` gives, quoted. */
+/** Returns the quoted roles in a line such as GRANT `app`@`%` TO `piko`@`%`. */
 function rolesOf(line: string): string[] {
   const given = /^GRANT ((?:[`'][^`']+[`'](?:@[`'][^`']*[`'])?(?:, ?)?)+) TO /i.exec(line)?.[1]
   return given === undefined ? [] : given.split(/,\s*(?=[`'])/)

@@ -10,7 +10,7 @@ export interface StuckRun {
   readonly id: number
   readonly jobId: string
   readonly nodeId: string | undefined
-  /** The milliseconds since it began, was due, or was requested to end. */
+  /** Milliseconds since it began, was due, or was asked to end. */
   readonly forMs: number
 }
 
@@ -21,7 +21,7 @@ export interface RunFacts {
   readonly cancelled: readonly StuckRun[]
   /** Running runs of live nodes, the oldest first. */
   readonly running: readonly StuckRun[]
-  /** Due runs in the queue, the longest due first, of each priority. */
+  /** Due runs in the queue, for each priority, those that are due longest first. */
   readonly due: readonly StuckRun[]
 }
 
@@ -38,7 +38,7 @@ export async function runFacts(database: Database): Promise<RunFacts> {
   const { db, dialect } = database
   const { now } = await db.selectNoFrom(dialect.now().as('now')).executeTakeFirstOrThrow()
   const nowMs = dialect.date(now).getTime()
-  // Unreadable rows are left out here; the check of unreadable rows reports them.
+  // Unreadable rows are left out here, because another check reports them.
   const sound = (rows: readonly Row[]): readonly Row[] => soundRows(dialect, 'piko_run', rows, () => {})
   const nodes = await db.selectFrom('piko_node').select(['id']).where('expires_at', '>=', dialect.now()).execute()
   const live = new Set(nodes.map(({ id }) => id))
@@ -59,7 +59,7 @@ export async function runFacts(database: Database): Promise<RunFacts> {
   }
 }
 
-/** The runs that have been due for the longest time, in the order of the index of the queue. */
+/** Returns the runs that have been due longest, in the order of the queue's index. */
 async function dueRows(database: Database): Promise<Row[]> {
   const { dialect } = database
   const rows: Row[] = []
@@ -86,7 +86,7 @@ function columnsOf({ db }: Database) {
     .select(['id', 'job_id', 'node_id', 'run_at', 'started_at', 'cancel_requested_at', 'priority'])
 }
 
-/** How many queued runs each job has, of the first ones in the queue. */
+/** Counts the first runs in the queue by job. */
 export async function queuedByJob({ db }: Database): Promise<ReadonlyMap<string, number>> {
   const queued = db.selectFrom('piko_run').select('job_id').where('state', '=', QUEUED).limit(10_000).as('queued')
   const rows = await db

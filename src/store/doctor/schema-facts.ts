@@ -3,7 +3,7 @@ import type { Database } from '../connection/database.ts'
 import { type MigrationStatus, migrationStatus } from '../migration/migrate.ts'
 import { type ExpectedSchema, expectedSchema } from './expected-schema.ts'
 
-/** A part of the schema that the migrations create, but that the database lacks. */
+/** A part of the schema that the migrations create but that is missing in the database. */
 export interface LackingPart {
   readonly kind: 'table' | 'column' | 'index'
   readonly table: string
@@ -21,11 +21,11 @@ export interface SchemaFacts {
   readonly engines: readonly { readonly table: string; readonly engine: string }[]
   /** Indexes that a person has hidden from the optimizer. */
   readonly hidden: readonly { readonly table: string; readonly index: string }[]
-  /** Whether the server is MariaDB, whose statement for a hidden index differs. */
+  /** Whether the server is MariaDB. Its statement for a hidden index is different. */
   readonly isMariadb: boolean
 }
 
-/** The names that a database has: tables, `table.column` and `table.index`. */
+/** The names in a database: tables, `table.column` and `table.index`. */
 interface Found {
   readonly tables: ReadonlySet<string>
   readonly columns: ReadonlySet<string>
@@ -35,7 +35,7 @@ interface Found {
 /** Compares the schema of a database with the one that the applied migrations create. */
 export async function schemaFacts(database: Database): Promise<SchemaFacts> {
   const migration = await migrationStatus(database)
-  // Parts that a pending migration will create are not missing.
+  // Parts that a pending migration will create do not count as missing.
   const isCurrent = migration.migrations.every(({ state }) => state === 'applied')
   const { dialect } = database
   const read = dialect.name === 'mysql' ? mysqlFound : sqliteFound

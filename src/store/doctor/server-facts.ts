@@ -6,13 +6,13 @@ export interface ServerFacts {
   readonly version: string
   readonly isMariadb: boolean
   readonly location: string
-  /** The server's variables that matter to Piko, by name. On SQLite, these are pragmas of the file. */
+  /** The server's variables that are important for Piko, by name. On SQLite, these are pragmas of the file. */
   readonly global: Readonly<Record<string, string>>
   /** The values of the same variables in the session of Piko's connection. */
   readonly session: Readonly<Record<string, string>>
   /** Counters of the server. */
   readonly status: Readonly<Record<string, string>>
-  /** How far the session's local time is from UTC, in seconds. */
+  /** The difference between the session's local time and UTC, in seconds. */
   readonly zoneOffsetS: number
 }
 
@@ -36,7 +36,7 @@ export function serverFacts(database: Database): Promise<ServerFacts> {
 async function mysqlServer({ db, location }: Database): Promise<ServerFacts> {
   const names = sql.join(VARIABLES.map((name) => sql.lit(name)))
   const counters = sql.join(COUNTERS.map((name) => sql.lit(name)))
-  // All queries use one connection, because each connection has its own session values.
+  // All queries use the same connection, because session values can differ between connections.
   return db.connection().execute(async (connection) => {
     const about = await sql<{ version: string; zone_offset: number }>`
       SELECT VERSION() AS version, TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW()) AS zone_offset`.execute(connection)

@@ -5,7 +5,7 @@ import type { Database } from '../connection/database.ts'
 
 export interface TableSize {
   readonly name: string
-  /** The number of rows, an estimate on MySQL. Undefined on SQLite, where a count reads the whole table. */
+  /** How many rows the table has; on MySQL, this is an estimate. Undefined on SQLite, where counting would read the whole table. */
   readonly rows: number | undefined
   readonly bytes: number
 }
@@ -15,7 +15,7 @@ export interface SizeFacts {
   /** The tables, the largest first. Empty if the database does not report sizes. */
   readonly tables: readonly TableSize[]
   readonly totalBytes: number
-  /** The log of an SQLite file, and its unused pages. */
+  /** The size of an SQLite file's log. Below: the size of its unused pages. */
   readonly walBytes: number
   readonly freeBytes: number
   /** The oldest runs that are stored, by id. */
@@ -28,7 +28,7 @@ export interface OldRun {
   readonly endedAgoMs: number | undefined
 }
 
-/** The number of runs that show whether old ones are deleted. */
+/** How many runs are read to find out whether old ones are deleted. */
 const OLDEST = 200
 
 export async function sizeFacts(database: Database): Promise<SizeFacts> {
@@ -41,7 +41,7 @@ export async function sizeFacts(database: Database): Promise<SizeFacts> {
   return { store: dialect.name, ...sizes, oldest }
 }
 
-/** Also undefined for an instant that can't be read. */
+/** Returns how long ago an instant was. Undefined if there is none or it can't be read. */
 function agoMs(dialect: Database['dialect'], at: Date | string | null, nowMs: number): number | undefined {
   try {
     return at === null ? undefined : nowMs - dialect.date(at).getTime()

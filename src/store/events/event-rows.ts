@@ -3,10 +3,10 @@ import type { ColumnType, Generated } from 'kysely'
 type Instant = ColumnType<Date | string, Date | string, Date | string>
 type NullableInstant = ColumnType<Date | string | null, Date | string | null | undefined, Date | string | null>
 
-/** Changes that one transaction made; see `EventStore`. */
+/** The changes of one transaction; see `EventStore`. */
 export interface EventTable {
   id: Generated<number>
-  /** The number of its first event, from 1 without gaps. Null until a reader numbers the row. */
+  /** The number of its first event, from 1 and without gaps. Null until a reader numbers the row. */
   seq: Generated<number | null>
   /** The number of its events. */
   size: number
@@ -19,11 +19,11 @@ export interface EventHeadTable {
   id: number
   /** The last number given to an event. */
   seq: Generated<number>
-  /** Events with a greater number are recorded without gaps. */
+  /** Events with larger numbers were recorded without gaps. */
   start_seq: Generated<number>
   /** From this instant on, every process records events. */
   complete_at: NullableInstant
-  /** Processes record events until this instant. A reader moves it forward. */
+  /** Until when processes record events. A reader moves this instant forward. */
   listened_until: NullableInstant
 }
 

@@ -5,18 +5,18 @@ import type { Database } from '../connection/database.ts'
 import { MAX_ROW_EVENTS } from './notes.ts'
 import { SETTLE_MS } from './recording.ts'
 
-/** How far events are numbered. */
+/** How far events have numbers, and who records them. */
 export interface EventHead {
   /** The id of the last event; 0 before the first one. */
   readonly last: number
-  /** No event after this one is missing, unless it has been deleted. */
+  /** No event after this one is missing, unless it was deleted. */
   readonly start: number
-  /** Whether every process records events. Shortly after the first reader begins, some processes may not know of the reader yet. */
+  /** Whether every process records events. Shortly after the first reader has begun, some processes may not know it yet. */
   readonly isComplete: boolean
   readonly isListened: boolean
-  /** Whether `listened_until` is near, so that a reader must move it forward. */
+  /** Whether `listened_until` is so near that a reader must move it forward. */
   readonly isEnding: boolean
-  /** Whether a row has no number yet. */
+  /** Whether there is a row without a number. */
   readonly hasNew: boolean
 }
 
@@ -25,25 +25,25 @@ export interface EventPage {
   readonly events: readonly LiveEvent[]
   /** The id after which the next page begins. */
   readonly next: number
-  /** Whether events after the requested id are missing, because they were deleted or there was no reader. */
+  /** Whether events after the requested id are missing: they were deleted, or not recorded because there was no reader. */
   readonly isExceeded: boolean
 }
 
-/** The maximum number of rows that get their numbers in one transaction. */
+/** How many rows get their numbers in one transaction, at most. */
 const NUMBERED = 1_000
-/** The maximum number of rows that one read returns, and how many events they have, apart from the last row. */
+/** How many rows one read returns, at most. Below: how many events these have; the last row may exceed it. */
 const PAGE = 500
 const PAGE_EVENTS = 4_000
-/** The maximum number of rows that one transaction deletes. */
+/** How many rows one transaction deletes, at most. */
 const DELETED = 500
 const HEAD = 1
 
 /**
- * The events of the fleet. Each transaction that changes the state adds one row with its changes.
+ * The events of the fleet. Each transaction that changes the state adds one row with its changes. Readers can't use the ids of rows: if a
+ * transaction commits late, its id becomes visible when readers have already passed it. So readers first give numbers to the rows that they
+ * see, one reader at a time, while the head's row is locked. The numbers become visible in order and have no gaps.
  *
- * The ids of rows are useless to readers: a transaction that commits late makes an id visible that readers have passed. So readers number
- * the rows that they see first, one reader at a time under the lock of the head's row. The numbers become visible in order and have no
- * gaps. Without a reader, no row gets a number, and after some time without readers, no row is written.
+ * Without a reader, no row gets a number, and after some time without readers, no rows are written.
  */
 export class EventStore {
   readonly #database: Database
@@ -90,7 +90,7 @@ export class EventStore {
         .updateTable('piko_event_head')
         // MySQL assigns from left to right, so the condition's column comes last.
         .set({
-          // One number is left out, so that an id from before the pause is less than the start.
+          // One number is skipped, so that an id from before the pause is smaller than the start.
           start_seq: sql<number>`CASE WHEN ${isOver} THEN seq + 1 ELSE start_seq END`,
           seq: sql<number>`CASE WHEN ${isOver} THEN seq + 1 ELSE seq END`,
           complete_at: sql<Date>`CASE WHEN ${isOver} THEN ${dialect.nowPlus(SETTLE_MS)} ELSE complete_at END`,
@@ -102,7 +102,7 @@ export class EventStore {
   }
 
   /**
-   * Gives numbers to rows that have none, in the order of their ids. Does nothing if another process is doing so.
+   * Gives numbers to rows without one, in the order of their ids. Has no effect if another process is doing this.
    *
    * @returns whether there may be more
    */
@@ -141,9 +141,9 @@ export class EventStore {
     })
   }
 
-  /** The events after an id, at most some thousands. `next` equals `after` if there is none. */
+  /** Returns the events after an id, at most some thousands. If there are none, `next` equals `after`. */
   async after(after: number): Promise<EventPage> {
-    // The head is read first, so a row that gets its number in between is an additional row, not a gap.
+    // The head is read first. If a row gets its number in between, it is an additional row and not a gap.
     const head = await this.head()
     const { db, dialect } = this.#database
     if (after < head.start) return { events: [], next: after, isExceeded: true }
@@ -160,7 +160,7 @@ export class EventStore {
     let next = after
     for (const row of rows) {
       const first = Number(row.seq)
-      // The rows in between were deleted after the head was read, or before.
+      // The rows in between were deleted, before or after the head was read.
       if (first > next + 1) return { events, next, isExceeded: events.length === 0 }
       const at = dialect.date(row.created_at).toISOString()
       for (const event of unpack(row.body, first, at)) if (event.id > next) events.push(event)
@@ -170,8 +170,8 @@ export class EventStore {
   }
 
   /**
-   * Deletes events that are older than `keepMs`, and the oldest ones beyond `keep` events, in a short transaction. Numbers them first, so
-   * that a reader sees that they are missing.
+   * Deletes events that are older than `keepMs`, and the oldest ones beyond `keep` events, in a short transaction. They get numbers first,
+   * so that a reader sees that they are missing.
    *
    * @returns whether there may be more
    */
@@ -187,7 +187,7 @@ export class EventStore {
       .orderBy('seq')
       .limit(DELETED)
       .execute()
-    // Only the oldest ones in order, so that the rest has no gap.
+    // Only an unbroken sequence from the oldest event is deleted, so that the others have no gap.
     const end = rows.findIndex((row) => Number(row.is_old) === 0 && Number(row.seq) + row.size > last - keep)
     const ids = (end === -1 ? rows : rows.slice(0, end)).map(({ id }) => id)
     if (ids.length === 0) return false
@@ -196,5 +196,5 @@ export class EventStore {
   }
 }
 
-/** A reader moves `listened_until` forward when less than this is left. */
+/** If less than this is left, a reader moves `listened_until` forward. */
 const ENDING_MS = 60_000

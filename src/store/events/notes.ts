@@ -7,7 +7,7 @@ import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 import type { Recording } from './recording.ts'
 
-/** The maximum number of events in a row. Readers depend on it; see `EventStore.after`. */
+/** How many events a row has, at most. Readers rely on this; see `EventStore.after`. */
 export const MAX_ROW_EVENTS = 2_000
 /** A row ends after this many characters. */
 const MAX_ROW_CHARS = 262_144
@@ -17,7 +17,7 @@ const MAX_ERROR = 200
 
 type Touched = 'runs' | 'windows' | 'windowsOf' | 'backfills' | 'batches'
 
-/** The changes of one transaction so far. */
+/** The changes of one transaction until now. */
 class Notes {
   readonly #packed: Packed[] = []
   readonly #touched = new Map<Touched, Set<number>>()
@@ -36,7 +36,7 @@ class Notes {
     if (known.size > 0) this.#touched.set(what, known)
   }
 
-  /** Reads what the touched rows contain now, as the last step of the transaction. */
+  /** Reads the current content of the changed rows, as the last step of the transaction. */
   async packed(trx: Kysely<Tables>, dialect: Dialect): Promise<readonly Packed[]> {
     if (this.#touched.size === 0) return this.#packed
     const groups = [...this.#packed]
@@ -70,8 +70,8 @@ class Notes {
 const open = new WeakMap<object, { readonly notes: Notes; readonly recording: Recording }>()
 
 /**
- * Runs a transaction, and stores what it has noted as its last statement. So an event exists if and only if its change was committed, and
- * the time between its number and its commit is short.
+ * Runs a transaction. Its last statement stores the changes that it has noted. So an event exists if and only if its change was committed,
+ * and there is little time between its number and its commit.
  */
 export async function noted<T>(
   trx: Kysely<Tables>,
@@ -92,13 +92,13 @@ function notesOf(trx: object): Notes | undefined {
   return known?.recording.isOn ? known.notes : undefined
 }
 
-/** Notes a change for the readers of events. Calls `packed` only if events are recorded. */
+/** Notes a change for the readers of events. `packed` is called only if events are recorded. */
 export function note(trx: object, packed: () => readonly Packed[]): void {
   const notes = notesOf(trx)
   if (notes) for (const one of packed()) notes.add(one)
 }
 
-/** Notes rows whose state has changed. They are read at the end of the transaction, so readers see what it has left. */
+/** Notes rows with a new state. They are read at the end of the transaction, so readers see their final state. */
 export function noteRows(trx: object, what: Touched, ids: Iterable<number>): void {
   notesOf(trx)?.touch(what, ids)
 }
@@ -113,7 +113,7 @@ export interface EventRow {
   readonly body: string
 }
 
-/** Puts changes into rows of limited size. */
+/** Divides changes into rows of limited size. */
 export function eventRows(packed: readonly Packed[]): EventRow[] {
   const rows: EventRow[] = []
   let texts: string[] = []
@@ -212,7 +212,7 @@ async function windowsNow(
   return [...byJob].map(([jobId, some]) => ({ jobId, windows: some.map(({ window }) => window) }))
 }
 
-/** The groups of claims that got the same state. */
+/** Returns groups of claims that have got the same state. */
 export function runGroups(
   claims: readonly { readonly jobId: string; readonly runId: number; readonly attempt: number }[],
   state: RunGroup['state'],

@@ -7,21 +7,21 @@ import type { RunTable } from '../tables.ts'
 
 const MAX_JOBS = 1_000
 const MAX_QUEUED = 10_000
-/** Jobs may give their runs any priority. */
+/** The maximum number of priorities that are counted, because jobs may give their runs any priority. */
 const MAX_PRIORITIES = 20
 const MAX_COUNTED = 10_000
 
-/** A window in one of these states ends the watermark. */
+/** The watermark ends before a window in one of these states. */
 const NOT_COVERING = ['pending', 'failed', 'cancelled', 'skipped', 'waiting', 'stale'] as const
-/** A window in one of these states should have data, and has none. */
+/** A window in one of these states should have data but has none. */
 const MISSING = ['pending', 'waiting', 'failed'] as const
 const COUNTED = ['pending', 'waiting', 'failed', 'stale'] as const
 
 type Stored = Date | string | null
 
 /**
- * The state of the fleet for a scrape. Reads no table as a whole: entries of indexes for each job, and a limited number of due runs,
- * whatever the number of stored runs and windows.
+ * Reads the state of the fleet for a scrape. It reads no table as a whole: only index entries for each job, and a limited number of due
+ * runs, however many runs and windows are stored.
  */
 export class FigureStore {
   readonly #database: Database
@@ -65,8 +65,8 @@ export class FigureStore {
   }
 
   /**
-   * The due runs that would be claimed first, and the oldest ones of each further priority. Each priority is a range of the index of the
-   * queue, so runs that are due later are not read.
+   * Returns the due runs that would be claimed first, and the oldest ones of each further priority. Each priority is a range of the queue's
+   * index, so runs that are due later are not read.
    */
   async #queue(now: number): Promise<[QueueFigures[], boolean]> {
     const { db } = this.#database
@@ -173,8 +173,8 @@ interface Ledger {
 }
 
 /**
- * Computes the figures of a job's windows. All times are in milliseconds. A tick that has passed and is not planned also means that data is
- * missing. Pure.
+ * Calculates the figures of a job's windows. All times are in milliseconds. If a tick has passed without being planned, data is missing
+ * too. Pure.
  */
 export function windowFigures(now: number, ledger: Ledger): WindowFigures {
   const { cursor, nextTick, hole, missing, missingEnd, counts } = ledger

@@ -11,7 +11,7 @@ import { fromJson, toJson } from '../../json/json.ts'
 import { optionalDate } from '../runs/run-row.ts'
 import type { Tables } from '../tables.ts'
 
-/** An ended attempt, to be recorded. */
+/** An ended attempt to record. */
 export interface EndedAttempt {
   readonly runId: number
   readonly fence: number
@@ -26,8 +26,8 @@ const MAX_ROWS = 500
 const ROW_BYTES = 250
 
 /**
- * The history of unsuccessful attempts. The transaction that ends an attempt also writes its row. A successful attempt has no row, since it
- * is the last one of its run, and the run's own row has all its data. So the hot path writes nothing here.
+ * The history of unsuccessful attempts. The transaction that ends an attempt also writes its row. A successful attempt has no row, because
+ * it is the last one of its run, whose own row has all its data. So nothing is written here in the normal case.
  */
 export class AttemptStore {
   readonly #database: Database
@@ -36,7 +36,7 @@ export class AttemptStore {
     this.#database = database
   }
 
-  /** The attempts of a run, oldest first. If the last one has no row here, reads it from the run's row. */
+  /** Returns the attempts of a run, oldest first. If the last one has no row here, it is read from the run's row. */
   async list(run: Run): Promise<Attempt[]> {
     const { db, dialect } = this.#database
     const rows = await db.selectFrom('piko_attempt').selectAll().where('run_id', '=', run.id).orderBy('fence').execute()
@@ -54,9 +54,9 @@ export class AttemptStore {
   }
 }
 
-/** The attempt that the run's own row describes. */
+/** Returns the attempt that the run's own row describes. */
 function lastOf(run: Run): Attempt | undefined {
-  // The row of a queued run has no data of its last attempt. Cancelling a queued run ends no attempt.
+  // The row of a queued run has no data about its last attempt. Cancelling a queued run ends no attempt.
   if (run.startedAt === undefined || run.nodeId === undefined) return undefined
   const { attempt, fence, nodeId, startedAt, finishedAt, error, state } = run
   switch (state) {
@@ -73,7 +73,10 @@ function lastOf(run: Run): Attempt | undefined {
   }
 }
 
-/** The record of an ended claim. There is none for a success, and none for a wait of `ctx.until`, which may end thousands of claims. */
+/**
+ * Returns the record of an ended claim. There is none for a success, and none for a wait of `ctx.until`, because that may end thousands of
+ * claims.
+ */
 export function endedAttempt(nodeId: string, claim: Claim, transition: Transition): EndedAttempt[] {
   if (transition.to === 'succeeded' || (transition.to === 'queued' && transition.isWaiting)) return []
   const { runId, fence, attempt } = claim
@@ -81,8 +84,8 @@ export function endedAttempt(nodeId: string, claim: Claim, transition: Transitio
 }
 
 /**
- * Records many ended attempts in one statement, in the transaction that ends them, after the runs' rows are written. Keeps an existing row,
- * which exists if the answer to an earlier commit was lost.
+ * Records many ended attempts in one statement, in the transaction that ends them, after the runs' rows were written. An existing row is
+ * kept; there is one if the answer to an earlier commit was lost.
  */
 export async function recordAttempts(
   trx: Transaction<Tables>,
@@ -108,7 +111,9 @@ export async function recordAttempts(
   }
 }
 
-/** Records the last attempts of ended runs without a recorded attempt, such as runs older than the table of attempts. */
+/**
+ * Records the last attempts of ended runs that have no recorded attempt, for example because the runs are older than the table of attempts.
+ */
 export async function recordLastAttempts(
   trx: Transaction<Tables>,
   dialect: Dialect,

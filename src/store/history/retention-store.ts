@@ -8,26 +8,26 @@ import { eachApart, type Refused } from '../statements/each-apart.ts'
 import { exactId } from '../values/exact-key.ts'
 import type { RunTable, Tables } from '../tables.ts'
 
-/** Selects the ended runs to delete. */
+/** Which ended runs to delete. */
 export interface RetentionFilter {
-  /** Runs that ended at least this many milliseconds ago; 0: at any time. */
+  /** The minimum time since a run ended, in milliseconds; 0: any. */
   readonly olderThanMs: number
   readonly states: readonly EndedState[]
   readonly jobId?: string | undefined
 }
 
-/** A walk from the newest run to the oldest. */
+/** A walk through the runs, from the newest to the oldest. */
 export interface BeyondWalk {
-  /** The walk continues with runs that have a smaller id; undefined: with all. */
+  /** The walk continues with runs that have a smaller id. Undefined: it begins with the newest run. */
   readonly before: number | undefined
-  /** The number of ended runs that the walk has read so far, by job. */
+  /** How many ended runs of each job the walk has read so far. */
   readonly met: ReadonlyMap<string, number>
 }
 
 /** The result of one step of a walk over the runs, and where the walk continues. */
 export interface RetentionStep {
   readonly count: number
-  /** Where the next step begins; undefined if nothing is older. */
+  /** Where the next step begins; undefined if there is nothing older. */
   readonly next: number | undefined
   /** Runs that stay because the database refuses to delete them. */
   readonly refused: readonly Refused[]
@@ -39,15 +39,15 @@ export interface BeyondStep extends Pick<RetentionStep, 'count' | 'refused'> {
   readonly walk: BeyondWalk | undefined
 }
 
-/** The maximum number of runs that one step reads, by primary key. */
+/** How many runs one step reads, at most, by primary key. */
 const STEP = 1_000
-/** The range of ids in which one step searches for the runs of a job. This takes a few milliseconds, even if the job has none there. */
+/** In how many ids one step searches for the runs of a job. This takes a few milliseconds, even if the job has no runs there. */
 const SPAN = 10_000
-/** The maximum number of runs that one transaction deletes. */
+/** How many runs one transaction deletes, at most. */
 const BATCH = 200
-/** The maximum number of steps and log lines that one transaction deletes, unless a single run has more. */
+/** How many steps and log lines one transaction deletes, at most, unless a single run has more. */
 const MAX_ROWS = 5_000
-/** The maximum number of such rows of one run that a statement deletes, because each may be large. */
+/** How many such rows of one run a statement deletes, at most, because each may be large. */
 const ROWS_AT_ONCE = 200
 
 /**
@@ -84,7 +84,7 @@ export class RetentionStore {
       .orderBy('id')
       .limit(STEP)
       .execute()
-    // It is unknown whether an unreadable run is old, so it is not deleted, and the search continues after it.
+    // An unreadable run may not be old, so it is not deleted. The search continues after it.
     const sound = soundRows(dialect, 'piko_run', rows, this.#database.broken.report)
     const ids = sound
       .filter((row) => Number(row.is_ended_before) === 1 && isOneOf(filter.states, row.state))
@@ -95,7 +95,7 @@ export class RetentionStore {
     return { count, refused, next: filter.jobId === undefined ? undefined : await this.#behind(after + SPAN) }
   }
 
-  /** Where a job's walk continues after a span of ids. Undefined if no run has a greater id. */
+  /** Returns where a job's walk continues after a range of ids. Undefined if there is no larger id. */
   async #behind(id: number): Promise<number | undefined> {
     const { db } = this.#database
     const row = await db
@@ -108,7 +108,7 @@ export class RetentionStore {
     return row && row.id - 1
   }
 
-  /** The runs, read by primary key. If each step sorted a job's runs, the time would grow with the square of their number. */
+  /** The runs are read by primary key. If each step sorted a job's runs, the time would grow with the square of their number. */
   get #runsInOrder() {
     const { dialect } = this.#database
     const hint = dialect.name === 'sqlite' ? dialect.byPrimaryKey : dialect.forceIndex('PRIMARY')
@@ -116,9 +116,9 @@ export class RetentionStore {
   }
 
   /**
-   * One step of a walk from the newest run to the oldest: deletes ended runs of each job beyond its newest `keep`.
+   * Does one step of a walk from the newest run to the oldest: deletes ended runs of each job except its newest `keep`.
    *
-   * @returns `looked`: how many runs it read; `walk`: where the next step continues; undefined if the walk is over
+   * @returns `looked`: how many runs it has read; `walk`: where the next step continues, undefined if the walk is over
    */
   async beyond(keep: number, { before, met }: BeyondWalk = { before: undefined, met: new Map() }): Promise<BeyondStep> {
     let query = this.#database.db
@@ -182,7 +182,7 @@ export class RetentionStore {
     return { count, refused }
   }
 
-  /** Splits runs into parts of limited size: a run may have thousands of steps and log lines. */
+  /** Divides runs into parts of limited size, because a run may have thousands of steps and log lines. */
   async *#batches(ids: readonly number[]): AsyncGenerator<number[]> {
     for (const some of chunksOf(ids, BATCH)) {
       const counts = await this.#rowsOf(some)
@@ -202,7 +202,7 @@ export class RetentionStore {
     }
   }
 
-  /** The number of steps and log lines of each run that has some. */
+  /** Counts the steps and log lines of each run that has some. */
   async #rowsOf(ids: readonly number[]): Promise<ReadonlyMap<number, number>> {
     const counts = new Map<number, number>()
     for (const table of ['piko_step', 'piko_run_log'] as const) {
@@ -218,7 +218,7 @@ export class RetentionStore {
   }
 
   async #deleteBatch(trx: Transaction<Tables>, ids: readonly number[]): Promise<number> {
-    // Runs may have returned to the queue since they were found.
+    // Some runs may have returned to the queue since they were found.
     const ended = await trx
       .selectFrom('piko_run')
       .select('id')
@@ -245,7 +245,7 @@ export class RetentionStore {
   }
 }
 
-/** Deletes the rows of one run in statements of limited size, because an SQLite statement blocks the event loop while it runs. */
+/** Deletes the rows of one run in statements of limited size, because each SQLite statement blocks the event loop. */
 async function deleteInParts(
   trx: Transaction<Tables>,
   table: 'piko_run_log' | 'piko_step',

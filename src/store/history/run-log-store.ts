@@ -34,7 +34,7 @@ export class RunLogStore {
   }
 
   /**
-   * Stores as many of the first lines as fit into one statement. Returns their number. On an error, none of them is stored.
+   * Stores as many of the first lines as fit into one statement, and returns how many. If it fails, it stores none.
    *
    * @param onRefused receives each line that the database refuses; the other lines are stored
    */

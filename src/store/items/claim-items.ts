@@ -17,17 +17,17 @@ export interface ItemClaimRequest {
   readonly scopes: readonly string[]
   /** The jobs that this node has code for. */
   readonly jobIds: readonly string[]
-  /** Selects only items of these runs. Default: items of all runs. */
+  /** Only items of these runs. Default: items of all runs. */
   readonly runIds?: readonly number[]
-  /** Items begin no earlier than this after the database's clock was read, because the rest of the claim takes about as long. */
+  /** How long after the database's clock was read an item may begin, at the earliest. The rest of the claim takes about as long. */
   readonly leadMs: number
   /** The node's monotonic clock, in milliseconds. */
   readonly monotonic: () => number
-  /** Items of this node whose functions have ended, but whose ends are not stored yet. They do not count for `parallel`. Default: none. */
+  /** Items of this node whose functions have ended but whose ends are not stored yet. They do not count for `parallel`. Default: none. */
   readonly over?: readonly number[]
   /**
-   * How many functions this node runs at the same time, if it may claim items for which no slot is free. Such items do not count for a
-   * `parallel` that is no smaller, unless another node also has items of the lane. Default: all items that are claimed count.
+   * How many functions this node runs at the same time, if it may claim items without a free slot. If a lane's `parallel` is at least this
+   * large, such items do not count for it, unless another node also has items of the lane. Default: all claimed items count.
    */
   readonly slots?: number | undefined
 }
@@ -36,7 +36,7 @@ export interface ItemClaimRequest {
 export interface ClockReading {
   /** The time of the database's clock, in milliseconds since 1970. */
   readonly databaseMs: number
-  /** The node's monotonic clock just before the reading (`askedAt`) and just after it (`readAt`). */
+  /** The node's monotonic clock just before the database's clock was read. Below: just after it. */
   readonly askedAt: number
   readonly readAt: number
 }
@@ -57,23 +57,23 @@ export interface ItemClaim {
   readonly tries: string | null
   readonly kept: string | undefined
   readonly position: string | undefined
-  /** The milliseconds from the reading of the clock until the item may begin. */
+  /** Milliseconds from the reading of the clock until the item may begin. */
   readonly inMs: number
 }
 
 export interface ClaimedItems {
   readonly claims: readonly ItemClaim[]
-  /** The milliseconds until the next lane is due; undefined: no lane waits for a time. */
+  /** Milliseconds until the next lane is due; undefined if no lane waits for a time. */
   readonly nextInMs: number | undefined
-  /** The reading of the clock; undefined if no lane was due. */
+  /** When the clock was read; undefined if no lane was due. */
   readonly reading: ClockReading | undefined
 }
 
-/** A claim reads a lane this long before its next item may begin, so that the item begins in time. */
+/** How long before its next item may begin a lane is read, so that the item begins in time. */
 const LEAD_MS = 100
-/** A lane with all its items running is read again after this time, in case the end of an item does not wake it. */
+/** If all items of a lane are running, the lane is read again after this time, in case the end of an item does not wake it. */
 const FULL_MS = 1_000
-/** An item that has run longer than this, in milliseconds, does not count as one that tests a failing lane. */
+/** If an item has run longer than this, in milliseconds, it no longer counts as the item that tests a failing lane. */
 const PROBE_MS = 60_000
 
 const COLUMNS = [
@@ -96,7 +96,7 @@ const COLUMNS = [
 
 type ItemRow = Pick<Selectable<ItemTable>, (typeof COLUMNS)[number]>
 
-/** A lane, with the times at which items of it may begin. */
+/** A lane, and the times at which its items may begin. */
 interface OpenLane {
   readonly lane: LaneState
   readonly at: readonly number[]
@@ -105,8 +105,8 @@ interface OpenLane {
 }
 
 /**
- * Claims due items of due lanes. Locks the lanes first, so that no other node claims their items at the same time. Skips lanes that others
- * have locked. Reads items by lane and state, so it never reads items that have ended.
+ * Claims due items of due lanes. Locks the lanes first, so that no other node claims their items at the same time, and skips lanes that
+ * others have locked. Items are found by lane and state, so ended items are never read.
  */
 export async function claimItems(database: Database, request: ItemClaimRequest): Promise<ClaimedItems> {
   return database.transaction((trx) => claimIn(trx, database.dialect, request))
@@ -161,11 +161,11 @@ async function openLanes(
   const limited = lanes.filter(({ parallel }) => parallel !== undefined)
   const wide = limited.filter(({ parallel = 0 }) => request.slots !== undefined && parallel >= request.slots)
   const elsewhere = await runningOf(trx, idsOf(wide), { except: request.nodeId })
-  // The slots of this node keep the limit of such a lane, so items that wait for a slot may be claimed.
+  // The slots of this node already keep the limit of such a lane, so items that wait for a slot may be claimed.
   const own = new Set(wide.filter(({ id }) => !elsewhere.has(id)))
   const running = await runningOf(trx, idsOf(limited.filter((lane) => !own.has(lane))), { over })
   const failing = lanes.filter(({ breaker }) => mostUnderWay(breaker) < Infinity)
-  // Items that run for a long time, such as streams, are left out: they say nothing about requests that are sent now.
+  // Items that run for a long time, such as streams, are ignored: they show nothing about requests that are sent now.
   const recent = await runningOf(trx, idsOf(failing), { since: dialect.nowPlus(-PROBE_MS) })
   let left = limit
   return lanes.map((lane, index) => {
@@ -184,12 +184,12 @@ async function openLanes(
   })
 }
 
-/** When the next item of a lane may begin: not during a wait or a pause by its breaker. */
+/** Returns when the next item of a lane may begin. This is not during a wait, or during a pause by its breaker. */
 function opensAt({ freeAt, breaker }: LaneState): number {
   return Math.max(freeAt, breaker.openUntil ?? 0)
 }
 
-/** The first due items of each lane. The items need no lock, because the lanes are locked and no other claim can take them. */
+/** Returns the first due items of each lane. The items need no lock: the lanes are locked, so no other claim can take them. */
 async function dueItems(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -207,7 +207,7 @@ async function dueItems(
   return rows
 }
 
-/** Sets items to running. Leaves out items that a cancel has ended in the meantime. */
+/** Marks items as running. Leaves out items that a cancel has ended since. */
 async function take(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -234,7 +234,7 @@ async function take(
   return found.filter((row) => claims.get(row.id) === row.claims + 1)
 }
 
-/** When the first queued item of each lane is due, in milliseconds since 1970. */
+/** Returns when the first queued item of each lane is due, in milliseconds since 1970. */
 async function nextDueOf(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -294,7 +294,7 @@ async function moveOn(
     .execute()
 }
 
-/** When a claim must read a lane again; undefined: not before it is woken. */
+/** Returns when a claim must read a lane again; undefined: only when it is woken. */
 function nextAtOf(lane: {
   readonly now: number
   readonly leadMs: number
@@ -308,7 +308,7 @@ function nextAtOf(lane: {
   const placeAt = Math.max(now, opens - Math.max(LEAD_MS, leadMs))
   if (!isDrained) return placeAt
   if (dueAt === undefined) return undefined
-  // Due items that were not claimed belong to jobs that this node does not know.
+  // If due items were not claimed, their jobs are unknown to this node.
   return dueAt <= now ? now + FULL_MS : Math.max(placeAt, dueAt)
 }
 

@@ -4,27 +4,27 @@ import type { Tables } from '../tables.ts'
 import type { LaneTable } from './item-tables.ts'
 import { type LaneState, readableLane } from './lane-rows.ts'
 
-/** The maximum number of lanes in one claim. */
+/** How many lanes one claim reads, at most. */
 const MAX_CLAIMED_LANES = 32
-/** When a lane that another node has locked is tried again. */
+/** When to try a lane again that another node has locked. */
 const LOCKED_MS = 20
 
-/** The lanes that a claim reads. */
+/** Which lanes a claim reads. */
 export interface LaneChoice {
   /** The scopes that this node has code for. */
   readonly scopes: readonly string[]
-  /** Selects only lanes with items of these runs. */
+  /** Only lanes with items of these runs. */
   readonly runIds?: readonly number[]
 }
 
-/** Due lanes that the claim has locked. */
+/** The due lanes that the claim has locked. */
 export interface DueLanes {
   /** The time of the database's clock, in milliseconds since 1970. */
   readonly now: number
   readonly lanes: readonly LaneState[]
 }
 
-/** Locks due lanes, and skips those that others have locked. Undefined if no lane is due. */
+/** Locks due lanes, except those that others have locked. Undefined if no lane is due. */
 export async function lockLanes(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -41,13 +41,16 @@ export async function lockLanes(
   if (lanes.length < rows.length) {
     const known = new Set(lanes.map(({ id }) => id))
     const ids = rows.filter(({ id }) => !known.has(id)).map(({ id }) => id)
-    // A person has edited these rows. If they stayed due, they would always be the first due lanes, and no claim would reach the others.
+    // A person has edited these rows. If they stayed due, they would always come first, and no claim would reach the other lanes.
     await trx.updateTable('piko_lane').set({ next_at: null }).where(dialect.isAmong(ids)).execute()
   }
   return { now: dialect.date(first.now).getTime(), lanes }
 }
 
-/** Milliseconds until the next lane is due. Does not lock the lane, so the caller may not claim its items even if it is already due. */
+/**
+ * Returns the milliseconds until the next lane is due. The lane is not locked, so the caller must not claim its items even if it is already
+ * due.
+ */
 export async function nextInMs(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -78,12 +81,12 @@ export function ofRuns(runIds: readonly number[]) {
   return sql<boolean>`fence IN (SELECT fence FROM piko_item_run WHERE run_id IN (${ids}))`
 }
 
-/** Lanes with queued items of some runs. A claim of one run must not lock the lanes of others, or delay them. */
+/** Selects lanes with queued items of some runs. The claim of one run must not lock or delay the lanes of others. */
 function withItemsOf(runIds: readonly number[]) {
   return sql<boolean>`EXISTS (SELECT 1 FROM piko_item WHERE lane_id = piko_lane.id AND state = 'queued' AND ${ofRuns(runIds)})`
 }
 
-/** An instant in milliseconds since 1970; undefined if it is null, or a person has edited it so that it can't be read. */
+/** Returns an instant in milliseconds since 1970; undefined if it is null, or if a person has edited it and it can't be read. */
 export function readableMs(value: Date | string | null, dialect: Dialect): number | undefined {
   if (value === null) return undefined
   try {

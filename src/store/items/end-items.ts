@@ -9,7 +9,7 @@ import { type StateEnd, endStates } from './leased-states.ts'
 import { forgetPrints, insertItems, type NewItem } from './new-item.ts'
 import { type Kept, storeKept } from './kept-bytes.ts'
 
-/** An item and the claim that holds it. */
+/** An item, and the claim that holds it. */
 export interface HeldItem {
   readonly id: number
   readonly fence: number
@@ -31,13 +31,13 @@ export interface EndedItem {
   readonly held: HeldItem
   readonly end: ItemEnd
   readonly added: readonly NewItem[]
-  /** How many further items of each kind it added that are certainly stored already. Default: none. */
+  /** How many more items of each kind it has added that are certainly already stored. Default: none. */
   readonly duplicates?: ReadonlyMap<string, number>
-  /** Items that a limit has left out, by reason. */
+  /** How many items a limit has left out, by reason. */
   readonly left: ReadonlyMap<string, number>
   readonly ms: number
   readonly bytes: number
-  /** The effect of this end on the lane; undefined: none. */
+  /** How this end affects the lane; undefined: not at all. */
   readonly lane: LaneOutcome | undefined
   readonly states: readonly StateEnd[]
   /** Bytes for the next attempt; undefined: unchanged. */
@@ -48,21 +48,21 @@ export interface EndedItem {
 
 /** The result of storing a batch of ends. */
 export interface ItemsEnded {
-  /** The items that this node no longer held. This call wrote nothing for them. */
+  /** The items that this node no longer held. Nothing was written for them. */
   readonly lost: ReadonlySet<number>
-  /** Lost items that the same claim had already ended in the same way: an earlier transaction was committed, but its answer was lost. */
+  /** Lost items that the same claim has already ended in the same way: an earlier transaction was committed, but its answer was lost. */
   readonly earlier: ReadonlySet<number>
-  /** Lanes with new or requeued items. */
+  /** Lanes with items that are new or queued again. */
   readonly laneIds: ReadonlySet<number>
   /** The circuit breakers that have opened or closed. */
   readonly changes: readonly LaneChange[]
 }
 
 /**
- * Ends items, and stores the items that they added, in one transaction. Every write checks the node and the number of claims, so an item
- * that another node has taken over stays unchanged.
+ * Ends items, and stores the items that they have added, in one transaction.
  *
- * Locks in the order: items by id, new items by print, states, lanes by id.
+ * Every write checks the node and the number of claims, so that an item that another node has taken over stays unchanged. Locks are taken
+ * in this order: items by id, new items by print, states, lanes by id.
  */
 export async function endItems(database: Database, nodeId: string, ends: readonly EndedItem[]): Promise<ItemsEnded> {
   const ordered = ends.toSorted((one, other) => one.held.id - other.held.id)
@@ -77,15 +77,15 @@ export async function endItems(database: Database, nodeId: string, ends: readonl
 }
 
 /**
- * Thrown if some items of a group are no longer held. The transaction is rolled back, and then updates each item separately to find them.
+ * Thrown if some items of a group are no longer held. The transaction is rolled back, and repeated with one update per item, to find them.
  */
 class PartlyHeld extends Error {}
 
 /**
- * Like {@link endItems}, within a transaction.
+ * Like {@link endItems}, but within a transaction.
  *
  * @param ends ordered by id
- * @param isSingly whether to update each item with its own statement
+ * @param isSingly whether each item is updated with a statement of its own
  */
 export async function endIn(
   trx: Transaction<Tables>,

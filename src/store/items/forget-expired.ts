@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
 
-/** The maximum number of rows in one step. */
+/** How many rows one step deletes, at most. */
 const STEP = 2_000
 
 export interface ExpiredRows {
@@ -14,9 +14,9 @@ export interface ExpiredRows {
 }
 
 /**
- * Deletes expired rows of lanes, in one bounded step and by primary key.
+ * Deletes expired rows of lanes, in one step of limited size and by primary key.
  *
- * @returns whether more may be left
+ * @returns whether there may be more
  */
 export async function forgetExpired({ db }: Database, expired: ExpiredRows): Promise<boolean> {
   const [table, key, instant] = [sql.table(expired.table), sql.ref(expired.key), sql.ref(expired.instant)]
@@ -24,7 +24,7 @@ export async function forgetExpired({ db }: Database, expired: ExpiredRows): Pro
     SELECT lane_id AS id, ${key} AS part FROM ${table} WHERE ${instant} < ${expired.before} LIMIT ${sql.lit(STEP)}
   `.execute(db)
   for (const [part, some] of Map.groupBy(rows, (row) => row.part)) {
-    // A node may have written the row again in the meantime.
+    // A node may have written the row again since.
     await sql`
       DELETE FROM ${table} WHERE lane_id IN (${sql.join(some.map(({ id }) => id))}) AND ${key} = ${part}
         AND ${instant} < ${expired.before}

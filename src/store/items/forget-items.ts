@@ -3,16 +3,16 @@ import type { Database } from '../connection/database.ts'
 import { forgetExpired } from './forget-expired.ts'
 import { LANE_IDLE_MS } from './lane-rows.ts'
 
-/** The maximum number of items in one step. */
+/** How many items one step deletes, at most. */
 const STEP = 2_000
-/** The maximum number of generations in one step. */
+/** How many generations one step handles, at most. */
 const MAX_GENERATIONS = 50
 
 /**
- * Deletes items of deleted runs, in small steps. Items that are unique within their job stay, because the job uses them to recognize
+ * Deletes items of deleted runs in small steps. Items that are unique within their job stay, because they are needed to recognise
  * duplicates.
  *
- * @returns whether more items may be left
+ * @returns whether there may be more
  */
 export async function forgetItems(database: Database): Promise<boolean> {
   const { db } = database
@@ -37,17 +37,21 @@ export async function forgetItems(database: Database): Promise<boolean> {
 /** How long a note of a lane is kept after it has expired. */
 const NOTE_MS = 86_400_000
 
-/** Deletes notes of lanes that expired long ago. There is no index for this, so it is called rarely. @returns whether more may be left */
+/**
+ * Deletes notes of lanes that expired long ago. Called rarely, because there is no index for this.
+ *
+ * @returns whether there may be more
+ */
 export function forgetNotes(database: Database): Promise<boolean> {
   const before = database.dialect.nowPlus(-NOTE_MS)
   return forgetExpired(database, { table: 'piko_lane_note', key: 'name', instant: 'expires_at', before })
 }
 
 /**
- * Deletes lanes, with their notes, that no node has used for a week, and that have no items in any state. Paused lanes stay. There is no
- * index for this, so it is called rarely.
+ * Deletes lanes and their notes if no node has used the lane for a week and it has no items in any state. Paused lanes stay. Called rarely,
+ * because there is no index for this.
  *
- * A node that looks up the id of a lane records the use in the same row. So either the lane is not deleted, or the node creates it again.
+ * A node that looks up the id of a lane records this in the same row. So either the lane is not deleted, or the node creates it again.
  *
  * @param after the id that the previous call returned; 0 to begin
  * @returns the id of the last lane that was checked; 0 when all lanes were checked
@@ -99,7 +103,7 @@ async function idleLanes({ db, dialect }: Database, ids: readonly number[]): Pro
 }
 
 /**
- * Of the given names of files with kept bytes, returns those that no item refers to any more.
+ * Returns those of the given files with kept bytes that no item refers to any more.
  *
  * @param names the names by item id
  */
@@ -117,7 +121,7 @@ export async function unnamedKept(
   return [...names].flatMap(([id, some]) => some.filter((name) => kept.get(id) !== name))
 }
 
-/** @returns whether items of the generation may be left */
+/** @returns whether there may be more items of the generation */
 async function forgetSome(database: Database, fence: number): Promise<boolean> {
   const rows = await database.db
     .selectFrom('piko_item')

@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 
-/** The quantities that are counted for the items of a run, by kind. A reason follows `skipped:` and `left:`. */
+/** What is counted for the items of a run, by kind. `skipped:` and `left:` are followed by a reason. */
 export type Counted =
   | 'stored'
   | 'done'
@@ -14,7 +14,7 @@ export type Counted =
   | `skipped:${string}`
   | `left:${string}`
 
-/** Amounts to add to the counts of runs. */
+/** The amounts to add to the counts of runs. */
 export class CountChanges {
   readonly #amounts = new Map<string, { fence: number; kind: string; what: Counted; amount: number }>()
 
@@ -26,7 +26,7 @@ export class CountChanges {
     else this.#amounts.set(key, { fence, kind, what, amount })
   }
 
-  /** Adds the amounts to the rows of this node, which no other node writes. */
+  /** Adds the amounts to this node's rows. Other nodes do not write these rows. */
   async store(trx: Kysely<Tables>, dialect: Dialect, nodeId: string): Promise<void> {
     const rows = [...this.#amounts.values()].toSorted((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1))
     if (rows.length === 0) return
@@ -48,7 +48,7 @@ function keyOf({ fence, kind, what }: { fence: number; kind: string; what: strin
   return `${String(fence).padStart(20)} ${kind} ${what}`
 }
 
-/** The name under which a reason is counted: its text before the first colon, so that there are only a few names. */
+/** Returns the name under which a reason is counted: its text before the first colon, so that there are only a few names. */
 export function countedReason(reason: string): string {
   return (reason.split(':', 1)[0] ?? '').trim().slice(0, 48) || 'other'
 }

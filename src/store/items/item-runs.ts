@@ -25,15 +25,15 @@ export interface ItemRunInfo {
   readonly fence: number
   readonly run: ClaimRow
   readonly state: RunState
-  /** Whether the items of the run must not run, because the run is being cancelled or was replayed. */
+  /** Whether the items of the run must not run, because it is being cancelled or was replayed. */
   readonly isCancelled: boolean
-  /** When the first items were stored, in milliseconds of the database's clock. */
+  /** When the first items were stored, in milliseconds on the database's clock. */
   readonly begunMs: number
 }
 
 /**
- * The open generation of a run; undefined if its handler has added nothing yet. `'ending'`: items of a generation that a replay has
- * replaced are still queued or running. The items that the handler adds now may be duplicates of them.
+ * Returns the open generation of a run; undefined if its handler has added nothing yet. `'ending'`: a replay has replaced the generation,
+ * but some of its items are still queued or running. Items that the handler adds now may be duplicates of them.
  */
 export async function openItemsOf({ db, dialect }: Database, runId: number): Promise<OpenItems | 'ending' | undefined> {
   const rows = await db
@@ -48,12 +48,12 @@ export async function openItemsOf({ db, dialect }: Database, runId: number): Pro
   return row && { fence: row.fence, isSeeded: row.seeded_at !== null, output: row.output }
 }
 
-/** A time that no sweep reaches: see {@link giveUpItems}. */
+/** A time that no sweep reaches; see {@link giveUpItems}. */
 const FAR_MS = 100 * 365 * 86_400_000
 
 /**
- * Replaces the open generations of runs that a replay queues, because their handlers add all items again. `ended_at` in the future marks
- * such a generation: the sweep cancels its queued items, and then closes it.
+ * Replaces the open generations of runs that a replay queues, because their handlers add all items again. Such a generation has an
+ * `ended_at` in the future: the sweep cancels its queued items and then closes it.
  */
 export async function giveUpItems(
   trx: Transaction<Tables>,
@@ -127,7 +127,7 @@ async function assertHeld(trx: Transaction<Tables>, { dialect }: Database, owner
   )
 }
 
-/** The given generations that have no queued and no running item. */
+/** Returns those of the given generations that have no queued and no running items. */
 export async function idleItems({ db }: Database, fences: readonly number[]): Promise<number[]> {
   if (fences.length === 0) return []
   const has = (state: 'queued' | 'running') =>
@@ -142,7 +142,7 @@ export async function idleItems({ db }: Database, fences: readonly number[]): Pr
   return rows.map(({ fence }) => fence)
 }
 
-/** The runs of these generations. Deleted runs are left out. */
+/** Returns the runs of these generations, without deleted runs. */
 export async function itemRunInfos(database: Database, fences: readonly number[]): Promise<ItemRunInfo[]> {
   if (fences.length === 0) return []
   const rows = await database.db
@@ -170,7 +170,7 @@ export async function runningItems({ db }: Database, fence: number): Promise<num
   return Number(row.count)
 }
 
-/** The counts of a generation, summed over all nodes, by kind and counted quantity. */
+/** Returns the counts of a generation, summed over all nodes, by kind and by what is counted. */
 export async function itemCounts(
   { db }: Database,
   fence: number,

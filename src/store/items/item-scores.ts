@@ -19,10 +19,10 @@ export interface StoredScore {
   readonly updatedAt: Date
 }
 
-/** The weight of the newest outcome in an average, so that the last 20 outcomes dominate it. */
+/** The weight of the newest outcome in an average. The last 20 outcomes have most of the weight. */
 const WEIGHT = 0.1
 
-/** Adds outcomes to the scores, each name in its own statement. */
+/** Adds outcomes to the scores, with one statement for each name. */
 export async function addScores(database: Database, changes: readonly ScoreChange[]): Promise<void> {
   const { dialect } = database
   const ordered = changes.toSorted((one, other) => (textOf(one) < textOf(other) ? -1 : 1))

@@ -37,7 +37,7 @@ import type { ItemFilter } from './page-of-items.ts'
 import { type ItemReplayFilter, replayItems } from './replay-items.ts'
 import { sweepItems, type Swept, type SweepRequest } from './sweep-items.ts'
 
-/** Items and their lanes, states, notes and scores. */
+/** Stores items and their lanes, states, notes and scores. */
 export class ItemStore {
   readonly #database: Database
 
@@ -45,12 +45,10 @@ export class ItemStore {
     this.#database = database
   }
 
-  /** Calls the function `claimItems`. */
   claim(request: ItemClaimRequest): Promise<ClaimedItems> {
     return claimItems(this.#database, request)
   }
 
-  /** Calls the function `endItems`. */
   end(nodeId: string, ends: readonly EndedItem[]): Promise<ItemsEnded> {
     return endItems(this.#database, nodeId, ends)
   }
@@ -58,7 +56,7 @@ export class ItemStore {
   /**
    * Ends an item in a transaction with a user's writes.
    *
-   * @param fn writes, and returns how the item ends; `ensure` reads and creates lanes in the transaction
+   * @param fn writes, and returns how the item ends. Its argument `ensure` reads and creates lanes in the transaction
    * @throws ItemLost if this node no longer holds the item; then nothing was written
    */
   async commit(
@@ -103,7 +101,6 @@ export class ItemStore {
     return this.#database.retry(() => saveLaneNote(this.#database, laneId, name, note))
   }
 
-  /** Calls the function `leaseState`. */
   leaseState(request: StateRequest): ReturnType<typeof leaseState> {
     return leaseState(this.#database, request)
   }
@@ -136,17 +133,15 @@ export class ItemStore {
     return listLanes(this.#database, filter)
   }
 
-  /** Calls the function `pauseLanes`. */
   pauseLanes(request: Parameters<typeof pauseLanes>[1]): Promise<number> {
     return pauseLanes(this.#database, request)
   }
 
-  /** Calls the function `replayItems`. */
   replay(nodeId: string, filter: ItemReplayFilter): Promise<number> {
     return replayItems(this.#database, nodeId, filter)
   }
 
-  /** How many items of a generation run now. */
+  /** Counts the items of a generation that are running now. */
   running(fence: number): Promise<number> {
     return runningItems(this.#database, fence)
   }
@@ -194,42 +189,34 @@ export class ItemStore {
     return sweepItems(this.#database, request)
   }
 
-  /** Calls the function `forgetItems`. */
   forget(): Promise<boolean> {
     return forgetItems(this.#database)
   }
 
-  /** Calls the function `forgetNotes`. */
   forgetNotes(): Promise<boolean> {
     return forgetNotes(this.#database)
   }
 
-  /** Calls the function `forgetLanes`. */
   forgetLanes(after: number): Promise<number> {
     return forgetLanes(this.#database, after)
   }
 
-  /** Calls the function `unnamedKept`. */
   unnamedKept(names: ReadonlyMap<number, readonly string[]>): Promise<readonly string[]> {
     return unnamedKept(this.#database, names)
   }
 
-  /** Calls the function `storeSpeeds`. */
   storeSpeeds(nodeId: string, speeds: readonly LaneSpeed[]): Promise<void> {
     return this.#database.retry(() => storeSpeeds(this.#database, nodeId, speeds))
   }
 
-  /** Calls the function `slowLanes`. */
   slowLanes(laneIds: readonly number[]): Promise<void> {
     return slowLanes(this.#database, laneIds)
   }
 
-  /** Calls the function `openLanes`. */
   openLanes(): Promise<ReadonlyMap<string, number>> {
     return openLanes(this.#database)
   }
 
-  /** Calls the function `forgetSpeeds`. */
   forgetSpeeds(): Promise<boolean> {
     return forgetSpeeds(this.#database)
   }

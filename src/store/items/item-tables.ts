@@ -6,19 +6,19 @@ type NullableInstant = ColumnType<Date | string | null, Date | string | null | u
 
 /** The items of one run that were added by one generation of its handler. */
 export interface ItemRunTable {
-  /** The fence of the claim that began to add items: the generation. `scope` of its items is the same number. */
+  /** The generation: the fence of the claim that began to add items. `scope` of its items is the same number. */
   fence: number
   run_id: number
   job_id: string
-  /** The number of its items, kept only for a job that limits it. */
+  /** How many items it has; counted only if the job limits them. */
   stored: Generated<number>
   /** The result of the handler, as JSON. */
   output: Generated<string | null>
-  /** When the handler had added all items. It is not called again after that. */
+  /** When the handler had added all items. After that, it is not called again. */
   seeded_at: NullableInstant
   /**
-   * When the run had ended and no item of the generation was queued or running. An instant in the future marks a generation that a replay
-   * has replaced; see `giveUpItems`.
+   * When the run had ended and no item of the generation was queued or running. If this is in the future, a replay has replaced the
+   * generation; see `giveUpItems`.
    */
   ended_at: NullableInstant
   created_at: Instant
@@ -34,7 +34,7 @@ export interface ItemTable {
   priority: number
   due_at: Instant
   depth: number
-  /** Where `print` is unique: the fence, 0 for the whole job, or −1 − the number of a period. */
+  /** The scope in which `print` is unique: the fence; 0 for the whole job; or −1 minus the number of a period. */
   scope: number
   /** The SHA-256 of the kind and the key. */
   print: string
@@ -42,11 +42,11 @@ export interface ItemTable {
   data: string | null
   parent_id: number | null
   node_id: string | null
-  /** How often the item was claimed. Together with `node_id` it fences the end of the item. */
+  /** How often the item was claimed. With `node_id`, this fences the end of the item. */
   claims: Generated<number>
-  /** The numbers of tries by class of error, as JSON. */
+  /** How many tries have failed, by error class, as JSON. */
   tries: Generated<string | null>
-  /** Why the item was skipped, or the class of the error of a dead item. */
+  /** Why the item was skipped, or the error class of a dead item. */
   reason: Generated<string | null>
   error: Generated<string | null>
   /** Where bytes for the next attempt are: `store`, or the name of a file. */
@@ -62,7 +62,7 @@ export interface ItemBodyTable {
   body: Uint8Array
 }
 
-/** Counts of a run's items. Each node writes its own rows, so that nodes don't wait for each other. */
+/** Counts of a run's items. Each node writes its own rows, so that nodes need not wait for each other. */
 export interface ItemCountTable {
   fence: number
   kind: string
@@ -71,14 +71,14 @@ export interface ItemCountTable {
   amount: number
 }
 
-/** A lane: the queue of items that share limits. The number of its running items is counted from the items. */
+/** A lane: the queue of items that share limits. Its running items are counted from the items themselves. */
 export interface LaneTable {
   id: Generated<number>
   scope: string
   name: string
-  /** When a claim must read the lane again. Null: it has no queued item, or is paused. */
+  /** When a claim must read the lane again. Null: the lane has no queued items, or is paused. */
   next_at: NullableInstant
-  /** When the lane's rate, or a wait that an error asked for, allows the next item. */
+  /** When the next item may begin, according to the lane's rate or a wait that an error asked for. */
   free_at: NullableInstant
   rate_limit: number | null
   rate_ms: number | null
@@ -92,7 +92,7 @@ export interface LaneTable {
   opens: Generated<number>
   open_until: NullableInstant
   paused_at: NullableInstant
-  /** When a node last looked up the lane's id, accurate to an hour; null if none has since this column was added. */
+  /** When a node last looked up the lane's id, accurate to an hour. Null if none has since this column was added. */
   used_at: NullableInstant
 }
 
@@ -114,7 +114,7 @@ export interface LaneNoteTable {
   expires_at: Instant
 }
 
-/** A state that only one item holds at a time. */
+/** A named state. Only one item holds it at a time. */
 export interface ItemStateTable {
   job_id: string
   pool: string
@@ -123,7 +123,7 @@ export interface ItemStateTable {
   state: string | null
   uses: Generated<number>
   errors: Generated<number>
-  /** The item that holds the state, and the number of that item's claims. */
+  /** The item that holds the state. Below: the number of that item's claims. */
   item_id: number | null
   claims: number | null
   used_at: Instant

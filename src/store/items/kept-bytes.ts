@@ -3,17 +3,17 @@ import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 
-/** The maximum number of bytes that the store keeps for an item. More bytes are kept in a file. */
+/** How many bytes of an item are kept in the database, at most. More are kept in a file. */
 export const MAX_STORED_KEPT = 65_536
 
-/** The value of `piko_item.kept` for bytes in the store. */
+/** The value of `piko_item.kept` for bytes in the database. */
 export const IN_STORE = 'store'
 
-/** Bytes of an item for its next attempt. */
+/** Bytes that an item keeps for its next try. */
 export interface Kept {
   /** `store`, or the name of a file; undefined: no bytes are kept any more. */
   readonly ref: string | undefined
-  /** The bytes, if the store keeps them. */
+  /** The bytes, if they are in the database. */
   readonly bytes: Uint8Array | undefined
 }
 
@@ -24,7 +24,7 @@ interface Keeper {
   readonly hadKept: boolean
 }
 
-/** Stores the bytes of items that continue later, and deletes the bytes of items that no longer need them. */
+/** Stores the bytes of items that will continue, and deletes the bytes of items that need them no more. */
 export async function storeKept(trx: Transaction<Tables>, dialect: Dialect, ends: readonly Keeper[]): Promise<void> {
   const gone = ends.filter(({ end, kept, hadKept }) => hadKept && (isOver(end.to) || kept !== undefined))
   if (gone.length > 0) {
@@ -48,7 +48,7 @@ function isOver(to: string): boolean {
   return to === 'done' || to === 'skipped' || to === 'cancelled'
 }
 
-/** The bytes that the store keeps for an item; undefined if there are none. */
+/** Returns the bytes of an item that are in the database; undefined if there are none. */
 export async function storedBytes({ db }: Database, itemId: number): Promise<Uint8Array | undefined> {
   const row = await db.selectFrom('piko_item_body').select('body').where('item_id', '=', itemId).executeTakeFirst()
   return row && new Uint8Array(row.body)

@@ -22,7 +22,7 @@ export async function laneNote(
   return row && { text: row.note, leftMs: dialect.date(row.expires_at).getTime() - dialect.date(row.now).getTime() }
 }
 
-/** Stores a note, and the minimum time between items that it asks for. If `delayMs` is undefined, that time does not change. */
+/** Stores a note, and the minimum time between items that it demands. If `delayMs` is undefined, that time does not change. */
 export async function saveLaneNote(
   { db, dialect }: Database,
   laneId: number,
@@ -31,7 +31,7 @@ export async function saveLaneNote(
 ): Promise<void> {
   const expires = dialect.nowPlus(note.ttlMs)
   const replace = dialect.name === 'mysql' ? sql`REPLACE` : sql`INSERT OR REPLACE`
-  // The time between items is stored first, so that it already applies when other nodes find the note.
+  // The time between items is stored first, so that it already applies when other nodes see the note.
   if (note.delayMs !== undefined) {
     const delay = note.delayMs === 0 ? null : note.delayMs
     await db.updateTable('piko_lane').set({ delay_ms: delay }).where('id', '=', laneId).execute()

@@ -7,13 +7,13 @@ import type { Tables } from '../tables.ts'
 import { exactKey, keyOf } from '../values/exact-key.ts'
 import type { LaneTable } from './item-tables.ts'
 
-/** A lane to use: its name and the limits that the code gives it. */
+/** A lane to use: its name, and its limits from the code. */
 export interface LaneRef extends LaneLimits {
   readonly scope: string
   readonly name: string
 }
 
-/** A lane as a claim sees it. Instants are milliseconds of the database's clock. */
+/** A lane as a claim reads it. Instants are milliseconds on the database's clock. */
 export interface LaneState extends LaneLimits {
   readonly id: number
   readonly name: string
@@ -63,14 +63,14 @@ export function instantOrNull(ms: number | undefined, dialect: Dialect): RawBuil
   return ms === undefined ? sql<null>`NULL` : sql<Date>`${dialect.instant(new Date(Math.ceil(ms)))}`
 }
 
-/** The use of a lane is recorded at most once in this time. */
+/** How often the use of a lane is recorded, at most. */
 const USED_MS = 3_600_000
-/** A lane without items is deleted when no node has looked it up for this time, which is longer than any node remembers its id. */
+/** A lane without items is deleted if no node has looked it up for this long. This is longer than any node caches its id. */
 export const LANE_IDLE_MS = 7 * 86_400_000
 
 /**
- * Returns the ids of lanes by scope and name. Creates missing lanes, updates limits that the code has changed, and records that the lanes
- * are used.
+ * Returns the ids of lanes by scope and name. Creates missing lanes, updates limits that have changed in the code, and records that the
+ * lanes are used.
  *
  * @returns keyed by `laneKey`
  */
@@ -137,7 +137,7 @@ export function laneKey(scope: string, name: string): string {
   return `${scope}\0${name}`
 }
 
-/** The maximum number of lanes in one statement. */
+/** How many lanes one statement handles, at most. */
 export const MAX_LANES = 500
 
 function readLanes(db: Kysely<Tables>, dialect: Dialect, lanes: readonly LaneRef[]) {
@@ -162,15 +162,15 @@ function readLanes(db: Kysely<Tables>, dialect: Dialect, lanes: readonly LaneRef
     .execute()
 }
 
-/** The earliest instant at which a claim may take items of a lane: now, or the end of its wait or of the pause by its breaker. */
+/** Returns from when on a claim may take items of a lane: now, or after its wait or the pause by its breaker. */
 export function openAt(dialect: Dialect): RawBuilder<Date> {
   const now = dialect.now()
   return dialect.later(dialect.later(sql`COALESCE(free_at, ${now})`, sql`COALESCE(open_until, ${now})`), now)
 }
 
 /**
- * Makes claims read lanes that have new items or can begin more. Called after the transaction that made the items visible, because a claim
- * that has not seen them may have set the lane to rest just before.
+ * Wakes lanes that have new items or can begin more, so that claims read them. Called after the transaction that made the items visible:
+ * just before, a claim that did not see them may have set the lane to rest.
  */
 export async function wakeLanes(db: Kysely<Tables>, dialect: Dialect, ids: readonly number[]): Promise<void> {
   const at = openAt(dialect)

@@ -11,12 +11,12 @@ export interface LaneSpeed {
   readonly spanMs: number
   /** How many items ended in `spanMs`. */
   readonly ended: number
-  /** The median and the 95th percentile of the lane's response times, in milliseconds; undefined if none were measured. */
+  /** The median of the lane's response times, in milliseconds; undefined if none were measured. Below: the 95th percentile. */
   readonly p50Ms: number | undefined
   readonly p95Ms: number | undefined
 }
 
-/** Measurements older than this do not count for the current speed. */
+/** How old measurements may be to count for the current speed. */
 const FRESH_MS = 20_000
 /** How long measurements are kept. */
 const KEPT_MS = 3_600_000
@@ -49,7 +49,7 @@ export async function storeSpeeds(
 }
 
 /**
- * Lowers the rates of lanes that have become slow. A lane that was slowed down just now is left unchanged, because several nodes notice the
+ * Lowers the rates of lanes that have become slow. If a lane was slowed down just now, it is not changed, because several nodes notice the
  * same slow responses.
  *
  * @param laneIds at most 500
@@ -90,13 +90,17 @@ export async function openLanes({ db }: Database): Promise<ReadonlyMap<string, n
   return new Map(rows.map(({ scope, count }) => [scope, Number(count)]))
 }
 
-/** Deletes old measurements. @returns whether more may be left */
+/**
+ * Deletes old measurements.
+ *
+ * @returns whether there may be more
+ */
 export function forgetSpeeds(database: Database): Promise<boolean> {
   const before = database.dialect.nowPlus(-KEPT_MS)
   return forgetExpired(database, { table: 'piko_lane_speed', key: 'node_id', instant: 'measured_at', before })
 }
 
-/** Columns for a query on `piko_lane` that return the speed of a lane across all nodes. */
+/** Returns columns for a query on `piko_lane`: the speed of a lane across all nodes. */
 export function speedColumns(dialect: Database['dialect']) {
   const fresh = sql`FROM piko_lane_speed WHERE lane_id = piko_lane.id AND measured_at > ${dialect.nowPlus(-FRESH_MS)}`
   return [

@@ -3,7 +3,7 @@ import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 
-/** The end of an item's lease of a state. */
+/** How an item's lease of a state ends. */
 export interface StateEnd {
   readonly jobId: string
   readonly pool: string
@@ -16,7 +16,7 @@ export interface StateEnd {
   readonly isRetired: boolean
 }
 
-/** Frees the states of items that end. A state that another item already holds stays unchanged. */
+/** Frees the states of items that end. If another item already holds a state, it is not changed. */
 export async function endStates(trx: Transaction<Tables>, dialect: Dialect, ends: readonly StateEnd[]): Promise<void> {
   const ordered = ends.toSorted((one, other) => (textOf(one) < textOf(other) ? -1 : 1))
   for (const { jobId, pool, name, itemId, claims, value, errors, isRetired } of ordered) {
@@ -46,7 +46,7 @@ function textOf({ jobId, pool, name }: StateEnd): string {
   return `${jobId}\0${pool}\0${name}`
 }
 
-/** The request of an item for a state. */
+/** What state an item asks for. */
 export interface StateRequest {
   readonly nodeId: string
   readonly jobId: string
@@ -54,13 +54,13 @@ export interface StateRequest {
   readonly itemId: number
   readonly claims: number
   readonly size: number
-  /** The name of the only wanted state; undefined: any state of the pool. */
+  /** The name of the state; undefined: any state of the pool. */
   readonly name: string | undefined
   /** The name for a new state, if one is created. */
   readonly newName: string
 }
 
-/** A leased state. If `value` is null, the state must be created. */
+/** A leased state. If `value` is null, its value must be created. */
 export interface LeasedRow {
   readonly name: string
   readonly value: string | null
@@ -69,12 +69,12 @@ export interface LeasedRow {
 }
 
 /**
- * Leases the state that has been free longest, or adds a state while the pool is not full.
+ * Leases the state that has been free longest. If all are held and the pool is not full, adds a state.
  *
- * A state whose holder no longer runs counts as free: the holder ended before it knew that its lease was stored.
+ * If a state's holder no longer runs, the state counts as free: the holder ended before it knew that its lease was stored.
  *
  * @returns undefined if all states are held; `retired` if the requested one is retired or unknown; `lost` if the node no longer holds the
- * item
+ *   item
  */
 export function leaseState(
   database: Database,
@@ -83,7 +83,7 @@ export function leaseState(
   const { dialect } = database
   const { jobId, pool, name, size, newName, itemId, claims } = request
   return database.transaction(async (trx) => {
-    // The row of the item is locked, so that the item does not end before the lease is stored.
+    // The row of the item is locked, so that the item can't end before the lease is stored.
     if (!(await holdsItem(trx, dialect, request))) return 'lost'
     await lockPool(trx, dialect, jobId, pool)
     const live = trx
@@ -136,7 +136,7 @@ async function holdsItem(
   return row !== undefined
 }
 
-/** The first held state whose holder no longer runs. */
+/** Returns the first held state whose holder no longer runs. */
 async function abandonedOf<Row extends { readonly item_id: number | null; readonly claims: number | null }>(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -154,7 +154,7 @@ async function abandonedOf<Row extends { readonly item_id: number | null; readon
   return rows.find((row) => row.item_id !== null && claims.get(row.item_id) !== row.claims)
 }
 
-/** Locks a row that represents the pool, so that two nodes do not add states at the same time. */
+/** Locks a row that stands for the pool, so that two nodes do not add states at the same time. */
 async function lockPool(trx: Transaction<Tables>, dialect: Dialect, jobId: string, pool: string): Promise<void> {
   const key = { job_id: jobId, pool, name: '' }
   const find = () =>
@@ -170,7 +170,7 @@ async function lockPool(trx: Transaction<Tables>, dialect: Dialect, jobId: strin
   await find()
 }
 
-/** Stores the value of a new state. If it is undefined, because creating it failed, deletes the state. */
+/** Stores the value of a new state. If creating the value failed, it is undefined, and the state is deleted. */
 export async function createdState(
   { db }: Database,
   { jobId, pool, itemId, claims }: StateRequest,

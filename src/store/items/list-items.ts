@@ -24,13 +24,13 @@ export interface StoredItem {
   readonly parent: number | undefined
   readonly dueAt: Date
   readonly nodeId: string | undefined
-  /** The number of failed tries by class of error. */
+  /** How many tries have failed, by error class. */
   readonly tries: Readonly<Record<string, number>>
-  /** Why the item was skipped, or the class of the error of a dead item. */
+  /** Why the item was skipped, or the error class of a dead item. */
   readonly reason: string | undefined
   readonly error: RunError | undefined
   readonly position: string | undefined
-  /** Whether bytes of a failed attempt are kept. */
+  /** Whether bytes of a failed try are kept. */
   readonly hasKept: boolean
   readonly createdAt: Date
   readonly startedAt: Date | undefined
@@ -39,7 +39,7 @@ export interface StoredItem {
 
 type Row = Omit<Selectable<ItemTable>, 'data'> & { readonly lane: string | null; readonly data?: string | null }
 
-/** Items of all generations of a run. */
+/** Lists items of all generations of a run. */
 export async function listItems(database: Database, runId: number, filter: ItemFilter): Promise<StoredItem[]> {
   const ids = await pageOfItems(database, runId, filter)
   if (ids.length === 0) return []
@@ -47,7 +47,7 @@ export async function listItems(database: Database, runId: number, filter: ItemF
   return rows.map((row) => itemOf(row as Row, database))
 }
 
-/** One item with its data. */
+/** Returns one item with its data. */
 export async function showItem(
   database: Database,
   id: number,
@@ -110,7 +110,7 @@ function itemOf(row: Row, { dialect }: Database): StoredItem {
   }
 }
 
-/** The newest generation of a run. */
+/** Returns the newest generation of a run. */
 export async function newestFence(
   { db }: Database,
   runId: number,
@@ -125,7 +125,7 @@ export async function newestFence(
   return row && { fence: row.fence, isSeeded: row.seeded_at !== null }
 }
 
-/** A lane as `app.items.lanes` shows it. */
+/** A lane, as `app.items.lanes` returns it. */
 export interface LaneStatus {
   readonly id: number
   readonly scope: string
@@ -139,13 +139,13 @@ export interface LaneStatus {
   readonly running: number
   readonly ratePerSecond: number | undefined
   readonly parallel: number | undefined
-  /** The part of its rate that is currently allowed, from 1/32 to 1. */
+  /** The share of its rate that is allowed now, from 1/32 to 1. */
   readonly factor: number
-  /** How many items ended per second on all nodes in about the last 20 seconds; undefined if none ended. */
+  /** How many items ended per second on all nodes, in about the last 20 seconds; undefined if none ended. */
   readonly perSecond: number | undefined
   /**
-   * In about the last 20 seconds, 95 % of the items took at most this long on the slowest node, in milliseconds. For a crawl, the time is
-   * that from the request until the body was read.
+   * The 95th percentile of the items' times in about the last 20 seconds, on the slowest node, in milliseconds. In a crawl, a time is from
+   * the request until the body was read.
    */
   readonly p95Ms: number | undefined
   readonly nextAt: Date | undefined
@@ -155,11 +155,11 @@ export interface LaneStatus {
 export interface LaneFilter {
   /** A job's id, or the `laneScope` of its kinds. Default: all scopes. */
   readonly scope?: string
-  /** Selects only lanes with queued or running items of this run. */
+  /** Only lanes with queued or running items of this run. */
   readonly runId?: number
   /** The maximum number of lanes. Default 100. */
   readonly limit?: number
-  /** Selects only lanes with a larger id. */
+  /** Only lanes with a larger id. */
   readonly after?: number
 }
 
@@ -211,7 +211,11 @@ export async function listLanes(database: Database, filter: LaneFilter): Promise
   })
 }
 
-/** Pauses or resumes the lanes of a name. @returns the number of lanes, 0 if there is none */
+/**
+ * Pauses or resumes the lanes with this name.
+ *
+ * @returns the number of lanes; 0 if there are none
+ */
 export async function pauseLanes(
   database: Database,
   { name, scope, isPaused }: { readonly name: string; readonly scope?: string | undefined; readonly isPaused: boolean },

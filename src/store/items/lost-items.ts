@@ -2,16 +2,16 @@ import { isWhole } from '../../errors-read.ts'
 import { fromJson } from '../../json/json.ts'
 import { crashedError } from '../../run/attempt.ts'
 
-/** The class of errors under which the deaths of an item's nodes are counted. These deaths do not use up tries of other classes. */
+/** The error class for deaths of an item's nodes. These deaths do not use up tries of other classes. */
 export const LOST_CLASS = 'lost'
 
 const MAX_DELAY_MS = 60_000
 
-/** The consequence of the death of an item's node. */
+/** What follows from the death of an item's node. */
 export interface Loss {
   /** The tries including this death, as JSON. */
   readonly tries: string
-  /** Whether a node of the item has died before. */
+  /** Whether a node has already died before with this item. */
   readonly isRepeated: boolean
   /** Returns a new random delay at each call. */
   readonly delayMs: () => number
@@ -19,7 +19,11 @@ export interface Loss {
   readonly error: string | undefined
 }
 
-/** Decides what happens after a death. @param limit after this many deaths the item is dead */
+/**
+ * Decides what follows from a death.
+ *
+ * @param limit the number of deaths after which the item is dead
+ */
 export function lossOf(tries: string | null, limit: number): Loss {
   const given = fromJson(tries)
   const known = typeof given === 'object' && given !== null ? (given as Readonly<Record<string, unknown>>) : {}

@@ -25,21 +25,21 @@ export interface NewItem {
   readonly maxItems: number | undefined
 }
 
-/** A hash of an item's kind and key. No two items of a scope have the same one. */
+/** Returns a hash of an item's kind and key. Within a scope, no two items have the same hash. */
 export function printOf(kind: string, key: string): string {
   return hash('sha256', `${kind}\0${key}`, 'base64url')
 }
 
 /**
- * Makes cancelled items unique only within their generation. Otherwise their job would consider them done, and never do them. An item stays
- * unchanged if its generation already has the same print.
+ * Makes cancelled items unique only within their generation. Otherwise their job would consider them done and would never do them. If the
+ * generation already has the same print, the item is not changed.
  */
 export async function forgetPrints(db: Kysely<Tables>, dialect: Dialect, ids: readonly number[]): Promise<void> {
   const ignoring = dialect.name === 'mysql' ? sql`IGNORE` : sql`OR IGNORE`
   await sql`UPDATE ${ignoring} piko_item SET scope = fence WHERE ${dialect.isAmong(ids)} AND scope <> fence`.execute(db)
 }
 
-/** How many of the items of one run and kind were new. */
+/** How many items of one run and kind were new. */
 export interface Inserted {
   readonly fence: number
   readonly kind: string
@@ -64,13 +64,13 @@ const COLUMNS = [
   'created_at',
 ]
 
-/** The maximum number of rows in one statement, and the size of a row without its texts. */
+/** How many rows one statement inserts, at most. Below: the size of a row without its texts. */
 const MAX_ROWS = 500
 const ROW_BYTES = 300
 
 /**
  * Stores items, except those whose print already exists in their scope. All transactions insert in the order of the unique key, so that two
- * of them never wait for each other.
+ * of them can't deadlock.
  */
 export async function insertItems(
   trx: Kysely<Tables>,

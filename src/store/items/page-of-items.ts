@@ -6,12 +6,12 @@ import { FENCE_FACTOR } from '../runs/fence.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import { exactId, exactKey } from '../values/exact-key.ts'
 
-/** Lanes with at most this many items are read whole and sorted. */
+/** If a lane has at most this many items, all of them are read and sorted. */
 const MAX_SORTED = 5_000
 /** SQLite accepts 500 parts in one `UNION`. */
 const MAX_PARTS = 200
 
-/** Selects items of a run, in the order of their ids. */
+/** Which items of a run to list. They are ordered by id. */
 export interface ItemFilter {
   readonly state?: ItemState
   readonly kind?: string
@@ -19,7 +19,7 @@ export interface ItemFilter {
   readonly lane?: string
   /** The maximum number of items. Default 100. */
   readonly limit?: number
-  /** Selects only items with a larger id, such as the `next` of the previous page. Default: all items. */
+  /** Only items with a larger id, such as the `next` of the previous page. Default: all items. */
   readonly after?: number
 }
 
@@ -28,8 +28,8 @@ interface Found {
 }
 
 /**
- * The ids of a page of a run's items, in order. Each generation and state is read by its index (fence, state, id), which has them in order,
- * so a page of a run with millions of items costs as much as any other.
+ * Returns the ids of a page of a run's items, in order. Each generation and state is read from its index (fence, state, id), which is in
+ * this order. So a page of a run with millions of items costs as much as any other.
  */
 export async function pageOfItems(
   database: Database,
@@ -72,7 +72,7 @@ function inOrder(
   ) AS some`
 }
 
-/** The items of lanes that have few, by the index (lane_id, state, …). */
+/** Returns the items of lanes with few items, from the index (lane_id, state, …). */
 async function ofLanes(
   { db, dialect }: Database,
   runId: number,
@@ -98,7 +98,7 @@ function ofKind({ kind }: ItemFilter): RawBuilder<unknown> {
   return kind === undefined ? sql`` : sql` AND kind = ${exactId(kind)}`
 }
 
-/** The lanes of a name: one for each scope. Steps through the scopes, because an index by name alone does not exist. */
+/** Returns the lanes with a name: one for each scope. Goes through the scopes one by one, because there is no index by name alone. */
 async function lanesOf({ db }: Database, name: string): Promise<number[]> {
   const { rows } = await sql<Found>`
     WITH RECURSIVE scopes (scope) AS (

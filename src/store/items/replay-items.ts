@@ -11,7 +11,7 @@ import { newestFence } from './list-items.ts'
 
 export type ReplayableState = Extract<ItemState, 'dead' | 'skipped' | 'cancelled'>
 
-/** Selects ended items to queue again. */
+/** Which ended items to queue again. */
 export interface ItemReplayFilter {
   readonly runId: number
   /** The state of the items to queue again. Default `'dead'`. */
@@ -23,7 +23,7 @@ export interface ItemReplayFilter {
 
 const STEP = 1_000
 
-/** The first items of a large replay are held back for this time, so that the run does not end before the last ones are queued. */
+/** How long the first items of a large replay are delayed, so that the run does not end before the last ones are queued. */
 const HOLD_MS = 60_000
 
 /**
@@ -54,8 +54,8 @@ export async function replayItems(database: Database, nodeId: string, filter: It
     const ids = rows.map(({ id }) => id)
     if (isHeld) held = ids
     count += await database.transaction(async (trx) => {
-      // This is done in each step, because the run may have ended since the last one. The lock also prevents the end of the run before
-      // these items are queued.
+      // This is done in each step, because the run may have ended since the last one. The lock also makes sure that the run does not end
+      // before these items are queued.
       await reopenRun(trx, database, filter.runId, fence)
       return requeue(trx, database, nodeId, filter, ids, isHeld ? HOLD_MS : 0)
     })

@@ -2,9 +2,9 @@ import type { RawBuilder, Transaction } from 'kysely'
 import type { Tables } from '../tables.ts'
 
 /**
- * How many items of each lane run.
+ * Counts the running items of each lane.
  *
- * @param only leaves out items that are over and those of the node `except`, and counts only those that have begun after `since`
+ * @param only leaves out items that are over and items of the node `except`, and counts only items that began after `since`
  */
 export async function runningOf(
   trx: Transaction<Tables>,

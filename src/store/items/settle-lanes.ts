@@ -6,12 +6,12 @@ import type { Tables } from '../tables.ts'
 import { keyOf } from '../values/exact-key.ts'
 import { instantOrNull, type LaneState, readableLane } from './lane-rows.ts'
 
-/** The effect of an item's end on its lane. */
+/** How an item's end affects its lane. */
 export interface LaneOutcome {
   readonly laneId: number
-  /** `failure`: the circuit breaker counts it. `neutral`: only `waitMs` has an effect. */
+  /** `failure`: the circuit breaker counts the end. `neutral`: only `waitMs` has an effect. */
   readonly outcome: 'success' | 'failure' | 'neutral'
-  /** How long the lane must wait, with its rate halved afterwards; undefined: not at all. */
+  /** How long the lane must wait; afterwards, its rate is halved. Undefined: not at all. */
   readonly waitMs: number | undefined
 }
 
@@ -31,7 +31,7 @@ interface Changing extends LaneState {
 }
 
 /**
- * Stores what the ends of items change in their lanes: waits, rates and circuit breakers. Called only for lanes with something to store.
+ * Stores how the ends of items affect their lanes: waits, rates and circuit breakers. Called only for lanes with something to store.
  *
  * @returns the circuit breakers that have opened or closed
  */
@@ -53,7 +53,7 @@ export async function settleLanes(
   for (const row of rows) {
     const now = dialect.date(row.now).getTime()
     const lane = readableLane(row, dialect)
-    // A row that a person has edited is left unchanged, and must not prevent the end of the item.
+    // If a person has edited the row, it is not changed, and the end of the item is still stored.
     if (!lane) continue
     const before: Changing = { ...lane, waitsUntil: undefined }
     const after = (byLane.get(row.id) ?? []).reduce((lane, outcome) => settled(lane, outcome, now), before)
@@ -68,7 +68,7 @@ export async function settleLanes(
         ...{ failures: after.breaker.failures, recent: after.breaker.recent, opens: after.breaker.opens },
         open_until: instantOrNull(openUntil, dialect),
         ...(freeAt !== before.freeAt && { free_at: instantOrNull(freeAt, dialect) }),
-        // In all other cases, a resting lane continues to rest until items that return to it wake it.
+        // In all other cases, a resting lane continues to rest. Items that return to it wake it.
         ...(row.paused_at === null && blockedUntil > now && { next_at: instantOrNull(blockedUntil, dialect) }),
         ...(row.paused_at === null && isClosedNow && { next_at: dialect.now() }),
       })
@@ -89,7 +89,7 @@ function settled(lane: Changing, { outcome, waitMs }: LaneOutcome, now: number):
   const counted =
     outcome === 'success' ? speedUp(lane.factor, lane.successes + 1) : { factor: lane.factor, successes: 0 }
   if (waitMs === undefined) return { ...lane, ...counted, breaker }
-  // Items that ran at the same time are often refused at the same time, so the lane is slowed only once for all of them.
+  // Items that run at the same time are often refused at the same time. So the lane is slowed down only once for all of them.
   const isWaiting = lane.waitsUntil !== undefined || lane.freeAt > now + waitMs / 2
   return {
     ...lane,

@@ -9,29 +9,31 @@ import { openAt, wakeLanes } from './lane-rows.ts'
 import { forgetPrints } from './new-item.ts'
 import { type Loss, lossOf, LOST_CLASS } from './lost-items.ts'
 
-/** The maximum number of items in one transaction. */
+/** How many items one transaction handles, at most. */
 const STEP = 2_000
-/** The maximum number of generations in one sweep. */
+/** How many generations one sweep handles, at most. */
 const MAX_OPEN = 500
-/** One sweep checks this many lanes for items that are due earlier than the lane, if the lane is due later than `FAR_MS` from now. */
+/**
+ * How many lanes one sweep checks for items that are due earlier than their lane. Only lanes that are due later than `FAR_MS` from now are
+ * checked.
+ */
 const CHECKED_LANES = 1_000
 const FAR_MS = 5_000
 
-/** The state of this node for a sweep. */
+/** What a sweep needs to know about this node. */
 export interface SweepRequest {
   readonly nodeId: string
   /** Returns the ids of the items that this node holds. Called after the rows were read. */
   readonly held: () => ReadonlySet<number>
   /**
-   * Items that the database assigns to this node, but that it does not hold, return to the queue after this time. Their claim got no
-   * answer.
+   * After this time, items that the database assigns to this node but that it does not hold return to the queue. Their claim got no answer.
    */
   readonly unheldMs: number
-  /** The id of the last lane that the previous sweep has checked. Default: starts with the first lane. */
+  /** The last lane that the previous sweep has checked. Default: begins with the first lane. */
   readonly checkedLane?: number
-  /** The last generation that the previous sweep has checked. Default: begins with the first one. */
+  /** The last generation that the previous sweep has checked. Default: begins with the first. */
   readonly checkedFence?: number
-  /** An item is dead after this many deaths of its nodes. */
+  /** If this many of its nodes have died, an item is dead. */
   readonly lostAttempts: number
 }
 
@@ -45,11 +47,11 @@ export interface DeadItem {
 }
 
 export interface Swept {
-  /** How many items of dead nodes are queued again or dead. */
+  /** How many items of dead nodes are queued again or are dead. */
   readonly recovered: number
   readonly dead: readonly DeadItem[]
   readonly cancelled: number
-  /** Whether more items may be left to cancel. */
+  /** Whether there may be more items to cancel. */
   readonly isMore: boolean
   /** The value of `checkedLane` for the next sweep. */
   readonly checkedLane: number
@@ -83,7 +85,7 @@ export async function sweepItems(database: Database, request: SweepRequest): Pro
     if (!isOver) continue
     const count = await endSome(database, fence, request.nodeId)
     cancelled += count
-    // Each generation gets one step per sweep, so a large one does not delay the others.
+    // Each generation gets one step per sweep, so that a large one does not delay the others.
     isMore ||= count === STEP
   }
   const swept = { recovered, dead, cancelled, isMore, checkedFence }
@@ -115,7 +117,7 @@ function isOver({ state, ended_at }: { readonly state: string | null; readonly e
   return state === null || ENDED.has(state) || ended_at !== null
 }
 
-/** Selects running items whose node is dead, and items that this node claimed a while ago. */
+/** Selects running items whose node is dead, and items that this node claimed some time ago. */
 function lostOf({ db, dialect }: Database, fences: readonly number[], { nodeId, unheldMs }: SweepRequest) {
   return db
     .selectFrom('piko_item')
@@ -131,7 +133,7 @@ function lostOf({ db, dialect }: Database, fences: readonly number[], { nodeId, 
     )
 }
 
-/** The generations with items that may be lost. One statement finds them, because most generations have none. */
+/** Returns the generations with items that may be lost. This is one statement, because most generations have none. */
 async function fencesOfLost(
   database: Database,
   fences: readonly number[],
@@ -143,8 +145,8 @@ async function fencesOfLost(
 }
 
 /**
- * Returns items to the queue whose node is dead or does not hold them. This uses up no retry, but an item whose nodes have died too often
- * is dead.
+ * Returns items to the queue whose node is dead or does not hold them. This uses up no retry. But if too many of its nodes have died, an
+ * item is dead.
  */
 async function recover(
   database: Database,
@@ -171,7 +173,7 @@ async function recover(
       const [first] = group
       if (!first) continue
       const loss = first.node_id === nodeId ? undefined : lossOf(first.tries, request.lostAttempts)
-      // From the second time on, each item gets its own delay, so that harmless items are separated from one that ends its node.
+      // From the second time on, each item gets a delay of its own. So harmless items are separated from an item that ends its node.
       for (const some of loss?.isRepeated ? group.map((row) => [row]) : [group]) {
         const ids = some.map(({ id }) => id)
         const { numUpdatedRows } = await trx
@@ -218,8 +220,8 @@ function changesOf({ tries, delayMs, error }: Loss, dialect: Dialect) {
 }
 
 /**
- * Cancels queued items of a generation that is over, and closes it once none of its items is queued or running. Locks the run first, as a
- * replay of its items does, which queues the run again.
+ * Cancels queued items of a generation that is over. Closes it when none of its items is queued or running. Locks the run first; a replay
+ * of its items does the same, and queues the run again.
  *
  * @returns the number of cancelled items
  */
@@ -276,7 +278,7 @@ async function close(trx: Transaction<Tables>, dialect: Dialect, fence: number):
   await trx.updateTable('piko_item_run').set({ ended_at: dialect.now() }).where('fence', '=', fence).execute()
 }
 
-/** Wakes lanes that rest although they have queued items: a node may have died after it stored items and before it woke their lanes. */
+/** Wakes lanes that rest although they have queued items: a node may have died after it stored the items and before it woke their lanes. */
 async function wakeResting({ db, dialect }: Database): Promise<void> {
   const rows = await db
     .selectFrom('piko_lane')
@@ -295,9 +297,9 @@ async function wakeResting({ db, dialect }: Database): Promise<void> {
 }
 
 /**
- * Wakes lanes that wait for a later item although another one is already due. Checks some lanes at a time.
+ * Wakes lanes that wait for a later item although another item is already due. Checks a limited number of lanes.
  *
- * @returns the id of the last lane that was checked; 0 after the last of all lanes
+ * @returns the id of the last lane that was checked; 0 after the last lane
  */
 async function wakeLate({ db, dialect }: Database, after: number): Promise<number> {
   const lanes = await db

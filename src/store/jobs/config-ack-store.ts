@@ -5,10 +5,10 @@ import { soundRows } from '../values/broken-row.ts'
 import { exactId } from '../values/exact-key.ts'
 import { NODE_SETTINGS } from './config-store.ts'
 
-/** The report of a node about the config of one job. */
+/** What a node reports about the config of one job. */
 export interface ConfigAck {
   readonly jobId: string
-  /** The version that it uses; undefined if none is in force. */
+  /** Which version it uses; undefined if the job has no config. */
   readonly version: number | undefined
   /** A newer version that it does not use, and why. */
   readonly refused: { readonly version: number; readonly problem: string } | undefined
@@ -16,12 +16,12 @@ export interface ConfigAck {
   readonly isRegistered: boolean
 }
 
-/** A live node and what it reports about the config of one job. */
+/** A live node, and what it reports about the config of one job. */
 export interface NodeConfig {
   readonly nodeId: string
   readonly host: string
   readonly pid: number
-  /** The version that it uses; undefined if it uses none, or has not reported one yet. */
+  /** Which version it uses; undefined if none, or if it has not reported one yet. */
   readonly version: number | undefined
   readonly refused: ConfigAck['refused']
 }
@@ -66,7 +66,7 @@ export class ConfigAckStore {
     }
   }
 
-  /** The live nodes that run the job, oldest first, including nodes that have not reported a version yet. */
+  /** Returns the live nodes that run the job, oldest first, also those that have not reported a version yet. */
   async list(jobId: string): Promise<NodeConfig[]> {
     const { db, dialect, broken } = this.#database
     const rows = await db
@@ -86,7 +86,7 @@ export class ConfigAckStore {
     }))
   }
 
-  /** The versions of live settings that every node uses, by node and subject. */
+  /** Returns which versions of live settings the nodes use, by node and subject. */
   async settings(): Promise<ReadonlyMap<string, ReadonlyMap<string, number>>> {
     const rows = await this.#database.db
       .selectFrom('piko_config_ack')

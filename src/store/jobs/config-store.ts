@@ -15,10 +15,13 @@ import { unknownJob } from './unknown-job.ts'
 /** One version of a job's config. A stored version never changes. */
 export interface ConfigVersion {
   readonly jobId: string
-  /** The number of the version: 1 for the first; assigned by the store. */
+  /** The number of the version; 1 for the first. The store assigns it. */
   readonly version: number
   readonly config: unknown
-  /** When the version takes effect, on the database's clock. Of the versions whose `effectiveFrom` has passed, the highest is in force. */
+  /**
+   * When the version takes effect, by the database's clock. If this time has passed for several versions, the one with the highest number
+   * is used.
+   */
   readonly effectiveFrom: Date
   readonly createdAt: Date
 }
@@ -26,35 +29,35 @@ export interface ConfigVersion {
 /** A version as a node reads it. */
 export interface StoredVersion extends ConfigVersion {
   readonly id: number
-  /** Whether a person has written it into the row: its text differs from the one that Piko checked and saved. */
+  /** Whether a person has written this version: its text is not the one that Piko has checked and saved. */
   readonly isByHand: boolean
 }
 
-/** The subject of the settings of all nodes. No job has such an id. */
+/** The subject of the settings for all nodes. No job has such an id. */
 export const NODE_SETTINGS = '@node'
 const ONE_NODE = `${NODE_SETTINGS}:`
 const MAX_SUBJECT = 128
 
-/** The subject of the settings of one host or node; undefined if its name is too long. */
+/** Returns the subject of the settings for one host or node; undefined if its name is too long. */
 export function settingsOf(hostOrNode: string): string | undefined {
   const subject = `${ONE_NODE}${hostOrNode}`
   return subject.length <= MAX_SUBJECT ? subject : undefined
 }
 
-/** Whether a config contains settings of nodes rather than of a job. */
+/** Whether a config contains settings of nodes, and not a job's config. */
 export function isSettings(jobId: string): boolean {
   return jobId === NODE_SETTINGS || jobId.startsWith(ONE_NODE)
 }
 
-/** A short summary from which a node sees whether any config has changed. */
+/** A short summary. It shows a node whether any config has changed. */
 export interface ConfigState {
   /** The time of the database's clock. */
   readonly now: Date
-  /** A text that changes with every added version, even if two saves commit in another order than they began. */
+  /** A text that changes with every added version, even if two versions are committed in another order than they were begun. */
   readonly mark: string
 }
 
-/** The configuration of jobs at run time. */
+/** Stores the configs of jobs that are set at run time. */
 export class ConfigStore {
   readonly #database: Database
 
@@ -63,7 +66,7 @@ export class ConfigStore {
   }
 
   /**
-   * Adds a version. Locks the job's row, so two simultaneous saves get different numbers.
+   * Adds a version. Locks the job's row, so that two concurrent saves get different numbers.
    *
    * @param effectiveFrom default: now
    * @throws PikoError `JOB_UNKNOWN` if no node has registered the job, `USAGE` if JSON can't represent the config
@@ -74,7 +77,7 @@ export class ConfigStore {
   }
 
   /**
-   * Adds a version that changes the one in force. Of two simultaneous changes, the second sees the first.
+   * Adds a version that changes the current one. If there are two changes at the same time, the second sees the first.
    *
    * @param changed receives the newest versions whose `effectiveFrom` has passed, newest first
    */
@@ -163,13 +166,17 @@ export class ConfigStore {
       try {
         return await add()
       } catch (thrown) {
-        // The settings of nodes have no row to lock, so two simultaneous saves may choose the same number.
+        // For settings of nodes there is no row to lock, so two concurrent saves may choose the same number.
         if (tries === MAX_TRIES || !dialect.isDuplicate(thrown)) throw thrown
       }
     }
   }
 
-  /** A job's versions, newest first. @param before only versions with smaller numbers */
+  /**
+   * Returns a job's versions, newest first.
+   *
+   * @param before only versions with smaller numbers
+   */
   async history(jobId: string, limit = 100, before?: number): Promise<ConfigVersion[]> {
     const { db, dialect } = this.#database
     const query = db
@@ -184,7 +191,7 @@ export class ConfigStore {
     return mapSound(dialect, 'piko_job_config', rows, (row) => versionOf(row, dialect), this.#database.broken.report)
   }
 
-  /** Reads, with one short query, whether any config has changed. Also learns whether there are readers of events. */
+  /** Reads with one short query whether any config has changed, and whether there are readers of events. */
   async state(): Promise<ConfigState> {
     const { db, dialect } = this.#database
     const askedAt = performance.now()
@@ -199,8 +206,8 @@ export class ConfigStore {
   }
 
   /**
-   * The version in force and the future versions of every job. An unreadable version is ignored, and so is one that `isRefused` refuses, so
-   * the previous one stays in force.
+   * Returns the current and the future versions of every job. A version is ignored if it is unreadable or if `isRefused` refuses it; the
+   * previous one is then still used.
    *
    * @returns `broken`: the ids of unreadable versions
    */
@@ -225,7 +232,7 @@ export class ConfigStore {
         except.add(version.id)
         return false
       })
-      // If a version was broken or refused, reads again: the version that replaces it must be checked too.
+      // If a version was unreadable or refused, this reads again, because the version in its place must also be checked.
       if (kept.length === rows.length || except.size > MAX_BROKEN) return { versions: kept, broken }
     }
   }
@@ -256,7 +263,7 @@ export class ConfigStore {
   }
 }
 
-/** How many versions a change reads, because people may have written wrong ones. */
+/** How many versions a change reads, because people may have written invalid ones. */
 const MAX_NEWEST = 20
 
 function readable({ config }: { readonly config: string }): unknown[] {
@@ -270,7 +277,7 @@ function readable({ config }: { readonly config: string }): unknown[] {
 
 /** How many version numbers a save tries, because other nodes may take the same numbers. */
 const MAX_TRIES = 10
-/** The search for a valid version stops after this many broken ones. */
+/** After this many unreadable versions, the search for a valid one ends. */
 const MAX_BROKEN = 1_000
 
 async function lockJob(trx: Database['db'], dialect: Dialect, jobId: string): Promise<void> {
@@ -288,7 +295,7 @@ function digestOf(config: string): string {
 }
 
 function storedVersionOf(row: Selectable<JobConfigTable>, dialect: Dialect): StoredVersion {
-  // Rows of earlier versions of Piko have an empty digest.
+  // In rows from earlier versions of Piko, the digest is empty.
   const isByHand = row.digest !== '' && row.digest !== digestOf(row.config)
   return { ...versionOf(row, dialect), id: row.id, isByHand }
 }

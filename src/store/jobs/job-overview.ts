@@ -10,7 +10,7 @@ import { exactId } from '../values/exact-key.ts'
 import { type Counts, countsOnMysql, failuresOnMysql, newestOnMysql } from './mysql-activities.ts'
 import { mapSound } from '../values/map-sound.ts'
 
-/** A run as its job's overview shows it. */
+/** A run in its job's overview. */
 export interface OverviewRun {
   readonly id: number
   readonly state: Exclude<RunState, 'queued'>
@@ -20,22 +20,22 @@ export interface OverviewRun {
   readonly finishedAt: Date | undefined
 }
 
-/** The current state of one job's runs and windows. */
+/** The current runs and windows of one job. */
 export interface JobActivity {
   /** The newest runs that have begun or ended, newest first. */
   readonly lastRuns: readonly OverviewRun[]
   readonly queued: CappedCount
   readonly running: CappedCount
-  /** The failed runs that were requested within the last 24 hours. */
+  /** The runs that were requested within the last 24 hours and have failed. */
   readonly failed: CappedCount
   /** The state of the ledger; null for a job without windows. */
   readonly ledger: LedgerActivity | null
 }
 
 export interface LedgerActivity {
-  /** The instant up to which all planned windows have succeeded or were skipped. Undefined: none is planned yet. */
+  /** Up to when all planned windows have succeeded or were skipped. Undefined: none is planned yet. */
   readonly watermark: Date | undefined
-  /** The time from the start of the oldest window that has not succeeded until now, in milliseconds; 0 if all have. */
+  /** Milliseconds since the start of the oldest window that has not succeeded; 0 if all have. */
   readonly lagMs: number
   /** The windows that have not succeeded and were not skipped. */
   readonly open: CappedCount
@@ -46,7 +46,7 @@ const MAX_COUNTED = 1_000
 const JOBS_AT_ONCE = { mysql: 100, sqlite: 25 } as const
 
 /**
- * The activity of some jobs. Reads a limited number of entries of indexes for each job, whatever the number of its runs and windows.
+ * Reads the activity of some jobs. It reads a limited number of index entries for each job, however many runs and windows there are.
  *
  * @param runs the maximum number of last runs of each job
  */
@@ -96,7 +96,7 @@ async function countsOf({ db }: Database, jobIds: readonly string[], since: numb
   const most = sql.lit(MAX_COUNTED + 1)
   const counted = (jobId: string, what: string, rows: RawBuilder<unknown>) =>
     sql`SELECT ${jobId} AS job, ${sql.lit(what)} AS what, count(*) AS found FROM (${rows} LIMIT ${most}) AS some`
-  // These are literals, because SQLite does not use the index of a state for a bound value.
+  // Literals are used, because SQLite does not use the index on a state for a bound value.
   const ofRuns = (jobId: string, state: string, more = sql``) =>
     counted(
       jobId,
@@ -175,8 +175,8 @@ async function newestOnSqlite(
 const LOOKED_THROUGH = 1_000
 
 /**
- * SQLite has no index of a job's ended runs. Those with a tick are in the index (job_id, tick), and so are the others, by id. Queued runs
- * may come before them in these indexes, so a part searches only runs that are older than any queued one.
+ * SQLite has no index on the ended runs of a job. Runs with a tick are in the index (job_id, tick), and so are the others, by id. Queued
+ * runs may come before them in these indexes, so one part searches only runs that are older than all queued ones.
  */
 function newestByTick(jobId: string, runs: number): RawBuilder<unknown>[] {
   const id = exactId(jobId)

@@ -5,14 +5,14 @@ import type { Dialect } from '../connection/dialect.ts'
 import { lastDay } from './last-day.ts'
 import { OPEN_WINDOWS } from '../windows/window-lag.ts'
 
-/** What decides how soon a job needs attention, and whether a filter selects it. */
+/** How soon a job needs attention, and whether a filter selects it. */
 export interface JobRank {
   readonly id: string
   readonly isPaused: boolean
   readonly hasWindows: boolean
   readonly isOverridden: boolean
   /**
-   * Since when the job is late, in milliseconds since the epoch: its overdue tick, or the start of its oldest window that has not
+   * Since when the job is late, in milliseconds since the epoch. This is its overdue tick, or the start of its oldest window that has not
    * succeeded and was not skipped. Infinity: it is not late.
    */
   readonly lateSince: number
@@ -34,28 +34,28 @@ interface RankRow {
 
 /** The number of jobs in one statement. It reads seven entries of indexes for each, which may not hold up the event loop for long. */
 const JOBS_AT_ONCE = { mysql: 2_000, sqlite: 500 } as const
-/** A ranking is used for this multiple of the time that it took. So rankings take at most a few percent of the database's time. */
+/** How long a ranking is used, as a multiple of the time that it took. So rankings take at most a few percent of the database's time. */
 const USES_PER_COST = 20
-/** A ranking is not used for longer than this, even if it took long because the database was busy. */
+/** How long a ranking is used, at most, in case it took long because the database was busy. */
 const MAX_USE_MS = 10_000
 
 /**
- * The condition that a job's schedule is the one in code, byte for byte: the columns of MySQL ignore case. A comparison with null alone is
- * neither true nor false.
+ * Returns the condition that a job's schedule equals the one in code, byte for byte, because MySQL's columns ignore upper and lower case. A
+ * comparison with null alone would be neither true nor false.
  */
 export function sameSchedule({ name }: Dialect): RawBuilder<boolean> {
   const [own, code] = [sql`coalesce(schedule, '')`, sql`coalesce(code_schedule, '')`]
   return name === 'mysql' ? sql`(CAST(${own} AS BINARY) = CAST(${code} AS BINARY))` : sql`(${own} = ${code})`
 }
 
-/** Orders jobs: those that are late for the longest time first, then those with failures, then by id. */
+/** Orders jobs: first late jobs, the longest late one before all others; then jobs with failures; then the others by id. */
 export function byAttention(one: JobRank, other: JobRank): number {
   if (one.lateSince !== other.lateSince) return one.lateSince < other.lateSince ? -1 : 1
   if (one.hasFailed !== other.hasFailed) return one.hasFailed ? -1 : 1
   return one.id < other.id ? -1 : 1
 }
 
-/** The ranks of all jobs, in order. Reuses a recent result, in proportion to the time that it took. */
+/** The ranks of all jobs, in order. A recent result is used again, the longer the more time it took. */
 export class JobRanks {
   static readonly #all = new WeakMap<Database, JobRanks>()
   readonly #database: Database
@@ -117,7 +117,7 @@ async function ranksOf(database: Database): Promise<readonly JobRank[]> {
     .sort(byAttention)
 }
 
-/** The ranks of the jobs after an id. Reads one entry of an index for each state of a window, and one for failures. */
+/** Reads the ranks of the jobs after an id. It reads one index entry for each state of a window, and one for failures. */
 async function rankRows({ db, dialect }: Database, after: string, since: number): Promise<readonly RankRow[]> {
   const isMysql = dialect.name === 'mysql'
   const never = isMysql ? sql`TIMESTAMP '9999-12-31 00:00:00'` : sql`'9999'`

@@ -6,16 +6,16 @@ export interface JobRegistration {
   readonly description: string | undefined
   /** `ScheduleSpec` as JSON; null if the job runs only on request. */
   readonly schedule: string | null
-  /** The schedule that bounds its windows, as JSON. Default: `schedule`. */
+  /** The schedule that sets the bounds of its windows, as JSON. Default: `schedule`. */
   readonly bounds?: string
   /** The option `windows`, as JSON. */
   readonly windows: string | null
-  /** The ids of the jobs on which the job depends. Default: none. */
+  /** The ids of the upstream jobs. Default: none. */
   readonly dependsOn?: readonly string[]
   readonly onUpstreamChange?: OnUpstreamChange
-  /** The time after its end within which a window must succeed, in milliseconds. Default: no deadline. */
+  /** How soon after its end a window must succeed, in milliseconds. Default: no deadline. */
   readonly deadlineMs?: number
-  /** The kinds of notices for which it has hooks, such as `failure,late`. Default: none. */
+  /** The kinds of notices for which the job has hooks, such as `failure,late`. Default: none. */
   readonly hooks?: string
   /** Where planning begins for a new job or a changed schedule. */
   readonly begin: { readonly nextTick: Date | undefined; readonly windowCursor: Date | undefined }
@@ -36,7 +36,7 @@ export interface JobRow {
   readonly schedule: string | null
   /** The last schedule from code; `schedule` differs from it if it was overridden. */
   readonly codeSchedule: string | null
-  /** The schedule that the planner uses. Differs from `schedule` until the planner applies an edit, and while an edit can't be read. */
+  /** The schedule that the planner uses. It differs from `schedule` until the planner has applied an edit, or if the edit can't be read. */
   readonly plannedSchedule: string | null
   readonly windows: string | null
   readonly isPaused: boolean

@@ -15,17 +15,17 @@ import { type JobActivity, jobActivities } from './job-overview.ts'
 import { JobRanks, sameSchedule } from './job-ranks.ts'
 import { registerJobs } from './register-jobs.ts'
 
-/** Which jobs a page shows. */
+/** Which jobs a page contains. */
 export interface JobFilter {
   readonly state?: 'active' | 'paused'
-  /** Selects only jobs whose id contains this text. */
+  /** Only jobs whose id contains this text. */
   readonly search?: string
-  /** Selects only jobs with windows, or without. */
+  /** Only jobs with windows (true), or without (false). */
   readonly hasWindows?: boolean
   readonly ids?: readonly string[]
-  /** Selects only jobs whose schedule was set at run time, or only those whose schedule is the one in code. */
+  /** Only jobs whose schedule was set at run time (true), or whose schedule is the one in code (false). */
   readonly isOverridden?: boolean
-  /** Selects only jobs with larger ids, such as the `next` of the previous page. */
+  /** Only jobs with larger ids, such as the `next` of the previous page. */
   readonly after?: string
   /** The maximum number of jobs. Default 100. */
   readonly limit?: number
@@ -34,7 +34,7 @@ export interface JobFilter {
 /** A page of jobs, in the order of their ids. */
 export interface JobPage<Job = JobRow> {
   readonly jobs: readonly Job[]
-  /** The `after` of the next page; undefined on the last one. */
+  /** The value to pass as `after` for the next page; undefined on the last page. */
   readonly next: string | undefined
 }
 
@@ -48,23 +48,23 @@ export class JobStore {
     this.#ranks = JobRanks.of(database)
   }
 
-  /** Receives the rows of jobs that this store can't read. */
+  /** Receives the rows of jobs that can't be read. */
   get broken(): BrokenRows {
     return this.#database.broken
   }
 
   /**
-   * Writes the jobs' declarations from code. A paused job stays paused. A job with an unchanged schedule keeps its cursors, so its missed
-   * ticks are found. A changed schedule continues where the old windows end.
+   * Writes the jobs as declared in code. A paused job stays paused. If a job's schedule has not changed, it keeps its cursors, so its
+   * missed ticks are found. A changed schedule continues where the old windows end.
    *
    * @throws BrokenRow if the cursors of one of these jobs can't be read; nothing is written
-   * @returns the jobs that nodes with older code do not plan: new ones, and those that gained or lost windows
+   * @returns the jobs that nodes with older code do not plan: new jobs, and jobs whose windows were added or removed
    */
   register(registrations: readonly JobRegistration[]): Promise<AddedJob[]> {
     return registerJobs(this.#database, registrations)
   }
 
-  /** Pauses or resumes a job's schedule. Queued and running runs are not affected. Returns false if there is no such job. */
+  /** Pauses or resumes a job's schedule. This does not affect queued and running runs. Returns false if there is no such job. */
   async setPaused(jobId: string, isPaused: boolean): Promise<boolean> {
     const { dialect, transaction } = this.#database
     return transaction(async (trx) => {
@@ -79,7 +79,7 @@ export class JobStore {
     })
   }
 
-  /** Takes effect at the next poll; see `PlanStore.edited`. */
+  /** Sets a job's schedule. It takes effect at the next poll; see `PlanStore.edited`. */
   async setSchedule(jobId: string, schedule: string | null): Promise<void> {
     const { dialect, transaction } = this.#database
     await transaction(async (trx) => {
@@ -88,7 +88,10 @@ export class JobStore {
     })
   }
 
-  /** The schedules that bound a job's windows over time, oldest first. Empty before a node has started with the job. */
+  /**
+   * Returns the schedules that have set the bounds of a job's windows over time, oldest first. Empty if no node has started with the job
+   * yet.
+   */
   async generations(jobId: string): Promise<readonly StoredGeneration[]> {
     const { db, dialect } = this.#database
     return (await generationsOf(db, dialect, [jobId])).get(jobId) ?? []
@@ -102,7 +105,7 @@ export class JobStore {
     return (await this.list([jobId], fail))[0]
   }
 
-  /** All jobs in the database, or the named ones, in the order of their ids. `onBroken` receives the rows that can't be read. */
+  /** Returns all jobs in the database, or those with these ids, ordered by id. `onBroken` receives the rows that can't be read. */
   async list(jobIds?: readonly string[], onBroken = this.#database.broken.report): Promise<JobRow[]> {
     if (jobIds?.length === 0) return []
     const { db, dialect } = this.#database
@@ -114,7 +117,7 @@ export class JobStore {
     return mapSound(dialect, 'piko_job', rows, (row) => jobOf(row, dialect), onBroken)
   }
 
-  /** A page of jobs. Leaves out those whose rows can't be read. */
+  /** Returns a page of jobs, without those whose rows can't be read. */
   async page({ state, search, hasWindows, ids, isOverridden, after, limit = 100 }: JobFilter): Promise<JobPage> {
     const { db, dialect, broken } = this.#database
     let query = db
@@ -138,8 +141,8 @@ export class JobStore {
   }
 
   /**
-   * A page of jobs, those first that need attention: late for the longest time, then with failures, then by id. The order changes with the
-   * jobs, so a later page may repeat a job. `after` is the last job of the previous page.
+   * Returns a page of jobs, those that need attention first: late jobs, the longest late one before all others; then jobs with failures;
+   * then the others by id. The order changes with the jobs, so a later page may repeat a job. `after` is the last job of the previous page.
    */
   async pageByAttention({ after, limit = 100, search, ...filter }: JobFilter): Promise<JobPage> {
     const { state, hasWindows, ids, isOverridden } = filter
@@ -178,8 +181,8 @@ export class JobStore {
 }
 
 /**
- * The pattern of ids that contain a text. Ids have only ASCII characters, so a search with others, which a server would refuse to compare,
- * finds nothing.
+ * Returns a pattern for ids that contain a text. Ids have only ASCII characters. A search with other characters finds nothing, because a
+ * server would refuse to compare them.
  */
 function containing(text: string): string {
   return /^[ -~]*$/.test(text) ? `%${text.replaceAll(/[!%_]/g, '!$&')}%` : ''

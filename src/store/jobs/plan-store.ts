@@ -25,7 +25,7 @@ const ALL_JOBS: PlanScope = { except: [] }
 /** The maximum number of rows in one statement. */
 const MAX_ROWS = 1_000
 
-/** The planner's view of jobs: which are due for planning, and what it decided about them. */
+/** What the planner reads and writes: the jobs that are due for planning, and what it has decided about them. */
 export class PlanStore {
   readonly #database: Database
 
@@ -33,7 +33,7 @@ export class PlanStore {
     this.#database = database
   }
 
-  /** Receives the rows that this store can't read. */
+  /** Receives the rows that can't be read. */
   get broken(): BrokenRows {
     return this.#database.broken
   }
@@ -87,7 +87,7 @@ export class PlanStore {
           const only = some.map(({ id }) => id)
           const rows = await this.#lockDue(trx, until, some.length, { only })
           const decisions = decide(await this.#describeDue(trx, rows, asksActive))
-          // Only a part with one job reads existing rows, which may be why the larger part failed.
+          // Existing rows may be why the larger part failed. They are read only for a part with a single job.
           const left = some.length > 1 ? decisions : await this.#notPlanned(trx, decisions)
           await this.#writePlan(trx, left)
           return left
@@ -133,7 +133,8 @@ export class PlanStore {
       return {
         id: row.id,
         schedule: row.planned_schedule,
-        // A job with windows uses its cursor. A job without a next tick is due once more, to find that no tick is left.
+        // A job with windows uses its cursor. A job without a next tick is due once more; then the planner finds that there are no more
+        // ticks.
         nextTick: optionalDate(row.next_tick, dialect) ?? windowCursor,
         windowCursor,
         hasWindows: row.windows !== null,
@@ -172,8 +173,8 @@ export class PlanStore {
   }
 
   /**
-   * Returns the ids of the active runs of jobs that are due, read in one statement. Another planner that creates a run for a tick moves the
-   * job's `plan_at` in the same transaction, so that run is never included.
+   * Returns the active runs of jobs that are due, read in one statement. If another planner creates a run for a tick, it also moves the
+   * job's `plan_at` in the same transaction. So such a run is never included.
    */
   async overlapped(now: Date, jobIds: readonly string[]): Promise<number[]> {
     if (jobIds.length === 0) return []
@@ -212,7 +213,7 @@ export class PlanStore {
     }
   }
 
-  /** Jobs whose schedules a user has edited since they were planned. */
+  /** Returns the jobs whose schedules a user has edited since they were planned. */
   async edited(): Promise<{ id: string; schedule: string | null }[]> {
     return this.#database.db.selectFrom('piko_job').select(['id', 'schedule']).where(IS_EDITED).execute()
   }
@@ -220,7 +221,7 @@ export class PlanStore {
   /**
    * Plans a job again after an edit, unless its schedule was edited once more. New windows begin where the old ones end.
    *
-   * @param spec the schedule that sets the bounds of new windows, as JSON made by `scheduleJson`; undefined: none
+   * @param spec the schedule that sets the bounds of new windows, as JSON from `scheduleJson`; undefined: none
    * @returns false if the job was edited again or another node has already planned it
    */
   async replan(
@@ -252,12 +253,15 @@ export class PlanStore {
   }
 }
 
-/** Reads when a job is due. A user may have written text that is not an instant. If it sorts as due, planning the job rewrites it. */
+/**
+ * Reads when a job is due. A user may have written a text that is not an instant. If the database considers it due, planning the job
+ * replaces it.
+ */
 function planTime(value: Date | string | null, now: Date, dialect: Dialect): Date | undefined {
   try {
     return optionalDate(value, dialect)
   } catch {
-    // MySQL's date of zeros sorts before all others, so it is due.
+    // MySQL's date of zeros is before all others, so it is due.
     return typeof value !== 'string' || value <= now.toISOString() ? now : undefined
   }
 }

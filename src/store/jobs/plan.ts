@@ -12,24 +12,24 @@ export interface DueJob {
   readonly windowCursor: Date | undefined
   /** Whether the last node that registered the job declared windows for it. */
   readonly hasWindows?: boolean
-  /** The schedules that have bounded the windows of a job, oldest first. */
+  /** The schedules that have set the bounds of the job's windows, oldest first. */
   readonly generations?: readonly StoredGeneration[]
-  /** The windows beyond the cursor of a job with windows. */
+  /** The windows after the cursor of a job with windows. */
   readonly beyond?: StoredWindows | undefined
-  /** The number of planned windows that have not ended, without those of backfills. */
+  /** How many planned windows have not ended, without those of backfills. */
   readonly pending: number
   /** The number of the job's queued and running runs. */
   readonly active: number
 }
 
-/** The decision of the planner about a due job. */
+/** What the planner has decided about a due job. */
 export interface PlanDecision {
   readonly jobId: string
   /** Runs to queue and ticks to record as skipped. */
   readonly runs: readonly NewRun[]
   /** Windows that are skipped, without a run. */
   readonly skippedWindows: readonly Window[]
-  /** Windows that wait for windows of other jobs. Each gets its run once those have succeeded. */
+  /** Windows that wait for windows of other jobs. Each gets its run when those have succeeded. */
   readonly waitingWindows: readonly Window[]
   readonly nextTick: Date | undefined
   readonly planAt: Date | undefined
@@ -52,7 +52,7 @@ export interface RefusedPlan {
 }
 
 export interface Agenda {
-  /** The time of the database's clock. All planning uses it, because the nodes' own clocks differ. */
+  /** The time on the database's clock. All planning uses it, because the clocks of nodes differ. */
   readonly now: Date
   /** When the next job is due for planning. */
   readonly nextPlanAt: Date | undefined
@@ -60,5 +60,5 @@ export interface Agenda {
   readonly hasEdits: boolean
 }
 
-/** The jobs that a planner handles. */
+/** Which jobs a planner handles. */
 export type PlanScope = { readonly only: readonly string[] } | { readonly except: readonly string[] }

@@ -56,7 +56,7 @@ async function registerChunk(database: Database, registrations: readonly JobRegi
           updated_at: dialect.now(),
         })),
       )
-      // Another node that starts at the same time writes the same rows.
+      // Another node that starts at the same time writes the same rows, so duplicates are ignored.
       await dialect.insertIgnore(insert).execute()
       await beginGenerations(trx, dialect, added)
       note(trx, () => added.map(({ id: jobId }) => ({ kind: 'job' as const, jobId, change: 'added' as const })))
@@ -117,14 +117,14 @@ async function changeJob(
       updated_at: dialect.now(),
       code_schedule: job.schedule,
       ...(isRescheduled && (await reschedule(trx, dialect, job, row))),
-      // The planner treats the override as a new edit.
+      // The planner treats the override like a new edit.
       ...(isOverridden && { schedule: row.schedule }),
     })
     .where('id', '=', job.id)
     .execute()
 }
 
-/** Where the planning of a job continues if its schedule or windows have changed in the code. */
+/** Returns where the planning of a job continues if its schedule or windows have changed in the code. */
 async function reschedule(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -147,7 +147,7 @@ async function reschedule(
   return {
     ...changes,
     next_tick: nextTick,
-    // The planner finds the next tick from the kept cursor.
+    // The planner finds the next tick from the cursor, which is kept.
     plan_at: dialect.now(),
     ledger_start: dialect.instant(ledger.start),
     window_cursor: dialect.instant(ledger.cursor),
@@ -155,8 +155,8 @@ async function reschedule(
 }
 
 /**
- * Where the ledger of a job with a changed schedule begins and continues. It continues at the end of the old windows. If the code moves the
- * first start earlier, and old windows can follow from there, the planner returns to that start and skips existing windows.
+ * Returns where the ledger of a job with a changed schedule begins and continues. It continues at the end of the old windows. If the code
+ * moves the first start earlier and windows can continue from there, the planner returns to that start and skips existing windows.
  *
  * @param first the schedule of the oldest windows
  */
@@ -175,7 +175,7 @@ function ledgerOf(
   return isExtended ? { start: begin, cursor: begin } : { start, cursor }
 }
 
-/** The schedule that bounds the windows, as the code that last registered the job declared it. */
+/** Returns the schedule that sets the bounds of the windows, as declared by the code that last registered the job. */
 function codeBounds({ windows, code_schedule }: Selectable<JobTable>): string | null {
   const grid = (fromJson(windows) as { readonly grid?: unknown } | undefined)?.grid
   return grid === undefined ? code_schedule : JSON.stringify(grid)
@@ -187,7 +187,7 @@ function addedJob(
 ): AddedJob | undefined {
   if (!row) return { id, planAt: begin.nextTick }
   if ((row.windows === null) === (windows === null)) return undefined
-  // The job is due immediately: the planner finds the first window from the cursor.
+  // The job is due immediately, so that the planner finds the first window from the cursor.
   return { id, planAt: windows === null ? begin.nextTick : new Date(FIRST_INSTANT_MS) }
 }
 

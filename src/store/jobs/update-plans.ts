@@ -7,8 +7,8 @@ import type { PlanDecision } from './plan.ts'
 const COLUMNS = ['id', 'next_tick', 'plan_at', 'window_cursor', 'ledger_start', 'created_at', 'updated_at'] as const
 
 /**
- * Stores where planning continues, for many jobs in one statement. The insert only updates rows, because all of them exist and are locked.
- * Once a ledger has a window, its beginning may only move earlier.
+ * Stores where planning continues, for many jobs in one statement. The INSERT only updates rows, because all of them exist and are locked.
+ * When a ledger has windows, its beginning may only move earlier.
  */
 export async function updatePlans(
   trx: Transaction<Tables>,

@@ -1,7 +1,7 @@
 import { chainOf, messageOf, propertyOf } from '../../../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../../../errors.ts'
 
-/** MySQL's errors if the user has no right to execute a statement. */
+/** MySQL's errors for a user who may not execute a statement. */
 const DENIED: ReadonlySet<unknown> = new Set([
   1044, // to a database
   1142, // to a table
@@ -11,7 +11,7 @@ const DENIED: ReadonlySet<unknown> = new Set([
 
 const RIGHTS = 'SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP'
 
-/** The advice for a statement that the database user may not execute. Undefined if it failed for another reason. */
+/** Returns advice for a statement that the database user may not execute. Undefined if it failed for another reason. */
 export function rightsAdvice(error: unknown, location: string): string | undefined {
   const denied = chainOf(error).find((one) => DENIED.has(propertyOf(one, 'errno')))
   if (denied === undefined) return undefined
@@ -25,8 +25,8 @@ export function rightsAdvice(error: unknown, location: string): string | undefin
 }
 
 /**
- * Turns the error of a migration that failed before its first statement, because of a missing right, into `MIGRATION_FAILED`. Returns any
- * other error unchanged.
+ * If a migration failed before its first statement because of a missing right, converts its error to `MIGRATION_FAILED`. Returns any other
+ * error unchanged.
  */
 export function asMigrationFailure(error: unknown, { location }: { readonly location: string }): unknown {
   const advice = isPikoError(error, 'MIGRATION_FAILED') ? undefined : rightsAdvice(error, location)
@@ -42,14 +42,14 @@ export function asMigrationFailure(error: unknown, { location }: { readonly loca
   )
 }
 
-/** The errors among them that statements of a running node may cause. */
+/** The ones of these errors that statements of a running node may cause. */
 const DENIED_AT_WORK: ReadonlySet<unknown> = new Set([1044, 1142, 1143])
 
 /** All the rights that a node needs. */
 const DAILY_RIGHTS = 'SELECT, INSERT, UPDATE, DELETE'
 
 /**
- * Returns `DATABASE_DENIED` with the GRANT instead of the server's error for a missing right. Returns any other error unchanged.
+ * Converts the server's error for a missing right to `DATABASE_DENIED` with the GRANT statement. Returns any other error unchanged.
  *
  * @param database the database of the connection
  */
@@ -67,7 +67,7 @@ export function withMissingRight(error: unknown, database: string): unknown {
   )
 }
 
-/** The server's own error if `DATABASE_DENIED` replaced it, otherwise the error itself. */
+/** Returns the server's own error if `DATABASE_DENIED` has replaced it, otherwise the error itself. */
 export function serversAnswer(error: unknown): unknown {
   return isPikoError(error, 'DATABASE_DENIED') ? error.cause : error
 }

@@ -1,7 +1,7 @@
 import { type DatabaseConnection, type Driver, MysqlDialect, type MysqlDialectConfig, MysqlDriver } from 'kysely'
 import { endsTransaction, isConnectionLost } from '../../../sql/database-faults.ts'
 
-/** Kysely's MySQL dialect, but a failed transaction rejects with the error that ended it. */
+/** Kysely's MySQL dialect, with one change: a failed transaction rejects with the error that ended it. */
 export class PikoMysqlDialect extends MysqlDialect {
   readonly #config: MysqlDialectConfig
 
@@ -16,7 +16,9 @@ export class PikoMysqlDialect extends MysqlDialect {
 }
 
 class TellingDriver extends MysqlDriver {
-  /** Ignores a lost connection, whose transaction the server rolls back. The error that broke the connection is the one to report. */
+  /**
+   * Ignores a lost connection, because then the server rolls back the transaction. The error that broke the connection must be reported.
+   */
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
     try {
       await super.rollbackTransaction(connection)

@@ -15,15 +15,14 @@ export interface MysqlOptions {
   readonly user: string
   readonly password: string
   readonly database: string
-  /** The maximum number of connections. If all are in use, borrowers wait, first in, first out. */
+  /** The maximum number of connections. If all are in use, borrowers wait in a queue, first in, first out. */
   readonly poolSize: number
-  /** A connection older than this is replaced at its next use, or closed while idle. 0 or less: never. */
+  /** After this age, a connection is replaced at its next use, or closed while idle. 0 or less: never. */
   readonly poolRecycleMs: number
-  /** Limits the time to connect, with the handshake, and the time of each statement that sets up the session. */
+  /** The time limit to connect, including the handshake. Also the time limit of each statement that sets up the session. */
   readonly connectTimeoutMs: number
   /**
-   * Limits the wait for the answer to a statement, and the wait for a free connection. 0: no limit. Statements that change the schema have
-   * no limit.
+   * The time limit for the answer to a statement, and for a free connection. 0: no limit. Statements that change the schema have no limit.
    */
   readonly statementTimeoutMs: number
   /** Whether to use `SKIP LOCKED`. Default: depends on the server's version. */
@@ -40,7 +39,7 @@ const CLOSE_DEADLINE_MS = 5_000
 
 const RECONNECT_MS = 2_000
 const FIRST_PAUSE_MS = 50
-/** A connection idle for longer is pinged before it is used. */
+/** If a connection was idle for longer, it is pinged before it is used. */
 const TRUSTED_MS = 1_000
 
 type Handover = (error: unknown, connection: KyselyConnection) => void
@@ -51,7 +50,7 @@ interface Opened {
   readonly timed: TimedConnection
 }
 
-/** The queues of mysql2's pool. */
+/** The internal queues of mysql2's pool. */
 interface Counted {
   readonly _allConnections: { readonly length: number }
   readonly _freeConnections: { readonly length: number }
@@ -69,14 +68,14 @@ interface Counted {
 export class MysqlPool implements KyselyPool {
   readonly #pool: Pool
   readonly #options: MysqlOptions
-  /** The largest statement that may be sent, in bytes. */
+  /** The maximum size of a statement, in bytes. */
   maxStatementBytes = Infinity
   readonly #opened = new Map<PoolConnection, Opened>()
-  /** One function for each waiting borrower; it fails that borrower. */
+  /** A function for each waiting borrower; calling it rejects the borrower's call. */
   readonly #waiting = new Set<(error: PikoError) => void>()
   /** The server's `innodb_rollback_on_timeout`. */
   rollsBackOnTimeout = false
-  /** Called when another connection is open. Its session is not set up yet. */
+  /** Called when another connection was opened. Its session is not set up yet. */
   onOpened: () => void = () => {}
   #hasConnected = false
   #isCut: PikoError | undefined
@@ -132,7 +131,7 @@ export class MysqlPool implements KyselyPool {
     this.#destroyAll(error)
   }
 
-  /** Waits at most 5 s for running statements, then rejects them and cuts their connections. */
+  /** Waits at most 5 s for running statements. Then it rejects them and cuts their connections. */
   end(callback: (error: unknown) => void): void {
     if (this.#isCut) {
       this.#pool.end(() => {})
@@ -173,7 +172,7 @@ export class MysqlPool implements KyselyPool {
       const now = performance.now()
       if (poolRecycleMs > 0 && now - opened.bornAt > poolRecycleMs) {
         this.#opened.delete(connection)
-        // With `gracefulEnd` this removes the connection from the pool and closes it properly on the server.
+        // With `gracefulEnd`, this removes the connection from the pool and also closes it properly on the server.
         connection.end()
         again()
       } else if (now - opened.timed.usedAt <= TRUSTED_MS) callback(null, opened.timed)
@@ -181,7 +180,7 @@ export class MysqlPool implements KyselyPool {
     })
   }
 
-  /** The borrower has sent nothing on this connection yet, so a dead one can still be replaced safely. */
+  /** The borrower has not sent anything on this connection yet, so a dead connection can still be replaced safely. */
   #check(connection: PoolConnection, checked: (isAlive: boolean) => void): void {
     const timer = setTimeout(
       () => socketOf(connection)?.destroy(new Error('no answer to a ping')),
@@ -219,8 +218,8 @@ export class MysqlPool implements KyselyPool {
     })
     this.#opened.set(connection, { bornAt: performance.now(), timed })
     connection.once('end', () => this.#opened.delete(connection))
-    // mysql2 listens only once. A dead connection may report a second error, which would end the process without a listener. The running
-    // statement already has its own error.
+    // mysql2 listens for only one error. A dead connection may report a second one, which would end the process without this listener. The
+    // running statement already has its own error.
     connection.on('error', () => this.#opened.delete(connection))
     this.onOpened()
     const run = (index: number): void => {
@@ -229,7 +228,7 @@ export class MysqlPool implements KyselyPool {
         this.#hasConnected = true
         return callback(null, timed)
       }
-      // Limited, because a server that is stuck may still accept connections.
+      // This statement has a time limit, because a server that is stuck may still accept connections.
       connection.query({ sql: statement, timeout: this.#options.connectTimeoutMs }, (error, answer) => {
         if (!error) {
           timed.begun(answer)
@@ -247,7 +246,8 @@ export class MysqlPool implements KyselyPool {
 function poolOptions(options: MysqlOptions): PoolOptions {
   return {
     ...withPeerName(connectionOptions(options)),
-    // LOAD DATA of rows in memory needs this. mysql2 sends a file only if the statement provides its content, see timed-connection.ts.
+    // LOAD DATA for rows in memory needs this flag. mysql2 sends a file only if the statement provides its content; see
+    // timed-connection.ts.
     flags: ['LOCAL_FILES'],
     connectionLimit: options.poolSize,
     // mysql2 closes idle connections only if `maxIdle` is below `connectionLimit`.
@@ -257,7 +257,7 @@ function poolOptions(options: MysqlOptions): PoolOptions {
   }
 }
 
-/** The options of one connection, as plain data that can be sent to a thread. */
+/** Returns the options of one connection as plain data, which can be sent to a thread. */
 export function connectionOptions(options: MysqlOptions): ConnectionOptions {
   const { socketPath, ssl } = connectionParams(options.params ?? {}, options.sslVerifyHost)
   return {
@@ -276,12 +276,12 @@ export function connectionOptions(options: MysqlOptions): ConnectionOptions {
     multipleStatements: false,
     // Piko sends statements as text. The driver would reserve 300 kB per connection for prepared ones.
     maxPreparedStatements: 1,
-    // Without this a server could ask for a file of this machine.
+    // Without this flag, a server could request a file of this machine.
     flags: ['-LOCAL_FILES'],
   }
 }
 
-/** All connections, including those still being opened. mysql2 has this list but no type for it. */
+/** Returns all connections, also those that are being opened. mysql2 has this list but no type for it. */
 function connectionsOf(pool: Pool): PoolConnection[] {
   return (pool as unknown as { _allConnections: { toArray(): PoolConnection[] } })._allConnections.toArray()
 }

@@ -5,14 +5,14 @@ import { describe, PikoError, toError } from '../../../errors.ts'
 /** The connection options from a DSN's parameters, as plain data that can be sent to a thread. */
 export interface ConnectionParams {
   readonly socketPath?: string
-  /** The checks of TLS; undefined: no TLS. */
+  /** How TLS is checked; undefined: no TLS. */
   readonly ssl?: TlsChecks
 }
 
 export interface TlsChecks {
   /** Certificates of the trusted authorities, as PEM. Undefined: the authorities that Node.js trusts. */
   readonly ca?: string
-  /** Whether to check that the certificate has not expired and is signed by a known authority. */
+  /** Whether to check that a known authority has signed the certificate and that it has not expired. */
   readonly rejectUnauthorized: boolean
   /** Whether to check that the certificate is for the host of the DSN. */
   readonly verifyIdentity: boolean
@@ -46,7 +46,7 @@ export function connectionParams(params: Params, verifyHost = true): ConnectionP
   }
 }
 
-/** A warning that names the checks of the server's certificate that are off. Undefined if all are on, or without TLS. */
+/** Returns a warning that names the checks of the server's certificate that are off. Undefined if all are on, or without TLS. */
 export function uncheckedTls(params: Params, verifyHost?: boolean): string | undefined {
   const { ssl, socketPath } = connectionParams(params, verifyHost)
   if (!ssl || (ssl.rejectUnauthorized && (ssl.verifyIdentity || socketPath !== undefined))) return undefined
@@ -77,7 +77,7 @@ function wishOf(name: string, value: string): Wish {
       return { ca: readCertificates(value) }
     case 'ssl_verify_cert':
       return withTls(flag(name, value), 'checksCert')
-    // PyMySQL and mysqlclient use these names for the same check.
+    // PyMySQL and mysqlclient have different names for the same check.
     case 'ssl_verify_identity':
     case 'ssl_check_hostname':
       return withTls(flag(name, value), 'checksHost')
@@ -89,12 +89,12 @@ function wishOf(name: string, value: string): Wish {
   }
 }
 
-/** A parameter that turns on a check also turns on TLS. One that turns a check off does not change TLS. */
+/** A parameter that turns on a check also turns on TLS. A parameter that turns a check off does not change TLS. */
 function withTls(checks: boolean, check: 'checksCert' | 'checksHost'): Wish {
   return { [check]: checks, ...(checks && { isOn: true }) }
 }
 
-/** Reads the mode as MySQL's own client does. */
+/** Reads the mode in the same way as MySQL's own client. */
 function wishOfMode(name: string, value: string): Wish {
   switch (TLS_MODES.find((mode) => mode === value.toUpperCase())) {
     case 'DISABLED':
@@ -118,7 +118,10 @@ function flag(name: string, value: string): boolean {
 
 const PEM = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
 
-/** Reads one or several PEM certificates, or one DER certificate. Node.js would ignore what it can't read, and then trust no server. */
+/**
+ * Reads one or several PEM certificates, or one DER certificate. This checks them, because Node.js ignores certificates that it can't read,
+ * and then trusts no server.
+ */
 function readCertificates(path: string): string {
   const refuse = (problem: string, cause: unknown): PikoError =>
     new PikoError('SETTINGS_INVALID', `MySQL DSN parameter "ssl_ca": ${problem}`, { cause })
@@ -166,7 +169,7 @@ const ABOUT_CERTIFICATES: readonly (readonly [RegExp, string])[] = [
   [/insecure transport/i, 'the server accepts only TLS connections: add ssl=true or ssl_ca to the DSN'],
 ]
 
-/** The advice for a connection that failed because of TLS. Undefined if it failed for another reason. */
+/** Returns advice for a connection that failed because of TLS. Undefined if it failed for another reason. */
 export function tlsAdvice(error: unknown): string | undefined {
   const { message, code } = error as { readonly message?: unknown; readonly code?: unknown }
   const [, known] = ABOUT_CERTIFICATES.find(([pattern]) => pattern.test(String(message))) ?? []

@@ -1,6 +1,6 @@
 import { PikoError } from '../../../errors.ts'
 
-/** The heartbeat needs one more connection. */
+/** How many more connections a node needs: one, for the heartbeat. */
 const BESIDES = 1
 
 /** @throws PikoError `SETTINGS_INVALID` if the server does not allow as many connections as one node may open */
@@ -14,10 +14,13 @@ export function requireConnections(poolSize: number, maxConnections: number, loc
   )
 }
 
-/** The warning is logged if there may be more runs than this per connection. The queue itself needs few connections at any concurrency. */
+/**
+ * If there may be more runs per connection than this, a warning is logged. The queue itself needs few connections, whatever the
+ * concurrency.
+ */
 const MAX_RUNS_PER_CONNECTION = 20
 
-/** The warning for a pool that is small for runs that use `app.sql`, `ctx.commit` and sinks. Undefined if it is large enough. */
+/** Returns the warning if the pool is small for runs that use `app.sql`, `ctx.commit` and sinks; undefined if it is large enough. */
 export function poolWarning(poolSize: number, concurrency: number): string | undefined {
   const needed = Math.ceil(concurrency / MAX_RUNS_PER_CONNECTION)
   if (poolSize >= needed) return undefined

@@ -3,14 +3,14 @@ import { PikoError } from '../../../errors.ts'
 const OLDEST = { MySQL: [5, 7], MariaDB: [10, 3] } as const
 const SKIPS_LOCKED = { MySQL: [8, 0], MariaDB: [10, 6] } as const
 
-/** The features of a server that the store must know. */
+/** What the store needs to know about a server. */
 export interface ServerFeatures {
   /** Whether the server has `SELECT … FOR UPDATE SKIP LOCKED`: MySQL 8.0 or later, MariaDB 10.6 or later. */
   readonly skipsLocked: boolean
 }
 
 /**
- * @param version the answer to `SELECT VERSION()`; any server that does not name itself MariaDB is treated as MySQL
+ * @param version the answer to `SELECT VERSION()`; if it does not name MariaDB, the server is treated as MySQL
  * @throws PikoError `DATABASE_UNSUPPORTED` before MySQL 5.7 or MariaDB 10.3
  */
 export function featuresOf(version: string, location: string): ServerFeatures {

@@ -12,9 +12,9 @@ import { TransactionWatch } from './transaction-watch.ts'
 /** Statements that change the schema. They have no time limit, because the table may be large. */
 const DDL = /^\s*(?:alter|create|drop|rename|truncate|optimize|analyze)\b/i
 
-/** Properties of the server, known after the first connection. */
+/** Properties of the server that are known after the first connection. */
 export interface ServerLimits {
-  /** The largest statement, in bytes. A larger one fails before it is sent. */
+  /** The maximum size of a statement, in bytes. A larger one fails before it is sent. */
   readonly maxBytes: () => number
   /** Whether `innodb_rollback_on_timeout` is on. */
   readonly rollsBackOnTimeout: () => boolean
@@ -23,15 +23,15 @@ export interface ServerLimits {
 type Answer = Parameters<NonNullable<Parameters<KyselyConnection['query']>[2]>>
 
 /**
- * A connection with a time limit for each statement, since a server that never answers would block the caller forever. On a timeout, cuts
- * the connection, so the server rolls back.
+ * A connection with a time limit for each statement, because a server that never answers would block the caller forever. After a timeout,
+ * the connection is cut, so that the server rolls back.
  */
 export class TimedConnection implements KyselyConnection {
   readonly #connection: PoolConnection
   readonly #timeoutMs: number
   readonly #maxBytes: () => number
   readonly #watch: TransactionWatch
-  /** Whether the connection can't be used again. Then the next borrower gets another one. */
+  /** Whether the connection can't be used again, so that the next borrower gets another one. */
   #isSpent = false
   #usedAt = performance.now()
 
@@ -71,13 +71,13 @@ export class TimedConnection implements KyselyConnection {
       timeoutMs > 0
         ? setTimeout(() => socketOf(this.#connection)?.destroy(timedOut(text, timeoutMs)), timeoutMs)
         : undefined
-    // Without values the driver does not search the text for placeholders, which takes longest in a text of many rows.
+    // Without values, the driver does not search the text for placeholders. In a text with many rows, this search takes the most time.
     const values = Array.isArray(parameters) && parameters.length === 0 ? undefined : parameters
     const file = localFileOf(parameters)
     const statement: QueryOptions = {
       sql: text,
       ...(values !== undefined && { values }),
-      // Ignores the path that the server requests. The server gets the rows of this statement; if there are none, it gets nothing.
+      // The path that the server requests is ignored. The server gets the rows of this statement, or nothing if there are none.
       ...(file && { infileStreamFactory: () => Readable.from(file.chunks, { highWaterMark: 2 }) }),
     }
     return this.#connection.query(statement, (error: unknown, result: unknown) => {
@@ -90,7 +90,7 @@ export class TimedConnection implements KyselyConnection {
       const stray = error ? undefined : this.#watch.answered(text, result)
       // Migrations report missing rights themselves.
       const told = error && !isDdl ? withMissingRight(error, this.#database()) : (stray ?? error)
-      // A connection keeps the rights that it had when it was opened, so a new GRANT needs a new connection.
+      // A connection keeps the rights from when it was opened, so a new GRANT needs a new connection.
       this.#isSpent ||= told !== error
       answered(told, result as Answer[1])
     }) as unknown as ReturnType<KyselyConnection['query']>

@@ -6,11 +6,11 @@ const LOCK_WAIT_TIMEOUT = 1205
 
 /**
  * Tracks whether the server has rolled back a connection's transaction. After a deadlock, or a conflict with another member of a cluster,
- * each later statement would commit alone, and COMMIT would succeed. So from then on only a rollback is sent.
+ * each later statement would be committed alone, and COMMIT would succeed. So after that, only a rollback is sent.
  */
 export class TransactionWatch {
   readonly #rollsBackOnTimeout: () => boolean
-  /** Whether the server's transaction flags can be trusted. A proxy may send none, or always the same. */
+  /** Whether the server's transaction flags are reliable. A proxy may send none, or always the same ones. */
   #isTrusted = false
   #isInside = false
   /** Whether the server's flags show this transaction as open. */
@@ -21,7 +21,7 @@ export class TransactionWatch {
     this.#rollsBackOnTimeout = rollsBackOnTimeout
   }
 
-  /** Called when the session is set up. The flags are trusted if this answer shows autocommit and no open transaction. */
+  /** Called when the session is set up. The flags are considered reliable if this answer shows autocommit and no open transaction. */
   begun(answer: unknown): void {
     const status = statusOf(answer) ?? 0
     this.#isTrusted = (status & AUTOCOMMIT) !== 0 && (status & IN_TRANSACTION) === 0
@@ -42,8 +42,8 @@ export class TransactionWatch {
   }
 
   /**
-   * Called when the server has answered. Returns an error for a statement that ended its transaction or left one open, such as a CALL of a
-   * procedure that commits.
+   * Called when the server has answered. Returns an error if the statement has ended its transaction or left one open, for example a CALL
+   * of a procedure that commits.
    */
   answered(text: string, answer: unknown): PikoError | undefined {
     const status = statusOf(answer)
@@ -77,7 +77,10 @@ export class TransactionWatch {
 const IN_TRANSACTION = 1
 const AUTOCOMMIT = 2
 
-/** The server's flags. Known only for statements that change rows: the driver does not return them with a result of rows. */
+/**
+ * Returns the server's flags. They are known only for statements that change rows, because the driver does not return them with a result of
+ * rows.
+ */
 function statusOf(answer: unknown): number | undefined {
   const header: unknown = Array.isArray(answer) ? answer.at(-1) : answer
   if (typeof header !== 'object' || header === null || !('affectedRows' in header)) return undefined

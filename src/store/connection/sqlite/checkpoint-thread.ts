@@ -1,16 +1,16 @@
-// Entry point of the worker thread that checkpointer.ts starts. Node strips the types, so it imports only modules that allow this.
+// The entry point of the worker thread that checkpointer.ts starts. Node strips the types, so it imports only modules that allow this.
 import { workerData } from 'node:worker_threads'
 import { nodeSqlite } from '../../../sql/node-sqlite.ts'
 import { lostFile, type OpenedFile } from './sqlite-files.ts'
 
 export interface CheckpointRequest {
   readonly path: string
-  /** The files to which the path led when the store was opened. */
+  /** The files of the store when it was opened. */
   readonly files: readonly OpenedFile[]
 }
 
 const { path, files } = workerData as CheckpointRequest
-// Opening a path without a file would create one.
+// If there is no file at the path, opening it would create one.
 if (!lostFile(files)) {
   const database = new (nodeSqlite().DatabaseSync)(path)
   try {

@@ -1,9 +1,9 @@
 import { startThread } from '../../../thread-module.ts'
-// An inline `type` import would leave an import statement without names, which would run the thread's code here.
+// `import type` is required. With an inline `type`, the import statement would remain without names, and run the thread's code here.
 import type { CheckpointRequest } from './checkpoint-thread.ts'
 import { openedFiles } from './sqlite-files.ts'
 
-/** Copies the write-ahead log of a database file into the file itself. */
+/** Copies the write-ahead log of a database file to the file itself. */
 export type Checkpoint = (path: string) => Promise<void>
 
 /**
@@ -27,7 +27,7 @@ export class Checkpointer {
     this.#checkpoint = checkpoint
   }
 
-  /** Commits without a checkpoint, then starts one without waiting for it. */
+  /** Commits without a checkpoint. Then starts a checkpoint without waiting for it. */
   async commit(commit: () => Promise<void>): Promise<void> {
     if (this.#held++ === 0) this.#setAutomatic(false)
     try {
@@ -43,7 +43,7 @@ export class Checkpointer {
     try {
       this.#setAutomatic(true)
     } catch {
-      // The connection has been closed, so it runs no more checkpoints.
+      // The connection is closed, so it runs no more checkpoints.
       return
     }
   }
@@ -53,7 +53,7 @@ export class Checkpointer {
     await this.#running
   }
 
-  /** Runs one checkpoint at a time. Requests made during a checkpoint share the next one. Never rejects. */
+  /** Runs one checkpoint at a time. Requests during a checkpoint share the next one. Never rejects. */
   #ask(): Promise<void> {
     this.#isAskedAgain = this.#running !== undefined
     this.#running ??= this.#run().finally(() => (this.#running = undefined))
@@ -63,7 +63,7 @@ export class Checkpointer {
   async #run(): Promise<void> {
     do {
       this.#isAskedAgain = false
-      // Later commits find the same fault, such as a full disk, and report it.
+      // Later commits have the same fault, such as a full disk, and report it.
       await this.#checkpoint(this.#path).catch(() => {})
     } while (this.#isAskedAgain)
   }

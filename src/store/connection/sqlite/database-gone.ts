@@ -1,6 +1,9 @@
 import { PikoError } from '../../../errors.ts'
 
-/** The error for a deleted file. SQLite would continue to write to it, and all data would be lost when the last connection closes. */
+/**
+ * Creates the error for a deleted database file. SQLite would continue to write to it, and all data would be lost when the last connection
+ * closes.
+ */
 export function databaseGone({ path, how }: { readonly path: string; readonly how: string }): PikoError {
   const isLog = /-(?:wal|shm)$/.test(path)
   const then = isLog

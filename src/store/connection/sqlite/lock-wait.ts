@@ -6,24 +6,24 @@ const SQLITE_BUSY = 5
 
 /**
  * How long SQLite itself waits for another process's write, in milliseconds. This wait blocks the event loop. After it, {@link LockWait}
- * continues without blocking.
+ * waits without blocking.
  */
 export const BUSY_TIMEOUT_MS = 5
 
-/** The longest wait of a statement, or of a transaction that begins, for another process's write. */
+/** How long a statement, or the begin of a transaction, waits for another process's write. */
 const MAX_LOCKED_MS = 10_000
 const FIRST_PAUSE_MS = 5
 const MAX_PAUSE_MS = 100
 
-/** The queue of callers for the connection. A caller that waits for a lock leaves the queue, so others can read in the meantime. */
+/** The queue for the connection. A caller that waits for a lock leaves the queue, so that others can read in the meantime. */
 export interface ConnectionLine {
   leave(): void
   enter(): Promise<void>
 }
 
 /**
- * Repeats statements while another process holds the write lock of the file. Only one of the waiting statements retries, since each try
- * blocks the event loop for some milliseconds. The others follow when it has succeeded or given up.
+ * Repeats statements while another process holds the write lock of the file. Only one of the waiting statements is tried, because each try
+ * blocks the event loop for some milliseconds. The others follow when it has succeeded or failed for good.
  */
 export class LockWait {
   readonly #path: string
@@ -73,7 +73,7 @@ export class LockWait {
         const waitedMs = performance.now() - since
         if (waitedMs >= this.#maxMs) throw this.#locked(error, Math.round(waitedMs))
       }
-      // The pause is random, so that waiting processes do not all retry at the same time.
+      // The pause is random, so that waiting processes do not all try at the same time.
       await this.#away(sleep(pauseMs * (0.5 + Math.random() / 2)))
     }
   }

@@ -3,10 +3,10 @@ import { dirname } from 'node:path'
 import { propertyOf } from '../../../errors-read.ts'
 
 /**
- * Makes a folder and the folders above it.
+ * Creates a folder and its parents.
  *
- * `mkdirSync` with `recursive` never returns where a file system says ENOENT although the parent exists, such as `/proc` and folders of
- * an automounter. This one throws the error.
+ * `mkdirSync` with `recursive` can loop forever: some file systems report ENOENT although the parent exists, for example in `/proc` and in
+ * folders of an automounter. This function throws the error instead.
  */
 export function makeFolder(path: string): void {
   if (existsSync(path)) return
@@ -15,7 +15,7 @@ export function makeFolder(path: string): void {
   try {
     mkdirSync(path)
   } catch (error) {
-    // Another process may have made it in the meantime.
+    // Another process may have created it since.
     if (propertyOf(error, 'code') !== 'EEXIST') throw error
   }
 }

@@ -19,7 +19,7 @@ const CACHED_STATEMENTS = 200
 /**
  * Opens the file, or creates it with its folder.
  *
- * Uses WAL with `synchronous=NORMAL`. A commit survives a crash of the process. A power failure may lose the last commits, but never
+ * It uses WAL with `synchronous=NORMAL`: a commit survives a crash of the process. A power failure may lose the last commits, but never
  * corrupts the file.
  *
  * @param path a file, or `:memory:`
@@ -29,7 +29,7 @@ export function openSqlite(path: string): SqliteDatabase {
   const database = new (nodeSqlite().DatabaseSync)(path)
   database.function(SQLITE_CRC32, { deterministic: true }, (text) => crc32(String(text)))
   try {
-    // This is set first, so that the switch to WAL also waits if several processes create the file at the same time.
+    // This is set first. If several processes create the file at the same time, the switch to WAL then also waits.
     database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
     database.exec('PRAGMA journal_mode = WAL')
     database.exec('PRAGMA synchronous = NORMAL')
@@ -41,7 +41,7 @@ export function openSqlite(path: string): SqliteDatabase {
   return new CachingDatabase(database)
 }
 
-/** Caches the {@link CACHED_STATEMENTS} most recently used prepared statements by their text. */
+/** Caches the most recently used prepared statements by their text; at most {@link CACHED_STATEMENTS}. */
 class CachingDatabase implements SqliteDatabase {
   readonly #database: DatabaseSync
   readonly #statements = new Map<string, SqliteStatement>()
@@ -68,7 +68,7 @@ class CachingDatabase implements SqliteDatabase {
   }
 }
 
-/** Throws if the text has more than one statement, because SQLite would prepare the first and ignore the others. */
+/** Throws if the text has several statements, because SQLite would prepare only the first and ignore the others. */
 function wholly(statement: StatementSync, text: string): StatementSync {
   const first = statement.sourceSQL
   const rest = text.slice(text.indexOf(first) + first.length)
@@ -95,7 +95,7 @@ class BoundStatement implements SqliteStatement {
   constructor(statement: StatementSync, reader: boolean) {
     this.#statement = statement
     this.reader = reader
-    // Node lacks this function before 22.16, like `columns`.
+    // Node before 22.16 does not have this function, nor `columns`.
     this.#answersArrays = reader && 'setReturnArrays' in statement
     if (this.#answersArrays) statement.setReturnArrays(true)
   }
@@ -106,8 +106,8 @@ class BoundStatement implements SqliteStatement {
     try {
       return this.#rows(values, isExact)
     } catch (thrown) {
-      // A person has written an integer that a JavaScript number can't hold. If it is read as text, the check of its row can report it.
-      // Only reads are repeated.
+      // A person has written an integer that a JavaScript number can't represent. It is read as text, so that the check of its row can
+      // report it. Only reads are repeated.
       if (isExact || propertyOf(thrown, 'code') !== 'ERR_OUT_OF_RANGE' || !READ.test(this.#statement.sourceSQL))
         throw thrown
       return this.#rows(values, true)
@@ -132,12 +132,12 @@ class BoundStatement implements SqliteStatement {
   }
 
   /**
-   * Returns a function that turns a row's array into an object, because objects that `node:sqlite` creates take twice as long to create
-   * and to read. Called for each result, because the column names may change: SQLite prepares a statement again after a schema change.
+   * Returns a function that converts a row's array to an object: objects from `node:sqlite` take twice as long to create and to read. It is
+   * called for each result, because the column names may change when SQLite prepares a statement again after a schema change.
    */
   #toObject(): (row: unknown) => Record<string, unknown> {
     const names = this.#statement.columns().map(({ name }) => name)
-    // Copying an empty object is twice as fast as adding one name at a time.
+    // Copying an empty object is twice as fast as adding the names one by one.
     const empty: Record<string, unknown> = Object.fromEntries(names.map((name) => [name, null]))
     return (row) => {
       const object = { ...empty }
@@ -158,7 +158,7 @@ function bound(value: unknown, index: number): SQLInputValue {
     default:
       if (value === null || value instanceof Uint8Array) return value
       if (value instanceof Date) return value.toISOString()
-      // node:sqlite would treat an object as a set of named parameters.
+      // node:sqlite would use an object as a set of named parameters.
       throw new UnstorableValue(
         `SQLite parameter ${index + 1} is ${describe(value)}; expected a string, number, bigint, boolean, Date, Uint8Array or null`,
       )

@@ -1,6 +1,6 @@
 /**
- * Whether a statement returns rows, judged by its text, since Node before 22.16 lacks `StatementSync.columns()`. Searches for `RETURNING`
- * and the first keyword outside parentheses; after `WITH`, the keyword that follows the common table expressions.
+ * Whether a statement returns rows, judged by its text, because Node before 22.16 has no `StatementSync.columns()`. Searches for
+ * `RETURNING` and for the first keyword outside of parentheses; after `WITH`, this is the keyword after the common table expressions.
  */
 export function returnsRows(text: string): boolean {
   const bare = text.replace(/--[^\n]*|\/\*[^]*?\*\/|'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`/g, ' ')

@@ -10,7 +10,7 @@ const CORRUPT = 11
 const FULL = 13
 const NOTADB = 26
 
-/** The advice for a file that can't be opened, based on the error and on what the path leads to. */
+/** Returns advice for a file that can't be opened, based on the error and on what is at the path. */
 export function sqliteAdvice(path: string, error: unknown): string {
   switch (primaryCode(error)) {
     case NOTADB:
@@ -54,7 +54,7 @@ function placeAdvice(path: string): string | undefined {
   return [file, folder].map(writeProblem).find((problem) => problem !== undefined)
 }
 
-/** Finds a broken link. SQLite creates the file that a link leads to, but not its folder. */
+/** Finds a broken link. SQLite creates the target file of a link, but not its folder. */
 function linkProblem(path: string): string | undefined {
   if (!(lstatOf(path)?.isSymbolicLink() ?? false)) return undefined
   const leadsTo = resolve(dirname(path), readlinkSync(path))
@@ -73,7 +73,7 @@ function lstatOf(path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false })
   } catch {
-    // The link passes through a folder that can't be read, or through another link that leads back to itself.
+    // The link goes through a folder that can't be read, or through another link that leads back to it.
     return undefined
   }
 }
@@ -84,7 +84,7 @@ function kindOf(path: string): 'folder' | 'file' | 'nothing' {
     if (!found) return 'nothing'
     return found.isDirectory() ? 'folder' : 'file'
   } catch {
-    // The path passes through a folder that can't be read. The advice is about that folder.
+    // The path goes through a folder that can't be read. The advice is about that folder.
     return 'nothing'
   }
 }

@@ -20,18 +20,24 @@ import { openSqlite } from './open-sqlite.ts'
 import { unwritableError } from './sqlite-advice.ts'
 import { SqliteTurn } from './sqlite-turn.ts'
 
-/** If a transaction changed at least this many rows, or took at least this long, a thread runs the checkpoint after its commit. */
+/**
+ * If a transaction has changed at least this many rows, or took at least as long as the time below, a thread runs the checkpoint after the
+ * commit.
+ */
 const LARGE_ROWS = 20_000
 const LONG_MS = 500
-/** A transaction that changed at least this many rows commits in a turn that is not older than this. */
+/**
+ * If a transaction has changed at least this many rows, its commit waits for a new turn of the event loop if this turn is older than the
+ * time below.
+ */
 const SOME_ROWS = 500
 const SHORT_TURN_MS = 3
-/** The length of the log, in pages, at which a commit runs a checkpoint. This is SQLite's own default. */
+/** How long the log is, in pages, when a commit runs a checkpoint. This is SQLite's own default. */
 const CHECKPOINT_PAGES = 1_000
 
 /**
  * Kysely's SQLite dialect for `node:sqlite`. It has one connection, which Kysely gives to one query or transaction at a time. Every
- * transaction begins as `IMMEDIATE` and so takes the write lock first. Otherwise it could fail later because another process wrote first.
+ * transaction begins as `IMMEDIATE`, so it takes the write lock first. Otherwise it could fail later because another process has written.
  */
 export class NodeSqliteDialect extends SqliteDialect {
   readonly #config: SqliteDialectConfig
@@ -46,7 +52,7 @@ export class NodeSqliteDialect extends SqliteDialect {
     this.#config = config
     this.#path = path
     const pragma = (value = ''): unknown[] => opened?.prepare(`PRAGMA wal_autocheckpoint${value}`).all([]) ?? []
-    // The user may have set a value other than Piko's.
+    // The user may have set another value.
     let pages = CHECKPOINT_PAGES
     const setAutomatic = (isAutomatic: boolean): void => {
       const current = (pragma()[0] as { wal_autocheckpoint: number } | undefined)?.wal_autocheckpoint ?? pages
@@ -65,7 +71,7 @@ export class NodeSqliteDialect extends SqliteDialect {
   }
 }
 
-/** Turns off Kysely's own queue for the connection, which a waiting statement can't leave. The driver has its own queue. */
+/** Turns off Kysely's own queue for the connection, because a waiting statement can't leave it. The driver has its own queue. */
 class OwnLineAdapter extends SqliteAdapter {
   override get supportsMultipleConnections(): boolean {
     return true
@@ -76,7 +82,7 @@ class ImmediateDriver extends SqliteDriver {
   readonly #path: string
   readonly #turn: SqliteTurn
   readonly #checkpointer: Checkpointer | undefined
-  /** The queue of callers for the one connection. */
+  /** The queue for the only connection. */
   readonly #line = new Semaphore(1)
   readonly #lockWait: LockWait
   #connection: TurnConnection | undefined
@@ -116,7 +122,7 @@ class ImmediateDriver extends SqliteDriver {
   }
 
   async #begin(connection: DatabaseConnection): Promise<void> {
-    // Lets the event loop turn before the transaction takes the write lock.
+    // The event loop gets a turn before the transaction takes the write lock.
     if (loopTurn.isDue(false)) await loopTurn.next()
     this.#giveBack = await this.#turn.take()
     this.#setOwn(true)
@@ -130,7 +136,7 @@ class ImmediateDriver extends SqliteDriver {
   }
 
   override async commitTransaction(connection: DatabaseConnection): Promise<void> {
-    // The commit may run a checkpoint. That takes so long that it should begin in a new turn.
+    // The commit may run a checkpoint, which takes so long that it should begin in a new turn.
     if ((this.#connection?.changed ?? 0) >= SOME_ROWS && loopTurn.hasHeld(SHORT_TURN_MS)) await loopTurn.next()
     const commit = async (): Promise<void> => void (await connection.executeQuery(CompiledQuery.raw('COMMIT')))
     await (this.#isLarge && this.#checkpointer ? this.#checkpointer.commit(commit) : commit())
@@ -146,7 +152,7 @@ class ImmediateDriver extends SqliteDriver {
     try {
       await connection.executeQuery(CompiledQuery.raw('ROLLBACK'))
     } catch (error) {
-      // After some failures, such as a full disk, SQLite has already rolled back. The first error is the one to report.
+      // After some failures, such as a full disk, SQLite has already rolled back. Then the first error must be reported.
       if (!(isError(error) && error.message.includes('no transaction is active'))) throw error
     } finally {
       this.#end()
@@ -155,7 +161,7 @@ class ImmediateDriver extends SqliteDriver {
 
   /**
    * Whether a thread should run the checkpoint. For a small transaction, the thread would cost more than the checkpoint. On a busy machine,
-   * a small transaction may be slow, but rarely this slow.
+   * a small transaction may also be slow, but rarely this slow.
    */
   get #isLarge(): boolean {
     return (this.#connection?.changed ?? 0) >= LARGE_ROWS || performance.now() - this.#begunAt >= LONG_MS
@@ -174,13 +180,12 @@ class ImmediateDriver extends SqliteDriver {
 }
 
 /**
- * Makes a single write wait for the transaction of another connection of this process. Makes every statement wait if a turn of the event
- * loop is due.
+ * A single write waits for the transaction of another connection of this process. Every statement waits if a turn of the event loop is due.
  */
 class TurnConnection implements DatabaseConnection {
   /** Whether a transaction is open on this connection. */
   hasTurn = false
-  /** The number of rows that the open transaction has changed. */
+  /** How many rows the open transaction has changed. */
   changed = 0
   readonly #connection: DatabaseConnection
   readonly #path: string
@@ -196,7 +201,7 @@ class TurnConnection implements DatabaseConnection {
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     if (loopTurn.isDue(this.hasTurn)) await loopTurn.next()
-    // The transaction has the write lock already.
+    // The transaction already has the write lock.
     if (this.hasTurn) return this.#execute<R>(query)
     const isRead = SelectQueryNode.is(query.query) || SELECT.test(query.sql)
     return this.#lockWait.run(isRead, () => (isRead ? this.#execute<R>(query) : this.#executeInTurn<R>(query)))
@@ -226,10 +231,10 @@ class TurnConnection implements DatabaseConnection {
   }
 }
 
-/** A SELECT never writes. */
+/** Matches a SELECT, which never writes. */
 const SELECT = /^\s*select\b/i
 
-/** The number of changed rows. A statement with RETURNING has rows instead of this number. */
+/** Returns how many rows were changed. If a statement has RETURNING, these are its rows. */
 function changedRows({ sql }: CompiledQuery, { numAffectedRows, rows }: QueryResult<unknown>): number {
   if (numAffectedRows !== undefined) return Number(numAffectedRows)
   return rows.length > 0 && /\breturning\b/i.test(sql.slice(-100)) ? rows.length : 0

@@ -1,4 +1,4 @@
-// The heartbeat's thread loads this too, so it imports only modules whose types Node can strip.
+// The heartbeat's thread also loads this module, so it may import only modules whose types Node can strip.
 import { realpathSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 
@@ -10,10 +10,11 @@ export interface OpenedFile {
 }
 
 /**
- * The files of an open database: its own, then those of its log that exist. SQLite deletes none of them before the last connection closes.
- * Call this after SQLite has read from the file: some file systems, such as overlayfs, copy a file when it is opened for writing.
+ * Returns the files of an open database: its own file, and the files of its log that exist. SQLite deletes none of them before the last
+ * connection closes.
  *
- * Uses the given path of the database, so that a change of its link is noticed. The log is next to the real file.
+ * Call this after SQLite has read from the file: some file systems, such as overlayfs, copy a file when it is opened for writing. The path
+ * of the database is the given one, so that a change of a link is noticed. The log is next to the real file.
  */
 export function openedFiles(path: string): OpenedFile[] {
   const given = resolve(path)
@@ -24,7 +25,7 @@ export function openedFiles(path: string): OpenedFile[] {
   })
 }
 
-/** The first file whose path no longer leads to it, and what happened to it. Undefined if no file is lost. */
+/** Returns the first file that is no longer at its path, and what happened to it. Undefined if no file is lost. */
 export function lostFile(files: readonly OpenedFile[]): { readonly path: string; readonly how: string } | undefined {
   for (const { path, dev, ino } of files) {
     const found = look(path)
@@ -35,7 +36,7 @@ export function lostFile(files: readonly OpenedFile[]): { readonly path: string;
   return undefined
 }
 
-/** Reads the file's identity without opening it. Closing the file again would drop SQLite's own locks on it. */
+/** Reads the file's identity without opening it. If this process opened and closed the file, SQLite would lose its locks on it. */
 function look(path: string): { dev: bigint; ino: bigint } | 'unknown' | undefined {
   try {
     const found = statSync(path, { bigint: true, throwIfNoEntry: false })

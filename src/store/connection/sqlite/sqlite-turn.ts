@@ -1,20 +1,20 @@
 import { resolve } from 'node:path'
 
 /**
- * The longest time that a caller waits for one holder. After this time, the holder is probably waiting for this caller. Then SQLite reports
- * "database is locked".
+ * How long a caller waits for one holder. After this time, the holder is probably waiting for this caller. Then SQLite reports "database is
+ * locked".
  */
 const MAX_HELD_MS = 5_000
 
 /**
- * The turn to write to a file, shared by all connections of this process. Without it, a second writer would block the event loop in SQLite,
- * and the first writer needs the event loop to finish.
+ * The turn to write to a file. All connections of this process share it. Without it, a second writer would block the event loop inside
+ * SQLite, but the first writer needs the event loop to finish.
  */
 export class SqliteTurn {
   static readonly #byPath = new Map<string, SqliteTurn>()
-  /** The waiting callers, the first one first; each function gives its caller the turn. */
+  /** The waiting callers in order. Calling a function gives its caller the turn. */
   readonly #waiting = new Set<() => void>()
-  /** When the holder got the turn; undefined while it is free. */
+  /** When the current holder got the turn; undefined if it is free. */
   #takenAt: number | undefined
 
   static of(path: string): SqliteTurn {
@@ -26,8 +26,8 @@ export class SqliteTurn {
   }
 
   /**
-   * Resolves with a function that returns the turn. A caller waits for as long as the callers before it get their turns. If a holder never
-   * finishes, the caller continues without the turn.
+   * Resolves with a function that returns the turn. A caller waits while the callers before it get their turns. If a holder never finishes,
+   * the caller continues without the turn.
    */
   async take(): Promise<() => void> {
     if (this.#takenAt !== undefined && !(await this.#standInLine())) return () => {}
@@ -40,14 +40,14 @@ export class SqliteTurn {
     }
   }
 
-  /** Passes the turn directly to the caller that has waited longest, so that no other caller takes it in between. */
+  /** Gives the turn directly to the first waiting caller, so that no other caller can take it in between. */
   #passOn(): void {
     const [next] = this.#waiting
     this.#takenAt = next ? performance.now() : undefined
     next?.()
   }
 
-  /** Waits for the turn. Resolves with true if the caller got the turn. */
+  /** Waits for the turn. Resolves with true if the caller has got it. */
   #standInLine(): Promise<boolean> {
     return new Promise((resolve) => {
       const leave = (isMine: boolean): void => {
