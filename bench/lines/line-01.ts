@@ -18,7 +18,7 @@ export const line: Line<NumbersOptions> = {
     const app = await scene.client(options)
     await app.sql.exec('CREATE TABLE number_once (n INT NOT NULL)')
     const runId = await app.enqueue('numbers')
-    let [killed] = await scene.nodes(2, options)
+    let [killed] = await scene.nodes(scene.count(2), options)
     let underWay = 0
     for (const pages of KILLS_AT) {
       await scene.until(

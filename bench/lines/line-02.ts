@@ -14,6 +14,7 @@ interface Options {
 const SPAN_MS = 30_000
 const BLOCK_MS = 300
 const PARALLEL = 4
+const NODES = 3
 
 export const line: Line<Options> = {
   what: "rate '10/s' and parallel 4 over three nodes, one of whose loops is blocked 300 ms a second, by the server's log",
@@ -49,7 +50,7 @@ async function logOf(
   const options = { origin: site.origin, ...more }
   const app = await scene.client(options)
   const nodes = await Promise.all(
-    Array.from({ length: scene.count(3) }, (_, index) => scene.node(options, { blockMs: index === 0 ? BLOCK_MS : 0 })),
+    Array.from({ length: NODES }, (_, index) => scene.node(options, { blockMs: index === 0 ? BLOCK_MS : 0 })),
   )
   // All of them work from the beginning.
   await sleep(1_000)

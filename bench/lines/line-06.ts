@@ -73,7 +73,7 @@ export const line: Line<Options> = {
     const options = { origin: site.origin }
     const app = await scene.client(options)
     await app.sql.exec('CREATE TABLE committed (run_id BIGINT, id INT, version INT)')
-    const [stopped] = await scene.nodes(2, options)
+    const [stopped] = await scene.nodes(scene.count(2), options)
     const march = { from: '2026-03-01', to: '2026-04-01', parallel: 4 } as const
     const backfill = await app.backfills.create('month', march)
     const rows = (): Promise<Record<string, unknown>[]> =>

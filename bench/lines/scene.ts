@@ -32,7 +32,7 @@ export class Scene<Options> implements AsyncDisposable {
     this.#say = parts.say
   }
 
-  /** Nodes that the store is meant for: an embedded file has one. */
+  /** Nodes of a check that kills or suspends one of them: with an embedded file, that one is alone. */
   count(nodes: number): number {
     return this.store === 'sqlite' ? 1 : nodes
   }
@@ -55,7 +55,7 @@ export class Scene<Options> implements AsyncDisposable {
   /** Several nodes. */
   nodes(count: number, options: Options, logLevel?: string): Promise<LineNode[]> {
     const more = logLevel === undefined ? {} : { logLevel }
-    return Promise.all(Array.from({ length: this.count(count) }, () => this.node(options, more)))
+    return Promise.all(Array.from({ length: count }, () => this.node(options, more)))
   }
 
   /** An app that asks and runs nothing. */
