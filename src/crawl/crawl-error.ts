@@ -56,7 +56,6 @@ export class CrawlError extends PikoError {
   readonly status: number | undefined
   readonly retryAfterMs: number | undefined
   readonly #answer: Answer | undefined
-  #isOfProxy = false
 
   constructor(message: string, parts: CrawlErrorParts) {
     super('CRAWL_FAILED', message, {
@@ -76,14 +75,5 @@ export class CrawlError extends PikoError {
   /** The response, if one arrived. Logs never contain it. */
   get answer(): Answer | undefined {
     return this.#answer
-  }
-
-  /** Whether the proxy, and not the host, may have failed. The circuit breaker of the host ignores such an error. Set by the fetcher. */
-  get isOfProxy(): boolean {
-    return this.#isOfProxy
-  }
-
-  set isOfProxy(value: boolean) {
-    this.#isOfProxy = value
   }
 }

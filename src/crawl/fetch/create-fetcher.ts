@@ -84,14 +84,16 @@ class CrawlFetcher implements Fetcher {
     const mode = this.#answers.modeOf(request)
     const kept = mode === 'force' ? await this.#answers.get(request) : undefined
     if (kept) return { ...kept, release: async () => {} }
+    const { lane } = scope.fleet
+    // A middleware may have caught a failure of a proxy.
+    lane.counts(true)
     const held = await this.#hold(request, scope, mode === 'http')
     const since = performance.now()
     let answer: Answer
     try {
       answer = await downloader.download(request, held.scope)
     } catch (thrown) {
-      const isOfHost = held.end(outcomeOf(thrown), performance.now() - since, isTooManyCookies(thrown))
-      if (!isOfHost && thrown instanceof CrawlError) thrown.isOfProxy = true
+      lane.counts(held.end(outcomeOf(thrown), performance.now() - since, isTooManyCookies(thrown)))
       throw thrown
     }
     if (mode === 'force') await this.#answers.set(request, answer, held.session?.session.name)
@@ -114,7 +116,7 @@ class CrawlFetcher implements Fetcher {
     return {
       messages: downloader.stream(request, held.scope, from),
       session: held.session?.session.name,
-      release: async (outcome) => void held.end(outcome, performance.now() - since),
+      release: async (outcome) => scope.fleet.lane.counts(held.end(outcome, performance.now() - since)),
     }
   }
 

@@ -226,9 +226,9 @@ async function readBeginning(body: Readable, maxBytes: number): Promise<Buffer> 
   return Buffer.concat(pieces).subarray(0, maxBytes)
 }
 
-/** Copies the bytes to a new buffer, because a step may transfer the buffer to a thread. */
+/** Bytes in a buffer of their own, because a step may transfer the buffer to a thread. */
 function ownBytes(bytes: Buffer): Uint8Array {
-  return new Uint8Array(bytes)
+  return bytes.byteLength === bytes.buffer.byteLength ? new Uint8Array(bytes.buffer) : new Uint8Array(bytes)
 }
 
 /** Reads the rest of a body, so that the connection can be used again. */
@@ -247,11 +247,14 @@ function cookiesOf({ headers }: Reply): readonly string[] {
 }
 
 function headersOf({ headers }: Reply): HttpHeaders {
-  const joined = new Map<string, string>()
+  const joined: Record<string, string> = {}
   for (const name of Object.keys(headers)) {
-    const value = name === 'set-cookie' ? undefined : headers[name]
-    if (value !== undefined) joined.set(name, Array.isArray(value) ? value.join(', ') : value)
+    const given = name === 'set-cookie' ? undefined : headers[name]
+    if (given === undefined) continue
+    const value = Array.isArray(given) ? given.join(', ') : given
+    // Assigning a header of this name would lose it.
+    if (name === '__proto__') Object.defineProperty(joined, name, { value, enumerable: true })
+    else joined[name] = value
   }
-  // An object built by assignments would lose a header named `__proto__`.
-  return Object.fromEntries(joined)
+  return joined
 }

@@ -104,7 +104,7 @@ class AnswerPage implements Page {
     const base = this.#base()
     const found = new Set<string>()
     const document = this.#parsedOnce()
-    for (const element of selector === undefined ? anchorsOf(document.root()) : document(selector)) {
+    for (const element of selector === undefined ? anchorsOf(rootOf(document)) : document(selector)) {
       const href = isElement(element) ? element.attribs['href'] : undefined
       const url = href === undefined ? undefined : safely(() => new URL(href, base), undefined)
       if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) continue
@@ -124,8 +124,14 @@ class AnswerPage implements Page {
   }
 }
 
+/** The root of a document. `root()` would create a selection, which takes as long as the search for all links of a short page. */
+function rootOf(document: HtmlDocument): Iterable<HtmlNode> {
+  const { _root: root } = document as { readonly _root?: HtmlNode }
+  return root ? [root] : document.root()
+}
+
 /** Finds the elements of the selector `a[href]` in document order, in a fifth of the time that a selection needs. */
-function anchorsOf(root: HtmlNodes): readonly HtmlElement[] {
+function anchorsOf(root: Iterable<HtmlNode>): readonly HtmlElement[] {
   const found: HtmlElement[] = []
   const left: HtmlNode[] = [...root]
   for (let node = left.pop(); node; node = left.pop()) {

@@ -15,7 +15,11 @@ const ESCAPE = /%([\dA-Fa-f]{2})/g
  */
 export function canonicalUrl(url: string, ignore: readonly string[] = []): string {
   const parsed = parsedUrl(url)
-  if (!parsed) return url
+  return parsed ? canonicalOf(parsed, ignore) : url
+}
+
+/** The same for a URL that has been parsed already, which this may change. */
+export function canonicalOf(parsed: URL, ignore: readonly string[]): string {
   // Each assignment parses the URL again, so only the parts that must change are assigned.
   if (parsed.href.includes('#')) parsed.hash = ''
   if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') return parsed.href

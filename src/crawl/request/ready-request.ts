@@ -6,7 +6,7 @@ import { problemsText } from '../../options.ts'
 import { redactText } from '../../run/redact.ts'
 import { durationMs } from '../../time/duration.ts'
 import { instantOf } from '../../time/instant.ts'
-import { canonicalUrl, parsedUrl } from './canonical-url.ts'
+import { canonicalOf, parsedUrl } from './canonical-url.ts'
 import { itemKey } from './item-key.ts'
 import { bodyOf, headersOf, joinedHeaders, readRequestOptions } from './request-checks.ts'
 import type { CrawlRequest, ReadyRequest } from './request.ts'
@@ -43,6 +43,8 @@ export interface RequestRules {
 /** A request with the fields that its item has in the queue. */
 export interface NewItem {
   readonly request: ReadyRequest
+  /** The host of its URL, with the port unless it is the default port. An empty text if the URL has none. */
+  readonly host: string
   readonly data: unknown
   readonly priority: number
   readonly due: Date | undefined
@@ -66,7 +68,7 @@ export function newItem(given: unknown, rules: RequestRules, parent: RequestPare
   const defaults = rules.steps.get(step)
   const own = { ...defaults?.request, ...options }
   const body = bodyOf(own.body, problems)
-  const { url, authorization } = absoluteUrl(String(own.url), parent?.url)
+  const { url, authorization, parsed } = absoluteUrl(String(own.url), parent?.url)
   const headers = joinedHeaders(
     body && { 'content-type': body.type },
     authorization === undefined ? undefined : { authorization },
@@ -94,12 +96,13 @@ export function newItem(given: unknown, rules: RequestRules, parent: RequestPare
   }
   return {
     request,
+    host: parsed?.host ?? '',
     data,
     priority: own.priority ?? defaults?.priority ?? 0,
     due: own.due === undefined ? undefined : instantOf('due', own.due),
     key: itemKey({
       method,
-      canonicalUrl: canonicalUrl(request.url, rules.ignore),
+      canonicalUrl: parsed ? canonicalOf(parsed, rules.ignore) : url,
       body: body?.ready,
       extra: typeof own.dedup === 'string' ? own.dedup : '',
     }),
@@ -128,9 +131,9 @@ function stepOf(
 function absoluteUrl(
   text: string,
   base: string | undefined,
-): { readonly url: string; readonly authorization: string | undefined } {
+): { readonly url: string; readonly authorization: string | undefined; readonly parsed: URL | undefined } {
   const url = parsedUrl(text, base)
-  if (!url) return { url: text, authorization: undefined }
+  if (!url) return { url: text, authorization: undefined, parsed: undefined }
   const authorization = basicAuth(url)
   // Each assignment parses the URL again, so there are only the necessary ones.
   if (authorization !== undefined) {
@@ -138,7 +141,7 @@ function absoluteUrl(
     url.password = ''
   }
   if (url.href.includes('#')) url.hash = ''
-  return { url: url.href, authorization }
+  return { url: url.href, authorization, parsed: url }
 }
 
 function dataOf(data: unknown, problems: string[]): unknown {

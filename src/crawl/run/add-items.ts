@@ -1,6 +1,6 @@
 import type { ItemAdder, ItemData } from '../../job/items/adding.ts'
 import type { NewItem } from '../request/ready-request.ts'
-import { hostOf, laneOf, type ItemPayload } from './item-payload.ts'
+import { type ItemPayload, laneOfHost } from './item-payload.ts'
 
 /**
  * Adds requests to the run, with one call for each step.
@@ -19,7 +19,7 @@ export async function addItems(
       group.map((item) => payloadOf(item, root)),
       {
         key: (_, index) => at(index).key,
-        lane: (_, index) => laneOf(at(index).request.url),
+        lane: (_, index) => laneOfHost(at(index).host),
         priority: (_, index) => at(index).priority,
         due: (_, index) => at(index).due,
         dedup: (_, index) => (at(index).isFiltered ? undefined : false),
@@ -28,6 +28,6 @@ export async function addItems(
   }
 }
 
-export function payloadOf({ request, data }: NewItem, root: string | undefined): ItemPayload {
-  return { request, ...(data !== undefined && { data }), root: root ?? hostOf(request.url) }
+export function payloadOf({ request, host, data }: NewItem, root: string | undefined): ItemPayload {
+  return { request, ...(data !== undefined && { data }), root: root ?? host }
 }

@@ -37,7 +37,6 @@ function ofDownload(error: CrawlError): Error {
     class: error.class,
     ...(retryAfterMs !== undefined && { retryAfter: `${Math.min(retryAfterMs, MAX_RETRY_AFTER_MS)}ms` }),
     ...(error.class === 'throttled' && { lane: 'wait' as const }),
-    ...(error.isOfProxy && { breaker: false }),
     cause: error,
   })
 }

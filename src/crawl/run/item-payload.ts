@@ -21,12 +21,12 @@ const SHOWN_CHARS = 130
  * shortened and gets a hash, so that hosts with the same beginning have different lanes.
  */
 export function laneOf(url: string): string {
-  const host = hostOf(url).replace(/\.(?=:\d+$|$)/, '')
-  if (host.length <= MAX_LANE) return host || NO_HOST
-  return `${host.slice(0, SHOWN_CHARS)} ${createHash('sha256').update(host).digest('hex')}`
+  return laneOfHost(parsedUrl(url)?.host ?? '')
 }
 
-/** Returns the host of a URL; an empty string if it has none. */
-export function hostOf(url: string): string {
-  return parsedUrl(url)?.host ?? ''
+/** The same for the host of a URL, with its port; an empty text stands for a URL without a host. */
+export function laneOfHost(full: string): string {
+  const host = full.replace(/\.(?=:\d+$|$)/, '')
+  if (host.length <= MAX_LANE) return host || NO_HOST
+  return `${host.slice(0, SHOWN_CHARS)} ${createHash('sha256').update(host).digest('hex')}`
 }

@@ -220,6 +220,7 @@ export class PageRun {
         name: lane.name,
         spacingMs: lane.spacingMs,
         note: (name, load) => this.#own(() => lane.note(name, load)),
+        counts: (isOfLane) => lane.counts(isOfLane),
       },
       state: (pool, options) => this.#own(() => ctx.state(pool, options)),
       score: (group, name, outcome) => ctx.score(group, name, outcome),
@@ -241,7 +242,10 @@ export class PageRun {
     const session = this.#borrowed?.session
     // If a middleware loaded several pages, only the last response is known here. The next try must not use it for all requests.
     const keptFor = this.#downloads > 1 ? 'look' : 'parse'
-    this.#ctx.keep(keptBytes({ keptFor, answer: this.#answer, session }))
+    const { bytes, ...head } = this.#answer
+    // Few pages fail, so the rest is done only for those. The body is copied now, because the step may transfer it to a thread.
+    const copy = Buffer.from(bytes)
+    this.#ctx.keep(() => keptBytes({ keptFor, answer: { ...head, bytes: copy }, session }))
   }
 
   /** Keeps the response of a failed download, so that people can read it. */

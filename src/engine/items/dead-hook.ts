@@ -1,3 +1,4 @@
+import { safely } from '../../errors-read.ts'
 import { toError } from '../../errors.ts'
 import { settleFailure } from '../../item/settle-item.ts'
 import type { DeadContext, DeadItem } from '../../job/items/item-kind.ts'
@@ -20,7 +21,9 @@ export function hookJob(attempt: ItemAttempt, failed: Outcome): JobDefinition {
 }
 
 function deadItem(attempt: ItemAttempt, error: Error): DeadItem {
-  const { tries, kept, keptBefore, kind } = attempt
+  const { tries, keptBefore, kind } = attempt
+  const given = attempt.kept
+  const kept = typeof given === 'function' ? safely(given, undefined) : given
   const { class: name, tries: all } = settleFailure(error, tries, kind.budgets, 0, 0)
   return {
     ...itemOf(attempt),

@@ -50,8 +50,10 @@ export class ItemAttempt {
   position: string | undefined
   /** How long the item's lane took to respond, in milliseconds. Undefined: use the duration of the function. Null: unknown. */
   laneMs: number | null | undefined
+  /** Whether a failure says something about the lane. */
+  isOfLane = true
   /** The bytes to keep for the next attempt. Undefined: no change; null: remove them. */
-  kept: Uint8Array | null | undefined
+  kept: Uint8Array | (() => Uint8Array) | null | undefined
   readonly states: HeldState[] = []
   /** Whether a transaction of the function has already ended the item. */
   isCommitted = false

@@ -78,6 +78,9 @@ export class ItemCalls implements ItemActions {
           throw usage(`lane.measured got ${describe(ms)}; expected a number of milliseconds`)
         attempt.laneMs = ms ?? null
       },
+      counts: (isOfLane) => {
+        attempt.isOfLane = isOfLane !== false
+      },
     }
   }
 

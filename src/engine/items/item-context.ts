@@ -174,10 +174,12 @@ class OfItem implements Context {
 
   get keep(): Context['keep'] {
     return (bytes) => {
-      if (bytes !== undefined && (!(bytes instanceof Uint8Array) || bytes.byteLength > MAX_KEPT_BYTES)) {
-        throw usage(`keep got ${describe(bytes)}; expected a Uint8Array of at most ${MAX_KEPT_BYTES} bytes`)
+      const checked = (given: unknown): Uint8Array => {
+        if (given instanceof Uint8Array && given.byteLength <= MAX_KEPT_BYTES) return given
+        throw usage(`keep got ${describe(given)}; expected a Uint8Array of at most ${MAX_KEPT_BYTES} bytes`)
       }
-      this.#attempt.kept = bytes ?? null
+      if (bytes === undefined) this.#attempt.kept = null
+      else this.#attempt.kept = typeof bytes === 'function' ? () => checked(bytes()) : checked(bytes)
     }
   }
 

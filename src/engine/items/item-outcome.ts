@@ -56,14 +56,17 @@ function failedEnd(attempt: ItemAttempt, error: Error, { random, now }: Decision
   const failure = settleFailure(error, tries, kind.budgets, random, now)
   const text = JSON.stringify(runError(error))
   const triesText = JSON.stringify(failure.tries)
-  const isOfLane = failure.breaker || failure.laneWaitMs !== undefined
+  const isFailureOfLane = failure.breaker && attempt.isOfLane
+  const isOfLane = isFailureOfLane || failure.laneWaitMs !== undefined
   return {
     end:
       failure.delayMs === undefined
         ? { to: 'dead', reason: failure.class.slice(0, 255), error: text, tries: triesText }
         : { to: 'queued', delayMs: failure.delayMs, tries: triesText, error: text },
     lane: isOfLane
-      ? { laneId: item.lane.id, outcome: failure.breaker ? 'failure' : 'neutral', waitMs: failure.laneWaitMs }
-      : answered,
+      ? { laneId: item.lane.id, outcome: isFailureOfLane ? 'failure' : 'neutral', waitMs: failure.laneWaitMs }
+      : attempt.isOfLane
+        ? answered
+        : undefined,
   }
 }

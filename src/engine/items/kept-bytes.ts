@@ -41,9 +41,10 @@ export class KeptBytes {
   /**
    * Stores bytes for the next attempt.
    *
-   * @param given undefined: keeps the earlier bytes; null: keeps none
+   * @param bytes undefined: keeps the earlier bytes; null: keeps none
    */
-  async keep(itemId: number, given: Uint8Array | null | undefined): Promise<Kept | undefined> {
+  async keep(itemId: number, bytes: Uint8Array | (() => Uint8Array) | null | undefined): Promise<Kept | undefined> {
+    const given = typeof bytes === 'function' ? bytes() : bytes
     if (given === undefined) return undefined
     if (given === null) return { ref: undefined, bytes: undefined }
     if (given.byteLength <= MAX_STORED_KEPT) return { ref: IN_STORE, bytes: given }

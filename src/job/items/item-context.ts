@@ -33,6 +33,11 @@ export interface ItemLane {
    * `throttle`. Default: the duration of the whole function.
    */
   measured(ms: number | undefined): void
+  /**
+   * Whether a failure of this attempt counts for the lane's circuit breaker. `false`: it says nothing about the lane, for example because a
+   * proxy may have caused it. Default: true.
+   */
+  counts(isOfLane: boolean): void
 }
 
 /** A named state, such as a session with its cookies. Only one item at a time holds it. */
@@ -110,8 +115,12 @@ export interface ItemContext<
    * @throws PikoError `LEASE_LOST` if this node no longer owns the item: nothing is stored
    */
   checkpoint(position: string, fn?: (trx: SqlExecutor) => Promise<unknown>): Promise<void>
-  /** Keeps bytes for the next try and for a replay, in case this try fails. Only the last call counts; `undefined` keeps nothing. */
-  keep(bytes: Uint8Array | undefined): void
+  /**
+   * Keeps bytes for the next try and for a replay, in case this try fails. Only the last call counts; `undefined` keeps nothing.
+   *
+   * @param bytes a function is called only if this try fails. If it throws, the bytes that an earlier try kept stay.
+   */
+  keep(bytes: Uint8Array | (() => Uint8Array) | undefined): void
   /** Adds to the byte count that the run's status shows. */
   countBytes(bytes: number): void
   /** Leases a named state from one of the job's pools until the item ends. */

@@ -170,6 +170,7 @@ export class Trial implements ItemActions {
       spacingMs: 0,
       note: async (_name, load) => (await load(this.#live.signal)).text,
       measured: () => {},
+      counts: () => {},
     }
   }
 

@@ -198,7 +198,7 @@ async function dueItems(
 ): Promise<readonly ItemRow[]> {
   const columns = sql.join(COLUMNS.map((column) => sql.ref(column)))
   const parts = lanes.map(
-    ({ lane, at }) => sql`SELECT * FROM (SELECT ${columns} FROM piko_item${dialect.forceIndex('item_lane')}
+    ({ lane, at }) => sql`SELECT ${columns} FROM (SELECT ${columns} FROM piko_item${dialect.forceIndex('item_lane')}
       WHERE lane_id = ${sql.lit(lane.id)} AND state = 'queued' AND due_at <= ${dialect.now()}
       AND job_id IN (${sql.join([...jobIds])})${runIds ? sql` AND ${ofRuns(runIds)}` : sql``}
       ORDER BY priority, due_at, id LIMIT ${sql.lit(at.length)}) AS ${sql.ref(`lane${lane.id}`)}`,

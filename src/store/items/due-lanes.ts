@@ -2,7 +2,7 @@ import { type Selectable, sql, type Transaction } from 'kysely'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 import type { LaneTable } from './item-tables.ts'
-import { type LaneState, readableLane } from './lane-rows.ts'
+import { LANE_COLUMNS, type LaneState, readableLane } from './lane-rows.ts'
 
 /** How many lanes one claim reads, at most. */
 const MAX_CLAIMED_LANES = 32
@@ -67,7 +67,7 @@ function lanesInOrder(trx: Transaction<Tables>, dialect: Dialect, { scopes, runI
   const byNext = sql<Selectable<LaneTable>>`piko_lane`.as<'piko_lane'>(sql`piko_lane${dialect.forceIndex('lane_next')}`)
   return trx
     .selectFrom(byNext)
-    .selectAll()
+    .select(LANE_COLUMNS)
     .select(dialect.now().as('now'))
     .where('scope', 'in', [...scopes])
     .$if(runIds !== undefined, (query) => query.where(withItemsOf(runIds ?? [])))

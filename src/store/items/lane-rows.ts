@@ -24,7 +24,26 @@ export interface LaneState extends LaneLimits {
   readonly breaker: BreakerState
 }
 
-export function laneStateOf(row: Selectable<LaneTable>, dialect: Dialect): LaneState {
+/** The columns of {@link LaneState}, and when a claim must read the lane again. */
+export const LANE_COLUMNS = [
+  ...([
+    'id',
+    'name',
+    'next_at',
+    'free_at',
+    'rate_limit',
+    'rate_ms',
+    'parallel',
+    'delay_ms',
+    'factor',
+    'successes',
+  ] as const),
+  ...(['failures', 'recent', 'opens', 'open_until'] as const),
+] as const
+
+type LaneRow = Pick<Selectable<LaneTable>, (typeof LANE_COLUMNS)[number]>
+
+export function laneStateOf(row: LaneRow, dialect: Dialect): LaneState {
   return {
     id: row.id,
     name: keyOf(row.name),
@@ -44,7 +63,7 @@ export function laneStateOf(row: Selectable<LaneTable>, dialect: Dialect): LaneS
 }
 
 /** Reads a lane. Undefined if a person has edited the row so that it can't be read, or so that its next time can't be stored. */
-export function readableLane(row: Selectable<LaneTable>, dialect: Dialect): LaneState | undefined {
+export function readableLane(row: LaneRow, dialect: Dialect): LaneState | undefined {
   try {
     const lane = laneStateOf(row, dialect)
     const spacing = spacingMs(lane.rate, lane.factor, lane.delayMs)

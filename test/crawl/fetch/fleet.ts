@@ -17,13 +17,18 @@ export class LocalFleet {
   readonly states = new Map<string, StoredState>()
   readonly scored: { readonly name: string; readonly ok: boolean }[] = []
   created = 0
+  /** Whether the last failure counts for the lane. */
+  isOfLane = true
 
   /** The part that one item sees, and what ends it. */
   item(): { readonly fleet: FetchFleet; readonly end: () => void } {
     const leased: StoredState[] = []
     const ends: (() => void)[] = []
     const fleet: FetchFleet = {
-      lane: { name: 'host', spacingMs: this.#spacingMs, note: (name, load) => this.#note(name, load) },
+      lane: {
+        ...{ name: 'host', spacingMs: this.#spacingMs, note: (name, load) => this.#note(name, load) },
+        counts: (isOfLane) => void (this.isOfLane = isOfLane),
+      },
       state: (pool, options) => this.#lease(pool, options, leased, ends),
       score: (_group, name, { ok }) => void this.scored.push({ name, ok }),
       scores: async () => new Map<string, Score>(),

@@ -279,26 +279,56 @@ describe('proxies', () => {
     const site = await serve({ '/': 'page' })
     const good = await proxyServer(() => false)
     const dead = ['http://127.0.0.1:9', 'http://127.0.0.1:11']
-    const failures = async (options: Partial<FetchOptions>): Promise<readonly CrawlError[]> => {
+    const failures = async (options: Partial<FetchOptions>): Promise<readonly (readonly [CrawlError, boolean])[]> => {
       const fetcher = fetcherWith(options)
       const fleet = new LocalFleet()
-      const errors: CrawlError[] = []
+      const errors: [CrawlError, boolean][] = []
       for (let count = 0; count < 8; count++)
         await fetcher
           .fetch(requestFor(site.url('/')), fleet.scope(fleet.item().fleet))
           .then((fetched) => fetched.release('done'))
-          .catch((error: unknown) => errors.push(error as CrawlError))
+          .catch((error: unknown) => errors.push([error as CrawlError, fleet.isOfLane]))
       return errors
     }
-    const ofProxy = async (urls: string[]): Promise<boolean[]> =>
-      (await failures({ proxies: { urls } })).map(({ isOfProxy }) => isOfProxy)
-    expect(new Set(await ofProxy([dead[0]!, good.url]))).not.toContain(false)
-    expect((await ofProxy(dead)).at(-1)).toBe(false)
-    expect(new Set(await ofProxy([dead[0]!]))).toEqual(new Set([false]))
+    const ofHost = async (urls: string[]): Promise<boolean[]> =>
+      (await failures({ proxies: { urls } })).map(([, isOfLane]) => isOfLane)
+    expect(new Set(await ofHost([dead[0]!, good.url]))).not.toContain(true)
+    expect((await ofHost(dead)).at(-1)).toBe(true)
+    expect(new Set(await ofHost([dead[0]!]))).toEqual(new Set([true]))
     for (let count = 0; count < 6; count++) {
-      const messages = (await failures({ robots: true, proxies: { urls: [...dead, good.url] } })).map(String)
+      const messages = (await failures({ robots: true, proxies: { urls: [...dead, good.url] } })).map(([error]) =>
+        String(error),
+      )
       expect(messages.filter((message) => message.includes('robots.txt'))).toEqual([])
     }
+  })
+
+  it('that a robots.txt has banned for its host, which has a port, load no page of it', async () => {
+    const site = await serve({ '/': 'page' })
+    const good = await proxyServer(() => false)
+    const asked: string[] = []
+    const bad = createServer(({ url, socket }) => {
+      asked.push(url ?? '')
+      socket.destroy()
+    }).listen(0, '127.0.0.1')
+    await once(bad, 'listening')
+    onTestFinished(() => void bad.close())
+    const urls = [`http://127.0.0.1:${(bad.address() as AddressInfo).port}`, good.url]
+    let banned = 0
+    for (let round = 0; round < 40 && banned < 10; round++) {
+      const fetcher = fetcherWith({ robots: true, proxies: { urls, ban: { errors: 1 } } })
+      const fleet = new LocalFleet()
+      asked.length = 0
+      for (let count = 0; count < 4; count++) {
+        const loading = fetcher.fetch(requestFor(site.url('/')), fleet.scope(fleet.item().fleet))
+        await loading.then((fetched) => fetched.release('done')).catch(() => {})
+        // The other proxy was chosen for robots.txt.
+        if (!asked[0]?.endsWith('/robots.txt')) break
+      }
+      if (asked[0]?.endsWith('/robots.txt')) banned += 1
+      expect(asked.slice(1).filter((url) => url.endsWith('/'))).toEqual([])
+    }
+    expect(banned).toBe(10)
   })
 
   it('that never answer fail, and say nothing if the item was stopped', async () => {
@@ -307,14 +337,13 @@ describe('proxies', () => {
     onTestFinished(() => void hole.close())
     let open = 0
     hole.on('connection', () => (open += 1))
-    const fetcher = fetcherWith({
-      proxies: { urls: [`http://user:geheim@127.0.0.1:${(hole.address() as AddressInfo).port}`] },
-    })
+    const { port } = hole.address() as AddressInfo
+    const fetcher = fetcherWith({ proxies: { urls: [`http://user:geheim@127.0.0.1:${port}`] } })
     const fleet = new LocalFleet()
-    const ended = async (reason: Error): Promise<void> => {
+    const ended = async (reason: Error, by: Fetcher): Promise<void> => {
       const before = open
       const stop = new AbortController()
-      const fetching = fetcher.fetch(
+      const fetching = by.fetch(
         requestFor('http://shop.test/'),
         fleet.scope(fleet.item().fleet, { signal: stop.signal }),
       )
@@ -322,10 +351,13 @@ describe('proxies', () => {
       stop.abort(reason)
       await expect(fetching).rejects.toBe(reason)
     }
-    await ended(new PikoError('STOPPED', 'the node stops'))
+    await ended(new PikoError('STOPPED', 'the node stops'), fetcher)
     expect(fleet.scored).toEqual([])
-    await ended(new PikoError('RUN_TIMEOUT', 'the step took too long'))
-    expect(fleet.scored.map(({ ok }) => ok)).toEqual([false])
+    await ended(new PikoError('RUN_TIMEOUT', 'the step took too long'), fetcher)
+    expect([fleet.scored.map(({ ok }) => ok), fleet.isOfLane]).toEqual([[false], true])
+    const two = fetcherWith({ proxies: { urls: [`http://127.0.0.1:${port}`, `http://user:geheim@127.0.0.1:${port}`] } })
+    await ended(new PikoError('RUN_TIMEOUT', 'the step took too long'), two)
+    expect(fleet.isOfLane).toBe(false)
   })
 
   it('are chosen by their success first, and share the work by their speed', () => {

@@ -80,6 +80,8 @@ function wholly(statement: StatementSync, text: string): StatementSync {
 }
 
 const READ = /^\s*select\b/i
+/** A `*` that stands for no columns. */
+const COUNT = /\bcount\(\*\)/gi
 
 function exactRow(row: unknown): unknown {
   const object = row as Record<string, unknown>
@@ -91,10 +93,13 @@ class BoundStatement implements SqliteStatement {
   readonly reader: boolean
   readonly #statement: StatementSync
   readonly #answersArrays: boolean
+  readonly #hasFixedNames: boolean
+  #known: ((row: unknown) => Record<string, unknown>) | undefined
 
   constructor(statement: StatementSync, reader: boolean) {
     this.#statement = statement
     this.reader = reader
+    this.#hasFixedNames = !statement.sourceSQL.replaceAll(COUNT, '').includes('*')
     // Node before 22.16 does not have this function, nor `columns`.
     this.#answersArrays = reader && 'setReturnArrays' in statement
     if (this.#answersArrays) statement.setReturnArrays(true)
@@ -132,18 +137,22 @@ class BoundStatement implements SqliteStatement {
   }
 
   /**
-   * Returns a function that converts a row's array to an object: objects from `node:sqlite` take twice as long to create and to read. It is
-   * called for each result, because the column names may change when SQLite prepares a statement again after a schema change.
+   * Returns a function that converts a row's array to an object: objects from `node:sqlite` take twice as long to create and to read. If
+   * the statement may select all columns of a table, their names are read again for each result, because SQLite prepares the statement
+   * again after a schema change.
    */
   #toObject(): (row: unknown) => Record<string, unknown> {
+    if (this.#known) return this.#known
     const names = this.#statement.columns().map(({ name }) => name)
     // Copying an empty object is twice as fast as adding the names one by one.
     const empty: Record<string, unknown> = Object.fromEntries(names.map((name) => [name, null]))
-    return (row) => {
+    const toObject = (row: unknown): Record<string, unknown> => {
       const object = { ...empty }
       for (let index = 0; index < names.length; index++) object[names[index] as string] = (row as unknown[])[index]
       return object
     }
+    if (this.#hasFixedNames) this.#known = toObject
+    return toObject
   }
 }
 
