@@ -1,4 +1,4 @@
-// The function is imported, because a test that mocks the global timer would stop the check.
+// The function is imported. If a test mocked the global timer instead, the check would stop.
 import { setInterval } from 'node:timers'
 import { isLoopback } from '../access/loopback.ts'
 import { Service } from '../service/service.ts'
@@ -13,17 +13,20 @@ import { databaseOptions, openSettingsDatabase } from './open-store.ts'
 
 export interface StoreServiceParts {
   readonly settings: Settings
-  /** Whether a node's heartbeat watches the files from its thread. */
+  /** Whether this is the store of a node. The heartbeat thread of a node already watches the files. */
   readonly isNode: boolean
   /** Replaces the database's clock in tests. */
   readonly clock?: OpenOptions['clock']
 }
 
-/** The store's connections: opened and migrated at start, closed at stop. The `store` stays the same across restarts. */
+/**
+ * Opens the store's connections and migrates the schema at start, and closes the connections at stop. The `store` object stays the same
+ * when the service restarts.
+ */
 export class StoreService extends Service {
   readonly store: Store
   readonly isEmbedded: boolean
-  /** Whether all processes that use this store run on this machine, if known. */
+  /** Whether all processes that use this store run on this machine. Undefined if that is unknown. */
   readonly isLocal: boolean
   /** The options for further connections to the same database. */
   readonly options: OpenOptions

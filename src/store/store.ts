@@ -41,7 +41,7 @@ import { StepStore } from './steps/step-store.ts'
 import { WindowStore } from './windows/window-store.ts'
 import type { NewRun } from './runs/new-run.ts'
 
-/** The open store: one class per table family over one database. */
+/** The open store. It has one class per group of tables, all over one database. */
 export interface Store {
   readonly database: Database
   readonly runs: RunStore
@@ -77,18 +77,16 @@ export interface Store {
   readonly notices: NoticeStore
   readonly figures: FigureStore
   readonly messages: MessageStore
-  /** See `commitRun`. */
   readonly commit: <T>(
     nodeId: string,
     claim: Claim,
     fn: (trx: SqlExecutor) => Promise<T>,
     rules: CommitRules,
   ) => Promise<T>
-  /** See `enqueueIn`. */
   readonly enqueueIn: (trx: EnqueueTransaction, requests: readonly NewRun[]) => Promise<number[]>
   /** Migrates the schema to the latest version, or checks that it has this version. */
   prepare(autoMigrate: boolean): Promise<void>
-  /** Makes one round trip to the database. */
+  /** Makes one round trip to the database, to check that it answers. */
   ping(): Promise<void>
 }
 

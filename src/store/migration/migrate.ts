@@ -11,14 +11,14 @@ import type { Tables } from '../tables.ts'
 
 export interface MigrateOptions {
   readonly direction: Direction
-  /** The target version. Default: the latest for `up`, one below the current for `down`. 0 removes everything. */
+  /** The target version. Default: the latest for `up`, the version below the current one for `down`. 0 undoes all migrations. */
   readonly to?: number | undefined
-  /** @internal A folder with other migrations, for tests. */
+  /** @internal A folder with other migrations, which tests use. */
   readonly folder?: string
 }
 
 export interface MigrationStatus {
-  /** The highest applied version; 0 for an empty database. */
+  /** The highest applied version, or 0 for an empty database. */
   readonly current: number
   /** The highest version that this program knows. */
   readonly latest: number
@@ -26,14 +26,14 @@ export interface MigrationStatus {
     readonly version: number
     readonly name: string
     readonly appliedAt?: Date
-    /** `interrupted`: it stopped before all its statements had run, up or down. `unknown`: a newer version of Piko has applied it. */
+    /** `interrupted`: it stopped, up or down, before all its statements had run. `unknown`: a newer version of Piko applied it. */
     readonly state: 'applied' | 'pending' | 'interrupted' | 'unknown'
   }[]
 }
 
 /**
- * Moves the schema up or down. If several processes do so at the same time, one works and the others wait. First finishes an interrupted
- * migration, in its own direction.
+ * Moves the schema up or down. If several processes call this at the same time, one of them migrates and the others wait. An interrupted
+ * migration is finished first, in the direction in which it began.
  *
  * @returns the names of the migrations that this call applied or removed
  * @throws PikoError `SCHEMA_NEWER`, `MIGRATION_FAILED`, `USAGE` for a version `to` that does not exist
@@ -62,7 +62,7 @@ async function migrateTo(database: Database, options: MigrateOptions): Promise<{
   return { applied: await run(database, log, next) }
 }
 
-/** Lists which migrations are applied. Changes nothing. */
+/** Lists the migrations and which of them are applied. Changes nothing. */
 export async function migrationStatus(
   database: Database,
   folder = migrationFolder(database.dialect.name),

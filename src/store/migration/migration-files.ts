@@ -4,21 +4,21 @@ import type { Dialect } from '../connection/dialect.ts'
 
 /** One version of the schema: the statements to reach it and to undo it. */
 export interface MigrationFile {
-  /** The number of the version, from the file's name: 1, 2, 3 … */
+  /** The number of the version, taken from the file's name: 1, 2, 3 … */
   readonly version: number
-  /** The file's name without its ending: `0001_jobs_and_runs`. */
+  /** The file's name without its extension: `0001_jobs_and_runs`. */
   readonly name: string
   /** The statements that reach this version. */
   readonly up: readonly string[]
   readonly down: readonly string[]
 }
 
-/** The package's `migrations` folder, reached from `src/store/migration` and `dist/store/migration` by the same relative path. */
+/** Returns the package's `migrations` folder. Its relative path is the same from `src/store/migration` and from `dist/store/migration`. */
 export function migrationFolder(dialect: Dialect['name']): string {
   return fileURLToPath(new URL(`../../../migrations/${dialect}`, import.meta.url))
 }
 
-/** The folder's `NNNN_name.up.sql` and `.down.sql`, by version. */
+/** Reads the files `NNNN_name.up.sql` and `.down.sql` of the folder, in the order of their versions. */
 export function readMigrations(folder: string): MigrationFile[] {
   return readdirSync(folder)
     .flatMap((file) => {
@@ -31,7 +31,7 @@ export function readMigrations(folder: string): MigrationFile[] {
     .sort((a, b) => a.version - b.version)
 }
 
-/** Reads its files when its statements are used: most processes need only the names of the migrations. */
+/** Reads its files only when its statements are used, because most processes need only the names of the migrations. */
 class LazyMigration implements MigrationFile {
   readonly version: number
   readonly name: string
@@ -55,8 +55,8 @@ class LazyMigration implements MigrationFile {
 }
 
 /**
- * The statements of a migration. A statement ends with `;` at the end of a line, so no line inside a statement may end with one. Leaves out
- * comments (`--` lines and blocks).
+ * Splits a migration into its statements, without comments (`--` lines and blocks). A statement ends with `;` at the end of a line, so no
+ * other line of a statement may end with `;`.
  */
 export function splitStatements(text: string): string[] {
   return text

@@ -6,17 +6,18 @@ import type { Tables } from '../tables.ts'
 const LEASE_MS = 15_000
 const RENEW_EVERY_MS = 5_000
 
-/** Another process took the lock over because this one did not renew it in time. */
+/** Thrown when another process has taken over the lock, because this process did not renew it in time. */
 export class LockLost extends Error {
   override readonly name = 'LockLost'
 }
 
 /**
- * The lock for the migration of a MySQL schema: one row with an owner and an expiry on the database's clock, taken by compare-and-set.
- * `GET_LOCK` would not work: it belongs to a connection, and proxies share and swap connections.
+ * The lock that allows only one process at a time to migrate a MySQL schema. It is one row with an owner and an expiry time by the
+ * database's clock, acquired by compare-and-set. `GET_LOCK` would not work, because it belongs to a connection, and proxies share and swap
+ * connections.
  *
- * Its states: free → held (`take`) → free (`release`), and held → held by another process after the lease of 15 s has expired. Renews the
- * lease every 5 s on a second connection, even while a long statement runs.
+ * Its states: free → held (`take`) → free (`release`), and held → held by another process when the lease of 15 s has expired. The lease is
+ * renewed every 5 s on a second connection, even while a long statement runs.
  */
 export class MigrationLock {
   readonly #database: Database
@@ -45,7 +46,7 @@ export class MigrationLock {
     )
   }
 
-  /** Returns true if the lock was free or its holder's lease had expired. */
+  /** Acquires the lock. Returns true if it was free or its holder's lease had expired. */
   async take(): Promise<boolean> {
     const { db, dialect, retry } = this.#database
     const { numAffectedRows } = await retry(() =>
@@ -58,7 +59,7 @@ export class MigrationLock {
       await this.#shorten()
       return false
     }
-    // The error is ignored, because the next renewal or the next step finds out whether this process still holds the lock.
+    // The error is ignored: if this process no longer holds the lock, the next renewal or the next step notices it.
     this.#timer = setInterval(() => {
       this.#renewal = this.#renew().catch(() => {})
     }, RENEW_EVERY_MS)
@@ -67,7 +68,7 @@ export class MigrationLock {
 
   /**
    * Runs a transaction that commits only while this process holds the lock. The lock's row stays locked until the commit, so no other
-   * process can take over before.
+   * process can take the lock over before that.
    *
    * @throws LockLost
    */
@@ -81,7 +82,7 @@ export class MigrationLock {
     })
   }
 
-  /** Never rejects: if the database does not answer, the lease expires. */
+  /** Releases the lock. Never rejects: if the database does not answer, the lease expires by itself. */
   async release(): Promise<void> {
     clearInterval(this.#timer)
     await this.#renewal
@@ -91,7 +92,10 @@ export class MigrationLock {
     ).catch(() => {})
   }
 
-  /** Shortens a lease that ends later than is possible, because a person has edited the row. A live owner renews it. */
+  /**
+   * Shortens a lease that ends later than any process would set it, which means that a person edited the row. If its owner is alive, the
+   * owner renews it.
+   */
   async #shorten(): Promise<void> {
     const { db, dialect, retry } = this.#database
     await retry(() =>

@@ -11,9 +11,9 @@ export interface MigrationRecord {
   readonly name: string
   /** The direction of its last run. */
   readonly direction: Direction
-  /** The number of statements executed in this direction. */
+  /** The number of statements that were executed in this direction. */
   readonly stepsDone: number
-  /** Whether the next statement has begun and its result is unknown: it may or may not have executed. */
+  /** Whether the next statement was started but its result is unknown: it may or may not have executed. */
   readonly isStepOpen: boolean
   /** When the migration was applied; undefined while it moves up or down. */
   readonly appliedAt: Date | undefined
@@ -39,7 +39,7 @@ export class MigrationLog {
     this.#dialect = dialect
   }
 
-  /** The records in the order of their versions. Empty if the table does not exist yet. */
+  /** Reads the records, in the order of their versions. Returns none if the table does not exist yet. */
   async read(db: Kysely<Tables>): Promise<MigrationRecord[]> {
     if (!(await this.#exists(db))) return []
     const { rows } = await sql<Row>`
@@ -55,7 +55,7 @@ export class MigrationLog {
     }))
   }
 
-  /** Accepts an instant that a person has made unreadable: any value shows that the migration was applied. */
+  /** Accepts a timestamp that a person has made unreadable, because any value shows that the migration was applied. */
   #appliedAt(value: Date | string): Date {
     try {
       return this.#dialect.date(value)

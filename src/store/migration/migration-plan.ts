@@ -3,17 +3,17 @@ import { PikoError } from '../../errors.ts'
 import type { MigrationFile } from './migration-files.ts'
 import type { Direction, MigrationRecord } from './migration-log.ts'
 
-/** The next action: execute the statements of one migration, after those that an interrupted attempt has already executed. */
+/** The next action: to execute the statements of one migration, except those that an interrupted attempt has already executed. */
 export interface Move {
   readonly file: MigrationFile
   readonly direction: Direction
-  /** The record of the interrupted attempt; undefined for a migration that has not begun. */
+  /** The record of the interrupted attempt; undefined if the migration has not begun. */
   readonly interrupted: MigrationRecord | undefined
 }
 
 /**
- * Decides the next move. An interrupted migration is finished first, in its own direction, since no other one can start from a partial
- * schema. Pure.
+ * Decides the next move. An interrupted migration is finished first, in the direction in which it began, because no other migration can
+ * start from a partial schema. A pure function.
  */
 export function nextMove(
   files: readonly MigrationFile[],
@@ -35,7 +35,7 @@ export function nextMove(
 }
 
 /**
- * The target version.
+ * Returns the target version.
  *
  * @throws PikoError `USAGE` for a version that does not exist
  */
@@ -58,10 +58,13 @@ export function targetVersion(
   )
 }
 
-/** The highest known version; 0 if there is none. */
+/** Returns the highest known version, or 0 if there is none. */
 export const latestOf = (files: readonly MigrationFile[]): number => files.at(-1)?.version ?? 0
 
-/** @throws PikoError `SCHEMA_NEWER` if this version of Piko does not know a recorded migration */
+/**
+ * Refuses to migrate a schema that a newer version of Piko has changed.
+ * @throws PikoError `SCHEMA_NEWER` if this version of Piko does not know a recorded migration
+ */
 export function refuseUnknown(
   location: string,
   files: readonly MigrationFile[],

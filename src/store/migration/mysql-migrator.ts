@@ -8,8 +8,8 @@ import { type Move, migrationFailed } from './migration-plan.ts'
 import { rightsAdvice, serversAnswer } from '../connection/mysql/missing-rights.ts'
 
 /**
- * MySQL commits DDL implicitly, so a migration executes and records one statement at a time, under the lock. If another process holds the
- * lock, checks again every 100 to 300 ms until there is nothing left to do.
+ * MySQL commits implicitly at each DDL statement. So a migration executes and records one statement at a time, and holds the lock
+ * meanwhile. If another process holds the lock, tries again every 100 to 300 ms until nothing is left to do.
  */
 export async function migrateMysql(
   database: Database,
@@ -41,12 +41,12 @@ export async function migrateMysql(
 }
 
 /**
- * Executes the statements of one migration that are not yet recorded.
+ * Executes the statements of one migration that are not recorded yet. A statement that changes rows commits together with its record. A DDL
+ * statement can't, so it is recorded as open before it runs and as done afterwards.
  *
- * A statement that changes rows commits together with its record. A DDL statement can't: it is recorded as open before and as done after
- * it. After a crash or a lost connection in between, it may have executed. Only for this statement, an error such as "already exists" then
- * means that it is done. A statement that the server refused did not execute (DDL is atomic from MySQL 8.0 and MariaDB 10.6), so it is
- * recorded as not begun again.
+ * If the process crashes or loses its connection in between, the statement may have executed. Then an error such as "already exists" means
+ * that it did, but only for this statement. A statement that the server refused did not execute (DDL is atomic from MySQL 8.0 and MariaDB
+ * 10.6), so its record returns to "not started".
  */
 async function takeSteps(database: Database, log: MigrationLog, lock: MigrationLock, move: Move): Promise<void> {
   const { file, direction, interrupted } = move
@@ -91,7 +91,7 @@ async function takeSteps(database: Database, log: MigrationLog, lock: MigrationL
 
 const changesRows = (statement: string): boolean => /^(?:insert|update|delete|replace)\b/i.test(statement)
 
-/** MySQL's errors for a DDL statement that is executed a second time. */
+/** The errors that MySQL reports if a DDL statement was already executed before. */
 const ALREADY_SO = new Set([
   1050, // table exists
   1051, // unknown table, on DROP TABLE
@@ -108,7 +108,7 @@ function isAlreadySo(error: unknown): boolean {
   return isError(error) && 'errno' in error && ALREADY_SO.has(error.errno as number)
 }
 
-/** Whether the server sent the error. The server's errors have an SQL state; those of a lost connection do not. */
+/** Whether the error came from the server. The server's errors have an SQL state; those of a lost connection do not. */
 function isServersAnswer(error: unknown): boolean {
   return isError(error) && 'sqlState' in error && error.sqlState !== undefined
 }

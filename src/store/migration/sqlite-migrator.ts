@@ -6,10 +6,10 @@ import type { MigrationLog } from './migration-log.ts'
 import { type Move, migrationFailed } from './migration-plan.ts'
 import type { Tables } from '../tables.ts'
 
-/** How long to wait for other processes' writes and migrations of an SQLite file, in milliseconds. */
+/** How long to wait for writes and migrations of other processes to the same SQLite file, in milliseconds. */
 const SQLITE_PATIENCE_MS = 60_000
 
-/** On SQLite a migration is one write transaction. It is applied completely or not at all, by one process at a time. */
+/** On SQLite a migration is one write transaction, so it is applied completely or not at all. Only one process at a time can migrate. */
 export async function migrateSqlite(
   database: Database,
   log: MigrationLog,

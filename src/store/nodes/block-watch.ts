@@ -1,29 +1,29 @@
-// The heartbeat's thread loads this, so it imports only modules whose types Node can strip.
+// The thread of the heartbeat loads this file. So it may import only modules whose types Node can strip.
 import { write } from 'node:fs'
 import { BEATS, DEBUGGED, type HeartbeatMemory } from './heartbeat-memory.ts'
 
 /** What happens to a process whose event loop is blocked. */
 export interface BlockPolicy {
-  /** After a block of this length, the node gives up its lease; 0: never. */
+  /** After a block of this length, the node gives up its lease. 0: never. */
   readonly maxMs: number
-  /** If the event loop is still blocked this much later, the process is ended; undefined: never. */
+  /** If the event loop is still blocked after this additional time, the process is ended. Undefined: never. */
   readonly endAfterMs: number | undefined
 }
 
 const LOOKS = 20
 const MIN_LOOK_MS = 10
 const MAX_LOOK_MS = 1_000
-/** The wait before SIGKILL, since the process may have a handler for the first signal. */
+/** How long to wait before SIGKILL, because the process may have a handler for the first signal. */
 const KILL_AFTER_MS = 2_000
 
-/** The interval at which the event loop reports that it turns, and at which the thread checks this, in milliseconds. */
+/** Returns the interval in milliseconds at which the event loop reports that it runs, and at which the thread checks this. */
 export function lookMs({ maxMs }: BlockPolicy): number {
   return Math.min(MAX_LOOK_MS, Math.max(MIN_LOOK_MS, maxMs / LOOKS))
 }
 
 /**
- * Watches whether the main thread's event loop turns. Measures time by counting its own checks, which stop when the process or its machine
- * is suspended. So a suspended process does not seem blocked.
+ * Watches whether the event loop of the main thread still runs. It measures time by counting its own checks, which stop while the process
+ * or its machine is suspended. So a suspended process is not mistaken for a blocked one.
  */
 export class BlockWatch {
   readonly #name: string
@@ -48,12 +48,12 @@ export class BlockWatch {
     if (policy.maxMs > 0) this.#timer = setInterval(() => this.#look(), this.#lookMs)
   }
 
-  /** Aborts when the node must give up its lease. */
+  /** Aborts when the node must give up its lease because its event loop is blocked. */
   get given(): AbortSignal {
     return this.#given.signal
   }
 
-  /** Stops watching as soon as the event loop has turned. */
+  /** Stops watching as soon as the event loop has run again. */
   leave(): void {
     this.#isLeft = true
   }
@@ -77,7 +77,7 @@ export class BlockWatch {
   #turned(beats: bigint): void {
     this.#beats = beats
     this.#stillMs = 0
-    // The node continues under a new id, with its own watch.
+    // When the event loop runs again, the node registers under a new id, which has its own watch.
     if (this.#isLeft || this.#given.signal.aborted) this.close()
   }
 
@@ -98,12 +98,12 @@ export class BlockWatch {
     this.#isEnding = true
     this.#say('the event loop is still blocked; the process ends itself with SIGABRT ([piko] end_when_blocked)')
     setTimeout(() => process.kill(process.pid, 'SIGKILL'), KILL_AFTER_MS)
-    // Waits for the text, which another thread writes, so that an unread pipe does not block this thread.
+    // Gives the other thread time to write the text. This thread does not write it itself, because a pipe that nobody reads would block it.
     setTimeout(() => process.kill(process.pid, 'SIGABRT'), this.#lookMs)
   }
 
   #say(text: string): void {
-    // Ignores errors, since nothing could handle them here.
+    // Errors are ignored, because nothing could handle them here.
     write(2, `piko: ${text}\n`, () => undefined)
   }
 }

@@ -5,13 +5,13 @@ import type { Tables } from '../tables.ts'
 
 /** The result of ending the connections of dead nodes. */
 export interface EndedConnections {
-  /** The number of ended connections. */
+  /** How many connections were ended. */
   readonly count: number
   /** The nodes whose connections were ended. */
   readonly nodeIds: readonly string[]
-  /** Nodes with a connection that executes a statement, or was used a moment ago. It may be ended later. */
+  /** Nodes with a connection that executes a statement or was used a moment ago. Such a connection may be ended later. */
   readonly busy: ReadonlySet<string>
-  /** The server's answer if the user may not end them. */
+  /** The server's error if the database user may not end connections. */
   readonly denied: unknown
 }
 
@@ -19,7 +19,7 @@ const NOTHING: EndedConnections = { count: 0, nodeIds: [], busy: new Set(), deni
 
 /** A connection that has been idle for less than this, in seconds, is not ended. */
 const MIN_IDLE_S = 3
-/** The maximum number of connections of one node, because the column holds 64 kB of text. */
+/** How many connections of one node are stored, at most, because the column holds 64 kB of text. */
 const MAX_CONNECTIONS = 2_000
 const NO_SUCH_THREAD = 1094
 const KILL_DENIED = 1095
@@ -34,8 +34,8 @@ interface ConnectionColumns {
 }
 
 /**
- * The columns of a node with these connections; none on SQLite. Behind a proxy the ids that this process knows belong to the proxy. Then
- * the server's id of the executing connection is not one of them, and no ids are stored.
+ * Returns the columns that store these connections of a node; none on SQLite. Behind a proxy, the ids that this process knows are ids of
+ * the proxy. The server's id of the current connection is then not among them, and no ids are stored.
  */
 export function connectionColumns(ids: readonly number[]): ConnectionColumns {
   if (ids.length === 0) return {}
@@ -48,11 +48,11 @@ export function connectionColumns(ids: readonly number[]): ConnectionColumns {
 }
 
 /**
- * Ends the MySQL connections of nodes whose leases have expired. The server keeps the locks of a transaction until its connection ends. If
- * its process is suspended, or its machine has lost its power or network, that takes hours: the server's `wait_timeout`.
+ * Ends the MySQL connections of nodes whose leases have expired, because the server keeps the locks of a transaction until its connection
+ * ends. If the process is suspended, or its machine has lost power or network, that takes hours (the server's `wait_timeout`).
  *
- * An id may now belong to another connection. So this ends only connections of this server to the same database by the same user that
- * execute nothing, and none of a live node. It ignores ids that were stored before the server started.
+ * An id may now belong to another connection. So this ends a connection only if it executes nothing, belongs to the same user and database
+ * on this server, and does not belong to a live node. It ignores ids that were stored before the server started.
  */
 export async function endConnections(database: Database, nodeIds: readonly string[]): Promise<EndedConnections> {
   if (database.dialect.name === 'sqlite' || nodeIds.length === 0) return NOTHING
@@ -80,7 +80,7 @@ export async function endConnections(database: Database, nodeIds: readonly strin
   })
 }
 
-/** The nodes by the ids of their connections. Only dead nodes, and only ids that neither a live node nor this process uses. */
+/** Maps the ids of connections to their nodes. Contains only dead nodes, and only ids that neither a live node nor this process uses. */
 async function ownersOf(
   database: Database,
   connection: Kysely<Tables>,
@@ -102,14 +102,14 @@ async function ownersOf(
   return owners
 }
 
-/** How long the server has run. Undefined if it does not report that, like some compatible servers. */
+/** Returns how many seconds the server has run. Undefined if the server does not report that, as some compatible servers do not. */
 async function uptimeSeconds(connection: Kysely<Tables>): Promise<number | undefined> {
   const { rows } = await sql<{ Value: string }>`SHOW GLOBAL STATUS LIKE 'Uptime'`.execute(connection)
   const [row] = rows
   return row && Number(row.Value)
 }
 
-/** The connections that exist, of the same user to the same database. */
+/** Returns the existing connections of the same user to the same database. */
 async function processesOf(
   connection: Kysely<Tables>,
   ids: readonly number[],

@@ -1,11 +1,14 @@
-/** The memory that a node shares with the thread that renews its lease: instants of `process.hrtime`, in nanoseconds, and numbers. */
+/**
+ * The memory that a node shares with the thread that renews its lease. It contains points in time of `process.hrtime`, in nanoseconds, and
+ * counters.
+ */
 export type HeartbeatMemory = BigInt64Array
 
-/** The node gives up its lease at this instant; 0: never. */
+/** The time at which the node gives up its lease. 0: never. */
 export const DEADLINE = 0
-/** The node is sure to hold the lease until this instant; 0: the lease is lost. */
+/** Until this time the node certainly holds the lease. 0: the lease is lost. */
 export const TRUSTED_UNTIL = 1
-/** Increases while the event loop turns. */
+/** A counter that increases as long as the event loop runs. */
 export const BEATS = 2
 /** Not 0 while a debugger may pause the event loop. */
 export const DEBUGGED = 3

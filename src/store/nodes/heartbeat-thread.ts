@@ -1,4 +1,4 @@
-// Entry point of the thread that heartbeats.ts starts. Node strips the types, so it imports only modules that allow this.
+// The entry point of the thread that heartbeats.ts starts. Node strips the types, so this file may import only modules that allow this.
 import { parentPort } from 'node:worker_threads'
 import type { Connection, ConnectionOptions } from 'mysql2/promise'
 import { databaseFault, type DatabaseFault } from '../../sql/database-faults.ts'
@@ -47,16 +47,16 @@ export type FromThread = { readonly id: string } & (
 )
 
 const FIRST_RETRY_MS = 100
-/** SQLite's own wait for a lock, which blocks this thread, in milliseconds. */
+/** How long SQLite itself waits for a lock, in milliseconds. This wait blocks the thread. */
 const BUSY_TIMEOUT_MS = 20
-/** The longest pause before another try, in milliseconds. */
+/** The longest pause before the next try, in milliseconds. */
 const LOCKED_PAUSE_MS = 40
 
 type CreateConnection = (options: ConnectionOptions) => Promise<Connection>
 
-/** One connection, opened when needed and again after any failure. */
+/** One connection. It is opened when needed, and opened again after any failure. */
 interface Renewer {
-  /** @param given aborts when the node must give up the lease, or no longer needs it */
+  /** Renews the lease of a node. @param given aborts when the node must give up the lease, or no longer needs it */
   renew(heartbeat: Heartbeat, given: AbortSignal): Promise<boolean>
   close(): void
 }
@@ -66,7 +66,7 @@ class MysqlRenewer implements Renewer {
   readonly #createConnection: CreateConnection
   #connection: Connection | undefined
 
-  /** Loads the driver only if needed, since loading it costs more than the rest of the thread. */
+  /** Loads the driver only when needed, because loading it costs more than the rest of the thread. */
   static async load(options: ConnectionOptions): Promise<MysqlRenewer> {
     const { createConnection } = await import('mysql2/promise')
     return new MysqlRenewer(options, createConnection)
@@ -78,7 +78,7 @@ class MysqlRenewer implements Renewer {
   }
 
   async renew({ sql, parameters, leaseMs }: Heartbeat): Promise<boolean> {
-    // An answer that comes later is useless.
+    // After this time the answer would come too late.
     const timeout = Math.ceil(leaseMs / 3)
     try {
       const connection = (this.#connection ??= await this.#connect(timeout))
@@ -98,7 +98,7 @@ class MysqlRenewer implements Renewer {
   async #connect(timeout: number): Promise<Connection> {
     const connectTimeout = Math.min(timeout, this.#options.connectTimeout ?? timeout)
     const connection = await this.#createConnection(withPeerName({ ...this.#options, connectTimeout }))
-    // Without a listener, an error between two statements would end the process.
+    // Without a listener, an error between two statements would crash the process.
     connection.on('error', () => this.close())
     try {
       for (const sql of MYSQL_SESSION) await connection.query({ sql, timeout })
@@ -147,7 +147,7 @@ class SqliteRenewer implements Renewer {
 }
 
 const kept = new Map<string, AbortController>()
-/** The watches by node, including those of nodes with a lost lease until they are dropped. */
+/** The watches by node. A node whose lease is lost keeps its watch until it is dropped. */
 const watches = new Map<string, BlockWatch>()
 
 async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSignal): Promise<void> {
@@ -165,7 +165,7 @@ async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSigna
     while (!dropped.aborted) {
       if (watch.given.aborted) return lose('the event loop was blocked for longer than [piko] max_block')
       if (isOverdue(memory)) return lose('a run is past its timeout and the event loop is blocked')
-      // Checks first, because opening a connection would create a new file.
+      // Checks this first, because opening a connection would create a new file.
       const gone = 'mysql' in target ? undefined : lostFile(target.files)
       if (gone) return giveUp({ id, kind: 'gone', ...gone })
       const sentAt = process.hrtime.bigint()
@@ -179,7 +179,7 @@ async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSigna
         const retryInMs = Math.min(leaseMs / 10, FIRST_RETRY_MS * 2 ** failures++)
         if (dropped.aborted) return
         const message = error instanceof Error ? error.message : String(error)
-        // A late answer is an outage too: the driver reports it with its own error.
+        // A late answer counts as an outage too, although the driver reports it with an error of its own.
         const fault = databaseFault(error) ?? 'outage'
         const isOver = process.hrtime.bigint() >= Atomics.load(memory, TRUSTED_UNTIL)
         if (isOver && fault === 'outage') return lose(`the database did not answer for ${leaseMs} ms`)
@@ -210,13 +210,13 @@ parentPort?.on('message', (message: ToThread) => {
   const dropped = new AbortController()
   const { id, memory, block } = message.heartbeat
   kept.set(id, dropped)
-  // The watch continues after the loss of the lease, since the event loop may be blocked forever.
+  // The watch continues after the loss of the lease, because the event loop may stay blocked forever.
   const watch = new BlockWatch(id, memory, block)
   watches.set(id, watch)
   void keep(message.heartbeat, watch, dropped.signal)
 })
 
-/** Stops watching a node that stops. It no longer reports that its event loop turns, so the watch would end the process. */
+/** Stops watching a node that is stopping. Such a node no longer reports that its event loop runs, so the watch would end the process. */
 function drop(id: string): void {
   watches.get(id)?.close()
   watches.delete(id)

@@ -4,7 +4,7 @@ import { type PikoError, toError } from '../../errors.ts'
 import { startThread } from '../../thread-module.ts'
 import { databaseGone } from '../connection/sqlite/database-gone.ts'
 import { DEFAULT_SQLITE_PATH, type OpenOptions } from '../connection/database.ts'
-// An inline `type` import would leave an import statement without names, which would run the thread's code here.
+// `import type` is required: an inline `type` would leave an import statement without names, which would run the thread's code here.
 import type { FromThread, Heartbeat, HeartbeatTarget, ToThread } from './heartbeat-thread.ts'
 import { withMissingRight } from '../connection/mysql/missing-rights.ts'
 import { connectionOptions } from '../connection/mysql/mysql-pool.ts'
@@ -13,11 +13,11 @@ import type { OpenedFile } from '../connection/sqlite/sqlite-files.ts'
 export interface HeartbeatListener {
   onRenewed(): void
   onFailed(error: Error, retryInMs: number, fault: DatabaseFault | undefined): void
-  /** Called if the lease is lost. It is no longer renewed. */
+  /** Called when the lease is lost. After that it is no longer renewed. */
   onLost(why: string): void
-  /** Called if the database's file is no longer at its path. The lease is no longer renewed. */
+  /** Called when the database file is no longer at its path. After that the lease is no longer renewed. */
   onGone(error: PikoError): void
-  /** Called if the thread has ended. The lease is no longer renewed. */
+  /** Called when the thread has ended. After that the lease is no longer renewed. */
   onCrashed(error: Error): void
 }
 
@@ -27,18 +27,18 @@ interface Kept {
   readonly database: string
 }
 
-/** How long an idle thread waits for the next app of the process, in milliseconds. */
+/** How long a thread without work waits for the next app of the process, in milliseconds. */
 const LINGER_MS = 1_000
 
 /**
- * Renews leases in a separate thread over separate connections, so a blocked event loop does not lose them. All apps of the process share
- * one thread, which does not keep the process alive.
+ * Renews leases in a separate thread over separate connections, so that a blocked event loop does not lose them. All apps of the process
+ * share one thread. The thread does not keep the process alive.
  */
 class HeartbeatThread {
   static #current: HeartbeatThread | undefined
   readonly #worker: Worker
   readonly #listeners = new Map<string, Kept>()
-  // Nodes that wait for their first renewal. They keep the process alive.
+  // Nodes that wait for their first renewal. Until then they keep the process alive.
   readonly #unheard = new Set<string>()
   #linger: NodeJS.Timeout | undefined
 
@@ -63,7 +63,7 @@ class HeartbeatThread {
     this.#send({ kind: 'keep', heartbeat })
     return () => {
       this.#heard(heartbeat.id)
-      // This is sent for a lost lease too, because the thread still watches the event loop of its node.
+      // This message is also sent for a lost lease, because the thread still watches the event loop of that node.
       this.#send({ kind: 'drop', id: heartbeat.id })
       if (this.#listeners.delete(heartbeat.id)) this.#rest()
     }
@@ -101,7 +101,7 @@ class HeartbeatThread {
     if (this.#listeners.size > 0) return
     clearTimeout(this.#linger)
     this.#linger = setTimeout(() => {
-      // Later nodes need another thread.
+      // Nodes that start later get another thread.
       HeartbeatThread.#current = undefined
       void this.#worker.terminate()
     }, LINGER_MS).unref()
@@ -115,13 +115,13 @@ class HeartbeatThread {
   }
 }
 
-/** Creates the error here, because an error sent between threads would lose the server's error number. */
+/** Creates the error on this side, because an error that is sent between threads loses the server's error number. */
 function failureOf({ message, errno }: Extract<FromThread, { kind: 'failed' }>, database: string): Error {
   const error = new Error(message)
   return toError(withMissingRight(errno === undefined ? error : Object.assign(error, { errno }), database))
 }
 
-/** Begins to renew a lease. Returns a function that stops it. */
+/** Starts to renew a lease. Returns a function that stops the renewal. */
 export function keepHeartbeat(
   options: OpenOptions,
   files: readonly OpenedFile[],

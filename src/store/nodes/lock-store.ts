@@ -7,21 +7,21 @@ import { OddLease } from './odd-lease.ts'
 
 export interface LockHolding {
   readonly name: string
-  /** The owner of the lock: a new UUID each time the lock is taken. */
+  /** The owner of the lock: a new UUID for each acquisition. */
   readonly owner: string
 }
 
 /** Limits for the leases of a lock. */
 export interface LeaseLimits {
-  /** The longest lease that a holder can write. If one ends later, a person has edited the row, or the clock has changed. */
+  /** The longest lease that a holder sets. If a lease ends later than that, a person has edited the row or the clock has changed. */
   readonly maxMs: number
-  /** The remaining time to which such a lease is shortened. */
+  /** The remaining time to which such a lease is shortened, in milliseconds. */
   readonly shortenedMs: number
 }
 
 /**
- * Locks with leases. An owner takes a lock by compare-and-set on the database's clock, and renews it. The fence increases only when the
- * owner changes, so an owner can use the same fence after a renewal.
+ * Locks with leases. An owner acquires a lock by compare-and-set on the database's clock, and then renews it. The fence increases only when
+ * the owner changes, so it stays the same after a renewal.
  */
 export class LockStore {
   readonly #database: Database
@@ -31,8 +31,9 @@ export class LockStore {
   }
 
   /**
-   * Takes a free or expired lock. Returns its fence, or undefined if another owner holds it. Reports and shortens a lease that ends later
-   * than is possible. Otherwise a dead owner could keep a lock whose row was edited forever.
+   * Acquires a lock that is free or whose lease has expired. Returns its fence, or undefined if another owner holds it. If a lease ends
+   * later than any holder would set it, reports and shortens it. Otherwise a dead owner could keep a lock forever after someone edited its
+   * row.
    */
   async acquire(
     name: string,
@@ -61,7 +62,7 @@ export class LockStore {
     return undefined
   }
 
-  /** Uses compare-and-set, so it does not overwrite a simultaneous renewal. */
+  /** Uses compare-and-set, so that it does not overwrite a renewal at the same time. */
   async #shorten(
     { name, owner, fence, expires_at }: Pick<Selectable<LockTable>, 'name' | 'owner' | 'fence' | 'expires_at'>,
     { maxMs, shortenedMs }: LeaseLimits,
@@ -82,7 +83,7 @@ export class LockStore {
     broken.report(new OddLease(dialect, 'piko_lock', { name, expires_at }, terms))
   }
 
-  /** Returns false if the lock is lost. */
+  /** Renews a lock. Returns false if the lock is lost. */
   async renew(name: string, owner: string, fence: number, ttlMs: number): Promise<boolean> {
     const { db, dialect } = this.#database
     const { numUpdatedRows } = await this.#database.retry(() =>
@@ -98,7 +99,7 @@ export class LockStore {
     return numUpdatedRows > 0n
   }
 
-  /** Renews locks with the same length of lease in one statement. Returns the owners that still hold theirs. */
+  /** Renews locks whose leases have the same length, in one statement. Returns the owners that still hold their locks. */
   async renewAll(locks: readonly LockHolding[], ttlMs: number): Promise<Set<string>> {
     const { db, dialect } = this.#database
     const owners = locks.map((lock) => lock.owner)
@@ -123,7 +124,7 @@ export class LockStore {
     return new Set(rows.flatMap((row) => row.owner ?? []))
   }
 
-  /** The owner of a lock and the end of its lease; undefined if it is free. @throws BrokenRow */
+  /** Returns the owner of a lock and the end of its lease, or undefined if it is free. @throws BrokenRow */
   async holder(name: string): Promise<{ owner: string; expiresAt: Date } | undefined> {
     const { db, dialect } = this.#database
     const row = await db
@@ -137,7 +138,7 @@ export class LockStore {
       : undefined
   }
 
-  /** The lease of a lock, even if it has expired; undefined if the lock was never taken. @throws BrokenRow */
+  /** Returns the lease of a lock, even if it has expired. Undefined if the lock was never acquired. @throws BrokenRow */
   async lease(
     name: string,
   ): Promise<{ owner: string | undefined; fence: number; expiresAt: Date | undefined } | undefined> {
@@ -154,7 +155,11 @@ export class LockStore {
     return { owner, fence, expiresAt: dialect.date(expires_at) }
   }
 
-  /** The locks that are currently held, in the order of their names. @param after lists only locks with later names @throws BrokenRow */
+  /**
+   * Lists the locks that are currently held, in the order of their names.
+   * @param after only locks with later names are listed
+   * @throws BrokenRow
+   */
   async held(prefix: string, limit: number, after = ''): Promise<{ name: string; fence: number; expiresAt: Date }[]> {
     const { db, dialect } = this.#database
     const rows = await db
@@ -187,7 +192,7 @@ export class LockStore {
     )
   }
 
-  /** Releases the locks of owners known to be dead. */
+  /** Releases the locks of owners that are known to be dead. */
   async releaseAll(owners: readonly string[]): Promise<void> {
     if (owners.length === 0) return
     const { db } = this.#database
@@ -196,7 +201,7 @@ export class LockStore {
     )
   }
 
-  /** Inserts the row of a free lock, unless another node has just done so. */
+  /** Inserts the row of a free lock. Does nothing if another node has just inserted it. */
   async #create(name: string): Promise<true> {
     const { db, dialect } = this.#database
     try {

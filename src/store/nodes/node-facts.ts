@@ -1,20 +1,20 @@
 import { propertyOf } from '../../errors-read.ts'
 
-/** Facts that a node reports about itself, at most some seconds old. */
+/** Facts that a node reports about itself. They are a few seconds old, at most. */
 export interface NodeFacts {
   /** The version of Piko. */
   readonly version: string
-  /** The maximum number of runs that it executes at the same time. */
+  /** How many runs it executes at the same time, at most. */
   readonly slots: number
-  /** How many jobs its code has. */
+  /** How many jobs the node's code contains. */
   readonly jobs: number
-  /** The ids of these jobs in order, at most 100. */
+  /** The ids of these jobs, sorted, at most 100. */
   readonly jobIds: readonly string[]
   readonly load: NodeLoad
 }
 
 export interface NodeLoad {
-  /** The processor time of the last seconds, in processors: 1 is one full processor. */
+  /** The CPU usage of the last seconds: 1 is one CPU core in full use. */
   readonly cpu: number
   /** The memory of the process, in bytes. */
   readonly memory: number
@@ -22,7 +22,7 @@ export interface NodeLoad {
 
 export const MAX_JOB_IDS = 100
 
-/** The stored facts of a node. Undefined if it has stored none, or a person has made them unreadable. */
+/** Parses the stored facts of a node. Undefined if it has stored none, or a person has made them unreadable. */
 export function factsOf(text: string | null): NodeFacts | undefined {
   try {
     const facts: unknown = JSON.parse(text ?? 'null')

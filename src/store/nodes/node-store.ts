@@ -13,21 +13,21 @@ export interface NodeRow {
   readonly id: string
   readonly host: string
   readonly pid: number
-  /** The address for notifications of new work, `host:port`. */
+  /** The address at which the node is notified of new work, `host:port`. */
   readonly doorbell?: string | undefined
-  /** The URL of its link, such as `piko://127.0.0.1:41234`. */
+  /** The URL at which other nodes reach it, such as `piko://127.0.0.1:41234`. */
   readonly link?: string | undefined
 }
 
-/** A digest of each of a node's jobs, by id. */
+/** The digests of a node's jobs, by job id. */
 export type JobDigests = Readonly<Record<string, string>>
 
 /** A node to register. */
 export interface NewNode extends NodeRow {
-  /** The facts that it reports about itself. */
+  /** The facts that the node reports about itself. */
   readonly facts?: NodeFacts
   readonly digests?: JobDigests
-  /** The secret of its link; undefined: all nodes have the one of their settings. */
+  /** The secret of the node's link. Undefined: it uses the secret of the settings, like all nodes. */
   readonly linkKey?: string | undefined
 }
 
@@ -38,17 +38,17 @@ export interface NodeStatus extends NodeRow {
   readonly heartbeatAt: Date
   /** When the node's lease ends if it is not renewed. */
   readonly expiresAt: Date
-  /** False if its lease has expired. */
+  /** False if the node's lease has expired. */
   readonly isLive: boolean
   /** The facts that the node reports; undefined for a node with an older version of Piko. */
   readonly facts: NodeFacts | undefined
 }
 
-/** A resource of a node, with figures that are a few seconds old at most. */
+/** The state of a resource on a node. The figures are a few seconds old, at most. */
 export interface ResourceStatus extends Omit<ResourceStats, 'size'> {
   readonly nodeId: string
   readonly host: string
-  /** The number of slots; null without a limit. */
+  /** The number of slots; null if there is no limit. */
   readonly size: number | null
 }
 
@@ -62,7 +62,7 @@ export interface PeerRow {
 }
 
 const MAX_PEERS = 100
-/** The maximum number of resources that are stored, because a row holds about 64 kB of text. */
+/** How many resources are stored, at most, because a row holds about 64 kB of text. */
 const MAX_RESOURCES = 100
 
 /** The nodes and their leases, on the database's clock. Every claimed run refers to the row of its node. */
@@ -95,7 +95,7 @@ export class NodeStore {
     })
   }
 
-  /** Stores the server's ids of this process's open connections. Returns them. Does nothing on SQLite. */
+  /** Stores and returns the ids that the server gave to this process's open connections. Does nothing on SQLite. */
   async saveConnections(nodeId: string): Promise<readonly number[]> {
     if (this.#database.dialect.name === 'sqlite') return []
     return this.#database.retry(() =>
@@ -108,12 +108,11 @@ export class NodeStore {
     )
   }
 
-  /** See `endConnections`. */
   endConnections(nodeIds: readonly string[]): Promise<EndedConnections> {
     return endConnections(this.#database, nodeIds)
   }
 
-  /** The statement that renews a lease. It changes no row if the lease has expired or the node's row was removed. */
+  /** Returns the statement that renews a lease. It changes no row if the lease has expired or the node's row was removed. */
   renewal(nodeId: string, leaseMs: number): { sql: string; parameters: (string | number)[] } {
     const { db, dialect } = this.#database
     const { sql, parameters } = db
@@ -125,7 +124,7 @@ export class NodeStore {
     return { sql, parameters: parameters as (string | number)[] }
   }
 
-  /** Renews a lease, even an expired one whose row no node has removed yet. Returns false if the row does not exist. */
+  /** Renews a lease, even an expired one, as long as no node has removed its row. Returns false if the row does not exist. */
   async renewHeld(nodeId: string, leaseMs: number): Promise<boolean> {
     const { db, dialect } = this.#database
     const { numUpdatedRows } = await this.#database.retry(() =>
@@ -138,7 +137,7 @@ export class NodeStore {
     return numUpdatedRows > 0n
   }
 
-  /** Live nodes that others can notify or call, at most a hundred. */
+  /** Lists live nodes that others can notify or call, at most a hundred. */
   async peers(): Promise<PeerRow[]> {
     const { db, dialect } = this.#database
     const rows = await db
@@ -156,7 +155,7 @@ export class NodeStore {
     }))
   }
 
-  /** Stores the facts that a node reports about itself and its resources, for requests on other nodes. */
+  /** Stores the facts that a node reports about itself and its resources, so that other nodes can show them. */
   async saveReport(
     nodeId: string,
     report: { readonly resources: readonly ResourceStats[]; readonly facts: NodeFacts },
@@ -168,7 +167,7 @@ export class NodeStore {
     )
   }
 
-  /** The resources of the live nodes, oldest node first. Leaves out entries that a person has made unreadable. */
+  /** Lists the resources of the live nodes, oldest node first. Leaves out entries that a person has made unreadable. */
   async resources(): Promise<ResourceStatus[]> {
     const { db, dialect } = this.#database
     const rows = await db
@@ -184,29 +183,29 @@ export class NodeStore {
     )
   }
 
-  /** @param why the reason for the readers of events: the nodes have stopped, or their leases have ended */
+  /** Removes nodes. @param why the reason in the event: the nodes have stopped, or their leases have ended */
   async remove(nodeIds: readonly string[], why: 'stopped' | 'lost' = 'lost'): Promise<void> {
     if (nodeIds.length === 0) return
     const { db, retry, transaction } = this.#database
     await transaction(async (trx) => {
       for (const nodeId of nodeIds) {
         const { numDeletedRows } = await trx.deleteFrom('piko_node').where('id', '=', nodeId).executeTakeFirstOrThrow()
-        // Several nodes may find the same lease expired.
+        // Several nodes may notice the same expired lease, but only one of them deletes the row.
         if (numDeletedRows > 0n) note(trx, () => [{ kind: 'node', nodeId, state: why }])
       }
     })
     await retry(() => db.deleteFrom('piko_config_ack').where('node_id', 'in', nodeIds).execute())
   }
 
-  /** Nodes whose lease has expired. */
+  /** Lists the nodes whose leases have expired. */
   async expired(): Promise<NodeRow[]> {
     const { db, dialect } = this.#database
     return db.selectFrom('piko_node').select(['id', 'host', 'pid']).where('expires_at', '<', dialect.now()).execute()
   }
 
   /**
-   * Shortens and reports leases that end later than is possible, so that the runs of a dead node are recovered. A live node renews its
-   * lease in time.
+   * Shortens and reports leases that end later than any node would set them, so that the runs of a dead node are recovered. A live node
+   * renews its lease in time.
    */
   async shortenOdd(): Promise<void> {
     const { db, dialect, broken } = this.#database
@@ -231,7 +230,7 @@ export class NodeStore {
     }
   }
 
-  /** The number of nodes whose leases have not expired. */
+  /** Counts the nodes whose leases have not expired. */
   async countLive(): Promise<number> {
     const { db, dialect } = this.#database
     const { count } = await db
@@ -246,7 +245,7 @@ export class NodeStore {
     return this.#database.db.selectFrom('piko_node').select(['id', 'host', 'pid']).execute()
   }
 
-  /** How many runs each node holds. */
+  /** Returns how many runs each node holds. */
   async running(): Promise<ReadonlyMap<string, number>> {
     const rows = await this.#database.db
       .selectFrom('piko_run')
@@ -258,7 +257,7 @@ export class NodeStore {
     return new Map(rows.flatMap(({ node_id, count }) => (node_id === null ? [] : [[node_id, Number(count)]])))
   }
 
-  /** All nodes with their leases, the oldest first. @throws BrokenRow */
+  /** Lists all nodes with their leases, the oldest first. @throws BrokenRow */
   async overview(): Promise<NodeStatus[]> {
     const { db, dialect } = this.#database
     const rows = await db

@@ -3,8 +3,8 @@ import type { Dialect } from '../connection/dialect.ts'
 import { BrokenRow } from '../values/broken-row.ts'
 
 /**
- * A lease that ended later than is possible, because a person has edited the row or the database's clock was far ahead. Piko has shortened
- * it: a live owner renews it, otherwise it expires.
+ * A lease that ended later than any owner would set it, because a person edited the row or the database's clock was far ahead. Piko has
+ * shortened it. If the owner is alive, it renews the lease; otherwise the lease expires.
  */
 export class OddLease extends BrokenRow {
   /** @param remedy SQL that ends the lease immediately */

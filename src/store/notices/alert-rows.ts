@@ -21,7 +21,7 @@ export function failuresOf(row: Selectable<NoticeTable>, dialect: Dialect): Fail
   }
 }
 
-/** Writes an alert, whether or not the job has one already. */
+/** Stores an alert of a job. Replaces the alert if the job already has one. */
 export async function writeAlert(trx: Kysely<Tables>, dialect: Dialect, alert: Alert): Promise<void> {
   const { jobId, problem, count, runId, error, window, tick, openedAt, lastAt, toldAt, recoveredAt } = alert
   const optional = (date: Date | undefined): Date | string | null => (date ? dialect.instant(date) : null)

@@ -12,7 +12,7 @@ import { soundRows } from '../values/broken-row.ts'
 import { insertedId } from '../statements/inserted-id.ts'
 import type { MessageState, MessageTable } from './notice-tables.ts'
 
-/** A message that waits for its channel, or that its channel has taken. */
+/** A message that waits for its channel, or that its channel has accepted. */
 export interface StoredMessage {
   readonly id: number
   readonly channel: string
@@ -38,10 +38,12 @@ export type Destination = Pick<StoredMessage, 'channel' | 'kind'>
 
 export interface DueMessages {
   readonly messages: DueMessage[]
-  /** The milliseconds until the next message is due, and the next one that was tried before; `Infinity` if none was found. */
+  /**
+   * How many milliseconds remain until the next message is due, and until the next one that was tried before. `Infinity` if there is none.
+   */
   readonly nextInMs: number
   readonly nextRetryInMs: number
-  /** Whether there may be more due messages. */
+  /** Whether more messages may be due. */
   readonly isFull: boolean
 }
 
@@ -50,7 +52,7 @@ const ROW_BYTES = 400
 const MAX_ERROR = 1_000
 const PRUNED_AT_ONCE = 1_000
 
-/** The messages to people. Each is stored together with the change of the alerts that it reports, and delivered at least once. */
+/** The messages to people. A message is stored together with the change of the alerts that it reports. It is delivered at least once. */
 export class MessageStore {
   readonly #database: Database
 
@@ -58,7 +60,7 @@ export class MessageStore {
     this.#database = database
   }
 
-  /** Stores messages, and marks these alerts as reported, in one transaction. */
+  /** Stores messages and marks these alerts as reported, in one transaction. */
   async tell(messages: readonly NewMessage[], told: readonly Alert[]): Promise<void> {
     const { dialect } = this.#database
     const texts = messages.map(({ channel, body }) => ({ channel, kind: body.kind, body: JSON.stringify(body) }))
@@ -72,7 +74,7 @@ export class MessageStore {
         await trx.insertInto('piko_message').values(rows).execute()
       }
       for (const { jobId, problem, lastAt, recoveredAt } of told) {
-        // An alert that has changed since then is not marked, so it is reported again.
+        // An alert that has changed since it was read is not marked, so it is reported again.
         if (recoveredAt)
           await trx
             .deleteFrom('piko_alert')
@@ -102,9 +104,9 @@ export class MessageStore {
   }
 
   /**
-   * Messages that are due, oldest first, and when the next ones are.
+   * Returns the messages that are due, oldest first, and when the next ones will be due.
    *
-   * @param without leaves out the messages of these kinds to these channels
+   * @param without messages of these kinds to these channels are left out
    */
   async due(limit: number, without: readonly Destination[] = []): Promise<DueMessages> {
     const { db, dialect, broken } = this.#database
@@ -141,7 +143,7 @@ export class MessageStore {
   }
 
   /**
-   * Claims a message for its delivery. If this process dies, the message is due again after `forMs`.
+   * Reserves a message for delivery by this process. If this process dies, the message is due again after `forMs`.
    *
    * @returns false if another process has taken it
    */
@@ -165,7 +167,7 @@ export class MessageStore {
     await retry(() => db.updateTable('piko_message').set(changes).where('id', '=', id).execute())
   }
 
-  /** Stores that a try failed. @param retryInMs undefined: there is no further try */
+  /** Stores that a delivery failed. @param retryInMs when it is tried again; undefined: never */
   async failed(id: number, error: string, retryInMs: number | undefined): Promise<void> {
     const { db, dialect, retry } = this.#database
     const changes = {
@@ -177,7 +179,7 @@ export class MessageStore {
     )
   }
 
-  /** The messages that match, newest first. */
+  /** Lists the messages that match, newest first. */
   async list({
     limit = 100,
     state,
@@ -216,7 +218,7 @@ export class MessageStore {
   }
 }
 
-/** Reads a stored notice. A person may have edited the row, so anything that can't be read is left out. */
+/** Parses a stored notice. Leaves out everything that can't be read, because a person may have edited the row. */
 function noticeOf({ id, kind, body }: Pick<Selectable<MessageTable>, 'id' | 'kind' | 'body'>): Notice {
   const read = parsed(body)
   const jobs = Array.isArray(read['jobs']) ? (read['jobs'] as unknown[]).filter(isObject) : []

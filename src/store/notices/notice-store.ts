@@ -9,9 +9,9 @@ import { alertOf, failuresOf, writeAlert } from './alert-rows.ts'
 import { overdueJobs } from './overdue.ts'
 import { hasRecovered } from './recovery.ts'
 
-/** The maximum number of rows that one transaction merges. */
+/** How many rows one transaction merges, at most. */
 const GATHERED = 1_000
-/** The maximum number of alerts that one pass checks and reports. Further ones wait for the next pass. */
+/** How many alerts one pass checks and reports, at most. The others wait for the next pass. */
 const MAX_ALERTS = 1_000
 const MAX_CHECKED = 200
 
@@ -32,7 +32,7 @@ export class NoticeStore {
     this.#database = database
   }
 
-  /** Reads with one short query what is left to do. */
+  /** Reads, with one short query, which work is left to do. */
   async work(): Promise<NoticeWork> {
     const { db, dialect } = this.#database
     const row = await db
@@ -86,7 +86,7 @@ export class NoticeStore {
     })
   }
 
-  /** The open alerts, those that were not reported yet first. */
+  /** Lists the open alerts. Those that were not reported yet come first. */
   async alerts(limit = MAX_ALERTS): Promise<Alert[]> {
     const { db, dialect, broken } = this.#database
     const rows = await db
@@ -99,12 +99,12 @@ export class NoticeStore {
     return soundRows(dialect, 'piko_alert', rows, broken.report).map((row) => alertOf(row, dialect))
   }
 
-  /** The jobs with a deadline, and what is late. */
+  /** Lists the jobs with a deadline, and what is late in them. */
   overdue(): Promise<Overdue[]> {
     return overdueJobs(this.#database)
   }
 
-  /** Opens, continues and ends the alerts of late jobs. */
+  /** Opens, updates and closes the alerts of late jobs. */
   async markLate(alerts: readonly Alert[], jobs: readonly Overdue[], now: Date): Promise<LateChanges> {
     const { dialect } = this.#database
     const changes = lateChanges(alerts, jobs, now)
@@ -118,7 +118,7 @@ export class NoticeStore {
     return changes
   }
 
-  /** Marks alerts whose jobs have recovered, and returns them. Checks only a part of them if there are many. */
+  /** Marks alerts whose jobs have recovered, and returns them. If there are many alerts, checks only a part of them. */
   async recover(alerts: readonly Alert[]): Promise<Alert[]> {
     const { db, dialect } = this.#database
     const open = alerts.filter(({ problem, toldAt, recoveredAt }) => problem === 'failure' && toldAt && !recoveredAt)
@@ -127,7 +127,7 @@ export class NoticeStore {
     const recovered: Alert[] = []
     for (const alert of some) {
       if (!(await hasRecovered(this.#database, alert))) continue
-      // The alert is not changed if the job has failed again in the meantime.
+      // If the job has failed again since the alert was read, the alert stays unchanged.
       const { numUpdatedRows } = await db
         .updateTable('piko_alert')
         .set({ recovered_at: dialect.now() })
@@ -140,7 +140,7 @@ export class NoticeStore {
     return recovered
   }
 
-  /** When a notice of each kind was last sent. */
+  /** Returns when a notice of each kind was last sent. */
   async lastTold(): Promise<LastTold> {
     const { db, dialect } = this.#database
     const rows = await db
@@ -154,7 +154,7 @@ export class NoticeStore {
     return last
   }
 
-  /** The kinds of notices for which these jobs have hooks. */
+  /** Returns for which kinds of notices each of these jobs has hooks. */
   async hooks(jobIds: readonly string[]): Promise<ReadonlyMap<string, readonly NoticeKind[]>> {
     if (jobIds.length === 0) return new Map()
     const rows = await this.#database.db

@@ -16,7 +16,7 @@ export interface NoticeTable {
   created_at: Instant
 }
 
-/** A problem of one job. The row is deleted once the recovery has been reported. */
+/** A problem of one job. When the recovery has been reported, the row is deleted. */
 export interface AlertTable {
   job_id: string
   kind: Problem
@@ -31,7 +31,7 @@ export interface AlertTable {
   recovered_at: NullableInstant
 }
 
-/** `due`: to be delivered at `due_at`, or being delivered until then. `dead`: it could not be delivered. */
+/** `due`: it must be delivered at `due_at`, or is being delivered until then. `dead`: it could not be delivered. */
 export type MessageState = 'due' | 'sent' | 'dead'
 
 export const MESSAGE_STATES: readonly MessageState[] = ['due', 'sent', 'dead']

@@ -3,16 +3,16 @@ import type { Overdue } from '../../notice/lateness.ts'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 
-/** A window in one of these states has no data yet. Windows that were cancelled or skipped are not expected to have data. */
+/** If a window is in one of these states, its data is missing. A window that was cancelled or skipped is not expected to have data. */
 const OPEN = ['pending', 'waiting', 'failed'] as const
 const MAX_COUNTED = 1_000
 
 /**
- * The jobs with a deadline, and what is late. A job with windows is late if the deadline after the end of one of its windows has passed and
- * the window has not succeeded, or has not even been planned. Any other job is late if the run of its last tick has not succeeded in time.
+ * Lists the jobs with a deadline, and what is late in them. A job with windows is late if the deadline of one of its windows has passed and
+ * that window has not succeeded or was not even planned. Any other job is late if the run of its last tick has not succeeded in time.
  * Paused jobs are never late.
  *
- * Needs one statement for all jobs, which reads a few entries of an index for each, and another one for each late job.
+ * One statement covers all jobs and reads only a few index entries for each. Each late job needs one more statement.
  */
 export async function overdueJobs(database: Database): Promise<Overdue[]> {
   const { db, dialect } = database
@@ -76,7 +76,7 @@ async function lateWindows({ db, dialect }: Database, jobId: string, limitAt: Da
   return Number(count)
 }
 
-/** The instant that lies before now by the milliseconds in a column. */
+/** Returns the current time minus the milliseconds in a column. */
 function deadlineAgo(dialect: Dialect, column: Expression<unknown>): RawBuilder<Date> {
   return dialect.name === 'mysql'
     ? sql<Date>`(${dialect.now()} - INTERVAL (${column} * 1000) MICROSECOND)`

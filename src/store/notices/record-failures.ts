@@ -16,8 +16,8 @@ const MAX_ERROR = 500
 const COLUMNS = ['job_id', 'failures', 'run_id', 'window_start', 'window_end', 'error', 'created_at'] as const
 
 /**
- * Notes failures in the transaction that stores them, so that each is reported, whatever happens after the commit. Writes one row for each
- * job, and one statement for all, so thousands of failures cost as much as one.
+ * Records failures in the same transaction that stores them. So each failure is reported, whatever happens after the commit. Writes one row
+ * per job, all in one statement, so thousands of failures cost as much as one.
  */
 export async function recordFailures(
   trx: Transaction<Tables>,

@@ -3,12 +3,12 @@ import type { Database } from '../connection/database.ts'
 import type { Tables } from '../tables.ts'
 import type { Kysely } from 'kysely'
 
-/** The maximum number of runs after the failed one that are checked: this many of the oldest, and this many of the newest. */
+/** How many runs after the failed one are checked, at most: this many of the oldest and this many of the newest. */
 const LOOKED = 1_000
 
 /**
- * Whether a job has recovered: all its failed windows have run again, or were cancelled or skipped. Without windows: the failed run was
- * replayed and has succeeded, or a later run of the job has succeeded.
+ * Whether a job has recovered. A job with windows has recovered when each failed window has run again, or was cancelled or skipped. A job
+ * without windows has recovered when the failed run was replayed and succeeded, or when a later run succeeded.
  */
 export async function hasRecovered({ db, dialect }: Database, { jobId, runId, window }: Alert): Promise<boolean> {
   if (window) {
@@ -37,7 +37,7 @@ export async function hasRecovered({ db, dialect }: Database, { jobId, runId, wi
       .executeTakeFirst()
     return later !== undefined
   }
-  // SQLite has no index of succeeded runs. The index of ticks has the other runs by id, because they have no tick.
+  // SQLite has no index of succeeded runs. Runs without a tick are found in the index of ticks, which lists them by id.
   return (await hasLater(db, jobId, runId, 'asc')) || (await hasLater(db, jobId, runId, 'desc'))
 }
 

@@ -1,6 +1,6 @@
 import type { ColumnType } from 'kysely'
 
-/** A fenced table that runs of the job have written. */
+/** A fenced table to which runs of the job have written. */
 export interface JobTableTable {
   job_id: string
   table_name: string
@@ -8,7 +8,7 @@ export interface JobTableTable {
   layout: string
 }
 
-/** The rows of a window in a fenced table at the moment when a claim ended the window. */
+/** The rows of a window in a fenced table, counted when a claim ended the window. */
 export interface WindowRowsTable {
   job_id: string
   table_name: string

@@ -14,7 +14,7 @@ import type { WindowState } from '../tables.ts'
 import { exactId } from '../values/exact-key.ts'
 import { startRanges } from '../windows/window-ranges.ts'
 
-/** A row of the ledger, read even if a person has written wrong values into it. */
+/** A row of the ledger. It is read even if a person has written wrong values into it. */
 export interface ProofWindow {
   readonly id: number
   /** The start of the window; undefined if the row has no readable instant. */
@@ -65,7 +65,7 @@ export interface TimeRange {
   readonly to: Date
 }
 
-/** Reads the data that a proof compares. Each call reads a limited part. */
+/** Reads the data that a proof compares. Each call reads only a limited amount. */
 export class ProofStore {
   readonly #database: Database
 
@@ -77,7 +77,7 @@ export class ProofStore {
     return this.#database.dialect.name === 'sqlite'
   }
 
-  /** The fenced tables that the job's runs have written. */
+  /** Lists the fenced tables to which the job's runs have written. */
   async tables(jobId: string): Promise<FencedTable[]> {
     const rows = await this.#database.db
       .selectFrom('piko_job_table')
@@ -91,7 +91,7 @@ export class ProofStore {
     }))
   }
 
-  /** The bounds of all windows of the job. */
+  /** Returns the range that all windows of the job cover together. */
   async extent(jobId: string): Promise<TimeRange | undefined> {
     const ends = (order: 'asc' | 'desc') =>
       this.#database.db
@@ -107,8 +107,9 @@ export class ProofStore {
   }
 
   /**
-   * The windows whose rows do not match their runs: a succeeded window without the claim that ended it, or with other bounds than its run;
-   * or a window that did not succeed although its run did. If the retention has deleted the run, the window matches.
+   * Lists the windows whose rows do not match their runs. There are two cases. A succeeded window has no claim that ended it, or its bounds
+   * differ from those of its run. Or a window did not succeed although its run did. If the run was deleted because of its age, the window
+   * counts as matching.
    */
   async suspects(jobId: string, { from, to }: TimeRange, limit: number): Promise<SuspectWindow[]> {
     const { db, dialect } = this.#database
@@ -142,13 +143,13 @@ export class ProofStore {
         })
       }
       if (found.length >= limit) break
-      // On SQLite, a part is read without a break, so other work gets its turn here.
+      // On SQLite, a read blocks the event loop, so other work gets its turn here.
       await nextTurn()
     }
     return found
   }
 
-  /** Windows that start at an instant or later, by their starts. */
+  /** Lists windows that start in the range, in the order of their starts. */
   async windows(jobId: string, { from, to }: TimeRange, limit: number): Promise<ProofWindow[]> {
     const { dialect } = this.#database
     const rows = await this.#windows(jobId)
@@ -160,7 +161,7 @@ export class ProofStore {
     return rows.map(windowOf)
   }
 
-  /** The last window that starts before an instant. */
+  /** Returns the last window that starts before the given time. */
   async before(jobId: string, instant: Date): Promise<ProofWindow | undefined> {
     const row = await this.#windows(jobId)
       .where('w.start_at', '<', this.#database.dialect.instant(instant))
@@ -178,7 +179,7 @@ export class ProofStore {
       .where('w.job_id', '=', exactId(jobId))
   }
 
-  /** The recorded rows of a table in windows that start in the range, by the milliseconds of their starts. */
+  /** Returns the recorded rows of a table in windows that start in the range. The keys are the starts of the windows in milliseconds. */
   async recorded(jobId: string, table: string, { from, to }: TimeRange): Promise<Map<number, RecordedRows>> {
     const { db, dialect } = this.#database
     const rows = await db
@@ -197,7 +198,7 @@ export class ProofStore {
     )
   }
 
-  /** How many rows the batches of each window's last claim wrote, by the milliseconds of the windows' starts. */
+  /** Returns how many rows the batches of each window's last claim wrote. The keys are the starts of the windows in milliseconds. */
   async fences({ name }: FencedTable, { from, to }: TimeRange): Promise<Map<number, RecordedRows>> {
     const { sql: database, dialect } = this.#database
     const [table = name, schema] = name.split('.').reverse()
@@ -215,13 +216,13 @@ export class ProofStore {
         }),
       )
     } catch (error) {
-      // If only older versions of Piko have written the table, no table of fences exists.
+      // If only older versions of Piko have written to the table, there is no table of fences.
       if (databaseFault(error) !== 'programming') throw error
       return new Map()
     }
   }
 
-  /** Counts the rows of a table by window and fence, with the index that begins with these columns. */
+  /** Counts the rows of a table by window and fence. The index that begins with these columns makes this fast. */
   async groups(table: FencedTable, { from, to }: TimeRange): Promise<RowGroup[]> {
     const { window, fence, name } = this.#names(table)
     const sum = table.checksum ? `, ${checksumSql(this.#database.dialect.name, table.columns)} AS c` : ''
@@ -236,7 +237,7 @@ export class ProofStore {
     }))
   }
 
-  /** Some rows of a window and fence, by these columns. */
+  /** Returns some of the rows of a window and fence, with only these columns. */
   async sample(
     table: FencedTable,
     start: Date,
@@ -248,7 +249,9 @@ export class ProofStore {
     return this.#rowsOf(table, start, fence, `SELECT ${list}`, ` ORDER BY ${list} LIMIT ${limit}`)
   }
 
-  /** The values of these columns that more than one row of a window and fence has, with their number `n`. */
+  /**
+   * Finds duplicates among the rows of a window and fence: values of these columns that several rows have. `n` is the number of these rows.
+   */
   async repeated(
     table: FencedTable,
     start: Date,

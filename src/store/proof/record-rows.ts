@@ -45,7 +45,9 @@ export async function recordRows(
   }
 }
 
-/** Layouts that earlier transactions have stored, by job and table. The dialect is the key, since each open database has its own. */
+/**
+ * Layouts that earlier transactions have stored, by job and table. The dialect object is the key, because each open database has its own.
+ */
 const stored = new WeakMap<Dialect, Map<string, string>>()
 
 async function recordTables(trx: Transaction<Tables>, dialect: Dialect, written: readonly Written[]): Promise<void> {

@@ -22,25 +22,26 @@ export interface CancelFilter {
 export interface CancelResult {
   /** The number of queued runs that are now cancelled. */
   readonly cancelled: number
-  /** The number of running runs, which their nodes end within two seconds. */
+  /** The number of running runs with a cancel request. Their nodes end them within two seconds. */
   readonly requested: number
 }
 
-/** The maximum number of runs in one transaction, because claims skip the runs that it locks. */
+/** How many runs one transaction cancels, at most. Claims skip the runs that it locks, so it must be short. */
 const BATCH = 500
 
-/** The maximum number of runs that a node checks in one query. */
+/** How many runs a node checks in one query, at most. */
 const LARGEST_ASK = 10_000
 
 /**
- * Cancels runs. A queued run ends immediately, with its window. A running one gets a mark for its node, and is not queued again, whatever
- * the result of the attempt.
+ * Cancels runs. A queued run ends immediately, with its window. A running one is marked, so that its node ends it; it is not queued again,
+ * whatever the result of the attempt.
  *
- * Order of locks: runs by id, then windows. A claim that commits first makes the run running; a later claim does not find it in the queue.
+ * Locks are acquired in this order: runs by id, then windows. If a claim commits first, the run counts as running. If the cancellation
+ * commits first, the claim does not find the run in the queue.
  */
 export class CancelStore {
   readonly #database: Database
-  /** Called with the nodes of running runs that have a new cancel request. */
+  /** Called with the ids of the nodes whose runs have a new cancel request. */
   onRequested: ((nodeIds: readonly string[]) => void) | undefined
 
   constructor(database: Database) {
@@ -65,7 +66,9 @@ export class CancelStore {
     return { cancelled, requested }
   }
 
-  /** The result that `request` would have now. If a run begins during the call, it may be counted twice or not at all. */
+  /**
+   * Returns what `request` would do now, without changing anything. If a run begins during the call, it may be counted twice or not at all.
+   */
   async preview(filter: CancelFilter): Promise<CancelResult> {
     return { cancelled: await this.#count(filter, 'queued'), requested: await this.#count(filter, 'running') }
   }
@@ -77,14 +80,14 @@ export class CancelStore {
     return count
   }
 
-  /** A number that changes with each cancel request for a run of this node. */
+  /** Returns a number that changes with each cancel request for a run of this node. */
   async mark(nodeId: string): Promise<number | undefined> {
     const { db } = this.#database
     const row = await db.selectFrom('piko_node').select('cancels').where('id', '=', nodeId).executeTakeFirst()
     return row?.cancels
   }
 
-  /** The fences of the runs that have a cancel request, read by primary key. */
+  /** Returns the fences of those runs that have a cancel request. Reads by primary key. */
   async requested(runIds: readonly number[]): Promise<number[]> {
     const fences: number[] = []
     for (const some of chunksOf(runIds, LARGEST_ASK)) {
@@ -109,8 +112,8 @@ export class CancelStore {
   }
 
   /**
-   * Splits the filter into parts that need no sorting. Ids are split so that they fit into a statement. On SQLite there is one part per
-   * job, because the indexes have each job's ids in order.
+   * Splits the filter into parts that need no sorting. Lists of ids are split so that they fit into a statement. On SQLite each job is a
+   * part of its own, because the indexes list the ids of each job in order.
    */
   async *#parts(filter: CancelFilter): AsyncGenerator<CancelFilter> {
     const { dialect } = this.#database
@@ -124,7 +127,7 @@ export class CancelStore {
     }
   }
 
-  /** The next job, in the order of job ids, with runs that have not ended. Reads only a few entries of the index. */
+  /** Returns the next job, in the order of job ids, that has runs which have not ended. Reads only a few index entries. */
   async #nextJob(after: string): Promise<string | undefined> {
     const { db } = this.#database
     const first = (state: typeof QUEUED) =>
@@ -193,8 +196,8 @@ export class CancelStore {
   }
 
   /**
-   * Notifies nodes of the cancel requests. Not part of the transaction, which would block these nodes' heartbeats if it hangs. A node that
-   * is not notified checks from time to time.
+   * Notifies nodes of the cancel requests. This happens outside the transaction: if it hung inside, it would block the heartbeats of these
+   * nodes. A node that is not notified finds the requests when it checks by itself.
    */
   async #tell(nodeIds: readonly string[]): Promise<void> {
     const { db } = this.#database

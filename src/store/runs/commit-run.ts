@@ -12,15 +12,15 @@ import { untilAnswered } from '../statements/until-answered.ts'
 import { guarded, settleWindows } from './guarded.ts'
 
 export interface CommitRules {
-  /** Called before the run's row is written. Throws if the attempt has been ended. */
+  /** Called before the run's row is written. It throws if the attempt has been ended. */
   readonly isWanted: () => void
-  /** Aborts when the attempt must end. The function is then no longer awaited, and its writes are rolled back. */
+  /** Aborts when the attempt must end. Then the function is no longer awaited, and its writes are rolled back. */
   readonly signal: AbortSignal
   /** The rows that the attempt wrote to fenced tables. Default: none. */
   readonly tables?: readonly TableRows[]
   /** The version of the job's config that the attempt used. */
   readonly configVersion?: number | undefined
-  /** Aborts when the process no longer waits for the result of a commit. */
+  /** Aborts when the process no longer waits for the result of the commit. */
   readonly giveUp: AbortSignal
 }
 
@@ -28,10 +28,10 @@ export interface CommitRules {
  * Stores the user's writes, the run's success and its window's state in one transaction. Retries after a deadlock, a lock timeout, a busy
  * file, or a connection that broke before the commit was sent.
  *
- * Locks the run's row last. If the process is suspended during `fn`, another node can still recover the run. Otherwise it would have
- * to wait until the server closes the connection.
+ * Locks the run's row last. So if the process is suspended during `fn`, another node can recover the run at once, and need not wait until
+ * the server closes the connection.
  *
- * If the answer to the commit is lost, reads the run's row until the database answers, since the commit may have arrived.
+ * If the answer to the commit is lost, the commit may still have been executed. So this reads the run's row until the database answers.
  *
  * @returns the result of `fn`, which is stored as the run's output
  * @throws PikoError `LEASE_LOST` if the claim is no longer valid, `TRANSACTION_TIMEOUT`, the reason of `signal`, and the errors of `fn` and
@@ -67,7 +67,7 @@ export async function commitRun<T>(
       }),
     )
   } catch (error) {
-    // Everything was written and the commit was sent. Only the database knows whether it was executed.
+    // Everything was written and the commit was sent. Only the database knows whether the commit was executed.
     if (!done) throw error
     const committed = await untilAnswered(() => isSucceeded(database, claim), giveUp)
     if (committed) return done.value
@@ -75,7 +75,7 @@ export async function commitRun<T>(
   }
 }
 
-/** Waits, by the row's lock, for a commit that is still running on a lost connection. */
+/** Whether the run has succeeded. If a commit is still running on a lost connection, the row's lock makes this wait for it. */
 function isSucceeded({ transaction, dialect }: Database, { runId, fence }: Claim): Promise<boolean> {
   return transaction(async (trx) => {
     const row = await trx

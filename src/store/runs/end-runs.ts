@@ -12,14 +12,14 @@ interface LockedRun {
   readonly window_start: Date | string | null
 }
 
-/** How a run ends if its handler does not end it. */
+/** How a run ends when something other than its handler ends it. */
 export interface RunEnd {
   readonly state: 'cancelled' | 'failed'
   readonly error: RunError
   readonly cancel_requested_at?: RawBuilder<Date>
 }
 
-/** Ends runs without their handlers, with the windows that they own. */
+/** Ends runs without their handlers, together with the windows that they own. */
 export async function endRuns(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -45,7 +45,7 @@ export async function endRuns(
   await settleWindowsOf(trx, dialect, owners, end.state)
 }
 
-/** Writes the states of the windows of runs whose rows have been written. */
+/** Updates the windows of runs whose rows have just been written. */
 export async function settleWindowsOf(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -58,8 +58,8 @@ export async function settleWindowsOf(
     .set({
       fence: sql<number>`run_id * ${sql.lit(FENCE_FACTOR)} + (SELECT claims FROM piko_run WHERE id = run_id)`,
       updated_at: dialect.now(),
-      // If an upstream window ran again while this run succeeded, its window becomes stale or runs again. MySQL assigns columns from left
-      // to right.
+      // If an upstream window ran again while this run was running, this window becomes stale or runs again. MySQL assigns columns from
+      // left to right.
       ...(state === 'succeeded'
         ? {
             state: sql<WindowState>`COALESCE(changed_to, 'succeeded')`,

@@ -11,7 +11,7 @@ import { type EnqueueTransaction, isForeign, statementIn, type UserStatement } f
 import { type NewRun, newRow } from './new-run.ts'
 
 /**
- * Stores runs inside a transaction that the caller commits or rolls back. Returns their ids in order.
+ * Stores runs inside a transaction that the caller commits or rolls back. Returns the ids in the order of the runs.
  *
  * @throws PikoError `USAGE` if `trx` is not a transaction, or none is open on it
  */
@@ -42,7 +42,7 @@ export async function enqueueIn(
 }
 
 /**
- * Locks all keys in one statement. The transaction may stay open for a long time, and locking them one by one could cause a deadlock with a
+ * Locks all keys in one statement. The transaction may stay open for a long time. Locking the keys one by one could cause a deadlock with a
  * transaction that locks them in another order.
  */
 async function holdKeys({ db, dialect }: Database, query: RunQuery, requests: readonly NewRun[]): Promise<void> {
@@ -52,13 +52,16 @@ async function holdKeys({ db, dialect }: Database, query: RunQuery, requests: re
     await query(makeKeys(db, dialect, first.jobId, keys))
 }
 
-/** Reads on Piko's own connection, without locks. Undefined on SQLite, where a transaction that writes always sees the latest data. */
+/**
+ * Returns a query that reads on Piko's own connection, without locks. Undefined on SQLite, where a transaction that writes always sees the
+ * latest data.
+ */
 function readCommitted({ db, dialect }: Database): RunQuery | undefined {
   if (dialect.name === 'sqlite') return undefined
   return async (compilable) => valuesOf((await db.executeQuery(compilable.compile())).rows)
 }
 
-/** A literal needs up to twice the bytes of its text. */
+/** A literal needs up to twice as many bytes as its text. */
 const LITERAL_GROWTH = 2
 
 async function insertIn(

@@ -14,7 +14,6 @@ import { guarded, settleWindows } from './guarded.ts'
 
 const NONE_LOST: FinishResult = { lost: [], cancelled: [] }
 
-/** Implements `RunStore.finish`. */
 export async function finishRuns(
   database: Database,
   nodeId: string,
@@ -22,8 +21,8 @@ export async function finishRuns(
 ): Promise<FinishResult> {
   if (finishes.length === 0) return NONE_LOST
   const { db, dialect } = database
-  // One statement needs no transaction, provided events are not recorded. It is safe to repeat, because the code below finds out which rows
-  // it changed.
+  // A single statement needs no transaction, unless events are recorded. It can safely be repeated, because the code below finds out which
+  // rows it changed.
   const [versions, ...others] = byVersions(finishes)
   if (!database.recording.isOn && versions && others.length === 0 && finishes.every(isAlone)) {
     const changed = await database.retry(() => succeed(db, dialect, nodeId, versions))
@@ -56,7 +55,7 @@ async function finishIn(
   const isPlainNow = (finish: Finish): boolean => isPlain(finish) && !cancelled.has(finish.claim.fence)
   note(trx, () => runGroups(claimsOf(written.filter(isPlainNow)), 'succeeded', nodeId))
   noteRows(trx, 'runs', idsOf(written.filter((finish) => !isPlainNow(finish))))
-  // A run that never began had no attempt.
+  // A run that never began made no attempt.
   const begun = written.filter((finish) => !isUntouched(finish))
   const ends = begun.flatMap(({ claim, transition }) => endedAttempt(nodeId, claim, transition))
   await recordAttempts(trx, dialect, ends)
@@ -75,8 +74,8 @@ async function finishIn(
 }
 
 /**
- * Claims whose runs can't end, because some of their items are queued again. Locks the runs, as a replay of items does. So a replay at the
- * same time has either queued the items before this check, or finds the runs ended.
+ * Returns the claims whose runs can't end yet, because some of their items were queued again. Locks the runs, as a replay of items does. So
+ * a replay at the same time either queues the items before this check, or finds that the runs have ended.
  */
 async function busyAmong(
   trx: Transaction<Tables>,
@@ -115,7 +114,7 @@ function reopened(finish: Finish): Finish {
   return { ...finish, transition: { to: 'queued', counted: false, delayMs: 0 } }
 }
 
-/** Returns the number of changed rows. Adds the fences of runs that were cancelled instead of queued to `cancelled`. */
+/** Ends runs. Returns the number of changed rows. Adds to `cancelled` the fences of runs that were cancelled instead of queued. */
 async function settleRuns(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -126,7 +125,7 @@ async function settleRuns(
   const plain = finishes.filter(isPlain)
   const isAllPlain = plain.length === finishes.length
   const untouched = isAllPlain ? [] : finishes.filter(isUntouched)
-  // There may be many: a stop interrupts all running runs, and many runs may wait in `ctx.until`.
+  // There may be many of these: a stop interrupts all running runs, and many runs may wait in `ctx.until`.
   const interrupted = isAllPlain ? [] : finishes.filter(isInterrupted)
   const isAll = plain.length + untouched.length + interrupted.length === finishes.length
   const others = isAll
@@ -172,14 +171,14 @@ async function succeed(
   return Number(numUpdatedRows)
 }
 
-/** Finishes that one statement can write: those of the same job used the same version of its config. */
+/** Finishes that one statement can write: all runs of a job used the same version of its config. */
 interface SameVersions {
   readonly finishes: readonly Finish[]
-  /** The versions by job; undefined: none was in force. */
+  /** The config version of each job; undefined: the job had none. */
   readonly versions: ReadonlyMap<string, number | undefined>
 }
 
-/** Groups finishes, because one statement can write only one version per job. Usually there is only one group. */
+/** Groups finishes by config version, because one statement can write only one version per job. Usually there is only one group. */
 function byVersions(finishes: readonly Finish[]): SameVersions[] {
   if (finishes.length === 0) return []
   if (finishes.every(({ configVersion }) => configVersion === undefined)) return [{ finishes, versions: NO_VERSIONS }]
@@ -200,9 +199,7 @@ function versionOf({ configVersion }: Finish): { config_version?: number } {
   return configVersion === undefined ? {} : { config_version: configVersion }
 }
 
-/**
- * Queues runs again and returns their number. Leaves out runs with a cancel request; `lostOf` finds them together with the lost ones.
- */
+/** Queues runs again and returns their number. Leaves out runs with a cancel request, which `lostOf` finds together with the lost ones. */
 async function putBack(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -244,7 +241,7 @@ async function cancelInstead(
   return numUpdatedRows > 0n
 }
 
-/** The fences of claims whose rows differ from what this node wrote. Adds to `cancelled`. */
+/** Returns the fences of claims whose rows differ from what this node wrote. Adds those of cancelled runs to `cancelled`. */
 async function lostOf(
   trx: Transaction<Tables>,
   nodeId: string,
@@ -266,7 +263,7 @@ async function lostOf(
     const row = byId.get(claim.runId)
     const owner = transition.to === 'queued' ? null : nodeId
     const fence = row ? fenceOf(row.id, row.claims) : undefined
-    // This node queued the run and it was then cancelled, or it was cancelled instead of queued.
+    // Either the run was cancelled after this node queued it, or it was cancelled instead of queued.
     if (transition.to === 'queued' && row?.state === 'cancelled' && fence === claim.fence) cancelled.add(claim.fence)
     else if (row?.state !== transition.to || fence !== claim.fence || row.node_id !== owner) lost.add(claim.fence)
   }
@@ -306,7 +303,7 @@ function changesOf(transition: Transition, dialect: Dialect): RunChanges {
   }
 }
 
-/** The instant at which a run that is queued again is due. */
+/** Returns when a run that is queued again is due. */
 function queuedAt(
   { at, delayMs }: { readonly at?: Date; readonly delayMs: number },
   dialect: Dialect,
@@ -315,7 +312,7 @@ function queuedAt(
   return delayMs > 0 ? dialect.nowPlus(delayMs) : dialect.now()
 }
 
-/** Whether the end is a success without an output. One statement writes many of these. */
+/** Whether the run succeeds without an output. One statement writes many of these. */
 function isPlain({ transition }: Finish): boolean {
   return transition.to === 'succeeded' && transition.output === undefined
 }
@@ -325,7 +322,7 @@ function isUntouched({ claim, transition }: Finish): boolean {
   return transition.to === 'queued' && !transition.counted && !transition.error && transition.at === claim.runAt
 }
 
-/** Whether the run began and is queued again, without counting the attempt. One statement writes all with the same delay. */
+/** Whether the run began and is queued again without counting the attempt. One statement writes all runs with the same delay. */
 function isInterrupted({ transition }: Finish): boolean {
   return transition.to === 'queued' && !transition.counted && !transition.error && transition.at === undefined
 }
@@ -334,7 +331,7 @@ function delayOf({ transition }: Finish): number {
   return transition.to === 'queued' ? transition.delayMs : 0
 }
 
-/** Whether the end is a plain success without a window. */
+/** Whether the run succeeds without an output and has no window. */
 function isAlone(finish: Finish): boolean {
   return finish.claim.window === undefined && finish.idleItems === undefined && isPlain(finish)
 }

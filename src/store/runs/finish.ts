@@ -1,7 +1,7 @@
 import type { Claim, Transition } from '../../run/run.ts'
 
 export interface FinishResult {
-  /** Claims that were no longer valid; nothing was written for them. */
+  /** Claims that were no longer valid. Nothing was written for them. */
   readonly lost: readonly Claim[]
   /** Claims whose runs were cancelled instead of queued again, because of a cancel request. */
   readonly cancelled: readonly Claim[]
@@ -15,6 +15,6 @@ export interface Finish {
   readonly transition: Transition
   /** The version of the job's config that the attempt used. */
   readonly configVersion?: number | undefined
-  /** The generation of the run's items, if the run ends because none of them is queued or running. */
+  /** The generation of the run's items. Set if the run ends because none of them is queued or running. */
   readonly idleItems?: number | undefined
 }

@@ -18,7 +18,7 @@ export interface NotGivenBack {
 }
 
 export interface GivenBack {
-  /** The number of runs that were returned to the queue or ended. */
+  /** How many runs were returned to the queue or ended. */
   readonly count: number
   readonly refused: readonly NotGivenBack[]
 }
@@ -29,10 +29,10 @@ interface Claimed {
 }
 
 /**
- * Returns running runs that no node executes to the queue, without counting the attempts, and records the attempts as lost. Runs with a
- * cancel request end as cancelled, with their windows. Skips runs that have been claimed again.
+ * Returns running runs that no node executes to the queue. Their attempts do not count and are recorded as lost. Runs with a cancel request
+ * end as cancelled, together with their windows. Skips runs that were claimed again.
  *
- * @param lostAttempts after this many deaths of its nodes, a run fails instead
+ * @param lostAttempts a run fails instead if this many nodes died while they ran it
  * @returns `refused`: runs whose rows the database refuses to change, for example because of a user's trigger; the others are returned
  */
 export async function giveBack(
@@ -64,7 +64,7 @@ function giveBackAll(
   const fences = new Set(claims.map(({ fence }) => fence))
   return database.transaction(async (trx) => {
     // Uses only the primary key, because an index on the state would also lock other rows, in another order. Skips rows that another
-    // transaction has locked, so that one hanging transaction does not delay the recovery of all other runs.
+    // transaction has locked, so that a transaction that hangs does not delay the recovery of all other runs.
     const found = await trx
       .selectFrom('piko_run')
       .select(['id', 'job_id', 'state', 'node_id', 'claims', 'attempt'])
@@ -125,7 +125,7 @@ function giveBackAll(
   })
 }
 
-/** Returns those runs that only wait for their items. Their handlers do not run, so they can't be what ended their nodes. */
+/** Returns those runs that only wait for their items. Their handlers do not run, so they can't be the reason why their nodes died. */
 async function waitingAmong(
   trx: Transaction<Tables>,
   runs: readonly { readonly id: number }[],
@@ -146,8 +146,8 @@ async function waitingAmong(
 }
 
 /**
- * The number of other nodes that died while they ran each run. A node dies only once, however often it claims before it notices that its
- * lease is lost.
+ * Counts, for each run, the other nodes that died while they ran it. Each node counts once, however often it claimed the run before it
+ * noticed that its lease was lost.
  */
 async function deathsOf(
   trx: Transaction<Tables>,

@@ -6,7 +6,7 @@ import { FENCE_FACTOR } from './fence.ts'
 import type { Tables, WindowState } from '../tables.ts'
 import type { Finish } from './finish.ts'
 
-/** Writes the states of the windows of claims that have ended. */
+/** Updates the windows of claims that have ended. */
 export async function settleWindows(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -26,7 +26,7 @@ export async function settleWindows(
 /**
  * Builds an update of running runs that a node still holds with claims of these fences.
  *
- * The fence is `id · 65536 + claims`, so it is enough to compare `claims`, once for all runs with the same number of claims.
+ * The fence is `id · 65536 + claims`, so it is enough to compare `claims`. All runs with the same number of claims share one comparison.
  */
 export function guarded(
   db: Kysely<Tables>,

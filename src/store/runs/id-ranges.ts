@@ -5,28 +5,29 @@ import type { RunTable } from '../tables.ts'
 
 /** Some of the runs, by their ids. */
 export interface IdRange {
-  /** Selects only runs with a greater id. */
+  /** Only runs with a greater id. */
   readonly after: number
-  /** Selects only runs with this id or a smaller one. */
+  /** Only runs with this id or a smaller one. */
   readonly last: number
   readonly ids?: readonly number[]
 }
 
-/** The range of ids in one SQLite statement. This takes a few milliseconds, whatever the query. */
+/** How many ids one SQLite statement covers. This takes a few milliseconds, whatever the query. */
 const SPAN = 10_000
-/** The maximum number of named ids in one statement: SQLite accepts 32,766 parameters. */
+/** How many ids one statement can name, at most: SQLite accepts 32,766 parameters. */
 export const MAX_NAMED = 5_000
 
-/** Returns each id once, in ascending order. */
+/** Returns the ids without duplicates, in ascending order. */
 export function idsInOrder(ids: readonly number[]): number[] {
   return [...new Set(ids)].sort((one, other) => one - other)
 }
 
 /**
- * All current runs, or the named ones, in parts of ascending or descending ids.
+ * Splits all current runs, or the named ones, into parts of ascending or descending ids. A server gets a single part, because it can use
+ * its own indexes.
  *
- * A server uses its own indexes, so it gets a single part. On SQLite a part is a span of the primary key. No index has the runs of one
- * state in the order of their ids. If each batch sorted them, the time would grow with the square of their number.
+ * On SQLite a part is a range of the primary key. There, no index lists the runs of one state in the order of their ids. If each batch
+ * sorted them, the total time would grow with the square of their number.
  */
 export async function* idRanges(
   database: Database,
@@ -49,7 +50,7 @@ export async function* idRanges(
   }
 }
 
-/** Reads ascending ids in batches of `size` until a batch is not full. `read` returns the next ids after the given one. */
+/** Reads ascending ids in batches of `size`, until a batch is not full. `read` returns the ids that follow the given one. */
 export async function* idBatches(
   size: number,
   after: number,
@@ -63,19 +64,22 @@ export async function* idBatches(
   }
 }
 
-/** The smallest or the greatest id. SQLite would read all runs for a query that returns both. */
+/** Returns the smallest or the greatest id. Two queries are needed, because SQLite would read all runs for a query that returns both. */
 export async function endOfRuns({ db }: Database, order: 'asc' | 'desc'): Promise<number | undefined> {
   return (await db.selectFrom('piko_run').select('id').orderBy('id', order).limit(1).executeTakeFirst())?.id
 }
 
-/** The runs of a range, read by the primary key on SQLite. */
+/** Selects the runs of a range. On SQLite they are read by primary key. */
 export function runsIn({ db, dialect }: Database, { after, last, ids }: IdRange) {
   const table = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${dialect.byPrimaryKey}`)
   const query = db.selectFrom(table).where('piko_run.id', '>', after).where('piko_run.id', '<=', last)
   return ids ? query.where('piko_run.id', 'in', ids) : query
 }
 
-/** Approximately the first id of a run that was stored at an instant or later. Halves the range of ids: about 20 reads by primary key. */
+/**
+ * Returns approximately the first id of the runs that were stored at the given time or later. Uses a binary search over the ids, about 20
+ * reads by primary key.
+ */
 export async function firstIdSince(
   { db, dialect }: Database,
   { first, end }: { readonly first: number; readonly end: number },

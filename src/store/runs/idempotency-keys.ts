@@ -5,17 +5,20 @@ import { sortInTurns } from '../statements/sort-in-turns.ts'
 import { exactKey } from '../values/exact-key.ts'
 import type { Tables } from '../tables.ts'
 
-/** The maximum number of keys in one statement. Even with the longest keys, it stays below the smallest packet size of a server. */
+/**
+ * How many keys one statement contains, at most. Even with the longest keys, the statement stays below the smallest packet size of a
+ * server.
+ */
 export const MAX_KEYS = 200
 
-/** The stored form of a key. SQLite compares byte for byte, so there it is the key itself. */
+/** Returns the form in which a key is stored. SQLite compares byte by byte, so there it is the key itself. */
 export function storedKey(dialect: Dialect, key: string): string {
   return dialect.name === 'mysql' ? exactKey(key) : key
 }
 
 /**
- * The stored keys without duplicates, in the same order for every caller. So two calls with the same keys wait for each other instead of
- * causing a deadlock.
+ * Returns the stored keys without duplicates, in the same order for every caller. Because of this order, two calls with the same keys wait
+ * for each other instead of causing a deadlock.
  */
 export async function keysInOrder(
   dialect: Dialect,
@@ -29,8 +32,8 @@ export async function keysInOrder(
 }
 
 /**
- * Creates the rows of new keys, and locks all rows for writing in one step. An INSERT IGNORE would lock existing rows for reading, and
- * upgrading such a lock can cause a deadlock.
+ * Creates the rows of new keys, and locks all rows for writing in the same step. An INSERT IGNORE would lock existing rows only for
+ * reading, and upgrading such a lock can cause a deadlock.
  */
 export function makeKeys(
   db: Kysely<Tables>,

@@ -39,12 +39,12 @@ export type NewRow = Readonly<Record<Exclude<(typeof COLUMNS)[number], 'config' 
   readonly claim?: FirstClaim | undefined
 }
 
-/** The table's defaults for omitted columns; the default of any other column is null. */
+/** The table's default values of omitted columns. Any column that is not listed here has the default null. */
 const DEFAULTS: Partial<Record<(typeof COLUMNS)[number], Cell>> = { state: 'queued', kind: 'manual', priority: 0 }
 
 /**
- * The statement that inserts runs, either all claimed or all not claimed. It omits columns that have their default in all rows. On SQLite
- * it returns the ids.
+ * Builds the statement that inserts runs, which are either all claimed or all not claimed. It omits columns that have their default in all
+ * rows. On SQLite it returns the ids.
  */
 export function insertRunsText(dialect: Dialect, rows: readonly NewRow[]): CompiledQuery {
   const ending = dialect.name === 'sqlite' ? ' RETURNING id' : ''
@@ -84,7 +84,7 @@ export async function insertRuns(db: Kysely<Tables>, dialect: Dialect, rows: rea
   for (const group of groups) {
     for (const part of statementsOf(dialect, group, rowAt)) {
       const inserting = db.executeQuery<{ id: number }>(insertRunsText(dialect, part.map(rowAt)))
-      // The statement is sent without waiting for the previous answer, because a connection executes statements in order.
+      // The statement is sent before the previous one is answered, because a connection executes its statements in order.
       if (dialect.name === 'mysql' && part.length > 1) step ??= autoIncrementStep(db)
       const [answer, each = 0] = await Promise.all([inserting, step])
       const given = dialect.name === 'sqlite' ? answer.rows.map(({ id }) => id) : idsOf(answer, each, part.length)
@@ -95,7 +95,7 @@ export async function insertRuns(db: Kysely<Tables>, dialect: Dialect, rows: rea
   return ids
 }
 
-/** The new runs, as the readers of events see them. */
+/** Returns the new runs in the form of events. */
 export function newRunGroups(rows: readonly NewRow[], ids: readonly number[]): RunGroup[] {
   const groups = new Map<string, RunGroup & { readonly runs: PackedRun[] }>()
   for (const [index, row] of rows.entries()) {
@@ -130,7 +130,7 @@ async function autoIncrementStep(db: Kysely<Tables>): Promise<number> {
   return Number(rows[0]?.step ?? 1)
 }
 
-/** Reads, on MySQL, the first id of the previous statement and the step to the next ids. */
+/** On MySQL, reads the first id of the previous statement and the difference between two ids. */
 export const LAST_INSERT = 'SELECT LAST_INSERT_ID() AS first, @@auto_increment_increment AS step'
 
 export interface LastInsert {
@@ -142,12 +142,15 @@ export function idsFrom({ first, step }: LastInsert, count: number): number[] {
   return Array.from({ length: count }, (_, index) => Number(first) + index * Number(step))
 }
 
-/** Keeps a statement below SQLite's limit of 32,766 parameters. */
+/** This keeps a statement below SQLite's limit of 32,766 parameters. */
 const MAX_ROWS = 1_000
-/** The size of one row's job id, state, instants and numbers, in bytes. */
+/** The size of one row without its text, in bytes: job id, state, timestamps and numbers. */
 const ROW_BYTES = 400
 
-/** The rows of many runs, split so that each part is one statement. @param growth how much longer its text may be than the values */
+/**
+ * Splits the rows of many runs so that each part fits into one statement.
+ * @param growth how many times longer the text of the statement may be than the values
+ */
 export function statementsOf<T>(
   { sizes }: Dialect,
   items: readonly T[],

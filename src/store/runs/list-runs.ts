@@ -7,9 +7,9 @@ import { idRanges, runsIn } from './id-ranges.ts'
 import { BYTES, fits, isIndexed, type RunFilter } from './run-filter.ts'
 import { runOf } from './run-row.ts'
 
-/** If there are at most this many matching runs, they are read by an index and sorted. Otherwise all runs are searched in order. */
+/** Up to this many matching runs are found by an index and then sorted. If there are more, all runs are searched in order. */
 const MAX_SORTED = 2_000
-/** The largest part of one read on SQLite. */
+/** How much one read returns on SQLite, at most. */
 const PART = { maxRows: 500, maxBytes: 2_000_000 }
 
 interface Found {
@@ -20,8 +20,8 @@ interface Found {
 /**
  * Lists runs, newest first.
  *
- * A server works while the event loop turns, so one query is enough. On SQLite, reads the ids first, in steps with a limited number of
- * rows. Then reads the rows, in parts with a limited number of rows and bytes.
+ * A database server does not block the event loop, so one query is enough. SQLite does block it. So on SQLite this reads first the ids and
+ * then the rows, in small parts.
  */
 export async function listRuns(database: Database, filter: RunFilter = {}): Promise<Run[]> {
   const { db, dialect, broken } = database
@@ -53,7 +53,7 @@ export async function listRuns(database: Database, filter: RunFilter = {}): Prom
   return runs
 }
 
-/** The number of runs by state, of one job or of all jobs. */
+/** Counts the runs by state, of one job or of all jobs. */
 export async function countRuns(database: Database, jobId?: string): Promise<Record<RunState, number>> {
   const counts: Record<RunState, number> = {
     queued: 0,
@@ -73,7 +73,7 @@ export async function countRuns(database: Database, jobId?: string): Promise<Rec
   return counts
 }
 
-/** The ids that a list shows, in parts. */
+/** Yields the ids of the runs to list, in parts. */
 async function* newestFirst(database: Database, filter: RunFilter): AsyncGenerator<Found[]> {
   const { db } = database
   const isAll = filter.jobId === undefined && !isIndexed(filter.state)
@@ -106,7 +106,7 @@ async function* newestFirst(database: Database, filter: RunFilter): AsyncGenerat
   }
 }
 
-/** Whether an index finds the runs and they are few enough to sort. */
+/** Whether the matching runs can be found by an index and are few enough to sort. */
 export async function isFew(database: Database, filter: RunFilter): Promise<boolean> {
   const { jobId, state } = filter
   const { db } = database

@@ -25,9 +25,9 @@ export interface NewRun {
   readonly backfillId?: number | undefined
   /** The trace context of the caller: a W3C traceparent, and after a space the tracestate. It has at most 600 ASCII characters. */
   readonly trace?: string | undefined
-  /** Why a tick does not run; its row is stored as `skipped`. */
+  /** Why the run of a tick is not executed. Its row is stored as `skipped`. */
   readonly skipped?: string | undefined
-  /** The node that executes the run immediately; the row is stored with a first claim by this node. */
+  /** The node that executes the run immediately. The row is stored with a first claim by this node. */
   readonly claimedBy?: string | undefined
 }
 

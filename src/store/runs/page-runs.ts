@@ -23,17 +23,15 @@ interface Found {
   readonly bytes: number
 }
 
-/** A search that finds little ends after this time, with the place where the next page continues. */
+/** If a search finds little, it ends after this time and returns where the next page continues. */
 const BUDGET_MS = 60
-/** The number of ids in one statement. On SQLite it blocks the event loop. */
+/** How many ids one statement covers. On SQLite the statement blocks the event loop. */
 const SPAN = { mysql: 20_000, sqlite: 5_000 } as const
 const PART = { maxRows: 500, maxBytes: 2_000_000 }
-/** Runs stored at about the same time may have ids in another order. */
+/** The order of the ids can differ from the order of the times by this much, because runs may be stored at the same time. */
 const SLACK_MS = 600_000
 
-/**
- * A page of the matching runs. Takes a bounded time whatever the filter: if few runs match, it may end before the page is full.
- */
+/** Returns a page of the matching runs. The time is limited whatever the filter: if few runs match, the page may end before it is full. */
 export async function pageRuns(database: Database, filter: RunFilter): Promise<RunPage> {
   const { limit = 100 } = filter
   const { found, next } = await search(database, filter, limit)
@@ -49,7 +47,7 @@ export async function pageRuns(database: Database, filter: RunFilter): Promise<R
       )
       .orderBy('id', 'desc')
       .execute()
-    // A run may have changed since its id was read.
+    // A run may have changed after its id was read.
     const same = rows.filter(({ state }) => filter.state === undefined || state === filter.state)
     const { dialect, broken } = database
     runs.push(...(await mapSound(dialect, 'piko_run', same, (row) => runOf(row, dialect), broken.report)))
@@ -90,25 +88,25 @@ async function search(
   return { found, next: found.length === limit ? found.at(-1)?.id : undefined }
 }
 
-/** The index that finds few runs. Without this, a database may read all runs in the order of their ids to find the last ones. */
+/** Returns the index to use if few runs match. Without it, a database may read all runs in the order of their ids to find them. */
 function indexOfFew({ dialect }: Database, { jobId, state }: RunFilter) {
   if (!isIndexed(state)) return sql``
   if (dialect.name === 'sqlite') return sql` INDEXED BY ${sql.raw(`run_${state ?? ''}`)}`
   return dialect.forceIndex(jobId === undefined ? 'run_queue' : 'run_job')
 }
 
-/** Whether an index has the matching runs in the order of their ids. */
+/** Whether an index lists the matching runs in the order of their ids. */
 function isOrdered({ dialect }: Database, { jobId, state, kind, from, to, error }: RunFilter): boolean {
   const isPlain = kind === undefined && from === undefined && to === undefined && error === undefined
   return isPlain && jobId !== undefined && state !== undefined && (dialect.name === 'mysql' || isIndexed(state))
 }
 
-/** The index of {@link isOrdered}. Without this, MariaDB begins at the newest run of the state, however old the page is. */
+/** Returns the index for {@link isOrdered}. Without it, MariaDB begins at the newest run of the state, however old the page is. */
 function indexInOrder({ dialect }: Database, { state }: RunFilter) {
   return dialect.name === 'mysql' ? dialect.forceIndex('run_job') : sql` INDEXED BY ${sql.raw(`run_${state ?? ''}`)}`
 }
 
-/** The matching runs in a range of ids, by the primary key. */
+/** Finds the matching runs in a range of ids, by primary key. */
 function within(
   { db, dialect }: Database,
   filter: RunFilter,
@@ -128,7 +126,7 @@ function within(
     .execute()
 }
 
-/** The range of ids in which matching runs can be. */
+/** Returns the range of ids that can contain matching runs. */
 async function bounds(database: Database, { from, to, before = Infinity }: RunFilter) {
   const first = await endOfRuns(database, 'asc')
   const end = await endOfRuns(database, 'desc')
@@ -140,7 +138,7 @@ async function bounds(database: Database, { from, to, before = Infinity }: RunFi
   return { lowest, last: Math.min(last, before - 1) }
 }
 
-/** A range of ids that contains all runs that were stored within a range of time. Undefined: there is no run. */
+/** Returns a range of ids that contains all runs that were stored in a range of time. Undefined: there is no such run. */
 export async function idsBetween(
   database: Database,
   { start, end }: Window,

@@ -6,7 +6,7 @@ import { type GivenBack, giveBack, type NotGivenBack } from './give-back.ts'
 import { RUNNING } from './run-states.ts'
 import type { RunTable } from '../tables.ts'
 
-/** The maximum number of runs that one `recover` returns to the queue. */
+/** How many runs one `recover` returns to the queue, at most. */
 export const MAX_RECOVERED = 1_000
 
 export interface Recovered extends GivenBack {
@@ -16,7 +16,7 @@ export interface Recovered extends GivenBack {
   readonly next: number | undefined
 }
 
-/** See `RunStore.recover`. */
+/** Implements `RunStore.recover`. */
 export async function recoverRuns(
   database: Database,
   lostAttempts: number,
@@ -25,7 +25,7 @@ export async function recoverRuns(
   after: number,
 ): Promise<Recovered> {
   const { db, dialect } = database
-  // Forces the index of the queue. Otherwise, both databases would read all stored runs, to return them in the order of the ids.
+  // Forces the index of the queue. Otherwise both databases would read all stored runs to get them in the order of their ids.
   const running = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${dialect.forceIndex('run_queue')}`)
   const unindexedId = dialect.name === 'sqlite' ? sql<number>`+piko_run.id` : sql<number>`piko_run.id`
   const orphans = await db
@@ -53,7 +53,7 @@ export async function recoverRuns(
   return { count, refused, nodeIds: [...byNode.keys()].filter((id) => id !== null), next }
 }
 
-/** See `RunStore.recoverUnheld`. */
+/** Implements `RunStore.recoverUnheld`. */
 export async function recoverUnheld(
   database: Database,
   nodeId: string,
@@ -70,7 +70,8 @@ export async function recoverUnheld(
     .where('started_at', '<', dialect.nowPlus(-ageMs))
     .execute()
   if (rows.length === 0) return { count: 0, refused: [] }
-  // The held claims are read last: after a blocked event loop, the answer to an old claim may arrive during the query above.
+  // The held claims are read after the query. If the event loop was blocked, the answer to an old claim may arrive during the query, and
+  // its runs are then held.
   const fences = held()
   const unheld = rows.map(heldOf).filter(({ runId, fence }) => !fences.has(fence) && !aside.has(runId))
   let count = 0

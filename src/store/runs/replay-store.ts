@@ -13,22 +13,22 @@ import { eachApart, throwRefusal } from '../statements/each-apart.ts'
 import { countFrom, forgetFrom, forgetWaiting } from '../steps/forget-steps.ts'
 import type { Tables } from '../tables.ts'
 
-/** Selects the ended runs to queue again. */
+/** Which ended runs to queue again. */
 export interface ReplayFilter {
   readonly ids?: readonly number[]
   readonly jobId?: string
   /** The state of the runs to queue again. Default: both states for `ids`, otherwise `failed`. */
   readonly state?: 'failed' | 'cancelled'
-  /** Selects only runs that ended at this instant or later. */
+  /** Only runs that ended at this time or later. */
   readonly since?: InstantInput
-  /** Selects only runs that ended before this instant. */
+  /** Only runs that ended before this time. */
   readonly until?: InstantInput
-  /** Selects only runs whose error contains this text. */
+  /** Only runs whose error contains this text. */
   readonly error?: string
 }
 
 export interface ReplayResult {
-  /** The number of runs that are queued again. */
+  /** How many runs are queued again. */
   readonly count: number
   /** With `from`, the number of deleted steps. */
   readonly forgotten?: number
@@ -36,14 +36,14 @@ export interface ReplayResult {
   readonly superseded: number
 }
 
-/** The maximum number of runs in one transaction. */
+/** How many runs one transaction changes, at most. */
 const BATCH = 200
 
 /**
  * Queues ended runs again. Failed and cancelled runs stay in the table, so it also serves as the dead-letter queue. A replayed run starts
- * as if it had never run, but its fences keep increasing, so a late write of an earlier attempt is still refused.
+ * as if it had never run, but its fences keep increasing. So a late write of an earlier attempt is still refused.
  *
- * Order of locks: runs by id, then backfills by id, then windows, then batches by id.
+ * Locks are acquired in this order: runs by id, backfills by id, windows, batches by id.
  */
 export class ReplayStore {
   readonly #database: Database
@@ -52,7 +52,7 @@ export class ReplayStore {
     this.#database = database
   }
 
-  /** Works in small transactions by primary key; a repeated call continues after an interruption. */
+  /** Works in small transactions by primary key. If it is interrupted, calling it again continues the work. */
   async replay(filter: ReplayFilter, onRefused = throwRefusal, from?: string): Promise<ReplayResult> {
     let count = 0
     let superseded = 0
@@ -71,7 +71,7 @@ export class ReplayStore {
     return { count, superseded, ...(from !== undefined && { forgotten }) }
   }
 
-  /** The result that `replay` would have now. Changes nothing. */
+  /** Returns the result that `replay` would have now. Changes nothing. */
   async preview(filter: ReplayFilter, from?: string): Promise<ReplayResult> {
     let count = 0
     let superseded = 0
@@ -90,7 +90,7 @@ export class ReplayStore {
     return { count, superseded, ...(from !== undefined && { forgotten }) }
   }
 
-  /** Runs whose windows later runs have taken over. */
+  /** Selects the runs whose windows were taken over by later runs. */
   #superseded(filter: ReplayFilter, range: IdRange) {
     return this.#matching(filter, range)
       .where('window_start', 'is not', null)
@@ -134,7 +134,11 @@ export class ReplayStore {
     return query
   }
 
-  /** Queues an ended run again within a transaction, to continue with its existing items. @returns whether it was queued */
+  /**
+   * Queues an ended run again, in the given transaction. The run continues with its existing items.
+   *
+   * @returns whether it was queued
+   */
   async requeueIn(trx: Transaction<Tables>, runId: number): Promise<boolean> {
     return (await this.#requeue(trx, [runId], ['failed', 'cancelled'], { keepsItems: true })).count === 1
   }
@@ -197,7 +201,7 @@ export class ReplayStore {
     return { count: replayed.length, superseded: rows.length - replayed.length, forgotten }
   }
 
-  /** The windows of the runs that still own them, by run. */
+  /** Returns, for each run, the windows that it still owns. */
   async #ownedWindows(
     trx: Transaction<Tables>,
     runIds: readonly number[],

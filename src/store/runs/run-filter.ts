@@ -5,29 +5,29 @@ import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 import { exactId } from '../values/exact-key.ts'
 
-/** Which runs a list shows. */
+/** Which runs to list. */
 export interface RunFilter {
   readonly jobId?: string
   readonly state?: RunState
   readonly kind?: RunKind
-  /** Selects only runs that were requested at this instant or later. */
+  /** Only runs that were requested at this time or later. */
   readonly from?: InstantInput
-  /** Selects only runs that were requested before this instant. */
+  /** Only runs that were requested before this time. */
   readonly to?: InstantInput
-  /** Selects only runs whose last error contains this text. */
+  /** Only runs whose last error contains this text. */
   readonly error?: string
-  /** Selects only runs with smaller ids, which are older. */
+  /** Only runs with smaller ids, which are older. */
   readonly before?: number
-  /** The maximum number of runs, newest first. Default 100. */
+  /** How many runs to list, at most, newest first. Default: 100. */
   readonly limit?: number
 }
 
-/** Whether an index finds the runs of a state. */
+/** Whether an index lists the runs in this state. */
 export function isIndexed(state: RunState | undefined): boolean {
   return state === 'queued' || state === 'running' || state === 'failed'
 }
 
-/** The condition of a filter, without its limit. */
+/** Returns the condition of a filter, without its limit. */
 export function fits(
   eb: ExpressionBuilder<Pick<Tables, 'piko_run'>, 'piko_run'>,
   dialect: Dialect,
@@ -35,7 +35,7 @@ export function fits(
 ) {
   return eb.and([
     ...(jobId === undefined ? [] : [eb('piko_run.job_id', '=', exactId(jobId))]),
-    // This is a literal, because SQLite does not use that state's index for a bound value.
+    // The state is a literal, because SQLite does not use the index of that state for a bound value.
     ...(state === undefined ? [] : [eb('piko_run.state', '=', isIndexed(state) ? sql.lit(state) : state)]),
     ...(kind === undefined ? [] : [eb('piko_run.kind', '=', kind)]),
     ...(from === undefined ? [] : [eb('piko_run.created_at', '>=', dialect.instant(instantOf('from', from)))]),
@@ -45,14 +45,14 @@ export function fits(
   ])
 }
 
-/** Whether the stored error, which is JSON, contains a text. */
+/** Whether the stored error, which is JSON, contains the text. */
 export function errorContains(text: string) {
   const inJson = JSON.stringify(text).slice(1, -1)
   const pattern = `%${inJson.replaceAll(/[!%_]/g, '!$&')}%`
   return sql<boolean>`piko_run.error LIKE ${pattern} ESCAPE '!'`
 }
 
-/** The size of a row in bytes, without a few columns of known size. */
+/** The size of a row in bytes. Leaves out a few columns whose size is known. */
 export const BYTES = sql<number>`
   COALESCE(octet_length(config), 0) + COALESCE(octet_length(input), 0) + COALESCE(octet_length(output), 0) + COALESCE(octet_length(error), 0)
 `.as('bytes')

@@ -27,13 +27,13 @@ function noBatches(): BatchFigures {
   return { batches: 0, runs: 0, seconds: 0 }
 }
 
-/** The maximum number of runs in one claim, and in one statement that ends runs. */
+/** How many runs one claim takes, and one statement ends, at most. */
 export const MAX_RUNS = 2_000
 
 /**
- * The queue and the history of runs, in one narrow table. The fence guards every change of a claimed run.
+ * The queue and the history of runs, in one narrow table. Every change of a claimed run checks its fence.
  *
- * Order of locks, in every transaction: runs, then job rows, then windows.
+ * Every transaction acquires locks in this order: runs, job rows, windows.
  */
 export class RunStore {
   readonly #database: Database
@@ -46,8 +46,8 @@ export class RunStore {
   }
 
   /**
-   * Stores all of the runs or none. Returns their ids in order. Always uses a transaction: if the answer to a single statement is lost, it
-   * may have executed. In a transaction, only the commit has that problem.
+   * Stores all of the runs or none. Returns the ids in the order of the runs. Always uses a transaction: if the answer to a single
+   * statement is lost, nobody knows whether it executed. In a transaction, only the commit has that problem.
    */
   async enqueue(runs: readonly NewRun[]): Promise<number[]> {
     const { dialect, transaction } = this.#database
@@ -78,7 +78,7 @@ export class RunStore {
     return transaction((trx) => storeUniqueMany(trx, dialect, jobId, requests))
   }
 
-  /** Whether a run is due, and the database's time. For an empty queue this one statement replaces a claim's transaction. */
+  /** Reads the database's time and whether a run is due. For an empty queue, this one statement replaces the transaction of a claim. */
   look(
     among: Pick<ClaimRequest, 'only' | 'except' | 'ids'> = {},
   ): Promise<{ readonly isAnyDue: boolean; readonly now: Date }> {
@@ -86,7 +86,7 @@ export class RunStore {
   }
 
   /**
-   * Takes due runs for a node: smallest priority number first, then longest due.
+   * Claims due runs for a node. Runs with the smallest priority number come first; among these, the ones that have been due longest.
    *
    * `lockDue` finds them, and `admit` applies the limits.
    */
@@ -95,7 +95,7 @@ export class RunStore {
   }
 
   /**
-   * Stores how claims ended, with the windows that they own, all in one transaction.
+   * Stores how claims ended, together with the windows that they own, in one transaction.
    *
    * A run with a cancel request is cancelled instead of queued again.
    */
@@ -104,12 +104,12 @@ export class RunStore {
   }
 
   /**
-   * Returns runs that no live node holds to the queue, and ends those with a cancel request. The lost attempt does not count.
+   * Returns to the queue the runs that no live node holds. Ends those with a cancel request. The lost attempt does not count.
    *
    * @param lostAttempts a run fails instead if this many nodes died while they ran it
    * @param except a node whose runs are skipped
    * @param aside runs to skip
-   * @param after only runs with a greater id, by id: a limited number for each call
+   * @param after only runs with a greater id; each call handles a limited number, in the order of the ids
    */
   recover(
     lostAttempts = Infinity,
@@ -121,8 +121,8 @@ export class RunStore {
   }
 
   /**
-   * Returns runs to the queue that this node has claimed but does not know, because the answer to the claim was lost. Skips claims younger
-   * than `ageMs`, whose answers may still arrive.
+   * Returns to the queue the runs that this node has claimed but does not know, because the answer to the claim was lost. Skips claims
+   * younger than `ageMs`, because their answers may still arrive.
    */
   recoverUnheld(
     nodeId: string,
@@ -133,14 +133,14 @@ export class RunStore {
     return recoverUnheld(this.#database, nodeId, held, ageMs, aside)
   }
 
-  /** @throws BrokenRow if its row can't be read */
+  /** Finds a run. @throws BrokenRow if its row can't be read */
   async find(runId: number): Promise<Run | undefined> {
     const { runs, broken } = await this.findEach([runId])
     if (broken[0]) throw broken[0]
     return runs[0]
   }
 
-  /** The run of a tick, or of the last planned tick. Uses the index (job_id, tick). */
+  /** Finds the run of a tick, or of the last planned tick. Uses the index (job_id, tick). */
   async findTick(jobId: string, tick: Date | undefined): Promise<Run | undefined> {
     const { db, dialect } = this.#database
     let query = db.selectFrom('piko_run').selectAll().where('job_id', '=', exactId(jobId)).where('tick', 'is not', null)
@@ -149,7 +149,7 @@ export class RunStore {
     return row && readOne(dialect, 'piko_run', row, (one) => runOf(one, dialect))
   }
 
-  /** The runs with readable rows, and the rows that can't be read. */
+  /** Returns the runs with readable rows, and the rows that can't be read. */
   async findEach(
     runIds: readonly number[],
   ): Promise<{ readonly runs: readonly Run[]; readonly broken: readonly BrokenRow[] }> {
@@ -166,27 +166,27 @@ export class RunStore {
     return listRuns(this.#database, filter)
   }
 
-  /** A page of runs, newest first. Takes a bounded time whatever the filter. */
+  /** Returns a page of runs, newest first. The time is limited whatever the filter. */
   page(filter: RunFilter): Promise<RunPage> {
     return pageRuns(this.#database, filter)
   }
 
-  /** The runs that waited or ran in a range of time. Takes a bounded time however many the store has. */
+  /** Returns the runs that waited or ran in a range of time. The time that this takes is limited, however many runs the store has. */
   timeline(filter: TimelineFilter): Promise<RunTimeline> {
     return timelineRuns(this.#database, filter)
   }
 
-  /** The work of all nodes at this moment. */
+  /** Summarizes the current work of all nodes. */
   summary(): Promise<RunSummary> {
     return runSummary(this.#database)
   }
 
-  /** The queued or running runs of a job, counted up to 10,000. */
+  /** Counts the queued or running runs of a job, up to 10,000. */
   open(jobId: string, state: 'queued' | 'running'): Promise<CappedCount> {
     return counted(this.#database, state, jobId)
   }
 
-  /** The number of runs by state, of one job or of all jobs. */
+  /** Counts the runs by state, of one job or of all jobs. */
   count(jobId?: string): Promise<Record<RunState, number>> {
     return countRuns(this.#database, jobId)
   }

@@ -7,18 +7,18 @@ import { JobRanks } from '../jobs/job-ranks.ts'
 import { oldestOpenWindows } from '../windows/window-lag.ts'
 import { endOfRuns } from './id-ranges.ts'
 
-/** The work of all nodes at one moment. */
+/** The work of all nodes at one point in time. */
 export interface RunSummary {
   readonly queued: CappedCount
   /** Queued runs that are due. */
   readonly due: CappedCount
   readonly running: CappedCount
   readonly failed: CappedCount
-  /** How long the oldest due run has waited, in milliseconds. The value is exact if `due` is exact. */
+  /** How long the oldest due run has waited, in milliseconds. Exact if `due` is exact. */
   readonly oldestDueMs: number | undefined
-  /** The newest runs, at most 10,000, by state. */
+  /** How many of the newest runs, at most 10,000, are in each state. */
   readonly recent: { readonly since: Date | undefined; readonly states: Readonly<Partial<Record<RunState, number>>> }
-  /** How long the newest started runs waited beyond their `runAt`, in milliseconds. */
+  /** How long the newest started runs waited after their `runAt`, in milliseconds. */
   readonly lateness: { readonly runs: number; readonly p50Ms: number; readonly p95Ms: number; readonly maxMs: number }
   /** The jobs with windows, the ones with the greatest lag first; at most 500 jobs. If there are more, a lag may appear 10 s late. */
   readonly windows: readonly WindowLag[]
@@ -28,7 +28,7 @@ export interface WindowLag {
   readonly jobId: string
   /** The start of the oldest window that has not succeeded. Undefined if all have succeeded. */
   readonly oldestOpen: Date | undefined
-  /** The time from there until now, in milliseconds; 0 if all windows have succeeded. */
+  /** The time from `oldestOpen` until now, in milliseconds; 0 if all windows have succeeded. */
   readonly lagMs: number
 }
 
@@ -37,7 +37,7 @@ const RECENT = 10_000
 const MEASURED = 1_000
 const MAX_JOBS = 500
 
-/** Reads only what indexes find, or a limited number of rows. */
+/** Summarizes the runs. Reads only what indexes find, or a limited number of rows. */
 export async function runSummary(database: Database): Promise<RunSummary> {
   const { db, dialect } = database
   const { now } = await db.selectNoFrom(dialect.now().as('now')).executeTakeFirstOrThrow()
@@ -55,7 +55,7 @@ export async function runSummary(database: Database): Promise<RunSummary> {
   }
 }
 
-/** The runs in a state, of one job or of all jobs. */
+/** Counts the runs in a state, of one job or of all jobs. */
 export async function counted(
   { db }: Database,
   state: 'queued' | 'running' | 'failed',
@@ -141,7 +141,7 @@ async function lateJobs(database: Database): Promise<readonly string[] | undefin
   return byLag.slice(0, MAX_JOBS).map(({ id }) => id)
 }
 
-/** The jobs with the greatest lag first. */
+/** Lists the jobs, the ones with the greatest lag first. */
 async function windowLags(database: Database, now: Date): Promise<WindowLag[]> {
   const found = await oldestOpenWindows(database, (await lateJobs(database)) ?? MAX_JOBS)
   return found

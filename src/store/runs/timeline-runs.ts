@@ -14,7 +14,7 @@ export interface TimelineFilter {
   readonly from: InstantInput
   readonly to: InstantInput
   readonly jobId?: string
-  /** The maximum number of runs. Default 1,000. */
+  /** How many runs to return, at most. Default: 1,000. */
   readonly limit?: number
 }
 
@@ -24,18 +24,18 @@ export type TimelineRun = Omit<Run, 'config' | 'configVersion' | 'input' | 'outp
 export interface RunTimeline {
   /** The runs, newest first. */
   readonly runs: readonly TimelineRun[]
-  /** Whether these are all runs of the range. Otherwise they are a sample of them, spread evenly where the store has many. */
+  /** Whether these are all runs of the range. Otherwise they are a sample, spread evenly over the ids. */
   readonly isWhole: boolean
 }
 
 const DEFAULT_LIMIT = 1_000
-/** The number of ids in one statement. On SQLite it blocks the event loop. */
+/** How many ids one statement covers. On SQLite the statement blocks the event loop. */
 const SPAN = { mysql: 20_000, sqlite: 5_000 } as const
-/** A search ends after this time with what it has found. */
+/** After this time a search ends and returns what it has found. */
 const BUDGET_MS = 250
-/** The number of ids before the range that are searched too, because those runs may have been active in the range. */
+/** How many ids before the range are searched too, because those runs may have been active in the range. */
 const EARLIER = 10_000
-/** The number of ids of a sample in one statement. */
+/** How many ids of a sample one statement reads. */
 const SAMPLED = 2_000
 
 const COLUMNS = [
@@ -56,7 +56,7 @@ const COLUMNS = [
 ]
 type Row = Pick<Selectable<RunTable>, (typeof COLUMNS)[number]>
 
-/** The runs that waited or ran in a range of time, in a bounded time however many the store has. */
+/** Finds the runs that waited or ran in a range of time. The time that this takes is limited, however many runs the store has. */
 export async function timelineRuns(database: Database, filter: TimelineFilter): Promise<RunTimeline> {
   const { limit = DEFAULT_LIMIT, jobId } = filter
   const range = { start: instantOf('from', filter.from), end: instantOf('to', filter.to) }
@@ -91,7 +91,7 @@ interface Found {
   readonly isWhole: boolean
 }
 
-/** All runs of a range of ids that were active in the range of time, from the newest. */
+/** Searches a range of ids, from the newest, for runs that were active in the range of time. */
 async function searched(database: Database, { range, jobId, limit }: Search, ids: Ids): Promise<Found> {
   const rows: Row[] = []
   const began = performance.now()
@@ -110,7 +110,7 @@ async function searched(database: Database, { range, jobId, limit }: Search, ids
   return { rows, isWhole: rows.length <= limit }
 }
 
-/** Every n-th run: the ids are read by primary key, so it does not matter how many lie between them. */
+/** Reads every n-th run. The ids are read by primary key, so it does not matter how many lie between them. */
 async function sampled(database: Database, range: Window, ids: Ids, limit: number): Promise<Found> {
   const size = Math.min(limit, SAMPLED)
   const step = (ids.last - ids.lowest + 1) / size
@@ -119,7 +119,7 @@ async function sampled(database: Database, range: Window, ids: Ids, limit: numbe
   return { rows, isWhole: false }
 }
 
-/** Adds runs that may have begun long before the range. An index has the running ones. */
+/** Adds running runs that may have begun long before the range. They are found by an index. */
 function stillRunning(database: Database, range: Window, jobId: string | undefined, limit: number): Promise<Row[]> {
   return activeIn(database, range)
     .where('state', '=', sql.lit('running'))
@@ -128,7 +128,7 @@ function stillRunning(database: Database, range: Window, jobId: string | undefin
     .execute()
 }
 
-/** Runs that were in the queue or running at some time in the range. */
+/** Whether a run was queued or running at some time in the range. */
 function activeIn({ db, dialect }: Database, { start, end }: Window) {
   return db
     .selectFrom('piko_run')

@@ -6,7 +6,7 @@ import type { Database } from '../connection/database.ts'
 import { makeKeys, storedKey } from './idempotency-keys.ts'
 import { readDigest, readNumber } from '../statements/row-values.ts'
 
-/** Stores a run only if none with its key exists. */
+/** Makes sure that a run is stored only if no run with its key exists. */
 export interface Unique {
   readonly key: string
   /** Considers only runs requested within this time. Default: any time. */
@@ -17,14 +17,15 @@ export interface Unique {
 
 /**
  * Runs a statement of the store in a transaction and returns its rows. Each row is a list of values in the order of the columns, because
- * the transaction's driver may rename columns.
+ * the driver of the transaction may rename columns.
  */
 export type RunQuery = (query: Compilable) => Promise<readonly (readonly unknown[])[]>
 
 export interface RunQueries {
   readonly query: RunQuery
   /**
-   * Reads the data that is committed now. The transaction itself may read data from its beginning, and miss a run that was stored since.
+   * Reads the data that is committed now. The transaction itself may read a snapshot from its beginning, and would miss a run that was
+   * stored later.
    */
   readonly latest?: RunQuery | undefined
 }
@@ -32,8 +33,8 @@ export interface RunQueries {
 /**
  * Stores a run unless the job already has one with the same key. Returns the id of the existing one.
  *
- * Creates the key's row first and then locks it. So of two transactions with the same key, the second waits for the first. Locking a row
- * that does not exist would lock the gap around it.
+ * Creates the key's row first and then locks it, so that the second of two transactions with the same key waits for the first. If it locked
+ * a row that does not exist, it would lock the gap around that row.
  *
  * @param asked the requested config and input, as JSON
  * @param insert stores the run and returns its id
@@ -82,8 +83,8 @@ export async function storeUnique(
 }
 
 /**
- * Reads the request of a run. Returns no row if the run was deleted or is in another state. On MySQL it reads digests, which are safe in
- * any character set.
+ * Reads the request of a run. Returns no row if the run was deleted or is in another state. On MySQL it reads digests, which are the same
+ * in any character set.
  */
 function storedRun({ db, dialect }: Database, id: number, states: readonly RunState[]): Compilable {
   const text = (column: 'config' | 'input') => {

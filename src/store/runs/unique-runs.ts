@@ -15,7 +15,7 @@ export interface UniqueRequest {
   readonly row: NewRow
 }
 
-/** The run that has a key: a stored one, or a new one of this call, given by its position among the new rows. */
+/** The run that has a key. It is either stored already, or one of the new runs of this call, given by its position. */
 interface Holder {
   readonly runId: number | undefined
   readonly place: number | undefined
@@ -26,8 +26,8 @@ interface Holder {
 }
 
 /**
- * Does for many runs of one job what `storeUnique` does for one, as if they were requested one after another. Needs a few statements per
- * hundred keys. Returns the ids in order.
+ * Does for many runs of one job what `storeUnique` does for one run. The result is the same as if they were requested one after another.
+ * Needs a few statements per hundred keys. Returns the ids in the order of the runs.
  *
  * @throws PikoError `IDEMPOTENCY_CONFLICT`
  */
@@ -77,7 +77,7 @@ function newHolder(place: number, { config, input }: NewRow): Holder {
 interface KeyRow {
   readonly idempotency_key: string
   readonly run_id: number | null
-  /** Columns such as `within_0`: whether the run was created within that period. */
+  /** Columns such as `within_0`: whether the run was created within the period of that number. */
   readonly [within: string]: unknown
 }
 

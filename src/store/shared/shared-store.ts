@@ -16,19 +16,20 @@ export interface NewShared extends SharedText {
 
 /** A topic with its newest version. */
 export interface SharedSummary extends Omit<SharedRecord, 'value'> {
-  /** How many versions are stored. */
+  /** How many versions of the topic are stored. */
   readonly versions: number
 }
 
-/** The maximum number of topics in one statement. A statement with more parameters would not be faster. */
+/** How many topics one statement reads, at most. A statement with more parameters would not be faster. */
 const MAX_TOPICS = 500
 const MAX_REASON = 500
-/** The number of rows of a history in one read, because each may have a megabyte. */
+/** How many rows of a history one read returns. A row may have a megabyte. */
 const PAGE = 20
 const PRUNED_AT_ONCE = 1_000
 
 /**
- * Versions of values that all nodes share. A version never changes. If two processes add the same one, the primary key refuses the second.
+ * Versions of values that all nodes share. A version never changes. If two processes add the same version, the primary key refuses the
+ * second one.
  */
 export class SharedStore {
   readonly #database: Database
@@ -37,11 +38,11 @@ export class SharedStore {
     this.#database = database
   }
 
-  /** @returns false if that version of the topic, or a newer one, is stored */
+  /** Adds a version. @returns false if that version of the topic, or a newer one, is stored */
   async append({ topic, version, text, reason, nodeId }: NewShared): Promise<boolean> {
     const { db, dialect } = this.#database
     try {
-      // Old versions are deleted, so the primary key alone would accept a number that was used before.
+      // Old versions are deleted, so the primary key alone would accept a number that was already used.
       const { numAffectedRows } = await this.#database.retry(() =>
         sql`
           INSERT INTO piko_shared (topic, version, value, reason, node_id, created_at)
@@ -57,7 +58,7 @@ export class SharedStore {
     }
   }
 
-  /** The newest version of each topic that has one. */
+  /** Returns the newest version of each topic. Topics without a version are left out. */
   async versions(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const found = new Map<string, number>()
     for (const some of chunksOf(topics, MAX_TOPICS)) {
@@ -72,7 +73,7 @@ export class SharedStore {
     return found
   }
 
-  /** The text of one version; undefined if it is not stored. */
+  /** Returns the text of one version, or undefined if it is not stored. */
   async find(topic: string, version: number): Promise<string | undefined> {
     const row = await this.#database.db
       .selectFrom('piko_shared')
@@ -83,7 +84,7 @@ export class SharedStore {
     return row?.value
   }
 
-  /** Versions of a topic, newest first. Reports rows that can't be read. @param before only earlier versions */
+  /** Lists the versions of a topic, newest first. Reports rows that can't be read. @param before only earlier versions */
   async history(topic: string, limit: number, before?: number): Promise<SharedRecord[]> {
     const { db, dialect, broken } = this.#database
     const query = db.selectFrom('piko_shared').selectAll().where('topic', '=', topic).orderBy('version', 'desc')
@@ -102,7 +103,7 @@ export class SharedStore {
     )
   }
 
-  /** The topics with their newest versions, by name. @param after only topics with later names */
+  /** Lists the topics with their newest versions, in the order of their names. @param after only topics with later names are listed */
   async list(limit: number, after?: string): Promise<SharedSummary[]> {
     const { db, dialect, broken } = this.#database
     return soundInPages<Omit<Selectable<SharedTable>, 'value'> & { readonly versions: number }, SharedSummary>(
@@ -140,7 +141,7 @@ export class SharedStore {
     )
   }
 
-  /** Deletes the versions of a topic up to this one, in steps. */
+  /** Deletes the versions of a topic up to and including this one, in several statements. */
   async prune(topic: string, upTo: number): Promise<void> {
     const { db } = this.#database
     for (;;) {

@@ -13,11 +13,11 @@ import type { DeadRowTable } from '../tables.ts'
 import { exactId, exactKey, keyOf } from '../values/exact-key.ts'
 import { mapSound } from '../values/map-sound.ts'
 
-/** A row that a sink's target refused. */
+/** A row that the target of a sink refused. */
 export interface DeadRow {
   readonly id: number
   readonly sink: string
-  /** The name of the row's model, as in batch keys. */
+  /** The name of the row's model. Batch keys use the same name. */
   readonly route: string
   readonly jobId: string
   readonly runId: number
@@ -25,7 +25,7 @@ export interface DeadRow {
   readonly fence: number
   readonly window: Window | undefined
   readonly batchKey: string
-  /** Its position in its batch. */
+  /** The position of the row in its batch. */
   readonly place: number
   readonly reason: string
   /** The row as JSON, or its beginning if it is larger than 256,000 bytes. */
@@ -41,7 +41,7 @@ export interface DeadRowFilter {
   readonly ids?: readonly number[] | undefined
 }
 
-/** How many rows of a sink are dead. */
+/** How many dead rows a sink has. */
 export interface DeadCount {
   readonly sink: string
   readonly rows: number
@@ -49,7 +49,7 @@ export interface DeadCount {
 }
 
 const MAX_ROWS = 200
-/** The size of a row's numbers and instants, in bytes. */
+/** The size of a row's numbers and timestamps, in bytes. */
 const ROW_BYTES = 400
 const MAX_REASON = 1_000
 const MAX_DELETED = 1_000
@@ -62,7 +62,7 @@ export class DeadRowStore {
     this.#database = database
   }
 
-  /** Stores rows. The row of a later attempt replaces that of an earlier one, never the other way round. */
+  /** Stores rows. The row of a later attempt replaces the row of an earlier one, never the other way round. */
   async add({ sink, route, batch }: RowsSource, asides: readonly Aside[]): Promise<void> {
     const { dialect } = this.#database
     const texts = asides.map((aside) => ({ aside, content: rowText(aside.row) }))
@@ -100,7 +100,7 @@ export class DeadRowStore {
       isMysql
         ? sql`${sql.ref(column)} = IF(VALUES(fence) >= fence, VALUES(${sql.ref(column)}), ${sql.ref(column)})`
         : sql`${sql.ref(column)} = excluded.${sql.ref(column)}`
-    // MySQL assigns from left to right, so the fence, which the other assignments compare, comes last.
+    // MySQL assigns from left to right. The other assignments compare the fence, so it must come last.
     const set = sql.join([...others, 'fence'].map(newer))
     const onKey = isMysql
       ? sql` ON DUPLICATE KEY UPDATE ${set}`
@@ -110,7 +110,7 @@ export class DeadRowStore {
     await retry(() => sql`INSERT INTO piko_dead_row (${names}) VALUES ${values}${onKey}`.execute(db))
   }
 
-  /** Rows in the order of their ids, after `after`. */
+  /** Lists rows in the order of their ids. The first one follows the id `after`. */
   async list(filter: DeadRowFilter, limit: number, after = 0): Promise<DeadRow[]> {
     const { dialect, broken } = this.#database
     const rows = await inPages<Selectable<DeadRowTable>>(limit, (size, last) =>
@@ -124,7 +124,7 @@ export class DeadRowStore {
     return mapSound(dialect, 'piko_dead_row', rows, (row) => this.#rowOf(row), broken.report)
   }
 
-  /** @returns the number of rows that it deleted */
+  /** Deletes the rows that match. @returns the number of deleted rows */
   async drop(filter: DeadRowFilter): Promise<number> {
     const { db, retry } = this.#database
     for (let count = 0; ;) {
@@ -138,7 +138,7 @@ export class DeadRowStore {
     }
   }
 
-  /** Stores why a row was refused again. */
+  /** Stores the reason why a row was refused again. */
   async setReason(id: number, reason: string): Promise<void> {
     const { db, retry } = this.#database
     const text = reason.slice(0, MAX_REASON).toWellFormed()

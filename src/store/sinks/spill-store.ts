@@ -18,7 +18,7 @@ export interface SpilledRows {
   readonly spilledAt: Date
 }
 
-/** The numbers to add to the counts of a run, sink and host. */
+/** What to add to the counts of a run, sink and host. */
 export interface SpillChange {
   readonly runId: number
   readonly jobId: string
@@ -76,12 +76,12 @@ export class SpillStore {
     }
   }
 
-  /** The rows of one run. */
+  /** Returns the counts of one run. */
   async ofRun(runId: number): Promise<SpilledRows[]> {
     return this.#map(await this.#all().where('run_id', '=', runId).execute())
   }
 
-  /** Rows that their target has not received yet, oldest first. */
+  /** Returns the counts of rows that their targets have not received yet, oldest first. */
   async waiting(): Promise<SpilledRows[]> {
     const rows = await this.#all()
       .whereRef('sent_rows', '<', 'spilled_rows')
@@ -91,7 +91,11 @@ export class SpillStore {
     return this.#map(rows)
   }
 
-  /** Deletes counts that no host has updated for this long. @returns whether there may be more */
+  /**
+   * Deletes counts that no host has updated for this long.
+   *
+   * @returns whether there may be more of them
+   */
   async prune(olderThanMs: number): Promise<boolean> {
     const { db, dialect, retry } = this.#database
     const limit = dialect.nowPlus(-olderThanMs)
@@ -116,7 +120,7 @@ export class SpillStore {
     return found.length === MAX_DELETED
   }
 
-  /** Identifies this database by its name and the time of its creation. Every host gets the same result. */
+  /** Returns an identity of this database, made of its name and the time of its creation. Every host gets the same result. */
   async identity(): Promise<string> {
     const { db, dialect, files, location } = this.#database
     const made = await sql<{ made: unknown; name: unknown }>`

@@ -1,7 +1,7 @@
 import { CompiledQuery } from 'kysely'
 import type { Dialect } from '../connection/dialect.ts'
 
-/** The value of a cell that is set to the database's time. */
+/** Set as the value of a cell, this means the database's time. */
 export const NOW = Symbol('now')
 
 export type Cell = string | number | Date | null | typeof NOW
@@ -18,9 +18,9 @@ export type Columns = ReadonlyMap<string, readonly Cell[]>
 /**
  * Builds one INSERT of many rows as text. For a thousand rows, a query builder would take longer than the database.
  *
- * On MySQL, plain values are part of the text, because its driver searches the text for each placeholder. On SQLite, all values are bound,
- * so the prepared statement can be reused for the same number of rows with the same columns. A column with the same value in all rows comes
- * first, and its text is built once, unless it is bound.
+ * On MySQL, plain values are written into the text, because each placeholder costs its driver a search in the text. On SQLite, all values
+ * are bound, so that the prepared statement can be reused for the same columns and number of rows. A column with the same value in all rows
+ * comes first, and its text is built once, unless it is bound.
  *
  * @param ending such as ` RETURNING id`
  * @param verb such as `INSERT IGNORE INTO`
@@ -35,7 +35,7 @@ export function bulkInsert(
   const now = dialect.nowText()
   const values: unknown[] = []
   const isMysql = dialect.name === 'mysql'
-  /** The text of a cell that needs no bound value. */
+  /** Returns the text of a cell, or undefined if its value must be bound. */
   const literalOf = (cell: Cell): string | undefined => {
     if (cell === null) return 'NULL'
     if (cell === NOW) return now.values.length === 0 ? now.text : undefined

@@ -5,9 +5,9 @@ import type { Database } from '../connection/database.ts'
 export interface AgingTable {
   readonly table: 'piko_audit' | 'piko_dead_row' | 'piko_message' | 'piko_session'
   readonly key: 'id' | 'digest'
-  /** The column with the instant from which the age counts. It has an index. */
+  /** The indexed column with the time from which the age counts. */
   readonly since: 'began_at' | 'died_at' | 'created_at' | 'expires_at'
-  /** The maximum number of rows in one statement, so that it locks them only for a moment. */
+  /** How many rows one statement deletes, at most, so that it locks them only for a moment. */
   readonly atOnce: number
 }
 

@@ -1,13 +1,13 @@
 import { isFaultOfItem } from '../../sql/database-faults.ts'
 import { halved } from './halved.ts'
 
-/** A row that stays unchanged because the database refuses the change. */
+/** A row that stays unchanged because the database refuses to change it. */
 export interface Refused {
   readonly id: number
   readonly refusal: unknown
 }
 
-/** Changes rows together. If the database refuses one of them, changes the others without it. */
+/** Changes rows together. If the database refuses one of them, changes the others and leaves out that one. */
 export async function eachApart<R>(
   ids: readonly number[],
   change: (ids: readonly number[]) => Promise<R>,

@@ -17,7 +17,7 @@ export function transactionEnded(cause?: unknown): PikoError {
   )
 }
 
-/** The error for calls to a `trx` whose function continues although its transaction had to end. */
+/** Returns the error for calls to a `trx` whose function continues although the transaction had to end. */
 export function transactionGivenUp(reason: unknown): PikoError {
   return new PikoError(
     'TRANSACTION_ROLLED_BACK',

@@ -1,4 +1,4 @@
-/** The value lists of statements whose results must keep integers beyond 2^53. */
+/** The lists of values whose statements must keep integers beyond 2^53 exact. */
 const exact = new WeakSet<object>()
 
 /**

@@ -1,8 +1,9 @@
 import { isRefusedValue } from '../../sql/database-faults.ts'
 
 /**
- * Writes many items together. If the database refuses a value, halves the batch again and again, and passes each item that is refused alone
- * to `alone`. Writes all other items. Throws any other error, such as an outage or contention, unchanged, since halving would not help.
+ * Writes many items together. If the database refuses a value, halves the batch again and again, until it finds the items that are refused
+ * even alone, and passes these to `alone`. Writes all other items. Any other error, such as an outage or contention, is thrown unchanged,
+ * because halving would not help.
  *
  * @param write writes all its items or none; receives any part of the items, in their order
  * @param alone handles an item that is refused alone

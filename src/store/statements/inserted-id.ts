@@ -7,7 +7,7 @@ interface Insert {
   clearReturning(): { executeTakeFirstOrThrow(): Promise<InsertResult> }
 }
 
-/** Inserts a row. MySQL has no RETURNING. @returns the id that the database gave it */
+/** Inserts a row and returns its id. MySQL has no RETURNING, so it needs another way. @returns the id that the database gave to the row */
 export async function insertedId({ name }: Dialect, insert: Insert): Promise<number> {
   if (name === 'sqlite') return (await insert.executeTakeFirstOrThrow()).id
   return Number((await insert.clearReturning().executeTakeFirstOrThrow()).insertId)

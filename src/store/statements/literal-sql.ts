@@ -18,7 +18,7 @@ function literal(value: unknown): string {
   return PLAIN.test(text) ? `'${text}'` : `_utf8mb4 0x${Buffer.from(text).toString('hex')}`
 }
 
-/** Converts a `Date` to text in UTC. A driver would convert it to its own time zone, by default the machine's. */
+/** Converts a `Date` to text in UTC. A driver would use its own time zone instead, by default the machine's. */
 export function utcText(value: unknown): unknown {
   return value instanceof Date ? value.toISOString().replace('T', ' ').replace('Z', '') : value
 }

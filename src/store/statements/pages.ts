@@ -1,7 +1,7 @@
-/** The maximum number of rows in one read, because an SQLite statement blocks the event loop while it runs. */
+/** How many rows one read returns, at most, because an SQLite statement blocks the event loop while it runs. */
 const PAGE = 1_000
 
-/** Reads rows page by page. @param read reads the rows that follow the given one, in order; undefined: the first rows */
+/** Reads rows page by page. @param read reads the rows that follow the given row, in order; for undefined, the first rows */
 export function inPages<Row>(
   limit: number,
   read: (limit: number, last: Row | undefined) => Promise<readonly Row[]>,
@@ -10,10 +10,10 @@ export function inPages<Row>(
 }
 
 /**
- * Like {@link inPages}, but reads until `limit` rows are sound. So a page with broken rows does not look like the last one.
+ * Like {@link inPages}, but reads on until `limit` rows are readable. Without this, a page with broken rows would look like the last page.
  *
- * @param sound the values of the rows that can be read
- * @param most the maximum number of rows in one read
+ * @param sound returns the values of the rows that can be read
+ * @param most how many rows one read returns, at most
  */
 export async function soundInPages<Row, Value>(
   limit: number,

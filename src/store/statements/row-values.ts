@@ -1,8 +1,8 @@
 import { describe, PikoError } from '../../errors.ts'
 
 /**
- * The values of rows in the order of the columns, for any form that the driver returns: objects with its own names, lists, one object per
- * table, or bytes.
+ * Returns the values of rows in the order of the columns. Drivers return rows in different forms: as objects with their own names, as
+ * lists, as one object per table, or with bytes instead of text.
  */
 export function valuesOf(rows: readonly unknown[]): unknown[][] {
   return rows.map((row) => flat(row))
@@ -15,17 +15,17 @@ function flat(value: unknown): unknown[] {
   return Object.values(value).flatMap(flat)
 }
 
-/** @throws PikoError `USAGE` if the driver did not return a whole number of at least `least` */
+/** Reads a whole number. @throws PikoError `USAGE` if the driver did not return a whole number of at least `least` */
 export function readNumber(value: unknown, least: number): number {
   const number = value === null || value === '' ? NaN : Number(value)
   if (!Number.isSafeInteger(number) || number < least) throw unreadable(value)
   return number
 }
 
-/** The form of a digest. An empty digest means that there is no value. */
+/** The form of a digest. An empty text means that there is no value. */
 const DIGEST = /^(?:[0-9a-f]{64})?$/i
 
-/** @throws PikoError `USAGE` if the driver did not return a digest */
+/** Reads a digest. @throws PikoError `USAGE` if the driver did not return a digest */
 export function readDigest(value: unknown): string {
   if (typeof value !== 'string' || !DIGEST.test(value)) throw unreadable(value)
   return value.toLowerCase()

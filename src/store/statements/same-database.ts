@@ -9,18 +9,22 @@ import { readDigest, readNumber, unreadable, valuesOf } from './row-values.ts'
 /** Runs a statement in the user's transaction and returns its rows. */
 export type Statement = (text: string, values: readonly unknown[]) => Promise<readonly unknown[]>
 
-/** Selects this number with the type of an id: the driver of the transaction must return it unchanged. */
+/** The query selects this number in the type of an id. The driver of the transaction must return it unchanged. */
 const NUMBER = 7
 const AS_ID = `LAST_INSERT_ID() - LAST_INSERT_ID() + ${NUMBER}`
 const NAME = "LOWER(CONVERT(COALESCE(DATABASE(), '') USING utf8mb4))"
 const FIRST_MIGRATION = 'SELECT applied_at FROM piko_migration WHERE version = 1'
-/** The exact name of the connection's current database, which `USE` changes. A digest needs no character set. */
+/**
+ * The name of the connection's current database, which `USE` can change. It is read as a digest, because a digest is the same in any
+ * character set.
+ */
 const CURRENT = "SHA2(CONVERT(COALESCE(DATABASE(), '') USING utf8mb4), 256)"
 const MYSQL = `SELECT ${AS_ID}, SHA2(CONCAT(${NAME}, DATE_FORMAT((${FIRST_MIGRATION}), '%Y%m%d%H%i%s%f')), 256), ${CURRENT}`
 const MYSQL_NAME = `SELECT ${AS_ID}, SHA2(${NAME}, 256), ${CURRENT}`
 
 /**
- * Built with Kysely, so that the driver recognizes a read. A read does not wait for the turn to write, which the other transaction has.
+ * Built with Kysely, so that the driver recognizes it as a read. A read does not wait for its turn to write. The other transaction has that
+ * turn, so waiting would never end.
  */
 const sqliteQuestion = ({ db }: Database): CompiledQuery =>
   db
@@ -30,10 +34,10 @@ const sqliteQuestion = ({ db }: Database): CompiledQuery =>
     .compile()
 
 const DENIED = new Set([1142 /* the table */, 1143 /* a column */])
-/** Errors for a missing table, and for no selected database. */
+/** MySQL's error numbers for a missing table, and for no selected database. */
 const MISSING = new Set([1146, 1046])
 
-/** The databases of each connection pool that were checked, as digests of their names. On SQLite a pool has only one. */
+/** The databases that were checked, by connection pool, as digests of their names. On SQLite a pool has only one database. */
 const known = new WeakMap<Database, WeakMap<object, Set<string>>>()
 
 function checkedOf(database: Database, pool: object): Set<string> {
@@ -45,11 +49,11 @@ function checkedOf(database: Database, pool: object): Set<string> {
 }
 
 /**
- * Checks, before anything is written, that a transaction belongs to the app's database and returns numbers unchanged. A run in another
- * database would never execute.
+ * Checks, before anything is written, that a transaction belongs to the app's database and returns numbers unchanged. A run that is stored
+ * in another database would never execute.
  *
- * Checks a connection pool completely once. After that it reads only the name of the current database, which any statement may have changed
- * with `USE`.
+ * Each connection pool gets one complete check. After that, only the name of the current database is read, because any statement may have
+ * changed it with `USE`.
  *
  * @throws PikoError `USAGE`
  */
@@ -69,14 +73,14 @@ async function currentName(statement: Statement): Promise<string> {
   return readDigest(digest)
 }
 
-/** Error of a subquery with several rows. */
+/** MySQL's error number for a subquery that returns several rows. */
 const SEVERAL_ROWS = 1242
-/** Shows only whether a transaction is open. */
+/** Shows whether a transaction is open, and nothing else. */
 export const NO_PROBE = 'DO 0'
 
 /**
- * A statement whose result shows whether a transaction is open. It returns no rows, because only such results show this. It fails with
- * {@link isElsewhere} if the connection's current database was not checked before.
+ * Returns a statement whose result shows whether a transaction is open. The statement returns no rows, because only a result without rows
+ * shows this. It fails with {@link isElsewhere} if the connection's current database was not checked before.
  */
 export function probeOf(database: Database, pool: object): string {
   const names = [...checkedOf(database, pool)].filter((name) => name !== '')
@@ -90,7 +94,7 @@ export function isElsewhere(error: unknown): boolean {
 }
 
 /**
- * Checks a connection completely if `probeOf` has failed or knew no database.
+ * Checks a connection completely if `probeOf` failed or did not know the database.
  *
  * @throws PikoError `USAGE`
  */
@@ -108,7 +112,7 @@ export async function assertSameServerOnce(
 async function assertSameServer(database: Database, statement: Statement): Promise<string> {
   for (const text of [MYSQL, MYSQL_NAME]) {
     const theirs = await answerOf(database, statement, text)
-    // A user with the right to write runs may lack the right to read migrations.
+    // A user may have the right to write runs but not the right to read migrations.
     if (!theirs) continue
     const [number, digest, name] = theirs
     if (readNumber(number, NUMBER) !== NUMBER) throw unreadable(number)
@@ -119,7 +123,7 @@ async function assertSameServer(database: Database, statement: Statement): Promi
   throw elsewhere(database)
 }
 
-/** The first row of the answer. Undefined if a right is missing. */
+/** Returns the first row of the answer, or undefined if the user lacks a right. */
 async function answerOf(database: Database, statement: Statement, text: string): Promise<unknown[] | undefined> {
   try {
     return valuesOf(await statement(text, []))[0] ?? []
@@ -139,7 +143,7 @@ async function assertSameFile(database: Database, statement: Statement): Promise
   if (made !== ownMade || !isSameFile(file, ownFile)) throw elsewhere(database)
 }
 
-/** Whether both are the same file, even if reached by different paths, such as a link. */
+/** Whether both paths lead to the same file, even if one of them is a link. */
 function isSameFile(one: unknown, other: unknown): boolean {
   if (one === other) return true
   const [a, b] = [one, other].map((path) =>

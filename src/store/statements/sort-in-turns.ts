@@ -1,10 +1,13 @@
 import { loopTurn } from '../../loop-turn.ts'
 import { chunksOf } from './chunks.ts'
 
-/** The number of texts that are sorted or merged between two readings of the clock. */
+/** How many texts are sorted or merged before the clock is read again. */
 const SLICE = 2_000
 
-/** Sorts many texts like `sort`, in slices, and lets the event loop turn in between. Sorts a few texts in the current turn. */
+/**
+ * Sorts many texts like `sort`, but in slices, and lets the event loop run in between. If there are only a few texts, sorts them
+ * immediately.
+ */
 export async function sortInTurns(texts: readonly string[]): Promise<string[]> {
   let parts: string[][] = []
   for (const part of chunksOf(texts, SLICE)) {

@@ -28,7 +28,7 @@ export interface SqlDatabaseParts {
  * Plain SQL on the store's own connections. Repeats a single statement after a deadlock, a lock timeout or a busy file. Runs a transaction
  * only once, because only its caller knows whether it may be repeated.
  *
- * @throws PikoError `USAGE` on SQLite, for a call inside a transaction of this database that bypasses its `trx`
+ * @throws PikoError `USAGE` on SQLite, if the call is made inside a transaction of this database without its `trx`
  */
 export function sqlDatabase({ db, dialect, location, own, limits }: SqlDatabaseParts): SqlDatabase {
   const single = executorOn(db, dialect, 'outside', (send) => send())
@@ -52,15 +52,15 @@ export function sqlDatabase({ db, dialect, location, own, limits }: SqlDatabaseP
 }
 
 /**
- * The signal of the run whose handler makes this call. Undefined once it has aborted, because the call may come from a timer that the
- * handler shares with others.
+ * Returns the signal of the run whose handler makes this call. Undefined if that signal has aborted, because the call may come from a timer
+ * that several handlers share.
  */
 function runSignal(): AbortSignal | undefined {
   const signal = callSignal(undefined)
   return signal?.aborted ? undefined : signal
 }
 
-/** The conditions that end a transaction before its function has ended. */
+/** What can end a transaction before its function has ended. */
 export interface ExecutorLimit {
   readonly ms: number
   /** Aborts when the caller no longer wants the transaction. */
@@ -68,11 +68,11 @@ export interface ExecutorLimit {
 }
 
 /**
- * Calls `fn` with plain SQL in a transaction, and refuses its statements once `fn` has ended or the limit is reached. After that, the
- * caller can end the transaction, even if `fn` never ends.
+ * Calls `fn` with plain SQL in a transaction, and refuses its statements when `fn` has ended or the limit is reached. After that, the
+ * caller can end the transaction even if `fn` never ends.
  *
- * Kysely marks a transaction as ended only when the server has answered. If `fn` sent a statement before that answer, it would run after
- * the COMMIT or ROLLBACK, outside the transaction.
+ * Kysely marks a transaction as ended only when the server has answered. If `fn` sent a statement before that, it would run after the
+ * COMMIT or ROLLBACK, outside the transaction.
  *
  * @throws the error of `fn`, the reason of `giveUp`, or PikoError `TRANSACTION_TIMEOUT`
  */
@@ -97,7 +97,7 @@ export async function withExecutor<T>(
   }
 }
 
-/** Sends the statements of a transaction one after another, because its connection executes them in order. */
+/** Sends the statements of a transaction one after another, because a connection executes one statement at a time. */
 class Turns {
   #state: 'open' | 'done' | 'failed' = 'open'
   #refusal: PikoError | undefined
@@ -113,7 +113,7 @@ class Turns {
     return turn
   }
 
-  /** Refuses further statements; after a failure, also those that wait for their turn. Resolves when no statement is running. */
+  /** Refuses further statements. After a failure, also refuses those that wait for their turn. Resolves when no statement is running. */
   async end(state: 'done' | 'failed', refusal?: PikoError): Promise<void> {
     this.#state = state
     this.#refusal = refusal
@@ -138,7 +138,7 @@ function executorOn(db: Kysely<Tables>, dialect: Dialect, place: 'inside' | 'out
     maxStatementBytes: dialect.sizes.statement,
     async query<T extends SqlRow>(text: string, params: readonly SqlValue[] = []) {
       const { rows } = await run<T>(text, params)
-      // A CALL returns a list for each of its results.
+      // A CALL returns several results, each with its own list of rows.
       const [first] = rows
       return Array.isArray(first) ? first : rows
     },
@@ -158,28 +158,30 @@ function executorOn(db: Kysely<Tables>, dialect: Dialect, place: 'inside' | 'out
   return executor
 }
 
-/** Runs an INSERT and returns the id that the database gave to its first row; 0 if it gave none. */
+/** Runs an INSERT and returns the id that the database gave to its first row, or 0 if it gave none. */
 export type Insert = (text: string, params: readonly SqlValue[]) => Promise<number>
 
 const inserts = new WeakMap<SqlExecutor, Insert>()
 
-/** The insert function of an executor; undefined for an executor that is not Piko's own. */
+/** Returns the insert function of an executor, or undefined if the executor is not Piko's own. */
 export function insertOf(executor: SqlExecutor): Insert | undefined {
   return inserts.get(executor)
 }
 
-/** The dialect object of each executor. Every open database has its own object, so the same object means the same database. */
+/**
+ * The dialect object of each executor. Every open database has its own object, so two executors with the same object use the same database.
+ */
 const dialects = new WeakMap<SqlExecutor, Dialect>()
 
 export function isExecutorOf(executor: SqlExecutor, dialect: Dialect): boolean {
   return dialects.get(executor) === dialect
 }
 
-/** SQLite's limit; MySQL has none for statements sent as text. */
+/** The limit of SQLite. MySQL has none for statements that are sent as text. */
 const MAX_SQLITE_PARAMETERS = 32_766
 
 /**
- * Checks that a statement does the same on both databases, or refuses it before it is sent.
+ * Checks a statement before it is sent, and refuses it if it would behave differently on the two databases.
  *
  * @throws PikoError `USAGE`, `STATEMENT_TOO_LARGE`
  */

@@ -1,23 +1,23 @@
 import type { SqlExecutor } from '../../sql/sql.ts'
 import { SqlScanner } from './sql-scanner.ts'
 
-/** The properties of a user's statement that Piko checks before it sends it. */
+/** What Piko checks in a user's statement before it sends it. */
 export interface InspectedSql {
-  /** The statement without the text after its semicolon. */
+  /** The statement up to its semicolon. */
   readonly text: string
   readonly placeholders: number
-  /** Why the statement is always refused. */
+  /** Why the statement is always refused. Undefined if it is not. */
   readonly problem: string | undefined
-  /** Why the statement is refused inside a transaction, or outside one. */
+  /** Why the statement is refused inside a transaction, or outside one. Undefined if it is not. */
   readonly insideProblem: string | undefined
   readonly outsideProblem: string | undefined
 }
 
-/** The number of tokens to keep, enough for `CREATE DEFINER = 'a'@'b' TRIGGER`. */
+/** How many tokens to keep. It is enough for `CREATE DEFINER = 'a'@'b' TRIGGER`. */
 const HEAD_TOKENS = 12
 const MAX_KNOWN = 200
 const MAX_KNOWN_CHARACTERS = 100_000
-/** An application has few different statements, so they are cached. */
+/** The results are cached, because an application has few different statements. */
 const known = { mysql: new Map<string, InspectedSql>(), sqlite: new Map<string, InspectedSql>() }
 
 export function inspectSql(text: string, dialect: SqlExecutor['dialect']): InspectedSql {
@@ -51,7 +51,7 @@ function inspect(text: string, dialect: SqlExecutor['dialect']): InspectedSql {
     }
     if (isEnded) problem = MANY
     if (head[0] === 'set' && head[1] === 'statement' && token === 'for') {
-      // SET STATEMENT of MariaDB: the statement to check follows the variables.
+      // MariaDB's SET STATEMENT: the statement to check follows after the variables.
       head.length = 0
       assigned = new Assignments()
       continue
@@ -89,7 +89,7 @@ function isCompound(head: readonly string[]): boolean {
   return head[0] === 'create' && head.some((word) => COMPOUND.has(word))
 }
 
-/** The problem of a statement whose effect would stay on the connection and change later statements of others. */
+/** Returns the problem of a statement whose effect would remain on the connection and change later statements of other callers. */
 function sessionProblem(head: readonly string[], assigned: Assignments): string | undefined {
   const [verb = '', next = ''] = head
   const name = `${verb}${/^\w/.test(next) ? ` ${next}` : ''}`.toUpperCase()
@@ -127,7 +127,7 @@ function sessionProblem(head: readonly string[], assigned: Assignments): string 
   }
 }
 
-/** Pragmas that affect only the file, and pragmas that only read. */
+/** Pragmas that are allowed, because they affect only the file or only read. */
 const PRAGMAS = new Set([
   ...['user_version', 'application_id', 'wal_checkpoint', 'optimize', 'incremental_vacuum', 'integrity_check'],
   ...['quick_check', 'foreign_key_check', 'foreign_key_list', 'table_info', 'table_xinfo', 'table_list'],
@@ -141,7 +141,7 @@ function setsPragma(head: readonly string[]): boolean {
 
 const SAVEPOINTS = new Set(['savepoint', 'release', 'rollback'])
 
-/** MySQL commits the transaction before such a statement. */
+/** Before such a statement, MySQL commits the transaction. */
 const COMMITTING = new Set([
   ...['alter', 'create', 'drop', 'rename', 'truncate', 'grant', 'revoke', 'install', 'uninstall'],
   ...['optimize', 'repair', 'flush', 'reset', 'vacuum', 'reindex', 'cache', 'check', 'import'],
@@ -173,7 +173,7 @@ class Placeholders {
   readonly #isNamed: RegExp
 
   constructor(dialect: SqlExecutor['dialect']) {
-    // On MySQL an @ begins a variable.
+    // On MySQL an @ starts a variable.
     this.#isNamed = dialect === 'mysql' ? /^:$/ : /^[:@$]$/
   }
 
@@ -189,7 +189,7 @@ class Placeholders {
   }
 }
 
-/** The assignments of a `SET`. Variables of the user or of the server do not affect the session. */
+/** What a `SET` assigns. Variables of the user or of the server do not affect the session. */
 class Assignments {
   isLocal = true
   #isAtTarget = false

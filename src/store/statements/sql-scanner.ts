@@ -26,7 +26,7 @@ export class SqlScanner {
     return this.#text[this.#at] ?? ''
   }
 
-  /** The next token; undefined at the end. */
+  /** Returns the next token, or undefined at the end. */
   next(): string | undefined {
     for (;;) {
       const char = this.#text[this.#at]
@@ -82,7 +82,7 @@ export class SqlScanner {
     return true
   }
 
-  /** Whether a comment of two dashes begins. MySQL requires white space after them. */
+  /** Whether a comment that starts with two dashes begins here. MySQL requires white space after the dashes. */
   #isDashComment(): boolean {
     const after = this.#text[this.#at + 2]
     return !this.#isMysql || after === undefined || BLANK.test(after)

@@ -7,8 +7,8 @@ const MIN_INSTANT_MS = new Date('0001-01-01T00:00:00.000Z').getTime()
 const MAX_INSTANT_MS = new Date('9999-12-31T23:59:59.999Z').getTime()
 
 /**
- * Converts a value to the form that the driver needs. Refuses values that the two databases store differently. On SQLite NaN would become
- * NULL. On MySQL an invalid date and `undefined` would become NULL, and an object would become text.
+ * Converts a value to the form that the driver needs. Refuses values that the two databases would store differently. For example, SQLite
+ * would store NaN as NULL, and MySQL would store an invalid date as NULL and an object as text.
  *
  * @throws PikoError `USAGE`
  */
@@ -25,7 +25,7 @@ export function bindable(value: unknown, index: number): SqlValue {
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
 }
 
-/** SQLite's driver would bind `5` as 5.0, and MySQL's would round an integer beyond 2^53. */
+/** SQLite's driver would bind `5` as 5.0, and MySQL's driver would round an integer beyond 2^53. */
 function exactNumber(value: number): number | bigint {
   if (Number.isSafeInteger(value)) return BigInt(value)
   if (!Number.isInteger(value)) return value

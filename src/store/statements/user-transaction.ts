@@ -18,11 +18,11 @@ import {
 } from './same-database.ts'
 import { insertOf, isExecutorOf } from './sql-executor.ts'
 
-/** A transaction of the user's own Kysely. It must belong to the database that Piko uses. */
+/** A transaction of the user's own Kysely. It must use the same database as Piko. */
 export interface KyselyTransaction {
   readonly isTransaction: boolean
   executeQuery(query: CompiledQuery): Promise<{ readonly rows: readonly unknown[] }>
-  /** Returns the transaction without plugins, because these may rename, change or drop the results. */
+  /** Returns the transaction without plugins, because plugins may rename, change or drop results. */
   withoutPlugins(): Pick<KyselyTransaction, 'executeQuery'>
   /** Returns the executor. All transactions of one Kysely share its adapter. */
   getExecutor(): { readonly adapter: object }
@@ -40,7 +40,7 @@ export interface Mysql2Connection {
   execute(sql: string, values: SqlValue[]): Promise<[unknown, unknown]>
   format(sql: string, values: unknown[]): string
   beginTransaction(): Promise<void>
-  /** The underlying connection. A pool wraps it in a new object each time. */
+  /** The underlying connection. A pool wraps the same connection in a new object each time. */
   readonly connection?: object
 }
 
@@ -51,14 +51,14 @@ export type EnqueueTransaction = SqlExecutor | KyselyTransaction | Mysql2Connect
 export interface UserStatement {
   readonly run: Statement
   /**
-   * Runs an INSERT and returns the id of its first row, from the answer to this statement: `LAST_INSERT_ID()` would also see rows that the
-   * caller inserts at the same time. Returns 0 if the answer has no id.
+   * Runs an INSERT and returns the id of its first row, or 0 if the answer has no id. The id comes from the answer to this statement.
+   * `LAST_INSERT_ID()` would not be safe, because it also sees rows that the caller inserts at the same time.
    */
   readonly insert: (text: string, values: readonly unknown[]) => Promise<number>
 }
 
 /**
- * Returns functions that run statements in a transaction. They bypass all plugins and options of the library of `trx` that would change the
+ * Returns functions that run statements in a transaction. They bypass all plugins and options of the user's library that would change the
  * statements or their results.
  *
  * @throws PikoError `USAGE` if `trx` is not a transaction, none is open on it, or it belongs to another database
@@ -99,7 +99,7 @@ async function statementOf(trx: EnqueueTransaction, database: Database): Promise
   return statement
 }
 
-/** The same functions, whose errors name what is wrong with the transaction. */
+/** Returns the same functions, but their errors explain what is wrong with the transaction. */
 function clearly({ run, insert }: UserStatement): UserStatement {
   return {
     run: (text, values) => run(text, values).catch((error: unknown) => Promise.reject(clearError(error))),
@@ -107,11 +107,11 @@ function clearly({ run, insert }: UserStatement): UserStatement {
   }
 }
 
-/** The error of a transaction that the caller began as read-only. */
+/** MySQL's error number for a write in a transaction that the caller started as read-only. */
 const MYSQL_READ_ONLY = 1792
 const SQLITE_READ_ONLY = 8
 
-/** Explains an error that shows a wrong `trx`. Returns any other error of the user's library unchanged, for the user to handle. */
+/** Explains an error that shows a wrong `trx`. Returns any other error unchanged, so that the user can handle it. */
 function clearError(error: unknown): Error {
   const isReadOnly =
     hasCode(error, 'errno', (errno) => errno === MYSQL_READ_ONLY) ||
@@ -120,7 +120,7 @@ function clearError(error: unknown): Error {
   return toError(error)
 }
 
-/** Reads all properties by which a transaction is recognized, because a proxy may throw at any of them. */
+/** Reads all properties that identify a transaction, because a proxy may throw when one of them is read. */
 function assertReadable(trx: object): void {
   try {
     for (const name of RECOGNIZED) if (name in trx) Reflect.get(trx, name)
@@ -152,7 +152,7 @@ function executorStatement(trx: SqlExecutor): UserStatement {
   }
 }
 
-/** The rows of an answer. The user may pass any object with the right methods, so the answer may be anything. */
+/** Returns the rows of an answer. The user may pass any object with the right methods, so the answer may be anything. */
 function rowsOf(answer: unknown): readonly unknown[] {
   if (isList(answer)) return answer
   throw refused(`an object whose query returned ${describe(answer)} instead of rows`)
@@ -181,7 +181,7 @@ function kyselyStatement(trx: KyselyTransaction, dialect: Dialect['name']): User
   }
 }
 
-/** The id in an answer. Libraries return it with different types. */
+/** Returns the id in an answer. Libraries return it in different types. */
 function idOf(answer: unknown): number {
   return Number(propertyOf(answer, 'insertId') ?? 0)
 }
@@ -204,7 +204,7 @@ function mysql2Statement(trx: Mysql2Connection): UserStatement {
   }
 }
 
-/** A query with its own values and conversion, which take precedence over the options of the connection. */
+/** Returns a query with its own values and type conversion, which override the options of the connection. */
 function plainly(sql: string): Mysql2Query {
   return { sql, values: [], typeCast: (_field, next) => next() }
 }
@@ -213,7 +213,7 @@ const SERVER_STATUS_IN_TRANS = 1
 const SERVER_STATUS_AUTOCOMMIT = 2
 
 /**
- * Checks that a transaction is open: every answer of the server without rows shows this.
+ * Checks that a transaction is open. The server shows this in every answer without rows.
  *
  * @returns whether its current database was checked before
  */
@@ -239,17 +239,17 @@ function refused(what: string, cause?: unknown): PikoError {
   )
 }
 
-/** Whether another library opened the transaction, so that its isolation level is unknown. */
+/** Whether another library opened the transaction. Then its isolation level is unknown. */
 export function isForeign(trx: EnqueueTransaction): boolean {
   return !isExecutor(trx)
 }
 
-/** Excludes `app.sql`, which has the same methods but would commit immediately. */
+/** Whether it is an executor of a transaction. Excludes `app.sql`, which has the same methods but would commit immediately. */
 function isExecutor(trx: object): trx is SqlExecutor {
   return 'dialect' in trx && isCallable(trx, 'exec') && isCallable(trx, 'query') && !('transaction' in trx)
 }
 
-/** Excludes a Kysely outside a transaction, which would commit immediately. */
+/** Whether it is a Kysely transaction. Excludes a Kysely without a transaction, which would commit immediately. */
 function isKysely(trx: object): trx is KyselyTransaction {
   return (
     isCallable(trx, 'executeQuery') &&
@@ -260,12 +260,12 @@ function isKysely(trx: object): trx is KyselyTransaction {
   )
 }
 
-/** Recognizes a connection for callbacks, whose results Piko can't await. */
+/** Whether it is a connection with callbacks, whose results Piko can't await. */
 function isForCallbacks(trx: object): boolean {
   return isCallable(trx, 'beginTransaction') && isCallable(trx, 'execute') && 'promise' in trx
 }
 
-/** Excludes a pool, which also has `execute` but would use any connection. */
+/** Whether it is a mysql2 connection. Excludes a pool, which also has `execute` but would use any of its connections. */
 function isMysql2(trx: object): trx is Mysql2Connection {
   return isCallable(trx, 'execute') && isCallable(trx, 'beginTransaction') && isCallable(trx, 'format')
 }

@@ -9,24 +9,24 @@ import { heldRun, type NewStep, STEP_COLUMNS, stepValues } from './new-step.ts'
 /** `lost`: the claim is no longer valid, so nothing was written. */
 export type StepStored = 'stored' | 'lost' | { readonly refusal: unknown }
 
-/** The maximum number of rows in one statement. */
+/** How many rows one statement stores, at most. */
 const MAX_ROWS = 200
-/** The size of a row's numbers, instant and check of the claim, in bytes. */
+/** The size of a row's numbers and timestamp and of the check of the claim, in bytes. */
 const ROW_BYTES = 400
 
 const COLUMNS = sql.join(STEP_COLUMNS.map((column) => sql.ref(column)))
 
 /**
- * Stores steps of claims that are still valid, many in one statement.
+ * Stores steps of claims that are still valid, many in one statement. There is no transaction, so a node that dies leaves no locked run. If
+ * the answer is lost, the statement can be repeated, because it writes the same rows again.
  *
- * Uses one statement without a transaction, so a node that dies leaves no locked run. If the answer is lost, it can be repeated, because it
- * writes the same rows again. Replaces an existing row: while the claim is valid, this row belongs to the claim, was edited by a person, or
- * comes from an earlier claim that this attempt could not see.
+ * An existing row is replaced. While the claim is valid, such a row can only belong to this claim, or was edited by a person, or comes from
+ * an earlier claim that this attempt could not see.
  */
 export async function addSteps(database: Database, steps: readonly NewStep[]): Promise<StepStored[]> {
   const { dialect } = database
   const stored = new Map<NewStep, StepStored>()
-  // Locks in the order of the primary key, like every statement that locks many runs.
+  // Rows are locked in the order of the primary key, as in every statement that locks many runs.
   const inOrder = steps.toSorted((one, other) => one.claim.runId - other.claim.runId)
   for (const batch of batchesOf(inOrder, bytesOf, { maxRows: MAX_ROWS, maxBytes: dialect.sizes.batch })) {
     await halved(
@@ -57,7 +57,7 @@ function replacing({ name }: Dialect) {
     : sql` ON CONFLICT (run_id, name) DO UPDATE SET ${sql.join(set)}`
 }
 
-/** Finds the reason of a refusal. If the claim is no longer valid, the id is NULL, which its column refuses. */
+/** Finds the reason for a refusal. If the claim is no longer valid, the id is NULL, which its column does not allow. */
 async function whyRefused({ db, dialect }: Database, step: NewStep, refusal: unknown): Promise<StepStored> {
   const { rows } = await heldRun(dialect, step).execute(db)
   return rows.length === 0 ? 'lost' : { refusal }

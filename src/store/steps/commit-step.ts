@@ -16,7 +16,7 @@ export interface StepDone<T> {
 
 export interface StepCommit<T> extends StepOwner, CommitRules {
   readonly name: string
-  /** Whether this attempt has read a row of the step that it does not use. */
+  /** Whether this attempt has read a row of the step without using it. */
   readonly replaces: boolean
   readonly fn: (trx: SqlExecutor) => Promise<StepDone<T>>
 }
@@ -28,7 +28,7 @@ export const STORED_BY_ANOTHER = Symbol('stored by another')
  * Stores the user's writes and the step in one transaction. Retries after a deadlock, a lock timeout, a busy file, or a connection that
  * broke before the commit was sent. In all these cases nothing was written.
  *
- * Locks the run's row last, as `commitRun` does. On a cluster, another member may return the run to the queue at the same moment. Then the
+ * Locks the run's row last, as `commitRun` does. In a cluster, another member may return the run to the queue at the same moment. Then the
  * step's row decides, because only one of the two can insert it.
  *
  * If the answer to the commit is lost, reads the step's row until the database answers, since the commit may have arrived.
@@ -70,7 +70,7 @@ export async function commitStep<T>(database: Database, commit: StepCommit<T>): 
     )
   } catch (error) {
     if (isTaken) return STORED_BY_ANOTHER
-    // Everything was written and the commit was sent. Only the database knows whether it was executed.
+    // Everything was written and the commit was sent. Only the database knows whether the commit was executed.
     if (!done) throw error
     const committed = await untilAnswered(() => isCommitted(database, commit), giveUp)
     if (committed) return done.value
@@ -78,7 +78,7 @@ export async function commitStep<T>(database: Database, commit: StepCommit<T>): 
   }
 }
 
-/** Waits, by the step's row, for a commit that is still running on a lost connection. */
+/** Whether the step is committed. If a commit is still running on a lost connection, the lock of the step's row makes this wait for it. */
 function isCommitted(
   { transaction, dialect }: Database,
   { claim, name }: StepOwner & { name: string },

@@ -3,10 +3,10 @@ import type { Tables } from '../tables.ts'
 import { exactKey } from '../values/exact-key.ts'
 
 /**
- * Deletes a step of each run and all steps that finished after it. A run without the step keeps all its steps.
+ * Deletes a step of each run and all steps that finished after it. If a run does not have the step, it keeps all its steps.
  *
  * @param runIds runs whose rows the transaction has locked
- * @returns the number of steps
+ * @returns the number of deleted steps
  */
 export async function forgetFrom(trx: Transaction<Tables>, runIds: readonly number[], name: string): Promise<number> {
   const found = await trx
@@ -28,7 +28,7 @@ export async function forgetFrom(trx: Transaction<Tables>, runIds: readonly numb
   return count
 }
 
-/** The query for the number of steps that `forgetFrom` would delete. Callers may filter by columns of `step`. */
+/** Returns the query that counts the steps that `forgetFrom` would delete. Callers may filter by columns of `step`. */
 export function countFrom(db: Kysely<Tables>, name: string) {
   return db
     .selectFrom('piko_step as step')
@@ -38,7 +38,7 @@ export function countFrom(db: Kysely<Tables>, name: string) {
     .where(sql<SqlBool>`(step.fence > first.fence OR (step.fence = first.fence AND step.seq >= first.seq))`)
 }
 
-/** Restarts the waits of these runs, so that they do not time out immediately. */
+/** Restarts the waits of these runs from now, so that they do not time out immediately. */
 export async function forgetWaiting(trx: Transaction<Tables>, runIds: readonly number[]): Promise<void> {
   await trx.deleteFrom('piko_step').where('run_id', 'in', runIds).where('finished_at', 'is', null).execute()
 }

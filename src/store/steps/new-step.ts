@@ -4,7 +4,7 @@ import type { Dialect } from '../connection/dialect.ts'
 import { FENCE_FACTOR } from '../runs/fence.ts'
 import { exactKey } from '../values/exact-key.ts'
 
-/** The claim for which a step is stored, and its node. */
+/** The claim that stores a step, and its node. */
 export interface StepOwner {
   readonly nodeId: string
   readonly claim: Pick<Claim, 'runId' | 'jobId' | 'fence' | 'attempt'>
@@ -13,13 +13,13 @@ export interface StepOwner {
 /** A step to store. */
 export interface NewStep extends StepOwner {
   readonly name: string
-  /** The step's position among the steps that this claim stored. */
+  /** The position of the step among the steps that this claim stored. */
   readonly seq: number
   /** The result as JSON; null for undefined. */
   readonly result: string | null
   readonly ms: number
   readonly tries: number
-  /** When `ctx.until` first called its function, if it was not ready then; `'now'`: in this call. */
+  /** When `ctx.until` first called its function, if the function was not ready at that time. `'now'`: in this call. */
   readonly waitingSince?: Date | 'now' | undefined
   /** False while `ctx.until` waits; then there is no result yet. */
   readonly isFinished: boolean
@@ -39,7 +39,8 @@ export const STEP_COLUMNS = [
 ] as const
 
 /**
- * The run's id while its claim is valid, otherwise NULL. A process that takes the run away waits for this statement or transaction to end.
+ * Returns the run's id while its claim is valid, otherwise NULL. A process that takes the run away waits until this statement or
+ * transaction ends.
  */
 export function heldRun(dialect: Dialect, { nodeId, claim: { runId, fence } }: StepOwner): RawBuilder<number> {
   return sql<number>`SELECT id FROM piko_run WHERE id = ${sql.lit(runId)} AND claims = ${sql.lit(
@@ -47,7 +48,7 @@ export function heldRun(dialect: Dialect, { nodeId, claim: { runId, fence } }: S
   )} AND node_id = ${nodeId} AND ${dialect.checkedState} = 'running'${dialect.forShare}`
 }
 
-/** A row of values in the order of `STEP_COLUMNS`. */
+/** Returns the values of a row, in the order of `STEP_COLUMNS`. */
 export function stepValues(dialect: Dialect, step: NewStep, runId: RawBuilder<unknown>): RawBuilder<unknown> {
   const { claim, name, seq, result, ms, tries, waitingSince, isFinished } = step
   const since = waitingSince === 'now' ? dialect.now() : waitingSince && dialect.instant(waitingSince)

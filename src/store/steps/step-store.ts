@@ -20,18 +20,18 @@ export interface StoredStep {
   readonly tries: number
   /** When the wait began. */
   readonly waitingSince: Date | undefined
-  /** How long the wait had lasted when the row was read, in milliseconds by the database's clock. */
+  /** How long the wait had lasted when the row was read, in milliseconds, measured by the database's clock. */
   readonly waitedMs: number
-  /** Reads the result. Returns undefined if the row was deleted or can't be read; reports the latter. */
+  /** Reads the result. Returns undefined if the row was deleted or can't be read. A row that can't be read is reported. */
   readonly read: () => Promise<{ readonly value: unknown } | undefined>
 }
 
 /** SQLite accepts 32,766 parameters in a statement. */
 const MAX_IDS = 1_000
 
-/** A result of up to this size is read together with the other small ones of its run. A larger one is read when the handler needs it. */
+/** Results up to this size are read together with the other small ones of their run. A larger result is read when the handler needs it. */
 const SMALL_BYTES = 8_192
-/** The maximum total size of the results that are read together. */
+/** The maximum total size of results that are read together. */
 const MAX_TOGETHER_BYTES = 32 * 1_024 * 1_024
 
 const LIST_COLUMNS = [
@@ -56,7 +56,7 @@ interface StoredRow extends StepName, Pick<Selectable<StepTable>, 'tries' | 'wai
   readonly small: string | null
 }
 
-/** Results of steps of handlers, stored by name for all attempts of a run. */
+/** Results of the steps of handlers. They are stored by name, and all attempts of a run use them. */
 export class StepStore {
   readonly #database: Database
   readonly #maxTogetherBytes: number
@@ -66,24 +66,23 @@ export class StepStore {
     this.#maxTogetherBytes = maxTogetherBytes
   }
 
-  /** See `addSteps`. */
   add(steps: readonly NewStep[]): Promise<StepStored[]> {
     return addSteps(this.#database, steps)
   }
 
-  /** See `commitStep`. */
   commit<T>(commit: StepCommit<T>): Promise<T | typeof STORED_BY_ANOTHER> {
     return commitStep(this.#database, commit)
   }
 
-  /** Whether the caller is the function of a user's transaction on this database. */
+  /** Whether the caller runs inside a user's transaction on this database. */
   get isInTransaction(): boolean {
     return this.#database.isInside()
   }
 
   /**
-   * All steps of a run by name; with `name` only that one. Reads small results immediately, but large ones only when they are needed,
-   * because a run may have thousands of a megabyte each. Reports rows that can't be read; these are treated as not finished.
+   * Returns all steps of a run by name, or only the one called `name`. Reads small results immediately, but large ones only when they are
+   * needed, because a run may have thousands of a megabyte each. Rows that can't be read are reported, and their steps count as not
+   * finished.
    */
   async stored(runId: number, name?: string): Promise<ReadonlyMap<string, StoredStep>> {
     const { dialect, broken } = this.#database
@@ -101,7 +100,7 @@ export class StepStore {
           tries: sound?.tries ?? 0,
           waitingSince: since,
           waitedMs: since ? dialect.date(row.read_at).getTime() - since.getTime() : 0,
-          // The text is parsed only when needed: there may be thousands of steps, and the handler may need only a few.
+          // The text is parsed only when needed, because there may be thousands of steps and the handler may need only a few.
           read: async () => (isHere ? this.#parsed(row, small) : this.#read(row)),
         })
       }
@@ -131,7 +130,7 @@ export class StepStore {
       .execute()
   }
 
-  /** The steps of a run in the order in which they finished, without their results. */
+  /** Lists the steps of a run in the order in which they finished, without their results. */
   async list(runId: number): Promise<StepRecord[]> {
     const { db, dialect, broken } = this.#database
     const rows = await inPages<ListRow>(Infinity, (size, last) =>

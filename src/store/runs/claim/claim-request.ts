@@ -6,13 +6,13 @@ import type { RefusedRate } from '../../admission/rate-windows.ts'
 import type { Blocked } from '../../admission/blocked.ts'
 
 /**
- * A request for runs that are not due yet; they start when they are due. Jobs with limits are excluded, because their limits would count
- * these runs as running.
+ * A request for runs that are not due yet. They start when they are due. Jobs with limits are excluded, because these runs would already
+ * count as running against the limits.
  */
 export interface EarlyRequest {
-  /** Selects only runs that are due within this many milliseconds. */
+  /** Only runs that are due within this many milliseconds. */
   readonly aheadMs: number
-  /** Excludes runs with a greater priority number. Default: no limit. */
+  /** Leaves out runs with a greater priority number. Default: leaves out none. */
   readonly maxPriority?: number | undefined
 }
 
@@ -23,16 +23,16 @@ export interface ClaimRequest {
   readonly only?: readonly string[]
   /** Claims only these runs. Default: all runs. */
   readonly ids?: readonly number[]
-  /** Does not claim these runs: those of a whole job, or a job's runs with one key. */
+  /** Does not claim these runs: all runs of a job, or the runs of a job with one key. */
   readonly except?: readonly Blocked[]
   readonly early?: EarlyRequest
-  /** Claims only this share of the due runs; see `ClaimSpread`. */
+  /** Claims only runs of this share of the queue; see `ClaimSpread`. */
   readonly share?: Share | undefined
   /** Ids of runs that must not be claimed. */
   readonly without?: ReadonlySet<number> | undefined
   /** The limits across all nodes, for the jobs that have limits. */
   readonly limits: ReadonlyMap<string, AdmissionLimits>
-  /** The node's clock in milliseconds, which decides whether places in a rate are valid. Default: the process's monotonic clock. */
+  /** The node's clock in milliseconds. It decides whether the places in a rate are still valid. Default: the process's monotonic clock. */
   readonly monotonic?: (() => number) | undefined
 }
 
@@ -41,10 +41,11 @@ export interface ClaimResult {
   /** Jobs and keys whose due runs stayed in the queue because of a limit. */
   readonly blocked: readonly Blocked[]
   /**
-   * The priority of the first run of a job with limits, which an early claim did not take. It took no run with a greater priority number.
+   * The priority of the first run of a job with limits that an early claim left in the queue. The claim took no run with a greater priority
+   * number.
    */
   readonly leftPriority?: number | undefined
-  /** Unreadable rows of due runs, found and reported by this claim; the next claim leaves them out. */
+  /** Due runs with unreadable rows that this claim found and reported. The next claim leaves them out. */
   readonly broken?: readonly BrokenRow[] | undefined
   /** Rates whose rows the database refuses. */
   readonly refused?: readonly RefusedRate[] | undefined

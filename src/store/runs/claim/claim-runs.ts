@@ -14,7 +14,7 @@ import { lockDue, lookForDue } from './lock-due.ts'
 import { SetAsideRuns } from './set-aside-runs.ts'
 import { takeRuns } from './take-runs.ts'
 
-/** How often a claim retries on a server without SKIP LOCKED, where other nodes may take all runs that it has found. */
+/** How often a claim is retried on a server without SKIP LOCKED. There, other nodes may take all runs that the claim has found. */
 const MAX_OVERTAKEN = 20
 
 /** Takes due runs from the queue. */
@@ -46,7 +46,7 @@ export class RunClaims {
         )
         if (!isOvertaken || tries >= MAX_OVERTAKEN) return result
       } catch (thrown) {
-        // Nothing was claimed. The next claim skips the unreadable rows, which are reported once.
+        // Nothing was claimed. The next claim skips these unreadable rows, so each is reported only once.
         if (!(thrown instanceof BrokenRuns) || this.#aside.isFull) throw thrown
         this.#aside.add(thrown.rows)
         return { claims: [], blocked: [], broken: thrown.rows }
@@ -67,7 +67,8 @@ export class RunClaims {
     if (admitted.length === 0) return { claims: [], blocked, leftPriority, refused, isOvertaken: false }
     const ids = admitted.map((row) => row.id)
     const taking = takeRuns(trx, dialect, request, ids)
-    // Reads the rows while the server works on the update. By the next turn of the event loop, the statement of the update has been sent.
+    // Reads the rows while the server works on the update. On the next turn of the event loop, the statement of the update has already been
+    // sent.
     const reading = setImmediate().then(() =>
       claimsFrom(dialect, admitted, (row) => claimOf(row, dialect, places.get(row.id))),
     )

@@ -6,14 +6,14 @@ export interface Share {
 
 const MAX_LEVEL = 5
 /**
- * The number of conflicts in a row before a claim takes a smaller share. A single conflict may be chance. Two show that nodes on other
+ * After this many conflicts in a row, a claim takes a smaller share. A single conflict may be chance. Two show that nodes on other cluster
  * members claim the same runs.
  */
 const CALM_TRIES = 2
 
 /**
- * Spreads the claims of nodes on different members of a cluster. SKIP LOCKED sees only the locks of its own member. So all nodes would
- * claim the head of the queue, and all but one would have a conflict on commit.
+ * Spreads the claims of nodes on different members of a cluster. SKIP LOCKED sees only the locks of its own member. Without a spread, all
+ * nodes would claim the first runs of the queue, and all but one would get a conflict on commit.
  *
  * After several conflicts in a row, a claim takes a random share of the due runs: a half, a quarter … a 32nd. Each claim without a conflict
  * doubles the share again. On a single server every claim uses the whole queue.
@@ -21,7 +21,10 @@ const CALM_TRIES = 2
 export class ClaimSpread {
   #level = 0
 
-  /** @param claim calls `share` at the beginning of each try of its transaction */
+  /**
+   * Runs a claim, and changes the share according to its conflicts.
+   * @param claim calls `share` at the beginning of each try of its transaction
+   */
   async claim<T>(claim: (share: () => Share | undefined) => Promise<T>): Promise<T> {
     let tries = 0
     const result = await claim(() => {

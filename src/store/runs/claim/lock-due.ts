@@ -11,16 +11,17 @@ type Among = Pick<ClaimRequest, 'only' | 'except' | 'early' | 'share' | 'without
 
 const NEAR = 4
 /**
- * The number of runs that a claim reads if others hold the head of the queue. It is enough for simultaneous claims by eight nodes, of 2,000
- * runs each.
+ * How many runs a claim reads if other nodes hold the first runs of the queue. It is enough for simultaneous claims by eight nodes, of
+ * 2,000 runs each.
  */
 const FAR = 16_000
 
 /**
- * Due runs for a claim, in the order of the index `run_queue`, which is the order of claims. Locks them and skips runs that others have
- * locked, so a claim never waits. A server without SKIP LOCKED reads them unlocked; see `takeRuns`.
+ * Finds and locks due runs for a claim. They come in the order of the index `run_queue`, which is the order in which runs are claimed.
+ * Skips runs that others have locked, so a claim never waits.
  *
- * Returns nothing only if others have locked all due runs; otherwise it may return fewer than `limit`.
+ * On a server without SKIP LOCKED the runs are read unlocked; see `takeRuns`. May return fewer than `limit` runs, but returns none only if
+ * others have locked all due runs.
  */
 export async function lockDue(
   trx: Transaction<Tables>,
@@ -34,12 +35,12 @@ export async function lockDue(
   if (dialect.name === 'sqlite' || !dialect.skipsLocked) return along.execute()
   if (share) {
     const shared = await lockAmong(trx, dialect, request, request.limit)
-    // This share has no due runs, so the claim may take any.
+    // This share has no due runs, so the claim may take any run.
     return shared.length > 0 ? shared : lockDue(trx, dialect, whole)
   }
   const first = await lockAmong(trx, dialect, request, request.limit)
   if (first.length > 0 || !(await lookForDue(trx, dialect, request)).isAnyDue) return first
-  // Other nodes hold the head of the queue, usually one node with an equally large claim.
+  // Other nodes hold the first runs of the queue. Usually it is one node with an equally large claim.
   for (const looked of [NEAR * request.limit, FAR]) {
     const farther = await lockAmong(trx, dialect, request, looked)
     if (farther.length > 0) return farther
@@ -47,7 +48,7 @@ export async function lockDue(
   return along.modifyEnd(dialect.forUpdateSkipLocked).execute()
 }
 
-/** Whether any run is due, even if another node is claiming it, and the database's time. Locks nothing. */
+/** Reads the database's time, and whether any run is due, even one that another node is claiming. Locks nothing. */
 export async function lookForDue(
   db: Kysely<Tables>,
   dialect: Dialect,
@@ -59,10 +60,10 @@ export async function lookForDue(
 }
 
 /**
- * Locks up to `limit` of the first `looked` due runs. Finds them without locks, then locks them by primary key.
+ * Locks up to `limit` of the first `looked` due runs. It finds them without locks, then locks them by primary key.
  *
- * A locking read of the index would check, for each entry that it passes, whether a running transaction has written it. That includes
- * entries of runs that were just claimed, and takes about five times as long.
+ * A locking read of the index would take about five times as long. For each entry that it passes, it would check whether a running
+ * transaction has written it, and this includes runs that were just claimed.
  */
 async function lockAmong(
   trx: Transaction<Tables>,
@@ -88,14 +89,14 @@ async function lockAmong(
   return locked.modifyEnd(dialect.forUpdateSkipLocked).execute()
 }
 
-/** The instant up to which runs are included. */
+/** Runs that are due until this time are included. */
 function until(dialect: Dialect, { early }: Among): RawBuilder<Date> {
   return early ? dialect.nowPlus(early.aheadMs) : dialect.now()
 }
 
 function due(db: Kysely<Tables>, dialect: Dialect, request: Among & Pick<ClaimRequest, 'limit'>) {
   const { limit, only, except, early, share, without: broken, ids } = request
-  // Forces the index, whatever the server estimates. With another index, the server would sort the whole queue for each claim.
+  // Forces the index, whatever the server estimates. With any other index the server would sort the whole queue for each claim.
   const index = dialect.forceIndex(ids ? 'PRIMARY' : 'run_queue')
   const queue = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${index}`)
   let query = db
@@ -106,7 +107,7 @@ function due(db: Kysely<Tables>, dialect: Dialect, request: Among & Pick<ClaimRe
     .orderBy('run_at')
     .orderBy('id')
     .limit(limit)
-  // Plain ids may have a pattern: each member of a cluster has its own step and offset.
+  // The ids are hashed, because plain ids have a pattern: each member of a cluster has its own step and offset.
   if (share) query = query.where(sql<SqlBool>`CRC32(id) % ${share.of} = ${share.index}`)
   if (early?.maxPriority !== undefined) query = query.where('priority', '<=', early.maxPriority)
   if (ids) query = query.where('id', 'in', ids.length > 0 ? ids : [-1])

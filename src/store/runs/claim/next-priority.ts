@@ -2,7 +2,10 @@ import type { Kysely } from 'kysely'
 import type { Tables } from '../../tables.ts'
 import { QUEUED } from '../run-states.ts'
 
-/** The first priority after the given one that has queued runs, read from the index of the queue; without `after`, the first of all. */
+/**
+ * Returns the next priority after the given one that has queued runs. Without `after`, returns the first of all. Reads only the index of
+ * the queue.
+ */
 export async function nextPriority(db: Kysely<Tables>, after: number | undefined): Promise<number | undefined> {
   const row = await db
     .selectFrom('piko_run')

@@ -3,12 +3,12 @@ import type { Database } from '../../connection/database.ts'
 import { CLAIM_COLUMNS, claimOf } from '../run-row.ts'
 import { QUEUED } from '../run-states.ts'
 
-/** The maximum number of broken rows that are set aside. With more, the claims fail, because a person must fix the rows. */
+/** How many broken rows are set aside, at most. If there are more, claims fail, because a person must fix the rows. */
 const MAX_ASIDE = 1_000
-/** The shortest interval between two checks for corrected rows. */
+/** The minimum time between two checks for corrected rows, in milliseconds. */
 const LOOK_MS = 2_000
 
-/** Due runs with unreadable rows. This node claims other runs until a person has corrected the rows. */
+/** Due runs whose rows can't be read. This node leaves them out of its claims until a person has corrected the rows. */
 export class SetAsideRuns {
   readonly #database: Database
   readonly #ids = new Set<number>()
@@ -34,7 +34,7 @@ export class SetAsideRuns {
     }
   }
 
-  /** Forgets runs that can be read again or have left the queue. Does nothing while none is set aside. */
+  /** Removes runs that can be read again or have left the queue. Does nothing while none is set aside. */
   async refresh(): Promise<void> {
     if (this.#ids.size === 0 || performance.now() < this.#lookAt) return
     this.#lookAt = performance.now() + LOOK_MS
