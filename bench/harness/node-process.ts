@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
+import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -32,10 +33,8 @@ export class NodeProcess implements AsyncDisposable {
     this.#name = module.pathname.split('/').slice(-2).join('/')
     const flags = ['--disable-warning=ExperimentalWarning', '--expose-gc']
     const file = fileURLToPath(module)
-    const program = isLean
-      ? ['--input-type=module', '--eval', stripTypeScriptTypes(readFileSync(file, 'utf8')), '--']
-      : [file]
-    this.#child = spawn(process.execPath, [...flags, ...program, JSON.stringify(order)], {
+    const program = isLean ? converted(file) : file
+    this.#child = spawn(process.execPath, [...flags, program, JSON.stringify(order)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     this.#child.stdin?.on('error', () => {}) // The next wait for a line reports its end.
@@ -72,4 +71,13 @@ export class NodeProcess implements AsyncDisposable {
     this.#child.kill('SIGKILL')
     await gone
   }
+}
+
+/** Writes the module as JavaScript into the built package, where its imports are found, and returns the path. */
+function converted(file: string): string {
+  const folder = fileURLToPath(new URL('../../dist/bench/', import.meta.url))
+  mkdirSync(folder, { recursive: true })
+  const path = join(folder, `${basename(file, '.ts')}.mjs`)
+  writeFileSync(path, stripTypeScriptTypes(readFileSync(file, 'utf8')))
+  return path
 }
