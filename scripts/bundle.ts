@@ -12,6 +12,7 @@ export const OUT = join(ROOT, 'dist')
 /** Modules that Node starts from their own files. They keep their paths in the build; all other files are at the top of the folder. */
 const THREADS = [
   'crawl/sandbox/sandbox-thread',
+  'guard-thread-main',
   'http/svg-thread',
   'service/watchdog/watchdog-thread',
   'store/connection/sqlite/checkpoint-thread',

@@ -1,9 +1,9 @@
-// The thread of watchdog.ts. It may import only Node's own modules and types that are erased.
+// Runs in the guard thread, started by watchdog.ts. It may import only Node's own modules and types that are erased.
 import { Session } from 'node:inspector'
-import { parentPort, workerData } from 'node:worker_threads'
+import type { MessagePort } from 'node:worker_threads'
 
 export interface WatchdogData {
-  /** Index 0: how many heartbeats there were. Index 1: not 0 if the thread must end. */
+  /** Index 0: how many heartbeats there were. Index 1: not 0 if the watch must end. */
   readonly beats: Int32Array<SharedArrayBuffer>
   /**
    * Index 0: the time of the last heartbeat, in nanoseconds of `process.hrtime`, which all threads share. Index 1: how long the main thread
@@ -45,44 +45,59 @@ interface ScriptParsed {
   readonly params: { readonly scriptId: string; readonly url: string }
 }
 
-const { beats, lastBeat, thresholdMs, canPause } = workerData as WatchdogData
 const MAX_SAMPLES = 20
 
-// While an inspector session waits for the main thread, it does not keep this thread alive. So this timer does.
-const keepAlive = setInterval(() => undefined, 2 ** 30)
-void watch().finally(() => clearInterval(keepAlive))
-
-/** Whether the thread must end. It is not terminated from outside, because the main thread could then stay paused. */
-function isEnding(): boolean {
-  return Atomics.load(beats, 1) !== 0
+/** Watches the main thread until it is told to end, and then closes the port. It does so only while the main thread is not paused. */
+export function guard(port: MessagePort, data: WatchdogData): void {
+  void new Watch(data, (report) => port.postMessage(report)).run().finally(() => port.close())
 }
 
-async function watch(): Promise<void> {
-  while (!isEnding()) {
-    const beat = Atomics.load(beats, 0)
-    if (Atomics.wait(beats, 0, beat, thresholdMs) === 'timed-out') await follow(beat)
-  }
-}
+class Watch {
+  readonly #data: WatchdogData
+  readonly #report: (report: BlockReport) => void
 
-/** Follows a block: the main thread has sent no heartbeat since `beat`. Samples its stack from time to time until the next heartbeat. */
-async function follow(beat: number): Promise<void> {
-  const since = Atomics.load(lastBeat, 0)
-  const isBlocked = (): boolean => Atomics.load(beats, 0) === beat && !isEnding()
-  const samples: RawFrame[][] = []
-  let lateMs = 0
-  while (isBlocked()) {
-    const frames = canPause && samples.length < MAX_SAMPLES ? await look() : undefined
-    // The block may have ended during the sample; then this stack is not its cause.
-    if (frames && isBlocked()) samples.push(frames)
-    const begin = performance.now()
-    if (Atomics.wait(beats, 0, beat, thresholdMs) === 'timed-out') lateMs += performance.now() - begin - thresholdMs
+  constructor(data: WatchdogData, report: (report: BlockReport) => void) {
+    this.#data = data
+    this.#report = report
   }
-  const blockedMs = Number(Atomics.load(lastBeat, 0) - since) / 1e6
-  const waited = Atomics.load(lastBeat, 1)
-  // If the system does not count the wait, the delay of this thread is used as an estimate: it does almost nothing, so it is late only if
-  // it also had no processor.
-  const starvedMs = waited < 0n ? lateMs : Number(waited) / 1e6
-  parentPort?.postMessage({ blockedMs, starvedMs, samples } satisfies BlockReport)
+
+  async run(): Promise<void> {
+    while (!this.#isEnding) {
+      const beat = Atomics.load(this.#data.beats, 0)
+      if (await this.#isMissing(beat)) await this.#follow(beat)
+    }
+  }
+
+  get #isEnding(): boolean {
+    return Atomics.load(this.#data.beats, 1) !== 0
+  }
+
+  /** Waits for the heartbeat after this one. @returns true if it did not come within the threshold */
+  async #isMissing(beat: number): Promise<boolean> {
+    return (await Atomics.waitAsync(this.#data.beats, 0, beat, this.#data.thresholdMs).value) === 'timed-out'
+  }
+
+  /** Follows a block: the main thread has sent no heartbeat since `beat`. Samples its stack from time to time until the next heartbeat. */
+  async #follow(beat: number): Promise<void> {
+    const { beats, lastBeat, thresholdMs, canPause } = this.#data
+    const since = Atomics.load(lastBeat, 0)
+    const isBlocked = (): boolean => Atomics.load(beats, 0) === beat && !this.#isEnding
+    const samples: RawFrame[][] = []
+    let lateMs = 0
+    while (isBlocked()) {
+      const frames = canPause && samples.length < MAX_SAMPLES ? await look() : undefined
+      // The block may have ended during the sample; then this stack is not its cause.
+      if (frames && isBlocked()) samples.push(frames)
+      const begin = performance.now()
+      if (await this.#isMissing(beat)) lateMs += performance.now() - begin - thresholdMs
+    }
+    const blockedMs = Number(Atomics.load(lastBeat, 0) - since) / 1e6
+    const waited = Atomics.load(lastBeat, 1)
+    // If the system does not count the wait, the delay of this thread is used as an estimate: it does almost nothing, so it is late only if
+    // it also had no processor.
+    const starvedMs = waited < 0n ? lateMs : Number(waited) / 1e6
+    this.#report({ blockedMs, starvedMs, samples })
+  }
 }
 
 /** Pauses the main thread only as long as necessary to read its frames. */

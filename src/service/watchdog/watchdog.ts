@@ -3,7 +3,7 @@ import inspector from 'node:inspector'
 import { findSourceMap } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { isMainThread } from 'node:worker_threads'
-import { startThread } from '../../thread-module.ts'
+import { startGuard } from '../../guard-thread.ts'
 import type { Duration } from '../../time/duration.ts'
 import { Service, type ServiceOptions } from '../service.ts'
 import { intervalOf } from '../timer.ts'
@@ -73,19 +73,18 @@ export class Watchdog extends Service {
       Atomics.notify(beats, 0)
     }
     const canPause = isMainThread && inspector.url() === undefined
-    const workerData: WatchdogData = { beats, lastBeat, thresholdMs: this.#thresholdMs, canPause }
-    const thread = startThread('watchdog-thread', import.meta.url, { workerData, name: 'piko watchdog' })
+    const data: WatchdogData = { beats, lastBeat, thresholdMs: this.#thresholdMs, canPause }
+    const { port } = startGuard('watchdog-thread', import.meta.url, data, (error) => this.crash(error))
+    const ended = once(port, 'close')
+    // The watch ends by itself, because it must not end while the main thread is paused.
     this.defer(async () => {
-      if (thread.threadId === -1) return
-      thread.ref()
-      const ended = once(thread, 'exit')
+      port.ref()
       Atomics.store(beats, 1, 1)
       beat()
       await ended
     })
-    thread.on('message', (report: BlockReport) => this.#report(report))
-    thread.on('error', (error) => this.crash(error))
-    thread.unref()
+    port.on('message', (report: BlockReport) => this.#report(report))
+    port.unref()
     beat()
     const timer = setInterval(beat, this.#thresholdMs / BEATS_PER_THRESHOLD).unref()
     this.defer(() => clearInterval(timer))

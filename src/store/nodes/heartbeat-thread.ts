@@ -1,5 +1,5 @@
-// The entry point of the thread that heartbeats.ts starts. Node strips the types, so this file may import only modules that allow this.
-import { parentPort } from 'node:worker_threads'
+// Runs in the guard thread, started by heartbeats.ts. Node strips the types, so this file may import only modules that allow this.
+import type { MessagePort } from 'node:worker_threads'
 import type { Connection, ConnectionOptions } from 'mysql2/promise'
 import { databaseFault, type DatabaseFault } from '../../sql/database-faults.ts'
 import { systemClock } from '../../clock.ts'
@@ -146,15 +146,16 @@ class SqliteRenewer implements Renewer {
   }
 }
 
-const kept = new Map<string, AbortController>()
-/** The watches by node. A node whose lease is lost keeps its watch until it is dropped. */
-const watches = new Map<string, BlockWatch>()
-
-async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSignal): Promise<void> {
+/** Renews a lease until it is dropped or lost. */
+async function keep(
+  heartbeat: Heartbeat,
+  watch: BlockWatch,
+  dropped: AbortSignal,
+  tell: (message: FromThread) => void,
+): Promise<void> {
   const { id, target, leaseMs, memory } = heartbeat
   const woken = AbortSignal.any([dropped, watch.given])
   const renewer = 'mysql' in target ? await MysqlRenewer.load(target.mysql) : new SqliteRenewer(target.sqlitePath)
-  const tell = (message: FromThread): void => parentPort?.postMessage(message)
   const giveUp = (message: FromThread): void => {
     Atomics.store(memory, TRUSTED_UNTIL, 0n)
     tell(message)
@@ -191,7 +192,6 @@ async function keep(heartbeat: Heartbeat, watch: BlockWatch, dropped: AbortSigna
   } finally {
     renewer.close()
     watch.leave()
-    kept.delete(id)
   }
 }
 
@@ -205,20 +205,31 @@ function isOverdue(memory: HeartbeatMemory): boolean {
   return at !== 0n && process.hrtime.bigint() > at
 }
 
-parentPort?.on('message', (message: ToThread) => {
-  if (message.kind === 'drop') return drop(message.id)
-  const dropped = new AbortController()
-  const { id, memory, block } = message.heartbeat
-  kept.set(id, dropped)
-  // The watch continues after the loss of the lease, because the event loop may stay blocked forever.
-  const watch = new BlockWatch(id, memory, block)
-  watches.set(id, watch)
-  void keep(message.heartbeat, watch, dropped.signal)
-})
+/** A node whose lease is renewed, or was until it was lost. */
+interface Kept {
+  /** Continues after the loss of the lease, because the event loop may stay blocked forever. */
+  readonly watch: BlockWatch
+  readonly dropped: AbortController
+}
 
-/** Stops watching a node that is stopping. Such a node no longer reports that its event loop runs, so the watch would end the process. */
-function drop(id: string): void {
-  watches.get(id)?.close()
-  watches.delete(id)
-  kept.get(id)?.abort()
+/** Renews the leases of the nodes for which the port asks, until the port is closed. */
+export function guard(port: MessagePort): void {
+  const nodes = new Map<string, Kept>()
+  const tell = (message: FromThread): void => port.postMessage(message)
+  port.on('message', (message: ToThread) => {
+    if (message.kind === 'drop') return drop(message.id)
+    const { heartbeat } = message
+    const dropped = new AbortController()
+    const watch = new BlockWatch(heartbeat.id, heartbeat.memory, heartbeat.block)
+    nodes.set(heartbeat.id, { watch, dropped })
+    void keep(heartbeat, watch, dropped.signal, tell)
+  })
+  port.on('close', () => [...nodes.keys()].forEach(drop))
+
+  // A node that is stopping no longer reports that its event loop runs, so its watch would end the process.
+  function drop(id: string): void {
+    nodes.get(id)?.watch.close()
+    nodes.get(id)?.dropped.abort()
+    nodes.delete(id)
+  }
 }

@@ -1,7 +1,6 @@
-import type { Worker } from 'node:worker_threads'
 import type { DatabaseFault } from '../../sql/database-faults.ts'
 import { type PikoError, toError } from '../../errors.ts'
-import { startThread } from '../../thread-module.ts'
+import { type Guard, startGuard } from '../../guard-thread.ts'
 import { databaseGone } from '../connection/sqlite/database-gone.ts'
 import { DEFAULT_SQLITE_PATH, type OpenOptions } from '../connection/database.ts'
 // `import type` is required: an inline `type` would leave an import statement without names, which would run the thread's code here.
@@ -27,39 +26,29 @@ interface Kept {
   readonly database: string
 }
 
-/** How long a thread without work waits for the next app of the process, in milliseconds. */
-const LINGER_MS = 1_000
-
-/**
- * Renews leases in a separate thread over separate connections, so that a blocked event loop does not lose them. All apps of the process
- * share one thread. The thread does not keep the process alive.
- */
+/** Renews leases in the guard thread over separate connections, so a blocked event loop does not lose them. */
 class HeartbeatThread {
   static #current: HeartbeatThread | undefined
-  readonly #worker: Worker
+  readonly #guard: Guard
   readonly #listeners = new Map<string, Kept>()
   // Nodes that wait for their first renewal. Until then they keep the process alive.
   readonly #unheard = new Set<string>()
-  #linger: NodeJS.Timeout | undefined
 
   static get current(): HeartbeatThread {
     return (this.#current ??= new HeartbeatThread())
   }
 
   private constructor() {
-    this.#worker = startThread('heartbeat-thread', import.meta.url, { name: 'piko heartbeat' })
-    this.#worker.on('message', (message: FromThread) => this.#hear(message))
-    this.#worker.on('error', (error: unknown) => this.#end(toError(error)))
-    this.#worker.on('exit', (code) => this.#end(new Error(`the heartbeat's thread ended with code ${code}`)))
-    this.#worker.unref()
+    this.#guard = startGuard('heartbeat-thread', import.meta.url, undefined, (error) => this.#end(error))
+    this.#guard.port.on('message', (message: FromThread) => this.#hear(message))
+    this.#guard.port.unref()
   }
 
   keep(heartbeat: Heartbeat, listener: HeartbeatListener): () => void {
-    clearTimeout(this.#linger)
     const { target } = heartbeat
     this.#listeners.set(heartbeat.id, { listener, database: 'mysql' in target ? (target.mysql.database ?? '') : '' })
     this.#unheard.add(heartbeat.id)
-    this.#worker.ref()
+    this.#guard.port.ref()
     this.#send({ kind: 'keep', heartbeat })
     return () => {
       this.#heard(heartbeat.id)
@@ -70,7 +59,7 @@ class HeartbeatThread {
   }
 
   #send(message: ToThread): void {
-    this.#worker.postMessage(message)
+    this.#guard.port.postMessage(message)
   }
 
   #hear(message: FromThread): void {
@@ -94,17 +83,13 @@ class HeartbeatThread {
   }
 
   #heard(id: string): void {
-    if (this.#unheard.delete(id) && this.#unheard.size === 0) this.#worker.unref()
+    if (this.#unheard.delete(id) && this.#unheard.size === 0) this.#guard.port.unref()
   }
 
   #rest(): void {
     if (this.#listeners.size > 0) return
-    clearTimeout(this.#linger)
-    this.#linger = setTimeout(() => {
-      // Nodes that start later get another thread.
-      HeartbeatThread.#current = undefined
-      void this.#worker.terminate()
-    }, LINGER_MS).unref()
+    if (HeartbeatThread.#current === this) HeartbeatThread.#current = undefined
+    this.#guard.end()
   }
 
   #end(error: Error): void {

@@ -1,0 +1,17 @@
+// Entry point of the thread that guard-thread.ts starts. Node strips the types, so it imports only modules that allow this.
+import { type MessagePort, parentPort } from 'node:worker_threads'
+
+/** The order to run the function `guard` of a module. */
+export interface GuardOrder {
+  readonly url: string
+  readonly port: MessagePort
+  readonly data: unknown
+}
+
+interface GuardModule {
+  guard(port: MessagePort, data: unknown): void
+}
+
+parentPort?.on('message', ({ url, port, data }: GuardOrder) => {
+  void import(url).then((module: GuardModule) => module.guard(port, data))
+})
