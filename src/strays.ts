@@ -2,11 +2,11 @@ import { promiseHooks } from 'node:v8'
 import { watchStray } from './errors-read.ts'
 
 /**
- * Runs synchronous work that calls a user's functions. If it fails, no code awaits the promises that these functions created, such as that
- * of an asynchronous refinement in a schema. Ignores their rejections, because they would end the process.
+ * Runs synchronous work that calls a user's functions. These functions may create promises, for example in an asynchronous refinement of a
+ * schema. If the work fails, nobody awaits these promises, and their rejections would end the process. So this ignores them.
  *
  * @param work receives a function that says whether a promise was created
- * @param isFailed whether a result means failure; an error thrown by `work` always does
+ * @param isFailed whether a result counts as a failure; an error thrown by `work` always counts as one
  */
 export function withoutStrays<T>(work: (hasMade: () => boolean) => T, isFailed: (answer: T) => boolean): T {
   const made: Promise<unknown>[] = []

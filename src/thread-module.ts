@@ -2,11 +2,11 @@ import { Worker, type WorkerOptions } from 'node:worker_threads'
 import { propertyOf } from './errors-read.ts'
 import { PikoError } from './errors.ts'
 
-// A loader may add a query to the URL, so only the path distinguishes source from build.
+// A loader may add a query to the URL, so only its path shows whether this is the source or the build.
 const isSource = new URL(import.meta.url).pathname.endsWith('.ts')
 
 /**
- * The URL of the module that a thread runs: TypeScript in the source tree, JavaScript in the build.
+ * Returns the URL of the module that a thread runs: TypeScript in the source tree, JavaScript in the build.
  *
  * @param name the file name without its extension
  * @param base the URL of a module in the same folder
@@ -15,7 +15,7 @@ export function threadModule(name: string, base: string): URL {
   return new URL(`./${name}.${isSource ? 'ts' : 'js'}`, base)
 }
 
-/** The `execArgv` that a thread needs to load the module. Empty if Node reads TypeScript by itself. */
+/** The `execArgv` with which a thread can load the module. Empty if Node reads TypeScript by itself. */
 export const threadLoader: readonly string[] =
   isSource && process.features.typescript === false ? ['--import', import.meta.resolve('tsx')] : []
 
@@ -23,7 +23,7 @@ export const threadLoader: readonly string[] =
  * Starts a thread that runs a module of Piko.
  *
  * @param name see {@link threadModule}
- * @throws PikoError `USAGE` if the process may not start threads
+ * @throws PikoError `USAGE` if the process is not allowed to start threads
  */
 export function startThread(name: string, base: string, options: WorkerOptions): Worker {
   try {

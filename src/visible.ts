@@ -1,4 +1,5 @@
-// C0 without tab and newline, DEL, C1, characters that change the text direction, line and paragraph separators, and the byte order mark.
+// The control characters C0 (without tab and newline), DEL and C1, characters that change the text direction, line and paragraph
+// separators, and the byte order mark.
 const HIDDEN_CHARACTERS = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069\uFEFF]/g
 
 /**
@@ -14,12 +15,12 @@ export function visibleLine(text: string): string {
   return visible(text).replaceAll('\n', '\\n')
 }
 
-/** Like {@link visible}, but indents all lines except the first, so that they are recognized as one block. */
+/** Like {@link visible}, but indents all lines except the first, so that a reader sees that they belong together. */
 export function visibleBlock(text: string, indent = '    '): string {
   return visible(text).replaceAll('\n', `\n${indent}`)
 }
 
-/** Formats a value as one line of JSON. Characters that a terminal would execute become escapes, which any JSON parser reads back. */
+/** Formats a value as one line of JSON. Characters that a terminal would interpret become escapes, which any JSON parser can read. */
 export function visibleJson(value: unknown): string {
   return JSON.stringify(value).replace(HIDDEN_CHARACTERS, unicode)
 }

@@ -13,11 +13,14 @@ import type { RunKind, RunState } from '../run/run.ts'
 import type { RunLogLevel } from '../run/run-log.ts'
 import type { OnUpstreamChange } from '../job/upstream.ts'
 
-/** A stored instant: read and written through `Dialect.date` and `Dialect.instant`, or set to an SQL expression of the clock. */
+/**
+ * A stored instant. It is read and written through `Dialect.date` and `Dialect.instant`, or set to an SQL expression of the database's
+ * clock.
+ */
 type Instant = ColumnType<Date | string, Date | string, Date | string>
 type NullableInstant = ColumnType<Date | string | null, Date | string | null | undefined, Date | string | null>
 
-/** JSON as text: MariaDB has no binary JSON type, and nothing in the store queries into it. */
+/** JSON as text. MariaDB has no binary JSON type, and no query of the store looks into it. */
 type JsonText = string | null
 
 export { WINDOW_STATES, type WindowState } from '../ledger/window-state.ts'
@@ -25,13 +28,15 @@ export { WINDOW_STATES, type WindowState } from '../ledger/window-state.ts'
 export interface JobTable {
   id: string
   description: string | null
-  /** The schedule in force: `ScheduleSpec` as JSON, or a cron expression that a person typed; null if the job runs only on request. */
+  /** The current schedule: `ScheduleSpec` as JSON, or a cron expression that a person typed. Null if the job runs only on request. */
   schedule: JsonText
-  /** The last schedule from code; `schedule` differs from it if it was overridden. */
+  /** The last schedule from code. It differs from `schedule` if a person has overridden the schedule. */
   code_schedule: JsonText
-  /** The schedule from which `next_tick` was computed; differs from `schedule` until the planner has applied an edit. */
+  /**
+   * The schedule from which `next_tick` was computed. It differs from `schedule` until the planner has applied a change of the schedule.
+   */
   planned_schedule: JsonText
-  /** `{ start, end, catchUp, parallel }` as JSON, null without windows. */
+  /** `{ start, end, catchUp, parallel }` as JSON; null if the job has no windows. */
   windows: JsonText
   is_paused: Generated<number>
   /** The next tick to plan. */
@@ -40,17 +45,17 @@ export interface JobTable {
   plan_at: NullableInstant
   /** The start of the first planned window. The watermark is the end of the unbroken sequence of succeeded windows from here on. */
   ledger_start: NullableInstant
-  /** The end of the last planned window. */
+  /** The end of the last planned window. Planning continues there. */
   window_cursor: NullableInstant
-  /** The time after its end within which a window must succeed, in milliseconds. Null: no deadline. */
+  /** A window must succeed within this time after its end, in milliseconds. Null: there is no deadline. */
   deadline_ms: Generated<number | null>
-  /** The kinds of notices for which its code has hooks, such as `failure,late`. */
+  /** The kinds of notices for which the job's code has hooks, such as `failure,late`. */
   hooks: Generated<string | null>
   created_at: Instant
   updated_at: Instant
 }
 
-/** From `start_at` on, this schedule bounds a job's windows; see `generations.ts`. */
+/** A schedule that bounds a job's windows from `start_at` on; see `generations.ts`. */
 export interface GenerationTable {
   job_id: string
   start_at: Instant
@@ -66,20 +71,20 @@ export interface JobConfigTable {
   config: string
   effective_from: Instant
   created_at: Instant
-  /** The SHA-256 of the text that Piko checked and saved; empty: unknown; null: a person has inserted the row. */
+  /** The SHA-256 of the config text that Piko checked and saved. Empty: unknown. Null: a person has inserted the row. */
   digest: Generated<string | null>
 }
 
-/** The report of a node about the config of one job. Written when it changes. */
+/** What a node reports about the config of one job. It writes this when something changes. */
 export interface ConfigAckTable {
   job_id: string
   node_id: string
-  /** The version that it uses. */
+  /** The config version that the node uses. */
   version: number | null
-  /** A newer version that it does not use, and why. */
+  /** A newer version that the node does not use, with the reason. */
   refused_version: number | null
   problem: string | null
-  /** 1 if its code has the job. */
+  /** 1 if the node's code has the job. */
   is_registered: number
   acked_at: Instant
 }
@@ -91,13 +96,13 @@ export interface RunTable {
   kind: RunKind
   priority: number
   run_at: Instant
-  /** Unique with job_id: a tick fires or is skipped once. Null for runs that no schedule requested. */
+  /** Unique together with job_id, so that a tick fires or is skipped only once. Null for runs that no schedule requested. */
   tick: NullableInstant
   window_start: NullableInstant
   window_end: NullableInstant
   attempt: Generated<number>
   node_id: string | null
-  /** How often the run was claimed; its fence is `id · 65536 + claims` (see `fence.ts`). */
+  /** How often the run was claimed. Its fence is `id · 65536 + claims` (see `fence.ts`). */
   claims: Generated<number>
   config: JsonText
   input: JsonText
@@ -107,22 +112,25 @@ export interface RunTable {
   created_at: Instant
   started_at: NullableInstant
   finished_at: NullableInstant
-  /** The run's key for `concurrency.key` and `rate.key`; null: no key limits it. */
+  /** The run's key for `concurrency.key` and `rate.key`. Null: no key limits the run. */
   concurrency_key: string | null
   rate_key: string | null
-  /** The backfill that it belongs to. */
+  /** The backfill to which the run belongs. */
   backfill_id: Generated<number | null>
-  /** When a cancel was requested. The run's node then ends the attempt, and the run is not queued again. */
+  /** When the cancellation was requested. The run's node then ends the attempt, and the run is not queued again. */
   cancel_requested_at: NullableInstant
   /** The version of the job's config that the last ended attempt used. */
   config_version: Generated<number | null>
-  /** The trace context of the caller that requested it: a W3C traceparent, and after a space the tracestate. */
+  /** The trace context of the caller that requested the run: a W3C traceparent, followed by a space and the tracestate. */
   trace: Generated<string | null>
 }
 
 export interface AttemptTable {
   run_id: number
-  /** The fence of the attempt's claim. An attempt that was not counted has the same number as the next one, but another fence. */
+  /**
+   * The fence of the attempt's claim. Two attempts can have the same number, if the first of them did not count; their fences always
+   * differ.
+   */
   fence: number
   attempt: number
   node_id: string | null
@@ -137,22 +145,25 @@ export interface WindowTable {
   job_id: string
   start_at: Instant
   end_at: Instant
-  /** A `pending` window is planned and not settled; its run shows whether it is queued or running. */
+  /** A `pending` window is planned but has not ended. Its run shows whether it is queued or running. */
   state: WindowState
-  /** The run that owns the window; only that run settles it. Null for a skipped window. */
+  /** The run that owns the window. Only that run decides the window's state. Null for a skipped window. */
   run_id: number | null
   fence: number | null
-  /** The last backfill that it belonged to. */
+  /** The last backfill to which the window belonged. */
   backfill_id: Generated<number | null>
-  /** The job and the instant for which a waiting window waits. Null until a node has checked. */
+  /**
+   * For a waiting window: the upstream job for which it waits, and the instant that this job must cover. Null until a node has checked the
+   * window.
+   */
   wait_job: Generated<string | null>
   wait_at: NullableInstant
-  /** If a window on which it depends runs again while its run is running: the window's state after the run has succeeded. */
+  /** Set if an upstream window runs again while this window's run is running. It is the window's state after that run has succeeded. */
   changed_to: Generated<'waiting' | 'stale' | null>
   updated_at: Instant
 }
 
-/** A window of the job runs once windows of the upstream job cover it. */
+/** A dependency: a window of the job runs when windows of the upstream job cover it. */
 export interface DependencyTable {
   job_id: string
   upstream_id: string
@@ -163,17 +174,17 @@ export interface BackfillTable {
   id: Generated<number>
   job_id: string
   state: BackfillState
-  /** The start of the first window and the end of the last one. */
+  /** Where the first window of the range starts and the last one ends. */
   from_at: Instant
   to_at: Instant
-  /** Windows are planned up to here, from the oldest or the newest one. Null: all are planned. */
+  /** How far the windows are planned, from the oldest or from the newest one. Null: all are planned. */
   cursor_at: NullableInstant
   window_order: BackfillOrder
   only_windows: BackfillOnly
   parallel: number
   priority: number
   config: JsonText
-  /** The number of windows in the range; `planned` got a run, `passed` needed none. */
+  /** The number of windows in the range. Of these, `planned` got a run and `passed` needed none. */
   total: number
   planned: Generated<number>
   passed: Generated<number>
@@ -185,25 +196,25 @@ export interface BackfillTable {
 }
 
 export interface NodeTable {
-  /** The id of the node: a UUID, which is new after each start. */
+  /** The id of the node: a UUID, new after each start. */
   id: string
   host: string
   pid: number
   started_at: Instant
   heartbeat_at: Instant
   expires_at: Instant
-  /** The address for notifications of new work, `host:port`. */
+  /** The address at which the node is notified of new work, `host:port`. */
   doorbell: string | null
-  /** The URL of its link, for the other nodes; null if it has none. */
+  /** The URL at which other nodes reach this node; null if it has none. */
   link: Generated<string | null>
-  /** The secret of that link; null: all nodes have the one of their settings. */
+  /** The secret of that link. Null: the node uses the secret of the settings, like all nodes. */
   link_key: Generated<string | null>
   /** Increases with each cancel request for a run of this node. */
   cancels: Generated<number>
   resources: Generated<JsonText>
-  /** The facts that it reports about itself; see `NodeFacts`. */
+  /** The facts that the node reports about itself; see `NodeFacts`. */
   facts: Generated<JsonText>
-  /** The server's ids of the node's connections, such as `12,15`. Null on SQLite, and behind a proxy that hides these ids. */
+  /** The ids that the server gave to the node's connections, such as `12,15`. Null on SQLite, and behind a proxy that hides these ids. */
   connections: Generated<string | null>
   /** The server that gave these ids, `hostname:port`. */
   connections_of: Generated<string | null>
@@ -232,39 +243,36 @@ export interface RunLogTable {
   fields: JsonText
 }
 
-/** The result of a step of a handler, or the time since which `ctx.until` has been waiting for it. */
+/** The result of a step of a handler. For a step that still waits, when `ctx.until` began to wait. */
 export interface StepTable {
   run_id: number
   /** The name in the form of `exactKey`. */
   name: string
-  /**
-   * The fence of the claim that stored the step, and the step's position among the steps of that claim. Together they give the order of all
-   * steps.
-   */
+  /** The fence of the claim that stored the step. Together with the step's position within that claim, it gives the order of all steps. */
   fence: number
   seq: number
   attempt: number
   result: JsonText
-  /** How long the function of the step took, in milliseconds, with all tries. */
+  /** How long the step's function took, in milliseconds, with all its tries. */
   ms: number
-  /** The number of calls of its function; for `ctx.until`, across all attempts. */
+  /** How often the step's function was called; for `ctx.until`, in all attempts together. */
   tries: number
-  /** When `ctx.until` first called its function, if it was not ready then. */
+  /** When `ctx.until` first called its function. Null if the function was ready on the first call. */
   waiting_since: NullableInstant
-  /** When the step finished; null while `ctx.until` waits, because there is no result yet. */
+  /** When the step finished. Null while `ctx.until` waits, because there is no result yet. */
   finished_at: NullableInstant
 }
 
-/** The last progress that a run's handler reported. In a separate table, because writes to the runs must stay cheap. */
+/** The last progress that a run's handler reported. It has its own table, because writes to the table of runs must stay cheap. */
 export interface RunProgressTable {
   run_id: number
-  /** The fence of the claim that reported it. */
+  /** The fence of the claim that reported the progress. */
   fence: number
   attempt: number
   done: number
   total: number | null
   message: string | null
-  /** The progress per second, in the unit of `done`. */
+  /** The progress per second, in the same unit as `done`. */
   rate: number | null
   updated_at: Instant
 }
@@ -276,33 +284,33 @@ export interface BatchTable {
   batch_key: string | null
   digest: string
   state: BatchState
-  /** The number of items, and of those whose runs are stored. */
+  /** The number of items, and how many of them already have a stored run. */
   total: number
   stored: Generated<number>
-  /** The job that runs once when all runs have ended, and its run. */
+  /** The job that runs when all runs of the batch have ended, and its run. */
   on_done: string | null
   done_run_id: Generated<number | null>
   created_at: Instant
   finished_at: NullableInstant
 }
 
-/** Runs of a batch: every `id_step`-th id from `first_id` to `last_id`. */
+/** Some of a batch's runs: every `id_step`-th id from `first_id` to `last_id`. */
 export interface BatchSliceTable {
   first_id: number
   last_id: number
   id_step: number
   batch_id: number
-  /** The position of the first run's item in the batch, from 0. */
+  /** The position in the batch of the first run's item, counted from 0. */
   from_item: number
   size: number
-  /** 1 until all its runs have ended. The counts are null until then. */
+  /** 1 until all these runs have ended. Until then the counts are null. */
   is_open: Generated<number>
   succeeded: Generated<number | null>
   failed: Generated<number | null>
   cancelled: Generated<number | null>
 }
 
-/** The last run that was requested with a key. */
+/** The last run that was requested with an idempotency key. */
 export interface IdempotencyTable {
   job_id: string
   idempotency_key: string
@@ -310,21 +318,21 @@ export interface IdempotencyTable {
   created_at: Instant
 }
 
-/** The attempts that began within a rate's length of time. Written under the lock of the job's row. */
+/** The attempts that began within the period of a rate limit. A writer must hold the lock of the job's row. */
 export interface RateTable {
   job_id: string
-  /** The key of the runs; empty if the rate applies to the whole job. */
+  /** The key of the runs. Empty if the rate limit applies to the whole job. */
   rate_key: string
   /** `[[milliseconds since the epoch, count], …]` as JSON, oldest first. */
   starts: string
-  /** After this instant, none of the starts has an effect. */
+  /** After this instant, all of the starts are too old to count. */
   expires_at: Instant
 }
 
-/** A row that a sink's target refused. */
+/** A row that the target of a sink refused. */
 export interface DeadRowTable {
   id: Generated<number>
-  /** A digest of sink, batch and place, so that the same row of a later attempt replaces this one. */
+  /** A digest of the sink, the batch and the position. So when a later attempt writes the same row, it replaces this one. */
   row_key: string
   sink: string
   route: string
@@ -335,16 +343,16 @@ export interface DeadRowTable {
   window_start: NullableInstant
   window_end: NullableInstant
   batch_key: string
-  /** The row's position in its batch. */
+  /** The position of the row in its batch. */
   place: number
   reason: string
-  /** 0 if `content` is only the beginning of the row. */
+  /** 0 if `content` is only the beginning of the row, because the row is too large. */
   is_whole: number
   content: string
   died_at: Instant
 }
 
-/** How many rows of a run a host has stored on its disk, and how many of them their target has received. */
+/** How many rows of a run a host has stored on its disk, and how many of them their target has received since. */
 export interface SpillTable {
   run_id: number
   sink: string
@@ -357,30 +365,30 @@ export interface SpillTable {
   changed_at: Instant
 }
 
-/** One version of a value that all nodes share. A version never changes; old ones are deleted. */
+/** One version of a value that all nodes share. A version never changes. Old versions are deleted. */
 export interface SharedTable {
   topic: string
   version: number
   /** The value as JSON. */
   value: string
   reason: string | null
-  /** The node that published it. */
+  /** The node that published the value. */
   node_id: string | null
   created_at: Instant
 }
 
-/** An entry of a cache. Without a value, the key was deleted, or a node loads its value. */
+/** An entry of a cache. If it has no value, the key was deleted or a node is loading the value. */
 export interface CacheTable {
   space: string
   /** The SHA-256 of the key. */
   print: Buffer
   cache_key: string
   value: Buffer | null
-  /** A random number, which changes with each write. */
+  /** A random number that changes with each write. */
   version: number
   stale_at: Instant
   expires_at: Instant
-  /** The process that loads the value, and until when its claim to do so is valid. */
+  /** The process that loads the value, and how long its claim to do so is valid. */
   loader: string | null
   loading_until: NullableInstant
 }

@@ -7,15 +7,19 @@ import { anything, expecting, type OptionChecks, problemsText, readOptions, whol
 import { SharedSchema } from './shared-schema.ts'
 import { Topic } from './topic.ts'
 
-/** The definition of a shared value. @typeParam S the zod schema of the value */
+/**
+ * The definition of a shared value.
+ *
+ * @typeParam S the type of the value's zod schema
+ */
 export interface SharedSpec<S extends z.ZodType> {
-  /** The name of the value on all nodes: 1 to 128 letters, digits or any of `_ - . : /`. */
+  /** The name of the value, which is the same on all nodes: 1 to 128 letters, digits or any of `_ - . : /`. */
   readonly topic: string
-  /** Checks and types the value; the value is stored as JSON. The schema must be synchronous. */
+  /** Checks the value and gives it its type. The schema must be synchronous. The value is stored as JSON. */
   readonly schema: S
-  /** The value until another one is published. It has version 1. */
+  /** The value that is used until another one is published. It has version 1. */
   readonly initial: z.input<S>
-  /** The number of versions that are stored, for history and rollback. Default 100, at most 1,000. */
+  /** How many versions stay stored, for the history and for rollbacks. Default 100, at most 1,000. */
   readonly keep?: number
 }
 
@@ -34,7 +38,7 @@ const CHECKS: OptionChecks<SharedSpec<z.ZodType>> = {
 const EXAMPLE = "{ topic: 'rates', schema: z.object({ eur: z.number() }), initial: { eur: 1 } }"
 
 /**
- * Defines a value that all nodes of an app share: it has versions, a schema and a history. `app.shared(definition)` and
+ * Defines a value that all nodes of an app share: It has versions, a schema and a history. `app.shared(definition)` and
  * `ctx.shared(definition)` return it.
  *
  * @throws PikoError `SHARED_INVALID` naming every problem

@@ -4,7 +4,7 @@ import { jsonCopy, pathText } from '../json/json-copy.ts'
 import { deepFreeze } from '../json/deep-freeze.ts'
 import { checkedBy } from '../job/schemas/schema-check.ts'
 
-/** The value of a stored text, or the reason why it can't be used. */
+/** The value of a stored text, or why it can't be used. */
 export type SharedReading<T> = { readonly value: T } | { readonly error: PikoError }
 
 /** The schema of a shared value. Converts values to their stored text and back. */
@@ -18,7 +18,7 @@ export class SharedSchema<T> {
   }
 
   /**
-   * The JSON text to store for a value. The schema must accept the value that this text will be read as.
+   * Returns the JSON text to store for a value. The schema must also accept what will later be read back from this text.
    *
    * @param what the subject of the error
    * @throws PikoError `SHARED_INVALID` naming every part that JSON would lose, and every problem of the schema
@@ -39,7 +39,7 @@ export class SharedSchema<T> {
     return text
   }
 
-  /** The value of a stored text. Never throws. */
+  /** Returns the value of a stored text. Never throws. */
   read(text: string): SharedReading<T> {
     let stored: unknown
     try {

@@ -26,10 +26,10 @@ export interface TopicParts<T> {
 
 const INITIAL = 1
 const MAX_TRIES = 16
-/** A writer that was overtaken waits before its next try for a random part of 5, 10, 20 … 1,000 ms. */
+/** If another writer was faster, a writer waits for a random part of 5, 10, 20 … 1,000 ms before it tries again. */
 const FIRST_PAUSE_MS = 5
 const LONGEST_PAUSE_MS = 1_000
-/** The time limit for the function of an update, because other updates in this process wait for it. */
+/** How long the function of an update may take, because other updates in this process wait for it. */
 const MAX_UPDATE_MS = 60_000
 
 /** A shared value in one app. */
@@ -37,7 +37,7 @@ export class Topic<T, I> implements SharedTopic<T, I>, HandledTopic<T, I> {
   readonly name: string
   readonly #parts: TopicParts<T>
   #current: SharedVersion<T>
-  /** The number of the newest known version, whether this process uses or refuses it. */
+  /** The number of the newest known version, even if this process refuses to use it. */
   #latest = INITIAL
   #refusal: { readonly version: number; readonly error: Error } | undefined
   readonly #changes = new Waiters<undefined>()
@@ -139,7 +139,7 @@ export class Topic<T, I> implements SharedTopic<T, I>, HandledTopic<T, I> {
     return this.#parts.schema.textOf(value, this.#parts.reach.maxBytes)
   }
 
-  /** Repeats a write if another writer has taken its version number. */
+  /** Repeats a write if another writer was faster and has used its version number. */
   async #tried(write: () => Promise<number | undefined>): Promise<number> {
     const { clock } = this.#parts.reach
     for (let tries = 1; ; tries++) {
@@ -160,7 +160,7 @@ export class Topic<T, I> implements SharedTopic<T, I>, HandledTopic<T, I> {
     if (base !== this.#latest) return undefined
     const { reach, initial, keep } = this.#parts
     const row = { topic: this.name, keep }
-    // The initial value is stored too, so that the history begins with it and a rollback to it is possible.
+    // The initial value is stored too. So the history begins with it, and it is possible to roll back to it.
     if (base === INITIAL) await reach.append({ ...row, version: INITIAL, text: initial, reason: 'initial value' })
     const version = base + 1
     if (!(await reach.append({ ...row, version, text, ...(reason !== undefined && { reason }) }))) return undefined

@@ -2,7 +2,7 @@
 export class Turns {
   #last: Promise<unknown> = Promise.resolve()
 
-  /** Calls `fn` once all earlier calls have ended, with or without an error. */
+  /** Calls `fn` when all earlier calls have ended, with or without an error. */
   take<T>(fn: () => Promise<T>): Promise<T> {
     const turn = this.#last.then(fn)
     this.#last = turn.catch(() => {})

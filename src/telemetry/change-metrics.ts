@@ -1,7 +1,7 @@
 import { Counter, type Registry } from 'prom-client'
 import type { Events } from '../events.ts'
 
-/** Counts changes and refused requests. Returns functions that stop the counting. */
+/** Counts changes and refused requests. Returns functions that stop counting. */
 export function countChanges(events: Events, register: Registry): (() => void)[] {
   const registers = [register]
   const made = new Counter({

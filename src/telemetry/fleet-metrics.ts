@@ -4,12 +4,12 @@ import type { FleetFigures, JobFigures, WindowFigures } from '../ledger/fleet-fi
 /** Reads the figures of the fleet. Returns undefined while the store is not open. */
 export type ReadFleet = () => Promise<FleetFigures> | undefined
 
-/** The age, in milliseconds, at which the figures are read again. Scrapes at the same time share one read. */
+/** If the figures are older than this, in milliseconds, they are read again. Scrapes at the same time share one read. */
 const MAX_AGE_MS = 5_000
 
 type Row = readonly [labels: Record<string, string>, value: number]
 
-/** A gauge of each job with windows. */
+/** The gauges of each job with windows. */
 const WINDOW_GAUGES: readonly (readonly [
   name: string,
   help: string,
@@ -38,7 +38,7 @@ const WINDOW_GAUGES: readonly (readonly [
   ],
 ]
 
-/** The state of the fleet, which every node reports. Reads it at most once in 5 s, regardless of the number of scrapes. */
+/** The state of the fleet. Every node reports it. It is read at most once in 5 s, however many scrapes there are. */
 export class FleetMetrics {
   readonly #read: ReadFleet
   readonly #fill: (figures: FleetFigures | undefined) => void
@@ -185,7 +185,7 @@ export class FleetMetrics {
     try {
       this.#fill(await this.#read())
     } catch {
-      // The store's own metrics and the log contain the reason. Old figures would hide that the data is late.
+      // The reason is in the log and in the metrics of the store. Showing old figures would hide that the data is outdated.
       this.#fill(undefined)
     }
     this.#readAt = performance.now()

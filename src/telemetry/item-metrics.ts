@@ -1,11 +1,11 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { Events } from '../events.ts'
 
-/** The maximum number of error classes that get their own label, because a class may be any text. */
+/** How many error classes get their own label, at most, because the name of a class may be any text. */
 const MAX_CLASSES = 100
 const BUCKETS_S = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60]
 
-/** Counts ended items. Creates the metrics when the first item ends. Returns functions that stop the counting. */
+/** Counts items that have ended. Creates the metrics when the first item ends. Returns functions that stop counting. */
 export function countItems(events: Events, registry: Registry): (() => void)[] {
   let metrics: ReturnType<typeof metricsOn> | undefined
   const classes = new Set<string>()
@@ -23,7 +23,7 @@ export function countItems(events: Events, registry: Registry): (() => void)[] {
   ]
 }
 
-/** Registers the metric of lanes with an open circuit breaker. The names of lanes are not a label, because there are too many of them. */
+/** Registers the metric of lanes with an open circuit breaker. The names of lanes are not a label, because there may be very many. */
 export function registerLanes(openLanes: () => ReadonlyMap<string, number>, registers: Registry[]): void {
   new Gauge({
     name: 'piko_lane_open',

@@ -4,7 +4,8 @@ const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
 type Level = (typeof LEVELS)[number]
 
 /**
- * A logger that is created with its first line, because most commands log nothing, and loading pino takes as long as their work.
+ * Returns a logger that is created when its first line is logged. Most commands log nothing, and loading pino takes as long as all their
+ * other work.
  *
  * @param level the lowest level to log; lines below it do not create the logger
  */

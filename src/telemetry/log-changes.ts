@@ -1,7 +1,7 @@
 import type { Events } from '../events.ts'
 import type { Logger } from '../logger.ts'
 
-/** Writes the log lines of changes, and of answered and refused requests. Returns the functions that stop it. */
+/** Logs changes, and answered and refused requests. Returns the functions that stop it. */
 export function logChanges(events: Events, log: Logger): (() => void)[] {
   return [
     events.on('change.recorded', ({ auditId, verb, jobId, target, actor, outcome }) => {
@@ -10,7 +10,7 @@ export function logChanges(events: Events, log: Logger): (() => void)[] {
         ...{ actor: actor.name, actor_kind: actor.kind, outcome },
       }
       const what = [verb, jobId, target].filter((word) => word !== undefined).join(' ')
-      // A person who types a command sees its result anyway, so the line is only for debugging.
+      // A person who types a command sees its result anyway, so this line has the level debug.
       if (outcome === 'done') log[actor.kind === 'cli' ? 'debug' : 'info'](fields, `${what} by ${actor.name}`)
       else log.warn(fields, `${what} by ${actor.name} failed, and may have changed something`)
     }),

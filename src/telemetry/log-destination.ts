@@ -3,18 +3,19 @@ import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import { propertyOf } from '../errors-read.ts'
 
-/** The maximum size of lines that wait for a reader, in bytes. Further lines are dropped. */
+/** How many bytes of lines may wait for a reader, at most. Further lines are dropped. */
 const MAX_HELD_BYTES = 8_000_000
 const RETRY_MS = 10
-/** When the process exits, waiting lines are kept this long for their reader, in milliseconds. */
+/** How long to wait for the reader when the process exits and lines are left, in milliseconds. */
 const MAX_EXIT_WAIT_MS = 1_000
 const EXIT_RETRY_MS = 5
 
 const PAUSE = new Int32Array(new SharedArrayBuffer(4))
 
 /**
- * Writes log lines immediately and in order, and never waits for their reader: an unread pipe or a paused terminal would block the event
- * loop. Until the reader continues, lines wait in memory, up to a limit. Counts dropped lines, and reports them when it can write again.
+ * Writes log lines immediately and in order. It never waits for their reader, because a pipe that nobody reads or a paused terminal would
+ * block the event loop. Until the reader continues, lines wait in memory, up to a limit. Counts dropped lines, and reports them when it can
+ * write again.
  *
  * Also drops and counts lines that can't be written for another reason, such as a full disk, because logging must never end a process.
  */
@@ -25,27 +26,27 @@ export class LogDestination {
   #dropped = 0
   #triedAt = 0
   #timer: NodeJS.Timeout | undefined
-  /** Whether an error has truncated the last line. Then the next one begins with a line break. */
+  /** Whether an error has cut off the last line. Then the next line begins with a line break. */
   #isCut = false
   /** Whether the last line could not be written. */
   #isFailing = false
   #isTelling = false
-  /** Called with the number of dropped lines once lines can be written again. */
+  /** Called with the number of dropped lines when lines can be written again. */
   onDropped: ((lines: number) => void) | undefined
 
-  /** @param file a pipe, socket or terminal must not block: see {@link openForLog} */
+  /** @param file if it is a pipe, a socket or a terminal, it must not block: see {@link openForLog} */
   constructor(file: LogFile) {
     this.#file = file
   }
 
-  /** Dropped lines that are not yet reported. */
+  /** The number of dropped lines that were not reported yet. */
   get dropped(): number {
     return this.#dropped
   }
 
   write(line: string): void {
     const bytes = Buffer.from(line)
-    // While many lines are logged in one turn, the timer does not fire.
+    // While one turn of the event loop logs many lines, the timer can't fire.
     if (this.#held.length > 0 && performance.now() - this.#triedAt >= RETRY_MS) this.#drain()
     if (this.#held.length > 0) {
       if (this.#heldBytes + bytes.length > MAX_HELD_BYTES) this.#dropped += 1
@@ -57,7 +58,7 @@ export class LogDestination {
     else this.#tellDropped()
   }
 
-  /** Waits for the reader, but only briefly. */
+  /** Waits for the reader, but only for a short time. */
   flushSync(): void {
     const end = performance.now() + MAX_EXIT_WAIT_MS
     while (!this.#drain() && performance.now() < end) Atomics.wait(PAUSE, 0, 0, EXIT_RETRY_MS)
@@ -70,7 +71,7 @@ export class LogDestination {
     this.#timer ??= setInterval(() => this.#drain(), RETRY_MS).unref()
   }
 
-  /** Writes waiting lines while the reader accepts them. Returns whether none is left. */
+  /** Writes waiting lines as long as the reader accepts them. Returns whether all of them are written. */
   #drain(): boolean {
     let written = 0
     this.#triedAt = performance.now()
@@ -115,7 +116,7 @@ export class LogDestination {
 
   #tellDropped(): void {
     const lines = this.#dropped
-    // The notice is a line of this log too: it waits until another line was written, and does not count itself.
+    // The notice is itself a line of this log. So it waits until another line was written, and is not counted as a dropped line.
     if (lines === 0 || !this.onDropped || this.#isFailing || this.#isTelling) return
     this.#dropped = 0
     this.#isTelling = true
@@ -124,7 +125,7 @@ export class LogDestination {
     } finally {
       this.#isTelling = false
     }
-    // The notice itself was dropped. Restores the count without it, for a later notice.
+    // The notice itself was dropped. The count is restored without it, for a later notice.
     if (this.#dropped > 0) this.#dropped = lines
   }
 }
@@ -139,14 +140,14 @@ function isFull(error: unknown): boolean {
 /** An open file for a log. */
 export interface LogFile {
   readonly fd: number
-  /** Makes its writes non-blocking again; called before each write. */
+  /** Makes writes to the file non-blocking again. Called before each write. */
   readonly unblock?: (() => void) | undefined
 }
 
 /**
- * Opens standard error, or another open file, so that a write does not block. A pipe or a terminal is opened again: the flag belongs to the
- * open file description, so other processes that share it keep theirs. A socket can't be opened again, so its flag is set before each
- * write: every process that starts with the same standard error clears it.
+ * Opens standard output or standard error so that a write does not block. A pipe or a terminal is opened a second time. The non-blocking
+ * flag belongs to the open file description, so other processes that share the pipe or terminal keep theirs. A socket can't be opened
+ * again. Its flag is set before each write, because every process that starts with the same standard error clears it.
  */
 export function openForLog(fd: 1 | 2): LogFile {
   const isTerminal = isatty(fd)
@@ -159,13 +160,13 @@ export function openForLog(fd: 1 | 2): LogFile {
   }
 }
 
-/** Node's internal handle of a stream, which has no public type. */
+/** Node's internal handle of a stream. It has no public type. */
 interface Handle {
   setBlocking?(isBlocking: boolean): unknown
 }
 
 function nonBlocking(fd: 1 | 2): LogFile {
-  // The first access opens the stream.
+  // Reading this property for the first time opens the stream.
   const stream = fd === 1 ? process.stdout : process.stderr
   const { _handle: handle } = stream as { readonly _handle?: Handle | null }
   return { fd: stream.fd, unblock: () => void handle?.setBlocking?.(false) }
@@ -173,7 +174,7 @@ function nonBlocking(fd: 1 | 2): LogFile {
 
 let standardError: LogDestination | undefined
 
-/** The destination for this process's standard error. */
+/** Returns the destination for this process's standard error. */
 export function standardErrorDestination(): LogDestination {
   if (standardError) return standardError
   const opened = new LogDestination(openForLog(2))

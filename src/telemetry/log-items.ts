@@ -1,7 +1,7 @@
 import type { Logger } from '../logger.ts'
 import type { Events } from '../events.ts'
 
-/** Writes the events of items as log lines. */
+/** Logs the events of items. Returns the functions that stop it. */
 export function logItems(events: Events, log: Logger): (() => void)[] {
   return [
     events.on('item.ended', ({ runId, jobId, itemId, kind, state, durationMs }) =>

@@ -2,7 +2,7 @@ import { counted } from '../counted.ts'
 import type { Events } from '../events.ts'
 import type { Logger } from '../logger.ts'
 
-/** The further ticks of a burst: of one job, for one reason. */
+/** The skipped ticks of one job, for one reason, that follow the first one. */
 interface Further {
   readonly jobId: string
   readonly reason: string
@@ -13,8 +13,8 @@ interface Further {
 const BURST_MS = 1_000
 
 /**
- * Writes a line for the first of skipped ticks, and one for all others of the same second: after an hour in which nothing ran, a job with a
- * tick each second has 3,600 of them. Returns the function that stops it.
+ * Logs skipped ticks. The first one gets its own line, and all others of the same second share a line. After an hour in which nothing ran,
+ * a job with a tick each second has 3,600 of them. Returns the function that stops it.
  */
 export function logSkippedTicks(events: Events, log: Logger): () => void {
   const bursts = new Map<string, Further>()

@@ -17,28 +17,28 @@ import { logSkippedTicks } from './log-skipped-ticks.ts'
 
 const load = createRequire(import.meta.url)
 
-/** The process's logger. All other code uses the smaller {@link Logger}. */
+/** The logger of the process. All other code uses the smaller {@link Logger}. */
 export type AppLogger = PinoLogger
 
 export interface LoggerOptions {
   /** The lowest level to log: `trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. */
   readonly level: string
   /**
-   * The form of the lines. JSON: one object per line (`time` in ISO 8601 UTC, `level` as text); otherwise short lines for people, in local
+   * Whether to write JSON: one object per line (`time` in ISO 8601 UTC, `level` as text). Otherwise writes short lines for people, in local
    * time.
    */
   readonly json: boolean
   /** The field `name` of JSON lines. */
   readonly name: string
-  /** The destination of the lines. Default: standard error, so that standard output has only the output of commands. */
+  /** Where the lines are written. Default: standard error, because standard output is reserved for the output of commands. */
   readonly stream?: DestinationStream
-  /** Colours the lines for people. Default: true if standard error is a terminal and `NO_COLOR` is unset. */
+  /** Whether the lines for people have colours. Default: true if standard error is a terminal and `NO_COLOR` is unset. */
   readonly colour?: boolean
 }
 
 /**
- * Creates the logger of a process. Redacts values of secret keys, and passwords in connection strings. Writes errors under `err` with their
- * chain of causes.
+ * Creates the logger of a process. Redacts values of secret keys, and passwords in connection strings. Writes an error under `err`, with
+ * its chain of causes.
  */
 export function createLogger(options: LoggerOptions): AppLogger {
   if (options.stream) return loggerOn(options.stream, options)
@@ -52,7 +52,7 @@ export function createLogger(options: LoggerOptions): AppLogger {
 }
 
 function loggerOn(stream: DestinationStream, options: LoggerOptions): AppLogger {
-  // Loaded here, because a command that logs nothing does not need it.
+  // Loaded only here, because a command that logs nothing does not need it.
   const { pino, stdTimeFunctions } = load('pino') as typeof import('pino')
   return pino(
     {
@@ -60,7 +60,7 @@ function loggerOn(stream: DestinationStream, options: LoggerOptions): AppLogger 
       base: options.json ? { name: options.name } : {},
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }), log: redactFields },
-      // `redactFields` has turned errors into data, which pino's own serializer would treat as an error again.
+      // `redactFields` has already turned errors into data, and pino's own serializer would treat this data as an error again.
       serializers: { err: (error: unknown) => error },
       hooks: { streamWrite: redactText },
     },
@@ -68,7 +68,7 @@ function loggerOn(stream: DestinationStream, options: LoggerOptions): AppLogger 
   )
 }
 
-/** Formats lines immediately: pino-pretty's own stream writes them in a later turn, and loses the last ones when the process exits. */
+/** Formats lines immediately. pino-pretty's own stream writes them in a later turn, and loses the last ones when the process exits. */
 function prettyStream(stream: DestinationStream, colour: boolean): DestinationStream {
   let print: ((line: string) => string) | undefined
   return { write: (line) => stream.write((print ??= prettyPrinter({ colour }))(line)) }
@@ -78,13 +78,13 @@ function isColourWanted(): boolean {
   return process.stderr.isTTY && (process.env['NO_COLOR'] ?? '') === ''
 }
 
-/** The logger of one attempt: `ctx.log`. Each line carries `run_id`, `job_id` and `attempt`. */
+/** Creates the logger of one attempt, `ctx.log`. Each line carries `run_id`, `job_id` and `attempt`. */
 export function runLogger(base: AppLogger, run: { runId: number; jobId: string; attempt: number }): Logger {
   return base.child({ run_id: run.runId, job_id: run.jobId, attempt: run.attempt })
 }
 
 /**
- * Writes events as log lines. Only this function decides their text and levels. JSON lines name the event in `piko_event`.
+ * Logs events. Only this function decides their texts and levels. JSON lines name the event in `piko_event`.
  *
  * @returns a function that stops it
  */
@@ -265,13 +265,13 @@ export function logEvents(events: Events, log: AppLogger): () => void {
   }
 }
 
-/** The maximum number of jobs that a line names. */
+/** How many jobs one line names, at most. */
 const MAX_IDS = 20
 
-/** Contention usually ends by itself, so it is logged only after this many conflicts of a loop in a row. */
+/** Conflicts with other writers usually end by themselves. So a loop logs them only after this many in a row. */
 const MAX_SILENT_CONFLICTS = 5
 
-/** Logs a failed loop. During an outage, only the line for `store.outage` is logged, for all loops. */
+/** Logs that a loop failed. During an outage, only the line of `store.outage` is logged, once for all loops. */
 function loopFailed(log: Logger, { loop, error, retryInMs, fault, failures = 1 }: EventMap['loop.failed']): void {
   const fields = { piko_event: 'loop.failed', loop, err: error }
   const words = `${loop} failed; retrying in ${formatMs(retryInMs)}`
@@ -325,7 +325,7 @@ function settled(log: Logger, payload: EventMap['run.settled']): void {
     duration_ms: Math.round(durationMs),
     ...(isGivenUp && { is_given_up: true }),
   }
-  // The slot is free, but the handler still runs: Piko has no control over its work.
+  // The slot is free, but the handler is still running, because Piko can't stop it.
   const stillRuns = isGivenUp ? '; its handler ignored ctx.signal and still runs' : ''
   if (outcome === 'success') {
     log.info(fields, `${ENDED.success} in ${formatMs(durationMs)}`)

@@ -1,12 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Metric } from 'prom-client'
 
-/** The number of values processed in one turn of the event loop. */
+/** How many values are processed in one turn of the event loop. */
 const SLICE = 200
 
 /**
- * The text of a metric without buckets. prom-client writes all values in one turn, which blocks the event loop if thousands of jobs each
- * have a value.
+ * Returns the text of a metric without buckets. It is written in several turns: prom-client would use one turn, which blocks the event loop
+ * if thousands of jobs have a value each.
  */
 export async function metricText(metric: Metric): Promise<string> {
   const { name, help, type, values } = await metric.get()
@@ -14,7 +14,10 @@ export async function metricText(metric: Metric): Promise<string> {
   return withLines(head, values, ({ labels, value }) => `${name}${labelsText(labels)} ${numberText(value)}`)
 }
 
-/** A text with the lines of many items below it. Joins each slice in a separate turn, because joining megabytes also takes a long time. */
+/**
+ * Returns a text followed by the lines of many items. Each slice is joined in its own turn, because joining megabytes also takes a long
+ * time.
+ */
 export async function withLines<T>(head: string, items: readonly T[], linesOf: (item: T) => string): Promise<string> {
   let text = head
   await inTurns(items, (slice) => (text += `\n${slice.map(linesOf).join('\n')}`))

@@ -14,11 +14,11 @@ import { countUnknownJobs } from './unknown-job-metrics.ts'
 import { type MetricRegistry, shareMetrics } from './shared-registry.ts'
 import { TalliedHistogram } from './tallied-histogram.ts'
 
-/** The values read for each scrape. Each function is called once per scrape and must be cheap. */
+/** The values that are read for each scrape. Each function is called once per scrape, so it must be cheap. */
 export interface MetricSources {
-  /** The number of handlers that are running on this node. */
+  /** How many handlers are running on this node. */
   active(): number
-  /** The number of runs that this node can run at the same time. */
+  /** How many runs this node can execute at the same time. */
   slots(): number
   resources(): readonly ResourceFigures[]
   readonly sinks?: () => readonly SinkStats[]
@@ -37,8 +37,8 @@ const WAIT_BUCKETS_S = [0.001, 0.01, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1_800]
 const LATENESS_BUCKETS_S = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1_800]
 
 /**
- * The metrics of one app, in the text format of Prometheus; `docs/metrics.md` lists them. Each app has its own registry, so two apps in one
- * process do not mix their figures.
+ * The metrics of one app, in the text format of Prometheus; `docs/metrics.md` lists them. Each app has its own registry, so that two apps
+ * in one process do not mix their figures.
  */
 export class Metrics {
   readonly #host: string
@@ -49,7 +49,7 @@ export class Metrics {
   readonly #lateness: TalliedHistogram<'job_id'>
   readonly #fleet: FleetMetrics | undefined
   readonly #waits: TalliedHistogram<'resource'>
-  /** Attempts that ended since the last scrape, by status and job. */
+  /** How many attempts have ended since the last scrape, by status and job. */
   readonly #ends = new Map<string, Map<string, number>>()
   readonly #leader: Gauge<'host'>
   readonly #skipped: Counter<'job_id' | 'reason'>
@@ -141,7 +141,7 @@ export class Metrics {
     this.#fleet = options.sources.fleet && new FleetMetrics(options.sources.fleet, registers)
   }
 
-  /** Counts events. Returns a function that stops it. */
+  /** Counts events. Returns a function that stops counting. */
   observe(events: Events): () => void {
     const subscriptions = [
       events.on('leader.changed', ({ isLeader }) => this.#leader.set({ host: this.#host }, isLeader ? 1 : 0)),
@@ -179,7 +179,7 @@ export class Metrics {
   }
 
   /**
-   * Puts the app's metrics into a registry of the user.
+   * Adds the app's metrics to a registry of the user.
    *
    * @returns a function that removes them
    * @throws PikoError `USAGE`
@@ -188,7 +188,7 @@ export class Metrics {
     return shareMetrics(this.#registry, registry, () => this.#refresh())
   }
 
-  /** The response to a scrape: this app's metrics and those of the Node process. */
+  /** Returns the response to a scrape: the metrics of this app and of the Node process. */
   async render(): Promise<{ contentType: string; body: string }> {
     await this.#refresh()
     let own = ''
@@ -196,7 +196,7 @@ export class Metrics {
     return { contentType: this.#registry.contentType, body: `${own}${await this.#process.metrics()}` }
   }
 
-  /** Creates the counters of jobs with the value 0, so that their first increase is visible. */
+  /** Creates the counters of jobs with the value 0. Otherwise their first increase would not be visible. */
   know(jobIds: Iterable<string>): void {
     for (const jobId of jobIds) {
       for (const status of ['succeeded', 'failed', 'retried']) this.#runs.inc({ job_id: jobId, status }, 0)
@@ -217,7 +217,7 @@ export class Metrics {
     byJob.set(jobId, (byJob.get(jobId) ?? 0) + 1)
   }
 
-  /** The histograms of prom-client have no labels here, so each has only a few lines. */
+  /** Here, the histograms of prom-client have no labels, so each has only a few lines. */
   #textOf(name: string): Promise<string> {
     const metric = this.#registry.getSingleMetric(name)
     if (metric instanceof TalliedHistogram) return metric.text()
@@ -226,7 +226,7 @@ export class Metrics {
       : metricText(metric)
   }
 
-  /** Counts each ended attempt once, even if scrapes overlap, since they share the map. */
+  /** Counts each ended attempt once, even if scrapes overlap, because all scrapes share the map. */
   async #tellEnds(): Promise<void> {
     for (const [status, byJob] of this.#ends) {
       await inTurns([...byJob.keys()], (jobIds) => {
@@ -242,8 +242,8 @@ export class Metrics {
 }
 
 /**
- * The status of an attempt. If its run is `queued` again, this is a retry, unless the attempt does not count: its node stops, its rate
- * limit is reached, or a step waits.
+ * Returns the status of an attempt. If its run is `queued` again, the status is a retry, except when the attempt does not count: because
+ * its node stops, the rate limit is reached, or a step waits.
  */
 function statusOf({ outcome, state }: EventMap['run.settled']): string {
   if (state !== 'queued') return state
@@ -273,8 +273,8 @@ function registerSources(sources: MetricSources, registers: Registry[]): void {
 let processMetrics: Registry | undefined
 
 /**
- * The metrics of the Node process, created once and shared by its apps, because prom-client can't stop its event loop monitor and its
- * observer of garbage collections. Neither keeps the process alive.
+ * Returns the metrics of the Node process. They are created once and shared by all apps of the process, because prom-client can't stop its
+ * event loop monitor and its observer of garbage collections. Neither of these keeps the process alive.
  */
 function processRegistry(): Registry {
   if (!processMetrics) {

@@ -7,11 +7,11 @@ export interface NodeSources {
   readonly finishes: () => BatchFigures
   /** Returns the figures of the pool; undefined on SQLite. */
   readonly pool: () => PoolFigures | undefined
-  /** The versions of configs in force on this node, by job. */
+  /** The current config versions on this node, by job. */
   readonly configs: () => Iterable<readonly [jobId: string, version: number]>
 }
 
-/** Metrics of this process: its batches, its connections, its configs. */
+/** Registers the metrics of this process: its batches, connections and configs. */
 export function registerNode(sources: NodeSources, registers: Registry[]): void {
   const counter = (name: string, help: string, read: () => number): void => {
     new Counter({
@@ -54,7 +54,7 @@ export function registerNode(sources: NodeSources, registers: Registry[]): void 
   })
 }
 
-/** Counts lost leases and notices. Returns functions that stop the counting. */
+/** Counts lost leases and notices. Returns functions that stop counting. */
 export function countNode(events: Events, register: Registry): (() => void)[] {
   const registers = [register]
   const lost = new Counter({ name: 'piko_lease_lost_total', help: 'Leases that this process lost.', registers })

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { POOL_BUCKETS_S } from '../offload/pool/pool-figures.ts'
 
-/** Durations counted by bucket, in seconds. */
+/** Durations, counted by bucket. Bounds are in seconds. */
 interface Durations {
   /** One count per bound, and a last one for longer durations. The counts are not cumulative. */
   readonly counts: readonly number[]
@@ -22,7 +22,7 @@ export interface OffloadSource {
   readonly figures: { readonly waits: Durations; readonly runs: Durations }
 }
 
-/** A histogram whose values are counted elsewhere. */
+/** A histogram whose values are counted by other code. */
 class CountedHistogram extends Histogram<'pool'> {
   readonly #options: { readonly name: string; readonly help: string }
   readonly #read: () => readonly (readonly [string, Durations])[]
@@ -62,7 +62,7 @@ function valuesOf(name: string, pool: string, { counts, sumS }: Durations) {
   ]
 }
 
-/** Registers the figures of the pools, read at each scrape. */
+/** Registers the figures of the pools. They are read at each scrape. */
 export function registerOffload(pools: () => readonly OffloadSource[], registers: Registry[]): void {
   const gauge = (name: string, help: string, field: 'size' | 'threads' | 'running' | 'waiting'): void => {
     new Gauge({

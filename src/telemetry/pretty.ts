@@ -8,10 +8,10 @@ const BARE_VALUE = /^[^\s"=]+$/
 
 /**
  * Creates the function that turns a JSON line into a line for people: `14:03:07.123 WARN: run failed; retrying in 2.0s run_id=7
- * job_id=sync_orders err="Error: reset by peer"`. At level error and above, the stack follows, with the stacks of the causes.
+ * job_id=sync_orders err="Error: reset by peer"`. At level error and above, the stacks of the error and of its causes follow.
  */
 export function prettyPrinter(options: { colour: boolean }): (line: string) => string {
-  // Loaded here, because a process that logs JSON does not need it. Loaded synchronously, because a logger is created synchronously.
+  // Loaded only here, because a process that logs JSON does not need it. Loaded synchronously, because a logger is created synchronously.
   const { prettyFactory } = load('pino-pretty') as typeof import('pino-pretty')
   return prettyFactory({
     colorize: options.colour,

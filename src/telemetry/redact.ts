@@ -2,8 +2,8 @@ import { describe, isError, messageOf, propertyOf, readError, safely } from '../
 import { HIDDEN, redactText } from '../run/redact.ts'
 import { announcesSecret, isDoubtfulKey, isSecretField, isSecretKey } from '../run/secret-names.ts'
 
-// Limits for a line. Objects of a driver or a server refer to each other so often that it would take far too long to visit all paths, or to
-// write them as JSON. With the limits, the cost of a line does not depend on its content.
+// Limits for one line. Objects of a driver or a server refer to each other so often that visiting all paths, or writing them as JSON, would
+// take far too long. With these limits, a line costs about the same whatever it contains.
 const DEEPEST = 5
 const MAX_OBJECTS = 500
 const MAX_ENTRIES = 100
@@ -11,14 +11,14 @@ const LONGEST_CAUSE_CHAIN = 8
 const MAX_AGGREGATED = 5
 const LONGEST_MESSAGE = 8_000
 const LONGEST_STACK = 16_000
-/** Redaction comes before truncation, because a truncated connection string no longer matches the pattern. */
+/** Text is redacted before it is cut, because a connection string that was cut no longer matches the pattern. */
 const LONGEST_SEARCHED = 100_000
 const UNREADABLE = "[can't be read]"
 
 /**
- * Copies a log line's fields. Hides the values of secret keys (`password`, `clientSecret`, `MYSQL_DSN`, …). Turns errors into data, with
- * their chain of causes. Replaces values that are too deep or too many with a note. Never changes the original fields. Marks fields that
- * throw when read.
+ * Copies the fields of a log line and makes them safe to write. Hides the values of secret keys (`password`, `clientSecret`, `MYSQL_DSN`,
+ * …). Turns errors into data, with their chain of causes. Replaces values that are too deep or too many with a note. Never changes the
+ * original fields. Marks fields that throw when read.
  */
 export function redactFields(fields: object): Record<string, unknown> {
   return new Copier().entries(fields, [])
@@ -57,7 +57,7 @@ class Copier {
 
   #items(items: readonly unknown[], path: readonly object[]): unknown[] {
     const inner = [...path, items]
-    // Raw headers are a list of alternating names and values. Entries are lists of two items in a list.
+    // Raw headers are a list in which names and values alternate. Entries are lists with two items, inside a list.
     const isEntry = items.length === 2 && Array.isArray(path.at(-1)) && isSecretName(items[0])
     const isHidden = (index: number): boolean =>
       typeof items[index] === 'string' && (announcesSecret(items[index - 1]) || (isEntry && index === 1))
@@ -71,7 +71,7 @@ class Copier {
     return this.entries(Object.fromEntries([...map].map(([key, value]) => [String(key), value])), path)
   }
 
-  /** Copies only the fields listed here, because drivers attach whole statements with their values to errors (`sql`). */
+  /** Copies only the properties listed here, because drivers attach whole statements with their values to errors (`sql`). */
   #error(error: Error, path: readonly object[], chain = 1): Record<string, unknown> {
     const inner = [...path, error]
     const { name, code, stack, cause, errors, errorCount } = readError(error)

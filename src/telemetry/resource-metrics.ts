@@ -3,7 +3,7 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 /** The figures of one resource. */
 export interface ResourceFigures {
   readonly name: string
-  /** The number of slots; `Infinity` without a limit. */
+  /** The number of slots; `Infinity` if there is no limit. */
   readonly size: number
   readonly borrowed: number
   readonly waiting: number
@@ -12,7 +12,7 @@ export interface ResourceFigures {
   readonly state: 'unopened' | 'open' | 'lost' | 'closed'
 }
 
-/** Metrics for each resource, read at each scrape. */
+/** Registers the metrics of each resource. They are read at each scrape. */
 export function registerResources(read: () => readonly ResourceFigures[], registers: Registry[]): void {
   const gauge = (name: string, help: string, valueOf: (resource: ResourceFigures) => number): void => {
     new Gauge({

@@ -9,11 +9,11 @@ export interface MetricRegistry {
 }
 
 /**
- * Puts the metrics of one registry into another one, whose prom-client may be another copy.
+ * Adds the metrics of one registry to another one, which may belong to another copy of prom-client.
  *
  * @param before called before each read
  * @returns a function that removes them
- * @throws PikoError `USAGE` naming the metrics that the other registry has already
+ * @throws PikoError `USAGE` that names the metrics which the other registry already has
  */
 export function shareMetrics(own: Registry, other: MetricRegistry, before: () => Promise<void>): () => void {
   const metrics = own.getMetricsAsArray()

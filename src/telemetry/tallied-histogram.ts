@@ -2,14 +2,15 @@ import { Histogram, type MetricObjectWithValues, type MetricValueWithName, type 
 import { labelsText, withLines } from './metric-text.ts'
 
 interface Tally {
-  /** The counts by bucket, not cumulative; the last entry is for values above all bounds. */
+  /** The counts by bucket. They are not cumulative. The last one is for values above all bounds. */
   readonly counts: Float64Array
   sum: number
 }
 
 /**
- * A histogram with at most one label. An observation costs a few additions and no allocation. It happens twice per run, and prom-client's
- * own takes longer than the engine needs for the run. Everything else is inherited from prom-client.
+ * A histogram with at most one label. An observation costs a few additions and no allocation. This matters, because there are two per run,
+ * and an observation of prom-client takes longer than everything else the engine does for the run. All other methods are inherited from
+ * prom-client.
  */
 export class TalliedHistogram<L extends string = string> extends Histogram<L> {
   readonly #name: string
@@ -34,7 +35,7 @@ export class TalliedHistogram<L extends string = string> extends Histogram<L> {
     if (label === undefined) this.#tallyOf('')
   }
 
-  /** Counts `value` for a value of the label. */
+  /** Counts `value` for one value of the label. */
   tally(labelValue: string, value: number): void {
     const tally = this.#tallies.get(labelValue) ?? this.#tallyOf(labelValue)
     let index = 0
@@ -54,7 +55,7 @@ export class TalliedHistogram<L extends string = string> extends Histogram<L> {
     return described as unknown as MetricObjectWithValues<MetricValueWithName<L>>
   }
 
-  /** The text of all values. prom-client would write all lines in one turn, which takes almost a second for thousands of values. */
+  /** Returns the text of all values. prom-client would write all lines in one turn, which takes almost a second for thousands of values. */
   async text(): Promise<string> {
     const head = `# HELP ${this.#name} ${this.#help}\n# TYPE ${this.#name} histogram`
     return withLines(head, [...this.#tallies], ([labelValue, tally]) => this.#linesOf(labelValue, tally))

@@ -12,13 +12,13 @@ import { anything, type OptionChecks, wholeNumber } from '../options.ts'
 import type { Run } from '../run/run.ts'
 import { momentOf, type WindowInput } from '../time/local-dates.ts'
 
-/** The maximum number of runs that are read, newest first. */
+/** How many runs are read, at most, newest first. */
 const MAX_READ = 1_000
-/** The maximum number of runs that an error shows. */
+/** How many runs an error shows, at most. */
 const MAX_SHOWN = 20
 
 export interface EnqueuedFilter {
-  /** The input as the database returns it: dates are texts. */
+  /** The input as the database returns it, where dates are texts. */
   readonly input?: unknown
   /** The start of the window. */
   readonly window?: WindowInput
@@ -36,7 +36,7 @@ const CHECKS: OptionChecks<EnqueuedFilter> = {
 }
 
 /**
- * The runs of a job that were enqueued, whatever their state, newest first. Reads only the newest 1,000 runs.
+ * Checks that runs of a job were enqueued, and returns them, newest first. Their state does not matter. Reads only the newest 1,000 runs.
  *
  * @throws AssertionError of `node:assert` that lists what was enqueued instead
  * @throws PikoError `USAGE`

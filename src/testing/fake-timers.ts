@@ -2,10 +2,10 @@ import { PikoError } from '../errors.ts'
 import { propertyOf } from '../errors-read.ts'
 
 /**
- * Refuses fake timers, with which an app would wait forever: its database, its threads and its loops need real ones. A fake `Date` does no
- * harm.
+ * Refuses fake timers. With them an app would wait forever, because its database, its threads and its loops need real ones. A fake `Date`
+ * does no harm.
  *
- * @param call for the message
+ * @param call the name of the call, for the message
  * @throws PikoError `USAGE` naming what is fake, and what to do
  */
 export function assertRealTimers(call: string): void {
@@ -26,7 +26,7 @@ export function assertRealTimers(call: string): void {
   )
 }
 
-/** The marks of Vitest and Jest, of Jest's old timers, and of node:test, which binds its functions. */
+/** Recognizes the fake timers of Vitest and Jest, Jest's old ones, and those of node:test, which binds its functions. */
 function isFake(timer: unknown): boolean {
   return (
     propertyOf(timer, 'clock') !== undefined ||

@@ -11,21 +11,21 @@ import type { Sent } from '../http-client/sent.ts'
 import { canonicalUrl } from '../crawl/request/canonical-url.ts'
 import type { ReadyRequest } from '../crawl/request/request.ts'
 
-/** A response that a test defines. */
+/** A response that a test gives for a page. */
 export interface GivenAnswer {
   /** The status of the response. Default 200. */
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
-  /** The body: a text or bytes; any other value becomes JSON. Default: empty. */
+  /** The body: a text or bytes. Any other value is sent as JSON. Default: empty. */
   readonly body?: unknown
   /** The URL of the response, after redirects. Default: the URL of the request, or the one that a `location` header led to. */
   readonly url?: string
 }
 
-/** A page of a test: its HTML, its response, or a function that returns one of these for each request. */
+/** A page of a test. It is given as HTML, as a response, or as a function that returns one of these for each request. */
 export type GivenPage = string | GivenAnswer | ((request: ReadyRequest) => string | GivenAnswer)
 
-/** A fetcher that takes responses from given pages and sends no request. */
+/** A fetcher that answers with the given pages and sends no requests. */
 export class GivenPages implements Fetcher {
   readonly requests: ReadyRequest[] = []
   readonly #pages: ReadonlyMap<string, GivenPage>
@@ -54,7 +54,7 @@ export class GivenPages implements Fetcher {
     return Promise.resolve()
   }
 
-  /** Follows redirects between the given pages, and fails like a download. */
+  /** Follows redirects between the given pages. Fails in the same way as a real download. */
   #load(request: ReadyRequest): Answer {
     const asHttp = { ...request, url: request.url.replace(/^ws/i, 'http') }
     let sent = firstHop(asHttp, { session: undefined, userAgent: DEFAULT_USER_AGENT })
@@ -89,7 +89,7 @@ export class GivenPages implements Fetcher {
   }
 }
 
-/** Makes the request that a redirect leads to. */
+/** Creates the request that follows a redirect. */
 function followed(request: ReadyRequest, { url, method, body }: Sent): ReadyRequest {
   const { body: given, ...others } = request
   return { ...others, url: url.href, method, ...(body !== undefined && given && { body: given }) }
@@ -99,7 +99,7 @@ function html(body: string): GivenAnswer {
   return { body, headers: { 'content-type': 'text/html; charset=utf-8' } }
 }
 
-/** The body of a response, copied into a separate buffer, because a step may transfer the buffer to a thread. */
+/** Returns the body of a response, copied into its own buffer, because a step may transfer the buffer to a thread. */
 function bytesOf(body: unknown): [bytes: Uint8Array, type: string | undefined] {
   if (body === undefined) return [new Uint8Array(), undefined]
   if (typeof body === 'string') return [Uint8Array.from(Buffer.from(body)), undefined]

@@ -7,17 +7,17 @@ import { type InstantInput, instantOf } from '../time/instant.ts'
 interface Sleeper {
   readonly until: number
   readonly wake: () => void
-  /** The run whose code sleeps, if any. */
+  /** The run whose code sleeps. Undefined if the sleep does not belong to a run. */
   readonly run: { readonly isOver: boolean } | undefined
 }
 
 /** The state of a clock that test apps read. */
 export interface ClockState {
-  /** Called after each sleep has begun and each advance. */
+  /** Called after each sleep has begun and after each advance. */
   readonly listeners: Set<() => void>
-  /** When the first sleep ends, in epoch milliseconds; `Infinity`: there is none. */
+  /** Returns when the first sleep ends, in epoch milliseconds. `Infinity` if nothing sleeps. */
   nextAt(): number
-  /** How many runs of this process sleep. */
+  /** Returns how many runs of this process sleep. */
   runsAsleep(): number
 }
 
@@ -41,7 +41,7 @@ export class ManualClock implements Clock {
     stateOf = (clock) => clock.#state
   }
 
-  /** @param start the first instant; default 2026-01-01T00:00:00Z */
+  /** @param start the time at which the clock begins; default 2026-01-01T00:00:00Z */
   constructor(start: InstantInput = '2026-01-01T00:00:00Z') {
     this.#now = instantOf('start of a ManualClock', start).getTime()
   }
@@ -55,7 +55,7 @@ export class ManualClock implements Clock {
     return this.#now
   }
 
-  /** The number of sleeps that have not ended. */
+  /** How many sleeps have not ended yet. */
   get sleeping(): number {
     return this.#sleepers.size
   }
@@ -82,9 +82,10 @@ export class ManualClock implements Clock {
   }
 
   /**
-   * Advances the clock by `ms` milliseconds, or sets it back by a negative number. Ends all sleeps that are due then, the earliest first.
+   * Advances the clock by `ms` milliseconds, or sets it back if the number is negative. Ends all sleeps that are then due, the earliest
+   * first.
    *
-   * @throws PikoError `USAGE` for anything but a finite number
+   * @throws PikoError `USAGE` if `ms` is not a finite number
    */
   advance(ms: number): void {
     if (!Number.isFinite(ms)) {

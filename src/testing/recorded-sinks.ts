@@ -6,7 +6,7 @@ import { Sink, type SinkClass, type SinkMap } from '../sink/sink.ts'
 /** The rows that were written, by the names of the sinks. */
 export type RecordedRows = Record<string, unknown[]>
 
-/** Creates a copy of each sink that checks rows with the same models, but only adds them to `rows`. */
+/** Creates a copy of each sink. The copy checks rows with the same models, but only adds them to `rows`. */
 export function recordedSinks(sinks: unknown, rows: RecordedRows): SinkMap {
   if (!isObject(sinks)) return {}
   return Object.fromEntries(

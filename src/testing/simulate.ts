@@ -8,32 +8,32 @@ import { testedJob } from './tested-job.ts'
 
 const DEFAULT_TICKS = 10_000
 const MAX_TICKS = 1_000_000
-/** The maximum number of ticks that are computed in one step. */
+/** How many ticks are computed in one step, at most. */
 const STEP_TICKS = 500
 
 export interface SimulateOptions {
-  /** The first instant, included: an instant with its zone, or a day in the job's zone (`'2026-03-01'`). */
+  /** The start of the range, included: an instant with its zone, or a day in the job's zone (`'2026-03-01'`). */
   readonly from: WindowInput
-  /** The end of the range, excluded. */
+  /** The end of the range, not included. */
   readonly to: WindowInput
-  /** The maximum number of ticks. Default 10,000, at most 1,000,000. */
+  /** How many ticks to return, at most. Default 10,000, at most 1,000,000. */
   readonly limit?: number
   /** The id of the job, if the class has several jobs. */
   readonly id?: string
 }
 
 export interface Simulation {
-  /** Each tick with its local time, its offset from UTC, and whether clocks change at it. */
+  /** Each tick, with its local time, its offset from UTC, and whether clocks change at that moment. */
   readonly ticks: readonly PreviewTick[]
-  /** The windows that are due at these ticks, with the tick as `due`. Empty for a job without windows. */
+  /** The windows that are due at these ticks; `due` is the tick. Empty for a job without windows. */
   readonly windows: readonly DueWindow[]
-  /** The first tick that the limit left out; undefined if these are all ticks. Pass it as `from` to continue. */
+  /** The first tick after the limit was reached. Pass it as `from` to continue. Undefined if all ticks were returned. */
   readonly next: Date | undefined
 }
 
 /**
- * The ticks of a job's own schedule in `[from, to)`, and the windows that are due at them. Runs nothing and needs no store. Does not apply
- * `jitter`, `overlap`, `catchUp` or a schedule set at run time.
+ * Returns the ticks of a job's own schedule in `[from, to)`, and the windows that are due at them. Runs nothing and needs no store. Does
+ * not apply `jitter`, `overlap`, `catchUp` or a schedule set at run time.
  *
  * @param job a job of `defineJob`, or a class or an instance with `@job`
  * @throws PikoError `USAGE` that names all problems, or if the job has no schedule; `JOB_INVALID` if a calendar's function fails
@@ -73,7 +73,7 @@ export function simulate(job: object, options: SimulateOptions): Simulation {
   }
 }
 
-/** Checked with UTC first, because the zone is unknown until the job is found. */
+/** Checked with UTC here, because the zone is unknown until the job is found. */
 const aMoment: OptionCheck = (value) => {
   const reading = readMoment(value, 'UTC')
   return 'date' in reading ? undefined : `is ${describeMoment(value)}; expected ${reading.expected}`

@@ -24,14 +24,14 @@ export interface TestAppOptions extends PikoOptions {
   readonly jobs: NonNullable<PikoOptions['jobs']>
 }
 
-/** How far to move the clock: a duration, milliseconds, or the instant to reach. */
+/** How far to move the clock: a duration, a number of milliseconds, or the instant to reach. */
 export type AdvanceBy = Duration | number | { readonly to: InstantInput }
 
 /**
- * Starts an app for a test, with an embedded store in a new temporary folder, without log lines and with short poll intervals. `stop()` (or
- * `await using`) stops the app and removes the folder.
+ * Starts an app for a test, with an embedded store in a new temporary folder. It writes no log lines and has short poll intervals. `stop()`
+ * (or `await using`) stops the app and removes the folder.
  *
- * With a `ManualClock`, due times, retries, leases and everything else follow that clock, also in the database. `app.advance` moves it.
+ * With a `ManualClock`, everything follows that clock, also in the database: due times, retries, leases and so on. `app.advance` moves it.
  *
  * @throws PikoError `USAGE`, also for fake timers of a test runner; the errors of `app.start()`
  * @example
@@ -65,10 +65,10 @@ export async function startTestApp(options: TestAppOptions): Promise<TestApp> {
   return app
 }
 
-/** The maximum number of runs that an error names. */
+/** How many runs an error names, at most. */
 const MAX_SHOWN = 20
 
-/** The advances of each clock. All apps on a clock move together. */
+/** The advance of each clock. All apps with the same clock move together. */
 const advances = new WeakMap<ManualClock, Advance>()
 
 function advanceOf(clock: ManualClock): Advance {
@@ -95,7 +95,7 @@ export class TestApp extends Piko {
   }
 
   override async start(options?: Parameters<Piko['start']>[0]): Promise<void> {
-    // The signals show which run a sleep on the clock belongs to.
+    // The signals show to which run a sleep on the clock belongs.
     if (this.#stepped) wantRunSignals()
     await super.start(options)
     this.#stepped?.begin()
@@ -108,9 +108,9 @@ export class TestApp extends Piko {
   }
 
   /**
-   * Resolves once no run is running, and none is queued that is due, for the jobs of this app. Does not move the clock.
+   * Resolves when no run of this app's jobs is running, and none that is queued is due. Does not move the clock.
    *
-   * @param options.within the longest wait in real time. Default `'30s'`
+   * @param options.within how long to wait in real time, at most. Default `'30s'`
    * @throws PikoError `TIMEOUT` that names the runs that are left
    * @example await app.drain()
    */
@@ -158,8 +158,8 @@ export class TestApp extends Piko {
   }
 
   /**
-   * Moves the app's `ManualClock`. Stops at each instant at which something is due, and waits there until all that is due has been planned
-   * and has run, except for runs that sleep on the clock. All test apps of this process on the same clock move together.
+   * Moves the app's `ManualClock`. It stops at each instant at which something is due, and waits until everything that is due has been
+   * planned and has run. It does not wait for runs that sleep on the clock. All test apps of this process on the same clock move together.
    *
    * @param by a duration such as `'365d'`, milliseconds, or `{ to: instant }`
    * @throws PikoError `USAGE`; `TIMEOUT` if runs neither end nor sleep on the clock
@@ -185,10 +185,10 @@ export class TestApp extends Piko {
   }
 }
 
-/** How long `drain` waits without an end, in milliseconds. */
+/** How long `drain` waits by default, in milliseconds. */
 const DRAIN_MS = 30_000
 
-/** The app as an advance of the clock uses it. */
+/** The part of an app that an advance of the clock uses. */
 class Stepped implements SteppedApp {
   readonly clock: AppClock
   readonly #app: Piko

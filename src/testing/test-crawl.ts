@@ -14,11 +14,11 @@ import { recordedSinks, type RecordedRows } from './recorded-sinks.ts'
 import { startTestApp } from './test-app.ts'
 
 export interface TestCrawlOptions {
-  /** The pages by URL. The response for any other URL is 404. */
+  /** The pages by their URLs. The response for any other URL is 404. */
   readonly pages: Readonly<Record<string, GivenPage>>
-  /** The config of the run. Default: the crawl's defaults. */
+  /** The config of the run. Default: the config of the crawl. */
   readonly config?: Readonly<Record<string, unknown>>
-  /** The start of the window to crawl, for a crawl with windows. The window must already have ended. */
+  /** The start of the window to crawl, if the crawl has windows. The window must already have ended. */
   readonly window?: Date | string
   readonly settings?: PikoOptions['settings']
 }
@@ -38,15 +38,15 @@ export interface TestedCrawl {
   readonly state: string
   /** The requests, in the order in which they were stored. */
   readonly items: readonly TestedItem[]
-  /** The rows of each sink, in the output form of its models. The sinks themselves received none. */
+  /** The rows for each sink, in the output form of its models. The sinks themselves did not receive them. */
   readonly rows: Readonly<RecordedRows>
   /** The requests that would have been sent, in order. */
   readonly requests: readonly ReadyRequest[]
 }
 
 /**
- * Runs a crawl with given pages and a new embedded store. No request is sent, and no sink is written. A crawl with more dead pages than it
- * tolerates is no error: its `state` is `failed`.
+ * Runs a crawl with given pages and a new embedded store. No request is sent, and no sink is written. If a crawl has more dead pages than
+ * it tolerates, this is no error; its `state` is then `failed`.
  *
  * @param crawl a crawl of `defineCrawl`, or a class with `@crawl`
  * @throws PikoError `USAGE` for anything else; `RUN_FAILED` with the error of the seeds
@@ -69,7 +69,7 @@ export async function testCrawl(
   await using app = await startTestApp({ jobs: tested, ...(settings && { settings }) })
   const options = { ...(config && { config }), ...(window !== undefined && { window }), wait: true } as const
   const run = await app.run(tested.id, options).catch((error: unknown) => {
-    // A crawl that fails because of its dead pages has ended as a test may expect.
+    // A test may expect that a crawl fails because of its dead pages, so this is not an error.
     if (error instanceof RunFailedError && error.run.error?.code === 'ITEMS_DEAD') return error.run
     throw error
   })

@@ -5,7 +5,7 @@ import { carriesJobs, jobsOf } from '../job/jobs-of.ts'
 import type { JobDefinition } from '../job/spec.ts'
 
 /**
- * The job that a test names: a definition, or a class or an instance with `@job`.
+ * Finds the job that a test names: by its definition, or by a class or an instance with `@job`.
  *
  * @param call the name of the call, for errors
  * @param id the id of the job, if the class has several jobs

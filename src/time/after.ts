@@ -1,6 +1,6 @@
 import { LONGEST_TIMER_MS } from '../clock.ts'
 
-/** Calls `fn` once after `ms`, even if `ms` is longer than a timer allows. Returns a function that cancels this. */
+/** Calls `fn` after `ms` milliseconds, even if this is longer than a timer allows. Returns a function that cancels the call. */
 export function after(ms: number, fn: () => void): () => void {
   let timer: NodeJS.Timeout
   const wait = (leftMs: number): void => {

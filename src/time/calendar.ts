@@ -17,27 +17,28 @@ export interface LocalTime {
   readonly weekday: Weekday
 }
 
-/** Returns true to skip a tick. Piko calls it repeatedly, so its answer for an instant must never change. */
+/** Returns true to skip a tick. Piko calls it several times for the same instant, so it must always return the same answer. */
 export type CalendarFunction = (instant: Date, local: LocalTime) => boolean
 
 /** The days and ticks on which a schedule does not fire. Days are in the schedule's time zone. */
 export interface Calendar {
-  /** Dates to leave out, such as `'2026-12-25'`. */
+  /** Dates on which the schedule does not fire, such as `'2026-12-25'`. */
   readonly dates?: readonly string[]
   readonly weekdays?: readonly Weekday[]
-  /** A function, which can't be stored. The database only stores that there is one; see {@link scheduleJson}. */
+  /** A function that decides for each tick. It can't be stored: the database only stores that there is one; see {@link scheduleJson}. */
   readonly when?: CalendarFunction
 }
 
-/** Marks a stored schedule whose calendar has a function, which only the code knows. */
+/** Marks a stored schedule whose calendar has a function. Only the code has that function. */
 export const FUNCTION_MARKER = '(function)'
 
 /**
- * The longest gap of a calendar, in skipped ticks and in time. A longer gap ends the schedule, because the planner might search forever.
+ * The longest gap of a calendar, as a number of skipped ticks and as a length of time. A longer gap ends the schedule, because the planner
+ * might otherwise search forever.
  */
 const MAX_EXCLUDED = 100_000
 const DAY_MS = 86_400_000
-/** This is long enough, because after at most 40 years, dates fall on the same weekdays again. */
+/** This is long enough: dates fall on the same weekdays again after 40 years, at most. */
 const LONGEST_EXCLUDED_MS = 100 * 366 * DAY_MS
 
 /** The ticks that a calendar does not skip. */
@@ -49,7 +50,7 @@ export class CalendarTicks implements Ticks {
   readonly #when: CalendarFunction | undefined
   readonly #option: OptionFunction<boolean>
 
-  /** @param jobId the job to name if a function fails */
+  /** @param jobId the job that the error names if a function fails */
   constructor(ticks: Ticks, { dates = [], weekdays = [], when }: Calendar, zone: Zone, jobId?: string) {
     this.#ticks = ticks
     this.#zone = zone
@@ -86,19 +87,19 @@ export class CalendarTicks implements Ticks {
     return undefined
   }
 
-  /** The number of days since 1970 on the zone's calendar. */
+  /** Returns the day of the tick, as the number of days since 1970 in the zone's calendar. */
   #dayAt(tick: number): number {
     return Math.floor((tick + this.#zone.offsetAt(tick)) / DAY_MS)
   }
 
-  /** The last millisecond of the tick's day, or the one before a clock change if that comes first. */
+  /** Returns the last millisecond of the tick's day, or the last one before a clock change if that comes first. */
   #endOfDay(tick: number, day: number): number {
     const end = (day + 1) * DAY_MS - 1 - this.#zone.offsetAt(tick)
     const change = this.#zone.changeAfter(tick, end)
     return change === undefined ? end : change - 1
   }
 
-  /** The first millisecond of the tick's day, or the one after a clock change in between. */
+  /** Returns the first millisecond of the tick's day, or the first one after a clock change if there is one before the tick. */
   #startOfDay(tick: number, day: number): number {
     const start = day * DAY_MS - this.#zone.offsetAt(tick)
     return this.#zone.changeBefore(tick, start) ?? start
@@ -118,7 +119,7 @@ export class CalendarTicks implements Ticks {
   }
 }
 
-/** What is wrong with a user's calendar; undefined if it is valid. */
+/** Returns what is wrong with a user's calendar, or undefined if it is valid. */
 export function calendarFault(calendar: unknown): ScheduleFault | undefined {
   const fault = (value: unknown, expected: string, hint: string): ScheduleFault => ({
     option: 'exclude',

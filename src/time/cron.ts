@@ -5,40 +5,40 @@ import { scheduleInvalid } from './schedule-invalid.ts'
 import type { Ticks } from './ticks.ts'
 import { Zone } from './zone.ts'
 
-// croner stops at the year 3000 in one direction only, and throws or loops forever at the limits of a Date. Between these bounds, next and
-// previous agree. The bounds are a few days outside those of ZonedTicks, to leave room for offsets.
+// At the year 3000 croner stops in only one direction, and at the limits of a Date it throws or loops forever. Between these bounds, next
+// and previous agree. The bounds are a few days outside those of ZonedTicks, to leave room for offsets.
 const FIRST_MS = Date.UTC(999, 11, 25)
 const LAST_MS = Date.UTC(2999, 0, 7)
 
 const DAY_MS = 86_400_000
 
 /**
- * The parsed expressions. Each takes 83 kB, most of it a list of 10,000 years, so jobs with the same expression share one, and only the
- * ones used last are kept. Parsing takes 25 µs.
+ * The parsed expressions. Each takes 83 kB, mostly for a list of 10,000 years. So jobs with the same expression share one, and only those
+ * that were used last are kept. Parsing takes 25 µs.
  */
 const crons = new LRUCache<string, Cron>({ max: 500 })
 
 /**
- * The times of day of each expression; null if there are too many. croner needs about 10 to 40 µs and 5 kB for each time, and planning
- * years of a schedule that fires every minute needs a million times.
+ * The times of day of each expression; null if there are too many. They are cached, because croner needs about 10 to 40 µs and 5 kB for
+ * each time. Planning years of a schedule that fires every minute needs a million times.
  */
 const tables = new Map<string, Int32Array | null>()
 const MAX_TABLES = 1_000
 const LARGEST_TABLE = 1_440
-/** After this many single queries within a day, a table of its times is made. */
+/** After this many single queries within one day, the times of the day are put into a table. */
 const WORTH_A_TABLE = 8
 
-/** The wall-clock times of a cron expression in whole seconds, treated as UTC. */
+/** The local times of a cron expression, in whole seconds. They are treated as if they were UTC. */
 export class CronTicks implements Ticks {
   /** Whether the hour is a wildcard: `*`, with or without a step. */
   readonly isHourWild: boolean
   readonly #expression: string
-  /** The current day with ticks, and the number of queries within it after the first. */
+  /** The current day with ticks, and how many queries within that day followed the first one. */
   #day = NaN
   #asked = 0
 
   /**
-   * @param jobId the job to name in errors
+   * @param jobId the job that errors name
    * @throws PikoError `SCHEDULE_INVALID`
    */
   constructor(expression: string, jobId?: string) {
@@ -73,7 +73,7 @@ export class CronTicks implements Ticks {
   #ask(afterMs: number): number | undefined {
     if (afterMs >= LAST_MS) return undefined
     const tick = this.#nextRun(afterMs)
-    // Counts only queries within a day. A query before the day's first tick does not show that more will follow.
+    // Only queries within a day count. A query before the first tick of the day does not show that more queries will follow.
     this.#day = tick === undefined ? NaN : Math.floor(tick / DAY_MS)
     return tick
   }
@@ -85,7 +85,10 @@ export class CronTicks implements Ticks {
     return tick === undefined || tick >= LAST_MS ? undefined : tick
   }
 
-  /** The times of a day with ticks. All such days have the same times, since an expression's times do not depend on the date. */
+  /**
+   * Returns the times of a day with ticks. They are the same for all such days, because the times of an expression do not depend on the
+   * date.
+   */
   #times(day: number): Int32Array | undefined {
     const known = tables.get(this.#expression)
     if (known !== undefined) return known ?? undefined
@@ -122,7 +125,7 @@ function firstAfter(times: Int32Array, after: number): number | undefined {
   return times[low]
 }
 
-/** @throws PikoError `SCHEDULE_INVALID` */
+/** Parses a cron expression. @throws PikoError `SCHEDULE_INVALID` */
 function parse(expression: unknown, jobId?: string): Cron {
   const known = typeof expression === 'string' ? crons.get(expression) : undefined
   if (known) return known
@@ -134,11 +137,12 @@ function parse(expression: unknown, jobId?: string): Cron {
   }
   const fields = 'five fields (minute, hour, day of month, month, weekday), or six with the second first'
   if (typeof expression !== 'string') return refuse(fields, 'write it as text, such as "0 * * * *"')
-  // croner reads any text with a colon as a date that fires once, so it would accept "0 12:30 * * *".
+  // croner reads any text with a colon as a date on which it fires once, so it would accept "0 12:30 * * *".
   if (expression.includes(':'))
     return refuse(`${fields}, without ":"`, 'write 12:30 as "30 12 * * *", or one instant with the option at')
   try {
-    // A fixed offset makes croner about ten times faster than `Intl`, and has no clock changes to disagree about.
+    // With a fixed offset, croner is about ten times faster than with `Intl`, and there are no clock changes about which the two could
+    // disagree.
     const cron = new Cron(expression, { utcOffset: 0, mode: '5-or-6-parts', paused: true })
     crons.set(expression, cron)
     return cron
@@ -154,7 +158,7 @@ function hasWildHour(expression: string): boolean {
   return /^[*?]/.test(fields.at(-4) ?? '')
 }
 
-/** @throws PikoError `SCHEDULE_INVALID` if the name is not an IANA time zone */
+/** Returns the zone with this name. @throws PikoError `SCHEDULE_INVALID` if the name is not an IANA time zone */
 export function zoneNamed(timezone: string, jobId?: string): Zone {
   const name = zoneName(timezone)
   if (name !== undefined) return Zone.of(name)
@@ -174,7 +178,7 @@ export function isZone(timezone: unknown): timezone is string {
   return zoneName(timezone) !== undefined
 }
 
-/** The canonical name of a zone; undefined if it does not exist. `Intl` also accepts offsets, which have no clock changes. */
+/** Returns the canonical name of a zone, or undefined if it does not exist. `Intl` also accepts offsets, but they have no clock changes. */
 function zoneName(timezone: unknown): string | undefined {
   if (typeof timezone !== 'string' || /^[+-]/.test(timezone)) return undefined
   const known = zoneNames.get(timezone)
@@ -188,7 +192,7 @@ function zoneName(timezone: unknown): string | undefined {
   }
 }
 
-/** Caches names, because the lookup takes most of the time needed to read a schedule. */
+/** The names are cached, because looking them up takes most of the time that is needed to read a schedule. */
 const zoneNames = new Map<string, string>()
 
 function similarZone(timezone: unknown): string | undefined {

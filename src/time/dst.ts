@@ -20,13 +20,13 @@ export interface DstRule {
  */
 export type DstPolicy = 'auto' | Partial<DstRule>
 
-/** The rule of a policy for a cron expression. Missing options are as with `'auto'`. */
+/** Returns the rule of a policy for a cron expression. Missing options have the values of `'auto'`. */
 export function dstRule(policy: DstPolicy | undefined, isHourWild: boolean): DstRule {
   const auto: DstRule = isHourWild ? { gap: 'skip', overlap: 'both' } : { gap: 'after', overlap: 'first' }
   return policy === undefined || policy === 'auto' ? auto : { ...auto, ...policy }
 }
 
-/** What is wrong with a user's policy; undefined if it is valid. */
+/** Returns what is wrong with a user's policy, or undefined if it is valid. */
 export function dstFault(policy: unknown): ScheduleFault | undefined {
   if (policy === undefined || policy === 'auto') return undefined
   const expected = `'auto' or { gap: 'skip' | 'after', overlap: 'first' | 'second' | 'both' }`

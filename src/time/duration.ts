@@ -10,15 +10,18 @@ export type Duration = `${number}${DurationUnit}` | `${number}${DurationUnit}${n
 const PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d)/g
 const WHOLE = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/
 
-/** The longest duration that may be added to a stored instant: ten years. Every store can represent the sum. */
+/** The longest duration that may be added to a stored instant: ten years. Every store can represent the result. */
 export const MAX_STORED_MS = 3_650 * UNIT_MS.d
-/** The longest of all other durations: five hundred years. It keeps date arithmetic within the limits of `Date` and the databases. */
+/**
+ * The longest duration for all other purposes: five hundred years. It keeps date arithmetic within the limits of `Date` and of the
+ * databases.
+ */
 export const MAX_DURATION_MS = 182_500 * UNIT_MS.d
 
-/** The milliseconds of a duration, or a text that says what was expected instead. */
+/** The milliseconds of a duration, or a text that describes the expected form. */
 export type DurationReading = { readonly ms: number } | { readonly expected: string }
 
-/** Reads a duration; parts add up (`'1h30m'`). Pure. */
+/** Reads a duration, which may have several parts (`'1h30m'`). Pure. */
 export function readDuration(text: unknown, maxMs = MAX_DURATION_MS): DurationReading {
   if (typeof text !== 'string' || !WHOLE.test(text))
     return { expected: 'a number with a unit (ms, s, m, h, d), such as "10s" or "1h30m"' }
@@ -26,7 +29,7 @@ export function readDuration(text: unknown, maxMs = MAX_DURATION_MS): DurationRe
   return ms > maxMs ? { expected: `at most "${maxMs / UNIT_MS.d}d"` } : { ms }
 }
 
-/** The milliseconds of a valid duration text, however long. */
+/** Returns the milliseconds of a valid duration text of any length. */
 function unboundedMs(text: string): number {
   let total = 0
   for (const [, amount, unit] of text.matchAll(PART)) total += Number(amount) * UNIT_MS[unit as DurationUnit]
@@ -34,9 +37,9 @@ function unboundedMs(text: string): number {
 }
 
 /**
- * The milliseconds of a duration text.
+ * Returns the milliseconds of a duration text.
  *
- * @param what the option's name, for the error message
+ * @param what the name of the option, for the error message
  * @param maxMs default `MAX_DURATION_MS`; `MAX_STORED_MS` for a duration that is added to a stored instant
  * @throws PikoError `DURATION_INVALID`
  */
@@ -48,14 +51,14 @@ export function durationMs(text: string, what = 'duration', maxMs = MAX_DURATION
   })
 }
 
-/** Like {@link durationMs}, for a duration from another system. Uses the maximum instead of a longer one. */
+/** Like {@link durationMs}, but for a duration from another system. A longer duration becomes the maximum. */
 export function cappedDurationMs(text: string, what: string, maxMs: number): number {
   return typeof text === 'string' && WHOLE.test(text) ? Math.min(maxMs, unboundedMs(text)) : durationMs(text, what)
 }
 
 /** Formats a duration for people: `850ms`, `12.3s`, `4m 05s`, `2h 03m`. */
 export function formatMs(ms: number): string {
-  // The value is rounded first, so that no unit overflows: 59.98 s is a minute, not 60.0 s.
+  // The value is rounded first, so that a unit is never full: 59.98 s is shown as a minute, not as 60.0 s.
   if (Math.round(ms) < 1_000) return `${Math.round(ms)}ms`
   const tenths = Math.round(ms / 100)
   if (tenths < 600) return `${(tenths / 10).toFixed(1)}s`

@@ -1,14 +1,14 @@
 import type { Ticks } from './ticks.ts'
 
-/** Ticks that bound a job's windows from `startMs` until the next generation begins. */
+/** The ticks that bound a job's windows from `startMs` until the next generation begins. */
 export interface Generation {
   readonly startMs: number
   readonly ticks: Ticks
 }
 
 /**
- * The boundaries of windows whose schedule has changed over time: the ticks of each schedule while it was in force, and the instants of
- * change. So windows have no gap or overlap. The first generation has no beginning. Pure.
+ * Returns the boundaries of windows whose schedule has changed over time. These are the ticks of each schedule while it was valid, and the
+ * instants of the changes. So windows have no gap or overlap. The first generation has no beginning. Pure.
  *
  * @param generations oldest first, at least one
  */

@@ -8,7 +8,7 @@ const DAY = `(?<day>${DAYS.join('|')})`
 const MONTH = `(?<month>${MONTHS.join('|')})`
 const TIME = String.raw`(?<time>\d\d:\d\d:\d\d)`
 
-/** The three forms of RFC 9110, section 5.6.7. */
+/** The three forms of a date in RFC 9110, section 5.6.7. */
 const FORMS = [
   new RegExp(String.raw`^${DAY}, (?<date>\d\d) ${MONTH} (?<year>\d{4}) ${TIME} GMT$`),
   new RegExp(String.raw`^(?<day>${LONG_DAYS.join('|')}), (?<date>\d\d)-${MONTH}-(?<year>\d\d) ${TIME} GMT$`),
@@ -16,7 +16,7 @@ const FORMS = [
 ]
 
 /**
- * Reads an HTTP-date as strictly as RFC 9110 defines it: names, digits, spaces, the calendar and the day of the week. Pure.
+ * Reads an HTTP date. The names, digits, spaces, calendar date and weekday must be exactly as RFC 9110 defines them. Pure.
  *
  * @param now determines the century of two-digit years: a year more than 50 years ahead belongs to the previous century
  * @returns undefined for any other text, even if `Date` could read it

@@ -1,15 +1,15 @@
 import { describe, type ErrorCode, PikoError } from '../errors.ts'
 
-/** An instant as users write it: a `Date`, or ISO 8601 text with its zone (`2026-01-01T00:00:00Z`). */
+/** An instant as users write it: a `Date`, or an ISO 8601 text with its zone (`2026-01-01T00:00:00Z`). */
 export type InstantInput = Date | string
 
 /**
- * The range of instants: MySQL's DATETIME covers the years 1000 to 9999. In this range, SQLite sorts instants as text in the order of time.
+ * The range of instants. MySQL's DATETIME covers the years 1000 to 9999. In this range, the order of SQLite's texts is the order of time.
  */
 export const FIRST_INSTANT_MS = Date.UTC(1000, 0, 1)
 export const LAST_INSTANT_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
 
-/** The instant of a value, or a text that says what was expected instead. */
+/** The instant of a value, or a text that describes the expected form. */
 export type InstantReading = { readonly date: Date } | { readonly expected: string }
 
 const DATE = String.raw`(\d{4})-(\d\d)-(\d\d)`
@@ -18,15 +18,16 @@ const ZONE = String.raw`(Z|[+-]\d\d:?\d\d)`
 const WRITTEN = new RegExp(`^${DATE}T${TIME}${ZONE}$`)
 const STORED = new RegExp(`^${DATE}(?:[T ]${TIME}${ZONE}?)?$`)
 
-/** Matches nearly every stored instant. Days from 29 on need a further check, because they depend on the month. */
+/** Matches nearly every stored instant. Days from 29 on need another check, because not every month has them. */
 const AS_STORED = /^[1-9]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/
 
 const FORM = 'an instant with its zone, such as "2026-01-01T00:00:00Z" or "2026-01-01T01:00:00+01:00"'
 const RANGE = 'an instant from "1000-01-01T00:00:00Z" to "9999-12-31T23:59:59.999Z", which every database can keep'
 
 /**
- * The only rule for instants from people or programs: a valid `Date`, or ISO 8601 text of date, `T`, time and zone (`Z`, `±hh:mm` or
- * `±hhmm`). The date must exist, and both databases must be able to store the instant. Drops digits after the millisecond. Pure.
+ * Reads an instant from a person or a program. All such instants follow this rule: a valid `Date`, or an ISO 8601 text with date, `T`, time
+ * and zone (`Z`, `±hh:mm` or `±hhmm`). The date must exist, and both databases must be able to store the instant. Digits after the
+ * millisecond are dropped. Pure.
  *
  * `Date` alone accepts more than that: "Jan 15 2026" in local time, 30 February as 2 March, "1.5" as a day of the year 2001.
  */
@@ -39,7 +40,7 @@ export function readInstant(value: unknown): InstantReading {
 }
 
 /**
- * Reads an option or an argument.
+ * Reads an instant from an option or an argument.
  *
  * @param name the name of the value for the error, such as `from of a backfill`
  * @throws PikoError with `code`, by default `USAGE`
@@ -56,7 +57,7 @@ export function instantOf(name: string, value: unknown, code: ErrorCode = 'USAGE
  * Reads an instant of a row, as Piko stores it (`2026-01-31T12:00:00.000Z`) or as people type it. Text without a zone means UTC:
  * `2026-01-31 12:00:00`, `2026-01-31`. The calendar and the range are the same as in {@link readInstant}. Pure.
  *
- * @returns undefined for any other text: the row is broken
+ * @returns undefined for any other text; the row is then broken
  */
 export function storedInstant(value: unknown): Date | undefined {
   if (typeof value !== 'string') return isDate(value) ? dateOf(withinRange(msOf(value))) : undefined
@@ -65,7 +66,7 @@ export function storedInstant(value: unknown): Date | undefined {
   return parts ? dateOf(readParts(parts)) : undefined
 }
 
-/** Describes an instant for messages. JSON would show an invalid Date as `null`. */
+/** Describes an instant for messages. JSON would show an invalid Date as `null`, so it is not used for dates. */
 export function describeInstant(value: unknown): string {
   return isDate(value) && Number.isNaN(msOf(value)) ? 'an invalid Date' : describe(value)
 }
@@ -88,7 +89,7 @@ function readParts(parts: RegExpExecArray): InstantReading {
   const offsetMs = offsetOf(parts[8] ?? 'Z')
   if (offsetMs === undefined) return { expected: 'a zone from -23:59 to +23:59' }
   const ms = Number((parts[7] ?? '').slice(0, 3).padEnd(3, '0'))
-  // Date.UTC would read the years 0 to 99 as 1900 to 1999. They are out of range anyway.
+  // Date.UTC would read the years 0 to 99 as 1900 to 1999. These years are outside the range anyway.
   return year < 100
     ? { expected: RANGE }
     : withinRange(Date.UTC(year, month - 1, day, hour, minute, second, ms) - offsetMs)
@@ -111,7 +112,7 @@ function dateOf(reading: InstantReading): Date | undefined {
   return 'date' in reading ? reading.date : undefined
 }
 
-/** Whether the value is a Date, even of another realm, for which `instanceof` would be false. */
+/** Whether the value is a Date, even one of another realm, for which `instanceof` returns false. */
 function isDate(value: unknown): value is Date {
   try {
     msOf(value as Date)
@@ -121,7 +122,7 @@ function isDate(value: unknown): value is Date {
   }
 }
 
-/** Calls the method of the class, because the object may override it. */
+/** Calls the method of the class, because the object itself may have another method with this name. */
 function msOf(date: Date): number {
   return Date.prototype.getTime.call(date)
 }

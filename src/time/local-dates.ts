@@ -9,8 +9,8 @@ import type { Zone } from './zone.ts'
 import { ZonedTicks } from './zoned-ticks.ts'
 
 /**
- * An instant in a request for windows: with its zone, or as a date in the job's time zone (`'2025-06-15'` or `{ date: '2025-06-15' }`). A
- * date means the instant at which that day begins there.
+ * An instant in a request for windows. It has a zone, or it is a date in the job's time zone (`'2025-06-15'` or `{ date: '2025-06-15' }`).
+ * A date means the instant at which that day begins in the zone.
  */
 export type WindowInput = InstantInput | { readonly date: string }
 
@@ -20,21 +20,21 @@ const DAY_MS = 86_400_000
 const LONGEST_SHIFT_MS = 26 * 3_600_000
 const OR_DATE = ', or a date of the job\'s time zone, such as "2026-01-01"'
 
-/** The text of a date in either form; undefined if the value does not have the form of a date. */
+/** Returns the text of a date in either form. Undefined if the value does not look like a date. */
 export function writtenDate(value: unknown): string | undefined {
   const text = isObject(value) ? propertyOf(value, 'date') : value
   return typeof text === 'string' && DATE.test(text) ? text : undefined
 }
 
-/** The problem of a date that does not exist, such as 30 February. */
+/** Returns what is wrong with a date that does not exist, such as 30 February. */
 export function dateProblem(date: string): string | undefined {
   const reading = readInstant(`${date}T00:00:00Z`)
   return 'expected' in reading ? reading.expected : undefined
 }
 
 /**
- * Reads an instant of a window or a range: either an instant as in {@link readInstant}, or a date, which means the beginning of that day in
- * the zone. All such inputs are read here. Pure.
+ * Reads an instant of a window or a range. It is either an instant as in {@link readInstant}, or a date, which means the beginning of that
+ * day in the zone. All such inputs are read here. Pure.
  */
 export function readMoment(value: unknown, timezone: string): InstantReading {
   const date = writtenDate(value)
@@ -51,7 +51,7 @@ export function readMoment(value: unknown, timezone: string): InstantReading {
 }
 
 /**
- * Reads an option or an argument.
+ * Reads an instant or a date from an option or an argument.
  *
  * @param name the name of the value for the error, such as `from of a backfill`
  * @throws PikoError with `code`, by default `USAGE`
@@ -64,14 +64,15 @@ export function momentOf(name: string, value: unknown, timezone: string, code: E
   })
 }
 
-/** The text that the user wrote, for messages. */
+/** Returns the text that the user wrote, for messages. */
 export function describeMoment(value: unknown): string {
   const date = writtenDate(value)
   return date === undefined ? describeInstant(value) : describe(date)
 }
 
 /**
- * The date of a window that is exactly one day of the zone's calendar, with 23, 24 or 25 hours; undefined for any other window. Pure.
+ * Returns the date of a window that is exactly one day in the zone's calendar, with 23, 24 or 25 hours. Undefined for any other window.
+ * Pure.
  */
 export function dateOfWindow({ start, end }: Window, timezone: string): string | undefined {
   const zone = zoneNamed(timezone)
@@ -80,7 +81,7 @@ export function dateOfWindow({ start, end }: Window, timezone: string): string |
   return isDay ? new Date(localDay(start.getTime(), zone) * DAY_MS).toISOString().slice(0, 10) : undefined
 }
 
-/** The shortest text for this instant in a request for windows: a date if a day of the zone begins then. Pure. */
+/** Returns the shortest text for this instant in a request for windows. It is a date if a day of the zone begins at that instant. Pure. */
 export function momentText(instant: Date, timezone: string): string {
   const zone = zoneNamed(timezone)
   const at = instant.getTime()
@@ -89,21 +90,24 @@ export function momentText(instant: Date, timezone: string): string {
     : instant.toISOString().replace('.000Z', 'Z')
 }
 
-/** An instant in the local time of the zone: `2025-06-15 02:00 +02:00`. Seconds only if there are any. Pure. */
+/** Formats an instant in the local time of the zone: `2025-06-15 02:00 +02:00`. Shows seconds only if there are any. Pure. */
 export function localText(instant: Date, timezone: string): string {
   const offset = zoneNamed(timezone).offsetAt(instant.getTime())
   const [date = '', time = ''] = new Date(instant.getTime() + offset).toISOString().split(/[TZ]/)
   return `${date} ${time.replace(/(?::00)?\.000$/, '')} ${offsetText(offset)}`
 }
 
-/** The offset from UTC, such as `+02:00`. Shows seconds only if there are any, as in offsets before standard time. */
+/** Formats the offset from UTC, such as `+02:00`. Shows seconds only if there are any. Offsets before standard time have seconds. */
 export function offsetText(offsetMs: number): string {
   const sign = offsetMs < 0 ? '-' : '+'
   const text = new Date(Math.abs(offsetMs)).toISOString().slice(11, 19)
   return sign + (text.endsWith(':00') ? text.slice(0, 5) : text)
 }
 
-/** When a date begins in a zone. Undefined if its clocks skipped the whole day, and outside the years 1000 to 2999. */
+/**
+ * Returns when a date begins in a zone. Undefined if the zone's clocks skipped the whole day, or if the date is outside the years 1000 to
+ * 2999.
+ */
 function startOfDate(date: string, zone: Zone): number | undefined {
   const days = daysOf(zone)
   const wall = Date.parse(`${date}T00:00:00Z`)
@@ -113,7 +117,7 @@ function startOfDate(date: string, zone: Zone): number | undefined {
   return start !== undefined && localDay(start, zone) === day ? start : undefined
 }
 
-/** The number of days since 1970 on the zone's calendar. */
+/** Returns the number of days since 1970 in the zone's calendar. */
 function localDay(at: number, zone: Zone): number {
   return Math.floor((at + zone.offsetAt(at)) / DAY_MS)
 }
@@ -125,7 +129,10 @@ const MIDNIGHTS: Ticks = {
 
 const days = new Map<Zone, Ticks>()
 
-/** The instants at which days begin: midnight. If a gap contains it, the first instant after the gap; if it exists twice, the first. */
+/**
+ * The instants at which days begin in a zone, usually at midnight. If the clocks skip midnight, it is the first instant after the gap. If
+ * midnight exists twice, it is the first one.
+ */
 function daysOf(zone: Zone): Ticks {
   const known = days.get(zone)
   if (known) return known

@@ -19,7 +19,7 @@ export interface PreviewTick {
 
 export interface Preview {
   readonly ticks: readonly PreviewTick[]
-  /** The windows that are due at these ticks. Without a grid or a delay, these are the windows that end at them. */
+  /** The windows that are due at these ticks. Without a grid or a delay, a window is due at the tick at which it ends. */
   readonly windows: readonly DueWindow[]
 }
 
@@ -28,14 +28,14 @@ export interface DueWindow extends Window {
   readonly due: Date
 }
 
-/** The bounds of a job's windows, with the options that decide when they are due. */
+/** The bounds of a job's windows, and the options that decide when they are due. */
 export type PreviewBounds = TimelineBounds & DueParts
 
 /**
- * The first `count` ticks at or after `from`. Pure.
+ * Returns the first `count` ticks at or after `from`, and the windows that are due at them. Pure.
  *
  * @param bounds the bounds of the windows; `'none'` if there are no windows
- * @param jobId the job to name in errors
+ * @param jobId the job that errors name
  * @throws PikoError `SCHEDULE_INVALID`; `JOB_INVALID` if a calendar's function fails
  */
 export function previewOf(
@@ -74,7 +74,7 @@ function withoutAfter(dst: DstPolicy | undefined): DstPolicy {
   return { ...(typeof dst === 'object' && dst), gap: 'skip' }
 }
 
-/** The maximum number of windows shown at one tick. With a yearly schedule, half a million one-minute windows could be due at a tick. */
+/** How many windows are shown at one tick, at most. With a yearly schedule, half a million windows of one minute could be due at a tick. */
 const MAX_AT_TICK = 1_000
 
 function windowsOf(

@@ -21,7 +21,7 @@ export interface ScheduleFault {
   readonly cause?: unknown
 }
 
-/** The common form of every `SCHEDULE_INVALID` error. */
+/** Creates a `SCHEDULE_INVALID` error. All of them have this form. */
 export function scheduleInvalid(fault: ScheduleFault, jobId: string | undefined): PikoError {
   const { option, value, expected, hint } = fault
   const job = jobId === undefined ? '' : `job ${describe(jobId)}: `

@@ -12,14 +12,14 @@ import { ZonedTicks } from './zoned-ticks.ts'
 
 /** The limits of a schedule. */
 export interface ScheduleBounds {
-  /** No tick fires before this instant. ISO 8601 with a zone. */
+  /** No tick fires before this instant. Write it as ISO 8601 with a zone. */
   readonly start?: string
-  /** No tick fires after this instant; a tick exactly at it does. ISO 8601 with a zone. */
+  /** No tick fires after this instant. A tick at exactly this instant still fires. Write it as ISO 8601 with a zone. */
   readonly end?: string
   readonly exclude?: Calendar
 }
 
-/** When a job fires, as plain data except for a calendar's function. */
+/** When a job fires. It is plain data, except for the function of a calendar. */
 export type ScheduleSpec =
   | ({
       readonly kind: 'cron'
@@ -46,7 +46,7 @@ const LONGEST_MS = 8.64e15
  * For every tick `a` and the tick `b = next(a)`: `previous(b)` is `a`, and `next` of any instant in `[a, b)` is `b`.
  */
 export class Schedule {
-  // Caches schedules, because parsing takes about 300 µs and the planner needs them in each pass.
+  // The schedules are cached, because parsing one takes about 300 µs and the planner needs them in each pass.
   static readonly #parsed = new WeakMap<ScheduleSpec, Schedule>()
   readonly #ticks: Ticks
 
@@ -55,9 +55,9 @@ export class Schedule {
   }
 
   /**
-   * The schedule of a spec. Parses each spec object only once, so it must not change.
+   * Returns the schedule of a spec. Each spec object is parsed only once, so it must not change.
    *
-   * @param jobId the job to name in errors
+   * @param jobId the job that errors name
    * @throws PikoError `SCHEDULE_INVALID`
    */
   static of(spec: ScheduleSpec, jobId?: string): Schedule {
@@ -69,7 +69,7 @@ export class Schedule {
   }
 
   /**
-   * The boundaries of windows whose schedule has changed over time; see {@link generationTicks}.
+   * Returns the boundaries of windows whose schedule has changed over time; see {@link generationTicks}.
    *
    * @param generations oldest first, at least one
    */
@@ -81,22 +81,22 @@ export class Schedule {
     )
   }
 
-  /** The boundaries of windows, including those of existing windows; see {@link ticksAround}. */
+  /** Returns the boundaries of windows, including those of existing windows; see {@link ticksAround}. */
   around(taken: readonly Taken[]): Schedule {
     return new Schedule(ticksAround(this.#ticks, taken))
   }
 
-  /** The first tick strictly after the instant; undefined if there is none. */
+  /** Returns the first tick strictly after the instant, or undefined if there is none. */
   next(after: Date): Date | undefined {
     return instant(this.#ticks.next(ms(after)))
   }
 
-  /** The last tick strictly before the instant; undefined if there is none. */
+  /** Returns the last tick strictly before the instant, or undefined if there is none. */
   previous(before: Date): Date | undefined {
     return instant(this.#ticks.previous(ms(before)))
   }
 
-  /** The first `count` ticks strictly after the instant, or as many as there are. */
+  /** Returns the first `count` ticks strictly after the instant, or fewer if the schedule has no more. */
   upcoming(after: Date, count: number): Date[] {
     const ticks: Date[] = []
     for (let tick = this.next(after); tick !== undefined && ticks.length < count; tick = this.next(tick))
@@ -118,7 +118,7 @@ function ticksOf(spec: ScheduleSpec, jobId: string | undefined): Ticks {
     case 'at':
       return once(parseInstant('at', spec.at, jobId))
     default: {
-      // The kind may be unknown, because people write overrides into the database.
+      // The kind may be unknown, because people write schedules into the database.
       const { kind } = spec as { kind: unknown }
       throw scheduleInvalid(
         { option: 'kind', value: kind, expected: '"cron", "every" or "at"', hint: 'use one of them' },
@@ -165,7 +165,7 @@ function bounded(all: Ticks, spec: ScheduleBounds & { readonly timezone?: string
   if (fault) throw scheduleInvalid(fault, jobId)
   const zone = zoneNamed(spec.timezone ?? 'UTC', jobId)
   const inside = start === -Infinity && end === Infinity ? all : between(all, start, end)
-  // A calendar's days have years of four digits.
+  // The dates of a calendar have years with four digits, so ticks beyond them are left out.
   return spec.exclude
     ? new CalendarTicks(between(inside, FIRST_DAY_MS, LAST_DAY_MS), spec.exclude, zone, jobId)
     : inside
@@ -174,12 +174,12 @@ function bounded(all: Ticks, spec: ScheduleBounds & { readonly timezone?: string
 const FIRST_DAY_MS = Date.UTC(1000, 0, 2)
 const LAST_DAY_MS = Date.UTC(9999, 11, 30)
 
-/** The stored text of a schedule. If the text changes, the schedule has changed. */
+/** Returns the text in which a schedule is stored. The schedule has changed exactly if this text has changed. */
 export function scheduleJson(spec: ScheduleSpec): string {
   return JSON.stringify(spec, (_key, value: unknown) => (typeof value === 'function' ? FUNCTION_MARKER : value))
 }
 
-/** Ticks at `anchor + n · every`, for every whole n. Uses remainders, which are exact; a division would round. */
+/** Returns the ticks at `anchor + n · every`, for every whole n. It uses remainders, which are exact, because a division would round. */
 function fixedRate(everyMs: number, anchorMs: number): Ticks {
   const remainder = (value: number): number => {
     const rest = value % everyMs

@@ -3,21 +3,23 @@ import { type CalendarFunction, FUNCTION_MARKER } from './calendar.ts'
 import { Schedule, type ScheduleSpec } from './schedule.ts'
 import { scheduleInvalid } from './schedule-invalid.ts'
 
-/** The parts of a schedule that a stored text may leave to the job's code. */
+/** The parts of a schedule that may be missing in a stored text. The job's code then provides them. */
 export interface StoredDefaults {
   /** The zone of a text without one. Default `'UTC'`. */
   readonly timezone?: string | undefined
-  /** The anchor of a fixed rate whose text has none. Default: the epoch. */
+  /** The anchor of a fixed rate, if the text has none. Default: the epoch. */
   readonly anchor?: string | undefined
-  /** The calendar's function. The text only says that there is one. Without a function here, that has no effect. */
+  /**
+   * The calendar's function. The text only says that there is one. If none is given here, the schedule fires as if there were no function.
+   */
   readonly when?: CalendarFunction | undefined
-  /** Whether the job has windows. Then its schedule must repeat. */
+  /** Whether the job has windows. If it does, its schedule must repeat. */
   readonly hasWindows?: boolean | undefined
 }
 
 const MAX_KNOWN = 10_000
 const known = new Map<string, ScheduleSpec>()
-/** Schedules with a calendar function, by this function. Kept separately for each job, so that an error names the right job. */
+/** Schedules with a calendar function, by that function. They are kept separately for each job, so that an error names the right job. */
 const knownOf = new WeakMap<CalendarFunction, Map<string, ScheduleSpec>>()
 
 /**
@@ -37,7 +39,7 @@ export function storedSchedule(text: string, defaults: StoredDefaults = {}, jobI
   return spec
 }
 
-/** The defaults that the code's own schedule provides for a stored text. */
+/** Returns what the code's own schedule provides for a stored text. */
 export function defaultsOf(code: ScheduleSpec | undefined): StoredDefaults {
   if (!code || code.kind === 'at') return {}
   return {
@@ -47,7 +49,7 @@ export function defaultsOf(code: ScheduleSpec | undefined): StoredDefaults {
   }
 }
 
-/** The defaults from the schedule that the code has stored, without a calendar's function. */
+/** Returns the defaults from the schedule that the code has stored. They have no calendar function. */
 export function storedDefaults({
   codeSchedule,
   windows,

@@ -7,8 +7,8 @@ export interface Taken {
 }
 
 /**
- * The boundaries of windows if some windows already exist: the boundaries of these, and the ticks of the schedule between them. So a
- * changed schedule never divides an existing window, and new windows fill the time between existing ones. Pure.
+ * Returns the boundaries of windows if some windows already exist. These are the boundaries of the existing windows, and the ticks of the
+ * schedule between them. So a changed schedule never divides an existing window, and new windows fill the time between existing ones. Pure.
  *
  * @param taken existing windows, in order, without overlap
  */
@@ -28,13 +28,13 @@ export function ticksAround(ticks: Ticks, taken: readonly Taken[]): Ticks {
   }
 }
 
-/** The window that contains the instant, with both ends excluded. */
+/** Returns the window that contains the instant. The start and the end of a window do not count as inside. */
 export function takenAround(taken: readonly Taken[], at: number): Taken | undefined {
   const around = taken[lastStarting(taken, at - 1)]
   return around && around.endMs > at ? around : undefined
 }
 
-/** Sorts the windows. If two overlap, which an earlier version may have caused, keeps the first one. */
+/** Sorts the windows. If two overlap, which an earlier version could cause, keeps the first one. */
 export function inOrder(windows: readonly { readonly start: Date; readonly end: Date }[]): Taken[] {
   const taken: Taken[] = []
   for (const { start, end } of windows.toSorted((a, b) => a.start.getTime() - b.start.getTime())) {
@@ -44,7 +44,7 @@ export function inOrder(windows: readonly { readonly start: Date; readonly end: 
   return taken
 }
 
-/** The index of the last window that starts at or before an instant; -1 if there is none. */
+/** Returns the index of the last window that starts at or before an instant, or -1 if there is none. */
 function lastStarting(taken: readonly Taken[], at: number): number {
   let low = 0
   let high = taken.length

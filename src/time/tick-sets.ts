@@ -1,6 +1,6 @@
 import type { Ticks } from './ticks.ts'
 
-/** The ticks of all sets, without duplicates. */
+/** Returns the ticks of all sets, without duplicates. */
 export function union(all: readonly Ticks[]): Ticks {
   const [only] = all
   if (only && all.length === 1) return only
@@ -10,7 +10,7 @@ export function union(all: readonly Ticks[]): Ticks {
   }
 }
 
-/** The ticks from `start` to `end`, both included. */
+/** Returns the ticks from `start` to `end`, both included. */
 export function between(ticks: Ticks, start: number, end: number): Ticks {
   const inside = (tick: number | undefined): number | undefined =>
     tick === undefined || tick < start || tick > end ? undefined : tick

@@ -1,7 +1,7 @@
 /** The instants at which something fires: a strictly increasing sequence of epoch milliseconds. Pure. */
 export interface Ticks {
-  /** The first tick strictly after the instant. */
+  /** Returns the first tick strictly after the instant. */
   next(afterMs: number): number | undefined
-  /** The last tick strictly before the instant. */
+  /** Returns the last tick strictly before the instant. */
   previous(beforeMs: number): number | undefined
 }

@@ -1,7 +1,7 @@
 import type { Schedule } from './schedule.ts'
 import { inOrder, takenAround } from './taken-windows.ts'
 
-/** A data interval `[start, end)` in UTC: it includes start and excludes end. */
+/** A data interval `[start, end)` in UTC. Its start is included and its end is not. */
 export interface Window {
   readonly start: Date
   readonly end: Date
@@ -14,7 +14,7 @@ export interface TimelineBounds {
 }
 
 /**
- * The windows of a job: they fill its bounds without gap or overlap. The first window starts at `bounds.start` and the last one ends at
+ * The windows of a job. They fill its bounds without gap or overlap. The first window starts at `bounds.start` and the last one ends at
  * `bounds.end`, whether these are ticks or not. Every boundary between them is a tick. Pure.
  *
  * Only the generator steps through the timeline. Every other method takes the same time for any instant.
@@ -31,8 +31,8 @@ export class Timeline {
   }
 
   /**
-   * The same timeline with these existing windows, whatever their bounds. They stay unchanged, and new windows fill the time between them.
-   * A window that is partly outside the bounds counts as outside.
+   * Returns the same timeline with these existing windows. They stay unchanged, whatever their bounds, and new windows fill the time
+   * between them. A window that is partly outside the bounds counts as outside.
    */
   around(windows: readonly Window[]): Timeline {
     if (windows.length === 0) return this
@@ -45,15 +45,15 @@ export class Timeline {
     })
   }
 
-  /** The first window that starts at or after an instant. */
+  /** Returns the first window that starts at or after an instant. */
   firstFrom(instant: Date): Window | undefined {
     const around = this.containing(instant) ?? (instant.getTime() < this.#startMs ? this.first : undefined)
     return !around || around.start >= instant ? around : this.windowFrom(around.end)
   }
 
   /**
-   * The window that starts here. Any start inside the bounds is accepted as a boundary, so that windows can continue after those of an
-   * earlier schedule without gap or overlap. {@link startingAt} is strict.
+   * Returns the window that starts here. Any start inside the bounds is accepted as a boundary, so that windows can continue those of an
+   * earlier schedule without gap or overlap. {@link startingAt} accepts only true boundaries.
    *
    * @returns undefined outside the bounds, or if neither a tick nor the end of the bounds follows
    */
@@ -64,7 +64,7 @@ export class Timeline {
     return endMs === Infinity ? undefined : { start: new Date(startMs), end: new Date(endMs) }
   }
 
-  /** All windows from the one that {@link windowFrom} returns. Endless if the timeline is. */
+  /** Yields all windows from the one that {@link windowFrom} returns. Endless if the timeline is endless. */
   *windowsFrom(start: Date): Generator<Window, void, undefined> {
     for (let window = this.windowFrom(start); window; window = this.windowFrom(window.end)) yield window
   }
@@ -73,20 +73,20 @@ export class Timeline {
     return this.windowFrom(new Date(this.#startMs))
   }
 
-  /** The newest complete window: `end <= now`. */
+  /** Returns the newest complete window, which has `end <= now`. */
   latestBefore(now: Date): Window | undefined {
     const endMs = now.getTime() >= this.#endMs ? this.#endMs : this.#tickAtOrBefore(now)
     if (endMs <= this.#startMs) return undefined
     return { start: this.#boundaryBefore(new Date(endMs)), end: new Date(endMs) }
   }
 
-  /** The window that contains the instant. */
+  /** Returns the window that contains the instant. */
   containing(instant: Date): Window | undefined {
     if (!this.#covers(instant.getTime())) return undefined
     return this.windowFrom(new Date(Math.max(this.#tickAtOrBefore(instant), this.#startMs)))
   }
 
-  /** The window that starts here; undefined if this is not a boundary. */
+  /** Returns the window that starts here, or undefined if this is not a boundary. */
   startingAt(start: Date): Window | undefined {
     const startMs = start.getTime()
     if (startMs !== this.#startMs && startMs !== this.#tickAtOrBefore(start)) return undefined

@@ -1,10 +1,10 @@
-/** A time zone's offset from UTC, and the instants at which it changes. Pure, given the ICU data of the running Node. */
+/** A time zone: its offset from UTC, and the instants at which the offset changes. Pure, given the ICU data of the running Node. */
 export class Zone {
   static readonly #known = new Map<string, Zone>()
   readonly #format: Intl.DateTimeFormat | undefined
   /** Caches the offset at the beginning of each day. */
   readonly #offsets = new Map<number, number>()
-  /** Caches the changes by day, since schedules need the same few again and again. */
+  /** Caches the changes by day, because schedules need the same few again and again. */
   readonly #changes = new Map<number, number>()
 
   /** @param name an IANA name that `Intl` knows */
@@ -28,7 +28,7 @@ export class Zone {
     this.#format = format.resolvedOptions().timeZone === 'UTC' ? undefined : format
   }
 
-  /** How many milliseconds the zone's clocks are ahead of UTC at an instant. */
+  /** Returns how many milliseconds the zone's clocks are ahead of UTC at an instant. */
   offsetAt(instantMs: number): number {
     if (!this.#format) return 0
     const day = Math.floor(instantMs / DAY_MS)
@@ -36,7 +36,7 @@ export class Zone {
     return this.#offsetOfDay(change === undefined || instantMs < change ? day : day + 1)
   }
 
-  /** The first change after `afterMs` and up to `untilMs`. */
+  /** Returns the first change after `afterMs`, up to and including `untilMs`. */
   changeAfter(afterMs: number, untilMs: number): number | undefined {
     if (!this.#format || untilMs <= afterMs) return undefined
     const last = Math.floor(untilMs / DAY_MS)
@@ -47,7 +47,7 @@ export class Zone {
     return undefined
   }
 
-  /** The last change up to `beforeMs` and after `sinceMs`. */
+  /** Returns the last change after `sinceMs`, up to and including `beforeMs`. */
   changeBefore(beforeMs: number, sinceMs: number): number | undefined {
     if (!this.#format || sinceMs >= beforeMs) return undefined
     const first = Math.floor(sinceMs / DAY_MS)
@@ -58,7 +58,7 @@ export class Zone {
     return undefined
   }
 
-  /** The change within a UTC day: after its first millisecond, up to and including the first of the next day. */
+  /** Returns the change within a UTC day: after its first millisecond, up to and including the first millisecond of the next day. */
   #changeIn(day: number): number | undefined {
     const before = this.#offsetOfDay(day)
     if (before === this.#offsetOfDay(day + 1)) return undefined
@@ -87,13 +87,16 @@ export class Zone {
     const wholeMs = Math.floor(instantMs / 1_000) * 1_000
     const [day = 0, hour = 0, minute = 0, second = 0] = numbersIn(this.#format?.format(wholeMs) ?? '')
     const ahead = day - new Date(wholeMs).getUTCDate()
-    // The zone's day is the same, the next or the previous one, so a greater difference is the end of a month.
+    // The zone's day can only be the same, the next or the previous one. So a greater difference means that a month ends between them.
     const days = Math.abs(ahead) > 1 ? -Math.sign(ahead) : ahead
     return days * DAY_MS + (hour * 3_600 + minute * 60 + second) * 1_000 - mod(wholeMs, DAY_MS)
   }
 }
 
-/** The numbers in a text. A regular expression would take as long as `Intl` itself, and a year has hundreds of days to measure. */
+/**
+ * Returns the numbers in a text. It uses no regular expression, which would take as long as `Intl` itself, because a year has hundreds of
+ * days to measure.
+ */
 function numbersIn(text: string): number[] {
   const numbers: number[] = []
   let isInside = false

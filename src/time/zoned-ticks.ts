@@ -10,18 +10,18 @@ const LAST_MS = Date.UTC(2999, 0, 1)
 const LONGEST_SHIFT_MS = 26 * 3_600_000
 
 /**
- * Converts wall-clock times in a zone to instants.
+ * Converts local times in a zone to instants.
  *
- * Between two clock changes the offset is constant, and a tick is a wall-clock time minus the offset. At a change, the rule decides. After
- * a gap, one tick may replace the times that do not exist. If a span of wall-clock time exists twice, the rule may drop its first or second
- * ticks.
+ * Between two clock changes the offset is constant, and a tick is a wall-clock time minus the offset. At a change, the rule decides what
+ * happens. After a gap, one tick may replace the times that do not exist. If a span of wall-clock time exists twice, the rule may drop its
+ * first or second ticks.
  */
 export class ZonedTicks implements Ticks {
   readonly #wall: Ticks
   readonly #zone: Zone
   readonly #rule: DstRule
 
-  /** @param wall ticks in wall-clock time, treated as UTC */
+  /** @param wall ticks in local time, treated as if they were UTC */
   constructor(wall: Ticks, zone: Zone, rule: DstRule) {
     this.#wall = wall
     this.#zone = zone
@@ -30,7 +30,7 @@ export class ZonedTicks implements Ticks {
 
   next(afterMs: number): number | undefined {
     if (afterMs >= LAST_MS) return undefined
-    // Changes up to `behind` are already handled.
+    // Changes up to `behind` were already handled.
     let behind = Math.max(afterMs, FIRST_MS - 1)
     let from = behind
     let offset = this.#zone.offsetAt(from)
@@ -47,7 +47,7 @@ export class ZonedTicks implements Ticks {
         behind = from
       } else {
         if (this.#standsForGap(change)) return change
-        // The search continues with the offset after the change, from the change itself on.
+        // The search continues from the change itself, with the offset that follows it.
         from = change - 1
         behind = change
         offset = this.#zone.offsetAt(change)
@@ -76,7 +76,7 @@ export class ZonedTicks implements Ticks {
     }
   }
 
-  /** Whether a tick at this change replaces those that the gap removed. */
+  /** Whether a tick at this change replaces the times that the gap removed. */
   #standsForGap(change: number): boolean {
     const before = change + this.#zone.offsetAt(change - 1)
     const after = change + this.#zone.offsetAt(change)
@@ -85,7 +85,7 @@ export class ZonedTicks implements Ticks {
     return first !== undefined && first < after
   }
 
-  /** The twice-existing span around a tick, if the rule drops this occurrence. */
+  /** Returns the span around a tick that exists twice, if the rule drops this occurrence of it. */
   #leftOutAround(tick: number, offset: number): { readonly start: number; readonly end: number } | undefined {
     if (this.#rule.overlap === 'both') return undefined
     if (this.#rule.overlap === 'first') {

@@ -7,9 +7,7 @@ import { type SpanFacts, type TracedEnd, type TracedRun, type Tracing, tracing, 
 /** The global key under which the API keeps the objects that an SDK registers. */
 const REGISTERED = Symbol.for('opentelemetry.js.api.1')
 
-/**
- * Begins to write spans if the process has registered an SDK of OpenTelemetry. Otherwise it loads nothing.
- */
+/** Starts to write spans if the process has registered an SDK of OpenTelemetry. Otherwise loads nothing. */
 export async function loadTracing(): Promise<void> {
   const isRegistered = propertyOf(propertyOf(globalThis, REGISTERED), 'trace') !== undefined
   if (tracing() || !isRegistered) return
@@ -21,7 +19,7 @@ export async function loadTracing(): Promise<void> {
 }
 
 const TRACEPARENT = /^00-([\da-f]{32})-([\da-f]{16})-([\da-f]{2})(?: (.*))?$/s
-/** The maximum length of the trace context in a run's row. */
+/** How many characters the trace context in a run's row may have, at most. */
 const MAX_CONTEXT = 600
 
 class OpenTelemetry implements Tracing {
@@ -39,7 +37,7 @@ class OpenTelemetry implements Tracing {
     if (!span || !isSpanContextValid(span)) return undefined
     const parent = `00-${span.traceId}-${span.spanId}-${span.traceFlags.toString(16).padStart(2, '0')}`
     const state = span.traceState?.serialize() ?? ''
-    // A state that is too long, or not ASCII, is left out. The trace continues without it.
+    // A tracestate that is too long or not ASCII is left out. The trace continues without it.
     const isStorable = state !== '' && /^[ -~]*$/.test(state) && parent.length + 1 + state.length <= MAX_CONTEXT
     return isStorable ? `${parent} ${state}` : parent
   }
@@ -106,7 +104,7 @@ class OpenTelemetry implements Tracing {
     span.end()
   }
 
-  /** Sets only the kind of the error, because its message may contain a secret. The run's span has the message without secrets. */
+  /** Sets only the class of the error, because its message may contain a secret. The run's span has the message with secrets removed. */
   #failed(span: Api.Span, thrown: unknown): void {
     const kind = propertyOf(thrown, 'code') ?? propertyOf(thrown, 'name')
     span.setAttribute('error.type', typeof kind === 'string' ? kind : 'error')

@@ -4,19 +4,19 @@ import type { Dialect } from '../connection/dialect.ts'
 import { type Fault, faultsOf } from './row-faults.ts'
 import { ROW_RULES, type TableName } from './row-rules.ts'
 
-/** A row that can't be read because a person has edited it. It is not changed, and readers skip it. */
+/** A row that can't be read, because a person has edited it. Piko does not change it, and readers skip it. */
 export class BrokenRow extends PikoError {
   readonly table: TableName
-  /** The row's key as SQL, such as `id = 17`. */
+  /** The row's key as an SQL condition, such as `id = 17`. */
   readonly key: string
-  /** The row's id, if the table has numbered rows. */
+  /** The row's id, if rows of this table have ids. */
   readonly id: number | undefined
-  /** Its unreadable columns. */
+  /** The columns that can't be read. */
   readonly columns: readonly string[]
-  /** The row's job, if it has one. */
+  /** The job of the row, if it has one. */
   readonly jobId: string | undefined
 
-  /** @param textOf returns the message; the default message says that the row is left out */
+  /** @param textOf returns the message. By default, the message says that the row is left out */
   constructor(
     table: TableName,
     row: object,
@@ -50,7 +50,7 @@ export class BrokenRow extends PikoError {
   }
 }
 
-/** The columns whose names are reserved words in MySQL but not in MariaDB. They are written in backticks, which SQLite accepts too. */
+/** The columns whose names are reserved words in MySQL but not in MariaDB. They are quoted with backticks, which SQLite accepts too. */
 const RESERVED: ReadonlySet<string> = new Set(['stored', 'parallel'])
 
 function quotedIfReserved(column: string): string {
@@ -71,14 +71,14 @@ function literal(value: unknown): string {
   return `'${String(value).replaceAll("'", "''")}'`
 }
 
-/** @throws BrokenRow if a selected column can't be read; the columns of the key must be selected */
+/** Checks a row. The columns of its key must be selected. @throws BrokenRow if a selected column can't be read */
 export function assertSound<T extends object>(dialect: Pick<Dialect, 'name'>, table: TableName, row: T): T {
   const faults = faultsOf(dialect, table, row)
   if (faults.length > 0) throw new BrokenRow(table, row, faults)
   return row
 }
 
-/** The readable rows, in their order. `onBroken` receives the others. */
+/** Returns the readable rows, in their order. Passes the others to `onBroken`. */
 export function soundRows<T extends object>(
   dialect: Pick<Dialect, 'name'>,
   table: TableName,
@@ -92,7 +92,7 @@ export function soundRows<T extends object>(
   })
 }
 
-/** Maps every readable row with `read`, checking only the columns that it reads. The other rows go to `broken`. */
+/** Calls `read` with every readable row, and checks only the columns that it reads. The other rows go to `broken`. */
 export function readEach<T extends object, R>(
   dialect: Pick<Dialect, 'name'>,
   table: TableName,
@@ -111,7 +111,7 @@ export function readEach<T extends object, R>(
   return { read: done, broken }
 }
 
-/** @throws BrokenRow if a row can't be read */
+/** Calls `read` with a row. @throws BrokenRow if a row can't be read */
 export function readOne<T extends object, R>(
   dialect: Pick<Dialect, 'name'>,
   table: TableName,

@@ -1,20 +1,20 @@
 import type { BrokenRow } from './broken-row.ts'
 
-/** The maximum number of reported rows that are remembered; the oldest report is forgotten first. */
+/** How many reported rows are kept in memory, at most. The oldest report is dropped first. */
 const MAX_REMEMBERED = 1_000
 
-/** Reports unreadable rows. Readers find the same rows repeatedly, so each row is reported only once until its fault changes. */
+/** Reports unreadable rows. Readers find the same rows again and again, so each row is reported only once, until its fault changes. */
 export class BrokenRows {
-  /** The reported fault, by table and key. */
+  /** The fault that was reported last, by table and key. */
   readonly #reported = new Map<string, string>()
   #listener: ((row: BrokenRow) => void) | undefined
 
-  /** Receives the reports. Earlier reports are not repeated. */
+  /** Receives the reports. It does not receive earlier reports again. */
   set onReport(listener: (row: BrokenRow) => void) {
     this.#listener = listener
   }
 
-  // This is a field, so that it can be passed as a function.
+  // An arrow function in a field, so that it can be passed on without its object.
   readonly report = (row: BrokenRow): void => {
     const name = `${row.table} ${row.key}`
     if (this.#reported.get(name) === row.message) return

@@ -3,7 +3,10 @@ import type { Dialect } from '../connection/dialect.ts'
 import { type BrokenRow, soundRows } from './broken-row.ts'
 import type { TableName } from './row-rules.ts'
 
-/** Maps the readable rows, in their order. `onBroken` receives the others. Spreads many rows over several turns of the event loop. */
+/**
+ * Calls a function with each readable row, in their order. Passes the others to `onBroken`. Many rows are spread over several turns of the
+ * event loop.
+ */
 export async function mapSound<T extends object, R>(
   dialect: Pick<Dialect, 'name'>,
   table: TableName,

@@ -6,8 +6,8 @@ import { faultsOf } from './row-faults.ts'
 import type { Tables } from '../tables.ts'
 
 /**
- * Reads the instant of a minimum or a maximum over a job's windows. If a person has written other text into the column, that text may sort
- * first or last.
+ * Reads the smallest or greatest instant of a job's windows. If a person has written other text into the column, that text may sort first
+ * or last.
  *
  * @throws BrokenRow that names the window
  */
@@ -34,7 +34,7 @@ export async function readExtreme(
       )
       .limit(1)
       .executeTakeFirst()
-    // The row has been corrected or deleted since, so the caller reads again.
+    // The row was corrected or deleted in the meantime, so the caller reads again.
     if (!row) throw thrown
     throw new BrokenRow('piko_window', row, faultsOf(dialect, 'piko_window', row), thrown)
   }

@@ -7,31 +7,29 @@ import type { TableName } from './row-rules.ts'
 import { type CheckedDatabase, checkWindows } from './window-check.ts'
 import type { BackfillTable, RunTable } from '../tables.ts'
 
-/** The maximum number of rows in one statement, which takes a few milliseconds even on SQLite. */
+/** How many rows one statement reads, at most. It takes a few milliseconds even on SQLite. */
 const PAGE = 200
-/** The maximum number of rows of configs in one statement. It is smaller, because they are texts of up to 60 kB that must be parsed. */
+/** How many rows of configs one statement reads, at most. It is smaller, because configs are texts of up to 60 kB that must be parsed. */
 const CONFIG_PAGE = 20
-/**
- * The number of entries at the end of each priority, which are checked first. Text that is not an instant usually sorts after all instants.
- */
+/** How many entries at the end of each priority are checked first. Text that is not an instant usually sorts after all instants. */
 const TAIL = 50
-/** The maximum number of priorities in one check. */
+/** How many priorities one check covers, at most. */
 const MAX_PRIORITIES = 20
 
-/** For states that no index finds: the number of run ids that a step reads, and the number of steps in a check. */
+/** For states that no index finds: how many run ids one step reads, and how many steps a check has. */
 const SPAN = 5_000
 const SPANS = 10
 
-/** The position of a check of the runs that are not due. */
+/** Where a check of the runs that are not due continues. */
 interface QueuePlace {
   readonly priority: number
-  /** The check continues after this instant, in the order of the index. Undefined: from now. */
+  /** The check continues after this instant, in the order of the index. Undefined: it begins now. */
   readonly runAt: Date | string | undefined
 }
 
 /**
- * Searches for rows that no query reads because of their fault. For example, a `run_at` that sorts after every instant is never due, and an
- * `expires_at` never passes. Claims, plans and lists report the faulty rows that they read.
+ * Searches for rows that no query ever reads, because of their fault. For example, a `run_at` that sorts after every instant is never due,
+ * and such an `expires_at` never passes. Other faulty rows are reported by the claims, plans and lists that read them.
  *
  * Checks small tables completely, page by page. Of the runs, it checks the running ones and those not due, with the index of the queue. Of
  * the windows, it checks those that no query would find. The history may have millions of runs, so it reads a part each time, and only on
@@ -48,7 +46,7 @@ export class RowCheck {
     this.#database = database
   }
 
-  /** Runs one short step. Returns false when everything is checked; the next step then begins again. */
+  /** Runs one short step. Returns false when everything has been checked; the next step then starts again from the beginning. */
   async step(): Promise<boolean> {
     if (this.#looks.length === 0) this.#looks = this.#allLooks()
     const [look] = this.#looks
@@ -56,7 +54,7 @@ export class RowCheck {
     return this.#looks.length > 0
   }
 
-  /** Returns the checks. Each reads a page and returns whether there are more pages. */
+  /** Returns the checks. Each of them reads a page and returns whether there are more pages. */
   #allLooks(): (() => Promise<boolean>)[] {
     return [
       this.#pages('piko_job', 'id'),
@@ -81,8 +79,8 @@ export class RowCheck {
   }
 
   /**
-   * Searches for runs on SQLite with an invalid state. No index finds them, so it reads a part of all runs each time. MySQL stores such a
-   * state as empty text.
+   * Searches SQLite for runs with an invalid state. No index finds them, so each step reads a part of all runs. MySQL stores such a state
+   * as empty text.
    */
   async #unknownStates(): Promise<boolean> {
     const { db, dialect } = this.#database
@@ -105,7 +103,7 @@ export class RowCheck {
     return this.#statesFrom % (SPANS * SPAN) > 0
   }
 
-  /** Reads a table by its key. Leaves out rows beyond a page with the same first part of the key. */
+  /** Reads a table in the order of its key. If more rows than a page have the same first part of the key, the others are left out. */
   #pages(table: TableName, key: 'id' | 'job_id' | 'name', size = PAGE): () => Promise<boolean> {
     let after: unknown
     return async () => {
@@ -167,8 +165,8 @@ export class RowCheck {
   }
 
   /**
-   * Checks a page of runs that are not due, to find text that sorts between instants. Of the runs with the same instant it checks only one
-   * page.
+   * Checks a page of runs that are not due, to find text that sorts between instants. If many runs have the same instant, only one page of
+   * them is checked.
    */
   async #notDue(): Promise<boolean> {
     const { dialect } = this.#database
@@ -207,7 +205,7 @@ export class RowCheck {
 const UNFINISHED = ['running', 'paused', 'cancelling'] as const
 const NO_WORD = ['' as never]
 
-/** All checked columns except the texts, which may be large. */
+/** All checked columns except those with texts, which may be large. */
 const RUN_COLUMNS = [
   'id',
   'job_id',

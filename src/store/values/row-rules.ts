@@ -46,8 +46,8 @@ const LARGE_COUNT = count(Number.MAX_SAFE_INTEGER)
 const MAYBE_LARGE_COUNT: Rule = { kind: 'count', max: Number.MAX_SAFE_INTEGER, isNullable: true }
 
 /**
- * The valid values of columns in which a database accepts values that Piko can't read: text that is not an instant, dates of zeros, unknown
- * words. The JSON of runs has no rule, since invalid JSON is read as text.
+ * The valid values of columns in which a database accepts values that Piko can't read, such as text that is not an instant, dates of zeros,
+ * or unknown words. The JSON of runs has no rule, because invalid JSON is read as text.
  */
 export const ROW_RULES: Readonly<Record<TableName, TableRules>> = {
   piko_job: {

@@ -4,9 +4,9 @@ import type { Database } from '../connection/database.ts'
 import { type Tables, WINDOW_STATES } from '../tables.ts'
 import { soundRows } from './broken-row.ts'
 
-/** The number of jobs in one step. */
+/** How many jobs one step checks. */
 const JOBS = 50
-/** The maximum number of rows in one statement. */
+/** How many rows one statement reads, at most. */
 const PAGE = 200
 
 const COLUMNS = ['id', 'job_id', 'start_at', 'end_at', 'state', 'wait_at', 'changed_to'] as const
@@ -17,8 +17,8 @@ export type CheckedDatabase = Pick<Database, 'db' | 'dialect' | 'broken'>
 type Builder = ExpressionBuilder<Tables, 'piko_window'>
 
 /**
- * Searches for windows that no query reads, because their start sorts before or after every instant or their state is invalid. Also checks
- * windows that have not run yet. Readers report the others.
+ * Searches for windows that no query reads, because their start sorts before or after every instant, or because their state is invalid.
+ * Also checks windows that have not run yet. Readers report all other broken windows.
  *
  * @returns the job after which to continue; undefined if all are checked
  */
@@ -57,7 +57,7 @@ export async function checkWindows(
   return jobs.length === JOBS ? ids.at(-1) : undefined
 }
 
-/** Finds invalid states as ranges, so that the index can be used. With a lax `sql_mode`, MySQL stores an unknown word as empty text. */
+/** Finds invalid states with ranges, so that the index can be used. With a lax `sql_mode`, MySQL stores an unknown word as empty text. */
 function isNoState(eb: Builder, store: 'mysql' | 'sqlite'): Expression<SqlBool> {
   if (store === 'mysql') return eb('state', '=', '' as never)
   const words = [...WINDOW_STATES].sort()

@@ -1,10 +1,10 @@
 import { BrokenRow } from './broken-row.ts'
 import type { Database } from '../connection/database.ts'
 
-/** If a job has more broken windows than this, the read fails. */
+/** If a job has more broken windows than this, reading its windows fails. */
 const MAX_LEFT_OUT = 100
 
-/** Reads a job's windows and skips those that can't be read. Reports each of these and repeats the read without it. */
+/** Reads a job's windows and leaves out those that can't be read. Reports each of these and repeats the read without it. */
 export async function withoutBroken<T>(
   { broken }: Pick<Database, 'broken'>,
   read: (except: readonly number[]) => Promise<T>,

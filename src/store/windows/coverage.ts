@@ -9,8 +9,8 @@ import { firstInState, type StartRange, startRanges, withoutNext } from './windo
 const NOT_COVERING: readonly WindowState[] = ['pending', 'failed', 'cancelled', 'skipped', 'waiting', 'stale']
 
 /**
- * The first instant of an interval that no succeeded window of a job covers. Undefined if all of it is covered. The windows need not have
- * the bounds of the interval.
+ * Returns the first instant of an interval that no succeeded window of a job covers. Undefined if all of it is covered. The windows need
+ * not have the bounds of the interval.
  *
  * Windows of a job never overlap. So the interval is covered if three things hold: the window around its start has succeeded, every window
  * that starts within it has succeeded, and another window follows each of them without a gap.
@@ -29,14 +29,14 @@ export async function firstHole(
   if (!around || dialect.date(around.end_at) <= start) return start
   if (around.state !== 'succeeded') return dialect.date(around.start_at)
   const range = { from: around.start_at, before: dialect.instant(end), except }
-  // The window around the start has succeeded.
+  // Here the window around the start has succeeded.
   const firstBad = await firstInState(db, dialect, jobId, NOT_COVERING, range)
-  // Windows after that instant are ignored, whether they are missing or not.
+  // Windows after that instant no longer matter, even if some are missing.
   const before = firstBad ? dialect.instant(firstBad) : range.before
   return (await missingWithin(db, dialect, jobId, { ...range, before })) ?? firstBad
 }
 
-/** The start of the first window in a range of starts that has not succeeded. */
+/** Returns the start of the first window in a range that has not succeeded. */
 export function firstOpen(
   db: Kysely<Tables>,
   dialect: Dialect,
@@ -46,7 +46,7 @@ export function firstOpen(
   return firstInState(db, dialect, jobId, NOT_COVERING, range)
 }
 
-/** The end of the first window in the range after which a gap begins before the range ends. */
+/** Returns the end of the first window in the range that is followed by a gap before the range ends. */
 async function missingWithin(
   db: Kysely<Tables>,
   dialect: Dialect,

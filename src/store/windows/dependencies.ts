@@ -4,14 +4,14 @@ import type { Database } from '../connection/database.ts'
 import type { Tables } from '../tables.ts'
 import { soundRows } from '../values/broken-row.ts'
 
-/** The dependencies of a job, as registered. */
+/** The dependencies that a job has registered. */
 export interface Dependencies {
   readonly jobId: string
   readonly upstreams: readonly string[]
   readonly onChange: OnUpstreamChange
 }
 
-/** All registered dependencies, by job. */
+/** Lists all registered dependencies, by job. */
 export async function listDependencies({ db, dialect, broken }: Database): Promise<Dependencies[]> {
   const stored = await db.selectFrom('piko_dependency').selectAll().orderBy('job_id').execute()
   const rows = soundRows(dialect, 'piko_dependency', stored, broken.report)
@@ -22,7 +22,7 @@ export async function listDependencies({ db, dialect, broken }: Database): Promi
   }))
 }
 
-/** Writes the dependencies that the code declares, for jobs whose dependencies have changed. */
+/** Stores the dependencies that the code declares, for jobs whose dependencies have changed. */
 export async function writeDependencies(trx: Transaction<Tables>, jobs: readonly Dependencies[]): Promise<void> {
   if (jobs.length === 0) return
   const ids = jobs.map((job) => job.jobId)

@@ -17,32 +17,32 @@ import { type NewRun, newRow } from '../runs/new-run.ts'
 import { noteRows } from '../events/notes.ts'
 import { recordFailures } from '../notices/record-failures.ts'
 
-/** A window that gets no run until the windows on which it depends have succeeded. */
+/** A window that gets no run until the upstream windows have succeeded. */
 export interface WaitingWindow {
   readonly id: number
   readonly jobId: string
   readonly window: Window
-  /** The backfill that requested it, while the backfill is running. */
+  /** The backfill that requested the window. Undefined if that backfill is not running. */
   readonly backfill: { readonly id: number; readonly priority: number; readonly config: unknown } | undefined
 }
 
-/** How waiting windows get their runs. */
+/** How waiting windows get their runs when they need not wait any longer. */
 export interface Promotion {
   readonly upstreams: (jobId: string) => readonly string[]
-  /** Creates the run. Undefined if no run can be created now; the window then continues to wait. */
+  /** Creates the run. Returns undefined if no run can be created now; the window then continues to wait. */
   readonly runOf: (waiting: WaitingWindow) => NewRun | undefined
 }
 
-/** A window whose run the database refuses. */
+/** A window whose run the database refuses to store. */
 export interface RefusedWindow {
   readonly jobId: string
   readonly window: Window
   readonly refusal: unknown
-  /** Whether the window's row could be changed to failed. Otherwise the window still waits. */
+  /** Whether the window's state was changed to failed. If that was refused too, the window still waits. */
   readonly hasFailed: boolean
 }
 
-/** The result of one check of waiting windows. */
+/** What one check of waiting windows did. */
 export interface Promoted {
   readonly looked: number
   readonly promoted: number
@@ -50,10 +50,10 @@ export interface Promoted {
   readonly broken: readonly number[]
 }
 
-/** The maximum number of windows in one transaction. */
+/** How many windows one transaction handles, at most. */
 const BATCH = 50
 
-/** Windows that wait for windows of other jobs. */
+/** The windows that wait for windows of other jobs. */
 export class DependencyStore {
   readonly #database: Database
   #looks = 0
@@ -64,7 +64,7 @@ export class DependencyStore {
 
   /**
    * Checks the waiting windows of these jobs. Creates runs for windows whose upstream jobs cover them. For the others, stores the instant
-   * for which they wait. Skips windows that wait for an instant that is not covered yet.
+   * for which they wait. Skips windows if the instant for which they wait is not covered yet.
    *
    * A window whose run the database refuses becomes failed. The others of its batch get their runs.
    *
@@ -118,10 +118,10 @@ export class DependencyStore {
     return [{ jobId: row.job_id, window, refusal, hasFailed }]
   }
 
-  /** Windows that no node has checked yet, and those whose awaited instant is now covered. */
+  /** Lists windows that no node has checked yet, and those whose awaited instant is now covered. */
   async #ready(jobIds: readonly string[], aside: readonly number[]): Promise<number[]> {
     const jobs = await this.#withWaiting(jobIds)
-    // Each check begins with another job, so a job with many such windows does not delay the others.
+    // Each check begins with a different job, so that a job with many such windows does not delay the others.
     const first = this.#looks++ % Math.max(1, jobs.length)
     const ids: number[] = []
     for (const jobId of [...jobs.slice(first), ...jobs.slice(0, first)]) {
@@ -151,7 +151,7 @@ export class DependencyStore {
     return rows.map((row) => row.id)
   }
 
-  /** Reads in parts, since it checks each window and most wait for an instant that is not yet covered. */
+  /** Reads in parts, because each window must be checked, and most of them wait for an instant that is not covered yet. */
   async #readyOf(jobId: string, limit: number, except: readonly number[]): Promise<number[]> {
     const { db, dialect } = this.#database
     const ids: number[] = []
@@ -186,7 +186,7 @@ export class DependencyStore {
     broken: number[],
   ): Promise<number> {
     const { dialect } = this.#database
-    // Locks the windows before it checks their coverage: see `upstreamChanged`.
+    // Locks the windows before it checks their coverage; see `upstreamChanged`.
     const rows = await trx
       .selectFrom('piko_window')
       .select(['id', 'job_id', 'start_at', 'end_at', 'backfill_id'])
@@ -215,7 +215,7 @@ export class DependencyStore {
     return this.#queue(trx, covered, promotion)
   }
 
-  /** The first instant that one of these jobs does not cover, for which the window waits. */
+  /** Returns the first instant that one of these jobs does not cover. The window waits for that instant. */
   async #holeOf(
     trx: Transaction<Tables>,
     upstreams: readonly string[],
@@ -247,7 +247,7 @@ export class DependencyStore {
       asked.flatMap(({ waiting: { jobId }, run: { tick } }) => (tick ? { jobId, tick } : [])),
     )
     const runs = asked.map(({ waiting, run }) => {
-      // The tick of a window that runs again has already fired.
+      // When a window runs again, its tick has already fired.
       return newRow(dialect, run.tick && fired.has(tickOf(waiting.jobId, run.tick)) ? { ...run, tick: undefined } : run)
     })
     const runIds = await insertRuns(trx, dialect, runs)
@@ -299,7 +299,7 @@ export class DependencyStore {
     }))
   }
 
-  /** The first waiting window of a job. @throws BrokenRow */
+  /** Returns the first waiting window of a job. @throws BrokenRow */
   async firstWaiting(jobId: string): Promise<Window | undefined> {
     const { db, dialect } = this.#database
     const row = await db
@@ -315,7 +315,7 @@ export class DependencyStore {
     return { start: dialect.date(row.start_at), end: dialect.date(row.end_at) }
   }
 
-  /** All registered dependencies, by job. */
+  /** Lists all registered dependencies, by job. */
   list(): Promise<Dependencies[]> {
     return listDependencies(this.#database)
   }

@@ -4,14 +4,18 @@ import { assertSound } from '../values/broken-row.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 
-/** From `start` until the next generation begins, the ticks of `schedule` bound a job's windows. */
+/** A period with one schedule: from `start` until the next generation begins, the ticks of `schedule` bound a job's windows. */
 export interface StoredGeneration {
   readonly start: Date
   /** The schedule as JSON of `ScheduleSpec`. */
   readonly schedule: string
 }
 
-/** The generations of jobs with windows, oldest first. @throws BrokenRow if one can't be read: the bounds of windows would be unknown */
+/**
+ * Returns the generations of jobs with windows, oldest first.
+ *
+ * @throws BrokenRow if one can't be read, because the bounds of windows would then be unknown
+ */
 export async function generationsOf(
   db: Kysely<Tables>,
   dialect: Dialect,
@@ -38,7 +42,7 @@ export async function generationsOf(
 }
 
 /**
- * Starts a new generation: from `cursor` on, another schedule bounds the job's windows. Earlier times keep their schedules, even where no
+ * Starts a new generation. From `cursor` on, another schedule bounds the job's windows. Earlier times keep their schedules, even where no
  * window has been planned yet. If a job has no window yet, the new schedule applies to its whole timeline. The caller must hold the lock of
  * the job's row.
  *
@@ -75,8 +79,8 @@ export async function addGeneration(
 }
 
 /**
- * The generations that stay in force before a change. The first one has no beginning, so it stays even if it began where the next one
- * begins, because a backfill may have planned earlier windows.
+ * Returns the generations that remain before a change. The first one has no beginning. So it remains even if the next one begins at the
+ * same instant, because a backfill may have planned earlier windows.
  *
  * @param first start of the first window
  */

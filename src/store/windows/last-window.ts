@@ -5,7 +5,7 @@ import { exactId } from '../values/exact-key.ts'
 import type { Tables } from '../tables.ts'
 
 /**
- * A job's last window that starts at or before an instant. It contains the instant if it has not ended by then.
+ * Returns a job's last window that starts at or before an instant. It contains the instant if it has not ended by then.
  *
  * @throws BrokenRow
  */

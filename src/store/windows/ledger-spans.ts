@@ -8,36 +8,36 @@ import { lastWindow } from './last-window.ts'
 import type { WindowState } from '../tables.ts'
 import type { LedgerBounds } from './unrun.ts'
 
-/** Adjacent windows in the same state; `'missing'` if the ledger has none there. */
+/** Adjacent windows in the same state. `'missing'` means that the ledger has no windows there. */
 export interface LedgerSpan extends Window {
   readonly state: WindowState | 'missing'
-  /** The number of windows; 0 if they are missing. */
+  /** The number of windows, or 0 if they are missing. */
   readonly windows: number
 }
 
 export interface CoverageFilter {
   /**
-   * The spans begin with the window that contains this instant, or the beginning of this day in the job's zone (`'2025-06-15'`). Default:
-   * `windows.start`.
+   * The spans begin with the window that contains this instant. May also be a day in the job's zone (`'2025-06-15'`), which means its
+   * beginning. Default: `windows.start`.
    */
   readonly from?: WindowInput
-  /** Includes only windows that start before this instant or day. Default: all. */
+  /** Only windows that start before this instant or day. Default: all windows. */
   readonly to?: WindowInput
-  /** The maximum number of spans, oldest first. Default 100. */
+  /** How many spans to return, at most, oldest first. Default: 100. */
   readonly limit?: number
 }
 
 type StoredWindow = Window & { readonly state: WindowState }
 
 /**
- * The maximum number of windows in one read. So a ledger of millions is never in memory at once, and no SQLite statement blocks the event
+ * How many windows one read returns, at most. So a ledger of millions is never in memory at once, and no SQLite statement blocks the event
  * loop for long.
  */
 const PAGE = 1_000
 
 /**
- * The covered and uncovered parts of a job's timeline, in as few spans as possible. Without a filter, they reach from the job's first
- * possible window to the point where planning continues.
+ * Returns the covered and uncovered parts of a job's timeline, in as few spans as possible. Without a filter, they reach from the job's
+ * first possible window to the instant where planning continues.
  */
 export async function ledgerSpans(
   database: Database,

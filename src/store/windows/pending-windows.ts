@@ -3,13 +3,13 @@ import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 
 /**
- * The maximum number of windows counted in each state, more than the planner ever queues for one job. If an upstream window runs again, a
- * hundred thousand windows may wait, which would take too long to count.
+ * How many windows are counted in each state, at most. The planner never queues that many for one job. But if an upstream window runs
+ * again, a hundred thousand windows may wait, and counting them would take too long.
  */
 const MAX_COUNTED = 5_000
 
 /**
- * The number of windows that wait or are queued. Does not count windows of backfills, since they must not delay the planning of ordinary
+ * Counts the windows that wait or are queued. Leaves out windows of backfills, because they must not delay the planning of ordinary
  * windows.
  */
 export async function pendingWindows(
@@ -24,7 +24,7 @@ export async function pendingWindows(
 
 type Counts = Promise<readonly { readonly job_id: string; readonly count: number }[]>
 
-/** Counts in one statement, on a server, which works while the event loop turns. */
+/** Counts all jobs in one statement. Used on a server, because it does not block the event loop. */
 function all(trx: Transaction<Tables>, jobIds: readonly string[]): Counts {
   return trx
     .selectFrom('piko_window')

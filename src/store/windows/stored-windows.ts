@@ -6,17 +6,17 @@ import { lastWindow } from './last-window.ts'
 import { readExtreme } from '../values/read-extreme.ts'
 import type { Tables } from '../tables.ts'
 
-/** Consecutive windows of a job's ledger. No window between them is left out. */
+/** Consecutive windows of a job's ledger. None between them is left out. */
 export interface StoredWindows {
   /** The windows, oldest first. */
   readonly windows: readonly Window[]
-  /** Windows beyond this instant are unknown. Undefined: the ledger has no further window. */
+  /** Windows after this instant are unknown. Undefined: the ledger has no further window. */
   readonly until: Date | undefined
 }
 
 const MAX_WINDOWS = 1_000
 
-/** The last window that starts at or before an instant, and those after it. */
+/** Returns the last window that starts at or before an instant, and the windows after it. */
 export async function windowsFrom(
   db: Kysely<Tables>,
   dialect: Dialect,
@@ -37,7 +37,10 @@ export async function windowsFrom(
   return { windows, until: rows.length === limit ? windows.at(-1)?.end : undefined }
 }
 
-/** The last windows that start before an instant, and the first one that starts at or after it, which bounds the time before it. */
+/**
+ * Returns the last windows that start before an instant, and the first window that starts at or after it. The latter shows where the time
+ * before it ends.
+ */
 export async function windowsBefore(
   db: Kysely<Tables>,
   dialect: Dialect,
@@ -67,8 +70,8 @@ export async function windowsBefore(
 }
 
 /**
- * The jobs' windows beyond their cursors, which backfills have created. Nearly all jobs have none. Takes one statement, and a few more per
- * job with such windows.
+ * Returns the jobs' windows after their cursors, which backfills have created. Nearly all jobs have none. Needs one statement, and a few
+ * more per job with such windows.
  */
 export async function windowsBeyond(
   db: Kysely<Tables>,
@@ -99,7 +102,7 @@ export async function windowsBeyond(
   return beyond
 }
 
-/** @throws BrokenRow if the row can't be read, because the position of other windows would then be unknown */
+/** Returns the window of a row. @throws BrokenRow if the row can't be read, because the position of other windows would then be unknown */
 function windowOf(row: { id: number; start_at: Date | string; end_at: Date | string }, dialect: Dialect): Window {
   assertSound(dialect, 'piko_window', row)
   return { start: dialect.date(row.start_at), end: dialect.date(row.end_at) }

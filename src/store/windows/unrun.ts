@@ -8,13 +8,13 @@ import { fromJson } from '../../json/json.ts'
 import { ALL_STARTS, type StartRange, startRanges, windowsWithin, withoutNext } from './window-ranges.ts'
 import { readExtreme } from '../values/read-extreme.ts'
 
-/** The bounds of the registered job's ledger. */
+/** The bounds of a registered job's ledger. */
 export interface LedgerBounds {
   /** The instant `windows.start`. */
   readonly begin: Date | undefined
-  /** The start of the first window that Piko planned itself. */
+  /** The start of the first window that the planner itself created. */
   readonly start: Date | undefined
-  /** The instant up to which windows are planned. */
+  /** Windows are planned up to this instant. */
   readonly cursor: Date | undefined
 }
 
@@ -38,8 +38,8 @@ export async function ledgerBounds({ db, dialect }: Database, jobId: string): Pr
 }
 
 /**
- * The parts of a job's time without a window, oldest first: before the first window, between windows, and from the last one to the point
- * where planning continues. The result also has the end of the last window.
+ * Returns the parts of a job's time without a window, oldest first: before the first window, between windows, and from the last window to
+ * the instant where planning continues. Also returns the end of the last window.
  */
 export async function unrunStretches(
   { db, dialect }: Database,

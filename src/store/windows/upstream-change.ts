@@ -7,18 +7,19 @@ import { noteRows } from '../events/notes.ts'
 import { lastWindow } from './last-window.ts'
 import type { Tables } from '../tables.ts'
 
-/** The maximum number of rows that one statement changes. */
+/** How many rows one statement changes, at most. */
 const CHUNK = 1_000
-/** The maximum number of rows that one statement reads. */
+/** How many rows one statement reads, at most. */
 const PAGE = 1_000
 
 /**
- * Marks the windows that depend on these, because these run again. A succeeded window becomes stale or waits to run again, as its job
- * declares; a running one does so once it has succeeded. A window that runs again marks its own dependents in the same way.
+ * Marks the windows that depend on the given ones, because the given ones run again. A succeeded window becomes stale or waits to run
+ * again, as its job declares. A running window does so when it has succeeded. A window that runs again marks the windows that depend on it
+ * in the same way.
  *
- * Locks the rows in any state. So it waits for a window that is getting its run now, and a locked window gets no run before this
- * transaction ends. An unreadable row stays unchanged and goes to `onBroken`. Takes locks from upstream to downstream; job dependencies
- * have no cycles.
+ * Locks the rows in any state. So it waits for a window that is just getting its run, and a locked window gets no run until this
+ * transaction ends. An unreadable row stays unchanged and goes to `onBroken`. Locks are acquired from upstream to downstream, which causes
+ * no deadlock, because the dependencies of jobs have no cycles.
  */
 export async function upstreamChanged(
   trx: Transaction<Tables>,
@@ -56,7 +57,7 @@ interface Row extends Window {
   readonly state: Tables['piko_window']['state']
 }
 
-/** The windows of a job that overlap these, locked in the order of their starts, oldest first. */
+/** Returns the windows of a job that overlap the given ones, oldest first, and locks them in this order. */
 async function overlapping(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -83,7 +84,7 @@ async function overlapping(
     const found = await page.execute()
     for (const { id, state, start_at, end_at } of soundRows(dialect, 'piko_window', found, onBroken)) {
       const row = { id, state, start: dialect.date(start_at), end: dialect.date(end_at) }
-      // Windows of one job do not overlap, so a window that ends before this row also ends before all later rows.
+      // Windows of one job do not overlap. So a window that ends before this row also ends before all later rows.
       while (first < sorted.length && (sorted[first] as Window).end <= row.start) first += 1
       const next = sorted[first]
       if (next && next.start < row.end) rows.push(row)
@@ -94,7 +95,7 @@ async function overlapping(
   }
 }
 
-/** The window that contains an instant. Also undefined if it can't be read, so that it is skipped. */
+/** Returns the window that contains an instant. Returns undefined also if that window can't be read, so that it is skipped. */
 async function lastSound(
   trx: Transaction<Tables>,
   dialect: Dialect,

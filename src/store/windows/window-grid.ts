@@ -6,9 +6,9 @@ import { chunksOf } from '../statements/chunks.ts'
 import { exactId } from '../values/exact-key.ts'
 import { noteRows } from '../events/notes.ts'
 
-/** The windows of a state that start within one cell of a grid. */
+/** How many windows of one state start within one cell of a grid. */
 export interface GridCount {
-  /** The start of one of these windows, or of the cell. */
+  /** The start of one of these windows, or the start of the cell. */
   readonly start: Date
   readonly state: WindowState
   readonly count: number
@@ -20,10 +20,10 @@ export interface GridRange extends Window {
   readonly cells: readonly Date[]
 }
 
-/** How many jobs a server counts at the same time. Each needs a connection of the pool. */
+/** For how many jobs a server counts at the same time. Each needs a connection of the pool. */
 const JOBS_AT_ONCE = 4
 
-/** Counts the windows of some jobs by cell and state, from entries of the index (job_id, state, start_at) alone. */
+/** Counts the windows of some jobs by cell and state. Reads only entries of the index (job_id, state, start_at). */
 export async function windowGrid(
   database: Database,
   jobIds: readonly string[],
@@ -42,7 +42,7 @@ export async function windowGrid(
 
 const STATES = sql.join(WINDOW_STATES.map((state) => sql.lit(state)))
 
-/** A statement for each job groups in half the time of one for all, because the key of a group is shorter. */
+/** One statement per job takes half the time of one statement for all jobs, because the key of a group is shorter. */
 async function grouped(
   { db, dialect }: Database,
   jobId: string,
@@ -64,7 +64,7 @@ async function grouped(
   return rows.map((row) => ({ start: dialect.date(row.start), state: row.state, count: Number(row.found) }))
 }
 
-/** The maximum number of cells in one statement, because it blocks the event loop. */
+/** How many cells one statement counts, at most, because the statement blocks the event loop. */
 const CELLS = 250
 
 /** SQLite counts the entries between two bounds ten times faster than it groups them. */
@@ -98,14 +98,18 @@ async function byCells(
 
 const MARKED = 500
 
-/** Marks the succeeded windows that start within a range as stale, in small transactions. @returns the number of windows */
+/**
+ * Marks the succeeded windows that start within a range as stale, in small transactions.
+ *
+ * @returns the number of marked windows
+ */
 export async function markStale(database: Database, jobId: string, { start, end }: Window): Promise<number> {
   const { dialect } = database
   let marked = 0
   for (let from = start, isMore = true; isMore;) {
     const after = dialect.instant(from)
     const rows = await database.transaction(async (trx) => {
-      // The planner, backfills and a change of the schedule hold this lock too.
+      // The planner, backfills and a change of the schedule use the same lock.
       await trx.selectFrom('piko_job').select('id').where('id', '=', jobId).modifyEnd(dialect.forUpdate).execute()
       const some = await trx
         .selectFrom('piko_window')

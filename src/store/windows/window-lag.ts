@@ -5,12 +5,12 @@ import { optionalDate } from '../runs/run-row.ts'
 import { exactId } from '../values/exact-key.ts'
 import { mapSound } from '../values/map-sound.ts'
 
-/** How far the windows of a job have progressed. */
+/** How far the windows of a job have come. */
 export interface OldestOpen {
   readonly jobId: string
   /** The start of the oldest window that has not succeeded and was not skipped. */
   readonly oldestOpen: Date | undefined
-  /** The instant up to which windows are planned. */
+  /** Windows are planned up to this instant. */
   readonly cursor: Date | undefined
 }
 
@@ -18,9 +18,10 @@ export interface OldestOpen {
 export const OPEN_WINDOWS = ['pending', 'waiting', 'failed', 'cancelled', 'stale'] as const satisfies WindowState[]
 
 /**
- * The oldest open window of each job with windows, by id. Needs one read of the index (job_id, state, start_at) for each job and state.
+ * Returns the oldest open window of each job with windows, by job id. Needs one read of the index (job_id, state, start_at) for each job
+ * and state.
  *
- * @param which the ids of jobs, or the maximum number of jobs
+ * @param which the ids of jobs, or how many jobs to read, at most
  */
 export async function oldestOpenWindows(
   { db, dialect, broken }: Database,
@@ -49,7 +50,7 @@ export async function oldestOpenWindows(
   return mapSound(dialect, 'piko_job', rows, lagOf, broken.report)
 
   function lagOf(row: (typeof rows)[number]): OldestOpen {
-    // A start that a person has made unreadable is not the oldest one.
+    // A start that can't be read, because a person edited it, does not count as the oldest one.
     const starts = OPEN_WINDOWS.map((state) => row[state]).flatMap((start) => {
       const date = start === null ? undefined : safely(() => dialect.date(start), undefined)
       return date ? [date] : []

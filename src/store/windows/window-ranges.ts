@@ -5,14 +5,14 @@ import type { Dialect } from '../connection/dialect.ts'
 import { exactId } from '../values/exact-key.ts'
 import type { Tables, WindowState } from '../tables.ts'
 
-/** The maximum number of windows that one SQLite statement reads: this takes a few milliseconds, whatever the query. */
+/** How many windows one SQLite statement reads, at most. It takes a few milliseconds, whatever the query. */
 const SPAN = 2_500
 
 /** Some of a job's windows, by their stored starts. */
 export interface StartRange {
-  /** The start of the range; undefined: the first window. */
+  /** The start of the range. Undefined: it begins with the first window. */
   readonly from: Date | string | undefined
-  /** The end of the range: only windows that start before it. Undefined: up to the last window. */
+  /** The end of the range: only windows that start before it belong to the range. Undefined: the range ends with the last window. */
   readonly before: Date | string | undefined
   /** Ids of windows to skip. */
   readonly except?: readonly number[]
@@ -21,8 +21,8 @@ export interface StartRange {
 export const ALL_STARTS: StartRange = { from: undefined, before: undefined }
 
 /**
- * The windows of a job, or those in one state, in parts, oldest first. A server answers while the event loop turns, so it gets a single
- * part. An SQLite statement blocks the loop while it runs.
+ * Yields ranges that together contain the windows of a job, or those in one state, oldest first. On a server there is only one range. On
+ * SQLite there are many small ones, because a statement blocks the event loop while it runs.
  */
 export async function* startRanges(
   db: Kysely<Tables>,
@@ -60,7 +60,7 @@ export function windowsWithin(db: Kysely<Tables>, jobId: string, { from, before,
   return query
 }
 
-/** The numbers of windows by state. On a server, only entries of the index (job_id, state, start_at) are read. */
+/** Counts the windows by state. On a server, only entries of the index (job_id, state, start_at) are read. */
 export async function countByState(
   db: Kysely<Tables>,
   dialect: Dialect,
@@ -69,7 +69,8 @@ export async function countByState(
 ): Promise<readonly { readonly state: WindowState; readonly count: number }[]> {
   const conditions = [
     sql`job_id = ${exactId(jobId)}`,
-    // With this condition on all states, MySQL reads the entries of each state in the range, instead of all windows of the job.
+    // With this condition, which allows all states, MySQL reads only the index entries of each state in the range, instead of all windows
+    // of the job.
     ...(dialect.name === 'mysql' ? [sql`state IN (${sql.join(WINDOW_STATES.map((state) => sql.lit(state)))})`] : []),
     ...(from === undefined ? [] : [sql`start_at >= ${from}`]),
     ...(before === undefined ? [] : [sql`start_at < ${before}`]),
@@ -82,7 +83,7 @@ export async function countByState(
   return rows
 }
 
-/** The windows after which no other window of the job follows without a gap. Uses the index (job_id, start_at). */
+/** Finds the windows that are not directly followed by another window of the job. Uses the index (job_id, start_at). */
 export function withoutNext(db: Kysely<Tables>, jobId: string, range: StartRange) {
   const { except = [] } = range
   return windowsWithin(db, jobId, range).where((eb) =>
@@ -100,8 +101,8 @@ export function withoutNext(db: Kysely<Tables>, jobId: string, range: StartRange
 }
 
 /**
- * The start of the first window in one of these states. One statement reads each state from the index (job_id, state, start_at). @throws
- * BrokenRow
+ * Returns the start of the first window in one of these states. One statement reads each state from the index (job_id, state, start_at).
+ * @throws BrokenRow
  */
 export async function firstInState(
   db: Kysely<Tables>,

@@ -32,7 +32,8 @@ export interface LedgerWindow extends Window {
   readonly attempt: number | undefined
   readonly error: string | undefined
   /**
-   * For a waiting window: the upstream job, and the first instant that succeeded windows of this job did not cover at the last check.
+   * For a waiting window: the upstream job for which it waits, and the first instant that this job's succeeded windows did not cover at the
+   * last check.
    */
   readonly waitsFor: { readonly jobId: string; readonly at: Date } | undefined
 }
@@ -40,16 +41,16 @@ export interface LedgerWindow extends Window {
 export interface LedgerSummary {
   readonly jobId: string
   readonly counts: Readonly<Record<WindowState, number>>
-  /** The counts, and the search for missing windows, begin with the window that starts here. Undefined: with the first one. */
+  /** The start of the window from which windows are counted and missing ones are searched. Undefined: the first window. */
   readonly countedFrom: Date | undefined
   /**
-   * Where the watermark begins: the start of the first window that Piko itself planned. Earlier windows, from backfills or manual runs, are
-   * in the ledger but do not move the watermark.
+   * Where the watermark begins: the start of the first window that the planner itself created. Earlier windows, from backfills or manual
+   * runs, are in the ledger but do not move the watermark.
    */
   readonly start: Date | undefined
   /**
-   * The end of the unbroken sequence of succeeded windows from `start` on; equal to `start` until the first window has succeeded. Undefined
-   * if the ledger has no window from `start` on.
+   * The end of the unbroken sequence of succeeded windows from `start` on. It equals `start` until the first window has succeeded.
+   * Undefined if the ledger has no window from `start` on.
    */
   readonly watermark: Date | undefined
   /**
@@ -61,21 +62,21 @@ export interface LedgerSummary {
 }
 
 export interface SummaryOptions {
-  /** Counts windows, and searches for missing ones, only among this number of the newest windows. Default: among all. */
+  /** Counts windows and searches for missing ones only among this many of the newest windows. Default: among all. */
   readonly newest?: number
 }
 
 export interface WindowFilter {
   readonly state?: WindowState
-  /** Includes only windows that start at this instant or later, or on or after this day in the job's zone (`'2025-06-15'`). */
+  /** Only windows that start at this instant or later. May also be a day in the job's zone (`'2025-06-15'`), which is included. */
   readonly from?: WindowInput
-  /** Includes only windows that start before this instant or day. */
+  /** Only windows that start before this instant or day. */
   readonly to?: WindowInput
-  /** The maximum number of windows, oldest first. Default 100. */
+  /** How many windows to return, at most, oldest first. Default: 100. */
   readonly limit?: number
 }
 
-/** The ledger: the state of every window of each job. */
+/** The ledger. It stores the state of every window of each job. */
 export class WindowStore {
   readonly #database: Database
 
@@ -84,9 +85,9 @@ export class WindowStore {
   }
 
   /**
-   * The state of a job's ledger. The watermark is computed, not stored, so it is correct even if two nodes finish adjacent windows at the
-   * same moment. Finding the first window that has not succeeded takes one read per state from the index (job_id, state, start_at), however
-   * long the ledger is.
+   * Returns the state of a job's ledger. The watermark is computed, not stored, so it is correct even if two nodes finish adjacent windows
+   * at the same moment. Finding the first window that has not succeeded takes one read per state from the index (job_id, state, start_at),
+   * however long the ledger is.
    */
   async summary(jobId: string, { newest }: SummaryOptions = {}): Promise<LedgerSummary> {
     return withoutBroken(this.#database, (except) => this.#summary(jobId, except, newest))
@@ -110,12 +111,12 @@ export class WindowStore {
     const begin = countedFrom && countedFrom > start ? countedFrom : start
     const before = { from: dialect.instant(start), before: dialect.instant(begin), except }
     const open = begin > start ? await firstOpen(db, dialect, jobId, before) : undefined
-    // Windows that a backfill has run beyond the planner's cursor also move the watermark.
+    // Windows that a backfill has run after the planner's cursor also move the watermark.
     const hole = open ?? (await firstHole(db, dialect, jobId, { start: begin, end }, except))
     return { ...summary, watermark: hole && hole < start ? start : (hole ?? end) }
   }
 
-  /** The stored start of the first one of the newest windows; undefined if there are no others. */
+  /** Returns the stored start of the first one of the newest windows. Undefined if there are no older windows. */
   async #startOfNewest(jobId: string, newest: number): Promise<Date | string | undefined> {
     const rows = await this.#database.db
       .selectFrom('piko_window')
@@ -141,23 +142,27 @@ export class WindowStore {
     return mapSound(dialect, 'piko_window', rows, (row) => this.#windowOf(jobId, row), this.#database.broken.report)
   }
 
-  /** The bounds of the registered job's ledger. */
+  /** Returns the bounds of a registered job's ledger. */
   bounds(jobId: string): Promise<LedgerBounds> {
     return ledgerBounds(this.#database, jobId)
   }
 
-  /** The covered and uncovered parts of a job's timeline. */
+  /** Returns the covered and uncovered parts of a job's timeline. */
   async coverage(jobId: string, filter: CoverageFilter = {}): Promise<LedgerSpan[]> {
     const bounds = await ledgerBounds(this.#database, jobId)
     return withoutBroken(this.#database, (except) => ledgerSpans(this.#database, jobId, filter, bounds, except))
   }
 
-  /** The numbers of windows of some jobs by state and cell. */
+  /** Counts the windows of some jobs by state and cell. */
   grid(jobIds: readonly string[], range: GridRange): Promise<ReadonlyMap<string, readonly GridCount[]>> {
     return windowGrid(this.#database, jobIds, range)
   }
 
-  /** Marks the succeeded windows that start within a range as stale. @returns the number of windows */
+  /**
+   * Marks the succeeded windows that start within a range as stale.
+   *
+   * @returns the number of marked windows
+   */
   markStale(jobId: string, range: Window): Promise<number> {
     return markStale(this.#database, jobId, range)
   }
@@ -195,7 +200,7 @@ export class WindowStore {
     }
   }
 
-  /** The last window that ends at or before an instant. @throws BrokenRow */
+  /** Returns the last window that ends at or before an instant. @throws BrokenRow */
   async endingBy(jobId: string, end: Date): Promise<LedgerWindow | undefined> {
     // The last window that starts before the instant may end after it.
     const before = await this.#query(jobId)
@@ -207,14 +212,14 @@ export class WindowStore {
     return before.map((row) => this.#windowOf(jobId, row)).find((window) => window.end <= end)
   }
 
-  /** The window that starts last. */
+  /** Returns the window that starts last. */
   async newest(jobId: string): Promise<LedgerWindow | undefined> {
     const found = await this.#query(jobId).orderBy('piko_window.start_at', 'desc').limit(1).execute()
     const sound = soundRows(this.#database.dialect, 'piko_window', found, this.#database.broken.report)
     return sound.map((row) => this.#windowOf(jobId, row))[0]
   }
 
-  /** The window that contains an instant. @throws BrokenRow */
+  /** Returns the window that contains an instant. @throws BrokenRow */
   async containing(jobId: string, instant: Date): Promise<LedgerWindow | undefined> {
     const around = await this.#query(jobId)
       .where('piko_window.start_at', '<=', this.#database.dialect.instant(instant))
@@ -226,7 +231,7 @@ export class WindowStore {
   }
 
   /**
-   * Existing windows next to an instant, about 1,000 at most. `'after'`: the last one that starts at or before it, and later ones.
+   * Returns existing windows around an instant, about 1,000 at most. `'after'`: the last one that starts at or before it, and later ones.
    * `'before'`: those that start before it.
    */
   stored(jobId: string, at: Date, side: 'after' | 'before'): Promise<StoredWindows> {
@@ -234,7 +239,7 @@ export class WindowStore {
     return (side === 'after' ? windowsFrom : windowsBefore)(db, dialect, jobId, at)
   }
 
-  /** The states of these windows in the ledger, by the milliseconds of their starts. Omits unreadable ones. */
+  /** Returns the states of these windows in the ledger, by the milliseconds of their starts. Leaves out unreadable ones. */
   async states(jobId: string, windows: readonly Window[]): Promise<Map<number, WindowState>> {
     const { db, dialect } = this.#database
     const starts = windows.map((window) => window.start.getTime())
@@ -250,8 +255,7 @@ export class WindowStore {
   }
 
   /**
-   * Queues a run of one window outside the schedule. From then on, the window belongs to the new run and is pending until that run has
-   * ended.
+   * Queues a run of one window outside the schedule. The window then belongs to the new run, and stays pending until that run has ended.
    *
    * @throws PikoError `WINDOW_BUSY` while another run of the window is queued or running
    */
@@ -259,7 +263,7 @@ export class WindowStore {
     const { dialect } = this.#database
     return this.#database.transaction(async (trx) => {
       const start_at = dialect.instant(run.window.start)
-      // The planner, backfills and a change of the schedule also hold this lock, so the windows' bounds can't change.
+      // The planner, backfills and a change of the schedule use the same lock, so the bounds of the windows can't change now.
       await trx.selectFrom('piko_job').select('id').where('id', '=', run.jobId).modifyEnd(dialect.forUpdate).execute()
       await assertFits(trx, dialect, run)
       const values = {
@@ -269,7 +273,7 @@ export class WindowStore {
         state: 'skipped' as const,
         updated_at: dialect.now(),
       }
-      // Creates a missing window first: locking a row that does not exist would lock the gap around it.
+      // A missing window is created first, because locking a row that does not exist would lock the gap around it.
       const insert = trx.insertInto('piko_window').values(values)
       await dialect.insertIgnore(insert).execute()
       const row = await trx
@@ -312,7 +316,7 @@ type LedgerRow = Pick<
   readonly error: string | null
 }
 
-/** Checks the bounds again, since they may have changed between the search and the lock. */
+/** Checks the bounds again, because they may have changed before the lock was acquired. */
 async function assertFits(
   trx: Transaction<Tables>,
   dialect: Dialect,

@@ -3,7 +3,7 @@ import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 import type { PlanDecision } from '../jobs/plan.ts'
 
-/** Removes the ticks and windows that already have a row from a decision. */
+/** Removes from a decision the ticks and windows that already have a row. */
 export async function withoutPlanned(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -37,7 +37,7 @@ export async function withoutPlanned(
       const isFired = run.tick !== undefined && ticks.has(run.tick.getTime())
       if (!run.window) return isFired ? [] : run
       if (starts.has(run.window.start.getTime())) return []
-      // The tick already fired while the job had no windows, but the window must still run.
+      // The tick already fired at a time when the job had no windows, but the window must still run.
       return isFired ? { ...run, tick: undefined } : run
     }),
     skippedWindows: skippedWindows.filter((window) => !starts.has(window.start.getTime())),

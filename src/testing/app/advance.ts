@@ -8,25 +8,27 @@ import { Changes, nextTurn } from './turns.ts'
 /** A test app on a manual clock. */
 export interface SteppedApp {
   readonly clock: AppClock
-  /** The number of runs that have begun and whose outcomes are not stored. Runs of jobs with items are not counted. */
+  /** How many runs have begun and have no stored outcome yet. Runs of jobs with items are not counted. */
   readonly underWay: number
-  /** The number of runs of jobs with items that have begun and whose outcomes are not stored. */
+  /** How many runs of jobs with items have begun and have no stored outcome yet. */
   readonly itemRuns: number
   /** Increases with each outcome and each plan. */
   readonly progress: number
   agenda(nodeIds: readonly string[]): Promise<Agenda>
   readonly nodeIds: readonly string[]
-  /** Describes the runs that run or wait, for an error. */
+  /** Describes the runs that are still running or waiting, for an error message. */
   left(): Promise<string>
 }
 
-/** How long an advance waits in real time for runs that neither end nor sleep on the clock, in milliseconds. */
+/** How long an advance waits in real time for runs that neither end nor sleep on the manual clock, in milliseconds. */
 const PATIENCE_MS = 60_000
-/** The first jump while something is only polled. The jump doubles, up to a maximum, while nothing happens. */
+/**
+ * The first jump while the app only polls for something. While nothing happens, each jump is twice as long as the last, up to a maximum.
+ */
 const FIRST_POLL_MS = 20
 const LONGEST_POLL_MS = 3_600_000
 
-/** The loops that search for work that is not due at a known instant. */
+/** The loops that poll for work, because its time is not known in advance. */
 const POLLING: readonly WorkingLoop[] = [
   'dependencies',
   'backfills',
@@ -37,13 +39,16 @@ const POLLING: readonly WorkingLoop[] = [
 ]
 
 interface Outlook {
-  /** The next instant at which anything may happen, in epoch milliseconds. */
+  /** The next instant at which something can happen, in epoch milliseconds. */
   readonly nextAt: number
   readonly agendas: readonly (readonly [SteppedApp, Agenda])[]
   readonly hasForeign: boolean
 }
 
-/** Moves a manual clock in jumps from one interesting instant to the next, and waits after each until all its apps have settled. */
+/**
+ * Moves a manual clock. It jumps from one instant at which something is due to the next, and after each jump waits until all apps of the
+ * clock have settled.
+ */
 export class Advance {
   readonly changes = new Changes()
   readonly apps = new Set<SteppedApp>()
@@ -55,7 +60,11 @@ export class Advance {
     this.#manual = manual
   }
 
-  /** Advances are executed one after another. @param to epoch milliseconds */
+  /**
+   * Advances the clock. Several advances are executed one after another.
+   *
+   * @param to epoch milliseconds
+   */
   run(to: () => number): Promise<void> {
     const run = this.#running.then(() => this.#advance(to()))
     this.#running = run.catch(() => {})
@@ -106,7 +115,7 @@ export class Advance {
     }
   }
 
-  /** Resolves once nothing can happen before the clock moves. */
+  /** Resolves when nothing can happen until the clock moves. */
   async #settled(): Promise<Outlook> {
     let tried = ''
     let progress = this.#progress
@@ -166,7 +175,7 @@ export class Advance {
     return { nextAt, agendas, hasForeign: agendas.some(([, { leaseAt }]) => leaseAt < Infinity) }
   }
 
-  /** Whether claims have not begun, or items run or end. */
+  /** Whether due runs are not claimed yet, or items run or end. */
   #isAtWork(agendas: Outlook['agendas']): boolean {
     let awake = -clockState(this.#manual).runsAsleep()
     for (const [{ underWay, itemRuns }, { runningHere, items }] of agendas) {
@@ -183,7 +192,7 @@ export class Advance {
     return progress
   }
 
-  /** Whether no loop works, and all runs sleep on the clock or wait for their items. */
+  /** Whether no loop is working, and all runs sleep on the clock or wait for their items. */
   get #isQuiet(): boolean {
     const now = this.#manual.now()
     let awake = -clockState(this.#manual).runsAsleep()
@@ -204,12 +213,12 @@ export class Advance {
   }
 }
 
-/** The instants at which work is due already, as text. */
+/** Describes the instants at which work is already due. */
 function dueOf({ planAt, runAt, leaseAt, items }: Agenda, now: number): string {
   return [planAt, runAt, leaseAt + 1, items?.dueAt ?? Infinity].filter((at) => at <= now).join(' ')
 }
 
-/** Whether a loop searches for work that is not due at a known instant. */
+/** Whether a loop polls for work whose time is not known in advance. */
 function polls(loop: WorkingLoop, { backfills, batches, waiting, items }: Agenda): boolean {
   switch (loop) {
     case 'backfills':

@@ -1,28 +1,28 @@
 import type { SqlDatabase } from '../../sql/sql.ts'
 import { instantOf } from '../../time/instant.ts'
 
-/** More jobs than this are not named in the statement, which then counts the work of all jobs. */
+/** If there are more jobs than this, the statement does not name them, and counts the work of all jobs. */
 const MAX_NAMED = 1_000
 
-/** The current and future work in an app's database. Instants are epoch milliseconds; `Infinity`: there is none. */
+/** The current and future work in an app's database. Instants are in epoch milliseconds. `Infinity` means that there is none. */
 export interface Agenda {
   /** When the next job is planned. */
   readonly planAt: number
-  /** When the first queued run is due. If this is in the past, a limit may block the run. */
+  /** When the first queued run is due. An instant in the past means that a limit may block the run. */
   readonly runAt: number
   /** When the first queued run that is not due yet is due. */
   readonly nextRunAt: number
   /** When the next version of a config takes effect. */
   readonly configAt: number
-  /** When the first lease of a node that is not part of this test ends. */
+  /** When the first lease ends whose node is not part of this test. */
   readonly leaseAt: number
   readonly running: number
-  /** The runs that run on these nodes. */
+  /** How many runs are running on these nodes. */
   readonly runningHere: number
-  /** Backfills and batches that have not ended. */
+  /** How many backfills and batches have not ended. */
   readonly backfills: number
   readonly batches: number
-  /** Windows that wait for those of other jobs. */
+  /** How many windows wait for those of other jobs. */
   readonly waiting: number
   readonly items: ItemAgenda | undefined
 }

@@ -1,7 +1,7 @@
 import { type DatabaseTestClock, systemClock, TIME_LIMIT } from '../../clock.ts'
 import { clockState, type ManualClock } from '../manual-clock.ts'
 
-/** The longest wait of a stop, in milliseconds of real time. */
+/** How long a stop waits, at most, in milliseconds of real time. */
 const CLOSING_MS = 2_000
 
 interface LoopSleep {
@@ -10,7 +10,7 @@ interface LoopSleep {
 }
 
 /**
- * The loops whose work an advance of a test's clock waits for. All others only poll, renew or report, and continue at the end of the
+ * The loops for whose work an advance of a test's clock waits. All other loops only poll, renew or report. They continue at the end of the
  * advance.
  */
 const WORKING = [
@@ -28,8 +28,8 @@ const WORKING = [
 export type WorkingLoop = (typeof WORKING)[number]
 
 /**
- * The clock of one test app on a `ManualClock` that also replaces the database's clock. It knows which of the app's loops sleep, and until
- * when.
+ * The clock of one test app. It follows a `ManualClock` and also replaces the database's clock. It knows which loops of the app sleep, and
+ * until when.
  */
 export class AppClock implements DatabaseTestClock {
   readonly movesDatabase = true
@@ -40,13 +40,13 @@ export class AppClock implements DatabaseTestClock {
   readonly #keeps: { readonly keep: (ms: number) => Promise<unknown>; readonly isEach: boolean }[] = []
   readonly #queries: (() => void)[] = []
   readonly #onChange: () => void
-  /** While true, only `wake` ends the sleeps of loops. */
+  /** While this is true, only `wake` ends the sleeps of loops. */
   isStepping = false
-  /** When the first timeout of a run is due, in epoch milliseconds. */
+  /** When the next timeout of a run is due, in epoch milliseconds. */
   deadlineAt = Infinity
   #isClosed = false
 
-  /** @param onChange called whenever a sleep begins and when the clock has advanced */
+  /** @param onChange called when a sleep begins and when the clock has advanced */
   constructor(manual: ManualClock, onChange: () => void) {
     this.manual = manual
     this.#onChange = onChange
@@ -62,7 +62,7 @@ export class AppClock implements DatabaseTestClock {
   }
 
   sleep(ms: number, signal?: AbortSignal, loop?: string): Promise<void> {
-    // While the app stops, nothing moves its clock.
+    // While the app stops, nothing moves its clock, so it sleeps in real time.
     if (this.#isClosed) return systemClock.sleep(Math.min(ms, CLOSING_MS), signal)
     if (loop === undefined || loop === TIME_LIMIT) return this.manual.sleep(ms, signal, loop)
     return new Promise((resolve) => {
@@ -93,7 +93,7 @@ export class AppClock implements DatabaseTestClock {
     this.#queries.push(query)
   }
 
-  /** Lets the app claim due runs. */
+  /** Wakes the loop that claims due runs. */
   claim(): void {
     for (const query of this.#queries) query()
   }
@@ -104,26 +104,26 @@ export class AppClock implements DatabaseTestClock {
   }
 
   /**
-   * Extends the leases of the app, so that they last through jumps.
+   * Extends the leases of the app, so that they do not expire during jumps.
    *
    * @param ms how long they must last
-   * @param isKept whether they were extended before, so that only those that may be new are extended
+   * @param isKept whether they were extended before; then only those that may be new are extended
    */
   async keepFor(ms: number, isKept = false): Promise<void> {
     for (const { keep, isEach } of this.#keeps) if (isEach || !isKept) await keep(ms)
   }
 
-  /** Adds loops that an advance waits for, even if they have not slept yet. */
+  /** Names loops for which an advance waits, even if they have not slept yet. */
   expect(...loops: readonly WorkingLoop[]): void {
     for (const name of loops) this.#known.add(name)
   }
 
-  /** Whether a loop that an advance waits for does something at the moment. */
+  /** Whether a loop for which an advance waits is working now. */
   get isBusy(): boolean {
     return WORKING.some((name) => this.#known.has(name) && !this.#loops.has(name))
   }
 
-  /** When a loop wants to continue; undefined if it does not sleep. */
+  /** When a loop wants to continue. Undefined if it does not sleep. */
   untilOf(loop: WorkingLoop): number | undefined {
     return this.#loops.get(loop)?.until
   }

@@ -1,7 +1,7 @@
-// Imported, because a test may have replaced the global timers.
+// These are imported, because a test may have replaced the global timers.
 import { clearTimeout, setImmediate, setTimeout } from 'node:timers'
 
-/** Most changes have an event. This interval is only for changes without one, such as those of another process. */
+/** How often to check for changes without an event, such as those of another process, in milliseconds. Most changes have an event. */
 const LOOK_MS = 20
 
 /** Lets a test wait for changes of its apps. */
@@ -12,7 +12,7 @@ export class Changes {
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
-  /** Resolves after the next change, at most a moment later. */
+  /** Resolves after the next change, or after a short time without one. */
   async next(): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, LOOK_MS)

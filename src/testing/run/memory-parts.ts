@@ -14,7 +14,7 @@ import { storable } from '../../json/storable.ts'
 export interface AddedItem {
   readonly kind: string
   readonly data: unknown
-  /** The options of `ctx.items.add`, for this item. */
+  /** The options that were passed to `ctx.items.add` for this item. */
   readonly key?: string | number
   readonly lane?: string
   readonly priority?: number
@@ -22,7 +22,7 @@ export interface AddedItem {
   readonly depth?: number
 }
 
-/** Locks that have one owner at a time in this process. */
+/** Creates locks that have one owner at a time in this process. */
 export function memoryLocks(): PipelineParts['locks'] {
   const held = new Map<string, Lock>()
   let fence = 0
@@ -47,7 +47,7 @@ export function memoryLocks(): PipelineParts['locks'] {
   }
 }
 
-/** Shared values with these initial values, by topic. */
+/** Creates shared values with these initial values, by topic. */
 export function memoryShared(given: Readonly<Record<string, unknown>>): PipelineParts['shared'] {
   const opened = new Map<SharedDefinition<unknown, never>, SharedTopic<unknown, never>>()
   return {
@@ -95,7 +95,7 @@ function openTopic<T, I>(
   return topic
 }
 
-/** Caches that only this process uses, new for each run. */
+/** Creates caches that only this process uses. They are new for each run. */
 export function memoryCaches(): PipelineParts['caches'] & { close(): Promise<void> } {
   const opened = new Map<CacheDefinition<unknown>, Cache<unknown>>()
   return {

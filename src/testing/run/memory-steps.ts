@@ -22,8 +22,8 @@ export class MemorySteps implements StepStorage {
   #nowMs = 0
 
   /**
-   * @param earlier results of earlier attempts, by name
-   * @param trx the executor for steps with a transaction; throws if there is none
+   * @param earlier the results of earlier attempts, by name @param trx returns the executor for steps with a transaction; throws if there
+   * is none
    */
   constructor(earlier: Readonly<Record<string, unknown>>, trx: () => SqlExecutor) {
     this.#trx = trx
@@ -87,7 +87,7 @@ function valueOf(result: string | null): unknown {
   return result === null ? undefined : fromJson(result)
 }
 
-/** The error of a call that needs a store. */
+/** Creates the error for a call that needs a store. */
 export function needsStore(call: string): PikoError {
   return new PikoError(
     'USAGE',

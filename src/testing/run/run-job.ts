@@ -29,35 +29,35 @@ import { testedJob } from '../tested-job.ts'
 import { type AddedItem, memoryCaches, memoryLocks, memoryShared, recordedItems } from './memory-parts.ts'
 import { MemorySteps, needsStore } from './memory-steps.ts'
 
-/** With more calls of `ctx.until` than this, the wait is considered endless. */
+/** If `ctx.until` is called more often than this, it is considered endless. */
 const MAX_WAITS = 10_000
 const RUN_ID = 1
 
 export interface RunJobOptions {
   readonly input?: unknown
-  /** Overrides of the job's config. */
+  /** Values that override the job's config. */
   readonly config?: Readonly<Record<string, unknown>>
-  /** The window, required for a job with windows: its start, as an instant or as a day of the job's zone. */
+  /** The start of the window, as an instant or as a day in the job's zone. Required for a job with windows. */
   readonly window?: WindowInput
   /** The value of each resource of the job, by name. */
   readonly resources?: Readonly<Record<string, unknown>>
   /** The number of the attempt. Default 1. */
   readonly attempt?: number
-  /** Aborting this signal ends the run as a cancel does. */
+  /** If this signal aborts, the run ends as if it were cancelled. */
   readonly signal?: AbortSignal
-  /** Results of steps that earlier attempts have stored, by name. */
+  /** The results of steps that earlier attempts have stored, by name. */
   readonly steps?: Readonly<Record<string, unknown>>
-  /** Current values of shared values, by topic. Default: their initial values. */
+  /** The current values of shared values, by topic. Default: their initial values. */
   readonly shared?: Readonly<Record<string, unknown>>
-  /** The executor for `ctx.commit` and for steps with a transaction. */
+  /** The executor that `ctx.commit` and steps with a transaction use. */
   readonly trx?: SqlExecutor
-  /** The clock for timeouts and pauses of steps. Default: the machine's. */
+  /** The clock for timeouts and for pauses of steps. Default: the system clock. */
   readonly clock?: Clock
   /** The id of the job, if the class has several jobs. */
   readonly id?: string
 }
 
-/** A line of `ctx.log`. */
+/** A line that was logged with `ctx.log`. */
 export interface LoggedLine {
   readonly level: keyof Logger
   readonly message: string | undefined
@@ -65,13 +65,13 @@ export interface LoggedLine {
 }
 
 export interface RunJobResult<Out = unknown> {
-  /** The output in the form in which the database would return it. */
+  /** The output as the database would return it. */
   readonly output: Out
   /** The rows that were written, by the names of the sinks, in the output form of their models. */
   readonly rows: Readonly<RecordedRows>
   readonly logs: readonly LoggedLine[]
   readonly progress: readonly { readonly done: number; readonly total?: number; readonly message?: string }[]
-  /** The results of all steps, by name, earlier ones included. Pass them as `steps` to test the next attempt. */
+  /** The results of all steps by name, including those of earlier attempts. Pass them as `steps` to test the next attempt. */
   readonly steps: Readonly<Record<string, unknown>>
   /** The items that the handler added. Their functions are not called. */
   readonly items: readonly AddedItem[]
@@ -93,8 +93,8 @@ const CHECKS: OptionChecks<RunJobOptions> = {
 
 /**
  * Calls a job's handler once, without a store, an app or a retry. Input, config, output and rows are checked as in a run. Sinks only record
- * their rows. Steps, locks, limits, caches and shared values live in memory. `ctx.until` does not wait: its function is called again
- * immediately, and the handler begins again as in a real run.
+ * their rows. Steps, locks, limits, caches and shared values live in memory. `ctx.until` does not wait. Its function is called again
+ * immediately, and the handler starts again as in a real run.
  *
  * @param job a job of `defineJob`, or a class or an instance with `@job`
  * @throws PikoError `USAGE` naming all wrong options and missing resources; `INPUT_INVALID`, `CONFIG_INVALID`, `OUTPUT_INVALID`,
@@ -186,7 +186,7 @@ class JobRun {
     })
     const { signal } = this.#options
     const cancel = (): void => attempt.abort(signal?.reason)
-    // The handler is not called, as in a run that is cancelled before it begins.
+    // The handler is not called, just like in a run that is cancelled before it begins.
     if (signal?.aborted) throw toError(signal.reason)
     signal?.addEventListener('abort', cancel, { once: true })
     const over = new AbortController()
@@ -275,7 +275,7 @@ class JobRun {
   }
 }
 
-/** A rate limit lets everything pass, because a test must not wait for it. */
+/** The rate limit allows everything, because a test must not wait for it. */
 class MemoryPipeline extends RunPipeline {
   override limit(attempt: LiveAttempt): FleetLimit {
     return () => ({

@@ -41,10 +41,10 @@ export class FixtureSite implements AsyncDisposable {
   readonly origin: string
   /** All requests, in the order of their arrival. */
   readonly requests: FixtureLogEntry[] = []
-  /** The number of requests without a complete response: the current number (`open`), and the highest so far (`mostOpen`). */
+  /** The number of requests without a complete response: now (`open`), and the highest number so far (`mostOpen`). */
   open = 0
   mostOpen = 0
-  /** The number of connections: the current number (`connections`), and the highest so far (`mostConnections`). */
+  /** The number of connections: now (`connections`), and the highest number so far (`mostConnections`). */
   connections = 0
   mostConnections = 0
   /** How many clients have logged in. */
@@ -66,12 +66,12 @@ export class FixtureSite implements AsyncDisposable {
     server.on('connection', (socket) => this.#count(socket))
   }
 
-  /** The absolute URL of a path. */
+  /** Returns the absolute URL of a path. */
   url(path: string): string {
     return new URL(path, this.origin).href
   }
 
-  /** How many requests there were for a path, with any query and method. */
+  /** Counts the requests for a path, with any query and method. */
   count(path: string): number {
     return this.requests.filter((request) => request.path === path).length
   }

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Duration } from '../../time/duration.ts'
 
-/** A page of a fixture site: how the server responds. */
+/** A page of a fixture site. It says how the server responds. */
 export interface FixturePage {
   /** The status of the response. Default 200; with `redirect` 302. */
   readonly status?: number
@@ -15,20 +15,21 @@ export interface FixturePage {
   readonly links?: readonly string[]
   /** The location to which the response redirects the client. */
   readonly redirect?: string
-  /** How long the server waits before it responds. Default: not at all. */
+  /** How long the server waits before it responds. Default: it does not wait. */
   readonly delay?: Duration
-  /** Makes the first requests for this page fail. */
+  /** Lets the first requests for this page fail. */
   readonly failures?: FixtureFailures
   /** Whether a client must log in to get the page; otherwise it gets a 403. Default false. */
   readonly login?: boolean
   /**
-   * Sends the response itself, for example with a body that never ends. Replaces the options above, except `delay`, `failures` and `login`.
+   * A function that sends the response itself, for example with a body that never ends. It replaces the options above, except `delay`,
+   * `failures` and `login`.
    */
   readonly respond?: (request: IncomingMessage, response: ServerResponse) => unknown
 }
 
 export interface FixtureFailures {
-  /** The number of requests that fail. */
+  /** How many requests fail. */
   readonly times: number
   /** The status of each failure; `'reset'` resets the connection. Default 500. */
   readonly status?: number | 'reset'
@@ -44,15 +45,15 @@ export interface FixtureRequest {
   readonly query: URLSearchParams
   readonly headers: IncomingHttpHeaders
   readonly body: string
-  /** When the headers of the request had arrived, in milliseconds since 1970. */
+  /** When the headers of the request arrived, in milliseconds since 1970. */
   readonly at: number
-  /** How many requests of this method and URL there were, this one included. */
+  /** How many requests with this method and URL have arrived, including this one. */
   readonly count: number
 }
 
 /** A logged request. */
 export interface FixtureLogEntry extends FixtureRequest {
-  /** The status of the response; undefined until it is complete, and after a reset. */
+  /** The status of the response. Undefined until the response is complete, and after a reset. */
   status: number | undefined
 }
 
@@ -62,9 +63,9 @@ export type FixtureGraph =
   | ((request: FixtureRequest) => FixturePage | string | undefined | Promise<FixturePage | string | undefined>)
 
 export interface FixtureSiteOptions {
-  /** The robots.txt: its text, its status, or its page. Default: the status 404. */
+  /** The robots.txt, given as its text, its status or a page. Default: status 404. */
   readonly robots?: string | number | FixturePage
-  /** The path to which a client sends a POST to log in. Default `/login`. */
+  /** The path to which a client sends a POST request to log in. Default `/login`. */
   readonly loginPath?: string
   /** The port of the server. Default: any free port. */
   readonly port?: number
