@@ -1,10 +1,26 @@
 import { createRequire } from 'node:module'
-import type { HtmlDocument } from '../html.ts'
+import type { HtmlDocument, HtmlNode } from '../html.ts'
 import { isMissingPackage, optionalPackageNow } from '../../optional-package.ts'
 
-type Load = (text: string, options?: { readonly xml: boolean }) => HtmlDocument
+type Load = (content: string | HtmlNode, options?: { readonly xml: boolean }) => Loaded
+
+/** A document, with the parts of cheerio that plugins use. */
+interface Loaded extends HtmlDocument {
+  readonly _root?: HtmlNode
+  readonly _options?: object
+  readonly fn?: { _parse?(text: string, options: object, isDocument: boolean, context: null): HtmlNode }
+}
+
+/** A parsed text. */
+export interface ParsedHtml {
+  readonly root: HtmlNode
+  /** Creates the functions of cheerio for it. */
+  readonly document: () => HtmlDocument
+}
 
 let loaded: Load | undefined
+/** An empty document for HTML and one for XML, whose parser is used. */
+const empty = new Map<boolean, Loaded>()
 
 /**
  * Imports cheerio before the first page needs it, because the import would then block the event loop. Does nothing if cheerio is not
@@ -21,12 +37,24 @@ export async function prepareCheerio(): Promise<void> {
 }
 
 /**
- * Returns cheerio's function `load`.
+ * Parses HTML or XML. `load` of cheerio also creates a class for each document, which V8 never treats as short-lived: the whole document
+ * then stays in memory until the next full garbage collection. So `document` is only called for steps that ask for it.
  *
  * @param what the feature that needs cheerio, for the error message
  * @throws PikoError `PACKAGE_MISSING`
  */
-export function loadCheerio(what: string): Load {
+export function parseHtml(text: string, isXml: boolean, what: string): ParsedHtml {
+  const load = loadCheerio(what)
+  const options = isXml ? { xml: true } : undefined
+  let parser = empty.get(isXml)
+  if (!parser) empty.set(isXml, (parser = load('', options)))
+  const root = parser.fn?._parse?.(text, { ...parser._options }, true, null)
+  if (root) return { root, document: () => load(root, options) }
+  const document = load(text, options)
+  return { root: document._root ?? (document.root()[0] as HtmlNode), document: () => document }
+}
+
+function loadCheerio(what: string): Load {
   loaded ??= optionalPackageNow('cheerio', what, () => {
     // `page.html()` is synchronous, so cheerio can't be loaded by an asynchronous import here.
     const { load } = createRequire(import.meta.url)('cheerio') as { readonly load: Load }

@@ -8,7 +8,7 @@ import type { HtmlDocument, HtmlElement, HtmlNode, HtmlNodes } from '../html.ts'
 import type { Page, PageMessage } from '../page.ts'
 import type { ReadyRequest } from '../request/request.ts'
 import { decodeText } from './charset.ts'
-import { loadCheerio } from './cheerio.ts'
+import { type ParsedHtml, parseHtml } from './cheerio.ts'
 import { ParsedTooSlowly, parsedInTime } from './parse-limit.ts'
 
 /** Creates the step's page from a response. The text and the document are created when the step first uses them. */
@@ -30,6 +30,7 @@ class AnswerPage implements Page {
   readonly attempt: number
   declare readonly message?: PageMessage
   #text: string | undefined
+  #html: ParsedHtml | undefined
   #document: HtmlDocument | undefined
   /** Whether the step has received the document. It may then have changed it. */
   #isGiven = false
@@ -80,20 +81,24 @@ class AnswerPage implements Page {
   html(selector: string): HtmlNodes
   html(selector?: string): HtmlDocument | HtmlNodes {
     this.#isGiven = true
-    const document = this.#parsedOnce()
+    const document = this.#functions()
     return selector === undefined ? document : document(selector)
   }
 
-  #parsedOnce(): HtmlDocument {
-    return (this.#document ??= this.#parse())
+  /** The functions of cheerio for the document, which are created once. */
+  #functions(): HtmlDocument {
+    return (this.#document ??= this.#parsedOnce().document())
   }
 
-  #parse(): HtmlDocument {
-    const load = loadCheerio('page.html()')
+  #parsedOnce(): ParsedHtml {
+    return (this.#html ??= this.#parse())
+  }
+
+  #parse(): ParsedHtml {
     // An HTML parser would lose the text of the <link> elements of a feed.
     const isXml = XML_TYPE.test(this.headers['content-type'] ?? '')
     try {
-      return parsedInTime(this.text(), (text) => (isXml ? load(text, { xml: true }) : load(text)))
+      return parsedInTime(this.text(), (text) => parseHtml(text, isXml, 'page.html()'))
     } catch (thrown) {
       if (!(thrown instanceof ParsedTooSlowly)) throw thrown
       throw new CrawlError(`${shownUrl(new URL(this.url))} ${thrown.message}`, { class: 'size', status: this.status })
@@ -103,8 +108,7 @@ class AnswerPage implements Page {
   links(selector?: string): string[] {
     const base = this.#base()
     const found = new Set<string>()
-    const document = this.#parsedOnce()
-    for (const element of selector === undefined ? anchorsOf(rootOf(document)) : document(selector)) {
+    for (const element of selector === undefined ? anchorsOf(this.#parsedOnce().root) : this.#functions()(selector)) {
       const href = isElement(element) ? element.attribs['href'] : undefined
       const url = href === undefined ? undefined : safely(() => new URL(href, base), undefined)
       if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) continue
@@ -119,21 +123,15 @@ class AnswerPage implements Page {
   #base(): string {
     // Searching the text is much faster than searching the document, so most pages without a `<base>` need only this.
     if (!this.#isGiven && !/<base\b/i.test(this.text())) return this.url
-    const href = this.#parsedOnce()('base[href]').first().attr('href')
+    const href = this.#functions()('base[href]').first().attr('href')
     return href === undefined ? this.url : safely(() => new URL(href, this.url).href, this.url)
   }
 }
 
-/** The root of a document. `root()` would create a selection, which takes as long as the search for all links of a short page. */
-function rootOf(document: HtmlDocument): Iterable<HtmlNode> {
-  const { _root: root } = document as { readonly _root?: HtmlNode }
-  return root ? [root] : document.root()
-}
-
 /** Finds the elements of the selector `a[href]` in document order, in a fifth of the time that a selection needs. */
-function anchorsOf(root: Iterable<HtmlNode>): readonly HtmlElement[] {
+function anchorsOf(root: HtmlNode): readonly HtmlElement[] {
   const found: HtmlElement[] = []
-  const left: HtmlNode[] = [...root]
+  const left = [root]
   for (let node = left.pop(); node; node = left.pop()) {
     if (isElement(node) && node.name === 'a' && 'href' in node.attribs) found.push(node)
     const { children = [] } = node as { readonly children?: readonly HtmlNode[] }

@@ -1,3 +1,4 @@
+import { load } from 'cheerio'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { CrawlError } from '../../../src/crawl/crawl-error.ts'
@@ -71,6 +72,20 @@ describe('the document of a page', () => {
         .toArray()
         .map((p) => page.html()(p).text()),
     ).toEqual(['a', 'b'])
+  })
+
+  it('is the one whose links were read before, and the one that cheerio would load', () => {
+    for (const [text, xml] of [
+      ['<!doctype html><p>a<a href=1>1</a><br><script>"<b>"</script><noscript><a href=2></noscript>', false],
+      ['<x><a href="/1"/><![CDATA[<a href="/4"/>]]></x>', true],
+    ] as const) {
+      const page = pageOf(text, xml ? 'text/xml' : undefined)
+      const count = page.links().length
+      expect(page.html().html()).toBe(load(text, { xml }).html())
+      expect(page.html().root().children().length).toBe(1)
+      page.html('a').first().remove()
+      expect(page.links().length).toBe(count - 1)
+    }
   })
 
   it('of XML keeps its elements', () => {
