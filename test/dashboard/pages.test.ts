@@ -92,6 +92,29 @@ it('a token is made, shown once, used and revoked', async () => {
   expect(await page.content()).not.toContain(secret)
 })
 
+it('a service of the chosen node restarts, after the dialog has said what that means', async () => {
+  const { nodeId = '' } = await served.app.services.tree()
+  const page = await opened('/nodes')
+  await page.getByRole('combobox', { name: 'Node' }).selectOption(nodeId)
+  expect(page.url()).toContain(`services=${nodeId}`)
+  const services = page.getByRole('region', { name: 'Services' })
+  const prices = services.getByRole('listitem').filter({ hasText: /^Prices/ })
+  // Parts of Piko have no button.
+  await prices.getByRole('button', { name: 'Restart…' }).waitFor()
+  expect(
+    await services
+      .getByRole('listitem')
+      .filter({ hasText: /^store/ })
+      .getByRole('button')
+      .count(),
+  ).toBe(0)
+  await expectAccessible(page)
+  await prices.getByRole('button', { name: 'Restart…' }).click()
+  await confirm(page, /stops and starts again on this node/, 'its feed is stuck')
+  await prices.getByText('restarted 1 time').waitFor()
+  expect(await served.app.audit.list({ verb: 'services.restart' })).toMatchObject([{ reason: 'its feed is stuck' }])
+})
+
 it('a page that does not exist, and one whose data does not load, say what to do', async () => {
   const page = await watchedPage(browser, { expected: /status of 404|ERR_FAILED/ })
   await page.goto(`${served.url}/nowhere`)

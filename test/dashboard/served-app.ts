@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { Piko } from '../../src/app/piko.ts'
 import { HttpService } from '../../src/http/http-service.ts'
 import { defineJob } from '../../src/job/define-job.ts'
+import { defineService } from '../../src/service/define-service.ts'
 import { untilAborted } from '../../src/signals/until-aborted.ts'
 import type { JobSource } from '../../src/job/job-source.ts'
 import type { SettingsOverrides } from '../../src/settings/settings.ts'
@@ -70,7 +71,11 @@ export async function serveApp(jobs: JobSource = JOBS, settings: SettingsOverrid
   isFixed = false
   const folder = await mkdtemp(join(tmpdir(), 'piko-dashboard-'))
   const open = async (port: number) => {
-    const app = new Piko({ jobs, settings: testSettings({ sqlitePath: join(folder, 'piko.db') }, settings) })
+    const app = new Piko({
+      jobs,
+      services: [defineService({ name: 'Prices' })],
+      settings: testSettings({ sqlitePath: join(folder, 'piko.db') }, settings),
+    })
     const http = app.addService(new HttpService(app, { host: '127.0.0.1', port }), { first: true })
     await app.start()
     return { app, url: http.url ?? '' }

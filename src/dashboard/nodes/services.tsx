@@ -1,14 +1,33 @@
-import { type Answer, get } from '../shared/api.ts'
+import { ActionButton, says } from '../shared/action.tsx'
+import { type Answer, get, part } from '../shared/api.ts'
 import { useLoad } from '../shared/load.ts'
 import { Card, Shown } from '../shared/parts.tsx'
+import { query, setQuery } from '../shared/router.ts'
 
 type Tree = Answer<'services.tree'>
 
-/** The tree of services of the node that serves this page. */
+/** The tree of services of the node that serves this page, or of another one. */
 export function Services() {
-  const loaded = useLoad('services', (signal) => get<'services.tree'>('/services', {}, signal))
+  const on = query.value.get('services') ?? ''
+  const nodes = useLoad('services nodes', (signal) => get<'nodes.list'>('/nodes', {}, signal))
+  const loaded = useLoad(`services ${on}`, (signal) =>
+    get<'services.tree'>('/services', on === '' ? {} : { on }, signal),
+  )
+  const choice = (
+    <label>
+      <span>Node</span>
+      <select value={on} onChange={({ currentTarget }) => setQuery({ services: currentTarget.value || undefined })}>
+        <option value="">the one that answers</option>
+        {nodes.data?.items.map(({ id, host, pid }) => (
+          <option key={id} value={id}>
+            {host} ({pid})
+          </option>
+        ))}
+      </select>
+    </label>
+  )
   return (
-    <Card title="Services of the node that answers">
+    <Card title="Services" aside={choice}>
       <Shown of={loaded}>{(tree) => <Branch tree={tree} ids={rootsOf(tree)} seen={new Set()} />}</Shown>
     </Card>
   )
@@ -39,11 +58,41 @@ function Branch({
           <li key={id}>
             {service?.name ?? id}{' '}
             <span class={service?.state === 'running' ? 'state-succeeded' : 'state-failed'}>{service?.state}</span>
-            {(service?.restarts ?? 0) > 0 && <span class="bad"> restarted {service?.restarts} times</span>}
+            {(service?.restarts ?? 0) > 0 && (
+              <span class="bad">
+                {' '}
+                restarted {service?.restarts} {service?.restarts === 1 ? 'time' : 'times'}
+              </span>
+            )}{' '}
+            {service?.canRestart === true && <Restart service={service} nodeId={tree.nodeId} />}
             {children.length > 0 && <Branch tree={tree} ids={children} seen={new Set([...seen, id])} />}
           </li>
         )
       })}
     </ul>
+  )
+}
+
+function Restart({
+  service: { path, state },
+  nodeId: on,
+}: {
+  readonly service: Tree['nodes'][number]
+  readonly nodeId: string | undefined
+}) {
+  const where = on === undefined ? 'on every node that has it, one after another' : 'on this node'
+  return (
+    <ActionButton
+      action={{
+        title: `Restart ${path}`,
+        request: { method: 'POST', path: `/services/${part(path)}/restart`, body: on === undefined ? {} : { on } },
+        cli: ['services', 'restart', path, ...(on === undefined ? [] : ['--on', on])],
+        preview: says(
+          `The service is ${state} now. It stops and starts again ${where}, with the services below it. Runs that use it wait or fail in the meantime.`,
+        ),
+      }}
+    >
+      Restart…
+    </ActionButton>
   )
 }
