@@ -1,5 +1,6 @@
 import { PikoError } from '../errors.ts'
 import { type RunError, runError } from './run-error.ts'
+import type { Phase } from './phases.ts'
 import type { Transition } from './run.ts'
 
 /** How an unsuccessful attempt ended. `interrupted`: its node stopped. `lost`: its node died. */
@@ -21,6 +22,8 @@ export interface Attempt {
   readonly finishedAt: Date | undefined
   readonly outcome: AttemptOutcome | 'succeeded' | 'running'
   readonly error: RunError | undefined
+  /** The parts of its time, in order. Of a running attempt, only how long it was queued. */
+  readonly phases: readonly Phase[]
 }
 
 /** Returns the outcome of the attempt that ends with a transition. */

@@ -123,6 +123,8 @@ export interface RunTable {
   config_version: Generated<number | null>
   /** The trace context of the caller that requested the run: a W3C traceparent, followed by a space and the tracestate. */
   trace: Generated<string | null>
+  /** When the parts of the last ended attempt ended; see `marksText`. */
+  phases: Generated<string | null>
 }
 
 export interface AttemptTable {
@@ -138,6 +140,8 @@ export interface AttemptTable {
   finished_at: NullableInstant
   outcome: AttemptOutcome
   error: JsonText
+  /** When its parts ended; see `marksText`. */
+  phases: Generated<string | null>
 }
 
 export interface WindowTable {

@@ -87,8 +87,18 @@ it('the parts of a run follow each other without a hole, with the steps in their
       ...RUN,
       state: 'succeeded',
       attempts: [
-        { attempt: 1, fence: 1, outcome: 'failed', startedAt: at(3), finishedAt: at(5) },
-        { attempt: 2, fence: 2, outcome: 'succeeded', startedAt: at(10), finishedAt: at(20) },
+        { attempt: 1, fence: 1, outcome: 'failed', startedAt: at(3), finishedAt: at(5), phases: [] },
+        {
+          ...{ attempt: 2, fence: 2, outcome: 'succeeded', startedAt: at(10), finishedAt: at(20) },
+          phases: [
+            { name: 'queued', from: at(5), to: at(10) },
+            { name: 'claimed', from: at(10), to: at(10) },
+            { name: 'resources', from: at(10), to: at(11) },
+            { name: 'handler', from: at(11), to: at(17) },
+            { name: 'sinks', from: at(17), to: at(19) },
+            { name: 'committed', from: at(19), to: at(20) },
+          ],
+        },
       ],
       steps: [{ name: 'load', attempt: 2, tries: 1, ms: 4_000, finishedAt: at(15) }],
     },
@@ -100,6 +110,10 @@ it('the parts of a run follow each other without a hole, with the steps in their
     ['attempt 1', 3, 5],
     ['waited for the next attempt', 5, 10],
     ['attempt 2', 10, 20],
+    ['waited for resources', 10, 11],
+    ['handler', 11, 17],
+    ['sinks flushed', 17, 19],
+    ['committed', 19, 20],
     ['step load', 11, 15],
   ])
   const waiting = spansOf(

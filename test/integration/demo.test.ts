@@ -6,7 +6,9 @@ import type { Summary } from '../../examples/weather/report.ts'
 import { readWeatherFile } from '../../examples/weather/source.ts'
 import { startStation } from '../../examples/weather/station.ts'
 import { type Database, openDatabase } from '../../src/store/connection/database.ts'
+import { startBrowser } from '../support/chromium.ts'
 import { createMysqlDatabase } from '../support/databases.ts'
+import { confirm, watchedPage } from '../dashboard/watched-page.ts'
 import { ExampleProcess } from './example-process.ts'
 
 const DAYS = 1_461
@@ -90,6 +92,33 @@ describe.each([
   })
 })
 
+/** What a newcomer does: four years as a calendar, a day, its run, its log, its row, run it again. */
+async function runDayAgain(calendar: string, { sql }: Database): Promise<void> {
+  const day = '2014-02-03'
+  const browser = await startBrowser()
+  onTestFinished(() => browser.close())
+  const page = await watchedPage(browser)
+  await page.goto(calendar)
+  for (const year of [2012, 2013, 2014, 2015]) await page.getByRole('group', { name: `Days of ${year}` }).waitFor()
+  await page.getByRole('button', { name: `${day}: 1 succeeded` }).click()
+  const windows = page.getByRole('region', { name: 'Windows' })
+  await windows.locator('a[href^="/runs/"]').first().click()
+  await page.getByText(`GET /days/${day} answered 200 with 1 row`).waitFor()
+  await page.getByRole('region', { name: 'Output' }).getByText(day).first().waitFor()
+  // The attempt as a timeline: its resource was borrowed, and its sink flushed.
+  await page.locator('.timeline').getByText('handler').waitFor()
+  const first = page.url()
+  await page.getByRole('button', { name: 'Run again with other input' }).click()
+  await page.getByRole('button', { name: 'Run…', exact: true }).click()
+  await confirm(page, `Its window that begins at ${day}`, 'to see it run')
+  await page.waitForURL((url) => url.href !== first)
+  await page.getByText(`GET /days/${day} answered 200 with 1 row`).waitFor()
+  await page.getByRole('region', { name: 'Output' }).getByText(day).first().waitFor()
+  const [rows] = await sql.query(`SELECT COUNT(*) AS n FROM weather_day WHERE day = '${day}'`)
+  const [runs] = await sql.query(`SELECT COUNT(*) AS n FROM piko_run WHERE state = 'succeeded'`)
+  expect([rows, runs]).toEqual([{ n: 1 }, { n: DAYS + 1 }])
+}
+
 describe('the demo', () => {
   test('names a failed window and the reason, and runs it again the next time', async () => {
     const place = await onSqlite()
@@ -123,13 +152,16 @@ describe('the demo', () => {
     expect(run.stdout).toContain('mismatch: 1 day is more than once in the table: 2013-05-06')
   })
 
-  test('serves health and metrics until it is stopped', async () => {
-    const run = demo(await onSqlite(), ['--serve'], { PIKO_HTTP__PORT: '0' })
+  test('serves health, metrics and a dashboard, in which a day runs again, until it is stopped', async () => {
+    const place = await onSqlite()
+    const run = demo(place, ['--serve'], { PIKO_HTTP__PORT: '0' })
+    const calendar = await run.line((line) => /^dashboard: (http:\S+)$/.exec(line)?.[1])
     const url = await run.line((line) => /^ {2}(http:\S+)\/metrics$/.exec(line)?.[1])
     expect((await fetch(`${url}/readyz`)).status).toBe(200)
     expect((await fetch(`${url}/healthz`)).status).toBe(200)
     const metrics = await (await fetch(`${url}/metrics`)).text()
     expect(metrics).toMatch(/piko_job_run_total\{job_id="weather",status="succeeded"\} 1461/)
+    await runDayAgain(calendar, await place.open())
     run.kill('SIGTERM')
     expect(await run.end(), run.stderr).toBe(0)
   })

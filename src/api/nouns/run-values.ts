@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ATTEMPT_OUTCOMES } from '../../run/attempt.ts'
+import { PHASE_NAMES } from '../../run/phases.ts'
 import { RUN_LOG_LEVELS } from '../../run/run-log.ts'
 import { RUN_KINDS, RUN_STATES } from '../../run/run.ts'
 import { count, instant, json, milliseconds, window } from '../values.ts'
@@ -61,6 +62,9 @@ const attempt = z.object({
   finishedAt: instant.optional(),
   outcome: z.enum([...ATTEMPT_OUTCOMES, 'succeeded', 'running']),
   error: runError.optional(),
+  phases: z
+    .array(z.object({ name: z.enum(PHASE_NAMES), from: instant, to: instant }))
+    .meta({ description: 'The parts of its time, in order. Of a running attempt, only how long it was queued.' }),
 })
 
 const step = z.object({

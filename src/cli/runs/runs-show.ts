@@ -1,3 +1,4 @@
+import { formatMs } from '../../time/duration.ts'
 import { visibleLine } from '../../visible.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
@@ -117,7 +118,7 @@ function spilledLine({ sink, host, rows, sent }: RunDetails['spilled'][number]):
   return `spilled   ${rows} rows of ${visibleLine(sink)} on ${visibleLine(host)}, ${rest}`
 }
 
-function attemptData({ attempt, fence, nodeId, startedAt, finishedAt, outcome, error }: Attempt): object {
+function attemptData({ attempt, fence, nodeId, startedAt, finishedAt, outcome, error, phases }: Attempt): object {
   return {
     attempt,
     fence,
@@ -126,7 +127,15 @@ function attemptData({ attempt, fence, nodeId, startedAt, finishedAt, outcome, e
     finishedAt: finishedAt ?? null,
     outcome,
     error: error ?? null,
+    phases,
   }
+}
+
+/** The parts of the attempt's time, such as `queued 12ms, resources 1.2s, handler 3s`. Leaves out those that took no time. */
+function phasesText({ phases }: Attempt): string {
+  return phases
+    .flatMap(({ name, from, to }) => (to > from ? [`${name} ${formatMs(to.getTime() - from.getTime())}`] : []))
+    .join(', ')
 }
 
 function attemptColumns(): Column<Attempt>[] {
@@ -141,6 +150,7 @@ function attemptColumns(): Column<Attempt>[] {
     },
     { title: 'started', cell: ({ startedAt }) => instantText(startedAt) },
     { title: 'duration', cell: durationText },
+    { title: 'phases', cell: phasesText },
     { title: 'node', cell: ({ nodeId }) => nodeId ?? '-' },
     { title: 'error', cell: ({ error }) => (error ? `${error.name}: ${error.message}` : '') },
   ]

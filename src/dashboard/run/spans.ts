@@ -30,17 +30,38 @@ export function spansOf(run: Run, at: number): Span[] {
   if (run.tick !== undefined) add('tick, not stored yet', 'planned', Math.min(Date.parse(run.tick), created), created)
   add('stored, not due yet', 'planned', created, Math.min(due, started ?? Math.min(due, at)))
   let free = due
-  for (const { attempt, startedAt, finishedAt, outcome, error } of run.attempts) {
+  for (const { attempt, startedAt, finishedAt, outcome, error, phases } of run.attempts) {
     if (startedAt === undefined) continue
     const from = Date.parse(startedAt)
     add(attempt <= 1 ? 'queued' : 'waited for the next attempt', 'queued', free, from)
     const to = finishedAt === undefined ? Math.max(at, from) : Date.parse(finishedAt)
     spans.push({ name: `attempt ${attempt}`, state: outcome, from, to, note: error?.message.slice(0, 500) })
-    spans.push(...stepsIn(run, attempt, from, to))
+    spans.push(...phasesIn(phases, outcome), ...stepsIn(run, attempt, from, to))
     free = to
   }
   if (run.state === 'queued') add('queued', 'queued', free, at)
   return spans
+}
+
+const PHASE_TEXTS = {
+  queued: 'queued',
+  claimed: 'claimed, waited on the node',
+  resources: 'waited for resources',
+  handler: 'handler',
+  sinks: 'sinks flushed',
+  committed: 'committed',
+}
+
+/** The parts of an attempt that took time; its wait in the queue is a span of its own. */
+function phasesIn(phases: Run['attempts'][number]['phases'], outcome: string): Span[] {
+  const own = phases.filter(({ name, from, to }) => name !== 'queued' && Date.parse(to) > Date.parse(from))
+  // A handler alone says nothing that the attempt does not.
+  if (own.length < 2) return []
+  const isWait = (name: string): boolean => name === 'claimed' || name === 'resources'
+  return own.map(({ name, from, to }) => ({
+    ...{ name: PHASE_TEXTS[name], state: isWait(name) ? 'queued' : outcome },
+    ...{ from: Date.parse(from), to: Date.parse(to), note: undefined, isInner: true },
+  }))
 }
 
 function stepsIn({ steps }: Run, attempt: number, from: number, to: number): Span[] {

@@ -1,4 +1,6 @@
 import { toError } from '../../errors.ts'
+import { marksText, UNMARKED_WAIT_MS } from '../../run/phases.ts'
+import { FENCE_FACTOR } from '../../store/runs/fence.ts'
 import type { Claim, RatePlace } from '../../run/run.ts'
 import type { ItemAdder, ItemData } from '../../job/items/adding.ts'
 import type { JobDefinition } from '../../job/spec.ts'
@@ -42,6 +44,9 @@ export class LiveAttempt {
   readonly nodeId: string
   readonly job: JobDefinition
   readonly startedAt: number
+  /** When the parts of the attempt ended, for a job with resources or sinks, and for `ctx.commit`. */
+  marks: { ready?: number; handled?: number; flushed?: number } | undefined
+  readonly #takenAt: number
   /** Whether the run has ended without its handler, which was still running after the grace time. */
   isGivenUp = false
   /** Whether the handler has returned or thrown. Then no further step may begin. */
@@ -93,13 +98,21 @@ export class LiveAttempt {
   #reason: Error | undefined
   #log: Logger | undefined
 
-  constructor(claim: Claim, nodeId: string, job: JobDefinition, startedAt: number, parts: AttemptParts) {
+  constructor(
+    claim: Claim,
+    nodeId: string,
+    job: JobDefinition,
+    startedAt: number,
+    parts: AttemptParts,
+    takenAt = startedAt,
+  ) {
     this.claim = claim
     this.input = claim.input
     this.place = claim.place
     this.nodeId = nodeId
     this.job = job
     this.startedAt = startedAt
+    this.#takenAt = takenAt
     this.#parts = parts
   }
 
@@ -113,6 +126,31 @@ export class LiveAttempt {
 
   get log(): Logger {
     return (this.#log ??= this.#parts.runLog(this.claim))
+  }
+
+  /** Notes that a part of the attempt has ended. */
+  mark(part: 'ready' | 'handled' | 'flushed', at: number): void {
+    ;(this.marks ??= {})[part] = at
+  }
+
+  /**
+   * When its parts ended, to be stored with its outcome. Undefined for a success with only a handler that began soon, because one statement
+   * stores many of these.
+   */
+  phasesText(transition: { readonly to: string; readonly output?: unknown }, now: number): string | undefined {
+    const { marks, claim, startedAt, job } = this
+    // An early claim counts from the time when the run is due, as `started_at` does.
+    const claimedAt = Math.min(Math.max(this.#takenAt, claim.runAt.getTime()), startedAt)
+    const isPlain = transition.to === 'succeeded' && transition.output === undefined
+    if (!marks && isPlain && startedAt - claimedAt < UNMARKED_WAIT_MS) return undefined
+    const hasParts = job.spec.resources !== undefined || job.spec.sinks !== undefined
+    const after = (at: number | undefined): number | undefined => (at === undefined ? undefined : at - claimedAt)
+    return marksText(claim.fence - claim.runId * FENCE_FACTOR, {
+      begun: startedAt - claimedAt,
+      ready: after(marks?.ready ?? (hasParts && !marks ? now : undefined)),
+      handled: after(marks?.handled ?? (hasParts || marks ? undefined : now)),
+      flushed: after(marks?.flushed),
+    })
   }
 
   /** Why the attempt must end early; undefined while it may continue. */

@@ -228,6 +228,7 @@ export class RunPipeline implements RunActions {
         items && ((): boolean => items.hasItems),
       )
       attempt.sinks = sinks
+      attempt.mark('ready', this.#parts.clock.now())
     } catch (thrown) {
       await returnAfter(attempt, borrowed, toError(thrown))
       return outcomeOf(attempt, toError(thrown))
@@ -264,7 +265,7 @@ export class RunPipeline implements RunActions {
   async #end(attempt: LiveAttempt, handled: () => unknown, borrowed: Borrowed, sinks: RunSinks): Promise<Outcome> {
     try {
       try {
-        const returned = await withSteps(attempt, handled)
+        const returned = await withSteps(attempt, handled, this.#parts.clock)
         // The handler may have returned before its commit ended.
         if (attempt.commit !== 'none') await attempt.committing
         attempt.throwIfAborted()
@@ -274,6 +275,7 @@ export class RunPipeline implements RunActions {
         if (attempt.commit === 'none') assertOutput(attempt.job, output)
         await sinks.flush()
         if (attempt.written) attempt.tables = await attempt.written.collect()
+        if (attempt.marks) attempt.mark('flushed', this.#parts.clock.now())
         attempt.throwIfAborted()
         await borrowed.release({ ok: true })
         return { kind: 'success', output }
@@ -373,10 +375,14 @@ export class RunPipeline implements RunActions {
     }
     try {
       attempt.throwIfAborted()
+      const { clock } = this.#parts
+      attempt.mark('handled', clock.now())
       await attempt.sinks?.flush()
       const tables = (await attempt.written?.collect()) ?? []
+      if (attempt.sinks) attempt.mark('flushed', clock.now())
       const { signal, configVersion } = attempt
-      const rules = { isWanted, tables, signal, configVersion, giveUp: this.#parts.abandoned }
+      const phases = attempt.phasesText({ to: 'succeeded' }, clock.now())
+      const rules = { isWanted, tables, signal, configVersion, phases, giveUp: this.#parts.abandoned }
       const value = await this.#parts.store.commit(nodeId, claim, begin, rules)
       attempt.commit = 'done'
       return value
@@ -387,11 +393,13 @@ export class RunPipeline implements RunActions {
 }
 
 /** Resolves with the handler's result when all its steps have ended, also those that it did not await. */
-async function withSteps(attempt: LiveAttempt, handled: () => unknown): Promise<unknown> {
+async function withSteps(attempt: LiveAttempt, handled: () => unknown, clock: Clock): Promise<unknown> {
   try {
     return await handled()
   } finally {
     attempt.isHandled = true
+    // With a commit, the handler's part has ended before.
+    if (attempt.marks && attempt.commit === 'none') attempt.mark('handled', clock.now())
     if (attempt.steps) await attempt.steps.idle()
   }
 }

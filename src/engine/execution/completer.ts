@@ -51,10 +51,11 @@ export class Completer {
   }
 
   /** @param stored receives the result; also receives `'lost'` if the process ends before the write */
-  finish(nodeId: string, { claim, transition, configVersion, idleItems }: Finish, stored: (how: Stored) => void): void {
+  finish(nodeId: string, finish: Finish, stored: (how: Stored) => void): void {
+    const { claim, transition, configVersion, idleItems, phases } = finish
     // Nothing needs to be done: an event has already reported the failure, the process is ending, and the run returns to the queue when its
     // lease ends.
-    this.#batcher.push({ nodeId, claim, transition, configVersion, idleItems }, stored, () => stored('lost'))
+    this.#batcher.push({ nodeId, claim, transition, configVersion, idleItems, phases }, stored, () => stored('lost'))
   }
 
   /** The fences of claims whose outcomes the database refuses. These runs were executed and must not be executed again. */

@@ -67,7 +67,10 @@ export class Ending {
     else
       completer.finish(
         nodeId,
-        { claim, transition, configVersion: attempt.configVersion, idleItems: attempt.idleItems },
+        {
+          ...{ claim, transition, configVersion: attempt.configVersion, idleItems: attempt.idleItems },
+          phases: attempt.phasesText(transition, this.#parts.clock.now()),
+        },
         (stored) => this.#stored(taken, attempt, outcome, transition, stored),
       )
   }

@@ -213,7 +213,8 @@ export class Executor extends Service {
   }
 
   #keep(claim: Claim, nodeId: string, source: ClaimSource): Taken {
-    const taken = { claim, nodeId, source, attempt: undefined, reason: undefined }
+    const takenAt = this.#parts.clock.now()
+    const taken = { claim, nodeId, source, takenAt, attempt: undefined, reason: undefined }
     this.#taken.set(claim.fence, taken)
     return taken
   }
@@ -255,7 +256,7 @@ export class Executor extends Service {
       return
     }
     const startedAt = clock.now()
-    const attempt = new LiveAttempt(claim, nodeId, job, startedAt, this.#attemptParts)
+    const attempt = new LiveAttempt(claim, nodeId, job, startedAt, this.#attemptParts, taken.takenAt)
     taken.attempt = attempt
     if (taken.reason) {
       attempt.abort(taken.reason)

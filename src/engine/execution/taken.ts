@@ -17,6 +17,8 @@ export interface Taken {
   readonly claim: Claim
   readonly nodeId: string
   readonly source: ClaimSource
+  /** When this process got the claim, in milliseconds since the epoch. */
+  readonly takenAt: number
   attempt: LiveAttempt | undefined
   /** Why the claim must not begin; undefined if it may. */
   reason: PikoError | undefined

@@ -1,5 +1,6 @@
 import { sql, type Transaction } from 'kysely'
 import { type Attempt, type AttemptOutcome, attemptOutcome, failure } from '../../run/attempt.ts'
+import { type Marks, marksOf, phasesOf } from '../../run/phases.ts'
 import type { Claim, Run, Transition } from '../../run/run.ts'
 import type { RunError } from '../../run/run-error.ts'
 import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
@@ -19,11 +20,13 @@ export interface EndedAttempt {
   readonly nodeId: string
   readonly outcome: AttemptOutcome
   readonly error?: RunError | undefined
+  /** When its parts ended; see `marksText`. */
+  readonly phases?: string | undefined
 }
 
 const MAX_ROWS = 500
 /** The size of one row's numbers, node id and text, in bytes. */
-const ROW_BYTES = 250
+const ROW_BYTES = 350
 
 /**
  * The history of unsuccessful attempts. The transaction that ends an attempt also writes its row. A successful attempt has no row, because
@@ -40,6 +43,7 @@ export class AttemptStore {
   async list(run: Run): Promise<Attempt[]> {
     const { db, dialect } = this.#database
     const rows = await db.selectFrom('piko_attempt').selectAll().where('run_id', '=', run.id).orderBy('fence').execute()
+    const own = await db.selectFrom('piko_run').select('phases').where('id', '=', run.id).executeTakeFirst()
     const recorded = soundRows(dialect, 'piko_attempt', rows, this.#database.broken.report).map((row) => ({
       attempt: row.attempt,
       fence: row.fence,
@@ -48,14 +52,35 @@ export class AttemptStore {
       finishedAt: optionalDate(row.finished_at, dialect),
       outcome: row.outcome,
       error: fromJson(row.error) as RunError | undefined,
+      marks: marksOf(row.phases, claimsOf(run.id, row.fence)),
     }))
     const last = lastOf(run)
-    return last && recorded.at(-1)?.fence !== last.fence ? [...recorded, last] : recorded
+    const isRecorded = last === undefined || recorded.at(-1)?.fence === last.fence
+    const all = isRecorded
+      ? recorded
+      : [...recorded, { ...last, marks: marksOf(own?.phases, claimsOf(run.id, last.fence)) }]
+    return withPhases(all, run)
   }
 }
 
+type Unphased = Omit<Attempt, 'phases'>
+
+function withPhases(attempts: readonly (Unphased & { readonly marks: Marks | undefined })[], run: Run): Attempt[] {
+  const [first] = attempts
+  // A retry changes when the run is due, so its first wait is known only until then.
+  const due = first?.startedAt && run.runAt > first.startedAt ? run.createdAt : run.runAt
+  let freeAt = due > run.createdAt ? due : run.createdAt
+  return attempts.map(({ marks, ...attempt }) => {
+    const phases = phasesOf(attempt, freeAt, marks)
+    freeAt = attempt.finishedAt ?? freeAt
+    return { ...attempt, phases }
+  })
+}
+
+const claimsOf = (runId: number, fence: number): number => fence - runId * FENCE_FACTOR
+
 /** Returns the attempt that the run's own row describes. */
-function lastOf(run: Run): Attempt | undefined {
+function lastOf(run: Run): Unphased | undefined {
   // The row of a queued run has no data about its last attempt. Cancelling a queued run ends no attempt.
   if (run.startedAt === undefined || run.nodeId === undefined) return undefined
   const { attempt, fence, nodeId, startedAt, finishedAt, error, state } = run
@@ -77,10 +102,10 @@ function lastOf(run: Run): Attempt | undefined {
  * Returns the record of an ended claim. There is none for a success, and none for a wait of `ctx.until`, because that may end thousands of
  * claims.
  */
-export function endedAttempt(nodeId: string, claim: Claim, transition: Transition): EndedAttempt[] {
+export function endedAttempt(nodeId: string, claim: Claim, transition: Transition, phases?: string): EndedAttempt[] {
   if (transition.to === 'succeeded' || (transition.to === 'queued' && transition.isWaiting)) return []
   const { runId, fence, attempt } = claim
-  return [{ runId, fence, attempt, nodeId, outcome: attemptOutcome(transition), error: transition.error }]
+  return [{ runId, fence, attempt, nodeId, outcome: attemptOutcome(transition), error: transition.error, phases }]
 }
 
 /**
@@ -105,6 +130,7 @@ export async function recordAttempts(
         finished_at: dialect.now(),
         outcome: end.outcome,
         error,
+        phases: end.phases ?? null,
       })),
     )
     await dialect.insertIgnore(insert).execute()
@@ -121,7 +147,7 @@ export async function recordLastAttempts(
 ): Promise<void> {
   const insert = trx
     .insertInto('piko_attempt')
-    .columns(['run_id', 'fence', 'attempt', 'node_id', 'started_at', 'finished_at', 'outcome', 'error'])
+    .columns(['run_id', 'fence', 'attempt', 'node_id', 'started_at', 'finished_at', 'outcome', 'error', 'phases'])
     .expression((eb) =>
       eb
         .selectFrom('piko_run')
@@ -134,6 +160,7 @@ export async function recordLastAttempts(
           'finished_at',
           'state',
           'error',
+          'phases',
         ])
         .where('id', 'in', runIds)
         .where('node_id', 'is not', null)

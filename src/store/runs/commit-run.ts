@@ -20,6 +20,8 @@ export interface CommitRules {
   readonly tables?: readonly TableRows[]
   /** The version of the job's config that the attempt used. */
   readonly configVersion?: number | undefined
+  /** When the parts of the attempt ended; see `marksText`. */
+  readonly phases?: string | undefined
   /** Aborts when the process no longer waits for the result of the commit. */
   readonly giveUp: AbortSignal
 }
@@ -42,7 +44,7 @@ export async function commitRun<T>(
   nodeId: string,
   claim: Claim,
   fn: (trx: SqlExecutor) => Promise<T>,
-  { isWanted, tables = [], signal, giveUp, configVersion }: CommitRules,
+  { isWanted, tables = [], signal, giveUp, configVersion, phases }: CommitRules,
 ): Promise<T> {
   const { dialect } = database
   let done: { readonly value: T } | undefined
@@ -57,6 +59,7 @@ export async function commitRun<T>(
           .set({
             ...{ state: 'succeeded', error: null, output, finished_at: dialect.now() },
             ...(configVersion !== undefined && { config_version: configVersion }),
+            ...(phases !== undefined && { phases }),
           })
           .executeTakeFirstOrThrow()
         if (numUpdatedRows === 0n) throw leaseLost(claim)

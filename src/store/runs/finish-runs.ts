@@ -9,7 +9,7 @@ import { recordFailures } from '../notices/record-failures.ts'
 import { note, noteRows, runGroups } from '../events/notes.ts'
 import type { Tables } from '../tables.ts'
 import { fenceOf } from './fence.ts'
-import type { Finish, FinishResult } from './finish.ts'
+import { type Finish, type FinishResult, phasesOfMany, phasesOfOne } from './finish.ts'
 import { guarded, settleWindows } from './guarded.ts'
 
 const NONE_LOST: FinishResult = { lost: [], cancelled: [] }
@@ -57,7 +57,7 @@ async function finishIn(
   noteRows(trx, 'runs', idsOf(written.filter((finish) => !isPlainNow(finish))))
   // A run that never began made no attempt.
   const begun = written.filter((finish) => !isUntouched(finish))
-  const ends = begun.flatMap(({ claim, transition }) => endedAttempt(nodeId, claim, transition))
+  const ends = begun.flatMap((finish) => endedAttempt(nodeId, finish.claim, finish.transition, finish.phases))
   await recordAttempts(trx, dialect, ends)
   await recordFailures(
     trx,
@@ -140,7 +140,7 @@ async function settleRuns(
   for (const finish of others) {
     const isRequeued = finish.transition.to === 'queued'
     const { numUpdatedRows } = await guarded(trx, dialect, nodeId, [finish.claim])
-      .set({ ...changesOf(finish.transition, dialect), ...versionOf(finish) })
+      .set({ ...changesOf(finish.transition, dialect), ...versionOf(finish), ...phasesOfOne(finish) })
       .$if(isRequeued, (update) => update.where('cancel_requested_at', 'is', null))
       .executeTakeFirstOrThrow()
     changed += Number(numUpdatedRows)
@@ -166,6 +166,7 @@ async function succeed(
     .set({
       ...{ state: 'succeeded', error: null, finished_at: dialect.now() },
       ...(arms.length > 0 && { config_version: used }),
+      ...phasesOfMany(finishes),
     })
     .executeTakeFirstOrThrow()
   return Number(numUpdatedRows)

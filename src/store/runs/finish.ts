@@ -1,3 +1,4 @@
+import { type RawBuilder, sql } from 'kysely'
 import type { Claim, Transition } from '../../run/run.ts'
 
 export interface FinishResult {
@@ -15,6 +16,21 @@ export interface Finish {
   readonly transition: Transition
   /** The version of the job's config that the attempt used. */
   readonly configVersion?: number | undefined
+  /** When the parts of the attempt ended; see `marksText`. */
+  readonly phases?: string | undefined
   /** The generation of the run's items. Set if the run ends because none of them is queued or running. */
   readonly idleItems?: number | undefined
+}
+
+/** The changed column of many runs. Most runs have only a handler, and no phases. */
+export function phasesOfMany(finishes: readonly Finish[]): { phases?: RawBuilder<string | null> } {
+  const arms = finishes.flatMap(({ claim, phases }) =>
+    phases === undefined ? [] : sql`WHEN ${sql.lit(claim.runId)} THEN ${sql.lit(phases)}`,
+  )
+  return arms.length === 0 ? {} : { phases: sql<string | null>`CASE id ${sql.join(arms, sql` `)} ELSE phases END` }
+}
+
+/** The changed column of one run. */
+export function phasesOfOne({ phases }: Finish): { phases?: string } {
+  return phases === undefined ? {} : { phases }
 }

@@ -66,7 +66,7 @@ export function firstClaimOf(runId: number, run: NewRun, now: Date): Claim {
   }
 }
 
-export function runOf(row: Omit<Selectable<RunTable>, 'trace'>, dialect: Dialect): Run {
+export function runOf(row: Omit<Selectable<RunTable>, 'trace' | 'phases'>, dialect: Dialect): Run {
   return {
     id: row.id,
     jobId: row.job_id,

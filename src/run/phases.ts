@@ -1,0 +1,88 @@
+/** When the parts of an attempt ended, in milliseconds after its claim. A part that the attempt did not reach is absent. */
+export interface Marks {
+  /** It had a slot, and its config and input were read. */
+  readonly begun?: number | undefined
+  /** Its resources were borrowed, and its sinks ready. */
+  readonly ready?: number | undefined
+  /** The handler had ended, or called `ctx.commit`. */
+  readonly handled?: number | undefined
+  /** Its sinks were flushed. */
+  readonly flushed?: number | undefined
+}
+
+export const PHASE_NAMES = ['queued', 'claimed', 'resources', 'handler', 'sinks', 'committed'] as const
+
+export type PhaseName = (typeof PHASE_NAMES)[number]
+
+/** A part of an attempt's time. */
+export interface Phase {
+  /**
+   * `queued`: due, or waiting for another attempt, until a node claimed it. `claimed`: waited on the node for a slot. `resources`:
+   * waited for its resources and sinks. `handler`: the handler ran. `sinks`: its sinks wrote the rest. `committed`: the outcome was stored.
+   */
+  readonly name: PhaseName
+  readonly from: Date
+  readonly to: Date
+}
+
+const LETTERS = { begun: 'b', ready: 'r', handled: 'h', flushed: 'f' } as const
+const ORDER = ['begun', 'ready', 'handled', 'flushed'] as const
+const PHASE_OF = { begun: 'claimed', ready: 'resources', handled: 'handler', flushed: 'sinks' } as const
+/** An attempt that waits for less on its node, and has only a handler, stores no marks. */
+export const UNMARKED_WAIT_MS = 1_000
+
+/** The stored form of the marks of an attempt, at most 100 characters. @param claims how often the run was claimed until then */
+export function marksText(claims: number, marks: Marks): string {
+  const parts = ORDER.flatMap((name) => {
+    const ms = marks[name]
+    return ms === undefined ? [] : `${LETTERS[name]}${Math.max(0, Math.round(ms))}`
+  })
+  return [`c${claims}`, ...parts].join(' ')
+}
+
+/** The marks of an attempt. Undefined if the text is of another attempt, or can't be read. */
+export function marksOf(text: string | null | undefined, claims: number): Marks | undefined {
+  const found = new Map(
+    [...String(text ?? '').matchAll(/\b([cbrhf])(\d{1,13})\b/g)].map(([, name, ms]) => [name, Number(ms)]),
+  )
+  if (found.get('c') !== claims) return undefined
+  return Object.fromEntries(
+    ORDER.flatMap((name) => {
+      const ms = found.get(LETTERS[name])
+      return ms === undefined ? [] : [[name, ms]]
+    }),
+  )
+}
+
+/**
+ * The phases of an attempt in order of time. Without marks, all its time is the handler's.
+ *
+ * @param freeAt since when the run was due, or the end of its previous attempt
+ */
+export function phasesOf(
+  attempt: { readonly startedAt: Date | undefined; readonly finishedAt: Date | undefined },
+  freeAt: Date,
+  marks: Marks | undefined,
+): Phase[] {
+  const { startedAt, finishedAt } = attempt
+  if (!startedAt) return []
+  const phases: Phase[] = []
+  let from = Math.min(freeAt.getTime(), startedAt.getTime())
+  const add = (name: PhaseName, at: number): void => {
+    // The clocks of a node and of the database may differ a little.
+    const to = Math.min(Math.max(at, from), finishedAt?.getTime() ?? Infinity)
+    phases.push({ name, from: new Date(from), to: new Date(to) })
+    from = to
+  }
+  add('queued', startedAt.getTime())
+  if (!finishedAt) return phases
+  if (!marks) add('handler', finishedAt.getTime())
+  else {
+    for (const name of ORDER) {
+      const ms = marks[name]
+      if (ms !== undefined) add(PHASE_OF[name], startedAt.getTime() + ms)
+    }
+    add('committed', finishedAt.getTime())
+  }
+  return phases
+}
