@@ -93,8 +93,16 @@ function etaOf(done: number, total: number | undefined, rate: number | undefined
   return Number.isSafeInteger(Math.round(leftMs)) ? Math.max(0, Math.round(leftMs)) : undefined
 }
 
-const NUMBER = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
-const SMALL = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 })
+let formats: { readonly number: Intl.NumberFormat; readonly small: Intl.NumberFormat } | undefined
+
+/** Creates the formats when they are needed, because the first one takes 10 ms, which each command would wait for. */
+function numberFormats(): NonNullable<typeof formats> {
+  return (formats ??= {
+    number: new Intl.NumberFormat('en', { maximumFractionDigits: 1 }),
+    small: new Intl.NumberFormat('en', { maximumSignificantDigits: 3 }),
+  })
+}
+
 /** Larger numbers would fill the line with digits. */
 const MAX_PLAIN = 1e15
 const MIN_SHOWN = 1e-6
@@ -122,7 +130,8 @@ function percent(done: number, total: number): string {
 function amount(value: number): string {
   if (value < MIN_SHOWN) return '0'
   if (value >= MAX_PLAIN) return value.toExponential(2)
-  return value >= 100 ? NUMBER.format(Math.round(value)) : value < 1 ? SMALL.format(value) : NUMBER.format(value)
+  const { number, small } = numberFormats()
+  return value >= 100 ? number.format(Math.round(value)) : value < 1 ? small.format(value) : number.format(value)
 }
 
 function leftText(ms: number): string {

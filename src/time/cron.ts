@@ -192,8 +192,11 @@ function zoneName(timezone: unknown): string | undefined {
   }
 }
 
-/** The names are cached, because looking them up takes most of the time that is needed to read a schedule. */
-const zoneNames = new Map<string, string>()
+/**
+ * The names are cached, because looking them up takes most of the time that is needed to read a schedule. UTC needs no lookup: the first
+ * format of a process takes 10 ms, and short commands would wait for it.
+ */
+const zoneNames = new Map([['UTC', 'UTC']])
 
 function similarZone(timezone: unknown): string | undefined {
   const city = String(timezone).trim().replaceAll(' ', '_').toLowerCase()

@@ -17,6 +17,7 @@ export class Zone {
   }
 
   private constructor(name: string) {
+    if (name === 'UTC') return
     const format = new Intl.DateTimeFormat('en-US', {
       timeZone: name,
       hourCycle: 'h23',
