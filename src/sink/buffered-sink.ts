@@ -213,7 +213,7 @@ export class BufferedSink implements SinkWriter {
       if (size <= batchBytes) return size
       throw new PikoError(
         'SINK_ROW_INVALID',
-        `sink ${name}: row ${from + index} of ${modelName} holds about ${size} bytes, more than a batch may (${batchBytes}); raise batchBytes of the sink, or store the data elsewhere and write a reference`,
+        `sink ${name}: row ${from + index} of ${modelName} holds about ${size} bytes, more than a batch may hold (${batchBytes}); raise batchBytes of the sink, or store the data elsewhere and write a reference`,
         { details: { sink: name, model: modelName, index: from + index, bytes: size } },
       )
     })

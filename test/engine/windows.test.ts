@@ -341,7 +341,7 @@ describeEachStore((store) => {
       const error = await rejected(app.run('sync', { window: START }))
       expect([error.code, error.message]).toEqual([
         'WINDOW_BUSY',
-        `window 2025-01-01T00:00:00.000Z of job "sync" already has run ${runId}; wait until it is settled`,
+        `window 2025-01-01T00:00:00.000Z of job "sync" already has run ${runId}; wait until that run has ended`,
       ])
       gate.open()
       await settledLedger(app, 2)

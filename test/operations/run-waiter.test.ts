@@ -146,7 +146,7 @@ describeEachStore((fixture) => {
     for (const error of [await early, await rejected(waiter.wait(id))]) {
       expect([error.code, error.message]).toEqual([
         'STOPPED',
-        `Piko stopped before run ${id} settled; the run stays in the queue`,
+        `Piko stopped before run ${id} had ended; the run stays in the queue`,
       ])
     }
   })

@@ -75,7 +75,7 @@ function Work({
       </Fact>
       <Fact name="Due now">
         {counted(due)}
-        {oldestDueMs !== undefined && due.count > 0 && ` (oldest since ${durationText(oldestDueMs)})`}
+        {oldestDueMs !== undefined && due.count > 0 && ` (oldest for ${durationText(oldestDueMs)})`}
       </Fact>
       <Fact name="Failed">
         <a href="/runs?state=failed">{counted(failed)}</a>

@@ -137,11 +137,11 @@ export function describe({ run, asked, due, claimed, end }: Bar): string {
     `${run.tick === undefined ? 'requested' : 'tick'} ${instantText(new Date(asked))}`,
     ...(due > asked ? [`due ${durationText(due - asked)} later`] : []),
     claimed === undefined
-      ? `waits for a node since ${durationText(Math.max(0, end - due))}`
+      ? `has waited for a node for ${durationText(Math.max(0, end - due))}`
       : `claimed ${claimed > due ? `${durationText(claimed - due)} after that` : 'immediately'}`,
     ...(claimed === undefined
       ? []
-      : [`${run.finishedAt === undefined ? 'runs since' : 'took'} ${durationText(end - claimed)}`]),
+      : [`${run.finishedAt === undefined ? 'running for' : 'took'} ${durationText(end - claimed)}`]),
     ...(run.nodeId === undefined ? [] : [`on node ${run.nodeId}`]),
   ]
   return parts.join(' · ')

@@ -68,7 +68,7 @@ export function followTls(
       server.setSecureContext(readTls(files))
       log.info('the server uses the renewed TLS certificate')
     } catch (thrown) {
-      log.error({ err: toError(thrown) }, 'the renewed TLS certificate is invalid, keeping the earlier one')
+      log.error({ err: toError(thrown) }, 'the renewed TLS certificate is invalid; the server keeps the earlier one')
     }
   }, CHECK_MS)
   timer.unref()

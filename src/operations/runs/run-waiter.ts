@@ -119,5 +119,5 @@ export class RunWaiter extends LoopService {
 }
 
 function stopped(runId: number): PikoError {
-  return new PikoError('STOPPED', `Piko stopped before run ${runId} settled; the run stays in the queue`)
+  return new PikoError('STOPPED', `Piko stopped before run ${runId} had ended; the run stays in the queue`)
 }

@@ -286,7 +286,7 @@ export class WindowStore {
       if (row.state === 'pending') {
         throw new PikoError(
           'WINDOW_BUSY',
-          `window ${run.window.start.toISOString()} of job "${run.jobId}" already has run ${row.run_id}; wait until it is settled`,
+          `window ${run.window.start.toISOString()} of job "${run.jobId}" already has run ${row.run_id}; wait until that run has ended`,
           { details: { jobId: run.jobId, start: run.window.start.toISOString(), runId: row.run_id } },
         )
       }
