@@ -234,7 +234,9 @@ export class NodeLink extends Service {
   #keep(work: Promise<unknown>): void {
     const kept: Promise<void> = work
       .then(() => {})
-      .catch((error: unknown) => this.log.debug({ reason: messageOf(error) }, 'a notification did not reach another node'))
+      .catch((error: unknown) =>
+        this.log.debug({ reason: messageOf(error) }, 'a notification did not reach another node'),
+      )
       .finally(() => this.#pending.delete(kept))
     this.#pending.add(kept)
   }
