@@ -1,10 +1,12 @@
 import { expect, it } from 'vitest'
 import type { Piko } from '../../src/app/piko.ts'
+import { HttpService } from '../../src/http/http-service.ts'
 import { defineService } from '../../src/service/define-service.ts'
 import { Service } from '../../src/service/service.ts'
 import { Supervisor } from '../../src/service/supervisor.ts'
-import { startApp } from '../support/app.ts'
+import { makeApp, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 
 /** A service that records its starts, with a supervisor and a child below it. */
 class Prices extends Service {
@@ -104,6 +106,22 @@ describeEachStore((store) => {
     const [restarted] = await app.services.restart('Feed')
     expect(restarted).toMatchObject({ problem: expect.stringContaining('no route to the exchange') as string })
     isBroken = false
-    await expect.poll(() => feed.isRunning).toBe(true)
+    await expect.poll(() => feed.isRunning, { timeout: PATIENCE_MS }).toBe(true)
+  })
+
+  it('answers a request to restart the server that carries it, and then restarts it on the same port', async () => {
+    await store.empty()
+    const app = makeApp(store.options, [])
+    const http = app.addService(new HttpService(app, { host: '127.0.0.1', port: 0 }), { first: true })
+    await app.start()
+    const { url } = http
+    const answer = await fetch(`${url}/api/v1/services/http/restart`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{}',
+    })
+    expect([answer.status, await answer.json()]).toMatchObject([200, { items: [{ state: 'stopping', restarts: 0 }] }])
+    await expect.poll(() => [http.isRunning, http.restarts], { timeout: PATIENCE_MS }).toEqual([true, 1])
+    expect((await fetch(`${url}/healthz`)).status).toBe(200)
   })
 })

@@ -1,4 +1,4 @@
-import { headline } from '../../errors-read.ts'
+import { headline, propertyOf } from '../../errors-read.ts'
 import { describe, PikoError, toError } from '../../errors.ts'
 import { nearestName } from '../../options.ts'
 import { type GraphEdge, type GraphNode, serviceGraph } from '../../service/graph/graph.ts'
@@ -22,7 +22,10 @@ export interface ListedTree {
 /** A service after a request to restart it. */
 export interface RestartedService {
   readonly service: string
-  /** `running`, unless the restart has failed or takes longer than some seconds; then it continues in the background. */
+  /**
+   * `running`, unless the restart has failed or takes longer than some seconds; then it continues in the background. `stopping` for an
+   * HTTP server, which restarts after the answer.
+   */
   readonly state: string
   readonly restarts: number
   /** Why it could not start again. Its supervisor tries again. */
@@ -31,6 +34,8 @@ export interface RestartedService {
 
 /** A caller gets an answer after this time, even if the restart continues. */
 const ANSWER_MS = 3_000
+/** A server restarts after this time, so that its answer arrives. */
+const ANSWER_FIRST_MS = 200
 
 /** The services of this process, for requests of operators here and on other nodes. */
 export class LocalServices {
@@ -74,6 +79,14 @@ export class LocalServices {
     const service = this.#one(name)
     const { parent } = service
     if (!(parent instanceof Supervisor) || !this.#canRestart(service)) throw this.#refusal(service)
+    if (below(service).some((one) => propertyOf(one, 'answersRequests') === true)) {
+      // The request may have come over this server, which ends its connections. The caller gets the answer before.
+      void service.clock
+        .sleep(ANSWER_FIRST_MS, parent.signal)
+        .then(() => parent.restartChild(service))
+        .catch(() => {})
+      return { service: service.path, state: 'stopping', restarts: service.restarts }
+    }
     let problem: string | undefined
     const restarted = parent
       .restartChild(service)
