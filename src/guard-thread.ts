@@ -11,7 +11,7 @@ const LINGER_MS = 1_000
 export interface Guard {
   /** The channel to the module. It keeps the process alive only while it is referenced by `ref()`. */
   readonly port: MessagePort
-  /** Closes the channel. The module has to end then. */
+  /** Closes the channel. After that, the module must end its work. */
   readonly end: () => void
 }
 
@@ -72,7 +72,7 @@ class GuardThread {
  * @param base the URL of a module in the same folder
  * @param data the second argument of `guard`; the first is the other end of the channel
  * @param failed called if the thread has ended, because of an error in any of its modules
- * @throws PikoError `USAGE` if the process may not start threads
+ * @throws PikoError `USAGE` if the process is not allowed to start threads
  */
 export function startGuard(name: string, base: string, data: unknown, failed: (error: Error) => void): Guard {
   return GuardThread.current.begin(threadModule(name, base), data, failed)

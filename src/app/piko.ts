@@ -506,7 +506,7 @@ export class Piko implements Nouns {
   }
 
   /**
-   * Resolves with a run once it has ended, whether it succeeded or not. The output has the type of the id from `enqueue`, or of the job.
+   * Resolves with a run when it has ended, whether it succeeded or not. The output has the type of the id from `enqueue`, or of the job.
    *
    * @throws PikoError `RUN_UNKNOWN`; `USAGE` if a job is given and the run belongs to another job
    */

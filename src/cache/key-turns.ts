@@ -2,7 +2,7 @@
 export class KeyTurns {
   readonly #last = new Map<string, Promise<unknown>>()
 
-  /** Calls `fn` once all earlier calls for the key have ended, with or without an error. */
+  /** Calls `fn` when all earlier calls for the key have ended, with or without an error. */
   async take<T>(key: string, fn: () => Promise<T>): Promise<T> {
     const turn = (this.#last.get(key) ?? Promise.resolve()).then(fn)
     const ended = turn.catch(() => {})

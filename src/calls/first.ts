@@ -35,7 +35,7 @@ const formFor = (fns: unknown) => ({
  * `count`, in the order in which they succeed. Then it aborts the signals of the others and waits until they have ended.
  *
  * @throws AggregateError with the errors, in the order of `fns`, as soon as too many have failed
- * @throws the reason of `options.signal` once it has aborted and the functions have ended
+ * @throws the reason of `options.signal` when it has aborted and the functions have ended
  * @throws PikoError `USAGE`
  */
 export function first<T>(fns: readonly Call<T>[], options?: FirstOptions & { readonly count?: undefined }): Promise<T>

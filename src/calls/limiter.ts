@@ -108,7 +108,7 @@ export class Limiter {
       else {
         this.#allowance.take(count, now)
         this.#turns.give()
-        // The caller's code may block the event loop before it begins. So the take is counted only once the caller has continued.
+        // The caller's code may block the event loop before it begins. So the take is counted only when the caller has continued.
         for (let hop = 0; hop < HOPS; hop++) await Promise.resolve()
       }
     }

@@ -29,7 +29,7 @@ export interface MapOptions {
    */
   readonly timeout?: Duration
   /**
-   * Whether an item's error stops the map, once its retries are used up. Then no further call begins, the signals of running calls abort,
+   * Whether an item's error stops the map, when its retries are used up. Then no further call begins, the signals of running calls abort,
    * and the map rejects with this error. Default: never.
    */
   readonly stopOn?: (error: Error) => boolean

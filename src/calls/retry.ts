@@ -27,7 +27,7 @@ const FORM = {
  * next delay, and a `NoRetryError` stops the retries.
  *
  * @throws the error of the last attempt
- * @throws the signal's reason, instead of a further attempt, once it has aborted
+ * @throws the signal's reason, instead of a further attempt, when it has aborted
  * @throws PikoError `USAGE`
  */
 export async function retry<T>(fn: Attempted<T>, options: RetryOptions): Promise<T> {

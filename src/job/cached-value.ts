@@ -43,9 +43,11 @@ export interface CacheEntry<V> {
 /** The figures of a cache in this process since it was opened. */
 export interface CacheStats {
   readonly name: string
-  /** Answers from this process. Below: answers from the shared level, and stale answers. */
+  /** How many values came from this process. */
   readonly l1Hits: number
+  /** How many values came from the shared level. */
   readonly l2Hits: number
+  /** How many returned values were stale. */
   readonly stale: number
   /** The number of requests that found no value. */
   readonly misses: number
@@ -54,8 +56,9 @@ export interface CacheStats {
   readonly failures: number
   /** The number of values that were too large to keep, or that the codec refused to read. */
   readonly refused: number
-  /** How many values are in this process. Below: their size in bytes. */
+  /** How many values are in this process. */
   readonly l1Size: number
+  /** The total size of the values in this process, in bytes. */
   readonly l1Bytes: number
   /** Whether the shared level does not answer. */
   readonly isDegraded: boolean

@@ -51,7 +51,10 @@ export function decoratedJobs(source: object): DecoratedJob[] {
   })
 }
 
-/** Whether the value is a class or an instance with a `@job` method, even if the job itself was lost. Runs no code of the value. */
+/**
+ * Whether the value is a class or an instance with a `@job` method, even if another decorator has removed the job. Runs no code of the
+ * value.
+ */
 export function carriesJobs(value: unknown): value is object {
   if (!isClass(value)) return typeof value === 'object' && value !== null && chain(homeOf(value)).some(holdsAny)
   return [...chain(value.prototype as object), ...chain(value)].some(

@@ -19,8 +19,9 @@ export interface NoticeJob {
    * most 1,000; 1 without windows.
    */
   readonly count: number
-  /** When the problem began. Below: when it last happened. */
+  /** When the problem began. */
   readonly since: Date
+  /** When the problem last occurred. */
   readonly lastAt: Date
   /** The last run that failed. */
   readonly runId?: number

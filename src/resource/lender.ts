@@ -203,7 +203,7 @@ export class Lender {
     this.#upkeep.wake()
   }
 
-  /** Does what is due. Returns the milliseconds until the next work. Never rejects. */
+  /** Checks, opens or replaces the resource if this is due. Returns how many milliseconds later to call this again. Never rejects. */
   async #step(): Promise<number> {
     const { clock } = this.#parts
     if (this.#loss) return this.#reopen(this.#loss)

@@ -31,7 +31,7 @@ export class ResourceGraph {
   }
 
   /**
-   * The entries of a map.
+   * Returns the resources that a map of names contains, with their options checked.
    *
    * @throws PikoError `RESOURCE_INVALID` for a value that is not a class, wrong options, a cycle, or a resource that needs one with a
    * shorter lifetime

@@ -109,7 +109,7 @@ export class ResourcePool {
    * @throws PikoError `RESOURCE_FAILED` naming the resource, with the cause; values borrowed earlier are returned first
    * @throws PikoError `RESOURCE_TIMEOUT` after the `acquireTimeout` of a resource
    * @throws PikoError `RESOURCE_INVALID` for a map that can never be borrowed
-   * @throws PikoError `STOPPED` once {@link close} was called
+   * @throws PikoError `STOPPED` after {@link close} was called
    * @throws the reason of the signal if it aborts first; a later value is returned to its resource
    */
   async borrow(map: ResourceMap, borrower: Borrower): Promise<Borrowed> {

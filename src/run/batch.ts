@@ -48,8 +48,9 @@ export interface BatchFailure {
   readonly count: number
   /** The error of the first of these runs. */
   readonly example: string
-  /** The ids of these runs, at most 1,000. Below: their items. */
+  /** The ids of runs with this error, at most 1,000. */
   readonly runIds: readonly number[]
+  /** The positions of the items of these runs in the batch. */
   readonly items: readonly number[]
 }
 

@@ -38,8 +38,9 @@ export interface Pace {
   /** The report from which the next speed is measured; `atMs` is on a monotonic clock. */
   readonly done: number
   readonly atMs: number
-  /** The weighted sum of all speeds per second. Below: the sum of their weights. */
+  /** The weighted sum of all speeds per second. */
   readonly sum: number
+  /** The sum of the weights of all speeds. */
   readonly weight: number
 }
 

@@ -105,7 +105,7 @@ export class BufferedSink implements SinkWriter {
    * @returns how many rows of the run are still on this host's disk and not yet at the target
    * @throws PikoError `SINK_FAILED` if any delivery of the run failed
    * @throws the error of a refused write that was not awaited
-   * @throws the reason of the run's signal once it has aborted
+   * @throws the reason of the run's signal when it has aborted
    */
   flush(): Promise<number> {
     if (this.#state === 'writing') this.#state = 'over'

@@ -31,7 +31,7 @@ export class Lanes {
     return running
   }
 
-  /** Resolves once no delivery is in progress. */
+  /** Resolves when no delivery is in progress. */
   async idle(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running.values())
   }

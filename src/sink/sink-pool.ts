@@ -102,7 +102,7 @@ export class SinkPool {
    * Opens the sinks of one attempt. Two names of the same class share one buffer.
    *
    * @throws PikoError `SINK_FAILED` if a sink can't be created or opened; the next run tries again
-   * @throws PikoError `STOPPED` once {@link close} was called
+   * @throws PikoError `STOPPED` after {@link close} was called
    * @throws the reason of `scope.signal` if it aborts first
    */
   async forRun(map: SinkMap, scope: SinkScope, hasOtherWriters?: () => boolean): Promise<RunSinks> {

@@ -227,7 +227,7 @@ export interface SinkWriter<Rows = any, Named = Readonly<Record<string, any>>> {
    * @param model the class or schema of the rows
    * @throws PikoError `SINK_MODEL_UNKNOWN` if the sink has no such route, `SINK_ROW_INVALID` with the row's index, `SINK_FAILED` if an
    * earlier delivery of this run failed, `SINK_SPILL_FULL` if the spill has no room for a batch, `STOPPED` if the attempt is over
-   * @throws the reason of the run's signal once it has aborted
+   * @throws the reason of the run's signal when it has aborted
    */
   write<M extends RowModel<Rows>>(model: M, rows: RowInputOf<M> | readonly RowInputOf<M>[]): Promise<void>
   /** Like the other form, with the name of a route instead of its model. */

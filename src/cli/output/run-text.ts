@@ -40,7 +40,7 @@ export function runData(run: Run): object {
 /** Aligns the second and later lines of a value with its first line. */
 const NEXT = ' '.repeat(10)
 
-/** A run as text for people. @param zone the zone of its job's windows */
+/** Formats a run as text for people. @param zone the zone of its job's windows */
 export function runText(run: Run, zone = 'UTC'): string {
   const style = styleFor(process.stdout)
   const duration = durationMs(run)

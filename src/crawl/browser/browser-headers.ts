@@ -24,7 +24,7 @@ export interface SentHop extends PageHop {
 
 /**
  * Joins the headers of one request of a page: those of the browser, those of the session for this origin, and those of the crawl's request.
- * A redirect to another origin removes the last ones. Pure.
+ * After a redirect to another origin, the headers of the crawl's request are removed. Pure.
  *
  * @param from for the first request of a page, the headers of the crawl's request; after a redirect, the previous request; otherwise
  *   undefined

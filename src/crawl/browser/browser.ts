@@ -31,7 +31,7 @@ const MAX_SCREENSHOTS = 1_000
 const MAX_CLOSE_MS = 5_000
 
 /**
- * A downloader that loads pages in Chromium, for sites that work only with JavaScript. `page.bytes` is the HTML of the page once it is
+ * A downloader that loads pages in Chromium, for sites that work only with JavaScript. `page.bytes` is the HTML of the page when it is
  * ready. Needs the package `playwright-core` and an installed Chromium. Each item has its own browser context, with the cookies of its
  * session.
  *

@@ -18,7 +18,7 @@ export function canonicalUrl(url: string, ignore: readonly string[] = []): strin
   return parsed ? canonicalOf(parsed, ignore) : url
 }
 
-/** The same for a URL that has been parsed already, which this may change. */
+/** Returns the same for a URL that is already parsed. May change `parsed`. */
 export function canonicalOf(parsed: URL, ignore: readonly string[]): string {
   // Each assignment parses the URL again, so only the parts that must change are assigned.
   if (parsed.href.includes('#')) parsed.hash = ''

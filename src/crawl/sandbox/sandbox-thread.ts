@@ -21,7 +21,10 @@ export interface SandboxTask {
   readonly memoryBytes: number
   /** When the evaluation must have ended, by `threadsClock`. */
   readonly deadline: number
-  /** The minimum time for the evaluation once it begins, even past the deadline, because the start of a thread may take long. */
+  /**
+   * How long the evaluation may take, at least. It applies even if the deadline has passed before, because the start of a thread may take
+   * long.
+   */
   readonly leastMs: number
   /** The time that `Date` shows to the source, in milliseconds since 1970; undefined: the source has no `Date`. */
   readonly nowMs: number | undefined

@@ -32,7 +32,7 @@ function executorOn(statements: Statements): SqlExecutor {
   }
 }
 
-/** The statements of one transaction, which are refused once it has ended. */
+/** The statements of one transaction. They are refused after the transaction has ended. */
 export class TransactionFace<X> {
   readonly executor: SqlExecutor
   readonly #open: OpenTransaction<X>

@@ -23,7 +23,7 @@ export interface ParquetOptions<M extends RowModel> extends Omit<FileSinkOptions
   readonly codec?: 'none' | 'snappy' | 'gzip' | 'zstd'
   /** Rows per row group, at most 1,000,000. One row group is in memory at a time. Default 10,000. */
   readonly rowGroupRows?: number
-  /** The approximate bytes that a row group holds in memory. Default 16,000,000. */
+  /** The approximate size of a row group in memory, in bytes. Default 16,000,000. */
   readonly rowGroupBytes?: number
 }
 

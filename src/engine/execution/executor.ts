@@ -202,7 +202,7 @@ export class Executor extends Service {
   }
 
   /**
-   * Executes early claims once they are due.
+   * Executes early claims when they are due.
    *
    * @param ms milliseconds until they are due
    */

@@ -14,8 +14,9 @@ import { laneKey, type LaneRef } from '../../store/items/lane-rows.ts'
 import { isKey } from '../../store/values/exact-key.ts'
 import { type NewItem, printOf } from '../../store/items/new-item.ts'
 
-/** The maximum length of an item's key in characters. Below: the maximum size of an item's data as JSON, in bytes. */
+/** The maximum length of an item's key in characters. */
 const MAX_KEY = 2_048
+/** The maximum size of an item's data as JSON, in bytes. */
 const MAX_DATA_BYTES = 1_000_000
 const MAX_DEPTH = 32_767
 

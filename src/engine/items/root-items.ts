@@ -11,8 +11,9 @@ import { ItemReader, type PendingItem, withLanes } from './adding.ts'
 import type { LaneIds } from './lane-ids.ts'
 import type { LaneWaker } from './lane-waker.ts'
 
-/** The maximum number of items in one transaction. Below: their approximate maximum size in bytes. */
+/** The maximum number of items in one transaction. */
 const MAX_SEEDS = 1_000
+/** The approximate maximum size of the items in one transaction, in bytes. */
 const MAX_SEED_BYTES = 4_000_000
 /** How often a run checks whether items of its older generation have ended. */
 const ENDING_MS = 200

@@ -47,8 +47,9 @@ export class FleetLimiter {
   #large = 0
   #isServing = false
   #sleep: AbortController | undefined
-  /** How many uses there were since the last transaction began. Below: when it began. */
+  /** How often the limit was used since the last transaction began. */
   #taken = 0
+  /** When the last transaction began. */
   #since = 0
 
   constructor(name: string, rule: LimitRule, parts: FleetLimiterParts) {

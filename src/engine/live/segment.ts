@@ -6,8 +6,9 @@ const MAX_FILTERS = 16
 /** Events that were read together. All readers of this process share a segment, and readers with the same filter share its bytes. */
 export class Segment {
   readonly events: readonly LiveEvent[]
-  /** The id before the first event of the segment. Below: the id of its last event. */
+  /** The id before the first event of the segment. */
   readonly after: number
+  /** The id of the last event of the segment. */
   readonly last: number
   readonly #bytes = new Map<string, Buffer>()
 

@@ -47,7 +47,7 @@ export class Batcher<T, R> {
     this.#schedule()
   }
 
-  /** Resolves once all added items have been flushed. */
+  /** Resolves when all added items have been flushed. */
   async idle(): Promise<void> {
     if (this.#busy > 0 || this.#entries.length > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve))
   }

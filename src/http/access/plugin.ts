@@ -15,7 +15,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The user or program that sends the request. */
     actor: Actor
-    /** Checks the token or the session again, for long responses. @throws PikoError `TOKEN_INVALID` once it is no longer valid */
+    /** Checks the token or the session again, for long responses. @throws PikoError `TOKEN_INVALID` when it is no longer valid */
     authenticate(): Promise<Actor>
     /** @throws PikoError `ACCESS_DENIED` if the actor is limited to jobs, and the request is about none of them */
     assertJobs(about: JobOf | undefined): Promise<void>

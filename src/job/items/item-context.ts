@@ -45,8 +45,9 @@ export interface LeasedState<T> {
   readonly name: string
   /** The value as JSON, as it was last saved. */
   readonly value: T
-  /** How many items have used the state before. Below: how many errors they have reported. */
+  /** How many items have used the state before. */
   readonly uses: number
+  /** How many errors the items have reported with the state. */
   readonly errors: number
   /** Stores a new value when this item ends, whatever its outcome. */
   save(value: T): void
@@ -73,11 +74,9 @@ export interface Score {
   readonly failed: number
   /** The number of failures since the last success. */
   readonly failuresInARow: number
-  /**
-   * Averages in which about the last 20 outcomes have most of the weight: the share of successes from 0 to 1. Below: the time in
-   * milliseconds.
-   */
+  /** The share of successes, from 0 to 1. It is an average in which about the last 20 outcomes have most of the weight. */
   readonly successShare: number
+  /** The average time in milliseconds, weighted in the same way. */
   readonly ms: number | undefined
   readonly updatedAt: Date
 }

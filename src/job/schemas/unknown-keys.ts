@@ -2,7 +2,7 @@ import { describe, isObject, propertyOf, safely } from '../../errors-read.ts'
 import { nearestName } from '../../options.ts'
 import type { SchemaAnswer, SchemaIssue } from './schema-check.ts'
 
-/** Schemas may be lazy and refer to themselves. */
+/** How deep to search, because a lazy schema may refer to itself. */
 const MAX_DEPTH = 20
 const MAX_WARNINGS = 20
 

@@ -2,8 +2,9 @@
 export class ByteQueue {
   readonly #copied: ((part: Buffer) => void) | undefined
   #chunks: Buffer[] = []
-  /** The first chunk with unread bytes. Below: the position in this chunk. */
+  /** The first chunk with unread bytes. */
   #first = 0
+  /** The position of the first unread byte in that chunk. */
   #offset = 0
   #length = 0
 

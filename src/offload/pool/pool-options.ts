@@ -31,7 +31,7 @@ export interface OffloadOptions {
   readonly timeout?: Duration
   /** A thread ends after this time without a call. The next call starts a new thread within tens of milliseconds. Default `'60s'`. */
   readonly idleTimeout?: Duration
-  /** Replaces a thread after this number of calls, or once it uses this much memory after a call. Default: never. */
+  /** Replaces a thread after this number of calls, or when it uses this much memory after a call. Default: never. */
   readonly recycle?: { readonly calls?: number; readonly memory?: MemorySize }
   /** The share of the threads that the runs of one job may use at the same time, from 0 (one thread) to 1 (all threads). Default 1. */
   readonly share?: number

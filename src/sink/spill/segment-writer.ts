@@ -43,7 +43,7 @@ export class SegmentWriter {
     return this.#pending.length === 0 && !this.#writing
   }
 
-  /** Resolves once the content is durable on disk. */
+  /** Resolves when the content is durable on disk. */
   append(content: Buffer): Promise<void> {
     const written = new Promise<void>((resolve, reject) => this.#pending.push({ content, resolve, reject }))
     this.#writing ??= this.#write().finally(() => (this.#writing = undefined))

@@ -64,8 +64,9 @@ export interface AuditFilter {
   /** Who made the change: the name of a token, or `user@host`. */
   readonly actor?: string
   readonly outcome?: AuditOutcome
-  /** Only changes that began at this instant or later. Below: before this instant. */
+  /** Only changes that began at this instant or later. */
   readonly from?: Date
+  /** Only changes that began before this instant. */
   readonly to?: Date
   /** Selects only records with smaller ids. Pass the id of the last record to get the next page. */
   readonly before?: number

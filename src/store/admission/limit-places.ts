@@ -36,8 +36,9 @@ export interface LimitPlace {
 /** One reading of the database's clock. */
 export interface ClockReading {
   readonly nowMs: number
-  /** The monotonic clock before the query. Below: after its answer. */
+  /** The time of the monotonic clock before the query. */
   readonly askedAt: number
+  /** The time of the monotonic clock after the answer to the query. */
   readonly answeredAt: number
 }
 

@@ -53,8 +53,9 @@ interface RateWindow extends RateName {
 export class RateWindows {
   readonly #windows = new Map<string, RateWindow>()
   #nowMs = 0
-  /** The node's monotonic clock in milliseconds, before the query for the database's time. Below: after its answer. */
+  /** The node's monotonic clock in milliseconds, before the query for the database's time. */
   #askedAt = 0
+  /** The node's monotonic clock in milliseconds, after the answer to that query. */
   #answeredAt = 0
 
   /** @param monotonic the node's clock */

@@ -9,8 +9,9 @@ import { assertSound } from '../values/broken-row.ts'
 /** A user's request for a backfill. */
 export interface NewBackfill {
   readonly jobId: string
-  /** The start of the first window. Below: the end of the last window. */
+  /** The start of the first window. */
   readonly from: Date
+  /** The end of the last window. */
   readonly to: Date
   readonly order: BackfillOrder
   readonly only: BackfillOnly

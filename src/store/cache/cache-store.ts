@@ -8,8 +8,9 @@ import type { Tables } from '../tables.ts'
 /** How many entries a cache has in the database, and their size. */
 export interface CacheFigures {
   readonly name: string
-  /** How many entries are usable. Below: how many of these are stale. */
+  /** How many entries are usable. */
   readonly entries: number
+  /** How many of the usable entries are stale. */
   readonly stale: number
   readonly bytes: number
   /** How many entries have no usable value: they are expired, deleted, or claimed by a load. */

@@ -15,8 +15,9 @@ export interface SizeFacts {
   /** The tables, the largest first. Empty if the database does not report sizes. */
   readonly tables: readonly TableSize[]
   readonly totalBytes: number
-  /** The size of an SQLite file's log. Below: the size of its unused pages. */
+  /** The size of an SQLite file's log. */
   readonly walBytes: number
+  /** The total size of an SQLite file's unused pages. */
   readonly freeBytes: number
   /** The oldest runs that are stored, by id. */
   readonly oldest: readonly OldRun[]

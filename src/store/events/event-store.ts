@@ -31,8 +31,9 @@ export interface EventPage {
 
 /** How many rows get their numbers in one transaction, at most. */
 const NUMBERED = 1_000
-/** How many rows one read returns, at most. Below: how many events these have; the last row may exceed it. */
+/** How many rows one read returns, at most. */
 const PAGE = 500
+/** How many events the rows of one read have, at most. The last row may exceed this limit. */
 const PAGE_EVENTS = 4_000
 /** How many rows one transaction deletes, at most. */
 const DELETED = 500

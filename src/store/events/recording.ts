@@ -7,8 +7,8 @@ const MAX_STALE_MS = 5_000
 export const SETTLE_MS = 2 * MAX_STALE_MS
 
 /**
- * Whether this process records events. It does so while there is a reader on any node, which its poll for configs shows. It also does so if
- * it does not know, because an unnecessary event does no harm.
+ * Whether this process records events. It records them while any node has a reader, which the poll for configs shows. If the process does
+ * not know whether there is a reader, it records events too, because an unnecessary event does no harm.
  */
 export class Recording {
   #isListened = true

@@ -36,8 +36,9 @@ export interface ItemClaimRequest {
 export interface ClockReading {
   /** The time of the database's clock, in milliseconds since 1970. */
   readonly databaseMs: number
-  /** The node's monotonic clock just before the database's clock was read. Below: just after it. */
+  /** The node's monotonic clock just before the database's clock was read. */
   readonly askedAt: number
+  /** The node's monotonic clock just after the database's clock was read. */
   readonly readAt: number
 }
 

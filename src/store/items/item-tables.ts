@@ -123,8 +123,9 @@ export interface ItemStateTable {
   state: string | null
   uses: Generated<number>
   errors: Generated<number>
-  /** The item that holds the state. Below: the number of that item's claims. */
+  /** The item that holds the state. */
   item_id: number | null
+  /** How often the item that holds the state has been claimed. */
   claims: number | null
   used_at: Instant
   retired_at: NullableInstant

@@ -11,8 +11,9 @@ export interface LaneSpeed {
   readonly spanMs: number
   /** How many items ended in `spanMs`. */
   readonly ended: number
-  /** The median of the lane's response times, in milliseconds; undefined if none were measured. Below: the 95th percentile. */
+  /** The median of the lane's response times, in milliseconds; undefined if none were measured. */
   readonly p50Ms: number | undefined
+  /** The 95th percentile of the lane's response times, in milliseconds. */
   readonly p95Ms: number | undefined
 }
 

@@ -64,8 +64,9 @@ const COLUMNS = [
   'created_at',
 ]
 
-/** How many rows one statement inserts, at most. Below: the size of a row without its texts. */
+/** How many rows one statement inserts, at most. */
 const MAX_ROWS = 500
+/** The size of a row without its texts, in bytes. */
 const ROW_BYTES = 300
 
 /**

@@ -32,7 +32,7 @@ interface RankRow {
   readonly has_failed: number
 }
 
-/** The number of jobs in one statement. It reads seven entries of indexes for each, which may not hold up the event loop for long. */
+/** How many jobs one statement reads. It reads seven index entries for each job, and must not block the event loop for long. */
 const JOBS_AT_ONCE = { mysql: 2_000, sqlite: 500 } as const
 /** How long a ranking is used, as a multiple of the time that it took. So rankings take at most a few percent of the database's time. */
 const USES_PER_COST = 20

@@ -12,8 +12,8 @@ const NOT_COVERING: readonly WindowState[] = ['pending', 'failed', 'cancelled', 
  * Returns the first instant of an interval that no succeeded window of a job covers. Undefined if all of it is covered. The windows need
  * not have the bounds of the interval.
  *
- * Windows of a job never overlap. So the interval is covered if three things hold: the window around its start has succeeded, every window
- * that starts within it has succeeded, and another window follows each of them without a gap.
+ * Windows of a job never overlap. So the interval is covered under three conditions. The window around its start has succeeded. Every
+ * window that starts within it has succeeded. And each of them is followed by another window without a gap.
  *
  * @param except windows that are treated as missing
  * @throws BrokenRow: the coverage of an unreadable window is unknown
