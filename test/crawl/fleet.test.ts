@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, request as httpRequest } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { beforeEach, expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
 import { defineCrawl } from '../../src/crawl/index.ts'
@@ -215,6 +215,30 @@ describeEachStore((store) => {
     expect(opened).toEqual([])
     for (const table of ['piko_item', 'piko_lane_note', 'piko_item_score', 'piko_run', 'piko_job'])
       expect(JSON.stringify(await app.sql.query(`SELECT * FROM ${table}`))).not.toContain(PASSWORD)
+  })
+
+  it('does not blame a host for a proxy that hangs until the time limit of the step', async () => {
+    const site = await serve(() => 'page')
+    const hole = createTcpServer((client) => void client.on('error', () => {})).listen(0, '127.0.0.1')
+    await once(hole, 'listening')
+    onTestFinished(() => void hole.close())
+    const urls = [`http://127.0.0.1:${(hole.address() as AddressInfo).port}`, await proxyTo(undefined)]
+    const { app, runId } = await onNodes(1, () =>
+      defineCrawl({
+        id: 'hanging',
+        ...LOCAL,
+        proxies: { urls },
+        retry: { timeout: { limit: 20, base: '1ms' } },
+        seeds: Array.from({ length: 12 }, (_, n) => site.url(`/${n}`)),
+        steps: { page: { timeout: '1s', parse: () => {} } },
+      }),
+    )
+    expect(await app.waitFor(runId)).toMatchObject({ state: 'succeeded' })
+    const tries = await app.sql.query('SELECT tries FROM piko_item WHERE tries IS NOT NULL')
+    expect(tries.length).toBeGreaterThan(0)
+    // The highest bit marks how many outcomes are known; the others are the failures among them.
+    const [lane] = await app.sql.query<{ recent: number }>('SELECT recent FROM piko_lane')
+    expect(Number(lane?.recent).toString(2)).toMatch(/^10*$/)
   })
 
   it('ends hostile answers by their class within their limits, also of hosts whose robots.txt is asked', async () => {
