@@ -106,7 +106,7 @@ export const page = {
     .meta({ description: 'The `next` of the previous page. Send the other parameters unchanged.' }),
 }
 
-/** A page of a list. The last page has no `next`. A page with fewer than `limit` entries need not be the last one. */
+/** The schema of one page of a list. The last page has no `next`. A page with fewer than `limit` entries need not be the last one. */
 export function pageOf<Item extends z.ZodType>(item: Item) {
   return z.object({
     items: z.array(item),

@@ -19,7 +19,7 @@ export class AppStop {
     this.#parts = parts
   }
 
-  /** The time limit for stopping the tree. After it, the stop no longer waits for services that hang. */
+  /** How long stopping the tree may take. After that, the stop no longer waits for services that hang. */
   get treeTimeoutMs(): number {
     return this.#parts.shutdownTimeoutMs + CLOSING_MS
   }

@@ -278,8 +278,8 @@ export class Piko implements Nouns {
   }
 
   /**
-   * The root of the tree of services, Piko's own and the user's, which the app starts and stops. Before `start()`: the tree that it would
-   * run. Starts, opens and connects nothing.
+   * Returns the root of the tree of services that the app starts and stops: Piko's own and the user's. Before `start()`, returns the tree
+   * that the app would run. Starts, opens and connects nothing.
    */
   async tree(): Promise<Service> {
     if (this.#running) return this.#running.root

@@ -52,7 +52,7 @@ export class PrepareRun {
   }
 
   /**
-   * The config that a handler receives.
+   * Returns the config that a handler receives.
    *
    * @param own the config that the run was stored with
    * @throws PikoError `CONFIG_INVALID`, which names the version in force

@@ -82,7 +82,7 @@ export class AddressRefused extends Error {
   }
 }
 
-/** The host of a URL if it is an IP address, otherwise undefined. */
+/** Returns the host of a URL if it is an IP address, otherwise undefined. */
 export function addressOf({ hostname }: URL): string | undefined {
   const plain = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
   return isIP(plain) === 0 ? undefined : plain

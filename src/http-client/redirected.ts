@@ -30,7 +30,7 @@ export function isRedirect(status: number, location: string | undefined): locati
   return location !== undefined && isRedirectStatus(status)
 }
 
-/** The next request after a redirect (RFC 9110, section 15.4), or the reason why it can't be sent. Pure. */
+/** Returns the next request after a redirect (RFC 9110, section 15.4), or why it can't be sent. Pure. */
 export function redirected(
   sent: Sent,
   status: number,

@@ -4,7 +4,7 @@ import { redactText } from '../run/redact.ts'
 
 const MAX_SHOWN_PATH = 200
 
-/** The text of a URL for messages: without user, password, query and fragment. */
+/** Returns the text of a URL for messages: without user, password, query and fragment. */
 export function shownUrl(url: URL): string {
   const path = url.pathname.length > MAX_SHOWN_PATH ? `${url.pathname.slice(0, MAX_SHOWN_PATH)}…` : url.pathname
   return redactText(`${url.origin}${path}`)
@@ -28,7 +28,7 @@ export function readUrl(given: unknown, origin?: URL): { readonly url: URL } | {
   return { problem: `has the scheme ${describe(url.protocol)}; expected http: or https:` }
 }
 
-/** The credentials of a URL as the value of an `authorization` header; undefined if it has none. */
+/** Returns the credentials of a URL as the value of an `authorization` header. Undefined if it has none. */
 export function basicAuth({ username, password }: URL): string | undefined {
   if (username === '' && password === '') return undefined
   const decoded = (part: string): string => safely(() => decodeURIComponent(part), part)

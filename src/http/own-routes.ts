@@ -3,7 +3,7 @@ import type { HttpAdditions, HttpRequest } from '../app/http-routes.ts'
 
 /** Adds the user's own routes, middlewares and plugins to the app's server. */
 export function ownRoutes(server: FastifyInstance, { routes, middlewares, plugins }: HttpAdditions): void {
-  // The user declares the parameter as a fastify instance, which it is.
+  // The user's function takes a fastify instance. `scope` is one, although its type differs.
   for (const plugin of plugins) void server.register(async (scope) => void (await plugin(scope as never)))
   void server.register((scope, _options, done) => {
     for (const { method, path, handler } of routes) {

@@ -100,14 +100,14 @@ export interface JobContext<
    */
   readonly limit: FleetLimit
   /**
-   * A value that all nodes share. The end of the run also ends calls that wait for a new value. Values whose definitions exist before the
-   * app starts are loaded before any run begins.
+   * Returns a value that all nodes share. The end of the run also ends calls that wait for a new value. Values whose definitions exist
+   * before the app starts are loaded before any run begins.
    *
    * @example const { rate } = ctx.shared(Rates).value
    */
   shared<T, I>(definition: SharedDefinition<T, I>): SharedHandle<T, I>
   /**
-   * The cache of a definition, which all runs of this process share. The end of the run also ends calls that wait for a value.
+   * Returns the cache of a definition. All runs of this process share it. The end of the run also ends calls that wait for a value.
    *
    * @example const rate = await ctx.cache(rates).fetch('EUR', (signal) => load('EUR', signal))
    */

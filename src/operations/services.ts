@@ -56,7 +56,7 @@ export class Services {
   }
 
   /**
-   * The services of one process, with their states and what needs what.
+   * Returns the services of one process, with their states and their dependencies.
    *
    * @param choice.on the id of a node, or a host with one node. Default: this process
    * @throws PikoError `USAGE` without such a node, `LINK_UNREACHABLE`
@@ -75,7 +75,7 @@ export class Services {
   }
 
   /**
-   * The services of this process and of all live nodes, node by node. Leaves out nodes that can't be reached, unless `on` names them.
+   * Lists the services of this process and of all live nodes, node by node. Leaves out nodes that can't be reached, unless `on` names them.
    *
    * @throws PikoError `USAGE` without such a node, `LINK_UNREACHABLE`
    */
@@ -136,7 +136,10 @@ export class Services {
     }
   }
 
-  /** The live nodes, and this process if it is one or has its own services; with `on`, those that it names. @throws PikoError `USAGE` */
+  /**
+   * Returns the live nodes, and this process if it is a node or has its own services. With `on`, returns only those that it names.
+   * @throws PikoError `USAGE`
+   */
   async #places(call: string, on: string | undefined): Promise<Place[]> {
     const { store, fleet } = this.#reach()
     const own = fleet.nodeId()

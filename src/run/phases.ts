@@ -31,7 +31,10 @@ const PHASE_OF = { begun: 'claimed', ready: 'resources', handled: 'handler', flu
 /** An attempt that waits for less on its node, and has only a handler, stores no marks. */
 export const UNMARKED_WAIT_MS = 1_000
 
-/** The stored form of the marks of an attempt, at most 100 characters. @param claims how often the run was claimed until then */
+/**
+ * Returns the stored form of the marks of an attempt. It has at most 100 characters.
+ * @param claims how often the run was claimed until then
+ */
 export function marksText(claims: number, marks: Marks): string {
   const parts = ORDER.flatMap((name) => {
     const ms = marks[name]
@@ -40,7 +43,7 @@ export function marksText(claims: number, marks: Marks): string {
   return [`c${claims}`, ...parts].join(' ')
 }
 
-/** The marks of an attempt. Undefined if the text is of another attempt, or can't be read. */
+/** Returns the marks of an attempt. Undefined if the text belongs to another attempt, or can't be read. */
 export function marksOf(text: string | null | undefined, claims: number): Marks | undefined {
   const found = new Map(
     [...String(text ?? '').matchAll(/\b([cbrhf])(\d{1,13})\b/g)].map(([, name, ms]) => [name, Number(ms)]),
@@ -55,9 +58,9 @@ export function marksOf(text: string | null | undefined, claims: number): Marks 
 }
 
 /**
- * The phases of an attempt in order of time. Without marks, all its time is the handler's.
+ * Returns the phases of an attempt in order of time. If there are no marks, the handler took all its time.
  *
- * @param freeAt since when the run was due, or the end of its previous attempt
+ * @param freeAt when the run became due, or when its previous attempt ended
  */
 export function phasesOf(
   attempt: { readonly startedAt: Date | undefined; readonly finishedAt: Date | undefined },

@@ -50,7 +50,7 @@ export class ProcessSignals {
   }
 }
 
-/** The exit code that a shell expects after a signal: 129, 130 or 143. */
+/** Returns the exit code that a shell expects after a signal: 129, 130 or 143. */
 export function signalExitCode(signal: StopSignal): number {
   return 128 + constants.signals[signal]
 }

@@ -131,7 +131,7 @@ function attemptData({ attempt, fence, nodeId, startedAt, finishedAt, outcome, e
   }
 }
 
-/** The parts of the attempt's time, such as `queued 12ms, resources 1.2s, handler 3s`. Leaves out those that took no time. */
+/** Lists the phases of an attempt, such as `queued 12ms, resources 1.2s, handler 3s`. Leaves out phases that took no time. */
 function phasesText({ phases }: Attempt): string {
   return phases
     .flatMap(({ name, from, to }) => (to > from ? [`${name} ${formatMs(to.getTime() - from.getTime())}`] : []))

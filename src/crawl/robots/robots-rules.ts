@@ -79,7 +79,7 @@ export class RobotsRules {
     return this.#robots.isAllowed(`${this.#origin}${path}`, this.#token) !== false
   }
 
-  /** The `crawl-delay` for this crawler in milliseconds, at most one hour; undefined if there is none. */
+  /** The `crawl-delay` for this crawler in milliseconds, one hour at most. Undefined if there is none. */
   get delayMs(): number | undefined {
     const seconds = this.#robots.getCrawlDelay(this.#token)
     return seconds !== undefined && seconds > 0 ? Math.min(seconds * 1_000, MAX_DELAY_MS) : undefined

@@ -52,7 +52,7 @@ const PHASE_TEXTS = {
   committed: 'committed',
 }
 
-/** The parts of an attempt that took time; its wait in the queue is a span of its own. */
+/** Returns the phases of an attempt that took time. Its wait in the queue is a separate span. */
 function phasesIn(phases: Run['attempts'][number]['phases'], outcome: string): Span[] {
   const own = phases.filter(({ name, from, to }) => name !== 'queued' && Date.parse(to) > Date.parse(from))
   // A handler alone says nothing that the attempt does not.

@@ -77,7 +77,7 @@ function given(values: Query): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
 }
 
-/** A filter that the bulk operation does not support would be ignored, and other runs would be selected than those on the page. */
+/** A bulk operation ignores a filter that it does not support. It would then select other runs than those on the page. */
 function offWith(others: Query, otherwise: string | undefined): string | undefined {
   const [first] = Object.entries(others).find(([, value]) => value !== undefined) ?? []
   return first === undefined ? otherwise : `remove the filter "${first}", which this action does not have`

@@ -8,8 +8,8 @@ import type { HttpHeaders } from './http-error.ts'
 export class WrongBody extends Error {}
 
 /**
- * A stream of the body that fails if the body is larger than `maxBytes`. Its errors are those that `translate` returns. Destroying the
- * stream destroys the body.
+ * Returns a stream of the body. It fails if the body is larger than `maxBytes`. Its errors are those that `translate` returns. Destroying
+ * the stream destroys the body.
  */
 export function bodyStream(body: Readable, maxBytes: number, translate: (thrown: unknown) => Error): Readable {
   let bytes = 0

@@ -78,7 +78,7 @@ export class HttpError extends PikoError {
   }
 }
 
-/** A status with its standard text, such as `404 Not Found`. The server's own text is ignored. */
+/** Returns a status with its standard text, such as `404 Not Found`. Ignores the text that the server has sent. */
 export function statusText(status: number): string {
   const words = STATUS_CODES[status]
   return words === undefined ? String(status) : `${status} ${words}`

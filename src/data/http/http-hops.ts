@@ -74,7 +74,7 @@ export class HttpHops {
     }
   }
 
-  /** The client's own headers; none if the URL has another origin than the client. */
+  /** Returns the client's own headers. Returns none if the URL has another origin than the client. */
   async #ownHeaders(url: URL, signal: AbortSignal): Promise<Readonly<Record<string, string>>> {
     const { headers = {} } = this.#options
     if (this.#origin !== undefined && url.origin !== this.#origin) return {}

@@ -37,7 +37,7 @@ export interface FileSinkOptions<M extends RowModel> {
   readonly partRows?: number
   /** Rows per delivered batch. Default 1,000. */
   readonly batchSize?: number
-  /** The approximate bytes that a batch holds in memory. Default 8,000,000. */
+  /** The approximate size of a batch in memory, in bytes. Default 8,000,000. */
   readonly batchBytes?: number
 }
 

@@ -44,7 +44,7 @@ interface Holding extends LockHolding {
 
 export interface LocksParts extends LoopServiceParts {
   readonly locks: LockStore
-  /** @throws PikoError `USAGE` inside a transaction that the call would wait for */
+  /** @throws PikoError `USAGE` inside a transaction, because the call would then wait for that transaction */
   readonly assertOutside: (call: string) => void
 }
 

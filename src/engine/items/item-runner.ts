@@ -146,7 +146,7 @@ export class ItemRunner extends Service {
     return Math.min(count, this.#concurrency)
   }
 
-  /** The ids of items whose functions have ended, but whose ends are not stored yet. */
+  /** The ids of items whose functions have ended, but whose outcomes are not stored yet. */
   get over(): readonly number[] {
     const [over, under] = [new Set<number>(), new Set<number>()]
     for (const { item, hasReturned, dying } of this.#held) (hasReturned && !dying ? over : under).add(item.id)

@@ -62,7 +62,9 @@ export class RootItems implements ItemAdder<ItemData> {
     return this.#open?.fence ?? this.#attempt.claim.fence
   }
 
-  /** The generation, if an earlier attempt has added all items, so that the handler need not be called; otherwise undefined. */
+  /**
+   * The generation if an earlier attempt has already added all items, so that the handler need not be called again. Otherwise undefined.
+   */
   get seeded(): OpenItems | undefined {
     return this.#open?.isSeeded ? this.#open : undefined
   }

@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import { isIP } from 'node:net'
 import { isLoopback } from '../../access/loopback.ts'
 
-/** The host of a `Host` header, without its port, in lower case. Undefined if the header is not a host. */
+/** Returns the host of a `Host` header, without its port, in lower case. Undefined if the header is not a host. */
 export function hostOf(header: string | undefined): string | undefined {
   if (header === undefined || header.length > 300) return undefined
   const [, bracketed, plain] = /^(?:\[([\da-f:.]+)\]|([\w.-]+))(?::\d{1,5})?$/i.exec(header) ?? []

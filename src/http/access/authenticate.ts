@@ -56,7 +56,7 @@ function isNavigation({ method, headers }: FastifyRequest): boolean {
 }
 
 /**
- * The actor of a request: the owner of its bearer token, otherwise of its session, otherwise this machine.
+ * Returns the actor of a request: the owner of its bearer token, or else of its session, or else this machine.
  *
  * @throws PikoError `TOKEN_INVALID`, `ACCESS_DENIED`, and the errors of the database
  */

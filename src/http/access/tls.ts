@@ -16,7 +16,10 @@ export interface TlsPair {
 
 const CHECK_MS = 60_000
 
-/** The files of `[http] tls_key` and `tls_cert`; undefined without them. @throws PikoError `TLS_INVALID` if only one is set */
+/**
+ * Returns the files of `[http] tls_key` and `tls_cert`, or undefined if neither is set.
+ * @throws PikoError `TLS_INVALID` if only one is set
+ */
 export function tlsFiles(key: string, cert: string): TlsFiles | undefined {
   if (key === '' && cert === '') return undefined
   if (key !== '' && cert !== '') return { key, cert }

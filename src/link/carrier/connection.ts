@@ -459,7 +459,7 @@ export class Connection implements Carrier {
     return true
   }
 
-  // Methods that end the connection.
+  // The methods from here on end the connection.
 
   #isClosed(): boolean {
     return this.#state === 'closed'

@@ -26,7 +26,7 @@ const runIn = async ({ store }: Sight, args: CallArguments): Promise<unknown> =>
 
 const ofFilter = (args: CallArguments): unknown => (numberIn(args) === undefined ? args[0] : args[1])
 
-/** A change of runs, by number or by filter. With a filter, the state before the change is the number of matching runs. */
+/** Describes a change of runs, by number or by filter. With a filter, the state before the change is the number of matching runs. */
 function ofRuns(count: 'cancel' | 'replay'): Change {
   const preview = async ({ nouns: { runs } }: Sight, [filter]: CallArguments): Promise<unknown> => {
     const options = { ...(filter as object), dryRun: true }

@@ -18,7 +18,9 @@ export interface PathFact {
 
 type Paths = Pick<LoadedSettings, 'settings' | 'origins'>
 
-/** The paths in the settings that this process can't use. A default folder is checked only if it exists, because few apps need it. */
+/**
+ * Returns the paths in the settings that this process can't use. A default folder is checked only if it exists, because few apps need it.
+ */
 export function unusablePaths({ settings, origins }: Paths): PathFact[] {
   const { sinks, items, http } = settings
   const paths = [

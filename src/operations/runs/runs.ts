@@ -64,8 +64,8 @@ export class Runs {
   }
 
   /**
-   * A page of runs, newest first, in a bounded time: a search that finds little may return fewer runs than `limit` and still have a next
-   * page.
+   * Returns a page of runs, newest first. The time that this takes is limited. So a search that finds little may return fewer runs than
+   * `limit` and still have a next page.
    *
    * @example
    * const { runs, next } = await app.runs.page({ state: 'failed', error: 'ETIMEDOUT' })
@@ -88,8 +88,8 @@ export class Runs {
   }
 
   /**
-   * The runs that waited or ran in a range of time, newest first, as bars of a timeline need them. Takes a bounded time: `isWhole` is false
-   * if these are only a part of the runs.
+   * Returns the runs that waited or ran in a range of time, newest first, for the bars of a timeline. The time that this takes is limited.
+   * `isWhole` is false if these are only a part of the runs.
    *
    * @param filter.limit default 1,000
    * @throws PikoError `USAGE` for a range that ends before it begins

@@ -124,7 +124,7 @@ export class LimitPlaces {
     return this.#starts !== before
   }
 
-  /** From when on the counts of the limit have no effect, in milliseconds since the epoch. */
+  /** When the counts of the limit become too old to have an effect, in milliseconds since the epoch. */
   get expiresMs(): number {
     const last = Math.max(this.#clock.nowMs, this.#starts.at(-1)?.[0] ?? 0, this.#fullMs)
     return last + 2 * this.#span.perMs

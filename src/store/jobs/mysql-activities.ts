@@ -28,7 +28,7 @@ function countOf(from: RawBuilder<unknown>, state: string, most: number): RawBui
 
 const among = (jobIds: readonly string[]): RawBuilder<unknown> => sql`(${sql.join(jobIds.map(exactId))})`
 
-/** The numbers of queued and running runs and of open windows, by one read of each job's entries of the index. */
+/** Counts the queued and running runs and the open windows of each job. Reads the index entries of each job only once. */
 export async function countsOnMysql({ db }: Database, jobIds: readonly string[], most: number): Promise<Counts> {
   const open = sql.join(
     OPEN_WINDOWS.map((state) => countOf(WINDOWS, state, most)),

@@ -56,7 +56,7 @@ function keyOf(inBody: string | undefined, inHeader: string | undefined): string
   )
 }
 
-/** The run after it has ended, or after the wait has timed out. The client may close its connection in the meantime. */
+/** Returns the run when it has ended or the wait has timed out. The client may close its connection before that. */
 async function waited(app: ApiApp, run: Run, waitMs: number, signal: AbortSignal): Promise<Run> {
   if (TERMINAL_STATES.has(run.state)) return run
   const over = AbortSignal.any([signal, AbortSignal.timeout(waitMs)])
