@@ -2,6 +2,7 @@ import { messageOf } from '../errors-read.ts'
 import { PikoError, toError } from '../errors.ts'
 import { aFunction, flag, oneOf, type OptionChecks, readOptions } from '../options.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
+import { Lanes } from './lanes.ts'
 import { RestartWindow } from './restart-window.ts'
 import { serviceInvalid } from './invalid.ts'
 import { Service, type ServiceOptions } from './service.ts'
@@ -100,7 +101,9 @@ export class Supervisor extends Service {
   readonly #replacement: Replacement | undefined
   readonly #random: () => number
   readonly #early: Crash[] = []
-  #lane: Promise<void> = Promise.resolve()
+  #lanes = new Lanes()
+  /** The children that a request restarts at the moment. */
+  readonly #renewed = new Set<Service>()
 
   /** @throws PikoError `SERVICE_INVALID` naming everything that is wrong with the options and the children */
   constructor(children: readonly Service[] = [], options: SupervisorOptions = {}) {
@@ -138,7 +141,7 @@ export class Supervisor extends Service {
     this.#window.clear()
     this.#windows.clear()
     this.#early.length = 0
-    this.#lane = Promise.resolve()
+    this.#lanes = new Lanes()
     return undefined
   }
 
@@ -166,18 +169,29 @@ export class Supervisor extends Service {
    * supervisor does not run, or has no such child
    */
   async restartChild(child: Service): Promise<void> {
-    if (child.parent !== this || !this.isRunning) {
-      const why = child.parent === this ? `it is ${this.state}` : 'that is not one of its children'
-      throw serviceInvalid(this.path, `restartChild(${child.name}) was called, but ${why}`)
-    }
+    this.#assertHas(child)
     const done = Promise.withResolvers<void>()
-    this.#inTurn(`restart ${child.name}`, (signal) => this.#renew(child, signal, done))
-    await done.promise
+    const { signal } = this
+    const stopped = (): void => done.reject(signal.reason)
+    signal.addEventListener('abort', stopped)
+    const lane = this.#isForOne ? child : this
+    this.addTask(() => this.#lanes.run(lane, () => this.#renew(child, signal, done)), `restart ${child.name}`)
+    await done.promise.finally(() => signal.removeEventListener('abort', stopped))
+  }
+
+  #assertHas(child: Service): void {
+    if (child.parent === this && this.isRunning) return
+    const why = child.parent === this ? `it is ${this.state}` : 'that is not one of its children'
+    throw serviceInvalid(this.path, `restartChild(${child.name}) was called, but ${why}`)
   }
 
   async #renew(child: Service, signal: AbortSignal, done: PromiseWithResolvers<void>): Promise<void> {
-    const group = this.#groupOf(child).filter((member) => member === child || isUp(member))
+    let group: readonly Service[] = []
     try {
+      // An earlier restart may have replaced it.
+      this.#assertHas(child)
+      group = this.#groupOf(child).filter((member) => member === child || isUp(member))
+      this.#renewed.add(child)
       await stopAll(group)
       for (const member of group) {
         signal.throwIfAborted()
@@ -187,9 +201,15 @@ export class Supervisor extends Service {
     } catch (thrown) {
       done.reject(thrown)
       const failed = group.find((member) => !member.isRunning)
-      if (signal.aborted || !failed) return
-      if (this.#strategy === 'crashing') super.onChildCrash(failed, toError(thrown))
-      else if (!this.#strategy.startsWith('forfeit')) await this.#startAgain(group, failed, toError(thrown), signal)
+      if (signal.aborted || !failed || this.#strategy.startsWith('forfeit')) return
+      this.#renewed.delete(child)
+      if (this.#strategy === 'crashing') return super.onChildCrash(failed, toError(thrown))
+      const again = (): Promise<void> => this.#startAgain(group, failed, toError(thrown), signal)
+      // Another request need not wait for the pause of a single child.
+      if (this.#isForOne) this.addTask(again, `restart ${failed.name}`)
+      else await again()
+    } finally {
+      this.#renewed.delete(child)
     }
   }
 
@@ -209,26 +229,14 @@ export class Supervisor extends Service {
   }
 
   #answer(crash: Crash): void {
-    this.#inTurn(`restart ${crash.child.name}`, (signal) => this.#handle(crash, signal))
+    const handle = (signal: AbortSignal): Promise<void> => this.#handle(crash, signal)
+    const inTurn = (signal: AbortSignal): Promise<void> => this.#lanes.run(this, () => handle(signal))
+    this.addTask(this.#isForOne ? handle : inTurn, `restart ${crash.child.name}`)
   }
 
-  /** Works in the background. With the strategies for groups, works one after another. */
-  #inTurn(name: string, work: (signal: AbortSignal) => Promise<void>): void {
-    if (this.#strategy === 'one-for-one' || this.#strategy === 'forfeit-one-for-one') {
-      this.addTask(work, name)
-      return
-    }
-    const before = this.#lane
-    const turn = Promise.withResolvers<void>()
-    this.#lane = turn.promise
-    this.addTask(async (signal) => {
-      await before
-      try {
-        await work(signal)
-      } finally {
-        turn.resolve()
-      }
-    }, name)
+  /** Whether the strategy concerns single children, whose restarts are independent. Otherwise restarts happen one after another. */
+  get #isForOne(): boolean {
+    return this.#strategy === 'one-for-one' || this.#strategy === 'forfeit-one-for-one'
   }
 
   async #handle({ child, reason }: Crash, signal: AbortSignal): Promise<void> {
@@ -252,7 +260,7 @@ export class Supervisor extends Service {
     let group = members
     let crashed = child
     let reason = crash
-    for (;;) {
+    while (!this.#renewed.has(crashed)) {
       const nowMs = this.clock.monotonic()
       const own = this.#windowOf(crashed)
       const delayMs = this.#delayMs(own.count(nowMs))
@@ -260,8 +268,8 @@ export class Supervisor extends Service {
       own.take(nowMs)
       await stopAll(group)
       await this.clock.sleep(delayMs, signal)
-      // A request may have restarted them in the meantime.
-      if (signal.aborted || group.every(({ isRunning }) => isRunning)) return
+      // In the meantime a request may have restarted them, or may be restarting them.
+      if (signal.aborted || this.#renewed.has(crashed) || group.every(({ isRunning }) => isRunning)) return
       group = group.filter((member) => member.parent === this)
       const failure = await this.#startAll(group, crashed, reason, signal)
       if (signal.aborted || failure === undefined) return

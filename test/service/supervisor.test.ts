@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { Service } from '../../src/service/service.ts'
 import { type Strategy, Supervisor, type SupervisorOptions } from '../../src/service/supervisor.ts'
@@ -115,6 +116,45 @@ it('a request during the pause after a crash restarts immediately, and only once
   await tree.supervisor.restartChild(b)
   await tree.clock.pass(1_000)
   expect([b.state, b.restarts]).toEqual(['running', 1])
+})
+
+it.each(['one-for-one', 'one-for-all'] as const)('%s, several requests at the same time', async (strategy) => {
+  class Slow extends Service {
+    protected override async onStart(): Promise<void> {
+      await setImmediate()
+    }
+    protected override async onStop(): Promise<void> {
+      await setImmediate()
+    }
+  }
+  const slow = new Slow()
+  const supervisor = new Supervisor([slow], { strategy })
+  await supervisor.start()
+  await Promise.all([1, 2, 3].map(() => supervisor.restartChild(slow)))
+  expect([slow.state, slow.restarts]).toEqual(['running', 3])
+  // The request must also get an answer if the supervisor stops before the restart begins.
+  const refused = expect(supervisor.restartChild(slow)).rejects.toThrow('was stopped')
+  await supervisor.stop()
+  await refused
+})
+
+it('a request during the pause after a failed request restarts immediately', async () => {
+  let failures = 1
+  class Once extends Service {
+    protected override onStart(): void {
+      if (this.restarts > 0 && failures-- > 0) throw new Error('not yet')
+    }
+  }
+  const clock = new ManualServiceClock()
+  const once = new Once()
+  const supervisor = new Supervisor([once], { clock, backoff: { base: '10s', jitter: false } })
+  await supervisor.start()
+  await expect(supervisor.restartChild(once)).rejects.toThrow('not yet')
+  await supervisor.restartChild(once)
+  const { restarts } = once
+  await clock.pass(20_000)
+  expect([once.state, once.restarts]).toEqual(['running', restarts])
+  await supervisor.stop()
 })
 
 it('crashing passes the crash to the parent: nothing restarts', async () => {

@@ -1,0 +1,18 @@
+/** Runs works one after another in each lane. Lanes are independent of each other. */
+export class Lanes {
+  /** The end of the last work of each lane, by the object that names the lane. */
+  readonly #ends = new WeakMap<object, Promise<void>>()
+
+  /** Waits until the earlier works of the lane have ended, and then runs this one. */
+  async run(lane: object, work: () => Promise<void>): Promise<void> {
+    const before = this.#ends.get(lane)
+    const turn = Promise.withResolvers<void>()
+    this.#ends.set(lane, turn.promise)
+    await before
+    try {
+      await work()
+    } finally {
+      turn.resolve()
+    }
+  }
+}
