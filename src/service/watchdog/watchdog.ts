@@ -45,7 +45,8 @@ const BEATS_PER_THRESHOLD = 4
  * Only user code is blamed: a block in Node, Piko or a package that no function of the user has called has no culprit. A block on a machine
  * that is starved as a whole is not reported: the time in which the thread only waited for a processor does not count.
  *
- * It does not keep the process alive. With a debugger attached, and inside a thread, it only measures blocks.
+ * It does not keep the process alive. With a debugger attached, inside a thread, and under `--permission` without `--allow-inspector`, it
+ * only measures blocks.
  */
 export class Watchdog extends Service {
   readonly #thresholdMs: number
@@ -72,7 +73,7 @@ export class Watchdog extends Service {
       Atomics.add(beats, 0, 1)
       Atomics.notify(beats, 0)
     }
-    const canPause = isMainThread && inspector.url() === undefined
+    const canPause = isMainThread && inspector.url() === undefined && mayInspect()
     const data: WatchdogData = { beats, lastBeat, thresholdMs: this.#thresholdMs, canPause }
     const { port } = startGuard('watchdog-thread', import.meta.url, data, (error) => this.crash(error))
     const ended = once(port, 'close')
@@ -97,6 +98,13 @@ export class Watchdog extends Service {
     const stack = mostSeen(samples).map(stackFrame)
     this.#onBlocked({ blockedMs, stack, culprit: stack.find(isOwnCode) })
   }
+}
+
+/** Whether the process may use the inspector. Node aborts a process under `--permission` that uses it without `--allow-inspector`. */
+function mayInspect(): boolean {
+  // Node's types declare it, but it exists only under `--permission`.
+  const { permission } = process as { readonly permission?: NodeJS.ProcessPermission }
+  return permission?.has('inspector') ?? true
 }
 
 /** Formats a block, such as `event loop blocked for 3012 ms by parse (/app/src/parse.ts:10:3)`. */

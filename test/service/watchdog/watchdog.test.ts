@@ -55,6 +55,13 @@ it('shows at most ten frames of a deep stack, those of the user first', () => {
   expect(shownFrames(own)).toEqual(own)
 })
 
+it('only measures under --permission, because Node would abort the process for using the inspector', async () => {
+  const flags = ['--permission', '--allow-worker', '--allow-fs-read=*']
+  const [report] = await blocked('js', flags)
+  expect(report).toMatchObject({ stack: [] })
+  expect(report?.blockedMs).toBeGreaterThan(500)
+})
+
 it('does not report a block shorter than the threshold', async () => {
   expect(await blocked('short', [])).toEqual([])
 })
