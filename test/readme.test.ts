@@ -307,7 +307,7 @@ describe('docs/resources.md', () => {
     const page = readFileSync(new URL('../docs/resources.md', import.meta.url), 'utf8')
     const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('It prints:'))) ?? []
     expect(await resources.run('check.ts')).toBe(printed)
-    const [, line] = /It prints `(.*)`: within an attempt/.exec(page) ?? []
+    const [, line] = /prints `(.*)`: within an attempt/.exec(page) ?? []
     expect(await resources.run('needs.ts')).toBe(`${line}\n`)
   })
 })
@@ -329,7 +329,7 @@ describe('docs/testing.md', () => {
 describe('docs/steps.md', () => {
   it('shows a program whose retry does only what is missing, and what it prints', async () => {
     const page = readFileSync(new URL('../docs/steps.md', import.meta.url), 'utf8')
-    const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('The fourth page'))) ?? []
+    const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('the fourth page failed once'))) ?? []
     expect(await steps.run('steps.ts')).toBe(printed)
   })
 })
@@ -365,7 +365,7 @@ describe('docs/sink-targets.md', () => {
 describe('docs/sinks.md', () => {
   it('shows a program that puts a row aside and delivers it later, and what it prints', async () => {
     const page = readFileSync(new URL('../docs/sinks.md', import.meta.url), 'utf8')
-    const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('Two rows were stored'))) ?? []
+    const [, printed] = /^```\n([\s\S]*?)^```$/m.exec(page.slice(page.indexOf('two rows were stored'))) ?? []
     expect(await sinks.run('sinks.ts')).toBe(printed)
   })
 })

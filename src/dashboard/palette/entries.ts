@@ -30,7 +30,7 @@ const PAGES: readonly (readonly [name: string, target: string])[] = [
   ['Running runs', '/runs?state=running'],
   ['Backfills: new, pause, resume, cancel', '/backfills'],
   ['Why not?', '/why'],
-  ['Nodes, services, locks, resources, sinks', '/nodes'],
+  ['Nodes: drain, resume; services: restart; locks, resources, sinks', '/nodes'],
   ['Audit of changes', '/audit'],
   ['Tokens: new, revoke', '/tokens'],
 ]
