@@ -1,6 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { headline, propertyOf } from '../../errors-read.ts'
+import { messageOf, propertyOf } from '../../errors-read.ts'
 import type { LoadedSettings } from '../../settings/load.ts'
 
 /** A path in the settings that this process can't use. */
@@ -73,6 +73,6 @@ function problemOf(use: () => void): string | undefined {
     use()
     return undefined
   } catch (error) {
-    return headline(error)
+    return messageOf(error)
   }
 }

@@ -28,7 +28,7 @@ export const fleet = check({
       findings.push({
         id: 'fleet.leader',
         severity: 'error',
-        found: `${counted(live.length, 'node')} run, but none has led for ${Number.isFinite(since) ? spanText(since) : 'a minute or longer'}, so no tick is planned`,
+        found: `none of ${counted(live.length, 'live node')} has led for ${Number.isFinite(since) ? spanText(since) : 'a minute or longer'}, so no tick is planned`,
         remedy: 'start a node that plans: piko start (without plan: false); check its log for leader.changed',
       })
     }
@@ -36,7 +36,7 @@ export const fleet = check({
       findings.push({
         id: 'fleet.dead',
         severity: live.length > 0 ? 'error' : 'info',
-        found: `${counted(dead.length, 'node')} (${namesText(dead.map(({ host, pid }) => `${host} ${pid}`))}) stopped renewing their leases, and nobody has removed them`,
+        found: `expired leases of ${counted(dead.length, 'node')} (${namesText(dead.map(({ host, pid }) => `${host} ${pid}`))}), which no live node has removed`,
         remedy: 'piko nodes list; a live node removes them within a lease: piko start',
       })
     }
