@@ -14,7 +14,7 @@ export interface SharedRecord {
   /** The stored value, which the schema has not parsed. */
   readonly value: unknown
   readonly reason: string | undefined
-  /** The node that published it. Undefined if the process had no node. */
+  /** The node that published the version. Undefined if the process had no node. */
   readonly nodeId: string | undefined
   readonly createdAt: Date
 }

@@ -13,7 +13,7 @@ export interface Alert {
   readonly window: Window | undefined
   /** Without windows: the last tick whose run is late. */
   readonly tick: Date | undefined
-  /** When people were last notified about it. */
+  /** When people were last notified about the problem. */
   readonly toldAt: Date | undefined
   readonly recoveredAt: Date | undefined
 }

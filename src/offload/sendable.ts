@@ -55,7 +55,7 @@ export type WhyUnsendable<T, Path extends string, Depth extends number = 5> =
                             : WhyUnsendable<T[K], `${Path}.${K}`, Depths[Depth]>
                         }[keyof T & string]
 
-/** `T` itself, or why it can't be copied. */
+/** The type `T` itself, or the reason why it can't be copied. */
 export type Sendable<T, Path extends string> = [WhyUnsendable<T, Path>] extends [never]
   ? T
   : Unsendable<WhyUnsendable<T, Path>>

@@ -22,7 +22,7 @@ export interface ListedNode extends Omit<NodeStatus, 'facts'> {
   readonly running: number
   /** The version of Piko. This fact and those below are undefined if the node has an older version. */
   readonly version: string | undefined
-  /** The maximum number of runs that it executes at the same time. */
+  /** How many runs the node executes at the same time, at most. */
   readonly slots: number | undefined
   /** How many jobs its code has. */
   readonly jobs: number | undefined

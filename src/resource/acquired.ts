@@ -23,7 +23,7 @@ export async function acquire(resource: Resource<unknown>, ctx: AcquireContext):
   // The context contains the resources that the class declares, but its type does not show this.
   const generator: unknown = resource.acquire(ctx as AnyResourceContext)
   if (!isGenerator(generator)) {
-    // If it is not a generator but a promise, this handles its rejection.
+    // If the result is a promise and not a generator, this handles its rejection.
     Promise.resolve(generator).catch(() => {})
     const kind = generator instanceof Promise ? 'a promise' : describe(generator)
     throw new TypeError(

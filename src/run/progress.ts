@@ -2,7 +2,7 @@ import { formatMs } from '../time/duration.ts'
 
 /** The progress that a run's handler last reported with `ctx.progress`. */
 export interface Progress {
-  /** The attempt that reported it. */
+  /** The attempt that reported the progress. */
   readonly attempt: number
   readonly done: number
   readonly total: number | undefined

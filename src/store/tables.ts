@@ -140,7 +140,7 @@ export interface AttemptTable {
   finished_at: NullableInstant
   outcome: AttemptOutcome
   error: JsonText
-  /** When its parts ended; see `marksText`. */
+  /** When the parts of the attempt ended; see `marksText`. */
   phases: Generated<string | null>
 }
 

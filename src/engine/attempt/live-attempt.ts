@@ -134,8 +134,8 @@ export class LiveAttempt {
   }
 
   /**
-   * When its parts ended, to be stored with its outcome. Undefined for a success with only a handler that began soon, because one statement
-   * stores many of these.
+   * Returns when the parts of the attempt ended, to be stored with its outcome. Undefined for a success with only a handler that began
+   * soon, because one statement stores many of these.
    */
   phasesText(transition: { readonly to: string; readonly output?: unknown }, now: number): string | undefined {
     const { marks, claim, startedAt, job } = this

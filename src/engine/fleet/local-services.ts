@@ -9,7 +9,7 @@ import { Supervisor } from '../../service/supervisor.ts'
 export interface ListedService extends GraphNode {
   /** The names from the root to this service: `Piko/Feeds/Prices`. */
   readonly path: string
-  /** Whether `restart` may restart it: an app's own service, directly below a supervisor. */
+  /** Whether `restart` may restart the service. It may restart only an app's own services that are directly below a supervisor. */
   readonly canRestart: boolean
 }
 
@@ -28,7 +28,7 @@ export interface RestartedService {
    */
   readonly state: string
   readonly restarts: number
-  /** Why it could not start again. Its supervisor tries again. */
+  /** Why the service could not start again. Its supervisor tries again. */
   readonly problem?: string
 }
 

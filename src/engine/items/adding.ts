@@ -43,7 +43,7 @@ export interface Adder {
   /** The generation of the items. */
   readonly fence: number
   readonly parentId: number | undefined
-  /** The depth of the items that it adds. */
+  /** The depth of the items that the run or item adds. */
   readonly depth: number
   readonly now: () => number
   /** Creates a key for an item that has none. A repeated attempt that has not stored the item creates the same key for it. */

@@ -23,11 +23,11 @@ export interface LimitRule extends RateLimit {
 export interface LimitPlace {
   /** The number that the caller takes. */
   readonly count: number
-  /** The instant for which it is counted, on the database's clock. */
+  /** The instant for which the place is counted, by the database's clock. */
   readonly at: number
-  /** The caller may not use it before this time. */
+  /** The caller may not use the place before this time. */
   readonly opensAt: number
-  /** The caller may not use it after this time. */
+  /** The caller may not use the place after this time. */
   readonly closesAt: number
   /** If the caller's first synchronous part ends after this time, the place is counted later. */
   readonly overAt: number

@@ -20,7 +20,7 @@ const VALID_SHARE = 0.5
 /** The first synchronous part of the handler must end within this share of the slack. Otherwise its place was counted too early. */
 const SEEN_SHARE = 0.75
 
-/** How long before it is free a place may be taken, so that the duration of a claim does not lower the rate. */
+/** How early a place may be taken before it is free, so that the duration of a claim does not lower the rate. */
 const MAX_AHEAD_MS = 50
 const AHEAD_SHARE = 0.05
 

@@ -9,7 +9,7 @@ export interface FleetNode {
   readonly host: string
   readonly pid: number
   readonly startedAgoMs: number
-  /** How long ago its lease expired; negative: how long it is still valid. */
+  /** How long ago the node's lease expired. A negative number means how long the lease is still valid. */
   readonly expiredAgoMs: number
   /** The version of Piko; undefined if the node does not report it, for example because it is older. */
   readonly version: string | undefined

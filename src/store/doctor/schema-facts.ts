@@ -8,7 +8,7 @@ export interface LackingPart {
   readonly kind: 'table' | 'column' | 'index'
   readonly table: string
   readonly name: string
-  /** The statements that add it. */
+  /** The statements that add the missing part. */
   readonly statements: readonly string[]
 }
 

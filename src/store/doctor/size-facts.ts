@@ -25,7 +25,7 @@ export interface SizeFacts {
 
 export interface OldRun {
   readonly state: RunState
-  /** How long ago it ended, in milliseconds; undefined if it has not ended. */
+  /** How many milliseconds ago the run ended. Undefined if it has not ended. */
   readonly endedAgoMs: number | undefined
 }
 

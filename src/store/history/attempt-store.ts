@@ -20,7 +20,7 @@ export interface EndedAttempt {
   readonly nodeId: string
   readonly outcome: AttemptOutcome
   readonly error?: RunError | undefined
-  /** When its parts ended; see `marksText`. */
+  /** When the parts of the attempt ended; see `marksText`. */
   readonly phases?: string | undefined
 }
 

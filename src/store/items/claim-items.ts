@@ -70,7 +70,7 @@ export interface ClaimedItems {
   readonly reading: ClockReading | undefined
 }
 
-/** How long before its next item may begin a lane is read, so that the item begins in time. */
+/** How early a lane is read before its next item may begin, so that the item begins in time. */
 const LEAD_MS = 100
 /** If all items of a lane are running, the lane is read again after this time, in case the end of an item does not wake it. */
 const FULL_MS = 1_000

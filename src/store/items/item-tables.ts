@@ -10,7 +10,7 @@ export interface ItemRunTable {
   fence: number
   run_id: number
   job_id: string
-  /** How many items it has; counted only if the job limits them. */
+  /** How many items the generation has. Counted only if the job limits them. */
   stored: Generated<number>
   /** The result of the handler, as JSON. */
   output: Generated<string | null>

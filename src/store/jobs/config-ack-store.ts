@@ -8,7 +8,7 @@ import { NODE_SETTINGS } from './config-store.ts'
 /** What a node reports about the config of one job. */
 export interface ConfigAck {
   readonly jobId: string
-  /** Which version it uses; undefined if the job has no config. */
+  /** Which version the node uses; undefined if the job has no config. */
   readonly version: number | undefined
   /** A newer version that it does not use, and why. */
   readonly refused: { readonly version: number; readonly problem: string } | undefined
@@ -21,7 +21,7 @@ export interface NodeConfig {
   readonly nodeId: string
   readonly host: string
   readonly pid: number
-  /** Which version it uses; undefined if none, or if it has not reported one yet. */
+  /** Which version the node uses; undefined if it uses none, or has not reported one yet. */
   readonly version: number | undefined
   readonly refused: ConfigAck['refused']
 }

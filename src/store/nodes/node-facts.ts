@@ -4,7 +4,7 @@ import { propertyOf } from '../../errors-read.ts'
 export interface NodeFacts {
   /** The version of Piko. */
   readonly version: string
-  /** How many runs it executes at the same time, at most. */
+  /** How many runs the node executes at the same time, at most. */
   readonly slots: number
   /** How many jobs the node's code contains. */
   readonly jobs: number

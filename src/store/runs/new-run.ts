@@ -21,7 +21,7 @@ export interface NewRun {
   readonly unique?: Unique | undefined
   readonly concurrencyKey?: string | undefined
   readonly rateKey?: string | undefined
-  /** The backfill that it belongs to. */
+  /** The backfill to which the run belongs. */
   readonly backfillId?: number | undefined
   /** The trace context of the caller: a W3C traceparent, and after a space the tracestate. It has at most 600 ASCII characters. */
   readonly trace?: string | undefined
