@@ -1,4 +1,5 @@
-import { type Kysely, sql, type SqlBool } from 'kysely'
+import { setImmediate } from 'node:timers/promises'
+import { type Kysely, sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
 import { type BrokenRow, soundRows } from '../values/broken-row.ts'
 import { BrokenRows } from '../values/broken-rows.ts'
@@ -11,6 +12,8 @@ const MAX_STEPS = 2_000
 /** The number of rows of each table that are read in addition, and of tables with JSON, whose rows may be large. */
 const NEWEST = 200
 const NEWEST_JSON = 20
+/** The number of shared values that one statement checks. SQLite blocks the event loop for about 1 ms for each megabyte. */
+const SHARED_AT_ONCE = { mysql: 100, sqlite: 10 } as const
 
 /**
  * Searches all tables for rows that can't be read: everything that the leader checks, the newest rows of every table, and all shared values.
@@ -37,30 +40,57 @@ export async function brokenFacts(database: Database): Promise<readonly BrokenRo
 /** The unreadable rows among the last ones by key. */
 async function newestBroken({ db, dialect }: Database, table: TableName): Promise<BrokenRow[]> {
   const { key, columns } = ROW_RULES[table]
-  const hasJson = Object.values(columns).some(({ kind }) => kind === 'json' || kind === 'schedule')
   // The tables have different columns.
   let query = (db as unknown as Kysely<Record<string, Record<string, unknown>>>)
     .selectFrom(table)
     .select([...new Set([...key, ...Object.keys(columns)])])
-    .limit(hasJson ? NEWEST_JSON : NEWEST)
+    .limit(hasJson(table) ? NEWEST_JSON : NEWEST)
   for (const column of key) query = query.orderBy(column, 'desc')
   return brokenAmong(dialect, table, await query.execute())
 }
 
 /** Each version may be published again, so all are checked. The database does it, because a value may have a megabyte. */
 async function brokenShared({ db, dialect }: Database): Promise<BrokenRow[]> {
-  const rows = await db
+  const broken: BrokenRow[] = []
+  const size = SHARED_AT_ONCE[dialect.name]
+  const page = db
     .selectFrom('piko_shared')
-    .select(['topic', 'version', 'value'])
-    .where(sql<SqlBool>`NOT json_valid(value)`)
-    .limit(NEWEST_JSON)
-    .execute()
-  // A database may refuse JSON that Node accepts, such as deeply nested arrays.
-  return brokenAmong(dialect, 'piko_shared', rows)
+    .select(['topic', 'version', sql<number>`json_valid(value)`.as('is_valid')])
+    .orderBy('topic')
+    .orderBy('version')
+    .limit(size)
+  for (let rows = await page.execute(); ;) {
+    for (const { topic, version, is_valid } of rows) {
+      if (Number(is_valid) === 1 || broken.length === NEWEST_JSON) continue
+      const row = db.selectFrom('piko_shared').select(['topic', 'version', 'value'])
+      const own = await row.where('topic', '=', topic).where('version', '=', version).execute()
+      // A database may refuse JSON that Node accepts, such as deeply nested arrays.
+      broken.push(...(await brokenAmong(dialect, 'piko_shared', own)))
+    }
+    const last = rows.at(-1)
+    if (!last || rows.length < size) return broken
+    await setImmediate()
+    const { topic, version } = last
+    rows = await page
+      .where((eb) => eb.or([eb('topic', '>', topic), eb.and([eb('topic', '=', topic), eb('version', '>', version)])]))
+      .execute()
+  }
 }
 
-function brokenAmong(dialect: Database['dialect'], table: TableName, rows: readonly object[]): BrokenRow[] {
+/** Lets the event loop continue after each row with JSON, because a megabyte takes 10 ms. */
+async function brokenAmong(
+  dialect: Database['dialect'],
+  table: TableName,
+  rows: readonly object[],
+): Promise<BrokenRow[]> {
   const broken: BrokenRow[] = []
-  soundRows(dialect, table, rows, (row) => broken.push(row))
+  for (const row of rows) {
+    soundRows(dialect, table, [row], (found) => broken.push(found))
+    if (hasJson(table)) await setImmediate()
+  }
   return broken
+}
+
+function hasJson(table: TableName): boolean {
+  return Object.values(ROW_RULES[table].columns).some(({ kind }) => kind === 'json' || kind === 'schedule')
 }

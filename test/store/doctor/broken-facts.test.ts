@@ -69,15 +69,17 @@ describeEachStore((store) => {
     expect((await brokenFacts(database)).map(({ message }) => message)).toEqual([])
   })
 
-  it('reads every version of every shared value', async () => {
+  it('reads every version of every shared value, also behind many that only the database refuses', async () => {
     const database = await store.open()
     await store.empty()
     const at = database.dialect.instant(new Date())
     const versions = Array.from({ length: 60 }, (_, index) => ({ topic: 'rates', version: index + 1, created_at: at }))
+    const deep = '['.repeat(1_100) + ']'.repeat(1_100)
+    const valueOf = (version: number): string => (version === 30 ? '{odd' : version < 26 ? deep : '{}')
     await database.db
       .insertInto('piko_shared')
-      .values(versions.map((row) => ({ ...row, value: row.version === 7 ? '{odd' : '{}' })))
+      .values(versions.map((row) => ({ ...row, value: valueOf(row.version) })))
       .execute()
-    expect((await brokenFacts(database)).map(({ key }) => key)).toEqual(["topic = 'rates' AND version = 7"])
+    expect((await brokenFacts(database)).map(({ key }) => key)).toEqual(["topic = 'rates' AND version = 30"])
   })
 })
