@@ -129,7 +129,7 @@ export class Breaker {
     const retryInMs = Math.ceil(leftMs)
     const message = `the breaker is open for ${formatMs(retryInMs)} more, because calls failed: ${headline(this.#lastError)}`
     return new PikoError('BREAKER_OPEN', message, {
-      // From this cause, a retry (also the retry of a job) reads when to try again.
+      // A retry, also that of a job, reads from this cause when to try again.
       cause: new RetryLaterError('the breaker is open', { after: `${retryInMs}ms` }),
       details: { retryInMs },
     })

@@ -12,9 +12,9 @@ const LONGEST_SHIFT_MS = 26 * 3_600_000
 /**
  * Converts local times in a zone to instants.
  *
- * Between two clock changes the offset is constant, and a tick is a wall-clock time minus the offset. At a change, the rule decides what
- * happens. After a gap, one tick may replace the times that do not exist. If a span of wall-clock time exists twice, the rule may drop its
- * first or second ticks.
+ * Between two clock changes the offset is constant, so a tick is the local time minus the offset. At a change, the rule decides what
+ * happens. After a gap, one tick may replace the times that do not exist. If a span of local time exists twice, the rule may drop the ticks
+ * of its first or its second occurrence.
  */
 export class ZonedTicks implements Ticks {
   readonly #wall: Ticks

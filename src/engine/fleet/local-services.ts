@@ -80,7 +80,8 @@ export class LocalServices {
     const { parent } = service
     if (!(parent instanceof Supervisor) || !this.#canRestart(service)) throw this.#refusal(service)
     if (below(service).some((one) => propertyOf(one, 'answersRequests') === true)) {
-      // The request may have come over this server, which ends its connections. The caller gets the answer before.
+      // The request may have come through the server that restarts, and the restart ends its connections. So the caller gets the answer
+      // first.
       void service.clock
         .sleep(ANSWER_FIRST_MS, parent.signal)
         .then(() => parent.restartChild(service))

@@ -12,7 +12,7 @@ export interface Fault {
   readonly example: string
 }
 
-/** The columns of a row that can't be read. Checks only selected columns. Pure. */
+/** Returns the columns of a row that can't be read. Checks only the selected columns. Pure. */
 export function faultsOf(dialect: Pick<Dialect, 'name'>, table: TableName, row: object): readonly Fault[] {
   let faults: Fault[] | undefined
   const { columns } = ROW_RULES[table]
@@ -60,7 +60,7 @@ function faultOf(column: string, value: unknown, rule: Rule, { name }: Pick<Dial
     case 'instant':
       return {
         ...{ column, value: shown, expected: 'an instant in UTC from the year 1000 to 9999' },
-        // MySQL accepts no zone. Without one, SQLite would sort the text before the rest of its day.
+        // MySQL does not accept a zone here. SQLite needs one: without it, the text would sort before the rest of its day.
         example: name === 'mysql' ? "'2026-01-31 12:00:00.000'" : "'2026-01-31T12:00:00.000Z'",
       }
     case 'word':
