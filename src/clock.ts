@@ -1,4 +1,4 @@
-// These are imported, because a test may replace the global timers, and then the loops would stop.
+// Imports the timer functions, because a test may replace the global ones, and then the engine's loops would stop.
 import { clearTimeout, setTimeout } from 'node:timers'
 
 /** The source of time: the machine's clock in production, a manual clock in tests. */
@@ -22,10 +22,11 @@ export const TIME_LIMIT = 'time limit'
 export interface DatabaseTestClock extends Clock {
   readonly movesDatabase: true
   /**
-   * Registers a function to call before jumps, with the number of milliseconds for which the leases must last; 0 if they are no longer
-   * needed.
+   * Registers a function that is called before jumps. It receives the number of milliseconds for which the leases must last; 0: they are no
+   * longer needed.
    *
-   * @param isEach whether to call it before each jump, because leases may be new. Default: only if the time of the previous call has passed
+   * @param isEach whether to call the function before every jump, because there may be new leases. Default: only when the time that it
+   * received last has passed
    */
   beforeJump(keep: (ms: number) => Promise<unknown>, isEach?: boolean): void
   /** Registers a function to call when the clock finds due runs, so that the loops need not search for them. */
@@ -52,8 +53,8 @@ export const systemClock: Clock = {
   // Does not create Date objects, because three of them for each run would be costly.
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  // Does not use the timer of node:timers/promises. When a signal aborts, that timer rejects with an error and its stack, which is slow,
-  // and loops are woken for each run.
+  // Does not use the timer of node:timers/promises. When its signal aborts, that timer creates an error with a stack. This is slow, and a
+  // signal wakes the engine's loops for each run.
   sleep(ms, signal) {
     return new Promise((resolve) => {
       if (signal?.aborted) return resolve()

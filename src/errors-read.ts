@@ -284,7 +284,7 @@ function standInFor(error: Error): Error {
   return standIn
 }
 
-/** Returns the prototype, so that `instanceof` works. Undefined if the chain contains a proxy. */
+/** Returns the prototype for the replacement of an error, so that `instanceof` works. Undefined if the chain contains a proxy. */
 function plainPrototype(error: object): object | undefined {
   if (types.isProxy(error)) return undefined
   const own = prototypeOf(error)

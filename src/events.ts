@@ -31,12 +31,12 @@ export interface EventMap {
   /** This node has read a new version of a job's config, which takes effect at `effectiveFrom`. */
   'config.changed': { jobId: string; version: number; effectiveFrom: Date }
   /**
-   * This node does not use a version of a job's config, because its schema refuses it; the previous one stays. Emitted once for each text.
+   * The job's schema refuses a version of its config, so this node keeps the previous version. Emitted once for each text of the config.
    */
   'config.refused': { jobId: string; version: number; inForce: number | undefined; error: Error }
   /** A schedule that was set in a job's row has taken effect; null: none. */
   'schedule.changed': { jobId: string; schedule: string | null }
-  /** A schedule that was set in a job's row can't be read, so the previous one continues. Emitted once for each text. */
+  /** A schedule that was set in a job's row can't be read, so the previous one continues. Emitted once for each text of the schedule. */
   'schedule.refused': { jobId: string; schedule: string | null; error: Error }
   /** This process uses a new version of a shared value. */
   'shared.changed': { topic: string; version: number }
@@ -48,7 +48,10 @@ export interface EventMap {
   'cache.degraded': { cache: string; error: Error }
   /** The shared level of a cache answers again. */
   'cache.recovered': { cache: string; outageMs: number }
-  /** A person or a program changed something through this process, and the audit has it. `outcome` is `unknown` if the change failed halfway. */
+  /**
+   * A person or a program changed something through this process, and the audit has recorded the change. `outcome` is `unknown` if the
+   * change failed halfway.
+   */
   'change.recorded': {
     auditId: number
     verb: string
@@ -61,7 +64,10 @@ export interface EventMap {
   'change.refused': { verb: string; code: string; actor: string }
   /** A change was made, but its audit row could not be completed: it still says `started`. */
   'change.unrecorded': { verb: string; jobId: string | undefined; target: string | undefined; error: Error }
-  /** A hook or a notifier has taken a notice. `channel` is `job:<id>`, `app` or `notifier:<name>`. `durationMs` is the time of the call. */
+  /**
+   * A notice was delivered to a hook or a notifier. `channel` is `job:<id>`, `app` or `notifier:<name>`. `durationMs` is the time of the
+   * call.
+   */
   'notice.sent': {
     noticeId: number
     channel: string
@@ -71,7 +77,7 @@ export interface EventMap {
     tries: number
     durationMs: number
   }
-  /** The call of a hook or a notifier failed. `retryInMs` is undefined if the first try was a day ago, so no further one follows. */
+  /** The call of a hook or a notifier failed. `retryInMs` is undefined if no further try follows, because the first try was a day ago. */
   'notice.failed': {
     noticeId: number
     channel: string
@@ -86,18 +92,18 @@ export interface EventMap {
   'request.refused': { code: string; route: string; actor: string | undefined }
   'tick.skipped': { jobId: string; tick: Date; reason: string }
   'runs.planned': { jobId: string; count: number }
-  /** Catch-up skips windows; the ledger records each as skipped. */
+  /** The catch-up of a job skips windows; the ledger records each of them as skipped. */
   'windows.skipped': { jobId: string; count: number }
   /**
    * This node has ended the database connections of nodes whose leases had expired, so the server has rolled back their open transactions.
    * Emitted only on MySQL.
    */
   'connections.ended': { count: number; nodeIds: readonly string[] }
-  /** This node can't end such connections, so their locks may stay. Emitted once. */
+  /** This node can't end the connections of dead nodes, so the locks of these connections may remain. Emitted once. */
   'connections.left': { nodeIds: readonly string[]; error: Error }
   /**
-   * Jobs with a schedule or queued runs that no live node has in its code. Emitted when the set changes; an empty list means that every job
-   * is known again.
+   * Jobs that no live node has in its code although they have a schedule or queued runs. Emitted when the set changes; an empty list means
+   * that every job is known again.
    */
   'jobs.unknown': { jobIds: readonly string[] }
   'runs.recovered': { count: number; nodeIds: readonly string[] }
@@ -110,9 +116,9 @@ export interface EventMap {
   'run.started': { runId: number; jobId: string; attempt: number; latenessMs: number }
   'run.progress': { runId: number; jobId: string; done: number; total: number | undefined; message: string | undefined }
   /**
-   * An attempt ended and its outcome is stored. `state` is the run's new state; `queued` means that it will be retried. If `isGivenUp`, its
-   * handler did not end within the grace time after its signal aborted, and still runs. `isUntried`: the handler was not called, because
-   * its job had reached its rate limit.
+   * An attempt ended and its outcome is stored. `state` is the run's new state; `queued` means that it will be retried. If `isGivenUp`, the
+   * handler did not end within the grace time after its signal aborted, and it still runs. If `isUntried`, the handler was not called,
+   * because the job had reached its rate limit.
    */
   'run.settled': {
     runId: number
@@ -155,9 +161,9 @@ export interface EventMap {
     steps: Readonly<Record<string, StepProgress>>
   } & ItemCounts
   /**
-   * The circuit breaker of a lane has opened. No item of the lane begins until `openUntil`; then one item tests the lane. If it fails, the
-   * event is emitted again. `opens` is how often the breaker has opened since the lane last worked. Emitted only by the node whose item
-   * opened it.
+   * The circuit breaker of a lane has opened. No item of the lane begins until `openUntil`; then one item tests the lane. If this item
+   * fails, the event is emitted again. `opens` is how often the breaker has opened since the lane last worked. Emitted only by the node
+   * whose item opened it.
    */
   'lane.opened': { laneId: number; scope: string; lane: string; openUntil: Date; opens: number }
   /**
@@ -172,7 +178,7 @@ export interface EventMap {
     kind: string
     key: string
     class: string
-    /** The message of its last error, without secrets. Undefined if its nodes have died. */
+    /** The message of its last error, without secrets. Undefined if the item is dead because the nodes that executed it died. */
     error: string | undefined
   }
   /** The target of a sink is down, so its batches go to this host's disk. Emitted once per outage. */
@@ -185,7 +191,7 @@ export interface EventMap {
   'sink.damaged': { sink: string; file: string; problems: readonly string[]; lostBytes: number }
   /** The target holds rows of a newer run, so a batch from disk was dropped. */
   'sink.superseded': { sink: string; jobId: string; runId: number; rows: number; error: Error }
-  /** The target refused rows, which are now dead letters. `reason` is that of the first one. */
+  /** The target refused rows, which are now dead letters. `reason` is the reason for the first of them. */
   'sink.dead': { sink: string; jobId: string; runId: number; rows: number; reason: string }
   /** A service of the tree crashed, and its supervisor handles it. `service` is its path, such as `Piko/planner`. */
   'service.crashed': { service: string; error: Error }
@@ -216,9 +222,9 @@ export interface EventMap {
   'loop.recovered': { loop: string; failures: number }
   /** A resource failed its check. Runs that need it wait while Piko opens it again. */
   'resource.lost': { resource: string; error: Error }
-  /** A lost resource serves again. `tries` is the number of failed tries to open it. */
+  /** A lost resource works again. `tries` is the number of failed tries to open it. */
   'resource.recovered': { resource: string; lostMs: number; tries: number }
-  /** The store does not answer or can't serve. The first loop that notices reports it for all loops. */
+  /** The store does not answer or can't do its work. The first loop that notices reports it for all loops. */
   'store.outage': { error: Error }
   /** All loops that failed in an outage work again. */
   'store.recovered': { outageMs: number; failures: number }
@@ -241,7 +247,7 @@ type AnyListener = (name: EventName, payload: EventMap[EventName]) => void
  * Users add events of their own: `declare module 'piko' { interface EventMap { 'order.paid': { orderId: number } } }`.
  */
 export class Events {
-  /** The listeners by the function that was passed, which differs from the called one for `once`. */
+  /** The listeners by the function that the user passed. With `once`, the function that is called is another one, which wraps it. */
   readonly #listeners = new Map<EventName, Map<Listener<never>, Listener<never>>>()
   readonly #any = new Set<AnyListener>()
 

@@ -1,7 +1,7 @@
 // Entry point of the thread that guard-thread.ts starts. Node strips the types, so it imports only modules that allow this.
 import { type MessagePort, parentPort } from 'node:worker_threads'
 
-/** The order to run the function `guard` of a module. */
+/** Tells the thread which module's function `guard` to run. */
 export interface GuardOrder {
   readonly url: string
   readonly port: MessagePort

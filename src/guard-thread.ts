@@ -51,7 +51,7 @@ class GuardThread {
   #left(port: MessagePort): void {
     if (!this.#failed.delete(port) || this.#failed.size > 0) return
     this.#linger = setTimeout(() => {
-      // A later guard needs another thread.
+      // The next guard starts a new thread.
       if (GuardThread.#current === this) GuardThread.#current = undefined
       void this.#worker.terminate()
     }, LINGER_MS).unref()

@@ -3,7 +3,8 @@ import { watchStray } from './errors-read.ts'
 
 /**
  * Runs synchronous work that calls a user's functions. These functions may create promises, for example in an asynchronous refinement of a
- * schema. If the work fails, nobody awaits these promises, and their rejections would end the process. So this ignores them.
+ * schema. If the work fails, nobody awaits these promises, and their rejections would end the process. So this function ignores these
+ * rejections.
  *
  * @param work receives a function that says whether a promise was created
  * @param isFailed whether a result counts as a failure; an error thrown by `work` always counts as one

@@ -5,7 +5,7 @@ export type Role = (typeof ROLES)[number]
 export const ACTOR_KINDS = ['token', 'session', 'local', 'cli', 'code'] as const
 
 /**
- * How the author of a request proved who it is: by a bearer token, or by the cookie of a browser's session. `local` is a request from this
+ * How the author of a request was identified: by a bearer token, or by the cookie of a browser's session. `local` is a request from this
  * machine without either. The other kinds are the command line and the code of a program.
  */
 export type ActorKind = (typeof ACTOR_KINDS)[number]

@@ -125,7 +125,7 @@ export const milliseconds = z.number().min(0)
 export const json = z.unknown()
 export const window = z.object({ start: instant, end: instant })
 
-/** Words separated by commas. */
+/** Creates the schema of a list of values that are separated by commas. */
 export function listOf<Item extends z.ZodType<unknown, string>>(item: Item, max: number) {
   return z
     .string()

@@ -24,7 +24,9 @@ export class AppStop {
     return this.#parts.shutdownTimeoutMs + CLOSING_MS
   }
 
-  /** Starts the time limits when the tree begins to stop. A worker above the app may stop the tree. */
+  /**
+   * Watches the tree, and starts the time limits when it begins to stop. A worker above the app may stop it without a call of `app.stop()`.
+   */
   watch(root: Service, node: { beginStop(): void }, cutDatabase: () => void): void {
     const { shutdownTimeoutMs, graceMs } = this.#parts
     let late: NodeJS.Timeout | undefined

@@ -225,7 +225,8 @@ function buildExecutor(
   const { store } = parts.store
   const { nodeId, memory, live, prepare, locks, shared, caches, runLogs, progress } = own
   return new Executor({
-    // A manual test clock stands still, but the heartbeat's thread measures real time.
+    // With a test clock, the clock itself gets the deadline: the heartbeat's thread measures real time, but a manual test clock stands
+    // still.
     onDeadline: parts.testClock
       ? (_ms, timeoutInMs) => parts.databaseClock?.onDeadline(timeoutInMs)
       : (ms) => memory.setDeadline(ms),

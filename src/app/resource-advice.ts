@@ -2,7 +2,7 @@ import { resourcesOf } from '../job/job-resources.ts'
 import type { JobDefinition } from '../job/spec.ts'
 import type { ResourceMap } from '../resource/resource.ts'
 
-/** How much one attempt of a job borrows of the resources that have a size. */
+/** How many slots of a resource one attempt of a job borrows. */
 export interface Demand {
   readonly name: string
   readonly size: number

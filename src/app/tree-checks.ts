@@ -7,7 +7,7 @@ import { NodeLease } from '../engine/node/node-lease.ts'
 /** A loop that has failed this many times in a row is not ready. */
 const MAX_FAILURES = 2
 
-/** Readiness, service by service, from the tree below the root: `{ store: { ok: true }, … }`. */
+/** Returns whether each service below the root is ready: `{ store: { ok: true }, … }`. */
 export function treeChecks(root: Service): Record<string, { ok: boolean; message?: string }> {
   const checks: Record<string, { ok: boolean; message?: string }> = {}
   const add = (service: Service): void => {

@@ -29,7 +29,7 @@ export interface CacheL1 {
 }
 
 export interface CacheSpec<V> {
-  /** Its name on all nodes: 1 to 64 letters, digits or any of `_ - . : /`. */
+  /** The cache's name, the same on all nodes: 1 to 64 letters, digits or any of `_ - . : /`. */
   readonly name: string
   /** How long a value is fresh; at most ten years. */
   readonly ttl: Duration

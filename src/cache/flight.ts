@@ -26,12 +26,12 @@ export class Flight<V> {
     return this.#linked.signal
   }
 
-  /** Whether the load continues without waiting callers. */
+  /** Whether the load continues even if no caller waits for it. */
   get isBackground(): boolean {
     return this.#isBackground
   }
 
-  /** Lets the load continue without waiting callers. */
+  /** Lets the load continue even if no caller waits for it. */
   intoBackground(): void {
     this.#isBackground = true
   }

@@ -303,7 +303,7 @@ export class LayeredCache<V> implements Cache<V> {
         const again = await this.#look(key, guard)
         const now = this.#answered(flight, again)
         if (now) return now.value
-        // Another node already loads the value, and the callers of this load have the stale one.
+        // Another node already loads the value, and the callers of this load already have the stale value.
         if (answer === 'busy' && again.kept && flight.isBackground) return again.kept.value
         if (answer !== 'busy')
           return await this.#load(flight, guard, { key, load, ttlMs, lookedAt: lookedAgainAt, seen: again.seen })

@@ -1,11 +1,11 @@
 import type { RateLimit } from '../run/limits.ts'
 
 /**
- * Takes are counted in grains of this fraction of the span, to keep the log short. All takes of a grain share one entry with the time of
- * the grain's end.
+ * The span is divided into this number of grains, to keep the log short: all takes within one grain share one entry, with the time of the
+ * grain's end.
  */
 const GRAINS = 1_000
-/** A take counts for this fraction of the span longer, because its caller begins slightly after the take. */
+/** A take is counted during the span and this fraction of the span, because its caller begins slightly after the take. */
 const SLACK = 0.01
 const MAX_SLACK_MS = 20
 

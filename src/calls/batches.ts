@@ -35,7 +35,7 @@ const FORM = {
  * Groups the items of a source into arrays, in order. Yields an array as soon as it is full or its first item has waited long enough. While
  * the loop works on a batch, reads at most one further item.
  *
- * @throws PikoError `USAGE`; in the loop, the signal's reason, and the error of the source after the items before it
+ * @throws PikoError `USAGE`; in the loop, the signal's reason, and the error of the source, after the items that came before it
  */
 export function batches<T>(items: Source<T>, options: BatchesOptions = {}): AsyncGenerator<T[], void, void> {
   const read = readCall<BatchesOptions>(FORM, { items: [items, aSource] }, options)

@@ -38,7 +38,7 @@ export function readCall<T extends object>(
   return options
 }
 
-/** Describes the argument `fn` of a call, and its check. */
+/** Pairs the argument `fn` of a call with the check that it is a function. */
 export const asFunction = (fn: unknown): readonly [unknown, OptionCheck] => [fn, aFunction]
 
 /**

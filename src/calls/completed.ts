@@ -110,7 +110,7 @@ class Calls<T, U> {
 
   async #call(item: T, index: number): Promise<void> {
     this.#running++
-    // Each call has its own signal, because the loop may still use a result after it has left, for example to read a body.
+    // Each call has its own signal, because the caller may still use a result after the loop has ended, for example to read a body.
     const linked = new LinkedSignal(this.#signal)
     const end = await settled(() => called((signal) => this.#fn(item, index, signal), linked.signal))
     linked.release()

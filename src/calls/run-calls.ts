@@ -9,7 +9,7 @@ import { timeout } from './timeout.ts'
 // The context of a handler imports this file on first use, because most handlers do not need it.
 export { mapItems } from './map-items.ts'
 
-/** The helpers of `piko/async` that accept a signal. Here, each also ends with the signal of the run. */
+/** The helpers of `piko/async` that accept a signal. Here, each call also ends when the signal of the run aborts. */
 export interface RunCalls {
   readonly retry: typeof retry
   readonly timeout: typeof timeout

@@ -15,7 +15,7 @@ export function withApp<T>(globals: GlobalOptions, work: (app: Piko, json: boole
   return withAppOn(settings, (app) => work(app, globals.json))
 }
 
-/** Like `withApp`, but the command chooses overrides of settings and jobs of the project. */
+/** Like `withApp`, but the command passes its own overrides of the settings, and the project's jobs. */
 export async function withAppOn<T>(
   settings: SettingsOverrides,
   work: (app: Piko) => Promise<T>,

@@ -42,11 +42,11 @@ export class PrepareRun {
     return storableConfig(job, config, this.#inForce(job.id)?.config)
   }
 
-  /** Runs that the engine plans itself belong to no caller's trace. */
+  /**
+   * Adds the keys of the job's limits to a run. A run that a caller requests also gets the caller's trace; the engine's own runs have none.
+   */
   keyed<R extends NewRun>(job: JobDefinition, run: R): R {
     const keyed = withKeys(job, run, this.#inForce(job.id)?.config)
-    // Returns the config that a handler receives. @param own the config that was stored with the run @throws PikoError `CONFIG_INVALID`,
-    // which names the current version
     const trace = run.kind === 'manual' ? tracing()?.context() : undefined
     return trace === undefined ? keyed : { ...keyed, trace }
   }

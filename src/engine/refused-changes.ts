@@ -34,7 +34,7 @@ export function refusedChange(done: string, refused: readonly Refused[], tables:
   return changeRefused(`${what}, but all others are`, tables, first.refusal, { runIds: ids })
 }
 
-/** @param what a sentence that names the effect that is missing */
+/** Returns the error for a change that the database refused. @param what a sentence that says what was not done */
 export function changeRefused(
   what: string,
   tables: string,

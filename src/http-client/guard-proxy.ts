@@ -56,7 +56,8 @@ export class GuardProxy {
     answer.on('error', end)
     wanted.on('error', end)
     try {
-      // Without an agent each request opens a connection with the lookup. An agent might reuse one that was opened without it.
+      // Without an agent, each request opens its own connection, whose address the lookup has checked. An agent might reuse a connection
+      // that was opened without this check.
       const options = { ...(method !== undefined && { method }), headers, lookup: this.#lookup, agent: false as const }
       const onward = request(target, options)
       onward.on('response', (reply) => {

@@ -23,7 +23,7 @@ export function readAll(body: Readable, maxBytes: number): Promise<Buffer> {
     })
     body.once('end', () => resolve(joined(pieces, bytes)))
     body.once('error', reject)
-    // After the other two events, this one changes nothing.
+    // After `end` or `error`, this event has no further effect.
     body.once('close', closed)
     if (body.readableEnded) resolve(joined([], 0))
     else if (body.closed) closed()

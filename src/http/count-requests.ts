@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import type { Events } from '../events.ts'
 
-/** Methods that a label may have. A client may send any other. */
+/** The methods that are counted by name. All others are counted as `other`, because a client may send any text. */
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
 /**
- * Emits an event for each answered request of this server, or of a part of a server, whose prefix the routes then lack. A route is named by
- * its pattern, never by a path, so that the number of routes is bounded.
+ * Emits an event for each answered request of this server. If it is only a part of a server, the routes in the events lack the prefix of
+ * that part. A route is named by its pattern, never by a path, so that the number of routes is bounded.
  */
 export function countRequests(server: FastifyInstance, events: Pick<Events, 'emit'>): void {
   const { prefix } = server

@@ -17,7 +17,7 @@ export type HttpAt = Pick<Settings['http'], 'host' | 'port'> & Partial<Settings[
  * all other services have stopped: `app.addService(new HttpService(app, at), { first: true })`.
  */
 export class HttpService extends Service {
-  /** A request to restart this service may come over its own server, which ends its connections. */
+  /** Whether requests to restart this service may arrive through the service itself. Then the answer must be sent before the restart. */
   readonly answersRequests = true
   readonly #app: ServedApp
   readonly #at: Settings['http']

@@ -44,7 +44,7 @@ export function serveRoutes(routes: Routes | readonly Routes[], options: ServeRo
     takeAnyBody(server)
     const handler = (request: FastifyRequest, reply: FastifyReply): Promise<unknown> =>
       answered(table, limits, options.log, request, reply)
-    // All of them share one fastify route, so that routes can be added and removed while the server runs.
+    // All routes with the same prefix share one fastify route, so that routes can be added and removed while the server runs.
     for (const prefix of new Set(roots.map(({ options: { prefix = '' } }) => prefix.replace(/\/$/, '')))) {
       if (prefix !== '') server.route({ method: METHODS, url: prefix, exposeHeadRoute: false, handler })
       server.route({ method: METHODS, url: `${prefix}/*`, exposeHeadRoute: false, handler })

@@ -59,7 +59,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
     connectionTimeout: SILENT_MS,
     ...(deps.bodyLimit !== undefined && { bodyLimit: deps.bodyLimit }),
     http: { headersTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: CHECK_CONNECTIONS_MS },
-    // With this option, fastify serves HTTPS. That server has another type.
+    // With this option, fastify serves HTTPS. The cast is needed because such a server has another type.
     ...(deps.tls && ({ https: deps.tls } as object)),
     frameworkErrors: (error, request, reply) => void answerError(deps, error, request, reply),
     clientErrorHandler: answerBrokenRequest,

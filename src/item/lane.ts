@@ -31,8 +31,8 @@ const SPEED_UP = 1.1
 /** How long before its start time an item may be claimed, in milliseconds. */
 export const CLAIM_AHEAD_MS = 250
 /**
- * How late an item may begin: by this share of the rate's length of time, but at least `MIN_LATE_MS` and at most `MAX_LATE_MS`. An item
- * that would begin later loses its start time and is claimed again.
+ * The maximum delay of an item after its start time, as a share of the rate's length of time; at least `MIN_LATE_MS` and at most
+ * `MAX_LATE_MS`. An item that would begin later loses its start time and is claimed again.
  */
 const LATE_SHARE = 0.05
 const MIN_LATE_MS = 20
@@ -40,7 +40,10 @@ const MAX_LATE_MS = 250
 
 /** How late an item may begin if its lane has a minimum time between two items, in milliseconds. */
 const DELAY_LATE_MS = 100
-/** In such a lane, how much longer a request may take to arrive than the next one, for example because it opens a new connection. */
+/**
+ * How much longer than the next request a request may take to arrive, for example because it opens a new connection, in milliseconds. Used
+ * for lanes with a minimum time between two items.
+ */
 const DELAY_ARRIVAL_MS = 100
 
 /**

@@ -114,7 +114,7 @@ export interface Cache<V> {
   close(): Promise<void>
 }
 
-/** An entry of a shared level. Its times are what was left when it was read, by the level's clock. */
+/** An entry of a shared level. Its times are the milliseconds that were left when it was read, by the level's clock. */
 export interface LevelEntry {
   /** The encoded value. Undefined if the key was deleted, or if a node is loading its value. */
   readonly bytes: Uint8Array | undefined

@@ -16,7 +16,7 @@ import type { Steps } from './steps.ts'
 export interface RunLockOptions {
   /** How long the lock stays if its process dies. While it is held, Piko renews it. Default `'30s'`, at least one second. */
   readonly ttl?: Duration
-  /** How long to wait for another owner. Default `'30s'`. */
+  /** How long to wait while another owner holds the lock. Default `'30s'`. */
   readonly wait?: Duration
 }
 
@@ -61,7 +61,10 @@ export interface JobContext<
   readonly window: W
   /** The job's config with the run's overrides, parsed by the spec's schema. */
   readonly config: C
-  /** The input that the caller of `app.run` passed. If the spec has a schema, it was parsed by it; otherwise it is as stored. */
+  /**
+   * The input that the caller of `app.run` passed. If the spec has a schema for it, the input is the output of the schema; otherwise it is
+   * unchanged.
+   */
   readonly input: I
   readonly resources: BorrowedOf<R>
   readonly sinks: SinkWriters<S>
@@ -122,10 +125,10 @@ export interface JobContext<
    */
   progress(done: number, total?: number, message?: string): void
   /**
-   * Calls `fn` when another version of the job's config takes effect while the handler runs, at most two polls after it was saved. `fn`
-   * receives the whole config, with the run's own overrides, parsed by the schema. Ignores a version that the schema refuses, and writes a
-   * warning to the run's log. Errors of `fn` go to the log and have no other effect. `ctx.config` does not change.
-   * @returns a function that ends the calls before the attempt ends
+   * Calls `fn` when another version of the job's config takes effect while the handler runs. This is at most two polls after the version
+   * was saved. `fn` receives the whole config, with the run's own overrides, parsed by the schema. Ignores a version that the schema
+   * refuses, and writes a warning to the run's log. Errors of `fn` go to the log and have no other effect. `ctx.config` does not change.
+   * @returns a function that stops these calls; otherwise they stop when the attempt ends
    */
   onConfigChange(fn: (config: C, version: number) => unknown): () => void
   /**

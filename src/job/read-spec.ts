@@ -16,7 +16,7 @@ const named =
     return wrong && `has ${describe(wrong[1])} as ${wrong[0]}; expected a ${kind} class`
   }
 
-/** Options that the policy does not check again. */
+/** The check of each option; `whatever` for an option that is checked later. */
 const OPTIONS: Readonly<Record<keyof JobSpec, OptionCheck>> = {
   id: whatever,
   description: text,

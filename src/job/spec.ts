@@ -32,7 +32,9 @@ export interface WindowsSpec {
    * the job's schedule.
    */
   readonly grid?: string | readonly string[]
-  /** How long after its end a window runs. Not allowed if the job has both `grid` and `cron` or `every`. Default: none. */
+  /**
+   * How long to wait after the end of a window before it runs. Not allowed if the job has both `grid` and `cron` or `every`. Default: none.
+   */
   readonly delay?: Duration
   /**
    * Which missed windows to run: `'all'`, only the `'latest'`, or `'none'`. A window is missed if no node was running when it was due, for

@@ -9,7 +9,9 @@ import type { BodyType } from './wire/head.ts'
 /** Bytes to send: in memory, or a stream. A stream is read only as fast as the other end accepts its bytes. */
 export type Sendable = Uint8Array | Readable | AsyncIterable<Uint8Array | string>
 
-/** Marks a source of bytes. Any other async iterable is a stream of values. */
+/**
+ * Marks an async iterable as a source of bytes. Without this mark, only a `Readable` is one: other async iterables are streams of values.
+ */
 export class Source {
   readonly chunks: AsyncIterable<unknown>
 
@@ -72,7 +74,7 @@ export async function wholeOf(body: Body): Promise<unknown> {
   return values
 }
 
-/** A reply that ends its request when it was read. */
+/** A reply that ends its request when the whole reply was read. */
 export class Watched implements IncomingMessage {
   readonly #reply: IncomingMessage
   readonly #request: Request

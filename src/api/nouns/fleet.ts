@@ -4,7 +4,7 @@ import { allOf, count, instant, json, name, page, pageOf } from '../values.ts'
 
 const AT = '2026-01-01T00:00:00.000Z'
 
-/** Resources with few operations. They show what the nodes share. */
+/** The schemas of small lists, which show what the nodes share: limits, locks and resources. */
 const limit = z.object({ name: z.string(), taken: count, lastAt: instant.optional(), expiresAt: instant })
 const lock = z.object({ name: z.string(), fence: count, expiresAt: instant })
 const resource = z

@@ -11,7 +11,7 @@ import { InterruptedError, stopSignals } from '../process/stop-signals.ts'
 import { statusLine, statusText } from './crawls-text.ts'
 
 const EVERY_MS = 1_000
-/** The speed is calculated from the last readings of the status; at most this many. */
+/** The speed is calculated from at most this many of the last readings of the status. */
 const MAX_SAMPLES = 10
 
 interface Sample {

@@ -9,7 +9,10 @@ export interface Column<Row> {
 
 const GAP = '  '
 const WIDEST_CELL = 100
-/** A field in a row of its own may be longer than a cell, because the end of an error says what to do next. */
+/**
+ * The maximum length of a field that has its own line. It is longer than that of a cell, because the end of an error message says what to
+ * do next.
+ */
 const WIDEST_FIELD = 2_000
 
 /** Formats rows as aligned columns with titles. Escapes control characters, because a terminal would execute them. */

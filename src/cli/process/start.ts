@@ -62,7 +62,7 @@ async function start({ http, jobs, dev }: StartOptions, globals: GlobalOptions):
   await setup?.(app)
   exitGuard.watch(app)
   commandOutput.stake = 'notice'
-  // HTTP starts first. So a port in use stops the start before it reaches the database, and probes see `starting`.
+  // HTTP starts first. So the command fails early if its port is in use, and health checks already see `starting`.
   const server =
     http && settings.http.enabled ? app.addService(new HttpService(app, settings.http), { first: true }) : undefined
   const worker = new AppWorker(app, settings, () => {

@@ -140,7 +140,8 @@ async function watch(app: Piko, queued: Run, signalled: Promise<StopSignal>, { b
       else say(words)
       // A failed stop is reported by the command's own stop.
       await app.stop().catch(() => {})
-      // The run may have ended during the stop, and the app can't read it any more. If the database fails, the signal is what matters.
+      // The run may have ended during the stop, and the app can't read it any more. If the run can't be read, the command reports only the
+      // signal.
       const run = await withApp(globals, (reader) => reader.runs.show(queued.id)).catch(() => undefined)
       if (run && TERMINAL_STATES.has(run.state)) return ended.resolve(run)
       const message = `${signal} before run ${queued.id} ended; it continues, or stays in the queue for another node`

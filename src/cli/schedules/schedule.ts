@@ -236,7 +236,7 @@ async function jobPreview(
 ): Promise<Preview> {
   const settings = cliSettings(globals)
   if (!code) {
-    // An operator's folder has no jobs; then the database provides the schedule.
+    // If the folder has no job files, as on an operator's machine, the schedule comes from the database.
     const known = await cliJobsIfAny(settings, jobs)
     if (!remoteTarget.isSet) known?.get(jobId)
     return withAppOn(readOnly(settings), (app) => app.schedules.preview(jobId, { from, count }), [...(known ?? [])])

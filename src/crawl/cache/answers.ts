@@ -78,7 +78,7 @@ export class Answers {
 
   /**
    * Returns the key of a request in the store. Crawls may share the store, and a response for a session may be private, so the key contains
-   * both.
+   * the crawl and the session.
    */
   #keyOf({ method, url, body, session, headers, downloader }: ReadyRequest): string {
     const { crawl, hasSessions } = this.#owner

@@ -85,7 +85,7 @@ class CrawlFetcher implements Fetcher {
     const kept = mode === 'force' ? await this.#answers.get(request) : undefined
     if (kept) return { ...kept, release: async () => {} }
     const { lane } = scope.fleet
-    // A middleware may have caught a failure of a proxy.
+    // Resets what an earlier request of this page has set: a middleware may have caught the failure of a proxy and sent another request.
     lane.counts(true)
     const held = await this.#hold(request, scope, mode === 'http')
     const since = performance.now()
@@ -215,7 +215,7 @@ function retained<D extends object>(downloader: D): D {
 }
 
 /**
- * Counts one user less.
+ * Records that one fetcher no longer uses the downloader.
  *
  * @returns whether no fetcher uses the downloader any more
  */

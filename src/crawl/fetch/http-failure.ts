@@ -39,7 +39,7 @@ export function failureOf(thrown: unknown, failing: Failing): Error {
   const late = lateness(thrown, failing)
   if (late !== undefined) return made('network', late)
   const through = proxy === undefined ? '' : ` through the proxy ${proxy}`
-  // A server may cause line breaks in a message of undici.
+  // Replaces line breaks, because a server can cause them in a message of undici.
   const message = redactText(messageOf(thrown)).replaceAll(/\s+/g, ' ')
   // With a proxy, the error has no cause, because the cause may contain the proxy's password.
   return made('network', `failed${through}: ${message}`, proxy === undefined ? thrown : undefined)

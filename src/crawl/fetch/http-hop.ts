@@ -19,7 +19,7 @@ export function firstHop(request: ReadyRequest, scope: Pick<DownloadScope, 'sess
   if ('problem' in reading) throw new CrawlError(`the URL ${reading.problem}`, { class: 'address' })
   const { url } = reading
   const authorization = basicAuth(url)
-  // Each assignment parses the URL again, so there are only the necessary ones.
+  // Each assignment parses the URL again, so only the parts that must change are assigned.
   if (authorization !== undefined) {
     url.username = ''
     url.password = ''

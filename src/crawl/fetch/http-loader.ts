@@ -252,7 +252,7 @@ function headersOf({ headers }: Reply): HttpHeaders {
     const given = name === 'set-cookie' ? undefined : headers[name]
     if (given === undefined) continue
     const value = Array.isArray(given) ? given.join(', ') : given
-    // Assigning a header of this name would lose it.
+    // A simple assignment to `__proto__` would set the prototype, and the header would be lost.
     if (name === '__proto__') Object.defineProperty(joined, name, { value, enumerable: true })
     else joined[name] = value
   }

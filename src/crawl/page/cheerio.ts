@@ -14,12 +14,12 @@ interface Loaded extends HtmlDocument {
 /** A parsed text. */
 export interface ParsedHtml {
   readonly root: HtmlNode
-  /** Creates the functions of cheerio for it. */
+  /** Creates cheerio's functions for the parsed text. */
   readonly document: () => HtmlDocument
 }
 
 let loaded: Load | undefined
-/** An empty document for HTML and one for XML, whose parser is used. */
+/** An empty document for HTML and one for XML. Only their parsers are used. */
 const empty = new Map<boolean, Loaded>()
 
 /**

@@ -32,7 +32,7 @@ class AnswerPage implements Page {
   #text: string | undefined
   #html: ParsedHtml | undefined
   #document: HtmlDocument | undefined
-  /** Whether the step has received the document. It may then have changed it. */
+  /** Whether the step has received the document. The step may have changed the document since then. */
   #isGiven = false
 
   constructor(request: ReadyRequest, answer: Answer, attempt: number, message: PageMessage | undefined) {
@@ -112,7 +112,7 @@ class AnswerPage implements Page {
       const href = isElement(element) ? element.attribs['href'] : undefined
       const url = href === undefined ? undefined : safely(() => new URL(href, base), undefined)
       if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) continue
-      // Each assignment parses the URL again, so there are only the necessary ones.
+      // Each assignment parses the URL again, so only the parts that must change are assigned.
       if (url.href.includes('#')) url.hash = ''
       found.add(url.href)
     }

@@ -32,7 +32,7 @@ export function parsedInTime<T>(text: string, parse: (text: string) => T): T {
         return SCRIPT.runInContext(context, { timeout: ms }) as T
       } catch (thrown) {
         if (propertyOf(thrown, 'code') !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw thrown
-        // The timeout measures elapsed time. If the process was suspended or got little processor time, it tries again.
+        // The timeout measures elapsed time. If the process was suspended or got little processor time, the text is parsed again.
         if (tries < TRIES && process.cpuUsage(before).user < (ms * 1_000) / 2) continue
         throw new ParsedTooSlowly(`has a body of ${text.length} characters that takes more than ${ms} ms to parse`)
       }

@@ -37,8 +37,8 @@ const UNSENT: ReadonlySet<string> = new Set<FailureClass | 'skipped'>(['robots',
 /** Failure classes for which either the host or the proxy may be responsible. */
 const UNCLEAR: ReadonlySet<string> = new Set<FailureClass>(['network', 'server'])
 /**
- * When to blame the host instead of the proxies: this many proxies that work at other hosts have failed here in a row, or the number below
- * of any proxies.
+ * The host is blamed instead of the proxies if this many proxies that work at other hosts have failed at this host in a row, or if
+ * `ANY_WITNESSES` proxies of any kind have failed.
  */
 const PROVEN_WITNESSES = 3
 const ANY_WITNESSES = 20

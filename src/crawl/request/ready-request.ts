@@ -135,7 +135,7 @@ function absoluteUrl(
   const url = parsedUrl(text, base)
   if (!url) return { url: text, authorization: undefined, parsed: undefined }
   const authorization = basicAuth(url)
-  // Each assignment parses the URL again, so there are only the necessary ones.
+  // Each assignment parses the URL again, so only the parts that must change are assigned.
   if (authorization !== undefined) {
     url.username = ''
     url.password = ''

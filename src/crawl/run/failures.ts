@@ -21,7 +21,7 @@ export function isCrawlError(thrown: unknown): thrown is CrawlError {
 export function failureOf(thrown: unknown): PageFailure {
   if (isCrawlError(thrown)) return { class: thrown.class, error: ofDownload(thrown) }
   const fault = itemFaultOf(thrown)
-  // An author's own error may decide the class, the time of the retry, or that there is none. Such an error is kept.
+  // An author's own error may set the class or the time of the retry, or forbid a retry. Such an error is kept.
   if (fault || forbidsRetry(thrown) || retryTimingOf(thrown)) {
     const name = fault?.class
     return { class: FAILURE_CLASSES.find((one) => one === name) ?? 'parse', error: toError(thrown) }

@@ -237,13 +237,14 @@ export class PageRun {
   /** Keeps the body before the step runs, so that a failure of the step or a sink does not cause another download. */
   #keepParsed(): void {
     this.#isParsed = true
-    // A body that an earlier try kept is still stored.
+    // A body that an earlier try kept is still stored, so it is not kept again.
     if (!this.#plan.keepsBodies || !this.#answer || this.#kept) return
     const session = this.#borrowed?.session
     // If a middleware loaded several pages, only the last response is known here. The next try must not use it for all requests.
     const keptFor = this.#downloads > 1 ? 'look' : 'parse'
     const { bytes, ...head } = this.#answer
-    // Few pages fail, so the rest is done only for those. The body is copied now, because the step may transfer it to a thread.
+    // The kept bytes are created only if the page fails, which is rare. The body is copied now, because the step may transfer it to a
+    // thread.
     const copy = Buffer.from(bytes)
     this.#ctx.keep(() => keptBytes({ keptFor, answer: { ...head, bytes: copy }, session }))
   }

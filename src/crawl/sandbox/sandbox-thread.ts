@@ -21,10 +21,7 @@ export interface SandboxTask {
   readonly memoryBytes: number
   /** When the evaluation must have ended, by `threadsClock`. */
   readonly deadline: number
-  /**
-   * How long the evaluation may take, at least. It applies even if the deadline has passed before, because the start of a thread may take
-   * long.
-   */
+  /** The evaluation may take at least this long, even if the deadline has already passed, because the start of a thread may take long. */
   readonly leastMs: number
   /** The time that `Date` shows to the source, in milliseconds since 1970; undefined: the source has no `Date`. */
   readonly nowMs: number | undefined

@@ -9,7 +9,7 @@ import { type Bin, histogram, quantile, trend } from './durations.ts'
 const RUNS = 500
 const LEAST_RUNS = 3
 const YEAR_MS = 366 * 86_400_000
-/** The durations of hundreds of runs change slowly, so an event does not reload them if they are younger than this. */
+/** The durations of hundreds of runs change slowly, so an event does not reload them if they were loaded less than this long ago. */
 const FRESH_MS = 30_000
 const SIZE = { width: 340, height: 90 }
 const GROUPS = 40

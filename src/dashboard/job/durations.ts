@@ -28,7 +28,7 @@ export function histogram(durations: readonly number[]): Bin[] {
 }
 
 /**
- * Returns a quantile of durations: the given part of them is not longer. Pure.
+ * Returns a quantile of durations: a duration that the given part of all durations does not exceed. Pure.
  *
  * @param part from 0 to 1
  */

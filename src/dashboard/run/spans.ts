@@ -55,7 +55,7 @@ const PHASE_TEXTS = {
 /** Returns the phases of an attempt that took time. Its wait in the queue is a separate span. */
 function phasesIn(phases: Run['attempts'][number]['phases'], outcome: string): Span[] {
   const own = phases.filter(({ name, from, to }) => name !== 'queued' && Date.parse(to) > Date.parse(from))
-  // A handler alone says nothing that the attempt does not.
+  // A single phase is the whole attempt, which has its own span already.
   if (own.length < 2) return []
   const isWait = (name: string): boolean => name === 'claimed' || name === 'resources'
   return own.map(({ name, from, to }) => ({

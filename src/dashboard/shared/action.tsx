@@ -25,7 +25,7 @@ export interface Action {
 }
 
 const asked = signal<Action | undefined>(undefined)
-/** This is not part of the action, so that a login in between does not lose the typed text. */
+/** The reason that the user types. It is stored outside the action, so that a login in between does not lose it. */
 const reason = signal('')
 
 /** Opens the dialog of an action, in which the user confirms it. */

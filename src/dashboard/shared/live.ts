@@ -45,7 +45,7 @@ export function noteReach(hasReached: boolean, ms = 0): void {
   if (!hasReached) connection.value = 'lost'
   else if (connection.value === 'lost') {
     connection.value = 'polling'
-    // After failures, the stream waits longer before each new attempt. So it is opened again here.
+    // After failures, the stream waits longer before each new attempt. So it is opened again now that the server answers.
     listen()
   }
 }
@@ -130,7 +130,7 @@ async function hear(own: AbortController): Promise<void> {
       reloadSoon()
     }
   } catch {
-    // The token may not follow events, or there is none yet. Requests still work, and a login opens the stream again.
+    // The token does not allow following events, or there is no token yet. Requests still work, and a login opens the stream again.
     if (stream === own && connection.value === 'events') connection.value = 'polling'
   } finally {
     clearTimeout(silence)

@@ -109,6 +109,6 @@ function mayHelp({ mayRepeat, retried, retry }: Plan, error: Error): boolean {
   const timing = retryTimingOf(error)
   const waitMs =
     timing === undefined ? 0 : 'afterMs' in timing ? timing.afterMs : timing.at.getTime() - systemClock.now()
-  // After a longer delay the request fails, and the job's retry can wait instead, because a waiting run holds neither a slot nor resources.
+  // If the delay is too long, the request fails, so that the job's retry waits instead: a run that waits in the queue holds no slot.
   return waitMs <= retry.maxMs && (retry.retryIf === undefined || askAbout('retryIf', retry.retryIf, error))
 }

@@ -48,7 +48,7 @@ function lateness(thrown: unknown, { plan: { timeoutMs, idleMs } }: Try): string
 /** The error for a status that is not accepted. */
 export function statusFailure(answer: FailedAnswer, tried: Try): HttpError {
   const { status, headers } = answer
-  // As the cause, this error tells the retry of the client and of the job when to try again.
+  // This error becomes the cause. The retries of the client and of the job read from it when to try again.
   const later = RetryLaterError.fromHeader(headers['retry-after'], 'the server says when to try again')
   const hasTime = retryTimingOf(later) !== undefined
   const parts: HttpErrorParts = {

@@ -9,7 +9,10 @@ import type { HttpError, HttpErrorKind, HttpHeaders } from './http-error.ts'
 /** The kinds of failure after which another attempt may succeed. */
 export type RetriedKind = Extract<HttpErrorKind, 'network' | 'throttled' | 'server'>
 
-/** Has the options and defaults of a job's `retry`. A `Retry-After` replaces the back-off. If it is longer than `max`, attempts end. */
+/**
+ * Has the options and defaults of a job's `retry`. A `Retry-After` replaces the back-off. After a `Retry-After` longer than `max`, there is
+ * no further attempt.
+ */
 export interface HttpRetry extends RetrySpec {
   /** The kinds of failure that are retried. Default: `network`, `throttled` and `server`. */
   readonly on?: readonly RetriedKind[]

@@ -102,7 +102,8 @@ export class PoolSource implements MysqlSource<WithConnection> {
   }
 
   /**
-   * Destroys the connection. Without the KILL, the server would execute the running statement to its end, and hold its locks until then.
+   * Destroys the connection, and lets the server kill it too. Otherwise the server would execute the running statement to its end, and keep
+   * its locks until then.
    */
   #abandon(connection: PoolConnection): void {
     const { threadId } = connection

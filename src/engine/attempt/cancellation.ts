@@ -5,8 +5,8 @@ import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 /** The poll interval. It must be short, so that a cancel on any node reaches the handler within two seconds. */
 const POLL_MS = 1_000
 /**
- * After this many polls it reads the runs even if the mark has not changed, because a person may write a cancel request into a row by hand,
- * which does not change the mark.
+ * After this many polls the cancel requests are read even if the mark has not changed. The mark changes with each request through Piko, but
+ * not if a person writes a request into a row by hand.
  */
 const ASK_ANYWAY = 10
 
@@ -34,12 +34,12 @@ export class Cancellation extends LoopService {
   protected override async step(): Promise<number> {
     if (this.#parts.executor.active === 0) return POLL_MS
     const nodeId = this.#parts.nodeId()
-    // The mark is read before the runs. A request in between then changes the mark of the next poll.
+    // The mark is read before the runs. If a request comes between the two reads, the next poll sees another mark.
     const mark = `${nodeId} ${await this.#parts.cancels.mark(nodeId)}`
     const isNew = mark !== this.#known
     if (!isNew && !this.#asksAgain && ++this.#polls < ASK_ANYWAY) return POLL_MS
     this.#polls = 0
-    // The request may belong to a run whose claim has not reached this node yet.
+    // The next poll asks again, because the request may belong to a run whose claim has not reached this node yet.
     this.#asksAgain = isNew
     const runIds = this.#parts.executor.cancellable
     if (runIds.length > 0) this.#parts.executor.cancel(await this.#parts.cancels.requested(runIds))

@@ -16,7 +16,7 @@ const NO_TABLES: readonly TableRows[] = []
 
 /** The items of an attempt, as the engine uses them. */
 export interface AttemptItems extends ItemAdder<ItemData> {
-  /** The generation of the items. */
+  /** The generation of the items: the fence of the claim that first added items to the run. */
   readonly fence: number
   /** Whether the run has items. If so, it ends only when they have ended. */
   readonly hasItems: boolean
@@ -134,12 +134,12 @@ export class LiveAttempt {
   }
 
   /**
-   * Returns when the parts of the attempt ended, to be stored with its outcome. Undefined for a success with only a handler that began
-   * soon, because one statement stores many of these.
+   * Returns when the parts of the attempt ended, to be stored with its outcome. Undefined if the run succeeded without output, resources
+   * and sinks, and began soon after its claim: one statement stores many such runs, so they have no phases.
    */
   phasesText(transition: { readonly to: string; readonly output?: unknown }, now: number): string | undefined {
     const { marks, claim, startedAt, job } = this
-    // An early claim counts from the time when the run is due, as `started_at` does.
+    // If the run was claimed before it was due, its times are measured from when it was due, as for `started_at`.
     const claimedAt = Math.min(Math.max(this.#takenAt, claim.runAt.getTime()), startedAt)
     const isPlain = transition.to === 'succeeded' && transition.output === undefined
     if (!marks && isPlain && startedAt - claimedAt < UNMARKED_WAIT_MS) return undefined

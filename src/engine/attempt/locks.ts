@@ -16,8 +16,8 @@ const LOCK_TABLE = 'piko_lock'
 const NAME = /^[\w.:/-]{1,120}$/
 const SHORTEST_TTL_MS = 1_000
 /**
- * A lease that ends later than any valid lease is shortened, but at least this many milliseconds remain. Its owner may have asked for an
- * hour, and needs time to renew it.
+ * A stored lease that ends later than any valid lease could is shortened. At least this many milliseconds remain, so that its owner, who
+ * may have asked for an hour, has time to renew it.
  */
 const MIN_SHORTENED_MS = 20 * 60_000
 const FIRST_PAUSE_MS = 20
@@ -37,7 +37,9 @@ interface Holding extends LockHolding {
   /** Lets the next waiter of this process continue. */
   readonly leave: () => void
   readonly ttlMs: number
-  /** A time on the monotonic clock. It counts from when the renewal was sent, because the answer may come late. */
+  /**
+   * The end of the trusted time, on the monotonic clock. It is calculated from when the renewal was sent, because the answer may come late.
+   */
   trustedUntil: number
   renewAt: number
 }
@@ -49,7 +51,7 @@ export interface LocksParts extends LoopServiceParts {
 }
 
 /**
- * The locks that users hold in this process. It renews all of them together. If the database does not answer, it ends them by the clock.
+ * Holds the locks of this process's users, and renews all of them together. If the database does not answer, each lock ends by the clock.
  * Callers that want the same lock wait in a queue here, and only the first one asks the database.
  */
 export class Locks extends LoopService {
@@ -204,7 +206,7 @@ export class Locks extends LoopService {
     if (fence === undefined) return undefined
     const times = timesOf(sentAt, ttlMs)
     if (times.trustedUntil <= this.#parts.clock.monotonic()) {
-      // The answer came so late that another owner may soon get the lock, so this one is released.
+      // The answer came so late that another owner may soon get the lock, so the lock is released instead of used.
       await this.#parts.locks.release(`${prefix}${name}`, owner, fence)
       return undefined
     }

@@ -128,7 +128,7 @@ export class RunLogs extends LoopService {
       attempt,
       at: new Date(this.#parts.clock.now()),
       level,
-      // Redaction comes before truncation, because the pattern does not match a truncated connection string.
+      // Redaction comes before truncation, because the pattern for secrets does not match a truncated connection string.
       message: redactText(message.slice(0, LONGEST_SEARCHED)).slice(0, LONGEST_MESSAGE),
       fields: fieldsText(fields),
     }

@@ -398,7 +398,7 @@ async function withSteps(attempt: LiveAttempt, handled: () => unknown, clock: Cl
     return await handled()
   } finally {
     attempt.isHandled = true
-    // With a commit, the handler's part has ended before.
+    // If there was a commit, the end of the handler's part is already recorded.
     if (attempt.marks && attempt.commit === 'none') attempt.mark('handled', clock.now())
     if (attempt.steps) await attempt.steps.idle()
   }

@@ -132,7 +132,7 @@ function rowOf({ claim, progress }: LiveAttempt): NewProgress {
   return { ...{ runId, fence, attempt, done, total }, message: messageOf(message), rate: pace && rateOf(pace) }
 }
 
-/** Redacts before truncating, because the pattern does not match a truncated connection string. */
+/** Redacts secrets before it truncates the message, because the pattern for secrets does not match a truncated connection string. */
 function messageOf(message: string | undefined): string | undefined {
   if (message === undefined) return undefined
   const text = redactText(message.slice(0, MAX_SEARCHED))

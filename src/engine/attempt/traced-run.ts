@@ -4,7 +4,7 @@ import type { Outcome } from '../../run/run.ts'
 import { type TracedEnd, tracing } from '../../tracing/tracing.ts'
 import type { LiveAttempt } from './live-attempt.ts'
 
-/** Runs an attempt. If the process writes traces, it gets its own span. */
+/** Runs an attempt. If the process writes traces, the attempt gets its own span. */
 export function tracedRun(
   attempt: LiveAttempt,
   run: (attempt: LiveAttempt) => Outcome | Promise<Outcome>,

@@ -75,7 +75,7 @@ export class Dispatcher extends LoopService {
   }
   /** Whether the last query found nothing and nothing has announced due work since then. */
   #isQueueEmpty = false
-  /** How often due work was announced. It shows an announcement that comes during a query. */
+  /** How often due work was announced. If this number grows during a query, the result of the query is out of date. */
   #heard = 0
   #idleMs = FIRST_IDLE_MS
 
@@ -180,7 +180,7 @@ export class Dispatcher extends LoopService {
   }
 
   #mode({ free }: Room): Mode {
-    // A stop reaches this loop a few turns of the event loop after it has begun.
+    // Asks the executor, because a stop reaches this loop only some turns of the event loop after the stop has begun.
     if (free <= 0 || this.#parts.executor.isLeaving || this.#parts.ownRuns?.size === 0) return 'full'
     // Waits if runs begin now: short ones may end in a moment, and one claim for all their slots costs no more than one for a few slots.
     if (free < MAX_RUNS && this.#parts.executor.isBeginning) return 'wait'
@@ -238,7 +238,7 @@ export class Dispatcher extends LoopService {
       // Further runs may be due after the runs that were left in the queue. After a full claim, this is probable.
       return claims.length === limit || blocked.length > 0 ? 0 : FIRST_IDLE_MS
     }
-    // The runs that this claim has left out may still be due.
+    // With `isAhead`, the claim has left out runs of jobs with limits. These may be due, so the queue is not empty.
     return isAhead ? this.#parts.pollIntervalMs : this.#rest(heard)
   }
 

@@ -98,7 +98,7 @@ export class RateGate {
     void this.#postpone(request)
   }
 
-  /** Tries to write the delay until it succeeds, or until it no longer has an effect. */
+  /** Stores that the place was used late. Tries again until this succeeds or would no longer have an effect. */
   async #postpone(request: PlaceDelay): Promise<void> {
     const { clock } = this.#parts
     const until = request.used.overAt + request.limit.perMs

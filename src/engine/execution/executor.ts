@@ -36,8 +36,8 @@ export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGa
   readonly loops: LoopHealth
   readonly nodeId: () => string
   /**
-   * Receives how many milliseconds remain until the first timeout of a run plus the grace time. An event loop that is still blocked then
-   * gives up the lease. Undefined: no run has a timeout. `timeoutInMs` is the time until the timeout without the grace time.
+   * Receives how many milliseconds remain until the first timeout of a run plus the grace time. If the event loop is still blocked then,
+   * the node gives up its lease. Undefined: no run has a timeout. `timeoutInMs` is the time until the timeout without the grace time.
    */
   readonly onDeadline: (ms: number | undefined, timeoutInMs: number | undefined) => void
   /** Whether this node is sure that it still holds its lease. */
@@ -204,7 +204,7 @@ export class Executor extends Service {
   /**
    * Executes early claims when they are due.
    *
-   * @param ms milliseconds until they are due
+   * @param ms milliseconds until the claims are due
    */
   takeEarly(claims: readonly Claim[], ms: number, nodeId: string, source: ClaimSource): void {
     const kept = claims.map((claim) => this.#keep(claim, nodeId, source))

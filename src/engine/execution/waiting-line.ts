@@ -20,7 +20,7 @@ interface Entry<T> {
 /** Claims that wait for a slot, in order. Also decides whether claims should wait at all. */
 export class WaitingLine<T> {
   readonly #clock: Clock
-  /** Not the deadlines of runs: a blocked event loop that misses those gives up the node's lease. */
+  /** Separate from the deadlines of runs: if a blocked event loop misses a run's deadline, the node gives up its lease. */
   readonly #deadlines: Deadlines
   readonly #giveBack: (item: T) => void
   readonly #entries: Entry<T>[] = []

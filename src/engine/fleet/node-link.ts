@@ -43,8 +43,8 @@ const MAX_PENDING = 1_000
  * The connections to the other nodes of the fleet. The address of a node is in its row. A connection is opened when it is needed, and
  * closed after a minute without use.
  *
- * No result depends on them, because the database also contains everything that a hint says. Without them, a node sees a change up
- * to one poll later.
+ * No result depends on these connections, because the database also contains everything that a hint says. Without them, a node sees a
+ * change up to one poll later.
  */
 export class NodeLink extends Service {
   readonly #parts: NodeLinkParts

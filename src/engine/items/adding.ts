@@ -40,7 +40,7 @@ export interface PendingItem extends Omit<NewItem, 'laneId'> {
 export interface Adder {
   readonly jobId: string
   readonly policy: ItemPolicy
-  /** The generation of the items. */
+  /** The generation of the items: the fence of the claim that first added items to the run. */
   readonly fence: number
   readonly parentId: number | undefined
   /** The depth of the items that the run or item adds. */
@@ -199,7 +199,7 @@ export class ItemReader {
   }
 }
 
-/** Adds the ids of their lanes to items. */
+/** Adds to each item the id of its lane. */
 export async function withLanes(
   pending: readonly PendingItem[],
   idsOf: (lanes: readonly LaneRef[]) => Promise<ReadonlyMap<string, number>>,

@@ -90,7 +90,7 @@ interface Held {
 const STOP_MARGIN_MS = 500
 /** The time limit for the function `dead` of an item's kind, in milliseconds. */
 const HOOK_MS = 60_000
-/** How long to wait before an item is tried again that could not be read. */
+/** How long to wait before an item that could not be read is tried again. */
 const UNREAD_MS = 1_000
 /** If an item waits longer than this for the preparation of its kind, it gets a new start time in its lane. */
 const PREPARED_MS = 20
@@ -207,7 +207,7 @@ export class ItemRunner extends Service {
     const { item, reading } = held
     const { clock, kept } = this.#parts
     try {
-      // The data is read before the item's start time. Otherwise many items would begin at once when a slow database answers.
+      // The data is read before the item's start time. Otherwise many items would begin at the same time when a slow database answers.
       const bytes = kept.read(item.id, item.kept)
       bytes.catch(() => undefined)
       await loaded

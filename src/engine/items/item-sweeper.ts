@@ -13,7 +13,7 @@ export interface ItemSweeperParts extends LoopServiceParts {
   readonly runner: Pick<ItemRunner, 'held' | 'fences' | 'runs' | 'stopEnded'>
   readonly nodeId: () => string
   readonly leaseMs: number
-  /** If this many of its nodes have died, an item is dead. */
+  /** An item is dead if this many nodes have died while they executed it. */
   readonly lostAttempts: number
   readonly events: Events
   readonly progress: ItemProgress
@@ -57,7 +57,7 @@ export class ItemSweeper extends LoopService {
     return this.#openLanes
   }
 
-  /** Returns the items of a node that has just died to the queue, before this node begins to work. */
+  /** Does a first sweep before this node begins to work, so that the items of a node that has just died are in the queue again. */
   protected override async onStart(): Promise<void> {
     await this.#sweep()
     super.onStart()

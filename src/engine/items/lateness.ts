@@ -1,4 +1,4 @@
-/** From how many claims the lateness is kept. */
+/** How many of the last claims are compared. */
 const CLAIMS = 16
 
 /**

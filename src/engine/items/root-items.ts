@@ -80,7 +80,7 @@ export class RootItems implements ItemAdder<ItemData> {
     this.#pending.add(adding)
     const over = (): void => void this.#pending.delete(adding)
     adding.then(over, (error: unknown) => {
-      // The handler may not have awaited this promise, so `end` throws the error.
+      // If the handler does not await this promise, `end` throws the error.
       this.#failure ??= isError(error) ? error : new Error(String(error))
       over()
     })

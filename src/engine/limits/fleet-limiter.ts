@@ -196,8 +196,8 @@ export class FleetLimiter {
     try {
       return await rates.reserve(request, () => clock.monotonic())
     } catch (error) {
-      // The failed transaction may already have returned the unused places, so they are not sent again. Late ones are sent again, even
-      // though they may count twice then.
+      // The failed transaction may already have returned the unused places, so they are not sent again. Late places are sent again,
+      // although they may then be counted twice.
       this.#late.push(...late)
       const fault = databaseFault(error)
       if (fault === 'data' || fault === 'programming') throw error

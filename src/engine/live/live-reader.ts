@@ -30,8 +30,8 @@ interface Feed {
 }
 
 /**
- * How long to wait for an id that this node does not know yet. Its database server may be a member of a cluster that lags behind the
- * others.
+ * How long to wait for an id that this node does not know yet. The node's database server may be a member of a cluster that lags behind the
+ * other members.
  */
 const MAX_AHEAD_MS = 5_000
 

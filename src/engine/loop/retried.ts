@@ -32,7 +32,7 @@ export async function retried<T>(call: () => Promise<T>, parts: RetriedParts): P
   }
 }
 
-/** Whether the same statement may succeed later. */
+/** Whether the error is temporary, so that the same statement may succeed later. */
 export function isPassing(error: unknown): boolean {
   const fault = databaseFault(error)
   return fault === 'outage' || fault === 'contention'

@@ -19,7 +19,7 @@ import type { LiveSettings } from './live-settings.ts'
 
 /** How many polls for work there are between two checks for new configs. */
 const POLLS = 2
-/** News about configs are sent like those about shared values. No topic of a shared value has this prefix. */
+/** News about configs is sent with this prefix, in the same way as news about shared values. No topic of a shared value has this prefix. */
 const TOPIC = '@config/'
 /** If a person edits a row in place, the version number does not change. So the current versions are read again after this time. */
 const EDITS_MS = 10_000
@@ -139,7 +139,7 @@ export class ConfigWatcher extends LoopService {
     this.#versions = known
     const isFirst = this.#isFirst
     this.#isFirst = false
-    // While a row is invalid, there is no mark. So the row is read again even though its correction creates no new version.
+    // While a row is invalid, no mark is kept, so that the next poll reads the row again: its correction creates no new version.
     this.#mark = broken.size > 0 ? '' : mark
     this.#editsAt = this.#parts.clock.monotonic() + EDITS_MS
     this.#tellRefused(refused)
@@ -214,7 +214,10 @@ export class ConfigWatcher extends LoopService {
     live.apply(Object.assign({}, ...inForce))
   }
 
-  /** Applies the settings. Calls the listeners of each job with another config: a version was read, or its `effectiveFrom` has passed. */
+  /**
+   * Applies the settings. Calls the listeners of each job whose config has changed: a new version was read, or its `effectiveFrom` has
+   * passed.
+   */
   #tellChanges(): void {
     this.#applySettings()
     for (const jobId of new Set([...this.#versions.keys(), ...this.#used.keys()])) {
@@ -274,7 +277,7 @@ export class ConfigWatcher extends LoopService {
   }
 }
 
-/** See `ConfigStore.state`. */
+/** The mark of a database without configs, as `ConfigStore.state` returns it. */
 const NO_CONFIGS = '0/0'
 
 function textOf({ config }: ConfigVersion): string {

@@ -35,7 +35,7 @@ export class ConnectionReport extends LoopService {
   protected async step(): Promise<number> {
     const { nodes, database, nodeId } = this.#report
     const id = nodeId()
-    // Ids of closed connections may stay in the row, because the server no longer lists them.
+    // Ids of closed connections may stay in the row. They have no effect, because the server no longer lists these connections.
     if (id === this.#nodeId && database.connectionIds().every((one) => this.#written.has(one))) return Infinity
     this.#written = new Set(await nodes.saveConnections(id))
     this.#nodeId = id

@@ -37,10 +37,11 @@ const MAX_TOPICS = 1_000
 
 /**
  * Tells other nodes immediately about new work in the queue. It notifies two nodes, over a link if one is open, otherwise by a UDP datagram
- * to the address in the row. A datagram needs no connection, so the first message arrives sooner.
+ * to the address in the other node's row. A datagram needs no connection, so the first message arrives sooner.
  *
- * It contains only the id of the receiving node. That node then reads the queue without waiting for its next poll. In the same way
- * it notifies all nodes of a new version of a shared value or a config: the datagram has the topic and the number, but not the value.
+ * A datagram about work contains only the id of the receiving node. That node then reads the queue without waiting for its next poll. In
+ * the same way it notifies all nodes of a new version of a shared value or a config: the datagram has the topic and the number, but not the
+ * value.
  *
  * Nothing relies on datagrams: if one is lost, or the network blocks them, work starts up to `[piko] poll_interval` later.
  */

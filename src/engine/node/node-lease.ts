@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-// This is imported, because a test may replace the global timer, and then the event loop would seem to be blocked.
+// Imports the timer function, because a test may replace the global one, and then the event loop would seem to be blocked.
 import { setInterval } from 'node:timers'
 import { PikoError } from '../../errors.ts'
 import type { Settings } from '../../settings/settings.ts'
@@ -170,7 +170,7 @@ export class NodeLease extends Service {
     onLost(reason)
     const id = crypto.randomUUID()
     if (!(await this.#registerUntilStopped(id))) return
-    // Runs that were claimed after the first call also belong to the old row.
+    // Called a second time, because runs that were claimed after the first call also belong to the old row.
     onLost(reason)
     NodeLease.#ownIds.delete(lost)
     this.#id = id

@@ -35,7 +35,7 @@ export interface RecoveryParts extends LoopServiceParts {
 }
 
 /**
- * Returns runs that no node executes to the queue. Every node does this for nodes whose lease has expired. Each node also does it for
+ * Puts runs that no node executes back into the queue. Every node does this for nodes whose lease has expired. Each node also does it for
  * claims under its own id that it does not know, because the database's answer to the claim was lost. The fence makes sure that only these
  * claims are returned.
  */

@@ -151,7 +151,7 @@ export class Retention extends LoopService {
     return this.#nextMs
   }
 
-  /** @returns whether some entries had expired; then the next pass comes soon */
+  /** Deletes expired entries of a store in steps. @returns whether there were any; then the next pass comes soon */
   async #forgetInSteps(store: { prune(): Promise<boolean> } | undefined): Promise<boolean> {
     const { leader, clock } = this.#parts
     for (let steps = 0; steps < MAX_CACHE_STEPS; steps++) {

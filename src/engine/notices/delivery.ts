@@ -103,7 +103,7 @@ export class Delivery extends LoopService {
     return Infinity
   }
 
-  /** Leaves a message to a process that knows its channel. If a job or a notifier was removed, there may be none. */
+  /** Leaves a message to a process that knows its channel. If the job or the notifier was removed, there may be no such process. */
   async #leave(message: DueMessage): Promise<void> {
     const { id, channel, kind } = message
     if (isOld(message)) await this.#parts.store.failed(id, `no process knows the channel ${channel}`, undefined)

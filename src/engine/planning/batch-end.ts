@@ -17,8 +17,8 @@ export interface BatchDone extends Pick<BatchCounts, 'succeeded' | 'failed' | 'c
 }
 
 /**
- * Creates the run of the job `onDone` of a batch. It does so even if this node's code does not know the job, because no other node may end
- * the batch. In that case, limits with keys do not apply to the run.
+ * Creates the run of the job `onDone` of a batch. It does so even if this node's code does not know the job, because perhaps no other node
+ * will end the batch. In that case, limits with keys do not apply to the run.
  */
 export function doneRunBy(registry: Pick<JobRegistry, 'find'>, prepare: Pick<PrepareRun, 'keyed'>): DoneRun {
   return (batch, { succeeded, failed, cancelled }, state) => {

@@ -72,7 +72,7 @@ function firstCursor(timeline: Timeline, windows: WindowPolicy, lastEnd: Date): 
 /**
  * Returns the schedule that sets the bounds of a job's windows.
  *
- * @param schedule the job's own
+ * @param schedule the job's own schedule
  */
 export function boundsOf<S extends ScheduleSpec | undefined>({ grid }: WindowPolicy, schedule: S): ScheduleSpec | S {
   return grid ?? schedule

@@ -14,7 +14,7 @@ import type { Leader } from '../node/leader.ts'
 import type { OwnPlans } from './own-plans.ts'
 import { boundsOf, scheduleInForce } from './plan-job.ts'
 
-/** How long a job is skipped that can't be planned: its functions throw, or another node has added or removed its windows. */
+/** How long a job that can't be planned is skipped: its functions throw, or another node has added or removed its windows. */
 export const PAUSE_MS = 10_000
 
 /** If the leader has not applied an edit after this many poll intervals, its code does not know the job. */

@@ -41,7 +41,7 @@ export function assertOwnSite(request: FastifyRequest, hosts: readonly string[])
   }
   const isForeign = origin !== undefined && !isOwnOrigin(origin, header, hosts)
   const site = request.headers['sec-fetch-site']
-  // A link from another site to a page here is harmless; a script or a form there is not.
+  // A link from another site to a page of this server is harmless. A request by a script or a form of another site is not.
   const isCross = origin === undefined && (site === 'cross-site' || site === 'same-site') && !isNavigation(request)
   if (isForeign || isCross) {
     throw denied(
@@ -56,7 +56,7 @@ function isNavigation({ method, headers }: FastifyRequest): boolean {
 }
 
 /**
- * Returns the actor of a request: the owner of its bearer token, or else of its session, or else this machine.
+ * Returns the actor of a request: the owner of its bearer token, otherwise the owner of its session, otherwise this machine.
  *
  * @throws PikoError `TOKEN_INVALID`, `ACCESS_DENIED`, and the errors of the database
  */
@@ -87,7 +87,8 @@ export async function actorOf(request: FastifyRequest, access: Access, rules: Ac
 /** A browser sends the cookie by itself, so a changing request must prove that a page of this server sent it. */
 function assertSameOrigin({ method, headers }: FastifyRequest): void {
   if (SAFE_METHODS.includes(method)) return
-  // Both headers were already compared with this server. A browser sends one of them with each changing request.
+  // Accepts either header, because a browser sends at least one of them with each changing request. `assertOwnSite` has already checked
+  // that their values belong to this server.
   if (headers.origin !== undefined || headers['sec-fetch-site'] === 'same-origin') return
   throw denied(
     'origin',
@@ -95,7 +96,7 @@ function assertSameOrigin({ method, headers }: FastifyRequest): void {
   )
 }
 
-/** The name of a header by which a proxy shows itself. */
+/** Returns the name of a header that only proxies add; undefined if the request has none. */
 function proxyHeaderOf(headers: FastifyRequest['headers']): string | undefined {
   return Object.keys(headers).find((name) => name.startsWith('x-forwarded') || OF_PROXIES.has(name))
 }

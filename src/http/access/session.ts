@@ -30,7 +30,7 @@ export function sessionRoutes(
       httpOnly: true,
       sameSite: 'strict',
       path: '/',
-      // A proxy that encrypts is not visible here, but the page's own address is.
+      // If a proxy encrypts the connection to the browser, only the address of the page shows it.
       secure: hasTls || headers.origin?.startsWith('https:') === true,
     }) as const
   server.post(

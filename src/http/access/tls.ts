@@ -55,7 +55,7 @@ function read(name: string, path: string): Buffer {
 
 /**
  * Uses renewed files without a restart. If the new pair is invalid, the server keeps the earlier one.
- * @returns a function that stops this
+ * @returns a function that stops watching the files
  */
 export function followTls(
   server: Pick<Server, 'setSecureContext'>,

@@ -43,7 +43,7 @@ function checkedRequest(route: AnyRoute, raw: RawRequest): CheckedRequest {
 }
 
 /**
- * Checks a request, and that its token may use the jobs that it is about. Every answer of a route needs both.
+ * Checks a request, and that its token may use the jobs that the request is about. Each route needs both checks before it answers.
  *
  * @throws PikoError `REQUEST_INVALID`, `ACCESS_DENIED`
  */

@@ -6,7 +6,7 @@ import type { Logger } from '../../logger.ts'
 import { redactText } from '../../run/redact.ts'
 
 const SERVER_ERROR = 500
-/** These statuses say what the client can do, although they are 500 or more. */
+/** Errors with these statuses are shown although the statuses are 500 or more, because their messages say what to do. */
 const NOT_INSTALLED = 501
 const UNAVAILABLE = 503
 

@@ -64,7 +64,7 @@ export interface LeaseOptions<T> {
   readonly create: (name: string, signal: AbortSignal) => Promise<T>
   /** The name of the state to lease. If that state is retired, any other is leased. */
   readonly name?: string | undefined
-  /** How long to wait for a free one. Default `'30s'`. */
+  /** How long to wait for a free state. Default `'30s'`. */
   readonly wait?: Duration
 }
 

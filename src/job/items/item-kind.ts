@@ -45,7 +45,7 @@ export interface ItemKind<
   /**
    * Called for an item that failed and has no retries left, before the item is stored as dead. May take one minute. If the node dies before
    * the end is stored, the item is tried again, and this function may be called again. Its errors are logged. Not called if the item is
-   * dead because its nodes died too often, or because the database refused its end. Default: no function.
+   * dead because too many nodes died while they executed it, or because the database refused its end. Default: no function.
    */
   readonly dead?: (item: DeadItem<D>, ctx: DeadContext<R, C, S, W, I>) => unknown
   /** Returns the lane of an item: at most 200 characters. Default: the name of the kind. */
@@ -67,7 +67,7 @@ export interface ItemKind<
   readonly dedup?: DedupScope
   /**
    * Called once in each process, before the kind's first item, to open what the items need. Items that waited for it get another start time
-   * in their lane, so that they do not all begin at once. If it fails, the items begin anyway. Default: no function.
+   * in their lane, so that they do not all begin at the same time. If it fails, the items begin anyway. Default: no function.
    */
   readonly prepare?: () => unknown
 }

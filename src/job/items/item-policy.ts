@@ -12,7 +12,7 @@ export interface ItemPolicy {
 }
 
 export interface LanePolicy extends LaneLimits {
-  /** Whether the lane's rate is lowered when it responds slowly. */
+  /** Whether the lane's rate is lowered when the lane responds slowly. */
   readonly throttle: boolean
 }
 

@@ -29,7 +29,7 @@ export function retryOf(checks: PolicyChecks, { retryBaseMs, retryMaxMs }: JobDu
   })
 }
 
-/** False for a value that is not an overlap policy; another check reports it. */
+/** Whether this overlap policy runs one run after another. False for a value that is not a policy; another check reports that. */
 function isOneByOne(overlap: unknown): boolean {
   return Object.entries(OVERLAPS).some(([name, rule]) => name === overlap && rule.isOneByOne)
 }

@@ -80,7 +80,7 @@ function problemOf({ host, port, path, tls, secret, websocket }: ListenOptions):
 /** Accepts links, and serves routes to them. */
 export class LinkServer extends Service {
   readonly #options: ListenOptions
-  /** All links share this table, because building one takes longer than refusing a connection. */
+  /** All links share this table. A table for each connection would make even a refused connection expensive. */
   readonly #table: RouteTable
   readonly #links = new Set<Link>()
   readonly #handshakes = new Set<Link>()

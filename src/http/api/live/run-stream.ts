@@ -24,7 +24,8 @@ export async function writeRunNews(
     if (one.done) break
     text = newsText(one.value)
     next = news.next()
-    // It is awaited in the next turn of the loop, or never, if the client has disconnected.
+    // Handles the rejection, because nothing awaits this promise if the client has disconnected. Otherwise the next turn of the loop awaits
+    // it.
     next.catch(() => {})
   }
   response.end()

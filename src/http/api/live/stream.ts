@@ -30,7 +30,7 @@ export async function writeEvents(
     const signals = signalsOf(state, batch).map(signalText)
     state = { isOpen: batch.isOpen, isComplete: batch.isComplete }
     const events = batch.segments.map((segment) => segment.bytes(key, filter, eventText))
-    // The id moves on although the filter leaves the last events out, so that the client can continue from here.
+    // The id is sent even if the filter leaves out the last events, so that the client can continue from here.
     parts = batch.isOpen ? [...signals, ...events, `id: ${batch.last}\n\n`] : [': the database does not answer\n\n']
   }
   reader.close()
