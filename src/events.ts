@@ -13,10 +13,10 @@ export interface EventMap {
   'node.started': { nodeId: string; jobs: number }
   'node.stopped': { nodeId: string }
   /**
-   * A stopping node has ended all runs that were running when the stop began. `givenBack` runs are queued again, and their attempts do not
-   * count. Of these, `stillRunning` have handlers that ignored their signal and continue until the process ends. The outcomes of
-   * `leftBehind` runs are not stored, so another node recovers them. `runs` names the runs left behind; if there are none, those still
-   * running: `sync_orders 17`.
+   * A stopping node no longer waits for the runs that were running when the stop began. `ended` of them have ended. `givenBack` of them are
+   * queued again, and these attempts do not count. Of these, `stillRunning` have handlers that ignored their signal and continue until the
+   * process ends. The outcomes of `leftBehind` runs are not stored, so another node recovers them. `runs` names the runs left behind; if
+   * there are none, it names those still running: `sync_orders 17`.
    */
   'node.drained': {
     ended: number

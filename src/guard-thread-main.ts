@@ -1,4 +1,5 @@
-// Entry point of the thread that guard-thread.ts starts. Node strips the types, so it imports only modules that allow this.
+// Entry point of the thread that guard-thread.ts starts. In the source tree, Node itself strips the types, so this file imports only
+// modules for which that works.
 import { type MessagePort, parentPort } from 'node:worker_threads'
 
 /** Tells the thread which module's function `guard` to run. */

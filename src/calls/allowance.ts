@@ -5,7 +5,7 @@ import type { RateLimit } from '../run/limits.ts'
  * grain's end.
  */
 const GRAINS = 1_000
-/** A take is counted during the span and this fraction of the span, because its caller begins slightly after the take. */
+/** A take is counted for the span plus this fraction of the span, because its caller begins slightly after the take. */
 const SLACK = 0.01
 const MAX_SLACK_MS = 20
 

@@ -44,7 +44,8 @@ export const asFunction = (fn: unknown): readonly [unknown, OptionCheck] => [fn,
 /**
  * Calls a user's function with an error, and returns its answer.
  *
- * @throws PikoError `USAGE` with the error as its cause if the function throws, or returns anything but true or false
+ * @throws PikoError `USAGE` if the function throws, or returns anything but true or false; its cause is the error that was passed to the
+ * function
  */
 export function askAbout(option: string, ask: (error: Error) => unknown, thrown: unknown): boolean {
   const error = toError(thrown)

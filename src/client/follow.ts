@@ -43,7 +43,7 @@ export async function* follow(transport: Transport, options: FollowOptions): Asy
         if (item.id === undefined) continue
         after = item.id
         if (!('kind' in item)) continue
-        // A change of the connection is not shown to the caller.
+        // Connections after the first one are not shown to the caller.
         if (item.kind === 'open' && !isFirst) continue
         isFirst = false
         yield item

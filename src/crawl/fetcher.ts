@@ -44,7 +44,7 @@ export interface Streamed {
  * is opened for the crawl's first page.
  */
 export interface Fetcher {
-  /** @throws CrawlError; the session and the proxy have already been returned then */
+  /** @throws CrawlError after the session and the proxy have been returned */
   fetch(request: ReadyRequest, scope: FetchScope): Promise<Fetched>
   /** @throws CrawlError */
   stream(request: ReadyRequest, scope: FetchScope, from: number): Promise<Streamed>

@@ -32,7 +32,7 @@ export function afterOutcome(state: BreakerState, isSuccess: boolean, now: numbe
   if (isSuccess) {
     if (isProbe) return { ...CLOSED, opens: state.opens }
     const recent = pushed(state.recent, 0)
-    // All stored outcomes are successes, so the next opening is as short as the first one again.
+    // If all stored outcomes are successes, the next opening is as short as the first one again.
     return {
       failures: 0,
       recent,

@@ -138,7 +138,7 @@ async function watch(app: Piko, queued: Run, signalled: Promise<StopSignal>, { b
       const words = `${signal}: waiting for the run in progress; a second signal stops immediately`
       if (bar) bar.write(`${words}\n`)
       else say(words)
-      // A failed stop is reported by the command's own stop.
+      // If this stop fails, the command's own stop reports the error later.
       await app.stop().catch(() => {})
       // The run may have ended during the stop, and the app can't read it any more. If the run can't be read, the command reports only the
       // signal.

@@ -38,7 +38,7 @@ export class PageRun {
   #borrowed: Pick<Fetched, 'session' | 'release'> | undefined
   /** The bytes that an earlier try kept; undefined if this try does not use them. */
   #kept: Uint8Array | undefined
-  /** How the step has ended the item itself; undefined if it has not. */
+  /** How the step itself has ended the item; undefined if it has not. */
   #ending: 'commit' | 'skip' | 'later' | undefined
   /** How many requests this try has sent. A middleware may send several. */
   #downloads = 0
@@ -358,7 +358,7 @@ function isOwnFault(thrown: object): boolean {
 const OWN_FAULTS = ['LOCK_BUSY', 'LOCK_LOST', 'LEASE_LOST', 'STOPPED'] as const
 /** How long a page waits for its next try after an error of Piko's own database or locks. */
 const FAULT_PAUSE = '2s'
-/** How long a page waits at least before it gets another turn to be loaded. */
+/** The minimum wait of a page that has missed its start time before it gets another one. */
 const TURN_PAUSE = '500ms'
 
 function usage(problem: string): PikoError {

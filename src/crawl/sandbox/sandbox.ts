@@ -28,8 +28,8 @@ export interface SandboxOptions {
 const MAX_SOURCE_CHARS = 10_000_000
 const MAX_ARGS_CHARS = 10_000_000
 /**
- * How long after its time limit a source is stopped by force. Normally the engine stops it, but the engine does not check the clock at all
- * times.
+ * How long after its time limit a source is stopped by force. Normally the engine stops the source itself, but during some operations the
+ * engine does not check the clock.
  */
 const GRACE_MS = 100
 const NAME = /^[\p{ID_Start}$_][\p{ID_Continue}$]*(?:\.[\p{ID_Start}$_][\p{ID_Continue}$]*)*$/u

@@ -3,7 +3,7 @@ import { createClient } from '../../client/index.ts'
 
 const POLL_MS = 3_000
 const SLOWEST_POLL_MS = 30_000
-/** How often data is reloaded that causes no event, such as a heartbeat or the progress of a run. */
+/** How often data that causes no event is reloaded, such as a heartbeat or the progress of a run. */
 const REFRESH_MS = 10_000
 /** Changes within this time cause only one reload. */
 const GATHER_MS = 300

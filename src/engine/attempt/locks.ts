@@ -107,7 +107,7 @@ export class Locks extends LoopService {
   /**
    * Extends locks that would end during the next jump of a test's clock.
    *
-   * @param ms the length of the jump; 0: all locks
+   * @param ms the length of the jump; 0: extends all locks
    */
   async keepFor(ms: number): Promise<void> {
     const now = this.#parts.clock.monotonic()
@@ -242,8 +242,8 @@ export class Locks extends LoopService {
   #keep(holdings: readonly Holding[], standing: ReadonlySet<string>, sentAt: number): void {
     for (const holding of holdings) {
       if (!standing.has(holding.owner)) this.#lose(holding, 'its lease has run out')
-      // Its owner may have seen in the meantime that the lease could not be trusted. So the loss is reported, even though this renewal
-      // succeeded.
+      // The owner of the lock may have seen in the meantime that the lease could not be trusted. So the loss is reported, even though this
+      // renewal succeeded.
       else if (holding.trustedUntil <= this.#parts.clock.monotonic()) this.#lose(holding, LATE)
       else Object.assign(holding, timesOf(sentAt, holding.ttlMs))
     }

@@ -324,7 +324,7 @@ export class Dispatcher extends LoopService {
       maxPriority ??= leftPriority
       // A claim that is not full does not prove that no run is left, because other nodes may hold some of the rows.
       if (claims.length > 0 || leftPriority !== undefined) continue
-      // All runs of these times are claimed, so their due time needs no query.
+      // If nothing was left out, all runs of these times are claimed, so their due time needs no query.
       const isAll = maxPriority === undefined && except.length + blocked.length === 0
       if (isAll) this.#due.done(soon, now.getTime())
       return

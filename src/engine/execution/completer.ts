@@ -18,8 +18,8 @@ interface Item extends Finish {
 
 /**
  * How the outcome was stored. `unstorable`: the database refused it, so the run is stored as failed with this error. `cancelled`: the run
- * should have been queued again but had a cancel request. `reopened`: the run is queued again, because some of its items are. `lost`: the
- * claim was no longer valid, so nothing was written.
+ * should have been queued again but had a cancel request. `reopened`: the run is queued again, because some of its items are queued again.
+ * `lost`: the claim was no longer valid, so nothing was written.
  */
 export type Stored = 'stored' | 'cancelled' | 'reopened' | 'lost' | { readonly unstorable: PikoError }
 
@@ -53,8 +53,8 @@ export class Completer {
   /** @param stored receives the result; also receives `'lost'` if the process ends before the write */
   finish(nodeId: string, finish: Finish, stored: (how: Stored) => void): void {
     const { claim, transition, configVersion, idleItems, phases } = finish
-    // Nothing needs to be done: an event has already reported the failure, the process is ending, and the run returns to the queue when its
-    // lease ends.
+    // If the write is given up, nothing else needs to be done: an event has already reported the failure, the process is ending, and the
+    // run returns to the queue when its lease ends.
     this.#batcher.push({ nodeId, claim, transition, configVersion, idleItems, phases }, stored, () => stored('lost'))
   }
 

@@ -79,7 +79,7 @@ export class WaitingLine<T> {
       if (!first) return
       const leftMs = first.since + PATIENCE_MS - this.#clock.monotonic()
       if (leftMs > 0) this.#time(leftMs)
-      // The later claims would have to wait just as long as the first.
+      // Also returns the later claims, because they would have to wait just as long as the first one.
       else this.giveBackAll()
     })
   }

@@ -13,7 +13,7 @@ export interface ListedService extends GraphNode {
   readonly canRestart: boolean
 }
 
-/** The services of a process, with what contains and what needs what. */
+/** The services of a process and their relations: which service contains or needs which other one. */
 export interface ListedTree {
   readonly nodes: readonly ListedService[]
   readonly edges: readonly GraphEdge[]
@@ -23,8 +23,8 @@ export interface ListedTree {
 export interface RestartedService {
   readonly service: string
   /**
-   * `running`, unless the restart has failed or takes longer than some seconds; then it continues in the background. `stopping` for an
-   * HTTP server, which restarts after the answer.
+   * `running` if the restart has succeeded within some seconds; a slower restart continues in the background. `stopping` for an HTTP
+   * server, which restarts after the answer.
    */
   readonly state: string
   readonly restarts: number

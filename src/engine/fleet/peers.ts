@@ -33,7 +33,7 @@ const CONNECT_MS = 3_000
 export class Peers {
   readonly #parts: PeersParts
   readonly #open = new Map<string, Peer>()
-  /** Connections that other nodes have opened. They also close them. */
+  /** Connections that other nodes have opened, and that they also close. */
   readonly #theirs = new Map<string, Link>()
   readonly #opening = new Map<string, Promise<Link | undefined>>()
   readonly #failedAt = new Map<string, number>()

@@ -44,7 +44,7 @@ export class LaneWaker {
         onWoken()
       }
     } catch {
-      // Reported. The ids stay for the next call.
+      // The failure is already reported. The ids stay for the next call.
     }
     this.#isBusy = false
   }

@@ -14,7 +14,7 @@ const POLL_MS = 250
 /** How many recent events stay in memory for all readers. */
 const MAX_KEPT = 20_000
 const PRUNE_MS = 10_000
-/** The maximum number of events that a reader gets at once. */
+/** The maximum number of events that a reader gets in one call. */
 const MAX_AT_ONCE = 4_000
 /** The maximum number of steps per poll. A step gives numbers to new rows, or deletes old ones. */
 const MAX_STEPS = 20

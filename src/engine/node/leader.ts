@@ -16,8 +16,8 @@ export interface LeaderParts extends LoopServiceParts {
 }
 
 /**
- * The leader's lease. The leader plans ticks. It relies on the lease only until shortly before its end, by the monotonic clock, counted
- * from before the renewal was sent. So it steps down even if the database does not answer.
+ * The leader's lease. The leader plans ticks. It relies on the lease only until shortly before its end. This time is measured on the
+ * monotonic clock, from before the renewal was sent. So it steps down even if the database does not answer.
  */
 export class Leader extends LoopService {
   readonly #parts: LeaderParts

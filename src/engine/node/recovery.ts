@@ -45,8 +45,8 @@ export class Recovery extends LoopService {
   /** Runs that could not be returned. Each has a time until which it is skipped. */
   readonly #refused = new Map<number, number>()
   /**
-   * The last orphan that was read. Each call reads a limited number and continues here. Otherwise the same runs that can't be returned
-   * would come first every time.
+   * The last orphan, a run of a dead node, that was read. Each call reads a limited number and continues here. Otherwise the same runs that
+   * can't be returned would come first every time.
    */
   #after = 0
   #hasToldDenied = false

@@ -152,8 +152,8 @@ export class Planner extends LoopService {
   /**
    * Runs one pass. All instants are on the database's clock, because the clocks of two nodes differ.
    *
-   * @param due jobs with a time until this are due
-   * @param until how far in advance they are planned
+   * @param due a job is due if its next planning time is not later than this
+   * @param until the due jobs are planned up to this time
    */
   async #plan(now: Date, due: Date, until: Date, scope = this.#scope): Promise<PlanResult> {
     await this.#cancelOthers(now, scope)

@@ -32,7 +32,7 @@ export class InFlight {
   #baseMs = Infinity
   #lastBaseMs = Infinity
   #measuredAtMs: number | undefined
-  /** Set while the shortest transfer time is measured: from which byte on, and the limit before. */
+  /** Set while the shortest transfer time is measured: the first measured byte, and the limit before the measurement. */
   #probe: { readonly from: number; readonly limit: number } | undefined
   /** The last of the bytes that were in transit when the limit was decreased. Until they have arrived, it is not decreased again. */
   #decreasedUntil = 0

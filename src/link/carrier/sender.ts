@@ -9,7 +9,7 @@ import type { Outgoing } from './outgoing.ts'
 const MAX_WRITE = 65_536
 /** The maximum size of a piece of a message while other messages are also waiting. */
 const SHARED_PIECE = 16_384
-/** How many bytes messages of level 0 may exceed the limit of bytes in transit. */
+/** By how many bytes messages of level 0 may exceed the limit of bytes in transit. */
 const URGENT_EXTRA = 131_072
 /** When this many messages wait, they are sent before the end of the turn, so that the other end can begin to work on them. */
 const EAGER = 16

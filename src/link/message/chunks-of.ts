@@ -8,7 +8,8 @@ const MAX_WAITING = 131_072
  * as much as sending them. If the loop is left early, the stream is destroyed.
  */
 export function chunksOf(stream: Readable): AsyncIterable<unknown> {
-  // A stream with a listener for `readable` does not flow. A stream of objects never joins them. In both cases, its own iterator is used.
+  // A stream with a listener for `readable` does not flow. A stream of objects never joins its objects. In both cases, its own iterator is
+  // used.
   return stream.readableObjectMode || stream.listenerCount('readable') > 0 ? stream : flowing(stream)
 }
 

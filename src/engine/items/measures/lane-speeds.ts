@@ -5,7 +5,7 @@ import type { LaneSpeed } from '../../../store/items/lane-speeds.ts'
 
 /** The maximum number of lanes that a node measures at the same time. */
 const MAX_LANES = 5_000
-/** The maximum number of lanes whose speeds are stored at once. */
+/** The maximum number of lanes whose speeds are stored in one call. */
 const MAX_STORED = 500
 /** The maximum number of measured times per lane between two stores. Further items still count for the speed. */
 const MAX_SAMPLES = 500
