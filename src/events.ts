@@ -44,7 +44,7 @@ export interface EventMap {
   'shared.refused': { topic: string; version: number; inForce: number; error: Error }
   /** This process became the leader of an elector, or is no longer the leader. `epoch` grows with each leader. */
   'elector.changed': { elector: string; isLeader: boolean; epoch: number | undefined }
-  /** The level of a cache that all nodes share does not answer, so this process loads without it. Emitted once per outage. */
+  /** The shared level of a cache does not answer, so this process loads values without it. Emitted once per outage. */
   'cache.degraded': { cache: string; error: Error }
   /** The shared level of a cache answers again. */
   'cache.recovered': { cache: string; outageMs: number }
@@ -149,7 +149,7 @@ export interface EventMap {
   'items.progress': { runId: number; jobId: string } & ItemCounts
   /**
    * The progress of a crawl's run that has pages on this node, emitted each second. `perSecond` is the number of pages that ended per
-   * second since the last event, and `etaMs` the time until all known pages end at this speed. `reasons` counts skipped pages, and requests
+   * second since the last event. `etaMs` is the time until all known pages end at this speed. `reasons` counts skipped pages, and requests
    * that a limit left out.
    */
   'crawl.progress': {

@@ -16,8 +16,8 @@ export interface Guard {
 }
 
 /**
- * The thread for work that must continue while the event loop is blocked, such as the renewal of leases. All of it shares one thread of the
- * process, because each thread needs about 12 MB of memory. The thread does not keep the process alive.
+ * The thread for work that must continue while the event loop is blocked, such as the renewal of leases. All such work shares one thread of
+ * the process, because each thread needs about 12 MB of memory. The thread does not keep the process alive.
  */
 class GuardThread {
   static #current: GuardThread | undefined

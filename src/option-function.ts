@@ -16,7 +16,7 @@ export interface OptionFunction<T> {
 /**
  * Calls the function and checks its result.
  *
- * @throws PikoError `JOB_INVALID` if the function throws, with its error as the cause, or returns any other value, such as a promise
+ * @throws PikoError `JOB_INVALID` if the function throws (its error is the cause), or returns a wrong value, such as a promise
  */
 export function answerOf<T>(option: OptionFunction<T>, call: () => unknown): T {
   const answer = called(option, call)

@@ -3,7 +3,7 @@ import { safely } from './errors-read.ts'
 let isGuarded = false
 
 /**
- * Writes a line for people to standard error. If the disk is full or the pipe or terminal is closed, the line is lost, but the process
+ * Writes a line for people to standard error. If the disk is full, or the pipe or terminal is closed, the line is lost. The process
  * continues, because its work is more important.
  */
 export function say(text: string): void {

@@ -54,7 +54,7 @@ export interface Execution {
   readonly executor: Executor
   readonly dispatcher: Dispatcher
   readonly signal: WorkSignal
-  /** The runs that this process has requested, if it may execute only those. */
+  /** The runs that this process has requested, if it may execute no others. */
   readonly ownRuns: Set<number> | undefined
   /** The parts that run items; undefined for an app without items. */
   readonly items: Items | undefined

@@ -21,6 +21,8 @@ export interface Check {
 const CHECK_TIMEOUT_MS = 5_000
 
 /**
+ * Checks the services, the store and the probes. Returns the results by name.
+ *
  * @param outage the error of the current database outage, if there is one
  * @param probes extra checks by name
  */

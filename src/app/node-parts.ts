@@ -27,7 +27,7 @@ export interface NodeParts {
   readonly clock: Clock
   /** The clock for planning. Default: the database's. */
   readonly testClock: Clock | undefined
-  /** The same clock, if it replaces the database's clock too. */
+  /** The test clock, if it also replaces the database's clock. */
   readonly databaseClock: DatabaseTestClock | undefined
   readonly runLog: (claim: Claim) => Logger
   readonly settings: Settings

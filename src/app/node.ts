@@ -132,7 +132,7 @@ export class Node {
     return this.#execution.lease.nodeId
   }
 
-  /** Runs that began here and whose outcomes are not stored yet. */
+  /** Runs that began on this node and whose outcomes are not stored yet. */
   get runsUnderWay(): RunUnderWay[] {
     return this.#execution.executor.underWay
   }

@@ -387,7 +387,7 @@ export class Piko implements Nouns {
 
   /** Runs plain SQL on Piko's own database. */
   get sql(): SqlDatabase {
-    // When a run is aborted, the transaction of its handler must also end.
+    // When a run is aborted, the transaction of its handler must also end, so the database needs the signals of runs.
     wantRunSignals()
     return this.#ready().store.database.sql
   }

@@ -107,7 +107,7 @@ export class Channel<T> implements AsyncIterable<T> {
   /**
    * Takes the oldest value, or waits for one.
    *
-   * @throws the signal's reason if it aborts first, the error of `fail`, PikoError `CHANNEL_CLOSED` when it is closed and empty
+   * @throws the signal's reason if it aborts first, the error of `fail`, PikoError `CHANNEL_CLOSED` when the channel is closed and empty
    */
   async take(options: WaitOptions = {}): Promise<T> {
     const { signal } = readCall<WaitOptions>(TAKE, {}, options)

@@ -6,9 +6,9 @@ import { checkedBy } from '../job/schemas/schema-check.ts'
 
 /** Converts the values of a cache to bytes and back. */
 export interface CacheCodec<V> {
-  /** @throws if the value can't be stored */
+  /** Converts a value to bytes. @throws if the value can't be stored */
   encode(value: V): Uint8Array
-  /** @throws if the bytes are not a valid value; the cache then loads the value again */
+  /** Converts bytes to a value. @throws if the bytes are not a valid value; the cache then loads the value again */
   decode(bytes: Uint8Array): V
 }
 

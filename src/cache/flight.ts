@@ -42,7 +42,7 @@ export class Flight<V> {
     this.#answer.resolve(value)
   }
 
-  /** @throws the error of the load, or the reason of the signal */
+  /** Waits for the value of the load. @throws the error of the load, or the reason of the signal */
   async wait(signal: AbortSignal | undefined): Promise<V> {
     this.#waiters += 1
     try {

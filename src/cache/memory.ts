@@ -12,7 +12,7 @@ export interface Kept<V> {
   readonly goneUntil: number
   /** When the shared level must be asked again. */
   readonly checkAt: number
-  /** No refresh begins before this time, because the last one has failed. */
+  /** No refresh begins before this time, because the last refresh has failed. */
   refreshAt: number
 }
 

@@ -1,7 +1,7 @@
 import type { RateLimit } from '../run/limits.ts'
 
 /**
- * The span is divided into this number of grains, to keep the log short: all takes within one grain share one entry, with the time of the
+ * To keep the log short, the span is divided into this number of grains. All takes within one grain share one entry, with the time of the
  * grain's end.
  */
 const GRAINS = 1_000

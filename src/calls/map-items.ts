@@ -84,7 +84,7 @@ function stopIf(stopOn: NonNullable<MapOptions['stopOn']>, thrown: unknown, link
   }
 }
 
-/** Creates the call for one item. It waits for the rate, and has the retries and the time limit. */
+/** Creates the call for one item. The call waits for the rate limit, and has the retries and the time limit of the options. */
 function itemCall<T, U>(
   fn: ItemCall<T, U>,
   { rate, retry, timeout }: MapOptions,

@@ -9,7 +9,7 @@ import { LinkedSignal } from '../signals/linked-signal.ts'
 import { untilAborted } from '../signals/until-aborted.ts'
 
 export interface TimeoutOptions {
-  /** Aborting this signal ends the call early, with its own reason. */
+  /** Aborting this signal ends the call early, with the signal's reason. */
   readonly signal?: AbortSignal
 }
 

@@ -3,7 +3,7 @@ import { loadSettings } from '../settings/load.ts'
 import type { Settings, SettingsOverrides } from '../settings/settings.ts'
 import type { GlobalOptions } from './global-options.ts'
 
-/** @throws PikoError `SETTINGS_INVALID` */
+/** Loads the settings of a command. @throws PikoError `SETTINGS_INVALID` */
 export function cliSettings({ settings: file }: GlobalOptions, overrides?: SettingsOverrides): Settings {
   const { settings } = loadSettings({ file, overrides })
   // The app reads the path of its settings file from the environment.

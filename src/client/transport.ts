@@ -75,7 +75,11 @@ export class Transport {
     }
   }
 
-  /** @throws PikoError with the error that the server returns, `UNREACHABLE` or `TIMEOUT`; or the reason of the signal */
+  /**
+   * Sends a request, and returns its response.
+   *
+   * @throws PikoError with the error that the server returns, `UNREACHABLE` or `TIMEOUT`; or the reason of the signal
+   */
   async request(path: string, init: RequestInit & { readonly headers: Record<string, string> }): Promise<Response> {
     const headers = { ...init.headers, ...(this.#token !== undefined && { authorization: `Bearer ${this.#token}` }) }
     let response: Response

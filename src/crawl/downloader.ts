@@ -94,6 +94,8 @@ export interface StreamMessage {
 export interface StreamDownloader {
   readonly name: string
   /**
+   * Loads the messages of a request.
+   *
    * @param from how many messages of the item are already stored. The first message of this stream has the next number
    * @throws CrawlError with the class of the failure
    */

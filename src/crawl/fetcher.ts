@@ -44,9 +44,9 @@ export interface Streamed {
  * is opened for the crawl's first page.
  */
 export interface Fetcher {
-  /** @throws CrawlError after the session and the proxy have been returned */
+  /** Loads the response of a request. @throws CrawlError after the session and the proxy have been returned */
   fetch(request: ReadyRequest, scope: FetchScope): Promise<Fetched>
-  /** @throws CrawlError */
+  /** Loads the messages of a request. @throws CrawlError */
   stream(request: ReadyRequest, scope: FetchScope, from: number): Promise<Streamed>
   /** Whether the request's downloader returns many messages instead of one response. */
   streams(request: ReadyRequest): boolean

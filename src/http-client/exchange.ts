@@ -20,7 +20,7 @@ export interface Reply {
   readonly untimed: () => void
 }
 
-/** The reason of a request that was ended by its time limit. */
+/** The error of a request that its time limit has ended. */
 export class TimeIsUp extends Error {}
 
 export interface ExchangeOptions {

@@ -23,7 +23,7 @@ export class GuardProxy {
     server.on('connection', (socket) => this.#follow(socket))
   }
 
-  /** @param lookup returns only public addresses */
+  /** Opens a proxy on a free port. @param lookup returns only public addresses */
   static async open(lookup: LookupFunction): Promise<GuardProxy> {
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')

@@ -118,7 +118,10 @@ export class Sockets {
     accepting.handleUpgrade(request, socket, head, (accepted) => this.#accepted(accepted))
   }
 
-  /** A page of another site must not use the visitor's cookies. A program sends no origin. */
+  /**
+   * Whether a client may connect. A page of another site may not, because it would use the visitor's cookies. A program may: it sends no
+   * origin.
+   */
   #isAllowed({ headers: { origin, host } }: IncomingMessage): boolean {
     if (origin === undefined || this.#options.origins?.includes(origin)) return true
     return URL.canParse(origin) && new URL(origin).host === host

@@ -18,6 +18,8 @@ export class SvgPictures {
   }
 
   /**
+   * Returns the picture of a graph.
+   *
    * @param dot the graph as Graphviz text; another text is another version
    * @throws PikoError `PACKAGE_MISSING`
    */

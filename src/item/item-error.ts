@@ -19,7 +19,7 @@ export interface ItemErrorOptions extends ErrorOptions {
   readonly breaker?: boolean | undefined
 }
 
-/** What an error asks for the next try of its item. */
+/** What an error says about the next try of its item. */
 export interface ItemFault {
   readonly class: string
   /** Milliseconds until the next try; undefined: the delay of the class. */
@@ -52,7 +52,7 @@ export class ItemError extends Error {
   }
 }
 
-/** Returns what an error, or one of its causes, asks for the next try; undefined if none of them is an `ItemError`. */
+/** Returns what an error, or one of its causes, says about the next try; undefined if none of them is an `ItemError`. */
 export function itemFaultOf(error: unknown): ItemFault | undefined {
   for (const link of chainOf(error)) {
     const fault = propertyOf(link, ITEM_FAULT)

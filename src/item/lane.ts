@@ -7,9 +7,9 @@ export interface LaneSpec {
   /** The maximum number of items that may run at the same time. Default: no limit. */
   readonly parallel?: number
   /**
-   * Whether the lane becomes slower when its responses do, down to 1/8 of its rate. It does so while at least half of its items take twice
-   * as long as usual and 250 ms longer. After 50 successes, it becomes 10 % faster again. Default: true for the hosts of a crawl, otherwise
-   * false.
+   * Whether the lane becomes slower when its responses do, down to 1/8 of its rate. It is slowed down while at least half of its items take
+   * more than twice as long as usual, and more than 250 ms longer. After 50 successes, it becomes 10 % faster again. Default: true for the
+   * hosts of a crawl, otherwise false.
    */
   readonly throttle?: boolean
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Duration } from '../time/duration.ts'
 
-/** @param signal aborts when no caller waits for the value any more, or when the app stops */
+/** Loads the value of a key. @param signal aborts when no caller waits for the value any more, or when the app stops */
 export type CacheLoader<V> = (signal: AbortSignal) => V | Promise<V>
 
 export interface CacheFetch {
@@ -130,7 +130,7 @@ export type SeenVersion = number | 'none'
 
 /** A level of a cache that all nodes share. The cache's name is the `space` of its entries. */
 export interface CacheLevel {
-  /** @param step called after each step of a long call; if it throws, the call ends with that error */
+  /** Reads the entries of these keys. @param step called after each step of a long call; if it throws, the call ends with that error */
   read(space: string, keys: readonly string[], step?: () => void): Promise<ReadonlyMap<string, LevelEntry>>
   /** Reads only the versions of these keys. */
   versions(space: string, keys: readonly string[]): Promise<ReadonlyMap<string, number>>

@@ -6,7 +6,7 @@ export interface ClassJob {
   /** The name of the decorator for messages: `crawl`. */
   readonly name: string
   readonly spec: AnyJobSpec
-  /** @param receiver an instance of the class */
+  /** Creates the job. @param receiver an instance of the class */
   readonly define: (receiver: object) => JobDefinition
 }
 

@@ -14,7 +14,7 @@ import type { Steps } from './steps.ts'
 
 /** Options of `ctx.lock`. */
 export interface RunLockOptions {
-  /** How long the lock stays if its process dies. While it is held, Piko renews it. Default `'30s'`, at least one second. */
+  /** How long the lock remains after its process has died. Piko renews a lock while it is held. Default `'30s'`, at least one second. */
   readonly ttl?: Duration
   /** How long to wait while another owner holds the lock. Default `'30s'`. */
   readonly wait?: Duration
@@ -77,7 +77,7 @@ export interface JobContext<
   readonly signal: AbortSignal
   readonly log: Logger
   /**
-   * Ends the run. The writes of `fn` through `trx`, the run's success and its window's state are one transaction on Piko's own database, so
+   * Ends the run. The writes of `fn` through `trx`, the run's success and its window's state are one transaction on Piko's own database. So
    * all of them are stored exactly once, or none. Flushes the sinks first. If another node has claimed the run, rolls everything back.
    * Calls `fn` again after a deadlock or a lost connection, so `fn` may only write through `trx`.
    *

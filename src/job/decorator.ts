@@ -102,7 +102,11 @@ export function seenOn(owner: object): readonly Sighting[] {
   return ownValue<Sighting[]>(owner, SEEN) ?? (metadata && ownValue<Sighting[]>(metadata, SEEN)) ?? []
 }
 
-/** @throws PikoError `JOB_INVALID` if other code has replaced a method of the class that `@job` has decorated */
+/**
+ * Checks that no decorated method of a class was replaced.
+ *
+ * @throws PikoError `JOB_INVALID` if other code has replaced a method of the class that `@job` has decorated
+ */
 export function checkSeen(owner: { readonly name: string; readonly prototype: unknown }): void {
   for (const { isStatic, name, method } of seenOn(owner)) {
     const home = isStatic ? owner : (owner.prototype as object)

@@ -10,7 +10,7 @@ import type { CheckedLiterals } from './spec-literals.ts'
 import type { AnyJobSpec, JobDefinition, JobHandler, JobSpec, WindowsSpec } from './spec.ts'
 
 /**
- * Gives a spec that is separate from its handler its type, for `@job(spec)` with `ContextOf<typeof spec>`. Runs can also be requested with
+ * Types a spec that is written separately from its handler, for `@job(spec)` with `ContextOf<typeof spec>`. Runs can also be requested with
  * the spec: `app.run(spec, { input })`.
  */
 export function jobSpec<

@@ -20,7 +20,11 @@ export class Faults {
     this.errors.push(thrown)
   }
 
-  /** @throws PikoError the only error, or one with all messages. Its code is their common code, otherwise `JOB_INVALID` */
+  /**
+   * Throws the stored errors.
+   *
+   * @throws PikoError the only error, or one with all messages. Its code is their common code, otherwise `JOB_INVALID`
+   */
   throwIfAny(): void {
     const [first, ...others] = this.errors
     if (!first) return

@@ -13,7 +13,7 @@ export interface JobExtension {
    */
   keepOpen(): () => Promise<void>
   /**
-   * Prepares the trial of one request, which stores nothing.
+   * Prepares the trial of one request. A trial stores nothing.
    *
    * @param request the URL, or a whole request
    * @throws PikoError `USAGE` naming every problem of the request
@@ -62,9 +62,9 @@ export interface TriedFollow {
   /** The method and the canonical URL. Requests with the same text are duplicates. */
   readonly request: string
   /**
-   * Why the request is left out: it leads to another host or domain than the seed (`host`), does not match the patterns (`pattern`), its
-   * URL is too long (`length`), or it is the page itself or was already followed by it (`duplicate`). Undefined: it would be loaded, unless
-   * the crawl already has it.
+   * Why the request is left out. `host`: it leads to another host or domain than the seed. `pattern`: it does not match the patterns.
+   * `length`: its URL is too long. `duplicate`: it is for the page itself, or the page has already followed it. Undefined: it would be
+   * loaded, unless the crawl already has it.
    */
   readonly left: 'host' | 'pattern' | 'length' | 'duplicate' | undefined
 }

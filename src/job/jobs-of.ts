@@ -40,7 +40,7 @@ export function jobsOf(source: object): JobDefinition[] {
   return bound
 }
 
-/** @throws PikoError `JOB_INVALID` if there is none */
+/** Returns the decorated jobs of a class, or of an instance's class. @throws PikoError `JOB_INVALID` if there is none */
 export function decoratedJobs(source: object): DecoratedJob[] {
   const owner = classOf(source)
   for (const home of chain(owner)) if (isClass(home)) checkSeen(home)
@@ -66,7 +66,7 @@ export function isClass(value: unknown): value is JobClass {
   return typeof value === 'function' && typeof ownValue(value, 'prototype') === 'object'
 }
 
-/** @throws PikoError `JOB_INVALID` */
+/** Creates an instance of a class. @throws PikoError `JOB_INVALID` */
 export function construct(owner: JobClass): object {
   const remedy = 'register an instance instead, for example `new Piko({ jobs: [new …] })` or an exported instance'
   const details = { class: nameOf(owner) }

@@ -83,7 +83,7 @@ export class JobRegistry implements Iterable<JobDefinition> {
     return new JobRegistry(new Map(ids.map((id) => [id, this.get(id)])))
   }
 
-  /** @throws PikoError `JOB_UNKNOWN` */
+  /** Returns the job with this id. @throws PikoError `JOB_UNKNOWN` */
   get(id: string): JobDefinition {
     const job = this.#jobs.get(id)
     if (!job) throw unknown(id, this.ids)

@@ -30,7 +30,11 @@ export class SpecFaults {
     }
   }
 
-  /** @throws PikoError the only fault, or one error that names all. Its code is their common code, otherwise `JOB_INVALID` */
+  /**
+   * Throws the stored faults.
+   *
+   * @throws PikoError the only fault, or one error that names all. Its code is their common code, otherwise `JOB_INVALID`
+   */
   throwIfAny(): void {
     const [first, ...others] = this.#errors
     if (!first) return

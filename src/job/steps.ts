@@ -55,9 +55,9 @@ export interface Steps {
     options?: StepOptions & { readonly transaction?: false },
   ): Promise<T>
   /**
-   * Like the other form, in a transaction on Piko's own database: the writes of `fn` through `trx` and the step's result are stored exactly
-   * once, together, or not at all. After a deadlock or a lost connection, everything is rolled back and `fn` is called again, so it may
-   * only write through `trx`.
+   * Like `step` without `transaction: true`, but in a transaction on Piko's own database. The writes of `fn` through `trx` and the step's
+   * result are stored together exactly once, or not at all. After a deadlock or a lost connection, everything is rolled back and `fn` is
+   * called again, so it may only write through `trx`.
    */
   step<T>(
     name: string,

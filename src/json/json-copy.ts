@@ -192,7 +192,7 @@ class Copier {
   }
 }
 
-/** Assigning to the key `__proto__` would set the prototype, but in JSON it is an ordinary key. */
+/** Sets a property. An assignment to `__proto__` would set the prototype, but in JSON it is an ordinary key. */
 function define(record: Record<string, unknown>, key: string, value: unknown): void {
   if (key !== '__proto__') record[key] = value
   else Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true })

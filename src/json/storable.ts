@@ -47,7 +47,7 @@ export function unstorable({ jobId, what, code = 'USAGE' }: Storing, problems: r
   })
 }
 
-/** @throws PikoError if the value's JSON is too large */
+/** Checks the size of a value's JSON. @throws PikoError if the value's JSON is too large */
 export function assertFits(value: unknown, { jobId, what, maxBytes, code = 'USAGE' }: Storing): void {
   const bytes = bytesOf(value, maxBytes)
   if (bytes <= maxBytes) return

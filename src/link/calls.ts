@@ -10,7 +10,7 @@ import {
 
 /** A call that waits for its reply. It receives the reply when the reply begins, or the reason why there is none. */
 export interface Call {
-  /** The id of its request; undefined until the request has begun. */
+  /** The id of the call's request; undefined until the request has begun. */
   id: number | undefined
   replied(reply: IncomingMessage): void
   failed(reason: PikoError): void

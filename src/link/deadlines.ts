@@ -5,7 +5,7 @@ export interface Deadline {
   readonly atMs: number
   readonly expired: () => void
   readonly queue: Queue
-  /** Its place in the queue; undefined when it has expired or was cancelled. */
+  /** The place of this deadline in the queue; undefined when it has expired or was cancelled. */
   place: Place<Deadline> | undefined
 }
 

@@ -19,7 +19,7 @@ async function refused(body: Body, status: number, route: string): Promise<never
   throw failure(route, { status, body: await body.json() })
 }
 
-/** @throws PikoError if the reply failed after it had begun */
+/** Checks the end of a reply. @throws PikoError if the reply failed after it had begun */
 export function assertGoodEnd(reply: IncomingMessage, route: string): void {
   if (reply.end && reply.end.status >= FIRST_ERROR) throw failure(route, reply.end)
 }

@@ -19,7 +19,7 @@ export async function readItems(file: string): Promise<{ readonly input: unknown
   const problems: string[] = []
   let number = 0
   const failed = Promise.withResolvers<never>()
-  failed.promise.catch(() => {}) // The stream may fail after the race below has ended; then this handles the error.
+  failed.promise.catch(() => {}) // The stream may fail after the race below has ended; then this listener handles the error.
   input.once('error', failed.reject)
   const reading = (async () => {
     for await (const line of createInterface({ input, crlfDelay: Infinity })) {

@@ -13,7 +13,7 @@ const ENDS_BY_ITSELF = /^(?:FSReqCallback|FSReqPromise|PipeWrap|TTYWrap)$/
 
 /**
  * Waits until the process ends without help. The module of a job may have left something open, such as a timer or a pool that no resource
- * closes, which would keep the process alive forever. So after two seconds this prints what is open and ends the process.
+ * closes. It would keep the process alive forever. So after two seconds this prints what is open and ends the process.
  */
 export function leave(): void {
   let looks = 0

@@ -17,7 +17,7 @@ class RemoteTarget {
   #target: Target | undefined
   #remote: Promise<Remote> | undefined
 
-  /** @param target undefined: the commands use the database */
+  /** Sets the node that receives the requests. @param target undefined: the commands use the database */
   set(target: Target | undefined): void {
     if (JSON.stringify(target) !== JSON.stringify(this.#target)) this.#remote = undefined
     this.#target = target

@@ -140,8 +140,8 @@ async function watch(app: Piko, queued: Run, signalled: Promise<StopSignal>, { b
       else say(words)
       // If this stop fails, the command's own stop reports the error later.
       await app.stop().catch(() => {})
-      // The run may have ended during the stop, and the app can't read it any more. If the run can't be read, the command reports only the
-      // signal.
+      // The run may have ended during the stop. The stopped app can't read it any more, so another app does. If this fails, the command
+      // reports only the signal.
       const run = await withApp(globals, (reader) => reader.runs.show(queued.id)).catch(() => undefined)
       if (run && TERMINAL_STATES.has(run.state)) return ended.resolve(run)
       const message = `${signal} before run ${queued.id} ended; it continues, or stays in the queue for another node`

@@ -105,7 +105,7 @@ export function addSchedule(program: Command): void {
     )
 }
 
-/** @param note a prefix for the help texts that says when these options apply */
+/** Adds the options that describe a schedule. @param note a prefix for the help texts that says when these options apply */
 function withScheduleOptions(command: Command, note: string): Command {
   return command
     .option('--cron <expression>', `${note}a cron expression; may be repeated`, (text: string, all: string[] = []) => [

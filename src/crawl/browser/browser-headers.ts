@@ -65,8 +65,8 @@ function only(headers: Headers, isKept: (name: string) => boolean): Headers {
 }
 
 /**
- * Sets the headers of each request of a page, also after each redirect. A Playwright route can't do that: it would send the headers of a
- * request, such as its authorization, to every origin that the redirects lead to. Redirects to private addresses are also refused here,
+ * Sets the headers of each request of a page, also after each redirect. A Playwright route can't do that. After a redirect to another
+ * origin, it would still send the request's headers, such as its authorization. Redirects to private addresses are also refused here,
  * because routes do not see redirects.
  *
  * @param frameId the id of the page's main frame

@@ -93,7 +93,7 @@ const FORM = {
   example: "{ wait: 'networkidle' }",
 }
 
-/** @throws PikoError `USAGE` naming all problems */
+/** Checks the options of `browser()`. @throws PikoError `USAGE` naming all problems */
 export function readBrowserOptions(options: BrowserOptions): Partial<BrowserOptions> {
   return readCall<BrowserOptions>(FORM, {}, options)
 }

@@ -32,7 +32,7 @@ export class PageAddresses {
     }
   }
 
-  /** @throws AddressRefused if the page itself was refused, because the browser then shows its own error page */
+  /** Reports a refused page. @throws AddressRefused if the page itself was refused, because the browser then shows its own error page */
   throwIfRefused(): void {
     if (this.#refused) throw this.#refused
   }

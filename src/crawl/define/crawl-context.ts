@@ -47,7 +47,7 @@ export type DeadPageContext<Ctx = CrawlContext> = Omit<
 >
 
 /**
- * The context of a step, which is the context of a job's handler for one page.
+ * The context of a step. It is like the context of a job's handler, but belongs to one page.
  *
  * `fence` is the same for all pages of a run on all nodes, and larger for a later run of the same window. Sinks are flushed before the page
  * is done. The requests that `follow` has accepted are stored in the same transaction as the end of the page.

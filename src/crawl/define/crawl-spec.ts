@@ -115,7 +115,7 @@ export interface CrawlOptions<Ctx = CrawlContext> extends FetchSpec {
    * called again. Its errors are logged. Default: no function.
    */
   readonly dead?: (page: DeadPage, ctx: DeadPageContext<Ctx>) => unknown
-  /** Whether a dead page keeps its response. Default `'body'`: it does, so that people can read it. */
+  /** Whether a dead page keeps its response. Default `'body'`: the response is kept, so that people can read it. */
   readonly keep?: { readonly dead?: 'body' | 'nothing' }
   readonly limits?: CrawlLimits
   /** The maximum number of dead pages for a run that still succeeds. Default 0. */

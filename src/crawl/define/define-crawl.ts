@@ -31,8 +31,8 @@ let loaded: typeof import('../run/runtime.ts') | undefined
 const runtime = async () => (loaded ??= await import('../run/runtime.ts'))
 
 /**
- * Defines a crawl, which is a job whose runs load pages. A run starts with its `seeds`. Each page is an item: any node may load it and have
- * its step parse it, and its end is stored together with the requests that it followed. The run ends when all its pages have ended.
+ * Defines a crawl, which is a job whose runs load pages. A run starts with its `seeds`. Each page is an item, which any node may load and
+ * parse. The end of a page is stored together with the requests that its step followed. The run ends when all its pages have ended.
  *
  * @throws PikoError `JOB_INVALID`, `SCHEDULE_INVALID` or `DURATION_INVALID`: one error that names every problem
  * @example
@@ -86,7 +86,7 @@ export function crawlOf(spec: AnyCrawlSpec, open?: () => Promise<Fetcher>): JobD
   return definition as JobDefinition<never>
 }
 
-/** @throws PikoError that names all problems, of the crawl's own options and of the job's options */
+/** Creates the job of a crawl. @throws PikoError that names all problems, of the crawl's own options and of the job's options */
 function defined(read: ReadCrawl, plan: CrawlPlan): JobDefinition {
   const faults = new Faults()
   faults.gather(() => throwProblems(read.id, read.problems), undefined)

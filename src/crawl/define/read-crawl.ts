@@ -158,7 +158,7 @@ function checkDownloaders(
   }
 }
 
-/** @throws PikoError `JOB_INVALID` that names all problems, if there are any */
+/** Reports the problems of a crawl's spec. @throws PikoError `JOB_INVALID` that names all problems, if there are any */
 export function throwProblems(id: string, problems: readonly string[]): void {
   if (problems.length > 0) {
     throw new PikoError('JOB_INVALID', problemsText(`crawl ${describe(id)}`, problems), {

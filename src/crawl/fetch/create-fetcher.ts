@@ -35,7 +35,11 @@ type Outcome = 'done' | 'skipped' | FailureClass
 interface Held {
   readonly scope: DownloadScope
   readonly session: HeldSession | undefined
-  /** @returns whether a failure is also evidence against the host, and not only against the proxy */
+  /**
+   * Returns the session and the proxy, and counts the outcome of the request.
+   *
+   * @returns whether a failure is also evidence against the host, and not only against the proxy
+   */
   readonly end: (outcome: Outcome, ms: number, isOfSession?: boolean) => boolean
 }
 

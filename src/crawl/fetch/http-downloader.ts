@@ -56,7 +56,7 @@ class HttpDownloader implements Downloader {
   }
 }
 
-/** @throws PikoError `USAGE` naming all problems */
+/** Creates the loader of an HTTP downloader. @throws PikoError `USAGE` naming all problems */
 export function openLoader(options: HttpDownloaderOptions = {}): HttpLoader {
   const { connectTimeout = '10s', tls, lookup } = readCall<HttpDownloaderOptions>(FORM, {}, options)
   return new HttpLoader(new HttpAgents({ connectTimeoutMs: durationMs(connectTimeout), tls, lookup }))

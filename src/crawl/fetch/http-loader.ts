@@ -178,7 +178,11 @@ function bodyOf({ reply, headers }: Opened): Promise<Readable> {
   return decoded(reply.body, headers['content-encoding'])
 }
 
-/** @throws CrawlError for a status that is not accepted or a body that can't be read, or the reason of the signal */
+/**
+ * Reads the whole body of an opened response.
+ *
+ * @throws CrawlError for a status that is not accepted or a body that can't be read, or the reason of the signal
+ */
 async function readInto(
   opened: Opened,
   scope: LoadScope,

@@ -37,7 +37,7 @@ export async function prepareCheerio(): Promise<void> {
 }
 
 /**
- * Parses HTML or XML. `load` of cheerio also creates a class for each document, which V8 never treats as short-lived: the whole document
+ * Parses HTML or XML. For each document, `load` of cheerio also creates a class, which V8 never treats as short-lived. The whole document
  * then stays in memory until the next full garbage collection. So `document` is only called for steps that ask for it.
  *
  * @param what the feature that needs cheerio, for the error message

@@ -37,8 +37,8 @@ const UNSENT: ReadonlySet<string> = new Set<FailureClass | 'skipped'>(['robots',
 /** Failure classes for which either the host or the proxy may be responsible. */
 const UNCLEAR: ReadonlySet<string> = new Set<FailureClass>(['network', 'server'])
 /**
- * The host is blamed instead of the proxies if this many proxies that work at other hosts have failed at this host in a row, or if
- * `ANY_WITNESSES` proxies of any kind have failed.
+ * The host is blamed instead of the proxies if this many proxies have failed at it in a row although they work at other hosts. It is also
+ * blamed if `ANY_WITNESSES` proxies of any kind have failed in a row.
  */
 const PROVEN_WITNESSES = 3
 const ANY_WITNESSES = 20

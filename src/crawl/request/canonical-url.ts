@@ -18,7 +18,7 @@ export function canonicalUrl(url: string, ignore: readonly string[] = []): strin
   return parsed ? canonicalOf(parsed, ignore) : url
 }
 
-/** Returns the same for a URL that is already parsed. May change `parsed`. */
+/** Like {@link canonicalUrl}, but takes a URL that is already parsed, and may change it. */
 export function canonicalOf(parsed: URL, ignore: readonly string[]): string {
   // Each assignment parses the URL again, so only the parts that must change are assigned.
   if (parsed.href.includes('#')) parsed.hash = ''

@@ -84,6 +84,8 @@ export class Robots {
   }
 
   /**
+   * Checks whether a URL may be loaded now.
+   *
    * @throws CrawlError of class `robots` if the URL must not be loaded, with `retryAfterMs` if it must not be loaded yet; of class
    *   `network` if the host did not respond to the request for robots.txt
    * @throws OutOfTurn if the page must get another start time

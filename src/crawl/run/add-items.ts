@@ -5,7 +5,7 @@ import { type ItemPayload, laneOfHost } from './item-payload.ts'
 /**
  * Adds requests to the run, with one call for each step.
  *
- * @param root the host of the seed that led to them; undefined if they are seeds
+ * @param root the host of the seed that led to the requests; undefined if they are seeds
  */
 export async function addItems(
   adder: ItemAdder<ItemData>,

@@ -9,7 +9,7 @@ export type KeptFor = 'parse' | 'look'
 export interface KeptAnswer {
   readonly keptFor: KeptFor
   readonly answer: Answer
-  /** The name of the session that loaded it; undefined without a session. */
+  /** The name of the session that loaded the response; undefined without a session. */
   readonly session?: string | undefined
 }
 

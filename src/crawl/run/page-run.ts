@@ -68,7 +68,7 @@ export class PageRun {
     this.#url = payload.request.url
   }
 
-  /** @throws an error or a signal if the item does not end as done */
+  /** Runs the try of the page. @throws an error or a signal if the item does not end as done */
   async run(): Promise<void> {
     const ctx = this.#context()
     let outcome: 'done' | 'skipped' | FailureClass = 'done'
@@ -296,7 +296,7 @@ export class PageRun {
     return result
   }
 
-  /** Returns the session before the end of the item is stored, so that both are stored together with the session's new cookies. */
+  /** Returns the session before the end of the item is stored, so that this end is stored together with the session's new cookies. */
   async #giveBack(): Promise<void> {
     const borrowed = this.#borrowed
     this.#borrowed = borrowed && { session: borrowed.session, release: () => Promise.resolve() }
@@ -358,7 +358,7 @@ function isOwnFault(thrown: object): boolean {
 const OWN_FAULTS = ['LOCK_BUSY', 'LOCK_LOST', 'LEASE_LOST', 'STOPPED'] as const
 /** How long a page waits for its next try after an error of Piko's own database or locks. */
 const FAULT_PAUSE = '2s'
-/** The minimum wait of a page that has missed its start time before it gets another one. */
+/** The minimum wait of a page that has missed its start time before it gets another start time. */
 const TURN_PAUSE = '500ms'
 
 function usage(problem: string): PikoError {

@@ -25,7 +25,7 @@ export interface SandboxTask {
   readonly leastMs: number
   /** The time that `Date` shows to the source, in milliseconds since 1970; undefined: the source has no `Date`. */
   readonly nowMs: number | undefined
-  /** When the evaluation begins, the thread writes its real deadline here, on the same clock. */
+  /** When the evaluation begins, the thread writes the real deadline here, by `threadsClock` too. */
   readonly endsAt: Float64Array<SharedArrayBuffer>
 }
 
@@ -143,12 +143,12 @@ class Vm {
     this.#prelude = this.#value(context.evalCode(PRELUDE))
   }
 
-  /** @throws Ended */
+  /** Evaluates code in the sandbox. @throws Ended */
   run(code: string): QuickJSHandle {
     return this.#value(this.#context.evalCode(code, 'sandbox.js'))
   }
 
-  /** @throws Ended */
+  /** Calls a step of the prelude in the sandbox. @throws Ended */
   step(step: string, ...args: readonly QuickJSHandle[]): QuickJSHandle {
     const name = this.#scope.manage(this.#context.newString(step))
     return this.#value(this.#context.callFunction(this.#prelude, this.#context.undefined, name, ...args))

@@ -17,7 +17,7 @@ export class Cookies {
     return this.#hasChanged
   }
 
-  /** Returns the `cookie` header for a URL; undefined if it has no cookies. */
+  /** Returns the `cookie` header for a URL; undefined if there are no cookies for the URL. */
   for(url: string): string | undefined {
     const text = this.#jar.getCookieStringSync(url)
     return text === '' ? undefined : text

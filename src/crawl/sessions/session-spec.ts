@@ -22,11 +22,11 @@ export interface LoginRequest {
 
 /** Sends the requests of a login, with the cookies of the session. */
 export interface LoginHttp {
-  /** @throws CrawlError */
+  /** Sends a request, and returns the page. @throws CrawlError */
   request(request: LoginRequest): Promise<Page>
-  /** @throws CrawlError */
+  /** Sends a GET request. @throws CrawlError */
   get(url: string | URL, options?: Omit<LoginRequest, 'url' | 'method' | 'body'>): Promise<Page>
-  /** @throws CrawlError */
+  /** Sends a POST request. @throws CrawlError */
   post(url: string | URL, body?: CrawlBody, options?: Omit<LoginRequest, 'url' | 'method' | 'body'>): Promise<Page>
 }
 

@@ -21,8 +21,8 @@ interface Tile extends View {
 }
 
 /**
- * The cells of a large grid, loaded in tiles when they become visible. The loaded cells stay while newer ones load. A change of the unit
- * needs a new instance.
+ * The cells of a large grid, loaded in tiles when they become visible. The loaded cells stay while newer ones load. If the unit of the
+ * columns changes, a new instance is needed.
  */
 export class Tiles {
   readonly #load: LoadTile

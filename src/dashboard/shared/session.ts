@@ -27,7 +27,7 @@ export async function readSession(): Promise<void> {
   }
 }
 
-/** @throws ApiError if the token is not valid */
+/** Logs in with a token. @throws ApiError if the token is not valid */
 export async function logIn(token: string): Promise<void> {
   await send({ method: 'POST', path: '/session', body: { token } })
   await readSession()

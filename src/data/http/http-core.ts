@@ -109,6 +109,6 @@ function mayHelp({ mayRepeat, retried, retry }: Plan, error: Error): boolean {
   const timing = retryTimingOf(error)
   const waitMs =
     timing === undefined ? 0 : 'afterMs' in timing ? timing.afterMs : timing.at.getTime() - systemClock.now()
-  // If the delay is too long, the request fails, so that the job's retry waits instead: a run that waits in the queue holds no slot.
+  // If the delay is too long, the request fails, and the job's retry waits instead. A run that waits in the queue holds no slot.
   return waitMs <= retry.maxMs && (retry.retryIf === undefined || askAbout('retryIf', retry.retryIf, error))
 }

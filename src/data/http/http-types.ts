@@ -155,7 +155,7 @@ export interface Http {
    * @throws the reason of the signal
    */
   request<const R extends HttpRequest>(request: R): Promise<HttpResponse<DataOf<R>>>
-  /** @throws as {@link request} */
+  /** Sends a GET request. @throws as {@link request} */
   get<const R extends HttpRequestOptions = Record<never, never>>(
     url: string | URL,
     options?: R,

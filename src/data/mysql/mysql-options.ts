@@ -50,7 +50,7 @@ export type Given =
   | { readonly kind: 'pool' }
   | { readonly kind: 'kysely' }
 
-/** @throws PikoError `USAGE` with all problems, but without the password */
+/** Checks the arguments of `mysql()`. @throws PikoError `USAGE` with all problems, but without the password */
 export function readMysqlCall(
   source: unknown,
   options: unknown,

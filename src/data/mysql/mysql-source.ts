@@ -22,7 +22,7 @@ export interface OpenTransaction<X> extends Statements {
 
 /** A source of connections: a pool or a Kysely instance. */
 export interface MysqlSource<X> extends Statements {
-  /** @throws the reason of the signal; an error of the driver if no connection could be opened in time */
+  /** Begins a transaction. @throws the reason of the signal; an error of the driver if no connection could be opened in time */
   begin(signal: AbortSignal | undefined): Promise<OpenTransaction<X>>
   /** Makes one round trip. */
   ping(): Promise<void>

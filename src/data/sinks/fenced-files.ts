@@ -14,7 +14,7 @@ const MAX_REMOVALS = 20
 /** One file of a set, written and ready to be published. */
 export interface FinishedFile {
   readonly temporary: string
-  /** Its path below the root. */
+  /** The path of the file below the root. */
   readonly path: string
 }
 
@@ -22,7 +22,7 @@ export interface FinishedFile {
  * Publishes sets of files without locks. A set with a smaller fence never replaces a set with a larger fence.
  *
  * Each attempt writes to its own temporary folder. To publish, it announces its fence as an empty file, deletes the temporary folders of
- * smaller fences, and then renames its files. A writer with a smaller fence may stop at any point and continue later: either it finds the
+ * smaller fences, and then renames its files. A writer with a smaller fence may stop at any point and continue later. Then it finds the
  * larger fence before its renames, or its folder no longer exists and the renames fail. Each step is a single operation of the file system.
  * So this also holds for nodes that share a disk, if each node sees the new files of the others immediately.
  */

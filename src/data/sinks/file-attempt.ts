@@ -151,7 +151,11 @@ function isOfRow(error: unknown): boolean {
   return error instanceof PikoError && error.code === 'SINK_ROW_INVALID'
 }
 
-/** @throws PikoError `JOB_INVALID` if windows of the job would replace each other's files, or a placeholder has no value */
+/**
+ * Checks that the path of the files fits the job.
+ *
+ * @throws PikoError `JOB_INVALID` if windows of the job would replace each other's files, or a placeholder has no value
+ */
 function assertPlace({ sink, template: { names, root }, scope: { window, jobId } }: AttemptOptions): void {
   const needsWindow = (['window', 'window.start', 'window.end', 'date'] as const).filter((name) => names.has(name))
   const invalid = (problem: string): PikoError =>

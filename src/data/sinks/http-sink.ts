@@ -21,7 +21,7 @@ export interface HttpSinkOptions<M extends RowModel> extends Omit<SinkRules, 'ke
   readonly format?: 'json' | 'ndjson'
   /** Headers to send with each batch. They are never logged. A function is called before each try, for example to get a token. */
   readonly headers?: HeadersToSend | ((signal: AbortSignal) => HeadersToSend | Promise<HeadersToSend>)
-  /** Further options of the client, such as `timeout` and `tls`. Its `retry` repeats a request with the same key. */
+  /** Further options of the client, such as `timeout` and `tls`. The option `retry` repeats a request with the same key. */
   readonly client?: Omit<HttpOptions, 'headers' | 'origin'>
 }
 

@@ -135,7 +135,7 @@ export class LiveAttempt {
 
   /**
    * Returns when the parts of the attempt ended, to be stored with its outcome. Undefined if the run succeeded without output, resources,
-   * sinks and `ctx.commit`, and began soon after its claim: one statement stores many such runs, so they have no phases.
+   * sinks and `ctx.commit`, and began soon after its claim. One statement stores many such runs, so they have no phases.
    */
   phasesText(transition: { readonly to: string; readonly output?: unknown }, now: number): string | undefined {
     const { marks, claim, startedAt, job } = this

@@ -46,7 +46,11 @@ interface Holding extends LockHolding {
 
 export interface LocksParts extends LoopServiceParts {
   readonly locks: LockStore
-  /** @throws PikoError `USAGE` inside a transaction, because the call would then wait for that transaction */
+  /**
+   * Refuses a call inside a transaction.
+   *
+   * @throws PikoError `USAGE` inside a transaction, because the call would then wait for that transaction
+   */
   readonly assertOutside: (call: string) => void
 }
 

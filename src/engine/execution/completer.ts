@@ -50,10 +50,14 @@ export class Completer {
     })
   }
 
-  /** @param stored receives the result; also receives `'lost'` if the process ends before the write */
+  /**
+   * Queues the outcome of a run for the next write.
+   *
+   * @param stored receives the result; also receives `'lost'` if the process ends before the write
+   */
   finish(nodeId: string, finish: Finish, stored: (how: Stored) => void): void {
     const { claim, transition, configVersion, idleItems, phases } = finish
-    // If the write is given up, nothing else needs to be done: an event has already reported the failure, the process is ending, and the
+    // If the write is given up, nothing else needs to be done. An event has already reported the failure, the process is ending, and the
     // run returns to the queue when its lease ends.
     this.#batcher.push({ nodeId, claim, transition, configVersion, idleItems, phases }, stored, () => stored('lost'))
   }
@@ -91,7 +95,9 @@ export class Completer {
     return items.map((item) => others.get(item.claim) ?? 'stored')
   }
 
-  /** Stores the run as failed, so that it does not stay `running`. If the database refuses this too, it is retried from time to time. */
+  /**
+   * Stores the run as failed, so that it does not stay `running`. If the database refuses this too, the write is retried from time to time.
+   */
   async #persistReduced(
     nodeId: string,
     { claim, transition }: Finish,

@@ -46,7 +46,7 @@ export class DrainReport {
     }
   }
 
-  /** @throws PikoError `STOP_INCOMPLETE` if some runs have not ended */
+  /** Reports runs that were left behind. @throws PikoError `STOP_INCOMPLETE` if some runs have not ended */
   assertNoneLeft(): void {
     const { leftBehind, runs } = this.drained
     if (leftBehind === 0) return

@@ -25,7 +25,7 @@ export class EarlyClaims<T> {
     return this.#size
   }
 
-  /** @param ms milliseconds until the items are due */
+  /** Keeps these claims until they are due. @param ms milliseconds until the items are due */
   add(items: readonly T[], ms: number): void {
     const group = { items, dueAt: this.#clock.monotonic() + ms, over: new AbortController() }
     this.#groups.add(group)

@@ -71,7 +71,7 @@ export class Slots {
     else this.#waiting.push(taken)
   }
 
-  /** @param ms milliseconds until the claims are due */
+  /** Keeps early claims until they are due. @param ms milliseconds until the claims are due */
   takeEarly(early: readonly Taken[], ms: number): void {
     this.#early.add(early, ms)
   }

@@ -9,7 +9,7 @@ const CUT_MS = 500
 const ABORT_SHARE = 0.8
 const SIGNAL_SHARE = 0.1
 
-/** When the phases of a stop begin, in milliseconds from its beginning. */
+/** When the phases of a stop begin, in milliseconds from the beginning of the stop. */
 export interface StopPlan {
   /** When the signals of the running runs abort. */
   readonly abortAtMs: number

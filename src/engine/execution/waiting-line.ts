@@ -44,8 +44,8 @@ export class WaitingLine<T> {
   }
 
   /**
-   * Estimates how many claims these slots finish in 100 ms; at least one per slot. `Infinity` until the first handler has ended. If this is
-   * too many, the waiting claims return to the queue after half a second.
+   * Estimates how many claims these slots finish in 100 ms; at least one per slot. `Infinity` until the first handler has ended. If the
+   * estimate is too high, the waiting claims return to the queue after half a second.
    */
   soonOver(slots: number): number {
     return this.#averageMs === undefined ? Infinity : Math.floor(slots * Math.max(1, SHORT_MS / this.#averageMs))

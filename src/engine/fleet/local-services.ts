@@ -34,7 +34,7 @@ export interface RestartedService {
 
 /** A caller gets an answer after this time, even if the restart continues. */
 const ANSWER_MS = 3_000
-/** A server restarts after this time, so that its answer arrives. */
+/** A server waits this long before its restart, so that its answer to the request arrives. */
 const ANSWER_FIRST_MS = 200
 
 /** The services of this process, for requests of operators here and on other nodes. */

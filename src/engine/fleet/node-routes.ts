@@ -9,7 +9,7 @@ import { serviceRoutes } from './service-routes.ts'
 /** How many runs of this node other nodes may watch, at most. */
 const MAX_WATCHED = 1_000
 
-/** Creates the routes that other nodes may call on this one. */
+/** Creates the routes that other nodes may call on this node. */
 export function nodeRoutes(watch: RunWatch, services: LocalServices, takesCalls: () => boolean): Routes {
   return defineRoutes({ prefix: '/piko' })
     .stream('/runs/:id/watch', ({ params, signal }) => newsOf(watch, Number(params['id']), signal))

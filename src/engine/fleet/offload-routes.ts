@@ -18,7 +18,7 @@ const CALL = z.object({
   timeoutMs: z.number().optional(),
 })
 
-/** @param isIdle whether this node accepts calls of other nodes */
+/** Creates the routes for offloaded calls of other nodes. @param isIdle whether this node accepts calls of other nodes */
 export function offloadRoutes(isIdle: () => boolean): Routes {
   const freeOf = (pool: OffloadPool | undefined): number => {
     if (!pool || !isIdle()) return 0

@@ -144,7 +144,7 @@ export class Peers {
   }
 }
 
-/** Returns a node's id from the preface of its link, which has no dashes. */
+/** Converts the id in the preface of a link, which has no dashes, to the usual form of a node's id. */
 function uuidOf(hex: string): string | undefined {
   return /^[0-9a-f]{32}$/.test(hex) ? hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5') : undefined
 }

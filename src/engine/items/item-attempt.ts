@@ -168,7 +168,7 @@ export class ItemAttempt {
     }))
   }
 
-  /** @throws PikoError `USAGE` if the item has ended */
+  /** Refuses a call after the end of the item. @throws PikoError `USAGE` if the item has ended */
   assertOpen(call: string): void {
     if (!this.isCommitted && !this.isOver && !this.live?.isHandled) return
     throw new PikoError(

@@ -15,7 +15,7 @@ export interface ItemDispatcherParts extends LoopServiceParts {
   /** The scopes of lanes, and the jobs, for which this node has code. */
   readonly scopes: readonly string[]
   readonly jobIds: readonly string[]
-  /** The runs that this process has requested, if it may execute only those. */
+  /** The runs that this process has requested, if it may execute no others. */
   readonly ownRuns: ReadonlySet<number> | undefined
 }
 

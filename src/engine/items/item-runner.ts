@@ -76,7 +76,7 @@ interface Held {
   kept: Uint8Array | undefined
   attempt: ItemAttempt | undefined
   live: LiveAttempt | undefined
-  /** Whether the item has a slot, because its function runs. */
+  /** Whether the item has a slot. It has one while its function runs. */
   hasSlot: boolean
   /** Whether the item's function has returned. Then it certainly sends nothing more to its lane. */
   hasReturned: boolean
@@ -537,7 +537,7 @@ export class ItemRunner extends Service {
   }
 }
 
-/** @returns whether the work has ended in time */
+/** Waits for work, but not longer than this time. @returns whether the work has ended in time */
 async function within(clock: Clock, ms: number, work: Promise<void>): Promise<boolean> {
   const done = new AbortController()
   await Promise.race([work.then(() => done.abort()), clock.sleep(ms, done.signal, TIME_LIMIT)])

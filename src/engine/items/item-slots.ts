@@ -84,7 +84,7 @@ export class ItemSlots<T> {
     this.#waiting.giveBackAll()
   }
 
-  /** @param kept how many slots must stay free */
+  /** Whether a slot is free. @param kept how many slots must stay free */
   #hasSlot(kept: number): boolean {
     return this.#used + kept < this.#parts.concurrency()
   }

@@ -57,7 +57,7 @@ export class ItemSweeper extends LoopService {
     return this.#openLanes
   }
 
-  /** Does a first sweep before this node begins to work, so that the items of a node that has just died are in the queue again. */
+  /** Does a first sweep before this node begins to work. It puts the items of a node that has just died back into the queue. */
   protected override async onStart(): Promise<void> {
     await this.#sweep()
     super.onStart()

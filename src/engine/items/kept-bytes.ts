@@ -7,7 +7,7 @@ import type { Clock } from '../../clock.ts'
 import type { ItemStore } from '../../store/items/item-store.ts'
 import { IN_STORE, type Kept, MAX_STORED_KEPT } from '../../store/items/kept-bytes.ts'
 
-/** `<item>-<hash>-<database>`, such as `2031-9b1c…-0f3a…`. */
+/** The name of a file: `<item>-<hash>-<database>`, such as `2031-9b1c…-0f3a…`. */
 const NAME = /^(\d{1,16})-([0-9a-f]{32})-([0-9a-f]{12})$/
 /** How many files one step of a clean-up checks, at most. */
 const STEP = 500

@@ -176,7 +176,11 @@ export class FleetLimiter {
     return Math.max(0, Math.min(likely, MAX_REQUESTS, this.#rule.burst))
   }
 
-  /** @throws an error of the database that is not an outage */
+  /**
+   * Gives back unused and late places, and reserves new ones, in one transaction.
+   *
+   * @throws an error of the database that is not an outage
+   */
   async #exchange(
     wanted: Pick<LimitRequest, 'counts' | 'more' | 'isAhead'>,
   ): ReturnType<FleetLimiterParts['rates']['reserve']> {

@@ -22,7 +22,7 @@ const TAKE = {
 }
 const aName = expecting(`a text of 1 to ${MAX_NAME} characters`, (value) => isKey(value, MAX_NAME))
 
-/** @throws PikoError `USAGE` naming all problems */
+/** Checks the arguments of a limit. @throws PikoError `USAGE` naming all problems */
 function ruleOf(name: string, rate: Rate, options: FleetLimitOptions): LimitRule {
   const { burst } = readCall<FleetLimitOptions>(FORM, { name: [name, aName], rate: [rate, aRate] }, options)
   const limit = parseRate(rate) as RateLimit

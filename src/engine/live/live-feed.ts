@@ -44,7 +44,7 @@ export class LiveFeed extends LoopService {
     this.#parts = parts
   }
 
-  /** @param after the id of the last event that the reader has; undefined: only new events */
+  /** Creates a reader. @param after the id of the last event that the reader has; undefined: only new events */
   open(after?: number): LiveReader {
     const reader = new LiveReader(this, after, () => this.#readers.delete(reader))
     this.#readers.add(reader)
@@ -79,7 +79,7 @@ export class LiveFeed extends LoopService {
     return this.#head?.isComplete ?? false
   }
 
-  /** Resolves after the next poll that has found something. */
+  /** Resolves after the next poll that has found new events. */
   get changed(): Promise<void> {
     return this.#tick.promise
   }
@@ -141,7 +141,7 @@ export class LiveFeed extends LoopService {
     this.#told()
   }
 
-  /** @returns whether there may be more events */
+  /** Reads the next events. @returns whether there may be more events */
   async #read(): Promise<boolean> {
     const after = this.#last ?? 0
     const { events, next, isExceeded } = await this.#parts.store.after(after)

@@ -4,10 +4,7 @@ import type { LoopHealth } from './loop-health.ts'
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5_000
-/**
- * Created only once: an abort without a reason would create an error with a stack each time, and a busy loop is woken by every run that
- * ends.
- */
+/** Created only once. An abort without a reason would create an error with a stack each time, and every run that ends wakes a busy loop. */
 const WOKEN = new Error('woken')
 
 export interface LoopParts {

@@ -60,7 +60,7 @@ export class ConfigWatcher extends LoopService {
   /** How many milliseconds the database's clock is ahead of this process's clock. */
   #aheadMs = 0
   #versions: ReadonlyMap<string, readonly StoredVersion[]> = new Map()
-  /** The newest version of each job that its schema refuses. */
+  /** For each job, the newest version of its config that the schema refuses. */
   #refused: ReadonlyMap<string, Refused> = new Map()
   /** The versions that this node used at the last check. */
   readonly #used = new Map<string, StoredVersion | undefined>()
@@ -284,7 +284,7 @@ function textOf({ config }: ConfigVersion): string {
   return JSON.stringify(config) ?? ''
 }
 
-/** Whether this is the same version with the same content. */
+/** Whether two versions have the same number and the same content. */
 function isSame(one: ConfigVersion, other: ConfigVersion | undefined): boolean {
   if (one === other) return true
   return one.version === other?.version && textOf(one) === textOf(other)

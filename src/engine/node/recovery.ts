@@ -14,7 +14,7 @@ import { NodeLease } from './node-lease.ts'
 
 /** How long to wait before retrying a run that the database refuses to return to the queue. */
 const REPEAT_MS = 60_000
-/** The maximum number of such runs to store. */
+/** The maximum number of refused runs that this process remembers. */
 const MAX_ASIDE = 10_000
 
 export interface RecoveryParts extends LoopServiceParts {

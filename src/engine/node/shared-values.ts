@@ -49,7 +49,7 @@ export class SharedValues extends LoopService {
     this.#parts = parts
   }
 
-  /** @param signal ends all waits of this handle */
+  /** Returns a handle of a shared value. @param signal ends all waits of this handle */
   handle<T, I>(definition: SharedDefinition<T, I>, signal?: AbortSignal): SharedHandle<T, I> {
     const known = this.#opened.get(definition)
     return ((known ?? this.#open(definition)) as SharedTopic<T, I>).handle(signal)
@@ -151,7 +151,7 @@ export class SharedValues extends LoopService {
     return isAny ? this.#parts.live.pollIntervalMs : Infinity
   }
 
-  /** @returns false if there are no topics */
+  /** Reads new versions of all topics. @returns false if there are no topics */
   async #poll(): Promise<boolean> {
     const topics = new Set([...sharedDefinitions, ...this.#opened.keys()].map(({ topic }) => topic))
     if (topics.size === 0) return false

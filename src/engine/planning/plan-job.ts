@@ -57,7 +57,7 @@ function beginOf(jobId: string, spec: ScheduleSpec, windows: WindowPolicy | unde
   return { windowCursor, nextTick: first && due.at(first.end) }
 }
 
-/** @param lastEnd windows with a later end are not due yet */
+/** Returns where planning begins for a new job with windows. @param lastEnd windows with a later end are not due yet */
 function firstCursor(timeline: Timeline, windows: WindowPolicy, lastEnd: Date): Date {
   switch (windows.catchUp) {
     case 'all':

@@ -19,8 +19,8 @@ const RUNS_PER_PASS = 10_000
 
 /**
  * The normal number of passes per poll interval. The planner plans one interval in advance, so an edit or a pause affects every tick that
- * is at least one interval away. There are more passes than one per interval, so that a pass may be late by a third of the interval without
- * making a tick late.
+ * is at least one interval away. There is more than one pass per interval. So a pass may be late by a third of the interval without making
+ * a tick late.
  */
 const LOOKS = 1.5
 

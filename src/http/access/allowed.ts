@@ -4,7 +4,7 @@ import type { JobOf } from '../../api/actor.ts'
 import type { Access } from '../../operations/tokens/access.ts'
 import { denied } from './authenticate.ts'
 
-/** @throws PikoError `ACCESS_DENIED` */
+/** Refuses an actor whose role is too low. @throws PikoError `ACCESS_DENIED` */
 export function assertRole(actor: Actor, role: Role): void {
   if (mayAct(actor.role, role)) return
   throw denied(

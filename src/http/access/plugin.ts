@@ -17,7 +17,11 @@ declare module 'fastify' {
     actor: Actor
     /** Checks the token or the session again, for long responses. @throws PikoError `TOKEN_INVALID` when it is no longer valid */
     authenticate(): Promise<Actor>
-    /** @throws PikoError `ACCESS_DENIED` if the actor is limited to jobs, and the request is about none of them */
+    /**
+     * Checks that the actor may use the jobs of the request.
+     *
+     * @throws PikoError `ACCESS_DENIED` if the actor is limited to jobs, and the request is about none of them
+     */
     assertJobs(about: JobOf | undefined): Promise<void>
   }
 }
@@ -34,7 +38,7 @@ export interface AccessOptions extends AccessRules {
 /** The maximum number of requests with a wrong token from one address in a minute, if there is a rate limit. */
 const WRONG_PER_MINUTE = 60
 const MINUTE_MS = 60_000
-/** The number of clients whose requests are counted at the same time. */
+/** The maximum number of clients whose requests are counted at the same time. */
 const MAX_CLIENTS = 10_000
 const ONE_YEAR_S = 31_536_000
 const UNKNOWN: Actor = { kind: 'token', name: '', role: 'viewer', jobs: [] }

@@ -13,7 +13,11 @@ export interface Exposure {
   readonly hasTokens: boolean | undefined
 }
 
-/** @throws PikoError `HTTP_UNPROTECTED` if other machines could reach the API without a token, or read tokens on the way */
+/**
+ * Refuses to serve an unprotected API.
+ *
+ * @throws PikoError `HTTP_UNPROTECTED` if other machines could reach the API without a token, or read tokens on the way
+ */
 export function assertProtected({ host, api, hasTls, plain, hasTokens }: Exposure): void {
   if (!api || isLoopback(host)) return
   const problems = [

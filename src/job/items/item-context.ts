@@ -43,7 +43,7 @@ export interface ItemLane {
 /** A named state, such as a session with its cookies. Only one item at a time holds it. */
 export interface LeasedState<T> {
   readonly name: string
-  /** The value as JSON, as it was last saved. */
+  /** The value that was last saved, after a conversion to JSON and back. */
   readonly value: T
   /** How many items have used the state before. */
   readonly uses: number
@@ -76,7 +76,7 @@ export interface Score {
   readonly failuresInARow: number
   /** The share of successes, from 0 to 1. It is an average in which about the last 20 outcomes have most of the weight. */
   readonly successShare: number
-  /** The average time in milliseconds, weighted in the same way. */
+  /** The average time in milliseconds, weighted like `successShare`. */
   readonly ms: number | undefined
   readonly updatedAt: Date
 }

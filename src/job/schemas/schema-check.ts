@@ -145,8 +145,8 @@ function isAsyncError(thrown: unknown): boolean {
 }
 
 /**
- * Finds the path of the part of a schema that throws. zod does not report it, so this calls the parts one by one, from the outside to the
- * inside.
+ * Finds the path of the part of a schema that throws. zod does not report this path, so the function calls the parts one by one, from the
+ * outside to the inside.
  */
 function pathOfThrower(schema: object, value: unknown, deepest = MAX_DEPTH): PropertyKey[] {
   if (deepest === 0) return []

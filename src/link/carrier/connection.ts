@@ -57,8 +57,8 @@ export interface ConnectionOptions {
  */
 const CONFIRM_EACH = 32_768
 /**
- * Each confirmation is a system call, so it waits for further bytes of the next turn of the event loop, up to this many. This is half of
- * the minimum credit of a connection.
+ * Each confirmation is a system call. So a confirmation waits for further bytes of the next turn of the event loop, until there are this
+ * many. This is half of the minimum credit of a connection.
  */
 const CONFIRM_MOST = 262_144
 const LAST_ID = 2 ** 31 - 1
@@ -150,7 +150,7 @@ export class Connection implements Carrier {
     return this.#peer?.maxOpen ?? this.#options.limits.maxOpen
   }
 
-  /** @throws PikoError `USAGE` if the head is larger than 64 KB */
+  /** Begins a message. @throws PikoError `USAGE` if the head is larger than 64 KB */
   begin(spec: OutgoingSpec): Outgoing {
     const head = headText(spec.head)
     // A character has at most three bytes, so most heads need no exact count.
@@ -475,12 +475,16 @@ export class Connection implements Carrier {
     if (this.#state !== 'open' || (!this.#isLeaving && this.#peerTakes === Infinity)) return
     if (this.#outgoing.size + this.#incoming.size + this.#early.size > 0) return
     if (this.#sender?.isBusy) return
-    // The last frames may not be in the socket yet, so it is ended and not destroyed.
+    // The last frames may not be in the socket yet, so the socket is ended and not destroyed.
     this.#options.duplex.end()
     this.#fail(lost('has stopped'), true)
   }
 
-  /** @param isPolite whether to send the frames that were already written before the connection closes */
+  /**
+   * Ends the connection and all its messages.
+   *
+   * @param isPolite whether to send the frames that were already written before the connection closes
+   */
   #fail(reason: PikoError, isPolite = false): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'

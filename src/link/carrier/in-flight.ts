@@ -18,8 +18,8 @@ interface Mark {
 
 /**
  * Limits how many bytes are sent but not yet received. The buffers of sockets, proxies and kernels between two programs hold megabytes, and
- * a small message would wait behind them. So this class measures how long bytes take until the other end has received them, and keeps the
- * limit so low that they wait at most {@link TARGET_MS}. Pure.
+ * a small message would wait behind them. So this class measures how long bytes take to reach the other end. It keeps the limit so low that
+ * they wait at most {@link TARGET_MS}. Pure.
  */
 export class InFlight {
   readonly #max: number

@@ -7,7 +7,7 @@ const LOWEST_EACH = 16
 /** Something that waits to be sent. It stores its own place in the queue, because a `Map` would be filled and emptied all the time. */
 export interface Waiting {
   readonly level: number
-  /** Its place in the queue; undefined if it does not wait. */
+  /** The place of this message in the queue; undefined if it does not wait. */
   place: Place<unknown> | undefined
 }
 

@@ -9,7 +9,7 @@ export type Address =
 const EXPECTED =
   'expected piko://host:port, piko+tls://host:port, piko+unix:/path/to/socket, ws://host:port/path or wss://host:port/path'
 
-/** @throws PikoError `USAGE` */
+/** Parses the URL of a listener. @throws PikoError `USAGE` */
 export function readAddress(url: string): Address {
   const unix = /^piko\+unix:(?:\/\/)?(\/.+)$/.exec(url)?.[1]
   if (unix !== undefined) return { kind: 'unix', path: unix }

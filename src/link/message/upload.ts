@@ -7,7 +7,11 @@ export interface Upload {
   readonly remove: () => Promise<void>
 }
 
-/** @param spool where to collect all bytes before the handler is called; undefined: the handler reads while bytes arrive */
+/**
+ * Prepares the bytes of an upload for its handler.
+ *
+ * @param spool where to collect all bytes before the handler is called; undefined: the handler reads while bytes arrive
+ */
 export async function uploadOf(body: Body, spool: 'memory' | 'file' | number | undefined): Promise<Upload> {
   if (spool === undefined) return streamed(body)
   if (spool === 'memory') return inMemory(await body.bytes())

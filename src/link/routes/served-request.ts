@@ -34,7 +34,7 @@ export class ServedRequest implements RouteRequest {
     this.via = via
   }
 
-  /** Created only if the handler uses it. */
+  /** The signal is created only if the handler uses it. */
   get signal(): AbortSignal {
     if (!this.#aborter) {
       this.#aborter = new AbortController()

@@ -46,7 +46,7 @@ export class RouteTable {
     for (const unwatch of this.#unwatch) unwatch()
   }
 
-  /** @param method the HTTP method; undefined for a link */
+  /** Returns the route for a path. @param method the HTTP method; undefined for a link */
   find(path: string, method?: RouteEntry['method']): FoundRoute | undefined {
     const found = this.#built().find(method ?? ANY, path)
     if (found) {

@@ -53,7 +53,7 @@ export function isPrefaceSoFar(bytes: Uint8Array): boolean {
   return MAGIC.subarray(0, length).equals(bytes.subarray(0, length))
 }
 
-/** @throws PikoError `LINK_BROKEN` */
+/** Parses a preface. @throws PikoError `LINK_BROKEN` */
 export function readPreface(bytes: Buffer): Preface {
   if (!isPrefaceSoFar(bytes)) throw broken('something that is not a link')
   if (crc32(bytes.subarray(0, 56)) !== bytes.readUInt32BE(56)) throw broken('a damaged preface')

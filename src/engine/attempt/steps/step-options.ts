@@ -36,7 +36,7 @@ const CALLS = {
 
 export type StepCall = keyof typeof CALLS
 
-/** @throws PikoError `USAGE` that names all problems of the options */
+/** Reads the options of `ctx.step`. @throws PikoError `USAGE` that names all problems of the options */
 export function stepPolicyOf(given: (StepOptions & { readonly transaction?: boolean }) | undefined): StepPolicy {
   if (given === undefined) return USUAL
   const { retry, timeout, transaction = false } = checkedCall('ctx.step', CALLS['ctx.step'], given)
@@ -47,7 +47,7 @@ export function stepPolicyOf(given: (StepOptions & { readonly transaction?: bool
   }
 }
 
-/** @throws PikoError `USAGE` */
+/** Reads the options of `ctx.stepMap`. @throws PikoError `USAGE` */
 export function stepMapOptionsOf<T>(given: StepMapOptions<T>): {
   readonly step: StepOptions
   readonly keyOf: (item: T, index: number) => unknown
@@ -61,7 +61,7 @@ export function stepMapOptionsOf<T>(given: StepMapOptions<T>): {
   return { step, concurrency, keyOf: key ?? ((item) => item) }
 }
 
-/** @throws PikoError `USAGE` */
+/** Reads the options of `ctx.until`. @throws PikoError `USAGE` */
 export function waitPolicyOf(given: UntilOptions): WaitPolicy {
   const { every, for: most } = checkedCall('ctx.until', CALLS['ctx.until'], given)
   if (every === undefined) {
@@ -73,7 +73,7 @@ export function waitPolicyOf(given: UntilOptions): WaitPolicy {
   return { everyMs: durationMs(every), forMs: most === undefined ? undefined : durationMs(most) }
 }
 
-/** @throws PikoError `USAGE` */
+/** Checks the name and the function of a step. @throws PikoError `USAGE` */
 export function assertStep(call: StepCall, name: unknown, fn: unknown): void {
   const problems = [
     ...(isKey(name, MAX_NAME_CHARACTERS) ? [] : [nameProblem(name)]),

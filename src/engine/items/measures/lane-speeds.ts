@@ -21,7 +21,7 @@ export interface LaneSpeedsParts {
 interface Measured {
   /** How many items have ended since the last store. */
   ended: number
-  /** How long the lane took to respond to each of them, in milliseconds. */
+  /** How long the lane took to respond to each ended item, in milliseconds. */
   samples: number[]
   /** The times measured since the last decision about whether the lane is slow. */
   unjudged: number[]

@@ -31,7 +31,11 @@ export async function writeRunNews(
   response.end()
 }
 
-/** @returns undefined if there is nothing new before the next heartbeat, or the client has disconnected */
+/**
+ * Waits for the next news of a run.
+ *
+ * @returns undefined if there is nothing new before the next heartbeat, or the client has disconnected
+ */
 async function nextWithin(next: Promise<Next>, gone: AbortSignal): Promise<Next | undefined> {
   const timer = new AbortController()
   const signal = AbortSignal.any([timer.signal, gone])

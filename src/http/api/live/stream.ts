@@ -37,7 +37,11 @@ export async function writeEvents(
   response.end()
 }
 
-/** @returns false if the client has disconnected, or is too slow */
+/**
+ * Writes parts of a stream, and waits until the connection has accepted them.
+ *
+ * @returns false if the client has disconnected, or is too slow
+ */
 export async function isWritten(
   response: ServerResponse,
   parts: readonly Part[],
