@@ -161,7 +161,10 @@ function textOf(error: object, key: 'name' | 'message'): string | undefined {
   }
 }
 
-/** Only the message is read, because reading a thrown error may throw another error, and so on without end. */
+/**
+ * Returns the message of an error that reading another error has thrown. Reads nothing else, because that may throw again, and so on
+ * without end.
+ */
 function plainText(error: object): string {
   const message = propertyOf(error, 'message')
   return typeof message === 'string' ? describe(message) : 'an error'

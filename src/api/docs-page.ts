@@ -1,7 +1,7 @@
 import { nounOf } from './openapi.ts'
 import type { AnyRoute } from './routes.ts'
 
-/** A page for people with all operations and their examples. It loads no other files. */
+/** Creates a page for people, with all operations and their examples. The page loads no other files. */
 export function docsPage(routes: readonly AnyRoute[], base: string): string {
   const nouns = [...new Set(routes.map(({ id }) => nounOf(id)))]
   const links = nouns.map((noun) => `<a href="#${noun}">${noun}</a>`).join(' ')

@@ -141,7 +141,7 @@ const STATUSES: Readonly<Record<ErrorCode, number>> = {
   WINDOW_UNKNOWN: NOT_FOUND,
 }
 
-/** The HTTP status of an error. */
+/** Returns the HTTP status of an error. */
 export function statusOf(code: ErrorCode): number {
   return STATUSES[code]
 }

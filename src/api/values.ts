@@ -50,7 +50,7 @@ export const jobId = z.string().min(1).max(MAX_JOB_ID).meta({ description: 'The 
 export const text = z.string().max(MAX_TEXT)
 export const name = z.string().min(1).max(MAX_JOB_ID)
 
-/** A whole number, given as text in a path or a query. */
+/** Creates the schema of a whole number that is given as text in a path or a query. */
 export function wholeText(min: number, max = Number.MAX_SAFE_INTEGER) {
   return z
     .string()
@@ -66,7 +66,7 @@ export const flagText = z
   .transform((value) => value === 'true')
   .meta(shownAs({ type: 'boolean' }))
 
-/** A JSON value, given as text in a query. */
+/** Creates the schema of a JSON value that is given as text in a query. */
 export function jsonText(maxLength: number) {
   return z
     .string()
@@ -106,7 +106,9 @@ export const page = {
     .meta({ description: 'The `next` of the previous page. Send the other parameters unchanged.' }),
 }
 
-/** The schema of one page of a list. The last page has no `next`. A page with fewer than `limit` entries need not be the last one. */
+/**
+ * Creates the schema of one page of a list. The last page has no `next`. A page with fewer than `limit` entries need not be the last one.
+ */
 export function pageOf<Item extends z.ZodType>(item: Item) {
   return z.object({
     items: z.array(item),
@@ -114,7 +116,7 @@ export function pageOf<Item extends z.ZodType>(item: Item) {
   })
 }
 
-/** All entries of a short list. */
+/** Creates the schema of a short list with all its entries. */
 export function allOf<Item extends z.ZodType>(item: Item) {
   return z.object({ items: z.array(item) })
 }

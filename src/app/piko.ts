@@ -540,7 +540,7 @@ export class Piko implements Nouns {
     return this.#ready().node.electors.get(name, options)
   }
 
-  /** The health of this node, as `/healthz` and `/readyz` show it. */
+  /** Returns the health of this node, as `/healthz` and `/readyz` show it. */
   async health(): Promise<Health> {
     const running = this.#running
     const probes = {
@@ -563,12 +563,12 @@ export class Piko implements Nouns {
     return diagnosed(this.#loaded, store.doctor, this.#parts.clock)
   }
 
-  /** The metrics of this node, as `/metrics` shows them. */
+  /** Returns the metrics of this node, as `/metrics` shows them. */
   metrics(): Promise<{ contentType: string; body: string }> {
     return this.#parts.metrics.render()
   }
 
-  /** The store; available already while the app starts. @throws PikoError `STOPPED` */
+  /** Returns the store, which is available already while the app starts. @throws PikoError `STOPPED` */
   #storeOf(call: string): Store {
     const store = this.#running?.store
     if (store && !this.#stopped) return store

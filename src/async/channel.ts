@@ -147,7 +147,10 @@ export class Channel<T> implements AsyncIterable<T> {
     return this.#values(undefined)
   }
 
-  /** Not a generator: its `return` would wait for its pending `next`, and that take could remove a value that no consumer receives. */
+  /**
+   * Creates the iterator of `values`. It is not a generator: a generator's `return` waits for its pending `next`, which could take a value
+   * that no consumer receives.
+   */
   #values(signal: AbortSignal | undefined): AsyncIterableIterator<T, undefined> {
     const leaving = new AbortController()
     const values: AsyncIterableIterator<T, undefined> = {

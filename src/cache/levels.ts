@@ -14,13 +14,13 @@ export function isLevelSource(value: unknown): value is LevelSource {
   return typeof value === 'function' && sources.has(value as LevelSource)
 }
 
-/** The shared level of a cache in the app's own database, in the table `piko_cache`. */
+/** Puts the shared level of a cache into the app's own database, in the table `piko_cache`. */
 export function store(): LevelSource {
   return known((reach) => reach?.store)
 }
 
 /**
- * The shared level of a cache in a Redis server. Needs the package `@redis/client`.
+ * Puts the shared level of a cache into a Redis server. Needs the package `@redis/client`.
  *
  * @param source a URL such as `redis://user:password@host:6379`, or the options of `createClient`
  * @throws PikoError `USAGE`

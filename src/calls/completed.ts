@@ -119,7 +119,7 @@ class Calls<T, U> {
     this.#wake()
   }
 
-  /** The next result; undefined after the last. */
+  /** Returns the next result; undefined after the last. */
   async next(): Promise<Completed<T, U> | undefined> {
     while (this.#ended.length === 0 && !(this.#hasAll && this.#running === 0)) {
       await new Promise<void>((resolve) => (this.#wake = resolve))

@@ -35,7 +35,7 @@ export async function fanOut<T, U>(
   return results
 }
 
-/** The settled result of a call. Never rejects. */
+/** Returns the settled result of a call. Never rejects. */
 export async function settled<U>(call: () => Promise<U> | U): Promise<PromiseSettledResult<U>> {
   try {
     return { status: 'fulfilled', value: await call() }

@@ -25,7 +25,7 @@ export function globalOptions(command: Command): GlobalOptions {
   return { json, settings, reason }
 }
 
-/** The examples at the end of a help text. */
+/** Formats the examples at the end of a help text. */
 export function examples(lines: readonly string[]): string {
   return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`
 }

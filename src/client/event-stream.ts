@@ -54,7 +54,7 @@ export function lostBy(thrown: unknown): PikoError {
   return error
 }
 
-/** How long to wait before the next try, in milliseconds. */
+/** Returns how long to wait before the next try, in milliseconds. */
 export function pauseMs(failures: number): number {
   return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1))
 }

@@ -23,7 +23,7 @@ export class PrepareRun {
     this.#onChange = onChange
   }
 
-  /** The number of the current version; undefined if none was saved. */
+  /** Returns the number of the current version; undefined if none was saved. */
   versionOf(jobId: string): number | undefined {
     return this.#inForce(jobId)?.version
   }

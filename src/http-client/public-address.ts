@@ -49,7 +49,7 @@ export function isPublicAddress(address: string): boolean {
   return PUBLIC_V6.check(plain, 'ipv6') && !SPECIAL_V6.check(plain, 'ipv6')
 }
 
-/** The eight groups of an IPv6 address. */
+/** Returns the eight groups of an IPv6 address. */
 function groupsOf(address: string): number[] {
   // The URL parser also converts the dotted form of the last two groups.
   const text = new URL(`http://[${address}]/`).hostname.slice(1, -1)

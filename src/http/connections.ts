@@ -16,12 +16,12 @@ export class Connections {
     })
   }
 
-  /** The number of open connections. */
+  /** Returns the number of open connections. */
   connections(): number {
     return this.#requests.size
   }
 
-  /** The number of requests in progress. */
+  /** Returns the number of requests in progress. */
   requests(): number {
     return [...this.#requests.values()].reduce((sum, requests) => sum + requests, 0)
   }

@@ -153,7 +153,7 @@ function decorateLegacy(
   see(isStatic ? home : (home as object).constructor, { isStatic, name, method })
 }
 
-// The innermost decorator is applied first, so the newest spec comes first in the source.
+// Adds a spec to the marks of a method. The innermost decorator is applied first, so the newest spec is the first one in the source.
 function mark(method: object, spec: AnyJobSpec): void {
   hidden(method, SPECS, [spec, ...specsOn(method)])
 }

@@ -22,8 +22,8 @@ export interface DecoratedJob {
 }
 
 /**
- * The jobs of a class: those of its static methods, and those of an instance, which is created with `new Class()`. Pass an instance if the
- * constructor needs arguments.
+ * Returns the jobs of a class: those of its static methods, and those of an instance, which it creates with `new Class()`. Pass an instance
+ * if the constructor needs arguments.
  *
  * A subclass inherits its parents' jobs. If it overrides a method without `@job`, the parent's spec applies to the override; with `@job`,
  * its own specs replace the parent's.

@@ -26,7 +26,7 @@ export class JobRegistry implements Iterable<JobDefinition> {
   }
 
   /**
-   * Every job of the sources. Constructs a class once, unless an instance of it is among the sources.
+   * Returns a registry of all jobs of the sources. Constructs a class once, unless an instance of it is among the sources.
    *
    * If a definition or a class is given twice, keeps one. If a class and its subclass are both given, an inherited job belongs to the
    * subclass.

@@ -8,7 +8,7 @@ import type { ReplyEnd } from './wire/head.ts'
 const CODES: readonly ErrorCode[] = ['INPUT_INVALID', 'LINK_NO_ROUTE', 'LINK_TOO_LARGE']
 const FIRST_ERROR = 400
 
-/** @returns the body of a reply @throws PikoError if the status of the reply is an error */
+/** Returns the body of a reply. @throws PikoError if the status of the reply is an error */
 export function bodyOf(reply: IncomingMessage, limits: BodyLimits, route: string): Body | Promise<Body> {
   const body = new Body(reply, limits)
   const status = reply.head.status ?? 200

@@ -26,7 +26,7 @@ export interface WindowGroup {
 /** Changes that were stored together. A group of many runs needs much less space than separate events. */
 export type Packed = RunGroup | WindowGroup | LiveChange
 
-/** The number of events in a group. */
+/** Returns the number of events in a group. */
 export function sizeOf(packed: Packed): number {
   if ('runs' in packed) return packed.runs.length
   return 'windows' in packed ? packed.windows.length : 1

@@ -10,7 +10,7 @@ import type { Column } from '../output/table.ts'
 /** The maximum number of runs and items that the text names for one failure. */
 const MAX_NAMED = 10
 
-/** A batch in the form that `--json` prints. */
+/** Returns a batch in the form that `--json` prints. */
 export function batchData(batch: BatchStatus | BatchReport): object {
   const { key, onDone, doneRunId, ratePerSecond, etaMs, finishedAt, ...rest } = batch
   return {

@@ -27,7 +27,7 @@ export function typedJobs(ids: readonly string[], modules: readonly JobModule[])
   return ids.toSorted().map((id) => ({ id, place: places.get(id) }))
 }
 
-/** If a CommonJS module was loaded with `import`, its exports are also in the `default` export. */
+/** Returns the exports of a module by name. If a CommonJS module was loaded with `import`, its exports are also in the `default` export. */
 function namedIn(exports: object): [string, unknown][] {
   const direct = Object.entries(exports) as [string, unknown][]
   const nested = direct.flatMap(([name, value]) =>

@@ -15,7 +15,7 @@ export function durationText(span: Parameters<typeof durationMs>[0]): string {
   return ms === undefined ? '-' : formatMs(ms)
 }
 
-/** A run in the form that `--json` prints. */
+/** Returns a run in the form that `--json` prints. */
 export function runData(run: Run): object {
   return {
     id: run.id,

@@ -42,7 +42,7 @@ function isKept(source: string, value: number): boolean {
   return digitsOf(value.toPrecision(written.length)) === written
 }
 
-/** The digits of a number, without leading and trailing zeros. */
+/** Returns the digits of a number, without leading and trailing zeros. */
 function digitsOf(source: string): string {
   const [mantissa = ''] = source.split(/e/i)
   return mantissa.replaceAll(/[^0-9]/g, '').replaceAll(/^0+|0+$/g, '')

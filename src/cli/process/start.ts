@@ -81,7 +81,7 @@ async function start({ http, jobs, dev }: StartOptions, globals: GlobalOptions):
   process.exit(code)
 }
 
-/** The settings of `piko dev`: a readable log and a fast start. */
+/** Returns the settings of `piko dev`: a readable log and a fast start. */
 function overridesOf(dev: NonNullable<StartOptions['dev']>): SettingsOverrides {
   return {
     piko: { log_json: false, shutdown_timeout: '5s' },

@@ -6,7 +6,7 @@ import { type Column, table } from '../output/table.ts'
 /** The maximum number of steps in the text. A run may have thousands. */
 const MAX_SHOWN = 100
 
-/** A step in the form that `--json` prints. */
+/** Returns a step in the form that `--json` prints. */
 export function stepData({ name, attempt, tries, ms, waitingSince, finishedAt }: StepRecord): object {
   return { name, attempt, tries, ms, waitingSince: waitingSince ?? null, finishedAt: finishedAt ?? null }
 }

@@ -85,7 +85,7 @@ class AnswerPage implements Page {
     return selector === undefined ? document : document(selector)
   }
 
-  /** The functions of cheerio for the document, which are created once. */
+  /** Returns the functions of cheerio for the document. They are created once. */
   #functions(): HtmlDocument {
     return (this.#document ??= this.#parsedOnce().document())
   }

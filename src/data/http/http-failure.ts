@@ -45,7 +45,7 @@ function lateness(thrown: unknown, { plan: { timeoutMs, idleMs } }: Try): string
   }
 }
 
-/** The error for a status that is not accepted. */
+/** Creates the error for a status that is not accepted. */
 export function statusFailure(answer: FailedAnswer, tried: Try): HttpError {
   const { status, headers } = answer
   // This error becomes the cause. The retries of the client and of the job read from it when to try again.

@@ -169,7 +169,7 @@ function pairsOf(values: Readonly<Record<string, QueryValue | readonly QueryValu
   )
 }
 
-/** The text of a value in a query or a form; undefined if the value is left out. */
+/** Returns the text of a value in a query or a form; undefined if the value is left out. */
 function queryText(value: QueryValue): string | undefined {
   if (value === null || value === undefined) return undefined
   return value instanceof Date ? value.toISOString() : String(value)

@@ -43,7 +43,7 @@ export async function openPool(dsn: Dsn, size: number, tls: MysqlTls | undefined
   return pool.promise()
 }
 
-/** Also verifies the host by default: the driver alone would accept a valid certificate of any other host. */
+/** Returns the TLS options, which also verify the host by default. The driver alone would accept a valid certificate of any other host. */
 function checkedTls(tls: MysqlTls): SslOptions {
   return { ...tls, verifyIdentity: tls.verifyIdentity ?? tls.rejectUnauthorized !== false } as SslOptions
 }
@@ -53,7 +53,7 @@ interface Socket {
   unref(): void
 }
 
-/** The socket of a connection, for which mysql2 has no type. */
+/** Returns the socket of a connection, for which mysql2 has no type. */
 function socketOf(connection: object): Socket | undefined {
   return (connection as { readonly stream?: Socket }).stream
 }

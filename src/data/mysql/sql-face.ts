@@ -131,7 +131,7 @@ function rolledBack(cause: unknown): PikoError {
   )
 }
 
-/** The database for sinks and other code, outside of a run's transaction. */
+/** Creates the database for sinks and other code, outside of a run's transaction. */
 export function databaseOn<X>(source: () => Promise<MysqlSource<X>>): SqlDatabase {
   const plain = executorOn({ send: async (sql, values) => (await source()).send(sql, values) })
   return {

@@ -153,7 +153,7 @@ async function remove(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true, maxRetries: MAX_REMOVALS, retryDelay: 10 })
 }
 
-/** When the folder or a file in it was last written to, in milliseconds since the epoch. */
+/** Returns when the folder or a file in it was last written to, in milliseconds since the epoch. */
 async function lastWritten(folder: string, now: number): Promise<number> {
   const names = (await orAbsent(readdir(folder))) ?? []
   const stats = await Promise.all(

@@ -97,7 +97,7 @@ export class RunPipeline implements RunActions {
     }
   }
 
-  /** Never throws or rejects. */
+  /** Runs an attempt, and returns its outcome. Never throws or rejects. */
   run(attempt: LiveAttempt): Outcome | Promise<Outcome> {
     const { job, claim } = attempt
     let config: unknown

@@ -182,8 +182,7 @@ export class Dispatcher extends LoopService {
   #mode({ free }: Room): Mode {
     // Asks the executor, because a stop reaches this loop only some turns of the event loop after the stop has begun.
     if (free <= 0 || this.#parts.executor.isLeaving || this.#parts.ownRuns?.size === 0) return 'full'
-    // Waits if runs begin now: short runs may end in a moment, and one claim for all their slots costs no more than a claim for a few
-    // slots.
+    // Waits if runs begin now: short runs may end in a moment, and one claim for all their slots is not slower than one for a few.
     if (free < MAX_RUNS && this.#parts.executor.isBeginning) return 'wait'
     // Without a valid lease, another node would immediately return these claims to the queue.
     if (!this.#parts.holdsLease()) return 'wait'

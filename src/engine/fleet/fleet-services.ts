@@ -23,7 +23,7 @@ export class FleetServices {
     return this.#nodeId()
   }
 
-  /** The services of a node. @throws PikoError `LINK_*` */
+  /** Returns the services of a node. @throws PikoError `LINK_*` */
   async tree(nodeId: string, host: string): Promise<ListedTree> {
     const link = await this.#to(nodeId, host)
     return (await link.call('/piko/services/tree', undefined, { timeout: '5s' })) as ListedTree

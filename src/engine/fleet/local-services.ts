@@ -148,7 +148,7 @@ export function unknownService(name: string, known: readonly string[]): PikoErro
   })
 }
 
-/** A service and all services below it. */
+/** Returns a service and all services below it. */
 function below(service: Service): Service[] {
   return [service, ...service.children.flatMap(below)]
 }

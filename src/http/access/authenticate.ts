@@ -84,7 +84,10 @@ export async function actorOf(request: FastifyRequest, access: Access, rules: Ac
   )
 }
 
-/** A browser sends the cookie by itself, so a changing request must prove that a page of this server sent it. */
+/**
+ * Refuses a changing request that no page of this server has sent. A browser sends the cookie by itself, so the cookie alone proves
+ * nothing.
+ */
 function assertSameOrigin({ method, headers }: FastifyRequest): void {
   if (SAFE_METHODS.includes(method)) return
   // Accepts either header, because a browser sends at least one of them with each changing request. `assertOwnSite` has already checked

@@ -41,7 +41,7 @@ declare module 'fastify' {
 
 type AnyHandler = (app: ApiApp, asked: Asked<unknown, unknown, unknown>) => unknown
 
-/** All handlers; the type requires one for each route. */
+/** Returns all handlers. The type requires one for each route. */
 function handlersOfAll(): AllHandlers {
   return {
     ...{ ...jobHandlers, ...scheduleHandlers, ...configHandlers, ...runHandlers, ...windowHandlers },
@@ -95,7 +95,7 @@ function bind(
   })
 }
 
-/** A signal that aborts when the client has closed its connection. */
+/** Returns a signal that aborts when the client has closed its connection. */
 function goneSignal({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController()
   // This listens to the response, because a listener on the socket would remain for as long as the client keeps the connection.

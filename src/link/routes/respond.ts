@@ -60,7 +60,7 @@ function isThenable(value: unknown): boolean {
   return value instanceof Promise || (isObject(value) && typeof propertyOf(value, 'then') === 'function')
 }
 
-/** If there is no schema and the body has already arrived, the handler is called immediately. */
+/** Calls the handler: immediately, if there is no schema and the body has already arrived. */
 function handled(entry: RouteEntry, request: ServedRequest, body: Body): unknown {
   const now = entry.in || body.type !== 'json' ? LATER : body.jsonNow()
   if (now === LATER) return handledLater(entry, request, body)

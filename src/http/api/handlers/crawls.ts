@@ -28,7 +28,7 @@ export const crawlHandlers: Handlers<'crawls'> = {
   'crawls.resume': (app, { params }) => app.crawls.resume(params.host),
 }
 
-/** The number of a run, or the id of a crawl. */
+/** Parses the number of a run, or the id of a crawl. */
 function refOf(text: string): CrawlRef {
   return /^\d{1,15}$/.test(text) ? Number(text) : text
 }
