@@ -190,7 +190,7 @@ export class Proxies {
       const given: unknown = await within((signal) => provider(signal), PROVIDER_MS, undefined)
       urls = Array.isArray(given) ? given.filter(isProxyUrl).slice(0, MAX_PROXIES) : []
     } catch (thrown) {
-      // The provider's error message may contain a password.
+      // The provider's error message is redacted, because it may contain a password.
       const problem = `the proxies' provider failed: ${redactText(headline(thrown))}`
       this.#failure = new CrawlError(problem, { class: 'network' })
     }

@@ -5,7 +5,7 @@
  */
 export type OnNews = (isSettled: boolean) => void
 
-/** Who watches runs of this node. Log lines and progress of a watched run are stored sooner. */
+/** Records who watches runs of this node. Log lines and progress of a watched run are stored sooner. */
 export class RunWatch {
   readonly #watchers = new Map<number, Set<OnNews>>()
   /** Called when someone begins to watch a run, so that its earlier log lines and progress are also stored. */

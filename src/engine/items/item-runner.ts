@@ -515,7 +515,7 @@ export class ItemRunner extends Service {
     this.#parts.pressure.start()
   }
 
-  /** Waits for items in progress until the deadline. Then returns the remaining ones to the queue, and their attempts are not counted. */
+  /** Waits for the items in progress until the deadline, then returns the unfinished ones to the queue without counting their attempts. */
   protected override async onStop(why: StopReason): Promise<void> {
     this.#parts.pressure.stop()
     if (why === 'crash') return

@@ -77,7 +77,7 @@ function issueText(
     : `${text} (a ${cause.text} was passed, which JSON stores as the result of its toJSON)`
 }
 
-/** Whether one of two places is inside the other. */
+/** Returns whether two places in a JSON value are the same, or one is inside the other. */
 function touches(one: JsonPath, other: readonly PropertyKey[]): boolean {
   const length = Math.min(one.length, other.length)
   return one.slice(0, length).every((key, index) => String(key) === String(other[index]))
