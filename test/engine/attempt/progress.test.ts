@@ -1,10 +1,16 @@
 import { sql } from 'kysely'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { systemClock } from '../../../src/clock.ts'
+import type { LiveAttempt } from '../../../src/engine/attempt/live-attempt.ts'
+import { RunProgress } from '../../../src/engine/attempt/run-progress.ts'
+import type { RunWatch } from '../../../src/engine/fleet/run-watch.ts'
+import { LoopHealth } from '../../../src/engine/loop/loop-health.ts'
+import { Events } from '../../../src/events.ts'
 import type { JobContext } from '../../../src/job/context.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
 import type { Claim } from '../../../src/run/run.ts'
 import type { Database } from '../../../src/store/connection/database.ts'
-import type { NewProgress } from '../../../src/store/history/progress-store.ts'
+import type { NewProgress, ProgressStore } from '../../../src/store/history/progress-store.ts'
 import { type Store, storeOn } from '../../../src/store/store.ts'
 import { eventually, Gate, recordEvents, startApp } from '../../support/app.ts'
 import { describeEachStore } from '../../support/databases.ts'
@@ -109,6 +115,35 @@ describeEachStore((fixture) => {
       const written = sent.filter(({ text }) => /insert into piko_run_progress/i.test(text))
       // A run may begin after the first write.
       if (fixture.name === 'sqlite') expect(written.length).toBeLessThanOrEqual(3)
+    })
+
+    it('is stored before it is shown, also while the node is writing reports', async () => {
+      await store.runs.enqueue([1, 2].map(() => ({ jobId: 'work', kind: 'manual', priority: 0 })))
+      const { claims } = await store.runs.claim({ nodeId: NODE, limit: 2, limits: new Map() })
+      const [first, second] = claims.map((claim) => ({ claim, isOver: false })) as [LiveAttempt, LiveAttempt]
+      const [begun, gate] = [Promise.withResolvers<void>(), new Gate()]
+      const slow: Pick<ProgressStore, 'save'> = {
+        save: async (...args) => {
+          begun.resolve()
+          await gate.pass()
+          await store.progress.save(...args)
+        },
+      }
+      const watch = { size: 0, has: () => false } as unknown as RunWatch
+      const [events, clock] = [new Events(), systemClock]
+      const loops = new LoopHealth({ events, clock })
+      const progress = new RunProgress({ store: slow, watch, events, clock, loops })
+      await progress.start()
+      onTestFinished(() => progress.stop())
+      progress.report(first, 1, undefined, undefined)
+      await begun.promise
+      progress.report(second, 2, undefined, undefined)
+      const looks = [first, second].map(async ({ claim }) => {
+        await progress.stored([claim.runId])
+        return (await store.progress.of([claim.runId])).get(claim.runId)?.done
+      })
+      gate.open()
+      expect(await Promise.all(looks)).toEqual([1, 2])
     })
 
     it('survives a table that is away, and a report that the database refuses', async () => {
