@@ -15,7 +15,8 @@ export interface Discovered {
  * Finds providers and controllers with `@job` methods, and providers that are services. If several modules provide a class, it is used
  * once.
  *
- * @throws PikoError `JOB_INVALID` naming every class with jobs that does not have one instance for the whole application
+ * @throws PikoError `JOB_INVALID` naming every provider with `@job` methods, and every service, of which Nest creates more than one
+ *   instance
  */
 export function discover(modules: NestModules): Discovered {
   const jobs = new Set<object>()

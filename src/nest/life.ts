@@ -13,8 +13,9 @@ export class PikoLife {
     this.#app = app
     this.#modules = modules
     this.#starts = starts
-    // Nest calls the hooks of the modules near the root last at the start, and first at the end. So everything that a run may use is ready
-    // before the first run begins, and still available when the last one ends.
+    // At the start, Nest calls the hooks of modules near the root last; at the end, it calls them first. The distance of -1 puts this
+    // module in front of the root, so everything that a run may use is ready before the first run begins, and still available when the last
+    // one ends.
     for (const one of modules.values()) if (one.metatype === module) one.distance = -1
   }
 

@@ -11,14 +11,14 @@ export interface Alert {
   readonly runId: number | undefined
   readonly error: string | undefined
   readonly window: Window | undefined
-  /** Without windows: the last tick whose run is late. */
+  /** For a job without windows: the last tick whose run is late. */
   readonly tick: Date | undefined
   /** When people were last notified about the problem. */
   readonly toldAt: Date | undefined
   readonly recoveredAt: Date | undefined
 }
 
-/** Failures that one transaction has stored. */
+/** The failures of one job that one transaction has stored. */
 export interface Failures {
   readonly jobId: string
   readonly count: number
@@ -51,7 +51,7 @@ function withFailure(alert: Alert | undefined, { jobId, count, at, runId, error,
   }
 }
 
-/** Returns the shortest window that contains both. */
+/** Returns the shortest window that contains both windows. */
 export function spanning(one: Window | undefined, other: Window | undefined): Window | undefined {
   if (!one || !other) return one ?? other
   return { start: earlier(one.start, other.start), end: one.end > other.end ? one.end : other.end }

@@ -48,7 +48,7 @@ export interface Notice {
   readonly jobs: readonly NoticeJob[]
   /** How many jobs are affected, including those that are not in `jobs`. */
   readonly jobCount: number
-  /** The sum of their counts. */
+  /** The sum of the counts of all affected jobs. */
   readonly count: number
 }
 
@@ -59,16 +59,15 @@ export interface NoticeContext {
 }
 
 /**
- * A hook. It is called on one node for each notice, at least once. It is called again after an error, or if its node has died during the
- * call.
+ * A hook. It is called on one node for each notice, at least once. It is called again if it throws, or if the node dies during the call.
  */
 export type NoticeHook = (notice: Notice, context: NoticeContext) => unknown
 
 /** The hooks of a job, or of the app. */
 export interface NoticeHooks {
-  /** Called when runs of the job have failed and will not be retried. There is one call for a burst. */
+  /** Called when runs of the job have failed and will not be retried. A burst of failures leads to one call. */
   readonly onFailure?: NoticeHook
-  /** Called when data of the job is late: a window has not succeeded within `deadline`, or without windows the run of a tick. */
+  /** Called when data of the job is late: a window, or for a job without windows the run of a tick, has not succeeded within `deadline`. */
   readonly onLate?: NoticeHook
   /** Called when a problem that an earlier call reported is over. */
   readonly onRecovered?: NoticeHook

@@ -28,7 +28,7 @@ export interface EmailOptions extends NotifierOptions {
 
 const CHECKS = {
   ...NOTIFIER_CHECKS,
-  // The message does not show the value, because it may contain a password.
+  // An error message does not show the value, because it may contain a password.
   smtp: (value: unknown) =>
     typeof value === 'string' && /^smtps?:\/\/\S+$/i.test(value)
       ? undefined
@@ -61,7 +61,7 @@ export function email(given: EmailOptions): Notifier {
       const transport = createTransport({ url: smtp, ...timeouts })
       try {
         const texts = template?.(notice) ?? textsOf(notice, link)
-        // The id is the same for each delivery of a notice, so that mail programs can join repetitions.
+        // The id is the same for each delivery of a notice, so that mail programs can recognise a message that was sent twice.
         const messageId = `<piko-${notice.id}-${notice.at.getTime()}@${domainOf(from)}>`
         // Aborting the signal also closes a connection to a server that has stopped responding.
         await transport.sendMail({ from, to: isList(to) ? [...to] : to, messageId, ...texts, signal })

@@ -25,7 +25,7 @@ export const aName = expecting(
   (value) => typeof value === 'string' && NAME.test(value),
 )
 
-/** The value is not shown, because the path of a webhook is a secret. */
+/** An error message does not show the value, because the path of a webhook is a secret. */
 export const anAddress: OptionCheck = (value) =>
   typeof value === 'string' && URL.canParse(value) && /^https?:/i.test(value)
     ? undefined

@@ -1,4 +1,4 @@
-/** How much of a response's beginning an error shows, in characters. */
+/** The maximum number of characters of a response that an error message shows. */
 const MAX_SHOWN = 200
 
 /**
@@ -13,10 +13,10 @@ export async function post(
   signal: AbortSignal,
 ): Promise<void> {
   const response = await sent(url, body, headers, signal)
-  // The receiver has the text, so it must not be sent again because of a long or slow response.
+  // The receiver has accepted the text, so the rest of the response is not read. An error while reading it would send the text again.
   if (response.ok) return response.body?.cancel()
   const shown = (await beginningOf(response)).trim().slice(0, MAX_SHOWN)
-  // The message does not contain the path, which may be secret.
+  // The error message does not contain the path, which may be secret.
   throw new Error(`${new URL(url).origin} answered ${response.status}${shown === '' ? '' : `: ${shown}`}`)
 }
 
@@ -27,7 +27,7 @@ async function sent(url: string, body: string, headers: object, signal: AbortSig
       headers: { 'content-type': 'application/json', 'user-agent': 'piko', ...headers },
       body,
       signal,
-      // After a redirect, the request would become a GET.
+      // Redirects are refused, because `fetch` may turn the redirected request into a GET without the text.
       redirect: 'error',
     })
   } catch (thrown) {

@@ -5,7 +5,7 @@ import { describe, ERROR_CODES, type ErrorCode, isPikoError, PikoError } from '.
 export type TransferredError =
   | {
       readonly kind: 'error'
-      /** The most specific built-in class of the error, which the other side can create again. */
+      /** The most specific built-in class of the error. The other side can create an error of this class again. */
       readonly base: string
       readonly name: string
       readonly message: string

@@ -6,7 +6,7 @@ const MOVED: unique symbol = Symbol.for('piko.offload.moved') as never
 /** A value that can be moved to another thread instead of copied: a buffer, a view of a buffer, or a port. */
 export type Movable = Transferable | ArrayBufferView
 
-/** A result with a `transfer` list. What the list contains is not copied but moved to the caller. */
+/** A result with a `transfer` list. The buffers and ports in this list are not copied but moved to the caller. */
 export interface Moved<T> {
   readonly [MOVED]: true
   readonly value: T
@@ -39,5 +39,5 @@ export function transferList(movables: readonly Movable[]): Transferable[] {
   return [...new Set(movables.map((movable) => (ArrayBuffer.isView(movable) ? bufferOf(movable) : movable)))]
 }
 
-// The buffer may be a `SharedArrayBuffer`. `postMessage` refuses it with its own error.
+// The buffer may also be a `SharedArrayBuffer`, which `postMessage` refuses with its own error.
 const bufferOf = (view: ArrayBufferView): Transferable => view.buffer as ArrayBuffer

@@ -27,7 +27,10 @@ type Reserved = `$${string}` | 'then' | 'toJSON' | 'constructor' | 'toString' | 
 
 type Landed<T> = T extends Moved<infer V> ? V : T
 
-/** A stream of items from a thread, which is slightly ahead of the reader. Leaving the loop ends the generator in the thread. */
+/**
+ * A stream of items from a thread. The thread produces a few items before the reader asks for them. Leaving the loop ends the generator in
+ * the thread.
+ */
 export type OffloadStream<T> = AsyncIterable<T>
 
 type Streamed = AsyncIterable<unknown> | Iterator<unknown>

@@ -81,8 +81,8 @@ export interface StreamEnd {
 }
 
 /**
- * A message from the reader of a stream to its writer. `'open'`: the reader exists. `'more'`: it has room again, and the writer waits for
- * that. `'hungry'`: it has read everything. `'end'`: it wants no more items.
+ * A message from the reader of a stream to its writer. `'open'`: the reader exists. `'more'`: it has room again, for which the writer
+ * waits. `'hungry'`: it has read everything. `'end'`: it wants no more items.
  */
 export type ReaderMessage = 'open' | 'more' | 'hungry' | 'end'
 

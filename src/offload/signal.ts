@@ -5,7 +5,7 @@ import type { Progress } from './protocol.ts'
 /** What offloaded calls need from their run. */
 export interface AmbientRun {
   readonly signal: AbortSignal
-  /** The job for whose share of a pool its calls are counted. */
+  /** The job of the run. The calls use this job's share of a pool. */
   readonly jobId?: string
   readonly progress?: (...progress: Progress) => void
 }
@@ -90,7 +90,7 @@ function begun<T>(run: AmbientRun, fn: () => T): T {
     beginning = outer
     scope = first
     first = undefined
-    // The caller must not see the scope of the run.
+    // The code that called the handler must not get the scope of the run.
     if (scope) scopes.enterWith(undefined)
   }
   if (scope) endWith(result, scope)

@@ -100,7 +100,7 @@ function isCopied(value: object): boolean {
 /** Describes a value that can't be copied as a whole, such as a promise or a WeakMap. */
 function opaque(value: object, path: string): Culprit | undefined {
   try {
-    // All parts of the value can be copied, and a plain object has no others.
+    // A plain object has no other parts, and each of its parts can be copied.
     if (isPlain(value)) return undefined
     structuredClone(value)
     return undefined

@@ -24,7 +24,7 @@ const NO_ACTIVITY: JobActivity = {
   ledger: null,
 }
 
-/** More jobs would not fit on a page, and would take too long to load. */
+/** The maximum number of related jobs. More would not fit on a page of the dashboard, and would take too long to load. */
 const MAX_RELATED = 60
 
 /** A job as stored in the database, and its upstream jobs. */

@@ -24,8 +24,8 @@ export class Limits {
   }
 
   /**
-   * Resets the count of a limit, so that its whole rate is free immediately. Use it after a wrong rate, or if the called server has reset
-   * its own count: for one span, that server may see up to twice the rate.
+   * Resets the count of a limit, so that its whole rate is free immediately. Use it after a wrong rate was set, or when the called server
+   * has reset its own count. For one span afterwards, that server may get up to twice the rate.
    *
    * @returns whether anything was counted
    * @throws PikoError `USAGE`, `CHANGE_REFUSED`

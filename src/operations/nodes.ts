@@ -12,9 +12,9 @@ import type { Reach } from './reach.ts'
 
 /** A node in the list of nodes. */
 export interface ListedNode extends Omit<NodeStatus, 'facts'> {
-  /** Which version of the live settings for all nodes it uses; undefined if none. */
+  /** The version of the live settings for all nodes that this node uses; undefined if none. */
   readonly settingsVersion: number | undefined
-  /** Which version of its own live settings, or of its host's, it uses; undefined if none. */
+  /** The version of the live settings for this node, or for its host, that this node uses; undefined if none. */
   readonly ownSettingsVersion: number | undefined
   /** Whether the node is being drained, so that it begins no further runs. */
   readonly isDraining: boolean
@@ -24,9 +24,9 @@ export interface ListedNode extends Omit<NodeStatus, 'facts'> {
   readonly version: string | undefined
   /** How many runs the node executes at the same time, at most. */
   readonly slots: number | undefined
-  /** How many jobs its code has. */
+  /** How many jobs the node's code has. */
   readonly jobs: number | undefined
-  /** The ids of these jobs in order; at most 100. */
+  /** The ids of the jobs in the node's code, in order; at most 100. */
   readonly jobIds: readonly string[] | undefined
   /** The processor use (1 is one whole processor) and the memory (in bytes), measured some seconds ago. */
   readonly load: NodeLoad | undefined
@@ -71,8 +71,8 @@ export class Nodes {
   }
 
   /**
-   * Lists the nodes that execute runs, oldest first. Each has its lease, by the database's clock. A node whose lease has expired is listed
-   * until another node has taken over its runs.
+   * Lists the nodes that execute runs, oldest first. Each entry shows the node's lease, by the database's clock. A node whose lease has
+   * expired is listed until another node has taken over its runs.
    *
    * @throws PikoError `ROW_BROKEN`
    */

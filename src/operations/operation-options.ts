@@ -49,7 +49,7 @@ export interface ScheduleFilter {
   readonly jobIds?: readonly string[]
   /** Only schedules that were set at run time (true), or only those from code (false). */
   readonly isOverridden?: boolean
-  /** Only jobs with larger ids, such as that of the last one of the previous page. */
+  /** Only jobs with larger ids than this, such as the id of the last job of the previous page. */
   readonly after?: string
   /** Maximum number of schedules. Default: all. */
   readonly limit?: number
@@ -89,7 +89,7 @@ export interface BackfillWait {
 export interface LockFilter {
   /** The maximum number of locks. Default 100. */
   readonly limit?: number
-  /** Selects only locks with later names, such as the last one of the previous page. */
+  /** Selects only locks whose names come after this one, such as the last name of the previous page. */
   readonly after?: string
 }
 
@@ -97,7 +97,7 @@ export interface LockFilter {
 export interface LimitFilter {
   /** The maximum number of limits. Default 100. */
   readonly limit?: number
-  /** Only limits with later names, such as the last one of the previous page. */
+  /** Only limits whose names come after this one, such as the last name of the previous page. */
   readonly after?: string
 }
 

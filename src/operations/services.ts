@@ -117,7 +117,7 @@ export class Services {
         results.push({ nodeId, host, service, state: 'unknown', problem: messageOf(error) })
       }
     }
-    // Without any restart, the request is refused.
+    // If no process has restarted the service, the request is refused.
     if (results.length === failures.length) throw failures[0] ?? unknownService(service, [...new Set(known)])
     return results
   }
@@ -156,7 +156,7 @@ export class Services {
       tree: () => fleet.tree(id, host),
       restart: (service) => fleet.restart(id, host, service),
     }))
-    // The process of a command has only parts of Piko.
+    // A process without services of its own, such as that of a CLI command, is left out.
     if (on === undefined) return own === undefined && !here.hasUsers ? remote : [local, ...remote]
     const named = [local, ...remote].filter(
       ({ nodeId, host }) => nodeId !== undefined && (nodeId === on || host === on),

@@ -20,7 +20,7 @@ export type SharedRef = string | SharedDefinition<unknown, never>
 export interface SharedFilter {
   /** The maximum number of topics. Default 100. */
   readonly limit?: number
-  /** Returns only topics with later names, such as the last one of the previous page. */
+  /** Returns only topics whose names come after this one, such as the last name of the previous page. */
   readonly after?: string
 }
 

@@ -11,7 +11,7 @@ import { replayDead, type ReplayedDead } from './replay-dead.ts'
 /** A sink with rows that need attention. */
 export interface SinkStatus {
   readonly sink: string
-  /** How many rows its target has refused. */
+  /** How many rows the target of the sink has refused. */
   readonly deadRows: number
   readonly oldestDead: Date | undefined
   /** How many rows are still on the disks of hosts, because they have not reached the target. */

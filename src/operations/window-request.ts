@@ -28,7 +28,7 @@ export async function windowOf(
   }
   const row = await jobs.find(job.id)
   const cursor = row?.windowCursor
-  // A node that plans writes the cursor at its start. `piko run` never writes it.
+  // Only a node that plans writes the cursor; `piko run` does not. So there may be no cursor.
   const known = cursor
     ? `the ledger knows those from ${windows.start.toISOString()} to ${cursor.toISOString()}`
     : `no node has planned job "${job.id}" yet: start one with piko start`

@@ -4,7 +4,7 @@ import type { Logger } from '../logger.ts'
 import { messageOf } from '../errors-read.ts'
 import type { Loan } from './loan.ts'
 
-/** If a retry begins later than this, in milliseconds, it gets new values. */
+/** A retry gets new values if it begins more than this many milliseconds after the failed attempt. */
 const MAX_KEEP_MS = 600_000
 /** How long values are kept for a retry that is due, or until a retry is decided. */
 const GRACE_MS = 10_000

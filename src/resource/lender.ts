@@ -131,7 +131,7 @@ export class Lender {
    */
   async suspect(generation: Generation): Promise<boolean> {
     if (this.#current === generation && this.#hasCheck(generation)) {
-      // A running check may have begun before the failure.
+      // A running check may have begun before the failure, so this waits for it and then checks again.
       await this.#checking?.answer
       await this.#check(generation)
     }

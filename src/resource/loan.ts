@@ -53,7 +53,7 @@ export class Loan {
     return this.#generation?.isRetired === false
   }
 
-  /** The borrowed value, when it was taken. */
+  /** The borrowed value; undefined until it is taken. */
   get value(): unknown {
     return this.#value
   }

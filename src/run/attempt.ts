@@ -15,14 +15,14 @@ export interface Attempt {
    * same number.
    */
   readonly attempt: number
-  /** Increases from one attempt to the next. */
+  /** The fence of the attempt. It increases from one attempt to the next. */
   readonly fence: number
   readonly nodeId: string | undefined
   readonly startedAt: Date | undefined
   readonly finishedAt: Date | undefined
   readonly outcome: AttemptOutcome | 'succeeded' | 'running'
   readonly error: RunError | undefined
-  /** The parts of its time, in order. Of a running attempt, only how long it was queued. */
+  /** The phases of the attempt, in order. While the attempt is running, only its time in the queue. */
   readonly phases: readonly Phase[]
 }
 

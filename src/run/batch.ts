@@ -35,7 +35,7 @@ export function batchEnd(
 /** What the report of a batch needs to know about a run. */
 export interface BatchRun {
   readonly id: number
-  /** The index of its item, from 0. */
+  /** The index of the run's item in the batch, from 0. */
   readonly item: number
   readonly error: RunError | undefined
 }

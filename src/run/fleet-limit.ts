@@ -3,8 +3,8 @@ import type { Rate } from './limits.ts'
 /** The options of a rate limit that all nodes share. */
 export interface FleetLimitOptions {
   /**
-   * How many may be taken at the same moment, at most. Default: the count of the rate. A smaller burst spreads the calls evenly. A larger
-   * one allows callers to catch up after an idle time.
+   * How many units of the rate may be taken at the same moment, at most. Default: the count of the rate. A smaller burst spreads the calls
+   * evenly. A larger one allows callers to catch up after an idle time.
    */
   readonly burst?: number
 }
@@ -20,8 +20,8 @@ export interface FleetTakeOptions {
  */
 export interface FleetLimiter {
   /**
-   * Takes `count` together, as soon as the rate allows it. Callers in this process are served in the order of their calls. Begin the
-   * limited call immediately afterwards; if you wait, the take is counted later.
+   * Takes `count` units of the rate together, as soon as the rate allows it. Callers in this process are served in the order of their
+   * calls. Begin the limited call immediately afterwards; if you wait, the take is counted later.
    *
    * @param count default 1
    * @throws the signal's reason if it aborts first: nothing is taken
@@ -29,7 +29,7 @@ export interface FleetLimiter {
    */
   take(count?: number, options?: FleetTakeOptions): Promise<void>
   /**
-   * Takes `count` if the rate allows it now and no caller of this process waits.
+   * Takes `count` units if the rate allows it now and no caller of this process waits.
    *
    * @throws PikoError `USAGE` for more than the burst
    */
@@ -37,8 +37,8 @@ export interface FleetLimiter {
 }
 
 /**
- * Returns the limit with this name. All its users should pass the same rate. If they do not, a process uses the last one that was passed
- * there.
+ * Returns the limit with this name. All users of a limit should pass the same rate. If they do not, each process uses the rate that was
+ * passed last in this process.
  *
  * @param name at most 128 characters
  */

@@ -1,12 +1,12 @@
 /** When the parts of an attempt ended, in milliseconds after its claim. A part that the attempt did not reach is absent. */
 export interface Marks {
-  /** It had a slot, and its config and input were read. */
+  /** When the attempt had a slot, and its config and input were read. */
   readonly begun?: number | undefined
-  /** Its resources were borrowed, and its sinks ready. */
+  /** When the attempt's resources were borrowed, and its sinks were ready. */
   readonly ready?: number | undefined
-  /** The handler had ended, or called `ctx.commit`. */
+  /** When the handler had ended, or had called `ctx.commit`. */
   readonly handled?: number | undefined
-  /** Its sinks were flushed. */
+  /** When the attempt's sinks were flushed. */
   readonly flushed?: number | undefined
 }
 
@@ -17,8 +17,9 @@ export type PhaseName = (typeof PHASE_NAMES)[number]
 /** A part of an attempt's time. */
 export interface Phase {
   /**
-   * `queued`: due, or waiting for another attempt, until a node claimed it. `claimed`: waited on the node for a slot. `resources`:
-   * waited for its resources and sinks. `handler`: the handler ran. `sinks`: its sinks wrote the rest. `committed`: the outcome was stored.
+   * `queued`: due, or waiting for another attempt, until a node claimed it. `claimed`: waited on the node for a slot. `resources`: waited
+   * for its resources and sinks. `handler`: the handler ran. `sinks`: its sinks wrote the remaining rows. `committed`: the outcome was
+   * stored.
    */
   readonly name: PhaseName
   readonly from: Date
@@ -28,7 +29,7 @@ export interface Phase {
 const LETTERS = { begun: 'b', ready: 'r', handled: 'h', flushed: 'f' } as const
 const ORDER = ['begun', 'ready', 'handled', 'flushed'] as const
 const PHASE_OF = { begun: 'claimed', ready: 'resources', handled: 'handler', flushed: 'sinks' } as const
-/** An attempt that waits for less on its node, and has only a handler, stores no marks. */
+/** An attempt stores no marks if it waits less than this on its node, and consists only of a handler. */
 export const UNMARKED_WAIT_MS = 1_000
 
 /**
@@ -58,7 +59,7 @@ export function marksOf(text: string | null | undefined, claims: number): Marks 
 }
 
 /**
- * Returns the phases of an attempt in order of time. If there are no marks, the handler took all its time.
+ * Returns the phases of an attempt in order of time. If there are no marks, the handler is assumed to have taken the whole attempt.
  *
  * @param freeAt when the run became due, or when its previous attempt ended
  */
@@ -72,7 +73,8 @@ export function phasesOf(
   const phases: Phase[] = []
   let from = Math.min(freeAt.getTime(), startedAt.getTime())
   const add = (name: PhaseName, at: number): void => {
-    // The clocks of a node and of the database may differ a little.
+    // The clocks of a node and of the database may differ a little, so each phase is kept between the previous one and the end of the
+    // attempt.
     const to = Math.min(Math.max(at, from), finishedAt?.getTime() ?? Infinity)
     phases.push({ name, from: new Date(from), to: new Date(to) })
     from = to

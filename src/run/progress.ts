@@ -13,7 +13,7 @@ export interface Progress {
    * old.
    */
   readonly ratePerSecond: number | undefined
-  /** Milliseconds until `total` is reached at this rate. Undefined if the run is not running, or if one of the two is unknown. */
+  /** Milliseconds until `total` is reached at this rate. Undefined if the run is not running, or if `total` or the rate is unknown. */
   readonly etaMs: number | undefined
   /** When the report was stored, on the database's clock. */
   readonly updatedAt: Date
@@ -96,7 +96,7 @@ function etaOf(done: number, total: number | undefined, rate: number | undefined
 
 let formats: { readonly number: Intl.NumberFormat; readonly small: Intl.NumberFormat } | undefined
 
-/** Creates the formats when they are needed, because the first one takes 10 ms, which each command would wait for. */
+/** Creates the formats when they are needed. Creating the first one takes 10 ms, and otherwise every command would wait for it. */
 function numberFormats(): NonNullable<typeof formats> {
   return (formats ??= {
     number: new Intl.NumberFormat('en', { maximumFractionDigits: 1 }),

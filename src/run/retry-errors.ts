@@ -3,7 +3,7 @@ import { cappedDurationMs, type Duration, MAX_STORED_MS } from '../time/duration
 import { httpDate } from '../time/http-date.ts'
 import { type InstantInput, instantOf, LAST_INSTANT_MS } from '../time/instant.ts'
 
-/** A symbol instead of `instanceof`, because a job's module may load another copy of this package. */
+/** The mark is a symbol, because `instanceof` fails if a job's module has loaded another copy of this package. */
 const NO_RETRY = Symbol.for('piko.noRetry')
 const RETRY_AT = Symbol.for('piko.retryAt')
 

@@ -4,7 +4,7 @@ export type RunLogLevel = (typeof RUN_LOG_LEVELS)[number]
 
 /** One line that a handler logged through `ctx.log`. */
 export interface RunLogLine {
-  /** Increases with each line. */
+  /** The id of the line. It increases with each line. */
   readonly id: number
   readonly runId: number
   /** The fence of the claim that logged the line. If a run has moved to another node, it may have lines of both claims. */

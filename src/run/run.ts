@@ -61,9 +61,9 @@ export interface RatePlace {
   readonly key: string
   /** The time for which the rate limit counts the attempt, on the database's clock. */
   readonly at: number
-  /** The handler may not begin before this, on the node's monotonic clock. */
+  /** The handler may not begin before this time, on the node's monotonic clock. */
   readonly opensAt: number
-  /** The handler may not begin after this, on the same clock. */
+  /** The handler may not begin after this time, on the node's monotonic clock. */
   readonly closesAt: number
   /** If the first synchronous part of the handler is still running at this time, the rate limit counts the attempt later. */
   readonly overAt: number

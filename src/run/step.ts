@@ -6,11 +6,11 @@ export interface StepRecord {
   readonly name: string
   /** The attempt that stored the step. */
   readonly attempt: number
-  /** How often its function was called; for `ctx.until`, across all attempts. */
+  /** How often the step's function was called; for `ctx.until`, across all attempts. */
   readonly tries: number
   /** How long the step took, in milliseconds, with all tries and the pauses between them. */
   readonly ms: number
-  /** When `ctx.until` first called its function. Undefined if the first call was ready. */
+  /** When `ctx.until` first called its function. Undefined if the function was ready on the first call. */
   readonly waitingSince: Date | undefined
   /** When the step finished; undefined while `ctx.until` waits. */
   readonly finishedAt: Date | undefined
@@ -45,7 +45,7 @@ export interface WaitPolicy {
 
 /**
  * Returns the milliseconds until `ctx.until` calls its function again. Undefined if the maximum wait is over. The last call is exactly at
- * its end. Pure.
+ * the end of the maximum wait. Pure.
  *
  * @param waitedMs the time since the first call, in milliseconds
  */

@@ -11,7 +11,7 @@ export interface FencedTable {
   readonly checksum?: boolean
   /** Whether the table is in the database that Piko itself runs on. */
   readonly isOwn: boolean
-  /** Why a proof can't compare the table's rows with windows: because of this kind of write. Undefined: it can. */
+  /** The kind of write that prevents a proof from comparing the table's rows with windows; undefined if a proof can compare them. */
   readonly unproved?: 'merge' | 'upsert'
 }
 

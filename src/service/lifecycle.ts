@@ -99,7 +99,7 @@ export class Lifecycle {
     } catch (thrown) {
       if (!isInterruption(thrown, signal) && this.#bringingUp === promise) this.#parts.self.crash(thrown)
     }
-    // The stop may not have waited for a slow hook. Then the hook's result has no effect.
+    // If the stop did not wait for a slow hook, the result of this hook has no effect.
     if (this.#bringingUp !== promise) throw signal.reason
     this.#startingChild = undefined
     this.#bringingUp = undefined
@@ -171,7 +171,7 @@ export class Lifecycle {
   #halt(): Promise<void> {
     if (this.#halting) return this.#halting
     if (this.#state === 'init' || this.#state === 'stopped') return Promise.resolve()
-    // Set before the first step, because an observer may call stop() again.
+    // The promise is stored before the first step, because an observer may call stop() again.
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#halting = promise
     this.#bringDown()

@@ -42,7 +42,7 @@ export class ServiceTree<S extends Named> {
     for (const service of services) this.#dependencies.add(service)
   }
 
-  /** The service itself comes first, then its parent, and so on up to the root. */
+  /** Yields the service itself, then its parent, and so on up to the root. */
   *lineage(): Generator<S, void, undefined> {
     yield this.owner
     if (this.#parent) yield* this.#parent.lineage()

@@ -24,7 +24,7 @@ import type { StopLimit } from './stop-limit.ts'
 import { TreeLogger } from './tree-log.ts'
 import type { Logger } from '../logger.ts'
 
-/** Services below inherit `log`, `clock` and `taskGrace`, unless they have their own. */
+/** The options of a service. Services below it inherit `log`, `clock` and `taskGrace`, unless they have their own. */
 export interface ServiceOptions {
   /** The name of the service. Default: the name of its class. */
   readonly name?: string
@@ -130,7 +130,7 @@ export abstract class Service implements AsyncDisposable {
     }
   }
 
-  /** A child that `onStart` adds belongs to one start. The next start adds its own. */
+  /** Calls `onStart`. First removes the children that the last `onStart` has added, because the new call adds its own. */
   async #startOwn(): Promise<void> {
     for (const child of this.#ofStart) if (child.parent === this) this.#tree.release(child.#tree)
     this.#ofStart.clear()
@@ -227,7 +227,7 @@ export abstract class Service implements AsyncDisposable {
     return this.#tree.children
   }
 
-  /** Services that it needs in addition to its children. Only shown in the graph. */
+  /** Services that this one needs in addition to its children. Only shown in the graph. */
   get dependencies(): readonly Service[] {
     return this.#tree.dependencies
   }
@@ -341,7 +341,7 @@ export abstract class Service implements AsyncDisposable {
   /**
    * Adds a child. If this service is running, also starts the child and waits for it.
    *
-   * @throws why the child could not start; then it is removed again
+   * @throws the error of the child's start; the child is then removed again
    */
   async startChild<S extends Service>(child: S): Promise<S> {
     this.#adopt(child)
@@ -365,7 +365,7 @@ export abstract class Service implements AsyncDisposable {
     }
   }
 
-  /** Declares services that it needs in addition to its children. Only the graph uses this; the order of starts does not change. */
+  /** Declares services that this one needs in addition to its children. Only the graph uses this; the order of starts does not change. */
   dependsOn(...services: readonly Service[]): this {
     this.#tree.needs(services)
     return this

@@ -154,7 +154,7 @@ export class Supervisor extends Service {
     if (this.#strategy === 'crashing') {
       super.onChildCrash(child, reason)
     } else if (this.state === 'starting') {
-      // Its siblings are still starting, so the crash is handled when they have started.
+      // The siblings of the child are still starting, so the crash is handled when they have started.
       this.#early.push({ child, reason })
     } else if (this.isRunning) {
       this.#answer({ child, reason })
@@ -188,7 +188,7 @@ export class Supervisor extends Service {
   async #renew(child: Service, signal: AbortSignal, done: PromiseWithResolvers<void>): Promise<void> {
     let group: readonly Service[] = []
     try {
-      // An earlier restart may have replaced it.
+      // An earlier restart may have replaced the child, so this checks again.
       this.#assertHas(child)
       group = this.#groupOf(child).filter((member) => member === child || isUp(member))
       this.#renewed.add(child)
@@ -205,7 +205,7 @@ export class Supervisor extends Service {
       this.#renewed.delete(child)
       if (this.#strategy === 'crashing') return super.onChildCrash(failed, toError(thrown))
       const again = (): Promise<void> => this.#startAgain(group, failed, toError(thrown), signal)
-      // Another request need not wait for the pause of a single child.
+      // If restarts are independent, this one waits in its own task, so that other requests need not wait for it.
       if (this.#isForOne) this.addTask(again, `restart ${failed.name}`)
       else await again()
     } finally {
@@ -240,7 +240,7 @@ export class Supervisor extends Service {
   }
 
   async #handle({ child, reason }: Crash, signal: AbortSignal): Promise<void> {
-    // The child may already be restarted, because of an earlier crash in its group.
+    // The child may have been restarted already, because of an earlier crash in its group.
     if (signal.aborted || child.state !== 'crashed') return
     switch (this.#strategy) {
       case 'one-for-one':
@@ -268,7 +268,7 @@ export class Supervisor extends Service {
       own.take(nowMs)
       await stopAll(group)
       await this.clock.sleep(delayMs, signal)
-      // In the meantime a request may have restarted them, or may be restarting them.
+      // In the meantime, a request may have restarted these services, or may be restarting them.
       if (signal.aborted || this.#renewed.has(crashed) || group.every(({ isRunning }) => isRunning)) return
       group = group.filter((member) => member.parent === this)
       const failure = await this.#startAll(group, crashed, reason, signal)

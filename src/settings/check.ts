@@ -28,7 +28,7 @@ interface SchemaItem {
 }
 
 export interface Checked {
-  /** Returns the value of a key as in the file. Only valid if there are no problems. */
+  /** Returns the value of a key in the form that it has in the settings file. Only valid if there are no problems. */
   readonly valueOf: (key: string) => unknown
   readonly problems: readonly SettingsProblem[]
 }

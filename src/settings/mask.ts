@@ -10,7 +10,7 @@ const HOST_ONLY = /^(?:\[[\da-f:.]+\]|[^:/]+)(?::\d{1,5})?(?:\/.*)?$/is
 export function maskDsn(dsn: string): string {
   const [, scheme, rest] = /^([a-z][a-z0-9+.-]*:\/\/)(.*)$/is.exec(dsn) ?? []
   if (scheme === undefined || rest === undefined) return dsn === '' ? '' : HIDDEN
-  // A password may contain a raw `@`, so the last one ends it.
+  // A password may contain a raw `@`, so the last `@` ends the password.
   const at = rest.lastIndexOf('@')
   const credentials = rest.slice(0, Math.max(at, 0))
   const address = hideQuery(rest.slice(at + 1))

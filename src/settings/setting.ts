@@ -28,7 +28,7 @@ export type Section = Readonly<Record<string, Setting>>
 /** The values of a section in the form that the program uses. */
 export type SectionValues<S extends Section> = { readonly [N in keyof S]: ReturnType<S[N]['parse']> }
 
-/** Any part of a section, with the names and the values of the file. */
+/** Any part of a section, with keys and values as in the settings file. */
 export type SectionOverrides<S extends Section> = {
   readonly [N in keyof S as S[N]['key']]?: S[N]['default'] | undefined
 }

@@ -8,7 +8,7 @@ type Sections = typeof SECTIONS
 /** The settings of one process, complete and checked. Durations are in milliseconds. */
 export type Settings = { readonly [S in keyof Sections]: SectionValues<Sections[S]> }
 
-/** Any part of the settings, with the names of the file. */
+/** Any part of the settings, with keys and values as in the settings file. */
 export type SettingsOverrides = { readonly [S in keyof Sections]?: SectionOverrides<Sections[S]> | undefined }
 
 /** Converts checked values to the form that the program uses. `valueOf` returns them by full key. */

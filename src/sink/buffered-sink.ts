@@ -11,9 +11,9 @@ import type { RowModel, SinkScope, SinkWriter } from './sink.ts'
 import type { SinkTarget } from './sink-target.ts'
 import { WatchedWrite } from './watched-write.ts'
 
-/** If a write has more rows than this, they are checked in several turns of the event loop. */
+/** If a write has more rows than this, the rows are checked in several turns of the event loop. */
 const MAX_ROWS_A_TURN = 1_000
-/** After this many rows of such a write, the clock is read again. */
+/** During a write with many rows, the clock is read again after this many rows. */
 const SLICE = 100
 /**
  * How often writes yield to the event loop during a delivery. Otherwise the target would have to wait while rows of the next batch are
@@ -29,7 +29,7 @@ interface RouteState {
   /** The number of the next batch. */
   next: number
   hasDelivered: boolean
-  /** The delivery of the first batch. The others wait for it, because it deletes the rows of earlier attempts. */
+  /** The delivery of the first batch. The other deliveries wait for it, because it deletes the rows of earlier attempts. */
   first: Promise<void> | undefined
 }
 
@@ -151,7 +151,8 @@ export class BufferedSink implements SinkWriter {
   }
 
   /**
-   * Checks the rows in slices, with turns of the event loop in between. Copies the list first, because the caller may change it in between.
+   * Checks the rows in slices, with turns of the event loop in between. Copies the list first, because the caller may change it in the
+   * meantime.
    */
   #acceptMany(to: RowModel | string, given: readonly unknown[]): Promise<void> {
     const state = this.#openRoute(to)

@@ -41,7 +41,7 @@ export interface SinkPoolParts {
 }
 
 /**
- * The sinks of the process, with one instance per class. It is created and opened for the first run that needs it.
+ * The sinks of the process, with one instance per class. An instance is created and opened for the first run that needs it.
  *
  * open → `close()` → closed.
  */

@@ -24,7 +24,7 @@ export interface OwnedSink extends SinkTarget {
   opened: Promise<void> | undefined
 }
 
-/** What keeps rows after their run has ended: dead letters and spills. */
+/** The parts that keep rows after their run has ended: dead letters and spills. */
 export interface DurableParts {
   readonly deadLetters: DeadLetters
   readonly journal: SpillJournal

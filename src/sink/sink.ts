@@ -6,7 +6,7 @@ import type { SqlDatabase } from '../sql/sql.ts'
 import type { Logger } from '../logger.ts'
 import type { WrittenRows } from './written-rows.ts'
 
-/** The kind of a row: a zod schema, or a class whose instances are the rows. It also checks the rows. */
+/** The kind of a row: a zod schema, or a class whose instances are the rows. The model also checks the rows. */
 // oxlint-disable-next-line typescript/no-explicit-any
 export type RowModel<T = any> = z.ZodType<T> | (abstract new (...args: never[]) => T)
 
@@ -230,7 +230,7 @@ export interface SinkWriter<Rows = any, Named = Readonly<Record<string, any>>> {
    * @throws the reason of the run's signal when it has aborted
    */
   write<M extends RowModel<Rows>>(model: M, rows: RowInputOf<M> | readonly RowInputOf<M>[]): Promise<void>
-  /** Like the other form, with the name of a route instead of its model. */
+  /** Writes rows like the other form, but with the name of a route instead of the model. */
   write<K extends keyof Named & string>(route: K, rows: Named[K] | readonly Named[K][]): Promise<void>
 }
 

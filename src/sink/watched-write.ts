@@ -4,7 +4,7 @@
 export class WatchedWrite extends Promise<void> {
   #onSeen: (() => void) | undefined
 
-  // `then` must return plain promises.
+  // `then` must return plain promises, which do not watch whether a rejection is handled.
   static override get [Symbol.species](): PromiseConstructor {
     return Promise
   }

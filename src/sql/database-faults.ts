@@ -126,7 +126,7 @@ const SQLITE_ERRORS: ReadonlyMap<number, DatabaseFault> = new Map([
 /** Piko's own codes for a database that does not respond. */
 const OWN_OUTAGES: ReadonlySet<unknown> = new Set(['DATABASE_UNREACHABLE', 'DATABASE_TIMEOUT', 'DATABASE_LOCKED'])
 
-/** How many causes are checked, because other code may have wrapped a database error. */
+/** The maximum number of causes to check. Other code may have wrapped a database error. */
 const MAX_CAUSES = 5
 
 /** Returns the kind of a database error. Undefined if the error does not come from the database or is unknown. */
@@ -146,8 +146,8 @@ export function databaseFault(error: unknown): DatabaseFault | undefined {
 export class UnstorableValue extends RangeError {}
 
 /**
- * Whether a statement failed because of a value. Then the other rows of a batch may be written without it. It is true if the database
- * refuses the value, Piko or the driver can't send it, or a row that it needs can't be read. It is never true for an outage, contention, a
+ * Whether a statement failed because of a value. Then the other rows of a batch can still be written. True if the database refuses the
+ * value, if Piko or the driver can't send it, or if a row that the statement needs can't be read. Never true for an outage, contention, a
  * wrong statement, a commit with an unknown result, or a bug.
  */
 export function isRefusedValue(error: unknown): boolean {
@@ -175,7 +175,7 @@ const RUNTIME_REFUSALS: ReadonlySet<unknown> = new Set([
   'ERR_INVALID_ARG_VALUE',
   'ERR_OUT_OF_RANGE',
 ])
-/** Messages of errors that have no code in the JavaScript engine. */
+/** Messages of errors that the JavaScript engine throws. These errors have no code. */
 const ENGINE_REFUSALS: ReadonlySet<unknown> = new Set(['Invalid time value', 'Invalid string length'])
 
 function isRefusedByRuntime(error: Error): boolean {

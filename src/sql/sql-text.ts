@@ -41,7 +41,7 @@ export function onConflict(
   const keys = keyColumns.map(quote)
   const changed = columns.map(quote).filter((column) => !keys.includes(column))
   if (dialect === 'mysql') {
-    // MySQL assigns columns from left to right. All assignments depend on the fence, so it must be the last.
+    // MySQL assigns columns from left to right. All assignments depend on the fence, so the fence must be assigned last.
     const value = (column: string): string =>
       fence === undefined ? `VALUES(${column})` : `IF(VALUES(${fence}) >= ${fence}, VALUES(${column}), ${column})`
     const sets = changed.map((column) => `${column} = ${value(column)}`)

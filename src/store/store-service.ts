@@ -1,4 +1,4 @@
-// The function is imported. If a test mocked the global timer instead, the check would stop.
+// The function is imported, because a test that mocks the global timer would otherwise stop the check.
 import { setInterval } from 'node:timers'
 import { isLoopback } from '../access/loopback.ts'
 import { Service } from '../service/service.ts'

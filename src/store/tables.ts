@@ -20,7 +20,7 @@ import type { OnUpstreamChange } from '../job/upstream.ts'
 type Instant = ColumnType<Date | string, Date | string, Date | string>
 type NullableInstant = ColumnType<Date | string | null, Date | string | null | undefined, Date | string | null>
 
-/** JSON as text. MariaDB has no binary JSON type, and no query of the store looks into it. */
+/** JSON as text. MariaDB has no binary JSON type, and no query of the store reads only a part of it. */
 type JsonText = string | null
 
 export { WINDOW_STATES, type WindowState } from '../ledger/window-state.ts'
@@ -307,7 +307,7 @@ export interface BatchSliceTable {
   /** The position in the batch of the first run's item, counted from 0. */
   from_item: number
   size: number
-  /** 1 until all these runs have ended. Until then the counts are null. */
+  /** 1 until all runs of the slice have ended. Until then the counts are null. */
   is_open: Generated<number>
   succeeded: Generated<number | null>
   failed: Generated<number | null>

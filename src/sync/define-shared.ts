@@ -38,7 +38,7 @@ const CHECKS: OptionChecks<SharedSpec<z.ZodType>> = {
 const EXAMPLE = "{ topic: 'rates', schema: z.object({ eur: z.number() }), initial: { eur: 1 } }"
 
 /**
- * Defines a value that all nodes of an app share: It has versions, a schema and a history. `app.shared(definition)` and
+ * Defines a value that all nodes of an app share: it has versions, a schema and a history. `app.shared(definition)` and
  * `ctx.shared(definition)` return it.
  *
  * @throws PikoError `SHARED_INVALID` naming every problem

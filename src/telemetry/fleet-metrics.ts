@@ -58,7 +58,7 @@ export class FleetMetrics {
       fills.push((figures) => {
         made.reset()
         if (figures) for (const [labels, value] of rows(figures)) made.set(labels, value)
-        // Without labels, prom-client shows 0 for a value that is not known.
+        // A metric without labels must be removed, because prom-client would show 0 for a value that is not known.
         else made.remove({})
       })
     }

@@ -1,7 +1,7 @@
 import type { Events } from '../events.ts'
 import type { Logger } from '../logger.ts'
 
-/** Logs changes, and answered and refused requests. Returns the functions that stop it. */
+/** Logs changes, and answered and refused requests. Returns the functions that stop the logging. */
 export function logChanges(events: Events, log: Logger): (() => void)[] {
   return [
     events.on('change.recorded', ({ auditId, verb, jobId, target, actor, outcome }) => {

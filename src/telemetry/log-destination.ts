@@ -46,7 +46,7 @@ export class LogDestination {
 
   write(line: string): void {
     const bytes = Buffer.from(line)
-    // While one turn of the event loop logs many lines, the timer can't fire.
+    // While one turn of the event loop logs many lines, the timer can't fire. So waiting lines are also written here.
     if (this.#held.length > 0 && performance.now() - this.#triedAt >= RETRY_MS) this.#drain()
     if (this.#held.length > 0) {
       if (this.#heldBytes + bytes.length > MAX_HELD_BYTES) this.#dropped += 1

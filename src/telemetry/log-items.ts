@@ -1,7 +1,7 @@
 import type { Logger } from '../logger.ts'
 import type { Events } from '../events.ts'
 
-/** Logs the events of items. Returns the functions that stop it. */
+/** Logs the events of items. Returns the functions that stop the logging. */
 export function logItems(events: Events, log: Logger): (() => void)[] {
   return [
     events.on('item.ended', ({ runId, jobId, itemId, kind, state, durationMs }) =>

@@ -2,7 +2,7 @@ import type { Logger } from '../logger.ts'
 import { formatMs } from '../time/duration.ts'
 import type { Events } from '../events.ts'
 
-/** Logs the results of notices. Returns the functions that stop it. */
+/** Logs the results of notices. Returns the functions that stop the logging. */
 export function logNotices(events: Events, log: Logger): (() => void)[] {
   return [
     events.on('notice.sent', ({ noticeId, channel, kind, jobCount, count, tries, durationMs }) => {

@@ -2,7 +2,7 @@ import type { Events } from '../events.ts'
 import type { Logger } from '../logger.ts'
 import { formatMs } from '../time/duration.ts'
 
-/** Logs the events of sinks. Returns the functions that stop it. */
+/** Logs the events of sinks. Returns the functions that stop the logging. */
 export function logSinks(events: Events, log: Logger): (() => void)[] {
   const rowsOf = (count: number): string => (count === 1 ? '1 row' : `${count} rows`)
   return [

@@ -86,7 +86,7 @@ export function runLogger(base: AppLogger, run: { runId: number; jobId: string; 
 /**
  * Logs events. Only this function decides their texts and levels. JSON lines name the event in `piko_event`.
  *
- * @returns a function that stops it
+ * @returns a function that stops the logging
  */
 export function logEvents(events: Events, log: AppLogger): () => void {
   const subscriptions = [

@@ -3,7 +3,7 @@ import type { Events } from '../events.ts'
 
 const BUCKETS_S = [0.005, 0.025, 0.1, 0.25, 1, 2.5, 10]
 
-/** Counts answered HTTP requests and measures how long they took. Returns a function that stops it. */
+/** Counts answered HTTP requests and measures how long they took. Returns a function that stops counting. */
 export function countRequests(events: Events, register: Registry): () => void {
   const registers = [register]
   const requests = new Counter({

@@ -1,7 +1,7 @@
 import { Gauge, type Registry } from 'prom-client'
 import type { Events } from '../events.ts'
 
-/** Counts the jobs that no live node knows. Returns the function that stops it. */
+/** Counts the jobs that no live node knows. Returns the function that stops counting. */
 export function countUnknownJobs(events: Events, register: Registry): () => void {
   const gauge = new Gauge({
     name: 'piko_jobs_unknown',

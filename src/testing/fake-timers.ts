@@ -2,7 +2,7 @@ import { PikoError } from '../errors.ts'
 import { propertyOf } from '../errors-read.ts'
 
 /**
- * Refuses fake timers. With them an app would wait forever, because its database, its threads and its loops need real ones. A fake `Date`
+ * Refuses fake timers. With them an app would wait forever, because its database, its threads and its loops need real timers. A fake `Date`
  * does no harm.
  *
  * @param call the name of the call, for the message

@@ -73,7 +73,7 @@ export function simulate(job: object, options: SimulateOptions): Simulation {
   }
 }
 
-/** Checked with UTC here, because the zone is unknown until the job is found. */
+/** The value is checked with UTC here, because the zone is unknown until the job is found. */
 const aMoment: OptionCheck = (value) => {
   const reading = readMoment(value, 'UTC')
   return 'date' in reading ? undefined : `is ${describeMoment(value)}; expected ${reading.expected}`

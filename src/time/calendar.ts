@@ -17,7 +17,7 @@ export interface LocalTime {
   readonly weekday: Weekday
 }
 
-/** Returns true to skip a tick. Piko calls it several times for the same instant, so it must always return the same answer. */
+/** Returns true to skip a tick. Piko calls the function several times for the same instant, so it must always return the same answer. */
 export type CalendarFunction = (instant: Date, local: LocalTime) => boolean
 
 /** The days and ticks on which a schedule does not fire. Days are in the schedule's time zone. */

@@ -50,7 +50,7 @@ export class DueWindows {
     return this.#ticks && !this.#ticks.next(now) ? now : this.lastEnd(now)
   }
 
-  /** Returns the first instant at or after this one at which windows are due. */
+  /** Returns the first instant at or after the given one at which windows are due. */
   firstFrom(instant: Date): Date | undefined {
     const tick = this.#schedule.next(new Date(instant.getTime() - this.delayMs - 1))
     return tick && new Date(tick.getTime() + this.delayMs)

@@ -28,7 +28,7 @@ export type ScheduleSpec =
       /** What happens when clocks change. Default `'auto'`. */
       readonly dst?: DstPolicy
     } & ScheduleBounds)
-  /** `anchor` is an instant on the grid, as ISO 8601. `timezone` is the zone of the calendar's days. */
+  /** `anchor` is an instant at which the schedule fires, as ISO 8601. `timezone` is the zone of the calendar's days. */
   | ({
       readonly kind: 'every'
       readonly everyMs: number

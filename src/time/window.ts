@@ -52,8 +52,8 @@ export class Timeline {
   }
 
   /**
-   * Returns the window that starts here. Any start inside the bounds is accepted as a boundary, so that windows can continue those of an
-   * earlier schedule without gap or overlap. {@link startingAt} accepts only true boundaries.
+   * Returns the window that starts at an instant. Any start inside the bounds is accepted as a boundary, so that windows can continue those
+   * of an earlier schedule without gap or overlap. {@link startingAt} accepts only true boundaries.
    *
    * @returns undefined outside the bounds, or if neither a tick nor the end of the bounds follows
    */
@@ -86,7 +86,7 @@ export class Timeline {
     return this.windowFrom(new Date(Math.max(this.#tickAtOrBefore(instant), this.#startMs)))
   }
 
-  /** Returns the window that starts here, or undefined if this is not a boundary. */
+  /** Returns the window that starts at an instant, or undefined if the instant is not a boundary. */
   startingAt(start: Date): Window | undefined {
     const startMs = start.getTime()
     if (startMs !== this.#startMs && startMs !== this.#tickAtOrBefore(start)) return undefined

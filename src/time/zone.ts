@@ -59,7 +59,9 @@ export class Zone {
     return undefined
   }
 
-  /** Returns the change within a UTC day: after its first millisecond, up to and including the first millisecond of the next day. */
+  /**
+   * Returns the clock change of a UTC day. The first millisecond of the day does not belong to it, and the first one of the next day does.
+   */
   #changeIn(day: number): number | undefined {
     const before = this.#offsetOfDay(day)
     if (before === this.#offsetOfDay(day + 1)) return undefined
@@ -88,7 +90,8 @@ export class Zone {
     const wholeMs = Math.floor(instantMs / 1_000) * 1_000
     const [day = 0, hour = 0, minute = 0, second = 0] = numbersIn(this.#format?.format(wholeMs) ?? '')
     const ahead = day - new Date(wholeMs).getUTCDate()
-    // The zone's day can only be the same, the next or the previous one. So a greater difference means that a month ends between them.
+    // The zone's day can only be the same as the UTC day, the next or the previous one. A greater difference means that a month ends
+    // between the two.
     const days = Math.abs(ahead) > 1 ? -Math.sign(ahead) : ahead
     return days * DAY_MS + (hour * 3_600 + minute * 60 + second) * 1_000 - mod(wholeMs, DAY_MS)
   }

@@ -31,7 +31,7 @@ const REFUSED_MS = 60_000
 export class FleetQueue {
   readonly #pool: OffloadPool
   #waiting: Waiting[] = []
-  /** How many free threads each other node has: as in its last answer, minus those that this node has used since. */
+  /** How many free threads each other node has: the number in its last answer, minus the threads that this node has used since. */
   #free = new Map<string, number>()
   /** When a node refused a module, by node and hash. */
   readonly #refusedAt = new Map<string, number>()
@@ -55,7 +55,7 @@ export class FleetQueue {
     this.#waiting.push(waiting)
     const unwatch = this.#watch(waiting)
     this.#pump()
-    // The listener is removed with each call, because a run may be much longer than its calls.
+    // The listener is removed when the call ends, because the run's signal may exist much longer.
     return promise.finally(unwatch)
   }
 
@@ -84,7 +84,7 @@ export class FleetQueue {
         timeoutMs: timeoutMs ?? this.#pool.timeoutMs,
       }
     } catch {
-      // The call in this process will report the error.
+      // The arguments can't be encoded. The call then runs in this process, which reports the error.
       return undefined
     }
   }
@@ -184,14 +184,14 @@ export class FleetQueue {
     const isKnown = performance.now() - (this.#refusedAt.get(key) ?? -Infinity) < REFUSED_MS
     if (this.#refusedAt.size > 10_000) this.#refusedAt.clear()
     this.#refusedAt.set(key, performance.now())
-    // If calls were sent together, their refusals also come together.
+    // Several calls may be refused at the same time. Only the first refusal is reported.
     if (isKnown) return
     const message = `node ${nodeId} refuses calls of ${file}: ${why}; other nodes and this one run them`
     process.emitWarning(message, 'PikoOffloadWarning')
   }
 }
 
-/** Why a node refuses a generator: if the node is lost, the items can't continue on another one. */
+/** Why a node refuses a generator. If the node were lost, the stream could not continue on another one. */
 export const STREAM = 'its result is a stream'
 
 const queues = new Map<OffloadPool, FleetQueue>()

@@ -20,9 +20,9 @@ export interface FleetCall {
 export type FleetAnswer =
   | { readonly kind: 'value'; readonly value: unknown }
   | { readonly kind: 'error'; readonly error: unknown }
-  /** It has no free thread any more. */
+  /** The node has no free thread any more. */
   | { readonly kind: 'busy' }
-  /** It does not have this version of the module, or can't return such a result. */
+  /** The node does not have this version of the module, or can't return the result of this function. */
   | { readonly kind: 'refused'; readonly why: string }
   /** The node, or the connection, ended before the answer arrived. */
   | { readonly kind: 'lost' }

@@ -17,7 +17,7 @@ export function moduleHash(file: string): string {
   if (known !== undefined) return known
   const hash = createHash('sha256').update(process.versions.v8)
   const seen = new Set([file])
-  // The order is that of the imports and not of the paths, because the other node may have the program in another folder.
+  // The files are hashed in the order of the imports and not of the paths, because the other node may have the program in another folder.
   for (const url of seen) {
     const text = readFileSync(fileURLToPath(url))
     hash.update(`\0${text.length}\0`).update(text)
@@ -35,7 +35,7 @@ function importedFile(path: string, from: string): string | undefined {
   try {
     return moduleFile(new URL(path, from)).href
   } catch {
-    // The import may not name a real file, for example because it is in a comment. If it does, the thread reports the missing file.
+    // The text may only look like an import, for example in a comment. If it is a real import, the thread reports the missing file.
     return undefined
   }
 }

@@ -52,13 +52,18 @@ const TARGET_MS = 20
 const MAX_ITEMS = 1_000
 const MAX_GROWTH = 4
 
-/** Returns the size of the next batch. The last one shows how many items take about 20 ms; the size grows at most fourfold. */
+/**
+ * Returns the size of the next batch. The duration of the last batch shows how many items take about 20 ms. The new size is at most four
+ * times the last one.
+ */
 export function nextSize(items: number, tookMs: number): number {
   const wanted = Math.floor((items * TARGET_MS) / Math.max(tookMs, 0.1))
   return Math.max(1, Math.min(wanted, items * MAX_GROWTH, MAX_ITEMS))
 }
 
-/** Sends items in batches, a limited number at the same time. If an item ends its thread, only that item fails. */
+/**
+ * Sends items to threads in batches. The number of batches at the same time is limited. If an item ends its thread, only that item fails.
+ */
 export class MapRun {
   readonly #plan: MapPlan
   readonly #items: AsyncIterator<unknown> | Iterator<unknown>

@@ -119,7 +119,7 @@ export class OffloadCall {
   }
 
   complete(reply: OffloadReply): void {
-    // A stream ends through its own port instead, because its last chunk may not have arrived yet.
+    // The end of a stream comes through its own port, because its last chunk may still be on its way.
     if (this.#reader === undefined) {
       if (reply.ok) this.#settle.resolve(reply.value)
       else this.#settle.reject(reviveError(reply.error))

@@ -37,7 +37,7 @@ export function neverBegan(called: Called, previous: string, cause: unknown): Pi
 function describeCause(cause: unknown): { code: string | undefined; reason: string } {
   if (!isError(cause)) return { code: undefined, reason: typeof cause === 'string' ? cause : describe(cause) }
   const { code, name, message, stack }: NodeJS.ErrnoException = cause
-  // If a DOMException is an uncaught error in a thread, only its stack still contains its name and message here.
+  // If a thread ends with an uncaught DOMException, only the stack of this error still contains its name and message.
   const reason = message === '' ? (stack?.split('\n')[0] ?? name) : name === 'Error' ? message : `${name}: ${message}`
   return { code: typeof code === 'string' ? code : undefined, reason: reason.replace(/\.$/, '') }
 }

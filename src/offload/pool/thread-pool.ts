@@ -128,7 +128,7 @@ export class ThreadPool {
     const held = this.#working.size + this.#unclean.size
     if (held >= size && held - this.#pausedCalls() >= size) return undefined
     if (held >= size * (1 + MAX_WAITING_PER_THREAD)) {
-      // A thread may wait for the result of another call of the same run. So calls of such runs must still begin.
+      // A thread may wait for another call of its own run. So further calls of the runs that hold threads must still begin.
       const owners = new Set([...this.#working.keys()].map(({ options }) => options.scope))
       return this.#waiting.takeFitting(({ options }) => owners.has(options.scope))
     }
@@ -193,7 +193,7 @@ export class ThreadPool {
 
   #waitsOrNot(work: Work): void {
     const { call, timer, readyAt } = work
-    // The reader of a stream may read its last rows after the thread's reply. A timer that starts then would keep the process alive.
+    // After the thread's reply, a stream's reader may still read. A timer that starts then would keep the process alive.
     if (this.#working.get(call) !== work) return
     if (call.isWaiting) timer.halt()
     else if (readyAt !== undefined) timer.start()

@@ -103,7 +103,7 @@ export class Thread {
   async usedBytes(): Promise<number> {
     const worker = this.#piscina.threads[0]
     if (worker === undefined || !this.#isReady) return 0
-    // The thread may end during this call.
+    // The thread may end during this call, which then rejects.
     const heap = await worker.getHeapStatistics().catch(() => undefined)
     return heap === undefined ? 0 : heap.used_heap_size + heap.external_memory
   }

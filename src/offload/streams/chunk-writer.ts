@@ -11,7 +11,7 @@ export interface WriterOptions {
   readonly unsendable: (item: unknown, index: number, cause: unknown) => unknown
   /** How long a source may take to end early, in milliseconds. Default: no limit. */
   readonly maxEndMs?: number
-  /** Returns the progress to send with the end of the stream. So it arrives before the reader has read everything. */
+  /** Returns the progress to send with the end of the stream. This message arrives before the reader has read everything. */
   readonly lastProgress?: () => Progress | undefined
   /** Called with true when the reader has read everything and waits for the source. Called with false when it no longer waits. */
   readonly onStarved?: (isStarved: boolean) => void
@@ -46,7 +46,7 @@ export class ChunkWriter {
     port.on('message', (message: ReaderMessage) => {
       if (message === 'end') this.end()
       else if (message === 'more') this.#hasRoom()
-      // A chunk that is on its way will feed the reader.
+      // If a chunk is still on its way, the reader will soon have items again.
       else if (message === 'hungry' && this.#room.isAll && !this.#isEnded) this.#setStarved(true)
     })
     // The reader no longer exists: its thread has ended, or it was aborted.

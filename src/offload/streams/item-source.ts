@@ -27,7 +27,7 @@ export function itemSource(stream: AnyIterable): ItemSource {
 function asyncSource(stream: AsyncIterable<unknown>): ItemSource {
   const iterator = stream[Symbol.asyncIterator]()
   return {
-    // As in `for await`, the result may not be a promise, or may be the promise of another library.
+    // As in `for await`, the result need not be a promise. It may also be the promise of another library.
     next: () => {
       const next: unknown = iterator.next()
       return next instanceof Promise ? (next as Promise<IteratorResult<unknown>>) : resolved(next)

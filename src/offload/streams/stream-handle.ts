@@ -1,12 +1,9 @@
 import type { ChunkReader } from './chunk-reader.ts'
 
-/**
- * If the handle of a stream was garbage-collected, this ends the stream's generator. Otherwise the generator would occupy its thread
- * forever.
- */
+/** Ends the generator of a stream whose handle was garbage-collected. Otherwise the generator would occupy its thread forever. */
 const forgotten = new FinalizationRegistry<ChunkReader>((reader) => void reader.return().catch(() => {}))
 
-/** The object for a stream that the caller has. The port also refers to the reader, so only this object can be garbage-collected. */
+/** The stream as the caller holds it. The open port keeps the reader in memory, so only this separate object can be garbage-collected. */
 export class StreamHandle<T = unknown> implements AsyncIterableIterator<T, undefined> {
   readonly #reader: ChunkReader<T>
 

@@ -13,7 +13,7 @@ export async function* openFile(file: FileToOpen): AsyncGenerator<Uint8Array, vo
   if (compression === 'none') yield* bytes as AsyncIterable<Uint8Array>
   else {
     const decompress = DECOMPRESS[compression]({ chunkSize: file.chunkBytes })
-    // An error of either stream reaches the reader through the last one.
+    // `pipeline` destroys the last stream with an error of either stream, so the reader gets the error.
     yield* pipeline(bytes, decompress, () => {}) as AsyncIterable<Uint8Array>
   }
 }

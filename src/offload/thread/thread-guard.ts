@@ -9,13 +9,13 @@ let lastReply: { readonly call: ThreadCall; readonly value: unknown } | undefine
 /** Stores the reply that piscina will send next. Only sending it shows whether it can be copied. */
 export function aboutToReply(call: ThreadCall, value: unknown): void {
   lastReply = { call, value }
-  // Piscina posts the reply in this turn of the event loop, so it is sent in the next turn.
+  // Piscina posts the reply in this turn of the event loop. In the next turn it has been sent, so it is no longer needed.
   setImmediate(() => (lastReply = undefined)).unref()
 }
 
 /**
- * An uncaught error or an exit during a call ends the thread, and so the call. After the call's reply, neither may end the thread: it may
- * already execute another call, which would be blamed.
+ * Lets an uncaught error or an exit end the thread only during a call. After the call's reply, the thread may already execute another call,
+ * which would be blamed.
  */
 export function guardThread(): void {
   process.on('uncaughtException', (thrown) => {

@@ -29,7 +29,7 @@ export interface Change {
   readonly made?: (result: unknown) => string | undefined
   /** Whether the call changes nothing. Default: true if its options have `dryRun: true`. */
   readonly isDry?: (args: CallArguments) => boolean
-  /** Whether a part of the change may be done if it fails. */
+  /** Whether a part of the change may have happened when the call fails. */
   readonly isInParts?: boolean
   /** Whether calls without an actor leave no audit row, because they are the normal work of programs. */
   readonly isWork?: boolean

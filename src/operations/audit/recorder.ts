@@ -11,7 +11,7 @@ import { auditText } from './audit-text.ts'
 import { type CallArguments, type Change, fieldOf, type Sight, type Verb } from './change.ts'
 import type { Nouns } from './nouns.ts'
 
-/** Errors after which a change may be done, completely or in part. */
+/** Errors after which it is unknown whether the change was made, completely or in part. */
 const UNSURE: readonly ErrorCode[] = [
   'COMMIT_UNKNOWN',
   'DATABASE_GONE',
@@ -109,7 +109,7 @@ export class Recorder {
     return result
   }
 
-  /** Keeps the row if the change may be done, otherwise deletes it. */
+  /** Keeps the row if the change may have been made, otherwise deletes it. */
   async #failed(
     id: number,
     {
@@ -158,7 +158,7 @@ export class Recorder {
       })
   }
 
-  /** The change is done, so its caller gets the result even if the row can't be completed. The row then stays `started`. */
+  /** The change was made, so its caller gets the result even if the row can't be completed. The row then stays `started`. */
   async #quietly(
     write: () => Promise<void>,
     { verb, jobId, target }: { verb: string; jobId: string | undefined; target: string | undefined },

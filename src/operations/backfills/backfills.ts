@@ -22,7 +22,7 @@ import type { Reach } from '../reach.ts'
 
 /** A window that a backfill would run, as a preview shows it. */
 export interface BackfillWindow extends Window {
-  /** Its state in the ledger; undefined if it is not in the ledger. */
+  /** The state of the window in the ledger; undefined if the window is not in the ledger. */
   readonly state: LedgerWindow['state'] | undefined
 }
 

@@ -16,7 +16,7 @@ export type BatchItemOf<T extends JobTypes> = [T['windowed']] extends [true]
   ? WindowsNeedBackfill
   : Omit<BatchItem, 'config' | 'input'> & ConfigOption<T> & InputOption<T>
 
-/** The compiler shows this type in its message. */
+/** The compiler shows this type in its error message. */
 type WindowsNeedBackfill = 'a job with windows: use app.backfills.create'
 
 /** Options of `app.batch`. */

@@ -111,7 +111,7 @@ export class Batches {
     })
   }
 
-  /** Checks the `onDone` job with an input like the one that it will get. A wrong one is then refused now and not at the end. */
+  /** Checks the `onDone` job with an input of the form that it will get, so that a wrong job is refused now and not at the end. */
   async #assertDone(onDone: string, about: Pick<BatchDone, 'jobId' | 'key' | 'total'>): Promise<void> {
     const { registry, prepare, store } = this.#reach()
     const job = registry.get(onDone)

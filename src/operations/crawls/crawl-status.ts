@@ -4,7 +4,7 @@ import type { ItemsStatus } from '../items/item-status.ts'
 /** A page of a crawl, as stored. */
 export interface CrawlPage extends Omit<StoredItem, 'kind' | 'key' | 'lane'> {
   readonly step: string
-  /** The method and the canonical URL of its request. */
+  /** The method and the canonical URL of the page's request. */
   readonly request: string
   readonly host: string
 }

@@ -168,7 +168,7 @@ export class Crawls {
   async #assertKnown(jobId: string): Promise<void> {
     const { store, registry } = this.#reach()
     if (registry.find(jobId) ?? (await store.jobs.find(jobId))) return
-    // `piko run` also stores runs of jobs that no node has registered.
+    // The job may have runs although no node has registered it: `piko run` also stores runs of such jobs.
     if ((await store.runs.list({ jobId, limit: 1 })).length > 0) return
     throw new PikoError('JOB_UNKNOWN', `the database has no crawl ${describe(jobId)}; piko jobs list shows all jobs`, {
       details: { jobId },

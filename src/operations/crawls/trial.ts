@@ -181,7 +181,7 @@ export class Trial implements ItemActions {
   }
 
   score(): void {
-    // A trial does not count for the scores by which other items choose.
+    // A trial does not change the scores that other items use for their choices.
   }
 
   async scores(attempt: ItemAttempt, group: string): ReturnType<ItemActions['scores']> {

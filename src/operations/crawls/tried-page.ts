@@ -21,7 +21,7 @@ import type { TriedRows } from './tried-rows.ts'
 export interface TriedPage extends TrialReport {
   readonly crawl: string
   readonly step: string
-  /** The method and the canonical URL of its request. */
+  /** The method and the canonical URL of the page's request. */
   readonly request: string
   readonly host: string
   /** How the page would have ended. `later`: the step called `ctx.retryLater`. */

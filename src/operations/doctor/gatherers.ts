@@ -72,7 +72,7 @@ export async function examine(
   }
 }
 
-/** This check comes first, because opening a missing file would create it. */
+/** Checks that the SQLite file exists. This check comes first, because opening a missing file would create it. */
 function assertFile({ mysql, sqlite: { path } }: LoadedSettings['settings']): void {
   if (mysql.dsn !== '' || path === ':memory:' || existsSync(path)) return
   throw new PikoError('DATABASE_UNREACHABLE', `the file ${path} does not exist; create it: piko migrate up`, {

@@ -11,7 +11,7 @@ export interface PathFact {
   readonly use: 'folder to write' | 'file to read'
   /** The absolute path. */
   readonly path: string
-  /** The file or folder that prevents its use: the path itself, or the nearest existing folder above it. */
+  /** The file or folder that prevents the use of the path: the path itself, or the nearest existing folder above it. */
   readonly at: string
   readonly problem: string
 }
@@ -49,7 +49,7 @@ function isThere(path: string): boolean {
     statSync(path)
     return true
   } catch (error) {
-    // Anything else, such as EACCES, is the problem to report.
+    // Any other error, such as EACCES, is the problem to report.
     return !['ENOENT', 'ENOTDIR'].includes(String(propertyOf(error, 'code')))
   }
 }

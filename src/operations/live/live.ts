@@ -5,7 +5,7 @@ import { optionsOf } from '../call-options.ts'
 import type { Reach } from '../reach.ts'
 import type { LiveFollow, LivePage, LiveRequest } from './live-options.ts'
 
-/** How soon a follower that gets no events notices an abort, at the latest. */
+/** The maximum time until a follower that gets no events notices an abort. */
 const WAIT_MS = 15_000
 
 /** `app.live`: the events of the fleet. They are stored while there are readers, and for some time after the last one. */

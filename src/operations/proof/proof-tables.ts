@@ -10,15 +10,15 @@ import type { Findings } from './findings.ts'
 /** A window whose rows are compared, with the bounds and the fence of the claim that ended it. */
 export interface ProofEntry extends Window {
   readonly isSucceeded: boolean
-  /** The fence that must be in its rows. */
+  /** The fence that must be in the rows of the window. */
   readonly fence: number
-  /** The id of its row in the ledger; undefined if the ledger has this window with other bounds. */
+  /** The id of the window's row in the ledger; undefined if the ledger has this window with other bounds. */
   readonly id: number | undefined
 }
 
 /** How many rows a finding names, at most. */
 const MAX_NAMED = 10
-/** How often a window with differences is read, because a run may have ended between two reads. */
+/** How often a window with differences is read, at most. It is read again because a run may have ended between two reads. */
 const MAX_READS = 3
 
 /** Compares the rows of one table with the windows of a job, page by page. */

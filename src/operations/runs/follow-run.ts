@@ -30,7 +30,9 @@ export interface FollowedRun {
     runId: number,
     filter: { after: number; limit: number; level?: RunLogLevel },
   ) => Promise<RunLogLine[]>
-  /** Calls `onNews` when something new is stored. It may never be called. Returns a function that stops watching. */
+  /**
+   * Calls `onNews` when something new is stored. A call may not come, so the follower also polls. Returns a function that stops watching.
+   */
   readonly watch?: (runId: number, nodeId: string, onNews: (isSettled: boolean) => void) => () => void
 }
 

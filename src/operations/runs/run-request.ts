@@ -86,7 +86,7 @@ export type EnqueueOptionsOf<T extends JobTypes> = EnqueueItemOf<T> & Pick<Enque
 export type EnqueueArguments<T extends JobTypes> =
   Record<never, never> extends EnqueueOptionsOf<T> ? [options?: EnqueueOptionsOf<T>] : [options: EnqueueOptionsOf<T>]
 
-/** The compiler shows this type in its message. */
+/** The compiler shows this type in its error message. */
 type WindowsNeedRun = 'a job with windows: use app.run(job, { window }) or app.backfills.create'
 
 /** One run of `app.enqueueMany`. */

@@ -27,7 +27,7 @@ import { type FollowOptions, followRun, type RunNews } from './follow-run.ts'
 
 /** A run in a list. */
 export interface ListedRun extends Run {
-  /** The last progress that its handler reported with `ctx.progress`; undefined if it reported none since its last claim. */
+  /** The last progress that the run's handler reported with `ctx.progress`; undefined if it reported none since the run's last claim. */
   readonly progress: Progress | undefined
 }
 
@@ -37,11 +37,11 @@ export interface RunDetails extends ListedRun {
   readonly batchId: number | undefined
   /** The attempts, oldest first, also those before a replay. */
   readonly attempts: readonly Attempt[]
-  /** The steps of its handler with stored results, in the order in which they finished. */
+  /** The finished steps of its handler, whose results are stored, in the order in which they finished. */
   readonly steps: readonly StepRecord[]
   /** How many rows each host stored on its disk while a target was down, by sink and host. */
   readonly spilled: readonly SpilledRows[]
-  /** How many rows of the run its targets have refused. */
+  /** How many rows of the run the targets of its sinks have refused. */
   readonly deadRows: number
 }
 

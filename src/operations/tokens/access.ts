@@ -24,7 +24,7 @@ interface AccessParts {
 /** An opened session of a browser. */
 export interface OpenedSession {
   readonly actor: Actor
-  /** The value of its cookie. */
+  /** The value of the session's cookie. */
   readonly secret: string
   readonly lengthMs: number
 }

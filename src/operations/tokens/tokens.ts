@@ -13,7 +13,8 @@ import type { Reach } from '../reach.ts'
 /** What kind of token to create. */
 export interface TokenRequest {
   /**
-   * The name of the token: 1 to 100 letters, digits and, in between, . _ @ / : -. It must be unique among the tokens that are not revoked.
+   * The name of the token: 1 to 100 letters, digits, spaces and any of `. _ @ / : -`. It begins with a letter or digit and contains a
+   * letter. It must be unique among the tokens that are not revoked.
    */
   readonly name: string
   /** What the token may do: `viewer` reads, `operator` changes runs, windows and jobs, `admin` everything. */

@@ -3,9 +3,9 @@ import type { JobPolicy } from '../../job/spec.ts'
 /** The limits of a job's runs, and the current number of runs. */
 export interface JobLimits {
   readonly jobId: string
-  /** Its running runs, counted up to 10,000. */
+  /** The job's running runs, counted up to 10,000. */
   readonly running: number
-  /** Its queued runs, counted up to 10,000. */
+  /** The job's queued runs, counted up to 10,000. */
   readonly queued: number
   /** The limits in this process's code; undefined if it has no code for the job. */
   readonly declared: DeclaredLimits | undefined

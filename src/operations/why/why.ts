@@ -49,7 +49,8 @@ export async function whyOf(store: Store, jobId: string, given: WindowInput | un
   const { window } = named ?? {}
   const unrun = asked && !window && job.windows !== null ? await unrunAt(store, job, asked) : undefined
   const takenAs = named?.takenAs ?? (unrun && (unrun.start.getTime() === asked?.getTime() ? 'start' : 'inside'))
-  // The window may have run again since then, or only in a backfill.
+  // If the instant only selects a window, the run of this tick is not the answer: the window may have run again later, or only in a
+  // backfill.
   const ofTick = window && takenAs !== 'tick' ? undefined : fired
   const run = window?.runId === undefined ? ofTick : ((await runs.find(window.runId)) ?? ofTick)
   const { now } = await plans.agenda()

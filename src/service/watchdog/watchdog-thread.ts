@@ -47,7 +47,7 @@ interface ScriptParsed {
 
 const MAX_SAMPLES = 20
 
-/** Watches the main thread until it is told to end, and then closes the port. It does so only while the main thread is not paused. */
+/** Watches the main thread until it is told to end, and then closes the port. The watch never ends while the main thread is paused. */
 export function guard(port: MessagePort, data: WatchdogData): void {
   void new Watch(data, (report) => port.postMessage(report)).run().finally(() => port.close())
 }
@@ -86,15 +86,15 @@ class Watch {
     let lateMs = 0
     while (isBlocked()) {
       const frames = canPause && samples.length < MAX_SAMPLES ? await look() : undefined
-      // The block may have ended during the sample; then this stack is not its cause.
+      // The block may have ended while the sample was taken; then this stack is not its cause.
       if (frames && isBlocked()) samples.push(frames)
       const begin = performance.now()
       if (await this.#isMissing(beat)) lateMs += performance.now() - begin - thresholdMs
     }
     const blockedMs = Number(Atomics.load(lastBeat, 0) - since) / 1e6
     const waited = Atomics.load(lastBeat, 1)
-    // If the system does not count the wait, the delay of this thread is used as an estimate: it does almost nothing, so it is late only if
-    // it also had no processor.
+    // If the system does not count the wait, the delay of this thread is used as an estimate. This thread does almost nothing, so it is
+    // late only if it had no processor either.
     const starvedMs = waited < 0n ? lateMs : Number(waited) / 1e6
     this.#report({ blockedMs, starvedMs, samples })
   }
@@ -104,7 +104,7 @@ class Watch {
 async function look(): Promise<RawFrame[]> {
   const session = new Session()
   session.connectToMainThread()
-  // The `url` of a frame is deprecated and empty. But when the debugger is enabled, it announces each script with its URL.
+  // The `url` of a frame is deprecated and empty. So the URLs come from the events that the enabled debugger sends for each script.
   const urls = new Map<string, string>()
   session.on('Debugger.scriptParsed', ({ params }: ScriptParsed) => urls.set(params.scriptId, params.url))
   try {

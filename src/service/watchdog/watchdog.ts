@@ -45,8 +45,8 @@ const BEATS_PER_THRESHOLD = 4
  * Only user code is blamed: a block in Node, Piko or a package that no function of the user has called has no culprit. A block on a machine
  * that is starved as a whole is not reported: the time in which the thread only waited for a processor does not count.
  *
- * It does not keep the process alive. With a debugger attached, inside a thread, and under `--permission` without `--allow-inspector`, it
- * only measures blocks.
+ * The watchdog does not keep the process alive. With a debugger attached, inside a thread, and under `--permission` without
+ * `--allow-inspector`, it only measures blocks.
  */
 export class Watchdog extends Service {
   readonly #thresholdMs: number
@@ -77,7 +77,7 @@ export class Watchdog extends Service {
     const data: WatchdogData = { beats, lastBeat, thresholdMs: this.#thresholdMs, canPause }
     const { port } = startGuard('watchdog-thread', import.meta.url, data, (error) => this.crash(error))
     const ended = once(port, 'close')
-    // The watch ends by itself, because it must not end while the main thread is paused.
+    // The thread is told to end and is not terminated, because it must not end while the main thread is paused.
     this.defer(async () => {
       port.ref()
       Atomics.store(beats, 1, 1)
@@ -92,8 +92,8 @@ export class Watchdog extends Service {
   }
 
   #report({ blockedMs, starvedMs, samples }: BlockReport): void {
-    // Between two heartbeats, the thread reads the clock. A late heartbeat alone is not a block. And the code is not at fault for the time
-    // in which the main thread had no processor.
+    // A heartbeat may be late although nothing was blocked as long as the threshold. And the code is not at fault for the time in which the
+    // main thread had no processor.
     if (this.shouldStop || blockedMs - starvedMs < this.#thresholdMs) return
     const stack = mostSeen(samples).map(stackFrame)
     this.#onBlocked({ blockedMs, stack, culprit: stack.find(isOwnCode) })
@@ -102,7 +102,7 @@ export class Watchdog extends Service {
 
 /** Whether the process may use the inspector. Node aborts a process under `--permission` that uses it without `--allow-inspector`. */
 function mayInspect(): boolean {
-  // Node's types declare it, but it exists only under `--permission`.
+  // Node's types always declare `process.permission`, but it exists only under `--permission`.
   const { permission } = process as { readonly permission?: NodeJS.ProcessPermission }
   return permission?.has('inspector') ?? true
 }
@@ -124,7 +124,7 @@ export function shownFrames(stack: readonly StackFrame[]): readonly StackFrame[]
   return [...stack.filter(isOwnCode), ...stack.filter((frame) => !isOwnCode(frame))].slice(0, MAX_SHOWN)
 }
 
-/** Returns a stack whose innermost own function is the most frequent one. */
+/** Returns the sample whose innermost function of the user's code occurs in most samples. */
 function mostSeen(samples: BlockReport['samples']): readonly RawFrame[] {
   const seen = new Map<string, { count: number; readonly frames: readonly RawFrame[] }>()
   for (const frames of samples) {

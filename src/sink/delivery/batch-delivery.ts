@@ -57,7 +57,8 @@ export class BatchDelivery {
     let isWhole = true
     const asides = await sift(ready.rows, {
       send: (part) => {
-        // An unknown error is retried only for the first delivery of the whole batch. After that, its rows are assumed to be the cause.
+        // An unknown error is retried only for the first delivery of the whole batch. After that, the rows of the batch are assumed to be
+        // the cause.
         const mayHelp = isWhole
           ? (error: Error) => refusedRows(error, part.rows.length) === undefined
           : (error: Error) => this.#isOutage(error)

@@ -1,7 +1,7 @@
 import type { SinkBatch } from '../sink.ts'
 import type { Aside } from './sift.ts'
 
-/** Where rows come from that were refused or stored on disk. */
+/** The origin of rows that were refused or stored on disk. */
 export interface RowsSource {
   readonly sink: string
   /** The name of the model in batch keys. */

@@ -55,7 +55,8 @@ async function deliverRows(target: SinkTarget, route: Route, spilled: SpillBatch
     send: async (part) => {
       const bytes = part.rows.reduce<number>((sum, row) => sum + rowBytes(row), 0)
       await callSink(target, route, part.rows, { ...batch, index, key: `${batch.key}${part.suffix}` }, bytes)
-      // The first part has already deleted the rows of earlier attempts. The other parts are added to it.
+      // The first part has already deleted the rows of earlier attempts. The other parts must not delete rows, so they have an index of at
+      // least 1.
       index = Math.max(1, index)
     },
     isOutage: (error) => isOutage(error, target.policy.spill?.isOutage),

@@ -2,7 +2,7 @@ import { chainOf, headline, isWhole, propertyOf } from '../../errors-read.ts'
 import { databaseFault } from '../../sql/database-faults.ts'
 import { isPikoError } from '../../errors.ts'
 
-/** A symbol instead of `instanceof`, because a sink's module may load another copy of this package. */
+/** The mark is a symbol, because `instanceof` fails if a sink's module has loaded another copy of this package. */
 const REFUSED = Symbol.for('piko.refusedRows')
 
 /** A row that the target refuses. */
@@ -49,7 +49,7 @@ function namedIn(link: unknown): readonly RefusedRow[] {
       reason: String(propertyOf(row, 'reason')),
     }))
   }
-  // `SqlTable` names a row that can't be stored or is too large for a statement.
+  // An error of `SqlTable` names the row that can't be stored or is too large for a statement.
   const index = isPikoError(link, 'SINK_ROW_INVALID') ? propertyOf(link.details, 'index') : undefined
   return typeof index === 'number' ? [{ index, reason: headline(link) }] : []
 }

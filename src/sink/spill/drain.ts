@@ -51,7 +51,7 @@ export class Drain {
       try {
         const isEmpty = !(await this.#sendNext())
         failures = 0
-        // The batch that is being written must be complete before it can be sent.
+        // A batch that is still being written can't be sent yet, so this waits for a moment.
         if (isEmpty) await systemClock.sleep(LOOK_MS, signal)
       } catch (thrown) {
         if (signal.aborted) return

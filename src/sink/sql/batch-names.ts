@@ -10,12 +10,15 @@ export class BatchNames {
   of({ jobId, window, key, sink }: SinkBatch): string | undefined {
     if (key === '') return undefined
     const prefix = `${jobId}/${window?.start.toISOString() ?? ''}/`
-    // A row in `piko_fence` belongs to one window, so the name needs no job and no window.
+    // The key begins with the job and the window. They are removed, because the name is stored in the row of this window in `piko_fence`.
     const own = key.startsWith(prefix) ? key.slice(prefix.length) : key
     return sink === undefined ? own : `${sink}:${own}`
   }
 
-  /** Returns a name for the next write with the same batch, if several writes each add other rows. */
+  /**
+   * Returns the name for the next write, if one call of the sink's method writes the same batch several times and each write adds other
+   * rows.
+   */
   next(batch: SinkBatch): string | undefined {
     const delivery = callOf(batch)
     const call = this.#calls.get(delivery) ?? 0

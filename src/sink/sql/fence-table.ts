@@ -4,7 +4,9 @@ import { fenceType, windowType } from './column-types.ts'
 
 type SqlDialect = SqlExecutor['dialect']
 
-/** Each schema has one such table, with the fences of all other tables. Migrations create it in Piko's own database. */
+/**
+ * The name of the fence table. Each schema has one, with the fences of all its other tables. Migrations create it in Piko's own database.
+ */
 const FENCE_TABLE = 'piko_fence'
 
 /** Returns the name of the fence table in the schema of a table. */

@@ -101,7 +101,7 @@ function* packetsOf(text: string): Generator<Uint8Array> {
   for (let from = 0; from < bytes.length; from += MAX_CHUNK_BYTES) yield bytes.subarray(from, from + MAX_CHUNK_BYTES)
 }
 
-/** Returns the SQL text of a value that is the same in all rows; undefined if there is none. */
+/** Returns the SQL text of a value that is the same in all rows; undefined if the value has no such text. */
 function filledText(value: SqlValue): string | undefined {
   if (typeof value === 'number' && Number.isSafeInteger(value)) return String(value)
   const text = value instanceof Date ? instantTexts()(value) : undefined

@@ -12,16 +12,16 @@ interface Waiting {
   readonly rows: TableRows
   readonly send: Send
   readonly signal: AbortSignal
-  /** Calls a function in the caller's logger, signal and transaction. */
+  /** Calls a function in the context of the caller: its logger, signal and transaction. */
   readonly within: (fn: () => Promise<void>) => Promise<void>
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
 
 /**
- * Writes batches together that differ only in their rows, in one transaction after the current one. Many items of a run may end at the same
- * time, each with a few rows. With one transaction each, they would wait for the same fence, and the transactions would cost more than the
- * rows.
+ * Joins batches that differ only in their rows, and writes them in one transaction after the current one. Many items of a run may end at
+ * the same time, each with a few rows. With one transaction each, they would wait for the same fence, and the transactions would cost more
+ * than the rows.
  */
 export class SharedWrites {
   readonly #lines = new WeakMap<SqlDatabase, Map<string, Waiting[]>>()
@@ -79,7 +79,7 @@ async function writeTogether(given: readonly Waiting[]): Promise<void> {
     await first.within(() => first.send(rows))
     for (const { resolve } of group) resolve()
   } catch (error) {
-    // After an outage, each batch would fail for the same reason, so they are not tried separately.
+    // In an outage, each batch would fail for the same reason, so they are not tried separately.
     if (group.length === 1 || databaseFault(error) === 'outage') for (const { reject } of group) reject(error)
     else for (const waiting of group) await writeTogether([waiting])
   }

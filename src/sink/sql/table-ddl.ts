@@ -73,7 +73,7 @@ export function filledNames({ windowColumn, fenceColumn }: TableShape): string[]
   return [windowColumn, fenceColumn].filter((column) => typeof column === 'string')
 }
 
-/** The fence is part of the key of a window's rows, because rows of an older run stay until the newer run is complete. */
+/** Returns the columns of the primary key. They include the fence, because rows of an older run stay until the newer run is complete. */
 function primaryKey(shape: TableShape): readonly string[] {
   if (shape.key.length === 0) return []
   return shape.windowColumn === null ? shape.key : [...filledNames(shape), ...shape.key]
@@ -118,7 +118,7 @@ function indexName({ name }: TableShape): string {
   return `${name.split('.').at(-1) ?? name}_window`.slice(-64)
 }
 
-/** In SQLite, the schema is a prefix of the index's name and not of the table's. */
+/** Returns the index and its table as SQL. In SQLite, the schema is a prefix of the index's name and not of the table's. */
 function indexOf(dialect: SqlDialect, shape: TableShape): string {
   const parts = shape.name.split('.')
   const table = quoted(dialect, parts.at(-1) ?? shape.name)

@@ -10,7 +10,10 @@ export interface WindowWriter {
   readonly window: Window
   readonly fence: number
   readonly runId: number | undefined
-  /** The name of its batch, the same in each delivery. Undefined: without a name, a repeated delivery can't be recognised. */
+  /**
+   * The name of the batch that the claim writes, the same in each delivery. Undefined: without a name, a repeated delivery can't be
+   * recognised.
+   */
   readonly batch: string | undefined
 }
 

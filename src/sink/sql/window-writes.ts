@@ -28,7 +28,7 @@ export class WindowWrites {
   }
 
   /**
-   * Writes rows in place of those of earlier claims: the first batch that a claim stores deletes these. Its index may be any, because
+   * Replaces the rows of earlier claims: the first batch that a claim stores deletes them. This batch may have any index, because the
    * batches before it may have been refused.
    *
    * @returns how many rows the claim has in the table now; undefined: unknown

@@ -182,7 +182,10 @@ export class AuditStore {
   }
 }
 
-/** Half of a surrogate pair is removed, because the database would refuse the text, and so the change. */
+/**
+ * Shortens a text. If the cut divides a surrogate pair, its half is replaced, because the database would refuse the text, and so the
+ * change.
+ */
 function cut(text: string, characters: number): string {
   return text.slice(0, characters).toWellFormed()
 }

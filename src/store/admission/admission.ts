@@ -170,7 +170,7 @@ class Counts {
       return perKey !== undefined || parallel !== undefined
     }
     const detailed = jobIds.filter(isDetailed)
-    // These counts need only the index.
+    // For these jobs, the index alone is enough to count.
     const plain = jobIds.filter((id) => limits.get(id)?.concurrency !== undefined && !isDetailed(id))
     if (plain.length > 0) {
       const rows = await trx

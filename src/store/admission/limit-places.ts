@@ -21,7 +21,7 @@ export interface LimitRule extends RateLimit {
 
 /** A place that the database has counted for this process. Times are milliseconds on the process's monotonic clock, except for `at`. */
 export interface LimitPlace {
-  /** The number that the caller takes. */
+  /** How many units of the rate the caller takes. */
   readonly count: number
   /** The instant for which the place is counted, by the database's clock. */
   readonly at: number
@@ -74,7 +74,7 @@ export class LimitPlaces {
     return this.#rule.perMs / this.#rule.limit
   }
 
-  /** Returns the milliseconds until `count` more are free; 0: now. */
+  /** Returns the milliseconds until `count` more places are free; 0: now. */
   freeInMs(count: number): number {
     const { nowMs } = this.#clock
     const bucketMs = this.#fullMs - (this.#rule.burst - count) * this.#intervalMs - nowMs

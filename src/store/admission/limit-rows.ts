@@ -10,7 +10,7 @@ export interface LimitStatus {
   readonly name: string
   /** How many takes there are in the span that ends with the last one. */
   readonly taken: number
-  /** For when the last take is counted, on the database's clock; undefined if there is none. */
+  /** The instant for which the last take is counted, on the database's clock; undefined if there is none. */
   readonly lastAt: Date | undefined
   /** After this instant, the counts have no effect. */
   readonly expiresAt: Date

@@ -24,7 +24,7 @@ const SEEN_SHARE = 0.75
 const MAX_AHEAD_MS = 50
 const AHEAD_SHARE = 0.05
 
-/** Returns how long before it is free a place may be taken, in milliseconds. */
+/** Returns how long before a place is free it may be taken, in milliseconds. */
 export function aheadMs({ perMs }: RateLimit): number {
   return Math.min(MAX_AHEAD_MS, Math.floor(perMs * AHEAD_SHARE))
 }
@@ -115,7 +115,7 @@ export function untilFree(starts: Starts, added: number, nowMs: number, { limit,
   return perMs
 }
 
-/** Returns for when a place that is free at `freeMs` is counted: the end of a part, so that no span ever exceeds the limit. */
+/** Returns the instant for which a place that is free at `freeMs` is counted: the end of a part, so that no span ever exceeds the limit. */
 export function countedAt(freeMs: number, limit: RateLimit, slack: number): number {
   const part = partMs(limit)
   return Math.ceil((freeMs + slack) / part) * part

@@ -14,7 +14,7 @@ export interface PlaceExchange extends RateName {
   readonly unused: RatePlace | undefined
 }
 
-/** A request for a run whose first synchronous part took longer than its place. */
+/** A request for a run whose first synchronous part took longer than its place allows. */
 export interface PlaceDelay extends RateName {
   readonly limit: RateLimit
   /** The place that the run used. */

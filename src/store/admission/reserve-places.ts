@@ -11,7 +11,7 @@ export interface LimitRequest {
   readonly rule: LimitRule
   /** How much each waiting caller takes, in order. */
   readonly counts: readonly number[]
-  /** How many single places to take for callers that will probably come, if these are free now. */
+  /** How many single places to take for callers that will probably come. Only places that are free now are taken. */
   readonly more: number
   /** How long the single places may be kept, in milliseconds. */
   readonly holdMs: number

@@ -22,7 +22,7 @@ import { noteRows } from '../events/notes.ts'
 /** How a step creates the runs of windows. */
 export interface BackfillPlan {
   readonly timeline: (generations: readonly StoredGeneration[]) => Timeline
-  /** Whether the job has upstream jobs, so that its windows wait for their windows. */
+  /** Whether the job has upstream jobs, so that its windows wait for the windows of those jobs. */
   readonly waits: boolean
   /** Creates a run, with the keys of the job's limits. */
   readonly runOf: (window: Window, backfill: BackfillRow) => NewRun
@@ -160,7 +160,7 @@ async function writeWindows(
   return wanted.length
 }
 
-/** Gives windows that have ended to their new runs. */
+/** Assigns windows that have ended to their new runs. */
 async function takeOver(
   trx: Transaction<Tables>,
   dialect: Dialect,

@@ -176,7 +176,7 @@ export class CacheStore implements CacheLevel {
    */
   async spaces(limit: number, after = ''): Promise<string[]> {
     const names: string[] = []
-    // Finds each name by the primary key, without reading the entries of the others.
+    // Finds each name by the primary key, without reading the entries of the other caches.
     while (names.length < limit) {
       const row = await this.#database.db
         .selectFrom('piko_cache')
@@ -238,7 +238,7 @@ export class CacheStore implements CacheLevel {
   }
 
   async close(): Promise<void> {
-    // The app closes its database.
+    // Nothing to close: the app closes the database.
   }
 
   #row(space: string, key: string) {
@@ -269,7 +269,7 @@ export class CacheStore implements CacheLevel {
   }
 }
 
-/** Keys are compared by their digests, because a database would ignore spaces at the end. */
+/** Returns the digest by which keys are compared. A database would ignore spaces at the end of the keys themselves. */
 function printOf(key: string): Buffer {
   return createHash('sha256').update(key).digest()
 }

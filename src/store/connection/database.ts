@@ -73,9 +73,9 @@ export interface Database {
   readonly transactionMs: number
   /** Runs the function of a user's transaction. Recognises calls in it that do not use its `trx`. */
   readonly enter: <T>(body: () => Promise<T>) => Promise<T>
-  /** Whether the caller is inside such a function. */
+  /** Whether the caller is inside the function of a user's transaction. */
   readonly isInside: () => boolean
-  /** @throws PikoError `USAGE` inside such a function, on a database with one connection */
+  /** @throws PikoError `USAGE` inside the function of a user's transaction, on a database with one connection */
   readonly assertOutside: (what: string) => void
   /** Rejects every call that waits for the database, and every later call. Called when the process no longer waits for answers. */
   readonly cut: () => void

@@ -18,7 +18,7 @@ export interface Dialect {
    * Returns an SQL expression for the time on the database's clock, in milliseconds. With a test clock, it is the bound time of that clock.
    */
   now(): RawBuilder<Date>
-  /** The same time as SQL text, with the values to bind. */
+  /** The time on the database's clock as SQL text, with the values to bind. */
   nowText(): { readonly text: string; readonly values: readonly unknown[] }
   /** Returns the SQL expression for `now() + ms`; `ms` may be negative. */
   nowPlus(ms: number): RawBuilder<Date>
@@ -49,7 +49,7 @@ export interface Dialect {
    * every row that it reads.
    */
   forceIndex(name: string): RawBuilder<unknown>
-  /** The clause ` NOT INDEXED` on SQLite, which makes it read rows by primary key and in this order; empty on MySQL. */
+  /** The clause ` NOT INDEXED` on SQLite, which makes it read rows by primary key and in the order of that key; empty on MySQL. */
   readonly byPrimaryKey: RawBuilder<unknown>
   /**
    * The column `state`, for queries that find rows by id and only check their state. With the plain column, SQLite would use the index on
@@ -155,7 +155,10 @@ function whole(values: readonly number[]): readonly number[] {
   return values.length > 0 ? values : [-1]
 }
 
-/** If the sum was out of range, SQLite would store NULL without an error. */
+/**
+ * Rounds a number of milliseconds that is added to an instant. Refuses one that is too large, because SQLite would store NULL without an
+ * error.
+ */
 function wholeSpan(ms: number): number {
   if (Math.abs(ms) <= MAX_DURATION_MS) return Math.round(ms)
   throw new UnstorableValue(

@@ -6,10 +6,10 @@ import { BrokenRows } from '../values/broken-rows.ts'
 import { RowCheck } from '../values/row-check.ts'
 import { ROW_RULES, type TableName } from '../values/row-rules.ts'
 
-/** How many rows are named, at most. Also the maximum number of steps of a check. */
+/** How many rows are named, and how many steps a check takes, at most. */
 const MAX_ROWS = 100
 const MAX_STEPS = 2_000
-/** The number of rows of each table that are read in addition, and of tables with JSON, whose rows may be large. */
+/** How many of the newest rows of each table are also read. The number is smaller for tables with JSON, whose rows may be large. */
 const NEWEST = 200
 const NEWEST_JSON = 20
 /** The number of shared values that one statement checks. SQLite blocks the event loop for about 1 ms for each megabyte. */
@@ -26,7 +26,7 @@ export async function brokenFacts(database: Database): Promise<readonly BrokenRo
     if (found.size < MAX_ROWS && !found.has(name)) found.set(name, row)
   }
   const { db, dialect } = database
-  // These read all checked columns of a row, so a second report of the same row adds nothing.
+  // These queries read all checked columns of a row, so a second report of the same row adds nothing.
   const tables = Object.keys(ROW_RULES) as TableName[]
   for (const table of tables) for (const row of await newestBroken(database, table)) add(row)
   for (const row of await brokenShared(database)) add(row)
@@ -37,10 +37,10 @@ export async function brokenFacts(database: Database): Promise<readonly BrokenRo
   return [...found.values()]
 }
 
-/** The unreadable rows among the last ones by key. */
+/** Returns the unreadable rows among the last rows of a table by key. */
 async function newestBroken({ db, dialect }: Database, table: TableName): Promise<BrokenRow[]> {
   const { key, columns } = ROW_RULES[table]
-  // The tables have different columns.
+  // The type is general, because the tables have different columns.
   let query = (db as unknown as Kysely<Record<string, Record<string, unknown>>>)
     .selectFrom(table)
     .select([...new Set([...key, ...Object.keys(columns)])])
@@ -49,7 +49,7 @@ async function newestBroken({ db, dialect }: Database, table: TableName): Promis
   return brokenAmong(dialect, table, await query.execute())
 }
 
-/** Each version may be published again, so all are checked. The database does it, because a value may have a megabyte. */
+/** Each version may be published again, so all versions are checked. The database checks them, because a value may have a megabyte. */
 async function brokenShared({ db, dialect }: Database): Promise<BrokenRow[]> {
   const broken: BrokenRow[] = []
   const size = SHARED_AT_ONCE[dialect.name]
@@ -64,7 +64,7 @@ async function brokenShared({ db, dialect }: Database): Promise<BrokenRow[]> {
       if (Number(is_valid) === 1 || broken.length === NEWEST_JSON) continue
       const row = db.selectFrom('piko_shared').select(['topic', 'version', 'value'])
       const own = await row.where('topic', '=', topic).where('version', '=', version).execute()
-      // A database may refuse JSON that Node accepts, such as deeply nested arrays.
+      // A database may refuse JSON that Node accepts, such as deeply nested arrays. So Node checks the row again.
       broken.push(...(await brokenAmong(dialect, 'piko_shared', own)))
     }
     const last = rows.at(-1)

@@ -30,7 +30,7 @@ export async function clockFacts({ db, dialect }: Database, now: () => number): 
   return best as ClockFacts
 }
 
-/** Makes one round trip. */
+/** Makes one round trip to the database. Returns how long it took, in milliseconds. */
 export async function pinged({ db }: Database): Promise<number> {
   const begin = performance.now()
   await sql`SELECT 1`.execute(db)

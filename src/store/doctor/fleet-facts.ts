@@ -13,7 +13,7 @@ export interface FleetNode {
   readonly expiredAgoMs: number
   /** The version of Piko; undefined if the node does not report it, for example because it is older. */
   readonly version: string | undefined
-  /** A digest of each of its jobs, by id. */
+  /** A digest of each of the node's jobs, by job id. */
   readonly jobs: Readonly<Record<string, string>> | undefined
 }
 

@@ -81,7 +81,7 @@ function mysqlPlan([row]: readonly Readonly<Record<string, unknown>>[]): Used {
   return { used: typeof key === 'string' ? key : undefined, rows: Number(row?.['rows'] ?? 0) }
 }
 
-/** A row's detail has a form such as `SEARCH piko_run USING COVERING INDEX run_queue (priority=?)`. */
+/** Reads the plan from SQLite's rows. A row's detail has a form such as `SEARCH piko_run USING COVERING INDEX run_queue (priority=?)`. */
 function sqlitePlan(rows: readonly Readonly<Record<string, unknown>>[]): Used {
   const details = rows.map((row) => String(row['detail'])).join('\n')
   return { used: /USING (?:COVERING )?INDEX (\w+)/.exec(details)?.[1], rows: undefined }

@@ -10,7 +10,7 @@ export interface StuckRun {
   readonly id: number
   readonly jobId: string
   readonly nodeId: string | undefined
-  /** Milliseconds since it began, was due, or was asked to end. */
+  /** Milliseconds since the run began, was due, or was asked to end. */
   readonly forMs: number
 }
 
@@ -21,7 +21,7 @@ export interface RunFacts {
   readonly cancelled: readonly StuckRun[]
   /** Running runs of live nodes, the oldest first. */
   readonly running: readonly StuckRun[]
-  /** Due runs in the queue, for each priority, those that are due longest first. */
+  /** Due runs in the queue. Within each priority, the runs that have been due longest come first. */
   readonly due: readonly StuckRun[]
 }
 

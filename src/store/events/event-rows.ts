@@ -6,9 +6,9 @@ type NullableInstant = ColumnType<Date | string | null, Date | string | null | u
 /** The changes of one transaction; see `EventStore`. */
 export interface EventTable {
   id: Generated<number>
-  /** The number of its first event, from 1 and without gaps. Null until a reader numbers the row. */
+  /** The number of the row's first event, from 1 and without gaps. Null until a reader numbers the row. */
   seq: Generated<number | null>
-  /** The number of its events. */
+  /** The number of the row's events. */
   size: number
   /** The changes, as JSON of `Packed[]`. */
   body: string

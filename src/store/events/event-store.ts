@@ -89,7 +89,7 @@ export class EventStore {
       const isOver = sql`(listened_until IS NULL OR listened_until < ${dialect.now()})`
       await trx
         .updateTable('piko_event_head')
-        // MySQL assigns from left to right, so the condition's column comes last.
+        // MySQL assigns columns from left to right, so the column that the conditions read comes last.
         .set({
           // One number is skipped, so that an id from before the pause is smaller than the start.
           start_seq: sql<number>`CASE WHEN ${isOver} THEN seq + 1 ELSE start_seq END`,
@@ -171,8 +171,8 @@ export class EventStore {
   }
 
   /**
-   * Deletes events that are older than `keepMs`, and the oldest ones beyond `keep` events, in a short transaction. They get numbers first,
-   * so that a reader sees that they are missing.
+   * Deletes events that are older than `keepMs`, and the oldest ones beyond `keep` events, in a short transaction. Events get numbers
+   * before they are deleted, so that a reader sees that some are missing.
    *
    * @returns whether there may be more
    */
@@ -197,5 +197,5 @@ export class EventStore {
   }
 }
 
-/** If less than this is left, a reader moves `listened_until` forward. */
+/** If less than this time is left, in milliseconds, a reader moves `listened_until` forward. */
 const ENDING_MS = 60_000

@@ -182,7 +182,7 @@ function errorText(json: string): string {
   try {
     return storedMessage(json).slice(0, MAX_ERROR)
   } catch {
-    // A person has edited the error.
+    // A person has edited the error, so it is not valid JSON.
     return json.slice(0, MAX_ERROR)
   }
 }

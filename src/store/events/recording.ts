@@ -1,7 +1,7 @@
 /** If a process has not heard for this long whether there are readers, it records events. */
 const MAX_STALE_MS = 5_000
 /**
- * How long after the first reader has begun every process certainly records events: by then, its last check is too old, and its open
+ * This long after the first reader has begun, every process certainly records events: its earlier check is too old by then, and its earlier
  * transactions have ended.
  */
 export const SETTLE_MS = 2 * MAX_STALE_MS

@@ -93,7 +93,7 @@ function rowOf({ runId, fence, attempt, done, total, message, rate }: NewProgres
     ${sql.lit(attempt)} AS attempt, ${done} AS done, ${total ?? null} AS total, ${message ?? null} AS message, ${rate ?? null} AS rate`
 }
 
-/** MySQL assigns columns from left to right. All assignments depend on the fence, so it comes last. */
+/** MySQL assigns columns from left to right. All assignments depend on the fence, so the fence is assigned last. */
 function replacingOnMysql(): RawBuilder<unknown> {
   const set = REPLACED.map((name) => {
     const own = sql.ref(`piko_run_progress.${name}`)

@@ -47,7 +47,7 @@ const SPAN = 10_000
 const BATCH = 200
 /** How many steps and log lines one transaction deletes, at most, unless a single run has more. */
 const MAX_ROWS = 5_000
-/** How many such rows of one run a statement deletes, at most, because each may be large. */
+/** How many steps or log lines of one run a statement deletes, at most, because each may be large. */
 const ROWS_AT_ONCE = 200
 
 /**
@@ -84,7 +84,7 @@ export class RetentionStore {
       .orderBy('id')
       .limit(STEP)
       .execute()
-    // An unreadable run may not be old, so it is not deleted. The search continues after it.
+    // It is unknown whether an unreadable run is old, so the run is not deleted. The search continues after it.
     const sound = soundRows(dialect, 'piko_run', rows, this.#database.broken.report)
     const ids = sound
       .filter((row) => Number(row.is_ended_before) === 1 && isOneOf(filter.states, row.state))

@@ -162,7 +162,7 @@ async function openLanes(
   const limited = lanes.filter(({ parallel }) => parallel !== undefined)
   const wide = limited.filter(({ parallel = 0 }) => request.slots !== undefined && parallel >= request.slots)
   const elsewhere = await runningOf(trx, idsOf(wide), { except: request.nodeId })
-  // The slots of this node already keep the limit of such a lane, so items that wait for a slot may be claimed.
+  // For these lanes, the slots of this node already keep the limit, so items that wait for a slot may be claimed.
   const own = new Set(wide.filter(({ id }) => !elsewhere.has(id)))
   const running = await runningOf(trx, idsOf(limited.filter((lane) => !own.has(lane))), { over })
   const failing = lanes.filter(({ breaker }) => mostUnderWay(breaker) < Infinity)
@@ -185,7 +185,7 @@ async function openLanes(
   })
 }
 
-/** Returns when the next item of a lane may begin. This is not during a wait, or during a pause by its breaker. */
+/** Returns when the next item of a lane may begin. No item may begin during a wait of the lane, or while the lane's breaker pauses it. */
 function opensAt({ freeAt, breaker }: LaneState): number {
   return Math.max(freeAt, breaker.openUntil ?? 0)
 }
@@ -309,7 +309,7 @@ function nextAtOf(lane: {
   const placeAt = Math.max(now, opens - Math.max(LEAD_MS, leadMs))
   if (!isDrained) return placeAt
   if (dueAt === undefined) return undefined
-  // If due items were not claimed, their jobs are unknown to this node.
+  // Due items that were not claimed belong to jobs that this node does not know. So the lane is read again later.
   return dueAt <= now ? now + FULL_MS : Math.max(placeAt, dueAt)
 }
 

@@ -189,7 +189,7 @@ export function openAt(dialect: Dialect): RawBuilder<Date> {
 
 /**
  * Wakes lanes that have new items or can begin more, so that claims read them. Called after the transaction that made the items visible:
- * just before, a claim that did not see them may have set the lane to rest.
+ * just before, a claim that did not see them may have stored that the lane need not be read.
  */
 export async function wakeLanes(db: Kysely<Tables>, dialect: Dialect, ids: readonly number[]): Promise<void> {
   const at = openAt(dialect)

@@ -139,7 +139,7 @@ export interface LaneStatus {
   readonly running: number
   readonly ratePerSecond: number | undefined
   readonly parallel: number | undefined
-  /** The share of its rate that is allowed now, from 1/32 to 1. */
+  /** The share of the lane's rate that is allowed now, from 1/32 to 1. */
   readonly factor: number
   /** How many items ended per second on all nodes, in about the last 20 seconds; undefined if none ended. */
   readonly perSecond: number | undefined

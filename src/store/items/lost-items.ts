@@ -11,7 +11,7 @@ const MAX_DELAY_MS = 60_000
 export interface Loss {
   /** The tries including this death, as JSON. */
   readonly tries: string
-  /** Whether a node has already died before with this item. */
+  /** Whether an earlier node has died while it executed this item. */
   readonly isRepeated: boolean
   /** Returns a new random delay at each call. */
   readonly delayMs: () => number

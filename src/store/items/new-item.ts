@@ -21,7 +21,7 @@ export interface NewItem {
   /** The data as JSON; null for undefined. */
   readonly data: string | null
   readonly parentId: number | undefined
-  /** How many items its run may have; undefined: no limit. */
+  /** How many items the item's run may have; undefined: no limit. */
   readonly maxItems: number | undefined
 }
 

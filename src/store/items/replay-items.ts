@@ -31,7 +31,7 @@ const HOLD_MS = 60_000
  * again too, in the transaction of the first items. The run then only waits for its items. Its handler is called only if it had not added
  * all items.
  *
- * Replays only items of the newest generation, because its handler has added the items of older generations again.
+ * Replays only items of the newest generation, because the handler has added the items of older generations again.
  *
  * @param nodeId the node under which the counts are stored
  * @returns the number of items
@@ -54,7 +54,7 @@ export async function replayItems(database: Database, nodeId: string, filter: It
     const ids = rows.map(({ id }) => id)
     if (isHeld) held = ids
     count += await database.transaction(async (trx) => {
-      // This is done in each step, because the run may have ended since the last one. The lock also makes sure that the run does not end
+      // The run is reopened in each step, because it may have ended since the last one. The lock also makes sure that the run does not end
       // before these items are queued.
       await reopenRun(trx, database, filter.runId, fence)
       return requeue(trx, database, nodeId, filter, ids, isHeld ? HOLD_MS : 0)

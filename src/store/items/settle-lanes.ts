@@ -20,7 +20,7 @@ export interface LaneChange {
   readonly laneId: number
   readonly scope: string
   readonly name: string
-  /** When one item tests the lane; undefined: the breaker has closed. */
+  /** When one item may begin, to test the lane; undefined: the breaker has closed. */
   readonly openUntil: Date | undefined
   /** How often the breaker has opened since the lane last worked. */
   readonly opens: number
@@ -68,7 +68,7 @@ export async function settleLanes(
         ...{ failures: after.breaker.failures, recent: after.breaker.recent, opens: after.breaker.opens },
         open_until: instantOrNull(openUntil, dialect),
         ...(freeAt !== before.freeAt && { free_at: instantOrNull(freeAt, dialect) }),
-        // In all other cases, a resting lane continues to rest. Items that return to it wake it.
+        // In all other cases, a lane that rests (no claim reads it) continues to rest. Items that return to the lane wake it.
         ...(row.paused_at === null && blockedUntil > now && { next_at: instantOrNull(blockedUntil, dialect) }),
         ...(row.paused_at === null && isClosedNow && { next_at: dialect.now() }),
       })

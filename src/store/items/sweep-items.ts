@@ -33,11 +33,11 @@ export interface SweepRequest {
   readonly checkedLane?: number
   /** The last generation that the previous sweep has checked. Default: begins with the first. */
   readonly checkedFence?: number
-  /** If this many of its nodes have died, an item is dead. */
+  /** An item is dead after this many nodes have died while they executed it. */
   readonly lostAttempts: number
 }
 
-/** An item that is dead because too many of its nodes have died. */
+/** An item that is dead because too many nodes have died while they executed it. */
 export interface DeadItem {
   readonly runId: number
   readonly jobId: string
@@ -60,7 +60,8 @@ export interface Swept {
 
 /**
  * Maintains the items of all open generations: returns items of dead nodes to the queue, cancels queued items of ended runs, closes
- * generations that are over, and wakes lanes that rest although they have queued items. Any node may do this at any time.
+ * generations that are over, and wakes lanes that rest (no claim reads them) although they have queued items. Any node may do this at any
+ * time.
  */
 export async function sweepItems(database: Database, request: SweepRequest): Promise<Swept> {
   const { checkedLane = 0, checkedFence: after = 0 } = request
@@ -145,8 +146,8 @@ async function fencesOfLost(
 }
 
 /**
- * Returns items to the queue whose node is dead or does not hold them. This uses up no retry. But if too many of its nodes have died, an
- * item is dead.
+ * Returns items to the queue whose node is dead or does not hold them. This uses up no retry. But if too many nodes have died while they
+ * executed an item, the item is dead.
  */
 async function recover(
   database: Database,
@@ -173,7 +174,8 @@ async function recover(
       const [first] = group
       if (!first) continue
       const loss = first.node_id === nodeId ? undefined : lossOf(first.tries, request.lostAttempts)
-      // From the second time on, each item gets a delay of its own. So harmless items are separated from an item that ends its node.
+      // From the second time on, each item gets a delay of its own. So harmless items no longer run together with an item that makes its
+      // node crash.
       for (const some of loss?.isRepeated ? group.map((row) => [row]) : [group]) {
         const ids = some.map(({ id }) => id)
         const { numUpdatedRows } = await trx
@@ -278,7 +280,10 @@ async function close(trx: Transaction<Tables>, dialect: Dialect, fence: number):
   await trx.updateTable('piko_item_run').set({ ended_at: dialect.now() }).where('fence', '=', fence).execute()
 }
 
-/** Wakes lanes that rest although they have queued items: a node may have died after it stored the items and before it woke their lanes. */
+/**
+ * Wakes lanes that rest (no claim reads them) although they have queued items: a node may have died after it stored the items and before it
+ * woke their lanes.
+ */
 async function wakeResting({ db, dialect }: Database): Promise<void> {
   const rows = await db
     .selectFrom('piko_lane')

@@ -10,7 +10,7 @@ export interface ConfigAck {
   readonly jobId: string
   /** Which version the node uses; undefined if the job has no config. */
   readonly version: number | undefined
-  /** A newer version that it does not use, and why. */
+  /** A newer version that the node does not use, and why. */
   readonly refused: { readonly version: number; readonly problem: string } | undefined
   /** Whether the node's code has the job. */
   readonly isRegistered: boolean

@@ -57,7 +57,7 @@ export async function jobActivities(
 ): Promise<ReadonlyMap<string, JobActivity>> {
   const { dialect } = database
   const found = new Map<string, JobActivity>()
-  // Nobody would handle a failure of the search below.
+  // Without jobs, no code would await the search below or handle its error.
   if (jobIds.length === 0) return found
   const day = lastDay(database)
   for (const some of chunksOf(jobIds, JOBS_AT_ONCE[dialect.name])) {
@@ -177,8 +177,8 @@ async function newestOnSqlite(
 const LOOKED_THROUGH = 1_000
 
 /**
- * SQLite has no index on the ended runs of a job. Runs with a tick are in the index (job_id, tick), and so are the others, by id. Queued
- * runs may come before them in these indexes, so one part searches only runs that are older than all queued ones.
+ * SQLite has no index on the ended runs of a job. Runs with a tick are in the index (job_id, tick). Runs without a tick are there too,
+ * ordered by id. Queued runs may come before them in these indexes, so one part searches only runs that are older than all queued ones.
  */
 function newestByTick(jobId: string, runs: number): RawBuilder<unknown>[] {
   const id = exactId(jobId)

@@ -16,7 +16,7 @@ export interface JobRank {
    * succeeded and was not skipped. Infinity: it is not late.
    */
   readonly lateSince: number
-  /** The start of its oldest window that has not succeeded and was not skipped, in milliseconds. Infinity: it has none. */
+  /** The start of the job's oldest window that has not succeeded and was not skipped, in milliseconds. Infinity: there is none. */
   readonly oldestOpen: number
   /** Whether a run that was requested within the last 24 hours has failed. */
   readonly hasFailed: boolean
@@ -55,7 +55,7 @@ export function byAttention(one: JobRank, other: JobRank): number {
   return one.id < other.id ? -1 : 1
 }
 
-/** The ranks of all jobs, in order. A recent result is used again, the longer the more time it took. */
+/** The ranks of all jobs, in order. A recent result is used again. The longer it took to read, the longer it is used. */
 export class JobRanks {
   static readonly #all = new WeakMap<Database, JobRanks>()
   readonly #database: Database
@@ -124,7 +124,7 @@ async function rankRows({ db, dialect }: Database, after: string, since: number)
   const oldest = (state: string): RawBuilder<unknown> =>
     sql`coalesce((SELECT w.start_at FROM piko_window w WHERE w.job_id = j.id AND w.state = ${sql.lit(state)} ORDER BY w.start_at LIMIT 1), ${never})`
   const least = sql`${sql.raw(isMysql ? 'LEAST' : 'min')}(${sql.join(OPEN_WINDOWS.map(oldest))})`
-  // MySQL would read all failed runs of a job for a condition on their ids.
+  // For a condition on their ids, MySQL would read all failed runs of a job. So only the newest id is read and compared.
   const hasFailed = isMysql
     ? sql`coalesce((SELECT r.id FROM piko_run r FORCE INDEX (run_job) WHERE r.job_id = j.id AND r.state = 'failed' ORDER BY r.id DESC LIMIT 1), -1) >= ${sql.lit(since)}`
     : sql`EXISTS (SELECT 1 FROM piko_run r WHERE r.job_id = j.id AND r.state = 'failed' AND r.id >= ${sql.lit(since)})`

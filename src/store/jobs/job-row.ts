@@ -6,7 +6,7 @@ export interface JobRegistration {
   readonly description: string | undefined
   /** `ScheduleSpec` as JSON; null if the job runs only on request. */
   readonly schedule: string | null
-  /** The schedule that sets the bounds of its windows, as JSON. Default: `schedule`. */
+  /** The schedule that sets the bounds of the job's windows, as JSON. Default: `schedule`. */
   readonly bounds?: string
   /** The option `windows`, as JSON. */
   readonly windows: string | null

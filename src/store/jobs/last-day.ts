@@ -34,7 +34,7 @@ export async function lastDay(database: Database): Promise<LastDay> {
   return { now: at, since, end }
 }
 
-/** The first id, found from the previous answer on; undefined if that answer is of no use. */
+/** The first id, searched for from the previous answer on; undefined if that answer can't be used. */
 async function sinceBefore(
   database: Database,
   { first, end }: { readonly first: number; readonly end: number },

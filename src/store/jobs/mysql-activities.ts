@@ -57,7 +57,7 @@ export async function failuresOnMysql(
 ): Promise<Counts> {
   const found: Counts = new Map()
   let few = jobIds
-  // Only if there were many runs can a job have too many failures to count them all.
+  // A job can have too many failures to count them all only if there were many runs.
   if (end - since > most * jobIds.length) {
     const { rows } = await sql<{ id: string; last: number | null }>`
       SELECT j.id, ${nthNewest('failed', most)} AS last FROM piko_job j WHERE j.id IN ${among(jobIds)}
@@ -82,7 +82,7 @@ export async function newestOnMysql(
   runs: number,
 ): Promise<RawBuilder<unknown> | undefined> {
   if (runs === 0) return undefined
-  // If a state has enough runs, no run before the last of them can be shown.
+  // If one state has at least `runs` runs, no run before the last of these can be shown.
   const bounds = BEGUN.map((state) => sql`coalesce(${nthNewest(state, runs - 1)}, 0)`)
   const { rows } = await sql<{ id: string; bound: number }>`
     SELECT j.id, GREATEST(${sql.join(bounds)}) AS bound FROM piko_job j WHERE j.id IN ${among(jobIds)}

@@ -87,7 +87,7 @@ export class PlanStore {
           const only = some.map(({ id }) => id)
           const rows = await this.#lockDue(trx, until, some.length, { only })
           const decisions = decide(await this.#describeDue(trx, rows, asksActive))
-          // Existing rows may be why the larger part failed. They are read only for a part with a single job.
+          // Existing rows may be the reason why the larger part failed. They are read only for a part with a single job.
           const left = some.length > 1 ? decisions : await this.#notPlanned(trx, decisions)
           await this.#writePlan(trx, left)
           return left
@@ -261,7 +261,7 @@ function planTime(value: Date | string | null, now: Date, dialect: Dialect): Dat
   try {
     return optionalDate(value, dialect)
   } catch {
-    // MySQL's date of zeros is before all others, so it is due.
+    // MySQL's date of zeros is before all other dates, so the job is due.
     return typeof value !== 'string' || value <= now.toISOString() ? now : undefined
   }
 }

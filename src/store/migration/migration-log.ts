@@ -9,7 +9,7 @@ export type Direction = 'up' | 'down'
 export interface MigrationRecord {
   readonly version: number
   readonly name: string
-  /** The direction of its last run. */
+  /** The direction of the migration's last run. */
   readonly direction: Direction
   /** The number of statements that were executed in this direction. */
   readonly stepsDone: number

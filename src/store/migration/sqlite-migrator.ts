@@ -9,7 +9,10 @@ import type { Tables } from '../tables.ts'
 /** How long to wait for writes and migrations of other processes to the same SQLite file, in milliseconds. */
 const SQLITE_PATIENCE_MS = 60_000
 
-/** On SQLite a migration is one write transaction, so it is applied completely or not at all. Only one process at a time can migrate. */
+/**
+ * Migrates an SQLite file. A migration is one write transaction, so it is applied completely or not at all. Only one process at a time can
+ * migrate.
+ */
 export async function migrateSqlite(
   database: Database,
   log: MigrationLog,

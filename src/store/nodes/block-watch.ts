@@ -98,7 +98,8 @@ export class BlockWatch {
     this.#isEnding = true
     this.#say('the event loop is still blocked; the process ends itself with SIGABRT ([piko] end_when_blocked)')
     setTimeout(() => process.kill(process.pid, 'SIGKILL'), KILL_AFTER_MS)
-    // Gives the other thread time to write the text. This thread does not write it itself, because a pipe that nobody reads would block it.
+    // The delay gives Node's file thread time to write the text. This thread does not write it itself, because a pipe that nobody reads
+    // would block it.
     setTimeout(() => process.kill(process.pid, 'SIGABRT'), this.#lookMs)
   }
 

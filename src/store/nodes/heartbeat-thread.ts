@@ -54,7 +54,7 @@ const LOCKED_PAUSE_MS = 40
 
 type CreateConnection = (options: ConnectionOptions) => Promise<Connection>
 
-/** One connection. It is opened when needed, and opened again after any failure. */
+/** Renews leases over one connection. The connection is opened when needed, and opened again after any failure. */
 interface Renewer {
   /** Renews the lease of a node. @param given aborts when the node must give up the lease, or no longer needs it */
   renew(heartbeat: Heartbeat, given: AbortSignal): Promise<boolean>
@@ -166,7 +166,7 @@ async function keep(
     while (!dropped.aborted) {
       if (watch.given.aborted) return lose('the event loop was blocked for longer than [piko] max_block')
       if (isOverdue(memory)) return lose('a run is past its timeout and the event loop is blocked')
-      // Checks this first, because opening a connection would create a new file.
+      // The files are checked first, because opening a connection would create a new file.
       const gone = 'mysql' in target ? undefined : lostFile(target.files)
       if (gone) return giveUp({ id, kind: 'gone', ...gone })
       const sentAt = process.hrtime.bigint()
@@ -207,7 +207,7 @@ function isOverdue(memory: HeartbeatMemory): boolean {
 
 /** A node whose lease is renewed, or was until it was lost. */
 interface Kept {
-  /** Continues after the loss of the lease, because the event loop may stay blocked forever. */
+  /** The watch continues after the loss of the lease, because the event loop may stay blocked forever. */
   readonly watch: BlockWatch
   readonly dropped: AbortController
 }

@@ -15,7 +15,7 @@ export interface LockHolding {
 export interface LeaseLimits {
   /** The longest lease that a holder sets. If a lease ends later than that, a person has edited the row or the clock has changed. */
   readonly maxMs: number
-  /** The remaining time to which such a lease is shortened, in milliseconds. */
+  /** The remaining time to which a lease that ends too late is shortened, in milliseconds. */
   readonly shortenedMs: number
 }
 
@@ -166,7 +166,7 @@ export class LockStore {
       .selectFrom('piko_lock')
       .select(['name', 'fence', 'expires_at'])
       .where('name', 'like', `${prefix}%`)
-      // SQLite does not use the index for a pattern.
+      // SQLite does not use the index for a pattern, so the names also get a lower bound.
       .where('name', '>', `${prefix}${after}`)
       .where('owner', 'is not', null)
       .where('expires_at', '>=', dialect.now())

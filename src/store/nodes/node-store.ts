@@ -15,7 +15,7 @@ export interface NodeRow {
   readonly pid: number
   /** The address at which the node is notified of new work, `host:port`. */
   readonly doorbell?: string | undefined
-  /** The URL at which other nodes reach it, such as `piko://127.0.0.1:41234`. */
+  /** The URL at which other nodes reach this one, such as `piko://127.0.0.1:41234`. */
   readonly link?: string | undefined
 }
 
@@ -250,7 +250,7 @@ export class NodeStore {
     const rows = await this.#database.db
       .selectFrom('piko_run')
       .select((eb) => ['node_id', eb.fn.countAll<number>().as('count')])
-      // A literal, because SQLite does not use the index of the running runs for a bound value.
+      // The state is a literal, because SQLite does not use the index of the running runs for a bound value.
       .where('state', '=', sql.lit('running' as const))
       .groupBy('node_id')
       .execute()

@@ -22,7 +22,7 @@ export interface Finish {
   readonly idleItems?: number | undefined
 }
 
-/** The changed column of many runs. Most runs have only a handler, and no phases. */
+/** Returns the column `phases` to update for many runs; nothing if no finish has phases. An attempt that has only a handler has none. */
 export function phasesOfMany(finishes: readonly Finish[]): { phases?: RawBuilder<string | null> } {
   const arms = finishes.flatMap(({ claim, phases }) =>
     phases === undefined ? [] : sql`WHEN ${sql.lit(claim.runId)} THEN ${sql.lit(phases)}`,
@@ -30,7 +30,7 @@ export function phasesOfMany(finishes: readonly Finish[]): { phases?: RawBuilder
   return arms.length === 0 ? {} : { phases: sql<string | null>`CASE id ${sql.join(arms, sql` `)} ELSE phases END` }
 }
 
-/** The changed column of one run. */
+/** Returns the column `phases` to update for one run; nothing if the finish has no phases. */
 export function phasesOfOne({ phases }: Finish): { phases?: string } {
   return phases === undefined ? {} : { phases }
 }

@@ -84,7 +84,7 @@ export async function insertRuns(db: Kysely<Tables>, dialect: Dialect, rows: rea
   for (const group of groups) {
     for (const part of statementsOf(dialect, group, rowAt)) {
       const inserting = db.executeQuery<{ id: number }>(insertRunsText(dialect, part.map(rowAt)))
-      // The statement is sent before the previous one is answered, because a connection executes its statements in order.
+      // This statement need not wait for the answer to the previous one, because a connection executes its statements in order.
       if (dialect.name === 'mysql' && part.length > 1) step ??= autoIncrementStep(db)
       const [answer, each = 0] = await Promise.all([inserting, step])
       const given = dialect.name === 'sqlite' ? answer.rows.map(({ id }) => id) : idsOf(answer, each, part.length)

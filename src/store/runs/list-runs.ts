@@ -43,7 +43,7 @@ export async function listRuns(database: Database, filter: RunFilter = {}): Prom
         .selectFrom('piko_run')
         .selectAll()
         .where('id', 'in', ids)
-        // A run may have changed since its id was read.
+        // A run may have changed since its id was read, so its state is checked again.
         .$if(filter.state !== undefined, (query) => query.where(dialect.checkedState, '=', filter.state as RunState))
         .orderBy('id', 'desc')
         .execute()

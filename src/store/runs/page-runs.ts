@@ -47,7 +47,7 @@ export async function pageRuns(database: Database, filter: RunFilter): Promise<R
       )
       .orderBy('id', 'desc')
       .execute()
-    // A run may have changed after its id was read.
+    // A run may have changed after its id was read, so its state is checked again.
     const same = rows.filter(({ state }) => filter.state === undefined || state === filter.state)
     const { dialect, broken } = database
     runs.push(...(await mapSound(dialect, 'piko_run', same, (row) => runOf(row, dialect), broken.report)))

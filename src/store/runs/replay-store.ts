@@ -40,8 +40,8 @@ export interface ReplayResult {
 const BATCH = 200
 
 /**
- * Queues ended runs again. Failed and cancelled runs stay in the table, so it also serves as the dead-letter queue. A replayed run starts
- * as if it had never run, but its fences keep increasing. So a late write of an earlier attempt is still refused.
+ * Queues ended runs again. Failed and cancelled runs stay in the table, so this table also serves as the dead-letter queue. A replayed run
+ * starts as if it had never run, but its fences keep increasing. So a late write of an earlier attempt is still refused.
  *
  * Locks are acquired in this order: runs by id, backfills by id, windows, batches by id.
  */

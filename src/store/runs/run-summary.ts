@@ -65,7 +65,7 @@ export async function counted(
     .selectFrom('piko_run')
     .select('id')
     .$if(jobId !== undefined, (query) => query.where('job_id', '=', exactId(jobId ?? '')))
-    // A literal, because SQLite does not use that state's index for a bound value.
+    // The state is a literal, because SQLite does not use that state's index for a bound value.
     .where('state', '=', sql.lit(state))
     .limit(MAX_COUNTED + 1)
   const { count } = await db

@@ -33,7 +33,7 @@ const DEFAULT_LIMIT = 1_000
 const SPAN = { mysql: 20_000, sqlite: 5_000 } as const
 /** After this time a search ends and returns what it has found. */
 const BUDGET_MS = 250
-/** How many ids before the range are searched too, because those runs may have been active in the range. */
+/** How many ids before the range are searched too, because the runs with these ids may have been active in the range. */
 const EARLIER = 10_000
 /** How many ids of a sample one statement reads. */
 const SAMPLED = 2_000

@@ -100,7 +100,7 @@ export class DeadRowStore {
       isMysql
         ? sql`${sql.ref(column)} = IF(VALUES(fence) >= fence, VALUES(${sql.ref(column)}), ${sql.ref(column)})`
         : sql`${sql.ref(column)} = excluded.${sql.ref(column)}`
-    // MySQL assigns from left to right. The other assignments compare the fence, so it must come last.
+    // MySQL assigns columns from left to right. The other assignments compare the fence, so the fence must be assigned last.
     const set = sql.join([...others, 'fence'].map(newer))
     const onKey = isMysql
       ? sql` ON DUPLICATE KEY UPDATE ${set}`

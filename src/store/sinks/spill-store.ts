@@ -12,7 +12,7 @@ export interface SpilledRows {
   readonly sink: string
   readonly host: string
   readonly rows: number
-  /** How many of these rows their target has received. */
+  /** How many of the stored rows the target has received. */
   readonly sent: number
   readonly bytes: number
   readonly spilledAt: Date

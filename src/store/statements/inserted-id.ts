@@ -7,7 +7,10 @@ interface Insert {
   clearReturning(): { executeTakeFirstOrThrow(): Promise<InsertResult> }
 }
 
-/** Inserts a row and returns its id. MySQL has no RETURNING, so it needs another way. @returns the id that the database gave to the row */
+/**
+ * Inserts a row and returns its id. MySQL has no RETURNING, so there the id comes from the answer to the INSERT. @returns the id that the
+ * database gave to the row
+ */
 export async function insertedId({ name }: Dialect, insert: Insert): Promise<number> {
   if (name === 'sqlite') return (await insert.executeTakeFirstOrThrow()).id
   return Number((await insert.clearReturning().executeTakeFirstOrThrow()).insertId)

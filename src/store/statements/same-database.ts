@@ -9,7 +9,7 @@ import { readDigest, readNumber, unreadable, valuesOf } from './row-values.ts'
 /** Runs a statement in the user's transaction and returns its rows. */
 export type Statement = (text: string, values: readonly unknown[]) => Promise<readonly unknown[]>
 
-/** The query selects this number in the type of an id. The driver of the transaction must return it unchanged. */
+/** The query selects this number in the type of an id, to check whether the driver of the transaction returns ids unchanged. */
 const NUMBER = 7
 const AS_ID = `LAST_INSERT_ID() - LAST_INSERT_ID() + ${NUMBER}`
 const NAME = "LOWER(CONVERT(COALESCE(DATABASE(), '') USING utf8mb4))"
@@ -23,8 +23,8 @@ const MYSQL = `SELECT ${AS_ID}, SHA2(CONCAT(${NAME}, DATE_FORMAT((${FIRST_MIGRAT
 const MYSQL_NAME = `SELECT ${AS_ID}, SHA2(${NAME}, 256), ${CURRENT}`
 
 /**
- * Built with Kysely, so that the driver recognizes it as a read. A read does not wait for its turn to write. The other transaction has that
- * turn, so waiting would never end.
+ * The query is built with Kysely, so that the driver recognizes it as a read. A read does not wait for its turn to write. The other
+ * transaction has that turn, so waiting would never end.
  */
 const sqliteQuestion = ({ db }: Database): CompiledQuery =>
   db
@@ -112,7 +112,7 @@ export async function assertSameServerOnce(
 async function assertSameServer(database: Database, statement: Statement): Promise<string> {
   for (const text of [MYSQL, MYSQL_NAME]) {
     const theirs = await answerOf(database, statement, text)
-    // A user may have the right to write runs but not the right to read migrations.
+    // A user may have the right to write runs but not the right to read migrations. The second statement does not need that right.
     if (!theirs) continue
     const [number, digest, name] = theirs
     if (readNumber(number, NUMBER) !== NUMBER) throw unreadable(number)

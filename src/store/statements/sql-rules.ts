@@ -141,7 +141,7 @@ function setsPragma(head: readonly string[]): boolean {
 
 const SAVEPOINTS = new Set(['savepoint', 'release', 'rollback'])
 
-/** Before such a statement, MySQL commits the transaction. */
+/** The first words of statements before which MySQL commits the transaction. */
 const COMMITTING = new Set([
   ...['alter', 'create', 'drop', 'rename', 'truncate', 'grant', 'revoke', 'install', 'uninstall'],
   ...['optimize', 'repair', 'flush', 'reset', 'vacuum', 'reindex', 'cache', 'check', 'import'],
@@ -173,7 +173,7 @@ class Placeholders {
   readonly #isNamed: RegExp
 
   constructor(dialect: SqlExecutor['dialect']) {
-    // On MySQL an @ starts a variable.
+    // On MySQL an @ starts a variable and not a named parameter.
     this.#isNamed = dialect === 'mysql' ? /^:$/ : /^[:@$]$/
   }
 

@@ -244,12 +244,12 @@ export function isForeign(trx: EnqueueTransaction): boolean {
   return !isExecutor(trx)
 }
 
-/** Whether it is an executor of a transaction. Excludes `app.sql`, which has the same methods but would commit immediately. */
+/** Whether the object is an executor of a transaction. Excludes `app.sql`, which has the same methods but would commit immediately. */
 function isExecutor(trx: object): trx is SqlExecutor {
   return 'dialect' in trx && isCallable(trx, 'exec') && isCallable(trx, 'query') && !('transaction' in trx)
 }
 
-/** Whether it is a Kysely transaction. Excludes a Kysely without a transaction, which would commit immediately. */
+/** Whether the object is a Kysely transaction. Excludes a Kysely without a transaction, which would commit immediately. */
 function isKysely(trx: object): trx is KyselyTransaction {
   return (
     isCallable(trx, 'executeQuery') &&
@@ -260,12 +260,12 @@ function isKysely(trx: object): trx is KyselyTransaction {
   )
 }
 
-/** Whether it is a connection with callbacks, whose results Piko can't await. */
+/** Whether the object is a connection with callbacks, whose results Piko can't await. */
 function isForCallbacks(trx: object): boolean {
   return isCallable(trx, 'beginTransaction') && isCallable(trx, 'execute') && 'promise' in trx
 }
 
-/** Whether it is a mysql2 connection. Excludes a pool, which also has `execute` but would use any of its connections. */
+/** Whether the object is a mysql2 connection. Excludes a pool, which also has `execute` but would use any of its connections. */
 function isMysql2(trx: object): trx is Mysql2Connection {
   return isCallable(trx, 'execute') && isCallable(trx, 'beginTransaction') && isCallable(trx, 'format')
 }

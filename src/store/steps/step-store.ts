@@ -29,7 +29,9 @@ export interface StoredStep {
 /** SQLite accepts 32,766 parameters in a statement. */
 const MAX_IDS = 1_000
 
-/** Results up to this size are read together with the other small ones of their run. A larger result is read when the handler needs it. */
+/**
+ * Results up to this size are read together with the other small results of their run. A larger result is read when the handler needs it.
+ */
 const SMALL_BYTES = 8_192
 /** The maximum total size of results that are read together. */
 const MAX_TOGETHER_BYTES = 32 * 1_024 * 1_024

@@ -29,7 +29,7 @@ interface QueuePlace {
 
 /**
  * Searches for rows that no query ever reads, because of their fault. For example, a `run_at` that sorts after every instant is never due,
- * and such an `expires_at` never passes. Other faulty rows are reported by the claims, plans and lists that read them.
+ * and an `expires_at` that sorts there never passes. Other faulty rows are reported by the claims, plans and lists that read them.
  *
  * Checks small tables completely, page by page. Of the runs, it checks the running ones and those not due, with the index of the queue. Of
  * the windows, it checks those that no query would find. The history may have millions of runs, so it reads a part each time, and only on
@@ -107,7 +107,7 @@ export class RowCheck {
   #pages(table: TableName, key: 'id' | 'job_id' | 'name', size = PAGE): () => Promise<boolean> {
     let after: unknown
     return async () => {
-      // All these tables have the column, but with different types.
+      // All these tables have the key column, but with different types.
       const db = this.#database.db as unknown as Kysely<Record<string, Record<string, unknown>>>
       const rows = await db
         .selectFrom(table)

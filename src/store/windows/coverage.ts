@@ -31,7 +31,7 @@ export async function firstHole(
   const range = { from: around.start_at, before: dialect.instant(end), except }
   // Here the window around the start has succeeded.
   const firstBad = await firstInState(db, dialect, jobId, NOT_COVERING, range)
-  // Windows after that instant no longer matter, even if some are missing.
+  // Windows after the first one that has not succeeded no longer matter, even if some are missing.
   const before = firstBad ? dialect.instant(firstBad) : range.before
   return (await missingWithin(db, dialect, jobId, { ...range, before })) ?? firstBad
 }

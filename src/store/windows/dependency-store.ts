@@ -247,7 +247,7 @@ export class DependencyStore {
       asked.flatMap(({ waiting: { jobId }, run: { tick } }) => (tick ? { jobId, tick } : [])),
     )
     const runs = asked.map(({ waiting, run }) => {
-      // When a window runs again, its tick has already fired.
+      // If a window runs again, its tick has already fired. The new run then has no tick.
       return newRow(dialect, run.tick && fired.has(tickOf(waiting.jobId, run.tick)) ? { ...run, tick: undefined } : run)
     })
     const runIds = await insertRuns(trx, dialect, runs)

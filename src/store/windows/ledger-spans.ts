@@ -17,8 +17,8 @@ export interface LedgerSpan extends Window {
 
 export interface CoverageFilter {
   /**
-   * The spans begin with the window that contains this instant. May also be a day in the job's zone (`'2025-06-15'`), which means its
-   * beginning. Default: `windows.start`.
+   * The spans begin with the window that contains this instant. A day in the job's zone (`'2025-06-15'`) means its beginning. Default:
+   * `windows.start`.
    */
   readonly from?: WindowInput
   /** Only windows that start before this instant or day. Default: all windows. */
@@ -30,8 +30,8 @@ export interface CoverageFilter {
 type StoredWindow = Window & { readonly state: WindowState }
 
 /**
- * How many windows one read returns, at most. So a ledger of millions is never in memory at once, and no SQLite statement blocks the event
- * loop for long.
+ * How many windows one read returns, at most. So a ledger of millions of windows is never in memory as a whole, and no SQLite statement
+ * blocks the event loop for long.
  */
 const PAGE = 1_000
 

@@ -24,7 +24,7 @@ export async function pendingWindows(
 
 type Counts = Promise<readonly { readonly job_id: string; readonly count: number }[]>
 
-/** Counts all jobs in one statement. Used on a server, because it does not block the event loop. */
+/** Counts all jobs in one statement. Used on a server, because a server does not block the event loop. */
 function all(trx: Transaction<Tables>, jobIds: readonly string[]): Counts {
   return trx
     .selectFrom('piko_window')

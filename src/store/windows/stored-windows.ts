@@ -38,7 +38,7 @@ export async function windowsFrom(
 }
 
 /**
- * Returns the last windows that start before an instant, and the first window that starts at or after it. The latter shows where the time
+ * Returns the last windows that start before an instant, and the first window that starts at or after it. That window shows where a gap
  * before it ends.
  */
 export async function windowsBefore(

@@ -95,7 +95,7 @@ async function overlapping(
   }
 }
 
-/** Returns the window that contains an instant. Returns undefined also if that window can't be read, so that it is skipped. */
+/** Returns the window that contains an instant. Also returns undefined if that window can't be read, so that it is skipped. */
 async function lastSound(
   trx: Transaction<Tables>,
   dialect: Dialect,

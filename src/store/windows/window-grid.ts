@@ -42,7 +42,10 @@ export async function windowGrid(
 
 const STATES = sql.join(WINDOW_STATES.map((state) => sql.lit(state)))
 
-/** One statement per job takes half the time of one statement for all jobs, because the key of a group is shorter. */
+/**
+ * Counts the windows of one job with one statement. On a server, this takes half the time of one statement for all jobs, because the key of
+ * a group is shorter.
+ */
 async function grouped(
   { db, dialect }: Database,
   jobId: string,
@@ -67,7 +70,7 @@ async function grouped(
 /** How many cells one statement counts, at most, because the statement blocks the event loop. */
 const CELLS = 250
 
-/** SQLite counts the entries between two bounds ten times faster than it groups them. */
+/** Counts the windows cell by cell. SQLite counts the entries between two bounds ten times faster than it groups them. */
 async function byCells(
   { db, dialect }: Database,
   jobId: string,
@@ -109,7 +112,7 @@ export async function markStale(database: Database, jobId: string, { start, end 
   for (let from = start, isMore = true; isMore;) {
     const after = dialect.instant(from)
     const rows = await database.transaction(async (trx) => {
-      // The planner, backfills and a change of the schedule use the same lock.
+      // The planner, backfills and a change of the schedule use the same lock, so the bounds of the windows can't change now.
       await trx.selectFrom('piko_job').select('id').where('id', '=', jobId).modifyEnd(dialect.forUpdate).execute()
       const some = await trx
         .selectFrom('piko_window')

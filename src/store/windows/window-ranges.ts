@@ -51,7 +51,7 @@ export async function* startRanges(
   yield { ...rest, from: next, before }
 }
 
-/** Selects the windows of a part, with the alias `one`. */
+/** Selects the windows of a range, with the alias `one`. */
 export function windowsWithin(db: Kysely<Tables>, jobId: string, { from, before, except = [] }: StartRange) {
   let query = db.selectFrom('piko_window as one').where('one.job_id', '=', exactId(jobId))
   if (from !== undefined) query = query.where('one.start_at', '>=', from)

@@ -68,7 +68,7 @@ export interface SummaryOptions {
 
 export interface WindowFilter {
   readonly state?: WindowState
-  /** Only windows that start at this instant or later. May also be a day in the job's zone (`'2025-06-15'`), which is included. */
+  /** Only windows that start at this instant or later. A day in the job's zone (`'2025-06-15'`) means its beginning. */
   readonly from?: WindowInput
   /** Only windows that start before this instant or day. */
   readonly to?: WindowInput
@@ -202,7 +202,7 @@ export class WindowStore {
 
   /** Returns the last window that ends at or before an instant. @throws BrokenRow */
   async endingBy(jobId: string, end: Date): Promise<LedgerWindow | undefined> {
-    // The last window that starts before the instant may end after it.
+    // The last window that starts before the instant may end after it, so the last two are read.
     const before = await this.#query(jobId)
       .where('piko_window.start_at', '<', this.#database.dialect.instant(end))
       .orderBy('piko_window.start_at', 'desc')

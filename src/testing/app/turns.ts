@@ -1,4 +1,4 @@
-// These are imported, because a test may have replaced the global timers.
+// The timers are imported, because a test may have replaced the global ones.
 import { clearTimeout, setImmediate, setTimeout } from 'node:timers'
 
 /** How often to check for changes without an event, such as those of another process, in milliseconds. Most changes have an event. */

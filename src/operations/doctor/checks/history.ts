@@ -2,7 +2,7 @@ import { counted } from '../../../counted.ts'
 import { check } from '../check.ts'
 import { spanText } from '../finding.ts'
 
-/** How long ended runs may stay after their time. The leader deletes old runs at least once per day. */
+/** How long ended runs may stay after they should have been deleted. The leader deletes old runs at least once per day. */
 const LATE_MS = 2 * 86_400_000
 /** A small number of old runs may be kept for other reasons. */
 const MIN_RUNS = 20

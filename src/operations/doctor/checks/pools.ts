@@ -2,9 +2,9 @@ import { counted } from '../../../counted.ts'
 import { check } from '../check.ts'
 import type { Finding } from '../finding.ts'
 
-/** How many more connections each node needs: one, for the heartbeat. */
+/** How many connections each node opens in addition to its pool: one, for the heartbeat. */
 const BESIDES = 1
-/** The maximum number of runs per connection. The start warns about more. */
+/** The maximum number of runs per connection. With more, the app logs a warning when it starts. */
 const MAX_RUNS_PER_CONNECTION = 20
 const NEARLY = 0.9
 

@@ -82,8 +82,8 @@ export function missingRights(
 }
 
 /**
- * Reads a line such as GRANT SELECT, INSERT ON `piko`.* TO `piko`@`%`. Rights on single columns are ignored, because they are no rights on
- * the table.
+ * Reads a line such as GRANT SELECT, INSERT ON `piko`.* TO `piko`@`%`. Rights on single columns are ignored, because they do not cover the
+ * whole table.
  */
 function grantOf(line: string): Grant[] {
   const pattern = /^(GRANT|REVOKE) (.+?) ON (?:TABLE )?(\*|[`"]?.+?[`"]?)\.(\*|[`"]?[^`"]+[`"]?) (?:TO|FROM) /i

@@ -2,7 +2,7 @@ import type { LackingPart, SchemaFacts } from '../../../store/doctor/schema-fact
 import { check } from '../check.ts'
 import { type Finding, namesText } from '../finding.ts'
 
-/** Finds differences between the schema and the one that the migrations create. */
+/** Finds differences between the schema of the database and the one that the migrations create. */
 export const schema = check({
   id: 'schema',
   needs: ['schema'],

@@ -3,7 +3,7 @@ import { unknownJobsOf } from '../../../store/doctor/fleet-facts.ts'
 import { check } from '../check.ts'
 import { type Finding, namesText } from '../finding.ts'
 
-/** Finds jobs with something to run that are in the code of no live node. */
+/** Finds jobs that have something to run, but are in the code of no live node. */
 export const unknownJobs = check({
   id: 'unknown-jobs',
   needs: ['fleet'],

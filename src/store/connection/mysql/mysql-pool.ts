@@ -39,7 +39,7 @@ const CLOSE_DEADLINE_MS = 5_000
 
 const RECONNECT_MS = 2_000
 const FIRST_PAUSE_MS = 50
-/** If a connection was idle for longer, it is pinged before it is used. */
+/** A connection that was idle for longer than this is pinged before it is used. */
 const TRUSTED_MS = 1_000
 
 type Handover = (error: unknown, connection: KyselyConnection) => void
@@ -135,7 +135,7 @@ export class MysqlPool implements KyselyPool {
   end(callback: (error: unknown) => void): void {
     if (this.#isCut) {
       this.#pool.end(() => {})
-      // mysql2 may have opened another connection for a waiting borrower.
+      // mysql2 may have opened another connection for a waiting borrower, so all connections are destroyed once more.
       this.#destroyAll(this.#isCut)
       return callback(undefined)
     }
@@ -180,7 +180,9 @@ export class MysqlPool implements KyselyPool {
     })
   }
 
-  /** The borrower has not sent anything on this connection yet, so a dead connection can still be replaced safely. */
+  /**
+   * Checks whether a connection is alive. Nothing was sent on it yet for its borrower, so a dead connection can still be replaced safely.
+   */
   #check(connection: PoolConnection, checked: (isAlive: boolean) => void): void {
     const timer = setTimeout(
       () => socketOf(connection)?.destroy(new Error('no answer to a ping')),

@@ -38,7 +38,7 @@ export function connectionParams(params: Params, verifyHost = true): ConnectionP
     throw new PikoError('SETTINGS_INVALID', 'MySQL DSN parameter "ssl_ca" is given, but TLS is off; remove one of them')
   const isTls = isOn ?? ca !== undefined
   const rejectUnauthorized = checksCert ?? true
-  // A local socket has no host name.
+  // A local socket has no host name that could be checked.
   const verifyIdentity = rejectUnauthorized && socketPath === undefined && (checksHost ?? verifyHost)
   return {
     ...(socketPath !== undefined && { socketPath }),

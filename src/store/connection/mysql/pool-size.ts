@@ -1,6 +1,6 @@
 import { PikoError } from '../../../errors.ts'
 
-/** How many more connections a node needs: one, for the heartbeat. */
+/** How many connections a node opens in addition to its pool: one, for the heartbeat. */
 const BESIDES = 1
 
 /** @throws PikoError `SETTINGS_INVALID` if the server does not allow as many connections as one node may open */

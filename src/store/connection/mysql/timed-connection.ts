@@ -124,7 +124,7 @@ function timedOut(text: string, timeoutMs: number): PikoError {
   )
 }
 
-/** mysql2 has the socket but no type for it. */
+/** Returns the socket of a connection. mysql2 has no type for it. */
 export function socketOf(connection: PoolConnection): { destroy(error: Error): void } | undefined {
   return (connection as unknown as { stream?: { destroy(error: Error): void } }).stream
 }

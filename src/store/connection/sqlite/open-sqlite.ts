@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { SQLITE_CRC32 } from '../../../sql/row-checksum.ts'
 import { dirname } from 'node:path'
-// A separate `import type`, because an import with inline types would load the module, which prints a warning.
+// This is a separate `import type`, because an import with inline types would load the module, which prints a warning.
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import type { SqliteDatabase, SqliteStatement } from 'kysely'
 import { propertyOf } from '../../../errors-read.ts'
@@ -19,8 +19,8 @@ const CACHED_STATEMENTS = 200
 /**
  * Opens the file, or creates it with its folder.
  *
- * It uses WAL with `synchronous=NORMAL`: a commit survives a crash of the process. A power failure may lose the last commits, but never
- * corrupts the file.
+ * The database uses WAL with `synchronous=NORMAL`: a commit survives a crash of the process. A power failure may lose the last commits, but
+ * never corrupts the file.
  *
  * @param path a file, or `:memory:`
  */
@@ -100,7 +100,7 @@ class BoundStatement implements SqliteStatement {
     this.#statement = statement
     this.reader = reader
     this.#hasFixedNames = !statement.sourceSQL.replaceAll(COUNT, '').includes('*')
-    // Node before 22.16 does not have this function, nor `columns`.
+    // Node before 22.16 has neither `setReturnArrays` nor `columns`.
     this.#answersArrays = reader && 'setReturnArrays' in statement
     if (this.#answersArrays) statement.setReturnArrays(true)
   }

@@ -73,7 +73,7 @@ function lstatOf(path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false })
   } catch {
-    // The link goes through a folder that can't be read, or through another link that leads back to it.
+    // The link goes through a folder that can't be read, or through another link that leads back to this one.
     return undefined
   }
 }

@@ -52,7 +52,7 @@ export class NodeSqliteDialect extends SqliteDialect {
     this.#config = config
     this.#path = path
     const pragma = (value = ''): unknown[] => opened?.prepare(`PRAGMA wal_autocheckpoint${value}`).all([]) ?? []
-    // The user may have set another value.
+    // The user may have set another number of pages. It is read here, so that it can be set again after the checkpoint.
     let pages = CHECKPOINT_PAGES
     const setAutomatic = (isAutomatic: boolean): void => {
       const current = (pragma()[0] as { wal_autocheckpoint: number } | undefined)?.wal_autocheckpoint ?? pages

@@ -82,7 +82,7 @@ async function lockAmong(
     .$if(request.early !== undefined, (query) => query.select('run.priority'))
     // Reads the rows one by one in the order in which they were found, whatever the server's statistics say.
     .modifyFront(sql`STRAIGHT_JOIN`)
-    // Checks the state again, because others may have changed the runs in between.
+    // Checks the state again, because other nodes may have changed the runs in the meantime.
     .where('run.state', '=', QUEUED)
     .where('run.run_at', '<=', until(dialect, request))
     .limit(request.limit)
