@@ -26,7 +26,7 @@ export class PikoLife {
     if (this.#starts) await this.#app.start()
   }
 
-  /** Nest awaits this method before it closes the server and calls the hooks `onApplicationShutdown`. */
+  /** Stops the app. Nest awaits this method before it closes the server and calls the hooks `onApplicationShutdown`. */
   async onModuleDestroy(): Promise<void> {
     await this.#app.stop()
   }

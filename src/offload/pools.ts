@@ -54,7 +54,7 @@ function taken(name: string): PikoError {
   })
 }
 
-/** Every pool of the process. */
+/** Returns every pool of the process. */
 export function allPools(): readonly OffloadPool[] {
   return [defaultPool, ...[...pools.values()].map(({ pool }) => pool)]
 }

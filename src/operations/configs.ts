@@ -134,7 +134,7 @@ export class Configs {
     )
   }
 
-  /** Reading does not need the code of the job. It is enough that the database contains the job. */
+  /** Checks that the database contains the job. Reading does not need the job's code. */
   async #assertKnown(jobId: string): Promise<void> {
     const { registry, store } = this.#reach()
     if (!registry.find(jobId) && !(await store.jobs.find(jobId))) registry.get(jobId)

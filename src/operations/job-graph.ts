@@ -31,7 +31,7 @@ export function jobsToDot({ nodes, edges }: JobGraph): string {
   ].join('\n')
 }
 
-/** The graph as Mermaid text, for documents and issues. */
+/** Returns the graph as Mermaid text, for documents and issues. */
 export function jobsToMermaid({ nodes, edges }: JobGraph): string {
   const names = new Map(nodes.map(({ id }, index) => [id, `job${index}`]))
   return [

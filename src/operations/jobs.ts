@@ -80,7 +80,7 @@ export class Jobs {
     return { jobs: known.map((job) => ({ ...jobView(job), ...(activities.get(job.id) ?? NO_ACTIVITY) })), next }
   }
 
-  /** One job as stored in the database. @throws PikoError `JOB_UNKNOWN` */
+  /** Returns one job as stored in the database. @throws PikoError `JOB_UNKNOWN` */
   async show<const J extends AnyJob>(asked: KnownJob<J>): Promise<KnownJobRow> {
     const jobId = jobIdOf('app.jobs.show', asked)
     const { store } = this.#reach()

@@ -127,7 +127,7 @@ export class Services {
     return nodeId === undefined ? {} : { nodeId }
   }
 
-  /** Undefined while the app starts. */
+  /** Returns what operations may use; undefined while the app starts. */
   #reachNow(): ServicesReach | undefined {
     try {
       return this.#reach()

@@ -38,7 +38,7 @@ export function attemptOutcome(transition: Exclude<Transition, { to: 'succeeded'
   }
 }
 
-/** Only the error distinguishes a timeout from another failure. */
+/** Returns how an attempt with this error failed. Only the error shows whether the time limit was the reason. */
 export function failure(error: RunError | undefined): 'failed' | 'timeout' {
   return error?.name === 'PikoError' && error.code === 'RUN_TIMEOUT' ? 'timeout' : 'failed'
 }

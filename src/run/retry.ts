@@ -25,7 +25,7 @@ export const DEFAULT_RETRY_BASE_MS = 1_000
 export const DEFAULT_RETRY_MAX_MS = 300_000
 
 /**
- * The milliseconds until the next attempt. Undefined: no attempts are left.
+ * Returns the milliseconds until the next attempt. Undefined: no attempts are left.
  *
  * With jitter, the delay is random, evenly between half and all of it. This "equal jitter" spreads simultaneous retries and still backs
  * off.

@@ -3,7 +3,7 @@ import type { Outcome, Transition } from './run.ts'
 import { runError, withAdviceError } from './run-error.ts'
 
 /**
- * The only place that decides what follows from the outcome of an attempt: end, retry, or return to the queue. Pure.
+ * Decides what follows from the outcome of an attempt: end, retry, or return to the queue. No other code decides this. Pure.
  *
  * A run also returns to the queue without an outcome: through the executor's `giveBack` (never begun), the store's `give-back.ts` (lost
  * node), or a replay.

@@ -9,7 +9,7 @@ export class RestartWindow {
     this.#overMs = overMs
   }
 
-  /** How many restarts happened within the last `overMs`. */
+  /** Returns how many restarts happened within the last `overMs`. */
   count(nowMs: number): number {
     this.#restarts = this.#restarts.filter((at) => nowMs - at < this.#overMs)
     return this.#restarts.length

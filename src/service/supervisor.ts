@@ -213,7 +213,7 @@ export class Supervisor extends Service {
     }
   }
 
-  /** The child and those that the strategy restarts together with it. */
+  /** Returns the child and those that the strategy restarts together with it. */
   #groupOf(child: Service): readonly Service[] {
     switch (this.#strategy) {
       case 'one-for-all':

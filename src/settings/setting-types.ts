@@ -26,14 +26,14 @@ export function text<const K extends string>(entry: Entry<K, string>): Setting<K
   return textThat(entry, (value) => value.trim() !== '', 'expected a text, not empty')
 }
 
-/** A text that may be empty, which is the default. */
+/** Defines a setting whose value is a text that may be empty, which is the default. */
 export function optionalText<const K extends string>(
   entry: Omit<Entry<K, string>, 'default'>,
 ): Setting<K, string, string> {
   return textThat({ ...entry, default: '' }, () => true, 'expected a text')
 }
 
-/** The address of a mail server, which may contain a password, or empty. */
+/** Defines a setting whose value is the address of a mail server, which may contain a password, or empty. */
 export function optionalMailServer<const K extends string>(
   entry: Omit<Entry<K, string>, 'default'>,
 ): Setting<K, string, string> {
@@ -42,7 +42,7 @@ export function optionalMailServer<const K extends string>(
   return { ...textThat({ ...entry, default: '' }, isFine, expected), isSecret: true }
 }
 
-/** An `http` or `https` address, or empty. Its path may be a secret. */
+/** Defines a setting whose value is an `http` or `https` address, or empty. The path of the address may be a secret. */
 export function optionalWebhook<const K extends string>(
   entry: Omit<Entry<K, string>, 'default'>,
 ): Setting<K, string, string> {
@@ -51,7 +51,10 @@ export function optionalWebhook<const K extends string>(
   return { ...textThat({ ...entry, default: '' }, isFine, expected), isSecret: true }
 }
 
-/** A file path. SQLite would also accept a URI, but Piko creates, watches and compares the folder and the file by path. */
+/**
+ * Defines a setting whose value is a file path. SQLite would also accept a URI, but Piko creates, watches and compares the folder and the
+ * file by path.
+ */
 export function filePath<const K extends string>(entry: Entry<K, string>): Setting<K, string, string> {
   const isPath = (value: string): boolean => value.trim() !== '' && !/^file:/i.test(value) && !value.includes('\0')
   return textThat(entry, isPath, 'expected the path of a file, not empty and not a URI')
@@ -96,7 +99,7 @@ export function integer<const K extends string>(entry: NumberEntry<K>): Setting<
   }
 }
 
-/** A duration with its unit, between `min` and `max`. The program uses milliseconds. */
+/** Defines a setting whose value is a duration with its unit, between `min` and `max`. The program uses milliseconds. */
 export function duration<const K extends string>(entry: DurationEntry<K>): Setting<K, string, number> {
   const { default: fallback, min, max } = entry
   const expected = `expected a duration with its unit (ms, s, m, h, d) from ${min} to ${max}, such as "${fallback}"`
@@ -107,7 +110,7 @@ export function duration<const K extends string>(entry: DurationEntry<K>): Setti
   }
 }
 
-/** A duration with its unit, or a number of seconds as in old settings files. */
+/** Defines a setting whose value is a duration with its unit, or a number of seconds as in old settings files. */
 export function durationOrSeconds<const K extends string>(
   entry: DurationEntry<K>,
 ): Setting<K, string | number, number> {
@@ -149,7 +152,7 @@ export function logLevel<const K extends string>(entry: Entry<K, LogLevel>): Set
   }
 }
 
-/** The lowest level of a run's lines; undefined: no lines. */
+/** Defines a setting whose value is the lowest level of a run's lines; undefined: no lines. */
 export function runLogLevel<const K extends string>(
   entry: Entry<K, LogLevel>,
 ): Setting<K, string, RunLogLevel | undefined> {
@@ -157,7 +160,7 @@ export function runLogLevel<const K extends string>(
   return { ...rest, parse: (value) => RUN_LOG_LEVELS.find((level) => level === parse(value)) }
 }
 
-/** `auto`, `off`, or the address of a UDP socket. */
+/** Defines a setting whose value is `auto`, `off`, or the address of a UDP socket. */
 export function udpAddress<const K extends string>(entry: Entry<K, string>): Setting<K, string, string> {
   const expected = 'expected "auto", "off" or an IPv4 address with a port, such as "10.0.0.5:9465"'
   return textThat(entry, (value) => value === 'auto' || value === 'off' || isUdpAddress(value), expected)
@@ -168,7 +171,7 @@ function isUdpAddress(value: string): boolean {
   return isIPv4(host) && /^\d{1,5}$/.test(port) && Number(port) > 0 && Number(port) < 65_536 && rest.length === 0
 }
 
-/** `auto`, `off`, or the address of a TCP socket. */
+/** Defines a setting whose value is `auto`, `off`, or the address of a TCP socket. */
 export function tcpAddress<const K extends string>(entry: Entry<K, string>): Setting<K, string, string> {
   const expected = 'expected "auto", "off" or a host with a port, such as "10.0.0.5:9466" or "[fd00::5]:9466"'
   return textThat(entry, (value) => value === 'auto' || value === 'off' || isTcpAddress(value), expected)
@@ -181,7 +184,7 @@ function isTcpAddress(value: string): boolean {
 
 const MIN_SECRET = 16
 
-/** A secret of at least 16 characters, or empty. */
+/** Defines a setting whose value is a secret of at least 16 characters, or empty. */
 export function optionalSecret<const K extends string>(
   entry: Omit<Entry<K, string>, 'default'>,
 ): Setting<K, string, string> {
@@ -192,7 +195,7 @@ export function optionalSecret<const K extends string>(
   }
 }
 
-/** A DSN, or empty. */
+/** Defines a setting whose value is a DSN, or empty. */
 export function optionalDsn<const K extends string>(
   entry: Omit<Entry<K, string>, 'default'>,
 ): Setting<K, string, string> {

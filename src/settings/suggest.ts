@@ -5,13 +5,13 @@ const KEY_NAMES = [...SETTINGS.keys()]
 const ENV_NAMES = KEY_NAMES.map(envName)
 const ELSEWHERE = 'docs/settings.md lists all'
 
-/** The message for a key that does not exist. */
+/** Returns the message for a key that does not exist. */
 export function unknownKey(name: string): string {
   const found = nearest(name, KEY_NAMES, (key) => key.slice(key.indexOf('.') + 1))
   return found === undefined ? `no such key; ${ELSEWHERE}` : `no such key; did you mean ${found}?`
 }
 
-/** The message for a `PIKO_…` variable that does not exist. */
+/** Returns the message for a `PIKO_…` variable that does not exist. */
 export function unknownVariable(name: string): string {
   const found = nearest(name, ENV_NAMES, (variable) => variable.replace(/^PIKO_(?:.*__)?/, ''))
   return found === undefined ? `no such variable; ${ELSEWHERE}` : `no such variable; did you mean ${found}?`

@@ -263,7 +263,7 @@ export class BufferedSink implements SinkWriter {
     this.#wakeIn(lingerMs, lingerMs)
   }
 
-  /** One timer is enough, because it is set for the oldest rows. */
+  /** Sets the timer for old batches, if none is set. One timer is enough, because it is set for the oldest rows. */
   #wakeIn(ms: number, lingerMs: number): void {
     this.#lingering ??= setTimeout(() => {
       this.#lingering = undefined

@@ -24,8 +24,8 @@ interface MethodContext {
  * Marks the method of a `Sink` that receives the rows of a model. Works as a TC39 and as a legacy (`experimentalDecorators`) decorator. If
  * other decorators replace the method, `@on` must be written above them.
  *
- * A subclass inherits the marked methods of its parent. It overrides one with a method of the same name (without a mark: for the same
- * models) or by marking another method for the same model.
+ * A subclass inherits the marked methods of its parent. To override one, it declares a method of the same name, or marks another method for
+ * the same model. A method of the same name without a mark keeps the models of the overridden one.
  *
  * @throws PikoError `SINK_FAILED` if it is not on a public instance method, or the model is neither a zod schema nor a class
  * @example

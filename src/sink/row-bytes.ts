@@ -8,7 +8,7 @@ export function rowBytes(row: unknown): number {
   return flatBytes(row) ?? deepBytes(row)
 }
 
-/** The fast path for most rows. Undefined unless the row is a plain object without nested objects. */
+/** Measures most rows, on a fast path. Returns undefined unless the row is a plain object without nested objects. */
 function flatBytes(row: unknown): number | undefined {
   if (typeof row !== 'object' || row === null) return undefined
   let bytes = VALUE_BYTES

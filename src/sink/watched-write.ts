@@ -16,7 +16,10 @@ export class WatchedWrite extends Promise<void> {
     this.#onSeen = onSeen
   }
 
-  /** `catch`, `finally`, `Promise.all` and `await` also call this method. `await` skips it only for plain promises. */
+  /**
+   * Notes that a handler was added. `catch`, `finally`, `Promise.all` and `await` also call this method. `await` skips it only for plain
+   * promises.
+   */
   override then<A = void, B = never>(
     onFulfilled?: ((value: void) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,

@@ -16,9 +16,9 @@ import { TalliedHistogram } from './tallied-histogram.ts'
 
 /** The values that are read for each scrape. Each function is called once per scrape, so it must be cheap. */
 export interface MetricSources {
-  /** How many handlers are running on this node. */
+  /** Returns how many handlers are running on this node. */
   active(): number
-  /** How many runs this node can execute at the same time. */
+  /** Returns how many runs this node can execute at the same time. */
   slots(): number
   resources(): readonly ResourceFigures[]
   readonly sinks?: () => readonly SinkStats[]

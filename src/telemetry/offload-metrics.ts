@@ -36,7 +36,7 @@ class CountedHistogram extends Histogram<'pool'> {
     this.#read = read
   }
 
-  /** The method that a registry of prom-client 15 calls. */
+  /** Returns the values of the metric. A registry of prom-client 15 calls this method. */
   async getForPromString(): ReturnType<Histogram<'pool'>['get']> {
     return this.get()
   }

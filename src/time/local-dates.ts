@@ -130,8 +130,8 @@ const MIDNIGHTS: Ticks = {
 const days = new Map<Zone, Ticks>()
 
 /**
- * The instants at which days begin in a zone, usually at midnight. If the clocks skip midnight, it is the first instant after the gap. If
- * midnight exists twice, it is the first one.
+ * Returns the instants at which days begin in a zone, usually at midnight. If the clocks skip midnight, a day begins at the first instant
+ * after the gap. If midnight exists twice, it begins at the first one.
  */
 function daysOf(zone: Zone): Ticks {
   const known = days.get(zone)

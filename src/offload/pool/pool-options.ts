@@ -101,7 +101,7 @@ function smallHeap({ maxOldGenerationSizeMb = 8 }: ResourceLimits): string | und
 }
 
 /**
- * The options with their defaults.
+ * Returns the options with their defaults.
  *
  * @throws PikoError `SETTINGS_INVALID` with all problems
  */

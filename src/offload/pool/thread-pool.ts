@@ -180,7 +180,7 @@ export class ThreadPool {
     void this.#run(call, this.#newThread())
   }
 
-  /** A batch has no time limit of its own, because its caller checks the time limit of each item. */
+  /** Returns the time limit of a call. A batch has none of its own, because its caller checks the time limit of each item. */
   #limitOf({ options, wanted }: OffloadCall): number | undefined {
     return options.timeoutMs ?? (wanted.batch === undefined ? this.#options.timeoutMs : undefined)
   }

@@ -142,7 +142,7 @@ export class ChunkBuilder {
   }
 }
 
-/** Reading a property of a proxy may throw. */
+/** Whether an item is a result of `move`. Reading a property of a proxy may throw. */
 function isMovedItem(item: unknown): item is Moved<unknown> {
   try {
     return isMoved(item)

@@ -41,7 +41,7 @@ async function resolved(next: unknown): Promise<IteratorResult<unknown>> {
   return (await next) as IteratorResult<unknown>
 }
 
-/** As in `for await`, a generator that is not async may yield promises, which are awaited. */
+/** Awaits the value of a result. As in `for await`, a generator that is not async may yield promises. */
 function awaited(result: IteratorResult<unknown>): Promise<IteratorResult<unknown>> | IteratorResult<unknown> {
   if (!(result.value instanceof Promise)) return result
   return result.value.then((value: unknown) => ({ done: result.done ?? false, value }))

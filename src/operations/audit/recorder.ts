@@ -158,7 +158,7 @@ export class Recorder {
       })
   }
 
-  /** The change was made, so its caller gets the result even if the row can't be completed. The row then stays `started`. */
+  /** Completes the row without throwing. The change was made, so its caller gets the result even if the row stays `started`. */
   async #quietly(
     write: () => Promise<void>,
     { verb, jobId, target }: { verb: string; jobId: string | undefined; target: string | undefined },

@@ -5,7 +5,7 @@ import type { Finding } from './finding.ts'
 export interface Check<N extends FactName = FactName> {
   /** The name of the check, which never changes. The names of its findings begin with it. */
   readonly id: string
-  /** The facts that the check needs. If one is missing, it can't run. */
+  /** The facts that the check needs. If a fact is missing, the check can't run. */
   readonly needs: readonly N[]
   find(this: void, facts: Pick<Facts, N>): readonly Finding[]
 }

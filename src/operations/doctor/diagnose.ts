@@ -81,7 +81,10 @@ async function gatherAll(gatherers: Gatherers, limitMs: number): Promise<Readonl
   return gathered
 }
 
-/** Without a database, or with another schema, every statement would fail. So there is only one finding for all of them. */
+/**
+ * Whether a fact can be collected. Without a database, or with another schema, every statement would fail. So there is only one finding for
+ * all of them.
+ */
 function canGather(name: FactName, gathered: ReadonlyMap<FactName, Gathered>): boolean {
   if (WITHOUT_DATABASE.has(name)) return true
   const ping = gathered.get('ping')

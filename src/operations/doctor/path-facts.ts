@@ -39,7 +39,7 @@ export function unusablePaths({ settings, origins }: Paths): PathFact[] {
   })
 }
 
-/** The path itself, or the nearest folder above it that exists. */
+/** Returns the path itself, or the nearest folder above it that exists. */
 function existing(path: string): string {
   for (let at = path; ; at = dirname(at)) if (dirname(at) === at || isThere(at)) return at
 }

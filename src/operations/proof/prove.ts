@@ -180,8 +180,8 @@ class LedgerProof {
   }
 
   /**
-   * A gap before the first window that Piko planned itself is not a finding, unless the range of the caller includes it or the table has
-   * rows there.
+   * Reports a gap. One before the first window that Piko planned itself is not a finding, unless the range of the caller includes it or the
+   * table has rows there.
    */
   #gap(gap: Window, { promisedFrom }: Scope, rows: number): void {
     if (gap.end <= promisedFrom && rows === 0) this.#unrun.push(gap)

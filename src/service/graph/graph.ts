@@ -77,7 +77,7 @@ export function toDot(graph: ServiceGraph): string {
   ].join('\n')
 }
 
-/** The graph as Mermaid text, for documents and issues. */
+/** Returns the graph as Mermaid text, for documents and issues. */
 export function toMermaid(graph: ServiceGraph): string {
   const shapes = { service: ['[', ']'], supervisor: ['{{', '}}'], worker: ['([', '])'] } as const
   const states = [...new Set(graph.nodes.map((node) => node.state))]

@@ -14,7 +14,7 @@ const MAX_DEPTH = 64
 const TAGGED = /^\$(?:date|bigint|bytes|number|map|set|object)$/
 
 /**
- * A row as JSON. A value that JSON can't represent becomes an object with one key: `{"$date": "2026-01-01T00:00:00.000Z"}`,
+ * Converts a row to JSON. A value that JSON can't represent becomes an object with one key: `{"$date": "2026-01-01T00:00:00.000Z"}`,
  * `{"$bigint": "1"}`, `{"$bytes": "AQI="}`.
  */
 export function rowText(row: unknown): RowText {

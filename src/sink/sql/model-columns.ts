@@ -115,7 +115,10 @@ function columnOf(schema: unknown, depth: number): Column {
 
 const filled = (kind: ColumnKind): Column => ({ kind, isNullable: false })
 
-/** `.optional().default(…)` removes undefined from the output, but `.nullable().default(…)` does not remove null. */
+/**
+ * Returns the column of a schema with a default. `.optional().default(…)` removes undefined from the output, but `.nullable().default(…)`
+ * does not remove null.
+ */
 function withoutUndefined(schema: unknown, depth: number): Column {
   let inner = innerOf(schema)
   while (typeOf(inner) === 'optional') inner = innerOf(inner)
@@ -187,7 +190,7 @@ function listOf(schema: unknown, key: string): readonly unknown[] {
   return Array.isArray(list) ? list : []
 }
 
-/** `z.instanceof(Uint8Array)` does not show its class, so this tries which values the schema accepts. */
+/** Whether a schema is for bytes. `z.instanceof(Uint8Array)` does not show its class, so this tries which values the schema accepts. */
 function isOfBytes(schema: unknown): boolean {
   const safeParse = propertyOf(schema, 'safeParse')
   if (typeof safeParse !== 'function') return false

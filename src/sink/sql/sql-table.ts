@@ -58,8 +58,8 @@ export class SqlTable<Row extends object> {
   }
 
   /**
-   * The statements that create the table, with the index that {@link replace} and {@link merge} need. With `from`, they add the missing
-   * columns to a table instead. Execute each statement separately.
+   * Returns the statements that create the table, with the index that {@link replace} and {@link merge} need. With `from`, they add the
+   * missing columns to a table instead. Execute each statement separately.
    *
    * @throws PikoError `SINK_FAILED` if the type of a column is unknown, or a missing column can't be added later
    */

@@ -49,7 +49,7 @@ export function slackMs({ perMs }: RateLimit, lateTries = 0): number {
   return Math.min(MAX_GROWN_SLACK_MS, usual * 2 ** lateTries)
 }
 
-/** How long after the place is free the handler may begin, in milliseconds. */
+/** Returns how long after the place is free the handler may begin, in milliseconds. */
 export function validMs(slack: number): number {
   return slack * VALID_SHARE
 }

@@ -165,8 +165,8 @@ export class BackfillStore {
   }
 
   /**
-   * One step of a running backfill, in one transaction: reads the next windows after the cursor, queues the runs that they need and moves
-   * the cursor. The backfill ends when nothing is left to plan or to wait for.
+   * Does one step of a running backfill, in one transaction: reads the next windows after the cursor, queues the runs that they need and
+   * moves the cursor. The backfill ends when nothing is left to plan or to wait for.
    *
    * If the process dies, the step is stored completely or not at all. Two simultaneous leaders take turns, because the step holds a lock.
    * Retries a refused step in smaller and smaller parts. If the database refuses a single window, that window fails.

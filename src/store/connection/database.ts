@@ -208,7 +208,7 @@ function unreachable(what: string, error: unknown, advice: string): PikoError {
   })
 }
 
-/** If a host has several addresses, the error is an `AggregateError` with an empty message. */
+/** Returns the reason of an error. If a host has several addresses, the error is an `AggregateError` with an empty message. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(reasonOf).join(', ')
   return isError(error) ? error.message || codeOf(error) || error.name : String(error)

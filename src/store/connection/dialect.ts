@@ -18,15 +18,15 @@ export interface Dialect {
    * Returns an SQL expression for the time on the database's clock, in milliseconds. With a test clock, it is the bound time of that clock.
    */
   now(): RawBuilder<Date>
-  /** The time on the database's clock as SQL text, with the values to bind. */
+  /** Returns the time on the database's clock as SQL text, with the values to bind. */
   nowText(): { readonly text: string; readonly values: readonly unknown[] }
   /** Returns the SQL expression for `now() + ms`; `ms` may be negative. */
   nowPlus(ms: number): RawBuilder<Date>
   /** Returns an SQL expression for the later of two instants. */
   later(one: Expression<unknown>, other: Expression<unknown>): RawBuilder<Date>
-  /** The value to bind for an instant. */
+  /** Returns the value to bind for an instant. */
   instant(date: Date): Date | string
-  /** A stored instant as a `Date`. */
+  /** Returns a stored instant as a `Date`. */
   date(value: Date | string): Date
   /**
    * Whether statements can skip locked rows. False for MySQL before 8.0 and MariaDB before 10.6, where a statement waits for locked rows.
@@ -38,8 +38,8 @@ export interface Dialect {
   /** The clause ` LOCK IN SHARE MODE` on MySQL, so that no other transaction changes the row before this one ends. Empty on SQLite. */
   readonly forShare: RawBuilder<unknown>
   /**
-   * The condition `id IN (…)` for many whole numbers. On MySQL the numbers are part of the text, because the driver would search the text
-   * for each placeholder. On SQLite they are one JSON parameter, so the prepared statement is the same for any count.
+   * Returns the condition `id IN (…)` for many whole numbers. On MySQL the numbers are part of the text, because the driver would search
+   * the text for each placeholder. On SQLite they are one JSON parameter, so the prepared statement is the same for any count.
    *
    * Consecutive ids become `id BETWEEN … AND …`, which saves the server a third of the work of an update.
    */

@@ -49,7 +49,10 @@ async function newestBroken({ db, dialect }: Database, table: TableName): Promis
   return brokenAmong(dialect, table, await query.execute())
 }
 
-/** Each version may be published again, so all versions are checked. The database checks them, because a value may have a megabyte. */
+/**
+ * Searches for unreadable shared values. Each version may be published again, so all versions are checked. The database checks them,
+ * because a value may have a megabyte.
+ */
 async function brokenShared({ db, dialect }: Database): Promise<BrokenRow[]> {
   const broken: BrokenRow[] = []
   const size = SHARED_AT_ONCE[dialect.name]

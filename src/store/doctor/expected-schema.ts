@@ -86,7 +86,7 @@ function alterTable(tables: Map<string, Table>, name: string, changes: string, s
   }
 }
 
-/** The statements get the current name of the table. */
+/** Returns a table under its new name. The statements get this name too. */
 function renamedTable({ statements, columns, indexes }: Table, from: string, to: string): Table {
   const name = new RegExp(`\\b${from}\\b`, 'g')
   const all = (parts: Map<string, string>) =>

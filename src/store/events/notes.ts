@@ -70,8 +70,8 @@ class Notes {
 const open = new WeakMap<object, { readonly notes: Notes; readonly recording: Recording }>()
 
 /**
- * Runs a transaction. Its last statement stores the changes that it has noted. So an event exists if and only if its change was committed,
- * and there is little time between its number and its commit.
+ * Runs a transaction. Its last statement stores the changes that were noted during the transaction. So an event exists if and only if its
+ * change was committed, and there is little time between its number and its commit.
  */
 export async function noted<T>(
   trx: Kysely<Tables>,

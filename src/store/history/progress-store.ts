@@ -60,7 +60,7 @@ export class ProgressStore {
     await retry(() => statement.execute(db))
   }
 
-  /** The stored reports of these runs, by run. */
+  /** Returns the stored reports of these runs, by run. */
   async of(runIds: readonly number[]): Promise<ReadonlyMap<number, StoredProgress>> {
     const { db, dialect, broken } = this.#database
     const found = new Map<number, StoredProgress>()
@@ -93,7 +93,10 @@ function rowOf({ runId, fence, attempt, done, total, message, rate }: NewProgres
     ${sql.lit(attempt)} AS attempt, ${done} AS done, ${total ?? null} AS total, ${message ?? null} AS message, ${rate ?? null} AS rate`
 }
 
-/** MySQL assigns columns from left to right. All assignments depend on the fence, so the fence is assigned last. */
+/**
+ * Returns the assignments that replace a row. MySQL assigns columns from left to right. All assignments depend on the fence, so the fence
+ * is assigned last.
+ */
 function replacingOnMysql(): RawBuilder<unknown> {
   const set = REPLACED.map((name) => {
     const own = sql.ref(`piko_run_progress.${name}`)

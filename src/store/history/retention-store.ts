@@ -142,7 +142,7 @@ export class RetentionStore {
     return { count, refused, looked: rows.length, walk }
   }
 
-  /** The id of the newest run; 0 if there is none. */
+  /** Returns the id of the newest run; 0 if there is none. */
   async newestRun(): Promise<number> {
     const { db } = this.#database
     const row = await db.selectFrom('piko_run').select('id').orderBy('id', 'desc').limit(1).executeTakeFirst()

@@ -75,7 +75,7 @@ function lanesInOrder(trx: Transaction<Tables>, dialect: Dialect, { scopes, runI
     .orderBy('id')
 }
 
-/** The items of some runs. */
+/** Returns the condition for the items of some runs. */
 export function ofRuns(runIds: readonly number[]) {
   const ids = sql.join(runIds.map((id) => sql.lit(id)))
   return sql<boolean>`fence IN (SELECT fence FROM piko_item_run WHERE run_id IN (${ids}))`

@@ -164,7 +164,7 @@ async function writeEnds(
   return lost
 }
 
-/** The lost items that the same claim has already ended in the same way. */
+/** Returns the lost items that the same claim has already ended in the same way. */
 async function endedEarlier(
   trx: Transaction<Tables>,
   dialect: Dialect,

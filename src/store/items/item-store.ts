@@ -154,7 +154,7 @@ export class ItemStore {
     return this.#database.retry(() => wakeLanes(this.#database.db, this.#database.dialect, ids))
   }
 
-  /** The time of the database's clock. */
+  /** Returns the time of the database's clock. */
   async now(): Promise<number> {
     const { db, dialect } = this.#database
     const { now } = await db.selectNoFrom(dialect.now().as('now')).executeTakeFirstOrThrow()

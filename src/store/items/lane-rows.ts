@@ -77,7 +77,7 @@ function msOf(value: Date | string | null, dialect: Dialect): number | undefined
   return value === null ? undefined : dialect.date(value).getTime()
 }
 
-/** An instant of a lane to store; null stays null. */
+/** Converts an instant of a lane to the form to store; undefined becomes null. */
 export function instantOrNull(ms: number | undefined, dialect: Dialect): RawBuilder<Date | null> {
   return ms === undefined ? sql<null>`NULL` : sql<Date>`${dialect.instant(new Date(Math.ceil(ms)))}`
 }

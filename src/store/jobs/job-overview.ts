@@ -93,7 +93,9 @@ async function mysqlCounts(database: Database, jobIds: readonly string[], day: P
   return new Map(counts.flatMap((some) => [...some]))
 }
 
-/** The numbers of runs and open windows by job, each counted up to a limit. SQLite counts limited subqueries without writing them. */
+/**
+ * Returns the numbers of runs and open windows by job, each counted up to a limit. SQLite counts limited subqueries without writing them.
+ */
 async function countsOf({ db }: Database, jobIds: readonly string[], since: number): Promise<Counts> {
   const most = sql.lit(MAX_COUNTED + 1)
   const counted = (jobId: string, what: string, rows: RawBuilder<unknown>) =>
@@ -177,8 +179,9 @@ async function newestOnSqlite(
 const LOOKED_THROUGH = 1_000
 
 /**
- * SQLite has no index on the ended runs of a job. Runs with a tick are in the index (job_id, tick). Runs without a tick are there too,
- * ordered by id. Queued runs may come before them in these indexes, so one part searches only runs that are older than all queued ones.
+ * Selects the newest runs of a job on SQLite, which has no index on the ended runs of a job. Runs with a tick are in the index (job_id,
+ * tick). Runs without a tick are there too, ordered by id. Queued runs may come before them in these indexes, so one part searches only
+ * runs that are older than all queued ones.
  */
 function newestByTick(jobId: string, runs: number): RawBuilder<unknown>[] {
   const id = exactId(jobId)

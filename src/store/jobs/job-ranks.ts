@@ -66,7 +66,7 @@ export class JobRanks {
     this.#database = database
   }
 
-  /** The ranks of the jobs of a database. All its readers share one result. */
+  /** Returns the ranks of the jobs of a database. All their readers share one result. */
   static of(database: Database): JobRanks {
     const ranks = JobRanks.#all.get(database) ?? new JobRanks(database)
     JobRanks.#all.set(database, ranks)

@@ -174,7 +174,7 @@ export class JobStore {
     return new Set(rows.map(({ id }) => id))
   }
 
-  /** The current state of some jobs' runs and windows. */
+  /** Returns the current state of some jobs' runs and windows. */
   activities(jobIds: readonly string[], runs: number): Promise<ReadonlyMap<string, JobActivity>> {
     return jobActivities(this.#database, jobIds, runs)
   }

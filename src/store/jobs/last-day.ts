@@ -17,7 +17,10 @@ const FIRST_STEP = 256
 /** The previous answer of each database. The first id of the last day only grows, so the next search begins there. */
 const previous = new WeakMap<Database, { readonly atMs: number; readonly since: number }>()
 
-/** Usually sends five statements, three of them at the same time. The first search of a process sends about 20 more. */
+/**
+ * Finds the runs of the last 24 hours. Usually sends five statements, three of them at the same time. The first search of a process sends
+ * about 20 more.
+ */
 export async function lastDay(database: Database): Promise<LastDay> {
   const { db, dialect } = database
   const [{ now }, first, end] = await Promise.all([
@@ -34,7 +37,7 @@ export async function lastDay(database: Database): Promise<LastDay> {
   return { now: at, since, end }
 }
 
-/** The first id, searched for from the previous answer on; undefined if that answer can't be used. */
+/** Returns the first id, searched for from the previous answer on; undefined if that answer can't be used. */
 async function sinceBefore(
   database: Database,
   { first, end }: { readonly first: number; readonly end: number },

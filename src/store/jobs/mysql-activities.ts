@@ -12,14 +12,14 @@ export const BEGUN = ['running', 'succeeded', 'failed', 'cancelled', 'skipped'] 
 const RUNS = sql`piko_run r FORCE INDEX (run_job)`
 const WINDOWS = sql`piko_window r FORCE INDEX (window_state)`
 
-/** An entry of the index (job_id, state, id), counted from the newest; null if there are fewer. */
+/** Selects an entry of the index (job_id, state, id), counted from the newest; null if there are fewer. */
 function nthNewest(state: string, place: number): RawBuilder<number | null> {
   return sql`(SELECT r.id FROM ${RUNS} WHERE r.job_id = j.id AND r.state = ${sql.lit(state)} ORDER BY r.id DESC LIMIT ${sql.lit(place)}, 1)`
 }
 
 /**
- * The number of a job's rows in a state, or a greater number than `most` if there are more. Looks first whether there are more. A count of
- * a limited subquery would need a temporary table for each job.
+ * Selects the number of a job's rows in a state, or a greater number than `most` if there are more. Looks first whether there are more,
+ * because a count of a limited subquery would need a temporary table for each job.
  */
 function countOf(from: RawBuilder<unknown>, state: string, most: number): RawBuilder<number> {
   const rows = sql`FROM ${from} WHERE r.job_id = j.id AND r.state = ${sql.lit(state)}`
@@ -48,7 +48,7 @@ export async function countsOnMysql({ db }: Database, jobIds: readonly string[],
   )
 }
 
-/** The number of each job's failed runs of the last day. */
+/** Returns the number of each job's failed runs of the last day. */
 export async function failuresOnMysql(
   { db }: Database,
   jobIds: readonly string[],

@@ -125,7 +125,7 @@ async function lateness(database: Database): Promise<RunSummary['lateness']> {
   return { runs: late.length, p50Ms: at(0.5), p95Ms: at(0.95), maxMs: late.at(-1) ?? 0 }
 }
 
-/** The jobs with the greatest lag, if there are more jobs with windows than are listed. */
+/** Returns the jobs with the greatest lag, if there are more jobs with windows than are listed. */
 async function lateJobs(database: Database): Promise<readonly string[] | undefined> {
   const next = await database.db
     .selectFrom('piko_job')

@@ -25,8 +25,8 @@ export interface SqlDatabaseParts {
 }
 
 /**
- * Plain SQL on the store's own connections. Repeats a single statement after a deadlock, a lock timeout or a busy file. Runs a transaction
- * only once, because only its caller knows whether it may be repeated.
+ * Creates the object for plain SQL on the store's own connections. Repeats a single statement after a deadlock, a lock timeout or a busy
+ * file. Runs a transaction only once, because only its caller knows whether it may be repeated.
  *
  * @throws PikoError `USAGE` on SQLite, if the call is made inside a transaction of this database without its `trx`
  */

@@ -25,7 +25,10 @@ export function bindable(value: unknown, index: number): SqlValue {
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
 }
 
-/** SQLite's driver would bind `5` as 5.0, and MySQL's driver would round an integer beyond 2^53. */
+/**
+ * Converts a whole number so that the drivers send it exactly. SQLite's driver would bind `5` as 5.0, and MySQL's driver would round an
+ * integer beyond 2^53.
+ */
 function exactNumber(value: number): number | bigint {
   if (Number.isSafeInteger(value)) return BigInt(value)
   if (!Number.isInteger(value)) return value

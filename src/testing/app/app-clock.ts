@@ -123,7 +123,7 @@ export class AppClock implements DatabaseTestClock {
     return WORKING.some((name) => this.#known.has(name) && !this.#loops.has(name))
   }
 
-  /** When a loop wants to continue. Undefined if it does not sleep. */
+  /** Returns when a loop wants to continue. Undefined if the loop does not sleep. */
   untilOf(loop: WorkingLoop): number | undefined {
     return this.#loops.get(loop)?.until
   }

@@ -45,7 +45,7 @@ const TRUSTED_MS = 1_000
 type Handover = (error: unknown, connection: KyselyConnection) => void
 
 interface Opened {
-  /** Milliseconds on the monotonic clock. */
+  /** When the connection was opened, in milliseconds on the monotonic clock. */
   readonly bornAt: number
   readonly timed: TimedConnection
 }

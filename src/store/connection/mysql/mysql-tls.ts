@@ -89,7 +89,10 @@ function wishOf(name: string, value: string): Wish {
   }
 }
 
-/** A parameter that turns on a check also turns on TLS. A parameter that turns a check off does not change TLS. */
+/**
+ * Returns the effect of a parameter that turns a check on or off. Turning a check on also turns on TLS. Turning a check off does not change
+ * TLS.
+ */
 function withTls(checks: boolean, check: 'checksCert' | 'checksHost'): Wish {
   return { [check]: checks, ...(checks && { isOn: true }) }
 }

@@ -89,7 +89,7 @@ async function lockAmong(
   return locked.modifyEnd(dialect.forUpdateSkipLocked).execute()
 }
 
-/** Runs that are due until this time are included. */
+/** Returns the instant until which a claim includes due runs. */
 function until(dialect: Dialect, { early }: Among): RawBuilder<Date> {
   return early ? dialect.nowPlus(early.aheadMs) : dialect.now()
 }
