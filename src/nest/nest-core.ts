@@ -17,7 +17,7 @@ export interface InstanceWrapper {
   readonly instance: unknown
   /** Whether the provider is a value or a factory. */
   readonly isNotMetatype: boolean
-  /** False for a provider that Nest creates for each request, or that depends on such a provider. */
+  /** Whether Nest creates the provider only once. False if Nest creates the provider, or one that it depends on, for each request. */
   isDependencyTreeStatic(): boolean
   readonly isTransient: boolean
 }

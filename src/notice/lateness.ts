@@ -4,13 +4,13 @@ import { type Alert, spanning } from './alert.ts'
 /** The late windows of a job with a deadline. */
 export interface Overdue {
   readonly jobId: string
-  /** Undefined: nothing is late. */
+  /** What is late; undefined if nothing is late. */
   readonly late: Late | undefined
 }
 
 /** What is late: windows, or without windows the run of a tick. */
 interface Late {
-  /** From the start of the oldest late window to the end of the newest one. */
+  /** The time from the start of the oldest late window to the end of the newest one. */
   readonly window?: Window
   /** The last tick whose run is late. */
   readonly tick?: Date

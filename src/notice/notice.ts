@@ -27,13 +27,13 @@ export interface NoticeJob {
   readonly runId?: number
   /** The error of that run, without secrets, at most 500 characters. */
   readonly error?: string
-  /** From the start of the first affected window to the end of the last. */
+  /** The time from the start of the first affected window to the end of the last one. */
   readonly window?: Window
   /** The last tick whose run has not succeeded in time. Only for a job without windows that is late. */
   readonly tick?: Date
-  /** Present only in a notice of the kind `recovered`. */
+  /** When the problem was over. Present only in a notice of the kind `recovered`. */
   readonly recoveredAt?: Date
-  /** Set if people were already notified about this problem and it continues. */
+  /** Whether people were already notified about this problem, which continues. */
   readonly isRepeated?: true
 }
 

@@ -5,7 +5,7 @@ import type { SharedRoom } from './streams/room.ts'
 
 /** One call, as it is sent to its thread. */
 export interface OffloadTask {
-  /** Unique in the process. */
+  /** The id of the call, unique in the process. */
   readonly id: number
   /** A `file:` URL. */
   readonly module: string

@@ -48,7 +48,10 @@ export class RunScope {
 
 const scopes = new AsyncLocalStorage<RunScope | undefined>()
 
-/** Runs get no ambient signal until an offload handle or a transaction needs it, because it costs each run about 800 bytes and 0.4 µs. */
+/**
+ * Whether runs get an ambient signal. They get none until an offload handle or a transaction needs it, because it costs each run about 800
+ * bytes and 0.4 µs.
+ */
 let isWanted = false
 /** The run whose handler is still in its first synchronous part; used only while signals are not wanted. */
 let beginning: AmbientRun | undefined

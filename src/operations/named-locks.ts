@@ -8,7 +8,7 @@ import type { Reach } from './reach.ts'
 /** A lock and its current owner. */
 export interface HeldNamedLock {
   readonly name: string
-  /** Grows with every change of owner. */
+  /** The fence of the lock. It increases with every change of owner. */
   readonly fence: number
   /** When the lock's lease ends if it is not renewed, by the database's clock. */
   readonly expiresAt: Date

@@ -37,7 +37,7 @@ export interface LeaderStatus {
   /** The id of the node that leads; undefined if no node leads now. */
   readonly nodeId: string | undefined
   readonly host: string | undefined
-  /** Grows with each change of leader; 0 before the first. */
+  /** The epoch of the leader. It increases with each change of leader; 0 before the first. */
   readonly epoch: number
   /** When the node's lease ends if it is not renewed. */
   readonly expiresAt: Date | undefined

@@ -15,7 +15,7 @@ import type { Reach } from './reach.ts'
 
 /** The services of one process. */
 export interface ServiceTree extends ListedTree {
-  /** Undefined for a process that executes no runs. */
+  /** The id of the node; undefined for a process that executes no runs. */
   readonly nodeId: string | undefined
   readonly host: string
 }
@@ -30,7 +30,7 @@ export interface FleetService extends Omit<ListedService, 'id'> {
 export interface ServiceRestart extends Omit<RestartedService, 'restarts'> {
   readonly nodeId: string | undefined
   readonly host: string
-  /** Undefined if the node could not be asked: then `state` is `unknown`, and `problem` says why. */
+  /** How often the service was restarted. Undefined if the node could not be asked: then `state` is `unknown`, and `problem` says why. */
   readonly restarts?: number
 }
 

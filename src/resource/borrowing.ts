@@ -31,7 +31,7 @@ const NOTHING: Values = Object.freeze({})
 export class Borrowing {
   readonly #parts: BorrowingParts
   readonly #borrower: Borrower
-  /** Set if the attempt has a time limit for borrowing. */
+  /** The signal of the attempt's time limit for borrowing; undefined without such a limit. */
   readonly #limit: LinkedSignal | undefined
   readonly #timeouts: readonly (() => void)[]
   /** The borrowed values, by their index in the plan. */

@@ -22,7 +22,7 @@ export interface GenerationParts {
   readonly resource: Resource<unknown>
   readonly clock: Clock
   readonly log: Logger
-  /** Set if all runs share the value of the resource. */
+  /** The values that a shared value has borrowed; undefined unless all runs share the value of the resource. */
   readonly needs: HeldNeeds | undefined
   /** Called once: when the instance is retired and its last borrower has returned the value. */
   readonly onUnused: (unused: Generation) => void

@@ -278,7 +278,7 @@ export class Lender {
     }
   }
 
-  /** Makes this the current instance. */
+  /** Makes an opened instance the current one. */
   #adopt(generation: Generation): void {
     const { clock, lane, node, observer, onChange } = this.#parts
     if (this.#isClosed) {

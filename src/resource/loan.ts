@@ -19,7 +19,7 @@ export class Loan {
   readonly lender: Lender
   readonly #borrower: Borrower
   readonly #free: () => void
-  /** Set if the value may be kept after the attempt. */
+  /** The signal for a value that may be kept after the attempt; undefined for any other value. */
   readonly #life: LinkedSignal | undefined
   #state: 'held' | 'taking' | 'taken' | 'over' = 'held'
   #generation: Generation | undefined

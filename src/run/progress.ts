@@ -6,7 +6,7 @@ export interface Progress {
   readonly attempt: number
   readonly done: number
   readonly total: number | undefined
-  /** At most 500 characters, without secrets. */
+  /** The message of the report: at most 500 characters, without secrets. */
   readonly message: string | undefined
   /**
    * How much `done` increases per second, smoothed over about 20 seconds. Undefined before the second report, or if the last report is too
@@ -104,7 +104,7 @@ function numberFormats(): NonNullable<typeof formats> {
   })
 }
 
-/** Larger numbers would fill the line with digits. */
+/** A number of this size or larger is shown with an exponent, because its digits would fill the line. */
 const MAX_PLAIN = 1e15
 const MIN_SHOWN = 1e-6
 

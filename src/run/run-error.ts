@@ -11,7 +11,10 @@ export interface RunError {
 
 const LONGEST_MESSAGE = 2_000
 const LONGEST_STACK = 8_000
-/** Redaction comes before truncation, because the pattern does not match a truncated connection string. */
+/**
+ * How many characters of a text are searched for secrets. A text is redacted before it is cut to its final length, because a connection
+ * string that was cut no longer matches the pattern.
+ */
 const LONGEST_SEARCHED = 100_000
 
 /** Converts an error to its stored form: without secrets and truncated. The stack text includes the chain of causes. */

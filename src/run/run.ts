@@ -85,7 +85,7 @@ export interface Claim {
   readonly backfillId?: number | undefined
   /** The trace context of the caller that requested the run. */
   readonly trace?: string | undefined
-  /** Set if a rate limits the job's runs. */
+  /** The run's place in a rate; undefined unless a rate limits the job's runs. */
   readonly place?: RatePlace | undefined
 }
 

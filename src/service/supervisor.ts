@@ -54,7 +54,7 @@ export interface SupervisorOptions extends ServiceOptions {
   readonly backoff?: RestartBackoff
   /** Creates the instance to start. Default: the same instance starts again. */
   readonly replacement?: Replacement
-  /** A random number in [0, 1), for the jitter. Default `Math.random`. */
+  /** Returns a random number in [0, 1), for the jitter. Default `Math.random`. */
   readonly random?: () => number
 }
 

@@ -13,7 +13,7 @@ export interface Dsn {
   readonly params: Readonly<Record<string, string>>
 }
 
-/** Accepts SQLAlchemy DSNs unchanged; ignores their driver part. */
+/** The schemes of a DSN. DSNs of SQLAlchemy are accepted unchanged, and their driver part is ignored. */
 const SCHEMES = ['mysql', 'mariadb', 'mysql+aiomysql', 'mysql+asyncmy', 'mysql+pymysql']
 const DEFAULT_PORT = 3306
 const FORM = 'mysql://user:password@host:3306/database'

@@ -7,10 +7,10 @@ import { unknownVariable } from './suggest.ts'
 /** The variable that names the settings file. */
 export const PATH_VARIABLE = 'PIKO_SETTINGS_PATH'
 
-/** Variables of Piko's own tests and benchmarks. */
+/** Matches variables of Piko's own tests and benchmarks. */
 const FOREIGN = /^PIKO_(?:TEST|BENCH)_/
 
-/** Variables of the command line. */
+/** Variables that only the command line uses. */
 const OF_COMMANDS = new Set(['PIKO_URL', 'PIKO_TOKEN'])
 
 /** Reads the `PIKO_…` variables. Ignores empty ones. Never shows the value of an unknown one. */

@@ -151,7 +151,7 @@ export function invalidSink(name: unknown, problems: readonly string[]): PikoErr
   return new PikoError('SINK_FAILED', what, { details: { problems } })
 }
 
-/** Creates a check for an option that is an object of options. Its result names all their problems. */
+/** Creates a check for an option that is an object of options. The check names all problems of these options. */
 function group<T extends object>(checks: OptionChecks<T>, example: string, required: (keyof T)[] = []): OptionCheck {
   return (value) => {
     if (!isObject(value)) return `is ${describe(value)}; expected an object, such as ${example}`

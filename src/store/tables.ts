@@ -96,7 +96,10 @@ export interface RunTable {
   kind: RunKind
   priority: number
   run_at: Instant
-  /** Unique together with job_id, so that a tick fires or is skipped only once. Null for runs that no schedule requested. */
+  /**
+   * The tick of the run. Unique together with job_id, so that a tick fires or is skipped only once. Null for runs that no schedule
+   * requested.
+   */
   tick: NullableInstant
   window_start: NullableInstant
   window_end: NullableInstant
@@ -162,7 +165,7 @@ export interface WindowTable {
    */
   wait_job: Generated<string | null>
   wait_at: NullableInstant
-  /** Set if an upstream window runs again while this window's run is running. It is the window's state after that run has succeeded. */
+  /** The window's state after its current run has succeeded. Set if an upstream window runs again while that run is running. */
   changed_to: Generated<'waiting' | 'stale' | null>
   updated_at: Instant
 }
@@ -213,7 +216,7 @@ export interface NodeTable {
   link: Generated<string | null>
   /** The secret of that link. Null: the node uses the secret of the settings, like all nodes. */
   link_key: Generated<string | null>
-  /** Increases with each cancel request for a run of this node. */
+  /** A number that increases with each cancel request for a run of this node. */
   cancels: Generated<number>
   resources: Generated<JsonText>
   /** The facts that the node reports about itself; see `NodeFacts`. */
@@ -231,7 +234,7 @@ export interface NodeTable {
 export interface LockTable {
   name: string
   owner: string | null
-  /** Increases when the owner changes, never on renewal. */
+  /** A number that increases when the owner changes, never on renewal. */
   fence: Generated<number>
   expires_at: Instant
 }

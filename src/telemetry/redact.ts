@@ -11,7 +11,10 @@ const LONGEST_CAUSE_CHAIN = 8
 const MAX_AGGREGATED = 5
 const LONGEST_MESSAGE = 8_000
 const LONGEST_STACK = 16_000
-/** Text is redacted before it is cut, because a connection string that was cut no longer matches the pattern. */
+/**
+ * How many characters of a text are searched for secrets. A text is redacted before it is cut to its final length, because a connection
+ * string that was cut no longer matches the pattern.
+ */
 const LONGEST_SEARCHED = 100_000
 const UNREADABLE = "[can't be read]"
 

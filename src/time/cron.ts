@@ -5,8 +5,9 @@ import { scheduleInvalid } from './schedule-invalid.ts'
 import type { Ticks } from './ticks.ts'
 import { Zone } from './zone.ts'
 
-// At the year 3000, croner stops in only one of its two search directions, and at the limits of a Date it throws or loops forever. Between
-// these bounds, next and previous agree. The bounds are a few days outside those of ZonedTicks, to leave room for offsets.
+// The bounds between which croner is used. At the year 3000, croner stops in only one of its two search directions, and at the limits of a
+// Date it throws or loops forever. Between these bounds, next and previous agree. The bounds are a few days outside those of ZonedTicks, to
+// leave room for offsets.
 const FIRST_MS = Date.UTC(999, 11, 25)
 const LAST_MS = Date.UTC(2999, 0, 7)
 

@@ -16,7 +16,7 @@ export type WindowInput = InstantInput | { readonly date: string }
 
 const DATE = /^\d{4}-\d\d-\d\d$/
 const DAY_MS = 86_400_000
-/** No zone has ever changed its offset by more than a day. */
+/** The longest change of an offset, with a margin: no zone has ever changed its offset by more than a day. */
 const LONGEST_SHIFT_MS = 26 * 3_600_000
 const OR_DATE = ', or a date of the job\'s time zone, such as "2026-01-01"'
 

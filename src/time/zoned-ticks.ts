@@ -2,11 +2,11 @@ import type { DstRule } from './dst.ts'
 import type { Ticks } from './ticks.ts'
 import type { Zone } from './zone.ts'
 
-// MySQL's DATETIME starts at the year 1000, and croner stops at 3000.
+// The bounds of ticks. MySQL's DATETIME starts at the year 1000, and croner stops at 3000.
 const FIRST_MS = Date.UTC(1000, 0, 1)
 const LAST_MS = Date.UTC(2999, 0, 1)
 
-/** No zone has ever changed its offset by more than a day. */
+/** The longest change of an offset, with a margin: no zone has ever changed its offset by more than a day. */
 const LONGEST_SHIFT_MS = 26 * 3_600_000
 
 /**

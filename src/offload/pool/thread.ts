@@ -34,7 +34,7 @@ export class Thread {
   calls = 0
   /** The title of the last call, for messages; undefined until the first call has ended. */
   previous: string | undefined
-  /** Shared with the thread. The thread sets it to 1 when it begins the call. */
+  /** A mark that is shared with the thread. The thread sets it to 1 when it begins the call. */
   readonly #begun = new Int32Array(new SharedArrayBuffer(4))
   readonly #piscina: Piscina
   #isReady = false

@@ -5,7 +5,7 @@ import type { OffloadCall } from './offload-call.ts'
  * first.
  */
 export class WaitingCalls {
-  /** By priority, highest first. */
+  /** The waiting calls by priority, highest first. */
   #levels: { readonly priority: number; readonly jobs: Map<string, Set<OffloadCall>> }[] = []
   #size = 0
 

@@ -139,7 +139,7 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
     return DONE
   }
 
-  /** Throws the error of the stream. A generator throws its error only once, and so does this. */
+  /** Throws the error of the stream. A generator throws its error only once, and so does this method. */
   #throwFailure(): void {
     const failure = this.#failure
     this.#failure = undefined

@@ -115,7 +115,7 @@ export class ChunkWriter {
     this.#written.resolve(this.#flushed())
   }
 
-  /** First sends the items before the error. */
+  /** Handles an error of the source: first sends the items before the error. */
   readonly #sourceFailed = (error: unknown): void => {
     // After an early end, the source may reject the last request for an item, which is no failure.
     if (!this.#isEnded) this.#flushed().then(() => this.#written.reject(error), this.#written.reject)

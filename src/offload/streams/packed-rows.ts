@@ -1,6 +1,6 @@
 /** The estimated bytes of a number, and of every other value in addition to its content. */
 const WORD = 8
-/** More deeply nested values are not packed: they may refer to their own row, and packing would break this reference. */
+/** The maximum depth of packed values. More deeply nested values may refer to their own row, and packing would break this reference. */
 const MAX_DEPTH = 4
 /** The properties of a result of `move`. */
 const MOVED_KEYS = 'value,transfer'

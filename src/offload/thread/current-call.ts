@@ -21,7 +21,7 @@ export class ThreadCall {
     this.title = `${name}() of ${basename(module)}`
   }
 
-  /** Aborts when the reader of the call's stream stops early. Created on first use. */
+  /** The controller of the call's signal. It aborts when the reader of the call's stream stops early. Created on first use. */
   get controller(): AbortController {
     return (this.#controller ??= new AbortController())
   }

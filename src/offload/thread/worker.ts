@@ -23,7 +23,7 @@ type Wanted = Pick<OffloadTask, 'module' | 'name'>
 /** The imported functions by module and name. Importing a module again would take longer than many calls. */
 const functions = new Map<string, Callable>()
 const leftovers = new Leftovers()
-/** Shared with the pool. The thread sets it to 1 when a call begins. */
+/** A mark that is shared with the pool. The thread sets it to 1 when a call begins. */
 const begun = workerData instanceof Int32Array ? workerData : undefined
 const calls = threadCalls()
 let isGuarded = false

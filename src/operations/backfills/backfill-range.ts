@@ -59,7 +59,7 @@ export class BackfillRange {
       readonly zone: string
       readonly from: Date
       readonly to: Date
-      /** Windows with a later end are not due yet. */
+      /** The latest end of a window that is due now. */
       readonly lastEnd: Date
     },
   ) {

@@ -22,7 +22,7 @@ const NO_FENCE = 0
 
 /** The range of a proof, and what is known about its bounds. */
 interface Scope extends TimeRange {
-  /** From this instant on, a gap is a finding. */
+  /** The instant from which on a gap is a finding. */
   readonly promisedFrom: Date
   /** The end of a window that starts before the range and reaches into it; otherwise the start of the range. */
   readonly begin: Date

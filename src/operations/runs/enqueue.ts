@@ -37,7 +37,7 @@ export interface EnqueueParts {
   readonly onStored?: ((ids: readonly number[]) => void) | undefined
   /** Receives the due times of stored runs. */
   readonly onEnqueued: (runAts: readonly Date[]) => void
-  /** This node's slots; undefined if it executes no runs. */
+  /** This node's slots; undefined if this node executes no runs. */
   readonly slots: RunSlots | undefined
 }
 
@@ -158,7 +158,7 @@ export class Enqueue extends Service {
     return TERMINAL_STATES.has(run.state) ? run : this.#waiter.wait(runId, signal)
   }
 
-  /** @throws PikoError `USAGE` if it is a run of another job */
+  /** @throws PikoError `USAGE` if the run belongs to another job */
   async waitForJob(jobId: string, runId: number, signal?: AbortSignal): Promise<Run> {
     const run = await this.#find(runId)
     if (run.jobId === jobId) return this.waitFor(runId, signal)

@@ -3,7 +3,7 @@ import type { SqlExecutor, SqlValue } from '../../sql/sql.ts'
 import { quoted, quotedTable, toSqlValue } from '../../sql/sql-text.ts'
 import { MAX_BATCH_BYTES, sentBytes } from '../../sql/statement-size.ts'
 
-/** SQLite accepts 32,766 parameters per statement, MySQL 65,535. */
+/** The maximum number of parameters in a statement. SQLite accepts 32,766, MySQL 65,535. */
 const MAX_PARAMETERS = 30_000
 /**
  * The maximum number of rows per statement on SQLite. It executes statements synchronously: more rows would block the event loop longer,

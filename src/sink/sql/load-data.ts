@@ -14,7 +14,7 @@ const BINARY = new Set(['binary', 'varbinary', 'tinyblob', 'blob', 'mediumblob',
 /** After this many rows, the clock is read again. */
 const SLICE_ROWS = 200
 const CHUNK_CHARACTERS = 128 * 1_024
-/** Each chunk is a packet, and a server refuses packets larger than `max_allowed_packet`. */
+/** The maximum size of a chunk in bytes. Each chunk is a packet, and a server refuses packets larger than `max_allowed_packet`. */
 const MAX_CHUNK_BYTES = 256 * 1_024
 const MAX_INTEGER = 2n ** 63n
 

@@ -34,7 +34,10 @@ export interface SqlTableOptions<Row extends object> {
    * {@link SqlTable.ddl}, and the default key columns of `upsert` and `merge`. Default: none.
    */
   readonly key?: readonly string[]
-  /** SQL types of columns for {@link SqlTable.ddl}, such as `{ total: 'DECIMAL(12,2) NOT NULL' }`. They replace the model's. */
+  /**
+   * SQL types of columns for {@link SqlTable.ddl}, such as `{ total: 'DECIMAL(12,2) NOT NULL' }`. They replace the types that the model
+   * gives.
+   */
   readonly types?: Readonly<Record<string, string>>
   /** The column with the start of the run's window. `null`: the table has no such column. Default `'window_start'`. */
   readonly windowColumn?: string | null
@@ -101,7 +104,10 @@ const CHECKS: OptionChecks<SqlTableOptions<Record<string, unknown>>> = {
   bulk: oneOf('auto', 'insert', 'load'),
 }
 
-/** Types may come from a configuration, so they must be one line without `;`. Otherwise a type could end its statement. */
+/**
+ * Matches a column type. Types may come from a configuration, so they must be one line without `;`. Otherwise a type could end its
+ * statement.
+ */
 const SQL_TYPE = /^[^;\n\r\0]+$/
 
 function isChunkSize(value: unknown): boolean {

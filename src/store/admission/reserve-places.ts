@@ -34,7 +34,7 @@ export interface LimitAnswer {
 
 /**
  * The job id in the rows of limits that all nodes share. Such a limit is a rate without a job, but its row expires and is checked like
- * others.
+ * other rows.
  */
 export const NO_JOB = ''
 

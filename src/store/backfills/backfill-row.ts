@@ -28,7 +28,7 @@ export interface NewBackfill {
 export interface BackfillRow extends NewBackfill {
   readonly id: number
   readonly state: BackfillState
-  /** Up to where windows are planned; undefined if all are. */
+  /** The instant up to which windows are planned; undefined if all are planned. */
   readonly cursor: Date | undefined
   /** The number of windows that got a run. */
   readonly planned: number

@@ -34,7 +34,7 @@ export interface BackfillStep {
   readonly looked: number
   /** The number of runs that this step queued. */
   readonly queued: number
-  /** In which state the backfill has ended; undefined if it has not. */
+  /** The state in which the backfill has ended; undefined if it has not ended. */
   readonly ended?: BackfillState
   /** A window that has failed because the database refuses its run. */
   readonly refused?: { readonly window: Window; readonly refusal: unknown }

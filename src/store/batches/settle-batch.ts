@@ -12,7 +12,7 @@ import { noteRows } from '../events/notes.ts'
 export type DoneRun = (batch: BatchRow, counts: BatchCounts, state: BatchEnd) => NewRun | undefined
 
 export interface BatchStep {
-  /** In which state this step has ended the batch, if it has. */
+  /** The state in which this step has ended the batch; undefined if the batch has not ended. */
   readonly ended: BatchEnd | undefined
   readonly doneRunId: number | undefined
   /** Whether another step can do more now. */

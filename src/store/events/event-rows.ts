@@ -19,11 +19,11 @@ export interface EventHeadTable {
   id: number
   /** The last number given to an event. */
   seq: Generated<number>
-  /** Events with larger numbers were recorded without gaps. */
+  /** The number after which events were recorded without gaps. */
   start_seq: Generated<number>
-  /** From this instant on, every process records events. */
+  /** The instant from which on every process records events. */
   complete_at: NullableInstant
-  /** Until when processes record events. A reader moves this instant forward. */
+  /** The instant until which processes record events. A reader moves this instant forward. */
   listened_until: NullableInstant
 }
 

@@ -20,7 +20,7 @@ export interface EventHead {
   readonly hasNew: boolean
 }
 
-/** Events in order. */
+/** A page of events, in order. */
 export interface EventPage {
   readonly events: readonly LiveEvent[]
   /** The id after which the next page begins. */

@@ -9,7 +9,7 @@ export interface ExpiredRows {
   /** The column that is the primary key together with `lane_id`. */
   readonly key: 'name' | 'node_id'
   readonly instant: 'expires_at' | 'measured_at'
-  /** Deletes rows with an earlier instant. */
+  /** The instant before which rows are deleted. */
   readonly before: RawBuilder<Date>
 }
 

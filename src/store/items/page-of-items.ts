@@ -8,7 +8,7 @@ import { exactId, exactKey } from '../values/exact-key.ts'
 
 /** If a lane has at most this many items, all of them are read and sorted. */
 const MAX_SORTED = 5_000
-/** SQLite accepts 500 parts in one `UNION`. */
+/** The maximum number of parts in one `UNION`. SQLite accepts 500. */
 const MAX_PARTS = 200
 
 /** Which items of a run to list. They are ordered by id. */

@@ -33,7 +33,7 @@ export interface JobActivity {
 }
 
 export interface LedgerActivity {
-  /** Up to when all planned windows have succeeded or were skipped. Undefined: none is planned yet. */
+  /** The instant up to which all planned windows have succeeded or were skipped. Undefined: none is planned yet. */
   readonly watermark: Date | undefined
   /** Milliseconds since the start of the oldest window that has not succeeded; 0 if all have. */
   readonly lagMs: number
@@ -42,7 +42,7 @@ export interface LedgerActivity {
 }
 
 const MAX_COUNTED = 1_000
-/** SQLite accepts 500 parts in one `UNION`, and blocks the event loop while it reads. */
+/** How many jobs one statement reads. SQLite accepts 500 parts in one `UNION`, and blocks the event loop while it reads. */
 const JOBS_AT_ONCE = { mysql: 100, sqlite: 25 } as const
 
 /**
@@ -154,7 +154,7 @@ async function lastRuns(
       ...{ startedAt: optionalDate(row.started_at, dialect), finishedAt: optionalDate(row.finished_at, dialect) },
     },
   })
-  // A run may have been replayed since its id was read.
+  // A run may have been replayed since its id was read, so queued runs are left out.
   const begun = rows.filter(({ state }) => (state as RunState) !== 'queued').sort((one, other) => other.id - one.id)
   const some = [...Map.groupBy(begun, (row) => row.job_id).values()].flatMap((own) => own.slice(0, runs))
   const shown = await mapSound(dialect, 'piko_run', some, read, database.broken.report)

@@ -142,7 +142,7 @@ export function idsFrom({ first, step }: LastInsert, count: number): number[] {
   return Array.from({ length: count }, (_, index) => Number(first) + index * Number(step))
 }
 
-/** This keeps a statement below SQLite's limit of 32,766 parameters. */
+/** The maximum number of rows in a statement. It keeps the statement below SQLite's limit of 32,766 parameters. */
 const MAX_ROWS = 1_000
 /** The size of one row without its text, in bytes: job id, state, timestamps and numbers. */
 const ROW_BYTES = 400

@@ -1,7 +1,7 @@
 import { CompiledQuery } from 'kysely'
 import type { Dialect } from '../connection/dialect.ts'
 
-/** Set as the value of a cell, this means the database's time. */
+/** The value of a cell that means the database's time. */
 export const NOW = Symbol('now')
 
 export type Cell = string | number | Date | null | typeof NOW

@@ -75,7 +75,7 @@ async function currentName(statement: Statement): Promise<string> {
 
 /** MySQL's error number for a subquery that returns several rows. */
 const SEVERAL_ROWS = 1242
-/** Shows whether a transaction is open, and nothing else. */
+/** A statement whose result shows whether a transaction is open, and nothing else. */
 export const NO_PROBE = 'DO 0'
 
 /**

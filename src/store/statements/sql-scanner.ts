@@ -118,5 +118,5 @@ const BLANK = /[\s\0]/
 const BLANKS = /[\s\0]+/y
 const WORD_BEGIN = /[\w\u0080-\uffff]/
 const WORD = /[\w$\u0080-\uffff]+/y
-/** MySQL executes the content of a comment that begins with `/*!` as part of the statement. MariaDB also does this for `/*M!`. */
+/** Matches the beginning of a comment whose content the server executes as part of the statement: `/*!`, on MariaDB also `/*M!`. */
 const EXECUTED = /\/\*M?!\d*/y

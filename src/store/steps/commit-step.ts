@@ -21,7 +21,7 @@ export interface StepCommit<T> extends StepOwner, CommitRules {
   readonly fn: (trx: SqlExecutor) => Promise<StepDone<T>>
 }
 
-/** Another claim has stored the step since this attempt read the steps. */
+/** Returned by `commitStep` if another claim has stored the step since this attempt read the steps. */
 export const STORED_BY_ANOTHER = Symbol('stored by another')
 
 /**

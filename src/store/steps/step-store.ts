@@ -26,7 +26,7 @@ export interface StoredStep {
   readonly read: () => Promise<{ readonly value: unknown } | undefined>
 }
 
-/** SQLite accepts 32,766 parameters in a statement. */
+/** The maximum number of ids in a statement. SQLite accepts 32,766 parameters. */
 const MAX_IDS = 1_000
 
 /**

@@ -1,4 +1,4 @@
-/** This character sorts before a space, so a key with it never equals another key. */
+/** The character that is added to a key. It sorts before a space, so a key with this character never equals another key. */
 const MARK = '\u0001'
 
 /**

@@ -10,7 +10,7 @@ import type { Tables } from '../tables.ts'
 export interface StoredWindows {
   /** The windows, oldest first. */
   readonly windows: readonly Window[]
-  /** Windows after this instant are unknown. Undefined: the ledger has no further window. */
+  /** The instant after which windows are unknown. Undefined: the ledger has no further window. */
   readonly until: Date | undefined
 }
 

@@ -14,7 +14,7 @@ export interface LedgerBounds {
   readonly begin: Date | undefined
   /** The start of the first window that the planner itself created. */
   readonly start: Date | undefined
-  /** Windows are planned up to this instant. */
+  /** The instant up to which windows are planned. */
   readonly cursor: Date | undefined
 }
 

@@ -10,7 +10,7 @@ export interface OldestOpen {
   readonly jobId: string
   /** The start of the oldest window that has not succeeded and was not skipped. */
   readonly oldestOpen: Date | undefined
-  /** Windows are planned up to this instant. */
+  /** The instant up to which windows are planned. */
   readonly cursor: Date | undefined
 }
 

@@ -12,7 +12,7 @@ export interface SteppedApp {
   readonly underWay: number
   /** How many runs of jobs with items have begun and have no stored outcome yet. */
   readonly itemRuns: number
-  /** Increases with each outcome and each plan. */
+  /** A number that increases with each outcome and each plan. */
   readonly progress: number
   agenda(nodeIds: readonly string[]): Promise<Agenda>
   readonly nodeIds: readonly string[]

@@ -2,7 +2,7 @@ import { check } from '../check.ts'
 import { spanText } from '../finding.ts'
 
 const MAX_SKEW_MS = 1_000
-/** If two clocks differ by more than this, times in logs and in rows can't be compared. */
+/** The maximum difference between two clocks. With a larger one, times in logs and in rows can't be compared. */
 const ERROR_MS = 30_000
 
 /** Finds a wrong clock on this host or in the database. */

@@ -1,7 +1,7 @@
 import { check } from '../check.ts'
 import type { Finding } from '../finding.ts'
 
-/** For a smaller table, MySQL may read all rows, because that is fast. */
+/** The minimum number of rows of a checked table. In a smaller one, MySQL may read all rows, because that is fast. */
 const MIN_ROWS = 10_000
 
 /** Finds indexes that the database does not use for statements that must stay fast. */

@@ -1,6 +1,6 @@
 import { check } from '../check.ts'
 
-/** Folders and files of the settings that this process can't use. A node would only notice when it needs them. */
+/** Finds folders and files of the settings that this process can't use. A node would only notice when it needs them. */
 export const paths = check({
   id: 'paths',
   needs: ['paths'],

@@ -42,7 +42,7 @@ export function asMigrationFailure(error: unknown, { location }: { readonly loca
   )
 }
 
-/** Those of these errors that statements of a running node may cause. */
+/** The errors for a missing right that statements of a running node may cause. */
 const DENIED_AT_WORK: ReadonlySet<unknown> = new Set([1044, 1142, 1143])
 
 /** All the rights that a node needs. */

@@ -9,7 +9,7 @@ import { localFileOf } from './local-file.ts'
 import { assertFits } from '../packet-size.ts'
 import { TransactionWatch } from './transaction-watch.ts'
 
-/** Statements that change the schema. They have no time limit, because the table may be large. */
+/** Matches statements that change the schema. They have no time limit, because the table may be large. */
 const DDL = /^\s*(?:alter|create|drop|rename|truncate|optimize|analyze)\b/i
 
 /** Properties of the server that are known after the first connection. */
