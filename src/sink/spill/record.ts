@@ -26,7 +26,7 @@ export interface RecordHeader {
 /**
  * Encodes the content of a record. Rows are stored as structured clones, so that dates, `bigint` and binary data keep their types.
  *
- * @throws PikoError `SINK_ROW_INVALID` for rows with functions, promises and the like
+ * @throws PikoError `SINK_ROW_INVALID` for rows with values that can't be cloned, such as functions and promises
  */
 export function encodeBatch({ sink, route, kind, batch, rows }: SpillBatch): Buffer {
   const { jobId, runId, attempt, fence, window, key, index } = batch

@@ -46,7 +46,7 @@ function textOf({ jobId, pool, name }: StateEnd): string {
   return `${jobId}\0${pool}\0${name}`
 }
 
-/** What state an item asks for. */
+/** The state that an item asks for. */
 export interface StateRequest {
   readonly nodeId: string
   readonly jobId: string

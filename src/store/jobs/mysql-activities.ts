@@ -75,7 +75,10 @@ export async function failuresOnMysql(
   return found
 }
 
-/** Selects the newest runs of jobs that have begun: at least `runs` of each job, if it has so many, and at most that number of each state. */
+/**
+ * Selects the newest runs of jobs that have begun: at least `runs` of each job, if the job has that many, and at most this number of each
+ * state.
+ */
 export async function newestOnMysql(
   { db }: Database,
   jobIds: readonly string[],

@@ -30,8 +30,8 @@ export interface CommitRules {
  * Stores the user's writes, the run's success and its window's state in one transaction. Retries after a deadlock, a lock timeout, a busy
  * file, or a connection that broke before the commit was sent.
  *
- * Locks the run's row last. So if the process is suspended during `fn`, another node can recover the run at once, and need not wait until
- * the server closes the connection.
+ * Locks the run's row last. So if the process is suspended during `fn`, another node can recover the run immediately, and need not wait
+ * until the server closes the connection.
  *
  * If the answer to the commit is lost, the commit may still have been executed. So this reads the run's row until the database answers.
  *

@@ -17,8 +17,5 @@ export function claimsIn({ runId, fence }: { readonly runId: number; readonly fe
   return fence - runId * FENCE_FACTOR
 }
 
-/**
- * `ctx.until` uses one claim for each call. It fails before it has used all possible claims, because retries, replays and lost nodes need
- * some of them.
- */
+/** How many claims the calls of `ctx.until` may use: one for each call. The remaining ones are for retries, replays and lost nodes. */
 export const MAX_CLAIMS_OF_WAITS = 65_000
