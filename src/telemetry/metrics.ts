@@ -270,6 +270,9 @@ function registerSources(sources: MetricSources, registers: Registry[]): void {
   if (sources.node) registerNode(sources.node, registers)
 }
 
+/** Gauges of prom-client with names that belong to counters, which `promtool check metrics` refuses. */
+const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']
+
 let processMetrics: Registry | undefined
 
 /**
@@ -280,6 +283,7 @@ function processRegistry(): Registry {
   if (!processMetrics) {
     processMetrics = new Registry()
     collectDefaultMetrics({ register: processMetrics })
+    for (const name of MISNAMED) processMetrics.removeSingleMetric(name)
   }
   return processMetrics
 }
