@@ -1,6 +1,6 @@
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads'
 import { toError } from './errors.ts'
-// An inline `type` import would leave an import statement without names, which would run the thread's code here.
+// An inline `type` import would leave an import statement without names, and that statement would run the thread's code here.
 import type { GuardOrder } from './guard-thread-main.ts'
 import { startThread, threadModule } from './thread-module.ts'
 

@@ -47,7 +47,7 @@ export function breaker(options: BreakerOptions): Breaker {
   return new Breaker(failures as number, durationMs(cooldown as Duration), failIf, systemClock)
 }
 
-/** See {@link breaker}. */
+/** Refuses calls while a system fails. {@link breaker} explains the rules. */
 export class Breaker {
   readonly #limit: number
   readonly #cooldownMs: number

@@ -37,7 +37,7 @@ export function bulkhead(concurrency: number, options: BulkheadOptions = {}): Bu
   return new Bulkhead(concurrency, queue)
 }
 
-/** See {@link bulkhead}. */
+/** Limits how many calls run and wait. {@link bulkhead} creates it. */
 export class Bulkhead {
   readonly #concurrency: number
   readonly #queue: number

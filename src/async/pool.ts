@@ -31,7 +31,7 @@ export function pool(concurrency: number): Pool {
   return new Pool(concurrency)
 }
 
-/** See {@link pool}. */
+/** Runs a limited number of calls at the same time, by priority. {@link pool} creates it. */
 export class Pool {
   readonly concurrency: number
   /** The waiting calls by priority. */

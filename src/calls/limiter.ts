@@ -46,7 +46,7 @@ export function limiter(rate: Rate, options: LimiterOptions = {}): Limiter {
 /** After this many microtasks, an awaiting caller has continued, even through several promises. */
 const HOPS = 12
 
-/** See {@link limiter}. */
+/** Limits a rate within this process. {@link limiter} creates it. */
 export class Limiter {
   readonly #burst: number
   readonly #clock: Clock
@@ -72,7 +72,7 @@ export class Limiter {
    * Takes `count` together, as soon as the rate allows it. Callers are served in the order of their calls, even if a later one takes less.
    *
    * @throws the signal's reason if it aborts first: nothing is taken
-   * @throws PikoError `USAGE` for more than the burst, which would wait forever
+   * @throws PikoError `USAGE` if `count` exceeds the burst, because that call would wait forever
    */
   async take(count = 1, options: TakeOptions = {}): Promise<void> {
     const { signal } = readCall<TakeOptions>(TAKE, { count: [count, wholeNumber(1)] }, options)

@@ -52,7 +52,7 @@ export async function exchange(sent: Sent, options: ExchangeOptions): Promise<Re
   // The connection is free only once undici has released it, which may be later than the abort.
   asked.then(
     ({ body }) => {
-      // A destroyed body emits an error, which would end the process without a listener.
+      // A destroyed body emits an error. Without a listener, that error would end the process.
       body.on('error', () => {})
       body.once('close', end)
     },

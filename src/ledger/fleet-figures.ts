@@ -18,7 +18,7 @@ export interface WindowFigures {
   readonly lagSeconds: number
   /** How long the data of the oldest window without data is overdue; 0: no data is missing. */
   readonly overdueSeconds: number
-  /** The start of that window, as a Unix time. Undefined: no data is missing. */
+  /** The start of the oldest window without data, as a Unix time. Undefined: no data is missing. */
   readonly oldestMissing: number | undefined
   readonly counts: Readonly<Record<'pending' | 'waiting' | 'failed' | 'stale', number>>
 }

@@ -76,7 +76,7 @@ class Serving {
     try {
       this.#send(reply)
     } catch (error) {
-      // If the connection is still open, the head was too large.
+      // While the connection is open, sending fails only if the head is too large. Then an error is sent instead.
       if (this.#deps.carrier.isOpen) this.#failed(error)
       this.#end()
     }

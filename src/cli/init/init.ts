@@ -104,8 +104,8 @@ function existingManifest(folder: string): Existing {
 }
 
 /**
- * Returns the version of Piko in an existing `package.json` if that version comes from a registry. Otherwise it may be a path outside the
- * project, which would be missing in a container.
+ * Returns the version of Piko in an existing `package.json` if that version comes from a registry. Returns undefined for a path, because a
+ * path outside the project would be missing in a container.
  */
 function registeredSpec({ dependencies }: Existing): string | undefined {
   const spec = (dependencies as Readonly<Record<string, string>> | undefined)?.['piko']

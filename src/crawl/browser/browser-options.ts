@@ -37,7 +37,7 @@ export interface BrowserOptions {
   drive?(page: BrowserPage, signal: AbortSignal): unknown
   /** The maximum number of pages that are open at the same time in this process, from 1 to 100. Default 4. */
   readonly size?: number
-  /** After this many pages, a new browser replaces the old one, which frees memory. Default 200. */
+  /** After this many pages, a new browser replaces the old one to free memory. Default 200. */
   readonly recycle?: number
   /** Kinds of resources that are not loaded. Default `['image', 'media', 'font']`. */
   readonly block?: readonly ResourceKind[]

@@ -143,7 +143,7 @@ export class Robots {
 
   async #load(origin: string, asker: RobotsAsker, signal: AbortSignal): Promise<RobotsAnswer> {
     const until = systemClock.now() + VALID_MS
-    // This is outside of `try`: if there is no proxy, only the page fails, because that is no evidence against the host.
+    // This call is outside `try`: a missing proxy says nothing about the host, so only the page fails.
     const first = await asker.proxies?.pick(new Set())
     try {
       // RFC 9309: robots.txt is UTF-8. Invalid bytes can't be part of a rule.

@@ -34,7 +34,7 @@ export class HttpCore {
     this.#hops = new HttpHops(this.#transport, this.#origin?.origin, options)
   }
 
-  /** See `Http.request`. */
+  /** Sends a request, with retries, and reads the whole response, as `Http.request` describes. */
   async request(request: HttpRequest, parent: AbortSignal | undefined): Promise<HttpResponse> {
     const plan = planOf(request, this.#origin, this.#options)
     const linked = new LinkedSignal(parent, plan.signal)
@@ -58,7 +58,7 @@ export class HttpCore {
     }
   }
 
-  /** See `Http.stream`. */
+  /** Sends a request and returns its response as a stream, as `Http.stream` describes. */
   async stream(request: HttpRequest, parent: AbortSignal | undefined): Promise<HttpStream> {
     const plan = planOf(request, this.#origin, this.#options)
     const linked = new LinkedSignal(parent, plan.signal)

@@ -150,22 +150,22 @@ export class Executor extends Service {
     return this.#drain !== undefined
   }
 
-  /** See `Slots`. */
+  /** How many more claims this node would take now. */
   get room(): number {
     return this.#slots.room
   }
 
-  /** See `Slots`. */
+  /** How many of these claims could begin immediately. */
   get freeSlots(): number {
     return this.#slots.free
   }
 
-  /** See `Slots`. */
+  /** How many runs this node would claim before they are due. */
   get roomForEarly(): number {
     return this.#slots.roomForEarly
   }
 
-  /** See `Slots`. */
+  /** Whether claims begin in the next turns of the event loop. */
   get isBeginning(): boolean {
     return this.#slots.isBeginning
   }

@@ -230,7 +230,10 @@ export class NodeLink extends Service {
     return sent
   }
 
-  /** Ignores errors: if a hint can't be sent, the other node finds the change at its next poll. */
+  /**
+   * Remembers a hint that is being sent, until it is sent or has failed. A failure is only logged: the other node finds the change at its
+   * next poll.
+   */
   #keep(work: Promise<unknown>): void {
     const kept: Promise<void> = work
       .then(() => {})

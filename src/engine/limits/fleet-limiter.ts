@@ -62,7 +62,7 @@ export class FleetLimiter {
     this.#rule = rule
   }
 
-  /** See `FleetLimiter.take`. */
+  /** Waits until the rate of the whole fleet allows `count`, and takes them. */
   async take(count: number, signal: AbortSignal): Promise<void> {
     this.#assertFits(count)
     signal.throwIfAborted()
@@ -77,7 +77,7 @@ export class FleetLimiter {
     }
   }
 
-  /** See `FleetLimiter.tryTake`. */
+  /** Takes `count` if the rate allows it now and no caller of this process waits. @returns whether it did */
   async tryTake(count: number): Promise<boolean> {
     this.#assertFits(count)
     if (this.#turns.size > 0) return false

@@ -16,8 +16,8 @@ export interface LeaderParts extends LoopServiceParts {
 }
 
 /**
- * The leader's lease. The leader plans ticks. It relies on the lease only until shortly before its end. This time is measured on the
- * monotonic clock, from before the renewal was sent. So it steps down even if the database does not answer.
+ * The lease of the leader, the node that plans ticks. A leader relies on its lease only until shortly before the lease ends. The time is
+ * measured on the monotonic clock, from before the renewal was sent. So a leader steps down even if the database does not answer.
  */
 export class Leader extends LoopService {
   readonly #parts: LeaderParts

@@ -117,7 +117,7 @@ function assertRate(limit: Awaited<ReturnType<Count>>, reply: FastifyReply): voi
   )
 }
 
-/** Reports a request that is refused before it is carried out. */
+/** Runs a check of a request. If the check refuses the request, emits `request.refused` and throws the same error. */
 async function noting<T>(events: Pick<Events, 'emit'>, request: FastifyRequest, check: () => Promise<T>): Promise<T> {
   try {
     return await check()

@@ -65,6 +65,6 @@ export function nextShare(share: number, delayMs: number): number {
 function meanOf(histogram: LoopHistogram): number {
   const { mean } = histogram
   histogram.reset()
-  // Each value of the histogram includes the timer's interval. Without values, the mean is NaN.
+  // Each value of the histogram includes the timer's interval, which is subtracted here. Without values, the mean is NaN.
   return Number.isNaN(mean) ? 0 : Math.max(0, mean / NS_PER_MS - RESOLUTION_MS)
 }
