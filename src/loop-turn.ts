@@ -3,8 +3,8 @@ import { setImmediate } from 'node:timers'
 /** If the event loop has had no turn for this long, in milliseconds, a statement waits for one. */
 const MAX_WITHOUT_TURN_MS = 10
 /**
- * The limit for statements inside a transaction. It is longer than the other one, so that a short transaction ends without such a wait. A
- * transaction holds the write lock: if a handler blocks the event loop during the turn, all writes would be blocked.
+ * The same limit for statements inside a transaction. It is longer, so that a short transaction ends without a wait. A transaction holds
+ * the write lock: if a handler blocks the event loop during the turn, all writes would be blocked.
  */
 const MAX_IN_TRANSACTION_MS = 20
 

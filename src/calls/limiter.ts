@@ -115,7 +115,7 @@ export class Limiter {
     this.#isServing = false
   }
 
-  /** Sleeps, but ends early if a caller leaves the queue, because it may have been the first. */
+  /** Sleeps, but ends early if a caller leaves the queue, because that caller may have been the first in it. */
   async #sleepFor(ms: number): Promise<void> {
     this.#sleep = new AbortController()
     await this.#clock.sleep(ms, this.#sleep.signal)

@@ -34,7 +34,7 @@ export async function decoded(body: Readable, header: string | undefined): Promi
   if (encodings.length === 0) return body
   if (encodings.length > MAX_ENCODINGS) throw new UnknownEncoding(`has ${encodings.length} content encodings`)
   const first = await firstPiece(body)
-  // Some servers name an encoding even for an empty body, which a decoder would refuse.
+  // Some servers name an encoding even for an empty body. A decoder would refuse an empty body.
   if (first === undefined) return body
   const decoders = encodings.toReversed().map((name) => decoder(name, first))
   // The callback is required, but errors reach the reader of the last stream.

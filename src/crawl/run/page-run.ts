@@ -312,7 +312,7 @@ export class PageRun {
     const parent = { url: this.#url, step: this.#step.name, session: this.#session() }
     let taken = 0
     for (const request of requests) {
-      // By mistake, some sites generate links that get longer with each page. This is no error of the step.
+      // Some sites mistakenly generate links that get longer with each page. Such a link is not an error of the step.
       if (isTooLong(request)) {
         this.#watcher?.tooLong(request)
         continue

@@ -207,7 +207,7 @@ function fieldsText(fields: object | undefined): string | null {
     if (text.length <= LONGEST_FIELDS) return text === '{}' ? null : text
     return JSON.stringify({ '…': `${text.length} characters of fields are left out` })
   } catch {
-    // The fields contain a BigInt, or a `toJSON` that throws. The line is kept without them, because it is more important.
+    // The fields contain a BigInt, or a `toJSON` that throws. The line is kept without its fields, because its message is more important.
     return JSON.stringify({ '…': 'the fields could not be written as JSON' })
   }
 }

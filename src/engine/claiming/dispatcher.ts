@@ -46,7 +46,7 @@ export interface DispatcherParts extends LoopServiceParts {
   readonly pollIntervalMs: Settings['piko']['pollIntervalMs']
   /** Whether to claim only jobs of the registry. Otherwise the node finds unknown jobs by claiming them. */
   readonly onlyRegistered: boolean
-  /** Whether a claim that is not full has taken all due runs. Only a test's clock can be sure, because it searches for them itself. */
+  /** Whether a claim that is not full has taken all due runs. Only a test's clock can be sure, because it looks for the due runs itself. */
   readonly claimsAll?: boolean
   /** Only these runs are claimed. Undefined: all. */
   readonly ownRuns?: ReadonlySet<number> | undefined

@@ -70,7 +70,7 @@ export class LeftOut {
     return (this.#endedNames ??= new Set(this.#ended.flatMap(namesOf))).has(name)
   }
 
-  /** Removes all entries that wait for the end of a run, because it may have ended on another node. */
+  /** Removes all entries that wait for the end of a run. The run may have ended on another node. */
   forgetEnds(): void {
     for (const [name, { isConcurrency }] of this.#entries) if (isConcurrency) this.#entries.delete(name)
   }

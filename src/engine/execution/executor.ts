@@ -282,7 +282,7 @@ export class Executor extends Service {
     else this.#over(taken, attempt, outcome)
   }
 
-  /** After an abort, waits for the handler until the grace time is over. Then ends its run without it. */
+  /** Waits after an abort until the grace time is over. If the handler still has not ended, ends its run without it. */
   #waitNoLonger(attempt: LiveAttempt): void {
     if (attempt.isOver) return
     if (attempt.endWait) {
@@ -319,7 +319,7 @@ export class Executor extends Service {
     if (!attempt.endWait) this.#free(taken)
   }
 
-  /** The handler of a run has ended: frees its slot, and ends the run when its items have ended. */
+  /** Frees the slot of a run whose handler has ended. Ends the run when its items have ended. */
   #awaitItems(taken: Taken, attempt: LiveAttempt, items: RootParts, success: Outcome): void {
     const own = attempt.items
     if (!own) return

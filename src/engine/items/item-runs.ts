@@ -39,7 +39,8 @@ export class ItemRuns {
   }
 
   /**
-   * Whether the items of a run must not run, because it has ended, is being cancelled or no longer exists. False if the run was not read.
+   * Whether the items of a run must not run, because the run has ended, is being cancelled or no longer exists. False if the run was not
+   * read.
    */
   isStopped(fence: number): boolean {
     const known = this.#known.get(fence)

@@ -211,7 +211,7 @@ export class FleetLimiter {
     }
   }
 
-  /** Sleeps, but ends early if a caller leaves the queue, because it may have been the first. */
+  /** Sleeps, but ends early if a caller leaves the queue, because that caller may have been the first in it. */
   async #sleepFor(ms: number): Promise<void> {
     this.#sleep = new AbortController()
     await this.#parts.clock.sleep(ms, this.#sleep.signal)

@@ -190,8 +190,8 @@ export class Elector extends LoopService {
   }
 
   /**
-   * Lets another process lead when these calls have ended, because it must not begin while work continues here. If they take too long, the
-   * lease is no longer renewed. Then it ends when the calls end, or when it expires.
+   * Lets another process lead when these calls have ended, so that two processes never work at the same time. If the calls take too long,
+   * the lease is no longer renewed. Then the lease ends when the calls end, or when it expires.
    */
   async #handOver({ lock }: Term, calls: readonly Promise<void>[]): Promise<void> {
     const ended = Promise.all(calls)

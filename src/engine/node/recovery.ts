@@ -65,8 +65,8 @@ export class Recovery extends LoopService {
   }
 
   /**
-   * For the embedded store, whose nodes all run on this machine. If a process no longer exists, deletes its row before its lease ends, and
-   * ends its leadership. So the runs of a killed process continue immediately.
+   * Deletes the rows of processes that no longer exist, before their leases end, and releases their locks and leadership. So the runs of a
+   * killed process continue immediately. Used with the embedded store, whose nodes all run on this machine.
    */
   async #removeDeadLocalNodes(): Promise<void> {
     const dead = (await this.#parts.nodes.list()).filter((node) => node.host === hostname() && !isAlive(node))
@@ -146,7 +146,7 @@ export class Recovery extends LoopService {
     )
     this.#after = next ?? 0
     this.#setAside(refused)
-    // The row is deleted only after the runs are in the queue, because it marks them as orphans and contains the ids of the node's
+    // The row is deleted only after the runs are in the queue, because the row marks them as orphans and contains the ids of the node's
     // connections.
     await nodes.remove(expired.map((node) => node.id).filter((id) => !busy.has(id)))
     if (count > 0) {

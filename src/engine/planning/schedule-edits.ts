@@ -60,7 +60,7 @@ export class ScheduleEdits {
     this.#parts = parts
   }
 
-  /** Called when this node becomes leader, because it must report unreadable schedules itself from now on. */
+  /** Called when this node becomes leader, because the leader must report unreadable schedules itself. */
   beginLead(): void {
     this.#refused.clear()
   }

@@ -34,7 +34,9 @@ export class PolicyChecks {
     return undefined
   }
 
-  /** Reads an instant, or a date in the job's time zone. A wrong time zone is not reported here, because it is another option. */
+  /**
+   * Reads an instant, or a date in the job's time zone. A wrong time zone is not reported here, because the check of `timezone` reports it.
+   */
   moment(option: string, value: unknown): Date | undefined {
     if (writtenDate(value) === undefined) return this.instant(option, value)
     const { timezone = 'UTC' } = this.spec
