@@ -129,7 +129,7 @@ class Calls<T, U> {
     return this.#ended.shift()
   }
 
-  /** Called when the loop has finished with a result, so that another call may start. */
+  /** Frees the place of a result with which the loop has finished, so that another call may start. */
   taken(): void {
     this.#places.release()
   }

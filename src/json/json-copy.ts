@@ -74,7 +74,7 @@ class Copier {
     }
   }
 
-  /** Getters, proxies and `toJSON` are user code and may throw. */
+  /** Copies a value, and refuses it if reading throws: getters, proxies and `toJSON` are user code. */
   #guarded(value: object | bigint, key: string): unknown {
     const depth = this.#path.length
     const above = this.#above.length

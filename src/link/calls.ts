@@ -37,7 +37,7 @@ export class Calls {
     })
   }
 
-  /** Called when a reply has begun. */
+  /** Passes a reply that has begun to the call that waits for it. */
   replied(reply: IncomingMessage): void {
     const call = this.#waiting.get(reply.head.of ?? 0)
     if (!call) return reply.cancel(CANCEL_CODES.unwanted, 'its caller no longer waits')

@@ -77,7 +77,7 @@ export class Request implements Call {
     this.#fail(reason)
   }
 
-  /** Called when the reply was read completely or is no longer needed. */
+  /** Ends the call and removes its deadline. Called when the reply was read completely or is no longer needed. */
   end(): void {
     if (this.#isOver) return
     this.#isOver = true

@@ -164,7 +164,7 @@ function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : []
 }
 
-/** Redis refuses a time to live of 0. */
+/** Rounds to whole milliseconds, at least 1, because Redis refuses a time to live of 0. */
 function wholeMs(ms: number): number {
   return Math.max(1, Math.round(ms))
 }

@@ -22,7 +22,10 @@ export class LeftOut {
   #ended: EndedClaim[] | undefined
   #endedNames: Set<string> | undefined
 
-  /** Called before each query. A run may end during it, and then the answer that a limit is reached is out of date. */
+  /**
+   * Forgets the runs that have ended. Called before each query: if a run ends during the query, its answer that a limit is reached is out
+   * of date.
+   */
   asking(): void {
     this.#ended = []
     this.#endedNames = undefined

@@ -88,8 +88,8 @@ export class RateGate {
   }
 
   /**
-   * Called after the first synchronous part of the handler. If that part took longer than the place was open, the use of the place is
-   * recorded with a later time.
+   * Records a later use of the place if the first synchronous part of the handler took longer than the place was open. Called after that
+   * part.
    */
   begun(attempt: LiveAttempt): void {
     const { place: used } = attempt

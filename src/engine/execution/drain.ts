@@ -44,12 +44,12 @@ export class Drain {
     return this.#isLeaving
   }
 
-  /** Called when no more runs will be claimed. */
+  /** Tells the drain that no more runs will be claimed. */
   noMore(): void {
     this.#noMore.resolve()
   }
 
-  /** Called when the outcome of the last claim is stored. */
+  /** Tells the drain that the outcome of the last claim is stored. */
   idle(): void {
     this.#onIdle?.()
   }

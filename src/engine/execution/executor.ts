@@ -140,7 +140,7 @@ export class Executor extends Service {
     )
   }
 
-  /** Called when the number of slots has changed. */
+  /** Starts waiting claims in slots that were added. Called when the number of slots has changed. */
   resized(): void {
     if (!this.#drain) this.#slots.fill()
   }

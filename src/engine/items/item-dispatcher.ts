@@ -45,7 +45,7 @@ export class ItemDispatcher extends LoopService {
     this.#parts = parts
   }
 
-  /** Called when there are new items, or when lanes can begin more items. */
+  /** Claims immediately. Called when there are new items, or when lanes can begin more items. */
   override wake(): void {
     this.#idleMs = FIRST_IDLE_MS
     super.wake()

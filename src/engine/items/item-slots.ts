@@ -67,7 +67,7 @@ export class ItemSlots<T> {
     else this.#waiting.push(item)
   }
 
-  /** Called when the function of an item has ended. */
+  /** Frees the slot of an item whose function has ended, and starts the next item. */
   release(): void {
     this.#used -= 1
     this.#fill()

@@ -32,7 +32,7 @@ export class RootWaits extends LoopService {
     }
   }
 
-  /** Called when items of these generations have ended on this node, because their runs may now end too. */
+  /** Checks soon whether runs can end. Called when items of these generations have ended on this node. */
   ended(fences: Iterable<number>): void {
     for (const fence of fences) if (this.#waiting.has(fence)) return this.wake()
   }

@@ -20,7 +20,7 @@ export class StoredPrints {
     return scope === fence && (isIn(this.#newer, fence, print) || isIn(this.#older, fence, print))
   }
 
-  /** Called after items were stored. If a limit may have left out items of a run, its items are not included. */
+  /** Adds the prints of items that were stored, except those of a run whose limit may have left out items. */
   add(items: Iterable<Printed>): void {
     for (const { fence, scope, print, maxItems } of items) {
       if (scope !== fence || maxItems !== undefined || isIn(this.#newer, fence, print)) continue

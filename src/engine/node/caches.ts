@@ -69,7 +69,7 @@ export class Caches extends Service {
     })
   }
 
-  /** Called when another node has changed these keys of a cache. Undefined: any key may have changed. */
+  /** Removes keys that another node has changed from the memory of a cache. Undefined: any key may have changed. */
   told(name: string, keys: readonly string[] | undefined): void {
     for (const cache of this.opened) if (cache.name === name) cache.forget(keys)
   }

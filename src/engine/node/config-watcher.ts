@@ -105,7 +105,7 @@ export class ConfigWatcher extends LoopService {
     this.wake()
   }
 
-  /** Called when another node reports a new version. Returns false if it is not a version of a config. */
+  /** Reads the configs soon if another node reports a version that is new here. Returns false if it is not a version of a config. */
   told(topic: string, version: number): boolean {
     if (!topic.startsWith(TOPIC)) return false
     if (version > (this.#versions.get(topic.slice(TOPIC.length))?.at(-1)?.version ?? 0)) this.wake()

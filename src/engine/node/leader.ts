@@ -82,7 +82,7 @@ export class Leader extends LoopService {
     await super.onStart()
   }
 
-  /** After a crash, the lease is kept. The restarted service renews it; otherwise it expires. */
+  /** Releases the lease, except after a crash: the restarted service renews the lease, or the lease expires. */
   protected override async onStop(why: StopReason): Promise<void> {
     await super.onStop()
     if (why === 'crash') return

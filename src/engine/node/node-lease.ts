@@ -81,7 +81,7 @@ export class NodeLease extends Service {
     await this.#keep()
   }
 
-  /** After a crash, the row is kept. The restarted service renews the lease; otherwise it expires. */
+  /** Deletes the row, except after a crash: the restarted service renews the lease, or the lease expires. */
   protected override async onStop(why: StopReason): Promise<void> {
     if (why === 'crash') return
     NodeLease.#ownIds.delete(this.#id)

@@ -63,7 +63,7 @@ export class SharedValues extends LoopService {
     return refused.length === 0 ? undefined : refused.join('; ')
   }
 
-  /** Called when another node reports a new version. */
+  /** Polls soon if another node reports a version that is new here. */
   told(topic: string, version: number): void {
     if (version > this.#versionOf(topic)) this.wake()
   }

@@ -39,7 +39,7 @@ export class DependencyDriver extends LoopService {
     parts.leader.onLead(() => this.wake())
   }
 
-  /** Called when a run of this node has ended, because windows may depend on its window. */
+  /** Starts the next check after a run of this node has succeeded, if other jobs depend on its job. */
   settled({ jobId, state }: Pick<SettledRun, 'jobId' | 'state'>): void {
     if (state !== 'succeeded' || !this.#upstreams.has(jobId)) return
     this.#hasSucceeded = true

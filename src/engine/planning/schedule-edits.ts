@@ -60,7 +60,7 @@ export class ScheduleEdits {
     this.#parts = parts
   }
 
-  /** Called when this node becomes leader, because the leader must report unreadable schedules itself. */
+  /** Forgets which unreadable schedules were reported. Called when this node becomes leader, because the leader must report them itself. */
   beginLead(): void {
     this.#refused.clear()
   }

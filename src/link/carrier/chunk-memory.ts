@@ -16,7 +16,7 @@ export class ChunkMemory {
       this.#left.set(chunk.buffer, chunk.length)
   }
 
-  /** Called when these bytes are no longer needed. Must be called only once for each byte. Afterwards, the bytes can't be read. */
+  /** Frees the memory of bytes that are no longer needed. Must be called only once for each byte. Afterwards, the bytes can't be read. */
   used(bytes: Buffer): void {
     const { buffer } = bytes
     const left = this.#left.get(buffer)

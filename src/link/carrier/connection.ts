@@ -362,7 +362,7 @@ export class Connection implements Carrier {
 
   // Methods that handle credit.
 
-  /** Called when bytes have arrived. Returns their credit while there is enough memory for further unread bytes. */
+  /** Counts bytes that have arrived and are not confirmed yet. @throws PikoError `LINK_BROKEN` if they exceed the credit */
   #confirm(bytes: number): void {
     this.#credit -= bytes
     if (this.#credit < 0) throw broken('more bytes than the connection has credit for')
@@ -404,7 +404,7 @@ export class Connection implements Carrier {
     }
   }
 
-  /** Called when bytes of a message have arrived. */
+  /** Counts bytes of a message that have arrived but were not read yet. */
   #hold(message: Incoming, bytes: number): void {
     if (bytes === 0) return
     this.#unread += bytes

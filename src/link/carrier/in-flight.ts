@@ -62,7 +62,7 @@ export class InFlight {
     this.#sent += bytes
   }
 
-  /** Called when the other end has received this many more bytes. */
+  /** Counts bytes that the other end has received, and measures how long they took. */
   received(bytes: number, nowMs: number): void {
     const before = this.bytes
     this.#received += bytes

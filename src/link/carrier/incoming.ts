@@ -122,7 +122,7 @@ export class Incoming implements IncomingMessage {
     this.#owner.over(this, { code: CANCEL_CODES.corrupt, reason: 'the length or the SHA-256 differs' })
   }
 
-  /** Called when the sender has cancelled the message, or the connection has ended. */
+  /** Ends the message with an error, because its sender has cancelled it or the connection has ended. */
   failed(reason: PikoError): void {
     if (this.#isOver) return
     this.#isOver = true

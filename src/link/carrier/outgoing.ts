@@ -128,7 +128,7 @@ export class Outgoing implements OutgoingMessage {
     return this.#sent.promise
   }
 
-  /** Called when the other end has cancelled the message, or the connection has ended. */
+  /** Ends the message with an error, because the other end has cancelled it or the connection has ended. */
   failed(reason: PikoError): void {
     if (this.#isReleased) return
     this.#drop(reason)
