@@ -53,7 +53,11 @@ const ASYNC_EXAMPLE = { imports: anything, inject: anything, useFactory: aFuncti
  * export class AppModule {}
  */
 export class PikoModule {
-  /** @param options the options of `new Piko`. `jobs` are added to the jobs of the providers. No files are searched for jobs */
+  /**
+   * Creates the module from the options of `new Piko`. No files are searched for jobs.
+   *
+   * @param options `options.jobs` are added to the jobs of the providers
+   */
   static forRoot(options: PikoModuleOptions & PikoModulePlace = {}): PikoDynamicModule {
     const { isGlobal, ...own } = options
     return PikoModule.forRootAsync({ ...(isGlobal !== undefined && { isGlobal }), useFactory: () => own })

@@ -58,7 +58,7 @@ export interface TrialReach {
 
 /** The sinks of this process, and the spill folder of this host. */
 export interface SinkReach {
-  /** @param names the names of sinks that exist */
+  /** Lists the files of sinks in the spill folder of this host. @param names the names of sinks that exist */
   files(names: readonly string[]): Promise<ReadonlyMap<string, SpillFiles>>
   /** Delivers a dead row through its sink. @returns false if its route no longer exists @throws the error of the sink */
   redeliver(sinkClass: SinkClass, row: DeadRow, signal: AbortSignal): Promise<boolean>

@@ -91,8 +91,8 @@ export class Windows {
   }
 
   /**
-   * Marks succeeded windows as stale: the data that they wrote is no longer correct. It marks those that start within a range. A backfill
-   * of missing windows runs them again. Only after that do dependent windows of other jobs run again, as these jobs declare.
+   * Marks succeeded windows as stale: the data that they wrote is no longer correct. Only windows that start within the range are marked. A
+   * backfill of missing windows runs them again. Only after that do dependent windows of other jobs run again, as these jobs declare.
    *
    * @returns the number of windows
    * @throws PikoError `JOB_UNKNOWN`, `USAGE`

@@ -83,7 +83,7 @@ export class Arbiter {
   readonly #lines = new Map<string, Line>()
   #lanes = 0
 
-  /** @param size slots; `Infinity` for no limit */
+  /** Creates a lane. @param size slots; `Infinity` for no limit */
   lane(size: number): Lane {
     return new Lane(this.#lanes++, size)
   }

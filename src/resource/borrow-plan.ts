@@ -93,7 +93,11 @@ function countsOf(needs: readonly Need[]): Map<ResourceNode, number> {
   return counts
 }
 
-/** @param ordinal for which value of the resource these are: the first, the second and so on */
+/**
+ * Returns the values that one value of a resource needs.
+ *
+ * @param ordinal which value of the resource: the first, the second and so on
+ */
 function sourcesOf(
   needs: readonly Need[],
   ordinal: number,

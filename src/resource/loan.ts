@@ -9,11 +9,11 @@ import { failed, ResourceLost } from './resource-errors.ts'
 import type { Borrower } from './resource.ts'
 
 /**
- * One slot of one resource, and the value for this slot. It runs the resource's generator to its only `yield`, and later to its end. Then
- * it frees the slot.
+ * One slot of one resource, and the value for this slot. A loan runs the resource's generator to its only `yield`, and later to its end.
+ * Then the loan frees the slot.
  *
- * `held` → `take()` → `taking` → `taken` → `giveBack()` → `over`. If it is aborted while `taking`, a value that comes late is returned
- * immediately, and only then is the slot freed.
+ * `held` → `take()` → `taking` → `taken` → `giveBack()` → `over`. If the loan is aborted while `taking`, a value that comes late is
+ * returned immediately, and only then is the slot freed.
  */
 export class Loan {
   readonly lender: Lender
@@ -59,6 +59,8 @@ export class Loan {
   }
 
   /**
+   * Opens the resource for this slot and returns its value.
+   *
    * @param resources the resources that this one needs, by name
    * @throws PikoError `RESOURCE_FAILED`, ResourceLost
    * @throws the reason of the borrower's signal if it aborts first

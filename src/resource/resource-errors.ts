@@ -1,7 +1,7 @@
 import { messageOf } from '../errors-read.ts'
 import { PikoError, toError } from '../errors.ts'
 
-/** @param what the text after the resource's name, such as `could not be opened` */
+/** Returns the error of a resource that failed. @param what the text after the resource's name, such as `could not be opened` */
 export function failed(name: string, what: string, thrown: unknown): PikoError {
   const cause = typeof thrown === 'string' ? undefined : toError(thrown)
   const why = cause ? messageOf(cause) : String(thrown)

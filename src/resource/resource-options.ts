@@ -80,7 +80,7 @@ function msOf(duration: Duration | undefined): number {
   return duration === undefined ? Infinity : durationMs(duration)
 }
 
-/** @param name the name of the resource, if it is a string */
+/** Returns the error for wrong options of a resource. @param name the name of the resource, if it is a string */
 export function resourceInvalid(name: unknown, problems: readonly string[]): PikoError {
   const what = problemsText(`resource ${typeof name === 'string' ? name : describe(name)}`, problems)
   return new PikoError('RESOURCE_INVALID', what, { details: { problems } })

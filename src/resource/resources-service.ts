@@ -13,7 +13,7 @@ const LATE_RETURN_MS = 1_000
 export interface ResourcesParts {
   readonly clock: Clock
   readonly observer: ResourceObserver
-  /** See `ResourcePoolParts`. */
+  /** Creates an instance of a resource. See `ResourcePoolParts`. */
   readonly construct?: ResourcePoolParts['construct'] | undefined
 }
 
@@ -72,7 +72,7 @@ export class ResourcesService extends Service {
     return this.#pool.borrow(map, borrower)
   }
 
-  /** See `ResourcePool.settled`. */
+  /** Called when the outcome of an attempt is stored. See `ResourcePool.settled`. */
   settled(runId: number, retryInMs: number | undefined): void {
     this.#pool.settled(runId, retryInMs)
   }

@@ -63,7 +63,7 @@ export class Background {
     }
   }
 
-  /** See `BackgroundTasks.settle`. */
+  /** Waits until the tasks have ended, but at most `graceMs`. See `BackgroundTasks.settle`. */
   settle(graceMs: number): Promise<readonly string[]> {
     return this.#tasks.settle(graceMs)
   }

@@ -6,7 +6,7 @@ import type { ServiceState } from './service-state.ts'
  * services.
  */
 export interface ServiceObserver {
-  /** @param reason why it crashed; only with `to: 'crashed'` */
+  /** Called when the state of a service has changed. @param reason why the service crashed; only with `to: 'crashed'` */
   stateChanged?(service: Service, from: ServiceState, to: ServiceState, reason?: Error): void
   /**
    * Called when the service runs again; `service.restarts` has increased.

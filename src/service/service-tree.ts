@@ -57,7 +57,7 @@ export class ServiceTree<S extends Named> {
     return undefined
   }
 
-  /** @param index default: after the other children */
+  /** Adds a child service. @param index the child's position; default: after the other children */
   adopt(child: ServiceTree<S>, index = this.#children.length): void {
     if (child.#parent) {
       throw serviceInvalid(

@@ -161,7 +161,11 @@ export abstract class Service implements AsyncDisposable {
     return undefined
   }
 
-  /** @param _why `'crash'`: the service cleans up after a crash, and may start again */
+  /**
+   * Called when the service stops.
+   *
+   * @param _why `'crash'`: the service cleans up after a crash, and may start again
+   */
   protected onStop(_why?: StopReason): unknown {
     return undefined
   }

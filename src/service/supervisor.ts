@@ -315,7 +315,7 @@ export class Supervisor extends Service {
     return window
   }
 
-  /** @param restarts how often the child was restarted within the window */
+  /** Returns the delay before the next restart. @param restarts how often the child was restarted within the window */
   #delayMs(restarts: number): number {
     const { baseMs, maxMs, jitter } = this.#backoff
     // 2^60 ms is longer than any limit. A larger power could become Infinity, or NaN with a base of 0.

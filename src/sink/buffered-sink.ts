@@ -176,7 +176,7 @@ export class BufferedSink implements SinkWriter {
     return !this.#lanes.isIdle && loopTurn.hasHeld(TURN_EVERY_MS)
   }
 
-  /** @param from the index of the first row in its write */
+  /** Checks rows, and finds the lane and the size of each. @param from the index of the first row in its write */
   #checked(route: Route, given: readonly unknown[], from = 0): Accepted {
     const rows = checkRows(this.#target.name, route, given, from)
     const choice = this.#laneOf
@@ -205,7 +205,7 @@ export class BufferedSink implements SinkWriter {
     return this.#stateOf(this.#target.routes.find(this.#target.name, to))
   }
 
-  /** @param from the index of the first row in its write */
+  /** Returns the size of each row. @param from the index of the first row in its write */
   #sizesOf({ modelName }: Route, rows: readonly unknown[], from = 0): number[] {
     const { name, policy } = this.#target
     const { batchBytes } = policy

@@ -49,7 +49,12 @@ export class LaneChoice {
     this.#count = count
   }
 
-  /** @param index the index of the row in its write @throws PikoError `SINK_ROW_INVALID` for a row without a key */
+  /**
+   * Returns the index of a row's lane.
+   *
+   * @param index the index of the row in its write
+   * @throws PikoError `SINK_ROW_INVALID` for a row without a key
+   */
   of({ modelName }: Route, row: unknown, index: number): number {
     const key = this.#keyOf(modelName, row, index)
     if (key instanceof Date) return hashOf(`d${key.getTime()}`) % this.#count

@@ -24,12 +24,12 @@ export class SinksService extends Service {
     this.#pool = new SinkPool(parts)
   }
 
-  /** See `SinkPool.forRun`. */
+  /** Opens the sinks of one attempt. See `SinkPool.forRun`. */
   forRun(map: SinkMap, scope: SinkScope, hasOtherWriters?: () => boolean): Promise<RunSinks> {
     return this.#pool.forRun(map, scope, hasOtherWriters)
   }
 
-  /** See `SinkPool.clearOlder`. */
+  /** Clears the rows of a window that earlier generations wrote. See `SinkPool.clearOlder`. */
   clearOlder(map: SinkMap, scope: Omit<SinkScope, 'sql'>): Promise<void> {
     return this.#pool.clearOlder(map, scope)
   }

@@ -64,7 +64,7 @@ export function storedDefaults({
     : { ...defaults, ...windowDefaults((JSON.parse(windows) as { start: string }).start) }
 }
 
-/** @param start the start of the first window */
+/** Returns the defaults for the schedule of a job with windows. @param start the start of the first window */
 export function windowDefaults(start: string): StoredDefaults {
   return { anchor: start, hasWindows: true }
 }

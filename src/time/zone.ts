@@ -7,7 +7,7 @@ export class Zone {
   /** Caches the changes by day, because schedules need the same few again and again. */
   readonly #changes = new Map<number, number>()
 
-  /** @param name an IANA name that `Intl` knows */
+  /** Returns the zone with a name. @param name an IANA name that `Intl` knows */
   static of(name: string): Zone {
     const known = Zone.#known.get(name)
     if (known) return known

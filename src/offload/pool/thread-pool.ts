@@ -282,7 +282,7 @@ export class ThreadPool {
     this.#end(call, callError('OFFLOAD_TIMEOUT', wanted, message), 'timeout')
   }
 
-  /** @param message sent by Piko's code in the thread, or by the user's module */
+  /** Handles a message from a thread. @param message sent by Piko's code in the thread, or by the user's module */
   #heard(thread: Thread, message: unknown): void {
     if (!isThreadMessage(message)) return
     if (message.piko === 'clean') return this.#clean(thread)

@@ -33,7 +33,11 @@ export class Findings {
     this.#add('overlap', window, message, `DELETE FROM piko_window WHERE id = ${id}`)
   }
 
-  /** @param claimed the run that ended the window, with the values that must be in the window's row */
+  /**
+   * Adds a finding: the window's row in the ledger was changed.
+   *
+   * @param claimed the run that ended the window, with the values that must be in the window's row
+   */
   edited(window: Window, row: ProofWindow, why: string, claimed?: NonNullable<SuspectWindow['run']>): void {
     const message = `the row of window ${this.#name(window)} (row ${row.id} of piko_window) was changed: ${why}`
     const { start, end } = window
@@ -77,7 +81,7 @@ export class Findings {
     this.#add('changed', window, message, this.#backfill(window, 'all'), table)
   }
 
-  /** @param own the fence that must be in the window's rows */
+  /** Adds a finding: a table has rows of the window with another fence. @param own the fence that must be in the window's rows */
   foreign(window: Window, table: FencedTable, found: { fence: number; rows: number }, own: number, sample: Rows): void {
     const message =
       `${table.name} has ${found.rows} ${found.rows === 1 ? 'row' : 'rows'} of window ${this.#name(window)} with fence ${found.fence}; ` +

@@ -17,7 +17,7 @@ export interface TokenRequest {
    * letter. It must be unique among the tokens that are not revoked.
    */
   readonly name: string
-  /** What the token may do: `viewer` reads, `operator` changes runs, windows and jobs, `admin` everything. */
+  /** What the token may do: `viewer` reads, `operator` changes runs, windows and jobs, `admin` does everything. */
   readonly role: Role
   /** Globs of job ids to which the token is limited: `*` matches any characters, `?` matches one. Default: all jobs. */
   readonly jobs?: readonly string[]

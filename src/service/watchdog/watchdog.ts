@@ -43,7 +43,7 @@ const BEATS_PER_THRESHOLD = 4
  * pauses the main thread through the inspector, just long enough to read its stack.
  *
  * Only user code is blamed: a block in Node, Piko or a package that no function of the user has called has no culprit. A block on a machine
- * that is starved as a whole is not reported: the time in which the thread only waited for a processor does not count.
+ * that is starved as a whole is not reported: the time in which the main thread only waited for a processor does not count.
  *
  * The watchdog does not keep the process alive. With a debugger attached, inside a thread, and under `--permission` without
  * `--allow-inspector`, it only measures blocks.

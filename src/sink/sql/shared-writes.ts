@@ -52,7 +52,11 @@ export class SharedWrites {
   }
 }
 
-/** @param ended called in the same turn in which the line becomes empty, so that no batch is added to it afterwards */
+/**
+ * Writes the batches of a line until the line is empty.
+ *
+ * @param ended called in the same turn in which the line becomes empty, so that no batch is added to it afterwards
+ */
 async function work(line: Waiting[], ended: () => void): Promise<void> {
   while (line.length > 0) await writeTogether(line.splice(0, lengthOfGroup(line)))
   ended()

@@ -31,7 +31,7 @@ import { type WindowBatch, WindowWrites } from './window-writes.ts'
  *
  * Values: `undefined` is stored as NULL, plain objects and arrays as JSON text; other objects are rejected.
  *
- * Every write throws `SINK_TABLE_INVALID`, with the statements that solve it, if the table or a column is missing.
+ * Every write throws `SINK_TABLE_INVALID`, with the statements that add what is missing, if the table or a column is missing.
  */
 export class SqlTable<Row extends object> {
   /** The structure of the table, for tools that read it. */

@@ -47,8 +47,8 @@ const BUCKET = 0
 
 /**
  * The takes that a limit has counted. There are two rules. First, any span of the rate's length has at most as many takes as the larger of
- * its count and the burst. Second, each take removes one unit from a bucket, which holds at most `burst` units, refills at the rate and
- * never has less than zero.
+ * the rate's count and the burst. Second, each take removes one unit from a bucket, which holds at most `burst` units, refills at the rate
+ * and never has less than zero.
  */
 export class LimitPlaces {
   readonly #rule: LimitRule

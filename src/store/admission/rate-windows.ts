@@ -58,7 +58,7 @@ export class RateWindows {
   /** The node's monotonic clock in milliseconds, after the answer to that query. */
   #answeredAt = 0
 
-  /** @param monotonic the node's clock */
+  /** Reads the stored starts of rates, and the clock of the database. @param monotonic the clock of the node */
   static async read(
     trx: Transaction<Tables>,
     dialect: Dialect,
@@ -103,7 +103,7 @@ export class RateWindows {
     return untilFree(starts, taken?.count ?? 0, this.#nowMs, limit)
   }
 
-  /** @param lateTries see `slackMs` */
+  /** Takes a place in a rate for a run. @param lateTries see `slackMs` */
   take(name: RateName, lateTries = 0): RatePlace {
     const window = this.#windowOf(name)
     const slack = slackMs(window.limit, lateTries)

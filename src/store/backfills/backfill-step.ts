@@ -59,7 +59,7 @@ export const MAX_WAITING = 2_000
 /** How often a step is tried. It begins again if another writer creates a window at the same moment. */
 const MAX_TRIES = 5
 
-/** See `BackfillStore.step`. */
+/** Does one step of a running backfill. See `BackfillStore.step`. */
 export async function stepBackfill(
   database: Database,
   id: number,

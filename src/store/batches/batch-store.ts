@@ -49,17 +49,17 @@ export class BatchStore {
     this.#database = database
   }
 
-  /** See `openBatch`. */
+  /** Creates a batch, or returns the one with the same key. See `openBatch`. */
   open(batch: NewBatch): Promise<BatchRow> {
     return openBatch(this.#database, batch)
   }
 
-  /** See `storeItems`. */
+  /** Stores the runs of a batch in slices. See `storeItems`. */
   storeItems(opened: BatchRow, runs: readonly NewRun[], onStored: OnStored): Promise<BatchRow> {
     return storeItems(this.#database, opened, runs, onStored)
   }
 
-  /** See `settleBatch`. */
+  /** Closes the slices of a batch whose runs have all ended. See `settleBatch`. */
   settle(id: number, doneRun: DoneRun): Promise<BatchStep> {
     return settleBatch(this.#database, id, doneRun)
   }

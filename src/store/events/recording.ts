@@ -14,7 +14,7 @@ export class Recording {
   #isListened = true
   #heardAt = -Infinity
 
-  /** @param askedAt when the database was queried, by `performance.now()` */
+  /** Stores whether any node has a reader of events. @param askedAt when the database was queried, by `performance.now()` */
   heard(isListened: boolean, askedAt = performance.now()): void {
     if (askedAt < this.#heardAt) return
     this.#isListened = isListened

@@ -27,7 +27,7 @@ export interface ItemClaimRequest {
   readonly over?: readonly number[]
   /**
    * How many functions this node runs at the same time, if it may claim items without a free slot. If a lane's `parallel` is at least this
-   * large, such items do not count for it, unless another node also has items of the lane. Default: all claimed items count.
+   * large, this node's claimed items do not count for it, unless another node also has items of the lane. Default: all claimed items count.
    */
   readonly slots?: number | undefined
 }

@@ -12,7 +12,7 @@ import { writeDependencies } from '../windows/dependencies.ts'
 import { addGeneration, generationsOf } from '../windows/generations.ts'
 import type { AddedJob, JobRegistration } from './job-row.ts'
 
-/** See `JobStore.register`. */
+/** Writes the jobs as declared in code. See `JobStore.register`. */
 export async function registerJobs(database: Database, registrations: readonly JobRegistration[]): Promise<AddedJob[]> {
   // SQLite accepts 32,766 parameters per statement.
   const limits = { maxRows: 1_000, maxBytes: database.dialect.sizes.batch }

@@ -43,7 +43,7 @@ export class TimedConnection implements KyselyConnection {
     this.#watch = new TransactionWatch(server.rollsBackOnTimeout)
   }
 
-  /** @param answer the server's answer to the statement that set up the session */
+  /** Called when the session is set up. @param answer the server's answer to the statement that set up the session */
   begun(answer: unknown): void {
     this.#watch.begun(answer)
   }
