@@ -28,7 +28,8 @@ export function json(schema?: z.ZodType): CacheCodec<unknown> {
       const copy = jsonCopy(value)
       const problems = copy.problems.map(({ path, text }) => `${pathText('value', path)} ${text}`)
       if (problems.length > 0) throw new TypeError(problems.join('; '))
-      if (copy.value === undefined) throw new TypeError(`value is ${describe(value)}; expected JSON, such as null`)
+      if (copy.value === undefined)
+        throw new TypeError(`value is ${describe(value)}; expected a value that JSON can represent, such as null`)
       if (schema) parsed(schema, copy.value)
       return Buffer.from(JSON.stringify(copy.value))
     },

@@ -62,7 +62,7 @@ export function askAbout(option: string, ask: (error: Error) => unknown, thrown:
 }
 
 function refused(option: string, what: string, error: Error): PikoError {
-  return new PikoError('USAGE', `${option} ${what}, when it was called with ${headline(error)}`, {
+  return new PikoError('USAGE', `${option} was called with ${headline(error)} and ${what}`, {
     cause: error,
     details: { option },
   })

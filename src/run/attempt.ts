@@ -60,7 +60,7 @@ export function crashedError(deaths: number): RunError {
   return withoutStack(
     new PikoError(
       'RUN_CRASHED',
-      `its node died ${deaths} times while it ran: the run may cause this by its memory use or a native crash; see the log of the node`,
+      `nodes died ${deaths} times while executing this run: the run may be the cause, through its memory use or a native crash; see the logs of these nodes`,
     ),
   )
 }

@@ -106,7 +106,7 @@ describe('ctx.map', () => {
     expect(asked).toEqual(['call 3'])
     expect(error).toMatchObject({
       code: 'USAGE',
-      message: 'stopOn of ctx.map returned undefined; expected true or false, when it was called with Error: call 3',
+      message: 'stopOn of ctx.map was called with Error: call 3 and returned undefined; expected true or false',
     })
   })
 

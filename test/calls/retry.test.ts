@@ -87,13 +87,13 @@ describe('retry', () => {
     const fault = await rejected(retry(failing(9).fn, { limit: 5, ...FAST, retryIf: broken }))
     expect(fault).toMatchObject({
       code: 'USAGE',
-      message: 'retryIf threw TypeError: no such field, when it was called with Error: attempt 1',
+      message: 'retryIf was called with Error: attempt 1 and threw TypeError: no such field',
       cause: { message: 'attempt 1' },
     })
     const asynchronous = (() => Promise.reject(new Error('late'))) as unknown as () => boolean
     expect(await rejected(retry(failing(9).fn, { limit: 5, ...FAST, retryIf: asynchronous }))).toMatchObject({
       code: 'USAGE',
-      message: 'retryIf returned a promise; expected true or false, when it was called with Error: attempt 1',
+      message: 'retryIf was called with Error: attempt 1 and returned a promise; expected true or false',
     })
   })
 

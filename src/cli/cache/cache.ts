@@ -12,7 +12,7 @@ export function addCache(program: Command): void {
   const cache = program
     .command('cache')
     .summary('show and clear caches in the database')
-    .description('Shows and clears the entries that caches have in the database.')
+    .description('Shows and deletes the entries that caches store in the database.')
   cache.addHelpText('after', examples(['piko cache list', 'piko cache clear rates --prefix eu:']))
   addList(cache, {
     noun: 'caches',

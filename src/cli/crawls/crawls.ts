@@ -12,7 +12,7 @@ import { addTry } from './crawls-try.ts'
 import { deadColumns, hostColumns, pageColumns, pagesText, statusText } from './crawls-text.ts'
 import { watchStatus } from './watch-status.ts'
 
-const CRAWL = 'number of a run, or the id of a crawl: its newest run with pages'
+const CRAWL = 'number of a run, or id of a crawl, which selects its newest run with pages'
 
 export function addCrawls(program: Command): void {
   const crawls = program

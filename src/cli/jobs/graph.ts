@@ -114,7 +114,10 @@ async function asked(address: string, format: Format, token: string | undefined)
     )
   // fetch would show the token in its error about an invalid header, so such a token is refused first.
   if (token !== undefined && !/^[!-~]+$/.test(token))
-    throw new PikoError('USAGE', 'the token has characters that no token has; expected visible ASCII characters only')
+    throw new PikoError(
+      'USAGE',
+      'the token contains characters that are not allowed in a token; expected visible ASCII characters only',
+    )
   try {
     const answer = await fetch(url, {
       ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } }),

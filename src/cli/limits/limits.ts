@@ -12,7 +12,9 @@ export function addLimits(program: Command): void {
   const limits = program
     .command('limits')
     .summary('list and reset the rate limits that all nodes share')
-    .description('Shows the rate limits that all nodes share, created by ctx.limit or limiter, and resets them.')
+    .description(
+      'Shows and resets the rate limits that jobs create with ctx.limit or limiter. All nodes share these limits.',
+    )
   limits.addHelpText('after', examples(['piko limits list', 'piko limits reset shop-api']))
   addList(limits, {
     noun: 'limits',

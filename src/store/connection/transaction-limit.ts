@@ -27,7 +27,7 @@ export function requestedMs({ defaultMs, maxMs }: TransactionLimits, given: Tran
   if (timeout === undefined) return Math.min(defaultMs, maxMs)
   const ms = durationMs(timeout, 'timeout of sql.transaction')
   if (ms > maxMs || ms === 0) {
-    const most = maxMs === Infinity ? '' : ` and at most ${maxMs} ms, which is half of [piko] lease on SQLite`
+    const most = maxMs === Infinity ? '' : ` and, on SQLite, at most ${maxMs} ms (half of [piko] lease)`
     throw new PikoError('USAGE', `timeout of sql.transaction is "${timeout}"; expected more than 0${most}`, {
       details: { timeout, ...(maxMs !== Infinity && { mostMs: maxMs }) },
     })

@@ -101,7 +101,7 @@ function counted(value: number): number {
 
 function oneOf<T extends string>(words: readonly T[], value: T): T {
   if (words.includes(value)) return value
-  throw new RangeError(`a stored word is ${describe(value)}; expected one of ${words.join(', ')}`)
+  throw new RangeError(`a stored value is ${describe(value)}; expected one of ${words.join(', ')}`)
 }
 
 export function optionalDate(value: Date | string | null, dialect: Dialect): Date | undefined {

@@ -118,7 +118,7 @@ describeEachStore((store) => {
     expect(await rejected(app.sql.transaction(never, { timeout: '1m' }))).toMatchObject({
       code: 'USAGE',
       message:
-        'timeout of sql.transaction is "1m"; expected more than 0 and at most 7500 ms, which is half of [piko] lease on SQLite',
+        'timeout of sql.transaction is "1m"; expected more than 0 and, on SQLite, at most 7500 ms (half of [piko] lease)',
     })
   })
 
