@@ -21,7 +21,7 @@ interface TryCommandOptions {
 export function addTry(crawls: Command): void {
   crawls
     .command('try')
-    .summary('load one page and run its step, and store nothing')
+    .summary('load one page and run its step, without storing anything')
     .description(
       'Loads one page and calls its step. Shows the response, the rows of each sink, the requests that the step follows or leaves out with ' +
         'the reason, and errors with their place in your code. Nothing is stored in sinks or the database: transactions are rolled back. ' +

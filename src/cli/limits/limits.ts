@@ -18,7 +18,7 @@ export function addLimits(program: Command): void {
   limits.addHelpText('after', examples(['piko limits list', 'piko limits reset shop-api']))
   addList(limits, {
     noun: 'limits',
-    description: 'Lists the limits whose counts may still have an effect, ordered by name. Changes nothing.',
+    description: 'Lists the limits whose counts may still restrict new calls, ordered by name. Changes nothing.',
     examples: ['piko limits list', "piko limits list --json | jq '.limits[] | .name, .taken'"],
     columns: () => COLUMNS,
     find: (options: { limit?: number; after?: string }, globals) => withApp(globals, (app) => app.limits.list(options)),
