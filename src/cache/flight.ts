@@ -17,7 +17,7 @@ export class Flight<V> {
   constructor(stopped: AbortSignal, abandoned: () => void) {
     this.#linked = new LinkedSignal(stopped)
     this.#abandoned = abandoned
-    // A background refresh has no waiting callers, so this handles its error.
+    // A background refresh has no waiting callers, so its error is handled here.
     this.#answer.promise.catch(() => {})
   }
 

@@ -11,7 +11,7 @@ import {
 /** The encodings that this client accepts. */
 export const ACCEPT_ENCODING = 'gzip, deflate, br, zstd'
 
-/** A response with more encodings is considered an attack (CVE-2022-32206). */
+/** The maximum number of encodings of a response. A response with more is considered an attack (CVE-2022-32206). */
 const MAX_ENCODINGS = 5
 
 /** The largest window that a server may use (RFC 9659): 8 MiB. Without this limit, a hostile server could make the decoder use 128 MiB. */

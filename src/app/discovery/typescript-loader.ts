@@ -36,7 +36,7 @@ async function register(cwd: string): Promise<void> {
 const LOADER = /(?:^|[/\\@"'\s])(?:tsx|ts-node|swc-node|oxc-node|esbuild-register|jiti)(?:$|[/\\@"'\s.])/
 
 function hasLoader(): boolean {
-  // Vite's module runner (and so Vitest) transforms the imports itself.
+  // Vite's module runner, which Vitest also uses, transforms the imports itself.
   if ('env' in import.meta) return true
   const options = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)]
   return options.some((option, index) => {

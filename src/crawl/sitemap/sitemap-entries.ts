@@ -9,7 +9,7 @@ import type { ReadyRequest } from '../request/request.ts'
 import { RobotsRules } from '../robots/robots-rules.ts'
 import { type Located, SitemapScanner } from './sitemap-scanner.ts'
 
-/** A crawler need not read more of a robots.txt (RFC 9309). */
+/** How much of a robots.txt is read, in characters. A crawler need not read more (RFC 9309). */
 const MAX_ROBOTS_CHARS = 500 * 1_024
 /** Longer lines are ignored, because a request's URL can't be that long. */
 const MAX_LINE = 10_000

@@ -23,7 +23,7 @@ export function Logs({ runId, isRunning }: { readonly runId: number; readonly is
   const search = query.value.get('log') ?? ''
   const [reader] = useState(() => new LogReader())
   const loaded = useLoad(`logs ${runId} ${level}`, (signal) => reader.read(runId, level, signal))
-  // Log lines cause no event, so this polls them.
+  // Log lines cause no event, so the page polls them.
   const read = useRef(loaded.retry)
   read.current = loaded.retry
   useEffect(() => {

@@ -23,7 +23,7 @@ export interface NodeLinkParts {
   readonly nodeId: () => string
   readonly known: KnownNodes
   readonly settings: Settings['link']
-  /** Whether this process executes runs. Only then it accepts connections. */
+  /** Whether this process executes runs. Otherwise it accepts no connections. */
   readonly listens: boolean
   readonly onHint: (hint: Hint) => void
   /** The routes that other nodes may call. Loaded with the first connection. */
