@@ -129,7 +129,7 @@ export class ItemRunner extends Service {
     if (this.#isStopping) return 0
     const concurrency = this.#concurrency
     const room = concurrency + this.#slots.ahead - this.#held.size + this.#ending
-    // A claim for a few items takes as long as one for many, and no slot is idle now, so this waits for more room.
+    // A claim for a few items takes as long as one for many, and no slot is idle now, so the next claim waits for more room.
     return this.#slots.waiting > 0 && room < concurrency / 2 ? 0 : room
   }
 

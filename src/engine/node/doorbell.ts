@@ -21,7 +21,7 @@ export interface DoorbellParts {
   readonly onShared: (topic: string, version: number) => void
   /** Whether links are possible. */
   readonly hasLinks: boolean
-  /** Whether this process executes runs. Only then it needs notifications. */
+  /** Whether this process executes runs. Otherwise it needs no notifications. */
   readonly listens: boolean
   readonly doorbell: Settings['piko']['doorbell']
   /** Whether every process of the store is on this machine. */
