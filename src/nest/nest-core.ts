@@ -40,7 +40,7 @@ export interface NestInjector {
 
 let loaded: NestCore | undefined
 
-/** @throws PikoError `PACKAGE_MISSING` */
+/** Loads `@nestjs/core`. @throws PikoError `PACKAGE_MISSING` */
 export function nestCore(): NestCore {
   return (loaded ??= optionalPackageNow('@nestjs/core', 'PikoModule', () => {
     // `require` returns the same module that the user's code gets from `import`.

@@ -49,7 +49,7 @@ export const aTemplate = aFunction
 /** Creates the body or the texts of a message. */
 export type Template<T> = (notice: Notice) => T | undefined
 
-/** @throws PikoError `USAGE` naming every wrong option */
+/** Checks the options of a notifier. @throws PikoError `USAGE` naming every wrong option */
 export function notifierOptions<T extends object>(
   call: string,
   given: T,

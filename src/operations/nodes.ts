@@ -212,7 +212,7 @@ export class Nodes {
   }
 }
 
-/** @throws PikoError `USAGE` naming everything that is wrong with the changes */
+/** Returns the settings with the changes. @throws PikoError `USAGE` naming everything that is wrong with the changes */
 function merged(before: object | undefined, changes: NodeSettingsChange): object {
   const isTable = typeof changes === 'object' && changes !== null
   const given = safely(() => ({ ...changes }), undefined)

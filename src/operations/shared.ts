@@ -109,7 +109,7 @@ export class Shared extends Callable {
   }
 }
 
-/** @throws PikoError `USAGE` */
+/** Checks that a value is a definition of `defineShared`. @throws PikoError `USAGE` */
 function asDefinition<T, I>(definition: SharedDefinition<T, I>): SharedDefinition<T, I> {
   if (isObject(definition) && typeof propertyOf(definition, 'open') === 'function') return definition
   throw new PikoError('USAGE', `the shared value is ${describe(definition)}; expected a definition of defineShared`)

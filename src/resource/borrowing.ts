@@ -101,7 +101,7 @@ export class Borrowing {
     return [...counts].map(([lane, count]) => ({ lane, count }))
   }
 
-  /** @returns false if a resource is lost; then all taken values were returned */
+  /** Takes the values in order. @returns false if a resource is lost; then all taken values were returned */
   async #takeValues(places: readonly number[]): Promise<boolean> {
     const { arbiter, plan } = this.#parts
     for (const place of places) {

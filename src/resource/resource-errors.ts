@@ -11,7 +11,7 @@ export function failed(name: string, what: string, thrown: unknown): PikoError {
   })
 }
 
-/** @throws PikoError the only failure, or one error that names all of them */
+/** Throws if there are failures. @throws PikoError the only failure, or one error that names all of them */
 export function throwAll(failures: readonly Error[]): void {
   const [first] = failures
   if (!first) return

@@ -15,7 +15,7 @@ export class Closing {
     this.#timer = setTimeout(resolve, limitMs)
   }
 
-  /** @throws the error of `close`, or an error that says that it hangs */
+  /** Closes something within the limit. @throws the error of `close`, or an error that says that it hangs */
   async within(close: () => unknown): Promise<void> {
     const work = (async () => close())()
     let moment: NodeJS.Timeout | undefined

@@ -17,7 +17,7 @@ export class StopLimit {
     this.#deadline = clock.sleep(limitMs, this.#ended.signal).then(() => void (this.#isOver = true))
   }
 
-  /** @returns false if the step does not end in time; its later errors are dropped */
+  /** Runs a step within the limit. @returns false if the step does not end in time; its later errors are dropped */
   async within(step: () => unknown): Promise<boolean> {
     const work = (async () => step())()
     const hasEnded = await Promise.race([work.then(() => true), this.#deadline.then(() => false)])

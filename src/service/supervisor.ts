@@ -279,7 +279,7 @@ export class Supervisor extends Service {
     }
   }
 
-  /** @returns the child that could not start, if any, and the group including replacements */
+  /** Starts a group in order. @returns the child that could not start, if any, and the group including replacements */
   async #startAll(
     group: readonly Service[],
     crashed: Service,

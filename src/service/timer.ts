@@ -169,7 +169,7 @@ export function firstDelayMs(intervalMs: number, { immediate = false, after }: T
   return durationMs(after, `after of ${what}`)
 }
 
-/** @throws PikoError `SCHEDULE_INVALID` */
+/** Returns the schedule of a crontab. @throws PikoError `SCHEDULE_INVALID` */
 export function crontabSchedule(expression: string, options: CrontabOptions = {}): Schedule {
   return Schedule.of({ kind: 'cron', cron: expression, timezone: options.timezone ?? 'UTC' })
 }

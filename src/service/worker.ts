@@ -114,7 +114,7 @@ export class Worker extends Service {
     return Promise.race([signal, life])
   }
 
-  /** @returns undefined if the deadline passes first */
+  /** Waits for work until the deadline. @returns undefined if the deadline passes first */
   async #withinDeadline<T>(work: Promise<T>): Promise<T | undefined> {
     const done = new AbortController()
     const deadline = this.clock.sleep(this.#deadlineMs, done.signal).then(() => undefined)

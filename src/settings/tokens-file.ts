@@ -26,7 +26,7 @@ export function fileMark(path: string): string | undefined {
   return stats && `${stats.mtimeMs} ${stats.size} ${stats.ino}`
 }
 
-/** @throws PikoError `TOKENS_FILE_INVALID` naming every problem */
+/** Reads the tokens file. @throws PikoError `TOKENS_FILE_INVALID` naming every problem */
 export function readTokensFile(path: string): FileTokens {
   let text: string
   try {

@@ -198,7 +198,7 @@ export class BufferedSink implements SinkWriter {
     })
   }
 
-  /** @throws PikoError if the attempt is over, a delivery has failed, or the route is unknown */
+  /** Returns the state of a route. @throws PikoError if the attempt is over, a delivery has failed, or the route is unknown */
   #openRoute(to: RowModel | string): RouteState {
     if (this.#state === 'over') throw this.#isOver()
     this.#assertUsable()

@@ -145,7 +145,7 @@ function spillPolicyOf({ maxBytes = DEFAULT_SPILL_BYTES, wait, retryEvery, isOut
   }
 }
 
-/** @returns PikoError `SINK_FAILED` */
+/** Returns the `SINK_FAILED` error for a sink with wrong options. */
 export function invalidSink(name: unknown, problems: readonly string[]): PikoError {
   const what = problemsText(`sink ${typeof name === 'string' ? name : describe(name)}`, problems)
   return new PikoError('SINK_FAILED', what, { details: { problems } })

@@ -98,12 +98,12 @@ export class Topic<T, I> implements SharedTopic<T, I>, HandledTopic<T, I> {
     return this.#parts.reach.history(this.name, limit, before)
   }
 
-  /** @throws PikoError `SHARED_INVALID`, `SHARED_CONTENDED` */
+  /** Publishes a value as a new version. @throws PikoError `SHARED_INVALID`, `SHARED_CONTENDED` */
   async publish(value: unknown, reason: SharedReason): Promise<number> {
     return this.#publishText(this.#textOf(value), reason)
   }
 
-  /** @throws PikoError `SHARED_UNKNOWN`, `SHARED_INVALID`, `SHARED_CONTENDED` */
+  /** Publishes an earlier version again. @throws PikoError `SHARED_UNKNOWN`, `SHARED_INVALID`, `SHARED_CONTENDED` */
   async rollback(version: number, { reason = `rollback to version ${version}` }: SharedReason): Promise<number> {
     const { reach, schema, initial } = this.#parts
     const stored = (await reach.find(this.name, version)) ?? (version === INITIAL ? initial : undefined)
@@ -119,7 +119,9 @@ export class Topic<T, I> implements SharedTopic<T, I>, HandledTopic<T, I> {
     return this.#publishText(stored, { reason })
   }
 
-  /** @throws PikoError `SHARED_INVALID`, `SHARED_CONTENDED`; any error of `fn` */
+  /**
+   * Publishes the value that `fn` returns for the current one. @throws PikoError `SHARED_INVALID`, `SHARED_CONTENDED`; any error of `fn`
+   */
   async update(fn: (value: T) => I | Promise<I>, reason: SharedReason): Promise<number> {
     return this.#updates.take(() =>
       this.#tried(async () => {

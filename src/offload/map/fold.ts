@@ -12,7 +12,7 @@ export class Fold {
     this.#combine = combine
   }
 
-  /** @throws the error of an item, or of the function that combined results in the thread */
+  /** Adds the results of a batch. @throws the error of an item, or of the function that combined results in the thread */
   add(first: number, count: number, results: readonly BatchResult[]): void {
     const failed = results.find((result) => !('value' in result))
     if (failed && !('value' in failed)) throw reasonOf(failed)

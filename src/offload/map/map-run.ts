@@ -79,7 +79,7 @@ export class MapRun {
     this.#items = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]()
   }
 
-  /** @throws the error of the source or of a signal */
+  /** Processes all items. @throws the error of the source or of a signal */
   async run(): Promise<void> {
     try {
       await Promise.all(Array.from({ length: this.#plan.inFlight }, () => this.#lane()))

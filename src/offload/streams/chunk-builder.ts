@@ -52,7 +52,7 @@ export class ChunkBuilder {
     this.#isOverdue = true
   }
 
-  /** @returns whether the chunk is full */
+  /** Adds an item. @returns whether the chunk is full */
   add(item: unknown): boolean {
     const count = this.#count++
     if (count === 0) this.#since = performance.now()

@@ -95,7 +95,7 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
     return this.#isOver
   }
 
-  /** @returns whether items were dropped */
+  /** Drops all items that were received but not read. @returns whether items were dropped */
   #drop(): boolean {
     const isAny = this.#index < this.#chunk.length || this.#chunks.length > 0
     this.#chunk = new ListChunk<T>([])

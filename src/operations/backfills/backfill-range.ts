@@ -28,7 +28,7 @@ export class BackfillRange {
   readonly #zone: string
   readonly #lastEnd: Date
 
-  /** @throws PikoError `USAGE` if the two bounds are not a valid range */
+  /** Creates the range of a request. @throws PikoError `USAGE` if the two bounds are not a valid range */
   static async of(
     store: Store,
     job: JobDefinition,
@@ -100,7 +100,7 @@ export class BackfillRange {
     }
   }
 
-  /** @throws PikoError `WINDOW_UNKNOWN` for a range without windows */
+  /** Counts the windows of the range. @throws PikoError `WINDOW_UNKNOWN` for a range without windows */
   async count(): Promise<{ readonly total: number; readonly from: Date; readonly to: Date }> {
     let total = 0
     let first: Window | undefined

@@ -52,7 +52,7 @@ export interface BatchReplay {
 export const MAX_BATCH_ITEMS = 1_000_000
 const MAX_KEY_LENGTH = 255
 
-/** @throws PikoError `USAGE` */
+/** Checks the arguments of a batch. @throws PikoError `USAGE` */
 export function assertBatch(items: unknown, { key }: BatchOptions): void {
   const problems: string[] = []
   if (!Array.isArray(items))

@@ -135,7 +135,7 @@ class LedgerProof {
     }
   }
 
-  /** @returns where the windows of the page end */
+  /** Checks one page of windows. @returns where the windows of the page end */
   async #page(scope: Scope, range: TimeRange, rows: readonly ProofWindow[], begin: Date): Promise<Date> {
     const entries = this.#entriesOf(range, rows)
     const gaps: Window[] = []

@@ -80,9 +80,10 @@ export class Enqueue extends Service {
   }
 
   /**
+   * Queues a run. With `wait`, also waits for its end.
+   *
    * @returns the queued run; with `wait` the succeeded run
-   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `WINDOW_UNKNOWN`, `WINDOW_BUSY`, `USAGE`; with `wait` also
-   * {@link RunFailedError}
+   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `WINDOW_UNKNOWN`, `WINDOW_BUSY`, `USAGE`; with `wait` also {@link RunFailedError}
    */
   async run(jobId: string, options: RunOptions = {}): Promise<Run> {
     this.#assertOutside('app.run')

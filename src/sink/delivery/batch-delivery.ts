@@ -45,7 +45,7 @@ export class BatchDelivery {
     this.#stop.abort()
   }
 
-  /** @throws the error of the sink, of the dead letters or of the spill */
+  /** Delivers a batch. @throws the error of the sink, of the dead letters or of the spill */
   async deliver(ready: ReadyBatch, progress: RouteProgress): Promise<void> {
     const { deadLetters } = this.#target
     const send = (part: Part, policyMayHelp: (error: Error) => boolean): Promise<void> =>

@@ -42,7 +42,7 @@ export function encodeBatch({ sink, route, kind, batch, rows }: SpillBatch): Buf
   }
 }
 
-/** @throws if it is not the content of a record */
+/** Reads a batch from a record. @throws if `content` is not the content of a record */
 export function decodeBatch(content: Buffer): SpillBatch {
   return deserialize(content) as SpillBatch
 }

@@ -29,7 +29,7 @@ export class SinkSpills {
     this.#spills = spills
   }
 
-  /** @throws PikoError `SINK_FAILED` */
+  /** Opens the spill folder. @throws PikoError `SINK_FAILED` */
   static async open(parts: SinkSpillsParts): Promise<SinkSpills> {
     const { spillDir, app, observer, journal } = parts.durable
     const { log } = parts.env

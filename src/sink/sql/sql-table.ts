@@ -234,7 +234,7 @@ export class SqlTable<Row extends object> {
     }
   }
 
-  /** @returns how many rows the claim has in the table now; undefined: unknown */
+  /** Adds the rows of a batch. @returns how many rows the claim has in the table now; undefined: unknown */
   async #addBatch(
     on: SqlDatabase,
     batch: WindowBatch,

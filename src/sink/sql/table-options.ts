@@ -116,7 +116,7 @@ function isChunkSize(value: unknown): boolean {
 
 const EXAMPLE = "{ name: 'orders', columns: ['id', 'total'] }"
 
-/** @throws PikoError `SINK_FAILED` naming every wrong option */
+/** Checks the options of a table. @throws PikoError `SINK_FAILED` naming every wrong option */
 export function tableShape<Row extends object>(given: SqlTableOptions<Row>): TableShape {
   const { options, problems } = readOptions<SqlTableOptions<Row>>(given, CHECKS, EXAMPLE, ['name'])
   const { name = '', model, key = [], types = {}, windowColumn = 'window_start', fenceColumn } = options

@@ -54,7 +54,7 @@ export async function listLimits(
   })
 }
 
-/** @returns whether there was anything to delete */
+/** Deletes the row of a limit. @returns whether there was anything to delete */
 export async function resetLimit({ db, retry }: Database, name: string): Promise<boolean> {
   const { numDeletedRows } = await retry(() =>
     db

@@ -152,7 +152,7 @@ export class RateWindows {
     window.starts = starts
   }
 
-  /** @returns the rates that the database refuses to store; their places are not valid */
+  /** Stores the changed rates. @returns the rates that the database refuses to store; their places are not valid */
   async write(trx: Transaction<Tables>, dialect: Dialect): Promise<RefusedRate[]> {
     const all = [...this.#windows.values()]
     for (const window of all) this.#settle(window)

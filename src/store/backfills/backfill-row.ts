@@ -56,7 +56,7 @@ export async function lockBackfill(
   return row && backfillOf(row, dialect.date(row.now), dialect)
 }
 
-/** @throws BrokenRow if it can't be read */
+/** Reads a backfill from its row. @throws BrokenRow if the row can't be read */
 export function backfillOf(row: Selectable<BackfillTable>, now: Date, dialect: Dialect): BackfillRow {
   assertSound(dialect, 'piko_backfill', row)
   const since = optionalDate(row.active_since, dialect)

@@ -58,7 +58,7 @@ export class BackfillStore {
     })
   }
 
-  /** @throws BrokenRow if its row can't be read */
+  /** Finds a backfill. @throws BrokenRow if its row can't be read */
   async find(id: number): Promise<BackfillRow | undefined> {
     if (!Number.isSafeInteger(id)) return undefined
     const { db, dialect } = this.#database

@@ -38,7 +38,7 @@ export async function lockBatch(trx: Transaction<Tables>, dialect: Dialect, id: 
   return row && batchOf(row, dialect)
 }
 
-/** @throws BrokenRow if it can't be read */
+/** Reads a batch from its row. @throws BrokenRow if the row can't be read */
 export function batchOf(row: Selectable<BatchTable>, dialect: Dialect): BatchRow {
   assertSound(dialect, 'piko_batch', row)
   return {

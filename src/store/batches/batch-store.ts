@@ -64,7 +64,7 @@ export class BatchStore {
     return settleBatch(this.#database, id, doneRun)
   }
 
-  /** @throws BrokenRow if its row can't be read */
+  /** Finds a batch. @throws BrokenRow if its row can't be read */
   async find(id: number): Promise<BatchRow | undefined> {
     if (!Number.isSafeInteger(id)) return undefined
     const { db, dialect } = this.#database

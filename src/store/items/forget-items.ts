@@ -121,7 +121,7 @@ export async function unnamedKept(
   return [...names].flatMap(([id, some]) => some.filter((name) => kept.get(id) !== name))
 }
 
-/** @returns whether there may be more items of the generation */
+/** Deletes some items of a generation. @returns whether there may be more items of the generation */
 async function forgetSome(database: Database, fence: number): Promise<boolean> {
   const rows = await database.db
     .selectFrom('piko_item')

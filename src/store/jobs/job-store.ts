@@ -97,7 +97,7 @@ export class JobStore {
     return (await generationsOf(db, dialect, [jobId])).get(jobId) ?? []
   }
 
-  /** @throws BrokenRow if its row can't be read */
+  /** Finds a job. @throws BrokenRow if its row can't be read */
   async find(jobId: string): Promise<JobRow | undefined> {
     const fail = (row: BrokenRow): never => {
       throw row
