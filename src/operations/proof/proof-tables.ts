@@ -53,6 +53,8 @@ export class TableProof {
   }
 
   /**
+   * Compares the rows of the table with the ledger.
+   *
    * @param entries all windows that start within the range, oldest first
    * @param lost the times without windows
    * @returns how many rows belong to windows that are lost, by the start of the time without windows

@@ -63,7 +63,7 @@ export class RunLogStore {
     await this.#database.retry(() => db.insertInto('piko_run_log').values(rows).execute())
   }
 
-  /** Uses the index (run_id, id). */
+  /** Lists log lines of a run, oldest first. Uses the index (run_id, id). */
   async list(runId: number, { attempt, level, after = 0, limit = 1_000 }: RunLogFilter = {}): Promise<RunLogLine[]> {
     const { db, dialect } = this.#database
     let query = db.selectFrom('piko_run_log').selectAll().where('run_id', '=', runId).orderBy('id')

@@ -62,7 +62,7 @@ export class LockStore {
     return undefined
   }
 
-  /** Uses compare-and-set, so that it does not overwrite a renewal at the same time. */
+  /** Shortens a lease that is too long, and reports it. Uses compare-and-set, so that a simultaneous renewal is not overwritten. */
   async #shorten(
     { name, owner, fence, expires_at }: Pick<Selectable<LockTable>, 'name' | 'owner' | 'fence' | 'expires_at'>,
     { maxMs, shortenedMs }: LeaseLimits,

@@ -28,7 +28,7 @@ const PATIENCE_MS = 60_000
 const FIRST_POLL_MS = 20
 const LONGEST_POLL_MS = 3_600_000
 
-/** The loops that poll for work, because its time is not known in advance. */
+/** The loops that poll for work, because it is not known in advance when there is work. */
 const POLLING: readonly WorkingLoop[] = [
   'dependencies',
   'backfills',
