@@ -11,7 +11,7 @@ import { percentile } from './harness/percentile.ts'
 const GOALS = { dataMs: 1_000, framesPerSecond: 50, heapMb: 20 } as const
 const SCROLL_MS = 5_000
 const WHEEL_PIXELS = 120
-const MB = 1_048_576
+const MB = 1e6
 /** As many events as an hour has at 200 a second. */
 const EVENTS = 720_000
 const EVENTS_A_STREAM = 36_000

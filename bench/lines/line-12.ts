@@ -70,7 +70,7 @@ export const line: Line<Options> = {
     return [
       equal('how each page ended', sorted(ends), sorted(wanted)),
       atMost('milliseconds of the longest page', longest, TIMEOUT_MS + LATE_MS),
-      atMost('growth of memory in MB', growth / MEGABYTE, 50),
+      atMost('growth of memory in MB', growth / 1e6, 50),
       equal('requests that reached the private address', secrets, 0),
     ]
   },

@@ -117,7 +117,7 @@ console.log(
     ...{ format, target, system, rows },
     seconds: Math.round(seconds * 10) / 10,
     'rows/s': Math.round(rows / seconds),
-    'RSS MB': Math.round(peakBytes / 2 ** 20),
+    'RSS MB': Math.round(peakBytes / 1e6),
     'loop p99 ms': beyond(delay.percentile(99)),
     'loop max ms': beyond(delay.max),
     ...cancelled,

@@ -116,5 +116,5 @@ async function latency(link: Link, ms: number): Promise<number> {
 async function memory(child: ChildProcess): Promise<Memory> {
   child.send('memory')
   const [{ rss, heapUsed }] = (await once(child, 'message')) as [NodeJS.MemoryUsage]
-  return { rssMb: Math.round(rss / 2 ** 20), heapMb: Number((heapUsed / 2 ** 20).toFixed(1)) }
+  return { rssMb: Math.round(rss / 1e6), heapMb: Number((heapUsed / 1e6).toFixed(1)) }
 }

@@ -14,7 +14,7 @@ const SAMPLE_MS = 1_000
 /** After this time, every process records its events. */
 const RECORDING_MS = 11_000
 const PATIENCE_MS = 120_000
-const MB = 1_048_576
+const MB = 1e6
 
 /** A node that receives and executes a fixed rate of runs, and serves its events to readers in another process. */
 export default async function liveReaders(config: SystemConfig): Promise<Found> {

@@ -9,6 +9,7 @@ import type { SqlValue } from '../../src/sql/sql.ts'
 import { eventually, startApp } from '../support/app.ts'
 import { sinkScope } from '../sink/sink-scope.ts'
 import { describeEachStore } from '../support/databases.ts'
+import { packageVersion } from '../../src/package-version.ts'
 
 const Order = z.object({ id: z.number(), total: z.number() })
 const table = sqlTable<z.output<typeof Order>>({
@@ -81,7 +82,8 @@ describeEachStore((fixture) => {
     const { findings, certificate } = await prove()
     expect(findings).toEqual([])
     expect(certificate).toMatchObject({
-      ...{ kind: 'piko.proof', version: 1, jobId: 'sync', from: hour(0), to: hour(HOURS), isProved: true },
+      ...{ kind: 'piko.proof', version: 1, versions: { piko: packageVersion(), schema: expect.any(Number) as number } },
+      ...{ jobId: 'sync', from: hour(0), to: hour(HOURS), isProved: true },
       ...{ windows: { succeeded: HOURS, failed: 0 }, unverified: 0, unrun: [], generations: 1 },
       tables: [{ name: 'proof_orders', isRead: true, rows: HOURS * ROWS, unrecorded: 0 }],
     })
@@ -212,6 +214,9 @@ describeEachStore((fixture) => {
     expect(await found()).toMatchObject([{ kind: 'changed' }])
     await exec('UPDATE proof_orders SET total = 66 WHERE id = 33')
     expect(await found()).toEqual([])
+    // One row is deleted and another is doubled, so that their number stays the same.
+    await exec('UPDATE proof_orders SET id = 34, total = 68 WHERE id = 33')
+    expect(await found()).toMatchObject([{ kind: 'changed', hour: 3 }])
   })
 
   it('goes on when a table is gone, and names it', async () => {

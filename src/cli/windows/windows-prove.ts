@@ -44,7 +44,7 @@ export function addProve(windows: Command): void {
 }
 
 function proofText(certificate: Certificate, zone: string): string {
-  const { jobId, from, to, windows, tables, unverified, unrun, findings, findingsTotal } = certificate
+  const { jobId, from, to, windows, tables, unverified, unrun, findings, findingsTotal, versions } = certificate
   const counts = Object.entries(windows).flatMap(([state, count]) => (count > 0 ? `${count} ${state}` : []))
   const lines: [string, string | undefined][] = [
     ['job', visibleLine(jobId)],
@@ -54,6 +54,7 @@ function proofText(certificate: Certificate, zone: string): string {
     ['unverified', unverified > 0 ? `${unverified} windows whose runs the retention has deleted` : undefined],
     ['never run', unrun.length > 0 ? unrun.map((span) => rangeText(span, zone)).join(', ') : undefined],
     ['digest', certificate.digest],
+    ['versions', `piko ${versions.piko}, schema ${versions.schema}`],
     ['result', findingsTotal === 0 ? 'proved' : `${findingsTotal} ${findingsTotal === 1 ? 'finding' : 'findings'}`],
   ]
   const head = lines.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(10)} ${value}`]))

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { zoneOfJob } from '../../engine/planning/stored-job.ts'
 import { PikoError } from '../../errors.ts'
+import { packageVersion } from '../../package-version.ts'
 import type { JobRow } from '../../store/jobs/job-row.ts'
+import { migrationStatus } from '../../store/migration/migrate.ts'
 import type { ProofWindow, TimeRange } from '../../store/proof/proof-store.ts'
 import type { Store } from '../../store/store.ts'
 import { WINDOW_STATES, type WindowState } from '../../store/tables.ts'
@@ -39,6 +41,7 @@ interface Scope extends TimeRange {
 export async function prove(store: Store, job: JobRow, range: ProofRange): Promise<Certificate> {
   const zone = zoneOfJob(job)
   const { now } = await store.plans.agenda()
+  const { current: schema } = await migrationStatus(store.database)
   const scope = await scopeOf(store, job, range, zone)
   const findings = new Findings(job.id, zone, store.database.dialect.name)
   const generations = await store.jobs.generations(job.id)
@@ -46,7 +49,8 @@ export async function prove(store: Store, job: JobRow, range: ProofRange): Promi
   if (scope) await proof.run(scope, range.signal)
   const { from, to } = scope ?? { from: now, to: now }
   return {
-    ...{ kind: 'piko.proof', version: 1, jobId: job.id, from, to, provedAt: now },
+    ...{ kind: 'piko.proof', version: 1, versions: { piko: packageVersion(), schema } },
+    ...{ jobId: job.id, from, to, provedAt: now },
     isProved: findings.total === 0,
     ...proof.result,
     generations: Math.max(1, generations.length),
