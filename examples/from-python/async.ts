@@ -5,9 +5,11 @@
  */
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type Socket } from 'node:net'
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { defineJob, isPikoError, Piko } from 'piko'
 import {
@@ -23,6 +25,8 @@ import {
   single,
   timeout,
 } from 'piko/async'
+import { HttpClient, type HttpRequest } from 'piko/data'
+import { type StackFrame, Watchdog } from 'piko/service'
 
 /** How many are inside at the same time, at most. */
 class Gauge {
@@ -98,6 +102,47 @@ async function timeLimit(): Promise<void> {
     console.log(`timeout: ${error.code}, ${error.message}; the server saw its socket close`)
   }
   server.close()
+}
+
+/** A server that answers only when ten requests have arrived, so that it sees how many a client sends at the same time. */
+async function shopOfTen(gauge: Gauge) {
+  let arrived: (() => void)[] = []
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const body = await text(request)
+    await gauge.during(async () => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      if (arrived.push(resolve) === 10) {
+        for (const answer of arrived) answer()
+        arrived = []
+      }
+      await promise
+    })
+    response.writeHead(request.url === '/missing' ? 404 : 200, { 'content-type': 'text/plain' })
+    response.end(`${request.method} ${request.url} ${body}`)
+  }
+  const shop = createHttpServer((request, response) => void handle(request, response))
+  await once(shop.listen(0, '127.0.0.1'), 'listening')
+  return { shop, origin: `http://127.0.0.1:${(shop.address() as AddressInfo).port}` }
+}
+
+async function batchOfRequests(): Promise<void> {
+  const gauge = new Gauge()
+  const { shop, origin } = await shopOfTen(gauge)
+  await using client = new HttpClient({ origin, connections: 100, timeout: '30s' })
+  const requests: HttpRequest[] = [
+    ...Array.from({ length: 28 }, (_, page) => ({ url: '/orders', query: { page } })),
+    { url: '/orders', method: 'POST', json: { id: 7 } },
+    { url: '/missing' },
+  ]
+  const results = await client.batch(requests, { concurrency: 10 })
+  const failed = results.flatMap(({ error, status }, index) =>
+    error ? [`${String(requests[index]?.url)} with ${status}`] : [],
+  )
+  console.log(
+    `requests: ${results.length - failed.length} answers, at most ${gauge.most} at the same time; failed: ${failed.join()}`,
+  )
+  console.log(`posted: ${String(results[28]?.data)}`)
+  shop.close()
 }
 
 async function retries(): Promise<void> {
@@ -193,6 +238,28 @@ async function batchesOfRows(): Promise<void> {
   console.log(`batches: ${sizes.join(', ')}`)
 }
 
+/** Blocks the event loop for 0.3 s of processor time. */
+function parseLargeFile(): void {
+  const began = process.threadCpuUsage().user
+  while (process.threadCpuUsage().user < began + 300_000) JSON.parse(`[${'1,'.repeat(1_000)}1]`)
+}
+
+async function blockedLoop(): Promise<void> {
+  const { promise: found, resolve } = Promise.withResolvers<StackFrame>()
+  await using watchdog = new Watchdog({
+    threshold: '100ms',
+    onBlocked: ({ culprit }) => {
+      if (culprit) resolve(culprit)
+    },
+  })
+  await watchdog.start()
+  // The watchdog's thread may not run yet when the loop is blocked for the first time.
+  const blocking = setInterval(parseLargeFile, 200)
+  const { functionName, file } = await found
+  clearInterval(blocking)
+  console.log(`loop: blocked by ${functionName} of ${basename(file)}`)
+}
+
 /** The same in a job: every wait ends with the run. */
 const job = defineJob({ id: 'pages' }, async (ctx) => {
   const gauge = new Gauge()
@@ -238,6 +305,7 @@ await firstOfFive()
 await inOrderOfCompletion()
 await boundedConcurrency()
 await timeLimit()
+await batchOfRequests()
 await retries()
 await rateLimit()
 await producersAndConsumers()
@@ -245,4 +313,5 @@ await taskQueue()
 await sharedCalls()
 await guards()
 await batchesOfRows()
+await blockedLoop()
 await inAJob()

@@ -35,6 +35,8 @@ test('the asyncio sheet prints its numbers and ends by itself', async () => {
     'completed: 100, 200, 300',
     'bounded: 10 calls, at most 3 at the same time',
     'timeout: TIMEOUT, the call did not end within 1.0s; the server saw its socket close',
+    'requests: 29 answers, at most 10 at the same time; failed: /missing with 404',
+    'posted: POST /orders \{"id":7\}',
     `retry: done after 3 calls in ${seconds} s`,
     `rate: 10 calls in ${seconds} s, at most 5 in any second`,
     'channel: 10000 values, 10000 different, at most 10 held',
@@ -43,6 +45,7 @@ test('the asyncio sheet prints its numbers and ends by itself', async () => {
     'breaker: 3 calls made, 2 refused',
     'bulkhead: 3 of 4 calls ran',
     'batches: 1000, 1000, 500',
+    'loop: blocked by parseLargeFile of async.ts',
     'job: 6 pages in 7 calls, at most 3 at the same time; near',
   ]
   const found = run.stdout.split('\n')
@@ -74,7 +77,9 @@ test('the examples of the Python README print their numbers and end by themselve
 test('the page on Python shows the programs as they run', () => {
   const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
   const page = read('docs/from-python.md')
-  const programs = ['readme', 'async'].map((name) => read(`examples/from-python/${name}.ts`)).join('\n')
+  const programs = ['from-python/readme', 'from-python/async', 'server']
+    .map((name) => read(`examples/${name}.ts`))
+    .join('\n')
   const program = programs.replaceAll(/^ +/gm, '')
   const blocks = [...page.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code = '']) => code.replaceAll(/^ +/gm, ''))
   expect(blocks.length).toBeGreaterThanOrEqual(15)
