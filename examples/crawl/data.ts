@@ -17,6 +17,14 @@ export interface SiteCapital {
   readonly lon: number
 }
 
+/** A message of the feed: tickets that were sold for a movie. */
+export interface SiteTicket {
+  readonly id: number
+  readonly movie: number
+  readonly seats: number
+  readonly price: number
+}
+
 /** The content of the site, spread over days. */
 export interface SiteData {
   readonly movies: readonly SiteMovie[]
@@ -45,6 +53,16 @@ export function ofDay<T>(list: readonly T[], day: string): readonly T[] {
 /** Whether the other host has ratings of a movie. */
 export function hasRating({ id }: SiteMovie): boolean {
   return id % 2 === 0
+}
+
+/** The messages of a day's feed, made by a formula, in their order. None if there is no such day. */
+export function ticketsOf({ movies }: SiteData, day: string): readonly SiteTicket[] {
+  const number = DAY_NAMES.indexOf(day)
+  if (number === -1) return []
+  return Array.from({ length: TICKETS }, (_, index) => {
+    const id = number * TICKETS + index
+    return { id, movie: (id * 7919) % movies.length, seats: 1 + (id % 4), price: 8 + (id % 9) / 2 }
+  })
 }
 
 /** @param most of the movies. Default: `CINEMA_MOVIES`, or all 3,201 */

@@ -1,11 +1,11 @@
-import { defineCrawl } from 'piko/crawl'
+import { defineCrawl, socket } from 'piko/crawl'
 import { z } from 'zod'
-import { DAYS, FIRST_DAY } from './data.ts'
-import { Capital, CinemaSink, Movie, Rating } from './sink.ts'
+import { DAYS, FIRST_DAY, TICKETS } from './data.ts'
+import { Capital, CinemaSink, Movie, Rating, Ticket } from './sink.ts'
 
 const DAY_MS = 86_400_000
 
-/** Crawls a day of the cinema: its movies, their ratings on another host, and the part for members. */
+/** Crawls a day of the cinema: its movies, their ratings on another host, the part for members, and the feed of sold tickets. */
 export const cinema = defineCrawl({
   id: 'cinema',
   cron: '0 0 * * *',
@@ -21,7 +21,7 @@ export const cinema = defineCrawl({
   }),
   sinks: { cinema: CinemaSink },
   hosts: { '*': { parallel: 16 } },
-  retry: { server: { limit: 5, base: '200ms' } },
+  retry: { server: { limit: 5, base: '200ms' }, network: { limit: 5, base: '200ms' } },
   // The example's servers are on this machine.
   limits: { private: true },
   session: {
@@ -36,6 +36,7 @@ export const cinema = defineCrawl({
     const day = window.start.toISOString().slice(0, 10)
     yield { url: `${config.cinema}/days/${day}`, step: 'list' }
     yield { url: `${config.cinema}/members/${day}`, step: 'members' }
+    yield { url: `${config.cinema.replace(/^http/, 'ws')}/tickets/${day}`, step: 'tickets' }
   },
   steps: {
     list: {
@@ -63,6 +64,15 @@ export const cinema = defineCrawl({
     rating: {
       request: { session: false, headers: { accept: 'application/json' } },
       parse: (page, ctx) => ctx.sinks.cinema.write(Rating, page.json(Rating)),
+    },
+    tickets: {
+      request: { session: false },
+      // The feed breaks in the middle of each day. The next connection asks for the tickets after those that are stored.
+      downloader: socket({
+        send: (stored) => [JSON.stringify({ after: stored })],
+        until: { messages: TICKETS, idle: '10s' },
+      }),
+      parse: (page, ctx) => ctx.sinks.cinema.write(Ticket, page.json(Ticket)),
     },
     members: async (page, ctx) => {
       const $ = page.html()

@@ -14,10 +14,12 @@ export const Capital = z.object({
   lat: z.number(),
   lon: z.number(),
 })
+export const Ticket = z.object({ id: z.int(), movie: z.int(), seats: z.int(), price: z.number() })
 
 type Movie = z.infer<typeof Movie>
 type Rating = z.infer<typeof Rating>
 type Capital = z.infer<typeof Capital>
+type Ticket = z.infer<typeof Ticket>
 
 const generation = { fenceColumn: 'fence' } as const
 const movies = sqlTable<Movie>({
@@ -35,10 +37,12 @@ const capitals = sqlTable<Capital>({
   types: { state: 'VARCHAR(40) NOT NULL', city: 'VARCHAR(40) NOT NULL' },
   ...generation,
 })
+const tickets = sqlTable<Ticket>({ name: 'cinema_ticket', model: Ticket, key: ['id'], ...generation })
 const tables = new Map<RowModel, SqlTable<object>>([
   [Movie, movies],
   [Rating, ratings],
   [Capital, capitals],
+  [Ticket, tickets],
 ])
 
 /**
@@ -63,6 +67,11 @@ export class CinemaSink extends Sink {
   @on(Capital)
   capitals(rows: Capital[], batch: SinkBatch): Promise<void> {
     return capitals.merge(batch, rows)
+  }
+
+  @on(Ticket)
+  tickets(rows: Ticket[], batch: SinkBatch): Promise<void> {
+    return tickets.merge(batch, rows)
   }
 
   override async clear(scope: SinkScope, model: RowModel): Promise<void> {

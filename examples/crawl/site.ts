@@ -2,13 +2,19 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { hasRating, ofDay, readSiteData, type SiteCapital, type SiteData, type SiteMovie } from './data.ts'
+import { TicketFeed } from './feed.ts'
 
-/** The example's two web servers: a cinema with a part for members, and a host of ratings that often fails at first. */
+/**
+ * The example's two web servers: a cinema with a part for members and a WebSocket feed of sold tickets, and a host of ratings that often
+ * fails at first.
+ */
 export interface Site {
   readonly cinema: string
   readonly ratings: string
   /** How many requests each server has answered, by its first folder. */
   readonly requests: ReadonlyMap<string, number>
+  /** For each day, after how many tickets each connection to the feed began. */
+  readonly feed: ReadonlyMap<string, readonly number[]>
   close(): Promise<void>
 }
 
@@ -31,11 +37,14 @@ export async function startSite(
   }
   const cinema = await listen((request, response) => answerCinema(data, counted(request), request, response), ports[0])
   const ratings = await listen((request, response) => answerRating(data, failed, counted(request), response), ports[1])
+  const feed = new TicketFeed(data, cinema)
   return {
     cinema: originOf(cinema),
     ratings: originOf(ratings),
     requests,
+    feed: feed.asked,
     async close() {
+      feed.close()
       for (const server of [cinema, ratings]) {
         const closed = once(server, 'close')
         server.close()

@@ -1,8 +1,9 @@
 import type { Piko } from 'piko'
-import { hasRating, type SiteData } from './data.ts'
+import { DAY_NAMES, hasRating, type SiteData, ticketsOf } from './data.ts'
 
 /** Compares the tables with what the site was made of. @returns differences in sentences; none if they are equal */
-export async function verify(app: Piko, { movies, capitals }: SiteData): Promise<readonly string[]> {
+export async function verify(app: Piko, data: SiteData): Promise<readonly string[]> {
+  const { movies, capitals } = data
   const rated = movies.filter(hasRating)
   return [
     ...(await differences(
@@ -22,6 +23,12 @@ export async function verify(app: Piko, { movies, capitals }: SiteData): Promise
       'SELECT state, city, lat, lon FROM cinema_capital ORDER BY state',
       'capital',
       capitals.map(({ state, city, lat, lon }) => ({ state, city, lat, lon })),
+    )),
+    ...(await differences(
+      app,
+      'SELECT id, movie, seats, price FROM cinema_ticket ORDER BY id',
+      'ticket',
+      DAY_NAMES.flatMap((day) => ticketsOf(data, day).map((ticket) => ({ ...ticket }))),
     )),
   ]
 }

@@ -64,6 +64,40 @@ describeEachStore((store) => {
     expect(refusals[0]).toContain('ctx.follow was called after ctx.commit')
   })
 
+  it('stores the messages that its step handled before a connection broke, and asks for those after them', async () => {
+    await store.empty()
+    const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+    await once(server, 'listening')
+    onTestFinished(() => server.close())
+    const asked: number[] = []
+    server.on('connection', (client) => {
+      client.on('message', (data) => {
+        const from = Number((data as Buffer).toString())
+        asked.push(from)
+        // Each connection breaks after seven messages.
+        for (let n = from + 1; n <= from + 7; n++)
+          client.send(String(n), n === from + 7 ? () => client.terminate() : undefined)
+      })
+    })
+    const seen: number[] = []
+    const crawl = defineCrawl({
+      id: 'broken',
+      ...LOCAL,
+      retry: { network: { limit: 5, base: '20ms' } },
+      seeds: [`ws://127.0.0.1:${(server.address() as AddressInfo).port}/`],
+      steps: {
+        live: {
+          downloader: socket({ send: (from) => [String(from)], until: { messages: 20 } }),
+          parse: (page) => void seen.push(Number(page.text())),
+        },
+      },
+    })
+    const app = await startApp(store.options, crawl)
+    expect((await app.run('broken', { wait: true })).state).toBe('succeeded')
+    expect(asked).toEqual([0, 7, 14])
+    expect(seen).toEqual(Array.from({ length: 20 }, (_, index) => index + 1))
+  })
+
   it('keeps the body when a step refuses its JSON or hands its bytes over', async () => {
     await store.empty()
     await using site = await fixtureSite({ '/json': { body: { n: 'one' } }, '/bytes': 'bytes' })

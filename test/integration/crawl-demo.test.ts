@@ -2,11 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { DAYS, readSiteData } from '../../examples/crawl/data.ts'
+import { DAYS, readSiteData, TICKETS } from '../../examples/crawl/data.ts'
 import { startSite } from '../../examples/crawl/site.ts'
 import { ExampleProcess } from './example-process.ts'
 
 const MOVIES = 200
+/** How many days are crawled at the same time. */
+const PARALLEL = 4
 
 test('the crawl demo is killed in the middle, continues where it stopped, and its tables equal the data', async () => {
   const cwd = mkdtempSync(join(tmpdir(), 'piko-crawl-demo-'))
@@ -27,4 +29,8 @@ test('the crawl demo is killed in the middle, continues where it stopped, and it
   const second = new ExampleProcess('crawl/main.ts', { cwd, env, args: ['--json'] })
   expect(await second.end(), second.stdout + second.stderr).toBe(0)
   expect(JSON.parse(second.stdout)).toEqual({ days: DAYS, failed: 0, mismatches: [] })
+  // The feed broke in the middle of each day. Only the days that were under way at the kill may have asked otherwise.
+  const continued = [...site.feed.values()].filter((asked) => asked.join() === `0,${TICKETS / 2}`)
+  expect(site.feed.size).toBe(DAYS)
+  expect(continued.length, JSON.stringify([...site.feed])).toBeGreaterThanOrEqual(DAYS - PARALLEL)
 })

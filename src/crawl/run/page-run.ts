@@ -163,7 +163,10 @@ export class PageRun {
     let storedAt = systemClock.monotonic()
     const streamed = await this.#fetcher.stream(request, this.#scope(), number)
     this.#borrowed = streamed
-    for await (const message of streamed.messages) {
+    const handled = async (): Promise<void> => {
+      if (number > stored) await this.#checkpoint(number)
+    }
+    for await (const message of this.#untilBroken(streamed.messages, handled)) {
       number += 1
       this.#message = number
       this.#isMessageStored = false
@@ -174,6 +177,19 @@ export class PageRun {
       await this.#checkpoint(number)
       stored = number
       storedAt = systemClock.monotonic()
+    }
+  }
+
+  /** Yields the messages. If their connection breaks, calls `handled` first: a new connection may not bring the same messages again. */
+  async *#untilBroken(
+    messages: AsyncIterable<StreamMessage>,
+    handled: () => Promise<void>,
+  ): AsyncGenerator<StreamMessage> {
+    try {
+      yield* messages
+    } catch (thrown) {
+      if (!this.#ctx.signal.aborted) await handled()
+      throw thrown
     }
   }
 
