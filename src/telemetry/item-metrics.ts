@@ -5,9 +5,9 @@ import type { Events } from '../events.ts'
 const MAX_CLASSES = 100
 const BUCKETS_S = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60]
 
-/** Counts items that have ended. Creates the metrics when the first item ends. Returns functions that stop counting. */
+/** Counts items that have ended. Returns functions that stop counting. */
 export function countItems(events: Events, registry: Registry): (() => void)[] {
-  let metrics: ReturnType<typeof metricsOn> | undefined
+  const metrics = metricsOn(registry)
   const classes = new Set<string>()
   const labelOf = (name: string): string => {
     if (classes.size < MAX_CLASSES) classes.add(name)
@@ -15,7 +15,6 @@ export function countItems(events: Events, registry: Registry): (() => void)[] {
   }
   return [
     events.on('item.ended', ({ jobId, kind, state, class: name, durationMs }) => {
-      metrics ??= metricsOn(registry)
       metrics.ends.inc({ job_id: jobId, kind, state })
       metrics.seconds.observe({ job_id: jobId, kind }, durationMs / 1_000)
       if (name !== undefined) metrics.errors.inc({ job_id: jobId, class: labelOf(name) })

@@ -57,18 +57,7 @@ describe('docs/events.md', () => {
       node: { claims: () => NONE, finishes: () => NONE, pool: () => undefined, configs: () => [] },
     }
     const metrics = new Metrics({ host: 'h', sources })
-    // Apps without items have no metrics of them.
-    const known = new Events()
-    metrics.observe(known)
-    known.emit('item.ended', {
-      runId: 1,
-      jobId: 'job',
-      itemId: 1,
-      kind: 'page',
-      state: 'dead',
-      class: 'network',
-      durationMs: 1,
-    })
+    metrics.observe(new Events())
     const { body } = await metrics.render()
     const types = new Map(
       [...body.matchAll(/^# TYPE (piko_\w+) (\w+)/gm)].map((match) => [match[1] ?? '', match[2] ?? '']),

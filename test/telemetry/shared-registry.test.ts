@@ -1,5 +1,6 @@
 import { Counter, Registry } from 'prom-client'
 import { expect, it } from 'vitest'
+import { ItemError } from '../../src/item/item-error.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { startTestApp } from '../../src/testing/test-app.ts'
 import { rejected } from '../support/thrown.ts'
@@ -34,4 +35,18 @@ it('a registry of the user has the metrics of the app between its start and its 
   await using next = await startTestApp({ jobs: work, registry })
   expect(next.isStopping).toBe(false)
   expect(await registry.metrics()).toContain('piko_slots')
+})
+
+it('a registry of the user has the metrics of items', async () => {
+  const registry = new Registry()
+  const failing = { run: () => Promise.reject(new ItemError('gone', { class: 'missing' })), retry: { missing: 0 } }
+  const pages = defineJob({ id: 'pages', items: { page: failing } }, async (ctx) => {
+    await ctx.items.add('page', ['a'])
+  })
+  await using app = await startTestApp({ jobs: pages, registry })
+  await expect(app.run('pages', { wait: true })).rejects.toThrow('1 of 1 items')
+  const text = await registry.metrics()
+  expect(text).toContain('piko_item_total{job_id="pages",kind="page",state="dead"} 1')
+  expect(text).toContain('piko_item_seconds_count{job_id="pages",kind="page"} 1')
+  expect(text).toContain('piko_item_error_total{job_id="pages",class="missing"} 1')
 })
