@@ -1,5 +1,7 @@
 import { Readable } from 'node:stream'
-import { PikoError } from '../errors.ts'
+import { headline } from '../errors-read.ts'
+import { describe, PikoError } from '../errors.ts'
+import { jsonCopy, pathText } from '../json/json-copy.ts'
 import { CANCEL_CODES, type IncomingMessage } from './carrier/carrier.ts'
 import type { Body } from './message/body.ts'
 import type { Request } from './request.ts'
@@ -13,9 +15,9 @@ export type Sendable = Uint8Array | Readable | AsyncIterable<Uint8Array | string
  * Marks an async iterable as a source of bytes. Without this mark, only a `Readable` is one: other async iterables are streams of values.
  */
 export class Source {
-  readonly chunks: AsyncIterable<unknown>
+  readonly chunks: AsyncIterable<unknown> | Iterable<unknown>
 
-  constructor(chunks: AsyncIterable<unknown>) {
+  constructor(chunks: AsyncIterable<unknown> | Iterable<unknown>) {
     this.chunks = chunks
   }
 }
@@ -36,15 +38,37 @@ export function contentOf(body: unknown): Content {
   try {
     return { type: 'json', whole: jsonBytes(body) }
   } catch (cause) {
-    throw new PikoError('USAGE', `the body can't be sent, because JSON can't represent it: ${String(cause)}`, {
-      cause,
-    })
+    throw unsendable('body', body, cause)
   }
+}
+
+/** Creates the error for a value that JSON can't represent. It names the wrong parts. */
+export function unsendable(name: string, value: unknown, cause: unknown): PikoError {
+  const problems = jsonCopy(value).problems.map(({ path, text }) => `${pathText(name, path)} ${text}`)
+  const why = problems.length === 0 ? headline(cause) : problems.join('; ')
+  return new PikoError('USAGE', `the ${name} can't be sent, because JSON can't represent it: ${why}`, {
+    cause,
+    details: { problems },
+  })
+}
+
+/** Returns the body for bytes to send. @throws PikoError `USAGE` if it is neither a buffer nor a stream */
+export function bytesOf(source: unknown): Uint8Array | Source {
+  if (source instanceof Uint8Array) return source
+  if (isAsyncIterable(source) || isIterable(source)) return new Source(source)
+  throw new PikoError(
+    'USAGE',
+    `the bytes to send over a link are ${describe(source)}; expected a Uint8Array, a stream or an async iterable of bytes`,
+  )
 }
 
 /** Whether the body can be sent a second time. */
 export function isRepeatable(body: unknown): boolean {
   return !(body instanceof Source) && !(body instanceof Readable) && !isAsyncIterable(body)
+}
+
+function isIterable(value: unknown): value is Iterable<unknown> {
+  return typeof value === 'string' || (typeof value === 'object' && value !== null && Symbol.iterator in value)
 }
 
 function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {

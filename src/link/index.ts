@@ -8,7 +8,7 @@ export type { Link, LinkEvents, LinkState, LinkStats } from './link.ts'
 export type { CallOptions, Level, LinkOptions, SchemaOptions } from './link-options.ts'
 export type { Body } from './message/body.ts'
 export type { SpooledFile } from './message/spool.ts'
-export { type Answer, answer } from './routes/answer.ts'
+export { type Answer, answer, type AnswerHeaders } from './routes/answer.ts'
 export { defineRoutes, type Routes } from './routes/define-routes.ts'
 export type {
   ErrorHandler,

@@ -12,12 +12,14 @@ import {
   wholeNumber,
 } from '../options.ts'
 import { PikoError } from '../errors.ts'
+import { wrongCall } from '../call-options.ts'
 import { durationMs, type Duration } from '../time/duration.ts'
 import { aDuration } from '../time/duration-check.ts'
 import { DEFAULT_LIMITS, type LinkLimits } from './carrier/limits.ts'
 import { type BodyLimits, DEFAULT_BODY_LIMITS } from './message/body.ts'
 import { Routes } from './routes/define-routes.ts'
 import { MAX_FRAME, MIN_FRAME } from './wire/frame.ts'
+import { MAX_ROUTE } from './wire/head.ts'
 import { LONGEST_TIMER_MS } from '../clock.ts'
 
 /** A priority: 0 is sent first, 3 last. */
@@ -104,18 +106,57 @@ export const LINK_CHECKS: { readonly [K in keyof LinkOptions]-?: OptionCheck } =
   ping: aDuration(10, LONGEST_TIMER_MS),
 }
 
-export const CALL_CHECKS = {
+const CALL_CHECKS = {
   timeout: aDuration(1, LONGEST_TIMER_MS),
   level: oneOfLevels(),
   signal: anAbortSignal,
   headers: expecting(
     'an object of texts',
     (value) =>
-      typeof value === 'object' && value !== null && Object.values(value).every((text) => typeof text === 'string'),
+      typeof value === 'object' &&
+      value !== null &&
+      // A list, a Map and `Headers` have no properties with the headers.
+      !(Symbol.iterator in value) &&
+      Object.values(value).every((text) => typeof text === 'string'),
   ),
   meta: () => undefined,
   idempotent: flag,
   schema: aSchema,
+}
+
+const EVENT_CHECKS = { level: oneOfLevels() }
+
+const aRoute = expecting(
+  `a text of at most ${MAX_ROUTE} characters`,
+  (value) => typeof value === 'string' && value.length <= MAX_ROUTE,
+)
+
+/**
+ * Reads the options of a call, and checks its route. The other end would refuse a wrong one by closing the whole connection.
+ *
+ * @throws PikoError `USAGE` that names all problems
+ */
+export function checkedLinkCall(route: unknown, given: CallOptions | undefined): CallOptions {
+  return checkedMessage<CallOptions>('a call over a link', ['route', route], CALL_CHECKS, given)
+}
+
+/** Like {@link checkedLinkCall}, for an event. @throws PikoError `USAGE` that names all problems */
+export function checkedEvent(name: unknown, given?: { readonly level?: Level }): { readonly level?: Level } {
+  return checkedMessage<{ readonly level?: Level }>('an event over a link', ['name', name], EVENT_CHECKS, given)
+}
+
+function checkedMessage<T extends object>(
+  call: string,
+  [what, route]: readonly [string, unknown],
+  checks: Readonly<Record<string, OptionCheck>>,
+  given: T | undefined,
+): Partial<T> {
+  const wrong = aRoute(route)
+  if (wrong === undefined && given === undefined) return {}
+  const { options, problems } = readOptions<Record<string, unknown>>(given ?? {}, checks, '{ level: 0 }')
+  const all = [...(wrong === undefined ? [] : [`${what} ${wrong}`]), ...problems]
+  if (all.length > 0) throw wrongCall(call, all)
+  return options as Partial<T>
 }
 
 function oneOfLevels(): OptionCheck {

@@ -1,7 +1,6 @@
 import type { z } from 'zod'
 import { headline } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
-import { checkedCall } from '../call-options.ts'
 import { Emitter } from '../emitter.ts'
 import { Waiters } from '../signals/waiters.ts'
 import { untilAborted } from '../signals/until-aborted.ts'
@@ -15,10 +14,18 @@ import {
   type IncomingMessage,
 } from './carrier/carrier.ts'
 import { lost } from './carrier/connection.ts'
-import { CALL_CHECKS, type CallOptions, limitsOf, type LinkOptions, type SchemaOptions } from './link-options.ts'
+import {
+  type CallOptions,
+  checkedEvent,
+  checkedLinkCall,
+  type Level,
+  limitsOf,
+  type LinkOptions,
+  type SchemaOptions,
+} from './link-options.ts'
 import { Body, LATER } from './message/body.ts'
 import { pump } from './message/pump.ts'
-import { contentOf, isRepeatable, itemsOf, type Sendable, Source, Watched, wholeOf } from './content.ts'
+import { bytesOf, contentOf, isRepeatable, itemsOf, type Sendable, unsendable, Watched, wholeOf } from './content.ts'
 import { assertGoodEnd, bodyOf } from './reply.ts'
 import { Request } from './request.ts'
 import { Deadlines } from './deadlines.ts'
@@ -121,7 +128,8 @@ export class Link implements AsyncDisposable {
    * @param body any JSON value, or bytes
    * @returns the reply: a JSON value or bytes; if there is a `schema`, it was checked
    * @throws PikoError `LINK_NO_ROUTE`, `INPUT_INVALID`, `LINK_FAILED` (the handler failed; `details` has its answer), `LINK_TIMEOUT`,
-   * `LINK_LOST`, `LINK_FULL`, `LINK_CORRUPT`, `OUTPUT_INVALID`; the reason of the signal
+   * `LINK_LOST`, `LINK_FULL`, `LINK_CORRUPT`, `OUTPUT_INVALID`; `USAGE` if the route, an option or the body is wrong, before anything is
+   * sent; the reason of the signal
    */
   call<S extends z.ZodType>(route: string, body: unknown, options: SchemaOptions<S>): Promise<z.output<S>>
   call(route: string, body?: unknown, options?: CallOptions): Promise<unknown>
@@ -138,7 +146,7 @@ export class Link implements AsyncDisposable {
   send<S extends z.ZodType>(route: string, source: Sendable, options: SchemaOptions<S>): Promise<z.output<S>>
   send(route: string, source: Sendable, options?: CallOptions): Promise<unknown>
   async send(route: string, source: Sendable, options?: CallOptions & { schema?: z.ZodType }): Promise<unknown> {
-    return this.#value(route, source instanceof Uint8Array ? source : new Source(source), options, undefined)
+    return this.#value(route, bytesOf(source), options, undefined)
   }
 
   /**
@@ -197,10 +205,10 @@ export class Link implements AsyncDisposable {
    * Emits an event on the other end's `link.events`. The other end does not respond.
    *
    * @returns a promise that resolves when the connection has accepted the event; it need not be awaited
-   * @throws PikoError `LINK_LOST`, `LINK_FULL`
+   * @throws PikoError `LINK_LOST`, `LINK_FULL`; `USAGE` if the name or an option is wrong, or JSON can't represent the payload
    */
-  emit(name: string, payload?: unknown, options: { readonly level?: 0 | 1 | 2 | 3 } = {}): Promise<void> {
-    const sent = this.#emit(name, payload, options.level ?? DEFAULT_LEVEL)
+  emit(name: string, payload?: unknown, options?: { readonly level?: Level }): Promise<void> {
+    const sent = this.#emit(name, payload, options)
     sent.catch(() => {})
     return sent
   }
@@ -276,7 +284,7 @@ export class Link implements AsyncDisposable {
     given: CallOptions | undefined,
     defaultMs: number | undefined,
   ): Promise<{ readonly request: Request; readonly reply: IncomingMessage }> {
-    const options = given ? checkedCall<CallOptions>('a call over a link', CALL_CHECKS, given) : {}
+    const options = checkedLinkCall(route, given)
     const timeoutMs = options.timeout === undefined ? defaultMs : durationMs(options.timeout)
     options.signal?.throwIfAborted()
     const carrier = this.#carrierNow() ?? (await this.#whenUp(timeoutMs, options.signal))
@@ -300,17 +308,20 @@ export class Link implements AsyncDisposable {
       type: content.type,
       ...(content.whole && content.whole.length > 65_536 && { size: content.whole.length }),
       ...(timeoutMs !== undefined && { deadlineMs: timeoutMs }),
-      ...(options.headers && { headers: options.headers }),
+      ...(options.headers && { headers: { ...options.headers } }),
       ...(options.meta !== undefined && { meta: options.meta }),
     }
-    this.#open++
     const over = (): void => void this.#open--
-    const request = new Request(
-      this.#calls,
-      carrier,
-      { head, level: options.level ?? DEFAULT_LEVEL, ...(content.whole && { whole: content.whole }) },
-      { route, timeoutMs, signal: options.signal, over, deadlines: this.#deadlines },
-    )
+    const spec = { head, level: options.level ?? DEFAULT_LEVEL, ...(content.whole && { whole: content.whole }) }
+    const about = { route, timeoutMs, signal: options.signal, over, deadlines: this.#deadlines }
+    let request: Request
+    try {
+      request = new Request(this.#calls, carrier, spec, about)
+    } catch (error) {
+      // A request that could not begin does not count as open.
+      throw error instanceof PikoError ? error : unsendable('meta', options.meta, error)
+    }
+    this.#open++
     if (content.source) {
       void pump(content.source, request.out, async (error) => {
         request.cancel(CANCEL_CODES.failed, error as Error)
@@ -346,7 +357,8 @@ export class Link implements AsyncDisposable {
     return this.#state === 'up' || (this.#state === 'connecting' && !this.#reconnects) ? this.#carrier : undefined
   }
 
-  async #emit(name: string, payload: unknown, level: number): Promise<void> {
+  async #emit(name: string, payload: unknown, given: { readonly level?: Level } | undefined): Promise<void> {
+    const { level = DEFAULT_LEVEL } = checkedEvent(name, given)
     const carrier = this.#carrier
     if (!carrier || this.#state === 'closed' || this.#state === 'down')
       throw lost('is not connected, so the event is dropped')

@@ -4,7 +4,7 @@ import { CANCEL_CODES, type Carrier, type IncomingMessage, type OutgoingMessage 
 import type { Deadline, Deadlines } from './deadlines.ts'
 import { Body, type BodyLimits } from './message/body.ts'
 import { pump } from './message/pump.ts'
-import type { Reply } from './routes/replied.ts'
+import { errorReply, type Reply, replyOf } from './routes/replied.ts'
 import { endOf, respond } from './routes/respond.ts'
 import { ServedRequest } from './routes/served-request.ts'
 import type { FoundRoute, RouteTable } from './routes/table.ts'
@@ -76,9 +76,10 @@ class Serving {
     try {
       this.#send(reply)
     } catch (error) {
-      // While the connection is open, sending fails only if the head is too large. Then an error is sent instead.
-      if (this.#deps.carrier.isOpen) this.#failed(error)
-      this.#end()
+      // The head was too large. Nothing was sent, so the caller can still get an error.
+      discard(reply)
+      this.#failed(error)
+      this.#send(replyOf(errorReply(error)))
     }
   }
 

@@ -53,6 +53,29 @@ async function post(url: string, body: unknown, type = 'application/json'): Prom
 }
 
 describe('routes over HTTP', () => {
+  it('send headers as texts, and refuse those that can not be one', async () => {
+    const server = fastify()
+    const limited = defineRoutes({
+      onError: () => ({ status: 429, headers: { 'retry-after': 5, 'x-none': undefined } }),
+    }).on('/busy', () => {
+      throw new Error('busy')
+    })
+    const wrong = defineRoutes({ prefix: '/wrong' })
+      .on('/list', () => answer(200, 1, ['a'] as never))
+      .on('/object', () => answer(200, 1, { a: {} } as never))
+    const errors: unknown[] = []
+    const note = (fields: unknown): void => void errors.push((fields as { err: unknown }).err)
+    const log = { trace: note, debug: note, info: note, warn: note, error: note }
+    await server.register(serveRoutes([limited, wrong], { log }))
+    const url = await server.listen({ port: 0 })
+    onTestFinished(() => server.close())
+    const { status, headers } = await fetch(`${url}/busy`, { method: 'POST' })
+    expect([status, headers.get('retry-after'), headers.get('x-none')]).toEqual([429, '5', null])
+    for (const path of ['/wrong/list', '/wrong/object'])
+      expect(await post(url + path, 1)).toMatchObject({ status: 500, body: { code: 'INTERNAL' } })
+    expect(errors).toMatchObject([{ code: 'USAGE' }, { code: 'USAGE' }])
+  })
+
   it('answer as they do over a link', async () => {
     const { url, link } = await started()
     expect(await (await fetch(`${url}/user/list?page=3`)).json()).toEqual(await link.call('/user/list', { page: '3' }))

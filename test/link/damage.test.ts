@@ -2,7 +2,9 @@ import fc from 'fast-check'
 import { connect } from 'node:net'
 import { Duplex } from 'node:stream'
 import { defineRoutes, linkOf } from 'piko/link'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { END, HEADER_BYTES, LAST, sealFrame } from '../../src/link/wire/frame.ts'
+import { PREFACE_BYTES } from '../../src/link/wire/preface.ts'
 import { line } from './lines.ts'
 import { serving } from './support.ts'
 
@@ -27,6 +29,33 @@ async function recorded(): Promise<Buffer> {
   await link.emit('done', 'bye')
   await Promise.all([link.close(), back.close()])
   return Buffer.concat(sent)
+}
+
+/** Sent bytes in which every message that contains this text has a wrong SHA-256. All frames have a correct CRC. */
+function wrongSums(text: string): (bytes: Buffer) => Buffer {
+  const wrong = new Set<number>()
+  let waiting = Buffer.alloc(0)
+  let isBegun = false
+  return (bytes) => {
+    waiting = Buffer.concat([waiting, bytes])
+    let at = isBegun ? 0 : PREFACE_BYTES
+    isBegun = true
+    while (waiting.length >= at + HEADER_BYTES) {
+      const end = at + HEADER_BYTES + waiting.readUIntBE(at + 8, 3)
+      if (waiting.length < end) break
+      const frame = waiting.subarray(at, end)
+      at = end
+      const [type, id] = [frame[1] as number, frame.readUInt32BE(4)]
+      if (frame.includes(text)) wrong.add(id)
+      if (!wrong.has(id) || (frame[2] !== LAST && type !== END)) continue
+      // The trailer is at the end of the frame; its last byte belongs to the SHA-256.
+      frame[frame.length - 1] = (frame.at(-1) as number) ^ 1
+      sealFrame(frame, type, frame[2] === LAST, frame[3] as number, id)
+    }
+    const complete = waiting.subarray(0, at)
+    waiting = waiting.subarray(at)
+    return complete
+  }
 }
 
 /** A stream that has received these bytes, and whose other end stays silent. */
@@ -81,6 +110,46 @@ describe('damage on the line', () => {
     const link = linkOf(stream, { role: 'listen' })
     stream.push(null)
     expect((await link.whenClosed()).code).toBe('LINK_BROKEN')
+  })
+})
+
+describe('a message whose SHA-256 is wrong', () => {
+  it('fails alone, with LINK_CORRUPT: a request, a reply, an event, a stream of many frames', async () => {
+    const seen: unknown[] = []
+    const gate = Promise.withResolvers<string>()
+    const served = routes(seen)
+      .on('/wait', () => gate.promise)
+      .stream('/many', async function* ({ body }) {
+        for (let index = 0; index < 4; index++) yield Buffer.from(String(body).repeat(10_000))
+      })
+    const [one, other] = line(Infinity, wrongSums('spoiled'))
+    const link = linkOf(one, { role: 'dial', routes: [served] })
+    const back = linkOf(other, { role: 'listen', routes: [served] })
+    onTestFinished(() => Promise.all([link.close(), back.close()]).then(() => {}))
+    const waiting = link.call('/wait')
+    back.events.on('price', (price) => seen.push(price))
+    const corrupt = { code: 'LINK_CORRUPT', message: expect.stringContaining('arrived damaged') as unknown }
+
+    // What this end sends is spoiled: requests in one frame and in several, an event.
+    await expect(link.call('/note', 'spoiled')).rejects.toMatchObject(corrupt)
+    await expect(link.call('/note', 'spoiled'.repeat(15_000))).rejects.toMatchObject(corrupt)
+    await link.emit('price', 'spoiled')
+    await link.emit('price', 'good')
+    expect(await link.call('/note', 'whole')).toBe('whole')
+    expect(seen).toEqual(['good', 'whole'])
+
+    // And so are its replies.
+    await expect(back.call('/note', 'spoiled')).rejects.toMatchObject(corrupt)
+    await expect(back.call('/note', 'spoiled'.repeat(15_000))).rejects.toMatchObject(corrupt)
+    const reading = async (): Promise<void> => {
+      for await (const chunk of back.stream('/many', 'spoiled')) expect(String(chunk)).toContain('spoiled')
+    }
+    await expect(reading()).rejects.toMatchObject(corrupt)
+    expect(await back.call('/note', 'also whole')).toBe('also whole')
+
+    gate.resolve('undisturbed')
+    expect(await waiting).toBe('undisturbed')
+    expect([link.state, link.stats().open, back.stats().open]).toEqual(['up', 0, 0])
   })
 })
 

@@ -150,12 +150,14 @@ export class Connection implements Carrier {
     return this.#peer?.maxOpen ?? this.#options.limits.maxOpen
   }
 
-  /** Begins a message. @throws PikoError `USAGE` if the head is larger than 64 KB */
+  /** Begins a message. @throws PikoError `USAGE` if the head is larger than 64 KB; the error of JSON if it can't represent `meta` */
   begin(spec: OutgoingSpec): Outgoing {
     const head = headText(spec.head)
     // A character has at most three bytes, so most heads need no exact count.
     if (head.length * 3 > MAX_HEAD_BYTES && Buffer.byteLength(head) > MAX_HEAD_BYTES) {
-      const message = `the head of a message to ${spec.head.route} has ${Buffer.byteLength(head)} bytes; headers and meta may have ${MAX_HEAD_BYTES} bytes together: put the rest into the body`
+      const { route } = spec.head
+      const what = route === undefined ? 'a reply' : `a message to ${route}`
+      const message = `the head of ${what} has ${Buffer.byteLength(head)} bytes; headers and meta may have ${MAX_HEAD_BYTES} bytes together: put the rest into the body`
       throw new PikoError('USAGE', message)
     }
     const message = new Outgoing(spec, head, this.#outgoingOwner)

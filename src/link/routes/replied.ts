@@ -44,7 +44,9 @@ export function asBuffer(bytes: Uint8Array): Buffer {
 }
 
 /** Yields the chunks of a stream of bytes or texts as buffers. */
-export async function* buffersOf(source: AsyncIterable<unknown>): AsyncGenerator<Buffer, void, undefined> {
+export async function* buffersOf(
+  source: AsyncIterable<unknown> | Iterable<unknown>,
+): AsyncGenerator<Buffer, void, undefined> {
   for await (const chunk of source instanceof Readable ? chunksOf(source) : source) {
     if (typeof chunk === 'string') yield Buffer.from(chunk)
     else if (chunk instanceof Uint8Array) yield asBuffer(chunk)

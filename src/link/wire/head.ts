@@ -1,7 +1,7 @@
 import { isObject, propertyOf, safely } from '../../errors-read.ts'
 import { broken, MAX_HEAD_BYTES } from './frame.ts'
 
-const MAX_ROUTE = 1_024
+export const MAX_ROUTE = 1_024
 
 export type MessageKind = 'request' | 'event' | 'reply'
 /** The form of a body. `json`: one value. `lines`: JSON values, each followed by a line feed. `raw`: bytes. */
