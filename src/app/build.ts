@@ -77,7 +77,9 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   const registry = await registryOf(parts, windows)
   cleanup.defer(logEvents(events, log))
   cleanup.defer(() => metrics.close())
-  if (execute || added.first.length > 0 || added.others.length > 0) (await metrics.load()).know(registry.ids)
+  const notifiers = notifiersOf(options.notifiers ?? [], settings.notify)
+  if (execute || added.first.length > 0 || added.others.length > 0)
+    (await metrics.load()).know({ jobs: [...registry], notifiers: notifiers.map(({ name }) => name) })
   if (execute) assertFile(settings)
   const store = new StoreService({
     ...{ settings, isNode: execute },
@@ -97,11 +99,7 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   const node = new Node({
     buildItems: hasItems ? (await import('./build-items.ts')).buildItems : undefined,
     ...{ store, registry, sinks, services, events, clock, loops, settings, graceMs },
-    outlets: new Outlets({
-      registry,
-      hooks: options,
-      notifiers: notifiersOf(options.notifiers ?? [], settings.notify),
-    }),
+    outlets: new Outlets({ registry, hooks: options, notifiers }),
     resources: resources.lend(users).prepare([...registry].map((job) => resourcesOf(job) ?? {})),
     testClock: options.clock,
     databaseClock: movesDatabase(options.clock) ? options.clock : undefined,

@@ -8,7 +8,7 @@ import { countChanges } from './change-metrics.ts'
 import { countRequests } from './request-metrics.ts'
 import { countItems, registerLanes } from './item-metrics.ts'
 import { FleetMetrics, type ReadFleet } from './fleet-metrics.ts'
-import { countNode, type NodeSources, registerNode } from './node-metrics.ts'
+import { countNode, knowNotifiers, type NodeSources, registerNode } from './node-metrics.ts'
 import { type OffloadSource, registerOffload } from './offload-metrics.ts'
 import { countUnknownJobs } from './unknown-job-metrics.ts'
 import { type MetricRegistry, shareMetrics } from './shared-registry.ts'
@@ -30,6 +30,21 @@ export interface MetricSources {
   readonly fleet?: ReadFleet
   readonly node?: NodeSources
 }
+
+/** Values of labels that are known when the app starts. */
+export interface KnownLabels {
+  readonly jobs: readonly {
+    readonly id: string
+    readonly policy: { readonly schedule?: unknown; readonly windows?: unknown }
+  }[]
+  /** The names of the notifiers. */
+  readonly notifiers: readonly string[]
+}
+
+/** With more jobs than this, a scrape would become too long if it had all counters of each job from the start. */
+const MAX_COMPLETE_JOBS = 1_000
+const ALERTED_STATUSES = ['succeeded', 'failed', 'retried']
+const STATUSES = [...ALERTED_STATUSES, 'cancelled', 'interrupted', 'waiting', 'skipped', 'lost']
 
 const DURATION_BUCKETS_S = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300]
 const BLOCKED_BUCKETS_S = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
@@ -196,10 +211,14 @@ export class Metrics {
     return { contentType: this.#registry.contentType, body: `${own}${await this.#process.metrics()}` }
   }
 
-  /** Creates the counters of jobs with the value 0. Otherwise their first increase would not be visible. */
-  know(jobIds: Iterable<string>): void {
-    for (const jobId of jobIds) {
-      for (const status of ['succeeded', 'failed', 'retried']) this.#runs.inc({ job_id: jobId, status }, 0)
+  /** Creates the counters of jobs and notifiers with the value 0. Otherwise their first increase would not be visible. */
+  know({ jobs, notifiers }: KnownLabels): void {
+    knowNotifiers(this.#registry, notifiers)
+    const isFew = jobs.length <= MAX_COMPLETE_JOBS
+    for (const { id, policy } of jobs) {
+      for (const status of isFew ? STATUSES : ALERTED_STATUSES) this.#runs.inc({ job_id: id, status }, 0)
+      if (!isFew || !policy.schedule || policy.windows) continue
+      for (const reason of ['overlap', 'misfire']) this.#skipped.inc({ job_id: id, reason }, 0)
     }
   }
 

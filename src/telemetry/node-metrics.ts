@@ -2,6 +2,8 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Events } from '../events.ts'
 import type { BatchFigures, PoolFigures } from '../ledger/node-figures.ts'
 
+const NOTICES = 'piko_notice_total'
+
 export interface NodeSources {
   readonly claims: () => BatchFigures
   readonly finishes: () => BatchFigures
@@ -59,12 +61,12 @@ export function countNode(events: Events, register: Registry): (() => void)[] {
   const registers = [register]
   const lost = new Counter({ name: 'piko_lease_lost_total', help: 'Leases that this process lost.', registers })
   const notices = new Counter({
-    name: 'piko_notice_total',
+    name: NOTICES,
     help: 'Calls of hooks and notifiers, by notifier (hook: a hook) and outcome.',
     labelNames: ['notifier', 'outcome'],
     registers,
   })
-  for (const outcome of ['sent', 'failed']) notices.inc({ notifier: 'hook', outcome }, 0)
+  knowNotifiers(register, ['hook'])
   const notifierOf = (channel: string): string =>
     channel.startsWith('notifier:') ? channel.slice('notifier:'.length) : 'hook'
   return [
@@ -72,4 +74,10 @@ export function countNode(events: Events, register: Registry): (() => void)[] {
     events.on('notice.sent', ({ channel }) => notices.inc({ notifier: notifierOf(channel), outcome: 'sent' })),
     events.on('notice.failed', ({ channel }) => notices.inc({ notifier: notifierOf(channel), outcome: 'failed' })),
   ]
+}
+
+/** Sets the counters of these notifiers to 0, unless they have a value. */
+export function knowNotifiers(register: Registry, names: readonly string[]): void {
+  const notices = register.getSingleMetric(NOTICES) as Counter<'notifier' | 'outcome'> | undefined
+  for (const notifier of names) for (const outcome of ['sent', 'failed']) notices?.inc({ notifier, outcome }, 0)
 }

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import { POOL_BUCKETS_S } from '../offload/pool/pool-figures.ts'
+import { FAILURE_REASONS, POOL_BUCKETS_S } from '../offload/pool/pool-figures.ts'
 
 /** Durations, counted by bucket. Bounds are in seconds. */
 interface Durations {
@@ -92,7 +92,7 @@ export function registerOffload(pools: () => readonly OffloadSource[], registers
     collect() {
       this.reset()
       for (const { name: pool, stats } of pools())
-        for (const [reason, count] of Object.entries(stats.failures)) this.inc({ pool, reason }, count ?? 0)
+        for (const reason of FAILURE_REASONS) this.inc({ pool, reason }, stats.failures[reason] ?? 0)
     },
   })
   new CountedHistogram(

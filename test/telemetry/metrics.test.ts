@@ -127,6 +127,44 @@ describe('Metrics', () => {
     expect(await samples('piko_loop_failed_total{')).toEqual(['piko_loop_failed_total{loop="planner"} 1'])
   })
 
+  const known = (id: string, policy = {}) => ({ id, policy })
+  const zeros = (name: string, label: string, values: readonly string[], rest: string): string[] =>
+    values.map((value) => `${name}{${rest},${label}="${value}"} 0`)
+  const ALERTED = ['succeeded', 'failed', 'retried']
+
+  it('begins at 0 with each outcome of jobs, notifiers and pools', async () => {
+    const { metrics, samples } = build({ offload: () => [new OffloadPool({ size: 1 }, 'cpu')] })
+    const schedule = { cron: '* * * * *' }
+    const jobs = [known('plain'), known('ticks', { schedule }), known('windows', { schedule, windows: {} })]
+    metrics.know({ jobs, notifiers: ['ops'] })
+    const statuses = [...ALERTED, 'cancelled', 'interrupted', 'waiting', 'skipped', 'lost']
+    expect(await samples('piko_job_run_total{')).toEqual(
+      jobs.flatMap(({ id }) => zeros('piko_job_run_total', 'status', statuses, `job_id="${id}"`)),
+    )
+    expect(await samples('piko_tick_skipped_total{')).toEqual(
+      zeros('piko_tick_skipped_total', 'reason', ['overlap', 'misfire'], 'job_id="ticks"'),
+    )
+    expect(await samples('piko_notice_total{')).toEqual(
+      ['hook', 'ops'].flatMap((name) =>
+        zeros('piko_notice_total', 'outcome', ['sent', 'failed'], `notifier="${name}"`),
+      ),
+    )
+    const reasons = ['error', 'cancelled', 'timeout', 'memory', 'exit', 'crashed', 'copy']
+    expect(await samples('piko_offload_failures_total{')).toEqual(
+      zeros('piko_offload_failures_total', 'reason', reasons, 'pool="cpu"'),
+    )
+  })
+
+  it('begins with only the most important outcomes of more than 1,000 jobs', async () => {
+    const { metrics, samples } = build()
+    const schedule = { cron: '* * * * *' }
+    metrics.know({ jobs: Array.from({ length: 1_001 }, (_, job) => known(`job${job}`, { schedule })), notifiers: [] })
+    const runs = await samples('piko_job_run_total{')
+    expect(runs).toHaveLength(3 * 1_001)
+    expect(runs.slice(0, 3)).toEqual(zeros('piko_job_run_total', 'status', ALERTED, 'job_id="job0"'))
+    expect(await samples('piko_tick_skipped_total{')).toEqual([])
+  })
+
   it('separates two apps in one process, and has the metrics of the process in both', async () => {
     const [one, two] = [build(), build()]
     one.events.emit('run.settled', settled)

@@ -16,8 +16,11 @@ export class Durations {
   }
 }
 
+/** All reasons for which a call can fail. */
+export const FAILURE_REASONS = ['error', 'cancelled', 'timeout', 'memory', 'exit', 'crashed', 'copy'] as const
+
 /** Why a call failed. */
-export type FailureReason = 'error' | 'cancelled' | 'timeout' | 'memory' | 'exit' | 'crashed' | 'copy'
+export type FailureReason = (typeof FAILURE_REASONS)[number]
 
 /** The figures of a pool since the process started. */
 export class PoolFigures {
