@@ -1,6 +1,7 @@
-import { Cron } from 'croner'
-import { LRUCache } from 'lru-cache'
+import type { Cron } from 'croner'
+import type { LRUCache } from 'lru-cache'
 import { isError } from '../errors-read.ts'
+import { loadPackage } from '../load-package.ts'
 import { scheduleInvalid } from './schedule-invalid.ts'
 import type { Ticks } from './ticks.ts'
 import { Zone } from './zone.ts'
@@ -13,11 +14,26 @@ const LAST_MS = Date.UTC(2999, 0, 7)
 
 const DAY_MS = 86_400_000
 
+interface Croner {
+  readonly Cron: typeof Cron
+  /** The parsed expressions. */
+  readonly crons: LRUCache<string, Cron>
+}
+
+let croner: Croner | undefined
+
 /**
- * The parsed expressions. Each takes 83 kB, mostly for a list of 10,000 years. So jobs with the same expression share one, and only those
+ * Loads croner and creates its cache with the first expression. A process that uses only links or services has none, and both take 1 MB.
+ * Loaded synchronously, because a schedule is created synchronously.
+ *
+ * A parsed expression takes 83 kB, mostly for a list of 10,000 years. So jobs with the same expression share one, and only those
  * that were used last are kept. Parsing takes 25 µs.
  */
-const crons = new LRUCache<string, Cron>({ max: 500 })
+function cronerOf(): Croner {
+  if (croner) return croner
+  const { LRUCache: Cache } = loadPackage<typeof import('lru-cache')>('lru-cache')
+  return (croner = { Cron: loadPackage<typeof import('croner')>('croner').Cron, crons: new Cache({ max: 500 }) })
+}
 
 /**
  * The times of day of each expression; null if there are too many. They are cached, because croner needs about 10 to 40 µs and 5 kB for
@@ -128,7 +144,7 @@ function firstAfter(times: Int32Array, after: number): number | undefined {
 
 /** Parses a cron expression. @throws PikoError `SCHEDULE_INVALID` */
 function parse(expression: unknown, jobId?: string): Cron {
-  const known = typeof expression === 'string' ? crons.get(expression) : undefined
+  const known = typeof expression === 'string' ? croner?.crons.get(expression) : undefined
   if (known) return known
   const refuse = (expected: string, hint: string, cause?: unknown): never => {
     throw scheduleInvalid(
@@ -144,7 +160,8 @@ function parse(expression: unknown, jobId?: string): Cron {
   try {
     // With a fixed offset, croner is about ten times faster than with `Intl`, and there are no clock changes about which the two could
     // disagree.
-    const cron = new Cron(expression, { utcOffset: 0, mode: '5-or-6-parts', paused: true })
+    const { Cron: Parsed, crons } = cronerOf()
+    const cron = new Parsed(expression, { utcOffset: 0, mode: '5-or-6-parts', paused: true })
     crons.set(expression, cron)
     return cron
   } catch (cause) {
