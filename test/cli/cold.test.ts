@@ -59,11 +59,4 @@ describe('commands that only read', () => {
 })
 
 /** One file each, and no format of `Intl`, of which the first takes 10 ms. Anything else belongs in a dynamic import, unless every command needs it. */
-const SMALL = [
-  'convict',
-  'fastest-levenshtein',
-  'lodash.clonedeep',
-  'lru-cache',
-  'picocolors',
-  'yargs-parser',
-]
+const SMALL = ['convict', 'fastest-levenshtein', 'lodash.clonedeep', 'lru-cache', 'picocolors', 'yargs-parser']
