@@ -49,7 +49,7 @@ export interface LinkOptions {
   readonly maxBytes?: number
   /** The maximum size of a temporary file. Default 16 GB. */
   readonly maxFileBytes?: number
-  /** How long the handshake may take. Default `'10s'`. */
+  /** How long the handshake may take. For `listen`, the same limit applies to TLS and the WebSocket upgrade before it. Default `'10s'`. */
   readonly handshake?: Duration
   /** The time between two PINGs. Default `'10s'`. */
   readonly ping?: Duration

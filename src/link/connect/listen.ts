@@ -1,5 +1,5 @@
 import { chmodSync, unlinkSync } from 'node:fs'
-import { connect, createServer as createTcp, type Server } from 'node:net'
+import { connect, createServer as createTcp, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TlsOptions } from 'node:tls'
 import { isMainThread } from 'node:worker_threads'
@@ -8,10 +8,11 @@ import { messageOf, propertyOf } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
 import { Service } from '../../service/service.ts'
 import type { Link } from '../link.ts'
-import { linkCall, type LinkOptions } from '../link-options.ts'
+import { checkedEvent, limitsOf, linkCall, type LinkOptions } from '../link-options.ts'
 import { RouteTable } from '../routes/table.ts'
 import { isLoopback } from '../../access/loopback.ts'
 import { addressText } from './address.ts'
+import { Arrivals } from './arrivals.ts'
 import { linkOver } from './link-of.ts'
 import { acceptSockets } from './websocket.ts'
 
@@ -32,7 +33,7 @@ export interface ListenOptions extends LinkOptions {
   readonly maxConnections?: number
 }
 
-/** How many connections may be in their handshake at the same time. Further ones are closed. */
+/** How many connections may be in their handshake at the same time, including TLS and the WebSocket upgrade. Further ones are closed. */
 const MAX_HANDSHAKES = 100
 const DEFAULT_CONNECTIONS = 1_000
 /** Refused connections are only counted; this is how often the count may be logged. */
@@ -84,6 +85,8 @@ export class LinkServer extends Service {
   readonly #table: RouteTable
   readonly #links = new Set<Link>()
   readonly #handshakes = new Set<Link>()
+  /** The connections whose TLS handshake or WebSocket upgrade has not finished. */
+  #arrivals: Arrivals | undefined
   #server: Server | undefined
   #url: string | undefined
   #refused = { count: 0, loggedAtMs: -Infinity }
@@ -108,37 +111,52 @@ export class LinkServer extends Service {
    * Emits an event on all links. A link that reads too slowly does not get it.
    *
    * @returns the number of links that got the event
+   * @throws PikoError `USAGE` if the name is wrong
    */
   async broadcast(name: string, payload?: unknown): Promise<number> {
+    checkedEvent(name)
     const sent = await Promise.allSettled([...this.#links].map((link) => link.emit(name, payload)))
     return sent.filter(({ status }) => status === 'fulfilled').length
   }
 
   protected override async onStart(): Promise<void> {
-    const { tls, websocket, path } = this.#options
-    const accept = (duplex: Duplex): void => this.#accept(duplex)
+    const { websocket, path, ...options } = this.#options
+    const { handshakeMs } = limitsOf(options)
+    const tls = options.tls && { handshakeTimeout: handshakeMs, ...options.tls }
+    const accept = (duplex: Duplex, socket: Socket): void => this.#accept(duplex, socket)
     // Node's modules for HTTP and TLS need 15 MB of memory, and most listeners do not use them.
     if (websocket) {
       const server = tls ? (await import('node:https')).createServer(tls) : (await import('node:http')).createServer()
       this.#server = server
       await acceptSockets(server, path, accept)
     } else {
-      this.#server = tls ? (await import('node:tls')).createServer(tls, accept) : createTcp({ noDelay: true }, accept)
-      // A failed TLS handshake creates no connection, so only this event reports it.
-      this.#server.on('tlsClientError', () => this.#refuse())
+      const ready = (socket: Socket): void => accept(socket, socket)
+      this.#server = tls ? (await import('node:tls')).createServer(tls, ready) : createTcp({ noDelay: true }, ready)
     }
+    // Only the same user can connect to a Unix socket, and its connections have no addresses to tell them apart.
+    if (websocket || (tls && path === undefined)) this.#arrivals = this.#watched(this.#server, handshakeMs)
     this.#server.on('connection', (socket) => void socket.on('error', () => {}))
     await this.#listen(this.#server)
   }
 
   protected override async onStop(): Promise<void> {
     this.#server?.close()
+    this.#arrivals?.close()
     for (const link of this.#handshakes) link.destroy()
     await Promise.all([...this.#links].map((link) => link.close()))
     this.#server = undefined
   }
 
-  #accept(duplex: Duplex): void {
+  #watched(server: Server, ms: number): Arrivals {
+    return new Arrivals(server, {
+      ms,
+      hasRoom: (waiting) => waiting + this.#handshakes.size < MAX_HANDSHAKES && !this.shouldStop,
+      refused: () => this.#refuse(),
+    })
+  }
+
+  #accept(duplex: Duplex, socket: Socket): void {
+    this.#arrivals?.ready(socket)
     const max = this.#options.maxConnections ?? DEFAULT_CONNECTIONS
     if (this.#handshakes.size >= MAX_HANDSHAKES || this.#links.size >= max || this.shouldStop) {
       duplex.on('error', () => {})

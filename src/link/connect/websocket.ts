@@ -1,4 +1,5 @@
 import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { optionalPackage } from '../../optional-package.ts'
 import type { DialTls } from './dial-tls.ts'
@@ -17,11 +18,11 @@ export async function dialSocket(url: string, tls: DialTls): Promise<Duplex> {
   return createWebSocketStream(socket)
 }
 
-/** Accepts WebSockets of an HTTP server. */
+/** Accepts WebSockets of an HTTP server. @param accepted called with the stream of each WebSocket and its own socket */
 export async function acceptSockets(
   server: Server,
   path: string | undefined,
-  accepted: (duplex: Duplex) => void,
+  accepted: (duplex: Duplex, socket: Socket) => void,
 ): Promise<void> {
   const { WebSocketServer, createWebSocketStream } = await load()
   const sockets = new WebSocketServer({
@@ -30,7 +31,7 @@ export async function acceptSockets(
     maxPayload: MAX_PAYLOAD,
     ...(path !== undefined && { path }),
   })
-  sockets.on('connection', (socket) => accepted(createWebSocketStream(socket)))
+  sockets.on('connection', (socket, request) => accepted(createWebSocketStream(socket), request.socket))
   // The server itself reports this error to its owner.
   sockets.on('error', () => {})
 }
