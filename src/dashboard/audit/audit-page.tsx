@@ -24,7 +24,7 @@ export function AuditPage() {
   const filter = { verb: given('verb'), jobId: given('jobId'), actor: given('actor'), outcome: given('outcome') }
   const after = pages.cursor
   const loaded = useLoad(`audit ${JSON.stringify(filter)} ${after}`, (signal) =>
-    get<'audit.list'>('/audit', { ...filter, limit: PAGE, after }, signal),
+    get<'audit.list'>('/audit', { ...filter, limit: PAGE, cursor: after }, signal),
   )
   const choose = (changes: Readonly<Record<string, string>>): void => {
     pages.restart()

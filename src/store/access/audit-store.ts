@@ -138,11 +138,14 @@ export class AuditStore {
   async list(filter: AuditFilter = {}): Promise<AuditRecord[]> {
     const { dialect, broken } = this.#database
     const { limit = 100, before } = filter
-    const rows = await inPages<Selectable<AuditTable>>(limit, (size, last) =>
-      this.#matching(filter, last?.id ?? before)
-        .orderBy('id', 'desc')
-        .limit(Math.min(size, PAGE))
-        .execute(),
+    const rows = await inPages<Selectable<AuditTable>>(
+      limit,
+      (size, last) =>
+        this.#matching(filter, last?.id ?? before)
+          .orderBy('id', 'desc')
+          .limit(size)
+          .execute(),
+      PAGE,
     )
     return mapSound(dialect, 'piko_audit', rows, (row) => this.#recordOf(row), broken.report)
   }

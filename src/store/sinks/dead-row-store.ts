@@ -113,13 +113,16 @@ export class DeadRowStore {
   /** Lists rows in the order of their ids. The first one follows the id `after`. */
   async list(filter: DeadRowFilter, limit: number, after = 0): Promise<DeadRow[]> {
     const { dialect, broken } = this.#database
-    const rows = await inPages<Selectable<DeadRowTable>>(limit, (size, last) =>
-      this.#matching(filter)
-        .selectAll()
-        .where('id', '>', last?.id ?? after)
-        .orderBy('id')
-        .limit(Math.min(size, MAX_ROWS))
-        .execute(),
+    const rows = await inPages<Selectable<DeadRowTable>>(
+      limit,
+      (size, last) =>
+        this.#matching(filter)
+          .selectAll()
+          .where('id', '>', last?.id ?? after)
+          .orderBy('id')
+          .limit(size)
+          .execute(),
+      MAX_ROWS,
     )
     return mapSound(dialect, 'piko_dead_row', rows, (row) => this.#rowOf(row), broken.report)
   }

@@ -1,12 +1,18 @@
 /** How many rows one read returns, at most, because an SQLite statement blocks the event loop while it runs. */
 const PAGE = 1_000
 
-/** Reads rows page by page. @param read reads the rows that follow the given row, in order; for undefined, the first rows */
+/**
+ * Reads rows page by page.
+ *
+ * @param read reads `limit` rows that follow the given row, in order; for undefined, the first rows. Fewer rows are taken for the last ones
+ * @param most how many rows one read returns, at most
+ */
 export function inPages<Row>(
   limit: number,
   read: (limit: number, last: Row | undefined) => Promise<readonly Row[]>,
+  most: number = PAGE,
 ): Promise<Row[]> {
-  return soundInPages(limit, read, (rows) => rows)
+  return soundInPages(limit, read, (rows) => rows, most)
 }
 
 /**
