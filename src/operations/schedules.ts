@@ -8,11 +8,12 @@ import { unknownJob } from '../store/jobs/unknown-job.ts'
 import type { Store } from '../store/store.ts'
 import type { DueParts } from '../time/due-windows.ts'
 import { momentOf } from '../time/local-dates.ts'
-import { type Preview, type PreviewBounds, previewOf } from '../time/preview.ts'
+import { type DueWindow, type Preview, type PreviewBounds, previewer, type PreviewTick } from '../time/preview.ts'
 import { Schedule, scheduleJson, type ScheduleSpec } from '../time/schedule.ts'
 import { defaultsOf } from '../time/stored-schedule.ts'
 import { optionsOf } from './call-options.ts'
 import { fromJson } from '../json/json.ts'
+import { loopTurn } from '../loop-turn.ts'
 import { jobIdOf } from './job-id.ts'
 import type { PreviewOptions, ScheduleFilter } from './operation-options.ts'
 import type { Reach } from './reach.ts'
@@ -134,8 +135,32 @@ export class Schedules {
         ? storedJob(row, { when: defaultsOf(policy?.schedule).when }).schedule
         : policy?.schedule)
     const bounds = policy ? policy.windows : row && boundsOf(row)
-    return schedule ? previewOf(schedule, start, count, bounds ?? 'none', jobId) : { ticks: [], windows: [] }
+    return schedule ? inTurns(schedule, start, count, bounds ?? 'none', jobId) : { ticks: [], windows: [] }
   }
+}
+
+/** Gives the event loop turns between the ticks, because each tick of a schedule with hundreds of cron expressions takes milliseconds. */
+async function inTurns(
+  schedule: ScheduleSpec,
+  start: Date,
+  count: number,
+  bounds: PreviewBounds | 'none',
+  jobId: string,
+): Promise<Preview> {
+  const ticks: PreviewTick[] = []
+  const windows: DueWindow[] = []
+  const preview = previewer(schedule, bounds, jobId)
+  let from = start
+  while (ticks.length < count) {
+    if (loopTurn.isDue(false)) await loopTurn.next()
+    const next = preview(from, 1)
+    const [tick] = next.ticks
+    if (!tick) break
+    ticks.push(tick)
+    windows.push(...next.windows)
+    from = new Date(tick.at.getTime() + 1)
+  }
+  return { ticks, windows }
 }
 
 function override({ jobs }: Store, jobId: string, schedule: string | null): Promise<void> {

@@ -45,28 +45,51 @@ export function previewOf(
   bounds?: PreviewBounds | 'none',
   jobId?: string,
 ): Preview {
+  return previewer(spec, bounds, jobId)(from, count)
+}
+
+/**
+ * Like {@link previewOf}, for several calls with the same schedule, whose cron expressions are parsed only once.
+ *
+ * @throws PikoError as `previewOf`
+ */
+export function previewer(
+  spec: ScheduleSpec,
+  bounds?: PreviewBounds | 'none',
+  jobId?: string,
+): (from: Date, count: number) => Preview {
   const schedule = Schedule.of(spec, jobId)
   const due = new DueWindows(bounds === 'none' ? {} : (bounds ?? {}), spec, jobId)
   const zone = zoneNamed(('timezone' in spec && spec.timezone) || 'UTC')
   const withoutGaps = spec.kind === 'cron' ? Schedule.of({ ...spec, dst: withoutAfter(spec.dst) }, jobId) : schedule
-  const ticks: Date[] = []
-  for (let tick = due.firstFrom(from); tick && ticks.length < count; tick = due.firstFrom(new Date(tick.getTime() + 1)))
-    ticks.push(tick)
+  const firstTicks = (from: Date, count: number): Date[] => {
+    const ticks: Date[] = []
+    for (
+      let tick = due.firstFrom(from);
+      tick && ticks.length < count;
+      tick = due.firstFrom(new Date(tick.getTime() + 1))
+    )
+      ticks.push(tick)
+    return ticks
+  }
   const isForGap = (delayed: Date): boolean => {
     const tick = delayed.getTime() - due.delayMs
     return withoutGaps.next(new Date(tick - 1))?.getTime() !== tick
   }
-  return {
-    ticks: ticks.map((at) => {
-      const offset = zone.offsetAt(at.getTime())
-      return {
-        at,
-        local: new Date(at.getTime() + offset).toISOString().slice(0, 19),
-        offset: offsetText(offset),
-        transition: isForGap(at) ? 'gap' : isTwice(zone, at.getTime()) ? 'overlap' : null,
-      }
-    }),
-    windows: bounds === 'none' || spec.kind === 'at' ? [] : windowsOf(schedule, ticks, bounds, due),
+  return (from, count) => {
+    const ticks = firstTicks(from, count)
+    return {
+      ticks: ticks.map((at) => {
+        const offset = zone.offsetAt(at.getTime())
+        return {
+          at,
+          local: new Date(at.getTime() + offset).toISOString().slice(0, 19),
+          offset: offsetText(offset),
+          transition: isForGap(at) ? 'gap' : isTwice(zone, at.getTime()) ? 'overlap' : null,
+        }
+      }),
+      windows: bounds === 'none' || spec.kind === 'at' ? [] : windowsOf(schedule, ticks, bounds, due),
+    }
   }
 }
 
