@@ -68,6 +68,16 @@ it('a viewer sees each button and why it is off', async () => {
   await pause.click({ force: true })
   expect(await page.getByRole('dialog').count()).toBe(0)
   await expectAccessible(page)
+  // A form shows what it would do, and why it can't.
+  await page.getByRole('button', { name: 'Run…' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByText("You can't do this: it needs the role operator; the viewer has the role viewer.").waitFor()
+  const act = dialog.locator('button[type=submit]')
+  expect(await act.getAttribute('aria-disabled')).toBe('true')
+  const before = await served.app.runs.list()
+  await act.click({ force: true })
+  await expectAccessible(page)
+  expect(await served.app.runs.list()).toHaveLength(before.length)
 })
 
 it('an operator changes a job, and the audit has the name and the reason', async () => {

@@ -83,6 +83,8 @@ function Dialog({ action }: { readonly action: Action }) {
     asked.value = undefined
   }
   const request = withReason(action.request, reason.value)
+  // A form opens the dialog without an `ActionButton`, so the role is checked here too.
+  const off = whyNot(action.request)
   const act = async (): Promise<void> => {
     setBusy(true)
     try {
@@ -100,7 +102,7 @@ function Dialog({ action }: { readonly action: Action }) {
       <form
         onSubmit={(event) => {
           event.preventDefault()
-          void act()
+          if (off === undefined) void act()
         }}
       >
         <h2 id="action-title">{action.title}</h2>
@@ -115,13 +117,14 @@ function Dialog({ action }: { readonly action: Action }) {
             />
           </label>
         </div>
+        {off !== undefined && <p class="bad">You can't do this: {off}.</p>}
         {error && (
           <p class="bad" role="alert">
             {error.message}
           </p>
         )}
         <div class="row">
-          <button type="submit" class="main" disabled={isBusy}>
+          <button type="submit" class="main" disabled={isBusy} aria-disabled={off !== undefined} title={off ?? ''}>
             {isBusy ? 'Working…' : action.title}
           </button>
           <button type="button" onClick={close}>
