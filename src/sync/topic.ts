@@ -13,7 +13,7 @@ import type {
 import { Waiters } from '../signals/waiters.ts'
 import { Handle, type HandledTopic } from './handle.ts'
 import type { SharedSchema } from './shared-schema.ts'
-import { Turns } from './turns.ts'
+import { Sequence } from '../sequence.ts'
 
 export interface TopicParts<T> {
   readonly topic: string
@@ -41,8 +41,8 @@ export class Topic<T, I> implements SharedTopic<T, I>, HandledTopic<T, I> {
   #latest = INITIAL
   #refusal: { readonly version: number; readonly error: Error } | undefined
   readonly #changes = new Waiters<undefined>()
-  readonly #writes = new Turns()
-  readonly #updates = new Turns()
+  readonly #writes = new Sequence()
+  readonly #updates = new Sequence()
 
   constructor(parts: TopicParts<T>) {
     this.#parts = parts

@@ -4,7 +4,7 @@ const PAGE = 1_000
 /**
  * Reads rows page by page.
  *
- * @param read reads `limit` rows that follow the given row, in order; for undefined, the first rows. Fewer rows are taken for the last ones
+ * @param read reads `limit` rows that follow the given row, in order; for undefined, the first rows. If there are fewer, they are the last ones
  * @param most how many rows one read returns, at most
  */
 export function inPages<Row>(

@@ -1,5 +1,5 @@
 /** Calls functions one after another, in the order of their requests. */
-export class Turns {
+export class Sequence {
   #last: Promise<unknown> = Promise.resolve()
 
   /** Calls `fn` when all earlier calls have ended, with or without an error. */
