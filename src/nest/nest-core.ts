@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module'
 import { optionalPackageNow } from '../optional-package.ts'
+import { loadPackage } from '../load-package.ts'
 
 /** The parts of `@nestjs/core` that this module needs. Nest's own types are not imported, so that Piko's types compile without Nest. */
 export interface NestCore {
@@ -44,6 +44,6 @@ let loaded: NestCore | undefined
 export function nestCore(): NestCore {
   return (loaded ??= optionalPackageNow('@nestjs/core', 'PikoModule', () => {
     // `require` returns the same module that the user's code gets from `import`.
-    return createRequire(import.meta.url)('@nestjs/core') as NestCore
+    return loadPackage<NestCore>('@nestjs/core')
   }))
 }

@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module'
 import type { DestinationStream, Logger as PinoLogger } from 'pino'
 import { counted } from '../counted.ts'
 import { messageOf } from '../errors-read.ts'
@@ -14,8 +13,7 @@ import { logNotices } from './log-notices.ts'
 import { logItems } from './log-items.ts'
 import { logSinks } from './log-sinks.ts'
 import { logSkippedTicks } from './log-skipped-ticks.ts'
-
-const load = createRequire(import.meta.url)
+import { loadPackage } from '../load-package.ts'
 
 /** The logger of the process. All other code uses the smaller {@link Logger}. */
 export type AppLogger = PinoLogger
@@ -53,7 +51,7 @@ export function createLogger(options: LoggerOptions): AppLogger {
 
 function loggerOn(stream: DestinationStream, options: LoggerOptions): AppLogger {
   // Loaded only here, because a command that logs nothing does not need it.
-  const { pino, stdTimeFunctions } = load('pino') as typeof import('pino')
+  const { pino, stdTimeFunctions } = loadPackage<typeof import('pino')>('pino')
   return pino(
     {
       level: options.level,

@@ -1,7 +1,5 @@
-import { createRequire } from 'node:module'
 import { visible, visibleBlock, visibleJson, visibleLine } from '../visible.ts'
-
-const load = createRequire(import.meta.url)
+import { loadPackage } from '../load-package.ts'
 
 const OWN_KEYS = new Set(['time', 'level', 'msg', 'piko_event', 'err', 'error'])
 const BARE_VALUE = /^[^\s"=]+$/
@@ -12,7 +10,7 @@ const BARE_VALUE = /^[^\s"=]+$/
  */
 export function prettyPrinter(options: { colour: boolean }): (line: string) => string {
   // Loaded only here, because a process that logs JSON does not need it. Loaded synchronously, because a logger is created synchronously.
-  const { prettyFactory } = load('pino-pretty') as typeof import('pino-pretty')
+  const { prettyFactory } = loadPackage<typeof import('pino-pretty')>('pino-pretty')
   return prettyFactory({
     colorize: options.colour,
     customColors: { message: 'reset' },

@@ -1,9 +1,7 @@
-import { createRequire } from 'node:module'
 import type { MultiBar, SingleBar } from 'cli-progress'
 import { visibleLine } from '../../visible.ts'
 import type { EventMap } from '../../events.ts'
-
-const load = createRequire(import.meta.url)
+import { loadPackage } from '../../load-package.ts'
 
 type Progress = Pick<EventMap['run.progress'], 'done' | 'total' | 'message'>
 
@@ -46,6 +44,6 @@ export class ProgressBar {
 
 function newBars(stream: NodeJS.WritableStream, hasTotal: boolean): MultiBar {
   const format = hasTotal ? '{bar} {percentage}% {value}/{total} {message}' : '{value} done {message}'
-  const { MultiBar, Presets } = load('cli-progress') as typeof import('cli-progress')
+  const { MultiBar, Presets } = loadPackage<typeof import('cli-progress')>('cli-progress')
   return new MultiBar({ format, stream, clearOnComplete: true, gracefulExit: false }, Presets.shades_classic)
 }

@@ -1,6 +1,6 @@
-import { createRequire } from 'node:module'
 import type { HtmlDocument, HtmlNode } from '../html.ts'
 import { isMissingPackage, optionalPackageNow } from '../../optional-package.ts'
+import { loadPackage } from '../../load-package.ts'
 
 type Load = (content: string | HtmlNode, options?: { readonly xml: boolean }) => Loaded
 
@@ -57,7 +57,7 @@ export function parseHtml(text: string, isXml: boolean, what: string): ParsedHtm
 function loadCheerio(what: string): Load {
   loaded ??= optionalPackageNow('cheerio', what, () => {
     // `page.html()` is synchronous, so cheerio can't be loaded by an asynchronous import here.
-    const { load } = createRequire(import.meta.url)('cheerio') as { readonly load: Load }
+    const { load } = loadPackage<{ readonly load: Load }>('cheerio')
     return load
   })
   return loaded

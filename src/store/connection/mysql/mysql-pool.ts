@@ -1,6 +1,5 @@
 import type { PoolFigures } from '../../../ledger/node-figures.ts'
 import type { MysqlPool as KyselyPool, MysqlPoolConnection as KyselyConnection } from 'kysely'
-import { createRequire } from 'node:module'
 import type { ConnectionOptions, Pool, PoolConnection, PoolOptions } from 'mysql2'
 import { isConnectionLost } from '../../../sql/database-faults.ts'
 import { PikoError, toError } from '../../../errors.ts'
@@ -8,6 +7,7 @@ import { MYSQL_SESSION } from './mysql-session.ts'
 import { connectionParams, tlsAdvice } from './mysql-tls.ts'
 import { socketOf, TimedConnection } from './timed-connection.ts'
 import { withPeerName } from '../../../sql/tls-stream.ts'
+import { loadPackage } from '../../../load-package.ts'
 
 export interface MysqlOptions {
   readonly host: string
@@ -32,8 +32,6 @@ export interface MysqlOptions {
   /** Query parameters of the DSN. See `connectionParams`. */
   readonly params?: Readonly<Record<string, string>>
 }
-
-const load = createRequire(import.meta.url)
 
 const CLOSE_DEADLINE_MS = 5_000
 
@@ -89,7 +87,7 @@ export class MysqlPool implements KyselyPool {
   constructor(options: MysqlOptions) {
     this.#options = options
     // Loaded here, because a process on SQLite does not need it.
-    const { createPool } = load('mysql2') as typeof import('mysql2')
+    const { createPool } = loadPackage<typeof import('mysql2')>('mysql2')
     this.#pool = createPool(poolOptions(options))
   }
 
