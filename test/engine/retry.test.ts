@@ -14,6 +14,8 @@ describeEachStore((fixture) => {
     const job = defineJob({ id: 'fails', retry: { ...retry, ...more } }, (ctx) => fail(ctx.attempt))
     const app = await startApp(fixture.options, job)
     const error: unknown = await app.run('fails', { wait: true }).catch((thrown: unknown) => thrown)
+    // A second app with another handler must not share its runs with this one.
+    await app.stop()
     expect(error).toBeInstanceOf(RunFailedError)
     return (error as RunFailedError).run.attempt
   }
