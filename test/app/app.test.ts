@@ -473,15 +473,16 @@ describeEachStore((store) => {
       })
       const apps = [await startApp(store.options, tick), await startApp(store.options, tick)]
       const runs = await eventually(async () => {
-        const succeeded = await apps[0]!.runs.list({ jobId: 'tick', state: 'succeeded' })
-        expect(succeeded.length).toBeGreaterThanOrEqual(4)
-        return succeeded
+        // All states, because a run may end after the run of the next second.
+        const all = await apps[0]!.runs.list({ jobId: 'tick' })
+        expect(all.filter(({ state }) => state === 'succeeded').length).toBeGreaterThanOrEqual(4)
+        return all
       })
       const ticks = ticksOf(runs)
       expect(ticks).toEqual(ticks.map((_, index) => ticks[0]! + index * 1_000))
       expect(ticks[0]! % 1_000).toBe(0)
       expect(Math.min(...lateness)).toBeGreaterThanOrEqual(-2)
-      expect(runs.every((run) => run.kind === 'scheduled' && run.attempt === 1)).toBe(true)
+      expect(runs.every((run) => run.kind === 'scheduled' && run.attempt <= 1)).toBe(true)
     })
 
     it('during an earlier run are recorded as skipped with overlap: skip', async () => {
@@ -506,10 +507,10 @@ describeEachStore((store) => {
     })
 
     it('that are too late after a gap are recorded as skipped, and the later ones run', async () => {
-      const job = defineJob({ id: 'a', every: '1s', misfireGraceTime: '2s' }, () => {})
+      const job = defineJob({ id: 'a', every: '1s', misfireGraceTime: '8s' }, () => {})
       const first = await startApp(store.options, job)
       await first.stop()
-      const gapStart = Math.floor(Date.now() / 1_000) * 1_000 - 10_000
+      const gapStart = Math.floor(Date.now() / 1_000) * 1_000 - 16_000
       await database.db
         .updateTable('piko_job')
         .set({

@@ -50,8 +50,12 @@ describeEachStore((fixture) => {
     const input = z.string().refine((text) => !isStrict || text === 'new', 'is old')
     const ship = defineJob({ id: 'ship', input, retry: { limit: 3 } }, () => {})
     const app = await start(ship)
-    const id = await app.enqueue(ship, { input: 'old', runAt: new Date(Date.now() + 300) })
-    isStrict = true
+    const id = await app.sql.transaction(async (trx) => {
+      const request = await app.enqueue(ship, { input: 'old', trx })
+      // Before the commit, nothing can execute the run.
+      isStrict = true
+      return request
+    })
     const run = await app.waitFor(id)
     expect(run).toMatchObject({ state: 'failed', attempt: 1, error: { code: 'INPUT_INVALID' } })
     expect(run.error?.message).toContain('is old')

@@ -64,7 +64,7 @@ describeEachStore((store) => {
     const told = recordEvents(one, 'elector.changed')
     const calls: string[] = []
     const begun = new Gate()
-    const first = one.elector('work', { ttl: '1s' })
+    const first = one.elector('work', { ttl: '4s' })
     expect(one.elector('work')).toBe(first)
     first.lead(async (signal, epoch) => {
       calls.push(`one ${epoch}`)
@@ -74,7 +74,7 @@ describeEachStore((store) => {
     })
     await begun.pass()
     expect([first.isLeader, first.epoch]).toEqual([true, 1])
-    const second = two.elector('work', { ttl: '1s' })
+    const second = two.elector('work', { ttl: '4s' })
     const fails = new Gate()
     second.lead(async (_signal, epoch) => {
       calls.push(`two ${epoch}`)
