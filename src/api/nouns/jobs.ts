@@ -8,6 +8,7 @@ import {
   instant,
   jobId,
   json,
+  listOf,
   milliseconds,
   page,
   pageOf,
@@ -121,6 +122,7 @@ const filter = {
   hasWindows: flagText.optional().meta({ description: 'Only jobs with windows, or without.' }),
 }
 
+const MAX_IDS = 100
 const NONE = { count: 0, isExact: true }
 const params = z.strictObject({ jobId })
 const EXAMPLE = {
@@ -140,7 +142,12 @@ export const JOBS = [
     path: '/jobs',
     role: 'viewer',
     summary: 'Lists the jobs in the database, by id.',
-    query: z.strictObject({ ...filter, ...page }),
+    query: z.strictObject({
+      ...filter,
+      jobIds: listOf(jobId, MAX_IDS).optional().meta({ description: 'Only these jobs, separated by commas.' }),
+      ...page,
+    }),
+    job: ({ query }) => (Array.isArray(query['jobIds']) ? { jobs: query['jobIds'] as string[] } : undefined),
     answer: pageOf(job),
     example: { query: { state: 'active' }, answer: { items: [EXAMPLE] } },
   }),

@@ -5,6 +5,7 @@ import { useLoad } from '../shared/load.ts'
 import { PageButtons, usePages } from '../shared/pages.tsx'
 import { Card, Empty, Instant, Page, Shown, Table } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
+import { InZoneOf } from '../shared/zones.tsx'
 
 type Change = Item<'audit.list'>
 
@@ -108,7 +109,9 @@ function ChangeRow({
   return (
     <tr>
       <td>
-        <Instant at={beganAt} />
+        <InZoneOf job={jobId}>
+          <Instant at={beganAt} />
+        </InZoneOf>
       </td>
       <th scope="row">
         {actor.name} <span class="under">{actor.kind}</span>

@@ -1,5 +1,5 @@
 import { BACKFILL_STATES } from '../../ledger/backfill.ts'
-import { ActionButton, says } from '../shared/action.tsx'
+import { ActionButton, says } from '../actions/action.tsx'
 import { type Answer, get, type Item, part } from '../shared/api.ts'
 import { durationText, numberText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
@@ -8,6 +8,7 @@ import { Card, Empty, Instant, Page, Shown, Table } from '../shared/parts.tsx'
 import { RangeCalendar } from '../calendar/range-calendar.tsx'
 import { query, setQuery } from '../shared/router.ts'
 import { State } from '../shared/states.tsx'
+import { InZoneOf } from '../shared/zones.tsx'
 import { CreateBackfill } from './create-backfill.tsx'
 
 type Backfill = Answer<'backfills.show'>
@@ -68,7 +69,9 @@ function BackfillTable({ items }: { readonly items: readonly Item<'backfills.lis
             <State name={one.state} />
           </td>
           <td>
-            <Instant at={one.from} /> to <Instant at={one.to} />
+            <InZoneOf job={one.jobId}>
+              <Instant at={one.from} /> to <Instant at={one.to} />
+            </InZoneOf>
           </td>
           <td>
             <Progress backfill={one} />
@@ -118,54 +121,58 @@ export function BackfillPage({ id }: { readonly id: string }) {
     >
       <Shown of={loaded}>
         {(backfill) => (
-          <Card
-            title={`Backfill of ${backfill.jobId}`}
-            aside={<a href={`/jobs/${part(backfill.jobId)}?year=${backfill.from.slice(0, 4)}`}>Calendar of the job</a>}
-          >
-            <p>
-              <Progress backfill={backfill} />
-              {backfill.ratePerSecond !== undefined && `, ${backfill.ratePerSecond.toFixed(1)} windows a second`}
-              {backfill.etaMs !== undefined && `, about ${durationText(backfill.etaMs)} left`}
-            </p>
-            <dl class="facts">
-              {(
-                [
-                  'queued',
-                  'running',
-                  'waiting',
-                  'succeeded',
-                  'failed',
-                  'cancelled',
-                  'passed',
-                  'parallel',
-                  'priority',
-                  'only',
-                  'order',
-                ] as const
-              ).map((name) => (
-                <div key={name}>
-                  <dt>{name}</dt>
-                  <dd>{backfill[name]}</dd>
+          <InZoneOf job={backfill.jobId}>
+            <Card
+              title={`Backfill of ${backfill.jobId}`}
+              aside={
+                <a href={`/jobs/${part(backfill.jobId)}?year=${backfill.from.slice(0, 4)}`}>Calendar of the job</a>
+              }
+            >
+              <p>
+                <Progress backfill={backfill} />
+                {backfill.ratePerSecond !== undefined && `, ${backfill.ratePerSecond.toFixed(1)} windows a second`}
+                {backfill.etaMs !== undefined && `, about ${durationText(backfill.etaMs)} left`}
+              </p>
+              <dl class="facts">
+                {(
+                  [
+                    'queued',
+                    'running',
+                    'waiting',
+                    'succeeded',
+                    'failed',
+                    'cancelled',
+                    'passed',
+                    'parallel',
+                    'priority',
+                    'only',
+                    'order',
+                  ] as const
+                ).map((name) => (
+                  <div key={name}>
+                    <dt>{name}</dt>
+                    <dd>{backfill[name]}</dd>
+                  </div>
+                ))}
+                <div>
+                  <dt>range</dt>
+                  <dd>
+                    <Instant at={backfill.from} /> to <Instant at={backfill.to} />
+                  </dd>
                 </div>
-              ))}
-              <div>
-                <dt>range</dt>
-                <dd>
-                  <Instant at={backfill.from} /> to <Instant at={backfill.to} />
-                </dd>
-              </div>
-              <div>
-                <dt>created</dt>
-                <dd>
-                  <Instant at={backfill.createdAt} away />
-                </dd>
-              </div>
-            </dl>
-            <RangeCalendar jobId={backfill.jobId} from={backfill.from} to={backfill.to} />
-            <p>
-              <a href={`/runs?jobId=${part(backfill.jobId)}&kind=backfill`}>Its runs</a>
-            </p>
-          </Card>
+                <div>
+                  <dt>created</dt>
+                  <dd>
+                    <Instant at={backfill.createdAt} away />
+                  </dd>
+                </div>
+              </dl>
+              <RangeCalendar jobId={backfill.jobId} from={backfill.from} to={backfill.to} />
+              <p>
+                <a href={`/runs?jobId=${part(backfill.jobId)}&kind=backfill`}>Its runs</a>
+              </p>
+            </Card>
+          </InZoneOf>
         )}
       </Shown>
     </Page>

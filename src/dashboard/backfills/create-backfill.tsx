@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { ask } from '../shared/action.tsx'
+import { ask } from '../actions/action.tsx'
 import { get, part } from '../shared/api.ts'
 import { useLoad } from '../shared/load.ts'
 import { Card } from '../shared/parts.tsx'

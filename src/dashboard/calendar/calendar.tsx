@@ -6,7 +6,7 @@ import { now } from '../shared/live.ts'
 import { Card, Empty, Instant, Shown, Table } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
 import { cellSign, State } from '../shared/states.tsx'
-import { WindowActions } from '../shared/window-actions.tsx'
+import { WindowActions } from '../actions/window-actions.tsx'
 import { type Counts, countsText, WINDOW_STATES, worstOf } from '../shared/window-states.ts'
 
 const WEEK = 7
@@ -22,13 +22,12 @@ const MAX_WINDOWS = 500
 const MAX_YEARS = 5
 interface CalendarProps {
   readonly jobId: string
-  readonly zone: string | undefined
   /** The first and the last year with windows; undefined if the job has no windows yet. */
   readonly years: { readonly first: number; readonly last: number } | undefined
 }
 
 /** The calendar of one job, with a cell for each day. Users select days to see their windows or to run them again. */
-export function Calendar({ jobId, zone, years: known }: CalendarProps) {
+export function Calendar({ jobId, years: known }: CalendarProps) {
   const thisYear = now.peek().getUTCFullYear()
   const { first, last } = known ?? { first: thisYear, last: thisYear }
   const day = query.value.get('day') ?? undefined
@@ -53,7 +52,7 @@ export function Calendar({ jobId, zone, years: known }: CalendarProps) {
                 {shown.length > 1 && <h3>{year}</h3>}
                 <Days year={year} cells={items[0]?.cells ?? []} day={day} lastDay={lastDay} />
                 {day !== undefined && lastDay !== undefined && day.startsWith(`${year}`) && (
-                  <DayWindows jobId={jobId} zone={zone} from={day} to={dayAfter(lastDay)} />
+                  <DayWindows jobId={jobId} from={day} to={dayAfter(lastDay)} />
                 )}
               </div>
             ))}
@@ -200,10 +199,9 @@ function Days({ year, cells, day, lastDay }: DaysProps) {
 
 function DayWindows({
   jobId,
-  zone,
   from,
   to,
-}: Pick<CalendarProps, 'jobId' | 'zone'> & { readonly from: string; readonly to: string }) {
+}: Pick<CalendarProps, 'jobId'> & { readonly from: string; readonly to: string }) {
   const range = { from: new Date(from).toISOString(), to: new Date(to).toISOString() }
   const loaded = useLoad(`windows ${jobId} ${from} ${to}`, (signal) =>
     get<'windows.list'>(`/jobs/${part(jobId)}/windows`, { ...range, limit: MAX_WINDOWS }, signal),
@@ -222,7 +220,7 @@ function DayWindows({
             </Empty>
           ) : (
             <>
-              <WindowTable windows={items} zone={zone} />
+              <WindowTable windows={items} />
               {next !== undefined && <p class="note">Only the first {MAX_WINDOWS} windows are shown.</p>}
             </>
           )
@@ -232,19 +230,13 @@ function DayWindows({
   )
 }
 
-function WindowTable({
-  windows,
-  zone,
-}: {
-  readonly windows: readonly Item<'windows.list'>[]
-  readonly zone: string | undefined
-}) {
+function WindowTable({ windows }: { readonly windows: readonly Item<'windows.list'>[] }) {
   return (
     <Table label="Windows" columns={['Window', 'State', 'Run', 'Error']}>
       {windows.map(({ start, end, state, runId, error, waitsFor }) => (
         <tr key={start}>
           <th scope="row">
-            <Instant at={start} zone={zone} /> to <Instant at={end} zone={zone} />
+            <Instant at={start} /> to <Instant at={end} />
           </th>
           <td>
             <State name={state} />

@@ -1,6 +1,7 @@
 import { type Answer, part, send } from '../shared/api.ts'
 import { numberText } from '../shared/format.ts'
 import { Instant } from '../shared/parts.tsx'
+import { InZoneOf } from '../shared/zones.tsx'
 import { RangeCalendar } from './range-calendar.tsx'
 
 type Windows = Answer<'backfills.preview'>['items']
@@ -23,7 +24,7 @@ export async function dryRun(
   const days = Map.groupBy(windows, ({ start }) => start.slice(0, 10))
   const chosen = new Map([...days].map(([day, ofDay]) => [day, ofDay.length]))
   return (
-    <>
+    <InZoneOf job={jobId}>
       <p>
         Runs {isWhole ? numberText(windows.length) : `more than ${numberText(windows.length)}`} windows, from{' '}
         <Instant at={first.start} /> {isWhole ? 'to' : 'past'} <Instant at={last.end} />:
@@ -40,7 +41,7 @@ export async function dryRun(
           {windows.length > LISTED && <li class="quiet">and {numberText(windows.length - LISTED)} more</li>}
         </ul>
       </details>
-    </>
+    </InZoneOf>
   )
 }
 

@@ -6,7 +6,8 @@ import { now } from '../shared/live.ts'
 import { Card, Empty, Instant, Page, Shown } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
 import { zoneOf } from '../shared/schedule.ts'
-import { type Range, WindowActions } from '../shared/window-actions.tsx'
+import { type Range, WindowActions } from '../actions/window-actions.tsx'
+import { InZoneOf } from '../shared/zones.tsx'
 import { Legend } from './cells.tsx'
 import { type By, BYS, columnsOf, shifted, startOf } from './columns.ts'
 import { GridCanvas } from './grid-canvas.tsx'
@@ -142,8 +143,10 @@ function Selected({ range }: { readonly range: Range }) {
   return (
     <Card title={`Selected: ${range.jobId}`}>
       <p>
-        <Instant at={range.from} /> to <Instant at={range.to} /> ·{' '}
-        <a href={`/jobs/${encodeURIComponent(range.jobId)}?year=${range.from.slice(0, 4)}`}>Calendar</a>
+        <InZoneOf job={range.jobId}>
+          <Instant at={range.from} /> to <Instant at={range.to} />
+        </InZoneOf>{' '}
+        · <a href={`/jobs/${encodeURIComponent(range.jobId)}?year=${range.from.slice(0, 4)}`}>Calendar</a>
       </p>
       <WindowActions range={range} />
     </Card>

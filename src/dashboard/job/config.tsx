@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { ActionButton, ask } from '../shared/action.tsx'
+import { ActionButton, ask } from '../actions/action.tsx'
 import { type Answer, get, part } from '../shared/api.ts'
 import { jsonText } from '../shared/format.ts'
 import { useLoad } from '../shared/load.ts'
@@ -8,7 +8,7 @@ import { Block, Card, Instant, Shown } from '../shared/parts.tsx'
 const VERSIONS = 10
 
 /** The config in force, its versions, and a form for a new one. */
-export function Config({ jobId, zone }: { readonly jobId: string; readonly zone: string | undefined }) {
+export function Config({ jobId }: { readonly jobId: string }) {
   const place = `/jobs/${part(jobId)}/config`
   const loaded = useLoad(`config ${jobId}`, async (signal) => ({
     inForce: await get<'configs.show'>(place, {}, signal),
@@ -47,7 +47,7 @@ export function Config({ jobId, zone }: { readonly jobId: string; readonly zone:
                 <li key={version}>
                   <details>
                     <summary>
-                      Version {version}, from <Instant at={effectiveFrom} zone={zone} />
+                      Version {version}, from <Instant at={effectiveFrom} />
                     </summary>
                     <Block label={`Version ${version}`} text={jsonText(config)} />
                   </details>

@@ -3,6 +3,7 @@ import { instantText } from '../shared/format.ts'
 import { useLoad } from '../shared/load.ts'
 import { Card, Shown } from '../shared/parts.tsx'
 import { SIGNS } from '../shared/states.tsx'
+import { useZoneOf } from '../shared/zones.tsx'
 import { layout } from './graph-layout.ts'
 
 type Graph = Answer<'jobs.dependencies'>
@@ -72,8 +73,9 @@ function Job({
   readonly isSubject: boolean
   readonly place: Place
 }) {
+  const zone = useZoneOf(id)
   const shown = state === 'paused' ? 'paused' : (latest?.state ?? 'no window')
-  const note = `${shown}${latest ? ` ${instantText(latest.start, undefined, false)}` : ''}`
+  const note = `${shown}${latest ? ` ${instantText(latest.start, zone, false)}` : ''}`
   const label = `${id}: ${note}${hasFailed ? ', some windows have failed' : ''}`
   return (
     <a href={`/jobs/${part(id)}`} aria-label={label}>

@@ -1,7 +1,7 @@
 import './job.css'
 import { Calendar } from '../calendar/calendar.tsx'
 import { RunTable } from '../runs/runs-page.tsx'
-import { ActionButton, says } from '../shared/action.tsx'
+import { ActionButton, says } from '../actions/action.tsx'
 import { type Answer, get, part } from '../shared/api.ts'
 import { countsText } from '../shared/window-states.ts'
 import { useTitle } from '../shared/layout.tsx'
@@ -9,6 +9,7 @@ import { useLoad } from '../shared/load.ts'
 import { Card, Empty, Instant, Page, Shown } from '../shared/parts.tsx'
 import { zoneOf } from '../shared/schedule.ts'
 import { State } from '../shared/states.tsx'
+import { InZone } from '../shared/zones.tsx'
 import { Config } from './config.tsx'
 import { DurationsCard } from './durations-card.tsx'
 import { GraphCard } from './graph-card.tsx'
@@ -64,14 +65,14 @@ function Pause({ job: { id, state } }: { readonly job: Job }) {
 function Details({ job }: { readonly job: Job }) {
   const hasWindows = job.windows !== null && job.windows !== undefined
   return (
-    <>
+    <InZone zone={zoneOf(job.schedule)}>
       {job.description !== undefined && <p class="quiet">{job.description}</p>}
       {job.problem !== undefined && (
         <p class="failure" role="alert">
           The stored schedule cannot be read: {job.problem}
         </p>
       )}
-      {hasWindows && <Windows jobId={job.id} zone={zoneOf(job.schedule)} />}
+      {hasWindows && <Windows jobId={job.id} />}
       <div class="columns">
         <ScheduleCard job={job} />
         <div>
@@ -83,12 +84,12 @@ function Details({ job }: { readonly job: Job }) {
       {hasWindows && <GraphCard jobId={job.id} />}
       <LastRuns jobId={job.id} />
       <DurationsCard jobId={job.id} />
-      <Config jobId={job.id} zone={zoneOf(job.schedule)} />
-    </>
+      <Config jobId={job.id} />
+    </InZone>
   )
 }
 
-function Windows({ jobId, zone }: { readonly jobId: string; readonly zone: string | undefined }) {
+function Windows({ jobId }: { readonly jobId: string }) {
   const loaded = useLoad(`ledger ${jobId}`, (signal) =>
     get<'windows.summary'>(`/jobs/${part(jobId)}/windows/summary`, {}, signal),
   )
@@ -113,9 +114,7 @@ function Windows({ jobId, zone }: { readonly jobId: string; readonly zone: strin
           )}
         </Shown>
       </Card>
-      <Shown of={loaded}>
-        {({ start, end }) => <Calendar jobId={jobId} zone={zone} years={yearsOf(start, end)} />}
-      </Shown>
+      <Shown of={loaded}>{({ start, end }) => <Calendar jobId={jobId} years={yearsOf(start, end)} />}</Shown>
     </>
   )
 }

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { ActionButton, says } from '../shared/action.tsx'
+import { ActionButton, says } from '../actions/action.tsx'
 import { type Answer, get, part } from '../shared/api.ts'
 import { jsonText } from '../shared/format.ts'
 import { useLoad } from '../shared/load.ts'

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { ask } from '../shared/action.tsx'
+import { ask } from '../actions/action.tsx'
 import { type Answer, get, part } from '../shared/api.ts'
 import { useLoad } from '../shared/load.ts'
 import { Shown } from '../shared/parts.tsx'

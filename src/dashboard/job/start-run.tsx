@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { ask, says } from '../shared/action.tsx'
+import { ask, says } from '../actions/action.tsx'
 import { part } from '../shared/api.ts'
 import { Card } from '../shared/parts.tsx'
 import { go } from '../shared/router.ts'

@@ -1,4 +1,4 @@
-import { ActionButton, says } from '../shared/action.tsx'
+import { ActionButton, says } from '../actions/action.tsx'
 import { get, type Item, part } from '../shared/api.ts'
 import { numberText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'

@@ -1,4 +1,4 @@
-import { ActionButton, says } from '../shared/action.tsx'
+import { ActionButton, says } from '../actions/action.tsx'
 import { type Answer, get, part } from '../shared/api.ts'
 import { useLoad } from '../shared/load.ts'
 import { Card, Shown } from '../shared/parts.tsx'

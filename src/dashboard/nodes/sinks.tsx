@@ -1,8 +1,9 @@
-import { ActionButton, says } from '../shared/action.tsx'
+import { ActionButton, says } from '../actions/action.tsx'
 import { get, type Item, part } from '../shared/api.ts'
 import { numberText } from '../shared/format.ts'
 import { useLoad } from '../shared/load.ts'
 import { Card, Instant, Shown, Table } from '../shared/parts.tsx'
+import { InZoneOf } from '../shared/zones.tsx'
 
 type Sink = Item<'sinks.list'>
 
@@ -96,7 +97,9 @@ function DeadRows({ rows }: { readonly rows: readonly Item<'sinks.dead'>[] }) {
               <a href={`/runs/${runId}`}>{runId}</a>
             </td>
             <td>
-              <Instant at={diedAt} />
+              <InZoneOf job={jobId}>
+                <Instant at={diedAt} />
+              </InZoneOf>
             </td>
             <td class="reason">{reason}</td>
             <td class="wide" title={content.slice(0, 2_000)}>

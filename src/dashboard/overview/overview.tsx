@@ -9,6 +9,7 @@ import { query, setQuery } from '../shared/router.ts'
 import { zoneOf } from '../shared/schedule.ts'
 import { Sparkline } from '../shared/sparkline.tsx'
 import { State } from '../shared/states.tsx'
+import { InZone } from '../shared/zones.tsx'
 import { FleetStrip } from './fleet.tsx'
 
 type Job = Item<'jobs.overview'>
@@ -96,51 +97,53 @@ function JobRow({ job, lateMs }: Row) {
   const zone = zoneOf(job.schedule)
   const runs = job.lastRuns.toReversed()
   return (
-    <tr>
-      <th scope="row">
-        <a href={`/jobs/${part(job.id)}`}>{job.id}</a>
-        {job.description !== undefined && <span class="under">{job.description}</span>}
-      </th>
-      <td>
-        <State name={job.state} />
-        {job.problem !== undefined && <span class="under bad">{job.problem}</span>}
-      </td>
-      <td>
-        {runs.length > 0 ? <Sparkline runs={runs} length={SPARK_RUNS} /> : <span class="quiet">no recent run</span>}
-      </td>
-      <td>
-        {last && (
-          <a href={`/runs/${last.id}`}>
-            <State name={last.state} />
-          </a>
-        )}
-      </td>
-      <td>
-        <Instant at={job.nextTick} zone={zone} away />
-        {job.nextTick !== undefined && zone !== undefined && zone !== 'UTC' && (
-          <span class="under">
-            {instantIn(new Date(job.nextTick), zone)} {zone}
-          </span>
-        )}
-      </td>
-      <td>{job.ledger ? <Instant at={job.ledger.watermark} zone={zone} /> : <span class="quiet">—</span>}</td>
-      <td>
-        {lateMs > 0 ? (
-          <a class="bad" href={`/why/${part(job.id)}`}>
-            {durationText(lateMs)}
-          </a>
-        ) : (
-          <span class="quiet">—</span>
-        )}
-      </td>
-      <td class="number">
-        <Counted of={job.queued} href={`/runs?jobId=${part(job.id)}&state=queued`} />
-        {job.ledger && job.ledger.open.count > 0 && <span class="under">{cappedText(job.ledger.open)} windows</span>}
-      </td>
-      <td class="number">
-        <Counted of={job.failed} href={`/runs?jobId=${part(job.id)}&state=failed`} isBad />
-      </td>
-    </tr>
+    <InZone zone={zone}>
+      <tr>
+        <th scope="row">
+          <a href={`/jobs/${part(job.id)}`}>{job.id}</a>
+          {job.description !== undefined && <span class="under">{job.description}</span>}
+        </th>
+        <td>
+          <State name={job.state} />
+          {job.problem !== undefined && <span class="under bad">{job.problem}</span>}
+        </td>
+        <td>
+          {runs.length > 0 ? <Sparkline runs={runs} length={SPARK_RUNS} /> : <span class="quiet">no recent run</span>}
+        </td>
+        <td>
+          {last && (
+            <a href={`/runs/${last.id}`}>
+              <State name={last.state} />
+            </a>
+          )}
+        </td>
+        <td>
+          <Instant at={job.nextTick} away />
+          {job.nextTick !== undefined && zone !== undefined && zone !== 'UTC' && (
+            <span class="under">
+              {instantIn(new Date(job.nextTick), zone)} {zone}
+            </span>
+          )}
+        </td>
+        <td>{job.ledger ? <Instant at={job.ledger.watermark} /> : <span class="quiet">—</span>}</td>
+        <td>
+          {lateMs > 0 ? (
+            <a class="bad" href={`/why/${part(job.id)}`}>
+              {durationText(lateMs)}
+            </a>
+          ) : (
+            <span class="quiet">—</span>
+          )}
+        </td>
+        <td class="number">
+          <Counted of={job.queued} href={`/runs?jobId=${part(job.id)}&state=queued`} />
+          {job.ledger && job.ledger.open.count > 0 && <span class="under">{cappedText(job.ledger.open)} windows</span>}
+        </td>
+        <td class="number">
+          <Counted of={job.failed} href={`/runs?jobId=${part(job.id)}&state=failed`} isBad />
+        </td>
+      </tr>
+    </InZone>
   )
 }
 

@@ -1,6 +1,6 @@
-import { type Action, ask, says } from '../shared/action.tsx'
+import { type Action, ask, says } from '../actions/action.tsx'
 import { get, type Item, part } from '../shared/api.ts'
-import { knownAction } from '../shared/known-actions.ts'
+import { knownAction } from '../actions/known-actions.ts'
 import { go } from '../shared/router.ts'
 import { whyNot } from '../shared/session.ts'
 import { theme, THEMES, zoneChoice, ZONES } from '../shared/settings.ts'

@@ -3,6 +3,7 @@ import { useLoad } from '../shared/load.ts'
 import { Card, Instant, Shown, Table } from '../shared/parts.tsx'
 import { isRecord } from '../shared/record.ts'
 import { State } from '../shared/states.tsx'
+import { InZoneOf } from '../shared/zones.tsx'
 
 type Run = Answer<'runs.show'>
 
@@ -31,7 +32,9 @@ export function Upstream({ run: { jobId, window } }: { readonly run: Run }) {
                   <a href={`/jobs/${part(id)}`}>{id}</a>
                 </th>
                 <td>
-                  <Instant at={start} />
+                  <InZoneOf job={id}>
+                    <Instant at={start} />
+                  </InZoneOf>
                 </td>
                 <td>
                   <State name={state} />

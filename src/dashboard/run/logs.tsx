@@ -6,6 +6,7 @@ import { isHeld } from '../shared/live.ts'
 import { useLoad } from '../shared/load.ts'
 import { Card, Copy, Shown } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
+import { useZone } from '../shared/zones.tsx'
 
 type Line = Item<'runs.logs'>
 
@@ -86,6 +87,7 @@ class LogReader {
 }
 
 function Lines({ lines, search }: { readonly lines: readonly Line[]; readonly search: string }) {
+  const zone = useZone()
   const box = useRef<HTMLDivElement>(null)
   const isAtEnd = useRef(true)
   const last = lines.at(-1)?.id
@@ -118,7 +120,7 @@ function Lines({ lines, search }: { readonly lines: readonly Line[]; readonly se
       >
         {found.map((line) => (
           <div key={line.id} class={`log-line log-${line.level}`}>
-            <span class="quiet">{instantText(line.at)}</span> <span class="log-level">{line.level}</span>{' '}
+            <span class="quiet">{instantText(line.at, zone)}</span> <span class="log-level">{line.level}</span>{' '}
             <bdi>{line.message.slice(0, MAX_CHARACTERS)}</bdi>
             {line.message.length > MAX_CHARACTERS && (
               <>

@@ -1,9 +1,10 @@
 import { useState } from 'preact/hooks'
-import { ask } from '../shared/action.tsx'
+import { ask } from '../actions/action.tsx'
 import { type Answer, part } from '../shared/api.ts'
 import { jsonText } from '../shared/format.ts'
-import { Card } from '../shared/parts.tsx'
+import { Card, Instant } from '../shared/parts.tsx'
 import { go } from '../shared/router.ts'
+import { InZoneOf } from '../shared/zones.tsx'
 
 interface Props {
   readonly run: Answer<'runs.show'>
@@ -42,7 +43,15 @@ export function RunAgain({ run, onDiscard }: Props) {
         Promise.resolve(
           <ul>
             <li>Stores a new run of {jobId}. A free node starts it.</li>
-            {window && <li>Its window that begins at {window.start} runs again.</li>}
+            {window && (
+              <li>
+                Its window that begins at{' '}
+                <InZoneOf job={jobId}>
+                  <Instant at={window.start} />
+                </InZoneOf>{' '}
+                runs again.
+              </li>
+            )}
             <li>Run {run.id} is not changed.</li>
           </ul>,
         ),

@@ -1,12 +1,13 @@
 import { useState } from 'preact/hooks'
-import { ActionButton, says } from '../shared/action.tsx'
+import { ActionButton, says } from '../actions/action.tsx'
 import { type Answer, get, part } from '../shared/api.ts'
 import { durationText, jsonText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
 import { Block, Card, Copy, Instant, Page, Shown } from '../shared/parts.tsx'
 import { State } from '../shared/states.tsx'
-import { cliText, curlText } from '../shared/command.ts'
+import { cliText, curlText } from '../actions/command.ts'
+import { InZoneOf } from '../shared/zones.tsx'
 import { Upstream, useConfigInForce } from './around.tsx'
 import { Logs } from './logs.tsx'
 import './run.css'
@@ -21,16 +22,18 @@ export function RunPage({ id }: { readonly id: string }) {
   const loaded = useLoad(`run ${id}`, (signal) => get<'runs.show'>(`/runs/${part(id)}`, {}, signal))
   const run = loaded.data
   return (
-    <Page
-      title={
-        <>
-          Run {id} {run && <State name={run.state} />}
-        </>
-      }
-      aside={run && <Actions run={run} />}
-    >
-      <Shown of={loaded}>{(shown) => <Details run={shown} />}</Shown>
-    </Page>
+    <InZoneOf job={run?.jobId}>
+      <Page
+        title={
+          <>
+            Run {id} {run && <State name={run.state} />}
+          </>
+        }
+        aside={run && <Actions run={run} />}
+      >
+        <Shown of={loaded}>{(shown) => <Details run={shown} />}</Shown>
+      </Page>
+    </InZoneOf>
   )
 }
 
@@ -77,7 +80,15 @@ function ReplayEffect({ run }: { readonly run: Run }) {
   return (
     <ul>
       <li>The run goes back to the queue as new, with the same input.</li>
-      {run.window && <li>Its window that begins at {run.window.start} becomes pending.</li>}
+      {run.window && (
+        <li>
+          Its window that begins at{' '}
+          <InZoneOf job={run.jobId}>
+            <Instant at={run.window.start} />
+          </InZoneOf>{' '}
+          becomes pending.
+        </li>
+      )}
       {run.steps.length > 0 && <li>{run.steps.length} stored steps are kept: they do not run again.</li>}
       <li>Its {run.attempts.length} attempts stay in the history.</li>
     </ul>

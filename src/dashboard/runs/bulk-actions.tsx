@@ -1,4 +1,4 @@
-import { ActionButton } from '../shared/action.tsx'
+import { ActionButton } from '../actions/action.tsx'
 import { type Query, send } from '../shared/api.ts'
 import { numberText } from '../shared/format.ts'
 

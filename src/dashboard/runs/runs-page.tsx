@@ -8,6 +8,7 @@ import { Card, Empty, Instant, Page, Shown, Table } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
 import { runMs } from '../shared/sparkline.tsx'
 import { State } from '../shared/states.tsx'
+import { InZoneOf } from '../shared/zones.tsx'
 import { BulkActions } from './bulk-actions.tsx'
 
 const PAGE = 100
@@ -141,25 +142,27 @@ export function RunTable({ runs }: { readonly runs: readonly Item<'runs.list'>[]
 function RunRow({ run }: { readonly run: Item<'runs.list'> }) {
   const ms = runMs(run)
   return (
-    <tr>
-      <th scope="row">
-        <a href={`/runs/${run.id}`}>{run.id}</a>
-      </th>
-      <td>
-        <a href={`/jobs/${part(run.jobId)}`}>{run.jobId}</a>
-      </td>
-      <td>
-        <State name={run.state} />
-      </td>
-      <td>{run.kind}</td>
-      <td>
-        <Instant at={run.window?.start ?? run.tick} />
-      </td>
-      <td>
-        <Instant at={run.startedAt} />
-      </td>
-      <td class="number">{ms === undefined ? '—' : durationText(ms)}</td>
-      <td class="wide">{run.error?.message.slice(0, 200) ?? run.reason ?? run.progress?.message ?? ''}</td>
-    </tr>
+    <InZoneOf job={run.jobId}>
+      <tr>
+        <th scope="row">
+          <a href={`/runs/${run.id}`}>{run.id}</a>
+        </th>
+        <td>
+          <a href={`/jobs/${part(run.jobId)}`}>{run.jobId}</a>
+        </td>
+        <td>
+          <State name={run.state} />
+        </td>
+        <td>{run.kind}</td>
+        <td>
+          <Instant at={run.window?.start ?? run.tick} />
+        </td>
+        <td>
+          <Instant at={run.startedAt} />
+        </td>
+        <td class="number">{ms === undefined ? '—' : durationText(ms)}</td>
+        <td class="wide">{run.error?.message.slice(0, 200) ?? run.reason ?? run.progress?.message ?? ''}</td>
+      </tr>
+    </InZoneOf>
   )
 }

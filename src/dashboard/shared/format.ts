@@ -27,8 +27,8 @@ export function chosenZone(jobZone: string | undefined): string | undefined {
   return zoneChoice.value === 'job' ? (jobZone ?? 'UTC') : 'UTC'
 }
 
-/** Formats an instant in the chosen zone, such as `2026-01-31 23:59:59`. */
-export function instantText(at: string | Date, jobZone?: string, withSeconds = true): string {
+/** Formats an instant in the chosen zone; `jobZone` is that of the job to which it belongs. Such as `2026-01-31 23:59:59`. */
+export function instantText(at: string | Date, jobZone: string | undefined, withSeconds = true): string {
   const date = new Date(at)
   if (Number.isNaN(date.getTime())) return String(at)
   return formatOf(safeZone(chosenZone(jobZone)), withSeconds).format(date)

@@ -5,6 +5,7 @@ import { connection, connectionText, isHeld } from './live.ts'
 import { path } from './router.ts'
 import { logOut, session } from './session.ts'
 import { theme, THEMES, zoneChoice, ZONES } from './settings.ts'
+import { zoneProblem } from './zones.tsx'
 
 const PAGES = [
   ['/', 'Overview'],
@@ -70,6 +71,11 @@ function Switches() {
             </option>
           ))}
         </select>
+        {zoneProblem.value !== undefined && zoneChoice.value === 'job' && (
+          <span class="bad" title={zoneProblem.value}>
+            some are in UTC: the zones of their jobs did not load
+          </span>
+        )}
       </label>
       <label>
         <span>Colours</span>

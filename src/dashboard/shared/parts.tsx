@@ -4,6 +4,7 @@ import { ApiError } from './api.ts'
 import { distanceText, instantText } from './format.ts'
 import type { Loaded } from './load.ts'
 import { now } from './live.ts'
+import { useZone } from './zones.tsx'
 
 const FORBIDDEN = 403
 const NOT_FOUND = 404
@@ -94,16 +95,9 @@ export function Shown<T>({
   )
 }
 
-/** An instant in the chosen zone; its tooltip shows it in UTC. */
-export function Instant({
-  at,
-  zone,
-  away = false,
-}: {
-  readonly at: string | undefined
-  readonly zone?: string | undefined
-  readonly away?: boolean
-}) {
+/** An instant in the chosen zone, which may be that of the job to which this part of the page belongs. Its tooltip shows it in UTC. */
+export function Instant({ at, away = false }: { readonly at: string | undefined; readonly away?: boolean }) {
+  const zone = useZone()
   if (at === undefined) return <span class="quiet">—</span>
   return (
     <time dateTime={at} title={`${at} (UTC)`}>

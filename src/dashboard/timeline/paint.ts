@@ -15,6 +15,8 @@ export interface Scene {
   readonly from: number
   readonly to: number
   readonly now: number
+  /** The zone of the only job that is shown; undefined if there are several. */
+  readonly zone: string | undefined
   /** The bar with visible details. */
   readonly chosen: Bar | undefined
 }
@@ -159,7 +161,7 @@ function head(to: CanvasRenderingContext2D, scene: Scene, width: number, palette
   to.fillStyle = palette['quiet'] ?? ''
   const { stepMs, marks } = marksOf(scene.from, scene.to, width - NAMES)
   for (const mark of marks) {
-    const text = markText(instantText(new Date(mark)), stepMs)
+    const text = markText(instantText(new Date(mark), scene.zone), stepMs)
     const x = pixelOf(mark, scene, width) + 3
     if (x + to.measureText(text).width <= width) to.fillText(text, x, HEAD / 2)
   }

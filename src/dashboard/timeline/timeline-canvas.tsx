@@ -3,6 +3,7 @@ import { paletteOf } from '../grid/cells.tsx'
 import { durationText, instantText } from '../shared/format.ts'
 import { go } from '../shared/router.ts'
 import { theme, zoneChoice } from '../shared/settings.ts'
+import { useZone, useZoneOf } from '../shared/zones.tsx'
 import { barAt, HEAD, heightOf, NAMES, paint, type Scene } from './paint.ts'
 import type { Bar, Row } from './rows.ts'
 
@@ -29,7 +30,9 @@ export function TimelineCanvas({ rows, from, to, now, onMove, onZoom }: Props) {
   const [chosen, setChosen] = useState<Bar>()
   const dragged = useRef<{ readonly x: number; moved: number } | undefined>(undefined)
   const wheeled = useRef(0)
-  const scene: Scene = { rows, from, to, now, chosen }
+  const zone = useZone()
+  const chosenZone = useZoneOf(chosen?.run.jobId)
+  const scene: Scene = { rows, from, to, now, chosen, zone }
   const shiftMs = (): number => {
     const width = (box.current?.clientWidth ?? 0) - NAMES
     return width <= 0 ? 0 : (-(dragged.current?.moved ?? 0) / width) * (to - from)
@@ -41,7 +44,7 @@ export function TimelineCanvas({ rows, from, to, now, onMove, onZoom }: Props) {
   }
   const latest = useRef(draw)
   latest.current = draw
-  const looks = `${theme.value} ${zoneChoice.value}`
+  const looks = `${theme.value} ${zoneChoice.value} ${zone}`
   useEffect(() => latest.current(), [rows, from, to, now, chosen, looks])
   useEffect(() => {
     const redraw = (): void => latest.current()
@@ -124,17 +127,17 @@ export function TimelineCanvas({ rows, from, to, now, onMove, onZoom }: Props) {
         </div>
       </div>
       <p id="timeline-run" class="note" role="status">
-        {chosen ? describe(chosen) : 'Point at a run to read it. Drag to move, Ctrl and wheel to zoom.'}
+        {chosen ? describe(chosen, chosenZone) : 'Point at a run to read it. Drag to move, Ctrl and wheel to zoom.'}
       </p>
     </>
   )
 }
 
 /** Describes a bar in a sentence. */
-export function describe({ run, asked, due, claimed, end }: Bar): string {
+export function describe({ run, asked, due, claimed, end }: Bar, zone: string | undefined): string {
   const parts = [
     `Run ${run.id} of ${run.jobId}: ${run.state}`,
-    `${run.tick === undefined ? 'requested' : 'tick'} ${instantText(new Date(asked))}`,
+    `${run.tick === undefined ? 'requested' : 'tick'} ${instantText(new Date(asked), zone)}`,
     ...(due > asked ? [`due ${durationText(due - asked)} later`] : []),
     claimed === undefined
       ? `has waited for a node for ${durationText(Math.max(0, end - due))}`

@@ -5,6 +5,7 @@ import { now } from '../shared/live.ts'
 import { useLoad } from '../shared/load.ts'
 import { Card, Empty, Instant, Page, Shown } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
+import { InZoneOf } from '../shared/zones.tsx'
 import { ROWS_BY, rowsOf } from './rows.ts'
 import { nextSpan, SPANS } from './scale.ts'
 import { TimelineCanvas } from './timeline-canvas.tsx'
@@ -92,32 +93,34 @@ export function TimelinePage() {
           </>
         }
       >
-        <p class="quiet">
-          <Instant at={new Date(from).toISOString()} /> to <Instant at={new Date(to).toISOString()} />
-        </p>
-        <Shown of={shown}>
-          {({ runs, isWhole }) => (
-            <>
-              {!isWhole && (
-                <p class="note">
-                  This range has more than {runs.length} runs. Only some are shown: zoom in, or choose a job.
-                </p>
-              )}
-              {runs.length === 0 ? (
-                <Empty title="No run waited or ran in this time">
-                  <p>Choose an earlier or a longer time, or start a run from the page of a job.</p>
-                </Empty>
-              ) : (
-                <TimelineCanvas
-                  rows={rowsOf(runs, by, at)}
-                  {...{ from, to, now: at }}
-                  onMove={(part) => go(to + part * spanMs)}
-                  onZoom={zoom}
-                />
-              )}
-            </>
-          )}
-        </Shown>
+        <InZoneOf job={jobId}>
+          <p class="quiet">
+            <Instant at={new Date(from).toISOString()} /> to <Instant at={new Date(to).toISOString()} />
+          </p>
+          <Shown of={shown}>
+            {({ runs, isWhole }) => (
+              <>
+                {!isWhole && (
+                  <p class="note">
+                    This range has more than {runs.length} runs. Only some are shown: zoom in, or choose a job.
+                  </p>
+                )}
+                {runs.length === 0 ? (
+                  <Empty title="No run waited or ran in this time">
+                    <p>Choose an earlier or a longer time, or start a run from the page of a job.</p>
+                  </Empty>
+                ) : (
+                  <TimelineCanvas
+                    rows={rowsOf(runs, by, at)}
+                    {...{ from, to, now: at }}
+                    onMove={(part) => go(to + part * spanMs)}
+                    onZoom={zoom}
+                  />
+                )}
+              </>
+            )}
+          </Shown>
+        </InZoneOf>
       </Card>
     </Page>
   )

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 import { ROLES, type Role } from '../../access/actor.ts'
-import { ActionButton, says } from '../shared/action.tsx'
+import { ActionButton, says } from '../actions/action.tsx'
 import { Card } from '../shared/parts.tsx'
 
 const WORDS: Readonly<Record<Role, string>> = {

@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals'
-import { ActionButton, says } from '../shared/action.tsx'
+import { ActionButton, says } from '../actions/action.tsx'
 import { get, type Item, part } from '../shared/api.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'

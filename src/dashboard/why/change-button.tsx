@@ -1,6 +1,6 @@
-import { ActionButton } from '../shared/action.tsx'
+import { ActionButton } from '../actions/action.tsx'
 import { part } from '../shared/api.ts'
-import { knownAction, type KnownChange } from '../shared/known-actions.ts'
+import { knownAction, type KnownChange } from '../actions/known-actions.ts'
 
 /** A button for a change that would change the decision of a rule. */
 export function ChangeButton({ change }: { readonly change: KnownChange }) {

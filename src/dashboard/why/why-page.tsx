@@ -3,6 +3,7 @@ import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
 import { Card, Empty, Instant, Page, Shown } from '../shared/parts.tsx'
 import { go, query } from '../shared/router.ts'
+import { InZoneOf } from '../shared/zones.tsx'
 import { ChangeButton } from './change-button.tsx'
 
 type Step = Answer<'jobs.why'>['steps'][number]
@@ -59,7 +60,9 @@ export function WhyPage({ jobId }: { readonly jobId: string | undefined }) {
           <p>The answer shows every rule that decided, what it saw, and the button that changes it.</p>
         </Empty>
       ) : (
-        <Explained key={`${jobId} ${at}`} jobId={jobId} at={at} />
+        <InZoneOf job={jobId}>
+          <Explained key={`${jobId} ${at}`} jobId={jobId} at={at} />
+        </InZoneOf>
       )}
     </Page>
   )

@@ -3,9 +3,10 @@ import type { ApiApp, Handlers } from '../handler.ts'
 import { nameCursor, nameIn } from '../paged.ts'
 
 export const jobHandlers: Handlers<'jobs'> = {
-  'jobs.list': async (app, { query: { cursor, ...filter } }) => {
+  'jobs.list': async (app, { query: { cursor, jobIds, ...filter } }) => {
     const after = nameIn(cursor)
-    const { jobs, next } = await app.jobs.page({ ...filter, ...(after !== undefined && { after }) })
+    const ids = jobIds && { ids: jobIds }
+    const { jobs, next } = await app.jobs.page({ ...filter, ...ids, ...(after !== undefined && { after }) })
     return { items: jobs.map(jobView), next: nameCursor(next) }
   },
   'jobs.overview': async (app, { query: { cursor, ...filter } }) => {

@@ -1,4 +1,4 @@
-import { addressOf, type Request } from './api.ts'
+import { addressOf, type Request } from '../shared/api.ts'
 
 /** Quotes a text as one word of a POSIX shell. */
 export function shellWord(value: string | number): string {

@@ -1,12 +1,12 @@
 import { signal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { isLocked, type Request, send } from './api.ts'
+import { isLocked, type Request, send } from '../shared/api.ts'
 import { cliText, curlText } from './command.ts'
-import { useLoad } from './load.ts'
-import { reloadSoon } from './live.ts'
-import { Copy, Shown } from './parts.tsx'
-import { session, whyNot } from './session.ts'
+import { useLoad } from '../shared/load.ts'
+import { reloadSoon } from '../shared/live.ts'
+import { Copy, Shown } from '../shared/parts.tsx'
+import { session, whyNot } from '../shared/session.ts'
 
 /** A change that a user can make. It has a preview of the effect, and is also shown as an API request and as a command. */
 export interface Action {

@@ -1,7 +1,7 @@
 import type { Action } from './action.tsx'
 import { says } from './action.tsx'
-import { part } from './api.ts'
-import { go } from './router.ts'
+import { part } from '../shared/api.ts'
+import { go } from '../shared/router.ts'
 
 /** A change, as its audit verb and its subject. */
 export interface KnownChange {

@@ -1,7 +1,7 @@
 import { ActionButton, says } from './action.tsx'
-import { part } from './api.ts'
+import { part } from '../shared/api.ts'
 import { dryRun } from '../calendar/dry-run.tsx'
-import { go } from './router.ts'
+import { go } from '../shared/router.ts'
 
 /** The range of one job that the user has selected in the grid or the calendar. */
 export interface Range {
