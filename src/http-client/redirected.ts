@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { safely } from '../errors-read.ts'
 import type { Sent } from './sent.ts'
 import { readUrl } from './url.ts'
 
@@ -36,7 +37,7 @@ export function redirected(
   status: number,
   location: string,
 ): { readonly sent: Sent } | { readonly problem: string } {
-  const reading = readUrl(location, sent.url)
+  const reading = readUrl(asUtf8(location), sent.url)
   if ('problem' in reading) return { problem: `has a redirect whose location ${reading.problem}` }
   const url = new URL(reading.url)
   // A server that redirects the client must not choose its credentials.
@@ -51,6 +52,15 @@ export function redirected(
   }
   if (sent.body instanceof Readable) return { problem: 'has a redirect that repeats the body, which is a stream' }
   return { sent: { ...sent, url, headers } }
+}
+
+/**
+ * Reads a location that a server has sent as UTF-8, as browsers do. HTTP clients return headers with one character per byte. A location
+ * that is not UTF-8 is returned unchanged. Pure.
+ */
+function asUtf8(location: string): string {
+  if (!/[\u0080-\u00ff]/.test(location) || /[^\0-\u00ff]/.test(location)) return location
+  return safely(() => new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(location, 'latin1')), location)
 }
 
 function becomesGet(method: Sent['method'], status: number): boolean {

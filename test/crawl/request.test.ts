@@ -6,7 +6,7 @@ import { newItem, type RequestParent, type RequestRules } from '../../src/crawl/
 import { linkFilter } from '../../src/crawl/link/link-filter.ts'
 import { laneOf } from '../../src/crawl/run/item-payload.ts'
 
-const part = fc.string({ unit: fc.constantFrom(...'abz019-._~%2fFeE é/+;:@'), maxLength: 12 })
+const part = fc.string({ unit: fc.constantFrom(...'abz019-._~%2fFeE é/+;:@[|'), maxLength: 12 })
 const webUrl = fc
   .record({
     host: fc.constantFrom('a.test', 'A.TEST', 'a.test:443', 'b.test:8080', 'xn--bcher-kva.test', 'bücher.test'),
@@ -46,6 +46,8 @@ describe('canonical URLs', () => {
     ['http://a.test?', 'http://a.test/', true],
     ['http://a.test./x', 'http://a.test/x', true],
     ['http://a.test.:8080/', 'http://a.test:8080/', true],
+    ['http://a.test/?a[]=x|y&{b}', 'http://a.test/?a%5B%5D=x%7cy&%7Bb%7d', true],
+    ['http://a.test/[x]|"y"', 'http://a.test/%5bx%5d%7C%22y%22', true],
     ['http://a.test/?x=1&x=2', 'http://a.test/?x=2&x=1', false],
     ['http://a.test/a%2Fb', 'http://a.test/a/b', false],
     ['http://a.test/a?x=%26', 'http://a.test/a?x=&', false],
@@ -60,6 +62,7 @@ describe('canonical URLs', () => {
     expect(ignored).toBe('https://a.test/?autm_=3&id=1')
     expect(canonicalUrl('https://a.test/?abc=1&ac=2&aXc=3', ['a*c'])).toBe('https://a.test/')
     expect(canonicalUrl('https://a.test/?ab=1', ['ab*b'])).toBe('https://a.test/?ab=1')
+    expect(canonicalUrl('https://a.test/?f[x]=1&f%5By%5D=2', ['f[*]'])).toBe('https://a.test/')
   })
 
   it('keep what is no URL of the web', () => {

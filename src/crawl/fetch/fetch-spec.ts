@@ -8,7 +8,7 @@ import { type SessionSpec, sessionProblems } from '../sessions/session-spec.ts'
 export interface FetchSpec {
   /**
    * The `user-agent` header of requests, such as `acme-bot (+https://acme.test/bot)`. The first word, here `acme-bot`, is also the
-   * crawler's name in robots.txt files. Default `piko`.
+   * crawler's name in robots.txt files. In `Mozilla/5.0 (compatible; acme-bot/1.0)`, it is the word after `compatible`. Default `piko`.
    */
   readonly userAgent?: string
   /** Whether the crawl obeys robots.txt. Default true. */

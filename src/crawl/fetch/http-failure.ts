@@ -69,11 +69,12 @@ function lateness(thrown: unknown, { request, idleMs }: Failing): string | undef
 /** Creates the error for a status that the request does not accept. */
 export function statusFailure(answer: Answer, { shown, proxy, hasSession = false }: Failing): CrawlError {
   const { status, headers } = answer
-  const retryAfterMs = waitOf(headers['retry-after'])
+  const waitMs = waitOf(headers['retry-after'])
   return new CrawlError(`${shown} answered ${statusText(status)}`, {
-    class: classOf(status, retryAfterMs !== undefined, hasSession),
+    class: classOf(status, waitMs !== undefined, hasSession),
     status,
-    retryAfterMs,
+    // Some servers always send 0. Without any pause, all retries would be used up within a second.
+    retryAfterMs: waitMs === 0 ? undefined : waitMs,
     answer,
     details: { ...(proxy !== undefined && { proxy }) },
   })

@@ -123,7 +123,8 @@ export class HttpLoader {
         hops === request.redirects
           ? `has more than ${request.redirects} redirects`
           : // Many logins set a cookie and redirect to the same URL, which is not a loop. So the key contains the cookies.
-            seen.has(hopKey(sent, scope)) && `has a redirect that leads back to ${shownHop(sent)}`
+            seen.has(hopKey(sent, scope)) &&
+            `has a redirect that leads back to ${shownHop(sent)}${cookieHint(reply, scope)}`
       if (problem !== false)
         throw new CrawlError(`${failing.shown} ${problem}`, { class: 'redirect', status: reply.status })
       // This is checked before robots.txt of the new host is loaded; otherwise the page would fail because of that robots.txt.
@@ -168,6 +169,11 @@ export class HttpLoader {
 function hopKey(sent: Sent, scope: LoadScope): string {
   const { method, url, headers } = withCookies(sent, scope)
   return JSON.stringify([method, url.href, headers['cookie']])
+}
+
+function cookieHint(reply: Reply, { session }: LoadScope): string {
+  const isHelpful = session === undefined && cookiesOf(reply).length > 0
+  return isHelpful ? '; the server sets a cookie, which only a crawl with the option session sends back' : ''
 }
 
 function isAccepted({ reply: { status }, failing }: Opened): boolean {

@@ -21,8 +21,8 @@ const MARKS: readonly (readonly [label: string, bytes: readonly number[]])[] = [
  */
 export function decodeText(bytes: Uint8Array, contentType: string): string {
   const marked = MARKS.find(([, mark]) => mark.every((byte, index) => bytes[index] === byte))
-  const declared = marked?.[0] ?? CHARSET.exec(contentType)?.[1] ?? declaredIn(bytes, contentType)
-  const known = declared === undefined ? undefined : decoderOf(declared)
+  const known =
+    decoderOf(marked?.[0]) ?? decoderOf(CHARSET.exec(contentType)?.[1]) ?? decoderOf(declaredIn(bytes, contentType))
   if (known) return known.decode(bytes)
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
@@ -45,7 +45,8 @@ function declaredIn(bytes: Uint8Array, contentType: string): string | undefined 
 const decoders = new Map<string, TextDecoder>()
 const KEPT = /^(?:utf-?8|windows-1252|iso-8859-1|us-ascii)$/
 
-function decoderOf(label: string): TextDecoder | undefined {
+function decoderOf(label: string | undefined): TextDecoder | undefined {
+  if (label === undefined) return undefined
   const known = decoders.get(label)
   if (known) return known
   try {

@@ -2,6 +2,9 @@
 export const TRACKING_PARAMETERS: readonly string[] = ['utm_*', 'fbclid', 'gclid']
 
 const UNRESERVED = /^[\w.~-]$/
+/** Characters that a URL may contain only in escaped form (RFC 3986), but that browsers leave as they are. */
+const NEVER_PLAIN = /["<>[\\\]^`{|}]/g
+const TO_NORMALISE = /[%"<>[\\\]^`{|}]/
 const ESCAPE = /%([\dA-Fa-f]{2})/g
 
 /**
@@ -25,7 +28,7 @@ export function canonicalOf(parsed: URL, ignore: readonly string[]): string {
   if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') return parsed.href
   // A host name with a dot at its end means the same host.
   if (parsed.hostname.endsWith('.')) parsed.hostname = parsed.hostname.slice(0, -1)
-  if (parsed.pathname.includes('%')) parsed.pathname = normalEscapes(parsed.pathname)
+  if (TO_NORMALISE.test(parsed.pathname)) parsed.pathname = allEscapes(parsed.pathname)
   // A URL without parameters may still end with `?`.
   if (parsed.href.includes('?')) parsed.search = sortedQuery(parsed.search.slice(1), ignore)
   return parsed.href
@@ -44,13 +47,18 @@ export function normalEscapes(text: string): string {
   })
 }
 
+/** Normalises percent-encoding, and escapes the characters of a URL that must be escaped. */
+function allEscapes(text: string): string {
+  return normalEscapes(text).replaceAll(NEVER_PLAIN, (character) => encodeURIComponent(character))
+}
+
 function sortedQuery(query: string, ignore: readonly string[]): string {
   return query
     .split('&')
     .filter((part) => part !== '')
-    .map((part) => normalEscapes(part))
+    .map((part) => allEscapes(part))
     .map((part) => ({ part, name: part.split('=', 1)[0] ?? '' }))
-    .filter(({ name }) => !ignore.some((pattern) => matchesName(pattern, name)))
+    .filter(({ name }) => !ignore.some((pattern) => matchesName(allEscapes(pattern), name)))
     .sort((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)))
     .map(({ part }) => part)
     .join('&')

@@ -135,7 +135,12 @@ function agentOf(value: string): string {
   return (value.toLowerCase().split('/', 1)[0] ?? '').trim()
 }
 
-/** Returns a crawler's name in robots.txt files, such as `acme-bot` for the user agent `acme-bot/1.2 (+https://acme.test)`. */
+/**
+ * Returns a crawler's name in robots.txt files: `acme-bot` for the user agents `acme-bot/1.2 (+https://acme.test)` and
+ * `Mozilla/5.0 (compatible; acme-bot/1.2; +https://acme.test)`.
+ */
 export function productToken(userAgent: string): string {
+  const hidden = /^Mozilla\/.*?\bcompatible;\s*([^\s/;()]+)/i.exec(userAgent.trim())?.[1]
+  if (hidden !== undefined) return hidden
   return /^[^\s/;(]+/.exec(userAgent.trim())?.[0] ?? '*'
 }

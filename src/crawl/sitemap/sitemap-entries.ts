@@ -109,6 +109,7 @@ class LineScanner {
     // An unfinished line is cut. Otherwise it would grow with each piece, and be searched again each time.
     this.#rest = (lines.pop() ?? '').slice(0, MAX_LINE)
     for (const line of lines)
-      if (line.trim() !== '' && line.length < MAX_LINE) yield { kind: 'url', loc: line.trim(), lastmod: undefined }
+      if (line.length < MAX_LINE && URL.canParse(line.trim()))
+        yield { kind: 'url', loc: line.trim(), lastmod: undefined }
   }
 }

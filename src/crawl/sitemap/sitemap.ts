@@ -1,8 +1,7 @@
 import { readCall } from '../../calls/call-checks.ts'
 import { describe } from '../../errors.ts'
-import { safely } from '../../errors-read.ts'
 import { readUrl, shownUrl } from '../../http-client/url.ts'
-import { anAbortSignal, aText, flag, type OptionCheck, type OptionChecks } from '../../options.ts'
+import { aFunction, anAbortSignal, aText, flag, type OptionCheck, type OptionChecks } from '../../options.ts'
 import { aDuration } from '../../time/duration-check.ts'
 import { type Duration, durationMs } from '../../time/duration.ts'
 import { type InstantInput, readInstant } from '../../time/instant.ts'
@@ -33,6 +32,11 @@ export interface SitemapOptions {
   readonly timeout?: Duration
   /** Aborts the reading, which then throws the signal's reason. Default: none. */
   readonly signal?: AbortSignal
+  /**
+   * Called for each sitemap of an index or a robots.txt that can't be read completely. The other sitemaps are still read. Default: the
+   * error is thrown, so no page is missed unnoticed.
+   */
+  readonly onError?: (error: CrawlError, url: string) => void
 }
 
 /** A page of a sitemap, as a request of a crawl. */
@@ -68,6 +72,7 @@ const FORM = {
     userAgent: aText,
     timeout: aDuration(1, LONGEST_TIMER_MS),
     signal: anAbortSignal,
+    onError: aFunction,
   } satisfies OptionChecks<SitemapOptions>,
   example: '{ since: window.start }',
 }
@@ -84,7 +89,7 @@ const FORM = {
  */
 export function sitemap(url: string | URL, options: SitemapOptions = {}): AsyncGenerator<SitemapPage, void> {
   const { since, until, ...checked } = readCall<SitemapOptions>(FORM, { url: [url, aUrl] }, options)
-  const { step, timeout = '30s', userAgent = DEFAULT_USER_AGENT, private: isPrivate = false } = checked
+  const { step, timeout = '30s', userAgent = DEFAULT_USER_AGENT, private: isPrivate = false, onError } = checked
   const scope: LoadScope = {
     signal: checked.signal ?? new AbortController().signal,
     limits: { ...DEFAULT_LIMITS, bytes: MAX_SITEMAP_BYTES, private: isPrivate, idleMs: durationMs(timeout) },
@@ -93,7 +98,7 @@ export function sitemap(url: string | URL, options: SitemapOptions = {}): AsyncG
     proxy: undefined,
   }
   const within: ChangedWithin = { sinceMs: msOf(since), untilMs: msOf(until) }
-  return pagesOf(new URL(url), scope, within, step)
+  return pagesOf(new URL(url), scope, within, { step, onError })
 }
 
 function msOf(instant: InstantInput | undefined): number | undefined {
@@ -105,15 +110,18 @@ async function* pagesOf(
   root: URL,
   scope: LoadScope,
   within: ChangedWithin,
-  step: string | undefined,
+  { step, onError }: { readonly [K in 'step' | 'onError']: SitemapOptions[K] | undefined },
 ): AsyncGenerator<SitemapPage, void> {
   const loader = openLoader()
   const known = new Set([root.href])
   const open = [{ url: root, depth: 0 }]
   try {
     for (let next = open.shift(); next; next = open.shift()) {
-      for await (const { kind, loc, lastmod } of sitemapEntries(next.url, loader, scope)) {
-        const url = safely(() => new URL(loc), undefined)
+      const entries = sitemapEntries(next.url, loader, scope)
+      const failed = next.depth > 0 ? onError : undefined
+      for await (const { kind, loc, lastmod } of orFailed(entries, next.url, failed)) {
+        // The protocol requires absolute URLs, but many sites have paths here.
+        const url = URL.parse(loc, loc.startsWith('/') ? next.url.href : undefined)
         // An invalid URL is left out, and the other entries are still read.
         if (!url || !/^https?:$/.test(url.protocol) || url.href.length > MAX_URL_LENGTH) continue
         // `until` does not apply to the sitemaps of an index: a sitemap that was changed later may still contain pages that were changed
@@ -130,6 +138,20 @@ async function* pagesOf(
     }
   } finally {
     await loader.close()
+  }
+}
+
+/** Yields the entries of a sitemap. If it can't be read, calls `failed` instead of throwing the error. */
+async function* orFailed<T>(
+  entries: AsyncGenerator<T, void>,
+  url: URL,
+  failed: SitemapOptions['onError'],
+): AsyncGenerator<T, void> {
+  try {
+    yield* entries
+  } catch (thrown) {
+    if (!failed || !(thrown instanceof CrawlError)) throw thrown
+    failed(thrown, url.href)
   }
 }
 

@@ -115,6 +115,8 @@ describe('a download', () => {
     const seconds = await failureOf(loader.download(requestFor(site.url('/429?wait=7')), scopeWith()))
     expect(seconds).toMatchObject({ code: 'CRAWL_FAILED', status: 429, retryAfterMs: 7_000 })
     expect(Buffer.from(seconds.answer?.bytes ?? []).toString()).toBe('body of 429')
+    const none = await failureOf(loader.download(requestFor(site.url('/503?wait=0')), scopeWith()))
+    expect([none.class, none.retryAfterMs]).toEqual(['throttled', undefined])
     const date = await failureOf(
       loader.download(requestFor(site.url(`/503?wait=${encodeURIComponent(inAMinute)}`)), scopeWith()),
     )
@@ -131,6 +133,10 @@ describe('a download', () => {
       if (request.path === '/loop') return { redirect: '/loop2' }
       if (request.path === '/loop2') return { redirect: '/loop' }
       if (request.path === '/nowhere') return { status: 302 }
+      if (request.path === '/utf8' || request.path === '/latin1') {
+        const name = Buffer.from('/caf\u00e9', request.path === '/utf8' ? 'utf8' : 'latin1')
+        return { status: 302, headers: { location: name.toString('latin1') } }
+      }
       return step > 0 ? { redirect: `/${step - 1}` } : 'end'
     })
     const loader = downloader()
@@ -143,6 +149,7 @@ describe('a download', () => {
     expect(await failureOf(load('/loop'))).toMatchObject({ class: 'redirect' })
     expect(site.requests.length - before).toBe(2)
     expect(await failureOf(load('/nowhere'))).toMatchObject({ class: 'redirect' })
+    for (const path of ['/utf8', '/latin1']) expect((await load(path)).url).toBe(site.url('/caf%C3%A9'))
     expect(site.mostConnections).toBeLessThan(4)
   })
 

@@ -41,6 +41,12 @@ describe('the text of a page', () => {
     ],
     ['UTF-8 without any', [0xe2, 0x82, 0xac], 'text/plain', '€'],
     ['windows-1252 if it is no UTF-8', euro, 'text/plain', '€'],
+    [
+      'its meta element for an unknown charset',
+      meta('windows-1252'),
+      'text/html; charset=none',
+      '<meta charset="windows-1252">€',
+    ],
     ['UTF-8 for an unknown charset', [0xe2, 0x82, 0xac], 'text/html; charset=klingon', '€'],
     ['Shift_JIS', [0x93, 0xfa], 'text/html; charset=shift_jis', '日'],
   ])('is decoded by %s', (_what, bytes, type, text) => {

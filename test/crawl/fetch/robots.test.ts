@@ -29,11 +29,14 @@ async function inTurn<T>(fetch: () => Promise<T>): Promise<T> {
 
 describe('the rules of a robots.txt', () => {
   it('are those for the crawler by its name, without regard to case and version', () => {
-    expect(['acme-bot (+https://a.test/)', 'acme-bot/1.0', 'acme-bot'].map(productToken)).toEqual([
+    for (const userAgent of [
+      'acme-bot (+https://a.test/)',
+      'acme-bot/1.0',
       'acme-bot',
-      'acme-bot',
-      'acme-bot',
+      'Mozilla/5.0 (compatible; acme-bot/1.0; +https://a.test/)',
+      'Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; acme-bot/1.0) Chrome/140',
     ])
+      expect(productToken(userAgent)).toBe('acme-bot')
     const text =
       'User-agent: *\nDisallow: /\n\nUser-agent: ACME-Bot/1.0\nDisallow: /private\nAllow: /private/open\nDisallow: /*.pdf$\nCrawl-delay: 2.5'
     const rules = new RobotsRules('https://shop.test', text, BOT)

@@ -69,17 +69,30 @@ describe('a sitemap', () => {
     ])
   })
 
-  it('is found by the lines of a robots.txt', async () => {
+  it('is found by the lines of a robots.txt, and its paths are those of its host', async () => {
     const site = await serve(
-      (request) => (request.path === '/s.xml' ? urlset(entry('https://shop.test/1')) : undefined),
+      (request) => (request.path === '/s.xml' ? urlset(entry('https://shop.test/1'), entry('/2')) : undefined),
       {
         robots: {
-          respond: (_request, response) =>
-            response.end(`User-agent: *\nSitemap: ${site.origin}/s.xml\nSitemap: nonsense`),
+          respond: (_request, response) => response.end(`User-agent: *\nSitemap: /s.xml\nSitemap: nonsense`),
         },
       },
     )
-    expect(await pagesOf(site.url('/robots.txt'))).toEqual(['https://shop.test/1'])
+    expect(await pagesOf(site.url('/robots.txt'))).toEqual(['https://shop.test/1', site.url('/2')])
+  })
+
+  it('of an index may fail alone, if its caller wants to hear of it instead', async () => {
+    const site = await serve({
+      '/index.xml': `<sitemapindex>${['/gone.xml', '/b.xml'].map((path) => `<sitemap><loc>${path}</loc></sitemap>`).join('')}</sitemapindex>`,
+      '/gone.xml': { status: 410 },
+      '/b.xml': urlset(entry('https://shop.test/1')),
+    })
+    const failed: unknown[] = []
+    const onError: SitemapOptions['onError'] = (error, url) => failed.push([error.class, url])
+    expect(await pagesOf(site.url('/index.xml'), { onError })).toEqual(['https://shop.test/1'])
+    expect(failed).toEqual([['client', site.url('/gone.xml')]])
+    expect(await rejected(pagesOf(site.url('/index.xml')))).toMatchObject({ class: 'client' })
+    expect(await rejected(pagesOf(site.url('/gone.xml'), { onError }))).toMatchObject({ class: 'client' })
   })
 
   it('streams: its first pages arrive before its last ones were sent, and it stops when nobody reads on', async () => {
