@@ -31,12 +31,12 @@ export interface EventMap {
   /** This node has read a new version of a job's config, which takes effect at `effectiveFrom`. */
   'config.changed': { jobId: string; version: number; effectiveFrom: Date }
   /**
-   * The job's schema refuses a version of its config, so this node keeps the previous version. Emitted once for each text of the config.
+   * The job's schema refuses a version of its config, so this node keeps the previous version. Emitted once for each string of the config.
    */
   'config.refused': { jobId: string; version: number; inForce: number | undefined; error: Error }
   /** A schedule that was set in a job's row has taken effect; null: none. */
   'schedule.changed': { jobId: string; schedule: string | null }
-  /** A schedule that was set in a job's row can't be read, so the previous one continues. Emitted once for each text of the schedule. */
+  /** A schedule that was set in a job's row can't be read, so the previous one continues. Emitted once for each string of the schedule. */
   'schedule.refused': { jobId: string; schedule: string | null; error: Error }
   /** This process uses a new version of a shared value. */
   'shared.changed': { topic: string; version: number }
@@ -77,7 +77,7 @@ export interface EventMap {
     tries: number
     durationMs: number
   }
-  /** The call of a hook or a notifier failed. `retryInMs` is undefined if no further try follows, because the first try was a day ago. */
+  /** The call to a hook or a notifier failed. `retryInMs` is undefined if no further try follows, because the first try was a day ago. */
   'notice.failed': {
     noticeId: number
     channel: string
@@ -117,8 +117,8 @@ export interface EventMap {
   'run.progress': { runId: number; jobId: string; done: number; total: number | undefined; message: string | undefined }
   /**
    * An attempt ended and its outcome is stored. `state` is the run's new state; `queued` means that it will be retried. If `isGivenUp`, the
-   * handler did not end within the grace time after its signal aborted, and it still runs. If `isUntried`, the handler was not called,
-   * because the job had reached its rate limit.
+   * handler did not end within the grace time after its signal aborted, and it is still running. If `isUntried`, the handler was not
+   * called, because the job had reached its rate limit.
    */
   'run.settled': {
     runId: number

@@ -2,7 +2,7 @@ import { distance } from 'fastest-levenshtein'
 import { describe, headline, isObject, isOneOf, isWhole } from './errors-read.ts'
 
 /**
- * Checks an option. Returns undefined if the value is valid. Otherwise returns the problem, as a text to be put after the option's name.
+ * Checks an option. Returns undefined if the value is valid. Otherwise returns the problem, as a string to be put after the option's name.
  */
 export type OptionCheck = (value: unknown) => string | undefined
 
@@ -99,7 +99,7 @@ function unknownOption(name: string, known: readonly string[], prefix: string): 
   return `${what}; the options are ${known.map((one) => `${prefix}${one}`).join(', ')}`
 }
 
-/** Returns the known name that was probably meant by a wrong one. Ignores upper and lower case, `_` and `-`. */
+/** Returns the known name that is most similar to a misspelt one. Ignores upper and lower case, `_` and `-`. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const plain = plainName(name)
   // A longer name is no typing mistake, and comparing it would take too long.
@@ -144,7 +144,7 @@ function safelyFits(fits: (value: unknown) => boolean, value: unknown): boolean 
 
 export const anything: OptionCheck = () => undefined
 export const flag = expecting('true or false', (value) => typeof value === 'boolean')
-export const aText = expecting('a text', (value) => typeof value === 'string' && value !== '')
+export const aText = expecting('a string', (value) => typeof value === 'string' && value !== '')
 export const aFunction = expecting('a function', (value) => typeof value === 'function')
 export const anAbortSignal = expecting('an AbortSignal', (value) => value instanceof AbortSignal)
 export const aTable = expecting('an object', (value) => isObject(value) && !Array.isArray(value))

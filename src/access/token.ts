@@ -22,7 +22,7 @@ export interface TokenGrant {
   readonly expiresAt: Date | undefined
 }
 
-/** A name has at least one letter, because a text of digits is read as the id of a token. */
+/** A name has at least one letter, because a string of digits is read as the id of a token. */
 const NAME = /^(?=.*\p{L})[\p{L}\p{N}][\p{L}\p{N} ._@/:-]*$/u
 
 /** Returns a new random secret of 256 bits. */

@@ -19,7 +19,7 @@ const STREAM_TYPE = 'text/event-stream'
 const NOUNS: Readonly<Record<string, string>> = {
   audit: 'Who changed what, when and why.',
   backfills: 'Runs for windows of the past.',
-  batches: 'Many calls of a job as one piece of work.',
+  batches: 'Many runs of a job as one object.',
   cache: 'Caches that processes share.',
   configs: 'Versions of the configs of jobs.',
   crawls: 'Crawls and their hosts.',

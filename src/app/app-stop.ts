@@ -25,7 +25,7 @@ export class AppStop {
   }
 
   /**
-   * Watches the tree, and starts the time limits when it begins to stop. A worker above the app may stop it without a call of `app.stop()`.
+   * Watches the tree, and starts the time limits when it begins to stop. A worker above the app may stop it without a call to `app.stop()`.
    */
   watch(root: Service, node: { beginStop(): void }, cutDatabase: () => void): void {
     const { shutdownTimeoutMs, graceMs } = this.#parts
@@ -54,7 +54,7 @@ export class AppStop {
   /**
    * Waits for the stop, but not longer than the time limits.
    *
-   * @throws PikoError `STOP_INCOMPLETE` that names the services that still hang
+   * @throws PikoError `STOP_INCOMPLETE` that names the services that are still hanging
    */
   async within(stop: Promise<void>, root: () => Service | undefined): Promise<void> {
     const limitMs = this.#parts.shutdownTimeoutMs + STOP_MARGIN_MS

@@ -22,7 +22,7 @@ export interface HttpRoute {
   /** The path, such as `/orders/:id`. It must not be below `/api/v1`. */
   readonly path: string
   /**
-   * Returns the answer: a value to send as JSON, a text, a stream, or a `Response` with a status and headers. Undefined sends status 204
+   * Returns the answer: a value to send as JSON, a string, a stream, or a `Response` with a status and headers. Undefined sends status 204
    * without a body.
    */
   readonly handler: (request: HttpRequest) => unknown
@@ -87,7 +87,7 @@ export class HttpRoutes {
   }
 
   /**
-   * Adds a plugin of fastify, for what routes and middlewares can't do.
+   * Adds a fastify plugin, for what routes and middlewares can't do.
    *
    * @throws PikoError `USAGE` after the start
    * @example
@@ -96,7 +96,7 @@ export class HttpRoutes {
   register(plugin: HttpPlugin): this {
     this.#assertOpen('register')
     if (typeof plugin !== 'function')
-      throw new PikoError('USAGE', `app.http.register got ${describe(plugin)}; expected a plugin of fastify`)
+      throw new PikoError('USAGE', `app.http.register got ${describe(plugin)}; expected a fastify plugin`)
     this.#plugins.push(plugin)
     return this
   }

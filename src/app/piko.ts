@@ -172,7 +172,7 @@ export class Piko implements Nouns {
         if (this.#isReady) this.stop().catch(() => {})
       },
     }
-    const reach = (noun: string) => (): Reach => this.#ready(`a call of app.${noun}`).node.reach
+    const reach = (noun: string) => (): Reach => this.#ready(`a call to app.${noun}`).node.reach
     const audited = <N extends Noun, T extends Nouns[N]>(noun: N, instance: T): T =>
       this.#recorder.audited(noun, instance, VERBS[noun], () => reach(noun)().store)
     this.runs = audited('runs', new Runs(reach('runs')))
@@ -297,8 +297,8 @@ export class Piko implements Nouns {
    *
    * Settles at most 5 s after the deadline, even if a service hangs.
    *
-   * @throws PikoError `STOP_INCOMPLETE` naming the services that still hang, or the runs whose outcomes could not be stored; the errors of
-   * everything that failed to close
+   * @throws PikoError `STOP_INCOMPLETE` naming the services that are still hanging, or the runs whose outcomes could not be stored; the
+   * errors of everything that failed to close
    */
   stop(): Promise<void> {
     if (this.#isReady) this.#running?.node.beginStop()
@@ -331,7 +331,7 @@ export class Piko implements Nouns {
     try {
       await this.#running?.root.stop()
     } finally {
-      this.#startGivenUp.reject(new PikoError('STOPPED', 'this app was stopped while it started'))
+      this.#startGivenUp.reject(new PikoError('STOPPED', 'this app was stopped while it was starting'))
       await this.#cleanup?.close()
     }
     if (!this.#running)
@@ -469,7 +469,7 @@ export class Piko implements Nouns {
    * not recorded.
    */
   #startRuns<T>(args: readonly [jobId: string, request: unknown], make: () => Promise<T>): Promise<T> {
-    const store = () => this.#ready('a call of app.run').node.reach.store
+    const store = () => this.#ready('a call to app.run').node.reach.store
     return this.#recorder.record({ verb: 'runs.start', change: START, args, store, make })
   }
 
@@ -552,8 +552,8 @@ export class Piko implements Nouns {
   }
 
   /**
-   * Examines the installation: settings, database, rights, schema, clocks, fleet, runs and rows. Changes nothing. Never rejects because of
-   * a problem: a check that can't run is also a finding. `piko doctor` does the same, even without a running node.
+   * Examines the installation: settings, database, privileges, schema, clocks, fleet, runs and rows. Changes nothing. Never rejects because
+   * of a problem: a check that can't run is also a finding. `piko doctor` does the same, even without a running node.
    *
    * @throws PikoError `STOPPED`
    */

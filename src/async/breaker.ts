@@ -37,8 +37,8 @@ const RUN = {
 }
 
 /**
- * Stops calls to a system that fails. After `failures` failures in a row, refuses every call for `cooldown`. Then allows one call as a
- * trial: if it succeeds, the breaker closes; if it fails, the breaker opens again.
+ * Stops calls to a system that keeps failing. After `failures` failures in a row, refuses every call for `cooldown`. Then allows one call
+ * as a trial: if it succeeds, the breaker closes; if it fails, the breaker opens again.
  *
  * @throws PikoError `USAGE`
  */
@@ -47,7 +47,7 @@ export function breaker(options: BreakerOptions): Breaker {
   return new Breaker(failures as number, durationMs(cooldown as Duration), failIf, systemClock)
 }
 
-/** Refuses calls while a system fails. {@link breaker} explains the rules. */
+/** Refuses calls while a system is failing. {@link breaker} explains the rules. */
 export class Breaker {
   readonly #limit: number
   readonly #cooldownMs: number
@@ -129,7 +129,7 @@ export class Breaker {
     const retryInMs = Math.ceil(leftMs)
     const message = `the breaker is open for ${formatMs(retryInMs)} more, because calls failed: ${headline(this.#lastError)}`
     return new PikoError('BREAKER_OPEN', message, {
-      // A retry, also that of a job, reads from this cause when to try again.
+      // A retry, including a job's own, reads from this cause when to try again.
       cause: new RetryLaterError('the breaker is open', { after: `${retryInMs}ms` }),
       details: { retryInMs },
     })

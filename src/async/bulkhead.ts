@@ -61,7 +61,7 @@ export class Bulkhead {
   }
 
   /**
-   * Calls `fn` when fewer than `concurrency` calls run. A call counts until it has ended, even after its signal has aborted.
+   * Calls `fn` when fewer than `concurrency` calls are running. A call counts until it has ended, even after its signal has aborted.
    *
    * @throws PikoError `BULKHEAD_FULL` if the queue is full
    * @throws the signal's reason if it aborts before `fn` begins, and any error of `fn`
@@ -87,7 +87,7 @@ export class Bulkhead {
     const [concurrency, queue] = [this.#concurrency, this.#queue]
     return new PikoError(
       'BULKHEAD_FULL',
-      `the bulkhead is full: ${concurrency} ${concurrency === 1 ? 'call runs' : 'calls run'}, ${queue} may wait`,
+      `the bulkhead is full: ${concurrency} ${concurrency === 1 ? 'call is running' : 'calls are running'}, ${queue} may wait`,
       { details: { concurrency, queue } },
     )
   }

@@ -92,7 +92,7 @@ export class Pool {
     this.#start()
   }
 
-  /** Resolves when no call runs and none waits. */
+  /** Resolves when no call is running and none is waiting. */
   async idle(): Promise<void> {
     if (this.#running + this.#size > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve))
   }

@@ -31,8 +31,8 @@ const CALL = {
 }
 
 /**
- * Creates a function whose concurrent callers with the same key share one call of `fn` and its result or error. A caller's signal ends only
- * the wait of this caller. The signal of `fn` aborts when no caller waits any more.
+ * Creates a function whose concurrent callers with the same key share one call to `fn` and its result or error. A caller's signal ends only
+ * the wait of this caller. The signal of `fn` aborts when no caller is waiting any more.
  *
  * @throws PikoError `USAGE`
  */

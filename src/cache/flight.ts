@@ -21,17 +21,17 @@ export class Flight<V> {
     this.#answer.promise.catch(() => {})
   }
 
-  /** Aborts when the cache is closed. Unless the load is a background refresh, it also aborts when no caller waits any more. */
+  /** Aborts when the cache is closed. Unless the load is a background refresh, it also aborts when no caller is waiting any more. */
   get signal(): AbortSignal {
     return this.#linked.signal
   }
 
-  /** Whether the load continues even if no caller waits for it. */
+  /** Whether the load continues even if no caller is waiting for it. */
   get isBackground(): boolean {
     return this.#isBackground
   }
 
-  /** Lets the load continue even if no caller waits for it. */
+  /** Lets the load continue even if no caller is waiting for it. */
   intoBackground(): void {
     this.#isBackground = true
   }

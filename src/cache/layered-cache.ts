@@ -303,7 +303,7 @@ export class LayeredCache<V> implements Cache<V> {
         const again = await this.#look(key, guard)
         const now = this.#answered(flight, again)
         if (now) return now.value
-        // Another node already loads the value, and the callers of this load already have the stale value.
+        // Another node is already loading the value, and the callers of this load already have the stale value.
         if (answer === 'busy' && again.kept && flight.isBackground) return again.kept.value
         if (answer !== 'busy')
           return await this.#load(flight, guard, { key, load, ttlMs, lookedAt: lookedAgainAt, seen: again.seen })
@@ -566,7 +566,7 @@ export class LayeredCache<V> implements Cache<V> {
   #assertOpen(key: unknown): void {
     this.#stopped.signal.throwIfAborted()
     if (typeof key === 'string' && key !== '' && key.length <= MAX_KEY && key.isWellFormed()) return
-    throw this.#invalid(`a key is ${describe(key)}; expected a text of 1 to ${MAX_KEY} characters`)
+    throw this.#invalid(`a key is ${describe(key)}; expected a string of 1 to ${MAX_KEY} characters`)
   }
 
   #invalid(problem: string, cause?: unknown): PikoError {

@@ -15,10 +15,10 @@ interface WatchedParts {
   readonly recovered: (outageMs: number) => void
 }
 
-/** A call of the level fails if one of its steps takes longer than this. Most calls have only one step. */
+/** A call to the level fails if one of its steps takes longer than this. Most calls have only one step. */
 const MAX_STEP_MS = 5_000
 
-/** A call of the level. If it has many steps, it calls `step` after each of them. */
+/** A call to the level. If it has many steps, it calls `step` after each of them. */
 type LevelCall<T> = (level: CacheLevel, step: () => void) => Promise<T>
 /** After a failure, no call is made for this time. Requests then do not wait for a level that does not respond. */
 const PAUSE_MS = 1_000

@@ -57,7 +57,7 @@ class Items<T> {
 
   async close(mayFail: boolean): Promise<void> {
     if (this.#state === 'over') return
-    // The source can't be closed while its `next` is pending, and `next` may never answer. So this does not wait for the close.
+    // The source can't be closed while its `next` is pending, and `next` may never settle. So this does not wait for the close.
     if (this.#state === 'asked') safely(() => watchStray(this.#iterator.return?.()), undefined)
     else if (mayFail) await this.#iterator.return?.().then(undefined, () => {})
     else await this.#iterator.return?.()

@@ -84,7 +84,7 @@ export class Limiter {
   }
 
   /**
-   * Takes `count` if the rate allows it now and no caller waits.
+   * Takes `count` if the rate allows it now and no caller is waiting.
    *
    * @throws PikoError `USAGE` for more than the burst
    */
@@ -97,7 +97,7 @@ export class Limiter {
     return true
   }
 
-  /** Serves the callers one by one until none waits. */
+  /** Serves the callers one by one until none is waiting. */
   async #serve(): Promise<void> {
     if (this.#isServing) return
     this.#isServing = true

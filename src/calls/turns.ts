@@ -71,7 +71,7 @@ export class Turns<T, R = void> {
 
   #next(): Waiter<T, R> {
     const waiter = this.#waiters.shift()
-    if (!waiter) throw new RangeError('no caller waits')
+    if (!waiter) throw new RangeError('no caller is waiting')
     return waiter
   }
 }

@@ -46,7 +46,7 @@ Exit codes:
   2  the command could not begin: wrong usage, settings, jobs or schema, or an unreachable database
   Each error has a code, such as JOB_UNKNOWN; docs/errors.md says how to fix it.`
 
-/** The commands by the first word of the command line. Only the requested one is created, because each has many texts and options. */
+/** The commands by the first word of the command line. Only the requested one is created, because each has many help texts and options. */
 const COMMANDS: Readonly<Record<string, (program: Command) => void>> = {
   init: addInit,
   dev: addDev,

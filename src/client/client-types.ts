@@ -21,7 +21,7 @@ export type InputOf<Id extends RouteId> =
     ? Flat<Sent<P> & Sent<Q> & (Fields extends B ? unknown : Known<z.input<B>, z.input<B>>)>
     : never
 
-/** The result of an operation. Instants are ISO 8601 texts. */
+/** The result of an operation. Instants are ISO 8601 strings. */
 export type AnswerOf<Id extends RouteId> =
   RouteOf<Id> extends Route<string, Fields, Fields, Fields, infer A>
     ? z.ZodType extends A

@@ -17,7 +17,7 @@ export interface RunFollowOptions {
   readonly onDisconnect?: (error: PikoError) => void
 }
 
-/** An event of a followed run. Instants are ISO 8601 texts. */
+/** An event of a followed run. Instants are ISO 8601 strings. */
 export type RunNews = z.output<typeof runNews>
 
 /**

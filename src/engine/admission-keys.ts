@@ -46,7 +46,7 @@ function keyOf(
   })
 }
 
-const EXPECTED = `a text of 1 to ${LONGEST_KEY} characters (without lone surrogates; one character less if it ends with a space), or undefined for no limit`
+const EXPECTED = `a string of 1 to ${LONGEST_KEY} characters (without lone surrogates; one character less if it ends with a space), or undefined for no limit`
 
 function isAnswer(value: unknown): value is string | undefined {
   return value === undefined || typeof value === 'string'

@@ -6,7 +6,7 @@ import type { Refused } from '../store/statements/each-apart.ts'
 /** The tables that contain rows of a deleted run. */
 export const HISTORY_TABLES = 'piko_run, piko_attempt, piko_run_log, piko_step, piko_run_progress and piko_idempotency'
 
-/** How many runs a message names, at most. */
+/** The maximum number of runs that a message names. */
 const MAX_NAMED = 10
 
 /**

@@ -17,7 +17,7 @@ export async function clearly<T>(jobId: string, count: number, store: () => Prom
   }
 }
 
-/** How many runs a message names, at most. */
+/** The maximum number of runs that a message names. */
 const MAX_NAMED = 10
 
 /** Returns the error that explains why runs of dead nodes can't return to the queue; undefined if there are none. */

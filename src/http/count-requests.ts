@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Events } from '../events.ts'
 
-/** The methods that are counted by name. All others are counted as `other`, because a client may send any text. */
+/** The methods that are counted by name. All others are counted as `other`, because a client may send any string. */
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
 /**

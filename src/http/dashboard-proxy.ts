@@ -46,7 +46,7 @@ const ANSWER_HEADERS = ['content-type', 'content-length', 'content-encoding', 'c
 /**
  * Serves the dashboard on this machine, with the API of a node on another machine.
  *
- * The token stays in this process. Other users of this machine and pages of other sites can't use the token. A request needs the key of the
+ * The token stays in this process. Other users on this machine and pages of other sites can't use the token. A request needs the key of the
  * printed address, and must name this server as its host and origin.
  *
  * @throws PikoError `HTTP_LISTEN_FAILED`

@@ -15,7 +15,7 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 }
 
-/** Content security policy: the page may load files only from this server, and a text can never become HTML or a script. */
+/** Content security policy: the page may load files only from this server, and text can never become HTML or a script. */
 const POLICY = [
   "default-src 'none'",
   ...["script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'"],

@@ -10,7 +10,7 @@ import { optionalPackage } from '../optional-package.ts'
 /** A client of a WebSocket. */
 export interface SocketClient {
   /**
-   * Sends a value: a text, bytes, or anything else as JSON.
+   * Sends a value: a string, bytes, or anything else as JSON.
    *
    * @returns false if the client reads too slowly; then it is disconnected
    */
@@ -21,7 +21,7 @@ export interface SocketClient {
 export interface SocketsOptions {
   /** The path of the URL: `/ws`. */
   readonly path: string
-  /** Called with each message: a text or bytes. It may be async. If it fails, the error is reported and the socket stays open. */
+  /** Called with each message: a string or bytes. It may be async. If it fails, the error is reported and the socket stays open. */
   readonly onMessage?: (message: string | Buffer, client: SocketClient) => unknown
   /** Called with each new client. */
   readonly onConnection?: (client: SocketClient) => unknown
@@ -59,7 +59,7 @@ export function sockets(options: SocketsOptions): Sockets {
       maxBuffered: wholeNumber(1_024),
       maxMessage: wholeNumber(1),
       maxClients: wholeNumber(1),
-      origins: listOf('texts', aText),
+      origins: listOf('strings', aText),
     },
     "{ path: '/ws' }",
     ['path'],

@@ -20,7 +20,7 @@ export class SvgPictures {
   /**
    * Returns the picture of a graph.
    *
-   * @param dot the graph as Graphviz text; another text is another version
+   * @param dot the graph as Graphviz text; another string is another version
    * @throws PikoError `PACKAGE_MISSING`
    */
   async of(dot: string): Promise<string> {

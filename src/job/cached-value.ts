@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Duration } from '../time/duration.ts'
 
-/** Loads the value of a key. @param signal aborts when no caller waits for the value any more, or when the app stops */
+/** Loads the value of a key. @param signal aborts when no caller is waiting for the value any more, or when the app stops */
 export type CacheLoader<V> = (signal: AbortSignal) => V | Promise<V>
 
 export interface CacheFetch {

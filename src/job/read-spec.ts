@@ -4,7 +4,7 @@ import type { RetrySpec } from '../run/retry.ts'
 import type { AnyJobSpec, JobSpec, WindowsSpec } from './spec.ts'
 
 const whatever: OptionCheck = () => undefined
-const text = expecting('a text', (value) => typeof value === 'string')
+const text = expecting('a string', (value) => typeof value === 'string')
 /** Finds the first value that is not a class. A class may be undefined if modules import each other in a cycle. */
 const named =
   (kind: string): OptionCheck =>

@@ -223,7 +223,7 @@ export interface WindowPolicy {
   readonly parallel: number
 }
 
-/** The options of a spec, with all defaults filled in and all texts parsed. */
+/** The options of a spec, with all defaults filled in and all strings parsed. */
 export interface JobPolicy {
   readonly schedule: ScheduleSpec | undefined
   readonly windows: WindowPolicy | undefined

@@ -14,7 +14,7 @@ export interface StepScope {
 export interface StepOptions {
   /** Calls the function again after an error, within the same attempt of the run. Default: no retries. */
   readonly retry?: RetrySpec
-  /** The time limit of one call of the function. Default: none. */
+  /** The time limit of one call to the function. Default: none. */
   readonly timeout?: Duration
 }
 

@@ -15,7 +15,7 @@ export interface JsonCopy {
   readonly value: unknown
   /** Values that JSON would lose or replace. The copy does not contain them. */
   readonly problems: readonly JsonRemark[]
-  /** Objects with a `toJSON`: for example, a `Date` becomes a text in the copy. The remark names the kind of object. */
+  /** Objects with a `toJSON`: for example, a `Date` becomes a string in the copy. The remark names the kind of object. */
   readonly converted: readonly JsonRemark[]
 }
 
@@ -210,7 +210,7 @@ function opaqueKind(value: object): string | undefined {
   return undefined
 }
 
-/** Whether the value is a plain object, also one of another realm. */
+/** Whether the value is a plain object, even one of another realm. */
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === null || Object.getPrototypeOf(prototype) === null

@@ -21,7 +21,7 @@ export function toJson(value: unknown, what: string, mostBytes = Infinity): stri
     throw new PikoError('USAGE', `${what} can't be stored as JSON: ${describe(value)}`, { cause })
   }
   if (text === undefined) throw new PikoError('USAGE', `${what} can't be stored as JSON: ${describe(value)}`)
-  // A character takes at most 3 bytes, so most texts need no exact count.
+  // A character takes at most 3 bytes, so most strings need no exact count.
   if (text.length * 3 > mostBytes && Buffer.byteLength(text) > mostBytes) {
     throw new PikoError(
       'USAGE',

@@ -11,7 +11,7 @@ const MAX_BYTES_PER_VALUE = 30
 const UNUSUAL = new Error('not a small plain value')
 
 /**
- * Copies a small value of plain JSON: objects and lists of texts, finite numbers, booleans and null. It takes a fraction of the time of
+ * Copies a small value of plain JSON: objects and lists of strings, finite numbers, booleans and null. It takes a fraction of the time of
  * `jsonCopy`, which examines all other values and reports their problems.
  *
  * @returns undefined for any other value, or for one that may exceed `maxBytes` of JSON

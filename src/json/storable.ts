@@ -59,7 +59,7 @@ export function assertFits(value: unknown, { jobId, what, maxBytes, code = 'USAG
 }
 
 /**
- * Returns the size of the value's JSON. It is exact only near the limit: a character takes at most 3 bytes, so most texts need no exact
+ * Returns the size of the value's JSON. It is exact only near the limit: a character takes at most 3 bytes, so most strings need no exact
  * count.
  */
 function bytesOf(value: unknown, maxBytes: number): number {

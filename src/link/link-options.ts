@@ -41,7 +41,7 @@ export interface LinkOptions {
    * times as high.
    */
   readonly window?: number
-  /** How many messages of the other end may be open, at most. Default 1,000. */
+  /** The maximum number of messages of the other end that may be open. Default 1,000. */
   readonly maxOpen?: number
   /** The maximum size of a JSON body, and of one value of a stream. Default 8 MB. */
   readonly maxJsonBytes?: number
@@ -78,7 +78,7 @@ export interface SchemaOptions<S extends z.ZodType> extends CallOptions {
 }
 
 const aSecret = expecting(
-  'a text of at least 16 characters',
+  'a string of at least 16 characters',
   (value) => typeof value === 'string' && value.length >= 16,
 )
 const aNodeId = expecting(
@@ -111,7 +111,7 @@ const CALL_CHECKS = {
   level: oneOfLevels(),
   signal: anAbortSignal,
   headers: expecting(
-    'an object of texts',
+    'an object of strings',
     (value) =>
       typeof value === 'object' &&
       value !== null &&
@@ -127,7 +127,7 @@ const CALL_CHECKS = {
 const EVENT_CHECKS = { level: oneOfLevels() }
 
 const aRoute = expecting(
-  `a text of at most ${MAX_ROUTE} characters`,
+  `a string of at most ${MAX_ROUTE} characters`,
   (value) => typeof value === 'string' && value.length <= MAX_ROUTE,
 )
 

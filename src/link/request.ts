@@ -90,7 +90,7 @@ export class Request implements Call {
 
   #late(): void {
     const { route, timeoutMs } = this.#options
-    const message = `the call of "${route}" was not answered within ${timeoutMs} ms`
+    const message = `the call to "${route}" was not answered within ${timeoutMs} ms`
     this.cancel(CANCEL_CODES.deadline, new PikoError('LINK_TIMEOUT', message, { details: { route, timeoutMs } }))
   }
 

@@ -46,7 +46,7 @@ const SOCKET_MS = 20_000
 /**
  * Sends notices by e-mail. Needs the package nodemailer.
  *
- * @throws PikoError `USAGE` naming every wrong option. The first call of `send` throws `PACKAGE_MISSING` without nodemailer
+ * @throws PikoError `USAGE` naming every wrong option. The first call to `send` throws `PACKAGE_MISSING` without nodemailer
  */
 export function email(given: EmailOptions): Notifier {
   const example = "{ smtp: 'smtps://user:password@mail.example.com', from: 'piko@example.com', to: 'data@example.com' }"

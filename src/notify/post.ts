@@ -2,7 +2,7 @@
 const MAX_SHOWN = 200
 
 /**
- * Sends a text over HTTP.
+ * Sends a body over HTTP.
  *
  * @throws an error with the status and the beginning of the response, unless the status is 2xx
  */

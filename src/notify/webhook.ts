@@ -34,7 +34,7 @@ const CHECKS = {
   headers: (value: unknown) =>
     typeof value === 'object' && value !== null && Object.values(value).every((one) => typeof one === 'string')
       ? undefined
-      : 'is no object of texts; expected headers such as { authorization: "Bearer …" }',
+      : 'is not an object of strings; expected headers such as { authorization: "Bearer …" }',
   template: aTemplate,
 }
 

@@ -32,7 +32,7 @@ export class OffloadPool {
   #overrides: OffloadOptions = {}
   #options: PoolOptions
   #threads: ThreadPool | undefined
-  /** Pools with earlier options that still execute calls. */
+  /** Pools with earlier options that are still executing calls. */
   readonly #retired = new Set<ThreadPool>()
 
   /** @throws PikoError `SETTINGS_INVALID` */

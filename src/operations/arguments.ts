@@ -1,7 +1,7 @@
 import { wrongCall } from '../call-options.ts'
 import { type OptionCheck, placed, problemOf, readOptions } from '../options.ts'
 
-/** A call of an operation, and the checks of its options. */
+/** A call to an operation, and the checks of its options. */
 export interface NounCall {
   readonly call: string
   readonly checks: Readonly<Record<string, OptionCheck>>

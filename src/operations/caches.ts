@@ -31,7 +31,7 @@ const aName = expecting('the name of a cache', (value) => typeof value === 'stri
 
 /**
  * `app.cache`: caches. Called as a function with a definition of `defineCache`, it returns the cache. Its methods work on the entries in
- * the database, also those of caches that this process does not define.
+ * the database, including those of caches that this process does not define.
  */
 export class Caches extends Callable {
   readonly #reach: Reached
@@ -78,5 +78,5 @@ export class Caches extends Callable {
 /** Returns the definition of a cache. @throws PikoError `USAGE` for any other value */
 function asDefinition<V>(definition: CacheDefinition<V>): CacheDefinition<V> {
   if (isObject(definition) && typeof propertyOf(definition, 'open') === 'function') return definition
-  throw new PikoError('USAGE', `the cache is ${describe(definition)}; expected a definition of defineCache`)
+  throw new PikoError('USAGE', `the cache is ${describe(definition)}; expected what defineCache returned`)
 }

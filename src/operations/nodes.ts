@@ -22,7 +22,7 @@ export interface ListedNode extends Omit<NodeStatus, 'facts'> {
   readonly running: number
   /** The version of Piko. This fact and those below are undefined if the node has an older version. */
   readonly version: string | undefined
-  /** How many runs the node executes at the same time, at most. */
+  /** The maximum number of runs that the node executes at the same time. */
   readonly slots: number | undefined
   /** How many jobs the node's code has. */
   readonly jobs: number | undefined

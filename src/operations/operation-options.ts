@@ -15,7 +15,7 @@ export interface OverviewFilter extends JobFilter {
    * by id. Default `'id'`.
    */
   readonly order?: 'id' | 'attention'
-  /** How many of the last runs of each job to show, at most. Default 20. */
+  /** The maximum number of last runs of each job to show. Default 20. */
   readonly runs?: number
 }
 

@@ -49,7 +49,7 @@ export class Services {
   readonly #reach: () => ServicesReach
   readonly #here: () => LocalServices
 
-  /** @param here the services of this process, also while it starts */
+  /** @param here the services of this process, even while it starts */
   constructor(reach: () => ServicesReach, here: () => LocalServices) {
     this.#reach = reach
     this.#here = here

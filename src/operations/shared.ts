@@ -30,12 +30,12 @@ export type SharedCall = <T, I>(definition: SharedDefinition<T, I>) => SharedHan
 type Reached = () => Pick<Reach, 'store' | 'shared'>
 
 const MAX_HISTORY = 100
-const aTopic = expecting('a definition of defineShared, or its topic', (value) => topicOf(value) !== undefined)
+const aTopic = expecting('what defineShared returned, or its topic', (value) => topicOf(value) !== undefined)
 const REASON = { reason: aText } satisfies OptionChecks<SharedReason>
 
 /**
  * `app.shared`: values that all nodes share. Called as a function with a definition of `defineShared`, it returns a handle on the value.
- * Its methods work on stored versions, also of topics that this process does not define.
+ * Its methods work on stored versions, including those of topics that this process does not define.
  */
 export class Shared extends Callable {
   readonly #reach: Reached
@@ -112,7 +112,7 @@ export class Shared extends Callable {
 /** Checks that a value is a definition of `defineShared`. @throws PikoError `USAGE` */
 function asDefinition<T, I>(definition: SharedDefinition<T, I>): SharedDefinition<T, I> {
   if (isObject(definition) && typeof propertyOf(definition, 'open') === 'function') return definition
-  throw new PikoError('USAGE', `the shared value is ${describe(definition)}; expected a definition of defineShared`)
+  throw new PikoError('USAGE', `the shared value is ${describe(definition)}; expected what defineShared returned`)
 }
 
 function topicOf(ref: unknown): string | undefined {

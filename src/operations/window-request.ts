@@ -54,7 +54,7 @@ export async function windowOf(
   const nearest = nearestText(near, zone)
   throw new PikoError(
     'WINDOW_UNKNOWN',
-    `no window of job "${job.id}" that is over starts at ${describeMoment(asked)}; ${nearest ? `${nearest}; ` : ''}${known}`,
+    `no ended window of job "${job.id}" starts at ${describeMoment(asked)}; ${nearest ? `${nearest}; ` : ''}${known}`,
     { details },
   )
 }

@@ -48,7 +48,7 @@ export class Generation {
     return within(
       { clock, ms: MAX_OPEN_MS, what: 'open', signal },
       (limited) => Generation.#open(parts, limited),
-      // No caller waits for this instance any more, so it is closed.
+      // No caller is waiting for this instance any more, so it is closed.
       (late) =>
         void late
           .close()

@@ -11,7 +11,7 @@ export const ATTEMPT_OUTCOMES: readonly AttemptOutcome[] = ['failed', 'timeout',
 /** One attempt to execute a run. */
 export interface Attempt {
   /**
-   * The number of the attempt; 1 for the first, also after a replay. If a stop or a lost node has ended an attempt, the next one has the
+   * The number of the attempt; 1 for the first, even after a replay. If a stop or a lost node has ended an attempt, the next one has the
    * same number.
    */
   readonly attempt: number

@@ -3,8 +3,8 @@ import type { Rate } from './limits.ts'
 /** The options of a rate limit that all nodes share. */
 export interface FleetLimitOptions {
   /**
-   * How many units of the rate may be taken at the same moment, at most. Default: the count of the rate. A smaller burst spreads the calls
-   * evenly. A larger one allows callers to catch up after an idle time.
+   * The maximum number of units of the rate that may be taken at the same moment. Default: the count of the rate. A smaller burst spreads
+   * the calls evenly. A larger one allows callers to catch up after an idle time.
    */
   readonly burst?: number
 }

@@ -27,7 +27,7 @@ const FLAG = /-([a-z][\w-]{0,63})[ \t]{1,4}(?=[^\s-])/gi
 /** Matches an item of a list that is followed by a secret: `["--password", "…"]`, `["x-api-key", "…"]`. */
 const ANNOUNCED =
   /(["'`])(-{1,2}[a-z][\w-]{0,63}|(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]{1,40})\\{0,15}\1\s{0,4},\s{0,8}(?=\\{0,15}["'`])/gi
-/** Matches `{ name: "password", value: "…" }`, also with the value first. */
+/** Matches `{ name: "password", value: "…" }`, even with the value first. */
 const NAMED =
   /\b(?:name|key|header|field)(?<quotes>\\{0,15}["'`]|)\s{0,4}[:=]\s{0,4}(\\{0,15}["'`])([\w.-]{1,64})\2\s{0,4},\s{0,8}(?:\\{0,15}["'`])?value(?:\\{0,15}["'`])?\s{0,4}[:=]\s{0,4}/gi
 const VALUE_FIRST =
@@ -52,8 +52,8 @@ interface Found {
 }
 
 /**
- * Hides secrets in a text: passwords of connection strings (`mysql://user:secret@host`), values of secret keys in any notation
- * (`password=…`, `api-key: …`, `{"token":"…"}`, `--password …`, also in lists and in JSON within JSON), HTTP credentials, tokens and
+ * Hides secrets in a string: passwords of connection strings (`mysql://user:secret@host`), values of secret keys in any notation
+ * (`password=…`, `api-key: …`, `{"token":"…"}`, `--password …`, even in lists and in JSON within JSON), HTTP credentials, tokens and
  * private keys. Works on plain text and on a line of JSON, in time proportional to its length.
  */
 export function redactText(text: string): string {
@@ -84,7 +84,7 @@ function hideNamed(text: string): string {
 function hideValues(text: string, key: RegExp, isHarmless: IsHarmless): string {
   let shown = ''
   let from = 0
-  // `matchAll` would copy the pattern for each text.
+  // `matchAll` would copy the pattern for each string.
   key.lastIndex = 0
   for (let match = key.exec(text); match; match = key.exec(text)) {
     if (match.index < from) continue
@@ -159,10 +159,10 @@ const LINE = /[^\r\n"'`\\]*/y
 const LITERAL = /(?:null|undefined|true|false|\{)(?![\w])/y
 const LIST = /\[\s{0,8}(?=\\{0,15}["'`])/y
 const NEXT_ITEM = /\\{0,15}["'`]\s{0,4},\s{0,8}(?=\\{0,15}["'`])/y
-/** How many items of a list are hidden, at most. */
+/** The maximum number of list items that are hidden. */
 const MAX_ITEMS = 1_000
 
-/** Returns where the value begins and ends, without its quotes. For a list, returns this for each text in it. */
+/** Returns where the value begins and ends, without its quotes. For a list, returns this for each string in it. */
 function valuesAt(text: string, start: number, isWholeLine: boolean): [number, number][] {
   const list = at(LIST, text, start)
   if (!list) return [valueOf(text, start, isWholeLine)]

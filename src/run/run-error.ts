@@ -12,7 +12,7 @@ export interface RunError {
 const LONGEST_MESSAGE = 2_000
 const LONGEST_STACK = 8_000
 /**
- * How many characters of a text are searched for secrets. A text is redacted before it is cut to its final length, because a connection
+ * How many characters of a string are searched for secrets. A string is redacted before it is cut to its final length, because a connection
  * string that was cut no longer matches the pattern.
  */
 const LONGEST_SEARCHED = 100_000

@@ -18,7 +18,7 @@ export function isSecretKey(key: string): boolean {
 const DOUBTFUL_NAME =
   /(?:(?<![A-Za-z])(?:pass|Pass|PASS|auth|Auth|AUTH|sig|Sig|SIG|signature|Signature|SIGNATURE)|(?<=[a-z0-9])(?:Pass|Auth|Sig|Signature))(?:[-_]?\d{1,4})?$/
 
-/** Whether a text with this key is probably a secret. It may also be a word, a number or a group of other keys. */
+/** Whether a string with this key is probably a secret. It may also be a word, a number or a group of other keys. */
 export function isDoubtfulKey(key: string): boolean {
   return DOUBTFUL_NAME.test(key.slice(-64))
 }

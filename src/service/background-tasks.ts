@@ -52,7 +52,7 @@ export class BackgroundTasks {
   /**
    * Waits until the tasks have ended after the signal's abort, but at most `graceMs`.
    *
-   * @returns the names of tasks that still run; their later errors are dropped
+   * @returns the names of tasks that are still running; their later errors are dropped
    */
   async settle(graceMs: number): Promise<readonly string[]> {
     if (this.#running.size > 0) {

@@ -268,7 +268,7 @@ export class Lifecycle {
     const requests = this.#stopRequests
     const stopIfAsked = (): void => {
       if (requests === this.#stopRequests) return
-      throw new PikoError('STOPPED', `service ${JSON.stringify(path())} was stopped while it restarted`)
+      throw new PikoError('STOPPED', `service ${JSON.stringify(path())} was stopped while it was restarting`)
     }
     const reason = this.#crashReason
     await this.#halt()

@@ -2,7 +2,7 @@ import { messageOf } from '../errors-read.ts'
 import { formatMs } from '../time/duration.ts'
 import type { Service } from './service.ts'
 
-/** Returns a text with every service of the tree (state, restarts, tasks and timers) and with what keeps the process alive. */
+/** Returns a string with every service of the tree (state, restarts, tasks and timers) and with what keeps the process alive. */
 export function serviceReport(root: Service): string {
   return [...serviceLines(root), `active: ${activeResources()}`].join('\n')
 }

@@ -23,7 +23,7 @@ interface SchemaItem {
   readonly format: 'piko'
   readonly sensitive: boolean
   readonly setting: Setting
-  /** Receives each problem as data. convict would only return one text with all problems. */
+  /** Receives each problem as data. convict would only return one message with all problems. */
   readonly report: (value: unknown, complaint: string) => void
 }
 

@@ -17,7 +17,7 @@ export function maskDsn(dsn: string): string {
   if (at < 0) return scheme + (HOST_ONLY.test(address) ? address : HIDDEN)
   const colon = credentials.indexOf(':')
   const user = colon < 0 ? credentials : credentials.slice(0, colon)
-  // With a raw `?`, it is not clear which `@` ends the password. A text with `/` or `#` is no user name.
+  // With a raw `?`, it is not clear which `@` ends the password. A string with `/` or `#` is no user name.
   if (credentials.includes('?') || /[/#]/.test(user)) return scheme + HIDDEN
   return `${scheme}${user}${colon < 0 ? '' : `:${HIDDEN}`}@${address}`
 }
@@ -28,8 +28,8 @@ function hideQuery(address: string): string {
 }
 
 /**
- * Returns a text that is safe to print. If it looks like a URL, it could contain a password, whatever its key is. Other texts follow the
- * rule for logs and errors.
+ * Returns a string that is safe to print. If it looks like a URL, it could contain a password, whatever its key is. Other strings follow
+ * the rule for logs and errors.
  */
 export function maskText(text: string): string {
   return text.includes('://') ? maskDsn(text) : redactText(text)

@@ -23,14 +23,14 @@ interface DurationEntry<K extends string> extends Entry<K, Duration> {
 }
 
 export function text<const K extends string>(entry: Entry<K, string>): Setting<K, string, string> {
-  return textThat(entry, (value) => value.trim() !== '', 'expected a text, not empty')
+  return textThat(entry, (value) => value.trim() !== '', 'expected a string, not empty')
 }
 
-/** Defines a setting whose value is a text that may be empty, which is the default. */
+/** Defines a setting whose value is a string that may be empty, which is the default. */
 export function optionalText<const K extends string>(
   entry: Omit<Entry<K, string>, 'default'>,
 ): Setting<K, string, string> {
-  return textThat({ ...entry, default: '' }, () => true, 'expected a text')
+  return textThat({ ...entry, default: '' }, () => true, 'expected a string')
 }
 
 /** Defines a setting whose value is the address of a mail server, which may contain a password, or empty. */
@@ -139,7 +139,7 @@ export function list<const K extends string>(
     complaint: (value) =>
       Array.isArray(value) && value.every((item) => typeof item === 'string' && item.trim() !== '')
         ? undefined
-        : 'expected an array of texts, none empty',
+        : 'expected an array of strings, none empty',
     parse: (value) => [...value],
   }
 }
@@ -207,7 +207,8 @@ export function optionalDsn<const K extends string>(
     fromEnv: (value) => value,
     complaint: (value) => {
       if (value === '') return undefined
-      if (typeof value !== 'string') return 'expected a text such as "mysql://user:password@host:3306/database", or ""'
+      if (typeof value !== 'string')
+        return 'expected a string such as "mysql://user:password@host:3306/database", or ""'
       const found = inspectDsn(value)
       return 'dsn' in found ? undefined : found.complaint
     },
@@ -232,7 +233,7 @@ function isDurationIn(value: string, { min, max }: { readonly min: Duration; rea
   }
 }
 
-/** Splits a text at commas, except inside the braces of a glob: `jobs/*.{ts,js},more/*.ts` has two parts. */
+/** Splits a string at commas, except inside the braces of a glob: `jobs/*.{ts,js},more/*.ts` has two parts. */
 function splitList(value: string): string[] {
   const items = ['']
   let depth = 0

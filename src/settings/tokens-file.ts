@@ -105,7 +105,7 @@ function secretProblems(token: unknown, sha256: unknown): string[] {
   return isLong && token.length >= MIN_TOKEN_CHARACTERS && token.length <= MAX_TOKEN_CHARACTERS
     ? []
     : [
-        `token has not ${MIN_TOKEN_CHARACTERS} to ${MAX_TOKEN_CHARACTERS} visible ASCII characters; openssl rand -hex 32 makes one`,
+        `token does not have ${MIN_TOKEN_CHARACTERS} to ${MAX_TOKEN_CHARACTERS} visible ASCII characters; openssl rand -hex 32 makes one`,
       ]
 }
 

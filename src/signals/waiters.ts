@@ -52,7 +52,7 @@ export class Waiters<T> {
     for (const { resolve } of [...this.#waiting]) resolve(value)
   }
 
-  /** Rejects all waiting calls. @param isFinal whether later calls of `next` are rejected too */
+  /** Rejects all waiting calls. @param isFinal whether later calls to `next` are rejected too */
   end(reason: Error, isFinal: boolean): void {
     if (isFinal) this.#end = { reason }
     for (const { reject } of [...this.#waiting]) reject(reason)

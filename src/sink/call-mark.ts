@@ -4,7 +4,7 @@ import type { SinkBatch } from './sink.ts'
 /** A registered symbol, because the module of a sink may load another copy of this package. */
 const CALL = Symbol.for('piko.call')
 
-/** Marks the batch for one call of a sink's method. Copies of the batch keep the mark. */
+/** Marks the batch for one call to a sink's method. Copies of the batch keep the mark. */
 export function called(batch: SinkBatch): SinkBatch {
   return { ...batch, [CALL]: {} } as SinkBatch
 }

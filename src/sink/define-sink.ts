@@ -30,7 +30,7 @@ export interface SinkDefinition<
   readonly name: string
   /** Pairs of a model and the function that receives the model's rows. */
   readonly on?: { readonly [K in keyof Models]: readonly [model: Models[K], handler: RowHandler<Models[K]>] }
-  /** Pairs of a model and the function that receives the model's rows, by a name, for `write('orders', rows)`. */
+  /** Pairs of a model and the function that receives its rows. The key is a name for `write('orders', rows)`. */
   readonly routes?: { readonly [K in keyof Named]: readonly [model: Named[K], handler: RowHandler<Named[K]>] }
   /**
    * Returns the key of a row. With several writers, rows with the same key are delivered in order, one delivery after another. Default: in

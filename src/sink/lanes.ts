@@ -61,7 +61,7 @@ export class LaneChoice {
     if (typeof key === 'string' || typeof key === 'bigint' || typeof key === 'boolean' || isNumber(key)) {
       return hashOf(`${(typeof key).slice(0, 1)}${key}`) % this.#count
     }
-    throw this.#wrong(modelName, index, `is ${describe(key)}; expected a text, a number or a date`)
+    throw this.#wrong(modelName, index, `is ${describe(key)}; expected a string, a number or a date`)
   }
 
   #keyOf(modelName: string, row: unknown, index: number): unknown {

@@ -3,7 +3,7 @@ const VALUE_BYTES = 8
 /** The maximum number of values to measure. Further values add nothing to the size of a row. */
 const MAX_VALUES = 100_000
 
-/** Returns the approximate memory of a row in bytes: its texts and its binary data. A value that can't be read is not counted. */
+/** Returns the approximate memory of a row in bytes: its strings and its binary data. A value that can't be read is not counted. */
 export function rowBytes(row: unknown): number {
   return flatBytes(row) ?? deepBytes(row)
 }

@@ -50,7 +50,7 @@ export interface SpillOptions {
 
 /** The options of every sink, whatever its target: how rows are batched, repeated and kept. */
 export interface SinkRules {
-  /** How many rows a delivered batch has, at most. Default 1,000. */
+  /** The maximum number of rows that a delivered batch has. Default 1,000. */
   readonly batchSize?: number
   /**
    * The approximate memory of a batch in bytes: it is delivered before it exceeds this. A single larger row fails its write. Default

@@ -8,7 +8,7 @@ import { chainOf, isError, propertyOf } from '../errors-read.ts'
  * - `outage`: the server, or this member of a cluster, can't serve for now. Drop the connection, and retry on another member or later.
  * - `contention`: a conflict with another transaction. Run the whole transaction again, soon.
  * - `data`: the value or the row is refused. A retry does not help.
- * - `programming`: the statement, the schema or the rights are wrong.
+ * - `programming`: the statement, the schema or the privileges are wrong.
  */
 export type DatabaseFault = 'outage' | 'contention' | 'data' | 'programming'
 

@@ -81,7 +81,7 @@ export function toSqlValue(value: unknown, what: () => string): SqlValue {
   }
   throw new PikoError(
     'SINK_ROW_INVALID',
-    `${what()} is ${shown(value)}; expected a finite number, a text, a date, bytes, a plain object, an array or null`,
+    `${what()} is ${shown(value)}; expected a finite number, a string, a date, bytes, a plain object, an array or null`,
   )
 }
 

@@ -4,7 +4,7 @@
  */
 export const MAX_BATCH_BYTES = 1_000_000
 
-/** For texts up to this length, the characters to escape are not counted, but estimated. */
+/** For strings up to this length, the characters to escape are not counted, but estimated. */
 const MAX_GUESSED_CHARACTERS = 200
 const MAX_BYTES_PER_CHARACTER = 3
 /** The maximum size of a number, an instant or a keyword, in bytes. */

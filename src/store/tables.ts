@@ -250,7 +250,7 @@ export interface RunLogTable {
   fields: JsonText
 }
 
-/** The result of a step of a handler. For a step that still waits, when `ctx.until` began to wait. */
+/** The result of a step of a handler. For a step that is still waiting, when `ctx.until` began to wait. */
 export interface StepTable {
   run_id: number
   /** The name in the form of `exactKey`. */

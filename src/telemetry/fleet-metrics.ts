@@ -153,12 +153,12 @@ export class FleetMetrics {
       [],
       ofFleet(({ hasLeader }) => (hasLeader ? 1 : 0)),
     )
-    gauge('piko_alerts', 'Jobs that fail or are late, by problem.', ['problem'], ({ alerts }) =>
+    gauge('piko_alerts', 'Jobs that are failing or late, by problem.', ['problem'], ({ alerts }) =>
       Object.entries(alerts).map(([problem, count]): Row => [{ problem }, count]),
     )
     gauge(
       'piko_messages',
-      'Messages to people that wait (due) or could not be delivered (dead).',
+      'Messages to people that are waiting (due) or could not be delivered (dead).',
       ['state'],
       ({ messages }) => Object.entries(messages).map(([state, count]): Row => [{ state }, count]),
     )

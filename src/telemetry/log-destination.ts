@@ -3,7 +3,7 @@ import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import { propertyOf } from '../errors-read.ts'
 
-/** How many bytes of lines may wait for a reader, at most. Further lines are dropped. */
+/** The maximum number of bytes of lines that may wait for a reader. Further lines are dropped. */
 const MAX_HELD_BYTES = 8_000_000
 const RETRY_MS = 10
 /** How long to wait for the reader when the process exits and lines are left, in milliseconds. */
@@ -39,7 +39,7 @@ export class LogDestination {
     this.#file = file
   }
 
-  /** The number of dropped lines that were not reported yet. */
+  /** The number of dropped lines that have not been reported yet. */
   get dropped(): number {
     return this.#dropped
   }

@@ -263,7 +263,7 @@ export function logEvents(events: Events, log: AppLogger): () => void {
   }
 }
 
-/** How many jobs one line names, at most. */
+/** The maximum number of jobs that one line names. */
 const MAX_IDS = 20
 
 /** Conflicts with other writers usually end by themselves. So a loop logs them only after this many in a row. */
@@ -287,7 +287,7 @@ function logDrained(log: Logger, { ended, givenBack, stillRunning, leftBehind, r
   const parts = [
     `${ended} ended`,
     `${givenBack} returned to the queue`,
-    ...(stillRunning > 0 ? [`${stillRunning} of them with handlers that ignore ctx.signal and still run`] : []),
+    ...(stillRunning > 0 ? [`${stillRunning} of them with handlers that ignore ctx.signal and are still running`] : []),
     ...(leftBehind > 0 ? [`${leftBehind} left as running until another node recovers them`] : []),
   ]
   const fields = {
@@ -308,7 +308,7 @@ const ENDED = {
   timeout: 'run timed out',
   cancelled: 'run was cancelled',
   interrupted: 'run was interrupted because this node is stopping',
-  waiting: 'run waits in ctx.until',
+  waiting: 'run is waiting in ctx.until',
 } as const satisfies Record<EventMap['run.settled']['outcome'], string>
 
 function settled(log: Logger, payload: EventMap['run.settled']): void {
@@ -324,7 +324,7 @@ function settled(log: Logger, payload: EventMap['run.settled']): void {
     ...(isGivenUp && { is_given_up: true }),
   }
   // The slot is free, but the handler is still running, because Piko can't stop it.
-  const stillRuns = isGivenUp ? '; its handler ignored ctx.signal and still runs' : ''
+  const stillRuns = isGivenUp ? '; its handler ignored ctx.signal and is still running' : ''
   if (outcome === 'success') {
     log.info(fields, `${ENDED.success} in ${formatMs(durationMs)}`)
   } else if (outcome === 'interrupted') {

@@ -15,7 +15,7 @@ export async function metricText(metric: Metric): Promise<string> {
 }
 
 /**
- * Returns a text followed by the lines of many items. Each slice is joined in its own turn, because joining megabytes also takes a long
+ * Returns a string followed by the lines of many items. Each slice is joined in its own turn, because joining megabytes also takes a long
  * time.
  */
 export async function withLines<T>(head: string, items: readonly T[], linesOf: (item: T) => string): Promise<string> {

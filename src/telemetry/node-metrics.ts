@@ -37,7 +37,7 @@ export function registerNode(sources: NodeSources, registers: Registry[]): void 
   batches('finish', 'stored the ends of', sources.finishes)
   new Gauge({
     name: 'piko_store_connections',
-    help: 'Connections to the database: size (at most), open, idle, and waiting (calls that wait for one). Absent on SQLite.',
+    help: 'Connections to the database: size (at most), open, idle, and waiting (calls waiting for one). Absent on SQLite.',
     labelNames: ['state'],
     registers,
     collect() {
@@ -62,7 +62,7 @@ export function countNode(events: Events, register: Registry): (() => void)[] {
   const lost = new Counter({ name: 'piko_lease_lost_total', help: 'Leases that this process lost.', registers })
   const notices = new Counter({
     name: NOTICES,
-    help: 'Calls of hooks and notifiers, by notifier (hook: a hook) and outcome.',
+    help: 'Calls to hooks and notifiers, by notifier (hook: a hook) and outcome.',
     labelNames: ['notifier', 'outcome'],
     registers,
   })

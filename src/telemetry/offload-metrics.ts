@@ -75,7 +75,7 @@ export function registerOffload(pools: () => readonly OffloadSource[], registers
   gauge('piko_offload_size', 'Threads of the pool that may run at the same time.', 'size')
   gauge('piko_offload_threads', 'Threads of the pool that exist.', 'threads')
   gauge('piko_offload_busy', 'Calls of the pool that a thread executes.', 'running')
-  gauge('piko_offload_queue', 'Calls that wait for a thread of the pool.', 'waiting')
+  gauge('piko_offload_queue', 'Calls waiting for a thread of the pool.', 'waiting')
   new Counter({
     name: 'piko_offload_recycled_total',
     help: 'Threads of the pool that were replaced.',

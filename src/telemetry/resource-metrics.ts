@@ -35,7 +35,7 @@ export function registerResources(read: () => readonly ResourceFigures[], regist
   }
   gauge('piko_resource_size', 'Runs that can borrow the resource at the same time.', ({ size }) => size)
   gauge('piko_resource_borrowed', 'Slots of the resource that runs hold.', ({ borrowed }) => borrowed)
-  gauge('piko_resource_waiting', 'Runs that wait for the resource.', ({ waiting }) => waiting)
+  gauge('piko_resource_waiting', 'Runs waiting for the resource.', ({ waiting }) => waiting)
   gauge('piko_resource_lost', '1 while the resource is not available, otherwise 0.', ({ state }) =>
     state === 'lost' ? 1 : 0,
   )

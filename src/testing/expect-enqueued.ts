@@ -14,11 +14,11 @@ import { momentOf, type WindowInput } from '../time/local-dates.ts'
 
 /** How many runs are read, at most, newest first. */
 const MAX_READ = 1_000
-/** How many runs an error shows, at most. */
+/** The maximum number of runs that an error shows. */
 const MAX_SHOWN = 20
 
 export interface EnqueuedFilter {
-  /** The input as the database returns it, where dates are texts. */
+  /** The input as the database returns it, where dates are strings. */
   readonly input?: unknown
   /** The start of the window. */
   readonly window?: WindowInput

@@ -19,7 +19,7 @@ export function assertRealTimers(call: string): void {
   if (fake.length === 0) return
   throw new PikoError(
     'USAGE',
-    `${call}: the test has replaced ${fake.join(', ')} by fake timers, and a running app needs real ones. Fake only the date: ` +
+    `${call}: the test has replaced ${fake.join(', ')} with fake timers, and a running app needs real ones. Fake only the date: ` +
       "vi.useFakeTimers({ toFake: ['Date'] }) in Vitest, mock.timers.enable({ apis: ['Date'] }) in node:test, jest.useFakeTimers({ doNotFake: [all but 'Date'] }) in Jest. " +
       'To move the time of an app, use startTestApp({ clock: new ManualClock() }) and app.advance; runJob and simulate need no timers',
     { details: { fake } },

@@ -16,7 +16,7 @@ export interface GivenAnswer {
   /** The status of the response. Default 200. */
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
-  /** The body: a text or bytes. Any other value is sent as JSON. Default: empty. */
+  /** The body: a string or bytes. Any other value is sent as JSON. Default: empty. */
   readonly body?: unknown
   /** The URL of the response, after redirects. Default: the URL of the request, or the one that a `location` header led to. */
   readonly url?: string

@@ -8,7 +8,7 @@ import { testedJob } from './tested-job.ts'
 
 const DEFAULT_TICKS = 10_000
 const MAX_TICKS = 1_000_000
-/** How many ticks are computed in one step, at most. */
+/** The maximum number of ticks that are computed in one step. */
 const STEP_TICKS = 500
 
 export interface SimulateOptions {
@@ -16,7 +16,7 @@ export interface SimulateOptions {
   readonly from: WindowInput
   /** The end of the range, not included. */
   readonly to: WindowInput
-  /** How many ticks to return, at most. Default 10,000, at most 1,000,000. */
+  /** The maximum number of ticks to return. Default 10,000, at most 1,000,000. */
   readonly limit?: number
   /** The id of the job, if the class has several jobs. */
   readonly id?: string

@@ -31,9 +31,9 @@ export type AdvanceBy = Duration | number | { readonly to: InstantInput }
  * Starts an app for a test, with an embedded store in a new temporary folder. It writes no log lines and has short poll intervals. `stop()`
  * (or `await using`) stops the app and removes the folder.
  *
- * With a `ManualClock`, everything follows that clock, also in the database: due times, retries, leases and so on. `app.advance` moves it.
+ * With a `ManualClock`, everything follows that clock, even in the database: due times, retries, leases and so on. `app.advance` moves it.
  *
- * @throws PikoError `USAGE`, also for fake timers of a test runner; the errors of `app.start()`
+ * @throws PikoError `USAGE`, which includes fake timers of a test runner; the errors of `app.start()`
  * @example
  * await using app = await startTestApp({ jobs: [syncOrders] })
  * const run = await app.run('sync_orders', { config: { shop: 'us' }, wait: true })
@@ -65,7 +65,7 @@ export async function startTestApp(options: TestAppOptions): Promise<TestApp> {
   return app
 }
 
-/** How many runs an error names, at most. */
+/** The maximum number of runs that an error names. */
 const MAX_SHOWN = 20
 
 /** The advance of each clock. All apps with the same clock move together. */
@@ -110,7 +110,7 @@ export class TestApp extends Piko {
   /**
    * Resolves when no run of this app's jobs is running, and none that is queued is due. Does not move the clock.
    *
-   * @param options.within how long to wait in real time, at most. Default `'30s'`
+   * @param options.within the maximum wait in real time. Default `'30s'`
    * @throws PikoError `TIMEOUT` that names the runs that are left
    * @example await app.drain()
    */

@@ -46,7 +46,7 @@ export interface TestedCrawl {
 
 /**
  * Runs a crawl with given pages and a new embedded store. No request is sent, and no sink is written. If a crawl has more dead pages than
- * it tolerates, this is no error; its `state` is then `failed`.
+ * it tolerates, this is not an error; its `state` is then `failed`.
  *
  * @param crawl a crawl of `defineCrawl`, or a class with `@crawl`
  * @throws PikoError `USAGE` for anything else; `RUN_FAILED` with the error of the seeds
@@ -101,6 +101,6 @@ function specOf(crawl: object): AnyCrawlSpec {
   if (spec) return spec
   throw new PikoError(
     'USAGE',
-    `testCrawl got ${describe(crawl)}; expected a crawl of defineCrawl, or a class with @crawl`,
+    `testCrawl got ${describe(crawl)}; expected a crawl that defineCrawl returned, or a class with @crawl`,
   )
 }

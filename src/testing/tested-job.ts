@@ -18,7 +18,7 @@ export function testedJob(call: string, given: unknown, id: string | undefined):
     const isSpec = isObject(given) && 'id' in given
     throw new PikoError(
       'USAGE',
-      `${call} got ${describe(given)}; expected a job of defineJob, or a class or an instance with @job` +
+      `${call} got ${describe(given)}; expected a job that defineJob returned, or a class or an instance with @job` +
         (isSpec ? ': a spec has no handler' : ''),
     )
   }

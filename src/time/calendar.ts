@@ -38,7 +38,7 @@ export const FUNCTION_MARKER = '(function)'
  */
 const MAX_EXCLUDED = 100_000
 const DAY_MS = 86_400_000
-/** The longest time without a tick, in milliseconds. It is long enough: dates fall on the same weekdays again after 40 years, at most. */
+/** The longest time without a tick, in milliseconds. It is long enough: dates fall on the same weekdays again after at most 40 years. */
 const LONGEST_EXCLUDED_MS = 100 * 366 * DAY_MS
 
 /** The ticks that a calendar does not skip. */

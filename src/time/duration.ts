@@ -18,7 +18,7 @@ export const MAX_STORED_MS = 3_650 * UNIT_MS.d
  */
 export const MAX_DURATION_MS = 182_500 * UNIT_MS.d
 
-/** The milliseconds of a duration, or a text that describes the expected form. */
+/** The milliseconds of a duration, or a string that describes the expected form. */
 export type DurationReading = { readonly ms: number } | { readonly expected: string }
 
 /** Reads a duration, which may have several parts (`'1h30m'`). Pure. */

@@ -4,12 +4,12 @@ import { describe, type ErrorCode, PikoError } from '../errors.ts'
 export type InstantInput = Date | string
 
 /**
- * The range of instants. MySQL's DATETIME covers the years 1000 to 9999. In this range, the order of SQLite's texts is the order of time.
+ * The range of instants. MySQL's DATETIME covers the years 1000 to 9999. In this range, the order of SQLite's strings is the order of time.
  */
 export const FIRST_INSTANT_MS = Date.UTC(1000, 0, 1)
 export const LAST_INSTANT_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
 
-/** The instant of a value, or a text that describes the expected form. */
+/** The instant of a value, or a string that describes the expected form. */
 export type InstantReading = { readonly date: Date } | { readonly expected: string }
 
 const DATE = String.raw`(\d{4})-(\d\d)-(\d\d)`

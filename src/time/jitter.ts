@@ -7,7 +7,9 @@ export function jitterOf(jobId: string, tick: Date, mostMs: number): number {
   return Math.floor((hash(`${jobId}@${tick.getTime()}`) / 2 ** 32) * (mostMs + 1))
 }
 
-/** Hashes a text with FNV-1a and the final step of murmur. FNV-1a alone returns similar values for texts that differ only at their ends. */
+/**
+ * Hashes a string with FNV-1a and the final step of murmur. FNV-1a alone returns similar values for strings that differ only at their ends.
+ */
 function hash(text: string): number {
   let mixed = 0x811c9dc5
   for (let index = 0; index < text.length; index++) mixed = Math.imul(mixed ^ text.charCodeAt(index), 0x01000193)

@@ -97,7 +97,10 @@ function withoutAfter(dst: DstPolicy | undefined): DstPolicy {
   return { ...(typeof dst === 'object' && dst), gap: 'skip' }
 }
 
-/** How many windows are shown at one tick, at most. With a yearly schedule, half a million windows of one minute could be due at a tick. */
+/**
+ * The maximum number of windows that are shown at one tick. With a yearly schedule, half a million windows of one minute could be due at a
+ * tick.
+ */
 const MAX_AT_TICK = 1_000
 
 function windowsOf(

@@ -16,7 +16,7 @@ export interface ScheduleFault {
     | 'kind'
   readonly value: unknown
   readonly expected: string
-  /** A text that says what to do next. */
+  /** Says what to do next. */
   readonly hint: string
   readonly cause?: unknown
 }

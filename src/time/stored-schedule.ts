@@ -5,7 +5,7 @@ import { scheduleInvalid } from './schedule-invalid.ts'
 
 /** The parts of a schedule that may be missing in a stored text. The job's code then provides them. */
 export interface StoredDefaults {
-  /** The zone of a text without one. Default `'UTC'`. */
+  /** The zone of a string without one. Default `'UTC'`. */
   readonly timezone?: string | undefined
   /** The anchor of a fixed rate, if the text has none. Default: the epoch. */
   readonly anchor?: string | undefined
@@ -23,7 +23,7 @@ const known = new Map<string, ScheduleSpec>()
 const knownOf = new WeakMap<CalendarFunction, Map<string, ScheduleSpec>>()
 
 /**
- * Reads a schedule from a text in the database: JSON that the code wrote, or a cron expression that a person typed.
+ * Reads a schedule from a string in the database: JSON that the code wrote, or a cron expression that a person typed.
  *
  * @throws PikoError `SCHEDULE_INVALID`
  */

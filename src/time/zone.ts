@@ -98,7 +98,7 @@ export class Zone {
 }
 
 /**
- * Returns the numbers in a text. It uses no regular expression, which would take as long as `Intl` itself, because a year has hundreds of
+ * Returns the numbers in a string. It uses no regular expression, which would take as long as `Intl` itself, because a year has hundreds of
  * days to measure.
  */
 function numbersIn(text: string): number[] {

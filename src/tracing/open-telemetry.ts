@@ -19,7 +19,7 @@ export async function loadTracing(): Promise<void> {
 }
 
 const TRACEPARENT = /^00-([\da-f]{32})-([\da-f]{16})-([\da-f]{2})(?: (.*))?$/s
-/** How many characters the trace context in a run's row may have, at most. */
+/** The maximum number of characters that the trace context in a run's row may have. */
 const MAX_CONTEXT = 600
 
 class OpenTelemetry implements Tracing {

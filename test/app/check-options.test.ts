@@ -75,7 +75,7 @@ const REFUSED: readonly (readonly [options: unknown, problem: string])[] = [
   [{ plan: 'no' }, 'plan is "no"; expected true or false'],
   [{ execute: 0 }, 'execute is 0; expected true or false'],
   [{ only: 'a' }, 'only is "a"; expected a list of job ids'],
-  [{ only: ['a', 5] }, 'only[1] is 5; expected a text'],
+  [{ only: ['a', 5] }, 'only[1] is 5; expected a string'],
   [{ clock: Date }, 'clock is function Date, which lacks monotonic, sleep; expected a clock such as ManualClock'],
   [{ graceMs: '5s' }, 'graceMs is "5s"; expected milliseconds from 0 to 2147483647'],
   [{ graceMs: -1 }, 'graceMs is -1; expected'],

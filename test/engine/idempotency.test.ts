@@ -182,8 +182,8 @@ describeEachStore((fixture) => {
   })
 
   it.each([
-    ['', /idempotencyKey is ""; expected a text of 1 to 255/],
-    ['x'.repeat(256), /expected a text of 1 to 255/],
+    ['', /idempotencyKey is ""; expected a string of 1 to 255/],
+    ['x'.repeat(256), /expected a string of 1 to 255/],
     [{ key: 'a', states: [] }, /states of idempotencyKey "a" are \[\]/],
     [{ key: 'a', states: ['done' as 'failed'] }, /expected a list of queued, running/],
     [{ key: 'a', period: 'day' as '1d' }, /period of idempotencyKey is "day"/],

@@ -30,16 +30,20 @@ const NO_DECISION: [string, () => unknown, RegExp][] = [
   ['resolves', () => Promise.resolve(true), /returned a promise; expected true or false immediately/],
   ['rejects', () => Promise.reject(BOOM), /returned a promise; expected true or false immediately/],
   ['says nothing', () => undefined, /returned undefined; expected true or false;/],
-  ['says a text', () => 'no', /returned "no"; expected true or false;/],
+  ['says a string', () => 'no', /returned "no"; expected true or false;/],
 ]
 
 const NO_KEY: [string, () => unknown, RegExp][] = [
   ['throws', boom, /threw TypeError: no such field; /],
-  ['resolves', () => Promise.resolve('a'), /returned a promise; expected a text of 1 to 128 characters .* immediately/],
+  [
+    'resolves',
+    () => Promise.resolve('a'),
+    /returned a promise; expected a string of 1 to 128 characters .* immediately/,
+  ],
   ['rejects', () => Promise.reject(BOOM), /returned a promise; /],
-  ['says a number', () => 7, /returned 7; expected a text of 1 to 128 characters/],
-  ['says null', () => null, /returned null; expected a text/],
-  ['says an object', () => ({ toString: boom }), /returned .*; expected a text/],
+  ['says a number', () => 7, /returned 7; expected a string of 1 to 128 characters/],
+  ['says null', () => null, /returned null; expected a string/],
+  ['says an object', () => ({ toString: boom }), /returned .*; expected a string/],
 ]
 
 const DAYS = { start: '2026-01-01T00:00:00Z', end: '2026-01-04T00:00:00Z' }

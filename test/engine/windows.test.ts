@@ -361,7 +361,7 @@ describeEachStore((store) => {
         expect(error.code).toBe('WINDOW_UNKNOWN')
         return error.message
       }
-      const none = 'no window of job "sync" that is over starts at'
+      const none = 'no ended window of job "sync" starts at'
       const name = (index: number): string => `2025-01-01T00:0${index}:00Z to 2025-01-01T00:0${index + 1}:00Z`
       expect(await message('sync', '2025-01-01T00:00:30Z')).toBe(
         `${none} "2025-01-01T00:00:30Z"; the nearest are ${name(0)} before it and ${name(1)} after it; ` +
@@ -387,7 +387,7 @@ describeEachStore((store) => {
         'job "plain" has no windows; leave out the window "2025-01-01T00:01:00.000Z"',
       )
       const [notOver] = (await app.windows.list('live')).slice(-1)
-      expect(await message('live', notOver!.end)).toContain('no window of job "live" that is over starts at')
+      expect(await message('live', notOver!.end)).toContain('no ended window of job "live" starts at')
       expect(await app.runs.list({ jobId: 'plain' })).toEqual([])
     })
   })

@@ -108,9 +108,9 @@ describe('a database user who loses a right at work', () => {
       expect(error).toMatchObject({ code: 'DATABASE_DENIED', details: { database } })
       expect(error.message).toMatch(new RegExp(`${right}.* command denied to user .*${table}`))
       expect(error.message).toMatch(
-        new RegExp(`give it with GRANT [A-Z, ]*${right}[A-Z, ]* ON \`${database}\`\\.\\* TO '${user}'@'`),
+        new RegExp(`grant it: GRANT [A-Z, ]*${right}[A-Z, ]* ON \`${database}\`\\.\\* TO '${user}'@'`),
       )
-      const [, grant = ''] = /give it with (GRANT .*?);/.exec(error.message) ?? []
+      const [, grant = ''] = /grant it: (GRANT .*?);/.exec(error.message) ?? []
       // The error names the host that the user came from, but the account has another host.
       await ask([grant.replace(/@'[^']*'$/, "@'%'")])
       // Each refused connection is replaced by one with the new right.
@@ -135,7 +135,7 @@ describe('a database user who loses the right to renew a lease', () => {
     const told = (): Error | undefined => failures.find(({ loop }) => loop === 'heartbeat')?.error
     await eventually(() => expect(told()).toBeDefined())
     expect(told()).toMatchObject({ code: 'DATABASE_DENIED', details: { database, right: 'UPDATE' } })
-    expect(told()?.message).toContain(`give it with GRANT UPDATE ON \`${database}\`.* TO '${user}'@`)
+    expect(told()?.message).toContain(`grant it: GRANT UPDATE ON \`${database}\`.* TO '${user}'@`)
     await eventually(() => expect(failures.filter(({ loop }) => loop === 'heartbeat').length).toBeGreaterThan(2))
     await ask([`GRANT UPDATE ON ${database}.piko_node TO ${user}@'%'`])
     await eventually(async () => {

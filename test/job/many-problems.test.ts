@@ -64,7 +64,7 @@ const PROBLEMS = [
   'timezone is "Europe/Atlantis"',
   'dst is "never"',
   'unknown option "corn", did you mean "cron"?',
-  'description is 5; expected a text',
+  'description is 5; expected a string',
   'start is "2026-02-30T00:00:00Z"',
   'exclude is "someday"',
   'windows.start is "soon"',

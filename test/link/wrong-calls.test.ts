@@ -53,7 +53,7 @@ describe('a wrong answer of a handler', () => {
     for (const route of ['/wrong', '/list', '/map']) await expect(link.call(route)).rejects.toMatchObject(FAILED)
     await expect(link.call('/with', { headers: { a: null, b: {} } })).rejects.toMatchObject(FAILED)
     expect(() => answer(200, 1, { a: {}, b: [] } as never)).toThrow(
-      'the header "a" of an answer is {}; expected a text; the header "b" of an answer is []; expected a text',
+      'the header "a" of an answer is {}; expected a string; the header "b" of an answer is []; expected a string',
     )
     expect(answer(200, 1, { a: 5, b: undefined }).headers).toEqual({ a: '5' })
     await isUndisturbed()
@@ -100,7 +100,7 @@ describe('a wrong call', () => {
     }
     await expect(link.call('x'.repeat(1_025), 0, { level: 7 } as never)).rejects.toMatchObject({
       details: {
-        problems: [expect.stringContaining('expected a text of at most 1024'), expect.stringContaining('level')],
+        problems: [expect.stringContaining('expected a string of at most 1024'), expect.stringContaining('level')],
       },
     })
     for (const source of [5, null, undefined, {}] as never[])

@@ -77,7 +77,7 @@ it('a call names all its problems together, and refuses a list, a text or null a
     [
       'app.runs.list has 4 problems:',
       '  unknown option "limt", did you mean "limit"?',
-      '  jobId is 5; expected a text',
+      '  jobId is 5; expected a string',
       '  state is "done"; expected one of queued, running, succeeded, failed, cancelled, skipped',
       '  limit is -1; expected a whole number from 0',
     ].join('\n'),

@@ -146,7 +146,7 @@ describe('defineResource', () => {
   })
 
   it.each([
-    [{ name: '' }, 'resource : name is ""; expected a text'],
+    [{ name: '' }, 'resource : name is ""; expected a string'],
     [{ name: 'db', acquire: 1 }, 'resource db: acquire is 1; expected an async generator function'],
     [{ name: 'db', size: 0 }, 'resource db: size is 0; expected a whole number from 1, or Infinity'],
     [{ name: 'db', size: 1.5 }, 'size is 1.5'],

@@ -34,7 +34,7 @@ it.each([
     () => new Cache(asking({ name: 7, taskGrace: '5 seconds', task_grace: '1s', log: { info: () => {} } })),
     [
       'unknown option "task_grace", did you mean "taskGrace"?',
-      'name is 7; expected a text',
+      'name is 7; expected a string',
       'log is {}; expected a log; it has no trace, debug, warn, error',
       'taskGrace is "5 seconds"; expected a number with a unit (ms, s, m, h, d), such as "10s" or "1h30m"',
     ],
@@ -84,7 +84,7 @@ it('names all problems of the options of loadSettings', () => {
     code: 'USAGE',
     problems: [
       'unknown option "enviroment"; the options are cwd, env, file, overrides',
-      'cwd is 1; expected a text',
+      'cwd is 1; expected a string',
       'overrides is "piko.log_level=info"; expected an object',
     ],
   })

@@ -304,7 +304,7 @@ describe('problems', () => {
       '  PIKO_MYSQL_DSN (environment): no such variable; did you mean PIKO_MYSQL__DSN?',
       '  piko.lease = "1s" (file settings.toml): expected a duration with its unit (ms, s, m, h, d) from 2s to 10m, such as "15s"',
       '  mysql.pool_size = "many" (environment variable PIKO_MYSQL__POOL_SIZE): expected a whole number from 2 to 1000',
-      '  http.host = null (override): expected a text, not empty',
+      '  http.host = null (override): expected a string, not empty',
       '  http.port = "http" (override): expected a whole number from 0 to 65535',
     ])
     expect(error.details['problems']).toHaveLength(6)

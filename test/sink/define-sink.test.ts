@@ -70,7 +70,7 @@ describe('defineSink', () => {
   })
 
   it.each([
-    [{ name: '' }, 'sink : name is ""; expected a text'],
+    [{ name: '' }, 'sink : name is ""; expected a string'],
     [{ batchSize: 0 }, 'sink orders: batchSize is 0; expected a whole number from 1'],
     [{ batchSize: Infinity }, 'batchSize is Infinity'],
     [{ on: [] }, 'sink orders: it receives nothing; expected on: [[model, handler], …]'],

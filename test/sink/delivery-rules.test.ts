@@ -139,7 +139,7 @@ describe('writers', () => {
     const { sink } = bench({ writers: 2, key: () => undefined as unknown as string }, () => {})
     await expect(sink.write(Row, rowsFrom(1, 2))).rejects.toMatchObject({
       code: 'SINK_ROW_INVALID',
-      message: 'sink target: key of row 0 of Row is undefined; expected a text, a number or a date',
+      message: 'sink target: key of row 0 of Row is undefined; expected a string, a number or a date',
     })
   })
 })

@@ -291,12 +291,12 @@ describe('logEvents', () => {
     ['error', 'run timed out; it will not be retried', { outcome: 'timeout', state: 'failed' }],
     [
       'error',
-      'run timed out; it will not be retried; its handler ignored ctx.signal and still runs',
+      'run timed out; it will not be retried; its handler ignored ctx.signal and is still running',
       { outcome: 'timeout', state: 'failed', isGivenUp: true },
     ],
     [
       'warn',
-      'run was interrupted because this node is stopping; it is queued again; its handler ignored ctx.signal and still runs',
+      'run was interrupted because this node is stopping; it is queued again; its handler ignored ctx.signal and is still running',
       { outcome: 'interrupted', state: 'queued', isGivenUp: true },
     ],
     ['info', 'run was cancelled', { outcome: 'cancelled', state: 'cancelled' }],

@@ -6,7 +6,7 @@ import { rejected } from '../support/thrown.ts'
 
 const order = defineJob({ id: 'order', cron: '0 6 * * *' }, () => new Date().toISOString())
 const REFUSED =
-  /has replaced .*setTimeout.* by fake timers, .* vi\.useFakeTimers\(\{ toFake: \['Date'\] \}\) .* ManualClock/
+  /has replaced .*setTimeout.* with fake timers, .* vi\.useFakeTimers\(\{ toFake: \['Date'\] \}\) .* ManualClock/
 
 it('a test app names fake timers instead of waiting forever, whoever has made them and whenever', async () => {
   await using app = await startTestApp({ jobs: order, clock: new ManualClock() })

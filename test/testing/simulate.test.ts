@@ -54,7 +54,9 @@ it('a simulation takes a class with decorated methods, and says what is wrong', 
     'the class has several jobs; expected the option id with one of "once", "manual"',
   )
   expect(() => simulate(Jobs, { ...range, id: 'manual' })).toThrow('job "manual" has no schedule')
-  expect(() => simulate({}, range)).toThrow('expected a job of defineJob, or a class or an instance with @job')
+  expect(() => simulate({}, range)).toThrow(
+    'expected a job that defineJob returned, or a class or an instance with @job',
+  )
   expect(() => simulate(Jobs, { from: '2026-02-30', to: 7 as never, limit: 0 })).toThrow(
     /from is "2026-02-30"; expected .*to is 7; expected .*limit is 0; expected/s,
   )

@@ -120,7 +120,7 @@ export const BACKFILLS = [
     method: 'POST',
     path: '/backfills/{backfillId}/pause',
     role: 'operator',
-    summary: 'Starts no further runs of a backfill.',
+    summary: 'Pauses a backfill: no node starts a run of it.',
     ...{ params, job, answer: backfill },
     example: { params: P, body: { reason: 'the database is busy' }, answer: { ...BACKFILL_EXAMPLE, state: 'paused' } },
   }),
@@ -129,7 +129,7 @@ export const BACKFILLS = [
     method: 'POST',
     path: '/backfills/{backfillId}/resume',
     role: 'operator',
-    summary: 'Continues a paused backfill where it stopped.',
+    summary: 'Resumes a paused backfill where it stopped.',
     ...{ params, job, answer: backfill, example: { params: P, body: {}, answer: BACKFILL_EXAMPLE } },
   }),
   route({

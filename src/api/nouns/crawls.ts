@@ -114,7 +114,7 @@ export const CRAWLS = [
     method: 'POST',
     path: '/hosts/{host}/pause',
     role: 'operator',
-    summary: 'Loads no further pages from a host.',
+    summary: 'Pauses a host: no node loads a page from it.',
     ...{ params: hostParams, answer: lanesPaused },
     example: { params: { host: 'shop.example' }, body: { reason: 'they asked us' }, answer: { lanes: 1 } },
   }),
@@ -123,7 +123,7 @@ export const CRAWLS = [
     method: 'POST',
     path: '/hosts/{host}/resume',
     role: 'operator',
-    summary: 'Lets a host continue.',
+    summary: 'Resumes a paused host.',
     ...{
       params: hostParams,
       answer: lanesPaused,

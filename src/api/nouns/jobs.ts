@@ -60,7 +60,7 @@ const related = z.object({
   id: z.string(),
   state: z.enum(['active', 'paused']),
   latest: ledgerWindow.optional().meta({ description: 'Its newest window.' }),
-  hasFailed: z.boolean().meta({ description: 'Whether some window of it has failed.' }),
+  hasFailed: z.boolean().meta({ description: 'Whether any of its windows has failed.' }),
 })
 
 const declared = z.object({
@@ -247,7 +247,7 @@ export const JOBS = [
     method: 'GET',
     path: '/jobs/{jobId}/limits',
     role: 'viewer',
-    summary: 'Shows the limits of a job, and how many of its runs run and wait now.',
+    summary: 'Shows the limits of a job, and how many of its runs are running and waiting.',
     params,
     answer: limits,
     example: {

@@ -4,7 +4,7 @@ import { allOf, count, idNumber, instant, jobId, milliseconds, name, page, pageO
 
 const AT = '2026-01-01T00:00:00.000Z'
 const state = z.enum(['due', 'sent', 'dead']).meta({
-  description: '`due`: it waits, or is being delivered. `dead`: it could not be delivered within a day.',
+  description: '`due`: it is waiting, or is being delivered. `dead`: it could not be delivered within a day.',
 })
 const message = z.object({
   id: idNumber,
@@ -60,7 +60,7 @@ export const NOTIFY = [
     method: 'GET',
     path: '/notify/alerts',
     role: 'viewer',
-    summary: 'Lists jobs that fail or are late, until people have been notified of the recovery.',
+    summary: 'Lists jobs that are failing or late, until people have been notified of the recovery.',
     answer: allOf(alert),
     example: {
       answer: {

@@ -172,7 +172,7 @@ async function list(app: Piko, jobId: string, zone: string, request: BackfillReq
   await written(json ? `${none}],"count":${count}}\n` : `${count} ${count === 1 ? 'window' : 'windows'} to run\n`)
 }
 
-/** Writes a text, and waits for a slow reader, so that output does not accumulate in memory. */
+/** Writes a string, and waits for a slow reader, so that output does not accumulate in memory. */
 async function written(text: string): Promise<void> {
   if (process.stdout.write(text)) return
   await new Promise((resolve) => process.stdout.once('drain', resolve))

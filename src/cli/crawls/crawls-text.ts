@@ -6,7 +6,7 @@ import { instantText } from '../output/print-result.ts'
 import { type Column, fieldsText, table } from '../output/table.ts'
 
 const BAR = 30
-/** The text about a trial shows at most this many rows and this many requests; `--json` shows more. */
+/** The text output of a trial shows at most this many rows and this many requests; `--json` shows more. */
 const MAX_SHOWN_ROWS = 10
 const MAX_SHOWN_FOLLOWS = 30
 

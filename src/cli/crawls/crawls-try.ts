@@ -24,7 +24,7 @@ export function addTry(crawls: Command): void {
     .summary('load one page and run its step, without storing anything')
     .description(
       'Loads one page and calls its step. Shows the response, the rows of each sink, the requests that the step follows or leaves out with ' +
-        'the reason, and errors with their place in your code. Nothing is stored in sinks or the database: transactions are rolled back. ' +
+        'the reason, and errors with their location in your code. Nothing is stored in sinks or the database: transactions are rolled back. ' +
         'But writes of the step through a resource take effect. Exits with 1 if the page fails.',
     )
     .argument('<crawl>', 'id of the crawl')
@@ -51,7 +51,9 @@ async function tryPage(crawl: string, url: string, options: TryCommandOptions, g
   const { step, config, window } = options
   const signals = stopSignals()
   const stop = new AbortController()
-  void signals.first.then((signal) => stop.abort(new InterruptedError(signal, `${signal} while the page was tried`)))
+  void signals.first.then((signal) =>
+    stop.abort(new InterruptedError(signal, `${signal} while the page was being tried`)),
+  )
   try {
     await withAppOn(
       readOnly(settings),
@@ -72,7 +74,7 @@ async function tryPage(crawl: string, url: string, options: TryCommandOptions, g
   }
 }
 
-/** Returns the data that `--json` prints. A row with values that JSON can't represent becomes a text. */
+/** Returns the data that `--json` prints. A row with values that JSON can't represent becomes a string. */
 function triedData(page: TriedPage): object {
   const rows = Object.entries(page.rows).map(([sink, { count, rows: some }]) => [
     sink,

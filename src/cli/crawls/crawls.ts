@@ -44,7 +44,7 @@ export function addCrawls(program: Command): void {
   addTry(crawls)
 }
 
-/** Parses an argument: a text of digits is the number of a run, any other text is the id of a crawl. */
+/** Parses an argument: a string of digits is the number of a run, any other text is the id of a crawl. */
 function refOf(text: string): CrawlRef {
   return /^\d+$/.test(text) ? parseRunId(text) : text
 }

@@ -5,7 +5,7 @@ export const HELLO_TS_CLASS = `import { job, jobSpec, type ContextOf, type JobCo
 const daily = jobSpec({
   id: 'daily',
   cron: '0 0 * * *', // at midnight (UTC, or in your timezone), for the day that ends
-  windows: { start: 'START' }, // each day once, also those on which nothing was running
+  windows: { start: 'START' }, // each day once, even those on which nothing was running
   retry: { limit: 3, base: '10s' },
   timeout: '10m',
 })
@@ -35,7 +35,7 @@ export const daily = defineJob(
   {
     id: 'daily',
     cron: '0 0 * * *', // at midnight (UTC, or in your timezone), for the day that ends
-    windows: { start: 'START' }, // each day once, also those on which nothing was running
+    windows: { start: 'START' }, // each day once, even those on which nothing was running
     retry: { limit: 3, base: '10s' },
     timeout: '10m',
   },

@@ -25,7 +25,7 @@ export function addJobsAround(jobs: Command): void {
     )
   jobs
     .command('limits')
-    .description('Shows what limits the runs of a job, and how many run and wait now. Changes nothing.')
+    .description('Shows what limits the runs of a job, and how many are running and waiting. Changes nothing.')
     .argument('<job>', 'id of the job')
     .addHelpText('after', examples(['piko jobs limits sync_orders', 'piko jobs limits sync_orders --json']))
     .action((jobId: string, _options: object, command: Command) =>

@@ -55,7 +55,7 @@ export function addJobs(program: Command): void {
   addList(jobs, {
     noun: 'jobs',
     description:
-      'Lists the jobs of the project and of the database. Needs no files of jobs. Changes nothing. ' +
+      'Lists the jobs of the project and of the database. Needs no job files. Changes nothing. ' +
       'States: active, paused, new (no node has started with it yet), no code (in the database only).',
     examples: ['piko jobs list', 'piko jobs list --json | jq \'.jobs[] | select(.state == "paused") | .id\''],
     columns,

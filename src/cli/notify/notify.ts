@@ -52,7 +52,7 @@ export function addNotify(program: Command): void {
   notify
     .command('alerts')
     .description(
-      'Lists open alerts: jobs that fail or are late. An alert is closed once its recovery has been reported. Changes nothing.',
+      'Lists open alerts: jobs that are failing or late. An alert is closed once its recovery has been reported. Changes nothing.',
     )
     .addHelpText('after', examples(['piko notify alerts', 'piko notify alerts --json']))
     .action((_options: object, command: Command) =>

@@ -28,7 +28,7 @@ export function parseJson(text: string): unknown {
     throw new InvalidArgumentError(`keys that occur twice in one object; keep one of each: ${twice.join(', ')}`)
   if (changed.length === 0) return value
   const examples = changed.map((source) => `${source} would become ${Number(source)}`).join('; ')
-  throw new InvalidArgumentError(`numbers that would lose digits; write them as text, between quotes: ${examples}`)
+  throw new InvalidArgumentError(`numbers that would lose digits; write them as strings, in quotes: ${examples}`)
 }
 
 /** Enough digits to distinguish any two numbers of JavaScript. */

@@ -15,9 +15,9 @@ const SHOWN = ['tree', 'tasks', 'handles']
 export function addAttach(program: Command): void {
   program
     .command('attach')
-    .summary('inspect a running process of this machine')
+    .summary('inspect a running process on this machine')
     .description(
-      'Inspects a running process of this machine, and sets its log level or writes a heap snapshot. Connects to the Unix socket that the ' +
+      'Inspects a running process on this machine, and sets its log level or writes a heap snapshot. Connects to the Unix socket that the ' +
         'process opens if its setting [link] attach names one.',
     )
     .argument('<socket>', 'path of the socket')

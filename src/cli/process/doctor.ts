@@ -14,7 +14,7 @@ export function addDoctor(program: Command): void {
     .command('doctor')
     .summary('find what is wrong with the installation, and what to do')
     .description(
-      'Examines settings, database, rights, schema, clocks, nodes, runs and rows. Changes nothing, and needs no running node. Exits with 1 ' +
+      'Examines settings, database, privileges, schema, clocks, nodes, runs and rows. Changes nothing, and needs no running node. Exits with 1 ' +
         'if it finds an error or a warning. docs/doctor.md explains every finding.',
     )
     .addHelpText('after', examples(['piko doctor', "piko doctor --json | jq -r '.findings[].remedy'"]))

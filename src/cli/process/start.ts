@@ -103,7 +103,7 @@ async function introduce(
     if (isPlain) say(bannerText(facts))
     else app.log.info(bannerFields(facts), words)
   } catch (thrown) {
-    // The app runs, but the facts could not be read: the database may be unavailable, or a signal may already stop the app.
+    // The app runs, but the facts could not be read: the database may be unavailable, or a signal may already be stopping the app.
     app.log.info({ url, store: app.storeLocation, problem: messageOf(toError(thrown)) }, words)
   }
 }

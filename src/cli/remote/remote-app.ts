@@ -11,7 +11,7 @@ import { ERROR_CODES, type ErrorCode, isPikoError, PikoError } from '../../error
 import { ARGUMENTS, type ListForm, LISTS, NOTHING_STORED, OF_ONE_RUN, ONLY_FIELD, WHOLE } from './remote-forms.ts'
 import { waited, WAITS } from './remote-waits.ts'
 
-/** Fields that contain the user's own values. Texts in them are never converted to dates. */
+/** Fields that contain the user's own values. Strings in them are never converted to dates. */
 const PAYLOADS = new Set([
   'config',
   'input',
@@ -209,7 +209,7 @@ function jobRow({ id, description, state, schedule, isOverridden, windows, nextT
   }
 }
 
-/** Converts texts that are instants to dates. */
+/** Converts strings that are instants to dates. */
 function revived(value: unknown): unknown {
   if (typeof value === 'string') return INSTANT.test(value) ? new Date(value) : value
   if (Array.isArray(value)) return value.map(revived)

@@ -100,7 +100,7 @@ function addCancel(runs: Command): void {
       'Cancels runs on any node. A queued run ends immediately; the node of a running one ends it within two seconds. ' +
         'Cancelled runs are not retried. Runs that have ended are not changed.',
     )
-    .argument('[run...]', 'numbers of runs', parseRunIds)
+    .argument('[run...]', 'run numbers', parseRunIds)
     .option('--job <id>', 'all runs of this job that have not ended')
     .addOption(new Option('--state <state>', 'with --job: only runs in this state').choices(['queued', 'running']))
     .option('--dry-run', 'only show how many runs it would cancel')
@@ -172,7 +172,7 @@ function addReplay(runs: Command): void {
       'Puts failed or cancelled runs back into the queue, as if they had never run; their windows are pending again. ' +
         'A run is not replayed if another run has since executed its window.',
     )
-    .argument('[run...]', 'numbers of runs', parseRunIds)
+    .argument('[run...]', 'run numbers', parseRunIds)
     .option('--job <id>', 'all failed runs of this job')
     .addOption(
       new Option('--state <state>', 'with --job: runs in this state; default: failed').choices(['failed', 'cancelled']),
@@ -223,7 +223,7 @@ async function replay(app: Piko, runIds: readonly number[], options: ReplayOptio
 
 function assertChosen(runIds: readonly number[], job: string | undefined, command: string): void {
   if (runIds.length > 0 === (job === undefined)) return
-  throw new PikoError('USAGE', `give either numbers of runs or --job; see: piko runs ${command} --help`)
+  throw new PikoError('USAGE', `give either run numbers or --job; see: piko runs ${command} --help`)
 }
 
 function runColumns(runs: readonly ListedRun[]): Column<ListedRun>[] {

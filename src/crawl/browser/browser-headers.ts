@@ -65,7 +65,7 @@ function only(headers: Headers, isKept: (name: string) => boolean): Headers {
 }
 
 /**
- * Sets the headers of each request of a page, also after each redirect. A Playwright route can't do that. After a redirect to another
+ * Sets the headers of each request of a page, even after a redirect. A Playwright route can't do that. After a redirect to another
  * origin, it would still send the request's headers, such as its authorization. Redirects to private addresses are also refused here,
  * because routes do not see redirects.
  *

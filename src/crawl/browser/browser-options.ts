@@ -85,7 +85,7 @@ const FORM = {
     executablePath: aText,
     args: listOf(
       'arguments',
-      expecting('a text', (value) => typeof value === 'string'),
+      expecting('a string', (value) => typeof value === 'string'),
     ),
     headless: flag,
     startTimeout: aDuration(1, LONGEST_TIMER_MS),

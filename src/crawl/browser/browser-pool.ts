@@ -48,7 +48,7 @@ export class BrowserPool {
     } finally {
       running.open -= 1
       this.#places.release()
-      // This is not awaited, because a browser that no longer responds takes long to close.
+      // This is not awaited, because a browser that no longer responds takes a long time to close.
       void this.#endIfUnused(running)
     }
   }
@@ -92,7 +92,7 @@ export class BrowserPool {
     this.#retired.delete(running)
   }
 
-  /** Closes all browsers, also those with open pages. A page that is loaded later starts a new browser. */
+  /** Closes all browsers, including those with open pages. A page that is loaded later starts a new browser. */
   async close(): Promise<void> {
     const all = [...this.#retired, ...(this.#running ? [this.#running] : [])]
     const guarding = this.#guard

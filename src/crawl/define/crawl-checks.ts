@@ -68,7 +68,7 @@ const LIMITS: OptionChecks<CrawlLimits> = {
   depth: wholeNumber(0, 32_767),
   time: aDuration(1, MAX_STORED_MS),
   bytes: expecting(
-    `a number of bytes up to ${MAX_BODY_BYTES}, or a text such as '10MB'`,
+    `a number of bytes up to ${MAX_BODY_BYTES}, or a string such as '10MB'`,
     (value) => bytesOf(value) !== undefined,
   ),
   private: flag,
@@ -91,7 +91,7 @@ const RETRY = {
   seeds: orLimit(nested(RETRY_CHECKS, "{ limit: 3, base: '10s' }")),
 } as OptionChecks<CrawlRetry>
 
-/** Creates the check of one option of {@link FetchSpec}. */
+/** Creates the check for one option of {@link FetchSpec}. */
 const fetched =
   (name: keyof FetchSpec): OptionCheck =>
   (value) => {

@@ -62,7 +62,7 @@ export interface CrawlLimits {
   readonly depth?: number
   /** How long after the first seeds were stored a page may still begin. Later pages are skipped. Default: no limit. */
   readonly time?: Duration
-  /** The maximum size of a body after decompression: a number of bytes, or a text such as `'10MB'`. Default `'10MB'`. */
+  /** The maximum size of a body after decompression: a number of bytes, or a string such as `'10MB'`. Default `'10MB'`. */
   readonly bytes?: number | `${number}${'KB' | 'MB' | 'GB'}`
   /** Whether the crawl may load from private, loopback and link-local addresses. Default false. */
   readonly private?: boolean

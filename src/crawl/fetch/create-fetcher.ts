@@ -178,7 +178,7 @@ class CrawlFetcher implements Fetcher {
       ...{ lane: fleet.lane, origin, signal },
       proxies: proxies && {
         pick: (except) => proxies.pick(host, undefined, fleet, signal, except),
-        // A redirect may lead to another host. Its failures are no evidence against the page's own host.
+        // A redirect may lead to another host. Its failures are not evidence against the page's own host.
         report: (of, proxy, outcome, ms) => void proxies.report(new URL(of).host, proxy, outcome, ms, fleet),
       },
     }
@@ -250,7 +250,7 @@ function hostOf(request: ReadyRequest): Place {
   throw new CrawlError(`the request's URL${scheme}; expected http: or https:`, { class: 'address' })
 }
 
-/** Whether the session's cookies have become too large for the site. This is no fault of the proxy. */
+/** Whether the session's cookies have become too large for the site. This is not the proxy's fault. */
 function isTooManyCookies(thrown: unknown): boolean {
   return thrown instanceof CrawlError && thrown.status === 431
 }

@@ -11,10 +11,10 @@ interface Loaded extends HtmlDocument {
   readonly fn?: { _parse?(text: string, options: object, isDocument: boolean, context: null): HtmlNode }
 }
 
-/** A parsed text. */
+/** Parsed HTML or XML. */
 export interface ParsedHtml {
   readonly root: HtmlNode
-  /** Creates cheerio's functions for the parsed text. */
+  /** Creates cheerio's functions for the parsed document. */
   readonly document: () => HtmlDocument
 }
 

@@ -1,21 +1,21 @@
 import { type Context, createContext, Script } from 'node:vm'
 import { propertyOf } from '../../errors-read.ts'
 
-/** Shorter texts need no time limit: even in the worst case, they are parsed within a fraction of a second. */
+/** Shorter documents need no time limit: even in the worst case, they are parsed within a fraction of a second. */
 const SHORT_CHARS = 50_000
 const BASE_MS = 1_000
 const CHARS_PER_MS = 1_000
 const TRIES = 3
 
-/** Thrown if a text takes too long to parse. */
+/** Thrown if a document takes too long to parse. */
 export class ParsedTooSlowly extends Error {}
 
 const SCRIPT = new Script('work()')
 let context: (Context & { work?: (() => unknown) | undefined }) | undefined
 
 /**
- * Parses a text with a time limit that grows with its length: about five times the usual time for a page of that length. The time to parse
- * HTML can grow with the square of its length, for example if a tag has a million attributes. Such a page must not block the process.
+ * Parses a document with a time limit that grows with its length: about five times the usual time for a page of that length. The time to
+ * parse HTML can grow with the square of its length, for example if a tag has a million attributes. Such a page must not block the process.
  *
  * @throws ParsedTooSlowly, or the error of `parse`
  */

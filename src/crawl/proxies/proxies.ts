@@ -23,9 +23,9 @@ const OWN_REQUESTS = 5
 const BLOCKED_TO_RISE = 3
 /** After this many successful requests in a row, a host gets the proxies of the previous tier again. */
 const DONE_TO_FALL = 50
-/** The time limit for one call of the provider. */
+/** The time limit for one call to the provider. */
 const PROVIDER_MS = 30_000
-/** How long to wait after a call of the provider that failed or returned no proxies. */
+/** How long to wait after a call to the provider that failed or returned no proxies. */
 const FAILED_PAUSE_MS = 5_000
 
 /** Failure classes that the proxy may have caused. */

@@ -25,7 +25,7 @@ export const MAX_PROXIES = 10_000
 const MAX_TIERS = 20
 const SCHEMES = /^(?:https?|socks5?):$/
 
-/** Whether a text is the URL of a proxy. */
+/** Whether a string is the URL of a proxy. */
 export function isProxyUrl(value: unknown): value is string {
   const url = typeof value === 'string' ? safely(() => new URL(value), undefined) : undefined
   return url !== undefined && SCHEMES.test(url.protocol) && url.hostname !== ''
@@ -61,7 +61,7 @@ const CHECKS: OptionChecks<ProxyPool> = {
 
 const SOURCES = ['urls', 'provider', 'tiers'] as const
 
-/** Returns all problems of the `proxies` option of a spec. The texts never contain a URL, because it may include a password. */
+/** Returns all problems of the `proxies` option of a spec. The messages never contain a URL, because it may include a password. */
 export function proxyProblems(value: unknown): readonly string[] {
   const { options, problems } = readOptions<ProxyPool>(value, CHECKS, "{ urls: ['http://proxy.example:8080'] }")
   const given = SOURCES.filter((name) => options[name] !== undefined)

@@ -43,7 +43,7 @@ export interface RequestRules {
 /** A request with the fields that its item has in the queue. */
 export interface NewItem {
   readonly request: ReadyRequest
-  /** The host of the request's URL, with the port unless it is the default port. An empty text if the URL has no host. */
+  /** The host of the request's URL, with the port unless it is the default port. An empty string if the URL has no host. */
   readonly host: string
   readonly data: unknown
   readonly priority: number

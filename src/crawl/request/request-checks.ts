@@ -25,7 +25,7 @@ const MAX_NAME_LENGTH = 128
 const MAX_REDIRECTS = 100
 
 const aName = expecting(
-  `a text of 1 to ${MAX_NAME_LENGTH} characters`,
+  `a string of 1 to ${MAX_NAME_LENGTH} characters`,
   (value) => typeof value === 'string' && value !== '' && value.length <= MAX_NAME_LENGTH,
 )
 
@@ -41,7 +41,7 @@ const REQUEST_CHECKS: OptionChecks<CrawlRequest> = {
   method: oneOf(...METHODS),
   headers: expecting('an object such as { accept: "text/html" }', isTable),
   body: expecting(
-    'a text, bytes, { json: value } or { form: { name: value } }',
+    'a string, bytes, { json: value } or { form: { name: value } }',
     (value) =>
       typeof value === 'string' ||
       value instanceof Uint8Array ||
@@ -59,7 +59,7 @@ const REQUEST_CHECKS: OptionChecks<CrawlRequest> = {
   session: expecting('the name of a session, or false', (value) => value === false || aName(value) === undefined),
   downloader: aName,
   dedup: expecting(
-    'true, false or a text of at most 1,000 characters',
+    'true, false or a string of at most 1,000 characters',
     (value) => typeof value === 'boolean' || (typeof value === 'string' && value.length <= 1_000),
   ),
   cache: expecting('true, false or { mode: "http" | "force" | "off", ttl }', isCache),
@@ -135,7 +135,7 @@ function sizeOf(body: ReadyBody): number {
 }
 
 function headerProblem(name: string, value: unknown): string | undefined {
-  if (value !== undefined && typeof value !== 'string') return `is ${describe(value)}; expected a text`
+  if (value !== undefined && typeof value !== 'string') return `is ${describe(value)}; expected a string`
   const isFit = safely(() => {
     validateHeaderName(name)
     if (value !== undefined) validateHeaderValue(name, value)

@@ -3,7 +3,7 @@ import type { InstantInput } from '../../time/instant.ts'
 
 export type CrawlMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS'
 
-/** The body of a request: a text, bytes, a value to send as JSON, or the fields of a form. */
+/** The body of a request: a string, bytes, a value to send as JSON, or the fields of a form. */
 export type CrawlBody =
   | string
   | Uint8Array
@@ -40,7 +40,7 @@ export interface CrawlRequest<Step extends string = string> {
   /** The name of the downloader that loads the request. Default: the step's. */
   readonly downloader?: string
   /**
-   * `false` loads the request even if the crawl already has the same one. A text is compared too: requests with different texts are
+   * `false` loads the request even if the crawl already has the same one. A string is compared too: requests with different strings are
    * different. Default true: the same request is loaded once.
    */
   readonly dedup?: boolean | string

@@ -12,7 +12,7 @@ export interface PageFailure {
   readonly error: Error
 }
 
-/** Whether the value is a {@link CrawlError}, also from another installed copy of this package. */
+/** Whether the value is a {@link CrawlError}, even from another installed copy of this package. */
 export function isCrawlError(thrown: unknown): thrown is CrawlError {
   return isPikoError(thrown, 'CRAWL_FAILED') && isOneOf(FAILURE_CLASSES, propertyOf(thrown, 'class'))
 }

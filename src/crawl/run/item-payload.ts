@@ -24,7 +24,7 @@ export function laneOf(url: string): string {
   return laneOfHost(parsedUrl(url)?.host ?? '')
 }
 
-/** Like {@link laneOf}, but takes the host of a URL, with its port; an empty text stands for a URL without a host. */
+/** Like {@link laneOf}, but takes the host of a URL, with its port; an empty string stands for a URL without a host. */
 export function laneOfHost(full: string): string {
   const host = full.replace(/\.(?=:\d+$|$)/, '')
   if (host.length <= MAX_LANE) return host || NO_HOST

@@ -23,7 +23,7 @@ import { type CrawlItemContext, PageContext } from './page-context.ts'
 import type { PageWatcher } from './page-watcher.ts'
 import { rowWriters } from './row-middleware.ts'
 
-/** One try of a page: the download, the call of the step, and the requests that the step follows. */
+/** One try of a page: the download, the call to the step, and the requests that the step follows. */
 export class PageRun {
   readonly #plan: CrawlPlan
   readonly #step: StepPlan

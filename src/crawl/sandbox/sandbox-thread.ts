@@ -21,7 +21,10 @@ export interface SandboxTask {
   readonly memoryBytes: number
   /** When the evaluation must have ended, by `threadsClock`. */
   readonly deadline: number
-  /** The evaluation may take at least this long, even if the deadline has already passed, because the start of a thread may take long. */
+  /**
+   * The evaluation may take at least this long, even if the deadline has already passed, because the start of a thread may take a long
+   * time.
+   */
   readonly leastMs: number
   /** The time that `Date` shows to the source, in milliseconds since 1970; undefined: the source has no `Date`. */
   readonly nowMs: number | undefined

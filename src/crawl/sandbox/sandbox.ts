@@ -116,7 +116,7 @@ export const sandbox = {
   },
 }
 
-/** Calls `end` when the evaluation has exceeded its time limit, but not while it still waits for a thread. */
+/** Calls `end` when the evaluation has exceeded its time limit, but not while it is still waiting for a thread. */
 function forced({ endsAt, deadline }: SandboxTask, end: () => void): () => void {
   let timer: NodeJS.Timeout
   const look = (): void => {

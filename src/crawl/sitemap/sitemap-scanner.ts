@@ -45,7 +45,7 @@ export class SitemapScanner {
   }
 }
 
-/** Removes XML comments from a text. `held` is the beginning of an unfinished comment, to be put before the next piece. */
+/** Removes XML comments from a string. `held` is the beginning of an unfinished comment, to be put before the next piece. */
 function withoutComments(text: string): { readonly text: string; readonly held: string } {
   if (!text.includes('<!--')) return { text, held: '' }
   const parts: string[] = []
@@ -74,7 +74,7 @@ function entryOf(kind: Located['kind'], text: string): Located | undefined {
 
 /**
  * The patterns of an element's opening and closing tags. They are searched one after another: a single pattern would take quadratic time if
- * a text has many opening tags and no closing tag.
+ * a string has many opening tags and no closing tag.
  */
 const ELEMENTS = {
   loc: [/<(?:[\w.-]{1,40}:)?loc(?:\s[^>]{0,200})?>/, /<\/(?:[\w.-]{1,40}:)?loc\s{0,20}>/],

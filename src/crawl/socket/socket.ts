@@ -27,7 +27,7 @@ import { LONGEST_TIMER_MS } from '../../clock.ts'
 /** The options of `socket()`. */
 export interface SocketOptions {
   /**
-   * Texts to send after the connection has opened. A function receives the number of messages that are already stored, so it can request
+   * Strings to send after the connection has opened. A function receives the number of messages that are already stored, so it can request
    * only the messages after them. Default: none.
    */
   readonly send?: readonly string[] | ((from: number) => readonly string[])
@@ -59,8 +59,8 @@ export interface SocketUntil {
 }
 
 const someTexts = listOf(
-  'texts',
-  expecting('a text', (value) => typeof value === 'string'),
+  'strings',
+  expecting('a string', (value) => typeof value === 'string'),
 )
 const UNTIL: OptionChecks<SocketUntil> = {
   messages: wholeNumber(1),

@@ -1,6 +1,6 @@
 import { addressOf, type Request } from '../shared/api.ts'
 
-/** Quotes a text as one word of a POSIX shell. */
+/** Quotes a string as one word of a POSIX shell. */
 export function shellWord(value: string | number): string {
   const text = String(value)
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`

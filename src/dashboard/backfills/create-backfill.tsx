@@ -76,7 +76,7 @@ export function CreateBackfill() {
           <select value={only} onChange={({ currentTarget }) => setOnly(currentTarget.value)}>
             <option value="missing">missing: never run, skipped, cancelled, stale</option>
             <option value="failed">failed</option>
-            <option value="all">all, also succeeded ones</option>
+            <option value="all">all, including succeeded ones</option>
           </select>
         </label>
         <button type="submit" class="main">

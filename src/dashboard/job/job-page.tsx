@@ -53,7 +53,7 @@ function Pause({ job: { id, state } }: { readonly job: Job }) {
         preview: says(
           isPaused
             ? 'Its schedule continues on all nodes. Missed ticks and windows are treated as after an outage.'
-            : 'No tick starts a run on any node, also after deploys, until you resume it. Queued and running runs continue.',
+            : 'No tick starts a run on any node, even after deploys, until you resume it. Queued and running runs continue.',
         ),
       }}
     >

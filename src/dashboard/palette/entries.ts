@@ -41,7 +41,7 @@ const VERBS =
   /\b(?:pause|resume|run|replay|cancel|backfill|why|failed|windows?|calendar|drain|job|of|on|the|now|node)\b/gi
 const MAX_JOBS = 12
 
-/** Loads the data for the entries that match a text. */
+/** Loads the data for the entries that match a string. */
 export async function find(text: string, signal: AbortSignal): Promise<Found> {
   const search = text.replace(DATE, '').replaceAll(VERBS, '').trim()
   const [jobs, nodes] = await Promise.all([
@@ -51,7 +51,7 @@ export async function find(text: string, signal: AbortSignal): Promise<Found> {
   return { jobs: jobs.items, nodes: nodes.items.filter(({ isLive }) => isLive) }
 }
 
-/** Returns the entries that match a text: a run by its number, the windows of a date, pages, jobs and every action. */
+/** Returns the entries that match a string: a run by its number, the windows of a date, pages, jobs and every action. */
 export function entriesFor(text: string, { jobs, nodes }: Found): Entry[] {
   const [date] = DATE.exec(text) ?? []
   const words = text.toLowerCase().split(/\s+/).filter(Boolean)

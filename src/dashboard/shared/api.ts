@@ -65,7 +65,7 @@ export async function get<Id extends RouteId>(
  * Sends a request.
  *
  * @param key stays the same in all tries of one change, so that the server makes the change only once, even if an answer was lost
- * @throws ApiError, also if no server responds
+ * @throws ApiError, even if no server responds
  */
 export async function send(request: Request, signal?: AbortSignal, key?: string): Promise<unknown> {
   const { method, body } = request

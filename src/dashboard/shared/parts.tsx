@@ -9,7 +9,7 @@ import { useZone } from './zones.tsx'
 const FORBIDDEN = 403
 const NOT_FOUND = 404
 
-/** The maximum length of a text in one element. A longer text would make the page slow. */
+/** The maximum length of the text in one element. A longer text would make the page slow. */
 const MAX_TEXT = 50_000
 const MAX_TITLE = 1_000
 
@@ -107,7 +107,7 @@ export function Instant({ at, away = false }: { readonly at: string | undefined;
   )
 }
 
-/** A button that copies a text. */
+/** A button that copies text. */
 export function Copy({ text, label }: { readonly text: string; readonly label: string }) {
   const [said, setSaid] = useState<string>()
   const copy = (): void => {
@@ -149,7 +149,7 @@ export function Block({ text, label }: { readonly text: string; readonly label: 
 /** The title of a column. With `isNumber` it is aligned like the numbers below it. */
 export type Column = string | { readonly title: string; readonly isNumber: true }
 
-/** A table that scrolls separately from the page, also by keyboard. Its children are the rows. */
+/** A table that scrolls separately from the page, even by keyboard. Its children are the rows. */
 export function Table({
   label,
   columns,

@@ -52,7 +52,7 @@ export const someHeaders: OptionCheck = (value) => {
   if (problem !== undefined) return problem
   for (const [name, header] of Object.entries(value as object) as [string, unknown][]) {
     if (header === undefined) continue
-    const wrong = typeof header === 'string' ? headerProblem(name, header) : 'whose value is not a text'
+    const wrong = typeof header === 'string' ? headerProblem(name, header) : 'whose value is not a string'
     if (wrong !== undefined) return `has ${describe(name)}, ${wrong}`
   }
   return undefined
@@ -121,7 +121,8 @@ export const REQUEST_CHECKS: OptionChecks<HttpRequest> = {
   query: byName,
   json: anything,
   form: byName,
-  body: (value) => (isBody(value) ? undefined : 'is neither a text nor bytes nor a stream; send other values as json'),
+  body: (value) =>
+    isBody(value) ? undefined : 'is neither a string nor bytes nor a stream; send other values as json',
   as: oneOf('json', 'text', 'bytes'),
   schema: expecting('a zod schema', (value) => typeof propertyOf(value, 'safeParse') === 'function'),
   signal: anAbortSignal,

@@ -15,7 +15,7 @@ import type { Transport } from './transport.ts'
 
 type Head = Pick<HttpResponse, 'status' | 'headers' | 'cookies' | 'url'>
 
-/** A response with an accepted status, whose body was not read yet. */
+/** A response with an accepted status, whose body has not been read yet. */
 export interface Answer {
   readonly head: Head
   /** The body after decompression. */

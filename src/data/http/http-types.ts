@@ -161,7 +161,7 @@ export interface Http {
     options?: R,
   ): Promise<HttpResponse<DataOf<R>>>
   /**
-   * Sends `body` with POST: a text, bytes or a stream unchanged, any other value as JSON.
+   * Sends `body` with POST: a string, bytes or a stream unchanged, any other value as JSON.
    *
    * @throws as {@link request}
    */

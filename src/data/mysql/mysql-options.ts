@@ -67,7 +67,7 @@ function givenBy(source: unknown): Given | { readonly problem: string } {
   const has = (name: string): boolean => typeof propertyOf(source, name) === 'function'
   if (has('startTransaction') && has('executeQuery')) return { kind: 'kysely' }
   if (has('getConnection')) return { kind: 'pool' }
-  return { problem: `the database is neither a text nor a pool nor a Kysely instance; ${EXPECTED}` }
+  return { problem: `the database is neither a string nor a pool nor a Kysely instance; ${EXPECTED}` }
 }
 
 function dsnOf(text: string): Given | { readonly problem: string } {

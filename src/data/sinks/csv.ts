@@ -33,7 +33,7 @@ const CHECKS: OptionChecks<CsvOptions<RowModel>> = {
  * A sink class that writes CSV files (RFC 4180) in UTF-8, one file for each window. A run that succeeds replaces the whole file of its
  * window. A run that fails leaves the file unchanged.
  *
- * null and undefined become an empty field, and an empty text becomes `""`. A `Date` is written in ISO 8601, a `Uint8Array` in base64,
+ * null and undefined become an empty field, and an empty string becomes `""`. A `Date` is written in ISO 8601, a `Uint8Array` in base64,
  * objects and arrays as JSON.
  *
  * @throws PikoError `SINK_FAILED` naming every wrong option
@@ -70,7 +70,7 @@ function field(value: unknown, property: string, where: () => string, isSpecial:
       where(),
       property,
       value,
-      'a finite number, a text, a date, bytes, a plain object, an array or null',
+      'a finite number, a string, a date, bytes, a plain object, an array or null',
     )
   }
   switch (typeof value) {
@@ -95,7 +95,7 @@ function field(value: unknown, property: string, where: () => string, isSpecial:
   }
 }
 
-/** Quotes a text where necessary. An empty text is quoted, so that it differs from null. */
+/** Quotes a string where necessary. An empty string is quoted, so that it differs from null. */
 function quotedText(text: string, isSpecial: RegExp): string {
   if (text !== '' && !isSpecial.test(text)) return text
   return `"${text.replaceAll('"', '""')}"`

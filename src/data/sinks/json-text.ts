@@ -1,7 +1,7 @@
 import { unfitValue } from './row-text.ts'
 
-const EXPECTED = 'a finite number, a text, a date, bytes, a plain object, an array or null'
-/** Inserts a text into JSON unchanged. TypeScript has no type for this function yet. */
+const EXPECTED = 'a finite number, a string, a date, bytes, a plain object, an array or null'
+/** Inserts a string into JSON unchanged. TypeScript has no type for this function yet. */
 const rawJson = (JSON as unknown as { readonly rawJSON: (text: string) => object }).rawJSON
 /** How many levels a value may be nested. A deeper value is refused, because it may contain itself. */
 const MAX_DEPTH = 100

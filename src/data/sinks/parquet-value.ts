@@ -24,7 +24,7 @@ export function parquetValue(value: unknown, { name, type, isNullable }: Parquet
     return isNullable ? null : unfit('a value, because the column does not accept null')
   switch (type) {
     case 'text':
-      return typeof value === 'string' && value.isWellFormed() ? value : unfit('a text')
+      return typeof value === 'string' && value.isWellFormed() ? value : unfit('a string')
     case 'int32':
       return typeof value === 'number' && Number.isInteger(value) && value >= -MAX_INT32 && value < MAX_INT32
         ? value

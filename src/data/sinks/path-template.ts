@@ -37,7 +37,7 @@ export function pathTemplate(
   path: unknown,
 ): { readonly template: PathTemplate; readonly problems: [] } | { readonly problems: string[] } {
   if (typeof path !== 'string' || path === '') {
-    return { problems: [`path is ${describe(path)}; expected a text such as 'out/{job}/{window}.jsonl'`] }
+    return { problems: [`path is ${describe(path)}; expected a string such as 'out/{job}/{window}.jsonl'`] }
   }
   const { pieces, problems } = piecesOf(path)
   problems.push(...textProblems(path))
@@ -138,8 +138,8 @@ function dateIn(instant: Date, timeZone: string): string {
 }
 
 /**
- * Encodes a text as the name of a folder or file. Each character except letters, digits and `_ . -` becomes `%` and its bytes in
- * hexadecimal digits, so different texts have different names.
+ * Encodes a string as the name of a folder or file. Each character except letters, digits and `_ . -` becomes `%` and its bytes in
+ * hexadecimal digits, so different strings have different names.
  */
 function safeName(text: string): string {
   const escape = (character: string): string =>

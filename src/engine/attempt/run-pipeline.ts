@@ -261,7 +261,7 @@ export class RunPipeline implements RunActions {
     }
   }
 
-  /** Runs the steps after the call of the handler, up to the outcome. */
+  /** Runs the steps after the call to the handler, up to the outcome. */
   async #end(attempt: LiveAttempt, handled: () => unknown, borrowed: Borrowed, sinks: RunSinks): Promise<Outcome> {
     try {
       try {
@@ -392,7 +392,7 @@ export class RunPipeline implements RunActions {
   }
 }
 
-/** Resolves with the handler's result when all its steps have ended, also those that it did not await. */
+/** Resolves with the handler's result when all its steps have ended, including those that it did not await. */
 async function withSteps(attempt: LiveAttempt, handled: () => unknown, clock: Clock): Promise<unknown> {
   try {
     return await handled()

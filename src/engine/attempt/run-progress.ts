@@ -61,7 +61,8 @@ export class RunProgress extends LoopService {
 
   /** Stores immediately the progress that these runs have reported on this node. */
   async stored(runIds: readonly number[]): Promise<void> {
-    // A write in progress may already carry these reports. If it fails, they wait again. It never carries reports that came after its begin.
+    // A write in progress may already carry these reports. If it fails, they wait again. It never carries reports that came after its
+    // begin.
     await this.#writing?.catch(() => {})
     if (this.#waiting.size === 0) return
     const ids = new Set(runIds)
@@ -124,7 +125,7 @@ function problemsOf(done: unknown, total: unknown, message: unknown): string[] {
       : [`total is ${describe(total)}; expected a number of 0 or more, or nothing`]),
     ...(message === undefined || message === null || typeof message === 'string'
       ? []
-      : [`message is ${describe(message)}; expected a text`]),
+      : [`message is ${describe(message)}; expected a string`]),
   ]
 }
 

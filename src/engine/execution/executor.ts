@@ -75,7 +75,7 @@ export class Executor extends Service {
   readonly #onSettled: ((run: SettledRun) => void)[] = []
   /** How many runs wait for their items. They have no slot. */
   #waiting = 0
-  /** The drain of this executor, also when it is finished; undefined before a stop. */
+  /** The drain of this executor, even when it is finished; undefined before a stop. */
   #drain: Drain | undefined
 
   constructor(parts: ExecutorParts) {

@@ -1,6 +1,6 @@
 /** How long after `shutdown_timeout` the resources and sinks of the runs may take to close. */
 export const CLOSING_MS = 4_000
-/** If services still hang this long after the deadline, the stop ends without them. */
+/** If services are still hanging this long after the deadline, the stop ends without them. */
 export const STOP_MARGIN_MS = 5_000
 /** How long after `shutdown_timeout` the last writes may take. */
 const DATABASE_GRACE_MS = 2_000

@@ -2,7 +2,7 @@ import type { RunStore } from '../../store/runs/run-store.ts'
 import type { Clock } from '../../clock.ts'
 import type { Finish } from '../../store/runs/finish.ts'
 
-/** How often each outcome is tried again. */
+/** How often this node tries again to store an outcome. */
 export const REPEAT_MS = 60_000
 /** The maximum number of kept outcomes. Further ones are dropped, and recovery returns their claims. */
 const MAX_UNSTORED = 10_000
@@ -14,7 +14,7 @@ interface Unstored {
 
 /**
  * Outcomes that the database refuses, even as plain failures. Their runs stay claimed by this node, because in the queue they would run
- * again and again. A person may fix the cause, so each outcome is tried again from time to time.
+ * again and again. A person may fix the cause, so this node tries again from time to time.
  */
 export class UnstoredEnds {
   readonly #runs: Pick<RunStore, 'finish'>

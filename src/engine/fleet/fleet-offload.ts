@@ -4,11 +4,11 @@ import type { FleetAnswer, FleetCall, FleetNodes } from '../../offload/fleet/fle
 import { reviveError, type TransferredError } from '../../offload/error-transfer.ts'
 import type { NodeLink } from './node-link.ts'
 
-/** How many other nodes are asked for free threads at the same time, at most. */
+/** The maximum number of other nodes that are asked for free threads at the same time. */
 const MAX_ASKED = 20
 const LEVEL = 2
 
-/** A node's answer to an offloaded call of another node. */
+/** A node's answer to an offloaded call from another node. */
 export type OffloadAnswer =
   | Exclude<FleetAnswer, { kind: 'error' | 'lost' }>
   | { readonly kind: 'error'; readonly error: TransferredError }

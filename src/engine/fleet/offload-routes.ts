@@ -18,7 +18,7 @@ const CALL = z.object({
   timeoutMs: z.number().optional(),
 })
 
-/** Creates the routes for offloaded calls of other nodes. @param isIdle whether this node accepts calls of other nodes */
+/** Creates the routes for offloaded calls from other nodes. @param isIdle whether this node accepts calls from other nodes */
 export function offloadRoutes(isIdle: () => boolean): Routes {
   const freeOf = (pool: OffloadPool | undefined): number => {
     if (!pool || !isIdle()) return 0

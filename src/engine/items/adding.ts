@@ -128,7 +128,10 @@ export class ItemReader {
     const text = typeof key === 'number' ? String(key) : key
     if (isText(text, MAX_KEY)) return text
     if (isOptional && text === '') return undefined
-    throw this.#wrong(index, `its key is ${describe(key)}; expected a text of 1 to ${MAX_KEY} characters, or a number`)
+    throw this.#wrong(
+      index,
+      `its key is ${describe(key)}; expected a string of 1 to ${MAX_KEY} characters, or a number`,
+    )
   }
 
   #lane(data: unknown, index: number): string {
@@ -137,7 +140,7 @@ export class ItemReader {
       given ??
       (this.#kind.kind.lane ? this.#called(index, 'lane', () => this.#kind.kind.lane?.(data)) : this.#kind.name)
     if (isKey(lane, MAX_LANE)) return lane
-    throw this.#wrong(index, `its lane is ${describe(lane)}; expected a text of 1 to ${MAX_LANE} characters`)
+    throw this.#wrong(index, `its lane is ${describe(lane)}; expected a string of 1 to ${MAX_LANE} characters`)
   }
 
   #priority(data: unknown, index: number): number {

@@ -35,7 +35,7 @@ const MAX_STATES = 10_000
 const LEASE: OptionChecks<LeaseOptions<unknown>> = {
   size: wholeNumber(1, MAX_STATES),
   create: aFunction,
-  name: (value) => (isText(value, MAX_STATE_NAME) ? undefined : `is ${describe(value)}; expected a text`),
+  name: (value) => (isText(value, MAX_STATE_NAME) ? undefined : `is ${describe(value)}; expected a string`),
   wait: (value) => {
     const reading = readDuration(value, MAX_STORED_MS)
     return 'ms' in reading ? undefined : `is ${describe(value)}; expected ${reading.expected}`
@@ -153,7 +153,7 @@ export class ItemCalls implements ItemActions {
   score(attempt: ItemAttempt, group: string, name: string, outcome: unknown): void {
     if (!isText(group, MAX_NAME) || !isText(name, MAX_STATE_NAME)) {
       throw usage(
-        `score got the group ${describe(group)} and the name ${describe(name)}; expected texts of at most ${MAX_NAME} and ${MAX_STATE_NAME} characters`,
+        `score got the group ${describe(group)} and the name ${describe(name)}; expected strings of at most ${MAX_NAME} and ${MAX_STATE_NAME} characters`,
       )
     }
     const [ok, ms] = [propertyOf(outcome, 'ok'), propertyOf(outcome, 'ms')]

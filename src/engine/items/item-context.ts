@@ -28,7 +28,7 @@ export interface ItemActions {
 
 const MAX_POSITION = 2_000
 const MAX_REASON = 255
-/** How many bytes an item may keep for its next attempt, at most. */
+/** The maximum number of bytes that an item may keep for its next attempt. */
 const MAX_KEPT_BYTES = 256_000_000
 
 export function itemOf(attempt: ItemAttempt): Item {
@@ -165,7 +165,7 @@ class OfItem implements Context {
       this.#attempt.assertOpen('checkpoint')
       if (typeof position !== 'string' || position.length > MAX_POSITION || !position.isWellFormed()) {
         throw usage(
-          `checkpoint got the position ${describe(position)}; expected a text of at most ${MAX_POSITION} characters`,
+          `checkpoint got the position ${describe(position)}; expected a string of at most ${MAX_POSITION} characters`,
         )
       }
       return this.#actions.checkpoint(this.#attempt, position, fn)

@@ -9,7 +9,7 @@ import { IN_STORE, type Kept, MAX_STORED_KEPT } from '../../store/items/kept-byt
 
 /** The name of a file: `<item>-<hash>-<database>`, such as `2031-9b1c…-0f3a…`. */
 const NAME = /^(\d{1,16})-([0-9a-f]{32})-([0-9a-f]{12})$/
-/** How many files one step of a clean-up checks, at most. */
+/** The maximum number of files that one step of a clean-up checks. */
 const STEP = 500
 /** Newer files are not deleted, because their items may not be stored yet. */
 const MIN_AGE_MS = 86_400_000

@@ -22,7 +22,7 @@ export interface LaneNotesParts {
 
 type Load = (signal: AbortSignal) => Promise<LaneNote>
 
-/** Texts that are stored with lanes for all nodes. Only one node loads each note. */
+/** Notes that are stored with lanes for all nodes. Only one node loads each note. */
 export class LaneNotes {
   readonly #parts: LaneNotesParts
   readonly #known = new LRUCache<string, { readonly text: string; readonly until: number }>({

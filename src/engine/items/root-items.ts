@@ -88,7 +88,7 @@ export class RootItems implements ItemAdder<ItemData> {
   }
 
   /**
-   * Waits for all calls of `add`, including those that the handler did not await, and records that all items were added.
+   * Waits for all calls to `add`, including those that the handler did not await, and records that all items were added.
    *
    * @throws the error of a call
    */

@@ -1,15 +1,15 @@
 import type { NewItem } from '../../store/items/new-item.ts'
 
-/** After this many new prints, the older ones are dropped. So a process has at most twice as many, about 10 MB. */
+/** After this many new fingerprints, the older ones are dropped. So a process has at most twice this number, about 10 MB. */
 const MAX_PRINTS = 50_000
 
 /** The parts of an item that show whether it equals another one. */
 type Printed = Pick<NewItem, 'fence' | 'scope' | 'print' | 'maxItems'>
 
 /**
- * The prints (hashes of the keys) of items that this process knows to be stored. Pages of a site often link to the same pages, and with
- * these prints the database need not refuse the items each time. Only items that are unique within their run are included, because those
- * stay stored until the run is deleted.
+ * The fingerprints (hashes of the keys) of items that this process knows to be stored. Pages of a site often link to the same pages, and
+ * with these prints the database need not refuse the items each time. Only items that are unique within their run are included, because
+ * those stay stored until the run is deleted.
  */
 export class StoredPrints {
   #newer = new Map<number, Set<string>>()
@@ -20,7 +20,7 @@ export class StoredPrints {
     return scope === fence && (isIn(this.#newer, fence, print) || isIn(this.#older, fence, print))
   }
 
-  /** Adds the prints of items that were stored, except those of a run whose limit may have left out items. */
+  /** Adds the fingerprints of items that were stored, except those of a run whose limit may have left out items. */
   add(items: Iterable<Printed>): void {
     for (const { fence, scope, print, maxItems } of items) {
       if (scope !== fence || maxItems !== undefined || isIn(this.#newer, fence, print)) continue
@@ -32,7 +32,7 @@ export class StoredPrints {
     }
   }
 
-  /** Removes all prints, because items may have been deleted while this process was suspended. */
+  /** Removes all fingerprints, because items may have been deleted while this process was suspended. */
   clear(): void {
     this.#newer = new Map()
     this.#forgetOlder()

@@ -90,7 +90,7 @@ export class FleetLimiter {
     return false
   }
 
-  /** Serves the callers one by one until none waits. */
+  /** Serves the callers one by one until none is waiting. */
   async #serve(): Promise<void> {
     if (this.#isServing) return
     this.#isServing = true

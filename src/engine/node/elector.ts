@@ -59,7 +59,7 @@ export class Elector extends LoopService {
   readonly #works = new Set<LeaderWork>()
   #term: Term | undefined
   /**
-   * The running calls of functions that were passed to `lead`. In a later term, a function is called again only when its earlier call has
+   * The running calls to functions that were passed to `lead`. In a later term, a function is called again only when its earlier call has
    * ended.
    */
   readonly #under = new Map<LeaderWork, Promise<void>>()

@@ -160,7 +160,7 @@ function notEnded(error: unknown, nodeIds: readonly string[]): PikoError {
   return new PikoError(
     'DATABASE_DENIED',
     `connections of nodes without a lease can't be ended, so the server may keep their locks for hours: ${messageOf(error)}; ` +
-      'let all nodes use the same database user, or give it the right CONNECTION_ADMIN (on MariaDB CONNECTION ADMIN), or end them by KILL',
+      'let all nodes use the same database user, or grant it the privilege CONNECTION_ADMIN (on MariaDB CONNECTION ADMIN), or end them by KILL',
     { cause: error, details: { nodeIds } },
   )
 }

@@ -118,7 +118,7 @@ export class SharedValues extends LoopService {
     for (const [definition, opened] of this.#opened) if (definition.topic === topic) opened.take(stored)
   }
 
-  /** Reads the newest versions of these topics. Reads the texts only of versions that are new here. */
+  /** Reads the newest versions of these topics. Reads the values only of versions that are new here. */
   async #read(topics: readonly string[]): Promise<void> {
     const { store } = this.#parts
     for (const [topic, version] of await store.versions(topics)) {
@@ -142,7 +142,7 @@ export class SharedValues extends LoopService {
   }
 
   protected override async step(): Promise<number> {
-    // The poll comes first: if a deletion fails, for example because of missing rights, new versions must still be found.
+    // The poll comes first: if a deletion fails, for example because of missing privileges, new versions must still be found.
     const isAny = await this.#poll()
     for (const [topic, upTo] of [...this.#old]) {
       await this.#parts.store.prune(topic, upTo)

@@ -38,7 +38,7 @@ const UNKNOWN_MS = 300_000
 const MAX_UNKNOWN = 1_000
 /** The maximum number of stored ids of messages that this process has failed to deliver. */
 const MAX_FAILED = 10_000
-/** How many channels are called at the same time, at most. */
+/** The maximum number of channels that are called at the same time. */
 const MAX_BUSY = 16
 /** How long after the time limit of a call another process may repeat it. */
 const MARGIN_MS = 5_000

@@ -13,9 +13,9 @@ import type { NewRun } from '../../store/runs/new-run.ts'
 import type { DueJob, PlanDecision } from '../../store/jobs/plan.ts'
 import type { JobRegistration } from '../../store/jobs/job-row.ts'
 
-/** How many ticks or windows of one job one pass plans, at most. The next pass continues from there. */
+/** The maximum number of ticks or windows of one job that one pass plans. The next pass continues from there. */
 const LARGEST_STEP = 500
-/** How many windows of one job may wait, at most. When some end, more are planned. */
+/** The maximum number of windows of one job that may wait. When some end, more are planned. */
 const MAX_PENDING = 1_000
 const FULL_QUEUE_PAUSE_MS = 250
 

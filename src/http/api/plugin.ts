@@ -22,7 +22,7 @@ export interface ApiOptions {
   readonly access: AccessOptions
 }
 
-/** The API as a plugin of fastify; register it with the prefix `/api/v1`. */
+/** The API as a fastify plugin; register it with the prefix `/api/v1`. */
 export async function apiPlugin(server: FastifyInstance, { app, facts, logger, access }: ApiOptions): Promise<void> {
   server.setErrorHandler((error, request, reply) => sendProblem(toError(error), request, reply, logger))
   server.setNotFoundHandler((request, reply) => {

@@ -7,7 +7,7 @@ import type { Window } from '../../time/window.ts'
 import type { JobContext } from '../context.ts'
 import type { ItemAdder, ItemData } from './adding.ts'
 
-/** A text that a lane stores for all nodes. */
+/** Text that a lane stores for all nodes. */
 export interface LaneNote {
   readonly text: string
   /** How long the note is valid. */
@@ -22,7 +22,7 @@ export interface ItemLane {
   /** How many milliseconds there were between two items of the lane when this item got its start time; 0 if the lane has no rate. */
   readonly spacingMs: number
   /**
-   * Returns a text that all nodes share, such as a host's robots.txt. If it is missing or expired, one item on one node loads it, and the
+   * Returns text that all nodes share, such as a host's robots.txt. If it is missing or expired, one item on one node loads it, and the
    * others wait. If the load fails, the next caller tries again.
    *
    * @param name at most 64 characters

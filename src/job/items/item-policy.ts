@@ -2,7 +2,7 @@ import type { ItemBudget } from '../../item/budget.ts'
 import type { LaneLimits } from '../../item/lane.ts'
 import type { AnyItemKind } from './item-kind.ts'
 
-/** The items of a job, with all defaults filled in and all texts parsed. */
+/** The items of a job, with all defaults filled in and all strings parsed. */
 export interface ItemPolicy {
   readonly kinds: ReadonlyMap<string, KindPolicy>
   /** How many items of a run may be dead: a number, or a share from 0 to 1. */

@@ -20,7 +20,7 @@ import type { Dedup, ItemPolicy, KindPolicy, LanePolicy } from './item-policy.ts
 const KIND_NAME = /^[\w.-]{1,64}$/
 const SHARE = /^(\d{1,3}(?:\.\d+)?)%$/
 
-const shortText = (most: number) => expecting(`a text of 1 to ${most} characters`, (value) => isText(value, most))
+const shortText = (most: number) => expecting(`a string of 1 to ${most} characters`, (value) => isText(value, most))
 
 const KIND: OptionChecks<ItemKind> = {
   run: aFunction,
@@ -50,7 +50,7 @@ const TOLERATE: OptionChecks<ItemTolerance> = {
 }
 const LIMITS: OptionChecks<ItemLimits> = { items: wholeNumber(1), depth: wholeNumber(0, 32_767) }
 
-/** The options of a spec about items. */
+/** The item options of a spec. */
 export interface GivenItems {
   readonly id: string
   readonly items?: unknown

@@ -74,7 +74,7 @@ function plainIssues(issues: readonly unknown[]): SchemaIssue[] {
     return {
       path: safely(() => Array.from(propertyOf(issue, 'path') as PropertyKey[], plainKey), []),
       message:
-        typeof message === 'string' ? message : `the schema reports a problem without a text: ${describe(issue)}`,
+        typeof message === 'string' ? message : `the schema reports a problem without a message: ${describe(issue)}`,
       ...unknownKeysOf(issue),
     }
   })

@@ -93,7 +93,7 @@ export interface CarrierStats {
   readonly receivedBytes: number
   readonly sentMessages: number
   readonly receivedMessages: number
-  /** How many bytes have arrived but were not read yet. */
+  /** How many bytes have arrived but have not been read yet. */
   readonly unreadBytes: number
   /** How often a message had to wait for credit from the other end. */
   readonly creditWaits: number
@@ -108,7 +108,7 @@ export interface Carrier {
   /** The id of the other end's node, in hexadecimal; undefined before the handshake. */
   readonly peerId: string | undefined
   readonly version: number | undefined
-  /** How many messages the other end accepts at the same time, at most. */
+  /** The maximum number of messages that the other end accepts at the same time. */
   readonly maxOpen: number
   begin(spec: OutgoingSpec): OutgoingMessage
   /** Accepts no more new messages, and closes when no message is open. */

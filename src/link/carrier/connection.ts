@@ -406,7 +406,7 @@ export class Connection implements Carrier {
     }
   }
 
-  /** Counts bytes of a message that have arrived but were not read yet. */
+  /** Counts bytes of a message that have arrived but have not been read yet. */
   #hold(message: Incoming, bytes: number): void {
     if (bytes === 0) return
     this.#unread += bytes

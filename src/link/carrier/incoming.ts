@@ -36,7 +36,7 @@ export class Incoming implements IncomingMessage {
   /** How many bytes were read without returning their credit yet. */
   owed = 0
   readonly #owner: IncomingOwner
-  /** The whole body, if it came in one frame and was not read yet. */
+  /** The whole body, if it came in one frame and has not been read yet. */
   #whole: Buffer | undefined
   #inbox: Inbox | undefined
   #digest: Digest | undefined

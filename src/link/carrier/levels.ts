@@ -44,7 +44,7 @@ export class Levels<T extends Waiting> {
   /**
    * Removes and returns the next message. To send another piece, the message must be added again.
    *
-   * @param mayGo whether pieces of a level may be sent now. Not asked when it is the lowest level's turn
+   * @param mayGo whether pieces of a level may be sent now. Not called when it is the lowest level's turn
    */
   take(mayGo: (level: number) => boolean): T | undefined {
     const isTurnOfLowest = (this.#pieces + 1) % LOWEST_EACH === 0

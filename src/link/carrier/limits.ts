@@ -4,7 +4,7 @@ export interface LinkLimits {
   readonly maxFrame: number
   /** How many bytes of a message the other end may send before they are read. Default 1 MB. */
   readonly window: number
-  /** How many messages of the other end may be open, at most. Default 1,000. */
+  /** The maximum number of messages of the other end that may be open. Default 1,000. */
   readonly maxOpen: number
   /** How long the handshake may take. Default 10 s. */
   readonly handshakeMs: number

@@ -15,7 +15,7 @@ export class Parked {
   /** The last write. The next write begins after it. */
   #last: Promise<void> = Promise.resolve()
 
-  /** How many bytes were not read yet, including those that are still being written. */
+  /** How many bytes have not been read yet, including those that are still being written. */
   get length(): number {
     return this.#queued - this.#read
   }

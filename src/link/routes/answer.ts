@@ -1,7 +1,7 @@
 import { isObject } from '../../errors-read.ts'
 import { describe, PikoError } from '../../errors.ts'
 
-/** The headers of an answer. Numbers and booleans are sent as texts, and undefined ones are left out. */
+/** The headers of an answer. Numbers and booleans are sent as strings, and undefined ones are left out. */
 export type AnswerHeaders = Readonly<Record<string, string | number | boolean | undefined>>
 
 /** A result of a handler with its own status and headers, instead of a plain value. */
@@ -21,7 +21,7 @@ export class Answer {
  * Creates an answer with its own status.
  *
  * @param status as in HTTP: from 200 to 599; 400 or more is an error for the caller
- * @param headers texts by name; numbers and booleans become texts
+ * @param headers strings by name; numbers and booleans become strings
  * @throws PikoError `USAGE` if the status or a header is wrong; if a handler does not catch it, only its own reply fails, with status 500
  * @example return answer(404, { problem: 'no such user' })
  */
@@ -45,12 +45,12 @@ function textsOf(headers: unknown): Readonly<Record<string, string>> {
   if (typeof headers !== 'object' || headers === null || Symbol.iterator in headers)
     throw new PikoError(
       'USAGE',
-      `the headers of an answer are ${describe(headers)}; expected an object of texts, such as { 'retry-after': '5' }`,
+      `the headers of an answer are ${describe(headers)}; expected an object of strings, such as { 'retry-after': '5' }`,
     )
   const given = Object.entries(headers).filter(([, value]) => value !== undefined)
   const problems = given
     .filter(([, value]) => !isSimple(value))
-    .map(([name, value]) => `the header ${describe(name)} of an answer is ${describe(value)}; expected a text`)
+    .map(([name, value]) => `the header ${describe(name)} of an answer is ${describe(value)}; expected a string`)
   if (problems.length > 0) throw new PikoError('USAGE', problems.join('; '), { details: { problems } })
   return Object.fromEntries(given.map(([name, value]) => [name, String(value)]))
 }

@@ -121,7 +121,7 @@ export class Routes {
   }
 
   /**
-   * Registers a callback for each change, also in inner routes.
+   * Registers a callback for each change, including changes in inner routes.
    *
    * @returns a function that removes it
    */
@@ -154,7 +154,8 @@ export class Routes {
       '{ in: z.object({ page: z.int() }) }',
     )
     const all = [...problems]
-    if (!isPath(path)) all.push(`the path is ${describe(path)}; expected a text that begins with "/", such as "/list"`)
+    if (!isPath(path))
+      all.push(`the path is ${describe(path)}; expected a string that begins with "/", such as "/list"`)
     else if (this.#entries.has(path)) all.push(`the path ${describe(path)} has a route already; remove it first`)
     if (typeof handler !== 'function') all.push(`the handler is ${describe(handler)}; expected a function`)
     if (all.length > 0)

@@ -43,7 +43,7 @@ export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-/** Yields the chunks of a stream of bytes or texts as buffers. */
+/** Yields the chunks of a stream of bytes or strings as buffers. */
 export async function* buffersOf(
   source: AsyncIterable<unknown> | Iterable<unknown>,
 ): AsyncGenerator<Buffer, void, undefined> {

@@ -1,4 +1,4 @@
-/** Received bytes that are not read yet. It accepts pieces of any length, and returns pieces of exact lengths. */
+/** Received bytes that have not been read yet. It accepts pieces of any length, and returns pieces of exact lengths. */
 export class ByteQueue {
   readonly #copied: ((part: Buffer) => void) | undefined
   #chunks: Buffer[] = []

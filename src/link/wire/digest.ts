@@ -3,7 +3,7 @@ import { createHash, hash, type Hash } from 'node:crypto'
 /** The digest of a message without bytes. It is calculated only once, because there are many such messages. */
 const OF_NOTHING = hash('sha256', '', 'binary')
 
-/** Returns the SHA-256 of a whole message as a text with one character per byte, because creating a buffer takes three times as long. */
+/** Returns the SHA-256 of a whole message as a string with one character per byte, because creating a buffer takes three times as long. */
 export function sha256Of(bytes: Uint8Array): string {
   return bytes.length === 0 ? OF_NOTHING : hash('sha256', bytes, 'binary')
 }

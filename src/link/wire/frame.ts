@@ -235,7 +235,7 @@ function cutUtf8(text: string): Buffer {
   const bytes = Buffer.from(text)
   if (bytes.length <= MAX_REASON_BYTES) return bytes
   let end = MAX_REASON_BYTES
-  // A text must not be truncated within a character: bytes of the form 10xxxxxx continue one.
+  // A string must not be truncated within a character: bytes of the form 10xxxxxx continue one.
   while (end > 0 && ((bytes[end] as number) & 0xc0) === 0x80) end--
   return bytes.subarray(0, end)
 }

@@ -134,7 +134,7 @@ export class OffloadCall {
     this.#endSources()
   }
 
-  /** Ends the call, because its result is no longer wanted. Items that were not read yet are dropped. */
+  /** Ends the call, because its result is no longer wanted. Items that have not been read yet are dropped. */
   end(reason: unknown): void {
     this.#isEnded = true
     this.#settle.reject(reason)

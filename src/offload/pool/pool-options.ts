@@ -58,8 +58,8 @@ const SMALLEST_MEMORY = '8MB'
 const YOUNG_MB = 16
 const MB = 2 ** 20
 /**
- * V8 ends the whole process if a single allocation, for example of a long list or text, exceeds the heap limit of a thread by more than 16
- * MB. So V8's limit is this much larger than the pool's `memory`, and `MemoryWatch` enforces the pool's limit. This reserves no memory.
+ * V8 ends the whole process if a single allocation, for example of a long list or string, exceeds the heap limit of a thread by more than
+ * 16 MB. So V8's limit is this much larger than the pool's `memory`, and `MemoryWatch` enforces the pool's limit. This reserves no memory.
  */
 const HEADROOM_MB = 1_024
 

@@ -16,7 +16,7 @@ export const POOL_TEXT_EXPECTED =
 const { size, memory, timeout, idleTimeout, share } = POOL_CHECKS
 const NUMBERS = new Set(['size', 'share'])
 
-/** Reads the name and the options of a pool from a text in settings. Returns the problem if the text is invalid. */
+/** Reads the name and the options of a pool from a string in settings. Returns the problem if the text is invalid. */
 export function readPoolText(text: string): NamedOptions | { readonly problem: string } {
   const [name = '', ...parts] = text.trim().split(/\s+/)
   const entries = parts.map((part) => part.split('='))

@@ -74,7 +74,7 @@ export class ThreadPool {
   add(wanted: WantedCall, options: CallOptions, signal: AbortSignal | undefined): OffloadCall {
     const call = new OffloadCall(wanted, options)
     if (this.#closing)
-      this.#refuse(call, new PikoError('STOPPED', `${wanted.name}() was called while the app stops its threads`))
+      this.#refuse(call, new PikoError('STOPPED', `${wanted.name}() was called while the app is stopping its threads`))
     else if (signal?.aborted) this.#refuse(call, signal.reason)
     else {
       if (signal) void call.over.then(onAbort(signal, () => this.#end(call, signal.reason, 'cancelled')))

@@ -44,7 +44,7 @@ export class Thread {
   #lastError: unknown
 
   constructor({ idleTimeoutMs, resourceLimits }: ThreadOptions, events: ThreadEvents) {
-    if (piscina === undefined) throw new Error('loadThreads comes first')
+    if (piscina === undefined) throw new Error('call loadThreads first')
     this.#piscina = new piscina({
       filename: threadModule('../thread/worker', import.meta.url).href,
       minThreads: 0,
@@ -68,7 +68,10 @@ export class Thread {
     this.#piscina.on('workerDestroy', () => setImmediate(() => this.#ended(events)))
   }
 
-  /** Whether the thread has begun its call. If not, it is still starting, or work of the previous call blocks it or has ended it. */
+  /**
+   * Whether the thread has begun its call. If not, it is still starting, or leftover work of the previous call is blocking it or has ended
+   * it.
+   */
   get hasBegun(): boolean {
     return Atomics.load(this.#begun, 0) === 1
   }

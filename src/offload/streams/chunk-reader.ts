@@ -36,7 +36,7 @@ export class ChunkReader<T = unknown> implements AsyncIterableIterator<T, undefi
   #returned: Promise<IteratorReturnResult<undefined>> | undefined
   #failure: { readonly error: unknown } | undefined
   #wake: (() => void) | undefined
-  /** The promise of the last read that must wait; undefined if no read is waiting. */
+  /** The promise of the latest read that is waiting; undefined if no read is waiting. */
   #reads: Promise<unknown> | undefined
 
   constructor({ port, room }: StreamEnd, options: ReaderOptions = {}) {

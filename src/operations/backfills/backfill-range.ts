@@ -123,7 +123,7 @@ export class BackfillRange {
     const nearest = nearestRangeText(await this.#near(), this.#zone)
     return new PikoError(
       'WINDOW_UNKNOWN',
-      `no window of job "${jobId}" that is over lies within ${describeMoment(from)} to ${describeMoment(to)}; ` +
+      `no ended window of job "${jobId}" lies between ${describeMoment(from)} and ${describeMoment(to)}; ` +
         `${nearest ? `${nearest}; ` : ''}its windows begin at ` +
         `${start.toISOString()}${end ? ` and end at ${end.toISOString()}` : ''}`,
       { details: { jobId, from, to } },

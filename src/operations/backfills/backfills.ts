@@ -134,7 +134,7 @@ export class Backfills {
   }
 
   /**
-   * Continues a paused backfill where it stopped. Has no effect on a running backfill.
+   * Resumes a paused backfill where it stopped. Has no effect on a running backfill.
    *
    * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` if it has ended
    */

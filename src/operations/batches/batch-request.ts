@@ -63,7 +63,7 @@ export function assertBatch(items: unknown, { key }: BatchOptions): void {
     )
   if (key !== undefined && !isKey(key, MAX_KEY_LENGTH))
     problems.push(
-      `key is ${describe(key)}; expected a text of 1 to ${MAX_KEY_LENGTH} characters (without lone surrogates; one character less if it ends with a space)`,
+      `key is ${describe(key)}; expected a string of 1 to ${MAX_KEY_LENGTH} characters (without lone surrogates; one character less if it ends with a space)`,
     )
   if (problems.length > 0)
     throw new PikoError('USAGE', `app.batches.create: ${problems.join('; ')}`, { details: { problems } })

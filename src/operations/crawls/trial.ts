@@ -191,5 +191,5 @@ export class Trial implements ItemActions {
 }
 
 function noPart(part: string): PikoError {
-  return new PikoError('USAGE', `ctx.${part} is no part of the context of an item`)
+  return new PikoError('USAGE', `ctx.${part} is not part of the context of an item`)
 }

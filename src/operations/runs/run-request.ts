@@ -125,7 +125,7 @@ export function uniqueOf(given: string | IdempotencyKey | undefined): NewRun['un
   if (!isKey(key, MAX_KEY_LENGTH)) {
     throw new PikoError(
       'USAGE',
-      `idempotencyKey is ${describe(key)}; expected a text of 1 to ${MAX_KEY_LENGTH} characters (without lone surrogates; one character less if it ends with a space)`,
+      `idempotencyKey is ${describe(key)}; expected a string of 1 to ${MAX_KEY_LENGTH} characters (without lone surrogates; one character less if it ends with a space)`,
     )
   }
   if (

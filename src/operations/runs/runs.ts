@@ -35,7 +35,7 @@ export interface ListedRun extends Run {
 export interface RunDetails extends ListedRun {
   /** The batch of the run; undefined if it has none. */
   readonly batchId: number | undefined
-  /** The attempts, oldest first, also those before a replay. */
+  /** The attempts, oldest first, including those before a replay. */
   readonly attempts: readonly Attempt[]
   /** The finished steps of its handler, whose results are stored, in the order in which they finished. */
   readonly steps: readonly StepRecord[]

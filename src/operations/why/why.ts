@@ -26,7 +26,7 @@ export interface Why {
   readonly steps: readonly WhyStep[]
 }
 
-/** How many running runs are named as evidence, at most. */
+/** The maximum number of running runs that are named as evidence. */
 const NAMED_RUNS = 5
 
 /**

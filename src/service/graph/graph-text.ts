@@ -1,4 +1,4 @@
-/** Escapes a text for Graphviz, because Graphviz interprets `\` escapes and HTML entities inside a quoted label. */
+/** Escapes a string for Graphviz, because Graphviz interprets `\` escapes and HTML entities inside a quoted label. */
 export function dotText(text: string): string {
   return text
     .replaceAll('\\', '\\\\')
@@ -9,7 +9,7 @@ export function dotText(text: string): string {
 }
 
 /**
- * Escapes a text for Mermaid, which has entities with `#`. Everything that could be HTML, Markdown or the end of the label becomes an
+ * Escapes a string for Mermaid, which has entities with `#`. Everything that could be HTML, Markdown or the end of the label becomes an
  * entity.
  */
 export function mermaidText(text: string): string {

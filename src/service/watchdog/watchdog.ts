@@ -113,7 +113,7 @@ export function blockedText({ blockedMs, culprit }: Blocked): string {
   return `event loop blocked for ${Math.round(blockedMs)} ms${by}`
 }
 
-/** How many frames of a stack are shown, at most. */
+/** The maximum number of frames of a stack that are shown. */
 const MAX_SHOWN = 10
 
 /**

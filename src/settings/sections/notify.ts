@@ -36,7 +36,7 @@ export const notify = {
     default: '30s',
     min: '1s',
     max: '10m',
-    help: 'Longest time of one call of a hook or a notifier. A failed call is repeated, for at most a day.',
+    help: 'Longest time of one call to a hook or a notifier. A failed call is repeated, for at most a day.',
   }),
   keepMs: duration({
     key: 'keep',

@@ -24,7 +24,7 @@ export const offload = {
       help: 'Options of named pools, which override those in code, such as "parsers size=8 memory=512MB timeout=5m".',
     }),
     complaint: (value: unknown) => {
-      if (!Array.isArray(value)) return 'expected an array of texts'
+      if (!Array.isArray(value)) return 'expected an array of strings'
       const problems = value.flatMap((text: unknown) => {
         const read = readPoolText(String(text))
         return 'problem' in read ? [read.problem] : []

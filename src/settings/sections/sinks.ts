@@ -14,6 +14,6 @@ export const sinks = {
     default: '90d',
     min: '0s',
     max: '3650d',
-    help: 'Rows that targets of sinks refused are deleted after this time; 0s: never.',
+    help: 'Rows that the targets of sinks have refused are deleted after this time; 0s: never.',
   }),
 }

@@ -8,7 +8,7 @@ import { mayBeOfRow, refusedRows } from './refused-rows.ts'
 /** Some rows of a batch. */
 export interface Part {
   readonly rows: readonly unknown[]
-  /** A text to add to the batch's key; it is the same in every attempt. Empty for the whole batch. */
+  /** A string to add to the batch's key; it is the same in every attempt. Empty for the whole batch. */
   readonly suffix: string
 }
 
@@ -43,7 +43,7 @@ export async function sift(rows: readonly unknown[], { send, isOutage, admit }: 
     admit(aside)
     asides.push(aside)
   }
-  // The parts that are not delivered yet. They are handled depth first, so that rows are delivered in their order.
+  // The parts that have not been delivered yet. They are handled depth first, so that rows are delivered in their order.
   const waiting: (readonly number[])[] = [rows.map((_row, place) => place)]
   for (let places = waiting.pop(); places; places = waiting.pop()) {
     try {

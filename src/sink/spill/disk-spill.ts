@@ -23,7 +23,7 @@ export interface DiskSpillParts {
   readonly journal: SpillJournal
 }
 
-/** A record that is not delivered yet, and its segment. */
+/** A record that has not been delivered yet, and its segment. */
 export interface WaitingRecord extends ReadRecord {
   readonly segment: Segment
 }
@@ -38,7 +38,7 @@ export class DiskSpill implements SpillQueue {
   readonly #writer: SegmentWriter
   readonly #segments: Segment[] = []
   #reader: SegmentReader | undefined
-  /** The record that was read but is not sent yet. */
+  /** The record that has been read but not sent yet. */
   #waiting: WaitingRecord | undefined
   #appending = 0
   #bytes = 0
@@ -134,7 +134,7 @@ export class DiskSpill implements SpillQueue {
     }
   }
 
-  /** Returns the oldest batch that was not sent yet; undefined if all were sent. Removes the segments before it. */
+  /** Returns the oldest batch that has not been sent yet; undefined if all have been sent. Removes the segments before it. */
   async peek(): Promise<WaitingRecord | undefined> {
     for (;;) {
       const [segment] = this.#segments

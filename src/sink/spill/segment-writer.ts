@@ -21,7 +21,7 @@ export interface WriterParts {
   readonly onDurable: () => void
 }
 
-/** Appends contents to segments. Several contents share one sync. */
+/** Appends records to segments. Several appends share one sync to disk. */
 export class SegmentWriter {
   readonly #parts: WriterParts
   readonly #pending: Pending[] = []

@@ -44,7 +44,7 @@ export class SinkSpills {
     return this.#queues.get(sink)
   }
 
-  /** Starts to send the batches on disk, also those that are stored later. */
+  /** Starts to send the batches on disk, including those that are stored later. */
   drain(owned: OwnedSink): void {
     const { spill: queue, policy } = owned
     const { durable, env, open } = this.#parts

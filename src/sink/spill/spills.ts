@@ -164,7 +164,7 @@ export class Spills {
   }
 }
 
-/** Returns the names of segments among files, also of those that only have a state file. */
+/** Returns the names of segments among files, including those that only have a state file. */
 function segmentsOf(names: readonly string[]): string[] {
   const found = names.map((name) => name.replace(/\.state$/, '')).filter((name) => SEGMENT_NAME.test(name))
   return [...new Set(found)].toSorted()

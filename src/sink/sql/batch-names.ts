@@ -3,7 +3,7 @@ import type { SinkBatch } from '../sink.ts'
 
 /** Names the batches of one table, so that repeated deliveries are recognised. */
 export class BatchNames {
-  /** How often each call of the sink's method has written to this table. */
+  /** How often each call to the sink's method has written to this table. */
   readonly #calls = new WeakMap<object, number>()
 
   /** Returns the name of a batch. It is the same in each delivery of the batch. Undefined for a batch without a key. */
@@ -16,7 +16,7 @@ export class BatchNames {
   }
 
   /**
-   * Returns the name for the next write, if one call of the sink's method writes the same batch several times and each write adds other
+   * Returns the name for the next write, if one call to the sink's method writes the same batch several times and each write adds other
    * rows.
    */
   next(batch: SinkBatch): string | undefined {

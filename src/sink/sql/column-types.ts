@@ -3,10 +3,10 @@ import type { ColumnKind } from './model-columns.ts'
 
 type SqlDialect = SqlExecutor['dialect']
 
-/** The default maximum length of a text in an index, in characters, because InnoDB limits the bytes of an index. */
+/** The default maximum length of a string in an index, in characters, because InnoDB limits the bytes of an index. */
 const MAX_KEY_CHARACTERS = 191
 /**
- * The maximum length of a VARCHAR. Longer texts have another type, because all VARCHAR values of a row together may have at most 65,535
+ * The maximum length of a VARCHAR. Longer strings have another type, because all VARCHAR values of a row together may have at most 65,535
  * bytes.
  */
 const MAX_VARCHAR_CHARACTERS = 255

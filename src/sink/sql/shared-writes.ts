@@ -3,7 +3,7 @@ import { databaseFault } from '../../sql/database-faults.ts'
 import type { SqlDatabase } from '../../sql/sql.ts'
 import type { TableRows } from './insert-rows.ts'
 
-/** How many rows are written together, at most, so that no transaction takes long. A single batch may have more. */
+/** How many rows are written together, at most, so that no transaction takes a long time. A single batch may have more. */
 const MAX_ROWS = 1_000
 
 type Send = (rows: TableRows) => Promise<void>
@@ -30,7 +30,7 @@ export class SharedWrites {
    * Resolves when the rows are stored. If a batch can't be stored, it fails alone: it is written again without the others.
    *
    * @param kind must be equal for batches that may share a statement
-   * @param send writes the rows, also those of other batches. May be called again with the same rows
+   * @param send writes the rows, including those of other batches. May be called again with the same rows
    * @param signal if it aborts, rows that are still waiting are not written
    */
   write(on: SqlDatabase, kind: string, rows: TableRows, send: Send, signal: AbortSignal): Promise<void> {

@@ -24,7 +24,7 @@ export function createTable(dialect: SqlDialect, shape: TableShape): readonly st
     ...(primary.length > 0 ? [`PRIMARY KEY (${list(primary)})`] : []),
     ...(index.length > 0 && dialect === 'mysql' ? [`KEY ${quoted(dialect, indexName(shape))} (${list(index)})`] : []),
   ]
-  // With this collation, MySQL compares texts exactly, as SQLite does. With others, the keys "a" and "A" would be equal.
+  // With this collation, MySQL compares strings exactly, as SQLite does. With others, the keys "a" and "A" would be equal.
   const options = dialect === 'mysql' ? ' DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin' : ''
   const create = `CREATE TABLE IF NOT EXISTS ${table} (\n  ${lines.join(',\n  ')}\n)${options}`
   const isSeparate = index.length > 0 && dialect === 'sqlite'

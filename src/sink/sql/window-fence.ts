@@ -70,7 +70,7 @@ export class WindowFence {
   }
 
   /**
-   * Locks the row. Checks that the claim still owns the window and that this batch was not delivered yet.
+   * Locks the row. Checks that the claim still owns the window and that this batch has not been delivered yet.
    *
    * @throws RepeatedBatch otherwise
    */

@@ -11,7 +11,7 @@ import { mapSound } from '../values/map-sound.ts'
 import { insertedId } from '../statements/inserted-id.ts'
 import type { AuditOutcome, AuditTable } from './access-tables.ts'
 
-/** A change that begins. Its texts are JSON without secrets. */
+/** A change that begins. Its strings are JSON without secrets. */
 export interface NewAudit {
   readonly verb: string
   readonly actor: Pick<Actor, 'kind' | 'name'>
@@ -186,7 +186,7 @@ export class AuditStore {
 }
 
 /**
- * Shortens a text. If the cut divides a surrogate pair, its half is replaced, because the database would refuse the text, and so the
+ * Shortens a string. If the cut divides a surrogate pair, its half is replaced, because the database would refuse the text, and so the
  * change.
  */
 function cut(text: string, characters: number): string {

@@ -50,11 +50,11 @@ interface StepPlan extends BackfillPlan {
 const NO_STEP: BackfillStep = { looked: 0, queued: 0 }
 
 /**
- * How many windows one step handles, at most. A step is one transaction. The number is small, so that the objects of a step are freed
- * early: with 1,000 windows, a process that plans years would need 150 MB more memory.
+ * The maximum number of windows that one step handles. A step is one transaction. The number is small, so that the objects of a step are
+ * freed early: with 1,000 windows, a process that plans years would need 150 MB more memory.
  */
 const STEP = 100
-/** How many windows of a backfill wait in the queue, at most. The others have no rows yet; only the cursor is stored. */
+/** The maximum number of windows of a backfill that wait in the queue. The others have no rows yet; only the cursor is stored. */
 export const MAX_WAITING = 2_000
 /** How often a step is tried. It begins again if another writer creates a window at the same moment. */
 const MAX_TRIES = 5

@@ -18,7 +18,7 @@ export interface BackfillFilter {
   readonly limit?: number
 }
 
-/** How many windows or runs one statement cancels, at most. */
+/** The maximum number of windows or runs that one statement cancels. */
 const SWEPT = 500
 const ENDED: ReadonlySet<BackfillState> = new Set(['succeeded', 'failed', 'cancelled'])
 

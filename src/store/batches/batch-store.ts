@@ -30,11 +30,11 @@ export interface EndedBatchRun extends BatchRun {
   readonly durationMs: number | undefined
 }
 
-/** How many batches a leader handles in one turn, at most. */
+/** The maximum number of batches that a leader handles in one turn. */
 export const MAX_OPEN = 100
-/** How many runs with their errors one query reads, at most. */
+/** The maximum number of runs with their errors that one query reads. */
 const PAGE = 200
-/** How many batches one statement deletes, at most. */
+/** The maximum number of batches that one statement deletes. */
 const DELETED = 50
 
 /**

@@ -15,7 +15,7 @@ export interface BatchStep {
   /** The state in which this step has ended the batch; undefined if the batch has not ended. */
   readonly ended: BatchEnd | undefined
   readonly doneRunId: number | undefined
-  /** Whether another step can do more now. */
+  /** Whether another call could do more immediately. */
   readonly isMore: boolean
 }
 

@@ -18,7 +18,7 @@ export const SQLITE_SIZES: SizeLimits = { statement: 1_000_000_000, batch: MAX_B
 const MIN_PACKET_BYTES = 256 * 1_024
 /** How many bytes are reserved for everything in a statement except large values: column names and short values. */
 const FRAME_BYTES = 20_000
-/** The driver may double the length of a text, because it escapes quotes and backslashes. */
+/** The driver may double the length of a string, because it escapes quotes and backslashes. */
 const MAX_GROWTH = 2
 
 /**

@@ -60,7 +60,7 @@ function timedOut(ms: number): PikoError {
   return new PikoError(
     'TRANSACTION_TIMEOUT',
     `the function of a transaction took longer than ${ms} ms, so it was rolled back; fetch and compute before the transaction, ` +
-      'await only calls of its trx in it, or raise [piko] transaction_timeout (on SQLite at most half of [piko] lease)',
+      'await only calls to its trx in it, or raise [piko] transaction_timeout (on SQLite at most half of [piko] lease)',
     { details: { timeoutMs: ms } },
   )
 }

@@ -6,7 +6,7 @@ import { BrokenRows } from '../values/broken-rows.ts'
 import { RowCheck } from '../values/row-check.ts'
 import { ROW_RULES, type TableName } from '../values/row-rules.ts'
 
-/** How many rows are named, and how many steps a check takes, at most. */
+/** The maximum numbers of rows that are named, and of steps of a check. */
 const MAX_ROWS = 100
 const MAX_STEPS = 2_000
 /** How many of the newest rows of each table are also read. The number is smaller for tables with JSON, whose rows may be large. */
@@ -16,8 +16,8 @@ const NEWEST_JSON = 20
 const SHARED_AT_ONCE = { mysql: 100, sqlite: 10 } as const
 
 /**
- * Searches all tables for rows that can't be read: everything that the leader checks, the newest rows of every table, and all shared values.
- * The reports of the running app are not affected.
+ * Searches all tables for rows that can't be read: everything that the leader checks, the newest rows of every table, and all shared
+ * values. The reports of the running app are not affected.
  */
 export async function brokenFacts(database: Database): Promise<readonly BrokenRow[]> {
   const found = new Map<string, BrokenRow>()

@@ -31,7 +31,7 @@ export interface FleetFacts {
   readonly wanted: readonly WantedJob[]
 }
 
-/** How many jobs and nodes are read, at most. */
+/** The maximum number of jobs and nodes that are read. */
 const MAX_ROWS = 20_000
 
 export async function fleetFacts(database: Database): Promise<FleetFacts> {

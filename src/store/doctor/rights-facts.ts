@@ -9,7 +9,7 @@ export interface RightsFacts {
   readonly database: string
   /** The lines of `SHOW GRANTS`, including those of the user's roles. */
   readonly grants: readonly string[]
-  /** Roles whose rights could not be read. */
+  /** Roles whose privileges could not be read. */
   readonly unknownRoles: readonly string[]
   /** The names of Piko's tables. */
   readonly tables: readonly string[]

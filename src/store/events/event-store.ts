@@ -29,13 +29,13 @@ export interface EventPage {
   readonly isExceeded: boolean
 }
 
-/** How many rows get their numbers in one transaction, at most. */
+/** The maximum number of rows that get their numbers in one transaction. */
 const NUMBERED = 1_000
-/** How many rows one read returns, at most. */
+/** The maximum number of rows that one read returns. */
 const PAGE = 500
-/** How many events the rows of one read have, at most. The last row may exceed this limit. */
+/** The maximum number of events that the rows of one read have. The last row may exceed this limit. */
 const PAGE_EVENTS = 4_000
-/** How many rows one transaction deletes, at most. */
+/** The maximum number of rows that one transaction deletes. */
 const DELETED = 500
 const HEAD = 1
 

@@ -7,7 +7,7 @@ import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 import type { Recording } from './recording.ts'
 
-/** How many events a row has, at most. Readers rely on this; see `EventStore.after`. */
+/** The maximum number of events that a row has. Readers rely on this; see `EventStore.after`. */
 export const MAX_ROW_EVENTS = 2_000
 /** A row ends after this many characters. */
 const MAX_ROW_CHARS = 262_144

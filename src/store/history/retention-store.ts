@@ -43,7 +43,7 @@ export interface BeyondStep extends Pick<RetentionStep, 'count' | 'refused'> {
 const STEP = 1_000
 /** In how many ids one step searches for the runs of a job. This takes a few milliseconds, even if the job has no runs there. */
 const SPAN = 10_000
-/** How many runs one transaction deletes, at most. */
+/** The maximum number of runs that one transaction deletes. */
 const BATCH = 200
 /** How many steps and log lines one transaction deletes, at most, unless a single run has more. */
 const MAX_ROWS = 5_000

@@ -4,7 +4,7 @@ import type { Tables } from '../tables.ts'
 import type { LaneTable } from './item-tables.ts'
 import { LANE_COLUMNS, type LaneState, readableLane } from './lane-rows.ts'
 
-/** How many lanes one claim reads, at most. */
+/** The maximum number of lanes that one claim reads. */
 const MAX_CLAIMED_LANES = 32
 /** When to try a lane again that another node has locked. */
 const LOCKED_MS = 20

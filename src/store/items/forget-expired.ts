@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
 
-/** How many rows one step deletes, at most. */
+/** The maximum number of rows that one step deletes. */
 const STEP = 2_000
 
 export interface ExpiredRows {

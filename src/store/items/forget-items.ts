@@ -3,9 +3,9 @@ import type { Database } from '../connection/database.ts'
 import { forgetExpired } from './forget-expired.ts'
 import { LANE_IDLE_MS } from './lane-rows.ts'
 
-/** How many items one step deletes, at most. */
+/** The maximum number of items that one step deletes. */
 const STEP = 2_000
-/** How many generations one step handles, at most. */
+/** The maximum number of generations that one step handles. */
 const MAX_GENERATIONS = 50
 
 /**

@@ -3,7 +3,7 @@ import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 
-/** How many bytes of an item are kept in the database, at most. More are kept in a file. */
+/** The maximum number of bytes of an item that are kept in the database. More are kept in a file. */
 export const MAX_STORED_KEPT = 65_536
 
 /** The value of `piko_item.kept` for bytes in the database. */

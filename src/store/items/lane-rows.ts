@@ -82,7 +82,7 @@ export function instantOrNull(ms: number | undefined, dialect: Dialect): RawBuil
   return ms === undefined ? sql<null>`NULL` : sql<Date>`${dialect.instant(new Date(Math.ceil(ms)))}`
 }
 
-/** How often the use of a lane is recorded, at most. */
+/** The shortest time, in milliseconds, between two records of a lane's use. */
 const USED_MS = 3_600_000
 /** A lane without items is deleted if no node has looked it up for this long. This is longer than any node caches its id. */
 export const LANE_IDLE_MS = 7 * 86_400_000
@@ -156,7 +156,7 @@ export function laneKey(scope: string, name: string): string {
   return `${scope}\0${name}`
 }
 
-/** How many lanes one statement handles, at most. */
+/** The maximum number of lanes that one statement handles. */
 export const MAX_LANES = 500
 
 function readLanes(db: Kysely<Tables>, dialect: Dialect, lanes: readonly LaneRef[]) {

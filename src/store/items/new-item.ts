@@ -64,9 +64,9 @@ const COLUMNS = [
   'created_at',
 ]
 
-/** How many rows one statement inserts, at most. */
+/** The maximum number of rows that one statement inserts. */
 const MAX_ROWS = 500
-/** The size of a row without its texts, in bytes. */
+/** The size of a row without its strings, in bytes. */
 const ROW_BYTES = 300
 
 /**

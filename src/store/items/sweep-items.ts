@@ -9,9 +9,9 @@ import { openAt, wakeLanes } from './lane-rows.ts'
 import { forgetPrints } from './new-item.ts'
 import { type Loss, lossOf, LOST_CLASS } from './lost-items.ts'
 
-/** How many items one transaction handles, at most. */
+/** The maximum number of items that one transaction handles. */
 const STEP = 2_000
-/** How many generations one sweep handles, at most. */
+/** The maximum number of generations that one sweep handles. */
 const MAX_OPEN = 500
 /**
  * How many lanes one sweep checks for items that are due earlier than their lane. Only lanes that are due later than `FAR_MS` from now are

@@ -66,7 +66,7 @@ export class ConfigAckStore {
     }
   }
 
-  /** Returns the live nodes that run the job, oldest first, also those that have not reported a version yet. */
+  /** Returns the live nodes that run the job, oldest first, including those that have not reported a version yet. */
   async list(jobId: string): Promise<NodeConfig[]> {
     const { db, dialect, broken } = this.#database
     const rows = await db

@@ -181,7 +181,7 @@ export class JobStore {
 }
 
 /**
- * Returns a pattern for ids that contain a text. Ids have only ASCII characters. A search with other characters finds nothing, because a
+ * Returns a pattern for ids that contain a string. Ids have only ASCII characters. A search with other characters finds nothing, because a
  * server would refuse to compare them.
  */
 function containing(text: string): string {

@@ -254,8 +254,8 @@ export class PlanStore {
 }
 
 /**
- * Reads when a job is due. A user may have written a text that is not an instant. If the database considers this text due, planning the job
- * replaces it.
+ * Reads when a job is due. A user may have written a string that is not an instant. If the database considers this text due, planning the
+ * job replaces it.
  */
 function planTime(value: Date | string | null, now: Date, dialect: Dialect): Date | undefined {
   try {

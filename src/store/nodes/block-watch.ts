@@ -22,8 +22,8 @@ export function lookMs({ maxMs }: BlockPolicy): number {
 }
 
 /**
- * Watches whether the event loop of the main thread still runs. It measures time by counting its own checks, which stop while the process
- * or its machine is suspended. So a suspended process is not mistaken for a blocked one.
+ * Watches whether the event loop of the main thread is still running. It measures time by counting its own checks, which stop while the
+ * process or its machine is suspended. So a suspended process is not mistaken for a blocked one.
  */
 export class BlockWatch {
   readonly #name: string

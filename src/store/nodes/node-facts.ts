@@ -1,10 +1,10 @@
 import { propertyOf } from '../../errors-read.ts'
 
-/** Facts that a node reports about itself. They are a few seconds old, at most. */
+/** Facts that a node reports about itself. They are at most a few seconds old. */
 export interface NodeFacts {
   /** The version of Piko. */
   readonly version: string
-  /** How many runs the node executes at the same time, at most. */
+  /** The maximum number of runs that the node executes at the same time. */
   readonly slots: number
   /** How many jobs the node's code contains. */
   readonly jobs: number

@@ -44,7 +44,7 @@ export interface NodeStatus extends NodeRow {
   readonly facts: NodeFacts | undefined
 }
 
-/** The state of a resource on a node. The figures are a few seconds old, at most. */
+/** The state of a resource on a node. The figures are at most a few seconds old. */
 export interface ResourceStatus extends Omit<ResourceStats, 'size'> {
   readonly nodeId: string
   readonly host: string

@@ -9,9 +9,9 @@ import { alertOf, failuresOf, writeAlert } from './alert-rows.ts'
 import { overdueJobs } from './overdue.ts'
 import { hasRecovered } from './recovery.ts'
 
-/** How many rows one transaction merges, at most. */
+/** The maximum number of rows that one transaction merges. */
 const GATHERED = 1_000
-/** How many alerts one pass checks and reports, at most. The others wait for the next pass. */
+/** The maximum number of alerts that one pass checks and reports. The others wait for the next pass. */
 const MAX_ALERTS = 1_000
 const MAX_CHECKED = 200
 
@@ -86,7 +86,7 @@ export class NoticeStore {
     })
   }
 
-  /** Lists the open alerts. Those that were not reported yet come first. */
+  /** Lists the open alerts. Those that have not been reported yet come first. */
   async alerts(limit = MAX_ALERTS): Promise<Alert[]> {
     const { db, dialect, broken } = this.#database
     const rows = await db

@@ -3,7 +3,7 @@ import type { Database } from '../connection/database.ts'
 import type { Tables } from '../tables.ts'
 import type { Kysely } from 'kysely'
 
-/** How many runs after the failed one are checked, at most: this many of the oldest and this many of the newest. */
+/** The maximum number of runs after the failed one that are checked: this many of the oldest and this many of the newest. */
 const LOOKED = 1_000
 
 /**

@@ -26,10 +26,10 @@ export interface CancelResult {
   readonly requested: number
 }
 
-/** How many runs one transaction cancels, at most. Claims skip the runs that it locks, so it must be short. */
+/** The maximum number of runs that one transaction cancels. Claims skip the runs that it locks, so it must be short. */
 const BATCH = 500
 
-/** How many runs a node checks in one query, at most. */
+/** The maximum number of runs that a node checks in one query. */
 const LARGEST_ASK = 10_000
 
 /**

@@ -17,5 +17,5 @@ export function claimsIn({ runId, fence }: { readonly runId: number; readonly fe
   return fence - runId * FENCE_FACTOR
 }
 
-/** How many claims the calls of `ctx.until` may use: one for each call. The remaining ones are for retries, replays and lost nodes. */
+/** How many claims the calls to `ctx.until` may use: one for each call. The remaining ones are for retries, replays and lost nodes. */
 export const MAX_CLAIMS_OF_WAITS = 65_000

@@ -14,7 +14,7 @@ export interface IdRange {
 
 /** How many ids one SQLite statement covers. This takes a few milliseconds, whatever the query. */
 const SPAN = 10_000
-/** How many ids one statement can name, at most: SQLite accepts 32,766 parameters. */
+/** The maximum number of ids that one statement can name: SQLite accepts 32,766 parameters. */
 export const MAX_NAMED = 5_000
 
 /** Returns the ids without duplicates, in ascending order. */

@@ -6,8 +6,8 @@ import { exactKey } from '../values/exact-key.ts'
 import type { Tables } from '../tables.ts'
 
 /**
- * How many keys one statement contains, at most. Even with the longest keys, the statement stays below the smallest packet size of a
- * server.
+ * The maximum number of keys that one statement contains. Even with the longest keys, the statement stays below the smallest packet size of
+ * a server.
  */
 export const MAX_KEYS = 200
 

@@ -9,7 +9,7 @@ import { runOf } from './run-row.ts'
 
 /** Up to this many matching runs are found by an index and then sorted. If there are more, all runs are searched in order. */
 const MAX_SORTED = 2_000
-/** How much one read returns on SQLite, at most. */
+/** The limits of one read on SQLite. */
 const PART = { maxRows: 500, maxBytes: 2_000_000 }
 
 interface Found {

@@ -36,7 +36,7 @@ export interface ReplayResult {
   readonly superseded: number
 }
 
-/** How many runs one transaction changes, at most. */
+/** The maximum number of runs that one transaction changes. */
 const BATCH = 200
 
 /**

@@ -93,7 +93,7 @@ export function runOf(row: Omit<Selectable<RunTable>, 'trace' | 'phases'>, diale
   }
 }
 
-/** Refuses text. SQLite stores text even in a number column, and adding a number to it would produce another text. */
+/** Refuses text. SQLite stores text even in a number column, and adding a number to it would produce another string. */
 function counted(value: number): number {
   if (Number.isInteger(value) && value >= 0) return value
   throw new RangeError(`a stored count is ${describe(value)}; expected a whole number of 0 or more`)

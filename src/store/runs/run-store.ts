@@ -27,7 +27,7 @@ function noBatches(): BatchFigures {
   return { batches: 0, runs: 0, seconds: 0 }
 }
 
-/** How many runs one claim takes, and one statement ends, at most. */
+/** The maximum number of runs that one claim takes, or one statement ends. */
 export const MAX_RUNS = 2_000
 
 /**

@@ -14,7 +14,7 @@ export interface TimelineFilter {
   readonly from: InstantInput
   readonly to: InstantInput
   readonly jobId?: string
-  /** How many runs to return, at most. Default: 1,000. */
+  /** The maximum number of runs to return. Default: 1,000. */
   readonly limit?: number
 }
 

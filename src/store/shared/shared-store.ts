@@ -20,7 +20,7 @@ export interface SharedSummary extends Omit<SharedRecord, 'value'> {
   readonly versions: number
 }
 
-/** How many topics one statement reads, at most. A statement with more parameters would not be faster. */
+/** The maximum number of topics that one statement reads. A statement with more parameters would not be faster. */
 const MAX_TOPICS = 500
 const MAX_REASON = 500
 /** How many rows of a history one read returns. A row may have a megabyte. */

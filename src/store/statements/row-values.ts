@@ -22,7 +22,7 @@ export function readNumber(value: unknown, least: number): number {
   return number
 }
 
-/** The form of a digest. An empty text means that there is no value. */
+/** The form of a digest. An empty string means that there is no value. */
 const DIGEST = /^(?:[0-9a-f]{64})?$/i
 
 /** Reads a digest. @throws PikoError `USAGE` if the driver did not return a digest */
@@ -34,6 +34,6 @@ export function readDigest(value: unknown): string {
 export function unreadable(value: unknown): PikoError {
   return new PikoError(
     'USAGE',
-    `the connection of trx returned ${describe(value)} instead of a number or a text: its option typeCast changes values; roll back, and use next() for numbers and texts there, or pass a connection of mysql2/promise, where Piko bypasses that option`,
+    `the connection of trx returned ${describe(value)} instead of a number or a string: its option typeCast changes values; roll back, and use next() for numbers and strings there, or pass a connection of mysql2/promise, where Piko bypasses that option`,
   )
 }

@@ -112,7 +112,7 @@ export async function assertSameServerOnce(
 async function assertSameServer(database: Database, statement: Statement): Promise<string> {
   for (const text of [MYSQL, MYSQL_NAME]) {
     const theirs = await answerOf(database, statement, text)
-    // A user may have the right to write runs but not the right to read migrations. The second statement does not need that right.
+    // A user may have the privilege to write runs but not the one to read migrations. The second statement does not need that privilege.
     if (!theirs) continue
     const [number, digest, name] = theirs
     if (readNumber(number, NUMBER) !== NUMBER) throw unreadable(number)
@@ -123,7 +123,7 @@ async function assertSameServer(database: Database, statement: Statement): Promi
   throw elsewhere(database)
 }
 
-/** Returns the first row of the answer, or undefined if the user lacks a right. */
+/** Returns the first row of the answer, or undefined if the user lacks a privilege. */
 async function answerOf(database: Database, statement: Statement, text: string): Promise<unknown[] | undefined> {
   try {
     return valuesOf(await statement(text, []))[0] ?? []

@@ -1,11 +1,11 @@
 import { loopTurn } from '../../loop-turn.ts'
 import { chunksOf } from './chunks.ts'
 
-/** How many texts are sorted or merged before the clock is read again. */
+/** How many strings are sorted or merged before the clock is read again. */
 const SLICE = 2_000
 
 /**
- * Sorts many texts like `sort`, but in slices, and lets the event loop run in between. If there are only a few texts, sorts them
+ * Sorts many strings like `sort`, but in slices, and lets the event loop run in between. If there are only a few strings, sorts them
  * immediately.
  */
 export async function sortInTurns(texts: readonly string[]): Promise<string[]> {

@@ -191,7 +191,7 @@ function checked(
   text: unknown,
   params: unknown,
 ): CompiledQuery<never> {
-  if (typeof text !== 'string') throw refused(describe(text), 'it is not a text')
+  if (typeof text !== 'string') throw refused(describe(text), 'it is not a string')
   if (!Array.isArray(params)) throw refused(text, `its parameters are ${describe(params)}; expected a list`)
   const statement = inspectSql(text, name)
   const problem = statement.problem ?? (place === 'inside' ? statement.insideProblem : statement.outsideProblem)

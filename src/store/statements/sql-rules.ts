@@ -75,7 +75,7 @@ function inspect(text: string, dialect: SqlExecutor['dialect']): InspectedSql {
 
 const MANY =
   'it has more than one statement; send each in a separate call, in app.sql.transaction if they belong together'
-const ZERO = 'it has a NUL character, where SQLite would stop reading; pass texts with such a character as parameters'
+const ZERO = 'it has a NUL character, where SQLite would stop reading; pass strings with such a character as parameters'
 const LOCK =
   'GET_LOCK would outlast this statement on a shared connection; use ctx.lock, or lock rows in app.sql.transaction'
 const SAVEPOINT_OUTSIDE = 'a savepoint needs a transaction; use app.sql.transaction'

@@ -9,7 +9,7 @@ import { heldRun, type NewStep, STEP_COLUMNS, stepValues } from './new-step.ts'
 /** `lost`: the claim is no longer valid, so nothing was written. */
 export type StepStored = 'stored' | 'lost' | { readonly refusal: unknown }
 
-/** How many rows one statement stores, at most. */
+/** The maximum number of rows that one statement stores. */
 const MAX_ROWS = 200
 /** The size of a row's numbers and timestamp and of the check of the claim, in bytes. */
 const ROW_BYTES = 400

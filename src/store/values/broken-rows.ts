@@ -1,6 +1,6 @@
 import type { BrokenRow } from './broken-row.ts'
 
-/** How many reported rows are kept in memory, at most. The oldest report is dropped first. */
+/** The maximum number of reported rows that are kept in memory. The oldest report is dropped first. */
 const MAX_REMEMBERED = 1_000
 
 /** Reports unreadable rows. Readers find the same rows again and again, so each row is reported only once, until its fault changes. */

@@ -2,7 +2,7 @@
 const MARK = '\u0001'
 
 /**
- * Returns the stored form of a text key. Different keys have different stored forms. All collations that every version of MySQL supports
+ * Returns the stored form of a string key. Different keys have different stored forms. All collations that every version of MySQL supports
  * ignore trailing spaces in comparisons. So no stored key ends with a space.
  */
 export function exactKey(key: string): string {

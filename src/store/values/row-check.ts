@@ -7,13 +7,16 @@ import type { TableName } from './row-rules.ts'
 import { type CheckedDatabase, checkWindows } from './window-check.ts'
 import type { BackfillTable, RunTable } from '../tables.ts'
 
-/** How many rows one statement reads, at most. It takes a few milliseconds even on SQLite. */
+/** The maximum number of rows that one statement reads. It takes a few milliseconds even on SQLite. */
 const PAGE = 200
-/** How many rows of configs one statement reads, at most. It is smaller, because configs are texts of up to 60 kB that must be parsed. */
+/**
+ * The maximum number of config rows that one statement reads. It is smaller, because configs are strings of up to 60 kB that must be
+ * parsed.
+ */
 const CONFIG_PAGE = 20
 /** How many entries at the end of each priority are checked first. Text that is not an instant usually sorts after all instants. */
 const TAIL = 50
-/** How many priorities one check covers, at most. */
+/** The maximum number of priorities that one check covers. */
 const MAX_PRIORITIES = 20
 
 /** For states that no index finds: how many run ids one step reads, and how many steps a check has. */
@@ -23,7 +26,7 @@ const SPANS = 10
 /** Where a check of the runs that are not due continues. */
 interface QueuePlace {
   readonly priority: number
-  /** The check continues after this instant, in the order of the index. Undefined: it begins now. */
+  /** The check continues after this instant, in the order of the index. Undefined: the check begins with the first entry. */
   readonly runAt: Date | string | undefined
 }
 
@@ -80,7 +83,7 @@ export class RowCheck {
 
   /**
    * Searches SQLite for runs with an invalid state. No index finds them, so each step reads a part of all runs. MySQL stores such a state
-   * as empty text.
+   * as empty string.
    */
   async #unknownStates(): Promise<boolean> {
     const { db, dialect } = this.#database

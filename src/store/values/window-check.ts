@@ -6,7 +6,7 @@ import { soundRows } from './broken-row.ts'
 
 /** How many jobs one step checks. */
 const JOBS = 50
-/** How many rows one statement reads, at most. */
+/** The maximum number of rows that one statement reads. */
 const PAGE = 200
 
 const COLUMNS = ['id', 'job_id', 'start_at', 'end_at', 'state', 'wait_at', 'changed_to'] as const
@@ -57,7 +57,7 @@ export async function checkWindows(
   return jobs.length === JOBS ? ids.at(-1) : undefined
 }
 
-/** Finds invalid states with ranges, so that the index can be used. With a lax `sql_mode`, MySQL stores an unknown word as empty text. */
+/** Finds invalid states with ranges, so that the index can be used. With a lax `sql_mode`, MySQL stores an unknown word as empty string. */
 function isNoState(eb: Builder, store: 'mysql' | 'sqlite'): Expression<SqlBool> {
   if (store === 'mysql') return eb('state', '=', '' as never)
   const words = [...WINDOW_STATES].sort()

@@ -38,7 +38,7 @@ export interface RefusedWindow {
   readonly jobId: string
   readonly window: Window
   readonly refusal: unknown
-  /** Whether the window's state was changed to failed. If that was refused too, the window still waits. */
+  /** Whether the window's state was changed to failed. If that was refused too, the window keeps waiting. */
   readonly hasFailed: boolean
 }
 
@@ -50,7 +50,7 @@ export interface Promoted {
   readonly broken: readonly number[]
 }
 
-/** How many windows one transaction handles, at most. */
+/** The maximum number of windows that one transaction handles. */
 const BATCH = 50
 
 /** The windows that wait for windows of other jobs. */

@@ -30,8 +30,8 @@ export interface CoverageFilter {
 type StoredWindow = Window & { readonly state: WindowState }
 
 /**
- * How many windows one read returns, at most. So a ledger of millions of windows is never in memory as a whole, and no SQLite statement
- * blocks the event loop for long.
+ * The maximum number of windows that one read returns. So a ledger of millions of windows is never in memory as a whole, and no SQLite
+ * statement blocks the event loop for long.
  */
 const PAGE = 1_000
 

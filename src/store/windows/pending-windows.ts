@@ -3,8 +3,8 @@ import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 
 /**
- * How many windows are counted in each state, at most. The planner never queues that many for one job. But if an upstream window runs
- * again, a hundred thousand windows may wait, and counting them would take too long.
+ * The maximum number of windows that are counted in each state. The planner never queues that many for one job. But if an upstream window
+ * runs again, a hundred thousand windows may wait, and counting them would take too long.
  */
 const MAX_COUNTED = 5_000
 

@@ -7,9 +7,9 @@ import { noteRows } from '../events/notes.ts'
 import { lastWindow } from './last-window.ts'
 import type { Tables } from '../tables.ts'
 
-/** How many rows one statement changes, at most. */
+/** The maximum number of rows that one statement changes. */
 const CHUNK = 1_000
-/** How many rows one statement reads, at most. */
+/** The maximum number of rows that one statement reads. */
 const PAGE = 1_000
 
 /**

@@ -7,7 +7,7 @@ export interface FixturePage {
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
   /**
-   * The body of the response. A text is sent as HTML, bytes are sent unchanged, and any other value is sent as JSON. `headers` may set
+   * The body of the response. A string is sent as HTML, bytes are sent unchanged, and any other value is sent as JSON. `headers` may set
    * another content type.
    */
   readonly body?: unknown

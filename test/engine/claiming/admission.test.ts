@@ -77,7 +77,7 @@ describeEachStore((fixture) => {
     const [app] = (await nodes(1, job)) as [Piko]
     const error = await rejected(app.enqueue('sync'))
     expect(error.code).toBe('JOB_INVALID')
-    expect(error.message).toMatch(/concurrency\.key of job "sync" returned 7; expected a text/)
+    expect(error.message).toMatch(/concurrency\.key of job "sync" returned 7; expected a string/)
     expect(await app.runs.list()).toEqual([])
   })
 

@@ -330,7 +330,7 @@ describeEachStore((fixture) => {
     const wrong = (await rejected(app.run('wrong', { wait: true }))) as { run?: { error?: unknown } }
     expect(wrong.run?.error).toMatchObject({
       code: 'ITEM_INVALID',
-      message: 'item 1 of kind "page" of job "wrong": its lane is ""; expected a text of 1 to 200 characters',
+      message: 'item 1 of kind "page" of job "wrong": its lane is ""; expected a string of 1 to 200 characters',
     })
     const without = (await rejected(app.run('none', { wait: true }))) as { run?: { error?: unknown } }
     expect(without.run?.error).toMatchObject({ code: 'USAGE' })

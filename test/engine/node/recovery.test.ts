@@ -43,6 +43,6 @@ describeSqlite((fixture) => {
     }
     await recovery.stop()
     expect(left).toMatchObject([{ nodeIds: ['dead'], error: { code: 'DATABASE_DENIED', cause: refusal } }])
-    expect(left[0]?.error.message).toContain('same database user, or give it the right CONNECTION_ADMIN')
+    expect(left[0]?.error.message).toContain('same database user, or grant it the privilege CONNECTION_ADMIN')
   })
 })

@@ -31,7 +31,7 @@ describe('diagnose', () => {
         ping: () => 1,
         server: () => server,
         clock: () => new Promise<Facts['clock']>(() => {}),
-        rights: () => Promise.reject(new PikoError('DATABASE_DENIED', 'SHOW GRANTS was refused; give it with GRANT x')),
+        rights: () => Promise.reject(new PikoError('DATABASE_DENIED', 'SHOW GRANTS was refused; grant it: GRANT x')),
       },
       { checks, limitMs: 20 },
     )
@@ -43,7 +43,7 @@ describe('diagnose', () => {
     expect(report.findings[1]?.found).toContain('no answer within 0.02 s')
     expect(report.findings[2]).toMatchObject({
       found: 'the check "fails" could not run: SHOW GRANTS was refused',
-      remedy: 'give it with GRANT x',
+      remedy: 'grant it: GRANT x',
     })
     expect(report.isHealthy).toBe(false)
   })

@@ -9,13 +9,13 @@ import { stepRetryMs } from '../../../run/step.ts'
 import type { StepAttempt } from './step-attempt.ts'
 import type { StepPolicy } from './step-options.ts'
 
-/** One call of a step's function. */
+/** One call to a step's function. */
 export interface StepTry extends StepScope {
   /** Runs the user's function, but not longer than the timeout. */
   readonly run: <T>(part: () => Promise<T> | T) => Promise<T>
 }
 
-/** Errors after which another call of the function can't succeed. */
+/** Errors after which another call to the function can't succeed. */
 const FINAL = ['LEASE_LOST', 'STEP_RESULT', 'STEP_DUPLICATE', 'STEP_WAITING', 'USAGE'] as const
 
 /** Repeats a call as often as the policy allows. The attempt keeps its slot. */

@@ -93,10 +93,10 @@ export function itemName(name: string, key: unknown, index: number): string {
   if (isUsable && isKey(whole, MAX_NAME_CHARACTERS)) return whole
   const problem = isUsable
     ? `for item ${index}, ${nameProblem(whole)}`
-    : `the key of item ${index} is ${describe(key)}; expected a text or a number: give key, such as { key: (item) => item.id }`
+    : `the key of item ${index} is ${describe(key)}; expected a string or a number: give key, such as { key: (item) => item.id }`
   throw new PikoError('USAGE', `ctx.stepMap: ${problem}`, { details: { name, index } })
 }
 
 function nameProblem(name: unknown): string {
-  return `the name of a step is ${describe(name)}; expected a text without lone surrogates of 1 to ${MAX_NAME_CHARACTERS} characters`
+  return `the name of a step is ${describe(name)}; expected a string without lone surrogates of 1 to ${MAX_NAME_CHARACTERS} characters`
 }

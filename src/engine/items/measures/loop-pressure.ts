@@ -34,7 +34,7 @@ export class LoopPressure {
     return this.#share
   }
 
-  /** Whether the event loop was late at the last call of `look`. */
+  /** Whether the event loop was late at the last call to `look`. */
   get isLate(): boolean {
     return this.#isLate
   }

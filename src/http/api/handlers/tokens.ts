@@ -17,7 +17,7 @@ export const tokenHandlers: Handlers<'tokens' | 'audit'> = {
   },
 }
 
-/** Parses the id or the name of a token. A name contains at least one letter, so a text of digits is an id. */
+/** Parses the id or the name of a token. A name contains at least one letter, so a string of digits is an id. */
 function whichOf(token: string): string | number {
   return /^[1-9]\d{0,14}$/.test(token) ? Number(token) : token
 }

@@ -27,7 +27,7 @@ export const growth = check({
       .map(({ name, bytes }) => ({
         id: 'growth.table',
         severity: 'warning',
-        found: `${name} has ${sizeText(bytes)}: backups and changes of the schema take long`,
+        found: `${name} has ${sizeText(bytes)}: backups and changes of the schema take a long time`,
         remedy: SHRINKS[name] ?? '[history]\nkeep_succeeded = "7d"',
       }))
     const runs = tables.find(({ name }) => name === 'piko_run')

@@ -5,7 +5,7 @@ import { type Finding, namesText } from '../finding.ts'
 const DAILY = ['SELECT', 'INSERT', 'UPDATE', 'DELETE']
 const MIGRATING = ['CREATE', 'ALTER', 'INDEX', 'DROP']
 
-/** Finds rights that the user of the DSN does not have, and files that this process may not write. */
+/** Finds privileges that the user of the DSN does not have, and files that this process may not write. */
 export const rights = check({
   id: 'rights',
   needs: ['rights', 'settings'],
@@ -51,15 +51,15 @@ function unwritable({ unwritable: paths, database }: RightsFacts): Finding[] {
 interface Grant {
   readonly isRevoke: boolean
   readonly privileges: ReadonlySet<string>
-  /** The database for which the rights are given: `*`, a name, or a pattern with `_` and `%`. */
+  /** The database for which the privileges are granted: `*`, a name, or a pattern with `_` and `%`. */
   readonly database: string
-  /** The table for which the rights are given: `*` or a name. */
+  /** The table for which the privileges are granted: `*` or a name. */
   readonly table: string
 }
 
 /**
- * Returns the wanted rights that `SHOW GRANTS` does not show for the whole database. A right on every one of Piko's tables is also enough.
- * Pure.
+ * Returns the wanted privileges that `SHOW GRANTS` does not show for the whole database. A privilege on each of Piko's tables is also
+ * enough. Pure.
  */
 export function missingRights(
   { grants, database, tables }: Pick<RightsFacts, 'grants' | 'database' | 'tables'>,
@@ -82,7 +82,7 @@ export function missingRights(
 }
 
 /**
- * Reads a line such as GRANT SELECT, INSERT ON `piko`.* TO `piko`@`%`. Rights on single columns are ignored, because they do not cover the
+ * Reads a line such as GRANT SELECT, INSERT ON `piko`.* TO `piko`@`%`. Privileges on single columns are ignored, because they do not cover the
  * whole table.
  */
 function grantOf(line: string): Grant[] {

@@ -6,7 +6,7 @@ const DENIED: ReadonlySet<unknown> = new Set([
   1044, // to a database
   1142, // to a table
   1143, // to a column
-  1227, // a global right
+  1227, // a global privilege
 ])
 
 const RIGHTS = 'SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP'
@@ -18,15 +18,15 @@ export function rightsAdvice(error: unknown, location: string): string | undefin
   const user = userOf(messageOf(denied))
   const database = quoted(location.slice(location.lastIndexOf('/') + 1))
   return (
-    `give the user the missing right: GRANT ${RIGHTS} ON ${database}.* TO ${user}; or migrate as another user: set ` +
+    `grant the user the missing privilege: GRANT ${RIGHTS} ON ${database}.* TO ${user}; or migrate as another user: set ` +
     'PIKO_MYSQL__DSN to that user for piko migrate up, and [piko] auto_migrate = false for this user, who then needs only ' +
     'SELECT, INSERT, UPDATE and DELETE'
   )
 }
 
 /**
- * If a migration failed before its first statement because of a missing right, converts its error to `MIGRATION_FAILED`. Returns any other
- * error unchanged.
+ * If a migration failed before its first statement because of a missing privilege, converts its error to `MIGRATION_FAILED`. Returns any
+ * other error unchanged.
  */
 export function asMigrationFailure(error: unknown, { location }: { readonly location: string }): unknown {
   const advice = isPikoError(error, 'MIGRATION_FAILED') ? undefined : rightsAdvice(error, location)
@@ -42,14 +42,14 @@ export function asMigrationFailure(error: unknown, { location }: { readonly loca
   )
 }
 
-/** The errors for a missing right that statements of a running node may cause. */
+/** The errors for a missing privilege that statements of a running node may cause. */
 const DENIED_AT_WORK: ReadonlySet<unknown> = new Set([1044, 1142, 1143])
 
-/** All the rights that a node needs. */
+/** All the privileges that a node needs. */
 const DAILY_RIGHTS = 'SELECT, INSERT, UPDATE, DELETE'
 
 /**
- * Converts the server's error for a missing right to `DATABASE_DENIED` with the GRANT statement. Returns any other error unchanged.
+ * Converts the server's error for a missing privilege to `DATABASE_DENIED` with the GRANT statement. Returns any other error unchanged.
  *
  * @param database the database of the connection
  */
@@ -57,11 +57,11 @@ export function withMissingRight(error: unknown, database: string): unknown {
   if (!DENIED_AT_WORK.has(propertyOf(error, 'errno'))) return error
   const message = messageOf(error)
   const user = userOf(message)
-  // The message is `SELECT, UPDATE command denied to user … for table …`. For a whole database it does not name the right.
+  // The message is `SELECT, UPDATE command denied to user … for table …`. For a whole database it does not name the privilege.
   const right = /^([A-Z ,]{1,100}) command denied/.exec(message)?.[1] ?? DAILY_RIGHTS
   return new PikoError(
     'DATABASE_DENIED',
-    `MySQL refused a statement because a right is missing: ${message}; give it with GRANT ${right} ON ${quoted(database)}.* TO ${user}; ` +
+    `MySQL refused a statement because a privilege is missing: ${message}; grant it: GRANT ${right} ON ${quoted(database)}.* TO ${user}; ` +
       `a node needs ${DAILY_RIGHTS} on Piko's tables`,
     { cause: error, details: { database, right, user } },
   )

@@ -123,7 +123,7 @@ export class MysqlPool implements KyselyPool {
 
   /** Rejects every running and every later statement. Called when the process ends and the server no longer answers. */
   cut(): void {
-    const error = new PikoError('STOPPED', 'the database did not answer in time while the process stopped')
+    const error = new PikoError('STOPPED', 'the database did not answer in time while the process was stopping')
     this.#isCut = error
     for (const fail of [...this.#waiting]) fail(error)
     this.#destroyAll(error)
@@ -276,12 +276,12 @@ export function connectionOptions(options: MysqlOptions): ConnectionOptions {
     multipleStatements: false,
     // Piko sends statements as text. The driver would reserve 300 kB per connection for prepared ones.
     maxPreparedStatements: 1,
-    // Without this flag, a server could request a file of this machine.
+    // Without this flag, a server could request a file from this machine.
     flags: ['-LOCAL_FILES'],
   }
 }
 
-/** Returns all connections, also those that are being opened. mysql2 has this list but no type for it. */
+/** Returns all connections, including those that are being opened. mysql2 has this list but no type for it. */
 function connectionsOf(pool: Pool): PoolConnection[] {
   return (pool as unknown as { _allConnections: { toArray(): PoolConnection[] } })._allConnections.toArray()
 }

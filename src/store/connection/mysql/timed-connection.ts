@@ -71,7 +71,7 @@ export class TimedConnection implements KyselyConnection {
       timeoutMs > 0
         ? setTimeout(() => socketOf(this.#connection)?.destroy(timedOut(text, timeoutMs)), timeoutMs)
         : undefined
-    // Without values, the driver does not search the text for placeholders. In a text with many rows, this search takes the most time.
+    // Without values, the driver does not search the text for placeholders. In a string with many rows, this search takes the most time.
     const values = Array.isArray(parameters) && parameters.length === 0 ? undefined : parameters
     const file = localFileOf(parameters)
     const statement: QueryOptions = {
@@ -88,9 +88,9 @@ export class TimedConnection implements KyselyConnection {
         this.#isSpent ||= isConnectionLost(error)
       }
       const stray = error ? undefined : this.#watch.answered(text, result)
-      // Migrations report missing rights themselves.
+      // Migrations report missing privileges themselves.
       const told = error && !isDdl ? withMissingRight(error, this.#database()) : (stray ?? error)
-      // A connection keeps the rights from when it was opened, so a new GRANT needs a new connection.
+      // A connection keeps the privileges from when it was opened, so a new GRANT needs a new connection.
       this.#isSpent ||= told !== error
       answered(told, result as Answer[1])
     }) as unknown as ReturnType<KyselyConnection['query']>

@@ -3,7 +3,7 @@ import type { Database } from '../../connection/database.ts'
 import { CLAIM_COLUMNS, claimOf } from '../run-row.ts'
 import { QUEUED } from '../run-states.ts'
 
-/** How many broken rows are set aside, at most. If there are more, claims fail, because a person must fix the rows. */
+/** The maximum number of broken rows that are set aside. If there are more, claims fail, because a person must fix the rows. */
 const MAX_ASIDE = 1_000
 /** The minimum time between two checks for corrected rows, in milliseconds. */
 const LOOK_MS = 2_000
