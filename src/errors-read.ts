@@ -51,7 +51,7 @@ export function isError(value: unknown): value is Error {
   return types.isNativeError(value) || safely(() => value instanceof Error, false)
 }
 
-/** The parts of an error. The texts may have any length, the values any type. */
+/** The parts of an error. The strings may have any length, the values any type. */
 export interface ErrorParts {
   readonly name: string
   readonly message: string
@@ -182,7 +182,7 @@ function partsOf(error: object): readonly [readonly unknown[], number] {
   return [first, length]
 }
 
-/** Describes any value in a short text for an error message. */
+/** Describes any value in a short string for an error message. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(cut(value))
   if (typeof value === 'bigint') return cut(String(value))

@@ -31,12 +31,12 @@ export interface EventMap {
   /** This node has read a new version of a job's config, which takes effect at `effectiveFrom`. */
   'config.changed': { jobId: string; version: number; effectiveFrom: Date }
   /**
-   * The job's schema refuses a version of its config, so this node keeps the previous version. Emitted once for each string of the config.
+   * The job's schema refuses a version of its config, so this node keeps the previous version. Emitted once for each distinct config.
    */
   'config.refused': { jobId: string; version: number; inForce: number | undefined; error: Error }
   /** A schedule that was set in a job's row has taken effect; null: none. */
   'schedule.changed': { jobId: string; schedule: string | null }
-  /** A schedule that was set in a job's row can't be read, so the previous one continues. Emitted once for each string of the schedule. */
+  /** A schedule that was set in a job's row can't be read, so the previous one continues. Emitted once for each distinct schedule. */
   'schedule.refused': { jobId: string; schedule: string | null; error: Error }
   /** This process uses a new version of a shared value. */
   'shared.changed': { topic: string; version: number }
@@ -86,7 +86,7 @@ export interface EventMap {
     error: Error
     retryInMs: number | undefined
   }
-  /** The HTTP server has answered a request. `route` is the pattern of its path, `none` if no route fits. */
+  /** The HTTP server has answered a request. `route` is the pattern of its path, `none` if no route matches. */
   'request.answered': { method: string; route: string; status: number; durationMs: number }
   /** A request to the HTTP API was refused before it was executed. `actor` is undefined if the sender was not recognized. */
   'request.refused': { code: string; route: string; actor: string | undefined }
@@ -195,7 +195,7 @@ export interface EventMap {
   'sink.dead': { sink: string; jobId: string; runId: number; rows: number; reason: string }
   /** A service of the tree crashed, and its supervisor handles it. `service` is its path, such as `Piko/planner`. */
   'service.crashed': { service: string; error: Error }
-  /** A service runs again. `restarts` is the number of its restarts since the process started. */
+  /** A service is running again. `restarts` is the number of its restarts since the process started. */
   'service.restarted': { service: string; restarts: number }
   /** A background task of a service did not end in time, and the stop continued without it. */
   'service.stuck': { service: string; task: string; waitedMs: number }

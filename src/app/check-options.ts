@@ -39,7 +39,7 @@ const CHECKS: OptionChecks<PikoOptions> = {
     const lacking = lackingMethods(value, REGISTRY_METHODS)
     return lacking.length === 0
       ? undefined
-      : `is ${describe(value)}, which lacks ${lacking.join(', ')}; expected a registry of prom-client such as new Registry() or register`
+      : `is ${describe(value)}, which lacks ${lacking.join(', ')}; expected a prom-client registry such as new Registry() or register`
   },
   construct: aFunction,
   services: listOf(

@@ -18,7 +18,7 @@ export interface PikoOptions extends NoticeHooks {
   /** The logger. Default: a pino logger that follows the settings. */
   readonly logger?: AppLogger
   /**
-   * A registry of prom-client that also gets Piko's metrics, from the start to the stop of the app. Default: only `app.metrics()` and
+   * A prom-client registry that also gets Piko's metrics, from the start to the stop of the app. Default: only `app.metrics()` and
    * `/metrics` have them.
    */
   readonly registry?: MetricRegistry

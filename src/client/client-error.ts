@@ -52,7 +52,7 @@ function problemIn(text: string): Problem | undefined {
     const { code, detail } = value as Partial<Problem>
     return typeof code === 'string' && typeof detail === 'string' ? (value as Problem) : undefined
   } catch {
-    // Not an error of Piko: a proxy has sent this response.
+    // Not a Piko error: a proxy has sent this response.
     return undefined
   }
 }

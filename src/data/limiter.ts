@@ -4,7 +4,7 @@ import type { FleetLimiter, FleetLimitOptions } from '../run/fleet-limit.ts'
 import type { Rate } from '../run/limits.ts'
 
 /**
- * A rate limit that all nodes share, as a resource: `await ctx.resources.api.take()`. `ctx.limit(name, rate, options)` gives the same
+ * A rate limit that all nodes share, as a resource: `await ctx.resources.api.take()`. `ctx.limit(name, rate, options)` returns the same
  * limiter.
  *
  * @example

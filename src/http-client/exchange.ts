@@ -36,7 +36,7 @@ export interface ExchangeOptions {
 /**
  * Sends a request once. The time limit and the signals also end the body.
  *
- * @throws TimeIsUp, the reason of a signal, or an error of undici
+ * @throws TimeIsUp, the reason of a signal, or an undici error
  */
 export async function exchange(sent: Sent, options: ExchangeOptions): Promise<Reply> {
   const { open, limits, signals, released = () => {} } = options

@@ -2,7 +2,7 @@ import type { Rate, RateLimit } from '../run/limits.ts'
 
 /** The limits of a lane. All nodes share them. */
 export interface LaneSpec {
-  /** How many items may begin within a length of time, at most, such as `'2/s'` or `'600/m'`. Default: no limit. */
+  /** The maximum number of items that may begin within a length of time, such as `'2/s'` or `'600/m'`. Default: no limit. */
   readonly rate?: Rate
   /** The maximum number of items that may run at the same time. Default: no limit. */
   readonly parallel?: number
@@ -31,7 +31,7 @@ const SPEED_UP = 1.1
 /** How long before its start time an item may be claimed, in milliseconds. */
 export const CLAIM_AHEAD_MS = 250
 /**
- * The maximum delay of an item after its start time, as a share of the rate's length of time; at least `MIN_LATE_MS` and at most
+ * The maximum delay of an item after its start time, as a fraction of the rate's period; at least `MIN_LATE_MS` and at most
  * `MAX_LATE_MS`. An item that would begin later loses its start time and is claimed again.
  */
 const LATE_SHARE = 0.05
@@ -54,7 +54,7 @@ const DELAY_ARRIVAL_MS = 100
  */
 export function spacingMs(rate: RateLimit | undefined, factor: number, delayMs: number | undefined): number {
   const ofRate = rate ? rate.perMs / (rate.limit * Math.max(factor, MIN_FACTOR)) : 0
-  // If an item is late and the next one is in time, there must still be at least `delayMs` between them.
+  // If an item is late and the next one is on time, there must still be at least `delayMs` between them.
   return Math.max(ofRate, delayMs === undefined ? 0 : delayMs + DELAY_LATE_MS + DELAY_ARRIVAL_MS)
 }
 

@@ -26,7 +26,7 @@ export interface CacheIncrement {
 }
 
 export interface CacheClear {
-  /** Deletes only keys that begin with this text. Default: all keys. */
+  /** Deletes only keys that begin with this string. Default: all keys. */
   readonly prefix?: string
 }
 

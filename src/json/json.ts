@@ -31,7 +31,7 @@ export function toJson(value: unknown, what: string, mostBytes = Infinity): stri
   return text
 }
 
-/** Parses a stored text. If it is not JSON, returns it unchanged: a person may have written it, and other rows must still be readable. */
+/** Parses a stored string. If it is not JSON, returns it unchanged: a person may have written it, and other rows must still be readable. */
 export function fromJson(text: string | null): unknown {
   if (text === null) return undefined
   try {

@@ -33,7 +33,7 @@ export interface NoticeJob {
   readonly tick?: Date
   /** When the problem was over. Present only in a notice of the kind `recovered`. */
   readonly recoveredAt?: Date
-  /** Whether people were already notified about this problem, which continues. */
+  /** Whether people have already been notified about this problem, which continues. */
   readonly isRepeated?: true
 }
 

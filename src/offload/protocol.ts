@@ -44,7 +44,7 @@ export type CallResult =
   | { readonly ok: false; readonly error: TransferredError }
 
 export interface ThreadState {
-  /** The last progress, even if it was already sent. */
+  /** The last progress, even if it has already been sent. */
   readonly progress?: Progress
   /** The types of work that the call has left running in its thread, such as `Timeout`. */
   readonly left?: readonly string[]

@@ -55,7 +55,7 @@ export interface ScheduleFilter {
   readonly limit?: number
 }
 
-/** The process whose services are meant. */
+/** The process whose services to show. */
 export interface ServiceChoice {
   /** A host, or the id of one node. */
   readonly on?: string | undefined

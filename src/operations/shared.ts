@@ -24,7 +24,7 @@ export interface SharedFilter {
   readonly after?: string
 }
 
-/** Returns a handle on the value of a definition; see {@link Shared}. */
+/** Returns a handle to the value of a definition; see {@link Shared}. */
 export type SharedCall = <T, I>(definition: SharedDefinition<T, I>) => SharedHandle<T, I>
 
 type Reached = () => Pick<Reach, 'store' | 'shared'>
@@ -34,7 +34,7 @@ const aTopic = expecting('what defineShared returned, or its topic', (value) => 
 const REASON = { reason: aText } satisfies OptionChecks<SharedReason>
 
 /**
- * `app.shared`: values that all nodes share. Called as a function with a definition of `defineShared`, it returns a handle on the value.
+ * `app.shared`: values that all nodes share. Called as a function with a definition of `defineShared`, it returns a handle to the value.
  * Its methods work on stored versions, including those of topics that this process does not define.
  */
 export class Shared extends Callable {

@@ -47,7 +47,7 @@ export class Borrowing {
   }
 
   /**
-   * Takes all values. If a resource is lost, returns the values that were already taken, and waits until the resource serves again.
+   * Takes all values. If a resource is lost, returns the values that have already been taken, and waits until the resource serves again.
    *
    * @throws PikoError `RESOURCE_FAILED`, `RESOURCE_TIMEOUT`, `STOPPED`, and the reason of the borrower's signal
    */

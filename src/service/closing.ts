@@ -36,7 +36,7 @@ export class Closing {
 
 const MOMENT_MS = 50
 
-/** Ignores a late error, because it was already reported that the close hangs. */
+/** Ignores a late error, because the hanging close has already been reported. */
 function dropped(): void {
   return undefined
 }

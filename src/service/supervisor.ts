@@ -38,7 +38,7 @@ export interface RestartBackoff {
 }
 
 /**
- * Creates a new instance to replace a crashed child. The child was already stopped.
+ * Creates a new instance to replace a crashed child. The child has already been stopped.
  *
  * @param index its position among the children
  */

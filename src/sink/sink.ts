@@ -42,7 +42,7 @@ export interface SpillOptions {
   readonly maxBytes?: number
   /** How long a write waits for space on disk before it fails with `SINK_SPILL_FULL`. Default `'30s'`. */
   readonly wait?: Duration
-  /** How often to try to reach the target again, at least. Default `'10s'`. */
+  /** The maximum time between two attempts to reach the target again. Default `'10s'`. */
   readonly retryEvery?: Duration
   /** Whether an error means that the target is down. Default: network errors, database outages, timeouts, HTTP 408, 425, 429 and 5xx. */
   readonly isOutage?: (error: Error) => boolean

@@ -4,7 +4,7 @@ import { jsonCopy, pathText } from '../json/json-copy.ts'
 import { deepFreeze } from '../json/deep-freeze.ts'
 import { checkedBy } from '../job/schemas/schema-check.ts'
 
-/** The value of a stored text, or why it can't be used. */
+/** The value of a stored string, or why it can't be used. */
 export type SharedReading<T> = { readonly value: T } | { readonly error: PikoError }
 
 /** The schema of a shared value. Converts values to their stored text and back. */
@@ -39,7 +39,7 @@ export class SharedSchema<T> {
     return text
   }
 
-  /** Returns the value of a stored text. Never throws. */
+  /** Returns the value of a stored string. Never throws. */
   read(text: string): SharedReading<T> {
     let stored: unknown
     try {

@@ -36,7 +36,7 @@ class CountedHistogram extends Histogram<'pool'> {
     this.#read = read
   }
 
-  /** Returns the values of the metric. A registry of prom-client 15 calls this method. */
+  /** Returns the values of the metric. A prom-client 15 registry calls this method. */
   async getForPromString(): ReturnType<Histogram<'pool'>['get']> {
     return this.get()
   }

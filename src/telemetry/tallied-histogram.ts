@@ -44,7 +44,7 @@ export class TalliedHistogram<L extends string = string> extends Histogram<L> {
     tally.sum += value
   }
 
-  /** Returns the values of the metric. A registry of prom-client 15 calls this method. */
+  /** Returns the values of the metric. A prom-client 15 registry calls this method. */
   async getForPromString(): Promise<MetricObjectWithValues<MetricValueWithName<L>>> {
     return this.get()
   }

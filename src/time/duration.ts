@@ -37,7 +37,7 @@ function unboundedMs(text: string): number {
 }
 
 /**
- * Returns the milliseconds of a duration text.
+ * Returns the milliseconds of a duration.
  *
  * @param what the name of the option, for the error message
  * @param maxMs default `MAX_DURATION_MS`; `MAX_STORED_MS` for a duration that is added to a stored instant

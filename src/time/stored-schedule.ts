@@ -3,7 +3,7 @@ import { type CalendarFunction, FUNCTION_MARKER } from './calendar.ts'
 import { Schedule, type ScheduleSpec } from './schedule.ts'
 import { scheduleInvalid } from './schedule-invalid.ts'
 
-/** The parts of a schedule that may be missing in a stored text. The job's code then provides them. */
+/** The parts of a schedule that may be missing in a stored string. The job's code then provides them. */
 export interface StoredDefaults {
   /** The zone of a string without one. Default `'UTC'`. */
   readonly timezone?: string | undefined
@@ -39,7 +39,7 @@ export function storedSchedule(text: string, defaults: StoredDefaults = {}, jobI
   return spec
 }
 
-/** Returns what the code's own schedule provides for a stored text. */
+/** Returns what the code's own schedule provides for a stored string. */
 export function defaultsOf(code: ScheduleSpec | undefined): StoredDefaults {
   if (!code || code.kind === 'at') return {}
   return {

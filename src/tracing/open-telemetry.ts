@@ -7,7 +7,7 @@ import { type SpanFacts, type TracedEnd, type TracedRun, type Tracing, tracing, 
 /** The global key under which the API keeps the objects that an SDK registers. */
 const REGISTERED = Symbol.for('opentelemetry.js.api.1')
 
-/** Starts to write spans if the process has registered an SDK of OpenTelemetry. Otherwise loads nothing. */
+/** Starts to write spans if the process has registered an OpenTelemetry SDK. Otherwise loads nothing. */
 export async function loadTracing(): Promise<void> {
   const isRegistered = propertyOf(propertyOf(globalThis, REGISTERED), 'trace') !== undefined
   if (tracing() || !isRegistered) return

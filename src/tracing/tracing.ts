@@ -20,7 +20,7 @@ export interface TracedEnd {
   readonly error: string | undefined
 }
 
-/** Writes spans. It exists only if the process has registered an SDK of OpenTelemetry. */
+/** Writes spans. It exists only if the process has registered an OpenTelemetry SDK. */
 export interface Tracing {
   /**
    * Returns the trace context of the current span, which is stored with a run: a W3C traceparent, followed by a space and the tracestate.

@@ -52,7 +52,7 @@ const REFUSED: readonly (readonly [options: unknown, problem: string])[] = [
   [{ loger: console }, 'unknown option "loger", did you mean "logger"?'],
   [
     { registry: {} },
-    'registry is {}, which lacks registerMetric, getSingleMetric, removeSingleMetric; expected a registry of prom-client',
+    'registry is {}, which lacks registerMetric, getSingleMetric, removeSingleMetric; expected a prom-client registry',
   ],
   [{ construct: 7 }, 'construct is 7; expected a function'],
   [{ Jobs: [] }, 'unknown option "Jobs", did you mean "jobs"?'],

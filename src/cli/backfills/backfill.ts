@@ -85,7 +85,7 @@ function addCreate(backfill: Command): void {
   backfill
     .command('create')
     .description(
-      'Creates a backfill of the windows that are over and lie wholly within --from and --to. Running nodes execute it, after ' +
+      'Creates a backfill of the windows that have ended and lie wholly within --from and --to. Running nodes execute it, after ' +
         'ordinary runs. It survives restarts. --dry-run lists the exact windows and changes nothing.',
     )
     .argument('<job>', 'id of a job with windows')

@@ -1,7 +1,7 @@
 import type { Choices } from './choices.ts'
 import { HELLO_FUNCTION, HELLO_TEST, HELLO_TS_CLASS } from './job-files.ts'
 
-/** The files of a project: paths relative to its folder, with their texts. */
+/** The files of a project: paths relative to its folder, with their contents. */
 export type ProjectFiles = ReadonlyMap<string, string>
 
 /**

@@ -40,8 +40,8 @@ export interface CrawlRequest<Step extends string = string> {
   /** The name of the downloader that loads the request. Default: the step's. */
   readonly downloader?: string
   /**
-   * `false` loads the request even if the crawl already has the same one. A string is compared too: requests with different strings are
-   * different. Default true: the same request is loaded once.
+   * `false` loads the request even if the crawl already has the same one. With a string, only requests with the same string count as the
+   * same. Default true: the same request is loaded once.
    */
   readonly dedup?: boolean | string
   /** How the request uses the crawl's cache. Default: the crawl's `cache`. */

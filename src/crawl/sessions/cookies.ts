@@ -38,7 +38,7 @@ export class Cookies {
 }
 
 /**
- * Returns a function that restores cookies from a stored text, which may be empty.
+ * Returns a function that restores cookies from a stored string, which may be empty.
  *
  * @throws PikoError `PACKAGE_MISSING`
  */

@@ -93,7 +93,7 @@ async function* entriesIn(pieces: AsyncIterable<string>): AsyncGenerator<Located
   for await (const piece of pieces) {
     const text = scanner ? piece : piece.trimStart()
     if (text === '') continue
-    // The first character shows whether the sitemap is XML or a string with one URL per line.
+    // The first character shows whether the sitemap is XML or plain text with one URL per line.
     scanner ??= text.startsWith('<') ? new SitemapScanner() : new LineScanner()
     yield* scanner.write(text)
   }

@@ -52,9 +52,9 @@ export interface SocketOptions {
 export interface SocketUntil {
   /** The number of messages, counted across all connections of the item. Default: no limit. */
   readonly messages?: number
-  /** How long no message has arrived. Default `'30s'`. */
+  /** The maximum time without a message. Default `'30s'`. */
   readonly idle?: Duration
-  /** How long the connection has been open. Default: no limit. The step's time limit still applies, but it fails the item. */
+  /** The maximum time that the connection stays open. Default: no limit. The step's time limit still applies, but it fails the item. */
   readonly time?: Duration
 }
 

@@ -139,7 +139,7 @@ function Dialog({ action }: { readonly action: Action }) {
   )
 }
 
-/** Returns a random text. `randomUUID` is not used, because browsers have it only over HTTPS. */
+/** Returns a random string. `randomUUID` is not used, because browsers have it only over HTTPS. */
 function newKey(): string {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-')
 }

@@ -9,7 +9,7 @@ import { useZone } from './zones.tsx'
 const FORBIDDEN = 403
 const NOT_FOUND = 404
 
-/** The maximum length of the text in one element. A longer text would make the page slow. */
+/** The maximum length of the text in one element. Longer text would make the page slow. */
 const MAX_TEXT = 50_000
 const MAX_TITLE = 1_000
 
@@ -129,7 +129,7 @@ export function Copy({ text, label }: { readonly text: string; readonly label: s
   )
 }
 
-/** A stored text, such as JSON or a stack, with its line breaks. */
+/** Stored text, such as JSON or a stack, with its line breaks. */
 export function Block({ text, label }: { readonly text: string; readonly label: string }) {
   const isLong = text.length > MAX_TEXT
   return (

@@ -11,7 +11,7 @@ import { WrongBody } from './http-body.ts'
 import { type FailedAnswer, HttpError, type HttpErrorKind, type HttpErrorParts, statusText } from './http-error.ts'
 import type { Try } from './http-plan.ts'
 
-/** Converts an error of undici, of a stream or of a decoder into the error to throw. */
+/** Converts an error of undici, a stream or a decoder into the error to throw. */
 export function failureOf(thrown: unknown, tried: Try, answer?: FailedAnswer): PikoError {
   if (isPikoError(thrown)) return thrown
   const parts = { request: tried.plan.shown, attempt: tried.attempt, answer }

@@ -29,7 +29,7 @@ export class Transport {
   /**
    * Sends a request.
    *
-   * @throws TimeIsUp, the reason of the signal, PikoError `STOPPED`, or an error of undici
+   * @throws TimeIsUp, the reason of the signal, PikoError `STOPPED`, or an undici error
    */
   async exchange(sent: Sent, limits: ExchangeLimits, parent: AbortSignal): Promise<Reply> {
     const signals = [parent, this.#closing.signal]
@@ -44,7 +44,7 @@ export class Transport {
     if (agent.status === 'fulfilled') await agent.value?.destroy()
   }
 
-  /** Waits for a free connection to an origin. @returns a function that gives it back */
+  /** Waits for a free connection to an origin. @returns a function that releases it */
   async #take(origin: string, signals: readonly AbortSignal[]): Promise<() => void> {
     const places = this.#places.get(origin) ?? new Semaphore(this.#options.connections)
     this.#places.set(origin, places)

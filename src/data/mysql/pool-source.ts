@@ -21,7 +21,7 @@ export interface WithConnection {
 
 /**
  * Connections of a mysql2 pool. An idle connection is pinged before it is used. While the server can't be reached, a borrower waits and
- * tries again, which is safe because no statement was sent yet.
+ * tries again, which is safe because no statement has been sent yet.
  */
 export class PoolSource implements MysqlSource<WithConnection> {
   readonly #pool: Pool

@@ -9,7 +9,7 @@ const MAX_DEPTH = 100
 /**
  * Writes a row as JSON without loss: `bigint` as a number with all digits, bytes in base64.
  *
- * @param where the place of the row for messages
+ * @param where the position of the row, for messages
  * @throws PikoError `SINK_ROW_INVALID` for what JSON would change or drop: NaN, an invalid date, a function, an instance of another class
  */
 export function jsonText(row: object, where: () => string): string {

@@ -266,7 +266,7 @@ export class Locks extends LoopService {
   }
 
   #lose(holding: Holding, why: string): void {
-    // The lock was already released, so there is no loss to report.
+    // The lock has already been released, so there is no loss to report.
     if (!this.#held.delete(holding.lock)) return
     holding.lock.lose(why)
     holding.leave()
@@ -297,7 +297,7 @@ export class Locks extends LoopService {
   async #busy(name: string, wait: Duration): Promise<PikoError> {
     const holder = await this.#parts.locks.holder(`${USER_LOCKS}${name}`).catch(() => undefined)
     const until = holder ? `; its lease runs until ${holder.expiresAt.toISOString()}` : ''
-    return new PikoError('LOCK_BUSY', `lock "${name}" is held by another owner, after a wait of ${wait}${until}`, {
+    return new PikoError('LOCK_BUSY', `lock "${name}" is still held by another owner after a wait of ${wait}${until}`, {
       details: { name, wait },
     })
   }

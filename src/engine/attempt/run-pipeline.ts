@@ -271,7 +271,7 @@ export class RunPipeline implements RunActions {
         attempt.throwIfAborted()
         // The output is checked before it is written with others, so that an output that can't be stored fails only this run.
         const output = storableOutput(returned, attempt.job.id, this.#parts.store.database.maxValueBytes)
-        // After a commit, the output is the result of the commit, which was already checked.
+        // After a commit, the output is the result of the commit, which has already been checked.
         if (attempt.commit === 'none') assertOutput(attempt.job, output)
         await sinks.flush()
         if (attempt.written) attempt.tables = await attempt.written.collect()

@@ -61,8 +61,7 @@ export class RunProgress extends LoopService {
 
   /** Stores immediately the progress that these runs have reported on this node. */
   async stored(runIds: readonly number[]): Promise<void> {
-    // A write in progress may already carry these reports. If it fails, they wait again. It never carries reports that came after its
-    // begin.
+    // A write in progress may already carry these reports. If it fails, they wait again. It never carries reports that came after it began.
     await this.#writing?.catch(() => {})
     if (this.#waiting.size === 0) return
     const ids = new Set(runIds)

@@ -28,12 +28,12 @@ export class ItemSlots<T> {
     this.#waiting = new WaitingLine(parts.clock, parts.giveBack)
   }
 
-  /** How many functions run now. */
+  /** How many functions are running. */
   get used(): number {
     return this.#used
   }
 
-  /** How many items wait for a slot. */
+  /** How many items are waiting for a slot. */
   get waiting(): number {
     return this.#waiting.size + this.#inTime.length
   }

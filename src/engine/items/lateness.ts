@@ -3,7 +3,7 @@ const CLAIMS = 16
 
 /**
  * How late the items of a kind begin on this node. A delay that all items share, such as that of a slow database or resource, does not
- * change the distance between them. So a delay is important only as far as it is longer than that of the other items.
+ * change the distance between them. So a delay matters only if it is longer than that of the other items.
  */
 export class Lateness {
   readonly #claims: number[] = []

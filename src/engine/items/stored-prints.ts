@@ -8,8 +8,8 @@ type Printed = Pick<NewItem, 'fence' | 'scope' | 'print' | 'maxItems'>
 
 /**
  * The fingerprints (hashes of the keys) of items that this process knows to be stored. Pages of a site often link to the same pages, and
- * with these prints the database need not refuse the items each time. Only items that are unique within their run are included, because
- * those stay stored until the run is deleted.
+ * with these fingerprints the database need not refuse the items each time. Only items that are unique within their run are included,
+ * because those stay stored until the run is deleted.
  */
 export class StoredPrints {
   #newer = new Map<number, Set<string>>()

@@ -18,7 +18,7 @@ const MAX_REQUESTS = 1_000
 const OUTAGE_MS = 200
 /** After this many microtasks, an awaiting caller has continued, even through several promises. */
 const HOPS = 12
-/** After this many uses in a row that were in time, the next places get less slack. */
+/** After this many uses in a row that were on time, the next places get less slack. */
 const CALM_USES = 20
 const MAX_LATE_TRIES = 5
 
@@ -41,7 +41,7 @@ export class FleetLimiter {
   #lateTries = 0
   /** The last place of the newest reservation that was late. */
   #lateAt = 0
-  /** How many uses were in time since the last late one. */
+  /** How many uses were on time since the last late one. */
   #inTime = 0
   /** The number of waiting callers whose count is more than one. */
   #large = 0
@@ -177,7 +177,7 @@ export class FleetLimiter {
   }
 
   /**
-   * Gives back unused and late places, and reserves new ones, in one transaction.
+   * Returns unused and late places, and reserves new ones, in one transaction.
    *
    * @throws an error of the database that is not an outage
    */

@@ -52,7 +52,7 @@ export class Doorbell extends Service {
   /** The port does not change when the service restarts, because the node's row contains it. */
   #port = 0
   #isRinging = false
-  /** The newest versions of values that were not sent to other nodes yet. */
+  /** The newest versions of values that have not been sent to other nodes yet. */
   readonly #versions = new Map<string, number>()
   #isTelling = false
 

@@ -35,7 +35,7 @@ export interface ElectorParts extends LoopServiceParts {
 const NAME = /^[\w.:/-]{1,100}$/
 const PREFIX = 'elector:'
 const CHECKS: OptionChecks<ElectorOptions> = { ttl: aDuration(1_000, MAX_STORED_MS) }
-/** How often a follower tries to lead, at least. */
+/** The maximum time between two attempts of a follower to lead. */
 const MAX_RETRY_MS = 1_000
 /** When a term ends, how long to wait for the leader's functions. After that, the lease is released only when they end. */
 const MAX_WORK_MS = 4_000
@@ -92,7 +92,7 @@ export class Elector extends LoopService {
   }
 
   /**
-   * Resolves when this process starts or stops to lead; with true if it leads now.
+   * Resolves when this process starts or stops leading; with true if it leads now.
    *
    * @throws the reason of the signal; PikoError `STOPPED` when the elector stops
    */

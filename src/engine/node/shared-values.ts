@@ -49,7 +49,7 @@ export class SharedValues extends LoopService {
     this.#parts = parts
   }
 
-  /** Returns a handle of a shared value. @param signal ends all waits of this handle */
+  /** Returns a handle to a shared value. @param signal ends all waits of this handle */
   handle<T, I>(definition: SharedDefinition<T, I>, signal?: AbortSignal): SharedHandle<T, I> {
     const known = this.#opened.get(definition)
     return ((known ?? this.#open(definition)) as SharedTopic<T, I>).handle(signal)

@@ -14,8 +14,8 @@ const FIRST_LOOK_MS = 5_000
 const LOOK_MS = 60_000
 
 /**
- * Reports jobs in the database that have something to run, but that no live node has in its code. They were removed, or a deploy has
- * forgotten them. Every node checks once after its start, and the leader once per minute.
+ * Reports jobs in the database that have something to run, but that no live node has in its code. They were removed, or a deploy has left
+ * them out. Every node checks once after its start, and the leader once per minute.
  */
 export class UnknownJobs extends LoopService {
   readonly #parts: UnknownJobsParts

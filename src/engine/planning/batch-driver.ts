@@ -10,7 +10,7 @@ import type { DriverParts } from './driver-parts.ts'
 
 /** How long to wait between two turns if there is more to do. */
 const BREATH_MS = 10
-/** How long to wait if there is nothing to do, at least. */
+/** The minimum wait if there is nothing to do. */
 const MIN_REST_MS = 500
 /** How long a batch pauses if its row can't be read or the database refuses to end it. */
 const PAUSE_MS = 10_000

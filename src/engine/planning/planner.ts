@@ -50,7 +50,7 @@ export interface PlannerParts extends LoopServiceParts {
 /**
  * Turns due ticks into runs, many jobs per transaction.
  *
- * The leader plans ahead. During a deploy its code may not know all jobs. So each other node plans its own jobs (see `OwnPlans`), also in
+ * The leader plans ahead. During a deploy its code may not know all jobs. So each other node plans its own jobs (see `OwnPlans`), even in
  * advance, but after the leader. It also plans overdue jobs and applies old edits that the leader's code may not know. A tick is stored
  * only once, so planning at the same time as the leader does no harm.
  */

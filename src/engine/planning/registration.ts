@@ -69,8 +69,8 @@ export class Registration extends LoopService {
     for (;;) {
       const fault = await this.#write(readable.map(({ registration }) => registration))
       if (!fault) break
-      // The transaction itself calls the user's function, to find where a changed schedule continues. Rows that were already written may be
-      // written again.
+      // The transaction itself calls the user's function, to find where a changed schedule continues. Rows that have already been written
+      // may be written again.
       refuse((readable.find(({ job }) => job.id === fault.jobId) as { job: JobDefinition }).job, fault.thrown)
       readable = readable.filter(({ job }) => job.id !== fault.jobId)
     }

@@ -1,6 +1,6 @@
 import { cursorOf, placeOf } from '../../api/cursor.ts'
 
-/** A page of a list with ids. */
+/** A page of a list whose entries have ids. */
 export interface Paged<Item> {
   readonly items: readonly Item[]
   /** The cursor of the next page. */

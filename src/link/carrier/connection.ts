@@ -485,7 +485,7 @@ export class Connection implements Carrier {
   /**
    * Ends the connection and all its messages.
    *
-   * @param isPolite whether to send the frames that were already written before the connection closes
+   * @param isPolite whether to send the frames that have already been written before the connection closes
    */
   #fail(reason: PikoError, isPolite = false): void {
     if (this.#state === 'closed') return

@@ -10,7 +10,7 @@ export class FrameReader {
 
   /**
    * @param maxFrame the maximum body of a DATA frame
-   * @param bytes the bytes that were already received
+   * @param bytes the bytes that have already been received
    * @param used called with the bytes of headers that are no longer needed
    */
   constructor(maxFrame: number, bytes = new ByteQueue(), used?: (bytes: Buffer) => void) {

@@ -59,7 +59,7 @@ export function readOpen(body: Buffer, maxFrame: number): { readonly head: Head;
 /** Matches a reply in the form that {@link headText} writes. */
 const REPLY = /^\{"kind":"reply","of":([1-9]\d{0,8}),"type":"(json|lines|raw)"\}$/
 const MAX_KEPT = 256
-/** Heads that were already parsed, because programs often call the same few routes. */
+/** Heads that have already been parsed, because programs often call the same few routes. */
 const KEPT = new Map<string, Head>()
 
 function readHead(text: string): Head | undefined {

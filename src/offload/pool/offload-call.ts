@@ -27,7 +27,7 @@ export interface CallOptions {
 }
 
 export interface CallEvents {
-  /** Called when the thread starts or stops to wait for the caller: for the reader of its stream, or for the source of an argument. */
+  /** Called when the thread starts or stops waiting for the caller: for the reader of its stream, or for the source of an argument. */
   readonly waiting: (call: OffloadCall) => void
   /** Called when the reader of the call's stream has stopped early. */
   readonly stopped: (call: OffloadCall) => void

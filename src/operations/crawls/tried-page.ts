@@ -119,7 +119,7 @@ function shownError(error: Error): Error {
   return itemFaultOf(error) && isError(cause) ? cause : error
 }
 
-/** Returns the window of the trial: the given one, or the last window that is over. */
+/** Returns the window of the trial: the given one, or the last window that has ended. */
 async function windowFor(
   { store, trial }: Parts,
   job: JobDefinition,

@@ -109,7 +109,7 @@ export class Access {
         return grant.expiresAt === undefined || grant.expiresAt > new Date() ? grant : undefined
     }
     const { tokens } = this.#parts.store()
-    // The database searches for the SHA-256 of a random text, so the timing reveals nothing about the text.
+    // The database searches for the SHA-256 of a random string, so the timing reveals nothing about the text.
     const token = await tokens.valid(digest)
     if (token) this.#noteUse(token.id)
     return token

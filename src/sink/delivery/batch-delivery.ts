@@ -16,7 +16,7 @@ export interface ReadyBatch {
   readonly number: number
 }
 
-/** Whether rows of a route were already delivered in this attempt. */
+/** Whether rows of a route have already been delivered in this attempt. */
 export interface RouteProgress {
   hasDelivered: boolean
 }

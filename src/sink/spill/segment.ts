@@ -67,7 +67,7 @@ export class Segment {
       if (kept === undefined) await rm(this.path, { force: true })
       else await rename(this.path, kept)
     } catch (error) {
-      // The file no longer exists. This was already recorded as damage.
+      // The file no longer exists. This has already been recorded as damage.
       if (propertyOf(error, 'code') !== 'ENOENT') throw error
     }
     await rm(`${this.path}.state`, { force: true })

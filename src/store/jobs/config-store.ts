@@ -263,7 +263,7 @@ export class ConfigStore {
   }
 }
 
-/** How many versions a change reads, because people may have written invalid ones. */
+/** How many versions a change reads. One is not enough, because people may have written invalid ones. */
 const MAX_NEWEST = 20
 
 function readable({ config }: { readonly config: string }): unknown[] {

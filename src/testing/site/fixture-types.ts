@@ -17,7 +17,7 @@ export interface FixturePage {
   readonly redirect?: string
   /** How long the server waits before it responds. Default: it does not wait. */
   readonly delay?: Duration
-  /** Lets the first requests for this page fail. */
+  /** Makes the first requests for this page fail. */
   readonly failures?: FixtureFailures
   /** Whether a client must log in to get the page; otherwise it gets a 403. Default false. */
   readonly login?: boolean

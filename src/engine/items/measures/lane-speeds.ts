@@ -7,7 +7,7 @@ import type { LaneSpeed } from '../../../store/items/lane-speeds.ts'
 const MAX_LANES = 5_000
 /** The maximum number of lanes whose speeds are stored in one call. */
 const MAX_STORED = 500
-/** The maximum number of measured times per lane between two stores. Further items still count for the speed. */
+/** The maximum number of measured times per lane between two writes. Further items still count for the speed. */
 const MAX_SAMPLES = 500
 /** How often measurements are stored. */
 const EVERY_MS = 5_000
@@ -19,7 +19,7 @@ export interface LaneSpeedsParts {
 }
 
 interface Measured {
-  /** How many items have ended since the last store. */
+  /** How many items have ended since the last write. */
   ended: number
   /** How long the lane took to respond to each ended item, in milliseconds. */
   samples: number[]
@@ -60,7 +60,7 @@ export class LaneSpeeds {
   }
 
   /**
-   * Stores the measurements if enough time has passed since the last store.
+   * Stores the measurements if enough time has passed since the last write.
    *
    * @param isLoopLate whether the event loop of this process was late; then the measured times show nothing about the lanes
    */
