@@ -106,6 +106,21 @@ export const page = {
     .meta({ description: 'The `next` of the previous page. Send the other parameters unchanged.' }),
 }
 
+/** Which part of a short list a request asks for. Without `limit`: all of it. */
+export const optionalPage = {
+  limit: wholeText(1, MAX_LIMIT)
+    .optional()
+    .meta(
+      shownAs({
+        type: 'integer',
+        minimum: 1,
+        maximum: MAX_LIMIT,
+        description: 'The maximum number of entries. Without it, the answer has all entries.',
+      }),
+    ),
+  cursor: page.cursor,
+}
+
 /**
  * Creates the schema of one page of a list. The last page has no `next`. A page with fewer than `limit` entries need not be the last one.
  */

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { route } from '../route.ts'
-import { allOf, count, instant, json, name, page, pageOf } from '../values.ts'
+import { allOf, count, instant, json, name, optionalPage, page, pageOf } from '../values.ts'
 
 const AT = '2026-01-01T00:00:00.000Z'
 
@@ -82,7 +82,8 @@ export const RESOURCES = [
     path: '/resources',
     role: 'viewer',
     summary: 'Lists the resources of all live nodes, with their figures.',
-    answer: allOf(resource),
+    query: z.strictObject(optionalPage),
+    answer: pageOf(resource),
     example: {
       answer: {
         items: [{ name: 'Warehouse', nodeId: 'n1', host: 'worker-1', size: 50, borrowed: 3, waiting: 0 }],

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { route } from '../route.ts'
-import { allOf, count, givenInstant, instant, jobId, json, name } from '../values.ts'
+import { count, givenInstant, instant, jobId, json, name, optionalPage, pageOf } from '../values.ts'
 
 const node = z.object({
   id: z.string(),
@@ -44,7 +44,8 @@ export const NODES = [
     path: '/nodes',
     role: 'viewer',
     summary: 'Lists the processes that execute runs, with their leases.',
-    answer: allOf(node),
+    query: z.strictObject(optionalPage),
+    answer: pageOf(node),
     example: {
       answer: {
         items: [

@@ -1,6 +1,18 @@
 import { z } from 'zod'
 import { route } from '../route.ts'
-import { allOf, count, idNumber, instant, jobId, milliseconds, name, page, pageOf, window } from '../values.ts'
+import {
+  allOf,
+  count,
+  idNumber,
+  instant,
+  jobId,
+  milliseconds,
+  name,
+  optionalPage,
+  page,
+  pageOf,
+  window,
+} from '../values.ts'
 
 const AT = '2026-01-01T00:00:00.000Z'
 const state = z.enum(['due', 'sent', 'dead']).meta({
@@ -61,7 +73,8 @@ export const NOTIFY = [
     path: '/notify/alerts',
     role: 'viewer',
     summary: 'Lists jobs that are failing or late, until people have been notified of the recovery.',
-    answer: allOf(alert),
+    query: z.strictObject(optionalPage),
+    answer: pageOf(alert),
     example: {
       answer: {
         items: [

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { route } from '../route.ts'
-import { allOf, count, id, instant, jobId, name, page, pageOf, window } from '../values.ts'
+import { count, id, instant, jobId, name, optionalPage, page, pageOf, window } from '../values.ts'
 
 const AT = '2026-01-01T00:00:00.000Z'
 const sink = z.object({
@@ -42,7 +42,8 @@ export const SINKS = [
     path: '/sinks',
     role: 'viewer',
     summary: 'Lists sinks with refused rows, rows on disk or damaged files.',
-    answer: allOf(sink),
+    query: z.strictObject(optionalPage),
+    answer: pageOf(sink),
     example: {
       answer: {
         items: [

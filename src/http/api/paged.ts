@@ -54,6 +54,25 @@ export function pageByName<Item>(
   return { items, next: found.length > limit && last ? nameCursor(nameOf(last)) : undefined }
 }
 
+/**
+ * Returns a page of a short list that was read as a whole, in the order of a text that no other entry has. Without `limit`: the whole list.
+ * @throws PikoError `USAGE`
+ */
+export function pageOfAll<Item>(
+  all: readonly Item[],
+  keyOf: (item: Item) => string,
+  { cursor, limit = Infinity }: { readonly cursor?: string; readonly limit?: number },
+): Paged<Item> {
+  const after = nameIn(cursor)
+  const keyed = all.map((item) => ({ item, key: keyOf(item) })).toSorted((a, b) => (a.key < b.key ? -1 : 1))
+  const rest = after === undefined ? keyed : keyed.filter(({ key }) => key > after)
+  const chosen = rest.slice(0, limit)
+  return {
+    items: chosen.map(({ item }) => item),
+    next: rest.length > chosen.length ? nameCursor(chosen.at(-1)?.key) : undefined,
+  }
+}
+
 /** Returns the instant in the cursor of a list by start. @throws PikoError `USAGE` */
 export function startIn(cursor: string | undefined): string | undefined {
   const start = placeOf(cursor, { start: 'number' })?.start

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { Piko } from '../../../src/app/piko.ts'
 import { HttpService } from '../../../src/http/http-service.ts'
 import { defineJob } from '../../../src/job/define-job.ts'
-import { eventually, Gate, makeApp } from '../../support/app.ts'
+import { eventually, Gate, makeApp, startApp } from '../../support/app.ts'
 import { describeEachStore, type TestStore } from '../../support/databases.ts'
 
 const hello = defineJob({ id: 'hello' }, () => 'hi')
@@ -40,6 +40,15 @@ describeEachStore((store) => {
     const list = await allOf(`${url}/runs?jobId=hello`)
     expect(list).toMatchObject([{ jobId: 'hello', state: 'succeeded' }])
     expect(await allOf(`${url}/runs?limit=100`)).toEqual(list)
+  })
+
+  it('lists nodes as a whole, or in pages', async () => {
+    const { url } = await serve(store)
+    await startApp(store.options, [hello])
+    const { items, next } = (await (await fetch(`${url}/nodes`)).json()) as { items: readonly object[]; next?: string }
+    expect([items.length, next]).toEqual([2, undefined])
+    const idsOf = (found: readonly unknown[]): unknown[] => found.map((node) => (node as { id: string }).id)
+    expect(idsOf(await allOf(`${url}/nodes?limit=1`))).toEqual(idsOf(items))
   })
 
   it('stores a run once for a key in the header or the body, and refuses what it does not know', async () => {

@@ -22,7 +22,8 @@ export const orders = defineJob(
 export const imports = defineJob({ id: 'imports', input: z.unknown() }, () => {})
 export const later = defineJob({ id: 'later' }, () => {})
 `
-const RUNS = 12
+/** Half of the imports fail with one error: the 500 that are replayed. */
+const IMPORTS = 1_000
 export const NODE = hostname()
 
 /** A node in trouble, its database and its API. */
@@ -69,7 +70,12 @@ export async function openScenario(): Promise<Scenario> {
   const { token } = await node.tokens.create({ name: 'operator', role: 'operator' })
   const nights = await node.backfills.create('orders', { from: '2026-03-01', to: '2026-03-05', parallel: 1 })
   await nights.wait()
-  for (let input = 0; input < RUNS; input++) await node.run('imports', { input, wait: true }).catch(() => {})
+  await node.enqueueMany(
+    'imports',
+    Array.from({ length: IMPORTS }, (_, input) => ({ input })),
+  )
+  const failed = { jobId: 'imports', state: 'failed', limit: 2 * IMPORTS } as const
+  await eventually(async () => expect(await node.runs.list(failed)).toHaveLength(IMPORTS))
   await node.configs.set('orders', { shop: 'us' })
   await node.configs.set('orders', { shop: 'wrong' })
   await node.enqueueMany(
@@ -82,7 +88,7 @@ export async function openScenario(): Promise<Scenario> {
 
 async function snapshot(node: Piko): Promise<object> {
   const runs = async (jobId: string): Promise<Record<string, number>> => {
-    const found = await node.runs.list({ jobId, limit: 1_000 })
+    const found = await node.runs.list({ jobId, limit: 2 * IMPORTS })
     return Object.fromEntries(
       [...Map.groupBy(found, ({ state }) => state)].map(([state, some]) => [state, some.length]),
     )

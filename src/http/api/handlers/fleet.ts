@@ -1,5 +1,5 @@
 import type { Handlers } from '../handler.ts'
-import { afterName, pageByName } from '../paged.ts'
+import { afterName, pageByName, pageOfAll } from '../paged.ts'
 
 export const limitHandlers: Handlers<'limits'> = {
   'limits.list': async (app, { query }) =>
@@ -12,7 +12,8 @@ export const lockHandlers: Handlers<'locks'> = {
 }
 
 export const resourceHandlers: Handlers<'resources'> = {
-  'resources.list': async (app) => ({ items: await app.resources.list() }),
+  'resources.list': async (app, { query }) =>
+    pageOfAll(await app.resources.list(), ({ name, nodeId }) => `${name} ${nodeId}`, query),
 }
 
 export const cacheHandlers: Handlers<'cache'> = {
