@@ -81,7 +81,7 @@ export interface JobSpec<
   readonly exclude?: Calendar | CalendarFunction
   /**
    * The maximum delay of a run after its tick. The delay is always the same for the same job and tick, but differs between jobs, so that
-   * not all jobs start on the full hour. Ticks and windows do not change. Default: none.
+   * not all jobs start on the hour. Ticks and windows do not change. Default: none.
    */
   readonly jitter?: Duration
   readonly windows?: W

@@ -10,7 +10,7 @@ export interface PoolFigures {
   readonly size: number
   readonly open: number
   readonly idle: number
-  /** How many calls wait for a connection. */
+  /** How many calls are waiting for a connection. */
   readonly waiting: number
 }
 

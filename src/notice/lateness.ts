@@ -28,7 +28,7 @@ export interface LateChanges {
 /**
  * Opens, continues and ends the alerts of late jobs. Pure.
  *
- * An alert ends only after people were notified that the job is late, so that the beginning of each alert is in a notice.
+ * An alert ends only after people have been notified that the job is late, so that the beginning of each alert is in a notice.
  */
 export function lateChanges(alerts: readonly Alert[], jobs: readonly Overdue[], now: Date): LateChanges {
   const known = new Map(alerts.filter(({ problem }) => problem === 'late').map((alert) => [alert.jobId, alert]))

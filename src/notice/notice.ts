@@ -1,6 +1,6 @@
 import type { Window } from '../time/window.ts'
 
-/** The reason for a notice. `test`: a person tests a channel. */
+/** The reason for a notice. `test`: a person is testing a channel. */
 export type NoticeKind = 'failure' | 'late' | 'recovered' | 'test'
 
 export const NOTICE_KINDS: readonly NoticeKind[] = ['failure', 'late', 'recovered', 'test']
@@ -84,7 +84,7 @@ export interface Notifier {
   /**
    * Sends a notice.
    *
-   * @throws if the notice could not be delivered; then it is tried again
+   * @throws if the notice could not be delivered; then it is sent again
    */
   send(notice: Notice, context: NoticeContext): unknown
 }

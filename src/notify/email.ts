@@ -11,7 +11,7 @@ import {
 } from './notifier-options.ts'
 import { linesOf, titleOf } from './notice-text.ts'
 
-/** The texts of an e-mail. */
+/** The subject and the body of an e-mail. */
 export interface EmailTexts {
   readonly subject: string
   readonly text: string

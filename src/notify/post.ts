@@ -13,7 +13,7 @@ export async function post(
   signal: AbortSignal,
 ): Promise<void> {
   const response = await sent(url, body, headers, signal)
-  // The receiver has accepted the text, so the rest of the response is not read. An error while reading it would send the text again.
+  // The receiver has accepted the body, so the rest of the response is not read. An error while reading it would send the body again.
   if (response.ok) return response.body?.cancel()
   const shown = (await beginningOf(response)).trim().slice(0, MAX_SHOWN)
   // The error message does not contain the path, which may be secret.
@@ -27,7 +27,7 @@ async function sent(url: string, body: string, headers: object, signal: AbortSig
       headers: { 'content-type': 'application/json', 'user-agent': 'piko', ...headers },
       body,
       signal,
-      // Redirects are refused, because `fetch` may turn the redirected request into a GET without the text.
+      // Redirects are refused, because `fetch` may turn the redirected request into a GET without the body.
       redirect: 'error',
     })
   } catch (thrown) {

@@ -17,7 +17,7 @@ import { post } from './post.ts'
 export interface WebhookOptions extends NotifierOptions {
   readonly url: string
   /**
-   * The secret with which each request is signed. In the form `whsec_…`, the rest is the key in base64; otherwise the text itself is the
+   * The secret with which each request is signed. In the form `whsec_…`, the rest is the key in base64; otherwise the string itself is the
    * key. Default: not signed.
    */
   readonly secret?: string

@@ -7,7 +7,7 @@ const LOWEST_EACH = 16
 /** Something that waits to be sent. It stores its own place in the queue, because a `Map` would be filled and emptied all the time. */
 export interface Waiting {
   readonly level: number
-  /** The place of this message in the queue; undefined if it does not wait. */
+  /** The place of this message in the queue; undefined if it is not waiting. */
   place: Place<unknown> | undefined
 }
 
@@ -21,7 +21,7 @@ export class Levels<T extends Waiting> {
     return this.#size
   }
 
-  /** How many messages wait on each level. */
+  /** How many messages are waiting on each level. */
   get waiting(): readonly number[] {
     return this.#queues.map(({ size }) => size)
   }

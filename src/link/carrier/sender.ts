@@ -11,7 +11,7 @@ const MAX_WRITE = 65_536
 const SHARED_PIECE = 16_384
 /** By how many bytes messages of level 0 may exceed the limit of bytes in transit. */
 const URGENT_EXTRA = 131_072
-/** When this many messages wait, they are sent before the end of the turn, so that the other end can begin to work on them. */
+/** When this many messages are waiting, they are sent before the end of the turn, so that the other end can begin to work on them. */
 const EAGER = 16
 /** Smaller buffers are copied into one. Larger ones are written without a copy. */
 const MIN_PART = 4_096
@@ -61,7 +61,7 @@ export class Sender {
     return this.#levels.waiting
   }
 
-  /** Whether frames wait or are being written. `idle` is called afterwards. */
+  /** Whether frames are waiting or being written. `idle` is called afterwards. */
   get isBusy(): boolean {
     return this.#isWriting || this.#levels.size > 0
   }

@@ -14,7 +14,7 @@ export interface Work {
   ending: NodeJS.Timeout | undefined
 }
 
-/** Whether the call has not begun because work of the previous call blocks the thread or has ended it. */
+/** Whether the call has not begun because work of the previous call is blocking the thread or has ended it. */
 export function isHeldUp({ thread }: Work): boolean {
   return thread.previous !== undefined && !thread.hasBegun
 }

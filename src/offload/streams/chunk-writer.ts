@@ -117,7 +117,7 @@ export class ChunkWriter {
 
   /** Handles an error of the source: first sends the items before the error. */
   readonly #sourceFailed = (error: unknown): void => {
-    // After an early end, the source may reject the last request for an item, which is no failure.
+    // After an early end, the source may reject the last request for an item, which is not a failure.
     if (!this.#isEnded) this.#flushed().then(() => this.#written.reject(error), this.#written.reject)
   }
 

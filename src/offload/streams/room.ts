@@ -3,7 +3,9 @@ import { MAX_CHUNKS_AHEAD } from './chunk-size.ts'
 const TAKEN = 0
 const IS_WAITING = 1
 
-/** Memory that both ends of a stream share. It contains how many chunks the reader has taken, and whether the writer waits for room. */
+/**
+ * Memory that both ends of a stream share. It contains how many chunks the reader has taken, and whether the writer is waiting for room.
+ */
 export type SharedRoom = Int32Array
 
 export function newRoom(): SharedRoom {
@@ -28,7 +30,7 @@ export class WriterRoom {
   get isAny(): boolean {
     if (this.#isFree) return true
     Atomics.store(this.#shared, IS_WAITING, 1)
-    // The reader may have taken a chunk just before it could see that the writer waits. So this checks again.
+    // The reader may have taken a chunk just before it could see that the writer is waiting. So this checks again.
     return this.#isFree
   }
 
@@ -41,7 +43,7 @@ export class WriterRoom {
   }
 }
 
-/** Records that the reader has taken a chunk. @returns whether the writer waits for room */
+/** Records that the reader has taken a chunk. @returns whether the writer is waiting for room */
 export function giveRoom(shared: SharedRoom): boolean {
   Atomics.add(shared, TAKEN, 1)
   return Atomics.exchange(shared, IS_WAITING, 0) === 1
