@@ -78,6 +78,25 @@ it('a viewer sees each button and why it is off', async () => {
   await act.click({ force: true })
   await expectAccessible(page)
   expect(await served.app.runs.list()).toHaveLength(before.length)
+  await page.keyboard.press('Escape')
+  // So does the palette.
+  await page.keyboard.press('Control+k')
+  const combobox = page.getByRole('combobox', { name: 'A page' })
+  for (const [text, needed] of [
+    ['pause hourly', 'operator'],
+    ['roll back config hourly', 'operator'],
+    ['override schedule hourly', 'operator'],
+    ['cancel all queued', 'operator'],
+    ['drain node', 'operator'],
+    ['create token', 'admin'],
+  ] as const) {
+    await combobox.fill(text)
+    const entry = page.getByRole('option', { name: `it needs the role ${needed}` })
+    await entry.waitFor()
+    expect(await entry.getAttribute('aria-disabled')).toBe('true')
+  }
+  await combobox.fill('stale')
+  await page.getByRole('option', { name: 'Mark windows stale (type a day too' }).waitFor()
 })
 
 it('an operator changes a job, and the audit has the name and the reason', async () => {

@@ -1,9 +1,10 @@
 import type { Action } from './action.tsx'
-import { says } from './action.tsx'
-import { part } from '../shared/api.ts'
-import { go } from '../shared/router.ts'
+import { changeBackfill } from './of-backfills.ts'
+import { pauseJob, resumeJob, startRun } from './of-jobs.ts'
+import { cancelRun, replayRun } from './of-runs.tsx'
+import { createBackfill } from './of-windows.ts'
 
-/** A change, as its audit verb and its subject. */
+/** A change that "Why not?" suggests, as its verb and its subject. */
 export interface KnownChange {
   readonly verb: string
   readonly jobId?: string | undefined
@@ -14,77 +15,26 @@ export interface KnownChange {
 }
 
 /** Returns the action of a change. Undefined if it needs further input, such as a new schedule. */
-export function knownAction({
-  verb,
-  jobId = '',
-  runId = 0,
-  backfillId = 0,
-  from,
-  to,
-}: KnownChange): Action | undefined {
+export function knownAction(change: KnownChange): Action | undefined {
+  const { verb, jobId = '', runId = 0, backfillId = 0, from, to } = change
   switch (verb) {
     case 'jobs.pause':
-      return {
-        title: `Pause ${jobId}`,
-        request: { method: 'POST', path: `/jobs/${part(jobId)}/pause` },
-        cli: ['jobs', 'pause', jobId],
-        preview: says('No tick starts a run until the job is resumed. Queued and running runs continue.'),
-      }
+      return pauseJob(jobId)
     case 'jobs.resume':
-      return {
-        title: `Resume ${jobId}`,
-        request: { method: 'POST', path: `/jobs/${part(jobId)}/resume` },
-        cli: ['jobs', 'resume', jobId],
-        preview: says('The schedule continues on all nodes. Missed ticks are treated as after an outage.'),
-      }
+      return resumeJob(jobId)
     case 'runs.start':
-      return {
-        title: `Run ${jobId} now`,
-        request: { method: 'POST', path: `/jobs/${part(jobId)}/runs`, body: {} },
-        isNewRun: true,
-        cli: ['run', jobId],
-        preview: says(`Stores one run of ${jobId} without input. A node executes it as soon as the limits allow it.`),
-        onDone: (answer) => {
-          if (typeof answer === 'object' && answer !== null && 'id' in answer) go(`/runs/${String(answer.id)}`)
-        },
-      }
+      return startRun(jobId)
     case 'runs.replay':
-      return {
-        title: `Replay run ${runId}`,
-        request: { method: 'POST', path: `/runs/${runId}/replay` },
-        cli: ['runs', 'replay', runId],
-        preview: says('The run goes back to the queue as new, with the same input. Its attempts stay in the history.'),
-      }
+      return replayRun(runId)
     case 'runs.cancel':
-      return {
-        title: `Cancel run ${runId}`,
-        request: { method: 'POST', path: `/runs/${runId}/cancel` },
-        cli: ['runs', 'cancel', runId],
-        preview: says('A queued run never starts. The node of a running one aborts its handler within two seconds.'),
-      }
+      return cancelRun(runId)
     case 'backfills.resume':
-      return {
-        title: `Resume backfill ${backfillId}`,
-        request: { method: 'POST', path: `/backfills/${backfillId}/resume` },
-        cli: ['backfills', 'resume', backfillId],
-        preview: says('It continues where it stopped.'),
-      }
+      return changeBackfill(backfillId, 'resume')
     case 'backfills.create':
-      return from !== undefined && to !== undefined ? backfill(jobId, from, to) : undefined
+      return from !== undefined && to !== undefined
+        ? createBackfill({ jobId, from, to }, `Backfill ${jobId} from ${from.slice(0, 16)}Z`)
+        : undefined
     default:
       return undefined
-  }
-}
-
-function backfill(jobId: string, from: string, to: string): Action {
-  return {
-    title: `Backfill ${jobId} from ${from.slice(0, 16)}Z`,
-    request: { method: 'POST', path: `/jobs/${part(jobId)}/backfills`, body: { from, to } },
-    cli: ['backfills', 'create', jobId, '--from', from, '--to', to],
-    // The preview's calendar is loaded only when needed, because few visits need it.
-    preview: async (signal) => (await import('../calendar/dry-run.tsx')).dryRun({ jobId, from, to }, 'missing', signal),
-    onDone: (answer) => {
-      if (typeof answer === 'object' && answer !== null && 'id' in answer) go(`/backfills/${String(answer.id)}`)
-    },
   }
 }

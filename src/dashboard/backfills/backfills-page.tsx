@@ -1,5 +1,6 @@
 import { BACKFILL_STATES } from '../../ledger/backfill.ts'
-import { ActionButton, says } from '../actions/action.tsx'
+import { ActionButton } from '../actions/action.tsx'
+import { BACKFILL_CHANGES, changeBackfill, offFor } from '../actions/of-backfills.ts'
 import { type Answer, get, type Item, part } from '../shared/api.ts'
 import { durationText, numberText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
@@ -93,18 +94,6 @@ function Progress({ backfill: { id, done, total, failed } }: { readonly backfill
   )
 }
 
-const CHANGES = {
-  pause: 'It starts no further runs. Runs in progress continue.',
-  resume: 'It continues where it stopped.',
-  cancel: 'Its queued and running runs are cancelled, and it creates no more. Windows that have succeeded stay so.',
-} as const
-
-const ALLOWED: Readonly<Record<keyof typeof CHANGES, readonly string[]>> = {
-  pause: ['running'],
-  resume: ['paused'],
-  cancel: ['running', 'paused'],
-}
-
 /** One backfill with its progress. */
 export function BackfillPage({ id }: { readonly id: string }) {
   useTitle(`Backfill ${id}`)
@@ -182,18 +171,9 @@ export function BackfillPage({ id }: { readonly id: string }) {
 function Changes({ backfill: { id, state } }: { readonly backfill: Backfill }) {
   return (
     <>
-      {(['pause', 'resume', 'cancel'] as const).map((verb) => (
-        <ActionButton
-          key={verb}
-          off={ALLOWED[verb].includes(state) ? undefined : `it is ${state}`}
-          action={{
-            title: `${verb[0]?.toUpperCase()}${verb.slice(1)} backfill ${id}`,
-            request: { method: 'POST', path: `/backfills/${id}/${verb}` },
-            cli: ['backfills', verb, id],
-            preview: says(CHANGES[verb]),
-          }}
-        >
-          {verb}…
+      {BACKFILL_CHANGES.map((change) => (
+        <ActionButton key={change} off={offFor(change, state)} action={changeBackfill(id, change)}>
+          {change}…
         </ActionButton>
       ))}
     </>

@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks'
 import { ask } from '../actions/action.tsx'
-import { get, part } from '../shared/api.ts'
+import { createBackfill } from '../actions/of-windows.ts'
+import { get } from '../shared/api.ts'
 import { useLoad } from '../shared/load.ts'
 import { Card } from '../shared/parts.tsx'
-import { go, query } from '../shared/router.ts'
-import { dryRun } from '../calendar/dry-run.tsx'
+import { query } from '../shared/router.ts'
 
 const MAX_JOBS = 500
 
@@ -18,18 +18,7 @@ export function CreateBackfill() {
   const [from, setFrom] = useState('')
   const [to, setTo] = useState('')
   const [only, setOnly] = useState('missing')
-  const create = (): void => {
-    const body = { from, to, only }
-    ask({
-      title: `Backfill ${jobId} from ${from} to ${to}`,
-      request: { method: 'POST', path: `/jobs/${part(jobId)}/backfills`, body },
-      cli: ['backfills', 'create', jobId, '--from', from, '--to', to, '--only', only],
-      preview: (signal) => dryRun({ jobId, from, to }, only, signal),
-      onDone: (answer) => {
-        if (typeof answer === 'object' && answer !== null && 'id' in answer) go(`/backfills/${String(answer.id)}`)
-      },
-    })
-  }
+  const create = (): void => ask(createBackfill({ jobId, from, to }, `Backfill ${jobId} from ${from} to ${to}`, only))
   return (
     <Card title="New backfill">
       <form

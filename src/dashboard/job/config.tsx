@@ -1,9 +1,10 @@
 import { useState } from 'preact/hooks'
 import { ActionButton, ask } from '../actions/action.tsx'
-import { type Answer, get, part } from '../shared/api.ts'
+import { type Answer, get, type Item, part } from '../shared/api.ts'
 import { jsonText } from '../shared/format.ts'
 import { useLoad } from '../shared/load.ts'
 import { Block, Card, Instant, Shown } from '../shared/parts.tsx'
+import { isEdited, setEdited, useReveal } from '../shared/reveal.ts'
 
 const VERSIONS = 10
 
@@ -14,7 +15,6 @@ export function Config({ jobId }: { readonly jobId: string }) {
     inForce: await get<'configs.show'>(place, {}, signal),
     versions: await get<'configs.history'>(`${place}/versions`, { limit: VERSIONS }, signal),
   }))
-  const [draft, setDraft] = useState<string>()
   return (
     <Card title="Config">
       <Shown of={loaded}>
@@ -29,43 +29,20 @@ export function Config({ jobId }: { readonly jobId: string }) {
                   inForce.nodes.length > 0 &&
                   ` on ${inForce.nodes.filter(({ version }) => version === inForce.version).length} of ${inForce.nodes.length} nodes`}
               </p>
-              {draft === undefined ? (
+              {!isEdited('config') ? (
                 <>
                   {inForce.version > 0 && <Block label="Config in force" text={jsonText(inForce.config)} />}
                   <p>
-                    <button type="button" onClick={() => setDraft(jsonText(inForce.config ?? {}))}>
+                    <button type="button" onClick={() => setEdited('config', true)}>
                       New version
                     </button>
                   </p>
                 </>
               ) : (
-                <Editor jobId={jobId} before={inForce} draft={draft} setDraft={setDraft} />
+                <Editor jobId={jobId} before={inForce} />
               )}
             </div>
-            <ol class="versions">
-              {versions.items.map(({ version, effectiveFrom, config }) => (
-                <li key={version}>
-                  <details>
-                    <summary>
-                      Version {version}, from <Instant at={effectiveFrom} />
-                    </summary>
-                    <Block label={`Version ${version}`} text={jsonText(config)} />
-                  </details>
-                  {version !== inForce.version && (
-                    <ActionButton
-                      action={{
-                        title: `Roll back to version ${version}`,
-                        request: { method: 'POST', path: `${place}/rollback`, body: { version } },
-                        cli: ['configs', 'rollback', jobId, version],
-                        preview: () => Promise.resolve(<Difference before={inForce.config} after={config} />),
-                      }}
-                    >
-                      Roll back…
-                    </ActionButton>
-                  )}
-                </li>
-              ))}
-            </ol>
+            <Versions jobId={jobId} inForce={inForce} versions={versions.items} />
           </div>
         )}
       </Shown>
@@ -73,14 +50,50 @@ export function Config({ jobId }: { readonly jobId: string }) {
   )
 }
 
+interface VersionsProps {
+  readonly jobId: string
+  readonly inForce: Answer<'configs.show'>
+  readonly versions: readonly Item<'configs.history'>[]
+}
+
+function Versions({ jobId, inForce, versions }: VersionsProps) {
+  const list = useReveal<HTMLOListElement>('versions')
+  return (
+    <ol ref={list} class="versions">
+      {versions.map(({ version, effectiveFrom, config }) => (
+        <li key={version}>
+          <details>
+            <summary>
+              Version {version}, from <Instant at={effectiveFrom} />
+            </summary>
+            <Block label={`Version ${version}`} text={jsonText(config)} />
+          </details>
+          {version !== inForce.version && (
+            <ActionButton
+              action={{
+                title: `Roll back to version ${version}`,
+                request: { method: 'POST', path: `/jobs/${part(jobId)}/config/rollback`, body: { version } },
+                cli: ['configs', 'rollback', jobId, version],
+                preview: () => Promise.resolve(<Difference before={inForce.config} after={config} />),
+              }}
+            >
+              Roll back…
+            </ActionButton>
+          )}
+        </li>
+      ))}
+    </ol>
+  )
+}
+
 interface EditorProps {
   readonly jobId: string
   readonly before: Answer<'configs.show'>
-  readonly draft: string
-  readonly setDraft: (draft: string | undefined) => void
 }
 
-function Editor({ jobId, before, draft, setDraft }: EditorProps) {
+function Editor({ jobId, before }: EditorProps) {
+  const form = useReveal<HTMLFormElement>('config')
+  const [draft, setDraft] = useState(jsonText(before.config ?? {}))
   const [error, setError] = useState<string>()
   const save = (): void => {
     try {
@@ -91,7 +104,7 @@ function Editor({ jobId, before, draft, setDraft }: EditorProps) {
         request: { method: 'PUT', path: `/jobs/${part(jobId)}/config`, body: { config } },
         cli: ['configs', 'set', jobId, JSON.stringify(config)],
         preview: () => Promise.resolve(<Difference before={before.config} after={config} />),
-        onDone: () => setDraft(undefined),
+        onDone: () => setEdited('config', false),
       })
     } catch (cause) {
       setError(`This is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`)
@@ -99,6 +112,7 @@ function Editor({ jobId, before, draft, setDraft }: EditorProps) {
   }
   return (
     <form
+      ref={form}
       class="fields"
       onSubmit={(event) => {
         event.preventDefault()
@@ -116,7 +130,7 @@ function Editor({ jobId, before, draft, setDraft }: EditorProps) {
       )}
       <p class="row">
         <button type="submit">Save…</button>
-        <button type="button" onClick={() => setDraft(undefined)}>
+        <button type="button" onClick={() => setEdited('config', false)}>
           Discard
         </button>
       </p>

@@ -1,7 +1,8 @@
 import './job.css'
 import { Calendar } from '../calendar/calendar.tsx'
 import { RunTable } from '../runs/runs-page.tsx'
-import { ActionButton, says } from '../actions/action.tsx'
+import { ActionButton } from '../actions/action.tsx'
+import { pauseJob, resumeJob } from '../actions/of-jobs.ts'
 import { type Answer, get, part } from '../shared/api.ts'
 import { countsText } from '../shared/window-states.ts'
 import { useTitle } from '../shared/layout.tsx'
@@ -43,23 +44,7 @@ export function JobPage({ id }: { readonly id: string }) {
 
 function Pause({ job: { id, state } }: { readonly job: Job }) {
   const isPaused = state === 'paused'
-  const verb = isPaused ? 'resume' : 'pause'
-  return (
-    <ActionButton
-      action={{
-        title: `${isPaused ? 'Resume' : 'Pause'} ${id}`,
-        request: { method: 'POST', path: `/jobs/${part(id)}/${verb}` },
-        cli: ['jobs', verb, id],
-        preview: says(
-          isPaused
-            ? 'Its schedule continues on all nodes. Missed ticks and windows are treated as after an outage.'
-            : 'No tick starts a run on any node, even after deploys, until you resume it. Queued and running runs continue.',
-        ),
-      }}
-    >
-      {isPaused ? 'Resume…' : 'Pause…'}
-    </ActionButton>
-  )
+  return <ActionButton action={isPaused ? resumeJob(id) : pauseJob(id)}>{isPaused ? 'Resume…' : 'Pause…'}</ActionButton>
 }
 
 function Details({ job }: { readonly job: Job }) {

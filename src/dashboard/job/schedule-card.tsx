@@ -1,9 +1,10 @@
-import { useState } from 'preact/hooks'
-import { ActionButton, says } from '../actions/action.tsx'
+import { ActionButton } from '../actions/action.tsx'
+import { clearSchedule } from '../actions/of-jobs.ts'
 import { type Answer, get, part } from '../shared/api.ts'
 import { jsonText } from '../shared/format.ts'
 import { useLoad } from '../shared/load.ts'
 import { Block, Card, Shown } from '../shared/parts.tsx'
+import { isEdited, setEdited } from '../shared/reveal.ts'
 import { zoneOf } from '../shared/schedule.ts'
 import { ScheduleEditor } from './schedule-editor.tsx'
 import { useWords } from './schedule-words.ts'
@@ -14,25 +15,20 @@ const TICKS = 20
 /** The schedule in words with its next ticks, and a form to change it. */
 export function ScheduleCard({ job }: { readonly job: Answer<'jobs.show'> }) {
   const words = useWords(job.schedule)
-  const [isEdited, setEdited] = useState(false)
+  const isOpen = isEdited('schedule')
   return (
     <Card
       title="Schedule"
       aside={
         <>
-          {!isEdited && (
-            <button type="button" onClick={() => setEdited(true)}>
+          {!isOpen && (
+            <button type="button" onClick={() => setEdited('schedule', true)}>
               Change…
             </button>
           )}
           <ActionButton
             off={job.isOverridden ? undefined : 'the schedule of the code is in force'}
-            action={{
-              title: `Clear the override of ${job.id}`,
-              request: { method: 'DELETE', path: `/jobs/${part(job.id)}/schedule` },
-              cli: ['schedules', 'clear', job.id],
-              preview: says('The schedule that the code declares is in force again, on all nodes within one poll.'),
-            }}
+            action={clearSchedule(job.id)}
           >
             Back to the code…
           </ActionButton>
@@ -44,8 +40,8 @@ export function ScheduleCard({ job }: { readonly job: Answer<'jobs.show'> }) {
         {zoneOf(job.schedule) !== undefined && <span class="quiet"> ({zoneOf(job.schedule)})</span>}
       </p>
       {job.isOverridden && <p class="note">It overrides the schedule in the code.</p>}
-      {isEdited ? (
-        <ScheduleEditor job={job} onEnd={() => setEdited(false)} />
+      {isOpen ? (
+        <ScheduleEditor job={job} onEnd={() => setEdited('schedule', false)} />
       ) : (
         job.schedule !== null && (
           <>

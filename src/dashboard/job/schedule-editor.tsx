@@ -3,6 +3,7 @@ import { ask } from '../actions/action.tsx'
 import { type Answer, get, part } from '../shared/api.ts'
 import { useLoad } from '../shared/load.ts'
 import { Shown } from '../shared/parts.tsx'
+import { useReveal } from '../shared/reveal.ts'
 import { type Draft, draftOf, GAPS, KINDS, OVERLAPS, scheduleFlags, scheduleOf } from './schedule-draft.ts'
 import { useWords } from './schedule-words.ts'
 import { TickTable } from './tick-table.tsx'
@@ -23,6 +24,7 @@ interface Props {
 
 /** The form for a job's schedule. It shows the ticks of the new schedule before it is saved. */
 export function ScheduleEditor({ job, onEnd }: Props) {
+  const form = useReveal<HTMLFormElement>('schedule')
   const [draft, setDraft] = useState(() => draftOf(job.schedule))
   const set = (change: Partial<Draft>): void => setDraft((before) => ({ ...before, ...change }))
   const written = scheduleOf(draft, job.schedule, job.windows)
@@ -48,6 +50,7 @@ export function ScheduleEditor({ job, onEnd }: Props) {
   }
   return (
     <form
+      ref={form}
       class="fields"
       aria-label="Schedule editor"
       onSubmit={(event) => {

@@ -2,10 +2,12 @@ import { useState } from 'preact/hooks'
 import { ask, says } from '../actions/action.tsx'
 import { part } from '../shared/api.ts'
 import { Card } from '../shared/parts.tsx'
+import { useReveal } from '../shared/reveal.ts'
 import { go } from '../shared/router.ts'
 
 /** The form that requests one run, with an input. */
 export function StartRun({ jobId, hasWindows }: { readonly jobId: string; readonly hasWindows: boolean }) {
+  const form = useReveal<HTMLFormElement>('run')
   const [input, setInput] = useState('')
   const [window, setWindow] = useState('')
   const [error, setError] = useState<string>()
@@ -31,6 +33,7 @@ export function StartRun({ jobId, hasWindows }: { readonly jobId: string; readon
   return (
     <Card title="Run it now">
       <form
+        ref={form}
         class="fields"
         onSubmit={(event) => {
           event.preventDefault()

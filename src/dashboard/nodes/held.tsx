@@ -1,5 +1,6 @@
-import { ActionButton, says } from '../actions/action.tsx'
-import { get, part } from '../shared/api.ts'
+import { ActionButton } from '../actions/action.tsx'
+import { resetLimit } from '../actions/of-fleet.ts'
+import { get } from '../shared/api.ts'
 import { useLoad } from '../shared/load.ts'
 import { Card, Instant, Shown } from '../shared/parts.tsx'
 
@@ -35,22 +36,11 @@ export function Held() {
             title="Rate limits"
             none="No shared limit is in use."
             heads={['Limit', 'Taken', 'Until', 'Actions']}
-            rows={limits.map(({ name, taken, expiresAt }) => [
-              name,
-              taken,
-              <Instant at={expiresAt} />,
-              <ActionButton
-                action={{
-                  title: `Reset the limit ${name}`,
-                  request: { method: 'POST', path: `/limits/${part(name)}/reset` },
-                  cli: ['limits', 'reset', name],
-                  preview: says(
-                    `It forgets the ${taken} calls that it has counted, so the next ones begin immediately.`,
-                  ),
-                }}
-              >
-                Reset…
-              </ActionButton>,
+            rows={limits.map((limit) => [
+              limit.name,
+              limit.taken,
+              <Instant at={limit.expiresAt} />,
+              <ActionButton action={resetLimit(limit)}>Reset…</ActionButton>,
             ])}
           />
         </div>

@@ -1,5 +1,6 @@
-import { ActionButton, says } from '../actions/action.tsx'
-import { get, type Item, part } from '../shared/api.ts'
+import { ActionButton } from '../actions/action.tsx'
+import { drainNode, resumeNode } from '../actions/of-fleet.ts'
+import { get, type Item } from '../shared/api.ts'
 import { numberText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
@@ -70,7 +71,6 @@ function NodeTable({
 
 function NodeRow({ node, isLeader }: { readonly node: Item<'nodes.list'>; readonly isLeader: boolean }) {
   const { id, host, pid, isLive, isDraining } = node
-  const verb = isDraining ? 'resume' : 'drain'
   return (
     <tr>
       <th scope="row">
@@ -99,16 +99,7 @@ function NodeRow({ node, isLeader }: { readonly node: Item<'nodes.list'>; readon
       <td>
         <ActionButton
           off={isLive ? undefined : 'its lease has ended'}
-          action={{
-            title: `${isDraining ? 'Resume' : 'Drain'} ${host} (${pid})`,
-            request: { method: 'POST', path: `/nodes/${part(id)}/${verb}` },
-            cli: ['nodes', verb, id],
-            preview: says(
-              isDraining
-                ? 'The node begins runs again.'
-                : `The node begins no further runs. Its ${node.running} runs continue until they end; other nodes take new ones.`,
-            ),
-          }}
+          action={isDraining ? resumeNode(node) : drainNode(node)}
         >
           {isDraining ? 'Resume…' : 'Drain…'}
         </ActionButton>

@@ -1,5 +1,6 @@
-import { ActionButton, says } from '../actions/action.tsx'
-import { type Answer, get, part } from '../shared/api.ts'
+import { ActionButton } from '../actions/action.tsx'
+import { restartService, type Service } from '../actions/of-fleet.ts'
+import { type Answer, get } from '../shared/api.ts'
 import { useLoad } from '../shared/load.ts'
 import { Card, Shown } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
@@ -73,26 +74,6 @@ function Branch({
   )
 }
 
-function Restart({
-  service: { path, state },
-  nodeId: on,
-}: {
-  readonly service: Tree['nodes'][number]
-  readonly nodeId: string | undefined
-}) {
-  const where = on === undefined ? 'on every node that has it, one after another' : 'on this node'
-  return (
-    <ActionButton
-      action={{
-        title: `Restart ${path}`,
-        request: { method: 'POST', path: `/services/${part(path)}/restart`, body: on === undefined ? {} : { on } },
-        cli: ['services', 'restart', path, ...(on === undefined ? [] : ['--on', on])],
-        preview: says(
-          `The service is ${state} now. It stops and starts again ${where}, with the services below it. Runs that use it wait or fail in the meantime.`,
-        ),
-      }}
-    >
-      Restart…
-    </ActionButton>
-  )
+function Restart({ service, nodeId }: { readonly service: Service; readonly nodeId: string | undefined }) {
+  return <ActionButton action={restartService(service, nodeId)}>Restart…</ActionButton>
 }

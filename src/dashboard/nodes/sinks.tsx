@@ -1,4 +1,5 @@
-import { ActionButton, says } from '../actions/action.tsx'
+import { ActionButton } from '../actions/action.tsx'
+import { dropDead, replayDead } from '../actions/of-fleet.ts'
 import { get, type Item, part } from '../shared/api.ts'
 import { numberText } from '../shared/format.ts'
 import { useLoad } from '../shared/load.ts'
@@ -40,12 +41,12 @@ export function Sinks() {
   )
 }
 
-function SinkRow({ sink: { sink, deadRows, oldestDead, spilledRows, files } }: { readonly sink: Sink }) {
-  const rows = `${numberText(deadRows)} refused rows of ${sink}`
+function SinkRow({ sink }: { readonly sink: Sink }) {
+  const { deadRows, oldestDead, spilledRows, files } = sink
   const off = deadRows === 0 ? 'it has no refused rows' : undefined
   return (
     <tr>
-      <th scope="row">{sink}</th>
+      <th scope="row">{sink.sink}</th>
       <td class="number">{numberText(deadRows)}</td>
       <td>
         <Instant at={oldestDead} away />
@@ -54,26 +55,10 @@ function SinkRow({ sink: { sink, deadRows, oldestDead, spilledRows, files } }: {
       <td>{files.damaged.length === 0 ? '0' : <span class="bad">{files.damaged.join(', ')}</span>}</td>
       <td>
         <div class="row">
-          <ActionButton
-            off={off}
-            action={{
-              title: `Deliver ${rows} again`,
-              request: { method: 'POST', path: '/sinks/dead/replay', body: { sink } },
-              cli: ['sinks', 'replay', sink],
-              preview: says('Rows that the target accepts now leave the list. The others stay, with their new reason.'),
-            }}
-          >
+          <ActionButton off={off} action={replayDead(sink)}>
             Deliver again…
           </ActionButton>
-          <ActionButton
-            off={off}
-            action={{
-              title: `Delete ${rows}`,
-              request: { method: 'POST', path: '/sinks/dead/drop', body: { sink } },
-              cli: ['sinks', 'drop', sink],
-              preview: says('The rows are lost: nothing keeps them after this.'),
-            }}
-          >
+          <ActionButton off={off} action={dropDead(sink)}>
             Delete…
           </ActionButton>
         </div>

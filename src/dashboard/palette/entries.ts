@@ -1,25 +1,14 @@
-import { type Action, ask, says } from '../actions/action.tsx'
-import { get, type Item, part } from '../shared/api.ts'
-import { knownAction } from '../actions/known-actions.ts'
+import { changeEntries, type Entry, type Found, type JobSubject, OFFERS } from '../actions/registry.ts'
+import { get, part } from '../shared/api.ts'
+import { dayAfter } from '../shared/days.ts'
+import { isHeld } from '../shared/live.ts'
 import { go } from '../shared/router.ts'
-import { whyNot } from '../shared/session.ts'
-import { theme, THEMES, zoneChoice, ZONES } from '../shared/settings.ts'
+import { logOut, role, session } from '../shared/session.ts'
+import { chooseZone, theme, THEMES, ZONES } from '../shared/settings.ts'
 
-/** One line of the command palette. */
-export interface Entry {
-  readonly name: string
-  /** Why the line can't be selected; undefined if it can. */
-  readonly off?: string | undefined
-  readonly open: () => void
-}
+export type Fleet = Omit<Found, 'none' | 'job' | 'windows' | 'run'>
 
-type Job = Pick<Item<'jobs.list'>, 'id' | 'state' | 'windows'>
-type Node = Pick<Item<'nodes.list'>, 'id' | 'host' | 'pid' | 'isDraining'>
-
-export interface Found {
-  readonly jobs: readonly Job[]
-  readonly nodes: readonly Node[]
-}
+export const NO_FLEET: Fleet = { backfill: [], node: [], service: [], limit: [], sink: [], token: [] }
 
 const PAGES: readonly (readonly [name: string, target: string])[] = [
   ['Overview', '/'],
@@ -36,86 +25,118 @@ const PAGES: readonly (readonly [name: string, target: string])[] = [
 ]
 const ZONE_NAMES = { utc: 'UTC', job: "the job's zone", browser: 'my zone' } as const
 const DATE = /\b\d{4}-\d{2}-\d{2}\b/
-/** Words that name an action and are not part of a job's id. */
-const VERBS =
-  /\b(?:pause|resume|run|replay|cancel|backfill|why|failed|windows?|calendar|drain|job|of|on|the|now|node)\b/gi
+const NUMBER = /^\d{1,15}$/
+/** Words of the palette's own lines. They are not parts of a job's id, unless no other word is typed. */
+const OWN_WORDS = new Set(
+  [
+    ...Object.values(OFFERS).flatMap(({ name }) => name.split(/\W+/)),
+    ...['run', 'failed', 'why', 'window', 'calendar', 'now', 'on', 'with', 'input', 'other', 'edit', 'of', 'the'],
+    ...['queued', 'running', 'cancelled', 'matching', 'override', 'job'],
+  ].map((word) => word.toLowerCase()),
+)
 const MAX_JOBS = 12
+const MAX_BACKFILLS = 20
 
-/** Loads the data for the entries that match a string. */
-export async function find(text: string, signal: AbortSignal): Promise<Found> {
-  const search = text.replace(DATE, '').replaceAll(VERBS, '').trim()
-  const [jobs, nodes] = await Promise.all([
-    get<'jobs.list'>('/jobs', { search, limit: MAX_JOBS }, signal),
-    get<'nodes.list'>('/nodes', {}, signal),
-  ])
-  return { jobs: jobs.items, nodes: nodes.items.filter(({ isLive }) => isLive) }
+/** Loads the jobs that match a string. A string of the palette's own words only, such as `run`, may also be a part of an id. */
+export async function findJobs(text: string, signal: AbortSignal): Promise<readonly JobSubject[]> {
+  const words = wordsOf(text.replace(DATE, '')).filter((word) => !NUMBER.test(word))
+  const own = words.filter((word) => !OWN_WORDS.has(word))
+  const searches = own.length > 0 ? [longest(own)] : words.length > 0 ? [longest(words), ''] : ['']
+  const pages = await Promise.all(
+    searches.map((search) => get<'jobs.list'>('/jobs', { search, limit: MAX_JOBS }, signal)),
+  )
+  return [...new Map(pages.flatMap(({ items }) => items.map((job) => [job.id, job] as const))).values()]
 }
 
-/** Returns the entries that match a string: a run by its number, the windows of a date, pages, jobs and every action. */
-export function entriesFor(text: string, { jobs, nodes }: Found): Entry[] {
-  const [date] = DATE.exec(text) ?? []
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean)
+/** Loads everything but jobs that changes can be about. */
+export async function findFleet(signal: AbortSignal): Promise<Fleet> {
+  // Such a token may not see these.
+  if (session.peek()?.jobs) return NO_FLEET
+  const open = { limit: MAX_BACKFILLS }
+  const [running, paused, nodes, services, limits, sinks, tokens] = await Promise.all([
+    get<'backfills.list'>('/backfills', { ...open, state: 'running' }, signal),
+    get<'backfills.list'>('/backfills', { ...open, state: 'paused' }, signal),
+    get<'nodes.list'>('/nodes', {}, signal),
+    get<'services.tree'>('/services', {}, signal),
+    get<'limits.list'>('/limits', {}, signal),
+    get<'sinks.list'>('/sinks', {}, signal),
+    role.peek() === 'admin' ? get<'tokens.list'>('/tokens', {}, signal) : { items: [] },
+  ])
+  return {
+    backfill: [...running.items, ...paused.items],
+    node: nodes.items.filter(({ isLive }) => isLive),
+    service: services.nodes,
+    limit: limits.items,
+    sink: sinks.items.filter(({ deadRows }) => deadRows > 0),
+    token: tokens.items,
+  }
+}
+
+/** Returns the entries that match a string: a run by its number, the windows of a day, pages, jobs and every action. */
+export function entriesFor(text: string, jobs: readonly JobSubject[], fleet: Fleet): Entry[] {
+  if (text === '') return [...PAGES.map(([name, target]) => page(name, target)), ...jobs.map(jobPage)]
+  const day = dayIn(text)
+  const words = wordsOf(text)
+  const run = words.filter((word) => NUMBER.test(word)).map(Number)
+  const withWindows = day === undefined ? [] : jobs.filter(({ windows }) => windows !== null)
+  const windows = withWindows.map(({ id }) => ({ jobId: id, from: day ?? '', to: dayAfter(day ?? '') }))
   const all = [
-    ...(/^\d{1,15}$/.test(text) ? runEntries(Number(text)) : []),
+    ...run.flatMap((id) => [page(`Run ${id}`, `/runs/${id}`), page(`Backfill ${id}`, `/backfills/${id}`)]),
     ...PAGES.map(([name, target]) => page(name, target)),
-    ...jobs.flatMap((job) => jobEntries(job, date, text !== '')),
-    ...(text === '' ? [] : [...nodes.map(nodeEntry), ...choices()]),
-    ...(date === undefined ? [] : [page(`Grid until ${date}`, `/grid?to=${date}T00:00:00.000Z`)]),
+    ...windows.flatMap(({ jobId, from }) => dayEntries(jobId, from)),
+    ...jobs.flatMap(jobEntries),
+    ...changeEntries({ ...fleet, none: [undefined], job: jobs, windows, run }),
+    ...choices(),
+    ...(day === undefined ? [] : [page(`Grid until ${day}`, `/grid?to=${day}T00:00:00.000Z`)]),
   ]
   return all.filter(({ name }) => words.every((word) => name.toLowerCase().includes(word)))
+}
+
+/** Returns the day in a text, if there is such a day. */
+function dayIn(text: string): string | undefined {
+  const [day] = DATE.exec(text) ?? []
+  return day === undefined || Number.isNaN(Date.parse(day)) ? undefined : day
+}
+
+function wordsOf(text: string): string[] {
+  return text.toLowerCase().split(/\s+/).filter(Boolean)
+}
+
+function longest(words: readonly string[]): string {
+  return words.reduce((best, word) => (word.length > best.length ? word : best), '')
 }
 
 function page(name: string, target: string): Entry {
   return { name, open: () => go(target) }
 }
 
-function act(action: Action | undefined): Entry[] {
-  return action ? [{ name: action.title, off: whyNot(action.request), open: () => ask(action) }] : []
+function jobPage({ id }: JobSubject): Entry {
+  return page(`Job ${id}`, `/jobs/${part(id)}`)
 }
 
-function runEntries(runId: number): Entry[] {
+function dayEntries(jobId: string, day: string): Entry[] {
   return [
-    page(`Run ${runId}`, `/runs/${runId}`),
-    ...act(knownAction({ verb: 'runs.replay', runId })),
-    ...act(knownAction({ verb: 'runs.cancel', runId })),
+    page(`Windows of ${jobId} on ${day}`, `/jobs/${part(jobId)}?year=${day.slice(0, 4)}&day=${day}`),
+    page(`Why ${jobId} on ${day}`, `/why/${part(jobId)}?at=${day}`),
   ]
 }
 
-function jobEntries({ id, state, windows }: Job, date: string | undefined, isAsked: boolean): Entry[] {
-  const place = `/jobs/${part(id)}`
-  if (!isAsked) return [page(`Job ${id}`, place)]
-  const dated =
-    date === undefined || windows === null
-      ? []
-      : [
-          page(`Windows of ${id} on ${date}`, `${place}?year=${date.slice(0, 4)}&day=${date}`),
-          page(`Why ${id} on ${date}`, `/why/${part(id)}?at=${date}`),
-        ]
+function jobEntries(job: JobSubject): Entry[] {
   return [
-    ...dated,
-    page(`Job ${id}`, place),
-    page(`Failed runs of ${id}`, `/runs?jobId=${part(id)}&state=failed`),
-    page(`Why ${id}`, `/why/${part(id)}`),
-    ...(windows === null ? [] : [page(`Backfill ${id}`, `/backfills?jobId=${part(id)}`)]),
-    ...act(knownAction({ verb: state === 'paused' ? 'jobs.resume' : 'jobs.pause', jobId: id })),
-    ...act(knownAction({ verb: 'runs.start', jobId: id })),
+    jobPage(job),
+    page(`Failed runs of ${job.id}`, `/runs?jobId=${part(job.id)}&state=failed`),
+    page(`Why ${job.id}`, `/why/${part(job.id)}`),
   ]
-}
-
-function nodeEntry({ id, host, pid, isDraining }: Node): Entry {
-  const verb = isDraining ? 'resume' : 'drain'
-  const [entry] = act({
-    title: `${isDraining ? 'Resume' : 'Drain'} node ${host} (${pid})`,
-    request: { method: 'POST', path: `/nodes/${part(id)}/${verb}` },
-    cli: ['nodes', verb, id],
-    preview: says(isDraining ? 'The node begins runs again.' : 'The node begins no further runs. Its runs continue.'),
-  })
-  return entry ?? page('Nodes', '/nodes')
 }
 
 function choices(): Entry[] {
   return [
-    ...ZONES.map((zone) => ({ name: `Times in ${ZONE_NAMES[zone]}`, open: () => void (zoneChoice.value = zone) })),
+    ...ZONES.map((zone) => ({ name: `Times in ${ZONE_NAMES[zone]}`, open: () => chooseZone(zone) })),
     ...THEMES.map((one) => ({ name: `Colours: ${one}`, open: () => void (theme.value = one) })),
+    {
+      name: isHeld.value ? 'Continue to update' : 'Hold this view as it is',
+      open: () => void (isHeld.value = !isHeld.value),
+    },
+    ...(session.value?.kind === 'session' ? [{ name: 'Log out', open: () => void logOut() }] : []),
   ]
 }

@@ -1,9 +1,8 @@
 import { signal } from '@preact/signals'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { useLoad } from '../shared/load.ts'
-import { type Entry, entriesFor, find } from './entries.ts'
-
-const NOTHING = { jobs: [], nodes: [] }
+import type { Entry } from '../actions/registry.ts'
+import { entriesFor, findFleet, findJobs, NO_FLEET } from './entries.ts'
 
 const isOpen = signal(false)
 
@@ -34,8 +33,9 @@ function Dialog() {
   const [chosen, setChosen] = useState(0)
   useEffect(() => dialog.current?.showModal(), [])
   const wanted = text.trim()
-  const found = useLoad(`find ${wanted}`, (signal) => find(wanted, signal))
-  const entries = entriesFor(wanted, found.data ?? NOTHING)
+  const found = useLoad(`find ${wanted}`, (signal) => findJobs(wanted, signal))
+  const fleet = useLoad(wanted === '' ? undefined : 'find fleet', findFleet)
+  const entries = entriesFor(wanted, found.data ?? [], fleet.data ?? NO_FLEET)
   const index = Math.min(chosen, entries.length - 1)
   const close = (): void => {
     isOpen.value = false
@@ -91,6 +91,14 @@ function Dialog() {
             </li>
           ))}
         </ul>
+        {[found, fleet].map(
+          ({ error }, index) =>
+            error && (
+              <p key={index} class="bad">
+                {error.message}
+              </p>
+            ),
+        )}
         {entries.length === 0 && <p class="quiet">{found.isLoading ? 'Looking…' : 'Nothing matches.'}</p>}
       </form>
     </dialog>

@@ -3,6 +3,7 @@ import { ask } from '../actions/action.tsx'
 import { type Answer, part } from '../shared/api.ts'
 import { jsonText } from '../shared/format.ts'
 import { Card, Instant } from '../shared/parts.tsx'
+import { useReveal } from '../shared/reveal.ts'
 import { go } from '../shared/router.ts'
 import { InZoneOf } from '../shared/zones.tsx'
 
@@ -13,6 +14,7 @@ interface Props {
 
 /** The form that starts another run of the same job and window. Its input can be changed. */
 export function RunAgain({ run, onDiscard }: Props) {
+  const form = useReveal<HTMLFormElement>('again')
   const [text, setText] = useState(run.input === undefined ? '' : jsonText(run.input))
   const [problem, setProblem] = useState<string>()
   const start = (): void => {
@@ -63,6 +65,7 @@ export function RunAgain({ run, onDiscard }: Props) {
   return (
     <Card title="Run again">
       <form
+        ref={form}
         class="fields"
         onSubmit={(event) => {
           event.preventDefault()

@@ -1,10 +1,11 @@
-import { useState } from 'preact/hooks'
-import { ActionButton, says } from '../actions/action.tsx'
+import { ActionButton } from '../actions/action.tsx'
+import { cancelRun, replayRun } from '../actions/of-runs.tsx'
 import { type Answer, get, part } from '../shared/api.ts'
 import { durationText, jsonText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
 import { Block, Card, Copy, Instant, Page, Shown } from '../shared/parts.tsx'
+import { isEdited, setEdited } from '../shared/reveal.ts'
 import { State } from '../shared/states.tsx'
 import { cliText, curlText } from '../actions/command.ts'
 import { InZoneOf } from '../shared/zones.tsx'
@@ -46,27 +47,18 @@ function Actions({ run }: { readonly run: Run }) {
     <>
       <ActionButton
         off={isOpen ? undefined : `the run has ended: ${run.state}`}
-        action={{
-          title: `Cancel run ${id}`,
-          request: { method: 'POST', path: `/runs/${id}/cancel` },
-          cli: ['runs', 'cancel', id],
-          preview: says(
-            run.state === 'queued'
-              ? 'The queued run ends immediately and never starts.'
-              : 'Its node aborts the handler within two seconds. The run is not retried.',
-          ),
-        }}
+        action={cancelRun(
+          id,
+          run.state === 'queued'
+            ? 'The queued run ends immediately and never starts.'
+            : 'Its node aborts the handler within two seconds. The run is not retried.',
+        )}
       >
         Cancel…
       </ActionButton>
       <ActionButton
         off={canReplay ? undefined : `only failed and cancelled runs can be replayed; this one is ${run.state}`}
-        action={{
-          title: `Replay run ${id}`,
-          request: { method: 'POST', path: `/runs/${id}/replay` },
-          cli: ['runs', 'replay', id],
-          preview: says(<ReplayEffect run={run} />),
-        }}
+        action={replayRun(id, <ReplayEffect run={run} />)}
       >
         Replay…
       </ActionButton>
@@ -97,7 +89,7 @@ function ReplayEffect({ run }: { readonly run: Run }) {
 
 function Details({ run }: { readonly run: Run }) {
   const inForce = useConfigInForce(run)
-  const [isAgain, setAgain] = useState(false)
+  const isAgain = isEdited('again')
   return (
     <>
       <section class="strip" aria-label="Facts">
@@ -146,11 +138,11 @@ function Details({ run }: { readonly run: Run }) {
         <Timeline run={run} />
       </Card>
       <Logs runId={run.id} isRunning={run.state === 'running'} />
-      {isAgain && <RunAgain run={run} onDiscard={() => setAgain(false)} />}
+      {isAgain && <RunAgain run={run} onDiscard={() => setEdited('again', false)} />}
       <div class="columns">
         <Value name="Input" value={run.input} none="This run has no input.">
           {!isAgain && (
-            <button type="button" class="small" onClick={() => setAgain(true)}>
+            <button type="button" class="small" onClick={() => setEdited('again', true)}>
               Run again with other input
             </button>
           )}

@@ -5,6 +5,12 @@ export const THEMES = ['auto', 'light', 'dark'] as const
 
 /** The zone in which instants are shown. */
 export const zoneChoice = kept('piko.zone', ZONES)
+
+/** Changes the zone in which instants are shown. */
+export function chooseZone(zone: (typeof ZONES)[number]): void {
+  zoneChoice.value = zone
+}
+
 export const theme = kept('piko.theme', THEMES)
 
 effect(() => {

@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks'
 import { ROLES, type Role } from '../../access/actor.ts'
 import { ActionButton, says } from '../actions/action.tsx'
 import { Card } from '../shared/parts.tsx'
+import { useReveal } from '../shared/reveal.ts'
 
 const WORDS: Readonly<Record<Role, string>> = {
   viewer: 'It can read everything, and change nothing.',
@@ -11,6 +12,7 @@ const WORDS: Readonly<Record<Role, string>> = {
 
 /** The form that creates a token with a role, for some or all jobs. */
 export function CreateToken({ onMade }: { readonly onMade: (name: string, text: string) => void }) {
+  const fields = useReveal<HTMLDivElement>('token')
   const [name, setName] = useState('')
   const [role, setRole] = useState<Role>('viewer')
   const [jobs, setJobs] = useState('')
@@ -23,7 +25,7 @@ export function CreateToken({ onMade }: { readonly onMade: (name: string, text: 
   }
   return (
     <Card title="New token">
-      <div class="row fields">
+      <div ref={fields} class="row fields">
         <label>
           Name
           <input value={name} maxLength={100} onInput={({ currentTarget }) => setName(currentTarget.value)} />

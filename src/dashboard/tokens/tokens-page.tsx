@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals'
-import { ActionButton, says } from '../actions/action.tsx'
-import { get, type Item, part } from '../shared/api.ts'
+import { ActionButton } from '../actions/action.tsx'
+import { revokeToken } from '../actions/of-fleet.ts'
+import { get, type Item } from '../shared/api.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
 import { Card, Copy, Empty, Instant, Page, Shown, Table } from '../shared/parts.tsx'
@@ -72,11 +73,8 @@ function Made({ name, text }: { readonly name: string; readonly text: string }) 
   )
 }
 
-function TokenRow({
-  token: { id, name, role, jobs, isValid, createdAt, expiresAt, revokedAt, lastUsedAt },
-}: {
-  readonly token: Token
-}) {
+function TokenRow({ token }: { readonly token: Token }) {
+  const { name, role, jobs, isValid, createdAt, expiresAt, revokedAt, lastUsedAt } = token
   return (
     <tr>
       <th scope="row">{name}</th>
@@ -98,15 +96,7 @@ function TokenRow({
         )}
       </td>
       <td>
-        <ActionButton
-          off={isValid ? undefined : 'it is no longer valid'}
-          action={{
-            title: `Revoke the token ${name}`,
-            request: { method: 'DELETE', path: `/tokens/${part(id)}` },
-            cli: ['tokens', 'revoke', id],
-            preview: says('The token becomes invalid on all nodes, for ever, and its sessions end.'),
-          }}
-        >
+        <ActionButton off={isValid ? undefined : 'it is no longer valid'} action={revokeToken(token)}>
           Revoke…
         </ActionButton>
       </td>
