@@ -15,11 +15,13 @@ describeEachStore((fixture) => {
     await fixture.open()
     await fixture.empty()
     const start = new Date(Math.floor(Date.now() / HOUR_MS) * HOUR_MS - 3 * HOUR_MS)
+    // An hour that ends during the test must not add a window.
+    const end = new Date(start.getTime() + 3 * HOUR_MS)
     const app = await startApp(fixture.options, [
       defineJob({ id: 'odd' }, ({ input }) => {
         if ((input as number) % 2 === 1) throw new Error('odd')
       }),
-      defineJob({ id: 'hourly', cron: '0 * * * *', windows: { start: start.toISOString() } }, ({ window }) => {
+      defineJob({ id: 'hourly', cron: '0 * * * *', windows: { start, end } }, ({ window }) => {
         if (window?.start.getTime() === start.getTime() + HOUR_MS) throw new Error('the second one')
       }),
       defineJob({ id: 'never', cron: '0 0 1 1 *' }, () => {}),
