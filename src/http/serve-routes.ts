@@ -4,7 +4,6 @@ import { headline } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
 import type { IncomingMessage } from '../link/carrier/carrier.ts'
 import { Body, type BodyLimits, DEFAULT_BODY_LIMITS } from '../link/message/body.ts'
-import type { Reply } from '../link/routes/replied.ts'
 import { respond } from '../link/routes/respond.ts'
 import type { Routes } from '../link/routes/define-routes.ts'
 import type { HttpMethod } from '../link/routes/route-types.ts'
@@ -12,6 +11,7 @@ import { ServedRequest } from '../link/routes/served-request.ts'
 import { RouteTable } from '../link/routes/table.ts'
 import type { BodyType } from '../link/wire/head.ts'
 import type { Logger } from '../logger.ts'
+import { sendReply } from './send-reply.ts'
 
 export interface ServeRoutesOptions extends Partial<BodyLimits> {
   /** Receives errors of handlers that the client does not see. Default: process warnings. */
@@ -19,11 +19,6 @@ export interface ServeRoutesOptions extends Partial<BodyLimits> {
 }
 
 const METHODS: HttpMethod[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
-const CONTENT_TYPES: Readonly<Record<BodyType, string>> = {
-  json: 'application/json; charset=utf-8',
-  lines: 'application/x-ndjson; charset=utf-8',
-  raw: 'application/octet-stream',
-}
 const LEVEL = 1
 
 /**
@@ -37,7 +32,7 @@ const LEVEL = 1
  */
 export function serveRoutes(routes: Routes | readonly Routes[], options: ServeRoutesOptions = {}): FastifyPluginAsync {
   const roots = 'on' in routes ? [routes] : routes
-  const table = new RouteTable(roots)
+  const table = new RouteTable(roots, (error) => told(options.log, error, 'a change of the routes'))
   const limits = { ...DEFAULT_BODY_LIMITS, ...options }
   return async (server) => {
     server.addHook('onClose', () => table.release())
@@ -73,21 +68,14 @@ async function answered(
   reply.raw.once('close', () => {
     if (!reply.raw.writableFinished) served.abort(new PikoError('LINK_CANCELLED', 'the client closed the connection'))
   })
-  const failed = (error: unknown): void => {
-    if (log) log.error({ err: error }, `the handler of "${path}" failed`)
-    else process.emitWarning(`the handler of "${path}" failed: ${headline(error)}`, 'PikoLinkWarning')
-  }
+  const failed = (error: unknown): void => told(log, error, `the handler of "${path}"`)
   const body = new Body(method === 'GET' ? ofQuery(query) : ofPayload(request), limits)
-  return sent(await respond(found, served, body, failed), reply, failed)
+  return sendReply(await respond(found, served, body, failed), { found, served, reply, failed })
 }
 
-function sent({ status, type, headers, body }: Reply, reply: FastifyReply, failed: (error: unknown) => void): unknown {
-  void reply.code(status).headers(headers ?? {})
-  if (Buffer.isBuffer(body)) return body.length === 0 ? reply.send() : reply.type(CONTENT_TYPES[type]).send(body)
-  const stream = Readable.from(body, { objectMode: false })
-  // The status is already sent, so the connection is closed. The client then sees that the body is incomplete.
-  stream.on('error', failed)
-  return reply.type(CONTENT_TYPES[type]).send(stream)
+function told(log: Logger | undefined, error: unknown, what: string): void {
+  if (log) log.error({ err: error }, `${what} failed`)
+  else process.emitWarning(`${what} failed: ${headline(error)}`, 'PikoLinkWarning')
 }
 
 function headersOf({ headers }: FastifyRequest): Record<string, string> {

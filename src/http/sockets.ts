@@ -6,6 +6,7 @@ import { stackOf, watchStray } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
 import { aFunction, aText, expecting, listOf, problemsText, readOptions, wholeNumber } from '../options.ts'
 import { optionalPackage } from '../optional-package.ts'
+import { refuse, Upgrades } from './upgrades.ts'
 
 /** A client of a WebSocket. */
 export interface SocketClient {
@@ -97,21 +98,20 @@ export class Sockets {
     const { WebSocketServer } = await optionalPackage('ws', 'a WebSocket server', () => import('ws'))
     const { maxMessage = MEGABYTE } = this.#options
     const accepting = new WebSocketServer({ noServer: true, maxPayload: maxMessage, perMessageDeflate: false })
-    const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
-      this.#upgrade(accepting, request, socket, head)
-    server.server.on('upgrade', upgrade)
+    const remove = Upgrades.of(server.server).add(this.#options.path, (request, socket, head) =>
+      this.#upgrade(accepting, request, socket, head),
+    )
     const timer = setInterval(() => this.#ping(), PING_EACH_MS)
     timer.unref()
     closeWith(server, () => {
       clearInterval(timer)
-      server.server.off('upgrade', upgrade)
+      remove()
       for (const socket of this.#clients.keys()) socket.terminate()
     })
   }
 
   #upgrade(accepting: WebSocketServer, request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const { path, maxClients = 1_000 } = this.#options
-    if (request.url?.split('?', 1)[0] !== path) return
+    const { maxClients = 1_000 } = this.#options
     socket.on('error', () => {})
     if (!this.#isAllowed(request)) return refuse(socket, '403 Forbidden')
     if (this.#clients.size >= maxClients) return refuse(socket, '503 Service Unavailable')
@@ -171,10 +171,6 @@ function dataOf(value: unknown): string | Buffer {
   if (typeof value === 'string') return value
   if (value instanceof Uint8Array) return Buffer.from(value)
   return JSON.stringify(value) ?? 'null'
-}
-
-function refuse(socket: Duplex, status: string): void {
-  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
 }
 
 function closeWith(server: FastifyInstance, close: () => void): void {

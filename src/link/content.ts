@@ -4,6 +4,7 @@ import { describe, PikoError } from '../errors.ts'
 import { jsonCopy, pathText } from '../json/json-copy.ts'
 import { CANCEL_CODES, type IncomingMessage } from './carrier/carrier.ts'
 import type { Body } from './message/body.ts'
+import { assertGoodEnd } from './reply.ts'
 import type { Request } from './request.ts'
 import { asBuffer, buffersOf, jsonBytes, linesOf } from './routes/replied.ts'
 import type { BodyType } from './wire/head.ts'
@@ -102,10 +103,12 @@ export async function wholeOf(body: Body): Promise<unknown> {
 export class Watched implements IncomingMessage {
   readonly #reply: IncomingMessage
   readonly #request: Request
+  readonly #route: string
 
-  constructor(reply: IncomingMessage, request: Request) {
+  constructor(reply: IncomingMessage, request: Request, route: string) {
     this.#reply = reply
     this.#request = request
+    this.#route = route
   }
 
   get id(): number {
@@ -133,8 +136,11 @@ export class Watched implements IncomingMessage {
   async read(): Promise<Buffer | undefined> {
     try {
       const bytes = await this.#reply.read()
-      if (!bytes) this.#request.end()
-      return bytes
+      if (bytes) return bytes
+      // A reply that failed after it began must not look complete.
+      assertGoodEnd(this.#reply, this.#route)
+      this.#request.end()
+      return undefined
     } catch (error) {
       this.#request.end()
       throw this.#request.errorOf(error)

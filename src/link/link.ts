@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { wrongCall } from '../call-options.ts'
 import { headline } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
 import { Emitter } from '../emitter.ts'
@@ -74,7 +75,8 @@ export class Link implements AsyncDisposable {
   constructor(options: LinkOptions, table?: RouteTable) {
     this.#options = options
     this.#limits = limitsOf(options)
-    this.#table = table ?? new RouteTable(options.routes ?? [])
+    this.#table =
+      table ?? new RouteTable(options.routes ?? [], (error) => this.#failed(error, 'a change of the routes'))
     this.#isOwnTable = table === undefined
     this.events = new Emitter<LinkEvents>((error, name) => this.#failed(error, `a listener of the event "${name}"`))
   }
@@ -194,7 +196,7 @@ export class Link implements AsyncDisposable {
   async open(route: string, body?: unknown, options?: CallOptions): Promise<Body> {
     const { request, reply } = await this.#begin(route, body, options, undefined)
     try {
-      return await bodyOf(new Watched(reply, request), this.#limits, route)
+      return await bodyOf(new Watched(reply, request, route), this.#limits, route)
     } catch (error) {
       request.end()
       throw request.errorOf(error)
@@ -364,9 +366,10 @@ export class Link implements AsyncDisposable {
       throw lost('is not connected, so the event is dropped')
     if (this.#open >= carrier.maxOpen) throw full(carrier.maxOpen)
     const { type, whole } = contentOf(payload)
+    if (!whole) throw wrongCall('an event over a link', ['payload must be a JSON value or bytes, not a stream'])
     this.#open++
     try {
-      await carrier.begin({ head: { kind: 'event', route: name, type }, level, ...(whole && { whole }) }).whenSent()
+      await carrier.begin({ head: { kind: 'event', route: name, type }, level, whole }).whenSent()
     } finally {
       this.#open--
     }

@@ -70,14 +70,14 @@ class Serving {
 
   #answer(reply: Reply): void {
     if (this.#request.isAborted) {
-      discard(reply)
+      reply.drop?.()
       return this.#end()
     }
     try {
       this.#send(reply)
     } catch (error) {
       // The head was too large. Nothing was sent, so the caller can still get an error.
-      discard(reply)
+      reply.drop?.()
       this.#failed(error)
       this.#send(replyOf(errorReply(error)))
     }
@@ -124,9 +124,4 @@ class Serving {
     if (this.#deadline) this.#deps.deadlines.cancel(this.#deadline)
     this.#message.release()
   }
-}
-
-/** Ends the source of a reply that is no longer needed. */
-function discard({ body }: Reply): void {
-  if (!Buffer.isBuffer(body)) watchStray(body[Symbol.asyncIterator]().return?.())
 }

@@ -1,11 +1,16 @@
 import { once } from 'node:events'
-import { type AddressInfo, connect } from 'node:net'
+import { createReadStream } from 'node:fs'
+import { type IncomingMessage, request as ask } from 'node:http'
+import { Readable } from 'node:stream'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { fastify, type FastifyInstance } from 'fastify'
 import { serveRoutes, sockets } from 'piko/http'
 import { answer, defineRoutes, dial, type Link, listen } from 'piko/link'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { z } from 'zod'
+
+const ignore = (): void => {}
 
 const users = defineRoutes({
   prefix: '/user',
@@ -63,6 +68,10 @@ describe('routes over HTTP', () => {
     const wrong = defineRoutes({ prefix: '/wrong' })
       .on('/list', () => answer(200, 1, ['a'] as never))
       .on('/object', () => answer(200, 1, { a: {} } as never))
+      .on('/lines', () => answer(200, 1, { 'x-a': 'one\ntwo' }))
+      .on('/letters', () => answer(200, Readable.from(['x']), { 'x-a': '5 €' }))
+      .on('/name', () => answer(200, 1, { 'x a': '1' }))
+      .on('/framing', () => answer(200, 1, { 'transfer-encoding': 'chunked' }))
     const errors: unknown[] = []
     const note = (fields: unknown): void => void errors.push((fields as { err: unknown }).err)
     const log = { trace: note, debug: note, info: note, warn: note, error: note }
@@ -71,9 +80,43 @@ describe('routes over HTTP', () => {
     onTestFinished(() => server.close())
     const { status, headers } = await fetch(`${url}/busy`, { method: 'POST' })
     expect([status, headers.get('retry-after'), headers.get('x-none')]).toEqual([429, '5', null])
-    for (const path of ['/wrong/list', '/wrong/object'])
-      expect(await post(url + path, 1)).toMatchObject({ status: 500, body: { code: 'INTERNAL' } })
-    expect(errors).toMatchObject([{ code: 'USAGE' }, { code: 'USAGE' }])
+    const paths = ['list', 'object', 'lines', 'letters', 'name', 'framing']
+    for (const path of paths)
+      expect(await post(`${url}/wrong/${path}`, 1)).toMatchObject({ status: 500, body: { code: 'INTERNAL' } })
+    expect(errors).toMatchObject(paths.map(() => ({ code: 'USAGE' })))
+    expect(String(errors[2])).toContain('the header "x-a" of an answer can\'t be sent over HTTP')
+  })
+
+  it('hide why a file could not be read, and close what a client no longer reads', async () => {
+    const closed = Promise.withResolvers<string>()
+    const began = Promise.withResolvers<void>()
+    const log = { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore }
+    const routes = defineRoutes()
+      .on('/missing', { method: 'GET' }, () => createReadStream('/no/such/file'))
+      .stream('/waiting', async function* ({ signal }) {
+        began.resolve()
+        await new Promise((resolve) => signal.addEventListener('abort', resolve))
+        try {
+          yield 1
+        } finally {
+          closed.resolve('closed')
+        }
+      })
+    const server = fastify({ forceCloseConnections: true })
+    await server.register(serveRoutes(routes, { log }))
+    const url = await server.listen({ port: 0 })
+    onTestFinished(() => server.close())
+    const response = await fetch(`${url}/missing`)
+    expect([response.status, await response.text()]).toEqual([
+      500,
+      '{"code":"INTERNAL","message":"the handler failed"}',
+    ])
+    const aborter = new AbortController()
+    const reading = fetch(`${url}/waiting`, { method: 'POST', signal: aborter.signal })
+    await began.promise
+    aborter.abort(new Error('enough'))
+    await expect(reading).rejects.toThrow('enough')
+    expect(await closed.promise).toBe('closed')
   })
 
   it('answer as they do over a link', async () => {
@@ -169,5 +212,35 @@ describe('WebSockets', () => {
     const [refused] = (await once(foreign, 'error')) as [Error]
     expect(refused.message).toContain('403')
     reader.close()
+  })
+
+  it('leave other requests to the server, also those that offer another protocol', async () => {
+    const server = fastify()
+    for (const path of ['/one', '/two'])
+      await server.register(sockets({ path, onMessage: (_message, client) => client.send(path) }).plugin)
+    server.get('/page', () => 'a page')
+    const url = await server.listen({ port: 0 })
+    onTestFinished(() => server.close())
+    const offering = async (path: string, upgrade: string): Promise<number | undefined> => {
+      const headers = {
+        connection: 'upgrade',
+        upgrade,
+        'sec-websocket-version': '13',
+        'sec-websocket-key': 'MDEyMzQ1Njc4OWFiY2RlZg==',
+      }
+      const request = ask(`${url}${path}`, { headers })
+      request.on('upgrade', (_response, socket: Socket) => socket.destroy()).end()
+      const [response] = (await Promise.race([once(request, 'response'), once(request, 'upgrade')])) as [
+        IncomingMessage,
+      ]
+      response.resume()
+      return response.statusCode
+    }
+    expect(await Promise.all([offering('/page', 'h2c'), offering('/page', 'websocket')])).toEqual([200, 200])
+    expect(await Promise.all([offering('/none', 'websocket'), offering('/two', 'h2c')])).toEqual([404, 404])
+    expect(await Promise.all([offering('/one', 'websocket'), offering('/two', 'WebSocket')])).toEqual([101, 101])
+    const twice = fastify()
+    await twice.register(sockets({ path: '/one' }).plugin)
+    await expect(twice.register(sockets({ path: '/one' }).plugin)).rejects.toMatchObject({ code: 'USAGE' })
   })
 })

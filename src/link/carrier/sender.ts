@@ -116,6 +116,7 @@ export class Sender {
     // Set now, because other messages may become ready while frames are created.
     this.#isWriting = true
     const batch = this.#batch()
+    if (this.#isStopped) return
     if (batch.length === 0) {
       this.#isWriting = false
       return this.#levels.size === 0 ? this.#deps.idle() : undefined
@@ -135,8 +136,17 @@ export class Sender {
     if (duplex.writableLength === 0) this.#isWriting = false
   }
 
-  /** Returns the frames for one write. */
+  /** Returns the frames for one write. If that fails, only this connection fails, not the process. */
   #batch(): Buffer[] {
+    try {
+      return this.#nextBatch()
+    } catch (error) {
+      this.#deps.failed(error)
+      return []
+    }
+  }
+
+  #nextBatch(): Buffer[] {
     const parts: Buffer[] = this.#controls
     let bytes = this.#controlBytes
     this.#controls = []

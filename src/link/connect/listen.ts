@@ -1,4 +1,5 @@
 import { chmodSync, unlinkSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { connect, createServer as createTcp, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TlsOptions } from 'node:tls'
@@ -36,6 +37,7 @@ export interface ListenOptions extends LinkOptions {
 /** How many connections may be in their handshake at the same time, including TLS and the WebSocket upgrade. Further ones are closed. */
 const MAX_HANDSHAKES = 100
 const DEFAULT_CONNECTIONS = 1_000
+const UPGRADE_REQUIRED = 426
 /** Refused connections are only counted; this is how often the count may be logged. */
 const LOG_EACH_MS = 60_000
 
@@ -94,7 +96,7 @@ export class LinkServer extends Service {
   constructor(options: ListenOptions) {
     super({ name: 'link', ...(options.log && { log: options.log }) })
     this.#options = options
-    this.#table = new RouteTable(options.routes ?? [])
+    this.#table = new RouteTable(options.routes ?? [], (error) => this.#routesRefused(error))
   }
 
   /** The address to dial; undefined before the first start. */
@@ -126,7 +128,9 @@ export class LinkServer extends Service {
     const accept = (duplex: Duplex, socket: Socket): void => this.#accept(duplex, socket)
     // Node's modules for HTTP and TLS need 15 MB of memory, and most listeners do not use them.
     if (websocket) {
-      const server = tls ? (await import('node:https')).createServer(tls) : (await import('node:http')).createServer()
+      const server = tls
+        ? (await import('node:https')).createServer(tls, onlyUpgrades)
+        : (await import('node:http')).createServer(onlyUpgrades)
       this.#server = server
       await acceptSockets(server, path, accept)
     } else {
@@ -188,6 +192,10 @@ export class LinkServer extends Service {
     this.#links.delete(link)
   }
 
+  #routesRefused(error: unknown): void {
+    this.log.error({ err: error }, 'a change of the routes can not take effect; the routes before it stay')
+  }
+
   #refuse(): void {
     const { count, loggedAtMs } = this.#refused
     const nowMs = this.clock.monotonic()
@@ -212,6 +220,11 @@ export class LinkServer extends Service {
       ? `${tls ? 'wss' : 'ws'}://${name}:${port}${path ?? '/'}`
       : addressText({ kind: tls ? 'tls' : 'tcp', host, port })
   }
+}
+
+/** Answers requests that do not ask for a WebSocket; otherwise they would wait for an answer until they are closed. */
+function onlyUpgrades(_request: unknown, response: ServerResponse): void {
+  response.writeHead(UPGRADE_REQUIRED, { connection: 'close', upgrade: 'websocket' }).end()
 }
 
 async function listenOn(server: Server, host: string, port: number): Promise<number> {

@@ -11,6 +11,7 @@ import type {
   UploadHandler,
   UploadOptions,
 } from './route-types.ts'
+import { syntaxProblem } from './router.ts'
 
 const aPath = expecting('a path such as "/user"', (value) => typeof value === 'string' && isPath(value))
 const aSchema = expecting(
@@ -156,6 +157,8 @@ export class Routes {
     const all = [...problems]
     if (!isPath(path))
       all.push(`the path is ${describe(path)}; expected a string that begins with "/", such as "/list"`)
+    else if (syntaxProblem(path) !== undefined)
+      all.push(`the path is ${describe(path)}; expected a path such as "/user/:id": ${syntaxProblem(path)}`)
     else if (this.#entries.has(path)) all.push(`the path ${describe(path)} has a route already; remove it first`)
     if (typeof handler !== 'function') all.push(`the handler is ${describe(handler)}; expected a function`)
     if (all.length > 0)

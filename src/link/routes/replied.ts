@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { safely } from '../../errors-read.ts'
+import { safely, watchStray } from '../../errors-read.ts'
 import { isPikoError } from '../../errors.ts'
 import { chunksOf } from '../message/chunks-of.ts'
 import type { BodyType } from '../wire/head.ts'
@@ -11,6 +11,17 @@ export interface Reply {
   readonly type: BodyType
   readonly headers: Readonly<Record<string, string>> | undefined
   readonly body: Buffer | AsyncIterable<Buffer>
+  /** Ends the source of a body that is no longer needed, even if nothing was read from it. */
+  readonly drop?: () => void
+}
+
+/** The reply of a stream. It has its own class, so that middleware can't confuse it with a value. */
+export class Begun {
+  readonly reply: Reply
+
+  constructor(reply: Reply) {
+    this.reply = reply
+  }
 }
 
 /** Error codes that tell the caller what to correct, and their statuses. Any other error is sent as `INTERNAL` without its message. */
@@ -30,7 +41,10 @@ export function replyOf(result: unknown): Reply {
 
 function replyWith(status: number, body: unknown, headers: Reply['headers']): Reply {
   if (body instanceof Uint8Array) return { status, type: 'raw', headers, body: asBuffer(body) }
-  if (body instanceof Readable) return { status, type: 'raw', headers, body: buffersOf(body) }
+  if (body instanceof Readable) {
+    const source = withoutStrayErrors(body)
+    return { status, type: 'raw', headers, body: buffersOf(source), drop: () => void source.destroy() }
+  }
   return { status, type: 'json', headers, body: jsonBytes(body) }
 }
 
@@ -74,7 +88,23 @@ export async function streamReply(items: AsyncIterable<unknown>): Promise<Reply>
     type: isRaw ? 'raw' : 'lines',
     headers: undefined,
     body: isRaw ? buffersOf(rest) : linesOf(rest),
+    // A generator that was never asked for anything does not end its own source.
+    drop: () => watchStray(iterator.return?.()),
   }
+}
+
+/** Ends the source of a handler's result that will not be sent. */
+export function dropResult(result: unknown): void {
+  if (result instanceof Begun) return result.reply.drop?.()
+  const body = result instanceof Answer ? result.body : result
+  if (body instanceof Readable) withoutStrayErrors(body).destroy()
+}
+
+/** Prevents that a stream which fails before it is read ends the process. Its reader gets the error all the same. */
+export function withoutStrayErrors<T>(result: T): T {
+  const body = result instanceof Answer ? result.body : result
+  if (body instanceof Readable) body.on('error', () => {})
+  return result
 }
 
 async function* resumed(first: IteratorResult<unknown>, iterator: AsyncIterator<unknown>): AsyncGenerator<unknown> {

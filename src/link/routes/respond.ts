@@ -4,7 +4,7 @@ import { type Body, LATER } from '../message/body.ts'
 import { uploadOf } from '../message/upload.ts'
 import { Answer } from './answer.ts'
 import { checked } from './checked.ts'
-import { errorReply, type Reply, replyOf, streamReply } from './replied.ts'
+import { Begun, errorReply, jsonBytes, type Reply, replyOf, streamReply } from './replied.ts'
 import type { RouteEntry } from './route-types.ts'
 import { onErrorOf, runChain } from './run-chain.ts'
 import type { ServedRequest } from './served-request.ts'
@@ -79,15 +79,6 @@ function answered(entry: RouteEntry, request: ServedRequest): unknown {
   return entry.out ? outOf(entry, result, request) : result
 }
 
-/** The reply of a stream. It has its own class, so that middleware can't confuse it with a value. */
-class Begun {
-  readonly reply: Reply
-
-  constructor(reply: Reply) {
-    this.reply = reply
-  }
-}
-
 /** Reads a body as a JSON value, bytes, or a stream of values. */
 async function valueOf(body: Body): Promise<unknown> {
   if (body.type === 'json') return body.json()
@@ -138,7 +129,10 @@ async function* checkedItems(
 export async function endOf(found: FoundRoute | undefined, error: unknown, request: ServedRequest): Promise<Answer> {
   try {
     const result = await onErrorOf(found?.chain ?? [], error, request)
-    return result instanceof Answer && result.status >= 400 ? result : new Answer(INTERNAL, result)
+    const end = result instanceof Answer && result.status >= 400 ? result : new Answer(INTERNAL, result)
+    // Throws if JSON can't represent it.
+    jsonBytes(end.body)
+    return end
   } catch (last) {
     return errorReply(last)
   }

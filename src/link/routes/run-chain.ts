@@ -1,4 +1,5 @@
 import { answerFrom } from './answer.ts'
+import { Begun, dropResult, withoutStrayErrors } from './replied.ts'
 import type { Routes } from './define-routes.ts'
 import type { Middleware, RouteRequest } from './route-types.ts'
 
@@ -19,9 +20,15 @@ export function runChain(chain: readonly Routes[], request: RouteRequest, handle
 
 async function runOne(routes: Routes, request: RouteRequest, inner: () => Promise<unknown>): Promise<unknown> {
   const { use = [], onError } = routes.options
+  let made: unknown
+  const watched = async (): Promise<unknown> => (made = withoutStrayErrors(await inner()))
   try {
-    return await wrapped(use, request, () => hooked(routes, request, inner))
+    const result = await wrapped(use, request, () => hooked(routes, request, watched))
+    // Middleware that answers something else has no use for the stream.
+    if (made instanceof Begun && result !== made) dropResult(made)
+    return result
   } catch (error) {
+    dropResult(made)
     if (!onError) throw error
     return answerFrom(await onError(error, request))
   }
@@ -44,7 +51,14 @@ async function hooked(routes: Routes, request: RouteRequest, inner: () => Promis
 function wrapped(use: readonly Middleware[], request: RouteRequest, inner: () => Promise<unknown>): Promise<unknown> {
   const [first, ...rest] = use
   if (!first) return inner()
-  return asPromise(() => first(request, () => wrapped(rest, request, inner)))
+  let isCalled = false
+  const next = async (): Promise<unknown> => {
+    if (isCalled)
+      throw new Error(`a middleware of "${request.route}" called next() twice; the body can be read only once`)
+    isCalled = true
+    return wrapped(rest, request, inner)
+  }
+  return asPromise(() => first(request, next))
 }
 
 async function asPromise(call: () => unknown): Promise<unknown> {

@@ -1,7 +1,7 @@
-import findMyWay from 'find-my-way'
 import { describe, PikoError } from '../../errors.ts'
 import type { Routes } from './define-routes.ts'
 import type { RouteEntry } from './route-types.ts'
+import { ANY, newRouter, nothing, type Router, syntaxProblem } from './router.ts'
 
 /** A route, and the groups around it; the outermost is first. */
 export interface FoundRoute {
@@ -22,23 +22,28 @@ interface Fallback {
   readonly chain: readonly Routes[]
 }
 
-const MAX_PARAMETER = 1_024
-/** A link has no methods. This value finds the routes of all methods. */
-const ANY = 'LINK'
 const MAX_DEPTH = 32
 
-/** Finds the route for a path. Also finds routes that were added later. Removed routes are not found. */
+/**
+ * Finds the route for a path. Also finds routes that were added later. Removed routes are not found. If a later change gives two routes the
+ * same path, the routes before it stay in force until that is corrected.
+ */
 export class RouteTable {
   readonly #roots: readonly Routes[]
   readonly #unwatch: (() => void)[]
-  #router: ReturnType<typeof newRouter> | undefined
-  #fallbacks: readonly Fallback[] = []
+  readonly #refused: (error: unknown) => void
+  #built: Built
+  #isChanged = false
 
-  /** @throws PikoError `USAGE` if two routes have the same path */
-  constructor(roots: readonly Routes[]) {
+  /**
+   * @param refused called with the reason when a later change can't take effect
+   * @throws PikoError `USAGE` if two routes have the same path
+   */
+  constructor(roots: readonly Routes[], refused: (error: unknown) => void) {
     this.#roots = roots
-    this.#unwatch = roots.map((root) => root.watch(() => (this.#router = undefined)))
-    this.#built()
+    this.#refused = refused
+    this.#built = built(roots)
+    this.#unwatch = roots.map((root) => root.watch(() => (this.#isChanged = true)))
   }
 
   /** Stops watching for changes. */
@@ -48,38 +53,42 @@ export class RouteTable {
 
   /** Returns the route for a path. @param method the HTTP method; undefined for a link */
   find(path: string, method?: RouteEntry['method']): FoundRoute | undefined {
-    const found = this.#built().find(method ?? ANY, path)
+    const { router, fallbacks } = this.#current()
+    const found = router.find(method ?? ANY, path)
     if (found) {
       const { entry, chain, route } = found.store as Stored
       return { entry, chain, route, params: found.params as Record<string, string> }
     }
-    const fallback = this.#fallbacks.find(
-      ({ prefix }) => prefix === '' || path === prefix || path.startsWith(`${prefix}/`),
-    )
+    const fallback = fallbacks.find(({ prefix }) => prefix === '' || path === prefix || path.startsWith(`${prefix}/`))
     return fallback && { entry: undefined, chain: fallback.chain, route: path, params: {} }
   }
 
-  #built(): ReturnType<typeof newRouter> {
-    if (this.#router) return this.#router
-    const router = newRouter()
-    const fallbacks: Fallback[] = []
-    for (const root of this.#roots) addAll(router, fallbacks, root, '', [])
-    this.#fallbacks = fallbacks.toSorted((a, b) => b.prefix.length - a.prefix.length)
-    return (this.#router = router)
+  #current(): Built {
+    if (this.#isChanged) {
+      this.#isChanged = false
+      try {
+        this.#built = built(this.#roots)
+      } catch (error) {
+        this.#refused(error)
+      }
+    }
+    return this.#built
   }
 }
 
-function newRouter(): findMyWay.Instance<findMyWay.HTTPVersion.V1> {
-  return findMyWay({ maxParamLength: MAX_PARAMETER, ignoreTrailingSlash: true })
+interface Built {
+  readonly router: Router
+  readonly fallbacks: readonly Fallback[]
 }
 
-function addAll(
-  router: ReturnType<typeof newRouter>,
-  fallbacks: Fallback[],
-  routes: Routes,
-  before: string,
-  outer: readonly Routes[],
-): void {
+function built(roots: readonly Routes[]): Built {
+  const router = newRouter()
+  const fallbacks: Fallback[] = []
+  for (const root of roots) addAll(router, fallbacks, root, '', [])
+  return { router, fallbacks: fallbacks.toSorted((a, b) => b.prefix.length - a.prefix.length) }
+}
+
+function addAll(router: Router, fallbacks: Fallback[], routes: Routes, before: string, outer: readonly Routes[]): void {
   const prefix = before + (routes.options.prefix ?? '').replace(/\/$/, '')
   const chain = [...outer, routes]
   if (chain.length > MAX_DEPTH) throw new PikoError('USAGE', `routes are nested more than ${MAX_DEPTH} deep`)
@@ -90,12 +99,14 @@ function addAll(
       router.on(ANY, route, nothing, store)
       router.on(entry.method, route, nothing, store)
     } catch (cause) {
-      const message = `two routes have the path ${describe(route)}; give one of them another path or prefix`
+      const problem = syntaxProblem(route)
+      const message =
+        problem === undefined
+          ? `two routes have the path ${describe(route)}; give one of them another path or prefix`
+          : `the path ${describe(route)} can't be used: ${problem}; correct the path or the prefix`
       throw new PikoError('USAGE', message, { cause, details: { route } })
     }
   }
   if (routes.options.fallback) fallbacks.push({ prefix, chain })
   for (const nested of routes.mounted) addAll(router, fallbacks, nested, prefix, chain)
 }
-
-function nothing(): void {}

@@ -1,0 +1,174 @@
+import { createReadStream } from 'node:fs'
+import { Readable } from 'node:stream'
+import { setImmediate as turn } from 'node:timers/promises'
+import { defineRoutes, dial, listen, type Routes } from 'piko/link'
+import { describe, expect, it, vi } from 'vitest'
+import { linked, serving } from './support.ts'
+
+const nothing = (): void => {}
+const SILENT = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing }
+const FAILED = { code: 'LINK_FAILED', details: { status: 500, body: { code: 'INTERNAL' } } }
+
+/** Middleware that answers later than the handler, so that a stream may fail in between. */
+const late = async (_request: unknown, next: () => Promise<unknown>): Promise<unknown> => {
+  const result = await next()
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  return result
+}
+
+async function all(items: AsyncIterable<unknown>): Promise<unknown[]> {
+  const seen: unknown[] = []
+  for await (const item of items) seen.push(item)
+  return seen
+}
+
+describe('a stream that fails', () => {
+  it('before its first byte or later fails the call that reads it, however it is read', async () => {
+    const missing = (): Readable => createReadStream('/no/such/file')
+    const half = (): Readable =>
+      Readable.from(
+        (async function* () {
+          yield Buffer.alloc(100_000)
+          await turn()
+          throw new Error('the disk is gone')
+        })(),
+      )
+    const routes = defineRoutes()
+      .on('/missing', missing)
+      .on('/half', half)
+      .mount(defineRoutes({ prefix: '/late', use: [late] }).on('/missing', missing))
+    const link = await linked(routes, { log: SILENT })
+    for (const route of ['/missing', '/late/missing', '/half']) {
+      await expect(link.call(route)).rejects.toMatchObject(FAILED)
+      await expect((await link.open(route)).bytes()).rejects.toMatchObject(FAILED)
+      await expect((await link.open(route)).file()).rejects.toMatchObject(FAILED)
+      await expect(all((await link.open(route)).stream())).rejects.toMatchObject(FAILED)
+      await expect(all(link.stream(route))).rejects.toMatchObject(FAILED)
+    }
+    expect([link.state, link.stats().open]).toEqual(['up', 0])
+  })
+
+  it('with an answer that JSON can not represent fails alone', async () => {
+    const routes = defineRoutes({ onError: () => ({ status: 422, body: { n: 1n } }) }).stream(
+      '/values',
+      async function* () {
+        yield 1
+        await turn()
+        throw new Error('no more')
+      },
+    )
+    const link = await linked(routes, { log: SILENT })
+    await expect(all(link.stream('/values'))).rejects.toMatchObject(FAILED)
+    await expect(link.call('/values', 0, { timeout: '5s' })).rejects.toMatchObject(FAILED)
+    expect(link.state).toBe('up')
+  })
+})
+
+describe('what a handler has opened', () => {
+  it('is closed if its middleware fails or answers something else, or its caller has gone', async () => {
+    const closed: string[] = []
+    const files: Readable[] = []
+    const started = Promise.withResolvers<void>()
+    const items = (name: string) =>
+      async function* (): AsyncGenerator<number> {
+        try {
+          yield 1
+          yield 2
+        } finally {
+          closed.push(name)
+        }
+      }
+    const file = (): Readable => {
+      const opened = Readable.from(['x'])
+      files.push(opened)
+      return opened
+    }
+    const failing = defineRoutes({
+      prefix: '/failing',
+      use: [
+        async (_request, next) => {
+          await next()
+          throw new Error('cannot count it')
+        },
+      ],
+    })
+      .stream('/items', items('failing'))
+      .on('/file', file)
+    const other = defineRoutes({ prefix: '/other', after: [() => 'something else'] }).stream('/items', items('other'))
+    const waiting = defineRoutes().stream('/waiting', async function* ({ signal }) {
+      started.resolve()
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      yield* items('waiting')()
+    })
+    const link = await linked(defineRoutes().mount(failing).mount(other).mount(waiting), { log: SILENT })
+    await expect(all(link.stream('/failing/items'))).rejects.toMatchObject(FAILED)
+    await expect(link.call('/failing/file')).rejects.toMatchObject(FAILED)
+    expect(await link.call('/other/items')).toBe('something else')
+    const aborter = new AbortController()
+    const reading = all(link.stream('/waiting', 0, { signal: aborter.signal }))
+    await started.promise
+    aborter.abort(new Error('enough'))
+    await expect(reading).rejects.toThrow('enough')
+    await vi.waitFor(() => expect(closed).toEqual(['failing', 'other', 'waiting']))
+    expect(files.map(({ destroyed }) => destroyed)).toEqual([true])
+  })
+
+  it('is not read twice: a second next() of a middleware fails', async () => {
+    const errors: unknown[] = []
+    const log = { ...SILENT, error: (fields: unknown) => void errors.push((fields as { err: Error }).err.message) }
+    const twice = defineRoutes({
+      use: [
+        async (_request, next) => {
+          await next()
+          return next()
+        },
+      ],
+    }).on('/echo', ({ body }) => body)
+    const link = await linked(twice, { log })
+    await expect(link.call('/echo', 5)).rejects.toMatchObject(FAILED)
+    expect(errors).toEqual([expect.stringContaining('called next() twice')])
+  })
+})
+
+describe('routes that change while links are open', () => {
+  it('and contradict each other stay as they were, and the log says why', async () => {
+    const errors: string[] = []
+    const log = {
+      ...SILENT,
+      error: (fields: unknown) => void errors.push((fields as { err: Error }).err.message),
+      child: () => log,
+    }
+    const routes = defineRoutes().on('/echo', ({ body }) => body)
+    const link = await linked(routes, { log })
+    const again = defineRoutes()
+      .on('/echo', () => 'again')
+      .on('/new', () => 'new')
+    routes.mount(again)
+    expect([await link.call('/echo', 1), await link.call('/echo', 2)]).toEqual([1, 2])
+    expect(errors).toEqual([expect.stringContaining('two routes have the path "/echo"')])
+    again.remove('/echo')
+    expect(await link.call('/new')).toBe('new')
+    expect(link.state).toBe('up')
+  })
+
+  it('name a path that can not be parsed where it is added', async () => {
+    expect(() => defineRoutes().on('/a*b', nothing)).toThrow('Wildcard must be the last character')
+    expect(() => listen({ port: 0, routes: [defineRoutes({ prefix: '/a*' }).on('/b', nothing)] })).toThrow(
+      'the path "/a*/b" can\'t be used: Wildcard must be the last character',
+    )
+  })
+})
+
+describe('an event', () => {
+  it('can not be a stream, and an attempt to send one uses no place', async () => {
+    const server = await serving({ routes: [] as Routes[], maxOpen: 2 })
+    await using link = await dial({ url: server.url ?? '' })
+    for (const payload of [Readable.from(['x']), (async function* () {})(), Readable.from([])])
+      await expect(link.emit('price', payload)).rejects.toMatchObject({
+        code: 'USAGE',
+        message: expect.stringContaining('payload must be a JSON value or bytes, not a stream') as string,
+      })
+    await link.emit('price', 1)
+    expect(link.stats().open).toBe(0)
+  })
+})
