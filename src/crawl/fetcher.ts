@@ -18,6 +18,8 @@ export interface FetchScope {
   readonly attempt: number
   /** How many earlier tries of the item failed, by class. An item that was `blocked` gets another session and another proxy. */
   readonly failures: Readonly<Partial<Record<FailureClass, number>>>
+  /** What the item has borrowed from the class in the crawl's `proxies`; undefined if that is no class. */
+  readonly proxies?: unknown
 }
 
 /** A response, with a function to call when the page has ended. */

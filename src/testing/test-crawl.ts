@@ -63,6 +63,7 @@ export async function testCrawl(
   const changed: Readonly<Record<string, unknown>> = {
     ...(window === undefined && { cron: undefined, every: undefined, at: undefined }),
     sinks: recordedSinks(spec.sinks, rows),
+    proxies: undefined,
     ...(spec.windows !== undefined && { windows: withoutCatchUp(spec.windows as WindowsSpec) }),
   }
   const tested = crawlOf({ ...spec, ...changed } as AnyCrawlSpec, () => Promise.resolve(given))

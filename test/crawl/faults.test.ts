@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, it, onTestFinished, vi } from 'vitest'
-import { defineCrawl } from '../../src/crawl/index.ts'
-import { RetryLaterError } from '../../src/index.ts'
+import { defineCrawl, type ProxyPool } from '../../src/crawl/index.ts'
+import { Resource, RetryLaterError } from '../../src/index.ts'
 import { fixtureSite } from '../../src/testing/index.ts'
 import { eventually, nextEvent, startApp } from '../support/app.ts'
 import { describeEachStore, describeMysql, type TestStore } from '../support/databases.ts'
@@ -41,6 +41,40 @@ async function answeringProxy(answer: (url: string) => { readonly status: number
 }
 
 describeEachStore((store) => {
+  it('borrows its proxies from a class, whose provider is called once, and leaves the one that is blocked', async () => {
+    await store.empty()
+    const [blocked, good] = [
+      await answeringProxy(() => ({ status: 403 })),
+      await answeringProxy(() => ({ status: 200 })),
+    ]
+    let calls = 0
+    class Provided implements ProxyPool {
+      readonly #urls = [blocked.url, good.url]
+      provider() {
+        calls += 1
+        return this.#urls
+      }
+    }
+    class Proxies extends Resource<ProxyPool> {
+      async *acquire() {
+        yield new Provided()
+      }
+    }
+    const crawl = defineCrawl({
+      id: 'through',
+      robots: false,
+      proxies: Proxies,
+      retry: { blocked: { limit: 1, base: '0s', fresh: ['proxy'] } },
+      seeds: Array.from({ length: 20 }, (_, n) => `http://shop.test/${n}`),
+      steps: { page: () => {} },
+    })
+    const app = await startApp(store.options, crawl)
+    expect((await app.run('through', { wait: true })).state).toBe('succeeded')
+    expect([calls, good.asked.length]).toEqual([1, 20])
+    // All but the requests that began at the same time as the first one know that it is blocked.
+    expect(blocked.asked.length).toBeLessThanOrEqual(20)
+  })
+
   it('ends a page at a private address at once, also behind a redirect, and asks no robots.txt there', async () => {
     await store.empty()
     const proxy = await answeringProxy((url) =>

@@ -19,7 +19,7 @@ import { aDuration } from '../../time/duration-check.ts'
 import { fetchProblems, type FetchSpec } from '../fetch/fetch-spec.ts'
 import { FOLLOW_CHECKS } from '../link/link-filter.ts'
 import { STEP_REQUEST_CHECKS } from '../request/request-checks.ts'
-import { type CrawlRetry, RETRIED_CLASSES } from '../run/failure-policy.ts'
+import { type BlockedRetrySpec, type CrawlRetry, RETRIED_CLASSES } from '../run/failure-policy.ts'
 import type { CrawlLimits, CrawlOptions, DedupSpec, StepSpec } from './crawl-spec.ts'
 
 const isTable = (value: unknown): value is object => isObject(value) && !isList(value) && typeof value !== 'function'
@@ -81,6 +81,8 @@ const BUDGET: OptionChecks<ItemRetrySpec> = {
   breaker: flag,
 }
 
+const BLOCKED: OptionChecks<BlockedRetrySpec> = { ...BUDGET, fresh: listOf('texts', oneOf('session', 'proxy')) }
+
 const orLimit =
   (check: OptionCheck): OptionCheck =>
   (value) =>
@@ -88,6 +90,7 @@ const orLimit =
 
 const RETRY = {
   ...Object.fromEntries(RETRIED_CLASSES.map((name) => [name, orLimit(nested(BUDGET, "{ limit: 5, base: '1s' }"))])),
+  blocked: orLimit(nested(BLOCKED, "{ limit: 3, fresh: ['session'] }")),
   seeds: orLimit(nested(RETRY_CHECKS, "{ limit: 3, base: '10s' }")),
 } as OptionChecks<CrawlRetry>
 

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { isObject } from '../../errors-read.ts'
 import { Faults } from '../../job/faults.ts'
 import { defineJob } from '../../job/define-job.ts'
 import { orGathered } from '../../job/gathering.ts'
@@ -7,11 +8,13 @@ import { CRAWL_LANES, type JobExtension } from '../../job/job-extension.ts'
 import type { SpecTypes } from '../../job/job-types.ts'
 import type { CheckedLiterals } from '../../job/spec-literals.ts'
 import type { AnyJobSpec, JobDefinition, WindowsSpec } from '../../job/spec.ts'
+import { isList } from '../../options.ts'
 import type { ResourceMap } from '../../resource/resource.ts'
 import type { SinkMap } from '../../sink/sink.ts'
 import { durationMs } from '../../time/duration.ts'
-import { budgetsOf, seedsRetryOf } from '../run/failure-policy.ts'
+import { budgetsOf, freshOf, seedsRetryOf } from '../run/failure-policy.ts'
 import type { CrawlDownloaders, Fetcher } from '../fetcher.ts'
+import { PROXY_RESOURCE } from '../proxies/proxy-spec.ts'
 import type { CrawlPlan } from '../run/crawl-plan.ts'
 import { type ItemPayload, laneOf } from '../run/item-payload.ts'
 import { OpenFetcher } from '../run/open-fetcher.ts'
@@ -117,10 +120,11 @@ function planOf(read: ReadCrawl, fetcher: () => Promise<Fetcher>): CrawlPlan {
 async function openFetcher({ id, options, steps }: ReadCrawl): Promise<Fetcher> {
   const { createFetcher } = await import('../fetch/create-fetcher.ts')
   await (await import('../page/cheerio.ts')).prepareCheerio()
-  const { limits } = options
+  const { limits, retry = {} } = options
   return createFetcher({
     ...options,
     crawl: id,
+    fresh: freshOf(retry),
     downloaders: { byName: { ...options.downloaders, ...ownDownloaders(steps) }, default: 'http' },
     limits: { bytes: bytesOf(limits?.bytes) ?? MAX_BYTES, private: limits?.private ?? false },
   })
@@ -134,7 +138,7 @@ function ownDownloaders(steps: ReadCrawl['steps']): CrawlDownloaders['byName'] {
 
 function jobSpecOf(read: ReadCrawl, plan: CrawlPlan): AnyJobSpec {
   const { options, steps, job } = read
-  const { limits, tolerate, dead, retry = {} } = options
+  const { limits, tolerate, dead, proxies, retry = {} } = options
   const kinds = [...steps.values()].map((step) => [
     step.name,
     {
@@ -157,11 +161,18 @@ function jobSpecOf(read: ReadCrawl, plan: CrawlPlan): AnyJobSpec {
   const isWhole = kinds.length > 0
   return {
     ...job,
+    ...(typeof proxies === 'function' && { resources: withProxies(job['resources'], proxies) }),
     retry: seedsRetryOf(retry),
     ...(isWhole && { items: Object.fromEntries(kinds) as AnyItemKinds }),
     ...(isWhole && tolerate !== undefined && { tolerate }),
     ...(isWhole && limits && { limits: itemLimitsOf(limits) }),
   } as AnyJobSpec
+}
+
+/** Adds the class of the proxies to the resources, so that each page borrows it. Wrong resources are returned unchanged. */
+function withProxies(resources: unknown, proxies: unknown): unknown {
+  if (resources !== undefined && (!isObject(resources) || isList(resources))) return resources
+  return { ...resources, [PROXY_RESOURCE]: proxies }
 }
 
 function itemLimitsOf({ items, depth }: CrawlLimits): ItemLimits {

@@ -6,6 +6,7 @@ import type { Answer, Downloader, DownloadLimits, DownloadScope, StreamDownloade
 import type { CrawlDownloaders, Fetched, Fetcher, FetchFleet, FetchScope, Streamed } from '../fetcher.ts'
 import { Proxies } from '../proxies/proxies.ts'
 import type { ReadyRequest } from '../request/request.ts'
+import type { Fresh } from '../run/failure-policy.ts'
 import { Robots, type RobotsAsker } from '../robots/robots.ts'
 import { type HeldSession, Sessions } from '../sessions/sessions.ts'
 import type { FetchSpec } from './fetch-spec.ts'
@@ -18,6 +19,8 @@ export interface FetchOptions extends FetchSpec {
   readonly crawl: string
   readonly downloaders?: CrawlDownloaders
   readonly limits?: Partial<DownloadLimits>
+  /** What the retry of a blocked page replaces. Default: the session and the proxy. */
+  readonly fresh?: ReadonlySet<Fresh>
 }
 
 /**
@@ -51,6 +54,9 @@ class CrawlFetcher implements Fetcher {
   readonly #loader: HttpLoader = openLoader()
   readonly #robots: Robots | undefined
   readonly #proxies: Proxies | undefined
+  /** Whether each item borrows the proxies. */
+  readonly #borrowsProxies: boolean
+  readonly #fresh: ReadonlySet<Fresh>
   readonly #sessions: Sessions | undefined
   readonly #answers: Answers
   readonly #downloaders: readonly (Downloader | StreamDownloader)[]
@@ -64,14 +70,20 @@ class CrawlFetcher implements Fetcher {
     this.#userAgent = userAgent
     this.#answers = new Answers(options.cache ?? { mode: 'off' }, { crawl, hasSessions: spec !== undefined })
     if (options.robots !== false) this.#robots = new Robots({ userAgent, loader: this.#loader, limits })
-    if (proxies) this.#proxies = new Proxies(proxies)
+    this.#fresh = options.fresh ?? new Set<Fresh>(['session', 'proxy'])
+    this.#borrowsProxies = typeof proxies === 'function'
+    if (proxies) this.#proxies = new Proxies(typeof proxies === 'function' ? {} : proxies)
     if (spec)
       this.#sessions = new Sessions({
         crawl,
         spec,
         loader: this.#loader,
         base: { limits, userAgent },
-        proxyFor: async (name, fleet) => this.#proxies?.pick('', name, fleet, new AbortController().signal),
+        fresh: this.#fresh,
+        proxyFor: async (host, name, fleet) => {
+          const proxies = this.#proxies
+          return proxies?.pick(host, name, fleet, new AbortController().signal, proxies.blockedAt(host))
+        },
       })
   }
 
@@ -127,6 +139,7 @@ class CrawlFetcher implements Fetcher {
   /** Checks robots.txt, then takes a session and a proxy. */
   async #hold(request: ReadyRequest, asked: FetchScope, isCaching = false): Promise<Held> {
     const { fleet, signal, attempt, failures } = asked
+    if (this.#borrowsProxies) this.#proxies?.borrow(asked.proxies)
     const place = hostOf(request)
     const { host, url } = place
     // This is checked before robots.txt is loaded; otherwise the page would fail because of its robots.txt. Host names are checked later,
@@ -137,9 +150,14 @@ class CrawlFetcher implements Fetcher {
     const wasBlocked = (failures.blocked ?? 0) > 0
     const session =
       this.#sessions && request.session !== null
-        ? await this.#sessions.lease(wasBlocked ? undefined : request.session, fleet)
+        ? await this.#sessions.lease(
+            host,
+            wasBlocked && this.#fresh.has('session') ? undefined : request.session,
+            fleet,
+          )
         : undefined
-    const proxy = session?.proxy ?? (await this.#proxies?.pick(host, undefined, fleet, signal))
+    const except = wasBlocked && this.#fresh.has('proxy') ? this.#proxies?.blockedAt(host) : undefined
+    const proxy = session?.proxy ?? (await this.#proxies?.pick(host, undefined, fleet, signal, except))
     return {
       session,
       scope: {

@@ -1,7 +1,7 @@
 import { propertyOf } from '../../errors-read.ts'
 import { aText, flag, problemOf } from '../../options.ts'
 import { aCacheSpec, type CacheSpec } from '../cache/cache-spec.ts'
-import { type ProxyPool, proxyProblems } from '../proxies/proxy-spec.ts'
+import { proxyProblems, type ProxySource } from '../proxies/proxy-spec.ts'
 import { type SessionSpec, sessionProblems } from '../sessions/session-spec.ts'
 
 /** The crawl options about how pages are loaded. */
@@ -15,8 +15,8 @@ export interface FetchSpec {
   readonly robots?: boolean
   /** Whether and how cookies and logins are kept between requests. Default: no sessions. */
   readonly session?: SessionSpec
-  /** The proxies through which requests are sent. Default: none. */
-  readonly proxies?: ProxyPool
+  /** The proxies through which requests are sent, or the class of a resource or service that has them. Default: none. */
+  readonly proxies?: ProxySource
   /** How the crawl caches responses. Default: it caches nothing. */
   readonly cache?: CacheSpec
 }

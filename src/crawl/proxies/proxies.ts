@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { within } from '../../calls/timeout.ts'
 import { systemClock } from '../../clock.ts'
-import { headline } from '../../errors-read.ts'
+import { headline, propertyOf } from '../../errors-read.ts'
 import { redactText } from '../../run/redact.ts'
 import { untilAborted } from '../../signals/until-aborted.ts'
 import { durationMs } from '../../time/duration.ts'
@@ -10,7 +10,7 @@ import { CrawlError, type FailureClass } from '../crawl-error.ts'
 import type { FetchFleet } from '../fetcher.ts'
 import type { NamedProxy } from '../sessions/sessions.ts'
 import { chosen, NEW_SCORE, type ProxyScore, scored } from './proxy-score.ts'
-import { isProxyUrl, MAX_PROXIES, type ProxyPool } from './proxy-spec.ts'
+import { borrowedPool, isProxyUrl, MAX_PROXIES, PROXY_OPTIONS, type ProxyPool } from './proxy-spec.ts'
 
 const GROUP = 'proxy'
 const DEFAULT_REFRESH = '5m'
@@ -53,6 +53,8 @@ interface Host {
   readonly bannedUntil: Map<string, number>
   /** The proxies that have failed since the host's last response. */
   readonly witnesses: Set<string>
+  /** The proxies whose last request was blocked. */
+  readonly blocked: Set<string>
   tier: number
   blockedInARow: number
   doneInARow: number
@@ -60,8 +62,12 @@ interface Host {
 
 /** Chooses proxies by their recent results. All nodes share the scores; bans for a host belong to one process. */
 export class Proxies {
-  readonly #pool: ProxyPool
-  readonly #banMs: number
+  #pool: ProxyPool = {}
+  /** The texts of the pool's lists, by which a changed list is recognised. */
+  #listed = ''
+  /** The options of the value that was borrowed last. */
+  #given: readonly unknown[] | undefined
+  #banMs = 0
   readonly #hosts = new LRUCache<string, Host>({ max: MAX_HOSTS })
   readonly #scores = new Map<string, ProxyScore>()
   #known: readonly Known[] = []
@@ -70,10 +76,36 @@ export class Proxies {
   #failure: CrawlError | undefined
 
   constructor(pool: ProxyPool) {
+    this.use(pool)
+  }
+
+  /** Uses the proxies of this pool from now on. What is known of the proxies that both pools have is kept. */
+  use(pool: ProxyPool): void {
+    if (pool === this.#pool) return
     this.#pool = pool
     this.#banMs = durationMs(pool.ban?.time ?? DEFAULT_BAN)
-    if (pool.urls) this.#known = knownOf([pool.urls])
-    if (pool.tiers) this.#known = knownOf(pool.tiers)
+    const tiers = pool.tiers ?? (pool.urls && [pool.urls])
+    const listed = JSON.stringify(tiers ?? [])
+    if (listed === this.#listed) return
+    this.#listed = listed
+    this.#known = knownOf(tiers ?? [])
+  }
+
+  /**
+   * Uses the proxies that a page has borrowed. They are read again only if one of their options is another value than before.
+   *
+   * @throws CrawlError of class `setup`
+   */
+  borrow(value: unknown): void {
+    const given = PROXY_OPTIONS.map((name) => propertyOf(value, name))
+    if (this.#given !== undefined && given.every((one, index) => one === this.#given?.[index])) return
+    this.use(borrowedPool(value))
+    this.#given = given
+  }
+
+  /** The names of the proxies whose last request to a host was blocked. */
+  blockedAt(host: string): ReadonlySet<string> {
+    return this.#hostOf(host).blocked
   }
 
   /**
@@ -131,6 +163,8 @@ export class Proxies {
       at.failures.delete(name)
       at.bannedUntil.set(name, systemClock.now() + this.#banMs)
     }
+    if (outcome === 'blocked') at.blocked.add(name)
+    else at.blocked.delete(name)
     this.#moveTier(at, outcome)
     if (!UNCLEAR.has(outcome)) {
       at.witnesses.clear()
@@ -166,7 +200,7 @@ export class Proxies {
     const known = this.#hosts.get(host)
     if (known) return known
     const made: Host = {
-      ...{ failures: new Map(), bannedUntil: new Map(), witnesses: new Set() },
+      ...{ failures: new Map(), bannedUntil: new Map(), witnesses: new Set(), blocked: new Set() },
       ...{ tier: 0, blockedInARow: 0, doneInARow: 0 },
     }
     this.#hosts.set(host, made)
@@ -175,19 +209,18 @@ export class Proxies {
 
   /** Calls the provider if the last call is older than `refresh`. Concurrent requests share one call. */
   async #refreshed(signal: AbortSignal): Promise<void> {
-    const { provider } = this.#pool
-    if (!provider || performance.now() < this.#askAt) return
-    this.#loading ??= this.#load(provider).finally(() => (this.#loading = undefined))
+    if (!this.#pool.provider || performance.now() < this.#askAt) return
+    this.#loading ??= this.#load(this.#pool).finally(() => (this.#loading = undefined))
     // If there are already proxies, requests use them until the new call has returned, so only the first call must be awaited.
     if (this.#known.length === 0) await untilAborted(this.#loading, signal)
   }
 
   /** Calls the provider. An item's signal does not abort this call, because other items also wait for it. */
-  async #load(provider: NonNullable<ProxyPool['provider']>): Promise<void> {
+  async #load(pool: ProxyPool): Promise<void> {
     this.#failure = undefined
     let urls: readonly string[] = []
     try {
-      const given: unknown = await within((signal) => provider(signal), PROVIDER_MS, undefined)
+      const given: unknown = await within((signal) => pool.provider?.(signal) ?? [], PROVIDER_MS, undefined)
       urls = Array.isArray(given) ? given.filter(isProxyUrl).slice(0, MAX_PROXIES) : []
     } catch (thrown) {
       // The provider's error message is redacted, because it may contain a password.
@@ -195,7 +228,7 @@ export class Proxies {
       this.#failure = new CrawlError(problem, { class: 'network' })
     }
     if (urls.length > 0) this.#known = knownOf([urls])
-    const pauseMs = urls.length > 0 ? durationMs(this.#pool.refresh ?? DEFAULT_REFRESH) : FAILED_PAUSE_MS
+    const pauseMs = urls.length > 0 ? durationMs(pool.refresh ?? DEFAULT_REFRESH) : FAILED_PAUSE_MS
     this.#askAt = performance.now() + pauseMs
   }
 }

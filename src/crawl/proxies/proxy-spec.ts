@@ -1,8 +1,11 @@
 import { describe } from '../../errors.ts'
-import { safely } from '../../errors-read.ts'
+import { propertyOf, safely } from '../../errors-read.ts'
 import { aFunction, listOf, type OptionCheck, type OptionChecks, readOptions, wholeNumber } from '../../options.ts'
+import type { Resource, ServiceClass } from '../../resource/resource.ts'
+import type { Service } from '../../service/service.ts'
 import { aDuration } from '../../time/duration-check.ts'
 import type { Duration } from '../../time/duration.ts'
+import { CrawlError } from '../crawl-error.ts'
 
 /**
  * The proxies of a crawl: exactly one of `urls`, `provider` and `tiers`. A proxy's URL begins with `http:`, `https:` or `socks5:`, and may
@@ -20,6 +23,18 @@ export interface ProxyPool {
   /** After `errors` failures in a row at a host, a proxy is not used for this host for `time`. Default `{ errors: 3, time: '10m' }`. */
   readonly ban?: { readonly errors?: number; readonly time?: Duration }
 }
+
+/**
+ * The proxies of a crawl, or a class of a resource or a service that has them. Each page borrows the resource, so a value of the scope
+ * `process` is best.
+ */
+export type ProxySource =
+  | ProxyPool
+  | (new (...args: never[]) => Resource<ProxyPool>)
+  | ServiceClass<Service & ProxyPool>
+
+/** The name of the proxies' class among the resources of the crawl's job. */
+export const PROXY_RESOURCE = 'crawl.proxies'
 
 export const MAX_PROXIES = 10_000
 const MAX_TIERS = 20
@@ -59,10 +74,32 @@ const CHECKS: OptionChecks<ProxyPool> = {
   },
 }
 
+/** The names of the options of a pool. */
+export const PROXY_OPTIONS = Object.keys(CHECKS) as readonly (keyof ProxyPool)[]
 const SOURCES = ['urls', 'provider', 'tiers'] as const
+
+/**
+ * Reads the proxies that a page has borrowed. A service may have other members.
+ *
+ * @throws CrawlError of class `setup`
+ */
+export function borrowedPool(value: unknown): ProxyPool {
+  const given = PROXY_OPTIONS.map((name): [string, unknown] => {
+    const option: unknown = propertyOf(value, name)
+    // The provider may be a method of a class.
+    return [name, typeof option === 'function' ? (option.bind(value) as unknown) : option]
+  })
+  const pool: ProxyPool = Object.fromEntries(given.filter(([, option]) => option !== undefined))
+  const problems = proxyProblems(pool)
+  if (problems.length > 0)
+    throw new CrawlError(`the class of the crawl's proxies has wrong ones: ${problems.join('; ')}`, { class: 'setup' })
+  return pool
+}
 
 /** Returns all problems of the `proxies` option of a spec. The messages never contain a URL, because it may include a password. */
 export function proxyProblems(value: unknown): readonly string[] {
+  // A class is checked with the resources of the job.
+  if (typeof value === 'function') return []
   const { options, problems } = readOptions<ProxyPool>(value, CHECKS, "{ urls: ['http://proxy.example:8080'] }")
   const given = SOURCES.filter((name) => options[name] !== undefined)
   const isOne = given.length === 1 || problems.length > 0

@@ -5,11 +5,24 @@ import { FAILURE_CLASSES, type FailureClass } from '../crawl-error.ts'
 /** A failure class, or `timeout` for a page that exceeded the time limit of its step. */
 export type RetriedClass = FailureClass | 'timeout'
 
+/** What the retry of a blocked page replaces. */
+export type Fresh = 'session' | 'proxy'
+
+/** How a page is retried after it was blocked. */
+export interface BlockedRetrySpec extends ItemRetrySpec {
+  /**
+   * What another try replaces. `'session'`: the session that was blocked is retired. Otherwise it counts one more failure, and another try
+   * uses it again. `'proxy'`: another try does not use a proxy that the host has blocked last, if there is another one. Default: both.
+   */
+  readonly fresh?: readonly Fresh[]
+}
+
 /**
  * How often a page is retried after failures of each class. Each class is counted separately. A number alone is the maximum number of
  * retries.
  */
-export type CrawlRetry = { readonly [K in RetriedClass]?: number | ItemRetrySpec } & {
+export type CrawlRetry = { readonly [K in Exclude<RetriedClass, 'blocked'>]?: number | ItemRetrySpec } & {
+  readonly blocked?: number | BlockedRetrySpec
   /** The retries of the function `seeds`, with the options of a job's `retry`. Default `{ limit: 3, base: '10s' }`. */
   readonly seeds?: number | RetrySpec
 }
@@ -42,12 +55,20 @@ export const MAX_RETRY_AFTER_MS = 3_600_000
 export function budgetsOf(retry: CrawlRetry): Record<RetriedClass, ItemRetrySpec> {
   const own = (name: RetriedClass): Partial<ItemRetrySpec> => {
     const given = retry[name]
-    return typeof given === 'number' ? { limit: given } : (given ?? {})
+    if (typeof given === 'number') return { limit: given }
+    const { fresh: _, ...budget }: Partial<BlockedRetrySpec> = given ?? {}
+    return budget
   }
   return Object.fromEntries(RETRIED_CLASSES.map((name) => [name, { ...BUDGETS[name], ...own(name) }])) as Record<
     RetriedClass,
     ItemRetrySpec
   >
+}
+
+/** Returns what the retry of a blocked page replaces. */
+export function freshOf({ blocked }: CrawlRetry): ReadonlySet<Fresh> {
+  const given = typeof blocked === 'object' ? blocked.fresh : undefined
+  return new Set(given ?? ['session', 'proxy'])
 }
 
 export function seedsRetryOf({ seeds }: CrawlRetry): RetrySpec {

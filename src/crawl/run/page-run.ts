@@ -10,6 +10,7 @@ import { CrawlError, type FailureClass } from '../crawl-error.ts'
 import type { Fetched, Fetcher, FetchFleet, FetchScope } from '../fetcher.ts'
 import type { Page } from '../page.ts'
 import { createPage } from '../page/create-page.ts'
+import { PROXY_RESOURCE } from '../proxies/proxy-spec.ts'
 import { OutOfTurn } from '../robots/robots.ts'
 import { newItem, type NewItem } from '../request/ready-request.ts'
 import { isTooLong } from '../request/request-checks.ts'
@@ -217,6 +218,7 @@ export class PageRun {
     const { item, signal } = ctx
     return {
       ...{ fleet: this.#fleet(), signal, attempt: item.attempt, failures: item.tries },
+      proxies: ctx.resources[PROXY_RESOURCE],
       // Created on first use, because most downloads log nothing.
       get log() {
         return ctx.log

@@ -15,16 +15,29 @@ export interface SessionValue {
 /** A session that is used for a request or a login. */
 export class CrawlSession implements DownloadSession {
   readonly name: string
-  readonly proxy: string | undefined
+  #proxy: string | undefined
+  #hasNewProxy = false
   readonly #cookies: Cookies
   readonly #headers: Map<string, Readonly<Record<string, string>>>
   #hasNewHeaders = false
 
   constructor(name: string, value: SessionValue, jars: (text: string) => Cookies) {
     this.name = name
-    this.proxy = value.proxy
+    this.#proxy = value.proxy
     this.#cookies = safely(() => jars(value.cookies), undefined) ?? jars('')
     this.#headers = new Map(Object.entries(value.headers))
+  }
+
+  /** The name of the proxy that all requests of the session use. */
+  get proxy(): string | undefined {
+    return this.#proxy
+  }
+
+  /** Lets the session use this proxy from now on; undefined: its next request chooses another one. */
+  stick(proxy: string | undefined): void {
+    if (proxy === this.#proxy) return
+    this.#proxy = proxy
+    this.#hasNewProxy = true
   }
 
   headersFor(url: string): Readonly<Record<string, string>> {
@@ -46,7 +59,7 @@ export class CrawlSession implements DownloadSession {
   }
 
   get hasChanged(): boolean {
-    return this.#hasNewHeaders || this.#cookies.hasChanged
+    return this.#hasNewHeaders || this.#hasNewProxy || this.#cookies.hasChanged
   }
 
   get value(): SessionValue {

@@ -8,6 +8,7 @@ import type { DownloadProxy } from '../downloader.ts'
 import type { HttpLoader, LoadScope } from '../fetch/http-loader.ts'
 import type { FetchFleet } from '../fetcher.ts'
 import type { Page } from '../page.ts'
+import type { Fresh } from '../run/failure-policy.ts'
 import { createPage } from '../page/create-page.ts'
 import { newItem, type RequestRules } from '../request/ready-request.ts'
 import type { CrawlBody } from '../request/request.ts'
@@ -27,8 +28,10 @@ export interface SessionsOptions {
   readonly loader: HttpLoader
   /** The limits and the user agent of all requests of the crawl. */
   readonly base: Pick<LoadScope, 'limits' | 'userAgent'>
-  /** Returns the proxy with this name; without a name, chooses one for a new session. */
-  readonly proxyFor: (name: string | undefined, fleet: FetchFleet) => Promise<NamedProxy | undefined>
+  /** Returns the proxy with this name; without a name, chooses one for requests to a host. Undefined if the crawl has no proxies. */
+  readonly proxyFor: (host: string, name: string | undefined, fleet: FetchFleet) => Promise<NamedProxy | undefined>
+  /** What the retry of a blocked page replaces. */
+  readonly fresh: ReadonlySet<Fresh>
 }
 
 /** A proxy, and its name in the database. */
@@ -59,34 +62,40 @@ export class Sessions {
   /**
    * Waits for a free session, and creates one if the pool is not full.
    *
+   * @param host the host of the request's URL
    * @param name the session to lease, unless it is retired; undefined for any session
    * @throws CrawlError of the login, PikoError `PACKAGE_MISSING`
    */
-  async lease(name: string | undefined, fleet: FetchFleet): Promise<HeldSession> {
+  async lease(host: string, name: string | undefined, fleet: FetchFleet): Promise<HeldSession> {
     const { spec, proxyFor } = this.#options
     const jars = await this.#jars
     const state: LeasedState<SessionValue> = await fleet.state<SessionValue>(POOL, {
       size: spec.size ?? DEFAULT_SIZE,
-      create: (created: string, signal: AbortSignal) => this.#create(created, fleet, signal),
+      create: (created: string, signal: AbortSignal) => this.#create(host, created, fleet, signal),
       ...(name !== undefined && { name }),
       ...(spec.wait !== undefined && { wait: spec.wait }),
     })
     const session = new CrawlSession(state.name, readSession(state.value), jars)
-    const proxy = session.proxy === undefined ? undefined : await proxyFor(session.proxy, fleet)
+    const proxy = await proxyFor(host, session.proxy, fleet)
+    session.stick(proxy?.name)
     return { session, proxy, end: (outcome) => this.#end(state, session, outcome) }
   }
 
   #end(state: LeasedState<SessionValue>, session: CrawlSession, outcome: 'done' | 'skipped' | FailureClass): void {
-    const { uses = Infinity, errors = DEFAULT_ERRORS } = this.#options.spec.retireAfter ?? {}
-    const isError = ERRORS.has(outcome)
+    const { spec, fresh } = this.#options
+    const { uses = Infinity, errors = DEFAULT_ERRORS } = spec.retireAfter ?? {}
+    const isBlocked = outcome === 'blocked'
+    const isError = ERRORS.has(outcome) || isBlocked
+    if (isBlocked && fresh.has('proxy')) session.stick(undefined)
     if (session.hasChanged) state.save(session.value)
     if (isError) state.failed()
-    if (outcome === 'blocked' || state.uses + 1 >= uses || state.errors + Number(isError) >= errors) state.retire()
+    if ((isBlocked && fresh.has('session')) || state.uses + 1 >= uses || state.errors + Number(isError) >= errors)
+      state.retire()
   }
 
-  async #create(name: string, fleet: FetchFleet, signal: AbortSignal): Promise<SessionValue> {
+  async #create(host: string, name: string, fleet: FetchFleet, signal: AbortSignal): Promise<SessionValue> {
     const { spec, loader, base, proxyFor } = this.#options
-    const proxy = await proxyFor(undefined, fleet)
+    const proxy = await proxyFor(host, undefined, fleet)
     const empty: SessionValue = { cookies: '', headers: {}, ...(proxy && { proxy: proxy.name }) }
     const session = new CrawlSession(name, empty, await this.#jars)
     if (!spec.login) return session.value

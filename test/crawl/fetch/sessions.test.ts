@@ -140,16 +140,18 @@ describe('sessions', () => {
   })
 })
 
-/** A forwarding proxy that fails as often as it is told to. */
+/** A forwarding proxy that fails, or answers with a status of its own, as often as it is told to. */
 async function proxyServer(
-  fails: () => boolean,
+  fails: () => boolean | number,
 ): Promise<{ readonly url: string; readonly count: () => number; readonly authorized: Set<string | undefined> }> {
   let count = 0
   const authorized = new Set<string | undefined>()
   const server = createServer((request, response) => {
     count += 1
     authorized.add(request.headers['proxy-authorization'])
-    if (fails()) return void response.socket?.destroy()
+    const failure = fails()
+    if (typeof failure === 'number') return void response.writeHead(failure).end()
+    if (failure) return void response.socket?.destroy()
     const { 'proxy-authorization': _own, ...headers } = request.headers
     const onward = httpRequest(request.url ?? '', { method: request.method, headers }, (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers)
@@ -227,6 +229,45 @@ describe('proxies', () => {
     const tiered = fetcherWith({ proxies: { tiers: [[cheap.url], [dear.url]] } })
     for (let count = 0; count < 4; count++) await load(tiered, fleet, blocking.url('/'))
     expect([cheap.count(), dear.count()]).toEqual([4, 1])
+  })
+
+  it('that a host has blocked are not used for a retry, with a new session or with the same one', async () => {
+    const site = await serve({ '/': 'page' })
+    const good = await proxyServer(() => false)
+    const blocked = await proxyServer(() => 403)
+    const pool = { urls: [blocked.url, good.url], ban: { errors: 100 } }
+    const endsOf = async (options: Partial<FetchOptions>, pages = 12) => {
+      const fetcher = fetcherWith({ proxies: pool, ...options })
+      const fleet = new LocalFleet()
+      const ends: unknown[] = []
+      for (let page = 0; page < pages; page++) {
+        for (const failures of [{}, { blocked: 1 }]) {
+          const item = fleet.item()
+          const request = requestFor(site.url('/'), { session: 'session-1' })
+          const end = await fetcher.fetch(request, fleet.scope(item.fleet, { failures })).then(
+            async (fetched) => (await fetched.release('done'), 'done'),
+            (error: CrawlError) => error.class,
+          )
+          item.end()
+          ends.push(end)
+          if (end === 'done') break
+        }
+      }
+      return { ends, created: fleet.created }
+    }
+    const twice = /blocked blocked/
+    expect((await endsOf({})).ends.join(' ')).not.toMatch(twice)
+    const same = await endsOf({ session: { size: 1, retireAfter: { errors: 100 } }, fresh: new Set(['proxy']) })
+    expect([same.created, twice.test(same.ends.join(' '))]).toEqual([1, false])
+    const other = await endsOf({ session: { size: 1 }, fresh: new Set(['session', 'proxy']) })
+    expect(twice.test(other.ends.join(' '))).toBe(false)
+    // The session and its proxy stay, so the host blocks each page again.
+    const kept = await endsOf({
+      session: { size: 1, retireAfter: { errors: 100 } },
+      proxies: { urls: [blocked.url] },
+      fresh: new Set(),
+    })
+    expect([kept.created, new Set(kept.ends)]).toEqual([1, new Set(['blocked'])])
   })
 
   it('are asked of a provider once for all who wait, whoever of them leaves, and not again at once after a failure', async () => {
