@@ -10,6 +10,11 @@ export interface ItemRetrySpec {
   readonly max?: Duration
   /** Whether the lane's circuit breaker counts errors of this class. Default false. */
   readonly breaker?: boolean
+  /**
+   * Whether a checkpoint gives the item all its retries of this class again, because the item has made progress. Default true. In a crawl,
+   * false for `parse`, `sink` and `setup`.
+   */
+  readonly renew?: boolean
 }
 
 /** {@link ItemRetrySpec} with all defaults filled in. */
@@ -18,6 +23,7 @@ export interface ItemBudget {
   readonly baseMs: number
   readonly maxMs: number
   readonly breaker: boolean
+  readonly renew: boolean
 }
 
 /** The class of an error from the item's function that is not an `ItemError`. */
@@ -36,7 +42,7 @@ export const MAX_CLASS = 64
 /** The delays of a budget without `base` and `max`. */
 export const RETRY_BASE_MS = 1_000
 export const RETRY_MAX_MS = 60_000
-const OTHERS: ItemBudget = { limit: 3, baseMs: RETRY_BASE_MS, maxMs: RETRY_MAX_MS, breaker: false }
+const OTHERS: ItemBudget = { limit: 3, baseMs: RETRY_BASE_MS, maxMs: RETRY_MAX_MS, breaker: false, renew: true }
 const BUDGETS: ReadonlyMap<string, ItemBudget> = new Map([[SINK_CLASS, { ...OTHERS, limit: 5 }]])
 
 export function budgetOf(budgets: ReadonlyMap<string, ItemBudget>, name: string): ItemBudget {
@@ -53,4 +59,12 @@ export function itemDelayMs(budget: ItemBudget, tries: number, random: number): 
   if (tries >= budget.limit) return undefined
   const whole = Math.min(budget.maxMs, budget.baseMs * 2 ** Math.min(tries, 60))
   return Math.round(whole / 2 + (whole / 2) * random)
+}
+
+/** Returns the tries that still count after an attempt that has stored a checkpoint. Pure. */
+export function renewedTries(
+  tries: Readonly<Record<string, number>>,
+  budgets: ReadonlyMap<string, ItemBudget>,
+): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(tries).filter(([name]) => !budgetOf(budgets, name).renew))
 }

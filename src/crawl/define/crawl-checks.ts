@@ -79,6 +79,7 @@ const BUDGET: OptionChecks<ItemRetrySpec> = {
   base: aDuration(0, MAX_STORED_MS),
   max: aDuration(0, MAX_STORED_MS),
   breaker: flag,
+  renew: flag,
 }
 
 const BLOCKED: OptionChecks<BlockedRetrySpec> = { ...BUDGET, fresh: listOf('texts', oneOf('session', 'proxy')) }

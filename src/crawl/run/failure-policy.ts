@@ -43,9 +43,10 @@ const BUDGETS: Readonly<Record<RetriedClass, ItemRetrySpec>> = {
   address: { limit: 0 },
   // An unreadable robots.txt is requested again for about an hour. A page that robots.txt disallows is skipped and not retried.
   robots: { limit: 120, base: '30s', max: '30s', breaker: true },
-  parse: { limit: 1 },
-  sink: { limit: 5, base: '1s', max: '60s' },
-  setup: { limit: 0 },
+  // The messages of a stream that a step refuses may not come again, so such a failure must not be repeated without end.
+  parse: { limit: 1, renew: false },
+  sink: { limit: 5, base: '1s', max: '60s', renew: false },
+  setup: { limit: 0, renew: false },
 }
 
 /** The longest `Retry-After` of a server that is respected, in milliseconds. */

@@ -21,10 +21,10 @@ export function hookJob(attempt: ItemAttempt, failed: Outcome): JobDefinition {
 }
 
 function deadItem(attempt: ItemAttempt, error: Error): DeadItem {
-  const { tries, keptBefore, kind } = attempt
+  const { countedTries, keptBefore, kind } = attempt
   const given = attempt.kept
   const kept = typeof given === 'function' ? safely(given, undefined) : given
-  const { class: name, tries: all } = settleFailure(error, tries, kind.budgets, 0, 0)
+  const { class: name, tries: all } = settleFailure(error, countedTries, kind.budgets, 0, 0)
   return {
     ...itemOf(attempt),
     ...{ class: name, error, tries: all },

@@ -1,4 +1,5 @@
 import { PikoError } from '../../errors.ts'
+import { renewedTries } from '../../item/budget.ts'
 import { loopTurn } from '../../loop-turn.ts'
 import type { KindPolicy } from '../../job/items/item-policy.ts'
 import type { JobDefinition } from '../../job/spec.ts'
@@ -91,6 +92,16 @@ export class ItemAttempt {
   /** Milliseconds since the first items of the run were stored, by the database's clock. */
   get elapsedMs(): number {
     return Math.max(0, this.#now() - this.#begunMs)
+  }
+
+  /** How many tries have failed, by class. After a checkpoint, most classes are counted anew. */
+  get countedTries(): Readonly<Record<string, number>> {
+    return this.hasProgressed ? renewedTries(this.tries, this.kind.budgets) : this.tries
+  }
+
+  /** Whether this attempt has stored a checkpoint. */
+  get hasProgressed(): boolean {
+    return this.position !== this.item.position
   }
 
   get held(): HeldItem {

@@ -40,7 +40,7 @@ export function endOf(attempt: ItemAttempt, outcome: Outcome, parts: DecisionPar
 }
 
 function failedEnd(attempt: ItemAttempt, error: Error, { random, now }: DecisionParts): DecidedEnd {
-  const { kind, tries, item } = attempt
+  const { kind, countedTries, item } = attempt
   // After a pause by its circuit breaker, a lane is tried with a single item. Any response closes the breaker, unless the breaker counts it
   // as a failure.
   const answered: LaneOutcome | undefined =
@@ -53,10 +53,11 @@ function failedEnd(attempt: ItemAttempt, error: Error, { random, now }: Decision
       ? { end: { to: 'skipped', reason: how.skip }, lane: answered }
       : { end: { to: 'queued', delayMs: how.laterMs }, lane: undefined }
   }
-  const failure = settleFailure(error, tries, kind.budgets, random, now)
+  const failure = settleFailure(error, countedTries, kind.budgets, random, now)
   const text = JSON.stringify(runError(error))
   const triesText = JSON.stringify(failure.tries)
-  const isFailureOfLane = failure.breaker && attempt.isOfLane
+  // If the attempt has made progress, the lane did respond.
+  const isFailureOfLane = failure.breaker && attempt.isOfLane && !attempt.hasProgressed
   const isOfLane = isFailureOfLane || failure.laneWaitMs !== undefined
   return {
     end:

@@ -44,6 +44,7 @@ const RETRY: OptionChecks<ItemRetrySpec> = {
   base: aDuration(0, MAX_STORED_MS),
   max: aDuration(0, MAX_STORED_MS),
   breaker: flag,
+  renew: flag,
 }
 const TOLERATE: OptionChecks<ItemTolerance> = {
   dead: expecting("a number of items, or a share such as '1%'", (value) => readTolerance(value) !== undefined),
@@ -127,12 +128,19 @@ function readBudget(at: string, name: string, given: unknown, fault: (problem: s
     fault(`${at} has a class named ${describe(name)}; expected 1 to ${MAX_CLASS} characters`)
   const spec = isWhole(given) && given >= 0 ? { limit: given } : given
   const example = "{ limit: 5, base: '1s', max: '1m' }"
-  const { limit = 0, base, max, breaker } = read<ItemRetrySpec>(`${at}.${name}`, spec, RETRY, example, fault, ['limit'])
+  const {
+    limit = 0,
+    base,
+    max,
+    breaker = false,
+    renew = true,
+  } = read<ItemRetrySpec>(`${at}.${name}`, spec, RETRY, example, fault, ['limit'])
   return Object.freeze({
     limit,
     baseMs: msOf(base, RETRY_BASE_MS),
     maxMs: msOf(max, RETRY_MAX_MS),
-    breaker: breaker ?? false,
+    breaker,
+    renew,
   })
 }
 
